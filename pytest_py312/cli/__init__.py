@@ -1,1 +1,1 @@
-"""The command py312."""
+"""The command line program ``py312``: argument parsing, commands and their output."""

@@ -1,6 +1,5 @@
-"""What commands would do, said instead of done: for ``--dry-run``. Pure.
-
-Which deployed services a command line means: by name, by path, or by a glob of either.
+"""Shared by several commands: the output of ``--dry-run``, and the selection of deployed services by name, path or
+glob.
 """
 
 import json
@@ -8,82 +7,87 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pytest_py312.core.errors import OptionError
 from pytest_py312.core.service_patterns import matches
-from pytest_py312.rollout.canary_analysis.soak_status import Standing, in_words, spelled
+from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status, format_duration
 from pytest_py312.rollout.domain.model import StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import WATCHED
-from pytest_py312.rollout.metrics.load_generator import Step
+from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.metrics.load_generator import LoadStep
 
 
-def would(text: str, services: Sequence[str], *, as_json: bool) -> tuple[str, int]:
-    """The text or the document, and the exit code of having said it."""
+def describe_dry_run(text: str, services: Sequence[str], *, as_json: bool) -> tuple[str, int]:
+    """Return the text or the JSON document, and the exit code 0."""
     if as_json:
         return json.dumps({"schema": 1, "would": text, "services": list(services)}, indent=2) + "\n", 0
     return f"{text}\n", 0
 
 
-def watching(command: str, run: StageRun, interval: float, standing: Standing | None) -> str:
-    """For ``watch`` and ``tick``."""
-    where = f"stage {run.stage} in {run.environment}"
-    if run.state not in WATCHED:
-        finish = "" if run.state.is_over else "; what was left half done would be finished"
-        return f"{where} is {run.state.value}: it would not be sampled{finish}"
-    how = "until its soak is decided" if command == "watch" else "once, where a sample is due"
-    told = f"; {in_words(standing, run)}" if standing else ""
-    return f"would sample {', '.join(run.services)} of {where} {how}, each {spelled(interval)}{told}"
+def describe_monitoring(command: str, run: StageRun, interval: float, status: SoakStatus | None) -> str:
+    """Describe what ``watch`` and ``sample`` would do."""
+    stage_text = f"stage {run.stage} in {run.environment}"
+    if run.state not in MONITORED:
+        recovery_text = "" if run.state.is_over else "; unfinished work would be completed"
+        return f"{stage_text} is {run.state.value}: it would not be sampled{recovery_text}"
+    extent = "until its soak is decided" if command == "watch" else "once, if a sample is due"
+    status_text = f"; {describe_soak_status(status, run)}" if status else ""
+    services_text = ", ".join(run.services)
+    return f"would sample {services_text} of {stage_text} {extent}, every {format_duration(interval)}{status_text}"
 
 
-def deciding(run: StageRun, answer: str) -> str:
-    """For ``decide``."""
-    where, about = f"stage {run.stage} in {run.environment}", ", ".join(run.held_for)
-    if answer == "rollback":
-        return f"would roll {where} back, which is held for {about}: {', '.join(reversed(run.services))}"
-    whole = "verdict" in run.held_for and run.credited >= run.soak
-    ends = StageState.ACCEPTED.value if whole else "watched on"
-    return f"would take {about} of {where} for accepted; it would be {ends} then"
+def describe_decision(run: StageRun, *, accept: bool) -> str:
+    """Describe what ``promote`` or ``abort`` would do."""
+    stage_text, decisions = f"stage {run.stage} in {run.environment}", ", ".join(run.pending_decisions)
+    if not accept:
+        services_text = ", ".join(reversed(run.services))
+        return f"would roll back {stage_text}, which waits for a decision on {decisions}: {services_text}"
+    is_complete = "verdict" in run.pending_decisions and run.credited >= run.soak
+    next_step = f"it would then be {StageState.ACCEPTED.value}" if is_complete else "monitoring would then continue"
+    return f"would accept {decisions} of {stage_text}; {next_step}"
 
 
-def loading(url: str, steps: Sequence[Step]) -> str:
-    """For ``load``."""
-    told = ", ".join(
+def describe_load(url: str, steps: Sequence[LoadStep]) -> str:
+    """Describe what ``load-test`` would do."""
+    steps_text = ", ".join(
         f"{step.rate:g} a second for {step.seconds:g} s ({step.requests} requests"
-        f"{'' if step.judged else ', not judged'})"
+        f"{'' if step.is_judged else ', not judged'})"
         for step in steps
     )
-    return f"would ask {url}: {told or 'nothing, as no --step is given'}"
+    return f"would send requests to {url}: {steps_text or 'nothing, as no --step is given'}"
 
 
-Paths = Callable[[], Mapping[str, str]]
-"""Service -> its path. Asked only where a name does not do: a way back must not hang on a tree that can be read."""
+ServicePaths = Callable[[], Mapping[str, str]]
+"""Returns service -> path. Only called if names do not match: a rollback must not depend on a readable tree."""
 
 
-def stage_with(patterns: Sequence[str], known: Sequence[StageRun], paths: Paths) -> int:
-    """The one stage that services of these names were deployed with.
+def stage_of_services(patterns: Sequence[str], runs: Sequence[StageRun], paths: ServicePaths) -> int:
+    """Return the only stage that the matching services were deployed with.
 
-    :raises OptionError: none, or several.
+    :raises OptionError: there are none, or several.
     """
-    services = set(chosen(patterns, known, paths))
-    stages = sorted({run.stage for run in known if services & set(run.services)})
+    services = set(select_services(patterns, runs, paths))
+    stages = sorted({run.stage for run in runs if services & set(run.services)})
     if len(stages) != 1:
-        raise OptionError("name what is meant: --stage N, or --services of one stage")
+        raise OptionError("select one stage: --stage N, or --services of one stage")
     return stages[0]
 
 
-def chosen(patterns: Sequence[str], known: Sequence[StageRun], paths: Paths) -> tuple[str, ...]:
-    """The deployed services that the patterns fit; a comma parts patterns as well.
+def select_services(patterns: Sequence[str], runs: Sequence[StageRun], paths: ServicePaths) -> tuple[str, ...]:
+    """Return the deployed services that match the patterns, which may also be separated by commas.
 
-    :raises OptionError: a pattern fits none.
+    :raises OptionError: a pattern matches none.
     """
     words = [word for pattern in patterns for word in pattern.split(",") if word]
-    deployed = [service for run in known for service in run.services]
-    found = {word: [one for one in deployed if matches(word, one, one)] for word in words}
-    missed = [word for word, services in found.items() if not services]
-    if missed:
-        places = paths()
-        found |= {word: [one for one in deployed if matches(word, one, places.get(one, one))] for word in missed}
-    for word, services in found.items():
+    deployed = [service for run in runs for service in run.services]
+    services_by_word = {word: [name for name in deployed if matches(word, name, name)] for word in words}
+    unmatched_words = [word for word, services in services_by_word.items() if not services]
+    if unmatched_words:
+        paths_by_service = paths()
+        services_by_word |= {
+            word: [name for name in deployed if matches(word, name, paths_by_service.get(name, name))]
+            for word in unmatched_words
+        }
+    for word, services in services_by_word.items():
         if not services:
             raise OptionError(
-                f"--services {word}: no such service was deployed; there are {', '.join(deployed) or 'none'}"
+                f"--services {word}: no such service was deployed; deployed services: {', '.join(deployed) or 'none'}"
             )
-    wanted = {service for services in found.values() for service in services}
-    return tuple(service for service in deployed if service in wanted)
+    selected = {service for services in services_by_word.values() for service in services}
+    return tuple(service for service in deployed if service in selected)

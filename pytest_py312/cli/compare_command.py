@@ -1,4 +1,4 @@
-"""``py312 compare``: which recorded values are compared, and how it is told."""
+"""``py312 compare``: select the recorded values to compare, and format the result."""
 
 import argparse
 import hashlib
@@ -9,176 +9,208 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.cli.common import chosen
+from pytest_py312.cli.common import select_services
 from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.serialization import decode
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, RolloutSettings
-from pytest_py312.rollout.canary_analysis.statistics import Compared
-from pytest_py312.rollout.context import Ground
+from pytest_py312.rollout.canary_analysis.statistics import MetricComparison
+from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, Verdict
-from pytest_py312.rollout.domain.soak_overrides import with_asked
+from pytest_py312.rollout.domain.soak_overrides import with_overrides
 from pytest_py312.rollout.metrics.load_generator import LoadReport
 from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY
 from pytest_py312.rollout.monitoring.comparison import (
-    Row,
-    Window,
-    beside,
-    between,
-    loads,
-    same_hours,
-    tally_of,
-    untold,
-    verdict_of,
-    window_in,
+    ComparisonRow,
+    TimeWindow,
+    collect_metrics,
+    compare_loads,
+    compare_windows,
+    compare_with_control,
+    inconclusive,
+    parse_window,
+    same_time_of_day,
+    worst_verdict,
 )
 from pytest_py312.rollout.monitoring.probes import LATENCY
 from pytest_py312.rollout.monitoring.traffic import LOAD_LATENCY
 
-WITHOUT_ASKING = (LATENCY, MEMORY, CPU)
-"""Compared of two windows without being named, beside the metrics of the plan."""
+DEFAULT_METRICS = (LATENCY, MEMORY, CPU)
+"""Metrics of two windows that are compared without ``--metric``, in addition to those of the plan."""
 
 
-def of_loads(options: argparse.Namespace, ground: Ground) -> list[Row]:
-    """Rows of ``--old`` and ``--new``.
+def compare_load_reports(options: argparse.Namespace, context: RolloutContext) -> list[ComparisonRow]:
+    """Return the rows of ``--old`` and ``--new``.
 
-    :raises OptionError: a file is no report.
+    :raises OptionError: a file is not a load report.
     """
     if not options.old or not options.new:
-        raise OptionError("--old and --new belong together: the reports of both versions")
-    _check_rounds([*options.old, *options.new])
-    old, new = ([_report(name) for name in names] for names in (options.old, options.new))
-    settings = ground.settings()
-    found = loads(old, new, settings.compare, min_requests=settings.soak.min_requests)
-    return [Row(service="", metric=metric, compared=compared) for metric, compared in found]
+        raise OptionError("--old and --new must be given together: the reports of both versions")
+    _reject_duplicate_rounds([*options.old, *options.new])
+    old, new = ([_read_load_report(name) for name in names] for names in (options.old, options.new))
+    settings = context.settings()
+    comparisons = compare_loads(old, new, settings.compare, min_requests=settings.soak.min_requests)
+    return [ComparisonRow(service="", metric=metric, compared=compared) for metric, compared in comparisons]
 
 
-def _check_rounds(names: Sequence[str]) -> None:
-    """A round that is given twice is still one.
+def _reject_duplicate_rounds(names: Sequence[str]) -> None:
+    """Check that no report is given twice, because each round counts only once.
 
-    :raises OptionError: two files are the same.
+    :raises OptionError: two files have the same content.
     """
-    known: dict[str, str] = {}
+    name_by_digest: dict[str, str] = {}
     for name in names:
-        with suppress(OSError):  # whoever reads it says so
+        with suppress(OSError):  # reported when the file is read
             digest = hashlib.sha256(Path(name).read_bytes()).hexdigest()
-            if digest in known:
-                raise OptionError(f"{name}: it is the same round as {known[digest]}, and a round counts once")
-            known[digest] = name
+            if digest in name_by_digest:
+                raise OptionError(f"{name}: it is the same report as {name_by_digest[digest]}; each round counts once")
+            name_by_digest[digest] = name
 
 
-def _report(name: str) -> LoadReport:
+def _read_load_report(name: str) -> LoadReport:
     try:
         return decode(LoadReport, json.loads(Path(name).read_bytes()))
     except (OSError, ValueError, RecursionError) as error:
-        raise OptionError(f"{name}: it is no report of `py312 load --json` ({error})") from error
+        raise OptionError(f"{name}: it is not a report of `py312 load-test --json` ({error})") from error
 
 
-def of_stage(options: argparse.Namespace, ground: Ground, journal: Journal) -> list[Row]:
-    """Rows of ``--stage``, beside the twin or in two windows.
+def compare_stage(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> list[ComparisonRow]:
+    """Return the rows of ``--stage``, compared with the control or between two windows.
 
-    :raises OptionError: nothing was recorded for it, or a window is none.
+    :raises OptionError: nothing was recorded for it, or a window is invalid.
     """
     if options.stage is None:
-        raise OptionError("--stage N, or --old FILE --new FILE: what is to be compared?")
-    names = journal.names(options.env, options.stage)
+        raise OptionError("nothing to compare: give --stage N, or --old FILE --new FILE")
+    names = journal.run_names(options.env, options.stage)
     if not names:
         raise OptionError(f"stage {options.stage} was never deployed in {options.env}: nothing was recorded")
-    run = journal.run(names[-1])
-    services = chosen(options.services, [run], ground.paths) or run.services
+    run = journal.load_run(names[-1])
+    services = select_services(options.services, [run], context.service_paths) or run.services
     windows = _windows(options)
-    asked = _Asked(run, ground, options.metric)
+    stage_comparison = _StageComparison(run, context, options.metric)
     if windows is None:
-        return [row for name in services for row in asked.beside(name, journal)]
-    return [row for name in services for row in asked.between(name, journal, names, windows)]
+        return [row for name in services for row in stage_comparison.compare_with_control(name, journal)]
+    return [row for name in services for row in stage_comparison.compare_windows(name, journal, names, windows)]
 
 
-def _windows(options: argparse.Namespace) -> tuple[Window, Window] | None:
+def _windows(options: argparse.Namespace) -> tuple[TimeWindow, TimeWindow] | None:
     if options.before is None and options.after is None:
         return None
     try:
-        return window_in(options.before or ""), window_in(options.after or "")
+        return parse_window(options.before or ""), parse_window(options.after or "")
     except ValueError as error:
         raise OptionError(f"--before and --after: {error}") from None
 
 
-class _Asked:
-    """What is compared of a service, and by which rules."""
+class _StageComparison:
+    """Compares the recorded metrics of a stage's services by the rules of the plan."""
 
-    def __init__(self, run: StageRun, ground: Ground, metrics: Sequence[str]) -> None:
+    def __init__(self, run: StageRun, context: RolloutContext, metrics: Sequence[str]) -> None:
         self._run = run
-        self._settings: RolloutSettings = with_asked(ground.settings(), run.stage, run.asked)
-        self._services: dict[str, Service] = {one.name: one for one in ground.fleet().services}
+        self._settings: RolloutSettings = with_overrides(context.settings(), run.stage, run.asked)
+        self._services: dict[str, Service] = {service.name: service for service in context.fleet().services}
         self._metrics = metrics
 
-    def rule(self, name: str, metric: str) -> tuple[CompareSettings, str]:
-        """When a metric is worse, and which direction of a change is."""
+    def rule_for(self, name: str, metric: str) -> tuple[CompareSettings, str]:
+        """Return the settings of the comparison, and the direction in which the metric gets worse."""
         path = self._services[name].path if name in self._services else name
-        planned = {one.name: one for one in self._settings.metrics_of(name, path)}
-        settings = self._settings.compare_of(
-            stage=self._run.stage, name=name, path=path, metric=metric if metric in planned else ""
+        planned_metrics = {
+            metric_settings.name: metric_settings for metric_settings in self._settings.metrics_for(name, path)
+        }
+        settings = self._settings.compare_settings_for(
+            stage=self._run.stage, name=name, path=path, metric=metric if metric in planned_metrics else ""
         )
-        return settings, planned[metric].direction if metric in planned else "increase"
+        return settings, planned_metrics[metric].direction if metric in planned_metrics else "increase"
 
-    def planned(self, name: str) -> list[str]:
+    def planned_metrics(self, name: str) -> list[str]:
         path = self._services[name].path if name in self._services else name
-        return [one.name for one in self._settings.metrics_of(name, path)]
+        return [metric_settings.name for metric_settings in self._settings.metrics_for(name, path)]
 
-    def beside(self, name: str, journal: Journal) -> list[Row]:
-        tally = tally_of(journal.samples(self._run.run, name, first_slot=self._run.first_slot))
-        told = tally.compared_metrics
-        # a latency that the twin never answered must not look like a good comparison of all the rest
-        told += [metric for metric in (LATENCY, LOAD_LATENCY) if metric in tally.series and metric not in told]
-        metrics = self._metrics or told or (LATENCY,)
-        rules = {metric: self.rule(name, metric) for metric in metrics}
-        found = beside(tally, tuple(metrics), rules, self._settings.compare)
-        return [Row(service=name, metric=metric, compared=compared) for metric, compared in found]
+    def compare_with_control(self, name: str, journal: Journal) -> list[ComparisonRow]:
+        metrics_by_time = collect_metrics(journal.samples(self._run.run, name, first_slot=self._run.first_slot))
+        recorded_metrics = metrics_by_time.compared_metrics
+        # a latency that the control never answered must not be skipped: the other metrics alone could look good
+        recorded_metrics += [
+            metric
+            for metric in (LATENCY, LOAD_LATENCY)
+            if metric in metrics_by_time.series and metric not in recorded_metrics
+        ]
+        metrics = self._metrics or recorded_metrics or (LATENCY,)
+        rules = {metric: self.rule_for(name, metric) for metric in metrics}
+        comparisons = compare_with_control(metrics_by_time, tuple(metrics), rules, self._settings.compare)
+        return [ComparisonRow(service=name, metric=metric, compared=compared) for metric, compared in comparisons]
 
-    def between(self, name: str, journal: Journal, runs: Sequence[str], windows: tuple[Window, Window]) -> list[Row]:
-        samples = [sample for run in runs if name in journal.run(run).services for sample in journal.samples(run, name)]
-        there = {one.metric for sample in samples for one in sample.measurements if one.value is not None}
-        metrics = self._metrics or [one for one in (*WITHOUT_ASKING, *self.planned(name)) if one in there]
-        interval = self._settings.soak_of(stage=self._run.stage).interval
-        found = []
+    def compare_windows(
+        self, name: str, journal: Journal, runs: Sequence[str], windows: tuple[TimeWindow, TimeWindow]
+    ) -> list[ComparisonRow]:
+        samples = [
+            sample for run in runs if name in journal.load_run(run).services for sample in journal.samples(run, name)
+        ]
+        recorded_metrics = {
+            measurement.metric
+            for sample in samples
+            for measurement in sample.measurements
+            if measurement.value is not None
+        }
+        metrics = self._metrics or [
+            measurement
+            for measurement in (*DEFAULT_METRICS, *self.planned_metrics(name))
+            if measurement in recorded_metrics
+        ]
+        interval = self._settings.soak_settings_for(stage=self._run.stage).interval
+        rows = []
         for metric in metrics:
-            settings, direction = self.rule(name, metric)
-            compared = between(samples, metric, *windows, interval=interval, settings=settings, direction=direction)
-            found.append(Row(service=name, metric=metric, compared=compared))
-        return found or [Row(service=name, metric="all", compared=untold("nothing was recorded in either window"))]
+            settings, direction = self.rule_for(name, metric)
+            compared = compare_windows(
+                samples, metric, *windows, interval=interval, settings=settings, direction=direction
+            )
+            rows.append(ComparisonRow(service=name, metric=metric, compared=compared))
+        return rows or [
+            ComparisonRow(service=name, metric="all", compared=inconclusive("nothing was recorded in either window"))
+        ]
 
 
-def told(
-    rows: Sequence[Row], options: argparse.Namespace, table: Callable[[Sequence[Sequence[str]]], list[str]]
+def format_comparison(
+    rows: Sequence[ComparisonRow],
+    options: argparse.Namespace,
+    format_table: Callable[[Sequence[Sequence[str]]], list[str]],
 ) -> tuple[str, int]:
-    """The text and the exit code: 0 only where all of it passed."""
-    verdict = verdict_of(rows)
+    """Return the text and the exit code: 0 only if all comparisons passed."""
+    verdict = worst_verdict(rows)
     code = 0 if verdict is Verdict.PASSED else 1
-    hours = ""
+    hours_note = ""
     windows = _windows(options)
-    if windows is not None and not same_hours(*windows):
-        hours = "the windows do not begin at the same time of the day, and traffic has hours"
+    if windows is not None and not same_time_of_day(*windows):
+        hours_note = "the windows do not start at the same time of day, and traffic varies over the day"
     if options.json:
-        document = {"schema": 1, "verdict": verdict.value, "note": hours, "rows": [_document(row) for row in rows]}
+        document = {
+            "schema": 1,
+            "verdict": verdict.value,
+            "note": hours_note,
+            "rows": [_row_document(row) for row in rows],
+        }
         return json.dumps(document, indent=2, allow_nan=False) + "\n", code
     cells = [("verdict", "service", "metric", "ratio", "p", "points", "")]
     cells += [
-        (row.compared.verdict.value, row.service, row.metric, *_figures(row.compared), row.compared.reason)
+        (row.compared.verdict.value, row.service, row.metric, *_format_figures(row.compared), row.compared.reason)
         for row in rows
     ]
-    lines = [line.rstrip() for line in table(cells)]
-    return "\n".join([*lines, *filter(None, [hours]), verdict.value]) + "\n", code
+    lines = [line.rstrip() for line in format_table(cells)]
+    return "\n".join([*lines, *filter(None, [hours_note]), verdict.value]) + "\n", code
 
 
-def _figures(one: Compared) -> tuple[str, str, str]:
-    known = one.points > 0 and one.verdict is not Verdict.INCONCLUSIVE
-    p_value = "" if math.isnan(one.p_value) or not known else f"{one.p_value:.2g}"
-    return f"{one.ratio:.2f}" if known else "", p_value, str(one.points) if one.points else ""
+def _format_figures(comparison: MetricComparison) -> tuple[str, str, str]:
+    is_known = comparison.points > 0 and comparison.verdict is not Verdict.INCONCLUSIVE
+    p_value = "" if math.isnan(comparison.p_value) or not is_known else f"{comparison.p_value:.2g}"
+    return f"{comparison.ratio:.2f}" if is_known else "", p_value, str(comparison.points) if comparison.points else ""
 
 
-def _document(row: Row) -> dict[str, Any]:
-    """What is not known is ``null``; endlessly more than nothing has no number in JSON, and is text."""
-    ratio, p_value, _ = _figures(row.compared)
+def _row_document(row: ComparisonRow) -> dict[str, Any]:
+    """Return a row as JSON. Unknown values are ``null``; an infinite ratio is the text ``inf``, as JSON has no such
+    number.
+    """
+    ratio, p_value, _ = _format_figures(row.compared)
     finite = row.compared.ratio if math.isfinite(row.compared.ratio) else "inf"
     return {
         "service": row.service,

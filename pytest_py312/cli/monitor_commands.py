@@ -1,7 +1,7 @@
-"""What an operator does with a stage that is up: ``py312 watch, tick, decide``; and ``load, rules, dashboard``.
+"""The commands for a deployed stage, ``py312 watch, sample, promote, abort``, and ``load-test, export``.
 
-Each returns the text to print and the exit code. Of a soak that is 0 for accepted, 1 for whatever else it ended in, 2
-for an interruption, and 75 for one that is healthy so far and not over: whoever started it comes back.
+Each returns the text to print and the exit code. For a soak, that is 0 if it was accepted, 1 for any other final state,
+2 if it was interrupted, and 75 if it is healthy but not over: call again later.
 """
 
 import argparse
@@ -13,219 +13,243 @@ from contextlib import AsyncExitStack, suppress
 from urllib.parse import urlsplit
 
 from pytest_py312.cli import common
-from pytest_py312.cli.common import stage_with
-from pytest_py312.cli.rollout_commands import asked_in, opened_journal, standing_in
+from pytest_py312.cli.common import stage_of_services
+from pytest_py312.cli.rollout_commands import current_status, open_journal, requested_overrides
+from pytest_py312.cli.rollout_parser import DECISION_COMMANDS
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
-from pytest_py312.rollout.context import Ground
+from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.events import Decided
-from pytest_py312.rollout.domain.journal import Journal, LostRun
+from pytest_py312.rollout.domain.journal import Journal, LostOwnership
 from pytest_py312.rollout.domain.model import StageRun, StageState, Verdict
-from pytest_py312.rollout.domain.preconditions import UNDECIDED
-from pytest_py312.rollout.domain.soak_overrides import interval_of, settings_of
-from pytest_py312.rollout.domain.state_machine import WATCHED, is_unfinished
-from pytest_py312.rollout.domain.stop_signals import Stop, stopped_by_signals
+from pytest_py312.rollout.domain.preconditions import DEPLOYMENT_STATES
+from pytest_py312.rollout.domain.soak_overrides import effective_settings, sampling_interval
+from pytest_py312.rollout.domain.state_machine import MONITORED, has_pending_work
+from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.execution.locking import HeldByAnother, is_at_work, myself
-from pytest_py312.rollout.execution.watcher import Teller, Watcher
+from pytest_py312.rollout.execution.locking import LockedByAnother, current_operator, is_holder_active
+from pytest_py312.rollout.execution.watcher import StateReporter, Watcher
 from pytest_py312.rollout.live.live_page import LivePage
-from pytest_py312.rollout.live.live_terminal import shown_on
-from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, Step, load, step_in
-from pytest_py312.rollout.monitoring.soak import Progress
+from pytest_py312.rollout.live.live_terminal import live_display
+from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, LoadStep, parse_step, run_load
+from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.reporting.alert_rules import (
     alert_rules,
     budget_alerts,
-    budgets_in,
+    collect_budgets,
+    format_rules,
     rules_document,
-    rules_text,
 )
-from pytest_py312.rollout.reporting.grafana_dashboard import dashboard
-from pytest_py312.rollout.reporting.prometheus_metrics import figures_of, serving
+from pytest_py312.rollout.reporting.grafana_dashboard import build_dashboard
+from pytest_py312.rollout.reporting.prometheus_metrics import collect_stage_metrics, serve_metrics
 from pytest_py312.rollout.targets.target import TargetError
 
-PENDING = 75
+EXIT_PENDING = 75
 """EX_TEMPFAIL: try again later."""
-INTERRUPTED = 2
+EXIT_INTERRUPTED = 2
 
 
-def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
-    """
+def run_command(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    """Run the command.
+
     :raises Py312Error: it was refused, or cannot be done here.
     """
-    if options.command in _PRINTED:
-        return _PRINTED[options.command](options, ground)
-    with opened_journal(options, ground) as journal:
-        act = _decide if options.command == "decide" else _watch
-        return act(options, ground, journal, _run_of(ground, journal, options))
+    if options.command in _WITHOUT_JOURNAL:
+        return _WITHOUT_JOURNAL[options.command](options, context)
+    with open_journal(options, context) as journal:
+        handler = _decide if options.command in DECISION_COMMANDS else _watch
+        return handler(options, context, journal, _selected_run(context, journal, options))
 
 
-def _run_of(ground: Ground, journal: Journal, options: argparse.Namespace) -> StageRun:
-    known = journal.newest(options.env)
+def _selected_run(context: RolloutContext, journal: Journal, options: argparse.Namespace) -> StageRun:
+    newest_runs = journal.current_runs(options.env)
     stage = options.stage
     if stage is None:
-        stage = stage_with(options.services, known, ground.paths)
-    found = next((run for run in known if run.stage == stage), None)
-    if found is None:
+        stage = stage_of_services(options.services, newest_runs, context.service_paths)
+    selected = next((run for run in newest_runs if run.stage == stage), None)
+    if selected is None:
         raise OptionError(f"stage {stage} was never deployed in {options.env}; see `py312 deploy --help`")
-    return found
+    return selected
 
 
-# ---- watching
+# ---- monitoring
 
 
-def _watch(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
-    """Where another process is at it, nothing is done and nothing is wrong: the journal says how the stage stands."""
+def _watch(options: argparse.Namespace, context: RolloutContext, journal: Journal, run: StageRun) -> tuple[str, int]:
+    """Monitor a stage, or take one sample of it.
+
+    If another process already does so, that is no error: only report the stage's state from the journal.
+    """
     if options.dry_run:
-        text = common.watching(
-            options.command, run, interval_of(run, ground.settings()), standing_in(ground, journal, run)
+        text = common.describe_monitoring(
+            options.command, run, sampling_interval(run, context.settings()), current_status(context, journal, run)
         )
-        return common.would(text, run.services, as_json=options.json)
+        return common.describe_dry_run(text, run.services, as_json=options.json)
     try:
-        if any(is_unfinished(one) for one in journal.newest(run.environment)):
-            run = _finished(ground, journal, run)
-        if run.state in WATCHED:
-            return _watched(options, ground, journal, run)
-    except HeldByAnother as error:
-        run = journal.run(run.run)
-        if not is_at_work(error.holder, journal, run, interval_of(run, ground.settings())):
+        if any(has_pending_work(newest_run) for newest_run in journal.current_runs(run.environment)):
+            run = _recover_unfinished(context, journal, run)
+        if run.state in MONITORED:
+            return _soak(options, context, journal, run)
+    except LockedByAnother as error:
+        run = journal.load_run(run.run)
+        if not is_holder_active(error.holder, journal, run, sampling_interval(run, context.settings())):
             raise
-        return _said(Progress(run=run), options, busy=str(error))
-    except LostRun as error:
-        return _said(Progress(run=journal.run(run.run)), options, busy=str(error))
-    return _said(Progress(run=run), options)
+        return _format_progress(SoakSnapshot(run=run), options, busy=str(error))
+    except LostOwnership as error:
+        return _format_progress(SoakSnapshot(run=journal.load_run(run.run)), options, busy=str(error))
+    return _format_progress(SoakSnapshot(run=run), options)
 
 
-def _finished(ground: Ground, journal: Journal, run: StageRun) -> StageRun:
-    """What a process has left half done is done before anything else: one that was killed, or whose engine was away,
-    just when it brought a stage back."""
-    target = ground.target()
-    driver = Driver(journal, target, myself(), told=ground.told)
-    teller = Teller(journal, ground.settings().environment(run.environment), ground.told)
-    before = {one.run: one for one in journal.newest(run.environment)}
-    for done in driver.recover(run.environment):
-        asyncio.run(teller.changed(before[done.run], done))
-    teller.write([figures_of(one, journal.history(one.run)) for one in journal.newest(run.environment)])
-    return journal.run(run.run)
+def _recover_unfinished(context: RolloutContext, journal: Journal, run: StageRun) -> StageRun:
+    """Finish the work of a process that was killed, or that lost the engine while rolling back a stage."""
+    target = context.target()
+    driver = Driver(journal, target, current_operator(), log=context.log)
+    notifier = StateReporter(journal, context.settings().environment_settings(run.environment), context.log)
+    runs_before = {newest_run.run: newest_run for newest_run in journal.current_runs(run.environment)}
+    for recovered in driver.recover(run.environment):
+        asyncio.run(notifier.report_change(runs_before[recovered.run], recovered))
+    notifier.write_metrics(
+        [
+            collect_stage_metrics(newest_run, journal.history(newest_run.run))
+            for newest_run in journal.current_runs(run.environment)
+        ]
+    )
+    return journal.load_run(run.run)
 
 
-def _watched(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
-    settings = settings_of(run, ground.settings(), asked_in(options), accept=options.accept_config_change)
-    target = ground.target()
-    driver = Driver(journal, target, myself(), told=ground.told)
+def _soak(options: argparse.Namespace, context: RolloutContext, journal: Journal, run: StageRun) -> tuple[str, int]:
+    settings = effective_settings(
+        run, context.settings(), requested_overrides(options), accept_changes=options.accept_config_change
+    )
+    target = context.target()
+    driver = Driver(journal, target, current_operator(), log=context.log)
     watcher = Watcher(
         journal,
         driver,
         target,
         run,
         settings=settings,
-        services={service.name: service for service in ground.fleet().services},
-        root=ground.plan.root,
-        told=ground.told,
+        services={service.name: service for service in context.fleet().services},
+        root=context.plan.root,
+        log=context.log,
     )
     page = LivePage(
-        watcher, journal, ground.plan, ground.fleet(), settings, lambda one: standing_in(ground, journal, one)
+        watcher,
+        journal,
+        context.plan,
+        context.fleet(),
+        settings,
+        lambda stage_run: current_status(context, journal, stage_run),
     )
-    progress = watcher.ended(asyncio.run(_watching(options, watcher, page)))
-    driver.leave(run.run)
-    return _said(progress, options)
+    progress = watcher.finish(asyncio.run(_wait_for_soak(options, watcher, page)))
+    driver.release(run.run)
+    return _format_progress(progress, options)
 
 
-async def _watching(options: argparse.Namespace, watcher: Watcher, page: LivePage) -> Progress:
-    if options.command == "tick":
-        return await watcher.soak.tick()
-    stop = Stop()
-    async with AsyncExitStack() as opened:
+async def _wait_for_soak(options: argparse.Namespace, watcher: Watcher, page: LivePage) -> SoakSnapshot:
+    if options.command == "sample":
+        return await watcher.soak.sample_once()
+    stop = StopRequest()
+    async with AsyncExitStack() as exit_stack:
         if options.port is not None:
             try:
-                port = await opened.enter_async_context(serving(watcher.text, page=page.text, port=options.port))
+                port = await exit_stack.enter_async_context(
+                    serve_metrics(watcher.metrics_text, render_page=page.render, port=options.port)
+                )
             except (OSError, OverflowError) as error:
-                raise OptionError(f"--port {options.port}: cannot be listened on: {error}") from error
-            watcher.teller.told(
-                f"to be seen at http://127.0.0.1:{port}/, figures are at http://127.0.0.1:{port}/metrics"
-            )
-        watcher.soak.on_sample = opened.enter_context(shown_on(sys.stderr, page.view, watcher.teller.told))
-        with stopped_by_signals(stop):
+                raise OptionError(f"--port {options.port}: cannot listen on this port: {error}") from error
+            watcher.reporter.log(f"live page: http://127.0.0.1:{port}/, metrics: http://127.0.0.1:{port}/metrics")
+        watcher.soak.on_sample = exit_stack.enter_context(live_display(sys.stderr, page.view, watcher.reporter.log))
+        with stop_loop_on_signals(stop):
             return await watcher.soak.wait(stop)
 
 
-def exit_code(progress: Progress) -> int:
-    """What a soak's state says to whoever started the watching."""
-    if progress.interrupted:
-        return INTERRUPTED
+def exit_code(progress: SoakSnapshot) -> int:
+    """Return the exit code for the state of a soak."""
+    if progress.interrupted_by:
+        return EXIT_INTERRUPTED
     if progress.run.is_completed:
         return 0
-    return PENDING if progress.run.state in (StageState.SOAKING, StageState.SOAKED) else 1
+    return EXIT_PENDING if progress.run.state in (StageState.SOAKING, StageState.SOAKED) else 1
 
 
-def _said(progress: Progress, options: argparse.Namespace, busy: str = "") -> tuple[str, int]:
-    """:param busy: who is at it instead of this process."""
+def _format_progress(progress: SoakSnapshot, options: argparse.Namespace, busy: str = "") -> tuple[str, int]:
+    """:param busy: which other process works on the stage; empty for this one."""
     run, code = progress.run, exit_code(progress)
-    if busy and run.state in UNDECIDED:
-        code = PENDING
+    if busy and run.state in DEPLOYMENT_STATES:
+        code = EXIT_PENDING
     if options.json:
         document = {
             "schema": 1, "run": run.run, "environment": run.environment, "stage": run.stage, "state": run.state.value,
             "verdict": run.verdict.value, "reason": run.reason, "credited": run.credited, "soak": run.soak,
-            "slot": progress.slot, "missed": progress.missed, "untold": list(progress.untold),
-            "interrupted": progress.interrupted, "busy": busy or None, "next_in": round(progress.next_in, 3),
+            "slot": progress.slot, "missed": progress.missed, "untold": list(progress.inconclusive_reasons),
+            "interrupted": progress.interrupted_by, "busy": busy or None, "next_in": round(progress.seconds_to_next, 3),
             "exit_status": code,
         }  # fmt: skip
         return json.dumps(document, indent=2) + "\n", code
     lines = [f"stage {run.stage} in {run.environment} is {run.state.value}" + (f": {run.reason}" if run.reason else "")]
     lines.append(f"{run.credited:.0f} s of {run.soak:.0f} s are credited")
-    if progress.next_in:
-        lines[-1] += f"; the next sample is due in {progress.next_in:.0f} s"
-    lines += [f"cannot tell: {why}" for why in progress.untold]
-    lines += [f"another one is at work: {busy}"] if busy else []
+    if progress.seconds_to_next:
+        lines[-1] += f"; the next sample is due in {progress.seconds_to_next:.0f} s"
+    lines += [f"inconclusive: {reason}" for reason in progress.inconclusive_reasons]
+    lines += [f"another process is working on this stage: {busy}"] if busy else []
     return "\n".join(lines) + "\n", code
 
 
 # ---- deciding
 
 
-def _decide(options: argparse.Namespace, ground: Ground, journal: Journal, run: StageRun) -> tuple[str, int]:
-    """An answer is taken also while somebody watches: that one loses the run, and whoever comes next goes on."""
+def _decide(options: argparse.Namespace, context: RolloutContext, journal: Journal, run: StageRun) -> tuple[str, int]:
+    """Record a decision, even while another process monitors the stage: that one loses ownership of the run."""
     if run.state is not StageState.HELD:
         raise RolloutRefused(f"stage {run.stage} is {run.state.value}: there is nothing to decide")
     if options.dry_run:
-        return common.would(common.deciding(run, options.answer), run.services, as_json=options.json)
-    me = myself()
-    teller = Teller(journal, ground.settings().environment(options.env), ground.told)
-    driver = Driver(journal, ground.target(), me, told=ground.told)
-    if options.answer == "rollback":
-        done = driver.rollback(run.run, reason=f"decided by {me.name}: {options.reason}")
+        return common.describe_dry_run(
+            common.describe_decision(run, accept=options.command == "promote"), run.services, as_json=options.json
+        )
+    operator = current_operator()
+    notifier = StateReporter(journal, context.settings().environment_settings(options.env), context.log)
+    driver = Driver(journal, context.target(), operator, log=context.log)
+    if options.command == "abort":
+        decided_run = driver.rollback(run.run, reason=f"decided by {operator.name}: {options.reason}")
     else:
-        journal.take(run.run, owner=driver.owner)
-        done = journal.record(run.run, Decided(accept=True, by=me.name, reason=options.reason), owner=driver.owner)
-    asyncio.run(teller.changed(run, done))
-    with suppress(TargetError):  # the lock can be taken from a process that is gone as well
-        driver.detach(done.run)
-    driver.leave(done.run)
-    good = done.state is not StageState.ROLLBACK_FAILED
-    return _said(Progress(run=done), options)[0], 0 if good else 1
+        journal.acquire(run.run, owner=driver.owner)
+        decided_run = journal.record(
+            run.run, Decided(accept=True, by=operator.name, reason=options.reason), owner=driver.owner
+        )
+    asyncio.run(notifier.report_change(run, decided_run))
+    with suppress(TargetError):  # the lock can also be taken from a dead process later
+        driver.detach(decided_run.run)
+    driver.release(decided_run.run)
+    is_successful = decided_run.state is not StageState.ROLLBACK_FAILED
+    return _format_progress(SoakSnapshot(run=decided_run), options)[0], 0 if is_successful else 1
 
 
 # ---- printing
 
 
-def _load(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
-    if not _is_address(options.url):
-        raise OptionError(f"{options.url} cannot be asked: an address is such as http://127.0.0.1:8000/health")
+def _run_load(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    if not _is_http_address(options.url):
+        raise OptionError(f"{options.url} is not an HTTP address, such as http://127.0.0.1:8000/health")
     try:
-        steps = [step_in(text) for text in options.step]
+        steps = [parse_step(text) for text in options.step]
         if options.warm_up:
-            steps.insert(0, step_in(options.warm_up, is_judged=False))
+            steps.insert(0, parse_step(options.warm_up, is_judged=False))
         if options.dry_run:
-            return common.would(common.loading(options.url, steps), (), as_json=options.json)
+            return common.describe_dry_run(common.describe_load(options.url, steps), (), as_json=options.json)
         limits = LoadLimits(p95=options.p95, p99=options.p99, errors=options.errors)
-        report = load(options.url, steps, limits)
+        report = run_load(options.url, steps, limits)
     except ValueError as error:
         raise OptionError(f"--step 200x60 is 200 requests a second for 60 seconds: {error}") from None
-    text = json.dumps({"schema": 1, **encode(report)}, indent=2) + "\n" if options.json else _told(report, steps)
+    text = (
+        json.dumps({"schema": 1, **encode(report)}, indent=2) + "\n"
+        if options.json
+        else _format_load_report(report, steps)
+    )
     return text, 0 if report.verdict is Verdict.PASSED else 1
 
 
-def _is_address(url: str) -> bool:
+def _is_http_address(url: str) -> bool:
     try:
         parts = urlsplit(url)
         return parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
@@ -233,8 +257,8 @@ def _is_address(url: str) -> bool:
         return False
 
 
-def _told(report: LoadReport, steps: list[Step]) -> str:
-    lines = [f"{'asked':>8}{'achieved':>10}{'errors':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'longest':>10}  "]
+def _format_load_report(report: LoadReport, steps: list[LoadStep]) -> str:
+    lines = [f"{'rate':>8}{'achieved':>10}{'errors':>8}{'p50':>9}{'p95':>9}{'p99':>9}{'longest':>10}  "]
     lines += [
         f"{step.rate:>6g}/s{step.achieved:>8.1f}/s{step.errors:>8}"
         + "".join(f"{value * 1000:>6.0f} ms" for value in (step.p50, step.p95, step.p99))
@@ -245,23 +269,28 @@ def _told(report: LoadReport, steps: list[Step]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _rules(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
-    settings = ground.settings()
-    # the longest, as a stage that is sampled more seldom must not look like one that nobody watches
+def _print_rules(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    settings = context.settings()
+    # the longest interval: a stage with fewer samples must not look like one without monitoring
     interval = max(
-        settings.soak_of(stage=number).interval for number in {0, *(one.number for one in ground.plan.stages)}
+        settings.soak_settings_for(stage=stage_number).interval
+        for stage_number in {0, *(stage.number for stage in context.plan.stages)}
     )
     rules = alert_rules(interval=interval, max_ratio=settings.compare.max_ratio)
-    found = (*rules, *budget_alerts(budgets_in(settings, ground.fleet().services), interval=interval))
-    return json.dumps(rules_document(found), indent=2) + "\n" if options.json else rules_text(found), 0
+    all_rules = (*rules, *budget_alerts(collect_budgets(settings, context.fleet().services), interval=interval))
+    return json.dumps(rules_document(all_rules), indent=2) + "\n" if options.json else format_rules(all_rules), 0
 
 
-def _dashboard(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
-    return json.dumps(dashboard(), indent=2) + "\n", 0
+def _print_dashboard(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    return json.dumps(build_dashboard(), indent=2) + "\n", 0
 
 
-_PRINTED: dict[str, Callable[[argparse.Namespace, Ground], tuple[str, int]]] = {
-    "load": _load,
-    "rules": _rules,
-    "dashboard": _dashboard,
+def _export(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    print_document = _print_rules if options.document == "alert-rules" else _print_dashboard
+    return print_document(options, context)
+
+
+_WITHOUT_JOURNAL: dict[str, Callable[[argparse.Namespace, RolloutContext], tuple[str, int]]] = {
+    "load-test": _run_load,
+    "export": _export,
 }

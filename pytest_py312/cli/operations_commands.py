@@ -1,4 +1,4 @@
-"""What an operator does around a rollout: ``py312 doctor, evidence``.
+"""The commands around a rollout: ``py312 doctor, evidence, roadmap, compare, contract, drill``.
 
 Each returns the text to print and the exit code.
 """
@@ -10,153 +10,176 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.cli.common import would
-from pytest_py312.cli.rollout_commands import opened_journal, standing_in
+from pytest_py312.cli.common import describe_dry_run
+from pytest_py312.cli.rollout_commands import current_status, open_journal
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
-from pytest_py312.rollout.canary_analysis.soak_status import Standing
-from pytest_py312.rollout.context import Ground
-from pytest_py312.rollout.domain.journal import FILE, Journal
+from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus
+from pytest_py312.rollout.context import RolloutContext
+from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
 from pytest_py312.rollout.domain.model import StageRun
-from pytest_py312.rollout.domain.soak_overrides import with_asked
+from pytest_py312.rollout.domain.soak_overrides import with_overrides
 
 
-def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
-    """
+def run_command(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    """Run the command.
+
     :raises Py312Error: it was refused, or cannot be done here.
     """
-    return _COMMANDS[options.command](options, ground)
+    return _COMMANDS[options.command](options, context)
 
 
 # ---- doctor
 
 
-def _doctor(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+def _doctor(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
     from pytest_py312.rollout.domain.deployment_plan import stage_services
-    from pytest_py312.rollout.preflight.health_checks import examined
-    from pytest_py312.rollout.preflight.health_rows import is_well
+    from pytest_py312.rollout.preflight.health_checks import run_health_checks
+    from pytest_py312.rollout.preflight.health_rows import all_required_ok
 
     if options.stage is not None:
-        stage_services(ground.plan, ground.fleet(), options.stage)  # refuses a stage that is none
-    rows = examined(ground, options.env, options.stage)
-    code = 0 if is_well(rows) else 1
+        stage_services(context.plan, context.fleet(), options.stage)  # raises for an unknown stage
+    rows = run_health_checks(context, options.env, options.stage)
+    code = 0 if all_required_ok(rows) else 1
     if options.json:
         document = {"schema": 1, "environment": options.env, "well": code == 0, "rows": [encode(row) for row in rows]}
         return json.dumps(document, indent=2) + "\n", code
-    lines = table([(row.health.value, row.area, row.what, row.detail) for row in rows])
-    text = []
+    lines = format_table([(row.health.value, row.area, row.what, row.detail) for row in rows])
+    output = []
     for row, line in zip(rows, lines, strict=True):
-        text.append(line if row.needed else f"{line} (does not count)")
-        text += [f"    {row.remedy}"] if row.remedy else []
-    text.append("all that is needed is well" if code == 0 else "not all that is needed is well")
-    return "\n".join(text) + "\n", code
+        output.append(line if row.needed else f"{line} (optional)")
+        output += [f"    {row.remedy}"] if row.remedy else []
+    output.append("all required checks passed" if code == 0 else "not all required checks passed")
+    return "\n".join(output) + "\n", code
 
 
 # ---- evidence
 
 
-def _evidence(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+def _evidence(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
     if options.verify is not None:
-        return _verified(options, ground)
-    from pytest_py312.rollout.reporting.evidence import document_of
+        return _verify_evidence(options, context)
+    from pytest_py312.rollout.reporting.evidence import build_evidence
     from pytest_py312.rollout.reporting.evidence_bundle import write_bundle
 
-    with opened_journal(options, ground) as journal:
-        names = journal.names(options.env, options.stage)
-        if not names:
-            raise OptionError(f"stage {options.stage} was never deployed in {options.env}: there is nothing to prove")
-        folder = Path(options.out).expanduser() if options.out else ground.state / "evidence"
+    with open_journal(options, context) as journal:
+        run_names = journal.run_names(options.env, options.stage)
+        if not run_names:
+            raise OptionError(f"stage {options.stage} was never deployed in {options.env}: there is no evidence")
+        folder = Path(options.out).expanduser() if options.out else context.state_dir / "evidence"
         if options.dry_run:
-            text = f"would write down the runs {', '.join(names)} in {folder}"
-            return would(text, journal.run(names[-1]).services, as_json=options.json)
-        document = document_of(
+            text = f"would write the evidence of runs {', '.join(run_names)} to {folder}"
+            return describe_dry_run(text, journal.load_run(run_names[-1]).services, as_json=options.json)
+        document = build_evidence(
             journal,
             options.env,
             options.stage,
-            intervals=_intervals(ground, [journal.run(name) for name in names]),
-            compatibility=_compatibility(options.report, journal.run(names[-1])) if options.report else None,
+            intervals=_soak_intervals(context, [journal.load_run(name) for name in run_names]),
+            compatibility=_read_compatibility(options.report, journal.load_run(run_names[-1]))
+            if options.report
+            else None,
         )
     try:
-        made = write_bundle(folder, document)
+        bundle = write_bundle(folder, document)
     except OSError as error:
         raise OptionError(f"--out {folder}: cannot be written to: {error.strerror or error}") from error
     if options.json:
-        found = {
-            "schema": 1, "json": str(made.document), "html": str(made.page), "sha256": made.digest,
-            "manifest": str(made.manifest), "manifest_sha256": made.sealed,
+        document_paths = {
+            "schema": 1, "json": str(bundle.document), "html": str(bundle.page), "sha256": bundle.digest,
+            "manifest": str(bundle.manifest), "manifest_sha256": bundle.manifest_digest,
         }  # fmt: skip
-        return json.dumps(found, indent=2) + "\n", 0
-    paths = "\n".join(map(str, (made.document, made.page, made.manifest)))
-    return f"{paths}\nSHA-256 of the JSON: {made.digest}\nSHA-256 of the manifest, to be noted: {made.sealed}\n", 0
+        return json.dumps(document_paths, indent=2) + "\n", 0
+    paths = "\n".join(map(str, (bundle.document, bundle.page, bundle.manifest)))
+    return (
+        f"{paths}\nSHA-256 of the JSON: {bundle.digest}\n"
+        f"SHA-256 of the manifest, to be kept elsewhere: {bundle.manifest_digest}\n",
+        0,
+    )
 
 
-def _intervals(ground: Ground, runs: Sequence[StageRun]) -> dict[str, float]:
-    """Of the runs that were begun under the settings that the plan has now."""
-    found = {}
+def _soak_intervals(context: RolloutContext, runs: Sequence[StageRun]) -> dict[str, float]:
+    """Return the sampling interval of each run that started with the current settings of the plan."""
+    intervals = {}
     for run in runs:
-        if ground.settings().digest == run.configuration:
-            settings = with_asked(ground.settings(), run.stage, run.asked)
-            found[run.run] = settings.soak_of(stage=run.stage).interval
-    return found
+        if context.settings().digest == run.configuration:
+            settings = with_overrides(context.settings(), run.stage, run.asked)
+            intervals[run.run] = settings.soak_settings_for(stage=run.stage).interval
+    return intervals
 
 
-def _compatibility(name: str, run: StageRun) -> dict[str, Any]:
-    from pytest_py312.rollout.reporting.evidence import compatibility_in
+def _read_compatibility(name: str, run: StageRun) -> dict[str, Any]:
+    from pytest_py312.rollout.reporting.evidence import summarize_gate_report
 
     try:
         content = Path(name).read_bytes()
-        return compatibility_in(json.loads(content), run.services, hashlib.sha256(content).hexdigest())
+        return summarize_gate_report(json.loads(content), run.services, hashlib.sha256(content).hexdigest())
     except (OSError, ValueError, RecursionError) as error:
         raise OptionError(f"--report {name}: {error}") from error
 
 
-def _verified(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
-    from pytest_py312.rollout.reporting.evidence_bundle import NoEvidence, troubles_of
+def _verify_evidence(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    from pytest_py312.rollout.reporting.evidence_bundle import InvalidBundle, verify_bundle
 
     try:
-        troubles, document = troubles_of(Path(options.verify), noted=options.digest or "")
-    except NoEvidence as error:
+        problems, document = verify_bundle(Path(options.verify), noted_digest=options.digest or "")
+    except InvalidBundle as error:
         raise OptionError(f"--verify: {error}") from error
-    journal = _against_journal(ground, document)
-    code = 1 if troubles or journal == "differs" else 0
+    journal = _compare_with_journal(context, document)
+    code = 1 if problems or journal == "differs" else 0
     if options.json:
-        found = {"schema": 1, "as_it_was": not troubles, "troubles": troubles, "journal": journal}
-        return json.dumps(found, indent=2) + "\n", code
-    lines = troubles or ["the files are what the manifest names, and the page says what the JSON says"]
-    told = {"agrees": "the journal has it all", "differs": "the journal here has another history", "elsewhere": ""}
-    return "\n".join([*lines, *filter(None, [told[journal]])]) + "\n", code
+        result_document = {"schema": 1, "as_it_was": not problems, "troubles": problems, "journal": journal}
+        return json.dumps(result_document, indent=2) + "\n", code
+    lines = problems or ["the files match the manifest, and the page matches the JSON"]
+    journal_text = {
+        "agrees": "the journal has the same history",
+        "differs": "the journal here has a different history",
+        "elsewhere": "",
+    }
+    return "\n".join([*lines, *filter(None, [journal_text[journal]])]) + "\n", code
 
 
-def _against_journal(ground: Ground, document: dict[str, Any]) -> str:
-    """``agrees``, ``differs``, or ``elsewhere`` where it is another journal's, or there is none."""
-    from pytest_py312.rollout.reporting.evidence import document_of
+def _compare_with_journal(context: RolloutContext, document: dict[str, Any]) -> str:
+    """Return ``agrees``, ``differs``, or ``elsewhere`` if it is from another journal or there is no journal."""
+    from pytest_py312.rollout.reporting.evidence import build_evidence
 
-    if not (ground.state / FILE).exists():
+    if not (context.state_dir / JOURNAL_FILE).exists():
         return "elsewhere"
-    journal = Journal(ground.state)
+    journal = Journal(context.state_dir)
     try:
         if journal.identity != document.get("journal"):
             return "elsewhere"
         environment, stage = str(document.get("environment")), document.get("stage")
-        if not isinstance(stage, int) or not journal.names(environment, stage):
+        if not isinstance(stage, int) or not journal.run_names(environment, stage):
             return "differs"
-        now = {run["run"]: run for run in document_of(journal, environment, stage, intervals={})["runs"]}
-        then = document.get("runs")
-        same = isinstance(then, list) and all(isinstance(run, dict) and _bears_out(now, run) for run in then)
-        return "agrees" if same else "differs"
+        runs_now = {run["run"]: run for run in build_evidence(journal, environment, stage, intervals={})["runs"]}
+        runs_recorded = document.get("runs")
+        is_same = isinstance(runs_recorded, list) and all(
+            isinstance(run, dict) and _confirms_run(runs_now, run) for run in runs_recorded
+        )
+        return "agrees" if is_same else "differs"
     finally:
         journal.close()
 
 
-def _bears_out(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
-    """Whether the journal has what a bundle says of a run; it may have gone on since, and samples are not for ever."""
-    known, history, samples = now.get(str(then.get("run"))), then.get("history"), then.get("samples")
-    if known is None or not isinstance(history, list) or known["history"][: len(history)] != history:
+def _confirms_run(current_runs: Mapping[str, Any], recorded_run: Mapping[str, Any]) -> bool:
+    """Return whether the journal contains the bundle's record of a run. It may have more entries and lack samples."""
+    current_run, history, samples = (
+        current_runs.get(str(recorded_run.get("run"))),
+        recorded_run.get("history"),
+        recorded_run.get("samples"),
+    )
+    if current_run is None or not isinstance(history, list) or current_run["history"][: len(history)] != history:
         return False
-    taken = {one["service"]: one for one in known["samples"]}
-    for one in samples if isinstance(samples, list) else ():
-        mine = taken.get(one.get("service")) if isinstance(one, dict) else None
-        if mine is not None and mine["taken"] == one.get("taken") and mine["sha256"] != one.get("sha256"):
+    samples_by_service = {service_samples["service"]: service_samples for service_samples in current_run["samples"]}
+    for service_samples in samples if isinstance(samples, list) else ():
+        current_samples = (
+            samples_by_service.get(service_samples.get("service")) if isinstance(service_samples, dict) else None
+        )
+        if (
+            current_samples is not None
+            and current_samples["taken"] == service_samples.get("taken")
+            and current_samples["sha256"] != service_samples.get("sha256")
+        ):
             return False
     return True
 
@@ -164,29 +187,29 @@ def _bears_out(now: Mapping[str, Any], then: Mapping[str, Any]) -> bool:
 # ---- roadmap
 
 
-def _roadmap(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+def _roadmap(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
     from pytest_py312.rollout.reporting import roadmap
 
-    settings = ground.settings()
-    runs, standings = stood(ground)
-    environments = [options.env] if options.env else roadmap.environments_of(settings, runs)
-    # also those that come before the one that is asked for: whether it has to wait hangs on them
-    known = list(dict.fromkeys([*environments, *roadmap.environments_of(settings, runs)]))
-    lines = roadmap.lines_of(ground.plan, ground.fleet(), settings, known, runs, standings)
-    after = {one.name: one.after for one in settings.environments}
+    settings = context.settings()
+    runs, statuses = newest_runs_with_status(context)
+    environments = [options.env] if options.env else roadmap.ordered_environments(settings, runs)
+    # also the environments before the requested one, because it may have to wait for them
+    all_environments = list(dict.fromkeys([*environments, *roadmap.ordered_environments(settings, runs)]))
+    lines = roadmap.build_roadmap(context.plan, context.fleet(), settings, all_environments, runs, statuses)
+    predecessors = {environment.name: environment.after for environment in settings.environments}
     if options.json:
-        return json.dumps(roadmap.document(ground.plan, lines, environments, after), indent=2) + "\n", 0
-    return roadmap.markdown(ground.plan, lines, environments, after), 0
+        return json.dumps(roadmap.to_document(context.plan, lines, environments, predecessors), indent=2) + "\n", 0
+    return roadmap.format_markdown(context.plan, lines, environments, predecessors), 0
 
 
-def stood(ground: Ground) -> tuple[list[StageRun], dict[str, Standing | None]]:
-    """The newest run of each stage in each environment, and how each stands; none where there is no journal yet."""
-    if not (ground.state / FILE).exists():
+def newest_runs_with_status(context: RolloutContext) -> tuple[list[StageRun], dict[str, SoakStatus | None]]:
+    """Return the newest run of each stage in each environment, and their statuses; nothing without a journal."""
+    if not (context.state_dir / JOURNAL_FILE).exists():
         return [], {}
-    journal = Journal(ground.state)
+    journal = Journal(context.state_dir)
     try:
-        runs = journal.newest()
-        return runs, {run.run: standing_in(ground, journal, run) for run in runs}
+        runs = journal.current_runs()
+        return runs, {run.run: current_status(context, journal, run) for run in runs}
     finally:
         journal.close()
 
@@ -194,75 +217,89 @@ def stood(ground: Ground) -> tuple[list[StageRun], dict[str, Standing | None]]:
 # ---- compare
 
 
-def _compare(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+def _compare(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
     from pytest_py312.cli import compare_command
 
     if options.old or options.new:
-        return compare_command.told(compare_command.of_loads(options, ground), options, table)
-    with opened_journal(options, ground) as journal:
-        return compare_command.told(compare_command.of_stage(options, ground, journal), options, table)
+        return compare_command.format_comparison(
+            compare_command.compare_load_reports(options, context), options, format_table
+        )
+    with open_journal(options, context) as journal:
+        return compare_command.format_comparison(
+            compare_command.compare_stage(options, context, journal), options, format_table
+        )
 
 
 # ---- contract
 
 
-def _contract(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
+def _contract(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
     from pytest_py312.cli import contract_command
 
-    with opened_journal(options, ground) as journal:
-        return contract_command.run_command(options, ground, journal)
+    with open_journal(options, context) as journal:
+        return contract_command.run_command(options, context, journal)
 
 
 # ---- drill
 
 
-def _drill(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
-    from pytest_py312.cli.rollout_commands import driving
-    from pytest_py312.rollout.context import wanted_of
+def _drill(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    from pytest_py312.cli.rollout_commands import driver_with_signals
+    from pytest_py312.rollout.context import plan_rollout
     from pytest_py312.rollout.execution import drill
 
-    where = ground.settings().environment(options.env)
-    if not where.drill and not options.force:
+    environment = context.settings().environment_settings(options.env)
+    if not environment.drill and not options.force:
         raise RolloutRefused(
             f"the plan does not allow drills in {options.env}: write {options.env} = {{ drill = true }} in "
             "[deploy.environments], or give --force"
         )
-    with opened_journal(options, ground) as journal:
-        drill.check_ground(options.stage, options.env, journal.newest(options.env))
-        target = ground.target()
-        wanted = wanted_of(ground, stage=options.stage, environment=options.env, asked={}, image_id=target.image_id)
-        service = drill.chosen(wanted.run, options.service)
+    with open_journal(options, context) as journal:
+        drill.check_drill_allowed(options.stage, options.env, journal.current_runs(options.env))
+        target = context.target()
+        planned = plan_rollout(
+            context, stage=options.stage, environment=options.env, soak_overrides={}, look_up_image_id=target.image_id
+        )
+        service = drill.choose_service(planned.run, options.service)
         if options.dry_run:
-            what = f"stop {service} then" if options.fault == "stop" else "ask for a rollback then"
-            text = f"would deploy stage {options.stage} in {options.env}, {what}, and expect what serves now to be back"
-            return would(text, wanted.run.services, as_json=options.json)
-        with driving(ground, journal, target) as driver:
-            tried = drill.Drill(ground=ground, journal=journal, driver=driver, target=target)
-            run, event = tried.run(wanted, fault=options.fault, service=service)
+            fault_text = f"then stop {service}" if options.fault == "stop" else "then request a rollback"
+            text = (
+                f"would deploy stage {options.stage} in {options.env}, {fault_text}, "
+                "and expect the current version to serve again"
+            )
+            return describe_dry_run(text, planned.run.services, as_json=options.json)
+        with driver_with_signals(context, journal, target) as driver:
+            new_drill = drill.Drill(context=context, journal=journal, driver=driver, target=target)
+            run, event = new_drill.run(planned, fault=options.fault, service=service)
     code = 0 if event.passed else 1
     if options.json:
         document = {"schema": 1, "run": run.run, "state": run.state.value, **encode(event)}
         return json.dumps(document, indent=2) + "\n", code
-    told = "passed" if event.passed else "failed"
-    return f"the drill {told}: {event.detail}; the way back took {event.seconds:.1f} s\n", code
+    outcome = "passed" if event.passed else "failed"
+    return f"the drill {outcome}: {event.detail}; the rollback took {event.seconds:.1f} s\n", code
 
 
-def table(rows: Sequence[Sequence[str]]) -> list[str]:
-    """Cells in columns, the last as wide as it is; each line harmless to a terminal."""
-    from pytest_py312.core.text import columns, padded, prose
+def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Align cells in columns, with each line escaped for a terminal."""
+    from pytest_py312.core.text import display_width, escape_terminal, pad
 
-    plain = [[prose(cell) for cell in row] for row in rows]
-    widths = [max(columns(cell) for cell in column) for column in zip(*plain, strict=True)][:-1] if plain else []
+    escaped_rows = [[escape_terminal(cell) for cell in row] for row in rows]
+    widths = (
+        [max(display_width(cell) for cell in column) for column in zip(*escaped_rows, strict=True)][:-1]
+        if escaped_rows
+        else []
+    )
     return [
-        "".join(f"{padded(cell, width)}  " for cell, width in zip(row, widths, strict=False)) + row[-1] for row in plain
+        "".join(f"{pad(cell, width)}  " for cell, width in zip(row, widths, strict=False)) + row[-1]
+        for row in escaped_rows
     ]
 
 
-_COMMANDS: dict[str, Callable[[argparse.Namespace, Ground], tuple[str, int]]] = {
+_COMMANDS: dict[str, Callable[[argparse.Namespace, RolloutContext], tuple[str, int]]] = {
     "doctor": _doctor,
     "evidence": _evidence,
     "drill": _drill,
-    "contract": _contract,
+    "test-contracts": _contract,
     "compare": _compare,
     "roadmap": _roadmap,
 }

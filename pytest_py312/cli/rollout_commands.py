@@ -1,6 +1,7 @@
-"""What an operator does with a rollout from a shell: ``py312 plan, deploy, status, recover, rollback, unlock``.
+"""The commands of a rollout: ``py312 plan, deploy, status, recover, rollback, unlock``.
 
-Each returns the text to print and the exit code: 0 it is as was asked for, 1 it is not, 4 (raised) it was refused.
+Each returns the text to print and the exit code: 0 if the result is the requested one, 1 if not, 4 (raised) if it was
+refused.
 """
 
 import argparse
@@ -9,51 +10,53 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pytest_py312.cli.common import chosen, stage_with
+from pytest_py312.cli.common import select_services, stage_of_services
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
-from pytest_py312.rollout.canary_analysis.soak_status import Standing, in_words, standing_of
-from pytest_py312.rollout.context import Ground, wanted_of
+from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, compute_soak_status, describe_soak_status
+from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain import soak_overrides
-from pytest_py312.rollout.domain.deployment_plan import image_of, stage_services
-from pytest_py312.rollout.domain.identity import this_moment
+from pytest_py312.rollout.domain.deployment_plan import image_reference, stage_services
+from pytest_py312.rollout.domain.identity import current_timestamp
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.journal_queries import chosen_run
-from pytest_py312.rollout.domain.model import Holder, StageRun, StageState
-from pytest_py312.rollout.domain.preconditions import check_same_place, rollback_order
-from pytest_py312.rollout.domain.run_history import told_below
-from pytest_py312.rollout.domain.soak_overrides import interval_of
-from pytest_py312.rollout.domain.state_machine import is_unfinished
-from pytest_py312.rollout.domain.stop_signals import Stop, flagged_by_signals
-from pytest_py312.rollout.execution.deploy_gate import tell_unmeasured
+from pytest_py312.rollout.domain.journal_queries import select_run
+from pytest_py312.rollout.domain.model import LockHolder, StageRun, StageState
+from pytest_py312.rollout.domain.preconditions import check_same_target, rollback_order
+from pytest_py312.rollout.domain.run_history import describe_restored_version
+from pytest_py312.rollout.domain.soak_overrides import sampling_interval
+from pytest_py312.rollout.domain.state_machine import has_pending_work
+from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_on_signals
+from pytest_py312.rollout.execution.deploy_gate import report_unmeasured
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.execution.locking import myself
-from pytest_py312.rollout.execution.relocation import moved
+from pytest_py312.rollout.execution.locking import current_operator
+from pytest_py312.rollout.execution.relocation import accept_relocation
 from pytest_py312.rollout.targets.target import Target, TargetError
 
-CREDIT_STEPS = 3600.0
-_NOTHING_LEFT = "nothing was left half done in {}"
+HOURS_FROM = 3600.0
+"""Durations from here on are shown in hours."""
+_NOTHING_UNFINISHED = "nothing is unfinished in {}"
 
 
-def run_command(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
-    """
+def run_command(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    """Run the command.
+
     :raises Py312Error: it was refused, or cannot be done here.
     """
     if options.command == "plan":
-        return _plan(options, ground)
-    with opened_journal(options, ground) as journal:
+        return _plan(options, context)
+    with open_journal(options, context) as journal:
         if options.command == "status":
-            return _status(options, ground, journal)
-        return _ACTIONS[options.command](options, ground, journal)
+            return _status(options, context, journal)
+        return _ACTIONS[options.command](options, context, journal)
 
 
 @contextmanager
-def opened_journal(options: argparse.Namespace, ground: Ground) -> Iterator[Journal]:
-    """The journal, for one command.
+def open_journal(options: argparse.Namespace, context: RolloutContext) -> Iterator[Journal]:
+    """Open the journal for one command.
 
-    :raises RolloutRefused: what the target said no to, with the name of the environment.
+    :raises RolloutRefused: the target refused an operation; the message names the environment.
     """
-    journal = Journal(ground.state)
+    journal = Journal(context.state_dir)
     try:
         yield journal
     except TargetError as error:
@@ -62,161 +65,188 @@ def opened_journal(options: argparse.Namespace, ground: Ground) -> Iterator[Jour
         journal.close()
 
 
-# ---- looking
+# ---- reading
 
 
-def _plan(options: argparse.Namespace, ground: Ground) -> tuple[str, int]:
-    settings, fleet = ground.settings(), ground.fleet()
+def _plan(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+    settings, fleet = context.settings(), context.fleet()
     references: dict[str, str] = {}
-    for service in stage_services(ground.plan, fleet, options.stage):
-        deploy = settings.deploy_of(stage=options.stage, name=service.name, path=service.path)
-        references[service.name] = image_of(service, deploy, ground.plan.target)
-    run = wanted_of(
-        ground, stage=options.stage, environment=options.env, asked={}, image_id=lambda reference: reference
+    for service in stage_services(context.plan, fleet, options.stage):
+        deploy = settings.deploy_settings_for(stage=options.stage, name=service.name, path=service.path)
+        references[service.name] = image_reference(service, deploy, context.plan.target)
+    run = plan_rollout(
+        context,
+        stage=options.stage,
+        environment=options.env,
+        soak_overrides={},
+        look_up_image_id=lambda reference: reference,
     ).run
     if options.json:
-        return _document([run]), 0
-    lines = [f"stage {run.stage} in {run.environment}, to Python {run.target}, watched for {_hours(run.soak)}:"]
+        return _runs_document([run]), 0
+    lines = [
+        f"stage {run.stage} in {run.environment}, to Python {run.target}, monitored for {_format_duration(run.soak)}:"
+    ]
     lines += [
-        f"  {number}. {one.service}: container {one.spec.container} from {references[one.service]}"
-        for number, one in enumerate(run.deployments, start=1)
+        f"  {number}. {deployment.service}: container {deployment.spec.container} from {references[deployment.service]}"
+        for number, deployment in enumerate(run.deployments, start=1)
     ]
     return "\n".join(lines) + "\n", 0
 
 
-def _status(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
-    runs = journal.newest(options.env)
-    holder: Holder | None = None
-    away = ""
+def _status(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
+    runs = journal.current_runs(options.env)
+    holder: LockHolder | None = None
+    unavailable_reason = ""
     if runs:
         try:
-            target = ground.target()
-            here = target.identity()
-            for one in runs:
-                check_same_place(one, here)
-            holder = target.lock(options.env).holder()
-        except Exception as error:  # what is in the journal can be shown without any target
-            away = str(error)
-    standings = {run.run: standing_in(ground, journal, run) for run in runs}
+            target = context.target()
+            target_identity = target.identity()
+            for newest_run in runs:
+                check_same_target(newest_run, target_identity)
+            holder = target.environment_lock(options.env).holder()
+        except Exception as error:  # the journal can be shown without a target
+            unavailable_reason = str(error)
+    statuses = {run.run: current_status(context, journal, run) for run in runs}
     if options.json:
-        return _document(runs, holder, standings, away), 0
-    known = {run.stage: run for run in runs}
+        return _runs_document(runs, holder, statuses, unavailable_reason), 0
+    run_by_stage = {run.stage: run for run in runs}
     lines = [f"{'stage':<7}{'state':<16}{'verdict':<14}{'credited':<18}services"]
-    for number in sorted({*known, *(stage.number for stage in ground.plan.stages)}):
-        run = known.get(number)
+    for number in sorted({*run_by_stage, *(stage.number for stage in context.plan.stages)}):
+        run = run_by_stage.get(number)
         if run is None:
             lines.append(f"{number:<7}{'not deployed':<16}")
             continue
-        credit = f"{_hours(run.credited)} of {_hours(run.soak)}"
+        credit = f"{_format_duration(run.credited)} of {_format_duration(run.soak)}"
         state = f"{run.state.value}{' (stale)' if run.stale else ''}{' (drill)' if run.is_drill else ''}"
         lines.append(f"{number:<7}{state:<16}{run.verdict.value:<14}{credit:<18}{', '.join(run.services)}")
-        standing = standings[run.run]
-        told = in_words(standing, run) if standing else ""
-        below = told_below(run, journal.below(run)).strip()
-        lines += [f"{'':<7}{text}" for text in (told, run.reason, run.stale, below) if text]
-    lines.append(f"{options.env} is held by {holder}" if holder else f"nobody holds {options.env}")
-    if away:
-        lines[-1] = f"who holds {options.env} cannot be told: {away}"
+        status = statuses[run.run]
+        status_text = describe_soak_status(status, run) if status else ""
+        earlier_text = describe_restored_version(run, journal.restored_run(run)).strip()
+        lines += [f"{'':<7}{text}" for text in (status_text, run.reason, run.stale, earlier_text) if text]
+    lines.append(f"{options.env} is locked by {holder}" if holder else f"{options.env} is not locked")
+    if unavailable_reason:
+        lines[-1] = f"the lock of {options.env} cannot be read: {unavailable_reason}"
     return "\n".join(lines) + "\n", 0
 
 
-def standing_in(ground: Ground, journal: Journal, run: StageRun) -> Standing | None:
-    """How a stage that is up stands just now."""
-    interval = interval_of(run, ground.settings())
-    return standing_of(run, journal.newest_samples(run.run), this_moment(), interval)
+def current_status(context: RolloutContext, journal: Journal, run: StageRun) -> SoakStatus | None:
+    """Return the current soak status of a stage that is up."""
+    interval = sampling_interval(run, context.settings())
+    return compute_soak_status(run, journal.newest_samples(run.run), current_timestamp(), interval)
 
 
-# ---- acting
+# ---- changing
 
 
-def _deploy(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
+def _deploy(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
     if options.rollback:
-        return _rollback(options, ground, journal)
+        return _rollback(options, context, journal)
     if options.services:
         raise OptionError("--services is for a rollback; a stage is deployed as a whole: --stage N")
     if options.stage is None:
-        raise OptionError("--stage is missing: which stage is to be deployed?")
-    target = ground.target()
-    wanted = wanted_of(
-        ground, stage=options.stage, environment=options.env, asked=asked_in(options), image_id=target.image_id
+        raise OptionError("--stage is missing: name the stage to deploy")
+    target = context.target()
+    planned = plan_rollout(
+        context,
+        stage=options.stage,
+        environment=options.env,
+        soak_overrides=requested_overrides(options),
+        look_up_image_id=target.image_id,
     )
-    run = wanted.run
+    run = planned.run
     if options.dry_run:
-        return _told_only(run, options, f"would deploy stage {run.stage} in {run.environment}:"), 0
-    tell_unmeasured(target, ground.settings(), run.stage, ground.told)
-    with driving(ground, journal, target) as driver:
-        done = driver.deploy(run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
-        driver.leave(done.run)
-    return _ended([done], options, StageState.SOAKING)
+        return _format_planned(run, options, f"would deploy stage {run.stage} in {run.environment}:"), 0
+    report_unmeasured(target, context.settings(), run.stage, context.log)
+    with driver_with_signals(context, journal, target) as driver:
+        deployed_run = driver.deploy(
+            run,
+            earlier_stages=planned.earlier_stages,
+            prior_environments=planned.prior_environments,
+            retain=planned.retain,
+        )
+        driver.release(deployed_run.run)
+    return _format_results([deployed_run], options, StageState.SOAKING)
 
 
-def _recover(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
-    left = [run for run in journal.newest(options.env) if is_unfinished(run)]
+def _recover(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
+    unfinished = [run for run in journal.current_runs(options.env) if has_pending_work(run)]
     if options.dry_run:
         if options.json:
-            return _document(left), 0
-        lines = [f"would finish stage {run.stage}, which was left {run.state.value}" for run in left]
-        lines += ["would start again what a way back has left alone and does not run"] if options.start else []
-        lines += [f"would take it that {options.env} lies where its engine is by now"] if options.moved else []
-        return "\n".join(lines or [_NOTHING_LEFT.format(options.env)]) + "\n", 0
-    target = ground.target()
-    with driving(ground, journal, target) as driver:
-        elsewhere = moved(journal, driver, target, options.env, by=str(myself())) if options.moved else []
-        done = driver.recover(options.env)
-        down = driver.start_again(options.env) if options.start else []
-    if not (done or elsewhere or down or options.json):
-        return _NOTHING_LEFT.format(options.env) + "\n", 0
-    text, code = _ended(done, options, StageState.ROLLED_BACK, StageState.ACCEPTED)
+            return _runs_document(unfinished), 0
+        lines = [f"would finish stage {run.stage}, which was left {run.state.value}" for run in unfinished]
+        lines += ["would start the stopped services that a rollback has skipped"] if options.start else []
+        lines += (
+            [f"would accept the current engine as the new place of {options.env}"] if options.accept_new_engine else []
+        )
+        return "\n".join(lines or [_NOTHING_UNFINISHED.format(options.env)]) + "\n", 0
+    target = context.target()
+    with driver_with_signals(context, journal, target) as driver:
+        relocated = (
+            accept_relocation(journal, driver, target, options.env, by=str(current_operator()))
+            if options.accept_new_engine
+            else []
+        )
+        recovered = driver.recover(options.env)
+        down = driver.start_stopped(options.env) if options.start else []
+    if not (recovered or relocated or down or options.json):
+        return _NOTHING_UNFINISHED.format(options.env) + "\n", 0
+    text, code = _format_results(recovered, options, StageState.ROLLED_BACK, StageState.ACCEPTED)
     code = 1 if down else code
-    settled = [run for run in elsewhere if run.run not in {one.run for one in done}]
+    relocated_only = [run for run in relocated if run.run not in {recovered_run.run for recovered_run in recovered}]
     if options.json:
-        return _document([*settled, *done]), code
-    said = dict.fromkeys(f"stage {run.stage} lies on {run.place}\n" for run in settled)
-    return "".join(said) + (text if done else ""), code
+        return _runs_document([*relocated_only, *recovered]), code
+    relocation_lines = dict.fromkeys(f"stage {run.stage} is now on {run.place}\n" for run in relocated_only)
+    return "".join(relocation_lines) + (text if recovered else ""), code
 
 
-def _rollback(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
-    known, asked = journal.newest(options.env), options.stage
+def _rollback(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
+    runs, stage_requested = journal.current_runs(options.env), options.stage
     if options.run:
-        known, asked = chosen_run(journal, known, options.run, options.env, asked)
-    services = chosen(options.services, known, ground.paths)
-    stage = stage_with(options.services, known, ground.paths) if asked is None else asked
-    order = rollback_order(stage, options.env, known, cascade=options.cascade, only=options.only)
-    runs = {run.stage: run for run in known}
+        runs, stage_requested = select_run(journal, runs, options.run, options.env, stage_requested)
+    services = select_services(options.services, runs, context.service_paths)
+    stage = (
+        stage_of_services(options.services, runs, context.service_paths) if stage_requested is None else stage_requested
+    )
+    stage_order = rollback_order(stage, options.env, runs, cascade=options.cascade, keep_later=options.keep_later)
+    run_by_stage = {run.stage: run for run in runs}
     if options.dry_run:
         if options.json:
-            return _document([runs[number] for number in order]), 0
+            return _runs_document([run_by_stage[number] for number in stage_order]), 0
         lines = [
             f"would roll stage {number} back: "
-            + ", ".join((services if number == stage else ()) or reversed(runs[number].services))
-            for number in order
+            + ", ".join((services if number == stage else ()) or reversed(run_by_stage[number].services))
+            for number in stage_order
         ]
         return "\n".join(lines) + "\n", 0
-    done = []
-    with driving(ground, journal, ground.target()) as driver:
-        for number in order:
-            these = services if number == stage else ()
-            done.append(driver.rollback(runs[number].run, reason=options.reason, services=these))
-            if done[-1].state is not StageState.ROLLED_BACK:
-                break  # what stands on it must not lose its ground
-    text, code = _ended(done, options, StageState.ROLLED_BACK)
-    return text + ("" if options.json else "".join(told_below(run, journal.below(run)) for run in done)), code
+    rolled_back = []
+    with driver_with_signals(context, journal, context.target()) as driver:
+        for number in stage_order:
+            selected = services if number == stage else ()
+            rolled_back.append(driver.rollback(run_by_stage[number].run, reason=options.reason, services=selected))
+            if rolled_back[-1].state is not StageState.ROLLED_BACK:
+                break  # a stage below must not be rolled back before those that rely on it
+    text, code = _format_results(rolled_back, options, StageState.ROLLED_BACK)
+    return text + (
+        ""
+        if options.json
+        else "".join(describe_restored_version(run, journal.restored_run(run)) for run in rolled_back)
+    ), code
 
 
-def _unlock(options: argparse.Namespace, ground: Ground, journal: Journal) -> tuple[str, int]:
-    target = ground.target()
+def _unlock(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
+    target = context.target()
     if options.dry_run:
-        found = target.lock(options.env).holder()
+        holder = target.environment_lock(options.env).holder()
     else:
-        with driving(ground, journal, target) as driver:
-            found = driver.unlock(options.env, force=options.force)
+        with driver_with_signals(context, journal, target) as driver:
+            holder = driver.unlock(options.env, force=options.force)
     if options.json:
-        return _document([], found), 0
-    done = "would be taken from" if options.dry_run else "was taken from"
-    return (f"{options.env} {done} {found}\n" if found else f"nobody holds {options.env}\n"), 0
+        return _runs_document([], holder), 0
+    action_text = "would be taken from" if options.dry_run else "was taken from"
+    return (f"the lock of {options.env} {action_text} {holder}\n" if holder else f"{options.env} is not locked\n"), 0
 
 
-_ACTIONS: dict[str, Callable[[argparse.Namespace, Ground, Journal], tuple[str, int]]] = {
+_ACTIONS: dict[str, Callable[[argparse.Namespace, RolloutContext, Journal], tuple[str, int]]] = {
     "deploy": _deploy,
     "recover": _recover,
     "rollback": _rollback,
@@ -224,9 +254,9 @@ _ACTIONS: dict[str, Callable[[argparse.Namespace, Ground, Journal], tuple[str, i
 }
 
 
-def asked_in(options: argparse.Namespace) -> dict[str, float]:
-    """What a command line says of the soak."""
-    return soak_overrides.asked_in(
+def requested_overrides(options: argparse.Namespace) -> dict[str, float]:
+    """Return the command line's settings of the soak."""
+    return soak_overrides.parse_soak_overrides(
         {
             soak_overrides.DURATION: ("--duration", options.duration),
             soak_overrides.INTERVAL: ("--interval", options.interval),
@@ -235,43 +265,52 @@ def asked_in(options: argparse.Namespace) -> dict[str, float]:
 
 
 @contextmanager
-def driving(ground: Ground, journal: Journal, target: Target) -> Iterator[Driver]:
-    """A driver that a signal asks to stop: what goes up is then brought back, what comes back is not cut short."""
-    stop = Stop()
-    with flagged_by_signals(stop):
-        yield Driver(journal, target, myself(), stopping=lambda: stop.why, told=ground.told)
+def driver_with_signals(context: RolloutContext, journal: Journal, target: Target) -> Iterator[Driver]:
+    """Yield a driver that a signal asks to stop: a deployment is then rolled back, a rollback is completed."""
+    stop = StopRequest()
+    with stop_on_signals(stop):
+        yield Driver(journal, target, current_operator(), stop_reason=lambda: stop.reason, log=context.log)
 
 
-def _told_only(run: StageRun, options: argparse.Namespace, title: str) -> str:
+def _format_planned(run: StageRun, options: argparse.Namespace, title: str) -> str:
     if options.json:
-        return _document([run])
-    lines = [f"  {one.service}: {one.spec.container} from {one.image}" for one in run.deployments]
+        return _runs_document([run])
+    lines = [
+        f"  {deployment.service}: {deployment.spec.container} from {deployment.image}" for deployment in run.deployments
+    ]
     return "\n".join([title, *lines]) + "\n"
 
 
-def _ended(runs: Sequence[StageRun], options: argparse.Namespace, *wanted: StageState) -> tuple[str, int]:
-    code = 0 if all(run.state in wanted for run in runs) else 1
+def _format_results(
+    runs: Sequence[StageRun], options: argparse.Namespace, *expected_states: StageState
+) -> tuple[str, int]:
+    code = 0 if all(run.state in expected_states for run in runs) else 1
     if options.json:
-        return _document(runs), code
+        return _runs_document(runs), code
     lines = [f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else "") for run in runs]
     return "\n".join(lines) + "\n", code
 
 
-def _document(
+def _runs_document(
     runs: Sequence[StageRun],
-    holder: Holder | None = None,
-    standings: Mapping[str, Standing | None] | None = None,
-    away: str = "",
+    holder: LockHolder | None = None,
+    statuses: Mapping[str, SoakStatus | None] | None = None,
+    unavailable_reason: str = "",
 ) -> str:
-    documents = [_of(run) for run in runs]
-    for document in documents if standings is not None else ():
-        document["watching"] = encode((standings or {})[document["run"]])
-    held = {"name": holder.name, "host": holder.host, "run": holder.run, "since": holder.since} if holder else None
-    told = {"held_by_unknown": away} if away else {}
-    return json.dumps({"schema": 1, "held_by": held, **told, "runs": documents}, indent=2) + "\n"
+    documents = [_run_document(run) for run in runs]
+    for document in documents if statuses is not None else ():
+        document["watching"] = encode((statuses or {})[document["run"]])
+    holder_document = (
+        {"name": holder.name, "host": holder.host, "run": holder.run, "since": holder.since} if holder else None
+    )
+    unavailable_document = {"held_by_unknown": unavailable_reason} if unavailable_reason else {}
+    return (
+        json.dumps({"schema": 1, "held_by": holder_document, **unavailable_document, "runs": documents}, indent=2)
+        + "\n"
+    )
 
 
-def _of(run: StageRun) -> dict[str, Any]:
+def _run_document(run: StageRun) -> dict[str, Any]:
     return {
         "run": run.run,
         "environment": run.environment,
@@ -283,25 +322,25 @@ def _of(run: StageRun) -> dict[str, Any]:
         "place": run.place or None,
         "credited": run.credited,
         "soak": run.soak,
-        "held_for": list(run.held_for),
+        "held_for": list(run.pending_decisions),
         "drill": (run.drill or "begun") if run.is_drill else None,
         "services": [
             {
-                "service": one.service,
-                "container": one.spec.container,
-                "image": one.image,
-                "old": one.old.id if one.old else None,
-                "new": one.new.id if one.new else None,
-                "restored": one.restored,
-                "twin": one.twin.id if one.twin and not one.twin_removed else None,
-                "no_twin": one.no_twin,
+                "service": deployment.service,
+                "container": deployment.spec.container,
+                "image": deployment.image,
+                "old": deployment.old.id if deployment.old else None,
+                "new": deployment.new.id if deployment.new else None,
+                "restored": deployment.restored,
+                "twin": deployment.control.id if deployment.control and not deployment.control_removed else None,
+                "no_twin": deployment.no_control_reason,
             }
-            for one in run.deployments
+            for deployment in run.deployments
         ],
     }
 
 
-def _hours(seconds: float) -> str:
-    if seconds < CREDIT_STEPS:
+def _format_duration(seconds: float) -> str:
+    if seconds < HOURS_FROM:
         return f"{seconds / 60:g} min"
     return f"{seconds / 3600:.1f} h"

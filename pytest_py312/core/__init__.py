@@ -1,3 +1,1 @@
-"""What everything rests on, without domain logic: the nouns, and the only doors to processes, files, clock and
-database.
-"""
+"""Foundation without domain logic: shared values, and the only access to processes, files, clock and database."""

@@ -1,59 +1,63 @@
-"""The one door to the clock. Everything that needs the time of day or a stopwatch asks here, so that tests can too."""
+"""The only access to the system clock.
+
+All code that needs the time of day or a stopwatch calls these functions, so that tests can replace them.
+"""
 
 import asyncio
 import time
 from datetime import UTC, date, datetime
 
-_NOT_KNOWN_TO_BE_RIGHT = 5
-"""``TIME_ERROR`` in ``<sys/timex.h>``."""
+_TIME_ERROR = 5
+"""The return value ``TIME_ERROR`` of ``adjtimex``, from ``<sys/timex.h>``."""
 
 
 def stopwatch() -> float:
-    """Seconds that only ever grow; the zero means nothing."""
+    """Return a monotonic time in seconds. Only differences between two values are meaningful."""
     return time.monotonic()
 
 
 def boottime() -> float:
-    """Seconds since this machine was started, sleep included: a clock that nobody can set."""
+    """Return the seconds since this machine booted, including sleep. This clock cannot be set."""
     return time.clock_gettime(getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC))
 
 
 def timestamp() -> float:
-    """Seconds since the epoch."""
+    """Return the seconds since the epoch."""
     return time.time()
 
 
 def today() -> date:
-    """The date in UTC: a waiver ends at the same moment for everyone."""
+    """Return the current date in UTC, so that a waiver expires at the same time everywhere."""
     return datetime.now(UTC).date()
 
 
 def now_text() -> str:
-    """Now, in RFC 3339, UTC, to the second."""
+    """Return the current time in RFC 3339, UTC, with a precision of one second."""
     return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
 def is_synchronised() -> bool | None:
-    """Whether something keeps this machine's clock right, as its kernel knows it; ``None`` where it does not tell.
+    """Return whether the kernel considers this machine's clock synchronised; ``None`` if the system does not report it.
 
-    By ``adjtimex`` of Linux, as ``timedatectl`` asks it: whoever sets the clock tells the kernel how far off it may be,
-    and where nobody has for long, or it is more than 16 seconds, the kernel says so.
+    Uses ``adjtimex`` on Linux, as ``timedatectl`` does. The time service sets the estimated error of the clock. The
+    kernel
+    reports the clock as unsynchronised if this has not happened for a long time or the error exceeds 16 seconds.
     """
-    import ctypes  # seldom asked
+    import ctypes  # rarely needed, slow to import
 
-    room = ctypes.create_string_buffer(512)  # a struct timex, of which nothing is set: the clock is asked, not changed
+    timex_buffer = ctypes.create_string_buffer(512)  # a zeroed struct timex: reads the clock's state, changes nothing
     try:
-        state = ctypes.CDLL(None, use_errno=True).adjtimex(room)
+        state = ctypes.CDLL(None, use_errno=True).adjtimex(timex_buffer)
     except (AttributeError, OSError, TypeError):
         return None
-    return None if state < 0 else state != _NOT_KNOWN_TO_BE_RIGHT
+    return None if state < 0 else state != _TIME_ERROR
 
 
 def pause(seconds: float) -> None:
-    """Wait."""
+    """Block for the given number of seconds."""
     time.sleep(seconds)
 
 
-async def rest(seconds: float) -> None:
-    """Wait, while other things of the loop go on."""
+async def async_pause(seconds: float) -> None:
+    """Wait for the given number of seconds without blocking the event loop."""
     await asyncio.sleep(seconds)

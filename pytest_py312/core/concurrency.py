@@ -1,9 +1,9 @@
-"""Work that is done once in a run, whoever asks: threads of this process, and xdist's workers beside it.
+"""Run work once per key, and run work ahead of time by priority.
 
-Work done ahead by a few threads, the most urgent piece first.
-
-concurrent.futures does what was submitted first. Here what is asked for first should be done first: pieces become
-ready in the order in which interpreters are prepared, and are wanted in the order in which services are reported.
+:class:`SingleFlight` shares results between threads and xdist workers. :class:`PriorityExecutor` differs from
+``concurrent.futures``, which runs jobs in the order of their submission: here the most urgent job runs first. Jobs
+become
+ready in the order in which interpreters are prepared, but are needed in the order in which services are reported.
 """
 
 import pickle
@@ -19,29 +19,34 @@ from typing import Any, TypeVar, cast
 T = TypeVar("T")
 
 
-class Once:
-    """Answers by key. The first to ask works the answer out, the others wait for it.
+class SingleFlight:
+    """Run a piece of work once per key and share its result between threads and xdist workers.
 
-    ``shared`` is a private folder that this run has made for its own processes; answers are pickled there. Without it
-    (no xdist) they stay in memory.
+    Results stay in memory, or are pickled into ``shared_folder`` when several processes take part in the run. That
+    folder
+    must be private to the run.
     """
 
-    def __init__(self, shared: Path | None) -> None:
-        self._shared = shared
-        self._answers: dict[str, Any] = {}
+    def __init__(self, shared_folder: Path | None) -> None:
+        self._shared_folder = shared_folder
+        self._results: dict[str, Any] = {}
         self._locks: dict[str, threading.Lock] = {}
-        self._guard = threading.Lock()
+        self._locks_guard = threading.Lock()
 
-    def __call__(self, key: str, work: Callable[[], T]) -> T:
-        """The answer to ``key``. What ``work`` raises is raised to whoever ran it, and not kept."""
-        with self._guard:
+    def __call__(self, key: str, compute: Callable[[], T]) -> T:
+        """Return the result for ``key``, computing it on first use. Exceptions propagate and are not cached."""
+        with self._locks_guard:
             lock = self._locks.setdefault(key, threading.Lock())
         with lock:
-            if key not in self._answers:
-                self._answers[key] = work() if self._shared is None else self._across(key, work, self._shared)
-            return cast(T, self._answers[key])
+            if key not in self._results:
+                self._results[key] = (
+                    compute()
+                    if self._shared_folder is None
+                    else self._compute_across_processes(key, compute, self._shared_folder)
+                )
+            return cast(T, self._results[key])
 
-    def _across(self, key: str, work: Callable[[], T], folder: Path) -> T:
+    def _compute_across_processes(self, key: str, compute: Callable[[], T], folder: Path) -> T:
         from filelock import FileLock
 
         name = sha256(key.encode()).hexdigest()[:32]
@@ -49,45 +54,50 @@ class Once:
         with FileLock(folder / f"{name}.lock"):
             if file.exists():
                 return cast(T, pickle.loads(file.read_bytes()))
-            answer = work()
-            part = file.with_suffix(".part")
-            part.write_bytes(pickle.dumps(answer))
-            part.replace(file)
-            return answer
+            result = compute()
+            part_file = file.with_suffix(".part")
+            part_file.write_bytes(pickle.dumps(result))
+            part_file.replace(file)
+            return result
 
 
 Priority = tuple[int, ...]
-_LAST: Priority = (2**31,)
+_LOWEST_PRIORITY: Priority = (2**31,)
 
 
-class Ahead:
-    """A queue of work and the threads that do it. What a piece of work raises is left to whoever asks again."""
+class PriorityExecutor:
+    """A thread pool that always runs the most urgent job next.
 
-    def __init__(self, threads: int) -> None:
+    Exceptions of jobs are ignored: the job is run again, and its exception raised, where the result is needed.
+    """
+
+    def __init__(self, thread_count: int) -> None:
         self._queue: PriorityQueue[tuple[Priority, int, Callable[[], object] | None]] = PriorityQueue()
-        self._order = count()
+        self._sequence = count()
         self._closed = threading.Event()
-        self._threads = [threading.Thread(target=self._work, name=f"py312-{number}") for number in range(threads)]
+        self._threads = [
+            threading.Thread(target=self._run_jobs, name=f"py312-{number}") for number in range(thread_count)
+        ]
         for thread in self._threads:
             thread.start()
 
-    def add(self, priority: Priority, work: Callable[[], object]) -> None:
-        """Queue a piece of work; the lowest priority is done first, among equals the first that was added."""
-        self._queue.put((priority, next(self._order), work))
+    def submit(self, priority: Priority, job: Callable[[], object]) -> None:
+        """Queue a job. The lowest priority value runs first; equal priorities run in order of submission."""
+        self._queue.put((priority, next(self._sequence), job))
 
     def close(self) -> None:
-        """Begin nothing more, and wait for what was begun."""
+        """Discard the queued jobs and wait for the running ones."""
         self._closed.set()
         for _ in self._threads:
-            self._queue.put((_LAST, next(self._order), None))
+            self._queue.put((_LOWEST_PRIORITY, next(self._sequence), None))
         for thread in self._threads:
             thread.join()
 
-    def _work(self) -> None:
+    def _run_jobs(self) -> None:
         while True:
-            _, _, work = self._queue.get()
-            if work is None:
+            _, _, job = self._queue.get()
+            if job is None:
                 return
             if not self._closed.is_set():
-                with suppress(Exception):  # raised again for whoever asks for the answer itself
-                    work()
+                with suppress(Exception):  # raised again where the result is needed
+                    job()

@@ -1,8 +1,7 @@
-"""The one door to SQLite: the state file ``.py312/state.sqlite`` beside the plan, and files that must not be lost.
+"""The only access to SQLite.
 
-Holds outcomes by content, so that an unchanged cell costs nothing, how long things took, and what was measured. Several
-runs and several xdist workers may use it at once (WAL, a busy time-out). It holds plain JSON only: it lies in the
-repository, and must not be able to run anything.
+:class:`Database` is the base of the rollout's journal, whose confirmed writes survive a crash, and of the gate's state
+file, which is only a cache.
 """
 
 import errno
@@ -16,40 +15,41 @@ from typing import Any, TypeVar
 from pytest_py312.core import clock
 from pytest_py312.core.errors import StateError
 
-OPENING_TRIES = 100
-
-
+OPEN_ATTEMPTS = 100
 _T = TypeVar("_T")
 Execute = Callable[[str, Sequence[object]], list[tuple[Any, ...]]]
-"""One statement and its values, within a transaction -> its rows."""
+"""Executes one statement with its values within a transaction and returns the rows."""
 
-PATIENCE = 30.0
-"""Seconds that a :class:`Database` waits for another process that writes."""
+BUSY_TIMEOUT = 30.0
+"""Seconds that a :class:`Database` waits for another process that is writing."""
 SYNCHRONOUS = "FULL"
-"""How a :class:`Database` waits for the disk."""
-RESERVE = 64 * 1024
-"""Bytes that are kept beside a :class:`Database`, to be given up when the disk is full."""
-SMALLEST_ROOM = 64 * 1024**2
-"""Bytes that have to be free before something is begun that must be written down to its end."""
+"""Value of SQLite's ``PRAGMA synchronous`` for a :class:`Database` that is no cache."""
+RESERVE_BYTES = 64 * 1024
+"""Size of the file that is kept beside a :class:`Database` and deleted when the disk is full."""
+MIN_FREE_BYTES = 64 * 1024**2
+"""Free space that is required before starting an operation that must be recorded to its end."""
 
 
 class DiskFull(StateError):
-    """What was to be kept was not: there is no room. The file is as it was before."""
+    """The data was not written because the disk is full. The file is unchanged."""
 
 
 class Database:
-    """A SQLite file that loses nothing it has confirmed: what was written is on the disk when a call returns.
+    """A SQLite file whose writes are on disk when a call returns.
 
-    For what must survive a killed process or machine, unlike :class:`State`, whose loss only costs time. May be used
-    from several threads and processes. All methods raise :class:`StateError` when the file cannot be used.
+    Safe for several threads and processes. All methods raise :class:`StateError` when the file cannot be used.
     """
 
-    def __init__(self, path: Path, *, schema: str, version: int, most_bytes: int) -> None:
-        """
-        :param version: of the schema; a file of another one is refused.
-        :param most_bytes: the size at which it counts as full.
+    def __init__(self, path: Path, *, schema: str, version: int, max_bytes: int, is_cache: bool = False) -> None:
+        """Open the file, and create it and its folder if they are missing.
+
+        :param version: version of the schema; a file with another version is refused.
+        :param max_bytes: size at which the file counts as full.
+        :param is_cache: losing the file only costs time: writes need not be on disk when a call returns, and no space
+            is reserved.
         """
         self._path = path
+        self._is_cache = is_cache
         self._reserve = path.with_suffix(".reserve")
         self._lock = threading.Lock()
         try:
@@ -57,108 +57,120 @@ class Database:
             ignore = path.parent / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("# state of pytest-py312: not for version control\n*\n", encoding="utf-8")
-            self._connection = self._open(schema, version, most_bytes)
+            self._connection = self._open(schema, version, max_bytes)
         except (OSError, sqlite3.Error) as error:
-            raise self._unusable(error) from error
-        self._keep_reserve()
+            raise self._unusable_error(error) from error
+        self._ensure_reserve()
 
-    def _open(self, schema: str, version: int, most_bytes: int) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=PATIENCE, check_same_thread=False, isolation_level=None)
+    def _open(self, schema: str, version: int, max_bytes: int) -> sqlite3.Connection:
+        connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
         try:
-            for attempt in range(OPENING_TRIES):
+            for attempt in range(OPEN_ATTEMPTS):
                 try:
                     connection.execute("PRAGMA journal_mode=WAL")
                     break
                 except sqlite3.OperationalError as error:
-                    # two that make it at once lock each other out, and this heeds no busy time-out
-                    if "locked" not in str(error) or attempt == OPENING_TRIES - 1:
+                    # concurrent creators of the file block each other; the busy time-out does not apply here
+                    if "locked" not in str(error) or attempt == OPEN_ATTEMPTS - 1:
                         raise
                     clock.pause(0.05)
-            connection.execute(f"PRAGMA synchronous={SYNCHRONOUS}")
+            connection.execute(f"PRAGMA synchronous={'NORMAL' if self._is_cache else SYNCHRONOUS}")
             connection.execute("PRAGMA journal_size_limit=4194304")
-            size = connection.execute("PRAGMA page_size").fetchone()[0]
-            connection.execute(f"PRAGMA max_page_count={max(64, most_bytes // size)}")
-            found = connection.execute("PRAGMA user_version").fetchone()[0]
-            if found not in (0, version):
-                raise _OtherForm(f"it was written by another version of this tool (form {found}, known: {version})")
-            if found == 0:
+            page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+            connection.execute(f"PRAGMA max_page_count={max(64, max_bytes // page_size)}")
+            stored_version = connection.execute("PRAGMA user_version").fetchone()[0]
+            if stored_version not in (0, version):
+                raise _SchemaMismatch(
+                    "it was written by another version of this tool "
+                    f"(schema {stored_version}; this version reads {version})"
+                )
+            if stored_version == 0:
                 connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version={version}; COMMIT;")
         except BaseException:
             connection.close()
             raise
         return connection
 
-    def read(self, work: Callable[[Execute], _T]) -> _T:
-        """What ``work`` makes of what it finds, all of it of one moment. It writes nothing, and waits for nobody."""
+    def read(self, transaction: Callable[[Execute], _T]) -> _T:
+        """Run ``transaction`` on a consistent snapshot and return its result. It must not write; it never waits for
+        writers.
+        """
         with self._lock:
-            return self._attempt(work, "BEGIN")
+            return self._run_transaction(transaction, "BEGIN")
 
-    def transact(self, work: Callable[[Execute], _T], *, urgent: bool = True) -> _T:
-        """All that ``work`` executes, or, where it raises, nothing of it. No other process writes in between.
+    def transact(self, transaction: Callable[[Execute], _T], *, urgent: bool = True) -> _T:
+        """Run ``transaction`` and commit it; if it raises, roll it back. No other process writes in between.
 
-        ``work`` may be called twice: when the disk is full, what is ``urgent`` gets the reserve.
+        ``transaction`` may be called twice: when the disk is full, an ``urgent`` one is repeated with the reserve
+        released.
 
-        :raises DiskFull: there is no room, the reserve included.
+        :raises DiskFull: there is no space, even with the reserve released.
         """
         with self._lock:
             try:
-                done = self._attempt(work)
+                result = self._run_transaction(transaction)
             except DiskFull:
-                if not (urgent and self._give_up_reserve()):
+                if not (urgent and self._release_reserve()):
                     raise
-                return self._attempt(work)
-            self._keep_reserve()
-            return done
+                return self._run_transaction(transaction)
+            self._ensure_reserve()
+            return result
 
-    def _attempt(self, work: Callable[[Execute], _T], begin: str = "BEGIN IMMEDIATE") -> _T:
+    def _run_transaction(self, transaction: Callable[[Execute], _T], begin_statement: str = "BEGIN IMMEDIATE") -> _T:
         try:
-            self._connection.execute(begin)
+            self._connection.execute(begin_statement)
             try:
-                done = work(lambda statement, values: self._connection.execute(statement, values).fetchall())
+                result = transaction(lambda statement, values: self._connection.execute(statement, values).fetchall())
                 self._connection.execute("COMMIT")
             except BaseException:
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
                 raise
         except sqlite3.Error as error:
-            if _is_full(error):
-                raise DiskFull(f"{self._path}: there is no room left for it: {error}. Make some") from error
-            raise self._unusable(error) from error
+            if _is_disk_full(error):
+                raise DiskFull(f"{self._path}: the disk is full: {error}. Free some space") from error
+            raise self._unusable_error(error) from error
         except UnicodeEncodeError as error:
-            raise StateError(f"{error.object!r} is no text that can be written down or looked for") from error
-        return done
+            raise StateError(
+                f"{error.object!r} cannot be stored: it contains characters that UTF-8 cannot encode"
+            ) from error
+        return result
 
-    def damage(self) -> list[str]:
-        """What SQLite finds wrong with the file, read from end to end; nothing where it is whole."""
-        found = self.read(lambda execute: [str(row[0]) for row in execute("PRAGMA integrity_check(5)", ())])
-        return [] if found == ["ok"] else found
+    def integrity_errors(self) -> list[str]:
+        """Return what SQLite's integrity check reports for the whole file; empty if it is intact."""
+        messages = self.read(lambda execute: [str(row[0]) for row in execute("PRAGMA integrity_check(5)", ())])
+        return [] if messages == ["ok"] else messages
 
     @property
-    def room(self) -> int:
-        """Bytes that are free where the file lies."""
-        found = os.statvfs(self._path.parent)
-        return found.f_bavail * found.f_frsize
+    def free_bytes(self) -> int:
+        """Free space on the file system that holds the file."""
+        filesystem = os.statvfs(self._path.parent)
+        return filesystem.f_bavail * filesystem.f_frsize
 
-    def _keep_reserve(self) -> None:
-        if self._reserve.exists():
+    def _ensure_reserve(self) -> None:
+        if self._is_cache or self._reserve.exists():
             return
         try:
-            self._reserve.write_bytes(os.urandom(RESERVE))  # zeros may take no room
+            self._reserve.write_bytes(os.urandom(RESERVE_BYTES))  # zeros may be stored sparsely and reserve nothing
         except OSError:
-            self._give_up_reserve()  # a part of it is none
+            self._release_reserve()  # a partial reserve is useless
 
-    def _give_up_reserve(self) -> bool:
+    def _release_reserve(self) -> bool:
         try:
             self._reserve.unlink()
         except OSError:
             return False
         return True
 
-    def _unusable(self, error: Exception) -> StateError:
-        kind = DiskFull if isinstance(error, sqlite3.Error | OSError) and _is_full(error) else StateError
-        return kind(
-            f"{self._path}: cannot be used: {error}. What was written down in it must not be lost, so it "
-            f"is not made anew; {_remedy(error)}"
+    def _unusable_error(self, error: Exception) -> StateError:
+        error_class = DiskFull if isinstance(error, sqlite3.Error | OSError) and _is_disk_full(error) else StateError
+        if self._is_cache:
+            return error_class(
+                f"{self._path}: the state file cannot be used: {error}. Remove it, or make its folder writable"
+            )
+        return error_class(
+            f"{self._path}: cannot be used: {error}. It is not recreated, because its records must not be lost: "
+            f"{_remedy(error)}"
         )
 
     def close(self) -> None:
@@ -166,27 +178,27 @@ class Database:
             self._connection.close()
 
 
-class _OtherForm(OSError):
-    """The file has another schema than this version knows."""
+class _SchemaMismatch(OSError):
+    """The file has a schema version that this version of the tool cannot read."""
 
 
-def _is_full(error: Exception) -> bool:
+def _is_disk_full(error: Exception) -> bool:
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
     return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or "disk is full" in str(error)
 
 
 def _remedy(error: Exception) -> str:
-    """What to do about a file that cannot be used."""
+    """Return what the user can do about a file that cannot be used."""
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    if isinstance(error, _OtherForm):
-        return "use that version for it"
-    if _is_full(error):
-        return "make some room where it lies"
+    if isinstance(error, _SchemaMismatch):
+        return "use the version that wrote it"
+    if _is_disk_full(error):
+        return "free some space on its disk"
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-        return f"another process has kept it locked for {PATIENCE:g} s: let that end first"
+        return f"another process has locked it for {BUSY_TIMEOUT:g} s: wait until that one ends"
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM) or isinstance(error, OSError):
-        return "make it, and its folder, one that this user can write to, or give --state-dir"
+        return "make it and its folder writable for this user, or choose another folder with --state-dir"
     if code == sqlite3.SQLITE_IOERR:
-        return "the disk that it lies on is full or failing: look there first"
-    return "bring it back from a copy"
+        return "its disk is full or failing: check the disk first"
+    return "restore it from a backup"

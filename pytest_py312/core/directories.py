@@ -1,6 +1,8 @@
-"""The folder of a run: private, outside the repository, and swept by the next run when its owner was killed.
+"""Folders of this tool: one private folder per run, the state folder of a repository, the user's cache folder.
 
-Outside, because pytest in a scratch copy would otherwise find the repository's own configuration above it.
+Run folders are outside of the repository: pytest in a scratch copy would otherwise find the repository's configuration
+in
+a parent folder. The next run removes the folders of killed runs.
 """
 
 import os
@@ -14,9 +16,9 @@ from pytest_py312.core.process_identity import is_abandoned, this_process
 
 
 def runs_folder() -> Path:
-    """Where this user's run folders are.
+    """Return the folder that contains this user's run folders, creating it if necessary.
 
-    :raises StateError: it is somebody else's: what is run from there could be theirs.
+    :raises StateError: it belongs to another user, who could replace the programs that are run from it.
     """
     user = os.getuid() if hasattr(os, "getuid") else "user"
     folder = Path(tempfile.gettempdir()) / f"pytest-py312-{user}"
@@ -24,47 +26,51 @@ def runs_folder() -> Path:
         folder.mkdir(mode=0o700, exist_ok=True)
         status = folder.lstat()
     except OSError as error:
-        raise StateError(f"{folder}: cannot be made: {error.strerror}. Set TMPDIR to a folder that can") from error
+        raise StateError(
+            f"{folder}: cannot be created: {error.strerror}. Set TMPDIR to a folder that you can write to"
+        ) from error
     if folder.is_symlink() or (hasattr(os, "getuid") and status.st_uid != os.getuid()):
-        raise StateError(f"{folder} belongs to somebody else. Remove it, or set TMPDIR to a folder of your own")
+        raise StateError(f"{folder} belongs to another user. Remove it, or set TMPDIR to a folder of your own")
     return folder
 
 
-def open_run(run_id: str) -> Path:
-    """Make the folder of run ``run_id`` and return it."""
+def create_run_folder(run_id: str) -> Path:
+    """Create and return the folder of run ``run_id``, with the identity of this process in it."""
     folder = runs_folder() / run_id
     try:
         folder.mkdir(mode=0o700)
         (folder / "owner").write_text(str(this_process()), encoding="ascii")
     except OSError as error:
-        raise StateError(f"{folder}: cannot be made: {error.strerror}. Set TMPDIR to a folder with room") from error
+        raise StateError(
+            f"{folder}: cannot be created: {error.strerror}. Set TMPDIR to a folder with free space"
+        ) from error
     return folder
 
 
-def sweep() -> list[str]:
-    """Remove what killed runs left behind, their processes first; returns their run ids."""
-    removed = []
-    me = this_process()
+def remove_abandoned_runs() -> list[str]:
+    """Kill the processes and remove the folders of killed runs; return their run ids."""
+    removed_runs = []
+    own_identity = this_process()
     for folder in runs_folder().iterdir():
         try:
             owner = (folder / "owner").read_text(encoding="ascii")
             created = folder.stat().st_mtime
         except (OSError, UnicodeDecodeError):
             continue
-        if is_abandoned(owner, created=created, now=clock.timestamp(), me=me):
+        if is_abandoned(owner, created=created, now=clock.timestamp(), observer=own_identity):
             prefix = f"{folder.name}:"
-            process.kill_marked(lambda value, prefix=prefix: value.startswith(prefix))  # type: ignore[misc]  # bound now
+            process.kill_marked(lambda value, prefix=prefix: value.startswith(prefix))  # type: ignore[misc]  # a default argument binds the current value
             shutil.rmtree(folder, ignore_errors=True)
-            removed.append(folder.name)
-    return removed
+            removed_runs.append(folder.name)
+    return removed_runs
 
 
 STATE_FOLDER = ".py312"
-"""Beside the plan: what runs remember, and the journal of the rollout."""
+"""Name of the folder beside the plan that holds the state of runs and the rollout's journal."""
 
 
-def default_cache() -> Path:
-    """The user's cache folder for this tool."""
+def default_cache_folder() -> Path:
+    """Return the user's cache folder for this tool."""
     from platformdirs import user_cache_path
 
     return user_cache_path("pytest-py312")

@@ -1,7 +1,8 @@
-"""What the user got wrong, or what the machine cannot do: one class, one text, one exit code each.
+"""Errors that stop a run: one class, one message and one exit code each.
 
-These reach the terminal as a message without a traceback. What went wrong *inside a cell* is not here: that is an
-Outcome (``core/model``), because one cell's trouble must never hide the others'.
+They are printed without a traceback. Problems *inside a cell* are not errors but outcomes (``core/model``): the problem
+of
+one cell must never hide the results of the others.
 """
 
 from difflib import get_close_matches
@@ -9,17 +10,18 @@ from typing import ClassVar
 
 
 class Py312Error(Exception):
-    """A mistake that stops the whole run. ``str()`` of it is the complete message for the user."""
+    """An error that stops the whole run. ``str()`` is the complete message for the user."""
 
     exit_code: ClassVar[int] = 4
     """pytest's ``ExitCode.USAGE_ERROR``."""
 
 
 class PlanError(Py312Error):
-    """The plan (``py312.toml`` or ``[tool.pytest-py312]``) cannot be used as it stands.
+    """The plan (``py312.toml`` or ``[tool.pytest-py312]``) cannot be used.
 
-    ``where`` is ``path:line`` or a path; ``key`` the dotted key at fault; ``message`` says what is wrong and what to
-    write instead.
+    ``where`` is ``path:line`` or a path; ``key`` is the dotted key at fault; ``message`` states what is wrong and what
+    to write
+    instead.
     """
 
     def __init__(self, where: str, key: str, message: str) -> None:
@@ -30,15 +32,15 @@ class PlanError(Py312Error):
 
 
 class OptionError(Py312Error):
-    """A ``--py312*`` option has a value that cannot be used."""
+    """A command line option has a value that cannot be used."""
 
 
 class NoFleetError(Py312Error):
-    """No service was found where services were looked for."""
+    """No service was found."""
 
 
 class RunnerUnavailable(Py312Error):
-    """The runner that was asked for (``--py312-runner=docker``) cannot work on this machine."""
+    """The selected runner (``--py312-runner=docker``) does not work on this machine."""
 
 
 class StateError(Py312Error):
@@ -46,10 +48,10 @@ class StateError(Py312Error):
 
 
 class RolloutRefused(Py312Error):
-    """What was asked of a stage may not be done now; the message says what has to come first, or who is at it."""
+    """The requested operation on a stage is not allowed now. The message names what blocks it."""
 
 
-def perhaps(word: str, known: "list[str] | tuple[str, ...]") -> str:
-    """``', perhaps you meant "stages"'`` for a near miss among ``known``, else ``''``."""
-    near = get_close_matches(word, known, n=1, cutoff=0.6)
-    return f', perhaps you meant "{near[0]}"' if near else ""
+def did_you_mean(word: str, candidates: "list[str] | tuple[str, ...]") -> str:
+    """Return ``', perhaps you meant "stages"'`` if ``word`` is a near miss of one of ``candidates``, else ``''``."""
+    matches = get_close_matches(word, candidates, n=1, cutoff=0.6)
+    return f', perhaps you meant "{matches[0]}"' if matches else ""

@@ -1,7 +1,8 @@
-"""Reading and replacing files of the repository: no link is followed, and no file is ever half-written.
+"""Read and replace files of the repository without following links and without leaving half-written files.
 
-A file is replaced by a complete new one (written beside it, flushed to the disk, renamed). Several are written all or
-none: when one of them cannot be, those before it are put back.
+A file is replaced by a complete new one (written beside it, flushed to disk, renamed). Several files are replaced all
+or
+none: if one of them cannot be written, those before it are restored.
 """
 
 import json
@@ -15,191 +16,200 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_PART = re.compile(r"\.py312-[0-9a-f]{16}\.part")
-_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_PART_NAME = re.compile(r"\.py312-[0-9a-f]{16}\.part")
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+_READ_FLAGS = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_CREATE_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
-class Refused(Exception):
-    """A file that is not read or not written. ``str()`` is a sentence that names no path."""
+class UnsafeFile(Exception):
+    """A file that must not be read or written. ``str()`` is a sentence without the path."""
 
 
-class NotWritten(Exception):
-    """Files that could not be written, and what became of the others. ``str()`` is the complete message."""
+class WriteFailed(Exception):
+    """Files that could not be written, and the state of the others. ``str()`` is the complete message."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Replacement:
-    """``path`` (relative to the root, POSIX) holds ``before`` and is to hold ``after``."""
+class FileReplacement:
+    """Replace the content ``before`` of ``path`` (relative to the root, POSIX) by ``after``."""
 
     path: str
     before: bytes
     after: bytes
 
 
-def read_regular(root: Path, path: str, limit: int) -> bytes:
-    """The bytes of the file ``path`` beneath ``root``.
+def read_regular_file(root: Path, path: str, limit: int) -> bytes:
+    """Return the bytes of the file ``path`` below ``root``.
 
-    :raises Refused: it is missing, a link or behind one, no regular file, larger than ``limit`` or forbidden.
+    :raises UnsafeFile: it is missing, a link or behind one, not a regular file, larger than ``limit`` or not readable.
     """
     try:
-        with _folder(root, path) as (folder, name):
-            return _read(folder, name, limit, f"The file is larger than {limit // 1024} KiB.")[0]
+        with _open_parent_folder(root, path) as (folder, name):
+            return _read_descriptor(folder, name, limit, f"The file is larger than {limit // 1024} KiB.")[0]
     except (OSError, ValueError) as error:
-        raise Refused(_reason(error)) from None
+        raise UnsafeFile(_describe_error(error)) from None
 
 
-def replace_all(root: Path, replacements: Sequence[Replacement]) -> None:
-    """Write all ``replacements``, or none. Mode and owner of the files stay.
+def replace_files(root: Path, replacements: Sequence[FileReplacement]) -> None:
+    """Write all ``replacements``, or none. Mode and owner of the files are kept.
 
-    :raises NotWritten: one of them holds something else by now, or cannot be written.
+    :raises WriteFailed: one of them has changed meanwhile or cannot be written.
     """
-    parts: list[tuple[Replacement, str]] = []
-    begun: list[Replacement] = []
-    current = ""
+    parts: list[tuple[FileReplacement, str]] = []
+    started: list[FileReplacement] = []
+    current_path = ""
     try:
-        _sweep(root, replacements)
+        _remove_stale_parts(root, replacements)
         for replacement in replacements:
-            current = replacement.path
-            parts.append((replacement, _prepared(root, replacement.path, replacement.before, replacement.after)))
+            current_path = replacement.path
+            parts.append((replacement, _write_part_file(root, replacement.path, replacement.before, replacement.after)))
         for replacement, part in parts:
-            current = replacement.path
-            begun.append(replacement)  # first: a signal may come between the two
-            _put_in_place(root, replacement.path, part)
+            current_path = replacement.path
+            started.append(replacement)  # recorded first: a signal may arrive before the next line
+            _move_into_place(root, replacement.path, part)
     except BaseException as error:
         for replacement, part in parts:
-            _discard(root, replacement.path, part)
-        lost = [replacement.path for replacement in reversed(begun) if not _put_back(root, replacement)]
-        if not isinstance(error, OSError | ValueError | Refused):
+            _discard_part(root, replacement.path, part)
+        not_restored = [replacement.path for replacement in reversed(started) if not _restore(root, replacement)]
+        if not isinstance(error, OSError | ValueError | UnsafeFile):
             raise
-        rest = f"These files could not be put back and hold the new text: {', '.join(lost)}." if lost else ""
-        raise NotWritten(f"{current}: {_reason(error)} {rest or 'All files are as they were.'}") from None
+        consequence = (
+            f"These files could not be restored and contain the new text: {', '.join(not_restored)}."
+            if not_restored
+            else ""
+        )
+        raise WriteFailed(
+            f"{current_path}: {_describe_error(error)} {consequence or 'All files are unchanged.'}"
+        ) from None
 
 
-def create(root: Path, path: str, content: bytes) -> None:
-    """Write a file that is not there yet, and appears complete.
+def create_file(root: Path, path: str, content: bytes) -> None:
+    """Create a file atomically.
 
-    :raises NotWritten: there is one, or it cannot be written.
+    :raises WriteFailed: it exists already, or cannot be written.
     """
     try:
-        with _folder(root, path) as (folder, name):
-            part = _new_part(folder, content, None)
+        with _open_parent_folder(root, path) as (folder, name):
+            part_name = _create_part_file(folder, content, None)
             try:
                 if name in os.listdir(folder):  # noqa: PTH208 - of a descriptor
-                    raise Refused("The file exists.")
-                os.rename(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+                    raise UnsafeFile("The file exists.")
+                os.rename(part_name, name, src_dir_fd=folder, dst_dir_fd=folder)
             except BaseException:
-                os.unlink(part, dir_fd=folder)
+                os.unlink(part_name, dir_fd=folder)
                 raise
             os.fsync(folder)
-    except (OSError, ValueError, Refused) as error:
-        raise NotWritten(f"{path}: {_reason(error)}") from None
+    except (OSError, ValueError, UnsafeFile) as error:
+        raise WriteFailed(f"{path}: {_describe_error(error)}") from None
 
 
-def _sweep(root: Path, replacements: Sequence[Replacement]) -> None:
-    """Remove what a killed run has left. One that is still at work finds its file gone, and puts back what it wrote."""
+def _remove_stale_parts(root: Path, replacements: Sequence[FileReplacement]) -> None:
+    """Remove the part files of killed runs.
+
+    A run that is still active then fails to rename its part file, and restores what it has replaced.
+    """
     for path in {replacement.path.rpartition("/")[0]: replacement.path for replacement in replacements}.values():
-        with suppress(OSError, ValueError, Refused), _folder(root, path) as (folder, _):
-            for name in filter(_PART.fullmatch, os.listdir(folder)):  # noqa: PTH208 - of a descriptor
+        with suppress(OSError, ValueError, UnsafeFile), _open_parent_folder(root, path) as (folder, _):
+            for name in filter(_PART_NAME.fullmatch, os.listdir(folder)):  # noqa: PTH208 - of a descriptor
                 os.unlink(name, dir_fd=folder)
 
 
-def _prepared(root: Path, path: str, before: bytes, after: bytes) -> str:
-    """A complete new file beside ``path``, and its name."""
-    with _folder(root, path) as (folder, name):
-        present, state = _read(folder, name, len(before), "The file was changed meanwhile.")
-        if present != before:
-            raise Refused("The file was changed meanwhile.")
+def _write_part_file(root: Path, path: str, expected: bytes, content: bytes) -> str:
+    """Write a complete new file beside ``path`` and return its name."""
+    with _open_parent_folder(root, path) as (folder, name):
+        current, state = _read_descriptor(folder, name, len(expected), "The file was changed meanwhile.")
+        if current != expected:
+            raise UnsafeFile("The file was changed meanwhile.")
         if not os.access(name, os.W_OK, dir_fd=folder):
-            raise Refused("The file is write-protected.")
-        return _new_part(folder, after, state)
+            raise UnsafeFile("The file is write-protected.")
+        return _create_part_file(folder, content, state)
 
 
-def _new_part(folder: int, content: bytes, state: os.stat_result | None) -> str:
-    """A complete file with ``content`` in ``folder``, with the mode and owner of ``state``, and its name."""
-    part = f".py312-{secrets.token_hex(8)}.part"
-    handle = os.open(part, _CREATE, 0o600 if state else 0o666, dir_fd=folder)
+def _create_part_file(folder: int, content: bytes, state: os.stat_result | None) -> str:
+    """Create a complete file in ``folder`` with the mode and owner of ``state``, and return its name."""
+    part_name = f".py312-{secrets.token_hex(8)}.part"
+    handle = os.open(part_name, _CREATE_FLAGS, 0o600 if state else 0o666, dir_fd=folder)
     try:
         with open(handle, "wb") as file:  # noqa: PTH123 - it is a descriptor, not a path
             file.write(content)
             file.flush()
-            made = os.fstat(handle)
-            if state and (made.st_uid, made.st_gid) != (state.st_uid, state.st_gid):
+            created = os.fstat(handle)
+            if state and (created.st_uid, created.st_gid) != (state.st_uid, state.st_gid):
                 os.fchown(handle, state.st_uid, state.st_gid)
             if state:
                 os.fchmod(handle, stat.S_IMODE(state.st_mode))
             os.fsync(handle)
     except BaseException:
-        os.unlink(part, dir_fd=folder)
+        os.unlink(part_name, dir_fd=folder)
         raise
-    return part
+    return part_name
 
 
-def _put_in_place(root: Path, path: str, part: str) -> None:
-    with _folder(root, path) as (folder, name):
-        os.replace(part, name, src_dir_fd=folder, dst_dir_fd=folder)
+def _move_into_place(root: Path, path: str, part_name: str) -> None:
+    with _open_parent_folder(root, path) as (folder, name):
+        os.replace(part_name, name, src_dir_fd=folder, dst_dir_fd=folder)
         os.fsync(folder)
 
 
-def _discard(root: Path, path: str, part: str) -> None:
-    with suppress(OSError, Refused), _folder(root, path) as (folder, _):
-        os.unlink(part, dir_fd=folder)
+def _discard_part(root: Path, path: str, part_name: str) -> None:
+    with suppress(OSError, UnsafeFile), _open_parent_folder(root, path) as (folder, _):
+        os.unlink(part_name, dir_fd=folder)
 
 
-def _put_back(root: Path, replacement: Replacement) -> bool:
-    """Whether the file holds what it held before."""
+def _restore(root: Path, replacement: FileReplacement) -> bool:
+    """Restore the previous content of a file, and return whether that succeeded."""
     limit = max(len(replacement.before), len(replacement.after))
     try:
-        if read_regular(root, replacement.path, limit) == replacement.before:
+        if read_regular_file(root, replacement.path, limit) == replacement.before:
             return True
-        part = _prepared(root, replacement.path, replacement.after, replacement.before)
+        part_name = _write_part_file(root, replacement.path, replacement.after, replacement.before)
         try:
-            _put_in_place(root, replacement.path, part)
+            _move_into_place(root, replacement.path, part_name)
         finally:
-            _discard(root, replacement.path, part)
-    except (OSError, ValueError, Refused):
+            _discard_part(root, replacement.path, part_name)
+    except (OSError, ValueError, UnsafeFile):
         return False
     return True
 
 
 @contextmanager
-def _folder(root: Path, path: str) -> Iterator[tuple[int, str]]:
-    """A descriptor of the folder that holds ``path``, reached without following a link beneath ``root``."""
+def _open_parent_folder(root: Path, path: str) -> Iterator[tuple[int, str]]:
+    """Open the folder of ``path`` without following links below ``root``; yield its descriptor and the file name."""
     *folders, name = path.split("/")
     if "\0" in path or any(step in ("", ".", "..") for step in (*folders, name)):
-        raise Refused("The path leads out of the repository.")
-    here = os.open(root, _FOLDER)
+        raise UnsafeFile("The path leads out of the repository.")
+    descriptor = os.open(root, _FOLDER_FLAGS)
     try:
         for step in folders:
-            if stat.S_ISLNK(os.stat(step, dir_fd=here, follow_symlinks=False).st_mode):
-                raise Refused("The file lies behind a link.")
-            inner = os.open(step, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
-            os.close(here)
-            here = inner
-        yield here, name
+            if stat.S_ISLNK(os.stat(step, dir_fd=descriptor, follow_symlinks=False).st_mode):
+                raise UnsafeFile("The file is behind a link.")
+            inner = os.open(step, _FOLDER_FLAGS | os.O_NOFOLLOW, dir_fd=descriptor)
+            os.close(descriptor)
+            descriptor = inner
+        yield descriptor, name
     finally:
-        os.close(here)
+        os.close(descriptor)
 
 
-def _read(folder: int, name: str, limit: int, when_larger: str) -> tuple[bytes, os.stat_result]:
-    """The content and the state of a regular file."""
+def _read_descriptor(folder: int, name: str, limit: int, too_large_message: str) -> tuple[bytes, os.stat_result]:
+    """Return the content and the status of a regular file."""
     mode = os.stat(name, dir_fd=folder, follow_symlinks=False).st_mode
     if stat.S_ISLNK(mode):
-        raise Refused("The file is a link.")
-    if not stat.S_ISREG(mode):  # asked before it is opened: to open a device or a pipe may do something
-        raise Refused("It is not a regular file.")
-    handle = os.open(name, _READ, dir_fd=folder)
+        raise UnsafeFile("The file is a link.")
+    if not stat.S_ISREG(mode):  # checked before opening: opening a device or a pipe can have side effects
+        raise UnsafeFile("It is not a regular file.")
+    handle = os.open(name, _READ_FLAGS, dir_fd=folder)
     with open(handle, "rb") as file:  # noqa: PTH123 - it is a descriptor, not a path
         state = os.fstat(handle)
         if not stat.S_ISREG(state.st_mode):
-            raise Refused("It is not a regular file.")
+            raise UnsafeFile("It is not a regular file.")
         if state.st_size > limit:
-            raise Refused(when_larger)
+            raise UnsafeFile(too_large_message)
         return file.read(limit), state
 
 
-def _reason(error: BaseException) -> str:
+def _describe_error(error: BaseException) -> str:
     if isinstance(error, FileNotFoundError):
         return "The file does not exist."
     if isinstance(error, OSError):
@@ -207,9 +217,9 @@ def _reason(error: BaseException) -> str:
     return str(error)
 
 
-def write_whole(path: Path, data: object) -> None:
-    """Write a cache file so that a reader sees the whole of it or none."""
+def write_json_atomically(path: Path, data: object) -> None:
+    """Write a JSON cache file so that readers see either all of it or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-    part.write_text(json.dumps(data), encoding="utf-8")
-    part.replace(path)
+    part_file = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    part_file.write_text(json.dumps(data), encoding="utf-8")
+    part_file.replace(path)

@@ -1,4 +1,4 @@
-"""What all pages share that stand alone: their style, their policy, and templates that escape all they are given."""
+"""Shared parts of all standalone HTML pages: style sheet, content security policy, and escaping templates."""
 
 import base64
 import hashlib
@@ -6,45 +6,45 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_py312.core.text import counted, prose
+from pytest_py312.core.text import escape_terminal, pluralize
 
 if TYPE_CHECKING:
     from jinja2 import Template
 
-FOLDER = Path(__file__).parent / "page"
+PAGE_FOLDER = Path(__file__).parent / "page"
 
 
-def style() -> str:
-    """The style sheet."""
-    return (FOLDER / "page.css").read_text(encoding="utf-8")
+def stylesheet() -> str:
+    """Return the style sheet."""
+    return (PAGE_FOLDER / "page.css").read_text(encoding="utf-8")
 
 
 @cache
-def template(file: Path) -> "Template":
-    """A template that escapes all that it is given, and refuses what it is not given."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # only pages need it
+def load_template(file: Path) -> "Template":
+    """Load a template that escapes every value and fails on missing ones."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # imported late: only pages need it
 
     environment = Environment(
-        loader=FileSystemLoader([file.parent, FOLDER]),
+        loader=FileSystemLoader([file.parent, PAGE_FOLDER]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters["counted"] = counted
-    environment.filters["prose"] = lambda value: prose(str(value))
+    environment.filters["pluralize"] = pluralize
+    environment.filters["escape_terminal"] = lambda value: escape_terminal(str(value))
     return environment.get_template(file.name)
 
 
-def policy(styles: str, script: str = "") -> str:
-    """Nothing is loaded; of styles and scripts, these and no others are obeyed."""
-    scripts = f"'{_digest(script)}'" if script else "'none'"
+def content_security_policy(style: str, script: str = "") -> str:
+    """Return a policy that loads nothing and allows exactly these styles and this script."""
+    script_source = f"'{_digest(script)}'" if script else "'none'"
     return "; ".join(
         (
             "default-src 'none'",
-            "img-src data:",  # the empty icon, which keeps browsers from asking for one
-            f"style-src '{_digest(styles)}'",
-            f"script-src {scripts}",
+            "img-src data:",  # an empty icon, so that browsers do not request one
+            f"style-src '{_digest(style)}'",
+            f"script-src {script_source}",
             "base-uri 'none'",
             "form-action 'none'",
         )

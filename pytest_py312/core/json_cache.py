@@ -1,6 +1,6 @@
-"""What was answered before: one JSON file, shared by threads and runs, that never grows without end.
+"""A cache of limited size in one JSON file, shared by threads and runs.
 
-It is only a cache. A file that is torn, foreign or not readable holds nothing, and one that cannot be written is not.
+An unreadable, damaged or foreign file counts as empty; if the file cannot be written, nothing is cached.
 """
 
 import json
@@ -13,58 +13,58 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-MOST = 30_000
-"""Answers kept; those asked for the longest ago are dropped."""
-LARGEST = 64 * 1024 * 1024
-WAIT = 10.0
-"""Seconds to wait for another run that writes; after that the fresh answers are not kept."""
+MAX_ENTRIES = 30_000
+"""Entries that are kept; the least recently used ones are dropped."""
+MAX_FILE_BYTES = 64 * 1024 * 1024
+LOCK_TIMEOUT = 10.0
+"""Seconds to wait for another run that is writing; after that the new entries are not stored."""
 
 
-class Memory:
-    """The answers in one file, as they were when it was made. Values are whatever JSON takes."""
+class JsonCache:
+    """The entries of one file, read when the object is created. Values are anything that JSON can hold."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        self._data = _read(file)
+        self._entries = _read_entries(file)
 
     def get(self, key: str) -> Any:
-        """The answer, or ``None``."""
-        return self._data.get(key)
+        """Return the value of ``key``, or ``None``."""
+        return self._entries.get(key)
 
-    def keep(self, fresh: Mapping[str, Any], *, used: Iterable[str] = ()) -> None:
-        """Add ``fresh`` to the file as it is now; ``used`` are keys whose answers were asked for just now."""
-        if not fresh:
+    def put(self, new_entries: Mapping[str, Any], *, used_keys: Iterable[str] = ()) -> None:
+        """Merge ``new_entries`` into the current file; ``used_keys`` are marked as recently used."""
+        if not new_entries:
             return
-        self._data |= fresh
+        self._entries |= new_entries
         with suppress(OSError, Timeout):
             self._file.parent.mkdir(parents=True, exist_ok=True)
-            with FileLock(f"{self._file}.lock", timeout=WAIT):
-                data = _read(self._file)
-                for key in [*used, *fresh]:
+            with FileLock(f"{self._file}.lock", timeout=LOCK_TIMEOUT):
+                data = _read_entries(self._file)
+                for key in [*used_keys, *new_entries]:
                     value = data.pop(key, None)
-                    if key in fresh or value is not None:
-                        data[key] = fresh.get(key, value)
-                kept = dict(list(data.items())[-MOST:])
-                self.write(self._file, json.dumps(kept, separators=(",", ":")).encode())
+                    if key in new_entries or value is not None:
+                        data[key] = new_entries.get(key, value)
+                newest = dict(list(data.items())[-MAX_ENTRIES:])
+                self.write_atomically(self._file, json.dumps(newest, separators=(",", ":")).encode())
 
     @staticmethod
-    def write(file: Path, content: bytes) -> None:
-        """Put a complete file in place, or none.
+    def write_atomically(file: Path, content: bytes) -> None:
+        """Write a complete file or nothing.
 
         :raises OSError: it cannot be written.
         """
-        part = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}")
+        part_file = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}")
         try:
-            part.write_bytes(content)
-            part.replace(file)
+            part_file.write_bytes(content)
+            part_file.replace(file)
         except BaseException:
-            part.unlink(missing_ok=True)
+            part_file.unlink(missing_ok=True)
             raise
 
 
-def _read(file: Path) -> dict[str, Any]:
+def _read_entries(file: Path) -> dict[str, Any]:
     try:
-        if file.stat().st_size > LARGEST:
+        if file.stat().st_size > MAX_FILE_BYTES:
             return {}
         data = json.loads(file.read_bytes())
     except (OSError, ValueError, RecursionError):

@@ -1,8 +1,11 @@
-"""The one door to processes.
+"""The only way to start processes.
 
-Every command is an argv (never a shell string) in a session of its own, both pipes are drained while it runs, so that
-a flood on either cannot block it, and nothing of it is left when :func:`run` returns: neither a child in its process
-group nor one that left the group, as long as it carries the environment variable :data:`MARK`.
+Commands are argument lists (never shell strings) and run in a session of their own. Both pipes are drained while a
+command
+runs, so that much output on either cannot block it. When :func:`run` returns, no process of the command is left: its
+process
+group is killed, and so is every process with the environment variable :data:`MARK_VARIABLE`, even outside of that
+group.
 """
 
 import os
@@ -20,46 +23,48 @@ from typing import IO
 
 from pytest_py312.core import clock
 
-MARK = "PY312_CELL"
-"""Environment variable by which leftovers of a cell are known, whatever they did to their parent or session."""
+MARK_VARIABLE = "PY312_CELL"
+"""Environment variable that identifies the processes of a cell, whatever their parent or session is."""
 
-TICK = 0.1
-"""Seconds between two looks at the limits."""
+POLL_INTERVAL = 0.1
+"""Seconds between two checks of the limits."""
 
 
 def enable_interrupts() -> None:
-    """Let SIGINT interrupt this process, also where it was started with SIGINT ignored.
+    """Let SIGINT interrupt this process even if it was started with SIGINT ignored.
 
-    A shell without job control starts what runs in the background so (POSIX, "Signals and Error Handling" of the shell
-    command language), Python then installs no handler, and every child inherits it: a CI that cancels its job with
-    SIGINT would not stop the run. Another handler than "ignore" is left as it is.
+    A shell without job control starts background commands with SIGINT ignored (POSIX, "Signals and Error Handling" of
+    the shell
+    command language). Python then installs no handler, and all child processes inherit that: a CI system that cancels
+    its job
+    with SIGINT would not stop the run. A handler other than "ignore" is left unchanged.
     """
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-class _Tail:
-    """Keeps the end of a stream, at most ``limit`` bytes of it."""
+class _TailBuffer:
+    """The end of a stream, limited to ``limit`` bytes."""
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._bytes = bytearray()
-        self._cut = False
+        self._is_cut = False
 
     def add(self, chunk: bytes) -> None:
         self._bytes += chunk
         if len(self._bytes) > 2 * self._limit:
             del self._bytes[: -self._limit]
-            self._cut = True
+            self._is_cut = True
 
     def text(self) -> str:
-        kept = bytes(self._bytes[-self._limit :])
-        text = kept.decode("utf-8", "replace")
-        return f"[... cut ...]{text}" if self._cut or len(self._bytes) > self._limit else text
+        last_bytes = bytes(self._bytes[-self._limit :])
+        text = last_bytes.decode("utf-8", "replace")
+        return f"[... cut ...]{text}" if self._is_cut or len(self._bytes) > self._limit else text
 
 
-class Ended(Enum):
-    """How a command or a cell's process came to its end."""
+class ExitReason(Enum):
+    """Why the process of a command or a cell ended."""
 
     EXITED = "exited"
     TIMED_OUT = "time limit reached"
@@ -72,11 +77,11 @@ class Ended(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CommandRun:
-    """A finished command. ``stdout`` and ``stderr`` are the ends of what it printed, at most the limit asked for."""
+class CommandResult:
+    """A finished command. ``stdout`` and ``stderr`` hold the end of its output, up to the requested limit."""
 
     argv: tuple[str, ...]
-    ended: Ended
+    exit_reason: ExitReason
     exit_code: int | None
     stdout: str
     stderr: str
@@ -84,7 +89,7 @@ class CommandRun:
 
     @property
     def ok(self) -> bool:
-        return self.ended is Ended.EXITED and self.exit_code == 0
+        return self.exit_reason is ExitReason.EXITED and self.exit_code == 0
 
 
 def run(
@@ -94,87 +99,91 @@ def run(
     env: Mapping[str, str] | None = None,
     stdin: str = "",
     time_limit: float = 600.0,
-    grace: float = 2.0,
+    grace_period: float = 2.0,
     memory_limit: int | None = None,
-    tail: int = 65536,
-    merge: bool = False,
+    tail_limit: int = 65536,
+    merge_stderr: bool = False,
     mark: str = "",
     cancelled: threading.Event | None = None,
-) -> CommandRun:
-    """Run ``argv`` to its end and return how it ended.
+) -> CommandResult:
+    """Run ``argv`` and return its result.
 
-    :param time_limit: seconds of wall time; then SIGINT to the process group, ``grace`` seconds, then a kill.
-    :param memory_limit: bytes of resident memory of the command and all its descendants together; over it: a kill.
-    :param tail: bytes kept of the end of each stream.
-    :param merge: stderr goes into stdout.
-    :param mark: value of :data:`MARK` for the command; its leftovers are looked for by it.
-    :param cancelled: when set from another thread, the command is killed.
+    :param time_limit: seconds of wall time; then SIGINT to the process group, ``grace_period`` seconds, then SIGKILL.
+    :param memory_limit: bytes of resident memory of the command and all its descendants together; SIGKILL above it.
+    :param tail_limit: bytes that are kept of the end of each stream.
+    :param merge_stderr: send stderr to stdout.
+    :param mark: value of :data:`MARK_VARIABLE` for the command; its leftover processes are found by it.
+    :param cancelled: when it is set by another thread, the command is killed.
 
-    Never raises for what the command does, nor when it cannot be started (``Ended.NOT_STARTED``, with the reason in
+    Never raises because of the command, even if it cannot be started (``ExitReason.NOT_STARTED``, with the reason in
     ``stderr``).
     """
-    started = clock.stopwatch()
-    variables = {**(os.environ if env is None else env), **({MARK: mark} if mark else {})}
-    out, err = _Tail(tail), _Tail(tail)
+    start_time = clock.stopwatch()
+    variables = {**(os.environ if env is None else env), **({MARK_VARIABLE: mark} if mark else {})}
+    out, err = _TailBuffer(tail_limit), _TailBuffer(tail_limit)
     try:
-        process = _start(argv, cwd, variables, stdin, merge=merge)
+        process = _start_process(argv, cwd, variables, stdin, merge_stderr=merge_stderr)
     except (OSError, ValueError) as error:
-        return _not_started(argv, error)
-    watch = _Watch(process, [(process.stdout, out), (process.stderr, err)], time_limit, grace, memory_limit, cancelled)
+        return _not_started_result(argv, error)
+    monitor = _ProcessMonitor(
+        process, [(process.stdout, out), (process.stderr, err)], time_limit, grace_period, memory_limit, cancelled
+    )
     try:
-        ended = watch.to_the_end()
+        exit_reason = monitor.wait()
     finally:
         kill_group(process.pid)
         process.wait()
         if mark:
             kill_marked(lambda value: value == mark)
-        watch.drain()
-    return CommandRun(
+        monitor.drain()
+    return CommandResult(
         argv=tuple(argv),
-        ended=ended,
+        exit_reason=exit_reason,
         exit_code=process.returncode,
         stdout=out.text(),
         stderr=err.text(),
-        seconds=clock.stopwatch() - started,
+        seconds=clock.stopwatch() - start_time,
     )
 
 
-def _start(
-    argv: Sequence[str], cwd: Path | None, variables: Mapping[str, str], stdin: str, *, merge: bool
+def _start_process(
+    argv: Sequence[str], cwd: Path | None, variables: Mapping[str, str], stdin: str, *, merge_stderr: bool
 ) -> "subprocess.Popen[bytes]":
-    """The command, in a session of its own, reading ``stdin`` from a file: a pipe could fill up before it is read."""
-    with tempfile.TemporaryFile() as source:
-        source.write(stdin.encode("utf-8", "surrogateescape"))
-        source.seek(0)
+    """Start the command in a new session. It reads ``stdin`` from a file, since a pipe could fill up and block."""
+    with tempfile.TemporaryFile() as stdin_file:
+        stdin_file.write(stdin.encode("utf-8", "surrogateescape"))
+        stdin_file.seek(0)
         return subprocess.Popen(
-            list(argv), cwd=cwd, env=variables, stdin=source, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT if merge else subprocess.PIPE, start_new_session=True,
+            list(argv), cwd=cwd, env=variables, stdin=stdin_file, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT if merge_stderr else subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
 
 
-def _not_started(argv: Sequence[str], error: Exception) -> CommandRun:
+def _not_started_result(argv: Sequence[str], error: Exception) -> CommandResult:
     reason = f"{argv[0]} could not be started: {error}"
-    return CommandRun(argv=tuple(argv), ended=Ended.NOT_STARTED, exit_code=None, stdout="", stderr=reason, seconds=0.0)
+    return CommandResult(
+        argv=tuple(argv), exit_reason=ExitReason.NOT_STARTED, exit_code=None, stdout="", stderr=reason, seconds=0.0
+    )
 
 
-class _Watch:
-    """One running command: reads its pipes, and ends it when a limit is reached."""
+class _ProcessMonitor:
+    """Reads the pipes of a running command and stops it when a limit is reached."""
 
     def __init__(
         self,
         process: "subprocess.Popen[bytes]",
-        pipes: "Sequence[tuple[IO[bytes] | None, _Tail]]",
+        pipes: "Sequence[tuple[IO[bytes] | None, _TailBuffer]]",
         time_limit: float,
-        grace: float,
+        grace_period: float,
         memory_limit: int | None,
         cancelled: threading.Event | None,
     ) -> None:
         self._process = process
-        self._grace = grace
+        self._grace_period = grace_period
         self._memory_limit = memory_limit
         self._cancelled = cancelled
         self._deadline = clock.stopwatch() + time_limit
-        self._ended = Ended.EXITED
+        self._exit_reason = ExitReason.EXITED
         self._selector = selectors.DefaultSelector()
         for pipe, tail in pipes:
             if pipe is not None:
@@ -184,21 +193,21 @@ class _Watch:
         if self._exit_fd is not None:
             self._selector.register(self._exit_fd, selectors.EVENT_READ, None)
 
-    def to_the_end(self) -> Ended:
+    def wait(self) -> ExitReason:
         while self._process.poll() is None:
-            self._read(TICK if self._exit_fd is not None else TICK / 10)
-            self._look_at_limits()
-        if self._ended is Ended.EXITED and self._process.returncode < 0:
-            return Ended.KILLED
-        return self._ended
+            self._read(POLL_INTERVAL if self._exit_fd is not None else POLL_INTERVAL / 10)
+            self._enforce_limits()
+        if self._exit_reason is ExitReason.EXITED and self._process.returncode < 0:
+            return ExitReason.KILLED
+        return self._exit_reason
 
     def drain(self) -> None:
-        """Read what is still in the pipes; whoever could write to them is gone, or has a second."""
-        until = clock.stopwatch() + 1.0
+        """Read the remaining output. A process that escaped and still holds a pipe open gets one second."""
+        deadline = clock.stopwatch() + 1.0
         if self._exit_fd is not None:
             self._selector.unregister(self._exit_fd)
             os.close(self._exit_fd)
-        while self._selector.get_map() and clock.stopwatch() < until:
+        while self._selector.get_map() and clock.stopwatch() < deadline:
             self._read(0.05)
         for key in list(self._selector.get_map().values()):
             self._close(key)
@@ -224,26 +233,26 @@ class _Watch:
         with suppress(OSError):
             getattr(key.fileobj, "close", lambda: None)()
 
-    def _look_at_limits(self) -> None:
+    def _enforce_limits(self) -> None:
         now = clock.stopwatch()
         if self._cancelled is not None and self._cancelled.is_set():
-            self._end(Ended.CANCELLED, signal.SIGKILL)
+            self._terminate(ExitReason.CANCELLED, signal.SIGKILL)
         elif now >= self._deadline:
-            first = self._ended is Ended.EXITED
-            self._end(Ended.TIMED_OUT, signal.SIGINT if first else signal.SIGKILL)
-            self._deadline = now + self._grace
+            is_first_signal = self._exit_reason is ExitReason.EXITED
+            self._terminate(ExitReason.TIMED_OUT, signal.SIGINT if is_first_signal else signal.SIGKILL)
+            self._deadline = now + self._grace_period
         elif self._memory_limit is not None and resident_memory(self._process.pid) > self._memory_limit:
-            self._end(Ended.OUT_OF_MEMORY, signal.SIGKILL)
+            self._terminate(ExitReason.OUT_OF_MEMORY, signal.SIGKILL)
 
-    def _end(self, ended: Ended, number: signal.Signals) -> None:
-        if self._ended is Ended.EXITED:
-            self._ended = ended
+    def _terminate(self, exit_reason: ExitReason, signal_number: signal.Signals) -> None:
+        if self._exit_reason is ExitReason.EXITED:
+            self._exit_reason = exit_reason
         with suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+            os.killpg(self._process.pid, signal_number)
 
 
 def _exit_descriptor(pid: int) -> int | None:
-    """A descriptor that becomes readable when the process ends; ``None`` where the system has none (not Linux)."""
+    """Return a descriptor that becomes readable when the process ends; ``None`` if the system has none (not Linux)."""
     opener: Callable[[int], int] | None = getattr(os, "pidfd_open", None)
     if opener is None:
         return None
@@ -254,25 +263,25 @@ def _exit_descriptor(pid: int) -> int | None:
 
 
 def resident_memory(pid: int) -> int:
-    """Bytes of resident memory of ``pid`` and all its descendants; 0 for a process that is gone."""
+    """Return the resident memory of ``pid`` and all its descendants in bytes; 0 if the process is gone."""
     if Path(f"/proc/self/task/{os.getpid()}/children").exists():
-        return _resident_from_proc(pid)
+        return _resident_memory_from_proc(pid)
     import psutil
 
     total = 0
     try:
         parent = psutil.Process(pid)
-        family = [parent, *parent.children(recursive=True)]
+        processes = [parent, *parent.children(recursive=True)]
     except psutil.Error:
         return 0
-    for process in family:
+    for process in processes:
         with suppress(psutil.Error):
             total += process.memory_info().rss
     return total
 
 
-def _resident_from_proc(pid: int) -> int:
-    # psutil finds children by reading every process of the machine: too dear for a look that is made all the time
+def _resident_memory_from_proc(pid: int) -> int:
+    # psutil finds children by reading every process of the machine, which is too slow for a frequent check
     total, pending = 0, [pid]
     while pending:
         process = pending.pop()
@@ -283,35 +292,36 @@ def _resident_from_proc(pid: int) -> int:
     return total
 
 
-def kill_group(group: int) -> None:
-    """Kill what is left of a process group; none left is fine."""
+def kill_group(group_id: int) -> None:
+    """Kill the remaining processes of a process group, if there are any."""
     with suppress(ProcessLookupError, PermissionError):
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(group_id, signal.SIGKILL)
 
 
-def kill_marked(wanted: Callable[[str], bool]) -> int:
-    """Kill every process whose :data:`MARK` is ``wanted``, and return how many there were.
+def kill_marked(is_wanted: Callable[[str], bool]) -> int:
+    """Kill every process whose value of :data:`MARK_VARIABLE` satisfies ``is_wanted``; return how many there were.
 
-    Catches children that made a session of their own or were inherited by init. Looks three times, since a child may
-    fork between the look and the kill.
+    Finds children that created their own session or were adopted by init. Looks three times, since a child may fork
+    between the
+    search and the kill.
     """
     killed: set[int] = set()
     for _ in range(3):
-        found = [process for process, value in _marked() if wanted(value)]
-        if not found:
+        pids = [pid for pid, value in _marked_processes() if is_wanted(value)]
+        if not pids:
             break
-        for process in found:
+        for pid in pids:
             with suppress(ProcessLookupError, PermissionError):
-                os.kill(process, signal.SIGKILL)
-                killed.add(process)
+                os.kill(pid, signal.SIGKILL)
+                killed.add(pid)
     return len(killed)
 
 
-def _marked() -> list[tuple[int, str]]:
-    """(pid, value of MARK) of all processes of ours that carry it, this one excepted."""
+def _marked_processes() -> list[tuple[int, str]]:
+    """Return pid and mark of all marked processes of this user except the current one."""
     if Path("/proc/self/environ").exists():
         pids = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
-        return [found for pid in pids for found in _mark_from_proc(pid)]
+        return [marked for pid in pids for marked in _marks_from_proc(pid)]
     import psutil
 
     return [
@@ -321,16 +331,16 @@ def _marked() -> list[tuple[int, str]]:
     ]
 
 
-def _mark_from_proc(pid: int) -> list[tuple[int, str]]:
-    # psutil parses each environment into a dict: 10 times the cost of this look, which is made after every cell
-    needle = MARK.encode() + b"="
+def _marks_from_proc(pid: int) -> list[tuple[int, str]]:
+    # psutil parses each environment into a dict, which takes 10 times as long; this runs after every cell
+    prefix = MARK_VARIABLE.encode() + b"="
     try:
         data = Path(f"/proc/{pid}/environ").read_bytes()
     except OSError:
         return []
-    if needle not in data or pid == os.getpid():
+    if prefix not in data or pid == os.getpid():
         return []
-    values = [item[len(needle) :] for item in data.split(b"\0") if item.startswith(needle)]
+    values = [item[len(prefix) :] for item in data.split(b"\0") if item.startswith(prefix)]
     return [(pid, value.decode("utf-8", "replace")) for value in values]
 
 
@@ -338,6 +348,6 @@ def _mark_from_psutil(process: object) -> str:
     import psutil
 
     try:
-        return str(process.environ().get(MARK, ""))  # type: ignore[attr-defined]  # psutil is imported lazily
+        return str(process.environ().get(MARK_VARIABLE, ""))  # type: ignore[attr-defined]  # psutil is imported lazily
     except (psutil.Error, OSError):
         return ""

@@ -1,8 +1,10 @@
-"""Which process a container belongs to, so that what a killed run left behind is known as such and removed.
+"""Identify the process that owns a container, so that the leftovers of a killed run can be found and removed.
 
-A process number alone says nothing: numbers come round again, differ between PID namespaces (two CI jobs in
-containers that share one engine) and between machines. An owner is therefore judged gone only by a process that
-sees the same numbers: same boot, same namespace, and the same user or root.
+A process id alone is not enough: ids are reused, and differ between PID namespaces (two CI jobs in containers that
+share one
+engine) and between machines. An owner is therefore only considered dead by a process that sees the same ids: same boot,
+same
+namespace, and the same user or root.
 """
 
 import os
@@ -10,70 +12,76 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-ABANDONED_AFTER = 24 * 3600.0
-"""Seconds after which a container of an owner that cannot be judged from here is taken for abandoned."""
+ABANDONED_AFTER_SECONDS = 24 * 3600.0
+"""Age at which a container counts as abandoned if its owner cannot be checked from here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Owner:
-    """A process that owns containers. ``started`` is in clock ticks since boot, as ``/proc`` says it."""
+class ProcessIdentity:
+    """A process that owns containers. ``start_ticks`` is its start in clock ticks since boot, as in ``/proc``."""
 
-    boot: str
+    boot_id: str
     namespace: str
     user: int
     pid: int
-    started: int
+    start_ticks: int
 
     def __str__(self) -> str:
-        return f"{self.boot}/{self.namespace}/{self.user}/{self.pid}/{self.started}"
+        return f"{self.boot_id}/{self.namespace}/{self.user}/{self.pid}/{self.start_ticks}"
 
     @classmethod
-    def parse(cls, text: str) -> "Owner | None":
-        """The owner that a label names; ``None`` for a label that is not one of ours."""
+    def parse(cls, text: str) -> "ProcessIdentity | None":
+        """Parse the owner from a label; return ``None`` for a label of another format."""
         parts = text.split("/")
         if len(parts) != 5 or not all(part.isascii() and part.isdigit() and len(part) < 20 for part in parts[2:]):
             return None
-        user, pid, started = (int(part) for part in parts[2:])
-        return cls(boot=parts[0], namespace=parts[1], user=user, pid=pid, started=started)
+        user, pid, start_ticks = (int(part) for part in parts[2:])
+        return cls(boot_id=parts[0], namespace=parts[1], user=user, pid=pid, start_ticks=start_ticks)
 
 
-def this_process() -> Owner:
-    """The owner of what this process starts. Without ``/proc`` its boot is empty, and nobody ever judges it gone."""
+def this_process() -> ProcessIdentity:
+    """Return the identity of this process. Without ``/proc`` its boot id is empty, so it never counts as dead."""
     pid = os.getpid()
-    boot, namespace = _this_machine()
-    return Owner(boot=boot, namespace=namespace, user=os.getuid(), pid=pid, started=started_at(pid) or 0)
+    boot_id, namespace = _boot_and_namespace()
+    return ProcessIdentity(
+        boot_id=boot_id, namespace=namespace, user=os.getuid(), pid=pid, start_ticks=process_start_ticks(pid) or 0
+    )
 
 
-def started_at(pid: int) -> int | None:
-    """When process ``pid`` was started, in clock ticks since boot; ``None`` when there is none or it has ended."""
+def process_start_ticks(pid: int) -> int | None:
+    """Return when process ``pid`` started, in clock ticks since boot; ``None`` if it does not exist or has ended."""
     try:
         text = Path(f"/proc/{pid}/stat").read_text("utf-8", "replace")
     except OSError:
         return None
-    fields = text.rpartition(")")[2].split()  # the name before it may hold spaces and brackets
+    fields = text.rpartition(")")[2].split()  # the process name before it may contain spaces and brackets
     if len(fields) < 20 or fields[0] in ("Z", "X"):
         return None
     return int(fields[19])
 
 
-def is_abandoned(label: str, *, created: float, now: float, me: Owner) -> bool:
-    """Whether a container with this owner label may be removed: its owner is known to be gone, or it is a day old.
+def is_abandoned(label: str, *, created: float, now: float, observer: ProcessIdentity) -> bool:
+    """Return whether a container with this owner label may be removed: its owner is dead, or it is a day old.
 
-    ``created`` and ``now`` are seconds since the epoch.
+    ``created`` and ``now`` are seconds since the epoch; ``observer`` is the process that decides.
     """
-    owner = Owner.parse(label)
-    if owner is not None and me.boot and (owner.boot, owner.namespace) == (me.boot, me.namespace):
-        if me.user not in (0, owner.user):
-            return False  # with hidepid its process would look gone
-        return started_at(owner.pid) != owner.started
-    return now - created > ABANDONED_AFTER
+    owner = ProcessIdentity.parse(label)
+    if (
+        owner is not None
+        and observer.boot_id
+        and (owner.boot_id, owner.namespace) == (observer.boot_id, observer.namespace)
+    ):
+        if observer.user not in (0, owner.user):
+            return False  # with the mount option hidepid its process would be invisible
+        return process_start_ticks(owner.pid) != owner.start_ticks
+    return now - created > ABANDONED_AFTER_SECONDS
 
 
 @cache
-def _this_machine() -> tuple[str, str]:
+def _boot_and_namespace() -> tuple[str, str]:
     try:
-        boot = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
+        boot_id = Path("/proc/sys/kernel/random/boot_id").read_text("ascii").strip()
         namespace = str(Path("/proc/self/ns/pid").readlink())
     except OSError:
         return "", ""
-    return boot, namespace
+    return boot_id, namespace

@@ -1,7 +1,8 @@
-"""Nouns to JSON and back, by their type hints: for the state file and between xdist's processes.
+"""Convert dataclasses to JSON and back by their type hints, for the state file and between xdist processes.
 
-Only what core/model is made of: frozen dataclasses, enums, tuples, mappings, strings, numbers, booleans, ``None``. What
-does not fit the hints is a ValueError, so a damaged or foreign state file cannot become anything but these.
+Supports what ``core/model`` consists of: frozen dataclasses, enums, tuples, mappings, strings, numbers, booleans,
+``None``.
+Data that does not match the hints is a ValueError, so that a damaged file can never become an object of another type.
 """
 
 import json
@@ -18,12 +19,29 @@ from typing import Any, TypeVar, Union, cast, get_args, get_origin, get_type_hin
 T = TypeVar("T")
 
 
+def stored_as(name: str) -> Mapping[str, str]:
+    """Return the metadata of a dataclass field that is stored under another name.
+
+    For fields that were renamed after files with the former name had been written.
+    """
+    return {_STORED_AS: name}
+
+
+_STORED_AS = "stored_as"
+
+
+@cache
+def _stored_names(kind: Any) -> tuple[tuple[str, str], ...]:
+    """Pairs of field name and stored name of a dataclass."""
+    return tuple((item.name, item.metadata.get(_STORED_AS, item.name)) for item in fields(kind))
+
+
 def encode(value: object) -> Any:
-    """``value`` as what ``json.dumps`` takes."""
+    """Convert ``value`` to something that ``json.dumps`` accepts."""
     if isinstance(value, Enum):
         return value.value
     if is_dataclass(value):
-        return {item.name: encode(getattr(value, item.name)) for item in fields(value)}
+        return {stored: encode(getattr(value, name)) for name, stored in _stored_names(value.__class__)}
     if isinstance(value, Mapping):
         return [[encode(key), encode(item)] for key, item in value.items()]
     if isinstance(value, tuple | list):
@@ -34,71 +52,77 @@ def encode(value: object) -> Any:
 
 
 def decode(kind: type[T], data: Any) -> T:
-    """``data``, which :func:`encode` made of a ``kind``, as a ``kind`` again.
+    """Convert ``data``, which :func:`encode` made from a ``kind``, back to a ``kind``.
 
-    :raises ValueError: it does not fit.
+    :raises ValueError: it does not match the type.
     """
     try:
         return cast(T, _decode(kind, data))
-    except (TypeError, OverflowError) as error:  # a field that is not there; a number that no float holds
+    except (TypeError, OverflowError) as error:  # a missing field; a number too large for a float
         raise ValueError(str(error)) from error
 
 
 @cache
-def _hints(kind: type) -> dict[str, Any]:
+def _type_hints(kind: type) -> dict[str, Any]:
     return get_type_hints(kind)
 
 
 def _decode(kind: Any, data: Any) -> Any:
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        return _one_of(get_args(kind), data)
+        return _decode_union(get_args(kind), data)
     if origin is tuple:
-        return _tuple(get_args(kind), data)
+        return _decode_tuple(get_args(kind), data)
     if origin is not None and issubclass(origin, Mapping):
         key_kind, item_kind = get_args(kind)
-        return {_decode(key_kind, key): _decode(item_kind, item) for key, item in _of(list, data)}
+        return {_decode(key_kind, key): _decode(item_kind, item) for key, item in _require_type(list, data)}
     if isinstance(kind, type):
-        return _plain(kind, data)
-    raise ValueError(f"no rule for {kind}")
+        return _decode_class(kind, data)
+    raise ValueError(f"type {kind} is not supported")
 
 
-def _plain(kind: type, data: Any) -> Any:
+def _decode_class(kind: type, data: Any) -> Any:
     if is_dataclass(kind):
-        hints = _hints(kind)
-        return kind(**{name: _decode(hints[name], item) for name, item in _of(dict, data).items() if name in hints})
+        hints, document = _type_hints(kind), _require_type(dict, data)
+        return kind(
+            **{
+                name: _decode(hints[name], document[stored])
+                for name, stored in _stored_names(kind)
+                if stored in document
+            }
+        )
     if issubclass(kind, Enum):
         return kind(data)
     if kind is date:
-        return date.fromisoformat(_of(str, data))
+        return date.fromisoformat(_require_type(str, data))
     if issubclass(kind, Path):
-        return kind(_of(str, data))
+        return kind(_require_type(str, data))
     if kind is float and isinstance(data, int) and not isinstance(data, bool):
         return float(data)
     if kind is type(None):
         kind = type(None)
-    return _of(kind, data)
+    return _require_type(kind, data)
 
 
-def _one_of(kinds: tuple[Any, ...], data: Any) -> Any:
+def _decode_union(kinds: tuple[Any, ...], data: Any) -> Any:
     for kind in kinds:
         try:
             return _decode(kind, data)
         except (ValueError, TypeError, KeyError):
             continue
-    raise ValueError(f"{data!r:.80} fits none of {kinds}")
+    raise ValueError(f"{data!r:.80} matches none of {kinds}")
 
 
-def _tuple(kinds: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
-    items = _of(list, data)
+def _decode_tuple(kinds: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
+    items = _require_type(list, data)
     if len(kinds) == 2 and kinds[1] is Ellipsis:
         return tuple(_decode(kinds[0], item) for item in items)
     if len(kinds) != len(items):
-        raise ValueError(f"{len(items)} items where {len(kinds)} belong")
+        raise ValueError(f"{len(items)} items instead of {len(kinds)}")
     return tuple(_decode(kind, item) for kind, item in zip(kinds, items, strict=True))
 
 
-def _of(kind: type[T], data: Any) -> T:
+def _require_type(kind: type[T], data: Any) -> T:
     if not isinstance(data, kind) or (kind is int and isinstance(data, bool)):
         raise ValueError(f"{data!r:.80} is not a {kind.__name__}")
     return data
@@ -107,8 +131,8 @@ def _of(kind: type[T], data: Any) -> T:
 _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
-def written(document: dict[str, Any]) -> str:
-    """``document`` as text, indented by two spaces, ending with a newline, and encodable as UTF-8."""
+def format_json(document: dict[str, Any]) -> str:
+    """Return ``document`` as JSON, indented by two spaces, ending with a newline, and encodable as UTF-8."""
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    # An escaped backslash, so that readers get the spelling and not the half character.
+    # the backslash is escaped: readers get the escape sequence as text, not half a character
     return _LONE_SURROGATE.sub(lambda match: rf"\\u{ord(match[0]):04x}", text) + "\n"

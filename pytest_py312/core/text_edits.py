@@ -1,48 +1,48 @@
-"""What all editors share: how an edit is refused, and how pieces of a text are replaced."""
+"""Edits of text that all editors share: replacing spans, and annotating a line with a comment."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 COMMENT_LENGTH = 200
-"""Characters of an annotation; the rest is cut."""
+"""Characters of an annotation; the rest is cut off."""
 
 _ANNOTATION = re.compile(r"(?:^|(?<=\s))#[ \t]*py312:.*\Z", re.DOTALL)
 
 
 class EditRefused(Exception):
-    """The edit is not made, and the text stays as it is. ``str()`` is one sentence or two that say why."""
+    """An edit that is not made; the text stays unchanged. ``str()`` is the reason, in one or two sentences."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Splice:
-    """``text`` takes the place of the characters from ``start`` to before ``end``."""
+class TextEdit:
+    """Replace the characters from ``start`` up to and excluding ``end`` by ``text``."""
 
     start: int
     end: int
     text: str
 
 
-def spliced(text: str, splices: Iterable[Splice]) -> str:
-    """``text`` with all ``splices`` made, which do not overlap."""
-    for splice in sorted(splices, key=lambda splice: splice.start, reverse=True):
-        text = text[: splice.start] + splice.text + text[splice.end :]
+def apply_edits(text: str, edits: Iterable[TextEdit]) -> str:
+    """Apply ``edits`` to ``text``. They must not overlap."""
+    for edit in sorted(edits, key=lambda edit: edit.start, reverse=True):
+        text = text[: edit.start] + edit.text + text[edit.end :]
     return text
 
 
-def annotated(line: str, comment: str) -> str:
-    """One physical line (without its end) with the comment ``# py312: ...``, an older one of that kind replaced."""
-    note = f"# py312: {_one_line(comment)}"
-    older = _ANNOTATION.search(line)
-    if older:
-        return line[: older.start()] + note
-    gap = "" if not line or line[-1] in " \t" else "  "
-    return line + gap + note
+def annotate_line(line: str, comment: str) -> str:
+    """Append the comment ``# py312: ...`` to a line (without its line end), replacing an earlier one."""
+    annotation = f"# py312: {_single_line_comment(comment)}"
+    previous = _ANNOTATION.search(line)
+    if previous:
+        return line[: previous.start()] + annotation
+    separator = "" if not line or line[-1] in " \t" else "  "
+    return line + separator + annotation
 
 
-def _one_line(comment: str) -> str:
+def _single_line_comment(comment: str) -> str:
     words = "".join(character if character.isprintable() else " " for character in comment).split()
-    # a backslash at the end of a line would join the next one to the comment
+    # a trailing backslash would continue the comment on the next line
     short = " ".join(words)[:COMMENT_LENGTH].rstrip("\\ ")
     if not short:
         raise EditRefused("The comment is empty.")

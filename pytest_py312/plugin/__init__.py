@@ -1,7 +1,7 @@
-"""pytest's face: options, and nothing else until one of them is given.
+"""Entry point of the pytest plugin: the options, and nothing else until one of them is given.
 
-Every pytest run in a project that has this plugin installed imports this file, so it imports pytest alone. The gate
-itself (session.py and all below it) is imported when a ``--py312`` option asks for it.
+Every pytest run in a project that has this plugin installed imports this file, so it imports only pytest. The gate
+(session.py and everything below it) is imported when a ``--py312`` option asks for it.
 """
 
 import gc
@@ -11,10 +11,10 @@ from typing import Literal
 
 import pytest
 
-KINDS = ("dependencies", "libraries", "source", "versions", "suite", "image", "benchmark", "rollout")
+CHECK_KINDS = ("dependencies", "libraries", "source", "versions", "suite", "image", "benchmark", "rollout")
 
-_OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
-    # option, metavar, ini twin's type, help
+_VALUE_OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
+    # option, metavar, type of the ini setting, help
     ("stage", "N[,N]", "args", "check the services of these stages"),
     ("services", "NAME[,NAME]", "args", "check these services only: names, paths or globs of either"),
     ("python", "X.Y[,X.Y]", "args", "only the cells of these interpreters"),
@@ -25,59 +25,77 @@ _OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
         "string",
         "docker runner: a container for each cell, or one for each interpreter",
     ),
-    ("resolver", "uv|pip-tools", "string", "who says whether requirements resolve (default: the plan's, else uv)"),
-    ("plan", "FILE", "string", "the plan file (default: py312.toml or [tool.pytest-py312], looked for upwards)"),
-    ("report", "FILE", "args", "write what was found to this file (.html, .md, .json, .sarif); may be repeated"),
+    ("resolver", "uv|pip-tools", "string", "which resolver is used (default: the plan's, else uv)"),
+    (
+        "plan",
+        "FILE",
+        "string",
+        "the plan file (default: py312.toml or [tool.pytest-py312], here or in a parent folder)",
+    ),
+    ("report", "FILE", "args", "write a report to this file (.html, .md, .json, .sarif); may be repeated"),
     (
         "annotations",
         "auto|github|none",
         "string",
-        "annotate a GitHub workflow (default: auto, where it runs this)",
+        "annotate a GitHub workflow (default: auto, if run by one)",
     ),
-    ("utc", "aware|naive", "string", "mend utcnow() as well: by a time with its zone, or by one without as before"),
-    ("baseline", "FILE", "string", "findings that are recorded in this file are known, and do not block"),
+    ("utc", "aware|naive", "string", "fix utcnow() as well: by times with a time zone, or naive ones as before"),
+    ("known-findings", "FILE", "string", "findings that are recorded in this file do not block"),
     ("cache-dir", "DIR", "string", "where locks, distributions and environments are kept (default: the user's cache)"),
-    ("jobs", "N", "string", "cells at once (default: the cores at hand)"),
+    ("jobs", "N", "string", "number of parallel cells (default: the number of cores)"),
 )
 
 
-_ACTS: tuple[tuple[str, str, str], ...] = (
-    # of a rollout, without a twin: what goes into service is typed, and what holds for it is in the plan
-    ("deploy", "ENVIRONMENT", "bring the stage into service there, once all of its checks are proven, and watch it"),
-    ("soak", "48h", "watch the stage for so long, instead of the plan's time; alone, of what is deployed already"),
-    ("interval", "5m", "take a sample so often, instead of the plan's interval"),
+_ROLLOUT_OPTIONS: tuple[tuple[str, str, str], ...] = (
+    # without ini settings: a deployment is requested on the command line, and configured in the plan
+    ("deploy", "ENVIRONMENT", "deploy the stage there once all of its checks are proven, and monitor it"),
+    ("soak", "48h", "monitor the stage for this time, instead of the plan's; alone: a stage that is deployed already"),
+    ("interval", "5m", "time between two samples, instead of the plan's interval"),
     (
         "soak-mode",
-        "wait|tick",
-        "stay until the soak is over (default), or take the sample that is due and leave",
+        "wait|sample-once",
+        "run until the soak is over (default), or take the sample that is due and exit",
     ),
-    ("env", "ENVIRONMENT", "the environment of --py312-soak and --py312-verify (default: test)"),
-    ("verify", "old", "after a rollback: that what served before serves again, on the Python of before"),
-    ("state-dir", "DIR", "where the journal of the rollout lies (default: .py312 by the plan)"),
+    ("env", "ENVIRONMENT", "the environment of --py312-soak and --py312-verify-rollback (default: test)"),
+    ("state-dir", "DIR", "folder of the rollout's journal (default: .py312 beside the plan)"),
 )
-_SWITCHES: tuple[tuple[str, str], ...] = (
-    ("no-cache", "judge everything anew: no outcome of an earlier run is used again (locks and environments are)"),
-    ("baseline-update", "take out of the file of --py312-baseline what is mended; record it when there is none yet"),
-    ("offline", "ask nothing but the cache; what is not in it could not be checked"),
-    ("diff", "show the changes that mend what was found and move what is ready, as a unified diff"),
-    ("fix", "write these changes, and judge the services again: the exit status is that of the second run"),
-    ("annotate", "with --py312-diff or --py312-fix: a comment beside each requirement that no change mends"),
-    ("build", "also build the services' own images on baseline and target, and try what they start (docker runner)"),
+_ROLLOUT_FLAGS: tuple[tuple[str, str], ...] = (
+    # without ini settings, too
+    ("verify-rollback", "after a rollback: check that the previous version serves again, on its previous Python"),
+    ("accept-config-change", "continue a soak although the plan was changed since it began"),
+)
+_FLAG_OPTIONS: tuple[tuple[str, str], ...] = (
+    ("no-cache", "check everything again: use no outcomes of earlier runs (locks and environments are still cached)"),
+    (
+        "update-known-findings",
+        "remove fixed findings from the file of --py312-known-findings; create it if there is none",
+    ),
+    ("offline", "use only the cache; what is not in it cannot be checked"),
+    ("diff", "show the changes that fix findings and migrate ready services, as a unified diff"),
+    ("fix", "write these changes, and check the services again: the exit status is that of the second run"),
+    ("annotate", "with --py312-diff or --py312-fix: add a comment to each requirement that no change fixes"),
+    (
+        "images",
+        "also build the services' own images on baseline and target, and check their entry points (docker runner)",
+    ),
     (
         "benchmark",
-        "also measure the services on baseline and target, and tell what is slower (takes minutes a service)",
+        "also measure the services on baseline and target, and report slowdowns (takes minutes per service)",
     ),
-    ("close", "with --py312-diff or --py312-fix: take what is older than the target out of matrices and ranges"),
-    ("relock", "with --py312-fix: run the commands that make stale lock files anew, then judge again"),
-    ("allow-dirty", "write also to files with uncommitted changes"),
+    (
+        "drop-old-versions",
+        "with --py312-diff or --py312-fix: remove versions before the target from matrices and ranges",
+    ),
+    ("update-locks", "with --py312-fix: run the commands that regenerate stale lock files, then check again"),
+    ("allow-dirty", "also write to files with uncommitted changes"),
 )
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    group = parser.getgroup("py312", "moving services to a new Python")
+    group = parser.getgroup("py312", "migration of services to a new Python")
     group.addoption("--py312", action="store_true", default=None, help="check the services of this repository")
     parser.addini("py312", "check the services on every run", type="bool", default=False)
-    for name, metavar, kind, text in _OPTIONS:
+    for name, metavar, kind, text in _VALUE_OPTIONS:
         several, dest = kind == "args", "py312_" + name.replace("-", "_")
         group.addoption(
             f"--py312-{name}",
@@ -88,20 +106,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             help=text,
         )
         parser.addini(dest, text, type=kind, default=None)
-    for name, metavar, text in _ACTS:
+    for name, metavar, text in _ROLLOUT_OPTIONS:
         dest = "py312_" + name.replace("-", "_")
         group.addoption(f"--py312-{name}", dest=dest, action="store", default=None, metavar=metavar, help=text)
-    group.addoption(
-        "--py312-accept-config-change",
-        dest="py312_accept_config_change",
-        action="store_true",
-        default=None,
-        help="go on with a soak although the plan was changed since it began",
-    )
-    for name, text in _SWITCHES:
+    for name, text in (*_ROLLOUT_FLAGS, *_FLAG_OPTIONS):
         dest = "py312_" + name.replace("-", "_")
         group.addoption(f"--py312-{name}", dest=dest, action="store_true", default=None, help=text)
-        parser.addini(dest, text, type="bool", default=False)
+        if (name, text) in _FLAG_OPTIONS:
+            parser.addini(dest, text, type="bool", default=False)
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
@@ -110,39 +122,43 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
-def _asked_for(config: pytest.Config) -> bool:
-    """Whether the gate is wanted. Any option but a modifier like ``--py312-runner`` counts, and the ini ``py312``."""
+def _is_enabled(config: pytest.Config) -> bool:
+    """Whether the run checks services: the ini setting ``py312``, or an option other than a modifier such as
+    ``--py312-runner``.
+    """
     options = config.known_args_namespace
-    named = ("", "_stage", "_services", "_python", "_plan", "_deploy", "_soak", "_verify")
+    named = ("", "_stage", "_services", "_python", "_plan", "_deploy", "_soak", "_verify_rollback")
     return any(getattr(options, f"py312{name}", None) for name in named) or bool(config.getini("py312"))
 
 
 def _check_spelling(args: list[str]) -> None:
-    """pytest's own message names the option, and not the one that was meant.
+    """Report a misspelt option of ours, and suggest the right one, which pytest's own message does not.
 
-    :raises pytest.UsageError: one of ours is misspelt.
+    :raises pytest.UsageError: an option is unknown.
     """
-    words = [name for name, *_ in (*_OPTIONS, *_ACTS, *_SWITCHES)]
-    known = ["--py312", "--py312-accept-config-change", *(f"--py312-{word}" for word in words)]
-    for given in args:
-        name = given.partition("=")[0]
-        if name.startswith("--py312") and name not in known:
-            from pytest_py312.core.errors import perhaps
+    words = [name for name, *_ in (*_VALUE_OPTIONS, *_ROLLOUT_OPTIONS, *_ROLLOUT_FLAGS, *_FLAG_OPTIONS)]
+    option_names = ["--py312", *(f"--py312-{word}" for word in words)]
+    for argument in args:
+        name = argument.partition("=")[0]
+        if name.startswith("--py312") and name not in option_names:
+            from pytest_py312.core.errors import did_you_mean
 
-            raise pytest.UsageError(f"there is no option {name}{perhaps(name, known)}; `pytest --help` lists all")
+            raise pytest.UsageError(
+                f"there is no option {name}{did_you_mean(name, option_names)}; `pytest --help` lists all"
+            )
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
 def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
     _check_spelling(args)
-    if not _asked_for(early_config):
+    if not _is_enabled(early_config):
         return (yield)
-    with _nothing_collected():
+    with _garbage_collection_paused():
         from pytest_py312.core.errors import Py312Error
-        from pytest_py312.plugin.conftest_isolation import conftests_of_the_repository_only
+        from pytest_py312.plugin.conftest_isolation import isolate_conftests
 
         try:
-            with conftests_of_the_repository_only(early_config, args):
+            with isolate_conftests(early_config, args):
                 return (yield)
         except Py312Error as error:
             raise pytest.UsageError(str(error)) from None
@@ -150,18 +166,18 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
 
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "py312(service, interpreter, stage, check): what an item of the gate is about")
-    for kind in KINDS:
+    for kind in CHECK_KINDS:
         config.addinivalue_line("markers", f"py312_{kind}: the gate's checks of this kind")
-    if _asked_for(config):
-        with _nothing_collected():
+    if _is_enabled(config):
+        with _garbage_collection_paused():
             from pytest_py312.plugin.session import register
 
             register(config)
 
 
 @contextmanager
-def _nothing_collected() -> Generator[None]:
-    """Load modules without looking for garbage among them: there is none, and it takes a quarter of the start."""
+def _garbage_collection_paused() -> Generator[None]:
+    """Import modules without garbage collection, which would take a quarter of the start-up time."""
     was_on = gc.isenabled()
     gc.unfreeze()
     gc.disable()

@@ -1,4 +1,4 @@
-"""What of the fleet a pytest command line asks for: options, ini twins, paths and node ids, read into one value."""
+"""Read the pytest command line into one value: options, ini settings, paths and node ids."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -8,37 +8,37 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core import clock
-from pytest_py312.core.errors import OptionError, PlanError, perhaps
+from pytest_py312.core.errors import OptionError, PlanError, did_you_mean
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import RESOLVERS, Plan
-from pytest_py312.gate.fixes.verification_run import is_second
+from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 from pytest_py312.repository.services.discovery import discover
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Chosen:
-    """A path on the command line, absolute, and what follows it: ``services/user-service::py3.12::suite``."""
+class Selection:
+    """An absolute path of the command line, and its node id parts: ``services/user-service::py3.12::suite``."""
 
     path: Path
     parts: tuple[str, ...] = ()
 
-    def takes_service(self, folder: Path) -> bool:
-        """Whether the service in ``folder`` is at, below or around the path."""
+    def includes_service(self, folder: Path) -> bool:
+        """Whether the service in ``folder`` is at, below or above the path."""
         return folder == self.path or folder.is_relative_to(self.path) or self.path.is_relative_to(folder)
 
-    def takes_item(self, folder: Path, names: tuple[str, ...]) -> bool:
-        """Whether the item ``names`` (``py3.12``, ``suite``) of the service in ``folder`` is meant."""
-        return self.takes_service(folder) and names[: len(self.parts)] == self.parts
+    def includes_item(self, folder: Path, names: tuple[str, ...]) -> bool:
+        """Whether the item ``names`` (``py3.12``, ``suite``) of the service in ``folder`` is selected."""
+        return self.includes_service(folder) and names[: len(self.parts)] == self.parts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Aim:
-    """Everything that the command line and the ini file settle about a run of the gate."""
+class RunOptions:
+    """All settings of the command line and the ini file for a run of the gate."""
 
     plan: Plan
-    chosen: tuple[Chosen, ...]
+    selections: tuple[Selection, ...]
     stages: frozenset[int]
     services: tuple[str, ...]
     interpreters: frozenset[Interpreter]
@@ -53,232 +53,242 @@ class Aim:
     diff: bool = False
     fix: bool = False
     annotate: bool = False
-    relock: bool = False
+    update_locks: bool = False
     allow_dirty: bool = False
-    build: bool = False
-    """Whether services' own images are built and tried."""
+    images: bool = False
+    """Whether the services' own images are built and checked."""
     benchmark: bool = False
-    """Whether services are measured."""
-    close: bool = False
-    """Whether what is older than the target is taken out of matrices and ranges."""
+    """Whether the services are measured."""
+    drop_old_versions: bool = False
+    """Whether versions before the target are removed from matrices and ranges."""
     utc: str = ""
-    """How times in UTC are mended: ``aware``, ``naive``, or not at all."""
+    """How UTC times are fixed: ``aware``, ``naive``, or empty for not at all."""
     annotations: str = "auto"
-    baseline: Path | None = None
+    known_findings: Path | None = None
     """The file of recorded findings."""
-    baseline_update: bool = False
+    update_known_findings: bool = False
 
 
-ROLLOUTS = ("deploy", "soak", "verify")
-"""Options that ask for a rollout, and those that say more about it. They are typed: no configuration file deploys."""
-ROLLOUT_SETTINGS = ("interval", "soak_mode", "env", "state_dir", "accept_config_change")
+ROLLOUT_OPTIONS = ("deploy", "soak", "verify_rollback")
+"""Options that start a rollout. They have no ini settings: no configuration file deploys anything."""
+ROLLOUT_MODIFIERS = ("interval", "soak_mode", "env", "state_dir", "accept_config_change")
 
 
-def option(config: pytest.Config, name: str) -> object:
-    """The value of ``--py312-NAME``, else of its ini twin."""
+def option_value(config: pytest.Config, name: str) -> object:
+    """Return the value of ``--py312-NAME``, or that of its ini setting."""
     value = getattr(config.known_args_namespace, f"py312_{name}", None)
     return config.getini(f"py312_{name}") if value is None else value
 
 
-def is_rollout(config: pytest.Config) -> bool:
-    """Whether a stage is to be deployed, watched or verified.
+def asks_for_rollout(config: pytest.Config) -> bool:
+    """Whether a stage is to be deployed, monitored or verified.
 
-    :raises OptionError: what belongs to that is given without it.
+    :raises OptionError: an option that modifies a rollout is given without one.
     """
     typed = config.known_args_namespace
-    given = [name for name in (*ROLLOUTS, *ROLLOUT_SETTINGS) if getattr(typed, f"py312_{name}", None)]
-    if given and not set(given) & set(ROLLOUTS):
+    given = [name for name in (*ROLLOUT_OPTIONS, *ROLLOUT_MODIFIERS) if getattr(typed, f"py312_{name}", None)]
+    if given and not set(given) & set(ROLLOUT_OPTIONS):
         raise OptionError(
-            f"--py312-{given[0].replace('_', '-')} is about a stage that is deployed or watched: give it with "
+            f"--py312-{given[0].replace('_', '-')} applies to a stage that is deployed or monitored: combine it with "
             "--py312-deploy=ENVIRONMENT or --py312-soak=48h"
         )
     return bool(given)
 
 
-def _texts(config: pytest.Config, name: str) -> tuple[str, ...]:
-    value = option(config, name)
+def _option_texts(config: pytest.Config, name: str) -> tuple[str, ...]:
+    value = option_value(config, name)
     items: Iterable[object] = value if isinstance(value, list) else [value] if value else []
     return tuple(part.strip() for item in items for part in str(item).split(",") if part.strip())
 
 
-def _text(config: pytest.Config, name: str, known: tuple[str, ...] = ()) -> str:
-    value = str(option(config, name) or "")
-    if value and known and value not in known:
-        raise OptionError(f"--py312-{name}={value}: it is one of {', '.join(known)}{perhaps(value, known)}")
+def _option_text(config: pytest.Config, name: str, allowed: tuple[str, ...] = ()) -> str:
+    value = str(option_value(config, name) or "")
+    if value and allowed and value not in allowed:
+        raise OptionError(f"--py312-{name}={value}: it is one of {', '.join(allowed)}{did_you_mean(value, allowed)}")
     return value
 
 
-def aim_of(config: pytest.Config, default_cache: Callable[[], Path]) -> Aim:
-    """Read the command line.
+def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> RunOptions:
+    """Read the command line, the ini file and the plan.
 
-    :raises Py312Error: something in it, or in the plan, cannot be used.
+    :raises Py312Error: something in them is invalid.
     """
-    chosen = chosen_paths(config)
-    return Aim(
-        plan=plan_of(config, chosen),
-        chosen=chosen,
-        stages=frozenset(_stage(text) for text in _texts(config, "stage")),
-        services=_texts(config, "services"),
-        interpreters=frozenset(_interpreter(text) for text in _texts(config, "python")),
-        runner=_text(config, "runner", ("auto", "local", "docker")),
-        isolation=_text(config, "isolation", ("cell", "interpreter")),
-        reports=tuple(_report(config, text) for text in _texts(config, "report")),
-        cache=_cache(config, default_cache),
-        jobs=_jobs(_text(config, "jobs")),
-        reuse=not option(config, "no_cache"),
-        resolver=_text(config, "resolver", RESOLVERS),
-        offline=bool(option(config, "offline")),
-        diff=_writes(config, "diff") or relocks_wanted(config),
-        fix=_writes(config, "fix"),
-        annotate=_annotates(config),
-        relock=relocks_wanted(config),
-        allow_dirty=bool(option(config, "allow_dirty")),
-        build=_builds(config),
-        benchmark=_benchmarks(config),
-        close=_closes(config),
-        utc=_text(config, "utc", ("aware", "naive")),
-        annotations=_text(config, "annotations", ("auto", "github", "none")) or "auto",
-        baseline=_baseline(config),
-        baseline_update=bool(option(config, "baseline_update")),
+    selections = selected_paths(config)
+    return RunOptions(
+        plan=find_and_load_plan(config, selections),
+        selections=selections,
+        stages=frozenset(_parse_stage(text) for text in _option_texts(config, "stage")),
+        services=_option_texts(config, "services"),
+        interpreters=frozenset(_parse_interpreter(text) for text in _option_texts(config, "python")),
+        runner=_option_text(config, "runner", ("auto", "local", "docker")),
+        isolation=_option_text(config, "isolation", ("cell", "interpreter")),
+        reports=tuple(_report_path(config, text) for text in _option_texts(config, "report")),
+        cache=_cache_folder(config, default_cache),
+        jobs=_parse_jobs(_option_text(config, "jobs")),
+        reuse=not option_value(config, "no_cache"),
+        resolver=_option_text(config, "resolver", RESOLVERS),
+        offline=bool(option_value(config, "offline")),
+        diff=_changes_files(config, "diff") or asks_for_lock_updates(config),
+        fix=_changes_files(config, "fix"),
+        annotate=_asks_for_annotations(config),
+        update_locks=asks_for_lock_updates(config),
+        allow_dirty=bool(option_value(config, "allow_dirty")),
+        images=_asks_for_images(config),
+        benchmark=_asks_for_benchmark(config),
+        drop_old_versions=_drops_old_versions(config),
+        utc=_option_text(config, "utc", ("aware", "naive")),
+        annotations=_option_text(config, "annotations", ("auto", "github", "none")) or "auto",
+        known_findings=_known_findings_path(config),
+        update_known_findings=bool(option_value(config, "update_known_findings")),
     )
 
 
-def _writes(config: pytest.Config, name: str) -> bool:
-    """Whether changes are to be shown or written; never in the second run, which judges them."""
-    return bool(option(config, name)) and not is_second()
+def _changes_files(config: pytest.Config, name: str) -> bool:
+    """Whether changes are to be shown or written; never in the second run, which verifies them."""
+    return bool(option_value(config, name)) and not is_second_run()
 
 
-def relocks_wanted(config: pytest.Config) -> bool:
-    """Whether stale lock files are to be made anew; that needs the network.
+def asks_for_lock_updates(config: pytest.Config) -> bool:
+    """Whether stale lock files are to be regenerated.
 
-    :raises OptionError: it is not there to be had.
+    :raises OptionError: this needs the network, and the run is offline.
     """
-    asked = _writes(config, "relock")
-    if asked and option(config, "offline"):
-        raise OptionError("--py312-relock makes lock files anew, which needs the network: leave out --py312-offline")
-    return asked
-
-
-def _builds(config: pytest.Config) -> bool:
-    asked = bool(option(config, "build"))
-    if asked and option(config, "runner") == "local":
-        raise OptionError("--py312-build builds images, which the docker runner does: leave out --py312-runner=local")
-    return asked
-
-
-def _benchmarks(config: pytest.Config) -> bool:
-    asked = bool(option(config, "benchmark")) and not is_second()
-    if asked and find_spec("scipy") is None:
-        raise OptionError("--py312-benchmark needs scipy: pip install 'pytest-py312[benchmark]'")
-    return asked
-
-
-def _closes(config: pytest.Config) -> bool:
-    asked = bool(option(config, "close"))
-    if asked and not (option(config, "diff") or option(config, "fix")):
+    requested = _changes_files(config, "update_locks")
+    if requested and option_value(config, "offline"):
         raise OptionError(
-            "--py312-close takes what is older than the target out of files: give it with --py312-diff, which shows "
-            "that, or --py312-fix, which writes it"
+            "--py312-update-locks regenerates lock files, which needs the network: remove --py312-offline"
         )
-    return asked
+    return requested
 
 
-def _annotates(config: pytest.Config) -> bool:
-    asked = bool(option(config, "annotate"))
-    if asked and not (option(config, "diff") or option(config, "fix")):
+def _asks_for_images(config: pytest.Config) -> bool:
+    requested = bool(option_value(config, "images"))
+    if requested and option_value(config, "runner") == "local":
+        raise OptionError("--py312-images needs the docker runner: remove --py312-runner=local")
+    return requested
+
+
+def _asks_for_benchmark(config: pytest.Config) -> bool:
+    requested = bool(option_value(config, "benchmark")) and not is_second_run()
+    if requested and find_spec("scipy") is None:
+        raise OptionError("--py312-benchmark needs scipy: pip install 'pytest-py312[benchmark]'")
+    return requested
+
+
+def _drops_old_versions(config: pytest.Config) -> bool:
+    requested = bool(option_value(config, "drop_old_versions"))
+    if requested and not (option_value(config, "diff") or option_value(config, "fix")):
         raise OptionError(
-            "--py312-annotate adds comments to the changes: give it with --py312-diff, which shows them, or "
+            "--py312-drop-old-versions removes versions before the target from files: combine it with --py312-diff, "
+            "which shows the changes, or --py312-fix, which writes them"
+        )
+    return requested
+
+
+def _asks_for_annotations(config: pytest.Config) -> bool:
+    requested = bool(option_value(config, "annotate"))
+    if requested and not (option_value(config, "diff") or option_value(config, "fix")):
+        raise OptionError(
+            "--py312-annotate adds comments to the changes: combine it with --py312-diff, which shows them, or "
             "--py312-fix, which writes them"
         )
-    return asked
+    return requested
 
 
-def chosen_paths(config: pytest.Config) -> tuple[Chosen, ...]:
-    """The paths and node ids that were typed; none of them: everything."""
+def selected_paths(config: pytest.Config) -> tuple[Selection, ...]:
+    """Return the paths and node ids of the command line; empty: everything is selected."""
     start = config.invocation_params.dir
-    found = []
+    selections = []
     for argument in config.known_args_namespace.file_or_dir:
         path, *parts = str(argument).split("::")
         absolute = (start / path).absolute()
         if not absolute.exists():
             raise OptionError(f"{path}: there is no such file or folder")
-        found.append(Chosen(path=absolute.resolve(), parts=tuple(parts)))
-    return tuple(found)
+        selections.append(Selection(path=absolute.resolve(), parts=tuple(parts)))
+    return tuple(selections)
 
 
-def plan_of(config: pytest.Config, chosen: tuple[Chosen, ...]) -> Plan:
+def find_and_load_plan(config: pytest.Config, selections: tuple[Selection, ...]) -> Plan:
     start = config.invocation_params.dir.resolve()
-    named = _text(config, "plan")
+    named = _option_text(config, "plan")
     if named:
         file = (start / named).resolve()
         if not file.is_file():
             raise PlanError(named, "", "there is no such plan file")
         return load_plan(file, today=clock.today())
-    places = [item.path if item.path.is_dir() else item.path.parent for item in chosen] or [start]
-    files = {found for place in places if (found := find_plan(place)) is not None}
+    folders = [item.path if item.path.is_dir() else item.path.parent for item in selections] or [start]
+    files = {plan_file for folder in folders if (plan_file := find_plan(folder)) is not None}
     if len(files) > 1:
         listed = " and ".join(sorted(str(file) for file in files))
-        raise OptionError(f"the paths belong to different plans, {listed}: check them one after the other")
+        raise OptionError(f"the paths belong to different plans, {listed}: check one plan at a time")
     if files:
         return load_plan(files.pop(), today=clock.today())
-    return default_plan(checkout_of(_common(places)) if chosen else start)
+    return default_plan(checkout_root(_common_folder(folders)) if selections else start)
 
 
-def checkout_of(folder: Path) -> Path:
-    """The checkout that ``folder`` lies in, where there is one: without a plan a service's path is relative to it."""
-    return next((above for above in (folder, *folder.parents) if (above / ".git").exists()), folder)
+def checkout_root(folder: Path) -> Path:
+    """Return the root of the checkout around ``folder``, or ``folder`` itself.
+
+    Without a plan the paths of services are relative to it.
+    """
+    return next((ancestor for ancestor in (folder, *folder.parents) if (ancestor / ".git").exists()), folder)
 
 
-def _common(places: list[Path]) -> Path:
-    common = places[0]
-    for place in places[1:]:
-        while not place.is_relative_to(common):
+def _common_folder(folders: list[Path]) -> Path:
+    common = folders[0]
+    for folder in folders[1:]:
+        while not folder.is_relative_to(common):
             common = common.parent
     return common
 
 
-def _stage(text: str) -> int:
+def _parse_stage(text: str) -> int:
     if not text.isdecimal():
         raise OptionError(f"--py312-stage={text}: a stage is a number, as in --py312-stage=2")
     return int(text)
 
 
-def _interpreter(text: str) -> Interpreter:
+def _parse_interpreter(text: str) -> Interpreter:
     try:
         return Interpreter.parse(text)
     except ValueError as error:
         raise OptionError(f"--py312-python: {error}") from None
 
 
-def _jobs(text: str) -> int:
+def _parse_jobs(text: str) -> int:
     if not text:
         return 0
     if not text.isdecimal() or int(text) < 1:
-        raise OptionError(f"--py312-jobs={text}: it is the number of cells at once, 1 or more")
+        raise OptionError(f"--py312-jobs={text}: it is the number of parallel cells, 1 or more")
     return int(text)
 
 
-def _cache(config: pytest.Config, default_cache: Callable[[], Path]) -> Path:
-    named = _text(config, "cache_dir")
+def _cache_folder(config: pytest.Config, default_cache: Callable[[], Path]) -> Path:
+    named = _option_text(config, "cache_dir")
     path = (config.invocation_params.dir / Path(named or default_cache()).expanduser()).absolute()
     if path.exists() and not path.is_dir():
-        raise OptionError(f"{path}: the cache is a folder, and this is a file; name another with --py312-cache-dir")
+        raise OptionError(
+            f"{path}: the cache has to be a folder, and this is a file; choose another with --py312-cache-dir"
+        )
     return path
 
 
-def _baseline(config: pytest.Config) -> Path | None:
-    """The file of recorded findings. As the ini twin has it, it is relative to the ini file, else to where one is."""
-    named = _text(config, "baseline")
+def _known_findings_path(config: pytest.Config) -> Path | None:
+    """Return the file of recorded findings.
+
+    On the command line it is relative to the working directory; in the ini file, to pytest's root directory.
+    """
+    named = _option_text(config, "known_findings")
     if not named:
-        if option(config, "baseline_update"):
-            raise OptionError("--py312-baseline-update: which file? Name it with --py312-baseline=FILE")
+        if option_value(config, "update_known_findings"):
+            raise OptionError("--py312-update-known-findings: which file? Name it with --py312-known-findings=FILE")
         return None
-    typed = getattr(config.known_args_namespace, "py312_baseline", None) is not None
-    path = (config.invocation_params.dir if typed else config.rootpath) / Path(named).expanduser()
+    is_typed = getattr(config.known_args_namespace, "py312_known_findings", None) is not None
+    path = (config.invocation_params.dir if is_typed else config.rootpath) / Path(named).expanduser()
     if not path.parent.is_dir():
-        raise OptionError(f"--py312-baseline={named}: there is no folder {path.parent}")
+        raise OptionError(f"--py312-known-findings={named}: there is no folder {path.parent}")
     if path.is_dir():
-        raise OptionError(f"--py312-baseline={named}: it is a folder; name a file")
+        raise OptionError(f"--py312-known-findings={named}: it is a folder; name a file")
     return path
 
 
@@ -293,28 +303,28 @@ REPORT_ENDINGS = (
     ".target.pytest-benchmark.json",
     ".json",
 )
-"""Of report files; the first that fits tells the form."""
-_ONE_SIDED = (".pyperf.json", ".pytest-benchmark.json")
-"""Ends of names that stand for the measurements of one side, and do not say of which."""
+"""Endings of report files; the first that fits determines the format."""
+_ONE_SIDED_ENDINGS = (".pyperf.json", ".pytest-benchmark.json")
+"""Endings of benchmark exports that do not name a side, and so are invalid."""
 
 
-def ending_of(path: Path) -> str:
-    """Which of :data:`REPORT_ENDINGS` the file has.
+def report_ending(path: Path) -> str:
+    """Return which of :data:`REPORT_ENDINGS` the file has.
 
-    :raises OptionError: none of them.
+    :raises OptionError: it has none of them.
     """
     for ending in REPORT_ENDINGS:
-        if ending == ".json" and path.name.endswith(_ONE_SIDED):
-            break  # not the whole run by mistake
+        if ending == ".json" and path.name.endswith(_ONE_SIDED_ENDINGS):
+            break  # otherwise the last ending would match
         if path.name.endswith(ending):
             return ending
-    known = ", ".join(REPORT_ENDINGS)
-    raise OptionError(f"--py312-report={path.name}: the form is told by the ending, and those known are {known}")
+    endings = ", ".join(REPORT_ENDINGS)
+    raise OptionError(f"--py312-report={path.name}: the ending determines the format, and has to be one of {endings}")
 
 
-def _report(config: pytest.Config, text: str) -> Path:
+def _report_path(config: pytest.Config, text: str) -> Path:
     path = config.invocation_params.dir / text
-    ending_of(path)
+    report_ending(path)
     if not path.parent.is_dir():
         raise OptionError(f"--py312-report={text}: there is no folder {path.parent}")
     if path.is_dir():
@@ -325,13 +335,13 @@ def _report(config: pytest.Config, text: str) -> Path:
 _FLEET = pytest.StashKey[tuple[Plan, Fleet]]()
 
 
-def fleet_of(config: pytest.Config, plan: Plan) -> Fleet:
-    """The fleet of ``plan``, discovered once a session.
+def discover_fleet(config: pytest.Config, plan: Plan) -> Fleet:
+    """Return the fleet of ``plan``, discovered once a session.
 
-    :raises NoFleetError, PlanError: see repository/services/discovery.py.
+    :raises NoFleetError, PlanError: see :func:`~pytest_py312.repository.services.discovery.discover`.
     """
-    known = config.stash.get(_FLEET, None)
-    if known is None or known[0] != plan:
-        known = (plan, discover(plan))
-        config.stash[_FLEET] = known
-    return known[1]
+    cached = config.stash.get(_FLEET, None)
+    if cached is None or cached[0] != plan:
+        cached = (plan, discover(plan))
+        config.stash[_FLEET] = cached
+    return cached[1]

@@ -1,4 +1,4 @@
-"""``--py312-diff`` and ``--py312-fix``: the changes that the findings name, shown or written, and judged again."""
+"""``--py312-diff`` and ``--py312-fix``: show or write the changes that fix findings, and check the result."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -7,25 +7,32 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.analysis.judging.replacements import asked_for
+from pytest_py312.analysis.judging.replacements import apply_utc_choice
 from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
-from pytest_py312.gate.fixes.ready_services import together
-from pytest_py312.gate.fixes.relock import Relock, relock, relocks
-from pytest_py312.gate.fixes.source_verification import Judges, proven
-from pytest_py312.gate.fixes.verification_run import run_again
-from pytest_py312.gate.fixes.version_changes import MovePlan
-from pytest_py312.plugin.command_line import relocks_wanted
-from pytest_py312.repository.edits.apply import write
-from pytest_py312.repository.edits.change_set import Annotation, Edit, FileChange, MendingPlan, diff_of, plan_edits
-from pytest_py312.repository.services.compiled_requirements import redirected
+from pytest_py312.gate.fixes.ready_services import merge_changes
+from pytest_py312.gate.fixes.relock import LockUpdate, plan_lock_updates, update_lock
+from pytest_py312.gate.fixes.source_verification import AnalyzeSource, verify_source
+from pytest_py312.gate.fixes.verification_run import run_second_time
+from pytest_py312.gate.fixes.version_changes import MigrationPlan
+from pytest_py312.plugin.command_line import asks_for_lock_updates
+from pytest_py312.repository.edits.apply import apply_changes
+from pytest_py312.repository.edits.change_set import (
+    ChangeSet,
+    FileChange,
+    RequirementComment,
+    SpecifierEdit,
+    plan_changes,
+    unified_diff,
+)
+from pytest_py312.repository.services.compiled_requirements import redirect_to_sources
 
-ANNOTATED = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
-"""Codes of what is said of a requirement, and can stand beside it as a comment."""
+ANNOTATED_CODES = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
+"""Codes of findings about a requirement, which can be added as a comment."""
 
 
-Moves = Callable[[Sequence[Outcome], Sequence[FileChange]], MovePlan]
-"""The moves of what a run has found ready, on top of other changes."""
+PlanMoves = Callable[[Sequence[Outcome], Sequence[FileChange]], MigrationPlan]
+"""Plans the migration of services that a run found ready, on top of other changes."""
 
 
 def _all_changes(outcomes: Iterable[Outcome]) -> Iterator[SpecifierChange | SourceChange]:
@@ -35,59 +42,59 @@ def _all_changes(outcomes: Iterable[Outcome]) -> Iterator[SpecifierChange | Sour
                 yield from finding.changes
 
 
-def changes_of(outcomes: Iterable[Outcome]) -> tuple[SpecifierChange, ...]:
-    """All changes of requirements together; a file that several services share is changed once."""
-    return tuple(dict.fromkeys(one for one in _all_changes(outcomes) if isinstance(one, SpecifierChange)))
+def specifier_changes(outcomes: Iterable[Outcome]) -> tuple[SpecifierChange, ...]:
+    """Return all changes of requirements without duplicates: a file that several services share is changed once."""
+    return tuple(dict.fromkeys(change for change in _all_changes(outcomes) if isinstance(change, SpecifierChange)))
 
 
-def source_changes_of(outcomes: Iterable[Outcome], utc: str = "") -> tuple[SourceChange, ...]:
-    """All changes of source together, those of times in UTC only where ``utc`` says how."""
-    found = (asked_for(one, utc) for one in _all_changes(outcomes) if isinstance(one, SourceChange))
-    return tuple(dict.fromkeys(one for one in found if one is not None))
+def source_changes(outcomes: Iterable[Outcome], utc: str = "") -> tuple[SourceChange, ...]:
+    """Return all changes of source; those of UTC times only if ``utc`` says how."""
+    adapted = (apply_utc_choice(change, utc) for change in _all_changes(outcomes) if isinstance(change, SourceChange))
+    return tuple(dict.fromkeys(change for change in adapted if change is not None))
 
 
-def annotations_of(outcomes: Iterable[Outcome], target: Interpreter) -> Iterator[Annotation]:
-    """A comment for each requirement that blocks on the target and that no change mends."""
+def requirement_comments(outcomes: Iterable[Outcome], target: Interpreter) -> Iterator[RequirementComment]:
+    """Yield a comment for each requirement that blocks on the target and that no change fixes."""
     comments: dict[tuple[str, int], dict[str, None]] = {}
     for outcome in outcomes:
         for finding in outcome.findings if outcome.interpreter == target else ():
-            if _is_unmendable(finding) and finding.location is not None and finding.location.line:
-                place = (finding.location.path, finding.location.line)
-                comments.setdefault(place, {})[finding.message] = None
+            if _is_unfixable(finding) and finding.location is not None and finding.location.line:
+                position = (finding.location.path, finding.location.line)
+                comments.setdefault(position, {})[finding.message] = None
     for (path, line), messages in comments.items():
-        yield Annotation(path=path, line=line, comment="; ".join(messages))
+        yield RequirementComment(path=path, line=line, comment="; ".join(messages))
 
 
-def _is_unmendable(finding: Finding) -> bool:
+def _is_unfixable(finding: Finding) -> bool:
     blocks = finding.severity is Severity.ERROR and not finding.waived and not finding.changes
-    # an import that fails on the baseline as well keeps nobody from moving
-    return blocks and finding.code in ANNOTATED and not (finding.code == "PY105" and finding.preexisting)
+    # an import that also fails on the baseline does not block the migration
+    return blocks and finding.code in ANNOTATED_CODES and not (finding.code == "PY105" and finding.preexisting)
 
 
-def plan_of(
+def plan_fixes(
     root: Path,
     outcomes: Sequence[Outcome],
     *,
     target: Interpreter | None = None,
     annotate: bool = False,
     utc: str = "",
-) -> MendingPlan:
-    """All edits of a run together; with ``annotate``, also comments where nothing mends a requirement.
+) -> ChangeSet:
+    """Plan all edits of a run; with ``annotate``, also comments where nothing fixes a requirement.
 
-    What a tool has written is not edited: what it was made from is (repository/services/compiled_requirements.py).
+    Generated files are not edited, but their sources (repository/services/compiled_requirements.py).
     """
-    edits: list[Edit | Annotation | SourceChange] = [
-        Edit(path=change.path, line=change.line, name=change.name, old=change.old, new=change.new)
-        for change in redirected(root, changes_of(outcomes))[0]
+    edits: list[SpecifierEdit | RequirementComment | SourceChange] = [
+        SpecifierEdit(path=change.path, line=change.line, name=change.name, old=change.old, new=change.new)
+        for change in redirect_to_sources(root, specifier_changes(outcomes))[0]
     ]
     if annotate and target is not None:
-        edits += annotations_of(outcomes, target)
-    return plan_edits(root, [*edits, *source_changes_of(outcomes, utc)])
+        edits += requirement_comments(outcomes, target)
+    return plan_changes(root, [*edits, *source_changes(outcomes, utc)])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wishes:
-    """What of the command line is about changes. ``fix`` writes, else they are only shown."""
+class FixOptions:
+    """The options about changes. With ``fix`` they are written, otherwise only shown."""
 
     fix: bool
     annotate: bool = False
@@ -95,129 +102,139 @@ class Wishes:
     utc: str = ""
 
 
-class Mending:
+class FixSession:
     """Shows or writes changes at the end of a session."""
 
-    def __init__(self, root: Path, *, target: Interpreter, wishes: Wishes, judges: Judges, moves: Moves) -> None:
+    def __init__(
+        self, root: Path, *, target: Interpreter, options: FixOptions, judges: AnalyzeSource, plan_moves: PlanMoves
+    ) -> None:
         self._root = root
         self._target = target
-        self._wishes = wishes
+        self._options = options
         self._judges = judges
-        self._moves = moves
+        self._plan_moves = plan_moves
         self._lines: list[tuple[str, bool]] = []
-        self._again = ""
+        self._rerun_output = ""
 
     def finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
-        """Work the changes out, and write them where asked to. A refusal is told, and fails the run."""
-        wishes = self._wishes
-        plan = plan_of(self._root, outcomes, target=self._target, annotate=wishes.annotate, utc=wishes.utc)
-        plan = self._proven(plan, outcomes)
-        moves = self._moves(outcomes, plan.changes)
-        plan = replace(plan, changes=together(plan.changes, moves.changes))
-        self._say(diff_of(plan.changes))
-        for kept in moves.kept:
-            self._say(f"not moved: {kept}")
+        """Plan the changes, and write them if requested. A refused change is reported, and fails the run."""
+        options = self._options
+        plan = plan_fixes(self._root, outcomes, target=self._target, annotate=options.annotate, utc=options.utc)
+        plan = self._verified(plan, outcomes)
+        moves = self._plan_moves(outcomes, plan.changes)
+        plan = replace(plan, changes=merge_changes(plan.changes, moves.changes))
+        self._add_line(unified_diff(plan.changes))
+        for unmigrated in moves.unmigrated:
+            self._add_line(f"not migrated: {unmigrated}")
         for advice in moves.advice:
-            self._say(advice)
+            self._add_line(advice)
         for refusal in plan.refusals:
-            self._say(f"not changed: {refusal}", bad=True)
-        stale = self._stale(plan, outcomes)
+            self._add_line(f"not changed: {refusal}", is_error=True)
+        stale = self._stale_locks(plan, outcomes)
         if not plan.changes and not stale:
-            self._say("nothing to change: nothing was found that a change is known to mend")
-        elif not wishes.fix and plan.changes:
-            self._say("--py312-fix writes these changes")
+            self._add_line("nothing to change: there is no known fix for any finding")
+        elif not options.fix and plan.changes:
+            self._add_line("--py312-fix writes these changes")
         elif plan.changes and not self._write(session, plan):
             return
-        written = {change.path for change in plan.changes} if wishes.fix else set()
-        anew = self._relock(stale) if relocks_wanted(session.config) else self._name(stale)
+        written = {change.path for change in plan.changes} if options.fix else set()
+        regenerated = (
+            self._update_locks(stale) if asks_for_lock_updates(session.config) else self._name_stale_locks(stale)
+        )
         changes: list[SpecifierChange | SourceChange] = [
-            change for change in changes_of(outcomes) if change.path in written | anew
+            change for change in specifier_changes(outcomes) if change.path in written | regenerated
         ]
         refused = {(edit.path, edit.old) for refusal in plan.refusals if isinstance(edit := refusal.edit, SourceChange)}
         changes += [
             change
-            for change in source_changes_of(outcomes, wishes.utc)
+            for change in source_changes(outcomes, options.utc)
             if change.path in written and (change.path, change.old) not in refused
         ]
-        moved = set(moves.moved) if written else set()
-        if changes or anew or moved:  # a comment changes nothing that could be judged
-            self._run_again(session, changes, anew | moved)
+        migrated = set(moves.migrated) if written else set()
+        if changes or regenerated or migrated:  # comments alone need no second run
+            self._rerun_gate(session, changes, regenerated | migrated)
 
-    def _proven(self, plan: MendingPlan, outcomes: Sequence[Outcome]) -> MendingPlan:
-        """``plan`` with the source that the interpreters agree with."""
-        found = proven(plan, outcomes, source_changes_of(outcomes, self._wishes.utc), self._judges)
-        for doubt in found.doubts:
-            self._say(doubt, bad=True)
-        return found.plan
+    def _verified(self, plan: ChangeSet, outcomes: Sequence[Outcome]) -> ChangeSet:
+        """Return ``plan`` with the source changes that the interpreters confirm."""
+        verification = verify_source(plan, outcomes, source_changes(outcomes, self._options.utc), self._judges)
+        for doubt in verification.doubts:
+            self._add_line(doubt, is_error=True)
+        return verification.plan
 
-    def _stale(self, plan: MendingPlan, outcomes: Sequence[Outcome]) -> tuple[Relock, ...]:
-        """What has to be made anew: because of what was written and, beside it, because it is stale in any case."""
-        written = plan.changes if self._wishes.fix else ()
-        findings = [found for outcome in outcomes for found in outcome.findings if not found.waived]
-        compiled = redirected(self._root, changes_of(outcomes))[1]
-        return relocks(self._root, written, findings, compiled)
+    def _stale_locks(self, plan: ChangeSet, outcomes: Sequence[Outcome]) -> tuple[LockUpdate, ...]:
+        """Return what has to be regenerated: because of written changes, or because it was stale before."""
+        written = plan.changes if self._options.fix else ()
+        findings = [finding for outcome in outcomes for finding in outcome.findings if not finding.waived]
+        compiled = redirect_to_sources(self._root, specifier_changes(outcomes))[1]
+        return plan_lock_updates(self._root, written, findings, compiled)
 
-    def _name(self, stale: Sequence[Relock]) -> set[str]:
+    def _name_stale_locks(self, stale: Sequence[LockUpdate]) -> set[str]:
         for job in stale:
-            self._say(f"{job.path} has to be made anew by hand: {job.trouble}" if job.trouble else str(job))
+            self._add_line(
+                f"{job.path} has to be regenerated manually: {job.unavailable_reason}"
+                if job.unavailable_reason
+                else str(job)
+            )
         return set()
 
-    def _relock(self, stale: Sequence[Relock]) -> set[str]:
-        """The paths of the lock files that were made anew."""
-        anew = set()
+    def _update_locks(self, stale: Sequence[LockUpdate]) -> set[str]:
+        """Regenerate stale lock files; return the paths of those that were."""
+        regenerated = set()
         for job in stale:
             try:
-                trouble = relock(self._root, job, allow_dirty=self._wishes.allow_dirty)
+                problem = update_lock(self._root, job, allow_dirty=self._options.allow_dirty)
             except Py312Error as error:
-                trouble = str(error)
-            if trouble:
-                self._say(f"{job}; it could not be run here: {trouble}", bad=True)
+                problem = str(error)
+            if problem:
+                self._add_line(f"{job}; it could not be run here: {problem}", is_error=True)
             else:
-                self._say(f"{job.path} was made anew by `{' '.join(job.argv)}`")
-                anew.add(job.path)
-        return anew
+                self._add_line(f"{job.path} was regenerated by `{' '.join(job.argv)}`")
+                regenerated.add(job.path)
+        return regenerated
 
-    def _write(self, session: pytest.Session, plan: MendingPlan) -> bool:
+    def _write(self, session: pytest.Session, plan: ChangeSet) -> bool:
         try:
-            write(self._root, plan.changes, allow_dirty=self._wishes.allow_dirty)
+            apply_changes(self._root, plan.changes, allow_dirty=self._options.allow_dirty)
         except Py312Error as error:
-            self._say(str(error), bad=True)
+            self._add_line(str(error), is_error=True)
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
             return False
-        self._say(f"{len(plan.changes)} file(s) written")
+        self._add_line(f"{len(plan.changes)} file(s) written")
         return True
 
-    def _run_again(
-        self, session: pytest.Session, changes: Sequence[SpecifierChange | SourceChange], anew: set[str]
+    def _rerun_gate(
+        self, session: pytest.Session, changes: Sequence[SpecifierChange | SourceChange], regenerated: set[str]
     ) -> None:
-        """The gate has to agree; the exit status is that of the second run."""
-        asked = session.config.invocation_params
-        again = run_again([str(argument) for argument in asked.args], asked.dir, changes)
-        self._again = again.output
-        if again.exit_code is None:
-            self._say("the gate was run again and came to no end, so nothing is proven; see below", bad=True)
+        """Run the gate again to verify the changes; the exit status is that of this second run."""
+        invocation = session.config.invocation_params
+        rerun = run_second_time([str(argument) for argument in invocation.args], invocation.dir, changes)
+        self._rerun_output = rerun.output
+        if rerun.exit_code is None:
+            self._add_line("the gate was run again and did not finish, so nothing is proven; see below", is_error=True)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
             return
-        session.exitstatus = again.exit_code
-        for line in again.disagrees:
-            self._say(f"the gate was run again and does not agree: {line}", bad=True)
-        if not again.disagrees:
+        session.exitstatus = rerun.exit_code
+        for line in rerun.disagreements:
+            self._add_line(f"the gate was run again and does not confirm it: {line}", is_error=True)
+        if not rerun.disagreements:
             blamed = {change.name if isinstance(change, SpecifierChange) else change.old for change in changes}
-            names = ", ".join(sorted(blamed | anew))
-            self._say(f"the gate was run again (exit status {again.exit_code}), and blames none of these: {names}")
+            names = ", ".join(sorted(blamed | regenerated))
+            self._add_line(
+                f"the gate was run again (exit status {rerun.exit_code}), and reports none of these: {names}"
+            )
 
-    def _say(self, text: str, *, bad: bool = False) -> None:
+    def _add_line(self, text: str, *, is_error: bool = False) -> None:
         if text:
-            self._lines.append((text.rstrip("\n"), bad))
+            self._lines.append((text.rstrip("\n"), is_error))
 
     def show(self, terminal: Any) -> None:
-        """Print what was found out, and what the second run said."""
+        """Print the changes, and the output of the second run."""
         terminal.section("changes", sep="=")
-        for text, bad in self._lines:
-            terminal.write_line(_printable(text), red=bad)
-        if self._again:
+        for text, is_error in self._lines:
+            terminal.write_line(_printable(text), red=is_error)
+        if self._rerun_output:
             terminal.section("the gate again, after the changes", sep="=")
-            terminal.write_line(_printable(self._again.rstrip("\n")))
+            terminal.write_line(_printable(self._rerun_output.rstrip("\n")))
 
 
 def _printable(text: str) -> str:

@@ -1,4 +1,4 @@
-"""What other plugins and a repository's ``conftest.py`` may add to the gate."""
+"""Hooks with which other plugins and a repository's ``conftest.py`` can extend the gate."""
 
 from typing import TYPE_CHECKING
 
@@ -15,14 +15,14 @@ if TYPE_CHECKING:
 
 @pytest.hookspec
 def pytest_py312_checks(config: pytest.Config) -> "Sequence[Check]":  # type: ignore[empty-body]  # a specification
-    """Return further checks (``pytest_py312.gate.checks.check.Check``), asked of every cell after the built-in ones."""
+    """Return additional checks (:class:`~pytest_py312.gate.checks.check.Check`), run after the built-in ones."""
 
 
 @pytest.hookspec
 def pytest_py312_fleet(config: pytest.Config, plan: "Plan", fleet: "Fleet") -> None:
-    """Called once the services are known, before any is chosen."""
+    """Called when the services are known, before any is selected."""
 
 
 @pytest.hookspec
 def pytest_py312_report(config: pytest.Config, report: "Report") -> None:
-    """Called with everything that is known of the run, after the last item, before the summary is shown."""
+    """Called with the report of the run, after the last item, before the summary is shown."""

@@ -1,4 +1,4 @@
-"""The nodes of the gate in pytest's tree: fleet, service, interpreter, item."""
+"""The gate's nodes in pytest's tree: fleet, service, interpreter, check."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -10,142 +10,141 @@ import pytest
 from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.gate.reports.terminal_findings import failure_text
-from pytest_py312.gate.run.tasks import Item
+from pytest_py312.gate.run.tasks import CheckTask
 
 if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo, TerminalRepr
 
-    from pytest_py312.gate.checks.check import Judgement
+    from pytest_py312.gate.checks.check import CheckResult
 
 
 class GateFailed(Exception):
-    """Ends an item that failed or could not be checked. Carries the outcome; never shown as a traceback."""
+    """Raised by an item that failed or could not be checked; never shown as a traceback."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
         super().__init__(outcome.reason)
 
 
-Judge = Callable[[Item], "Judgement"]
-Plant = Sequence[tuple[Service, Sequence[Item]]]
-"""What grows in the tree: services with their chosen items."""
+RunTask = Callable[[CheckTask], "CheckResult"]
+ServiceTasks = Sequence[tuple[Service, Sequence[CheckTask]]]
+"""The services of the run with their selected tasks."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Planting:
-    """What grows where: ``root`` is the fleet's folder, ``beside`` makes the nodes that stand beside its services."""
+class CollectionContext:
+    """What the collectors need: the fleet's root, its tasks, how to run one, and extra nodes (a rollout)."""
 
     root: Path
-    plant: Plant
-    judge: Judge
-    beside: Callable[[pytest.Collector], Iterable[pytest.Collector]]
+    tasks: ServiceTasks
+    run_task: RunTask
+    extra_nodes: Callable[[pytest.Collector], Iterable[pytest.Collector]]
 
 
-def nothing_beside(parent: pytest.Collector) -> Iterable[pytest.Collector]:
+def no_extra_nodes(parent: pytest.Collector) -> Iterable[pytest.Collector]:
     return ()
 
 
-class WayToFleet(pytest.Directory):
-    """A folder above the fleet. Only the way down is collected, so nothing else of the repository is imported."""
+class AncestorDirectory(pytest.Directory):
+    """A directory above the fleet's root. Collects only the path down to it, so nothing else is imported."""
 
-    planting: Planting
+    context: CollectionContext
 
     def collect(self) -> Iterator[pytest.Collector]:
-        down = self.planting.root.relative_to(self.path).parts[0]
-        yield directory(self, self.path / down, self.planting)
+        child = self.context.root.relative_to(self.path).parts[0]
+        yield directory_node(self, self.path / child, self.context)
 
 
 class FleetNode(pytest.Directory):
-    """The folder of the plan."""
+    """The plan's folder."""
 
-    planting: Planting
+    context: CollectionContext
 
     def collect(self) -> Iterator[pytest.Collector]:
-        for service, items in self.planting.plant:
+        for service, tasks in self.context.tasks:
             node = ServiceNode.from_parent(self, path=self.path / service.path)
-            node.service, node.items, node.judge = service, items, self.planting.judge
+            node.service, node.tasks, node.run_task = service, tasks, self.context.run_task
             yield node
-        yield from self.planting.beside(self)
+        yield from self.context.extra_nodes(self)
 
 
-def directory(parent: pytest.Collector, path: Path, planting: Planting) -> pytest.Directory:
-    """The node for ``path``, which is the fleet's root or lies above it."""
-    if path == planting.root:
+def directory_node(parent: pytest.Collector, path: Path, context: CollectionContext) -> pytest.Directory:
+    """Return the node of ``path``, which is the fleet's root or above it."""
+    if path == context.root:
         fleet = FleetNode.from_parent(parent, path=path)
-        fleet.planting = planting
+        fleet.context = context
         return fleet
-    way = WayToFleet.from_parent(parent, path=path)
-    way.planting = planting
-    return way
+    ancestor = AncestorDirectory.from_parent(parent, path=path)
+    ancestor.context = context
+    return ancestor
 
 
 class ServiceNode(pytest.File):
     """A service, at its real path.
 
-    A File and not a Directory, because pytest imports the ``conftest.py`` of every Directory before it collects it,
-    and the service's must only ever be imported in its cells.
+    It is a File and not a Directory, because pytest imports the ``conftest.py`` of every Directory that it collects,
+    and a service's must only be imported in its cells.
     """
 
     service: Service
-    items: Sequence[Item]
-    judge: Judge
+    tasks: Sequence[CheckTask]
+    run_task: RunTask
 
     def collect(self) -> Iterator[pytest.Item | pytest.Collector]:
-        cells: dict[Cell, list[Item]] = {}
-        for item in self.items:
-            if item.interpreter is None:
-                yield gate_item(self, item, self.judge)
+        cells: dict[Cell, list[CheckTask]] = {}
+        for task in self.tasks:
+            if task.interpreter is None:
+                yield make_check_item(self, task, self.run_task)
             else:
-                cells.setdefault(item.cell, []).append(item)
-        for cell, items in cells.items():
+                cells.setdefault(task.cell, []).append(task)
+        for cell, cell_tasks in cells.items():
             node = CellNode.from_parent(self, name=cell.interpreter.label)
-            node.items, node.judge = items, self.judge
+            node.tasks, node.run_task = cell_tasks, self.run_task
             yield node
 
 
 class CellNode(pytest.Collector):
     """One interpreter of a service."""
 
-    items: Sequence[Item]
-    judge: Judge
+    tasks: Sequence[CheckTask]
+    run_task: RunTask
 
     def collect(self) -> Iterator[pytest.Item]:
-        for item in self.items:
-            yield gate_item(self, item, self.judge)
+        for task in self.tasks:
+            yield make_check_item(self, task, self.run_task)
 
 
-def gate_item(parent: pytest.Collector, item: Item, judge: Judge) -> "GateItem":
-    """The node of one item."""
-    node = GateItem.from_parent(parent, name=item.check.name)
-    node.take(item, judge)
+def make_check_item(parent: pytest.Collector, task: CheckTask, run_task: RunTask) -> "CheckItem":
+    node = CheckItem.from_parent(parent, name=task.check.name)
+    node.bind(task, run_task)
     return node
 
 
-class GateItem(pytest.Item):
+class CheckItem(pytest.Item):
     """One check of one cell, or of one service."""
 
-    item: Item
-    judgement: "Judgement | None" = None
+    task: CheckTask
+    result: "CheckResult | None" = None
 
-    def take(self, item: Item, judge: Judge) -> None:
-        """Say what this node is about; called once, right after it was made."""
-        self.item = item
-        self._judge = judge
-        service = item.cell.service
-        about = {
+    def bind(self, task: CheckTask, run_task: RunTask) -> None:
+        """Set the task of this node; called once, right after it was created."""
+        self.task = task
+        self._run_task = run_task
+        service = task.cell.service
+        attributes = {
             "service": service.name,
-            "interpreter": str(item.interpreter or ""),
+            "interpreter": str(task.interpreter or ""),
             "stage": service.stage,
-            "check": item.check.name,
+            "check": task.check.name,
         }
-        self.user_properties += [(f"py312_{name}", str(value)) for name, value in about.items()]
-        self.add_marker(pytest.mark.py312(**about))
-        self.add_marker(f"py312_{item.check.name}")
-        self.extra_keyword_matches.update((service.name, f"stage{service.stage}", item.cell.identifier))
+        self.user_properties += [(f"py312_{name}", str(value)) for name, value in attributes.items()]
+        self.add_marker(pytest.mark.py312(**attributes))
+        self.add_marker(f"py312_{task.check.name}")
+        self.extra_keyword_matches.update((service.name, f"stage{service.stage}", task.cell.identifier))
 
     def runtest(self) -> None:
-        self.judgement = self._judge(self.item)
-        outcome = self.judgement.outcome
+        self.result = self._run_task(self.task)
+        outcome = self.result.outcome
         if outcome.status is Status.SKIPPED:
             pytest.skip(outcome.reason)
         if outcome.status in (Status.FAILED, Status.ERRORED):
@@ -157,34 +156,34 @@ class GateItem(pytest.Item):
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        service = self.item.cell.service
-        place = self.fleet_root() / (service.manifest or service.path)
-        return place, 0, " ".join(("-".join((service.name, *self.item.parts[:-1])), self.item.check.name))
+        service = self.task.cell.service
+        path = self.fleet_root() / (service.manifest or service.path)
+        return path, 0, " ".join(("-".join((service.name, *self.task.node_parts[:-1])), self.task.check.name))
 
     def fleet_root(self) -> Path:
-        """The folder of the plan."""
+        """Return the plan's folder."""
         for node in self.listchain():
             if isinstance(node, FleetNode):
                 return node.path
         return self.config.rootpath
 
 
-ANSWERED = ("py312_status", "py312_codes", "py312_cached")
-"""What of an item's properties is known once it was answered."""
+RESULT_PROPERTIES = ("py312_status", "py312_codes", "py312_cached")
+"""The user properties of an item that depend on its result."""
 
 
-def properties_of(outcome: Outcome) -> list[tuple[str, object]]:
+def result_properties(outcome: Outcome) -> list[tuple[str, object]]:
     codes = sorted({finding.code for finding in outcome.findings if finding.blocks})
-    found: list[tuple[str, object]] = [("py312_status", outcome.status.value)]
+    properties: list[tuple[str, object]] = [("py312_status", outcome.status.value)]
     if codes:
-        found.append(("py312_codes", ",".join(codes)))
+        properties.append(("py312_codes", ",".join(codes)))
     if outcome.cached:
-        found.append(("py312_cached", "true"))
-    return found
+        properties.append(("py312_cached", "true"))
+    return properties
 
 
-def location_of(item: GateItem, outcome: Outcome) -> tuple[str, int | None, str]:
-    """Where the first blocking finding is, for annotations and editors; paths are relative to pytest's rootdir."""
+def finding_location(item: CheckItem, outcome: Outcome) -> tuple[str, int | None, str]:
+    """Return where the first blocking finding is, for annotations and editors, relative to pytest's root directory."""
     path, line, domain = item.location
     for finding in outcome.findings:
         if finding.blocks and finding.location is not None:

@@ -1,4 +1,4 @@
-"""What a session leaves for others: report files, annotations in a GitHub workflow, and the summary of its job."""
+"""Write the report files of a session, annotations for a GitHub workflow, and the summary of its job."""
 
 import os
 from pathlib import Path
@@ -7,38 +7,38 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.model.report import Report
-from pytest_py312.plugin.command_line import checkout_of, ending_of
+from pytest_py312.plugin.command_line import checkout_root, report_ending
 
 
-class Reports:
-    """Writes reports at the end of a session, and says where they are.
+class ReportWriter:
+    """Writes reports at the end of a session.
 
-    :param annotations: ``github``, ``none``, or ``auto``: GitHub's where a workflow of it runs this.
+    :param annotations: ``github``, ``none``, or ``auto``: only in a GitHub workflow.
     """
 
     def __init__(self, root: Path, files: tuple[Path, ...], *, annotations: str) -> None:
         self._root = root
         self._files = files
-        self._asked = annotations == "github"
-        self._annotated = self._asked or (annotations != "none" and os.environ.get("GITHUB_ACTIONS") == "true")
+        self._is_forced = annotations == "github"
+        self._annotates = self._is_forced or (annotations != "none" and os.environ.get("GITHUB_ACTIONS") == "true")
         self._summary = "" if annotations == "none" else os.environ.get("GITHUB_STEP_SUMMARY", "")
-        self._unwritten: list[str] = []
+        self._errors: list[str] = []
 
     def write(self, session: pytest.Session, report: Report) -> None:
-        """Write everything. What cannot be written is told, and a file that was asked for fails the run."""
+        """Write all reports. Failures are reported, and a requested file that cannot be written fails the run."""
         for path in self._files:
-            if not self._written(path, self._text(path, report), "w"):
+            if not self._write_file(path, self._render(path, report), "w"):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if self._summary:
             from pytest_py312.gate.reports import markdown
 
             path = Path(self._summary)
-            room = markdown.SIZE_LIMIT - (path.stat().st_size if path.is_file() else 0)
-            self._written(path, markdown.render(report, limit=room) if room > 0 else "", "a")
+            remaining = markdown.SIZE_LIMIT - (path.stat().st_size if path.is_file() else 0)
+            self._write_file(path, markdown.render(report, limit=remaining) if remaining > 0 else "", "a")
 
-    def _text(self, path: Path, report: Report) -> str:
-        """Each form is loaded where it is asked for."""
-        ending = ending_of(path)
+    def _render(self, path: Path, report: Report) -> str:
+        """Render the report in the file's format, importing only the module of that format."""
+        ending = report_ending(path)
         if ending == ".html":
             from pytest_py312.gate.reports import html
 
@@ -57,46 +57,48 @@ class Reports:
             return json_report.render(report)
         from pytest_py312.gate.reports import benchmark_export
 
-        side = benchmark_export.Side[ending.split(".")[1].upper()]
+        side = benchmark_export.ExportedSide[ending.split(".")[1].upper()]
         return (benchmark_export.for_pyperf if "pyperf" in ending else benchmark_export.for_pytest_benchmark)(
             report, side
         )
 
     @staticmethod
-    def _lack(path: Path, report: Report) -> str:
-        """What a page would have with an extra that is not installed."""
-        if ending_of(path) != ".html" or not report.speeds:
+    def _missing_extra_hint(path: Path, report: Report) -> str:
+        """Return a hint if a page lacks something because an extra is not installed."""
+        if report_ending(path) != ".html" or not report.benchmarks:
             return ""
         from pytest_py312.gate.reports import charts
 
         return "" if charts.can_draw() else " (without charts: pip install 'pytest-py312[charts]' draws them)"
 
-    def _written(self, path: Path, text: str, mode: str) -> bool:
+    def _write_file(self, path: Path, text: str, mode: str) -> bool:
         try:
             with path.open(mode, encoding="utf-8", errors="backslashreplace") as file:
                 file.write(text)
         except OSError as error:
-            self._unwritten.append(f"{path} could not be written: {error.strerror or error}")
+            self._errors.append(f"{path} could not be written: {error.strerror or error}")
             return False
         return True
 
     def _prefix(self, workspace: str) -> str:
-        """The way from the workspace, or else from the checkout, to the folder of the plan: ``platform/``."""
+        """Return the path from the workspace, or from the checkout, to the plan's folder, such as ``platform/``."""
         root = self._root.resolve()
-        start = Path(workspace).resolve() if workspace else checkout_of(root)
-        inner = root.relative_to(start if root.is_relative_to(start) else checkout_of(root)).as_posix()
+        start = Path(workspace).resolve() if workspace else checkout_root(root)
+        inner = root.relative_to(start if root.is_relative_to(start) else checkout_root(root)).as_posix()
         return "" if inner == "." else f"{inner}/"
 
     def show(self, terminal: Any, report: Report) -> None:
-        """Say what was written, and annotate."""
+        """Print what was written, and the annotations."""
         for path in self._files:
-            if not self._unwritten:
-                terminal.write_line(f"report: {path}{self._lack(path, report)}")
-        for complaint in self._unwritten:
-            terminal.write_line(complaint, red=True)
-        if self._annotated:
+            if not self._errors:
+                terminal.write_line(f"report: {path}{self._missing_extra_hint(path, report)}")
+        for error in self._errors:
+            terminal.write_line(error, red=True)
+        if self._annotates:
             from pytest_py312.gate.reports import github_annotations
 
             terminal.ensure_newline()
-            for line in github_annotations.lines(report, prefix=self._prefix(os.environ.get("GITHUB_WORKSPACE", ""))):
+            for line in github_annotations.command_lines(
+                report, prefix=self._prefix(os.environ.get("GITHUB_WORKSPACE", ""))
+            ):
                 terminal.write_line(line)

@@ -1,8 +1,8 @@
-"""A stage's rollout as items of the run: ``--py312-deploy``, ``--py312-soak``, ``--py312-verify``.
+"""Run a stage's rollout as pytest items: ``--py312-deploy``, ``--py312-soak``, ``--py312-verify-rollback``.
 
-Loaded where one of them is given. What is done is the library's (rollout/execution/stage_runner.py,
-rollout/execution/steps.py); here are the nodes, the order, the signals, and the exit status, which the journal settles
-and not the items.
+It is imported only if one of them is given. The work is done by rollout/execution/stage_runner.py and steps.py; this
+module has the nodes, their order, signal handling, and the exit status, which depends on the journal and not on the
+items.
 """
 
 import threading
@@ -15,132 +15,137 @@ from typing import TYPE_CHECKING, Any, Protocol
 import pytest
 
 from pytest_py312.core.directories import STATE_FOLDER
-from pytest_py312.core.errors import OptionError, perhaps
+from pytest_py312.core.errors import OptionError, did_you_mean
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.model.report import RolloutReport
 from pytest_py312.core.service_patterns import matches
-from pytest_py312.core.text import prose
-from pytest_py312.plugin.command_line import Aim
-from pytest_py312.plugin.xdist import is_spread
-from pytest_py312.rollout.context import Ground, wanted_of
-from pytest_py312.rollout.domain.contracts import edges_of
+from pytest_py312.core.text import escape_terminal
+from pytest_py312.plugin.command_line import RunOptions
+from pytest_py312.plugin.xdist import uses_xdist_workers
+from pytest_py312.rollout.context import RolloutContext, plan_rollout
+from pytest_py312.rollout.domain.contracts import contract_edges
 from pytest_py312.rollout.domain.deployment_plan import stage_services
 from pytest_py312.rollout.domain.model import StageRun
-from pytest_py312.rollout.domain.soak_overrides import DURATION, INTERVAL, asked_in, with_asked
-from pytest_py312.rollout.domain.stop_signals import Stop, flagged_by_signals
-from pytest_py312.rollout.execution.rollback_check import OldOnes
-from pytest_py312.rollout.execution.stage_runner import Staging, Unproven, Wish
-from pytest_py312.rollout.execution.steps import VERDICT, Answer, Step, Steps, StepStatus, steps_of
-from pytest_py312.rollout.execution.target_factory import connected
+from pytest_py312.rollout.domain.soak_overrides import DURATION, INTERVAL, parse_soak_overrides, with_overrides
+from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_on_signals
+from pytest_py312.rollout.execution.rollback_check import RollbackVerifier
+from pytest_py312.rollout.execution.stage_runner import FindUnproven, StageRequest, StageRunner
+from pytest_py312.rollout.execution.steps import VERDICT, RolloutStep, StepResult, StepRunner, StepStatus, make_steps
+from pytest_py312.rollout.execution.target_factory import connect_target
 
 if TYPE_CHECKING:
     from _pytest._code.code import ExceptionInfo, TerminalRepr
 
-PENDING = 75
-"""EX_TEMPFAIL: healthy so far, and not over. Whoever started the run comes back."""
-MODES = ("wait", "tick")
+EXIT_PENDING = 75
+"""EX_TEMPFAIL: healthy so far, but the soak is not over. The run has to be repeated later."""
+SOAK_MODES = ("wait", "sample-once")
 
 
 class RolloutFailed(Exception):
-    """Ends an item that failed. Carries the answer; never shown as a traceback."""
+    """Raised by an item that failed. It carries the result, and is never shown as a traceback."""
 
-    def __init__(self, answer: Answer) -> None:
+    def __init__(self, answer: StepResult) -> None:
         self.answer = answer
         super().__init__(answer.reason)
 
 
-class Answers(Protocol):
-    """Who answers the steps of a stage. ``ended`` is what the journal had of it when it was closed."""
+class StepExecutor(Protocol):
+    """Performs the steps of a stage. ``ended`` is the stage's last run in the journal, once closed."""
 
     ended: StageRun | None
 
-    def answer(self, step: Step) -> Answer:
-        """What a step comes to."""
+    def answer(self, step: RolloutStep) -> StepResult:
+        """Perform a step and return its result."""
         ...
 
-    def close(self) -> Answer | None:
-        """End it, and say what there is to be said of the stage beside its steps."""
+    def close(self) -> StepResult | None:
+        """End the rollout, and return the result of the stage as a whole."""
         ...
 
 
-# ---- what is asked for
+# ---- options
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RolloutAim:
-    """What the command line asks of a stage. ``verifies`` is to look at what served before, and at nothing else."""
+class RolloutOptions:
+    """What to do with a stage. ``verify_only``: check that the previous version serves, and nothing else."""
 
-    wish: Wish
+    request: StageRequest
     state: Path
-    verifies: bool = False
+    verify_only: bool = False
 
 
-def rollout_aim(config: pytest.Config, aim: Aim, fleet: Fleet) -> RolloutAim:
-    """Read the options.
+def read_rollout_options(config: pytest.Config, options: RunOptions, fleet: Fleet) -> RolloutOptions:
+    """Read the options of a rollout.
 
-    :raises OptionError: they cannot be used together, or one cannot be used at all.
+    :raises OptionError: an option is invalid, or they cannot be combined.
     """
     typed = config.known_args_namespace
-    _refuse_others(config, aim)
-    deploy, soak, verify = typed.py312_deploy, typed.py312_soak, typed.py312_verify
-    if verify and verify != "old":
-        raise OptionError(f"--py312-verify={verify}: it is old{perhaps(verify, ('old',))}")
+    _refuse_conflicting_options(config, options)
+    deploy, soak, verify = typed.py312_deploy, typed.py312_soak, typed.py312_verify_rollback
     if verify and (deploy or soak):
-        raise OptionError("--py312-verify looks at what served before: leave out --py312-deploy and --py312-soak")
+        raise OptionError("--py312-verify-rollback checks the previous version: remove --py312-deploy and --py312-soak")
     if deploy and typed.py312_env not in (None, deploy):
-        raise OptionError(f"--py312-deploy={deploy} names the environment already: leave out --py312-env")
-    if deploy and (aim.services or aim.chosen):
-        raise OptionError("a stage is deployed as a whole: leave out --py312-services and paths, give --py312-stage=N")
-    mode = typed.py312_soak_mode or MODES[0]
-    if mode not in MODES:
-        raise OptionError(f"--py312-soak-mode={mode}: it is one of {', '.join(MODES)}{perhaps(mode, MODES)}")
-    wish = Wish(
-        stage=_stage(aim, fleet),
+        raise OptionError(f"--py312-deploy={deploy} already names the environment: remove --py312-env")
+    if deploy and (options.services or options.selections):
+        raise OptionError("a stage is deployed as a whole: remove --py312-services and paths, give --py312-stage=N")
+    mode = typed.py312_soak_mode or SOAK_MODES[0]
+    if mode not in SOAK_MODES:
+        raise OptionError(
+            f"--py312-soak-mode={mode}: it is one of {', '.join(SOAK_MODES)}{did_you_mean(mode, SOAK_MODES)}"
+        )
+    request = StageRequest(
+        stage=_single_stage(options, fleet),
         environment=deploy or typed.py312_env or "test",
-        asked=asked_in(
+        soak_overrides=parse_soak_overrides(
             {DURATION: ("--py312-soak", soak), INTERVAL: ("--py312-interval", typed.py312_interval)},
         ),
         deploys=bool(deploy),
-        ticks=mode == "tick",
+        sample_once=mode == SOAK_MODES[1],
         accepts_changes=bool(typed.py312_accept_config_change),
     )
-    named = typed.py312_state_dir
-    state = config.invocation_params.dir / Path(named).expanduser() if named else aim.plan.root / STATE_FOLDER
-    return RolloutAim(wish=wish, state=state.absolute(), verifies=bool(verify))
+    state_dir = typed.py312_state_dir
+    state = (
+        config.invocation_params.dir / Path(state_dir).expanduser() if state_dir else options.plan.root / STATE_FOLDER
+    )
+    return RolloutOptions(request=request, state=state.absolute(), verify_only=bool(verify))
 
 
-def _refuse_others(config: pytest.Config, aim: Aim) -> None:
-    if is_spread(config):
+def _refuse_conflicting_options(config: pytest.Config, options: RunOptions) -> None:
+    if uses_xdist_workers(config):
         raise OptionError(
-            "a rollout is one process's: it holds the environment, and a worker that dies takes what it does along; "
-            "leave out -n (or give -n 0, where the configuration has it)"
+            "a rollout runs in one process, which locks the environment, and a worker may crash in the middle of it; "
+            "remove -n (or give -n 0 if it is in the configuration)"
         )
-    if aim.fix:
-        raise OptionError("--py312-fix changes what was proven: mend first, then deploy with a run of its own")
+    if options.fix:
+        raise OptionError("--py312-fix changes what was proven: fix first, then deploy in a separate run")
 
 
-def _stage(aim: Aim, fleet: Fleet) -> int:
-    """The one stage that is meant: by its number, by its services, or as the only one."""
-    stages = set(aim.stages)
-    if not stages and aim.services:
+def _single_stage(options: RunOptions, fleet: Fleet) -> int:
+    """Return the one stage that is selected: by number, by its services, or because it is the only one."""
+    stages = set(options.stages)
+    if not stages and options.services:
         stages = {
-            one.stage for one in fleet.services if any(matches(word, one.name, one.path) for word in aim.services)
+            candidate.stage
+            for candidate in fleet.services
+            if any(matches(word, candidate.name, candidate.path) for word in options.services)
         }
-    if not stages and len(aim.plan.stages) < 2:
-        stages = {one.number for one in aim.plan.stages} or {1}
+    if not stages and len(options.plan.stages) < 2:
+        stages = {candidate.number for candidate in options.plan.stages} or {1}
     if len(stages) != 1:
-        found = f"not {len(stages)}" if stages else "and none is named"
-        raise OptionError(f"one stage at a time is deployed and watched, {found}: --py312-stage=N")
+        problem = f"not {len(stages)}" if stages else "and none is named"
+        raise OptionError(f"one stage at a time is deployed and monitored, {problem}: --py312-stage=N")
     return stages.pop()
 
 
-def _check_environment(name: str, known: Sequence[str]) -> None:
-    """An environment that the plan does not name has no conditions, so a slip of the pen must not make one."""
-    near = perhaps(name, tuple(known)) if name not in known else ""
-    if near:
+def _check_environment(name: str, environments: Sequence[str]) -> None:
+    """Refuse a name that looks like a misspelt environment of the plan, as unknown ones have no conditions."""
+    suggestion = did_you_mean(name, tuple(environments)) if name not in environments else ""
+    if suggestion:
         raise OptionError(
-            f"the plan has no environment {name}{near}; if it is one, write {name} = {{}} in [deploy.environments]"
+            f"the plan has no environment {name}{suggestion}; "
+            f"if the name is right, add {name} = {{}} to [deploy.environments]"
         )
 
 
@@ -148,54 +153,59 @@ def _check_environment(name: str, known: Sequence[str]) -> None:
 
 
 class RolloutNode(pytest.Collector):
-    """``py312``: beside the services, as a stage is none of them."""
+    """The node ``py312``, beside the services, because a stage spans several of them."""
 
-    items: "RolloutItems"
+    rollout: "RolloutPlugin"
 
     def collect(self) -> Iterator[pytest.Collector]:
-        wish = self.items.wish
-        node = StageNode.from_parent(self, name=f"stage-{wish.stage}/{wish.environment}")
-        node.items = self.items
+        request = self.rollout.request
+        node = StageNode.from_parent(self, name=f"stage-{request.stage}/{request.environment}")
+        node.rollout = self.rollout
         yield node
 
 
 class StageNode(pytest.Collector):
     """A stage in an environment."""
 
-    items: "RolloutItems"
+    rollout: "RolloutPlugin"
 
     def collect(self) -> Iterator[pytest.Item]:
-        for step in self.items.steps:
+        for step in self.rollout.steps:
             item = RolloutItem.from_parent(self, name=str(step))
-            item.take(step, self.items)
+            item.bind(step, self.rollout)
             yield item
 
 
 class RolloutItem(pytest.Item):
     """One step of a rollout."""
 
-    step: Step
-    answer: Answer | None = None
+    step: RolloutStep
+    answer: StepResult | None = None
 
-    def take(self, step: Step, items: "RolloutItems") -> None:
-        """Say what this node is about; called once, right after it was made."""
+    def bind(self, step: RolloutStep, rollout: "RolloutPlugin") -> None:
+        """Set the step of this node; called once, right after it was created."""
         self.step = step
-        self._items = items
-        wish = items.wish
-        service = step.about if step.about in items.services else ""
-        about = {"service": service, "interpreter": str(items.plan.target), "stage": wish.stage, "check": "rollout"}
-        self.user_properties += [(f"py312_{name}", str(value)) for name, value in about.items()]
-        self.user_properties += [("py312_environment", wish.environment), ("py312_step", step.kind)]
-        self.add_marker(pytest.mark.py312(**about))
+        self._rollout = rollout
+        request = rollout.request
+        service = step.subject if step.subject in rollout.services else ""
+        attributes = {
+            "service": service,
+            "interpreter": str(rollout.plan.target),
+            "stage": request.stage,
+            "check": "rollout",
+        }
+        self.user_properties += [(f"py312_{name}", str(value)) for name, value in attributes.items()]
+        self.user_properties += [("py312_environment", request.environment), ("py312_step", step.kind)]
+        self.add_marker(pytest.mark.py312(**attributes))
         self.add_marker("py312_rollout")
         if self.config.pluginmanager.hasplugin("timeout"):
-            self.add_marker(pytest.mark.timeout(0))  # a soak takes days, and has limits of its own
-        self.extra_keyword_matches.update({f"stage{wish.stage}", *([service] if service else [])})
+            self.add_marker(pytest.mark.timeout(0))  # a soak takes days, and has its own limits
+        self.extra_keyword_matches.update({f"stage{request.stage}", *([service] if service else [])})
 
     def runtest(self) -> None:
-        self.answer = self._items.answer(self)
+        self.answer = self._rollout.answer(self)
         if self.answer.status is StepStatus.FAILED or (self.is_verdict and self.answer.status is StepStatus.PENDING):
-            raise RolloutFailed(self.answer)  # whoever reads JUnit alone must not take a pending stage for done
+            raise RolloutFailed(self.answer)  # in JUnit XML a pending stage must not look done
         if self.answer.status is not StepStatus.PASSED:
             pytest.skip(self.answer.reason)
 
@@ -205,76 +215,86 @@ class RolloutItem(pytest.Item):
 
     def repr_failure(self, excinfo: "ExceptionInfo[BaseException]", style: Any = None) -> "str | TerminalRepr":
         if isinstance(excinfo.value, RolloutFailed):
-            return prose(excinfo.value.answer.reason)
+            return escape_terminal(excinfo.value.answer.reason)
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:
-        plan = self._items.plan
-        return plan.root / plan.source, 0, f"{self._items.wish.stage}/{self._items.wish.environment} {self.step}"
+        plan = self._rollout.plan
+        return (
+            plan.root / plan.source,
+            0,
+            f"{self._rollout.request.stage}/{self._rollout.request.environment} {self.step}",
+        )
 
 
 # ---- the session
 
 
-class RolloutItems:
-    """Hooks of one session with a rollout in it."""
+class RolloutPlugin:
+    """Hooks of a session with a rollout."""
 
-    def __init__(self, config: pytest.Config, aim: RolloutAim, plan: Plan, fleet: Fleet, unproven: Unproven) -> None:
-        self.wish, self.plan = aim.wish, plan
-        self.stands_alone = aim.verifies
+    def __init__(
+        self, config: pytest.Config, options: RolloutOptions, plan: Plan, fleet: Fleet, unproven: FindUnproven
+    ) -> None:
+        self.request, self.plan = options.request, plan
+        self.verify_only = options.verify_only
         self._config = config
-        self._opened = ExitStack()
-        self._stop = Stop()
-        self._is_guarded = False
+        self._exit_stack = ExitStack()
+        self._stop = StopRequest()
+        self._handles_signals = False
         self._pending: set[str] = set()
         self._lines: list[str] = []
-        self._said: Answer | None = None
-        ground = Ground(
+        self._final_answer: StepResult | None = None
+        context = RolloutContext(
             plan=plan,
-            state=aim.state,
-            target=lambda: self._opened.enter_context(connected(ground.settings(), aim.wish.environment)),
-            told=self._tell,
-            found=fleet,
+            state_dir=options.state,
+            target=lambda: self._exit_stack.enter_context(
+                connect_target(context.settings(), options.request.environment)
+            ),
+            log=self._show_line,
+            discovered_fleet=fleet,
         )
-        settings = with_asked(ground.settings(), self.wish.stage, self.wish.asked)
-        _check_environment(self.wish.environment, [one.name for one in settings.environments])
-        self.services = _in_order(ground, self.wish, verifies=aim.verifies)
-        if aim.verifies:
-            self.steps = [Step(kind="verify", about=service) for service in self.services]
-            self._answers: Answers = OldOnes(ground, stage=self.wish.stage, environment=self.wish.environment)
+        settings = with_overrides(context.settings(), self.request.stage, self.request.soak_overrides)
+        _check_environment(self.request.environment, [environment.name for environment in settings.environments])
+        self.services = _deployment_order(context, self.request, verify_only=options.verify_only)
+        if options.verify_only:
+            self.steps = [RolloutStep(kind="verify", subject=service) for service in self.services]
+            self._executor: StepExecutor = RollbackVerifier(
+                context, stage=self.request.stage, environment=self.request.environment
+            )
         else:
-            edges = edges_of(settings.contracts, self.services)
-            self.steps = steps_of(self.services, self.wish.stage, deploys=self.wish.deploys, edges=edges)
-            self._answers = Steps(Staging(ground, self.wish, unproven=unproven, stop=self._stop))
+            edges = contract_edges(settings.contracts, self.services)
+            self.steps = make_steps(self.services, self.request.stage, deploys=self.request.deploys, edges=edges)
+            self._executor = StepRunner(StageRunner(context, self.request, find_unproven=unproven, stop=self._stop))
 
     # -- collection
 
     def nodes(self, parent: pytest.Collector) -> Iterable[pytest.Collector]:
-        """What stands beside the services."""
+        """Yield the nodes beside the services."""
         node = RolloutNode.from_parent(parent, name="py312", nodeid="py312")
-        node.items = self
+        node.rollout = self
         yield node
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
-        """Checks first, then the stage in its order, whatever others have made of it (--ff, randomly)."""
+        """Run checks first, then the stage in its order, even if other plugins reorder items (--ff, randomly)."""
         yield
         items.sort(key=lambda item: 1 + self.steps.index(item.step) if isinstance(item, RolloutItem) else 0)
 
     # -- running
 
-    def answer(self, item: RolloutItem) -> Answer:
-        """What a step comes to. From the first on, signals only ask for an end, and are no exception anywhere."""
-        if not self._is_guarded and threading.current_thread() is threading.main_thread():
-            self._opened.enter_context(flagged_by_signals(self._stop))
-            self._is_guarded = True
+    def answer(self, item: RolloutItem) -> StepResult:
+        """Perform a step. From the first one on, signals only request an end, and raise no exception."""
+        if not self._handles_signals and threading.current_thread() is threading.main_thread():
+            self._exit_stack.enter_context(stop_on_signals(self._stop))
+            self._handles_signals = True
         if self._stop:
-            found = Answer(status=StepStatus.SKIPPED, reason=f"interrupted by {self._stop.why}")
+            answer = StepResult(status=StepStatus.SKIPPED, reason=f"interrupted by {self._stop.reason}")
         else:
-            found = self._answers.answer(item.step)
+            answer = self._executor.answer(item.step)
         if self._stop:
-            item.session.shouldstop = f"interrupted by {self._stop.why}"
-        return found
+            item.session.shouldstop = f"interrupted by {self._stop.reason}"
+        return answer
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
@@ -285,18 +305,20 @@ class RolloutItems:
             return report
         answer = item.answer
         lines, self._lines = self._lines, []
-        told = [("steps", "\n".join(lines))] if lines else []
-        report.sections += [(title, prose_lines(text)) for title, text in (*told, *answer.sections)]
+        step_sections = [("steps", "\n".join(lines))] if lines else []
+        report.sections += [(title, escape_terminal_lines(text)) for title, text in (*step_sections, *answer.sections)]
         status: list[tuple[str, object]] = [("py312_status", answer.status.value)]
         report.user_properties += status
-        item.user_properties = [one for one in item.user_properties if one[0] != "py312_status"] + status
+        item.user_properties = [
+            user_property for user_property in item.user_properties if user_property[0] != "py312_status"
+        ] + status
         if answer.status is StepStatus.PENDING:
-            report.py312_pending = True  # type: ignore[attr-defined]  # a report takes what plugins give it
+            report.py312_pending = True  # type: ignore[attr-defined]  # plugins may add attributes to a report
             if report.failed:
-                self._pending.add(item.nodeid)  # which may be run again (--reruns)
+                self._pending.add(item.nodeid)  # a set, because an item may be run again (--reruns)
         if report.skipped:
-            place, line, _ = item.reportinfo()
-            report.longrepr = (str(place), (line or 0) + 1, f"Skipped: {prose(answer.reason)}")
+            path, line, _ = item.reportinfo()
+            report.longrepr = (str(path), (line or 0) + 1, f"Skipped: {escape_terminal(answer.reason)}")
         return report
 
     @pytest.hookimpl(tryfirst=True)
@@ -305,54 +327,54 @@ class RolloutItems:
             return "pending", "P", ("PENDING", {"yellow": True})
         return None
 
-    def _tell(self, text: str) -> None:
-        """Show a line while it is news, past what captures an item's output, and keep it for the item's report."""
+    def _show_line(self, text: str) -> None:
+        """Print a line at once, despite output capturing, and keep it for the item's report."""
         self._lines.append(text)
         terminal = self._config.pluginmanager.get_plugin("terminalreporter")
         capture = self._config.pluginmanager.get_plugin("capturemanager")
         if terminal is None or self._config.get_verbosity() < 0:
             return
-        with ExitStack() as opened:
+        with ExitStack() as exit_stack:
             if capture is not None:
-                opened.enter_context(capture.global_and_fixture_disabled())
+                exit_stack.enter_context(capture.global_and_fixture_disabled())
             terminal.ensure_newline()
-            terminal.write_line(f"  {prose(text)}")
+            terminal.write_line(f"  {escape_terminal(text)}")
 
     # -- the end
 
     def finish(self, session: pytest.Session, status: int) -> int:
-        """Leave nothing half done, and settle the exit status by what the journal says."""
+        """Complete or roll back what was started, and set the exit status according to the journal."""
         try:
-            self._said = self._answers.close()
+            self._final_answer = self._executor.close()
         finally:
-            self._opened.close()
-        session.exitstatus = self._settled(session, status)
+            self._exit_stack.close()
+        session.exitstatus = self._exit_status(session, status)
         return int(session.exitstatus)
 
-    def _settled(self, session: pytest.Session, status: int) -> int:
+    def _exit_status(self, session: pytest.Session, status: int) -> int:
         if status in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR):
             return status
         if self._stop or status == pytest.ExitCode.INTERRUPTED:
             return pytest.ExitCode.INTERRUPTED
-        if self._said is not None and self._said.status is StepStatus.FAILED:
+        if self._final_answer is not None and self._final_answer.status is StepStatus.FAILED:
             return pytest.ExitCode.TESTS_FAILED
         if session.testsfailed > len(self._pending) or (status == pytest.ExitCode.TESTS_FAILED and not self._pending):
             return pytest.ExitCode.TESTS_FAILED
-        if self._said is not None and self._said.status is StepStatus.PENDING:
-            return PENDING
-        # an empty gate is no gate
+        if self._final_answer is not None and self._final_answer.status is StepStatus.PENDING:
+            return EXIT_PENDING
+        # a run without checks proves nothing
         return pytest.ExitCode.TESTS_FAILED if status == pytest.ExitCode.NO_TESTS_COLLECTED else pytest.ExitCode.OK
 
     def report(self) -> RolloutReport | None:
-        """What is told to programs."""
-        if self._said is None:
+        """Return the rollout's part of the report."""
+        if self._final_answer is None:
             return None
-        run = self._answers.ended
+        run = self._executor.ended
         stage = RolloutReport(
-            environment=self.wish.environment,
-            stage=self.wish.stage,
-            status=self._said.status.value,
-            reason=self._said.reason,
+            environment=self.request.environment,
+            stage=self.request.stage,
+            status=self._final_answer.status.value,
+            reason=self._final_answer.reason,
         )
         if run is None:
             return stage
@@ -367,26 +389,34 @@ class RolloutItems:
         )
 
     def show(self, terminal: Any) -> None:
-        """The one line about the stage."""
-        if self._said is None:
+        """Print the line about the stage."""
+        if self._final_answer is None:
             return
         terminal.section("rollout", sep="=")
-        style = {"passed": "green", "pending": "yellow"}.get(self._said.status.value, "red")
-        terminal.write(f"{self._said.status.value}: {prose(self._said.reason)}\n", **{style: True})
+        style = {"passed": "green", "pending": "yellow"}.get(self._final_answer.status.value, "red")
+        terminal.write(
+            f"{self._final_answer.status.value}: {escape_terminal(self._final_answer.reason)}\n", **{style: True}
+        )
 
 
-def prose_lines(text: str) -> str:
-    """Several lines, each harmless to a terminal."""
-    return "\n".join(prose(line) for line in text.splitlines())
+def escape_terminal_lines(text: str) -> str:
+    """Escape each line for a terminal."""
+    return "\n".join(escape_terminal(line) for line in text.splitlines())
 
 
-def _in_order(ground: Ground, wish: Wish, *, verifies: bool) -> list[str]:
-    """The services of the stage, in the order of deployment. Reads files only."""
-    if verifies:
-        return [service.name for service in stage_services(ground.plan, ground.fleet(), wish.stage)]
-    run = wanted_of(ground, stage=wish.stage, environment=wish.environment, asked=wish.asked, image_id=_as_written).run
+def _deployment_order(context: RolloutContext, request: StageRequest, *, verify_only: bool) -> list[str]:
+    """Return the services of the stage in the order of deployment. Only reads files."""
+    if verify_only:
+        return [service.name for service in stage_services(context.plan, context.fleet(), request.stage)]
+    run = plan_rollout(
+        context,
+        stage=request.stage,
+        environment=request.environment,
+        soak_overrides=request.soak_overrides,
+        look_up_image_id=_unresolved_reference,
+    ).run
     return [*run.services]
 
 
-def _as_written(reference: str) -> str:
+def _unresolved_reference(reference: str) -> str:
     return reference

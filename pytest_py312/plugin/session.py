@@ -1,7 +1,7 @@
-"""The gate in a pytest session: what is registered once a ``--py312`` option asks for it.
+"""Run the gate in a pytest session; registered when a ``--py312`` option asks for it.
 
-Three kinds of process: a plain run (collects, works ahead in threads, reports), xdist's controller (only reports) and
-xdist's workers (collect and judge; what they need in common is made by the first that comes).
+There are three kinds of processes: a plain run (collects, prefetches in threads, reports), xdist's controller (only
+reports) and xdist's workers (collect and check; shared results are computed by the first one that needs them).
 """
 
 import gc
@@ -14,7 +14,7 @@ import pytest
 
 from pytest_py312 import __version__
 from pytest_py312.core import clock
-from pytest_py312.core.directories import STATE_FOLDER, default_cache
+from pytest_py312.core.directories import STATE_FOLDER, default_cache_folder
 from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.model.fleet import Cell, Fleet, Service
@@ -22,47 +22,47 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import Check, Judgement, comes_last
+from pytest_py312.gate.checks.check import Check, CheckResult, comes_last
 from pytest_py312.gate.reports import terminal
-from pytest_py312.gate.run.assembly import Workshop
-from pytest_py312.gate.run.benchmark_history import SpeedHistory
-from pytest_py312.gate.run.selection import choose, choose_interpreters
+from pytest_py312.gate.run.assembly import GateAssembly
+from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
+from pytest_py312.gate.run.selection import select_cells, select_services
 from pytest_py312.gate.run.source_excerpts import SourceLines
-from pytest_py312.gate.run.tasks import Item, errored_by_mistake, items_of, unproven
-from pytest_py312.plugin.baseline import recorded_of
-from pytest_py312.plugin.command_line import Aim, Chosen, aim_of, fleet_of, is_rollout
+from pytest_py312.gate.run.tasks import CheckTask, internal_error_outcome, tasks_of, unproven_tasks
+from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
+from pytest_py312.plugin.known_findings import read_known_findings
 from pytest_py312.plugin.nodes import (
-    ANSWERED,
+    RESULT_PROPERTIES,
+    CheckItem,
+    CollectionContext,
     GateFailed,
-    GateItem,
-    Plant,
-    Planting,
-    directory,
-    location_of,
-    nothing_beside,
-    properties_of,
+    ServiceTasks,
+    directory_node,
+    finding_location,
+    no_extra_nodes,
+    result_properties,
 )
-from pytest_py312.plugin.report_files import Reports
+from pytest_py312.plugin.report_files import ReportWriter
 from pytest_py312.plugin.xdist import is_controller, is_worker, shared_folder
 from pytest_py312.repository.plan.fleet_check import check_against_fleet
 
 if TYPE_CHECKING:
-    from pytest_py312.analysis.services.service_analysis import Inspection
-    from pytest_py312.gate.fixes.source_verification import Judges
-    from pytest_py312.gate.fixes.version_changes import MovePlan
-    from pytest_py312.plugin.fixes import Mending, Moves
-    from pytest_py312.plugin.rollout import RolloutItems
+    from pytest_py312.analysis.services.service_analysis import AnalysisResult
+    from pytest_py312.gate.fixes.source_verification import AnalyzeSource
+    from pytest_py312.gate.fixes.version_changes import MigrationPlan
+    from pytest_py312.plugin.fixes import FixSession, PlanMoves
+    from pytest_py312.plugin.rollout import RolloutPlugin
     from pytest_py312.repository.edits.change_set import FileChange
-    from pytest_py312.rollout.execution.stage_runner import Unproven
+    from pytest_py312.rollout.execution.stage_runner import FindUnproven
 
-PAYLOAD = "py312_judgement"
-"""Attribute of a test report that carries its judgement, as plain data, from xdist's workers to the controller."""
+RESULT_ATTRIBUTE = "py312_judgement"
+"""Attribute of a test report that carries the check's result, serialized, from xdist's workers to the controller."""
 
 
 def register(config: pytest.Config) -> None:
-    """Read the command line and the fleet, and take the session over.
+    """Read the command line and the fleet, and register the session's hooks.
 
-    :raises pytest.UsageError: the user's mistake, in words.
+    :raises pytest.UsageError: the command line, the plan or the repository has a mistake.
     """
     enable_interrupts()
     try:
@@ -72,95 +72,106 @@ def register(config: pytest.Config) -> None:
 
 
 class GateSession:
-    """Hooks of one pytest session with the gate in it."""
+    """Hooks of a pytest session with the gate."""
 
     def __init__(self, config: pytest.Config) -> None:
         self._config = config
-        self.aim: Aim = aim_of(config, default_cache)
-        self.fleet: Fleet = fleet_of(config, self.aim.plan)
+        self.options: RunOptions = read_options(config, default_cache_folder)
+        self.fleet: Fleet = discover_fleet(config, self.options.plan)
         names = [(service.name, service.path) for service in self.fleet.services]
-        check_against_fleet(self.aim.plan, names)
-        config.hook.pytest_py312_fleet(config=config, plan=self.aim.plan, fleet=self.fleet)
+        check_against_fleet(self.options.plan, names)
+        config.hook.pytest_py312_fleet(config=config, plan=self.options.plan, fleet=self.fleet)
         extra = [check for checks in config.hook.pytest_py312_checks(config=config) or () for check in checks]
-        self._checks = (*CHECKS, *self._asked_for(), *extra)
+        self._checks = (*CHECKS, *self._optional_checks(), *extra)
         for check in extra:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
-        self.rollout = _rollout(config, self.aim, self.fleet, self._unproven)
-        self.plant: Plant = [] if self.rollout is not None and self.rollout.stands_alone else self._plant()
-        self.workshop = Workshop(self.aim, shared=shared_folder(config), fleet=self.fleet)
+        self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
+        self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
+        self.assembly = GateAssembly(self.options, shared_folder=shared_folder(config), fleet=self.fleet)
         if not config.option.collectonly:
-            self.workshop.describe_runner()  # a runner that cannot work is told before the first item
-        self._judged: dict[str, Judgement] = {}
+            self.assembly.describe_runner()  # reports a runner that does not work before the first item
+        self._results: dict[str, CheckResult] = {}
         self._cut_short = False
         self._exit_status: int | None = None
-        self._lines = SourceLines(self.aim.plan.root)
-        self._recorded = recorded_of(self.aim)
-        self._reports = Reports(self.aim.plan.root, self.aim.reports, annotations=self.aim.annotations)
-        self._history = SpeedHistory(self.aim.plan.root / STATE_FOLDER)
-        self._mending = _mending(self.aim, self._judged_with, self._moves)
+        self._source_lines = SourceLines(self.options.plan.root)
+        self._known_findings = read_known_findings(self.options)
+        self._report_writer = ReportWriter(
+            self.options.plan.root, self.options.reports, annotations=self.options.annotations
+        )
+        self._history = BenchmarkHistory(self.options.plan.root / STATE_FOLDER)
+        self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves)
 
-    # -- what is chosen
+    # -- selection
 
-    def _asked_for(self) -> tuple[Check, ...]:
-        """The checks that an option adds, loaded where it is given."""
-        asked: list[Check] = []
-        if self.aim.build:
-            from pytest_py312.gate.checks.image import Image
+    def _optional_checks(self) -> tuple[Check, ...]:
+        """Return the checks that options add, which are imported only then."""
+        checks: list[Check] = []
+        if self.options.images:
+            from pytest_py312.gate.checks.image import ImageCheck
 
-            asked.append(Image())
-        if self.aim.benchmark:
-            from pytest_py312.gate.checks.benchmark import Benchmark
+            checks.append(ImageCheck())
+        if self.options.benchmark:
+            from pytest_py312.gate.checks.benchmark import BenchmarkCheck
 
-            asked.append(Benchmark())
-        return tuple(asked)
+            checks.append(BenchmarkCheck())
+        return tuple(checks)
 
-    def _plant(self) -> Plant:
+    def _select_tasks(self) -> ServiceTasks:
         services = [
             service
-            for service in choose(self.fleet, self.aim.plan, stages=self.aim.stages, patterns=self.aim.services)
-            if self._is_on_a_chosen_path(service)
+            for service in select_services(
+                self.fleet, self.options.plan, stages=self.options.stages, patterns=self.options.services
+            )
+            if self._is_selected(service)
         ]
         if not services:
-            paths = ", ".join(str(item.path) for item in self.aim.chosen)
+            paths = ", ".join(str(task.path) for task in self.options.selections)
             raise OptionError(f"no chosen service is at {paths}; `py312 inventory` lists the services")
-        plant: list[tuple[Service, Sequence[Item]]] = [(service, self._items(service)) for service in services]
-        if self.aim.interpreters:
-            choose_interpreters([item.cell for _, items in plant for item in items], self.aim.interpreters)
-        plant = [(service, self._wanted(service, items)) for service, items in plant]
-        for chosen in self.aim.chosen:
-            self._must_match(chosen, plant)
-        return [(service, items) for service, items in plant if items]
+        service_tasks: list[tuple[Service, Sequence[CheckTask]]] = [
+            (service, self._tasks_of(service)) for service in services
+        ]
+        if self.options.interpreters:
+            select_cells([task.cell for _, tasks in service_tasks for task in tasks], self.options.interpreters)
+        service_tasks = [(service, self._selected_tasks(service, tasks)) for service, tasks in service_tasks]
+        for selection in self.options.selections:
+            self._require_match(selection, service_tasks)
+        return [(service, tasks) for service, tasks in service_tasks if tasks]
 
-    def _folder(self, service: Service) -> Path:
-        return (self.aim.plan.root / service.path).resolve()
+    def _service_folder(self, service: Service) -> Path:
+        return (self.options.plan.root / service.path).resolve()
 
-    def _is_on_a_chosen_path(self, service: Service) -> bool:
-        folder = self._folder(service)
-        return not self.aim.chosen or any(chosen.takes_service(folder) for chosen in self.aim.chosen)
+    def _is_selected(self, service: Service) -> bool:
+        folder = self._service_folder(service)
+        return not self.options.selections or any(
+            selection.includes_service(folder) for selection in self.options.selections
+        )
 
-    def _items(self, service: Service) -> tuple[Item, ...]:
-        return items_of(self.aim.plan, service, self._checks)
+    def _tasks_of(self, service: Service) -> tuple[CheckTask, ...]:
+        return tasks_of(self.options.plan, service, self._checks)
 
-    def _wanted(self, service: Service, items: Sequence[Item]) -> list[Item]:
-        folder = self._folder(service)
+    def _selected_tasks(self, service: Service, tasks: Sequence[CheckTask]) -> list[CheckTask]:
+        folder = self._service_folder(service)
         return [
-            item
-            for item in items
-            if (not self.aim.interpreters or item.cell.interpreter in self.aim.interpreters)
-            and (not self.aim.chosen or any(chosen.takes_item(folder, item.parts) for chosen in self.aim.chosen))
+            task
+            for task in tasks
+            if (not self.options.interpreters or task.cell.interpreter in self.options.interpreters)
+            and (
+                not self.options.selections
+                or any(selection.includes_item(folder, task.node_parts) for selection in self.options.selections)
+            )
         ]
 
-    def _must_match(self, chosen: Chosen, plant: Plant) -> None:
-        if any(chosen.takes_service(self._folder(service)) and items for service, items in plant):
+    def _require_match(self, selection: Selection, service_tasks: ServiceTasks) -> None:
+        if any(selection.includes_service(self._service_folder(service)) and tasks for service, tasks in service_tasks):
             return
-        written = "::".join((str(chosen.path), *chosen.parts))
-        known = [
-            "::".join(item.parts)
+        typed = "::".join((str(selection.path), *selection.parts))
+        node_ids = [
+            "::".join(task.node_parts)
             for service in self.fleet.services
-            if chosen.takes_service(self._folder(service))
-            for item in self._items(service)
+            if selection.includes_service(self._service_folder(service))
+            for task in self._tasks_of(service)
         ]
-        raise OptionError(f"{written}: there is no such item; the service has {', '.join(known[:12]) or 'none'}")
+        raise OptionError(f"{typed}: there is no such item; the service has {', '.join(node_ids[:12]) or 'none'}")
 
     # -- collection
 
@@ -168,62 +179,71 @@ class GateSession:
     def pytest_collection(self, session: pytest.Session) -> Generator[None, object, object]:
         # a node id of a service is a folder with ::parts behind it, which pytest would refuse: the parts are in the
         # aim, and what pytest collects is the one folder of the plan
-        session.config.args = [str(self.aim.plan.root)]
+        session.config.args = [str(self.options.plan.root)]
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
-        root = self.aim.plan.root
+        root = self.options.plan.root
         if path == root or path in root.parents:
-            beside = self.rollout.nodes if self.rollout is not None else nothing_beside
-            return directory(parent, path, Planting(root=root, plant=self.plant, judge=self.judge, beside=beside))
+            extra_nodes = self.rollout.nodes if self.rollout is not None else no_extra_nodes
+            return directory_node(
+                parent,
+                path,
+                CollectionContext(root=root, tasks=self.tasks, run_task=self.run_task, extra_nodes=extra_nodes),
+            )
         return None
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_ignore_collect(self, collection_path: Path) -> bool | None:
-        return False if collection_path == self.aim.plan.root else None
+        return False if collection_path == self.options.plan.root else None
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        # a sort keeps the order of the others: what is measured waits until nothing else runs
-        items.sort(key=lambda item: isinstance(item, GateItem) and comes_last(item.item.check))
+        # stable: only benchmarks move, to the end, when nothing else runs any more
+        items.sort(key=lambda item: isinstance(item, CheckItem) and comes_last(item.task.check))
         if not self._config.pluginmanager.hasplugin("xdist"):
             return
         for item in items:
-            if isinstance(item, GateItem):
-                # with --dist loadgroup a service stays on one worker; elsewhere the marker means nothing
-                item.add_marker(pytest.mark.xdist_group(item.item.cell.service.name))
+            if isinstance(item, CheckItem):
+                # keeps a service on one worker with --dist loadgroup; otherwise it has no effect
+                item.add_marker(pytest.mark.xdist_group(item.task.cell.service.name))
 
     # -- running
 
-    def judge(self, item: Item) -> Judgement:
-        """The answer to ``item``, with what is recorded known: laid over it here, it is no part of what is cached."""
-        judgement = self.workshop.gate.judge(item)
-        outcome = judgement.outcome
-        if self._recorded is not None:
-            outcome = self._recorded.lay_over(outcome)
-        return replace(judgement, outcome=self._lines.laid_into(outcome))
+    def run_task(self, task: CheckTask) -> CheckResult:
+        """Run a task, and mark recorded findings as known. The scheduler caches the outcome without the marks."""
+        result = self.assembly.scheduler.run(task)
+        outcome = result.outcome
+        if self._known_findings is not None:
+            outcome = self._known_findings.apply(outcome)
+        return replace(result, outcome=self._source_lines.annotate(outcome))
 
-    def _judged_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> "Mapping[str, Inspection]":
-        return self.workshop.gate.inspection_with(files, [self.fleet[name] for name in services])
+    def _analyze_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> "Mapping[str, AnalysisResult]":
+        return self.assembly.scheduler.source_analysis_with(files, [self.fleet[name] for name in services])
 
-    def _moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MovePlan":
-        from pytest_py312.gate.fixes.ready_services import moves_of
+    def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
+        from pytest_py312.gate.fixes.ready_services import plan_ready_migrations
 
-        builds = self.workshop.builds()
-        return moves_of(
-            self.aim.plan, self.fleet.services, outcomes, close=self.aim.close, builds=builds, written=written
+        builds = self.assembly.builds()
+        return plan_ready_migrations(
+            self.options.plan,
+            self.fleet.services,
+            outcomes,
+            drop_old_versions=self.options.drop_old_versions,
+            builds=builds,
+            earlier_changes=written,
         )
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         if session.config.option.collectonly or session.testsfailed:
             return
-        items = [node.item for node in session.items if isinstance(node, GateItem)]
+        tasks = [node.task for node in session.items if isinstance(node, CheckItem)]
         try:
-            if items and is_worker(session.config):
-                self.workshop.gate.prepare_shared(items)
-            elif items and not is_controller(session.config):
-                self.workshop.gate.start_ahead(items)
+            if tasks and is_worker(session.config):
+                self.assembly.scheduler.prepare_shared(tasks)
+            elif tasks and not is_controller(session.config):
+                self.assembly.scheduler.prefetch(tasks)
         except Py312Error as error:
             raise pytest.UsageError(str(error)) from None
 
@@ -232,93 +252,99 @@ class GateSession:
         self, item: pytest.Item, call: "pytest.CallInfo[None]"
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if not isinstance(item, GateItem) or call.when != "call":
+        if not isinstance(item, CheckItem) or call.when != "call":
             return report
-        judgement = item.judgement
-        if judgement is None and call.excinfo is not None and isinstance(call.excinfo.value, Exception):
-            outcome = errored_by_mistake(item.item, call.excinfo.value)
-            judgement = Judgement(outcome=outcome)
-        if judgement is None:
+        result = item.result
+        if result is None and call.excinfo is not None and isinstance(call.excinfo.value, Exception):
+            outcome = internal_error_outcome(item.task, call.excinfo.value)
+            result = CheckResult(outcome=outcome)
+        if result is None:
             return report
-        outcome = replace(judgement.outcome, nodeid=item.nodeid)
-        self._judged[item.nodeid] = replace(judgement, outcome=outcome)
+        outcome = replace(result.outcome, nodeid=item.nodeid)
+        self._results[item.nodeid] = replace(result, outcome=outcome)
         if is_worker(self._config):
-            setattr(report, PAYLOAD, encode(self._judged[item.nodeid]))
-        properties = properties_of(outcome)
+            setattr(report, RESULT_ATTRIBUTE, encode(self._results[item.nodeid]))
+        properties = result_properties(outcome)
         report.user_properties += properties
         # JUnit takes them from the teardown's report; an item that is run again (--reruns) has them once
-        item.user_properties = [found for found in item.user_properties if found[0] not in ANSWERED] + properties
+        item.user_properties = [
+            user_property for user_property in item.user_properties if user_property[0] not in RESULT_PROPERTIES
+        ] + properties
         if outcome.status is Status.ERRORED and report.failed:
             report.when = "setup"  # pytest's own word for "could not be tried": shown as ERROR, counted apart
         if isinstance(call.excinfo and call.excinfo.value, GateFailed):
-            report.location = location_of(item, outcome)
+            report.location = finding_location(item, outcome)
         if report.skipped:
-            place, line, _ = item.reportinfo()
-            report.longrepr = (str(place), (line or 0) + 1, f"Skipped: {outcome.reason}")
+            path, line, _ = item.reportinfo()
+            report.longrepr = (str(path), (line or 0) + 1, f"Skipped: {outcome.reason}")
         return report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        payload = getattr(report, PAYLOAD, None)
+        payload = getattr(report, RESULT_ATTRIBUTE, None)
         if payload is not None:
-            self._judged[report.nodeid] = decode(Judgement, payload)
+            self._results[report.nodeid] = decode(CheckResult, payload)
 
     def pytest_report_teststatus(self, report: pytest.TestReport, config: pytest.Config) -> Any:
-        judged = self._judged.get(report.nodeid)
-        if judged is not None and report.when == "call" and report.passed and judged.outcome.cached:
+        result = self._results.get(report.nodeid)
+        if result is not None and report.when == "call" and report.passed and result.outcome.cached:
             return "passed", ".", "PASSED (cached)"
         return None
 
-    def _unproven(self, services: Sequence[str]) -> list[str]:
-        """Which items of ``services`` neither passed in this run nor in an earlier one whose answers hold."""
-        items = [item for name in services for item in self._items(self.fleet[name])]
-        return unproven(items, [one.outcome for one in self._judged.values()], self.workshop.gate.is_proven)
+    def _find_unproven(self, services: Sequence[str]) -> list[str]:
+        """Return the tasks of ``services`` that passed neither in this run nor in an earlier one that still holds."""
+        tasks = [task for name in services for task in self._tasks_of(self.fleet[name])]
+        return unproven_tasks(
+            tasks, [result.outcome for result in self._results.values()], self.assembly.scheduler.is_proven
+        )
 
     # -- reporting
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
-        cells = {item.cell.identifier for _, items in self.plant for item in items}
-        asks = not config.option.collectonly  # which engine answers is not asked for a mere list
-        return terminal.header(
-            target=str(self.aim.plan.target),
-            services=len(self.plant),
+        cells = {task.cell.identifier for _, tasks in self.tasks for task in tasks}
+        is_run = not config.option.collectonly  # listing items does not look for an engine
+        return terminal.header_lines(
+            target=str(self.options.plan.target),
+            services=len(self.tasks),
             cells=len(cells),
-            runner=self.workshop.describe_runner() if asks else "",
-            resolver=self.workshop.describe_resolver() if asks else "",
-            plan=self.aim.plan.source,
+            runner=self.assembly.describe_runner() if is_run else "",
+            resolver=self.assembly.describe_resolver() if is_run else "",
+            plan=self.options.plan.source,
         )
 
-    def _all_items(self, name: str) -> tuple[Item, ...]:
-        """Everything that could be asked of a service; nothing where the fleet has none of this name."""
-        return tuple(item for one in self.fleet.services if one.name == name for item in self._items(one))
+    def _all_tasks(self, name: str) -> tuple[CheckTask, ...]:
+        """Return all tasks of a service; none if the fleet has no service of this name."""
+        return tuple(
+            task for service in self.fleet.services if service.name == name for task in self._tasks_of(service)
+        )
 
     def report(self, exit_status: int) -> Report:
-        """Everything that is known of the run so far."""
-        judged = list(self._judged.values())
-        outcomes = [judgement.outcome for judgement in judged]
-        named = {outcome.service for outcome in outcomes} | {service.name for service, _ in self.plant}
+        """Return the report of the run so far."""
+        results = list(self._results.values())
+        outcomes = [result.outcome for result in results]
+        service_names = {outcome.service for outcome in outcomes} | {service.name for service, _ in self.tasks}
         return Report(
-            plan=self.aim.plan,
-            services=tuple(service for service in self.fleet.services if service.name in named),
+            plan=self.options.plan,
+            services=tuple(service for service in self.fleet.services if service.name in service_names),
             cells=self._cells(outcomes),
             outcomes=tuple(outcomes),
             checks=tuple(check.name for check in self._checks),
-            comparisons=tuple(comparison for judgement in judged if (comparison := judgement.comparison) is not None),
-            speeds=self._history.laid_beside(speed for judgement in judged for speed in judgement.speeds),
+            comparisons=tuple(comparison for result in results if (comparison := result.suite_comparison) is not None),
+            benchmarks=self._history.with_history(speed for result in results for speed in result.benchmarks),
             assumptions=self.fleet.assumptions,
-            runner=self.workshop.describe_runner(),
-            resolver=self.workshop.describe_resolver(),
+            runner=self.assembly.describe_runner(),
+            resolver=self.assembly.describe_resolver(),
             generated=clock.now_text(),
             tool_version=__version__,
             exit_status=exit_status,
-            builds=self.workshop.builds(),
+            builds=self.assembly.builds(),
             rollout=self.rollout.report() if self.rollout is not None else None,
         )
 
     def _cells(self, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
-        """The cells of the run: those that were answered or, when it was cut short, should have been."""
+        """Return the cells that were checked; if the run was cut short, all that were selected."""
         answered = {(outcome.service, outcome.interpreter) for outcome in outcomes}
-        cells = {item.cell.identifier: item.cell for _, items in self.plant for item in items}
+        cells = {task.cell.identifier: task.cell for _, tasks in self.tasks for task in tasks}
         return tuple(
             cell for cell in cells.values() if self._cut_short or (cell.service.name, cell.interpreter) in answered
         )
@@ -332,16 +358,18 @@ class GateSession:
         if self.rollout is not None:
             self._exit_status = self.rollout.finish(session, int(exitstatus))
         report = self.report(self._exit_status)
-        self._history.keep(report.speeds, report.generated)
+        self._history.record(report.benchmarks, report.generated)
         session.config.hook.pytest_py312_report(config=session.config, report=report)
-        if self._recorded is not None:
-            self._recorded.finish(session, report, self._all_items)
-        self._reports.write(session, report)
-        if self._mending is not None:
-            self._mending.finish(session, report.outcomes)  # last: what it changes is judged, and reported, anew
+        if self._known_findings is not None:
+            self._known_findings.finish(session, report, self._all_tasks)
+        self._report_writer.write(session, report)
+        if self._fix_session is not None:
+            self._fix_session.finish(
+                session, report.outcomes
+            )  # last, because the changes are checked and reported in a second run
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
-        if config.option.collectonly or (self.rollout is not None and self.rollout.stands_alone):
+        if config.option.collectonly or (self.rollout is not None and self.rollout.verify_only):
             return
         writer = terminalreporter
         unicode = "utf" in (getattr(writer._tw._file, "encoding", "") or "").lower()
@@ -353,48 +381,54 @@ class GateSession:
             verbosity=config.get_verbosity(),
             today=clock.today(),
         )
-        writer.section("services on a new Python", sep="=")
+        writer.section(f"py312: readiness for Python {self.options.plan.target}", sep="=")
         for line in lines:
             for text, style in line.segments:
                 markup = {"light" if style == "dim" else style: True} if style else {}
                 writer.write(text, **markup)
             writer.write("\n")
-        if self._mending is not None:
-            self._mending.show(writer)
-        if self._recorded is not None:
-            self._recorded.show(writer)
+        if self._fix_session is not None:
+            self._fix_session.show(writer)
+        if self._known_findings is not None:
+            self._known_findings.show(writer)
         if self.rollout is not None:
             self.rollout.show(writer)
-        self._reports.show(writer, report)
+        self._report_writer.show(writer, report)
 
     def pytest_unconfigure(self) -> None:
-        self.workshop.close()
-        gc.freeze()  # pytest now looks for garbage several times over, and this process ends
+        self.assembly.close()
+        gc.freeze()  # pytest collects garbage several times now, which is useless in a process that ends
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """xdist's controller tells its workers where they meet."""
-        node.workerinput["py312_shared"] = str(self.workshop.shared_folder())
+        """Send xdist's workers the path of their shared folder."""
+        node.workerinput["py312_shared"] = str(self.assembly.shared_folder())
 
 
-def _rollout(config: pytest.Config, aim: Aim, fleet: Fleet, asked: "Unproven") -> "RolloutItems | None":
-    """What deploys and watches a stage, where that is asked for.
+def _make_rollout(
+    config: pytest.Config, options: RunOptions, fleet: Fleet, find_unproven: "FindUnproven"
+) -> "RolloutPlugin | None":
+    """Return the plugin that deploys and monitors a stage, if the command line asks for it.
 
-    :raises OptionError: it cannot be had so.
+    :raises OptionError: an option is invalid, or they cannot be combined.
     """
-    if not is_rollout(config):
+    if not asks_for_rollout(config):
         return None
-    from pytest_py312.plugin.rollout import RolloutItems, rollout_aim
+    from pytest_py312.plugin.rollout import RolloutPlugin, read_rollout_options
 
-    made = RolloutItems(config, rollout_aim(config, aim, fleet), aim.plan, fleet, asked)
-    config.pluginmanager.register(made, "py312-rollout")
-    return made
+    rollout = RolloutPlugin(config, read_rollout_options(config, options, fleet), options.plan, fleet, find_unproven)
+    config.pluginmanager.register(rollout, "py312-rollout")
+    return rollout
 
 
-def _mending(aim: Aim, judges: "Judges", moves: "Moves") -> "Mending | None":
-    if not (aim.diff or aim.fix):
+def _make_fix_session(options: RunOptions, judges: "AnalyzeSource", plan_moves: "PlanMoves") -> "FixSession | None":
+    if not (options.diff or options.fix):
         return None
-    from pytest_py312.plugin.fixes import Mending, Wishes  # brings the editors, which few runs need
+    from pytest_py312.plugin.fixes import FixOptions, FixSession  # imports the editors, which few runs need
 
-    wishes = Wishes(fix=aim.fix, annotate=aim.annotate, allow_dirty=aim.allow_dirty, utc=aim.utc)
-    return Mending(aim.plan.root, target=aim.plan.target, wishes=wishes, judges=judges, moves=moves)
+    fix_options = FixOptions(
+        fix=options.fix, annotate=options.annotate, allow_dirty=options.allow_dirty, utc=options.utc
+    )
+    return FixSession(
+        options.plan.root, target=options.plan.target, options=fix_options, judges=judges, plan_moves=plan_moves
+    )

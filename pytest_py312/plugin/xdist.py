@@ -1,4 +1,4 @@
-"""Which of xdist's processes this is, and where they meet."""
+"""Find out which xdist process this is, and where its processes share files."""
 
 from pathlib import Path
 
@@ -10,17 +10,17 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def is_controller(config: pytest.Config) -> bool:
-    """xdist's controller: it collects nothing, and learns of outcomes from its workers' reports."""
+    """Whether this is xdist's controller, which collects nothing and gets outcomes from its workers' reports."""
     return config.pluginmanager.hasplugin("dsession")
 
 
-def is_spread(config: pytest.Config) -> bool:
+def uses_xdist_workers(config: pytest.Config) -> bool:
     """Whether the command line asks for workers."""
-    count, how = getattr(config.option, "numprocesses", None), getattr(config.option, "dist", "no")
-    return bool(count) or how != "no"
+    count, distribution = getattr(config.option, "numprocesses", None), getattr(config.option, "dist", "no")
+    return bool(count) or distribution != "no"
 
 
 def shared_folder(config: pytest.Config) -> Path | None:
-    """The folder of xdist's workers; ``None`` elsewhere."""
+    """Return the folder shared by xdist's workers; ``None`` in other processes."""
     folder = getattr(config, "workerinput", {}).get("py312_shared")
     return Path(folder) if folder else None

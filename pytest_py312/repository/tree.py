@@ -1,7 +1,8 @@
-"""The one safe way to list and read files of the repository under test.
+"""List and read files of the repository under test safely.
 
-Nothing here follows a link out of the root, opens anything but a regular file, or reads more than a limit.
-All paths are POSIX strings relative to the root; the root itself is ``"."``.
+Nothing here follows a link out of the root, opens anything but a regular file, or reads more than a limit. All paths
+are
+POSIX strings relative to the root; the root itself is ``"."``.
 """
 
 import os
@@ -12,9 +13,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 FILE_LIMIT = 2 * 1024**2
-"""Bytes: larger files hold no requirements and no settings that a person wrote."""
+"""Bytes: larger files contain neither requirements nor hand-written settings."""
 
-SKIPPED = frozenset(
+SKIPPED_FOLDERS = frozenset(
     {
         ".git", ".hg", ".svn", ".venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache",
         ".pytest_cache",
@@ -22,49 +23,50 @@ SKIPPED = frozenset(
         ".py312",
     }
 )  # fmt: skip
-"""Names of folders that hold no source of the repository, wherever they are."""
+"""Names of folders that contain no source of the repository, at any depth."""
 
 
-class Unreadable(Exception):
+class UnreadableFile(Exception):
     """A file that cannot or must not be read. ``str()`` is the end of a sentence: ``does not exist``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Listing:
-    """The names in one folder, sorted: regular files (links to files inside the root too) and true folders.
+class FolderListing:
+    """The sorted names in one folder: regular files (including links to files inside the root) and real folders.
 
-    ``linked`` are those of ``files`` that are links, ``ways`` are links to folders of the root, which are not in
-    ``folders``; ``astray`` are links to nothing, or out of the root.
+    ``linked_files`` are those of ``files`` that are links. ``linked_folders`` are links to folders of the root; they
+    are not in
+    ``folders``. ``broken_links`` lead to nothing or out of the root.
     """
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
-    linked: tuple[str, ...] = ()
-    ways: tuple[str, ...] = ()
-    astray: tuple[str, ...] = ()
+    linked_files: tuple[str, ...] = ()
+    linked_folders: tuple[str, ...] = ()
+    broken_links: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Scan:
-    """What lies beneath a folder: paths relative to that folder, sorted. ``complete``: no limit ended it.
+class FolderScan:
+    """The content of a folder at all depths: sorted paths relative to that folder. ``complete``: no limit was reached.
 
-    ``linked``, ``ways`` and ``astray`` are as in a :class:`Listing`.
+    ``linked_files``, ``linked_folders`` and ``broken_links`` are as in a :class:`FolderListing`.
     """
 
     files: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
-    linked: tuple[str, ...] = ()
-    ways: tuple[str, ...] = ()
-    astray: tuple[str, ...] = ()
+    linked_files: tuple[str, ...] = ()
+    linked_folders: tuple[str, ...] = ()
+    broken_links: tuple[str, ...] = ()
     complete: bool = True
 
-    def named(self, *names: str) -> tuple[str, ...]:
-        """Those of ``names`` that are files directly in the folder, in the order asked."""
-        present = set(self.files)
-        return tuple(name for name in names if name in present)
+    def existing_files(self, *names: str) -> tuple[str, ...]:
+        """Return those of ``names`` that are files directly in the folder, in the given order."""
+        present_files = set(self.files)
+        return tuple(name for name in names if name in present_files)
 
-    def without(self, folders: Collection[str]) -> "Scan":
-        """The same without what lies in ``folders``, which are relative to the folder scanned."""
+    def without(self, folders: Collection[str]) -> "FolderScan":
+        """Return the scan without the content of ``folders``, which are relative to the scanned folder."""
         if not folders:
             return self
         inside = tuple(f"{folder}/" for folder in folders)
@@ -76,45 +78,45 @@ class Scan:
             self,
             files=kept(self.files),
             folders=kept(self.folders),
-            linked=kept(self.linked),
-            ways=kept(self.ways),
-            astray=kept(self.astray),
+            linked_files=kept(self.linked_files),
+            linked_folders=kept(self.linked_folders),
+            broken_links=kept(self.broken_links),
         )
 
 
-def join(*parts: str) -> str:
-    """Join and normalise; ``join(".", "a")`` is ``"a"`` and the root is ``"."``."""
+def join_path(*parts: str) -> str:
+    """Join and normalise paths; ``join_path(".", "a")`` is ``"a"``, and the root is ``"."``."""
     return posixpath.normpath(posixpath.join(*parts))
 
 
 def relative_to(folder: str, paths: Iterable[str]) -> tuple[str, ...]:
-    """Those of ``paths`` that lie beneath ``folder``, relative to it."""
+    """Return those of ``paths`` that are below ``folder``, relative to it."""
     if folder == ".":
         return tuple(path for path in paths if path != ".")
     return tuple(path.removeprefix(f"{folder}/") for path in paths if path.startswith(f"{folder}/"))
 
 
-def folders_beneath(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    """Each of ``paths`` that has others beneath it, and those others."""
-    known = set(paths)
-    inner: dict[str, list[str]] = {}
-    for path in sorted(known - {"."}):
-        above = path
-        while above:
-            above = above.rpartition("/")[0]
-            if (above or ".") in known:
-                inner.setdefault(above or ".", []).append(path)
-    return {path: tuple(found) for path, found in inner.items()}
+def nested_paths(paths: Iterable[str]) -> dict[str, tuple[str, ...]]:
+    """Map each of ``paths`` that contains others of them to those others."""
+    path_set = set(paths)
+    nested_by_path: dict[str, list[str]] = {}
+    for path in sorted(path_set - {"."}):
+        ancestor = path
+        while ancestor:
+            ancestor = ancestor.rpartition("/")[0]
+            if (ancestor or ".") in path_set:
+                nested_by_path.setdefault(ancestor or ".", []).append(path)
+    return {path: tuple(nested) for path, nested in nested_by_path.items()}
 
 
-def escapes(path: str) -> bool:
-    """Whether ``path``, relative to the root, is absolute or climbs out of it."""
+def leaves_root(path: str) -> bool:
+    """Return whether ``path``, relative to the root, is absolute or leads out of the root."""
     normal = posixpath.normpath(path)
     return normal.startswith(("/", "../")) or normal == ".."
 
 
-def decode(data: bytes) -> str:
-    """Text as pip and editors would read it: by its byte order mark, else UTF-8, else Latin-1. Never fails."""
+def decode_text(data: bytes) -> str:
+    """Decode text as pip and editors do: by its byte order mark, else UTF-8, else Latin-1. Never fails."""
     for mark, encoding in (
         (b"\xef\xbb\xbf", "utf-8-sig"),
         (b"\xff\xfe", "utf-16"),
@@ -129,152 +131,155 @@ def decode(data: bytes) -> str:
 
 
 class Tree:
-    """The files beneath ``root``."""
+    """The files below ``root``."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
         self._real_root = os.path.realpath(root)
 
     def read(self, path: str, *, limit: int = FILE_LIMIT) -> str:
-        """The text of the file ``path``.
+        """Return the text of the file ``path``.
 
-        :raises Unreadable: it is missing, outside the root, no regular file, longer than ``limit`` bytes or forbidden.
+        :raises UnreadableFile: it is missing, outside the root, not a regular file, longer than ``limit`` bytes or not
+            readable.
         """
         try:
-            real = self._inside(path)
-            # O_NONBLOCK: a named pipe put in the place of a file must not hang us before it is recognised
-            handle = os.open(real, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
+            real_path = self._real_path(path)
+            # O_NONBLOCK: opening a named pipe must not block before it is recognised as one
+            handle = os.open(real_path, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0))
             with open(handle, "rb") as file:  # noqa: PTH123 - it is a descriptor, not a path
-                state = os.fstat(handle)
-                if not stat.S_ISREG(state.st_mode):
-                    raise Unreadable("is not a regular file")
-                if state.st_size > limit:
-                    raise Unreadable(f"is larger than {limit // 1024} KiB")
-                return decode(file.read(limit))
+                status = os.fstat(handle)
+                if not stat.S_ISREG(status.st_mode):
+                    raise UnreadableFile("is not a regular file")
+                if status.st_size > limit:
+                    raise UnreadableFile(f"is larger than {limit // 1024} KiB")
+                return decode_text(file.read(limit))
         except FileNotFoundError:
-            raise Unreadable("does not exist") from None
+            raise UnreadableFile("does not exist") from None
         except (OSError, ValueError) as error:
-            raise Unreadable(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
+            raise UnreadableFile(f"cannot be read ({getattr(error, 'strerror', None) or error})") from None
 
-    def text(self, path: str) -> str | None:
-        """The text of the file ``path``, or ``None`` when it cannot be read."""
+    def read_or_none(self, path: str) -> str | None:
+        """Return the text of the file ``path``, or ``None`` if it cannot be read."""
         try:
             return self.read(path)
-        except Unreadable:
+        except UnreadableFile:
             return None
 
     def is_file(self, path: str) -> bool:
         try:
-            return stat.S_ISREG(os.stat(self._inside(path)).st_mode)  # noqa: PTH116 - a str that realpath gave
-        except (Unreadable, OSError, ValueError):
+            return stat.S_ISREG(os.stat(self._real_path(path)).st_mode)  # noqa: PTH116 - a str that realpath gave
+        except (UnreadableFile, OSError, ValueError):
             return False
 
     def is_folder(self, path: str) -> bool:
         try:
-            return stat.S_ISDIR(os.stat(self._inside(path)).st_mode)  # noqa: PTH116 - a str that realpath gave
-        except (Unreadable, OSError, ValueError):
+            return stat.S_ISDIR(os.stat(self._real_path(path)).st_mode)  # noqa: PTH116 - a str that realpath gave
+        except (UnreadableFile, OSError, ValueError):
             return False
 
-    def resolved(self, path: str) -> str:
-        """The path of what ``path`` is once all links on the way are followed.
+    def resolve_links(self, path: str) -> str:
+        """Return ``path`` with all links resolved.
 
-        :raises Unreadable: it leads out of the root.
+        :raises UnreadableFile: it leads out of the root.
         """
-        return posixpath.relpath(self._inside(path), self._real_root)
+        return posixpath.relpath(self._real_path(path), self._real_root)
 
-    def listing(self, folder: str) -> Listing:
-        """What is in ``folder``; empty when it cannot be listed. Linked folders are left out: they lie elsewhere."""
+    def list_folder(self, folder: str) -> FolderListing:
+        """List ``folder``; empty if it cannot be listed. Linked folders are omitted, because they are elsewhere."""
         try:
-            return self._listed(folder, self._inside(folder))
-        except Unreadable:
-            return Listing()
+            return self._list_real_folder(folder, self._real_path(folder))
+        except UnreadableFile:
+            return FolderListing()
 
-    def _listed(self, folder: str, real: str) -> Listing:
-        """What is in ``folder``, which is at ``real``, no link among the folders on the way."""
+    def _list_real_folder(self, folder: str, real_path: str) -> FolderListing:
+        """List ``folder``, whose resolved path is ``real_path``."""
         files: list[str] = []
         folders: list[str] = []
-        linked: list[str] = []
-        ways: list[str] = []
-        astray: list[str] = []
+        linked_files: list[str] = []
+        linked_folders: list[str] = []
+        broken_links: list[str] = []
         try:
-            with os.scandir(real) as entries:
+            with os.scandir(real_path) as entries:
                 for entry in entries:
-                    if not _is_text(entry.name):
+                    if not _is_utf8_name(entry.name):
                         continue
                     if entry.is_dir(follow_symlinks=False):
                         folders.append(entry.name)
                     elif entry.is_file(follow_symlinks=False):
                         files.append(entry.name)
                     elif entry.is_symlink():
-                        if self.is_file(join(folder, entry.name)):
+                        if self.is_file(join_path(folder, entry.name)):
                             files.append(entry.name)
-                            linked.append(entry.name)
+                            linked_files.append(entry.name)
                         else:
-                            (ways if self.is_folder(join(folder, entry.name)) else astray).append(entry.name)
+                            (linked_folders if self.is_folder(join_path(folder, entry.name)) else broken_links).append(
+                                entry.name
+                            )
         except (OSError, ValueError):
-            return Listing()
+            return FolderListing()
         if "pyvenv.cfg" in files:
-            return Listing()
-        return Listing(
+            return FolderListing()
+        return FolderListing(
             files=tuple(sorted(files)),
-            folders=tuple(sorted(set(folders) - SKIPPED)),
-            linked=tuple(sorted(linked)),
-            ways=tuple(sorted(set(ways) - SKIPPED)),
-            astray=tuple(sorted(astray)),
+            folders=tuple(sorted(set(folders) - SKIPPED_FOLDERS)),
+            linked_files=tuple(sorted(linked_files)),
+            linked_folders=tuple(sorted(set(linked_folders) - SKIPPED_FOLDERS)),
+            broken_links=tuple(sorted(broken_links)),
         )
 
-    def scan(self, folder: str, *, depth: int, limit: int = 20_000) -> Scan:
-        """Everything beneath ``folder``, ``depth`` folders deep and ``limit`` names long at most, in one pass."""
+    def scan_folder(self, folder: str, *, depth: int, limit: int = 20_000) -> FolderScan:
+        """List everything below ``folder``, at most ``depth`` levels deep and about ``limit`` names, in one pass."""
         files: list[str] = []
         folders: list[str] = []
-        linked: list[str] = []
-        ways: list[str] = []
-        astray: list[str] = []
+        linked_files: list[str] = []
+        linked_folders: list[str] = []
+        broken_links: list[str] = []
         complete = True
         for inner, listing, level in self._walk(folder, depth):
             prefix = "" if inner == "." else f"{inner}/"
             files += [prefix + name for name in listing.files]
             folders += [prefix + name for name in listing.folders]
-            linked += [prefix + name for name in listing.linked]
-            ways += [prefix + name for name in listing.ways]
-            astray += [prefix + name for name in listing.astray]
+            linked_files += [prefix + name for name in listing.linked_files]
+            linked_folders += [prefix + name for name in listing.linked_folders]
+            broken_links += [prefix + name for name in listing.broken_links]
             complete = complete and not (level == depth and listing.folders)
             if len(files) + len(folders) > limit:
                 complete = False
                 break
-        return Scan(
+        return FolderScan(
             files=tuple(sorted(files)),
             folders=tuple(sorted(folders)),
-            linked=tuple(sorted(linked)),
-            ways=tuple(sorted(ways)),
-            astray=tuple(sorted(astray)),
+            linked_files=tuple(sorted(linked_files)),
+            linked_folders=tuple(sorted(linked_folders)),
+            broken_links=tuple(sorted(broken_links)),
             complete=complete,
         )
 
-    def _walk(self, folder: str, depth: int) -> Iterator[tuple[str, Listing, int]]:
+    def _walk(self, folder: str, depth: int) -> Iterator[tuple[str, FolderListing, int]]:
         try:
-            pending = [(".", self._inside(folder), 0)]
-        except Unreadable:
+            pending = [(".", self._real_path(folder), 0)]
+        except UnreadableFile:
             return
         while pending:
             inner, real, level = pending.pop()
-            listing = self._listed(join(folder, inner), real)
+            listing = self._list_real_folder(join_path(folder, inner), real)
             yield inner, listing, level
             if level < depth:
                 prefix = "" if inner == "." else f"{inner}/"
                 pending += [(prefix + name, f"{real}/{name}", level + 1) for name in reversed(listing.folders)]
 
-    def _inside(self, path: str) -> str:
-        if escapes(path):
-            raise Unreadable("lies outside the repository")
-        real = os.path.realpath(os.path.join(self._real_root, path))  # noqa: PTH118 - a str in a hot place
+    def _real_path(self, path: str) -> str:
+        if leaves_root(path):
+            raise UnreadableFile("lies outside the repository")
+        real = os.path.realpath(os.path.join(self._real_root, path))  # noqa: PTH118 - str is faster, and this is called often
         if real != self._real_root and not real.startswith(self._real_root.rstrip("/") + "/"):
-            raise Unreadable("lies outside the repository")
+            raise UnreadableFile("lies outside the repository")
         return real
 
 
-def _is_text(name: str) -> bool:
-    """Names that are not UTF-8 cannot be told apart in a report, and no tool of ours needs them."""
+def _is_utf8_name(name: str) -> bool:
+    """Return whether a name is valid UTF-8. Other names cannot be shown in a report, and no tool needs them."""
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""What one invocation is about: the plan, the fleet, the target and the journal."""
+"""The context of one rollout command: the plan, the fleet, the target and the folder of the journal."""
 
 import secrets
 from collections.abc import Callable, Mapping
@@ -9,72 +9,75 @@ from pytest_py312.core import clock
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.repository.plan.rollout_tables import load_rollout
+from pytest_py312.repository.plan.rollout_tables import load_rollout_settings
 from pytest_py312.repository.services.discovery import discover
-from pytest_py312.rollout.domain.deployment_plan import run_of
+from pytest_py312.rollout.domain.deployment_plan import create_run
 from pytest_py312.rollout.domain.model import StageRun
 from pytest_py312.rollout.targets.target import Target
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ground:
-    """What a command stands on. ``target`` is connected when it is asked for."""
+class RolloutContext:
+    """What a rollout command works with. ``target`` connects when it is called."""
 
     plan: Plan
-    state: Path
+    state_dir: Path
     target: Callable[[], Target]
-    told: Callable[[str], None]
-    found: Fleet | None = None
-    """Where it is known already."""
+    log: Callable[[str], None]
+    discovered_fleet: Fleet | None = None
+    """The fleet, if it has been discovered already."""
 
     def settings(self) -> RolloutSettings:
-        return load_rollout(self.plan.root / self.plan.source) if self.plan.source else RolloutSettings()
+        return load_rollout_settings(self.plan.root / self.plan.source) if self.plan.source else RolloutSettings()
 
     def fleet(self) -> Fleet:
-        return self.found or discover(self.plan)
+        return self.discovered_fleet or discover(self.plan)
 
-    def paths(self) -> dict[str, str]:
-        """Service -> where it lies."""
-        return {one.name: one.path for one in self.fleet().services}
-
-
-# ---- parts
+    def service_paths(self) -> dict[str, str]:
+        """Return the path of each service by its name."""
+        return {service.name: service.path for service in self.fleet().services}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """A run that is to be begun, and what :meth:`~pytest_py312.rollout.execution.driver.Driver.begin` has to know
-    beside it.
+class PlannedRollout:
+    """A run that can be started, with what :meth:`~pytest_py312.rollout.execution.driver.Driver.begin` needs besides
+    it.
     """
 
     run: StageRun
-    earlier: tuple[int, ...]
-    after: tuple[str, ...]
-    keep: int
+    earlier_stages: tuple[int, ...]
+    prior_environments: tuple[str, ...]
+    retain: int
 
 
-def wanted_of(
-    ground: Ground, *, stage: int, environment: str, asked: Mapping[str, float], image_id: Callable[[str], str]
-) -> Wanted:
-    """A new run of ``stage``, with a name that no other has.
+def plan_rollout(
+    context: RolloutContext,
+    *,
+    stage: int,
+    environment: str,
+    soak_overrides: Mapping[str, float],
+    look_up_image_id: Callable[[str], str],
+) -> PlannedRollout:
+    """Plan a new run of ``stage`` under a unique name.
 
-    :param asked: see :mod:`~pytest_py312.rollout.domain.soak_overrides`.
-    :raises Py312Error: the plan cannot be deployed so.
+    :param soak_overrides: see :mod:`~pytest_py312.rollout.domain.soak_overrides`.
+    :param look_up_image_id: returns the id of the image with a reference.
+    :raises Py312Error: the plan does not allow this deployment.
     """
-    settings = ground.settings()
-    run = run_of(
-        ground.plan,
-        ground.fleet(),
+    settings = context.settings()
+    run = create_run(
+        context.plan,
+        context.fleet(),
         settings,
         stage=stage,
         environment=environment,
         name=f"{clock.now_text().replace(':', '').replace('-', '').lower()}-{secrets.token_hex(3)}",
-        image_id=image_id,
-        asked=asked,
+        look_up_image_id=look_up_image_id,
+        soak_overrides=soak_overrides,
     )
-    return Wanted(
+    return PlannedRollout(
         run=run,
-        earlier=tuple(one.number for one in ground.plan.stages if one.number < stage),
-        after=settings.environment(environment).after,
-        keep=settings.deploy.retain,
+        earlier_stages=tuple(earlier.number for earlier in context.plan.stages if earlier.number < stage),
+        prior_environments=settings.environment_settings(environment).after,
+        retain=settings.deploy.retain,
     )

@@ -1,4 +1,4 @@
-"""What a folder of the repository holds, in one digest: the same content, the same digest."""
+"""Digests of folders: equal content gives equal digests."""
 
 import hashlib
 import os
@@ -10,16 +10,15 @@ from pytest_py312.runners.agent.probe import NOT_COPIED
 
 
 def tree_digest(folder: Path, *, within: Path | None = None) -> str:
-    """A digest over the relative path, the executable bit and the content of every file that a cell gets to see.
+    """Return a digest of the relative path, executable bit and content of every file that a cell sees.
 
-    Symlinks count by where they point, and those that stay ``within`` a folder also by what is there. A folder that
-    does not exist has a digest of its own. A file in its place (a wheel that is required by path) counts by its name
-    and content.
+    Symlinks count by their target path, and those that stay ``within`` a folder also by the content there. A missing
+    folder has its own digest. If ``folder`` is a file (a wheel that is required by path), its name and content count.
     """
     return _digest(folder, f"{os.path.realpath(within)}{os.sep}" if within else "", frozenset())
 
 
-def _digest(folder: Path, ground: str, entered: frozenset[str]) -> str:
+def _digest(folder: Path, allowed_prefix: str, entered: frozenset[str]) -> str:
     digest = hashlib.blake2b(digest_size=20)
     if folder.is_file():
         digest.update(os.fsencode(folder.name) + b"\0" + _content(str(folder)))
@@ -38,7 +37,7 @@ def _digest(folder: Path, ground: str, entered: frozenset[str]) -> str:
                 continue
             if entry.is_symlink():
                 content = os.fsencode(os.readlink(entry.path))  # noqa: PTH115 - scandir gives strings
-                content += _linked(Path(entry.path), ground, entered)
+                content += _link_content(Path(entry.path), allowed_prefix, entered)
             elif entry.is_dir():
                 pending.append((entry.path, name))
                 continue
@@ -50,20 +49,23 @@ def _digest(folder: Path, ground: str, entered: frozenset[str]) -> str:
     return digest.hexdigest()
 
 
-def _linked(link: Path, ground: str, entered: frozenset[str]) -> bytes:
-    """What a link that stays on the ``ground`` leads to. Folders around it, or ``entered`` before, are left out."""
+def _link_content(link: Path, allowed_prefix: str, entered: frozenset[str]) -> bytes:
+    """Return the content behind a link that stays below ``allowed_prefix``.
+
+    A folder that contains the link, or was ``entered`` already, is left out, as it would recurse without end.
+    """
     real = os.path.realpath(link)
-    if not ground or not real.startswith(ground):
+    if not allowed_prefix or not real.startswith(allowed_prefix):
         return b""
     if Path(real).is_file():
         return b"\0" + _content(real)
     if real in entered or f"{os.path.realpath(link.parent)}{os.sep}".startswith(f"{real}{os.sep}"):
         return b""
-    return b"\0" + _digest(Path(real), ground, entered | {real}).encode()
+    return b"\0" + _digest(Path(real), allowed_prefix, entered | {real}).encode()
 
 
 def _content(path: str) -> bytes:
-    """What is in a file; one that cannot be read, or is gone by now, is told when a cell misses it."""
+    """Return the content of a file. An unreadable or deleted one is reported when a cell needs it."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -93,7 +95,7 @@ def copy_tree(source: Path, target: Path) -> None:
 
 @cache
 def code_digest() -> str:
-    """A digest of this package's own code, as this process runs it: what another version has judged is judged anew."""
+    """Return a digest of this package's own code, so that results of another version are not reused."""
     digest = hashlib.blake2b(digest_size=20)
     for folder, folders, files in os.walk(Path(__file__).parents[1]):
         folders.sort()

@@ -1,9 +1,9 @@
-"""Find the interpreters of this machine, wherever users have them, and tell one build from another.
+"""Find the interpreters of this machine and identify their builds.
 
-Looked at, in this order: the paths that the plan or ``PY312_PYTHON_X_Y`` name, uv's own, pyenv's, ``pythonX.Y`` on
-PATH, the ``py`` launcher's list (PEP 773 and before), usual folders (deadsnakes and distributions: /usr/bin; Homebrew;
-python.org on macOS), and the interpreter that runs this. pyenv's shims are passed over: they start whatever the current
-folder selects (a shim for a version that is not selected exits 127).
+Searched in this order: the variable ``PY312_PYTHON_X_Y``, pyenv's versions, uv's, ``pythonX.Y`` on PATH, the usual
+folders (deadsnakes and distributions: /usr/bin; Homebrew; python.org on macOS), the running interpreter, and the
+``py`` launcher's list (PEP 773 and before). pyenv's shims are skipped: they start whatever the current folder selects,
+and exit with 127 if their version is not selected.
 """
 
 import hashlib
@@ -40,9 +40,9 @@ print(json.dumps({
     "seed": ["setuptools==" + setuptools] if setuptools else [],
 }))
 """
-"""Run inside an interpreter (``-I -c``, 3.8+), prints one JSON object that says which build it is.
+"""Run by an interpreter (``-I -c``, 3.8+), this prints one JSON object that identifies its build.
 
-``ensurepip._SETUPTOOLS_VERSION`` exists up to 3.11: what ``python -m venv`` installs beside pip there
+``ensurepip._SETUPTOOLS_VERSION`` exists up to 3.11: the setuptools that ``python -m venv`` installs besides pip
 (https://docs.python.org/3/whatsnew/3.12.html#ensurepip).
 """
 
@@ -50,13 +50,15 @@ print(json.dumps({
 def build_from_fingerprint(
     interpreter: Interpreter, data: Mapping[str, Any], *, origin: str, salt: str = ""
 ) -> InterpreterBuild:
-    """The build that :data:`FINGERPRINT_SCRIPT` described. ``salt`` (an image id) also changes the digest.
+    """Return the build that the output of :data:`FINGERPRINT_SCRIPT` describes.
+
+    ``salt`` (an image id) becomes part of the digest.
 
     :raises CellUnavailable: it is not CPython ``interpreter``, or a free-threaded build of it.
     """
     version = str(data.get("version", ""))
-    found = ".".join(version.split(".")[:2])
-    if data.get("implementation") != "cpython" or found != str(interpreter) or not data.get("gil", True):
+    minor_version = ".".join(version.split(".")[:2])
+    if data.get("implementation") != "cpython" or minor_version != str(interpreter) or not data.get("gil", True):
         kind = f"{data.get('implementation')} {version}{'' if data.get('gil', True) else ' (free-threaded)'}"
         raise CellUnavailable(f"{origin} holds {kind}, not CPython {interpreter}")
     arguments = str(data.get("config_args", ""))
@@ -71,12 +73,12 @@ def build_from_fingerprint(
         origin=origin,
         digest=hashlib.sha256(identity.encode()).hexdigest()[:16],
         flags=flags or "plain",
-        seed=tuple(str(item) for item in data.get("seed", ())),
+        preinstalled=tuple(str(item) for item in data.get("seed", ())),
     )
 
 
-def candidates(interpreter: Interpreter, environ: Mapping[str, str], uv: str) -> Iterator[tuple[Path, str]]:
-    """(program, in words where it comes from) for each place where ``interpreter`` may be, best first."""
+def candidate_paths(interpreter: Interpreter, environ: Mapping[str, str], uv: str) -> Iterator[tuple[Path, str]]:
+    """Yield (program, origin for users) for each path where ``interpreter`` may be, best first."""
     named = environ.get(f"PY312_PYTHON_{interpreter.major}_{interpreter.minor}")
     if named:
         yield Path(named), f"PY312_PYTHON_{interpreter.major}_{interpreter.minor}"
@@ -105,9 +107,9 @@ def _newest_first(folder: Path, pattern: str) -> list[Path]:
         digits = path.name.split("-")[1] if path.name.startswith("cpython-") else path.name
         return tuple(int(part) for part in digits.split(".") if part.isdigit())
 
-    # 3.13.0t is pyenv's name of a free-threaded build, 3.13-dev one that changes under one's feet
-    found = [path for path in folder.glob(pattern) if path.is_dir() and not path.is_symlink()]
-    return sorted((path for path in found if not path.name.endswith("t")), key=patch, reverse=True)
+    # 3.13.0t is pyenv's name of a free-threaded build; 3.13-dev is a moving target
+    folders = [path for path in folder.glob(pattern) if path.is_dir() and not path.is_symlink()]
+    return sorted((path for path in folders if not path.name.endswith("t")), key=patch, reverse=True)
 
 
 def _data_home(environ: Mapping[str, str]) -> Path:
@@ -122,47 +124,50 @@ def _from_launcher(launcher: str, interpreter: Interpreter) -> Iterator[tuple[Pa
             yield Path(words[-1]), "the py launcher"
 
 
-def find_local(interpreter: Interpreter, *, uv: str, fetch: bool, remembered: "Remembered") -> InterpreterBuild:
-    """The best build of ``interpreter`` on this machine; with ``fetch``, uv downloads one when there is none.
+def find_local(interpreter: Interpreter, *, uv: str, fetch: bool, cache: "FingerprintCache") -> InterpreterBuild:
+    """Return the best build of ``interpreter`` on this machine; with ``fetch``, uv downloads one if there is none.
 
-    :raises CellUnavailable: none was found. The text says where it was looked for and how to get one.
+    :raises CellUnavailable: none was found. The text lists what was tried and how to get one.
     """
-    wrong: list[str] = []
-    named = f"PY312_PYTHON_{interpreter.major}_{interpreter.minor}"
-    for path, origin in candidates(interpreter, os.environ, uv):
+    rejected: list[str] = []
+    variable = f"PY312_PYTHON_{interpreter.major}_{interpreter.minor}"
+    for path, origin in candidate_paths(interpreter, os.environ, uv):
         if path.is_file() and os.access(path, os.X_OK):
             try:
-                return _fingerprinted(interpreter, path, origin, remembered)
+                return _fingerprint(interpreter, path, origin, cache)
             except CellUnavailable as error:
-                wrong.append(str(error))
-        if origin == named:
-            raise CellUnavailable(f"{named}={path} cannot be used: {wrong[0] if wrong else 'it is no program'}")
-    hint = f"; looked at: {'; '.join(wrong)}" if wrong else ""
+                rejected.append(str(error))
+        if origin == variable:
+            raise CellUnavailable(
+                f"{variable}={path} cannot be used: {rejected[0] if rejected else 'it is not executable'}"
+            )
+    hint = f"; rejected: {'; '.join(rejected)}" if rejected else ""
     if not fetch:
         raise CellUnavailable(
             f"no Python {interpreter} was found on this machine{hint}. Get one with `uv python install {interpreter}` "
             f"or `pyenv install {interpreter}`, name one with PY312_PYTHON_{interpreter.major}_{interpreter.minor}="
             "/path/to/python, or set `fetch-interpreters = true` in the plan"
         )
-    return _fetched(interpreter, uv, remembered)
+    return _fetch_with_uv(interpreter, uv, cache)
 
 
-def _fetched(interpreter: Interpreter, uv: str, remembered: "Remembered") -> InterpreterBuild:
+def _fetch_with_uv(interpreter: Interpreter, uv: str, cache: "FingerprintCache") -> InterpreterBuild:
     install = process.run([uv, "python", "install", "--no-bin", "--no-config", str(interpreter)], time_limit=600)
-    where = process.run(
+    location = process.run(
         [uv, "python", "find", "--no-config", "--managed-python", "--no-python-downloads", str(interpreter)]
     )
-    if not install.ok or not where.ok:
-        words = (install.stderr if not install.ok else where.stderr).strip().splitlines()
+    if not install.ok or not location.ok:
+        error_lines = (install.stderr if not install.ok else location.stderr).strip().splitlines()
         raise CellUnavailable(
             f"no Python {interpreter} was found on this machine and uv could not fetch one: "
-            f"{words[-1] if words else 'no reason given'}. Install it by hand, or run where downloads are allowed"
+            f"{error_lines[-1] if error_lines else 'no reason given'}. Install it manually, or run where downloads are "
+            "allowed"
         )
-    return _fingerprinted(interpreter, Path(where.stdout.strip()), "uv (fetched)", remembered)
+    return _fingerprint(interpreter, Path(location.stdout.strip()), "uv (fetched)", cache)
 
 
-class Remembered:
-    """What is known of programs that have not changed since: a folder of small JSON files, one a program."""
+class FingerprintCache:
+    """Cached fingerprints of interpreters that have not changed: a folder with one JSON file per program."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -184,23 +189,23 @@ class Remembered:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             file = self._file(path)
-            part = file.with_suffix(f".{os.getpid()}")
-            part.write_text(json.dumps(data), encoding="utf-8")
-            part.replace(file)
+            temporary_file = file.with_suffix(f".{os.getpid()}")
+            temporary_file.write_text(json.dumps(data), encoding="utf-8")
+            temporary_file.replace(file)
         except OSError:
-            return  # only a cache: a full disk shows itself where it matters
+            return  # only a cache: a full disk is reported where it matters
 
 
-def _fingerprinted(interpreter: Interpreter, path: Path, origin: str, remembered: Remembered) -> InterpreterBuild:
-    data = remembered.get(path)
+def _fingerprint(interpreter: Interpreter, path: Path, origin: str, cache: FingerprintCache) -> InterpreterBuild:
+    data = cache.get(path)
     if data is None:
         probe = process.run([str(path), "-I", "-c", FINGERPRINT_SCRIPT], time_limit=30)
         try:
             data = dict(json.loads(probe.stdout))
             data["executable"]
         except (ValueError, TypeError, KeyError):
-            words = (probe.stderr or probe.stdout).strip().splitlines()
-            said = words[-1] if words else "nothing"
-            raise CellUnavailable(f"{path} does not start as a Python (it says: {said})") from None
-        remembered.put(path, data)
+            output_lines = (probe.stderr or probe.stdout).strip().splitlines()
+            last_line = output_lines[-1] if output_lines else "nothing"
+            raise CellUnavailable(f"{path} does not start as a Python (its output: {last_line})") from None
+        cache.put(path, data)
     return build_from_fingerprint(interpreter, data, origin=f"{origin} ({path})")

@@ -1,4 +1,4 @@
-"""The files between a runner and the probe. What a cell wrote is untrusted: it is opened and read with care."""
+"""Files exchanged between a runner and the probe. A cell's files are untrusted, so they are read defensively."""
 
 import json
 import os
@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-LARGEST = 64 * 1024 * 1024
-"""Bytes of records that are read from one cell; a suite of 100,000 tests writes about half of it."""
+MAX_RECORDS_SIZE = 64 * 1024 * 1024
+"""Bytes of records read from one cell; a suite of 100,000 tests writes about half of it."""
 
 
 def write_request(folder: Path, request: Mapping[str, Any]) -> Path:
@@ -19,31 +19,31 @@ def write_request(folder: Path, request: Mapping[str, Any]) -> Path:
 
 
 def read_bounded(path: Path | str, limit: int, *, folder: int | None = None) -> bytes | None:
-    """The first ``limit`` bytes of a regular file; ``None`` for a missing one, a link, a pipe or a device.
+    """Return the first ``limit`` bytes of a regular file; ``None`` for a missing one, a link, a pipe or a device.
 
-    A relative ``path`` is looked up in ``folder``, an open descriptor, where one is given.
+    A relative ``path`` is relative to ``folder``, an open descriptor, if given.
     """
     try:
-        # O_NONBLOCK: opening a pipe that was planted here must not wait for its other end
-        number = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
+        # O_NONBLOCK: if the cell has put a pipe here, opening it must not wait for its other end
+        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
     except OSError:
         return None
-    if not stat.S_ISREG(os.fstat(number).st_mode):
-        os.close(number)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
         return None
-    with os.fdopen(number, "rb") as file:
+    with os.fdopen(descriptor, "rb") as file:
         return file.read(limit)
 
 
 def read_records(
     path: Path | str, limit: int | None = None, *, folder: int | None = None
 ) -> tuple[Mapping[str, Any], ...]:
-    """The JSON objects of a file of one per line; lines that are anything else are dropped.
+    """Return the JSON objects of a file with one per line; invalid lines are dropped.
 
-    ``folder`` is as for :func:`read_bounded`. A file longer than ``limit`` bytes (else :data:`LARGEST`) loses its last
-    lines, so it has no ``end`` record and counts as incomplete.
+    ``folder`` is as for :func:`read_bounded`. A file longer than ``limit`` bytes (:data:`MAX_RECORDS_SIZE` by default)
+    loses its last lines, so it has no ``end`` record and counts as incomplete.
     """
-    content = read_bounded(path, LARGEST if limit is None else limit, folder=folder) or b""
+    content = read_bounded(path, MAX_RECORDS_SIZE if limit is None else limit, folder=folder) or b""
     records = []
     for line in content.split(b"\n"):
         try:
@@ -55,6 +55,6 @@ def read_records(
     return tuple(records)
 
 
-def came_to_its_end(records: tuple[Mapping[str, Any], ...]) -> bool:
-    """Whether the probe wrote its last word."""
+def is_complete(records: tuple[Mapping[str, Any], ...]) -> bool:
+    """Return whether the probe has written its final record."""
     return bool(records) and records[-1].get("event") == "end"

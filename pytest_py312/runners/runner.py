@@ -1,7 +1,7 @@
-"""What a runner is, and the values that go in and come out of one.
+"""The ``Runner`` protocol, with the jobs that it takes and the results that it returns.
 
-A runner answers four questions: which build of an interpreter is at hand, what does a trusted tool (uv, the byte
-compiler) say when run beside that build, what did the probe report from a cell, and is everything cleaned up.
+A runner finds the build of an interpreter, runs trusted tools (uv, the byte compiler) with that build, runs the probe
+in cells, and cleans up.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,32 +11,33 @@ from typing import Any, Protocol, runtime_checkable
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.process import CommandRun, Ended
+from pytest_py312.core.process import CommandResult, ExitReason
 
 TOOLS_PER_CORE = 4
-"""Tools that a runner runs at once for each core: most wait for the index most of the time."""
+"""Tools that a runner runs in parallel per core: they wait for the index most of the time."""
 
 TOOL_VARIABLES: Mapping[str, str] = {"RES_OPTIONS": "timeout:2 attempts:5"}
-"""Environment variables of tools where the caller has none of that name.
+"""Default environment variables of tools; the caller's own take precedence.
 
-``RES_OPTIONS``: name servers drop what many processes ask at the same moment. By default a dropped question is asked
-again after 5 seconds and no third time; this is as patient in all, and loses 2. Source: resolv.conf(5).
+``RES_OPTIONS``: name servers drop queries when many processes send them at the same time. By default a dropped query is
+repeated once, after 5 seconds. With these values it is repeated every 2 seconds, for the same total. Source:
+resolv.conf(5).
 """
 
 
 class CellUnavailable(Exception):
-    """A cell that cannot be run at all (no interpreter, no image). ``str()`` is a sentence and says how to mend it."""
+    """A cell cannot run at all (no interpreter, no image). ``str()`` is a sentence that says how to fix it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CellJob:
-    """One process to run in a cell: the probe, with a request.
+class ProbeJob:
+    """A run of the probe in a cell.
 
-    ``root`` is the fleet's root on this machine and ``folders`` (relative to it) what of it the cell may read; the
-    runner gives the probe the place where that can be read (``source``) and an empty writable one (``scratch``) in
-    the request. ``environment`` is the installed environment's folder on this machine; the probe is started by its
-    ``bin/python``. Limits: seconds of wall time, then SIGINT, ``grace`` seconds, then a kill; bytes of memory for
-    all processes together.
+    ``root`` is the fleet's root on this machine, ``folders`` (relative to it) are what the cell may read. To the
+    ``request`` the runner adds the path where the cell sees them (``source``) and an empty writable folder
+    (``scratch``). ``environment`` is the folder of the installed environment on this machine; its ``bin/python`` runs
+    the probe. After ``time_limit`` seconds the process gets SIGINT, ``grace`` seconds later it is killed.
+    ``memory_limit`` is in bytes, for all processes together.
     """
 
     identifier: str
@@ -54,96 +55,98 @@ class CellJob:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class CellRun:
-    """What came back: the probe's records in order (each one JSON object), and how its process ended.
+class ProbeResult:
+    """The probe's records in order (JSON objects), and how its process ended.
 
-    ``trouble`` is empty for a process that exited by itself, else a sentence for the user. The records are whatever
-    the probe wrote until then: they are complete only where the last one is ``{"event": "end"}``.
+    ``failure`` is empty for a process that exited by itself, else a sentence for the user. The records are complete
+    only if the last one is ``{"event": "end"}``.
     """
 
-    ended: Ended
+    exit_reason: ExitReason
     exit_code: int | None
     seconds: float
     records: tuple[Mapping[str, Any], ...]
     output_tail: str = ""
-    trouble: str = ""
+    failure: str = ""
 
 
 class Runner(Protocol):
-    """Where cells run. All methods may be called from several threads at once."""
+    """Where cells run. All methods may be called from several threads in parallel."""
 
     name: str
-    """``local`` or ``docker``: what the user asks for, and part of the key of everything that is cached."""
+    """``local`` or ``docker``: selected by the user, and part of the key of everything that is cached."""
 
     def describe(self) -> str:
-        """For the header: the name and what it rests on."""
+        """Return the name and the basis of the runner, for the report's header."""
         ...
 
-    def find(self, interpreter: Interpreter) -> InterpreterBuild:
-        """The build that cells of ``interpreter`` use; cheap when asked again.
+    def find_interpreter(self, interpreter: Interpreter) -> InterpreterBuild:
+        """Return the build that cells of ``interpreter`` use; cheap when called again.
 
-        :raises CellUnavailable: none is at hand and none could be had.
+        :raises CellUnavailable: there is none, and none could be fetched.
         """
         ...
 
-    def tool(
+    def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-    ) -> CommandRun:
-        """Run a trusted tool beside ``build``, with network, and with the cache folder writable.
+    ) -> CommandResult:
+        """Run a trusted tool where ``build`` is, with network access and a writable cache folder.
 
-        ``"{uv}"`` and ``"{python}"`` in ``argv`` stand for uv's and the interpreter's path there, and paths of files
-        in the cache folder have gone through :meth:`inside`.
+        ``"{uv}"`` and ``"{python}"`` in ``argv`` are replaced by the paths of uv and of the interpreter. Paths in the
+        cache folder have to be translated by :meth:`path_inside`.
         """
         ...
 
-    def inside(self, path: Path) -> str:
-        """The path by which tools and cells see ``path``, which lies in the cache folder."""
+    def path_inside(self, path: Path) -> str:
+        """Return the path by which tools and cells see ``path``, which is in the cache folder."""
         ...
 
-    def run(self, job: CellJob) -> CellRun:
-        """Run one job to its end. Never raises for what goes wrong in the cell, its limits or the engine."""
-        ...
-
-    def close(self) -> None:
-        """End and remove everything this runner has started."""
-        ...
-
-
-class Station(Protocol):
-    """A place for jobs of one cell that come one after the other."""
-
-    def run(self, job: CellJob) -> CellRun:
-        """Run one job to its end, in a process of its own that finds nothing of the one before. Never raises for what
-        goes wrong in the cell, its limits or the engine."""
+    def run(self, job: ProbeJob) -> ProbeResult:
+        """Run one job to its end. Never raises for failures in the cell, exceeded limits or the engine."""
         ...
 
     def close(self) -> None:
-        """End what was started for the jobs."""
+        """Stop and remove everything that this runner has started."""
+        ...
+
+
+class JobSession(Protocol):
+    """A session for consecutive jobs of one cell."""
+
+    def run(self, job: ProbeJob) -> ProbeResult:
+        """Run one job to its end, in a process of its own that sees nothing of the previous job.
+
+        Never raises for failures in the cell, exceeded limits or the engine.
+        """
+        ...
+
+    def close(self) -> None:
+        """Stop what was started for the jobs."""
         ...
 
 
 @runtime_checkable
-class StationKeeper(Protocol):
-    """A runner for which it pays to be told that many jobs of one cell follow each other."""
+class SupportsSessions(Protocol):
+    """A runner that is faster if it is notified that several jobs of one cell follow."""
 
-    def station(self) -> Station:
-        """A place for them; the caller closes it."""
+    def session(self) -> JobSession:
+        """Open a session; the caller closes it."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
-class Anywhere:
-    """A station of a runner that keeps none."""
+class DirectSession:
+    """A session for runners without sessions: each job runs on its own."""
 
     runner: Runner
 
-    def run(self, job: CellJob) -> CellRun:
+    def run(self, job: ProbeJob) -> ProbeResult:
         return self.runner.run(job)
 
     def close(self) -> None:
-        """Nothing stays that would have to be ended."""
+        """Do nothing: each job has cleaned up after itself."""
 
 
-def station_of(runner: Runner) -> Station:
-    """A place for jobs of one cell that follow each other; the caller closes it."""
-    return runner.station() if isinstance(runner, StationKeeper) else Anywhere(runner)
+def open_session(runner: Runner) -> JobSession:
+    """Open a session for consecutive jobs of one cell; the caller closes it."""
+    return runner.session() if isinstance(runner, SupportsSessions) else DirectSession(runner)

@@ -1,6 +1,6 @@
-"""A service's own tests in a cell: the job for the probe, and what its records say.
+"""Run a service's own tests in a cell: build the job for the probe, and parse its records.
 
-Comparing two runs is next door (gate/checks/suite_comparison.py).
+Two runs are compared in gate/checks/suite_comparison.py.
 """
 
 import zlib
@@ -10,21 +10,21 @@ from typing import Any
 
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun, SuiteWarning, TestResult
-from pytest_py312.core.process import Ended
-from pytest_py312.runners.runner import CellJob, CellRun, Runner
+from pytest_py312.core.process import ExitReason
+from pytest_py312.runners.runner import ProbeJob, ProbeResult, Runner
 
-CRASHES = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
-"""Signals by which an interpreter dies of its own doing: the test that was running then is to blame."""
+CRASH_SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
+"""Signals of a crashing interpreter: the test that was running is to blame."""
 
 OUTCOMES = ("passed", "xpassed", "skipped", "xfailed", "failed", "error")
-"""How a test may end, the worst last."""
+"""Outcomes of a test, the worst last."""
 
-EXIT_CODE = "exit code of pytest"
-"""Stands among the tests for a run that failed as a whole."""
+EXIT_CODE_TEST = "exit code of pytest"
+"""Id of an artificial test that stands for a run that failed as a whole."""
 
 
-def folders_of(service: Service) -> tuple[str, ...]:
-    """The folders of the repository that a cell of ``service`` reads."""
+def folders_read_by(service: Service) -> tuple[str, ...]:
+    """Return the folders of the repository that a cell of ``service`` reads."""
     return (service.path, *service.settings.needs)
 
 
@@ -37,24 +37,24 @@ def suite_job(
     built: bool,
     attempt: int = 0,
     select: Sequence[str] = (),
-) -> CellJob:
-    """The job that runs the suite of ``cell``, or only the tests in ``select``.
+) -> ProbeJob:
+    """Return the job that runs the suite of ``cell``, or only the tests in ``select``.
 
     ``built``: the service's distribution is installed in the environment. ``attempt`` becomes the hash seed, the same
-    on all interpreters: a test that hangs on the order of a set then fails in one attempt and passes in another,
-    and is seen to be flaky, where with random seeds it may look like a regression.
+    on all interpreters: a test that depends on the order of a set fails in one attempt and passes in another, so it is
+    recognized as flaky. With random seeds it could look like a regression.
     """
     service, settings = cell.service, cell.service.settings
-    # two interpreters may ask the baseline for different tests at the same moment
-    chosen = f"-{zlib.crc32(chr(0).join(select).encode('utf-8', 'surrogatepass')):08x}" if select else ""
-    purpose = f"suite-{attempt}{chosen}"
-    return CellJob(
+    # the baseline may run different tests at the same time, for two interpreters
+    selection_digest = f"-{zlib.crc32(chr(0).join(select).encode('utf-8', 'surrogatepass')):08x}" if select else ""
+    purpose = f"suite-{attempt}{selection_digest}"
+    return ProbeJob(
         identifier=f"{cell.identifier}-{purpose}",
         build=build,
         environment=environment,
         root=root,
-        folders=folders_of(service),
-        request={**_request(service, built=built), "select": list(select)},
+        folders=folders_read_by(service),
+        request={**_probe_request(service, built=built), "select": list(select)},
         variables=(("PYTHONHASHSEED", str(attempt)), *settings.environment),
         time_limit=settings.time_limit,
         memory_limit=settings.memory_limit,
@@ -62,8 +62,8 @@ def suite_job(
     )
 
 
-def _request(service: Service, *, built: bool) -> dict[str, Any]:
-    """What the probe is asked: see there."""
+def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
+    """Return the probe's request; agent/probe.py documents its keys."""
     suite = service.suite
     if suite is None:
         raise ValueError(f"{service.name} has no suite")
@@ -78,104 +78,104 @@ def _request(service: Service, *, built: bool) -> dict[str, Any]:
         "python_path": list(service.python_path),
         "installed": [],
     }
-    own = service.distribution
-    if own is not None and not built:
-        request["installed"] = list(own.source_roots)
-        if own.static:
-            scripts = [list(script) for script in own.scripts]
-            request["distribution"] = {"name": own.name, "version": own.version, "scripts": scripts}
+    distribution = service.distribution
+    if distribution is not None and not built:
+        request["installed"] = list(distribution.source_roots)
+        if distribution.static:
+            scripts = [list(script) for script in distribution.scripts]
+            request["distribution"] = {"name": distribution.name, "version": distribution.version, "scripts": scripts}
     return request
 
 
-def run_suite(runner: Runner, job: CellJob, cell: Cell, versions: Mapping[str, str]) -> SuiteRun:
-    """Run the job and read what came back."""
-    return read_run(runner.run(job), cell, versions)
+def run_suite(runner: Runner, job: ProbeJob, cell: Cell, versions: Mapping[str, str]) -> SuiteRun:
+    """Run the job and parse its result."""
+    return parse_suite_run(runner.run(job), cell, versions)
 
 
-def read_run(done: CellRun, cell: Cell, versions: Mapping[str, str]) -> SuiteRun:
-    """What a cell's records say, with everything in them checked, since a suite may write what it likes."""
-    reading = _Reading()
-    for record in done.records:
-        reading.take(record)
-    reading.take_exit_code()
-    trouble = done.trouble or reading.trouble
-    crash = crash_of(done)
-    if crash and reading.running and cell.is_baseline:
-        # nobody knows how the tests after it end there, so nothing on another interpreter can be held against them
-        trouble = f"the interpreter died in {reading.running} ({crash})"
-    elif crash and reading.running:
-        # the interpreter died in a test: that is the test's failure, not a run that could not be made
-        detail = f"the interpreter died here ({crash}).\n{done.output_tail[-1200:]}"
-        reading.results[reading.running] = TestResult(id=reading.running, outcome="error", detail=detail)
-        trouble = ""
+def parse_suite_run(result: ProbeResult, cell: Cell, versions: Mapping[str, str]) -> SuiteRun:
+    """Parse a cell's records. Everything is validated, since a suite may write anything into them."""
+    records = _SuiteRecords()
+    for record in result.records:
+        records.add(record)
+    records.add_exit_code_result()
+    failure = result.failure or records.failure
+    crash = describe_crash(result)
+    if crash and records.running and cell.is_baseline:
+        # without the baseline's results of the later tests, their failures elsewhere prove nothing
+        failure = f"the interpreter crashed in {records.running} ({crash})"
+    elif crash and records.running:
+        # a crash in a test is the test's failure; the run itself is complete
+        detail = f"the interpreter crashed here ({crash}).\n{result.output_tail[-1200:]}"
+        records.results[records.running] = TestResult(id=records.running, outcome="error", detail=detail)
+        failure = ""
     return SuiteRun(
         interpreter=cell.interpreter,
-        results=reading.results,
-        collection_errors=reading.collection_errors,
-        complete=not trouble,
-        trouble=trouble,
-        seconds=done.seconds,
-        output_tail=done.output_tail,
-        warnings=tuple(reading.warnings),
+        results=records.results,
+        collection_errors=records.collection_errors,
+        complete=not failure,
+        incomplete_reason=failure,
+        seconds=result.seconds,
+        output_tail=result.output_tail,
+        warnings=tuple(records.warnings),
         versions=versions,
     )
 
 
-def crash_of(done: CellRun) -> str:
-    """By what a cell's process ended itself early, or empty: it did not, or others ended it."""
-    code = done.exit_code
-    if done.ended not in (Ended.EXITED, Ended.KILLED) or code is None or not done.trouble:
+def describe_crash(result: ProbeResult) -> str:
+    """Return the signal or exit code of a cell's process that ended early by itself, else an empty text."""
+    code = result.exit_code
+    if result.exit_reason not in (ExitReason.EXITED, ExitReason.KILLED) or code is None or not result.failure:
         return ""
     number = -code if code < 0 else code - 128
-    return CRASHES.get(number, "") or (f"exit code {code}" if done.ended is Ended.EXITED else "")
+    return CRASH_SIGNALS.get(number, "") or (f"exit code {code}" if result.exit_reason is ExitReason.EXITED else "")
 
 
-class _Reading:
-    """The records of one run, gathered."""
+class _SuiteRecords:
+    """The records of one run, collected one by one."""
 
     def __init__(self) -> None:
         self.results: dict[str, TestResult] = {}
         self.collection_errors: dict[str, str] = {}
         self.warnings: list[SuiteWarning] = []
         self.running = ""
-        self.trouble = ""
+        self.failure = ""
         self.exit_code: object = None
 
-    def take(self, record: Mapping[str, Any]) -> None:
+    def add(self, record: Mapping[str, Any]) -> None:
         event = record.get("event")
         if event == "running":
             self.running = str(record.get("id", ""))
         elif event == "test":
-            self._take_test(record)
+            self._add_test(record)
         elif event == "collect_error":
             self.collection_errors[str(record.get("id", "."))] = str(record.get("detail", ""))
         elif event == "warning":
-            self._take_warning(record)
+            self._add_warning(record)
         elif event == "trouble":
             detail = str(record.get("detail", "")).strip()
-            self.trouble = str(record.get("what", "")) + (f"\n{detail}" if detail else "")
+            self.failure = str(record.get("what", "")) + (f"\n{detail}" if detail else "")
         elif event == "exit":
-            self._take_exit(record)
+            self._add_exit(record)
 
-    def _take_exit(self, record: Mapping[str, Any]) -> None:
+    def _add_exit(self, record: Mapping[str, Any]) -> None:
         self.exit_code = record.get("code")
         if self.exit_code in ((2, 3) if self.collection_errors else (2, 3, 4)):
-            # 4 beside a collection error only means that a chosen test's file cannot be collected
-            self.trouble = self.trouble or f"{record.get('meaning')} (exit code {self.exit_code})"
+            # with a collection error, 4 only means that a selected test's file cannot be collected
+            self.failure = self.failure or f"{record.get('meaning')} (exit code {self.exit_code})"
 
-    def take_exit_code(self) -> None:
-        """Where no test failed and pytest says that the run did, it is told as if it were a test.
+    def add_exit_code_result(self) -> None:
+        """Add an artificial failed test if pytest's exit code reports a failure although no test failed.
 
-        A plugin or a conftest decides so: too little coverage, a leak that is found in the end. As bad on both sides,
-        it is nothing new.
+        A plugin or a conftest does that: insufficient coverage, a leak found at the end. If it happens on the baseline
+        too, it is pre-existing like any other failed test.
         """
-        broken = self.collection_errors or any(result.broken for result in self.results.values())
+        broken = self.collection_errors or any(result.is_failing for result in self.results.values())
         if not self.results or broken or self.exit_code in (None, 0, 2, 3, 4, 5):
             return
         detail = f"pytest ended with exit code {self.exit_code}, although no test failed"
-        self.results[EXIT_CODE] = TestResult(id=EXIT_CODE, outcome="error", detail=detail)
+        self.results[EXIT_CODE_TEST] = TestResult(id=EXIT_CODE_TEST, outcome="error", detail=detail)
 
-    def _take_test(self, record: Mapping[str, Any]) -> None:
+    def _add_test(self, record: Mapping[str, Any]) -> None:
         name = str(record.get("id", ""))
         outcome = str(record.get("outcome", ""))
         if name and outcome in OUTCOMES:
@@ -186,14 +186,14 @@ class _Reading:
                 seconds=float(seconds) if isinstance(seconds, int | float) else 0.0,
                 detail=str(record.get("detail", "")),
             )
-            before = self.results.get(name)
-            # load_tests may give several tests one id: none of them passes for another that did not
-            if before is None or OUTCOMES.index(outcome) > OUTCOMES.index(before.outcome):
+            previous = self.results.get(name)
+            # load_tests may give several tests the same id: the worst outcome counts
+            if previous is None or OUTCOMES.index(outcome) > OUTCOMES.index(previous.outcome):
                 self.results[name] = result
         if self.running == name:
             self.running = ""
 
-    def _take_warning(self, record: Mapping[str, Any]) -> None:
+    def _add_warning(self, record: Mapping[str, Any]) -> None:
         count = record.get("count")
         self.warnings.append(
             SuiteWarning(

@@ -1,7 +1,7 @@
-"""What tests of pytest's face stand on: a small repository, and a gate that answers from a table.
+"""Fixtures of the plugin's tests: a small repository, and a gate that answers from a table.
 
-``faked`` runs pytest in this process with a workshop that starts nothing, so that a test says in a line what the gate
-would answer. ``real`` runs pytest in a process of its own, with real cells on this machine.
+``faked`` runs pytest in this process with an assembly that starts nothing, so that a test defines the answers of the
+gate. ``real`` runs pytest in a process of its own, with real cells on this machine.
 """
 
 from pathlib import Path
@@ -10,9 +10,9 @@ import pytest
 
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.gate.checks.dependencies import Dependencies
+from pytest_py312.gate.checks.dependencies import DependencyCheck
 from pytest_py312.gate.checks.suite import SuiteCheck
-from pytest_py312.gate.run.assembly import Settings
+from pytest_py312.gate.run.assembly import AssemblyOptions
 from pytest_py312.plugin import session
 from tests.plugin.gate_helpers import FLEET, REAL_FLEET, Faked, Real
 from tests.support.fakes import service_tree
@@ -20,18 +20,20 @@ from tests.support.fakes import service_tree
 
 @pytest.fixture
 def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
-    """The repository ``FLEET`` as pytest's folder, with a faked workshop."""
+    """The repository ``FLEET`` as pytest's folder, with a fake assembly."""
     service_tree(pytester.path, FLEET)
     for name in ("CI", "BUILD_NUMBER", "GITHUB_ACTIONS", "GITHUB_STEP_SUMMARY", "GITHUB_WORKSPACE"):
         monkeypatch.delenv(name, raising=False)  # this run may be a job itself, where pytest's summary is longer
     made = Faked(pytester=pytester, root=pytester.path)
 
-    class FakeWorkshop:
-        """pytest_py312.gate.run.assembly.Workshop, as far as a session uses it."""
+    class FakeAssembly:
+        """pytest_py312.gate.run.assembly.GateAssembly, as far as a session uses it."""
 
-        def __init__(self, settings: Settings, *, shared: Path | None = None, fleet: Fleet | None = None) -> None:
-            made.settings.append(settings)
-            self.gate = made.gate
+        def __init__(
+            self, options: AssemblyOptions, *, shared_folder: Path | None = None, fleet: Fleet | None = None
+        ) -> None:
+            made.settings.append(options)
+            self.scheduler = made.gate
 
         def describe_runner(self) -> str:
             return "fake (a test)"
@@ -48,9 +50,9 @@ def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
         def close(self) -> None:
             made.closed += 1
 
-    monkeypatch.setattr(session, "Workshop", FakeWorkshop)
-    # two checks show how items are made and chosen; which there are is for the real runs to tell
-    monkeypatch.setattr(session, "CHECKS", (Dependencies(), SuiteCheck()))
+    monkeypatch.setattr(session, "GateAssembly", FakeAssembly)
+    # two checks are enough to show how items are created and selected; real runs use all of them
+    monkeypatch.setattr(session, "CHECKS", (DependencyCheck(), SuiteCheck()))
     return made
 
 

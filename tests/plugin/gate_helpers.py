@@ -13,9 +13,9 @@ import pytest
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Status
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import Judgement, is_per_service
-from pytest_py312.gate.run.assembly import Settings
-from pytest_py312.gate.run.tasks import Item
+from pytest_py312.gate.checks.check import CheckResult, is_per_service
+from pytest_py312.gate.run.assembly import AssemblyOptions
+from pytest_py312.gate.run.tasks import CheckTask
 
 PLAN = """
 target = "3.12"
@@ -67,7 +67,7 @@ IDS = [
 
 @dataclass(kw_only=True)
 class FakeGate:
-    """Answers ``passed`` unless ``answers`` says otherwise, and remembers what it was asked."""
+    """Returns ``passed`` unless ``answers`` says otherwise, and records the tasks it got."""
 
     answers: dict[str, tuple[str, str]] = field(default_factory=dict)
     """Item name (``user-service-py3.12-suite``) to (status, reason)."""
@@ -80,16 +80,16 @@ class FakeGate:
     judged: list[str] = field(default_factory=list)
     ahead: list[str] = field(default_factory=list)
 
-    def start_ahead(self, items: Sequence[Item]) -> None:
+    def prefetch(self, items: Sequence[CheckTask]) -> None:
         self.ahead += [item.name for item in items]
 
-    def prepare_shared(self, items: Sequence[Item]) -> None:
-        self.start_ahead(items)
+    def prepare_shared(self, items: Sequence[CheckTask]) -> None:
+        self.prefetch(items)
 
-    def is_proven(self, item: Item) -> bool:
+    def is_proven(self, item: CheckTask) -> bool:
         return item.name in self.proven
 
-    def judge(self, item: Item) -> Judgement:
+    def run(self, item: CheckTask) -> CheckResult:
         self.judged.append(item.name)
         if item.name in self.raised:
             raise self.raised[item.name]
@@ -100,18 +100,18 @@ class FakeGate:
             "check": item.check.name,
         }
         if item.name in self.findings:
-            outcome = Outcome.judged(findings=self.findings[item.name], **about)
+            outcome = Outcome.from_findings(findings=self.findings[item.name], **about)
         elif status == "failed":
             path = f"{item.cell.service.path}/requirements.txt"
             finding = Finding(
-                code="PY401", message=reason, remedy="mend it", location=Location(path=path, line=1), names=("a::b",)
+                code="PY401", message=reason, remedy="fix it", location=Location(path=path, line=1), names=("a::b",)
             )
-            outcome = Outcome.judged(findings=[finding], **about)
+            outcome = Outcome.from_findings(findings=[finding], **about)
         elif status == "passed":
-            outcome = replace(Outcome.judged(findings=[], **about), cached=self.cached)
+            outcome = replace(Outcome.from_findings(findings=[], **about), cached=self.cached)
         else:
             outcome = Outcome(status=Status(status), reason=reason, **about)
-        return Judgement(outcome=outcome)
+        return CheckResult(outcome=outcome)
 
 
 @dataclass(kw_only=True)
@@ -121,7 +121,7 @@ class Faked:
     pytester: pytest.Pytester
     root: Path
     gate: FakeGate = field(default_factory=FakeGate)
-    settings: list[Settings] = field(default_factory=list)
+    settings: list[AssemblyOptions] = field(default_factory=list)
     closed: int = 0
 
     def run(self, *arguments: str) -> pytest.RunResult:
@@ -159,7 +159,7 @@ REAL_FLEET = {
         "    def test_old_alias(self):\n        self.assertEquals(user.NAME, 'Li')\n"
     ),
 }
-"""Services that need nothing but pytest. ``user-service`` has one test that dies on 3.12."""
+"""Services that need nothing but pytest. ``user-service`` has one test that fails on 3.12."""
 
 REAL_IDS = [
     *(f"services/auth-service::{check.name}" for check in CHECKS if is_per_service(check)),
@@ -167,7 +167,7 @@ REAL_IDS = [
     *(f"services/user-service::{check.name}" for check in CHECKS if is_per_service(check)),
     *IDS[4:],
 ]
-"""The items of all checks: what is asked about a service as a whole stands right under it."""
+"""The items of all checks; those of a service as a whole come right below it."""
 
 
 @dataclass(kw_only=True)

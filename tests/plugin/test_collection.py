@@ -1,4 +1,4 @@
-"""What is collected: ids under real paths that can be run again, from files alone, and nothing imported."""
+"""Collection: ids under real paths that can be run again, read from files, and nothing of a service imported."""
 
 from pathlib import Path
 
@@ -131,7 +131,7 @@ def test_a_repository_of_one_service(faked: Faked, tmp_path: Path, monkeypatch: 
 def test_settings_of_the_only_service_stay_in_its_cells(
     faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its options may be those of plugins that are not here, and its strictness knows no settings of theirs."""
+    """Its options and settings may be those of plugins that are not installed here."""
     settings = "[pytest]\naddopts = --cov=app --strict-config --py312-jobs=1\ntestpaths = tests\nenv = A=1\n"
     settings += "filterwarnings = error\n"
     root = service_tree(tmp_path / "alone", {"requirements.txt": "", "tests/test_x.py": TRAP, "pytest.ini": settings})
@@ -144,7 +144,7 @@ def test_settings_of_the_only_service_stay_in_its_cells(
 def test_settings_that_pytest_takes_before_any_plugin_can_be_blanked(
     faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As the how-to says; without that pytest ends before the gate has a say."""
+    """As the how-to describes; otherwise pytest ends before the plugin is loaded."""
     settings = "[pytest]\naddopts = -p no_such_plugin\nfilterwarnings =\n  error\n  ignore::no_such.Warning\n"
     root = service_tree(tmp_path / "alone", {"requirements.txt": "", "tests/test_x.py": TRAP, "pytest.ini": settings})
     monkeypatch.chdir(root)
@@ -164,12 +164,12 @@ def test_a_conftest_of_the_only_service_that_adds_to_the_gate_is_loaded(
 
 
 def test_a_repository_without_a_plan_says_what_it_assumed(faked: Faked) -> None:
-    """The services are found by what their folders hold, and the header says that no plan stands behind it."""
+    """The services are found by their files, and the header shows that there is no plan."""
     faked.root.joinpath("py312.toml").unlink()
     faked.root.joinpath("services/user-service/Dockerfile").unlink()
     result = faked.run()
-    result.stdout.fnmatch_lines(["py312: target 3.12; 2 services, * no plan, defaults hold", "*Assumed*"])
-    assert "user-service" in result.stdout.str().split("Assumed")[1]
+    result.stdout.fnmatch_lines(["py312: target 3.12; 2 services, * no plan, using defaults", "*Assumptions*"])
+    assert "user-service" in result.stdout.str().split("Assumptions")[1]
 
 
 def test_a_service_on_the_target_has_one_cell(faked: Faked) -> None:

@@ -41,11 +41,11 @@ def loaded(faked: Faked, monkeypatch: pytest.MonkeyPatch, *options: str) -> set[
 
 
 def test_nothing_heavy_is_imported(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = loaded(faked, monkeypatch, "test_own.py")
+    modules = loaded(faked, monkeypatch, "test_own.py")
     without = loaded(faked, monkeypatch, "test_own.py", "-p", "no:pytest_py312.plugin")
-    new = {name.partition(".")[0] for name in found - without}
+    new = {name.partition(".")[0] for name in modules - without}
     assert new.isdisjoint(HEAVY)
-    assert {name for name in found if name.partition(".")[0] == "pytest_py312"} == OWN
+    assert {name for name in modules if name.partition(".")[0] == "pytest_py312"} == OWN
 
 
 def test_modifiers_alone_do_not_ask_for_it(faked: Faked) -> None:
@@ -65,7 +65,7 @@ def test_it_can_be_named_where_plugins_are_not_loaded_by_themselves(
 
 
 def test_a_list_of_items_starts_no_process_and_asks_no_network(real: Real, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Which items there are is read from files, also with the header that a plain ``--collect-only`` has."""
+    """Items are read from files, also with the header of a plain ``--collect-only``."""
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     service_tree(real.root, {**FLEET, "watching.py": WATCH})
     variables = {**real.variables, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}

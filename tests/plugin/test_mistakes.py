@@ -1,4 +1,4 @@
-"""What the user got wrong: one line that says what and where, exit code 4, no traceback."""
+"""Mistakes of the user: one line that names the mistake and its place, exit code 4, no traceback."""
 
 import pytest
 
@@ -37,7 +37,7 @@ def mistake(faked: Faked, *arguments: str) -> str:
         (["--py312-jobs=many"], "--py312-jobs=many"),
         (["--py312-plan=nowhere.toml"], "nowhere.toml: there is no such plan file"),
         (["--py312-report=all.pdf"], "--py312-report=all.pdf"),
-        (["--py312-report=all.pyperf.json"], "those known are .html, .md, .sarif.json"),
+        (["--py312-report=all.pyperf.json"], "has to be one of .html, .md, .sarif.json"),
         (["--py312-report=nowhere/all.json"], "there is no folder"),
         (["--py312-report=folder.json"], "folder.json"),
         (["--py312-cache-dir=py312.toml"], "py312.toml"),
@@ -72,15 +72,15 @@ def test_on_the_command_line(faked: Faked, arguments: list[str], says: str) -> N
 )
 def test_in_the_plan(faked: Faked, plan: str, says: str) -> None:
     faked.root.joinpath("py312.toml").write_text(plan)
-    said = mistake(faked)
-    assert said.startswith("py312.toml")
-    assert says in said
+    message = mistake(faked)
+    assert message.startswith("py312.toml")
+    assert says in message
 
 
 def test_paths_of_two_plans(faked: Faked) -> None:
     service_tree(faked.root / "services/user-service", {"py312.toml": 'target = "3.12"\n'})
-    said = mistake(faked, "services/auth-service", "services/user-service")
-    assert "different plans" in said
+    message = mistake(faked, "services/auth-service", "services/user-service")
+    assert "different plans" in message
 
 
 def test_two_plans_in_one_folder(faked: Faked) -> None:

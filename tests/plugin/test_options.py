@@ -1,10 +1,10 @@
-"""Options and their ini twins, in ``pytest.ini`` and in native TOML; and clean under the strict modes."""
+"""Options and their ini settings, in ``pytest.ini`` and in native TOML; and clean under the strict modes."""
 
 import pytest
 
 from tests.plugin.gate_helpers import IDS, Faked
 
-TWINS = {
+INI_SETTINGS = {
     "py312": "true",
     "py312_stage": "2",
     "py312_python": "3.9 3.12",
@@ -17,20 +17,20 @@ CHOSEN = [*IDS[4:6], *IDS[8:]]
 
 
 def listed(faked: Faked, *arguments: str) -> list[str]:
-    """What is collected without ``--py312`` on the command line."""
+    """Return what is collected without ``--py312`` on the command line."""
     return [line for line in faked.bare("--collect-only", "-q", *arguments).outlines if "::" in line]
 
 
 @pytest.mark.parametrize("strict", [[], ["--strict-config", "--strict-markers"]])
-def test_twins_in_pytest_ini(faked: Faked, strict: list[str]) -> None:
-    lines = "\n".join(f"{name} = {value}" for name, value in TWINS.items())
+def test_options_in_pytest_ini(faked: Faked, strict: list[str]) -> None:
+    lines = "\n".join(f"{name} = {value}" for name, value in INI_SETTINGS.items())
     faked.root.joinpath("pytest.ini").write_text(f"[pytest]\n{lines}\n")
     assert listed(faked, *strict) == CHOSEN
     _are_in_the_settings(faked)
 
 
 @pytest.mark.parametrize("strict", [[], ["--strict-config", "--strict-markers"]])
-def test_twins_in_native_toml(faked: Faked, strict: list[str]) -> None:
+def test_options_in_native_toml(faked: Faked, strict: list[str]) -> None:
     faked.root.joinpath("pyproject.toml").write_text(
         "[tool.pytest]\n"
         'py312 = true\npy312_stage = ["2"]\npy312_python = ["3.9", "3.12"]\npy312_runner = "local"\n'
@@ -45,7 +45,7 @@ def _are_in_the_settings(faked: Faked) -> None:
     assert (settings.runner, settings.isolation, settings.jobs, settings.reuse) == ("local", "interpreter", 3, False)
 
 
-def test_an_option_goes_before_its_twin(faked: Faked) -> None:
+def test_an_option_overrides_its_ini_setting(faked: Faked) -> None:
     faked.root.joinpath("pytest.ini").write_text("[pytest]\npy312 = true\npy312_stage = 2\npy312_runner = local\n")
     assert listed(faked, "--py312-stage=1", "--py312-runner=auto") == IDS[:4]
     assert faked.settings[0].runner == "auto"
@@ -78,6 +78,6 @@ def test_markers_are_registered(faked: Faked) -> None:
 
 def test_help_has_one_group(faked: Faked) -> None:
     text = faked.bare("--help").stdout.str()
-    group = text.split("moving services to a new Python:")[1].split("\n\n")[0]
+    group = text.split("migration of services to a new Python:")[1].split("\n\n")[0]
     for option in ("--py312", "--py312-stage", "--py312-services", "--py312-runner", "--py312-report"):
         assert option in group

@@ -1,4 +1,4 @@
-"""Whole runs with real cells on this machine: what is known again, what is worked out anew, and what is left behind."""
+"""Whole runs with real cells on this machine: what is cached, what is computed again, and what is left behind."""
 
 import json
 import os
@@ -34,22 +34,22 @@ def append(file: Path, text: str) -> None:
 
 
 def test_a_fleet_is_judged(real: Real) -> None:
-    """A test that dies on 3.12 only blocks its own service; the test and the line it dies of are told."""
+    """A test that fails on 3.12 only blocks its own service; the test and the failing line are reported."""
     run = real.run()
     assert run.code == pytest.ExitCode.TESTS_FAILED
     assert run.statuses == VERDICTS
-    (found,) = run.findings(BROKEN)
-    assert found["code"] == "PY401"
-    assert found["names"] == ["tests/test_user.py::Names::test_old_alias"]
-    assert (found["path"], found["line"]) == ("services/user-service/tests/test_user.py", 10)
-    assert "assertEquals" in found["message"]
+    (finding,) = run.findings(BROKEN)
+    assert finding["code"] == "PY401"
+    assert finding["names"] == ["tests/test_user.py::Names::test_old_alias"]
+    assert (finding["path"], finding["line"]) == ("services/user-service/tests/test_user.py", 10)
+    assert "assertEquals" in finding["message"]
     (seen,) = run.findings(SEEN)
-    assert (seen["code"], seen["path"], seen["line"]) == ("PY203", found["path"], found["line"])
+    assert (seen["code"], seen["path"], seen["line"]) == ("PY203", finding["path"], finding["line"])
     assert real.run_folders() == []
 
 
 def test_what_passed_is_known_in_the_next_run(real: Real) -> None:
-    """Known answers are marked, what failed is looked at again, and ``--py312-no-cache`` asks for everything."""
+    """Cached outcomes are marked, failures are checked again, and ``--py312-no-cache`` checks everything."""
     assert real.run().statuses == VERDICTS
     again = real.run("-v")
     assert again.statuses == known_again(VERDICTS)
@@ -71,8 +71,8 @@ def test_a_change_is_worked_out_for_its_service_only(real: Real, file: str, text
     path = real.root / file
     path.write_text((path.read_text() if path.exists() else "") + text)
     statuses = real.run().statuses
-    anew = {nodeid: "passed" for nodeid in first if "auth" in nodeid}
-    assert statuses == {**known_again(first), **anew}
+    computed = {nodeid: "passed" for nodeid in first if "auth" in nodeid}
+    assert statuses == {**known_again(first), **computed}
 
 
 def test_a_change_while_the_suite_runs_is_not_kept_as_the_answer_to_either(real: Real) -> None:
@@ -80,7 +80,7 @@ def test_a_change_while_the_suite_runs_is_not_kept_as_the_answer_to_either(real:
     source, seen = real.root / "services/auth-service/auth.py", real.root / "seen"
     good, bad = source.read_text(), "def allowed(name):\n    return False\n"
     source.write_text(bad)
-    # the cells' copies are made from a tree that is mended just before, and broken again after
+    # the cells' copies are made from a tree that is repaired just before, and broken again after
     append(
         real.root / "py312.toml",
         '[service."auth-service"]\n'
@@ -163,7 +163,7 @@ def test_workers_say_what_one_process_says(real: Real, options: list[str]) -> No
 
 
 def test_workers_run_each_suite_once(real: Real) -> None:
-    """Whatever worker asks, a cell's suite runs once for all that need it."""
+    """A cell's suite runs once, whichever worker needs it first."""
     log = real.root.parent / "log"
     real.root.joinpath("services/auth-service/tests/test_auth.py").write_text(
         f"import sys\n\ndef test_a():\n    with open({str(log)!r}, 'a') as file:\n"
@@ -176,13 +176,13 @@ def test_workers_run_each_suite_once(real: Real) -> None:
 def test_a_conftest_may_add_a_check(real: Real) -> None:
     """By the hook ``pytest_py312_checks``: it has its own items, marker and verdicts, also in workers."""
     real.root.joinpath("conftest.py").write_text(
-        "from pytest_py312.gate.checks.check import Judgement\n"
+        "from pytest_py312.gate.checks.check import CheckResult\n"
         "from pytest_py312.core.model.findings import Outcome\n\n"
         "class Licence:\n"
         "    name, codes = 'licence', ('XX1',)\n"
-        "    def judge(self, cell, facts):\n"
-        "        return Judgement(outcome=Outcome.judged(service=cell.service.name, interpreter=cell.interpreter,\n"
-        "                                                check='licence', findings=[]))\n\n"
+        "    def run(self, cell, facts):\n"
+        "        return CheckResult(outcome=Outcome.from_findings(service=cell.service.name, check='licence',\n"
+        "                                                interpreter=cell.interpreter, findings=[]))\n\n"
         "def pytest_py312_checks(config):\n    return [Licence()]\n\n"
         "def pytest_configure(config):\n    config.addinivalue_line('markers', 'py312_licence: licences')\n"
     )
@@ -196,12 +196,12 @@ def test_a_conftest_may_add_a_check(real: Real) -> None:
 def test_a_check_may_ask_about_a_service_as_a_whole(real: Real) -> None:
     """With ``per_service = True``: one item, right under the service, whose outcome has no interpreter."""
     real.root.joinpath("conftest.py").write_text(
-        "from pytest_py312.gate.checks.check import Judgement\n"
+        "from pytest_py312.gate.checks.check import CheckResult\n"
         "from pytest_py312.core.model.findings import Outcome\n\n"
         "class Owner:\n"
         "    name, codes, per_service = 'owner', ('XX2',), True\n"
-        "    def judge(self, cell, facts):\n"
-        "        return Judgement(outcome=Outcome.judged(service=cell.service.name, interpreter=None,\n"
+        "    def run(self, cell, facts):\n"
+        "        return CheckResult(outcome=Outcome.from_findings(service=cell.service.name, interpreter=None,\n"
         "                                                check='owner', findings=[]))\n\n"
         "def pytest_py312_checks(config):\n    return [Owner()]\n"
     )

@@ -46,7 +46,7 @@ def test_an_ending_that_is_not_known_is_answered_with_those_that_are(faked: Fake
     result = faked.run("--py312-report=all.pdf")
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    assert "the form is told by the ending, and those known are .html, .md, .sarif.json" in result.stderr.str()
+    assert "the ending determines the format, and has to be one of .html, .md, .sarif.json" in result.stderr.str()
 
 
 def test_the_source_line_stands_in_the_failure_and_in_the_summary(failing: Faked) -> None:
@@ -96,7 +96,7 @@ def test_a_workflow_is_annotated(
     assert annotations(failing.run(*options)) == expected
 
 
-def test_the_twin_of_annotations(failing: Faked) -> None:
+def test_the_ini_setting_of_annotations(failing: Faked) -> None:
     failing.root.joinpath("pytest.ini").write_text("[pytest]\npy312_annotations = github\n")
 
     assert annotations(failing.run("--strict-config")) == [ANNOTATION]
@@ -133,7 +133,7 @@ def test_the_summary_of_the_job_is_appended(failing: Faked, monkeypatch: pytest.
     assert summary.read_text(encoding="utf-8") == once * 2
 
 
-def test_a_summary_that_cannot_be_written_is_told_and_changes_no_verdict(
+def test_a_summary_that_cannot_be_written_is_reported_and_changes_no_verdict(
     faked: Faked, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(faked.root / "nowhere" / "summary.md"))

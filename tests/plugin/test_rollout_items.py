@@ -1,4 +1,4 @@
-"""A stage's rollout as items of one run, on a target in memory, with a clock that nobody waits for."""
+"""A stage's rollout as items of one run, on a target in memory, with a fake clock."""
 
 import json
 import os
@@ -14,13 +14,13 @@ from jsonschema import Draft202012Validator
 
 import pytest_py312
 from pytest_py312.core import clock
-from pytest_py312.core.process_identity import started_at, this_process
+from pytest_py312.core.process_identity import process_start_ticks, this_process
 from pytest_py312.plugin import rollout
 from pytest_py312.rollout.domain.events import Decided
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Container, ServiceSpec, StageRun, StageState, Usage
-from pytest_py312.rollout.execution.locking import Me
-from pytest_py312.rollout.targets.target import TargetUnreachable
+from pytest_py312.rollout.execution.locking import Operator
+from pytest_py312.rollout.targets.target import ServiceUnreachable
 from tests.plugin.gate_helpers import FLEET, Faked
 from tests.plugin.test_neighbours import needs
 from tests.support.fakes import FakeTarget, service_tree
@@ -91,14 +91,14 @@ STEPS = [
 
 @dataclass
 class Watched(FakeTarget):
-    """``starved`` are services that the kernel ends for want of memory, from the ``after`` th sample on."""
+    """``starved`` is the service that the kernel kills when memory runs out, after ``spare`` samples."""
 
     starved: str = ""
     sampled: int = 0
     spare: int = 0
     now: Callable[[str], None] = field(default=lambda service: None)
 
-    def sample(self, spec: object, *_: object, since: float) -> Usage:
+    def read_usage(self, spec: object, *_: object, since: float) -> Usage:
         service = str(getattr(spec, "service", ""))
         self.now(service)
         self.sampled += service == self.starved
@@ -124,7 +124,7 @@ class Stage:
     def newest(self) -> StageRun:
         journal = self.journal()
         try:
-            return next(run for run in journal.newest() if run.stage == 1)
+            return next(run for run in journal.current_runs() if run.stage == 1)
         finally:
             journal.close()
 
@@ -139,27 +139,27 @@ class Stage:
 
 @dataclass
 class Meeting(Watched):
-    """Its containers do what they are told; ``cannot_read`` is the image that does not."""
+    """Its containers execute all requests; only those of the image ``cannot_read`` fail to read."""
 
     cannot_read: str = ""
-    told: list[str] = field(default_factory=list)
+    requests: list[str] = field(default_factory=list)
 
-    def execute(self, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
+    def execute(self, container: Container, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
         request, python = json.loads(argv[-1]), container.image.rpartition("-")[2]
-        self.told.append(f"{request['do']} on {python}")
+        self.requests.append(f"{request['do']} on {python}")
         well = request["do"] == "write" or container.image != self.cannot_read
         answer = {"ok": well, "detail": "" if well else "KeyError: 'user'", "data": "YQ==", "python": python}
         return 0, f"py312-contract {json.dumps(answer)}"
 
-    def stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
-        self.told.append(f"stand in for {spec.service}")
+    def start_stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        self.requests.append(f"stand in for {spec.service}")
         return Container(id=f"stand-in-{spec.service}", image=old.image)
 
-    def dismiss(self, container: Container) -> None:
-        self.told.append(f"dismiss {container.id}")
+    def remove_stand_in(self, container: Container) -> None:
+        self.requests.append(f"dismiss {container.id}")
 
-    def met(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
-        raise TargetUnreachable("they are in no network together")
+    def address_for_caller(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
+        raise ServiceUnreachable("they are in no network together")
 
 
 CONTRACT = """
@@ -189,7 +189,7 @@ def stage(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> Stage:
     monkeypatch.setattr("pytest_py312.core.clock.asyncio.sleep", rest)
     monkeypatch.setattr(clock, "boottime", lambda: made.seconds)
     monkeypatch.setattr(clock, "timestamp", lambda: 1e9 + made.seconds)
-    monkeypatch.setattr(rollout, "connected", lambda settings, environment: nullcontext(made.target))
+    monkeypatch.setattr(rollout, "connect_target", lambda settings, environment: nullcontext(made.target))
     return made
 
 
@@ -218,7 +218,7 @@ def test_a_check_that_fails_keeps_the_stage_from_being_deployed(stage: Stage) ->
 @pytest.mark.parametrize("chosen", ["-mpy312_rollout", "--py312-python=3.12", "--deselect=services/user-service"])
 def test_what_was_not_checked_has_to_be_known_from_before(stage: Stage, chosen: str) -> None:
     result = stage.run(chosen, code=1)
-    result.stdout.fnmatch_lines(["*not deployed*(not asked in this run, and no earlier answer holds)*"])
+    result.stdout.fnmatch_lines(["*not deployed*(not run, and no earlier outcome is valid)*"])
     assert stage.serving() == OLD
     stage.faked.gate.proven.update(check.split("/")[1].replace("::", "-") for check in CHECKS)
     stage.run(chosen, code=0)
@@ -238,14 +238,21 @@ def test_a_list_of_items_deploys_nothing(stage: Stage) -> None:
 def test_tick_by_tick(stage: Stage) -> None:
     """75 until the whole soak is credited; JUnit has the soaks skipped and the verdict failed meanwhile."""
     for credited in ("0 s", "1 m", "2 m"):
-        result = stage.run("--py312-soak-mode=tick", "--junitxml=junit.xml", "--py312-report=report.json", code=75)
+        result = stage.run(
+            "--py312-soak-mode=sample-once", "--junitxml=junit.xml", "--py312-report=report.json", code=75
+        )
         result.stdout.fnmatch_lines([f"*pending: stage 1 in test is soaking: {credited} of 3 m credited; *due in 1 m"])
         assert "5 pending" in result.outlines[-1]
         stage.seconds += 60.0
     document = json.loads((stage.faked.root / "report.json").read_text(encoding="utf-8"))
     Draft202012Validator(SCHEMA).validate(document)
-    told = document["rollout"]
-    assert (told["status"], told["state"], told["credited"], told["soak"]) == ("pending", "soaking", 120.0, 180.0)
+    summary = document["rollout"]
+    assert (summary["status"], summary["state"], summary["credited"], summary["soak"]) == (
+        "pending",
+        "soaking",
+        120.0,
+        180.0,
+    )
     assert document["exit_status"] == 75
     cases = {case.get("name"): case for case in ET.parse(stage.faked.root / "junit.xml").iter("testcase")}  # our own
     assert cases["deploy[user-service]"].find("skipped") is not None, "it was up already"
@@ -253,21 +260,21 @@ def test_tick_by_tick(stage: Stage) -> None:
     assert skipped is not None
     assert "2 m of 3 m credited" in str(skipped.get("message"))
     assert cases["verdict[stage-1]"].find("failure") is not None
-    stage.run("--py312-soak-mode=tick", code=0)
+    stage.run("--py312-soak-mode=sample-once", code=0)
     assert stage.target.steps.count("switch user-service") == 1
 
 
 @pytest.mark.parametrize("chosen", ["-knothing", "-mpy312_suite", "--lf", "-x"])
 def test_no_choice_of_items_makes_an_unsoaked_stage_green(stage: Stage, chosen: str) -> None:
-    stage.run("--py312-soak-mode=tick", code=75)
-    stage.run("--py312-soak-mode=tick", chosen, code=75)
+    stage.run("--py312-soak-mode=sample-once", code=75)
+    stage.run("--py312-soak-mode=sample-once", chosen, code=75)
     assert stage.newest.state is StageState.SOAKING
 
 
 @pytest.mark.parametrize("chosen", ["-knothing", "-mpy312_suite"])
 def test_a_stage_of_which_nothing_was_done_is_a_failure(stage: Stage, chosen: str) -> None:
     result = stage.run(chosen, code=1)
-    result.stdout.fnmatch_lines(["*failed: nothing of what is asked for was deployed as stage 1 in test*"])
+    result.stdout.fnmatch_lines(["*failed: nothing that was requested was deployed as stage 1 in test*"])
 
 
 def test_an_accepted_stage_stays_so_while_it_serves(stage: Stage) -> None:
@@ -308,7 +315,7 @@ def test_a_service_that_is_not_ready_brings_all_of_them_back(stage: Stage) -> No
             f"{STAGE}::deploy[[]user-service] PASSED*",
             f"{STAGE}::deploy[[]auth-service] FAILED*",
             f"{STAGE}::verify[[]user-service] SKIPPED*",
-            "*had logged:*",
+            "*logged:*",
             "the log of it",
         ]
     )
@@ -327,7 +334,7 @@ def test_a_severe_breach_fails_the_service_to_blame(stage: Stage) -> None:
             f"{STAGE}::soak[[]user-service] SKIPPED*",
             f"{STAGE}::soak[[]auth-service] FAILED*",
             f"{STAGE}::verdict[[]stage-1] FAILED*",
-            "*auth-service: out of memory: the kernel ended it for want of memory; stage 1 in test is rolled back*",
+            "*auth-service: out of memory: killed by the kernel: out of memory; stage 1 in test is rolled back*",
             "*- samples -*",
             "out of memory: 1 successful, 1 failed*",
             "*- limits -*",
@@ -340,7 +347,7 @@ def test_a_severe_breach_fails_the_service_to_blame(stage: Stage) -> None:
 
 @pytest.mark.parametrize("cannot_read", ["", "new-3.12", "old-3.9"])
 def test_a_contract_that_only_the_new_version_breaks_brings_the_stage_back(stage: Stage, cannot_read: str) -> None:
-    """Where the old ones do not get along either, nothing can be said, and a person has to."""
+    """If the previous versions fail it as well, the result is undetermined, and a person has to decide."""
     (stage.faked.root / "py312.toml").write_text(PLAN + CONTRACT)
     stage.target = target = Meeting(cannot_read=cannot_read)
     for name in SERVICES:
@@ -348,8 +355,8 @@ def test_a_contract_that_only_the_new_version_breaks_brings_the_stage_back(stage
     result = stage.run("-v", code=1 if cannot_read else 0)
     edge = f"{STAGE}::contract[[]user-service->auth-service]"
     result.stdout.fnmatch_lines([f"{edge} {'FAILED' if cannot_read else 'PASSED'}*"])
-    assert target.told[:3] == ["write on 3.12", "read on 3.12", "stand in for user-service"]
-    assert target.told[-2:] == ["dismiss stand-in-user-service", "dismiss stand-in-auth-service"]
+    assert target.requests[:3] == ["write on 3.12", "read on 3.12", "stand in for user-service"]
+    assert target.requests[-2:] == ["dismiss stand-in-user-service", "dismiss stand-in-auth-service"]
     if cannot_read == "new-3.12":
         assert stage.newest.state is StageState.ROLLED_BACK
         assert stage.newest.reason.startswith("auth-service: contract user-service->auth-service: pickle of app.cache")
@@ -366,7 +373,7 @@ def test_a_contract_that_was_deselected_is_not_kept(stage: Stage) -> None:
         target.serve(name, "old-3.9")
     stage.run("-k", "not contract", code=1)
     assert stage.newest.state is StageState.HELD
-    assert stage.newest.reason == "verdict: contract user-service->auth-service: was not tried"
+    assert stage.newest.reason == "verdict: contract user-service->auth-service: was not tested"
 
 
 def test_a_broken_contract_that_a_person_has_accepted_fails_no_more(stage: Stage) -> None:
@@ -376,10 +383,10 @@ def test_a_broken_contract_that_a_person_has_accepted_fails_no_more(stage: Stage
     for name in SERVICES:
         target.serve(name, "old-3.9")
     edge = f"{STAGE}::contract[[]user-service->auth-service]"
-    stage.run("--py312-soak-mode=tick", "-v", code=1).stdout.fnmatch_lines([f"{edge} FAILED*"])
-    assert stage.newest.held_for == ("auth-service: contract user-service->auth-service",)
+    stage.run("--py312-soak-mode=sample-once", "-v", code=1).stdout.fnmatch_lines([f"{edge} FAILED*"])
+    assert stage.newest.pending_decisions == ("auth-service: contract user-service->auth-service",)
     run, journal = stage.newest, stage.journal()
-    journal.take(run.run, owner="a person")
+    journal.acquire(run.run, owner="a person")
     journal.record(run.run, Decided(accept=True, by="a person", reason="read by nobody"), owner="a person")
     journal.close()
     stage.run("-v", code=0).stdout.fnmatch_lines([f"{edge} PASSED*"])
@@ -387,7 +394,7 @@ def test_a_broken_contract_that_a_person_has_accepted_fails_no_more(stage: Stage
 
 
 def test_a_held_stage_is_a_failure_and_is_watched_on(stage: Stage) -> None:
-    """Somebody deploys by hand."""
+    """Somebody changes a service manually."""
 
     def by_hand(service: str) -> None:
         serving = next(one for one in stage.target.containers.values() if one.name == "auth-service")
@@ -397,9 +404,9 @@ def test_a_held_stage_is_a_failure_and_is_watched_on(stage: Stage) -> None:
         stage.target.sampled += 1
 
     stage.target.now = by_hand
-    stage.run("--py312-soak-mode=tick", code=75)
+    stage.run("--py312-soak-mode=sample-once", code=75)
     stage.seconds += 60.0
-    result = stage.run("--py312-soak-mode=tick", "-v", code=1)
+    result = stage.run("--py312-soak-mode=sample-once", "-v", code=1)
     result.stdout.fnmatch_lines([f"{STAGE}::soak[[]user-service] PENDING*", f"{STAGE}::soak[[]auth-service] FAILED*"])
     assert stage.newest.state is StageState.HELD
     stage.run("-knothing", code=1)
@@ -412,10 +419,10 @@ def test_a_held_stage_is_a_failure_and_is_watched_on(stage: Stage) -> None:
 def test_a_signal_ends_the_watching_and_leaves_the_new_version_up(stage: Stage, number: signal.Signals) -> None:
     stage.target.now = lambda service: os.kill(os.getpid(), number)
     result = stage.run("--py312-soak=1h", code=2)
-    result.stdout.fnmatch_lines([f"*watching was interrupted by {number.name}; the new version stays up*"])
+    result.stdout.fnmatch_lines([f"*monitoring was interrupted by {number.name}; the new version keeps running*"])
     assert stage.serving() == NEW
     stage.target.now = lambda service: None
-    stage.run("--py312-soak-mode=tick", code=75)
+    stage.run("--py312-soak-mode=sample-once", code=75)
     assert stage.target.steps.count("switch user-service") == 1
     assert signal.getsignal(number) != signal.SIG_IGN
 
@@ -441,12 +448,12 @@ def test_what_a_dead_process_has_left_is_finished_first(stage: Stage, monkeypatc
 
     stage.target.before = killed
     with monkeypatch.context() as patch:
-        patch.setattr("pytest_py312.rollout.execution.stage_runner.Staging.close", dead)
+        patch.setattr("pytest_py312.rollout.execution.stage_runner.StageRunner.close", dead)
         with pytest.raises(Killed):
             stage.faked.bare("--py312-stage=1", "--py312-deploy=test")
     assert stage.newest.state is StageState.DEPLOYING
     stage.target.before = lambda step: None
-    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: True)
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_dead", lambda process: True)
     monkeypatch.setattr("pytest_py312.core.clock.time.sleep", lambda seconds: None)
     result = stage.run(code=0)
     result.stdout.fnmatch_lines(["*stage 1 was left deploying*"])
@@ -455,69 +462,71 @@ def test_what_a_dead_process_has_left_is_finished_first(stage: Stage, monkeypatc
 
 
 def test_jobs_of_a_schedule_go_on_with_a_soak_wherever_they_run(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: False)
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_dead", lambda process: False)
     for number in range(3):
-        me = Me(name="ci", host="runner", process=f"job {number}")
-        monkeypatch.setattr("pytest_py312.rollout.execution.stage_runner.myself", lambda me=me: me)
-        stage.run("--py312-soak-mode=tick", code=75)
+        me = Operator(name="ci", host="runner", process=f"job {number}")
+        monkeypatch.setattr("pytest_py312.rollout.execution.stage_runner.current_operator", lambda me=me: me)
+        stage.run("--py312-soak-mode=sample-once", code=75)
         stage.seconds += 60.0
-    stage.run("--py312-soak-mode=tick", code=0)
+    stage.run("--py312-soak-mode=sample-once", code=0)
 
 
 def test_a_soak_that_is_longer_than_the_one_that_was_accepted_is_not_over(stage: Stage) -> None:
     stage.run(code=0)
     stage.run("--py312-soak=3m", deploy="", code=0)
     result = stage.run("--py312-soak=48h", deploy="", code=1)
-    result.stdout.fnmatch_lines(["failed: *is accepted (*, 3 m credited): there is nothing to watch; deploy it first*"])
+    result.stdout.fnmatch_lines(
+        ["failed: *is accepted (*, 3 m credited): there is nothing to monitor; deploy it first*"]
+    )
 
 
 @needs("rerunfailures")
 def test_a_stage_that_is_not_over_hides_no_failure_behind_items_that_are_run_again(stage: Stage) -> None:
-    stage.run("--py312-soak-mode=tick", code=75)
+    stage.run("--py312-soak-mode=sample-once", code=75)
     stage.faked.gate.answers["user-service-py3.12-suite"] = ("failed", "a test newly fails")
     stage.seconds += 60.0
-    stage.run("--py312-soak-mode=tick", "--reruns=1", code=1)
+    stage.run("--py312-soak-mode=sample-once", "--reruns=1", code=1)
 
 
 def test_a_soak_is_gone_on_with_as_it_was_begun(stage: Stage) -> None:
-    ticks = "--py312-soak-mode=tick"
+    ticks = "--py312-soak-mode=sample-once"
     stage.run(ticks, "--py312-soak=120", "--py312-interval=30s", code=75)
     result = stage.run(ticks, "--py312-soak=1m", code=1)
     result.stdout.fnmatch_lines(
-        ["*asked for (60 s, a sample each 30 s) is not the one that stage 1*(120 s, each 30 s)*"]
+        ["*requested soak (60 s, a sample each 30 s) is not the one that stage 1*(120 s, each 30 s)*"]
     )
     stage.seconds += 30.0
     result = stage.run(ticks, code=75)
     result.stdout.fnmatch_lines(["*30 s of 2 m credited*"])
     (stage.faked.root / "py312.toml").write_text(PLAN.replace("initial-delay = 0", "initial-delay = 1"))
     result = stage.run(ticks, code=1)
-    result.stdout.fnmatch_lines(["*the plan was changed since stage 1 was deployed*"])
+    result.stdout.fnmatch_lines(["*the plan was changed after stage 1 was deployed*"])
     stage.run(ticks, "--py312-accept-config-change", code=75)
 
 
 def test_other_images_are_not_what_is_soaking(stage: Stage) -> None:
-    stage.run("--py312-soak-mode=tick", code=75)
+    stage.run("--py312-soak-mode=sample-once", code=75)
     (stage.faked.root / "py312.toml").write_text(PLAN.replace("new-{version}", "newer-{version}"))
     result = stage.run("--py312-accept-config-change", code=1)
-    result.stdout.fnmatch_lines(["*with other images than there are by now of user-service, auth-service*"])
+    result.stdout.fnmatch_lines(["*with other images of user-service, auth-service than now*"])
 
 
 def test_another_one_at_it_is_named(stage: Stage, monkeypatch: pytest.MonkeyPatch) -> None:
-    stage.run("--py312-soak-mode=tick", code=75)
+    stage.run("--py312-soak-mode=sample-once", code=75)
     held = stage.target.locks["test"]
     stage.target.locks["test"] = replace(held, name="Ms. Other", process="elsewhere")
-    result = stage.run("--py312-soak-mode=tick", code=1)
-    result.stdout.fnmatch_lines(["*test is held by Ms. Other on *; one at a time*"])
+    result = stage.run("--py312-soak-mode=sample-once", code=1)
+    result.stdout.fnmatch_lines(["*test is held by Ms. Other on *; only one operator at a time*"])
 
 
 def test_the_second_of_two_that_watch_has_nothing_to_do(stage: Stage) -> None:
-    stage.run("--py312-soak-mode=tick", code=75)
-    living = str(replace(this_process(), pid=1, started=started_at(1) or 0))
+    stage.run("--py312-soak-mode=sample-once", code=75)
+    living = str(replace(this_process(), pid=1, start_ticks=process_start_ticks(1) or 0))
     stage.target.locks["test"] = replace(stage.target.locks["test"], name="Ms. Other", process=living)
     with closing(stage.journal()) as journal:
-        journal.take(stage.newest.run, owner=living)
-    result = stage.run("--py312-soak-mode=tick", code=75)
-    result.stdout.fnmatch_lines(["pending: stage 1 in test is soaking, and another one watches it: *Ms. Other*"])
+        journal.acquire(stage.newest.run, owner=living)
+    result = stage.run("--py312-soak-mode=sample-once", code=75)
+    result.stdout.fnmatch_lines(["pending: stage 1 in test is soaking, and another process monitors it: *Ms. Other*"])
     with closing(stage.journal()) as journal:
         assert journal.owner(stage.newest.run) == living
 
@@ -527,14 +536,14 @@ def test_the_second_of_two_that_watch_has_nothing_to_do(stage: Stage) -> None:
 
 def test_a_stage_that_is_up_can_be_watched_alone(stage: Stage) -> None:
     result = stage.run("--py312-soak=3m", deploy="", code=1)
-    result.stdout.fnmatch_lines(["*stage 1 in test was never deployed: there is nothing to watch*"])
-    stage.run("--py312-soak-mode=tick", code=75)
+    result.stdout.fnmatch_lines(["*stage 1 in test was never deployed: there is nothing to monitor*"])
+    stage.run("--py312-soak-mode=sample-once", code=75)
     result = stage.run("--py312-soak=3m", "-v", deploy="", code=0)
     assert "deploy[" not in result.stdout.str()
 
 
 def test_the_services_name_the_stage_that_is_watched(stage: Stage) -> None:
-    stage.run("--py312-soak-mode=tick", code=75)
+    stage.run("--py312-soak-mode=sample-once", code=75)
     result = stage.faked.bare("--py312-services=user-service", "--py312-soak=3m")
     assert result.ret == 0, result.stdout.str()
 
@@ -543,13 +552,13 @@ def test_what_served_before_is_verified(stage: Stage) -> None:
     """After a rollback; the checks have nothing to say to that."""
     stage.target.starved = "auth-service"
     stage.run(code=1)
-    result = stage.run("--py312-verify=old", "-v", deploy="", code=0)
+    result = stage.run("--py312-verify-rollback", "-v", deploy="", code=0)
     result.assert_outcomes(passed=2)
     for one in stage.target.containers.values():
         one.name = "gone" if one.name == "auth-service" else one.name
-    result = stage.run("--py312-verify=old", deploy="", code=1)
+    result = stage.run("--py312-verify-rollback", deploy="", code=1)
     result.stdout.fnmatch_lines(["auth-service: nothing serves"])
-    stage.run("--py312-verify=old", "-knothing", deploy="", code=1)
+    stage.run("--py312-verify-rollback", "-knothing", deploy="", code=1)
 
 
 # ---- the order of stages and environments
@@ -572,8 +581,8 @@ def test_stages_and_environments_come_in_their_order(stage: Stage) -> None:
 
 def test_the_order_is_nobody_elses(stage: Stage) -> None:
     """Neither ``--ff`` nor an order by chance puts a soak before its deployment."""
-    stage.run("--py312-soak-mode=tick", code=75)
-    result = stage.run("--py312-soak-mode=tick", "--ff", "-v", code=75)
+    stage.run("--py312-soak-mode=sample-once", code=75)
+    result = stage.run("--py312-soak-mode=sample-once", "--ff", "-v", code=75)
     order = [line.split(" ")[0] for line in result.outlines if "::" in line and "%]" in line]
     assert order == [*CHECKS, *(f"{STAGE}::{step}" for step in STEPS)]
 
@@ -592,25 +601,24 @@ def test_a_time_limit_for_tests_is_none_for_a_soak(stage: Stage) -> None:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--py312-deploy=test", "one stage at a time is deployed and watched, and none is named"),
+        ("--py312-deploy=test", "one stage at a time is deployed and monitored, and none is named"),
         ("--py312-stage=1,2 --py312-deploy=test", "not 2: --py312-stage=N"),
         ("--py312-stage=1 --py312-deploy=prd", 'no environment prd, perhaps you meant "prod"'),
-        ("--py312-stage=1 --py312-deploy=test -n 2", "a rollout is one process's"),
-        ("--py312-stage=1 --py312-deploy=test --py312-fix", "mend first, then deploy"),
-        ("--py312-stage=1 --py312-deploy=test --py312-soak-mode=tik", 'perhaps you meant "tick"'),
-        ("--py312-stage=1 --py312-deploy=test --py312-soak=soon", "it is a time, such as 172800"),
+        ("--py312-stage=1 --py312-deploy=test -n 2", "a rollout runs in one process"),
+        ("--py312-stage=1 --py312-deploy=test --py312-fix", "fix first, then deploy"),
+        ("--py312-stage=1 --py312-deploy=test --py312-soak-mode=sample", 'perhaps you meant "sample-once"'),
+        ("--py312-stage=1 --py312-deploy=test --py312-soak=soon", "expected a duration such as 172800"),
         ("--py312-stage=1 --py312-deploy=test --py312-soak=8d", "at most 7 days"),
-        ("--py312-stage=1 --py312-deploy=test --py312-soak=5s", "no sample fits in"),
+        ("--py312-stage=1 --py312-deploy=test --py312-soak=5s", "is longer than the soak of"),
         ("--py312-stage=1 --py312-deploy=test --py312-services=user-service", "a stage is deployed as a whole"),
-        ("--py312-stage=1 --py312-deploy=test --py312-env=prod", "names the environment already"),
-        ("--py312-stage=1 --py312-verify=new", "it is old"),
-        ("--py312-stage=1 --py312-verify=old --py312-soak=1h", "leave out --py312-deploy"),
-        ("--py312-stage=1 --py312-interval=5m", "give it with --py312-deploy=ENVIRONMENT"),
+        ("--py312-stage=1 --py312-deploy=test --py312-env=prod", "already names the environment"),
+        ("--py312-stage=1 --py312-verify-rollback --py312-soak=1h", "remove --py312-deploy"),
+        ("--py312-stage=1 --py312-interval=5m", "combine it with --py312-deploy=ENVIRONMENT"),
         ("--py312-stage=1 --py312-deply=test", 'perhaps you meant "--py312-deploy"'),
         ("--py312-stge=1", 'perhaps you meant "--py312-stage"'),
     ],
 )
-def test_mistakes_are_told_before_anything_is_done(stage: Stage, words: str, message: str) -> None:
+def test_mistakes_are_reported_before_anything_is_done(stage: Stage, words: str, message: str) -> None:
     result = stage.faked.bare(*words.split())
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     assert message in result.stderr.str() + result.stdout.str()

@@ -1,4 +1,4 @@
-"""pytest's own ways to choose and to stop: each does with the gate's items what a user knows of it."""
+"""pytest's own ways to select items and to stop work with the gate's items as with others."""
 
 import pytest
 
@@ -73,9 +73,9 @@ def test_stops_after_so_many_failures(failing: Faked, option: str, asked: int) -
 
 
 def test_a_run_that_was_cut_short_proves_nothing(failing: Faked) -> None:
-    """The service that was not reached is told, and never called ready."""
+    """The service that was not reached is reported, and never as ready."""
     result = failing.run("-x")
-    result.stdout.fnmatch_lines(["Not checked in full", "*user-service*", "not proven: *"])
+    result.stdout.fnmatch_lines(["Incomplete", "*user-service*", "not proven: *"])
 
 
 def test_an_error_counts_as_a_failure_for_maxfail(faked: Faked) -> None:

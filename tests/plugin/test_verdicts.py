@@ -19,7 +19,7 @@ SCHEMA = json.loads(
 def mixed(faked: Faked) -> Faked:
     """One outcome of each kind beside those that passed."""
     faked.gate.answers = {
-        "auth-service-py3.12-suite": ("failed", "1 test fails (not on 3.10)"),
+        "auth-service-py3.12-suite": ("failed", "1 test fails (passes on 3.10)"),
         "user-service-py3.10-suite": ("skipped", "its tests need a cluster"),
         "user-service-py3.12-suite": ("errored", "the suite did not come to its end: time limit of 900 s reached"),
     }
@@ -52,26 +52,26 @@ def test_exit_codes(faked: Faked) -> None:
 
 
 def test_a_mistake_of_ours_is_one_items_error(faked: Faked) -> None:
-    """The others go on, and it asks to be reported."""
+    """The other items go on, and the message asks to report it."""
     faked.gate.raised["auth-service-py3.10-suite"] = RuntimeError("a wheel came off")
     result = faked.run("--py312-report=all.json")
     result.assert_outcomes(passed=9, errors=1)
     report = json.loads((faked.root / "all.json").read_text())
     (wrong,) = [found for found in report["outcomes"] if found["status"] == "errored"]
-    assert "mistake in pytest-py312" in wrong["reason"]
+    assert "internal error in pytest-py312" in wrong["reason"]
     assert "a wheel came off" in wrong["reason"]
 
 
 def test_failures_have_no_traceback(mixed: Faked) -> None:
-    """They are told in the words of the finding, with the remedy."""
+    """The message of the finding is shown, with the remedy."""
     result = mixed.run()
     text = result.stdout.str()
     assert "Traceback" not in text
     assert "plugin_items.py" not in text
-    result.stdout.fnmatch_lines(["*auth-service-py3.12 suite*", "1 test fails (not on 3.10)", "*mend it*"])
+    result.stdout.fnmatch_lines(["*auth-service-py3.12 suite*", "1 test fails (passes on 3.10)", "*fix it*"])
 
 
-def test_the_workshop_is_closed_however_it_ends(faked: Faked) -> None:
+def test_the_assembly_is_closed_however_it_ends(faked: Faked) -> None:
     faked.run()
     assert faked.closed == 1
     faked.gate.raised["auth-service-py3.10-dependencies"] = KeyboardInterrupt()
@@ -99,7 +99,7 @@ def test_junit(mixed: Faked) -> None:
     )
     failure = failed.find("failure")
     assert failure is not None
-    assert "1 test fails (not on 3.10)" in (failure.get("message") or "")
+    assert "1 test fails (passes on 3.10)" in (failure.get("message") or "")
     properties = {item.get("name"): item.get("value") for item in failed.iter("property")}
     assert properties == {
         "py312_service": "auth-service",
@@ -140,7 +140,9 @@ def test_header(faked: Faked) -> None:
 
 
 def test_summary_of_a_proof(faked: Faked) -> None:
-    faked.run().stdout.fnmatch_lines(["*services on a new Python*", "proven: 2 services ready for 3.12 (5 cells)"])
+    faked.run().stdout.fnmatch_lines(
+        ["*py312: readiness for Python 3.12*", "proven: 2 services ready for 3.12 (5 cells)"]
+    )
 
 
 def test_summary_of_what_is_not_proven(mixed: Faked) -> None:

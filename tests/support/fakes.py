@@ -10,21 +10,21 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.analysis.services.service_analysis import Inspection
+from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.model.findings import Finding, Interpreter
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
-from pytest_py312.core.model.measurements import InterpreterBuild, Speeds, SuiteRun, TestResult
+from pytest_py312.core.model.measurements import BenchmarkResults, InterpreterBuild, SuiteRun, TestResult
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
-from pytest_py312.core.process import CommandRun, Ended
-from pytest_py312.dependencies.installation.distribution_store import Entry
+from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.environments import Environment
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.repository.services.images import ImageRun
+from pytest_py312.repository.services.images import ImageCheckResult
 from pytest_py312.repository.services.requirement_set import RequirementSet
-from pytest_py312.repository.services.version_survey import Reading
-from pytest_py312.rollout.domain.model import Container, Holder, Observation, ServiceSpec, Usage
-from pytest_py312.rollout.targets.target import Phase, Readiness, TargetRefused
-from pytest_py312.runners.runner import CellJob, CellRun, CellUnavailable
+from pytest_py312.repository.services.version_survey import DeclaredVersions
+from pytest_py312.rollout.domain.model import Container, LockHolder, Observation, ServiceSpec, Usage
+from pytest_py312.rollout.targets.target import Readiness, ReadinessPhase, TargetRefused
+from pytest_py312.runners.runner import CellUnavailable, ProbeJob, ProbeResult
 
 INTERPRETERS = ("3.9", "3.10", "3.12")
 
@@ -69,9 +69,10 @@ def run_of(
     outcomes: Mapping[str, str], interpreter: str = "3.12", *, details: Mapping[str, str] | None = None, **changes: Any
 ) -> SuiteRun:
     """A run in which each test ended as ``outcomes`` says; ``details`` are the ends of tracebacks or reasons."""
-    known = details or {}
+    detail_by_test = details or {}
     results = {
-        name: TestResult(id=name, outcome=outcome, detail=known.get(name, "")) for name, outcome in outcomes.items()
+        name: TestResult(id=name, outcome=outcome, detail=detail_by_test.get(name, ""))
+        for name, outcome in outcomes.items()
     }
     return replace(SuiteRun(interpreter=Interpreter.parse(interpreter), results=results), **changes)
 
@@ -87,7 +88,9 @@ def installation_of(
         build=build_of(interpreter),
         environment=Environment(key="0" * 32, folder=folder, versions=held, modules=modules),
         imports={module: "" for names in modules.values() for module in names},
-        entries=tuple(Entry(name=name, version=version, folder=folder) for name, version in held.items()),
+        distributions=tuple(
+            StoredDistribution(name=name, version=version, folder=folder) for name, version in held.items()
+        ),
     )
     return replace(made, **changes)
 
@@ -114,17 +117,21 @@ class FakeFacts:
     runs: Mapping[str, SuiteRun] = field(default_factory=dict)
     installations: Mapping[str, Installation] = field(default_factory=dict)
     required: RequirementSet = field(default_factory=RequirementSet)
-    inspections: Mapping[str, Inspection] = field(default_factory=dict)
-    library_inspections: Mapping[str, Inspection] = field(default_factory=dict)
-    reading: Reading = field(default_factory=Reading)
-    image_runs: Mapping[str, Sequence[ImageRun]] = field(default_factory=dict)
-    measured: Speeds = field(default_factory=Speeds)
+    inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
+    library_inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
+    reading: DeclaredVersions = field(default_factory=DeclaredVersions)
+    image_results: Mapping[str, Sequence[ImageCheckResult]] = field(default_factory=dict)
+    measured: BenchmarkResults = field(default_factory=BenchmarkResults)
     again: Callable[[str, int, tuple[str, ...]], SuiteRun] | None = None
     asked: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
 
     def cells(self, service: Service) -> Sequence[Cell]:
-        found = [Interpreter.parse(text) for text in self.interpreters]
-        return [Cell(service=service, interpreter=one) for one in found if one >= service.baseline]
+        interpreters = [Interpreter.parse(text) for text in self.interpreters]
+        return [
+            Cell(service=service, interpreter=interpreter)
+            for interpreter in interpreters
+            if interpreter >= service.baseline
+        ]
 
     def requirements(self, service: Service) -> RequirementSet:
         return self.required
@@ -136,20 +143,20 @@ class FakeFacts:
         """No repair is known."""
         return list(findings)
 
-    def libraries(self, cell: Cell) -> Inspection:
+    def library_analysis(self, cell: Cell) -> AnalysisResult:
         """Nothing is found, unless ``library_inspections`` says otherwise."""
-        return self.library_inspections.get(str(cell.interpreter)) or Inspection()
+        return self.library_inspections.get(str(cell.interpreter)) or AnalysisResult()
 
-    def inspection(self, cell: Cell) -> Inspection:
-        return self.inspections.get(str(cell.interpreter)) or Inspection()
+    def source_analysis(self, cell: Cell) -> AnalysisResult:
+        return self.inspections.get(str(cell.interpreter)) or AnalysisResult()
 
-    def version_places(self, service: Service) -> Reading:
+    def declared_versions(self, service: Service) -> DeclaredVersions:
         return self.reading
 
-    def images(self, cell: Cell) -> Sequence[ImageRun]:
-        return self.image_runs.get(str(cell.interpreter), ())
+    def image_runs(self, cell: Cell) -> Sequence[ImageCheckResult]:
+        return self.image_results.get(str(cell.interpreter), ())
 
-    def speeds(self, cell: Cell) -> Speeds:
+    def benchmark_results(self, cell: Cell) -> BenchmarkResults:
         return self.measured
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
@@ -170,32 +177,32 @@ class FakeRunner:
 
     name: str = "local"
     interpreters: Sequence[str] = INTERPRETERS
-    answers: list[CommandRun] = field(default_factory=list)
-    cell: Callable[[CellJob], CellRun] | None = None
+    answers: list[CommandResult] = field(default_factory=list)
+    cell: Callable[[ProbeJob], ProbeResult] | None = None
     tools: list[tuple[str, ...]] = field(default_factory=list)
-    jobs: list[CellJob] = field(default_factory=list)
+    jobs: list[ProbeJob] = field(default_factory=list)
     closed: bool = False
 
     def describe(self) -> str:
         return f"{self.name} (fake)"
 
-    def find(self, interpreter: Interpreter) -> InterpreterBuild:
+    def find_interpreter(self, interpreter: Interpreter) -> InterpreterBuild:
         if str(interpreter) not in self.interpreters:
             raise CellUnavailable(f"no Python {interpreter} was found. Get one")
         return build_of(str(interpreter))
 
-    def tool(
+    def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-    ) -> CommandRun:
+    ) -> CommandResult:
         if "--emit-index-url" in argv:
             return command_run_of()
         self.tools.append(tuple(argv))
         return self.answers.pop(0)
 
-    def inside(self, path: Path) -> str:
+    def path_inside(self, path: Path) -> str:
         return str(path)
 
-    def run(self, job: CellJob) -> CellRun:
+    def run(self, job: ProbeJob) -> ProbeResult:
         self.jobs.append(job)
         return self.cell(job) if self.cell else cell_run_of({"event": "end", "code": 0})
 
@@ -228,7 +235,7 @@ class FakeTarget:
     missing: set[str] = field(default_factory=set)
     unready: set[str] = field(default_factory=set)
     """Images that never become healthy."""
-    locks: dict[str, Holder] = field(default_factory=dict)
+    locks: dict[str, LockHolder] = field(default_factory=dict)
     before: Callable[[str], None] = lambda step: None
     after: Callable[[str], None] = lambda step: None
     steps: list[str] = field(default_factory=list)
@@ -242,7 +249,7 @@ class FakeTarget:
 
     def serving(self) -> dict[str, str]:
         """Service -> image, of all that run."""
-        return {one.name: one.image for one in self.containers.values() if one.running}
+        return {container.name: container.image for container in self.containers.values() if container.running}
 
     def identity(self) -> str:
         return self.place
@@ -252,15 +259,17 @@ class FakeTarget:
 
     def observe(self, spec: ServiceSpec) -> Observation | None:
         self._step("observe", spec)
-        found = next((key for key, one in self.containers.items() if one.name == spec.container), None)
-        if found is None:
+        container_id = next(
+            (key for key, container in self.containers.items() if container.name == spec.container), None
+        )
+        if container_id is None:
             return None
-        one = self.containers[found]
-        interpreter = Interpreter.parse(one.image.rpartition("-")[2])
+        container = self.containers[container_id]
+        interpreter = Interpreter.parse(container.image.rpartition("-")[2])
         return Observation(
-            container=Container(id=found, image=one.image),
-            running=one.running,
-            interpreters=(interpreter,) if one.running else (),
+            container=Container(id=container_id, image=container.image),
+            running=container.running,
+            interpreters=(interpreter,) if container.running else (),
         )
 
     def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
@@ -283,24 +292,28 @@ class FakeTarget:
         chosen.name, chosen.running = spec.container, True
         self._done("switch", spec)
 
-    def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
+    def readiness(self, spec: ServiceSpec, container: Container) -> Readiness:
         self._step("ready", spec)
         bad = self.containers[container.id].image in self.unready
-        return Readiness(phase=Phase.BROKEN, detail="exit code 1") if bad else Readiness(phase=Phase.READY)
+        return (
+            Readiness(phase=ReadinessPhase.BROKEN, detail="exit code 1")
+            if bad
+            else Readiness(phase=ReadinessPhase.READY)
+        )
 
-    def twin(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
-        self._step("twin", spec)
-        self._untwin(spec)
+    def start_control(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        self._step("start control", spec)
+        self._remove_control(spec)
         self.made += 1
-        made = FakeContainer(name=f"{spec.container}.twin", image=old.image, run=run, running=True)
+        made = FakeContainer(name=f"{spec.container}.control", image=old.image, run=run, running=True)
         self.containers[f"id{self.made}"] = made
-        self._done("twin", spec)
+        self._done("start control", spec)
         return Container(id=f"id{self.made}", image=old.image)
 
-    def remove_twin(self, spec: ServiceSpec, *, run: str) -> None:
-        self._step("remove twin", spec)
-        self._untwin(spec)
-        self._done("remove twin", spec)
+    def remove_control(self, spec: ServiceSpec, *, run: str) -> None:
+        self._step("remove control", spec)
+        self._remove_control(spec)
+        self._done("remove control", spec)
 
     def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
         self._step("restore", spec)
@@ -312,14 +325,14 @@ class FakeTarget:
         self._done("restore", spec)
         return "the log of it"
 
-    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+    def read_usage(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
         return Usage(cpu_seconds=0.0, memory=0, restarts=0, out_of_memory=False)
 
-    def lock(self, environment: str) -> "FakeLock":
+    def environment_lock(self, environment: str) -> "FakeLock":
         return FakeLock(environment=environment, locks=self.locks)
 
-    def _untwin(self, spec: ServiceSpec) -> None:
-        for key in [key for key, one in self.containers.items() if one.name == f"{spec.container}.twin"]:
+    def _remove_control(self, spec: ServiceSpec) -> None:
+        for key in [key for key, one in self.containers.items() if one.name == f"{spec.container}.control"]:
             del self.containers[key]
 
     def _remove(self, spec: ServiceSpec, run: str) -> None:
@@ -340,31 +353,31 @@ class FakeLock:
     """rollout.targets.target.Lock of a :class:`FakeTarget`."""
 
     environment: str
-    locks: dict[str, Holder]
+    locks: dict[str, LockHolder]
 
-    def holder(self) -> Holder | None:
+    def holder(self) -> LockHolder | None:
         return self.locks.get(self.environment)
 
-    def take(self, holder: Holder, *, instead_of: Holder | None = None) -> Holder | None:
-        found = self.locks.get(self.environment)
-        if found is not None and found != instead_of:
-            return found
+    def acquire(self, holder: LockHolder, *, replacing: LockHolder | None = None) -> LockHolder | None:
+        current = self.locks.get(self.environment)
+        if current is not None and current != replacing:
+            return current
         self.locks[self.environment] = holder
         return None
 
-    def release(self, holder: Holder) -> None:
+    def release(self, holder: LockHolder) -> None:
         if self.locks.get(self.environment) == holder:
             del self.locks[self.environment]
 
 
-def command_run_of(stdout: str = "", stderr: str = "", exit_code: int | None = 0, **changes: Any) -> CommandRun:
+def command_run_of(stdout: str = "", stderr: str = "", exit_code: int | None = 0, **changes: Any) -> CommandResult:
     """A command that exited."""
-    made = CommandRun(
-        argv=("tool",), ended=Ended.EXITED, exit_code=exit_code, stdout=stdout, stderr=stderr, seconds=0.0
+    made = CommandResult(
+        argv=("tool",), exit_reason=ExitReason.EXITED, exit_code=exit_code, stdout=stdout, stderr=stderr, seconds=0.0
     )
     return replace(made, **changes)
 
 
-def cell_run_of(*records: Mapping[str, Any], **changes: Any) -> CellRun:
+def cell_run_of(*records: Mapping[str, Any], **changes: Any) -> ProbeResult:
     """A cell's process that exited by itself after it had reported ``records``."""
-    return replace(CellRun(ended=Ended.EXITED, exit_code=0, seconds=0.0, records=records), **changes)
+    return replace(ProbeResult(exit_reason=ExitReason.EXITED, exit_code=0, seconds=0.0, records=records), **changes)

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome
 from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import Comparison, Verdict
+from pytest_py312.core.model.measurements import BenchmarkComparison, SpeedVerdict
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.model.report import Report
 from tests.support.fakes import service
@@ -19,7 +19,7 @@ def finding(code: str = "PY202", path: str = "services/user-service/app.py", lin
     """``asyncio.coroutine`` is gone, at a place in user-service."""
     made = Finding(
         code=code,
-        message="asyncio.coroutine is gone since 3.11",
+        message="asyncio.coroutine was removed in 3.11",
         remedy="write async def",
         location=Location(path=path, line=line, column=5),
         names=("asyncio.coroutine",),
@@ -29,16 +29,16 @@ def finding(code: str = "PY202", path: str = "services/user-service/app.py", lin
 
 def judged(*findings: Finding, on: Interpreter = PY312, of: str = "user-service", check: str = "source") -> Outcome:
     """An outcome with ``findings``."""
-    return Outcome.judged(service=of, interpreter=on, check=check, findings=findings)
+    return Outcome.from_findings(service=of, interpreter=on, check=check, findings=findings)
 
 
 def errored(reason: str, *, on: Interpreter = PY312, of: str = "user-service", check: str = "suite") -> Outcome:
     return Outcome.errored(service=of, interpreter=on, check=check, reason=reason)
 
 
-def speed(verdict: Verdict = Verdict.SLOWER, **changes: Any) -> Comparison:
+def speed(verdict: SpeedVerdict = SpeedVerdict.SLOWER, **changes: Any) -> BenchmarkComparison:
     """A benchmark of user-service, 1.42 times as slow on 3.12 as on 3.9."""
-    made = Comparison(
+    made = BenchmarkComparison(
         service="user-service",
         baseline=PY39,
         target=PY312,
@@ -60,11 +60,11 @@ def speed(verdict: Verdict = Verdict.SLOWER, **changes: Any) -> Comparison:
 
 def report_of(*outcomes: Outcome, services: Iterable[Service] = (), **changes: Any) -> Report:
     """A report with user-service on 3.9, 3.10 and 3.12, unless other ``services`` are given."""
-    known = tuple(services) or (service(),)
+    all_services = tuple(services) or (service(),)
     made = Report(
         plan=Plan(root=Path("repository"), source="py312.toml"),
-        services=known,
-        cells=tuple(Cell(service=one, interpreter=on) for one in known for on in (PY39, PY310, PY312)),
+        services=all_services,
+        cells=tuple(Cell(service=member, interpreter=on) for member in all_services for on in (PY39, PY310, PY312)),
         outcomes=outcomes,
         generated="2025-03-01T12:00:00Z",
         tool_version="0.1.0",

@@ -60,9 +60,9 @@ def stage_of(service: str) -> int:
 
 def dockerfile(path: Path) -> Path:
     places = [path / "Dockerfile", path / "deploy" / "docker" / "Dockerfile"]
-    found = [place for place in places if place.is_file()]
-    assert len(found) == 1, f"{path} has {len(found)} Dockerfiles"
-    return found[0]
+    existing = [place for place in places if place.is_file()]
+    assert len(existing) == 1, f"{path} has {len(existing)} Dockerfiles"
+    return existing[0]
 
 
 def images(path: Path) -> list[str]:
@@ -112,7 +112,7 @@ def test_the_plan_fits_the_fleet() -> None:
 def test_the_globs_of_the_plan_mean_these_services() -> None:
     """No more folders, and no fewer."""
     globs = tomllib.loads((FLEET / "py312.toml").read_text(encoding="utf-8"))["services"]
-    meant = {found.relative_to(FLEET / "services").as_posix() for glob in globs for found in FLEET.glob(glob)}
+    meant = {folder.relative_to(FLEET / "services").as_posix() for glob in globs for folder in FLEET.glob(glob)}
     assert meant == set(SERVICES)
 
 
@@ -133,10 +133,10 @@ def test_each_minor_is_the_baseline_of_several_services() -> None:
 def test_requirements_are_pinned(path: str) -> None:
     """At run time and for the suite."""
     for file in ("requirements.txt", "requirements-test.txt"):
-        found = read_requirements((folder(path) / file).read_text(encoding="utf-8"), file)
-        assert found.entries
-        assert not found.problems
-        assert all(re.fullmatch(r"==[\w.]+", entry.specifier) for entry in found.entries), file
+        requirements = read_requirements((folder(path) / file).read_text(encoding="utf-8"), file)
+        assert requirements.entries
+        assert not requirements.problems
+        assert all(re.fullmatch(r"==[\w.]+", entry.specifier) for entry in requirements.entries), file
 
 
 @pytest.mark.parametrize("path", SERVICES)
@@ -232,14 +232,14 @@ def test_a_cell_fails_where_a_finding_blocks() -> None:
 
 def test_a_regression_begins_where_it_is_first_told() -> None:
     """``first_bad`` is the lowest interpreter that has the finding."""
-    told: dict[tuple[str, str, str], list[Interpreter]] = {}
-    begun: dict[tuple[str, str, str], set[Interpreter]] = {}
+    affected: dict[tuple[str, str, str], list[Interpreter]] = {}
+    first_bad: dict[tuple[str, str, str], set[Interpreter]] = {}
     for service, finding in findings(*CHECKS_OF_A_CELL):
         if "first_bad" in finding:
             key = (service, finding["check"], finding["kind"])
-            told.setdefault(key, []).append(Interpreter.parse(finding["interpreter"]))
-            begun.setdefault(key, set()).add(Interpreter.parse(finding["first_bad"]))
-    assert begun == {key: {min(interpreters)} for key, interpreters in told.items()}
+            affected.setdefault(key, []).append(Interpreter.parse(finding["interpreter"]))
+            first_bad.setdefault(key, set()).add(Interpreter.parse(finding["first_bad"]))
+    assert first_bad == {key: {min(interpreters)} for key, interpreters in affected.items()}
 
 
 def test_the_tests_that_are_named_exist() -> None:
@@ -249,7 +249,7 @@ def test_the_tests_that_are_named_exist() -> None:
             file, *classes, function = test.split("::")
             text = (folder_of(service) / file).read_text(encoding="utf-8")
             assert f"def {function}(" in text, test
-            assert all(f"class {one}(" in text for one in classes), test
+            assert all(f"class {name}(" in text for name in classes), test
 
 
 def test_the_lines_that_are_named_hold_what_is_named() -> None:

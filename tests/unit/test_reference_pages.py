@@ -8,13 +8,13 @@ import pytest
 from pytest_py312 import plugin
 from pytest_py312.cli.main import COMMANDS
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.benchmark import Benchmark
-from pytest_py312.gate.checks.image import Image
-from pytest_py312.repository.plan.plan_file import plan_in
+from pytest_py312.gate.checks.benchmark import BenchmarkCheck
+from pytest_py312.gate.checks.image import ImageCheck
+from pytest_py312.repository.plan.plan_file import plan_file_in
 
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
-WITH_TWIN = 5
+CELLS_WITH_SETTING = 5
 """Cells in the row of an option that has a twin in the configuration file."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
@@ -54,12 +54,12 @@ def test_the_page_of_options_has_each_with_its_twin(recorded: Recorder) -> None:
     listed = {
         cells[0].strip("`").replace("\\|", "|"): cells[1].strip("`")
         for cells in rows(REFERENCE / "options.md")
-        if cells[0].startswith("`--py312") and len(cells) == WITH_TWIN
+        if cells[0].startswith("`--py312") and len(cells) == CELLS_WITH_SETTING
     }
     existing = {
-        f"{name}={metavar}" if metavar else name: twin
+        f"{name}={metavar}" if metavar else name: setting
         for name, metavar in recorded.options.items()
-        if (twin := name.removeprefix("--").replace("-", "_")) in recorded.inis
+        if (setting := name.removeprefix("--").replace("-", "_")) in recorded.inis
     }
     assert listed == existing
 
@@ -69,7 +69,7 @@ def test_the_page_of_options_has_those_of_a_rollout(recorded: Recorder) -> None:
     listed = {
         cells[0].strip("`").replace("\\|", "|")
         for cells in rows(REFERENCE / "options.md")
-        if cells[0].startswith("`--py312") and len(cells) != WITH_TWIN
+        if cells[0].startswith("`--py312") and len(cells) != CELLS_WITH_SETTING
     }
     existing = {
         f"{name}={metavar}" if metavar else name
@@ -82,8 +82,12 @@ def test_the_page_of_options_has_those_of_a_rollout(recorded: Recorder) -> None:
 
 def test_the_page_of_options_tells_the_type_of_each_twin(recorded: Recorder) -> None:
     types = {"args": "list", "string": "string", "bool": "flag, bool"}
-    found = rows(REFERENCE / "options.md")
-    listed = {cells[1].strip("`"): cells[2] for cells in found if "--py312" in cells[0] and len(cells) == WITH_TWIN}
+    option_rows = rows(REFERENCE / "options.md")
+    listed = {
+        cells[1].strip("`"): cells[2]
+        for cells in option_rows
+        if "--py312" in cells[0] and len(cells) == CELLS_WITH_SETTING
+    }
     assert listed == {name: types[kind] for name, kind in recorded.inis.items()}
 
 
@@ -95,7 +99,10 @@ def test_the_page_of_options_has_each_command() -> None:
 def test_the_page_of_findings_has_each_code_once() -> None:
     """Those of the checks, and that of the waivers."""
     listed = [cells[0].strip("`") for cells in rows(REFERENCE / "findings.md")]
-    assert listed == [*sorted(code for check in (*CHECKS, Benchmark(), Image()) for code in check.codes), "PY901"]
+    assert listed == [
+        *sorted(code for check in (*CHECKS, BenchmarkCheck(), ImageCheck()) for code in check.codes),
+        "PY901",
+    ]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
@@ -130,6 +137,6 @@ def test_every_plan_that_is_shown_is_toml_and_known(page: Path, tmp_path: Path) 
         if "[tool.pytest]" in block:
             continue
         (tmp_path / "py312.toml").write_text(block, encoding="utf-8")
-        found = plan_in(tmp_path)
-        assert found is not None
-        assert load_plan(found, today=date(2026, 11, 25)).source == "py312.toml"
+        plan_file = plan_file_in(tmp_path)
+        assert plan_file is not None
+        assert load_plan(plan_file, today=date(2026, 11, 25)).source == "py312.toml"

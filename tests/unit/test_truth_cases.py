@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from tests.truth.cases import Kind, Snippet, read_cases, read_snippets, write_snippets
-from tests.truth.score import Said, mistakes, score, table
-from tests.truth.verify import Run, untrue
+from tests.truth.score import Remark, mistakes, score, table
+from tests.truth.verify import Run, mark_mistakes
 
 TEXT = """\
 # what this file is about
@@ -30,7 +30,7 @@ print(1)
 def snippets(folder: Path, text: str = TEXT) -> dict[str, Snippet]:
     path = folder / "some.cases"
     path.write_text(text.replace("# <- b is no mark when it is not in the form", ""), "utf-8")
-    return {one.name: one for one in read_cases(path)}
+    return {snippet.name: snippet for snippet in read_cases(path)}
 
 
 def run(error: str = "", line: int | None = None, output: str = "", warned: int | None = None) -> Run:
@@ -68,16 +68,16 @@ def test_text_before_the_first_snippet_is_refused(tmp_path: Path) -> None:
 
 def test_a_true_finding_needs_its_line_and_its_weight(tmp_path: Path) -> None:
     some = snippets(tmp_path)
-    said = {
-        "some/gone": [Said(path="main.py", line=1, severity="error")],
-        "some/soon": [Said(path="main.py", line=1, severity="error", text="too hard")],
+    remarks = {
+        "some/gone": [Remark(path="main.py", line=1, severity="error")],
+        "some/soon": [Remark(path="main.py", line=1, severity="error", text="too hard")],
         "some/fine": [
-            Said(path="main.py", line=1, severity="warning", text="nothing"),
-            Said(path="main.py", line=9, severity="note"),
-            Said(path="main.py", line=0, severity="warning"),
+            Remark(path="main.py", line=1, severity="warning", text="nothing"),
+            Remark(path="main.py", line=9, severity="note"),
+            Remark(path="main.py", line=0, severity="warning"),
         ],
     }
-    result = score(some.values(), said, (3, 9), (3, 12))
+    result = score(some.values(), remarks, (3, 9), (3, 12))
 
     assert result.recall(Kind.BREAK) == 1
     assert result.recall(Kind.WARNS) == 0
@@ -92,7 +92,7 @@ def test_a_true_finding_needs_its_line_and_its_weight(tmp_path: Path) -> None:
 
 def test_what_comes_after_the_target_may_be_warned_of_but_is_not_asked_for(tmp_path: Path) -> None:
     some = snippets(tmp_path, "[case later]\nimport cgi  # <- break since 3.13\n")
-    warning, error = (Said(path="main.py", line=1, severity=severity) for severity in ("warning", "error"))
+    warning, error = (Remark(path="main.py", line=1, severity=severity) for severity in ("warning", "error"))
 
     assert score(some.values(), {"some/later": [warning]}, (3, 9), (3, 12)).precision == 1
     assert score(some.values(), {"some/later": [error]}, (3, 9), (3, 12)).precision == 0
@@ -116,20 +116,20 @@ def test_what_is_broken_on_the_baseline_too_is_not_asked_for(tmp_path: Path) -> 
         ({(3, 9): run(warned=2)}, "warns, and no mark says so"),
     ],
 )
-def test_an_untrue_mark_is_told(tmp_path: Path, runs: dict[tuple[int, int], Run], complaint: str) -> None:
-    assert any(complaint in trouble for trouble in untrue(snippets(tmp_path)["gone"], runs))
+def test_an_untrue_mark_is_told(tmp_path: Path, runs: dict[tuple[int, int], Run], expected: str) -> None:
+    assert any(expected in mistake for mistake in mark_mistakes(snippets(tmp_path)["gone"], runs))
 
 
 def test_true_marks_pass(tmp_path: Path) -> None:
     runs = {(3, 9): run(warned=1), (3, 12): run("ModuleNotFoundError", 1)}
 
-    assert list(untrue(snippets(tmp_path)["gone"], runs)) == []
+    assert list(mark_mistakes(snippets(tmp_path)["gone"], runs)) == []
 
 
 def test_the_set_is_wide_and_balanced() -> None:
     """At least 180 snippets, and between a third and a half of them say nothing on 3.12."""
     whole = read_snippets()
-    quiet = [one for one in whole if not any(mark.holds((3, 12)) for mark in one.marks)]
+    quiet = [snippet for snippet in whole if not any(mark.holds((3, 12)) for mark in snippet.marks)]
 
     assert len(whole) >= 180
     assert len(whole) / 3 < len(quiet) < len(whole) / 2

@@ -1,1 +1,1 @@
-"""Many files, read and scanned: on all cores, each content once."""
+"""Read and scan many files in parallel, each distinct content once."""

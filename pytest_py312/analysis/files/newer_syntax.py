@@ -1,11 +1,10 @@
-"""Files whose syntax is newer than the Python that runs pytest: an interpreter that reads it scans them.
+"""Handle files with syntax that is newer than the Python that runs pytest, or newer than the baseline.
 
-The scanner takes a tree from the parser of the Python that it runs on. Where that refuses a file, the same scanner is
-run by the target, which is handed the text and gives the facts; neither runs anything of the repository.
+The scanner uses the parser of the Python it runs on. If this parser rejects a file, the target runs the same scanner on
+the text. Neither of them executes code of the repository.
 
-Which files may hold syntax that Python 3.8 does not know: only these does the baseline's compiler have to read.
-
-Nothing here says that there *is* new syntax; but where nothing is found, there is none.
+:func:`may_use_new_syntax` tells which files the compiler of the baseline has to read: it has no false negatives, but
+    may return true for a file without new syntax.
 """
 
 import json
@@ -16,45 +15,47 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.analysis.files.parallel_scan import SCAN_LIMIT, Task, remembered, scanner_version
-from pytest_py312.analysis.oracle.probe_protocol import Door, Exchange, batches
+from pytest_py312.analysis.files.parallel_scan import SCAN_LIMIT, ScanTask, decode_facts, scanner_version
+from pytest_py312.analysis.oracle.probe_protocol import ProbeClient, ToolRunner, batches
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
-from pytest_py312.core.json_cache import Memory
+from pytest_py312.core.json_cache import JsonCache
 from pytest_py312.core.model.measurements import InterpreterBuild
 
 SCAN_PROBE = "pytest_py312/analysis/scanner/scan_probe.py"
 BATCH_BYTES = 512 * 1024
-"""Of source that one process scans: it prints the facts, and of what it prints some MiB are kept."""
+"""Bytes of source per process. The process prints the facts, and its output is limited to some MiB."""
 
 
-class NewerSyntax:
-    """Scans with other interpreters, and remembers. Safe for threads and for several runs on one cache folder."""
+class NewerSyntaxScanner:
+    """Scans files with other interpreters and caches the facts. Safe for threads and for several runs on one cache."""
 
-    def __init__(self, *, cache: Path, door: Door) -> None:
+    def __init__(self, *, cache: Path, tool_runner: ToolRunner) -> None:
         self._folder = cache / "scanner" / scanner_version()
-        self._exchange = Exchange(door=door, folder=self._folder, files=_scanner_files)
+        self._probe_client = ProbeClient(tool_runner=tool_runner, folder=self._folder, probe_files=_scanner_files)
 
-    def scan(self, tasks: Sequence[Task], build: InterpreterBuild) -> Mapping[str, FileFacts]:
-        """The facts of those of ``tasks`` that ``build`` reads, by their keys; of none where it is no newer than we.
+    def scan(self, tasks: Sequence[ScanTask], build: InterpreterBuild) -> Mapping[str, FileFacts]:
+        """Return the facts of the ``tasks`` that ``build`` can parse, by key.
 
-        :raises Unanswered: it could not be asked. What the door raises passes through.
+        The result is empty if ``build`` is not newer than the running Python.
+
+        :raises InterpreterUnavailable: the interpreter could not be queried. Exceptions of the tool runner propagate.
         """
         if not tasks or (build.interpreter.major, build.interpreter.minor) <= sys.version_info[:2]:
             return {}
-        memory = Memory(self._folder / f"{build.digest}.json")
-        missing = [task for task in tasks if memory.get(task.key) is None]
+        facts_cache = JsonCache(self._folder / f"{build.digest}.json")
+        missing = [task for task in tasks if facts_cache.get(task.key) is None]
         fresh: dict[str, Any] = {}
         for batch in batches(missing, lambda task: len(task.content), BATCH_BYTES):
-            said = self._exchange(build, SCAN_PROBE, batch, _document, SCAN_LIMIT)
-            # what an interpreter gave up on it is asked about again: that may be for want of memory
-            fresh |= {batch[number].key: data for number, data in said if not isinstance(data, str)}
-        memory.keep(fresh, used=[task.key for task in tasks])
-        found = {task.key: remembered(memory.get(task.key)) for task in tasks}
-        return {key: facts for key, facts in found.items() if facts is not None and facts.failure is None}
+            answers = self._probe_client(build, SCAN_PROBE, batch, _request_document, SCAN_LIMIT)
+            # files that an interpreter gave up on are not cached: it may have run out of memory
+            fresh |= {batch[number].key: data for number, data in answers if not isinstance(data, str)}
+        facts_cache.put(fresh, used_keys=[task.key for task in tasks])
+        facts_by_key = {task.key: decode_facts(facts_cache.get(task.key)) for task in tasks}
+        return {key: facts for key, facts in facts_by_key.items() if facts is not None and facts.failure is None}
 
 
-def is_refused(facts: FileFacts) -> bool:
-    """Whether a parser refused the file, and not its size or its encoding."""
+def has_syntax_error(facts: FileFacts) -> bool:
+    """Return whether a parser rejected the file, as opposed to a wrong size or encoding."""
     return facts.failure is not None and facts.failure.line is not None
 
 
@@ -65,12 +66,12 @@ def _scanner_files() -> Mapping[str, bytes]:
     return {file.relative_to(root).as_posix(): file.read_bytes() for file in scanner}
 
 
-def _document(tasks: Sequence[Task]) -> str:
-    return json.dumps({"files": [task.row for task in tasks]})
+def _request_document(tasks: Sequence[ScanTask]) -> str:
+    return json.dumps({"files": [task.to_row for task in tasks]})
 
 
-_BEFORE = 80
-"""Bytes looked at in front of ``[*`` for what it follows."""
+_LOOKBEHIND_BYTES = 80
+"""Bytes before ``[*`` that are searched for what it follows."""
 
 _PATTERNS = (
     (
@@ -85,25 +86,26 @@ _PATTERNS = (
     (b"async", re.compile(rb"async[ \t]+for\b")),
     (b"{", re.compile(rb"[fF][rR]?(?:\"\"\"|'''|\"[^\"\n]*\{[^}\n]*[\"\\#\n]|'[^'\n]*\{[^}\n]*['\\#\n])")),
 )
-"""What each needs, and what it looks like behind the end of a line. Several patterns, each of which begins with few
-characters, are searched much faster than one; and those that lack what they need are not searched at all."""
+"""Bytes that a pattern requires, and the pattern. Several patterns that each start with few characters are much faster
+than one, and a pattern is skipped if its bytes are missing.
+"""
 
 _STARRED = re.compile(rb"\[\s*\*")
 _OPENS_DISPLAY = re.compile(
     rb"(?:[=(,\[{:+*%|&^<>-]|(?<=[^\w.])(?:return|in|yield|and|or|not|else|if|await|is|assert|for|from|while|lambda))"
     rb"\s*\Z"
 )
-"""What stands before ``[*items]``, a list as it always was. In ``table[*items]`` it stands behind a value."""
+"""Text before the list ``[*items]``, which is old syntax. In ``table[*items]`` the bracket follows a value."""
 
 
-def may_be_new(content: bytes) -> bool:
-    """Whether a file may hold syntax newer than 3.8."""
+def may_use_new_syntax(content: bytes) -> bool:
+    """Return whether a file may use syntax newer than 3.8."""
     text = b"\n" + content
     if any(needed in text and pattern.search(text) for needed, pattern in _PATTERNS):
         return True
-    return any(_may_be_index(text, match.start()) for match in _STARRED.finditer(text))
+    return any(_may_be_starred_index(text, match.start()) for match in _STARRED.finditer(text))
 
 
-def _may_be_index(text: bytes, place: int) -> bool:
-    before = text[max(0, place - _BEFORE) : place]
-    return b"#" in before or not _OPENS_DISPLAY.search(before)
+def _may_be_starred_index(text: bytes, position: int) -> bool:
+    preceding = text[max(0, position - _LOOKBEHIND_BYTES) : position]
+    return b"#" in preceding or not _OPENS_DISPLAY.search(preceding)

@@ -1,6 +1,6 @@
-"""Scans many files at once: each content once, on all cores.
+"""Scan many files on all cores, each distinct content once.
 
-What a file says depends on its text and on which modules it finds beside it, so both are in its key.
+The facts of a file depend on its text and on the modules beside it, so both are part of the cache key.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.analysis.scanner.facts.facts import FileFacts, unpacked
-from pytest_py312.analysis.scanner.gc_pause import no_collector
+from pytest_py312.analysis.scanner.facts.facts import FileFacts, unpack
+from pytest_py312.analysis.scanner.gc_pause import gc_paused
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.core import process
 
-WORTH_A_PROCESS = 400_000
+MIN_BYTES_PER_PROCESS = 400_000
 """Bytes of source that take longer to scan than a process takes to start."""
 SCAN_LIMIT = 300.0
-"""Seconds for one process that scans."""
+"""Time limit in seconds for one scanning process."""
 
 _WORKER = """
 import sys
@@ -34,100 +34,101 @@ work(sys.argv[2], sys.argv[3])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Task:
-    """One file to scan; ``key`` is that of its facts."""
+class ScanTask:
+    """A file to scan. ``key`` is the cache key of its facts."""
 
     key: str
     path: str
     content: bytes
-    local: frozenset[str] = frozenset()
+    local_modules: frozenset[str] = frozenset()
 
     @property
-    def row(self) -> tuple[str, str, list[str]]:
-        """What a process that scans is told (``analysis.scanner.scan_worker.facts_of``)."""
-        return self.path, self.content.decode("latin-1"), sorted(self.local)
+    def to_row(self) -> tuple[str, str, list[str]]:
+        """The task as a row for a scanning process (``analysis.scanner.scan_worker``)."""
+        return self.path, self.content.decode("latin-1"), sorted(self.local_modules)
 
 
 class FileScanner:
-    """Scans in this process and in up to ``processes`` - 1 others; their files lie in ``cache``."""
+    """Scans in this process and in up to ``processes`` - 1 others, which exchange files in ``cache``."""
 
     def __init__(self, *, cache: Path, processes: int) -> None:
         self._cache = cache
         self._processes = max(1, processes)
 
-    def scan(self, tasks: Sequence[Task]) -> dict[str, FileFacts]:
-        """The facts of each task by its key."""
-        with no_collector():
+    def scan(self, tasks: Sequence[ScanTask]) -> dict[str, FileFacts]:
+        """Return the facts of each task by its key."""
+        with gc_paused():
             return self._scan(tasks)
 
-    def _scan(self, tasks: Sequence[Task]) -> dict[str, FileFacts]:
+    def _scan(self, tasks: Sequence[ScanTask]) -> dict[str, FileFacts]:
         size = sum(len(task.content) for task in tasks)
-        shares = _shares(tasks, min(self._processes, 1 + size // WORTH_A_PROCESS))
+        shares = _split_by_size(tasks, min(self._processes, 1 + size // MIN_BYTES_PER_PROCESS))
         if len(shares) < 2:
-            return {task.key: _scanned(task) for task in tasks}
+            return {task.key: _scan_task(task) for task in tasks}
         with ThreadPoolExecutor(len(shares) - 1) as threads:
-            others = threads.map(self._scan_elsewhere, shares[1:])
-            facts = {task.key: _scanned(task) for task in shares[0]}
-            for part in others:
+            remote_results = threads.map(self._scan_in_subprocess, shares[1:])
+            facts = {task.key: _scan_task(task) for task in shares[0]}
+            for part in remote_results:
                 facts |= part
             return facts
 
-    def _scan_elsewhere(self, tasks: Sequence[Task]) -> dict[str, FileFacts]:
-        """In a process of its own; what it does not give back is scanned here."""
+    def _scan_in_subprocess(self, tasks: Sequence[ScanTask]) -> dict[str, FileFacts]:
+        """Scan in another process. Files without a result are scanned in this process."""
         folder = self._cache / "tmp" / uuid.uuid4().hex
-        asked, answered = folder / "asked.json", folder / "answered.json"
+        request_file, response_file = folder / "asked.json", folder / "answered.json"
         facts: list[FileFacts | None] = []
         try:
             folder.mkdir(parents=True, mode=0o700)
-            asked.write_text(json.dumps([task.row for task in tasks]), encoding="utf-8")
+            request_file.write_text(json.dumps([task.to_row for task in tasks]), encoding="utf-8")
             package = str(Path(__file__).parents[3])
             process.run(
-                [sys.executable, "-I", "-S", "-c", _WORKER, package, str(asked), str(answered)], time_limit=SCAN_LIMIT
+                [sys.executable, "-I", "-S", "-c", _WORKER, package, str(request_file), str(response_file)],
+                time_limit=SCAN_LIMIT,
             )
-            facts = [remembered(row) for row in json.loads(answered.read_bytes())]
+            facts = [decode_facts(row) for row in json.loads(response_file.read_bytes())]
         except (OSError, ValueError):
             pass
         finally:
             shutil.rmtree(folder, ignore_errors=True)
         return {
-            task.key: found or _scanned(task)
-            for task, found in zip(tasks, [*facts, *[None] * len(tasks)][: len(tasks)], strict=True)
+            task.key: scanned_facts or _scan_task(task)
+            for task, scanned_facts in zip(tasks, [*facts, *[None] * len(tasks)][: len(tasks)], strict=True)
         }
 
 
-def remembered(data: Any) -> FileFacts | None:
-    """Facts that were packed, or ``None`` where ``data`` is nothing of the kind."""
+def decode_facts(data: Any) -> FileFacts | None:
+    """Return packed facts, or ``None`` if ``data`` is invalid."""
     try:
-        return unpacked(data) if data is not None else None
+        return unpack(data) if data is not None else None
     except ValueError:
         return None
 
 
-def key_of(content: bytes, local: frozenset[str]) -> str:
-    """The key of the facts of a file."""
+def facts_key(content: bytes, local_modules: frozenset[str]) -> str:
+    """Return the cache key of the facts of a file."""
     digest = hashlib.blake2b(content, digest_size=16)
-    digest.update("\0".join(("", *sorted(local))).encode())
+    digest.update("\0".join(("", *sorted(local_modules))).encode())
     return digest.hexdigest()
 
 
-def _scanned(task: Task) -> FileFacts:
-    return scan_text(task.content, task.path, local=task.local)
+def _scan_task(task: ScanTask) -> FileFacts:
+    return scan_text(task.content, task.path, local_modules=task.local_modules)
 
 
-def _shares(tasks: Sequence[Task], count: int) -> list[list[Task]]:
-    """``tasks`` in ``count`` parts of about the same size."""
-    parts: list[list[Task]] = [[] for _ in range(max(1, count))]
+def _split_by_size(tasks: Sequence[ScanTask], count: int) -> list[list[ScanTask]]:
+    """Distribute ``tasks`` over ``count`` lists of about the same size in bytes."""
+    parts: list[list[ScanTask]] = [[] for _ in range(max(1, count))]
     sizes = [0] * len(parts)
     for task in sorted(tasks, key=lambda task: -len(task.content)):
-        least = min(range(len(parts)), key=sizes.__getitem__)
-        parts[least].append(task)
-        sizes[least] += len(task.content)
+        smallest = min(range(len(parts)), key=sizes.__getitem__)
+        parts[smallest].append(task)
+        sizes[smallest] += len(task.content)
     return parts
 
 
 @cache
 def scanner_version() -> str:
-    """A digest of the scanner's code and of the interpreter that runs it: another one may see other things."""
+    """Return a digest of the scanner's code and of the interpreter that runs it. Both determine the facts."""
     digest = hashlib.blake2b(sys.version.encode(), digest_size=8)
     for file in sorted((Path(__file__).parents[1] / "scanner").rglob("*.py")):
         digest.update(file.read_bytes())

@@ -1,65 +1,68 @@
-"""Reads the Python files of services, and remembers what was scanned."""
+"""Read the Python files of services and cache the facts of their scan."""
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_py312.analysis.files.parallel_scan import FileScanner, Task, key_of, remembered, scanner_version
-from pytest_py312.analysis.scanner.facts.facts import FileFacts, packed
-from pytest_py312.core.files import Refused, read_regular
-from pytest_py312.core.json_cache import Memory
-from pytest_py312.repository.tree import Scan, Tree, Unreadable, join, relative_to
+from pytest_py312.analysis.files.parallel_scan import FileScanner, ScanTask, decode_facts, facts_key, scanner_version
+from pytest_py312.analysis.scanner.facts.facts import FileFacts, pack
+from pytest_py312.core.files import UnsafeFile, read_regular_file
+from pytest_py312.core.json_cache import JsonCache
+from pytest_py312.repository.tree import FolderScan, Tree, UnreadableFile, join_path, relative_to
 
 FILE_LIMIT = 2 * 1024**2
-"""Bytes: a larger Python file holds data that a program wrote."""
-PYTHON = (".py", ".pyw")
-TOO_MUCH = "holds more files, or deeper folders, than are read"
-LEADS_NOWHERE = "It is a link to nothing, or out of the repository."
-DEPTH = 40
-"""Folders below a service that are looked into."""
+"""Limit in bytes. Larger Python files contain generated data."""
+PYTHON_SUFFIXES = (".py", ".pyw")
+TOO_MANY_FILES = "contains more files, or deeper folders, than are read"
+BROKEN_LINK = "It is a broken link, or a link out of the repository."
+MAX_DEPTH = 40
+"""Levels of folders below a service that are searched."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceFolder:
-    """A service as far as its source goes: its folder, the folders on its import path, and those that it ``needs``
-    beside its own. All are relative to the root."""
+    """Where the source of a service is: its folder, the folders on its import path, and other folders that it
+    ``needs``.
+
+    All paths are relative to the root.
+    """
 
     path: str
     roots: tuple[str, ...]
     needs: tuple[str, ...] = ()
-    inner: tuple[str, ...] = ()
-    """Folders of other services beneath it, whose source is theirs."""
+    nested_services: tuple[str, ...] = ()
+    """Folders of other services inside of this one. Their source is excluded."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SourceSeen:
-    """The Python files of one service before they are scanned, and (file or folder, reason) of what was not read."""
+class SourceFiles:
+    """The Python files of one service before they are scanned. ``unread`` are (file or folder, reason)."""
 
-    tasks: tuple[Task, ...]
+    tasks: tuple[ScanTask, ...]
     unread: tuple[tuple[str, str], ...]
 
     @property
     def contents(self) -> dict[str, bytes]:
-        """The contents by path."""
+        """Contents by path."""
         return {task.path: task.content for task in self.tasks}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SourceRead:
-    """The Python files of one service by path: contents, facts, and (file or folder, reason) of what was not read."""
+class ScannedSource:
+    """The Python files of one service with their facts. ``unread`` are (file or folder, reason)."""
 
     contents: Mapping[str, bytes]
     facts: tuple[FileFacts, ...]
     unread: tuple[tuple[str, str], ...] = ()
 
 
-class _Modules:
-    """Which modules lie in which folder of a service; paths are relative to the root."""
+class _FolderModules:
+    """The modules in each folder of a service. Paths are relative to the root."""
 
     def __init__(self, service: str, files: Sequence[str]) -> None:
         prefix = "" if service == "." else f"{service}/"
-        self.sources = [prefix + name for name in files if name.endswith(PYTHON)]
+        self.sources = [prefix + name for name in files if name.endswith(PYTHON_SUFFIXES)]
         self._names: dict[str, set[str]] = {}
         for path in self.sources:
             folder, _, name = path.rpartition("/")
@@ -68,121 +71,151 @@ class _Modules:
             if stem == "__init__":
                 above, _, package = folder.rpartition("/")
                 self._names.setdefault(above or ".", set()).add(package)
-        self._local = {folder: frozenset(filter(str.isidentifier, names)) for folder, names in self._names.items()}
+        self._modules_by_folder = {
+            folder: frozenset(filter(str.isidentifier, names)) for folder, names in self._names.items()
+        }
 
-    def of(self, folder: str) -> frozenset[str]:
-        """The modules and packages directly in a folder. One without ``__init__.py`` is not among them: the standard
-        library's module of its name is preferred to it."""
-        return self._local.get(folder, frozenset()) - {"__init__"}
+    def importable_from(self, folder: str) -> frozenset[str]:
+        """Return the modules and packages directly in a folder.
 
-    def beside(self, path: str) -> frozenset[str]:
-        """What a script, or a test that pytest collects, finds beside it; a module of a package does not."""
+        Folders without ``__init__.py`` are not included, because a standard library module of the same name takes
+        precedence.
+        """
+        return self._modules_by_folder.get(folder, frozenset()) - {"__init__"}
+
+    def visible_to(self, path: str) -> frozenset[str]:
+        """Return the modules beside a script or a test that pytest collects; none for a module of a package."""
         folder = path.rpartition("/")[0] or "."
-        found = self._local[folder]
-        return frozenset() if "__init__" in found else found
+        modules = self._modules_by_folder[folder]
+        return frozenset() if "__init__" in modules else modules
 
 
 def _is_module(name: str) -> bool:
-    """Whether it is a file that Python imports or runs; editors leave links such as ``.#main.py``."""
-    return name.endswith(PYTHON) and not name.rpartition("/")[2].startswith(".")
+    """Return whether Python can import or run a file. Links of editors such as ``.#main.py`` are excluded."""
+    return name.endswith(PYTHON_SUFFIXES) and not name.rpartition("/")[2].startswith(".")
 
 
 class SourceReader:
-    """Reads beneath ``root``; ``processes`` scan at once. ``instead`` are contents that files are to be read with."""
+    """Reads the sources below ``root``.
 
-    def __init__(self, *, root: Path, cache: Path, processes: int, instead: Mapping[str, bytes] | None = None) -> None:
+    :param processes: number of processes that scan at the same time.
+    :param overrides: contents, by path, that replace those of the files.
+    """
+
+    def __init__(
+        self, *, root: Path, cache: Path, processes: int, overrides: Mapping[str, bytes] | None = None
+    ) -> None:
         self._tree = Tree(root)
-        self._instead = instead or {}
+        self._overrides = overrides or {}
         self._cache = cache
         self._scanner = FileScanner(cache=cache, processes=processes)
 
-    def read(self, folders: Iterable[SourceFolder]) -> dict[str, SourceRead]:
-        """All Python files of each folder, by its path."""
-        return self.scan(self.look(folders))
+    def read(self, folders: Iterable[SourceFolder]) -> dict[str, ScannedSource]:
+        """Load and scan all Python files of each folder; return them by its path."""
+        return self.scan(self.load(folders))
 
-    def look(self, folders: Iterable[SourceFolder]) -> dict[str, SourceSeen]:
-        """The contents of all Python files of each folder, by its path."""
-        return {folder.path: self._files(folder) for folder in folders}
+    def load(self, folders: Iterable[SourceFolder]) -> dict[str, SourceFiles]:
+        """Return the contents of all Python files of each folder, by its path."""
+        return {folder.path: self._load_folder(folder) for folder in folders}
 
-    def scan(self, found: Mapping[str, SourceSeen]) -> dict[str, SourceRead]:
-        """What :meth:`look` has found, with the facts."""
-        memories = {path: Memory(self._memory(path)) for path in found}
-        known: dict[str, FileFacts] = {}
-        missing: dict[str, Task] = {}
-        for path, seen in found.items():
-            for task in seen.tasks:
-                facts = remembered(memories[path].get(task.key))
+    def scan(self, sources: Mapping[str, SourceFiles]) -> dict[str, ScannedSource]:
+        """Scan the files that :meth:`load` returned."""
+        caches = {path: JsonCache(self._cache_path(path)) for path in sources}
+        facts_by_key: dict[str, FileFacts] = {}
+        missing: dict[str, ScanTask] = {}
+        for path, source in sources.items():
+            for task in source.tasks:
+                facts = decode_facts(caches[path].get(task.key))
                 if facts is not None:
-                    known[task.key] = facts
+                    facts_by_key[task.key] = facts
                 else:
                     missing[task.key] = task
         fresh = self._scanner.scan(list(missing.values()))
-        for path, seen in found.items():
-            keys = [task.key for task in seen.tasks]
-            memories[path].keep({key: packed(fresh[key]) for key in keys if key in fresh}, used=keys)
-        known |= fresh
+        for path, source in sources.items():
+            keys = [task.key for task in source.tasks]
+            caches[path].put({key: pack(fresh[key]) for key in keys if key in fresh}, used_keys=keys)
+        facts_by_key |= fresh
         return {
-            path: SourceRead(
-                contents=seen.contents,
-                facts=tuple(replace(known[task.key], path=task.path) for task in seen.tasks),
-                unread=seen.unread,
+            path: ScannedSource(
+                contents=source.contents,
+                facts=tuple(replace(facts_by_key[task.key], path=task.path) for task in source.tasks),
+                unread=source.unread,
             )
-            for path, seen in found.items()
+            for path, source in sources.items()
         }
 
-    def _memory(self, path: str) -> Path:
+    def _cache_path(self, path: str) -> Path:
         name = hashlib.sha256(f"{self._tree.root}\0{path}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
         return self._cache / "source" / f"{scanner_version()}-{name}.json"
 
-    def _files(self, folder: SourceFolder) -> SourceSeen:
-        scans = self._scans(folder)
-        unread = [(path, TOO_MUCH) for path, scan in scans.items() if not scan.complete]
-        modules = {path: _Modules(path, scan.files) for path, scan in scans.items()}
+    def _load_folder(self, folder: SourceFolder) -> SourceFiles:
+        scans = self._list_folders(folder)
+        unread = [(path, TOO_MANY_FILES) for path, scan in scans.items() if not scan.complete]
+        modules = {path: _FolderModules(path, scan.files) for path, scan in scans.items()}
         roots = {*folder.roots, *scans, *(path.rpartition("/")[0] or "." for path in list(scans)[1:])}
-        shared = frozenset(name for one in modules.values() for root in roots for name in one.of(root))
-        tasks: dict[str, Task] = {}
+        shared = frozenset(
+            name
+            for folder_modules in modules.values()
+            for root in roots
+            for name in folder_modules.importable_from(root)
+        )
+        tasks: dict[str, ScanTask] = {}
         for path, scan in scans.items():
-            unread += [(join(path, name), LEADS_NOWHERE) for name in scan.astray if _is_module(name)]
-            linked = {join(path, name) for name in scan.linked}
-            for file, real in self._once(modules[path].sources, linked).items():
-                local = shared | modules[path].beside(file)
+            unread += [(join_path(path, name), BROKEN_LINK) for name in scan.broken_links if _is_module(name)]
+            linked = {join_path(path, name) for name in scan.linked_files}
+            for file, real in self._resolve_links(modules[path].sources, linked).items():
+                local_modules = shared | modules[path].visible_to(file)
                 try:
-                    changed = self._instead.get(real)
-                    content = read_regular(self._tree.root, real, FILE_LIMIT) if changed is None else changed
-                except Refused as refused:
+                    override = self._overrides.get(real)
+                    content = read_regular_file(self._tree.root, real, FILE_LIMIT) if override is None else override
+                except UnsafeFile as refused:
                     unread.append((file, str(refused)))
                 else:
-                    tasks.setdefault(real, Task(key=key_of(content, local), path=real, content=content, local=local))
-        return SourceSeen(tasks=tuple(tasks.values()), unread=tuple(unread))
+                    tasks.setdefault(
+                        real,
+                        ScanTask(
+                            key=facts_key(content, local_modules),
+                            path=real,
+                            content=content,
+                            local_modules=local_modules,
+                        ),
+                    )
+        return SourceFiles(tasks=tuple(tasks.values()), unread=tuple(unread))
 
-    def _scans(self, folder: SourceFolder) -> dict[str, Scan]:
-        """What lies in the service's folder, in those it needs, and in folders of the repository that links lead to."""
-        scans: dict[str, Scan] = {}
+    def _list_folders(self, folder: SourceFolder) -> dict[str, FolderScan]:
+        """List the folder of a service, the folders it needs, and folders of the repository that links lead to."""
+        scans: dict[str, FolderScan] = {}
         pending = [folder.path, *folder.needs]
         while pending:
             path = pending.pop(0)
-            seen = any(path == known or known == "." or path.startswith(f"{known}/") for known in scans)
-            if seen or path == "." != folder.path or folder.path.startswith(f"{path}/"):  # what is around it is others'
+            is_listed = any(
+                path == listed_path or listed_path == "." or path.startswith(f"{listed_path}/") for listed_path in scans
+            )
+            if (
+                is_listed or path == "." != folder.path or folder.path.startswith(f"{path}/")
+            ):  # a parent folder contains files of other services
                 continue
-            scans[path] = scan = self._tree.scan(path, depth=DEPTH).without(relative_to(path, folder.inner))
-            for way in scan.ways:
+            scans[path] = scan = self._tree.scan_folder(path, depth=MAX_DEPTH).without(
+                relative_to(path, folder.nested_services)
+            )
+            for link in scan.linked_folders:
                 try:
-                    pending.append(self._tree.resolved(join(path, way)))
-                except Unreadable:  # it was changed just now
+                    pending.append(self._tree.resolve_links(join_path(path, link)))
+                except UnreadableFile:  # it was changed just now
                     continue
         return scans
 
-    def _once(self, paths: Sequence[str], linked: Set[str]) -> dict[str, str]:
-        """Each of ``paths``, and the file it is when links are followed; none for those that another has already."""
-        found = {path: path for path in paths if path not in linked}
-        taken = set(found)
+    def _resolve_links(self, paths: Sequence[str], linked: Set[str]) -> dict[str, str]:
+        """Return ``paths`` with the files they refer to when links are followed, without duplicates."""
+        resolved = {path: path for path in paths if path not in linked}
+        taken = set(resolved)
         for path in paths:
             if path in linked:
                 try:
-                    real = self._tree.resolved(path)
-                except Unreadable:  # it was changed just now: reading it will tell
+                    real = self._tree.resolve_links(path)
+                except UnreadableFile:  # it was changed just now: reading it will report why
                     real = path
                 if real not in taken:
                     taken.add(real)
-                    found[path] = real
-        return found
+                    resolved[path] = real
+        return resolved

@@ -1,1 +1,1 @@
-"""Facts and answers to findings."""
+"""Turn the facts of source files and the answers of interpreters into findings."""

@@ -1,72 +1,86 @@
-"""What the compilers of baseline and target say of a file, as findings."""
+"""Turn the messages of the baseline's and the target's compiler about a file into findings."""
 
 from collections.abc import Iterator, Sequence
 
-from pytest_py312.analysis.judging.evidence import Witnesses, label
+from pytest_py312.analysis.judging.evidence import Evidence, version_label
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Complaint
+from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage
 from pytest_py312.core.model.findings import Finding, Location, Severity
 
 NOT_COMPILED = "NotCompiled"
 NOT_CHECKED = "PY299"
-"""The code of what could not be found out of a file: whatever else is found, it is not proven."""
+"""Code of a finding about a file that could not be checked. The service is then not proven."""
 
 
-def compiler_findings(facts: FileFacts, witnesses: Witnesses) -> Iterator[Finding]:
-    """Syntax that one of the two refuses, and what the target's compiler warns of."""
-    before = witnesses.baseline_complaints.get(facts.path)
-    after = witnesses.target_complaints.get(facts.path)
-    if after is None:
+def compiler_findings(facts: FileFacts, evidence: Evidence) -> Iterator[Finding]:
+    """Yield findings about syntax that one of the two interpreters rejects, and about warnings of the target's
+    compiler.
+    """
+    baseline_messages = evidence.baseline_messages.get(facts.path)
+    target_messages = evidence.target_messages.get(facts.path)
+    if target_messages is None:
         if facts.failure is not None:
-            yield _unchecked(facts, f"the file cannot be read: {facts.failure.message}", facts.failure.line)
+            yield _unchecked_finding(facts, f"the file cannot be read: {facts.failure.message}", facts.failure.line)
         return
-    refused_before, refused = _errors(before or ()), _errors(after)
-    target, baseline = label(witnesses.target.version), label(witnesses.baseline.version)
-    for one in refused[:1]:
-        if one.category == NOT_COMPILED:
-            yield _unchecked(facts, one.message, None)
-        elif refused_before:
+    baseline_errors, target_errors = _errors(baseline_messages or ()), _errors(target_messages)
+    target, baseline = version_label(evidence.target.version), version_label(evidence.baseline.version)
+    for compiler_message in target_errors[:1]:
+        if compiler_message.category == NOT_COMPILED:
+            yield _unchecked_finding(facts, compiler_message.message, None)
+        elif baseline_errors:
             yield _finding(
-                facts, one, "PY290", f"neither {baseline} nor {target} can read it: {one.message}", Severity.NOTE
+                facts,
+                compiler_message,
+                "PY290",
+                f"neither {baseline} nor {target} can parse it: {compiler_message.message}",
+                Severity.NOTE,
             )
         else:
-            yield _finding(facts, one, "PY205", f"{target} refuses it: {one.message}", Severity.ERROR)
-    if refused_before and not refused and refused_before[0].category != NOT_COMPILED:
-        one = refused_before[0]
-        message = f"{baseline}, which the service runs on, refuses it: {one.message}"
-        yield _finding(facts, one, "PY210", message, Severity.WARNING)
-    if facts.failure is not None and not refused:
-        message = f"{target} reads the file, and the Python that pytest runs on does not: {facts.failure.message}"
-        yield _unchecked(facts, message, None, f"run pytest with Python {target}")
-    for one in after:
-        if not one.error:
-            yield _finding(facts, one, "PY221", f"{target} warns: {one.message}", Severity.WARNING)
+            yield _finding(
+                facts, compiler_message, "PY205", f"rejected by {target}: {compiler_message.message}", Severity.ERROR
+            )
+    if baseline_errors and not target_errors and baseline_errors[0].category != NOT_COMPILED:
+        compiler_message = baseline_errors[0]
+        message = f"rejected by the baseline {baseline}: {compiler_message.message}"
+        yield _finding(facts, compiler_message, "PY210", message, Severity.WARNING)
+    if facts.failure is not None and not target_errors:
+        message = f"{target} can parse the file, but the Python that runs pytest cannot: {facts.failure.message}"
+        yield _unchecked_finding(facts, message, None, f"run pytest with Python {target}")
+    for compiler_message in target_messages:
+        if not compiler_message.is_error:
+            yield _finding(
+                facts, compiler_message, "PY221", f"{target} warns: {compiler_message.message}", Severity.WARNING
+            )
 
 
-def _errors(complaints: Sequence[Complaint]) -> list[Complaint]:
-    return [one for one in complaints if one.error]
+def _errors(messages: Sequence[CompilerMessage]) -> list[CompilerMessage]:
+    return [compiler_message for compiler_message in messages if compiler_message.is_error]
 
 
-def _finding(facts: FileFacts, one: Complaint, code: str, message: str, severity: Severity) -> Finding:
+def _finding(
+    facts: FileFacts, compiler_message: CompilerMessage, code: str, message: str, severity: Severity
+) -> Finding:
     return Finding(
         code=code,
         message=message,
         remedy=_REMEDIES.get(code, ""),
         severity=severity,
-        location=Location(path=facts.path, line=one.line, column=one.column),
+        location=Location(path=facts.path, line=compiler_message.line, column=compiler_message.column),
         preexisting=code == "PY290",
     )
 
 
 _REMEDIES = {
-    "PY205": "write it so that both can read it",
-    "PY210": "write it so that the baseline can read it, or correct the declared baseline",
-    "PY221": "mend it now: a later Python refuses it",
-    "PY290": "mend the file, or delete it: it cannot be in use",
+    "PY205": "use syntax that both versions accept",
+    "PY210": "use syntax that the baseline accepts, or correct the declared baseline",
+    "PY221": "fix it now: a later Python will reject it",
+    "PY290": "fix or delete the file: it cannot be in use",
 }
 
 
-def _unchecked(facts: FileFacts, message: str, line: int | None, remedy: str = "look at the file yourself") -> Finding:
+def _unchecked_finding(
+    facts: FileFacts, message: str, line: int | None, remedy: str = "check the file manually"
+) -> Finding:
     return Finding(
         code=NOT_CHECKED,
         message=f"not checked: {message}",

@@ -1,80 +1,92 @@
-"""What was learnt from interpreters, and what all judges say in the same words."""
+"""The evidence that judging is based on, and the wording that all kinds of findings share."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_py312.analysis.scanner.facts.facts import Reference
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Complaint, Question, Testimony
+from pytest_py312.analysis.scanner.facts.stdlib_queries import (
+    CompilerMessage,
+    InterpreterAnswers,
+    StdlibAnswer,
+    StdlibQuery,
+)
 from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity
 
-NO_ANSWER = Answer(present=None)
+NO_ANSWER = StdlibAnswer(present=None)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Witnesses:
-    """What was learnt from interpreters. ``between`` are those between baseline and target, in their order.
+class Evidence:
+    """What the interpreters answered about the standard library, and what their compilers reported.
 
-    ``baseline_complaints`` and ``target_complaints`` are what their compilers say, by the path of the file; a file
-    that is not among them was not compiled.
+    ``intermediate`` are the answers of the interpreters between baseline and target, in their order.
+    ``baseline_messages`` and ``target_messages`` are the messages of the compilers by path; a file without an entry was
+    not compiled.
     """
 
-    baseline: Testimony
-    target: Testimony
-    between: Sequence[Testimony] = ()
-    baseline_complaints: Mapping[str, Sequence[Complaint]] = field(default_factory=dict)
-    target_complaints: Mapping[str, Sequence[Complaint]] = field(default_factory=dict)
+    baseline: InterpreterAnswers
+    target: InterpreterAnswers
+    intermediate: Sequence[InterpreterAnswers] = ()
+    baseline_messages: Mapping[str, Sequence[CompilerMessage]] = field(default_factory=dict)
+    target_messages: Mapping[str, Sequence[CompilerMessage]] = field(default_factory=dict)
 
-    def on_baseline(self, module: str, path: str) -> Answer:
-        return self.baseline.answers.get(Question(module=module, path=path), NO_ANSWER)
+    def baseline_answer(self, module: str, path: str) -> StdlibAnswer:
+        return self.baseline.answers.get(StdlibQuery(module=module, path=path), NO_ANSWER)
 
-    def on_target(self, module: str, path: str) -> Answer:
-        return self.target.answers.get(Question(module=module, path=path), NO_ANSWER)
+    def target_answer(self, module: str, path: str) -> StdlibAnswer:
+        return self.target.answers.get(StdlibQuery(module=module, path=path), NO_ANSWER)
 
-    def first_without(self, module: str, path: str) -> str:
-        """``3.11``: the first interpreter asked that does not have it; empty where none of them lacks it."""
-        question = Question(module=module, path=path)
-        for testimony in (*self.between, self.target):
-            if testimony.answers.get(question, NO_ANSWER).present is False:
-                return label(testimony.version)
+    def first_release_without(self, module: str, path: str) -> str:
+        """Return the first queried release that lacks a name (``3.11``); empty if none does."""
+        query = StdlibQuery(module=module, path=path)
+        for interpreter_answers in (*self.intermediate, self.target):
+            if interpreter_answers.answers.get(query, NO_ANSWER).present is False:
+                return version_label(interpreter_answers.version)
         return ""
 
 
-def label(version: tuple[int, int]) -> str:
+def version_label(version: tuple[int, int]) -> str:
     return f"{version[0]}.{version[1]}"
 
 
-def since(version: str) -> str:
-    return f" since {version}" if version else ""
+def in_release(version: str) -> str:
+    """Return `` in 3.11`` to append to a message; empty if the release is unknown."""
+    return f" in {version}" if version else ""
 
 
-def name_of(module: str, path: str) -> str:
-    """The dotted name people know: ``threading.Thread.isAlive``."""
+def dotted_name(module: str, path: str) -> str:
+    """Return the usual dotted name, such as ``threading.Thread.isAlive``."""
     return f"{module}.{path}".replace("()", "") if path else module
 
 
-def location(path: str, reference: Reference) -> Location:
+def reference_location(path: str, reference: Reference) -> Location:
     return Location(path=path, line=reference.line, column=reference.column)
 
 
-def confidence(sure: bool) -> Confidence:
-    return Confidence.CERTAIN if sure else Confidence.LIKELY
+def confidence_of(certain: bool) -> Confidence:
+    return Confidence.CERTAIN if certain else Confidence.LIKELY
 
 
-def too_new(path: str, reference: Reference, baseline: Testimony, parameter: str = "") -> Finding:
-    """About something that the baseline does not have yet."""
-    name = name_of(reference.module, reference.path)
-    what = f"the parameter {parameter} of {name}" if parameter else name
-    place, sure = location(path, reference), confidence(reference.sure)
-    return not_there(place, what, baseline, sure, f"{name}({parameter})" if parameter else name)
+def too_new_finding(path: str, reference: Reference, baseline: InterpreterAnswers, parameter: str = "") -> Finding:
+    """Return a finding about a use of something that the baseline does not have yet."""
+    name = dotted_name(reference.module, reference.path)
+    subject = f"parameter '{parameter}' of {name}" if parameter else name
+    reference_place, certainty = reference_location(path, reference), confidence_of(reference.sure)
+    return missing_on_baseline(
+        reference_place, subject, baseline, certainty, f"{name}({parameter})" if parameter else name
+    )
 
 
-def not_there(place: Location, what: str, baseline: Testimony, sure: Confidence, name: str = "") -> Finding:
+def missing_on_baseline(
+    location: Location, subject: str, baseline: InterpreterAnswers, certainty: Confidence, name: str = ""
+) -> Finding:
+    """Return a finding (PY210) about ``subject``, which does not exist on the baseline."""
     return Finding(
         code="PY210",
-        message=f"{what} is not there on {label(baseline.version)}, which the service runs on",
-        remedy="guard it by a check of sys.version_info until the baseline is left, or correct the declared baseline",
+        message=f"{subject} is not available on the baseline {version_label(baseline.version)}",
+        remedy="guard it with sys.version_info while the baseline is in use, or correct the declared baseline",
         severity=Severity.WARNING,
-        confidence=sure,
-        location=place,
-        names=(name or what,),
+        confidence=certainty,
+        location=location,
+        names=(name or subject,),
     )

@@ -1,6 +1,6 @@
-"""From facts and testimonies to findings: what works on the baseline and does not on the target, and what warns.
+"""Derive findings from facts and evidence: what works on the baseline and fails on the target, and what warns.
 
-Pure: nothing is read or run. Code that an interpreter does not reach is judged as if it were not there.
+Nothing is read or run here. Code that an interpreter cannot reach is ignored for that interpreter.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -9,353 +9,397 @@ from pytest_py312.analysis.judging import replacements
 from pytest_py312.analysis.judging.compiler_messages import compiler_findings
 from pytest_py312.analysis.judging.evidence import (
     NO_ANSWER,
-    Witnesses,
-    confidence,
-    location,
-    name_of,
-    not_there,
-    since,
-    too_new,
+    Evidence,
+    confidence_of,
+    dotted_name,
+    in_release,
+    missing_on_baseline,
+    reference_location,
+    too_new_finding,
 )
-from pytest_py312.analysis.judging.packaging import IMPORT_FAILS, NO_LONGER_SEEDED, Lock, packaging_findings
-from pytest_py312.analysis.judging.reachability import Reach
-from pytest_py312.analysis.judging.removals import removal_of
-from pytest_py312.analysis.judging.replacements import with_changes
-from pytest_py312.analysis.judging.rule_table import NEEDED, RULES, Needed, Phase
+from pytest_py312.analysis.judging.packaging import (
+    IMPORT_ERRORS,
+    VENV_WITHOUT_SETUPTOOLS,
+    CellDistributions,
+    packaging_findings,
+)
+from pytest_py312.analysis.judging.reachability import Reachability
+from pytest_py312.analysis.judging.removals import find_removal
+from pytest_py312.analysis.judging.replacements import attach_changes
+from pytest_py312.analysis.judging.rule_table import NEW_FEATURES, RULES, NewFeature, RulePhase
 from pytest_py312.analysis.judging.signatures import call_findings
 from pytest_py312.analysis.judging.suppressions import apply_ignores
-from pytest_py312.analysis.scanner.facts.facts import ANY_NAME, Call, FileFacts, Kind, Reference, RuleFact
-from pytest_py312.analysis.scanner.facts.stdlib_names import LIKELY_METHODS
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Question
+from pytest_py312.analysis.scanner.facts.facts import ANY_NAME, Call, FileFacts, Reference, ReferenceKind, RuleMatch
+from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS
+from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibAnswer, StdlibQuery
 from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity
 
-FROM_FAILS = frozenset({"ImportError"})
-NAME_FAILS = frozenset({"AttributeError"})
-STAR_FAILS = frozenset({"NameError"})
+FROM_IMPORT_ERRORS = frozenset({"ImportError"})
+ATTRIBUTE_ERRORS = frozenset({"AttributeError"})
+NAME_ERRORS = frozenset({"NameError"})
 
 
-def judge(
+def judge_files(
     files: Sequence[FileFacts],
-    witnesses: Witnesses,
+    evidence: Evidence,
     *,
     lock: Mapping[str, str] | None = None,
     declared: Collection[str] = (),
 ) -> tuple[Finding, ...]:
-    """The findings of one service, by file and line.
+    """Return the findings of one service, sorted by file and line.
 
-    ``files`` are linked (:func:`pytest_py312.analysis.linking.link.linked`). ``lock`` are the distributions of the
-    target's cell, normalised name to version; ``None`` where nobody knows: then what is ``declared`` counts, the names
-    of the projects that the service requires itself.
+    :param files: linked facts (:func:`pytest_py312.analysis.linking.link.link_files`).
+    :param lock: distributions of the target's cell, normalised name to version; ``None`` if unknown.
+    :param declared: names of the projects that the service itself requires. They are used if ``lock`` is ``None``.
     """
-    locked = Lock(lock, files, declared)
-    defined = frozenset(name for facts in files for name in facts.defined)
-    found: list[Finding] = []
+    distributions = CellDistributions(lock, files, declared)
+    defined = frozenset(name for facts in files for name in facts.defined_names)
+    findings: list[Finding] = []
     for facts in files:
-        of_file = list(_File(facts, witnesses, locked, defined).findings())
-        found += [with_changes(finding, facts) for finding in apply_ignores(facts, _unique(of_file))]
-    return tuple(sorted(found, key=_order))
+        file_findings = list(_FileJudge(facts, evidence, distributions, defined).findings())
+        findings += [attach_changes(finding, facts) for finding in apply_ignores(facts, _deduplicate(file_findings))]
+    return tuple(sorted(findings, key=_sort_key))
 
 
-def _order(finding: Finding) -> tuple[str, int, int, str]:
-    place = finding.location
-    if place is None:
+def _sort_key(finding: Finding) -> tuple[str, int, int, str]:
+    location = finding.location
+    if location is None:
         return "", 0, 0, finding.code
-    return place.path, place.line or 0, place.column or 0, finding.code
+    return location.path, location.line or 0, location.column or 0, finding.code
 
 
-def _unique(findings: Sequence[Finding]) -> list[Finding]:
-    """Each trouble of a line once: what several alternatives, or two ways of seeing it, say alike."""
+def _deduplicate(findings: Sequence[Finding]) -> list[Finding]:
+    """Keep one finding per code, location and names, the most certain one."""
     seen: dict[object, Finding] = {}
     for finding in findings:
         key = (finding.code, finding.location, finding.names)
-        known = seen.get(key)
-        if known is None or (known.confidence is Confidence.LIKELY and finding.confidence is Confidence.CERTAIN):
+        previous = seen.get(key)
+        if previous is None or (previous.confidence is Confidence.LIKELY and finding.confidence is Confidence.CERTAIN):
             seen[key] = finding
     return list(seen.values())
 
 
-class _File:
-    """One file before its judges."""
+class _FileJudge:
+    """Derives the findings of one file."""
 
-    def __init__(self, facts: FileFacts, witnesses: Witnesses, lock: Lock, defined: frozenset[str]) -> None:
+    def __init__(
+        self, facts: FileFacts, evidence: Evidence, distributions: CellDistributions, defined: frozenset[str]
+    ) -> None:
         self.path = facts.path
         self.facts = facts
-        self.witnesses = witnesses
-        self.lock = lock
+        self.evidence = evidence
+        self.distributions = distributions
         self.defined = defined
-        # what the baseline's cell holds is not known: it works today, so nothing is missing in it
-        self.on_baseline = Reach(facts.guards, witnesses.baseline, lambda _: True)
-        self.on_target = Reach(facts.guards, witnesses.target, lock.is_provided)
-        self.on_equal_baseline = Reach(facts.guards, witnesses.baseline, lock.is_provided)
-        self.patched = {(one.module, one.path): one for one in facts.patches if self.on_target.runs(one.guard)}
+        # the distributions of the baseline's cell are unknown; it works today, so nothing is missing there
+        self.on_baseline = Reachability(facts.guards, evidence.baseline, lambda _: True)
+        self.on_target = Reachability(facts.guards, evidence.target, distributions.is_provided)
+        self.on_baseline_with_target_lock = Reachability(facts.guards, evidence.baseline, distributions.is_provided)
+        self.patched = {
+            (patch.module, patch.path): patch for patch in facts.monkeypatches if self.on_target.may_run(patch.guard)
+        }
 
     def findings(self) -> Iterator[Finding]:
-        yield from compiler_findings(self.facts, self.witnesses)
+        yield from compiler_findings(self.facts, self.evidence)
         for reference in self.facts.references:
             if not self.patched or not self._is_patched(reference):
-                yield from self._of_reference(reference)
-        for fact in self.facts.rules:
-            yield from self._of_rule(fact)
-        yield from self._of_loose()
-        yield from packaging_findings(self.facts, self.witnesses, self.on_target, self.lock)
+                yield from self._reference_findings(reference)
+        for fact in self.facts.rule_matches:
+            yield from self._rule_findings(fact)
+        yield from self._untyped_method_findings()
+        yield from packaging_findings(self.facts, self.evidence, self.on_target, self.distributions)
 
     def _is_patched(self, reference: Reference) -> bool:
-        """Whether the file itself sets the name."""
+        """Return whether the file, or one that runs before it, assigns the name itself."""
         steps = reference.path.replace("()", "").split(".")
         names = [".".join(steps[:count]) for count in range(len(steps) + 1)]
         names += [f"{name}.{ANY_NAME}".removeprefix(".") for name in names[:-1]]
-        known = [(reference.module, name) for name in names]
-        patches = [self.patched[name] for name in known if name in self.patched]
-        return any(reference.line not in one.before for one in patches)
+        candidates = [(reference.module, name) for name in names]
+        patches = [self.patched[name] for name in candidates if name in self.patched]
+        return any(reference.line not in patch.earlier_lines for patch in patches)
 
     # ---- names of the library
 
-    def _of_reference(self, reference: Reference) -> Iterator[Finding]:
-        if reference.kind == Kind.BARE:
-            yield from self._bare(reference)
+    def _reference_findings(self, reference: Reference) -> Iterator[Finding]:
+        if reference.kind == ReferenceKind.MAYBE_UNBOUND:
+            yield from self._unbound_findings(reference)
             return
-        target = self.witnesses.on_target(reference.module, reference.path)
-        baseline = self.witnesses.on_baseline(reference.module, reference.path)
+        target = self.evidence.target_answer(reference.module, reference.path)
+        baseline = self.evidence.baseline_answer(reference.module, reference.path)
         if target.present is False:
-            if self.on_target.runs(reference.guard, reference.bound):
-                yield from self._removed(reference)
+            if self.on_target.may_run(reference.guard, reference.binding_guard):
+                yield from self._removal_findings(reference)
         elif target.present:
-            if target.warning and self.on_target.runs(reference.guard, reference.bound):
-                yield from self._deprecated(reference, target)
+            if target.warning and self.on_target.may_run(reference.guard, reference.binding_guard):
+                yield from self._deprecation_findings(reference, target)
             if baseline.present is False:
-                yield from self._too_new(reference)
+                yield from self._too_new_findings(reference)
             elif reference.call is not None and baseline.present:
-                yield from call_findings(self.path, reference, self.witnesses, self.on_baseline, self.on_target)
+                yield from call_findings(self.path, reference, self.evidence, self.on_baseline, self.on_target)
 
-    def _removed(self, reference: Reference) -> Iterator[Finding]:
-        if reference.kind == Kind.STAR and reference.path:
-            yield from self._gone_with_star(reference)
+    def _removal_findings(self, reference: Reference) -> Iterator[Finding]:
+        if reference.kind == ReferenceKind.STAR_IMPORT and reference.path:
+            yield from self._removed_from_star_findings(reference)
             return
-        path = self._culprit(reference)
-        if path is None or self.on_target.catches(reference.guard, _failure(reference, path)):
+        missing_path = self._missing_path(reference)
+        if missing_path is None or self.on_target.is_caught(
+            reference.guard, _missing_name_errors(reference, missing_path)
+        ):
+            return
+        if self._works_on_baseline(reference, missing_path):
+            yield from self._removed_name_findings(reference, missing_path)
+
+    def _unbound_findings(self, reference: Reference) -> Iterator[Finding]:
+        """Report the use of a name whose import may have failed because the module was removed."""
+        path = reference.path if self.evidence.target_answer(reference.module, "").present else ""
+        if self.evidence.target_answer(reference.module, path).present is not False:
+            return
+        reachability = self.on_target
+        import_is_caught = reachability.may_run(reference.binding_guard) and reachability.is_caught(
+            reference.binding_guard, frozenset({"ImportError", *IMPORT_ERRORS})
+        )
+        if (
+            not import_is_caught
+            or not reachability.always_runs(reference.guard)
+            or reachability.is_caught(reference.guard, ATTRIBUTE_ERRORS | NAME_ERRORS)
+        ):
             return
         if self._works_on_baseline(reference, path):
-            yield from self._gone(reference, path)
+            yield from self._removed_name_findings(
+                reference, path, ": its import may fail, but the name is used anyway"
+            )
 
-    def _bare(self, reference: Reference) -> Iterator[Finding]:
-        """A name that no import has brought where the module or what was taken of it is gone."""
-        path = reference.path if self.witnesses.on_target(reference.module, "").present else ""
-        if self.witnesses.on_target(reference.module, path).present is not False:
-            return
-        on = self.on_target
-        failed = on.runs(reference.bound) and on.catches(reference.bound, frozenset({"ImportError", *IMPORT_FAILS}))
-        if not failed or not on.surely_runs(reference.guard) or on.catches(reference.guard, NAME_FAILS | STAR_FAILS):
-            return
-        if self._works_on_baseline(reference, path):
-            yield from self._gone(reference, path, ": its import may fail, and the name is used all the same")
-
-    def _gone(self, reference: Reference, path: str, more: str = "") -> Iterator[Finding]:
+    def _removed_name_findings(self, reference: Reference, path: str, suffix: str = "") -> Iterator[Finding]:
         module = reference.module
-        if self.lock.brings_back(module):
+        if self.distributions.restores_module(module):
             return
         if module.partition(".")[0] == "distutils":
-            yield self.lock.distutils_finding(reference, self.path, self.witnesses)
+            yield self.distributions.distutils_finding(reference, self.path, self.evidence)
             return
         code = "PY201" if not path else "PY203" if self._is_of_class(module, path) else "PY202"
-        what = {"PY201": "the module ", "PY203": "the attribute "}.get(code, "")
-        name = name_of(module, path)
+        name = dotted_name(module, path)
+        subject = {"PY201": f"module '{name}'", "PY203": f"attribute '{name}'"}.get(code, name)
         yield Finding(
             code=code,
-            message=f"{what}{name} is gone{since(self.witnesses.first_without(module, path))}{more}",
+            message=f"{subject} was removed{in_release(self.evidence.first_release_without(module, path))}{suffix}",
             remedy=self._remedy(module, path),
-            confidence=confidence(reference.sure),
-            location=location(self.path, reference),
+            confidence=confidence_of(reference.sure),
+            location=reference_location(self.path, reference),
             names=(name,),
-            detail=self.witnesses.on_target(module, path).reason,
+            detail=self.evidence.target_answer(module, path).reason,
         )
 
-    def _culprit(self, reference: Reference) -> str | None:
-        """The first part of the path that the target lacks; ``None`` where another finding speaks of it."""
-        if reference.kind in (Kind.USE, Kind.GIVEN):
+    def _missing_path(self, reference: Reference) -> str | None:
+        """Return the first part of the path that the target lacks; ``None`` if another finding reports it."""
+        if reference.kind in (ReferenceKind.IMPORTED_NAME, ReferenceKind.ALIAS):
             return None
-        if self.witnesses.on_target(reference.module, "").present is False:
-            # of what is named in a module that is missing, its import has said so
-            return "" if reference.kind in (Kind.IMPORT, Kind.DYNAMIC) and not reference.path else None
+        if self.evidence.target_answer(reference.module, "").present is False:
+            # the import of a missing module is reported, not the names in it
+            return (
+                "" if reference.kind in (ReferenceKind.IMPORT, ReferenceKind.DYNAMIC) and not reference.path else None
+            )
         steps = reference.path.split(".")
         for count in range(1, len(steps) + 1):
             path = ".".join(steps[:count])
-            if self.witnesses.on_target(reference.module, path).present is False:
+            if self.evidence.target_answer(reference.module, path).present is False:
                 called = count < len(steps) and "()" in ".".join(steps[count - 1 :])[:-1].partition(".")[0]
-                return None if called or path.endswith("()") or count <= reference.told else path
+                return None if called or path.endswith("()") or count <= reference.reported_steps else path
         return None
 
-    def _works_on_baseline(self, reference: Reference, culprit: str) -> bool:
-        """Whether it worked before: what the baseline lacks as well is nothing new, unless it never ran there."""
-        has_it = self.witnesses.on_baseline(reference.module, culprit).present
-        if not self.on_baseline.runs(reference.guard, reference.bound):
-            if has_it is False and self.on_equal_baseline.runs(reference.guard, reference.bound):
-                return False  # with the same distributions it failed before: ``ctypes.WinDLL`` where win32api is not
-            never = has_it is False and bool(culprit) and reference.kind != Kind.METHOD  # subclasses may have it
-            return has_it is True or never
-        whole = self.witnesses.on_baseline(reference.module, reference.path).present
-        return has_it is True and whole is not False
+    def _works_on_baseline(self, reference: Reference, missing_path: str) -> bool:
+        """Return whether the name worked on the baseline.
+
+        What the baseline lacks as well is no regression, unless the baseline never runs the code.
+        """
+        present = self.evidence.baseline_answer(reference.module, missing_path).present
+        if not self.on_baseline.may_run(reference.guard, reference.binding_guard):
+            if present is False and self.on_baseline_with_target_lock.may_run(reference.guard, reference.binding_guard):
+                return False  # pre-existing: with these distributions it would fail on the baseline as well
+            never_existed = (
+                present is False and bool(missing_path) and reference.kind != ReferenceKind.METHOD
+            )  # unless it is a method, which a subclass may define
+            return present is True or never_existed
+        full_path_present = self.evidence.baseline_answer(reference.module, reference.path).present
+        return present is True and full_path_present is not False
 
     def _is_of_class(self, module: str, path: str) -> bool:
         owner = path.rpartition(".")[0]
         if "()" in path:
             return True
-        return bool(owner) and self.witnesses.on_target(module, owner).is_class
+        return bool(owner) and self.evidence.target_answer(module, owner).is_class
 
-    def _gone_with_star(self, reference: Reference) -> Iterator[Finding]:
-        """A name that only ``from module import *`` can have brought."""
-        had = self.witnesses.on_baseline(reference.module, "").members or ()
-        has = self.witnesses.on_target(reference.module, "").members
-        if has is None or reference.path in has or reference.path not in had:
+    def _removed_from_star_findings(self, reference: Reference) -> Iterator[Finding]:
+        """Report a name that only ``from module import *`` can have bound."""
+        baseline_members = self.evidence.baseline_answer(reference.module, "").members or ()
+        target_members = self.evidence.target_answer(reference.module, "").members
+        if target_members is None or reference.path in target_members or reference.path not in baseline_members:
             return
-        if self.on_target.catches(reference.guard, STAR_FAILS):
+        if self.on_target.is_caught(reference.guard, NAME_ERRORS):
             return
-        name = name_of(reference.module, reference.path)
-        version = self.witnesses.first_without(reference.module, reference.path)
+        name = dotted_name(reference.module, reference.path)
+        version = self.evidence.first_release_without(reference.module, reference.path)
         yield Finding(
             code="PY202",
-            message=f"{name} is gone{since(version)}: the star import no longer brings it",
+            message=f"{name} was removed{in_release(version)}: the star import no longer provides it",
             remedy=self._remedy(reference.module, reference.path),
-            location=location(self.path, reference),
+            location=reference_location(self.path, reference),
             names=(name,),
         )
 
     def _remedy(self, module: str, path: str) -> str:
-        known = replacements.of_name(name_of(module, path))
-        if known is not None:
-            return known.remedy
-        for testimony in (*reversed(self.witnesses.between), self.witnesses.baseline):
-            warning = testimony.answers.get(Question(module=module, path=path), NO_ANSWER).warning
+        replacement = replacements.replacement_of(dotted_name(module, path))
+        if replacement is not None:
+            return replacement.remedy
+        for interpreter_answers in (*reversed(self.evidence.intermediate), self.evidence.baseline):
+            warning = interpreter_answers.answers.get(StdlibQuery(module=module, path=path), NO_ANSWER).warning
             if warning:
-                return f"as older interpreters say: {warning}"
-        return "see what the release notes of Python put in its place"
+                return f"older interpreters warn: {warning}"
+        return "see the release notes of Python for a replacement"
 
-    def _deprecated(self, reference: Reference, target: Answer) -> Iterator[Finding]:
-        if not _warns_here(reference, target) or self.on_target.silences(reference.guard):
+    def _deprecation_findings(self, reference: Reference, answer: StdlibAnswer) -> Iterator[Finding]:
+        if not _warns_at_reference(reference, answer) or self.on_target.is_silenced(reference.guard):
             return
-        name = name_of(reference.module, reference.path)
-        known = replacements.of_name(name)
-        removal = removal_of(target.warning)
-        removed = str(removal.release) if removal is not None else known.removed if known is not None else ""
+        name = dotted_name(reference.module, reference.path)
+        replacement = replacements.replacement_of(name)
+        removal = find_removal(answer.warning)
+        removed = (
+            str(removal.release) if removal is not None else replacement.removed if replacement is not None else ""
+        )
         yield Finding(
             code="PY220",
-            message=f"{name} is deprecated{f', and gone in {removed}' if removed else ''}",
-            remedy=known.remedy if known is not None else target.warning,
-            severity=Severity.NOTE if self._is_replaced(reference) else Severity.WARNING,
-            confidence=confidence(reference.sure),
-            location=location(self.path, reference),
+            message=f"{name} is deprecated{f' and will be removed in {removed}' if removed else ''}",
+            remedy=replacement.remedy if replacement is not None else answer.warning,
+            severity=Severity.NOTE if self._uses_setuptools_distutils(reference) else Severity.WARNING,
+            confidence=confidence_of(reference.sure),
+            location=reference_location(self.path, reference),
             names=(name,),
-            detail=target.warning,
+            detail=answer.warning,
         )
 
-    def _is_replaced(self, reference: Reference) -> bool:
-        """Whether setuptools most likely puts its own distutils in place, which does not warn."""
-        return reference.module.startswith("distutils") and self.witnesses.target.version < NO_LONGER_SEEDED
+    def _uses_setuptools_distutils(self, reference: Reference) -> bool:
+        """Return whether the import most likely gets the distutils of setuptools, which does not warn."""
+        return reference.module.startswith("distutils") and self.evidence.target.version < VENV_WITHOUT_SETUPTOOLS
 
-    def _too_new(self, reference: Reference) -> Iterator[Finding]:
-        if reference.kind in (Kind.USE, Kind.GIVEN, Kind.STAR) or not self.on_baseline.runs(
-            reference.guard, reference.bound
-        ):
+    def _too_new_findings(self, reference: Reference) -> Iterator[Finding]:
+        if reference.kind in (
+            ReferenceKind.IMPORTED_NAME,
+            ReferenceKind.ALIAS,
+            ReferenceKind.STAR_IMPORT,
+        ) or not self.on_baseline.may_run(reference.guard, reference.binding_guard):
             return
-        if self.on_baseline.catches(reference.guard, _failure(reference, reference.path)):
+        if self.on_baseline.is_caught(reference.guard, _missing_name_errors(reference, reference.path)):
             return
         steps = reference.path.split(".")
         inner = [".".join(steps[:count]) for count in range(1, len(steps)) if "()" in steps[count - 1]]
         owners = ["", *inner] if reference.path else inner
-        if 0 < reference.told < len(steps):
-            owners.append(".".join(steps[: reference.told]))  # what gave the name has said so
-        if all(self.witnesses.on_baseline(reference.module, owner).present is not False for owner in owners):
-            yield too_new(self.path, reference, self.witnesses.baseline)
+        if 0 < reference.reported_steps < len(steps):
+            owners.append(".".join(steps[: reference.reported_steps]))  # already reported where the name is defined
+        if all(self.evidence.baseline_answer(reference.module, owner).present is not False for owner in owners):
+            yield too_new_finding(self.path, reference, self.evidence.baseline)
 
     # ---- hand rules
 
-    def _of_rule(self, fact: RuleFact) -> Iterator[Finding]:
-        if fact.rule in NEEDED:
-            yield from self._needs(fact, NEEDED[fact.rule])
+    def _rule_findings(self, fact: RuleMatch) -> Iterator[Finding]:
+        if fact.rule in NEW_FEATURES:
+            yield from self._new_feature_findings(fact, NEW_FEATURES[fact.rule])
             return
-        meaning = RULES.get(fact.rule)
-        if meaning is None or not self.on_target.runs(fact.guard):
+        rule = RULES.get(fact.rule)
+        if rule is None or not self.on_target.may_run(fact.guard):
             return
-        phase = _phase(meaning.phases, self.witnesses.target.version)
-        before = _phase(meaning.phases, self.witnesses.baseline.version)
-        if phase is None or (phase.raises and self.on_target.catches(fact.guard, frozenset(phase.raises))):
+        target_phase = _phase(rule.phases, self.evidence.target.version)
+        baseline_phase = _phase(rule.phases, self.evidence.baseline.version)
+        if target_phase is None or (
+            target_phase.raises and self.on_target.is_caught(fact.guard, frozenset(target_phase.raises))
+        ):
             return
-        is_news = phase is not before or not self.on_baseline.runs(fact.guard)
-        if phase.code != "PY220" and not is_news:
+        is_change = target_phase is not baseline_phase or not self.on_baseline.may_run(fact.guard)
+        if target_phase.code != "PY220" and not is_change:
             return
-        if phase.code == "PY220" and self.on_target.silences(fact.guard):
+        if target_phase.code == "PY220" and self.on_target.is_silenced(fact.guard):
             return
-        if fact.rule == "bool-invert" and self._compiler_says("Bitwise inversion"):
+        if fact.rule == "bool-invert" and self._compiler_warns("Bitwise inversion"):
             return
         yield Finding(
-            code=phase.code,
-            message=phase.message.format(fact.detail),
-            remedy=meaning.remedy.format(fact.detail),
-            severity=phase.severity,
-            confidence=confidence(fact.sure),
+            code=target_phase.code,
+            message=target_phase.message.format(fact.detail),
+            remedy=rule.remedy.format(fact.detail),
+            severity=target_phase.severity,
+            confidence=confidence_of(fact.sure),
             location=Location(path=self.path, line=fact.line, column=fact.column),
             names=(fact.detail,) if fact.detail else (),
         )
 
-    def _needs(self, fact: RuleFact, needed: Needed) -> Iterator[Finding]:
-        """About something that the baseline refuses, in code that it reaches."""
-        on = self.on_baseline
-        if self.witnesses.baseline.version >= needed.since or not on.runs(fact.guard):
+    def _new_feature_findings(self, fact: RuleMatch, feature: NewFeature) -> Iterator[Finding]:
+        """Report code that runs on the baseline and needs a later release."""
+        reachability = self.on_baseline
+        if self.evidence.baseline.version >= feature.since or not reachability.may_run(fact.guard):
             return
         if not fact.sure and fact.detail in self.defined:
             return
-        if self.witnesses.target.version >= needed.since and not on.catches(fact.guard, frozenset(needed.raises)):
-            place = Location(path=self.path, line=fact.line, column=fact.column)
-            yield not_there(place, needed.what, self.witnesses.baseline, confidence(fact.sure))
+        if self.evidence.target.version >= feature.since and not reachability.is_caught(
+            fact.guard, frozenset(feature.raises)
+        ):
+            location = Location(path=self.path, line=fact.line, column=fact.column)
+            yield missing_on_baseline(location, feature.description, self.evidence.baseline, confidence_of(fact.sure))
 
-    def _compiler_says(self, text: str) -> bool:
-        return any(text in one.message for one in self.witnesses.target_complaints.get(self.path, ()))
+    def _compiler_warns(self, text: str) -> bool:
+        return any(
+            text in compiler_message.message for compiler_message in self.evidence.target_messages.get(self.path, ())
+        )
 
     # ---- methods known by their names
 
-    def _of_loose(self) -> Iterator[Finding]:
-        """Methods of objects of unknown class: only such as were deprecated before, and that nobody here defines."""
-        modules = {one.module for one in self.facts.imports}
-        for use in self.facts.loose:
-            for question in LIKELY_METHODS[use.name]:
-                known = question.module in modules or question.module == "unittest"
-                if use.name in self.defined or not known or not self.on_target.runs(use.guard):
+    def _untyped_method_findings(self) -> Iterator[Finding]:
+        """Report methods of objects of unknown class by their names.
+
+        Only methods that were deprecated on the baseline are considered, and only names that the service does not
+        define.
+        """
+        modules = {module_import.module for module_import in self.facts.imports}
+        for use in self.facts.untyped_methods:
+            for query in DISTINCTIVE_METHODS[use.name]:
+                is_plausible = query.module in modules or query.module == "unittest"
+                if use.name in self.defined or not is_plausible or not self.on_target.may_run(use.guard):
                     continue
-                baseline = self.witnesses.on_baseline(question.module, question.path)
-                target = self.witnesses.on_target(question.module, question.path)
-                if self.on_target.catches(use.guard, NAME_FAILS) or not (baseline.present and baseline.warning):
+                baseline = self.evidence.baseline_answer(query.module, query.path)
+                target = self.evidence.target_answer(query.module, query.path)
+                if self.on_target.is_caught(use.guard, ATTRIBUTE_ERRORS) or not (baseline.present and baseline.warning):
                     continue
                 reference = Reference(
-                    question.module, question.path, use.line, use.column, use.end_column, Kind.METHOD, use.guard,
+                    query.module, query.path, use.line, use.column, use.end_column, ReferenceKind.METHOD, use.guard,
                     call=Call(0, (), True, True), sure=False,
                 )  # fmt: skip
                 if target.present is False:
-                    yield from self._removed(reference)
+                    yield from self._removal_findings(reference)
                 elif target.warning:
-                    yield from self._deprecated(reference, target)
+                    yield from self._deprecation_findings(reference, target)
 
 
-def _phase(phases: Sequence[Phase], version: tuple[int, int]) -> Phase | None:
-    found = [phase for phase in phases if phase.since <= version]
-    return found[-1] if found else None
+def _phase(phases: Sequence[RulePhase], version: tuple[int, int]) -> RulePhase | None:
+    reached_phases = [phase for phase in phases if phase.since <= version]
+    return reached_phases[-1] if reached_phases else None
 
 
-def _failure(reference: Reference, culprit: str) -> frozenset[str]:
-    """The exceptions that a missing name raises at this place."""
-    if reference.kind in (Kind.IMPORT, Kind.STAR) or (reference.kind == Kind.DYNAMIC and not culprit):
-        return IMPORT_FAILS
-    return FROM_FAILS if reference.kind == Kind.FROM else NAME_FAILS
+def _missing_name_errors(reference: Reference, missing_path: str) -> frozenset[str]:
+    """Return the exceptions that a missing name raises here."""
+    if reference.kind in (ReferenceKind.IMPORT, ReferenceKind.STAR_IMPORT) or (
+        reference.kind == ReferenceKind.DYNAMIC and not missing_path
+    ):
+        return IMPORT_ERRORS
+    return FROM_IMPORT_ERRORS if reference.kind == ReferenceKind.FROM_IMPORT else ATTRIBUTE_ERRORS
 
 
-def _warns_here(reference: Reference, target: Answer) -> bool:
-    """Whether the warning comes at this place: some come with the import, others with the call."""
-    if reference.kind == Kind.STAR or (not reference.path and reference.kind not in (Kind.IMPORT, Kind.DYNAMIC)):
-        return False  # the import of the module has told it
-    if reference.kind == Kind.FROM:
-        return not target.when_called and bool(reference.path)
-    if reference.kind == Kind.PART:
-        return not target.when_called
-    if reference.kind in (Kind.USE, Kind.GIVEN):
-        return target.when_called and reference.call is not None
-    if target.when_called and reference.call is None:
-        return not target.is_class and reference.kind != Kind.DYNAMIC
+def _warns_at_reference(reference: Reference, answer: StdlibAnswer) -> bool:
+    """Return whether the deprecation warning is raised here. Some are raised by the import, others by the call."""
+    if reference.kind == ReferenceKind.STAR_IMPORT or (
+        not reference.path and reference.kind not in (ReferenceKind.IMPORT, ReferenceKind.DYNAMIC)
+    ):
+        return False  # already reported by the import of the module
+    if reference.kind == ReferenceKind.FROM_IMPORT:
+        return not answer.warns_when_called and bool(reference.path)
+    if reference.kind == ReferenceKind.MENTION:
+        return not answer.warns_when_called
+    if reference.kind in (ReferenceKind.IMPORTED_NAME, ReferenceKind.ALIAS):
+        return answer.warns_when_called and reference.call is not None
+    if answer.warns_when_called and reference.call is None:
+        return not answer.is_class and reference.kind != ReferenceKind.DYNAMIC
     return True

@@ -1,7 +1,7 @@
-"""``distutils``, ``setuptools``, ``pkg_resources``: what hangs on the lock of the cell, not on the interpreter alone.
+"""Findings about ``distutils``, ``setuptools`` and ``pkg_resources``, which depend on the installed distributions.
 
-Up to 3.11 ``venv`` puts setuptools beside pip, from 3.12 on it does not. A setuptools from 60 on brings ``distutils``
-back; one from 82 on has no ``pkg_resources``.
+Until 3.11 ``venv`` installs setuptools, from 3.12 on it does not. setuptools provides ``distutils`` from version 60 on
+and no longer has ``pkg_resources`` from version 82 on.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
@@ -10,122 +10,142 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_py312.analysis.judging import replacements
-from pytest_py312.analysis.judging.evidence import Witnesses, confidence, label, location, since
-from pytest_py312.analysis.judging.reachability import Reach
+from pytest_py312.analysis.judging.evidence import (
+    Evidence,
+    confidence_of,
+    in_release,
+    reference_location,
+    version_label,
+)
+from pytest_py312.analysis.judging.reachability import Reachability
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport, Reference
 from pytest_py312.core.model.findings import Finding, Location, Severity
 
-OF_SETUPTOOLS = ("pkg_resources", "setuptools")
-WITHOUT_PKG_RESOURCES = Version("82")
-WITH_DISTUTILS = Version("60")
-NO_LONGER_SEEDED = (3, 12)
-IMPORT_FAILS = frozenset({"ImportError", "ModuleNotFoundError"})
-BUILD_FILES = ("setup.py",)
+SETUPTOOLS_MODULES = ("pkg_resources", "setuptools")
+SETUPTOOLS_WITHOUT_PKG_RESOURCES = Version("82")
+SETUPTOOLS_WITH_DISTUTILS = Version("60")
+VENV_WITHOUT_SETUPTOOLS = (3, 12)
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
+BUILD_SCRIPTS = ("setup.py",)
 
 
-class Lock:
-    """The distributions of the target's cell, and the modules that the service has itself."""
+class CellDistributions:
+    """The distributions of the target's cell, and the names of the service's own modules."""
 
     def __init__(
         self, versions: Mapping[str, str] | None, files: Sequence[FileFacts], declared: Collection[str] = ()
     ) -> None:
-        """``declared`` are the projects that the service requires itself: all that is known where no lock is."""
-        self.known = versions is not None
-        self._declared = frozenset(() if self.known else map(canonicalize_name, declared))
+        self.is_known = versions is not None
+        self._declared = frozenset(() if self.is_known else map(canonicalize_name, declared))
         self._versions: dict[str, str] = {
             canonicalize_name(name): version for name, version in (versions or {}).items()
         }
-        self._own = {part.removesuffix(".py") for facts in files for part in facts.path.split("/")}
+        self._own_modules = {part.removesuffix(".py") for facts in files for part in facts.path.split("/")}
 
-    def version(self, name: str) -> Version | None:
-        """The locked version; ``None`` where it is not in the lock."""
+    def locked_version(self, name: str) -> Version | None:
+        """Return the locked version; ``None`` if the project is not in the lock."""
         try:
             return Version(self._versions[name])
         except (KeyError, InvalidVersion):
             return None
 
-    def has(self, name: str) -> bool:
-        """Whether a project is in the lock or, where that is not known, required."""
+    def contains(self, name: str) -> bool:
+        """Return whether a project is in the lock or, without a lock, is required by the service."""
         return name in self._versions or name in self._declared
 
-    def brings_back(self, module: str) -> bool:
-        """Whether a project in the lock installs a module that the library no longer has."""
+    def restores_module(self, module: str) -> bool:
+        """Return whether a project in the lock installs a module that was removed from the standard library."""
         top = module.partition(".")[0]
-        return any(map(self.has, (f"standard-{canonicalize_name(top)}", *replacements.BROUGHT_BACK.get(top, ()))))
+        return any(map(self.contains, (f"standard-{canonicalize_name(top)}", *replacements.BACKPORTS.get(top, ()))))
 
     def is_provided(self, module: str) -> bool | None:
-        """Whether a foreign module can be imported in the cell; ``None`` where that cannot be told."""
+        """Return whether a third-party module can be imported in the cell; ``None`` if this is unknown."""
         top = module.partition(".")[0]
-        if not top or top in self._own:
+        if not top or top in self._own_modules:
             return True
-        if not self.known:
+        if not self.is_known:
             return None
         name = canonicalize_name(top)
-        return any(name in one for one in self._versions) or (None if self._versions else False)
+        return any(name in distribution_name for distribution_name in self._versions) or (
+            None if self._versions else False
+        )
 
-    def distutils_finding(self, reference: Reference, path: str, witnesses: Witnesses) -> Finding:
-        """About an import of ``distutils`` that the target's library does not have."""
-        setuptools = self.version("setuptools")
-        brought = setuptools >= WITH_DISTUTILS if setuptools is not None else self.has("setuptools")
+    def distutils_finding(self, reference: Reference, path: str, evidence: Evidence) -> Finding:
+        """Return the finding about an import of ``distutils``, which the target's standard library lacks."""
+        setuptools = self.locked_version("setuptools")
+        is_provided = setuptools >= SETUPTOOLS_WITH_DISTUTILS if setuptools is not None else self.contains("setuptools")
         name = f"{reference.module}.{reference.path}" if reference.path else reference.module
-        builds = path.rpartition("/")[2] in BUILD_FILES
-        known = replacements.of_name(name)
-        message = f"{reference.module} is gone{since(witnesses.first_without('distutils', ''))}"
-        if brought:
+        builds = path.rpartition("/")[2] in BUILD_SCRIPTS
+        replacement = replacements.replacement_of(name)
+        message = f"{reference.module} was removed{in_release(evidence.first_release_without('distutils', ''))}"
+        if is_provided:
             which = f"setuptools {setuptools}" if setuptools is not None else "setuptools"
-            message += f", and works only because {which} puts its own in place"
+            message += f" and works only because {which} provides a replacement"
         elif builds:
-            message += ", and works only where setuptools builds this"
+            message += " and works only during a build with setuptools"
         return Finding(
             code="PY209",
             message=message,
-            remedy=known.remedy if known is not None else "use setuptools",
-            severity=Severity.WARNING if brought or builds else Severity.ERROR,
-            confidence=confidence(reference.sure),
-            location=location(path, reference),
+            remedy=replacement.remedy if replacement is not None else "use setuptools",
+            severity=Severity.WARNING if is_provided or builds else Severity.ERROR,
+            confidence=confidence_of(reference.sure),
+            location=reference_location(path, reference),
             names=(name.replace("()", ""),),
         )
 
 
-def packaging_findings(facts: FileFacts, witnesses: Witnesses, on_target: Reach, lock: Lock) -> Iterator[Finding]:
-    """Imports of setuptools and pkg_resources that the cell does not have by itself any more."""
-    if witnesses.target.version < NO_LONGER_SEEDED or facts.path.rpartition("/")[2] in BUILD_FILES:
+def packaging_findings(
+    facts: FileFacts, evidence: Evidence, on_target: Reachability, distributions: CellDistributions
+) -> Iterator[Finding]:
+    """Report imports of setuptools and pkg_resources in a cell that does not install them."""
+    if evidence.target.version < VENV_WITHOUT_SETUPTOOLS or facts.path.rpartition("/")[2] in BUILD_SCRIPTS:
         return
     seen: set[tuple[str, int]] = set()
-    for one in facts.imports:
-        top = one.module.partition(".")[0]
-        if one.level or top not in OF_SETUPTOOLS or one.place == "type checking" or (top, one.line) in seen:
+    for module_import in facts.imports:
+        top = module_import.module.partition(".")[0]
+        if (
+            module_import.level
+            or top not in SETUPTOOLS_MODULES
+            or module_import.scope == "type checking"
+            or (top, module_import.line) in seen
+        ):
             continue
-        seen.add((top, one.line))
-        trouble = _trouble(top, witnesses, lock)
-        if trouble and on_target.runs(one.guard) and not on_target.catches(one.guard, IMPORT_FAILS):
-            yield _finding(facts.path, one, top, *trouble, lock.known)
+        seen.add((top, module_import.line))
+        diagnosis = _diagnose(top, evidence, distributions)
+        if (
+            diagnosis
+            and on_target.may_run(module_import.guard)
+            and not on_target.is_caught(module_import.guard, IMPORT_ERRORS)
+        ):
+            yield _finding(facts.path, module_import, top, *diagnosis, distributions.is_known)
 
 
-def _trouble(top: str, witnesses: Witnesses, lock: Lock) -> tuple[str, str] | None:
-    version = lock.version("setuptools")
-    if not lock.has("setuptools") and witnesses.baseline.version < NO_LONGER_SEEDED:
-        wanted = "setuptools<82" if top == "pkg_resources" else "setuptools"
-        target = label(witnesses.target.version)
+def _diagnose(top: str, evidence: Evidence, distributions: CellDistributions) -> tuple[str, str] | None:
+    version = distributions.locked_version("setuptools")
+    if not distributions.contains("setuptools") and evidence.baseline.version < VENV_WITHOUT_SETUPTOOLS:
+        requirement = "setuptools<82" if top == "pkg_resources" else "setuptools"
+        target = version_label(evidence.target.version)
         return (
-            f"{top} is not there: nothing requires setuptools, and a new environment of {target} has none",
-            f"require {wanted}" + _instead(top),
+            f"'{top}' is missing: nothing requires setuptools, and Python {target} environments no longer include it",
+            f"require {requirement}" + _alternative_text(top),
         )
-    if version is not None and top == "pkg_resources" and version >= WITHOUT_PKG_RESOURCES:
-        return f"setuptools {version} has no pkg_resources any more", "require setuptools<82" + _instead(top)
+    if version is not None and top == "pkg_resources" and version >= SETUPTOOLS_WITHOUT_PKG_RESOURCES:
+        return f"setuptools {version} no longer includes pkg_resources", "require setuptools<82" + _alternative_text(
+            top
+        )
     return None
 
 
-def _instead(top: str) -> str:
+def _alternative_text(top: str) -> str:
     return ", or use importlib.metadata and importlib.resources" if top == "pkg_resources" else ""
 
 
-def _finding(path: str, one: ModuleImport, top: str, message: str, remedy: str, sure: bool) -> Finding:
+def _finding(path: str, module_import: ModuleImport, top: str, message: str, remedy: str, certain: bool) -> Finding:
     return Finding(
         code="PY209",
         message=message,
         remedy=remedy,
-        confidence=confidence(sure),
-        location=Location(path=path, line=one.line, column=one.column),
+        confidence=confidence_of(certain),
+        location=Location(path=path, line=module_import.line, column=module_import.column),
         names=(top,),
     )

@@ -1,11 +1,11 @@
-"""Which guarded code an interpreter runs, by what it has answered. All answers are yes, no, or nobody knows."""
+"""Decide which guarded code an interpreter runs, based on its answers. Every decision is yes, no or unknown."""
 
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pytest_py312.analysis.scanner.facts.facts import SILENCED, Condition, Guard
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Question, Testimony
+from pytest_py312.analysis.scanner.facts.facts import SILENCED_WARNINGS, Condition, Guard
+from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibQuery
 
 _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
     "==": operator.eq,
@@ -19,43 +19,48 @@ _COMPARISONS: dict[str, Callable[[Any, Any], bool]] = {
 }
 CATCH_ALL = frozenset({"", "BaseException", "Exception"})
 MICROS = (0, 99)
-"""The least and the greatest release of a minor that is thought of: what they disagree about is not known."""
+"""The lowest and highest micro release that is assumed. If they lead to different results, the result is unknown."""
 
 
-class Reach:
-    """What of one file an interpreter runs. ``is_provided`` says whether a foreign top-level module can be imported
-    in the cell, ``None`` where nobody knows."""
+class Reachability:
+    """Which code of a file an interpreter runs.
+
+    :param is_provided: returns whether a third-party top-level module can be imported in the cell; ``None`` if unknown.
+    """
 
     def __init__(
-        self, guards: Sequence[Guard], testimony: Testimony, is_provided: Callable[[str], bool | None]
+        self,
+        guards: Sequence[Guard],
+        interpreter_answers: InterpreterAnswers,
+        is_provided: Callable[[str], bool | None],
     ) -> None:
         self._guards = guards
-        self._testimony = testimony
+        self._interpreter_answers = interpreter_answers
         self._is_provided = is_provided
-        self._runs: dict[int, bool] = {-1: True, 0: True}
+        self._may_run: dict[int, bool] = {-1: True, 0: True}
 
-    def runs(self, *numbers: int) -> bool:
-        """Whether code behind all of these guards may run."""
-        return all(self._one_runs(number) for number in numbers)
+    def may_run(self, *numbers: int) -> bool:
+        """Return whether code inside of all these guards may run."""
+        return all(self._guard_may_run(number) for number in numbers)
 
-    def surely_runs(self, number: int) -> bool:
-        """Whether there is no doubt that code behind this guard runs."""
+    def always_runs(self, number: int) -> bool:
+        """Return whether code inside of this guard certainly runs."""
         while number > 0:
             guard = self._guards[number]
-            if guard.condition and self.truth(guard.condition) is not True:
+            if guard.condition and self.evaluate(guard.condition) is not True:
                 return False
             number = guard.parent
         return True
 
-    def _one_runs(self, number: int) -> bool:
-        if number not in self._runs:
+    def _guard_may_run(self, number: int) -> bool:
+        if number not in self._may_run:
             guard = self._guards[number]
-            here = not guard.condition or self.truth(guard.condition) is not False
-            self._runs[number] = here and self._one_runs(guard.parent)
-        return self._runs[number]
+            condition_may_hold = not guard.condition or self.evaluate(guard.condition) is not False
+            self._may_run[number] = condition_may_hold and self._guard_may_run(guard.parent)
+        return self._may_run[number]
 
-    def catches(self, number: int, exceptions: frozenset[str]) -> bool:
-        """Whether one of ``exceptions``, raised behind this guard, does no harm."""
+    def is_caught(self, number: int, exceptions: frozenset[str]) -> bool:
+        """Return whether one of ``exceptions`` is caught if it is raised inside of this guard."""
         while number > 0:
             guard = self._guards[number]
             if guard.caught and not (exceptions | CATCH_ALL).isdisjoint(guard.caught):
@@ -63,53 +68,53 @@ class Reach:
             number = guard.parent
         return False
 
-    def silences(self, number: int) -> bool:
-        """Whether warnings given behind this guard are not shown."""
+    def is_silenced(self, number: int) -> bool:
+        """Return whether warnings raised inside of this guard are suppressed."""
         while number > 0:
             guard = self._guards[number]
-            if SILENCED in guard.caught:
+            if SILENCED_WARNINGS in guard.caught:
                 return True
             number = guard.parent
         return False
 
     def has(self, module: str, path: str) -> bool | None:
-        answer = self._testimony.answers.get(Question(module=module, path=path))
+        answer = self._interpreter_answers.answers.get(StdlibQuery(module=module, path=path))
         return None if answer is None else answer.present
 
-    def _takes(self, module: str, path: str, positional: int, keywords: Sequence[str]) -> bool | None:
-        answer = self._testimony.answers.get(Question(module=module, path=path))
-        return None if answer is None or answer.signature is None else answer.signature.takes(positional, keywords)
+    def _accepts_call(self, module: str, path: str, positional: int, keywords: Sequence[str]) -> bool | None:
+        answer = self._interpreter_answers.answers.get(StdlibQuery(module=module, path=path))
+        return None if answer is None or answer.signature is None else answer.signature.accepts(positional, keywords)
 
-    def truth(self, condition: Condition) -> bool | None:
+    def evaluate(self, condition: Condition) -> bool | None:
         kind = condition[0]
         if kind == "version":
-            return version_truth(self._testimony.version, condition[1], condition[2], condition[3])
+            return evaluate_version_test(self._interpreter_answers.version, condition[1], condition[2], condition[3])
         if kind == "has":
             return self.has(condition[1], condition[2])
         if kind == "takes":
-            return self._takes(condition[1], condition[2], condition[3], condition[4])
+            return self._accepts_call(condition[1], condition[2], condition[3], condition[4])
         if kind == "missing":
-            # what cannot be told is taken to be there: then a fallback is not run, and nothing is said about it
-            return any(self.has(*question) is False for question in condition[1]) or any(
+            # an unknown module counts as present: then its fallback does not run and is not reported
+            return any(self.has(*query) is False for query in condition[1]) or any(
                 self._is_provided(module) is False for module in condition[2]
             )
         if kind == "not":
-            inner = self.truth(condition[1])
+            inner = self.evaluate(condition[1])
             return None if inner is None else not inner
         if kind in ("and", "or"):
-            parts = [self.truth(part) for part in condition[1:]]
+            parts = [self.evaluate(part) for part in condition[1:]]
             decisive = kind == "or"
             return decisive if decisive in parts else None if None in parts else not decisive
         return False if kind == "false" else None
 
 
-def version_truth(version: tuple[int, int], comparison: str, value: Any, part: str) -> bool | None:
-    """Whether a comparison of ``part`` of the version holds; ``None`` where releases of one minor differ."""
-    answers = {_compared((*version, micro, "final", 0), comparison, value, part) for micro in MICROS}
+def evaluate_version_test(version: tuple[int, int], comparison: str, value: Any, part: str) -> bool | None:
+    """Return whether a comparison of ``part`` of the version holds; ``None`` if micro releases differ."""
+    answers = {_compare_version((*version, micro, "final", 0), comparison, value, part) for micro in MICROS}
     return answers.pop() if len(answers) == 1 else None
 
 
-def _compared(version: tuple[Any, ...], comparison: str, value: Any, part: str) -> bool | None:
+def _compare_version(version: tuple[Any, ...], comparison: str, value: Any, part: str) -> bool | None:
     major, minor, micro = version[:3]
     text = f"{major}.{minor}.{micro}"
     if comparison == "starts":

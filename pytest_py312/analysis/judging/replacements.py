@@ -1,41 +1,41 @@
-"""What to write instead of well-known names that are gone or going. The rest says it in its own deprecation.
+"""Replacements for removed and deprecated names, and the source changes that apply them.
 
-``source`` is where it stands: a page of docs.python.org, or a PEP.
+``source`` is the documentation of a replacement: a page of docs.python.org or a PEP. Names that are not in these tables
+are explained by their own deprecation warnings.
 
-Which findings can be mended by writing something else in the same place, as changes of the source.
-
-Only what means the same on the baseline and on the target: a remedy that needs thought stays a sentence. Whether the
-place allows it (how something is called, how it was imported) is for the editor to say.
+A change is proposed only if the new text means the same on the baseline and on the target; everything else remains a
+remedy in words. Whether the surrounding code permits the change (how a name was imported, how it is called) is decided
+by the editor.
 """
 
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from pytest_py312.analysis.scanner.facts.facts import FileFacts, Kind
+from pytest_py312.analysis.scanner.facts.facts import FileFacts, ReferenceKind
 from pytest_py312.core.model.findings import Confidence, Finding, SourceChange
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Replacement:
+class StdlibReplacement:
     """What to write instead of a name, and where that is documented."""
 
     remedy: str
     source: str
     removed: str = ""
-    """The release without it, where that is settled."""
+    """The first release without the name, if it is decided."""
 
 
 PEP_594 = "PEP 594"
 _NEW = {minor: f"What's New In Python 3.{minor}" for minor in range(9, 14)}
 
 
-def _r(remedy: str, source: str, removed: str = "") -> Replacement:
-    return Replacement(remedy=remedy, source=source, removed=removed)
+def _r(remedy: str, source: str, removed: str = "") -> StdlibReplacement:
+    return StdlibReplacement(remedy=remedy, source=source, removed=removed)
 
 
-MODULES: dict[str, Replacement] = {
-    "aifc": _r("nothing in the standard library does this; see the package standard-aifc", PEP_594, "3.13"),
+MODULE_REPLACEMENTS: dict[str, StdlibReplacement] = {
+    "aifc": _r("the standard library has no replacement; see the package standard-aifc", PEP_594, "3.13"),
     "asynchat": _r("use asyncio streams", PEP_594, "3.12"),
     "asyncore": _r("use asyncio", PEP_594, "3.12"),
     "audioop": _r("see the package audioop-lts", PEP_594, "3.13"),
@@ -50,9 +50,7 @@ MODULES: dict[str, Replacement] = {
     "distutils.dir_util": _r("use shutil.copytree and os.makedirs", "PEP 632", "3.12"),
     "distutils.file_util": _r("use shutil.copy2", "PEP 632", "3.12"),
     "distutils.sysconfig": _r("use sysconfig", "PEP 632", "3.12"),
-    "distutils.util": _r(
-        "write the few lines of strtobool yourself; for get_platform use sysconfig", "PEP 632", "3.12"
-    ),
+    "distutils.util": _r("reimplement strtobool; for get_platform use sysconfig", "PEP 632", "3.12"),
     "distutils.core": _r("use setuptools", "PEP 632", "3.12"),
     "distutils.command": _r("use setuptools.command", "PEP 632", "3.12"),
     "formatter": _r("format the text yourself", _NEW[10], "3.10"),
@@ -61,7 +59,7 @@ MODULES: dict[str, Replacement] = {
     "lib2to3": _r("use the package libcst or parso", _NEW[13], "3.13"),
     "mailcap": _r("use mimetypes", PEP_594, "3.13"),
     "msilib": _r("see the package python-msilib", PEP_594, "3.13"),
-    "nis": _r("nothing in the standard library does this", PEP_594, "3.13"),
+    "nis": _r("the standard library has no replacement", PEP_594, "3.13"),
     "nntplib": _r("see the package standard-nntplib", PEP_594, "3.13"),
     "ossaudiodev": _r("see the package pygame", PEP_594, "3.13"),
     "parser": _r("use ast", _NEW[10], "3.10"),
@@ -79,7 +77,7 @@ MODULES: dict[str, Replacement] = {
     "sre_parse": _r("use re", _NEW[11]),
     "_bootlocale": _r("use locale", _NEW[10], "3.10"),
 }
-BROUGHT_BACK: dict[str, tuple[str, ...]] = {
+BACKPORTS: dict[str, tuple[str, ...]] = {
     "asynchat": ("pyasynchat",),
     "asyncore": ("pyasyncore",),
     "audioop": ("audioop-lts",),
@@ -88,8 +86,8 @@ BROUGHT_BACK: dict[str, tuple[str, ...]] = {
     "imp": ("zombie-imp",),
     "telnetlib": ("telnetlib-313-and-up",),
 }
-"""Projects on the index that install a module under the name which the library no longer has; beside ``standard-NAME``,
-of which there is one for most."""
+"""Projects that install a removed module under its old name, besides ``standard-NAME``, which exists for most modules.
+"""
 
 ABCS = (
     "Awaitable", "AsyncGenerator", "AsyncIterable", "AsyncIterator", "ByteString", "Callable", "Collection",
@@ -97,7 +95,7 @@ ABCS = (
     "MappingView", "MutableMapping", "MutableSequence", "MutableSet", "Reversible", "Sequence", "Set", "Sized",
     "ValuesView",
 )  # fmt: skip
-ASSERTIONS = {
+ASSERTION_RENAMES = {
     "assertEquals": "assertEqual", "assertNotEquals": "assertNotEqual", "assert_": "assertTrue",
     "assertAlmostEquals": "assertAlmostEqual", "assertNotAlmostEquals": "assertNotAlmostEqual",
     "assertRegexpMatches": "assertRegex", "assertNotRegexpMatches": "assertNotRegex",
@@ -105,14 +103,14 @@ ASSERTIONS = {
     "failUnlessEqual": "assertEqual", "failIfEqual": "assertNotEqual", "failUnlessRaises": "assertRaises",
     "failUnlessAlmostEqual": "assertAlmostEqual", "failIfAlmostEqual": "assertNotAlmostEqual",
 }  # fmt: skip
-_UTC = "the documentation of datetime"
+_DATETIME_DOCS = "the documentation of datetime"
 
-NAMES: dict[str, Replacement] = {
+NAME_REPLACEMENTS: dict[str, StdlibReplacement] = {
     **{
         f"collections.{name}": _r(f"import {name} from collections.abc", _NEW[10], "3.10") for name in ABCS
     },
     **{
-        f"unittest.TestCase.{old}": _r(f"use {new}", _NEW[12], "3.12") for old, new in ASSERTIONS.items()
+        f"unittest.TestCase.{old}": _r(f"use {new}", _NEW[12], "3.12") for old, new in ASSERTION_RENAMES.items()
     },
     "unittest.TestCase.assertDictContainsSubset": _r("compare {**a, **b} with a by assertEqual", _NEW[12], "3.12"),
     "unittest.makeSuite": _r("use unittest.TestLoader.loadTestsFromTestCase", _NEW[13], "3.13"),
@@ -130,10 +128,10 @@ NAMES: dict[str, Replacement] = {
     "asyncio.Task.all_tasks": _r("use asyncio.all_tasks", _NEW[9], "3.9"),
     "asyncio.Task.current_task": _r("use asyncio.current_task", _NEW[9], "3.9"),
     "asyncio.iscoroutinefunction": _r("use inspect.iscoroutinefunction", "the documentation of inspect", "3.16"),
-    "datetime.datetime.utcnow": _r("use datetime.now(timezone.utc)", _UTC),
-    "datetime.datetime.utcfromtimestamp": _r("use datetime.fromtimestamp(t, timezone.utc)", _UTC),
+    "datetime.datetime.utcnow": _r("use datetime.now(timezone.utc)", _DATETIME_DOCS),
+    "datetime.datetime.utcfromtimestamp": _r("use datetime.fromtimestamp(t, timezone.utc)", _DATETIME_DOCS),
     "ssl.wrap_socket": _r("use ssl.SSLContext.wrap_socket", _NEW[12], "3.12"),
-    "ssl.match_hostname": _r("leave it to ssl: context.check_hostname", _NEW[12], "3.12"),
+    "ssl.match_hostname": _r("set context.check_hostname: ssl then checks it", _NEW[12], "3.12"),
     "ssl.RAND_pseudo_bytes": _r("use ssl.RAND_bytes, or os.urandom", _NEW[12], "3.12"),
     "pkgutil.ImpImporter": _r("use importlib.machinery.FileFinder", _NEW[12], "3.12"),
     "pkgutil.ImpLoader": _r("use importlib.machinery.SourceFileLoader", _NEW[12], "3.12"),
@@ -150,7 +148,7 @@ NAMES: dict[str, Replacement] = {
     "gettext.lgettext": _r("use gettext.gettext", _NEW[11], "3.11"),
     "gzip.GzipFile.filename": _r("use name", _NEW[12], "3.12"),
     "os.popen2": _r("use subprocess", "the documentation of subprocess"),
-    "random.jumpahead": _r("leave it out", "the documentation of random"),
+    "random.jumpahead": _r("remove it", "the documentation of random"),
     "sqlite3.OptimizedUnicode": _r("use str", _NEW[12], "3.12"),
     "sqlite3.enable_shared_cache": _r("open the database with cache=shared in its URI", _NEW[12], "3.12"),
     "sys.setcheckinterval": _r("use sys.setswitchinterval", _NEW[9], "3.9"),
@@ -197,33 +195,33 @@ NAMES: dict[str, Replacement] = {
     "tempfile.mktemp": _r("use tempfile.mkstemp", "the documentation of tempfile"),
 }  # fmt: skip
 
-PARAMETERS: dict[str, Replacement] = {
-    "loop": _r("leave it out: the running loop is taken", _NEW[10], "3.10"),
-    "keyfile": _r("hand over context=, a ssl.SSLContext", _NEW[12], "3.12"),
-    "certfile": _r("hand over context=, a ssl.SSLContext", _NEW[12], "3.12"),
-    "key_file": _r("hand over context=, a ssl.SSLContext", _NEW[12], "3.12"),
-    "cert_file": _r("hand over context=, a ssl.SSLContext", _NEW[12], "3.12"),
+PARAMETER_REPLACEMENTS: dict[str, StdlibReplacement] = {
+    "loop": _r("remove it: the running loop is used", _NEW[10], "3.10"),
+    "keyfile": _r("pass context=, an ssl.SSLContext", _NEW[12], "3.12"),
+    "certfile": _r("pass context=, an ssl.SSLContext", _NEW[12], "3.12"),
+    "key_file": _r("pass context=, an ssl.SSLContext", _NEW[12], "3.12"),
+    "cert_file": _r("pass context=, an ssl.SSLContext", _NEW[12], "3.12"),
     "check_hostname": _r("set check_hostname of the ssl.SSLContext", _NEW[12], "3.12"),
-    "encoding": _r("leave it out", _NEW[9], "3.9"),
+    "encoding": _r("remove it", _NEW[9], "3.9"),
 }
 
 
-def of_name(name: str) -> Replacement | None:
-    """For a dotted name of the library, or the module it stands in."""
+def replacement_of(name: str) -> StdlibReplacement | None:
+    """Return the replacement for a dotted name, or that for the module that contains it."""
     plain = name.replace("()", "")
-    return NAMES.get(plain) or MODULES.get(plain) or _of_module(plain)
+    return NAME_REPLACEMENTS.get(plain) or MODULE_REPLACEMENTS.get(plain) or _module_replacement(plain)
 
 
-def _of_module(name: str) -> Replacement | None:
+def _module_replacement(name: str) -> StdlibReplacement | None:
     while "." in name:
         name = name.rpartition(".")[0]
-        if name in MODULES:
-            return MODULES[name]
+        if name in MODULE_REPLACEMENTS:
+            return MODULE_REPLACEMENTS[name]
     return None
 
 
-RENAMED: Mapping[tuple[str, str], str] = {
-    **{("unittest", old): new for old, new in ASSERTIONS.items()},
+RENAMED_NAMES: Mapping[tuple[str, str], str] = {
+    **{("unittest", old): new for old, new in ASSERTION_RENAMES.items()},
     ("unittest", "_TextTestResult"): "TextTestResult",
     ("configparser", "SafeConfigParser"): "ConfigParser",
     ("configparser", "readfp"): "read_file",
@@ -243,15 +241,17 @@ RENAMED: Mapping[tuple[str, str], str] = {
     ("threading", "isDaemon"): "daemon",
     ("threading", "setDaemon"): "daemon",
 }
-"""(Package, last name) -> what the name is called today, in the same class or module."""
+"""(package, last part of the name) -> new name in the same class or module."""
 
-UTC: Mapping[str, str] = {
+UTC_REPLACEMENTS: Mapping[str, str] = {
     "datetime.datetime.utcnow": "datetime.datetime.now(timezone.utc)",
     "datetime.datetime.utcfromtimestamp": "datetime.datetime.fromtimestamp(timezone.utc)",
 }
-"""What gives a time with a zone instead of one without: made only where it was asked for (:func:`asked_for`)."""
+"""Replacements that return an aware datetime instead of a naive one. They are applied on request only
+(:func:`apply_utc_choice`).
+"""
 
-MOVED: Mapping[str, str] = {
+MOVED_NAMES: Mapping[str, str] = {
     **{f"collections.{name}": f"collections.abc.{name}" for name in ABCS},
     "unittest.makeSuite": "unittest.defaultTestLoader.loadTestsFromTestCase",
     "unittest.findTestCases": "unittest.defaultTestLoader.loadTestsFromModule",
@@ -260,84 +260,98 @@ MOVED: Mapping[str, str] = {
     "imp.new_module": "types.ModuleType",
     "imp.cache_from_source": "importlib.util.cache_from_source",
     "imp.source_from_cache": "importlib.util.source_from_cache",
-    **UTC,
+    **UTC_REPLACEMENTS,
 }
 
-_ESCAPE = re.compile(r"invalid escape sequence '?(\\[^\r\n])|^[^\"]*\"(\\[^\r\n])\" is an invalid escape sequence")
-_OF_NAMES = frozenset({"PY202", "PY203", "PY220"})
-NAIVE = ".replace(tzinfo=None)"
+_ESCAPE_WARNING = re.compile(
+    r"invalid escape sequence '?(\\[^\r\n])|^[^\"]*\"(\\[^\r\n])\" is an invalid escape sequence"
+)
+_NAME_CODES = frozenset({"PY202", "PY203", "PY220"})
+NAIVE_SUFFIX = ".replace(tzinfo=None)"
 
 
-def with_changes(finding: Finding, facts: FileFacts) -> Finding:
-    """``finding`` of a file with the changes that mend it, where there are some."""
-    if finding.location is None or finding.location.line is None or finding.waived or _is_given(finding, facts):
+def attach_changes(finding: Finding, facts: FileFacts) -> Finding:
+    """Return ``finding`` with the source changes that fix it, if there are any."""
+    if finding.location is None or finding.location.line is None or finding.waived or _is_own_alias(finding, facts):
         return finding
     if finding.code == "PY221":
-        return replace(finding, changes=_of_escape(finding))
+        return replace(finding, changes=_escape_changes(finding))
     if not finding.names:
         return finding
-    if finding.code in ("PY201", "PY220") and finding.names[0] in _MODULES:
-        return replace(finding, changes=_drop_ins_of_module(finding.names[0], facts))
-    return replace(finding, changes=_of_name(finding)) if finding.code in _OF_NAMES else finding
+    if finding.code in ("PY201", "PY220") and finding.names[0] in _PARTLY_MOVED_MODULES:
+        return replace(finding, changes=_module_changes(finding.names[0], facts))
+    return replace(finding, changes=_name_changes(finding)) if finding.code in _NAME_CODES else finding
 
 
-def _is_given(finding: Finding, facts: FileFacts) -> bool:
-    """Whether a name of one's own stands there, which something of the library was given to: it keeps its name."""
-    place = finding.location
-    return place is not None and any(
-        one.kind == Kind.GIVEN and one.line == place.line and one.column == place.column for one in facts.references
+def _is_own_alias(finding: Finding, facts: FileFacts) -> bool:
+    """Return whether the code uses an own name that was assigned the stdlib name. Such a name is not renamed."""
+    location = finding.location
+    return location is not None and any(
+        reference.kind == ReferenceKind.ALIAS
+        and reference.line == location.line
+        and reference.column == location.column
+        for reference in facts.references
     )
 
 
-def asked_for(change: SourceChange, utc: str) -> SourceChange | None:
-    """``change`` as it is made; of times in UTC only where ``utc`` (``aware`` or ``naive``) says how."""
-    if change.old not in UTC:
+def apply_utc_choice(change: SourceChange, utc: str) -> SourceChange | None:
+    """Return the change to apply, or ``None`` if it must not be applied.
+
+    :param utc: how to replace times in UTC: ``aware``, ``naive``, or empty to leave them unchanged.
+    """
+    if change.old not in UTC_REPLACEMENTS:
         return change
     if not utc:
         return None
-    return replace(change, new=change.new + NAIVE) if utc == "naive" else change
+    return replace(change, new=change.new + NAIVE_SUFFIX) if utc == "naive" else change
 
 
-def _change(finding: Finding, old: str, new: str) -> SourceChange:
-    place = finding.location
-    if place is None or place.line is None:
-        raise ValueError("a finding without a place has no change")
-    return SourceChange(path=place.path, line=place.line, column=place.column or 1, old=old, new=new)
+def _change_at_finding(finding: Finding, old: str, new: str) -> SourceChange:
+    location = finding.location
+    if location is None or location.line is None:
+        raise ValueError("a finding without a location has no change")
+    return SourceChange(path=location.path, line=location.line, column=location.column or 1, old=old, new=new)
 
 
-def _of_escape(finding: Finding) -> tuple[SourceChange, ...]:
-    found = _ESCAPE.search(finding.message)
-    escape = (found[1] or found[2]) if found else ""
-    return (_change(finding, escape, f"\\{escape}"),) if escape and not escape[1].isdigit() else ()
+def _escape_changes(finding: Finding) -> tuple[SourceChange, ...]:
+    match = _ESCAPE_WARNING.search(finding.message)
+    escape = (match[1] or match[2]) if match else ""
+    return (_change_at_finding(finding, escape, f"\\{escape}"),) if escape and not escape[1].isdigit() else ()
 
 
-def _of_name(finding: Finding) -> tuple[SourceChange, ...]:
+def _name_changes(finding: Finding) -> tuple[SourceChange, ...]:
     name = finding.names[0]
     package, last = name.partition(".")[0], name.rpartition(".")[2]
-    new = MOVED.get(name)
-    if new is None and (package, last) in RENAMED:
-        new = f"{name.rpartition('.')[0]}.{RENAMED[package, last]}"
-    # a method of an object of unknown class: of these, nobody else has one of the name
-    if new is None or (finding.confidence is Confidence.LIKELY and last not in ASSERTIONS):
+    new = MOVED_NAMES.get(name)
+    if new is None and (package, last) in RENAMED_NAMES:
+        new = f"{name.rpartition('.')[0]}.{RENAMED_NAMES[package, last]}"
+    # for objects of unknown class only names that no other library uses are changed
+    if new is None or (finding.confidence is Confidence.LIKELY and last not in ASSERTION_RENAMES):
         return ()
-    return (_change(finding, name, new),)
+    return (_change_at_finding(finding, name, new),)
 
 
-_MODULES = frozenset({"imp", "pipes"})
-"""Modules of which some names moved: their imports change only where nothing else is used of them."""
+_PARTLY_MOVED_MODULES = frozenset({"imp", "pipes"})
+"""Modules of which only some names moved. Their imports are changed only if no other name is used."""
 
 
-def _drop_ins_of_module(module: str, facts: FileFacts) -> tuple[SourceChange, ...]:
-    """All uses of a module that is gone; none where one of them has no successor."""
+def _module_changes(module: str, facts: FileFacts) -> tuple[SourceChange, ...]:
+    """Return changes for all uses of a removed module; none if one of the uses has no replacement."""
     changes = []
     for reference in facts.references:
         if reference.module != module or not reference.path or "()" in reference.path:
             continue
         old = f"{module}.{reference.path}"
-        if old not in MOVED or reference.kind not in (Kind.NAME, Kind.FROM, Kind.USE):
+        if old not in MOVED_NAMES or reference.kind not in (
+            ReferenceKind.NAME,
+            ReferenceKind.FROM_IMPORT,
+            ReferenceKind.IMPORTED_NAME,
+        ):
             return ()
-        if reference.kind != Kind.USE:
+        if reference.kind != ReferenceKind.IMPORTED_NAME:
             changes.append(
-                SourceChange(path=facts.path, line=reference.line, column=reference.column, old=old, new=MOVED[old])
+                SourceChange(
+                    path=facts.path, line=reference.line, column=reference.column, old=old, new=MOVED_NAMES[old]
+                )
             )
     return tuple(dict.fromkeys(changes))

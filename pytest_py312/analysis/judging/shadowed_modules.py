@@ -1,45 +1,45 @@
-"""Own modules that have the name of a standard one. Which is meant is clear to the service that has them: its own.
+"""Find modules of a service that have the name of a new standard library module.
 
-It is not clear to the libraries it uses. What a release adds to the standard library, they soon import, and where the
-service's folder is in front of the library's they get the service's module.
+The service itself means its own module. Its dependencies do not: they start to use new standard library modules, and if
+the folder of the service comes first on the import path, they get the service's module instead.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from pytest_py312.analysis.judging.evidence import Witnesses, label
+from pytest_py312.analysis.judging.evidence import Evidence, version_label
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
-from pytest_py312.analysis.scanner.facts.stdlib_names import STANDARD
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Question
+from pytest_py312.analysis.scanner.facts.stdlib_names import STDLIB_MODULES
+from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibQuery
 from pytest_py312.core.model.findings import Finding, Location, Severity
 
 
-def shadows(files: Sequence[FileFacts], roots: Sequence[str]) -> Mapping[str, str]:
-    """Standard names of top-level modules below the folders ``roots``, and the files that have them."""
+def find_shadowing_modules(files: Sequence[FileFacts], roots: Sequence[str]) -> Mapping[str, str]:
+    """Return the top-level modules in the folders ``roots`` with a standard name, and their files."""
     folders = frozenset(roots)
-    found = {}
+    shadowing = {}
     for facts in files:
         folder, _, file = facts.path.removesuffix("/__init__.py").rpartition("/")
         name = file.removesuffix(".py")
-        if name in STANDARD and (folder or ".") in folders:
-            found[name] = facts.path
-    return found
+        if name in STDLIB_MODULES and (folder or ".") in folders:
+            shadowing[name] = facts.path
+    return shadowing
 
 
-def questions_about(names: Mapping[str, str]) -> Iterator[Question]:
-    """What has to be asked to judge :func:`shadows`."""
+def shadowing_queries(names: Mapping[str, str]) -> Iterator[StdlibQuery]:
+    """Yield what interpreters have to be asked to judge :func:`find_shadowing_modules`."""
     for name in names:
-        yield Question(module=name)
+        yield StdlibQuery(module=name)
 
 
-def shadow_findings(names: Mapping[str, str], witnesses: Witnesses) -> Iterator[Finding]:
-    """Those whose name the target's library has and the baseline's has not. Others were as bad before."""
+def shadowing_findings(names: Mapping[str, str], evidence: Evidence) -> Iterator[Finding]:
+    """Report modules whose name is standard on the target and not on the baseline. All others are pre-existing."""
     for name, path in names.items():
-        if witnesses.on_target(name, "").present and witnesses.on_baseline(name, "").present is False:
+        if evidence.target_answer(name, "").present and evidence.baseline_answer(name, "").present is False:
             yield Finding(
                 code="PY208",
-                message=f"{name} is a module of the standard library on {label(witnesses.target.version)}: "
-                "whatever else imports it may get this one",
-                remedy="give it another name",
+                message=f"{name} is a standard library module on {version_label(evidence.target.version)}: "
+                "other code that imports it may get this file",
+                remedy="rename it",
                 severity=Severity.WARNING,
                 location=Location(path=path, line=1),
                 names=(name,),

@@ -1,151 +1,161 @@
-"""Calls against signatures: parameters that are gone, are going, or have not come yet."""
+"""Compare calls with signatures: parameters that were removed, are deprecated or do not exist yet."""
 
 from collections.abc import Iterator
 
 from pytest_py312.analysis.judging import replacements
 from pytest_py312.analysis.judging.evidence import (
     NO_ANSWER,
-    Witnesses,
-    confidence,
-    label,
-    location,
-    name_of,
-    not_there,
-    since,
-    too_new,
+    Evidence,
+    confidence_of,
+    dotted_name,
+    in_release,
+    missing_on_baseline,
+    reference_location,
+    too_new_finding,
+    version_label,
 )
-from pytest_py312.analysis.judging.reachability import Reach
+from pytest_py312.analysis.judging.reachability import Reachability
 from pytest_py312.analysis.scanner.facts.facts import Reference
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Question, Signature
+from pytest_py312.analysis.scanner.facts.stdlib_queries import Signature, StdlibAnswer, StdlibQuery
 from pytest_py312.core.model.findings import Finding, Severity
+from pytest_py312.core.text import pluralize
 
-CALL_FAILS = frozenset({"TypeError"})
+CALL_ERRORS = frozenset({"TypeError"})
 
 
 def call_findings(
-    path: str, reference: Reference, witnesses: Witnesses, on_baseline: Reach, on_target: Reach
+    path: str, reference: Reference, evidence: Evidence, on_baseline: Reachability, on_target: Reachability
 ) -> Iterator[Finding]:
-    """What is wrong with one call of something that both interpreters have."""
-    before = witnesses.on_baseline(reference.module, reference.path)
-    after = witnesses.on_target(reference.module, reference.path)
-    places = (reference.guard, reference.bound)
-    if after.signature is not None and on_target.runs(*places):
-        yield from _deprecated(path, reference, after.signature)
-        caught = on_target.catches(reference.guard, CALL_FAILS)
-        if before.signature is not None and not caught:
-            yield from _refused(path, reference, before.signature, after.signature, witnesses)
-    if before.signature is None or after.signature is None or not on_baseline.runs(*places):
+    """Report problems of one call to something that exists on both interpreters."""
+    baseline_answer = evidence.baseline_answer(reference.module, reference.path)
+    target_answer = evidence.target_answer(reference.module, reference.path)
+    guards = (reference.guard, reference.binding_guard)
+    if target_answer.signature is not None and on_target.may_run(*guards):
+        yield from _deprecated_parameters(path, reference, target_answer.signature)
+        caught = on_target.is_caught(reference.guard, CALL_ERRORS)
+        if baseline_answer.signature is not None and not caught:
+            yield from _refused_arguments(path, reference, baseline_answer.signature, target_answer.signature, evidence)
+    if baseline_answer.signature is None or target_answer.signature is None or not on_baseline.may_run(*guards):
         return
-    if on_baseline.catches(reference.guard, CALL_FAILS):
+    if on_baseline.is_caught(reference.guard, CALL_ERRORS):
         return
-    for name in _keywords_refused(reference, before.signature):
-        all_by_now = after.signature.any_keyword and not before.signature.keywords
-        if name in after.signature.keywords or all_by_now:
-            yield too_new(path, reference, witnesses.baseline, name)
-    left_out = [name for name in _left_out(reference, before.signature) if name not in after.signature.required]
-    if left_out and not _left_out(reference, after.signature):
-        name = name_of(reference.module, reference.path)
-        what = f"the default of {' and '.join(left_out)} of {name}"
-        place = location(path, reference)
-        yield not_there(place, what, witnesses.baseline, confidence(reference.sure), f"{name}()")
+    for name in _unknown_keywords(reference, baseline_answer.signature):
+        takes_any_keyword_now = target_answer.signature.any_keyword and not baseline_answer.signature.keywords
+        if name in target_answer.signature.keywords or takes_any_keyword_now:
+            yield too_new_finding(path, reference, evidence.baseline, name)
+    missing = [
+        name
+        for name in _missing_arguments(reference, baseline_answer.signature)
+        if name not in target_answer.signature.required
+    ]
+    if missing and not _missing_arguments(reference, target_answer.signature):
+        name = dotted_name(reference.module, reference.path)
+        subject = f"the default of {' and '.join(missing)} of {name}"
+        call_location = reference_location(path, reference)
+        yield missing_on_baseline(call_location, subject, evidence.baseline, confidence_of(reference.sure), f"{name}()")
 
 
-def _keywords_refused(reference: Reference, signature: Signature) -> list[str]:
+def _unknown_keywords(reference: Reference, signature: Signature) -> list[str]:
     if reference.call is None or signature.any_keyword:
         return []
     return [name for name in reference.call.keywords if name not in signature.keywords]
 
 
-def _left_out(reference: Reference, signature: Signature) -> list[str]:
-    """Parameters without a default that a call does not give."""
+def _missing_arguments(reference: Reference, signature: Signature) -> list[str]:
+    """Return required parameters that the call does not pass."""
     call = reference.call
     if call is None or call.starred or call.double_starred:
         return []
-    given = {*signature.positional[: call.positional], *call.keywords}
-    return [name for name in signature.required if name not in given]
+    passed = {*signature.positional[: call.positional], *call.keywords}
+    return [name for name in signature.required if name not in passed]
 
 
-def _no_longer_named(reference: Reference, before: Signature, after: Signature) -> list[str]:
-    """Parameters that warned, and are named no more by what hands all it does not know on to somebody else.
+def _dropped_keywords(reference: Reference, baseline: Signature, target: Signature) -> list[str]:
+    """Return deprecated parameters that the target no longer names because it forwards unknown keywords.
 
-    ``etype`` is refused, without a warning before, by what functions of traceback hand their keywords on to.
+    ``etype`` was not deprecated before, but is rejected by those to whom functions of traceback forward their keywords.
     """
-    if reference.call is None or not after.any_keyword:
+    if reference.call is None or not target.any_keyword:
         return []
-    gone = ({name for name, _ in before.deprecated} | {"etype"}) - set(after.keywords)
-    return [name for name in reference.call.keywords if name in gone]
+    dropped = ({name for name, _ in baseline.deprecated} | {"etype"}) - set(target.keywords)
+    return [name for name in reference.call.keywords if name in dropped]
 
 
-def _too_many(reference: Reference, signature: Signature) -> bool:
+def _has_too_many_positional(reference: Reference, signature: Signature) -> bool:
     if reference.call is None or signature.any_positional:
         return False
     return reference.call.positional > len(signature.positional)
 
 
-def _refused(
-    path: str, reference: Reference, before: Signature, after: Signature, witnesses: Witnesses
+def _refused_arguments(
+    path: str, reference: Reference, baseline: Signature, target: Signature, evidence: Evidence
 ) -> Iterator[Finding]:
-    name = name_of(reference.module, reference.path)
-    known = _keywords_refused(reference, before)
-    for keyword in (*_keywords_refused(reference, after), *_no_longer_named(reference, before, after)):
-        if keyword not in known:
-            version = _first_refusing(reference, keyword, witnesses)
-            replacement = replacements.PARAMETERS.get(keyword)
+    name = dotted_name(reference.module, reference.path)
+    already_refused = _unknown_keywords(reference, baseline)
+    for keyword in (*_unknown_keywords(reference, target), *_dropped_keywords(reference, baseline, target)):
+        if keyword not in already_refused:
+            version = _first_release_refusing(reference, keyword, evidence)
+            replacement = replacements.PARAMETER_REPLACEMENTS.get(keyword)
             yield Finding(
                 code="PY204",
-                message=f"{name} no longer takes the parameter {keyword}{since(version)}",
-                remedy=replacement.remedy if replacement else f"leave {keyword} out: see the documentation of {name}",
-                confidence=confidence(reference.sure),
-                location=location(path, reference),
+                message=f"parameter '{keyword}' of {name} was removed{in_release(version)}",
+                remedy=replacement.remedy if replacement else f"remove {keyword}: see the documentation of {name}",
+                confidence=confidence_of(reference.sure),
+                location=reference_location(path, reference),
                 names=(f"{name}({keyword})",),
             )
-    if _too_many(reference, after) and not _too_many(reference, before):
+    if _has_too_many_positional(reference, target) and not _has_too_many_positional(reference, baseline):
+        version = _first_release_refusing(reference, "", evidence)
         yield Finding(
             code="PY204",
-            message=f"{name} takes at most {len(after.positional)} positional arguments by now"
-            f"{since(_first_refusing(reference, '', witnesses))}",
-            remedy=_more_remedy(before, after, name),
-            confidence=confidence(reference.sure),
-            location=location(path, reference),
+            message=f"{name} accepts at most {pluralize(len(target.positional), 'positional argument')}"
+            + (f" since {version}" if version else ""),
+            remedy=_positional_remedy(baseline, target, name),
+            confidence=confidence_of(reference.sure),
+            location=reference_location(path, reference),
             names=(f"{name}()",),
         )
 
 
-def _more_remedy(before: Signature, after: Signature, name: str) -> str:
-    by_name = [one for one in before.positional if one not in after.positional and one in after.keywords]
-    if by_name:
-        return f"name the parameter: {', '.join(f'{one}=' for one in by_name)}"
-    gone = [one for one in before.positional if one not in after.positional]
-    return f"leave {' and '.join(gone)} out" if gone else f"see the documentation of {name}"
+def _positional_remedy(baseline: Signature, target: Signature, name: str) -> str:
+    keyword_only = [
+        parameter
+        for parameter in baseline.positional
+        if parameter not in target.positional and parameter in target.keywords
+    ]
+    if keyword_only:
+        return f"pass it by name: {', '.join(f'{parameter}=' for parameter in keyword_only)}"
+    removed = [parameter for parameter in baseline.positional if parameter not in target.positional]
+    return f"remove {' and '.join(removed)}" if removed else f"see the documentation of {name}"
 
 
-def _first_refusing(reference: Reference, keyword: str, witnesses: Witnesses) -> str:
-    question = Question(module=reference.module, path=reference.path)
-    for testimony in (*witnesses.between, witnesses.target):
-        answer: Answer = testimony.answers.get(question, NO_ANSWER)
+def _first_release_refusing(reference: Reference, keyword: str, evidence: Evidence) -> str:
+    query = StdlibQuery(module=reference.module, path=reference.path)
+    for interpreter_answers in (*evidence.intermediate, evidence.target):
+        answer: StdlibAnswer = interpreter_answers.answers.get(query, NO_ANSWER)
         if answer.signature is None:
             continue
-        refused = keyword in _keywords_refused(reference, answer.signature) if keyword else False
-        if refused or (not keyword and _too_many(reference, answer.signature)):
-            return label(testimony.version)
+        keyword_refused = keyword in _unknown_keywords(reference, answer.signature) if keyword else False
+        if keyword_refused or (not keyword and _has_too_many_positional(reference, answer.signature)):
+            return version_label(interpreter_answers.version)
     return ""
 
 
-def _deprecated(path: str, reference: Reference, signature: Signature) -> Iterator[Finding]:
+def _deprecated_parameters(path: str, reference: Reference, signature: Signature) -> Iterator[Finding]:
     if reference.call is None:
         return
-    texts = dict(signature.deprecated)
-    given = [*signature.positional[: reference.call.positional], *reference.call.keywords]
-    name = name_of(reference.module, reference.path)
-    for parameter in given:
-        if parameter in texts:
+    warnings_by_parameter = dict(signature.deprecated)
+    passed = [*signature.positional[: reference.call.positional], *reference.call.keywords]
+    name = dotted_name(reference.module, reference.path)
+    for parameter in passed:
+        if parameter in warnings_by_parameter:
             yield Finding(
                 code="PY220",
-                message=f"the parameter {parameter} of {name} is deprecated",
-                remedy=texts[parameter] or f"leave {parameter} out",
+                message=f"parameter '{parameter}' of {name} is deprecated",
+                remedy=warnings_by_parameter[parameter] or f"remove {parameter}",
                 severity=Severity.WARNING,
-                confidence=confidence(reference.sure),
-                location=location(path, reference),
+                confidence=confidence_of(reference.sure),
+                location=reference_location(path, reference),
                 names=(f"{name}({parameter})",),
-                detail=texts[parameter],
+                detail=warnings_by_parameter[parameter],
             )

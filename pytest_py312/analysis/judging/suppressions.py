@@ -1,31 +1,31 @@
-"""Applies ``# py312: ignore[...]`` comments to findings, and finds those that cannot be right."""
+"""Apply ``# py312: ignore[...]`` comments to findings, and report invalid and unused comments."""
 
 from collections.abc import Sequence
 from dataclasses import replace
 
-from pytest_py312.analysis.scanner.facts.facts import FileFacts, Ignore
+from pytest_py312.analysis.scanner.facts.facts import FileFacts, SuppressionComment
 from pytest_py312.core.model.findings import Finding, Location, Severity
 
-BAD = "PY291"
-UNUSED = "PY292"
+INVALID_IGNORE = "PY291"
+UNUSED_IGNORE = "PY292"
 
 
 def apply_ignores(facts: FileFacts, findings: Sequence[Finding]) -> list[Finding]:
-    """``findings`` of a file; those that a comment accepts are waived."""
-    if not facts.ignores:
+    """Return the findings of a file. Those that a comment accepts are marked as waived."""
+    if not facts.suppressions:
         return list(findings)
-    used: set[Ignore] = set()
-    done = []
+    used: set[SuppressionComment] = set()
+    applied = []
     for finding in findings:
-        ignore = _accepting(facts.ignores, finding)
+        ignore = _matching_ignore(facts.suppressions, finding)
         if ignore is not None:
             used.add(ignore)
-            finding = replace(finding, waived=True, detail=f"accepted on line {ignore.written}: {ignore.reason}")
-        done.append(finding)
-    return done + [_about(facts.path, ignore) for ignore in facts.ignores if ignore not in used]
+            finding = replace(finding, waived=True, detail=f"accepted on line {ignore.comment_line}: {ignore.reason}")
+        applied.append(finding)
+    return applied + [_ignore_finding(facts.path, ignore) for ignore in facts.suppressions if ignore not in used]
 
 
-def _accepting(ignores: Sequence[Ignore], finding: Finding) -> Ignore | None:
+def _matching_ignore(ignores: Sequence[SuppressionComment], finding: Finding) -> SuppressionComment | None:
     line = finding.location.line if finding.location is not None else None
     for ignore in ignores:
         if ignore.line == line and finding.code in ignore.codes and ignore.reason:
@@ -33,22 +33,22 @@ def _accepting(ignores: Sequence[Ignore], finding: Finding) -> Ignore | None:
     return None
 
 
-def _about(path: str, ignore: Ignore) -> Finding:
-    place = Location(path=path, line=ignore.written, column=ignore.column)
+def _ignore_finding(path: str, ignore: SuppressionComment) -> Finding:
+    location = Location(path=path, line=ignore.comment_line, column=ignore.column)
     if not ignore.codes or not ignore.reason:
-        lacking = "codes" if not ignore.codes else "a reason"
+        missing = "codes" if not ignore.codes else "a reason"
         return Finding(
-            code=BAD,
-            message=f"this comment accepts nothing: it names no {lacking.removeprefix('a ')}",
-            remedy="write # py312: ignore[PY201] and why it is acceptable",
+            code=INVALID_IGNORE,
+            message=f"this comment has no effect: it names no {missing.removeprefix('a ')}",
+            remedy="write # py312: ignore[PY201] and the reason",
             severity=Severity.WARNING,
-            location=place,
+            location=location,
         )
     return Finding(
-        code=UNUSED,
-        message=f"there is nothing to ignore here: {', '.join(ignore.codes)}",
-        remedy="take the comment out",
+        code=UNUSED_IGNORE,
+        message=f"nothing to ignore here: {', '.join(ignore.codes)}",
+        remedy="remove the comment",
         severity=Severity.NOTE,
-        location=place,
+        location=location,
         names=ignore.codes,
     )

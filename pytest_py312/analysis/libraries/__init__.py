@@ -1,1 +1,1 @@
-"""What is installed for a service: which of its modules are reached, and what of them the target lacks."""
+"""Analyze the distributions installed for a service: modules that it reaches, and uses of what the target lacks."""

@@ -1,246 +1,291 @@
-"""What the target lacks of all that is installed for one service: findings, few, one or two for each distribution.
+"""Report what the installed distributions use that the target lacks, one or two findings per distribution.
 
-Pure, but for the imports that are tried before anything is called broken.
+Before a distribution is reported as broken, its import is tried in the cell.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from pytest_py312.analysis.judging.evidence import Witnesses
-from pytest_py312.analysis.judging.judge import judge
+from pytest_py312.analysis.judging.evidence import Evidence
+from pytest_py312.analysis.judging.judge import judge_files
 from pytest_py312.analysis.judging.rule_table import RULES
-from pytest_py312.analysis.libraries.import_graph import Installed, Library, Reached
-from pytest_py312.analysis.libraries.setuptools_state import Packaging, is_for_building
-from pytest_py312.analysis.libraries.summary import How, Module, Part
+from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportChain, InstalledLibrary
+from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState, is_for_building
+from pytest_py312.analysis.libraries.summary import Likelihood, ModuleKind, ModuleSummary
 from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity
 
-REFUSAL = RULES["refuses"].phases[0].message
+REFUSES_PYTHON = RULES["refuses"].phases[0].message
 
-MOST_PLACES = 8
-"""Places that one finding lists."""
+MAX_PLACES = 8
+"""Places listed in one finding."""
 
-Tried = Callable[[Sequence[str]], Mapping[str, str]]
-"""Imports modules in a cell for real: module to the end of its traceback, empty where it imports."""
+TryImports = Callable[[Sequence[str]], Mapping[str, str]]
+"""Import modules in a cell: module to the end of its traceback, empty if the import succeeds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Trouble:
-    """One use, in an installed module, of something that the target does not have.
+class LibraryProblem:
+    """A use of something that the target lacks, in a module of a distribution.
 
-    ``what`` is a sentence without a full stop; ``how`` is how its module runs it. ``packaging`` is the module of
-    setuptools and its kin that is missing, else empty.
+    ``message`` is a sentence without a full stop. ``likelihood`` is how the module runs the code. ``setuptools_module``
+    is the module of setuptools that is missing, otherwise empty.
     """
 
-    library: Library
-    module: Module
+    library: InstalledLibrary
+    module: ModuleSummary
     line: int
-    what: str
+    message: str
     remedy: str
-    how: int
-    packaging: str = ""
-    works_before: bool = True
+    likelihood: int
+    setuptools_module: str = ""
+    works_on_baseline: bool = True
     optional: bool = False
-    """The module itself raises, or helps to build other projects: where no import of the service surely runs into it,
-    it is a feature that somebody else may use."""
+    """Whether the module itself raises, or helps to build other projects. Unless an import of the service certainly
+    runs into it, the service may not use it at all.
+    """
 
     @property
-    def place(self) -> str:
+    def position(self) -> str:
         return f"{self.module.path}:{self.line}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Located:
-    """A trouble with the way on which the service comes to it; ``None`` where its imports do not lead there."""
+class LocatedProblem:
+    """A problem with the chain of imports that leads to it; ``None`` if no import of the service does."""
 
-    trouble: Trouble
-    reached: Reached | None
-
-    @property
-    def how(self) -> int | None:
-        return None if self.reached is None else min(self.reached.how, self.trouble.how)
+    problem: LibraryProblem
+    chain: ImportChain | None
 
     @property
-    def entrance(self) -> str:
-        """The module by whose import the service comes to the trouble."""
-        if self.reached is None:
+    def likelihood(self) -> int | None:
+        return None if self.chain is None else min(self.chain.likelihood, self.problem.likelihood)
+
+    @property
+    def entry_module(self) -> str:
+        """The module through whose import the service reaches the problem."""
+        if self.chain is None:
             return ""
-        return self.reached.way[0] if self.reached.way else self.trouble.module.name
+        return self.chain.via[0] if self.chain.via else self.problem.module.name
 
 
-Advice = Callable[[Located], str]
-"""What to do about something that dies when it is imported; empty where nothing better is known."""
+Advice = Callable[[LocatedProblem], str]
+"""Returns what to do about a distribution that fails on import; empty if nothing better is known."""
 
 
-def troubles_of(installed: Installed, witnesses: Witnesses, packaging: Packaging) -> Iterator[Trouble]:
-    """All troubles of all distributions, reached or not; those in tests that nothing imports are not known of."""
+def find_problems(
+    installed: EnvironmentModules, evidence: Evidence, setuptools_state: SetuptoolsState
+) -> Iterator[LibraryProblem]:
+    """Yield the problems of all distributions, whether reached or not. Tests that nothing imports are not included."""
     for library in installed.libraries:
-        suspects = {module.suspects.path: module for module in library.digest.modules if module.suspects is not None}
-        files = [module.suspects for module in suspects.values() if module.suspects is not None]
-        for found in judge(files, witnesses) if files else ():
-            place = found.location
-            if place is None or found.severity is not Severity.ERROR or _is_installed(found, installed):
+        suspects = {
+            module.suspect_facts.path: module for module in library.summary.modules if module.suspect_facts is not None
+        }
+        files = [module.suspect_facts for module in suspects.values() if module.suspect_facts is not None]
+        for finding in judge_files(files, evidence) if files else ():
+            location = finding.location
+            if location is None or finding.severity is not Severity.ERROR or _is_restored(finding, installed):
                 continue
-            module = suspects[place.path]
-            called = (place.line or 0, place.column or 0) in module.called
-            certain = found.confidence is Confidence.CERTAIN
-            if called and (not certain or _is_private(found)):
-                continue  # libraries ask for the version in one function and use such names in another
-            yield Trouble(
+            module = suspects[location.path]
+            only_when_called = (location.line or 0, location.column or 0) in module.called_positions
+            certain = finding.confidence is Confidence.CERTAIN
+            if only_when_called and (not certain or _uses_private_name(finding)):
+                continue  # libraries often test the version in one function and use such names in another
+            yield LibraryProblem(
                 library=library,
                 module=module,
-                line=place.line or 0,
-                what=found.message,
-                remedy=found.remedy,
-                optional=found.message == REFUSAL,
-                how=How.WHEN_CALLED if called else How.AT_IMPORT if certain else How.PERHAPS,
+                line=location.line or 0,
+                message=finding.message,
+                remedy=finding.remedy,
+                optional=finding.message == REFUSES_PYTHON,
+                likelihood=Likelihood.WHEN_CALLED
+                if only_when_called
+                else Likelihood.AT_IMPORT
+                if certain
+                else Likelihood.CONDITIONAL,
             )
-        yield from _packaging_troubles(library, packaging)
+        yield from _setuptools_problems(library, setuptools_state)
 
 
-def _is_installed(found: Finding, installed: Installed) -> bool:
-    """Whether a distribution brings a module back that the standard library no longer has."""
-    return any(installed.has(name.partition(".")[0].partition("(")[0]) for name in found.names)
+def _is_restored(finding: Finding, installed: EnvironmentModules) -> bool:
+    """Return whether a distribution installs the removed module again."""
+    return any(installed.has(name.partition(".")[0].partition("(")[0]) for name in finding.names)
 
 
-def _is_private(found: Finding) -> bool:
-    return any(step.startswith("_") for name in found.names for step in name.split("."))
+def _uses_private_name(finding: Finding) -> bool:
+    return any(step.startswith("_") for name in finding.names for step in name.split("."))
 
 
-def _packaging_troubles(library: Library, packaging: Packaging) -> Iterator[Trouble]:
-    for module in library.digest.modules:
-        builds = any(is_for_building(asked) for asked, _, _ in module.packaging)
-        for asked, line, how in module.packaging:
-            lacking = packaging.lacking(asked.partition(".")[0])
-            if lacking is not None:
-                yield Trouble(
+def _setuptools_problems(library: InstalledLibrary, setuptools_state: SetuptoolsState) -> Iterator[LibraryProblem]:
+    for module in library.summary.modules:
+        builds = any(is_for_building(setuptools_module) for setuptools_module, _, _ in module.setuptools_imports)
+        for setuptools_module, line, likelihood in module.setuptools_imports:
+            missing = setuptools_state.why_missing(setuptools_module.partition(".")[0])
+            if missing is not None:
+                yield LibraryProblem(
                     library=library,
                     module=module,
                     line=line,
-                    what=lacking.what,
-                    remedy=lacking.remedy,
-                    how=how,
-                    packaging=asked,
+                    message=missing.message,
+                    remedy=missing.remedy,
+                    likelihood=likelihood,
+                    setuptools_module=setuptools_module,
                     optional=builds,
-                    works_before=lacking.works_before,
+                    works_on_baseline=missing.works_on_baseline,
                 )
 
 
-def located(troubles: Iterable[Trouble], reach: Mapping[str, Reached]) -> list[Located]:
-    """Troubles with the ways to them. Where no import of the service leads, only those are told that the import of
-    their module runs into, and none that setuptools would mend: it builds other projects."""
-    found = [Located(trouble=trouble, reached=reach.get(trouble.module.name)) for trouble in troubles]
-    return [one for one in found if one.how == How.AT_IMPORT or _is_told(one)]
+def locate_problems(problems: Iterable[LibraryProblem], chains: Mapping[str, ImportChain]) -> list[LocatedProblem]:
+    """Return the problems to report, with the chains of imports that lead to them.
+
+    If no import of the service leads to a problem, it is reported only if importing its module runs into it and it is
+    not about setuptools, which is used to build other projects.
+    """
+    located_problems = [LocatedProblem(problem=problem, chain=chains.get(problem.module.name)) for problem in problems]
+    return [
+        located_problem
+        for located_problem in located_problems
+        if located_problem.likelihood == Likelihood.AT_IMPORT or _is_reportable(located_problem)
+    ]
 
 
-def _is_told(one: Located) -> bool:
-    """Whether something is worth a word that no import of the service surely runs into."""
-    if one.reached is None:
-        return one.trouble.how == How.AT_IMPORT and not one.trouble.packaging
-    return not one.trouble.optional
+def _is_reportable(located_problem: LocatedProblem) -> bool:
+    """Return whether to report a problem that no import of the service certainly runs into."""
+    if located_problem.chain is None:
+        return (
+            located_problem.problem.likelihood == Likelihood.AT_IMPORT and not located_problem.problem.setuptools_module
+        )
+    return not located_problem.problem.optional
 
 
-def findings_of(
-    found: Sequence[Located], proven: frozenset[str], here: Tried, before: Tried, advice: Advice = lambda _: ""
+def library_findings(
+    problems: Sequence[LocatedProblem],
+    proven_imports: frozenset[str],
+    try_on_target: TryImports,
+    try_on_baseline: TryImports,
+    advice: Advice = lambda _: "",
 ) -> list[Finding]:
-    """The findings, the worst first. What would be an error is tried: an import that works disproves it, and one that
-    fails on the baseline in the same words fails because of something else. ``advice`` is asked about errors only."""
-    suspected = [one for one in found if one.how == How.AT_IMPORT and one.trouble.module.name not in proven]
-    entrances = sorted({one.entrance for one in suspected})
-    failures = {name: failure for name, failure in (here(entrances) if entrances else {}).items() if failure}
-    failed_before = before(sorted(failures)) if failures else {}
-    news = {name for name, failure in failures.items() if _last(failure) != _last(failed_before.get(name, ""))}
-    broken = [one for one in suspected if one.entrance in news]
+    """Return the findings, worst first.
+
+    Imports that would be an error are tried. One that succeeds disproves the error; one that fails on the baseline with
+    the same message has another cause. ``advice`` is requested for errors only.
+    """
+    suspected = [
+        problem
+        for problem in problems
+        if problem.likelihood == Likelihood.AT_IMPORT and problem.problem.module.name not in proven_imports
+    ]
+    entry_modules = sorted({problem.entry_module for problem in suspected})
+    failures = {
+        name: failure for name, failure in (try_on_target(entry_modules) if entry_modules else {}).items() if failure
+    }
+    baseline_failures = try_on_baseline(sorted(failures)) if failures else {}
+    new_failures = {
+        name
+        for name, failure in failures.items()
+        if _exception_line(failure) != _exception_line(baseline_failures.get(name, ""))
+    }
+    broken = [problem for problem in suspected if problem.entry_module in new_failures]
     findings = []
     for group in _by_library(broken):
-        before_too = all(failed_before.get(one.entrance) for one in group)
-        finding = _finding(group, "fails when it is imported", Severity.ERROR, failures[group[0].entrance])
-        works_before = any(one.trouble.works_before for one in group)
-        told_what = advice(group[0]) if works_before and not before_too else ""
-        remedy = told_what or finding.remedy
-        findings.append(replace(finding, preexisting=before_too or not works_before, remedy=remedy))
-    told = set(map(id, broken))
-    dead = {name for finding in findings if finding.code == "PY240" and finding.blocks for name in finding.names}
-    may_be = [one for one in found if one.reached is not None and id(one) not in told]
+        fails_on_baseline = all(baseline_failures.get(problem.entry_module) for problem in group)
+        finding = _library_finding(group, "fails on import", Severity.ERROR, failures[group[0].entry_module])
+        works_on_baseline = any(problem.problem.works_on_baseline for problem in group)
+        advised_remedy = advice(group[0]) if works_on_baseline and not fails_on_baseline else ""
+        remedy = advised_remedy or finding.remedy
+        findings.append(replace(finding, preexisting=fails_on_baseline or not works_on_baseline, remedy=remedy))
+    broken_ids = set(map(id, broken))
+    failing_libraries = {
+        name for finding in findings if finding.code == "PY240" and finding.blocks for name in finding.names
+    }
+    possible = [problem for problem in problems if problem.chain is not None and id(problem) not in broken_ids]
     findings += [
-        _finding(group, "may fail when it is used", Severity.WARNING, "")
-        for group in _by_library(one for one in may_be if one.trouble.library.name not in dead)
+        _library_finding(group, "may fail when used", Severity.WARNING, "")
+        for group in _by_library(
+            problem for problem in possible if problem.problem.library.name not in failing_libraries
+        )
     ]
-    findings += [_unreached(group) for group in _by_library(one for one in found if one.reached is None)]
+    findings += [
+        _unreached_finding(group) for group in _by_library(problem for problem in problems if problem.chain is None)
+    ]
     return findings
 
 
-def _last(failure: str) -> str:
-    """The exception, of the end of a traceback."""
+def _exception_line(failure: str) -> str:
+    """Return the last line of a traceback: the exception."""
     return (failure.strip().splitlines() or [""])[-1]
 
 
-def _by_library(found: Iterable[Located]) -> list[list[Located]]:
-    groups: dict[tuple[str, bool], list[Located]] = {}
-    for one in found:
-        groups.setdefault((one.trouble.library.name, bool(one.trouble.packaging)), []).append(one)
-    return [sorted(group, key=_rank) for _, group in sorted(groups.items())]
+def _by_library(problems: Iterable[LocatedProblem]) -> list[list[LocatedProblem]]:
+    groups: dict[tuple[str, bool], list[LocatedProblem]] = {}
+    for problem in problems:
+        groups.setdefault((problem.problem.library.name, bool(problem.problem.setuptools_module)), []).append(problem)
+    return [sorted(group, key=_sort_key) for _, group in sorted(groups.items())]
 
 
-def _rank(one: Located) -> tuple[int, str, int]:
-    return -(one.how or 0), one.trouble.module.path, one.trouble.line
+def _sort_key(located_problem: LocatedProblem) -> tuple[int, str, int]:
+    return -(located_problem.likelihood or 0), located_problem.problem.module.path, located_problem.problem.line
 
 
-def _finding(group: Sequence[Located], how: str, severity: Severity, failure: str) -> Finding:
-    first = group[0].trouble
-    code = "PY243" if first.packaging else "PY240" if severity is Severity.ERROR else "PY241"
-    reached = group[0].reached
+def _library_finding(group: Sequence[LocatedProblem], effect: str, severity: Severity, failure: str) -> Finding:
+    first = group[0].problem
+    code = "PY243" if first.setuptools_module else "PY240" if severity is Severity.ERROR else "PY241"
+    chain = group[0].chain
     more = f", and {len(group) - 1} more" if len(group) > 1 else ""
     return Finding(
         code=code,
-        message=f"{first.library} {how}: {first.what} ({first.place}{_of_copy(first)}{more})",
+        message=f"{first.library} {effect}: {first.message} ({first.position}{_module_kind_text(first)}{more})",
         remedy=_remedy(first),
         severity=severity,
         confidence=Confidence.CERTAIN if severity is Severity.ERROR else Confidence.LIKELY,
-        location=Location(path=reached.root.path, line=reached.root.line) if reached else None,
+        location=Location(path=chain.root.path, line=chain.root.line) if chain else None,
         names=(first.library.name,),
-        detail="\n".join([*_places(group), *failure.strip().splitlines()[-3:]]),
+        detail="\n".join([*_describe_places(group), *failure.strip().splitlines()[-3:]]),
     )
 
 
-def _remedy(trouble: Trouble) -> str:
-    newer = f"try a newer version of {trouble.library.name}"
-    return f"{newer}, or {trouble.remedy}" if trouble.packaging else newer
+def _remedy(problem: LibraryProblem) -> str:
+    newer = f"try a newer version of {problem.library.name}"
+    return f"{newer}, or {problem.remedy}" if problem.setuptools_module else newer
 
 
-def _unreached(group: Sequence[Located]) -> Finding:
-    first = group[0].trouble
-    modules = {one.trouble.module.path for one in group}
+def _unreached_finding(group: Sequence[LocatedProblem]) -> Finding:
+    first = group[0].problem
+    modules = {problem.problem.module.path for problem in group}
     count = f"{len(modules)} modules" if len(modules) > 1 else next(iter(modules))
     return Finding(
         code="PY242",
-        message=f"{first.library} uses what is gone in {count}, to which no import of the service leads",
+        message=f"{first.library} uses removed names in {count}, which no import of the service reaches",
         severity=Severity.NOTE,
         names=(first.library.name,),
-        detail="\n".join(_places(group)),
+        detail="\n".join(_describe_places(group)),
     )
 
 
-def _places(group: Sequence[Located]) -> list[str]:
+def _describe_places(group: Sequence[LocatedProblem]) -> list[str]:
     lines = []
-    for one in group[:MOST_PLACES]:
-        text = f"{one.trouble.place}: {one.trouble.what}{_of_copy(one.trouble)}"
-        if one.reached is not None:
-            text += f" ({_way(one)})"
+    for problem in group[:MAX_PLACES]:
+        text = f"{problem.problem.position}: {problem.problem.message}{_module_kind_text(problem.problem)}"
+        if problem.chain is not None:
+            text += f" ({_describe_chain(problem)})"
         lines.append(text)
-    left = len(group) - len(lines)
-    return [*lines, f"and {left} more places"] if left > 0 else lines
+    hidden_count = len(group) - len(lines)
+    return [*lines, f"and {hidden_count} more places"] if hidden_count > 0 else lines
 
 
-def _way(one: Located) -> str:
-    """In words: from which import of the service, through which modules, and when it runs."""
-    assert one.reached is not None
-    root = one.reached.root
-    steps = [step for step in one.reached.way if step != one.trouble.module.name]
+def _describe_chain(problem: LocatedProblem) -> str:
+    """Describe from which import of the service, through which modules and when the code runs."""
+    assert problem.chain is not None
+    root = problem.chain.root
+    steps = [step for step in problem.chain.via if step != problem.problem.module.name]
     through = f" through {' and '.join(steps[-2:])}" if steps else ""
-    when = {How.AT_IMPORT: "", How.PERHAPS: ", perhaps", How.WHEN_CALLED: ", when it is called"}[one.how or 0]
+    when = {
+        Likelihood.AT_IMPORT: "",
+        Likelihood.CONDITIONAL: ", perhaps",
+        Likelihood.WHEN_CALLED: ", when called",
+    }[problem.likelihood or 0]
     return f"from {root.path}:{root.line}{through}{when}"
 
 
-def _of_copy(trouble: Trouble) -> str:
-    words = {Part.VENDORED: ", in its copy of another project", Part.TESTS: ", in its tests"}
-    return words.get(trouble.module.part, "")
+def _module_kind_text(problem: LibraryProblem) -> str:
+    words = {ModuleKind.VENDORED: ", in a vendored copy of another project", ModuleKind.TESTS: ", in its tests"}
+    return words.get(problem.module.kind, "")

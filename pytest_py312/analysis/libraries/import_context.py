@@ -1,6 +1,7 @@
-"""What stands round the import statements of a file: the scanner keeps only conditions that it can answer. Pure.
+"""Estimate how likely an import runs from the code around it.
 
-How sure it is that an import runs, from what stands round it. Nobody is asked: the version alone decides.
+Guards in the facts contain only conditions that the scanner understands; the remaining ones are read from the syntax
+tree. No interpreter is queried: conditions are evaluated for a version alone.
 """
 
 import ast
@@ -8,99 +9,102 @@ import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_py312.analysis.judging.reachability import version_truth
-from pytest_py312.analysis.libraries.summary import How
+from pytest_py312.analysis.judging.reachability import evaluate_version_test
+from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.analysis.scanner.facts.facts import Condition, Guard, ModuleImport
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Surroundings:
-    """``tests`` are the texts of the conditions round an import. ``conditional``: it stands where it is not always
-    run (a function, a handler, a loop, the branch of a test that is none of the version or for type checkers)."""
+class ImportContext:
+    """The code around an import.
+
+    ``tests`` are the texts of the enclosing conditions. ``conditional`` is true if the import does not always run: in a
+    function, a handler, a loop, or under a condition on something other than the version or type checking.
+    """
 
     tests: tuple[str, ...] = ()
     conditional: bool = False
 
 
-TOP = Surroundings()
-_ANSWERED = ("version_info", "TYPE_CHECKING")
-"""Words of tests that the scanner has answered already."""
+TOP_LEVEL = ImportContext()
+_ANSWERED_NAMES = ("version_info", "TYPE_CHECKING")
+"""Names in conditions that the scanner has already evaluated."""
 
 
-def tree_of(content: bytes) -> ast.Module | None:
-    """The syntax tree of a Python file; ``None`` where it cannot be parsed."""
+def parse_tree(content: bytes) -> ast.Module | None:
+    """Parse a Python file; return ``None`` if that is impossible."""
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a stranger's file; as errors, they would leave it without a tree
+            warnings.simplefilter("ignore")  # warnings of third-party code; as errors they would prevent parsing
             return ast.parse(content)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
 
 
-def surroundings_of(content: bytes) -> Mapping[int, Surroundings]:
-    """By each line of an import statement. Empty for what cannot be parsed."""
-    tree = tree_of(content)
+def import_contexts(content: bytes) -> Mapping[int, ImportContext]:
+    """Return the context of each line of an import statement; empty if the file cannot be parsed."""
+    tree = parse_tree(content)
     if tree is None:
         return {}
-    found: dict[int, Surroundings] = {}
-    pending: list[tuple[ast.AST, Surroundings]] = [(tree, TOP)]
+    contexts: dict[int, ImportContext] = {}
+    pending: list[tuple[ast.AST, ImportContext]] = [(tree, TOP_LEVEL)]
     while pending:
-        node, here = pending.pop()
+        node, context = pending.pop()
         if isinstance(node, ast.Import | ast.ImportFrom):
-            found |= dict.fromkeys(range(node.lineno, (node.end_lineno or node.lineno) + 1), here)
+            contexts |= dict.fromkeys(range(node.lineno, (node.end_lineno or node.lineno) + 1), context)
             continue
-        pending += list(_below(node, here))
-    return found
+        pending += list(_child_statements(node, context))
+    return contexts
 
 
-def _below(node: ast.AST, here: Surroundings) -> Iterator[tuple[ast.AST, Surroundings]]:
-    """The statements directly in a node, with what stands round them."""
-    inner = here
+def _child_statements(node: ast.AST, context: ImportContext) -> Iterator[tuple[ast.AST, ImportContext]]:
+    """Yield the statements directly inside of a node, with their contexts."""
+    child_context = context
     if isinstance(node, ast.If | ast.While):
-        text = _text(node.test)
-        known = isinstance(node, ast.If) and any(word in text for word in _ANSWERED)
-        inner = Surroundings(tests=(*here.tests, text), conditional=here.conditional or not known)
+        text = _unparse(node.test)
+        is_answered = isinstance(node, ast.If) and any(word in text for word in _ANSWERED_NAMES)
+        child_context = ImportContext(tests=(*context.tests, text), conditional=context.conditional or not is_answered)
     elif isinstance(
         node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ExceptHandler | ast.For | ast.AsyncFor | ast.match_case
     ):
-        inner = Surroundings(tests=here.tests, conditional=True)
+        child_context = ImportContext(tests=context.tests, conditional=True)
     for child in ast.iter_child_nodes(node):
         if isinstance(child, ast.stmt | ast.ExceptHandler | ast.match_case):
-            yield child, inner
+            yield child, child_context
 
 
-def _text(test: ast.expr) -> str:
+def _unparse(test: ast.expr) -> str:
     try:
         return ast.unparse(test)
     except RecursionError:
-        return ""  # parsers follow where this does not: what it says is not known then
+        return ""  # too deeply nested for unparse: treat the condition as unknown
 
 
-def how_run(one: ModuleImport, guards: Sequence[Guard], version: tuple[int, int]) -> int | None:
-    """How an import runs on ``version`` of Python (:class:`How`); ``None`` where it does not."""
-    how = How.WHEN_CALLED if one.place == "function" else How.AT_IMPORT
-    number = one.guard
+def import_likelihood(module_import: ModuleImport, guards: Sequence[Guard], version: tuple[int, int]) -> int | None:
+    """Return how likely an import runs on ``version`` (:class:`Likelihood`); ``None`` if it does not."""
+    likelihood = Likelihood.WHEN_CALLED if module_import.scope == "function" else Likelihood.AT_IMPORT
+    number = module_import.guard
     while number > 0:
         guard = guards[number]
-        holds = truth(guard.condition, version) if guard.condition else True
+        holds = evaluate_condition(guard.condition, version) if guard.condition else True
         if holds is False:
             return None
         if holds is None or guard.caught:
-            how = min(how, How.PERHAPS)
+            likelihood = min(likelihood, Likelihood.CONDITIONAL)
         number = guard.parent
-    return how
+    return likelihood
 
 
-def truth(condition: Condition, version: tuple[int, int]) -> bool | None:
-    """Whether a condition holds on ``version``; ``None`` where that hangs on more than the version."""
+def evaluate_condition(condition: Condition, version: tuple[int, int]) -> bool | None:
+    """Return whether a condition holds on ``version``; ``None`` if it depends on more than the version."""
     kind = condition[0]
     if kind == "version":
-        return version_truth(version, condition[1], condition[2], condition[3])
+        return evaluate_version_test(version, condition[1], condition[2], condition[3])
     if kind == "not":
-        inner = truth(condition[1], version)
+        inner = evaluate_condition(condition[1], version)
         return None if inner is None else not inner
     if kind in ("and", "or"):
-        parts = [truth(part, version) for part in condition[1:]]
+        parts = [evaluate_condition(part, version) for part in condition[1:]]
         decisive = kind == "or"
         return decisive if decisive in parts else None if None in parts else not decisive
     return False if kind == "false" else None

@@ -1,118 +1,125 @@
-"""Which installed modules a service's imports lead to, how surely, and by which way. Pure."""
+"""Follow the imports of a service through the installed modules."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_py312.analysis.libraries.summary import Digest, How, Module
+from pytest_py312.analysis.libraries.summary import DistributionSummary, Likelihood, ModuleSummary
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Library:
-    """An installed distribution: its normalised name, its version, its digest."""
+class InstalledLibrary:
+    """An installed distribution: normalised name, version and summary of its source."""
 
     name: str
     version: str
-    digest: Digest
+    summary: DistributionSummary
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Root:
-    """An import of the service: where it stands, what it names (dotted), how it runs."""
+class ImportRoot:
+    """An import statement of the service: its place, the imported dotted name and its likelihood."""
 
     path: str
     line: int
     target: str
-    how: int
+    likelihood: int
     in_tests: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reached:
-    """How a module is reached: how surely, from which import of the service, through which modules before it."""
+class ImportChain:
+    """How a module is reached: with what likelihood, from which import, and through which modules."""
 
-    how: int
-    root: Root
-    way: tuple[str, ...]
+    likelihood: int
+    root: ImportRoot
+    via: tuple[str, ...]
 
 
-class Installed:
-    """All modules of an environment. Where two distributions have the same one, the first stays, as when installed."""
+class EnvironmentModules:
+    """All modules of an environment.
 
-    def __init__(self, libraries: Sequence[Library]) -> None:
+    If two distributions contain the same module, the first one counts, as in the installation.
+    """
+
+    def __init__(self, libraries: Sequence[InstalledLibrary]) -> None:
         self.libraries = tuple(libraries)
-        self._modules: dict[str, Module] = {}
-        self._owners: dict[str, list[Library]] = {}
+        self._modules: dict[str, ModuleSummary] = {}
+        self._owners: dict[str, list[InstalledLibrary]] = {}
         self._folders: set[str] = set()
         for library in libraries:
-            for module in library.digest.modules:
+            for module in library.summary.modules:
                 self._modules.setdefault(module.name, module)
-                self._own(module.name, library)
-            for name in library.digest.compiled:
-                self._own(name, library)
+                self._add_owner(module.name, library)
+            for name in library.summary.compiled:
+                self._add_owner(name, library)
 
-    def _own(self, name: str, library: Library) -> None:
+    def _add_owner(self, name: str, library: InstalledLibrary) -> None:
         self._owners.setdefault(name, []).append(library)
-        above = name.rpartition(".")[0]
-        while above and above not in self._folders:
-            self._folders.add(above)
-            above = above.rpartition(".")[0]
+        package = name.rpartition(".")[0]
+        while package and package not in self._folders:
+            self._folders.add(package)
+            package = package.rpartition(".")[0]
 
-    def module(self, name: str) -> Module | None:
+    def module(self, name: str) -> ModuleSummary | None:
         return self._modules.get(name)
 
     def has(self, name: str) -> bool:
-        """Whether there is a module, a package or a folder of packages of this name."""
+        """Return whether there is a module, a package or a namespace package of this name."""
         return name in self._owners or name in self._folders
 
-    def owners(self, name: str) -> tuple[Library, ...]:
-        """The distributions that an import of ``name`` leads into; empty where no module is found.
+    def owners(self, name: str) -> tuple[InstalledLibrary, ...]:
+        """Return the distributions that an import of ``name`` leads to; empty if the module is missing.
 
-        A folder without code of its own (a namespace package) belongs to nobody: what is in it decides.
+        A namespace package has no owner; the owner is determined by the module inside of it.
         """
-        found: Sequence[Library] = ()
+        step_owners: Sequence[InstalledLibrary] = ()
         for step in prefixes(name):
             if step in self._owners:
-                found = self._owners[step]
+                step_owners = self._owners[step]
             elif step not in self._folders:
                 break
-        return tuple(found)
+        return tuple(step_owners)
 
-    def on_the_way(self, name: str) -> list[str]:
-        """The modules that an import of ``name`` runs, outermost first."""
+    def modules_run_by(self, name: str) -> list[str]:
+        """Return the modules that an import of ``name`` runs, outermost first."""
         return [step for step in prefixes(name) if step in self._modules]
 
-    def reach(self, roots: Iterable[Root]) -> dict[str, Reached]:
-        """Every module that ``roots`` lead to, by the surest way."""
-        found: dict[str, Reached] = {}
-        levels: dict[int, list[tuple[str, Root, tuple[str, ...]]]] = {
-            How.AT_IMPORT: [],
-            How.PERHAPS: [],
-            How.WHEN_CALLED: [],
+    def import_chains(self, roots: Iterable[ImportRoot]) -> dict[str, ImportChain]:
+        """Return the most likely chain to every module that ``roots`` lead to."""
+        chains: dict[str, ImportChain] = {}
+        levels: dict[int, list[tuple[str, ImportRoot, tuple[str, ...]]]] = {
+            Likelihood.AT_IMPORT: [],
+            Likelihood.CONDITIONAL: [],
+            Likelihood.WHEN_CALLED: [],
         }
         for root in roots:
-            levels[root.how].append((root.target, root, ()))
-        for how, pending in levels.items():
-            for target, root, way in pending:  # grows while it is walked through
-                for name in self.on_the_way(target):
-                    if name in found:
+            levels[root.likelihood].append((root.target, root, ()))
+        for likelihood, pending in levels.items():
+            for target, root, via in pending:  # grows during the iteration
+                for name in self.modules_run_by(target):
+                    if name in chains:
                         continue
-                    found[name] = Reached(how=how, root=root, way=way)
-                    for further, inner in self._modules[name].imports.items():
-                        levels[min(how, inner)].append((further, root, (*way, name)))
-        return found
+                    chains[name] = ImportChain(likelihood=likelihood, root=root, via=via)
+                    for imported_name, import_likelihood in self._modules[name].imports.items():
+                        levels[min(likelihood, import_likelihood)].append((imported_name, root, (*via, name)))
+        return chains
 
-    def proven(self, imports: Mapping[str, str]) -> frozenset[str]:
-        """Modules that were run when those of ``imports`` (module to traceback) were imported without a failure."""
-        worked = [
-            Root(path="", line=0, target=name, how=How.AT_IMPORT) for name, failure in imports.items() if not failure
+    def proven_by(self, imports: Mapping[str, str]) -> frozenset[str]:
+        """Return the modules that have run because an import succeeded (``imports``: module to traceback)."""
+        worked_roots = [
+            ImportRoot(path="", line=0, target=name, likelihood=Likelihood.AT_IMPORT)
+            for name, failure in imports.items()
+            if not failure
         ]
-        return frozenset(name for name, reached in self.reach(worked).items() if reached.how == How.AT_IMPORT)
+        return frozenset(
+            name for name, chain in self.import_chains(worked_roots).items() if chain.likelihood == Likelihood.AT_IMPORT
+        )
 
 
 def prefixes(name: str) -> list[str]:
-    """A dotted name and all above it, outermost first."""
+    """Return a dotted name and all of its parents, outermost first."""
     steps = name.split(".")
     return [".".join(steps[:count]) for count in range(1, len(steps) + 1)]

@@ -1,4 +1,4 @@
-"""Inspects what is installed for a service on the target; what was found of the same things before still holds."""
+"""Analyze the distributions installed for a service on the target, and cache the result beside the environment."""
 
 import hashlib
 import json
@@ -12,54 +12,55 @@ from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
 
-from pytest_py312.analysis.files.newer_syntax import NewerSyntax
-from pytest_py312.analysis.files.source_reader import SourceRead
-from pytest_py312.analysis.judging.evidence import Witnesses
-from pytest_py312.analysis.libraries.findings import Located, findings_of, located, troubles_of
-from pytest_py312.analysis.libraries.import_graph import Installed, Library, Root
+from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner
+from pytest_py312.analysis.files.source_reader import ScannedSource
+from pytest_py312.analysis.judging.evidence import Evidence
+from pytest_py312.analysis.libraries.findings import LocatedProblem, find_problems, library_findings, locate_problems
+from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, InstalledLibrary
 from pytest_py312.analysis.libraries.missing_requirements import (
     OwnImports,
-    declared,
-    missing_names,
-    needs_findings,
-    only_for_tools,
+    declared_requirements,
+    missing_modules,
+    requirement_findings,
+    tool_only_distributions,
 )
-from pytest_py312.analysis.libraries.reader import LibraryReader, digest_version, names_alone
+from pytest_py312.analysis.libraries.reader import LibraryReader, names_only_summary, summary_version
 from pytest_py312.analysis.libraries.service_imports import (
-    Around,
-    foreign_roots,
-    is_run_time,
-    own_names,
-    refined,
+    NeighborModules,
+    external_imports,
+    is_runtime_file,
+    own_module_names,
+    refine_by_context,
     used_files,
 )
-from pytest_py312.analysis.libraries.setuptools_state import Packaging
-from pytest_py312.analysis.libraries.summarize import questions_of
-from pytest_py312.analysis.libraries.upgrade_advice import Adviser, NewerVersions
+from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState
+from pytest_py312.analysis.libraries.summarize import queries_of
+from pytest_py312.analysis.libraries.upgrade_advice import UpgradeAdvisor, UpgradeFinder
 from pytest_py312.analysis.oracle.oracle import Oracle
-from pytest_py312.analysis.oracle.probe_protocol import Unanswered
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Testimony
-from pytest_py312.analysis.services.service_analysis import Inspection
-from pytest_py312.core.files import write_whole
+from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
+from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers
+from pytest_py312.analysis.services.service_analysis import AnalysisResult
+from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding, Interpreter
 from pytest_py312.core.model.fleet import Cell, Service, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.dependencies.diagnosis.compatibility import target_of
-from pytest_py312.dependencies.installation.distribution_store import Entry, Store
+from pytest_py312.dependencies.diagnosis.compatibility import target_environment
+from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
 from pytest_py312.dependencies.installation.installer import Installation, Installer
-from pytest_py312.dependencies.resolution.lock import Unchecked
-from pytest_py312.repository.services.requirement_set import requirement_set
-from pytest_py312.repository.services.requirement_sources import further_services
+from pytest_py312.dependencies.resolution.lock import Undetermined
+from pytest_py312.repository.services.requirement_set import read_requirement_set
+from pytest_py312.repository.services.requirement_sources import additional_services
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
 
-class LibraryInspector:
-    """Inspects installations. Safe for several threads.
+class LibraryAnalyzer:
+    """Analyzes installations. Safe for several threads.
 
-    ``read`` reads the Python files of a service, ``ended`` is set when nobody waits any more.
+    :param read: returns the Python files of a service.
+    :param ended: set when the run was stopped and results are no longer needed.
     """
 
     def __init__(
@@ -69,216 +70,243 @@ class LibraryInspector:
         cache: Path,
         runner: Runner,
         installer: Installer,
-        store: Store,
-        read: Callable[[Service], SourceRead],
+        store: DistributionStore,
+        read: Callable[[Service], ScannedSource],
         processes: int,
         ended: threading.Event,
     ) -> None:
         self._plan = plan
         self._tree = Tree(plan.root)
-        self._around = Around(self._tree)
+        self._neighbors = NeighborModules(self._tree)
         self._runner = runner
         self._installer = installer
         self._store = store
         self._read = read
-        # apart from what services ask: there is much more of it, and it is asked for in few runs
-        self._oracle = Oracle(cache=cache / "libraries", door=runner)
-        newer = NewerSyntax(cache=cache / "libraries", door=runner)
+        # separate from the cache of services: there are many more queries, and few runs need them
+        self._oracle = Oracle(cache=cache / "libraries", tool_runner=runner)
+        newer = NewerSyntaxScanner(cache=cache / "libraries", tool_runner=runner)
         self._reader = LibraryReader(cache=cache, oracle=self._oracle, newer=newer, processes=processes, ended=ended)
 
-    def inspect(self, cell: Cell, here: Installation, before: Installation) -> Inspection:
-        """What the cell's interpreter lacks of what is installed for it, and what nothing of the service requires.
+    def analyze(self, cell: Cell, installation: Installation, baseline_installation: Installation) -> AnalysisResult:
+        """Return what installed distributions use that the target lacks, and which imports the service does not
+        require.
 
-        ``here`` is the cell's installation, which has an environment; ``before`` is that on the baseline.
+        :param installation: installation of the cell; it has an environment.
+        :param baseline_installation: installation on the baseline.
         """
         try:
-            asked = self._asked(cell, here, before)
-            place = asked.place(cell)
-            known = _kept(place)
-            if known is not None:
-                return known
-            found = Inspection(findings=tuple(self._findings(cell, asked)))
-        except (Unanswered, Unchecked, CellUnavailable) as reason:
-            return Inspection(unchecked=str(reason))
+            inputs = self._collect_inputs(cell, installation, baseline_installation)
+            cache_file = inputs.cache_path(cell)
+            cached = _read_cached(cache_file)
+            if cached is not None:
+                return cached
+            result = AnalysisResult(findings=tuple(self._findings(cell, inputs)))
+        except (InterpreterUnavailable, Undetermined, CellUnavailable) as reason:
+            return AnalysisResult(unchecked_reason=str(reason))
         with suppress(OSError):
-            write_whole(place, encode(found))
-        return found
+            write_json_atomically(cache_file, encode(result))
+        return result
 
-    def _findings(self, cell: Cell, asked: "_Asked") -> list[Finding]:
+    def _findings(self, cell: Cell, inputs: "_AnalysisInputs") -> list[Finding]:
+        """Return the findings.
+
+        :raises InterpreterUnavailable, Undetermined, CellUnavailable: an interpreter could not be queried, or an import
+            could not be tried.
         """
-        :raises Unanswered, Unchecked, CellUnavailable: an interpreter could not be asked, or nothing be imported.
-        """
-        here, before = asked.here, asked.before
+        installation, baseline_installation = inputs.installation, inputs.baseline_installation
         version = (cell.interpreter.major, cell.interpreter.minor)
-        roots = refined(list(foreign_roots(asked.read.facts, asked.local, version)), asked.read.contents)
-        installed = self._installed(cell, asked)
-        troubles = list(troubles_of(installed, self._witnesses(cell, asked, installed), _packaging(cell, asked)))
-        findings = findings_of(
-            located(troubles, installed.reach(roots)) if troubles else (),
-            installed.proven(here.imports or {}),
-            lambda modules: self._installer.tried(cell, modules),
-            lambda modules: self._tried_before(cell, before, modules),
-            lambda one: self._advice(cell, asked, one),
+        roots = refine_by_context(
+            list(external_imports(inputs.source.facts, inputs.local_names, version)), inputs.source.contents
+        )
+        installed = self._environment_modules(cell, inputs)
+        problems = list(
+            find_problems(installed, self._evidence(cell, inputs, installed), _setuptools_state(cell, inputs))
+        )
+        findings = library_findings(
+            locate_problems(problems, installed.import_chains(roots)) if problems else (),
+            installed.proven_by(installation.imports or {}),
+            lambda modules: self._installer.check_imports(cell, modules),
+            lambda modules: self._try_on_baseline(cell, baseline_installation, modules),
+            lambda problem: self._advice(cell, inputs, problem),
         )
         if cell.service.requirements:
-            findings += _needs(cell, asked, roots, installed)
+            findings += _missing_requirement_findings(cell, inputs, roots, installed)
         return findings
 
-    def _installed(self, cell: Cell, asked: "_Asked") -> Installed:
-        entries = asked.here.entries
-        passed_over = only_for_tools(entries, {*asked.run_time, *asked.anywhere}) | self._own(cell.service, entries)
-        scanned = self._digested(
-            [one for one in entries if one.name not in passed_over], self._runner.find(cell.interpreter)
+    def _environment_modules(self, cell: Cell, inputs: "_AnalysisInputs") -> EnvironmentModules:
+        entries = inputs.installation.distributions
+        name_only = tool_only_distributions(entries, {*inputs.run_time, *inputs.mentioned}) | self._own_distributions(
+            cell.service, entries
+        )
+        summarized = self._summarize(
+            [entry for entry in entries if entry.name not in name_only], self._runner.find_interpreter(cell.interpreter)
         )
         named = [
-            Library(name=one.name, version=one.version, digest=names_alone(one))
-            for one in entries
-            if one.name in passed_over
+            InstalledLibrary(name=entry.name, version=entry.version, summary=names_only_summary(entry))
+            for entry in entries
+            if entry.name in name_only
         ]
-        return Installed([*scanned, *named])
+        return EnvironmentModules([*summarized, *named])
 
-    def _own(self, service: Service, entries: Sequence[Entry]) -> frozenset[str]:
-        """The service itself, where it was built and installed: its source is judged where it lies."""
+    def _own_distributions(self, service: Service, entries: Sequence[StoredDistribution]) -> frozenset[str]:
+        """Return the distributions built from the service itself. Their source is checked in the repository."""
         if service.distribution is None or service.distribution.static:
             return frozenset()
-        key = self._installer.demands.source(service.path)[1]
+        key = self._installer.request_builder.source_copy(service.path)[1]
         return frozenset(entry.name for entry in entries if key in entry.folder.name)
 
-    def _digested(self, entries: Sequence[Entry], build: InterpreterBuild) -> list[Library]:
-        digests = self._reader.digests(entries, build)
-        return [Library(name=one.name, version=one.version, digest=digests[one.folder]) for one in entries]
+    def _summarize(self, entries: Sequence[StoredDistribution], build: InterpreterBuild) -> list[InstalledLibrary]:
+        summaries = self._reader.summaries(entries, build)
+        return [
+            InstalledLibrary(name=entry.name, version=entry.version, summary=summaries[entry.folder])
+            for entry in entries
+        ]
 
-    def _advice(self, cell: Cell, asked: "_Asked", one: Located) -> str:
-        """What to do about something that dies when it is imported, as far as the index tells."""
-        build = self._runner.find(cell.interpreter)
+    def _advice(self, cell: Cell, inputs: "_AnalysisInputs", problem: LocatedProblem) -> str:
+        """Return what to do about a distribution that fails on import, as far as the index shows it."""
+        build = self._runner.find_interpreter(cell.interpreter)
         try:
             index = self._installer.index(cell)
-        except Unchecked:
+        except Undetermined:
             return ""
-        target = target_of(build, exclude_newer=self._plan.exclude_newer)
-        adviser = Adviser(
-            versions=NewerVersions(store=self._store, index=index, target=target, build=build),
-            entries=asked.here.entries,
-            pins=asked.here.lock.pins if asked.here.lock else (),
-            packaging=_packaging(cell, asked),
-            digested=lambda entry: self._digested([entry], build)[0],
-            witnesses=lambda installed: self._witnesses(cell, asked, installed),
+        target = target_environment(build, exclude_newer=self._plan.exclude_newer)
+        advisor = UpgradeAdvisor(
+            versions=UpgradeFinder(store=self._store, index=index, target=target, build=build),
+            entries=inputs.installation.distributions,
+            pins=inputs.installation.lock.pins if inputs.installation.lock else (),
+            setuptools_state=_setuptools_state(cell, inputs),
+            summarize=lambda entry: self._summarize([entry], build)[0],
+            gather_evidence=lambda installed: self._evidence(cell, inputs, installed),
         )
-        return adviser(one)
+        return advisor(problem)
 
-    def _tried_before(self, cell: Cell, before: Installation, modules: Sequence[str]) -> Mapping[str, str]:
-        if before.environment is None or cell.is_baseline:
+    def _try_on_baseline(
+        self, cell: Cell, baseline_installation: Installation, modules: Sequence[str]
+    ) -> Mapping[str, str]:
+        if baseline_installation.environment is None or cell.is_baseline:
             return {}
         baseline = Cell(service=cell.service, interpreter=cell.service.baseline)
-        return self._installer.tried(baseline, modules)
+        return self._installer.check_imports(baseline, modules)
 
-    # -- what is asked
+    # -- inputs of the analysis
 
-    def _asked(self, cell: Cell, here: Installation, before: Installation) -> "_Asked":
+    def _collect_inputs(
+        self, cell: Cell, installation: Installation, baseline_installation: Installation
+    ) -> "_AnalysisInputs":
         service = cell.service
-        demands = self._installer.demands
-        sets = [demands.requirements(one) for one in (service, *further_services(service))]
+        request_builder = self._installer.request_builder
+        requirement_sets = [request_builder.requirements(owner) for owner in (service, *additional_services(service))]
         run_time: dict[str, set[str]] = {}
-        for item in requirement_set(self._plan.root, service.requirements).entries:
+        for item in read_requirement_set(self._plan.root, service.requirements).entries:
             run_time.setdefault(item.name, set()).update(_extras(item.text))
-        for entry in here.entries:
-            if entry.folder.name.startswith("tree-"):  # required by its path
+        for entry in installation.distributions:
+            if entry.folder.name.startswith("tree-"):  # required by path
                 run_time.setdefault(entry.name, set())
-        read = self._read(service)
-        return _Asked(
-            read=read,
-            local=own_names(service, [facts.path for facts in read.facts], self._tree, self._around),
+        source = self._read(service)
+        return _AnalysisInputs(
+            source=source,
+            local_names=own_module_names(service, [facts.path for facts in source.facts], self._tree, self._neighbors),
             run_time=run_time,
-            anywhere=frozenset(item.name for one in sets for item in one.entries),
-            here=here,
-            before=before,
-            between=tuple(cells.interpreter for cells in cells_of(self._plan, service)),
+            mentioned=frozenset(item.name for requirements in requirement_sets for item in requirements.entries),
+            installation=installation,
+            baseline_installation=baseline_installation,
+            intermediate=tuple(planned_cell.interpreter for planned_cell in cells_of(self._plan, service)),
         )
 
-    def _witnesses(self, cell: Cell, asked: "_Asked", installed: Installed) -> Witnesses:
-        """What the interpreters say to what the target may have something against."""
-        questions = questions_of(
-            module.suspects
-            for one in installed.libraries
-            for module in one.digest.modules
-            if module.suspects is not None
+    def _evidence(self, cell: Cell, inputs: "_AnalysisInputs", installed: EnvironmentModules) -> Evidence:
+        """Query the interpreters about the suspicious uses of the installed distributions."""
+        queries = queries_of(
+            module.suspect_facts
+            for library in installed.libraries
+            for module in library.summary.modules
+            if module.suspect_facts is not None
         )
         baseline = min(cell.service.baseline, cell.interpreter)
 
-        def say(interpreter: Interpreter) -> Testimony:
-            return self._oracle.ask(questions, self._runner.find(interpreter))
+        def ask(interpreter: Interpreter) -> InterpreterAnswers:
+            return self._oracle.ask(queries, self._runner.find_interpreter(interpreter))
 
-        between = []
-        for interpreter in asked.between:
+        intermediate = []
+        for interpreter in inputs.intermediate:
             if not baseline < interpreter < cell.interpreter:
                 continue
             try:
-                between.append(say(interpreter))
+                intermediate.append(ask(interpreter))
             except CellUnavailable:
-                continue  # then a finding names a later interpreter as the first
-        return Witnesses(baseline=say(baseline), target=say(cell.interpreter), between=between)
+                continue  # findings then name a later release as the first one
+        return Evidence(baseline=ask(baseline), target=ask(cell.interpreter), intermediate=intermediate)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Asked:
-    """All that an answer depends on, besides the code that gives it.
+class _AnalysisInputs:
+    """Everything that the result depends on, except the code itself.
 
-    ``local`` are the service's own top-level names, ``run_time`` the projects that its run-time files name, with the
-    extras they ask for, ``anywhere`` those that any of its requirement files names.
+    ``local_names`` are the top-level names of the service's own modules. ``run_time`` maps the projects in its run-time
+    requirement files to the requested extras; ``mentioned`` are the projects in any of its requirement files.
     """
 
-    read: SourceRead
-    local: frozenset[str]
+    source: ScannedSource
+    local_names: frozenset[str]
     run_time: Mapping[str, Collection[str]]
-    anywhere: frozenset[str]
-    here: Installation
-    before: Installation
-    between: tuple[Interpreter, ...]
+    mentioned: frozenset[str]
+    installation: Installation
+    baseline_installation: Installation
+    intermediate: tuple[Interpreter, ...]
 
-    def place(self, cell: Cell) -> Path:
-        """Where the answer is kept: beside the environment that it is about."""
-        assert self.here.environment is not None
-        environment = self.here.environment
-        source = hashlib.blake2b(digest_size=16)
-        for path, content in sorted(self.read.contents.items()):
-            source.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
-            source.update(content)
-        parts: list[Any] = [digest_version(), source.hexdigest(), cell.service.path, str(cell.service.baseline)]
-        parts += [sorted(self.local), sorted(self.anywhere), self.here.imports]
+    def cache_path(self, cell: Cell) -> Path:
+        """Return the file of the cached result, beside the environment that it is about."""
+        assert self.installation.environment is not None
+        environment = self.installation.environment
+        source_digest = hashlib.blake2b(digest_size=16)
+        for path, content in sorted(self.source.contents.items()):
+            source_digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
+            source_digest.update(content)
+        parts: list[Any] = [summary_version(), source_digest.hexdigest(), cell.service.path, str(cell.service.baseline)]
+        parts += [sorted(self.local_names), sorted(self.mentioned), self.installation.imports]
         parts += [sorted((name, sorted(extras)) for name, extras in self.run_time.items())]
-        parts += [[str(entry.folder) for entry in one.entries] for one in (self.here, self.before)]
-        parts += [str(one) for one in self.between]
+        parts += [
+            [str(entry.folder) for entry in installation.distributions]
+            for installation in (self.installation, self.baseline_installation)
+        ]
+        parts += [str(interpreter) for interpreter in self.intermediate]
         digest = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
         return environment.folder.with_name(f"{environment.key}.libraries-{digest}.json")
 
 
-def _packaging(cell: Cell, asked: _Asked) -> Packaging:
-    return Packaging(
+def _setuptools_state(cell: Cell, inputs: _AnalysisInputs) -> SetuptoolsState:
+    return SetuptoolsState(
         target=cell.interpreter,
         baseline=cell.service.baseline,
-        here=_versions(asked.here.entries),
-        before=_versions(asked.before.entries),
+        target_versions=_versions(inputs.installation.distributions),
+        baseline_versions=_versions(inputs.baseline_installation.distributions),
     )
 
 
-def _needs(cell: Cell, asked: _Asked, roots: Sequence[Root], installed: Installed) -> list[Finding]:
-    own = OwnImports(
-        roots=tuple(root for root in roots if is_run_time(root.path, cell.service.path)),
-        used=used_files(asked.read.facts, cell.service.path),
+def _missing_requirement_findings(
+    cell: Cell, inputs: _AnalysisInputs, roots: Sequence[ImportRoot], installed: EnvironmentModules
+) -> list[Finding]:
+    own_imports = OwnImports(
+        roots=tuple(root for root in roots if is_runtime_file(root.path, cell.service.path)),
+        used_files=used_files(inputs.source.facts, cell.service.path),
     )
-    required = declared(asked.run_time, asked.anywhere, asked.here.entries, cell.interpreter)
-    was_there = {name: _holds(asked.before.entries, name) for name in missing_names(own, installed)}
-    return needs_findings(own, required, installed, cell.interpreter, was_there)
+    required = declared_requirements(
+        inputs.run_time, inputs.mentioned, inputs.installation.distributions, cell.interpreter
+    )
+    on_baseline = {
+        name: _contains_module(inputs.baseline_installation.distributions, name)
+        for name in missing_modules(own_imports, installed)
+    }
+    return requirement_findings(own_imports, required, installed, cell.interpreter, on_baseline)
 
 
-def _kept(place: Path) -> Inspection | None:
+def _read_cached(cache_file: Path) -> AnalysisResult | None:
     try:
-        return decode(Inspection, json.loads(place.read_bytes()))
+        return decode(AnalysisResult, json.loads(cache_file.read_bytes()))
     except (OSError, ValueError, KeyError, RecursionError):
         return None
 
 
-def _versions(entries: Sequence[Entry]) -> dict[str, str]:
+def _versions(entries: Sequence[StoredDistribution]) -> dict[str, str]:
     return {entry.name: entry.version for entry in entries}
 
 
@@ -289,15 +317,15 @@ def _extras(text: str) -> set[str]:
         return set()
 
 
-def _holds(entries: Sequence[Entry], module: str) -> bool:
-    """Whether one of ``entries`` has a module, by the names of its files."""
+def _contains_module(entries: Sequence[StoredDistribution], module: str) -> bool:
+    """Return whether one of ``entries`` contains a module, judged by its file names."""
     if not re.fullmatch(r"[\w.]+", module):
         return False
     path = module.replace(".", "/")
     for entry in entries:
-        place = entry.folder / "lib" / path
-        if place.is_dir() or place.with_name(f"{place.name}.py").is_file():
+        module_path = entry.folder / "lib" / path
+        if module_path.is_dir() or module_path.with_name(f"{module_path.name}.py").is_file():
             return True
-        if next(place.parent.glob(f"{place.name}.*.so"), None) is not None:
+        if next(module_path.parent.glob(f"{module_path.name}.*.so"), None) is not None:
             return True
     return False

@@ -1,6 +1,7 @@
-"""PY12x: what the service's code imports and nothing of the service requires. Pure.
+"""Findings PY12x: modules that a service imports without requiring the project that provides them.
 
-What is installed for the suite's tools alone: that it runs on the target, the suite proves by running. Pure.
+This module also determines which distributions are installed for test tools alone. They are not analyzed, because
+running the suite shows whether they work on the target.
 """
 
 import re
@@ -10,186 +11,206 @@ from dataclasses import dataclass, field
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
-from pytest_py312.analysis.libraries.import_graph import Installed, Root, prefixes
-from pytest_py312.analysis.libraries.setuptools_state import WITH_SETUPTOOLS
-from pytest_py312.analysis.libraries.summary import How
+from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, prefixes
+from pytest_py312.analysis.libraries.setuptools_state import SETUPTOOLS_DEPENDENT_MODULES
+from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
-from pytest_py312.dependencies.installation.distribution_store import Entry
-from pytest_py312.dependencies.installation.requests import TOOLS
-from pytest_py312.dependencies.resolution.lock import NAME
-from pytest_py312.repository.services.requirement_set import asked_by
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
+from pytest_py312.dependencies.installation.requests import PINNED_TOOLS
+from pytest_py312.dependencies.resolution.lock import PROJECT_NAME
+from pytest_py312.repository.services.requirement_set import requirement_with_extras
 
-GENERATED = ("_pb2", "_pb2_grpc")
-"""Ends of names of modules that are made when the service is built."""
-MOST_PLACES = 8
+GENERATED_SUFFIXES = ("_pb2", "_pb2_grpc")
+"""Name suffixes of modules that are generated when the service is built."""
+MAX_PLACES = 8
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Declared:
-    """What a service requires. Names are normalised.
+class DeclaredRequirements:
+    """What a service requires, by normalised project name.
 
-    ``run_time`` are projects that its run-time files name, with what their extras bring; ``anywhere`` are those that
-    any of its requirement files names. ``brought_by`` maps what is installed to the projects that require it, and
-    ``with_run_time`` is all of it that the run-time requirements bring, themselves included.
+    ``run_time`` are the projects in its run-time requirement files and those of the requested extras; ``mentioned`` are
+    the projects in any of its requirement files. ``required_by`` maps installed projects to those that require them.
+    ``run_time_closure`` are the run-time requirements with all of their dependencies.
     """
 
     run_time: frozenset[str]
-    anywhere: frozenset[str]
-    brought_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    with_run_time: frozenset[str] = frozenset()
+    mentioned: frozenset[str]
+    required_by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    run_time_closure: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class OwnImports:
-    """The run-time imports of a service from outside. ``used`` are files that are surely run, or imported."""
+    """The run-time imports of third-party modules. ``used_files`` are files that are run or imported."""
 
-    roots: tuple[Root, ...]
-    used: frozenset[str]
+    roots: tuple[ImportRoot, ...]
+    used_files: frozenset[str]
 
 
-def declared(
-    run_time: Mapping[str, Collection[str]], anywhere: Collection[str], entries: Iterable[Entry], here: Interpreter
-) -> Declared:
-    """What a service requires, by its files (project to extras) and by what is installed for it on ``here``."""
+def declared_requirements(
+    run_time: Mapping[str, Collection[str]],
+    mentioned: Collection[str],
+    entries: Iterable[StoredDistribution],
+    interpreter: Interpreter,
+) -> DeclaredRequirements:
+    """Return what a service requires, from its files (project to extras) and the installed metadata."""
     installed = {entry.name: entry for entry in entries}
-    brought_by: dict[str, list[str]] = {}
-    asked: dict[str, tuple[str, ...]] = {}
+    required_by: dict[str, list[str]] = {}
+    requirements_of: dict[str, tuple[str, ...]] = {}
     for name, entry in installed.items():
-        asked[name] = tuple(_requires(entry, run_time.get(name, ()), here))
-        for other in asked[name]:
-            brought_by.setdefault(other, []).append(name)
+        requirements_of[name] = tuple(_required_projects(entry, run_time.get(name, ()), interpreter))
+        for required_name in requirements_of[name]:
+            required_by.setdefault(required_name, []).append(name)
     by_extras = {
-        other
+        required_name
         for name, extras in run_time.items()
         if extras and name in installed
-        for other in set(asked[name]) - set(_requires(installed[name], (), here))
+        for required_name in set(requirements_of[name]) - set(_required_projects(installed[name], (), interpreter))
     }
     direct = frozenset(run_time) | by_extras
-    return Declared(
+    return DeclaredRequirements(
         run_time=direct,
-        anywhere=frozenset(anywhere) | direct,
-        brought_by={name: tuple(sorted(by)) for name, by in brought_by.items()},
-        with_run_time=frozenset(closure(direct, asked)),
+        mentioned=frozenset(mentioned) | direct,
+        required_by={name: tuple(sorted(requirers)) for name, requirers in required_by.items()},
+        run_time_closure=frozenset(closure(direct, requirements_of)),
     )
 
 
-def _requires(entry: Entry, extras: Collection[str], here: Interpreter) -> Iterator[str]:
+def _required_projects(entry: StoredDistribution, extras: Collection[str], interpreter: Interpreter) -> Iterator[str]:
     for line in entry.requires:
-        wanted = asked_by(line, entry.name, extras, here)
-        found = re.match(NAME, wanted)
-        if found and _applies(wanted, here):
-            yield canonicalize_name(found[1])
+        requirement = requirement_with_extras(line, entry.name, extras, interpreter)
+        match = re.match(PROJECT_NAME, requirement)
+        if match and _applies(requirement, interpreter):
+            yield canonicalize_name(match[1])
 
 
-def _applies(line: str, here: Interpreter) -> bool:
+def _applies(line: str, interpreter: Interpreter) -> bool:
     try:
         marker = Requirement(line).marker
-        variables = {"python_version": str(here), "python_full_version": f"{here}.0", "extra": ""}
+        variables = {"python_version": str(interpreter), "python_full_version": f"{interpreter}.0", "extra": ""}
         return marker is None or marker.evaluate(variables)
     except (InvalidRequirement, ValueError):
         return False
 
 
-def needs_findings(
-    own: OwnImports, required: Declared, installed: Installed, target: Interpreter, was_there: Mapping[str, bool]
+def requirement_findings(
+    own: OwnImports,
+    required: DeclaredRequirements,
+    installed: EnvironmentModules,
+    target: Interpreter,
+    on_baseline: Mapping[str, bool],
 ) -> list[Finding]:
-    """The findings, sorted. ``was_there`` says of each of :func:`missing_names` whether the baseline has it."""
-    missing: dict[str, list[Root]] = {}
-    by_chance: dict[str, list[Root]] = {}
+    """Return the findings, sorted.
+
+    :param on_baseline: whether the baseline has each of the :func:`missing_modules`.
+    """
+    missing: dict[str, list[ImportRoot]] = {}
+    transitive: dict[str, list[ImportRoot]] = {}
     for root in own.roots:
         top = root.target.partition(".")[0]
-        if top.endswith(GENERATED) or root.target.endswith(GENERATED) or top in WITH_SETUPTOOLS:
-            continue  # whether setuptools is there is a question of its own
+        if (
+            top.endswith(GENERATED_SUFFIXES)
+            or root.target.endswith(GENERATED_SUFFIXES)
+            or top in SETUPTOOLS_DEPENDENT_MODULES
+        ):
+            continue  # missing setuptools is reported as PY209 or PY243
         owners = {library.name for library in installed.owners(root.target)}
         if not owners:
-            missing.setdefault(_missing_name(root.target, installed), []).append(root)
-        elif owners.isdisjoint(required.anywhere):
-            by_chance.setdefault(min(owners), []).append(root)
-    found = [_missing(name, roots, own, target, was_there) for name, roots in sorted(missing.items())]
-    found += [_by_chance(owner, roots, required) for owner, roots in sorted(by_chance.items())]
-    return [one for one in found if one is not None]
+            missing.setdefault(_missing_module(root.target, installed), []).append(root)
+        elif owners.isdisjoint(required.mentioned):
+            transitive.setdefault(min(owners), []).append(root)
+    findings = [_missing_finding(name, roots, own, target, on_baseline) for name, roots in sorted(missing.items())]
+    findings += [_transitive_finding(owner, roots, required) for owner, roots in sorted(transitive.items())]
+    return [finding for finding in findings if finding is not None]
 
 
-def missing_names(own: OwnImports, installed: Installed) -> frozenset[str]:
-    """The modules that the service imports and that its environment has not."""
+def missing_modules(own: OwnImports, installed: EnvironmentModules) -> frozenset[str]:
+    """Return the modules that the service imports and its environment lacks."""
     targets = {root.target for root in own.roots if not installed.owners(root.target)}
-    return frozenset(_missing_name(target, installed) for target in targets)
+    return frozenset(_missing_module(target, installed) for target in targets)
 
 
-def _missing_name(target: str, installed: Installed) -> str:
-    """The module that is missing: of a namespace package, the part in it."""
+def _missing_module(target: str, installed: EnvironmentModules) -> str:
+    """Return the name of the missing module. For a namespace package this is the part inside of it."""
     return next((name for name in prefixes(target) if not installed.has(name)), target)
 
 
-def _missing(
-    name: str, roots: list[Root], own: OwnImports, target: Interpreter, was_there: Mapping[str, bool]
+def _missing_finding(
+    name: str, roots: list[ImportRoot], own: OwnImports, target: Interpreter, on_baseline: Mapping[str, bool]
 ) -> Finding | None:
-    sure = [root for root in roots if root.how == How.AT_IMPORT]
-    if not sure:
-        return None  # what is imported in a function or under a condition may be an option that nobody takes
-    in_use = [root for root in sure if root.path in own.used]
-    first = (in_use or sure)[0]
-    known_before = was_there.get(name, False)
+    certain = [root for root in roots if root.likelihood == Likelihood.AT_IMPORT]
+    if not certain:
+        return None  # imports in a function or under a condition may be for an optional feature
+    in_use = [root for root in certain if root.path in own.used_files]
+    first = (in_use or certain)[0]
+    works_on_baseline = on_baseline.get(name, False)
     return Finding(
         code="PY120",
-        message=f"{name} is imported, and nothing that is installed on {target} has it"
-        + (": on the baseline another project brings it" if known_before else ""),
-        remedy="require the project that has it",
+        message=f"{name} is imported, but nothing installed on {target} provides it"
+        + (": on the baseline another project provides it" if works_on_baseline else ""),
+        remedy="require the project that provides it",
         severity=Severity.ERROR if in_use else Severity.WARNING,
         location=Location(path=first.path, line=first.line),
         names=(name,),
-        preexisting=not known_before,
-        detail=_places(sure),
+        preexisting=not works_on_baseline,
+        detail=_describe_places(certain),
     )
 
 
-def _by_chance(owner: str, roots: list[Root], required: Declared) -> Finding:
+def _transitive_finding(owner: str, roots: list[ImportRoot], required: DeclaredRequirements) -> Finding:
     first = roots[0]
     top = first.target.partition(".")[0]
-    by = [name for name in required.brought_by.get(owner, ()) if name in required.with_run_time]
-    if by:
-        reason = f"comes in only because {' and '.join(by[:3])} require{'s' if len(by) == 1 else ''} it"
+    requirers = [name for name in required.required_by.get(owner, ()) if name in required.run_time_closure]
+    if requirers:
+        reason = (
+            f"is installed only because {' and '.join(requirers[:3])} require{'s' if len(requirers) == 1 else ''} it"
+        )
     else:
-        reason = "is there only because of what the tests require"
+        reason = "is installed only because of test requirements"
     return Finding(
         code="PY121",
-        message=f"{top} is imported, and nothing requires {owner}: it {reason}",
+        message=f"{top} is imported, but nothing requires {owner}: it {reason}",
         remedy=f"require {owner}",
         severity=Severity.WARNING,
         location=Location(path=first.path, line=first.line),
         names=(owner,),
-        detail=_places(roots),
+        detail=_describe_places(roots),
     )
 
 
-def _places(roots: list[Root]) -> str:
+def _describe_places(roots: list[ImportRoot]) -> str:
     places = list(dict.fromkeys(f"{root.path}:{root.line}" for root in roots))
-    more = [f"and {len(places) - MOST_PLACES} more places"] if len(places) > MOST_PLACES else []
-    return "\n".join([*places[:MOST_PLACES], *more]) if len(places) > 1 else ""
+    more = [f"and {len(places) - MAX_PLACES} more places"] if len(places) > MAX_PLACES else []
+    return "\n".join([*places[:MAX_PLACES], *more]) if len(places) > 1 else ""
 
 
-def only_for_tools(entries: Iterable[Entry], required: Collection[str]) -> frozenset[str]:
-    """The names of ``entries`` that pytest and its kin bring, and nothing else that is ``required``.
+def tool_only_distributions(entries: Iterable[StoredDistribution], required: Collection[str]) -> frozenset[str]:
+    """Return the names of ``entries`` that only pytest and other test tools require.
 
-    Whether a requirement applies is not asked: rather too much counts as required by others.
+    Environment markers are ignored, so that in doubt a distribution counts as required by others.
     """
-    asked = {entry.name: {found for line in entry.requires if (found := _name(line))} for entry in entries}
-    others = {name: names for name, names in asked.items() if name not in TOOLS}  # a plugin requires its tool
-    return frozenset(closure(TOOLS, asked) - closure(required, others))
+    requirements_of = {
+        entry.name: {project for line in entry.requires if (project := _project_name(line))} for entry in entries
+    }
+    requirements_without_tools = {
+        name: names for name, names in requirements_of.items() if name not in PINNED_TOOLS
+    }  # a plugin requires its tool
+    return frozenset(closure(PINNED_TOOLS, requirements_of) - closure(required, requirements_without_tools))
 
 
-def closure(start: Iterable[str], asked: Mapping[str, Collection[str]]) -> set[str]:
-    """``start`` and all that it asks for, and so on, as far as they are among ``asked`` (project to projects)."""
-    found: set[str] = set()
+def closure(start: Iterable[str], requirements_of: Mapping[str, Collection[str]]) -> set[str]:
+    """Return ``start`` and everything it requires, as far as it is in ``requirements_of`` (project to projects)."""
+    reached: set[str] = set()
     pending = list(start)
     while pending:
         name = pending.pop()
-        if name in asked and name not in found:
-            found.add(name)
-            pending += asked[name]
-    return found
+        if name in requirements_of and name not in reached:
+            reached.add(name)
+            pending += requirements_of[name]
+    return reached
 
 
-def _name(line: str) -> str:
-    found = re.match(NAME, line)
-    return canonicalize_name(found[1]) if found else ""
+def _project_name(line: str) -> str:
+    match = re.match(PROJECT_NAME, line)
+    return canonicalize_name(match[1]) if match else ""

@@ -1,4 +1,4 @@
-"""Which files of a distribution are modules, by what names, and which of them are tests or copies of others."""
+"""Map the files of a distribution to module names, and recognize tests and vendored copies among them."""
 
 import os
 import re
@@ -6,73 +6,75 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_py312.analysis.libraries.summary import Part
+from pytest_py312.analysis.libraries.summary import ModuleKind
 
-MOST_FILES = 50_000
-"""Files of one distribution that are looked at."""
+MAX_FILES = 50_000
+"""Files considered per distribution."""
 
-_TESTS = frozenset({"test", "tests"})
-_TESTING = re.compile(r"conftest|tests|test_.*|.*_tests?")
-_VENDORED = frozenset(
+_TEST_FOLDERS = frozenset({"test", "tests"})
+_TEST_MODULE = re.compile(r"conftest|tests|test_.*|.*_tests?")
+_VENDOR_FOLDERS = frozenset(
     {"_vendor", "vendor", "vendored", "_vendored", "_vendored_packages", "extern", "externals", "_externals",
      "third_party", "thirdparty", "_third_party"}
 )  # fmt: skip
-_COMPILED = re.compile(r"([A-Za-z_]\w*)(?:\.[\w-]+)*\.(?:so|pyd)")
+_EXTENSION_MODULE = re.compile(r"([A-Za-z_]\w*)(?:\.[\w-]+)*\.(?:so|pyd)")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ModuleFile:
-    """A Python file that can be imported: its dotted name, its path below site-packages, its part."""
+    """An importable Python file: its dotted name, its path below site-packages and its :class:`ModuleKind`."""
 
     name: str
     path: str
-    part: str
+    kind: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Files:
-    """The importable files of a distribution. ``compiled`` are the names of modules that are no source."""
+class DistributionFiles:
+    """The importable files of a distribution. ``compiled`` are the names of extension modules."""
 
     modules: tuple[ModuleFile, ...]
     compiled: tuple[str, ...]
 
 
 def list_files(site: Path) -> list[str]:
-    """The files below ``site``, relative to it, in a fixed order; links to folders are not followed."""
-    found: list[str] = []
+    """Return the files below ``site`` as relative paths in a fixed order. Links to folders are not followed."""
+    paths: list[str] = []
     for folder, folders, names in os.walk(site):
         folders[:] = sorted(name for name in folders if name.isidentifier() and name != "__pycache__")
-        start = "" if Path(folder) == site else f"{os.path.relpath(folder, site)}/"
-        found += [start + name for name in sorted(names)]
-        if len(found) > MOST_FILES:
-            return found[:MOST_FILES]
-    return found
+        prefix = "" if Path(folder) == site else f"{os.path.relpath(folder, site)}/"
+        paths += [prefix + name for name in sorted(names)]
+        if len(paths) > MAX_FILES:
+            return paths[:MAX_FILES]
+    return paths
 
 
-def classify(paths: Iterable[str]) -> Files:
-    """Tell what can be imported among ``paths``, which are relative to site-packages."""
+def classify(paths: Iterable[str]) -> DistributionFiles:
+    """Return the modules among ``paths``, which are relative to site-packages."""
     modules, compiled = [], []
     for path in paths:
         folder, _, name = path.rpartition("/")
         package = folder.replace("/", ".")
         if name == "__init__.py" and package:
-            modules.append(ModuleFile(name=package, path=path, part=part_of(path)))
+            modules.append(ModuleFile(name=package, path=path, kind=module_kind(path)))
         elif name.endswith(".py") and name.removesuffix(".py").isidentifier():
-            modules.append(ModuleFile(name=_join(package, name.removesuffix(".py")), path=path, part=part_of(path)))
-        elif found := _COMPILED.fullmatch(name):
-            compiled.append(_join(package, found[1]))
-    return Files(modules=tuple(modules), compiled=tuple(compiled))
+            modules.append(
+                ModuleFile(name=_join_dotted(package, name.removesuffix(".py")), path=path, kind=module_kind(path))
+            )
+        elif match := _EXTENSION_MODULE.fullmatch(name):
+            compiled.append(_join_dotted(package, match[1]))
+    return DistributionFiles(modules=tuple(modules), compiled=tuple(compiled))
 
 
-def part_of(path: str) -> str:
-    """Whether a file belongs to the distribution itself, to its tests, or to a copy of another project."""
+def module_kind(path: str) -> str:
+    """Return whether a file belongs to the distribution itself, to its tests, or to a vendored copy."""
     *folders, name = path.split("/")
-    if not _VENDORED.isdisjoint(folders):
-        return Part.VENDORED
-    if not _TESTS.isdisjoint(folders) or _TESTING.fullmatch(name.removesuffix(".py")):
-        return Part.TESTS
-    return Part.OWN
+    if not _VENDOR_FOLDERS.isdisjoint(folders):
+        return ModuleKind.VENDORED
+    if not _TEST_FOLDERS.isdisjoint(folders) or _TEST_MODULE.fullmatch(name.removesuffix(".py")):
+        return ModuleKind.TESTS
+    return ModuleKind.OWN
 
 
-def _join(package: str, name: str) -> str:
+def _join_dotted(package: str, name: str) -> str:
     return f"{package}.{name}" if package else name

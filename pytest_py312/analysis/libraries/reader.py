@@ -1,6 +1,7 @@
-"""Reads installed distributions: each is scanned once for an interpreter, on all cores, and its digest kept beside it.
+"""Summarize installed distributions: each one is scanned once per interpreter, and its summary is cached beside it.
 
-The target alone is asked about what they use. What it lacks is little, and only about that are others asked later.
+Only the target is queried about what they use. It lacks few of these names, and only about those other interpreters are
+queried later.
 """
 
 import hashlib
@@ -13,34 +14,40 @@ from pathlib import Path
 
 from filelock import FileLock
 
-from pytest_py312.analysis.files.newer_syntax import NewerSyntax, is_refused
-from pytest_py312.analysis.files.parallel_scan import FileScanner, Task, key_of, scanner_version
+from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner, has_syntax_error
+from pytest_py312.analysis.files.parallel_scan import FileScanner, ScanTask, facts_key, scanner_version
 from pytest_py312.analysis.libraries.import_graph import prefixes
 from pytest_py312.analysis.libraries.module_files import ModuleFile, classify, list_files
-from pytest_py312.analysis.libraries.summarize import digest_of, imports_of, questions_of
-from pytest_py312.analysis.libraries.summary import Digest, Module, Part, document, from_document
-from pytest_py312.analysis.linking.link import linked
+from pytest_py312.analysis.libraries.summarize import module_imports, queries_of, summarize
+from pytest_py312.analysis.libraries.summary import (
+    DistributionSummary,
+    ModuleKind,
+    ModuleSummary,
+    from_document,
+    to_document,
+)
+from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.oracle.oracle import Oracle, probe_version
-from pytest_py312.analysis.oracle.probe_protocol import Unanswered
+from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
-from pytest_py312.core.files import Refused, read_regular, write_whole
+from pytest_py312.core.files import UnsafeFile, read_regular_file, write_json_atomically
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.installation.distribution_store import Entry
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 
 FILE_LIMIT = 2 * 1024**2
-"""Bytes: a larger Python file holds data that a program wrote."""
-BATCH = 24 * 1024**2
-"""Bytes of source that are scanned before interpreters are asked: so much is held in memory."""
-CHUNK = 6 * 1024**2
-"""Bytes of source after which it is looked whether the run was ended: a second or two."""
-LARGEST_DIGEST = 64 * 1024**2
+"""Limit in bytes. Larger Python files contain generated data."""
+BATCH_BYTES = 24 * 1024**2
+"""Bytes of source that are scanned before an interpreter is queried. This limits the use of memory."""
+CHUNK_BYTES = 6 * 1024**2
+"""Bytes of source between two checks whether the run was stopped; they take a second or two."""
+MAX_SUMMARY_SIZE = 64 * 1024**2
 
 
 @dataclass(kw_only=True, slots=True)
-class _Job:
-    """One distribution while it is read."""
+class _ReadJob:
+    """A distribution that is being read."""
 
-    entry: Entry
+    entry: StoredDistribution
     modules: tuple[ModuleFile, ...]
     compiled: tuple[str, ...]
     contents: dict[str, bytes] = field(default_factory=dict)
@@ -53,143 +60,151 @@ class _Job:
 
 
 class LibraryReader:
-    """Makes digests. Safe for threads and for several runs on one cache; one process at a time scans for a build."""
+    """Creates summaries. Safe for threads and for several runs on one cache.
+
+    Only one process at a time scans for an interpreter build.
+    """
 
     def __init__(
         self,
         *,
         cache: Path,
         oracle: Oracle,
-        newer: NewerSyntax,
+        newer: NewerSyntaxScanner,
         processes: int,
         ended: threading.Event | None = None,
     ) -> None:
-        """``ended`` is set when nobody waits for an answer any more."""
+        """Create a reader.
+
+        :param ended: set when the run was stopped and results are no longer needed.
+        """
         self._ended = ended or threading.Event()
-        self._locks = cache / "store"
+        self._lock_folder = cache / "store"
         self._oracle = oracle
         self._newer = newer
         self._scanner = FileScanner(cache=cache, processes=processes)
-        self._known: dict[Path, Digest] = {}
-        self._guard = threading.Lock()
+        self._summaries: dict[Path, DistributionSummary] = {}
+        self._scan_lock = threading.Lock()
 
-    def digests(self, entries: Sequence[Entry], build: InterpreterBuild) -> Mapping[Path, Digest]:
-        """The digest of each of ``entries`` for ``build``, by its folder.
+    def summaries(
+        self, entries: Sequence[StoredDistribution], build: InterpreterBuild
+    ) -> Mapping[Path, DistributionSummary]:
+        """Return the summaries of ``entries`` for ``build``, by folder.
 
-        :raises Unanswered: the interpreter could not be asked, or the run was ended. What its runner raises passes
-            through.
+        :raises InterpreterUnavailable: the interpreter could not be queried, or the run was stopped. Exceptions of its
+            runner propagate.
         """
-        if any(self._digest(entry, build) is None for entry in entries):
-            with self._guard, FileLock(self._locks / f"{build.digest}-scan.lock"):
-                missing = [entry for entry in entries if self._digest(entry, build) is None]
-                for batch in _batches(map(_job, missing)):
+        if any(self._summary(entry, build) is None for entry in entries):
+            with self._scan_lock, FileLock(self._lock_folder / f"{build.digest}-scan.lock"):
+                missing = [entry for entry in entries if self._summary(entry, build) is None]
+                for batch in _batches(map(_new_job, missing)):
                     self._read(batch, build)
-        return {entry.folder: digest for entry in entries if (digest := self._digest(entry, build))}
+        return {entry.folder: summary for entry in entries if (summary := self._summary(entry, build))}
 
-    def _digest(self, entry: Entry, build: InterpreterBuild) -> Digest | None:
-        if entry.folder not in self._known:
-            digest = _kept(_place(entry, build))
-            if digest is not None:
-                self._known[entry.folder] = digest
-        return self._known.get(entry.folder)
+    def _summary(self, entry: StoredDistribution, build: InterpreterBuild) -> DistributionSummary | None:
+        if entry.folder not in self._summaries:
+            summary = _read_cache(_cache_file(entry, build))
+            if summary is not None:
+                self._summaries[entry.folder] = summary
+        return self._summaries.get(entry.folder)
 
-    def _read(self, jobs: Sequence[_Job], build: InterpreterBuild) -> None:
+    def _read(self, jobs: Sequence[_ReadJob], build: InterpreterBuild) -> None:
         version = (build.interpreter.major, build.interpreter.minor)
-        chosen = [(job, file) for job in jobs for file in job.modules if file.part != Part.TESTS]
-        while chosen:  # tests of a distribution are scanned where its other modules lead into them
+        chosen = [(job, file) for job in jobs for file in job.modules if file.kind != ModuleKind.TESTS]
+        while chosen:  # tests of a distribution are scanned only if its other modules import them
             self._scan(chosen, build)
-            chosen = [(job, file) for job in jobs for file in _wanted(job, version)]
+            chosen = [(job, file) for job in jobs for file in _tests_to_scan(job, version)]
         for job in jobs:
-            linked_facts = linked(list(job.facts.values()))
+            linked_facts = link_files(list(job.facts.values()))
             job.facts = {facts.path: facts for facts in linked_facts}
-        testimony = self._oracle.ask(questions_of(facts for job in jobs for facts in job.facts.values()), build)
+        interpreter_answers = self._oracle.ask(queries_of(facts for job in jobs for facts in job.facts.values()), build)
         for job in jobs:
-            read = [
+            scanned = [
                 (file, job.facts[file.path], job.contents[file.path]) for file in job.modules if file.path in job.facts
             ]
-            others = [file for file in job.modules if file.path not in job.facts]
-            digest = digest_of(read, job.compiled, others, testimony, job.unread)
-            self._known[job.entry.folder] = digest
-            _keep(_place(job.entry, build), digest)
+            unscanned = [file for file in job.modules if file.path not in job.facts]
+            summary = summarize(scanned, job.compiled, unscanned, interpreter_answers, job.unread)
+            self._summaries[job.entry.folder] = summary
+            _write_cache(_cache_file(job.entry, build), summary)
 
-    def _scan(self, chosen: Sequence[tuple[_Job, ModuleFile]], build: InterpreterBuild) -> None:
-        tasks: dict[str, Task] = {}
-        keys: list[tuple[_Job, ModuleFile, str]] = []
+    def _scan(self, chosen: Sequence[tuple[_ReadJob, ModuleFile]], build: InterpreterBuild) -> None:
+        tasks: dict[str, ScanTask] = {}
+        keys: list[tuple[_ReadJob, ModuleFile, str]] = []
         for job, file in chosen:
             if file.path not in job.contents:
-                job.contents[file.path] = _content(job, file)
+                job.contents[file.path] = _read_content(job, file)
             content = job.contents[file.path]
-            key = key_of(content, frozenset())
-            tasks[key] = Task(key=key, path=file.path, content=content)
+            key = facts_key(content, frozenset())
+            tasks[key] = ScanTask(key=key, path=file.path, content=content)
             keys.append((job, file, key))
         facts: dict[str, FileFacts] = {}
         for chunk in _chunks(list(tasks.values())):
             if self._ended.is_set():
-                raise Unanswered("the run was ended")
+                raise InterpreterUnavailable("the run was stopped")
             facts |= self._scanner.scan(chunk)
-        facts |= self._newer.scan([task for task in tasks.values() if is_refused(facts[task.key])], build)
+        facts |= self._newer.scan([task for task in tasks.values() if has_syntax_error(facts[task.key])], build)
         for job, file, key in keys:
             job.facts[file.path] = replace(facts[key], path=file.path)
 
 
-def names_alone(entry: Entry) -> Digest:
-    """A digest that says which modules there are, and nothing of what they do."""
+def names_only_summary(entry: StoredDistribution) -> DistributionSummary:
+    """Return a summary that contains the names of the modules only."""
     files = classify(list_files(entry.folder / "lib"))
-    modules = tuple(Module(name=file.name, path=file.path, part=file.part) for file in files.modules)
-    return Digest(modules=modules, compiled=files.compiled)
+    modules = tuple(ModuleSummary(name=file.name, path=file.path, kind=file.kind) for file in files.modules)
+    return DistributionSummary(modules=modules, compiled=files.compiled)
 
 
-def _job(entry: Entry) -> _Job:
+def _new_job(entry: StoredDistribution) -> _ReadJob:
     files = classify(list_files(entry.folder / "lib"))
-    job = _Job(entry=entry, modules=files.modules, compiled=files.compiled)
+    job = _ReadJob(entry=entry, modules=files.modules, compiled=files.compiled)
     for file in files.modules:
-        if file.part != Part.TESTS:
-            job.contents[file.path] = _content(job, file)
+        if file.kind != ModuleKind.TESTS:
+            job.contents[file.path] = _read_content(job, file)
     return job
 
 
-def _content(job: _Job, file: ModuleFile) -> bytes:
+def _read_content(job: _ReadJob, file: ModuleFile) -> bytes:
     try:
-        return read_regular(job.entry.folder / "lib", file.path, FILE_LIMIT)
-    except Refused:
+        return read_regular_file(job.entry.folder / "lib", file.path, FILE_LIMIT)
+    except UnsafeFile:
         job.unread += 1
         return b""
 
 
-def _wanted(job: _Job, version: tuple[int, int]) -> list[ModuleFile]:
-    """Tests that are not scanned yet, although a module that is scanned imports them."""
-    left = {file.name: file for file in job.modules if file.path not in job.facts}
-    if not left:
+def _tests_to_scan(job: _ReadJob, version: tuple[int, int]) -> list[ModuleFile]:
+    """Return tests that are not scanned yet although a scanned module imports them."""
+    unscanned = {file.name: file for file in job.modules if file.path not in job.facts}
+    if not unscanned:
         return []
     names = frozenset(file.name for file in job.modules)
     by_path = {file.path: file for file in job.modules}
-    found: dict[str, ModuleFile] = {}
+    needed: dict[str, ModuleFile] = {}
     for path, facts in job.facts.items():
-        for target in imports_of(by_path[path], facts, names, version):
-            found |= {name: left[name] for name in prefixes(target) if name in left}
-    return list(found.values())
+        for target in module_imports(by_path[path], facts, names, version):
+            needed |= {name: unscanned[name] for name in prefixes(target) if name in unscanned}
+    return list(needed.values())
 
 
-def _batches(jobs: Iterable[_Job]) -> Iterator[list[_Job]]:
-    batch: list[_Job] = []
+def _batches(jobs: Iterable[_ReadJob]) -> Iterator[list[_ReadJob]]:
+    batch: list[_ReadJob] = []
     size = 0
     for job in jobs:
         batch.append(job)
         size += job.size
-        if size >= BATCH:
+        if size >= BATCH_BYTES:
             yield batch
             batch, size = [], 0
     if batch:
         yield batch
 
 
-def _chunks(tasks: Sequence[Task]) -> Iterator[list[Task]]:
-    chunk: list[Task] = []
+def _chunks(tasks: Sequence[ScanTask]) -> Iterator[list[ScanTask]]:
+    chunk: list[ScanTask] = []
     size = 0
     for task in tasks:
         chunk.append(task)
         size += len(task.content)
-        if size >= CHUNK:
+        if size >= CHUNK_BYTES:
             yield chunk
             chunk, size = [], 0
     if chunk:
@@ -199,20 +214,20 @@ def _chunks(tasks: Sequence[Task]) -> Iterator[list[Task]]:
 # ---- keeping
 
 
-def _place(entry: Entry, build: InterpreterBuild) -> Path:
-    return entry.folder / f"source-{digest_version()}-{build.digest[:12]}.json"
+def _cache_file(entry: StoredDistribution, build: InterpreterBuild) -> Path:
+    return entry.folder / f"source-{summary_version()}-{build.digest[:12]}.json"
 
 
-def _keep(file: Path, digest: Digest) -> None:
+def _write_cache(file: Path, summary: DistributionSummary) -> None:
     try:
-        write_whole(file, document(digest))
+        write_json_atomically(file, to_document(summary))
     except OSError:
-        return  # it is made again in the next run
+        return  # the next run creates it again
 
 
-def _kept(file: Path) -> Digest | None:
+def _read_cache(file: Path) -> DistributionSummary | None:
     try:
-        if file.stat().st_size > LARGEST_DIGEST:
+        if file.stat().st_size > MAX_SUMMARY_SIZE:
             return None
         return from_document(json.loads(file.read_bytes()))
     except (OSError, ValueError, RecursionError):
@@ -220,8 +235,8 @@ def _kept(file: Path) -> Digest | None:
 
 
 @cache
-def digest_version() -> str:
-    """Changes with the code that makes digests, so that none of an older one is believed."""
+def summary_version() -> str:
+    """Return a digest of the code that creates summaries. Summaries of other versions are discarded."""
     state = hashlib.blake2b(f"{scanner_version()} {probe_version()}".encode(), digest_size=6)
     for file in sorted(Path(__file__).parents[1].rglob("*.py")):
         state.update(file.read_bytes())

@@ -1,4 +1,4 @@
-"""What an environment has of setuptools, pkg_resources and distutils, now and before. Pure."""
+"""Determine whether an environment has setuptools, pkg_resources and distutils, on the target and on the baseline."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,11 +7,11 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_py312.core.model.findings import Interpreter
 
-WITH_SETUPTOOLS = frozenset({"distutils", "pkg_resources", "setuptools"})
-"""Top-level modules that are there or not as the environment has setuptools or not (PY209, PY243)."""
-WITHOUT_DISTUTILS = Interpreter(3, 12)
-BRINGS_DISTUTILS = Version("60")
-WITHOUT_PKG_RESOURCES = Version("82")
+SETUPTOOLS_DEPENDENT_MODULES = frozenset({"distutils", "pkg_resources", "setuptools"})
+"""Top-level modules that exist depending on whether setuptools is installed (PY209, PY243)."""
+DISTUTILS_REMOVED_IN = Interpreter(3, 12)
+SETUPTOOLS_WITH_DISTUTILS = Version("60")
+SETUPTOOLS_WITHOUT_PKG_RESOURCES = Version("82")
 
 _USED_AT_RUN_TIME = frozenset(
     {"dir_util", "file_util", "log", "spawn", "sysconfig", "text_file", "util", "version", "versionpredicate"}
@@ -19,48 +19,51 @@ _USED_AT_RUN_TIME = frozenset(
 
 
 def is_for_building(module: str) -> bool:
-    """Whether a module of setuptools or distutils is one with which projects are built: those that others use when
-    they run are few."""
+    """Return whether a module of setuptools or distutils is used to build projects, not at run time."""
     top, _, rest = module.partition(".")
     return top == "setuptools" or (top == "distutils" and rest.partition(".")[0] not in _USED_AT_RUN_TIME)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lacking:
-    """Why a module is not there, and what would bring it back. ``works_before``: the baseline has it."""
+class MissingModule:
+    """Why a module is missing, and what to require. ``works_on_baseline`` is whether the baseline has it."""
 
-    what: str
+    message: str
     remedy: str
-    works_before: bool
+    works_on_baseline: bool
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Packaging:
-    """``here`` and ``before`` are what is installed on the target and the baseline: normalised name to version."""
+class SetuptoolsState:
+    """The installed distributions (normalised name to version) of the target and the baseline."""
 
     target: Interpreter
     baseline: Interpreter
-    here: Mapping[str, str]
-    before: Mapping[str, str]
+    target_versions: Mapping[str, str]
+    baseline_versions: Mapping[str, str]
 
-    def lacking(self, top: str) -> Lacking | None:
-        """Why the target's environment has no module ``top``; ``None`` where it has it."""
-        if _has(top, self.target, self.here):
+    def why_missing(self, top: str) -> MissingModule | None:
+        """Return why the target's environment lacks the module ``top``; ``None`` if it has it."""
+        if _provides(top, self.target, self.target_versions):
             return None
-        setuptools = self.here.get("setuptools")
-        wanted = "setuptools<82" if top == "pkg_resources" else "setuptools"
+        setuptools = self.target_versions.get("setuptools")
+        requirement = "setuptools<82" if top == "pkg_resources" else "setuptools"
         if top == "pkg_resources" and setuptools:
-            what = f"setuptools {setuptools} has no pkg_resources any more"
+            message = f"setuptools {setuptools} no longer includes pkg_resources"
         else:
-            what = f"{top} is not there, and nothing requires setuptools"
-        return Lacking(what=what, remedy=f"require {wanted}", works_before=_has(top, self.baseline, self.before))
+            message = f"'{top}' is missing, and nothing requires setuptools"
+        return MissingModule(
+            message=message,
+            remedy=f"require {requirement}",
+            works_on_baseline=_provides(top, self.baseline, self.baseline_versions),
+        )
 
 
-def _has(top: str, interpreter: Interpreter, versions: Mapping[str, str]) -> bool:
+def _provides(top: str, interpreter: Interpreter, versions: Mapping[str, str]) -> bool:
     try:
         setuptools = Version(versions["setuptools"])
     except (KeyError, InvalidVersion):
-        return top == "distutils" and interpreter < WITHOUT_DISTUTILS
+        return top == "distutils" and interpreter < DISTUTILS_REMOVED_IN
     if top == "pkg_resources":
-        return setuptools < WITHOUT_PKG_RESOURCES
-    return top == "setuptools" or interpreter < WITHOUT_DISTUTILS or setuptools >= BRINGS_DISTUTILS
+        return setuptools < SETUPTOOLS_WITHOUT_PKG_RESOURCES
+    return top == "setuptools" or interpreter < DISTUTILS_REMOVED_IN or setuptools >= SETUPTOOLS_WITH_DISTUTILS

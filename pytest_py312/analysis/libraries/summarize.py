@@ -1,4 +1,4 @@
-"""From the facts of a distribution's files and what an interpreter answers to the distribution's digest. Pure."""
+"""Summarize a distribution from the facts of its files and the answers of an interpreter."""
 
 import ast
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,109 +6,135 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_py312.analysis.judging.rule_table import RULES
-from pytest_py312.analysis.libraries.import_context import TOP, how_run, surroundings_of, tree_of
+from pytest_py312.analysis.libraries.import_context import TOP_LEVEL, import_contexts, import_likelihood, parse_tree
 from pytest_py312.analysis.libraries.import_graph import prefixes
 from pytest_py312.analysis.libraries.module_files import ModuleFile
-from pytest_py312.analysis.libraries.setuptools_state import WITH_SETUPTOOLS
-from pytest_py312.analysis.libraries.summary import Digest, How, Module, Place
-from pytest_py312.analysis.scanner.facts.facts import FileFacts, Kind, LooseMethod, ModuleImport, Reference, RuleFact
-from pytest_py312.analysis.scanner.facts.stdlib_names import LIKELY_METHODS, is_standard
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Question, Testimony
+from pytest_py312.analysis.libraries.setuptools_state import SETUPTOOLS_DEPENDENT_MODULES
+from pytest_py312.analysis.libraries.summary import DistributionSummary, Likelihood, ModuleSummary, Position
+from pytest_py312.analysis.scanner.facts.facts import (
+    FileFacts,
+    ModuleImport,
+    Reference,
+    ReferenceKind,
+    RuleMatch,
+    UntypedMethodUse,
+)
+from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS, is_stdlib_module
+from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, StdlibAnswer, StdlibQuery
 from pytest_py312.core.model.findings import Severity
 
-_NO_ANSWER = Answer(present=None)
+_NO_ANSWER = StdlibAnswer(present=None)
 
 
-def digest_of(
+def summarize(
     files: Sequence[tuple[ModuleFile, FileFacts, bytes]],
     compiled: Sequence[str],
     unscanned: Sequence[ModuleFile],
-    testimony: Testimony,
+    interpreter_answers: InterpreterAnswers,
     unread: int = 0,
-) -> Digest:
-    """The digest of a distribution. ``unscanned`` are modules of it that are known by name alone."""
-    own = {file.name for file, _, _ in files} | {file.name for file in unscanned} | set(compiled)
-    defined = frozenset(name for _, facts, _ in files for name in facts.defined)
-    judge = _Suspicion(testimony, defined)
+) -> DistributionSummary:
+    """Return the summary of a distribution.
+
+    :param unscanned: modules of which only the names are known.
+    """
+    own_names = {file.name for file, _, _ in files} | {file.name for file in unscanned} | set(compiled)
+    defined = frozenset(name for _, facts, _ in files for name in facts.defined_names)
+    suspect_filter = _SuspectFilter(interpreter_answers, defined)
     modules = []
     for file, facts, content in files:
-        suspects = judge.suspects(facts)
+        suspect_facts = suspect_filter.suspect_facts(facts)
         modules.append(
-            Module(
+            ModuleSummary(
                 name=file.name,
                 path=file.path,
-                part=file.part,
-                imports=imports_of(file, facts, own, testimony.version),
-                suspects=suspects,
-                called=called_places(content, _places(suspects)) if suspects is not None else frozenset(),
-                packaging=tuple(_packaging(facts, content, testimony.version)),
+                kind=file.kind,
+                imports=module_imports(file, facts, own_names, interpreter_answers.version),
+                suspect_facts=suspect_facts,
+                called_positions=positions_in_functions(content, _fact_positions(suspect_facts))
+                if suspect_facts is not None
+                else frozenset(),
+                setuptools_imports=tuple(_setuptools_imports(facts, content, interpreter_answers.version)),
             )
         )
-    modules += [Module(name=file.name, path=file.path, part=file.part) for file in unscanned]
-    return Digest(modules=tuple(modules), compiled=tuple(compiled), unread=unread)
+    modules += [ModuleSummary(name=file.name, path=file.path, kind=file.kind) for file in unscanned]
+    return DistributionSummary(modules=tuple(modules), compiled=tuple(compiled), unread=unread)
 
 
 # ---- imports
 
 
-def imports_of(
-    file: ModuleFile, facts: FileFacts, own: frozenset[str] | set[str], version: tuple[int, int]
+def module_imports(
+    file: ModuleFile, facts: FileFacts, own_names: frozenset[str] | set[str], version: tuple[int, int]
 ) -> dict[str, int]:
-    """What a module imports besides the standard library: dotted names with the surest :class:`How` of each."""
+    """Return the dotted names that a module imports, with the highest :class:`Likelihood` of each.
+
+    Standard library modules are omitted.
+    """
     is_package = file.path.endswith("/__init__.py")
-    found: dict[str, int] = {}
-    for one in facts.imports:
-        name = absolute(one, file.name, is_package)
-        if not name or (not one.level and is_standard(one.module)) or one.place == "type checking":
+    likelihoods: dict[str, int] = {}
+    for module_import in facts.imports:
+        name = absolute_name(module_import, file.name, is_package)
+        if (
+            not name
+            or (not module_import.level and is_stdlib_module(module_import.module))
+            or module_import.scope == "type checking"
+        ):
             continue
-        how = how_run(one, facts.guards, version)
-        if how is None:
+        likelihood = import_likelihood(module_import, facts.guards, version)
+        if likelihood is None:
             continue
-        name = _shortest(name, own)
-        found[name] = max(how, found.get(name, How.WHEN_CALLED))
-    found.pop(file.name, None)
-    return found
+        name = _importable_name(name, own_names)
+        likelihoods[name] = max(likelihood, likelihoods.get(name, Likelihood.WHEN_CALLED))
+    likelihoods.pop(file.name, None)
+    return likelihoods
 
 
-def absolute(one: ModuleImport, module: str, is_package: bool) -> str:
-    """The dotted name that an import names, with what a ``from`` import takes of it; empty where it names nothing."""
-    base = one.module
-    if one.level:
+def absolute_name(module_import: ModuleImport, module: str, is_package: bool) -> str:
+    """Return the absolute dotted name that an import refers to, including the member that a ``from`` import takes.
+
+    The result is empty if a relative import leads out of the package.
+    """
+    base = module_import.module
+    if module_import.level:
         steps = module.split(".")
-        above = one.level - (1 if is_package else 0)
-        if above >= len(steps) + (1 if is_package else 0):
+        levels_up = module_import.level - (1 if is_package else 0)
+        if levels_up >= len(steps) + (1 if is_package else 0):
             return ""
-        package = ".".join(steps[: len(steps) - above])
-        base = ".".join(part for part in (package, one.module) if part)
-    return f"{base}.{one.name}" if one.name and one.name != "*" and base else base
+        package = ".".join(steps[: len(steps) - levels_up])
+        base = ".".join(part for part in (package, module_import.module) if part)
+    return f"{base}.{module_import.name}" if module_import.name and module_import.name != "*" and base else base
 
 
-def _shortest(name: str, own: frozenset[str] | set[str]) -> str:
-    """A name of this distribution as that of its module; a foreign one without the class that is taken of it."""
-    module = next((step for step in reversed(prefixes(name)) if step in own), "")
-    above, _, last = name.rpartition(".")
-    return module or (above if above and not last.islower() else name)
+def _importable_name(name: str, own_names: frozenset[str] | set[str]) -> str:
+    """Reduce a name to that of a module: exactly for own modules, for others by omitting a class name."""
+    module = next((step for step in reversed(prefixes(name)) if step in own_names), "")
+    parent, _, last = name.rpartition(".")
+    return module or (parent if parent and not last.islower() else name)
 
 
-def _packaging(facts: FileFacts, content: bytes, version: tuple[int, int]) -> Iterator[tuple[str, int, int]]:
-    """Imports of setuptools and its kin that do harm where they are not there."""
-    found: dict[tuple[str, int], int] = {}
-    for one in facts.imports:
-        top = one.module.partition(".")[0]
-        how = how_run(one, facts.guards, version) if top in WITH_SETUPTOOLS and not one.level else None
-        if how is not None and one.place != "type checking" and not _is_caught(one, facts):
-            found[one.module, one.line] = how
-    around = surroundings_of(content) if found else {}
-    for (module, line), how in found.items():
-        here = around.get(line, TOP)
-        if any(module.partition(".")[0] in test for test in here.tests):
+def _setuptools_imports(facts: FileFacts, content: bytes, version: tuple[int, int]) -> Iterator[tuple[str, int, int]]:
+    """Yield the imports of setuptools modules that fail if setuptools is not installed."""
+    likelihoods: dict[tuple[str, int], int] = {}
+    for module_import in facts.imports:
+        top = module_import.module.partition(".")[0]
+        likelihood = (
+            import_likelihood(module_import, facts.guards, version)
+            if top in SETUPTOOLS_DEPENDENT_MODULES and not module_import.level
+            else None
+        )
+        if likelihood is not None and module_import.scope != "type checking" and not _is_caught(module_import, facts):
+            likelihoods[module_import.module, module_import.line] = likelihood
+    contexts = import_contexts(content) if likelihoods else {}
+    for (module, line), likelihood in likelihoods.items():
+        context = contexts.get(line, TOP_LEVEL)
+        if any(module.partition(".")[0] in test for test in context.tests):
             continue  # "pkg_resources" in sys.modules
-        yield module, line, min(how, How.PERHAPS) if here.conditional else how
+        yield module, line, min(likelihood, Likelihood.CONDITIONAL) if context.conditional else likelihood
 
 
-def _is_caught(one: ModuleImport, facts: FileFacts) -> bool:
-    """Whether it does no harm that the module is not there."""
-    number = one.guard
+def _is_caught(module_import: ModuleImport, facts: FileFacts) -> bool:
+    """Return whether the code handles a missing module."""
+    number = module_import.guard
     while number > 0:
         guard = facts.guards[number]
         if not {"", "BaseException", "Exception", "ImportError", "ModuleNotFoundError"}.isdisjoint(guard.caught):
@@ -120,62 +146,66 @@ def _is_caught(one: ModuleImport, facts: FileFacts) -> bool:
 # ---- what the interpreter may have something against
 
 
-class _Suspicion:
-    """Leaves of a file's facts only what an interpreter may have something against."""
+class _SuspectFilter:
+    """Selects the facts that may be a problem on an interpreter."""
 
-    def __init__(self, testimony: Testimony, defined: frozenset[str]) -> None:
-        self._testimony = testimony
+    def __init__(self, interpreter_answers: InterpreterAnswers, defined: frozenset[str]) -> None:
+        self._interpreter_answers = interpreter_answers
         self._defined = defined
 
-    def suspects(self, facts: FileFacts) -> FileFacts | None:
-        references = tuple(one for one in facts.references if self._is_suspect(one))
-        rules = tuple(one for one in facts.rules if self._breaks(one))
-        loose = tuple(one for one in facts.loose if self._is_gone_everywhere(one))
+    def suspect_facts(self, facts: FileFacts) -> FileFacts | None:
+        references = tuple(fact for fact in facts.references if self._is_suspect(fact))
+        rules = tuple(fact for fact in facts.rule_matches if self._fails(fact))
+        loose = tuple(fact for fact in facts.untyped_methods if self._may_be_removed(fact))
         if not (references or rules or loose):
             return None
         return replace(
             facts,
             references=references,
-            rules=rules,
-            loose=loose,
-            # these tell which modules a likely method may be of
-            imports=tuple(one for one in facts.imports if is_standard(one.module)) if loose else (),
-            inherited=(),
+            rule_matches=rules,
+            untyped_methods=loose,
+            # they determine to which modules an untyped method may belong
+            imports=tuple(fact for fact in facts.imports if is_stdlib_module(fact.module)) if loose else (),
+            inherited_attributes=(),
             classes=(),
-            ignores=(),
-            defined=tuple(one.name for one in loose if one.name in self._defined),
+            suppressions=(),
+            defined_names=tuple(fact.name for fact in loose if fact.name in self._defined),
         )
 
-    def _answer(self, module: str, path: str = "") -> Answer:
-        return self._testimony.answers.get(Question(module=module, path=path), _NO_ANSWER)
+    def _answer(self, module: str, path: str = "") -> StdlibAnswer:
+        return self._interpreter_answers.answers.get(StdlibQuery(module=module, path=path), _NO_ANSWER)
 
-    def _is_suspect(self, one: Reference) -> bool:
-        if one.module.partition(".")[0] == "distutils":
-            return False  # a question of setuptools
-        steps = one.path.split(".") if one.path else []
-        whole = self._answer(one.module, one.path)
-        if whole.present is False or self._answer(one.module).present is False:
+    def _is_suspect(self, reference: Reference) -> bool:
+        if reference.module.partition(".")[0] == "distutils":
+            return False  # depends on setuptools, see PY243
+        steps = reference.path.split(".") if reference.path else []
+        answer = self._answer(reference.module, reference.path)
+        if answer.present is False or self._answer(reference.module).present is False:
             return True
-        if any(self._answer(one.module, ".".join(steps[:count])).present is False for count in range(1, len(steps))):
+        if any(
+            self._answer(reference.module, ".".join(steps[:count])).present is False for count in range(1, len(steps))
+        ):
             return True
-        if one.kind == Kind.STAR and one.path:
-            members = self._answer(one.module).members
-            return members is not None and one.path not in members
-        return one.call is not None and _refuses(one, whole)
+        if reference.kind == ReferenceKind.STAR_IMPORT and reference.path:
+            members = self._answer(reference.module).members
+            return members is not None and reference.path not in members
+        return reference.call is not None and _refuses_call(reference, answer)
 
-    def _breaks(self, fact: RuleFact) -> bool:
-        meaning = RULES.get(fact.rule)
-        phases = [phase for phase in meaning.phases if phase.since <= self._testimony.version] if meaning else []
+    def _fails(self, fact: RuleMatch) -> bool:
+        rule = RULES.get(fact.rule)
+        phases = [phase for phase in rule.phases if phase.since <= self._interpreter_answers.version] if rule else []
         return bool(phases) and phases[-1].severity is Severity.ERROR
 
-    def _is_gone_everywhere(self, method: LooseMethod) -> bool:
+    def _may_be_removed(self, method: UntypedMethodUse) -> bool:
         if method.name in self._defined:
             return False
-        return any(self._answer(asked.module, asked.path).present is False for asked in LIKELY_METHODS[method.name])
+        return any(
+            self._answer(query.module, query.path).present is False for query in DISTINCTIVE_METHODS[method.name]
+        )
 
 
-def _refuses(one: Reference, answer: Answer) -> bool:
-    signature, call = answer.signature, one.call
+def _refuses_call(reference: Reference, answer: StdlibAnswer) -> bool:
+    signature, call = answer.signature, reference.call
     if signature is None or call is None:
         return False
     unknown = [name for name in call.keywords if name not in signature.keywords]
@@ -186,19 +216,19 @@ def _refuses(one: Reference, answer: Answer) -> bool:
 # ---- places
 
 
-def _places(facts: FileFacts) -> set[Place]:
-    kinds: Iterable[Sequence[Any]] = (facts.references, facts.rules, facts.loose)
-    return {(one.line, one.column) for kind in kinds for one in kind}
+def _fact_positions(facts: FileFacts) -> set[Position]:
+    kinds: Iterable[Sequence[Any]] = (facts.references, facts.rule_matches, facts.untyped_methods)
+    return {(fact.line, fact.column) for kind in kinds for fact in kind}
 
 
-def called_places(content: bytes, places: Iterable[Place]) -> frozenset[Place]:
-    """Those of ``places`` that lie in the body of a function, which importing the file does not run."""
-    tree = tree_of(content)
-    bodies = list(_bodies(tree)) if tree is not None else []
-    return frozenset(place for place in places if any(start <= place <= end for start, end in bodies))
+def positions_in_functions(content: bytes, positions: Iterable[Position]) -> frozenset[Position]:
+    """Return the positions inside of function bodies, which importing the file does not run."""
+    tree = parse_tree(content)
+    bodies = list(_function_bodies(tree)) if tree is not None else []
+    return frozenset(position for position in positions if any(start <= position <= end for start, end in bodies))
 
 
-def _bodies(tree: ast.AST) -> Iterator[tuple[Place, Place]]:
+def _function_bodies(tree: ast.AST) -> Iterator[tuple[Position, Position]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             first, last = node.body[0], node.body[-1]
@@ -209,6 +239,6 @@ def _bodies(tree: ast.AST) -> Iterator[tuple[Place, Place]]:
         yield (first.lineno, first.col_offset + 1), (last.end_lineno or first.lineno, (last.end_col_offset or 0) + 1)
 
 
-def questions_of(facts: Iterable[FileFacts]) -> frozenset[Question]:
-    """All that the interpreter has to be asked for digests of ``facts``."""
-    return frozenset(asked for one in facts for asked in one.questions())
+def queries_of(facts: Iterable[FileFacts]) -> frozenset[StdlibQuery]:
+    """Return everything that an interpreter has to be asked to summarize ``facts``."""
+    return frozenset(query for file_facts in facts for query in file_facts.queries())

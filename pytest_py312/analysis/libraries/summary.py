@@ -1,113 +1,118 @@
-"""What is worth knowing of the source of one installed distribution, small enough to be read again in every run.
+"""The summary of one installed distribution's source, small enough to be loaded in every run.
 
-A digest is made once for a distribution and an interpreter. It says which modules there are and what each imports, and
-keeps of the scanner's facts only those that this interpreter may have something against.
+It is created once per distribution and interpreter. It lists the modules with their imports, and of the scanner's facts
+only those that may be a problem on this interpreter.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_py312.analysis.scanner.facts.facts import FileFacts, packed, unpacked
+from pytest_py312.analysis.scanner.facts.facts import FileFacts, pack, unpack
 
 
-class How:
-    """How sure it is that something runs when a module is imported. The greater, the surer."""
+class Likelihood:
+    """How likely code runs when a module is imported. Higher values are more likely."""
 
     WHEN_CALLED = 0
-    """Only when a function is called"""
-    PERHAPS = 1
-    """Under a condition that is not known here, or where a failure is caught"""
+    """Only when a function is called."""
+    CONDITIONAL = 1
+    """Under a condition that cannot be evaluated, or where a failure is caught."""
     AT_IMPORT = 2
-    """Whenever the module is imported"""
+    """Whenever the module is imported."""
 
 
-class Part:
-    """To what part of a distribution a module belongs."""
+class ModuleKind:
+    """Which part of a distribution a module belongs to."""
 
     OWN = ""
     TESTS = "tests"
-    """Tests that were installed with it"""
+    """Tests that are installed with it."""
     VENDORED = "vendored"
-    """Its copy of another project"""
+    """A copy of another project."""
 
 
-Place = tuple[int, int]
-"""Line and column, from 1."""
+Position = tuple[int, int]
+"""Line and column, counted from 1."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Module:
-    """One module. ``name`` is what it is imported by, ``path`` its file below site-packages.
+class ModuleSummary:
+    """One module. ``name`` is its dotted name, ``path`` its file below site-packages.
 
-    ``imports`` are dotted names (absolute, of modules or of what is in them) with :class:`How`. ``suspects`` are the
-    facts that the interpreter may have something against; ``called`` are the places among them that run only when a
-    function is called. ``packaging`` are its imports of setuptools and what comes with it.
+    ``imports`` maps absolute dotted names, of modules or of their members, to a :class:`Likelihood`. ``suspect_facts``
+    are the facts that may be a problem on the interpreter; ``called_positions`` are the positions among them that run
+    only when a function is called.
     """
 
     name: str
     path: str
-    part: str = Part.OWN
+    kind: str = ModuleKind.OWN
     imports: Mapping[str, int] = field(default_factory=dict)
-    suspects: FileFacts | None = None
-    called: frozenset[Place] = frozenset()
-    packaging: tuple[tuple[str, int, int], ...] = ()
-    """Module, line, :class:`How`."""
+    suspect_facts: FileFacts | None = None
+    called_positions: frozenset[Position] = frozenset()
+    setuptools_imports: tuple[tuple[str, int, int], ...] = ()
+    """Imports of setuptools and of the modules it provides: module, line, :class:`Likelihood`."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Digest:
-    """One distribution. ``compiled`` are modules that are no source, ``unread`` files that were not read."""
+class DistributionSummary:
+    """One distribution. ``compiled`` are extension modules, ``unread`` is the number of unreadable files."""
 
-    modules: tuple[Module, ...] = ()
+    modules: tuple[ModuleSummary, ...] = ()
     compiled: tuple[str, ...] = ()
     unread: int = 0
 
 
-def document(digest: Digest) -> list[Any]:
-    """A digest as what ``json.dumps`` takes."""
+def to_document(summary: DistributionSummary) -> list[Any]:
+    """Return a summary as a value for ``json.dumps``."""
     return [
         [
             [
                 module.name,
                 module.path,
-                module.part,
+                module.kind,
                 dict(module.imports),
-                None if module.suspects is None else packed(module.suspects),
-                sorted(module.called),
-                module.packaging,
+                None if module.suspect_facts is None else pack(module.suspect_facts),
+                sorted(module.called_positions),
+                module.setuptools_imports,
             ]
-            for module in digest.modules
+            for module in summary.modules
         ],
-        digest.compiled,
-        digest.unread,
+        summary.compiled,
+        summary.unread,
     ]
 
 
-def from_document(data: Any) -> Digest:
-    """The digest that :func:`document` made ``data`` of.
+def from_document(data: Any) -> DistributionSummary:
+    """Return the summary that :func:`to_document` has converted to ``data``.
 
-    :raises ValueError: it did not.
+    :raises ValueError: ``data`` is not a summary.
     """
     try:
         rows, compiled, unread = data
-        return Digest(
-            modules=tuple([_module(row) for row in rows]),
+        return DistributionSummary(
+            modules=tuple([_module_from_row(row) for row in rows]),
             compiled=tuple([str(name) for name in compiled]),
             unread=int(unread),
         )
     except (TypeError, IndexError, KeyError, AttributeError) as error:
-        raise ValueError(f"this is no digest: {error}") from error
+        raise ValueError(f"this is not a summary: {error}") from error
 
 
-def _module(row: Any) -> Module:
-    name, path, part, imports, suspects, called, packaging = row
-    return Module(
+def _module_from_row(row: Any) -> ModuleSummary:
+    name, path, kind, imports, suspect_facts, called_positions, setuptools_imports = row
+    return ModuleSummary(
         name=str(name),
         path=str(path),
-        part=str(part),
-        imports={str(target): int(how) for target, how in imports.items()},
-        suspects=None if suspects is None else unpacked(suspects),
-        called=frozenset([(int(line), int(column)) for line, column in called]),
-        packaging=tuple([(str(asked), int(line), int(how)) for asked, line, how in packaging]),
+        kind=str(kind),
+        imports={str(target): int(likelihood) for target, likelihood in imports.items()},
+        suspect_facts=None if suspect_facts is None else unpack(suspect_facts),
+        called_positions=frozenset([(int(line), int(column)) for line, column in called_positions]),
+        setuptools_imports=tuple(
+            [
+                (str(imported_module), int(line), int(likelihood))
+                for imported_module, line, likelihood in setuptools_imports
+            ]
+        ),
     )

@@ -1,1 +1,1 @@
-"""What the files of a service say of one another."""
+"""Combine the facts of the files of a service: names, guards and patches that one file has through others."""

@@ -1,191 +1,222 @@
-"""What dotted names that begin with a file of the service stand for: names of the library that others made known."""
+"""Resolve names that are imported from other files of the service to the standard library names that they stand for."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from pytest_py312.analysis.linking.import_effects import Find, Imported, run_before
-from pytest_py312.analysis.scanner.evaluation.scan_state import result_of
-from pytest_py312.analysis.scanner.evaluation.values import STD, Value
-from pytest_py312.analysis.scanner.facts.facts import Condition, Exported, FileFacts, Patch
-from pytest_py312.analysis.scanner.facts.stdlib_names import SUBMODULES
+from pytest_py312.analysis.linking.import_effects import FindModule, ImportTarget, files_run_before
+from pytest_py312.analysis.scanner.evaluation.scan_state import stdlib_result
+from pytest_py312.analysis.scanner.evaluation.values import STDLIB, Value
+from pytest_py312.analysis.scanner.facts.facts import Condition, ExportedName, FileFacts, Monkeypatch
+from pytest_py312.analysis.scanner.facts.stdlib_names import IMPORTABLE_SUBMODULES
 
-DEEPEST = 8
-"""Files that a name is followed through."""
-MOST_MEANINGS = 8
-GIVE_ALWAYS = frozenset({"getLogger"})
-"""Functions that give the same, whatever they are called with."""
-Known = Callable[[Condition, FileFacts], Condition]
-"""A condition of a file with what other files say of the flags in it."""
-Replaced = frozenset[tuple[str, str]]
-"""Names that were set by others than the file they lie in, by the path of that."""
+MAX_HOPS = 8
+"""Files through which a name is followed."""
+MAX_RESOLVED = 8
+CALL_INDEPENDENT_FUNCTIONS = frozenset({"getLogger"})
+"""Functions whose result has the same class for all arguments."""
+ResolveCondition = Callable[[Condition, FileFacts], Condition]
+"""Returns a condition of a file with the flags of other files resolved."""
+ReassignedNames = frozenset[tuple[str, str]]
+"""(path, name) of names that were assigned by another file than the one that defines them."""
 
 
-class Meaning(NamedTuple):
-    """A module of the library, and a path in it; the first ``told`` steps of that somebody else has named."""
+class ResolvedExport(NamedTuple):
+    """A standard library name: a module and a path in it.
+
+    Another file already reports the first ``named_steps`` steps of the path.
+    """
 
     module: str
     path: str
-    told: int
+    named_steps: int
     condition: Condition
     sure: bool
 
 
-class Names:
-    """What names of the files of a service mean to others."""
+class NameResolver:
+    """Resolves names of one file that another file uses."""
 
-    def __init__(self, files: Sequence[FileFacts], find: Find, known: Known) -> None:
-        self._leading = _leading(one for facts in files for one in facts.exported)
+    def __init__(self, files: Sequence[FileFacts], find: FindModule, resolve_condition: ResolveCondition) -> None:
+        self._library_names = _names_leading_to_library(export for facts in files for export in facts.exported_names)
         self._find = find
-        self._known = known
-        self._exports: dict[str, dict[str, list[Exported]]] = {}
+        self._resolve_condition = resolve_condition
+        self._exports: dict[str, dict[str, list[ExportedName]]] = {}
         self._modules: dict[str, frozenset[str]] = {}
-        self._found: dict[tuple[str, str, Replaced, int], tuple[Meaning, ...]] = {}
+        self._resolved: dict[tuple[str, str, ReassignedNames, int], tuple[ResolvedExport, ...]] = {}
 
-    def meanings(self, name: str, beside: FileFacts, replaced: Replaced = frozenset()) -> tuple[Meaning, ...]:
-        """All that a dotted name (with its leading dots) in the file ``beside`` may stand for."""
-        if self._leading.isdisjoint(_steps(name)):
-            return ()  # as most are, of what is the service's own
-        return self._known_meanings(name, beside, replaced, DEEPEST)
+    def resolve(
+        self, name: str, importing_file: FileFacts, reassigned: ReassignedNames = frozenset()
+    ) -> tuple[ResolvedExport, ...]:
+        """Return everything that a dotted name (with leading dots) in ``importing_file`` may stand for."""
+        if self._library_names.isdisjoint(_steps(name)):
+            return ()  # true of most names: they belong to the service itself
+        return self._resolve_cached(name, importing_file, reassigned, MAX_HOPS)
 
-    def _known_meanings(self, name: str, beside: FileFacts, replaced: Replaced, left: int) -> tuple[Meaning, ...]:
-        asked = (name, beside.path, replaced, left)  # else, names that are one of eight cost eight times eight times...
-        found = self._found.get(asked)
-        if found is None:
-            found = self._found[asked] = tuple(self._meanings(name, beside, replaced, left))[:MOST_MEANINGS]
-        return found
+    def _resolve_cached(
+        self, name: str, importing_file: FileFacts, reassigned: ReassignedNames, hops_left: int
+    ) -> tuple[ResolvedExport, ...]:
+        cache_key = (
+            name,
+            importing_file.path,
+            reassigned,
+            hops_left,
+        )  # without a cache, eight candidates per hop multiply to 8**hops
+        resolved = self._resolved.get(cache_key)
+        if resolved is None:
+            resolved = self._resolved[cache_key] = tuple(self._resolve(name, importing_file, reassigned, hops_left))[
+                :MAX_RESOLVED
+            ]
+        return resolved
 
-    def set_by(self, files: Sequence[FileFacts], imported: Mapping[str, Sequence[Imported]]) -> dict[str, Replaced]:
-        """Which names of others are set by a file itself, or by those that run before it; by its path."""
-        setting = {facts.path: facts for facts in files if facts.replaced}
-        if not setting:
+    def reassigned_names(
+        self, files: Sequence[FileFacts], imported: Mapping[str, Sequence[ImportTarget]]
+    ) -> dict[str, ReassignedNames]:
+        """Return, by path, the names of other files that a file or those that run before it assign."""
+        reassigning = {facts.path: facts for facts in files if facts.overwritten_names}
+        if not reassigning:
             return {}
-        own = {
-            path: frozenset(one for name in facts.replaced for one in self._owners(facts, name))
-            for path, facts in setting.items()
+        own_names = {
+            path: frozenset(
+                defined for name in facts.overwritten_names for defined in self._defining_files(facts, name)
+            )
+            for path, facts in reassigning.items()
         }
-        before = run_before(files, setting, imported, self._find)
-        return {path: frozenset().union(*[own[one.path] for one in found]) for path, found in before.items()}
+        files_before = files_run_before(files, reassigning, imported, self._find)
+        return {
+            path: frozenset().union(*[own_names[file.path] for file in earlier_files])
+            for path, earlier_files in files_before.items()
+        }
 
-    def patches(self, facts: FileFacts) -> Iterator[Patch]:
-        """What a file sets of the library by a name of another file: ``compat.inspect.getargspec = ...``"""
-        for name in facts.replaced:
-            for meaning in self.meanings(name, facts):
-                if meaning.path and "()" not in meaning.path and len(meaning.path.split(".")) > meaning.told:
-                    yield Patch(meaning.module, meaning.path)
+    def find_patches(self, facts: FileFacts) -> Iterator[Monkeypatch]:
+        """Yield standard library names that a file assigns through another file: ``compat.inspect.getargspec = ...``"""
+        for name in facts.overwritten_names:
+            for resolved in self.resolve(name, facts):
+                if resolved.path and "()" not in resolved.path and len(resolved.path.split(".")) > resolved.named_steps:
+                    yield Monkeypatch(resolved.module, resolved.path)
 
-    def _owners(self, beside: FileFacts, name: str) -> Iterator[tuple[str, str]]:
-        """The files that a name may be set in, and what it is called there (and ``""``: something is set in it)."""
-        for file, steps, _ in self._ways(name, beside):
+    def _defining_files(self, importing_file: FileFacts, name: str) -> Iterator[tuple[str, str]]:
+        """Yield the files that may define a name, with its name there, and with ``""`` for any name of the file."""
+        for file, steps, _ in self._candidate_files(name, importing_file):
             yield file.path, ".".join(steps)
             yield file.path, ""
 
-    def _ways(self, name: str, beside: FileFacts) -> Iterator[tuple[FileFacts, Sequence[str], str]]:
-        """The files that a dotted name may begin with, the steps that are left, and the module of the first of them."""
+    def _candidate_files(self, name: str, importing_file: FileFacts) -> Iterator[tuple[FileFacts, Sequence[str], str]]:
+        """Yield the files that a dotted name may start with, the remaining steps, and the name of the first of them as
+        a module.
+        """
         parts = name.lstrip(".").split(".")
         dots = name[: len(name) - len(name.lstrip("."))]
         for count in range(0 if dots else 1, len(parts)):
-            file = self._find(dots + ".".join(parts[:count]), beside.path)
+            file = self._find(dots + ".".join(parts[:count]), importing_file.path)
             if file is not None:
                 yield file, parts[count:], dots + ".".join(parts[: count + 1])
 
-    def _meanings(self, name: str, beside: FileFacts, replaced: Replaced, left: int) -> Iterator[Meaning]:
-        for file, steps, inner in self._ways(name, beside):
-            if (file.path, "") in replaced and any(
-                (file.path, ".".join(steps[:count])) in replaced for count in range(1, len(steps) + 1)
+    def _resolve(
+        self, name: str, importing_file: FileFacts, reassigned: ReassignedNames, hops_left: int
+    ) -> Iterator[ResolvedExport]:
+        for file, steps, submodule in self._candidate_files(name, importing_file):
+            if (file.path, "") in reassigned and any(
+                (file.path, ".".join(steps[:count])) in reassigned for count in range(1, len(steps) + 1)
             ):
                 continue
-            found, rest = self._exported(file, steps)
-            if found and self._find(inner, beside.path) is not None:
-                # a module inside of the package takes the place of what the package calls so, once it is imported
-                if any(not one.elsewhere for one in found):
+            exports, remaining_steps = self._exports_for(file, steps)
+            if exports and self._find(submodule, importing_file.path) is not None:
+                # once it is imported, a submodule replaces the name of the same spelling in the package
+                if any(not export.is_reexport for export in exports):
                     return
                 continue
-            for one in found:
-                yield from self._of_one(one, rest, file, replaced, left)
-            if found:
+            for export in exports:
+                yield from self._resolve_export(export, remaining_steps, file, reassigned, hops_left)
+            if exports:
                 return
 
-    def _of_one(
-        self, one: Exported, steps: Sequence[str], file: FileFacts, replaced: Replaced, left: int
-    ) -> Iterator[Meaning]:
-        condition = self._known(one.condition, file)
-        if not one.elsewhere:
-            module, path = self._in_module(one, steps, file)
+    def _resolve_export(
+        self, export: ExportedName, steps: Sequence[str], file: FileFacts, reassigned: ReassignedNames, hops_left: int
+    ) -> Iterator[ResolvedExport]:
+        condition = self._resolve_condition(export.condition, file)
+        if not export.is_reexport:
+            module, path = self._split_submodule(export, steps, file)
             if module and not (module.startswith("unittest.mock") and "()" in path):
-                yield Meaning(module, path, one.path.count(".") + 1 if one.path else 0, condition, one.sure)
-        elif left:
-            name = ".".join([one.module, *steps]) if one.module.strip(".") else one.module + ".".join(steps)
-            for further in self._known_meanings(name, file, replaced, left - 1):
-                both = tuple(filter(None, (condition, further.condition)))
-                yield further._replace(
-                    condition=("and", *both) if len(both) > 1 else both[0] if both else (),
-                    sure=one.sure and further.sure,
+                yield ResolvedExport(
+                    module, path, export.path.count(".") + 1 if export.path else 0, condition, export.sure
+                )
+        elif hops_left:
+            name = ".".join([export.module, *steps]) if export.module.strip(".") else export.module + ".".join(steps)
+            for resolved in self._resolve_cached(name, file, reassigned, hops_left - 1):
+                conditions = tuple(filter(None, (condition, resolved.condition)))
+                yield resolved._replace(
+                    condition=("and", *conditions) if len(conditions) > 1 else conditions[0] if conditions else (),
+                    sure=export.sure and resolved.sure,
                 )
 
-    def _in_module(self, one: Exported, steps: Sequence[str], file: FileFacts) -> tuple[str, str]:
-        """The module and the path of what is read of a name, where the module may be one inside of a package."""
-        module, path = one.module, [*one.path.split("."), *steps] if one.path else list(steps)
-        known = self._modules.get(file.path)
-        if known is None:
-            known = self._modules[file.path] = SUBMODULES | {imported.module for imported in file.imports}
-        while path and f"{module}.{path[0]}" in known:
+    def _split_submodule(self, export: ExportedName, steps: Sequence[str], file: FileFacts) -> tuple[str, str]:
+        """Return the module and the path of a name, where the first steps may be submodules of a package."""
+        module, path = export.module, [*export.path.split("."), *steps] if export.path else list(steps)
+        submodules = self._modules.get(file.path)
+        if submodules is None:
+            submodules = self._modules[file.path] = IMPORTABLE_SUBMODULES | {
+                imported.module for imported in file.imports
+            }
+        while path and f"{module}.{path[0]}" in submodules:
             module = f"{module}.{path.pop(0)}"
         return module, ".".join(path)
 
-    def _exported(self, file: FileFacts, steps: Sequence[str]) -> tuple[Sequence[Exported], Sequence[str]]:
-        """What the first steps of a name are in a file, and the steps that are left."""
+    def _exports_for(self, file: FileFacts, steps: Sequence[str]) -> tuple[Sequence[ExportedName], Sequence[str]]:
+        """Return what the first steps of a name are in a file, and the remaining steps."""
         by_name = self._exports.get(file.path)
         if by_name is None:
             by_name = self._exports[file.path] = {}
-            for one in file.exported:
-                if one.elsewhere and self._leading.isdisjoint(_steps(one.module)):
+            for export in file.exported_names:
+                if export.is_reexport and self._library_names.isdisjoint(_steps(export.module)):
                     continue
-                by_name.setdefault(one.name, []).append(one)
-        first, rest = steps[0], steps[1:]
-        found = by_name.get(first)
-        if found is not None:
-            return found, rest
-        if rest:  # of a class, or of an instance of it
-            found = by_name.get(f"{first}.{rest[0]}") or by_name.get(f"{first.removesuffix('()')}.{rest[0]}")
-        if found is not None:
-            return found, rest[1:]
-        called = by_name.get(first.removesuffix("()"), ()) if first.endswith("()") else ()
-        return [_called(one) for one in called], rest
+                by_name.setdefault(export.name, []).append(export)
+        first, remaining_steps = steps[0], steps[1:]
+        exports = by_name.get(first)
+        if exports is not None:
+            return exports, remaining_steps
+        if remaining_steps:  # an attribute of a class or of its instance
+            exports = by_name.get(f"{first}.{remaining_steps[0]}") or by_name.get(
+                f"{first.removesuffix('()')}.{remaining_steps[0]}"
+            )
+        if exports is not None:
+            return exports, remaining_steps[1:]
+        callables = by_name.get(first.removesuffix("()"), ()) if first.endswith("()") else ()
+        return [_call_result(export) for export in callables], remaining_steps
 
 
 def _steps(name: str) -> list[str]:
     return name.replace("()", "").split(".")
 
 
-def _leading(exported: Iterable[Exported]) -> set[str]:
-    """The names that lead to something of the library, by way of whatever files."""
-    found: set[str] = set()
-    open_ones: list[tuple[str, list[str]]] = []
-    for one in exported:
-        first = one.name.partition(".")[0].removesuffix("()")
-        if one.elsewhere:
-            open_ones.append((first, _steps(one.module)))
+def _names_leading_to_library(exported: Iterable[ExportedName]) -> set[str]:
+    """Return the names that lead to the standard library, through any number of files."""
+    leading: set[str] = set()
+    unresolved: list[tuple[str, list[str]]] = []
+    for export in exported:
+        first = export.name.partition(".")[0].removesuffix("()")
+        if export.is_reexport:
+            unresolved.append((first, _steps(export.module)))
         else:
-            found.add(first)
-    for _ in range(DEEPEST):
-        left = []
-        for first, steps in open_ones:
-            if found.isdisjoint(steps):
-                left.append((first, steps))
+            leading.add(first)
+    for _ in range(MAX_HOPS):
+        still_unresolved = []
+        for first, steps in unresolved:
+            if leading.isdisjoint(steps):
+                still_unresolved.append((first, steps))
             else:
-                found.add(first)
-        if len(left) == len(open_ones):
+                leading.add(first)
+        if len(still_unresolved) == len(unresolved):
             break
-        open_ones = left
-    return found
+        unresolved = still_unresolved
+    return leading
 
 
-def _called(one: Exported) -> Exported:
-    """What a call of it gives."""
-    if one.elsewhere:
-        return one._replace(module=f"{one.module}()")
-    last = one.path.rpartition(".")[2]
-    if not (last[:1].isupper() or last in GIVE_ALWAYS):
-        return one._replace(module="")  # what a function gives may hang on its arguments
-    given = result_of(Value(STD, one.module, one.path))
-    return one._replace(module=given.module, path=given.path)
+def _call_result(export: ExportedName) -> ExportedName:
+    """Return what a call of an exported name returns."""
+    if export.is_reexport:
+        return export._replace(module=f"{export.module}()")
+    last = export.path.rpartition(".")[2]
+    if not (last[:1].isupper() or last in CALL_INDEPENDENT_FUNCTIONS):
+        return export._replace(module="")  # the result of a function may depend on its arguments
+    result = stdlib_result(Value(STDLIB, export.module, export.path))
+    return export._replace(module=result.module, path=result.path)

@@ -1,196 +1,209 @@
-"""Across the files of one service: what a class inherits from one of another file, and what names of others mean."""
+"""Link the files of one service: inherited attributes and names that are defined in other files."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_py312.analysis.linking.exports import Meaning, Names
+from pytest_py312.analysis.linking.exports import NameResolver, ResolvedExport
 from pytest_py312.analysis.linking.import_effects import (
-    imported_files,
-    with_guards_of_imports,
-    with_patches,
-    without_guesses,
+    add_earlier_patches,
+    apply_import_guards,
+    import_targets,
+    unguard_shared_functions,
 )
-from pytest_py312.analysis.scanner.evaluation.environment_tests import answered
+from pytest_py312.analysis.scanner.evaluation.environment_tests import apply_predicate
 from pytest_py312.analysis.scanner.facts.facts import (
-    ClassFact,
+    ClassDefinition,
     Condition,
     FileFacts,
     Guard,
-    Inherited,
-    Kind,
+    IndirectReference,
+    InheritedAttribute,
     Reference,
-    Through,
+    ReferenceKind,
 )
 
-DEEPEST = 12
+MAX_CLASS_DEPTH = 12
 UNKNOWN: Condition = ("unknown",)
 
 
-class Modules:
-    """The files of a service by the names they may be imported as."""
+class ModuleIndex:
+    """Finds the files of a service by the names under which they may be imported."""
 
     def __init__(self, files: Sequence[FileFacts]) -> None:
         self._by_name: dict[str, list[FileFacts]] = {}
         self._packages = {facts.path.removesuffix("/__init__.py") for facts in files}
-        self._found: dict[tuple[str, str], FileFacts | None] = {}
+        self._cache: dict[tuple[str, str], FileFacts | None] = {}
         for facts in files:
             self._by_name.setdefault(_stem(facts.path).rpartition("/")[2], []).append(facts)
 
-    def find(self, module: str, beside: str) -> FileFacts | None:
-        """The file of ``module`` (leading dots count up from the folder of ``beside``)."""
-        asked = (module, beside)
-        if asked not in self._found:
-            self._found[asked] = self._find(module, beside)
-        return self._found[asked]
+    def find(self, module: str, importing_path: str) -> FileFacts | None:
+        """Return the file of ``module``. Leading dots count upwards from the folder of ``importing_path``."""
+        cache_key = (module, importing_path)
+        if cache_key not in self._cache:
+            self._cache[cache_key] = self._find(module, importing_path)
+        return self._cache[cache_key]
 
-    def _find(self, module: str, beside: str) -> FileFacts | None:
+    def _find(self, module: str, importing_path: str) -> FileFacts | None:
         name = module.lstrip(".")
         level = len(module) - len(name)
         path = name.replace(".", "/")
         if level:
-            folder = beside.split("/")[:-level]
-            wanted = "/".join([*folder, path]) if path else "/".join(folder)
-            return self._one(wanted.rpartition("/")[2], wanted, exact=True)
-        return self._one(path.rpartition("/")[2], path, exact=False, beside=beside)
+            folder = importing_path.split("/")[:-level]
+            target_path = "/".join([*folder, path]) if path else "/".join(folder)
+            return self._unique_match(target_path.rpartition("/")[2], target_path, exact=True)
+        return self._unique_match(path.rpartition("/")[2], path, exact=False, importing_path=importing_path)
 
-    def _one(self, last: str, path: str, *, exact: bool, beside: str = "") -> FileFacts | None:
-        found = [facts for facts in self._by_name.get(last, ()) if _fits(_stem(facts.path), path, exact)]
-        if len(found) > 1:
-            # what lies in a package is not imported by a name without that, unless there is no other way
-            found = [one for one in found if _root(_stem(one.path), path) not in self._packages] or found
-        if len(found) > 1:
-            found.sort(key=lambda facts: -_common(facts.path, beside))
-            if _common(found[0].path, beside) == _common(found[1].path, beside):
+    def _unique_match(self, last: str, path: str, *, exact: bool, importing_path: str = "") -> FileFacts | None:
+        matches = [facts for facts in self._by_name.get(last, ()) if _matches(_stem(facts.path), path, exact)]
+        if len(matches) > 1:
+            # prefer files that are not imported past their package
+            matches = [
+                candidate for candidate in matches if _import_root(_stem(candidate.path), path) not in self._packages
+            ] or matches
+        if len(matches) > 1:
+            matches.sort(key=lambda facts: -_common_depth(facts.path, importing_path))
+            if _common_depth(matches[0].path, importing_path) == _common_depth(matches[1].path, importing_path):
                 return None
-        return found[0] if found else None
+        return matches[0] if matches else None
 
 
 def _stem(path: str) -> str:
     return path.removesuffix(".py").removesuffix("/__init__")
 
 
-def _fits(stem: str, path: str, exact: bool) -> bool:
+def _matches(stem: str, path: str, exact: bool) -> bool:
     return stem == path or (not exact and stem.endswith(f"/{path}"))
 
 
-def _root(stem: str, path: str) -> str:
-    """The folder from which a file is imported as ``path``."""
+def _import_root(stem: str, path: str) -> str:
+    """Return the folder from which a file is imported as ``path``."""
     return stem.removesuffix(path).removesuffix("/")
 
 
-def _common(one: str, other: str) -> int:
+def _common_depth(first_path: str, second_path: str) -> int:
     count = 0
-    for left, right in zip(one.split("/"), other.split("/"), strict=False):
+    for left, right in zip(first_path.split("/"), second_path.split("/"), strict=False):
         if left != right:
             break
         count += 1
     return count
 
 
-def linked(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
-    """``files`` with what their classes inherit through other files as references of their own."""
-    modules = Modules(files)
-    flags = _Flags(modules)
-    names = Names(files, modules.find, flags.plainly)
-    classes = {facts.path: {one.name: one for one in facts.classes} for facts in files}
-    imported = {facts.path: imported_files(facts, modules.find) for facts in files}
-    set_by = names.set_by(files, imported)
-    done = []
+def link_files(files: Sequence[FileFacts]) -> tuple[FileFacts, ...]:
+    """Return ``files`` with references, guards and patches that they have through other files."""
+    modules = ModuleIndex(files)
+    flag_resolver = _FlagResolver(modules)
+    names = NameResolver(files, modules.find, flag_resolver.resolve_flags)
+    classes = {facts.path: {class_fact.name: class_fact for class_fact in facts.classes} for facts in files}
+    imported = {facts.path: import_targets(facts, modules.find) for facts in files}
+    reassigned_by_file = names.reassigned_names(files, imported)
+    linked_files = []
     for facts in files:
-        replaced = set_by.get(facts.path, frozenset())
-        guards = _Guards(_guards(facts, flags, names))
-        found = [reference for use in facts.inherited for reference in _references(use, facts, modules, classes)]
-        for way in facts.through:
-            found += _through(way, names.meanings(way.name, facts, replaced), guards)
-        patches = tuple(names.patches(facts)) if facts.replaced else ()
-        all_guards = guards.complete()
-        if found or patches or all_guards != facts.guards:
+        reassigned = reassigned_by_file.get(facts.path, frozenset())
+        guards = _GuardTable(_resolve_guards(facts, flag_resolver, names))
+        references = [
+            reference
+            for use in facts.inherited_attributes
+            for reference in _inherited_references(use, facts, modules, classes)
+        ]
+        for indirect in facts.indirect_references:
+            references += _indirect_references(indirect, names.resolve(indirect.name, facts, reassigned), guards)
+        patches = tuple(names.find_patches(facts)) if facts.overwritten_names else ()
+        all_guards = guards.combined()
+        if references or patches or all_guards != facts.guards:
             facts = replace(
-                facts, references=(*facts.references, *found), inherited=(), through=(), guards=all_guards,
-                patches=(*facts.patches, *patches),
+                facts, references=(*facts.references, *references), inherited_attributes=(), indirect_references=(),
+                guards=all_guards, monkeypatches=(*facts.monkeypatches, *patches),
             )  # fmt: skip
-        done.append(facts)
-    guarded = with_guards_of_imports(without_guesses(done, imported), imported)
-    return with_patches(guarded, imported, modules.find)
+        linked_files.append(facts)
+    guarded = apply_import_guards(unguard_shared_functions(linked_files, imported), imported)
+    return add_earlier_patches(guarded, imported, modules.find)
 
 
-def _guards(facts: FileFacts, flags: "_Flags", names: Names) -> tuple[Guard, ...]:
-    """The guards of a file with what other files say of what they ask."""
-    guards = [one._replace(condition=flags.known(one.condition, facts, names)) for one in facts.guards]
+def _resolve_guards(facts: FileFacts, flag_resolver: "_FlagResolver", names: NameResolver) -> tuple[Guard, ...]:
+    """Return the guards of a file with conditions on other files resolved."""
+    guards = [guard._replace(condition=flag_resolver.resolve(guard.condition, facts, names)) for guard in facts.guards]
     return facts.guards if guards == list(facts.guards) else tuple(guards)
 
 
-class _Flags:
-    """What conditions of a file mean that hang on other files."""
+class _FlagResolver:
+    """Resolves conditions that depend on other files."""
 
-    def __init__(self, modules: Modules) -> None:
+    def __init__(self, modules: ModuleIndex) -> None:
         self._modules = modules
 
-    def plainly(self, condition: Condition, facts: FileFacts) -> Condition:
-        """With what other files say of their flags."""
-        return self.known(condition, facts, None)
+    def resolve_flags(self, condition: Condition, facts: FileFacts) -> Condition:
+        """Resolve flags of other files."""
+        return self.resolve(condition, facts, None)
 
-    def known(self, condition: Condition, facts: FileFacts, names: Names | None) -> Condition:
-        """With what they say of their names as well."""
+    def resolve(self, condition: Condition, facts: FileFacts, names: NameResolver | None) -> Condition:
+        """Resolve flags and, with ``names``, also names of other files."""
         kind = condition[0] if condition else ""
         if kind in ("not", "and", "or"):
-            return (kind, *[self.known(part, facts, names) for part in condition[1:]])
+            return (kind, *[self.resolve(part, facts, names) for part in condition[1:]])
         if kind == "imported has":
-            return _has(names.meanings(condition[1], facts)) if names is not None else UNKNOWN
-        return self._flag(condition, facts) if kind == "imported" else condition
+            return _has_condition(names.resolve(condition[1], facts)) if names is not None else UNKNOWN
+        return self._resolve_flag(condition, facts) if kind == "imported" else condition
 
-    def _flag(self, condition: Condition, facts: FileFacts) -> Condition:
+    def _resolve_flag(self, condition: Condition, facts: FileFacts) -> Condition:
         module, _, name = condition[1].rpartition(".")
         file = self._modules.find(module if module.strip(".") else f"{module}.", facts.path) if module else None
-        found = dict(file.flags).get(name) if file is not None else None
-        if found is not None and found[0] == "asks":
-            return (answered(found, condition[2]) if len(condition) > 2 else None) or UNKNOWN
-        return UNKNOWN if found is None or _is_open(found) else found
+        flag = dict(file.flags).get(name) if file is not None else None
+        if flag is not None and flag[0] == "asks":
+            return (apply_predicate(flag, condition[2]) if len(condition) > 2 else None) or UNKNOWN
+        return UNKNOWN if flag is None or _needs_third_file(flag) else flag
 
 
-def _has(meanings: Sequence[Meaning]) -> Condition:
-    """When something has what it is asked for by ``hasattr``."""
-    only = meanings[0] if len(meanings) == 1 else None
+def _has_condition(resolved: Sequence[ResolvedExport]) -> Condition:
+    """Return the condition under which ``hasattr`` on a resolved name is true."""
+    only = resolved[0] if len(resolved) == 1 else None
     plain = only is not None and only.sure and not only.condition
     return ("has", only.module, only.path) if only is not None and plain else UNKNOWN
 
 
-def _is_open(condition: Condition) -> bool:
-    """Whether it hangs on a third file."""
+def _needs_third_file(condition: Condition) -> bool:
+    """Return whether a condition depends on yet another file."""
     asks_others = condition[0] in ("imported", "imported has")
-    return asks_others or any(isinstance(one, tuple) and one and _is_open(one) for one in condition[1:])
+    return asks_others or any(isinstance(part, tuple) and part and _needs_third_file(part) for part in condition[1:])
 
 
-class _Guards:
-    """The guards of a file, and more that are put inside of them."""
+class _GuardTable:
+    """The guards of a file, and further guards nested inside of them."""
 
-    def __init__(self, known: tuple[Guard, ...]) -> None:
-        self._known = known
-        self._more: dict[Guard, int] = {}
+    def __init__(self, guards: tuple[Guard, ...]) -> None:
+        self._guards = guards
+        self._added: dict[Guard, int] = {}
 
-    def inside(self, parent: int, condition: Condition) -> int:
+    def add(self, parent: int, condition: Condition) -> int:
         if not condition:
             return parent
-        return self._more.setdefault(Guard(parent, condition), len(self._known) + len(self._more))
+        return self._added.setdefault(Guard(parent, condition), len(self._guards) + len(self._added))
 
-    def complete(self) -> tuple[Guard, ...]:
-        return (*self._known, *self._more) if self._more else self._known
-
-
-def _through(way: Through, meanings: Sequence[Meaning], guards: _Guards) -> Iterator[Reference]:
-    """The uses of the library that one of a name of another file is."""
-    for one in meanings:
-        if one.path:
-            is_named = one.path.count(".") + 1 == one.told  # what is wrong with the name itself, its own file has said
-            kind = Kind.GIVEN if is_named else Kind.METHOD if "()" in one.path else way.kind
-            place = (way.line, way.column, way.end_column)
-            guard = guards.inside(way.guard, one.condition)
-            sure = way.sure and one.sure
-            yield Reference(one.module, one.path, *place, kind, guard, 0, way.call, sure, one.told)
+    def combined(self) -> tuple[Guard, ...]:
+        return (*self._guards, *self._added) if self._added else self._guards
 
 
-def _references(
-    use: Inherited, facts: FileFacts, modules: Modules, classes: Mapping[str, Mapping[str, ClassFact]]
+def _indirect_references(
+    indirect: IndirectReference, resolved_names: Sequence[ResolvedExport], guards: _GuardTable
+) -> Iterator[Reference]:
+    """Yield the standard library references that the use of a name of another file stands for."""
+    for resolved in resolved_names:
+        if resolved.path:
+            is_named = resolved.path.count(".") + 1 == resolved.named_steps  # its own file reports the name itself
+            kind = ReferenceKind.ALIAS if is_named else ReferenceKind.METHOD if "()" in resolved.path else indirect.kind
+            position = (indirect.line, indirect.column, indirect.end_column)
+            guard = guards.add(indirect.guard, resolved.condition)
+            sure = indirect.sure and resolved.sure
+            yield Reference(
+                resolved.module, resolved.path, *position, kind, guard, 0, indirect.call, sure, resolved.named_steps
+            )
+
+
+def _inherited_references(
+    use: InheritedAttribute,
+    facts: FileFacts,
+    modules: ModuleIndex,
+    classes: Mapping[str, Mapping[str, ClassDefinition]],
 ) -> Iterator[Reference]:
     owner = classes[facts.path].get(use.owner)
     if owner is None:
@@ -199,36 +212,36 @@ def _references(
     complete = True
     pending = [(facts, owner)]
     seen = 0
-    while pending and seen < DEEPEST:
-        here, one = pending.pop(0)
-        if seen and (use.name in one.members or (use.instance and "__getattr__" in one.members)):
+    while pending and seen < MAX_CLASS_DEPTH:
+        current_file, current_class = pending.pop(0)
+        if seen and (use.name in current_class.members or (use.on_instance and "__getattr__" in current_class.members)):
             return
         seen += 1
-        for module, name in one.bases:
+        for module, name in current_class.bases:
             if module:
                 bases.append((module, name))
                 continue
-            inner = _class_of(name, here, modules, classes)
-            if inner is None:
+            base_class = _class_of(name, current_file, modules, classes)
+            if base_class is None:
                 complete = False
             else:
-                pending.append(inner)
+                pending.append(base_class)
     for module, path in bases:
-        path = f"{path}{'()' if use.instance else ''}.{use.name}"
+        path = f"{path}{'()' if use.on_instance else ''}.{use.name}"
         yield Reference(
-            module, path, use.line, use.column, use.end_column, Kind.METHOD, use.guard, 0, use.call, complete
+            module, path, use.line, use.column, use.end_column, ReferenceKind.METHOD, use.guard, 0, use.call, complete
         )  # fmt: skip
 
 
 def _class_of(
-    name: str, here: FileFacts, modules: Modules, classes: Mapping[str, Mapping[str, ClassFact]]
-) -> tuple[FileFacts, ClassFact] | None:
+    name: str, importing_file: FileFacts, modules: ModuleIndex, classes: Mapping[str, Mapping[str, ClassDefinition]]
+) -> tuple[FileFacts, ClassDefinition] | None:
     if name.startswith(":"):
-        own = classes[here.path].get(name[1:])
-        return (here, own) if own is not None else None
+        own_class = classes[importing_file.path].get(name[1:])
+        return (importing_file, own_class) if own_class is not None else None
     module, dot, last = name.rpartition(".")
     if dot and not module.strip("."):
         module += "."
-    file = modules.find(module, here.path) if module else None
-    found = classes[file.path].get(last) if file is not None else None
-    return (file, found) if file is not None and found is not None else None
+    file = modules.find(module, importing_file.path) if module else None
+    class_fact = classes[file.path].get(last) if file is not None else None
+    return (file, class_fact) if file is not None and class_fact is not None else None

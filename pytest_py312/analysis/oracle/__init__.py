@@ -1,1 +1,1 @@
-"""Interpreters, asked about their own library and compiler."""
+"""Ask interpreters about their standard library and their compiler."""

@@ -1,9 +1,9 @@
-"""Asks interpreters what is in their standard library, and what their compilers say of files.
+"""Ask interpreters what their standard library contains, and what their compiler reports about files.
 
-The questions are answered by ``analysis/oracle/probe/stdlib_probe.py`` and ``analysis/oracle/probe/compiler_probe.py``
-inside of the interpreter, one process for all of them, and remembered for each build: a build never changes its mind.
-Neither runs anything of the repository: the interpreter is started isolated, sees nothing but its own library, and
-compiles texts that it is handed.
+The queries are answered by ``analysis/oracle/probe/stdlib_probe.py`` and ``analysis/oracle/probe/compiler_probe.py``
+inside of the interpreter. One process answers many of them, and the answers are cached for each build. No code of the
+repository is executed: the interpreter is started isolated, imports nothing but its own library, and compiles files
+without running them.
 """
 
 import base64
@@ -17,15 +17,27 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.analysis.oracle.probe_protocol import Door, Exchange, Unanswered, answer_from, batches, complaint_from
-from pytest_py312.analysis.oracle.stub_returns import Stubs
-from pytest_py312.analysis.scanner.facts.stdlib_names import STANDARD
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Complaint, Question, Testimony
-from pytest_py312.core.json_cache import Memory
+from pytest_py312.analysis.oracle.probe_protocol import (
+    InterpreterUnavailable,
+    ProbeClient,
+    ToolRunner,
+    batches,
+    parse_answer,
+    parse_compiler_message,
+)
+from pytest_py312.analysis.oracle.stub_returns import ReturnTypeCache
+from pytest_py312.analysis.scanner.facts.stdlib_names import STDLIB_MODULES
+from pytest_py312.analysis.scanner.facts.stdlib_queries import (
+    CompilerMessage,
+    InterpreterAnswers,
+    StdlibAnswer,
+    StdlibQuery,
+)
+from pytest_py312.core.json_cache import JsonCache
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 
-PROBES = tuple(
+PROBE_FILES = tuple(
     f"pytest_py312/analysis/oracle/probe/{name}.py"
     for name in (
         "compiler_probe", "functions", "layout", "library", "signatures", "sources", "stdlib_probe", "tables",
@@ -33,159 +45,176 @@ PROBES = tuple(
     )
 )  # fmt: skip
 
-ASKABLE = STANDARD | sys.stdlib_module_names
-"""Modules at the top that some release has: nothing else is asked for."""
+ASKABLE_MODULES = STDLIB_MODULES | sys.stdlib_module_names
+"""Top-level modules that some release has. No others are queried."""
 
-BATCH = 4000
-"""Questions asked of one process, which prints about 250 bytes for each; of what it prints some MiB are kept, and what
-is lost is asked again. Many together, because each process imports what they are about."""
+BATCH_QUERIES = 4000
+"""Queries per process. A large batch, because each process imports the modules that it is asked about. An answer has
+about 250 bytes; the runner keeps the last few MiB of the output, and lost answers are queried again."""
 BATCH_BYTES = 8 * 1024 * 1024
-"""Of files compiled by one process."""
-LARGEST_FILE = 8 * 1024 * 1024
-ANSWER_LIMIT = 120.0
-COMPILE_LIMIT = 120.0
+"""Bytes of files that one process compiles."""
+MAX_FILE_BYTES = 8 * 1024 * 1024
+ANSWER_TIMEOUT = 120.0
+COMPILE_TIMEOUT = 120.0
 """Seconds for one process."""
-COMPILER_MEMORY = 2 * 1024**3
+COMPILER_MEMORY_BYTES = 2 * 1024**3
 
 NOT_COMPILED = "NotCompiled"
-"""Category of the complaint about a file that the compiler was not able to judge: it is too large, or it made the
-compiler crash or take for ever. It is an error, and none of the syntax: whether the file is well cannot be told."""
+"""Category of the message about a file that the compiler could not judge: it is too large, it crashed the compiler, or
+it took too long. The message is an error, but not one of the syntax: whether the file is valid is unknown."""
 
 
 class Oracle:
-    """Asks builds of interpreters, and remembers. Safe for threads and for several runs on one cache folder."""
+    """Asks builds of interpreters and caches the answers.
 
-    def __init__(self, *, cache: Path, door: Door) -> None:
+    Safe for use by threads, and by several runs with one cache folder.
+    """
+
+    def __init__(self, *, cache: Path, tool_runner: ToolRunner) -> None:
         self._folder = cache / "oracle" / probe_version()
-        self._exchange = Exchange(door=door, folder=self._folder, files=_probe_files)
-        self._stubs = Stubs(memory=self._folder)
+        self._probe_client = ProbeClient(tool_runner=tool_runner, folder=self._folder, probe_files=_probe_files)
+        self._return_types = ReturnTypeCache(folder=self._folder)
 
-    def ask(self, questions: Iterable[Question], build: InterpreterBuild) -> Testimony:
-        """What ``build`` answers to each of ``questions``.
+    def ask(self, queries: Iterable[StdlibQuery], build: InterpreterBuild) -> InterpreterAnswers:
+        """Return what ``build`` answers to each of ``queries``.
 
-        :raises Unanswered: it could not be asked at all. What the door raises passes through.
+        :raises InterpreterUnavailable: it could not be asked at all. Exceptions of the tool runner pass through.
         """
-        wanted = sorted(set(questions), key=attrgetter("module", "path"))
-        memory = Memory(self._folder / f"{build.digest}.answers.json")
-        known = {question: answer_from(memory.get(_key(question))) for question in wanted}
-        missing = [question for question, answer in known.items() if answer is None]
-        fresh = self._answers(missing, build) if missing else {}
-        memory.keep({_key(question): data for question, data in fresh.items()}, used=map(_key, wanted))
+        unique_queries = sorted(set(queries), key=attrgetter("module", "path"))
+        answer_cache = JsonCache(self._folder / f"{build.digest}.answers.json")
+        cached = {query: parse_answer(answer_cache.get(_cache_key(query))) for query in unique_queries}
+        missing = [query for query, answer in cached.items() if answer is None]
+        fresh = self._query(missing, build) if missing else {}
+        answer_cache.put(
+            {_cache_key(query): data for query, data in fresh.items()}, used_keys=map(_cache_key, unique_queries)
+        )
         answers = {
-            question: answer or answer_from(fresh.get(question)) or Answer(present=None, reason="it did not answer")
-            for question, answer in known.items()
+            query: answer
+            or parse_answer(fresh.get(query))
+            or StdlibAnswer(present=None, reason="the interpreter did not answer")
+            for query, answer in cached.items()
         }
-        return Testimony(
+        return InterpreterAnswers(
             origin=f"CPython {build.version}",
             version=(build.interpreter.major, build.interpreter.minor),
             answers=answers,
         )
 
     def ask_all(
-        self, questions: Iterable[Question], builds: Iterable[InterpreterBuild]
-    ) -> dict[Interpreter, Testimony | Unanswered]:
-        """What each of ``builds`` answers, or why it does not; they are asked side by side."""
-        wanted = tuple(questions)
-        self._stubs.results([question for question in wanted if is_askable(question.module)])  # once for all
+        self, queries: Iterable[StdlibQuery], builds: Iterable[InterpreterBuild]
+    ) -> dict[Interpreter, InterpreterAnswers | InterpreterUnavailable]:
+        """Ask all ``builds`` concurrently and return the answers of each, or the reason why there are none."""
+        all_queries = tuple(queries)
+        # fill the cache before the threads start
+        self._return_types.returned_classes([query for query in all_queries if is_askable(query.module)])
 
-        def testimony(build: InterpreterBuild) -> Testimony | Unanswered:
+        def ask_or_fail(build: InterpreterBuild) -> InterpreterAnswers | InterpreterUnavailable:
             try:
-                return self.ask(wanted, build)
-            except Unanswered as reason:
+                return self.ask(all_queries, build)
+            except InterpreterUnavailable as reason:
                 return reason
 
-        asked = {build.interpreter: build for build in builds}
-        with ThreadPoolExecutor(max_workers=max(1, len(asked))) as threads:
-            return dict(zip(asked, threads.map(testimony, asked.values()), strict=True))
+        builds_by_interpreter = {build.interpreter: build for build in builds}
+        with ThreadPoolExecutor(max_workers=max(1, len(builds_by_interpreter))) as threads:
+            return dict(
+                zip(builds_by_interpreter, threads.map(ask_or_fail, builds_by_interpreter.values()), strict=True)
+            )
 
-    def compile(self, files: Mapping[str, bytes], build: InterpreterBuild) -> Mapping[str, tuple[Complaint, ...]]:
-        """What the compiler of ``build`` says of ``files`` (path to content), in the order of the lines.
+    def compile(self, files: Mapping[str, bytes], build: InterpreterBuild) -> Mapping[str, tuple[CompilerMessage, ...]]:
+        """Return the compiler messages of ``build`` about ``files`` (path to content), ordered by line.
 
-        :raises Unanswered: it could not be asked at all.
+        :raises InterpreterUnavailable: it could not be asked at all.
         """
-        return self.compiler(files, build)()
+        return self.prepare_compilation(files, build)()
 
-    def compiler(
+    def prepare_compilation(
         self, files: Mapping[str, bytes], build: InterpreterBuild
-    ) -> Callable[[], Mapping[str, tuple[Complaint, ...]]]:
-        """:meth:`compile` by halves: what this process does itself is done, and ``build`` is asked by the call.
+    ) -> Callable[[], Mapping[str, tuple[CompilerMessage, ...]]]:
+        """Prepare :meth:`compile`: do the work of this process now, and return a function that asks ``build``.
 
-        Hashing lets go of the interpreter's lock at each file. In a thread beside one that scans, it would wait for
-        that lock as many times, and the compiler would begin when the scan is over.
+        Hashing releases the global interpreter lock for each file. In a thread beside a scan, it would wait for the
+        lock each time, and the compiler would not start before the end of the scan.
         """
         keys = {path: hashlib.sha256(content).hexdigest()[:32] for path, content in files.items()}
         contents = {keys[path]: content for path, content in files.items()}
-        memory = Memory(self._folder / f"{build.digest}.compiled.json")
-        known = {key: _complaints(memory.get(key)) for key in contents}
-        missing = [(key, contents[key]) for key, complaints in known.items() if complaints is None]
+        message_cache = JsonCache(self._folder / f"{build.digest}.compiled.json")
+        cached = {key: _parse_messages(message_cache.get(key)) for key in contents}
+        missing = [(key, contents[key]) for key, messages in cached.items() if messages is None]
 
-        def answered() -> Mapping[str, tuple[Complaint, ...]]:
-            fresh = self._compiled(missing, build) if missing else {}
-            memory.keep(fresh, used=contents)
-            said = {key: complaints for key, complaints in known.items() if complaints is not None}
-            said |= {key: _complaints(data) or () for key, data in fresh.items()}
-            return {path: said[key] for path, key in keys.items()}
+        def compile_missing() -> Mapping[str, tuple[CompilerMessage, ...]]:
+            fresh = self._compile(missing, build) if missing else {}
+            message_cache.put(fresh, used_keys=contents)
+            messages_by_key = {key: messages for key, messages in cached.items() if messages is not None}
+            messages_by_key |= {key: _parse_messages(data) or () for key, data in fresh.items()}
+            return {path: messages_by_key[key] for path, key in keys.items()}
 
-        return answered
+        return compile_missing
 
-    # ---- questions
+    # ---- queries
 
-    def _answers(self, questions: Sequence[Question], build: InterpreterBuild) -> dict[Question, Any]:
-        """Answers as JSON has them. A question about what a function gives is asked of each class it may give."""
-        given = self._stubs.results([question for question in questions if is_askable(question.module)])
-        answers: dict[Question, Any] = {}
-        asked: dict[tuple[str, str, bool], None] = {}
-        for question in questions:
-            if not is_askable(question.module):
-                answers[question] = {"present": None, "reason": f"{question.module} is no standard module"}
-            elif question in given:
-                asked |= dict.fromkeys((found.module, found.path, True) for found in given[question])
+    def _query(self, queries: Sequence[StdlibQuery], build: InterpreterBuild) -> dict[StdlibQuery, Any]:
+        """Return answers as parsed from JSON.
+
+        A query about the result of a function is asked for each class that it may return.
+        """
+        result_queries = self._return_types.returned_classes([query for query in queries if is_askable(query.module)])
+        answers: dict[StdlibQuery, Any] = {}
+        distinct_items: dict[tuple[str, str, bool], None] = {}
+        for query in queries:
+            if not is_askable(query.module):
+                answers[query] = {"present": None, "reason": f"{query.module} is not a module of the standard library"}
+            elif query in result_queries:
+                distinct_items |= dict.fromkeys(
+                    (result_query.module, result_query.path, True) for result_query in result_queries[query]
+                )
             else:
-                asked[(question.module, question.path, False)] = None
-        items = list(asked)
-        said: dict[tuple[str, str, bool], Any] = {}
-        for start in range(0, len(items), BATCH):
-            batch = items[start : start + BATCH]
-            for number, data in self._exchange(
-                build, "pytest_py312/analysis/oracle/probe/stdlib_probe.py", batch, _question_document, ANSWER_LIMIT
+                distinct_items[(query.module, query.path, False)] = None
+        items = list(distinct_items)
+        replies: dict[tuple[str, str, bool], Any] = {}
+        for start in range(0, len(items), BATCH_QUERIES):
+            batch = items[start : start + BATCH_QUERIES]
+            for number, data in self._probe_client(
+                build, "pytest_py312/analysis/oracle/probe/stdlib_probe.py", batch, _query_document, ANSWER_TIMEOUT
             ):
-                reason = {"present": None, "reason": f"asking about it failed: {data}"}
-                said[batch[number]] = reason if isinstance(data, str) else data
-        for question in questions:
-            if question not in answers:
-                classes = [(found.module, found.path, True) for found in given.get(question, ())]
-                answers[question] = agreed(
-                    [said[item] for item in classes or [(question.module, question.path, False)]]
+                failure = {"present": None, "reason": f"the query failed: {data}"}
+                replies[batch[number]] = failure if isinstance(data, str) else data
+        for query in queries:
+            if query not in answers:
+                classes = [
+                    (result_query.module, result_query.path, True) for result_query in result_queries.get(query, ())
+                ]
+                answers[query] = merge_answers(
+                    [replies[item] for item in classes or [(query.module, query.path, False)]]
                 )
         return answers
 
     # ---- files
 
-    def _compiled(self, files: Sequence[tuple[str, bytes]], build: InterpreterBuild) -> dict[str, Any]:
-        said: dict[str, Any] = {
-            key: [_not_compiled(f"the file is larger than {LARGEST_FILE // 1024**2} MiB")]
+    def _compile(self, files: Sequence[tuple[str, bytes]], build: InterpreterBuild) -> dict[str, Any]:
+        messages: dict[str, Any] = {
+            key: [_not_compiled(f"the file is larger than {MAX_FILE_BYTES // 1024**2} MiB")]
             for key, content in files
-            if len(content) > LARGEST_FILE
+            if len(content) > MAX_FILE_BYTES
         }
-        small = [(key, content) for key, content in files if key not in said]
+        small = [(key, content) for key, content in files if key not in messages]
         for batch in batches(small, lambda file: len(file[1]), BATCH_BYTES):
             texts = [text for _, text in batch]
-            for number, data in self._exchange(
-                build, "pytest_py312/analysis/oracle/probe/compiler_probe.py", texts, _file_document, COMPILE_LIMIT
+            for number, data in self._probe_client(
+                build, "pytest_py312/analysis/oracle/probe/compiler_probe.py", texts, _file_document, COMPILE_TIMEOUT
             ):
-                said[batch[number][0]] = [_not_compiled(data)] if isinstance(data, str) else data
-        return said
+                messages[batch[number][0]] = [_not_compiled(data)] if isinstance(data, str) else data
+        return messages
 
 
 @cache
 def _probe_files() -> Mapping[str, bytes]:
     root = Path(__file__).parents[3]
-    return {name: (root / name).read_bytes() for name in PROBES}
+    return {name: (root / name).read_bytes() for name in PROBE_FILES}
 
 
 @cache
 def probe_version() -> str:
-    """Changes with the probes, so that no answer of an older one is believed."""
+    """Return a digest of the probes. It is part of the cache path, so answers of other versions are not used."""
     state = hashlib.sha256()
     for name, content in sorted(_probe_files().items()):
         state.update(name.encode() + b"\0" + content + b"\0")
@@ -193,42 +222,45 @@ def probe_version() -> str:
 
 
 def is_askable(module: str) -> bool:
-    """Whether some release of Python may have a standard module of this name."""
+    """Return whether some release of Python may have a stdlib module of this name."""
     parts = module.split(".")
-    return parts[0] in ASKABLE and all(part.isidentifier() for part in parts) and len(module) < 200
+    return parts[0] in ASKABLE_MODULES and all(part.isidentifier() for part in parts) and len(module) < 200
 
 
-def agreed(answers: Sequence[Any]) -> Any:
-    """One answer where several classes were asked: the first, if all that are there say the same of presence."""
-    answers = [one for one in answers if not (isinstance(one, dict) and one.get("no_class"))] or answers
-    presences = {answer.get("present") if isinstance(answer, dict) else None for answer in answers}
-    if len(presences) == 1:
+def merge_answers(answers: Sequence[Any]) -> Any:
+    """Merge the answers for several classes: the first one, if all agree whether the name is present.
+
+    Classes that do not exist are ignored.
+    """
+    answers = [
+        candidate for candidate in answers if not (isinstance(candidate, dict) and candidate.get("no_class"))
+    ] or answers
+    presence_values = {answer.get("present") if isinstance(answer, dict) else None for answer in answers}
+    if len(presence_values) == 1:
         return answers[0]
-    return {"present": None, "reason": "it depends on what the call gives"}
+    return {"present": None, "reason": "it depends on the type that the call returns"}
 
 
-def _key(question: Question) -> str:
-    return f"{question.module}:{question.path}"
+def _cache_key(query: StdlibQuery) -> str:
+    return f"{query.module}:{query.path}"
 
 
-def _question_document(items: Sequence[tuple[str, str, bool]]) -> str:
-    return json.dumps({"questions": items, "known": sorted(ASKABLE)})
+def _query_document(items: Sequence[tuple[str, str, bool]]) -> str:
+    return json.dumps({"questions": items, "known": sorted(ASKABLE_MODULES)})
 
 
 def _file_document(texts: Sequence[bytes]) -> str:
-    return json.dumps({"files": [base64.b64encode(text).decode() for text in texts], "memory": COMPILER_MEMORY})
+    return json.dumps({"files": [base64.b64encode(text).decode() for text in texts], "memory": COMPILER_MEMORY_BYTES})
 
 
 def _not_compiled(reason: str) -> list[Any]:
     return [True, NOT_COMPILED, reason, 1, None]
 
 
-def _complaints(data: Any) -> tuple[Complaint, ...] | None:
-    """``None`` where the data is not what a probe says."""
+def _parse_messages(data: Any) -> tuple[CompilerMessage, ...] | None:
+    """Return the messages of a probe; ``None`` if the data is malformed."""
     if not isinstance(data, list):
         return None
-    found = [complaint_from(item) for item in data]
-    complaints = [complaint for complaint in found if complaint is not None]
-    return (
-        tuple(sorted(complaints, key=lambda one: (one.line, not one.error))) if len(complaints) == len(data) else None
-    )
+    parsed = [parse_compiler_message(item) for item in data]
+    messages = [message for message in parsed if message is not None]
+    return tuple(sorted(messages, key=lambda one: (one.line, not one.is_error))) if len(messages) == len(data) else None

@@ -1,9 +1,10 @@
-"""Hands work to a process of an interpreter that is asked, and takes what it says piece by piece.
+"""Run probes inside of interpreters, and parse what they print.
 
-Such a probe reads one JSON document, writes a line of JSON for each item of it, ``[number, answer]``, and ``["end"]``:
-if an item takes the process down, it is the first without a line. It is given up, and the rest is handed over again.
+A probe reads one JSON document and writes a line of JSON for each item, ``[number, answer]``, then ``["end"]``. If an
+item crashes the process, it is the first one without a line: it is given up, and the remaining items are sent to a new
+process.
 
-What probes say, as nouns. They come from processes and files: what does not fit is no answer.
+Answers come from other processes and from cache files, so malformed data is treated as no answer.
 """
 
 import json
@@ -11,22 +12,22 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeGuard, TypeVar
 
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Complaint, Signature
-from pytest_py312.core.json_cache import Memory
+from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage, Signature, StdlibAnswer
+from pytest_py312.core.json_cache import JsonCache
 from pytest_py312.core.model.measurements import InterpreterBuild
 
 T = TypeVar("T")
 
-MOST_GIVEN_UP = 8
-"""Items of one batch that may take their process down, before the whole batch counts as not asked."""
+MAX_CRASHES = 8
+"""Items of one batch that may crash their process before the whole batch fails."""
 
 
-class Unanswered(Exception):
-    """An interpreter that could not be asked. ``str()`` is a sentence that says why."""
+class InterpreterUnavailable(Exception):
+    """An interpreter that could not be asked. ``str()`` is the reason, as a sentence."""
 
 
-class Said(Protocol):
-    """What a command said (``core.process.CommandRun``)."""
+class ToolResult(Protocol):
+    """The result of a command (``core.process.CommandResult``)."""
 
     @property
     def ok(self) -> bool: ...
@@ -38,87 +39,91 @@ class Said(Protocol):
     def stderr(self) -> str: ...
 
 
-class Door(Protocol):
-    """How a process is started beside a build (``runners.runner.Runner``)."""
+class ToolRunner(Protocol):
+    """Starts a process in the environment of a build (``runners.runner.Runner``)."""
 
-    def tool(
+    def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-    ) -> Said: ...
+    ) -> ToolResult: ...
 
-    def inside(self, path: Path) -> str: ...
+    def path_inside(self, path: Path) -> str: ...
 
 
 def batches(items: Iterable[T], size: Callable[[T], int], limit: int) -> Iterator[list[T]]:
-    """``items`` in their order, so many together as have no more than ``limit``; what is larger goes alone."""
+    """Yield ``items`` in order, in batches of at most ``limit``. A larger item gets a batch of its own."""
     batch: list[T] = []
-    held = 0
+    batch_size = 0
     for item in items:
-        own = size(item)
-        if batch and held + own > limit:
+        item_size = size(item)
+        if batch and batch_size + item_size > limit:
             yield batch
-            batch, held = [], 0
+            batch, batch_size = [], 0
         batch.append(item)
-        held += own
+        batch_size += item_size
     if batch:
         yield batch
 
 
-class Exchange:
-    """Starts probes beside builds. ``files`` gives the probes and what they import, which are put into ``folder``:
-    their paths, which begin with the name of this package, and their contents.
+class ProbeClient:
+    """Starts probes in the environment of a build.
+
+    ``probe_files`` returns the probes and their imports, as paths inside of this package with their contents. They are
+    copied into ``folder``.
     """
 
-    def __init__(self, *, door: Door, folder: Path, files: Callable[[], Mapping[str, bytes]]) -> None:
-        self._door = door
+    def __init__(
+        self, *, tool_runner: ToolRunner, folder: Path, probe_files: Callable[[], Mapping[str, bytes]]
+    ) -> None:
+        self._tool_runner = tool_runner
         self._folder = folder
-        self._files = files
+        self._probe_files = probe_files
 
     def __call__(
         self,
         build: InterpreterBuild,
         probe: str,
         items: Sequence[T],
-        document: Callable[[Sequence[T]], str],
+        make_request: Callable[[Sequence[T]], str],
         time_limit: float,
     ) -> list[tuple[int, Any]]:
-        """What a probe says to each item, by its number; a string says why there is nothing.
+        """Return the answer of a probe to each item, by its number. A string is the reason why there is no answer.
 
-        :raises Unanswered: the probe does not start, or its process ends all the time.
+        :raises InterpreterUnavailable: the probe does not start, or its process crashes repeatedly.
         """
         answers: dict[int, Any] = {}
-        left = list(range(len(items)))
-        given_up = 0
-        argv = ["{python}", "-I", "-S", self._door.inside(self._place(probe))]
-        while left:
-            stdin = document([items[number] for number in left])
-            done = self._door.tool(build, argv, stdin=stdin, time_limit=time_limit)
-            lines, ended = read_lines(done.stdout)
-            got = {left[place]: data for place, data in lines.items() if place < len(left)}
-            if not got:
-                # that nothing came is the fault of the first item, unless the probe did not get so far
-                given_up += 1
-                if ended or _never_began(done) or given_up > MOST_GIVEN_UP:
-                    raise Unanswered(f"CPython {build.version} could not be asked: {_last_words(done)}")
-                got = {left[0]: f"CPython {build.version} gave up on it: {_last_words(done)}"}
-            answers |= got
-            left = [number for number in left if number not in got]
+        remaining = list(range(len(items)))
+        crashes = 0
+        argv = ["{python}", "-I", "-S", self._tool_runner.path_inside(self._install_probe(probe))]
+        while remaining:
+            stdin = make_request([items[number] for number in remaining])
+            result = self._tool_runner.run_tool(build, argv, stdin=stdin, time_limit=time_limit)
+            lines, ended = read_replies(result.stdout)
+            replies = {remaining[index]: data for index, data in lines.items() if index < len(remaining)}
+            if not replies:
+                # without any answer the first item is to blame, unless the probe itself did not start
+                crashes += 1
+                if ended or _failed_to_start(result) or crashes > MAX_CRASHES:
+                    raise InterpreterUnavailable(f"CPython {build.version} could not be asked: {_failure_text(result)}")
+                replies = {remaining[0]: f"CPython {build.version} failed on it: {_failure_text(result)}"}
+            answers |= replies
+            remaining = [number for number in remaining if number not in replies]
         return sorted(answers.items())
 
-    def _place(self, name: str) -> Path:
-        """The probe's file where the interpreter can see it."""
+    def _install_probe(self, name: str) -> Path:
+        """Copy the probes to where the interpreter can read them, and return the path of one."""
         complete = self._folder / "pytest_py312" / "complete"
         if not (self._folder / name).is_file() or not complete.is_file():
-            for probe, content in self._files().items():
+            for probe, content in self._probe_files().items():
                 (self._folder / probe).parent.mkdir(parents=True, exist_ok=True)
-                Memory.write(self._folder / probe, content)
+                JsonCache.write_atomically(self._folder / probe, content)
             complete.parent.mkdir(parents=True, exist_ok=True)
-            Memory.write(complete, b"")
+            JsonCache.write_atomically(complete, b"")
         return self._folder / name
 
 
-def read_lines(text: str) -> tuple[dict[int, Any], bool]:
-    """The answers of a probe by their numbers, and whether it came to its end. What is no answer is passed over."""
-    found: dict[int, Any] = {}
+def read_replies(text: str) -> tuple[dict[int, Any], bool]:
+    """Return the answers of a probe by number, and whether it reached its end. Malformed lines are skipped."""
+    replies: dict[int, Any] = {}
     ended = False
     for line in text.splitlines():
         try:
@@ -128,46 +133,46 @@ def read_lines(text: str) -> tuple[dict[int, Any], bool]:
         if data == ["end"]:
             ended = True
         elif isinstance(data, list) and len(data) == 2 and type(data[0]) is int and data[0] >= 0:
-            found[data[0]] = data[1]
-    return found, ended
+            replies[data[0]] = data[1]
+    return replies, ended
 
 
-def _never_began(done: Said) -> bool:
-    """Whether the probe itself, rather than something it was asked about, ended the process."""
-    return done.exit_code is None or done.exit_code in (1, 2, 126, 127)
+def _failed_to_start(result: ToolResult) -> bool:
+    """Return whether the probe itself failed, rather than an item of the batch."""
+    return result.exit_code is None or result.exit_code in (1, 2, 126, 127)
 
 
-def _last_words(done: Said) -> str:
-    words = done.stderr.strip().splitlines()
-    code = "it was stopped" if done.exit_code is None else f"exit code {done.exit_code}"
-    return f"{words[-1][:200]} ({code})" if words else code
+def _failure_text(result: ToolResult) -> str:
+    error_lines = result.stderr.strip().splitlines()
+    code = "it was stopped" if result.exit_code is None else f"exit code {result.exit_code}"
+    return f"{error_lines[-1][:200]} ({code})" if error_lines else code
 
 
-def answer_from(data: Any) -> Answer | None:
-    """The answer that a probe gave, or ``None`` where this is not one."""
+def parse_answer(data: Any) -> StdlibAnswer | None:
+    """Parse the answer of a probe; ``None`` if it is malformed."""
     if not isinstance(data, dict) or (type(present := data.get("present", "")) is not bool and present is not None):
         return None
-    reason, warning, where = data.get("reason", ""), data.get("warning", ""), data.get("defined", "")
-    members, stated = data.get("members"), data.get("signature")
-    signature = signature_from(stated) if stated is not None else None
-    if not _are_texts([reason, warning, where]) or (stated is not None and not signature):
+    reason, warning, qualified_name = data.get("reason", ""), data.get("warning", ""), data.get("defined", "")
+    members, signature_data = data.get("members"), data.get("signature")
+    signature = parse_signature(signature_data) if signature_data is not None else None
+    if not _are_texts([reason, warning, qualified_name]) or (signature_data is not None and not signature):
         return None
     if members is not None and not _are_texts(members):
         return None
-    return Answer(
+    return StdlibAnswer(
         present=present,
         reason=reason,
         warning=warning,
         signature=signature,
         members=None if members is None else tuple(members),
         is_class=data.get("is_class") is True,
-        defined=where,
-        when_called=data.get("when_called") is True,
+        qualified_name=qualified_name,
+        warns_when_called=data.get("when_called") is True,
     )
 
 
-def signature_from(data: Any) -> Signature | None:
-    """The signature that a probe gave, or ``None`` where this is not one."""
+def parse_signature(data: Any) -> Signature | None:
+    """Parse a signature in the answer of a probe; ``None`` if it is malformed."""
     if not isinstance(data, dict):
         return None
     positional, keywords, deprecated = (data.get(name) for name in ("positional", "keywords", "deprecated"))
@@ -189,17 +194,17 @@ def signature_from(data: Any) -> Signature | None:
 _TEXT = {str}
 
 
-def complaint_from(data: Any) -> Complaint | None:
-    """The complaint ``[error, category, message, line, column]`` of a compiler, or ``None`` where this is not one."""
+def parse_compiler_message(data: Any) -> CompilerMessage | None:
+    """Parse the message ``[error, category, message, line, column]`` of a compiler; ``None`` if it is malformed."""
     if not isinstance(data, list) or len(data) != 5:
         return None
-    error, category, message, line, column = data
-    if not (isinstance(error, bool) and isinstance(category, str) and isinstance(message, str)):
+    is_error, category, message, line, column = data
+    if not (isinstance(is_error, bool) and isinstance(category, str) and isinstance(message, str)):
         return None
     if type(line) is not int or line < 1 or not (column is None or (type(column) is int and column > 0)):
         return None
-    return Complaint(error=error, category=category, message=message, line=line, column=column)
+    return CompilerMessage(is_error=is_error, category=category, message=message, line=line, column=column)
 
 
 def _are_texts(data: Any) -> TypeGuard[list[str]]:
-    return isinstance(data, list) and {*map(type, data)} <= _TEXT  # thousands of lists are looked at
+    return isinstance(data, list) and {*map(type, data)} <= _TEXT  # for speed: this runs for thousands of lists

@@ -1,4 +1,4 @@
-"""What functions give, by typeshed: remembered, since the stubs of a version never change."""
+"""Look up the classes that stdlib functions return in typeshed's stubs, and cache them per version of the stubs."""
 
 import threading
 from collections.abc import Iterable, Mapping
@@ -6,70 +6,73 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312.analysis.oracle import typeshed
-from pytest_py312.analysis.oracle.typeshed import Absent, Undeclared, Unknown
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Question
-from pytest_py312.analysis.scanner.gc_pause import no_collector
-from pytest_py312.core.json_cache import Memory
+from pytest_py312.analysis.oracle.typeshed import AbsentFromTypeshed, NotDescribed, ResultNotDeclared
+from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibQuery
+from pytest_py312.analysis.scanner.gc_pause import gc_paused
+from pytest_py312.core.json_cache import JsonCache
 
-CONCRETE = {("asyncio.events", "AbstractEventLoop"): ("asyncio", "SelectorEventLoop")}
-"""What stubs say is given, and what really is: the methods of the abstract class keep parameters that are refused."""
-RESULT_RELEASES = ((3, 10), (3, 13))
-"""What a function gives is looked up for these, the first that knows it, whatever interpreter is asked."""
+CONCRETE_CLASSES = {("asyncio.events", "AbstractEventLoop"): ("asyncio", "SelectorEventLoop")}
+"""Declared class -> the class that is returned in fact. The methods of the abstract class keep removed parameters."""
+STUB_RELEASES = ((3, 10), (3, 13))
+"""Releases whose stubs are read, for any interpreter. The first that describes the function is used."""
 
 
-class Stubs:
-    """What functions give, remembered in a folder. Threads share one: what one of them has read, no other reads."""
+class ReturnTypeCache:
+    """Cache of the classes that functions return. Threads share one, so each stub is read once."""
 
-    def __init__(self, *, memory: Path) -> None:
-        self._folder = memory
+    def __init__(self, *, folder: Path) -> None:
+        self._folder = folder
         self._lock = threading.Lock()
-        self._known: dict[str, Any] = {}
+        self._cached: dict[str, Any] = {}
 
-    def results(self, questions: Iterable[Question]) -> dict[Question, tuple[Question, ...]]:
-        """For questions about what a *function* gives: the same about the classes of which it gives an instance.
+    def returned_classes(self, queries: Iterable[StdlibQuery]) -> dict[StdlibQuery, tuple[StdlibQuery, ...]]:
+        """Translate queries about the *result of a function* to queries about the classes that it returns.
 
-        Questions about what nobody declares, and about instances of classes that are called by name, are left out.
+        Left out are functions without a declared result, and instances of classes that are called by name.
         """
-        wanted = [question for question in questions if "()." in question.path]
-        if not wanted or not typeshed.version():
+        call_queries = [query for query in queries if "()." in query.path]
+        if not call_queries or not typeshed.version():
             return {}
-        keys = {question: f"{question.module}:{question.path}" for question in wanted}
+        keys = {query: f"{query.module}:{query.path}" for query in call_queries}
         with self._lock:
-            if not self._known.keys() >= set(keys.values()):
+            if not self._cached.keys() >= set(keys.values()):
                 self._read(keys)
-        found = {question: _pairs(self._known[key]) for question, key in keys.items()}
-        return {question: pairs for question, pairs in found.items() if pairs}
+        resolved = {query: _parse_queries(self._cached[key]) for query, key in keys.items()}
+        return {query: class_queries for query, class_queries in resolved.items() if class_queries}
 
-    def _read(self, keys: Mapping[Question, str]) -> None:
-        memory = Memory(self._folder / f"results-{typeshed.version()}.json")
-        with no_collector():
-            fresh = {key: _result(question) for question, key in keys.items() if memory.get(key) is None}
-        memory.keep(fresh)
-        self._known |= {key: memory.get(key) for key in keys.values()}
+    def _read(self, keys: Mapping[StdlibQuery, str]) -> None:
+        json_cache = JsonCache(self._folder / f"results-{typeshed.version()}.json")
+        with gc_paused():
+            fresh = {key: _returned_classes(query) for query, key in keys.items() if json_cache.get(key) is None}
+        json_cache.put(fresh)
+        self._cached |= {key: json_cache.get(key) for key in keys.values()}
 
 
-def _pairs(data: Any) -> tuple[Question, ...]:
-    """Remembered pairs of module and path; empty where they are something else."""
+def _parse_queries(data: Any) -> tuple[StdlibQuery, ...]:
+    """Parse cached pairs of module and path; empty if they are malformed."""
     if not isinstance(data, list):
         return ()
     pairs = [
         item for item in data if isinstance(item, list) and len(item) == 2 and all(isinstance(p, str) for p in item)
     ]
-    return tuple(Question(module=module, path=path) for module, path in pairs) if len(pairs) == len(data) else ()
+    return tuple(StdlibQuery(module=module, path=path) for module, path in pairs) if len(pairs) == len(data) else ()
 
 
-def _result(question: Question) -> list[list[str]]:
-    for release in RESULT_RELEASES:
+def _returned_classes(query: StdlibQuery) -> list[list[str]]:
+    for release in STUB_RELEASES:
         try:
-            classes, rest = typeshed.stubs_of(release).instances(question)
-        except Undeclared:
-            return []  # another release would have to read the same stubs again, and says the same
-        except (Unknown, Absent):
+            classes, remaining_path = typeshed.stubs_for(release).returned_classes(query)
+        except ResultNotDeclared:
+            return []  # the stubs of another release declare the same, and reading them is slow
+        except (NotDescribed, AbsentFromTypeshed):
             continue
-        if not rest:
-            return []  # of a class that is called by its name every release says the same
+        if not remaining_path:
+            return []  # a class that is called by name needs no translation on any release
         if classes:
-            given = [CONCRETE.get((thing.module, thing.name), (thing.module, thing.name)) for thing in classes]
-            found = dict.fromkeys((module, f"{name}().{rest}") for module, name in given)
-            return [list(pair) for pair in found]
+            class_names = [
+                CONCRETE_CLASSES.get((definition.module, definition.name), (definition.module, definition.name))
+                for definition in classes
+            ]
+            class_paths = dict.fromkeys((module, f"{name}().{remaining_path}") for module, name in class_names)
+            return [list(pair) for pair in class_paths]
     return []

@@ -1,3 +1,4 @@
-"""The syntax tree of one file to facts. It is handed to other interpreters as it is, and imports nothing from
-outside.
+"""The scanner: turn the syntax tree of one file into facts.
+
+This package is copied into other interpreters, so it imports nothing from outside.
 """

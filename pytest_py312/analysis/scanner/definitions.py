@@ -1,4 +1,4 @@
-"""Functions and classes: what their parameters are said to be, and what they derive from."""
+"""Read functions and classes: parameters, decorators, bases, and the deferred bodies of functions."""
 
 import ast
 import builtins
@@ -6,46 +6,46 @@ from typing import Any
 
 from pytest_py312.analysis.scanner.evaluation import guarded_functions, skip_marks
 from pytest_py312.analysis.scanner.evaluation.annotations import (
-    annotated,
-    condition_given,
-    given_by,
-    is_evaluated,
-    not_evaluated,
+    annotated_value,
+    annotations_are_evaluated,
+    returned_condition,
+    returned_value,
+    unevaluated_annotations,
 )
 from pytest_py312.analysis.scanner.evaluation.conditions import negated
-from pytest_py312.analysis.scanner.evaluation.exception_handlers import suppressed_by
-from pytest_py312.analysis.scanner.evaluation.names import dotted, last_name, named
+from pytest_py312.analysis.scanner.evaluation.exception_handlers import suppressed_exceptions
+from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
 from pytest_py312.analysis.scanner.evaluation.scan_state import (
     HANDLERS,
-    Deferred,
-    OnOwn,
-    Scan,
-    block,
-    extended,
-    kind_of,
+    DeferredFunction,
+    OwnAttribute,
+    ScanState,
+    read_block,
+    reference_kind,
+    stdlib_attribute,
     visit,
 )
-from pytest_py312.analysis.scanner.evaluation.skip_marks import skip_of
+from pytest_py312.analysis.scanner.evaluation.skip_marks import skip_condition
 from pytest_py312.analysis.scanner.evaluation.values import (
     CLASS,
     CONDITION,
+    CONTEXT_MANAGER,
     FOREIGN,
     FUNCTION,
-    MANAGER,
-    MANY,
-    NOTHING_KNOWN,
     OBJECT,
-    STD,
+    STDLIB,
+    UNION,
     UNKNOWN,
+    UNKNOWN_KIND,
     OwnClass,
     OwnFunction,
     Value,
 )
-from pytest_py312.analysis.scanner.facts.facts import Call, ClassFact, Inherited, Kind
-from pytest_py312.analysis.scanner.facts.stdlib_names import BUILTIN_TYPES, LIKELY_METHODS
+from pytest_py312.analysis.scanner.facts.facts import Call, ClassDefinition, InheritedAttribute, ReferenceKind
+from pytest_py312.analysis.scanner.facts.stdlib_names import BUILTIN_TYPES, DISTINCTIVE_METHODS
 from pytest_py312.analysis.scanner.rules import classes, newer_features
 
-FIRST = frozenset(
+SETUP_METHODS = frozenset(
     {
         "__init__",
         "__new__",
@@ -58,268 +58,317 @@ FIRST = frozenset(
         "__post_init__",
     }
 )
-"""Methods that set what the others use: read before them."""
+"""Methods that set attributes for the other methods. They are read first."""
 
 
 # ---- functions
 
 
-def read_function(scan: Scan, node: Any) -> None:
-    scan.defined.add(node.name)
+def read_function(scan: ScanState, node: Any) -> None:
+    scan.defined_names.add(node.name)
     _bind_globals(scan, node)
-    skipped = _read_decorators(scan, node)
+    body_guard = _read_decorators(scan, node)
     arguments = node.args
     for default in (*arguments.defaults, *arguments.kw_defaults):
         if default is not None:
             value = visit(scan, default)
-            if value.kind is STD and default.__class__ is ast.Attribute and _calls_default(node, default):
-                scan.only_named(default)
-    every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    if is_evaluated(scan):
-        extra = [one for one in (arguments.vararg, arguments.kwarg) if one is not None]
-        for argument in (*every, *extra):
-            if argument.annotation is not None:
-                visit(scan, argument.annotation)
+            if value.kind is STDLIB and default.__class__ is ast.Attribute and _calls_default(node, default):
+                scan.mark_unevaluated(default)
+    parameters = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    if annotations_are_evaluated(scan):
+        variadic = [parameter for parameter in (arguments.vararg, arguments.kwarg) if parameter is not None]
+        for annotated_parameter in (*parameters, *variadic):
+            if annotated_parameter.annotation is not None:
+                visit(scan, annotated_parameter.annotation)
         if node.returns is not None:
             visit(scan, node.returns)
-    in_class = scan.owner is not None and scan.names is scan.owner.body
-    _defer(scan, node, every, in_class, skipped)
-    scan.bind(node.name, _function_value(scan, node, every))
+    in_class = scan.enclosing_class is not None and scan.scope is scan.enclosing_class.body
+    _defer_body(scan, node, parameters, in_class, body_guard)
+    scan.bind(node.name, _function_value(scan, node, parameters))
 
 
-def _bind_globals(scan: Scan, node: Any) -> None:
-    """``global imp; import imp``: the name is one of the module as soon as somebody calls the function."""
-    names = {name for one in node.body if one.__class__ is ast.Global for name in one.names}
+def _bind_globals(scan: ScanState, node: Any) -> None:
+    """Bind names imported in a function under ``global``: ``global imp; import imp``."""
+    names = {name for statement in node.body if statement.__class__ is ast.Global for name in statement.names}
     if not names:
         return
-    for one in node.body:
-        for alias in one.names if isinstance(one, ast.Import) else ():
+    for statement in node.body:
+        for alias in statement.names if isinstance(statement, ast.Import) else ():
             bound = alias.asname or alias.name.partition(".")[0]
-            if bound in names and scan.get(bound) is None:
-                scan.module[bound] = scan.module_value(alias.name if alias.asname else bound)
+            if bound in names and scan.lookup(bound) is None:
+                scan.module_scope[bound] = scan.module_value(alias.name if alias.asname else bound)
 
 
-def _read_decorators(scan: Scan, node: Any) -> int:
-    """Reads the decorators; the guard that those which skip put round the body."""
-    before = scan.guard
-    guard = scan.outside_try(before)
+def _read_decorators(scan: ScanState, node: Any) -> int:
+    """Read the decorators and return the guard of the body: some decorators skip it."""
+    outer_guard = scan.guard
+    body_guard = scan.guard_outside_try(outer_guard)
     for decorator in node.decorator_list:
         if decorator.__class__ is ast.Name:
-            _decorates(scan, decorator)
+            _read_plain_decorator(scan, decorator)
         else:
             visit(scan, decorator)
-        scan.guard = guard
-        guard = scan.guarded(negated(skip_of(scan, decorator)))
-        scan.guard = before
-    return guard
+        scan.guard = body_guard
+        body_guard = scan.nested_guard(negated(skip_condition(scan, decorator)))
+        scan.guard = outer_guard
+    return body_guard
 
 
-def _decorates(scan: Scan, node: ast.Name) -> None:
-    """``@module_for_loader``: a name that is called, though no call is written."""
+def _read_plain_decorator(scan: ScanState, node: ast.Name) -> None:
+    """Refer to ``@module_for_loader``: a decorator is called although no call is written."""
     value = visit(scan, node)
     if value.kind is FUNCTION:
-        newer_features.static_called(scan, node, value)
-    elif value.kind is STD and value.path and value.path[-1] != ")":
-        scan.refer(node, value, Kind.USE, Call(1))
+        newer_features.static_method_call(scan, node, value)
+    elif value.kind is STDLIB and value.path and value.path[-1] != ")":
+        scan.refer(node, value, ReferenceKind.IMPORTED_NAME, Call(1))
 
 
-def _function_value(scan: Scan, node: Any, every: list[ast.arg]) -> Value:
+def _function_value(scan: ScanState, node: Any, parameters: list[ast.arg]) -> Value:
     if node.decorator_list:
-        names = {dotted(named(scan, one)) for one in node.decorator_list}
+        names = {stdlib_name(resolve_name(scan, decorator)) for decorator in node.decorator_list}
         if "functools.cached_property" in names or _is_property(node):
-            condition = condition_given(scan, node)
+            condition = returned_condition(scan, node)
             if condition is not None and not condition[0].startswith("asks"):
                 return Value(CONDITION, data=condition)
-            return given_by(scan, node) or UNKNOWN
+            return returned_value(scan, node) or UNKNOWN
         if names == {"contextlib.contextmanager"}:
-            return Value(MANAGER, data=suppressed_by(scan, node))
+            return Value(CONTEXT_MANAGER, data=suppressed_exceptions(scan, node))
         if not names <= {"", "functools.lru_cache", "functools.cache", "abc.abstractmethod"}:
             return UNKNOWN
     is_async = isinstance(node, ast.AsyncFunctionDef)
     own = OwnFunction(
         node.name,
         is_async=is_async,
-        is_static=any(isinstance(one, ast.Name) and one.id == "staticmethod" for one in node.decorator_list),
-        gives=None if is_async else given_by(scan, node),
+        is_static=any(
+            isinstance(decorator, ast.Name) and decorator.id == "staticmethod" for decorator in node.decorator_list
+        ),
+        result=None if is_async else returned_value(scan, node),
         implicit_optional=classes.has_implicit_optional(scan, node),
-        condition=condition_given(scan, node),
-        annotations=tuple(not_evaluated(scan, node, every)),
+        true_condition=returned_condition(scan, node),
+        annotations=tuple(unevaluated_annotations(scan, node, parameters)),
     )
     return Value(FUNCTION, guard=scan.guard, data=own)
 
 
 def _is_property(node: Any) -> bool:
-    return any(isinstance(one, ast.Name) and one.id == "property" for one in node.decorator_list)
+    return any(isinstance(decorator, ast.Name) and decorator.id == "property" for decorator in node.decorator_list)
 
 
-def _defer(scan: Scan, node: Any, every: list[ast.arg], in_class: bool, guard: int) -> None:
+def _defer_body(scan: ScanState, node: Any, parameters: list[ast.arg], in_class: bool, guard: int) -> None:
     names: dict[str, Value] = {
-        argument.arg: UNKNOWN if argument.annotation is None else annotated(scan, argument.annotation)
-        for argument in every
+        argument.arg: UNKNOWN if argument.annotation is None else annotated_value(scan, argument.annotation)
+        for argument in parameters
     }
     if node.args.defaults and not node.args.kwonlyargs:
-        for argument, default in zip(every[::-1], node.args.defaults[::-1], strict=False):
+        for argument, default in zip(parameters[::-1], node.args.defaults[::-1], strict=False):
             is_text = isinstance(default, ast.Constant) and isinstance(default.value, str)
-            if names[argument.arg].kind is not NOTHING_KNOWN:
+            if names[argument.arg].kind is not UNKNOWN_KIND:
                 continue
-            member = classes.member_of(scan, default)
+            member = classes.enum_member(scan, default)
             if is_text:
                 names[argument.arg] = visit(scan, default)
             elif member.kind is OBJECT and classes.is_enum(member.data):
                 names[argument.arg] = member
             elif default.__class__ is ast.Attribute or default.__class__ is ast.Name:
-                names[argument.arg] = _perhaps(named(scan, default))
+                names[argument.arg] = _default_or_unknown(resolve_name(scan, default))
     for argument in (node.args.vararg, node.args.kwarg):
         if argument is not None:
             names[argument.arg] = UNKNOWN
-    if in_class and scan.owner is not None and len(every) > 1:
-        names |= classes.handed_over(scan.owner, node.name, every[1])
-    if in_class and scan.owner is not None and every:
-        plain = {one.id for one in node.decorator_list if isinstance(one, ast.Name)} if node.decorator_list else ()
-        if "classmethod" in plain:
-            names[every[0].arg] = Value(CLASS, data=scan.owner)
-        elif "staticmethod" not in plain:
-            names[every[0].arg] = Value(OBJECT, data=scan.owner)
-    outer = scan.outer if in_class or scan.names is scan.module else (scan.names, *scan.outer)
+    if in_class and scan.enclosing_class is not None and len(parameters) > 1:
+        names |= classes.hook_parameters(scan.enclosing_class, node.name, parameters[1])
+    if in_class and scan.enclosing_class is not None and parameters:
+        decorator_names = (
+            {decorator.id for decorator in node.decorator_list if isinstance(decorator, ast.Name)}
+            if node.decorator_list
+            else ()
+        )
+        if "classmethod" in decorator_names:
+            names[parameters[0].arg] = Value(CLASS, data=scan.enclosing_class)
+        elif "staticmethod" not in decorator_names:
+            names[parameters[0].arg] = Value(OBJECT, data=scan.enclosing_class)
+    outer = (
+        scan.enclosing_scopes if in_class or scan.scope is scan.module_scope else (scan.scope, *scan.enclosing_scopes)
+    )
     is_async = isinstance(node, ast.AsyncFunctionDef) or scan.in_async
-    inside = scan.body_name if scan.function is not None else ""
-    deferred = Deferred(node, names, outer, guard, scan.owner, is_async, inside)
-    if in_class and node.name in FIRST:
-        scan.queue.appendleft(deferred)
+    outermost_function = scan.outermost_function if scan.function is not None else ""
+    deferred = DeferredFunction(node, names, outer, guard, scan.enclosing_class, is_async, outermost_function)
+    if in_class and node.name in SETUP_METHODS:
+        scan.deferred_functions.appendleft(deferred)
     else:
-        scan.queue.append(deferred)
+        scan.deferred_functions.append(deferred)
 
 
 def _calls_default(node: Any, default: ast.expr) -> bool:
-    """Whether a function calls the parameter that has this default: then of these calls is told what is wrong."""
+    """Return whether a function calls the parameter with this default. Problems are then reported for those calls."""
     arguments = [*node.args.posonlyargs, *node.args.args]
-    places = zip(arguments[::-1], node.args.defaults[::-1], strict=False)
-    name = next((argument.arg for argument, given in places if given is default), "")
-    return any(isinstance(one, ast.Call) and last_name(one.func) == name for one in ast.walk(node)) if name else False
+    defaults = zip(arguments[::-1], node.args.defaults[::-1], strict=False)
+    name = next((argument.arg for argument, parameter_default in defaults if parameter_default is default), "")
+    return (
+        any(isinstance(call, ast.Call) and last_name(call.func) == name for call in ast.walk(node)) if name else False
+    )
 
 
-def _perhaps(value: Value) -> Value:
-    """What a parameter with this default may be: the default, or something else."""
-    known = value.kind is STD and value.path and value.path[-1] != ")"
-    return Value(MANY, data=(value, UNKNOWN)) if known else UNKNOWN
+def _default_or_unknown(value: Value) -> Value:
+    """Return the value of a parameter with this default: the default or something unknown."""
+    is_stdlib_name = value.kind is STDLIB and value.path and value.path[-1] != ")"
+    return Value(UNION, data=(value, UNKNOWN)) if is_stdlib_name else UNKNOWN
 
 
-def run_deferred(scan: Scan) -> None:
-    """Reads the bodies of functions, in their order; those they define themselves come last."""
-    scan.of_module = len(scan.references)
-    while scan.queue:
-        deferred = scan.queue.popleft()
-        scan.names, scan.outer, scan.guard = deferred.names, deferred.outer, deferred.guard
-        if scan.module_skip:
-            condition = scan.guards[scan.module_skip].condition
-            scan.guard = scan.guarded(condition)
-        scan.owner, scan.in_async, scan.function = deferred.owner, deferred.in_async, deferred.node
-        scan.guard = scan.guarded(classes.is_called(deferred.owner, deferred.node.name))
-        scan.guard = scan.guarded(skip_marks.round_tests(deferred.owner, deferred.node.name))
-        scan.declared_global, scan.log = frozenset(), None
+def read_deferred_functions(scan: ScanState) -> None:
+    """Read the deferred bodies of functions in order. Nested functions come last."""
+    scan.module_level_count = len(scan.references)
+    while scan.deferred_functions:
+        deferred = scan.deferred_functions.popleft()
+        scan.scope, scan.enclosing_scopes, scan.guard = deferred.scope, deferred.enclosing_scopes, deferred.guard
+        if scan.module_skip_guard:
+            condition = scan.guards[scan.module_skip_guard].condition
+            scan.guard = scan.nested_guard(condition)
+        scan.enclosing_class, scan.in_async, scan.function = deferred.enclosing_class, deferred.in_async, deferred.node
+        scan.guard = scan.nested_guard(classes.method_condition(deferred.enclosing_class, deferred.node.name))
+        scan.guard = scan.nested_guard(skip_marks.test_method_condition(deferred.enclosing_class, deferred.node.name))
+        scan.declared_global, scan.branch_changes = frozenset(), None
         classes.begin_function(scan, deferred.node)
-        body = guarded_functions.begun(scan, deferred)
-        block(scan, deferred.node.body)
-        skip_marks.prepared(scan, deferred.owner, deferred.node)
-        guarded_functions.ended(scan, body)
-    scan.names, scan.outer, scan.guard, scan.owner, scan.function = scan.module, (), 0, None, None
+        body = guarded_functions.begin_body(scan, deferred)
+        read_block(scan, deferred.node.body)
+        skip_marks.record_setup_skips(scan, deferred.enclosing_class, deferred.node)
+        guarded_functions.end_body(scan, body)
+    scan.scope, scan.enclosing_scopes, scan.guard, scan.enclosing_class, scan.function = (
+        scan.module_scope,
+        (),
+        0,
+        None,
+        None,
+    )
 
 
 # ---- classes
 
 
-def read_class(scan: Scan, node: ast.ClassDef) -> None:
-    scan.defined.add(node.name)
-    skipped = _read_decorators(scan, node)
+def read_class(scan: ScanState, node: ast.ClassDef) -> None:
+    scan.defined_names.add(node.name)
+    body_guard = _read_decorators(scan, node)
     own = OwnClass(node.name)
     for base in node.bases:
         value = visit(scan, base)
-        if not (isinstance(base, ast.Name) and base.id == "object" and scan.get("object") is None):
-            own.bases.append(_base(scan, base, value))
+        if not (isinstance(base, ast.Name) and base.id == "object" and scan.lookup("object") is None):
+            own.bases.append(_base_value(scan, base, value))
     for keyword in node.keywords:
         value = visit(scan, keyword.value)
-        own.is_open = own.is_open or (keyword.arg == "metaclass" and value.kind is not STD)
-    names = [dotted(named(scan, one.func if isinstance(one, ast.Call) else one)) for one in node.decorator_list]
+        own.has_unknown_attributes = own.has_unknown_attributes or (
+            keyword.arg == "metaclass" and value.kind is not STDLIB
+        )
+    names = [
+        stdlib_name(resolve_name(scan, decorator.func if isinstance(decorator, ast.Call) else decorator))
+        for decorator in node.decorator_list
+    ]
     own.decorators = frozenset(filter(None, names))
-    own.frozen_dataclass = classes.is_hashable_dataclass(node)
+    own.is_hashable_dataclass = classes.is_hashable_dataclass(node)
     scan.classes.append(own)
-    before = (scan.names, scan.outer, scan.owner, scan.log, scan.guard, scan.function, scan.declared_global)
-    if scan.names is not scan.module and not (scan.owner is not None and scan.names is scan.owner.body):
-        scan.outer = (scan.names, *scan.outer)
+    saved_state = (
+        scan.scope,
+        scan.enclosing_scopes,
+        scan.enclosing_class,
+        scan.branch_changes,
+        scan.guard,
+        scan.function,
+        scan.declared_global,
+    )
+    if scan.scope is not scan.module_scope and not (
+        scan.enclosing_class is not None and scan.scope is scan.enclosing_class.body
+    ):
+        scan.enclosing_scopes = (scan.scope, *scan.enclosing_scopes)
     guard = scan.guard
-    scan.names, scan.owner, scan.log, scan.declared_global = own.body, own, None, frozenset()
-    if skipped != scan.outside_try(guard):
-        scan.guard = skipped
-    block(scan, node.body)
-    scan.names, scan.outer, scan.owner, scan.log, scan.guard, scan.function, scan.declared_global = before
-    scan.hooked.append((node, own, scan.guard))
-    classes.class_done(scan, node, own)
+    scan.scope, scan.enclosing_class, scan.branch_changes, scan.declared_global = own.body, own, None, frozenset()
+    if body_guard != scan.guard_outside_try(guard):
+        scan.guard = body_guard
+    read_block(scan, node.body)
+    (
+        scan.scope,
+        scan.enclosing_scopes,
+        scan.enclosing_class,
+        scan.branch_changes,
+        scan.guard,
+        scan.function,
+        scan.declared_global,
+    ) = saved_state
+    scan.guarded_classes.append((node, own, scan.guard))
+    classes.check_class(scan, node, own)
     scan.bind(node.name, Value(CLASS, guard=scan.guard, data=own))
 
 
-def _base(scan: Scan, node: ast.expr, value: Value) -> Value:
+def _base_value(scan: ScanState, node: ast.expr, value: Value) -> Value:
     is_builtin = isinstance(node, ast.Name) and (node.id in BUILTIN_TYPES or hasattr(builtins, node.id))
-    if isinstance(node, ast.Name) and is_builtin and scan.get(node.id) is None:
-        return Value(STD, "builtins", node.id)
-    if (value.kind is STD and value.path and value.path[-1] != ")") or value.kind in (CLASS, FOREIGN):
+    if isinstance(node, ast.Name) and is_builtin and scan.lookup(node.id) is None:
+        return Value(STDLIB, "builtins", node.id)
+    if (value.kind is STDLIB and value.path and value.path[-1] != ")") or value.kind in (CLASS, FOREIGN):
         return value
     return UNKNOWN
 
 
-def finish_classes(scan: Scan) -> tuple[ClassFact, ...]:
-    """Looks up what methods use of their own class, now that all of it is known."""
-    for node, own, guard in scan.hooked:
+def finish_classes(scan: ScanState) -> tuple[ClassDefinition, ...]:
+    """Resolve the attributes that methods use of their own class, now that the class is complete."""
+    for node, own, guard in scan.guarded_classes:
         scan.guard = guard
-        classes.read_hooks(scan, node, own)
+        classes.check_hooks(scan, node, own)
     for own in scan.classes:
-        scan.defined.update(name for name in (*own.body, *own.set_on_self) if name in LIKELY_METHODS)
-    for wanted in scan.on_own:
-        _look_up(scan, wanted)
-    return tuple([_class_fact(one) for one in scan.classes if scan.module.get(one.name) is not None])
+        scan.defined_names.update(name for name in (*own.body, *own.instance_attributes) if name in DISTINCTIVE_METHODS)
+    for attribute in scan.own_attributes:
+        _resolve_own_attribute(scan, attribute)
+    return tuple(
+        [
+            _class_definition(class_info)
+            for class_info in scan.classes
+            if scan.module_scope.get(class_info.name) is not None
+        ]
+    )
 
 
-def _look_up(scan: Scan, wanted: OnOwn) -> None:
-    name = wanted.steps[-1].attr
-    known = wanted.owner.get(name)
-    scan.guard = wanted.guard
-    if known is not None:
-        if len(wanted.steps) > 1 and known.kind is STD and known.module != "builtins":
-            value = known
-            for step in reversed(wanted.steps[:-1]):
-                value = extended(scan, value, step.attr) if value.kind is STD else value
-            if value.kind is STD:
-                scan.refer(wanted.steps[0], value, kind_of(value), wanted.call, name=wanted.steps[0].attr)
+def _resolve_own_attribute(scan: ScanState, attribute: OwnAttribute) -> None:
+    name = attribute.steps[-1].attr
+    definition = attribute.owner.get(name)
+    scan.guard = attribute.guard
+    if definition is not None:
+        if len(attribute.steps) > 1 and definition.kind is STDLIB and definition.module != "builtins":
+            value = definition
+            for step in reversed(attribute.steps[:-1]):
+                value = stdlib_attribute(scan, value, step.attr) if value.kind is STDLIB else value
+            if value.kind is STDLIB:
+                scan.refer(
+                    attribute.steps[0], value, reference_kind(value), attribute.call, name=attribute.steps[0].attr
+                )
         return
-    if wanted.instance and wanted.owner.get("__getattr__") is not None:
+    if attribute.on_instance and attribute.owner.get("__getattr__") is not None:
         return
-    if name in scan.assigned or any(one.is_open for one in wanted.owner.family()):
+    if name in scan.assigned_methods or any(ancestor.has_unknown_attributes for ancestor in attribute.owner.own_mro()):
         return
-    foreign = wanted.owner.foreign_bases()
-    call = wanted.call if len(wanted.steps) == 1 else None
-    owner = wanted.owner.name.removeprefix("super of ")
-    in_service = any(base.kind is FOREIGN and scan.is_of_service(base.module) for base in foreign)
-    if in_service and scan.module.get(owner) is not None:
-        place = scan.place(wanted.steps[-1], name)
-        scan.inherited.append(Inherited(owner, name, wanted.instance, *place, wanted.guard, call))
+    foreign_bases = attribute.owner.foreign_bases()
+    call = attribute.call if len(attribute.steps) == 1 else None
+    owner = attribute.owner.name.removeprefix("super of ")
+    in_service = any(base.kind is FOREIGN and scan.is_service_module(base.module) for base in foreign_bases)
+    if in_service and scan.module_scope.get(owner) is not None:
+        position = scan.position(attribute.steps[-1], name)
+        scan.inherited_attributes.append(
+            InheritedAttribute(owner, name, attribute.on_instance, *position, attribute.guard, call)
+        )
         return
-    for base in wanted.owner.standard_bases():
+    for base in attribute.owner.stdlib_bases():
         if base.module == "builtins" and name != "add_note":
             continue
-        path = f"{base.path}{'()' if wanted.instance else ''}.{name}"
-        value = Value(STD, base.module, path, base.guard)
-        scan.refer(wanted.steps[-1], value, Kind.METHOD, call, sure=not foreign, name=name)
+        path = f"{base.path}{'()' if attribute.on_instance else ''}.{name}"
+        value = Value(STDLIB, base.module, path, base.guard)
+        scan.refer(attribute.steps[-1], value, ReferenceKind.METHOD, call, sure=not foreign_bases, name=name)
 
 
-def _class_fact(own: OwnClass) -> ClassFact:
+def _class_definition(own: OwnClass) -> ClassDefinition:
     bases = []
     for base in own.bases:
-        if base.kind is STD:
+        if base.kind is STDLIB:
             bases.append((base.module, base.path))
         elif base.kind is CLASS:
             bases.append(("", f":{base.data.name}"))
         else:
             bases.append(("", base.module))
-    return ClassFact(own.name, tuple(bases), tuple(sorted({*own.body, *own.set_on_self})))
+    return ClassDefinition(own.name, tuple(bases), tuple(sorted({*own.body, *own.instance_attributes})))
 
 
 HANDLERS.update({ast.FunctionDef: read_function, ast.AsyncFunctionDef: read_function, ast.ClassDef: read_class})

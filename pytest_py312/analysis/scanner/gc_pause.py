@@ -1,4 +1,4 @@
-"""Syntax trees and Python's search for cycles in memory."""
+"""Pause the garbage collector while syntax trees are built."""
 
 import gc
 from collections.abc import Iterator
@@ -6,12 +6,15 @@ from contextlib import contextmanager
 
 
 @contextmanager
-def no_collector() -> Iterator[None]:
-    """Without the search for cycles: trees have none, and it would walk all their nodes again and again."""
-    was_on = gc.isenabled()
+def gc_paused() -> Iterator[None]:
+    """Disable the cyclic garbage collector.
+
+    Syntax trees have no cycles, and the collector would traverse all their nodes repeatedly.
+    """
+    was_enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if was_on:
+        if was_enabled:
             gc.enable()

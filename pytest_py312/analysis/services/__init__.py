@@ -1,1 +1,1 @@
-"""The analysis of a service's own source, and what is remembered of it."""
+"""Analyze the source of services, and cache the results."""

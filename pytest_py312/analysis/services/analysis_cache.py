@@ -1,6 +1,6 @@
-"""What was found in the source of services before: with the same files, lock and interpreters it holds still.
+"""Cache the findings of services. They remain valid for the same files, lock and interpreters.
 
-A run that judges only some services again, or none, scans nothing of the others and asks nobody about them.
+A run on some services scans nothing of the others and does not query interpreters about them.
 """
 
 import hashlib
@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pytest_py312.analysis.files.source_reader import SourceSeen
-from pytest_py312.core.json_cache import Memory
+from pytest_py312.analysis.files.source_reader import SourceFiles
+from pytest_py312.core.json_cache import JsonCache
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -20,59 +20,64 @@ from pytest_py312.runners.fingerprints import code_digest
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """All that was found. Only whole answers are kept, so nothing was left open."""
+class CachedFindings:
+    """The findings of a complete analysis. Incomplete results are not cached."""
 
     findings: tuple[Finding, ...]
 
 
-class Verdicts:
-    """The verdicts on services beneath ``root`` that are kept in ``cache``, in a file for each service: one for all
-    would be written again as a whole for each of them."""
+class AnalysisCache:
+    """The cached findings of the services below ``root``.
+
+    Each service has its own file in ``cache``, because a shared file would be rewritten completely for each service.
+    """
 
     def __init__(self, *, root: Path, cache: Path) -> None:
         self._root = root
         self._folder = cache / "source"
-        self._memories: dict[str, Memory] = {}
+        self._json_caches: dict[str, JsonCache] = {}
 
-    def get(self, service: str, key: str) -> Verdict | None:
-        """The verdict that was kept of the service of a path, or ``None``."""
-        kept = self._memory(service).get(key)
+    def get(self, service: str, key: str) -> CachedFindings | None:
+        """Return the cached findings of the service at a path, or ``None``."""
+        stored = self._json_cache(service).get(key)
         try:
-            return None if kept is None else decode(Verdict, kept)
+            return None if stored is None else decode(CachedFindings, stored)
         except (ValueError, KeyError):
             return None
 
-    def keep(self, service: str, key: str, verdict: Verdict) -> None:
-        """Keep a verdict by its key."""
-        self._memory(service).keep({key: encode(verdict)})
+    def put(self, service: str, key: str, result: CachedFindings) -> None:
+        """Store findings under their key."""
+        self._json_cache(service).put({key: encode(result)})
 
-    def _memory(self, service: str) -> Memory:
-        if service not in self._memories:
+    def _json_cache(self, service: str) -> JsonCache:
+        if service not in self._json_caches:
             name = hashlib.sha256(f"{self._root}\0{service}".encode("utf-8", "surrogatepass")).hexdigest()[:32]
-            self._memories[service] = Memory(self._folder / f"verdicts-{name}.json")
-        return self._memories[service]
+            self._json_caches[service] = JsonCache(self._folder / f"verdicts-{name}.json")
+        return self._json_caches[service]
 
 
-def key_of(
+def analysis_key(
     cell: Cell,
-    seen: SourceSeen,
+    source: SourceFiles,
     builds: Sequence[InterpreterBuild],
     lock: Mapping[str, str] | None,
     declared: Sequence[str],
     *,
-    judged: bool,
+    include_lock: bool,
 ) -> str:
-    """What a verdict depends on. With ``judged`` false, what all its witnesses depend on, whatever the lock."""
+    """Return a digest of everything that the findings depend on.
+
+    :param include_lock: if false, only of what the evidence depends on, which is independent of the lock.
+    """
     parts = [
         code_digest(),
         sys.version,
         f"{cell.interpreter} {cell.service.baseline}",
         [build.digest for build in builds],
-        [(task.key, task.path) for task in seen.tasks],
-        seen.unread,
-        sorted(lock.items()) if judged and lock is not None else None,
-        sorted(declared) if judged and lock is None else None,
-        judged,
+        [(task.key, task.path) for task in source.tasks],
+        source.unread,
+        sorted(lock.items()) if include_lock and lock is not None else None,
+        sorted(declared) if include_lock and lock is None else None,
+        include_lock,
     ]
     return hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()

@@ -1,7 +1,8 @@
-"""What interpreters say to the source of services: read, asked and judged together, as far as it can be.
+"""Analyze the source of services: read and scan the files, query the interpreters, judge.
 
-The files of all services are scanned together and each interpreter is asked once for all that they use. The target's
-compiler sees every file, the baseline's those that it refuses and those that may be too new for the baseline.
+The files of all services are scanned together, and each interpreter is queried once for all of them. The target's
+compiler reads every file; the baseline's compiler reads those that the target rejects and those that may use newer
+syntax.
 """
 
 import threading
@@ -11,106 +12,109 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_py312.analysis.files.newer_syntax import NewerSyntax, is_refused, may_be_new
-from pytest_py312.analysis.files.source_reader import SourceFolder, SourceRead, SourceReader, SourceSeen
+from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner, has_syntax_error, may_use_new_syntax
+from pytest_py312.analysis.files.source_reader import ScannedSource, SourceFiles, SourceFolder, SourceReader
 from pytest_py312.analysis.judging.compiler_messages import NOT_CHECKED
-from pytest_py312.analysis.judging.evidence import Witnesses
-from pytest_py312.analysis.judging.judge import judge
-from pytest_py312.analysis.judging.shadowed_modules import questions_about, shadow_findings, shadows
-from pytest_py312.analysis.linking.link import linked
+from pytest_py312.analysis.judging.evidence import Evidence
+from pytest_py312.analysis.judging.judge import judge_files
+from pytest_py312.analysis.judging.shadowed_modules import find_shadowing_modules, shadowing_findings, shadowing_queries
+from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.oracle import typeshed
 from pytest_py312.analysis.oracle.oracle import Oracle
-from pytest_py312.analysis.oracle.probe_protocol import Unanswered
+from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Complaint, Question, Testimony
-from pytest_py312.analysis.scanner.gc_pause import no_collector
-from pytest_py312.analysis.services.analysis_cache import Verdict, Verdicts, key_of
-from pytest_py312.core.concurrency import Once
+from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage, InterpreterAnswers, StdlibQuery
+from pytest_py312.analysis.scanner.gc_pause import gc_paused
+from pytest_py312.analysis.services.analysis_cache import AnalysisCache, CachedFindings, analysis_key
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Interpreter, Severity
 from pytest_py312.core.model.fleet import Cell, Service, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.repository.tree import join
+from pytest_py312.repository.tree import join_path
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
-Complaints = Mapping[str, Sequence[Complaint]]
+MessagesByFile = Mapping[str, Sequence[CompilerMessage]]
 
-DATED = frozenset({"PY201", "PY202", "PY203", "PY204", "PY209"})
-"""Findings that say since when something is gone: only for these the interpreters between are asked."""
-ABOUT_MOVING = frozenset({"PY208", "PY210", "PY230"})
-"""Findings that a service which has moved is past."""
+CODES_WITH_RELEASE = frozenset({"PY201", "PY202", "PY203", "PY204", "PY209"})
+"""Findings that name the release of a removal. Only for these the intermediate interpreters are queried."""
+MIGRATION_CODES = frozenset({"PY208", "PY210", "PY230"})
+"""Findings that no longer apply to a service that already runs on the target."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Inspection:
-    """What was found in the source of one cell; ``unchecked`` says in words what could not be found out."""
+class AnalysisResult:
+    """The findings of one cell. ``unchecked_reason`` describes what could not be checked, if anything."""
 
     findings: tuple[Finding, ...] = ()
-    unchecked: str = ""
+    unchecked_reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Said:
-    """What one interpreter said; without a ``build`` it is not here, for a ``reason``, and others spoke for it."""
+class _Answered:
+    """The answers of one interpreter.
 
-    testimony: Testimony
+    Without a ``build`` the interpreter is unavailable for a ``reason``, and the answers are from another source.
+    """
+
+    interpreter_answers: InterpreterAnswers
     build: InterpreterBuild | None
     reason: str = ""
 
 
-class Inspector:
-    """Inspects the source of services. Safe for several threads; what several cells need is worked out once.
+class ServiceAnalyzer:
+    """Analyzes the source of services. Safe for several threads; shared work is done once.
 
-    ``instead`` are contents, by path, with which files are judged as if they held them.
+    :param overrides: contents, by path, that replace those of the files.
     """
 
     def __init__(
-        self, *, plan: Plan, cache: Path, runner: Runner, processes: int, instead: Mapping[str, bytes] | None = None
+        self, *, plan: Plan, cache: Path, runner: Runner, processes: int, overrides: Mapping[str, bytes] | None = None
     ) -> None:
         self._plan = plan
         self._runner = runner
         self._lock = threading.Lock()
-        self._surveys: dict[str, _Survey] = {}
-        self._reader = SourceReader(root=plan.root, cache=cache, processes=processes, instead=instead)
-        self._oracle = Oracle(cache=cache, door=runner)
-        self._newer = NewerSyntax(cache=cache, door=runner)
-        self._verdicts = Verdicts(root=plan.root, cache=cache)
+        self._batches: dict[str, _Batch] = {}
+        self._reader = SourceReader(root=plan.root, cache=cache, processes=processes, overrides=overrides)
+        self._oracle = Oracle(cache=cache, tool_runner=runner)
+        self._newer = NewerSyntaxScanner(cache=cache, tool_runner=runner)
+        self._cache = AnalysisCache(root=plan.root, cache=cache)
 
-    def expect(self, services: Iterable[Service]) -> None:
-        """Say which services will be asked for, so that they are read together."""
-        together = tuple(dict.fromkeys(services))
-        survey = _Survey(together, self._plan, self._runner, self._reader, self._oracle, self._newer, self._verdicts)
+    def register(self, services: Iterable[Service]) -> None:
+        """Announce which services will be analyzed, so that they are read in one batch."""
+        batch_services = tuple(dict.fromkeys(services))
+        batch = _Batch(batch_services, self._plan, self._runner, self._reader, self._oracle, self._newer, self._cache)
         with self._lock:
-            self._surveys |= {service.path: survey for service in together}
+            self._batches |= {service.path: batch for service in batch_services}
 
-    def prepare(self) -> None:
-        """Read all services that are expected, and ask the interpreters, ahead of the first inspection."""
-        for survey in list(dict.fromkeys(self._surveys.values())):
-            with suppress(Unanswered, CellUnavailable):  # told by the inspections that miss it
-                survey.prepare()
+    def prefetch(self) -> None:
+        """Read all registered services and query the interpreters ahead of the first analysis."""
+        for batch in list(dict.fromkeys(self._batches.values())):
+            with suppress(InterpreterUnavailable, CellUnavailable):  # reported by the analyses that need it
+                batch.prefetch()
 
-    def read(self, service: Service) -> SourceRead:
-        """The Python files of a service, and what they use."""
-        if service.path not in self._surveys:
-            self.expect([service])
-        return self._surveys[service.path].read(service)
+    def read(self, service: Service) -> ScannedSource:
+        """Return the Python files of a service with their facts."""
+        if service.path not in self._batches:
+            self.register([service])
+        return self._batches[service.path].read(service)
 
-    def inspect(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str] = ()) -> Inspection:
-        """What of the service's source does not run on the cell's interpreter, the target, or not on the baseline.
+    def analyze(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str] = ()) -> AnalysisResult:
+        """Return what of the service's source fails on the cell's interpreter, the target, or on the baseline.
 
-        ``lock`` are the versions of its distributions by normalised name, ``None`` where they are not known; then the
-        projects that the service requires itself count, which are ``declared``.
+        :param lock: versions of the installed distributions by normalised name; ``None`` if they are unknown.
+        :param declared: projects that the service itself requires. They are used if ``lock`` is ``None``.
         """
-        if cell.service.path not in self._surveys:
-            self.expect([cell.service])
+        if cell.service.path not in self._batches:
+            self.register([cell.service])
         try:
-            return self._surveys[cell.service.path].inspect(cell, lock, declared)
-        except (Unanswered, CellUnavailable) as reason:
-            return Inspection(unchecked=str(reason))
+            return self._batches[cell.service.path].analyze(cell, lock, declared)
+        except (InterpreterUnavailable, CellUnavailable) as reason:
+            return AnalysisResult(unchecked_reason=str(reason))
 
 
-class _Survey:
-    """Services that are read and asked about together."""
+class _Batch:
+    """Services that are read and analyzed together."""
 
     def __init__(
         self,
@@ -119,238 +123,281 @@ class _Survey:
         runner: Runner,
         reader: SourceReader,
         oracle: Oracle,
-        newer: NewerSyntax,
-        verdicts: Verdicts,
+        newer_syntax: NewerSyntaxScanner,
+        cache: AnalysisCache,
     ) -> None:
         self._services = services
         self._plan = plan
         self._runner = runner
         self._reader = reader
         self._oracle = oracle
-        self._newer = newer
-        self._verdicts = verdicts
-        self._once = Once(None)
+        self._newer_syntax = newer_syntax
+        self._cache = cache
+        self._single_flight = SingleFlight(None)
 
-    def prepare(self) -> None:
-        """See :meth:`Inspector.prepare`.
+    def prefetch(self) -> None:
+        """See :meth:`ServiceAnalyzer.prefetch`.
 
-        :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
+        :raises InterpreterUnavailable, CellUnavailable: an available interpreter does not answer.
         """
         target = self._plan.target
         keys = {
-            one.path: self._key(Cell(service=one, interpreter=target), None, (), judged=False) for one in self._services
+            service.path: self._cache_key(Cell(service=service, interpreter=target), None, (), include_lock=False)
+            for service in self._services
         }
-        if all(key and self._verdicts.get(path, key) for path, key in keys.items()):
+        if all(key and self._cache.get(path, key) for path, key in keys.items()):
             return
-        interpreters = sorted({*map(self._before, self._services), target}, reverse=True)
-        self._compiler(target)
-        with no_collector(), ThreadPoolExecutor(len(interpreters) + 1) as threads:
-            compiled = threads.submit(lambda: [self._complaints(one) for one in interpreters])  # it needs no facts
-            self._facts()
-            list(threads.map(self._said, interpreters))
+        interpreters = sorted({*map(self._baseline_of, self._services), target}, reverse=True)
+        self._compiler_run(target)
+        with gc_paused(), ThreadPoolExecutor(len(interpreters) + 1) as threads:
+            compiled = threads.submit(
+                lambda: [self._compiler_messages(interpreter) for interpreter in interpreters]
+            )  # compiling needs no facts
+            self._linked_facts()
+            list(threads.map(self._answers_of, interpreters))
             compiled.result()
         for path, key in keys.items():
             if key:
-                self._verdicts.keep(path, key, Verdict(findings=()))
+                self._cache.put(path, key, CachedFindings(findings=()))
 
-    def inspect(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> Inspection:
-        """See :meth:`Inspector.inspect`.
+    def analyze(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> AnalysisResult:
+        """See :meth:`ServiceAnalyzer.analyze`.
 
-        :raises Unanswered, CellUnavailable: an interpreter that is here does not answer.
+        :raises InterpreterUnavailable, CellUnavailable: an available interpreter does not answer.
         """
-        key = self._key(cell, lock, declared, judged=True)
-        kept = self._verdicts.get(cell.service.path, key) if key else None
-        if kept is not None:
-            return Inspection(findings=kept.findings)
-        found = self._judged(cell, lock, declared)
-        if key and not found.unchecked:
-            self._verdicts.keep(cell.service.path, key, Verdict(findings=found.findings))
-        return found
+        key = self._cache_key(cell, lock, declared, include_lock=True)
+        cached = self._cache.get(cell.service.path, key) if key else None
+        if cached is not None:
+            return AnalysisResult(findings=cached.findings)
+        result = self._analyze(cell, lock, declared)
+        if key and not result.unchecked_reason:
+            self._cache.put(cell.service.path, key, CachedFindings(findings=result.findings))
+        return result
 
-    def _key(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str], *, judged: bool) -> str:
-        """What the verdict hangs on; empty where an interpreter is missing, which may come."""
+    def _cache_key(
+        self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str], *, include_lock: bool
+    ) -> str:
+        """Return the cache key; empty if an interpreter is missing, because it may become available later."""
         try:
-            asked = {one.interpreter for one in cells_of(self._plan, cell.service)} | {self._before(cell.service)}
-            builds = [self._runner.find(one) for one in sorted(asked)]
+            interpreters = {planned.interpreter for planned in cells_of(self._plan, cell.service)} | {
+                self._baseline_of(cell.service)
+            }
+            builds = [self._runner.find_interpreter(interpreter) for interpreter in sorted(interpreters)]
         except CellUnavailable:
             return ""
-        return key_of(cell, self._seen()[cell.service.path], builds, lock, declared, judged=judged)
+        return analysis_key(cell, self._sources()[cell.service.path], builds, lock, declared, include_lock=include_lock)
 
-    def _judged(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> Inspection:
-        read = self._reads()[cell.service.path]
-        facts = self._facts()[cell.service.path]
-        target, baseline = cell.interpreter, self._before(cell.service)
-        witnesses = Witnesses(
-            baseline=self._said(baseline).testimony,
-            target=self._said(target).testimony,
-            baseline_complaints=_of(read, self._complaints(baseline)),
-            target_complaints=_of(read, self._complaints(target)),
+    def _analyze(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str]) -> AnalysisResult:
+        read = self._scanned()[cell.service.path]
+        facts = self._linked_facts()[cell.service.path]
+        target, baseline = cell.interpreter, self._baseline_of(cell.service)
+        evidence = Evidence(
+            baseline=self._answers_of(baseline).interpreter_answers,
+            target=self._answers_of(target).interpreter_answers,
+            baseline_messages=_messages_of(read, self._compiler_messages(baseline)),
+            target_messages=_messages_of(read, self._compiler_messages(target)),
         )
-        findings = judge(facts, witnesses, lock=lock, declared=declared)
-        if any(found.code in DATED for found in findings):
-            between = [one.interpreter for one in cells_of(self._plan, cell.service)]
-            told = [self._between(one, baseline, target) for one in between if baseline < one < target]
-            findings = judge(facts, replace(witnesses, between=told), lock=lock, declared=declared)
-        findings = (*findings, *shadow_findings(self._shadows(cell.service), witnesses))
+        findings = judge_files(facts, evidence, lock=lock, declared=declared)
+        if any(finding.code in CODES_WITH_RELEASE for finding in findings):
+            candidates = [planned.interpreter for planned in cells_of(self._plan, cell.service)]
+            intermediate = [
+                self._intermediate_answers(candidate, baseline, target)
+                for candidate in candidates
+                if baseline < candidate < target
+            ]
+            findings = judge_files(facts, replace(evidence, intermediate=intermediate), lock=lock, declared=declared)
+        findings = (*findings, *shadowing_findings(self._shadowing_modules(cell.service), evidence))
         if cell.service.baseline >= target:
-            return Inspection(findings=_as_before(findings), unchecked=self._open(read, (target,), findings))
-        return Inspection(findings=findings, unchecked=self._open(read, (baseline, target), findings))
+            return AnalysisResult(
+                findings=_mark_preexisting(findings), unchecked_reason=self._unchecked_reason(read, (target,), findings)
+            )
+        return AnalysisResult(
+            findings=findings, unchecked_reason=self._unchecked_reason(read, (baseline, target), findings)
+        )
 
-    def _before(self, service: Service) -> Interpreter:
-        """What the target is compared with: the service's baseline. One that is on the target by now once ran on an
-        older one, and what is gone since then should not be there any more."""
-        older = [one for one in self._plan.interpreters if one < self._plan.target]
+    def _baseline_of(self, service: Service) -> Interpreter:
+        """Return the interpreter to compare the target with, usually the service's baseline.
+
+        A service that already runs on the target is compared with the oldest interpreter of the plan, because it ran on
+        an older one before: what was removed since then should no longer be used.
+        """
+        older = [interpreter for interpreter in self._plan.interpreters if interpreter < self._plan.target]
         if service.baseline < self._plan.target or not older:
             return min(service.baseline, self._plan.target)
         return min(older)
 
-    def _open(self, read: SourceRead, asked: Sequence[Interpreter], findings: Sequence[Finding]) -> str:
-        """What keeps the answer from being whole, or nothing."""
+    def _unchecked_reason(
+        self, read: ScannedSource, interpreters: Sequence[Interpreter], findings: Sequence[Finding]
+    ) -> str:
+        """Return why the result is incomplete; empty if it is complete."""
         if read.unread:
             path, reason = read.unread[0]
             more = f" (and {len(read.unread) - 1} more)" if len(read.unread) > 1 else ""
             return f"{path} was not read: {reason}{more}"
-        for interpreter in asked if read.facts else ():
-            said = self._said(interpreter)
-            if said.build is None:
-                return f"{said.reason}. What is known of Python {interpreter} is from {said.testimony.origin}"
-        for found in findings:
-            if found.code == NOT_CHECKED and found.location is not None:
-                return f"{found.location.path} was {found.message} ({found.remedy})"
+        for interpreter in interpreters if read.facts else ():
+            answered = self._answers_of(interpreter)
+            if answered.build is None:
+                origin = answered.interpreter_answers.origin
+                return f"{answered.reason}. The answers for Python {interpreter} are from {origin}"
+        for finding in findings:
+            if finding.code == NOT_CHECKED and finding.location is not None:
+                return f"{finding.location.path} was {finding.message} ({finding.remedy})"
         return ""
 
     # -- for all services at once
 
-    def read(self, service: Service) -> SourceRead:
-        """See :meth:`Inspector.read`."""
-        return self._reads()[service.path]
+    def read(self, service: Service) -> ScannedSource:
+        """See :meth:`ServiceAnalyzer.read`."""
+        return self._scanned()[service.path]
 
-    def _seen(self) -> Mapping[str, SourceSeen]:
-        return self._once("seen", lambda: self._reader.look(map(_folder_of, self._services)))
+    def _sources(self) -> Mapping[str, SourceFiles]:
+        return self._single_flight("sources", lambda: self._reader.load(map(_source_folder, self._services)))
 
-    def _reads(self) -> Mapping[str, SourceRead]:
-        return self._once("reads", lambda: self._with_newer(self._reader.scan(self._seen())))
+    def _scanned(self) -> Mapping[str, ScannedSource]:
+        return self._single_flight("scanned", lambda: self._with_newer_syntax(self._reader.scan(self._sources())))
 
-    def _with_newer(self, reads: Mapping[str, SourceRead]) -> Mapping[str, SourceRead]:
-        """Files that the Python which runs pytest refuses, and the target does not, are scanned by the target."""
-        refused = {facts.path for read in reads.values() for facts in read.facts if is_refused(facts)}
+    def _with_newer_syntax(self, reads: Mapping[str, ScannedSource]) -> Mapping[str, ScannedSource]:
+        """Let the target scan the files that the running Python rejects and the target accepts."""
+        refused = {facts.path for read in reads.values() for facts in read.facts if has_syntax_error(facts)}
         if not refused:
             return reads
-        said = self._complaints(self._plan.target)
-        wanted = {
-            service: {one.path: one for one in seen.tasks if one.path in refused and not _is_refused(said[one.path])}
-            for service, seen in self._seen().items()
-            if said
+        messages = self._compiler_messages(self._plan.target)
+        tasks_by_service = {
+            service: {
+                scan_task.path: scan_task
+                for scan_task in source.tasks
+                if scan_task.path in refused and not _has_syntax_error(messages[scan_task.path])
+            }
+            for service, source in self._sources().items()
+            if messages
         }
-        # two services may need the same file, and each has modules of its own that hide standard ones
-        tasks = {task.key: task for of_service in wanted.values() for task in of_service.values()}
+        # two services may share a file, but their own modules may shadow different standard ones
+        tasks = {task.key: task for service_tasks in tasks_by_service.values() for task in service_tasks.values()}
         if not tasks:
             return reads
-        found = self._newer.scan(list(tasks.values()), self._runner.find(self._plan.target))
+        newer_facts = self._newer_syntax.scan(list(tasks.values()), self._runner.find_interpreter(self._plan.target))
 
-        def instead(service: str, facts: FileFacts) -> FileFacts:
-            task = wanted[service].get(facts.path)
-            return replace(found[task.key], path=facts.path) if task is not None and task.key in found else facts
+        def substitute(service: str, facts: FileFacts) -> FileFacts:
+            task = tasks_by_service[service].get(facts.path)
+            return (
+                replace(newer_facts[task.key], path=facts.path)
+                if task is not None and task.key in newer_facts
+                else facts
+            )
 
         return {
-            path: replace(read, facts=tuple([instead(path, facts) for facts in read.facts]))
+            path: replace(read, facts=tuple([substitute(path, facts) for facts in read.facts]))
             for path, read in reads.items()
         }
 
-    def _facts(self) -> Mapping[str, tuple[FileFacts, ...]]:
-        return self._once("facts", lambda: {path: linked(read.facts) for path, read in self._reads().items()})
+    def _linked_facts(self) -> Mapping[str, tuple[FileFacts, ...]]:
+        return self._single_flight(
+            "facts", lambda: {path: link_files(read.facts) for path, read in self._scanned().items()}
+        )
 
-    def _questions(self, service: Service) -> frozenset[Question]:
-        return self._once(f"questions {service.path}", lambda: frozenset(self._all_questions(service)))
+    def _queries(self, service: Service) -> frozenset[StdlibQuery]:
+        return self._single_flight(f"queries {service.path}", lambda: frozenset(self._collect_queries(service)))
 
-    def _all_questions(self, service: Service) -> Iterator[Question]:
-        yield from questions_about(self._shadows(service))
-        for facts in self._facts()[service.path]:
-            yield from facts.questions()
+    def _collect_queries(self, service: Service) -> Iterator[StdlibQuery]:
+        yield from shadowing_queries(self._shadowing_modules(service))
+        for facts in self._linked_facts()[service.path]:
+            yield from facts.queries()
 
-    def _shadows(self, service: Service) -> Mapping[str, str]:
-        roots = _folder_of(service).roots
-        return self._once(f"shadows {service.path}", lambda: shadows(self._facts()[service.path], roots))
+    def _shadowing_modules(self, service: Service) -> Mapping[str, str]:
+        roots = _source_folder(service).roots
+        return self._single_flight(
+            f"shadows {service.path}", lambda: find_shadowing_modules(self._linked_facts()[service.path], roots)
+        )
 
-    def _said(self, interpreter: Interpreter) -> _Said:
-        """What is the target is asked about all services, a baseline about those that run on it."""
+    def _answers_of(self, interpreter: Interpreter) -> _Answered:
+        """Query an interpreter: the target about all services, a baseline about those that run on it."""
 
-        def asked() -> frozenset[Question]:
-            services = [one for one in self._services if interpreter in (self._before(one), self._plan.target)]
-            return frozenset().union(*map(self._questions, services))
+        def queries() -> frozenset[StdlibQuery]:
+            services = [
+                service for service in self._services if interpreter in (self._baseline_of(service), self._plan.target)
+            ]
+            return frozenset().union(*map(self._queries, services))
 
-        return self._once(f"said {interpreter}", lambda: self._ask(interpreter, asked()))
+        return self._single_flight(f"answers {interpreter}", lambda: self._ask(interpreter, queries()))
 
-    def _between(self, interpreter: Interpreter, baseline: Interpreter, target: Interpreter) -> Testimony:
-        """What an interpreter says to what the two beside it disagree about."""
+    def _intermediate_answers(
+        self, interpreter: Interpreter, baseline: Interpreter, target: Interpreter
+    ) -> InterpreterAnswers:
+        """Query an interpreter about everything on which the baseline and the target disagree."""
 
-        def disputed() -> frozenset[Question]:
-            before, after = (self._said(one).testimony.answers for one in (baseline, target))
+        def disputed() -> frozenset[StdlibQuery]:
+            baseline_answers, target_answers = (
+                self._answers_of(side).interpreter_answers.answers for side in (baseline, target)
+            )
             return frozenset(
-                question
-                for question, answer in before.items()
-                if (answer.present, answer.signature) != (after[question].present, after[question].signature)
+                query
+                for query, answer in baseline_answers.items()
+                if (answer.present, answer.signature)
+                != (target_answers[query].present, target_answers[query].signature)
             )
 
-        name = f"between {baseline} and {target}: {interpreter}"
-        return self._once(name, lambda: self._ask(interpreter, disputed())).testimony
+        name = f"answers between {baseline} and {target}: {interpreter}"
+        return self._single_flight(name, lambda: self._ask(interpreter, disputed())).interpreter_answers
 
-    def _ask(self, interpreter: Interpreter, questions: frozenset[Question]) -> _Said:
+    def _ask(self, interpreter: Interpreter, queries: frozenset[StdlibQuery]) -> _Answered:
         try:
-            build = self._runner.find(interpreter)
+            build = self._runner.find_interpreter(interpreter)
         except CellUnavailable as reason:
-            known = typeshed.testimony(questions, (interpreter.major, interpreter.minor))
-            return _Said(testimony=known, build=None, reason=str(reason))
-        return _Said(testimony=self._oracle.ask(questions, build), build=build)
+            fallback = typeshed.answer_from_typeshed(queries, (interpreter.major, interpreter.minor))
+            return _Answered(interpreter_answers=fallback, build=None, reason=str(reason))
+        return _Answered(interpreter_answers=self._oracle.ask(queries, build), build=build)
 
-    def _complaints(self, interpreter: Interpreter) -> Complaints:
-        return self._once(f"complaints {interpreter}", lambda: self._compiler(interpreter)())
+    def _compiler_messages(self, interpreter: Interpreter) -> MessagesByFile:
+        return self._single_flight(f"compiler messages {interpreter}", lambda: self._compiler_run(interpreter)())
 
-    def _compiler(self, interpreter: Interpreter) -> Callable[[], Complaints]:
-        return self._once(f"compiler {interpreter}", lambda: self._new_compiler(interpreter))
+    def _compiler_run(self, interpreter: Interpreter) -> Callable[[], MessagesByFile]:
+        return self._single_flight(f"compiler {interpreter}", lambda: self._start_compiler(interpreter))
 
-    def _new_compiler(self, interpreter: Interpreter) -> Callable[[], Complaints]:
+    def _start_compiler(self, interpreter: Interpreter) -> Callable[[], MessagesByFile]:
         try:
-            build = self._runner.find(interpreter)
-        except CellUnavailable:  # told of when it is asked about names
+            build = self._runner.find_interpreter(interpreter)
+        except CellUnavailable:  # reported when it is queried about names
             return dict
         files: dict[str, bytes] = {}
         for service in self._services:
-            contents = self._seen()[service.path].contents
+            contents = self._sources()[service.path].contents
             if interpreter == self._plan.target:
                 files |= contents
-            elif interpreter == self._before(service):
-                refused = self._complaints(self._plan.target)
+            elif interpreter == self._baseline_of(service):
+                target_messages = self._compiler_messages(self._plan.target)
                 files |= {
                     path: content
                     for path, content in contents.items()
-                    if _is_refused(refused.get(path, ())) or may_be_new(content)
+                    if _has_syntax_error(target_messages.get(path, ())) or may_use_new_syntax(content)
                 }
-        return self._oracle.compiler(files, build) if files else dict
+        return self._oracle.prepare_compilation(files, build) if files else dict
 
 
-def _of(read: SourceRead, complaints: Complaints) -> Complaints:
-    return {path: complaints[path] for path in read.contents if path in complaints}
+def _messages_of(read: ScannedSource, messages: MessagesByFile) -> MessagesByFile:
+    return {path: messages[path] for path in read.contents if path in messages}
 
 
-def _as_before(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """What is found in a service that has moved: what is broken was so before, and its way back is no matter."""
+def _mark_preexisting(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Adapt the findings of a service that already runs on the target.
+
+    Errors are pre-existing, and findings about the migration no longer apply.
+    """
     return tuple(
-        replace(found, preexisting=True) if found.severity is Severity.ERROR else found
-        for found in findings
-        if found.code not in ABOUT_MOVING
+        replace(finding, preexisting=True) if finding.severity is Severity.ERROR else finding
+        for finding in findings
+        if finding.code not in MIGRATION_CODES
     )
 
 
-def _is_refused(complaints: Sequence[Complaint]) -> bool:
-    return any(complaint.error for complaint in complaints)
+def _has_syntax_error(messages: Sequence[CompilerMessage]) -> bool:
+    return any(complaint.is_error for complaint in messages)
 
 
-def _folder_of(service: Service) -> SourceFolder:
+def _source_folder(service: Service) -> SourceFolder:
     roots = [*service.python_path, *(service.distribution.source_roots if service.distribution else ())]
     return SourceFolder(
         path=service.path,
-        roots=tuple(join(service.path, root) for root in (".", *roots)),
+        roots=tuple(join_path(service.path, root) for root in (".", *roots)),
         needs=service.settings.needs,
-        inner=service.inner,
+        nested_services=service.nested_folders,
     )

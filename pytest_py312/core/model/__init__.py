@@ -1,1 +1,1 @@
-"""The nouns: frozen, without behaviour."""
+"""Shared values: frozen dataclasses without logic."""

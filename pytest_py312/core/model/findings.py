@@ -1,6 +1,4 @@
-"""The nouns of judgement: what was found where, how bad it is, and what becomes of a check. Frozen, without
-behaviour.
-"""
+"""Values of the gate's judgement: interpreters, findings and outcomes. Frozen, without logic."""
 
 import hashlib
 import re
@@ -11,16 +9,16 @@ from enum import Enum
 
 @dataclass(frozen=True, order=True, slots=True)
 class Interpreter:
-    """One CPython minor. Ordered as a version: ``3.9 < 3.10``."""
+    """One CPython minor version. Ordered as a version: ``3.9 < 3.10``."""
 
     major: int
     minor: int
 
     @classmethod
     def parse(cls, text: str) -> "Interpreter":
-        """``"3.12"``, ``"3.12.1"``, ``"py3.12"``, ``"py312"``, ``"cp312"`` or ``"python3.12"``.
+        """Parse ``"3.12"``, ``"3.12.1"``, ``"py3.12"``, ``"py312"``, ``"cp312"`` or ``"python3.12"``.
 
-        :raises ValueError: when ``text`` names no single CPython minor.
+        :raises ValueError: ``text`` does not name exactly one CPython minor version.
         """
         match = re.fullmatch(r"\s*(?:python|py|cp)?(3)\.?(\d{1,2})(?:\.\d+)?\s*", text, re.ASCII)
         if not match:
@@ -29,7 +27,7 @@ class Interpreter:
 
     @property
     def label(self) -> str:
-        """The form in node ids: ``py3.12``."""
+        """The form used in node ids: ``py3.12``."""
         return f"py{self}"
 
     def __str__(self) -> str:
@@ -38,7 +36,7 @@ class Interpreter:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Location:
-    """A place in a file of the fleet. ``line`` and ``column`` count from 1; ``None`` is the whole file."""
+    """A position in a file of the repository. ``line`` and ``column`` count from 1; ``None`` means the whole file."""
 
     path: str
     line: int | None = None
@@ -57,7 +55,7 @@ class Severity(Enum):
 
 
 class Confidence(Enum):
-    """How sure a check is of its finding."""
+    """How certain a check is of its finding."""
 
     CERTAIN = "certain"
     LIKELY = "likely"
@@ -76,10 +74,11 @@ class SpecifierChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SourceChange:
-    """A change of Python source: ``old``, which stands at a place, is written as ``new``.
+    """A replacement of ``old`` by ``new`` at a position in Python source.
 
-    Both are dotted names of the standard library (``collections.Mapping``), or an escape of a string (a backslash and
-    the letter after it) and what stands for the same. ``line`` and ``column`` count from 1, columns in characters.
+    Both are dotted names of the standard library (``collections.Mapping``), or an escape sequence of a string and its
+    equivalent.
+    ``line`` and ``column`` count from 1, columns in characters.
     """
 
     path: str
@@ -91,12 +90,14 @@ class SourceChange:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Finding:
-    """One answer worth reading.
+    """A problem or note that a check reports.
 
-    ``message`` says what is, ``remedy`` what to do. ``names`` are what is to blame: normalised project names of a
-    dependencies finding, test ids of a suite finding. ``preexisting`` is true where the baseline is as bad, ``waived``
-    where the plan accepts it, ``known`` where it stands in the file of recorded findings. ``detail`` is the evidence, a
-    few lines at most.
+    ``message`` describes the problem, ``remedy`` the solution. ``names`` are the culprits: normalised project names of
+    a
+    dependency finding, test ids of a suite finding. ``preexisting`` is true if the baseline has the same problem,
+    ``waived`` if
+    the plan accepts it, ``known`` if it is listed in the file of known findings. ``detail`` is the evidence, a few
+    lines at most.
     """
 
     code: str
@@ -111,9 +112,9 @@ class Finding:
     known: bool = False
     detail: str = ""
     source_line: str = ""
-    """The line that ``location`` names, as it stands in the file; empty where it is not known."""
+    """The line at ``location``; empty if it is not available."""
     changes: tuple[SpecifierChange | SourceChange, ...] = ()
-    """The remedy as edits: of requirements one that was tried, of source one that means the same."""
+    """The remedy as edits. Changes of requirements were tested; changes of source keep its meaning."""
 
     @property
     def blocks(self) -> bool:
@@ -122,14 +123,14 @@ class Finding:
 
     @property
     def fingerprint(self) -> str:
-        """The same for the same trouble in the next run, whatever the line it has moved to (16 hex digits)."""
+        """Identity of the problem across runs, independent of its line (16 hex digits)."""
         path = self.location.path if self.location else ""
         parts = (self.code, path, *self.names) if self.names else (self.code, path, self.message)
         return hashlib.sha256("\0".join(parts).encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
 
 class Status(Enum):
-    """The four ends of a check. *Errored* means could not be checked, and is never a pass."""
+    """The four results of a check. *Errored* means that it could not be checked, and never counts as passed."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -139,10 +140,11 @@ class Status(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Outcome:
-    """How one check of one service (``interpreter is None``) or of one cell ended.
+    """The result of one check for one service (``interpreter is None``) or for one cell.
 
-    Build it with :meth:`judged`, :meth:`skipped` or :meth:`errored`: a skip and an error need their reason.
-    ``seconds`` is wall time spent on it in this run (0.0 when ``cached``).
+    Create it with :meth:`from_findings`, :meth:`skipped` or :meth:`errored`; the last two require a reason. ``seconds``
+    is the
+    wall time spent in this run (0.0 if ``cached``).
     """
 
     service: str
@@ -156,22 +158,28 @@ class Outcome:
     nodeid: str = ""
 
     @classmethod
-    def judged(
+    def from_findings(
         cls, *, service: str, interpreter: Interpreter | None, check: str, findings: Iterable[Finding], reason: str = ""
     ) -> "Outcome":
-        """Failed when a finding blocks, else passed. A ``reason`` is worked out when none is given."""
-        found = tuple(findings)
-        blocking = [finding for finding in found if finding.blocks]
+        """Build a failed outcome if a finding blocks, else a passed one. The default ``reason`` is the first blocking
+        finding.
+        """
+        all_findings = tuple(findings)
+        blocking = [finding for finding in all_findings if finding.blocks]
         status = Status.FAILED if blocking else Status.PASSED
         if not reason and blocking:
-            more = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
-            reason = blocking[0].message + more
-        return cls(service=service, interpreter=interpreter, check=check, status=status, reason=reason, findings=found)
+            remainder = f" (and {len(blocking) - 1} more)" if len(blocking) > 1 else ""
+            reason = blocking[0].message + remainder
+        return cls(
+            service=service, interpreter=interpreter, check=check, status=status, reason=reason, findings=all_findings
+        )
 
     @classmethod
     def skipped(cls, *, service: str, interpreter: Interpreter | None, check: str, reason: str) -> "Outcome":
-        """Not made, on purpose."""
-        return cls(service=service, interpreter=interpreter, check=check, status=Status.SKIPPED, reason=_given(reason))
+        """Build the outcome of a check that was not run on purpose."""
+        return cls(
+            service=service, interpreter=interpreter, check=check, status=Status.SKIPPED, reason=_require_reason(reason)
+        )
 
     @classmethod
     def errored(
@@ -183,18 +191,18 @@ class Outcome:
         reason: str,
         findings: Iterable[Finding] = (),
     ) -> "Outcome":
-        """Could not be checked."""
+        """Build the outcome of a check that could not be completed."""
         return cls(
             service=service,
             interpreter=interpreter,
             check=check,
             status=Status.ERRORED,
-            reason=_given(reason),
+            reason=_require_reason(reason),
             findings=tuple(findings),
         )
 
 
-def _given(reason: str) -> str:
+def _require_reason(reason: str) -> str:
     if not reason.strip():
         raise ValueError("a skipped or errored outcome needs its reason")
     return reason

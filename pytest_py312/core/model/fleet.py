@@ -1,19 +1,19 @@
-"""The nouns of a repository: services, what they require and run, and the cells that are asked about."""
+"""Values of a repository: services, their requirements and programs, and the cells to be checked."""
 
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite
 
-# ---- the fleet: what was found in the tree
+# ---- the fleet: what discovery has read from the repository
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Declaration:
-    """A place where a service says or uses a Python version.
+    """A place where a service declares or uses a Python version.
 
-    ``kind`` is one of ``image``, ``workflow``, ``metadata``, ``tool``, ``pin``; ``text`` what stands there, in its own
-    words (``python:3.10-slim``, ``>=3.9,<3.11``). ``interpreter`` is set where it names exactly one minor.
+    ``kind`` is one of ``image``, ``workflow``, ``metadata``, ``tool``, ``pin``; ``text`` is the declaration as written
+    (``python:3.10-slim``, ``>=3.9,<3.11``). ``interpreter`` is set if it names exactly one minor version.
     """
 
     kind: str
@@ -24,7 +24,7 @@ class Declaration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementSource:
-    """Where requirements stand: a requirements file, or a table of a pyproject (``table``), or both of setup.cfg."""
+    """A source of requirements: a requirements file, or a ``table`` of a pyproject.toml or setup.cfg."""
 
     path: str
     table: str = ""
@@ -37,9 +37,11 @@ class RequirementSource:
 class Distribution:
     """A service that is itself a distribution.
 
-    ``name`` and ``version`` are empty where only a build can tell. ``static`` is true where the metadata stands in
-    the file and the code is pure Python: then it is laid into a cell without running its build.
-    ``source_roots`` are the folders, relative to the service, that hold its importable code.
+    ``name`` and ``version`` are empty if only a build can determine them. ``static`` is true if the metadata is literal
+    and the
+    code is pure Python: then it is installed into a cell without running its build. ``source_roots`` are the folders,
+    relative
+    to the service, that contain its importable code.
     """
 
     name: str
@@ -52,7 +54,7 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
-    """What a start command runs: a console script, or a module (``python -m NAME``)."""
+    """A program of a start command: a console script, or a module (``python -m NAME``)."""
 
     name: str
     is_module: bool = False
@@ -60,7 +62,7 @@ class Program:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Service:
-    """A folder that is deployed on its own, with what discovery read from it. No code of it was run."""
+    """A folder that is deployed on its own, with what discovery has read from it. None of its code was run."""
 
     name: str
     path: str
@@ -68,34 +70,34 @@ class Service:
     critical: bool
     baseline: Interpreter
     baseline_source: str
-    """In words: where the baseline comes from (``deploy/docker/Dockerfile:3 says python:3.10-slim``)."""
+    """Where the baseline comes from: ``deploy/docker/Dockerfile:3 says python:3.10-slim``."""
     requirements: tuple[RequirementSource, ...]
     test_requirements: tuple[RequirementSource, ...]
     suite: Suite | None
-    """``None``: no tests were found, or the plan says ``suite = false``."""
+    """``None``: there are no tests, or the plan sets ``suite = false``."""
     settings: ServiceSettings
     python_path: tuple[str, ...] = ()
-    """Folders, relative to the service, put on the path of its suite."""
+    """Folders, relative to the service, that are added to the path of its suite."""
     distribution: Distribution | None = None
     declarations: tuple[Declaration, ...] = ()
     manifest: str = ""
-    """The file that best stands for the service in an editor, relative to the root (may be empty)."""
-    further: tuple[RequirementSource, ...] = ()
-    """Requirements files that neither run time nor tests take: each is judged as a set of its own."""
-    inner: tuple[str, ...] = ()
-    """Folders of other services beneath it, relative to the root: what lies in them is theirs."""
+    """The file that represents the service in an editor, relative to the root (may be empty)."""
+    additional_requirements: tuple[RequirementSource, ...] = ()
+    """Requirements files that are used neither at run time nor by tests: each is checked as a separate set."""
+    nested_folders: tuple[str, ...] = ()
+    """Folders of other services inside this one, relative to the root; their files belong to those services."""
     programs: tuple[Program, ...] = ()
-    """What its start commands (of images, processes, compose files) run, as far as that may be Python."""
+    """Programs of its start commands (of images, processes, compose files) that may be Python."""
 
     @property
     def images(self) -> tuple[Declaration, ...]:
         """The base images of its Dockerfiles."""
-        return tuple(found for found in self.declarations if found.kind == "image")
+        return tuple(declaration for declaration in self.declarations if declaration.kind == "image")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Fleet:
-    """All services, ordered by stage, then by path; and what had to be assumed about them, in sentences."""
+    """All services, ordered by stage, then by path; and the assumptions made about them, as sentences."""
 
     services: tuple[Service, ...]
     assumptions: tuple[str, ...] = ()
@@ -125,13 +127,14 @@ class Cell:
 
 
 def cells_of(plan: Plan, service: Service) -> tuple[Cell, ...]:
-    """One cell for each interpreter of the plan from the service's baseline up to the target, both included.
+    """Return one cell for each interpreter of the plan from the service's baseline up to the target, both included.
 
-    The baseline has its cell even where the plan does not list it: nothing can be called a regression without it.
-    A service that is on the target, or past it, has one cell, the target.
+    The baseline has a cell even if the plan does not list it: without it, nothing can be called a regression. A service
+    that is
+    already on the target, or on a newer Python, has one cell: the target.
     """
     if service.baseline >= plan.target:
         return (Cell(service=service, interpreter=plan.target),)
-    between = {found for found in plan.interpreters if service.baseline <= found <= plan.target}
-    wanted = sorted(between | {service.baseline, plan.target})
-    return tuple(Cell(service=service, interpreter=interpreter) for interpreter in wanted)
+    between = {planned for planned in plan.interpreters if service.baseline <= planned <= plan.target}
+    interpreters = sorted(between | {service.baseline, plan.target})
+    return tuple(Cell(service=service, interpreter=interpreter) for interpreter in interpreters)

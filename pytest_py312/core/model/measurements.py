@@ -1,4 +1,4 @@
-"""The nouns of what was run: interpreters, suites, tests, and how fast something is."""
+"""Values of what was run: interpreters, suites, tests and benchmarks."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -7,8 +7,8 @@ from enum import Enum
 from pytest_py312.core.model.findings import Interpreter
 
 
-class Verdict(Enum):
-    """What a benchmark says of the target, beside the baseline."""
+class SpeedVerdict(Enum):
+    """The result of comparing a benchmark on the target with the baseline."""
 
     SLOWER = "slower"
     FASTER = "faster"
@@ -18,78 +18,84 @@ class Verdict(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PastSpeed:
-    """What an earlier run said of a benchmark, with the same builds of both interpreters on the same processor.
+class PastComparison:
+    """The result of an earlier run for a benchmark, with the same builds of both interpreters on the same processor.
 
-    ``at`` is when that run ended (RFC 3339, UTC), ``before`` and ``after`` the middle measurement on baseline and
-    target; the others are those of :class:`Comparison`.
+    ``ended_at`` is the end of that run (RFC 3339, UTC), ``baseline_median`` and ``target_median`` are the median
+    measurements;
+    the other fields are those of :class:`BenchmarkComparison`.
     """
 
-    at: str
-    verdict: Verdict
+    ended_at: str
+    verdict: SpeedVerdict
     ratio: float
     low: float
     high: float
-    before: float
-    after: float
+    baseline_median: float
+    target_median: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Comparison:
-    """One thing measured on baseline and target in turn. ``ratio`` is target by baseline; less is better.
+class BenchmarkComparison:
+    """A subject that was measured alternately on baseline and target. ``ratio`` is target divided by baseline; less is
+    better.
 
-    ``low`` and ``high`` hold the median ratio with ``confidence``, whatever the figures are distributed like; ``high``
-    is infinite where there were too few pairs. ``p_value`` is corrected for all that was tested and every look taken.
+    ``low`` and ``high`` contain the median ratio with ``confidence``, whatever the distribution of the measurements;
+    ``high`` is
+    infinite if there were too few pairs. ``p_value`` is corrected for the number of benchmarks and of interim looks.
     """
 
     service: str
     baseline: Interpreter
     target: Interpreter
     name: str
-    """The id of a test, or what else was measured (``import of app.main``)."""
+    """The id of a test, or another subject (``import of app.main``)."""
     kind: str
     """``benchmark`` (the service's own), ``import``, ``start``, ``memory``, ``suite``, ``test`` (one of the suite)."""
     unit: str
     """``s`` or ``B`` (bytes)."""
-    verdict: Verdict
+    verdict: SpeedVerdict
     ratio: float
     low: float
     high: float
     confidence: float
     p_value: float
     threshold: float
-    """The change that counts: 0.1 is 10 %."""
+    """The relative change that counts: 0.1 is 10 %."""
     pairs: tuple[tuple[float, float], ...] = ()
-    """What was measured, (baseline, target), in the order in which it was; without what warmed up."""
-    more_pairs: int | None = 0
-    """Of an inconclusive one: about how many more would tell; ``None`` where no number would."""
+    """Measurements (baseline, target) in the order in which they were taken, without the warm-up."""
+    pairs_needed: int | None = 0
+    """If inconclusive: about how many more pairs would decide; ``None`` if no number would."""
     control: tuple[float, float, float] | None = None
-    """Baseline by baseline, measured along: ratio, low, high. The band should hold it."""
+    """Baseline divided by baseline, measured alongside: ratio, low, high. Expected to lie within the threshold."""
     confirmed: bool = False
-    """Whether a second, independent round said the same."""
+    """Whether a second, independent round had the same result."""
     note: str = ""
     """Why it cannot be compared, or what else differs between the sides."""
     conditions: Mapping[str, tuple[str, str]] = field(default_factory=dict)
     """How each side was measured: compiler, options, libc, processor."""
-    earlier: tuple[PastSpeed, ...] = ()
-    """What earlier runs said of it, the oldest first."""
+    past_comparisons: tuple[PastComparison, ...] = ()
+    """Results of earlier runs, the oldest first."""
 
     @property
-    def middles(self) -> tuple[float, float]:
-        """The median measurement of baseline and target; 0 where nothing was measured."""
-        from statistics import median  # brings fractions and decimals, which nothing else of a start needs
+    def medians(self) -> tuple[float, float]:
+        """The median measurements of baseline and target; 0 if nothing was measured."""
+        from statistics import median  # imports fractions and decimal, which nothing else needs at start-up
 
         if not self.pairs:
             return 0.0, 0.0
-        return median(before for before, _ in self.pairs), median(after for _, after in self.pairs)
+        return median(baseline for baseline, _ in self.pairs), median(target for _, target in self.pairs)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Speeds:
-    """All comparisons of a service. ``unchecked`` is a sentence where its benchmarks could not be measured; ``notes``
-    say what else was not measured, and why."""
+class BenchmarkResults:
+    """All comparisons of a service.
 
-    comparisons: tuple[Comparison, ...] = ()
+    ``unchecked`` is the reason if its benchmarks could not be measured; ``notes`` name what else was not measured, and
+    why.
+    """
+
+    comparisons: tuple[BenchmarkComparison, ...] = ()
     unchecked: str = ""
     notes: tuple[str, ...] = ()
 
@@ -101,27 +107,27 @@ class Speeds:
 class InterpreterBuild:
     """One actual interpreter: a program on this machine, or one inside an image.
 
-    ``digest`` changes whenever anything about the build changes (version, compiler, flags, libc, image).
+    ``digest`` changes if anything about the build changes (version, compiler, flags, libc, image).
     """
 
     interpreter: Interpreter
     version: str
     executable: str
-    """Absolute path, inside the image where there is one."""
+    """Absolute path; inside the image if there is one."""
     origin: str
-    """In words: ``pyenv``, ``PATH``, ``image python:3.12-slim``."""
+    """Where it was found: ``pyenv``, ``PATH``, ``image python:3.12-slim``."""
     digest: str
     flags: str
     """``pgo+lto``, ``pgo``, ``lto`` or ``plain``: builds that differ here are not compared for speed."""
-    seed: tuple[str, ...] = ()
-    """What ``python -m venv`` puts beside pip on this interpreter (``setuptools==65.5.0`` before 3.12)."""
+    preinstalled: tuple[str, ...] = ()
+    """What ``python -m venv`` installs besides pip on this interpreter (``setuptools==65.5.0`` before 3.12)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TestResult:
     """One test of one run. ``outcome``: passed, failed, error, skipped, xfailed or xpassed."""
 
-    __test__ = False  # not a test class, whatever its name tells pytest
+    __test__ = False  # keeps pytest from collecting it as a test class
 
     id: str
     outcome: str
@@ -130,17 +136,17 @@ class TestResult:
     """The end of the traceback, or the reason of a skip."""
 
     @property
-    def ran_well(self) -> bool:
+    def is_passing(self) -> bool:
         return self.outcome in ("passed", "xpassed")
 
     @property
-    def broken(self) -> bool:
+    def is_failing(self) -> bool:
         return self.outcome in ("failed", "error")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteWarning:
-    """A warning that the suite raised: its category, text and origin (path:line as the interpreter saw it)."""
+    """A warning of the suite: its category, text and origin (path:line as reported by the interpreter)."""
 
     category: str
     message: str
@@ -152,15 +158,16 @@ class SuiteWarning:
 class SuiteRun:
     """One run of a service's suite in one cell.
 
-    ``complete`` is false when it did not come to its end (time limit, memory limit, crash, dead engine); ``trouble``
-    then says why. ``collection_errors`` maps a file (or other collector id) to the end of its traceback.
+    ``complete`` is false if it did not run to its end (time limit, memory limit, crash, lost engine);
+    ``incomplete_reason`` then
+    states why. ``collection_errors`` maps a file (or another collector id) to the end of its traceback.
     """
 
     interpreter: Interpreter
     results: Mapping[str, TestResult]
     collection_errors: Mapping[str, str] = field(default_factory=dict)
     complete: bool = True
-    trouble: str = ""
+    incomplete_reason: str = ""
     seconds: float = 0.0
     output_tail: str = ""
     warnings: tuple[SuiteWarning, ...] = ()
@@ -169,7 +176,7 @@ class SuiteRun:
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many tests ended how, plus ``collection_errors`` where there are some."""
+        """The number of tests per outcome, plus ``collection_errors`` if there are any."""
         counts: dict[str, int] = {}
         for result in self.results.values():
             counts[result.outcome] = counts.get(result.outcome, 0) + 1
@@ -180,7 +187,7 @@ class SuiteRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteComparison:
-    """A suite on an interpreter against the same suite on the baseline, test by test. All are sorted test ids."""
+    """A suite on an interpreter compared with the same suite on the baseline. All fields are sorted test ids."""
 
     service: str
     baseline: Interpreter

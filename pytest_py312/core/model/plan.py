@@ -1,4 +1,4 @@
-"""The nouns of the plan: what is to be moved, in which stages, and how each service is run."""
+"""Values of the plan: what is migrated, in which stages, and how each service is run."""
 
 from dataclasses import dataclass, fields
 from datetime import date
@@ -8,14 +8,14 @@ from pathlib import Path
 from pytest_py312.core.model.findings import Interpreter, Location
 
 RESOLVERS = ("uv", "pip-tools")
-"""What ``--py312-resolver`` and the plan's key ``resolver`` may be; the first is the default."""
+"""Values of ``--py312-resolver`` and of the plan's key ``resolver``; the first is the default."""
 
 
-# ---- the plan: what the user settled
+# ---- the plan: what the user decided
 
 
 class SuiteKind(Enum):
-    """How a service's own tests are run."""
+    """The kind of test runner of a service."""
 
     PYTEST = "pytest"
     UNITTEST = "unittest"
@@ -24,12 +24,13 @@ class SuiteKind(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Suite:
-    """How to run a service's own tests, from the service's folder.
+    """How to run the tests of a service, from the service's folder.
 
-    ``arguments`` are added to the command of the kind (paths, options); for ``COMMAND`` they are the whole command
-    line, and ``junit`` is the JUnit file that it writes, relative to the service. ``import_mode`` is pytest's
-    ``--import-mode`` where the suite needs one (test files of one basename in several folders without
-    ``__init__.py``), else empty.
+    ``arguments`` are appended to the command of the kind (paths, options). For ``COMMAND`` they are the whole command
+    line, and
+    ``junit`` is the JUnit file that it writes, relative to the service. ``import_mode`` is pytest's ``--import-mode``
+    if the suite
+    needs one (test files with the same name in several folders without ``__init__.py``), else empty.
     """
 
     kind: SuiteKind
@@ -43,46 +44,48 @@ class BenchmarkSettings:
     """How a service is measured. Changes are relative: 0.1 is 10 %."""
 
     threshold: float = 0.10
-    """The change that counts, of the service's own benchmarks."""
+    """The relative change of the service's own benchmarks that counts."""
     thresholds: tuple[tuple[str, float], ...] = ()
-    """The same for single ones: (glob of test ids, change), the last that fits holds."""
+    """Thresholds of single benchmarks: (glob of test ids, change); the last match applies."""
     budget: float = 120.0
-    """Seconds that a round of measurements of the service's benchmarks may take; half of it each of what every service
-    has (its import, its start, its suite)."""
+    """Seconds for one round of measurements of the service's benchmarks.
+
+    Each measurement that exists for every service (import, start, suite) may take half of it.
+    """
     unlike_builds: bool = False
-    """Whether interpreters that were built with other optimisations are compared all the same."""
+    """Whether to compare interpreters that were built with different optimisations."""
     accept_inconclusive: bool = False
-    """Whether a benchmark of which nothing could be told lets the service pass."""
+    """Whether the service passes despite an inconclusive benchmark."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceSettings:
-    """What the plan says of one service; ``None`` (or empty) where it says nothing and discovery infers."""
+    """The plan's settings of one service; ``None`` (or empty) if it sets none and discovery infers it."""
 
     baseline: Interpreter | None = None
     requirements: tuple[str, ...] | None = None
     test_requirements: tuple[str, ...] | None = None
     suite: Suite | None = None
     suite_skip_reason: str = ""
-    """Not empty: the plan says ``suite = false``, and this is the reason it gives."""
+    """Not empty if the plan sets ``suite = false``: the reason given there."""
     python_path: tuple[str, ...] | None = None
     prepare: tuple[tuple[str, ...], ...] = ()
-    """Commands (argv) run in the scratch copy before the suite, such as compiling ``.proto`` files."""
+    """Commands (argv) that run in the scratch copy before the suite, such as compiling ``.proto`` files."""
     environment: tuple[tuple[str, str], ...] = ()
     needs: tuple[str, ...] = ()
-    """Further folders of the repository that the suite reads, relative to the root."""
+    """Additional folders of the repository that the suite reads, relative to the root."""
     time_limit: float = 900.0
     """Seconds of wall time for one run of the suite."""
     memory_limit: int = 2 * 1024**3
     """Bytes, for all processes of a cell together."""
     network: bool = False
-    """Whether the suite may use the network (docker runner only; the local runner cannot take it away)."""
+    """Whether the suite may use the network. Only the Docker runner can deny it."""
     benchmark: BenchmarkSettings = BenchmarkSettings()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Stage:
-    """A numbered group of services that move together. ``services`` are names, paths or globs of either."""
+    """A numbered group of services that are migrated together. ``services`` are names, paths or globs of either."""
 
     number: int
     name: str = ""
@@ -92,7 +95,7 @@ class Stage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Waiver:
-    """An accepted finding. One of ``code`` and ``test`` is given; ``test`` is a test id, globs allowed."""
+    """An accepted finding. Either ``code`` or ``test`` is set; ``test`` is a test id and may be a glob."""
 
     service: str
     reason: str
@@ -105,9 +108,9 @@ class Waiver:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
-    """All settings, read once. Nothing else reads the file.
+    """All settings of the plan.
 
-    ``source`` is the plan file relative to ``root``, empty when there is none and defaults hold.
+    ``source`` is the plan file relative to ``root``; empty if there is none and the defaults apply.
     """
 
     root: Path
@@ -115,42 +118,43 @@ class Plan:
     target: Interpreter = Interpreter(3, 12)
     interpreters: tuple[Interpreter, ...] = tuple(Interpreter(3, minor) for minor in (9, 10, 11, 12))
     services: tuple[str, ...] = ()
-    """Globs of folders, relative to ``root``, that are services; empty: found by what folders contain."""
+    """Globs of service folders, relative to ``root``; if empty, services are detected by the content of folders."""
     exclude: tuple[str, ...] = ()
     stages: tuple[Stage, ...] = ()
     defaults: ServiceSettings = ServiceSettings()
     overrides: tuple[tuple[str, ServiceSettings], ...] = ()
-    """(name or path glob, settings), in the plan's order, each already laid over ``defaults``; the last match holds."""
+    """(name or path glob, settings) in the plan's order, each already merged with ``defaults``; the last match applies.
+    """
     waivers: tuple[Waiver, ...] = ()
     fetch_interpreters: bool = False
     runner: str = "auto"
     isolation: str = "cell"
-    """Docker runner: a container for each ``cell``, or one for each ``interpreter`` with a clean process per cell."""
+    """Docker runner: a container for each ``cell``, or one for each ``interpreter`` with a new process per cell."""
     images: tuple[tuple[Interpreter, str], ...] = ()
     image: str = "python:{version}-slim"
-    """The base image of interpreters that ``images`` does not name."""
+    """The base image of interpreters that ``images`` does not contain."""
     reruns: int = 2
-    """How often a newly failing test is run again on both sides before it is called a regression."""
+    """How often a newly failing test is repeated on both sides before it counts as a regression."""
     exclude_newer: str = ""
-    """Cut-off date of resolution, RFC 3339 in UTC; empty: none."""
+    """Cut-off date of the resolution, RFC 3339 in UTC; empty for none."""
     lock_hours: float = 24.0
-    """How long a resolution without a cut-off date may be used again."""
+    """How long a resolution without a cut-off date may be reused."""
 
     def image_of(self, interpreter: Interpreter) -> str:
-        """The base image of ``interpreter``, such as ``python:3.12-slim``."""
+        """Return the base image of ``interpreter``, such as ``python:3.12-slim``."""
         return dict(self.images).get(interpreter) or self.image.format(version=interpreter)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ResolvingPlan(Plan):
-    """A plan that says how its sets are resolved as well. ``resolver`` is one of :data:`RESOLVERS`."""
+    """A plan with settings of the resolution. ``resolver`` is one of :data:`RESOLVERS`."""
 
     resolver: str = RESOLVERS[0]
     offline: bool = False
 
 
 def resolver_of(plan: Plan) -> str:
-    """The resolver that ``plan`` asks for."""
+    """Return the resolver that ``plan`` selects."""
     return plan.resolver if isinstance(plan, ResolvingPlan) else RESOLVERS[0]
 
 
@@ -158,10 +162,12 @@ def is_offline(plan: Plan) -> bool:
     return plan.offline if isinstance(plan, ResolvingPlan) else False
 
 
-def plan_with(plan: Plan, *, resolver: str = "", offline: bool = False) -> Plan:
-    """``plan``, resolved by ``resolver`` (empty: as it says itself), from nothing but the cache where ``offline``."""
-    chosen = resolver or resolver_of(plan)
-    if chosen == resolver_of(plan) and offline == is_offline(plan):
+def with_resolution(plan: Plan, *, resolver: str = "", offline: bool = False) -> Plan:
+    """Return ``plan`` with another resolver (empty: unchanged) and, if ``offline``, with resolution from the cache
+    only.
+    """
+    chosen_resolver = resolver or resolver_of(plan)
+    if chosen_resolver == resolver_of(plan) and offline == is_offline(plan):
         return plan
-    values = {found.name: getattr(plan, found.name) for found in fields(Plan)}
-    return ResolvingPlan(**values, resolver=chosen, offline=offline or is_offline(plan))
+    values = {plan_field.name: getattr(plan, plan_field.name) for plan_field in fields(Plan)}
+    return ResolvingPlan(**values, resolver=chosen_resolver, offline=offline or is_offline(plan))

@@ -1,16 +1,17 @@
-"""The noun of all that is known of a run in the end."""
+"""The result of a whole run, as it is passed to the reports."""
 
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import Comparison, InterpreterBuild, SuiteComparison
+from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, SuiteComparison
 from pytest_py312.core.model.plan import Plan
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RolloutReport:
-    """What the journal says of the stage that a run was to deploy or watch. Of one that never was, the rest is empty.
+    """The journal's record of the stage that a run deployed or monitored. If it was never deployed, most fields are
+    empty.
 
     ``status`` is passed, failed or pending; ``credited`` and ``soak`` are seconds.
     """
@@ -29,24 +30,24 @@ class RolloutReport:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Report:
-    """Everything a renderer may know of a run."""
+    """Everything that a report may show of a run."""
 
     plan: Plan
     services: tuple[Service, ...]
     cells: tuple[Cell, ...]
     outcomes: tuple[Outcome, ...]
     checks: tuple[str, ...] = ()
-    """Names of the checks that every cell is asked; what was left out of them keeps a service from being proven."""
+    """Names of the checks of every cell; a missing one keeps a service from being proven."""
     comparisons: tuple[SuiteComparison, ...] = ()
     assumptions: tuple[str, ...] = ()
     runner: str = ""
-    """Name of the runner and why it was taken: ``docker (engine 26.1.5 answers)``."""
+    """Name of the runner and why it was chosen: ``docker (engine 26.1.5 answers)``."""
     resolver: str = ""
     generated: str = ""
     """RFC 3339, UTC."""
     tool_version: str = ""
     exit_status: int = 0
     builds: tuple[InterpreterBuild, ...] = ()
-    speeds: tuple[Comparison, ...] = ()
-    """Benchmarks, by service, then by name."""
+    benchmarks: tuple[BenchmarkComparison, ...] = ()
+    """Benchmarks, ordered by service, then by name."""
     rollout: RolloutReport | None = None

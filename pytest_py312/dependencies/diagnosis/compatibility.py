@@ -1,8 +1,7 @@
-"""One requirement against one page of the index, for one interpreter: does it install, and from what? Pure.
+"""Check one requirement against the index: does it install on an interpreter, and from a wheel or a source? Pure.
 
-It looks at a requirement by itself, so it cannot see conflicts. Where it cannot tell for sure it is on the generous
-side, as what it lets through is judged by the resolver as well: a page without upload times has no file that is too
-new, and a libc that nobody knows takes every manylinux wheel.
+Requirements are checked one by one, so conflicts remain unseen. In doubt a requirement passes, as the resolver checks
+it again: a page without upload times has no file that is too new, and an unknown libc accepts every manylinux wheel.
 """
 
 import platform
@@ -20,18 +19,18 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.diagnosis.package_index import File, Page, PageState, moment
+from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PageState, parse_timestamp
 
-NEWEST_GLIBC = 60
-"""The glibc 2.x assumed where none is known."""
-MOST_TAGS = 40
-"""Parts of one of a wheel's three tags that are looked at."""
+ASSUMED_GLIBC_MINOR = 60
+"""The x of glibc 2.x that is assumed if the libc is unknown."""
+MAX_TAGS = 40
+"""Alternatives that are considered in each of a wheel's three tags."""
 
 _LEGACY_MANYLINUX = {5: "manylinux1", 12: "manylinux2010", 17: "manylinux2014"}
 
 
-class Standing(Enum):
-    """What becomes of a requirement that is looked at by itself."""
+class Installability(Enum):
+    """Whether and how a single requirement can be installed."""
 
     WHEEL = "installs from a wheel"
     SOURCE_ONLY = "source only"
@@ -40,34 +39,39 @@ class Standing(Enum):
     NO_VERSION = "no such version"
     NO_PROJECT = "no such project"
     YANKED = "yanked"
-    """Pinned, and yanked since: installers take it all the same."""
-    NOT_WANTED = "left out by its marker"
+    """Pinned, and yanked since: installers still install it."""
+    NOT_APPLICABLE = "left out by its marker"
     UNREADABLE = "unreadable"
-    UNCHECKED = "could not be checked"
+    UNDETERMINED = "could not be checked"
 
     @property
     def blocks(self) -> bool:
-        """Whether no set with this requirement in it can be installed."""
-        return self in (Standing.EXCLUDED, Standing.NO_FILE, Standing.NO_VERSION, Standing.NO_PROJECT)
+        """Whether no set with this requirement can be installed."""
+        return self in (
+            Installability.EXCLUDED,
+            Installability.NO_FILE,
+            Installability.NO_VERSION,
+            Installability.NO_PROJECT,
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """``version`` is the one that the standing is about, ``reason`` the rest of a sentence about it.
+class ReleaseCheck:
+    """The result of checking a requirement. ``version`` is the release concerned, ``reason`` the end of a sentence.
 
-    ``better`` is the lowest version above it that has a wheel for this interpreter, empty where there is none.
+    ``next_with_wheel`` is the lowest higher version that has a wheel for this interpreter, empty if there is none.
     """
 
-    standing: Standing
+    installability: Installability
     name: str
     version: str = ""
     reason: str = ""
-    better: str = ""
+    next_with_wheel: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Target:
-    """What of an interpreter decides which files fit it."""
+class TargetEnvironment:
+    """The properties of an interpreter that decide which files it can install."""
 
     version: str
     tags: frozenset[str]
@@ -76,48 +80,50 @@ class Target:
     cut_off: datetime | None = None
     prereleases: bool = False
 
-    def takes(self, tags: str) -> bool:
-        """Whether a wheel with these compressed tags installs here."""
-        parts = [part.split(".")[:MOST_TAGS] for part in tags.split("-")]
+    def accepts_tags(self, tags: str) -> bool:
+        """Return whether a wheel with these compressed tags can be installed."""
+        parts = [part.split(".")[:MAX_TAGS] for part in tags.split("-")]
         if len(parts) != 3:
             return False
         pythons, abis, platforms = parts
-        return any(f"{py}-{abi}-{place}" in self.tags for py in pythons for abi in abis for place in platforms)
+        return any(
+            f"{py}-{abi}-{platform_tag}" in self.tags for py in pythons for abi in abis for platform_tag in platforms
+        )
 
-    def allows(self, requires_python: str) -> bool:
-        """Whether pip would take it."""
-        return allows(requires_python, self.version)
+    def accepts_python(self, requires_python: str) -> bool:
+        """Return whether pip would install a file with this Requires-Python."""
+        return python_satisfies(requires_python, self.version)
 
 
 @lru_cache(maxsize=4096)
-def allows(requires_python: str, version: str) -> bool:
-    """Whether a Python of ``version`` is one of those. What is no specifier excludes nobody, as with pip."""
+def python_satisfies(requires_python: str, version: str) -> bool:
+    """Return whether Requires-Python allows ``version``. An invalid specifier allows all, as with pip."""
     try:
         return SpecifierSet(requires_python).contains(version, prereleases=True)
     except ValueError:  # InvalidSpecifier, InvalidVersion, and numbers of thousands of digits
         return True
 
 
-def target_of(
+def target_environment(
     build: InterpreterBuild, *, exclude_newer: str = "", prereleases: bool = False, machine: str = "", glibc: str = ""
-) -> Target:
-    """The target that ``build`` is. ``machine`` and ``glibc`` (``2.36``) are this machine's where none are given.
+) -> TargetEnvironment:
+    """Return the target environment of ``build``. ``machine`` and ``glibc`` (``2.36``) default to this machine's.
 
-    A build inside an image has a libc of its own, which nobody has asked for: every one is taken for possible.
+    A build inside an image has its own, unknown libc: all are considered possible.
     """
-    inside = build.origin.startswith("image ")
-    system = "Linux" if inside else platform.system()
+    in_image = build.origin.startswith("image ")
+    system = "Linux" if in_image else platform.system()
     machine = machine or platform.machine()
     machine = {"arm64": "aarch64", "amd64": "x86_64"}.get(machine.lower(), machine) if system == "Linux" else machine
-    if not glibc and not inside:
-        library, found = platform.libc_ver()
-        glibc = found if library == "glibc" else ""
-    places = tuple(_platforms(system, machine, glibc))
+    if not glibc and not in_image:
+        library, libc_version = platform.libc_ver()
+        glibc = libc_version if library == "glibc" else ""
+    platform_tags = tuple(_platform_tags(system, machine, glibc))
     version = build.version.rstrip("+")
-    return Target(
+    return TargetEnvironment(
         version=version,
-        tags=_tags(build.interpreter.major, build.interpreter.minor, places),
-        platforms=frozenset(places),
+        tags=_supported_tags(build.interpreter.major, build.interpreter.minor, platform_tags),
+        platforms=frozenset(platform_tags),
         environment={
             "implementation_name": "cpython",
             "implementation_version": version,
@@ -132,25 +138,25 @@ def target_of(
             "sys_platform": system.lower(),
             "extra": "",
         },
-        cut_off=moment(exclude_newer),
+        cut_off=parse_timestamp(exclude_newer),
         prereleases=prereleases,
     )
 
 
 @lru_cache(maxsize=64)
-def _tags(major: int, minor: int, places: tuple[str, ...]) -> frozenset[str]:
+def _supported_tags(major: int, minor: int, platform_tags: tuple[str, ...]) -> frozenset[str]:
     own = f"cp{major}{minor}"
-    # abis are named, as packaging would otherwise look at the Python that runs this
-    tags = [*cpython_tags((major, minor), [own], places), *compatible_tags((major, minor), own, places)]
+    # with explicit abis, as packaging would otherwise use those of the running Python
+    tags = [*cpython_tags((major, minor), [own], platform_tags), *compatible_tags((major, minor), own, platform_tags)]
     return frozenset(str(tag) for tag in tags)
 
 
-def _platforms(system: str, machine: str, glibc: str) -> Iterator[str]:
+def _platform_tags(system: str, machine: str, glibc: str) -> Iterator[str]:
     if system == "Darwin":
         yield from mac_platforms(arch=machine)
         return
     match = re.fullmatch(r"2\.(\d{1,3})", glibc)
-    for minor in range(int(match[1]) if match else NEWEST_GLIBC, 4, -1):
+    for minor in range(int(match[1]) if match else ASSUMED_GLIBC_MINOR, 4, -1):
         yield f"manylinux_2_{minor}_{machine}"
         if minor in _LEGACY_MANYLINUX:
             yield f"{_LEGACY_MANYLINUX[minor]}_{machine}"
@@ -160,138 +166,153 @@ def _platforms(system: str, machine: str, glibc: str) -> Iterator[str]:
 
 
 @lru_cache(maxsize=16384)
-def parsed(text: str) -> Requirement | None:
-    """A requirement, which is not to be changed, or ``None`` for what is none."""
+def parse_requirement(text: str) -> Requirement | None:
+    """Parse a requirement, or return ``None`` if it is invalid. The result is shared: do not change it."""
     try:
         return Requirement(text)
     except (ValueError, RecursionError):
         return None
 
 
-def is_wanted(requirement: Requirement, target: Target) -> bool:
-    """Whether its marker holds there; one that cannot be evaluated does."""
+def marker_applies(requirement: Requirement, target: TargetEnvironment) -> bool:
+    """Return whether the requirement's marker applies; one that cannot be evaluated does."""
     try:
         return requirement.marker is None or requirement.marker.evaluate(target.environment)
     except (ValueError, KeyError, RecursionError):
         return True
 
 
-def screen(page: Page, text: str, target: Target) -> Verdict:
-    """What becomes of the requirement ``text``, whose project ``page`` is about. Never raises."""
+def check_release(page: IndexPage, text: str, target: TargetEnvironment) -> ReleaseCheck:
+    """Check the requirement ``text`` against the ``page`` of its project. Never raises."""
     key = (text, target)
-    if key not in page.worked_out:
-        page.worked_out[key] = _screened(page, text, target)
-    verdict: Verdict = page.worked_out[key]
-    return verdict
+    if key not in page.computed:
+        page.computed[key] = _check_release(page, text, target)
+    check: ReleaseCheck = page.computed[key]
+    return check
 
 
-def _screened(page: Page, text: str, target: Target) -> Verdict:
-    requirement = parsed(text)
+def _check_release(page: IndexPage, text: str, target: TargetEnvironment) -> ReleaseCheck:
+    requirement = parse_requirement(text)
     if requirement is None:
-        return Verdict(standing=Standing.UNREADABLE, name=page.name)
+        return ReleaseCheck(installability=Installability.UNREADABLE, name=page.name)
     name = canonicalize_name(requirement.name)
-    if not is_wanted(requirement, target):
-        return Verdict(standing=Standing.NOT_WANTED, name=name)
+    if not marker_applies(requirement, target):
+        return ReleaseCheck(installability=Installability.NOT_APPLICABLE, name=name)
     if requirement.url:
-        return Verdict(standing=Standing.UNCHECKED, name=name, reason="it is not taken from the index")
+        return ReleaseCheck(
+            installability=Installability.UNDETERMINED, name=name, reason="it is not taken from the index"
+        )
     if page.state is PageState.UNKNOWN:
-        return Verdict(standing=Standing.UNCHECKED, name=name, reason=page.reason)
+        return ReleaseCheck(installability=Installability.UNDETERMINED, name=name, reason=page.reason)
     if page.state is PageState.MISSING:
-        return Verdict(standing=Standing.NO_PROJECT, name=name)
-    return _Releases(page, target).judge(name, requirement.specifier)
+        return ReleaseCheck(installability=Installability.NO_PROJECT, name=name)
+    return _EligibleReleases(page, target).check(name, requirement.specifier)
 
 
 @lru_cache(maxsize=65536)
-def _version(text: str) -> Version | None:
+def _parse_version(text: str) -> Version | None:
     try:
         return Version(text)
     except ValueError:
         return None
 
 
-def _files_until(cut_off: datetime | None, page: Page) -> dict[Version, list[File]]:
-    found: dict[Version, list[File]] = {}
+def _files_before(cut_off: datetime | None, page: IndexPage) -> dict[Version, list[DistributionFile]]:
+    files_by_version: dict[Version, list[DistributionFile]] = {}
     for text, files in page.files.items():
-        version = _version(text)
-        current = files if cut_off is None else [file for file in files if _is_older(file, cut_off)]
+        version = _parse_version(text)
+        current = files if cut_off is None else [file for file in files if _is_before(file, cut_off)]
         if version is not None and current:
-            found.setdefault(version, []).extend(current)
-    return found
+            files_by_version.setdefault(version, []).extend(current)
+    return files_by_version
 
 
-def _is_older(file: File, cut_off: datetime) -> bool:
-    uploaded = moment(file.uploaded)
+def _is_before(file: DistributionFile, cut_off: datetime) -> bool:
+    uploaded = parse_timestamp(file.uploaded)
     return uploaded is None or uploaded <= cut_off
 
 
-class _Releases:
-    """The releases of a page that are old enough for the target."""
+class _EligibleReleases:
+    """The releases of a page that are older than the cut-off date."""
 
-    def __init__(self, page: Page, target: Target) -> None:
+    def __init__(self, page: IndexPage, target: TargetEnvironment) -> None:
         self._target = target
         key = ("files", target.cut_off)
-        if key not in page.worked_out:
-            page.worked_out[key] = _files_until(target.cut_off, page)
-        self._files: dict[Version, list[File]] = page.worked_out[key]
+        if key not in page.computed:
+            page.computed[key] = _files_before(target.cut_off, page)
+        self._files: dict[Version, list[DistributionFile]] = page.computed[key]
 
-    def judge(self, name: str, specifier: SpecifierSet) -> Verdict:
+    def check(self, name: str, specifier: SpecifierSet) -> ReleaseCheck:
         prereleases = True if self._target.prereleases else None
-        chosen = sorted(specifier.filter(self._files, prereleases=prereleases), reverse=True)
-        if not chosen:
-            return Verdict(standing=Standing.NO_VERSION, name=name, reason=self._what_there_is())
+        matching = sorted(specifier.filter(self._files, prereleases=prereleases), reverse=True)
+        if not matching:
+            return ReleaseCheck(installability=Installability.NO_VERSION, name=name, reason=self._describe_available())
         pinned = _is_pinned(specifier)
-        usable = {version: files for version in chosen if (files := self._offered(version, pinned))}
+        usable = {version: files for version in matching if (files := self._usable_files(version, pinned))}
         if not usable:
-            return Verdict(standing=Standing.NO_VERSION, name=name, reason="all versions that fit were yanked")
-        verdict = self._best(name, usable)
-        if verdict.standing in (Standing.WHEEL, Standing.YANKED):
-            return verdict
-        return Verdict(
-            standing=verdict.standing,
+            return ReleaseCheck(
+                installability=Installability.NO_VERSION, name=name, reason="all versions that fit were yanked"
+            )
+        check = self._best_release(name, usable)
+        if check.installability in (Installability.WHEEL, Installability.YANKED):
+            return check
+        return ReleaseCheck(
+            installability=check.installability,
             name=name,
-            version=verdict.version,
-            reason=verdict.reason,
-            better=self._better(chosen[-1], set(chosen)),
+            version=check.version,
+            reason=check.reason,
+            next_with_wheel=self._next_with_wheel(matching[-1], set(matching)),
         )
 
-    def _offered(self, version: Version, pinned: bool) -> list[File]:
+    def _usable_files(self, version: Version, pinned: bool) -> list[DistributionFile]:
         return [file for file in self._files[version] if pinned or not file.yanked]
 
-    def _best(self, name: str, usable: dict[Version, list[File]]) -> Verdict:
-        """From the newest version down: a wheel of any is better than a source, and that than nothing."""
+    def _best_release(self, name: str, usable: dict[Version, list[DistributionFile]]) -> ReleaseCheck:
+        """Check versions from the newest down: a wheel of any version is better than a source."""
         source: Version | None = None
         excluded: tuple[Version, str] | None = None
         for version, files in usable.items():
             for file in files:
-                if file.tags and not self._target.takes(file.tags):
+                if file.tags and not self._target.accepts_tags(file.tags):
                     continue
-                if not self._target.allows(file.requires_python):
+                if not self._target.accepts_python(file.requires_python):
                     excluded = excluded or (version, file.requires_python)
                 elif file.tags:
-                    standing = Standing.YANKED if file.yanked else Standing.WHEEL
-                    return Verdict(standing=standing, name=name, version=str(version))
+                    installability = Installability.YANKED if file.yanked else Installability.WHEEL
+                    return ReleaseCheck(installability=installability, name=name, version=str(version))
                 else:
                     source = source or version
         newest = next(iter(usable))
         if source is not None:
-            wheels = _wheels_for(usable[source], self._target)
-            return Verdict(standing=Standing.SOURCE_ONLY, name=name, version=str(source), reason=wheels)
+            available_wheels = _describe_wheels(usable[source], self._target)
+            return ReleaseCheck(
+                installability=Installability.SOURCE_ONLY, name=name, version=str(source), reason=available_wheels
+            )
         if excluded is not None:
-            return Verdict(standing=Standing.EXCLUDED, name=name, version=str(excluded[0]), reason=excluded[1])
-        return Verdict(
-            standing=Standing.NO_FILE, name=name, version=str(newest), reason=_wheels_for(usable[newest], self._target)
+            return ReleaseCheck(
+                installability=Installability.EXCLUDED, name=name, version=str(excluded[0]), reason=excluded[1]
+            )
+        return ReleaseCheck(
+            installability=Installability.NO_FILE,
+            name=name,
+            version=str(newest),
+            reason=_describe_wheels(usable[newest], self._target),
         )
 
-    def _better(self, above: Version, but: set[Version]) -> str:
+    def _next_with_wheel(self, above: Version, excluded: set[Version]) -> str:
         for version in sorted(self._files):
-            if version <= above or version in but or version.is_prerelease:
+            if version <= above or version in excluded or version.is_prerelease:
                 continue
-            for file in self._offered(version, pinned=False):
-                if file.tags and self._target.takes(file.tags) and self._target.allows(file.requires_python):
+            for file in self._usable_files(version, pinned=False):
+                if (
+                    file.tags
+                    and self._target.accepts_tags(file.tags)
+                    and self._target.accepts_python(file.requires_python)
+                ):
                     return str(version)
         return ""
 
-    def _what_there_is(self) -> str:
+    def _describe_available(self) -> str:
         if not self._files:
             return "it has no release"
         final = [version for version in self._files if not version.is_prerelease]
@@ -299,13 +320,13 @@ class _Releases:
 
 
 def _is_pinned(specifier: SpecifierSet) -> bool:
-    return any(one.operator in ("==", "===") and not one.version.endswith(".*") for one in specifier)
+    return any(clause.operator in ("==", "===") and not clause.version.endswith(".*") for clause in specifier)
 
 
-def _wheels_for(files: Iterable[File], target: Target) -> str:
-    """``it has wheels for 3.8 to 3.11`` of this platform in words, empty where it has none for a CPython."""
+def _describe_wheels(files: Iterable[DistributionFile], target: TargetEnvironment) -> str:
+    """Return ``it has wheels for 3.8 to 3.11`` for this platform, empty if it has none for CPython."""
     tags = (file.tags.split("-") for file in files if file.tags.count("-") == 2)
-    pythons = [python for python, _, places in tags if target.platforms.intersection(places.split("."))]
+    pythons = [python for python, _, platform_tags in tags if target.platforms.intersection(platform_tags.split("."))]
     minors = {int(match) for python in pythons for match in re.findall(r"\bcp3(\d{1,2})\b", python)}
     if not minors:
         return ""

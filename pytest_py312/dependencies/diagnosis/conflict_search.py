@@ -1,14 +1,16 @@
-"""The conflicts of a set, one after the other, until all of it that has none of them in it resolves.
+"""Find all minimal conflicts of a requirement set.
 
-What the resolver names is confirmed to clash by itself, and the set is asked about again without one member of each
-conflict, in every way that there is. In the end, whatever does not contain a conflict that was found lies within a set
-that resolves: so all smallest conflicts are found, whichever are found first. Those that are known
-(dependencies/resolution/conflict_cache.py) are taken first, those that another interpreter has are asked about next,
-and the resolver has to find what is left.
+The resolver reports one conflict at a time. Each is confirmed by itself and shrunk to a minimal conflicting subset
+(deletion-based MUS extraction). Then the set is resolved again without one member of each known conflict, for every
+minimal hitting set; such a reduced set is called a *variant* here. When all variants resolve, every subset without a
+known conflict resolves, so all minimal conflicts have been found, whatever the order.
 
-Each question is a process, and may wait for the network. What resolves is never asked about again, nor is a part of it,
-nor what known solutions can be put together for (dependencies/resolution/known_solutions.py); what two sets ask alike
-is asked once; and that a set resolves is taken from the cache alone wherever that has it.
+Conflicts in the cache come first (dependencies/resolution/conflict_cache.py), then those known for another interpreter,
+which have to be confirmed. The resolver finds the others.
+
+Each query is a process that may wait for the network. So subsets of resolved sets are not queried again, nor sets that
+known solutions can satisfy (dependencies/resolution/known_solutions.py); equal queries of two sets run once; and uv's
+cache alone is tried before the network.
 """
 
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -18,330 +20,357 @@ from itertools import islice, product
 
 from packaging.utils import canonicalize_name
 
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Confidence, Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.diagnosis.compatibility import parsed
-from pytest_py312.dependencies.resolution.conflict_cache import Scope
-from pytest_py312.dependencies.resolution.known_solutions import names_in
-from pytest_py312.dependencies.resolution.lock import Unchecked, Wanted
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.dependencies.diagnosis.compatibility import parse_requirement
+from pytest_py312.dependencies.resolution.conflict_cache import ConflictScope
+from pytest_py312.dependencies.resolution.known_solutions import projects_in
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 
-MOST_PEELS = 15
-"""Conflicts of one set that are looked for before any part of it that has none was found."""
-MOST_QUESTIONS = 160
-"""Questions to the resolver about one set."""
-MOST_MEMBERS = 8
-"""A conflict of more requirements is told as the resolver tells it, and not made smaller."""
+MAX_CONFLICTS = 15
+"""Conflicts of one set that are searched for before a first variant resolves."""
+MAX_QUERIES = 160
+"""Resolver runs for one set."""
+MAX_MEMBERS = 8
+"""A conflict of more requirements is reported as the resolver does, without minimizing it."""
 
-MOST_WAYS = 20
-"""Ways of undoing the known conflicts in which further ones are looked for."""
-MOST_COMBINATIONS = 500
-"""Combinations of members of conflicts from which those ways are taken."""
+MAX_VARIANTS = 20
+"""Variants that are tried after the first one has resolved."""
+MAX_COMBINATIONS = 500
+"""Combinations of members of conflicts from which the variants are derived."""
 
-CONFLICT_WORDS = "the set conflicts on "
+CONFLICT_PREFIX = "the set conflicts on "
 
-UNTOLD = "PY113"
-"""The code of a finding that says what could not be told: with one, the list of blockers may be too short."""
+UNDETERMINED_CODE = "PY113"
+"""Code of a finding about something that could not be determined: the list of blockers may be incomplete."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Requested:
-    """One line of a set: ``text`` is PEP 508, hashes cut off."""
+class RequirementLine:
+    """One requirement line of a set. ``text`` is PEP 508, without hashes."""
 
     name: str
     text: str
     line: str
 
 
-def requested_in(wanted: Wanted) -> Iterator[Requested]:
-    """The lines of a set that are requirements."""
-    for line in wanted.lines:
+def requirement_lines(request: ResolutionRequest) -> Iterator[RequirementLine]:
+    """Yield the lines of a set that are requirements."""
+    for line in request.lines:
         text = line.partition(" --hash=")[0].strip()
-        requirement = parsed(text)
+        requirement = parse_requirement(text)
         if requirement is not None:
-            yield Requested(name=canonicalize_name(requirement.name), text=text, line=line)
+            yield RequirementLine(name=canonicalize_name(requirement.name), text=text, line=line)
 
 
-def without(wanted: Wanted, names: Collection[str]) -> Wanted:
-    """``wanted`` less all lines of some projects."""
-    gone = {item.line for item in requested_in(wanted) if item.name in names}
-    return replace(wanted, lines=tuple(line for line in wanted.lines if line not in gone))
+def without_projects(request: ResolutionRequest, names: Collection[str]) -> ResolutionRequest:
+    """Return ``request`` without the lines of some projects."""
+    removed_lines = {item.line for item in requirement_lines(request) if item.name in names}
+    return replace(request, lines=tuple(line for line in request.lines if line not in removed_lines))
 
 
-def _only(wanted: Wanted, names: Collection[str]) -> Wanted:
-    """``wanted`` with nothing but the lines of some projects."""
-    kept = {item.line for item in requested_in(wanted) if item.name in names}
-    return replace(wanted, lines=tuple(line for line in wanted.lines if line in kept))
+def _restricted_to(request: ResolutionRequest, names: Collection[str]) -> ResolutionRequest:
+    """Return ``request`` with only the lines of some projects."""
+    kept_lines = {item.line for item in requirement_lines(request) if item.name in names}
+    return replace(request, lines=tuple(line for line in request.lines if line in kept_lines))
 
 
-def _is_whole(lines: Collection[str], wanted: Wanted) -> bool:
-    """Whether ``lines`` are all that ``wanted`` has of their projects."""
-    return set(_only(wanted, names_in(lines)).lines) == set(lines)
+def _covers_projects(lines: Collection[str], request: ResolutionRequest) -> bool:
+    """Return whether ``lines`` are all lines that ``request`` has for their projects."""
+    return set(_restricted_to(request, projects_in(lines)).lines) == set(lines)
 
 
 @dataclass(kw_only=True, slots=True)
-class Peel:
-    """The rest of a set, conflict by conflict. ``found`` are the findings, ``dropped`` the projects in them.
+class ConflictSearch:
+    """The search for the conflicts of one set. ``findings`` are its results, ``blamed`` the projects in them.
 
-    ``sources`` are projects that may be built, ``scope`` is what is known of parts of such sets.
+    ``sources`` are projects that may be built from source, ``scope`` has the known conflicts and solutions.
     """
 
     build: InterpreterBuild
-    resolver: Resolver
-    once: Once
-    requested: Sequence[Requested]
+    resolver: UvResolver
+    single_flight: SingleFlight
+    requested: Sequence[RequirementLine]
     sources: tuple[str, ...]
-    scope: Scope
-    found: list[Finding] = field(default_factory=list)
-    dropped: set[str] = field(default_factory=set)
-    questions: int = 0
-    whole: Wanted = field(default_factory=lambda: Wanted(lines=()))
-    asked: set[frozenset[str]] = field(default_factory=set)
-    """The lines of the ways that were asked about, of which ``peels`` before one had ``settled`` and ``ways`` after."""
-    peels: int = 0
-    ways: int = 0
-    settled: bool = False
-    ended: bool = False
-    lost: set[str] = field(default_factory=set)
-    """Projects without which the set can be asked about at all."""
-    fine: list[frozenset[str]] = field(default_factory=list)
-    """The lines of sets that resolve: so does every part of them."""
+    scope: ConflictScope
+    findings: list[Finding] = field(default_factory=list)
+    blamed: set[str] = field(default_factory=set)
+    queries: int = 0
+    request: ResolutionRequest = field(default_factory=lambda: ResolutionRequest(lines=()))
+    tried_variants: set[frozenset[str]] = field(default_factory=set)
+    """The lines of each variant tried so far: ``rounds`` of them up to the first solution, ``variants_tried`` later."""
+    rounds: int = 0
+    variants_tried: int = 0
+    has_solution: bool = False
+    finished: bool = False
+    undetermined: set[str] = field(default_factory=set)
+    """Projects that have to be left out because the resolver gives no answer with them."""
+    satisfiable: list[frozenset[str]] = field(default_factory=list)
+    """The lines of sets that resolve; all their subsets do as well."""
 
-    def run(self, wanted: Wanted, first: Finding | None) -> None:
-        """Find all conflicts of ``wanted``; ``first`` is why all of it was refused, where that is known.
-
-        The set is asked about in every way that undoes the conflicts that are known: with one member of each left out.
-        Where it does not resolve like that, there is one more.
-        """
-        self.whole = wanted
-        self._take_known()
-        if first and not self.dropped & set(first.names):
-            self._settle(partial(self._take, first, wanted), wanted)
-        while not self.ended:
-            if self.fine:
-                self._take_suspected()  # others have found more meanwhile
-            tried = next((tried for tried in self._ways() if frozenset(tried.lines) not in self.asked), None)
-            if tried is None:
-                return
-            self.asked.add(frozenset(tried.lines))
-            if self.settled:
-                self._put_back(tried)
-            else:
-                self._settle(partial(self._next, tried), tried)
-
-    def _ways(self) -> Iterator[Wanted]:
-        # one that cannot be had by itself would hide what else there is
-        alone = {name for found in self.found if found.blocks and len(found.names) == 1 for name in found.names}
-        gone = alone | self.lost
-        conflicts = dict.fromkeys(found.names for found in self.found if len(found.names) > 1)
-        for way in _ways_out([names for names in conflicts if not gone & set(names)]):
-            yield without(self.whole, way | gone)
-
-    def _settle(self, ask: Callable[[], tuple[str, ...] | None], tried: Wanted) -> None:
-        """Ask until some way resolves; each time that it does not, there is one conflict more."""
-        self.peels += 1
-        try:
-            members = ask()
-        except Unchecked as reason:
-            members = self._members(reason.names, tried)
-            self.found.append(unknown(str(reason), members))
-            self.lost.update(members)
-            self.ended = not members
-            return
-        self.settled = members is None
-        if members == ():
-            self.found.append(unknown("what else blocks the set could not be told", ()))
-            self.ended = True
-        elif self.peels >= MOST_PEELS and not self.settled:
-            self.found.append(
-                unknown(f"more than {MOST_PEELS} conflicts: what else blocks the set was not looked for", ())
+    def run(self, request: ResolutionRequest, first_refusal: Finding | None) -> None:
+        """Find all conflicts of ``request``; ``first_refusal`` is why the whole set is unresolvable, if known."""
+        self.request = request
+        self._record_known()
+        if first_refusal and not self.blamed & set(first_refusal.names):
+            self._search_first_solution(partial(self._record, first_refusal, request), request)
+        while not self.finished:
+            if self.satisfiable:
+                self._record_suspected()  # searches in parallel may have found more
+            variant = next(
+                (variant for variant in self._variants() if frozenset(variant.lines) not in self.tried_variants), None
             )
-            self.ended = True
+            if variant is None:
+                return
+            self.tried_variants.add(frozenset(variant.lines))
+            if self.has_solution:
+                self._try_variant(variant)
+            else:
+                self._search_first_solution(partial(self._find_next, variant), variant)
 
-    def _put_back(self, tried: Wanted) -> None:
-        """Ask about another way; most resolve, and then mostly from the cache."""
-        self.ways += 1
-        self.ended = self.ways >= MOST_WAYS
+    def _variants(self) -> Iterator[ResolutionRequest]:
+        # a requirement that is unresolvable by itself would hide further conflicts
+        blocking_alone = {
+            name for finding in self.findings if finding.blocks and len(finding.names) == 1 for name in finding.names
+        }
+        excluded = blocking_alone | self.undetermined
+        conflicts = dict.fromkeys(finding.names for finding in self.findings if len(finding.names) > 1)
+        for hitting_set in _minimal_hitting_sets([names for names in conflicts if not excluded & set(names)]):
+            yield without_projects(self.request, hitting_set | excluded)
+
+    def _search_first_solution(self, attempt: Callable[[], tuple[str, ...] | None], variant: ResolutionRequest) -> None:
+        """Try a variant while none has resolved yet; each failure is one more conflict."""
+        self.rounds += 1
         try:
-            if not self._is_fine(tried) and (guess := self._guess(tried)) and not self._is_confirmed(guess, tried):
-                self._next(tried)
-        except Unchecked as reason:
-            self.found.append(unknown(str(reason), ()))
-            self.ended = True
+            members = attempt()
+        except Undetermined as reason:
+            members = self._required_among(reason.names, variant)
+            self.findings.append(undetermined_finding(str(reason), members))
+            self.undetermined.update(members)
+            self.finished = not members
+            return
+        self.has_solution = members is None
+        if members == ():
+            self.findings.append(undetermined_finding("what else blocks the set could not be determined", ()))
+            self.finished = True
+        elif self.rounds >= MAX_CONFLICTS and not self.has_solution:
+            self.findings.append(
+                undetermined_finding(
+                    f"more than {MAX_CONFLICTS} conflicts: the search for what else blocks the set was stopped", ()
+                )
+            )
+            self.finished = True
 
-    def _take_known(self) -> None:
-        """Take what is known to clash here, and what clashes on another interpreter and turns out to do so here."""
-        for lines, known in self.scope.clashes(self.whole.lines):
-            if _is_whole(lines, self.whole):
-                self._add(known, tuple(sorted(names_in(lines))))
-        self._take_suspected()
-
-    def _take_suspected(self) -> None:
-        for lines in self.suspected(self.whole):
-            if not self.scope.clashes(lines) and (refusal := self.suspicion(lines, self.whole)):
-                self._take(refusal, self.whole)
-
-    def suspected(self, wanted: Wanted) -> list[frozenset[str]]:
-        """Parts of ``wanted`` that clash on another interpreter, and of which nothing is known on this one."""
-        return [lines for lines in self.resolver.parts.suspected(wanted, self.build) if _is_whole(lines, wanted)]
-
-    def suspicion(self, lines: Collection[str], wanted: Wanted) -> Finding | None:
-        """Why ``lines`` of ``wanted`` cannot be had by themselves; ``None`` where they can, or it was not told."""
+    def _try_variant(self, variant: ResolutionRequest) -> None:
+        """Try a further variant; most resolve, and then mostly from the cache."""
+        self.variants_tried += 1
+        self.finished = self.variants_tried >= MAX_VARIANTS
         try:
-            return self._refusal(_only(wanted, names_in(lines)))
-        except Unchecked:
+            if (
+                not self._is_known_satisfiable(variant)
+                and (guess := self._explain_offline(variant))
+                and not self._confirm_guess(guess, variant)
+            ):
+                self._find_next(variant)
+        except Undetermined as reason:
+            self.findings.append(undetermined_finding(str(reason), ()))
+            self.finished = True
+
+    def _record_known(self) -> None:
+        """Record the known conflicts, and confirmed ones of other interpreters."""
+        for lines, finding in self.scope.conflicts_among(self.request.lines):
+            if _covers_projects(lines, self.request):
+                self._add_finding(finding, tuple(sorted(projects_in(lines))))
+        self._record_suspected()
+
+    def _record_suspected(self) -> None:
+        for lines in self.suspected_conflicts(self.request):
+            if not self.scope.conflicts_among(lines) and (refusal := self.confirm_conflict(lines, self.request)):
+                self._record(refusal, self.request)
+
+    def suspected_conflicts(self, request: ResolutionRequest) -> list[frozenset[str]]:
+        """Return conflicts within ``request`` that are known for other interpreters, and open for this one."""
+        return [
+            lines
+            for lines in self.resolver.conflict_cache.suspected_conflicts(request, self.build)
+            if _covers_projects(lines, request)
+        ]
+
+    def confirm_conflict(self, lines: Collection[str], request: ResolutionRequest) -> Finding | None:
+        """Return why ``lines`` of ``request`` do not resolve alone; ``None`` if they do, or without an answer."""
+        try:
+            return self._explain(_restricted_to(request, projects_in(lines)))
+        except Undetermined:
             return None
 
-    def part(self) -> None:
-        """Tell of one member of a pair alone where it cannot be had without the other either.
+    def split_pairs(self) -> None:
+        """Replace a conflicting pair by one of its members if that is unresolvable by itself.
 
-        That is rare, and left until now as the ways in which conflicts were put back have mostly shown that it can.
+        This is rare, and checked last: most variants have shown by then that the members resolve alone.
         """
-        pairs = [one for one in self.found if one.code == "PY101" and one.blocks and len(one.names) == 2]
+        pairs = [
+            finding
+            for finding in self.findings
+            if finding.code == "PY101" and finding.blocks and len(finding.names) == 2
+        ]
         try:
             for name in sorted({name for pair in pairs for name in pair.names}):
-                alone = _only(self.whole, [name])
-                if not self._resolves(alone) and (refusal := self._refusal(alone)):
-                    self._add(refusal, (name,))
-        except Unchecked:
-            pass  # they clash, which is known; that no less does is not
-        alone_too = {one.names for one in self.found if one.blocks and len(one.names) == 1}
-        self.found = [one for one in self.found if one not in pairs or not {(name,) for name in one.names} & alone_too]
+                alone_request = _restricted_to(self.request, [name])
+                if not self._is_satisfiable(alone_request) and (refusal := self._explain(alone_request)):
+                    self._add_finding(refusal, (name,))
+        except Undetermined:
+            pass  # the pair conflicts in any case; it only stays unknown whether one member suffices
+        blocking_alone = {finding.names for finding in self.findings if finding.blocks and len(finding.names) == 1}
+        self.findings = [
+            finding
+            for finding in self.findings
+            if finding not in pairs or not {(name,) for name in finding.names} & blocking_alone
+        ]
 
-    def _next(self, wanted: Wanted) -> tuple[str, ...] | None:
-        """Add one finding of ``wanted``, and return the projects to take out for it; ``None`` where it resolves."""
-        refusal = None if self._is_fine(wanted) else self._refusal(wanted)
-        return None if refusal is None else self._take(refusal, wanted)
+    def _find_next(self, request: ResolutionRequest) -> tuple[str, ...] | None:
+        """Record one conflict of ``request`` and return its projects; ``None`` if the set resolves."""
+        refusal = None if self._is_known_satisfiable(request) else self._explain(request)
+        return None if refusal is None else self._record(refusal, request)
 
-    def _is_confirmed(self, guess: Finding, wanted: Wanted) -> bool:
-        """Whether a guess names what does clash by itself, and that is then added: less is asked of the network."""
-        members = self._members(guess.names, wanted)
-        if guess.code not in ("PY101", "PY102") or not 0 < len(members) <= MOST_MEMBERS:
+    def _confirm_guess(self, guess: Finding, request: ResolutionRequest) -> bool:
+        """Record a conflict from uv's cache if it is confirmed for its members alone, which saves network queries."""
+        members = self._required_among(guess.names, request)
+        if guess.code not in ("PY101", "PY102") or not 0 < len(members) <= MAX_MEMBERS:
             return False
         try:
-            refusal = self._refusal(_only(wanted, members))
-        except Unchecked:
+            refusal = self._explain(_restricted_to(request, members))
+        except Undetermined:
             return False
-        return refusal is not None and bool(self._take(replace(refusal, names=members), wanted))
+        return refusal is not None and bool(self._record(replace(refusal, names=members), request))
 
-    def _resolves(self, wanted: Wanted) -> bool:
-        """From what is known, else from the cache, else from the network: no from the cache is no more than a guess."""
-        return self._is_fine(wanted) or self._guess(wanted) is None or self._refusal(wanted) is None
+    def _is_satisfiable(self, request: ResolutionRequest) -> bool:
+        """Return whether ``request`` resolves: from known solutions, uv's cache, or at last the network."""
+        return (
+            self._is_known_satisfiable(request)
+            or self._explain_offline(request) is None
+            or self._explain(request) is None
+        )
 
-    def _is_fine(self, wanted: Wanted) -> bool:
-        lines = frozenset(wanted.lines)
-        if any(lines <= fine for fine in self.fine):
+    def _is_known_satisfiable(self, request: ResolutionRequest) -> bool:
+        lines = frozenset(request.lines)
+        if any(lines <= resolved_lines for resolved_lines in self.satisfiable):
             return True
-        if self.scope.resolves(lines):
-            self.fine.append(lines)
+        if self.scope.can_satisfy(lines):
+            self.satisfiable.append(lines)
             return True
         return False
 
-    def _guess(self, wanted: Wanted) -> Finding | None:
-        return self._asked("guess", self.resolver.guess, wanted)
+    def _explain_offline(self, request: ResolutionRequest) -> Finding | None:
+        return self._query_once("explain offline", self.resolver.explain_offline, request)
 
-    def _refusal(self, wanted: Wanted) -> Finding | None:
-        return self._asked("refusal", self.resolver.refusal, wanted)
+    def _explain(self, request: ResolutionRequest) -> Finding | None:
+        return self._query_once("explain", self.resolver.explain, request)
 
-    def _asked(
+    def _query_once(
         self,
-        what: str,
-        ask: Callable[[Wanted, InterpreterBuild, Sequence[str]], Finding | None],
-        wanted: Wanted,
+        kind: str,
+        query: Callable[[ResolutionRequest, InterpreterBuild, Sequence[str]], Finding | None],
+        request: ResolutionRequest,
     ) -> Finding | None:
-        self._count()
-        sources = self._sources(wanted)
-        key = f"{what} {self.resolver.key(wanted, self.build)} {' '.join(sources)}"
-        found = self.once(key, lambda: ask(wanted, self.build, sources))
-        if found is None:
-            self.fine.append(frozenset(wanted.lines))
-        return found
+        self._count_query()
+        sources = self._buildable_projects(request)
+        key = f"{kind} {self.resolver.cache_key(request, self.build)} {' '.join(sources)}"
+        refusal = self.single_flight(key, lambda: query(request, self.build, sources))
+        if refusal is None:
+            self.satisfiable.append(frozenset(request.lines))
+        return refusal
 
-    def _count(self) -> None:
-        self.questions += 1
-        if self.questions > MOST_QUESTIONS:
-            raise Unchecked(f"the resolver was asked {MOST_QUESTIONS} times, and no more")
+    def _count_query(self) -> None:
+        self.queries += 1
+        if self.queries > MAX_QUERIES:
+            raise Undetermined(f"the limit of {MAX_QUERIES} resolver runs for one set was reached")
 
-    def _sources(self, wanted: Wanted) -> list[str]:
-        """What may be built; a project that only comes in through another has wheels: this set's pin has none."""
-        here = {item.name for item in requested_in(wanted)}
-        return [name for name in self.sources if name in here]
+    def _buildable_projects(self, request: ResolutionRequest) -> list[str]:
+        """Return the required projects that may be built from source; indirect requirements have to be wheels."""
+        requested = {item.name for item in requirement_lines(request)}
+        return [name for name in self.sources if name in requested]
 
-    def _members(self, names: Sequence[str], wanted: Wanted) -> tuple[str, ...]:
-        """Those of ``names`` that are required here, so that they can be taken out."""
-        here = {item.name for item in requested_in(wanted)}
-        return tuple(sorted(name for name in dict.fromkeys(names) if name in here))
+    def _required_among(self, names: Sequence[str], request: ResolutionRequest) -> tuple[str, ...]:
+        """Return the ``names`` that are required directly, and so can be left out."""
+        requested = {item.name for item in requirement_lines(request)}
+        return tuple(sorted(name for name in dict.fromkeys(names) if name in requested))
 
-    def _take(self, refusal: Finding, wanted: Wanted) -> tuple[str, ...]:
-        """Add the finding that ``refusal`` amounts to, and return the projects to take out for it."""
-        members = self._members(refusal.names, wanted)
+    def _record(self, refusal: Finding, request: ResolutionRequest) -> tuple[str, ...]:
+        """Record the conflict behind ``refusal``, minimized, and return its projects."""
+        members = self._required_among(refusal.names, request)
         if refusal.code in ("PY101", "PY102") and members:
-            refusal, members = self._smallest(refusal, members, wanted)
-        return self._add(refusal, members)
+            refusal, members = self._minimize(refusal, members, request)
+        return self._add_finding(refusal, members)
 
-    def _add(self, refusal: Finding, members: tuple[str, ...]) -> tuple[str, ...]:
-        finding = self._told(refusal, members)
-        if (finding.code, finding.names) not in {(one.code, one.names) for one in self.found}:
-            self.found.append(finding)
-        self.dropped.update(members)
+    def _add_finding(self, refusal: Finding, members: tuple[str, ...]) -> tuple[str, ...]:
+        finding = self._describe(refusal, members)
+        if (finding.code, finding.names) not in {(other.code, other.names) for other in self.findings}:
+            self.findings.append(finding)
+        self.blamed.update(members)
         return members
 
-    def _smallest(self, refusal: Finding, members: tuple[str, ...], wanted: Wanted) -> tuple[Finding, tuple[str, ...]]:
-        """Confirm that ``members`` clash by themselves, without those that have no part in it (pairs: :meth:`part`)."""
+    def _minimize(
+        self, refusal: Finding, members: tuple[str, ...], request: ResolutionRequest
+    ) -> tuple[Finding, tuple[str, ...]]:
+        """Confirm that ``members`` conflict by themselves, and drop bystanders (for pairs see :meth:`split_pairs`)."""
         try:
-            alone = self._refusal(_only(wanted, members))
-            if alone is not None:
-                fewer = self._fewer(members, wanted) if 2 < len(members) <= MOST_MEMBERS else members
-                smallest = _only(wanted, fewer)
-                refusal = self._refusal(smallest) or alone
-                if len(fewer) <= MOST_MEMBERS and refusal.code in ("PY101", "PY102"):
-                    self.scope.add_clash(smallest.lines, refusal)
-                return refusal, fewer
-        except Unchecked:
-            pass  # it was refused, only not made smaller
+            alone_refusal = self._explain(_restricted_to(request, members))
+            if alone_refusal is not None:
+                minimal = self._drop_bystanders(members, request) if 2 < len(members) <= MAX_MEMBERS else members
+                smallest = _restricted_to(request, minimal)
+                refusal = self._explain(smallest) or alone_refusal
+                if len(minimal) <= MAX_MEMBERS and refusal.code in ("PY101", "PY102"):
+                    self.scope.add_conflict(smallest.lines, refusal)
+                return refusal, minimal
+        except Undetermined:
+            pass  # it is a conflict, only not a minimal one
         return replace(refusal, confidence=Confidence.LIKELY), members
 
-    def _fewer(self, members: tuple[str, ...], wanted: Wanted) -> tuple[str, ...]:
-        """Those of ``members`` without which the others resolve."""
+    def _drop_bystanders(self, members: tuple[str, ...], request: ResolutionRequest) -> tuple[str, ...]:
+        """Drop each project whose removal leaves the others unsatisfiable."""
         for name in members:
-            fewer = tuple(one for one in members if one != name)
-            if fewer and not self._resolves(_only(wanted, fewer)):
-                members = fewer
+            remaining = tuple(other for other in members if other != name)
+            if remaining and not self._is_satisfiable(_restricted_to(request, remaining)):
+                members = remaining
         return members
 
-    def _told(self, refusal: Finding, members: tuple[str, ...]) -> Finding:
+    def _describe(self, refusal: Finding, members: tuple[str, ...]) -> Finding:
         if refusal.code != "PY101":
             return replace(refusal, names=members or refusal.names)
         texts = [item.text for item in self.requested if item.name in members]
-        on = str(self.build.interpreter)
-        cause = refusal.message.removeprefix(f"{CONFLICT_WORDS}{on}: ")
+        interpreter = str(self.build.interpreter)
+        cause = refusal.message.removeprefix(f"{CONFLICT_PREFIX}{interpreter}: ")
         if not members:
             return refusal
         if len(texts) == 1:
-            what, remedy = f"{texts[0]} cannot be had on {on}", f"require another version of {members[0]}"
+            summary, remedy = (
+                f"{texts[0]} cannot be resolved on {interpreter}",
+                f"require another version of {members[0]}",
+            )
         else:
-            what, remedy = f"{_listed(texts)} clash on {on}", f"loosen one of {', '.join(members)}"
-        return replace(refusal, message=f"{what}: {cause}", remedy=remedy, names=members)
+            summary, remedy = f"{_join(texts)} conflict on {interpreter}", f"relax one of: {', '.join(members)}"
+        return replace(refusal, message=f"{summary}: {cause}", remedy=remedy, names=members)
 
 
-def _ways_out(conflicts: Sequence[tuple[str, ...]]) -> list[frozenset[str]]:
-    """The sets of members without which none of ``conflicts`` is left, none larger than it need be, small ones first.
+def _minimal_hitting_sets(conflicts: Sequence[tuple[str, ...]]) -> list[frozenset[str]]:
+    """Return the minimal sets of projects that hit every conflict, small ones first.
 
-    Of many conflicts only some, as their number grows with each.
+    Their number grows exponentially, so of many conflicts only some hitting sets are returned.
     """
-    found: list[frozenset[str]] = []
+    hitting_sets: list[frozenset[str]] = []
     for way in sorted(
-        map(frozenset, islice(product(*conflicts), MOST_COMBINATIONS)), key=lambda way: (len(way), sorted(way))
+        map(frozenset, islice(product(*conflicts), MAX_COMBINATIONS)), key=lambda way: (len(way), sorted(way))
     ):
-        if not any(other <= way for other in found):
-            found.append(way)
-    return found
+        if not any(other <= way for other in hitting_sets):
+            hitting_sets.append(way)
+    return hitting_sets
 
 
-def _listed(texts: Sequence[str]) -> str:
+def _join(texts: Sequence[str]) -> str:
     return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)
 
 
-def unknown(reason: str, names: Sequence[str]) -> Finding:
-    return Finding(code=UNTOLD, message=reason, severity=Severity.WARNING, names=tuple(names))
+def undetermined_finding(reason: str, names: Sequence[str]) -> Finding:
+    return Finding(code=UNDETERMINED_CODE, message=reason, severity=Severity.WARNING, names=tuple(names))

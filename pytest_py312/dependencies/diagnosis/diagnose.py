@@ -1,184 +1,205 @@
-"""All that keeps a set of requirements from being installed, in one run: not what a resolver stumbles over first.
+"""Find everything that prevents a requirement set from being installed, not only the resolver's first error.
 
-What is wrong with a requirement by itself comes from the index (compatibility.py), for all of them at once. Those are
-taken out, and the conflicts of the rest are found with the resolver (conflict_search.py).
+Requirements that cannot be installed by themselves are found from the index's pages (compatibility.py), all at once.
+They are removed from the set, and the conflicts of the remaining ones are found with the resolver (conflict_search.py).
 """
 
 import re
 from collections.abc import Sequence
 
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.compatibility import (
-    Standing,
-    Target,
-    Verdict,
-    is_wanted,
-    parsed,
-    screen,
-    target_of,
+    Installability,
+    ReleaseCheck,
+    TargetEnvironment,
+    check_release,
+    marker_applies,
+    parse_requirement,
+    target_environment,
 )
-from pytest_py312.dependencies.diagnosis.conflict_search import UNTOLD as UNTOLD
-from pytest_py312.dependencies.diagnosis.conflict_search import Peel, Requested, requested_in, without
-from pytest_py312.dependencies.diagnosis.package_index import Index
-from pytest_py312.dependencies.resolution.failure_cache import placed
-from pytest_py312.dependencies.resolution.lock import Wanted
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.dependencies.diagnosis.conflict_search import (
+    ConflictSearch,
+    RequirementLine,
+    requirement_lines,
+    without_projects,
+)
+from pytest_py312.dependencies.diagnosis.package_index import PackageIndex
+from pytest_py312.dependencies.resolution.failure_cache import with_locations
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 
-_UNTRIED = re.compile(r"(\S+)==(\S+) has no wheel for [^;]*; whether its source builds was not tried")
+_UNBUILT_SOURCE = re.compile(r"(\S+)==(\S+) has no wheel for [^;]*; whether its source builds was not tried")
 
 
-def all_blockers(
-    wanted: Wanted,
+def find_all_conflicts(
+    request: ResolutionRequest,
     build: InterpreterBuild,
-    resolver: Resolver,
-    index: Index,
+    resolver: UvResolver,
+    index: PackageIndex,
     *,
-    first: Finding | None = None,
-    once: Once | None = None,
+    first_refusal: Finding | None = None,
+    single_flight: SingleFlight | None = None,
 ) -> list[Finding]:
-    """Everything that blocks ``wanted``, which the resolver has refused (with ``first``, where that is known).
+    """Return everything that blocks ``request``, which is unresolvable (because of ``first_refusal``, if known).
 
-    ``once`` keeps what the resolver was asked about, for other sets of the same run.
+    ``single_flight`` shares the resolver's answers with other sets of the same run.
 
-    Errors are what blocks; warnings say what was noticed beside it (``PY112``) and what could not be told
-    (:data:`UNTOLD`). Without an error nothing was found that blocks. Never raises for what index or resolver do.
+    Errors are what blocks. Warnings are side observations (``PY112``) and what could not be determined
+    (:data:`UNDETERMINED_CODE`). Without an error, nothing that blocks was found. Never raises for failures of the index
+    or the resolver.
     """
-    target = _target(wanted, build)
-    requested = [item for item in requested_in(wanted) if _applies(item, target)]
+    target = _target_environment(request, build)
+    requested = [item for item in requirement_lines(request) if _is_applicable(item, target)]
     pages = index.pages(item.name for item in requested if _is_indexed(item))
-    verdicts = [(item, screen(pages[item.name], item.text, target)) for item in requested if _is_indexed(item)]
-    alone = [_single(item, verdict, build) for item, verdict in verdicts if verdict.standing.blocks]
-    sources = [verdict for _, verdict in verdicts if verdict.standing is Standing.SOURCE_ONLY]
+    checks = [(item, check_release(pages[item.name], item.text, target)) for item in requested if _is_indexed(item)]
+    standalone_findings = [
+        _standalone_finding(item, check, build) for item, check in checks if check.installability.blocks
+    ]
+    source_only = [check for _, check in checks if check.installability is Installability.SOURCE_ONLY]
 
-    blocking = {verdict.name for _, verdict in verdicts if verdict.standing.blocks}
-    peel = _peel(wanted, build, resolver, once or Once(None), requested, sources)
-    peel.run(without(wanted, blocking), None if blocking else first)
-    peel.part()
-    peel.scope.keep()
-    # a member of a clash may fail to build as well: undoing the clash would then be half of the work
-    judged = {name for found in (*alone, *peel.found) if found.code != "PY101" for name in found.names}
-    notes = [_not_tried(verdict, build) for verdict in sources if verdict.name not in judged]
-    notes += [_about_yanked(verdict) for _, verdict in verdicts if verdict.standing is Standing.YANKED]
-    return list(placed(list(dict.fromkeys([*alone, *peel.found, *notes])), wanted))
+    blocked_projects = {check.name for _, check in checks if check.installability.blocks}
+    search = _conflict_search(request, build, resolver, single_flight or SingleFlight(None), requested, source_only)
+    search.run(without_projects(request, blocked_projects), None if blocked_projects else first_refusal)
+    search.split_pairs()
+    search.scope.save()
+    # a member of a conflict may fail to build as well: resolving the conflict would not be enough then
+    explained = {
+        name
+        for finding in (*standalone_findings, *search.findings)
+        if finding.code != "PY101"
+        for name in finding.names
+    }
+    notes = [_unbuilt_source_note(check, build) for check in source_only if check.name not in explained]
+    notes += [_yanked_note(check) for _, check in checks if check.installability is Installability.YANKED]
+    return list(with_locations(list(dict.fromkeys([*standalone_findings, *search.findings, *notes])), request))
 
 
-def is_foreseen(wanted: Wanted, build: InterpreterBuild, index: Index) -> bool:
-    """Whether the pages that this run has seen already say that no resolver can find ``wanted``. Asks nobody.
+def is_known_unsatisfiable(request: ResolutionRequest, build: InterpreterBuild, index: PackageIndex) -> bool:
+    """Return whether index pages that this run has fetched already prove that ``request`` is unresolvable.
 
-    What only Requires-Python excludes is not foreseen: that is left to the resolver, as resolvers differ on it.
+    Exclusion by Requires-Python alone does not count: resolvers handle it differently.
     """
-    target = _target(wanted, build)
-    none = (Standing.NO_PROJECT, Standing.NO_VERSION, Standing.NO_FILE)
+    target = _target_environment(request, build)
+    unavailable = (Installability.NO_PROJECT, Installability.NO_VERSION, Installability.NO_FILE)
     return any(
-        screen(page, item.text, target).standing in none
-        for item in requested_in(wanted)
-        if _is_indexed(item) and (page := index.seen(item.name))
+        check_release(page, item.text, target).installability in unavailable
+        for item in requirement_lines(request)
+        if _is_indexed(item) and (page := index.page_if_fetched(item.name))
     )
 
 
-def is_known_to_clash(
-    wanted: Wanted, build: InterpreterBuild, resolver: Resolver, index: Index, *, once: Once | None = None
+def has_known_conflict(
+    request: ResolutionRequest,
+    build: InterpreterBuild,
+    resolver: UvResolver,
+    index: PackageIndex,
+    *,
+    single_flight: SingleFlight | None = None,
 ) -> bool:
-    """Whether some of ``wanted`` cannot be had together, by what is known of parts of sets.
+    """Return whether a known conflict makes ``request`` unresolvable.
 
-    What clashes on another interpreter is asked about on this one, which is less to ask than the whole set.
+    Conflicts known for another interpreter are confirmed for this one, which is cheaper than resolving the whole set.
     """
-    if resolver.parts.of(wanted, build).clashes(wanted.lines):
+    if resolver.conflict_cache.scope_for(request, build).conflicts_among(request.lines):
         return True
-    suspected = frozenset().union(*resolver.parts.suspected(wanted, build))
+    suspected = frozenset().union(*resolver.conflict_cache.suspected_conflicts(request, build))
     if not suspected:
         return False
-    target = _target(wanted, build)
-    requested = [item for item in requested_in(wanted) if item.line in suspected]
+    target = _target_environment(request, build)
+    requested = [item for item in requirement_lines(request) if item.line in suspected]
     pages = index.pages(item.name for item in requested if _is_indexed(item))
-    verdicts = [screen(pages[item.name], item.text, target) for item in requested if _is_indexed(item)]
-    sources = [verdict for verdict in verdicts if verdict.standing is Standing.SOURCE_ONLY]
-    peel = _peel(wanted, build, resolver, once or Once(None), requested, sources)
-    return any(peel.suspicion(lines, wanted) for lines in peel.suspected(wanted))
+    checks = [check_release(pages[item.name], item.text, target) for item in requested if _is_indexed(item)]
+    source_only = [check for check in checks if check.installability is Installability.SOURCE_ONLY]
+    search = _conflict_search(request, build, resolver, single_flight or SingleFlight(None), requested, source_only)
+    return any(search.confirm_conflict(lines, request) for lines in search.suspected_conflicts(request))
 
 
-def _peel(
-    wanted: Wanted,
+def _conflict_search(
+    request: ResolutionRequest,
     build: InterpreterBuild,
-    resolver: Resolver,
-    once: Once,
-    requested: Sequence[Requested],
-    sources: Sequence[Verdict],
-) -> Peel:
-    return Peel(
+    resolver: UvResolver,
+    single_flight: SingleFlight,
+    requested: Sequence[RequirementLine],
+    sources: Sequence[ReleaseCheck],
+) -> ConflictSearch:
+    return ConflictSearch(
         build=build,
         resolver=resolver,
-        once=once,
+        single_flight=single_flight,
         requested=requested,
-        sources=tuple(sorted({one.name for one in sources})),
-        scope=resolver.parts.of(wanted, build),
+        sources=tuple(sorted({check.name for check in sources})),
+        scope=resolver.conflict_cache.scope_for(request, build),
     )
 
 
-def _target(wanted: Wanted, build: InterpreterBuild) -> Target:
-    return target_of(
-        build, exclude_newer=wanted.exclude_newer, prereleases=any(line == "--pre" for line in wanted.options)
+def _target_environment(request: ResolutionRequest, build: InterpreterBuild) -> TargetEnvironment:
+    return target_environment(
+        build, exclude_newer=request.exclude_newer, prereleases=any(line == "--pre" for line in request.options)
     )
 
 
-def _applies(item: Requested, target: Target) -> bool:
-    requirement = parsed(item.text)
-    return requirement is not None and is_wanted(requirement, target)
+def _is_applicable(item: RequirementLine, target: TargetEnvironment) -> bool:
+    requirement = parse_requirement(item.text)
+    return requirement is not None and marker_applies(requirement, target)
 
 
-def _is_indexed(item: Requested) -> bool:
+def _is_indexed(item: RequirementLine) -> bool:
     return " @ " not in item.text and "://" not in item.text
 
 
-def _single(item: Requested, verdict: Verdict, build: InterpreterBuild) -> Finding:
-    """What keeps a requirement from being installed, whatever it stands beside."""
-    name, on = verdict.name, build.interpreter
-    release = f"{name}=={verdict.version}"
-    better = (
-        f"{name}=={verdict.better} is the first after it that installs on {on} from a wheel" if verdict.better else ""
+def _standalone_finding(item: RequirementLine, check: ReleaseCheck, build: InterpreterBuild) -> Finding:
+    """Return the finding about a requirement that cannot be installed by itself."""
+    name, interpreter = check.name, build.interpreter
+    release = f"{name}=={check.version}"
+    upgrade = (
+        f"{name}=={check.next_with_wheel} is the first after it that installs on {interpreter} from a wheel"
+        if check.next_with_wheel
+        else ""
     )
-    if verdict.standing is Standing.NO_PROJECT:
+    if check.installability is Installability.NO_PROJECT:
         code, message = "PY102", f"{name} is not on the index"
         remedy = "correct the name, or point the resolver at the index that has it"
-    elif verdict.standing is Standing.NO_VERSION:
-        code, message = "PY102", f"no version of {name} fits {item.text}: {verdict.reason}"
+    elif check.installability is Installability.NO_VERSION:
+        code, message = "PY102", f"no version of {name} fits {item.text}: {check.reason}"
         remedy = f"require a version of {name} that exists"
-    elif verdict.standing is Standing.EXCLUDED:
+    elif check.installability is Installability.EXCLUDED:
         code = "PY103"
-        message = f"{release} says Requires-Python {verdict.reason}: pip refuses it on {build.version}"
-        remedy = better or f"no version of {name} allows {on}: replace it"
+        message = f"{release} says Requires-Python {check.reason}: pip refuses it on {build.version}"
+        remedy = upgrade or f"no version of {name} allows {interpreter}: replace it"
     else:
-        code, there = "PY104", f"; {verdict.reason}" if verdict.reason else ""
-        message = f"{release}: no wheel for {on}, and no source that could be built{there}"
-        remedy = better or f"no later version of {name} has a wheel for {on}: replace it"
+        code, detail = "PY104", f"; {check.reason}" if check.reason else ""
+        message = f"{release}: no wheel for {interpreter}, and no source that could be built{detail}"
+        remedy = upgrade or f"no later version of {name} has a wheel for {interpreter}: replace it"
     return Finding(code=code, message=message, remedy=remedy, names=(name,))
 
 
-def untried(finding: Finding) -> tuple[str, str] | None:
-    """The name and version of the source that a finding says was not tried."""
-    match = _UNTRIED.match(finding.message) if finding.code == "PY112" else None
+def unbuilt_source(finding: Finding) -> tuple[str, str] | None:
+    """Return name and version of the source whose build was not tried, according to a finding."""
+    match = _UNBUILT_SOURCE.match(finding.message) if finding.code == "PY112" else None
     return (match[1], match[2]) if match else None
 
 
-def _not_tried(verdict: Verdict, build: InterpreterBuild) -> Finding:
-    there = f" ({verdict.reason})" if verdict.reason else ""
-    better = f"{verdict.name}=={verdict.better} is the first after it with a wheel" if verdict.better else ""
+def _unbuilt_source_note(check: ReleaseCheck, build: InterpreterBuild) -> Finding:
+    detail = f" ({check.reason})" if check.reason else ""
+    upgrade = (
+        f"{check.name}=={check.next_with_wheel} is the first after it with a wheel" if check.next_with_wheel else ""
+    )
     return Finding(
         code="PY112",
-        message=f"{verdict.name}=={verdict.version} has no wheel for {build.interpreter}{there}; whether its source "
+        message=f"{check.name}=={check.version} has no wheel for {build.interpreter}{detail}; whether its source "
         "builds was not tried, as the set is blocked by something else",
-        remedy=better or "remove what blocks the set, and the source is tried",
+        remedy=upgrade or "fix what blocks the set; its source is then built as well",
         severity=Severity.WARNING,
-        names=(verdict.name,),
+        names=(check.name,),
     )
 
 
-def _about_yanked(verdict: Verdict) -> Finding:
+def _yanked_note(check: ReleaseCheck) -> Finding:
     return Finding(
         code="PY112",
-        message=f"{verdict.name}=={verdict.version} was yanked; it installs only because it is pinned",
+        message=f"{check.name}=={check.version} was yanked; it installs only because it is pinned",
         severity=Severity.WARNING,
-        names=(verdict.name,),
+        names=(check.name,),
     )

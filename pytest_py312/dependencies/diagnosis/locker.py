@@ -1,4 +1,4 @@
-"""The lock of a set, or everything that keeps it from having one, both from memory where an earlier run knows."""
+"""Lock a requirement set, or find everything that prevents it; both from the cache where an earlier run has done it."""
 
 import threading
 from collections.abc import Callable
@@ -6,175 +6,199 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.resolution.failure_cache import Refusals, placed
-from pytest_py312.dependencies.resolution.lock import Blocked, Lock, Unchecked, Wanted, replaced
+from pytest_py312.dependencies.resolution.failure_cache import FailureCache, with_locations
+from pytest_py312.dependencies.resolution.lock import (
+    DependencyLock,
+    ResolutionRequest,
+    Undetermined,
+    Unresolvable,
+    differing_preinstalled,
+)
 
 if TYPE_CHECKING:
-    from pytest_py312.dependencies.diagnosis.package_index import Index
-    from pytest_py312.dependencies.resolution.resolvers import Engine
+    from pytest_py312.dependencies.diagnosis.package_index import PackageIndex
+    from pytest_py312.dependencies.resolution.resolvers import Resolver
 
-    Constrained = Callable[[tuple[str, ...]], Wanted]
+    ConstrainedRequest = Callable[[tuple[str, ...]], ResolutionRequest]
 
-RESOLVED_AT_ONCE = 6
-"""Resolutions for each core: they wait for the index most of the time."""
+RESOLUTIONS_PER_CORE = 6
+"""Parallel resolutions per core: they wait for the index most of the time."""
 
 
-class Locking:
-    """Asks the resolver, and whoever else is needed when it refuses. Safe for threads and several processes.
+class Locker:
+    """Locks requirement sets and diagnoses unresolvable ones. Safe for threads and several processes.
 
-    Whether a set can be had is the chosen resolver's verdict. What blocks a set that it refuses is uv's and the index's
-    to tell, and uv tries repairs out as well: the same answers in a fraction of the time.
+    The planned resolver decides whether a set resolves. Unresolvable sets are diagnosed with uv and the index, also
+    for pip-tools: the results are the same, in a fraction of the time.
     """
 
-    def __init__(self, *, cache: Path, resolver: "Engine", once: Once, lock_hours: float) -> None:
+    def __init__(self, *, cache: Path, resolver: "Resolver", single_flight: SingleFlight, lock_hours: float) -> None:
         self._cache = cache
         self._resolver = resolver
-        self._once = once
+        self._single_flight = single_flight
         self._lock_hours = lock_hours
-        self._refusals = Refusals(cache=cache, resolver=resolver, lock_hours=lock_hours)
-        self._indexes: dict[tuple[str | None, str], Index] = {}
+        self._failures = FailureCache(cache=cache, resolver=resolver, lock_hours=lock_hours)
+        self._indexes: dict[tuple[str | None, str], PackageIndex] = {}
         self._guard = threading.Lock()
 
-    def attempt(self, wanted: Wanted, build: InterpreterBuild) -> Lock | None:
-        """The lock of ``wanted``, or ``None`` where it has none, whatever the reason.
+    def try_lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock | None:
+        """Return the lock of ``request``, or ``None`` if it is unresolvable.
 
-        :raises Unchecked: it could not be found out.
+        :raises Undetermined: the resolver or the index did not answer.
         """
-        if self._refusals.known(wanted, build):
+        if self._failures.get(request, build):
             return None
         try:
-            return self._resolved(wanted, build)
-        except Unchecked:
+            return self._resolve_once(request, build)
+        except Undetermined:
             if not self._resolver.offline:
                 raise
-            return None  # what is not in the cache is not tried
-        except Blocked as blocked:
-            self._refusals.keep(wanted, build, blocked.findings)
+            return None  # offline, what is not in the cache counts as unresolvable
+        except Unresolvable as unresolvable:
+            self._failures.put(request, build, unresolvable.findings)
             return None
 
-    def like_pip(self, lock: Lock, build: InterpreterBuild, wanted: "Constrained") -> Lock:
-        """``lock`` with what a new environment has from the start left as it is, where the set allows that.
+    def keep_preinstalled(
+        self, lock: DependencyLock, build: InterpreterBuild, request_with: "ConstrainedRequest"
+    ) -> DependencyLock:
+        """Return ``lock`` with preinstalled distributions left at their versions, if the set allows that.
 
-        pip takes what is there for good enough; a resolver that starts from nothing takes the newest, and setuptools 82
-        has no ``pkg_resources`` any more. ``wanted`` is the set of ``lock`` with further constraints.
+        pip keeps a preinstalled version that satisfies the requirements. A resolver selects the newest instead, and
+        setuptools 82 has no ``pkg_resources``. ``request_with`` returns the request of ``lock`` with further
+        constraints.
 
-        :raises Unchecked: it could not be found out.
+        :raises Undetermined: the resolver or the index did not answer.
         """
-        kept = replaced(lock, build)
-        return (self.attempt(wanted(kept), build) if kept else None) or lock
+        preinstalled_pins = differing_preinstalled(lock, build)
+        return (self.try_lock(request_with(preinstalled_pins), build) if preinstalled_pins else None) or lock
 
-    def known_like_pip(self, lock: Lock, build: InterpreterBuild, wanted: "Constrained") -> Lock | None:
-        """As :meth:`like_pip`, from memory; ``None`` where that does not know."""
-        kept = replaced(lock, build)
-        if not kept:
+    def keep_preinstalled_from_cache(
+        self, lock: DependencyLock, build: InterpreterBuild, request_with: "ConstrainedRequest"
+    ) -> DependencyLock | None:
+        """As :meth:`keep_preinstalled`, from the cache; ``None`` if it has no answer."""
+        preinstalled_pins = differing_preinstalled(lock, build)
+        if not preinstalled_pins:
             return lock
-        there = wanted(kept)
-        return self._resolver.known(there, build) or (lock if self._refusals.known(there, build) else None)
+        request = request_with(preinstalled_pins)
+        return self._resolver.cached_lock(request, build) or (lock if self._failures.get(request, build) else None)
 
-    def lock(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
-        """The lock of ``wanted``.
+    def lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
+        """Return the lock of ``request``.
 
-        :raises Blocked: there is none; its findings are all that blocks.
-        :raises Unchecked: it could not be found out.
+        :raises Unresolvable: there is none; its findings are everything that blocks it.
+        :raises Undetermined: the resolver or the index did not answer.
         """
-        known = self._refusals.known(wanted, build, whole=True)
-        if known:
-            raise Blocked(known)
-        findings = self._all(wanted, build, None) if self._is_foreseen(wanted, build) else ()
-        if _is_blocked(findings):
-            raise Blocked(findings)
+        cached_findings = self._failures.get(request, build, complete=True)
+        if cached_findings:
+            raise Unresolvable(cached_findings)
+        findings = self._diagnose(request, build, None) if self._is_known_unsatisfiable(request, build) else ()
+        if _has_errors(findings):
+            raise Unresolvable(findings)
         try:
-            return self._resolved(wanted, build)
-        except Blocked as blocked:
-            return self._confirmed(wanted, build, blocked.findings[0])
-        except Unchecked as reason:
-            # one source that cannot be built on this machine must not hide what blocks the set on all
-            findings = self._all(wanted, build, None) if reason.names else ()
-            if _is_blocked(findings):
-                raise Blocked(findings) from None
+            return self._resolve_once(request, build)
+        except Unresolvable as unresolvable:
+            return self._confirm_failure(request, build, unresolvable.findings[0])
+        except Undetermined as reason:
+            # a source that this machine cannot build must not hide what blocks the set everywhere
+            findings = self._diagnose(request, build, None) if reason.names else ()
+            if _has_errors(findings):
+                raise Unresolvable(findings) from None
             raise
 
-    def _confirmed(self, wanted: Wanted, build: InterpreterBuild, first: Finding) -> Lock:
-        """All that blocks a set that was refused, raised; a lock where the refusal did not last.
+    def _confirm_failure(self, request: ResolutionRequest, build: InterpreterBuild, first: Finding) -> DependencyLock:
+        """Raise everything that blocks an unresolvable set; return a lock if it resolves at the second attempt.
 
-        :raises Blocked, Unchecked: as :meth:`lock`.
+        :raises Unresolvable, Undetermined: as :meth:`lock`.
         """
-        if self._resolver.uv is self._resolver:
-            raise Blocked(self._all(wanted, build, first)) from None
-        findings = self._all(wanted, build, None)
-        if _is_blocked(findings):
-            raise Blocked(findings)
+        if self._resolver.diagnoser is self._resolver:
+            raise Unresolvable(self._diagnose(request, build, first)) from None
+        findings = self._diagnose(request, build, None)
+        if _has_errors(findings):
+            raise Unresolvable(findings)
         if findings and any(finding.code == "PY113" for finding in findings):
-            # pip takes an index that fails for one that has nothing: alone it is no witness
-            raise Unchecked(f"{first.message}; whether that is so could not be confirmed: {findings[0].message}")
-        refusal = self._resolver.refusal(wanted, build)
+            # pip treats a failing index as an empty one: its failure alone proves nothing
+            raise Undetermined(f"{first.message}; this could not be confirmed: {findings[0].message}")
+        refusal = self._resolver.explain(request, build)
         if refusal is None:
-            return self._resolved(wanted, build)
-        about = replace(refusal, message=f"{refusal.message} (uv resolves the set)")
-        self._refusals.keep(wanted, build, (about,), whole=True)
-        raise Blocked((about, *findings))
+            return self._resolve_once(request, build)
+        confirmed_finding = replace(refusal, message=f"{refusal.message} (uv resolves the set)")
+        self._failures.put(request, build, (confirmed_finding,), complete=True)
+        raise Unresolvable((confirmed_finding, *findings))
 
-    def _is_foreseen(self, wanted: Wanted, build: InterpreterBuild) -> bool:
-        """Whether what is known of the index and of parts of sets settles that ``wanted`` is blocked.
+    def _is_known_unsatisfiable(self, request: ResolutionRequest, build: InterpreterBuild) -> bool:
+        """Return whether cached conflicts or index pages prove that ``request`` is unresolvable.
 
-        The whole set is not asked about then. The index is only looked at where another set was refused: those that
-        resolve have no use for it.
+        That saves resolving the whole set. The index is consulted only after another set was unresolvable: a fleet
+        whose sets resolve does not need it.
         """
-        uv = self._resolver.uv
+        uv = self._resolver.diagnoser
         if uv is not self._resolver or self._resolver.offline:
             return False
-        if uv.parts.of(wanted, build).clashes(wanted.lines):
+        if uv.conflict_cache.scope_for(request, build).conflicts_among(request.lines):
             return True
         if not self._indexes:
             return False
-        from pytest_py312.dependencies.diagnosis.diagnose import is_foreseen, is_known_to_clash
+        from pytest_py312.dependencies.diagnosis.diagnose import has_known_conflict, is_known_unsatisfiable
 
-        index = self.index(wanted, build)
-        return is_foreseen(wanted, build, index) or is_known_to_clash(wanted, build, uv, index, once=self._once)
+        index = self.index_for(request, build)
+        return is_known_unsatisfiable(request, build, index) or has_known_conflict(
+            request, build, uv, index, single_flight=self._single_flight
+        )
 
-    def _resolved(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
-        """Services that ask for the same are resolved once, also when they ask at the same moment."""
-        return self._once(f"resolve {self._resolver.key(wanted, build)}", lambda: self._resolver.resolve(wanted, build))
+    def _resolve_once(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
+        """Resolve once for all services with the same request, also if they run in parallel."""
+        return self._single_flight(
+            f"resolve {self._resolver.cache_key(request, build)}", lambda: self._resolver.resolve(request, build)
+        )
 
-    def _all(self, wanted: Wanted, build: InterpreterBuild, first: Finding | None) -> tuple[Finding, ...]:
-        from pytest_py312.dependencies.diagnosis.conflict_search import UNTOLD
-        from pytest_py312.dependencies.diagnosis.diagnose import all_blockers  # a set that resolves has no use for it
+    def _diagnose(
+        self, request: ResolutionRequest, build: InterpreterBuild, first: Finding | None
+    ) -> tuple[Finding, ...]:
+        from pytest_py312.dependencies.diagnosis.conflict_search import UNDETERMINED_CODE
+        from pytest_py312.dependencies.diagnosis.diagnose import (
+            find_all_conflicts,  # not needed for a set that resolves
+        )
 
-        uv, index = self._resolver.uv, self.index(wanted, build)
-        key = f"blockers {self._resolver.key(wanted, build)}"
-        findings = self._once(key, lambda: all_blockers(wanted, build, uv, index, first=first, once=self._once))
-        if _is_blocked(findings) and not any(finding.code == UNTOLD for finding in findings):
-            self._refusals.keep(wanted, build, findings, whole=True)
-        return placed(findings, wanted)
+        uv, index = self._resolver.diagnoser, self.index_for(request, build)
+        key = f"blockers {self._resolver.cache_key(request, build)}"
+        findings = self._single_flight(
+            key,
+            lambda: find_all_conflicts(
+                request, build, uv, index, first_refusal=first, single_flight=self._single_flight
+            ),
+        )
+        if _has_errors(findings) and not any(finding.code == UNDETERMINED_CODE for finding in findings):
+            self._failures.put(request, build, findings, complete=True)
+        return with_locations(findings, request)
 
-    def blame(self, wanted: Wanted, build: InterpreterBuild) -> tuple[str, ...] | None:
-        """``None`` where uv finds a lock of ``wanted``, else the directly required projects that its refusal names.
+    def blamed_projects(self, request: ResolutionRequest, build: InterpreterBuild) -> tuple[str, ...] | None:
+        """Return ``None`` if uv resolves ``request``, else the directly required projects that are to blame.
 
-        :raises Unchecked: it could not be found out.
+        :raises Undetermined: uv or the index did not answer.
         """
-        known = self._refusals.known(wanted, build)
-        if not known:
-            uv = self._resolver.uv
+        blocking_findings = self._failures.get(request, build)
+        if not blocking_findings:
+            uv = self._resolver.diagnoser
             try:
-                self._once(f"resolve {uv.key(wanted, build)}", lambda: uv.resolve(wanted, build))
+                self._single_flight(f"resolve {uv.cache_key(request, build)}", lambda: uv.resolve(request, build))
                 return None
-            except Blocked as blocked:
-                known = blocked.findings
+            except Unresolvable as unresolvable:
+                blocking_findings = unresolvable.findings
                 if uv is self._resolver:
-                    self._refusals.keep(wanted, build, known)
-        return tuple(dict.fromkeys(name for finding in known for name in finding.names))
+                    self._failures.put(request, build, blocking_findings)
+        return tuple(dict.fromkeys(name for finding in blocking_findings for name in finding.names))
 
-    def index(self, wanted: Wanted, build: InterpreterBuild) -> "Index":
-        """The index that uv uses for ``wanted``: one object for each, as it remembers what it was told."""
-        from pytest_py312.dependencies.diagnosis.package_index import Index
+    def index_for(self, request: ResolutionRequest, build: InterpreterBuild) -> "PackageIndex":
+        """Return the index that uv uses for ``request``: one object per index, as it caches its pages."""
+        from pytest_py312.dependencies.diagnosis.package_index import PackageIndex
 
-        key = (self._resolver.uv.index_url(wanted, build), wanted.exclude_newer)
+        key = (self._resolver.diagnoser.index_url(request, build), request.exclude_newer)
         with self._guard:
             if key not in self._indexes:
-                self._indexes[key] = Index(
+                self._indexes[key] = PackageIndex(
                     cache=self._cache,
                     url=key[0],
                     lock_hours=self._lock_hours,
@@ -184,5 +208,5 @@ class Locking:
             return self._indexes[key]
 
 
-def _is_blocked(findings: "tuple[Finding, ...] | list[Finding]") -> bool:
+def _has_errors(findings: "tuple[Finding, ...] | list[Finding]") -> bool:
     return any(finding.severity is Severity.ERROR for finding in findings)

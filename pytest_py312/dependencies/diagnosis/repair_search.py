@@ -1,8 +1,8 @@
-"""Which small changes of its requirements would free a blocked set, found by trying them.
+"""Search for the smallest change of requirements with which a blocked set works.
 
-Candidates come from the index's pages (version_candidates.py), smallest change first. Whether a change mends the set is
-for others to try (dependencies/installation/repair.py): it has to resolve, install and import. What no change mends is
-left out of the set, so that it does not keep the rest from being mended.
+Candidates come from the index's pages (version_candidates.py), smallest change first. Each change is tested by
+dependencies/installation/repair.py: the set has to resolve, install and import. A project that no change repairs is
+left out of the set, so that the others can still be repaired.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -14,212 +14,231 @@ from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.dependencies.resolution.uv_messages import CANNOT_BE_BUILT
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
-MOST_ATTEMPTS = 60
-"""How many combinations are tried for one set, and again each time when something more is left out of it."""
+MAX_ATTEMPTS = 60
+"""Combinations tried for one set, and again each time another project is left out of it."""
 FIRST_STEPS = 3
-"""How many candidates of each requirement of a clash are tried before all of any one are."""
-MOST_INSTALLATIONS = 4
-"""How many of them are installed and imported, where they resolve."""
-MOST_LEFT_OUT = 4
-"""How many times more of a set is left out, because no change mends it."""
+"""Candidates of each requirement of a conflict that are tried before all candidates of a single one."""
+MAX_INSTALLATIONS = 4
+"""Combinations that are also installed and imported, if they resolve."""
+MAX_EXCLUSION_ROUNDS = 4
+"""How many times further projects are left out of a set because no change repairs them."""
 
-MENDABLE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
-"""Codes of what another version may mend."""
+REPAIRABLE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
+"""Codes of findings that another version may repair."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Change:
-    """A changed set: other specifiers for some requirements; ``without`` are projects that are left out of it."""
+class RequirementChange:
+    """A change of a set: other specifiers for some requirements, and projects to leave out (``without``)."""
 
     specifiers: Mapping[LocatedEntry, str] = field(default_factory=dict)
     without: frozenset[str] = frozenset()
 
 
-class Trying(Protocol):
-    """Whoever tries changes out."""
+class RepairTester(Protocol):
+    """Tests changes of a set."""
 
     def candidates(self, item: LocatedEntry) -> Sequence[str]:
-        """Specifiers for a requirement, the smallest change first."""
+        """Return specifiers for a requirement, the smallest change first."""
         ...
 
-    def resolve(self, change: Change) -> Sequence[str] | None:
-        """``None`` where the set resolves with ``change``, else the projects that are to blame."""
+    def resolve(self, change: RequirementChange) -> Sequence[str] | None:
+        """Return ``None`` if the set resolves with ``change``, else the projects that are to blame."""
         ...
 
-    def no_way_back(self) -> bool:
-        """Let go of the baseline: whether it has refused what the target takes, and now has no say any more."""
+    def drop_baseline_constraint(self) -> bool:
+        """Stop requiring that a change works on the baseline too; return whether that makes a difference."""
         ...
 
-    def install(self, change: Change) -> Collection[str]:
-        """The projects that keep the set, which resolves with ``change``, from being installed and imported."""
+    def install(self, change: RequirementChange) -> Collection[str]:
+        """Return the projects that prevent the set, which resolves with ``change``, from installing and importing."""
         ...
 
 
 @dataclass(kw_only=True)
-class Culprit:
-    """A requirement that may be changed, and how far down its candidates the search is."""
+class AdjustableRequirement:
+    """A requirement that may be changed, and the search's position in its candidates (-1: unchanged)."""
 
     entry: LocatedEntry
     specifiers: Sequence[str]
     position: int = -1
     blocks_alone: bool = False
-    clashes: int = 0
-    """In how many clashes it has a part: one that undoes several is the smaller change."""
+    conflicts: int = 0
+    """Number of conflicts that it is part of: changing one requirement for several conflicts is the smaller change."""
 
     @property
-    def can_move(self) -> bool:
+    def has_next(self) -> bool:
         return self.position + 1 < len(self.specifiers)
 
 
-def find_repair(findings: Iterable[Finding], entries: Sequence[LocatedEntry], trying: Trying) -> Change | None:
-    """The change with which the set, or what can be mended of it, works; ``None`` where none was found.
+def find_repair(
+    findings: Iterable[Finding], entries: Sequence[LocatedEntry], tester: RepairTester
+) -> RequirementChange | None:
+    """Return the change with which the set, or its repairable part, works; ``None`` if none was found.
 
-    Something that is left out is never left out silently: the change says so.
+    Projects that are left out are listed in the change.
     """
-    blocking = [found for found in findings if found.severity is Severity.ERROR and not _is_harmless(found)]
-    mendable = [found for found in blocking if found.code in MENDABLE]
-    if not mendable or any(found.code == "PY114" for found in blocking):
-        return None  # with hashes, a set is made anew by the tool that made it
-    alone = {name for found in mendable if found.code != "PY101" for name in found.names}
-    unbuilt = {name for found in findings if _cannot_be_built_here(found) for name in found.names}
-    blamed = alone | unbuilt | {name for found in mendable for name in found.names}
-    culprits = [
-        Culprit(
+    blocking = [finding for finding in findings if finding.severity is Severity.ERROR and not _is_harmless(finding)]
+    repairable = [finding for finding in blocking if finding.code in REPAIRABLE]
+    if not repairable or any(finding.code == "PY114" for finding in blocking):
+        return None  # a set with hashes has to be regenerated by the tool that wrote it
+    blocking_alone = {name for finding in repairable if finding.code != "PY101" for name in finding.names}
+    unbuilt = {name for finding in findings if _cannot_be_built_here(finding) for name in finding.names}
+    blamed = blocking_alone | unbuilt | {name for finding in repairable for name in finding.names}
+    adjustable = [
+        AdjustableRequirement(
             entry=item,
             specifiers=specifiers,
-            blocks_alone=item.name in alone | unbuilt,
-            clashes=sum(item.name in found.names for found in mendable),
+            blocks_alone=item.name in blocking_alone | unbuilt,
+            conflicts=sum(item.name in finding.names for finding in repairable),
         )
         for item in entries
-        if item.name in blamed and (specifiers := trying.candidates(item))
+        if item.name in blamed and (specifiers := tester.candidates(item))
     ]
-    without = frozenset(alone - {culprit.entry.name for culprit in culprits})
-    search = Search(culprits, entries, trying)
-    for _ in range(MOST_LEFT_OUT):
-        found = search.run(without)
-        if found is None and trying.no_way_back():
-            search = Search(culprits, entries, trying)
-            found = search.run(without)
-        if found is not None:
-            return found if found.specifiers else None
-        if not search.stuck:
+    without = frozenset(blocking_alone - {requirement.entry.name for requirement in adjustable})
+    search = RepairSearch(adjustable, entries, tester)
+    for _ in range(MAX_EXCLUSION_ROUNDS):
+        finding = search.run(without)
+        if finding is None and tester.drop_baseline_constraint():
+            search = RepairSearch(adjustable, entries, tester)
+            finding = search.run(without)
+        if finding is not None:
+            return finding if finding.specifiers else None
+        if not search.immovable:
             return None
-        without |= search.stuck
+        without |= search.immovable
     return None
 
 
 def _cannot_be_built_here(finding: Finding) -> bool:
-    """A source of which nobody can tell here whether it builds: where a version has a wheel, that one can be proven."""
+    """Return whether a source cannot be built on this machine; a version with a wheel can be proven to work here."""
     return finding.code == "PY112" and CANNOT_BE_BUILT in finding.message
 
 
 def _is_harmless(finding: Finding) -> bool:
-    """What the baseline does not import either keeps nobody from moving."""
+    """Return whether a finding does not block the migration: waived, or a failed import that is pre-existing."""
     return finding.waived or (finding.code == "PY105" and finding.preexisting)
 
 
-class Search:
-    """Looks for the first combination of candidates with which a set works.
+class RepairSearch:
+    """Search for the first combination of candidates with which a set works.
 
-    What blocks by itself takes its first candidate in any case. Of those that clash, one is changed, then two together;
-    where that is not enough, clash after clash is undone by the first candidate of one requirement with which it is
-    gone, or by moving whichever was moved least. What is to blame and was no culprit before becomes one when the
-    culprits cannot move: so few requirements change, and those by little.
+    A requirement that blocks by itself always takes its first candidate. Of the conflicting requirements, one is
+    changed, then two together. If that is not enough, the conflicts are resolved one by one: by the first candidate of
+    one requirement that resolves the conflict, or by advancing the requirement that was changed least. If no adjustable
+    requirement can be changed further, others that are to blame become adjustable. So few requirements change, and by
+    little.
     """
 
-    def __init__(self, culprits: Sequence[Culprit], entries: Sequence[LocatedEntry], trying: Trying) -> None:
-        self._known = list(culprits)
+    def __init__(
+        self, adjustable: Sequence[AdjustableRequirement], entries: Sequence[LocatedEntry], tester: RepairTester
+    ) -> None:
+        self._adjustable = list(adjustable)
         self._entries = entries
-        self._trying = trying
+        self._tester = tester
         self._answers: dict[object, Collection[str] | None] = {}
         self._attempts = 0
         self._installations = 0
-        self.stuck: frozenset[str] = frozenset()
-        """The projects that were to blame last, where no change of them helps."""
+        self.immovable: frozenset[str] = frozenset()
+        """The projects that were to blame last, and that no change repairs."""
 
-    def run(self, without: frozenset[str]) -> Change | None:
-        """The change, or ``None`` where there is none within the limits, and then see :attr:`stuck`."""
-        self.stuck = frozenset()
+    def run(self, without: frozenset[str]) -> RequirementChange | None:
+        """Return the change; ``None`` if there is none within the limits: :attr:`immovable` says why."""
+        self.immovable = frozenset()
         self._attempts = 0
-        culprits = [culprit for culprit in self._known if culprit.entry.name not in without]
-        for culprit in culprits:
-            culprit.position = 0 if culprit.blocks_alone else -1
-        start = _change(culprits, without)
-        blamed = self._refused(start)
+        adjustable = [requirement for requirement in self._adjustable if requirement.entry.name not in without]
+        for requirement in adjustable:
+            requirement.position = 0 if requirement.blocks_alone else -1
+        start = _current_change(adjustable, without)
+        blamed = self._blamed_by(start)
         if blamed is None:
             return start
-        clashing = [culprit for culprit in culprits if not culprit.blocks_alone]
-        for few in (*combinations(clashing, 1), *combinations(clashing, 2)):
-            first = {culprit.entry: culprit.specifiers[0] for culprit in few}
-            tried = Change(specifiers={**start.specifiers, **first}, without=without)
-            helps = any(culprit.entry.name in blamed for culprit in few)
-            if helps and self._attempts < MOST_ATTEMPTS // 2 and self._refused(tried) is None:
-                return tried
-        return self._moved(culprits, without)
+        conflicting = [requirement for requirement in adjustable if not requirement.blocks_alone]
+        for chosen in (*combinations(conflicting, 1), *combinations(conflicting, 2)):
+            first_candidates = {requirement.entry: requirement.specifiers[0] for requirement in chosen}
+            change = RequirementChange(specifiers={**start.specifiers, **first_candidates}, without=without)
+            helps = any(requirement.entry.name in blamed for requirement in chosen)
+            if helps and self._attempts < MAX_ATTEMPTS // 2 and self._blamed_by(change) is None:
+                return change
+        return self._move_stepwise(adjustable, without)
 
-    def _moved(self, culprits: list[Culprit], without: frozenset[str]) -> Change | None:
+    def _move_stepwise(
+        self, adjustable: list[AdjustableRequirement], without: frozenset[str]
+    ) -> RequirementChange | None:
         blamed: Collection[str] | None = ()
-        while self._attempts < MOST_ATTEMPTS:
-            tried = _change(culprits, without)
-            blamed = self._refused(tried)
+        while self._attempts < MAX_ATTEMPTS:
+            change = _current_change(adjustable, without)
+            blamed = self._blamed_by(change)
             if blamed is None:
-                return tried
-            movable = [culprit for culprit in culprits if culprit.entry.name in blamed and culprit.can_move]
+                return change
+            movable = [culprit for culprit in adjustable if culprit.entry.name in blamed and culprit.has_next]
             if not movable:
-                movable = self._widened(culprits, blamed)
+                movable = self._add_blamed(adjustable, blamed)
             if not movable:
                 break
-            movable.sort(key=lambda culprit: -culprit.clashes)
-            steps = (FIRST_STEPS, MOST_ATTEMPTS)
-            if not any(self._undone(culprit, culprits, without, most) for most in steps for culprit in movable):
+            movable.sort(key=lambda culprit: -culprit.conflicts)
+            steps = (FIRST_STEPS, MAX_ATTEMPTS)
+            if not any(self._advance(culprit, adjustable, without, limit) for limit in steps for culprit in movable):
                 min(movable, key=lambda culprit: (culprit.position, culprit.blocks_alone)).position += 1
-        alone = {culprit.entry.name for culprit in culprits if culprit.blocks_alone}
-        # what blocks by itself has to move: what holds it back is left out before it is
-        self.stuck = (frozenset(blamed or ()) - alone or frozenset(blamed or ())) - without
+        blocking_alone = {culprit.entry.name for culprit in adjustable if culprit.blocks_alone}
+        # a requirement that blocks by itself has to change: leave out what prevents that before leaving it out
+        self.immovable = (frozenset(blamed or ()) - blocking_alone or frozenset(blamed or ())) - without
         return None
 
-    def _undone(self, culprit: Culprit, culprits: Sequence[Culprit], without: frozenset[str], most: int) -> bool:
-        """Move ``culprit`` to its first candidate with which others are to blame, or nobody; else leave it."""
-        start = culprit.position
-        while culprit.can_move and culprit.position < start + most and self._attempts < MOST_ATTEMPTS:
-            culprit.position += 1
-            now = self._refused(_change(culprits, without))
-            if now is None or culprit.entry.name not in now:
+    def _advance(
+        self,
+        requirement: AdjustableRequirement,
+        adjustable: Sequence[AdjustableRequirement],
+        without: frozenset[str],
+        limit: int,
+    ) -> bool:
+        """Set ``requirement`` to its first candidate for which it is not to blame, and return whether there is one."""
+        start = requirement.position
+        while requirement.has_next and requirement.position < start + limit and self._attempts < MAX_ATTEMPTS:
+            requirement.position += 1
+            blamed = self._blamed_by(_current_change(adjustable, without))
+            if blamed is None or requirement.entry.name not in blamed:
                 return True
-        culprit.position = start
+        requirement.position = start
         return False
 
-    def _widened(self, culprits: list[Culprit], blamed: Collection[str]) -> list[Culprit]:
-        """Requirements that clash with what the culprits have become, as culprits; those begin anew."""
-        known = {culprit.entry for culprit in culprits}
-        more = [
-            Culprit(entry=item, specifiers=specifiers)
+    def _add_blamed(
+        self, adjustable: list[AdjustableRequirement], blamed: Collection[str]
+    ) -> list[AdjustableRequirement]:
+        """Make requirements that conflict with the current change adjustable, and restart the blamed ones."""
+        adjustable_entries = {requirement.entry for requirement in adjustable}
+        added = [
+            AdjustableRequirement(entry=item, specifiers=specifiers)
             for item in self._entries
-            if item.name in blamed and item not in known and (specifiers := self._trying.candidates(item))
+            if item.name in blamed and item not in adjustable_entries and (specifiers := self._tester.candidates(item))
         ]
-        if more:
-            for culprit in culprits:
-                if culprit.entry.name in blamed:
-                    culprit.position = 0 if culprit.blocks_alone else -1
-            culprits += more
-        return more
+        if added:
+            for requirement in adjustable:
+                if requirement.entry.name in blamed:
+                    requirement.position = 0 if requirement.blocks_alone else -1
+            adjustable += added
+        return added
 
-    def _refused(self, change: Change) -> Collection[str] | None:
+    def _blamed_by(self, change: RequirementChange) -> Collection[str] | None:
         key = (*change.specifiers.items(), change.without)
         if key not in self._answers:
             self._attempts += 1
-            self._answers[key] = self._asked(change)
+            self._answers[key] = self._try_change(change)
         return self._answers[key]
 
-    def _asked(self, change: Change) -> Collection[str] | None:
-        blamed = self._trying.resolve(change)
-        if blamed is not None or self._installations >= MOST_INSTALLATIONS or not change.specifiers:
+    def _try_change(self, change: RequirementChange) -> Collection[str] | None:
+        blamed = self._tester.resolve(change)
+        if blamed is not None or self._installations >= MAX_INSTALLATIONS or not change.specifiers:
             return blamed
         self._installations += 1
-        failing = set(self._trying.install(change)) & {item.name for item in change.specifiers}
-        return failing or None  # what fails beside the changes is told, and is no reason against them
+        failing = set(self._tester.install(change)) & {item.name for item in change.specifiers}
+        return failing or None  # failures of unchanged requirements are reported, but do not speak against the change
 
 
-def _change(culprits: Sequence[Culprit], without: frozenset[str]) -> Change:
-    moved = {culprit.entry: culprit.specifiers[culprit.position] for culprit in culprits if culprit.position >= 0}
-    return Change(specifiers=moved, without=without)
+def _current_change(adjustable: Sequence[AdjustableRequirement], without: frozenset[str]) -> RequirementChange:
+    specifiers = {
+        requirement.entry: requirement.specifiers[requirement.position]
+        for requirement in adjustable
+        if requirement.position >= 0
+    }
+    return RequirementChange(specifiers=specifiers, without=without)

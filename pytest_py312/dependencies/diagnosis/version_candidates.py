@@ -1,7 +1,7 @@
-"""Which small change of its own specifier could free a blocked requirement: versions that have a wheel. Pure.
+"""Find small changes of a blocked requirement's specifier: to versions that have a wheel. Pure.
 
-A candidate is looked at by itself; whether the whole set resolves, installs and imports with it is for others to try.
-The operator's form is kept: a pin stays a pin, a range a range with both its ends.
+Each candidate is checked by itself; dependencies/installation/repair.py tests the whole set with it. The form of the
+specifier stays: a pin remains a pin, and a range keeps both bounds.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,17 +12,17 @@ from typing import Protocol
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
-MOST_CANDIDATES = 20
-"""More are not worth a resolver call each."""
+MAX_CANDIDATES = 20
+"""Candidates of one requirement; each costs a run of the resolver."""
 
-ANY = ""
-"""The specifier that leaves it to the rest of the set which version is taken."""
+ANY_VERSION = ""
+"""The specifier that allows every version, so that the other requirements decide."""
 
-_LOWER = ("==", "===", "~=", ">=", ">")
+_LOWER_BOUND_OPERATORS = ("==", "===", "~=", ">=", ">")
 
 
 class ReleaseFile(Protocol):
-    """One file of a version: ``tags`` are those of a wheel's name, empty for a source; ``uploaded`` is RFC 3339."""
+    """One file of a version. ``tags`` are those of a wheel's name, empty for a source; ``uploaded`` is RFC 3339."""
 
     @property
     def tags(self) -> str: ...
@@ -38,34 +38,34 @@ class ReleaseFile(Protocol):
 
 
 class ProjectPage(Protocol):
-    """What an index has of one project: versions, as they are written, with their files."""
+    """An index's page of one project: versions, as written there, with their files."""
 
     @property
     def files(self) -> Mapping[str, Sequence[ReleaseFile]]: ...
 
 
-class Ground(Protocol):
-    """What of an interpreter decides which files fit it."""
+class InstallTarget(Protocol):
+    """The properties of an interpreter that decide which files it can install."""
 
     @property
     def version(self) -> str:
-        """``3.12.1``."""
+        """Full version, such as ``3.12.1``."""
         ...
 
     @property
     def cut_off(self) -> datetime | None: ...
 
-    def takes(self, tags: str) -> bool: ...
+    def accepts_tags(self, tags: str) -> bool: ...
 
-    def allows(self, requires_python: str) -> bool: ...
+    def accepts_python(self, requires_python: str) -> bool: ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Candidate:
+class VersionCandidate:
     """A specifier to try, made for ``version``.
 
-    ``also_on_baseline``: that version has a wheel for the baseline as well (true where none was asked about).
-    ``beyond_upper_bound``: nothing below the bound would do, so the bound was moved as well.
+    ``also_on_baseline``: the version has a wheel for the baseline as well (true without a baseline).
+    ``beyond_upper_bound``: the specifier's upper bound was raised as well.
     """
 
     specifier: str
@@ -76,194 +76,206 @@ class Candidate:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class NoCandidate:
-    """``reason`` is a clause: ``no version has a wheel for 3.12``."""
+    """The reason why there is no candidate, as a clause: ``no version has a wheel for 3.12``."""
 
     reason: str
 
 
 def smallest_change(
-    page: ProjectPage, specifier: str, *, target: Ground, baseline: Ground | None = None
-) -> Candidate | NoCandidate:
-    """The first of :func:`candidates`, or why there is none."""
+    page: ProjectPage, specifier: str, *, target: InstallTarget, baseline: InstallTarget | None = None
+) -> VersionCandidate | NoCandidate:
+    """Return the first of :func:`candidates`, or why there is none."""
     try:
-        present = SpecifierSet(specifier)
-        search = _Search(page, specifier, target, baseline)
+        current = SpecifierSet(specifier)
+        search = _CandidateSearch(page, specifier, target, baseline)
     except (InvalidSpecifier, InvalidVersion, ValueError):
-        return NoCandidate(reason=f'"{specifier[:80]}" holds no version that can be compared')
-    allowed = [version for version in search.fitting if present.contains(version, prereleases=search.prereleases)]
+        return NoCandidate(reason=f'"{specifier[:80]}" has no version that can be compared')
+    allowed = [version for version in search.fitting if current.contains(version, prereleases=search.prereleases)]
     if allowed:
         return NoCandidate(
-            reason=f"{min(allowed)} is allowed already and has a wheel for {_minor(target)}, so it is held back by "
-            "another requirement"
+            reason=f"{min(allowed)} is allowed already and has a wheel for {_minor_version(target)}, so another "
+            "requirement excludes it"
         )
-    return next(iter(search.candidates()), None) or NoCandidate(reason=search.why_none())
+    return next(iter(search.candidates()), None) or NoCandidate(reason=search.explain_absence())
 
 
 def candidates(
-    page: ProjectPage, specifier: str, *, target: Ground, baseline: Ground | None = None
-) -> tuple[Candidate, ...]:
-    """Changed specifiers, the smallest change first; at most :data:`MOST_CANDIDATES`. Never raises.
+    page: ProjectPage, specifier: str, *, target: InstallTarget, baseline: InstallTarget | None = None
+) -> tuple[VersionCandidate, ...]:
+    """Return changed specifiers, the smallest change first; at most :data:`MAX_CANDIDATES`. Never raises.
 
-    Versions below the upper bound come before those beyond it, then those with a wheel for the baseline too before
-    those without, then lower before higher. None is lower than the specifier's own lower bound or pin, yanked, newer
-    than the cut-off date, or a pre-release (unless the pin is one, or the project has nothing else).
+    Versions below the upper bound come first, then those beyond it. Within each group, versions that also have a wheel
+    for the baseline come first, and then lower versions. Excluded are versions below the specifier's lower bound or
+    pin, yanked ones, those after the cut-off date, and pre-releases (unless the pin is one, or there is nothing else).
 
-    Of a project that never had a wheel for the target, it is the highest version below the upper bound: from which one
-    on its source builds there, nothing tells but trying.
+    If the project never had a wheel for the target, the result is the highest version below the upper bound: only a
+    build can show which sources work there.
     """
     try:
-        search = _Search(page, specifier, target, baseline)
-        return tuple(search.candidates() if search.fitting else search.sources())
+        search = _CandidateSearch(page, specifier, target, baseline)
+        return tuple(search.candidates() if search.fitting else search.source_candidates())
     except (InvalidSpecifier, InvalidVersion, ValueError):
         return ()
 
 
-def never_existed(page: ProjectPage, specifier: str, target: Ground) -> bool:
-    """Whether ``specifier`` names nothing that was ever there, and ``target`` may install something else.
-
-    Never raises.
-    """
+def never_existed(page: ProjectPage, specifier: str, target: InstallTarget) -> bool:
+    """Return whether no version ever matched ``specifier``, while ``target`` can install another one. Never raises."""
     try:
-        wanted = SpecifierSet(specifier)
+        specifiers = SpecifierSet(specifier)
     except InvalidSpecifier:
         return False
-    releases = _releases(page)
-    return not any(wanted.contains(version, prereleases=True) for version in releases) and any(
-        _allowed(file, target, target.cut_off) for files in releases.values() for file in files
+    releases = _files_by_version(page)
+    return not any(specifiers.contains(version, prereleases=True) for version in releases) and any(
+        _is_allowed(file, target, target.cut_off) for files in releases.values() for file in files
     )
 
 
-def lowest_at(specifier: str, version: str) -> str | None:
-    """``specifier`` in its form, with ``version`` as the lowest that it allows; ``None`` where that cannot be written.
+def with_minimum(specifier: str, version: str) -> str | None:
+    """Return ``specifier`` in its form with ``version`` as its minimum; ``None`` if that cannot be written.
 
     Never raises.
     """
     try:
-        return _changed([Specifier(part) for part in specifier.split(",") if part.strip()], Version(version))
+        return _rewrite_specifier([Specifier(part) for part in specifier.split(",") if part.strip()], Version(version))
     except (InvalidSpecifier, InvalidVersion, ValueError):
         return None
 
 
-def latest(page: ProjectPage, target: Ground) -> str:
-    """The version that was published last of those that ``target`` may install, from a wheel where any has one.
+def latest_version(page: ProjectPage, target: InstallTarget) -> str:
+    """Return the version that was published last among those that ``target`` can install; wheels are preferred.
 
-    Pre-releases too; by its number where the index does not tell when. Empty where there is none.
+    Pre-releases count. Without upload times the highest version is returned, without any version an empty text.
     """
-    found: list[tuple[bool, str, Version]] = []
-    for version, files in _releases(page).items():
-        wheels = [file for file in files if _fits(file, target, target.cut_off)]
-        sources = [file for file in files if not file.tags and _allowed(file, target, target.cut_off)]
+    installable: list[tuple[bool, str, Version]] = []
+    for version, files in _files_by_version(page).items():
+        wheels = [file for file in files if _is_usable_wheel(file, target, target.cut_off)]
+        sources = [file for file in files if not file.tags and _is_allowed(file, target, target.cut_off)]
         if wheels or sources:
-            found.append((bool(wheels), min((file.uploaded for file in wheels or sources), default=""), version))
-    return str(max(found)[2]) if found else ""
+            installable.append((bool(wheels), min((file.uploaded for file in wheels or sources), default=""), version))
+    return str(max(installable)[2]) if installable else ""
 
 
-class _Search:
-    def __init__(self, page: ProjectPage, specifier: str, target: Ground, baseline: Ground | None) -> None:
-        """:raises InvalidVersion: the pin is no version that has an order (``===1.0-custom``)."""
+class _CandidateSearch:
+    def __init__(
+        self, page: ProjectPage, specifier: str, target: InstallTarget, baseline: InstallTarget | None
+    ) -> None:
+        """:raises InvalidVersion: the pin cannot be compared with versions (``===1.0-custom``)."""
         self._target, self._baseline = target, baseline
         self._clauses = [Specifier(part) for part in specifier.split(",") if part.strip()]
-        floors = [_bare(clause) for clause in self._clauses if clause.operator in _LOWER]
-        self._floor = max(floors) if floors else None
-        self._releases = _releases(page)
-        self._present = SpecifierSet(specifier)
-        local = self._floor.local if self._floor else None
+        minimums = [_clause_version(clause) for clause in self._clauses if clause.operator in _LOWER_BOUND_OPERATORS]
+        self._minimum = max(minimums) if minimums else None
+        self._releases = _files_by_version(page)
+        self._current = SpecifierSet(specifier)
+        local = self._minimum.local if self._minimum else None
         self.fitting = sorted(
             version
             for version, files in self._releases.items()
-            if version.local == local and any(_fits(file, target, target.cut_off) for file in files)
+            if version.local == local and any(_is_usable_wheel(file, target, target.cut_off) for file in files)
         )
-        """Versions with a wheel for the target, pre-releases too."""
-        pinned = self._floor is not None and self._floor.is_prerelease
+        """Versions with a wheel for the target, including pre-releases."""
+        pinned = self._minimum is not None and self._minimum.is_prerelease
         self.prereleases = pinned or all(version.is_prerelease for version in self._releases)
 
-    def candidates(self) -> list[Candidate]:
-        found: list[tuple[bool, bool, Version, Candidate]] = []
-        for version in self._reachable():
+    def candidates(self) -> list[VersionCandidate]:
+        ranked: list[tuple[bool, bool, Version, VersionCandidate]] = []
+        for version in self._versions_above_minimum():
             if version.is_prerelease and not self.prereleases:
                 continue
-            changed = _changed(self._clauses, version)
-            if changed is None or SpecifierSet(changed) == self._present:
+            changed = _rewrite_specifier(self._clauses, version)
+            if changed is None or SpecifierSet(changed) == self._current:
                 continue
-            beyond = any(not clause.contains(version, prereleases=True) for clause in self._clauses if _caps(clause))
-            both = self._on_baseline(version)
-            candidate = Candidate(
-                specifier=changed, version=str(version), also_on_baseline=both, beyond_upper_bound=beyond
+            beyond_upper_bound = any(
+                not clause.contains(version, prereleases=True) for clause in self._clauses if _is_upper_bound(clause)
             )
-            found.append((beyond, not both, version, candidate))
-        return [row[3] for row in sorted(found, key=lambda row: row[:3])[:MOST_CANDIDATES]]
+            also_on_baseline = self._has_baseline_wheel(version)
+            candidate = VersionCandidate(
+                specifier=changed,
+                version=str(version),
+                also_on_baseline=also_on_baseline,
+                beyond_upper_bound=beyond_upper_bound,
+            )
+            ranked.append((beyond_upper_bound, not also_on_baseline, version, candidate))
+        return [row[3] for row in sorted(ranked, key=lambda row: row[:3])[:MAX_CANDIDATES]]
 
-    def sources(self) -> list[Candidate]:
-        """The highest version with a source that may be taken, where that lies above what is required."""
+    def source_candidates(self) -> list[VersionCandidate]:
+        """Return the highest version with a usable source, if it is above the present minimum."""
         for version in sorted(self._releases, reverse=True):
             files = [file for file in self._releases[version] if not file.tags]
-            usable = [file for file in files if _allowed(file, self._target, self._target.cut_off)]
-            within = all(clause.contains(version, prereleases=True) for clause in self._clauses if _caps(clause))
-            if not usable or not within or (version.is_prerelease and not self.prereleases):
+            usable = [file for file in files if _is_allowed(file, self._target, self._target.cut_off)]
+            below_upper_bound = all(
+                clause.contains(version, prereleases=True) for clause in self._clauses if _is_upper_bound(clause)
+            )
+            if not usable or not below_upper_bound or (version.is_prerelease and not self.prereleases):
                 continue
-            changed = _changed(self._clauses, version) if self._floor is None or version > self._floor else None
-            if changed is None or SpecifierSet(changed) == self._present:
+            changed = (
+                _rewrite_specifier(self._clauses, version) if self._minimum is None or version > self._minimum else None
+            )
+            if changed is None or SpecifierSet(changed) == self._current:
                 return []
-            ground = self._baseline
-            both = ground is None or any(_allowed(file, ground, self._target.cut_off) for file in files)
-            return [Candidate(specifier=changed, version=str(version), also_on_baseline=both)]
+            baseline = self._baseline
+            also_on_baseline = baseline is None or any(
+                _is_allowed(file, baseline, self._target.cut_off) for file in files
+            )
+            return [VersionCandidate(specifier=changed, version=str(version), also_on_baseline=also_on_baseline)]
         return []
 
-    def why_none(self) -> str:
-        minor = _minor(self._target)
+    def explain_absence(self) -> str:
+        minor = _minor_version(self._target)
         if not self._releases:
             return "the index has no version of it"
         if not self.fitting:
-            later = self._after_cut_off()
-            label = f" of the build +{self._floor.local}" if self._floor is not None and self._floor.local else ""
+            later = self._first_after_cut_off()
+            label = f" of the build +{self._minimum.local}" if self._minimum is not None and self._minimum.local else ""
             return f"no version{label} has a wheel for {minor}" + (
                 f" up to the cut-off date; {later} came after it" if later else ""
             )
-        reachable = list(self._reachable())
-        if not reachable:
+        allowed = list(self._versions_above_minimum())
+        if not allowed:
             newest = max(self.fitting)
-            return f"no version from {self._floor} on has a wheel for {minor}; the newest that has one is {newest}"
-        if not self.prereleases and all(version.is_prerelease for version in reachable):
-            return f"only pre-releases have a wheel for {minor}, such as {reachable[0]}"
+            return f"no version from {self._minimum} on has a wheel for {minor}; the newest that has one is {newest}"
+        if not self.prereleases and all(version.is_prerelease for version in allowed):
+            return f"only pre-releases have a wheel for {minor}, such as {allowed[0]}"
         return f"no version that the specifier could name has a wheel for {minor}"
 
-    def _reachable(self) -> Iterator[Version]:
-        return (version for version in self.fitting if self._floor is None or version >= self._floor)
+    def _versions_above_minimum(self) -> Iterator[Version]:
+        return (version for version in self.fitting if self._minimum is None or version >= self._minimum)
 
-    def _on_baseline(self, version: Version) -> bool:
-        ground = self._baseline
-        return ground is None or any(_fits(file, ground, self._target.cut_off) for file in self._releases[version])
+    def _has_baseline_wheel(self, version: Version) -> bool:
+        baseline = self._baseline
+        return baseline is None or any(
+            _is_usable_wheel(file, baseline, self._target.cut_off) for file in self._releases[version]
+        )
 
-    def _after_cut_off(self) -> Version | None:
+    def _first_after_cut_off(self) -> Version | None:
         if self._target.cut_off is None:
             return None
         later = (
             version
             for version, files in self._releases.items()
-            if (self._floor is None or version >= self._floor)
-            and any(_fits(file, self._target, None) for file in files)
+            if (self._minimum is None or version >= self._minimum)
+            and any(_is_usable_wheel(file, self._target, None) for file in files)
         )
         return min(later, default=None)
 
 
-def _releases(page: ProjectPage) -> dict[Version, list[ReleaseFile]]:
-    found: dict[Version, list[ReleaseFile]] = {}
+def _files_by_version(page: ProjectPage) -> dict[Version, list[ReleaseFile]]:
+    files_by_version: dict[Version, list[ReleaseFile]] = {}
     for text, files in page.files.items():
         try:
-            found.setdefault(Version(text), []).extend(files)
-        except InvalidVersion:  # from before PEP 440: no installer takes it
+            files_by_version.setdefault(Version(text), []).extend(files)
+        except InvalidVersion:  # from before PEP 440: installers ignore it
             continue
-    return found
+    return files_by_version
 
 
-def _fits(file: ReleaseFile, ground: Ground, cut_off: datetime | None) -> bool:
-    """Whether it is a wheel that installs there."""
-    return bool(file.tags) and ground.takes(file.tags) and _allowed(file, ground, cut_off)
+def _is_usable_wheel(file: ReleaseFile, target: InstallTarget, cut_off: datetime | None) -> bool:
+    """Return whether ``file`` is a wheel that the target can install."""
+    return bool(file.tags) and target.accepts_tags(file.tags) and _is_allowed(file, target, cut_off)
 
 
-def _allowed(file: ReleaseFile, ground: Ground, cut_off: datetime | None) -> bool:
-    """Whether it may be taken at all. A file without an upload time is not taken for too new."""
-    if file.yanked or not ground.allows(file.requires_python):
+def _is_allowed(file: ReleaseFile, target: InstallTarget, cut_off: datetime | None) -> bool:
+    """Return whether ``file`` may be used at all. A file without an upload time is not considered too new."""
+    if file.yanked or not target.accepts_python(file.requires_python):
         return False
     if cut_off is None or not file.uploaded:
         return True
@@ -274,21 +286,21 @@ def _allowed(file: ReleaseFile, ground: Ground, cut_off: datetime | None) -> boo
     return (uploaded if uploaded.tzinfo else uploaded.replace(tzinfo=UTC)) <= cut_off
 
 
-def _bare(clause: Specifier) -> Version:
+def _clause_version(clause: Specifier) -> Version:
     return Version(clause.version.removesuffix(".*"))
 
 
-def _caps(clause: Specifier) -> bool:
-    """Whether it has an upper end that is not a pin."""
+def _is_upper_bound(clause: Specifier) -> bool:
+    """Return whether ``clause`` has an upper bound and is not a pin."""
     return clause.operator in ("<", "<=", "~=") or (clause.operator == "==" and clause.version.endswith(".*"))
 
 
-def _changed(clauses: Sequence[Specifier], version: Version) -> str | None:
-    """The specifier that has ``version`` as its lowest, in the same form; ``None`` where no such can be written."""
-    pinned = any(clause.operator in ("==", "===") and not _caps(clause) for clause in clauses)
+def _rewrite_specifier(clauses: Sequence[Specifier], version: Version) -> str | None:
+    """Return the specifier in the same form with ``version`` as its minimum; ``None`` if that cannot be written."""
+    pinned = any(clause.operator in ("==", "===") and not _is_upper_bound(clause) for clause in clauses)
     text = ",".join(
-        # beside a pin, another bound need not move as long as it allows it
-        str(clause) if pinned and clause.contains(version, prereleases=True) else _changed_clause(clause, version)
+        # with a pin, other bounds stay as long as they allow the version
+        str(clause) if pinned and clause.contains(version, prereleases=True) else _rewrite_clause(clause, version)
         for clause in clauses
     )
     try:
@@ -297,41 +309,41 @@ def _changed(clauses: Sequence[Specifier], version: Version) -> str | None:
         return None
 
 
-def _changed_clause(clause: Specifier, version: Version) -> str:
-    sign = clause.operator
-    if sign == "!=":
+def _rewrite_clause(clause: Specifier, version: Version) -> str:
+    operator = clause.operator
+    if operator == "!=":
         return str(clause)
-    if sign in ("<", "<="):
-        return str(clause) if clause.contains(version, prereleases=True) else _moved_bound(clause, version)
+    if operator in ("<", "<="):
+        return str(clause) if clause.contains(version, prereleases=True) else _raise_upper_bound(clause, version)
     if clause.version.endswith(".*"):
-        return f"{sign}{_cut(version, len(_bare(clause).release))}.*"
-    if sign == "~=":
-        width = len(_bare(clause).release)
-        # a longer number would allow less than the old one did: ~=1.2.3 stays below 1.3, ~=1.2 below 2
+        return f"{operator}{_truncate_release(version, len(_clause_version(clause).release))}.*"
+    if operator == "~=":
+        width = len(_clause_version(clause).release)
+        # a longer number would allow less than the present one: ~=1.2.3 stays below 1.3, ~=1.2 below 2
         same = len(version.release) == width or version.is_prerelease
-        return f"~={version if same else _cut(version, width)}"
-    return f"{'>=' if sign == '>' else sign}{version}"
+        return f"~={version if same else _truncate_release(version, width)}"
+    return f"{'>=' if operator == '>' else operator}{version}"
 
 
-def _moved_bound(clause: Specifier, version: Version) -> str:
-    """``<2`` for 2.1 is ``<3``, ``<0.28.0`` for 0.29.1 is ``<0.30.0``: as far away as it was written."""
+def _raise_upper_bound(clause: Specifier, version: Version) -> str:
+    """Raise an upper bound at its own precision: ``<2`` for 2.1 to ``<3``, ``<0.28.0`` for 0.29.1 to ``<0.30.0``."""
     if clause.operator == "<=":
         return f"<={version}"
-    release = _bare(clause).release
+    release = _clause_version(clause).release
     last = max((index for index, number in enumerate(release) if number), default=0)
     numbers = [*version.release, *([0] * len(release))][: last + 1]
     numbers[last] += 1
-    return "<" + _epoch(version) + ".".join(map(str, [*numbers, *([0] * (len(release) - last - 1))]))
+    return "<" + _epoch_prefix(version) + ".".join(map(str, [*numbers, *([0] * (len(release) - last - 1))]))
 
 
-def _cut(version: Version, width: int) -> str:
-    """The first ``width`` numbers of it."""
-    return _epoch(version) + ".".join(map(str, [*version.release, *([0] * width)][:width]))
+def _truncate_release(version: Version, width: int) -> str:
+    """Return the first ``width`` numbers of the release."""
+    return _epoch_prefix(version) + ".".join(map(str, [*version.release, *([0] * width)][:width]))
 
 
-def _epoch(version: Version) -> str:
+def _epoch_prefix(version: Version) -> str:
     return f"{version.epoch}!" if version.epoch else ""
 
 
-def _minor(ground: Ground) -> str:
-    return ".".join(ground.version.split(".")[:2])
+def _minor_version(target: InstallTarget) -> str:
+    return ".".join(target.version.split(".")[:2])

@@ -1,1 +1,1 @@
-"""Locks to environments that are installed and imported, and changes that are tried for real."""
+"""From locks to installed and imported environments, and verified repairs of blocked sets."""

@@ -1,7 +1,8 @@
-"""What programs import when they are started: those that the service's start commands name, and well-known ones.
+"""Find the modules that programs import first: programs in the service's start commands, and well-known ones.
 
-A service that requires a server or a worker starts it, and imports nothing of that: ``import celery`` works on 3.12
-where ``celery worker`` dies at once. Nothing is started: a console script begins with the import of its module.
+A service often starts a server or worker without importing it: ``import celery`` works on 3.12 where ``celery worker``
+fails at once. Importing the first module of a program shows that without starting it, because a console script begins
+with the import of its module.
 """
 
 import ast
@@ -10,9 +11,9 @@ from configparser import ConfigParser, Error
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Program
-from pytest_py312.dependencies.installation.distribution_store import Entry
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 
-PROGRAMS: Mapping[str, tuple[str, ...]] = {
+PROGRAM_MODULES: Mapping[str, tuple[str, ...]] = {
     "alembic": ("alembic.config",),
     "arq": ("arq.cli",),
     "celery": ("celery.bin.celery", "celery.apps.worker"),
@@ -29,56 +30,74 @@ PROGRAMS: Mapping[str, tuple[str, ...]] = {
     "uvicorn": ("uvicorn.main",),
     "waitress": ("waitress.runner",),
 }
-"""Project to the modules that its program runs first."""
-_OWNERS = {module: project for project, modules in PROGRAMS.items() for module in modules}
+"""Project -> the modules that its program imports first."""
+_PROJECT_BY_MODULE = {module: project for project, modules in PROGRAM_MODULES.items() for module in modules}
 
 
-def started_modules(project: str, entries: Sequence[Entry]) -> tuple[str, ...]:
-    """Those of ``project`` that are installed; versions differ in what they have."""
-    wanted = PROGRAMS.get(project, ())
-    own = [entry for entry in entries if entry.name == project] if wanted else []
-    return tuple(module for module in wanted if any(_file_of(module, entry) for entry in own))
+def start_modules_of_project(project: str, distributions: Sequence[StoredDistribution]) -> tuple[str, ...]:
+    """Return the well-known start modules of ``project`` that are installed; not every version has all of them."""
+    candidate_modules = PROGRAM_MODULES.get(project, ())
+    project_distributions = (
+        [distribution for distribution in distributions if distribution.name == project] if candidate_modules else []
+    )
+    return tuple(
+        module
+        for module in candidate_modules
+        if any(_module_file(module, distribution) for distribution in project_distributions)
+    )
 
 
-def modules_of(programs: Iterable[Program], entries: Sequence[Entry]) -> tuple[str, ...]:
-    """What those of ``programs`` import first that belong to something installed.
+def start_modules_of_programs(
+    programs: Iterable[Program], distributions: Sequence[StoredDistribution]
+) -> tuple[str, ...]:
+    """Return the modules that ``programs`` import first, as far as an installed distribution has them.
 
-    Of a console script it is the module of its entry point. A module that is run is not imported as what it is, since
-    most start something then: it is its package, and what the package's ``__main__`` imports of it.
+    For a console script this is the module of its entry point. For ``python -m package`` it is the package and the
+    submodules that its ``__main__`` imports: importing ``__main__`` itself would start most programs.
     """
-    return tuple(dict.fromkeys(module for program in programs for module in _modules_of(program, entries)))
+    return tuple(dict.fromkeys(module for program in programs for module in _start_modules(program, distributions)))
 
 
-def owner_of(module: str, entries: Iterable[Entry] = ()) -> str | None:
-    """The project whose program starts with ``module``, or that has it among its files."""
-    return _OWNERS.get(module) or next((entry.name for entry in entries if _file_of(module, entry)), None)
+def project_of_module(module: str, distributions: Iterable[StoredDistribution] = ()) -> str | None:
+    """Return the project whose program starts with ``module``, or that contains it."""
+    return _PROJECT_BY_MODULE.get(module) or next(
+        (distribution.name for distribution in distributions if _module_file(module, distribution)), None
+    )
 
 
-def _modules_of(program: Program, entries: Sequence[Entry]) -> Iterator[str]:
+def _start_modules(program: Program, distributions: Sequence[StoredDistribution]) -> Iterator[str]:
     if not program.is_module:
-        owners = [entry for entry in entries if (entry.folder / "data" / "bin" / program.name).is_file()]
-        for entry in owners:
-            module = _entry_point(entry, program.name)
-            if module and _file_of(module, entry):
+        owners = [
+            distribution
+            for distribution in distributions
+            if (distribution.folder / "data" / "bin" / program.name).is_file()
+        ]
+        for distribution in owners:
+            module = _entry_point_module(distribution, program.name)
+            if module and _module_file(module, distribution):
                 yield module
         return
-    for entry in entries:
-        file = _file_of(program.name, entry)
+    for distribution in distributions:
+        file = _module_file(program.name, distribution)
         if file is not None and file.name == "__init__.py":
             yield program.name
-            yield from (one for one in _imported(file.with_name("__main__.py"), program.name) if _file_of(one, entry))
+            yield from (
+                submodule
+                for submodule in _imported_submodules(file.with_name("__main__.py"), program.name)
+                if _module_file(submodule, distribution)
+            )
 
 
-def _file_of(module: str, entry: Entry) -> Path | None:
-    path = entry.folder / "lib" / module.replace(".", "/")
+def _module_file(module: str, distribution: StoredDistribution) -> Path | None:
+    path = distribution.folder / "lib" / module.replace(".", "/")
     return next((file for file in (path / "__init__.py", path.with_name(f"{path.name}.py")) if file.is_file()), None)
 
 
-def _entry_point(entry: Entry, script: str) -> str:
-    """The module that a console script of ``entry`` imports, as its metadata say; empty where they do not."""
-    for file in (entry.folder / "lib").glob("*.dist-info/entry_points.txt"):
+def _entry_point_module(distribution: StoredDistribution, script: str) -> str:
+    """Return the module that a console script imports according to the metadata; empty if they do not list it."""
+    for file in (distribution.folder / "lib").glob("*.dist-info/entry_points.txt"):
         parser = ConfigParser(delimiters=("=",), interpolation=None, strict=False)
-        parser.optionxform = str  # type: ignore[assignment,method-assign]  # names keep their case, as the library says
+        parser.optionxform = str  # type: ignore[assignment,method-assign]  # documented way to keep the case of names
         try:
             parser.read(file, encoding="utf-8")
         except (Error, UnicodeDecodeError):
@@ -87,8 +106,8 @@ def _entry_point(entry: Entry, script: str) -> str:
     return ""
 
 
-def _imported(file: Path, package: str) -> Iterator[str]:
-    """The modules of ``package`` that its ``file`` imports outside of functions and conditions."""
+def _imported_submodules(file: Path, package: str) -> Iterator[str]:
+    """Yield the modules of ``package`` that ``file`` imports outside of functions and conditions."""
     try:
         body = ast.parse(file.read_bytes()).body
     except (OSError, SyntaxError, ValueError, RecursionError):

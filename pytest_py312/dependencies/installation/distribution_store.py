@@ -1,12 +1,12 @@
-"""The store: each distribution installed once for each interpreter build, byte code compiled, ready to be hard-linked.
+"""Store of installed distributions: each is installed once per interpreter build, and hard-linked into environments.
 
     <cache>/store/<build digest>/<name>-<version>-<line digest>/
-        lib/...       what lies in site-packages
-        data/...      what lies beside it in an environment (bin/, share/, include/)
-        entry.json    what an environment and a check need to know of it
+        lib/...       files of site-packages
+        data/...      files outside of it (bin/, share/, include/)
+        entry.json    metadata for environments and checks
 
-An entry is moved into place whole, so what is there is finished. One process at a time fills the store of one build
-with wheels, and builds one source.
+Entries include byte code. An entry is renamed into its place when it is complete. A lock per interpreter build
+serializes the installation of wheels, and a lock per source its build.
 """
 
 import hashlib
@@ -27,21 +27,23 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.process import CommandRun, Ended
-from pytest_py312.dependencies.installation.build_failures import FailedBuilds, unfinished
-from pytest_py312.dependencies.resolution.lock import Blocked, Pin, Unchecked, Wanted
-from pytest_py312.dependencies.resolution.uv_messages import BUILD_FAILED, build_refusal
+from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.dependencies.installation.build_failures import BuildFailureCache, unfinished_build
+from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.uv_messages import BUILD_FAILURE_MESSAGES, explain_build_failure
 from pytest_py312.runners.runner import Runner
 
-NOT_MODULES = frozenset(("tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts"))
-"""Top-level folders that distributions install by mistake; nobody imports them."""
+NON_MODULE_FOLDERS = frozenset(
+    ("tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts")
+)
+"""Top-level folders that distributions install by mistake; they are not modules to import."""
 
 
-CATALOGUE = 64
-"""A folder with more modules than this is a catalogue (lexers, locales): a program imports a few of them."""
+CATALOGUE_SIZE = 64
+"""Modules in a folder above which it is a catalogue (lexers, locales), of which a program imports only a few."""
 
-BUILD_LIMIT = 1800.0
-"""Seconds that installing may take, or the build of one source."""
+BUILD_TIME_LIMIT = 1800.0
+"""Time limit of an installation, or of the build of one source, in seconds."""
 
 COMPILE_SCRIPT = """
 import compileall, os, sys
@@ -54,16 +56,16 @@ for folder, folders, files in os.walk(root):
     for name in modules:
         compileall.compile_file(os.path.join(folder, name), quiet=2)
 """
-"""Compiles what a cell is likely to import. uv's --compile-bytecode compiles everything, which is a third of the whole
-cost of a cold run: most of it in catalogues, in tests, and in the setuptools that nobody asked for. What is left out
-costs its import once an environment."""
+"""Compiles the modules that a cell is likely to import. uv's ``--compile-bytecode`` compiles everything, which takes a
+third of a cold run: mostly in catalogues, in tests, and in a setuptools that is not required. A module that is left out
+is compiled once per environment, when it is imported."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
+class StoredDistribution:
     """An installed distribution in the store.
 
-    ``modules`` are its importable top-level modules, ``requires_python`` and ``requires`` what its metadata say.
+    ``modules`` are its importable top-level modules; ``requires_python`` and ``requires`` come from its metadata.
     """
 
     name: str
@@ -75,12 +77,12 @@ class Entry:
     from_source: bool = False
 
 
-Settings = Callable[[tuple[str, ...], InterpreterBuild], str]
-"""The text of uv's settings file when it installs from where some options (``--index-url ...``) say."""
+UvSettingsText = Callable[[tuple[str, ...], InterpreterBuild], str]
+"""Returns the text of uv's settings file for some index options (``--index-url ...``) and an interpreter build."""
 
 
-class Store:
-    """Fills the store and hands out entries. Safe for several processes at once."""
+class DistributionStore:
+    """Installs distributions and returns the installed ones. Safe for several processes at once."""
 
     def __init__(
         self,
@@ -89,152 +91,171 @@ class Store:
         runner: Runner,
         lock_hours: float = 0.0,
         uv_version: str = "",
-        settings: Settings = lambda options, build: "",
-        builds_at_once: int = 2,
+        uv_settings: UvSettingsText = lambda options, build: "",
+        parallel_builds: int = 2,
     ) -> None:
         self._root = cache / "store"
         self._temporary = cache / "tmp"
         self._runner = runner
-        self._settings = settings
-        self._compilers = threading.BoundedSemaphore(builds_at_once)
-        self._failed = FailedBuilds(cache=cache, tools=f"{runner.name} {uv_version}", lock_hours=lock_hours)
+        self._settings = uv_settings
+        self._compilers = threading.BoundedSemaphore(parallel_builds)
+        self._failed = BuildFailureCache(cache=cache, tools=f"{runner.name} {uv_version}", lock_hours=lock_hours)
 
-    def entry(self, pin: Pin, build: InterpreterBuild) -> Entry | None:
-        """The entry of ``pin``, or ``None`` when it is not installed yet."""
-        return _load(self._folder(pin, build))
+    def get(self, pin: Pin, build: InterpreterBuild) -> StoredDistribution | None:
+        """Return the stored distribution of ``pin``, or ``None`` if it is not installed yet."""
+        return _load_distribution(self._folder(pin, build))
 
     def fill(
-        self, pins: Iterable[Pin], build: InterpreterBuild, wanted: Wanted, build_limit: float = BUILD_LIMIT
+        self,
+        pins: Iterable[Pin],
+        build: InterpreterBuild,
+        request: ResolutionRequest,
+        build_limit: float = BUILD_TIME_LIMIT,
     ) -> None:
-        """Install what is not there yet: all wheels in one go, each source by itself, for ``build_limit`` seconds.
+        """Install the missing ones of ``pins``: all wheels together, then each source on its own.
 
-        :raises Blocked: a source does not build on this interpreter.
-        :raises Unchecked: something could not be installed for another reason (network, disk).
+        :param build_limit: time limit of each source build, in seconds.
+        :raises Unresolvable: a source does not build on this interpreter.
+        :raises Undetermined: something could not be installed for another reason (network, disk).
         """
-        wishes = {pin.line: pin for pin in pins}
-        if all(self.entry(pin, build) for pin in wishes.values()):
+        pins_by_line = {pin.line: pin for pin in pins}
+        if all(self.get(pin, build) for pin in pins_by_line.values()):
             return
-        with self._alone(build):
-            missing = [pin for pin in wishes.values() if self.entry(pin, build) is None]
+        with self._exclusive(build):
+            missing = [pin for pin in pins_by_line.values() if self.get(pin, build) is None]
             wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
             for batch in _batches(wheels):
-                self._install(batch, build, wanted, [])
-        self._build([pin for pin in missing if pin.from_source], build, wanted, build_limit)
+                self._install(batch, build, request, [])
+        self._build_sources([pin for pin in missing if pin.from_source], build, request, build_limit)
 
-    def _build(self, pins: Sequence[Pin], build: InterpreterBuild, wanted: Wanted, limit: float) -> None:
-        """Build each source by itself, also after one has failed: all that block are told at once."""
+    def _build_sources(
+        self, pins: Sequence[Pin], build: InterpreterBuild, request: ResolutionRequest, limit: float
+    ) -> None:
+        """Build each source on its own, also after a failure, so that all failures are reported at once."""
         findings: list[Finding] = []
-        unchecked: Unchecked | None = None
+        unchecked: Undetermined | None = None
         for pin in pins:
             try:
-                self._build_one(pin, build, wanted, limit)
-            except Blocked as blocked:
+                self._build_source(pin, build, request, limit)
+            except Unresolvable as blocked:
                 findings += blocked.findings
-            except Unchecked as reason:
+            except Undetermined as reason:
                 unchecked = unchecked or reason
         if findings:
-            raise Blocked(findings)
+            raise Unresolvable(findings)
         if unchecked is not None:
             raise unchecked
 
-    def _build_one(self, pin: Pin, build: InterpreterBuild, wanted: Wanted, limit: float) -> None:
-        # not with the wheels' lock: nobody else waits for a compiler
-        with self._alone(build, pin), self._compilers:
-            if self.entry(pin, build) is not None:
+    def _build_source(self, pin: Pin, build: InterpreterBuild, request: ResolutionRequest, limit: float) -> None:
+        # not under the lock of the wheels: other cells must not wait for a compiler
+        with self._exclusive(build, pin), self._compilers:
+            if self.get(pin, build) is not None:
                 return
-            self._failed.check(pin, build, wanted, limit)
+            self._failed.raise_if_known(pin, build, request, limit)
             options = ["--no-binary", pin.name] if pin.version else []
             started = clock.stopwatch()
             try:
-                self._install([pin], build, wanted, options, limit)
-            except Blocked as blocked:
-                self._failed.keep(pin, build, blocked)
+                self._install([pin], build, request, options, limit)
+            except Unresolvable as blocked:
+                self._failed.put(pin, build, blocked)
                 raise
-            except Unchecked:
+            except Undetermined:
                 if clock.stopwatch() - started < limit:
                     raise
-                self._failed.keep_unfinished(pin, build, limit)
-                raise unfinished(pin, build, limit) from None
+                self._failed.put_unfinished(pin, build, limit)
+                raise unfinished_build(pin, build, limit) from None
 
-    def install_tree(self, source: Path, key: str, build: InterpreterBuild) -> Entry:
-        """Build and install the source tree ``source`` (in the cache folder); ``key`` names its content.
+    def install_tree(self, source: Path, key: str, build: InterpreterBuild) -> StoredDistribution:
+        """Build and install the source tree ``source``, a folder in the cache; ``key`` identifies its content.
 
-        :raises Blocked, Unchecked: as :meth:`fill`.
+        :raises Unresolvable, Undetermined: as :meth:`fill`.
         """
-        entry = self.tree_entry(source, key, build)
-        if entry is None:
-            self._build_one(self._tree_pin(source, key), build, Wanted(lines=()), BUILD_LIMIT)
-            entry = self.tree_entry(source, key, build)
-        if entry is None:
-            raise Unchecked(f"{source.name} installed nothing")
-        return entry
+        distribution = self.get_tree(source, key, build)
+        if distribution is None:
+            self._build_source(self._tree_pin(source, key), build, ResolutionRequest(lines=()), BUILD_TIME_LIMIT)
+            distribution = self.get_tree(source, key, build)
+        if distribution is None:
+            raise Undetermined(f"{source.name} installed nothing")
+        return distribution
 
-    def tree_entry(self, source: Path, key: str, build: InterpreterBuild) -> Entry | None:
-        """The entry of a source tree, or ``None`` when it was not built yet."""
-        return self.entry(self._tree_pin(source, key), build)
+    def get_tree(self, source: Path, key: str, build: InterpreterBuild) -> StoredDistribution | None:
+        """Return the stored distribution of a source tree, or ``None`` if it is not built yet."""
+        return self.get(self._tree_pin(source, key), build)
 
     def _tree_pin(self, source: Path, key: str) -> Pin:
-        return Pin(name=f"tree-{key}", version="", line=self._runner.inside(source), from_source=True)
+        return Pin(name=f"tree-{key}", version="", line=self._runner.path_inside(source), from_source=True)
 
-    def _alone(self, build: InterpreterBuild, pin: Pin | None = None) -> AbstractContextManager[object]:
-        """One process at a time fills the store of one build with wheels, or with the one source that ``pin`` is."""
-        from filelock import FileLock  # costs 6 ms, which an unchanged run has no use for
+    def _exclusive(self, build: InterpreterBuild, pin: Pin | None = None) -> AbstractContextManager[object]:
+        """Return the lock for installing wheels on ``build``, or for building the source ``pin`` on it."""
+        from filelock import FileLock  # takes 6 ms to import, which an unchanged run saves
 
         self._root.mkdir(parents=True, exist_ok=True)
-        what = f"-{self._folder(pin, build).name}" if pin else ""
-        return FileLock(self._root / f"{build.digest}{what}.lock")
+        suffix = f"-{self._folder(pin, build).name}" if pin else ""
+        return FileLock(self._root / f"{build.digest}{suffix}.lock")
 
     def _folder(self, pin: Pin, build: InterpreterBuild) -> Path:
-        # markers of a line do not change what is installed; a url does, and hashes say which file may be
-        own = " @ " in pin.line or "--hash" in pin.line or not pin.version
-        what = pin.line if own else f"{pin.name}=={pin.version}"
+        # the markers of a line do not change what is installed; a URL and hashes do
+        has_own_file = " @ " in pin.line or "--hash" in pin.line or not pin.version
+        requirement = pin.line if has_own_file else f"{pin.name}=={pin.version}"
         kind = "source" if pin.from_source else "wheel"
-        digest = hashlib.sha256(f"{what}\0{kind}\0{pin.index}".encode()).hexdigest()[:12]
+        digest = hashlib.sha256(f"{requirement}\0{kind}\0{pin.index}".encode()).hexdigest()[:12]
         return self._root / f"{self._runner.name}-{build.digest}" / f"{pin.name}-{pin.version or 'tree'}-{digest}"
 
     def _install(
         self,
         pins: Sequence[Pin],
         build: InterpreterBuild,
-        wanted: Wanted,
+        request: ResolutionRequest,
         options: Sequence[str],
-        limit: float = BUILD_LIMIT,
-    ) -> list[Entry]:
+        limit: float = BUILD_TIME_LIMIT,
+    ) -> list[StoredDistribution]:
         work = self._temporary / uuid.uuid4().hex
         work.mkdir(parents=True)
-        # uv takes the nearest settings above its folder: not those of a parent of the cache
+        # uv reads the nearest settings file above its folder: without this one, that of a parent of the cache
         (work / "uv.toml").write_text(self._settings(tuple(pins[0].index.splitlines()), build), encoding="utf-8")
-        inside = self._runner.inside
+        inside = self._runner.path_inside
         environment, requirements = work / "environment", work / "requirements.txt"
         try:
             lines = [pins[0].index, *(pin.line for pin in pins)]
             requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            made = self._runner.tool(
+            venv_result = self._runner.run_tool(
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
             )
-            _must_work(made, wanted, build)
+            _raise_unless_installed(venv_result, request, build)
             argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--link-mode", "copy"]
             argv += ["--directory", inside(work)]
             argv += ["--python", inside(environment / "bin" / "python"), *options]
-            # a wheel that an older Python has built and that fits all says nothing of the build on this one
-            # and of a wheel in a local folder uv keeps what it has seen first under that name
+            # uv caches a universal wheel that an older Python has built, which says nothing about a build on this one,
+            # and for a wheel in a local folder it keeps the first content that it has seen under that name
             argv += ["--refresh"] if any(pin.from_source or "--find-links /" in pin.index for pin in pins) else []
-            done = self._runner.tool(build, [*argv, "--requirements", inside(requirements)], time_limit=limit)
-            _must_work(done, wanted, build)
-            seeds = {seed.partition("==")[0] for seed in build.seed}
+            install_result = self._runner.run_tool(
+                build, [*argv, "--requirements", inside(requirements)], time_limit=limit
+            )
+            _raise_unless_installed(install_result, request, build)
+            seeds = {seed.partition("==")[0] for seed in build.preinstalled}
             if any(pin.name not in seeds for pin in pins):
                 left_out = ",".join(sorted(seeds))
-                argv = ["{python}", "-I", "-c", COMPILE_SCRIPT, inside(environment / "lib"), str(CATALOGUE), left_out]
-                self._runner.tool(build, argv, time_limit=600)  # what it cannot compile is compiled when imported
-            return self._take_apart(environment, pins, build)
+                argv = [
+                    "{python}",
+                    "-I",
+                    "-c",
+                    COMPILE_SCRIPT,
+                    inside(environment / "lib"),
+                    str(CATALOGUE_SIZE),
+                    left_out,
+                ]
+                self._runner.run_tool(build, argv, time_limit=600)  # failures do not matter: imports compile as well
+            return self._split_by_record(environment, pins, build)
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
-    def _take_apart(self, environment: Path, pins: Sequence[Pin], build: InterpreterBuild) -> list[Entry]:
-        """Split an environment into one store entry for each distribution, by their RECORDs."""
+    def _split_by_record(
+        self, environment: Path, pins: Sequence[Pin], build: InterpreterBuild
+    ) -> list[StoredDistribution]:
+        """Move the files of an environment into one stored distribution each, as listed in their RECORD files."""
         site = environment / "lib" / f"python{build.interpreter}" / "site-packages"
         by_name = {pin.name: pin for pin in pins}
-        entries = []
+        distributions = []
         for info in sorted(site.glob("*.dist-info")):
             metadata = HeaderParser().parsestr((info / "METADATA").read_text(encoding="utf-8", errors="replace"))
             name = canonicalize_name(str(metadata["Name"]))
@@ -242,63 +263,65 @@ class Store:
             if pin is None:
                 continue
             target = self._folder(pin, build)
-            part = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-            _move_recorded(info, site, environment, part)
-            entry = Entry(
+            staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+            _move_recorded(info, site, environment, staging)
+            distribution = StoredDistribution(
                 name=name,
                 version=str(metadata["Version"]),
                 folder=target,
-                modules=_top_level(part / "lib"),
+                modules=_top_level_modules(staging / "lib"),
                 requires_python=str(metadata["Requires-Python"] or ""),
                 requires=tuple(str(line) for line in metadata.get_all("Requires-Dist") or ()),
                 from_source=pin.from_source,
             )
-            facts = asdict(entry) | {"folder": "", "prefix": self._runner.inside(environment)}
-            (part / "entry.json").write_text(json.dumps(facts), encoding="utf-8")
-            shutil.rmtree(target, ignore_errors=True)  # one whose entry.json is damaged
-            part.rename(target)
-            entries.append(entry)
-        if not entries:
-            raise Unchecked(f"{', '.join(pin.line for pin in pins)} installed nothing")
-        return entries
+            facts = asdict(distribution) | {"folder": "", "prefix": self._runner.path_inside(environment)}
+            (staging / "entry.json").write_text(json.dumps(facts), encoding="utf-8")
+            shutil.rmtree(target, ignore_errors=True)  # an entry whose entry.json is damaged
+            staging.rename(target)
+            distributions.append(distribution)
+        if not distributions:
+            raise Undetermined(f"{', '.join(pin.line for pin in pins)} installed nothing")
+        return distributions
 
 
-def _load(folder: Path) -> Entry | None:
+def _load_distribution(folder: Path) -> StoredDistribution | None:
     try:
         facts = dict(json.loads((folder / "entry.json").read_text(encoding="utf-8")))
         facts.pop("prefix", None)
         lists = {key: tuple(facts[key]) for key in ("modules", "requires")}
-        return Entry(**{**facts, **lists, "folder": folder})
+        return StoredDistribution(**{**facts, **lists, "folder": folder})
     except (OSError, ValueError, TypeError, KeyError):
         return None
 
 
-def _must_work(done: CommandRun, wanted: Wanted, build: InterpreterBuild) -> None:
-    if done.ok:
+def _raise_unless_installed(result: CommandResult, request: ResolutionRequest, build: InterpreterBuild) -> None:
+    if result.ok:
         return
-    words = " ".join(done.stderr.split())
-    if done.ended is not Ended.EXITED:
-        raise Unchecked(f"installing was ended: {done.ended.value} {words[-200:]}".strip())
-    mismatch = re.search(r"[Hh]ash mismatch for `?([A-Za-z0-9._-]+?)(?:==([^`\s]+))?`?(?:\s|$)", words)
+    error_text = " ".join(result.stderr.split())
+    if result.exit_reason is not ExitReason.EXITED:
+        raise Undetermined(f"installing was ended: {result.exit_reason.value} {error_text[-200:]}".strip())
+    mismatch = re.search(r"[Hh]ash mismatch for `?([A-Za-z0-9._-]+?)(?:==([^`\s]+))?`?(?:\s|$)", error_text)
     if mismatch:
-        raise Blocked([_other_file(canonicalize_name(mismatch[1]), wanted)])
-    if any(text in words for text in BUILD_FAILED):
-        raise build_refusal(done.stderr, wanted, build)
-    raise Unchecked(f"installing failed: {words.removeprefix('error: ')[:400] or f'exit code {done.exit_code}'}")
+        raise Unresolvable([_hash_mismatch_finding(canonicalize_name(mismatch[1]), request)])
+    if any(text in error_text for text in BUILD_FAILURE_MESSAGES):
+        raise explain_build_failure(result.stderr, request, build)
+    raise Undetermined(
+        f"installing failed: {error_text.removeprefix('error: ')[:400] or f'exit code {result.exit_code}'}"
+    )
 
 
-def _other_file(name: str, wanted: Wanted) -> Finding:
+def _hash_mismatch_finding(name: str, request: ResolutionRequest) -> Finding:
     return Finding(
         code="PY114",
-        message=f"no hash that is required of {name} is that of its file for this interpreter: pip refuses it",
-        remedy="make the file with hashes anew, with the hashes of the target's wheels among them",
-        location=wanted.where(name),
+        message=f"none of the required hashes of {name} matches its file for this interpreter: pip refuses it",
+        remedy="regenerate the file with the hashes, so that it includes those of the target's wheels",
+        location=request.location_of(name),
         names=(name,),
     )
 
 
 def _batches(pins: Sequence[Pin]) -> list[list[Pin]]:
-    """Groups of one index in which no project stands twice: an environment holds one version of each."""
+    """Group pins by index so that no group has a project twice: an environment holds one version of each."""
     batches: list[dict[str, Pin]] = []
     for pin in pins:
         for batch in batches:
@@ -310,28 +333,28 @@ def _batches(pins: Sequence[Pin]) -> list[list[Pin]]:
     return [list(batch.values()) for batch in batches]
 
 
-def _move_recorded(info: Path, site: Path, environment: Path, part: Path) -> None:
-    """Move the files that RECORD names, and their byte code, from an environment into ``part``."""
-    shutil.rmtree(part, ignore_errors=True)
+def _move_recorded(info: Path, site: Path, environment: Path, staging: Path) -> None:
+    """Move the files that RECORD lists, and their byte code, from an environment into ``staging``."""
+    shutil.rmtree(staging, ignore_errors=True)
     with (info / "RECORD").open(encoding="utf-8", newline="") as file:
         names = [row[0] for row in csv_reader(file) if row]
     for name in names:
         source = (site / name).absolute()
-        real = Path(*_normal(PurePosixPath(source)))
+        real = Path(*_normalized_parts(PurePosixPath(source)))
         if real.is_relative_to(site):
-            target = part / "lib" / real.relative_to(site)
+            target = staging / "lib" / real.relative_to(site)
         elif real.is_relative_to(environment):
-            target = part / "data" / real.relative_to(environment)
+            target = staging / "data" / real.relative_to(environment)
         else:
-            continue  # a RECORD that points outside its environment moves nothing
+            continue  # never move a file outside of the environment, whatever RECORD lists
         _move(real, target)
         if real.suffix == ".py":
             for compiled in (real.parent / "__pycache__").glob(f"{real.stem}.cpython-*.pyc"):
                 _move(compiled, target.parent / "__pycache__" / compiled.name)
-    (part / "lib").mkdir(parents=True, exist_ok=True)
+    (staging / "lib").mkdir(parents=True, exist_ok=True)
 
 
-def _normal(path: PurePosixPath) -> list[str]:
+def _normalized_parts(path: PurePosixPath) -> list[str]:
     parts: list[str] = []
     for item in path.parts:
         if item == ".." and len(parts) > 1:
@@ -347,21 +370,21 @@ def _move(source: Path, target: Path) -> None:
         source.rename(target)
 
 
-def _top_level(lib: Path) -> tuple[str, ...]:
-    """The importable top-level modules of an installed distribution, private ones and misplaced folders left out."""
-    found = set()
+def _top_level_modules(lib: Path) -> tuple[str, ...]:
+    """Return the importable top-level modules below ``lib``, without private ones and :data:`NON_MODULE_FOLDERS`."""
+    module_names = set()
     for item in lib.iterdir() if lib.is_dir() else ():
         name = item.name.split(".")[0]
         if item.is_dir() and not item.name.endswith((".dist-info", ".data")) and item.name != "__pycache__":
             if item.name.isidentifier() and _holds_code(item):
-                found.add(item.name)
+                module_names.add(item.name)
         elif item.suffix in (".py", ".so", ".pyd") and name.isidentifier():
-            found.add(name)
-    return tuple(sorted(name for name in found if not name.startswith("_") and name not in NOT_MODULES))
+            module_names.add(name)
+    return tuple(sorted(name for name in module_names if not name.startswith("_") and name not in NON_MODULE_FOLDERS))
 
 
 def _holds_code(folder: Path) -> bool:
-    """A package, or a namespace with one in it; not a folder of data or stubs alone."""
+    """Whether ``folder`` is a package or contains modules, rather than only data or stubs."""
     if (folder / "__init__.py").is_file():
         return True
     return next(folder.glob("*.py"), None) is not None or next(folder.glob("*.so"), None) is not None

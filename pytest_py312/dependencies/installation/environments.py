@@ -1,10 +1,10 @@
-"""The environment of a cell: a venv put together from the store by hard links, once for each content.
+"""Build the environment of a cell: a venv of hard links to the distribution store, one per content.
 
     <cache>/envs/<key>/
         bin/python, pyvenv.cfg, lib/pythonX.Y/site-packages/...
-        environment.json    what is in it, written last: without it the folder is not an environment
+        environment.json    its content, written last: without it the folder is not an environment
 
-It is made beside its place and renamed into it, so an interrupted build leaves nothing that looks finished.
+It is built in a temporary folder and renamed, so an interrupted build leaves nothing that looks complete.
 """
 
 import hashlib
@@ -18,23 +18,26 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.installation.distribution_store import Entry
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.runners.runner import Runner
 
 SITE_HOOK = (
     "import os, sys; sys.path.extend("
     "item for item in os.environ.get('PY312_PATH', '').split(os.pathsep) if item and item not in sys.path)\n"
 )
-"""A .pth line: a service that is laid in without a build stands on the path after site-packages, as an editable
-installation would, in every interpreter that its suite starts. https://docs.python.org/3/library/site.html"""
+"""A line of a .pth file: puts a service that is not built on the path after site-packages, as an editable installation
+would, in every interpreter that its suite starts. https://docs.python.org/3/library/site.html"""
 
-FORM = "2"
-"""Goes into every key: raised when environments are put together in another way."""
+LAYOUT_VERSION = "2"
+"""Part of each key. Raise it when environments are built in another way."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Environment:
-    """An installed environment. ``versions`` are normalised project names; ``modules`` those of each of them."""
+    """An installed environment.
+
+    ``versions`` maps normalised project names to versions, ``modules`` maps them to their top-level modules.
+    """
 
     key: str
     folder: Path
@@ -42,128 +45,128 @@ class Environment:
     modules: Mapping[str, tuple[str, ...]]
 
 
-class Environments:
-    """Makes environments, and remembers what has been proven of them."""
+class EnvironmentStore:
+    """Builds environments, and caches results of what was run in them."""
 
     def __init__(self, *, cache: Path, runner: Runner) -> None:
         self._root = cache / "envs"
         self._runner = runner
 
-    def key_of(self, lines: Sequence[str], build: InterpreterBuild) -> str:
-        """The key of the environment that holds ``lines`` (of pins) on ``build``."""
-        content = json.dumps([FORM, self._runner.name, build.digest, build.executable, sorted(lines)])
+    def key_for(self, lines: Sequence[str], build: InterpreterBuild) -> str:
+        """Return the key of the environment that holds ``lines`` (of pins) on ``build``."""
+        content = json.dumps([LAYOUT_VERSION, self._runner.name, build.digest, build.executable, sorted(lines)])
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def get(self, key: str) -> Environment | None:
-        """A finished environment, or ``None``."""
+        """Return a complete environment, or ``None``."""
         folder = self._root / key
         try:
             facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
             modules = {name: tuple(names) for name, names in facts["modules"].items()}
-            os.utime(folder / "environment.json")  # when it was last used, for `py312 cache prune`
+            os.utime(folder / "environment.json")  # records the last use, for `py312 cache prune`
             return Environment(key=key, folder=folder, versions=facts["versions"], modules=modules)
         except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
 
-    def make(self, key: str, entries: Sequence[Entry], build: InterpreterBuild) -> Environment:
-        """Put an environment together; one that is there already is returned as it is."""
-        found = self.get(key)
-        if found is not None:
-            return found
+    def create(self, key: str, distributions: Sequence[StoredDistribution], build: InterpreterBuild) -> Environment:
+        """Build an environment, or return the existing one."""
+        existing = self.get(key)
+        if existing is not None:
+            return existing
         folder = self._root / key
-        part = self._root / f".{key}.{uuid.uuid4().hex[:8]}"
+        staging = self._root / f".{key}.{uuid.uuid4().hex[:8]}"
         try:
-            self._lay_out(part, folder, build)
-            site = part / "lib" / f"python{build.interpreter}" / "site-packages"
-            for entry in entries:
-                _link_tree(entry.folder / "lib", site)
-                self._link_data(entry, part, folder)
+            self._create_skeleton(staging, folder, build)
+            site = staging / "lib" / f"python{build.interpreter}" / "site-packages"
+            for distribution in distributions:
+                _link_tree(distribution.folder / "lib", site)
+                self._link_data(distribution, staging, folder)
             facts = {
-                "manifest": manifest(part),
-                "entries": [str(entry.folder) for entry in entries],
-                "versions": {entry.name: entry.version for entry in entries},
-                "modules": {entry.name: list(entry.modules) for entry in entries},
+                "manifest": content_digest(staging),
+                "entries": [str(distribution.folder) for distribution in distributions],
+                "versions": {distribution.name: distribution.version for distribution in distributions},
+                "modules": {distribution.name: list(distribution.modules) for distribution in distributions},
             }
-            (part / "environment.json").write_text(json.dumps(facts), encoding="utf-8")
-            if not _rename(part, folder) and self.get(key) is None:
-                shutil.rmtree(folder, ignore_errors=True)  # an unfinished one from before, without environment.json
-                _rename(part, folder)
+            (staging / "environment.json").write_text(json.dumps(facts), encoding="utf-8")
+            if not _rename(staging, folder) and self.get(key) is None:
+                shutil.rmtree(folder, ignore_errors=True)  # an incomplete one, without environment.json
+                _rename(staging, folder)
         finally:
-            shutil.rmtree(part, ignore_errors=True)
-        made = self.get(key)
-        if made is None:
-            raise OSError(f"the environment {folder} could not be put in its place")
-        return made
+            shutil.rmtree(staging, ignore_errors=True)
+        created = self.get(key)
+        if created is None:
+            raise OSError(f"the environment {folder} could not be moved to its place")
+        return created
 
-    def _lay_out(self, part: Path, folder: Path, build: InterpreterBuild) -> None:
-        programs = part / "bin"
-        site = part / "lib" / f"python{build.interpreter}" / "site-packages"
+    def _create_skeleton(self, staging: Path, folder: Path, build: InterpreterBuild) -> None:
+        programs = staging / "bin"
+        site = staging / "lib" / f"python{build.interpreter}" / "site-packages"
         programs.mkdir(parents=True)
         site.mkdir(parents=True)
         (programs / "python").symlink_to(build.executable)
         for name in ("python3", f"python{build.interpreter}"):
             (programs / name).symlink_to("python")
         home = str(Path(build.executable).parent)
-        (part / "pyvenv.cfg").write_text(
+        (staging / "pyvenv.cfg").write_text(
             f"home = {home}\nimplementation = CPython\nversion_info = {build.version}\n"
             "include-system-site-packages = false\n",
             encoding="utf-8",
         )
         (site / "py312.pth").write_text(SITE_HOOK, encoding="utf-8")
 
-    def _link_data(self, entry: Entry, part: Path, folder: Path) -> None:
-        """Link what lies beside site-packages; scripts are copied, for their first line names the environment."""
-        data = entry.folder / "data"
+    def _link_data(self, distribution: StoredDistribution, staging: Path, folder: Path) -> None:
+        """Link the files outside of site-packages; scripts are copied, as their first line names the environment."""
+        data = distribution.folder / "data"
         if not data.is_dir():
             return
-        prefix = json.loads((entry.folder / "entry.json").read_text(encoding="utf-8"))["prefix"].encode()
-        _link_tree(data, part, skip=data / "bin")
+        prefix = json.loads((distribution.folder / "entry.json").read_text(encoding="utf-8"))["prefix"].encode()
+        _link_tree(data, staging, skip=data / "bin")
         for script in sorted((data / "bin").iterdir()) if (data / "bin").is_dir() else ():
             if script.is_file():
                 content = script.read_bytes()
-                target = part / "bin" / script.name
+                target = staging / "bin" / script.name
                 if content.startswith(b"#!"):
-                    content = content.replace(prefix, self._runner.inside(folder).encode(), 2)
+                    content = content.replace(prefix, self._runner.path_inside(folder).encode(), 2)
                 target.unlink(missing_ok=True)
                 target.write_bytes(content)
                 target.chmod(0o755)
 
     def is_intact(self, environment: Environment) -> bool:
-        """Whether an environment is as it was made. One that a suite has written to is thrown away.
+        """Whether an environment is unchanged. One that a suite has written to is removed.
 
-        Its files are hard links to the store: what was written through one of them is in every environment that has
-        the distribution. So the entries go as well, and are installed anew for whoever asks next.
+        Its files are hard links to the store, so a write reaches every environment with the same distribution.
+        Therefore its stored distributions are removed as well, and are installed again when they are needed.
         """
         try:
             facts = json.loads((environment.folder / "environment.json").read_text(encoding="utf-8"))
-            if facts["manifest"] == manifest(environment.folder):
+            if facts["manifest"] == content_digest(environment.folder):
                 return True
-            touched = [Path(entry) for entry in facts["entries"]]
+            store_folders = [Path(store_folder) for store_folder in facts["entries"]]
         except (OSError, ValueError, KeyError, TypeError):
-            touched = []
-        for folder in (environment.folder, *touched):
-            gone = folder.with_name(f".gone-{uuid.uuid4().hex[:8]}")
+            store_folders = []
+        for folder in (environment.folder, *store_folders):
+            discarded = folder.with_name(f".gone-{uuid.uuid4().hex[:8]}")
             with suppress(OSError):
-                folder.rename(gone)
-                shutil.rmtree(gone, ignore_errors=True)
+                folder.rename(discarded)
+                shutil.rmtree(discarded, ignore_errors=True)
         return False
 
-    def recall(self, key: str, question: str) -> object:
-        """What :meth:`remember` was told of ``question``, or ``None``."""
+    def cached_result(self, key: str, name: str) -> object:
+        """Return the value that :meth:`store_result` was given for ``name``, or ``None``."""
         try:
-            return json.loads((self._root / f"{key}.{question}.json").read_text(encoding="utf-8"))
+            return json.loads((self._root / f"{key}.{name}.json").read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
 
-    def remember(self, key: str, question: str, answer: object) -> None:
-        """Keep what was found out about an environment beside it; its content never changes, so neither does that."""
+    def store_result(self, key: str, name: str, result: object) -> None:
+        """Store a result next to an environment. It stays valid, because the content of an environment is fixed."""
         part = self._root / f".{key}.{uuid.uuid4().hex[:8]}"
-        part.write_text(json.dumps(answer), encoding="utf-8")
-        part.replace(self._root / f"{key}.{question}.json")
+        part.write_text(json.dumps(result), encoding="utf-8")
+        part.replace(self._root / f"{key}.{name}.json")
 
 
-def manifest(folder: Path) -> str:
-    """A digest of the names, sizes and times of an environment's files; byte code may come and go."""
+def content_digest(folder: Path) -> str:
+    """Return a digest of the names, sizes and times of an environment's files, without byte code."""
     digest = hashlib.sha256()
     pending = [str(folder)]
     while pending:
@@ -181,33 +184,33 @@ def manifest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _rename(part: Path, folder: Path) -> bool:
+def _rename(staging: Path, folder: Path) -> bool:
     try:
-        part.rename(folder)
+        staging.rename(folder)
     except OSError:
-        return False  # one is there: of a quicker process, which is the same, or an unfinished one
+        return False  # another process was faster, or an incomplete one exists
     return True
 
 
 def _link_tree(source: Path, target: Path, *, skip: Path | None = None) -> None:
-    """Hard-link every file below ``source`` to the same place below ``target``.
+    """Hard-link every file below ``source`` to the same relative path below ``target``.
 
-    Where two distributions hold the same file (namespace packages), the first stays, as with any installer.
+    If two distributions have the same file (namespace packages), the first one is kept.
     """
     pending = [(str(source), str(target))]
     while pending:
-        start, end = pending.pop()
-        if not os.path.isdir(start):  # noqa: PTH112 - os.* throughout: this loop links thousands of files a cell
+        source_folder, target_folder = pending.pop()
+        if not os.path.isdir(source_folder):  # noqa: PTH112 - os.* throughout: this loop links thousands of files a cell
             continue
-        os.makedirs(end, exist_ok=True)  # noqa: PTH103 - see above
-        with os.scandir(start) as items:
+        os.makedirs(target_folder, exist_ok=True)  # noqa: PTH103 - see above
+        with os.scandir(source_folder) as items:
             for item in items:
-                place = f"{end}/{item.name}"
+                target_path = f"{target_folder}/{item.name}"
                 if item.is_dir(follow_symlinks=False):
                     if skip is None or item.path != str(skip):
-                        pending.append((item.path, place))
+                        pending.append((item.path, target_path))
                 else:
-                    _link(item.path, place)
+                    _link(item.path, target_path)
 
 
 def _link(source: str, target: str) -> None:

@@ -1,4 +1,4 @@
-"""Imports in a cell, for real: what installs may still die when it is imported."""
+"""Import modules in the environment of a cell: a distribution that installs may still fail on import."""
 
 import zlib
 from collections.abc import Sequence
@@ -6,47 +6,51 @@ from pathlib import Path
 
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.installation.environments import Environment, Environments
-from pytest_py312.dependencies.resolution.lock import Unchecked
-from pytest_py312.runners.runner import CellJob, Runner
-from pytest_py312.runners.suite_job import crash_of
+from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
+from pytest_py312.dependencies.resolution.lock import Undetermined
+from pytest_py312.runners.runner import ProbeJob, Runner
+from pytest_py312.runners.suite_job import describe_crash
 
 
-class Imports:
-    """Imports modules in environments below ``root``, and remembers how that went. Safe for threads."""
+class ImportChecker:
+    """Imports modules in environments and caches the results. Thread-safe.
 
-    def __init__(self, *, root: Path, runner: Runner, environments: Environments) -> None:
+    ``root`` is the root of the repository.
+    """
+
+    def __init__(self, *, root: Path, runner: Runner, environments: EnvironmentStore) -> None:
         self._root = root
         self._runner = runner
         self._environments = environments
 
-    def of(
+    def check(
         self, cell: Cell, build: InterpreterBuild, environment: Environment, modules: tuple[str, ...]
     ) -> dict[str, str]:
-        """Each of ``modules`` with the end of its traceback, empty where it imports. What was found out about this
-        environment before still holds.
+        """Map each of ``modules`` to the end of its traceback, or to an empty string if it imports.
 
-        :raises Unchecked: they could not be tried.
+        Cached results are reused, because the content of an environment never changes.
+
+        :raises Undetermined: the modules could not be imported for a reason outside of them.
         """
-        question = f"imports-{zlib.crc32(','.join(modules).encode()):x}"
-        known = self._environments.recall(environment.key, question)
-        if isinstance(known, dict):
-            return {str(name): str(detail) for name, detail in known.items()}
-        answers: dict[str, str] = {}
+        result_name = f"imports-{zlib.crc32(','.join(modules).encode()):x}"
+        cached_result = self._environments.cached_result(environment.key, result_name)
+        if isinstance(cached_result, dict):
+            return {str(name): str(detail) for name, detail in cached_result.items()}
+        outcomes: dict[str, str] = {}
         remaining = list(modules)
         while remaining:
-            answer = self._some(cell, build, environment, remaining)
-            answers.update(answer)
-            remaining = [module for module in remaining if module not in answers]
-        self._environments.remember(environment.key, question, answers)
-        return answers
+            batch_outcomes = self._import_batch(cell, build, environment, remaining)
+            outcomes.update(batch_outcomes)
+            remaining = [module for module in remaining if module not in outcomes]
+        self._environments.store_result(environment.key, result_name, outcomes)
+        return outcomes
 
-    def _some(
+    def _import_batch(
         self, cell: Cell, build: InterpreterBuild, environment: Environment, modules: Sequence[str]
     ) -> dict[str, str]:
-        """One process that imports ``modules`` in order; when one of them ends it, those after it are left out."""
-        done = self._runner.run(
-            CellJob(
+        """Import ``modules`` in order in one process. If one of them ends the process, the later ones are missing."""
+        probe_result = self._runner.run(
+            ProbeJob(
                 identifier=f"{cell.identifier}-imports-{environment.key[:8]}-{len(modules)}",
                 build=build,
                 environment=environment.folder,
@@ -57,20 +61,20 @@ class Imports:
                 memory_limit=cell.service.settings.memory_limit,
             )
         )
-        answers: dict[str, str] = {}
+        outcomes: dict[str, str] = {}
         importing = ""
-        for record in done.records:
+        for record in probe_result.records:
             if record.get("event") == "importing":
                 importing = str(record.get("module"))
             elif record.get("event") == "import" and record.get("module") in modules:
-                answers[str(record["module"])] = (
+                outcomes[str(record["module"])] = (
                     "" if record.get("ok") is True else str(record.get("detail") or "failed")
                 )
-        if done.trouble and importing not in answers:
-            if not importing or not crash_of(done):
-                # ended by the run or the machine: no fault of the module, and nothing to be remembered
-                raise Unchecked(f"the imports could not be tried: {done.trouble}")
-            answers[importing] = f"importing it ended the process: {done.trouble}"
-        elif not done.trouble and any(module not in answers for module in modules):
-            raise Unchecked("the imports could not be tried: the probe reported too little")
-        return answers
+        if probe_result.failure and importing not in outcomes:
+            if not importing or not describe_crash(probe_result):
+                # the run or the machine ended the process, not the module: the result is not cached
+                raise Undetermined(f"the imports could not be checked: {probe_result.failure}")
+            outcomes[importing] = f"importing it ended the process: {probe_result.failure}"
+        elif not probe_result.failure and any(module not in outcomes for module in modules):
+            raise Undetermined("the imports could not be checked: the probe did not report all modules")
+        return outcomes

@@ -1,7 +1,8 @@
-"""Requirements to an installed, proven environment for each cell; whatever is shared is made once.
+"""Turn the requirements of each cell into an installed environment whose modules were imported.
 
-The order of the work: read the requirements, resolve the whole set for the cell's interpreter, install what the store
-lacks (for all cells of an interpreter in one go), link the environment together, import what is directly required.
+Steps: read the requirements, resolve the whole set for the interpreter of the cell, install what the store lacks (for
+all cells of an interpreter together), link the environment, import what is directly required. Each step is done once
+per run, also with several workers.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -11,57 +12,73 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Interpreter, Location
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.dependencies.diagnosis.locker import RESOLVED_AT_ONCE, Locking
-from pytest_py312.dependencies.installation.console_scripts import modules_of, started_modules
-from pytest_py312.dependencies.installation.distribution_store import BUILD_LIMIT, Entry, Store
+from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
+from pytest_py312.dependencies.installation.console_scripts import start_modules_of_programs, start_modules_of_project
+from pytest_py312.dependencies.installation.distribution_store import (
+    BUILD_TIME_LIMIT,
+    DistributionStore,
+    StoredDistribution,
+)
 from pytest_py312.dependencies.installation.download_size import download_size
-from pytest_py312.dependencies.installation.environments import Environment, Environments
-from pytest_py312.dependencies.installation.import_check import Imports
-from pytest_py312.dependencies.installation.lockfile_diagnosis import LockVerdicts
-from pytest_py312.dependencies.installation.requests import MOST_STEPS, Demands, older, shut_out, tool_constraints
-from pytest_py312.dependencies.resolution.lock import Blocked, Lock, Unchecked, Wanted, seeds
-from pytest_py312.dependencies.resolution.resolvers import engine_of
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
-from pytest_py312.repository.services.requirement_sources import further_services
+from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
+from pytest_py312.dependencies.installation.import_check import ImportChecker
+from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
+from pytest_py312.dependencies.installation.requests import (
+    MAX_OLDER_ATTEMPTS,
+    RequestBuilder,
+    excluded_by_requires_python,
+    older_than,
+    tool_constraints,
+)
+from pytest_py312.dependencies.resolution.lock import (
+    DependencyLock,
+    ResolutionRequest,
+    Undetermined,
+    Unresolvable,
+    preinstalled,
+)
+from pytest_py312.dependencies.resolution.resolvers import make_resolver
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.repository.services.requirement_sources import additional_services
 from pytest_py312.runners.fingerprints import copy_tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
 if TYPE_CHECKING:
-    from pytest_py312.dependencies.diagnosis.package_index import Index
-    from pytest_py312.dependencies.diagnosis.repair_search import Change
+    from pytest_py312.dependencies.diagnosis.package_index import PackageIndex
+    from pytest_py312.dependencies.diagnosis.repair_search import RequirementChange
 
-TRIAL_BUILD_LIMIT = 90.0
-"""Seconds that the build of one source may take when a change is only tried."""
+TRIAL_BUILD_TIME_LIMIT = 90.0
+"""Time limit of the build of one source when a change is only tried, in seconds."""
 TRIAL_SIZE_LIMIT = 1024**3
-"""Bytes that may be downloaded for a change that is only tried."""
+"""Limit of the download for a change that is only tried, in bytes."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Installation:
-    """What became of a cell's requirements.
+    """The result of resolving, installing and importing the requirements of a cell.
 
-    ``environment`` is ``None`` when it could not be had: because of blocking ``findings``, or because it could not be
-    found out (``unchecked`` says why). ``built``: the service itself was built and is installed in it. ``imports``
-    maps each module of the directly required distributions to the end of its traceback, empty where it imports.
+    ``environment`` is ``None`` if there is none: because of blocking ``findings``, or because the result is unknown
+    (``unchecked`` is the reason). ``built``: the service itself was built and is installed in it. ``imports`` maps each
+    module of the directly required distributions to the end of its traceback, empty if it imports.
     """
 
     build: InterpreterBuild | None = None
-    lock: Lock | None = None
+    lock: DependencyLock | None = None
     environment: Environment | None = None
     findings: tuple[Finding, ...] = ()
     unchecked: str = ""
     built: bool = False
     imports: Mapping[str, str] | None = None
-    entries: tuple[Entry, ...] = ()
+    distributions: tuple[StoredDistribution, ...] = ()
 
 
 class Installer:
-    """Makes installations. Safe for threads and, through ``once``, for xdist's workers."""
+    """Creates installations. Safe for threads and, through ``single_flight``, for xdist workers."""
 
     def __init__(
         self,
@@ -69,310 +86,360 @@ class Installer:
         plan: Plan,
         cache: Path,
         runner: Runner,
-        resolver: Resolver,
-        store: Store,
-        environments: Environments,
-        once: Once,
+        resolver: UvResolver,
+        store: DistributionStore,
+        environments: EnvironmentStore,
+        single_flight: SingleFlight,
         parallel: int,
     ) -> None:
         self._plan = plan
         self._cache = cache
         self._runner = runner
-        self._resolver = engine_of(plan, resolver, cache=cache, runner=runner)
+        self._resolver = make_resolver(plan, resolver, cache=cache, runner=runner)
         self._store = store
         self._environments = environments
-        self._once = once
+        self._single_flight = single_flight
         self._parallel = parallel
-        self._imports = Imports(root=plan.root, runner=runner, environments=environments)
-        self._locking = Locking(cache=cache, resolver=self._resolver, once=once, lock_hours=plan.lock_hours)
-        self.demands = Demands(plan=plan, cache=cache)
-        self._lock_verdicts = LockVerdicts(self.demands, self._locking)
+        self._import_checker = ImportChecker(root=plan.root, runner=runner, environments=environments)
+        self._locker = Locker(
+            cache=cache, resolver=self._resolver, single_flight=single_flight, lock_hours=plan.lock_hours
+        )
+        self.request_builder = RequestBuilder(plan=plan, cache=cache)
+        self._lock_file_diagnosis = LockFileDiagnosis(self.request_builder, self._locker)
 
     # -- locks
 
-    def known_lock(self, cell: Cell) -> Lock | None:
-        """The cell's lock where an earlier run's still holds; asks nobody. ``None`` for what must be worked out."""
-        build = self._runner.find(cell.interpreter)
+    def cached_lock(self, cell: Cell) -> DependencyLock | None:
+        """Return the lock of the cell if it is cached, without asking a resolver; otherwise ``None``."""
+        build = self._runner.find_interpreter(cell.interpreter)
         trees = [
-            self._store.tree_entry(*self.demands.source(folder), build) for folder in self.demands.trees(cell.service)
+            self._store.get_tree(*self.request_builder.source_copy(folder), build)
+            for folder in self.request_builder.source_trees(cell.service)
         ]
-        built = [tree for tree in trees if tree is not None]
-        if len(built) < len(trees):
-            return None  # what a source tree requires is known only after it was built
+        built_trees = [tree for tree in trees if tree is not None]
+        if len(built_trees) < len(trees):
+            return None  # the requirements of a source tree are known only after its build
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:
-            before = self.known_lock(_baseline(cell))
-            constraints = tool_constraints(before) if before else ()
-        for attempt in dict.fromkeys((constraints, ())):
-            lock = self._resolver.known(self.demands.wanted(cell, built, attempt), build)
+            baseline_lock = self.cached_lock(_baseline_cell(cell))
+            constraints = tool_constraints(baseline_lock) if baseline_lock else ()
+        for constraint_set in dict.fromkeys((constraints, ())):
+            lock = self._resolver.cached_lock(self.request_builder.request(cell, built_trees, constraint_set), build)
             if lock is not None:
-                found = self._locking.known_like_pip(
-                    lock, build, partial(self.demands.wanted, cell, built, more=attempt)
+                adjusted_lock = self._locker.keep_preinstalled_from_cache(
+                    lock,
+                    build,
+                    partial(self.request_builder.request, cell, built_trees, extra_constraints=constraint_set),
                 )
-                return self.demands.with_own_hashes(cell, found) if found else None
+                return self.request_builder.with_required_hashes(cell, adjusted_lock) if adjusted_lock else None
         return None
 
-    def known_locks(self, cell: Cell) -> list[str] | None:
-        """The digests of all that is locked of a cell, further sets of its service too; ``None`` where one is not."""
-        cells = [cell, *(replace(cell, service=further) for further in further_services(cell.service))]
-        locks = [self.known_lock(one) for one in cells]
-        found = [lock.digest for lock in locks if lock is not None]
-        return [self._runner.find(cell.interpreter).digest, *found] if len(found) == len(locks) else None
+    def cached_lock_digests(self, cell: Cell) -> list[str] | None:
+        """Return the digests of the cached locks of a cell and its additional sets; ``None`` if one is not cached."""
+        cells = [
+            cell,
+            *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
+        ]
+        locks = [self.cached_lock(set_cell) for set_cell in cells]
+        digests = [lock.digest for lock in locks if lock is not None]
+        return (
+            [self._runner.find_interpreter(cell.interpreter).digest, *digests] if len(digests) == len(locks) else None
+        )
 
-    def _lock(self, cell: Cell, build: InterpreterBuild, trees: Sequence[Entry]) -> Lock:
-        """The lock of a cell, with the baseline's tools where they work on its interpreter as well.
+    def _resolve(self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution]) -> DependencyLock:
+        """Resolve the set of a cell, with the test tools of the baseline if they work on its interpreter as well.
 
-        :raises Blocked, Unchecked: see dependencies/resolution/uv_resolver.py.
+        :raises Unresolvable, Undetermined: see dependencies/resolution/uv_resolver.py.
         """
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:
-            before = self.lock(_baseline(cell))
-            constraints = tool_constraints(before) if isinstance(before, Lock) else ()
+            baseline_lock = self.lock(_baseline_cell(cell))
+            constraints = tool_constraints(baseline_lock) if isinstance(baseline_lock, DependencyLock) else ()
         if constraints:
-            lock = self._locking.attempt(self.demands.wanted(cell, trees, constraints), build)
-            if lock is not None:  # else these tools do not work there: what does is reported as a difference
-                return self._locking.like_pip(lock, build, partial(self.demands.wanted, cell, trees, more=constraints))
-        lock = self._lock_verdicts.lock(cell, build, trees)
-        return self._locking.like_pip(lock, build, partial(self.demands.wanted, cell, trees))
+            lock = self._locker.try_lock(self.request_builder.request(cell, trees, constraints), build)
+            if lock is not None:  # otherwise other versions are used, and reported as a difference
+                return self._locker.keep_preinstalled(
+                    lock, build, partial(self.request_builder.request, cell, trees, extra_constraints=constraints)
+                )
+        lock = self._lock_file_diagnosis.resolve(cell, build, trees)
+        return self._locker.keep_preinstalled(lock, build, partial(self.request_builder.request, cell, trees))
 
-    def lock(self, cell: Cell) -> Lock | Installation:
-        """The lock of a cell or, where there is none, the installation that says why."""
-        return self._once(f"lock {cell.identifier}", lambda: self._lock_or_reason(cell))
+    def lock(self, cell: Cell) -> DependencyLock | Installation:
+        """Return the lock of a cell or, if there is none, the installation that explains why."""
+        return self._single_flight(f"lock {cell.identifier}", lambda: self._resolve_or_explain(cell))
 
-    def _lock_or_reason(self, cell: Cell) -> Lock | Installation:
+    def _resolve_or_explain(self, cell: Cell) -> DependencyLock | Installation:
         try:
-            build = self._runner.find(cell.interpreter)
-            trees, broken = self._built_trees(cell, build)
+            build = self._runner.find_interpreter(cell.interpreter)
+            trees, build_findings = self._built_trees(cell, build)
             try:
-                return self.demands.with_own_hashes(cell, self._lock(cell, build, trees))
-            except Blocked as blocked:
-                told = self._with_sources_tried(cell, build, trees, blocked.findings)
-                return Installation(build=build, findings=(*broken, *self._lock_verdicts.stale(cell), *told))
-        except (CellUnavailable, Unchecked) as reason:
+                return self.request_builder.with_required_hashes(cell, self._resolve(cell, build, trees))
+            except Unresolvable as blocked:
+                findings = self._with_sources_built(cell, build, trees, blocked.findings)
+                return Installation(
+                    build=build,
+                    findings=(*build_findings, *self._lock_file_diagnosis.stale_lock_findings(cell), *findings),
+                )
+        except (CellUnavailable, Undetermined) as reason:
             return Installation(unchecked=str(reason))
 
-    def _with_sources_tried(
-        self, cell: Cell, build: InterpreterBuild, trees: Sequence[Entry], findings: Sequence[Finding]
+    def _with_sources_built(
+        self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution], findings: Sequence[Finding]
     ) -> Sequence[Finding]:
-        """All that blocks a set, its sources tried; between baseline and target nobody stays, so not there."""
-        from pytest_py312.dependencies.installation.source_builds import (
-            with_sources_tried,  # only what is blocked needs it
-        )
+        """Build the untried sources of a blocked set; only on baseline and target, as others are passed through."""
+        from pytest_py312.dependencies.installation.source_builds import build_untried_sources  # lazy: for blocked sets
 
         if cell.interpreter not in (cell.service.baseline, self._plan.target):
             return findings
-        return with_sources_tried(findings, self.demands.wanted(cell, trees, ()), build, self._store)
+        return build_untried_sources(findings, self.request_builder.request(cell, trees, ()), build, self._store)
 
-    # -- trying a change out
+    # -- trying a change
 
     def build(self, cell: Cell) -> InterpreterBuild:
-        """The build that the cell runs on.
+        """Return the interpreter build that the cell runs on.
 
         :raises CellUnavailable: there is none.
         """
-        return self._runner.find(cell.interpreter)
+        return self._runner.find_interpreter(cell.interpreter)
 
-    def index(self, cell: Cell) -> "Index":
-        """The index that the cell's requirements are taken from.
+    def index(self, cell: Cell) -> "PackageIndex":
+        """Return the package index that the requirements of the cell are taken from.
 
-        :raises CellUnavailable, Unchecked: it cannot be told.
+        :raises CellUnavailable, Undetermined: it could not be determined.
         """
-        build = self._runner.find(cell.interpreter)
-        return self._locking.index(self.demands.wanted(cell, (), ()), build)
+        build = self._runner.find_interpreter(cell.interpreter)
+        return self._locker.index_for(self.request_builder.request(cell, (), ()), build)
 
-    def blame(self, cell: Cell, change: "Change") -> tuple[str, ...] | None:
-        """``None`` where the cell's set resolves with ``change``, else the projects that are to blame.
+    def blamed_projects(self, cell: Cell, change: "RequirementChange") -> tuple[str, ...] | None:
+        """Return the projects that block the set of the cell with ``change``; ``None`` if it resolves.
 
-        :raises CellUnavailable, Unchecked: it could not be found out.
+        :raises CellUnavailable, Undetermined: it could not be determined.
         """
-        build = self._runner.find(cell.interpreter)
+        build = self._runner.find_interpreter(cell.interpreter)
         trees, _ = self._built_trees(cell, build)
-        return self._locking.blame(self.demands.wanted(cell, trees, (), change.specifiers, change.without), build)
+        return self._locker.blamed_projects(
+            self.request_builder.request(cell, trees, (), change.specifiers, change.without), build
+        )
 
-    def attempt(self, cell: Cell, change: "Change") -> Installation:
-        """What the cell's installation would be with ``change``: resolved, installed and imported for real.
+    def try_change(self, cell: Cell, change: "RequirementChange") -> Installation:
+        """Resolve, install and import the set of the cell with ``change``.
 
-        Its environment stays in the cache by its content: once the change is written, it is the cell's own.
+        The environment stays in the cache, and is used by the cell once the change is written.
         """
         try:
-            build = self._runner.find(cell.interpreter)
+            build = self._runner.find_interpreter(cell.interpreter)
             trees, _ = self._built_trees(cell, build)
-            wanted = partial(self.demands.wanted, changed=change.specifiers, without=change.without)
+            make_request = partial(self.request_builder.request, changed=change.specifiers, without=change.without)
             try:
-                lock = self._locking.lock(wanted(cell, trees, ()), build)
-                lock = self._locking.like_pip(lock, build, partial(wanted, cell, trees))
-            except Blocked as blocked:
+                lock = self._locker.lock(make_request(cell, trees, ()), build)
+                lock = self._locker.keep_preinstalled(lock, build, partial(make_request, cell, trees))
+            except Unresolvable as blocked:
                 return Installation(build=build, findings=blocked.findings)
-        except (CellUnavailable, Unchecked) as reason:
+        except (CellUnavailable, Undetermined) as reason:
             return Installation(unchecked=str(reason))
-        missing = [pin for pin in lock.pins if self._store.entry(pin, build) is None]
+        missing = [pin for pin in lock.pins if self._store.get(pin, build) is None]
         size = download_size(missing, build, self._runner, self._cache / "tmp")
         if size > TRIAL_SIZE_LIMIT:
-            large = f"it takes {size / 1024**3:.1f} GiB to download, and a trial may take {TRIAL_SIZE_LIMIT // 1024**3}"
-            return Installation(build=build, lock=lock, unchecked=f"{large}; the run after it was written installs it")
-        return self._installed_or_reason(cell, lock, wanted, TRIAL_BUILD_LIMIT)
+            limit = TRIAL_SIZE_LIMIT // 1024**3
+            large = f"the download is {size / 1024**3:.1f} GiB, and the limit of a trial is {limit} GiB"
+            return Installation(build=build, lock=lock, unchecked=f"{large}; the next run with the change installs it")
+        return self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
 
-    # -- source trees: the service itself where only a build can tell, and what is required by path
+    # -- source trees: the service itself if its metadata need a build, and requirements by path
 
-    def _built_trees(self, cell: Cell, build: InterpreterBuild) -> tuple[list[Entry], list[Finding]]:
-        """Entries of the source trees, and a finding for each that does not build on this interpreter."""
-        entries, findings = [], []
-        for folder in self.demands.trees(cell.service):
+    def _built_trees(self, cell: Cell, build: InterpreterBuild) -> tuple[list[StoredDistribution], list[Finding]]:
+        """Build the source trees; return them, and a finding for each that does not build on this interpreter."""
+        distributions, findings = [], []
+        for folder in self.request_builder.source_trees(cell.service):
             try:
-                entries.append(self._built_tree(folder, build))
-            except Blocked as blocked:
-                findings += [_own_build(finding, folder, cell) for finding in blocked.findings]
-        return entries, findings
+                distributions.append(self._built_tree(folder, build))
+            except Unresolvable as blocked:
+                findings += [_own_build_finding(finding, folder, cell) for finding in blocked.findings]
+        return distributions, findings
 
-    def _built_tree(self, folder: str, build: InterpreterBuild) -> Entry:
-        source, key = self.demands.source(folder)
-        self._once(f"copy {key}", lambda: self._copied(folder, source))
-        return self._once(f"tree {key} {build.digest}", lambda: self._store.install_tree(source, key, build))
+    def _built_tree(self, folder: str, build: InterpreterBuild) -> StoredDistribution:
+        source, key = self.request_builder.source_copy(folder)
+        self._single_flight(f"copy {key}", lambda: self._copy_source_tree(folder, source))
+        return self._single_flight(f"tree {key} {build.digest}", lambda: self._store.install_tree(source, key, build))
 
-    def _copied(self, folder: str, source: Path) -> bool:
+    def _copy_source_tree(self, folder: str, source: Path) -> bool:
         if not source.exists():
-            part = source.with_name(f".{source.name}.part")
-            part.parent.mkdir(parents=True, exist_ok=True)
-            copy_tree(self._plan.root / folder, part)
-            part.rename(source)
+            staging = source.with_name(f".{source.name}.part")
+            staging.parent.mkdir(parents=True, exist_ok=True)
+            copy_tree(self._plan.root / folder, staging)
+            staging.rename(source)
         return True
 
     # -- installations
 
-    def by_interpreter(self, cells: Sequence[Cell]) -> dict[Interpreter, list[Cell]]:
-        """``cells`` and their baselines' cells, each once, by interpreter in ascending order."""
-        found: dict[Interpreter, dict[str, Cell]] = {}
+    def group_by_interpreter(self, cells: Sequence[Cell]) -> dict[Interpreter, list[Cell]]:
+        """Group ``cells`` and their baseline cells by interpreter, in ascending order and without duplicates."""
+        cells_by_interpreter: dict[Interpreter, dict[str, Cell]] = {}
         for cell in cells:
-            for one in (cell, _baseline(cell)):
-                found.setdefault(one.interpreter, {})[one.identifier] = one
-        return {interpreter: list(found[interpreter].values()) for interpreter in sorted(found)}
+            for needed_cell in (cell, _baseline_cell(cell)):
+                cells_by_interpreter.setdefault(needed_cell.interpreter, {})[needed_cell.identifier] = needed_cell
+        return {
+            interpreter: list(cells_by_interpreter[interpreter].values())
+            for interpreter in sorted(cells_by_interpreter)
+        }
 
     def prepare(self, interpreter: Interpreter, cells: Sequence[Cell]) -> bool:
-        """Resolve for many cells of an interpreter, and fill the store in one go. What fails is told to who asks."""
-        with ThreadPoolExecutor(RESOLVED_AT_ONCE * self._parallel) as pool:
+        """Resolve many cells of an interpreter, and install their wheels together.
+
+        Failures are not reported here, but when the installation of the cell is requested.
+        """
+        with ThreadPoolExecutor(RESOLUTIONS_PER_CORE * self._parallel) as pool:
             list(pool.map(self.lock, cells))
-        self._fill(interpreter, cells)
+        self._fill_store(interpreter, cells)
         return True
 
-    def _fill(self, interpreter: Interpreter, cells: Sequence[Cell]) -> None:
-        locks = [lock for cell in cells if isinstance(lock := self.lock(cell), Lock)]
+    def _fill_store(self, interpreter: Interpreter, cells: Sequence[Cell]) -> None:
+        locks = [lock for cell in cells if isinstance(lock := self.lock(cell), DependencyLock)]
         wheels = {pin.line: pin for lock in locks for pin in lock.pins if not pin.from_source}
         try:
-            build = self._runner.find(interpreter)
-            self._store.fill([*wheels.values(), *seeds(build)], build, Wanted(lines=()))
-        except (CellUnavailable, Blocked, Unchecked):
-            return  # the cell that needs it asks again, and is told
+            build = self._runner.find_interpreter(interpreter)
+            self._store.fill([*wheels.values(), *preinstalled(build)], build, ResolutionRequest(lines=()))
+        except (CellUnavailable, Unresolvable, Undetermined):
+            return  # the installation of each cell tries again and reports the failure
 
     def installation(self, cell: Cell) -> Installation:
-        """The installed and proven environment of a cell, or why there is none."""
-        return self._once(f"installation {cell.identifier}", lambda: self._install(cell))
+        """Return the installed and imported environment of a cell, or why there is none."""
+        return self._single_flight(f"installation {cell.identifier}", lambda: self._install(cell))
 
     def _install(self, cell: Cell) -> Installation:
         lock = self.lock(cell)
-        return lock if isinstance(lock, Installation) else self._installed_or_reason(cell, lock, self.demands.wanted)
+        return (
+            lock
+            if isinstance(lock, Installation)
+            else self._install_or_explain(cell, lock, self.request_builder.request)
+        )
 
-    def _installed_or_reason(
-        self, cell: Cell, lock: Lock, wanted: Callable[..., Wanted], build_limit: float = BUILD_LIMIT
+    def _install_or_explain(
+        self,
+        cell: Cell,
+        lock: DependencyLock,
+        make_request: Callable[..., ResolutionRequest],
+        build_limit: float = BUILD_TIME_LIMIT,
     ) -> Installation:
-        """``wanted`` makes the set of ``lock``: of a cell, its trees and further constraints."""
+        """Install ``lock``.
+
+        :param make_request: makes the resolution request of ``lock`` from a cell, its trees and constraints.
+        """
         try:
-            build = self._runner.find(cell.interpreter)
-            return self._as_old_as_needed(cell, build, lock, wanted, build_limit)
-        except Blocked as blocked:
-            told = self._lock_verdicts.of_lock_files(
+            build = self._runner.find_interpreter(cell.interpreter)
+            return self._install_with_older_versions(cell, build, lock, make_request, build_limit)
+        except Unresolvable as blocked:
+            findings = self._lock_file_diagnosis.attribute_to_lock_files(
                 cell, build, lambda: self._built_trees(cell, build)[0], blocked.findings
             )
-            return Installation(build=build, lock=lock, findings=told)
-        except (CellUnavailable, Unchecked) as reason:
+            return Installation(build=build, lock=lock, findings=findings)
+        except (CellUnavailable, Undetermined) as reason:
             return Installation(lock=lock, unchecked=str(reason))
         except OSError as error:
             return Installation(lock=lock, unchecked=f"the cache folder cannot be written: {error}")
 
-    def _as_old_as_needed(
-        self, cell: Cell, build: InterpreterBuild, lock: Lock, wanted: Callable[..., Wanted], build_limit: float
+    def _install_with_older_versions(
+        self,
+        cell: Cell,
+        build: InterpreterBuild,
+        lock: DependencyLock,
+        make_request: Callable[..., ResolutionRequest],
+        build_limit: float,
     ) -> Installation:
-        """What ``lock`` comes to, with older versions of what does not allow ``build`` where some fit."""
-        found = self._installed(cell, build, lock, build_limit)
-        for _ in range(MOST_STEPS):
-            refused = shut_out(found.entries, build)
-            if not refused:
+        """Install ``lock``, with older versions of distributions that exclude ``build``, as pip would choose them."""
+        installation = self._install_lock(cell, build, lock, build_limit)
+        for _ in range(MAX_OLDER_ATTEMPTS):
+            excluded = excluded_by_requires_python(installation.distributions, build)
+            if not excluded:
                 break
             try:
-                trees, _broken = self._built_trees(cell, build)
-                other = self._locking.attempt(wanted(cell, trees, older(lock, refused, build)), build)
-                if other is None:
+                trees, _build_findings = self._built_trees(cell, build)
+                older_lock = self._locker.try_lock(make_request(cell, trees, older_than(lock, excluded, build)), build)
+                if older_lock is None:
                     break
-                lock = self.demands.with_own_hashes(cell, other)
-                found = self._installed(cell, build, lock, build_limit)
-            except (Blocked, Unchecked):
-                break  # then it is told of the newer one that this interpreter is shut out
-        return found
+                lock = self.request_builder.with_required_hashes(cell, older_lock)
+                installation = self._install_lock(cell, build, lock, build_limit)
+            except (Unresolvable, Undetermined):
+                break  # the finding is about the newer version, which excludes this interpreter
+        return installation
 
-    def _installed(self, cell: Cell, build: InterpreterBuild, lock: Lock, build_limit: float) -> Installation:
+    def _install_lock(
+        self, cell: Cell, build: InterpreterBuild, lock: DependencyLock, build_limit: float
+    ) -> Installation:
         trees, findings = self._built_trees(cell, build)
         pins = list(lock.pins)
-        pins += [seed for seed in seeds(build) if seed.name not in lock.versions]
-        self._store.fill(pins, build, self.demands.wanted(cell, trees, ()), build_limit)
-        entries = [entry for pin in pins if (entry := self._store.entry(pin, build))] + trees
+        pins += [seed for seed in preinstalled(build) if seed.name not in lock.versions]
+        self._store.fill(pins, build, self.request_builder.request(cell, trees, ()), build_limit)
+        distributions = [distribution for pin in pins if (distribution := self._store.get(pin, build))] + trees
         lines = [
-            # with its index: the same version from elsewhere may be something else
+            # with the index: another index may have something else under the same version
             *(pin.index + pin.line + (" (source)" if pin.from_source else "") for pin in pins),
             *(str(tree.folder) for tree in trees),
         ]
-        key = self._environments.key_of(lines, build)
-        environment = self._once(f"environment {key}", lambda: self._environments.make(key, entries, build))
-        modules = self._modules(cell.service, environment, trees, entries)
-        own = cell.service.distribution
+        key = self._environments.key_for(lines, build)
+        environment = self._single_flight(
+            f"environment {key}", lambda: self._environments.create(key, distributions, build)
+        )
+        modules = self._modules_to_import(cell.service, environment, trees, distributions)
+        own_distribution = cell.service.distribution
         return Installation(
             build=build,
             lock=lock,
             environment=environment,
-            findings=(*findings, *self._lock_verdicts.stale(cell)),
-            built=own is not None and not own.static and not findings,
-            imports=self._once(f"imports {key} {modules}", lambda: self._imports.of(cell, build, environment, modules)),
-            entries=tuple(entries),
+            findings=(*findings, *self._lock_file_diagnosis.stale_lock_findings(cell)),
+            built=own_distribution is not None and not own_distribution.static and not findings,
+            imports=self._single_flight(
+                f"imports {key} {modules}", lambda: self._import_checker.check(cell, build, environment, modules)
+            ),
+            distributions=tuple(distributions),
         )
 
-    def tried(self, cell: Cell, modules: Sequence[str]) -> Mapping[str, str]:
-        """Import ``modules`` in the cell for real: each with the end of its traceback, empty where it imports.
+    def check_imports(self, cell: Cell, modules: Sequence[str]) -> Mapping[str, str]:
+        """Import ``modules`` in the environment of the cell; map each to the end of its traceback, empty if it imports.
 
-        :raises Unchecked: they could not be tried.
+        :raises Undetermined: they could not be imported for a reason outside of them.
         """
-        here = self.installation(cell)
-        if here.build is None or here.environment is None:
-            raise Unchecked(here.unchecked or "nothing is installed")
-        return self._imports.of(cell, here.build, here.environment, tuple(sorted(modules)))
+        cell_installation = self.installation(cell)
+        if cell_installation.build is None or cell_installation.environment is None:
+            raise Undetermined(cell_installation.unchecked or "the requirements are not installed")
+        return self._import_checker.check(
+            cell, cell_installation.build, cell_installation.environment, tuple(sorted(modules))
+        )
 
     def is_intact(self, environment: Environment) -> bool:
-        """Whether a suite has left its environment as it was; see environments.py."""
+        """Whether a suite has left its environment unchanged; see :meth:`EnvironmentStore.is_intact`."""
         return self._environments.is_intact(environment)
 
-    def _modules(
-        self, service: Service, environment: Environment, trees: Sequence[Entry], entries: Sequence[Entry]
+    def _modules_to_import(
+        self,
+        service: Service,
+        environment: Environment,
+        trees: Sequence[StoredDistribution],
+        distributions: Sequence[StoredDistribution],
     ) -> tuple[str, ...]:
-        names = [*self.demands.directly_required(service), *(tree.name for tree in trees)]
-        started = {module for name in names for module in started_modules(name, entries)}
-        started.update(modules_of(service.programs, entries))
+        names = [*self.request_builder.directly_required(service), *(tree.name for tree in trees)]
+        started = {module for name in names for module in start_modules_of_project(name, distributions)}
+        started.update(start_modules_of_programs(service.programs, distributions))
         return tuple(sorted(started.union(*(environment.modules.get(name, ()) for name in names))))
 
 
-def _baseline(cell: Cell) -> Cell:
+def _baseline_cell(cell: Cell) -> Cell:
     return replace(cell, interpreter=cell.service.baseline)
 
 
-def _own_build(finding: Finding, folder: str, cell: Cell) -> Finding:
-    what = "the service itself" if folder == cell.service.path else folder
+def _own_build_finding(finding: Finding, folder: str, cell: Cell) -> Finding:
+    subject = "the service itself" if folder == cell.service.path else folder
     reason = finding.message.rpartition("fails to build: ")[2]
     return replace(
         finding,
         code="PY106",
-        message=f"{what} does not build on {cell.interpreter}: {reason}",
-        remedy="mend its setup so that it builds there",
+        message=f"{subject} does not build on {cell.interpreter}: {reason}",
+        remedy="fix its setup so that it builds there",
         location=Location(path=cell.service.manifest or folder),
         names=(),
     )
 
 
-def versions_of(installation: Installation) -> dict[str, str]:
-    """What is installed: normalised name to version."""
+def installed_versions(installation: Installation) -> dict[str, str]:
+    """Return the installed versions by normalised project name."""
     return dict(installation.environment.versions) if installation.environment else {}

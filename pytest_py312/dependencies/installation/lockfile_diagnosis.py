@@ -1,7 +1,7 @@
-"""Sets that a lock file holds to versions which cannot be had: is it the lock file, or what is required?
+"""Decide whether a blocked set is blocked by its lock file or by its requirements.
 
-Told by asking again without the lock file. Where that resolves, each version that keeps the set from being installed is
-told with its line in the lock file, and the remedy is to make it anew; else the requirements are what has to change.
+The set is resolved again without the lock file. If that succeeds, each blocking version is reported at its line in the
+lock file, and the remedy is to regenerate the file. Otherwise the requirements have to change.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,57 +9,74 @@ from collections.abc import Callable, Sequence
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.diagnosis.locker import Locking
-from pytest_py312.dependencies.installation.distribution_store import Entry
-from pytest_py312.dependencies.installation.requests import Demands
-from pytest_py312.dependencies.resolution.lock import Blocked, Lock, Unchecked
-from pytest_py312.dependencies.resolution.lockfile_pins import afterwards, as_locked, pinned, stale
+from pytest_py312.dependencies.diagnosis.locker import Locker
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
+from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.resolution.lock import DependencyLock, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.lockfile_pins import (
+    attribute_to_locks,
+    regeneration_finding,
+    stale_lock_findings,
+    with_locked_pins,
+)
 
 
-class LockVerdicts:
-    """Judges what lock files hold. Safe for threads."""
+class LockFileDiagnosis:
+    """Resolves sets with lock files and attributes their problems. Thread-safe."""
 
-    def __init__(self, demands: Demands, locking: Locking) -> None:
-        self._demands = demands
-        self._locking = locking
+    def __init__(self, request_builder: RequestBuilder, locker: Locker) -> None:
+        self._request_builder = request_builder
+        self._locker = locker
 
-    def lock(self, cell: Cell, build: InterpreterBuild, trees: Sequence[Entry]) -> Lock:
-        """The lock of a cell with what its lock files hold, where it has any.
+    def resolve(self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution]) -> DependencyLock:
+        """Resolve the set of a cell with the versions of its lock files, if it has any.
 
-        :raises Blocked, Unchecked: see dependencies/resolution/lock.py.
+        :raises Unresolvable, Undetermined: see dependencies/resolution/lock.py.
         """
-        wanted = self._demands.wanted(cell, trees, ())
-        found = self._demands.requirements(cell.service)
-        if not found.locks:
-            return self._locking.lock(wanted, build)
-        lock = self._locking.attempt(wanted, build)
+        request = self._request_builder.request(cell, trees, ())
+        requirements = self._request_builder.requirements(cell.service)
+        if not requirements.locks:
+            return self._locker.lock(request, build)
+        lock = self._locker.try_lock(request, build)
         if lock is not None:
             return lock
-        loose = self._demands.wanted(cell, trees, (), locked=False)
+        unlocked_request = self._request_builder.request(cell, trees, (), locked=False)
         try:
-            free = self._locking.lock(loose, build)
-        except Blocked as blocked:
-            raise Blocked((*blocked.findings, afterwards(found.locks))) from None
+            unlocked_lock = self._locker.lock(unlocked_request, build)
+        except Unresolvable as blocked:
+            raise Unresolvable((*blocked.findings, regeneration_finding(requirements.locks))) from None
         try:
-            self._locking.lock(pinned(loose, found.locks, found.entries, cell.interpreter), build)
-        except Blocked as blocked:
-            raise Blocked(tuple(as_locked(blocked.findings, found.locks, free, cell.interpreter))) from None
-        return self._locking.lock(wanted, build)
+            self._locker.lock(
+                with_locked_pins(unlocked_request, requirements.locks, requirements.entries, cell.interpreter), build
+            )
+        except Unresolvable as blocked:
+            raise Unresolvable(
+                tuple(attribute_to_locks(blocked.findings, requirements.locks, unlocked_lock, cell.interpreter))
+            ) from None
+        return self._locker.lock(request, build)
 
-    def of_lock_files(
-        self, cell: Cell, build: InterpreterBuild, trees: Callable[[], Sequence[Entry]], findings: Sequence[Finding]
+    def attribute_to_lock_files(
+        self,
+        cell: Cell,
+        build: InterpreterBuild,
+        trees: Callable[[], Sequence[StoredDistribution]],
+        findings: Sequence[Finding],
     ) -> tuple[Finding, ...]:
-        """``findings`` about sources that do not build, as the lock files' where nothing else asks for them."""
-        found = self._demands.requirements(cell.service)
-        if not found.locks:
+        """Attribute ``findings`` on sources that do not build to the lock files, if only these require them."""
+        requirements = self._request_builder.requirements(cell.service)
+        if not requirements.locks:
             return tuple(findings)
         try:
-            free = self._locking.attempt(self._demands.wanted(cell, trees(), (), locked=False), build)
-        except Unchecked:
-            free = None
-        return tuple(as_locked(findings, found.locks, free, cell.interpreter)) if free else tuple(findings)
+            unlocked_lock = self._locker.try_lock(self._request_builder.request(cell, trees(), (), locked=False), build)
+        except Undetermined:
+            unlocked_lock = None
+        return (
+            tuple(attribute_to_locks(findings, requirements.locks, unlocked_lock, cell.interpreter))
+            if unlocked_lock
+            else tuple(findings)
+        )
 
-    def stale(self, cell: Cell) -> tuple[Finding, ...]:
-        """Where the cell's lock files do not fit what is required."""
-        found = self._demands.requirements(cell.service)
-        return tuple(stale(found.locks, found.entries, cell.interpreter))
+    def stale_lock_findings(self, cell: Cell) -> tuple[Finding, ...]:
+        """Return findings for lock files of the cell that do not match its requirements."""
+        requirements = self._request_builder.requirements(cell.service)
+        return tuple(stale_lock_findings(requirements.locks, requirements.entries, cell.interpreter))

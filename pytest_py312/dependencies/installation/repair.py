@@ -1,7 +1,7 @@
-"""Changes of a blocked set tried for real: resolved, installed and imported, on the target and on the baseline.
+"""Find requirement changes that repair a blocked set, and verify them on target and baseline.
 
-A version with a wheel may still clash with others, fail to build what it needs, or die when it is imported. So a change
-is offered as tried only after all of that was done; what was done and what was not stands beside it.
+A version with a wheel may still conflict with others, need a source that does not build, or fail on import. So each
+change is resolved, installed and imported before it is offered, and the remedy says which of these steps succeeded.
 """
 
 from collections.abc import Collection, Iterator, Sequence
@@ -10,264 +10,292 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.dependencies.diagnosis.compatibility import Target, target_of
-from pytest_py312.dependencies.diagnosis.repair_search import MENDABLE, Change, find_repair
+from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, target_environment
+from pytest_py312.dependencies.diagnosis.repair_search import REPAIRABLE, RequirementChange, find_repair
 from pytest_py312.dependencies.diagnosis.version_candidates import (
-    ANY,
-    Candidate,
+    ANY_VERSION,
     NoCandidate,
+    VersionCandidate,
     candidates,
-    latest,
-    lowest_at,
+    latest_version,
     never_existed,
     smallest_change,
+    with_minimum,
 )
-from pytest_py312.dependencies.installation.findings import faults_of, same_trouble
+from pytest_py312.dependencies.installation.findings import finding_identity, installation_findings
 from pytest_py312.dependencies.installation.installer import Installation, Installer
-from pytest_py312.dependencies.resolution.known_replacements import IN_WHEELS
-from pytest_py312.dependencies.resolution.lock import Unchecked
+from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
+from pytest_py312.dependencies.resolution.lock import Undetermined
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
 from pytest_py312.runners.runner import CellUnavailable
 
-ONCE_MENDED = "This shows once what else blocks the set was mended, as its remedies say."
-
+AFTER_REPAIR = "This appears once the other blocking findings are fixed as their remedies say."
 
 SEARCH_LIMIT = 1200.0
-"""Seconds after which no further change of a set is tried: a resolver may take minutes for each that clashes."""
+"""Time limit of the search for one set, in seconds: a resolver may take minutes for each change that conflicts."""
 
 
-class _OutOfTime(Exception):
-    """No change was found in the time there is."""
+class _SearchTimeout(Exception):
+    """No change was found within :data:`SEARCH_LIMIT`."""
 
 
 def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclude_newer: str) -> list[Finding]:
-    """``findings`` of a blocked cell, with the changes that mend it as remedies where some were found.
+    """Return ``findings`` of a blocked cell with verified changes as remedies, as far as some were found.
 
-    What shows only once the set can be installed, such as an import that fails, comes with them.
+    Findings that appear only once the set can be installed, such as a failing import, are added.
     """
-    trials = Trials(installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch())
-    entries = installer.demands.requirements(cell.service).entries
+    trials = RepairTrials(installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch())
+    entries = installer.request_builder.requirements(cell.service).entries
     try:
-        change = trials.settled(find_repair(findings, entries, trials))
-        if change is None and trials.unsettled:
+        change = trials.pin_free_versions(find_repair(findings, entries, trials))
+        if change is None and trials.pinning_failed:
             change = find_repair(findings, entries, trials)
-        told = list(findings) if change is None else _retold(findings, trials.proof(change), cell)
-        return [trials.named(found) for found in told]
-    except _OutOfTime:
-        return [trials.named(found) for found in findings]
-    except (CellUnavailable, Unchecked):
+        explained = list(findings) if change is None else _with_remedies(findings, trials.result_of(change), cell)
+        return [trials.with_advice(finding) for finding in explained]
+    except _SearchTimeout:
+        return [trials.with_advice(finding) for finding in findings]
+    except (CellUnavailable, Undetermined):
         return list(findings)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Side:
-    """What came of a change on one interpreter. ``faults`` are errors, also those that were there before."""
+class TrialSide:
+    """The result of a change on one interpreter. ``errors`` include those that exist without the change."""
 
     resolves: bool
     installation: Installation
-    faults: tuple[Finding, ...]
+    errors: tuple[Finding, ...]
 
     @property
-    def done(self) -> str:
-        """What could be done with the set, as verbs; empty for nothing."""
+    def progress(self) -> str:
+        """The steps that succeeded, as verbs; empty if none did."""
         if not self.resolves:
             return ""
         if self.installation.environment is None:
             return "resolves"
-        return "resolves and installs" if self.faults else "resolves, installs and imports"
+        return "resolves and installs" if self.errors else "resolves, installs and imports"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Proof:
-    """A change that was tried, and what came of it on both sides."""
+class TrialResult:
+    """A change that was tried, and its result on both sides."""
 
-    change: Change
+    change: RequirementChange
     changes: tuple[SpecifierChange, ...]
-    target: Side
-    baseline: Side
-    taken: frozenset[str]
-    """Projects of which nothing is known but that the rest of the set takes this version."""
+    target: TrialSide
+    baseline: TrialSide
+    freely_chosen: frozenset[str]
+    """Projects whose version was chosen only because the rest of the set allows it."""
 
 
 @dataclass(kw_only=True)
-class Trials:
-    """Implements dependencies.diagnosis.repair_search.Trying for one cell. A change has to resolve on the baseline too,
-    while that is possible.
+class RepairTrials:
+    """Tries changes for one cell. Implements :class:`~pytest_py312.dependencies.diagnosis.repair_search.RepairTester`.
+
+    A change has to resolve on the baseline too, as long as such a change exists.
     """
 
     installer: Installer
     cell: Cell
     exclude_newer: str
-    unsettled: bool = False
-    """Whether what the rest of a set took did not hold when it was written down: it is not asked any more then."""
-    _taken: frozenset[str] = frozenset()
+    pinning_failed: bool = False
+    """Whether a freely chosen version failed once it was pinned; :data:`ANY_VERSION` is no candidate any more then."""
+    _freely_chosen: frozenset[str] = frozenset()
     started: float
-    _back: bool = True
-    _refused_back: bool = False
+    _baseline_constrains: bool = True
+    _baseline_refused: bool = False
     _installations: dict[object, Installation] = field(default_factory=dict)
 
     @property
-    def _before(self) -> Cell:
+    def _baseline_cell(self) -> Cell:
         return replace(self.cell, interpreter=self.cell.service.baseline)
 
     @property
     def _required(self) -> RequirementSet:
-        return self.installer.demands.requirements(self.cell.service)
+        return self.installer.request_builder.requirements(self.cell.service)
 
     def candidates(self, item: LocatedEntry) -> Sequence[str]:
-        """As dependencies.diagnosis.repair_search.Trying has it; what never had such a version may in the end be any
-        that the others take.
-        """
-        found = [found.specifier for found in self._candidates(item) if not found.beyond_upper_bound]
-        if self.unsettled or not _can_change(item):
-            return found
-        page = self.installer.index(self.cell).page(item.name)
-        return [*found, ANY] if never_existed(page, item.entry.specifier, self._ground(self.cell)) else found
+        """Return specifiers for a requirement, the smallest change first.
 
-    def _candidates(self, item: LocatedEntry) -> Sequence[Candidate]:
+        For a version that never existed, the last candidate is any version that the rest of the set allows.
+        """
+        specifiers = [
+            candidate.specifier for candidate in self._version_candidates(item) if not candidate.beyond_upper_bound
+        ]
+        if self.pinning_failed or not _can_change(item):
+            return specifiers
+        page = self.installer.index(self.cell).page(item.name)
+        return (
+            [*specifiers, ANY_VERSION]
+            if never_existed(page, item.entry.specifier, self._target_environment(self.cell))
+            else specifiers
+        )
+
+    def _version_candidates(self, item: LocatedEntry) -> Sequence[VersionCandidate]:
         if not _can_change(item):
             return []
         page = self.installer.index(self.cell).page(item.name)
-        target, baseline = self._ground(self.cell), self._ground(self._before)
+        target, baseline = self._target_environment(self.cell), self._target_environment(self._baseline_cell)
         return candidates(page, item.entry.specifier, target=target, baseline=baseline)
 
-    def _ground(self, cell: Cell) -> Target:
-        return target_of(self.installer.build(cell), exclude_newer=self.exclude_newer)
+    def _target_environment(self, cell: Cell) -> TargetEnvironment:
+        return target_environment(self.installer.build(cell), exclude_newer=self.exclude_newer)
 
-    def settled(self, change: Change | None) -> Change | None:
-        """``change`` with the versions written down that the rest of the set took, where any would do.
+    def pin_free_versions(self, change: RequirementChange | None) -> RequirementChange | None:
+        """Replace :data:`ANY_VERSION` in ``change`` by the version in the lock of the target or of the baseline.
 
-        The target's, and where the baseline takes another one, its. ``None`` where neither holds, and then see
-        :attr:`unsettled`.
+        Return ``None`` if neither works, and then set :attr:`pinning_failed`.
         """
-        if change is None or ANY not in change.specifiers.values():
+        if change is None or ANY_VERSION not in change.specifiers.values():
             return change
-        self._taken = frozenset(item.name for item, specifier in change.specifiers.items() if specifier == ANY)
-        written = [found for cell in (self.cell, self._before) if (found := self._written(change, cell))]
-        held = next((found for found in written if self._holds(found)), None)
-        if held is None and written and self.no_way_back() and self._holds(written[0]):
-            held = written[0]
-        self.unsettled = held is None
-        return held
+        self._freely_chosen = frozenset(
+            item.name for item, specifier in change.specifiers.items() if specifier == ANY_VERSION
+        )
+        pinned_changes = [
+            pinned_change
+            for cell in (self.cell, self._baseline_cell)
+            if (pinned_change := self._with_locked_versions(change, cell))
+        ]
+        valid_change = next((pinned_change for pinned_change in pinned_changes if self._works(pinned_change)), None)
+        if (
+            valid_change is None
+            and pinned_changes
+            and self.drop_baseline_constraint()
+            and self._works(pinned_changes[0])
+        ):
+            valid_change = pinned_changes[0]
+        self.pinning_failed = valid_change is None
+        return valid_change
 
-    def _holds(self, change: Change) -> bool:
-        """Whether the set works as far as what ``change`` touches is concerned."""
+    def _works(self, change: RequirementChange) -> bool:
+        """Whether the set resolves, and the projects that ``change`` touches install and import."""
         touched = {item.name for item in change.specifiers}
         return self.resolve(change) is None and not touched & set(self.install(change))
 
-    def _written(self, change: Change, cell: Cell) -> Change | None:
+    def _with_locked_versions(self, change: RequirementChange, cell: Cell) -> RequirementChange | None:
         lock = self._installation(cell, change).lock
-        taken = {pin.name: pin.version for pin in lock.pins} if lock is not None else {}
-        now = {
-            item: lowest_at(item.entry.specifier, taken.get(item.name, "")) if specifier == ANY else specifier
+        locked_versions = {pin.name: pin.version for pin in lock.pins} if lock is not None else {}
+        specifiers = {
+            item: with_minimum(item.entry.specifier, locked_versions.get(item.name, ""))
+            if specifier == ANY_VERSION
+            else specifier
             for item, specifier in change.specifiers.items()
         }
-        whole = {item: specifier for item, specifier in now.items() if specifier is not None}
-        return replace(change, specifiers=whole) if len(whole) == len(now) else None
+        complete = {item: specifier for item, specifier in specifiers.items() if specifier is not None}
+        return replace(change, specifiers=complete) if len(complete) == len(specifiers) else None
 
-    def named(self, finding: Finding) -> Finding:
-        """``finding``, where only a version beyond the upper bound would do, with that version in its remedy.
+    def with_advice(self, finding: Finding) -> Finding:
+        """Add advice to the remedy of a finding for which no change was found.
 
-        A bound was set for a reason that a requirements file does not tell, so it is named and not moved. What code
-        computes is not moved either.
+        A version beyond an upper bound is only mentioned: the reason for the bound is not known. Requirements that are
+        computed by code are not changed either.
         """
-        if finding.changes or finding.code not in MENDABLE:
+        if finding.changes or finding.code not in REPAIRABLE:
             return finding
-        of_it = [item for item in self._required.entries if item.name in finding.names]
-        if not of_it and finding.location is None and self._required.computed:
-            by_hand = "code says what is required here, so this has to be changed by hand"
-            return replace(finding, location=self._required.computed[0], remedy=f"{finding.remedy}; {by_hand}")
+        matching_requirements = [item for item in self._required.entries if item.name in finding.names]
+        if not matching_requirements and finding.location is None and self._required.computed:
+            manually = "the requirements are computed by code here, so change them manually"
+            return replace(finding, location=self._required.computed[0], remedy=f"{finding.remedy}; {manually}")
         if finding.code not in ("PY102", "PY103", "PY104"):
             return finding
-        found = self._candidates(of_it[0]) if len(of_it) == 1 else ()
-        if not found and finding.code == "PY102" and len(of_it) == 1:
-            return self._with_latest(finding, of_it[0])
-        if not found and finding.code == "PY104" and len(of_it) == 1:
-            return self._of_source(finding, of_it[0])
-        if not found or not found[0].beyond_upper_bound:
+        version_candidates = (
+            self._version_candidates(matching_requirements[0]) if len(matching_requirements) == 1 else ()
+        )
+        if not version_candidates and finding.code == "PY102" and len(matching_requirements) == 1:
+            return self._with_latest_version(finding, matching_requirements[0])
+        if not version_candidates and finding.code == "PY104" and len(matching_requirements) == 1:
+            return self._with_source_advice(finding, matching_requirements[0])
+        if not version_candidates or not version_candidates[0].beyond_upper_bound:
             return finding
-        would = f"{finding.names[0]}{found[0].specifier}"
-        on = self.cell.interpreter
+        suggestion = f"{finding.names[0]}{version_candidates[0].specifier}"
+        interpreter = self.cell.interpreter
         return replace(
             finding,
-            remedy=f"no version that {of_it[0].text} allows has a wheel for {on}; {would} has one, and moves the upper "
-            "bound: nobody but you can tell what that was for",
+            remedy=f"no version that {matching_requirements[0].text} allows has a wheel for {interpreter}; "
+            f"{suggestion} has one, but is beyond the upper bound: check why that bound was set",
         )
 
-    def _of_source(self, finding: Finding, item: LocatedEntry) -> Finding:
-        """``finding``, of a source that does not build, with what there is in place of it where no wheel is."""
+    def _with_source_advice(self, finding: Finding, item: LocatedEntry) -> Finding:
+        """Add to a finding on a source that does not build what to do if there is no wheel."""
         if not _can_change(item):
             return finding
         page = self.installer.index(self.cell).page(item.name)
-        found = smallest_change(page, item.entry.specifier, target=self._ground(self.cell))
-        if not isinstance(found, NoCandidate) or not found.reason.startswith("no version"):
+        smallest = smallest_change(page, item.entry.specifier, target=self._target_environment(self.cell))
+        if not isinstance(smallest, NoCandidate) or not smallest.reason.startswith("no version"):
             return finding
-        twin = IN_WHEELS.get(item.name)
-        instead = f"require {twin} in its place, which is the same code in wheels" if twin else "replace it"
-        return replace(finding, remedy=f"{found.reason}: require one whose source builds there, or {instead}")
+        wheel_project = WHEEL_ALTERNATIVES.get(item.name)
+        alternative = (
+            f"require {wheel_project} instead, which has the same code as wheels" if wheel_project else "replace it"
+        )
+        return replace(finding, remedy=f"{smallest.reason}: require one whose source builds there, or {alternative}")
 
-    def _with_latest(self, finding: Finding, item: LocatedEntry) -> Finding:
-        """``finding``, of what never had such a version, with the one that there is: whether it will do is not ours."""
+    def _with_latest_version(self, finding: Finding, item: LocatedEntry) -> Finding:
+        """Add the latest version to a finding on a version that never existed, without claiming that it works."""
         page = self.installer.index(self.cell).page(item.name)
-        version = "" if item.entry.url else latest(page, self._ground(self.cell))
+        version = "" if item.entry.url else latest_version(page, self._target_environment(self.cell))
         if not version:
             return finding
-        return replace(finding, remedy=f"{finding.remedy}; {item.name}=={version} is the latest that there is")
+        return replace(finding, remedy=f"{finding.remedy}; the latest version is {item.name}=={version}")
 
-    def resolve(self, change: Change) -> Sequence[str] | None:
-        """As dependencies.diagnosis.repair_search.Trying has it.
+    def resolve(self, change: RequirementChange) -> Sequence[str] | None:
+        """Return the projects that block the set with ``change``; ``None`` if it resolves.
 
-        :raises _OutOfTime: the search has had its time.
+        :raises _SearchTimeout: the search has taken too long.
         """
         if clock.stopwatch() - self.started > SEARCH_LIMIT:
-            raise _OutOfTime
-        blamed = self.installer.blame(self.cell, change)
-        if blamed is not None or not self._back or not change.specifiers:
+            raise _SearchTimeout
+        blamed = self.installer.blamed_projects(self.cell, change)
+        if blamed is not None or not self._baseline_constrains or not change.specifiers:
             return blamed
-        before = self.installer.blame(self._before, change)
-        if before is not None and not {item.name for item in change.specifiers} & set(before):
-            self._back = False  # something else blocks the baseline, which has nothing to say about changes then
+        blamed_on_baseline = self.installer.blamed_projects(self._baseline_cell, change)
+        if blamed_on_baseline is not None and not {item.name for item in change.specifiers} & set(blamed_on_baseline):
+            # something else blocks the baseline, so it cannot be used to select changes
+            self._baseline_constrains = False
             return None
-        self._refused_back = self._refused_back or before is not None
-        return before
+        self._baseline_refused = self._baseline_refused or blamed_on_baseline is not None
+        return blamed_on_baseline
 
-    def no_way_back(self) -> bool:
-        refused, self._back = self._back and self._refused_back, False
+    def drop_baseline_constraint(self) -> bool:
+        refused, self._baseline_constrains = self._baseline_constrains and self._baseline_refused, False
         return refused
 
-    def install(self, change: Change) -> Collection[str]:
-        here = self._faults(self.cell, change)
-        if any(found.code == "PY105" for found in here):
-            known = {same_trouble(found) for found in self._faults(self._before, change)}
-            here = tuple(found for found in here if found.code != "PY105" or same_trouble(found) not in known)
-        return {name for found in here if found.code in MENDABLE for name in found.names}
+    def install(self, change: RequirementChange) -> Collection[str]:
+        target_errors = self._errors(self.cell, change)
+        if any(finding.code == "PY105" for finding in target_errors):
+            baseline_identities = {finding_identity(finding) for finding in self._errors(self._baseline_cell, change)}
+            target_errors = tuple(
+                finding
+                for finding in target_errors
+                if finding.code != "PY105" or finding_identity(finding) not in baseline_identities
+            )
+        return {name for finding in target_errors if finding.code in REPAIRABLE for name in finding.names}
 
-    def _faults(self, cell: Cell, change: Change) -> tuple[Finding, ...]:
-        here = self._installation(cell, change)
-        found = faults_of(cell, here, self._required.entries)
-        return tuple(one for one in found if one.severity is Severity.ERROR)
+    def _errors(self, cell: Cell, change: RequirementChange) -> tuple[Finding, ...]:
+        installation = self._installation(cell, change)
+        findings = installation_findings(cell, installation, self._required.entries)
+        return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
-    def _installation(self, cell: Cell, change: Change) -> Installation:
+    def _installation(self, cell: Cell, change: RequirementChange) -> Installation:
         key = (cell.interpreter, *change.specifiers.items(), change.without)
         if key not in self._installations:
-            self._installations[key] = self.installer.attempt(cell, change)
+            self._installations[key] = self.installer.try_change(cell, change)
         return self._installations[key]
 
-    def proof(self, change: Change) -> Proof:
-        """What is known of ``change`` on both sides; where one is the other, both are the same."""
-        return Proof(
+    def result_of(self, change: RequirementChange) -> TrialResult:
+        """Return the results of ``change`` on target and baseline, which may be the same interpreter."""
+        return TrialResult(
             change=change,
             changes=tuple(_specifier_changes(change, self._required)),
-            target=self._side(self.cell, change),
-            baseline=self._side(self._before, change),
-            taken=self._taken,
+            target=self._trial_side(self.cell, change),
+            baseline=self._trial_side(self._baseline_cell, change),
+            freely_chosen=self._freely_chosen,
         )
 
-    def _side(self, cell: Cell, change: Change) -> Side:
-        return Side(
-            resolves=self.installer.blame(cell, change) is None,
+    def _trial_side(self, cell: Cell, change: RequirementChange) -> TrialSide:
+        return TrialSide(
+            resolves=self.installer.blamed_projects(cell, change) is None,
             installation=self._installation(cell, change),
-            faults=self._faults(cell, change),
+            errors=self._errors(cell, change),
         )
 
 
@@ -275,69 +303,85 @@ def _can_change(item: LocatedEntry) -> bool:
     return not item.entry.url and not item.entry.hashes and bool(item.location.line)
 
 
-def _specifier_changes(change: Change, required: RequirementSet) -> Iterator[SpecifierChange]:
-    """The changes of lines: a requirement may stand in several, and then all of them have to say the same."""
+def _specifier_changes(change: RequirementChange, required: RequirementSet) -> Iterator[SpecifierChange]:
+    """Yield the changed lines: if a requirement is repeated, all of its lines change."""
     for item, new in change.specifiers.items():
-        same = [one for one in required.repeats if (one.name, one.entry.specifier) == (item.name, item.entry.specifier)]
-        for one in (item, *same):
-            place = one.location
+        repeats = [
+            requirement
+            for requirement in required.duplicates
+            if (requirement.name, requirement.entry.specifier) == (item.name, item.entry.specifier)
+        ]
+        for requirement in (item, *repeats):
+            location = requirement.location
             yield SpecifierChange(
-                path=place.path, line=place.line or 0, name=one.name, old=one.entry.specifier, new=new
+                path=location.path,
+                line=location.line or 0,
+                name=requirement.name,
+                old=requirement.entry.specifier,
+                new=new,
             )
 
 
-# ---- in words
+# ---- remedies
 
 
-def _retold(findings: Sequence[Finding], proof: Proof, cell: Cell) -> list[Finding]:
-    """``findings`` with what the proof adds to them."""
-    told = [_with_remedy(found, proof, cell) for found in findings if not _is_settled(found, proof)]
-    known = {same_trouble(found) for found in findings}
-    before = {same_trouble(found) for found in proof.baseline.faults}
-    for found in proof.target.faults:
-        if same_trouble(found) not in known:
-            preexisting = same_trouble(found) in before and not cell.is_baseline
-            told.append(replace(found, detail=f"{found.detail}\n{ONCE_MENDED}".strip(), preexisting=preexisting))
-    return told
+def _with_remedies(findings: Sequence[Finding], trial: TrialResult, cell: Cell) -> list[Finding]:
+    """Return ``findings`` with the remedies of a trial, and the findings that appeared only in it."""
+    explained = [_with_remedy(finding, trial, cell) for finding in findings if not _was_built_in_trial(finding, trial)]
+    identities = {finding_identity(finding) for finding in findings}
+    baseline_identities = {finding_identity(finding) for finding in trial.baseline.errors}
+    for finding in trial.target.errors:
+        if finding_identity(finding) not in identities:
+            preexisting = finding_identity(finding) in baseline_identities and not cell.is_baseline
+            explained.append(
+                replace(finding, detail=f"{finding.detail}\n{AFTER_REPAIR}".strip(), preexisting=preexisting)
+            )
+    return explained
 
 
-def _is_settled(found: Finding, proof: Proof) -> bool:
-    """A source whose build was not tried before was tried with the change."""
-    if found.code != "PY112" or proof.target.installation.environment is None:
+def _was_built_in_trial(finding: Finding, trial: TrialResult) -> bool:
+    """Whether the trial has built the source that ``finding`` reports as not tried."""
+    if finding.code != "PY112" or trial.target.installation.environment is None:
         return False
-    return any(entry.from_source and (entry.name,) == found.names for entry in proof.target.installation.entries)
+    return any(
+        entry.from_source and (entry.name,) == finding.names for entry in trial.target.installation.distributions
+    )
 
 
-def _with_remedy(found: Finding, proof: Proof, cell: Cell) -> Finding:
-    own = tuple(change for change in proof.changes if change.name in found.names)
-    if not own or found.code not in MENDABLE | {"PY112"}:
-        return found
-    words = ", ".join(dict.fromkeys(f"{change.name}{change.old} -> {change.new}" for change in own))
-    meant = "; no such version was ever there: see that this is the project that was meant"
-    doubt = meant if found.code == "PY102" and proof.taken.intersection(found.names) else ""
-    return replace(found, remedy=f"change {words} ({_tried(proof, cell)}){doubt}", changes=own)
+def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell) -> Finding:
+    project_changes = tuple(change for change in trial.changes if change.name in finding.names)
+    if not project_changes or finding.code not in REPAIRABLE | {"PY112"}:
+        return finding
+    change_text = ", ".join(
+        dict.fromkeys(f"{change.name}{change.old} -> {change.name}{change.new}" for change in project_changes)
+    )
+    name_doubt = "; no such version ever existed: check that this is the intended project"
+    doubt = name_doubt if finding.code == "PY102" and trial.freely_chosen.intersection(finding.names) else ""
+    return replace(finding, remedy=f"{change_text} ({_describe_trial(trial, cell)}){doubt}", changes=project_changes)
 
 
-def _tried(proof: Proof, cell: Cell) -> str:
-    """``tried: the set resolves, installs and imports on 3.12 and 3.9``."""
+def _describe_trial(trial: TrialResult, cell: Cell) -> str:
+    """Describe the result: ``verified: resolves, installs and imports on 3.12 and 3.9``."""
     target, baseline = str(cell.interpreter), str(cell.service.baseline)
-    left = sorted(proof.change.without)
-    what = f"the set without {_listed(left)}, which no change that was tried mends," if left else "the set"
-    here, there = proof.target, proof.baseline
-    if here.done == there.done or cell.is_baseline:
-        on = target if cell.is_baseline else f"{target} and {baseline}"
-        text = f"tried: {what} {here.done} on {on}"
-    elif not there.resolves:
-        text = f"tried: {what} {here.done} on {target}, but not on {baseline}: there is no way back"
+    left_out = sorted(trial.change.without)
+    prefix = f"verified without {_join_with_and(left_out)}, which no change fixes" if left_out else "verified"
+    on_target, on_baseline = trial.target, trial.baseline
+    if on_target.progress == on_baseline.progress or cell.is_baseline:
+        interpreters = target if cell.is_baseline else f"{target} and {baseline}"
+        text = f"{prefix}: {on_target.progress} on {interpreters}"
+    elif not on_baseline.resolves:
+        text = f"{prefix}: {on_target.progress} on {target}, but breaks rollback to {baseline}"
     else:
-        text = f"tried: {what} {here.done} on {target}, and {there.done} on {baseline}"
-    reason = here.installation.unchecked or there.installation.unchecked
+        text = f"{prefix}: {on_target.progress} on {target}, and {on_baseline.progress} on {baseline}"
+    reason = on_target.installation.unchecked or on_baseline.installation.unchecked
     if reason:
-        return f"{text}; more could not be told: {reason}"
-    if here.faults:
-        return f"{text}; what else is wrong with it is told beside this"
-    return f"{text}; there, {there.faults[0].message}" if there.resolves and there.faults else text
+        return f"{text}; not verified further: {reason}"
+    if on_target.errors:
+        return f"{text}; further problems are separate findings"
+    if on_baseline.resolves and on_baseline.errors:
+        return f"{text}; on {baseline}: {on_baseline.errors[0].message}"
+    return text
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_with_and(names: Sequence[str]) -> str:
     return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

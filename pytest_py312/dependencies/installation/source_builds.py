@@ -1,5 +1,8 @@
-"""Sources without a wheel in a set that something else blocks: each is built by itself, so that the verdict is a true
-one and all that blocks is told at once. Bounded: what takes longer stays "not tried", and says so."""
+"""Build sources that were not tried because something else blocks their set.
+
+Each source is built on its own, so that all blocking projects are reported at once. The time is limited: a source that
+takes longer remains "not tried", and its finding says so.
+"""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,48 +10,50 @@ from dataclasses import replace
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.diagnosis.diagnose import untried
-from pytest_py312.dependencies.installation.distribution_store import Store
-from pytest_py312.dependencies.resolution.failure_cache import in_order, placed
-from pytest_py312.dependencies.resolution.lock import Blocked, Pin, Unchecked, Wanted
+from pytest_py312.dependencies.diagnosis.diagnose import unbuilt_source
+from pytest_py312.dependencies.installation.distribution_store import DistributionStore
+from pytest_py312.dependencies.resolution.failure_cache import sorted_by_location, with_locations
+from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 
-SOURCE_LIMIT = 90.0
-"""Seconds that the build of one source may take."""
-SET_LIMIT = 240.0
-"""Seconds after which no further source of a set is tried."""
+SOURCE_TIME_LIMIT = 90.0
+"""Time limit of the build of one source, in seconds."""
+SET_TIME_LIMIT = 240.0
+"""Time after which no further source of a set is built, in seconds."""
 
 
-def with_sources_tried(
-    findings: Sequence[Finding], wanted: Wanted, build: InterpreterBuild, store: Store
+def build_untried_sources(
+    findings: Sequence[Finding], request: ResolutionRequest, build: InterpreterBuild, store: DistributionStore
 ) -> tuple[Finding, ...]:
-    """``findings``, those about sources that were not tried replaced by what came of trying them.
+    """Replace the findings on untried sources by the results of building them.
 
-    The others keep their places: some stand in a lock file, and not where they are required.
+    Other findings keep their locations: some are in a lock file and not at the requirement.
     """
     started = clock.stopwatch()
-    found: list[Finding] = []
+    updated_findings: list[Finding] = []
     for finding in findings:
-        source = untried(finding)
-        if source is None or clock.stopwatch() - started > SET_LIMIT:
-            found.append(finding)
+        source = unbuilt_source(finding)
+        if source is None or clock.stopwatch() - started > SET_TIME_LIMIT:
+            updated_findings.append(finding)
             continue
         pin = Pin(
             name=source[0],
             version=source[1],
             line="==".join(source),
             from_source=True,
-            index="\n".join(wanted.options),
+            index="\n".join(request.options),
         )
-        found += placed(_tried(finding, pin, wanted, build, store), wanted)
-    return in_order(found)
+        updated_findings += with_locations(_try_build(finding, pin, request, build, store), request)
+    return sorted_by_location(updated_findings)
 
 
-def _tried(finding: Finding, pin: Pin, wanted: Wanted, build: InterpreterBuild, store: Store) -> Sequence[Finding]:
+def _try_build(
+    finding: Finding, pin: Pin, request: ResolutionRequest, build: InterpreterBuild, store: DistributionStore
+) -> Sequence[Finding]:
     try:
-        store.fill([pin], build, wanted, SOURCE_LIMIT)
-    except Blocked as blocked:
-        return [replace(one, remedy=_remedy(finding, one)) for one in blocked.findings]
-    except Unchecked as reason:
+        store.fill([pin], build, request, SOURCE_TIME_LIMIT)
+    except Unresolvable as blocked:
+        return [replace(build_finding, remedy=_remedy(finding, build_finding)) for build_finding in blocked.findings]
+    except Undetermined as reason:
         return [replace(finding, message=f"{reason}; the set is blocked by something else")]
     return [
         Finding(

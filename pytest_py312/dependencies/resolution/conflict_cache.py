@@ -1,8 +1,9 @@
-"""What is known of parts of sets: which requirements clash by themselves, and what others were resolved to.
+"""Cache of the conflicts and solutions of requirement subsets.
 
-Sets of a fleet have much in common, a set has more in common with itself before it was edited, and what clashes on one
-interpreter mostly does on the next. Answers hold on the build, and with the options, with which they were given
-(*scope*), for as long as a lock does. Across scopes they are a suspicion and no more.
+The sets of a fleet share most of their requirements, an edited set shares even more with its former self, and what
+conflicts on one interpreter mostly conflicts on the next. So conflicts and solutions of subsets are stored and reused.
+They are valid only for the interpreter build and the options with which they were found (their *scope*), for as long
+as a lock is. In another scope a conflict is only a suspicion that has to be confirmed.
 """
 
 import json
@@ -15,160 +16,173 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312.core import clock
-from pytest_py312.core.files import write_whole
+from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.dependencies.resolution.known_solutions import Shown, Solution
-from pytest_py312.dependencies.resolution.lock import Keyed, Wanted
+from pytest_py312.dependencies.resolution.known_solutions import KnownSolutions, Solution
+from pytest_py312.dependencies.resolution.lock import CacheKeyProvider, ResolutionRequest
 
-MOST_FILES = 200
-"""Of one scope in the cache; of more, those that were written last are read and the others removed."""
+MAX_FILES = 200
+"""Files of one scope in the cache. If there are more, the latest are read and the others removed."""
 
-Clash = tuple[frozenset[str], Finding]
-"""Lines that cannot be had together, and the refusal of just those."""
+RequirementConflict = tuple[frozenset[str], Finding]
+"""Requirement lines that do not resolve together, and the finding that says why."""
 
 
-class Scope:
-    """What is known in one scope. Safe for threads."""
+class ConflictScope:
+    """The conflicts and solutions of one scope. Safe for threads."""
 
     def __init__(self, *, folder: Path, name: str, seconds: float | None) -> None:
-        """``seconds`` for which an answer holds; ``None`` for ever."""
+        """Load the stored files. ``seconds`` is how long they are valid; ``None``: forever."""
         self._folder = folder
         self._name = name
         self._seconds = seconds
         self._guard = threading.Lock()
-        self._shown = Shown()
-        self._clashes: dict[frozenset[str], Finding] = {}
-        self._built: set[str] = set()
-        self._new_clashes: list[Clash] = []
+        self._solutions = KnownSolutions()
+        self._conflicts: dict[frozenset[str], Finding] = {}
+        self._built_projects: set[str] = set()
+        self._new_conflicts: list[RequirementConflict] = []
         self._new_solutions: list[Solution] = []
-        self._read()
+        self._load_files()
 
-    def clashes(self, lines: Iterable[str]) -> list[Clash]:
-        """Those that are known to clash by themselves and are all among ``lines``."""
-        among = frozenset(lines)
+    def conflicts_among(self, lines: Iterable[str]) -> list[RequirementConflict]:
+        """Return the stored conflicts that consist of ``lines`` only."""
+        requested = frozenset(lines)
         with self._guard:
-            return [(clash, finding) for clash, finding in self._clashes.items() if clash <= among]
+            return [(conflict, finding) for conflict, finding in self._conflicts.items() if conflict <= requested]
 
-    def resolves(self, lines: Iterable[str]) -> bool:
-        """Whether what is known shows that ``lines`` resolve; that it does not show it proves nothing."""
+    def can_satisfy(self, lines: Iterable[str]) -> bool:
+        """Return whether stored solutions prove that ``lines`` resolve. ``False`` proves nothing."""
         with self._guard:
-            return self._shown.resolves(lines)
+            return self._solutions.can_satisfy(lines)
 
-    def add_clash(self, lines: Iterable[str], finding: Finding) -> None:
-        clash = (frozenset(lines), replace(finding, location=None))
+    def add_conflict(self, lines: Iterable[str], finding: Finding) -> None:
+        conflict = (frozenset(lines), replace(finding, location=None))
         with self._guard:
-            if clash[0] not in self._clashes:
-                self._clashes[clash[0]] = clash[1]
-                self._new_clashes.append(clash)
+            if conflict[0] not in self._conflicts:
+                self._conflicts[conflict[0]] = conflict[1]
+                self._new_conflicts.append(conflict)
 
     def add_solution(self, solution: Solution) -> None:
         with self._guard:
-            self._shown.add(solution)
+            self._solutions.add(solution)
             self._new_solutions.append(solution)
 
-    def add_built(self, names: Iterable[str]) -> None:
-        """``names`` of projects that had to be built from source, as what a set takes of them has no wheel."""
+    def add_built_from_source(self, names: Iterable[str]) -> None:
+        """Remember projects that a set had to build from source, as the selected version has no wheel."""
         with self._guard:
-            self._built.update(names)
+            self._built_projects.update(names)
 
-    def built(self) -> list[str]:
-        """Projects that some set had to build in this run; another set may take a version that has a wheel."""
+    def built_from_source(self) -> list[str]:
+        """Return the projects that some set of this run had to build; another set may select one with a wheel."""
         with self._guard:
-            return sorted(self._built)
+            return sorted(self._built_projects)
 
-    def keep(self) -> None:
-        """Write down for later runs what was learnt since."""
+    def save(self) -> None:
+        """Write new conflicts and solutions to the cache, for later runs."""
         with self._guard:
-            clashes, self._new_clashes = self._new_clashes, []
+            conflicts, self._new_conflicts = self._new_conflicts, []
             solutions, self._new_solutions = self._new_solutions, []
-        if not clashes and not solutions:
+        if not conflicts and not solutions:
             return
         data = {
             "created": clock.timestamp(),
-            "clashes": [[sorted(lines), encode(finding)] for lines, finding in clashes],
+            "conflicts": [[sorted(lines), encode(finding)] for lines, finding in conflicts],
             "solutions": [
-                [sorted(one.lines), dict(one.versions), {name: sorted(of_it) for name, of_it in one.needs.items()}]
-                for one in solutions
+                [
+                    sorted(solution.lines),
+                    dict(solution.versions),
+                    {name: sorted(requirers) for name, requirers in solution.needs.items()},
+                ]
+                for solution in solutions
             ],
         }
-        with suppress(OSError):  # only a cache: a full disk shows itself where it matters
-            write_whole(self._folder / f"{self._name}.{uuid.uuid4().hex[:12]}.json", data)
+        with suppress(OSError):  # only a cache: a full disk is reported where it matters
+            write_json_atomically(self._folder / f"{self._name}.{uuid.uuid4().hex[:12]}.json", data)
 
-    def _read(self) -> None:
+    def _load_files(self) -> None:
         try:
             dated = sorted((file.stat().st_mtime, file) for file in self._folder.glob(f"{self._name}.*.json"))
         except OSError:
             return
-        for at, (_, file) in enumerate(reversed(dated)):
+        for position, (_, file) in enumerate(reversed(dated)):
             with suppress(OSError):
-                if at >= MOST_FILES or not self._take(file.read_text(encoding="utf-8")):
+                if position >= MAX_FILES or not self._load(file.read_text(encoding="utf-8")):
                     file.unlink()
 
-    def _take(self, text: str) -> bool:
-        """Whether ``text``, of the cache, still holds: then it is known."""
+    def _load(self, text: str) -> bool:
+        """Add the content of a cache file, and return whether it is still valid."""
         try:
             data = json.loads(text)
             age = clock.timestamp() - float(data["created"])
             if self._seconds is not None and not 0 <= age < self._seconds:
                 return False
-            clashes = [(_lines(lines), decode(Finding, finding)) for lines, finding in data["clashes"]]
-            solutions = [_solution(*row) for row in data["solutions"]]
+            conflicts = [(_line_set(lines), decode(Finding, finding)) for lines, finding in data["conflicts"]]
+            solutions = [_parse_solution(*row) for row in data["solutions"]]
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return False
-        self._clashes.update(clashes)
+        self._conflicts.update(conflicts)
         for solution in solutions:
-            self._shown.add(solution)
+            self._solutions.add(solution)
         return True
 
 
-def _lines(found: Iterable[Any]) -> frozenset[str]:
-    return frozenset(str(line) for line in found)
+def _line_set(lines: Iterable[Any]) -> frozenset[str]:
+    return frozenset(str(line) for line in lines)
 
 
-def _solution(lines: list[str], versions: dict[str, str], needs: dict[str, list[str]]) -> Solution:
-    """:raises ValueError: it is none, as something is needed that is not there."""
+def _parse_solution(lines: list[str], versions: dict[str, str], needs: dict[str, list[str]]) -> Solution:
+    """:raises ValueError: a project is needed that the solution does not have."""
     if not {name for of_it in (needs, *needs.values()) for name in of_it} <= versions.keys():
-        raise ValueError("something is needed that is not there")
+        raise ValueError("a needed project is missing in the solution")
     return Solution(
-        lines=_lines(lines),
+        lines=_line_set(lines),
         versions={str(name): str(version) for name, version in versions.items()},
-        needs={name: _lines(of_it) for name, of_it in needs.items()},
+        needs={name: _line_set(of_it) for name, of_it in needs.items()},
     )
 
 
-class Parts:
-    """All scopes that were asked about. Safe for threads; other processes' answers are read when a scope begins."""
+class ConflictCache:
+    """All scopes used so far. Safe for threads; results of other processes are read when a scope is first used."""
 
-    def __init__(self, *, cache: Path, keyed: Keyed, lock_hours: float) -> None:
+    def __init__(self, *, cache: Path, key_provider: CacheKeyProvider, lock_hours: float) -> None:
         self._folder = cache / "parts"
-        self._keyed = keyed
+        self._key_provider = key_provider
         self._seconds = lock_hours * 3600.0
-        self._scopes: dict[str, Scope] = {}
-        self._families: dict[object, list[Scope]] = {}
+        self._scopes: dict[str, ConflictScope] = {}
+        self._scopes_by_request: dict[object, list[ConflictScope]] = {}
         self._guard = threading.Lock()
 
-    def of(self, wanted: Wanted, build: InterpreterBuild) -> Scope:
-        """What is known of sets with the options of ``wanted``."""
-        name = self._keyed.key(replace(wanted, lines=(), direct=()), build)
+    def scope_for(self, request: ResolutionRequest, build: InterpreterBuild) -> ConflictScope:
+        """Return the scope of sets with the options of ``request``, on ``build``."""
+        name = self._key_provider.cache_key(replace(request, lines=(), direct=()), build)
         with self._guard:
             if name not in self._scopes:
-                seconds = None if wanted.exclude_newer else self._seconds
-                self._scopes[name] = Scope(folder=self._folder, name=name, seconds=seconds)
-                self._families.setdefault(_family(wanted), []).append(self._scopes[name])
+                seconds = None if request.exclude_newer else self._seconds
+                self._scopes[name] = ConflictScope(folder=self._folder, name=name, seconds=seconds)
+                self._scopes_by_request.setdefault(_build_independent_key(request), []).append(self._scopes[name])
             return self._scopes[name]
 
-    def suspected(self, wanted: Wanted, build: InterpreterBuild) -> list[frozenset[str]]:
-        """Lines among those of ``wanted`` that clash on another build, and of which nothing is known on this one."""
-        own = self.of(wanted, build)
-        lines = frozenset(wanted.lines)
+    def suspected_conflicts(self, request: ResolutionRequest, build: InterpreterBuild) -> list[frozenset[str]]:
+        """Return conflicts within ``request`` that are known for other builds only, and open for this one."""
+        own_scope = self.scope_for(request, build)
+        lines = frozenset(request.lines)
         with self._guard:
-            others = [scope for scope in self._families[_family(wanted)] if scope is not own]
-        found = {clash for scope in others for clash, _ in scope.clashes(lines)}
-        return sorted((clash for clash in found if not own.clashes(clash) and not own.resolves(clash)), key=sorted)
+            other_scopes = [
+                scope for scope in self._scopes_by_request[_build_independent_key(request)] if scope is not own_scope
+            ]
+        conflicts = {conflict for scope in other_scopes for conflict, _ in scope.conflicts_among(lines)}
+        return sorted(
+            (
+                conflict
+                for conflict in conflicts
+                if not own_scope.conflicts_among(conflict) and not own_scope.can_satisfy(conflict)
+            ),
+            key=sorted,
+        )
 
 
-def _family(wanted: Wanted) -> object:
-    """What scopes have in common that differ by the build alone."""
-    return (wanted.options, tuple(sorted(wanted.constraints)), wanted.exclude_newer, wanted.hashes)
+def _build_independent_key(request: ResolutionRequest) -> object:
+    """Return what two scopes have in common if they differ only by the build."""
+    return (request.options, tuple(sorted(request.constraints)), request.exclude_newer, request.hashes)

@@ -1,4 +1,4 @@
-"""What is remembered of sets that cannot be had: all that blocks them, next to the locks and by the same key."""
+"""Cache of unresolvable sets: the findings that block them, stored beside the locks under the same keys."""
 
 import json
 from collections.abc import Sequence
@@ -6,79 +6,91 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_py312.core import clock
-from pytest_py312.core.files import write_whole
+from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.dependencies.resolution.lock import Keyed, Wanted
+from pytest_py312.dependencies.resolution.lock import CacheKeyProvider, ResolutionRequest
 
-FORM = 3
-"""Raised when a resolver's words are read in another way: what was told wrongly must not outlive the mistake."""
+FORMAT_VERSION = 4
+"""Raised when a resolver's messages are interpreted or phrased differently, so that older findings are dropped."""
 
 
-class Refusals:
-    """Holds for as long as a lock does. Safe for threads and several processes."""
+class FailureCache:
+    """Findings of unresolvable sets, valid for as long as a lock is. Safe for threads and several processes."""
 
-    def __init__(self, *, cache: Path, resolver: Keyed, lock_hours: float) -> None:
+    def __init__(self, *, cache: Path, resolver: CacheKeyProvider, lock_hours: float) -> None:
         self._folder = cache / "locks"
         self._resolver = resolver
         self._lock_seconds = lock_hours * 3600.0
 
-    def known(self, wanted: Wanted, build: InterpreterBuild, *, whole: bool = False) -> tuple[Finding, ...]:
-        """What :meth:`keep` was told in an earlier run, empty where that does not hold any more.
+    def get(
+        self, request: ResolutionRequest, build: InterpreterBuild, *, complete: bool = False
+    ) -> tuple[Finding, ...]:
+        """Return the stored findings if they are still valid, else nothing.
 
-        With ``whole``, only where it was all that blocks; without, the first refusal will do.
+        With ``complete``, only if they are everything that blocks the set; otherwise the first finding suffices.
         """
         try:
-            data = json.loads(self._file(wanted, build).read_text(encoding="utf-8"))
+            data = json.loads(self._file(request, build).read_text(encoding="utf-8"))
             findings = tuple(decode(Finding, item) for item in data["findings"])
             created = float(data["created"])
-            if data["form"] != FORM or (whole and data["whole"] is not True):
+            if data["form"] != FORMAT_VERSION or (complete and data["whole"] is not True):
                 return ()
         except (OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             return ()
-        # whether a source builds depends on the machine as well, which no cut-off date holds still
-        dated = wanted.exclude_newer and not any(finding.code == "PY104" for finding in findings)
-        fresh = dated or 0 <= clock.timestamp() - created < self._lock_seconds
-        return placed(findings, wanted) if fresh else ()
+        # whether a source builds depends on the machine as well, which a cut-off date does not freeze
+        fixed_by_cut_off = request.exclude_newer and not any(finding.code == "PY104" for finding in findings)
+        is_valid = fixed_by_cut_off or 0 <= clock.timestamp() - created < self._lock_seconds
+        return with_locations(findings, request) if is_valid else ()
 
-    def keep(
-        self, wanted: Wanted, build: InterpreterBuild, findings: Sequence[Finding], *, whole: bool = False
+    def put(
+        self,
+        request: ResolutionRequest,
+        build: InterpreterBuild,
+        findings: Sequence[Finding],
+        *,
+        complete: bool = False,
     ) -> None:
-        """Remember that ``wanted`` is refused, and why; with ``whole``, these are all the reasons."""
-        data = {"form": FORM, "created": clock.timestamp(), "whole": whole, "findings": encode(tuple(findings))}
+        """Store why ``request`` is unresolvable; with ``complete``, these are all the reasons."""
+        data = {
+            "form": FORMAT_VERSION,
+            "created": clock.timestamp(),
+            "whole": complete,
+            "findings": encode(tuple(findings)),
+        }
         try:
-            write_whole(self._file(wanted, build), data)
-        except OSError:  # only a cache: a full disk shows itself where it matters
+            write_json_atomically(self._file(request, build), data)
+        except OSError:  # only a cache: a full disk is reported where it matters
             return
 
-    def _file(self, wanted: Wanted, build: InterpreterBuild) -> Path:
-        return self._folder / f"{self._resolver.key(wanted, build)}.refused.json"
+    def _file(self, request: ResolutionRequest, build: InterpreterBuild) -> Path:
+        return self._folder / f"{self._resolver.cache_key(request, build)}.refused.json"
 
 
-def placed(findings: Sequence[Finding], wanted: Wanted) -> tuple[Finding, ...]:
-    """``findings`` where ``wanted`` has what they blame, in the order of their places.
+def with_locations(findings: Sequence[Finding], request: ResolutionRequest) -> tuple[Finding, ...]:
+    """Return ``findings`` with the locations that ``request`` has for their projects, sorted by them.
 
-    The same requirements may stand in several services, and lines move while what they say stays.
+    Several services may have the same requirements, and lines move without changing.
     """
-    return in_order([replace(finding, location=_place(finding, wanted)) for finding in findings])
+    return sorted_by_location([replace(finding, location=_location_of(finding, request)) for finding in findings])
 
 
-def in_order(findings: Sequence[Finding]) -> tuple[Finding, ...]:
-    """``findings`` in the order of their places, those without one at the end."""
-    return tuple(sorted(findings, key=_order))
+def sorted_by_location(findings: Sequence[Finding]) -> tuple[Finding, ...]:
+    """Return ``findings`` sorted by location, those without one at the end."""
+    return tuple(sorted(findings, key=_sort_key))
 
 
-def _place(finding: Finding, wanted: Wanted) -> Location | None:
-    return next((place for name in finding.names if (place := wanted.where(name))), None)
+def _location_of(finding: Finding, request: ResolutionRequest) -> Location | None:
+    return next((location for name in finding.names if (location := request.location_of(name))), None)
 
 
-def _order(finding: Finding) -> tuple[object, ...]:
-    place = finding.location
+def _sort_key(finding: Finding) -> tuple[object, ...]:
+    location = finding.location
     return (
-        place is None,
-        place.path if place else "",
-        (place.line if place else 0) or 0,
+        location is None,
+        location.path if location else "",
+        (location.line if location else 0) or 0,
         finding.code,
         finding.message,
     )

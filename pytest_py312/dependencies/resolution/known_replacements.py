@@ -1,4 +1,4 @@
-"""Projects of which no version will do on a new Python, and what took their place. Sourced, row by row."""
+"""Projects that have no version for new Pythons, and their replacements. Each row has its source."""
 
 SUCCESSORS: dict[str, str] = {
     # the project's page: "Aioredis is now in redis-py 4.2.0rc1+"
@@ -9,8 +9,8 @@ SUCCESSORS: dict[str, str] = {
     "python-consul": "py-consul is its maintained fork",
 }
 
-IN_WHEELS: dict[str, str] = {
+WHEEL_ALTERNATIVES: dict[str, str] = {
     # https://www.psycopg.org/docs/install.html: "the psycopg2-binary package"
     "psycopg2": "psycopg2-binary",
 }
-"""Projects that are sources only, and who publishes the same code in wheels."""
+"""Projects that publish sources only -> projects that publish the same code as wheels."""

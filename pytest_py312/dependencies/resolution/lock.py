@@ -1,4 +1,4 @@
-"""What resolvers take and give: a set of requirements, the lock that was found for it, and where locks are kept."""
+"""What resolvers take and return: a resolution request, the lock that answers it, and the cache of locks."""
 
 import hashlib
 import json
@@ -11,21 +11,22 @@ from typing import Protocol
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core import clock
-from pytest_py312.core.files import write_whole
+from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.measurements import InterpreterBuild
 
-NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
-"""A project's name in a text, as a group."""
+PROJECT_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
+"""Pattern of a project's name, as a group."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wanted:
-    """A set of requirements as a resolver takes it.
+class ResolutionRequest:
+    """A set of requirements to resolve.
 
-    ``lines`` are what is asked for (PEP 508), ``constraints`` only narrow, ``options`` say which index or folder to
-    take it from (``--index-url ...``, as in a requirements file). ``direct`` says where each directly required
-    project (normalised name) stands.
+    ``lines`` are the requirements (PEP 508), ``constraints`` only narrow their versions, ``options`` name the index or
+    folder to take files from (``--index-url ...``, as in a requirements file). ``direct`` holds the location of each
+    directly required project (normalised name). ``exclude_newer`` is the cut-off date; with ``hashes`` the lock gets
+    hashes.
     """
 
     lines: tuple[str, ...]
@@ -37,19 +38,20 @@ class Wanted:
 
     @property
     def names(self) -> frozenset[str]:
-        """Normalised names of all projects that are asked for, in a file or because of something else."""
-        found = (re.match(NAME, line) for line in self.lines)
-        return frozenset(canonicalize_name(name[0]) for name in found if name)
+        """Normalised names of all requested projects, whether a file requires them or another rule adds them."""
+        matches = (re.match(PROJECT_NAME, line) for line in self.lines)
+        return frozenset(canonicalize_name(name[0]) for name in matches if name)
 
-    def where(self, name: str) -> Location | None:
+    def location_of(self, name: str) -> Location | None:
+        """Return where a directly required project is declared."""
         return dict(self.direct).get(name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Pin:
-    """One distribution of a lock. ``line`` is what an installer is told: ``name==version`` or ``name @ url``.
+    """One distribution of a lock. ``line`` is the installer's input: ``name==version`` or ``name @ url``.
 
-    ``index`` are the option lines with which it was found: the same version from elsewhere may be something else.
+    ``index`` holds the option lines of its resolution: the same version from another index may be another distribution.
     """
 
     name: str
@@ -60,7 +62,7 @@ class Pin:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Lock:
+class DependencyLock:
     """The exact versions for one cell, sorted by name. ``created`` is seconds since the epoch."""
 
     pins: tuple[Pin, ...]
@@ -68,7 +70,7 @@ class Lock:
 
     @property
     def digest(self) -> str:
-        """The same for the same distributions, whenever they were resolved."""
+        """A digest of the distributions, independent of when they were resolved."""
         return hashlib.sha256("\n".join(pin.index + pin.line for pin in self.pins).encode()).hexdigest()[:32]
 
     @property
@@ -76,24 +78,24 @@ class Lock:
         return {pin.name: pin.version for pin in self.pins}
 
 
-class Keyed(Protocol):
-    """Who knows what an answer depends on."""
+class CacheKeyProvider(Protocol):
+    """A resolver as caches see it: it digests what its answers depend on."""
 
-    def key(self, wanted: Wanted, build: InterpreterBuild) -> str: ...
+    def cache_key(self, request: ResolutionRequest, build: InterpreterBuild) -> str: ...
 
 
-class Blocked(Exception):
-    """The set cannot be had on this interpreter. ``findings`` say why."""
+class Unresolvable(Exception):
+    """The set cannot be resolved or installed on this interpreter. ``findings`` say why."""
 
     def __init__(self, findings: Sequence[Finding]) -> None:
         self.findings = tuple(findings)
         super().__init__(findings[0].message)
 
 
-class Unchecked(Exception):
-    """It could not be found out: no network, an index that fails, a resolver that cannot start. ``str()`` says why.
+class Undetermined(Exception):
+    """There is no answer: no network, a failing index, a resolver that cannot start. ``str()`` is the reason.
 
-    ``names`` are the projects that it is about (normalised), where it is about some and not about the whole set.
+    ``names`` are the projects concerned (normalised); empty if the reason concerns the whole set.
     """
 
     def __init__(self, reason: str, names: Sequence[str] = ()) -> None:
@@ -101,60 +103,60 @@ class Unchecked(Exception):
         super().__init__(reason)
 
 
-class KeptLocks:
-    """Locks by content, in ``cache``: used again for ``lock_hours``, or for ever where a cut-off date holds them."""
+class LockCache:
+    """Locks in the cache folder, by content. They are reused for ``lock_hours``, or forever with a cut-off date."""
 
     def __init__(self, *, cache: Path, lock_hours: float) -> None:
         self._folder = cache / "locks"
         self._seconds = lock_hours * 3600.0
 
-    def known(self, key: str, wanted: Wanted, *, any_age: bool = False) -> Lock | None:
-        """The lock that was kept under ``key``, while it holds; with ``any_age``, however old it is."""
+    def get(self, key: str, request: ResolutionRequest, *, any_age: bool = False) -> DependencyLock | None:
+        """Return the lock stored under ``key`` if it is still valid; with ``any_age``, whatever its age."""
         try:
             data = json.loads((self._folder / f"{key}.json").read_text(encoding="utf-8"))
             pins = tuple(Pin(**pin) for pin in data["pins"])
-            lock = Lock(pins=pins, created=float(data["created"]))
+            lock = DependencyLock(pins=pins, created=float(data["created"]))
         except (OSError, ValueError, TypeError, KeyError):
             return None
-        fresh = any_age or bool(wanted.exclude_newer) or 0.0 <= clock.timestamp() - lock.created < self._seconds
-        return lock if fresh else None
+        is_valid = any_age or bool(request.exclude_newer) or 0.0 <= clock.timestamp() - lock.created < self._seconds
+        return lock if is_valid else None
 
-    def keep(self, key: str, lock: Lock) -> None:
+    def put(self, key: str, lock: DependencyLock) -> None:
         data = {"created": lock.created, "pins": [asdict(pin) for pin in lock.pins]}
-        write_whole(self._folder / f"{key}.json", data)
+        write_json_atomically(self._folder / f"{key}.json", data)
 
 
-def seeds(build: InterpreterBuild) -> tuple[Pin, ...]:
-    """What ``python -m venv`` would have put there: before 3.12 services have a setuptools without asking for it."""
+def preinstalled(build: InterpreterBuild) -> tuple[Pin, ...]:
+    """Return what ``python -m venv`` installs by itself: up to 3.11, setuptools is there without being required."""
     pins = []
-    for line in build.seed:
+    for line in build.preinstalled:
         name, _, version = line.partition("==")
         pins.append(Pin(name=name, version=version, line=line))
     return tuple(pins)
 
 
-def replaced(lock: Lock, build: InterpreterBuild) -> tuple[str, ...]:
-    """What a new environment has from the start, as requirements, where ``lock`` has another version of it."""
+def differing_preinstalled(lock: DependencyLock, build: InterpreterBuild) -> tuple[str, ...]:
+    """Return the preinstalled distributions of which ``lock`` has another version, as requirements."""
     versions = lock.versions
-    return tuple(seed.line for seed in seeds(build) if versions.get(seed.name, seed.version) != seed.version)
+    return tuple(pin.line for pin in preinstalled(build) if versions.get(pin.name, pin.version) != pin.version)
 
 
-def pins_of(text: str, from_source: Sequence[str], index: str) -> tuple[Pin, ...]:
-    """Read what a resolver printed: one distribution a line, hashes on continuation lines."""
+def parse_pins(output: str, from_source: Sequence[str], index: str) -> tuple[Pin, ...]:
+    """Parse a resolver's output: one distribution per line, hashes on continuation lines."""
     pins = []
-    for line in re.sub(r"\s*\\\n\s*", " ", text).splitlines():
-        words = line.strip()
-        if not words or words.startswith(("#", "-")):
+    for line in re.sub(r"\s*\\\n\s*", " ", output).splitlines():
+        text = line.strip()
+        if not text or text.startswith(("#", "-")):
             continue
-        name = re.split(r"[\s=@\[;]", words, maxsplit=1)[0]
-        exact = re.search(r"==\s*([^\s;]+)", words)
+        name = re.split(r"[\s=@\[;]", text, maxsplit=1)[0]
+        exact = re.search(r"==\s*([^\s;]+)", text)
         normalised = canonicalize_name(name)
         pins.append(
             Pin(
                 name=normalised,
-                version=exact[1] if exact and "@" not in words.split("==")[0] else "",
-                line=words,
-                from_source=normalised in from_source or " @ " in words,
+                version=exact[1] if exact and "@" not in text.split("==")[0] else "",
+                line=text,
+                from_source=normalised in from_source or " @ " in text,
                 index=index,
             )
         )

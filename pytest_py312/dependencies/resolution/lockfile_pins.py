@@ -1,8 +1,8 @@
-"""What a lock file means for one interpreter: which of its versions hold there, and whether it still fits. Pure.
+"""What a lock file means for one interpreter: which of its pins apply, and whether it is up to date. Pure.
 
-A lock file beside the requirements says what is deployed, so its versions are held while a set is resolved. They are
-held as constraints: what is wanted at all is for the requirements to say, and a lock for all platforms has more than
-one of them needs.
+A lock file beside the requirements lists what is deployed, so a set is resolved with its versions. They become
+constraints and not requirements: only the requirements decide what is installed, and a lock for all platforms has
+entries that a single one does not need.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,184 +14,212 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
-from pytest_py312.dependencies.resolution.lock import Lock, Wanted
-from pytest_py312.repository.formats.lockfiles import LockedPin, LockText, Need
-from pytest_py312.repository.formats.version_ranges import alternatives_of
+from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest
+from pytest_py312.repository.formats.lockfiles import LockedDependency, LockedPin, LockFileText
+from pytest_py312.repository.formats.version_ranges import to_specifiers
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
-LOCKED = "PY115"
-"""A version that a lock file holds cannot be had."""
-STALE = "PY116"
-"""A lock file does not fit its requirements, or is not for this Python."""
+LOCKED_VERSION_CODE = "PY115"
+"""Code of a finding about a locked version that cannot be installed."""
+STALE_LOCK_CODE = "PY116"
+"""Code of a finding about a lock file that contradicts its requirements, or is not for this Python."""
 
-_ANEW = {"uv.lock": "uv lock", "poetry.lock": "poetry lock", "pdm.lock": "pdm lock", "Pipfile.lock": "pipenv lock"}
-_NEWER = {
+_LOCK_COMMANDS = {
+    "uv.lock": "uv lock",
+    "poetry.lock": "poetry lock",
+    "pdm.lock": "pdm lock",
+    "Pipfile.lock": "pipenv lock",
+}
+_UPGRADE_COMMANDS = {
     "uv.lock": ("uv lock", "--upgrade-package "),
     "poetry.lock": ("poetry update --lock", ""),
     "pdm.lock": ("pdm update --no-sync", ""),
     "Pipfile.lock": ("pipenv upgrade", ""),
 }
-"""The command that takes other versions of some projects, and what stands before each of them."""
+"""Lock file -> the command that selects other versions of some projects, and the option before each project."""
 
 
-def held(locks: Iterable[LockText], entries: Sequence[LocatedEntry], interpreter: Interpreter) -> Iterator[str]:
-    """The versions that ``locks`` hold on ``interpreter``, as constraints.
+def pinned_constraints(
+    locks: Iterable[LockFileText], entries: Sequence[LocatedEntry], interpreter: Interpreter
+) -> Iterator[str]:
+    """Yield the versions that ``locks`` pin on ``interpreter``, as constraints.
 
-    What a requirement excludes is not held, as the lock is stale there (:func:`stale`); neither is a project that
-    stands several times where nothing says which is meant, nor what does not come from an index.
+    Left out: versions that a requirement excludes, as the lock is stale there (:func:`stale_lock_findings`), projects
+    with several applicable pins, and pins that do not come from an index.
     """
     for lock in locks:
-        for name, pins in _by_name(lock).items():
-            here = [pin for pin in pins if _is_meant(pin, interpreter)]
-            if len(here) != 1 or here[0].source != "index" or not here[0].version:
+        for name, pins in _pins_by_name(lock).items():
+            applicable = [pin for pin in pins if _applies_to(pin, interpreter)]
+            if len(applicable) != 1 or applicable[0].source != "index" or not applicable[0].version:
                 continue
-            if all(_allows(entry, here[0]) for entry in _asking(entries, name, interpreter)):
-                yield f"{name}=={here[0].version}"
+            if all(_entry_allows(entry, applicable[0]) for entry in _entries_for(entries, name, interpreter)):
+                yield f"{name}=={applicable[0].version}"
 
 
-def stale(locks: Iterable[LockText], entries: Sequence[LocatedEntry], interpreter: Interpreter) -> Iterator[Finding]:
-    """Where ``locks`` do not fit ``entries`` any more, or were not made for ``interpreter``."""
+def stale_lock_findings(
+    locks: Iterable[LockFileText], entries: Sequence[LocatedEntry], interpreter: Interpreter
+) -> Iterator[Finding]:
+    """Yield where ``locks`` contradict their requirements ``entries``, or do not support ``interpreter``."""
     for lock in locks:
-        if lock.requires_python and not _is_for(lock.requires_python, interpreter):
+        if lock.requires_python and not _supports_interpreter(lock.requires_python, interpreter):
             yield Finding(
-                code=STALE,
-                message=f"{lock.path} was made for Python {lock.requires_python}, which {interpreter} is not",
-                remedy=f"let the requirements allow {interpreter}, then {remedy(lock)}",
+                code=STALE_LOCK_CODE,
+                message=f"{lock.path} was made for Python {lock.requires_python}, which excludes {interpreter}",
+                remedy=f"let the requirements allow {interpreter}, then {describe_regeneration(lock)}",
                 location=Location(path=lock.path),
             )
-        pins = _by_name(lock)
+        pins = _pins_by_name(lock)
         for entry in entries:
-            if entry.entry.url or not _is_locked_by(lock, entry) or not _holds(entry.entry.marker, interpreter):
+            if (
+                entry.entry.url
+                or not _is_locked_by(lock, entry)
+                or not _marker_applies(entry.entry.marker, interpreter)
+            ):
                 continue
-            here = [pin for pin in pins.get(entry.name, ()) if _is_meant(pin, interpreter)]
-            if (not here and not lock.each_is_wanted) or (here and not any(_allows(entry, pin) for pin in here)):
-                has = f"has {here[0].version}" if here else "does not have it"
+            applicable = [pin for pin in pins.get(entry.name, ()) if _applies_to(pin, interpreter)]
+            if (not applicable and not lock.all_pins_required) or (
+                applicable and not any(_entry_allows(entry, pin) for pin in applicable)
+            ):
+                lock_state = f"has {applicable[0].version}" if applicable else "does not have it"
                 yield Finding(
-                    code=STALE,
-                    message=f"{entry.text} is required, and {lock.path} {has}: it is older than its requirements",
-                    remedy=remedy(lock),
-                    location=Location(path=lock.path, line=here[0].line) if here else entry.location,
+                    code=STALE_LOCK_CODE,
+                    message=f"{entry.text} is required, but {lock.path} {lock_state}: the lock file is stale",
+                    remedy=describe_regeneration(lock),
+                    location=Location(path=lock.path, line=applicable[0].line) if applicable else entry.location,
                     names=(entry.name,),
                 )
 
 
-def remedy(lock: LockText, *names: str) -> str:
-    """How ``lock`` is made anew, with other versions of ``names``."""
-    if lock.name not in _ANEW:
-        return f"make {lock.path} anew with the tool that wrote it"
-    command, before = _NEWER[lock.name] if names else (_ANEW[lock.name], "")
-    return f"make {lock.path} anew: `{' '.join([command, *(before + name for name in names)])}`"
+def describe_regeneration(lock: LockFileText, *names: str) -> str:
+    """Return how to regenerate ``lock``, with other versions of ``names``."""
+    if lock.name not in _LOCK_COMMANDS:
+        return f"regenerate {lock.path} with the tool that wrote it"
+    command, argument_prefix = _UPGRADE_COMMANDS[lock.name] if names else (_LOCK_COMMANDS[lock.name], "")
+    return f"regenerate {lock.path}: `{' '.join([command, *(argument_prefix + name for name in names)])}`"
 
 
-def pinned(loose: Wanted, locks: Iterable[LockText], entries: Sequence[LocatedEntry], on: Interpreter) -> Wanted:
-    """``loose`` with all that ``locks`` hold on an interpreter as requirements, each at its line in the lock file."""
-    lines, places = list(loose.lines), list(loose.direct)
+def with_locked_pins(
+    request: ResolutionRequest, locks: Iterable[LockFileText], entries: Sequence[LocatedEntry], interpreter: Interpreter
+) -> ResolutionRequest:
+    """Return ``request`` with the pins of ``locks`` as requirements, each located at its line in the lock file."""
+    lines, places = list(request.lines), list(request.direct)
     for lock in locks:
-        held_here = set(held((lock,), entries, on))
-        for pin in reached(lock, loose.lines, on):
+        constraints = set(pinned_constraints((lock,), entries, interpreter))
+        for pin in required_pins(lock, request.lines, interpreter):
             line = f"{pin.name}=={pin.version}"
-            if line in held_here:
+            if line in constraints:
                 lines.append(line)
                 places.append((pin.name, Location(path=lock.path, line=pin.line)))
-    return replace(loose, lines=tuple(dict.fromkeys(lines)), direct=tuple(places))
+    return replace(request, lines=tuple(dict.fromkeys(lines)), direct=tuple(places))
 
 
-def reached(lock: LockText, lines: Iterable[str], interpreter: Interpreter) -> list[LockedPin]:
-    """The pins that are wanted on ``interpreter`` for the requirements ``lines``."""
-    here = {name: [pin for pin in pins if _is_meant(pin, interpreter)] for name, pins in _by_name(lock).items()}
-    if lock.each_is_wanted:
-        return [pin for pins in here.values() for pin in pins]
-    found: dict[str, LockedPin] = {}
+def required_pins(lock: LockFileText, lines: Iterable[str], interpreter: Interpreter) -> list[LockedPin]:
+    """Return the pins that the requirements ``lines`` need on ``interpreter``, directly or indirectly."""
+    applicable = {
+        name: [pin for pin in pins if _applies_to(pin, interpreter)] for name, pins in _pins_by_name(lock).items()
+    }
+    if lock.all_pins_required:
+        return [pin for pins in applicable.values() for pin in pins]
+    required: dict[str, LockedPin] = {}
     seen: set[tuple[str, str]] = set()
-    pending = [need for line in lines if (need := _need(line, interpreter)) is not None]
+    pending = [need for line in lines if (need := _parse_need(line, interpreter)) is not None]
     while pending:
         need = pending.pop()
-        for pin in here.get(need.name, ()):
-            found[f"{pin.name}=={pin.version}"] = pin
+        for pin in applicable.get(need.name, ()):
+            required[f"{pin.name}=={pin.version}"] = pin
             for extra in ("", *need.extras):
                 if (need.name, extra) not in seen:
-                    pending += [one for one in pin.needs if one.only_with == extra and _holds(one.marker, interpreter)]
+                    pending += [
+                        needed
+                        for needed in pin.dependencies
+                        if needed.required_by_extra == extra and _marker_applies(needed.marker, interpreter)
+                    ]
             seen |= {(need.name, extra) for extra in ("", *need.extras)}
-    return sorted(found.values(), key=lambda pin: pin.name)
+    return sorted(required.values(), key=lambda pin: pin.name)
 
 
-def as_locked(
-    findings: Iterable[Finding], locks: Sequence[LockText], free: Lock, interpreter: Interpreter
+def attribute_to_locks(
+    findings: Iterable[Finding], locks: Sequence[LockFileText], unlocked: DependencyLock, interpreter: Interpreter
 ) -> Iterator[Finding]:
-    """``findings`` about what the locks hold as what they are: the lock's, as ``free`` resolves without it.
+    """Yield ``findings``, those that only the locks cause as findings about the locks.
 
-    What ``free`` takes in the same version is no matter of the lock, and stays as it is told.
+    ``unlocked`` is the resolution without the locks. A project that has the same version there is not the locks' fault,
+    so its finding is yielded unchanged.
     """
     for finding in findings:
-        holding = [
+        responsible = [
             (lock, pin)
             for name in finding.names
             for lock in locks
-            for pin in _by_name(lock).get(name, ())
-            if _is_meant(pin, interpreter) and free.versions.get(name) != pin.version
+            for pin in _pins_by_name(lock).get(name, ())
+            if _applies_to(pin, interpreter) and unlocked.versions.get(name) != pin.version
         ]
-        if not holding or finding.severity is not Severity.ERROR:
+        if not responsible or finding.severity is not Severity.ERROR:
             yield finding
             continue
-        lock, pin = holding[0]
-        names = tuple(dict.fromkeys(one.name for _, one in holding))
-        now = ", ".join(f"{name} {free.versions[name]}" for name in names if name in free.versions)
-        tried = f" (tried: the requirements resolve on {interpreter}" + (f" with {now})" if now else " without it)")
+        lock, pin = responsible[0]
+        names = tuple(dict.fromkeys(other_pin.name for _, other_pin in responsible))
+        unlocked_versions = ", ".join(
+            f"{name} {unlocked.versions[name]}" for name in names if name in unlocked.versions
+        )
+        verification = f" (verified: the requirements resolve on {interpreter}" + (
+            f" with {unlocked_versions})" if unlocked_versions else " without it)"
+        )
         yield replace(
             finding,
-            code=LOCKED,
-            message=f"{lock.path} holds {pin.name} at {pin.version}: {finding.message}",
-            remedy=remedy(lock, *names) + tried,
+            code=LOCKED_VERSION_CODE,
+            message=f"{lock.path} pins {pin.name} to {pin.version}: {finding.message}",
+            remedy=describe_regeneration(lock, *names) + verification,
             location=Location(path=lock.path, line=pin.line),
         )
 
 
-def afterwards(locks: Sequence[LockText]) -> Finding:
-    """Where the requirements themselves are blocked."""
-    ways = "; ".join(remedy(lock) for lock in locks)
+def regeneration_finding(locks: Sequence[LockFileText]) -> Finding:
+    """Return the finding that lock files need regeneration too, for requirements that do not resolve themselves."""
+    commands = "; ".join(describe_regeneration(lock) for lock in locks)
     return Finding(
-        code=LOCKED,
-        message="the requirements do not resolve, whatever the lock file holds: it has to be made anew as well",
-        remedy=f"change the requirements, then {ways}",
+        code=LOCKED_VERSION_CODE,
+        message="the requirements do not resolve, with or without the lock file: it has to be regenerated as well",
+        remedy=f"change the requirements, then {commands}",
         severity=Severity.WARNING,
         location=Location(path=locks[0].path),
     )
 
 
-def _by_name(lock: LockText) -> Mapping[str, list[LockedPin]]:
-    found: dict[str, list[LockedPin]] = {}
+def _pins_by_name(lock: LockFileText) -> Mapping[str, list[LockedPin]]:
+    pins_by_name: dict[str, list[LockedPin]] = {}
     for pin in lock.pins:
-        found.setdefault(pin.name, []).append(pin)
-    return found
+        pins_by_name.setdefault(pin.name, []).append(pin)
+    return pins_by_name
 
 
-def _is_locked_by(lock: LockText, entry: LocatedEntry) -> bool:
-    """Whether ``lock`` was made from the file in which a requirement stands: one beside it, or below."""
+def _is_locked_by(lock: LockFileText, entry: LocatedEntry) -> bool:
+    """Return whether ``lock`` was made from the file of a requirement: one in the lock's folder or below it."""
     folder, _, name = f"/{entry.location.path}".rpartition("/")
     made_from = "Pipfile" if lock.name == "Pipfile.lock" else "pyproject.toml"
     return name == made_from and f"{folder}/".startswith(f"/{lock.path}".rpartition("/")[0] + "/")
 
 
-def _asking(entries: Iterable[LocatedEntry], name: str, interpreter: Interpreter) -> list[LocatedEntry]:
-    return [entry for entry in entries if entry.name == name and _holds(entry.entry.marker, interpreter)]
+def _entries_for(entries: Iterable[LocatedEntry], name: str, interpreter: Interpreter) -> list[LocatedEntry]:
+    return [entry for entry in entries if entry.name == name and _marker_applies(entry.entry.marker, interpreter)]
 
 
-def _need(line: str, interpreter: Interpreter) -> Need | None:
+def _parse_need(line: str, interpreter: Interpreter) -> LockedDependency | None:
     try:
-        found = Requirement(line.partition(" --hash=")[0])
+        requirement = Requirement(line.partition(" --hash=")[0])
     except (ValueError, RecursionError):
         return None
-    if not _holds(str(found.marker or ""), interpreter):
+    if not _marker_applies(str(requirement.marker or ""), interpreter):
         return None
-    return Need(name=canonicalize_name(found.name), extras=tuple(sorted(found.extras)))
+    return LockedDependency(name=canonicalize_name(requirement.name), extras=tuple(sorted(requirement.extras)))
 
 
-def _is_meant(pin: LockedPin, interpreter: Interpreter) -> bool:
-    return not pin.markers or any(_holds(marker, interpreter) for marker in pin.markers)
+def _applies_to(pin: LockedPin, interpreter: Interpreter) -> bool:
+    return not pin.markers or any(_marker_applies(marker, interpreter) for marker in pin.markers)
 
 
-def _holds(marker: str, interpreter: Interpreter) -> bool:
-    """Whether ``marker`` holds there; one that cannot be evaluated does not: it is about extras that clash."""
+def _marker_applies(marker: str, interpreter: Interpreter) -> bool:
+    """Return whether ``marker`` applies; one that cannot be evaluated does not: it is about conflicting extras."""
     if not marker:
         return True
     try:
@@ -202,18 +230,20 @@ def _holds(marker: str, interpreter: Interpreter) -> bool:
         return False
 
 
-def _allows(entry: LocatedEntry, pin: LockedPin) -> bool:
+def _entry_allows(entry: LocatedEntry, pin: LockedPin) -> bool:
     try:
         return SpecifierSet(entry.entry.specifier).contains(pin.version, prereleases=True)
     except (InvalidSpecifier, ValueError):
         return True
 
 
-def _is_for(requires_python: str, interpreter: Interpreter) -> bool:
-    """Whether some patch release of ``interpreter`` is meant; in the words of PEP 440 or of Poetry."""
-    ways = alternatives_of(requires_python)
+def _supports_interpreter(requires_python: str, interpreter: Interpreter) -> bool:
+    """Return whether some patch release of ``interpreter`` matches; in the syntax of PEP 440 or of Poetry."""
+    alternatives = to_specifiers(requires_python)
     patches = [f"{interpreter}.{patch}" for patch in (0, 1, 5, 10, 20, 99)]
     try:
-        return not ways or any(SpecifierSet(way).contains(patch) for way in ways for patch in patches)
+        return not alternatives or any(
+            SpecifierSet(alternative).contains(patch) for alternative in alternatives for patch in patches
+        )
     except (InvalidSpecifier, ValueError):
         return True

@@ -1,8 +1,8 @@
-"""Resolving from nothing but the cache: what was resolved before, and what uv finds in its own.
+"""Resolve without the network: from earlier locks and uv's own cache.
 
-That uv resolves a set from its cache is sound. That it does not proves nothing: a project that is not in the cache
-looks like one that does not exist. So a refusal is never a verdict here; what blocks is told only where the index's
-page is in the cache and still holds (dependencies/diagnosis/package_index.py), or where an earlier run's answer does.
+If uv resolves a set from its cache, the set resolves. If not, nothing is proven: a project that is not in the cache
+looks like one that does not exist. So a failure is never a verdict here. Blockers are reported only from cached index
+pages (dependencies/diagnosis/package_index.py) and findings of earlier runs that are still valid.
 """
 
 import re
@@ -11,14 +11,20 @@ from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding, Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.process import CommandRun
-from pytest_py312.dependencies.resolution.lock import NAME, Blocked, Lock, Unchecked, Wanted
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
-from pytest_py312.runners.runner import CellJob, CellRun, Runner
+from pytest_py312.core.process import CommandResult
+from pytest_py312.dependencies.resolution.lock import (
+    PROJECT_NAME,
+    DependencyLock,
+    ResolutionRequest,
+    Undetermined,
+    Unresolvable,
+)
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.runners.runner import ProbeJob, ProbeResult, Runner
 
 
 class OfflineRunner:
-    """Another runner, whose uv never goes to the network."""
+    """A runner around another one that keeps uv from using the network."""
 
     def __init__(self, runner: Runner) -> None:
         self._runner = runner
@@ -27,80 +33,84 @@ class OfflineRunner:
     def describe(self) -> str:
         return self._runner.describe()
 
-    def find(self, interpreter: Interpreter) -> InterpreterBuild:
-        return self._runner.find(interpreter)
+    def find_interpreter(self, interpreter: Interpreter) -> InterpreterBuild:
+        return self._runner.find_interpreter(interpreter)
 
-    def tool(
+    def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-    ) -> CommandRun:
-        return self._runner.tool(build, _offline(argv), stdin=stdin, time_limit=time_limit)
+    ) -> CommandResult:
+        return self._runner.run_tool(build, _with_offline_option(argv), stdin=stdin, time_limit=time_limit)
 
-    def inside(self, path: Path) -> str:
-        return self._runner.inside(path)
+    def path_inside(self, path: Path) -> str:
+        return self._runner.path_inside(path)
 
-    def run(self, job: CellJob) -> CellRun:
+    def run(self, job: ProbeJob) -> ProbeResult:
         return self._runner.run(job)
 
     def close(self) -> None:
         self._runner.close()
 
 
-def _offline(argv: Sequence[str]) -> list[str]:
-    """The command line of a tool, with uv kept from the network."""
+def _with_offline_option(argv: Sequence[str]) -> list[str]:
+    """Return the command line of a tool; uv's gets ``--offline``."""
     words = list(argv)
     if words[0] != "{uv}" or "--offline" in words:
         return words
     if "--refresh" in words:
-        # nothing can be refreshed offline, and what an older Python has built must not be taken for built on this one:
-        # an empty cache does the same for what lies on this machine, and fails for the rest
-        at = words.index("--refresh")
-        words[at : at + 1] = ["--cache-dir", f"{words[words.index('--directory') + 1]}/uv"]
+        # offline nothing can be refreshed, and a wheel built by an older Python must not pass for one built by this
+        # one: an empty cache works the same for local files, and fails for the rest
+        position = words.index("--refresh")
+        words[position : position + 1] = ["--cache-dir", f"{words[words.index('--directory') + 1]}/uv"]
     return [words[0], "--offline", *words[1:]]
 
 
-class OfflineResolver(Resolver):
-    """uv that asks nobody. Locks of earlier runs hold whatever their age."""
+class OfflineResolver(UvResolver):
+    """uv without the network. Locks of earlier runs are valid whatever their age."""
 
     offline = True
 
     def describe(self) -> str:
         return f"{super().describe()}, offline"
 
-    def known(self, wanted: Wanted, build: InterpreterBuild) -> Lock | None:
-        return self._locks.known(self.key(wanted, build), wanted, any_age=True)
+    def cached_lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock | None:
+        return self._locks.get(self.cache_key(request, build), request, any_age=True)
 
-    def resolve(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
-        """A lock, which is not kept where it is new: with the network, uv might have taken newer versions.
+    def resolve(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
+        """Return a lock. A new one is not stored: with the network, uv might have selected newer versions.
 
-        :raises Unchecked: there is none in the cache. Never ``Blocked``.
+        :raises Undetermined: the set does not resolve from the cache. Never ``Unresolvable``.
         """
-        return self.known(wanted, build) or self._from_cache(wanted, build, ())
+        return self.cached_lock(request, build) or self._resolve_from_cache(request, build, ())
 
-    def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
-        """``None`` where ``wanted`` can be had.
+    def explain(
+        self, request: ResolutionRequest, build: InterpreterBuild, from_source: Sequence[str] = ()
+    ) -> Finding | None:
+        """Return ``None`` if ``request`` resolves.
 
-        :raises Unchecked: all else.
+        :raises Undetermined: it does not resolve from the cache.
         """
-        self._from_cache(wanted, build, from_source)
+        self._resolve_from_cache(request, build, from_source)
         return None
 
-    def _from_cache(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str]) -> Lock:
+    def _resolve_from_cache(
+        self, request: ResolutionRequest, build: InterpreterBuild, from_source: Sequence[str]
+    ) -> DependencyLock:
         try:
-            return self._ask(wanted, build, from_source, offline=True)
-        except Blocked as blocked:
-            raise _not_to_be_told(blocked.findings[0]) from None
-        except Unchecked as reason:
-            raise Unchecked(_in_short(str(reason)), reason.names) from None
+            return self._resolve_uncached(request, build, from_source, offline=True)
+        except Unresolvable as unresolvable:
+            raise _undetermined_offline(unresolvable.findings[0]) from None
+        except Undetermined as reason:
+            raise Undetermined(_shorten_reason(str(reason)), reason.names) from None
 
 
-def _not_to_be_told(finding: Finding) -> Unchecked:
-    missing = re.findall(rf"{NAME}\S* was not found in the cache", finding.message)
+def _undetermined_offline(finding: Finding) -> Undetermined:
+    missing = re.findall(rf"{PROJECT_NAME}\S* was not found in the cache", finding.message)
     if missing:
-        return Unchecked(f"offline, and {' and '.join(missing)} is not in the cache", finding.names)
+        return Undetermined(f"offline, and {' and '.join(missing)} is not in the cache", finding.names)
     about = ", ".join(finding.names) or "the set"
-    return Unchecked(f"offline, and what is in the cache does not settle {about}: {finding.message}", finding.names)
+    return Undetermined(f"offline, and the cache does not suffice to resolve {about}: {finding.message}", finding.names)
 
 
-def _in_short(reason: str) -> str:
+def _shorten_reason(reason: str) -> str:
     file = re.search(r"wasn't found in the cache[^:]*:\s+`?\S*/([^\s/`]+)", reason)
     return f"offline, and {file[1]} is not in the cache" if file else f"offline: {reason}"

@@ -1,11 +1,11 @@
-"""pip-compile as the resolver, for teams that lock with it: run by the cell's own interpreter.
+"""Resolve requirements with pip-compile, for teams that lock with it.
 
-pip evaluates markers with the Python that runs it, so each interpreter gets an environment with pip-tools in it, made
-once by uv and kept in the cache. Wheels only, and sources for those projects alone that have no fitting wheel: then a
-build that fails does not decide about projects that would not have been built.
+pip evaluates markers with the Python that runs it, so each interpreter gets an environment with pip-tools, created by
+uv and stored in the cache. Only wheels are allowed, and sources for those projects alone that have no matching wheel,
+so that no unnecessary build can fail.
 
-Of what it says on failure little is read: the exit code, and the requirements that it names. pip takes an index that
-does not answer for one that has nothing, so its refusal is no verdict by itself: see dependencies/diagnosis/locker.py.
+Of a failure only the exit code and the named requirements are interpreted. pip treats an index that does not answer as
+empty, so its failure is not a proof: dependencies/diagnosis/locker.py has it confirmed.
 """
 
 import hashlib
@@ -20,238 +20,272 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core import clock
-from pytest_py312.core.files import write_whole
+from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.process import CommandRun, Ended
-from pytest_py312.dependencies.resolution.lock import NAME, Blocked, KeptLocks, Lock, Unchecked, Wanted, pins_of
-from pytest_py312.dependencies.resolution.uv_config import pip_settings_digest, says_which_index
-from pytest_py312.dependencies.resolution.uv_messages import broken_source
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.dependencies.resolution.lock import (
+    PROJECT_NAME,
+    DependencyLock,
+    LockCache,
+    ResolutionRequest,
+    Undetermined,
+    Unresolvable,
+    parse_pins,
+)
+from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, pip_settings_digest
+from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.runners.runner import Runner
 
-PIP_TOOLS = "7.6.2"
-"""The release that is taken on every interpreter: 3.9 is the oldest that it runs on."""
+PIP_TOOLS_VERSION = "7.6.2"
+"""The release used on every interpreter; it runs on Python 3.9 and later."""
 TIME_LIMIT = 1200.0
 """Seconds for one run of pip-compile."""
-MOST_ROUNDS = 20
-"""As in uv_resolver.py; what uv would build is allowed from the start, and each round takes many seconds."""
+MAX_ROUNDS = 20
+"""As in uv_resolver.py, but fewer: projects that uv would build are allowed from the start, and a round is slow."""
 
-_VERSIONS = "import json; from importlib.metadata import version as v; print(json.dumps([v('pip-tools'), v('pip')]))"
-_CUT_OFF_SINCE = 26
-"""The first pip that knows a cut-off date."""
-_AWAY = re.compile(
+_VERSIONS_SCRIPT = (
+    "import json; from importlib.metadata import version as v; print(json.dumps([v('pip-tools'), v('pip')]))"
+)
+_CUT_OFF_SUPPORTED_SINCE = 26
+"""The first pip release with a cut-off date."""
+_INDEX_UNREACHABLE = re.compile(
     r"Retrying \(Retry\(|connection error|Connection refused|Max retries exceeded|Read timed out|name resolution"
     r"|(?:401|403|407|429|50\d) (?:Client|Server) Error",
     re.IGNORECASE,
 )
-_BUILD_FAILED = re.compile(rf"Failed to build '?{NAME}'?|Preparing metadata for '?{NAME}")
-_BUILD_FAILED_SOMEWHERE = ("metadata-generation-failed", "InstallationSubprocessError")
+_BUILD_FAILED = re.compile(rf"Failed to build '?{PROJECT_NAME}'?|Preparing metadata for '?{PROJECT_NAME}")
+_UNNAMED_BUILD_FAILURES = ("metadata-generation-failed", "InstallationSubprocessError")
 
 
-class PipTools:
-    """Resolves by pip-compile. ``uv`` makes its environments, and explains what it refuses."""
+class PipToolsResolver:
+    """pip-compile, run by the cell's interpreter. uv creates its environments and explains unresolvable sets."""
 
-    def __init__(self, *, uv: Resolver, cache: Path, runner: Runner, lock_hours: float, offline: bool = False) -> None:
-        self.uv = uv
+    def __init__(
+        self, *, uv: UvResolver, cache: Path, runner: Runner, lock_hours: float, offline: bool = False
+    ) -> None:
+        self.diagnoser = uv
         self.offline = offline
         self._cache = cache
         self._runner = runner
-        self._locks = KeptLocks(cache=cache, lock_hours=lock_hours)
-        self._settings = pip_settings_digest(os.environ)
+        self._locks = LockCache(cache=cache, lock_hours=lock_hours)
+        self._settings_digest = pip_settings_digest(os.environ)
 
     def describe(self) -> str:
-        return f"pip-tools {PIP_TOOLS} under each interpreter, with {self.uv.describe()}"
+        return f"pip-tools {PIP_TOOLS_VERSION} under each interpreter, with {self.diagnoser.describe()}"
 
-    def key(self, wanted: Wanted, build: InterpreterBuild) -> str:
-        versions = self._versions(self._tool_folder(build))
+    def cache_key(self, request: ResolutionRequest, build: InterpreterBuild) -> str:
+        versions = self._installed_versions(self._tool_folder(build))
         return hashlib.sha256(
-            json.dumps(["pip-tools", versions, self._settings, self.uv.key(wanted, build)]).encode()
+            json.dumps(
+                ["pip-tools", versions, self._settings_digest, self.diagnoser.cache_key(request, build)]
+            ).encode()
         ).hexdigest()[:40]
 
-    def known(self, wanted: Wanted, build: InterpreterBuild) -> Lock | None:
-        """The lock of an earlier run; none where the tool itself is not there, as its version is not known then."""
-        if not self._versions(self._tool_folder(build)):
+    def cached_lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock | None:
+        """Return the lock of an earlier run; none without an installed pip-tools, as the key needs its version."""
+        if not self._installed_versions(self._tool_folder(build)):
             return None
-        return self._locks.known(self.key(wanted, build), wanted, any_age=self.offline)
+        return self._locks.get(self.cache_key(request, build), request, any_age=self.offline)
 
-    def resolve(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
-        """:raises Blocked, Unchecked: no set of versions exists, or it could not be found out."""
-        lock = self.known(wanted, build)
+    def resolve(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
+        """Return the lock of ``request``.
+
+        :raises Unresolvable: no set of versions exists.
+        :raises Undetermined: pip-compile or the index did not answer.
+        """
+        lock = self.cached_lock(request, build)
         if lock is None:
-            lock = self._ask(wanted, build, self._sources(wanted, build))
-            self._locks.keep(self.key(wanted, build), lock)
+            lock = self._resolve_uncached(request, build, self._projects_to_build(request, build))
+            self._locks.put(self.cache_key(request, build), lock)
         return lock
 
-    def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
-        """:raises Unchecked: it could not be found out."""
+    def explain(
+        self, request: ResolutionRequest, build: InterpreterBuild, from_source: Sequence[str] = ()
+    ) -> Finding | None:
+        """Return why ``request`` is unresolvable, or ``None`` if it resolves. Stores no lock.
+
+        :raises Undetermined: pip-compile or the index did not answer.
+        """
         try:
-            self._ask(wanted, build, from_source or self._sources(wanted, build))
-        except Blocked as blocked:
-            return blocked.findings[0]
+            self._resolve_uncached(request, build, from_source or self._projects_to_build(request, build))
+        except Unresolvable as unresolvable:
+            return unresolvable.findings[0]
         return None
 
-    def _sources(self, wanted: Wanted, build: InterpreterBuild) -> list[str]:
-        """What uv would build of the set: asking it is cheaper than finding out one run after the other."""
+    def _projects_to_build(self, request: ResolutionRequest, build: InterpreterBuild) -> list[str]:
+        """Return what uv would build from source; faster than one pip-compile run per such project."""
         try:
-            pins = self.uv.resolve(wanted, build).pins
-        except (Blocked, Unchecked):
+            pins = self.diagnoser.resolve(request, build).pins
+        except (Unresolvable, Undetermined):
             return []
         return [pin.name for pin in pins if pin.from_source and " @ " not in pin.line]
 
-    def _ask(self, wanted: Wanted, build: InterpreterBuild, sources: Sequence[str]) -> Lock:
+    def _resolve_uncached(
+        self, request: ResolutionRequest, build: InterpreterBuild, sources: Sequence[str]
+    ) -> DependencyLock:
         if self.offline:
-            raise Unchecked("offline, and pip-compile has not resolved this set before: it has no way to do without")
-        tool, pip = self._tool(build)
-        if wanted.exclude_newer and int(pip.partition(".")[0] or 0) < _CUT_OFF_SINCE:
-            raise Unchecked(f"pip {pip}, with which pip-tools runs on {build.interpreter}, knows no cut-off date")
+            raise Undetermined("offline, and pip-compile, which has no offline mode, has not resolved this set before")
+        tool, pip = self._ensure_tool(build)
+        if request.exclude_newer and int(pip.partition(".")[0] or 0) < _CUT_OFF_SUPPORTED_SINCE:
+            raise Undetermined(
+                f"pip {pip}, with which pip-tools runs on {build.interpreter}, does not support a cut-off date"
+            )
         from_source = list(sources)
-        for _ in range(MOST_ROUNDS):
-            answer = self._compile(tool, wanted, build, from_source)
-            if answer.ok:
-                pins = pins_of(answer.stdout, from_source, "\n".join(wanted.options))
-                return Lock(pins=pins, created=clock.timestamp())
-            more = [name for name in _not_found(answer.stderr) if name not in from_source]
-            if not more or _AWAY.search(answer.stderr):
-                raise _refusal(answer, wanted, build)
-            from_source += more
-        raise Unchecked(f"pip-compile did not settle in {MOST_ROUNDS} rounds (built from source: {from_source})")
+        for _ in range(MAX_ROUNDS):
+            result = self._compile(tool, request, build, from_source)
+            if result.ok:
+                pins = parse_pins(result.stdout, from_source, "\n".join(request.options))
+                return DependencyLock(pins=pins, created=clock.timestamp())
+            newly_without_wheels = [name for name in _projects_not_found(result.stderr) if name not in from_source]
+            if not newly_without_wheels or _INDEX_UNREACHABLE.search(result.stderr):
+                raise _explain_failure(result, request, build)
+            from_source += newly_without_wheels
+        raise Undetermined(f"pip-compile did not settle in {MAX_ROUNDS} rounds (built from source: {from_source})")
 
-    def _compile(self, tool: Path, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str]) -> CommandRun:
+    def _compile(
+        self, tool: Path, request: ResolutionRequest, build: InterpreterBuild, from_source: Sequence[str]
+    ) -> CommandResult:
         folder = self._cache / "tmp" / uuid.uuid4().hex
         folder.mkdir(parents=True)
         try:
             requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
-            options = (*self._index_options(wanted, build), *wanted.options)
+            options = (*self._index_options(request, build), *request.options)
             # the requirements first: pip names them by their line
-            requirements.write_text("\n".join((*wanted.lines, *options)) + "\n", encoding="utf-8")
-            constraints.write_text("\n".join(wanted.constraints) + "\n", encoding="utf-8")
-            inside = self._runner.inside
+            requirements.write_text("\n".join((*request.lines, *options)) + "\n", encoding="utf-8")
+            constraints.write_text("\n".join(request.constraints) + "\n", encoding="utf-8")
+            inside = self._runner.path_inside
             pip = ["--only-binary :all:", *(f"--no-binary {name}" for name in from_source)]
             pip += ["--retries 2", "--timeout 20", "--disable-pip-version-check"]
-            pip += [f"--uploaded-prior-to {wanted.exclude_newer}"] if wanted.exclude_newer else []
-            # -I: whatever lies in the folder that this is run in, such as a build.py, would be imported else
+            pip += [f"--uploaded-prior-to {request.exclude_newer}"] if request.exclude_newer else []
+            # -I: otherwise files of the current folder, such as a build.py, would be imported
             argv = [inside(tool / "bin" / "python"), "-I", "-m", "piptools", "compile", "--no-config", "--no-header"]
             argv += ["--no-annotate", "--strip-extras", "--allow-unsafe", "--no-emit-options", "--no-emit-index-url"]
             argv += ["--no-emit-trusted-host", "--no-emit-find-links", "--output-file", "-"]
             argv += ["--cache-dir", inside(self._cache / "pip"), "--pip-args", " ".join(pip)]
-            argv += ["--generate-hashes"] if wanted.hashes else []
-            argv += ["--constraint", inside(constraints)] if wanted.constraints else []
-            return self._runner.tool(build, [*argv, inside(requirements)], time_limit=TIME_LIMIT)
+            argv += ["--generate-hashes"] if request.hashes else []
+            argv += ["--constraint", inside(constraints)] if request.constraints else []
+            return self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=TIME_LIMIT)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _index_options(self, wanted: Wanted, build: InterpreterBuild) -> list[str]:
-        """uv's index, where uv was told of one and pip was not: both are to look at the same."""
-        if not says_which_index(os.environ):
+    def _index_options(self, request: ResolutionRequest, build: InterpreterBuild) -> list[str]:
+        """Return options that select uv's index for pip, if the user has configured an index for uv only."""
+        if not only_uv_has_index(os.environ):
             return []
-        url = self.uv.index_url(wanted, build)
+        url = self.diagnoser.index_url(request, build)
         return [f"--index-url {url}"] if url else []
 
     # -- the tool
 
     def _tool_folder(self, build: InterpreterBuild) -> Path:
-        # an entry of the store like any other: it is measured and pruned with the rest
-        return self._cache / "store" / f"{self._runner.name}-{build.digest}" / f"pip-tools-{PIP_TOOLS}-tool"
+        # inside the distribution store, so that its size counts and it is pruned with the rest
+        return self._cache / "store" / f"{self._runner.name}-{build.digest}" / f"pip-tools-{PIP_TOOLS_VERSION}-tool"
 
     @staticmethod
-    def _versions(folder: Path) -> tuple[str, str] | None:
-        """Versions of pip-tools and pip in a finished environment."""
+    def _installed_versions(folder: Path) -> tuple[str, str] | None:
+        """Return the versions of pip-tools and pip in a finished environment."""
         try:
             data = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
             return str(data["pip-tools"]), str(data["pip"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
 
-    def _tool(self, build: InterpreterBuild) -> tuple[Path, str]:
-        """The environment with pip-tools for ``build``, made when first needed, and its pip's version.
+    def _ensure_tool(self, build: InterpreterBuild) -> tuple[Path, str]:
+        """Return the pip-tools environment for ``build``, created when first needed, and its version of pip.
 
-        :raises Unchecked: it cannot be made.
+        :raises Undetermined: it cannot be created.
         """
         folder = self._tool_folder(build)
-        versions = self._versions(folder)
+        versions = self._installed_versions(folder)
         if versions is None:
             from filelock import FileLock
 
             folder.parent.mkdir(parents=True, exist_ok=True)
             with FileLock(folder.parent.parent / f"{self._runner.name}-{build.digest}-tool.lock"):
-                versions = self._versions(folder) or self._make_tool(folder, build)
+                versions = self._installed_versions(folder) or self._make_tool(folder, build)
         return folder, versions[1]
 
     def _make_tool(self, folder: Path, build: InterpreterBuild) -> tuple[str, str]:
-        part = self._cache / "tmp" / uuid.uuid4().hex
-        part.mkdir(parents=True)
+        temporary_folder = self._cache / "tmp" / uuid.uuid4().hex
+        temporary_folder.mkdir(parents=True)
         try:
-            (part / "uv.toml").touch()  # uv takes the nearest above its folder: not that of a parent of the cache
-            inside, environment = self._runner.inside, part / "environment"
+            (temporary_folder / "uv.toml").touch()  # keeps uv from settings of the cache's parent folders
+            inside, environment = self._runner.path_inside, temporary_folder / "environment"
             python = inside(environment / "bin" / "python")
-            install = ["{uv}", "pip", "install", "--quiet", "--color", "never", "--directory", inside(part)]
-            said = CommandRun(argv=(), ended=Ended.EXITED, exit_code=0, stdout="", stderr="", seconds=0.0)
+            install = ["{uv}", "pip", "install", "--quiet", "--color", "never", "--directory", inside(temporary_folder)]
+            result = CommandResult(
+                argv=(), exit_reason=ExitReason.EXITED, exit_code=0, stdout="", stderr="", seconds=0.0
+            )
             for argv in (
                 ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)],
-                [*install, "--python", python, "--only-binary", ":all:", f"pip-tools=={PIP_TOOLS}"],
-                [python, "-I", "-c", _VERSIONS],
+                [*install, "--python", python, "--only-binary", ":all:", f"pip-tools=={PIP_TOOLS_VERSION}"],
+                [python, "-I", "-c", _VERSIONS_SCRIPT],
             ):
-                said = self._runner.tool(build, argv)
-                if not said.ok:
-                    words = " ".join(said.stderr.split())[-300:]
-                    raise Unchecked(f"pip-tools could not be installed for {build.interpreter}: {words}")
-            tools, pip = json.loads(said.stdout)
+                result = self._runner.run_tool(build, argv)
+                if not result.ok:
+                    error_text = " ".join(result.stderr.split())[-300:]
+                    raise Undetermined(f"pip-tools could not be installed for {build.interpreter}: {error_text}")
+            tools, pip = json.loads(result.stdout)
             shutil.rmtree(folder, ignore_errors=True)
             environment.rename(folder)
-            write_whole(folder / "entry.json", {"pip-tools": tools, "pip": pip})
+            write_json_atomically(folder / "entry.json", {"pip-tools": tools, "pip": pip})
             return str(tools), str(pip)
         finally:
-            shutil.rmtree(part, ignore_errors=True)
+            shutil.rmtree(temporary_folder, ignore_errors=True)
 
 
-def _not_found(stderr: str) -> list[str]:
-    """Projects of which pip says that it has no file: absent, or without a wheel that fits."""
-    found = re.findall(rf"No matching distribution found for {NAME}", stderr)
-    return list(dict.fromkeys(canonicalize_name(name) for name in found))
+def _projects_not_found(stderr: str) -> list[str]:
+    """Return the projects for which pip found no file: they do not exist, or have no matching wheel."""
+    names = re.findall(rf"No matching distribution found for {PROJECT_NAME}", stderr)
+    return list(dict.fromkeys(canonicalize_name(name) for name in names))
 
 
-def _refusal(answer: CommandRun, wanted: Wanted, build: InterpreterBuild) -> Exception:
-    """What a failed pip-compile means."""
-    said = answer.stderr
-    if answer.ended is not Ended.EXITED:
-        return Unchecked(f"pip-compile was ended: {answer.ended.value} {said.strip()[-200:]}".strip())
-    if _AWAY.search(said):
-        return Unchecked(f"the index does not answer pip-compile: {_last_line(said)}")
-    failed = _BUILD_FAILED.search(said)
-    if failed or any(text in said for text in _BUILD_FAILED_SOMEWHERE):
+def _explain_failure(result: CommandResult, request: ResolutionRequest, build: InterpreterBuild) -> Exception:
+    """Return the exception that a failed pip-compile amounts to."""
+    stderr = result.stderr
+    if result.exit_reason is not ExitReason.EXITED:
+        return Undetermined(f"pip-compile was stopped: {result.exit_reason.value} {stderr.strip()[-200:]}".strip())
+    if _INDEX_UNREACHABLE.search(stderr):
+        return Undetermined(f"the index does not answer pip-compile: {_last_line(stderr)}")
+    failed = _BUILD_FAILED.search(stderr)
+    if failed or any(text in stderr for text in _UNNAMED_BUILD_FAILURES):
         name = canonicalize_name(failed[1] or failed[2]) if failed else ""
-        return broken_source(name, "", said.partition("[end of output]")[0], wanted, build)
-    names = _clashing(said, wanted) or tuple(_not_found(said))
+        return explain_source_failure(name, "", stderr.partition("[end of output]")[0], request, build)
+    names = _conflicting_projects(stderr, request) or tuple(_projects_not_found(stderr))
     if not names:
-        return Unchecked(f"pip-compile could not resolve the set: {_last_line(said)}")
-    on = build.interpreter
-    if _not_found(said):
-        code, message = "PY102", f"pip finds no file of {', '.join(names)} that fits {on}"
+        return Undetermined(f"pip-compile could not resolve the set: {_last_line(stderr)}")
+    interpreter = build.interpreter
+    if _projects_not_found(stderr):
+        code, description = "PY102", f"pip finds no file of {', '.join(names)} that fits {interpreter}"
         remedy = "require a version that has one"
     else:
-        code, message = "PY101", f"the set conflicts on {on}, as pip sees it: {', '.join(names)} do not go together"
-        remedy = f"loosen one of {', '.join(names)}"
-    where = next((place for name in names if (place := wanted.where(name))), None)
-    return Blocked([Finding(code=code, message=message, remedy=remedy, location=where, names=names)])
+        code, description = (
+            "PY101",
+            f"the set conflicts on {interpreter} according to pip: {', '.join(names)}",
+        )
+        remedy = f"relax one of: {', '.join(names)}"
+    location = next((project_location for name in names if (project_location := request.location_of(name))), None)
+    return Unresolvable([Finding(code=code, message=description, remedy=remedy, location=location, names=names)])
 
 
-def _clashing(said: str, wanted: Wanted) -> tuple[str, ...]:
-    """The requirements in pip's "Cannot install A, -r FILE (line N) and B because ..."."""
-    sentence = re.search(r"Cannot install (.+?) because ", said, re.DOTALL)
+def _conflicting_projects(stderr: str, request: ResolutionRequest) -> tuple[str, ...]:
+    """Return the requested projects in pip's "Cannot install A, -r FILE (line N) and B because ..."."""
+    sentence = re.search(r"Cannot install (.+?) because ", stderr, re.DOTALL)
     if not sentence:
         return ()
     names: dict[str, None] = {}
     for item in re.split(r",\s+|\s+and\s+", sentence[1]):
         line = re.search(r"\(line (\d{1,6})\)", item)
-        text = wanted.lines[int(line[1]) - 1] if line and 0 < int(line[1]) <= len(wanted.lines) else item
-        name = re.match(NAME, text.strip())
+        text = request.lines[int(line[1]) - 1] if line and 0 < int(line[1]) <= len(request.lines) else item
+        name = re.match(PROJECT_NAME, text.strip())
         if name:
             names[canonicalize_name(name[1])] = None
-    here = wanted.names
-    return tuple(name for name in names if name in here)
+    requested = request.names
+    return tuple(name for name in names if name in requested)
 
 
-def _last_line(said: str) -> str:
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1][:400] if lines else "it gave no reason"
+def _last_line(stderr: str) -> str:
+    lines = [line.strip() for line in stderr.splitlines() if line.strip()]
+    return lines[-1][:400] if lines else "no reason given"

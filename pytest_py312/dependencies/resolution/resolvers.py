@@ -1,4 +1,4 @@
-"""The resolvers to choose from: uv, pip-tools, and either of them from nothing but the cache."""
+"""The ``Resolver`` protocol, and the choice of its implementation: uv or pip-tools, each online or offline."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,65 +7,73 @@ from typing import Protocol
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, is_offline, resolver_of
-from pytest_py312.dependencies.resolution.lock import Lock, Wanted
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.runners.runner import Runner
 
 
-class Engine(Protocol):
-    """Who says whether a set of requirements can be had on an interpreter. Safe for threads and several processes."""
+class Resolver(Protocol):
+    """Decides whether a set of requirements resolves on an interpreter. Safe for threads and several processes."""
 
     @property
     def offline(self) -> bool:
-        """Whether nothing but the cache is asked."""
+        """Whether only the cache is used."""
         ...
 
     @property
-    def uv(self) -> Resolver:
-        """Who tells all that blocks a set that was refused, and tries repairs out: uv, in a fraction of the time."""
+    def diagnoser(self) -> UvResolver:
+        """The resolver that explains unresolvable sets and tests repairs: always uv, as it is much faster."""
         ...
 
-    def describe(self) -> str: ...
-
-    def key(self, wanted: Wanted, build: InterpreterBuild) -> str:
-        """What a lock of this engine's depends on, in one digest."""
+    def describe(self) -> str:
+        """Return name and version of the resolver, for the report's header."""
         ...
 
-    def known(self, wanted: Wanted, build: InterpreterBuild) -> Lock | None:
-        """The lock of an earlier run that still holds, without asking anyone."""
+    def cache_key(self, request: ResolutionRequest, build: InterpreterBuild) -> str:
+        """Return a digest of everything that a lock of this resolver depends on."""
         ...
 
-    def resolve(self, wanted: Wanted, build: InterpreterBuild) -> Lock:
-        """:raises Blocked, Unchecked: no set of versions exists, or it could not be found out."""
+    def cached_lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock | None:
+        """Return the still valid lock of an earlier run, without running the resolver."""
         ...
 
-    def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: Sequence[str] = ()) -> Finding | None:
-        """Why ``wanted`` cannot be had, or ``None`` when it can. Keeps nothing.
+    def resolve(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
+        """Return the lock of ``request``.
 
-        :raises Unchecked: it could not be found out.
+        :raises Unresolvable: no set of versions exists.
+        :raises Undetermined: the resolver or the index did not answer.
+        """
+        ...
+
+    def explain(
+        self, request: ResolutionRequest, build: InterpreterBuild, from_source: Sequence[str] = ()
+    ) -> Finding | None:
+        """Return why ``request`` is unresolvable, or ``None`` if it resolves. Stores no lock.
+
+        :raises Undetermined: the resolver or the index did not answer.
         """
         ...
 
 
-def engine_in_words(plan: Plan, uv_version: str) -> str:
-    """For the header: who resolves, and from what."""
-    by_pip = ""
+def resolver_description(plan: Plan, uv_version: str) -> str:
+    """Return the name of the planned resolver, for the report's header."""
+    pip_tools = ""
     if resolver_of(plan) == "pip-tools":
-        from pytest_py312.dependencies.resolution.pip_tools_resolver import PIP_TOOLS
+        from pytest_py312.dependencies.resolution.pip_tools_resolver import PIP_TOOLS_VERSION
 
-        by_pip = f"pip-tools {PIP_TOOLS} under each interpreter, with "
-    return f"{by_pip}uv {uv_version}{', offline' if is_offline(plan) else ''}"
+        pip_tools = f"pip-tools {PIP_TOOLS_VERSION} under each interpreter, with "
+    return f"{pip_tools}uv {uv_version}{', offline' if is_offline(plan) else ''}"
 
 
-def engine_of(plan: Plan, uv: Resolver, *, cache: Path, runner: Runner) -> Engine:
-    """The engine that ``plan`` asks for, on the ground of ``uv``."""
+def make_resolver(plan: Plan, uv: UvResolver, *, cache: Path, runner: Runner) -> Resolver:
+    """Return the resolver of ``plan``; ``uv`` is its base, also for pip-tools."""
     offline = is_offline(plan)
     if offline:
         from pytest_py312.dependencies.resolution.offline import OfflineResolver
 
         uv = OfflineResolver(cache=cache, runner=runner, uv_version=uv.uv_version, lock_hours=plan.lock_hours)
     if resolver_of(plan) == "pip-tools":
-        from pytest_py312.dependencies.resolution.pip_tools_resolver import PipTools
+        from pytest_py312.dependencies.resolution.pip_tools_resolver import PipToolsResolver
 
-        return PipTools(uv=uv, cache=cache, runner=runner, lock_hours=plan.lock_hours, offline=offline)
+        return PipToolsResolver(uv=uv, cache=cache, runner=runner, lock_hours=plan.lock_hours, offline=offline)
     return uv

@@ -1,4 +1,4 @@
-"""What the user has told uv beside the requirements: variables and files of settings, and the index they lead to."""
+"""The user's uv and pip settings as far as they decide what a resolution finds, and the index that they select."""
 
 import hashlib
 import json
@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def settings_digest(environ: Mapping[str, str]) -> str:
-    """The same for the same settings: with another index, an answer of uv's is another one."""
+def uv_settings_digest(environ: Mapping[str, str]) -> str:
+    """Return a digest of uv's variables and user settings files; with another index uv resolves differently."""
     variables = sorted((name, value) for name, value in environ.items() if name.startswith("UV_"))
     digest = hashlib.sha256(json.dumps(variables).encode())
     home = Path(environ.get("XDG_CONFIG_HOME") or Path(environ.get("HOME") or "/") / ".config")
-    named = environ.get("UV_CONFIG_FILE")
-    for file in (home / "uv" / "uv.toml", Path("/etc/uv/uv.toml"), *([Path(named)] if named else [])):
+    config_file = environ.get("UV_CONFIG_FILE")
+    for file in (home / "uv" / "uv.toml", Path("/etc/uv/uv.toml"), *([Path(config_file)] if config_file else [])):
         try:
             digest.update(file.read_bytes())
         except (OSError, ValueError):
@@ -21,14 +21,14 @@ def settings_digest(environ: Mapping[str, str]) -> str:
 
 
 def pip_settings_digest(environ: Mapping[str, str]) -> str:
-    """The same for the same settings of pip, as far as they bear on what it finds."""
+    """Return a digest of pip's variables and settings files."""
     variables = sorted((name, value) for name, value in environ.items() if name.startswith("PIP_"))
     digest = hashlib.sha256(json.dumps(variables).encode())
     home = Path(environ.get("HOME") or "/")
     config = Path(environ.get("XDG_CONFIG_HOME") or home / ".config")
-    named = environ.get("PIP_CONFIG_FILE")
+    config_file = environ.get("PIP_CONFIG_FILE")
     files = [Path("/etc/pip.conf"), config / "pip" / "pip.conf", home / ".pip" / "pip.conf"]
-    for file in (*files, *([Path(named)] if named else [])):
+    for file in (*files, *([Path(config_file)] if config_file else [])):
         try:
             digest.update(file.read_bytes())
         except (OSError, ValueError):
@@ -36,38 +36,39 @@ def pip_settings_digest(environ: Mapping[str, str]) -> str:
     return digest.hexdigest()[:16]
 
 
-def says_which_index(environ: Mapping[str, str]) -> bool:
-    """Whether uv is told of an index by variables, and pip of none: then pip has to be told of uv's."""
-    of_uv = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_CONFIG_FILE")
-    of_pip = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE", "PIP_NO_INDEX")
-    return any(environ.get(name) for name in of_uv) and not any(environ.get(name) for name in of_pip)
+def only_uv_has_index(environ: Mapping[str, str]) -> bool:
+    """Return whether variables select an index for uv and none for pip; then pip has to use uv's."""
+    uv_variables = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_CONFIG_FILE")
+    pip_variables = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE", "PIP_NO_INDEX")
+    return any(environ.get(name) for name in uv_variables) and not any(environ.get(name) for name in pip_variables)
 
 
-PAGES_HOLD = 600
-"""Seconds for which a page of an index is not asked for again. The public index says the same of its own; one that says
-nothing would be asked for every page by each of the fleet's resolutions, and a fleet asks for the same ones."""
+PAGE_MAX_AGE = 600
+"""Seconds for which uv reuses a page of an index. The public index declares the same for its own pages. From an index
+that declares nothing, each resolution of the fleet would fetch the same pages again."""
 
 
-def index_settings(url: str | None) -> str:
-    """Settings (TOML) by which uv keeps what the one index at ``url`` has answered for :data:`PAGES_HOLD` seconds.
+def index_settings_toml(url: str | None) -> str:
+    """Return uv settings (TOML) by which it reuses answers of the index at ``url`` for :data:`PAGE_MAX_AGE` seconds.
 
-    Empty, so that what the index says of it holds, where there is not one index, or its address holds a password,
-    which is not to be written down.
+    Empty if there is no single index, or if its address has a password, which must not be written to disk; the
+    index's own cache headers apply then.
     """
     if url is None or "@" in url or not url.startswith(("http://", "https://")):
         return ""
     if not (url.isascii() and url.isprintable()):
-        return ""  # else a JSON text is a TOML text
-    held = f'"max-age={PAGES_HOLD}"'
-    return f"[[index]]\nurl = {json.dumps(url)}\ndefault = true\ncache-control = {{ api = {held}, files = {held} }}\n"
+        return ""  # a JSON string is a valid TOML string only without such characters
+    max_age = f'"max-age={PAGE_MAX_AGE}"'
+    cache_control = f"{{ api = {max_age}, files = {max_age} }}"
+    return f"[[index]]\nurl = {json.dumps(url)}\ndefault = true\ncache-control = {cache_control}\n"
 
 
-def only_index(text: str) -> str | None:
-    """The address in what ``uv pip compile --emit-index-url --emit-find-links`` printed.
+def single_index_url(output: str) -> str | None:
+    """Return the address in the output of ``uv pip compile --emit-index-url --emit-find-links``.
 
-    ``None`` where there is none, or something beside it: then no single index can tell what uv finds.
+    ``None`` if there is none or more than that: then uv does not resolve from a single index.
     """
-    words = [line.split() for line in text.splitlines() if line.startswith("-")]
+    words = [line.split() for line in output.splitlines() if line.startswith("-")]
     if len(words) == 1 and len(words[0]) == 2 and words[0][0] == "--index-url":
         return words[0][1]
     return None

@@ -1,1 +1,1 @@
-"""Is a service slower on the target? Statistics, the schedule of samples, what is sampled, and the verdict."""
+"""Is a service slower on the target? Sampling, statistics, and verdicts."""

@@ -1,4 +1,4 @@
-"""Which core is measured on: one on which nobody else measures, and of those the one with the least to do."""
+"""Choose the CPU core to measure on: one without another measurement, and of those the most idle one."""
 
 import os
 from collections.abc import Callable, Collection, Iterator
@@ -8,22 +8,24 @@ from threading import Event
 
 from pytest_py312.core import clock
 
-WATCHED = 0.3
-"""Seconds for which it is watched what cores have to do."""
-PATIENCE = 0.5
-"""Seconds between two questions whether a core is free by now."""
+IDLE_SAMPLE_SECONDS = 0.3
+"""Time over which the load of the cores is measured, in seconds."""
+RETRY_SECONDS = 0.5
+"""Time between two attempts to get a core, in seconds."""
 
 
 @contextmanager
-def own_core(folder: Path, ended: Event) -> Iterator[int | None]:
-    """Wait for a core and hold it against other measurements that know of ``folder``: those of xdist's workers, and of
-    other runs. ``None`` where cores cannot be told apart, or the run has ``ended`` meanwhile."""
+def exclusive_core(folder: Path, run_ended: Event) -> Iterator[int | None]:
+    """Wait for a core and reserve it, with a lock file in ``folder``, against xdist workers and other runs.
+
+    Yields ``None`` if the system cannot choose cores, or if the run was ended meanwhile.
+    """
     from filelock import FileLock, Timeout
 
     folder.mkdir(parents=True, exist_ok=True)
-    while not ended.is_set():
-        # where nobody can choose a core, measurements are one after the other all the same
-        choices: list[int | None] = [*ordered_cores()] or [None]
+    while not run_ended.is_set():
+        # if cores cannot be chosen, measurements still run one after the other
+        choices: list[int | None] = [*cores_by_idleness()] or [None]
         for core in choices:
             lock = FileLock(folder / f"{'any' if core is None else core}.lock")
             try:
@@ -35,34 +37,34 @@ def own_core(folder: Path, ended: Event) -> Iterator[int | None]:
             finally:
                 lock.release()
             return
-        clock.pause(PATIENCE)
+        clock.pause(RETRY_SECONDS)
     yield None
 
 
-def ordered_cores() -> list[int]:
-    """The cores of this process, that with the least to do first; none where the system does not tell."""
+def cores_by_idleness() -> list[int]:
+    """Return the cores of this process, the most idle one first; none if the system does not report them."""
     try:
         allowed = os.sched_getaffinity(0)
     except AttributeError:
         return []
-    before = _ticks()
-    clock.pause(WATCHED)
-    return by_idleness(before, _ticks(), allowed)
+    first_stat = _read_proc_stat()
+    clock.pause(IDLE_SAMPLE_SECONDS)
+    return rank_by_idleness(first_stat, _read_proc_stat(), allowed)
 
 
-def by_idleness(before: str, after: str, allowed: Collection[int]) -> list[int]:
-    """The ``allowed`` cores in order of the time they have had to spare between two texts of ``/proc/stat``.
+def rank_by_idleness(first_stat: str, second_stat: str, allowed: Collection[int]) -> list[int]:
+    """Sort the ``allowed`` cores by their idle time between two texts of ``/proc/stat``, the most idle one first.
 
-    Of equals the last goes first: the first core is that which answers most devices.
+    Of equally idle cores the last one is first, because the first core usually serves most device interrupts.
     """
-    old, new = _spare(before), _spare(after)
-    spare: Callable[[int], int] = lambda core: new.get(core, 0) - old.get(core, 0)  # noqa: E731  # a key
-    return sorted(allowed, key=lambda core: (spare(core), core), reverse=True)
+    first_idle, second_idle = _idle_ticks(first_stat), _idle_ticks(second_stat)
+    idle_gain: Callable[[int], int] = lambda core: second_idle.get(core, 0) - first_idle.get(core, 0)  # noqa: E731  # a key
+    return sorted(allowed, key=lambda core: (idle_gain(core), core), reverse=True)
 
 
-def _spare(text: str) -> dict[int, int]:
-    """Core -> ticks in which it had nothing to do, or only waited for a disk."""
-    found = {}
+def _idle_ticks(text: str) -> dict[int, int]:
+    """Map each core to its ticks of idling or waiting for a disk."""
+    ticks_by_core = {}
     for line in text.splitlines():
         words = line.split()
         if (
@@ -71,11 +73,11 @@ def _spare(text: str) -> dict[int, int]:
             and words[0][3:].isdecimal()
             and all(map(str.isdecimal, words[4:6]))
         ):
-            found[int(words[0][3:])] = int(words[4]) + int(words[5])
-    return found
+            ticks_by_core[int(words[0][3:])] = int(words[4]) + int(words[5])
+    return ticks_by_core
 
 
-def _ticks() -> str:
+def _read_proc_stat() -> str:
     try:
         return Path("/proc/stat").read_text(encoding="ascii", errors="replace")
     except OSError:

@@ -1,8 +1,8 @@
-"""Takes pairs of measurements, old and new in turn, until the figures are clear or the time for it is spent.
+"""Sample pairs of measurements on baseline and target until there is a verdict or the budget is spent.
 
-Pairs come in blocks of two, old-new-new-old or new-old-old-new as a coin falls: whatever drifts meanwhile (heat, other
-load) is on both sides, and the two measurements of the baseline in a block are a comparison of it with itself, which
-should come to nothing.
+Pairs are taken in blocks of two, in the random order baseline-target-target-baseline or the reverse. So a drift (heat,
+other load) affects both sides equally. The two measurements of the baseline in a block are a control: the baseline
+compared with itself should show no difference.
 """
 
 import random
@@ -10,26 +10,32 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pytest_py312.core import clock
-from pytest_py312.core.model.measurements import Verdict
-from pytest_py312.gate.benchmarks.sequential_test import ERROR, Reading, Round
-from pytest_py312.gate.benchmarks.statistics import UNKNOWN, Interval, estimate, median_interval, ratios
+from pytest_py312.core.model.measurements import SpeedVerdict
+from pytest_py312.gate.benchmarks.sequential_test import ERROR_RATE, SamplingRound, SequentialTestResult
+from pytest_py312.gate.benchmarks.statistics import (
+    UNKNOWN_INTERVAL,
+    Interval,
+    median_interval,
+    median_ratio,
+    pair_ratios,
+)
 
 Measure = Callable[[Sequence[str], int], Mapping[str, float]]
-"""Measures the benchmarks that are named, each once, in a fresh process with the hash seed that is given. May raise
-:class:`MeasuringFailed`."""
+"""Measures each of the named benchmarks once, in a fresh process with the given hash seed. May raise
+:class:`MeasurementFailed`."""
 
-PATIENCE = 5
-"""So many times the budget a round may take that would else end with too few pairs to tell anything."""
+MAX_BUDGET_FACTOR = 5
+"""Factor by which a round may exceed its budget if it would otherwise end with too few pairs for any verdict."""
 CONTROL_CONFIDENCE = 0.9
-"""Of the interval of the baseline by itself. It decides nothing, and there are half as many ratios of it as pairs."""
+"""Confidence of the interval of the control. It affects no verdict, and has only half as many ratios as pairs."""
 
 
-class MeasuringFailed(Exception):
-    """Something could not be measured. ``str()`` is a sentence that says what and why."""
+class MeasurementFailed(Exception):
+    """A measurement failed. ``str()`` is a sentence with the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sides:
+class SidePair:
     """How to measure on the baseline and on the target."""
 
     baseline: Measure
@@ -37,32 +43,35 @@ class Sides:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Settings:
-    """``budget``: seconds for a round; a round that has begun a block ends it. ``families`` and ``along``: see
-    :class:`Round`. ``confirm``: whether something is concluded, and so a second round held over what is slower."""
+class SamplingSettings:
+    """How to sample.
+
+    ``budget``: time for a round in seconds; a started block is completed. ``families`` and ``secondary``: see
+    :class:`SamplingRound`. ``confirm``: whether verdicts are needed, so that slower benchmarks get a second round.
+    """
 
     budget: float
-    error: float = ERROR
+    error_rate: float = ERROR_RATE
     families: int = 1
     seed: int = 0
-    along: frozenset[str] = frozenset()
+    secondary: frozenset[str] = frozenset()
     confirm: bool = True
 
 
 @dataclass(kw_only=True, slots=True)
-class Sampled:
-    """All that was measured of one benchmark, (baseline, target), and the ratios of the baseline to itself."""
+class SampledPairs:
+    """All measurements of one benchmark, (baseline, target), and the ratios of the baseline to itself."""
 
     pairs: list[tuple[float, float]] = field(default_factory=list)
-    control: list[float] = field(default_factory=list)
+    control_ratios: list[float] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Found:
-    """What came of one benchmark. ``confirmed``: a second, independent round also called it slower."""
+class BenchmarkResult:
+    """The result of one benchmark. ``confirmed``: a second, independent round also found it slower."""
 
-    reading: Reading
-    sampled: Sampled
+    test_result: SequentialTestResult
+    samples: SampledPairs
     control: tuple[float, Interval] | None
     confirmed: bool = False
     note: str = ""
@@ -70,113 +79,134 @@ class Found:
 
 @dataclass(slots=True)
 class _Sampler:
-    """Takes the blocks of all rounds, so that none of them has another's hash seeds or order."""
+    """Takes the blocks of all rounds, so that no two rounds share hash seeds or the random order."""
 
-    sides: Sides
-    settings: Settings
+    sides: SidePair
+    settings: SamplingSettings
     coin: random.Random
     stopwatch: Callable[[], float]
-    taken: int = 0
+    seeds_used: int = 0
 
-    def block(self, names: Sequence[str], into: Mapping[str, Sampled]) -> dict[str, list[float]]:
-        """Two pairs of each benchmark, kept in ``into``; their ratios."""
-        first_old = self.coin.random() < 0.5
-        seeds = (self.taken, self.taken + 1)
-        self.taken += 2
-        old, new = self.sides.baseline, self.sides.target
-        order = (old, new, new, old) if first_old else (new, old, old, new)
-        # both sides of a pair have one hash seed
-        measured = [measure(names, seeds[place // 2]) for place, measure in enumerate(order)]
-        olds, news = (measured[0::3], measured[1:3]) if first_old else (measured[1:3], measured[0::3])
-        found = {}
+    def sample_block(self, names: Sequence[str], samples: Mapping[str, SampledPairs]) -> dict[str, list[float]]:
+        """Measure two pairs of each benchmark, add them to ``samples``, and return their ratios."""
+        baseline_first = self.coin.random() < 0.5
+        seeds = (self.seeds_used, self.seeds_used + 1)
+        self.seeds_used += 2
+        baseline, target = self.sides.baseline, self.sides.target
+        order = (baseline, target, target, baseline) if baseline_first else (target, baseline, baseline, target)
+        # both sides of a pair have the same hash seed
+        measured = [measure(names, seeds[position // 2]) for position, measure in enumerate(order)]
+        baseline_runs, target_runs = (
+            (measured[0::3], measured[1:3]) if baseline_first else (measured[1:3], measured[0::3])
+        )
+        ratios_by_name = {}
         for name in names:
-            before, after = [one[name] for one in olds], [one[name] for one in news]
-            found[name] = ratios(before, after)
-            into[name].pairs += zip(before, after, strict=True)
-            # which of the two was measured first must not matter, so it is left to chance
-            one, other = self.coin.sample(before, 2)
-            into[name].control.append(other / one)
-        return found
+            baseline_values, target_values = (
+                [measurement[name] for measurement in baseline_runs],
+                [measurement[name] for measurement in target_runs],
+            )
+            ratios_by_name[name] = pair_ratios(baseline_values, target_values)
+            samples[name].pairs += zip(baseline_values, target_values, strict=True)
+            # random order, so that the control does not depend on which one was measured first
+            measurement, other_measurement = self.coin.sample(baseline_values, 2)
+            samples[name].control_ratios.append(other_measurement / measurement)
+        return ratios_by_name
 
-    def round(self, found: Round, into: Mapping[str, Sampled]) -> dict[str, Reading]:
-        """One round, to its end or that of its budget. Where that is spent before there are as many pairs as can tell
-        anything, it gets some more: all that was spent would be wasted."""
-        begin = self.stopwatch()
-        longest, count = 0.0, 0
+    def run_round(
+        self, sampling_round: SamplingRound, samples: Mapping[str, SampledPairs]
+    ) -> dict[str, SequentialTestResult]:
+        """Take one round, until it is over or its budget is spent.
+
+        With too few pairs for any verdict the budget is extended, as the time would be wasted otherwise.
+        """
+        round_started = self.stopwatch()
+        longest_block, count = 0.0, 0
         budget = self.settings.budget
-        last = budget * (PATIENCE if self.settings.confirm else 1)
-        while not found.is_over:
-            while count < found.next_look:
-                started = self.stopwatch()
-                if count and started - begin + longest > (budget if count >= found.least else last):
-                    found.look()
-                    return found.readings()
-                for name, values in self.block(found.undecided, into).items():
-                    found.add(name, values)
+        extended_budget = budget * (MAX_BUDGET_FACTOR if self.settings.confirm else 1)
+        while not sampling_round.is_over:
+            while count < sampling_round.next_look:
+                block_started = self.stopwatch()
+                if count and block_started - round_started + longest_block > (
+                    budget if count >= sampling_round.min_pairs else extended_budget
+                ):
+                    sampling_round.look()
+                    return sampling_round.results()
+                for name, values in self.sample_block(sampling_round.undecided, samples).items():
+                    sampling_round.add(name, values)
                 count += 2
-                longest = max(longest, self.stopwatch() - started)
-            found.look()
-        return found.readings()
+                longest_block = max(longest_block, self.stopwatch() - block_started)
+            sampling_round.look()
+        return sampling_round.results()
 
 
-def compare(
-    sides: Sides,
+def measure_and_compare(
+    sides: SidePair,
     thresholds: Mapping[str, float],
-    settings: Settings,
+    settings: SamplingSettings,
     *,
     stopwatch: Callable[[], float] = clock.stopwatch,
-) -> dict[str, Found]:
-    """Measure the benchmarks and judge them; what is slower in a first round has to be so in a second one as well.
+) -> dict[str, BenchmarkResult]:
+    """Measure benchmarks and compare both sides. Slower benchmarks are confirmed in a second round.
 
-    The caller has warmed up what wants warming.
+    Warming up is up to the caller.
 
-    :param thresholds: the benchmarks, by name, with the change that counts for each.
-    :raises MeasuringFailed: one could not be measured.
+    :param thresholds: the benchmarks by name, with the relative change that counts for each.
+    :raises MeasurementFailed: a benchmark could not be measured.
     """
     sampler = _Sampler(sides, settings, random.Random(settings.seed), stopwatch)
-    first = {name: Sampled() for name in thresholds}
-    once = Round(thresholds, error=settings.error, families=settings.families, along=settings.along)
-    readings = sampler.round(once, first)
+    first_samples = {name: SampledPairs() for name in thresholds}
+    first_round = SamplingRound(
+        thresholds, error_rate=settings.error_rate, families=settings.families, secondary=settings.secondary
+    )
+    first_results = sampler.run_round(first_round, first_samples)
     slower = {
         name: thresholds[name]
-        for name, reading in readings.items()
-        if reading.verdict is Verdict.SLOWER and settings.confirm
+        for name, first_result in first_results.items()
+        if first_result.verdict is SpeedVerdict.SLOWER and settings.confirm
     }
-    second = {name: Sampled() for name in slower}
-    # what the first round has found among many is one question each by now, which fewer pairs can answer
-    twice = Round(slower, error=settings.error, confirming=True)
-    again = sampler.round(twice, second) if slower else {}
-    found = {}
-    for name, reading in readings.items():
-        controls = first[name].control + (second[name].control if name in second else [])
-        confirmed = name in again and again[name].verdict is Verdict.SLOWER
-        found[name] = Found(
-            reading=reading if name not in again or confirmed else _doubted(reading, again[name]),
-            sampled=Sampled(pairs=first[name].pairs + (second[name].pairs if name in second else [])),
-            control=_control(controls),
-            confirmed=confirmed,
-            note="" if name not in again or confirmed else _doubt(again[name]),
+    second_samples = {name: SampledPairs() for name in slower}
+    # the second round tests only a few benchmarks, so it needs fewer pairs for the same error rate
+    second_round = SamplingRound(slower, error_rate=settings.error_rate, confirming=True)
+    second_results = sampler.run_round(second_round, second_samples) if slower else {}
+    results = {}
+    for name, first_result in first_results.items():
+        control_ratios = first_samples[name].control_ratios + (
+            second_samples[name].control_ratios if name in second_samples else []
         )
-    return found
+        confirmed = name in second_results and second_results[name].verdict is SpeedVerdict.SLOWER
+        results[name] = BenchmarkResult(
+            test_result=first_result
+            if name not in second_results or confirmed
+            else _unconfirmed_result(first_result, second_results[name]),
+            samples=SampledPairs(
+                pairs=first_samples[name].pairs + (second_samples[name].pairs if name in second_samples else [])
+            ),
+            control=_control_interval(control_ratios),
+            confirmed=confirmed,
+            note="" if name not in second_results or confirmed else _unconfirmed_note(second_results[name]),
+        )
+    return results
 
 
-def _doubted(first: Reading, again: Reading) -> Reading:
-    """Slower once and not again is not slower; what the second round measured stands."""
-    return Reading(
-        verdict=Verdict.INCONCLUSIVE,
-        ratio=again.ratio,
-        interval=again.interval,
-        p_value=max(first.p_value, again.p_value),
-        pairs=first.pairs + again.pairs,
-        more=again.more or again.pairs,
+def _unconfirmed_result(first: SequentialTestResult, second: SequentialTestResult) -> SequentialTestResult:
+    """Return the inconclusive result of a benchmark that was slower only in the first round."""
+    return SequentialTestResult(
+        verdict=SpeedVerdict.INCONCLUSIVE,
+        ratio=second.ratio,
+        interval=second.interval,
+        p_value=max(first.p_value, second.p_value),
+        pairs=first.pairs + second.pairs,
+        missing_pairs=second.missing_pairs or second.pairs,
     )
 
 
-def _doubt(again: Reading) -> str:
-    return f"slower in a first round, and {again.verdict.value} in a second one"
+def _unconfirmed_note(second: SequentialTestResult) -> str:
+    return f"slower in a first round, and {second.verdict.value} in a second one"
 
 
-def _control(found: Sequence[float]) -> tuple[float, Interval] | None:
-    if not found:
+def _control_interval(control_ratios: Sequence[float]) -> tuple[float, Interval] | None:
+    if not control_ratios:
         return None
-    return estimate(found), median_interval(found, CONTROL_CONFIDENCE) if len(found) > 1 else UNKNOWN
+    return median_ratio(control_ratios), median_interval(control_ratios, CONTROL_CONFIDENCE) if len(
+        control_ratios
+    ) > 1 else UNKNOWN_INTERVAL

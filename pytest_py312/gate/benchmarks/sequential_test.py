@@ -1,205 +1,220 @@
-"""From ratios to verdicts, with several looks at the figures while they come in.
+"""Decide from ratios whether a benchmark is slower, with a group sequential test.
 
-Whoever looks again and again until something shows will see something. So the looks are counted beforehand
-(:data:`LOOKS`), and each gets an equal share of the error that the whole is allowed (Bonferroni): the interval of each
-look holds with that much more confidence, and each p-value counts that many times. Of all looks at all benchmarks of a
-round together, one with a false verdict is then as unlikely as :data:`ERROR`, whenever it is stopped and why.
+Testing repeatedly until something is significant inflates the error rate. So the number of interim looks is fixed
+(:data:`LOOKS`), and each look gets an equal share of the error rate (Bonferroni): intervals get a higher confidence,
+and p-values are multiplied by the number of looks. The probability of any false verdict in a round, for all looks at
+all of its benchmarks together, is then at most :data:`ERROR_RATE`, whenever and for whatever reason it is stopped.
 """
 
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_py312.core.model.measurements import Verdict
+from pytest_py312.core.model.measurements import SpeedVerdict
 from pytest_py312.gate.benchmarks.statistics import (
-    UNKNOWN,
+    UNKNOWN_INTERVAL,
     Interval,
-    estimate,
-    holm,
+    holm_adjusted,
     median_interval,
-    pairs_needed,
+    median_ratio,
+    missing_pairs_estimate,
     rank_test,
 )
 
 LOOKS = (10, 20, 40, 80, 160)
-"""Numbers of pairs after which the figures are looked at; after the last, no more are taken. Even, since pairs come two
-by two. Ten is the least that can tell anything at this confidence: that something is the same. Where it takes some more
-to tell a change, see :func:`looks_from`."""
+"""Numbers of pairs after which the figures are tested; after the last one, no more are taken. They are even, because
+pairs are taken two at a time. Ten is the minimum for any verdict at this confidence, which is then "the same". A change
+may need more pairs, see :func:`looks_with_minimum`."""
 
-ERROR = 0.01
-"""The probability of a false verdict that is accepted."""
+ERROR_RATE = 0.01
+"""Accepted probability of a false verdict."""
 
 
-def looks_from(least: int) -> tuple[int, ...]:
-    """As many looks as :data:`LOOKS`, the second of them at ``least`` pairs where the first is too early to tell the
-    clearest of changes. The third is not much later, for what is nearly as clear, and the fourth between it and the
-    last.
+def looks_with_minimum(min_pairs: int) -> tuple[int, ...]:
+    """Return as many looks as :data:`LOOKS`, but with the second one at ``min_pairs``, if the first look is too early.
+
+    The third look is soon after, for changes that are almost as clear, and the fourth is between it and the last one.
+
+    :param min_pairs: the number of pairs that the clearest of changes needs.
     """
     first, soon, *_, last = LOOKS
-    if not first < least <= last // 2:
+    if not first < min_pairs <= last // 2:
         return LOOKS
-    third = max(soon, 2 * round(0.8 * least))
-    return first, least, third, 2 * round(math.sqrt(third * last) / 2), last
+    third = max(soon, 2 * round(0.8 * min_pairs))
+    return first, min_pairs, third, 2 * round(math.sqrt(third * last) / 2), last
 
 
-def edges_of(threshold: float) -> tuple[float, float]:
-    """The ratios between which a thing counts as the same: ``0.1`` is 10 % slower, and as much faster."""
+def equivalence_bounds(threshold: float) -> tuple[float, float]:
+    """Return the ratios between which both sides count as the same. A threshold of ``0.1`` is 10 % slower or faster."""
     return 1.0 / (1.0 + threshold), 1.0 + threshold
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """What the figures of one benchmark say so far.
+class SequentialTestResult:
+    """The result of one benchmark so far.
 
-    ``p_value`` is adjusted for all looks and all benchmarks; ``more`` is about how many pairs are missing for a
-    verdict, ``None`` where no number would do.
+    ``p_value`` is adjusted for all looks and all benchmarks. ``missing_pairs`` estimates how many more pairs a verdict
+    needs; ``None`` if no number is enough.
     """
 
-    verdict: Verdict
+    verdict: SpeedVerdict
     ratio: float
     interval: Interval
     p_value: float
     pairs: int
-    more: int | None = 0
+    missing_pairs: int | None = 0
 
 
 @dataclass(slots=True)
-class _Trial:
-    """One benchmark in a round. ``lowest`` is the smallest p-value of the looks so far, before any correction."""
+class _BenchmarkState:
+    """One benchmark in a round. ``lowest_p_value`` is the smallest one of all looks so far, not corrected."""
 
     threshold: float
     ratios: list[float]
-    lowest: float = 1.0
-    above: bool = True
-    interval: Interval = UNKNOWN
-    reading: Reading | None = None
+    lowest_p_value: float = 1.0
+    lowest_is_slower: bool = True
+    interval: Interval = UNKNOWN_INTERVAL
+    result: SequentialTestResult | None = None
 
 
-class Round:
-    """Benchmarks that are measured together: what is known of each, and which still need more pairs.
+class SamplingRound:
+    """Benchmarks that are measured together: their results so far, and which of them need more pairs.
 
-    A verdict that was reached holds; its benchmark need not be measured further.
+    A verdict is final; its benchmark is not measured any further.
     """
 
     def __init__(
         self,
         thresholds: Mapping[str, float],
         *,
-        error: float = ERROR,
+        error_rate: float = ERROR_RATE,
         families: int = 1,
-        along: Collection[str] = (),
+        secondary: Collection[str] = (),
         confirming: bool = False,
     ) -> None:
         """
-        :param thresholds: the benchmarks, by name, with the change that counts for each (``0.1`` is 10 %).
-        :param error: the probability of a false verdict that is accepted.
-        :param families: how many rounds like this one the run has: p-values are made so much larger.
-        :param along: those that are only measured along: no pair is taken for their sake, unless they look slower.
-        :param confirming: all of them were slower in a round before, and it is only asked whether they are again.
-            That is one question, where whether something has changed is two.
+        :param thresholds: the benchmarks by name, with the change that counts for each (``0.1`` is 10 %).
+        :param error_rate: accepted probability of a false verdict.
+        :param families: number of such rounds in the run, by which p-values are multiplied.
+        :param secondary: benchmarks for which no additional pairs are taken, unless they look slower.
+        :param confirming: all benchmarks were slower in an earlier round, so the test is one-sided.
         """
-        self._trials = {name: _Trial(threshold=threshold, ratios=[]) for name, threshold in thresholds.items()}
-        self._error = error
+        self._states = {name: _BenchmarkState(threshold=threshold, ratios=[]) for name, threshold in thresholds.items()}
+        self._error_rate = error_rate
         self._families = families
-        self._along = frozenset(along)
+        self._secondary = frozenset(secondary)
         self._sides = 1 if confirming else 2
         self._looked = 0
-        self._looks = looks_from(self.least)
+        self._looks = looks_with_minimum(self.min_pairs)
 
     @property
     def undecided(self) -> tuple[str, ...]:
-        """The benchmarks that need more pairs."""
+        """The benchmarks without a verdict."""
         return tuple(
             name
-            for name, trial in self._trials.items()
-            if trial.reading is None or trial.reading.verdict is Verdict.INCONCLUSIVE
+            for name, state in self._states.items()
+            if state.result is None or state.result.verdict is SpeedVerdict.INCONCLUSIVE
         )
 
     @property
     def is_over(self) -> bool:
-        """Whether all that pairs are taken for is decided, or no look is left."""
-        return self._looked == len(LOOKS) or not any(self._is_wanted(name) for name in self.undecided)
+        """Whether no benchmark is worth more pairs, or no look is left."""
+        return self._looked == len(LOOKS) or not any(self._is_worth_sampling(name) for name in self.undecided)
 
-    def _is_wanted(self, name: str) -> bool:
-        """Whether it is worth another pair that ``name`` is undecided."""
-        trial = self._trials[name]
-        return name not in self._along or trial.reading is None or trial.reading.ratio > edges_of(trial.threshold)[1]
+    def _is_worth_sampling(self, name: str) -> bool:
+        """Whether more pairs are taken for the undecided benchmark ``name``."""
+        state = self._states[name]
+        return (
+            name not in self._secondary
+            or state.result is None
+            or state.result.ratio > equivalence_bounds(state.threshold)[1]
+        )
 
     @property
-    def least(self) -> int:
-        """The number of pairs with which the clearest of changes can be told from chance; even, as pairs come."""
-        tests = self._sides * len(LOOKS) * max(1, len(self._trials)) * self._families
-        return 2 * math.ceil(math.log2(tests / self._error) / 2)
+    def min_pairs(self) -> int:
+        """The number of pairs with which the clearest of changes is significant; even, as pairs are taken by twos."""
+        tests = self._sides * len(LOOKS) * max(1, len(self._states)) * self._families
+        return 2 * math.ceil(math.log2(tests / self._error_rate) / 2)
 
     @property
     def next_look(self) -> int:
-        """The number of pairs at which to look next; only before the end."""
+        """The number of pairs at the next look. Only valid until :attr:`is_over`."""
         return self._looks[self._looked]
 
     def add(self, name: str, ratios: Iterable[float]) -> None:
-        """More pairs of a benchmark."""
-        self._trials[name].ratios.extend(ratios)
+        """Add the ratios of more pairs of a benchmark."""
+        self._states[name].ratios.extend(ratios)
 
     def look(self) -> None:
-        """Judge what is undecided. Each call is one of the looks, whether its number of pairs was reached or not.
+        """Test the undecided benchmarks. Each call is one look, whether its number of pairs was reached or not.
 
-        :raises ValueError: there is no look left.
+        :raises ValueError: no look is left.
         """
         if self._looked == len(LOOKS):
             raise ValueError("all looks have been taken")
         self._looked += 1
         undecided = self.undecided
         for name in undecided:
-            self._measure(self._trials[name])
-        adjusted = holm({name: self._corrected(trial) for name, trial in self._trials.items()})
+            self._test(self._states[name])
+        adjusted = holm_adjusted({name: self._bonferroni_p_value(state) for name, state in self._states.items()})
         for name in undecided:
-            trial = self._trials[name]
-            trial.reading = read(
-                trial.ratios,
-                trial.interval,
+            state = self._states[name]
+            state.result = evaluate(
+                state.ratios,
+                state.interval,
                 p_value=min(1.0, adjusted[name] * self._families),
-                above=trial.above,
-                threshold=trial.threshold,
-                error=self._error,
+                is_slower_test=state.lowest_is_slower,
+                threshold=state.threshold,
+                error_rate=self._error_rate,
             )
 
-    def _measure(self, trial: _Trial) -> None:
-        if not trial.ratios:
+    def _test(self, state: _BenchmarkState) -> None:
+        if not state.ratios:
             return
-        low, high = edges_of(trial.threshold)
-        slower = rank_test(trial.ratios, high, above=True)
-        faster = rank_test(trial.ratios, low, above=False) if self._sides == 2 else 1.0
-        if min(slower, faster) < trial.lowest:
-            trial.lowest, trial.above = min(slower, faster), slower <= faster
-        trial.interval = median_interval(trial.ratios, 1.0 - self._error / len(LOOKS))
+        low, high = equivalence_bounds(state.threshold)
+        slower = rank_test(state.ratios, high, above=True)
+        faster = rank_test(state.ratios, low, above=False) if self._sides == 2 else 1.0
+        if min(slower, faster) < state.lowest_p_value:
+            state.lowest_p_value, state.lowest_is_slower = min(slower, faster), slower <= faster
+        state.interval = median_interval(state.ratios, 1.0 - self._error_rate / len(LOOKS))
 
-    def _corrected(self, trial: _Trial) -> float:
-        """Once for each side that is tested, and that for each look there may be."""
-        return min(1.0, self._sides * len(LOOKS) * trial.lowest)
+    def _bonferroni_p_value(self, state: _BenchmarkState) -> float:
+        """Return the lowest p-value, corrected for the number of tested sides and looks."""
+        return min(1.0, self._sides * len(LOOKS) * state.lowest_p_value)
 
-    def readings(self) -> dict[str, Reading]:
-        """Of every benchmark that was looked at."""
-        return {name: trial.reading for name, trial in self._trials.items() if trial.reading is not None}
+    def results(self) -> dict[str, SequentialTestResult]:
+        """Return the results of all tested benchmarks."""
+        return {name: state.result for name, state in self._states.items() if state.result is not None}
 
 
-def read(
-    ratios: Sequence[float], interval: Interval, *, p_value: float, above: bool, threshold: float, error: float
-) -> Reading:
-    """The verdict: slower or faster where interval and test both lie beyond the band, the same where the interval lies
-    inside it, and otherwise inconclusive.
+def evaluate(
+    ratios: Sequence[float],
+    interval: Interval,
+    *,
+    p_value: float,
+    is_slower_test: bool,
+    threshold: float,
+    error_rate: float,
+) -> SequentialTestResult:
+    """Return the verdict: slower or faster if both interval and test are beyond the equivalence bounds, the same if the
+    interval is within them, and otherwise inconclusive.
 
-    :param above: on which side of the band ``p_value`` was found.
+    :param is_slower_test: whether ``p_value`` belongs to the test for "slower" rather than for "faster".
     """
-    low, high = edges_of(threshold)
-    sure = p_value < error
-    if interval.low > high and above and sure:
-        verdict = Verdict.SLOWER
-    elif interval.high < low and not above and sure:
-        verdict = Verdict.FASTER
+    low, high = equivalence_bounds(threshold)
+    sure = p_value < error_rate
+    if interval.low > high and is_slower_test and sure:
+        verdict = SpeedVerdict.SLOWER
+    elif interval.high < low and not is_slower_test and sure:
+        verdict = SpeedVerdict.FASTER
     elif interval.within(low, high):
-        verdict = Verdict.SAME
+        verdict = SpeedVerdict.SAME
     else:
-        verdict = Verdict.INCONCLUSIVE
-    ratio = estimate(ratios) if ratios else 1.0
-    more = pairs_needed(interval, ratio, len(ratios), (low, high)) if verdict is Verdict.INCONCLUSIVE else 0
-    return Reading(verdict=verdict, ratio=ratio, interval=interval, p_value=p_value, pairs=len(ratios), more=more)
+        verdict = SpeedVerdict.INCONCLUSIVE
+    ratio = median_ratio(ratios) if ratios else 1.0
+    missing_pairs = (
+        missing_pairs_estimate(interval, ratio, len(ratios), (low, high)) if verdict is SpeedVerdict.INCONCLUSIVE else 0
+    )
+    return SequentialTestResult(
+        verdict=verdict, ratio=ratio, interval=interval, p_value=p_value, pairs=len(ratios), missing_pairs=missing_pairs
+    )

@@ -1,6 +1,6 @@
-"""Measures services one at a time, with all else that the run has under way held up meanwhile.
+"""Measure services one at a time, while no suite of the run is running.
 
-Which module stands for a service's start: what its image runs, as far as it can be imported without starting it.
+The import of a service is measured with the module that its image runs, if that can be imported without starting it.
 """
 
 import ast
@@ -11,25 +11,33 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import Speeds
+from pytest_py312.core.model.measurements import BenchmarkResults
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.dependencies.installation.findings import obstacle
-from pytest_py312.dependencies.installation.installer import Installation, versions_of
-from pytest_py312.gate.benchmarks.cpu_cores import own_core
-from pytest_py312.gate.benchmarks.jobs import Side
-from pytest_py312.gate.benchmarks.measurement import Bench, Start
-from pytest_py312.gate.benchmarks.sampling import MeasuringFailed
+from pytest_py312.dependencies.installation.findings import missing_environment_reason
+from pytest_py312.dependencies.installation.installer import Installation, installed_versions
+from pytest_py312.gate.benchmarks.cpu_cores import exclusive_core
+from pytest_py312.gate.benchmarks.jobs import BenchmarkSide
+from pytest_py312.gate.benchmarks.measurement import ServiceBenchmark, ServiceStarter
+from pytest_py312.gate.benchmarks.sampling import MeasurementFailed
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
-from pytest_py312.repository.services.images import ImageJob, ImageStarter, entry_of, own_images, words_of
-from pytest_py312.repository.tree import Tree, join
+from pytest_py312.repository.services.images import (
+    ImageJob,
+    ImageStarter,
+    entry_point_of,
+    instruction_words,
+    service_images,
+)
+from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.runner import Runner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SpeedTests:
-    """``slots`` are those in which suites run, ``parallel`` of them; ``files`` lists those of a service that may say
-    what it starts, ``startable`` is its image in a cell (or why there is none). In ``cache`` measurements meet that
-    must not have one core."""
+class BenchmarkRunner:
+    """Benchmarks services, each on its own.
+
+    ``slots`` is the semaphore of running suites, of size ``parallel``. ``files_of`` lists the files of a service, and
+    ``startable_image`` returns its image in a cell (or why there is none). ``cache`` holds the locks of CPU cores.
+    """
 
     plan: Plan
     runner: Runner
@@ -37,51 +45,59 @@ class SpeedTests:
     slots: threading.Semaphore
     parallel: int
     installation: Callable[[Cell], Installation]
-    files: Callable[[Service], tuple[str, ...]]
-    startable: Callable[[Cell], ImageJob | str]
-    ended: threading.Event
-    _one: threading.Lock = field(default_factory=threading.Lock)
+    files_of: Callable[[Service], tuple[str, ...]]
+    startable_image: Callable[[Cell], ImageJob | str]
+    run_ended: threading.Event
+    _one_service: threading.Lock = field(default_factory=threading.Lock)
 
-    def measure(self, cell: Cell, *, families: int) -> Speeds:
-        """The service of ``cell`` there against its baseline; ``families`` services are measured in the run."""
-        before = replace(cell, interpreter=cell.service.baseline)
-        sides = [self._side(one) for one in (before, cell)]
+    def measure(self, cell: Cell, *, measured_services: int) -> BenchmarkResults:
+        """Compare the service on the interpreter of ``cell`` with its baseline.
+
+        :param measured_services: the number of services that are measured in the run.
+        """
+        baseline_cell = replace(cell, interpreter=cell.service.baseline)
+        sides = [self._prepared_side(side_cell) for side_cell in (baseline_cell, cell)]
         old, new = sides
         if isinstance(old, str) or isinstance(new, str):
-            return Speeds(unchecked=next(side for side in sides if isinstance(side, str)))
-        module = entry_module(Tree(self.plan.root), cell.service, self.files(cell.service))
-        with self._alone(), own_core(self.cache / "measured", self.ended) as core:
-            if self.ended.is_set():
-                return Speeds(unchecked="the run was ended")
-            bench = Bench(self.runner, self.plan.root, before=old, after=new, families=families, core=core)
-            return bench.measure(module, self._starts(before, cell))
+            return BenchmarkResults(unchecked=next(side for side in sides if isinstance(side, str)))
+        module = entry_module(Tree(self.plan.root), cell.service, self.files_of(cell.service))
+        with self._exclusive_run(), exclusive_core(self.cache / "measured", self.run_ended) as core:
+            if self.run_ended.is_set():
+                return BenchmarkResults(unchecked="the run was ended")
+            benchmark = ServiceBenchmark(
+                self.runner, self.plan.root, baseline=old, target=new, measured_services=measured_services, core=core
+            )
+            return benchmark.measure(module, self._starters(baseline_cell, cell))
 
-    def _starts(self, before: Cell, after: Cell) -> tuple[Start, Start] | str:
-        """How to start the service on both sides, or why that is not measured."""
+    def _starters(self, baseline_cell: Cell, target_cell: Cell) -> tuple[ServiceStarter, ServiceStarter] | str:
+        """Return how to start the service on both sides, or why its start is not measured."""
         if not isinstance(self.runner, ImageStarter):
-            return f"images are started by the docker runner alone, and this is {self.runner.name}"
-        old, new = self.startable(before), self.startable(after)
+            return f"only the docker runner can start images, and this is the {self.runner.name} runner"
+        old, new = self.startable_image(baseline_cell), self.startable_image(target_cell)
         if isinstance(old, str) or isinstance(new, str):
             return old if isinstance(old, str) else str(new)
-        return _start(self.runner, old), _start(self.runner, new)
+        return _starter(self.runner, old), _starter(self.runner, new)
 
-    def _side(self, cell: Cell) -> Side | str:
-        """The cell, ready to run something, or why it is not."""
-        found = self.installation(cell)
-        if found.environment is None or found.build is None:
-            return f"there is no environment on {cell.interpreter}: {obstacle(found)}"
-        return Side(
+    def _prepared_side(self, cell: Cell) -> BenchmarkSide | str:
+        """Return the cell with its environment, or why it has none."""
+        cell_installation = self.installation(cell)
+        if cell_installation.environment is None or cell_installation.build is None:
+            return f"there is no environment on {cell.interpreter}: {missing_environment_reason(cell_installation)}"
+        return BenchmarkSide(
             cell=cell,
-            build=found.build,
-            environment=found.environment.folder,
-            built=found.built,
-            versions=versions_of(found),
+            build=cell_installation.build,
+            environment=cell_installation.environment.folder,
+            built=cell_installation.built,
+            versions=installed_versions(cell_installation),
         )
 
     @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """No suite of this run is under way; one service after the other, or two would wait for each other's slots."""
-        with self._one:
+    def _exclusive_run(self) -> Iterator[None]:
+        """Wait until no suite of this run is running, and prevent new ones.
+
+        Only one service at a time does this, as two could wait for each other's slots.
+        """
+        with self._one_service:
             for _ in range(self.parallel):
                 self.slots.acquire()
             try:
@@ -90,42 +106,44 @@ class SpeedTests:
                 self.slots.release(self.parallel)
 
 
-def _start(runner: ImageStarter, job: ImageJob) -> Start:
+def _starter(runner: ImageStarter, job: ImageJob) -> ServiceStarter:
     def start(seed: int) -> dict[str, float]:
-        found = runner.start_image(job, seed)
-        if found.unchecked:
-            raise MeasuringFailed(found.unchecked)
-        return {"start": found.seconds} | ({"memory": float(found.memory)} if found.memory else {})
+        image_start = runner.start_image(job, seed)
+        if image_start.unchecked:
+            raise MeasurementFailed(image_start.unchecked)
+        return {"start": image_start.seconds} | ({"memory": float(image_start.memory)} if image_start.memory else {})
 
     return start
 
 
 def entry_module(tree: Tree, service: Service, files: tuple[str, ...]) -> str:
-    """The module whose import is measured, such as ``app.main``; empty where nothing tells.
+    """Return the module whose import is measured, such as ``app.main``; empty if no image defines one.
 
-    ``files`` are the service's own. Of ``python -m package`` it is ``package.__main__`` where that starts nothing when
-    it is imported, and else the package.
+    ``files`` are the files of the service. For ``python -m package`` this is ``package.__main__`` if its import starts
+    nothing, and otherwise the package.
     """
-    for image in own_images(tree, service, files):
-        dockerfile = read_dockerfile(tree.text(image.dockerfile) or "", image.dockerfile)
-        commands = [one for one in dockerfile.instructions if one.keyword in ("CMD", "ENTRYPOINT")]
-        entry = entry_of(words_of(commands[-1].arguments)) if commands else None
+    for image in service_images(tree, service, files):
+        dockerfile = read_dockerfile(tree.read_or_none(image.dockerfile) or "", image.dockerfile)
+        commands = [
+            instruction for instruction in dockerfile.instructions if instruction.keyword in ("CMD", "ENTRYPOINT")
+        ]
+        entry = entry_point_of(instruction_words(commands[-1].arguments)) if commands else None
         if entry is not None and entry.kind == "module":
-            return _importable(tree, service, entry.name)
+            return _import_target(tree, service, entry.name)
     return ""
 
 
-def _importable(tree: Tree, service: Service, module: str) -> str:
+def _import_target(tree: Tree, service: Service, module: str) -> str:
     inner = f"{module.replace('.', '/')}/__main__.py"
     for home in ("", "src", *service.python_path):
-        text = tree.text(join(service.path, f"{home}/{inner}" if home else inner))
+        text = tree.read_or_none(join_path(service.path, f"{home}/{inner}" if home else inner))
         if text is not None:
-            return f"{module}.__main__" if _is_guarded(text) else module
+            return f"{module}.__main__" if _is_safe_to_import(text) else module
     return module
 
 
-def _is_guarded(text: str) -> bool:
-    """Whether all that a ``__main__.py`` does by itself is imports, definitions, and what stands under the guard."""
+def _is_safe_to_import(text: str) -> bool:
+    """Whether a ``__main__.py`` contains only imports, definitions and code under ``if __name__ == ...``."""
     try:
         body = ast.parse(text).body
     except (SyntaxError, ValueError):

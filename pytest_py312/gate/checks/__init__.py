@@ -1,9 +1,9 @@
-"""The checks, in the order in which they are asked: a class in this folder and a row here make a new one."""
+"""The checks, in the order in which they run. To add one, write a class in this folder and add it to ``CHECKS``."""
 
 from pytest_py312.gate.checks.check import Check
-from pytest_py312.gate.checks.dependencies import Dependencies
-from pytest_py312.gate.checks.static_analysis import Libraries, Source
+from pytest_py312.gate.checks.dependencies import DependencyCheck
+from pytest_py312.gate.checks.static_analysis import LibraryCheck, SourceCheck
 from pytest_py312.gate.checks.suite import SuiteCheck
-from pytest_py312.gate.checks.versions import Versions
+from pytest_py312.gate.checks.versions import VersionCheck
 
-CHECKS: tuple[Check, ...] = (Source(), Versions(), Dependencies(), Libraries(), SuiteCheck())
+CHECKS: tuple[Check, ...] = (SourceCheck(), VersionCheck(), DependencyCheck(), LibraryCheck(), SuiteCheck())

@@ -6,18 +6,18 @@ from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.core.model.measurements import Comparison, Verdict
-from pytest_py312.gate.checks.check import Facts, Judgement
+from pytest_py312.core.model.measurements import BenchmarkComparison, SpeedVerdict
+from pytest_py312.gate.checks.check import CheckResult, Facts
 
-GENERAL = ("import", "start", "memory", "suite", "test")
-"""Kinds of comparisons that every service has. They are shown, and do not block."""
+GENERAL_KINDS = ("import", "start", "memory", "suite", "test")
+"""Kinds of comparisons that every service has. They are reported, and do not block."""
 
 
-class Benchmark:
-    """The service's own benchmarks are not slower on the target; where that does not show, it was not checked.
+class BenchmarkCheck:
+    """The service's own benchmarks are not slower on the target; an inconclusive one could not be checked.
 
-    Measured in turn on baseline and target. What every service has (its import, its start, its memory, its suite and
-    the tests in it) is told as a warning only.
+    Baseline and target are measured alternately. Slower general measurements (import, start, memory, suite and its
+    tests) are warnings only.
     """
 
     name = "benchmark"
@@ -26,97 +26,105 @@ class Benchmark:
     comes_last = True
     codes: tuple[str, ...] = ("PY501", "PY502", "PY503", "PY504")
 
-    def judge(self, cell: Cell, facts: Facts) -> Judgement:
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
         service = cell.service
         if service.baseline == cell.interpreter:
-            reason = f"the service runs on {cell.interpreter} already: there is nothing to compare it with"
-            return Judgement(
+            reason = f"the service already runs on {cell.interpreter}: there is nothing to compare it with"
+            return CheckResult(
                 outcome=Outcome.skipped(service=service.name, interpreter=None, check=self.name, reason=reason)
             )
-        speeds = facts.speeds(cell)
-        findings = [finding for one in speeds.comparisons for finding in _findings(one, cell)]
-        outcome = Outcome.judged(service=service.name, interpreter=None, check=self.name, findings=findings)
-        reason = speeds.unchecked
-        if not reason and not speeds.comparisons:
-            reason = "; ".join(speeds.notes) or "there is nothing to measure"
+        results = facts.benchmark_results(cell)
+        findings = [finding for comparison in results.comparisons for finding in _findings(comparison, cell)]
+        outcome = Outcome.from_findings(service=service.name, interpreter=None, check=self.name, findings=findings)
+        reason = results.unchecked
+        if not reason and not results.comparisons:
+            reason = "; ".join(results.notes) or "there is nothing to measure"
         if reason:
             outcome = Outcome.errored(
                 service=service.name, interpreter=None, check=self.name, reason=f"not measured: {reason}",
                 findings=findings,
             )  # fmt: skip
         elif outcome.status is Status.PASSED and (
-            untold := [one.name for one in speeds.comparisons if _untold(one, cell)]
+            inconclusive := [comparison.name for comparison in results.comparisons if _is_unanswered(comparison, cell)]
         ):
             outcome = Outcome.errored(
                 service=service.name, interpreter=None, check=self.name, findings=findings,
-                reason=f"it does not show whether {', '.join(untold)} takes longer on {cell.interpreter}",
+                reason=f"it is unclear whether {', '.join(inconclusive)} takes longer on {cell.interpreter}",
             )  # fmt: skip
-        elif speeds.notes and outcome.status is Status.PASSED:
-            outcome = replace(outcome, reason="not measured: " + "; ".join(speeds.notes))
-        return Judgement(outcome=outcome, speeds=speeds.comparisons)
+        elif results.notes and outcome.status is Status.PASSED:
+            outcome = replace(outcome, reason="not measured: " + "; ".join(results.notes))
+        return CheckResult(outcome=outcome, benchmarks=results.comparisons)
 
 
-def _untold(found: Comparison, cell: Cell) -> bool:
-    """Whether nothing can be said of a benchmark of the service's own, and the plan does not accept that."""
-    unsaid = found.verdict is Verdict.INCONCLUSIVE and found.kind not in GENERAL
-    return unsaid and not cell.service.settings.benchmark.accept_inconclusive
+def _is_unanswered(comparison: BenchmarkComparison, cell: Cell) -> bool:
+    """Whether an own benchmark of the service is inconclusive, and the plan does not accept that."""
+    inconclusive = comparison.verdict is SpeedVerdict.INCONCLUSIVE and comparison.kind not in GENERAL_KINDS
+    return inconclusive and not cell.service.settings.benchmark.accept_inconclusive
 
 
-def _findings(found: Comparison, cell: Cell) -> Iterator[Finding]:
-    general = found.kind in GENERAL
-    place = _place(found, cell)
-    if found.verdict is Verdict.SLOWER:
+def _findings(comparison: BenchmarkComparison, cell: Cell) -> Iterator[Finding]:
+    general = comparison.kind in GENERAL_KINDS
+    location = _location(comparison, cell)
+    if comparison.verdict is SpeedVerdict.SLOWER:
         yield Finding(
             code="PY503" if general else "PY501",
             severity=Severity.WARNING if general else Severity.ERROR,
-            message=f"{found.name} {_takes(found)} on {found.target} as on {found.baseline} ({interval(found)})",
+            message=f"{comparison.name} {_describe_ratio(comparison)} on {comparison.target} as on "
+            f"{comparison.baseline} ({format_interval(comparison)})",
             remedy="profile it on both, or set a threshold for it in the plan if that much is accepted",
-            names=(found.name,),
-            location=place,
-            detail=found.note,
+            names=(comparison.name,),
+            location=location,
+            detail=comparison.note,
         )
-    elif found.verdict is Verdict.INCONCLUSIVE and not general:
+    elif comparison.verdict is SpeedVerdict.INCONCLUSIVE and not general:
         yield Finding(
             code="PY502",
             severity=Severity.WARNING,
-            message=f"{found.name} could be slower on {found.target}: {interval(found)} after {len(found.pairs)} pairs",
-            remedy=_more(found),
-            names=(found.name,),
-            location=place,
-            detail=found.note,
+            message=f"{comparison.name} could be slower on {comparison.target}: {format_interval(comparison)} after "
+            f"{len(comparison.pairs)} pairs",
+            remedy=_more_pairs_remedy(comparison),
+            names=(comparison.name,),
+            location=location,
+            detail=comparison.note,
         )
-    elif found.verdict is Verdict.NOT_COMPARABLE and not general:
+    elif comparison.verdict is SpeedVerdict.NOT_COMPARABLE and not general:
         yield Finding(
             code="PY504",
             severity=Severity.NOTE,
-            message=f"{found.name} cannot be compared ({interval(found)}): {found.note}",
-            remedy="measure with interpreters that were built alike, such as those of one image's series",
-            names=(found.name,),
-            location=place,
+            message=f"{comparison.name} cannot be compared ({format_interval(comparison)}): {comparison.note}",
+            remedy="measure with interpreters of the same build options, such as official images of one series",
+            names=(comparison.name,),
+            location=location,
         )
 
 
-def _takes(found: Comparison) -> str:
-    verb, much = ("needs", "much") if found.unit == "B" else ("takes", "long")
-    return f"{verb} {found.ratio:.2f} times as {much}"
+def _describe_ratio(comparison: BenchmarkComparison) -> str:
+    verb, much = ("needs", "much") if comparison.unit == "B" else ("takes", "long")
+    return f"{verb} {comparison.ratio:.2f} times as {much}"
 
 
-def interval(found: Comparison) -> str:
-    """``1.31, 1.24 to 1.40 at 99.8 %``."""
-    if math.isinf(found.high):
-        return f"{found.ratio:.2f}, and too few pairs to say more"
-    percent = math.floor(1000 * found.confidence) / 10  # never rounded up to a certainty
-    return f"{found.ratio:.2f}, {found.low:.2f} to {found.high:.2f} at {percent:g} %"
+def format_interval(comparison: BenchmarkComparison) -> str:
+    """Format the ratio and its interval: ``1.31, 1.24 to 1.40 at 99.8 %``."""
+    if math.isinf(comparison.high):
+        return f"{comparison.ratio:.2f}, with too few pairs for an interval"
+    percent = math.floor(1000 * comparison.confidence) / 10  # never rounded up to a certainty
+    return f"{comparison.ratio:.2f}, {comparison.low:.2f} to {comparison.high:.2f} at {percent:g} %"
 
 
-def _more(found: Comparison) -> str:
-    if found.more_pairs is None:
-        return "it lies on the edge of what counts: more pairs would not tell; choose another threshold"
-    return f"about {found.more_pairs} more pairs would tell: give it a larger `budget`, or a machine with less load"
+def _more_pairs_remedy(comparison: BenchmarkComparison) -> str:
+    if comparison.pairs_needed is None:
+        return "the ratio is at the threshold, so more pairs would not help: choose another threshold"
+    return f"about {comparison.pairs_needed} more pairs are needed: raise `budget`, or use a machine with less load"
 
 
-def _place(found: Comparison, cell: Cell) -> Location | None:
-    test = found.name if found.kind == "benchmark" else found.name.partition(" of ")[2] if found.kind == "test" else ""
+def _location(comparison: BenchmarkComparison, cell: Cell) -> Location | None:
+    test = (
+        comparison.name
+        if comparison.kind == "benchmark"
+        else comparison.name.partition(" of ")[2]
+        if comparison.kind == "test"
+        else ""
+    )
     file = test.split("::")[0] if "::" in test else ""
     path = f"{cell.service.path}/{file}" if file else cell.service.manifest or cell.service.path
     return Location(path=path.removeprefix("./"))

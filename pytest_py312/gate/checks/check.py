@@ -1,7 +1,7 @@
-"""What a check is, what it may ask, and what it answers.
+"""The interface of checks: what a check is, which facts it can request, and what it returns.
 
-A check asks for facts through :class:`Facts` and turns them into findings. It starts nothing itself: whoever gives it
-the facts decides where they come from, so a check is tested with facts made by hand.
+A check requests facts through :class:`Facts` and turns them into findings. It starts no process itself, so tests can
+pass facts without running anything.
 """
 
 from collections.abc import Sequence
@@ -10,35 +10,35 @@ from typing import TYPE_CHECKING, Protocol
 
 from pytest_py312.core.model.findings import Finding, Outcome, Status
 from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import Comparison, SuiteComparison, SuiteRun
+from pytest_py312.core.model.measurements import BenchmarkComparison, SuiteComparison, SuiteRun
 from pytest_py312.core.model.plan import Plan
 
-if TYPE_CHECKING:  # a run in which nothing has changed asks for none of them, and does not wait for their modules
-    from pytest_py312.analysis.services.service_analysis import Inspection
-    from pytest_py312.core.model.measurements import Speeds
+if TYPE_CHECKING:  # a run without changes needs none of them, and must not wait for their imports
+    from pytest_py312.analysis.services.service_analysis import AnalysisResult
+    from pytest_py312.core.model.measurements import BenchmarkResults
     from pytest_py312.dependencies.installation.installer import Installation
-    from pytest_py312.repository.services.images import ImageRun
+    from pytest_py312.repository.services.images import ImageCheckResult
     from pytest_py312.repository.services.requirement_set import RequirementSet
-    from pytest_py312.repository.services.version_survey import Reading
+    from pytest_py312.repository.services.version_survey import DeclaredVersions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
-    """An outcome and, of a suite or of benchmarks, the comparisons it rests on."""
+class CheckResult:
+    """An outcome, and the comparisons of the suite or the benchmarks that it is based on."""
 
     outcome: Outcome
-    comparison: SuiteComparison | None = None
-    speeds: tuple[Comparison, ...] = ()
+    suite_comparison: SuiteComparison | None = None
+    benchmarks: tuple[BenchmarkComparison, ...] = ()
 
 
 class Facts(Protocol):
-    """What a check may ask. Every answer is worked out once in a run."""
+    """The facts that a check can request. Each is computed once per run."""
 
     @property
     def plan(self) -> Plan: ...
 
     def cells(self, service: Service) -> Sequence[Cell]:
-        """All cells of the service, baseline first, target last, whatever was chosen for this run."""
+        """Return all cells of the service, baseline first, target last, including those not selected for this run."""
         ...
 
     def requirements(self, service: Service) -> "RequirementSet": ...
@@ -46,92 +46,99 @@ class Facts(Protocol):
     def installation(self, cell: Cell) -> "Installation": ...
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
-        """``findings`` of a blocked set, with changes that were tried as their remedies where there are some."""
+        """Return ``findings`` of a blocked set with verified changes as remedies, as far as there are some."""
         ...
 
-    def inspection(self, cell: Cell) -> "Inspection":
-        """What interpreters say to the source of the cell's service."""
+    def source_analysis(self, cell: Cell) -> "AnalysisResult":
+        """Return the analysis of the source of the service."""
         ...
 
-    def libraries(self, cell: Cell) -> "Inspection":
-        """What the source of all that is installed in the cell, and what the service imports of it, comes to."""
+    def library_analysis(self, cell: Cell) -> "AnalysisResult":
+        """Return the analysis of the installed distributions that the service imports."""
         ...
 
-    def version_places(self, service: Service) -> "Reading":
-        """Every place that says which Python the service is for."""
+    def declared_versions(self, service: Service) -> "DeclaredVersions":
+        """Return every declaration of a Python version for the service."""
         ...
 
-    def images(self, cell: Cell) -> "Sequence[ImageRun]":
-        """What came of building the service's own images for the cell, and of trying them."""
+    def image_runs(self, cell: Cell) -> "Sequence[ImageCheckResult]":
+        """Return the results of building and checking the service's own images for the cell."""
         ...
 
-    def speeds(self, cell: Cell) -> "Speeds":
-        """The cell's service measured against its baseline."""
+    def benchmark_results(self, cell: Cell) -> "BenchmarkResults":
+        """Return the benchmarks of the service on the interpreter of the cell against the baseline."""
         ...
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
-        """A run of the cell's suite, or of the tests in ``select``; ``attempt`` 0 is the first."""
+        """Return a run of the suite, or of the tests in ``select``. ``attempt`` 0 is the first run."""
         ...
 
 
 class Check(Protocol):
-    """One question asked of every cell or, where it has ``per_service = True``, once of every service: it is then
-    handed the cell of the service on the target, and its outcome has no interpreter. With
-    ``needs_installation = False`` nothing is resolved or installed for it. What passed is kept for as long as the
-    service's files are the same; with ``reads_around = True`` as long as those around all services are, too, with
-    ``sees_names_around = True`` as long as there are modules of the same names around the service, and with
-    ``keeps_outcome = False`` it is asked anew in every run. ``ends_only = True``: it is asked on the baseline and the
-    target, not between. ``comes_last = True``: it measures, and is asked after all others.
+    """A question about each cell. It requests facts, returns findings, and starts no process.
+
+    Optional attributes tell the scheduler how to run it:
+
+    - ``per_service = True``: run once per service, with its cell on the target; the outcome has no interpreter.
+    - ``needs_installation = False``: nothing is resolved or installed for it.
+    - ``ends_only = True``: run on baseline and target only, not on the interpreters between.
+    - ``comes_last = True``: it measures time, so run it after all other checks.
+    - ``keeps_outcome = False``: run it in every run. Otherwise a passed outcome is cached while the files of the
+      service are unchanged.
+    - ``reads_around = True``: the cached outcome also depends on files outside of all services.
+    - ``sees_names_around = True``: the cached outcome also depends on the names of modules outside of the service.
     """
 
     name: str
-    """The last part of the node id, and of the marker ``py312_<name>``."""
+    """Last part of the node id, and of the marker ``py312_<name>``."""
     codes: tuple[str, ...]
-    """The codes of its findings, for waivers."""
+    """Codes of its findings, for waivers."""
 
-    def judge(self, cell: Cell, facts: Facts) -> Judgement:
-        """Never raises for anything the service did."""
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        """Check the cell. Problems of the service are findings or an errored outcome, never exceptions."""
         ...
 
 
-def inspected(check: Check, cell: Cell, found: "Inspection") -> Judgement:
-    """What was found of the cell's service as a whole. What could not be found out lets it not pass."""
-    outcome = Outcome.judged(service=cell.service.name, interpreter=None, check=check.name, findings=found.findings)
-    if found.unchecked and outcome.status is Status.PASSED:
-        outcome = replace(outcome, status=Status.ERRORED, reason=found.unchecked)
-    return Judgement(outcome=outcome)
+def result_of_analysis(check: Check, cell: Cell, analysis: "AnalysisResult") -> CheckResult:
+    """Return the result of an analysis of a whole service. An incomplete analysis does not pass."""
+    outcome = Outcome.from_findings(
+        service=cell.service.name, interpreter=None, check=check.name, findings=analysis.findings
+    )
+    if analysis.unchecked_reason and outcome.status is Status.PASSED:
+        outcome = replace(outcome, status=Status.ERRORED, reason=analysis.unchecked_reason)
+    return CheckResult(outcome=outcome)
 
 
 def needs_installation(check: Check) -> bool:
-    """Whether a check may ask for what a cell has installed. One that does not says ``needs_installation = False``."""
+    """Whether a check may request the installation of a cell (default: yes)."""
     return bool(getattr(check, "needs_installation", True))
 
 
 def keeps_outcome(check: Check) -> bool:
-    """Whether an answer that passed holds while all that it is known to depend on is the same."""
+    """Whether a passed outcome is valid while everything that it depends on is unchanged (default: yes)."""
     return bool(getattr(check, "keeps_outcome", True))
 
 
 def reads_around(check: Check) -> bool:
-    """Whether a check also reads files that lie outside of all services."""
+    """Whether a check also reads files outside of all services."""
     return bool(getattr(check, "reads_around", False))
 
 
 def sees_names_around(check: Check) -> bool:
-    """Whether an answer hangs on which modules lie around the service, whatever is in them."""
+    """Whether an outcome depends on the names of modules outside of the service, but not on their content."""
     return bool(getattr(check, "sees_names_around", False))
 
 
 def ends_only(check: Check) -> bool:
-    """Whether a check asks nothing of the interpreters between baseline and target."""
+    """Whether a check skips the interpreters between baseline and target."""
     return bool(getattr(check, "ends_only", False))
 
 
 def comes_last(check: Check) -> bool:
-    """Whether a check measures, and so is made once nothing else of the run is under way any more."""
+    """Whether a check measures time, and therefore runs when nothing else is running."""
     return bool(getattr(check, "comes_last", False))
 
 
 def is_per_service(check: Check) -> bool:
-    """Whether a check asks about a service as a whole. Checks from elsewhere need not say that they do not."""
+    """Whether a check is about a service as a whole (default: no)."""
     return bool(getattr(check, "per_service", False))

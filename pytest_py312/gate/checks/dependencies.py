@@ -5,20 +5,20 @@ from dataclasses import dataclass, replace
 
 from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.dependencies.installation.findings import faults_of, same_trouble
+from pytest_py312.dependencies.installation.findings import finding_identity, installation_findings
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.gate.checks.check import Facts, Judgement
-from pytest_py312.repository.services.requirement_sources import further_services
+from pytest_py312.gate.checks.check import CheckResult, Facts
+from pytest_py312.repository.services.requirement_sources import additional_services
 
-BLOCK_EVERYWHERE = frozenset(("PY101", "PY102", "PY103", "PY104", "PY107", "PY114"))
-"""What keeps a set from being installed at all: as bad on the baseline, it proves nothing here either."""
+PREVENT_INSTALLATION = frozenset(("PY101", "PY102", "PY103", "PY104", "PY107", "PY114"))
+"""Codes that prevent the installation of a set: they fail the check even if they are pre-existing."""
 
 
-class Dependencies:
-    """The requirements resolve, install, and what they name can be imported.
+class DependencyCheck:
+    """The requirements resolve, install, and the required projects can be imported.
 
-    A requirement that resolves may still be impossible to build, and one that installs may die when it is imported:
-    the set is proven only when all three were done in the cell.
+    A requirement that resolves may not build, and one that installs may fail on import: the set is proven only if all
+    three steps succeeded in the cell.
     """
 
     name = "dependencies"
@@ -39,54 +39,65 @@ class Dependencies:
         "PY116",
     )
 
-    def judge(self, cell: Cell, facts: Facts) -> Judgement:
-        sets = [cell, *(replace(cell, service=further) for further in further_services(cell.service))]
-        judged = [_judged_set(one, facts, is_further=one is not cell) for one in sets]
-        return Judgement(outcome=_outcome(cell, judged))
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        sets = [
+            cell,
+            *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
+        ]
+        set_results = [_check_set(set_cell, facts, is_additional=set_cell is not cell) for set_cell in sets]
+        return CheckResult(outcome=_outcome(cell, set_results))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Set:
-    """What was found of one set of requirements: that of the cell, or a further one of its service."""
+class _SetResult:
+    """The findings on one set of requirements: that of the cell, or an additional one of its service."""
 
-    here: Installation
-    before: Installation
+    installation: Installation
+    baseline_installation: Installation
     findings: list[Finding]
 
 
-def _judged_set(cell: Cell, facts: Facts, *, is_further: bool) -> _Set:
-    here = facts.installation(cell)
+def _check_set(cell: Cell, facts: Facts, *, is_additional: bool) -> _SetResult:
+    installation = facts.installation(cell)
     baseline = replace(cell, interpreter=cell.service.baseline)
-    before = here if cell.is_baseline else facts.installation(baseline)
-    unreadable = list(_unreadable(cell, facts))
-    if is_further:
-        # nobody installs a file that pip stops at: the service runs with others, and moves without it
-        unreadable = [replace(found, severity=Severity.WARNING) for found in unreadable]
-    findings = [*unreadable, *_findings(cell, here, facts)]
+    baseline_installation = installation if cell.is_baseline else facts.installation(baseline)
+    unreadable = list(_unreadable_lines(cell, facts))
+    if is_additional:
+        # pip refuses this file, so the service does not run with it and can migrate without it
+        unreadable = [replace(finding, severity=Severity.WARNING) for finding in unreadable]
+    findings = [*unreadable, *_findings(cell, installation, facts)]
     if not cell.is_baseline:
-        # baseline findings, with the baseline's own code, tell what was as bad before
-        known = {same_trouble(found) for found in (*unreadable, *_findings(baseline, before, facts))}
-        findings = [replace(found, preexisting=same_trouble(found) in known) for found in findings]
+        # findings that the baseline has as well are pre-existing
+        baseline_identities = {
+            finding_identity(finding) for finding in (*unreadable, *_findings(baseline, baseline_installation, facts))
+        }
+        findings = [
+            replace(finding, preexisting=finding_identity(finding) in baseline_identities) for finding in findings
+        ]
     elif cell != facts.cells(cell.service)[-1]:
-        # what the service lives with today, such as a module that wants an extra, keeps nobody from moving
-        findings = [replace(found, severity=Severity.NOTE) if found.code == "PY105" else found for found in findings]
-    if cell == facts.cells(cell.service)[-1] and not here.unchecked:
-        findings = facts.repair(cell, findings)  # what has to be mended is what the target says
-    return _Set(here=here, before=before, findings=findings)
+        # a failing import that the service runs with today, such as of a missing extra, blocks no migration
+        findings = [
+            replace(finding, severity=Severity.NOTE) if finding.code == "PY105" else finding for finding in findings
+        ]
+    if cell == facts.cells(cell.service)[-1] and not installation.unchecked:
+        findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
+    return _SetResult(installation=installation, baseline_installation=baseline_installation, findings=findings)
 
 
-def _findings(cell: Cell, here: Installation, facts: Facts) -> Iterator[Finding]:
-    yield from faults_of(cell, here, facts.requirements(cell.service).entries)
-    yield from _built(here)
+def _findings(cell: Cell, installation: Installation, facts: Facts) -> Iterator[Finding]:
+    yield from installation_findings(cell, installation, facts.requirements(cell.service).entries)
+    yield from _source_build_notes(installation)
 
 
-def _outcome(cell: Cell, judged: Sequence[_Set]) -> Outcome:
-    # two sets may share files, and what is wrong with those is told once
-    told: dict[Finding, Finding] = {}
-    for found in (found for one in judged for found in one.findings):
-        told.setdefault(replace(found, severity=Severity.ERROR), found)
-    findings = list(told.values())
-    unchecked = next((one.here.unchecked for one in judged if one.here.unchecked), "")
+def _outcome(cell: Cell, set_results: Sequence[_SetResult]) -> Outcome:
+    # two sets may share files, whose findings are reported once
+    unique_findings: dict[Finding, Finding] = {}
+    for finding in (finding for set_result in set_results for finding in set_result.findings):
+        unique_findings.setdefault(replace(finding, severity=Severity.ERROR), finding)
+    findings = list(unique_findings.values())
+    unchecked = next(
+        (set_result.installation.unchecked for set_result in set_results if set_result.installation.unchecked), ""
+    )
     if unchecked:
         return Outcome.errored(
             service=cell.service.name,
@@ -95,49 +106,57 @@ def _outcome(cell: Cell, judged: Sequence[_Set]) -> Outcome:
             reason=unchecked,
             findings=findings,
         )
-    for before in (one.before for one in judged):
-        if not cell.is_baseline and before.environment is None and before.unchecked:
-            note = f"{cell.service.baseline}, the baseline, could not be checked: {before.unchecked}"
+    for baseline_installation in (set_result.baseline_installation for set_result in set_results):
+        if not cell.is_baseline and baseline_installation.environment is None and baseline_installation.unchecked:
+            note = f"{cell.service.baseline}, the baseline, could not be checked: {baseline_installation.unchecked}"
             findings.append(Finding(code="PY111", message=note, severity=Severity.WARNING))
-    outcome = Outcome.judged(
+    outcome = Outcome.from_findings(
         service=cell.service.name, interpreter=cell.interpreter, check="dependencies", findings=findings
     )
-    installed = all(one.here.environment is not None for one in judged)
-    if outcome.status is Status.PASSED and (not installed or _blocks_everywhere(findings)):
-        # as bad on the baseline is no excuse: a set that cannot be installed proves nothing here either
-        worst = next(found for found in findings if found.severity is Severity.ERROR)
-        return replace(outcome, status=Status.FAILED, reason=f"{worst.message} (as on {cell.service.baseline})")
-    dead = next(filter(None, map(_dead_before, judged)), None)
-    if outcome.status is Status.PASSED and cell.service.suite is None and dead is not None:
-        reason = f"{dead.message} (as on {cell.service.baseline}), and without a suite nothing shows that it runs"
+    installed = all(set_result.installation.environment is not None for set_result in set_results)
+    if outcome.status is Status.PASSED and (not installed or _prevents_installation(findings)):
+        # pre-existing or not: a set that cannot be installed proves nothing
+        worst = next(finding for finding in findings if finding.severity is Severity.ERROR)
+        return replace(outcome, status=Status.FAILED, reason=f"{worst.message} (also fails on {cell.service.baseline})")
+    unimportable = next(filter(None, map(_unimportable_on_both, set_results)), None)
+    if outcome.status is Status.PASSED and cell.service.suite is None and unimportable is not None:
+        reason = (
+            f"{unimportable.message} (also fails on {cell.service.baseline}), and without a suite nothing proves that "
+            "the service runs"
+        )
         return replace(outcome, status=Status.ERRORED, reason=reason)
     return outcome
 
 
-def _dead_before(one: _Set) -> Finding | None:
-    """A project of which nothing can be imported, here as on the baseline: what needs it may run on neither."""
-    imports, environment = one.here.imports or {}, one.here.environment
-    for found in one.findings:
-        if found.code == "PY105" and found.preexisting and found.severity is Severity.ERROR and not found.waived:
+def _unimportable_on_both(set_result: _SetResult) -> Finding | None:
+    """Return the finding on a project of which no module can be imported, neither here nor on the baseline."""
+    imports, environment = set_result.installation.imports or {}, set_result.installation.environment
+    for finding in set_result.findings:
+        if (
+            finding.code == "PY105"
+            and finding.preexisting
+            and finding.severity is Severity.ERROR
+            and not finding.waived
+        ):
             modules = [
                 module
-                for name in found.names
+                for name in finding.names
                 for module in (environment.modules.get(name, ()) if environment is not None else ())
                 if module in imports
             ]
             if all(imports[module] for module in modules):
-                return found
+                return finding
     return None
 
 
-def _blocks_everywhere(findings: list[Finding]) -> bool:
-    """Whether something keeps the set from being installed at all, here as on the baseline."""
-    errors = (found for found in findings if found.severity is Severity.ERROR and not found.waived)
-    return any(found.code in BLOCK_EVERYWHERE for found in errors)
+def _prevents_installation(findings: list[Finding]) -> bool:
+    """Whether a pre-existing error prevents the installation of the set."""
+    errors = (finding for finding in findings if finding.severity is Severity.ERROR and not finding.waived)
+    return any(finding.code in PREVENT_INSTALLATION for finding in errors)
 
 
-def _unreadable(cell: Cell, facts: Facts) -> Iterator[Finding]:
-    """Lines that pip would refuse."""
+def _unreadable_lines(cell: Cell, facts: Facts) -> Iterator[Finding]:
+    """Yield findings on lines that pip would refuse."""
     for problem in facts.requirements(cell.service).problems:
         yield Finding(
             code="PY107",
@@ -148,12 +167,18 @@ def _unreadable(cell: Cell, facts: Facts) -> Iterator[Finding]:
         )
 
 
-def _built(here: Installation) -> Iterator[Finding]:
-    for entry in here.entries:
-        if entry.from_source and entry.name and here.lock and entry.name in here.lock.versions:
+def _source_build_notes(installation: Installation) -> Iterator[Finding]:
+    for distribution in installation.distributions:
+        if (
+            distribution.from_source
+            and distribution.name
+            and installation.lock
+            and distribution.name in installation.lock.versions
+        ):
             yield Finding(
                 code="PY110",
-                message=f"{entry.name}=={entry.version} has no wheel for this interpreter; it was built from source",
+                message=f"{distribution.name}=={distribution.version} has no wheel for this interpreter; it was built "
+                "from source",
                 severity=Severity.NOTE,
-                names=(entry.name,),
+                names=(distribution.name,),
             )

@@ -1,6 +1,6 @@
-"""PY250: what the suite was warned of on an older interpreter, and is gone on the target.
+"""PY250: the suite showed a deprecation warning on an older interpreter, and the target has removed the feature.
 
-Only where it is known in which release it goes: a deprecation without an end is no news of a move.
+Only for removals with a known release: a deprecation without one does not affect the migration.
 """
 
 import re
@@ -17,135 +17,153 @@ if TYPE_CHECKING:
     from pytest_py312.analysis.judging.removals import Removal
 
 CODE = "PY250"
-LONGEST = 240
-"""Characters of a warning that are told."""
-MOST_PLACES = 6
+MAX_MESSAGE_LENGTH = 240
+"""Characters of a warning that are reported."""
+MAX_LOCATIONS = 6
 
 _LINE = re.compile(r"[1-9][0-9]{0,8}")
 
 SourceFindings = Callable[[], Sequence[Finding] | None]
-"""What reading the source has found; ``None`` where it was not read to the end. Asked only where it matters."""
+"""Returns the findings of the source check; ``None`` if it is incomplete. Called only if it is needed."""
 
 
 @dataclass(kw_only=True, slots=True)
-class _Group:
-    """Alike warnings of one file of the service (``path``) or of one ``package``."""
+class _WarningGroup:
+    """Similar warnings in one file of the service (``path``) or in one ``package``."""
 
     removal: "Removal"
     text: str
     path: str
     package: str
-    places: dict[str, int] = field(default_factory=dict)
-    """Origin -> how often."""
+    locations: dict[str, int] = field(default_factory=dict)
+    """Origin -> number of warnings."""
     interpreters: dict[Interpreter, None] = field(default_factory=dict)
 
 
-def foretold(
+def removed_after_warning(
     service: Service,
     runs: Sequence[SuiteRun],
     target: Interpreter,
-    there: SuiteRun | None,
-    source: SourceFindings,
+    target_run: SuiteRun | None,
+    source_findings: SourceFindings,
     *,
     worse: bool,
 ) -> list[Finding]:
-    """What ``runs``, on interpreters before the target, were warned of and the target no longer has.
+    """Return findings on features that ``runs``, on older interpreters, warned of and the target has removed.
 
-    ``there`` is the run on the target, where there is one: what it is warned of is still there and, unless something
-    is ``worse`` in it, the tests that were warned do without. Lines that reading the source has found something on
-    are left out, and where it has found nothing on a name that is gone, it is a note: it stands behind a guard.
+    Lines with a finding of the source check are left out. If that check reports nothing for a removed name, the use is
+    probably guarded, and the finding is a note.
+
+    :param target_run: the run on the target, if there is one: features that it still warns of are not removed.
+    :param worse: whether tests are worse in ``target_run``; if not, the findings are notes.
     """
-    from pytest_py312.analysis.judging.removals import removal_of  # where nothing is compared, its table is not loaded
+    from pytest_py312.analysis.judging.removals import find_removal  # lazy: loads a table that few runs need
 
-    still = {_alike(warning.message) for warning in (there.warnings if there else ())}
-    groups: list[_Group] = []
+    still_warned = {_normalized(warning.message) for warning in (target_run.warnings if target_run else ())}
+    groups: list[_WarningGroup] = []
     for run in runs:
         for warning in run.warnings:
-            removal = removal_of(warning.message)
-            if removal and run.interpreter < removal.release <= target and _alike(warning.message) not in still:
-                _add(groups, warning, removal, run.interpreter)
-    known = source() if any(group.path for group in groups) else None
-    lines = {str(one.location) for one in known or () if one.location is not None}
-    found = []
+            removal = find_removal(warning.message)
+            if (
+                removal
+                and run.interpreter < removal.release <= target
+                and _normalized(warning.message) not in still_warned
+            ):
+                _add_to_group(groups, warning, removal, run.interpreter)
+    findings_in_source = source_findings() if any(group.path for group in groups) else None
+    reported_lines = {str(finding.location) for finding in findings_in_source or () if finding.location is not None}
+    findings = []
     for group in groups:
-        left = {place: count for place, count in group.places.items() if place not in lines}
-        if left:
-            group.places = left
-            found.append(_finding(service, group, runs[0], _excuses(group, target, there, known, worse)))
-    return found
+        unreported_locations = {
+            location: count for location, count in group.locations.items() if location not in reported_lines
+        }
+        if unreported_locations:
+            group.locations = unreported_locations
+            findings.append(
+                _finding(service, group, runs[0], _mitigations(group, target, target_run, findings_in_source, worse))
+            )
+    return findings
 
 
-def _add(groups: list[_Group], warning: SuiteWarning, removal: "Removal", interpreter: Interpreter) -> None:
-    """Put a warning to those of its kind. On one line of the service, interpreters say the same in other words."""
-    path, package, line = _origin(warning.origin)
-    text = without_addresses(" ".join(warning.message.split()))[:LONGEST]
-    place = f"{path}:{line}" if path else warning.origin
+def _add_to_group(
+    groups: list[_WarningGroup], warning: SuiteWarning, removal: "Removal", interpreter: Interpreter
+) -> None:
+    """Add a warning to its group. Interpreters may word the same warning differently, so one line is one group."""
+    path, package, line = _parse_origin(warning.origin)
+    text = without_addresses(" ".join(warning.message.split()))[:MAX_MESSAGE_LENGTH]
+    location = f"{path}:{line}" if path else warning.origin
     for group in groups:
         same = (group.path, group.package, group.removal.release) == (path, package, removal.release)
-        if same and (_alike(group.text) == _alike(text) or (path and place in group.places)):
+        if same and (_normalized(group.text) == _normalized(text) or (path and location in group.locations)):
             break
     else:
-        group = _Group(removal=removal, text=text, path=path, package=package)
+        group = _WarningGroup(removal=removal, text=text, path=path, package=package)
         groups.append(group)
-    group.places[place] = group.places.get(place, 0) + warning.count
+    group.locations[location] = group.locations.get(location, 0) + warning.count
     group.interpreters[interpreter] = None
 
 
-def _excuses(
-    group: _Group, target: Interpreter, there: SuiteRun | None, known: Sequence[Finding] | None, worse: bool
+def _mitigations(
+    group: _WarningGroup,
+    target: Interpreter,
+    target_run: SuiteRun | None,
+    findings_in_source: Sequence[Finding] | None,
+    worse: bool,
 ) -> list[str]:
-    """Why it need not be in the way, if there is a reason."""
+    """Return the reasons why the removal may not affect the service."""
     reasons = []
-    if there is not None and not worse:
-        reasons.append(f"nothing that the suite does is worse on {target}")
-    if group.path and group.removal.is_name and known is not None:
-        reasons.append("reading the source finds no fault with it: it stands behind a guard, or cannot be read there")
+    if target_run is not None and not worse:
+        reasons.append(f"no test is worse on {target}")
+    if group.path and group.removal.is_name and findings_in_source is not None:
+        reasons.append("the source check reports nothing here: the use is guarded, or cannot be analyzed")
     return reasons
 
 
-def _finding(service: Service, group: _Group, run: SuiteRun, excuses: Sequence[str]) -> Finding:
-    whose = f"{_distribution(group.package, run)}: " if group.package else ""
+def _finding(service: Service, group: _WarningGroup, run: SuiteRun, mitigations: Sequence[str]) -> Finding:
+    package_prefix = f"{_distribution_label(group.package, run)}: " if group.package else ""
     release = str(group.removal.release)
-    gone = "" if re.search(rf"\b{re.escape(release)}\b", group.text) else f" (gone in {release})"
-    places = list(group.places)
-    more = f" and {len(places) - MOST_PLACES} more" if len(places) > MOST_PLACES else ""
-    count = sum(group.places.values())
+    removal_note = "" if re.search(rf"\b{re.escape(release)}\b", group.text) else f" (removed in {release})"
+    locations = list(group.locations)
+    more = f" and {len(locations) - MAX_LOCATIONS} more" if len(locations) > MAX_LOCATIONS else ""
+    count = sum(group.locations.values())
     times = "once" if count == 1 else f"{count} times"
-    on = " and ".join(map(str, group.interpreters))
-    remedy = group.removal.remedy or "use what the warning names instead"
+    interpreters = " and ".join(map(str, group.interpreters))
+    remedy = group.removal.remedy or "use the replacement that the warning names"
     return Finding(
         code=CODE,
-        message=f"{whose}{group.text}{gone}",
-        remedy=f"require a version of {group.package} that does without" if group.package else remedy,
-        severity=Severity.NOTE if excuses else Severity.WARNING,
+        message=f"{package_prefix}{group.text}{removal_note}",
+        remedy=f"require a version of {group.package} that does not use it" if group.package else remedy,
+        severity=Severity.NOTE if mitigations else Severity.WARNING,
         location=_location(service, group),
-        detail="\n".join([f"warned on {on}, {times}: {', '.join(places[:MOST_PLACES])}{more}", *excuses]),
+        detail="\n".join(
+            [f"warned on {interpreters}, {times}: {', '.join(locations[:MAX_LOCATIONS])}{more}", *mitigations]
+        ),
     )
 
 
-def _location(service: Service, group: _Group) -> Location | None:
+def _location(service: Service, group: _WarningGroup) -> Location | None:
     if not group.path:
         return Location(path=service.manifest) if service.manifest else None
-    line = next(iter(group.places)).rpartition(":")[2]
+    line = next(iter(group.locations)).rpartition(":")[2]
     return Location(path=group.path, line=int(line) if _LINE.fullmatch(line) else None)
 
 
-def _origin(origin: str) -> tuple[str, str, str]:
-    """(Path below the root, package, line): own code has a path, what is installed a package, all else neither."""
-    place, _, line = origin.replace("\\", "/").rpartition(":")
-    if "/site-packages/" in place:
-        return "", re.split(r"[/.]", place.rpartition("/site-packages/")[2])[0], line
-    own = place and not place.startswith(("/", "<")) and ".." not in place.split("/")
-    return place.removeprefix("./") if own else "", "", line
+def _parse_origin(origin: str) -> tuple[str, str, str]:
+    """Return (path below the root, package, line). Own code has a path, an installed module a package, others none."""
+    file, _, line = origin.replace("\\", "/").rpartition(":")
+    if "/site-packages/" in file:
+        return "", re.split(r"[/.]", file.rpartition("/site-packages/")[2])[0], line
+    is_own = file and not file.startswith(("/", "<")) and ".." not in file.split("/")
+    return file.removeprefix("./") if is_own else "", "", line
 
 
-def _distribution(package: str, run: SuiteRun) -> str:
-    """The package and its version, where a distribution of that name is installed."""
+def _distribution_label(package: str, run: SuiteRun) -> str:
+    """Return the package with its version, if a distribution of that name is installed."""
     name = package.lower().replace("_", "-")
     version = run.versions.get(name)
     return f"{name} {version}" if version else package
 
 
-def _alike(message: str) -> str:
-    """Without what differs between interpreters and places: numbers, and the release that is named."""
+def _normalized(message: str) -> str:
+    """Return the message without numbers, which differ between interpreters and locations."""
     return re.sub(r"\d+", "0", " ".join(message.split()))

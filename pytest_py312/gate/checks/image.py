@@ -1,4 +1,4 @@
-"""PY7xx: does the service's own image build on this interpreter, start what it starts, and get well?"""
+"""PY7xx: does the service's own image build on this interpreter, import its entry point, and become healthy?"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,24 +6,23 @@ from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.dependencies.installation.findings import same_trouble
-from pytest_py312.gate.checks.check import Facts, Judgement
+from pytest_py312.dependencies.installation.findings import finding_identity
+from pytest_py312.gate.checks.check import CheckResult, Facts
 from pytest_py312.gate.checks.failure_hints import remedy_for
-from pytest_py312.repository.services.images import Health, ImageRun
+from pytest_py312.repository.services.images import ImageCheckResult, ImageHealth
 
-_BUILDERS_OWN = re.compile(
+_BUILDER_OUTPUT = re.compile(
     r"\s*(?:Step \d+/\d+ :|--->|The command '|Removed intermediate|Removing intermediate|ERROR: failed to solve|-{4,}"
     r"|#\d+ |>|\d+ \||[\w./-]*Dockerfile[\w.-]*:\d+|\d+ warnings? found)"
 )
-_EVIDENCE = 3_000
-"""Characters of output that a finding carries."""
+_MAX_DETAIL_LENGTH = 3_000
+"""Characters of output in a finding."""
 
 
-class Image:
-    """The service's own Dockerfiles build, with all places moved to the target, and what is built works.
+class ImageCheck:
+    """The service's own Dockerfiles build with all version declarations migrated, and the images work.
 
-    Asked on the baseline and the target only. What is as bad on the baseline does not block, but for a build that
-    fails: with it nothing is proven.
+    Runs on baseline and target only. Pre-existing findings do not block, except a failing build, which proves nothing.
     """
 
     name = "image"
@@ -32,11 +31,11 @@ class Image:
     ends_only = True
     codes: tuple[str, ...] = ("PY701", "PY702", "PY703", "PY704")
 
-    def judge(self, cell: Cell, facts: Facts) -> Judgement:
-        runs = facts.images(cell)
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        runs = facts.image_runs(cell)
         if not runs:
             reason = "the service has no Dockerfile of its own that ends in a Python image"
-            return Judgement(
+            return CheckResult(
                 outcome=Outcome.skipped(
                     service=cell.service.name, interpreter=cell.interpreter, check=self.name, reason=reason
                 )
@@ -46,13 +45,19 @@ class Image:
             findings = [replace(finding, preexisting=True) for finding in findings]
         elif findings:
             baseline = replace(cell, interpreter=cell.service.baseline)
-            before = {same_trouble(one) for run in facts.images(baseline) for one in _findings(run, baseline)}
-            findings = [replace(one, preexisting=same_trouble(one) in before) for one in findings]
-        return Judgement(outcome=_outcome(self.name, cell, runs, findings))
+            baseline_identities = {
+                finding_identity(finding) for run in facts.image_runs(baseline) for finding in _findings(run, baseline)
+            }
+            findings = [
+                replace(finding, preexisting=finding_identity(finding) in baseline_identities) for finding in findings
+            ]
+        return CheckResult(outcome=_outcome(self.name, cell, runs, findings))
 
 
-def _outcome(name: str, cell: Cell, runs: Sequence[ImageRun], findings: list[Finding]) -> Outcome:
-    outcome = Outcome.judged(service=cell.service.name, interpreter=cell.interpreter, check=name, findings=findings)
+def _outcome(name: str, cell: Cell, runs: Sequence[ImageCheckResult], findings: list[Finding]) -> Outcome:
+    outcome = Outcome.from_findings(
+        service=cell.service.name, interpreter=cell.interpreter, check=name, findings=findings
+    )
     if outcome.status is not Status.PASSED:
         return outcome
     unchecked = next((run for run in runs if run.unchecked), None)
@@ -63,75 +68,77 @@ def _outcome(name: str, cell: Cell, runs: Sequence[ImageRun], findings: list[Fin
         )  # fmt: skip
     failed = next((finding for finding in findings if finding.code == "PY701"), None)
     if failed is not None and not cell.is_baseline:
-        reason = f"{failed.message} (as on {cell.service.baseline})"
+        reason = f"{failed.message} (also fails on {cell.service.baseline})"
         return replace(outcome, status=Status.FAILED, reason=reason)
     return outcome
 
 
-def _telling(output: str) -> str:
-    """The last words of the instruction that failed, beside what the builder says itself."""
-    lines = [line.strip() for line in output.splitlines() if line.strip() and not _BUILDERS_OWN.match(line)]
+def _last_instruction_output(output: str) -> str:
+    """Return the last output of the failed instruction, without messages of the builder."""
+    lines = [line.strip() for line in output.splitlines() if line.strip() and not _BUILDER_OUTPUT.match(line)]
     return f" ({lines[-1][:240]})" if lines else ""
 
 
-def _findings(run: ImageRun, cell: Cell) -> Iterator[Finding]:
+def _findings(run: ImageCheckResult, cell: Cell) -> Iterator[Finding]:
     if run.unchecked:
         return
     if run.failed:
-        yield _of(
+        yield _image_finding(
             run,
             code="PY701",
-            message=f"{run.dockerfile} cannot be built on {cell.interpreter}: {run.failed[:300]}{_telling(run.output)}",
-            remedy=remedy_for(run.output) or "mend what the end of the output names",
+            message=f"{run.dockerfile} cannot be built on {cell.interpreter}: {run.failed[:300]}"
+            f"{_last_instruction_output(run.output)}",
+            remedy=remedy_for(run.output) or "fix the error at the end of the output",
             detail=run.output,
         )
         return
     if run.interpreter != cell.interpreter:
-        said = f"Python {run.interpreter}" if run.interpreter else "no Python that answers"
-        yield _of(
+        image_python = f"Python {run.interpreter}" if run.interpreter else "no working Python"
+        yield _image_finding(
             run,
             code="PY702",
-            message=f"the image of {run.dockerfile} has {said}, and not {cell.interpreter}",
-            remedy="move what its last stage is based on, or what it installs there",
+            message=f"the image of {run.dockerfile} has {image_python} instead of {cell.interpreter}",
+            remedy="change the base image of its last stage, or the Python that it installs",
             severity=Severity.WARNING if cell.is_baseline else Severity.ERROR,
             detail=run.output,
         )
-    yield from _of_entry(run)
-    if run.health in (Health.UNHEALTHY, Health.ENDED):
-        word = "is not healthy within the time that it declares" if run.health is Health.UNHEALTHY else run.health.value
-        yield _of(
+    yield from _entry_point_findings(run)
+    if run.health in (ImageHealth.UNHEALTHY, ImageHealth.ENDED):
+        word = "is not healthy within its declared time" if run.health is ImageHealth.UNHEALTHY else run.health.value
+        yield _image_finding(
             run,
             code="PY704",
             message=f"a container of {run.dockerfile} {word}",
-            remedy="see its last words",
-            detail=run.said,
+            remedy="see the output of its health check",
+            detail=run.last_output,
         )
 
 
-def _of_entry(run: ImageRun) -> Iterator[Finding]:
-    """What importing the module that the image starts has shown."""
+def _entry_point_findings(run: ImageCheckResult) -> Iterator[Finding]:
+    """Yield findings on the import of the module that the image starts."""
     if run.import_error:
-        last = run.import_error.strip().splitlines()[-1]
-        yield _of(
+        last_line = run.import_error.strip().splitlines()[-1]
+        yield _image_finding(
             run,
             code="PY703",
-            message=f"{run.entry}, which the image of {run.dockerfile} starts, cannot be imported: {last[:240]}",
-            remedy=remedy_for(run.import_error) or "mend what the traceback ends with",
-            names=(run.dockerfile, run.entry),
+            message=f"{run.entry_point}, which the image of {run.dockerfile} starts, cannot be imported: "
+            f"{last_line[:240]}",
+            remedy=remedy_for(run.import_error) or "fix the error at the end of the traceback",
+            names=(run.dockerfile, run.entry_point),
             detail=run.import_error,
         )
-    elif not run.entry:
-        yield _of(
+    elif not run.entry_point:
+        yield _image_finding(
             run,
             code="PY703",
-            message=f"nothing tells which module the image of {run.dockerfile} starts, so none was imported",
-            remedy="a health check proves what an import cannot",
+            message=f"the module that the image of {run.dockerfile} starts is unknown, so none was imported",
+            remedy="declare a health check, which proves more than an import",
             severity=Severity.NOTE,
         )
 
 
-def _of(
-    run: ImageRun,
+def _image_finding(
+    run: ImageCheckResult,
     *,
     code: str,
     message: str,
@@ -147,5 +154,5 @@ def _of(
         severity=severity,
         location=Location(path=run.dockerfile, line=run.line),
         names=names or (run.dockerfile,),
-        detail=detail[-_EVIDENCE:],
+        detail=detail[-_MAX_DETAIL_LENGTH:],
     )

@@ -1,19 +1,20 @@
-"""PY24x and PY12x: does what is installed for a service hold what its imports need, and run on the target?
+"""Checks by static analysis.
 
-PY2xx: does the source use what an interpreter does not have, or does otherwise?
+PY2xx: does the source use anything that an interpreter lacks or handles differently? PY24x and PY12x: do the installed
+distributions run on the target, and provide what the service imports?
 """
 
 from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.dependencies.installation.findings import obstacle
-from pytest_py312.gate.checks.check import Facts, Judgement, inspected
+from pytest_py312.dependencies.installation.findings import missing_environment_reason
+from pytest_py312.gate.checks.check import CheckResult, Facts, result_of_analysis
 
 
-class Libraries:
-    """The source of what is installed is scanned as the service's own is: most of what breaks is in dependencies.
+class LibraryCheck:
+    """The installed distributions work on the target: most failures are in dependencies.
 
-    What the service's imports reach when they are made blocks, once importing it has failed in the cell. What is
-    reached later, or never, is told and does not block.
+    Their source is analyzed in the same way as the source of the service. A problem blocks if importing the service
+    reaches it and its import has failed in the cell. Problems that are reached later, or never, do not block.
     """
 
     name = "libraries"
@@ -21,22 +22,21 @@ class Libraries:
     sees_names_around = True
     codes: tuple[str, ...] = ("PY120", "PY121", "PY240", "PY241", "PY242", "PY243")
 
-    def judge(self, cell: Cell, facts: Facts) -> Judgement:
-        here = facts.installation(cell)
-        if here.environment is None:
-            told = f"nothing is installed on {cell.interpreter}: {obstacle(here)}"
-            return Judgement(
-                outcome=Outcome.errored(service=cell.service.name, interpreter=None, check=self.name, reason=told)
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        installation = facts.installation(cell)
+        if installation.environment is None:
+            reason = f"nothing is installed on {cell.interpreter}: {missing_environment_reason(installation)}"
+            return CheckResult(
+                outcome=Outcome.errored(service=cell.service.name, interpreter=None, check=self.name, reason=reason)
             )
-        return inspected(self, cell, facts.libraries(cell))
+        return result_of_analysis(self, cell, facts.library_analysis(cell))
 
 
-class Source:
-    """Nothing of the service's source that works on the baseline is gone on the target, and nothing is too new for
-    the baseline.
+class SourceCheck:
+    """The source uses nothing that the target has removed, and nothing that is too new for the baseline.
 
-    The interpreters are asked, no table. Nothing of the service is run. What will be gone later, and what changes in
-    silence, is a warning.
+    The interpreters themselves are queried, not a table. No code of the service is run. Later removals and changed
+    behaviour are warnings.
     """
 
     name = "source"
@@ -48,5 +48,5 @@ class Source:
         *("PY290", "PY291", "PY292", "PY299"),
     )
 
-    def judge(self, cell: Cell, facts: Facts) -> Judgement:
-        return inspected(self, cell, facts.inspection(cell))
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        return result_of_analysis(self, cell, facts.source_analysis(cell))

@@ -1,6 +1,6 @@
-"""Two runs of one suite, test by test: what got worse, what was as bad before, and what only looks worse.
+"""Compare two runs of a suite, test by test: regressions, pre-existing failures, and flaky tests.
 
-All of it is pure but for one argument, ``again``, which runs some tests of one side once more.
+Pure, except for the argument ``rerun``, which runs some tests of one side once more.
 """
 
 import re
@@ -12,39 +12,39 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
 from pytest_py312.core.model.plan import SuiteKind
 
-Again = Callable[[Interpreter, int, tuple[str, ...]], SuiteRun]
-"""(interpreter, attempt, test ids; none means all) -> a new run."""
+Rerun = Callable[[Interpreter, int, tuple[str, ...]], SuiteRun]
+"""(interpreter, attempt, test ids; an empty tuple means all) -> a new run."""
 
 
-def compare(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteComparison:
-    """What one run of each side says; nothing is confirmed yet.
+def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteComparison:
+    """Compare one run of each side, without confirmation.
 
-    A test that passed on the baseline and is skipped, expected to fail, or not there on the target is *missing*: it
-    proves nothing there. A file that cannot be collected takes each of its tests with it.
+    A test that passed on the baseline and is skipped, expected to fail, or absent on the target is *missing*: it proves
+    nothing there. If a file cannot be collected, all of its tests are missing.
     """
-    newly_failing, missing, both, fixed = set(), set(), set(), set()
-    for name, before in baseline.results.items():
-        after = target.results.get(name)
-        if before.ran_well:
-            if after is None or after.outcome in ("skipped", "xfailed"):
+    newly_failing, missing, failing_on_both, fixed = set(), set(), set(), set()
+    for name, baseline_result in baseline.results.items():
+        target_result = target.results.get(name)
+        if baseline_result.is_passing:
+            if target_result is None or target_result.outcome in ("skipped", "xfailed"):
                 missing.add(name)
-            elif after.broken:
+            elif target_result.is_failing:
                 newly_failing.add(name)
-        elif before.broken:
-            if after is None or after.broken:
-                both.add(name)
-            elif after.ran_well:
+        elif baseline_result.is_failing:
+            if target_result is None or target_result.is_failing:
+                failing_on_both.add(name)
+            elif target_result.is_passing:
                 fixed.add(name)
-        elif after is not None and after.broken:
+        elif target_result is not None and target_result.is_failing:
             newly_failing.add(name)
-    for name, after in target.results.items():
-        if name not in baseline.results and after.broken:
-            (both if covering(name, baseline.collection_errors) else newly_failing).add(name)
-    for place in target.collection_errors:
-        if place in baseline.collection_errors:
-            both.add(place)
-        elif not any(covers(place, name) for name in missing):
-            newly_failing.add(place)
+    for name, target_result in target.results.items():
+        if name not in baseline.results and target_result.is_failing:
+            (failing_on_both if covering_collector(name, baseline.collection_errors) else newly_failing).add(name)
+    for collector in target.collection_errors:
+        if collector in baseline.collection_errors:
+            failing_on_both.add(collector)
+        elif not any(covers(collector, name) for name in missing):
+            newly_failing.add(collector)
     return SuiteComparison(
         service=service,
         baseline=baseline.interpreter,
@@ -52,139 +52,147 @@ def compare(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteComparis
         newly_failing=tuple(sorted(newly_failing)),
         missing=tuple(sorted(missing)),
         fixed=tuple(sorted(fixed | set(baseline.collection_errors).difference(target.collection_errors))),
-        failing_on_both=tuple(sorted(both)),
+        failing_on_both=tuple(sorted(failing_on_both)),
         new=tuple(sorted(set(target.results).difference(baseline.results))),
         counts={baseline.interpreter: baseline.counts, target.interpreter: target.counts},
     )
 
 
-def covers(place: str, name: str) -> bool:
-    """Whether the collector ``place`` (a file, a folder, a class, a module) is the one that ``name`` comes from."""
-    return place == "." or name == place or name.startswith((f"{place}::", f"{place}/", f"{place}."))
+def covers(collector: str, name: str) -> bool:
+    """Whether the test ``name`` belongs to ``collector`` (a file, a folder, a class or a module)."""
+    return (
+        collector == "." or name == collector or name.startswith((f"{collector}::", f"{collector}/", f"{collector}."))
+    )
 
 
-def covering(name: str, places: Iterable[str]) -> str:
-    return next((place for place in places if covers(place, name)), "")
+def covering_collector(name: str, collectors: Iterable[str]) -> str:
+    return next((collector for collector in collectors if covers(collector, name)), "")
 
 
-def bad(run: SuiteRun, name: str) -> bool:
-    """Whether ``name`` does not run well in ``run``: broken, skipped, or not there."""
+def ran_badly(run: SuiteRun, name: str) -> bool:
+    """Whether the test ``name`` is broken, skipped or absent in ``run``."""
     result = run.results.get(name)
-    return result is None or not result.ran_well
+    return result is None or not result.is_passing
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Sides:
+class _RunPair:
     baseline: SuiteRun
     target: SuiteRun
-    again: Again
-    good_before: frozenset[str] = field(default_factory=frozenset)
-    """Suspects that ran well on the baseline: these must do so again, or they prove nothing."""
+    rerun: Rerun
+    good_on_baseline: frozenset[str] = field(default_factory=frozenset)
+    """Suspects that passed on the baseline. In a rerun they must pass again, or it proves nothing."""
 
-    def bad_again(self, run: SuiteRun, name: str) -> bool:
+    def is_bad_again(self, run: SuiteRun, name: str) -> bool:
         if name in self.target.collection_errors:
             return name in run.collection_errors
-        if name in self.good_before:
-            return bad(run, name)
+        if name in self.good_on_baseline:
+            return ran_badly(run, name)
         result = run.results.get(name)
-        return result is not None and result.broken
+        return result is not None and result.is_failing
 
-    def good_again(self, run: SuiteRun, name: str) -> bool:
-        return name not in self.good_before or not bad(run, name)
+    def is_good_again(self, run: SuiteRun, name: str) -> bool:
+        return name not in self.good_on_baseline or not ran_badly(run, name)
 
 
-def confirm(first: SuiteComparison, baseline: SuiteRun, target: SuiteRun, again: Again, reruns: int) -> SuiteComparison:
-    """``first`` with every suspect run again on both sides; what does not hold is called flaky.
+def confirm_regressions(
+    first: SuiteComparison, baseline: SuiteRun, target: SuiteRun, rerun: Rerun, reruns: int
+) -> SuiteComparison:
+    """Rerun every suspect of ``first`` on both sides; those that are not confirmed are flaky.
 
-    A suspect is run by itself ``reruns`` times. Only one that is bad on the target and good on the baseline each time
-    is confirmed so. One that behaves otherwise by itself may still depend on the tests around it, so the whole suite
-    is run once more on both sides: bad again in it, and good again on the baseline, it is confirmed after all.
+    The suspects are rerun without other tests, ``reruns`` times. A suspect is confirmed if it fails on the target and
+    passes on the baseline each time. Otherwise it may depend on other tests, so the whole suite is rerun once on both
+    sides, and the suspect is confirmed if it fails on the target and passes on the baseline there.
     """
     suspects = {*first.newly_failing, *first.missing}
     if not suspects or reruns == 0:
         return first
-    sides = _Sides(
+    sides = _RunPair(
         baseline=baseline,
         target=target,
-        again=again,
-        good_before=frozenset(name for name in suspects if not bad(baseline, name)),
+        rerun=rerun,
+        good_on_baseline=frozenset(name for name in suspects if not ran_badly(baseline, name)),
     )
-    held, doubtful = _alone(sides, suspects, reruns)
+    confirmed, doubtful = _rerun_alone(sides, suspects, reruns)
     if doubtful:
-        held |= _in_company(sides, doubtful)
-    flaky = suspects - held
+        confirmed |= _rerun_whole_suite(sides, doubtful)
+    flaky = suspects - confirmed
     return replace(
         first,
-        newly_failing=tuple(name for name in first.newly_failing if name in held),
-        missing=tuple(name for name in first.missing if name in held),
+        newly_failing=tuple(name for name in first.newly_failing if name in confirmed),
+        missing=tuple(name for name in first.missing if name in confirmed),
         flaky=tuple(sorted({*first.flaky, *flaky})),
     )
 
 
-def _alone(sides: _Sides, suspects: set[str], reruns: int) -> tuple[set[str], set[str]]:
-    """(held, doubtful) after ``reruns`` runs of the suspects by themselves."""
-    chosen = {name: _selection(sides.target, name) for name in suspects}
-    held = {name for name in suspects if chosen[name]}
-    doubtful = suspects - held
+def _rerun_alone(sides: _RunPair, suspects: set[str], reruns: int) -> tuple[set[str], set[str]]:
+    """Rerun only the suspects, ``reruns`` times; return (confirmed, doubtful)."""
+    selections = {name: _rerun_selection(sides.target, name) for name in suspects}
+    confirmed = {name for name in suspects if selections[name]}
+    doubtful = suspects - confirmed
     for attempt in range(1, reruns + 1):
-        if not held:
+        if not confirmed:
             break
-        wanted = _unique(chosen[name] for name in held)
-        after = sides.again(sides.target.interpreter, attempt, wanted)
-        known = _unique(name for name in held if name in sides.baseline.results)
-        before = sides.again(sides.baseline.interpreter, attempt, known) if known else None
-        if not after.complete or (before is not None and not before.complete):
-            return set(), suspects  # ids that change from run to run cannot be asked for by name
-        for name in sorted(held):
-            fine_before = before is None or name not in known or sides.good_again(before, name)
-            if not sides.bad_again(after, name) or not fine_before:
-                held.discard(name)
+        selected = _sorted_unique(selections[name] for name in confirmed)
+        target_run = sides.rerun(sides.target.interpreter, attempt, selected)
+        baseline_tests = _sorted_unique(name for name in confirmed if name in sides.baseline.results)
+        baseline_run = sides.rerun(sides.baseline.interpreter, attempt, baseline_tests) if baseline_tests else None
+        if not target_run.complete or (baseline_run is not None and not baseline_run.complete):
+            return set(), suspects  # ids that change between runs cannot be selected
+        for name in sorted(confirmed):
+            is_good_on_baseline = (
+                baseline_run is None or name not in baseline_tests or sides.is_good_again(baseline_run, name)
+            )
+            if not sides.is_bad_again(target_run, name) or not is_good_on_baseline:
+                confirmed.discard(name)
                 doubtful.add(name)
-    return held, doubtful
+    return confirmed, doubtful
 
 
-def _in_company(sides: _Sides, doubtful: set[str]) -> set[str]:
-    """Those of ``doubtful`` that are bad again when the whole suite is run once more on both sides."""
-    after = sides.again(sides.target.interpreter, 1, ())
-    before = sides.again(sides.baseline.interpreter, 1, ())
-    if not after.complete or not before.complete:
+def _rerun_whole_suite(sides: _RunPair, doubtful: set[str]) -> set[str]:
+    """Rerun the whole suite on both sides; return those of ``doubtful`` that it confirms."""
+    target_run = sides.rerun(sides.target.interpreter, 1, ())
+    baseline_run = sides.rerun(sides.baseline.interpreter, 1, ())
+    if not target_run.complete or not baseline_run.complete:
         return set(doubtful)  # not refuted
-    return {name for name in doubtful if sides.bad_again(after, name) and sides.good_again(before, name)}
+    return {
+        name for name in doubtful if sides.is_bad_again(target_run, name) and sides.is_good_again(baseline_run, name)
+    }
 
 
-def _selection(run: SuiteRun, name: str) -> str:
-    """What to ask a suite for to run ``name`` again: itself, or the file that could not be collected; else nothing."""
+def _rerun_selection(run: SuiteRun, name: str) -> str:
+    """Return what to select to rerun ``name``: itself, or the file that could not be collected; otherwise empty."""
     if name in run.results:
         return name
-    place = covering(name, run.collection_errors)
-    return "" if place == "." else place  # "." is the whole suite, which is run again anyway
+    collector = covering_collector(name, run.collection_errors)
+    return "" if collector == "." else collector  # "." is the whole suite, which is rerun anyway
 
 
-def _unique(names: Iterable[str]) -> tuple[str, ...]:
+def _sorted_unique(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(sorted(set(names)))
 
 
-def first_bad(comparison: SuiteComparison, runs: Sequence[SuiteRun]) -> dict[str, Interpreter]:
-    """For each regression the first interpreter on which it shows, of ``runs`` (ascending, the target's among them)."""
-    found: dict[str, Interpreter] = {}
+def find_first_bad(comparison: SuiteComparison, runs: Sequence[SuiteRun]) -> dict[str, Interpreter]:
+    """Map each regression to the first interpreter that has it, of ``runs`` (ascending, including the target)."""
+    first_interpreters: dict[str, Interpreter] = {}
     for name in (*comparison.newly_failing, *comparison.missing):
         for run in runs:
-            absent = bad(run, name) if name in comparison.missing else _broken(run, name)
-            if absent or run.interpreter == comparison.target:
-                found[name] = run.interpreter
+            is_bad = ran_badly(run, name) if name in comparison.missing else _is_broken(run, name)
+            if is_bad or run.interpreter == comparison.target:
+                first_interpreters[name] = run.interpreter
                 break
-    return found
+    return first_interpreters
 
 
-def _broken(run: SuiteRun, name: str) -> bool:
+def _is_broken(run: SuiteRun, name: str) -> bool:
     result = run.results.get(name)
     if result is None:
-        return bool(covering(name, run.collection_errors))
-    return result.broken
+        return bool(covering_collector(name, run.collection_errors))
+    return result.is_failing
 
 
-def nothing_ran(run: SuiteRun, service: Service) -> str:
-    """The sentence for a run in which no test ran, or empty. All skipped is nothing run as well."""
+def nothing_ran_reason(run: SuiteRun, service: Service) -> str:
+    """Return the reason if no test ran, or an empty string. A run with only skipped tests counts as such."""
     if any(result.outcome != "skipped" for result in run.results.values()):
         return ""
     kind = service.suite.kind if service.suite else SuiteKind.PYTEST
@@ -193,14 +201,14 @@ def nothing_ran(run: SuiteRun, service: Service) -> str:
         return f"no test ran in {where}: all {len(run.results)} are skipped"
     if run.collection_errors:
         first, detail = next(iter(sorted(run.collection_errors.items())))
-        reason = telling_line(detail) or "no reason given"
+        reason = exception_line(detail) or "no reason given"
         count = len(run.collection_errors)
         return f"no test ran in {where}: {count} file{'s' if count > 1 else ''} cannot be imported ({first}: {reason})"
     return f"no test ran in {where}: {kind.value} found none"
 
 
-def telling_line(detail: str) -> str:
-    """The line of a traceback that says what went wrong: the exception among pytest's ``E`` lines, else the last."""
+def exception_line(detail: str) -> str:
+    """Return the exception line of a traceback: from pytest's ``E`` lines, otherwise the last line."""
     lines = [line.strip() for line in detail.strip().splitlines() if line.strip()]
     marked = [line[1:].strip() for line in lines if line.startswith("E ")]
     exceptions = [line for line in marked if re.match(r"[\w.]+(?:Error|Exception|Warning|Exit|Interrupt)\b", line)]
@@ -208,5 +216,5 @@ def telling_line(detail: str) -> str:
 
 
 def without_addresses(text: str) -> str:
-    """``text`` with what differs from run to run made equal: addresses in memory, and ids that are one."""
+    """Replace values that differ between runs: memory addresses and object ids."""
     return re.sub(r"\bid='?\d{6,}'?", "id=...", re.sub(r"\b0x[0-9a-fA-F]{4,}\b", "0x...", text))

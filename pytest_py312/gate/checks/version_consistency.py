@@ -1,6 +1,6 @@
-"""Whether everything in which a service says its Python agrees, and takes in the target. Pure: places in, findings out.
+"""Check that all version declarations of a service agree and allow the target. Pure: declarations in, findings out.
 
-What cannot be understood is neither: it comes back beside the findings, so that nobody takes it for a pass.
+Declarations that cannot be interpreted are returned separately, so that the result does not count as passed.
 """
 
 import re
@@ -9,268 +9,332 @@ from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Severity
 from pytest_py312.core.text_edits import EditRefused
-from pytest_py312.repository.declarations.declaration import Meaning, Place
-from pytest_py312.repository.edits.declarations import Aim, tag_trouble
-from pytest_py312.repository.edits.version_ranges import moved_range
-from pytest_py312.repository.formats.version_ranges import allows
-from pytest_py312.repository.services.service_files import is_production
+from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
+from pytest_py312.repository.edits.declarations import MigrationTarget, image_tag_problem
+from pytest_py312.repository.edits.version_ranges import migrated_range
+from pytest_py312.repository.formats.version_ranges import range_includes
+from pytest_py312.repository.services.service_files import is_production_dockerfile
 
 EXCLUDES = "PY301"
-"""A place shuts the target out (an error), or is still where the service comes from (a note)."""
+"""A declaration excludes the target (an error), or still has the old version (a note)."""
 DISAGREES = "PY302"
-"""Places of one service contradict each other."""
-BREAKS = "PY303"
-"""A path or a command exists beside one version only, and the image has another, or will have."""
+"""Declarations of one service contradict each other."""
+BREAKS_PATH = "PY303"
+"""A path or a command exists with one version only, and the image has another one, or will have."""
 MISREAD = "PY304"
-"""An unquoted number is read as another version."""
-INERT = "PY305"
+"""An unquoted number is parsed as another version."""
+INACTIVE_WORKFLOW = "PY305"
 """A workflow that GitHub never runs."""
 UNCLEAR = "PY306"
-"""A place that only a run could tell."""
-NOT_GUESSED = "PY307"
-"""An image whose Python is settled elsewhere, or that has no known tag for the target."""
+"""A declaration whose version only a run could show."""
+UNDECIDED = "PY307"
+"""An image whose Python is defined elsewhere, or that has no known tag for the target."""
 
 _WORKFLOWS = ".github/workflows/"
 _VARIABLE = re.compile(r"\$\{?([A-Za-z_]\w*)", re.ASCII)
-_LISTED = 6
-"""Places that a message names; the others are counted."""
+_MAX_LOCATIONS = 6
+"""Locations that a message names; the others are counted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Agreement:
-    """``findings`` by code and place; ``unclear`` are places that could not be checked (each a finding as well)."""
+class ConsistencyResult:
+    """The findings, sorted by code and location, and the declarations that could not be checked (also findings)."""
 
     findings: tuple[Finding, ...]
-    unclear: tuple[Place, ...] = ()
+    unclear: tuple[VersionDeclaration, ...] = ()
 
 
-def judge(places: Iterable[Place], aim: Aim, *, service: str = "") -> Agreement:
-    """What the ``places`` of one service say of ``aim``.
+def check_consistency(
+    declarations: Iterable[VersionDeclaration], migration: MigrationTarget, *, service: str = ""
+) -> ConsistencyResult:
+    """Check the ``declarations`` of one service against ``migration``.
 
-    A service that is still where it comes from has notes: that is what a move is for. Errors are places that shut the
-    target out, that break, and images that were left behind where another one has moved.
+    A service that is not migrated yet has notes. Errors are declarations that exclude the target or break, and images
+    that still have the old version although another one is migrated.
 
-    :param service: its folder; empty: every folder is.
+    :param service: the folder of the service; if empty, all folders belong to it.
     """
-    listed = sorted(places, key=lambda place: (place.path, place.start))
-    moved = any(place.version and place.version >= aim.target for place in _deployed(listed, service))
+    ordered = sorted(declarations, key=lambda declaration: (declaration.path, declaration.start))
+    has_migrated = any(
+        declaration.version and declaration.version >= migration.target
+        for declaration in _deployed_images(ordered, service)
+    )
     findings = [
-        *_excluded(listed, aim, service, moved=moved),
-        *_disagreeing(listed, aim, moved=moved),
-        *_too_new(listed, aim),
-        *_bound(listed, aim),
-        *_misread(listed),
-        *_inert(listed),
-        *_unclear(listed),
-        *_not_guessed(listed, aim),
+        *_exclusions(ordered, migration, service, has_migrated=has_migrated),
+        *_disagreements(ordered, migration, has_migrated=has_migrated),
+        *_minimums_too_new(ordered, migration),
+        *_path_mismatches(ordered, migration),
+        *_misread_numbers(ordered),
+        *_inactive_workflows(ordered),
+        *_unclear_declarations(ordered),
+        *_undecided_images(ordered, migration),
     ]
-    unclear = tuple(place for place in _unknown(listed) if not _is_inert(place))
-    return Agreement(findings=tuple(sorted(findings, key=_order)), unclear=unclear)
+    unclear = tuple(declaration for declaration in _unresolved(ordered) if not _is_inactive_workflow(declaration))
+    return ConsistencyResult(findings=tuple(sorted(findings, key=_sort_key)), unclear=unclear)
 
 
-def exact_versions(places: Iterable[Place]) -> tuple[Interpreter, ...]:
-    """The versions that the places run, each once, in order."""
-    return tuple(sorted({place.version for place in places if _runs(place) and place.version}))
+def exact_versions(declarations: Iterable[VersionDeclaration]) -> tuple[Interpreter, ...]:
+    """Return the versions that the declarations run, sorted and without duplicates."""
+    return tuple(
+        sorted(
+            {
+                declaration.version
+                for declaration in declarations
+                if _sets_running_version(declaration) and declaration.version
+            }
+        )
+    )
 
 
-def _order(finding: Finding) -> tuple[str, str, int, int]:
-    at = finding.location
-    return (finding.code, at.path if at else "", (at.line if at else 0) or 0, (at.column if at else 0) or 0)
+def _sort_key(finding: Finding) -> tuple[str, str, int, int]:
+    location = finding.location
+    return (
+        finding.code,
+        location.path if location else "",
+        (location.line if location else 0) or 0,
+        (location.column if location else 0) or 0,
+    )
 
 
-def _runs(place: Place) -> bool:
-    """Whether the place settles what runs, wherever it does."""
-    return place.meaning is Meaning.EXACT and place.declared and not place.misread
+def _sets_running_version(declaration: VersionDeclaration) -> bool:
+    """Whether the declaration sets the version that runs somewhere."""
+    return declaration.role is DeclarationRole.EXACT and declaration.declared and not declaration.misread_as
 
 
-def _finding(code: str, place: Place, message: str, remedy: str, severity: Severity) -> Finding:
-    return Finding(code=code, message=message, remedy=remedy, severity=severity, location=place.location)
+def _finding(code: str, declaration: VersionDeclaration, message: str, remedy: str, severity: Severity) -> Finding:
+    return Finding(code=code, message=message, remedy=remedy, severity=severity, location=declaration.location)
 
 
-def _is_inert(place: Place) -> bool:
-    return _WORKFLOWS in place.path and not place.path.startswith(_WORKFLOWS)
+def _is_inactive_workflow(declaration: VersionDeclaration) -> bool:
+    return _WORKFLOWS in declaration.path and not declaration.path.startswith(_WORKFLOWS)
 
 
-def _deployed(places: Sequence[Place], service: str) -> Iterator[Place]:
-    """The images that production runs: of each Dockerfile the last one that is Python's, and all others by name."""
-    last: dict[str, Place] = {}
-    for place in places:
-        if not (_runs(place) and place.images and is_production(place.path, service)):
+def _deployed_images(declarations: Sequence[VersionDeclaration], service: str) -> Iterator[VersionDeclaration]:
+    """Yield the images of production: the last Python image of each Dockerfile, and all images in other files."""
+    last_images: dict[str, VersionDeclaration] = {}
+    for declaration in declarations:
+        if not (
+            _sets_running_version(declaration)
+            and declaration.images
+            and is_production_dockerfile(declaration.path, service)
+        ):
             continue
-        if not place.serves:
-            yield place
-        elif place.path not in last or max(last[place.path].serves) < max(place.serves):
-            last[place.path] = place
-    yield from last.values()
+        if not declaration.image_lines:
+            yield declaration
+        elif declaration.path not in last_images or max(last_images[declaration.path].image_lines) < max(
+            declaration.image_lines
+        ):
+            last_images[declaration.path] = declaration
+    yield from last_images.values()
 
 
-def _about(place: Place) -> str:
-    return f"{place.subject} ({place.text[:80]})" if place.subject else place.text[:80]
+def _describe(declaration: VersionDeclaration) -> str:
+    return f"{declaration.subject} ({declaration.text[:80]})" if declaration.subject else declaration.text[:80]
 
 
-# ---- each place by itself
+# ---- single declarations
 
 
-def _excluded(places: Sequence[Place], aim: Aim, service: str, *, moved: bool) -> Iterator[Finding]:
-    groups: dict[tuple[str, str], list[Place]] = {}
-    for place in places:
-        if place.meaning is Meaning.RANGE and not allows(place.text, aim.target):
-            # further in, it is the metadata of a part, and whether that installs is asked of what requires it
-            own = not service or place.path.rpartition("/")[0] == ("" if service == "." else service)
+def _exclusions(
+    declarations: Sequence[VersionDeclaration], migration: MigrationTarget, service: str, *, has_migrated: bool
+) -> Iterator[Finding]:
+    groups: dict[tuple[str, str], list[VersionDeclaration]] = {}
+    for declaration in declarations:
+        if declaration.role is DeclarationRole.RANGE and not range_includes(declaration.text, migration.target):
+            # metadata of a nested distribution: whether it installs is checked where it is required
+            is_own = not service or declaration.path.rpartition("/")[0] == ("" if service == "." else service)
             yield _finding(
-                EXCLUDES, place, f'{place.subject} "{place.text}" shuts out {aim.target}.',
-                _remedy_of_range(place, aim), Severity.ERROR if own else Severity.WARNING,
+                EXCLUDES, declaration, f'{declaration.subject} "{declaration.text}" excludes {migration.target}.',
+                _remedy_of_range(declaration, migration), Severity.ERROR if is_own else Severity.WARNING,
             )  # fmt: skip
-        elif place.meaning is Meaning.MEMBER and place.item:
-            groups.setdefault((place.path, place.item.group), []).append(place)
-        elif _runs(place) and place.version and place.version < aim.target:
+        elif declaration.role is DeclarationRole.LIST_ITEM and declaration.item:
+            groups.setdefault((declaration.path, declaration.item.group), []).append(declaration)
+        elif _sets_running_version(declaration) and declaration.version and declaration.version < migration.target:
             yield _finding(
-                EXCLUDES, place, f"{_about(place)} is still {place.version}.",
-                f"Change it to {aim.target} with all other places of the service, as --py312-fix does.", Severity.NOTE,
+                EXCLUDES, declaration, f"{_describe(declaration)} is still {declaration.version}.",
+                f"Change it to {migration.target} with all other declarations of the service, as --py312-fix does.",
+                Severity.NOTE,
             )  # fmt: skip
     for members in groups.values():
-        versions = sorted({place.version for place in members if place.version})
-        if versions and aim.target not in versions:
-            said = ", ".join(str(version) for version in versions)
+        versions = sorted({declaration.version for declaration in members if declaration.version})
+        if versions and migration.target not in versions:
+            version_list = ", ".join(str(version) for version in versions)
             yield _finding(
-                EXCLUDES, members[0], f"{members[0].subject} lists {said}, and not {aim.target}.",
-                f"Add {aim.target} beside them.", Severity.WARNING if moved else Severity.NOTE,
+                EXCLUDES, members[0], f"{members[0].subject} lists {version_list} but not {migration.target}.",
+                f"Add {migration.target} to the list.", Severity.WARNING if has_migrated else Severity.NOTE,
             )  # fmt: skip
 
 
-def _remedy_of_range(place: Place, aim: Aim) -> str:
+def _remedy_of_range(declaration: VersionDeclaration, migration: MigrationTarget) -> str:
     try:
-        new = moved_range(place.text, baseline=aim.baseline, target=aim.target, close=aim.close)
+        new = migrated_range(
+            declaration.text,
+            baseline=migration.baseline,
+            target=migration.target,
+            drop_old_versions=migration.drop_old_versions,
+        )
     except EditRefused as error:
         return str(error)
     return f'Write "{new}".'
 
 
-def _too_new(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
-    """Tools that take more for granted than what the code has to run on until the rollout is closed."""
-    least = aim.target if aim.close else aim.baseline
-    for place in places:
-        if place.meaning is Meaning.FLOOR and place.version and place.version > least and not place.misread:
+def _minimums_too_new(declarations: Sequence[VersionDeclaration], migration: MigrationTarget) -> Iterator[Finding]:
+    """Yield tools whose minimum version is newer than the one that the code has to run on during the migration."""
+    least = migration.target if migration.drop_old_versions else migration.baseline
+    for declaration in declarations:
+        if (
+            declaration.role is DeclarationRole.MINIMUM
+            and declaration.version
+            and declaration.version > least
+            and not declaration.misread_as
+        ):
             yield _finding(
-                DISAGREES, place,
-                f"{_about(place)} takes {place.version} for granted, and the code still runs on {least}.",
-                f"Set it to {least} until nothing runs on that any more.", Severity.WARNING,
+                DISAGREES, declaration,
+                f"{_describe(declaration)} requires {declaration.version}, but the code still runs on {least}.",
+                f"Set it to {least} until no service runs on {least} any more.", Severity.WARNING,
             )  # fmt: skip
 
 
-def _misread(places: Sequence[Place]) -> Iterator[Finding]:
-    for place in places:
-        if place.misread:
+def _misread_numbers(declarations: Sequence[VersionDeclaration]) -> Iterator[Finding]:
+    for declaration in declarations:
+        if declaration.misread_as:
             yield _finding(
-                MISREAD, place, f"The unquoted {place.written} is the number {place.misread}.",
-                f'Write "{place.written}".', Severity.WARNING if _is_inert(place) else Severity.ERROR,
+                MISREAD, declaration, f"The unquoted {declaration.source_text} is the number {declaration.misread_as}.",
+                f'Write "{declaration.source_text}".',
+                Severity.WARNING if _is_inactive_workflow(declaration) else Severity.ERROR,
             )  # fmt: skip
 
 
-def _inert(places: Sequence[Place]) -> Iterator[Finding]:
+def _inactive_workflows(declarations: Sequence[VersionDeclaration]) -> Iterator[Finding]:
     seen: set[str] = set()
-    for place in places:
-        above = place.path.partition(_WORKFLOWS)[0]
-        if _is_inert(place) and above not in seen:
-            seen.add(above)
+    for declaration in declarations:
+        parent = declaration.path.partition(_WORKFLOWS)[0]
+        if _is_inactive_workflow(declaration) and parent not in seen:
+            seen.add(parent)
             yield Finding(
-                code=INERT,
-                message=f"GitHub runs no workflow of {above}.github/workflows: the folder is not at the root of the "
+                code=INACTIVE_WORKFLOW,
+                message=f"GitHub runs no workflow of {parent}.github/workflows: the folder is not at the root of the "
                 "repository.",
                 remedy="Move it to .github/workflows at the root, with the paths of the service in its triggers.",
                 severity=Severity.WARNING,
-                location=place.location,
+                location=declaration.location,
             )
 
 
-def _unclear(places: Sequence[Place]) -> Iterator[Finding]:
-    for place in _unknown(places):
+def _unclear_declarations(declarations: Sequence[VersionDeclaration]) -> Iterator[Finding]:
+    for declaration in _unresolved(declarations):
         yield _finding(
-            UNCLEAR, place, f"{_about(place)} could not be understood. {place.unclear}".strip(),
-            "Look it up by hand, or write the version where it can be read.", Severity.WARNING,
+            UNCLEAR, declaration,
+            f"{_describe(declaration)} could not be understood. {declaration.unknown_reason}".strip(),
+            "Check it manually, or write the version literally.", Severity.WARNING,
         )  # fmt: skip
 
 
-def _unknown(places: Sequence[Place]) -> Iterator[Place]:
-    """The places that only a run could tell, but for those whose variables another file of the service gives: the
-    build of a compose file hands ``PYTHON_VERSION`` to a Dockerfile that has no default for it."""
-    given = {place.subject for place in places if place.version and place.subject}
-    for place in places:
-        if place.meaning is Meaning.UNKNOWN:
-            names = _VARIABLE.findall(place.text)
-            if not names or not given.issuperset(names):
-                yield place
+def _unresolved(declarations: Sequence[VersionDeclaration]) -> Iterator[VersionDeclaration]:
+    """Yield the unknown declarations, except those whose variables another file of the service defines.
+
+    For example, a compose file passes ``PYTHON_VERSION`` to the build of a Dockerfile without a default.
+    """
+    given_variables = {
+        declaration.subject for declaration in declarations if declaration.version and declaration.subject
+    }
+    for declaration in declarations:
+        if declaration.role is DeclarationRole.UNKNOWN:
+            names = _VARIABLE.findall(declaration.text)
+            if not names or not given_variables.issuperset(names):
+                yield declaration
 
 
-def _not_guessed(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
-    for place in places:
-        if place.meaning is Meaning.FLOATING:
+def _undecided_images(declarations: Sequence[VersionDeclaration], migration: MigrationTarget) -> Iterator[Finding]:
+    for declaration in declarations:
+        if declaration.role is DeclarationRole.FLOATING:
             yield _finding(
-                NOT_GUESSED, place, f"{_about(place)} does not say which Python runs. {place.unclear}".strip(),
-                f"Name {aim.target} there.", Severity.WARNING,
+                UNDECIDED, declaration,
+                f"{_describe(declaration)} does not define which Python runs. {declaration.unknown_reason}".strip(),
+                f"Name {migration.target} there.", Severity.WARNING,
             )  # fmt: skip
             continue
-        moves = place.meaning is Meaning.EXACT and place.version is not None and place.version < aim.target
-        reasons = [place.fixed] if place.fixed else [tag_trouble(image, aim.target) for image in place.images]
-        for reason in filter(None, reasons if moves else ()):
+        needs_change = (
+            declaration.role is DeclarationRole.EXACT
+            and declaration.version is not None
+            and declaration.version < migration.target
+        )
+        reasons = (
+            [declaration.not_editable_reason]
+            if declaration.not_editable_reason
+            else [image_tag_problem(image, migration.target) for image in declaration.images]
+        )
+        for reason in filter(None, reasons if needs_change else ()):
             yield _finding(
-                NOT_GUESSED, place, f"{_about(place)} cannot be changed to {aim.target} without a choice of yours.",
+                UNDECIDED, declaration,
+                f"{_describe(declaration)} cannot be changed to {migration.target} automatically.",
                 reason, Severity.WARNING,
             )  # fmt: skip
             break
 
 
-# ---- places against each other
+# ---- declarations against each other
 
 
-def _disagreeing(places: Sequence[Place], aim: Aim, *, moved: bool) -> Iterator[Finding]:
-    running = [place for place in places if _runs(place)]
+def _disagreements(
+    declarations: Sequence[VersionDeclaration], migration: MigrationTarget, *, has_migrated: bool
+) -> Iterator[Finding]:
+    running = [declaration for declaration in declarations if _sets_running_version(declaration)]
     versions = exact_versions(running)
     if len(versions) > 1:
-        begun = versions[0] < aim.target <= versions[-1]
-        behind = (place for place in running if place.images and place.version and place.version < aim.target)
-        half = moved and next(behind, None) is not None
-        said = "; ".join(f"{version}: {_where(running, version)}" for version in versions)
-        odd = next(place for place in running if place.version == versions[0])
+        is_migrating = versions[0] < migration.target <= versions[-1]
+        behind = (
+            declaration
+            for declaration in running
+            if declaration.images and declaration.version and declaration.version < migration.target
+        )
+        is_half_migrated = has_migrated and next(behind, None) is not None
+        version_list = "; ".join(f"{version}: {_list_locations(running, version)}" for version in versions)
+        oldest = next(declaration for declaration in running if declaration.version == versions[0])
         yield Finding(
             code=DISAGREES,
-            message=f"The service says {len(versions)} Pythons ({said}).",
-            remedy=f"Let all say {aim.target}." if begun else "Let all say the one that it runs on.",
-            severity=Severity.ERROR if half else Severity.WARNING,
-            confidence=Confidence.CERTAIN if half else Confidence.LIKELY,
-            location=odd.location,
+            message=f"The service declares {len(versions)} Python versions ({version_list}).",
+            remedy=f"Change all to {migration.target}." if is_migrating else "Change all to the version that runs.",
+            severity=Severity.ERROR if is_half_migrated else Severity.WARNING,
+            confidence=Confidence.CERTAIN if is_half_migrated else Confidence.LIKELY,
+            location=oldest.location,
         )
-    for place in places:
-        outside = [version for version in versions if not allows(place.text, version)]
-        if place.meaning is Meaning.RANGE and outside and outside != [aim.target]:
-            said = " and ".join(str(version) for version in outside)
+    for declaration in declarations:
+        outside = [version for version in versions if not range_includes(declaration.text, version)]
+        if declaration.role is DeclarationRole.RANGE and outside and outside != [migration.target]:
+            version_list = " and ".join(str(version) for version in outside)
             yield _finding(
-                DISAGREES, place, f'{place.subject} "{place.text}" shuts out {said}, which the service runs on.',
-                _remedy_of_range(place, aim), Severity.WARNING,
+                DISAGREES, declaration,
+                f'{declaration.subject} "{declaration.text}" excludes {version_list}, which the service runs on.',
+                _remedy_of_range(declaration, migration), Severity.WARNING,
             )  # fmt: skip
 
 
-def _where(places: Sequence[Place], version: Interpreter) -> str:
-    found = list(dict.fromkeys(str(place.location) for place in places if place.version == version))
-    more = f" and {len(found) - _LISTED} more" if len(found) > _LISTED else ""
-    return ", ".join(found[:_LISTED]) + more
+def _list_locations(declarations: Sequence[VersionDeclaration], version: Interpreter) -> str:
+    locations = list(
+        dict.fromkeys(str(declaration.location) for declaration in declarations if declaration.version == version)
+    )
+    more = f" and {len(locations) - _MAX_LOCATIONS} more" if len(locations) > _MAX_LOCATIONS else ""
+    return ", ".join(locations[:_MAX_LOCATIONS]) + more
 
 
-def _bound(places: Sequence[Place], aim: Aim) -> Iterator[Finding]:
-    """Paths against the image that they lie in."""
-    images = {(place.path, line): place for place in places for line in place.serves}
-    for place in places:
-        bound = place.meaning is Meaning.PATH and place.bound_line is not None
-        image = images.get((place.path, place.bound_line or 0)) if bound else None
-        if image is None or place.version is None or image.version is None:
+def _path_mismatches(declarations: Sequence[VersionDeclaration], migration: MigrationTarget) -> Iterator[Finding]:
+    """Yield paths whose version differs from that of their image, or has to change with it."""
+    images = {(declaration.path, line): declaration for declaration in declarations for line in declaration.image_lines}
+    for declaration in declarations:
+        is_bound_path = declaration.role is DeclarationRole.PATH and declaration.bound_line is not None
+        image = images.get((declaration.path, declaration.bound_line or 0)) if is_bound_path else None
+        if image is None or declaration.version is None or image.version is None:
             continue
-        if place.version != image.version:
+        if declaration.version != image.version:
             yield _finding(
-                BREAKS, place, f"{place.text[:120]} does not exist in {image.text} (line {image.line}).",
-                f"Write {max(aim.target, image.version)} in both places.", Severity.ERROR,
+                BREAKS_PATH, declaration,
+                f"{declaration.text[:120]} does not exist in {image.text} (line {image.line}).",
+                f"Write {max(migration.target, image.version)} in both places.", Severity.ERROR,
             )  # fmt: skip
-        elif place.version < aim.target:
+        elif declaration.version < migration.target:
             yield _finding(
-                BREAKS, place, f"{place.text[:120]} exists beside {image.version} only: it has to change with "
-                f"{image.text} (line {image.line}).", f"Write {aim.target} in both places.", Severity.NOTE,
+                BREAKS_PATH, declaration,
+                f"{declaration.text[:120]} exists with {image.version} only: it has to change together with "
+                f"{image.text} (line {image.line}).", f"Write {migration.target} in both places.", Severity.NOTE,
             )  # fmt: skip

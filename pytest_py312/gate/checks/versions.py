@@ -1,4 +1,4 @@
-"""PY3xx: do all places that say the service's Python agree, and take the target in?"""
+"""PY3xx: do all version declarations of a service agree, and allow the target?"""
 
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
@@ -6,18 +6,18 @@ from typing import TYPE_CHECKING
 from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.service_patterns import matches
-from pytest_py312.gate.checks.check import Facts, Judgement
+from pytest_py312.gate.checks.check import CheckResult, Facts
 
 if TYPE_CHECKING:
-    from pytest_py312.repository.declarations.declaration import Place
-    from pytest_py312.repository.services.version_survey import Reading
+    from pytest_py312.repository.declarations.declaration import VersionDeclaration
+    from pytest_py312.repository.services.version_survey import DeclaredVersions
 
 
-class Versions:
-    """Images, workflows, metadata, pins and tools agree, and none shuts the target out.
+class VersionCheck:
+    """Images, workflows, metadata, pins and tools agree, and none excludes the target.
 
-    Where nothing has moved yet this passes, with notes of what will have to. What only a run could tell is no pass:
-    it could not be checked, unless the plan waives it.
+    A service that is not migrated yet passes, with notes on what has to change. A declaration whose version only a run
+    could show could not be checked, unless the plan waives it.
     """
 
     name = "versions"
@@ -26,40 +26,43 @@ class Versions:
     reads_around = True
     codes: tuple[str, ...] = ("PY301", "PY302", "PY303", "PY304", "PY305", "PY306", "PY307")
 
-    def judge(self, cell: Cell, facts: Facts) -> Judgement:
-        from pytest_py312.gate.checks.version_consistency import (  # with its editors, for what has changed only
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        from pytest_py312.gate.checks.version_consistency import (  # lazy: imports the editors
             UNCLEAR,
-            judge,
+            check_consistency,
         )
-        from pytest_py312.repository.edits.declarations import Aim
+        from pytest_py312.repository.edits.declarations import MigrationTarget
 
         service = cell.service
-        reading = facts.version_places(service)
-        aim = Aim(baseline=service.baseline, target=cell.interpreter)
-        found = judge(reading.places, aim, service=service.path)
-        outcome = Outcome.judged(service=service.name, interpreter=None, check=self.name, findings=found.findings)
-        accepted = any(
+        declared = facts.declared_versions(service)
+        migration = MigrationTarget(baseline=service.baseline, target=cell.interpreter)
+        consistency = check_consistency(declared.declarations, migration, service=service.path)
+        outcome = Outcome.from_findings(
+            service=service.name, interpreter=None, check=self.name, findings=consistency.findings
+        )
+        unclear_is_waived = any(
             waiver.code == UNCLEAR and matches(waiver.service, service.name, service.path)
             for waiver in facts.plan.waivers
         )
-        reasons = [*_unread(reading), *_unclear(() if accepted else found.unclear)]
+        reasons = [*_unread_reasons(declared), *_unclear_reasons(() if unclear_is_waived else consistency.unclear)]
         if reasons and outcome.status is Status.PASSED:
             more = f" (and {len(reasons) - 1} more)" if len(reasons) > 1 else ""
             outcome = Outcome.errored(
                 service=service.name, interpreter=None, check=self.name, reason=reasons[0] + more,
-                findings=found.findings,
+                findings=consistency.findings,
             )  # fmt: skip
-        elif not reading.places and not reasons:
-            reason = "no file of the service says which Python it is for"
+        elif not declared.declarations and not reasons:
+            reason = "no file of the service declares a Python version"
             outcome = Outcome.skipped(service=service.name, interpreter=None, check=self.name, reason=reason)
-        return Judgement(outcome=outcome)
+        return CheckResult(outcome=outcome)
 
 
-def _unread(reading: "Reading") -> Iterator[str]:
-    for path, reason in reading.unread:
+def _unread_reasons(declared: "DeclaredVersions") -> Iterator[str]:
+    for path, reason in declared.unread:
         yield f"{path} was not read: it {reason}"
 
 
-def _unclear(places: "Sequence[Place]") -> Iterator[str]:
-    for place in places:
-        yield f"{place.location}: {place.subject} could not be understood. {place.unclear}".strip()
+def _unclear_reasons(declarations: "Sequence[VersionDeclaration]") -> Iterator[str]:
+    for declaration in declarations:
+        reason = f"{declaration.subject} could not be understood. {declaration.unknown_reason}".strip()
+        yield f"{declaration.location}: {reason}"

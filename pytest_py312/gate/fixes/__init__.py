@@ -1,1 +1,1 @@
-"""From findings to changes of files, which the interpreters and a second run have to confirm."""
+"""From findings to changes of files, verified by the interpreters and by a second run."""

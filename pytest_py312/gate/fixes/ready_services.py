@@ -1,4 +1,4 @@
-"""Which services are moved to the target: those of which nothing else keeps the gate from calling them ready. Pure."""
+"""Choose the services to migrate to the target: those that pass all checks apart from their versions. Pure."""
 
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -8,69 +8,89 @@ from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.gate.checks.versions import Versions
-from pytest_py312.gate.fixes.version_changes import Kept, MovePlan, plan_moves
+from pytest_py312.gate.checks.versions import VersionCheck
+from pytest_py312.gate.fixes.version_changes import MigrationPlan, Unmigrated, plan_migrations
 from pytest_py312.repository.edits.change_set import FileChange
-from pytest_py312.repository.edits.declarations import Aim
+from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.services.version_survey import VersionSurvey
 
-_ADVISED = 3
-"""Services for which the advice is spelled out."""
+_MAX_ADVICE = 3
+"""Number of services for which the advice is given in full."""
 NOT_READY = (Status.FAILED, Status.ERRORED)
 
 
-def moves_of(
+def plan_ready_migrations(
     plan: Plan,
     services: Sequence[Service],
     outcomes: Sequence[Outcome],
     *,
-    close: bool = False,
+    drop_old_versions: bool = False,
     builds: Iterable[InterpreterBuild] = (),
-    written: Iterable[FileChange] = (),
-) -> MovePlan:
-    """The moves of all ``services`` of the fleet that a run has asked about and found ready.
+    earlier_changes: Iterable[FileChange] = (),
+) -> MigrationPlan:
+    """Plan the migrations of those ``services`` that the run has checked and found ready.
 
-    ``builds`` are the interpreters that were used: where a patch release has to be named, it is the target's, which
-    was proven. ``written`` are changes that are made before.
+    :param drop_old_versions: remove the old versions from lists and ranges, at the end of the rollout.
+    :param builds: the interpreters that were used: a declaration of a patch release gets that of the target.
+    :param earlier_changes: changes that are applied before the migrations.
     """
     by_service: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
         by_service.setdefault(outcome.service, []).append(outcome)
-    asked = [
-        service for service in services if any(one.check == Versions.name for one in by_service.get(service.name, ()))
+    asked_services = [
+        service
+        for service in services
+        if any(service_outcome.check == VersionCheck.name for service_outcome in by_service.get(service.name, ()))
     ]
-    obstacles = {service.name: obstacle_of(by_service[service.name]) for service in asked}
-    full_version = _patch_release(plan, builds)
-    aims = {
-        service.name: Aim(baseline=service.baseline, target=plan.target, close=close, full_version=full_version)
-        for service in asked
+    blocking_reasons = {service.name: blocking_reason(by_service[service.name]) for service in asked_services}
+    full_version = _target_patch_release(plan, builds)
+    migrations = {
+        service.name: MigrationTarget(
+            baseline=service.baseline,
+            target=plan.target,
+            drop_old_versions=drop_old_versions,
+            full_version=full_version,
+        )
+        for service in asked_services
     }
     survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
-    ready = [service for service in asked if not obstacles[service.name]]
-    found = plan_moves(survey, plan.root, aims, ready, written=written)
-    waiting = _waiting(survey, plan, aims, [service for service in asked if obstacles[service.name]], obstacles)
-    advice = () if close else _advice([service for service in ready if service.name in found.moved], plan)
-    return replace(found, kept=(*waiting, *found.kept), advice=tuple(advice))
+    ready = [service for service in asked_services if not blocking_reasons[service.name]]
+    migration_plan = plan_migrations(survey, plan.root, migrations, ready, earlier_changes=earlier_changes)
+    unready = _unready(
+        survey,
+        plan,
+        migrations,
+        [service for service in asked_services if blocking_reasons[service.name]],
+        blocking_reasons,
+    )
+    advice = (
+        ()
+        if drop_old_versions
+        else _advice([service for service in ready if service.name in migration_plan.migrated], plan)
+    )
+    return replace(migration_plan, unmigrated=(*unready, *migration_plan.unmigrated), advice=tuple(advice))
 
 
-def _advice(moved: Iterable[Service], plan: Plan) -> Iterator[str]:
-    """With the move the files tell no more what a service comes from; its suite is then compared with nothing."""
-    untold = [service for service in moved if service.settings.baseline is None and service.baseline < plan.target]
-    for service in untold[:_ADVISED]:
+def _advice(migrated: Iterable[Service], plan: Plan) -> Iterator[str]:
+    """Yield advice to declare the baseline: after the migration, no file contains the old version any more."""
+    undeclared = [
+        service for service in migrated if service.settings.baseline is None and service.baseline < plan.target
+    ]
+    for service in undeclared[:_MAX_ADVICE]:
         yield (
             f"to have {service.name} compared with {service.baseline} until the rollout is closed, add to the plan: "
             f'[service."{service.name}"] baseline = "{service.baseline}"'
         )
-    if len(untold) > _ADVISED:
-        yield f"likewise for the {len(untold) - _ADVISED} others that are moved"
+    if len(undeclared) > _MAX_ADVICE:
+        yield f"likewise for the {len(undeclared) - _MAX_ADVICE} other migrated services"
 
 
-def obstacle_of(outcomes: Iterable[Outcome]) -> str:
-    """What keeps a service from being moved, as the end of a sentence; empty: nothing."""
+def blocking_reason(outcomes: Iterable[Outcome]) -> str:
+    """Return the reason why a service cannot be migrated, as the end of a sentence; empty if it can."""
     for outcome in outcomes:
-        versions = outcome.check == Versions.name
+        versions = outcome.check == VersionCheck.name
         if versions and outcome.status is Status.ERRORED:
-            return f"not all of its places could be understood ({outcome.reason})"
+            return f"not all of its version declarations could be understood ({outcome.reason})"
         if not versions and outcome.status in NOT_READY:
             on = f" on {outcome.interpreter}" if outcome.interpreter else ""
             word = "failed" if outcome.status is Status.FAILED else "could not be checked"
@@ -78,25 +98,25 @@ def obstacle_of(outcomes: Iterable[Outcome]) -> str:
     return ""
 
 
-def together(first: Sequence[FileChange], then: Sequence[FileChange]) -> tuple[FileChange, ...]:
-    """Changes of the same files as one, of which ``then`` was planned on top of ``first``."""
-    later = {change.path: change for change in then}
+def merge_changes(first: Sequence[FileChange], second: Sequence[FileChange]) -> tuple[FileChange, ...]:
+    """Merge changes of the same files, of which ``second`` was planned on top of ``first``."""
+    later = {change.path: change for change in second}
     merged = {change.path: later.get(change.path, change) for change in first} | later
     return tuple(merged[path] for path in sorted(merged))
 
 
-def _waiting(
+def _unready(
     survey: VersionSurvey,
     plan: Plan,
-    aims: Mapping[str, Aim],
+    migrations: Mapping[str, MigrationTarget],
     services: Iterable[Service],
-    obstacles: Mapping[str, str],
-) -> tuple[Kept, ...]:
-    """Those that would be moved, and are not ready for it."""
-    would = plan_moves(survey, plan.root, aims, services)
-    return tuple(Kept(service=name, reason=obstacles[name]) for name in would.moved)
+    blocking_reasons: Mapping[str, str],
+) -> tuple[Unmigrated, ...]:
+    """Return those of ``services`` that would be migrated, but are not ready."""
+    hypothetical = plan_migrations(survey, plan.root, migrations, services)
+    return tuple(Unmigrated(service=name, reason=blocking_reasons[name]) for name in hypothetical.migrated)
 
 
-def _patch_release(plan: Plan, builds: Iterable[InterpreterBuild]) -> str:
+def _target_patch_release(plan: Plan, builds: Iterable[InterpreterBuild]) -> str:
     versions = (build.version for build in builds if build.interpreter == plan.target)
     return next((version for version in versions if re.fullmatch(r"3\.\d+\.\d+", version, re.ASCII)), "")

@@ -1,4 +1,4 @@
-"""Lock files made anew by the tools that write them: which are stale, by which command, and how it ended."""
+"""Regenerate stale lock files with the tools that write them."""
 
 import os
 import re
@@ -9,101 +9,106 @@ from pathlib import Path
 
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Finding
-from pytest_py312.core.process import Ended
-from pytest_py312.dependencies.resolution.lockfile_pins import LOCKED, STALE
+from pytest_py312.core.process import ExitReason
+from pytest_py312.dependencies.resolution.lockfile_pins import LOCKED_VERSION_CODE, STALE_LOCK_CODE
 from pytest_py312.repository.edits.apply import has_uncommitted_changes
 from pytest_py312.repository.edits.change_set import REGENERATED_BY, FileChange, stale_locks
-from pytest_py312.repository.services.compiled_requirements import Compiled, with_upgrades
+from pytest_py312.repository.services.compiled_requirements import CompiledRequirements, recompile_command
 
 TIME_LIMIT = 1800.0
-"""Seconds that one command may take."""
+"""Time limit of one command, in seconds."""
 
-_NEWER: Mapping[str, tuple[tuple[str, ...], str]] = {
+_UPGRADE_COMMANDS: Mapping[str, tuple[tuple[str, ...], str]] = {
     "uv.lock": (("uv", "lock"), "--upgrade-package"),
     "poetry.lock": (("poetry", "update", "--lock"), ""),
     "pdm.lock": (("pdm", "update", "--no-sync"), ""),
     "Pipfile.lock": (("pipenv", "upgrade"), ""),
 }
-"""Lock file -> the command that takes other versions of some projects, and the option before each of them."""
+"""Lock file -> (the command that upgrades some projects, the option before the name of each project)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Relock:
-    """``argv``, run in ``folder``, makes ``path`` anew; both are relative to the root.
+class LockUpdate:
+    """A stale lock file and the command that regenerates it.
 
-    ``trouble``: it cannot be run by this tool, and this is why.
+    ``argv`` is run in ``folder``; ``path`` and ``folder`` are relative to the root. ``unavailable_reason`` is not empty
+    if this tool cannot run the command.
     """
 
     path: str
     folder: str
     argv: tuple[str, ...]
-    trouble: str = ""
+    unavailable_reason: str = ""
 
     def __str__(self) -> str:
         words = " ".join(self.argv)
         return f"{self.path} is out of date: run `{words}` in {'the root' if self.folder == '.' else self.folder}"
 
 
-def relocks(
+def plan_lock_updates(
     root: Path,
     changes: Iterable[FileChange],
     findings: Iterable[Finding],
-    compiled: Mapping[Compiled, Sequence[str]],
-) -> tuple[Relock, ...]:
-    """All that is stale: what ``changes`` leave behind, what ``findings`` say of lock files, and compiled files."""
-    found: dict[str, Relock] = {}
+    compiled: Mapping[CompiledRequirements, Sequence[str]],
+) -> tuple[LockUpdate, ...]:
+    """Return the updates of all stale files: of ``changes``, of ``findings`` on lock files, and compiled files."""
+    updates: dict[str, LockUpdate] = {}
     for path, words in stale_locks(root, changes):
-        found[path] = Relock(path=path, folder=_folder(path), argv=tuple(words.split()))
-    newer: dict[str, dict[str, None]] = {}
+        updates[path] = LockUpdate(path=path, folder=_folder(path), argv=tuple(words.split()))
+    upgrades_by_lock: dict[str, dict[str, None]] = {}
     for finding in findings:
         path = finding.location.path if finding.location else ""
-        if finding.code in (LOCKED, STALE) and _name(path) in _NEWER:
-            names = finding.names if finding.code == LOCKED else ()
-            newer.setdefault(path, {}).update(dict.fromkeys(names))
-    for path, upgrades in newer.items():
-        argv, option = _NEWER[_name(path)] if upgrades else (tuple(REGENERATED_BY[_name(path)].split()), "")
-        more = [word for name in upgrades for word in (option, name) if word]
-        found[path] = Relock(path=path, folder=_folder(path), argv=(*argv, *more))
-    for made, wishes in compiled.items():
-        argv = with_upgrades(made, wishes)
-        found[made.path] = Relock(path=made.path, folder=made.folder, argv=argv, trouble=made.trouble)
-    return tuple(found[path] for path in sorted(found))
+        if finding.code in (LOCKED_VERSION_CODE, STALE_LOCK_CODE) and _file_name(path) in _UPGRADE_COMMANDS:
+            names = finding.names if finding.code == LOCKED_VERSION_CODE else ()
+            upgrades_by_lock.setdefault(path, {}).update(dict.fromkeys(names))
+    for path, upgrades in upgrades_by_lock.items():
+        argv, option = (
+            _UPGRADE_COMMANDS[_file_name(path)] if upgrades else (tuple(REGENERATED_BY[_file_name(path)].split()), "")
+        )
+        upgrade_arguments = [word for name in upgrades for word in (option, name) if word]
+        updates[path] = LockUpdate(path=path, folder=_folder(path), argv=(*argv, *upgrade_arguments))
+    for compiled_file, wanted_upgrades in compiled.items():
+        argv = recompile_command(compiled_file, wanted_upgrades)
+        updates[compiled_file.path] = LockUpdate(
+            path=compiled_file.path, folder=compiled_file.folder, argv=argv, unavailable_reason=compiled_file.problem
+        )
+    return tuple(updates[path] for path in sorted(updates))
 
 
-def relock(root: Path, job: Relock, *, allow_dirty: bool) -> str:
-    """Run one of them. Empty where it ended well, else why the lock file was not made anew, in words.
+def update_lock(root: Path, update: LockUpdate, *, allow_dirty: bool) -> str:
+    """Run an update. Return an empty string, or the reason why the lock file was not regenerated.
 
-    :raises WriteRefused: git cannot say whether the file has uncommitted changes.
+    :raises WriteRefused: git cannot determine whether the file has uncommitted changes.
     """
-    if job.trouble:
-        return job.trouble
-    program = _program(job.argv[0])
+    if update.unavailable_reason:
+        return update.unavailable_reason
+    program = _find_program(update.argv[0])
     if program is None:
-        return f"there is no {job.argv[0]} on the path"
-    if not allow_dirty and has_uncommitted_changes(root, job.path):
-        return "it has uncommitted changes: commit them first, or give --py312-allow-dirty"
+        return f"{update.argv[0]} is not on the PATH"
+    if not allow_dirty and has_uncommitted_changes(root, update.path):
+        return "it has uncommitted changes: commit them first, or use --py312-allow-dirty"
     variables = {name: value for name, value in os.environ.items() if name not in ("VIRTUAL_ENV", "PYTHONPATH")}
-    done = process.run(
-        [program, *job.argv[1:]], cwd=root / job.folder, env={**variables, "NO_COLOR": "1"}, time_limit=TIME_LIMIT
+    result = process.run(
+        [program, *update.argv[1:]], cwd=root / update.folder, env={**variables, "NO_COLOR": "1"}, time_limit=TIME_LIMIT
     )
-    if done.ok:
+    if result.ok:
         return ""
-    if done.ended is not Ended.EXITED:
-        return f"it was ended: {done.ended.value}"
-    said = [line.strip() for line in re.split(r"[\r\n]+", done.stderr or done.stdout) if line.strip()]
-    return f"exit code {done.exit_code}: {said[-1][:300] if said else 'it gave no reason'}"
+    if result.exit_reason is not ExitReason.EXITED:
+        return f"it was ended: {result.exit_reason.value}"
+    output_lines = [line.strip() for line in re.split(r"[\r\n]+", result.stderr or result.stdout) if line.strip()]
+    return f"exit code {result.exit_code}: {output_lines[-1][:300] if output_lines else 'it gave no reason'}"
 
 
-def _program(name: str) -> str | None:
-    found = shutil.which(name)
-    if found is None and name == "uv":
+def _find_program(name: str) -> str | None:
+    program_path = shutil.which(name)
+    if program_path is None and name == "uv":
         from uv import find_uv_bin
 
         return find_uv_bin()
-    return found
+    return program_path
 
 
-def _name(path: str) -> str:
+def _file_name(path: str) -> str:
     return path.rpartition("/")[2]
 
 

@@ -1,7 +1,7 @@
-"""The gate run again after requirements or source were changed, in a process of its own: it has to agree with them.
+"""Verify applied fixes by running the gate a second time, in a separate process.
 
-The same command line in the same folder. A variable tells the second run that it is one, so it changes nothing itself
-and there is no third.
+It has the same command line and working directory. An environment variable marks it as the second run, so it applies no
+fixes and starts no further run.
 """
 
 import json
@@ -15,59 +15,59 @@ from typing import Any
 
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import SourceChange, SpecifierChange
-from pytest_py312.core.process import Ended
+from pytest_py312.core.process import ExitReason
 
-VARIABLE = "PY312_AGAIN"
-"""Set in the environment of a second run."""
+SECOND_RUN_VARIABLE = "PY312_AGAIN"
+"""Environment variable that marks a second run."""
 
 TIME_LIMIT = 24 * 3600.0
-"""Seconds; the limits of cells and commands end it long before."""
-SHOWN = 256 * 1024
-"""Bytes of its output that are shown: the end of it."""
+"""Time limit in seconds. The limits of cells and commands normally end the run long before."""
+OUTPUT_LIMIT = 256 * 1024
+"""Maximum size of the output that is kept, in bytes: its end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SecondRun:
-    """How the second run ended. ``exit_code`` is ``None`` where it did not come to one, and ``output`` says why.
+    """The result of the second run. ``exit_code`` is ``None`` if it did not exit; ``output`` then has the reason.
 
-    ``disagrees`` are findings that still blame what was changed, one a line.
+    ``disagreements`` are the findings on what was changed, one per line.
     """
 
     exit_code: int | None
     output: str
-    disagrees: tuple[str, ...] = ()
+    disagreements: tuple[str, ...] = ()
 
 
-def is_second() -> bool:
-    """Whether this process is one."""
-    return bool(os.environ.get(VARIABLE))
+def is_second_run() -> bool:
+    """Whether this process is a second run."""
+    return bool(os.environ.get(SECOND_RUN_VARIABLE))
 
 
-Changes = Iterable[SpecifierChange | SourceChange]
+AppliedChanges = Iterable[SpecifierChange | SourceChange]
 
 
-def run_again(arguments: Sequence[str], folder: Path, changes: Changes) -> SecondRun:
-    """Run pytest with ``arguments`` in ``folder``, and compare what it finds with ``changes``."""
-    with tempfile.TemporaryDirectory(prefix="py312-again-") as place:
-        report = Path(place) / "report.json"
-        done = process.run(
+def run_second_time(arguments: Sequence[str], folder: Path, changes: AppliedChanges) -> SecondRun:
+    """Run pytest with ``arguments`` in ``folder``, and compare its findings with ``changes``."""
+    with tempfile.TemporaryDirectory(prefix="py312-again-") as report_folder:
+        report = Path(report_folder) / "report.json"
+        result = process.run(
             [sys.executable, "-m", "pytest", *arguments, f"--py312-report={report}"],
             cwd=folder,
-            env={**os.environ, VARIABLE: "1"},
+            env={**os.environ, SECOND_RUN_VARIABLE: "1"},
             time_limit=TIME_LIMIT,
-            tail=SHOWN,
-            merge=True,
+            tail_limit=OUTPUT_LIMIT,
+            merge_stderr=True,
         )
-        document = _read(report)
-    output = done.stdout or done.stderr
-    if done.ended is not Ended.EXITED or done.exit_code is None:
-        return SecondRun(exit_code=None, output=f"{output}\nit was ended: {done.ended.value}")
+        document = _read_report(report)
+    output = result.stdout or result.stderr
+    if result.exit_reason is not ExitReason.EXITED or result.exit_code is None:
+        return SecondRun(exit_code=None, output=f"{output}\nit was ended: {result.exit_reason.value}")
     if document is None:
-        return SecondRun(exit_code=done.exit_code or None, output=output)
-    return SecondRun(exit_code=done.exit_code, output=output, disagrees=disagreements(document, changes))
+        return SecondRun(exit_code=result.exit_code or None, output=output)
+    return SecondRun(exit_code=result.exit_code, output=output, disagreements=find_disagreements(document, changes))
 
 
-def _read(report: Path) -> Mapping[str, Any] | None:
+def _read_report(report: Path) -> Mapping[str, Any] | None:
     try:
         document = json.loads(report.read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -75,18 +75,18 @@ def _read(report: Path) -> Mapping[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
-def disagreements(document: Mapping[str, Any], changes: Changes) -> tuple[str, ...]:
-    """The findings of a run's JSON ``document`` that blame what was changed: requirements on the target, or source."""
+def find_disagreements(document: Mapping[str, Any], changes: AppliedChanges) -> tuple[str, ...]:
+    """Return the findings in a JSON report on what was changed: requirements on the target, or source."""
     changed = list(changes)
     requirements = {(change.path, change.name) for change in changed if isinstance(change, SpecifierChange)}
     source = {(change.path, change.old) for change in changed if isinstance(change, SourceChange)}
-    found = (
+    blaming_findings = (
         finding
         for outcome in document["outcomes"]
         for finding in outcome["findings"]
         if not finding["waived"]
         and (
-            (outcome["check"] == "source" and _is_of_source(finding, source))
+            (outcome["check"] == "source" and _had_source_change(finding, source))
             or (
                 (outcome["check"], outcome["interpreter"]) == ("dependencies", document["target"])
                 and finding["severity"] == "error"
@@ -94,9 +94,11 @@ def disagreements(document: Mapping[str, Any], changes: Changes) -> tuple[str, .
             )
         )
     )
-    return tuple(dict.fromkeys(f"{finding['path']}:{finding['line']}: {finding['message']}" for finding in found))
+    return tuple(
+        dict.fromkeys(f"{finding['path']}:{finding['line']}: {finding['message']}" for finding in blaming_findings)
+    )
 
 
-def _is_of_source(finding: Mapping[str, Any], changed: Set[tuple[str, str]]) -> bool:
-    """Whether it is a finding that had such a change: only these have some of their own."""
+def _had_source_change(finding: Mapping[str, Any], changed: Set[tuple[str, str]]) -> bool:
+    """Whether one of the ``changed`` source names is among the changes that the finding offers."""
     return any((change["path"], change["old"]) in changed for change in finding["changes"])

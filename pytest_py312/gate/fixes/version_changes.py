@@ -1,27 +1,27 @@
-"""The moves of a fleet's services to the target, planned as bytes before and after. Reads, and changes nothing.
+"""Plan the migrations of services to the target, as file contents before and after. Writes nothing.
 
-All places of a service change or none does. A place that several services share moves when all of them do, and one that
-is for the fleet as a whole when every service moves.
+All version declarations of a service change, or none does. A declaration that several services share changes when all
+of them migrate, and one for the whole fleet when every service migrates.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_py312.core.files import Refused, read_regular
+from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.text_edits import EditRefused
-from pytest_py312.repository.declarations.declaration import Meaning
-from pytest_py312.repository.declarations.reader import read_places
-from pytest_py312.repository.edits.change_set import FileChange, decoded
-from pytest_py312.repository.edits.declarations import Aim, Choice, Moved, move
-from pytest_py312.repository.services.version_survey import Outside, VersionSurvey
+from pytest_py312.repository.declarations.declaration import DeclarationRole
+from pytest_py312.repository.declarations.reader import read_declarations
+from pytest_py312.repository.edits.change_set import FileChange, decode_text
+from pytest_py312.repository.edits.declarations import DeclarationSelector, Migrated, MigrationTarget, migrate
+from pytest_py312.repository.services.version_survey import SharedFile, VersionSurvey
 from pytest_py312.repository.tree import FILE_LIMIT
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kept:
-    """A service that stays as it is, or (``service`` empty) a place that several share; ``reason`` is a sentence."""
+class Unmigrated:
+    """A service that is not migrated or, with an empty ``service``, a shared declaration; ``reason`` is a sentence."""
 
     service: str
     reason: str
@@ -31,136 +31,154 @@ class Kept:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MovePlan:
-    """``changes`` are sorted by path; ``moved`` names the services whose places change, ``kept`` what does not.
+class MigrationPlan:
+    """The file changes, sorted by path, the names of the migrated services, and what is not migrated.
 
-    ``advice`` are sentences for after the move.
+    ``advice`` are sentences on what to do after the migration.
     """
 
     changes: tuple[FileChange, ...] = ()
-    moved: tuple[str, ...] = ()
-    kept: tuple[Kept, ...] = ()
+    migrated: tuple[str, ...] = ()
+    unmigrated: tuple[Unmigrated, ...] = ()
     advice: tuple[str, ...] = ()
 
 
-def plan_moves(
-    survey: VersionSurvey, root: Path, aims: Mapping[str, Aim], services: Iterable[Service],
-    *, written: Iterable[FileChange] = (),
-) -> MovePlan:  # fmt: skip
-    """Move the ``services``, each to its aim in ``aims`` (by name); ``written`` are changes that are made before."""
-    planner = _Planner(survey, root, aims, {change.path: change.after for change in written})
+def plan_migrations(
+    survey: VersionSurvey, root: Path, migrations: Mapping[str, MigrationTarget], services: Iterable[Service],
+    *, earlier_changes: Iterable[FileChange] = (),
+) -> MigrationPlan:  # fmt: skip
+    """Plan the migrations of ``services``.
+
+    :param migrations: service name -> its migration.
+    :param earlier_changes: changes that are applied before.
+    """
+    planner = _MigrationPlanner(survey, root, migrations, {change.path: change.after for change in earlier_changes})
     for service in services:
-        planner.take(service)
-    planner.take_outside()
+        planner.migrate_service(service)
+    planner.migrate_shared_files()
     return planner.plan()
 
 
 @dataclass
-class _Planner:
+class _MigrationPlanner:
     survey: VersionSurvey
     root: Path
-    aims: Mapping[str, Aim]
-    written: Mapping[str, bytes]
-    own: dict[str, dict[str, FileChange]] = field(default_factory=dict)
-    """Service to its own files that change."""
-    outside: dict[str, FileChange] = field(default_factory=dict)
-    kept: dict[str, str] = field(default_factory=dict)
-    shared: list[str] = field(default_factory=list)
+    migrations: Mapping[str, MigrationTarget]
+    earlier_contents: Mapping[str, bytes]
+    own_changes: dict[str, dict[str, FileChange]] = field(default_factory=dict)
+    """Service name -> path -> change of its own files."""
+    shared_changes: dict[str, FileChange] = field(default_factory=dict)
+    unmigrated: dict[str, str] = field(default_factory=dict)
+    shared_notes: list[str] = field(default_factory=list)
 
-    def take(self, service: Service) -> None:
-        """Move what lies in the service's folder."""
-        aim = self.aims[service.name]
+    def migrate_service(self, service: Service) -> None:
+        """Migrate the files in the folder of the service."""
+        migration = self.migrations[service.name]
         changes: dict[str, FileChange] = {}
         for path in self.survey.own_files(service):
-            found, reason = self._moved(path, aim)
+            change, reason = self._migrate_file(path, migration)
             if reason:
-                self.kept[service.name] = reason
+                self.unmigrated[service.name] = reason
                 return
-            if found is not None:
-                changes[path] = found
-        self.own[service.name] = changes
+            if change is not None:
+                changes[path] = change
+        self.own_changes[service.name] = changes
 
-    def take_outside(self) -> None:
-        """Move what lies around the services that move. Where that is refused, those it is for stay as they are."""
+    def migrate_shared_files(self) -> None:
+        """Migrate files outside of the services. If that is refused, the services that share the file stay as is."""
         while True:
-            before = len(self.own)
-            self.outside, self.shared = {}, []
-            for file in self.survey.outside():
-                self._outside(file)
-            if len(self.own) == before:
+            migrating_count = len(self.own_changes)
+            self.shared_changes, self.shared_notes = {}, []
+            for file in self.survey.shared_files():
+                self._migrate_shared_file(file)
+            if len(self.own_changes) == migrating_count:
                 return
 
-    def _outside(self, file: Outside) -> None:
-        moving = frozenset(self.own)
-        chosen = self.survey.movable(file, moving)
-        aim = self._common_aim(file, moving)
-        if aim is None:
+    def _migrate_shared_file(self, file: SharedFile) -> None:
+        migrating = frozenset(self.own_changes)
+        chosen = self.survey.movable_selector(file, migrating)
+        migration = self._common_migration(file, migrating)
+        if migration is None:
             return
-        found, reason = self._moved(file.path, aim, chosen)
+        change, reason = self._migrate_file(file.path, migration, chosen)
         if reason:
-            for name in {name for place in file.places for name in file.owners(place)} & moving:
-                self.kept[name] = reason
-                del self.own[name]
-        elif found is not None:
-            self.outside[file.path] = found
-        self._tell_waiting(file, moving, aim)
+            for name in {name for declaration in file.declarations for name in file.owners(declaration)} & migrating:
+                self.unmigrated[name] = reason
+                del self.own_changes[name]
+        elif change is not None:
+            self.shared_changes[file.path] = change
+        self._note_waiting(file, migrating, migration)
 
-    def _common_aim(self, file: Outside, moving: frozenset[str]) -> Aim | None:
-        """That of the service which comes from the oldest Python, among those the file is for or all."""
-        names = {name for place in file.places for name in file.owners(place)} or moving
-        aims = [self.aims[name] for name in names & moving]
-        return min(aims, key=lambda aim: aim.baseline) if aims else None
+    def _common_migration(self, file: SharedFile, migrating: frozenset[str]) -> MigrationTarget | None:
+        """Return the migration with the oldest baseline, of the services that share the file (or of all)."""
+        names = {name for declaration in file.declarations for name in file.owners(declaration)} or migrating
+        candidates = [self.migrations[name] for name in names & migrating]
+        return min(candidates, key=lambda migration: migration.baseline) if candidates else None
 
-    def _tell_waiting(self, file: Outside, moving: frozenset[str], aim: Aim) -> None:
-        """Places that are for a service that moves, and wait for others that do not."""
-        for place in file.places:
-            waits = file.owners(place) - moving
-            behind = place.meaning is Meaning.EXACT and place.version is not None and place.version < aim.target
-            if waits and waits != file.owners(place) and behind:
-                others = sorted(waits)
+    def _note_waiting(self, file: SharedFile, migrating: frozenset[str], migration: MigrationTarget) -> None:
+        """Note declarations of a migrating service that have to wait for other services."""
+        for declaration in file.declarations:
+            waiting_services = file.owners(declaration) - migrating
+            is_behind = (
+                declaration.role is DeclarationRole.EXACT
+                and declaration.version is not None
+                and declaration.version < migration.target
+            )
+            if waiting_services and waiting_services != file.owners(declaration) and is_behind:
+                others = sorted(waiting_services)
                 more = f" and {len(others) - 3} more" if len(others) > 3 else ""
-                self.shared.append(
-                    f"{place.location} is shared with {', '.join(others[:3])}{more}, and moves when all of them do."
+                self.shared_notes.append(
+                    f"{declaration.location} is shared with {', '.join(others[:3])}{more}, "
+                    "and changes when all of them migrate."
                 )
 
-    def _moved(self, path: str, aim: Aim, chosen: Choice | None = None) -> tuple[FileChange | None, str]:
-        """The file with its places moved, or why it is not; neither where nothing in it is to move."""
+    def _migrate_file(
+        self, path: str, migration: MigrationTarget, chosen: DeclarationSelector | None = None
+    ) -> tuple[FileChange | None, str]:
+        """Return the change of a file, or why it is refused; neither if nothing in it has to change."""
         try:
-            before = read_regular(self.root, path, FILE_LIMIT)
-        except Refused as reason:
+            original = read_regular_file(self.root, path, FILE_LIMIT)
+        except UnsafeFile as reason:
             return None, "" if path.endswith((".yml", ".yaml")) else f"{path}: {reason}"
-        start = self.written.get(path, before)
+        current = self.earlier_contents.get(path, original)
         try:
-            text, encode = decoded(start)
-            places = read_places(text, path)
-            if not places:
+            text, encode = decode_text(current)
+            declarations = read_declarations(text, path)
+            if not declarations:
                 return None, ""
-            found = move(text, places, aim, chosen) if chosen else move(text, places, aim)
-            if found.refused:
-                return None, _why(found)
-            after = encode(found.text)
+            result = (
+                migrate(text, declarations, migration, chosen) if chosen else migrate(text, declarations, migration)
+            )
+            if result.refused:
+                return None, _refusal_text(result)
+            migrated = encode(result.text)
         except EditRefused as error:
             return None, f"{path}: {error}"
-        return None if after == start else FileChange(path=path, before=before, after=after), ""
+        return None if migrated == current else FileChange(path=path, before=original, after=migrated), ""
 
-    def plan(self) -> MovePlan:
-        changes = {**self.outside}
-        for own in self.own.values():
-            changes.update(own)
-        moved = [name for name, own in self.own.items() if own or self._is_outside(name)]
-        kept = [Kept(service=name, reason=reason) for name, reason in self.kept.items()]
-        return MovePlan(
+    def plan(self) -> MigrationPlan:
+        changes = {**self.shared_changes}
+        for own_changes in self.own_changes.values():
+            changes.update(own_changes)
+        migrated = [
+            name for name, own_changes in self.own_changes.items() if own_changes or self._has_shared_changes(name)
+        ]
+        unmigrated = [Unmigrated(service=name, reason=reason) for name, reason in self.unmigrated.items()]
+        return MigrationPlan(
             changes=tuple(change for _, change in sorted(changes.items())),
-            moved=tuple(moved),
-            kept=(*kept, *(Kept(service="", reason=reason) for reason in dict.fromkeys(self.shared))),
+            migrated=tuple(migrated),
+            unmigrated=(
+                *unmigrated,
+                *(Unmigrated(service="", reason=reason) for reason in dict.fromkeys(self.shared_notes)),
+            ),
         )
 
-    def _is_outside(self, name: str) -> bool:
-        files = (file for file in self.survey.outside() if file.path in self.outside)
-        return any(name in file.owners(place) for file in files for place in file.places)
+    def _has_shared_changes(self, name: str) -> bool:
+        files = (file for file in self.survey.shared_files() if file.path in self.shared_changes)
+        return any(name in file.owners(declaration) for file in files for declaration in file.declarations)
 
 
-def _why(found: Moved) -> str:
-    first = found.refused[0]
-    more = f" ({len(found.refused) - 1} more in this file.)" if len(found.refused) > 1 else ""
+def _refusal_text(result: Migrated) -> str:
+    first = result.refused[0]
+    more = f" ({len(result.refused) - 1} more in this file.)" if len(result.refused) > 1 else ""
     return f"{first}{more}"

@@ -1,59 +1,59 @@
-"""What was measured, one line for each benchmark: in the terminal and as Markdown. Pure."""
+"""Format benchmark comparisons, one line per benchmark, for the terminal and for Markdown."""
 
 import math
 from collections.abc import Iterable, Iterator
 
-from pytest_py312.core.model.measurements import Comparison, Verdict
+from pytest_py312.core.model.measurements import BenchmarkComparison, SpeedVerdict
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import Page, StyledLine, counted, visible
+from pytest_py312.core.text import StyledLine, TerminalFormat, escape_control, pluralize
 
 _STYLES = {
-    Verdict.SLOWER: "red",
-    Verdict.FASTER: "green",
-    Verdict.SAME: "green",
-    Verdict.INCONCLUSIVE: "yellow",
-    Verdict.NOT_COMPARABLE: "yellow",
+    SpeedVerdict.SLOWER: "red",
+    SpeedVerdict.FASTER: "green",
+    SpeedVerdict.SAME: "green",
+    SpeedVerdict.INCONCLUSIVE: "yellow",
+    SpeedVerdict.NOT_COMPARABLE: "yellow",
 }
-OWN = "benchmark"
-"""The kind of a service's own benchmarks."""
-TEST = "test"
-"""The kind of single tests of the suite: many, and of interest where their time has changed."""
-_RANKS = {OWN: 0, TEST: 2}  # all other kinds are between
-_CHANGED = (Verdict.SLOWER, Verdict.FASTER)
+OWN_BENCHMARK = "benchmark"
+"""Kind of a service's own benchmarks."""
+SUITE_TEST = "test"
+"""Kind of single tests of the suite. There are many; they are listed where their time has changed."""
+_KIND_ORDER = {OWN_BENCHMARK: 0, SUITE_TEST: 2}  # all other kinds come in between
+_CHANGED_VERDICTS = (SpeedVerdict.SLOWER, SpeedVerdict.FASTER)
 
 
-def ordered(report: Report) -> dict[str, list[Comparison]]:
-    """The comparisons of each service, in the order of the services; its own benchmarks first, its tests last."""
+def comparisons_by_service(report: Report) -> dict[str, list[BenchmarkComparison]]:
+    """Return the comparisons of each service in report order, with its own benchmarks first and its tests last."""
     return {
-        service.name: found
+        service.name: comparisons
         for service in report.services
         if (
-            found := sorted(
-                (speed for speed in report.speeds if speed.service == service.name),
-                key=lambda speed: (_RANKS.get(speed.kind, 1), speed.kind, speed.name),
+            comparisons := sorted(
+                (speed for speed in report.benchmarks if speed.service == service.name),
+                key=lambda speed: (_KIND_ORDER.get(speed.kind, 1), speed.kind, speed.name),
             )
         )
     }
 
 
-def in_rows(report: Report) -> list[Comparison]:
-    """All comparisons for one table: what services measure themselves, then what every service has; by service."""
-    found = [speed for speeds in ordered(report).values() for speed in speeds]
-    return sorted(found, key=lambda speed: _RANKS.get(speed.kind, 1))
+def sorted_for_table(report: Report) -> list[BenchmarkComparison]:
+    """Return all comparisons for one table: the services' own benchmarks, then common measurements, then tests."""
+    comparisons = [speed for speeds in comparisons_by_service(report).values() for speed in speeds]
+    return sorted(comparisons, key=lambda speed: _KIND_ORDER.get(speed.kind, 1))
 
 
-def telling(speeds: Iterable[Comparison]) -> list[Comparison]:
-    """Without the tests of which nothing can be told, or whose time is the same."""
-    return [speed for speed in speeds if speed.kind != TEST or speed.verdict in _CHANGED]
+def noteworthy(speeds: Iterable[BenchmarkComparison]) -> list[BenchmarkComparison]:
+    """Return the comparisons without the tests that are inconclusive or unchanged."""
+    return [speed for speed in speeds if speed.kind != SUITE_TEST or speed.verdict in _CHANGED_VERDICTS]
 
 
-def ratio_text(ratio: float, low: float, high: float) -> str:
-    """``1.42 (1.38 to 1.47)``: an interval whose end is not known is left out."""
+def format_ratio(ratio: float, low: float, high: float) -> str:
+    """Format a ratio and its interval as ``1.42 (1.38 to 1.47)``. An interval without an upper end is omitted."""
     return f"{ratio:.2f} ({low:.2f} to {high:.2f})" if math.isfinite(high) else f"{ratio:.2f} (too few pairs)"
 
 
-def seconds(speed: Comparison, value: float) -> str:
-    """A measurement with a unit that suits it: ``1.2 ms``, ``34 MB``."""
+def format_measurement(speed: BenchmarkComparison, value: float) -> str:
+    """Format a value of a benchmark with a suitable unit: ``1.2 ms``, ``34 MB``."""
     if speed.unit == "B":
         return f"{value / 1e6:.1f} MB"
     for factor, unit in ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs")):
@@ -62,58 +62,64 @@ def seconds(speed: Comparison, value: float) -> str:
     return f"{value / 1e-9:.3g} ns"
 
 
-def speed_lines(report: Report, page: Page) -> list[StyledLine]:
-    """For the terminal: a section, or nothing where nothing was measured."""
-    found = ordered(report)
-    if not found:
+def benchmark_lines(report: Report, page: TerminalFormat) -> list[StyledLine]:
+    """Return the terminal section on benchmarks; empty if nothing was measured."""
+    by_service = comparisons_by_service(report)
+    if not by_service:
         return []
     lines = [
-        page.line(("Measured", "bold"), (", in ratio to the Python of today: above 1 is slower, or takes more", ""))
+        page.styled_line(
+            ("Benchmarks", "bold"), (", as a ratio to the current Python: above 1 is slower or uses more", "")
+        )
     ]
-    for service, speeds in found.items():
+    for service, speeds in by_service.items():
         first = speeds[0]
-        lines.append(page.line((f"  {visible(service)}", ""), (f" {first.baseline} -> {first.target}", "dim")))
-        shown = speeds if page.verbosity >= 1 else telling(speeds)
+        lines.append(
+            page.styled_line((f"  {escape_control(service)}", ""), (f" {first.baseline} -> {first.target}", "dim"))
+        )
+        shown = speeds if page.verbosity >= 1 else noteworthy(speeds)
         for speed in shown:
-            ratio = ratio_text(speed.ratio, speed.low, speed.high)
+            ratio = format_ratio(speed.ratio, speed.low, speed.high)
             lines.append(
-                page.line(
+                page.styled_line(
                     (f"    {speed.verdict.value:<14}", _STYLES[speed.verdict]),
-                    (f"  {ratio:<22}  {visible(speed.name)}", ""),
-                    (f"  {_aside(speed)}", "dim"),
+                    (f"  {ratio:<22}  {escape_control(speed.name)}", ""),
+                    (f"  {_pair_count_text(speed)}", "dim"),
                 )
             )
         if len(shown) < len(speeds):
-            hidden = counted(len(speeds) - len(shown), "measurement")
-            lines.append(page.line((f"    and {hidden} of tests that take as long or cannot be told, see -v", "dim")))
+            hidden = pluralize(len(speeds) - len(shown), "measurement")
+            lines.append(
+                page.styled_line((f"    and {hidden} of tests that are unchanged or inconclusive, see -v", "dim"))
+            )
     return lines
 
 
-def _aside(speed: Comparison) -> str:
+def _pair_count_text(speed: BenchmarkComparison) -> str:
     parts = [f"{len(speed.pairs)} pairs"]
     if speed.control is not None:
-        parts.append(f"itself {ratio_text(*speed.control)}")
+        parts.append(f"baseline against itself {format_ratio(*speed.control)}")
     return ", ".join(parts)
 
 
-def speed_table(report: Report) -> list[list[str]]:
-    """For Markdown: the cells of a table, its heading first; nothing where nothing was measured."""
-    rows = list(_rows(report))
-    heading = ["Service", "What", "Verdict", "Ratio", "Before", "After", "Pairs", "Baseline by itself"]
+def benchmark_rows(report: Report) -> list[list[str]]:
+    """Return the cells of the Markdown table, heading first; empty if nothing was measured."""
+    rows = list(_table_rows(report))
+    heading = ["Service", "What", "Verdict", "Ratio", "Baseline", "Target", "Pairs", "Baseline against itself"]
     return [heading, *rows] if rows else []
 
 
-def _rows(report: Report) -> Iterator[list[str]]:
-    for speed in telling(in_rows(report)):
-        before, after = speed.middles
-        control = ratio_text(*speed.control) if speed.control is not None else ""
+def _table_rows(report: Report) -> Iterator[list[str]]:
+    for speed in noteworthy(sorted_for_table(report)):
+        baseline_value, target_value = speed.medians
+        control = format_ratio(*speed.control) if speed.control is not None else ""
         yield [
-            visible(speed.service),
-            visible(speed.name),
+            escape_control(speed.service),
+            escape_control(speed.name),
             speed.verdict.value,
-            ratio_text(speed.ratio, speed.low, speed.high),
-            seconds(speed, before) if speed.pairs else "",
-            seconds(speed, after) if speed.pairs else "",
+            format_ratio(speed.ratio, speed.low, speed.high),
+            format_measurement(speed, baseline_value) if speed.pairs else "",
+            format_measurement(speed, target_value) if speed.pairs else "",
             str(len(speed.pairs)),
             control,
         ]

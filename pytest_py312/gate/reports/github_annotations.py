@@ -1,7 +1,7 @@
-"""Findings as annotations of a GitHub workflow: commands that its runner reads from the log. Pure.
+"""Render findings as GitHub workflow commands, which the Actions runner turns into annotations.
 
-A runner shows ten errors, ten warnings and ten notices of a step and silently drops the rest, so the worst come first
-and a line says how many there are beyond these. What is waived or recorded is not annotated.
+GitHub shows at most ten errors, ten warnings and ten notices per step and drops the rest silently. Therefore the worst
+findings come first, and a last line counts what was left out. Waived and known findings are not annotated.
 """
 
 from collections.abc import Iterable, Sequence
@@ -9,112 +9,123 @@ from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Location, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import counted, listed, prose, visible
-from pytest_py312.gate.reports.results import Result, results, told_by_reason, worst_first
+from pytest_py312.core.text import escape_control, escape_terminal, join_names, pluralize
+from pytest_py312.gate.reports.results import ReportedFinding, reason_only_outcomes, reported_findings, worst_first
 
-LIMIT = 10
-"""Annotations of one kind that a runner shows of one step."""
+MAX_ANNOTATIONS_PER_KIND = 10
+"""Annotations of one kind that GitHub shows per step."""
 
 _KINDS = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
-_SERVICES = 3  # named in a title
+_MAX_SERVICES_IN_TITLE = 3  # in a title
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Annotation:
-    """One message at one place. ``kind`` is ``error``, ``warning`` or ``notice``."""
+class WorkflowAnnotation:
+    """An annotation at one location. ``kind`` is ``error``, ``warning`` or ``notice``."""
 
     kind: str
     title: str
     message: str
     location: Location | None = None
 
-    def command(self, prefix: str = "") -> str:
-        """The line that the runner reads; ``prefix`` leads from its workspace to the plan's folder (``platform/``)."""
+    def to_command(self, prefix: str = "") -> str:
+        """Return the workflow command.
+
+        :param prefix: path from the runner's workspace to the folder of the plan (``platform/``).
+        """
         properties = {"file": f"{prefix}{self.location.path}"} if self.location and self.location.path else {}
         if properties and self.location and self.location.line:
             properties["line"] = str(self.location.line)
             if self.location.column:
                 properties["col"] = str(self.location.column)
         properties["title"] = self.title
-        told = ",".join(f"{name}={escaped_property(text)}" for name, text in properties.items())
-        return f"::{self.kind} {told}::{escaped(self.message)}"
+        encoded_properties = ",".join(f"{name}={escape_property(text)}" for name, text in properties.items())
+        return f"::{self.kind} {encoded_properties}::{escape_message(self.message)}"
 
 
-def lines(report: Report, *, prefix: str = "") -> list[str]:
-    """What is to be printed: the commands, and what they leave out."""
-    found = annotations(report)
-    shown: list[str] = []
-    more = []
+def command_lines(report: Report, *, prefix: str = "") -> list[str]:
+    """Return the lines to print: the commands, and a note on the annotations that GitHub would not show."""
+    all_annotations = annotations(report)
+    commands: list[str] = []
+    overflow_counts = []
     for kind in _KINDS.values():
-        of_kind = [annotation for annotation in found if annotation.kind == kind]
-        shown += [annotation.command(prefix) for annotation in of_kind[:LIMIT]]
-        if len(of_kind) > LIMIT:
-            more.append(counted(len(of_kind) - LIMIT, kind))
-    said = f"py312: {', '.join(more)} more than GitHub shows of one step; a report file has them all" if more else ""
-    return [*shown, said] if said else shown
+        of_kind = [annotation for annotation in all_annotations if annotation.kind == kind]
+        commands += [annotation.to_command(prefix) for annotation in of_kind[:MAX_ANNOTATIONS_PER_KIND]]
+        if len(of_kind) > MAX_ANNOTATIONS_PER_KIND:
+            overflow_counts.append(pluralize(len(of_kind) - MAX_ANNOTATIONS_PER_KIND, kind))
+    overflow_note = (
+        f"py312: {', '.join(overflow_counts)} not shown because of GitHub's limit per step; report files contain all"
+        if overflow_counts
+        else ""
+    )
+    return [*commands, overflow_note] if overflow_note else commands
 
 
-def annotations(report: Report) -> list[Annotation]:
-    """All of them, the worst first: what blocks, what could not be checked, warnings, notices."""
-    open_ones = worst_first(result for result in results(report) if not result.accepted)
-    blocking = [result for result in open_ones if result.stops]
-    others = [result for result in open_ones if not result.stops]
+def annotations(report: Report) -> list[WorkflowAnnotation]:
+    """Return all annotations, worst first: blocking findings, failed checks, warnings, notices."""
+    unaccepted = worst_first(result for result in reported_findings(report) if not result.is_accepted)
+    blocking = [result for result in unaccepted if result.fails_check]
+    others = [result for result in unaccepted if not result.fails_check]
     places = {service.name: service.manifest or service.path for service in report.services}
-    return [*_of_results(blocking), *_of_reasons(told_by_reason(report), places), *_of_results(others)]
+    return [
+        *_annotate_findings(blocking),
+        *_annotate_reasons(reason_only_outcomes(report), places),
+        *_annotate_findings(others),
+    ]
 
 
-def _of_results(found: Iterable[Result]) -> list[Annotation]:
-    """What several services have in common (a requirements file, a library) is annotated once."""
-    groups: dict[tuple[object, ...], list[Result]] = {}
-    for result in found:
+def _annotate_findings(findings: Iterable[ReportedFinding]) -> list[WorkflowAnnotation]:
+    """Annotate a finding once even if several services share it (a requirements file, a library)."""
+    groups: dict[tuple[object, ...], list[ReportedFinding]] = {}
+    for result in findings:
         finding = result.finding
         place = finding.location or result.service
         groups.setdefault((finding.code, place, finding.message, result.level), []).append(result)
-    return [_of_group(group) for group in groups.values()]
+    return [_annotate_group(group) for group in groups.values()]
 
 
-def _of_group(group: Sequence[Result]) -> Annotation:
+def _annotate_group(group: Sequence[ReportedFinding]) -> WorkflowAnnotation:
     result = group[0]
     finding = result.finding
-    services = listed(list(dict.fromkeys(one.service for one in group)), _SERVICES)
-    on = f" ({result.labels})" if result.interpreters else ""
-    said = prose(finding.message)
-    return Annotation(
+    services = join_names(list(dict.fromkeys(member.service for member in group)), _MAX_SERVICES_IN_TITLE)
+    on = f" ({result.interpreter_labels})" if result.interpreters else ""
+    message = escape_terminal(finding.message)
+    return WorkflowAnnotation(
         kind=_KINDS[result.level],
-        title=f"{visible(finding.code)} {services}{on}",
-        message=f"{said}\n{prose(finding.remedy)}" if finding.remedy.strip() else said,
+        title=f"{escape_control(finding.code)} {services}{on}",
+        message=f"{message}\n{escape_terminal(finding.remedy)}" if finding.remedy.strip() else message,
         location=finding.location,
     )
 
 
-def _of_reasons(found: Iterable[Outcome], places: dict[str, str]) -> list[Annotation]:
-    """One for each service and reason."""
+def _annotate_reasons(reason_only: Iterable[Outcome], places: dict[str, str]) -> list[WorkflowAnnotation]:
+    """Return one annotation per service and reason."""
     groups: dict[tuple[str, str, Status], list[Outcome]] = {}
-    for outcome in found:
+    for outcome in reason_only:
         groups.setdefault((outcome.service, outcome.reason, outcome.status), []).append(outcome)
-    made = []
+    new_annotations = []
     for (service, reason, status), outcomes in groups.items():
         on = dict.fromkeys(outcome.interpreter.label for outcome in outcomes if outcome.interpreter)
         checks = ", ".join(dict.fromkeys(outcome.check for outcome in outcomes))
         where = f" ({', '.join(on)})" if on else ""
         ended = "could not be checked" if status is Status.ERRORED else "failed"
         place = places.get(service, "")
-        made.append(
-            Annotation(
+        new_annotations.append(
+            WorkflowAnnotation(
                 kind="error",
-                title=f"{visible(checks)} of {visible(service)} {ended}{where}",
-                message=prose(reason),
+                title=f"{escape_control(checks)} of {escape_control(service)} {ended}{where}",
+                message=escape_terminal(reason),
                 location=Location(path=place) if place else None,
             )
         )
-    return made
+    return new_annotations
 
 
-def escaped(text: str) -> str:
-    """``text`` as the message of a command: it stays on its line."""
+def escape_message(text: str) -> str:
+    """Escape the message of a command, so that it stays on one line."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 
-def escaped_property(text: str) -> str:
-    """``text`` as the value of a property, which a colon or a comma would end."""
-    return escaped(text).replace(":", "%3A").replace(",", "%2C")
+def escape_property(text: str) -> str:
+    """Escape a property of a command, which a colon or a comma would end."""
+    return escape_message(text).replace(":", "%3A").replace(",", "%2C")

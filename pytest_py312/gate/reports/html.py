@@ -1,7 +1,7 @@
-"""The run as one page that stands alone: no other file, no network, and no script but its own.
+"""Render the run as one self-contained HTML page: no other files, no network access, no script but its own.
 
-All texts come from services, so all are escaped by the template. Should one get through all the same, the page's
-policy lets no script run but the one whose digest it names, and lets nothing be loaded from anywhere.
+Texts come from the services under test, so the template escapes all of them. As a second barrier, the content security
+policy of the page allows only the script with the given digest and forbids loading anything.
 """
 
 from collections.abc import Iterable
@@ -9,43 +9,43 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312.core import html_page
-from pytest_py312.core.model.measurements import Comparison
+from pytest_py312.core.model.measurements import BenchmarkComparison
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import prose, visible
+from pytest_py312.core.text import escape_control, escape_terminal
 from pytest_py312.gate.reports import charts
-from pytest_py312.gate.reports.html_view import SpeedView, columns_of, services_of, speeds_of
-from pytest_py312.gate.reports.run_verdict import judge
+from pytest_py312.gate.reports.html_view import BenchmarkView, benchmark_views, service_views, table_columns
+from pytest_py312.gate.reports.run_verdict import summarize
 
-FOLDER = Path(__file__).parent / "page"
+PAGE_DIR = Path(__file__).parent / "page"
 
-DRAWN = 150
-"""Comparisons that get charts, the first of the page: drawing takes time, and all have their figures."""
-_OPENED = 10
-"""Findings that block and are shown unfolded, where there are not more of them."""
+MAX_CHARTS = 150
+"""Only the first comparisons get charts, because drawing takes time. All of them have figures."""
+_MAX_EXPANDED_FINDINGS = 10
+"""Blocking findings are expanded if there are at most this many."""
 
 
-def render(report: Report, *, drawing: bool = True) -> str:
-    """The page. Without ``drawing``, or without the library for it, measurements have figures and no charts."""
+def render(report: Report, *, draw_charts: bool = True) -> str:
+    """Return the HTML page. Charts are omitted without ``draw_charts`` or without vl-convert."""
     from markupsafe import Markup
 
-    style, script = html_page.style(), (FOLDER / "page.js").read_text(encoding="utf-8")
-    speeds = speeds_of(report)
-    pictures, lack = _pictures_or_why_not(speeds) if drawing and speeds else ({}, "")
-    return html_page.template(FOLDER / "page.html.j2").render(
-        **_facts(report),
+    style, script = html_page.stylesheet(), (PAGE_DIR / "page.js").read_text(encoding="utf-8")
+    benchmarks = benchmark_views(report)
+    svgs, missing_charts_reason = _charts_or_reason(benchmarks) if draw_charts and benchmarks else ({}, "")
+    return html_page.load_template(PAGE_DIR / "page.html.j2").render(
+        **_template_context(report),
         style=Markup(style),
         script=Markup(script),
-        policy=html_page.policy(style, script),
-        speeds=speeds,
-        more_speeds=len(report.speeds) - len(speeds),
-        lack=lack,
-        pictures={name: Markup(svg) for name, svg in pictures.items()},
+        policy=html_page.content_security_policy(style, script),
+        benchmarks=benchmarks,
+        more_benchmarks=len(report.benchmarks) - len(benchmarks),
+        missing_charts_reason=missing_charts_reason,
+        charts={name: Markup(svg) for name, svg in svgs.items()},
     )
 
 
-def _facts(report: Report) -> dict[str, Any]:
-    verdict = judge(report)
-    services = services_of(report)
+def _template_context(report: Report) -> dict[str, Any]:
+    verdict = summarize(report)
+    services = service_views(report)
     return {
         "target": str(report.plan.target),
         "proven": verdict.proven,
@@ -54,25 +54,37 @@ def _facts(report: Report) -> dict[str, Any]:
             ("ready", "passed", verdict.ready),
             ("blocked", "failed", verdict.blocked),
             ("could not be checked", "errored", verdict.errored),
-            ("not checked in full", "unchecked", [name for name, _ in verdict.unfinished]),
+            ("incomplete", "unchecked", [name for name, _ in verdict.incomplete]),
         ],
-        "unfinished": [(visible(name), prose(why)) for name, why in verdict.unfinished],
-        "columns": ["whole" if on is None else str(on) for on in columns_of(report)],
+        "incomplete": [(escape_control(name), escape_terminal(reason)) for name, reason in verdict.incomplete],
+        "columns": ["service" if column is None else str(column) for column in table_columns(report)],
         "services": services,
-        "unfold": sum(service.blocking for service in services) <= _OPENED,
+        "unfold": sum(service.blocking for service in services) <= _MAX_EXPANDED_FINDINGS,
         "waivers": [
-            tuple(map(prose, (one.service, one.code or one.test, one.until.isoformat(), one.owner, one.reason)))
-            for one in report.plan.waivers
+            (
+                escape_terminal(waiver.service),
+                escape_terminal(waiver.code or waiver.test),
+                waiver.until.isoformat(),
+                escape_terminal(waiver.owner),
+                escape_terminal(waiver.reason),
+            )
+            for waiver in report.plan.waivers
         ],
-        "assumptions": [prose(text) for text in report.assumptions],
+        "assumptions": [escape_terminal(text) for text in report.assumptions],
         "builds": [
-            (str(one.interpreter), visible(one.version), prose(one.origin), visible(one.flags)) for one in report.builds
+            (
+                str(build.interpreter),
+                escape_control(build.version),
+                escape_terminal(build.origin),
+                escape_control(build.flags),
+            )
+            for build in report.builds
         ],
         "about": [
-            (name, prose(text))
+            (name, escape_terminal(text))
             for name, text in (
-                ("Made", report.generated),
-                ("Plan", report.plan.source or "none: defaults hold"),
+                ("Created", report.generated),
+                ("Plan", report.plan.source or "none: defaults apply"),
                 ("Runner", report.runner),
                 ("Resolver", report.resolver),
                 ("Tool", f"pytest-py312 {report.tool_version}"),
@@ -83,34 +95,37 @@ def _facts(report: Report) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _pictures_or_why_not(speeds: Iterable[SpeedView]) -> tuple[dict[str, str], str]:
-    """The charts, or a sentence why there are none: a page with figures alone is better than no page."""
+def _charts_or_reason(benchmarks: Iterable[BenchmarkView]) -> tuple[dict[str, str], str]:
+    """Return the charts, or a sentence that explains why there are none.
+
+    A failure to draw must not prevent the page.
+    """
     if not charts.can_draw():
-        return {}, "Charts are drawn where vl-convert is installed: pip install 'pytest-py312[charts]'."
+        return {}, "Charts require vl-convert: pip install 'pytest-py312[charts]'."
     try:
-        return _pictures(speeds), ""
+        return _draw_charts(benchmarks), ""
     except (ImportError, ValueError) as error:
-        return {}, f"Charts could not be drawn: {prose(str(error))}"
+        return {}, f"Charts could not be drawn: {escape_terminal(str(error))}"
 
 
-def _pictures(speeds: Iterable[SpeedView]) -> dict[str, str]:
-    """SVG by its place in the page: ``axis``, ``ratio-1``, ``samples-1``, ``history-1``."""
-    chosen = list(speeds)[:DRAWN]
-    scale = charts.scale_of(view.speed for view in chosen)
-    pictures = {"axis": charts.ratio_axis(scale)}
+def _draw_charts(benchmarks: Iterable[BenchmarkView]) -> dict[str, str]:
+    """Return SVG by its place in the page: ``axis``, ``ratio-1``, ``samples-1``, ``history-1``."""
+    chosen = list(benchmarks)[:MAX_CHARTS]
+    scale = charts.common_ratio_scale(view.speed for view in chosen)
+    svgs = {"axis": charts.ratio_axis(scale)}
     for view in chosen:
         speed, number = view.speed, view.number
         if speed.ratio > 0.0:
-            pictures[f"ratio-{number}"] = charts.ratio_chart(speed, scale)
-            if speed.earlier:
-                pictures[f"history-{number}"] = charts.history_chart(speed)
+            svgs[f"ratio-{number}"] = charts.ratio_chart(speed, scale)
+            if speed.past_comparisons:
+                svgs[f"history-{number}"] = charts.history_chart(speed)
         if speed.pairs:
-            pictures[f"samples-{number}"] = charts.samples_chart(speed, *_unit(speed))
-    return pictures
+            svgs[f"samples-{number}"] = charts.samples_chart(speed, *_display_unit(speed))
+    return svgs
 
 
-def _unit(speed: Comparison) -> tuple[float, str]:
-    """A unit in which the measurements are short numbers, and what one of it comes to."""
+def _display_unit(speed: BenchmarkComparison) -> tuple[float, str]:
+    """Return the size and the name of a unit in which the samples are short numbers."""
     if speed.unit == "B":
         return 1e6, "MB"
     least = min(min(pair) for pair in speed.pairs)

@@ -1,38 +1,50 @@
-"""What the page shows, in words and figures: every text in it is visible and bounded, and nothing is HTML yet. Pure."""
+"""Prepare the content of the HTML page: plain texts and figures, with control characters escaped and lengths bounded.
+
+The template turns these views into HTML and escapes them.
+"""
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Outcome, Severity, Status
-from pytest_py312.core.model.measurements import Comparison, Verdict
+from pytest_py312.core.model.measurements import BenchmarkComparison, SpeedVerdict
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import Page, last_lines, prose, visible
-from pytest_py312.gate.reports.benchmark_table import OWN, in_rows, ratio_text, seconds
-from pytest_py312.gate.reports.results import Result, excerpt, results, worst_first
-from pytest_py312.gate.reports.run_verdict import State, all_cached, by_cell, state_of
+from pytest_py312.core.text import TerminalFormat, escape_control, escape_terminal, last_lines
+from pytest_py312.gate.reports.benchmark_table import OWN_BENCHMARK, format_measurement, format_ratio, sorted_for_table
+from pytest_py312.gate.reports.results import ReportedFinding, reported_findings, source_excerpt, worst_first
+from pytest_py312.gate.reports.run_verdict import CellState, all_cached, outcomes_by_cell, state_of
 
-SHOWN = 300
-"""Findings of one service that are shown; a report in another form has them all."""
-MEASURED = 2_000
-"""Comparisons that are shown."""
-_NAMES = 50
-_EVIDENCE_LINES = 30
-_PAGE = Page(width=110, unicode=True, verbosity=1)
-_ORDER = {State.FAILED: 0, State.ERRORED: 1, State.UNCHECKED: 2, State.SKIPPED: 3, State.PASSED: 4}
-WORDS = {
-    State.PASSED: ("✓", "passed"),
-    State.FAILED: ("✗", "failed"),
-    State.ERRORED: ("!", "not checked"),
-    State.SKIPPED: ("-", "skipped"),
-    State.UNCHECKED: ("?", "not asked"),
+MAX_FINDINGS_PER_SERVICE = 300
+"""Findings shown per service. The other report formats contain all of them."""
+MAX_BENCHMARKS = 2_000
+"""Comparisons shown on the page."""
+_MAX_NAMES = 50
+_MAX_EVIDENCE_LINES = 30
+_PAGE = TerminalFormat(width=110, unicode=True, verbosity=1)
+_STATE_ORDER = {
+    CellState.FAILED: 0,
+    CellState.ERRORED: 1,
+    CellState.UNCHECKED: 2,
+    CellState.SKIPPED: 3,
+    CellState.PASSED: 4,
 }
-"""A sign and a word for each state, as a colour alone says nothing."""
+STATE_LABELS = {
+    CellState.PASSED: ("✓", "passed"),
+    CellState.FAILED: ("✗", "failed"),
+    CellState.ERRORED: ("!", "could not be checked"),
+    CellState.SKIPPED: ("-", "skipped"),
+    CellState.UNCHECKED: ("?", "not checked"),
+}
+"""Symbol and word for each state, so that the meaning does not depend on colour."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Sign:
-    """How something ended. ``order``: the worst is the least, for sorting; ``checks``: those that did, if badly."""
+class StatusSign:
+    """The state of a cell, a service or an outcome.
+
+    ``order`` sorts the worst state first. ``checks`` names the checks that failed or could not be run.
+    """
 
     kind: str
     sign: str
@@ -45,14 +57,16 @@ class Sign:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FindingView:
-    """A finding. ``level``: blocking, error, warning or note; ``asides`` say on what, and why it does not block."""
+    """A finding. ``level`` is blocking, error, warning or note; ``notes`` name the interpreters and why it does not
+    block.
+    """
 
     level: str
-    stops: bool
+    fails_check: bool
     code: str
     message: str
-    place: str
-    asides: tuple[str, ...]
+    location: str
+    notes: tuple[str, ...]
     excerpt: str
     names: tuple[str, ...]
     more_names: int
@@ -62,28 +76,28 @@ class FindingView:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class AnswerView:
-    """One outcome: a check of the service or of a cell."""
+class OutcomeView:
+    """One outcome: the result of a check for the service or for one of its cells."""
 
     check: str
-    on: str
+    interpreter: str
     order: tuple[int, int]
-    sign: Sign
+    sign: StatusSign
     reason: str
     seconds: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteView:
-    """How many tests ended how on one interpreter."""
+    """Number of tests by result on one interpreter."""
 
-    on: str
+    interpreter: str
     counts: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceView:
-    """A service; ``signs`` are in the order of the columns, ``None`` where nothing was to be checked."""
+    """A service. ``signs`` has one entry per column, ``None`` where nothing was to be checked."""
 
     number: int
     name: str
@@ -93,29 +107,29 @@ class ServiceView:
     critical: bool
     baseline: str
     baseline_source: str
-    sign: Sign
-    signs: tuple[Sign | None, ...]
+    sign: StatusSign
+    signs: tuple[StatusSign | None, ...]
     blocking: int
     findings: tuple[FindingView, ...]
     more_findings: int
-    answers: tuple[AnswerView, ...]
+    outcomes: tuple[OutcomeView, ...]
     suites: tuple[SuiteView, ...]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PastView:
-    """An earlier run."""
+class PastBenchmarkView:
+    """The result of an earlier run."""
 
-    at: str
+    timestamp: str
     verdict: str
     ratio: str
-    before: str
-    after: str
+    baseline_value: str
+    target_value: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class SpeedView:
-    """Something that was measured; ``speed`` has the figures to sort by and to draw."""
+class BenchmarkView:
+    """A benchmark comparison. ``speed`` has the unformatted figures, for sorting and drawing."""
 
     number: int
     service: str
@@ -125,82 +139,90 @@ class SpeedView:
     verdict: str
     sign: str
     ratio: str
-    before: str
-    after: str
+    baseline_value: str
+    target_value: str
     pairs: int
     threshold: str
     control: str
     note: str
-    more: str
+    more_pairs_note: str
     p_value: str
     confidence: str
     conditions: tuple[tuple[str, str, str], ...]
-    past: tuple[PastView, ...]
-    opened: bool
-    """Whether it is shown with all that is known of it: what blocks should be seen."""
-    speed: Comparison
+    past: tuple[PastBenchmarkView, ...]
+    expanded: bool
+    """Whether its details are visible at first: true for what blocks."""
+    speed: BenchmarkComparison
 
 
-def sign_of(state: State, *, cached: bool = False, baseline: bool = False) -> Sign:
-    sign, word = WORDS[state]
-    return Sign(kind=state.value, sign=sign, word=word, order=_ORDER[state], cached=cached, baseline=baseline)
+def status_sign(state: CellState, *, cached: bool = False, baseline: bool = False) -> StatusSign:
+    sign, word = STATE_LABELS[state]
+    return StatusSign(
+        kind=state.value, sign=sign, word=word, order=_STATE_ORDER[state], cached=cached, baseline=baseline
+    )
 
 
-def _cell(outcomes: Sequence[Outcome], *, baseline: bool) -> Sign:
-    """All checks of a cell, with the names of those that ended worst where that is not well."""
+def _cell_sign(outcomes: Sequence[Outcome], *, baseline: bool) -> StatusSign:
+    """Summarize all checks of a cell; name the checks with the worst result unless all passed."""
     state = state_of(outcomes)
-    names = sorted({visible(outcome.check) for outcome in outcomes if outcome.status.value == state.value})
-    told = ", ".join(names) if state in (State.FAILED, State.ERRORED) else ""
-    cached = state is State.PASSED and all_cached(outcomes)
-    return replace(sign_of(state, cached=cached, baseline=baseline), checks=told)
+    names = sorted({escape_control(outcome.check) for outcome in outcomes if outcome.status.value == state.value})
+    check_names = ", ".join(names) if state in (CellState.FAILED, CellState.ERRORED) else ""
+    cached = state is CellState.PASSED and all_cached(outcomes)
+    return replace(status_sign(state, cached=cached, baseline=baseline), checks=check_names)
 
 
-def columns_of(report: Report) -> tuple[Interpreter | None, ...]:
-    """The columns of the fleet table: ``None``, the service as a whole, where something was asked of it."""
+def table_columns(report: Report) -> tuple[Interpreter | None, ...]:
+    """Return the columns of the readiness table.
+
+    ``None`` stands for the service as a whole. It is present if any check ran per service.
+    """
     used = {cell.interpreter for cell in report.cells}
     used |= {outcome.interpreter for outcome in report.outcomes if outcome.interpreter}
-    as_a_whole = any(outcome.interpreter is None for outcome in report.outcomes)
-    return (*((None,) if as_a_whole else ()), *sorted(used))
+    has_service_outcomes = any(outcome.interpreter is None for outcome in report.outcomes)
+    return (*((None,) if has_service_outcomes else ()), *sorted(used))
 
 
-def services_of(report: Report) -> list[ServiceView]:
-    """All of them, in the order of the report."""
-    columns = columns_of(report)
-    cells = by_cell(report.outcomes)
-    chosen = {(cell.service.name, cell.interpreter) for cell in report.cells}
-    found: dict[str, list[Result]] = {}
-    for result in results(report):
-        found.setdefault(result.service, []).append(result)
-    answered: dict[str, list[Outcome]] = {}
+def service_views(report: Report) -> list[ServiceView]:
+    """Return the views of all services in report order."""
+    columns = table_columns(report)
+    cells = outcomes_by_cell(report.outcomes)
+    planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
+    findings_by_service: dict[str, list[ReportedFinding]] = {}
+    for result in reported_findings(report):
+        findings_by_service.setdefault(result.service, []).append(result)
+    outcomes_by_service: dict[str, list[Outcome]] = {}
     for outcome in report.outcomes:
-        answered.setdefault(outcome.service, []).append(outcome)
+        outcomes_by_service.setdefault(outcome.service, []).append(outcome)
     stages = {stage.number: stage for stage in report.plan.stages}
     views = []
     for number, service in enumerate(report.services, 1):
-        outcomes, of_service = answered.get(service.name, []), worst_first(found.get(service.name, []))
+        outcomes, service_findings = (
+            outcomes_by_service.get(service.name, []),
+            worst_first(findings_by_service.get(service.name, [])),
+        )
         stage = stages.get(service.stage)
         signs = []
         for on in columns:
-            asked = cells.get((service.name, on), ())
-            expected = bool(asked) or (on is not None and (service.name, on) in chosen)
-            signs.append(_cell(asked, baseline=on == service.baseline) if expected else None)
+            cell_outcomes = cells.get((service.name, on), ())
+            expected = bool(cell_outcomes) or (on is not None and (service.name, on) in planned_cells)
+            signs.append(_cell_sign(cell_outcomes, baseline=on == service.baseline) if expected else None)
         views.append(
             ServiceView(
                 number=number,
-                name=visible(service.name),
-                path=visible(service.path),
+                name=escape_control(service.name),
+                path=escape_control(service.path),
                 stage=service.stage,
-                stage_name=prose(stage.name) if stage else "",
+                stage_name=escape_terminal(stage.name) if stage else "",
                 critical=service.critical,
                 baseline=str(service.baseline),
-                baseline_source=prose(service.baseline_source),
-                sign=sign_of(state_of(outcomes)),
+                baseline_source=escape_terminal(service.baseline_source),
+                sign=status_sign(state_of(outcomes)),
                 signs=tuple(signs),
-                blocking=sum(result.stops for result in of_service),
-                findings=tuple(map(_finding, of_service[:SHOWN])),
-                more_findings=max(0, len(of_service) - SHOWN),
-                answers=tuple(map(_answer, sorted(outcomes, key=_answer_order))),
-                suites=tuple(_suites(report, service.name)),
+                blocking=sum(result.fails_check for result in service_findings),
+                findings=tuple(map(_finding_view, service_findings[:MAX_FINDINGS_PER_SERVICE])),
+                more_findings=max(0, len(service_findings) - MAX_FINDINGS_PER_SERVICE),
+                outcomes=tuple(map(_outcome_view, sorted(outcomes, key=_outcome_sort_key))),
+                suites=tuple(_suite_views(report, service.name)),
             )
         )
     return views
@@ -209,133 +231,133 @@ def services_of(report: Report) -> list[ServiceView]:
 # ---- the parts of a service
 
 
-def _answer_order(outcome: Outcome) -> tuple[object, ...]:
+def _outcome_sort_key(outcome: Outcome) -> tuple[object, ...]:
     return outcome.interpreter is not None, outcome.interpreter or Interpreter(0, 0), outcome.check
 
 
-def _answer(outcome: Outcome) -> AnswerView:
-    on = outcome.interpreter
-    return AnswerView(
-        check=visible(outcome.check),
-        on=str(on) if on else "as a whole",
-        order=(on.major, on.minor) if on else (0, 0),
-        sign=sign_of(State(outcome.status.value), cached=outcome.cached),
-        reason=prose(outcome.reason) or ("nothing blocks" if outcome.status is Status.PASSED else ""),
+def _outcome_view(outcome: Outcome) -> OutcomeView:
+    interpreter = outcome.interpreter
+    return OutcomeView(
+        check=escape_control(outcome.check),
+        interpreter=str(interpreter) if interpreter else "service",
+        order=(interpreter.major, interpreter.minor) if interpreter else (0, 0),
+        sign=status_sign(CellState(outcome.status.value), cached=outcome.cached),
+        reason=escape_terminal(outcome.reason) or ("nothing is blocking" if outcome.status is Status.PASSED else ""),
         seconds="cached" if outcome.cached else f"{outcome.seconds:.1f} s",
     )
 
 
-def _finding(result: Result) -> FindingView:
+def _finding_view(result: ReportedFinding) -> FindingView:
     finding = result.finding
-    lines = excerpt(finding, _PAGE, 0)
+    lines = source_excerpt(finding, _PAGE, 0)
     return FindingView(
-        level="blocking" if result.stops else result.level.value,
-        stops=result.stops,
-        code=visible(finding.code),
-        message=prose(finding.message),
-        place=visible(str(finding.location)) if finding.location else "",
-        asides=tuple(_asides(result)),
+        level="blocking" if result.fails_check else result.level.value,
+        fails_check=result.fails_check,
+        code=escape_control(finding.code),
+        message=escape_terminal(finding.message),
+        location=escape_control(str(finding.location)) if finding.location else "",
+        notes=tuple(_notes(result)),
         excerpt="\n".join(line.text for line in lines),
-        names=tuple(visible(name[:400]) for name in finding.names[:_NAMES] if name not in finding.message),
-        more_names=max(0, len(finding.names) - _NAMES),
-        remedy=prose(finding.remedy),
-        evidence="\n".join(last_lines(finding.detail, _EVIDENCE_LINES)),
-        changes=tuple(_changes(finding)),
+        names=tuple(escape_control(name[:400]) for name in finding.names[:_MAX_NAMES] if name not in finding.message),
+        more_names=max(0, len(finding.names) - _MAX_NAMES),
+        remedy=escape_terminal(finding.remedy),
+        evidence="\n".join(last_lines(finding.detail, _MAX_EVIDENCE_LINES)),
+        changes=tuple(_describe_changes(finding)),
     )
 
 
-def _asides(result: Result) -> Iterator[str]:
+def _notes(result: ReportedFinding) -> Iterator[str]:
     finding = result.finding
-    yield f"check {visible(result.check)}"
+    yield f"check {escape_control(result.check)}"
     if result.interpreters:
         yield f"on {', '.join(map(str, result.interpreters))}"
-    if finding.severity is Severity.ERROR and not result.stops:
-        yield "does not block"
+    if finding.severity is Severity.ERROR and not result.fails_check:
+        yield "non-blocking"
     for applies, word in (
         (finding.confidence is Confidence.LIKELY, "likely"),
-        (finding.preexisting, "as bad on the baseline"),
+        (finding.preexisting, "pre-existing"),
         (finding.waived, "waived"),
-        (finding.known, "recorded as known"),
+        (finding.known, "known"),
     ):
         if applies:
             yield word
 
 
-def _changes(finding: Finding) -> Iterator[str]:
-    for change in finding.changes[:_NAMES]:
+def _describe_changes(finding: Finding) -> Iterator[str]:
+    for change in finding.changes[:_MAX_NAMES]:
         name = getattr(change, "name", "")
-        yield visible(f"{change.path}:{change.line}: {name}{change.old} -> {name}{change.new}"[:500])
+        yield escape_control(f"{change.path}:{change.line}: {name}{change.old} -> {name}{change.new}"[:500])
 
 
-def _suites(report: Report, service: str) -> Iterator[SuiteView]:
-    """Of the comparison on the target, which knows all interpreters."""
+def _suite_views(report: Report, service: str) -> Iterator[SuiteView]:
+    """Return the counts of the comparison on the target, which includes all interpreters."""
     counts: Mapping[Interpreter, Mapping[str, int]] = {}
     for comparison in report.comparisons:
         if comparison.service == service and (comparison.target == report.plan.target or not counts):
             counts = comparison.counts
     for on in sorted(counts):
-        told = ", ".join(f"{number} {visible(end)}" for end, number in sorted(counts[on].items()))
-        yield SuiteView(on=str(on), counts=told or "no tests")
+        summary = ", ".join(f"{number} {escape_control(end)}" for end, number in sorted(counts[on].items()))
+        yield SuiteView(interpreter=str(on), counts=summary or "no tests")
 
 
 # ---- what was measured
 
 
-_SPEED_SIGNS = {"slower": "▲", "faster": "▼", "same": "=", "inconclusive": "?", "not comparable": "≠"}
+_VERDICT_SIGNS = {"slower": "▲", "faster": "▼", "same": "=", "inconclusive": "?", "not comparable": "≠"}
 
 
-def speeds_of(report: Report) -> list[SpeedView]:
-    """The comparisons in the order of rows: as many as a page can hold, the others are in other forms of report."""
-    return [_speed(number, speed) for number, speed in enumerate(in_rows(report)[:MEASURED], 1)]
+def benchmark_views(report: Report) -> list[BenchmarkView]:
+    """Return the first comparisons in table order. The other report formats contain all of them."""
+    return [_benchmark_view(number, speed) for number, speed in enumerate(sorted_for_table(report)[:MAX_BENCHMARKS], 1)]
 
 
-def _speed(number: int, speed: Comparison) -> SpeedView:
-    before, after = speed.middles
-    return SpeedView(
+def _benchmark_view(number: int, speed: BenchmarkComparison) -> BenchmarkView:
+    baseline_value, target_value = speed.medians
+    return BenchmarkView(
         number=number,
-        service=visible(speed.service),
-        name=visible(speed.name),
-        kind="its own benchmark" if speed.kind == OWN else visible(speed.kind),
+        service=escape_control(speed.service),
+        name=escape_control(speed.name),
+        kind="its own benchmark" if speed.kind == OWN_BENCHMARK else escape_control(speed.kind),
         versions=f"{speed.baseline} → {speed.target}",
         verdict=speed.verdict.value,
-        sign=_SPEED_SIGNS[speed.verdict.value],
-        ratio=ratio_text(speed.ratio, speed.low, speed.high),
-        before=seconds(speed, before) if speed.pairs else "",
-        after=seconds(speed, after) if speed.pairs else "",
+        sign=_VERDICT_SIGNS[speed.verdict.value],
+        ratio=format_ratio(speed.ratio, speed.low, speed.high),
+        baseline_value=format_measurement(speed, baseline_value) if speed.pairs else "",
+        target_value=format_measurement(speed, target_value) if speed.pairs else "",
         pairs=len(speed.pairs),
         threshold=f"{100 * speed.threshold:g} %",
-        control=ratio_text(*speed.control) if speed.control is not None else "",
-        note=prose(speed.note),
-        more=_more(speed),
+        control=format_ratio(*speed.control) if speed.control is not None else "",
+        note=escape_terminal(speed.note),
+        more_pairs_note=_more_pairs_note(speed),
         p_value=f"{speed.p_value:.2g}",
         confidence=f"{math.floor(1000 * speed.confidence) / 10:g} %",
-        conditions=tuple(_conditions(speed)),
-        past=tuple(_past(speed)),
-        opened=speed.kind == OWN and speed.verdict is Verdict.SLOWER,
+        conditions=tuple(_condition_rows(speed)),
+        past=tuple(_past_views(speed)),
+        expanded=speed.kind == OWN_BENCHMARK and speed.verdict is SpeedVerdict.SLOWER,
         speed=speed,
     )
 
 
-def _more(speed: Comparison) -> str:
-    if speed.more_pairs is None:
-        return "no number of further pairs would tell: it lies on the edge of what counts"
-    return f"about {speed.more_pairs} more pairs would tell" if speed.more_pairs else ""
+def _more_pairs_note(speed: BenchmarkComparison) -> str:
+    if speed.pairs_needed is None:
+        return "more pairs would not decide it: the ratio is too close to the threshold"
+    return f"about {speed.pairs_needed} more pairs needed" if speed.pairs_needed else ""
 
 
-def _conditions(speed: Comparison) -> Iterator[tuple[str, str, str]]:
+def _condition_rows(speed: BenchmarkComparison) -> Iterator[tuple[str, str, str]]:
     for name in sorted(speed.conditions):
-        before, after = (prose(value) for value in speed.conditions[name])
-        if before or after:
-            yield prose(name), before, after
+        baseline_value, target_value = (escape_terminal(value) for value in speed.conditions[name])
+        if baseline_value or target_value:
+            yield escape_terminal(name), baseline_value, target_value
 
 
-def _past(speed: Comparison) -> Iterator[PastView]:
-    """The newest first."""
-    for past in reversed(speed.earlier):
-        yield PastView(
-            at=visible(past.at),
+def _past_views(speed: BenchmarkComparison) -> Iterator[PastBenchmarkView]:
+    """Yield the earlier runs, newest first."""
+    for past in reversed(speed.past_comparisons):
+        yield PastBenchmarkView(
+            timestamp=escape_control(past.ended_at),
             verdict=past.verdict.value,
-            ratio=ratio_text(past.ratio, past.low, past.high),
-            before=seconds(speed, past.before),
-            after=seconds(speed, past.after),
+            ratio=format_ratio(past.ratio, past.low, past.high),
+            baseline_value=format_measurement(speed, past.baseline_median),
+            target_value=format_measurement(speed, past.target_median),
         )

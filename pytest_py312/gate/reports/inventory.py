@@ -1,4 +1,4 @@
-"""The fleet as it was found, before anything is run: a table, JSON, CSV and Markdown. See the model only."""
+"""Render the discovered fleet, before any check runs, as a table, JSON, CSV or Markdown."""
 
 import csv
 import io
@@ -8,37 +8,43 @@ from typing import Any
 
 from pytest_py312.core.model.fleet import Declaration, Fleet, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, Suite
-from pytest_py312.core.text import escaped, row, visible
+from pytest_py312.core.text import escape_control, escape_markdown, markdown_row
 
 SCHEMA = 1
-"""Version of the JSON document; it grows when a name in it changes its meaning."""
+"""Version of the JSON document. It is increased when a name in the document changes its meaning."""
 
-_SHOWN = 4
-"""Declarations of one service that the table and Markdown show; JSON and CSV hold all."""
+_MAX_DECLARATIONS = 4
+"""Declarations shown per service in the table and in Markdown. JSON and CSV contain all of them."""
 _COLUMNS = (
     "name", "path", "stage", "baseline", "baseline_source", "declared", "requirements", "test_requirements",
     "further_requirements", "suite",
     "images", "distribution",
 )  # fmt: skip
-_WIDE = 110
-"""Columns of a terminal from which on the table shows everything."""
-_LEFT_OUT_WHEN_NARROW = ("Declared", "Distribution")
-_HEADINGS = ("Service", "Stage", "Baseline", "Why", "Declared", "Requirements", "Suite", "Distribution")
+_WIDE_TERMINAL = 110
+"""Width of a terminal, in columns, from which on the table has all columns."""
+_WIDE_ONLY_HEADINGS = ("Declared", "Distribution")
+_HEADINGS = ("Service", "Stage", "Baseline", "Source", "Declared", "Requirements", "Suite", "Distribution")
 
 
 def render_table(fleet: Fleet, plan: Plan, *, width: int, color: bool) -> str:
-    """A table for a terminal of ``width`` columns, then the assumptions. Paths in it are relative to the service."""
+    """Return a table for a terminal of ``width`` columns, followed by the assumptions. Paths are relative to the
+    service.
+    """
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
     table = Table(title=_title(fleet, plan), title_justify="left", show_lines=True, expand=False)
-    kept = [index for index, heading in enumerate(_HEADINGS) if width >= _WIDE or heading not in _LEFT_OUT_WHEN_NARROW]
-    for heading in (_HEADINGS[index] for index in kept):
+    visible_columns = [
+        index
+        for index, heading in enumerate(_HEADINGS)
+        if width >= _WIDE_TERMINAL or heading not in _WIDE_ONLY_HEADINGS
+    ]
+    for heading in (_HEADINGS[index] for index in visible_columns):
         table.add_column(heading, overflow="fold", justify="right" if heading in ("Stage", "Baseline") else "left")
     for service in fleet.services:
-        cells = _row(service)
-        table.add_row(*(Text(cells[index]) for index in kept))
+        cells = _table_row(service)
+        table.add_row(*(Text(cells[index]) for index in visible_columns))
     stream = io.StringIO()
     console = Console(
         file=stream,
@@ -51,17 +57,20 @@ def render_table(fleet: Fleet, plan: Plan, *, width: int, color: bool) -> str:
         legacy_windows=False,
     )
     console.print(table)
-    if width < _WIDE:
-        console.print("A wider terminal also shows the declared versions and distributions; so do the other formats.")
+    if width < _WIDE_TERMINAL:
+        console.print("A wider terminal and the other formats also show declared versions and distributions.")
     if fleet.assumptions:
-        console.print("Assumed:")
+        console.print("Assumptions:")
         for assumption in fleet.assumptions:
-            console.print(Text(f"- {visible(assumption)}"))
+            console.print(Text(f"- {escape_control(assumption)}"))
     return "\n".join(line.rstrip() for line in stream.getvalue().splitlines()) + "\n"
 
 
 def render_json(fleet: Fleet, plan: Plan) -> str:
-    """Everything, for other tools: the same bytes for the same fleet. All paths are relative to the root."""
+    """Return the fleet as JSON for other tools.
+
+    The same fleet gives the same bytes. All paths are relative to the root.
+    """
     document = {
         "schema": SCHEMA,
         "target": str(plan.target),
@@ -73,7 +82,7 @@ def render_json(fleet: Fleet, plan: Plan) -> str:
 
 
 def render_csv(fleet: Fleet, plan: Plan) -> str:
-    """One line for each service; several values in one field are separated by ``"; "``."""
+    """Return one line per service. Several values in one field are separated by ``"; "``."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow((*_COLUMNS, "target"))
@@ -84,24 +93,24 @@ def render_csv(fleet: Fleet, plan: Plan) -> str:
             str(service.stage),
             str(service.baseline),
             service.baseline_source,
-            "; ".join(_declared(found) for found in service.declarations),
+            "; ".join(_format_declaration(declaration) for declaration in service.declarations),
             "; ".join(map(str, service.requirements)),
             "; ".join(map(str, service.test_requirements)),
-            "; ".join(map(str, service.further)),
-            _suite_words(service.suite),
-            "; ".join(_declared(found) for found in service.images),
-            _distribution_words(service),
+            "; ".join(map(str, service.additional_requirements)),
+            _describe_suite(service.suite),
+            "; ".join(_format_declaration(declaration) for declaration in service.images),
+            _describe_distribution(service),
         )
-        writer.writerow([_no_formula(visible(field)) for field in (*fields, str(plan.target))])
+        writer.writerow([_escape_formula(escape_control(field)) for field in (*fields, str(plan.target))])
     return stream.getvalue()
 
 
 def render_markdown(fleet: Fleet, plan: Plan) -> str:
-    """A table for a page or a pull request, then the assumptions."""
-    lines = [f"# {_title(fleet, plan)}", "", row(_HEADINGS), row(["---"] * len(_HEADINGS))]
-    lines += [row([escaped(cell) for cell in _row(service)]) for service in fleet.services]
+    """Return a Markdown table for a page or a pull request, followed by the assumptions."""
+    lines = [f"# {_title(fleet, plan)}", "", markdown_row(_HEADINGS), markdown_row(["---"] * len(_HEADINGS))]
+    lines += [markdown_row([escape_markdown(cell) for cell in _table_row(service)]) for service in fleet.services]
     if fleet.assumptions:
-        lines += ["", "## Assumed", "", *(f"- {escaped(assumption)}" for assumption in fleet.assumptions)]
+        lines += ["", "## Assumptions", "", *(f"- {escape_markdown(assumption)}" for assumption in fleet.assumptions)]
     return "\n".join(lines) + "\n"
 
 
@@ -110,49 +119,55 @@ def _title(fleet: Fleet, plan: Plan) -> str:
     return f"{count} service{'' if count == 1 else 's'}, target Python {plan.target}"
 
 
-def _row(service: Service) -> tuple[str, ...]:
-    """The cells under ``_HEADINGS``, with paths relative to the service where they lie in it."""
-    telling = (found for found in service.declarations if not found.text.startswith("Programming Language"))
-    declared = list(dict.fromkeys(_inner(_declared(found), service) for found in telling))
-    shown = declared[:_SHOWN]
-    if len(declared) > _SHOWN:
-        shown.append(f"and {len(declared) - _SHOWN} more")
-    sources = [_inner(str(source), service) for source in service.requirements]
-    sources += [f"{_inner(str(source), service)} (tests)" for source in service.test_requirements]
-    sources += [f"{_inner(str(source), service)} (by itself)" for source in service.further]
+def _table_row(service: Service) -> tuple[str, ...]:
+    """Return the cells below ``_HEADINGS``. Paths inside of the service are relative to it."""
+    declarations = (
+        declaration for declaration in service.declarations if not declaration.text.startswith("Programming Language")
+    )
+    declared = list(
+        dict.fromkeys(_relative_to_service(_format_declaration(declaration), service) for declaration in declarations)
+    )
+    shown = declared[:_MAX_DECLARATIONS]
+    if len(declared) > _MAX_DECLARATIONS:
+        shown.append(f"and {len(declared) - _MAX_DECLARATIONS} more")
+    sources = [_relative_to_service(str(source), service) for source in service.requirements]
+    sources += [f"{_relative_to_service(str(source), service)} (tests)" for source in service.test_requirements]
+    sources += [
+        f"{_relative_to_service(str(source), service)} (separate)" for source in service.additional_requirements
+    ]
     cells = (
         [service.name] if service.name == service.path else [service.name, service.path],
         [str(service.stage) + (" critical" if service.critical else "")],
         [str(service.baseline)],
-        [_inner(service.baseline_source, service)],
+        [_relative_to_service(service.baseline_source, service)],
         shown or ["nothing"],
         sources or ["none found"],
-        [_suite_words(service.suite)],
-        [_distribution_words(service)],
+        [_describe_suite(service.suite)],
+        [_describe_distribution(service)],
     )
-    return tuple("\n".join(visible(line) for line in cell) for cell in cells)
+    return tuple("\n".join(escape_control(line) for line in cell) for cell in cells)
 
 
-def _inner(text: str, service: Service) -> str:
+def _relative_to_service(text: str, service: Service) -> str:
     return text.replace(f"{service.path}/", "") if service.path != "." else text
 
 
-def _declared(found: Declaration) -> str:
-    return f"{found.text} at {found.location}"
+def _format_declaration(declaration: Declaration) -> str:
+    return f"{declaration.text} at {declaration.location}"
 
 
-def _suite_words(suite: Suite | None) -> str:
+def _describe_suite(suite: Suite | None) -> str:
     if suite is None:
         return "none"
     mode = f" --import-mode={suite.import_mode}" if suite.import_mode else ""
     return " ".join([suite.kind.value + mode, *suite.arguments])
 
 
-def _distribution_words(service: Service) -> str:
-    found = service.distribution
-    if found is None:
+def _describe_distribution(service: Service) -> str:
+    distribution = service.distribution
+    if distribution is None:
         return "no"
-    return f"{found.name or '(name unknown)'} {found.version or '(version told by a build)'}"
+    return f"{distribution.name or '(name unknown)'} {distribution.version or '(version set by the build)'}"
 
 
 def _service_document(service: Service) -> Mapping[str, Any]:
@@ -164,10 +179,10 @@ def _service_document(service: Service) -> Mapping[str, Any]:
         "critical": service.critical,
         "baseline": str(service.baseline),
         "baseline_source": service.baseline_source,
-        "declarations": [_declaration_document(found) for found in service.declarations],
+        "declarations": [_declaration_document(declaration) for declaration in service.declarations],
         "requirements": [_source_document(source) for source in service.requirements],
         "test_requirements": [_source_document(source) for source in service.test_requirements],
-        "further_requirements": [_source_document(source) for source in service.further],
+        "further_requirements": [_source_document(source) for source in service.additional_requirements],
         "suite": suite
         and {"kind": suite.kind.value, "arguments": list(suite.arguments), "import_mode": suite.import_mode},
         "suite_skip_reason": service.settings.suite_skip_reason,
@@ -184,14 +199,14 @@ def _service_document(service: Service) -> Mapping[str, Any]:
     }
 
 
-def _declaration_document(found: Declaration) -> Mapping[str, Any]:
+def _declaration_document(declaration: Declaration) -> Mapping[str, Any]:
     return {
-        "kind": found.kind,
-        "text": found.text,
-        "path": found.location.path,
-        "line": found.location.line,
-        "column": found.location.column,
-        "interpreter": str(found.interpreter) if found.interpreter else None,
+        "kind": declaration.kind,
+        "text": declaration.text,
+        "path": declaration.location.path,
+        "line": declaration.location.line,
+        "column": declaration.location.column,
+        "interpreter": str(declaration.interpreter) if declaration.interpreter else None,
     }
 
 
@@ -199,6 +214,6 @@ def _source_document(source: RequirementSource) -> Mapping[str, str]:
     return {"path": source.path, "table": source.table}
 
 
-def _no_formula(field: str) -> str:
-    """A spreadsheet must not calculate what a file name says."""
+def _escape_formula(field: str) -> str:
+    """Prevent spreadsheets from evaluating a field, such as a file name, as a formula."""
     return f"'{field}" if field.startswith(("=", "+", "-", "@")) else field

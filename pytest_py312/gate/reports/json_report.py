@@ -1,8 +1,8 @@
-"""The run as a JSON document, for other tools. ``resources/report.schema.json`` describes it, names are for keeps.
+r"""Render the run as a JSON document for other tools. ``report.schema.json`` describes it; its names are stable.
 
-The document is the same for the same report, whatever order its outcomes came in. It can always be written and read:
-what is no Unicode text (half a surrogate pair in a test id) is spelled out as ``\\udc80``, because several widespread
-JSON readers refuse it even in its escaped form.
+The same report gives the same document, whatever the order of its outcomes. The document is always valid Unicode: a
+lone surrogate, for example in a test id, is spelled out as ``\udc80``, because several common JSON readers reject it
+even when it is escaped.
 """
 
 import math
@@ -10,18 +10,18 @@ from typing import Any
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, SourceChange, SpecifierChange
 from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import Comparison, InterpreterBuild, PastSpeed, SuiteComparison
+from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, PastComparison, SuiteComparison
 from pytest_py312.core.model.plan import Stage, Waiver
 from pytest_py312.core.model.report import Report, RolloutReport
-from pytest_py312.core.serialization import written
+from pytest_py312.core.serialization import format_json
 
 SCHEMA = 1
-"""Raised only when a name goes away or changes its meaning; new names may come at any time."""
+"""Version of the document. It is increased only when a name is removed or changes its meaning."""
 
 
 def render(report: Report) -> str:
-    """The document, indented by two spaces, ending with a newline, and encodable as UTF-8."""
-    return written(_document(report))
+    """Return the document, indented by two spaces, with a final newline, encodable as UTF-8."""
+    return format_json(_document(report))
 
 
 def _document(report: Report) -> dict[str, Any]:
@@ -29,10 +29,13 @@ def _document(report: Report) -> dict[str, Any]:
     last = len(order)
     outcomes = sorted(report.outcomes, key=lambda outcome: (order.get(outcome.service, last), *_outcome_key(outcome)))
     cells = sorted(report.cells, key=lambda cell: (order.get(cell.service.name, last), *_cell_key(cell)))
-    comparisons = sorted(report.comparisons, key=lambda one: (order.get(one.service, last), one.service, one.target))
-    chosen: dict[str, list[str]] = {}
+    comparisons = sorted(
+        report.comparisons,
+        key=lambda comparison: (order.get(comparison.service, last), comparison.service, comparison.target),
+    )
+    interpreters_by_service: dict[str, list[str]] = {}
     for cell in cells:
-        chosen.setdefault(cell.service.name, []).append(str(cell.interpreter))
+        interpreters_by_service.setdefault(cell.service.name, []).append(str(cell.interpreter))
     target = report.plan.target
     return {
         "schema": SCHEMA,
@@ -43,14 +46,15 @@ def _document(report: Report) -> dict[str, Any]:
         "runner": report.runner,
         "resolver": report.resolver,
         "stages": [_stage(stage) for stage in report.plan.stages],
-        "services": [_service(service, chosen.get(service.name, [])) for service in report.services],
+        "services": [_service(service, interpreters_by_service.get(service.name, [])) for service in report.services],
         "cells": [_cell(cell) for cell in cells],
         "builds": [_build(build) for build in sorted(report.builds, key=_build_key)],
         "outcomes": [_outcome(outcome) for outcome in outcomes],
         "suites": [_suite(comparison) for comparison in comparisons if comparison.target == target],
         "between": [_suite(comparison) for comparison in comparisons if comparison.target != target],
         "comparisons": [
-            _speed(speed) for speed in sorted(report.speeds, key=lambda one: (one.service, one.kind, one.name))
+            _benchmark(speed)
+            for speed in sorted(report.benchmarks, key=lambda speed: (speed.service, speed.kind, speed.name))
         ],
         "rollout": _rollout(report.rollout),
         "waivers": [_waiver(waiver) for waiver in report.plan.waivers],
@@ -92,8 +96,8 @@ def _build_key(build: InterpreterBuild) -> tuple[object, ...]:
 
 
 def _finding_key(finding: Finding) -> tuple[object, ...]:
-    place = finding.location or Location(path="")
-    return place.path, place.line or 0, place.column or 0, finding.code, finding.names, finding.message
+    location = finding.location or Location(path="")
+    return location.path, location.line or 0, location.column or 0, finding.code, finding.names, finding.message
 
 
 # ---- the parts
@@ -158,7 +162,7 @@ def _finding(finding: Finding) -> dict[str, Any]:
         "blocks": finding.blocks,
         "message": finding.message,
         "remedy": finding.remedy,
-        **_place(finding.location),
+        **_location(finding.location),
         "names": list(finding.names),
         "preexisting": finding.preexisting,
         "waived": finding.waived,
@@ -174,7 +178,7 @@ def _change(change: SpecifierChange | SourceChange) -> dict[str, Any]:
     return {"path": change.path, "line": change.line, **kind, "old": change.old, "new": change.new}
 
 
-def _place(location: Location | None) -> dict[str, Any]:
+def _location(location: Location | None) -> dict[str, Any]:
     return {
         "path": location.path if location else None,
         "line": location.line if location else None,
@@ -198,7 +202,7 @@ def _suite(comparison: SuiteComparison) -> dict[str, Any]:
     }
 
 
-def _speed(speed: Comparison) -> dict[str, Any]:
+def _benchmark(speed: BenchmarkComparison) -> dict[str, Any]:
     return {
         "service": speed.service,
         "baseline": str(speed.baseline),
@@ -214,24 +218,24 @@ def _speed(speed: Comparison) -> dict[str, Any]:
         "p_value": speed.p_value,
         "threshold": speed.threshold,
         "confirmed": speed.confirmed,
-        "more_pairs": speed.more_pairs,
+        "more_pairs": speed.pairs_needed,
         "control": _control(speed.control),
         "note": speed.note,
         "conditions": {name: list(speed.conditions[name]) for name in sorted(speed.conditions)},
         "samples": [list(pair) for pair in speed.pairs],
-        "earlier": [_past(past) for past in speed.earlier],
+        "earlier": [_past_benchmark(past) for past in speed.past_comparisons],
     }
 
 
-def _past(past: PastSpeed) -> dict[str, Any]:
+def _past_benchmark(past: PastComparison) -> dict[str, Any]:
     return {
-        "at": past.at,
+        "at": past.ended_at,
         "verdict": past.verdict.value,
         "ratio": past.ratio,
         "low": past.low,
         "high": past.high if math.isfinite(past.high) else None,
-        "before": past.before,
-        "after": past.after,
+        "before": past.baseline_median,
+        "after": past.target_median,
     }
 
 
@@ -247,7 +251,7 @@ def _waiver(waiver: Waiver) -> dict[str, Any]:
         "service": waiver.service,
         "code": waiver.code,
         "test": waiver.test,
-        **_place(waiver.location),
+        **_location(waiver.location),
         "reason": waiver.reason,
         "owner": waiver.owner,
         "until": waiver.until.isoformat(),

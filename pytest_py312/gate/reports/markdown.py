@@ -1,136 +1,154 @@
-"""The run as Markdown: for the summary of a CI job, a pull request or a page. Pure."""
+"""Render the run as Markdown for the summary of a CI job, a pull request or a page."""
 
 from collections.abc import Sequence
 
 from pytest_py312.core.model.findings import Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import counted, escaped, listed, prose, row, visible
-from pytest_py312.gate.reports.benchmark_table import speed_table
-from pytest_py312.gate.reports.results import Result, results, told_by_reason, worst_first
-from pytest_py312.gate.reports.run_verdict import State, by_cell, judge, state_of
+from pytest_py312.core.text import escape_control, escape_markdown, escape_terminal, join_names, markdown_row, pluralize
+from pytest_py312.gate.reports.benchmark_table import benchmark_rows
+from pytest_py312.gate.reports.results import ReportedFinding, reason_only_outcomes, reported_findings, worst_first
+from pytest_py312.gate.reports.run_verdict import CellState, outcomes_by_cell, state_of, summarize
 
 SIZE_LIMIT = 1024 * 1024
-"""Bytes that GitHub takes as the summary of one step; of a larger one it shows nothing."""
+"""GitHub's limit in bytes for the summary of one step. It does not show a larger summary at all."""
 
 _SIGNS = {
-    State.PASSED: "✅ passed",
-    State.FAILED: "❌ failed",
-    State.ERRORED: "⚠️ not checked",
-    State.SKIPPED: "skipped",
-    State.UNCHECKED: "not checked",
+    CellState.PASSED: "✅ passed",
+    CellState.FAILED: "❌ failed",
+    CellState.ERRORED: "⚠️ could not be checked",
+    CellState.SKIPPED: "skipped",
+    CellState.UNCHECKED: "not checked",
 }
-_SHOWN = 200
-"""Rows in one table; a report in another form has them all."""
-_NAMES = 5
+_MAX_ROWS = 200
+"""Rows in one table. The other report formats contain all of them."""
+_MAX_NAMES = 5
 
 
 def render(report: Report, *, limit: int = 0) -> str:
-    """The whole page. With a ``limit`` in bytes of UTF-8, tables are left out from the end until it fits."""
-    parts = [part for part in _parts(report) if part]
+    """Return the whole page.
+
+    :param limit: maximum size in bytes of UTF-8; sections are dropped from the end until the page fits. 0 is unlimited.
+    """
+    parts = [part for part in _sections(report) if part]
     text = "\n".join(parts)
     while limit and len(text.encode("utf-8", "replace")) > limit and len(parts) > 1:
         parts.pop()
-        text = "\n".join([*parts, "", "More was found than fits here.", ""])
+        text = "\n".join([*parts, "", "This report was shortened to the size limit.", ""])
     return text if not limit or len(text.encode("utf-8", "replace")) <= limit else ""
 
 
-def _parts(report: Report) -> list[str]:
-    verdict = judge(report)
-    found = results(report)
-    open_ones = [result for result in found if not result.accepted and not result.stops]
-    told = told_by_reason(report)
-    head = f"# Python {report.plan.target}: {escaped(verdict.sentence)}\n"
+def _sections(report: Report) -> list[str]:
+    verdict = summarize(report)
+    findings = reported_findings(report)
+    unaccepted = [result for result in findings if not result.is_accepted and not result.fails_check]
+    reason_only = reason_only_outcomes(report)
+    head = f"# Python {report.plan.target}: {escape_markdown(verdict.sentence)}\n"
     return [
         head,
-        _cells(report),
-        _findings("Blocking", worst_first(result for result in found if result.stops)),
-        _reasons("Failed", [outcome for outcome in told if outcome.status is Status.FAILED]),
-        _reasons("Could not be checked", [outcome for outcome in told if outcome.status is Status.ERRORED]),
-        _speeds(report),
-        _findings("Warnings", [result for result in open_ones if result.level is Severity.WARNING]),
-        _accepted(found),
+        _readiness_table(report),
+        _findings_section("Blocking", worst_first(result for result in findings if result.fails_check)),
+        _reasons_section("Failed", [outcome for outcome in reason_only if outcome.status is Status.FAILED]),
+        _reasons_section(
+            "Could not be checked", [outcome for outcome in reason_only if outcome.status is Status.ERRORED]
+        ),
+        _benchmark_section(report),
+        _findings_section("Warnings", [result for result in unaccepted if result.level is Severity.WARNING]),
+        _accepted_note(findings),
     ]
 
 
-def _cells(report: Report) -> str:
-    """Services and interpreters. The interpreter that a service runs on today is in bold."""
-    states = {key: state_of(outcomes) for key, outcomes in by_cell(report.outcomes).items()}
+def _readiness_table(report: Report) -> str:
+    """Return the table of services and interpreters, with the current interpreter of each service in bold."""
+    states = {key: state_of(outcomes) for key, outcomes in outcomes_by_cell(report.outcomes).items()}
     columns = sorted({cell.interpreter for cell in report.cells})
     if not columns:
         return ""
-    chosen = {(cell.service.name, cell.interpreter) for cell in report.cells}
-    lines = [row(["Service", "Stage", *map(str, columns)]), row(["---"] * (2 + len(columns)))]
+    planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
+    lines = [markdown_row(["Service", "Stage", *map(str, columns)]), markdown_row(["---"] * (2 + len(columns)))]
     for service in report.services:
-        signs = [_sign(service.name, on, service.baseline, states, chosen) for on in columns]
-        lines.append(row([escaped(visible(service.name)), str(service.stage), *signs]))
-    return "\n".join([*lines, "", "In bold: what the service runs on today.", ""])
+        signs = [_cell_text(service.name, on, service.baseline, states, planned_cells) for on in columns]
+        lines.append(markdown_row([escape_markdown(escape_control(service.name)), str(service.stage), *signs]))
+    return "\n".join([*lines, "", "Bold: the current Python of the service.", ""])
 
 
-def _speeds(report: Report) -> str:
-    """What was measured."""
-    heading, *lines = speed_table(report) or [[]]
+def _benchmark_section(report: Report) -> str:
+    heading, *lines = benchmark_rows(report) or [[]]
     if not lines:
         return ""
-    told = [row([escaped(cell) for cell in line]) for line in lines[:_SHOWN]]
-    table = "\n".join([row(heading), row(["---"] * len(heading)), *told])
-    more = f"and {len(lines) - _SHOWN} more\n\n" if len(lines) > _SHOWN else ""
-    return f"## Measured ({len(lines)})\n\n{table}\n\n{more}A ratio above 1 is slower, or takes more.\n"
+    table_rows = [markdown_row([escape_markdown(cell) for cell in line]) for line in lines[:_MAX_ROWS]]
+    table = "\n".join([markdown_row(heading), markdown_row(["---"] * len(heading)), *table_rows])
+    more = f"and {len(lines) - _MAX_ROWS} more\n\n" if len(lines) > _MAX_ROWS else ""
+    return f"## Benchmarks ({len(lines)})\n\n{table}\n\n{more}A ratio above 1 is slower or uses more.\n"
 
 
-def _sign(
+def _cell_text(
     service: str,
     interpreter: Interpreter,
     baseline: Interpreter,
-    states: dict[tuple[str, Interpreter | None], State],
-    chosen: set[tuple[str, Interpreter]],
+    states: dict[tuple[str, Interpreter | None], CellState],
+    planned_cells: set[tuple[str, Interpreter]],
 ) -> str:
-    if (service, interpreter) not in chosen:
+    if (service, interpreter) not in planned_cells:
         return ""
-    sign = _SIGNS[states.get((service, interpreter), State.UNCHECKED)]
+    sign = _SIGNS[states.get((service, interpreter), CellState.UNCHECKED)]
     return f"**{sign}**" if interpreter == baseline else sign
 
 
-def _findings(title: str, found: Sequence[Result]) -> str:
-    if not found:
+def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:
+    if not findings:
         return ""
-    lines = [f"## {title} ({len(found)})", "", row(["Code", "Service", "Where", "What", "Remedy"]), row(["---"] * 5)]
-    for result in found[:_SHOWN]:
+    lines = [
+        f"## {title} ({len(findings)})",
+        "",
+        markdown_row(["Code", "Service", "Where", "What", "Remedy"]),
+        markdown_row(["---"] * 5),
+    ]
+    for result in findings[:_MAX_ROWS]:
         finding = result.finding
-        on = f"{result.service} ({result.labels})" if result.interpreters else result.service
-        what = prose(finding.message)
+        affected = f"{result.service} ({result.interpreter_labels})" if result.interpreters else result.service
+        what = escape_terminal(finding.message)
         names = [name for name in finding.names if name not in finding.message]
         if names:
-            what += f" [{listed(names, _NAMES)}]"
-        cells = (visible(finding.code), visible(on), _where(finding.location), what, prose(finding.remedy))
-        lines.append(row([escaped(cell) for cell in cells]))
-    if len(found) > _SHOWN:
-        lines += ["", f"and {len(found) - _SHOWN} more"]
+            what += f" [{join_names(names, _MAX_NAMES)}]"
+        cells = (
+            escape_control(finding.code),
+            escape_control(affected),
+            _format_location(finding.location),
+            what,
+            escape_terminal(finding.remedy),
+        )
+        lines.append(markdown_row([escape_markdown(cell) for cell in cells]))
+    if len(findings) > _MAX_ROWS:
+        lines += ["", f"and {len(findings) - _MAX_ROWS} more"]
     return "\n".join([*lines, ""])
 
 
-def _where(place: Location | None) -> str:
-    return visible(str(place)) if place else ""
+def _format_location(location: Location | None) -> str:
+    return escape_control(str(location)) if location else ""
 
 
-def _reasons(title: str, told: Sequence[Outcome]) -> str:
+def _reasons_section(title: str, reason_only: Sequence[Outcome]) -> str:
     by_reason: dict[str, list[Outcome]] = {}
-    for outcome in told:
+    for outcome in reason_only:
         by_reason.setdefault(outcome.reason, []).append(outcome)
     if not by_reason:
         return ""
-    lines = [f"## {title} ({len(told)})", ""]
+    lines = [f"## {title} ({len(reason_only)})", ""]
     for reason, outcomes in by_reason.items():
-        lines.append(f"- {escaped(prose(reason))}: {escaped(listed([_name(outcome) for outcome in outcomes]))}")
+        labels = join_names([_outcome_label(outcome) for outcome in outcomes])
+        lines.append(f"- {escape_markdown(escape_terminal(reason))}: {escape_markdown(labels)}")
     return "\n".join([*lines, ""])
 
 
-def _name(outcome: Outcome) -> str:
+def _outcome_label(outcome: Outcome) -> str:
     return " ".join([outcome.service, outcome.check, *([str(outcome.interpreter)] if outcome.interpreter else [])])
 
 
-def _accepted(found: Sequence[Result]) -> str:
-    """How much is shown nowhere here, and why."""
-    known = sum(result.finding.known for result in found)
-    waived = sum(result.finding.waived for result in found)
-    parts = [counted(known, "known finding")] * bool(known) + [counted(waived, "waived finding")] * bool(waived)
+def _accepted_note(findings: Sequence[ReportedFinding]) -> str:
+    """Return how many findings are not shown because they are known or waived."""
+    known_count = sum(result.finding.known for result in findings)
+    waived_count = sum(result.finding.waived for result in findings)
+    parts = [pluralize(known_count, "known finding")] * bool(known_count) + [
+        pluralize(waived_count, "waived finding")
+    ] * bool(waived_count)
     return f"Not shown: {' and '.join(parts)}.\n" if parts else ""

@@ -1,9 +1,9 @@
-"""The findings of a run, each once: what several interpreters have in common is one result. Pure.
+"""Select and merge the findings of a run for the reports, and print source lines with a caret.
 
-A source line with a caret under the column of a finding. Pure.
+A finding that several interpreters have in common is reported once.
 
-The caret stands right whatever is before it: tabs, wide and combining characters, and characters that are shown by
-their escape because a terminal would obey them or cannot show them.
+The caret under a source line is aligned whatever precedes it: tabs, wide and combining characters, and control
+characters, which are shown as escapes because a terminal would interpret them.
 """
 
 from collections.abc import Iterable, Sequence
@@ -12,66 +12,77 @@ from itertools import accumulate
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import Page, StyledLine, columns, visible
+from pytest_py312.core.text import StyledLine, TerminalFormat, display_width, escape_control
 
-_UNPLACED = Location(path="")
-_WORST_FIRST = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+_NO_LOCATION = Location(path="")
+_SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Result:
-    """A finding of a service, the interpreters it was made on (none: about the service), and the check's name.
+class ReportedFinding:
+    """A finding of a service with the check that made it and the interpreters on which it was made.
 
-    Where the finding differs among them, it is the one that blocks, of several that of the newest interpreter.
-    ``stops`` is whether a check has failed for it.
+    ``interpreters`` is empty for a finding about the service as a whole. Where the finding differs between
+    interpreters, it is the one that blocks; if several do, that of the newest interpreter. ``fails_check`` is whether a
+    check failed because of it.
     """
 
     service: str
     check: str
     finding: Finding
     interpreters: tuple[Interpreter, ...]
-    stops: bool
+    fails_check: bool
 
     @property
-    def labels(self) -> str:
-        """``py3.11, py3.12``; empty for a finding about the service as a whole."""
+    def interpreter_labels(self) -> str:
+        """Labels such as ``py3.11, py3.12``; empty for a finding about the service as a whole."""
         return ", ".join(interpreter.label for interpreter in self.interpreters)
 
     @property
     def level(self) -> Severity:
-        """How much it matters: an error that was as bad before, and that nothing has failed for, is a note."""
-        return Severity.NOTE if self.finding.preexisting and not self.stops else self.finding.severity
+        """Severity for readers: a note for a pre-existing error that fails no check."""
+        return Severity.NOTE if self.finding.preexisting and not self.fails_check else self.finding.severity
 
     @property
-    def accepted(self) -> bool:
+    def is_accepted(self) -> bool:
         return self.finding.waived or self.finding.known
 
 
-def results(report: Report) -> list[Result]:
-    """All of them: the services in the report's order, then by place."""
-    found: dict[tuple[object, ...], list[tuple[Outcome, Finding, bool]]] = {}
+def reported_findings(report: Report) -> list[ReportedFinding]:
+    """Return all findings: the services in report order, then by location."""
+    groups: dict[tuple[object, ...], list[tuple[Outcome, Finding, bool]]] = {}
     for outcome in report.outcomes:
-        stopping = {id(finding) for finding in telling(outcome)} if outcome.status is Status.FAILED else frozenset()
+        failing_ids = (
+            {id(finding) for finding in failure_findings(outcome)} if outcome.status is Status.FAILED else frozenset()
+        )
         for finding in outcome.findings:
             key = (outcome.service, outcome.check, finding.code, finding.fingerprint, finding.location)
-            found.setdefault(key, []).append((outcome, finding, id(finding) in stopping))
+            groups.setdefault(key, []).append((outcome, finding, id(finding) in failing_ids))
     order = {service.name: index for index, service in enumerate(report.services)}
-    return sorted(map(_one, found.values()), key=lambda one: (order.get(one.service, len(order)), *_place(one)))
-
-
-def _one(group: list[tuple[Outcome, Finding, bool]]) -> Result:
-    outcome, finding, _ = max(group, key=lambda one: (one[2], one[1].blocks, one[0].interpreter or Interpreter(0, 0)))
-    return Result(
-        service=outcome.service,
-        check=outcome.check,
-        finding=finding,
-        interpreters=tuple(sorted({one.interpreter for one, *_ in group if one.interpreter})),
-        stops=any(stops for *_, stops in group),
+    return sorted(
+        map(_merge_group, groups.values()),
+        key=lambda reported: (order.get(reported.service, len(order)), *_sort_key(reported)),
     )
 
 
-def telling(outcome: Outcome) -> list[Finding]:
-    """What a failed outcome failed for: what blocks or, where it is as bad on the baseline, those errors."""
+def _merge_group(group: list[tuple[Outcome, Finding, bool]]) -> ReportedFinding:
+    outcome, finding, _ = max(
+        group, key=lambda candidate: (candidate[2], candidate[1].blocks, candidate[0].interpreter or Interpreter(0, 0))
+    )
+    return ReportedFinding(
+        service=outcome.service,
+        check=outcome.check,
+        finding=finding,
+        interpreters=tuple(sorted({outcome.interpreter for outcome, *_ in group if outcome.interpreter})),
+        fails_check=any(fails_check for *_, fails_check in group),
+    )
+
+
+def failure_findings(outcome: Outcome) -> list[Finding]:
+    """Return the findings that made an outcome fail.
+
+    These are the blocking ones or, if there are none, its pre-existing errors that are neither waived nor known.
+    """
     blocking = [finding for finding in outcome.findings if finding.blocks]
     return blocking or [
         finding
@@ -80,94 +91,113 @@ def telling(outcome: Outcome) -> list[Finding]:
     ]
 
 
-def _place(result: Result) -> tuple[object, ...]:
-    place = result.finding.location or _UNPLACED
-    return result.service, place.path, place.line or 0, place.column or 0, result.finding.code, result.finding.names
+def _sort_key(result: ReportedFinding) -> tuple[object, ...]:
+    location = result.finding.location or _NO_LOCATION
+    return (
+        result.service,
+        location.path,
+        location.line or 0,
+        location.column or 0,
+        result.finding.code,
+        result.finding.names,
+    )
 
 
-def worst_first(found: Iterable[Result]) -> list[Result]:
-    """What checks have failed for, then warnings, then notes; else as they came."""
-    return sorted(found, key=lambda one: (not one.stops, _WORST_FIRST[one.level]))
+def worst_first(findings: Iterable[ReportedFinding]) -> list[ReportedFinding]:
+    """Sort findings: those that failed a check, then warnings, then notes. The order is otherwise kept."""
+    return sorted(findings, key=lambda reported: (not reported.fails_check, _SEVERITY_ORDER[reported.level]))
 
 
-def not_checked(report: Report) -> list[Outcome]:
-    """The outcomes that could not be checked, in the order of services and interpreters."""
-    return _in_order(report, [outcome for outcome in report.outcomes if outcome.status is Status.ERRORED])
+def errored_outcomes(report: Report) -> list[Outcome]:
+    """Return the outcomes that could not be checked, in the order of services and interpreters."""
+    return _sort_outcomes(report, [outcome for outcome in report.outcomes if outcome.status is Status.ERRORED])
 
 
-def told_by_reason(report: Report) -> list[Outcome]:
-    """Those that have nothing but their reason: what could not be checked, and what failed without a finding."""
-    bare = (outcome for outcome in report.outcomes if outcome.status is Status.FAILED and not telling(outcome))
-    return _in_order(report, [*bare, *not_checked(report)])
+def reason_only_outcomes(report: Report) -> list[Outcome]:
+    """Return the outcomes that are explained by their reason alone.
+
+    These are the ones that could not be checked, and those that failed without a finding.
+    """
+    without_findings = (
+        outcome for outcome in report.outcomes if outcome.status is Status.FAILED and not failure_findings(outcome)
+    )
+    return _sort_outcomes(report, [*without_findings, *errored_outcomes(report)])
 
 
-def _in_order(report: Report, outcomes: Iterable[Outcome]) -> list[Outcome]:
+def _sort_outcomes(report: Report, outcomes: Iterable[Outcome]) -> list[Outcome]:
     order = {service.name: index for index, service in enumerate(report.services)}
     return sorted(
         outcomes,
-        key=lambda one: (order.get(one.service, len(order)), one.interpreter or Interpreter(0, 0), one.check),
+        key=lambda outcome: (
+            order.get(outcome.service, len(order)),
+            outcome.interpreter or Interpreter(0, 0),
+            outcome.check,
+        ),
     )
 
 
-_TAB = 4
-_NARROWEST = 20  # columns of source that are shown however narrow the page is
-_BEFORE = 3  # of so many parts of the room, one is before the caret where a line is cut
+_TAB_SIZE = 4
+_MIN_SOURCE_WIDTH = 20  # columns of source on any page
+_CONTEXT_DIVISOR = 3  # in a shortened line, 1/3 of the width precedes the caret
 
 
-def excerpt(finding: Finding, page: Page, indent: int) -> list[StyledLine]:
-    """The line, and below it the caret; nothing where the line is not known, no caret where the column is not."""
-    place = finding.location
-    if place is None or place.line is None or not finding.source_line.strip():
+def source_excerpt(finding: Finding, page: TerminalFormat, indent: int) -> list[StyledLine]:
+    """Return the source line of a finding and a line with a caret below it.
+
+    Without a known line the result is empty, without a known column there is no caret.
+    """
+    location = finding.location
+    if location is None or location.line is None or not finding.source_line.strip():
         return []
-    gutter = f"{place.line} | "
-    shown, caret = _fitted(
-        finding.source_line, (place.column or 0) - 1, max(_NARROWEST, page.width - indent - len(gutter)), page
+    gutter = f"{location.line} | "
+    shown, caret = _fit_line(
+        finding.source_line, (location.column or 0) - 1, max(_MIN_SOURCE_WIDTH, page.width - indent - len(gutter)), page
     )
-    lines = [page.line((" " * indent, ""), (gutter, "dim"), (shown, ""))]
+    lines = [page.styled_line((" " * indent, ""), (gutter, "dim"), (shown, ""))]
     if caret is not None:
         margin = " " * (indent + len(gutter) - 2)
-        lines.append(page.line((margin + "| ", "dim"), (" " * caret + "^", "red")))
+        lines.append(page.styled_line((margin + "| ", "dim"), (" " * caret + "^", "red")))
     return lines
 
 
-def _fitted(line: str, index: int, room: int, page: Page) -> tuple[str, int | None]:
-    """``line`` in at most ``room`` columns, and the column (from 0) of its character ``index`` where it has one.
+def _fit_line(line: str, index: int, width: int, page: TerminalFormat) -> tuple[str, int | None]:
+    """Shorten ``line`` to ``width`` columns and return it with the column (from 0) of its character ``index``.
 
-    What a line begins with is left out if it is blank, and of a long line what is far from the caret.
+    Indentation is dropped, and of a long line the parts that are far from the caret.
     """
-    blank = len(line) - len(line.lstrip())
-    pieces = _pieces(line.rstrip(), page)
-    pointed = blank <= index <= len(pieces)
-    pieces, at = pieces[blank:], index - blank if pointed else 0
-    starts = [0, *accumulate(columns(piece) for piece in pieces)]
-    if starts[-1] <= room:
-        return "".join(pieces), starts[at] if pointed else None
+    indentation = len(line) - len(line.lstrip())
+    pieces = _display_pieces(line.rstrip(), page)
+    has_caret = indentation <= index <= len(pieces)
+    pieces, caret_index = pieces[indentation:], index - indentation if has_caret else 0
+    starts = [0, *accumulate(display_width(piece) for piece in pieces)]
+    if starts[-1] <= width:
+        return "".join(pieces), starts[caret_index] if has_caret else None
     dots = page.ellipsis
-    first = _first_shown(starts, at, room - 2 * columns(dots))
+    first = _first_shown(starts, caret_index, width - 2 * display_width(dots))
     head = dots if first else ""
     last = first
-    tail_room = room - columns(head) - columns(dots)
+    tail_room = width - display_width(head) - display_width(dots)
     while last < len(pieces) and starts[last + 1] - starts[first] <= tail_room:
         last += 1
     tail = dots if last < len(pieces) else ""
-    caret = columns(head) + starts[at] - starts[first]
-    return head + "".join(pieces[first:last]) + tail, caret if pointed else None
+    caret = display_width(head) + starts[caret_index] - starts[first]
+    return head + "".join(pieces[first:last]) + tail, caret if has_caret else None
 
 
-def _first_shown(starts: Sequence[int], at: int, room: int) -> int:
-    """The character that a cut line begins with: the first, unless ``at`` would be out of sight then."""
-    if starts[at] < room:
+def _first_shown(starts: Sequence[int], caret_index: int, width: int) -> int:
+    """Return the first character of a shortened line, so that ``caret_index`` remains visible."""
+    if starts[caret_index] < width:
         return 0
-    wanted = starts[at] - room // _BEFORE
-    return next(index for index, start in enumerate(starts) if start >= wanted)
+    min_start = starts[caret_index] - width // _CONTEXT_DIVISOR
+    return next(index for index, start in enumerate(starts) if start >= min_start)
 
 
-def _pieces(line: str, page: Page) -> list[str]:
-    """What is shown of each character, so that a character's column is the width of all before it."""
+def _display_pieces(line: str, page: TerminalFormat) -> list[str]:
+    """Return the displayed text of each character, so that the widths add up to columns."""
     pieces = []
     column = 0
     for char in line:
-        piece = " " * (_TAB - column % _TAB) if char == "\t" else page.plain(visible(char))
-        column += columns(piece)
+        piece = " " * (_TAB_SIZE - column % _TAB_SIZE) if char == "\t" else page.to_encodable(escape_control(char))
+        column += display_width(piece)
         pieces.append(piece)
     return pieces

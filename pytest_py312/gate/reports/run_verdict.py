@@ -1,7 +1,7 @@
-"""Outcomes summed up: what a cell, a service and the whole run come to.
+"""Summarize outcomes into the state of a cell, the readiness of a service and the verdict on the whole run.
 
-The words are chosen so that nothing is called proven that was not looked at: a service is *ready* only where every
-chosen cell was checked, nothing failed, nothing was left open, and its suite, where it has one, passed on the target.
+Nothing that was not checked counts as proven: a service is *ready* only if every planned cell was checked, nothing
+failed, no check was left out, and its suite, if it has one, passed on the target.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -11,16 +11,16 @@ from enum import Enum
 from pytest_py312.core.model.findings import Interpreter, Outcome, Status
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import counted
-from pytest_py312.gate.reports.results import results
+from pytest_py312.core.text import pluralize
+from pytest_py312.gate.reports.results import reported_findings
 
-_CUT_SHORT = (2, 3)  # pytest's exit codes INTERRUPTED and INTERNAL_ERROR
+_INTERRUPTED_EXIT_CODES = (2, 3)  # pytest's exit codes INTERRUPTED and INTERNAL_ERROR
 
-Outcomes = Mapping[tuple[str, Interpreter | None], Sequence[Outcome]]
+OutcomesByCell = Mapping[tuple[str, Interpreter | None], Sequence[Outcome]]
 
 
-class State(Enum):
-    """What all checks of one cell, or of one service as a whole, come to."""
+class CellState(Enum):
+    """Combined state of all checks of one cell, or of one service as a whole."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -30,148 +30,152 @@ class State(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Verdict:
-    """Which services are ready, and which are not and why. All are names, in the report's order."""
+class RunVerdict:
+    """Which services are ready, and why the others are not. Services are given by name, in report order."""
 
     target: Interpreter
     ready: tuple[str, ...]
     blocked: tuple[str, ...]
     errored: tuple[str, ...]
-    unfinished: tuple[tuple[str, str], ...]
-    """(service, why): nothing speaks against it, but not all was looked at."""
+    incomplete: tuple[tuple[str, str], ...]
+    """(service, reason): no check failed, but not everything was checked."""
     without_suite: tuple[str, ...]
-    """Of ``ready``: those that have no suite to run."""
+    """The ready services that have no suite."""
     checked_cells: int
     cached_cells: int
     anything_checked: bool
     skipped_checks: int
-    cut_short: bool
+    interrupted: bool
     known_findings: int
-    """Recorded ones, which do not block."""
+    """Number of recorded findings, which do not block."""
 
     @property
     def proven(self) -> bool:
-        return bool(self.ready) and not (self.blocked or self.errored or self.unfinished or self.cut_short)
+        return bool(self.ready) and not (self.blocked or self.errored or self.incomplete or self.interrupted)
 
     @property
     def sentence(self) -> str:
-        """The closing line of a run."""
+        """Closing line of a run."""
         if not self.anything_checked:
-            skips = f": {counted(self.skipped_checks, 'check')} skipped" if self.skipped_checks else ""
+            skips = f": {pluralize(self.skipped_checks, 'check')} skipped" if self.skipped_checks else ""
             return f"nothing was checked{skips}"
         if self.proven:
-            return f"proven: {counted(len(self.ready), 'service')} ready for {self.target} ({self._extent})"
-        return f"not proven: {self._what_is_missing}"
+            return f"proven: {pluralize(len(self.ready), 'service')} ready for {self.target} ({self._scope_text})"
+        return f"not proven: {self._problems_text}"
 
     @property
-    def _extent(self) -> str:
-        parts = [counted(self.checked_cells, "cell")]
+    def _scope_text(self) -> str:
+        parts = [pluralize(self.checked_cells, "cell")]
         if self.cached_cells:
             parts.append(f"{self.cached_cells} cached")
         if self.without_suite:
-            parts.append(f"{counted(len(self.without_suite), 'service')} without a suite")
+            parts.append(f"{pluralize(len(self.without_suite), 'service')} without a suite")
         if self.known_findings:
-            parts.append(counted(self.known_findings, "known finding"))
+            parts.append(pluralize(self.known_findings, "known finding"))
         return "; ".join(parts)
 
     @property
-    def _what_is_missing(self) -> str:
-        ends = (
+    def _problems_text(self) -> str:
+        problem_counts = (
             (len(self.blocked), "blocked"),
             (len(self.errored), "could not be checked"),
-            (len(self.unfinished), "not checked in full"),
+            (len(self.incomplete), "incomplete"),
         )
-        parts = [f"{number} {end}" for number, end in ends if number]
+        parts = [f"{number} {problem}" for number, problem in problem_counts if number]
         if parts:
-            number, _, end = parts[0].partition(" ")
-            parts[0] = f"{counted(int(number), 'service')} {end}"
-        if self.cut_short:
-            parts.append("the run did not come to its end")
+            number, _, problem = parts[0].partition(" ")
+            parts[0] = f"{pluralize(int(number), 'service')} {problem}"
+        if self.interrupted:
+            parts.append("the run was interrupted")
         return ", ".join(parts) + (f"; {len(self.ready)} ready for {self.target}" if self.ready else "")
 
 
-def by_cell(outcomes: Iterable[Outcome]) -> Outcomes:
-    """The outcomes of each cell, and under ``None`` those of each service as a whole."""
-    found: dict[tuple[str, Interpreter | None], list[Outcome]] = {}
+def outcomes_by_cell(outcomes: Iterable[Outcome]) -> OutcomesByCell:
+    """Group outcomes by cell. Those of a service as a whole have ``None`` as their interpreter."""
+    groups: dict[tuple[str, Interpreter | None], list[Outcome]] = {}
     for outcome in outcomes:
-        found.setdefault((outcome.service, outcome.interpreter), []).append(outcome)
-    return found
+        groups.setdefault((outcome.service, outcome.interpreter), []).append(outcome)
+    return groups
 
 
-def state_of(outcomes: Iterable[Outcome]) -> State:
-    """The worst of ``outcomes``; one that passed outweighs those that were skipped."""
+def state_of(outcomes: Iterable[Outcome]) -> CellState:
+    """Return the worst state of ``outcomes``. A passed one outweighs skipped ones."""
     statuses = {outcome.status for outcome in outcomes}
     for status in (Status.FAILED, Status.ERRORED, Status.PASSED, Status.SKIPPED):
         if status in statuses:
-            return State(status.value)
-    return State.UNCHECKED
+            return CellState(status.value)
+    return CellState.UNCHECKED
 
 
 def all_cached(outcomes: Iterable[Outcome]) -> bool:
-    """Whether everything that passed was known from an earlier run."""
+    """Return whether all passed outcomes come from the cache."""
     passed = [outcome for outcome in outcomes if outcome.status is Status.PASSED]
     return bool(passed) and all(outcome.cached for outcome in passed)
 
 
-def judge(report: Report) -> Verdict:
-    """Sum up the whole run."""
-    outcomes = by_cell(report.outcomes)
-    states = _states_of_services(report.outcomes)
-    chosen: dict[str, list[Interpreter]] = {}
+def summarize(report: Report) -> RunVerdict:
+    """Summarize a run."""
+    outcomes = outcomes_by_cell(report.outcomes)
+    states = _service_states(report.outcomes)
+    planned: dict[str, list[Interpreter]] = {}
     for cell in report.cells:
-        chosen.setdefault(cell.service.name, []).append(cell.interpreter)
+        planned.setdefault(cell.service.name, []).append(cell.interpreter)
     services = {service.name: service for service in report.services}
-    ready, unfinished = [], []
-    names = [name for name in dict.fromkeys([*services, *chosen, *states]) if name in chosen or name in states]
+    ready, incomplete = [], []
+    names = [name for name in dict.fromkeys([*services, *planned, *states]) if name in planned or name in states]
     for name in names:
-        if states.get(name) in (State.FAILED, State.ERRORED):
+        if states.get(name) in (CellState.FAILED, CellState.ERRORED):
             continue
-        why = _left_open(name, services.get(name), chosen.get(name, ()), outcomes, report)
-        if why:
-            unfinished.append((name, why))
+        reason = _unchecked_reason(name, services.get(name), planned.get(name, ()), outcomes, report)
+        if reason:
+            incomplete.append((name, reason))
         else:
             ready.append(name)
-    passed = [found for (_, interpreter), found in outcomes.items() if interpreter and state_of(found) is State.PASSED]
-    return Verdict(
+    passed = [
+        cell_outcomes
+        for (_, interpreter), cell_outcomes in outcomes.items()
+        if interpreter and state_of(cell_outcomes) is CellState.PASSED
+    ]
+    return RunVerdict(
         target=report.plan.target,
         ready=tuple(ready),
-        blocked=tuple(name for name in names if states.get(name) is State.FAILED),
-        errored=tuple(name for name in names if states.get(name) is State.ERRORED),
-        unfinished=tuple(unfinished),
+        blocked=tuple(name for name in names if states.get(name) is CellState.FAILED),
+        errored=tuple(name for name in names if states.get(name) is CellState.ERRORED),
+        incomplete=tuple(incomplete),
         without_suite=tuple(name for name in ready if name in services and services[name].suite is None),
         checked_cells=len(passed),
         cached_cells=sum(map(all_cached, passed)),
         anything_checked=any(outcome.status is not Status.SKIPPED for outcome in report.outcomes),
         skipped_checks=sum(outcome.status is Status.SKIPPED for outcome in report.outcomes),
-        cut_short=report.exit_status in _CUT_SHORT,
-        known_findings=sum(result.finding.known for result in results(report)),
+        interrupted=report.exit_status in _INTERRUPTED_EXIT_CODES,
+        known_findings=sum(result.finding.known for result in reported_findings(report)),
     )
 
 
-def _states_of_services(outcomes: Iterable[Outcome]) -> dict[str, State]:
-    found: dict[str, list[Outcome]] = {}
+def _service_states(outcomes: Iterable[Outcome]) -> dict[str, CellState]:
+    outcomes_by_service: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
-        found.setdefault(outcome.service, []).append(outcome)
-    return {name: state_of(of_service) for name, of_service in found.items()}
+        outcomes_by_service.setdefault(outcome.service, []).append(outcome)
+    return {name: state_of(service_outcomes) for name, service_outcomes in outcomes_by_service.items()}
 
 
-def _left_open(
-    name: str, service: Service | None, chosen: Sequence[Interpreter], outcomes: Outcomes, report: Report
+def _unchecked_reason(
+    name: str, service: Service | None, planned: Sequence[Interpreter], outcomes: OutcomesByCell, report: Report
 ) -> str:
-    """Why a service that nothing speaks against is not ready, or ``""``."""
+    """Return why a service without a failure is not ready; empty if it is ready."""
     target = report.plan.target
     on_target = outcomes.get((name, target), ())
-    if state_of(on_target) is not State.PASSED:
+    if state_of(on_target) is not CellState.PASSED:
         return f"nothing was checked on {target}"
     if service is not None and service.suite is not None:
         suites = [outcome for outcome in on_target if outcome.check == "suite"]
-        if state_of(suites) is not State.PASSED:
+        if state_of(suites) is not CellState.PASSED:
             return f"the suite was not run on {target}"
-    asked = {outcome.check for outcome in (*on_target, *outcomes.get((name, None), ()))}
-    left_out = [check for check in report.checks if check not in asked]
-    if left_out:
-        return f"not asked on {target}: {', '.join(left_out)}"
-    unchecked = [interpreter for interpreter in chosen if not outcomes.get((name, interpreter))]
+    checked_names = {outcome.check for outcome in (*on_target, *outcomes.get((name, None), ()))}
+    missing_checks = [check for check in report.checks if check not in checked_names]
+    if missing_checks:
+        return f"not checked on {target}: {', '.join(missing_checks)}"
+    unchecked = [interpreter for interpreter in planned if not outcomes.get((name, interpreter))]
     if unchecked:
         return f"nothing was checked on {', '.join(map(str, sorted(unchecked)))}"
     return ""

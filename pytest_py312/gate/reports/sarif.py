@@ -1,13 +1,11 @@
-"""The findings as SARIF 2.1.0, for code scanning and editors. Pure.
+"""Render the findings as SARIF 2.1.0 for code scanning and editors, with a catalogue of rules.
 
-A finding on several interpreters of a service is one result. Its ``level`` is the finding's severity, but ``note`` for
-an error that was as bad before and stops nothing. ``baselineState`` is ``unchanged`` for what was as bad on the
-baseline or is recorded, and ``new`` for all else. What is waived or recorded is suppressed.
+A finding on several interpreters of a service is one result. Its ``level`` is the severity of the finding, except that
+a pre-existing error that fails no check is a ``note``. ``baselineState`` is ``unchanged`` for pre-existing and known
+findings and ``new`` for all others. Waived and known findings are suppressed.
 
-What could not be checked is a notification of the invocation, which then was not successful: it found nothing, and that
-means nothing.
-
-What each code stands for, in one sentence, and what helps: for reports that have a catalogue of rules.
+A check that could not be run is a notification of the invocation, and the invocation is marked as unsuccessful.
+Otherwise the absence of results would look like a success.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,29 +16,30 @@ from urllib.parse import quote
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.serialization import written
-from pytest_py312.gate.reports.results import Result, not_checked, results
+from pytest_py312.core.serialization import format_json
+from pytest_py312.gate.reports.results import ReportedFinding, errored_outcomes, reported_findings
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
-FINGERPRINT = "py312/v1"
-"""Key of ``Finding.fingerprint`` among a result's partial fingerprints; the service has one of its own."""
+FINGERPRINT_KEY = "py312/v1"
+"""Key of ``Finding.fingerprint`` among the partial fingerprints of a result. The service has its own key."""
 
 _ROOT = "%SRCROOT%"
 _TAGS = {"PY1": "dependencies", "PY2": "source", "PY3": "versions", "PY4": "suite"}
-_COMPLETE = (0, 1)  # pytest's exit codes of a run that came to its end and chose something
+_COMPLETE_EXIT_CODES = (0, 1)  # exit codes of a complete pytest run with tests
 
 
 def render(report: Report, *, prefix: str = "") -> str:
-    """The log, indented, ending with a newline, and encodable as UTF-8.
+    """Return the SARIF log, indented, with a final newline, encodable as UTF-8.
 
-    :param prefix: the folder of the plan in the checkout that the log is about (``platform/``), empty where it is that.
+    :param prefix: path from the root of the checkout to the folder of the plan (``platform/``); empty if they are the
+        same.
     """
-    return written(_log(report, prefix))
+    return format_json(_log(report, prefix))
 
 
 def _log(report: Report, prefix: str) -> dict[str, Any]:
-    found = results(report)
-    codes = sorted({result.finding.code for result in found})
+    findings = reported_findings(report)
+    codes = sorted({result.finding.code for result in findings})
     services = {service.name: service for service in report.services}
     return {
         "$schema": SCHEMA_URI,
@@ -54,7 +53,7 @@ def _log(report: Report, prefix: str) -> dict[str, Any]:
                 "columnKind": "unicodeCodePoints",
                 "results": [
                     _result(result, codes.index(result.finding.code), services.get(result.service), report, prefix)
-                    for result in found
+                    for result in findings
                 ],
             }
         ],
@@ -79,12 +78,12 @@ def _rule(code: str) -> dict[str, Any]:
 
 
 def _invocation(report: Report, services: dict[str, Service], prefix: str) -> dict[str, Any]:
-    errored = not_checked(report)
-    ended = {"endTimeUtc": report.generated} if report.generated else {}
+    errored = errored_outcomes(report)
+    end_time = {"endTimeUtc": report.generated} if report.generated else {}
     return {
-        "executionSuccessful": report.exit_status in _COMPLETE and not errored,
+        "executionSuccessful": report.exit_status in _COMPLETE_EXIT_CODES and not errored,
         "exitCode": int(report.exit_status),
-        **ended,
+        **end_time,
         "toolExecutionNotifications": [
             _notification(outcome, services.get(outcome.service), prefix) for outcome in errored
         ],
@@ -100,7 +99,9 @@ def _notification(outcome: Outcome, service: Service | None, prefix: str) -> dic
     }
 
 
-def _result(result: Result, index: int, service: Service | None, report: Report, prefix: str) -> dict[str, Any]:
+def _result(
+    result: ReportedFinding, index: int, service: Service | None, report: Report, prefix: str
+) -> dict[str, Any]:
     finding = result.finding
     return {
         "ruleId": finding.code,
@@ -108,7 +109,7 @@ def _result(result: Result, index: int, service: Service | None, report: Report,
         "level": _level(result.level),
         "message": {"text": _message(result)},
         "locations": [_location(finding, service, result.service, prefix)],
-        "partialFingerprints": {FINGERPRINT: finding.fingerprint, "py312Service/v1": result.service},
+        "partialFingerprints": {FINGERPRINT_KEY: finding.fingerprint, "py312Service/v1": result.service},
         "baselineState": "unchanged" if finding.preexisting or finding.known else "new",
         "suppressions": _suppressions(finding, result.service, report),
         "properties": {
@@ -130,121 +131,142 @@ def _level(severity: Severity) -> str:
     return {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "note"}[severity]
 
 
-def _message(result: Result) -> str:
+def _message(result: ReportedFinding) -> str:
     finding = result.finding
-    said = finding.message.strip().rstrip(".") or rule_of(finding.code).title
-    on = f" ({result.labels})" if result.interpreters else ""
+    message = finding.message.strip().rstrip(".") or rule_of(finding.code).title
+    on = f" ({result.interpreter_labels})" if result.interpreters else ""
     remedy = finding.remedy.strip()
-    return f"{said}{on}." + (f" {remedy[0].upper()}{remedy[1:]}" if remedy else "")
+    return f"{message}{on}." + (f" {remedy[0].upper()}{remedy[1:]}" if remedy else "")
 
 
 def _suppressions(finding: Finding, service: str, report: Report) -> list[dict[str, Any]]:
-    """What accepts the finding. The list is there for every result, as SARIF wants it for all or none."""
+    """Return the suppressions of a finding.
+
+    SARIF requires the list for all results or for none, so it is always present.
+    """
     reasons = []
     if finding.waived:
         waivers = [waiver for waiver in report.plan.waivers if waiver.code == finding.code]
-        mine = [waiver for waiver in waivers if waiver.service == service] or waivers
-        said = f"{mine[0].reason} ({mine[0].owner}, until {mine[0].until})" if len(mine) == 1 else ""
-        reasons.append(said or "a waiver of the plan accepts it")
+        service_waivers = [waiver for waiver in waivers if waiver.service == service] or waivers
+        justification = (
+            f"{service_waivers[0].reason} ({service_waivers[0].owner}, until {service_waivers[0].until})"
+            if len(service_waivers) == 1
+            else ""
+        )
+        reasons.append(justification or "waived in the plan")
     if finding.known:
-        reasons.append("it stands in the file of recorded findings")
+        reasons.append("listed in the file of known findings")
     return [{"kind": "external", "status": "accepted", "justification": reason} for reason in reasons]
 
 
 def _location(finding: Finding | None, service: Service | None, name: str, prefix: str) -> dict[str, Any]:
-    """Where it is; of what has no place of its own the file that stands for the service."""
-    place = finding.location if finding else None
-    if place is None:
-        place = Location(path=(service.manifest or service.path) if service else "")
+    """Return the location of a finding, or of the service's manifest if the finding has no location."""
+    location = finding.location if finding else None
+    if location is None:
+        location = Location(path=(service.manifest or service.path) if service else "")
     logical = [{"name": name, "kind": "module"}]
-    if not place.path:
+    if not location.path:
         return {"logicalLocations": logical}
-    column = {"startColumn": place.column} if place.line and place.column else {}
+    column = {"startColumn": location.column} if location.line and location.column else {}
     physical: dict[str, Any] = {
-        "artifactLocation": {"uri": uri_of(prefix + place.path), "uriBaseId": _ROOT},
-        "region": {"startLine": place.line or 1, **column},  # GitHub wants a line, also of a whole file
+        "artifactLocation": {"uri": uri_of(prefix + location.path), "uriBaseId": _ROOT},
+        "region": {"startLine": location.line or 1, **column},  # GitHub requires a line even for a whole file
     }
     if finding and finding.source_line:
-        physical["contextRegion"] = {"startLine": place.line or 1, "snippet": {"text": finding.source_line}}
+        physical["contextRegion"] = {"startLine": location.line or 1, "snippet": {"text": finding.source_line}}
     return {"physicalLocation": physical, "logicalLocations": logical}
 
 
 def uri_of(path: str) -> str:
-    """A relative URI for a POSIX path; a name with a colon or bytes that are no text included."""
-    return quote(path.encode("utf-8", "surrogateescape" if _escaped_bytes(path) else "surrogatepass"), safe="/")
+    """Return a POSIX path as a relative URI, even if it contains colons or bytes that are not UTF-8."""
+    return quote(
+        path.encode("utf-8", "surrogateescape" if _has_only_escaped_bytes(path) else "surrogatepass"), safe="/"
+    )
 
 
-def _escaped_bytes(path: str) -> bool:
-    """Whether all half characters of ``path`` stand for bytes of a file's name that is no UTF-8."""
+def _has_only_escaped_bytes(path: str) -> bool:
+    """Return whether all surrogates in ``path`` are escaped bytes of a file name that is not UTF-8."""
     return all("\udc80" <= char <= "\udcff" for char in path if "\ud800" <= char <= "\udfff")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Rule:
-    """``title`` says what is wrong, ``help`` what to do."""
+    """A rule of the catalogue: what is wrong, and what to do about it."""
 
     title: str
     help: str
 
 
 def rule_of(code: str) -> Rule:
-    """The rule of ``code``: its own, else its family's, else (of a check from elsewhere) a bare one."""
-    bare = Rule(title=f"Finding {code}", help="See the message of the finding.")
-    return RULES.get(code) or next((rule for start, rule in _FAMILIES if code.startswith(start)), bare)
+    """Return the rule for ``code``, that of its family, or a generic one for codes of other plugins."""
+    fallback = Rule(title=f"Finding {code}", help="See the message of the finding.")
+    return RULES.get(code) or next((rule for prefix, rule in _FAMILIES if code.startswith(prefix)), fallback)
 
 
-_REPLACE = "Write what the message names instead, in a way that the baseline knows as well."
+_REPLACE = "Use the replacement that the message names, in a form that the baseline supports as well."
 _FAMILIES = (
     ("PY24", Rule(title="An installed distribution breaks on the target", help="Require a version that runs there.")),
-    ("PY3", Rule(title="A declared Python version does not fit the move", help="Declare the version that is meant.")),
+    ("PY3", Rule(title="A declared Python version does not match the migration", help="Declare the intended version.")),
 )
 
 RULES: Mapping[str, Rule] = {
     code: Rule(title=title, help=text)
     for code, title, text in (
-        ("PY101", "Requirements clash", "Loosen one of the requirements that are named."),
-        ("PY102", "A project is not on the index, or no version of it fits", "Correct the name or the version."),
-        ("PY103", "A distribution's Requires-Python shuts the target out", "Require a version that allows it."),
+        ("PY101", "Requirements conflict", "Relax one of the named requirements."),
+        ("PY102", "A project is not on the index, or none of its versions matches", "Correct the name or the version."),
+        ("PY103", "A distribution's Requires-Python excludes the target", "Require a version that allows it."),
         ("PY104", "A distribution has no wheel for the target and does not build", "Require one that has a wheel."),
-        ("PY105", "A distribution dies when it is imported on the target", "Require a version that runs there."),
-        ("PY106", "A folder of the repository does not build", "Mend its setup."),
-        ("PY107", "A line of a requirements file that pip refuses", "Correct or remove the line."),
-        ("PY110", "A distribution was built from source", "None needed; a wheel is quicker."),
+        ("PY105", "A distribution fails on import on the target", "Require a version that runs there."),
+        ("PY106", "A folder of the repository does not build", "Fix its build configuration."),
+        ("PY107", "A line of a requirements file that pip rejects", "Correct or remove the line."),
+        ("PY110", "A distribution was built from source", "None needed; a wheel installs faster."),
         ("PY111", "The baseline could not be checked", "See why in the message."),
-        ("PY112", "Noticed in a set that something else blocks", "Remove what blocks, and it is tried."),
-        ("PY113", "What else blocks could not be told to the end", "See why in the message."),
-        ("PY114", "No required hash is that of the file for the target", "Make the requirements file anew."),
-        ("PY115", "A version that a lock file holds cannot be had", "Make the lock file anew."),
-        ("PY116", "A lock file does not fit its requirements", "Make the lock file anew."),
-        ("PY120", "A module is imported that nothing installs", "Require the project that has it."),
-        ("PY121", "A module comes in by chance, through another project", "Require the project that has it."),
+        (
+            "PY112",
+            "Possible problem in a set that is blocked by something else",
+            "Resolve what blocks; then this is checked.",
+        ),
+        ("PY113", "Further blockers could not be determined", "See why in the message."),
+        ("PY114", "No required hash matches the file for the target", "Regenerate the requirements file."),
+        ("PY115", "A version in a lock file is not available", "Regenerate the lock file."),
+        ("PY116", "A lock file does not match its requirements", "Regenerate the lock file."),
+        ("PY120", "An imported module is not installed", "Require the project that provides it."),
+        (
+            "PY121",
+            "An imported module is installed only through another project",
+            "Require the project that provides it.",
+        ),
         ("PY201", "A module was removed from the standard library", _REPLACE),
         ("PY202", "A name was removed from a standard module", _REPLACE),
         ("PY203", "A method or attribute was removed from a standard class", _REPLACE),
-        ("PY204", "A parameter is no longer taken", _REPLACE),
-        ("PY205", "Syntax that the target refuses", _REPLACE),
+        ("PY204", "A parameter was removed", _REPLACE),
+        ("PY205", "Syntax that the target rejects", _REPLACE),
         ("PY206", "A value or use that fails on the target", _REPLACE),
-        ("PY207", "A hook that the target no longer calls", "Implement the hook that took its place."),
+        ("PY207", "A hook that the target no longer calls", "Implement the hook that replaces it."),
         ("PY208", "A module of the service has the name of a new standard one", "Rename the module."),
-        ("PY209", "distutils or pkg_resources is used and not there", "Require setuptools, or use what replaced it."),
-        ("PY210", "Too new for the baseline", "Write it in a way that both know, until nobody goes back any more."),
+        ("PY209", "distutils or pkg_resources is used but missing", "Require setuptools, or use the replacement."),
+        ("PY210", "Too new for the baseline", "Use a form that both versions support while a rollback is possible."),
         ("PY220", "Deprecated on the target", _REPLACE),
-        ("PY221", "The target's compiler warns of it", _REPLACE),
-        ("PY230", "It means something else on the target", "Say what is meant, so that both do the same."),
-        ("PY240", "A distribution dies when it is imported", "Try a newer version, or replace the project."),
-        ("PY241", "A distribution may fail when it is used", "Try a newer version."),
-        ("PY242", "A module that nothing imports cannot be imported", "None, as long as nothing imports it."),
-        ("PY243", "A distribution needs setuptools, and there is none", "Require setuptools, or try a newer version."),
+        ("PY221", "A warning of the target's compiler", _REPLACE),
+        ("PY230", "Different behaviour on the target", "Be explicit, so that both versions behave the same."),
+        ("PY240", "A distribution fails on import", "Try a newer version, or replace the project."),
+        ("PY241", "A distribution may fail when used", "Try a newer version."),
+        ("PY242", "A module that is never imported fails on import", "None, as long as it is not imported."),
+        ("PY243", "A distribution needs setuptools, which is missing", "Require setuptools, or try a newer version."),
         ("PY250", "A deprecation warning while the suite ran", _REPLACE),
-        ("PY290", "A file that no interpreter can read", "Mend or remove it; it is no worse than before."),
-        ("PY291", "A comment that accepts nothing", "Name the codes, and why they are acceptable."),
-        ("PY292", "A comment that nothing needs", "Take it out."),
+        ("PY290", "A file that no interpreter can parse", "Fix or remove it; it is pre-existing."),
+        ("PY291", "A suppression comment without effect", "Name the codes and the reason."),
+        ("PY292", "An unused suppression comment", "Remove it."),
         ("PY299", "The source could not be checked", "See why in the message."),
-        ("PY401", "Tests fail on the target and not on the baseline", "What the exception asks for."),
-        ("PY402", "Tests of the baseline prove nothing on the target", "Let them run there as well."),
-        ("PY403", "Flaky tests", "Make them independent of what changes from run to run."),
-        ("PY404", "Tests fail on the baseline as well", "None for the move."),
-        ("PY405", "Tests fail on the baseline of something too new for it", "Write it in a way that both know."),
-        ("PY901", "A waiver that nothing needs any more", "Remove it from the plan."),
+        ("PY401", "Tests fail on the target but pass on the baseline", "Follow the exception."),
+        ("PY402", "Tests that run on the baseline do not run on the target", "Make them run there as well."),
+        ("PY403", "Flaky tests", "Make them independent of what differs between runs."),
+        ("PY404", "Tests that also fail on the baseline", "None needed for the migration."),
+        (
+            "PY405",
+            "Tests fail on the baseline because of something too new for it",
+            "Use a form that both versions support.",
+        ),
+        ("PY901", "A waiver that is no longer needed", "Remove it from the plan."),
     )
 }

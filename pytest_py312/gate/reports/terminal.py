@@ -1,9 +1,7 @@
-"""What a run says in the terminal: the header, a failing item's own text, and the summary at the end.
+"""Render the terminal output: the header, and the summary at the end of a run.
 
-The order of the summary is the order of a reader's questions: how far are we, what is in the way and who is to blame,
-what could not be looked at, what else is worth knowing, and in one last sentence: is it proven?
-
-The table of services and interpreters: one word for all checks of a cell.
+The sections of the summary follow the questions of a reader: the readiness table (one word per cell), what blocks and
+why, what could not be checked, what else is worth knowing, and one closing sentence with the verdict.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -15,87 +13,138 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import SuiteComparison
 from pytest_py312.core.model.plan import Waiver
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import Page, StyledLine, columns, counted, cut, listed, padded, prose, shortened, visible
-from pytest_py312.gate.reports.benchmark_table import speed_lines
-from pytest_py312.gate.reports.results import telling
-from pytest_py312.gate.reports.run_verdict import Outcomes, State, Verdict, all_cached, by_cell, judge, state_of
-from pytest_py312.gate.reports.terminal_findings import Merged, blocking, not_checked, told_once
+from pytest_py312.core.text import (
+    StyledLine,
+    TerminalFormat,
+    display_width,
+    escape_control,
+    escape_terminal,
+    join_names,
+    pad,
+    pluralize,
+    shorten_middle,
+    truncate,
+)
+from pytest_py312.gate.reports.benchmark_table import benchmark_lines
+from pytest_py312.gate.reports.results import failure_findings
+from pytest_py312.gate.reports.run_verdict import (
+    CellState,
+    OutcomesByCell,
+    RunVerdict,
+    all_cached,
+    outcomes_by_cell,
+    state_of,
+    summarize,
+)
+from pytest_py312.gate.reports.terminal_findings import (
+    MergedFinding,
+    blocking_section,
+    errored_section,
+    merge_for_display,
+)
 
-WAIVER_DAYS = 30
-"""A waiver is mentioned when it ends within so many days."""
+WAIVER_WARNING_DAYS = 30
+"""A waiver that ends within this many days is mentioned."""
 
-_SHOWN_LINES = 10
-_ASSUMPTIONS = 5
+_MAX_NON_BLOCKING_LINES = 10
+_MAX_ASSUMPTIONS = 5
 
 
-def header(*, target: str, services: int, cells: int, runner: str, resolver: str, plan: str) -> list[str]:
-    """The lines for ``pytest_report_header``; ``plan`` is the plan's file, empty where there is none."""
-    extent = f"{counted(services, 'service')}, {counted(cells, 'cell')}"
-    by = "; ".join(f"{name} {visible(text)}" for name, text in (("runner", runner), ("resolver", resolver)) if text)
-    lines = [f"py312: target {target}; {extent}; " + (f"plan {visible(plan)}" if plan else "no plan, defaults hold")]
-    return [*lines, f"py312: {by}"] if by else lines
+def header_lines(*, target: str, services: int, cells: int, runner: str, resolver: str, plan: str) -> list[str]:
+    """Return the lines for ``pytest_report_header``. ``plan`` is the file of the plan, empty if there is none."""
+    scope = f"{pluralize(services, 'service')}, {pluralize(cells, 'cell')}"
+    executors = "; ".join(
+        f"{name} {escape_control(text)}" for name, text in (("runner", runner), ("resolver", resolver)) if text
+    )
+    lines = [
+        f"py312: target {target}; {scope}; " + (f"plan {escape_control(plan)}" if plan else "no plan, using defaults")
+    ]
+    return [*lines, f"py312: {executors}"] if executors else lines
 
 
 def summary_lines(report: Report, *, width: int, unicode: bool, verbosity: int, today: date) -> list[StyledLine]:
-    """The whole summary. ``width`` is in columns; without ``unicode`` every line is ASCII.
+    """Return the whole summary.
 
-    With ``verbosity`` below 0 only what blocks and the closing sentence are left, from 1 on nothing is left out.
+    :param width: width of the terminal in columns.
+    :param unicode: if false, all lines are ASCII.
+    :param verbosity: below 0, only what blocks and the closing sentence remain; from 1 on, nothing is left out.
     """
-    page = Page(width=width, unicode=unicode, verbosity=verbosity)
-    verdict = judge(report)
-    sections = [blocking(report, page), not_checked(report, page), _unfinished(verdict, page)]
+    page = TerminalFormat(width=width, unicode=unicode, verbosity=verbosity)
+    verdict = summarize(report)
+    sections = [blocking_section(report, page), errored_section(report, page), _incomplete_section(verdict, page)]
     if verbosity >= 0:
-        sections.insert(0, table(report, page))
-        sections.append(speed_lines(report, page))
-        sections += [_shown(report, page), _waivers(report, page, today), _assumptions(report, page)]
+        sections.insert(0, readiness_table(report, page))
+        sections.append(benchmark_lines(report, page))
+        sections += [
+            _non_blocking_section(report, page),
+            _waivers_section(report, page, today),
+            _assumptions_section(report, page),
+        ]
     lines: list[StyledLine] = []
     for section in sections:
         lines += [*section, StyledLine()] if section else []
-    return [*lines, *page.paragraph(("", ""), verdict.sentence, _style(verdict))]
+    return [*lines, *page.paragraph(("", ""), verdict.sentence, _verdict_style(verdict))]
 
 
-def _style(verdict: Verdict) -> str:
+def _verdict_style(verdict: RunVerdict) -> str:
     if verdict.proven:
         return "green"
-    return "red" if verdict.blocked or verdict.errored or verdict.cut_short else "yellow"
+    return "red" if verdict.blocked or verdict.errored or verdict.interrupted else "yellow"
 
 
-def _unfinished(verdict: Verdict, page: Page) -> list[StyledLine]:
+def _incomplete_section(verdict: RunVerdict, page: TerminalFormat) -> list[StyledLine]:
     if not verdict.anything_checked:
         return []
     by_reason: dict[str, list[str]] = {}
-    for service, why in verdict.unfinished:
-        by_reason.setdefault(why, []).append(service)
-    lines = [page.line(("Not checked in full", "bold"))] if by_reason else []
-    for why, services in by_reason.items():
-        lines += page.paragraph(("  ", ""), f"{why}: {listed(services)}")
+    for service, reason in verdict.incomplete:
+        by_reason.setdefault(reason, []).append(service)
+    lines = [page.styled_line(("Incomplete", "bold"))] if by_reason else []
+    for reason, services in by_reason.items():
+        lines += page.paragraph(("  ", ""), f"{reason}: {join_names(services)}")
     return lines
 
 
 # ---- shown, not blocking
 
 
-def _shown(report: Report, page: Page) -> list[StyledLine]:
-    """One line for each thing worth knowing, the more telling kinds first; and the skips, one line for each reason."""
-    told = _told_by_comparisons(report)
+def _non_blocking_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
+    """Return one line for each non-blocking fact, the more important kinds first, skipped checks last."""
+    reported_tests = _tests_in_comparisons(report)
     kinds = (
-        ("pre-existing", [*_alike(report), *_findings(report, told, page, lambda finding: finding.preexisting)]),
-        ("flaky", _flaky(report)),
-        ("waived", _findings(report, told, page, lambda finding: finding.waived and not finding.preexisting)),
-        ("warning", _findings(report, told, page, _is_plain(Severity.WARNING))),
-        ("note", _findings(report, told, page, _is_plain(Severity.NOTE)) if page.verbosity >= 1 else []),
-        ("known", _findings(report, told, page, lambda finding: finding.known and not finding.preexisting)),
-        ("skipped", _skips(report)),
+        (
+            "pre-existing",
+            [
+                *_failing_on_both_lines(report),
+                *_finding_lines(report, reported_tests, page, lambda finding: finding.preexisting),
+            ],
+        ),
+        ("flaky", _flaky_lines(report)),
+        (
+            "waived",
+            _finding_lines(report, reported_tests, page, lambda finding: finding.waived and not finding.preexisting),
+        ),
+        ("warning", _finding_lines(report, reported_tests, page, _has_open_severity(Severity.WARNING))),
+        (
+            "note",
+            _finding_lines(report, reported_tests, page, _has_open_severity(Severity.NOTE))
+            if page.verbosity >= 1
+            else [],
+        ),
+        (
+            "known",
+            _finding_lines(report, reported_tests, page, lambda finding: finding.known and not finding.preexisting),
+        ),
+        ("skipped", _skip_lines(report)),
     )
     entries = [(kind, text) for kind, texts in kinds for text in texts]
     if not entries:
         return []
     nouns = ("warning", "note")
     numbers = ", ".join(
-        counted(len(texts), kind) if kind in nouns else f"{len(texts)} {kind}" for kind, texts in kinds if texts
+        pluralize(len(texts), kind) if kind in nouns else f"{len(texts)} {kind}" for kind, texts in kinds if texts
     )
-    lines = [page.line(("Shown, not blocking", "bold"), (f" ({numbers})", ""))]
-    limit = len(entries) if page.verbosity >= 1 else _SHOWN_LINES
+    lines = [page.styled_line(("Non-blocking", "bold"), (f" ({numbers})", ""))]
+    limit = len(entries) if page.verbosity >= 1 else _MAX_NON_BLOCKING_LINES
     indent = max(len(kind) for kind, _ in entries[:limit])
     for kind, text in entries[:limit]:
         lead = f"  {kind:<{indent}}  "
@@ -103,15 +152,17 @@ def _shown(report: Report, page: Page) -> list[StyledLine]:
             lines += page.paragraph((lead, "yellow"), text)
         else:
             lines.append(
-                page.line((lead, "yellow"), (cut(page.plain(text), page.width - len(lead), page.ellipsis), ""))
+                page.styled_line(
+                    (lead, "yellow"), (truncate(page.to_encodable(text), page.width - len(lead), page.ellipsis), "")
+                )
             )
     if len(entries) > limit:
-        lines.append(page.line((f"  and {len(entries) - limit} more, see -v", "dim")))
+        lines.append(page.styled_line((f"  and {len(entries) - limit} more, see -v", "dim")))
     return lines
 
 
-def _told_by_comparisons(report: Report) -> frozenset[tuple[str, str]]:
-    """(service, test id) of what the lines about suites say; findings that say it again are left out."""
+def _tests_in_comparisons(report: Report) -> frozenset[tuple[str, str]]:
+    """Return (service, test id) of the tests in the suite comparisons; findings about them are not repeated."""
     return frozenset(
         (comparison.service, test)
         for comparison in report.comparisons
@@ -119,70 +170,74 @@ def _told_by_comparisons(report: Report) -> frozenset[tuple[str, str]]:
     )
 
 
-def _alike(report: Report) -> list[str]:
+def _failing_on_both_lines(report: Report) -> list[str]:
     texts = []
-    for service, comparisons in _by_service(report.comparisons).items():
-        tests = _union(comparison.failing_on_both for comparison in comparisons)
+    for service, comparisons in _comparisons_by_service(report.comparisons).items():
+        tests = _sorted_union(comparison.failing_on_both for comparison in comparisons)
         if tests:
             verb = "fails" if len(tests) == 1 else "fail"
-            who = f"{visible(service)}: {counted(len(tests), 'test')} {verb} on {comparisons[0].baseline} as well"
-            texts.append(f"{who}: {listed(tests)}")
+            also = f"{pluralize(len(tests), 'test')} also {verb} on {comparisons[0].baseline}"
+            texts.append(f"{escape_control(service)}: {also}: {join_names(tests)}")
     return texts
 
 
-def _flaky(report: Report) -> list[str]:
+def _flaky_lines(report: Report) -> list[str]:
     texts = []
-    for service, comparisons in _by_service(report.comparisons).items():
-        tests = _union(comparison.flaky for comparison in comparisons)
+    for service, comparisons in _comparisons_by_service(report.comparisons).items():
+        tests = _sorted_union(comparison.flaky for comparison in comparisons)
         if tests:
-            texts.append(f"{visible(service)}: {counted(len(tests), 'flaky test')}: {listed(tests)}")
+            texts.append(f"{escape_control(service)}: {pluralize(len(tests), 'flaky test')}: {join_names(tests)}")
     return texts
 
 
-def _by_service(comparisons: Iterable[SuiteComparison]) -> dict[str, list[SuiteComparison]]:
-    found: dict[str, list[SuiteComparison]] = {}
+def _comparisons_by_service(comparisons: Iterable[SuiteComparison]) -> dict[str, list[SuiteComparison]]:
+    by_service: dict[str, list[SuiteComparison]] = {}
     for comparison in comparisons:
-        found.setdefault(comparison.service, []).append(comparison)
-    return found
+        by_service.setdefault(comparison.service, []).append(comparison)
+    return by_service
 
 
-def _union(groups: Iterable[Iterable[str]]) -> list[str]:
+def _sorted_union(groups: Iterable[Iterable[str]]) -> list[str]:
     return sorted({test for group in groups for test in group})
 
 
-def _is_plain(severity: Severity) -> Callable[[Finding], bool]:
+def _has_open_severity(severity: Severity) -> Callable[[Finding], bool]:
     return lambda finding: finding.severity is severity and not finding.preexisting and not finding.waived
 
 
-def _findings(
-    report: Report, told: frozenset[tuple[str, str]], page: Page, wanted: Callable[[Finding], bool]
+def _finding_lines(
+    report: Report, reported_tests: frozenset[tuple[str, str]], page: TerminalFormat, matches: Callable[[Finding], bool]
 ) -> list[str]:
     by_service: dict[str, list[tuple[Interpreter | None, Finding]]] = {}
     for outcome in report.outcomes:
         if outcome.status is Status.ERRORED:
-            continue  # these are shown with their reason
-        stopping = telling(outcome) if outcome.status is Status.FAILED else []
-        for finding in (one for one in outcome.findings if one not in stopping):
-            known = finding.names and all((outcome.service, name) in told for name in finding.names)
-            if wanted(finding) and not (known and outcome.check == "suite"):
+            continue  # listed with their reason elsewhere
+        failing = failure_findings(outcome) if outcome.status is Status.FAILED else []
+        for finding in (candidate for candidate in outcome.findings if candidate not in failing):
+            is_reported = finding.names and all((outcome.service, name) in reported_tests for name in finding.names)
+            if matches(finding) and not (is_reported and outcome.check == "suite"):
                 by_service.setdefault(outcome.service, []).append((outcome.interpreter, finding))
-    return [_one_line(service, found) for service, pairs in by_service.items() for found in told_once(pairs, page)]
+    return [
+        _finding_line(service, merged_finding)
+        for service, pairs in by_service.items()
+        for merged_finding in merge_for_display(pairs, page)
+    ]
 
 
-def _one_line(service: str, found: Merged) -> str:
-    finding = found.finding
-    where = visible(str(finding.location)) if finding.location else visible(service)
-    on = f" ({found.labels})" if found.labels else ""
-    return f"{visible(finding.code)} {where}: {prose(finding.message)}{on}"
+def _finding_line(service: str, merged_finding: MergedFinding) -> str:
+    finding = merged_finding.finding
+    where = escape_control(str(finding.location)) if finding.location else escape_control(service)
+    on = f" ({merged_finding.interpreter_labels})" if merged_finding.interpreter_labels else ""
+    return f"{escape_control(finding.code)} {where}: {escape_terminal(finding.message)}{on}"
 
 
-def _skips(report: Report) -> list[str]:
+def _skip_lines(report: Report) -> list[str]:
     by_reason: dict[tuple[str, str], dict[str, None]] = {}
     for outcome in report.outcomes:
         if outcome.status is Status.SKIPPED:
             by_reason.setdefault((outcome.check, outcome.reason), {})[outcome.service] = None
     return [
-        f"{visible(check)} of {listed(list(services), 3)}: {prose(reason)}"
+        f"{escape_control(check)} of {join_names(list(services), 3)}: {escape_terminal(reason)}"
         for (check, reason), services in by_reason.items()
     ]
 
@@ -190,58 +245,59 @@ def _skips(report: Report) -> list[str]:
 # ---- waivers and assumptions
 
 
-def _waivers(report: Report, page: Page, today: date) -> list[StyledLine]:
-    ending = sorted(
-        (waiver for waiver in report.plan.waivers if (waiver.until - today).days <= WAIVER_DAYS),
+def _waivers_section(report: Report, page: TerminalFormat, today: date) -> list[StyledLine]:
+    expiring = sorted(
+        (waiver for waiver in report.plan.waivers if (waiver.until - today).days <= WAIVER_WARNING_DAYS),
         key=lambda waiver: (waiver.until, waiver.service, waiver.code, waiver.test),
     )
-    lines = [page.line(("Waivers that end soon", "bold"))] if ending else []
-    for waiver in ending:
-        lines += page.paragraph(("  ", ""), _ending(waiver, (waiver.until - today).days), "yellow")
+    lines = [page.styled_line(("Waivers ending soon", "bold"))] if expiring else []
+    for waiver in expiring:
+        lines += page.paragraph(("  ", ""), _describe_expiry(waiver, (waiver.until - today).days), "yellow")
     return lines
 
 
-def _ending(waiver: Waiver, days: int) -> str:
-    what = f"{visible(waiver.code or waiver.test)} of {visible(waiver.service)}"
+def _describe_expiry(waiver: Waiver, days: int) -> str:
+    what = f"{escape_control(waiver.code or waiver.test)} of {escape_control(waiver.service)}"
     if days < 0:
-        when = f"ended on {waiver.until}, {counted(-days, 'day')} ago"
+        when = f"ended on {waiver.until}, {pluralize(-days, 'day')} ago"
     else:
-        when = f"ends on {waiver.until}, " + (f"in {counted(days, 'day')}" if days else "today")
-    return f"{what} {when} ({prose(waiver.owner)}: {prose(waiver.reason)})"
+        when = f"ends on {waiver.until}, " + (f"in {pluralize(days, 'day')}" if days else "today")
+    return f"{what} {when} ({escape_terminal(waiver.owner)}: {escape_terminal(waiver.reason)})"
 
 
-def _assumptions(report: Report, page: Page) -> list[StyledLine]:
-    limit = len(report.assumptions) if page.verbosity >= 1 else _ASSUMPTIONS
-    lines = [page.line(("Assumed", "bold"))] if report.assumptions else []
+def _assumptions_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
+    limit = len(report.assumptions) if page.verbosity >= 1 else _MAX_ASSUMPTIONS
+    lines = [page.styled_line(("Assumptions", "bold"))] if report.assumptions else []
     for assumption in report.assumptions[:limit]:
-        lines += page.paragraph(("  ", ""), prose(assumption))
+        lines += page.paragraph(("  ", ""), escape_terminal(assumption))
     if len(report.assumptions) > limit:
-        lines.append(page.line((f"  and {len(report.assumptions) - limit} more, see -v", "dim")))
+        lines.append(page.styled_line((f"  and {len(report.assumptions) - limit} more, see -v", "dim")))
     return lines
 
 
 MANY_SERVICES = 60
-"""From more services than this on, only those that are not all right have a row (unless ``-v`` is given)."""
+"""With more services than this, only those with problems have a row (unless ``-v`` is given)."""
 
 _SIGN_WIDTH = 6  # "[FAIL]", the longest
+_SERVICE_HEADING = "service"
 _GAP = 2
-_SHORTEST_NAME = 12
+_MIN_NAME_WIDTH = 12
 _INDENT = "  "
 
 _SIGNS = {
-    State.PASSED: ("ok", "green"),
-    State.FAILED: ("FAIL", "red"),
-    State.ERRORED: ("ERR", "yellow"),
-    State.SKIPPED: ("skip", "cyan"),
-    State.UNCHECKED: ("?", "yellow"),
+    CellState.PASSED: ("ok", "green"),
+    CellState.FAILED: ("FAIL", "red"),
+    CellState.ERRORED: ("ERR", "yellow"),
+    CellState.SKIPPED: ("skip", "cyan"),
+    CellState.UNCHECKED: ("?", "yellow"),
 }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Sign:
-    """One entry of the table; ``state`` is ``None`` where there is nothing to check."""
+class _CellSign:
+    """An entry of the table. ``state`` is ``None`` if there is nothing to check."""
 
-    state: State | None
+    state: CellState | None
     cached: bool = False
     baseline: bool = False
 
@@ -249,101 +305,113 @@ class _Sign:
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Row:
     service: Service
-    signs: tuple[_Sign, ...]
+    signs: tuple[_CellSign, ...]
 
     @property
     def is_all_ok(self) -> bool:
-        return all(sign.state in (None, State.PASSED) for sign in self.signs)
+        return all(sign.state in (None, CellState.PASSED) for sign in self.signs)
 
 
-def table(report: Report, page: Page) -> list[StyledLine]:
-    """Rows are services, under their stages; columns are interpreters, and before them the service as a whole."""
-    headings = _headings(report)
-    outcomes = by_cell(report.outcomes)
-    chosen = {(cell.service.name, cell.interpreter) for cell in report.cells}
-    taking_part = {name for name, _ in chosen} | {name for name, _ in outcomes}
+def readiness_table(report: Report, page: TerminalFormat) -> list[StyledLine]:
+    """Return the table: one row per service, grouped by stage; one column per interpreter and one for the service as a
+    whole.
+    """
+    headings = _column_headings(report)
+    outcomes = outcomes_by_cell(report.outcomes)
+    planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
+    participants = {name for name, _ in planned_cells} | {name for name, _ in outcomes}
     rows = [
-        _Row(service=service, signs=tuple(_sign(service, heading, outcomes, chosen) for heading in headings))
+        _Row(
+            service=service, signs=tuple(_cell_sign(service, heading, outcomes, planned_cells) for heading in headings)
+        )
         for service in report.services
-        if service.name in taking_part
+        if service.name in participants
     ]
     if not rows:
         return []
-    shown = rows
+    visible_rows = rows
     if len(rows) > MANY_SERVICES and page.verbosity < 1:
-        shown = [row for row in rows if not row.is_all_ok]
-    lines = _laid_out(report, page, headings, shown) if shown else []
-    if len(shown) < len(rows):
-        rest = counted(len(rows) - len(shown), "more service" if shown else "service")
-        lines.append(page.line((f"{_INDENT}{rest}: all ok", "green")))
-    legend = _legend(page, [sign for row in shown for sign in row.signs])
-    return [*lines, *([page.line((_INDENT + legend, "dim"))] if legend else [])]
+        visible_rows = [row for row in rows if not row.is_all_ok]
+    lines = _render_rows(report, page, headings, visible_rows) if visible_rows else []
+    if len(visible_rows) < len(rows):
+        hidden_count = pluralize(len(rows) - len(visible_rows), "more service" if visible_rows else "service")
+        lines.append(page.styled_line((f"{_INDENT}{hidden_count}: all ok", "green")))
+    legend = _legend(page, [sign for row in visible_rows for sign in row.signs])
+    return [*lines, *([page.styled_line((_INDENT + legend, "dim"))] if legend else [])]
 
 
-def _headings(report: Report) -> list[Interpreter | None]:
+def _column_headings(report: Report) -> list[Interpreter | None]:
     used = {cell.interpreter for cell in report.cells}
     used |= {outcome.interpreter for outcome in report.outcomes if outcome.interpreter}
-    as_a_whole = any(outcome.interpreter is None for outcome in report.outcomes)
-    return [*([None] if as_a_whole else []), *sorted(used)]
+    has_service_outcomes = any(outcome.interpreter is None for outcome in report.outcomes)
+    return [*([None] if has_service_outcomes else []), *sorted(used)]
 
 
-def _sign(
-    service: Service, heading: Interpreter | None, outcomes: Outcomes, chosen: set[tuple[str, Interpreter]]
-) -> _Sign:
-    found = outcomes.get((service.name, heading), ())
+def _cell_sign(
+    service: Service, heading: Interpreter | None, outcomes: OutcomesByCell, planned_cells: set[tuple[str, Interpreter]]
+) -> _CellSign:
+    cell_outcomes = outcomes.get((service.name, heading), ())
     baseline = heading == service.baseline
-    if not found and (heading is None or (service.name, heading) not in chosen):
-        return _Sign(state=None, baseline=baseline)
-    state = state_of(found)
-    return _Sign(state=state, cached=state is State.PASSED and all_cached(found), baseline=baseline)
+    if not cell_outcomes and (heading is None or (service.name, heading) not in planned_cells):
+        return _CellSign(state=None, baseline=baseline)
+    state = state_of(cell_outcomes)
+    return _CellSign(state=state, cached=state is CellState.PASSED and all_cached(cell_outcomes), baseline=baseline)
 
 
-def _laid_out(
-    report: Report, page: Page, headings: Sequence[Interpreter | None], rows: Sequence[_Row]
+def _render_rows(
+    report: Report, page: TerminalFormat, headings: Sequence[Interpreter | None], rows: Sequence[_Row]
 ) -> list[StyledLine]:
-    names = [page.plain(visible(row.service.name)) for row in rows]
-    room = page.width - len(_INDENT) - len(headings) * (_SIGN_WIDTH + _GAP)
-    width = min(max(map(columns, names)), max(room, _SHORTEST_NAME))
-    titles = [str(heading) if heading else "whole" for heading in headings]
-    head = "".join(f"{' ' * _GAP} {title:<{_SIGN_WIDTH - 1}}" for title in titles).rstrip()
-    lines = [page.line((_INDENT + " " * width + head, "bold"))]
+    names = [page.to_encodable(escape_control(row.service.name)) for row in rows]
+    widths = [_column_width(heading) for heading in headings]
+    available = page.width - len(_INDENT) - sum(widths) - len(widths) * _GAP
+    width = min(max(map(display_width, names)), max(available, _MIN_NAME_WIDTH))
+    titles = [str(heading) if heading else _SERVICE_HEADING for heading in headings]
+    head = "".join(f"{' ' * _GAP} {title:<{column - 1}}" for title, column in zip(titles, widths, strict=True)).rstrip()
+    lines = [page.styled_line((_INDENT + " " * width + head, "bold"))]
     stages = {stage.number: stage for stage in report.plan.stages}
     current: int | None = None
     for row, name in zip(rows, names, strict=True):
         number = row.service.stage
         if number != current and (stages or len({other.service.stage for other in rows}) > 1):
             stage = stages.get(number)
-            title = f"stage {number}" + (f" {prose(stage.name)}" if stage and stage.name else "")
-            lines.append(page.line((title, "bold"), (" (critical)" if stage and stage.critical else "", "")))
+            title = f"stage {number}" + (f" {escape_terminal(stage.name)}" if stage and stage.name else "")
+            lines.append(page.styled_line((title, "bold"), (" (critical)" if stage and stage.critical else "", "")))
         current = number
-        label = padded(shortened(name, width, page.ellipsis), width)
-        lines.append(page.line((_INDENT + label, ""), *_pieces(page, row.signs)))
+        label = pad(shorten_middle(name, width, page.ellipsis), width)
+        lines.append(page.styled_line((_INDENT + label, ""), *_sign_pieces(page, row.signs, widths)))
     return lines
 
 
-def _pieces(page: Page, signs: Sequence[_Sign]) -> list[tuple[str, str]]:
+def _column_width(heading: Interpreter | None) -> int:
+    return _SIGN_WIDTH if heading else max(_SIGN_WIDTH, 1 + len(_SERVICE_HEADING))
+
+
+def _sign_pieces(page: TerminalFormat, signs: Sequence[_CellSign], widths: Sequence[int]) -> list[tuple[str, str]]:
     pieces: list[tuple[str, str]] = []
-    pending = ""  # the spaces since the last word: never written after the last one of a line
-    for sign in signs:
-        word, style = _word(page, sign)
+    pending = ""  # spaces after a word, written only if another word follows
+    for sign, width in zip(signs, widths, strict=True):
+        word, style = _sign_text(page, sign)
         opening, closing = "[]" if sign.baseline else (" ", "")
         pieces += [(pending + " " * _GAP + opening, ""), (word, style), (closing, "")]
-        pending = " " * (_SIGN_WIDTH - 1 - len(word) - len(closing))
+        pending = " " * (width - 1 - len(word) - len(closing))
     return pieces
 
 
-def _word(page: Page, sign: _Sign) -> tuple[str, str]:
+def _sign_text(page: TerminalFormat, sign: _CellSign) -> tuple[str, str]:
     if sign.state is None:
         return "·" if page.unicode else ".", "dim"
     word, style = _SIGNS[sign.state]
     return (word + "*", style) if sign.cached else (word, style)
 
 
-def _legend(page: Page, signs: Sequence[_Sign]) -> str:
+def _legend(page: TerminalFormat, signs: Sequence[_CellSign]) -> str:
     entries = (
-        ("[ ] runs on it today", any(sign.baseline for sign in signs)),
-        ("* known from an earlier run", any(sign.cached for sign in signs)),
-        ("? not checked", any(sign.state is State.UNCHECKED for sign in signs)),
-        (f"{_word(page, _Sign(state=None))[0]} not part of this run", any(sign.state is None for sign in signs)),
+        ("[ ] current Python", any(sign.baseline for sign in signs)),
+        ("* cached", any(sign.cached for sign in signs)),
+        ("? not checked", any(sign.state is CellState.UNCHECKED for sign in signs)),
+        (
+            f"{_sign_text(page, _CellSign(state=None))[0]} not part of this run",
+            any(sign.state is None for sign in signs),
+        ),
     )
     return "   ".join(text for text, applies in entries if applies)

@@ -1,1 +1,1 @@
-"""One run: what is asked, in which order, what is known already, and what is excused."""
+"""One run: tasks, scheduling, facts, cached outcomes, waivers and known findings."""

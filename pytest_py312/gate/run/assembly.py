@@ -1,4 +1,4 @@
-"""Puts the parts of a run together: cache, state, run folder, runner, gate. Made when first needed, closed once."""
+"""Assemble the parts of a run: state file, run folder, runner, fact provider, scheduler. Each is created on demand."""
 
 import shutil
 from functools import cached_property
@@ -7,24 +7,24 @@ from pathlib import Path
 from typing import Protocol
 
 from pytest_py312.core import directories
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.directories import STATE_FOLDER
 from pytest_py312.core.errors import RunnerUnavailable
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.model.plan import Plan, plan_with
-from pytest_py312.dependencies.resolution.resolvers import engine_in_words
-from pytest_py312.gate.run.fact_provider import Gathering
+from pytest_py312.core.model.plan import Plan, with_resolution
+from pytest_py312.dependencies.resolution.resolvers import resolver_description
+from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
-from pytest_py312.gate.run.scheduler import Gate, cores, new_run_id
-from pytest_py312.gate.run.state import State
+from pytest_py312.gate.run.scheduler import Scheduler, available_cores, new_run_id
+from pytest_py312.gate.run.state import StateFile
 from pytest_py312.runners.docker.ping import engine_version
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.runners.runner import Runner
 
 
-class Settings(Protocol):
-    """What of the command line the workshop needs."""
+class AssemblyOptions(Protocol):
+    """The command line options that the assembly needs."""
 
     @property
     def plan(self) -> Plan: ...
@@ -44,32 +44,37 @@ class Settings(Protocol):
     def offline(self) -> bool: ...
 
 
-class Workshop:
-    """The parts of one run. ``shared`` is the folder in which xdist's workers meet, ``None`` elsewhere."""
+class GateAssembly:
+    """The parts of one run.
 
-    def __init__(self, settings: Settings, *, shared: Path | None = None, fleet: Fleet | None = None) -> None:
-        self._settings = settings
+    ``shared_folder`` is the folder through which xdist workers share results; ``None`` outside of workers.
+    """
+
+    def __init__(
+        self, options: AssemblyOptions, *, shared_folder: Path | None = None, fleet: Fleet | None = None
+    ) -> None:
+        self._options = options
         self._fleet = fleet
-        self._shared = shared
-        self._plan = settings.plan
-        if settings.isolation:
+        self._shared_folder = shared_folder
+        self._plan = options.plan
+        if options.isolation:
             from dataclasses import replace
 
-            self._plan = replace(self._plan, isolation=settings.isolation)
-        self._plan = plan_with(self._plan, resolver=settings.resolver, offline=settings.offline)
+            self._plan = replace(self._plan, isolation=options.isolation)
+        self._plan = with_resolution(self._plan, resolver=options.resolver, offline=options.offline)
         self._run_id = new_run_id()
-        self._open = False
+        self._is_open = False
 
     @cached_property
-    def _choice(self) -> tuple[str, str]:
-        """(runner, why): what ``auto`` comes to on this machine."""
-        asked = self._settings.runner or self._plan.runner
-        if asked == "local":
+    def _chosen_runner(self) -> tuple[str, str]:
+        """Return (runner, reason): resolves ``auto`` on this machine."""
+        requested = self._options.runner or self._plan.runner
+        if requested == "local":
             return "local", ""
         engine = engine_version()
         if engine:
             return "docker", f"engine {engine} answers"
-        if asked == "docker":
+        if requested == "docker":
             raise RunnerUnavailable(
                 "--py312-runner=docker: no Docker engine answers. Start one, set DOCKER_HOST, or use "
                 "--py312-runner=local"
@@ -77,30 +82,30 @@ class Workshop:
         return "local", "no Docker engine answers"
 
     def describe_runner(self) -> str:
-        """For the header: which runner, and why."""
-        name, why = self._choice
+        """Describe the runner and why it was chosen, for the header."""
+        name, reason = self._chosen_runner
         isolation = f", one container for each {self._plan.isolation}" if name == "docker" else ""
-        return f"{name} ({why})" + isolation if why else name + isolation
+        return f"{name} ({reason})" + isolation if reason else name + isolation
 
     def describe_resolver(self) -> str:
-        return engine_in_words(self._plan, version("uv"))
+        return resolver_description(self._plan, version("uv"))
 
     def shared_folder(self) -> Path:
-        """The folder in which this run's xdist workers meet (made when first asked for)."""
-        folder = self._folder / "shared"
+        """Return the folder for the xdist workers of this run, and create it if necessary."""
+        folder = self._run_folder / "shared"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
 
     @cached_property
-    def _folder(self) -> Path:
-        directories.sweep()
-        self._open = True
-        return directories.open_run(self._run_id)
+    def _run_folder(self) -> Path:
+        directories.remove_abandoned_runs()
+        self._is_open = True
+        return directories.create_run_folder(self._run_id)
 
     @cached_property
     def _runner(self) -> Runner:
         runner = self._online_runner()
-        if not self._settings.offline:
+        if not self._options.offline:
             return runner
         from pytest_py312.dependencies.resolution.offline import OfflineRunner
 
@@ -109,8 +114,8 @@ class Workshop:
     def _online_runner(self) -> Runner:
         from uv import find_uv_bin
 
-        name, why = self._choice
-        cache, uv = self._settings.cache, Path(find_uv_bin())
+        name, reason = self._chosen_runner
+        cache, uv = self._options.cache, Path(find_uv_bin())
         cache.mkdir(parents=True, exist_ok=True)
         if name == "docker":
             from pytest_py312.runners.docker.runner import DockerRunner
@@ -120,36 +125,36 @@ class Workshop:
                 cache=cache,
                 uv=uv,
                 run_id=self._run_id,
-                run_folder=self._folder,
+                run_folder=self._run_folder,
                 parallel=self._parallel,
             )
         return LocalRunner(
             cache=cache,
             uv=uv,
             run_id=self._run_id,
-            run_folder=self._folder,
-            fetch=self._plan.fetch_interpreters and not self._settings.offline,
-            reason=why,
+            run_folder=self._run_folder,
+            fetch=self._plan.fetch_interpreters and not self._options.offline,
+            reason=reason,
             parallel=self._parallel,
         )
 
     @property
     def _parallel(self) -> int:
-        return self._settings.jobs or cores()
+        return self._options.jobs or available_cores()
 
     @cached_property
-    def gate(self) -> Gate:
-        """The gate of this run."""
-        once, state = Once(self._shared), State(self._plan.root / STATE_FOLDER)
+    def scheduler(self) -> Scheduler:
+        """The scheduler of this run."""
+        single_flight, state = SingleFlight(self._shared_folder), StateFile(self._plan.root / STATE_FOLDER)
         services = self._fleet.services if self._fleet else ()
-        facts = Gathering(
+        facts = FactProvider(
             plan=self._plan,
             runner=self._runner,
-            cache=self._settings.cache,
+            cache=self._options.cache,
             state=state,
             uv_version=version("uv"),
             parallel=self._parallel,
-            once=once,
+            single_flight=single_flight,
             services=services,
         )
         keys = OutcomeKeys(
@@ -159,25 +164,25 @@ class Workshop:
             uv_version=version("uv"),
             services=services,
         )
-        return Gate(
+        return Scheduler(
             facts=facts,
             keys=keys,
             runner=self._runner,
             state=state,
-            once=once,
+            single_flight=single_flight,
             parallel=self._parallel,
-            reuse=self._settings.reuse,
+            reuse=self._options.reuse,
         )
 
     def builds(self) -> tuple[InterpreterBuild, ...]:
-        """The interpreter builds that cells ran on; none where this process ran no cell."""
-        return self.gate.builds() if "gate" in self.__dict__ else ()
+        """Return the interpreter builds that cells ran on; none if this process ran no cell."""
+        return self.scheduler.builds() if "scheduler" in self.__dict__ else ()
 
     def close(self) -> None:
-        """End everything and remove the run's folder. Closing twice is fine."""
-        if "gate" in self.__dict__:
-            self.gate.close()
-            del self.__dict__["gate"]
-        if self._open:
-            shutil.rmtree(self._folder, ignore_errors=True)
-            self._open = False
+        """Stop everything and remove the run folder. May be called twice."""
+        if "scheduler" in self.__dict__:
+            self.scheduler.close()
+            del self.__dict__["scheduler"]
+        if self._is_open:
+            shutil.rmtree(self._run_folder, ignore_errors=True)
+            self._is_open = False

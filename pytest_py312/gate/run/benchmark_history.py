@@ -1,7 +1,7 @@
-"""What earlier runs measured: kept in the state file, and laid beside what this run measures.
+"""History of benchmarks: results of earlier runs are kept in the state file, and added to those of this run.
 
-Two runs are put side by side only where the same thing was measured with the same builds of both interpreters on the
-same processor: any other change of the figures would say nothing of the service.
+Only results of the same interpreter builds on the same processor are comparable: other differences would not be caused
+by the service.
 """
 
 import hashlib
@@ -13,97 +13,118 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312.core.errors import StateError
-from pytest_py312.core.model.measurements import Comparison, PastSpeed, Verdict
-from pytest_py312.gate.run.state import State
+from pytest_py312.core.model.measurements import BenchmarkComparison, PastComparison, SpeedVerdict
+from pytest_py312.gate.run.state import StateFile
 
-ALIKE = ("python", "compiler", "options", "libc", "build", "origin", "image", "processor", "clock")
-"""The conditions that have to be the same. A core, or how busy the machine was, may differ."""
-_DATE = 40  # characters of a date that are believed
+COMPARABLE_CONDITIONS = ("python", "compiler", "options", "libc", "build", "origin", "image", "processor", "clock")
+"""Conditions that have to be equal. Others may differ, such as the core or the load of the machine."""
+_MAX_DATE_LENGTH = 40  # characters
 
 
-class SpeedHistory:
-    """The measurements of earlier runs of the plan whose state is in ``folder``.
+class BenchmarkHistory:
+    """The measurements of earlier runs, from the state file in ``folder``.
 
-    What was there at first is what this run sees, also after it has added its own.
+    They are read once, so results that this run records are not part of them.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._known: dict[str, tuple[PastSpeed, ...]] = {}
+        self._cached: dict[str, tuple[PastComparison, ...]] = {}
 
-    def laid_beside(self, speeds: Iterable[Comparison]) -> tuple[Comparison, ...]:
-        """``speeds`` with what earlier runs said of each; a state file that cannot be used holds nothing."""
-        found = tuple(speeds)
-        missing = [key for key in map(key_of, found) if key not in self._known]
+    def with_history(self, comparisons: Iterable[BenchmarkComparison]) -> tuple[BenchmarkComparison, ...]:
+        """Add the results of earlier runs to ``comparisons``; none if the state file cannot be used."""
+        current = tuple(comparisons)
+        missing = [key for key in map(comparison_key, current) if key not in self._cached]
         if missing:
-            self._known |= self._read(missing)
-        return tuple(replace(speed, earlier=self._known[key_of(speed)]) for speed in found)
+            self._cached |= self._read(missing)
+        return tuple(
+            replace(comparison, past_comparisons=self._cached[comparison_key(comparison)]) for comparison in current
+        )
 
-    def _read(self, keys: Sequence[str]) -> dict[str, tuple[PastSpeed, ...]]:
+    def _read(self, keys: Sequence[str]) -> dict[str, tuple[PastComparison, ...]]:
         try:
-            state = State(self._folder)
+            state = StateFile(self._folder)
         except StateError:
             return dict.fromkeys(keys, ())
         try:
-            return {key: tuple(filter(None, map(past_of, state.speeds(key)))) for key in keys}
+            return {key: tuple(filter(None, map(parse_past_comparison, state.comparisons(key)))) for key in keys}
         finally:
             state.close()
 
-    def keep(self, speeds: Iterable[Comparison], at: str) -> None:
-        """Keep what a run that ended ``at`` (RFC 3339, UTC) measured, for later ones."""
-        documents = {key_of(speed): document_of(speed, at) for speed in speeds if speed.pairs}
+    def record(self, comparisons: Iterable[BenchmarkComparison], at: str) -> None:
+        """Store the results of a run that ended ``at`` (RFC 3339, UTC), for later runs."""
+        documents = {
+            comparison_key(comparison): comparison_document(comparison, at)
+            for comparison in comparisons
+            if comparison.pairs
+        }
         if not documents:
             return
         try:
-            state = State(self._folder)
+            state = StateFile(self._folder)
         except StateError:
-            return  # the run is none the worse; the next one has no history
+            return  # does not affect this run, only the history of later ones
         try:
-            state.keep_speeds(documents, at)
+            state.store_comparisons(documents, at)
         finally:
             state.close()
 
 
-def key_of(speed: Comparison) -> str:
-    """The same for the same thing measured under the same conditions."""
-    conditions = {name: speed.conditions[name] for name in ALIKE if name in speed.conditions}
-    what = [speed.service, speed.kind, speed.name, speed.unit, str(speed.baseline), str(speed.target)]
-    return hashlib.sha256(json.dumps([what, conditions], sort_keys=True).encode()).hexdigest()
+def comparison_key(comparison: BenchmarkComparison) -> str:
+    """Return a key that is equal for comparable results."""
+    conditions = {name: comparison.conditions[name] for name in COMPARABLE_CONDITIONS if name in comparison.conditions}
+    subject = [
+        comparison.service,
+        comparison.kind,
+        comparison.name,
+        comparison.unit,
+        str(comparison.baseline),
+        str(comparison.target),
+    ]
+    return hashlib.sha256(json.dumps([subject, conditions], sort_keys=True).encode()).hexdigest()
 
 
-def document_of(speed: Comparison, at: str) -> dict[str, Any]:
-    """What is kept of ``speed``: all that :func:`past_of` reads."""
-    before, after = speed.middles
+def comparison_document(comparison: BenchmarkComparison, at: str) -> dict[str, Any]:
+    """Return the stored document of ``comparison``, as :func:`parse_past_comparison` reads it."""
+    baseline_median, target_median = comparison.medians
     return {
         "at": at,
-        "verdict": speed.verdict.value,
-        "ratio": speed.ratio,
-        "low": speed.low,
-        "high": speed.high if math.isfinite(speed.high) else None,
-        "before": before,
-        "after": after,
+        "verdict": comparison.verdict.value,
+        "ratio": comparison.ratio,
+        "low": comparison.low,
+        "high": comparison.high if math.isfinite(comparison.high) else None,
+        "before": baseline_median,
+        "after": target_median,
     }
 
 
-def past_of(document: object) -> PastSpeed | None:
-    """What was kept, or ``None`` where it is not in this form."""
+def parse_past_comparison(document: object) -> PastComparison | None:
+    """Parse a stored document; ``None`` if it has another form."""
     if not isinstance(document, dict):
         return None
     at, high = document.get("at"), document.get("high")
-    figures = [_figure(document.get(name)) for name in ("ratio", "low", "before", "after")]
-    figures.append(math.inf if high is None else _figure(high))
+    figures = [_measured_number(document.get(name)) for name in ("ratio", "low", "before", "after")]
+    figures.append(math.inf if high is None else _measured_number(high))
     try:
-        verdict = Verdict(document.get("verdict"))
+        verdict = SpeedVerdict(document.get("verdict"))
     except ValueError:
         return None
-    if not isinstance(at, str) or len(at) > _DATE or not at.isascii() or not at.isprintable() or None in figures:
+    if (
+        not isinstance(at, str)
+        or len(at) > _MAX_DATE_LENGTH
+        or not at.isascii()
+        or not at.isprintable()
+        or None in figures
+    ):
         return None
     ratio, low, before, after, highest = (figure for figure in figures if figure is not None)
-    return PastSpeed(at=at, verdict=verdict, ratio=ratio, low=low, high=highest, before=before, after=after)
+    return PastComparison(
+        ended_at=at, verdict=verdict, ratio=ratio, low=low, high=highest, baseline_median=before, target_median=after
+    )
 
 
-def _figure(value: object) -> float | None:
-    """A number that was measured, or ``None``: never negative, and never without an end."""
+def _measured_number(value: object) -> float | None:
+    """Return ``value`` as a finite, non-negative number, or ``None``."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return None
     try:

@@ -1,6 +1,6 @@
-"""The facts that checks ask for, each worked out once in a run: the one place where their sources meet.
+"""Provide the facts that checks request, each computed once per run.
 
-plan + tree -> requirements -> lock -> environment -> suite runs, and beside them source, images and versions
+plan + tree -> requirements -> lock -> environment -> suite runs; separately: source analysis, images, declared versions
 """
 
 import hashlib
@@ -11,40 +11,41 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, Service, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.dependencies.installation.distribution_store import Store
-from pytest_py312.dependencies.installation.environments import Environments
-from pytest_py312.dependencies.installation.installer import Installation, Installer, versions_of
-from pytest_py312.dependencies.resolution.lock import Lock
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
-from pytest_py312.gate.run.state import State
+from pytest_py312.dependencies.installation.distribution_store import DistributionStore
+from pytest_py312.dependencies.installation.environments import EnvironmentStore
+from pytest_py312.dependencies.installation.installer import Installation, Installer, installed_versions
+from pytest_py312.dependencies.resolution.lock import DependencyLock
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.gate.run.state import StateFile
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from pytest_py312.runners.runner import CellUnavailable, Runner
 from pytest_py312.runners.suite_job import run_suite, suite_job
 
 if TYPE_CHECKING:
-    from pytest_py312.analysis.libraries.library_analysis import LibraryInspector
-    from pytest_py312.analysis.services.service_analysis import Inspection, Inspector
-    from pytest_py312.core.model.measurements import Speeds
-    from pytest_py312.gate.benchmarks.service_benchmarks import SpeedTests
-    from pytest_py312.gate.run.image_builds import ImageProofs
-    from pytest_py312.repository.services.images import ImageRun
-    from pytest_py312.repository.services.version_survey import Reading, VersionSurvey
+    from pytest_py312.analysis.libraries.library_analysis import LibraryAnalyzer
+    from pytest_py312.analysis.services.service_analysis import AnalysisResult, ServiceAnalyzer
+    from pytest_py312.core.model.measurements import BenchmarkResults
+    from pytest_py312.gate.benchmarks.service_benchmarks import BenchmarkRunner
+    from pytest_py312.gate.run.image_builds import ImageBuilds
+    from pytest_py312.repository.services.images import ImageCheckResult
+    from pytest_py312.repository.services.version_survey import DeclaredVersions, VersionSurvey
 
 WROTE_TO_ENVIRONMENT = (
     "its environment (site-packages, which cells share) was written to while it ran, by this suite or another one, and "
-    "was thrown away. Keep suites from installing or patching there, or use the docker runner, where it is read-only"
+    "was removed. Keep suites from installing or patching there, or use the docker runner, where it is read-only"
 )
 
 
-class Gathering:
-    """Works the facts out. Implements gate.checks.check.Facts. Safe for several threads; end it before its runner.
+class FactProvider:
+    """Computes facts; implements :class:`~pytest_py312.gate.checks.check.Facts`. Thread-safe.
 
-    Its parts are imported when they are first asked for: a run in which nothing has changed asks for few of them.
+    Stop it before its runner is closed. Its components are imported on first use: a run without changes needs few of
+    them.
     """
 
     def __init__(
@@ -53,29 +54,31 @@ class Gathering:
         plan: Plan,
         runner: Runner,
         cache: Path,
-        state: State,
+        state: StateFile,
         uv_version: str,
         parallel: int,
-        once: Once,
+        single_flight: SingleFlight,
         services: Sequence[Service] = (),
     ) -> None:
-        """``services``: all of the fleet; what lies outside of their folders is read for those that it names."""
+        """
+        :param services: all services of the fleet; shared files are attributed to those that they name.
+        """
         self._plan = plan
         self._services = services
         self._cache = cache
         self._parallel = parallel
         self._runner = runner
         self._state = state
-        self._once = once
+        self._single_flight = single_flight
         self._slots = threading.Semaphore(parallel)
-        self._parts = Once(None)
+        self._components = SingleFlight(None)
         self._closed = threading.Event()
         self._cells: dict[str, tuple[Cell, ...]] = {}
-        self.installed: frozenset[Cell] = frozenset()
-        """The cells that are installed in this run."""
-        self.measured = 1
-        """How many services are measured in this run."""
-        resolver = Resolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
+        self.installed_cells: frozenset[Cell] = frozenset()
+        """Cells that are installed in this run."""
+        self.measured_services = 1
+        """Number of services that are benchmarked in this run."""
+        resolver = UvResolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self._store = _store(cache, plan, resolver, runner, parallel)
         self.installer = Installer(
             plan=plan,
@@ -83,62 +86,66 @@ class Gathering:
             runner=runner,
             resolver=resolver,
             store=self._store,
-            environments=Environments(cache=cache, runner=runner),
-            once=once,
+            environments=EnvironmentStore(cache=cache, runner=runner),
+            single_flight=single_flight,
             parallel=parallel,
         )
 
-    # -- parts that a run in which nothing has changed does not need
+    # -- components that a run without changes does not need
 
     @property
-    def inspector(self) -> "Inspector":
-        """Who reads the source of services."""
-        return self._parts("inspector", lambda: self._inspector_with({}))
+    def service_analyzer(self) -> "ServiceAnalyzer":
+        """The analyzer of the source of services."""
+        return self._components("inspector", lambda: self._service_analyzer_with({}))
 
-    def _inspector_with(self, instead: Mapping[str, bytes]) -> "Inspector":
-        from pytest_py312.analysis.services.service_analysis import Inspector
+    def _service_analyzer_with(self, overrides: Mapping[str, bytes]) -> "ServiceAnalyzer":
+        from pytest_py312.analysis.services.service_analysis import ServiceAnalyzer
 
-        return Inspector(
-            plan=self._plan, cache=self._cache, runner=self._runner, processes=self._parallel, instead=instead
+        return ServiceAnalyzer(
+            plan=self._plan, cache=self._cache, runner=self._runner, processes=self._parallel, overrides=overrides
         )
 
-    def _library_inspector(self) -> "LibraryInspector":
-        from pytest_py312.analysis.libraries.library_analysis import LibraryInspector
+    def _library_analyzer(self) -> "LibraryAnalyzer":
+        from pytest_py312.analysis.libraries.library_analysis import LibraryAnalyzer
 
-        return LibraryInspector(
+        return LibraryAnalyzer(
             plan=self._plan,
             cache=self._cache,
             runner=self._runner,
             installer=self.installer,
             store=self._store,
-            read=self.inspector.read,
+            read=self.service_analyzer.read,
             processes=self._parallel,
             ended=self._closed,
         )
 
-    def _survey(self) -> "VersionSurvey":
+    def _version_survey(self) -> "VersionSurvey":
         from pytest_py312.repository.services.version_survey import VersionSurvey
 
-        return self._parts("survey", lambda: VersionSurvey(self._plan.root, self._services, exclude=self._plan.exclude))
+        return self._components(
+            "survey", lambda: VersionSurvey(self._plan.root, self._services, exclude=self._plan.exclude)
+        )
 
-    def _image_proofs(self) -> "ImageProofs":
-        from pytest_py312.gate.run.image_builds import ImageProofs
+    def _image_builds(self) -> "ImageBuilds":
+        from pytest_py312.gate.run.image_builds import ImageBuilds
 
-        return ImageProofs(plan=self._plan, runner=self._runner, survey=self._survey(), once=self._once)
+        return ImageBuilds(
+            plan=self._plan, runner=self._runner, survey=self._version_survey(), single_flight=self._single_flight
+        )
 
-    def _speed_tests(self) -> "SpeedTests":
-        from pytest_py312.gate.benchmarks.service_benchmarks import SpeedTests
+    def _benchmark_runner(self) -> "BenchmarkRunner":
+        from pytest_py312.gate.benchmarks.service_benchmarks import BenchmarkRunner
 
-        return SpeedTests(
+        return BenchmarkRunner(
             plan=self._plan,
             runner=self._runner,
             cache=self._cache,
             slots=self._slots,
             parallel=self._parallel,
             installation=self.installation,
-            files=self._survey().own_files,
-            startable=self._image_proofs().startable,
-            ended=self._closed,
+            files_of=self._version_survey().own_files,
+            startable_image=self._image_builds().startable_image,
+            run_ended=self._closed,
         )
 
     # -- facts
@@ -153,103 +160,112 @@ class Gathering:
         return self._cells[service.name]
 
     def requirements(self, service: Service) -> RequirementSet:
-        return self.installer.demands.requirements(service)
+        return self.installer.request_builder.requirements(service)
 
     def installation(self, cell: Cell) -> Installation:
         return self.installer.installation(cell)
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
-        from pytest_py312.dependencies.installation.repair import repair  # only what is blocked needs the index's side
+        from pytest_py312.dependencies.installation.repair import repair  # lazy: only needed for blocked sets
 
         return repair(self.installer, cell, findings, self._plan.exclude_newer)
 
-    def inspection(self, cell: Cell) -> "Inspection":
-        return self._inspected(self.inspector, cell)
+    def source_analysis(self, cell: Cell) -> "AnalysisResult":
+        return self._analyze_source(self.service_analyzer, cell)
 
-    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> "dict[str, Inspection]":
-        """What would be found in the source of ``services``, by name, if ``files`` (by path) held what they are to."""
-        inspector = self._inspector_with(files)
-        inspector.expect(services)
+    def source_analysis_with(
+        self, files: Mapping[str, bytes], services: Sequence[Service]
+    ) -> "dict[str, AnalysisResult]":
+        """Analyze ``services`` with other contents for some ``files`` (by path); return the results by service name."""
+        analyzer = self._service_analyzer_with(files)
+        analyzer.register(services)
         targets = [self.cells(service)[-1] for service in services]
-        return {cell.service.name: self._inspected(inspector, cell) for cell in targets}
+        return {cell.service.name: self._analyze_source(analyzer, cell) for cell in targets}
 
-    def _inspected(self, inspector: "Inspector", cell: Cell) -> "Inspection":
-        declared = self.installer.demands.directly_required(cell.service)
-        return inspector.inspect(cell, self._locked(cell), declared)
+    def _analyze_source(self, analyzer: "ServiceAnalyzer", cell: Cell) -> "AnalysisResult":
+        declared = self.installer.request_builder.directly_required(cell.service)
+        return analyzer.analyze(cell, self._locked_versions(cell), declared)
 
-    def _locked(self, cell: Cell) -> Mapping[str, str] | None:
-        """The versions of a cell's lock. Nobody is asked for it in a run that does not install the cell."""
+    def _locked_versions(self, cell: Cell) -> Mapping[str, str] | None:
+        """Return the versions in the lock of a cell. A cell that this run does not install is not resolved for it."""
         try:
-            lock = self.installer.lock(cell) if cell in self.installed else self.installer.known_lock(cell)
-        except CellUnavailable:  # told by what asks the interpreter itself
+            lock = self.installer.lock(cell) if cell in self.installed_cells else self.installer.cached_lock(cell)
+        except CellUnavailable:  # reported by the analysis, which needs the interpreter as well
             return None
-        return lock.versions if isinstance(lock, Lock) else None
+        return lock.versions if isinstance(lock, DependencyLock) else None
 
-    def libraries(self, cell: Cell) -> "Inspection":
-        before = replace(cell, interpreter=cell.service.baseline)
-        return self._parts("libraries", self._library_inspector).inspect(
-            cell, self.installation(cell), self.installation(before)
+    def library_analysis(self, cell: Cell) -> "AnalysisResult":
+        baseline_cell = replace(cell, interpreter=cell.service.baseline)
+        return self._components("libraries", self._library_analyzer).analyze(
+            cell, self.installation(cell), self.installation(baseline_cell)
         )
 
-    def images(self, cell: Cell) -> "Sequence[ImageRun]":
-        return self._parts("images", self._image_proofs).of(cell)
+    def image_runs(self, cell: Cell) -> "Sequence[ImageCheckResult]":
+        return self._components("images", self._image_builds).results(cell)
 
-    def version_places(self, service: Service) -> "Reading":
-        return self._survey().read(service)
+    def declared_versions(self, service: Service) -> "DeclaredVersions":
+        return self._version_survey().read(service)
 
-    def speeds(self, cell: Cell) -> "Speeds":
-        tests = self._parts("speeds", self._speed_tests)
-        return self._once(f"speeds {cell.identifier}", lambda: tests.measure(cell, families=self.measured))
+    def benchmark_results(self, cell: Cell) -> "BenchmarkResults":
+        benchmark_runner = self._components("speeds", self._benchmark_runner)
+        return self._single_flight(
+            f"speeds {cell.identifier}",
+            lambda: benchmark_runner.measure(cell, measured_services=self.measured_services),
+        )
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         chosen = (
             hashlib.sha256("\0".join(select).encode("utf-8", "surrogatepass")).hexdigest()[:16] if select else "all"
         )
-        return self._once(f"run {cell.identifier} {attempt} {chosen}", lambda: self._run(cell, attempt, select))
+        return self._single_flight(
+            f"run {cell.identifier} {attempt} {chosen}", lambda: self._run_suite(cell, attempt, select)
+        )
 
-    def _run(self, cell: Cell, attempt: int, select: tuple[str, ...]) -> SuiteRun:
-        installed = self.installation(cell)
-        if installed.environment is None or installed.build is None:
-            reason = installed.unchecked or "its requirements cannot be installed"
-            return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, trouble=reason)
+    def _run_suite(self, cell: Cell, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        cell_installation = self.installation(cell)
+        if cell_installation.environment is None or cell_installation.build is None:
+            reason = cell_installation.unchecked or "its requirements cannot be installed"
+            return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, incomplete_reason=reason)
         job = suite_job(
             cell,
-            installed.build,
-            installed.environment.folder,
+            cell_installation.build,
+            cell_installation.environment.folder,
             root=self._plan.root,
-            built=installed.built,
+            built=cell_installation.built,
             attempt=attempt,
             select=select,
         )
         with self._slots:
             if self._closed.is_set():
-                return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, trouble="the run was ended")
-            run = run_suite(self._runner, job, cell, versions_of(installed))
-            if self._runner.name == "local" and not self.installer.is_intact(installed.environment):
-                run = replace(run, complete=False, trouble=WROTE_TO_ENVIRONMENT)
+                return SuiteRun(
+                    interpreter=cell.interpreter, results={}, complete=False, incomplete_reason="the run was ended"
+                )
+            run = run_suite(self._runner, job, cell, installed_versions(cell_installation))
+            if self._runner.name == "local" and not self.installer.is_intact(cell_installation.environment):
+                run = replace(run, complete=False, incomplete_reason=WROTE_TO_ENVIRONMENT)
         if not select and run.complete:
-            self._state.keep_duration(f"suite {cell.identifier}", run.seconds)
+            self._state.store_duration(f"suite {cell.identifier}", run.seconds)
         return run
 
     def builds(self) -> tuple[InterpreterBuild, ...]:
-        """The interpreter builds that were used."""
-        found = []
+        """Return the interpreter builds that were used."""
+        used_builds = []
         for interpreter in sorted({cell.interpreter for cells in self._cells.values() for cell in cells}):
             with suppress(CellUnavailable):
-                found.append(self._runner.find(interpreter))
-        return tuple(found)
+                used_builds.append(self._runner.find_interpreter(interpreter))
+        return tuple(used_builds)
 
-    def end(self) -> None:
-        """Start no further suite."""
+    def stop(self) -> None:
+        """Prevent further suites from starting."""
         self._closed.set()
 
 
-def _store(cache: Path, plan: Plan, resolver: Resolver, runner: Runner, parallel: int) -> Store:
-    return Store(
+def _store(cache: Path, plan: Plan, resolver: UvResolver, runner: Runner, parallel: int) -> DistributionStore:
+    return DistributionStore(
         cache=cache,
         runner=runner,
         lock_hours=plan.lock_hours,
         uv_version=resolver.uv_version,
-        settings=resolver.settings,
-        builds_at_once=parallel,
+        uv_settings=resolver.settings_toml,
+        parallel_builds=parallel,
     )

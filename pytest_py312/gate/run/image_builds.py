@@ -1,20 +1,20 @@
-"""A service's own images on one interpreter: as they are on the baseline, and with all its places moved elsewhere."""
+"""Build and check the own images of a service: unchanged on the baseline, migrated on other interpreters."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.gate.fixes.version_changes import plan_moves
-from pytest_py312.repository.edits.declarations import Aim
+from pytest_py312.gate.fixes.version_changes import plan_migrations
+from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.services.images import (
+    ImageChecker,
+    ImageCheckResult,
     ImageJob,
-    ImageProver,
-    ImageRun,
-    OwnImage,
-    declares_health,
-    own_images,
+    ServiceImage,
+    declares_health_check,
+    service_images,
 )
 from pytest_py312.repository.services.version_survey import VersionSurvey
 from pytest_py312.repository.tree import Tree
@@ -22,58 +22,58 @@ from pytest_py312.runners.runner import Runner
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImageProofs:
-    """Answers for a cell; what was asked before is known. Safe for several threads."""
+class ImageBuilds:
+    """Builds and checks the images of a cell, once per run. Thread-safe."""
 
     plan: Plan
     runner: Runner
     survey: VersionSurvey
-    once: Once
+    single_flight: SingleFlight
 
-    def of(self, cell: Cell) -> tuple[ImageRun, ...]:
-        """What came of the images of the cell's service; none where it has none."""
-        images = own_images(Tree(self.plan.root), cell.service, self.survey.own_files(cell.service))
-        return tuple(self._of(cell, image) for image in images)
+    def results(self, cell: Cell) -> tuple[ImageCheckResult, ...]:
+        """Return the results for the images of the service; none if it has no image."""
+        images = service_images(Tree(self.plan.root), cell.service, self.survey.own_files(cell.service))
+        return tuple(self._result(cell, image) for image in images)
 
-    def _of(self, cell: Cell, image: OwnImage) -> ImageRun:
-        return self.once(f"image {cell.identifier} {image.dockerfile}", lambda: self._prove(cell, image))
+    def _result(self, cell: Cell, image: ServiceImage) -> ImageCheckResult:
+        return self.single_flight(f"image {cell.identifier} {image.dockerfile}", lambda: self._build(cell, image))
 
-    def _prove(self, cell: Cell, image: OwnImage) -> ImageRun:
-        if not isinstance(self.runner, ImageProver):
-            reason = f"--py312-build builds with the docker runner, and with the network; this is {self.runner.name}"
-            return ImageRun(dockerfile=image.dockerfile, unchecked=reason)
-        job = self._job(cell, image)
+    def _build(self, cell: Cell, image: ServiceImage) -> ImageCheckResult:
+        if not isinstance(self.runner, ImageChecker):
+            reason = f"--py312-images needs the docker runner and network access; this is the {self.runner.name} runner"
+            return ImageCheckResult(dockerfile=image.dockerfile, unchecked=reason)
+        job = self._image_job(cell, image)
         if isinstance(job, str):
-            return ImageRun(dockerfile=image.dockerfile, unchecked=job)
-        return self.runner.prove_image(job)
+            return ImageCheckResult(dockerfile=image.dockerfile, unchecked=job)
+        return self.runner.check_image(job)
 
-    def startable(self, cell: Cell) -> ImageJob | str:
-        """The first image of the cell's service that says when it is healthy, or why none can be started."""
+    def startable_image(self, cell: Cell) -> ImageJob | str:
+        """Return the first image of the service that declares a health check, or why none can be started."""
         tree = Tree(self.plan.root)
-        for image in own_images(tree, cell.service, self.survey.own_files(cell.service)):
-            if declares_health(tree, image):
-                return self._job(cell, image)
+        for image in service_images(tree, cell.service, self.survey.own_files(cell.service)):
+            if declares_health_check(tree, image):
+                return self._image_job(cell, image)
         return "no image of the service declares a health check"
 
-    def _job(self, cell: Cell, image: OwnImage) -> ImageJob | str:
-        changed, refused = self._changed(cell)
-        if refused:
-            return f"it cannot be moved: {refused}"
+    def _image_job(self, cell: Cell, image: ServiceImage) -> ImageJob | str:
+        migrated_files, refusal = self._migrated_files(cell)
+        if refusal:
+            return f"it cannot be migrated: {refusal}"
         return ImageJob(
             identifier=f"{cell.identifier}-image",
             root=self.plan.root,
             image=image,
             interpreter=cell.interpreter,
-            changed=changed,
+            changed=migrated_files,
             memory_limit=cell.service.settings.memory_limit,
             network=cell.service.settings.network,
         )
 
-    def _changed(self, cell: Cell) -> tuple[Mapping[str, bytes], str]:
-        """The files of the service that hold something else once it is moved, or why it cannot be."""
+    def _migrated_files(self, cell: Cell) -> tuple[Mapping[str, bytes], str]:
+        """Return the changed files of the migrated service, or why it cannot be migrated."""
         if cell.is_baseline:
             return {}, ""
-        aims = {cell.service.name: Aim(baseline=cell.service.baseline, target=cell.interpreter)}
-        moves = plan_moves(self.survey, self.plan.root, aims, [cell.service])
-        refused = next((kept.reason for kept in moves.kept if kept.service), "")
-        return {change.path: change.after for change in moves.changes}, refused
+        migrations = {cell.service.name: MigrationTarget(baseline=cell.service.baseline, target=cell.interpreter)}
+        migration_plan = plan_migrations(self.survey, self.plan.root, migrations, [cell.service])
+        refusal = next((unmigrated.reason for unmigrated in migration_plan.unmigrated if unmigrated.service), "")
+        return {change.path: change.after for change in migration_plan.changes}, refusal

@@ -1,4 +1,7 @@
-"""What an outcome depends on, in one digest: where that is what it was, an earlier run's answer holds."""
+"""Compute cache keys of outcomes: digests of everything that an outcome depends on.
+
+With an equal key, the outcome of an earlier run is still valid.
+"""
 
 import hashlib
 import json
@@ -12,109 +15,117 @@ from pytest_py312.core.serialization import encode
 from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import keeps_outcome, reads_around, sees_names_around
-from pytest_py312.gate.run.tasks import Item
-from pytest_py312.gate.run.waivers import waivers_of
-from pytest_py312.repository.services.file_ownership import outside_digest
+from pytest_py312.gate.run.tasks import CheckTask
+from pytest_py312.gate.run.waivers import waivers_for
+from pytest_py312.repository.services.file_ownership import shared_files_digest
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import code_digest
-from pytest_py312.runners.local import LOCAL, TELLING_VARIABLES
+from pytest_py312.runners.local import LOCAL, RESULT_AFFECTING_VARIABLES
 from pytest_py312.runners.runner import CellUnavailable, Runner
-from pytest_py312.runners.suite_job import folders_of
+from pytest_py312.runners.suite_job import folders_read_by
 
 if TYPE_CHECKING:
-    from pytest_py312.analysis.libraries.service_imports import Around
+    from pytest_py312.analysis.libraries.service_imports import NeighborModules
 
 
 class OutcomeKeys:
-    """The keys of one run's items. An empty key is of an outcome that must not be kept, nor taken from before."""
+    """The cache keys of the tasks of one run. An empty key means that the outcome must not be cached."""
 
     def __init__(
         self, *, plan: Plan, runner: Runner, installer: Installer, uv_version: str, services: Sequence[Service] = ()
     ) -> None:
-        """``services``: all of the fleet."""
+        """
+        :param services: all services of the fleet.
+        """
         self._plan = plan
         self._runner = runner
         self._installer = installer
         self._uv_version = uv_version
         self._services = services
-        self._around = ""
-        self._named: Around | None = None
+        self._shared_digest = ""
+        self._sibling_names: NeighborModules | None = None
         self._keys: dict[tuple[str, bool], str] = {}
 
-    def of(self, item: Item, *, installs: bool) -> str:
-        """The key of an item; empty while a part of it (a lock) is not known, in a run that ``installs`` its cell.
+    def key_of(self, task: CheckTask, *, installs: bool) -> str:
+        """Return the key of a task; empty if a part of it (a lock) is not known yet.
 
-        Of a check from elsewhere it is never known: neither what it reads nor whether its own code has changed.
+        A check of a third party has no key, because neither its inputs nor its code are known.
+
+        :param installs: whether this run installs the cell.
         """
-        if item.check not in CHECKS or not keeps_outcome(item.check):
+        if task.check not in CHECKS or not keeps_outcome(task.check):
             return ""
-        whole = self._of_service(item.cell.service, installs=installs)
-        if not whole:
+        service_key = self._service_key(task.cell.service, installs=installs)
+        if not service_key:
             return ""
-        around = self._digest_around() if reads_around(item.check) else ""
-        if sees_names_around(item.check):
-            around += " ".join(self._names_around(item.cell.service))
+        surroundings = self._cached_shared_digest() if reads_around(task.check) else ""
+        if sees_names_around(task.check):
+            surroundings += " ".join(self._sibling_module_names(task.cell.service))
         return hashlib.sha256(
-            f"{whole} {item.check.name} {item.interpreter} {around}".encode("utf-8", "surrogatepass")
+            f"{service_key} {task.check.name} {task.interpreter} {surroundings}".encode("utf-8", "surrogatepass")
         ).hexdigest()
 
-    def hold(self, item: Item) -> bool:
-        """Whether the files that an item's answer rests on are what they were when its key was made."""
-        folders = self._read_folders(item.cell.service)
-        own = all(self._installer.demands.is_unchanged(folder) for folder in folders)
-        return own and (not reads_around(item.check) or self._digest_around() == self._read_around())
+    def is_still_valid(self, task: CheckTask) -> bool:
+        """Whether the files that an outcome depends on are unchanged since its key was computed."""
+        folders = self._folders_read(task.cell.service)
+        own_unchanged = all(self._installer.request_builder.is_unchanged(folder) for folder in folders)
+        return own_unchanged and (
+            not reads_around(task.check) or self._cached_shared_digest() == self._compute_shared_digest()
+        )
 
-    def _names_around(self, service: Service) -> list[str]:
-        from pytest_py312.analysis.libraries.service_imports import Around
+    def _sibling_module_names(self, service: Service) -> list[str]:
+        from pytest_py312.analysis.libraries.service_imports import NeighborModules
 
-        self._named = self._named or Around(Tree(self._plan.root))
-        return sorted(self._named.names(service))
+        self._sibling_names = self._sibling_names or NeighborModules(Tree(self._plan.root))
+        return sorted(self._sibling_names.names(service))
 
-    def _digest_around(self) -> str:
-        self._around = self._around or self._read_around()
-        return self._around
+    def _cached_shared_digest(self) -> str:
+        self._shared_digest = self._shared_digest or self._compute_shared_digest()
+        return self._shared_digest
 
-    def _read_around(self) -> str:
-        return outside_digest(Tree(self._plan.root), self._services, self._plan.exclude)
+    def _compute_shared_digest(self) -> str:
+        return shared_files_digest(Tree(self._plan.root), self._services, self._plan.exclude)
 
-    def _of_service(self, service: Service, *, installs: bool) -> str:
-        """Source, locks, interpreter builds, this package's code, uv, the runner, and all the plan says of the service.
+    def _service_key(self, service: Service, *, installs: bool) -> str:
+        """Return the digest of source, locks, interpreter builds, this package, uv, the runner and the service's plan.
 
-        For all of the service's cells together, since the baseline's run decides about the others.
+        It covers all cells of the service, because the outcomes of the others depend on the baseline.
         """
         if (service.name, installs) in self._keys:
             return self._keys[service.name, installs]
         cells = cells_of(self._plan, service)
         parts: list[object] = [code_digest(), self._uv_version, self._runner.name, self._plan.isolation]
-        parts += [self._plan.reruns, encode(service), [str(one) for one in self._plan.interpreters]]
+        parts += [self._plan.reruns, encode(service), [str(interpreter) for interpreter in self._plan.interpreters]]
         if self._runner.name == LOCAL:
-            parts.append([os.environ.get(name) for name in TELLING_VARIABLES])
-        parts += [encode(waiver) for waiver in waivers_of(self._plan.waivers, cells[0])]
-        parts += [self._installer.demands.digest(folder) for folder in self._read_folders(service)]
-        outside = [file for file in self._installer.demands.files(service) if not file.startswith(f"{service.path}/")]
+            parts.append([os.environ.get(name) for name in RESULT_AFFECTING_VARIABLES])
+        parts += [encode(waiver) for waiver in waivers_for(self._plan.waivers, cells[0])]
+        parts += [self._installer.request_builder.digest(folder) for folder in self._folders_read(service)]
+        outside = [
+            file for file in self._installer.request_builder.files(service) if not file.startswith(f"{service.path}/")
+        ]
         parts += [hashlib.sha256((self._plan.root / file).read_bytes()).hexdigest() for file in sorted(outside)]
-        parts += [self._build(cell) for cell in cells]
-        known = [self._known_locks(cell) for cell in cells]
-        if installs and None in known:
+        parts += [self._build_digest(cell) for cell in cells]
+        lock_digests = [self._cached_lock_digests(cell) for cell in cells]
+        if installs and None in lock_digests:
             return ""
-        key = hashlib.sha256(json.dumps([*parts, known]).encode("utf-8", "surrogatepass")).hexdigest()
-        if None not in known:
-            self._keys[service.name, installs] = key  # locks may still come to be known
+        key = hashlib.sha256(json.dumps([*parts, lock_digests]).encode("utf-8", "surrogatepass")).hexdigest()
+        if None not in lock_digests:
+            self._keys[service.name, installs] = key  # unknown locks may be known later
         return key
 
-    def _read_folders(self, service: Service) -> list[str]:
-        local = [required.path for required in self._installer.demands.requirements(service).locals]
-        return sorted({*folders_of(service), *local})
+    def _folders_read(self, service: Service) -> list[str]:
+        local = [required.path for required in self._installer.request_builder.requirements(service).locals]
+        return sorted({*folders_read_by(service), *local})
 
-    def _build(self, cell: Cell) -> str:
+    def _build_digest(self, cell: Cell) -> str:
         try:
-            return self._runner.find(cell.interpreter).digest
+            return self._runner.find_interpreter(cell.interpreter).digest
         except CellUnavailable as reason:
             return f"none: {reason}"
 
-    def _known_locks(self, cell: Cell) -> list[str] | None:
-        """The locks of a cell, or ``None`` where they are not known without asking anyone."""
+    def _cached_lock_digests(self, cell: Cell) -> list[str] | None:
+        """Return the digests of the locks of a cell, or ``None`` if they are not cached."""
         try:
-            return self._installer.known_locks(cell)
+            return self._installer.cached_lock_digests(cell)
         except CellUnavailable:
             return None

@@ -1,9 +1,9 @@
-"""The phases in order, and the one place where they meet.
+"""Schedule the tasks of a run.
 
     plan + tree -> fleet -> cells -> (requirements -> lock -> environment) -> suite runs -> outcomes
 
-:class:`Gate` answers for one item at a time, from the facts of ``fact_provider.py``; :meth:`Gate.start_ahead` lets the
-cores work through all chosen items meanwhile.
+pytest runs one task at a time with :meth:`Scheduler.run`, while :meth:`Scheduler.prefetch` computes all selected tasks
+in the background, in parallel.
 """
 
 import os
@@ -16,257 +16,268 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from pytest_py312.core import clock
-from pytest_py312.core.concurrency import Ahead, Once
+from pytest_py312.core.concurrency import PriorityExecutor, SingleFlight
 from pytest_py312.core.model.findings import Interpreter, Status
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.gate.checks.check import Judgement, comes_last, needs_installation
-from pytest_py312.gate.checks.static_analysis import Source
-from pytest_py312.gate.run.fact_provider import Gathering
+from pytest_py312.gate.checks.check import CheckResult, comes_last, needs_installation
+from pytest_py312.gate.checks.static_analysis import SourceCheck
+from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
-from pytest_py312.gate.run.state import State
-from pytest_py312.gate.run.tasks import Item
-from pytest_py312.gate.run.waivers import apply_waivers, waivers_of
+from pytest_py312.gate.run.state import StateFile
+from pytest_py312.gate.run.tasks import CheckTask
+from pytest_py312.gate.run.waivers import apply_waivers, waivers_for
 from pytest_py312.runners.runner import Runner
 
 if TYPE_CHECKING:
-    from pytest_py312.analysis.services.service_analysis import Inspection
+    from pytest_py312.analysis.services.service_analysis import AnalysisResult
 
 
-class Gate:
-    """Answers items. Safe for several threads; close it in the end."""
+class Scheduler:
+    """Runs check tasks. Thread-safe; has to be closed."""
 
     def __init__(
         self,
         *,
-        facts: Gathering,
+        facts: FactProvider,
         keys: OutcomeKeys,
         runner: Runner,
-        state: State,
-        once: Once,
+        state: StateFile,
+        single_flight: SingleFlight,
         parallel: int,
         reuse: bool = True,
     ) -> None:
-        """``keys`` tell which answers of earlier runs hold, which are used with ``reuse`` only."""
+        """
+        :param keys: cache keys of outcomes.
+        :param reuse: use valid outcomes of earlier runs.
+        """
         self._facts = facts
         self._keys = keys
         self._runner = runner
         self._state = state
-        self._once = once
+        self._single_flight = single_flight
         self._parallel = parallel
         self._reuse = reuse
-        self._used: list[str] = []
-        self._ahead: dict[str, Future[Judgement]] = {}
-        self._workers: Ahead | None = None
-        self._preparing: Ahead | None = None
+        self._used_keys: list[str] = []
+        self._futures: dict[str, Future[CheckResult]] = {}
+        self._workers: PriorityExecutor | None = None
+        self._preparers: PriorityExecutor | None = None
 
-    # -- answers
+    # -- results
 
-    def judge(self, item: Item) -> Judgement:
-        """The answer to ``item``: from the work done ahead, from an unchanged earlier run, or worked out now."""
-        future = self._ahead.get(item.name)
+    def run(self, task: CheckTask) -> CheckResult:
+        """Return the result of ``task``: prefetched, cached by an earlier run, or computed now."""
+        future = self._futures.get(task.name)
         if future is not None and not future.cancelled():
             return future.result()
-        return self._judge(item)
+        return self._run(task)
 
-    def is_proven(self, item: Item) -> bool:
-        """Whether an earlier run has passed ``item``, and nothing that it depends on has changed since."""
-        key = self._key(item)
-        return bool(key) and self._recalled(key, item) is not None
+    def is_proven(self, task: CheckTask) -> bool:
+        """Whether ``task`` has passed in an earlier run, and nothing that it depends on has changed since."""
+        key = self._key(task)
+        return bool(key) and self._cached_result(key, task) is not None
 
-    def _judge(self, item: Item) -> Judgement:
+    def _run(self, task: CheckTask) -> CheckResult:
         started = clock.stopwatch()
-        key = self._key(item)
-        known = self._recalled(key, item) if key else None
-        if known is not None:
-            return known
-        judgement = item.check.judge(item.cell, self._facts)
-        target = self._facts.cells(item.cell.service)[-1]
+        key = self._key(task)
+        cached_result = self._cached_result(key, task) if key else None
+        if cached_result is not None:
+            return cached_result
+        result = task.check.run(task.cell, self._facts)
+        target = self._facts.cells(task.cell.service)[-1]
         outcome = apply_waivers(
-            judgement.outcome,
-            waivers_of(self._facts.plan.waivers, item.cell),
-            item.check.codes,
-            is_target=item.cell == target,
+            result.outcome,
+            waivers_for(self._facts.plan.waivers, task.cell),
+            task.check.codes,
+            is_target=task.cell == target,
         )
         outcome = replace(outcome, seconds=round(clock.stopwatch() - started, 3))
-        judgement = replace(judgement, outcome=outcome)
+        result = replace(result, outcome=outcome)
         if outcome.status is Status.PASSED and self._reuse:
-            self._keep(item, judgement)
-        return judgement
+            self._store(task, result)
+        return result
 
-    def _recalled(self, key: str, item: Item) -> Judgement | None:
+    def _cached_result(self, key: str, task: CheckTask) -> CheckResult | None:
         document = self._state.outcome(key)
         if document is None:
             return None
         try:
-            judgement = decode(Judgement, document)
+            result = decode(CheckResult, document)
         except (ValueError, TypeError, KeyError):
             return None
-        outcome = judgement.outcome
-        same = (outcome.service, outcome.interpreter) == (item.cell.service.name, item.interpreter)
-        if outcome.status is not Status.PASSED or not same:
+        outcome = result.outcome
+        is_same_task = (outcome.service, outcome.interpreter) == (task.cell.service.name, task.interpreter)
+        if outcome.status is not Status.PASSED or not is_same_task:
             return None
-        self._used.append(key)
-        return replace(judgement, outcome=replace(outcome, cached=True, seconds=0.0))
+        self._used_keys.append(key)
+        return replace(result, outcome=replace(outcome, cached=True, seconds=0.0))
 
-    def _key(self, item: Item) -> str:
-        installs = needs_installation(item.check) or item.cell in self._facts.installed
-        return self._keys.of(item, installs=installs) if self._reuse else ""
+    def _key(self, task: CheckTask) -> str:
+        installs = needs_installation(task.check) or task.cell in self._facts.installed_cells
+        return self._keys.key_of(task, installs=installs) if self._reuse else ""
 
-    def _keep(self, item: Item, judgement: Judgement) -> None:
-        """Keep a passed outcome for later runs, unless the source has changed while it was worked out."""
-        key = self._key(item)
-        if key and self._keys.hold(item):
-            self._state.keep_outcome(key, encode(judgement))
+    def _store(self, task: CheckTask, result: CheckResult) -> None:
+        """Cache a passed outcome for later runs, unless the source has changed while it was computed."""
+        key = self._key(task)
+        if key and self._keys.is_still_valid(task):
+            self._state.store_outcome(key, encode(result))
 
-    # -- working ahead
+    # -- prefetching
 
-    def start_ahead(self, items: Sequence[Item]) -> None:
-        """Begin to answer ``items`` in the background, with as many cells at once as there are cores for it.
+    def prefetch(self, tasks: Sequence[CheckTask]) -> None:
+        """Compute ``tasks`` in the background, with as many cells at once as there are cores.
 
-        While one interpreter's distributions are installed, the next one's are resolved, and suites whose
-        environments can be made already run.
+        While the distributions of one interpreter are installed, those of the next one are resolved, and suites run as
+        soon as their environments are ready.
         """
-        self._expect(items)
-        fresh = [item for item in items if not self._quickly(item)]
-        if not fresh:
+        self._register(tasks)
+        pending = [task for task in tasks if not self._answer_from_cache(task)]
+        if not pending:
             return
-        self._workers = Ahead(self._parallel + 2)
-        self._preparing = Ahead(2)
-        order = {name: index for index, name in enumerate(dict.fromkeys(item.cell.service.name for item in fresh))}
-        for item in fresh:
-            self._ahead[item.name] = Future()
-        self._inspect_ahead(fresh)
-        self._queue([item for item in fresh if item.cell not in self._facts.installed], order)
-        bound = [item for item in fresh if item.cell in self._facts.installed]
-        waiting = _Countdown(bound, lambda ready: self._queue(ready, order))
-        for interpreter, cells in self._facts.installer.by_interpreter([item.cell for item in bound]).items():
-            self._preparing.add(
-                (interpreter.minor,), partial(self._prepare_one, interpreter, tuple(cells), waiting, order)
+        self._workers = PriorityExecutor(self._parallel + 2)
+        self._preparers = PriorityExecutor(2)
+        order = {name: index for index, name in enumerate(dict.fromkeys(task.cell.service.name for task in pending))}
+        for task in pending:
+            self._futures[task.name] = Future()
+        self._prefetch_source_analysis(pending)
+        self._enqueue([task for task in pending if task.cell not in self._facts.installed_cells], order)
+        installing = [task for task in pending if task.cell in self._facts.installed_cells]
+        readiness = _Readiness(installing, lambda ready: self._enqueue(ready, order))
+        for interpreter, cells in self._facts.installer.group_by_interpreter(
+            [task.cell for task in installing]
+        ).items():
+            self._preparers.submit(
+                (interpreter.minor,), partial(self._prepare_interpreter, interpreter, tuple(cells), readiness, order)
             )
 
-    def _expect(self, items: Sequence[Item]) -> None:
-        self._facts.installed = frozenset(item.cell for item in items if needs_installation(item.check))
-        self._facts.measured = max(1, sum(comes_last(item.check) for item in items))
+    def _register(self, tasks: Sequence[CheckTask]) -> None:
+        self._facts.installed_cells = frozenset(task.cell for task in tasks if needs_installation(task.check))
+        self._facts.measured_services = max(1, sum(comes_last(task.check) for task in tasks))
 
-    def _inspect_ahead(self, items: Sequence[Item]) -> None:
-        """Read the source of all services that are asked about, while their distributions are fetched."""
-        services = [item.cell.service for item in items if item.check.name == Source.name]
+    def _prefetch_source_analysis(self, tasks: Sequence[CheckTask]) -> None:
+        """Analyze the source of all selected services while their distributions are downloaded."""
+        services = [task.cell.service for task in tasks if task.check.name == SourceCheck.name]
         if services:
-            self._facts.inspector.expect(services)
-            self._work((-1,), self._facts.inspector.prepare)
+            self._facts.service_analyzer.register(services)
+            self._submit((-1,), self._facts.service_analyzer.prefetch)
 
-    def _prepare_one(
-        self, interpreter: Interpreter, cells: Sequence[Cell], waiting: "_Countdown", order: Mapping[str, int]
+    def _prepare_interpreter(
+        self, interpreter: Interpreter, cells: Sequence[Cell], readiness: "_Readiness", order: Mapping[str, int]
     ) -> None:
         try:
             self._facts.installer.prepare(interpreter, cells)
         finally:
             for cell in cells:
-                if cell in waiting.with_suites:
-                    self._work(
+                if cell in readiness.cells_with_suites:
+                    self._submit(
                         (order[cell.service.name], 0, cell.interpreter.minor), partial(self._facts.suite_run, cell)
                     )
-            waiting.done(interpreter)
+            readiness.mark_prepared(interpreter)
 
-    def _queue(self, items: Sequence[Item], order: Mapping[str, int]) -> None:
-        """All of a service's interpreters are prepared: its items can be answered."""
-        for index, item in enumerate(items):
-            last = len(order) if comes_last(item.check) else 0
-            self._work((order[item.cell.service.name] + last, 1, index), partial(self._answer, item))
+    def _enqueue(self, tasks: Sequence[CheckTask], order: Mapping[str, int]) -> None:
+        """Submit tasks of services whose interpreters are all prepared."""
+        for index, task in enumerate(tasks):
+            last_offset = len(order) if comes_last(task.check) else 0
+            self._submit((order[task.cell.service.name] + last_offset, 1, index), partial(self._complete, task))
 
-    def _work(self, priority: tuple[int, ...], work: Callable[[], object]) -> None:
+    def _submit(self, priority: tuple[int, ...], work: Callable[[], object]) -> None:
         if self._workers is not None:
-            self._workers.add(priority, work)
+            self._workers.submit(priority, work)
 
-    def _answer(self, item: Item) -> None:
-        future = self._ahead[item.name]
+    def _complete(self, task: CheckTask) -> None:
+        future = self._futures[task.name]
         if not future.set_running_or_notify_cancel():
             return
         try:
-            future.set_result(self._judge(item))
+            future.set_result(self._run(task))
         except Exception as error:
             future.set_exception(error)
 
-    def _quickly(self, item: Item) -> bool:
-        """Answer an item at once if an earlier run's answer still holds."""
-        key = self._key(item)
-        known = self._recalled(key, item) if key else None
-        if known is None:
+    def _answer_from_cache(self, task: CheckTask) -> bool:
+        """Complete a task at once if the result of an earlier run is still valid; return whether it is."""
+        key = self._key(task)
+        cached_result = self._cached_result(key, task) if key else None
+        if cached_result is None:
             return False
-        future: Future[Judgement] = Future()
-        future.set_result(known)
-        self._ahead[item.name] = future
+        future: Future[CheckResult] = Future()
+        future.set_result(cached_result)
+        self._futures[task.name] = future
         return True
 
-    def prepare_shared(self, items: Sequence[Item]) -> None:
-        """For xdist's workers: what all items need is resolved and installed by the first worker that comes."""
-        self._expect(items)
-        fresh = [item for item in items if not self._quickly(item)]
-        self._ahead.clear()
-        self._facts.inspector.expect(item.cell.service for item in fresh if item.check.name == Source.name)
-        self._once("inspect", self._facts.inspector.prepare)
-        for interpreter, cells in self._facts.installer.by_interpreter(
-            [item.cell for item in fresh if item.cell in self._facts.installed]
+    def prepare_shared(self, tasks: Sequence[CheckTask]) -> None:
+        """Prepare what all tasks need, for xdist workers: the first worker resolves and installs it."""
+        self._register(tasks)
+        pending = [task for task in tasks if not self._answer_from_cache(task)]
+        self._futures.clear()
+        self._facts.service_analyzer.register(
+            task.cell.service for task in pending if task.check.name == SourceCheck.name
+        )
+        self._single_flight("inspect", self._facts.service_analyzer.prefetch)
+        for interpreter, cells in self._facts.installer.group_by_interpreter(
+            [task.cell for task in pending if task.cell in self._facts.installed_cells]
         ).items():
-            self._once(f"prepare {interpreter}", partial(self._facts.installer.prepare, interpreter, tuple(cells)))
+            self._single_flight(
+                f"prepare {interpreter}", partial(self._facts.installer.prepare, interpreter, tuple(cells))
+            )
 
     def builds(self) -> tuple[InterpreterBuild, ...]:
-        """The interpreter builds that were used."""
+        """Return the interpreter builds that were used."""
         return self._facts.builds()
 
-    def inspection_with(self, files: Mapping[str, bytes], services: Sequence[Service]) -> "dict[str, Inspection]":
-        """See :meth:`Gathering.inspection_with`."""
-        return self._facts.inspection_with(files, services)
+    def source_analysis_with(
+        self, files: Mapping[str, bytes], services: Sequence[Service]
+    ) -> "dict[str, AnalysisResult]":
+        """See :meth:`FactProvider.source_analysis_with`."""
+        return self._facts.source_analysis_with(files, services)
 
     def close(self) -> None:
-        """End what still runs, and leave nothing of it."""
-        self._facts.end()
-        for future in self._ahead.values():
+        """Stop all running work and clean up."""
+        self._facts.stop()
+        for future in self._futures.values():
             future.cancel()
         self._runner.close()
-        for threads in (self._preparing, self._workers):
+        for threads in (self._preparers, self._workers):
             if threads is not None:
                 threads.close()
-        self._state.touch(self._used)
+        self._state.touch(self._used_keys)
         self._state.close()
 
 
-class _Countdown:
-    """Says when all interpreters of a service are prepared."""
+class _Readiness:
+    """Calls ``on_ready`` with the tasks of a service when all of its interpreters are prepared."""
 
-    def __init__(self, items: Sequence[Item], ready: Callable[[Sequence[Item]], None]) -> None:
-        self._items: dict[str, list[Item]] = {}
-        for item in items:
-            self._items.setdefault(item.cell.service.name, []).append(item)
-        self._missing = {
-            name: {item.cell.interpreter for item in group} | {group[0].cell.service.baseline}
+    def __init__(self, tasks: Sequence[CheckTask], on_ready: Callable[[Sequence[CheckTask]], None]) -> None:
+        self._items: dict[str, list[CheckTask]] = {}
+        for task in tasks:
+            self._items.setdefault(task.cell.service.name, []).append(task)
+        self._unprepared = {
+            name: {task.cell.interpreter for task in group} | {group[0].cell.service.baseline}
             for name, group in self._items.items()
         }
-        self._ready = ready
+        self._on_ready = on_ready
         self._lock = threading.Lock()
-        self.with_suites = {item.cell for item in items if item.check.name == "suite"}
+        self.cells_with_suites = {task.cell for task in tasks if task.check.name == "suite"}
 
-    def done(self, interpreter: Interpreter) -> None:
+    def mark_prepared(self, interpreter: Interpreter) -> None:
         with self._lock:
             finished = []
-            for name, missing in self._missing.items():
-                if interpreter in missing:
-                    missing.discard(interpreter)
-                    if not missing:
+            for name, unprepared in self._unprepared.items():
+                if interpreter in unprepared:
+                    unprepared.discard(interpreter)
+                    if not unprepared:
                         finished.append(name)
         for name in finished:
-            self._ready(self._items[name])
+            self._on_ready(self._items[name])
 
 
 def new_run_id() -> str:
-    """Names this run's folder, processes and containers."""
+    """Return a new id, which names the folder, processes and containers of a run."""
     return f"{clock.now_text().replace(':', '').replace('-', '')}-{os.getpid()}-{uuid.uuid4().hex[:6]}"
 
 
-def cores() -> int:
-    """Cores that this process may use."""
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return max(1, len(os.sched_getaffinity(0)))
     return os.cpu_count() or 1

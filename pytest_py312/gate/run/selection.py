@@ -1,4 +1,4 @@
-"""Plan and fleet -> cells, and which of them are chosen. Pure."""
+"""Select services and cells by the options of a run. Pure."""
 
 from collections.abc import Sequence
 
@@ -6,76 +6,80 @@ from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Cell, Fleet, Service
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.service_patterns import Lookup, suggestion
+from pytest_py312.core.service_patterns import PatternIndex, suggest_service
 
 
-def choose(
+def select_services(
     fleet: Fleet, plan: Plan, *, stages: frozenset[int] = frozenset(), patterns: tuple[str, ...] = ()
 ) -> tuple[Service, ...]:
-    """The services in one of ``stages`` and matched by one of ``patterns``, in the fleet's order; none given: all.
+    """Return the services in one of ``stages`` that match one of ``patterns``, in the order of the fleet.
 
-    :raises OptionError: a stage does not exist, a pattern matches no service, or both together leave no service.
+    Without stages or patterns, all services match.
+
+    :raises OptionError: a stage does not exist, a pattern matches no service, or no service matches both.
     """
     _check_stages(fleet, plan, stages)
-    named = _named(fleet, patterns)
+    matching = _matching_services(fleet, patterns)
     chosen = tuple(
         service
         for service in fleet.services
-        if (not stages or service.stage in stages) and (not patterns or (service.name, service.path) in named)
+        if (not stages or service.stage in stages) and (not patterns or (service.name, service.path) in matching)
     )
     if not chosen and stages and patterns:
         elsewhere = ", ".join(
             f"{service.name} is in stage {service.stage}"
             for service in fleet.services
-            if (service.name, service.path) in named
+            if (service.name, service.path) in matching
         )
-        raise OptionError(f"no service is in stage {_listed(stages)} and matched by {', '.join(patterns)}: {elsewhere}")
+        raise OptionError(
+            f"no service is in stage {_join_numbers(stages)} and matched by {', '.join(patterns)}: {elsewhere}"
+        )
     return chosen
 
 
-def choose_interpreters(cells: Sequence[Cell], wanted: frozenset[Interpreter]) -> tuple[Cell, ...]:
-    """The cells on one of the ``wanted`` interpreters, in their order; an empty ``wanted`` is all of them.
+def select_cells(cells: Sequence[Cell], interpreters: frozenset[Interpreter]) -> tuple[Cell, ...]:
+    """Return the cells on one of ``interpreters``, in their order. An empty set selects all cells.
 
-    :raises OptionError: there are cells, and none of them is on one of the wanted interpreters. It is not left out in
-        silence, because a run of fewer cells than asked for would look like a proof.
+    :raises OptionError: no cell is on one of the interpreters. This is an error, because a run with fewer cells than
+        requested would look like a proof.
     """
-    if not wanted or not cells:
+    if not interpreters or not cells:
         return tuple(cells)
     present = {cell.interpreter for cell in cells}
-    absent = sorted(wanted - present)
+    absent = sorted(interpreters - present)
     if absent:
-        listed = ", ".join(str(interpreter) for interpreter in sorted(present))
+        available = ", ".join(str(interpreter) for interpreter in sorted(present))
         raise OptionError(
-            f"no chosen service runs on Python {absent[0]}; their interpreters are {listed}"
+            f"no chosen service runs on Python {absent[0]}; their interpreters are {available}"
             " (from a service's baseline up to the target, as the plan's \"interpreters\" lists them)"
         )
-    return tuple(cell for cell in cells if cell.interpreter in wanted)
+    return tuple(cell for cell in cells if cell.interpreter in interpreters)
 
 
 def _check_stages(fleet: Fleet, plan: Plan, stages: frozenset[int]) -> None:
-    known = {stage.number for stage in plan.stages} | {service.stage for service in fleet.services}
-    absent = sorted(stages - known)
+    existing_stages = {stage.number for stage in plan.stages} | {service.stage for service in fleet.services}
+    absent = sorted(stages - existing_stages)
     if not absent:
         return
     if not plan.stages:
         raise OptionError(
             f"stage {absent[0]} does not exist; the plan has no [[stage]], "
-            f"and all services count as stage {_listed(known) or 1}"
+            f"and all services count as stage {_join_numbers(existing_stages) or 1}"
         )
-    raise OptionError(f"stage {absent[0]} does not exist; the plan has {_listed(known)}")
+    raise OptionError(f"stage {absent[0]} does not exist; the plan has {_join_numbers(existing_stages)}")
 
 
-def _named(fleet: Fleet, patterns: tuple[str, ...]) -> set[tuple[str, str]]:
+def _matching_services(fleet: Fleet, patterns: tuple[str, ...]) -> set[tuple[str, str]]:
     services = [(service.name, service.path) for service in fleet.services]
-    lookup = Lookup(services)
-    named: set[tuple[str, str]] = set()
+    lookup = PatternIndex(services)
+    matching: set[tuple[str, str]] = set()
     for pattern in patterns:
-        found = lookup.of(pattern)
-        if not found:
-            raise OptionError(f'"{pattern}" matches no service{suggestion(pattern, services)}')
-        named.update(found)
-    return named
+        matches = lookup.matching_services(pattern)
+        if not matches:
+            raise OptionError(f'"{pattern}" matches no service{suggest_service(pattern, services)}')
+        matching.update(matches)
+    return matching
 
 
-def _listed(numbers: frozenset[int] | set[int]) -> str:
+def _join_numbers(numbers: frozenset[int] | set[int]) -> str:
     return ", ".join(str(number) for number in sorted(numbers))

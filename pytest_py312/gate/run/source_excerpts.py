@@ -1,6 +1,6 @@
-"""The source lines that findings point at, read for those who show them.
+"""Read the source lines that findings refer to, for reports.
 
-Lines are counted as Python counts them: ``\\n``, ``\\r\\n`` and ``\\r`` end one, a form feed does not.
+Lines end as in Python: with ``\\n``, ``\\r\\n`` or ``\\r``, but not with a form feed.
 """
 
 import io
@@ -11,62 +11,62 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_py312.core.files import Refused, read_regular
+from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity
-from pytest_py312.repository.tree import decode
+from pytest_py312.repository.tree import decode_text
 
 SIZE_LIMIT = 2 * 1024 * 1024
-"""Bytes of a file that is looked into."""
-LONGEST = 10_000
-"""Characters of a line that is kept; of a longer one (minified, generated) nothing is."""
+"""Maximum size of a file that is read, in bytes."""
+MAX_LINE_LENGTH = 10_000
+"""Maximum length of a line in characters. A longer one (minified, generated) is left out."""
 
-_FILES_KEPT = 32
+_MAX_CACHED_FILES = 32
 _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class SourceLines:
-    """Lines of the files beneath ``root``. The files last asked for are kept, as they were when first read."""
+    """Lines of the files below ``root``. The most recently used files are cached."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._files: OrderedDict[str, list[str]] = OrderedDict()
 
-    def laid_into(self, outcome: Outcome) -> Outcome:
-        """``outcome`` with the source lines of its errors that nobody has accepted: those are shown in full."""
-        findings = tuple(self._with_line(finding) for finding in outcome.findings)
+    def annotate(self, outcome: Outcome) -> Outcome:
+        """Add the source lines to the errors of ``outcome`` that are neither waived nor known."""
+        findings = tuple(self._with_source_line(finding) for finding in outcome.findings)
         return replace(outcome, findings=findings) if findings != outcome.findings else outcome
 
-    def _with_line(self, finding: Finding) -> Finding:
+    def _with_source_line(self, finding: Finding) -> Finding:
         accepted = finding.waived or finding.known
         if finding.severity is not Severity.ERROR or accepted or finding.source_line or finding.location is None:
             return finding
-        line = self.line(finding.location)
+        line = self.line_at(finding.location)
         return replace(finding, source_line=line) if line else finding
 
-    def line(self, place: Location) -> str:
-        """The line at ``place`` without its end; empty where there is none, or none that can be read."""
-        if place.line is None:
+    def line_at(self, location: Location) -> str:
+        """Return the line at ``location`` without its line end; empty if it does not exist or cannot be read."""
+        if location.line is None:
             return ""
-        lines = self._lines(place.path)
-        text = lines[place.line - 1] if 0 < place.line <= len(lines) else ""
-        return text if len(text) <= LONGEST else ""
+        lines = self._lines(location.path)
+        text = lines[location.line - 1] if 0 < location.line <= len(lines) else ""
+        return text if len(text) <= MAX_LINE_LENGTH else ""
 
     def _lines(self, path: str) -> list[str]:
         if path not in self._files:
             try:
-                text = _decoded(read_regular(self._root, path, SIZE_LIMIT), path)
-            except Refused:
+                text = _decode_source(read_regular_file(self._root, path, SIZE_LIMIT), path)
+            except UnsafeFile:
                 text = ""
             self._files[path] = _LINE_END.split(text)
-            if len(self._files) > _FILES_KEPT:
+            if len(self._files) > _MAX_CACHED_FILES:
                 self._files.popitem(last=False)
         self._files.move_to_end(path)
         return self._files[path]
 
 
-def _decoded(content: bytes, path: str) -> str:
-    """The text: of a Python file in the encoding that it declares, where that is one of text and fits."""
+def _decode_source(content: bytes, path: str) -> str:
+    """Decode a file; a Python file with its declared encoding, if that is valid."""
     if path.endswith((".py", ".pyi")):
         with suppress(SyntaxError, ValueError, LookupError):  # ValueError: the file is in another encoding
             return content.decode(tokenize.detect_encoding(io.BytesIO(content).readline)[0])
-    return decode(content)
+    return decode_text(content)

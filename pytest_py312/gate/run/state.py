@@ -1,15 +1,13 @@
-"""What runs of one repository remember of each other: the state file."""
+"""The state file: cached outcomes, durations and benchmark results of one repository, in SQLite."""
 
 import json
-import sqlite3
-import threading
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from pytest_py312.core import clock
-from pytest_py312.core.database import OPENING_TRIES
+from pytest_py312.core.database import Database, Execute
 from pytest_py312.core.errors import StateError
 
 SCHEMA = """
@@ -20,139 +18,96 @@ CREATE TABLE IF NOT EXISTS speeds (
 );
 """
 VERSION = 1
-KEPT_SECONDS = 60 * 24 * 3600.0
-"""Outcomes that no run asked for in this time are forgotten (60 days)."""
-KEPT_SPEEDS = 50
-"""Runs of which the measurements of one benchmark are kept; the oldest are forgotten."""
-KEPT_SPEEDS_SECONDS = 400 * 24 * 3600.0
-"""And measurements that are older than this (a little more than a year)."""
+MAX_BYTES = 2 * 1024**3
+OUTCOME_RETENTION_SECONDS = 60 * 24 * 3600.0
+"""Outcomes that were not used for this time are deleted (60 days)."""
+MAX_COMPARISON_RUNS = 50
+"""Number of runs whose results are kept per benchmark; older ones are deleted."""
+COMPARISON_RETENTION_SECONDS = 400 * 24 * 3600.0
+"""Results that were not used for this time are deleted (a little more than a year)."""
 
 
-class State:
-    """An open state file. May be used from several threads."""
+class StateFile:
+    """An open state file. Thread-safe. It is a cache: what cannot be read is absent, what cannot be written is lost."""
 
     def __init__(self, folder: Path) -> None:
-        """
-        :raises StateError: it cannot be opened, and what to do about it.
-        """
-        self._path = folder / "state.sqlite"
-        self._lock = threading.Lock()
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            ignore = folder / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("# state of pytest-py312: not for version control\n*\n", encoding="utf-8")
-            self._connection = self._opened()
-        except (OSError, sqlite3.Error) as error:
-            raise StateError(
-                f"{self._path}: the state file cannot be used: {error}. Remove it, or make its folder writable"
-            ) from error
+        """Open the state file in ``folder``.
 
-    def _opened(self) -> sqlite3.Connection:
-        """Open it. Two that make it at once lock each other out, and the switch to WAL heeds no busy time-out."""
-        for _ in range(OPENING_TRIES):
-            try:
-                return self._open()
-            except sqlite3.OperationalError as error:
-                if "locked" not in str(error):
-                    raise
-                clock.pause(0.05)
-        return self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, timeout=30.0, check_same_thread=False, isolation_level=None)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=NORMAL")
-            version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if version not in (0, VERSION):
-                raise OSError(f"it was written by another version of this tool (form {version}, known: {VERSION})")
-            connection.executescript(SCHEMA)
-            connection.execute(f"PRAGMA user_version={VERSION}")
-        except BaseException:
-            connection.close()
-            raise
-        return connection
+        :raises StateError: it cannot be opened; the message says what to do.
+        """
+        self._database = Database(
+            folder / "state.sqlite", schema=SCHEMA, version=VERSION, max_bytes=MAX_BYTES, is_cache=True
+        )
 
     def outcome(self, key: str) -> object:
-        """The document that :meth:`keep_outcome` was given for ``key``, or ``None``."""
-        with self._lock:
-            try:
-                row = self._connection.execute("SELECT document FROM outcomes WHERE key = ?", (key,)).fetchone()
-            except sqlite3.Error:
-                return None  # a cache that cannot be read is an empty one
-        return _read(row) if row else None
+        """Return the document that :meth:`store_outcome` was given for ``key``, or ``None``."""
+        rows = self._rows("SELECT document FROM outcomes WHERE key = ?", key)
+        return _parse_document(rows[0]) if rows else None
 
-    def keep_outcome(self, key: str, document: object) -> None:
-        """Keep a document; a full disk only means that it is worked out again next time."""
-        self._write("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", (key, json.dumps(document), clock.timestamp()))
+    def store_outcome(self, key: str, document: object) -> None:
+        """Store a document. If it cannot be stored, the outcome is computed again next time."""
+        values = (key, json.dumps(document), clock.timestamp())
+        self._write(lambda execute: execute("INSERT OR REPLACE INTO outcomes VALUES (?, ?, ?)", values))
 
     def touch(self, keys: Iterable[str]) -> None:
-        """Say that these outcomes were used, and forget those that nobody has used for long."""
+        """Record the use of these outcomes, and delete those that were not used for a long time."""
         now = clock.timestamp()
-        with self._lock:
-            try:
-                self._connection.execute("BEGIN")
-                self._connection.executemany("UPDATE outcomes SET used = ? WHERE key = ?", [(now, key) for key in keys])
-                self._connection.execute("DELETE FROM outcomes WHERE used < ?", (now - KEPT_SECONDS,))
-                self._connection.execute("COMMIT")
-            except sqlite3.Error:
-                return
+
+        def transaction(execute: Execute) -> None:
+            for key in keys:
+                execute("UPDATE outcomes SET used = ? WHERE key = ?", (now, key))
+            execute("DELETE FROM outcomes WHERE used < ?", (now - OUTCOME_RETENTION_SECONDS,))
+
+        self._write(transaction)
 
     def duration(self, name: str) -> float | None:
-        """Seconds that ``name`` took last time."""
-        with self._lock:
-            try:
-                row = self._connection.execute("SELECT seconds FROM durations WHERE name = ?", (name,)).fetchone()
-            except sqlite3.Error:
-                return None
-        return float(row[0]) if row and isinstance(row[0], int | float) else None
+        """Return the last duration of ``name`` in seconds."""
+        rows = self._rows("SELECT seconds FROM durations WHERE name = ?", name)
+        return float(rows[0][0]) if rows and isinstance(rows[0][0], int | float) else None
 
-    def keep_duration(self, name: str, seconds: float) -> None:
-        """Remember how long ``name`` took."""
-        self._write("INSERT OR REPLACE INTO durations VALUES (?, ?)", (name, seconds))
+    def store_duration(self, name: str, seconds: float) -> None:
+        """Store the duration of ``name`` in seconds."""
+        self._write(lambda execute: execute("INSERT OR REPLACE INTO durations VALUES (?, ?)", (name, seconds)))
 
-    def speeds(self, key: str) -> list[object]:
-        """The documents that :meth:`keep_speeds` was given for ``key``, the oldest first."""
-        with self._lock:
-            try:
-                rows = self._connection.execute(
-                    "SELECT document FROM speeds WHERE key = ? ORDER BY at DESC LIMIT ?", (key, KEPT_SPEEDS)
-                ).fetchall()
-            except sqlite3.Error:
-                return []
-        return [document for row in reversed(rows) if (document := _read(row)) is not None]
+    def comparisons(self, key: str) -> list[object]:
+        """Return the documents that :meth:`store_comparisons` was given for ``key``, the oldest first."""
+        rows = self._rows(
+            "SELECT document FROM speeds WHERE key = ? ORDER BY at DESC LIMIT ?", key, MAX_COMPARISON_RUNS
+        )
+        return [document for row in reversed(rows) if (document := _parse_document(row)) is not None]
 
-    def keep_speeds(self, documents: Mapping[str, object], at: str) -> None:
-        """Keep what a run that ended ``at`` (RFC 3339, UTC) measured, by key; forget what is too much or too old."""
+    def store_comparisons(self, documents: Mapping[str, object], at: str) -> None:
+        """Store the results by key of a run that ended ``at`` (RFC 3339, UTC), and prune the history."""
         now = clock.timestamp()
-        with self._lock, suppress(sqlite3.Error), self._connection:  # which undoes all of it where a part fails
-            self._connection.execute("BEGIN")
-            self._connection.executemany(
-                "INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?)",
-                [(key, at, json.dumps(document), now) for key, document in documents.items()],
-            )
-            self._connection.executemany(
-                "DELETE FROM speeds WHERE key = ?1 AND at NOT IN "
-                "(SELECT at FROM speeds WHERE key = ?1 ORDER BY at DESC LIMIT ?2)",
-                [(key, KEPT_SPEEDS) for key in documents],
-            )
-            self._connection.execute("DELETE FROM speeds WHERE used < ?", (now - KEPT_SPEEDS_SECONDS,))
 
-    def _write(self, statement: str, values: tuple[object, ...]) -> None:
-        with self._lock:
-            try:
-                self._connection.execute(statement, values)
-            except sqlite3.Error:
-                return
+        def transaction(execute: Execute) -> None:
+            for key, document in documents.items():
+                execute("INSERT OR REPLACE INTO speeds VALUES (?, ?, ?, ?)", (key, at, json.dumps(document), now))
+                execute(
+                    "DELETE FROM speeds WHERE key = ?1 AND at NOT IN "
+                    "(SELECT at FROM speeds WHERE key = ?1 ORDER BY at DESC LIMIT ?2)",
+                    (key, MAX_COMPARISON_RUNS),
+                )
+            execute("DELETE FROM speeds WHERE used < ?", (now - COMPARISON_RETENTION_SECONDS,))
+
+        self._write(transaction)
+
+    def _rows(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        try:
+            return self._database.read(lambda execute: execute(statement, values))
+        except StateError:
+            return []
+
+    def _write(self, transaction: Callable[[Execute], object]) -> None:
+        with suppress(StateError):
+            self._database.transact(transaction, urgent=False)
 
     def close(self) -> None:
-        with self._lock:
-            self._connection.close()
+        self._database.close()
 
 
-def _read(row: tuple[Any, ...]) -> object:
-    """The document in ``row``, or ``None``: the file lies in the repository, and anybody may have written it."""
+def _parse_document(row: tuple[Any, ...]) -> object:
+    """Return the document in ``row``, or ``None`` if it is invalid: the content of the file is untrusted."""
     try:
         return json.loads(row[0])
     except (ValueError, TypeError, RecursionError):

@@ -1,4 +1,4 @@
-"""What a run answers: each check of each cell, and the checks of services as a whole."""
+"""The tasks of a run: each check of each cell, and the checks of services as a whole."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,66 +11,68 @@ from pytest_py312.gate.checks.check import Check, ends_only, is_per_service
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """One thing to answer: a check of a cell or, where the check asks about a service as a whole, of its last cell."""
+class CheckTask:
+    """A check of a cell. For a check of a service as a whole, it is the cell on the target."""
 
     cell: Cell
     check: Check
 
     @property
     def interpreter(self) -> Interpreter | None:
-        """The interpreter that the answer is about; ``None``: it is about the service."""
+        """The interpreter of the outcome; ``None`` for a check of a service as a whole."""
         return None if is_per_service(self.check) else self.cell.interpreter
 
     @property
-    def parts(self) -> tuple[str, ...]:
-        """What follows the service's path in the node id: ``("py3.12", "suite")``."""
+    def node_parts(self) -> tuple[str, ...]:
+        """The parts of the node id after the path of the service: ``("py3.12", "suite")``."""
         return tuple(part for part in (self.interpreter and self.interpreter.label, self.check.name) if part)
 
     @property
     def name(self) -> str:
-        """``user-service-py3.12-suite``."""
-        return "-".join((self.cell.service.name, *self.parts))
+        """The name of the task, such as ``user-service-py3.12-suite``."""
+        return "-".join((self.cell.service.name, *self.node_parts))
 
 
-def items_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> tuple[Item, ...]:
-    """All items of a service: what is asked about it as a whole, then for each of its interpreters each other check."""
+def tasks_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> tuple[CheckTask, ...]:
+    """Return all tasks of a service: checks of the whole service, then the other checks of each interpreter."""
     cells = cells_of(plan, service)
-    whole = [Item(cell=cells[-1], check=check) for check in checks if is_per_service(check)]
-    ends = (cells[0], cells[-1])
+    service_tasks = [CheckTask(cell=cells[-1], check=check) for check in checks if is_per_service(check)]
+    endpoints = (cells[0], cells[-1])
     return (
-        *whole,
+        *service_tasks,
         *(
-            Item(cell=cell, check=check)
+            CheckTask(cell=cell, check=check)
             for cell in cells
             for check in checks
-            if not is_per_service(check) and (cell in ends or not ends_only(check))
+            if not is_per_service(check) and (cell in endpoints or not ends_only(check))
         ),
     )
 
 
-def errored_by_mistake(item: Item, error: Exception) -> Outcome:
-    """An outcome for a mistake of our own: the item is errored, and the others go on."""
+def internal_error_outcome(task: CheckTask, error: Exception) -> Outcome:
+    """Return the errored outcome of a task that has raised an unexpected exception, so that other tasks continue."""
     return Outcome.errored(
-        service=item.cell.service.name,
-        interpreter=item.interpreter,
-        check=item.check.name,
-        reason=f"this is a mistake in pytest-py312, please report it: {type(error).__name__}: {error}",
+        service=task.cell.service.name,
+        interpreter=task.interpreter,
+        check=task.check.name,
+        reason=f"internal error in pytest-py312, please report it: {type(error).__name__}: {error}",
     )
 
 
-def unproven(items: Sequence[Item], outcomes: Sequence[Outcome], holds: Callable[[Item], bool]) -> list[str]:
-    """Which of ``items`` are not proven, and why.
+def unproven_tasks(
+    tasks: Sequence[CheckTask], outcomes: Sequence[Outcome], is_proven: Callable[[CheckTask], bool]
+) -> list[str]:
+    """Return the names of those ``tasks`` that are not proven, with the reason.
 
-    :param outcomes: of this run.
-    :param holds: whether an earlier run's answer to an item is passed, and holds.
+    :param outcomes: the outcomes of this run.
+    :param is_proven: whether a task has passed in an earlier run, and that outcome is still valid.
     """
-    known = {(one.service, one.interpreter, one.check): one.status for one in outcomes}
-    found = []
-    for item in items:
-        status = known.get((item.cell.service.name, item.interpreter, item.check.name))
+    statuses = {(outcome.service, outcome.interpreter, outcome.check): outcome.status for outcome in outcomes}
+    descriptions = []
+    for task in tasks:
+        status = statuses.get((task.cell.service.name, task.interpreter, task.check.name))
         if status in (Status.FAILED, Status.ERRORED):
-            found.append(f"{item.name} ({status.value})")
-        elif status is None and not holds(item):
-            found.append(f"{item.name} (not asked in this run, and no earlier answer holds)")
-    return found
+            descriptions.append(f"{task.name} ({status.value})")
+        elif status is None and not is_proven(task):
+            descriptions.append(f"{task.name} (not run, and no earlier outcome is valid)")
+    return descriptions

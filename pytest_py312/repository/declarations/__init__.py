@@ -1,1 +1,1 @@
-"""Every place where a file declares a version of Python, format by format."""
+"""Every place in a repository where a file declares a Python version, format by format."""

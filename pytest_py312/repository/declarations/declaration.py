@@ -1,6 +1,6 @@
-"""A place that says a Python version: which characters, what they mean, and whether they may be written anew.
+"""Places in files that declare a Python version: their position, their role, and whether they can be edited.
 
-Readers make places, the checks judge them and the editors write into them; a place itself does nothing.
+Readers create declarations, checks judge them, and editors change them. A declaration itself has no behaviour.
 """
 
 import re
@@ -13,56 +13,60 @@ from typing import Any
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Declaration
 
-PLACE_LIMIT = 2_000
-"""Places that are kept of one file: more were not written by a person."""
+DECLARATION_LIMIT = 2_000
+"""Declarations that are kept per file; more of them are not hand-written."""
 
 
-class Meaning(Enum):
-    """What a place does with the version that it says."""
+class DeclarationRole(Enum):
+    """What a file uses a declared version for."""
 
     EXACT = "exact"
-    """This one is used: an image, a pin, the version that a workflow sets up."""
-    MEMBER = "member"
-    """One of several that are used side by side: a matrix, an envlist, classifiers."""
-    FLOOR = "floor"
-    """The oldest that the code must suit: what a linter or a type checker takes for granted."""
+    """Exactly this version is used: an image, a pin, the version that a workflow sets up."""
+    LIST_ITEM = "member"
+    """One of several versions that are used side by side: a matrix, an envlist, classifiers."""
+    MINIMUM = "floor"
+    """The oldest version that the code must support, as a linter or a type checker assumes."""
     RANGE = "range"
-    """All that lie in a range: ``requires-python``."""
+    """All versions in a range: ``requires-python``."""
     PATH = "path"
-    """A path or a command that exists beside one version only: ``/usr/local/lib/python3.10/site-packages``."""
+    """A path or a command that exists for one version only: ``/usr/local/lib/python3.10/site-packages``."""
     LABEL = "label"
-    """Words for people: the name of a step."""
+    """Text for people: the name of a step."""
     FLOATING = "floating"
-    """A Python, and which one is settled elsewhere: ``python:3``, ``3.x``, an image of conda's."""
-    APART = "apart"
-    """A version that does not tell what the service runs on: PyPy, a combination that is left out of a matrix."""
+    """A Python whose version is determined elsewhere: ``python:3``, ``3.x``, an image of conda."""
+    IGNORED = "apart"
+    """A version that is not one the service runs on: PyPy, a combination that a matrix excludes."""
     UNKNOWN = "unknown"
-    """Only a run could tell; :attr:`Place.unclear` says why."""
+    """Only known at run time; :attr:`VersionDeclaration.unknown_reason` states why."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Item:
-    """The member of a list that a place stands in: its characters, and which list.
+class ListItem:
+    """The list item that contains a declaration: its span, and the list that it belongs to (``group``).
 
-    ``lines``: each member fills lines of its own, after the same beginning. Otherwise commas part them.
-    ``whole``: the member says more than a version, such as a combination of a matrix.
+    ``on_own_lines``: each item of the list fills lines of its own with the same prefix; otherwise commas separate the
+    items.
+    ``is_combination``: the item contains more than a version, such as a combination of a matrix.
     """
 
     group: str
     start: int
     end: int
-    lines: bool = False
-    whole: bool = False
+    on_own_lines: bool = False
+    is_combination: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """Where a file says a Python version.
+class VersionDeclaration:
+    """A place where a file declares a Python version.
 
-    ``kind`` is that of a Declaration (``image``, ``workflow``, ``metadata``, ``tool``, ``pin``); ``text`` what stands
-    there in its own words; ``subject`` what it is about (``stage builder``, ``requires-python``). ``start`` and
-    ``end`` count characters of the text: they hold the version and nothing else (of a range, all of it).
-    ``line``, ``column`` and ``end_column`` count from 1, and the last is that after the version.
+    ``kind`` is that of a Declaration (``image``, ``workflow``, ``metadata``, ``tool``, ``pin``); ``text`` is the
+    declaration as
+    written; ``subject`` is what it applies to (``stage builder``, ``requires-python``). ``start`` and ``end`` are
+    character
+    offsets of the version alone (of a range, of all of it). ``line``, ``column`` and ``end_column`` count from 1;
+    ``end_column``
+    is the one after the version.
     """
 
     kind: str
@@ -73,84 +77,88 @@ class Place:
     start: int
     end: int
     text: str
-    meaning: Meaning
+    role: DeclarationRole
     subject: str = ""
     version: Interpreter | None = None
-    written: str = ""
+    source_text: str = ""
     """The characters from ``start`` to ``end``."""
     quoted: bool = True
-    """False for a plain YAML or TOML scalar, which may be taken for a number."""
-    misread: str = ""
-    """What is read there instead of what is meant: an unquoted ``3.10`` is the number ``3.1``."""
+    """False for a plain YAML or TOML scalar, which may be parsed as a number."""
+    misread_as: str = ""
+    """The value that parsers see instead of the intended one: an unquoted ``3.10`` is the number ``3.1``."""
     images: tuple[str, ...] = ()
-    """The images whose tags say the version, with all variables put in."""
-    serves: tuple[int, ...] = ()
-    """The lines of the instructions whose image the place settles."""
+    """The images whose tags contain the version, with all variables substituted."""
+    image_lines: tuple[int, ...] = ()
+    """The lines of the instructions whose image this declaration determines."""
     bound_line: int | None = None
-    """The line of the instruction whose image the place has to agree with."""
-    item: Item | None = None
+    """The line of the instruction whose image this declaration has to match."""
+    item: ListItem | None = None
     keeps_patch: bool = False
-    """Whether a patch release has to be named here (asdf, a tarball)."""
-    fixed: str = ""
-    """Why it cannot be written anew, as a sentence; empty where it can."""
-    unclear: str = ""
-    """Why nothing can be told, as a sentence; for meaning UNKNOWN."""
+    """Whether a patch release must be given here (asdf, a source archive)."""
+    not_editable_reason: str = ""
+    """Why it cannot be edited, as a sentence; empty if it can."""
+    unknown_reason: str = ""
+    """Why the version is unknown, as a sentence; for the role UNKNOWN."""
     declared: bool = True
-    """Whether it is one of the service's declarations, from which its baseline is taken."""
+    """Whether it is one of the service's declarations, from which its baseline is derived."""
 
     @property
     def editable(self) -> bool:
-        return not self.fixed and self.meaning not in (Meaning.APART, Meaning.FLOATING, Meaning.UNKNOWN)
+        return not self.not_editable_reason and self.role not in (
+            DeclarationRole.IGNORED,
+            DeclarationRole.FLOATING,
+            DeclarationRole.UNKNOWN,
+        )
 
     @property
     def location(self) -> Location:
         return Location(path=self.path, line=self.line, column=self.column)
 
     @property
-    def declaration(self) -> Declaration:
+    def as_service_declaration(self) -> Declaration:
         return Declaration(
             kind=self.kind,
             text=self.text,
             location=Location(path=self.path, line=self.line),
-            interpreter=None if self.misread else self.version,
+            interpreter=None if self.misread_as else self.version,
         )
 
 
-class Positions:
-    """From a count of characters to line and column. ``\\n``, ``\\r\\n`` and ``\\r`` end lines."""
+class LinePositions:
+    """Converts character offsets to lines and columns. ``\\n``, ``\\r\\n`` and ``\\r`` end lines."""
 
     def __init__(self, text: str) -> None:
         self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
 
-    def at(self, offset: int) -> tuple[int, int]:
+    def line_and_column(self, offset: int) -> tuple[int, int]:
         line = bisect_right(self._starts, offset)
         return line, offset - self._starts[line - 1] + 1
 
-    def start_of(self, line: int) -> int:
-        """Where ``line`` begins, or the last one."""
+    def line_start(self, line: int) -> int:
+        """Return the offset of ``line``, or of the last line."""
         return self._starts[min(max(line, 1), len(self._starts)) - 1]
 
 
-class Scribe:
-    """Collects the places of one text: the first word on each character counts."""
+class DeclarationCollector:
+    """Collects the declarations of one text. Of several at the same offset the first one counts."""
 
     def __init__(self, text: str, path: str) -> None:
         self.text = text
         self.path = path
-        self._positions = Positions(text)
-        self._found: dict[int, Place] = {}
+        self._positions = LinePositions(text)
+        self._declarations: dict[int, VersionDeclaration] = {}
 
-    def line(self, offset: int) -> int:
-        return self._positions.at(offset)[0]
+    def line_at(self, offset: int) -> int:
+        return self._positions.line_and_column(offset)[0]
 
-    def note(self, kind: str, meaning: Meaning, start: int, end: int, **more: Any) -> None:
-        """A place from ``start`` to ``end``. ``text`` is what stands there unless said otherwise."""
-        if start in self._found or len(self._found) >= PLACE_LIMIT:
+    def add(self, kind: str, role: DeclarationRole, start: int, end: int, **attributes: Any) -> None:
+        """Add a declaration from ``start`` to ``end``. ``text`` defaults to these characters."""
+        if start in self._declarations or len(self._declarations) >= DECLARATION_LIMIT:
             return
-        line, column = self._positions.at(start)
-        written = self.text[start:end]
-        more.setdefault("text", written)
-        self._found[start] = Place(
+        line, column = self._positions.line_and_column(start)
+        source_text = self.text[start:end]
+        attributes.setdefault("text", source_text)
+        self._declarations[start] = VersionDeclaration(
             kind=kind,
             path=self.path,
             line=line,
@@ -158,43 +166,55 @@ class Scribe:
             end_column=column + end - start,
             start=start,
             end=end,
-            meaning=meaning,
-            written=written,
-            **more,
+            role=role,
+            source_text=source_text,
+            **attributes,
         )
 
-    def unreadable(self, kind: str, reason: str, line: int | None = None) -> None:
-        """The whole file cannot be read: nothing is known, and that must not pass for nothing said."""
-        start = self._positions.start_of(line or 1)
-        unclear = f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
-        self.note(kind, Meaning.UNKNOWN, start, start, subject="the file", unclear=unclear, declared=False)
+    def add_unreadable_file(self, kind: str, reason: str, line: int | None = None) -> None:
+        """Record that the whole file cannot be read, so that this is not mistaken for a file without versions."""
+        start = self._positions.line_start(line or 1)
+        unknown_reason = f"{reason[:1].upper()}{reason[1:].rstrip('.')}."
+        self.add(
+            kind,
+            DeclarationRole.UNKNOWN,
+            start,
+            start,
+            subject="the file",
+            unknown_reason=unknown_reason,
+            declared=False,
+        )
 
-    def has(self, start: int) -> bool:
-        return start in self._found
+    def has_declaration_at(self, start: int) -> bool:
+        return start in self._declarations
 
-    def also_in(self, start: int, image: str, line: int | None = None) -> None:
-        """The place at ``start`` is in the tag of ``image`` too, which the instruction on ``line`` names."""
-        place = self._found.get(start)
-        if place is None or not image:
+    def add_image(self, start: int, image: str, line: int | None = None) -> None:
+        """Record that the declaration at ``start`` is also part of the tag of ``image``, named by the instruction on
+        ``line``.
+        """
+        declaration = self._declarations.get(start)
+        if declaration is None or not image:
             return
-        images = tuple(dict.fromkeys((*place.images, image)))
-        serves = place.serves if line is None else tuple(dict.fromkeys((*place.serves, line)))
-        if (images, serves) != (place.images, place.serves):
-            self._found[start] = replace(place, images=images, serves=serves)
+        images = tuple(dict.fromkeys((*declaration.images, image)))
+        image_lines = (
+            declaration.image_lines if line is None else tuple(dict.fromkeys((*declaration.image_lines, line)))
+        )
+        if (images, image_lines) != (declaration.images, declaration.image_lines):
+            self._declarations[start] = replace(declaration, images=images, image_lines=image_lines)
 
     @property
-    def places(self) -> tuple[Place, ...]:
-        return tuple(self._found[start] for start in sorted(self._found))
+    def declarations(self) -> tuple[VersionDeclaration, ...]:
+        return tuple(self._declarations[start] for start in sorted(self._declarations))
 
 
 def version_of(text: str) -> Interpreter | None:
-    """The one minor that ``text`` names (``3.10``, ``3.10.13``, ``py310``, ``3.13-dev``), if it does."""
+    """Return the minor version that ``text`` names (``3.10``, ``3.10.13``, ``py310``, ``3.13-dev``), if it does."""
     try:
         return Interpreter.parse(re.sub(r"-dev$|(?<=\d)[abrc]+\d+$|\.[x*]$", "", text.strip()))
     except ValueError:
         return None
 
 
-def declarations_of(places: Iterable[Place]) -> tuple[Declaration, ...]:
-    """What the places declare."""
-    return tuple(place.declaration for place in places if place.declared)
+def service_declarations(declarations: Iterable[VersionDeclaration]) -> tuple[Declaration, ...]:
+    """Return the declarations of the service among ``declarations``."""
+    return tuple(declaration.as_service_declaration for declaration in declarations if declaration.declared)

@@ -1,27 +1,27 @@
-"""What files say about Python versions: requires-python, classifiers, pins, tool settings. Text in, facts out.
+"""Group the declarations of a file by purpose: requires-python, classifiers, pins, tool settings. Never raises.
 
-Never raises. A file that cannot be parsed says nothing here; who reads its dependencies reports that.
+A file that cannot be parsed has no declarations here; the reader of its dependencies reports the problem.
 """
 
 from dataclasses import dataclass
 
 from pytest_py312.core.model.fleet import Declaration
-from pytest_py312.repository.declarations.declaration import Meaning
-from pytest_py312.repository.declarations.reader import METADATA_NAMES, read_places
+from pytest_py312.repository.declarations.declaration import DeclarationRole
+from pytest_py312.repository.declarations.reader import METADATA_NAMES, read_declarations
 
 FILES = METADATA_NAMES
 """Names of the files that :func:`read_metadata` reads."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Metadata:
-    """The declarations of one file, by what they are for."""
+class VersionMetadata:
+    """The declarations of one file, grouped by purpose."""
 
     requires_python: tuple[Declaration, ...] = ()
-    """Ranges that a distribution states of itself (kind ``metadata``)."""
+    """Ranges that a distribution declares for itself (kind ``metadata``)."""
     classifiers: tuple[Declaration, ...] = ()
     pins: tuple[Declaration, ...] = ()
-    """What a version manager or platform is told to run (kind ``pin``)."""
+    """Versions that a version manager or a platform is configured to run (kind ``pin``)."""
     tools: tuple[Declaration, ...] = ()
     """Settings of type checkers, formatters and test tools (kind ``tool``)."""
 
@@ -30,14 +30,26 @@ class Metadata:
         return (*self.requires_python, *self.classifiers, *self.pins, *self.tools)
 
 
-def read_metadata(text: str, path: str) -> Metadata:
-    """Read a file by its name; a name that is none of :data:`FILES` says nothing."""
-    known = path.rpartition("/")[2] in FILES
-    places = [place for place in read_places(text, path) if place.declared] if known else []
-    ranges = [place for place in places if place.kind == "metadata" and place.meaning is not Meaning.MEMBER]
-    return Metadata(
-        requires_python=tuple(place.declaration for place in ranges),
-        classifiers=tuple(place.declaration for place in places if place.kind == "metadata" and place not in ranges),
-        pins=tuple(place.declaration for place in places if place.kind == "pin"),
-        tools=tuple(place.declaration for place in places if place.kind == "tool"),
+def read_metadata(text: str, path: str) -> VersionMetadata:
+    """Read a file by its name; a name that is not in :data:`FILES` yields nothing."""
+    is_metadata_file = path.rpartition("/")[2] in FILES
+    declarations = (
+        [declaration for declaration in read_declarations(text, path) if declaration.declared]
+        if is_metadata_file
+        else []
+    )
+    ranges = [
+        declaration
+        for declaration in declarations
+        if declaration.kind == "metadata" and declaration.role is not DeclarationRole.LIST_ITEM
+    ]
+    return VersionMetadata(
+        requires_python=tuple(declaration.as_service_declaration for declaration in ranges),
+        classifiers=tuple(
+            declaration.as_service_declaration
+            for declaration in declarations
+            if declaration.kind == "metadata" and declaration not in ranges
+        ),
+        pins=tuple(declaration.as_service_declaration for declaration in declarations if declaration.kind == "pin"),
+        tools=tuple(declaration.as_service_declaration for declaration in declarations if declaration.kind == "tool"),
     )

@@ -1,101 +1,113 @@
-"""Pins of version managers and platforms, and Jenkins pipelines: plain texts without a grammar. Never raises."""
+"""Find the Python versions in plain text files: pins of version managers and platforms, Jenkinsfiles. Never raises."""
 
 import re
 from collections.abc import Iterator
 
-from pytest_py312.repository.declarations.declaration import Item, Meaning, Place, Scribe, version_of
-from pytest_py312.repository.formats.image_reference import python_image
+from pytest_py312.repository.declarations.declaration import (
+    DeclarationCollector,
+    DeclarationRole,
+    ListItem,
+    VersionDeclaration,
+    version_of,
+)
+from pytest_py312.repository.formats.image_reference import parse_python_image
 
 _QUOTED = re.compile(r"([\"'])(?P<text>[^\"'\r\n$]{1,300})\1")
 _LIMIT = 500_000
 
 
-def _lines(text: str) -> Iterator[tuple[int, str]]:
-    """(where it starts, the line without its comment and blanks) of each line that says something."""
+def _meaningful_lines(text: str) -> Iterator[tuple[int, str]]:
+    """Yield the offset and the text of each non-empty line, without comments and surrounding blanks."""
     for number, match in enumerate(re.finditer(r"[^\r\n]+", text[:_LIMIT])):
-        bare = match[0].partition("#")[0]
-        bare = " " + bare[1:] if number == 0 and bare.startswith("\ufeff") else bare
-        if bare.strip():
-            yield match.start() + len(bare) - len(bare.lstrip()), bare.strip()[:200]
+        content = match[0].partition("#")[0]
+        content = " " + content[1:] if number == 0 and content.startswith("\ufeff") else content
+        if content.strip():
+            yield match.start() + len(content) - len(content.lstrip()), content.strip()[:200]
 
 
-def read_python_version_places(text: str, path: str) -> tuple[Place, ...]:
-    """.python-version: pyenv runs the first line, and offers the others after it."""
-    scribe = Scribe(text, path)
-    for number, (start, line) in enumerate(_lines(text)):
-        head = re.match(r"(?:cpython-|python-?)?", line)
-        begin = head.end() if head else 0
-        version = version_of(line[begin:])
-        meaning = Meaning.APART if number else Meaning.EXACT if version else _without(line)
-        scribe.note(
-            "pin", meaning, start + begin, start + len(line), subject="the pin", version=version,
-            unclear="" if version else "It names no minor of CPython.", declared=number == 0,
+def read_python_version_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read .python-version: pyenv runs the first line and also offers the following ones."""
+    collector = DeclarationCollector(text, path)
+    for number, (start, line) in enumerate(_meaningful_lines(text)):
+        prefix = re.match(r"(?:cpython-|python-?)?", line)
+        version_start = prefix.end() if prefix else 0
+        version = version_of(line[version_start:])
+        role = DeclarationRole.IGNORED if number else DeclarationRole.EXACT if version else _role_without_version(line)
+        collector.add(
+            "pin", role, start + version_start, start + len(line), subject="the pin", version=version,
+            unknown_reason="" if version else "It names no minor version of CPython.", declared=number == 0,
         )  # fmt: skip
         if number >= 50:
             break
-    return scribe.places
+    return collector.declarations
 
 
-def _without(line: str) -> Meaning:
-    return Meaning.FLOATING if re.fullmatch(r"3|system|latest", line) else Meaning.UNKNOWN
+def _role_without_version(line: str) -> DeclarationRole:
+    return DeclarationRole.FLOATING if re.fullmatch(r"3|system|latest", line) else DeclarationRole.UNKNOWN
 
 
-def read_runtime_places(text: str, path: str) -> tuple[Place, ...]:
-    """runtime.txt: ``python-3.10.13``."""
-    scribe = Scribe(text, path)
-    for start, line in _lines(text):
+def read_runtime_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read runtime.txt: ``python-3.10.13``."""
+    collector = DeclarationCollector(text, path)
+    for start, line in _meaningful_lines(text):
         match = re.match(r"python-*", line, re.IGNORECASE)
         if match:
-            _pin(scribe, start + match.end(), line[match.end() :], line)
+            _add_pin(collector, start + match.end(), line[match.end() :], line)
             break
-    return scribe.places
+    return collector.declarations
 
 
-def read_tool_versions_places(text: str, path: str) -> tuple[Place, ...]:
-    """.tool-versions: asdf runs the first of several."""
-    scribe = Scribe(text, path)
-    for start, line in _lines(text):
+def read_tool_versions_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read .tool-versions: asdf runs the first of several versions."""
+    collector = DeclarationCollector(text, path)
+    for start, line in _meaningful_lines(text):
         match = re.fullmatch(r"python[ \t]+(?P<version>\S+).*", line)
         if match:
-            _pin(scribe, start + match.start("version"), match["version"], line)
+            _add_pin(collector, start + match.start("version"), match["version"], line)
             break
-    return scribe.places
+    return collector.declarations
 
 
-def _pin(scribe: Scribe, start: int, written: str, line: str) -> None:
-    version = version_of(written)
-    if written:
-        scribe.note(
-            "pin", Meaning.EXACT if version else Meaning.FLOATING, start, start + len(written), subject="the pin",
-            text=line, version=version, keeps_patch=written.count(".") > 1,
-            unclear="" if version else "It names no minor of CPython.",
-        )  # fmt: skip
+def _add_pin(collector: DeclarationCollector, start: int, source_text: str, line: str) -> None:
+    version = version_of(source_text)
+    if source_text:
+        collector.add(
+            "pin",
+            DeclarationRole.EXACT if version else DeclarationRole.FLOATING,
+            start,
+            start + len(source_text),
+            subject="the pin",
+            text=line,
+            version=version,
+            keeps_patch=source_text.count(".") > 1,
+            unknown_reason="" if version else "It names no minor version of CPython.",
+        )
 
 
-def read_jenkins_places(text: str, path: str) -> tuple[Place, ...]:
-    """A Jenkinsfile: the Python images that stand in it as plain strings."""
-    scribe = Scribe(text, path)
+def read_jenkins_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read a Jenkinsfile: the Python images in its string literals."""
+    collector = DeclarationCollector(text, path)
     for match in _QUOTED.finditer(text[:_LIMIT]):
-        image = python_image(match["text"])
+        image = parse_python_image(match["text"])
         if image is None or ("/" not in match["text"] and ":" not in match["text"]):
             continue
         first = match.start("text")
         span = (first + image.span[0], first + image.span[1]) if image.span else match.span("text")
-        scribe.note(
-            "workflow", Meaning.EXACT if image.version else Meaning.FLOATING, *span, subject="an image",
-            text=match["text"], version=image.version, images=(match["text"],), fixed=image.reason,
-            unclear="" if image.version else image.reason,
+        collector.add(
+            "workflow", DeclarationRole.EXACT if image.version else DeclarationRole.FLOATING, *span, subject="an image",
+            text=match["text"], version=image.version, images=(match["text"],), not_editable_reason=image.reason,
+            unknown_reason="" if image.version else image.reason,
         )  # fmt: skip
-    return scribe.places
+    return collector.declarations
 
 
-def read_manylinux_places(text: str, path: str) -> tuple[Place, ...]:
-    """.manylinux-install.sh: the tags of the interpreters for which wheels are built."""
-    scribe = Scribe(text, path)
+def read_manylinux_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read .manylinux-install.sh: the tags of the interpreters for which wheels are built."""
+    collector = DeclarationCollector(text, path)
     for match in re.finditer(r"(?<![A-Za-z])cp(?P<version>3\d{1,2})(?!\d)", text[:_LIMIT], re.ASCII):
-        scribe.note(
-            "tool", Meaning.MEMBER, *match.span("version"), subject="wheels", text=match[0],
-            version=version_of(match[0]), item=Item(group="wheels", start=match.start(), end=match.end()),
-            fixed="It stands in a shell script; add the target by hand.", declared=False,
+        collector.add(
+            "tool", DeclarationRole.LIST_ITEM, *match.span("version"), subject="wheels", text=match[0],
+            version=version_of(match[0]), item=ListItem(group="wheels", start=match.start(), end=match.end()),
+            not_editable_reason="It is in a shell script; add the target manually.", declared=False,
         )  # fmt: skip
-    return scribe.places
+    return collector.declarations

@@ -1,122 +1,157 @@
-"""setup.py and noxfile.py: every place that says a Python version literally. No code is executed; never raises."""
+"""Find the literal Python versions in setup.py and noxfile.py. Runs no code and never raises."""
 
 import ast
 from collections.abc import Iterator
 
-from pytest_py312.repository.declarations.declaration import Item, Meaning, Place, Scribe, version_of
+from pytest_py312.repository.declarations.declaration import (
+    DeclarationCollector,
+    DeclarationRole,
+    ListItem,
+    VersionDeclaration,
+    version_of,
+)
 from pytest_py312.repository.declarations.toml import CLASSIFIER
-from pytest_py312.repository.formats.setuptools import constants_of, module_of, read_setup_py
-from pytest_py312.repository.formats.text_positions import SourceText
-from pytest_py312.repository.formats.version_ranges import only_minor, readable
+from pytest_py312.repository.formats.setuptools import constant_assignments, parse_module, read_setup_py
+from pytest_py312.repository.formats.text_positions import SourcePositions
+from pytest_py312.repository.formats.version_ranges import is_readable_range, single_minor
 
-_NO_PYTHON = "it is no Python that can be parsed"
-_COMPUTED = "It is computed by code, which is not run to be read."
+_NOT_PYTHON_REASON = "it is not valid Python"
+_COMPUTED_REASON = "It is computed by code, and no code is run to read it."
 
 
-def read_setup_py_places(text: str, path: str) -> tuple[Place, ...]:
-    """``python_requires`` and ``classifiers`` of the call of ``setup()``."""
-    setup, source = read_setup_py(text), SourceText(text)
-    scribe = Scribe(text, path)
-    if "python_requires" in text and module_of(text) is None:
-        scribe.unreadable("metadata", _NO_PYTHON)
+def read_setup_py_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Return ``python_requires`` and ``classifiers`` of the call of ``setup()``."""
+    setup, source = read_setup_py(text), SourcePositions(text)
+    collector = DeclarationCollector(text, path)
+    if "python_requires" in text and parse_module(text) is None:
+        collector.add_unreadable_file("metadata", _NOT_PYTHON_REASON)
     required = setup.nodes.get("python_requires")
     if required is not None:
-        _required(scribe, source, required)
-    listed = setup.nodes.get("classifiers")
-    kind = "()" if isinstance(listed, ast.Tuple) else "[]"
-    for node in _elements(listed):
+        _add_python_requires(collector, source, required)
+    classifiers = setup.nodes.get("classifiers")
+    brackets = "()" if isinstance(classifiers, ast.Tuple) else "[]"
+    for node in _string_elements(classifiers):
         match = CLASSIFIER.fullmatch(str(node.value))
-        span, exact = source.content(node)
+        span, exact = source.string_content(node)
         if match and exact:
             start = span[0] + match.start("version")
-            scribe.note(
-                "metadata", Meaning.MEMBER, start, span[0] + match.end("version"), subject="classifiers",
-                text=str(node.value).strip(), version=version_of(match["version"]),
-                item=Item(group=f"classifiers{kind}", start=source.at(node)[0], end=source.at(node)[1]),
-            )  # fmt: skip
-    return scribe.places
+            collector.add(
+                "metadata",
+                DeclarationRole.LIST_ITEM,
+                start,
+                span[0] + match.end("version"),
+                subject="classifiers",
+                text=str(node.value).strip(),
+                version=version_of(match["version"]),
+                item=ListItem(
+                    group=f"classifiers{brackets}", start=source.span_of(node)[0], end=source.span_of(node)[1]
+                ),
+            )
+    return collector.declarations
 
 
-def _required(scribe: Scribe, source: SourceText, node: ast.expr) -> None:
-    value = _joined(node)
-    span, exact = source.content(node)
+def _add_python_requires(collector: DeclarationCollector, source: SourcePositions, node: ast.expr) -> None:
+    value = _joined_string(node)
+    span, exact = source.string_content(node)
     if value is None:
-        scribe.note("metadata", Meaning.UNKNOWN, *span, subject="python_requires", text="python_requires",
-                    unclear=_COMPUTED, declared=False)  # fmt: skip
+        collector.add("metadata", DeclarationRole.UNKNOWN, *span, subject="python_requires", text="python_requires",
+                    unknown_reason=_COMPUTED_REASON, declared=False)  # fmt: skip
         return
-    clear = readable(value)
-    scribe.note(
-        "metadata", Meaning.RANGE if clear else Meaning.UNKNOWN, *span, subject="python_requires", text=value,
-        version=only_minor(value), fixed="" if exact else "It is put together from several strings.",
-        unclear="" if clear else "It is no range of versions that can be read.",
-    )  # fmt: skip
+    is_readable = is_readable_range(value)
+    collector.add(
+        "metadata",
+        DeclarationRole.RANGE if is_readable else DeclarationRole.UNKNOWN,
+        *span,
+        subject="python_requires",
+        text=value,
+        version=single_minor(value),
+        not_editable_reason="" if exact else "It is composed of several strings.",
+        unknown_reason="" if is_readable else "It is not a readable version range.",
+    )
 
 
-def _joined(node: ast.expr, depth: int = 0) -> str | None:
-    """A string, a sum of strings, or ``",".join`` of a list of them; ``None`` for all else."""
+def _joined_string(node: ast.expr, depth: int = 0) -> str | None:
+    """Return the value of a string, a sum of strings, or ``",".join`` of a list of them; ``None`` for all else."""
     if depth > 50:
         return None
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else None
     if isinstance(node, ast.BinOp) and isinstance(node.op, ast.Add):
-        left, right = _joined(node.left, depth + 1), _joined(node.right, depth + 1)
+        left, right = _joined_string(node.left, depth + 1), _joined_string(node.right, depth + 1)
         return None if left is None or right is None else left + right
     if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "join" and node.args:
-        glue, listed = _joined(node.func.value, depth + 1), node.args[0]
-        parts = [_joined(item, depth + 1) for item in getattr(listed, "elts", ())]
-        if glue is not None and parts and None not in parts:
-            return glue.join(part for part in parts if part is not None)
+        separator, parts_node = _joined_string(node.func.value, depth + 1), node.args[0]
+        parts = [_joined_string(item, depth + 1) for item in getattr(parts_node, "elts", ())]
+        if separator is not None and parts and None not in parts:
+            return separator.join(part for part in parts if part is not None)
     return None
 
 
-def read_noxfile_places(text: str, path: str) -> tuple[Place, ...]:
-    """``python=`` of the sessions of a noxfile."""
-    module, source = module_of(text), SourceText(text)
-    scribe = Scribe(text, path)
+def read_noxfile_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Return ``python=`` of the sessions of a noxfile."""
+    module, source = parse_module(text), SourcePositions(text)
+    collector = DeclarationCollector(text, path)
     if module is None:
-        scribe.unreadable("tool", _NO_PYTHON)
-        return scribe.places
-    constants = constants_of(module)
-    for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and _is_session(node.func)):
+        collector.add_unreadable_file("tool", _NOT_PYTHON_REASON)
+        return collector.declarations
+    constants = constant_assignments(module)
+    for call in (node for node in ast.walk(module) if isinstance(node, ast.Call) and _is_session_call(node.func)):
         for keyword in call.keywords:
             if keyword.arg in ("python", "py"):
                 value = keyword.value
                 value = constants.get(value.id, value) if isinstance(value, ast.Name) else value
-                _sessions(scribe, source, value)
-    return scribe.places
+                _add_session_versions(collector, source, value)
+    return collector.declarations
 
 
-def _sessions(scribe: Scribe, source: SourceText, value: ast.expr) -> None:
+def _add_session_versions(collector: DeclarationCollector, source: SourcePositions, value: ast.expr) -> None:
     if isinstance(value, ast.Constant) and not isinstance(value.value, str):
         return  # ``python=False`` and ``python=None``: the interpreter that runs nox
     if not isinstance(value, ast.Constant | ast.List | ast.Tuple):
-        span = source.at(value)
-        scribe.note("tool", Meaning.UNKNOWN, *span, subject="python of a session", unclear=_COMPUTED, declared=False)
+        span = source.span_of(value)
+        collector.add(
+            "tool",
+            DeclarationRole.UNKNOWN,
+            *span,
+            subject="python of a session",
+            unknown_reason=_COMPUTED_REASON,
+            declared=False,
+        )
         return
-    listed = isinstance(value, ast.List | ast.Tuple)
-    kind = "()" if isinstance(value, ast.Tuple) else "[]"
-    for node in _elements(value):
-        span, exact = source.content(node)
+    is_list = isinstance(value, ast.List | ast.Tuple)
+    brackets = "()" if isinstance(value, ast.Tuple) else "[]"
+    for node in _string_elements(value):
+        span, exact = source.string_content(node)
         version = version_of(str(node.value))
-        whole = source.at(node)
-        item = Item(group=f"@{source.at(value)[0]}{kind}", start=whole[0], end=whole[1]) if listed else None
-        meaning = Meaning.APART if version is None else Meaning.MEMBER if listed else Meaning.EXACT
-        scribe.note(
-            "tool", meaning, *span, subject="python of a session", version=version, item=item,
-            fixed="" if exact else "It is put together from several strings.", declared=version is not None,
+        node_span = source.span_of(node)
+        item = (
+            ListItem(group=f"@{source.span_of(value)[0]}{brackets}", start=node_span[0], end=node_span[1])
+            if is_list
+            else None
+        )
+        role = (
+            DeclarationRole.IGNORED
+            if version is None
+            else DeclarationRole.LIST_ITEM
+            if is_list
+            else DeclarationRole.EXACT
+        )
+        collector.add(
+            "tool", role, *span, subject="python of a session", version=version, item=item,
+            not_editable_reason="" if exact else "It is composed of several strings.", declared=version is not None,
         )  # fmt: skip
 
 
-def _is_session(function: ast.expr) -> bool:
+def _is_session_call(function: ast.expr) -> bool:
     name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
     return name in ("session", "nox_session")
 
 
-def _elements(value: ast.expr | None, depth: int = 0) -> Iterator[ast.Constant]:
-    """The strings of a list, a tuple or a sum of such, or the one string."""
+def _string_elements(value: ast.expr | None, depth: int = 0) -> Iterator[ast.Constant]:
+    """Yield the strings of a list, a tuple or a sum of such, or the single string."""
     if isinstance(value, ast.BinOp) and depth < 50:
-        yield from _elements(value.left, depth + 1)
-        yield from _elements(value.right, depth + 1)
+        yield from _string_elements(value.left, depth + 1)
+        yield from _string_elements(value.right, depth + 1)
         return
     nodes = value.elts[:500] if isinstance(value, ast.List | ast.Tuple) else [value]
     for node in nodes:

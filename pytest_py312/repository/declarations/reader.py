@@ -1,173 +1,197 @@
-"""Every file format that says a Python version, by the name of the file. Text in, places out; never raises.
+"""Select the reader of a file by its name, and read its version declarations. Never raises.
 
-Which files may say a Python version, by their names alone: no reader is loaded to tell.
+Whether a file can declare a version is decided by its name alone, without loading a reader.
 """
 
 import re
 from collections.abc import Callable, Mapping
 
-from pytest_py312.repository.declarations.declaration import Meaning, Place, Scribe
+from pytest_py312.repository.declarations.declaration import DeclarationCollector, DeclarationRole, VersionDeclaration
 
-Reader = Callable[[str, str], tuple[Place, ...]]
+DeclarationReader = Callable[[str, str], tuple[VersionDeclaration, ...]]
 
-# Each reader is loaded with the first file of its kind: a fleet has few of the kinds.
-
-
-def _ini(text: str, path: str) -> tuple[Place, ...]:
-    from pytest_py312.repository.declarations.ini import read_ini_places
-
-    return read_ini_places(text, path)
+# Each reader is imported for the first file of its kind, since most repositories have few kinds.
 
 
-def _dockerfile(text: str, path: str) -> tuple[Place, ...]:
-    from pytest_py312.repository.declarations.dockerfile import read_dockerfile_places
+def _read_ini(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.ini import read_ini_declarations
 
-    return read_dockerfile_places(text, path)
+    return read_ini_declarations(text, path)
 
 
-def _toml(text: str, path: str) -> tuple[Place, ...]:
+def _read_dockerfile(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.dockerfile import read_dockerfile_declarations
+
+    return read_dockerfile_declarations(text, path)
+
+
+def _read_toml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     from pytest_py312.repository.declarations import toml
 
-    readers: Mapping[str, Reader] = {
-        "pyproject.toml": toml.read_pyproject_places,
-        "ruff.toml": toml.read_ruff_places,
-        "mise.toml": toml.read_mise_places,
-        "Pipfile": toml.read_pipfile_places,
+    readers: Mapping[str, DeclarationReader] = {
+        "pyproject.toml": toml.read_pyproject_declarations,
+        "ruff.toml": toml.read_ruff_declarations,
+        "mise.toml": toml.read_mise_declarations,
+        "Pipfile": toml.read_pipfile_declarations,
     }
     return readers[path.rpartition("/")[2].removeprefix(".")](text, path)
 
 
-def _python(text: str, path: str) -> tuple[Place, ...]:
+def _read_python(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     from pytest_py312.repository.declarations import python_files
 
     if path.endswith("noxfile.py"):
-        return python_files.read_noxfile_places(text, path)
-    return python_files.read_setup_py_places(text, path)
+        return python_files.read_noxfile_declarations(text, path)
+    return python_files.read_setup_py_declarations(text, path)
 
 
-def _pin(text: str, path: str) -> tuple[Place, ...]:
+def _read_pin(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     from pytest_py312.repository.declarations import pins
 
-    readers: Mapping[str, Reader] = {
-        ".python-version": pins.read_python_version_places,
-        "runtime.txt": pins.read_runtime_places,
-        ".tool-versions": pins.read_tool_versions_places,
-        ".manylinux-install.sh": pins.read_manylinux_places,
+    readers: Mapping[str, DeclarationReader] = {
+        ".python-version": pins.read_python_version_declarations,
+        "runtime.txt": pins.read_runtime_declarations,
+        ".tool-versions": pins.read_tool_versions_declarations,
+        ".manylinux-install.sh": pins.read_manylinux_declarations,
     }
-    return readers.get(path.rpartition("/")[2], pins.read_jenkins_places)(text, path)
+    return readers.get(path.rpartition("/")[2], pins.read_jenkins_declarations)(text, path)
 
 
-_READERS: Mapping[str, Reader] = {
-    **dict.fromkeys(("setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", ".pylintrc", "pylintrc", ".coveragerc"), _ini),
-    **dict.fromkeys(("pyproject.toml", "ruff.toml", ".ruff.toml", "mise.toml", ".mise.toml", "Pipfile"), _toml),
-    **dict.fromkeys(("setup.py", "noxfile.py"), _python),
-    **dict.fromkeys((".python-version", "runtime.txt", ".tool-versions", ".manylinux-install.sh"), _pin),
+_READERS: Mapping[str, DeclarationReader] = {
+    **dict.fromkeys(
+        ("setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", ".pylintrc", "pylintrc", ".coveragerc"), _read_ini
+    ),
+    **dict.fromkeys(("pyproject.toml", "ruff.toml", ".ruff.toml", "mise.toml", ".mise.toml", "Pipfile"), _read_toml),
+    **dict.fromkeys(("setup.py", "noxfile.py"), _read_python),
+    **dict.fromkeys((".python-version", "runtime.txt", ".tool-versions", ".manylinux-install.sh"), _read_pin),
 }
-"""By the name of the file, those of ``reader.py``."""
+"""Readers by exact file name. :func:`reader_of` handles names that match a pattern."""
 
-_TELLS = re.compile(r"image:[^\n]{0,200}python|py(?:thon)?[-_]?version|language_version", re.IGNORECASE)
-"""What a file that cannot be read may say a Python by; most others only have the word in them somewhere."""
+_MAY_NAME_PYTHON = re.compile(r"image:[^\n]{0,200}python|py(?:thon)?[-_]?version|language_version", re.IGNORECASE)
+"""Marks of a Python version in an unreadable file; most other unreadable files only mention the word."""
 _JSON_TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\r\n]*|/\*.*?\*/|\t', re.DOTALL)
 _IMAGE_LINE = re.compile(r"(?m)^[ \t-]*image:[ \t]*[\"']?(?P<image>[^\s\"'{}#]+)")
 
 
-def reader_of(path: str) -> Reader | None:
-    """The reader of the file at ``path``; ``None`` for a format that says no Python version."""
+def reader_of(path: str) -> DeclarationReader | None:
+    """Return the reader of the file at ``path``; ``None`` for a format that declares no Python version."""
     name = path.rpartition("/")[2]
     if name in _READERS:
         return _READERS[name]
     if is_dockerfile(name):
-        return _dockerfile
+        return _read_dockerfile
     if is_jenkinsfile(name):
-        return _pin
+        return _read_pin
     return _read_yaml if is_yaml(name) else None
 
 
-def read_places(text: str, path: str) -> tuple[Place, ...]:
-    """Every place of ``text`` that says a Python version, in order; read by the name of ``path``."""
+def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Return the version declarations of ``text`` in order; the name of ``path`` selects the reader."""
     reader = reader_of(path)
     return reader(text, path) if reader else ()
 
 
-def _read_yaml(text: str, path: str) -> tuple[Place, ...]:
+def _read_yaml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     if not re.search(r"py|3\.\d|versionSpec", text, re.IGNORECASE):
-        return ()  # parsing costs more than all else, and most manifests name no Python
-    from pytest_py312.repository.declarations.yaml import read_yaml_places
+        return ()  # parsing is slow, and most manifests do not mention Python
+    from pytest_py312.repository.declarations.yaml import read_yaml_declarations
     from pytest_py312.repository.declarations.yaml_dialects import (
-        dialect_of,  # loads YAML, which many fleets can do without
+        dialect_of,  # imports yaml, which many repositories do not need
     )
 
     dialect = dialect_of(path)
     if dialect is None:
         return ()
-    plain = _JSON_TOKEN.sub(_blanked, text) if path.endswith(".json") else text
-    found = read_yaml_places(plain, path, dialect)
-    if not found.trouble:
-        # a tab within a string of JSON was a blank to the parser
-        return tuple(place for place in found.places if text.startswith(place.written, place.start))
-    if "{{" in text and not dialect.pipeline:
+    without_comments = _JSON_TOKEN.sub(_blank_comment, text) if path.endswith(".json") else text
+    yaml_text = read_yaml_declarations(without_comments, path, dialect)
+    if not yaml_text.parse_error:
+        # tabs in JSON strings were replaced by blanks: drop declarations whose text differs
+        return tuple(
+            declaration
+            for declaration in yaml_text.declarations
+            if text.startswith(declaration.source_text, declaration.start)
+        )
+    if "{{" in text and not dialect.is_pipeline:
         return _template_images(text, path)
-    scribe = Scribe(text, path)
-    if dialect.pipeline or _TELLS.search(text):
-        scribe.unreadable(dialect.kind, found.trouble, found.trouble_line)
-    return scribe.places
+    collector = DeclarationCollector(text, path)
+    if dialect.is_pipeline or _MAY_NAME_PYTHON.search(text):
+        collector.add_unreadable_file(dialect.kind, yaml_text.parse_error, yaml_text.parse_error_line)
+    return collector.declarations
 
 
-def _blanked(match: re.Match[str]) -> str:
-    """Comments of JSON, which YAML does not know, as blanks."""
+def _blank_comment(match: re.Match[str]) -> str:
+    """Replace a JSON comment, which YAML does not support, by blanks."""
     if match[0].startswith('"'):
         return match[0]
     return "".join(character if character in "\r\n" else " " for character in match[0])
 
 
-def _template_images(text: str, path: str) -> tuple[Place, ...]:
-    """Images of a template, which is no YAML before it is filled in."""
-    from pytest_py312.repository.formats.image_reference import python_image
+def _template_images(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Return the images of a template, which is not valid YAML until it is rendered."""
+    from pytest_py312.repository.formats.image_reference import parse_python_image
 
-    scribe = Scribe(text, path)
+    collector = DeclarationCollector(text, path)
     for match in _IMAGE_LINE.finditer(text):
-        image = python_image(match["image"])
+        image = parse_python_image(match["image"])
         if image:
             first = match.start("image")
             span = (first + image.span[0], first + image.span[1]) if image.span else match.span("image")
-            scribe.note(
-                "image", Meaning.EXACT if image.version else Meaning.FLOATING, *span, subject="an image",
-                text=match["image"], version=image.version, images=(match["image"],), fixed=image.reason,
-                unclear="" if image.version else image.reason,
-            )  # fmt: skip
-    return scribe.places
+            collector.add(
+                "image",
+                DeclarationRole.EXACT if image.version else DeclarationRole.FLOATING,
+                *span,
+                subject="an image",
+                text=match["image"],
+                version=image.version,
+                images=(match["image"],),
+                not_editable_reason=image.reason,
+                unknown_reason="" if image.version else image.reason,
+            )
+    return collector.declarations
 
 
 METADATA_NAMES: tuple[str, ...] = (
     "pyproject.toml", "setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", "setup.py", "ruff.toml", ".ruff.toml", "Pipfile",
     ".python-version", "runtime.txt", ".tool-versions",
 )  # fmt: skip
-"""The files that discovery reads of every service."""
+"""The files that discovery reads for every service."""
 
 _OTHER_NAMES = frozenset(
     {".pylintrc", "pylintrc", ".coveragerc", "mise.toml", ".mise.toml", "noxfile.py", ".manylinux-install.sh"}
 )
-_JENKINS = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
+_JENKINSFILE = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file)", re.IGNORECASE)
-_NO_DOCKERFILE = (".dockerignore", ".bak", ".orig", ".md", ".j2", ".jinja", ".tmpl", ".template", ".py", ".sh", "~")
+_NOT_DOCKERFILE_ENDINGS = (
+    ".dockerignore",
+    ".bak",
+    ".orig",
+    ".md",
+    ".j2",
+    ".jinja",
+    ".tmpl",
+    ".template",
+    ".py",
+    ".sh",
+    "~",
+)
 
 
 def is_dockerfile(name: str) -> bool:
-    """Whether a file of this name is a Dockerfile, whatever stands in front of or behind the word."""
-    return _DOCKERFILE.fullmatch(name) is not None and not name.lower().endswith(_NO_DOCKERFILE)
+    """Return whether a file of this name is a Dockerfile, with any prefix or suffix."""
+    return _DOCKERFILE.fullmatch(name) is not None and not name.lower().endswith(_NOT_DOCKERFILE_ENDINGS)
 
 
 def is_jenkinsfile(name: str) -> bool:
-    return _JENKINS.fullmatch(name) is not None
+    return _JENKINSFILE.fullmatch(name) is not None
 
 
 def is_yaml(name: str) -> bool:
-    """Whether it is YAML, or the JSON of a development container, which is read as such."""
+    """Return whether it is YAML, or the JSON of a development container, which is read as YAML."""
     return name.lower().endswith((".yml", ".yaml", "devcontainer.json"))
 
 
-def may_say_versions(path: str) -> bool:
-    """Whether there is a reader for the file at ``path``."""
+def can_declare_versions(path: str) -> bool:
+    """Return whether there is a reader for the file at ``path``."""
     name = path.rpartition("/")[2]
-    known = name in METADATA_NAMES or name in _OTHER_NAMES
-    return known or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)
+    is_known_name = name in METADATA_NAMES or name in _OTHER_NAMES
+    return is_known_name or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)

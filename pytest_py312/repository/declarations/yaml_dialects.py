@@ -1,63 +1,71 @@
-"""Which dialect of YAML a file is written in, by its path. Pure."""
+"""Select the YAML dialect of a file by its path."""
 
 import re
 
-from pytest_py312.repository.declarations.declaration import Meaning
-from pytest_py312.repository.declarations.yaml import Dialect
+from pytest_py312.repository.declarations.declaration import DeclarationRole
+from pytest_py312.repository.declarations.yaml import YamlDialect
 
-GITHUB = Dialect(kind="workflow", pipeline=True)
-_CIRCLE = Dialect(
+GITHUB = YamlDialect(kind="workflow", is_pipeline=True)
+_CIRCLECI = YamlDialect(
     kind="workflow",
-    pipeline=True,
+    is_pipeline=True,
     paths=frozenset({("python/install", "version"), ("python/default", "tag"), ("python/test", "version")}),
 )
-_AZURE = Dialect(kind="workflow", pipeline=True, keys=frozenset({"versionSpec"}))
-_TRAVIS = Dialect(kind="workflow", pipeline=True, paths=frozenset({("", "python"), ("include", "python")}))
-_APPVEYOR = Dialect(
+_AZURE = YamlDialect(kind="workflow", is_pipeline=True, keys=frozenset({"versionSpec"}))
+_TRAVIS = YamlDialect(kind="workflow", is_pipeline=True, paths=frozenset({("", "python"), ("include", "python")}))
+_APPVEYOR = YamlDialect(
     kind="workflow",
-    pipeline=True,
-    words=tuple(
-        (key, re.compile(r"python(?P<version>3\d{1,2})(?!\d)", re.IGNORECASE | re.ASCII), Meaning.EXACT)
+    is_pipeline=True,
+    patterns=tuple(
+        (key, re.compile(r"python(?P<version>3\d{1,2})(?!\d)", re.IGNORECASE | re.ASCII), DeclarationRole.EXACT)
         for key in ("PYTHON", "python")
     ),
 )
-_READTHEDOCS = Dialect(kind="tool", paths=frozenset({("tools", "python"), ("python", "version")}))
-_PRE_COMMIT = Dialect(
+_READTHEDOCS = YamlDialect(kind="tool", paths=frozenset({("tools", "python"), ("python", "version")}))
+_PRE_COMMIT = YamlDialect(
     kind="tool",
     keys=frozenset({"language_version"}),
     paths=frozenset({("default_language_version", "python")}),
-    words=(
-        ("args", re.compile(r"(?<=--py)(?P<version>3\d{1,2})(?=-plus)", re.ASCII), Meaning.FLOOR),
-        ("args", re.compile(r"(?<![\w.])py(?P<version>3\d{1,2})(?!\w)", re.ASCII), Meaning.FLOOR),
-        ("args", re.compile(r"--python-version[= ](?P<version>3\.\d{1,2})(?![\w.])", re.ASCII), Meaning.FLOOR),
+    patterns=(
+        ("args", re.compile(r"(?<=--py)(?P<version>3\d{1,2})(?=-plus)", re.ASCII), DeclarationRole.MINIMUM),
+        ("args", re.compile(r"(?<![\w.])py(?P<version>3\d{1,2})(?!\w)", re.ASCII), DeclarationRole.MINIMUM),
+        (
+            "args",
+            re.compile(r"--python-version[= ](?P<version>3\.\d{1,2})(?![\w.])", re.ASCII),
+            DeclarationRole.MINIMUM,
+        ),
     ),
 )
-_DEVCONTAINER = Dialect(
+_DEVCONTAINER = YamlDialect(
     kind="image",
-    words=(
-        ("VARIANT", re.compile(r"(?:(?<=[\"'])|(?<=\d-))(?P<version>3\.\d{1,2})(?![\d.])", re.ASCII), Meaning.EXACT),
+    patterns=(
+        (
+            "VARIANT",
+            re.compile(r"(?:(?<=[\"'])|(?<=\d-))(?P<version>3\.\d{1,2})(?![\d.])", re.ASCII),
+            DeclarationRole.EXACT,
+        ),
     ),
 )
-_CONDA = Dialect(
+_CONDA = YamlDialect(
     kind="pin",
-    words=(
+    patterns=(
         (
             "dependencies",
             re.compile(r"(?<![\w-])python[ ]*={1,2}[ ]*(?P<version>3\.\d{1,2}(?:\.[\d*]+)?)(?![\w.])", re.ASCII),
-            Meaning.EXACT,
+            DeclarationRole.EXACT,
         ),
         (
             "dependencies",
             re.compile(r"(?<![\w-])python[ ]*(?P<range>[<>!~][=\d.,<>!~* ]*\d)(?![\w.])", re.ASCII),
-            Meaning.RANGE,
+            DeclarationRole.RANGE,
         ),
     ),
 )
-_COMPOSE = Dialect(
+_COMPOSE = YamlDialect(
     kind="image",
     # serverless functions: ``runtime: python3.10``, and ``python310`` of App Engine
-    words=tuple(
-        (key, re.compile(r"(?<=python)(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII), Meaning.EXACT)
+    patterns=tuple(
+        (key, re.compile(r"(?<=python)(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII), DeclarationRole.EXACT)
         for key in ("runtime", "Runtime")
     ),
 )
@@ -68,7 +76,7 @@ _BY_PATH = tuple(
         (r"(?:.*/)?\.github/workflows/[^/]+\.ya?ml", GITHUB),
         (r"(?:.*/)?action\.ya?ml", GITHUB),
         (r"(?:.*/)?(?:[^/]*\.)?\.?gitlab-ci\.ya?ml|(?:.*/)?\.gitlab/.+\.ya?ml", GITHUB),
-        (r"(?:.*/)?\.circleci/[^/]+\.ya?ml", _CIRCLE),
+        (r"(?:.*/)?\.circleci/[^/]+\.ya?ml", _CIRCLECI),
         (r"(?:.*/)?\.?azure-pipelines[^/]*\.ya?ml|(?:.*/)?\.?azure-pipelines/.+\.ya?ml", _AZURE),
         (r"(?:.*/)?\.travis\.ya?ml", _TRAVIS),
         (r"(?:.*/)?\.?appveyor\.ya?ml", _APPVEYOR),
@@ -81,6 +89,6 @@ _BY_PATH = tuple(
 )
 
 
-def dialect_of(path: str) -> Dialect | None:
-    """The dialect of the file at ``path``; ``None`` for what is no YAML."""
+def dialect_of(path: str) -> YamlDialect | None:
+    """Return the dialect of the file at ``path``; ``None`` if it is not YAML."""
     return next((dialect for pattern, dialect in _BY_PATH if pattern.fullmatch(path)), None)

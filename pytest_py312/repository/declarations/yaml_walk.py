@@ -1,33 +1,41 @@
-"""Every key and value of a YAML text, with what is around it. Pure."""
+"""Walk all keys and values of a YAML text with their context."""
 
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_py312.repository.declarations.declaration import Item
-from pytest_py312.repository.formats.yaml import Mapping, Node, Scalar, Sequence, child, end_of, text_of
+from pytest_py312.repository.declarations.declaration import ListItem
+from pytest_py312.repository.formats.yaml import (
+    YamlMapping,
+    YamlNode,
+    YamlScalar,
+    YamlSequence,
+    child_of,
+    content_end,
+    scalar_text,
+)
 
 NODE_LIMIT = 50_000
-_SURROUNDINGS = 16
-"""Levels that are remembered: enough for every workflow, and a bound for a file that only wants to be deep."""
-_COMBINATIONS = ("include", "matrix")
-_LEFT_OUT = "exclude"
-_OF_STEP = re.compile(r"\bsteps\.(?P<step>[\w-]+)\.outputs\.python-version\b", re.ASCII)
-_OF_JOB = re.compile(r"\bneeds\.(?P<job>[\w-]+)\.outputs\.(?P<output>[\w-]+)", re.ASCII)
-_INPUT = re.compile(r"\binputs\.(?P<name>[\w-]+)", re.ASCII)
+_CONTEXT_DEPTH = 16
+"""Levels that are kept: enough for every workflow, and a bound for maliciously deep files."""
+_COMBINATION_KEYS = ("include", "matrix")
+_EXCLUDE_KEY = "exclude"
+_STEP_OUTPUT = re.compile(r"\bsteps\.(?P<step>[\w-]+)\.outputs\.python-version\b", re.ASCII)
+_JOB_OUTPUT = re.compile(r"\bneeds\.(?P<job>[\w-]+)\.outputs\.(?P<output>[\w-]+)", re.ASCII)
+_INPUT_REFERENCE = re.compile(r"\binputs\.(?P<name>[\w-]+)", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
-class Around:
-    """``mappings`` and ``keys`` lead to a value, the outermost first; the last key is the value's own.
+class YamlContext:
+    """The path to a value: ``mappings`` and ``keys``, the outermost first; the last key is the value's own.
 
-    ``item`` is the combination of a matrix that the value belongs to; ``left_out``: one that is not made.
+    ``item`` is the matrix combination that contains the value; ``is_excluded``: the matrix excludes that combination.
     """
 
-    mappings: tuple[Mapping, ...] = ()
+    mappings: tuple[YamlMapping, ...] = ()
     keys: tuple[str, ...] = ()
-    item: Item | None = None
-    left_out: bool = False
+    item: ListItem | None = None
+    is_excluded: bool = False
 
     @property
     def parent(self) -> str:
@@ -35,87 +43,109 @@ class Around:
         return self.keys[-2] if len(self.keys) > 1 else ""
 
     @property
-    def matrix(self) -> Mapping | None:
-        """The matrix that the value stands in."""
+    def matrix(self) -> YamlMapping | None:
+        """The matrix that contains the value."""
         if "matrix" not in self.keys:
             return None
         return next(iter(self.mappings[self.keys.index("matrix") + 1 :]), None)
 
-    def nearest(self, *keys: str) -> Iterator[Node]:
-        """What stands at ``keys`` in the mappings around, the innermost first."""
+    def nearest_values(self, *keys: str) -> Iterator[YamlNode]:
+        """Yield the values at ``keys`` in the surrounding mappings, the innermost first."""
         for mapping in reversed(self.mappings):
-            found: Node | None = mapping
+            node: YamlNode | None = mapping
             for key in keys:
-                found = child(found, key)
-            if found is not None:
-                yield found
+                node = child_of(node, key)
+            if node is not None:
+                yield node
 
-    def is_given(self, expression: str) -> bool:
-        """Whether somebody else says what ``expression`` is: those who call a reusable workflow or an action, for its
-        inputs, or a step that sets Python up, for what it tells of itself."""
-        step = _OF_STEP.search(expression)
+    def is_provided_elsewhere(self, expression: str) -> bool:
+        """Return whether the value of ``expression`` comes from outside.
+
+        Callers provide the inputs of a reusable workflow or an action; a step that sets up Python provides its outputs.
+        """
+        step = _STEP_OUTPUT.search(expression)
         if step:
-            return any(_sets_up(mapping, step["step"]) for mapping in self.mappings)
-        job = _OF_JOB.search(expression)
+            return any(_is_python_setup_step(mapping, step["step"]) for mapping in self.mappings)
+        job = _JOB_OUTPUT.search(expression)
         if job:
-            found = child(child(self.mappings[0] if self.mappings else None, "jobs"), job["job"])
-            step = _OF_STEP.search(text_of(child(child(found, "outputs"), job["output"])))
-            return step is not None and _sets_up(found, step["step"])
-        named = _INPUT.search(expression)
-        holders = (held for one in self.mappings for held in (one, child(child(one, "on"), "workflow_call")))
-        return named is not None and any(child(child(held, "inputs"), named["name"]) is not None for held in holders)
+            job_node = child_of(child_of(self.mappings[0] if self.mappings else None, "jobs"), job["job"])
+            step = _STEP_OUTPUT.search(scalar_text(child_of(child_of(job_node, "outputs"), job["output"])))
+            return step is not None and _is_python_setup_step(job_node, step["step"])
+        input_match = _INPUT_REFERENCE.search(expression)
+        inputs_holders = (
+            holder
+            for surrounding in self.mappings
+            for holder in (surrounding, child_of(child_of(surrounding, "on"), "workflow_call"))
+        )
+        return input_match is not None and any(
+            child_of(child_of(holder, "inputs"), input_match["name"]) is not None for holder in inputs_holders
+        )
 
 
-def _sets_up(job: Node | None, name: str) -> bool:
-    """Whether the step ``name`` of a job is one of setup-python or setup-uv."""
-    steps = child(job, "steps")
-    return isinstance(steps, Sequence) and any(
-        text_of(child(step, "id")) == name and re.search(r"setup-(?:python|uv)", text_of(child(step, "uses")))
+def _is_python_setup_step(job: YamlNode | None, name: str) -> bool:
+    """Return whether the step ``name`` of a job is one of setup-python or setup-uv."""
+    steps = child_of(job, "steps")
+    return isinstance(steps, YamlSequence) and any(
+        scalar_text(child_of(step, "id")) == name
+        and re.search(r"setup-(?:python|uv)", scalar_text(child_of(step, "uses")))
         for step in steps.items
     )
 
 
-def pairs_of(root: Node, within: Around | None = None) -> Iterator[tuple[Around, str, Node]]:
-    """Every key and value of every mapping, in the order of the text, each node once however often it is aliased."""
-    pending: list[tuple[Node, Around]] = [(root, within or Around())]
+def walk_pairs(root: YamlNode, outer_context: YamlContext | None = None) -> Iterator[tuple[YamlContext, str, YamlNode]]:
+    """Yield every key and value of every mapping in document order, each node once even if it is aliased."""
+    pending: list[tuple[YamlNode, YamlContext]] = [(root, outer_context or YamlContext())]
     seen: set[int] = set()
     while pending and len(seen) < NODE_LIMIT:
-        node, around = pending.pop()
+        node, context = pending.pop()
         if id(node) in seen:
             continue
         seen.add(id(node))
-        inner: list[tuple[Node, Around]] = []
-        if isinstance(node, Sequence):
-            inner = [(item, _combination(node, item, around)) for item in node.items]
-        elif isinstance(node, Mapping):
-            mappings = (*around.mappings, node)[-_SURROUNDINGS:]
+        children: list[tuple[YamlNode, YamlContext]] = []
+        if isinstance(node, YamlSequence):
+            children = [(item, _combination_context(node, item, context)) for item in node.items]
+        elif isinstance(node, YamlMapping):
+            mappings = (*context.mappings, node)[-_CONTEXT_DEPTH:]
             for key, value in node.pairs:
-                name = key.value if isinstance(key, Scalar) else ""
-                item = around.item
-                if around.keys[-1:] == ("matrix",) and isinstance(value, Mapping):
-                    item = Item(group=f"@{node.start}", start=key.start, end=end_of(value), lines=True, whole=True)
-                keys = (*around.keys, name)[-_SURROUNDINGS:]
-                here = Around(mappings, keys, item, around.left_out or name == _LEFT_OUT)
-                yield here, name, value
-                inner.append((value, here))
-        pending += reversed(inner)
+                name = key.value if isinstance(key, YamlScalar) else ""
+                item = context.item
+                if context.keys[-1:] == ("matrix",) and isinstance(value, YamlMapping):
+                    item = ListItem(
+                        group=f"@{node.start}",
+                        start=key.start,
+                        end=content_end(value),
+                        on_own_lines=True,
+                        is_combination=True,
+                    )
+                keys = (*context.keys, name)[-_CONTEXT_DEPTH:]
+                pair_context = YamlContext(mappings, keys, item, context.is_excluded or name == _EXCLUDE_KEY)
+                yield pair_context, name, value
+                children.append((value, pair_context))
+        pending += reversed(children)
 
 
-def _combination(sequence: Sequence, item: Node, around: Around) -> Around:
-    if isinstance(item, Mapping) and around.keys[-1:] and around.keys[-1] in _COMBINATIONS:
-        found = Item(
-            group=f"@{sequence.start}", start=item.start, end=end_of(item), lines=not sequence.flow, whole=True
+def _combination_context(sequence: YamlSequence, item: YamlNode, context: YamlContext) -> YamlContext:
+    if isinstance(item, YamlMapping) and context.keys[-1:] and context.keys[-1] in _COMBINATION_KEYS:
+        combination = ListItem(
+            group=f"@{sequence.start}",
+            start=item.start,
+            end=content_end(item),
+            on_own_lines=not sequence.is_flow,
+            is_combination=True,
         )
-        return Around(around.mappings, around.keys, found, around.left_out)
-    return around
+        return YamlContext(context.mappings, context.keys, combination, context.is_excluded)
+    return context
 
 
-def members_of(value: Node | None) -> Iterator[tuple[Scalar, Item | None]]:
-    """The scalars of a list with their items, or the one scalar."""
-    if isinstance(value, Scalar):
+def scalars_of(value: YamlNode | None) -> Iterator[tuple[YamlScalar, ListItem | None]]:
+    """Yield the scalars of a list with their items, or the single scalar."""
+    if isinstance(value, YamlScalar):
         yield value, None
-    elif isinstance(value, Sequence):
+    elif isinstance(value, YamlSequence):
         for scalar in value.items[:200]:
-            if isinstance(scalar, Scalar):
-                lines = not value.flow
-                yield scalar, Item(group=f"@{value.start}", start=scalar.start, end=scalar.end, lines=lines)
+            if isinstance(scalar, YamlScalar):
+                on_own_lines = not value.is_flow
+                yield (
+                    scalar,
+                    ListItem(group=f"@{value.start}", start=scalar.start, end=scalar.end, on_own_lines=on_own_lines),
+                )

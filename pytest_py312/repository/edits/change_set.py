@@ -1,4 +1,4 @@
-"""Edits of many files, planned as bytes before and after, and shown as a unified diff. Reads, and changes nothing."""
+"""Plan edits of many files as bytes before and after, and show them as a unified diff. Writes nothing."""
 
 import difflib
 import re
@@ -9,19 +9,19 @@ from typing import Protocol
 
 from packaging.utils import canonicalize_name
 
-from pytest_py312.core.files import Refused, read_regular
+from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.model.findings import SourceChange
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.edits import pyproject as pyproject_editor
 from pytest_py312.repository.edits import requirements_file as requirements_editor
 from pytest_py312.repository.edits import setup_cfg as setup_cfg_editor
 from pytest_py312.repository.edits import setup_py as setup_py_editor
-from pytest_py312.repository.edits.python.rewrite import mend
-from pytest_py312.repository.edits.python.syntax import decoded as decoded_python
-from pytest_py312.repository.edits.specifiers import specifier_set
+from pytest_py312.repository.edits.python.rewrite import rewrite
+from pytest_py312.repository.edits.python.syntax import decode_source as decoded_python
+from pytest_py312.repository.edits.specifiers import parse_specifier
 
 SIZE_LIMIT = 2 * 1024**2
-"""Bytes: larger files hold no requirements that a person wrote."""
+"""Maximum size in bytes: larger files hold no requirements written by a person."""
 
 REGENERATED_BY = {
     "uv.lock": "uv lock",
@@ -29,17 +29,17 @@ REGENERATED_BY = {
     "pdm.lock": "pdm lock",
     "Pipfile.lock": "pipenv lock",
 }
-"""Lock files, and the command that makes them anew."""
+"""Lock file -> the command that regenerates it."""
 
-_LOCKS_OF = {"pyproject.toml": ("uv.lock", "poetry.lock", "pdm.lock"), "Pipfile": ("Pipfile.lock",)}
-_MARKS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
+_LOCK_FILES_OF = {"pyproject.toml": ("uv.lock", "poetry.lock", "pdm.lock"), "Pipfile": ("Pipfile.lock",)}
+_BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Edit:
-    """The requirement ``name`` on ``line`` of ``path`` gets the specifier ``new``; ``old`` must be there now.
+class SpecifierEdit:
+    """Give the requirement ``name`` on ``line`` of ``path`` the specifier ``new``; ``old`` has to be there now.
 
-    ``path`` is relative to the root; ``old`` is in any equal spelling and may be empty; the line counts from 1.
+    ``path`` is relative to the root; ``old`` may be empty, and in any equal spelling; lines count from 1.
     """
 
     path: str
@@ -50,8 +50,8 @@ class Edit:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Annotation:
-    """The requirement on ``line`` of ``path`` gets the comment ``# py312: comment``."""
+class RequirementComment:
+    """Give the requirement on ``line`` of ``path`` the comment ``# py312: comment``."""
 
     path: str
     line: int
@@ -60,7 +60,7 @@ class Annotation:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileChange:
-    """All edits of one file together."""
+    """All edits of one file."""
 
     path: str
     before: bytes
@@ -68,10 +68,10 @@ class FileChange:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refusal:
-    """An edit that is not made; ``reason`` is a sentence or two."""
+class RefusedEdit:
+    """An edit that is not made; ``reason`` consists of one or two sentences."""
 
-    edit: Edit | Annotation | SourceChange
+    edit: SpecifierEdit | RequirementComment | SourceChange
     reason: str
 
     def __str__(self) -> str:
@@ -79,15 +79,15 @@ class Refusal:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class MendingPlan:
-    """What would be written, sorted by path (files that stay as they are left out), and what is refused."""
+class ChangeSet:
+    """Changed files, sorted by path, and refused edits."""
 
     changes: tuple[FileChange, ...] = ()
-    refusals: tuple[Refusal, ...] = ()
+    refusals: tuple[RefusedEdit, ...] = ()
 
 
 class _Editor(Protocol):
-    """A module of ``editors``."""
+    """A module of this package for one file format."""
 
     def set_specifier(self, text: str, *, line: int, name: str, specifier: str, old: str | None = None) -> str: ...
 
@@ -102,147 +102,162 @@ _EDITORS: Mapping[str, _Editor] = {
 }
 
 
-def plan_edits(root: Path, edits: Iterable[Edit | Annotation | SourceChange]) -> MendingPlan:
-    """Make ``edits`` on the files beneath ``root`` as they are now. Writes nothing, and never raises for an edit.
+def plan_changes(root: Path, edits: Iterable[SpecifierEdit | RequirementComment | SourceChange]) -> ChangeSet:
+    """Apply ``edits`` to the files below ``root`` as they are now. Writes nothing, and never raises for an edit.
 
-    Two edits that want different specifiers for one requirement are both refused: a file that several services share
-    has to suit all of them.
+    Different specifiers for one requirement are all refused: a file shared by several services has to suit all of them.
     """
-    by_path: dict[str, list[Edit | Annotation | SourceChange]] = {}
+    by_path: dict[str, list[SpecifierEdit | RequirementComment | SourceChange]] = {}
     for edit in dict.fromkeys(edits):
         by_path.setdefault(edit.path, []).append(edit)
     changes: list[FileChange] = []
-    refusals: list[Refusal] = []
-    for path, wanted in sorted(by_path.items()):
+    refusals: list[RefusedEdit] = []
+    for path, file_edits in sorted(by_path.items()):
         try:
-            before = read_regular(root, path, SIZE_LIMIT)
-            others = [edit for edit in wanted if not isinstance(edit, SourceChange)]
-            after = _edited(path, before, others, refusals) if others else before
-            # last, as an import may need a line more: the lines of the others are those of the file as it was
-            after = _source_edited(after, [edit for edit in wanted if isinstance(edit, SourceChange)], refusals)
-        except (Refused, EditRefused) as error:
-            refusals += [Refusal(edit=edit, reason=str(error)) for edit in wanted]
+            content = read_regular_file(root, path, SIZE_LIMIT)
+            requirement_edits = [edit for edit in file_edits if not isinstance(edit, SourceChange)]
+            new_content = (
+                _edit_requirements(path, content, requirement_edits, refusals) if requirement_edits else content
+            )
+            # last, because an import may add a line, and all line numbers refer to the original file
+            new_content = _edit_source(
+                new_content, [edit for edit in file_edits if isinstance(edit, SourceChange)], refusals
+            )
+        except (UnsafeFile, EditRefused) as error:
+            refusals += [RefusedEdit(edit=edit, reason=str(error)) for edit in file_edits]
             continue
-        if after != before:
-            changes.append(FileChange(path=path, before=before, after=after))
-    return MendingPlan(changes=tuple(changes), refusals=tuple(refusals))
+        if new_content != content:
+            changes.append(FileChange(path=path, before=content, after=new_content))
+    return ChangeSet(changes=tuple(changes), refusals=tuple(refusals))
 
 
-def _edited(path: str, before: bytes, edits: Sequence[Edit | Annotation], refusals: list[Refusal]) -> bytes:
-    editor = _editor_of(path)
-    text, encode = decoded(before)
-    at_odds = _at_odds(edits)
-    # specifiers first: neither kind of edit moves a line, and a comment says what is left
-    for edit in sorted(edits, key=lambda edit: isinstance(edit, Annotation)):
+def _edit_requirements(
+    path: str, content: bytes, edits: Sequence[SpecifierEdit | RequirementComment], refusals: list[RefusedEdit]
+) -> bytes:
+    editor = _editor_for(path)
+    text, encode = decode_text(content)
+    conflicts = _conflicting_edits(edits)
+    # specifiers first: comments describe what remains, and neither kind of edit moves a line
+    for edit in sorted(edits, key=lambda edit: isinstance(edit, RequirementComment)):
         try:
-            if isinstance(edit, Edit) and edit in at_odds:
-                raise EditRefused(f"{edit.name} is to become {at_odds[edit]}, and only one of them can be written.")
-            edited = _made(editor, text, edit)
+            if isinstance(edit, SpecifierEdit) and edit in conflicts:
+                raise EditRefused(f"{edit.name} would become {conflicts[edit]}, and only one of them can be written.")
+            edited = _apply_edit(editor, text, edit)
             encode(edited)
         except EditRefused as error:
-            refusals.append(Refusal(edit=edit, reason=str(error)))
+            refusals.append(RefusedEdit(edit=edit, reason=str(error)))
         except UnicodeEncodeError:
-            refusals.append(Refusal(edit=edit, reason="The comment has letters that the file's encoding has not."))
+            refusals.append(
+                RefusedEdit(edit=edit, reason="The comment has characters that the file's encoding does not support.")
+            )
         else:
             text = edited
     return encode(text)
 
 
-def with_source_changes(file: FileChange, changes: Sequence[SourceChange]) -> tuple[FileChange, tuple[Refusal, ...]]:
-    """``file`` with further ``changes``, of the text that it would have, and those that are refused."""
-    refusals: list[Refusal] = []
+def with_source_changes(
+    file: FileChange, changes: Sequence[SourceChange]
+) -> tuple[FileChange, tuple[RefusedEdit, ...]]:
+    """Apply further ``changes`` to the new text of ``file``; also return those that are refused."""
+    refusals: list[RefusedEdit] = []
     try:
-        return replace(file, after=_source_edited(file.after, changes, refusals)), tuple(refusals)
+        return replace(file, after=_edit_source(file.after, changes, refusals)), tuple(refusals)
     except EditRefused as error:
-        return file, tuple(Refusal(edit=change, reason=str(error)) for change in changes)
+        return file, tuple(RefusedEdit(edit=change, reason=str(error)) for change in changes)
 
 
-def _source_edited(before: bytes, changes: Sequence[SourceChange], refusals: list[Refusal]) -> bytes:
-    """:raises EditRefused: the file cannot be read as Python, or cannot be written in its encoding."""
+def _edit_source(content: bytes, changes: Sequence[SourceChange], refusals: list[RefusedEdit]) -> bytes:
+    """Apply changes of Python source.
+
+    :raises EditRefused: the file cannot be read as Python, or cannot be written in its encoding.
+    """
     if not changes:
-        return before
-    text, encode = decoded_python(before)
-    mended = mend(text, changes)
-    refusals += [Refusal(edit=change, reason=reason) for change, reason in mended.refused]
-    return encode(mended.text)
+        return content
+    text, encode = decoded_python(content)
+    rewritten = rewrite(text, changes)
+    refusals += [RefusedEdit(edit=change, reason=reason) for change, reason in rewritten.refused]
+    return encode(rewritten.text)
 
 
-def _made(editor: _Editor, text: str, edit: Edit | Annotation) -> str:
-    if isinstance(edit, Annotation):
+def _apply_edit(editor: _Editor, text: str, edit: SpecifierEdit | RequirementComment) -> str:
+    if isinstance(edit, RequirementComment):
         return editor.annotate(text, line=edit.line, comment=edit.comment)
     return editor.set_specifier(text, line=edit.line, name=edit.name, specifier=edit.new, old=edit.old)
 
 
-def _at_odds(edits: Sequence[Edit | Annotation]) -> dict[Edit, str]:
-    """Edits of one requirement to different specifiers, with all that it is to become."""
-    groups: dict[tuple[int, str, str], list[Edit]] = {}
+def _conflicting_edits(edits: Sequence[SpecifierEdit | RequirementComment]) -> dict[SpecifierEdit, str]:
+    """Return the edits of one requirement to different specifiers, with all these specifiers."""
+    groups: dict[tuple[int, str, str], list[SpecifierEdit]] = {}
     for edit in edits:
-        if isinstance(edit, Edit):
+        if isinstance(edit, SpecifierEdit):
             key = (edit.line, canonicalize_name(edit.name), _canonical(edit.old))
             groups.setdefault(key, []).append(edit)
-    found: dict[Edit, str] = {}
+    conflicts: dict[SpecifierEdit, str] = {}
     for group in groups.values():
         if len({_canonical(edit.new) for edit in group}) > 1:
-            words = " and ".join(dict.fromkeys(edit.new for edit in group))
-            found.update(dict.fromkeys(group, words))
-    return found
+            specifiers = " and ".join(dict.fromkeys(edit.new for edit in group))
+            conflicts.update(dict.fromkeys(group, specifiers))
+    return conflicts
 
 
 def _canonical(specifier: str) -> str:
     try:
-        return str(specifier_set(specifier))
+        return str(parse_specifier(specifier))
     except EditRefused:
         return specifier
 
 
-def _editor_of(path: str) -> _Editor:
-    """:raises EditRefused: for files that are not edited by hand, or not by us."""
+def _editor_for(path: str) -> _Editor:
+    """Return the editor of a file.
+
+    :raises EditRefused: the file is generated by a tool.
+    """
     name = path.rpartition("/")[2]
     command = REGENERATED_BY.get(name)
     if re.fullmatch(r"pylock(\.[^.]+)?\.toml", name):
         command = "uv export --format pylock.toml"
     if command:
-        raise EditRefused(f"A lock file is not edited by hand: edit what it is made from, then run: {command}")
+        raise EditRefused(f"A lock file is generated: edit its source, then run: {command}")
     return _EDITORS.get(name, requirements_editor)
 
 
-def decoded(data: bytes) -> tuple[str, Callable[[str], bytes]]:
-    """The text as the readers take it (a byte order mark stays in it), and the way back to bytes."""
-    encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "utf-8")
+def decode_text(data: bytes) -> tuple[str, Callable[[str], bytes]]:
+    """Decode a file as the readers do (a byte order mark stays in the text); also return its encoder."""
+    encoding = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), "utf-8")
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError:
         encoding = "latin-1"
         text = data.decode(encoding)
         if data.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
-            raise EditRefused("The file is not in the encoding that its byte order mark says.") from None
+            raise EditRefused("The file is not in the encoding of its byte order mark.") from None
     if text.encode(encoding) != data:
         raise EditRefused("The file's encoding would not survive an edit.")
     return text, lambda edited: edited.encode(encoding)
 
 
 def stale_locks(root: Path, changes: Iterable[FileChange]) -> tuple[tuple[str, str], ...]:
-    """(Path of a lock file, the command that makes it anew) for each lock that ``changes`` leave behind, sorted.
+    """Return (lock file, command that regenerates it) for each lock that ``changes`` make stale, sorted.
 
-    A workspace has its lock above its members, so the folders above are looked into, up to the root.
+    The lock of a workspace is above its members, so the folders above are searched, up to the root.
     """
-    found: set[tuple[str, str]] = set()
+    stale: set[tuple[str, str]] = set()
     for change in changes:
         folder, _, name = change.path.rpartition("/")
-        names = _LOCKS_OF.get(name, ())
+        names = _LOCK_FILES_OF.get(name, ())
         while names:
             prefix = f"{folder}/" if folder else ""
-            found |= {(prefix + lock, REGENERATED_BY[lock]) for lock in names if (root / prefix / lock).is_file()}
+            stale |= {(prefix + lock, REGENERATED_BY[lock]) for lock in names if (root / prefix / lock).is_file()}
             if not folder:
                 break
             folder = folder.rpartition("/")[0]
-    return tuple(sorted(found))
+    return tuple(sorted(stale))
 
 
-def diff_of(changes: Iterable[FileChange]) -> str:
-    """A unified diff that ``git apply`` and ``patch -p1`` take. Line ends are as in the files.
+def unified_diff(changes: Iterable[FileChange]) -> str:
+    """Return a unified diff for ``git apply`` and ``patch -p1``, with the line ends of the files.
 
-    Bytes that are no UTF-8 are kept as surrogates: encode with ``errors="surrogateescape"`` to have them back.
+    Bytes that are not UTF-8 become surrogates: encode it with ``errors="surrogateescape"``.
     """
     parts: list[str] = []
     for change in changes:
@@ -256,7 +271,7 @@ def diff_of(changes: Iterable[FileChange]) -> str:
 
 
 def _lines(data: bytes) -> list[str]:
-    encoding = next((encoding for mark, encoding in _MARKS if data.startswith(mark)), "")
+    encoding = next((encoding for mark, encoding in _BYTE_ORDER_MARKS if data.startswith(mark)), "")
     text = data.decode(encoding, "replace") if encoding else data.decode("utf-8", "surrogateescape")
     return re.findall(r"[^\n]*\n|[^\n]+", text)
 

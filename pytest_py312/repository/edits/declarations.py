@@ -1,10 +1,10 @@
-"""Places that say a Python version are moved to the target: only their own characters change.
+"""Migrate version declarations to the target, changing only the characters of the version.
 
-What runs one version moves; what lists several gets the target beside the others, and loses what is older only
-when the rollout is closed; what names the oldest version to suit stays until then, because the code still has to.
-Nothing that is newer is ever taken back. An edit is proved before it is handed back: the new text is read again.
+A declaration of the version that is used is replaced. Lists get the target added; older versions are removed from them,
+and minimum versions raised, only when old versions are dropped, because the code has to support them until then. Newer
+versions always stay. Each edit is verified by reading the new text again.
 
-Which tags of Python images exist, so that an edit never names one that does not. Pure data and text.
+The module also knows which tags of Python images exist, so that no edit names one that does not.
 """
 
 import re
@@ -12,80 +12,86 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.text_edits import EditRefused, Splice, spliced
-from pytest_py312.repository.declarations.declaration import Meaning, Place
-from pytest_py312.repository.declarations.reader import read_places
-from pytest_py312.repository.edits.list_items import added, removed
-from pytest_py312.repository.edits.version_ranges import moved_range
-from pytest_py312.repository.formats.image_reference import python_image
-from pytest_py312.repository.formats.version_ranges import allows
+from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
+from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
+from pytest_py312.repository.declarations.reader import read_declarations
+from pytest_py312.repository.edits.list_items import insertion_edits, removal_edits
+from pytest_py312.repository.edits.version_ranges import migrated_range
+from pytest_py312.repository.formats.image_reference import parse_python_image
+from pytest_py312.repository.formats.version_ranges import range_includes
 
-_NO_PATCH = "It has to name a patch release, and which one is not for this tool to choose."
+_PATCH_REQUIRED = "It has to name a patch release, and this tool does not choose one."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Aim:
-    """Where to: ``close`` ends the time in which baseline and target are served side by side.
+class MigrationTarget:
+    """What to migrate to. ``drop_old_versions`` ends the support of versions before the target.
 
-    ``full_version`` (``3.12.7``) is written where a patch release has to be named; empty: such places are refused.
+    ``full_version`` (``3.12.7``) is used where a patch release is required; if it is empty, such declarations are
+    refused.
     """
 
     baseline: Interpreter
     target: Interpreter
-    close: bool = False
+    drop_old_versions: bool = False
     full_version: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Refused:
-    """A place that has to change and cannot be changed here; ``reason`` is a sentence or two."""
+class RefusedMigration:
+    """A declaration that has to change and cannot be changed; ``reason`` consists of one or two sentences."""
 
-    place: Place
+    declaration: VersionDeclaration
     reason: str
 
     def __str__(self) -> str:
-        return f"{self.place.location}: {self.reason}"
+        return f"{self.declaration.location}: {self.reason}"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Moved:
-    """The new text, the places that were written anew, and those that were refused (they are as they were)."""
+class Migrated:
+    """The new text, the declarations that were changed, and those that were refused (unchanged)."""
 
     text: str
-    changed: tuple[Place, ...] = ()
-    refused: tuple[Refused, ...] = ()
+    changed: tuple[VersionDeclaration, ...] = ()
+    refused: tuple[RefusedMigration, ...] = ()
 
 
-Choice = Callable[[str, Sequence[Place]], Sequence[Place]]
-"""Which of the places of a text are meant: asked of the text as it is, and again of what it becomes."""
+DeclarationSelector = Callable[[str, Sequence[VersionDeclaration]], Sequence[VersionDeclaration]]
+"""Selects the declarations of a text to migrate; called with the original text, and with the new one."""
 
 
-def _all(_: str, places: Sequence[Place]) -> Sequence[Place]:
-    return places
+def _select_all(_: str, declarations: Sequence[VersionDeclaration]) -> Sequence[VersionDeclaration]:
+    return declarations
 
 
-def move(text: str, places: Sequence[Place], aim: Aim, chosen: Choice = _all) -> Moved:
-    """``text`` with its ``places`` (all of them, as a reader found them) moved. A second time changes nothing.
+def migrate(
+    text: str,
+    declarations: Sequence[VersionDeclaration],
+    migration: MigrationTarget,
+    select: DeclarationSelector = _select_all,
+) -> Migrated:
+    """Migrate the ``declarations`` of ``text`` (all that a reader found). A second call changes nothing.
 
-    :param chosen: which of them, where others move at another time.
-    :raises EditRefused: the new text would not say what it was meant to say.
+    :param select: selects some of them, if others are migrated at another time.
+    :raises EditRefused: the new text would not declare what it should.
     """
-    mover = _Mover(text, chosen(text, places), aim)
-    mover.plan()
-    edited = spliced(text, mover.splices)
+    planner = _MigrationPlanner(text, select(text, declarations), migration)
+    planner.plan()
+    edited = apply_edits(text, planner.text_edits)
     if edited != text:
-        again = read_places(edited, places[0].path)
-        check = _Mover(edited, chosen(edited, again), aim)
+        reread = read_declarations(edited, declarations[0].path)
+        check = _MigrationPlanner(edited, select(edited, reread), migration)
         check.plan()
-        if check.splices or _others(again, aim) != _others(places, aim):
-            raise EditRefused("The versions cannot be changed without changing what else the file says.")
-    return Moved(text=edited, changed=tuple(mover.changed), refused=tuple(mover.refused))
+        if check.text_edits or _unaffected(reread, migration) != _unaffected(declarations, migration):
+            raise EditRefused("The versions cannot be changed without changing something else in the file.")
+    return Migrated(text=edited, changed=tuple(planner.changed), refused=tuple(planner.refused))
 
 
-def spelled(written: str, version: Interpreter, target: Interpreter, full_version: str = "") -> str:
-    """``target`` in the way in which ``written`` spells ``version``: ``3.10``, ``3.10.13``, ``py310``, ``310``, ``10``.
+def respell(written: str, version: Interpreter, target: Interpreter, full_version: str = "") -> str:
+    """Write ``target`` as ``written`` spells ``version``: ``3.10``, ``3.10.13``, ``py310``, ``310``, ``10``.
 
-    :raises EditRefused: it is spelled in no known way.
+    :raises EditRefused: the spelling is unknown.
     """
     match = re.fullmatch(r"(?P<head>(?:cpython|python|py|cp)?-?)(?P<version>\d.*)", written, re.ASCII)
     number = match["version"] if match else ""
@@ -95,203 +101,242 @@ def spelled(written: str, version: Interpreter, target: Interpreter, full_versio
         return f"{match['head']}{target.minor}"
     if match and re.match(rf"{version.major}\.{version.minor}(?!\d)", number):
         return match["head"] + (full_version or f"{target}{'.*' if number.endswith('.*') else ''}")
-    raise EditRefused(f'Nothing tells how to write {target} in the place of "{written[:80]}".')
+    raise EditRefused(f'It is not clear how to write {target} in place of "{written[:80]}".')
 
 
-def _others(places: Iterable[Place], aim: Aim) -> set[tuple[str, str, str]]:
-    """What an edit must leave alone: places that say no version which moves."""
-    still = (Meaning.APART, Meaning.FLOATING, Meaning.UNKNOWN)
+def _unaffected(declarations: Iterable[VersionDeclaration], migration: MigrationTarget) -> set[tuple[str, str, str]]:
+    """Return what an edit must not change: declarations of versions that are not migrated."""
+    unaffected_kinds = (DeclarationRole.IGNORED, DeclarationRole.FLOATING, DeclarationRole.UNKNOWN)
     newer = (
-        place for place in places if place.version and place.version > aim.target and place.meaning is not Meaning.PATH
+        declaration
+        for declaration in declarations
+        if declaration.version
+        and declaration.version > migration.target
+        and declaration.role is not DeclarationRole.PATH
     )
-    kept = [place for place in places if place.meaning in still]
-    return {(place.meaning.value, place.subject, place.written) for place in (*kept, *newer)}
+    unaffected = [declaration for declaration in declarations if declaration.role in unaffected_kinds]
+    return {
+        (declaration.role.value, declaration.subject, declaration.source_text) for declaration in (*unaffected, *newer)
+    }
 
 
-class _Mover:
-    def __init__(self, text: str, places: Sequence[Place], aim: Aim) -> None:
+class _MigrationPlanner:
+    def __init__(self, text: str, declarations: Sequence[VersionDeclaration], migration: MigrationTarget) -> None:
         self._text = text
-        self._places = places
-        self._aim = aim
-        self._images = {line: place for place in places for line in place.serves}
-        self.splices: list[Splice] = []
-        self.changed: list[Place] = []
-        self.refused: list[Refused] = []
+        self._declarations = declarations
+        self._migration = migration
+        self._image_by_line = {line: declaration for declaration in declarations for line in declaration.image_lines}
+        self.text_edits: list[TextEdit] = []
+        self.changed: list[VersionDeclaration] = []
+        self.refused: list[RefusedMigration] = []
 
     def plan(self) -> None:
-        groups: dict[str, list[Place]] = {}
-        for place in self._places:
-            if place.meaning is Meaning.MEMBER and place.item:
-                groups.setdefault(place.item.group, []).append(place)
+        groups: dict[str, list[VersionDeclaration]] = {}
+        for declaration in self._declarations:
+            if declaration.role is DeclarationRole.LIST_ITEM and declaration.item:
+                groups.setdefault(declaration.item.group, []).append(declaration)
                 continue
             try:
-                self._single(place)
+                self._plan_single(declaration)
             except EditRefused as error:
-                self.refused.append(Refused(place=place, reason=str(error)))
+                self.refused.append(RefusedMigration(declaration=declaration, reason=str(error)))
         for members in groups.values():
             try:
-                self._group(members)
+                self._plan_list(members)
             except EditRefused as error:
-                self.refused.append(Refused(place=members[0], reason=str(error)))
+                self.refused.append(RefusedMigration(declaration=members[0], reason=str(error)))
 
     # ---- one version
 
-    def _single(self, place: Place) -> None:
-        aim = self._aim
-        if place.meaning is Meaning.RANGE:
-            self._range(place)
+    def _plan_single(self, declaration: VersionDeclaration) -> None:
+        migration = self._migration
+        if declaration.role is DeclarationRole.RANGE:
+            self._plan_range(declaration)
             return
-        moves = place.meaning in (Meaning.EXACT, Meaning.PATH, Meaning.MEMBER)
-        moves = moves or (place.meaning is Meaning.FLOOR and aim.close)
-        moves = moves or (place.meaning is Meaning.LABEL and self._label_moves(place))
-        target = self._target_of(place)
-        if not moves or place.version is None or place.version >= target:
-            if place.misread:
-                self._quote(place)
+        must_change = declaration.role in (DeclarationRole.EXACT, DeclarationRole.PATH, DeclarationRole.LIST_ITEM)
+        must_change = must_change or (declaration.role is DeclarationRole.MINIMUM and migration.drop_old_versions)
+        must_change = must_change or (declaration.role is DeclarationRole.LABEL and self._label_follows(declaration))
+        target = self._target_for(declaration)
+        if not must_change or declaration.version is None or declaration.version >= target:
+            if declaration.misread_as:
+                self._quote(declaration)
             return
-        self._write(place, self._new(place, target))
+        self._replace(declaration, self._new_text(declaration, target))
 
-    def _target_of(self, place: Place) -> Interpreter:
-        """That of the image which it stands on, where that is newer already."""
-        line = place.bound_line
-        image = self._images.get(line) if line is not None and place.meaning is Meaning.PATH else None
-        return max(self._aim.target, image.version) if image and image.version else self._aim.target
+    def _target_for(self, declaration: VersionDeclaration) -> Interpreter:
+        """Return the version of the image that a path belongs to if it is newer, otherwise the target."""
+        line = declaration.bound_line
+        image = self._image_by_line.get(line) if line is not None and declaration.role is DeclarationRole.PATH else None
+        return max(self._migration.target, image.version) if image and image.version else self._migration.target
 
-    def _new(self, place: Place, target: Interpreter) -> str:
-        self._check(place)
-        full = self._aim.full_version if place.keeps_patch and target == self._aim.target else ""
-        if place.keeps_patch and not full:
-            raise EditRefused(_NO_PATCH)
-        new = spelled(place.written, place.version or target, target, full)
-        return f'"{new}"' if not place.quoted and re.fullmatch(r"3\.\d+0", new) else new
+    def _new_text(self, declaration: VersionDeclaration, target: Interpreter) -> str:
+        self._check_editable(declaration)
+        full_version = (
+            self._migration.full_version if declaration.keeps_patch and target == self._migration.target else ""
+        )
+        if declaration.keeps_patch and not full_version:
+            raise EditRefused(_PATCH_REQUIRED)
+        new = respell(declaration.source_text, declaration.version or target, target, full_version)
+        return f'"{new}"' if not declaration.quoted and re.fullmatch(r"3\.\d+0", new) else new
 
-    def _check(self, place: Place) -> None:
-        if place.fixed:
-            raise EditRefused(place.fixed)
-        for image in place.images:
-            trouble = tag_trouble(image, self._aim.target)
-            if trouble:
-                raise EditRefused(trouble)
+    def _check_editable(self, declaration: VersionDeclaration) -> None:
+        if declaration.not_editable_reason:
+            raise EditRefused(declaration.not_editable_reason)
+        for image in declaration.images:
+            problem = image_tag_problem(image, self._migration.target)
+            if problem:
+                raise EditRefused(problem)
 
-    def _write(self, place: Place, new: str) -> None:
-        if new != place.written:
-            self.splices.append(Splice(start=place.start, end=place.end, text=new))
-            self.changed.append(place)
+    def _replace(self, declaration: VersionDeclaration, new: str) -> None:
+        if new != declaration.source_text:
+            self.text_edits.append(TextEdit(start=declaration.start, end=declaration.end, text=new))
+            self.changed.append(declaration)
 
-    def _quote(self, place: Place) -> None:
-        self._write(place, f'"{place.written}"')
+    def _quote(self, declaration: VersionDeclaration) -> None:
+        self._replace(declaration, f'"{declaration.source_text}"')
 
-    def _label_moves(self, label: Place) -> bool:
-        """Words follow what they describe: a version that runs alone in the same file, and moves."""
-        same = [place for place in self._places if place.version == label.version and place is not label]
-        single = any(place.meaning is Meaning.EXACT and place.editable for place in same)
-        return single and not any(place.meaning is Meaning.MEMBER for place in same)
+    def _label_follows(self, label: VersionDeclaration) -> bool:
+        """Whether the version that the label describes is the only one in the file, and is migrated."""
+        same = [
+            declaration
+            for declaration in self._declarations
+            if declaration.version == label.version and declaration is not label
+        ]
+        single = any(declaration.role is DeclarationRole.EXACT and declaration.editable for declaration in same)
+        return single and not any(declaration.role is DeclarationRole.LIST_ITEM for declaration in same)
 
-    def _range(self, place: Place) -> None:
-        aim = self._aim
-        if allows(place.text, aim.target) and not aim.close:
+    def _plan_range(self, declaration: VersionDeclaration) -> None:
+        migration = self._migration
+        if range_includes(declaration.text, migration.target) and not migration.drop_old_versions:
             return
-        new = moved_range(place.text, baseline=aim.baseline, target=aim.target, close=aim.close)
-        if new != place.text:
-            self._check(place)
-            self._write(place, new)
+        new = migrated_range(
+            declaration.text,
+            baseline=migration.baseline,
+            target=migration.target,
+            drop_old_versions=migration.drop_old_versions,
+        )
+        if new != declaration.text:
+            self._check_editable(declaration)
+            self._replace(declaration, new)
 
     # ---- several
 
-    def _group(self, members: Sequence[Place]) -> None:
-        aim = self._aim
-        leaving = [place for place in members if aim.close and place.version and place.version < aim.target]
-        listed = any(place.version == aim.target for place in members)
-        model = None if listed else _model(members, aim.target)
-        if model is None and not listed:
-            leaving = []  # all are newer: what is older has been taken away by hand, or was never there
-        removals = [place for place in leaving if not model or _item(place) != _item(model)]
-        splices: list[Splice] = []
+    def _plan_list(self, members: Sequence[VersionDeclaration]) -> None:
+        migration = self._migration
+        outdated = [
+            declaration
+            for declaration in members
+            if migration.drop_old_versions and declaration.version and declaration.version < migration.target
+        ]
+        listed = any(declaration.version == migration.target for declaration in members)
+        template = None if listed else _template_member(members, migration.target)
+        if template is None and not listed:
+            outdated = []  # all members are newer than the target: keep the list
+        removals = [
+            declaration for declaration in outdated if not template or _item_span(declaration) != _item_span(template)
+        ]
+        text_edits: list[TextEdit] = []
         if removals:
-            for place in removals:
-                self._removable(place)
-            splices += removed(self._text, {_item(place): place.item for place in removals if place.item}.values())
-            if model is None or model in leaving:  # one that is added brings a comma
-                splices += self._tuple_comma([place for place in members if place not in removals])
-        if model and model in leaving and model.item:
-            member = self._member(model)
-            bare = self._text[model.item.start : model.item.end].rstrip()
-            splices.append(Splice(start=model.item.start, end=model.item.start + len(bare), text=member))
-        elif model and model.item:
-            splices += added(self._text, model.item, self._member(model))
-        staying = [place for place in members if place.misread and place not in leaving and place is not model]
-        if model and model.misread and model not in leaving:
-            staying.append(model)
-        splices += [Splice(start=place.start, end=place.end, text=f'"{place.written}"') for place in staying]
-        self.splices += splices
-        self.changed += [place for place in (model, *removals, *staying) if place]
+            for declaration in removals:
+                self._check_removable(declaration)
+            text_edits += removal_edits(
+                self._text,
+                {_item_span(declaration): declaration.item for declaration in removals if declaration.item}.values(),
+            )
+            if template is None or template in outdated:  # an added member brings its comma
+                text_edits += self._tuple_comma([declaration for declaration in members if declaration not in removals])
+        if template and template in outdated and template.item:
+            member = self._new_member(template)
+            item_text = self._text[template.item.start : template.item.end].rstrip()
+            text_edits.append(
+                TextEdit(start=template.item.start, end=template.item.start + len(item_text), text=member)
+            )
+        elif template and template.item:
+            text_edits += insertion_edits(self._text, template.item, self._new_member(template))
+        to_quote = [
+            declaration
+            for declaration in members
+            if declaration.misread_as and declaration not in outdated and declaration is not template
+        ]
+        if template and template.misread_as and template not in outdated:
+            to_quote.append(template)
+        text_edits += [
+            TextEdit(start=declaration.start, end=declaration.end, text=f'"{declaration.source_text}"')
+            for declaration in to_quote
+        ]
+        self.text_edits += text_edits
+        self.changed += [declaration for declaration in (template, *removals, *to_quote) if declaration]
 
-    def _tuple_comma(self, staying: Sequence[Place]) -> Iterator[Splice]:
-        """A tuple of one needs its comma."""
-        last = max((place.item for place in staying if place.item), key=lambda item: item.end, default=None)
+    def _tuple_comma(self, staying: Sequence[VersionDeclaration]) -> Iterator[TextEdit]:
+        """Add the comma that a tuple of one needs."""
+        last = max(
+            (declaration.item for declaration in staying if declaration.item), key=lambda item: item.end, default=None
+        )
         if last and last.group.endswith("()") and not self._text[last.end :].lstrip().startswith(","):
-            yield Splice(start=last.end, end=last.end, text=",")
+            yield TextEdit(start=last.end, end=last.end, text=",")
 
-    def _removable(self, place: Place) -> None:
-        if place.fixed:
-            raise EditRefused(place.fixed)
+    def _check_removable(self, declaration: VersionDeclaration) -> None:
+        if declaration.not_editable_reason:
+            raise EditRefused(declaration.not_editable_reason)
 
-    def _member(self, model: Place) -> str:
-        """The item of ``model`` with the target in the place of its version, however often that is said."""
-        item = model.item
-        if item is None or model.version is None:
+    def _new_member(self, template: VersionDeclaration) -> str:
+        """Return the list item of ``template`` with its version replaced by the target throughout."""
+        item = template.item
+        if item is None or template.version is None:
             raise EditRefused("It is no member of a list.")
-        new = self._new(model, self._aim.target)
-        before, after = self._text[item.start : model.start], self._text[model.end : item.end]
-        return _with_target(before, model.version, self._aim.target) + new + _with_target(
-            after, model.version, self._aim.target
+        new = self._new_text(template, self._migration.target)
+        prefix, suffix = self._text[item.start : template.start], self._text[template.end : item.end]
+        return _substitute_version(prefix, template.version, self._migration.target) + new + _substitute_version(
+            suffix, template.version, self._migration.target
         ).rstrip()  # fmt: skip
 
 
-def _item(place: Place) -> tuple[int, int]:
-    return (place.item.start, place.item.end) if place.item else (place.start, place.end)
+def _item_span(declaration: VersionDeclaration) -> tuple[int, int]:
+    return (declaration.item.start, declaration.item.end) if declaration.item else (declaration.start, declaration.end)
 
 
-def _model(members: Sequence[Place], target: Interpreter) -> Place | None:
-    """The newest before the target; a plain one rather than a whole combination."""
+def _template_member(members: Sequence[VersionDeclaration], target: Interpreter) -> VersionDeclaration | None:
+    """Return the newest member before the target, preferably a plain one to a whole combination."""
     older = [place for place in members if place.version and place.version < target and place.item]
-    plain = [place for place in older if place.item and not place.item.whole]
+    plain = [place for place in older if place.item and not place.item.is_combination]
     ranked = sorted(plain or older, key=lambda place: (place.version or target, place.start))
     return ranked[-1] if ranked else None
 
 
-def _with_target(text: str, version: Interpreter, target: Interpreter) -> str:
+def _substitute_version(text: str, version: Interpreter, target: Interpreter) -> str:
     dotted = rf"(?<![\d.]){version.major}\.{version.minor}(?:\.\d+)?(?![\d.]*\d)"
     text = re.sub(dotted, str(target), text)
     compact = rf"(?i)(?<![a-z])(py|python|cp)(-?){version.major}{version.minor}(?!\d)"
     return re.sub(compact, lambda match: f"{match[1]}{match[2]}{target.major}{target.minor}", text)
 
 
-def move_files(texts: Mapping[str, str], aim: Aim) -> tuple[Mapping[str, str], tuple[Refused, ...]]:
-    """The texts (by path) of one service with every place moved, or as they are with what is refused.
+def migrate_files(
+    texts: Mapping[str, str], migration: MigrationTarget
+) -> tuple[Mapping[str, str], tuple[RefusedMigration, ...]]:
+    """Migrate all declarations of one service's files (path -> text), or none if any is refused.
 
-    Moving some of the places is how upgrades break, so one that is refused keeps all of them. What is unknown or
-    settled elsewhere holds nothing back: it is for whoever judges the places to say so.
+    A partial migration would break the service. Declarations that are unknown, or determined elsewhere, do not prevent
+    it; the check of versions reports them.
     """
-    refused: list[Refused] = []
-    moved: dict[str, str] = {}
+    refused: list[RefusedMigration] = []
+    migrated: dict[str, str] = {}
     for path, text in texts.items():
-        places = read_places(text, path)
-        if not places:
+        declarations = read_declarations(text, path)
+        if not declarations:
             continue
         try:
-            found = move(text, places, aim)
+            result = migrate(text, declarations, migration)
         except EditRefused as error:
-            refused.append(Refused(place=places[0], reason=str(error)))
+            refused.append(RefusedMigration(declaration=declarations[0], reason=str(error)))
             continue
-        refused += found.refused
-        if found.text != text:
-            moved[path] = found.text
-    return ({}, tuple(refused)) if refused else (moved, ())
+        refused += result.refused
+        if result.text != text:
+            migrated[path] = result.text
+    return ({}, tuple(refused)) if refused else (migrated, ())
 
 
-_DEBIAN = {
-    # minor: releases of Debian for which the official image was made, oldest first
+_DEBIAN_RELEASES = {
+    # minor: releases of Debian for which the official image was built, oldest first
     9: ("buster", "bullseye", "bookworm", "trixie"),
     10: ("buster", "bullseye", "bookworm", "trixie"),
     11: ("buster", "bullseye", "bookworm", "trixie"),
@@ -299,35 +344,35 @@ _DEBIAN = {
     13: ("bullseye", "bookworm", "trixie"),
     14: ("bookworm", "trixie"),
 }
-_ALPINE = {9: (14, 22), 10: (14, 24), 11: (15, 24), 12: (17, 24), 13: (19, 24), 14: (21, 24)}
-"""Minor: the first and the last 3.x of Alpine for which the official image was made."""
+_ALPINE_RELEASES = {9: (14, 22), 10: (14, 24), 11: (15, 24), 12: (17, 24), 13: (19, 24), 14: (21, 24)}
+"""Minor: the first and the last 3.x of Alpine for which the official image was built."""
 # Both from the history of versions.json in https://github.com/docker-library/python up to June 2026, which is what
-# the official images are made of. A tag stays in the registry when it is no longer made anew.
+# the official images are built from. A tag stays in the registry when it is no longer rebuilt.
 
 
-def tag_trouble(reference: str, target: Interpreter) -> str:
-    """Why the image has no tag for ``target`` with the variant of ``reference``, as a sentence; empty when it has."""
-    image = python_image(reference)
+def image_tag_problem(reference: str, target: Interpreter) -> str:
+    """Explain why the image has no tag for ``target`` with the variant of ``reference``; empty if it has one."""
+    image = parse_python_image(reference)
     if image is None or image.span is None:
         return "The image names no version."
     if image.reason:
         return image.reason
     if image.digest:
         return (
-            f"The image is held by a digest, which belongs to {image.version}; look up that of the image for {target} "
+            f"The image is pinned by the digest of {image.version}; look up the digest of the image for {target} "
             "and write both."
         )
     if image.scheme == "official":
-        return _official(image.variant, target)
+        return _official_tag_problem(image.variant, target)
     if "buster" in image.variant or "stretch" in image.variant:
         return f'There is no image for {target} with the variant "{image.variant}".'
     return ""
 
 
-def _official(variant: str, target: Interpreter) -> str:
+def _official_tag_problem(variant: str, target: Interpreter) -> str:
     if variant in ("", "slim", "alpine"):
         return ""
-    debian, alpine = _DEBIAN.get(target.minor), _ALPINE.get(target.minor)
+    debian, alpine = _DEBIAN_RELEASES.get(target.minor), _ALPINE_RELEASES.get(target.minor)
     if target.major != 3 or not debian or not alpine:
         return f'Whether there is an image for {target} with the variant "{variant}" is not known here.'
     if variant.removeprefix("slim-") in debian:
@@ -336,7 +381,7 @@ def _official(variant: str, target: Interpreter) -> str:
     if release and alpine[0] <= int(release[1]) <= alpine[1]:
         return ""
     if release:
-        near = f"alpine3.{min(max(int(release[1]), alpine[0]), alpine[1])}"
+        nearest = f"alpine3.{min(max(int(release[1]), alpine[0]), alpine[1])}"
     else:
-        near = f"slim-{debian[0]}" if variant.startswith("slim") else debian[0]
-    return f'python:{target}-{variant} does not exist; the nearest variant for {target} is "{near}".'
+        nearest = f"slim-{debian[0]}" if variant.startswith("slim") else debian[0]
+    return f'python:{target}-{variant} does not exist; the nearest variant for {target} is "{nearest}".'

@@ -1,87 +1,91 @@
-"""Members of a list: how one is added after another, and how one is taken away, in the list's own layout. Pure."""
+"""Add items to lists and remove them, in the list's own layout."""
 
 import re
 from collections.abc import Iterable
 
-from pytest_py312.core.text_edits import EditRefused, Splice
-from pytest_py312.repository.declarations.declaration import Item
+from pytest_py312.core.text_edits import EditRefused, TextEdit
+from pytest_py312.repository.declarations.declaration import ListItem
 
-_PREFIX = re.compile(r"[ \t]*(?:-[ \t]+)?")
-_REST = re.compile(r"[ \t]*(?P<comma>,?)[ \t]*(?:#[^\r\n]*)?")
+_ITEM_PREFIX = re.compile(r"[ \t]*(?:-[ \t]+)?")
+_ITEM_SUFFIX = re.compile(r"[ \t]*(?P<comma>,?)[ \t]*(?:#[^\r\n]*)?")
 
 
-def added(text: str, item: Item, member: str) -> tuple[Splice, ...]:
-    """What puts ``member`` after ``item``.
+def insertion_edits(text: str, item: ListItem, member: str) -> tuple[TextEdit, ...]:
+    """Return the edits that insert ``member`` after ``item``.
 
-    :raises EditRefused: the layout leaves open how.
+    :raises EditRefused: the layout is ambiguous.
     """
     end = _end(text, item)
-    first, last = _line_start(text, item.start), _line_end(text, end)
-    before, after = text[first : item.start], text[end:last]
-    newline = _newline(text, last)
-    if item.lines:
-        if not _PREFIX.fullmatch(before):
-            raise EditRefused("Nothing tells how another line of this list would look; add it by hand.")
-        return (Splice(start=last, end=last, text=newline + before + member),)
-    rest = _REST.fullmatch(after)
-    if not before.strip() and rest and first > 0:
-        if rest["comma"]:
-            return (Splice(start=last, end=last, text=f"{newline}{before}{member},"),)
-        line = Splice(start=last, end=last, text=newline + before + member)
-        return (Splice(start=end, end=end, text=","), line) if last > end else (
-            Splice(start=end, end=end, text=f",{newline}{before}{member}"),
+    line_start, line_end = _line_start(text, item.start), _line_end(text, end)
+    prefix, suffix = text[line_start : item.start], text[end:line_end]
+    newline = _newline(text, line_end)
+    if item.on_own_lines:
+        if not _ITEM_PREFIX.fullmatch(prefix):
+            raise EditRefused("The layout of this list is ambiguous; add the line manually.")
+        return (TextEdit(start=line_end, end=line_end, text=newline + prefix + member),)
+    suffix_match = _ITEM_SUFFIX.fullmatch(suffix)
+    if not prefix.strip() and suffix_match and line_start > 0:
+        if suffix_match["comma"]:
+            return (TextEdit(start=line_end, end=line_end, text=f"{newline}{prefix}{member},"),)
+        line = TextEdit(start=line_end, end=line_end, text=newline + prefix + member)
+        return (TextEdit(start=end, end=end, text=","), line) if line_end > end else (
+            TextEdit(start=end, end=end, text=f",{newline}{prefix}{member}"),
         )  # fmt: skip
-    return (Splice(start=end, end=end, text=_separator(text, item, end) + member),)
+    return (TextEdit(start=end, end=end, text=_separator(text, item, end) + member),)
 
 
-def removed(text: str, items: Iterable[Item]) -> tuple[Splice, ...]:
-    """What takes ``items`` out of their list, of which others stay."""
-    listed = sorted(items, key=lambda item: item.start)
-    ends_with_one = bool(listed) and re.match(r"\s*,", text[_end(text, listed[-1]) :]) is None
-    spans = [_removal(text, item, backwards=ends_with_one) for item in listed]
+def removal_edits(text: str, items: Iterable[ListItem]) -> tuple[TextEdit, ...]:
+    """Return the edits that remove ``items`` from their list, in which others remain."""
+    ordered = sorted(items, key=lambda item: item.start)
+    removes_last = bool(ordered) and re.match(r"\s*,", text[_end(text, ordered[-1]) :]) is None
+    spans = [_removal_span(text, item, backwards=removes_last) for item in ordered]
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if merged and start <= merged[-1][1]:
             merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
         else:
             merged.append((start, end))
-    return tuple(Splice(start=start, end=end, text="") for start, end in merged)
+    return tuple(TextEdit(start=start, end=end, text="") for start, end in merged)
 
 
-def _removal(text: str, item: Item, *, backwards: bool) -> tuple[int, int]:
+def _removal_span(text: str, item: ListItem, *, backwards: bool) -> tuple[int, int]:
     end = _end(text, item)
-    first, last = _line_start(text, item.start), _line_end(text, end)
-    before, after = text[first : item.start], text[end:last]
-    whole = _PREFIX.fullmatch(before) if item.lines else not before.strip() and _REST.fullmatch(after) and first > 0
-    if whole:
-        past = re.match(r"\r\n|\r|\n", text[last : last + 2])
-        if past:
-            return first, last + past.end()
-        return first - len(_newline(text, first)) if first else 0, last
-    ahead = re.match(r"[ \t]*,[ \t]*", text[end:])
-    behind = re.search(r"[ \t]*,\s*\Z", text[max(0, item.start - 200) : item.start])
-    if behind and (backwards or not ahead):
-        return item.start - len(behind[0]), end
-    if not ahead:
-        ahead = re.match(r"[ \t]+(?=[\w{])", text[end:])  # members that only blanks part
-    return item.start, end + (ahead.end() if ahead else 0)
+    line_start, line_end = _line_start(text, item.start), _line_end(text, end)
+    prefix, suffix = text[line_start : item.start], text[end:line_end]
+    fills_line = (
+        _ITEM_PREFIX.fullmatch(prefix)
+        if item.on_own_lines
+        else not prefix.strip() and _ITEM_SUFFIX.fullmatch(suffix) and line_start > 0
+    )
+    if fills_line:
+        newline = re.match(r"\r\n|\r|\n", text[line_end : line_end + 2])
+        if newline:
+            return line_start, line_end + newline.end()
+        return line_start - len(_newline(text, line_start)) if line_start else 0, line_end
+    following_comma = re.match(r"[ \t]*,[ \t]*", text[end:])
+    preceding_comma = re.search(r"[ \t]*,\s*\Z", text[max(0, item.start - 200) : item.start])
+    if preceding_comma and (backwards or not following_comma):
+        return item.start - len(preceding_comma[0]), end
+    if not following_comma:
+        following_comma = re.match(r"[ \t]+(?=[\w{])", text[end:])  # items separated by blanks only
+    return item.start, end + (following_comma.end() if following_comma else 0)
 
 
-def _separator(text: str, item: Item, end: int) -> str:
-    behind = re.search(r",[ \t]*\Z", text[max(0, item.start - 200) : item.start])
-    ahead = re.match(r"[ \t]*(,[ \t]*)(?=[^\s\]})])", text[end : end + 200])
-    if behind:
-        return behind[0]
-    if ahead:
-        return ahead[1]
-    words = re.search(r"[\w}][ \t]+\Z", text[max(0, item.start - 200) : item.start])
-    if words or re.match(r"[ \t]+[\w{]", text[end : end + 200]):
+def _separator(text: str, item: ListItem, end: int) -> str:
+    preceding_comma = re.search(r",[ \t]*\Z", text[max(0, item.start - 200) : item.start])
+    following_comma = re.match(r"[ \t]*(,[ \t]*)(?=[^\s\]})])", text[end : end + 200])
+    if preceding_comma:
+        return preceding_comma[0]
+    if following_comma:
+        return following_comma[1]
+    blank_separated = re.search(r"[\w}][ \t]+\Z", text[max(0, item.start - 200) : item.start])
+    if blank_separated or re.match(r"[ \t]+[\w{]", text[end : end + 200]):
         return " "
     return "," if text[item.start - 1 : item.start] == "{" else ", "
 
 
-def _end(text: str, item: Item) -> int:
-    """Without the blanks that a block of YAML ends with."""
+def _end(text: str, item: ListItem) -> int:
+    """Return the end of the item without the white space at the end of a YAML block."""
     return item.start + len(text[item.start : item.end].rstrip())
 
 
@@ -90,14 +94,14 @@ def _line_start(text: str, position: int) -> int:
 
 
 def _line_end(text: str, position: int) -> int:
-    found = re.search(r"[\r\n]", text[position:])
-    return position + found.start() if found else len(text)
+    match = re.search(r"[\r\n]", text[position:])
+    return position + match.start() if match else len(text)
 
 
 def _newline(text: str, position: int) -> str:
-    """The end of the line at ``position``, or that of the line before."""
-    here = re.match(r"\r\n|\r|\n", text[position : position + 2])
-    if here:
-        return here[0]
-    before = re.search(r"(\r\n|\r|\n)[^\r\n]*\Z", text[:position])
-    return before[1] if before else "\n"
+    """Return the end of the line at ``position``, or of the line before."""
+    current = re.match(r"\r\n|\r|\n", text[position : position + 2])
+    if current:
+        return current[0]
+    previous = re.search(r"(\r\n|\r|\n)[^\r\n]*\Z", text[:position])
+    return previous[1] if previous else "\n"

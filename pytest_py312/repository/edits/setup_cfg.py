@@ -1,4 +1,4 @@
-"""Edits of the requirements of a setup.cfg: the characters of one specifier."""
+"""Change the specifier of a requirement in a setup.cfg."""
 
 import re
 from collections.abc import Iterator
@@ -13,23 +13,32 @@ _PIECE = re.compile(r"[^;]+")
 
 
 def set_specifier(text: str, *, line: int, name: str, specifier: str, old: str | None = None) -> str:
-    """``text`` with ``specifier`` for the requirement ``name`` on ``line`` (from 1).
+    """Return ``text`` with ``specifier`` for the requirement ``name`` on ``line`` (from 1).
 
-    :param old: the specifier that must be there now, in any equal spelling; ``None``: any.
-    :raises EditRefused: there is no such requirement, or it cannot be edited by itself.
+    :param old: the specifier that has to be there now, in any equal spelling; ``None``: any.
+    :raises EditRefused: there is no such requirement, or it cannot be edited on its own.
     """
     return with_specifier(
-        text, read_setup_cfg_dependencies, _spans(text, line), line=line, name=name, specifier=specifier, old=old
+        text,
+        read_setup_cfg_dependencies,
+        _requirement_spans(text, line),
+        line=line,
+        name=name,
+        specifier=specifier,
+        old=old,
     )
 
 
 def annotate(text: str, *, line: int, comment: str) -> str:
-    """:raises EditRefused: always, as older versions of setuptools take the comment for a part of the requirement."""
-    raise EditRefused("A comment beside a requirement of setup.cfg would be read as a part of it.")
+    """Refuse: older versions of setuptools read the comment as a part of the requirement.
+
+    :raises EditRefused: always.
+    """
+    raise EditRefused("In setup.cfg a comment would be read as a part of the requirement.")
 
 
-def _spans(text: str, line: int) -> Iterator[Span]:
-    """The line's value, and its pieces: requirements on one line stand between semicolons, as markers do."""
+def _requirement_spans(text: str, line: int) -> Iterator[Span]:
+    """Yield the line's value, and its pieces between semicolons, which separate requirements and markers."""
     body = text.removeprefix("\ufeff")
     lines = body.splitlines(keepends=True)
     if not 0 < line <= len(lines):

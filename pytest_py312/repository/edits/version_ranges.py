@@ -1,55 +1,61 @@
-"""A range of Python versions that takes in the target, with as few characters changed as that takes. Pure text."""
+"""Extend a range of Python versions to include the target, with as few changed characters as possible."""
 
 import re
 
 from packaging.version import InvalidVersion, Version
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.text_edits import EditRefused, Splice, spliced
-from pytest_py312.repository.edits.specifiers import Clause, clauses_of
-from pytest_py312.repository.formats.version_ranges import allows
+from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
+from pytest_py312.repository.edits.specifiers import SpecifierClause, parse_clauses
+from pytest_py312.repository.formats.version_ranges import range_includes
 
-_ONE = re.compile(r"(?P<operator>\^|~(?!=)|~=|===?|=)?(?P<space>\s*)(?P<version>3\.\d{1,2}(?:\.[\d*x]+)?)", re.ASCII)
+_SINGLE_VERSION = re.compile(
+    r"(?P<operator>\^|~(?!=)|~=|===?|=)?(?P<space>\s*)(?P<version>3\.\d{1,2}(?:\.[\d*x]+)?)", re.ASCII
+)
 
 
-def moved_range(text: str, *, baseline: Interpreter, target: Interpreter, close: bool = False) -> str:
-    """``text`` with ``target`` in it; with ``close``, without what is older than it.
+def migrated_range(text: str, *, baseline: Interpreter, target: Interpreter, drop_old_versions: bool = False) -> str:
+    """Return ``text`` with ``target`` included; with ``drop_old_versions``, without what is older.
 
-    The same text comes back where it says so already. PEP 440 and Poetry's words are both kept.
+    A range that is right already is returned unchanged. PEP 440 and Poetry's syntax are both kept.
 
-    :raises EditRefused: it cannot be said with the same words.
+    :raises EditRefused: the range cannot be expressed in the same syntax.
     """
-    found = text if allows(text, target) else _widened(text, baseline, target, close=close)
-    if close:
-        found = _raised(found, target)
-    kept = close or allows(found, baseline) or not allows(text, baseline)
-    if not allows(found, target) or not kept:
-        raise EditRefused(f'"{text[:80]}" shuts out {target}, and how to write what is meant instead is open.')
-    return found
+    migrated = (
+        text if range_includes(text, target) else _widen(text, baseline, target, drop_old_versions=drop_old_versions)
+    )
+    if drop_old_versions:
+        migrated = _raise_lower_bounds(migrated, target)
+    keeps_baseline = drop_old_versions or range_includes(migrated, baseline) or not range_includes(text, baseline)
+    if not range_includes(migrated, target) or not keeps_baseline:
+        raise EditRefused(f'"{text[:80]}" excludes {target}, and it is not clear how to include it.')
+    return migrated
 
 
-def _widened(text: str, baseline: Interpreter, target: Interpreter, *, close: bool) -> str:
-    beyond = f"{target.major}.{target.minor + 1}"
-    single = _ONE.fullmatch(text.strip())
+def _widen(text: str, baseline: Interpreter, target: Interpreter, *, drop_old_versions: bool) -> str:
+    next_minor = f"{target.major}.{target.minor + 1}"
+    single = _SINGLE_VERSION.fullmatch(text.strip())
     if single:
-        return _of_one(text, single, baseline, target, close=close)
-    clauses = clauses_of(text)
+        return _widen_single(text, single, baseline, target, drop_old_versions=drop_old_versions)
+    clauses = parse_clauses(text)
     if "|" in text or not clauses:
-        raise EditRefused(f'"{text[:80]}" shuts out {target}; write by hand what is meant.')
-    splices: list[Splice] = []
+        raise EditRefused(f'"{text[:80]}" excludes {target}; change it manually.')
+    text_edits: list[TextEdit] = []
     for clause in clauses:
-        past = clause.operator in ("<", "<=") and not _newer(clause, target)
-        if past:
-            splices.append(Splice(start=clause.operator_at[0], end=clause.operator_at[1], text="<"))
-            splices.append(Splice(start=clause.version_at[0], end=clause.version_at[1], text=beyond))
-    return spliced(text, splices)
+        excludes_target = clause.operator in ("<", "<=") and not _is_beyond(clause, target)
+        if excludes_target:
+            text_edits.append(TextEdit(start=clause.operator_span[0], end=clause.operator_span[1], text="<"))
+            text_edits.append(TextEdit(start=clause.version_span[0], end=clause.version_span[1], text=next_minor))
+    return apply_edits(text, text_edits)
 
 
-def _of_one(text: str, single: re.Match[str], baseline: Interpreter, target: Interpreter, *, close: bool) -> str:
-    """``~3.10``, ``3.10.*``, ``==3.10.*``: one minor, and with the target there are several."""
-    lead = len(text) - len(text.lstrip())
-    start, end = lead + single.start(), lead + single.end()
-    if close:
+def _widen_single(
+    text: str, single: re.Match[str], baseline: Interpreter, target: Interpreter, *, drop_old_versions: bool
+) -> str:
+    """Extend a single minor version: ``~3.10``, ``3.10.*``, ``==3.10.*``."""
+    indent = len(text) - len(text.lstrip())
+    start, end = indent + single.start(), indent + single.end()
+    if drop_old_versions:
         tail = re.sub(r"^3\.\d{1,2}", "", single["version"])
         new = (single["operator"] or "") + single["space"] + str(target) + (tail if tail in (".*", ".x") else "")
     else:
@@ -58,8 +64,8 @@ def _of_one(text: str, single: re.Match[str], baseline: Interpreter, target: Int
     return text[:start] + new + text[end:]
 
 
-def _newer(clause: Clause, target: Interpreter) -> bool:
-    """Whether an upper bound lies beyond all of the target."""
+def _is_beyond(clause: SpecifierClause, target: Interpreter) -> bool:
+    """Whether an upper bound is later than every release of the target."""
     try:
         release = Version(clause.version.removesuffix(".*")).release
     except InvalidVersion:
@@ -67,8 +73,8 @@ def _newer(clause: Clause, target: Interpreter) -> bool:
     return release[:2] > (target.major, target.minor)
 
 
-def _raised(text: str, target: Interpreter) -> str:
-    """Lower bounds below the target become the target."""
+def _raise_lower_bounds(text: str, target: Interpreter) -> str:
+    """Replace lower bounds before the target by the target."""
 
     def raised(match: re.Match[str]) -> str:
         older = int(match["minor"]) < target.minor

@@ -1,1 +1,1 @@
-"""Text to facts with positions. A reader never touches the disk, never judges and never raises on odd input."""
+"""File formats as syntax: text in, facts with positions out. No disk access, no judgement, no exceptions."""

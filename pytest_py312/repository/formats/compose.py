@@ -1,6 +1,6 @@
-"""Compose files: how the images that they build are started. Never raises.
+"""Read compose files: how the images that they build are started. Never raises.
 
-https://docs.docker.com/reference/compose-file/services/ for what the keys mean.
+The keys are described at https://docs.docker.com/reference/compose-file/services/.
 """
 
 import posixpath
@@ -8,58 +8,75 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pytest_py312.repository.formats.start_commands import Command, read_words
-from pytest_py312.repository.formats.yaml import Mapping, Node, NotYaml, Scalar, Sequence, child, documents_of, text_of
+from pytest_py312.repository.formats.start_commands import StartCommand, read_argv
+from pytest_py312.repository.formats.yaml import (
+    InvalidYaml,
+    YamlMapping,
+    YamlNode,
+    YamlScalar,
+    YamlSequence,
+    child_of,
+    parse_documents,
+    scalar_text,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ComposeEntry:
-    """A service of a compose file that is built: in ``context``, with the Dockerfile in ``folder``, both relative to
-    the root and normalised. ``commands`` are its ``entrypoint`` and ``command``."""
+class ComposeService:
+    """A service of a compose file whose image is built.
+
+    It is built in ``context`` with the Dockerfile in ``folder``, both relative to the root and normalised. ``commands``
+    are its
+    ``entrypoint`` and ``command``.
+    """
 
     context: str
     folder: str
-    commands: tuple[Command, ...]
+    commands: tuple[StartCommand, ...]
 
 
-def read_compose(text: str, path: str) -> tuple[ComposeEntry, ...]:
-    """What is built and says how it is started; nothing of what is no YAML. ``path`` is that of the file."""
+def read_compose(text: str, path: str) -> tuple[ComposeService, ...]:
+    """Return the built services that have a start command; nothing for invalid YAML. ``path`` is the file's path."""
     try:
-        documents = documents_of(text)
-    except NotYaml:
+        documents = parse_documents(text)
+    except InvalidYaml:
         return ()
-    services = child(documents[0], "services") if documents else None
-    pairs = services.pairs if isinstance(services, Mapping) else []
-    return tuple(entry for _, node in pairs for entry in _entries(node, posixpath.dirname(path)))
+    services = child_of(documents[0], "services") if documents else None
+    service_pairs = services.pairs if isinstance(services, YamlMapping) else []
+    return tuple(entry for _, node in service_pairs for entry in _built_services(node, posixpath.dirname(path)))
 
 
-def _entries(node: Node, home: str) -> Iterator[ComposeEntry]:
-    build = _value(node, "build")
-    commands = tuple(_command(said) for key in ("entrypoint", "command") if (said := _value(node, key)) is not None)
+def _built_services(node: YamlNode, base_folder: str) -> Iterator[ComposeService]:
+    build = _merged_value(node, "build")
+    commands = tuple(
+        _command(command_node)
+        for key in ("entrypoint", "command")
+        if (command_node := _merged_value(node, key)) is not None
+    )
     if build is None or not commands:
         return
-    context = text_of(build) or text_of(_value(build, "context")) or "."
-    dockerfile = text_of(_value(build, "dockerfile"))
-    context = posixpath.normpath(posixpath.join(home, context))
+    context = scalar_text(build) or scalar_text(_merged_value(build, "context")) or "."
+    dockerfile = scalar_text(_merged_value(build, "dockerfile"))
+    context = posixpath.normpath(posixpath.join(base_folder, context))
     folder = posixpath.normpath(posixpath.join(context, posixpath.dirname(dockerfile)))
-    yield ComposeEntry(context=context, folder=folder, commands=commands)
+    yield ComposeService(context=context, folder=folder, commands=commands)
 
 
-def _value(node: Node | None, key: str) -> Node | None:
-    """The value of ``key``, in the mapping itself or in what is merged into it (``<<: *common``)."""
-    found = child(node, key)
-    if found is not None:
-        return found
-    merged = child(node, "<<")
-    sources = merged.items if isinstance(merged, Sequence) else [merged]
-    return next((value for source in sources if (value := child(source, key)) is not None), None)
+def _merged_value(node: YamlNode | None, key: str) -> YamlNode | None:
+    """Return the value of ``key`` from the mapping itself or from what is merged into it (``<<: *common``)."""
+    own_value = child_of(node, key)
+    if own_value is not None:
+        return own_value
+    merged_node = child_of(node, "<<")
+    sources = merged_node.items if isinstance(merged_node, YamlSequence) else [merged_node]
+    return next((value for source in sources if (value := child_of(source, key)) is not None), None)
 
 
-def _command(said: Node) -> Command:
-    """A text is taken apart as by a shell, and is given to none."""
-    if isinstance(said, Sequence):
-        return read_words([text_of(word) for word in said.items])
+def _command(node: YamlNode) -> StartCommand:
+    """Read a command. A string is split like a shell does, but never run by one."""
+    if isinstance(node, YamlSequence):
+        return read_argv([scalar_text(word) for word in node.items])
     try:
-        return read_words(shlex.split(said.value)) if isinstance(said, Scalar) else Command()
+        return read_argv(shlex.split(node.value)) if isinstance(node, YamlScalar) else StartCommand()
     except ValueError:
-        return Command()
+        return StartCommand()

@@ -1,6 +1,7 @@
-"""Dockerfiles: text in, instructions and stages with their effective base images out. Never raises.
+"""Read Dockerfiles: text in, instructions and stages with their effective base images out. Never raises.
 
-Follows the reference: line continuations (``\\`` or what the ``escape`` directive says), comment lines within them,
+Follows the reference: line continuations (``\\`` or the character of the ``escape`` directive), comment lines within
+them,
 here-documents, ``ARG`` before the first ``FROM``, ``${X:-default}``, stages that build on stages.
 """
 
@@ -10,24 +11,25 @@ from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Declaration
-from pytest_py312.repository.formats.image_reference import python_image
-from pytest_py312.repository.formats.text_positions import Traced, expanded
+from pytest_py312.repository.formats.image_reference import parse_python_image
+from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
 
 LINE_LIMIT = 20_000
 INSTRUCTION_LIMIT = 200_000
 """Characters of one instruction."""
 
 _HEREDOC = re.compile(r"<<-?(?P<quote>[\"']?)(?P<end>[A-Za-z_]\w*)(?P=quote)")
-_WITH_HEREDOC = frozenset({"RUN", "COPY", "ADD"})
+_HEREDOC_KEYWORDS = frozenset({"RUN", "COPY", "ADD"})
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Instruction:
-    """One instruction: its keyword in upper case, the rest joined to one line, and the lines that it spans.
+    """One instruction: its keyword in upper case, its arguments joined to one line, and the lines that it spans.
 
-    ``start`` and ``end`` are its characters, of ``body_end`` on the bodies of here-documents. ``escape`` continues
-    its lines.
+    ``start`` and ``end`` are character offsets; ``body_end`` is the end of its here-documents. ``escape`` is the
+    character that
+    continues its lines.
     """
 
     keyword: str
@@ -41,13 +43,16 @@ class Instruction:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Stage:
+class BuildStage:
     """One ``FROM``.
 
-    ``base`` is what stands there, ``resolved`` the same with variables put in, ``image`` the image that the chain of
-    stages begins with, ``image_line`` the line of the ``FROM`` that names it. ``parent`` is the index of the stage
-    that this one builds on. ``python`` is true when ``image`` is a Python image, ``interpreter`` is set where its tag
-    names one minor. ``unresolved`` are variables without a value.
+    ``base`` is the reference as written, ``resolved`` the same with variables substituted, ``image`` the image at the
+    start of the
+    chain of stages, ``image_line`` the line of the ``FROM`` that names it. ``parent`` is the index of the stage that
+    this one
+    builds on. ``is_python`` is true if ``image`` is a Python image; ``interpreter`` is set if its tag names one minor
+    version.
+    ``unresolved`` are variables without a value.
     """
 
     index: int
@@ -59,33 +64,33 @@ class Stage:
     line: int
     platform: str = ""
     parent: int | None = None
-    python: bool = False
+    is_python: bool = False
     interpreter: Interpreter | None = None
     unresolved: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DockerfileText:
-    """What a Dockerfile says. The last stage is the one that an ordinary build makes."""
+    """The content of a Dockerfile. An ordinary build produces the last stage."""
 
     path: str
     instructions: tuple[Instruction, ...] = ()
-    stages: tuple[Stage, ...] = ()
+    stages: tuple[BuildStage, ...] = ()
     arguments: tuple[tuple[str, str], ...] = ()
-    """``ARG`` names and defaults that hold in ``FROM`` lines."""
+    """Names and defaults of ``ARG`` that apply to ``FROM`` lines."""
 
     @property
-    def final(self) -> Stage | None:
+    def final_stage(self) -> BuildStage | None:
         return self.stages[-1] if self.stages else None
 
     @property
-    def final_python(self) -> Stage | None:
+    def final_python_stage(self) -> BuildStage | None:
         """The last stage that is based on a Python image."""
-        return next((stage for stage in reversed(self.stages) if stage.python), None)
+        return next((stage for stage in reversed(self.stages) if stage.is_python), None)
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:
-        """One for each ``FROM`` that names a Python image itself."""
+        """One declaration for each ``FROM`` that names a Python image directly."""
         return tuple(
             Declaration(
                 kind="image",
@@ -94,61 +99,62 @@ class DockerfileText:
                 interpreter=stage.interpreter,
             )
             for stage in self.stages
-            if stage.python and stage.parent is None
+            if stage.is_python and stage.parent is None
         )
 
 
 def read_dockerfile(text: str, path: str) -> DockerfileText:
-    """Read a Dockerfile. ``path`` is only carried along."""
-    # a space in the place of a byte order mark keeps all positions
+    """Read a Dockerfile. ``path`` is only stored in the result."""
+    # replacing the byte order mark by a space keeps all positions
     instructions = tuple(_instructions(" " + text[1:] if text.startswith("\ufeff") else text))
     arguments: dict[str, str] = {}
-    stages: list[Stage] = []
+    stages: list[BuildStage] = []
     for instruction in instructions:
         if instruction.keyword == "ARG" and not stages:
             for name, value in _assignments(instruction.arguments):
-                arguments[name] = substitute(value, arguments)[0]
+                arguments[name] = substitute_variables(value, arguments)[0]
         elif instruction.keyword == "FROM":
-            stages.append(_stage(instruction, arguments, stages))
+            stages.append(_build_stage(instruction, arguments, stages))
     return DockerfileText(
         path=path, instructions=instructions, stages=tuple(stages), arguments=tuple(sorted(arguments.items()))
     )
 
 
-def substitute(text: str, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
-    """``text`` with ``$X``, ``${X}``, ``${X:-y}`` and ``${X:+y}`` put in, and the names that have no value."""
+def substitute_variables(text: str, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
+    """Substitute ``$X``, ``${X}``, ``${X:-y}`` and ``${X:+y}``; return the text and the names without a value."""
     missing: list[str] = []
-    known = {name: Traced(value, ()) for name, value in values.items()}
-    found = expanded(Traced(text, ()), known, missing)
-    return found.text, tuple(dict.fromkeys(missing))
+    tracked_values = {name: TrackedText(value, ()) for name, value in values.items()}
+    expanded_text = expand_variables(TrackedText(text, ()), tracked_values, missing)
+    return expanded_text.text, tuple(dict.fromkeys(missing))
 
 
-def python_of(image: str) -> tuple[bool, Interpreter | None]:
-    """Whether ``image`` is a Python image (``[registry/][library/]python[:tag]``), and the minor that its tag names.
+def python_version_of(image: str) -> tuple[bool, Interpreter | None]:
+    """Return whether ``image`` is a Python image (``[registry/][library/]python[:tag]``), and the minor version of its
+    tag.
 
-    A tag that says ``python3.11`` (``uv:python3.11-bookworm``) counts as well.
+    A tag that contains ``python3.11`` (``uv:python3.11-bookworm``) counts as well.
     """
-    found = python_image(image)
-    if found is None:
+    python_reference = parse_python_image(image)
+    if python_reference is None:
         return False, None
-    named = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower() == "python"
-    return named or found.version is not None, found.version
+    is_named_python = image.partition("@")[0].rpartition("/")[2].partition(":")[0].lower() == "python"
+    return is_named_python or python_reference.version is not None, python_reference.version
 
 
-def _stage(instruction: Instruction, arguments: Mapping[str, str], earlier: list[Stage]) -> Stage:
+def _build_stage(instruction: Instruction, arguments: Mapping[str, str], earlier: list[BuildStage]) -> BuildStage:
     words = instruction.arguments.split()
     flags = [word for word in words if word.startswith("--")]
     words = [word for word in words if not word.startswith("--")]
     base = words[0] if words else ""
-    named = len(words) >= 3 and words[1].lower() == "as"
+    has_alias = len(words) >= 3 and words[1].lower() == "as"
     platform = next((flag.partition("=")[2] for flag in flags if flag.startswith("--platform")), "")
-    resolved, missing = substitute(base.strip("\"'"), arguments)
+    resolved, missing = substitute_variables(base.strip("\"'"), arguments)
     parent = next((stage for stage in reversed(earlier) if stage.name and stage.name == resolved.lower()), None)
     image = parent.image if parent else resolved
-    python, interpreter = python_of(image)
-    return Stage(
+    is_python, interpreter = python_version_of(image)
+    return BuildStage(
         index=len(earlier),
-        name=words[2].lower() if named else "",
+        name=words[2].lower() if has_alias else "",
         base=base,
         resolved=resolved,
         image=image,
@@ -156,14 +162,14 @@ def _stage(instruction: Instruction, arguments: Mapping[str, str], earlier: list
         line=instruction.line,
         platform=platform,
         parent=parent.index if parent else None,
-        python=python,
+        is_python=is_python,
         interpreter=interpreter,
         unresolved=missing,
     )
 
 
 def _assignments(text: str) -> Iterator[tuple[str, str]]:
-    """``A=1 B="2"`` as pairs; a name without a value has none, so it is left out."""
+    """Yield the pairs of ``A=1 B="2"``; names without a value are omitted."""
     for match in _ASSIGNMENT.finditer(text):
         if match[2] is not None:
             yield match[1], match[2].strip("\"'")
@@ -181,7 +187,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
             line = lines[number]
             number += 1
             if line.lstrip().startswith("#") or (parts and not line.strip()):
-                continue  # comment lines and empty lines do not end a continued instruction
+                continue  # comments and empty lines do not end a continued instruction
             stripped = line.rstrip()
             if not parts:
                 start = number
@@ -193,8 +199,8 @@ def _instructions(text: str) -> Iterator[Instruction]:
         if not keyword:
             continue
         end = starts[number - 1] + len(lines[number - 1])
-        if keyword.upper() in _WITH_HEREDOC:
-            number = _after_heredocs(lines, number, rest)
+        if keyword.upper() in _HEREDOC_KEYWORDS:
+            number = _skip_heredocs(lines, number, rest)
         yield Instruction(
             keyword=keyword.upper(),
             arguments=rest.strip(),
@@ -217,11 +223,11 @@ def _escape_character(lines: list[str]) -> str:
     return "\\"
 
 
-def _after_heredocs(lines: list[str], number: int, arguments: str) -> int:
-    """The number of lines read once the here-documents that ``arguments`` opens are passed over."""
+def _skip_heredocs(lines: list[str], number: int, arguments: str) -> int:
+    """Return the number of lines read after skipping the here-documents that ``arguments`` opens."""
     for match in _HEREDOC.finditer(arguments):
         end = match["end"]
-        closing = next((at for at in range(number, len(lines)) if lines[at].strip("\t ") == end), None)
+        closing = next((index for index in range(number, len(lines)) if lines[index].strip("\t ") == end), None)
         if closing is None:
             return number
         number = closing + 1

@@ -1,4 +1,4 @@
-"""References of container images: their parts, and what their names and tags say of Python. Pure text."""
+"""Parse references of container images: their parts, and the Python version in their names and tags."""
 
 import re
 from dataclasses import dataclass
@@ -8,45 +8,48 @@ from pytest_py312.core.model.findings import Interpreter
 _TAG = re.compile(
     r"(?P<version>3\.(?P<minor>\d{1,2})(?:\.\d+)?)(?P<pre>-rc|(?:rc|[ab])\d*)?(?P<rest>\Z|[.-].*)", re.ASCII
 )
-_INNER = re.compile(r"(?:^|(?<=[-_.]))(?:python|py)?(?P<version>3\.(?P<minor>\d{1,2})(?:\.\d+)?)(?![\d.]|\w)", re.ASCII)
-_IN_NAME = re.compile(r"python-?(3)\.?(\d{1,2})(?!\d)", re.ASCII)
+_VERSION_IN_TAG = re.compile(
+    r"(?:^|(?<=[-_.]))(?:python|py)?(?P<version>3\.(?P<minor>\d{1,2})(?:\.\d+)?)(?![\d.]|\w)", re.ASCII
+)
+_VERSION_IN_NAME = re.compile(r"python-?(3)\.?(\d{1,2})(?!\d)", re.ASCII)
 
-_SCHEMES = {
+_TAG_SCHEMES = {
     "cimg/python": "circleci",
     "lambda/python": "lambda",
     "aws-lambda-python": "lambda",
     "devcontainers/python": "devcontainer",
 }
-"""Images of others whose tags follow a scheme under which the target exists."""
+"""Images whose tags follow a known scheme, so that the tag of the target version can be derived."""
 
-_DISTROLESS = "The image has the Python of its Debian, and a newer one only with a newer Debian."
-_UV = "It is an image of uv's, whose tags are not made for every Python; choose one by hand."
-_CONDA = "It is an image of conda's; which Python runs in it is settled by the conda environment."
-_OPEN = "Which tags its maker offers for which Python is not known here; choose one by hand."
-_FOREIGN = (
-    ("distroless/python", _DISTROLESS),
-    ("astral-sh/uv", _UV),
-    ("/uv/", _UV),
-    ("miniconda", _CONDA),
-    ("anaconda", _CONDA),
-    ("miniforge", _CONDA),
-    ("mambaforge", _CONDA),
-    ("micromamba", _CONDA),
-    ("circleci/python", "The image is no longer made, and has no tag for newer Pythons; use cimg/python."),
-    ("chainguard/python", _OPEN),
-    ("bitnami/python", _OPEN),
-    ("bitnamilegacy/python", _OPEN),
+_DISTROLESS_REASON = "Its Python is that of its Debian release; a newer one needs a newer Debian release."
+_UV_REASON = "It is an image of uv, whose tags do not exist for every Python; choose one manually."
+_CONDA_REASON = "It is an image of conda; the conda environment determines its Python."
+_UNKNOWN_TAGS_REASON = "The tags that its vendor offers for other Pythons are unknown; choose one manually."
+_UNGUESSABLE_IMAGES = (
+    ("distroless/python", _DISTROLESS_REASON),
+    ("astral-sh/uv", _UV_REASON),
+    ("/uv/", _UV_REASON),
+    ("miniconda", _CONDA_REASON),
+    ("anaconda", _CONDA_REASON),
+    ("miniforge", _CONDA_REASON),
+    ("mambaforge", _CONDA_REASON),
+    ("micromamba", _CONDA_REASON),
+    ("circleci/python", "The image is discontinued and has no tags for newer Pythons; use cimg/python."),
+    ("chainguard/python", _UNKNOWN_TAGS_REASON),
+    ("bitnami/python", _UNKNOWN_TAGS_REASON),
+    ("bitnamilegacy/python", _UNKNOWN_TAGS_REASON),
 )  # fmt: skip
-"""Parts of names of images with a Python of their own, and why none of them is guessed."""
+"""Parts of names of other images with a Python, and why their tags are not guessed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PythonImage:
-    """An image with a Python in it.
+    """An image that contains a Python.
 
-    ``span`` is where its reference says the version (``None``: it does not), ``variant`` what follows in the tag
-    (``slim-bullseye``). ``scheme`` is ``official``, one of a few others whose tags are known, or empty: then
-    ``reason`` says why the image is not changed. ``digest`` is what stands after ``@``.
+    ``span`` is the position of the version in the reference (``None``: it has none), ``variant`` the rest of the tag
+    (``slim-bullseye``). ``scheme`` is ``official``, one of a few others with known tags, or empty: then ``reason``
+    states why the
+    image is not changed. ``digest`` is the part after ``@``.
     """
 
     reference: str
@@ -58,42 +61,44 @@ class PythonImage:
     reason: str = ""
 
 
-def python_image(reference: str) -> PythonImage | None:
-    """What ``reference`` says of Python, or ``None`` for an image of another kind."""
-    plain, _, digest = reference.partition("@")
-    slash = plain.rfind("/")
-    colon = plain.find(":", slash + 1)
-    name = plain[: colon if colon >= 0 else len(plain)].lower()
-    tag_at = colon + 1 if colon >= 0 else len(plain)
-    tag = plain[tag_at:]
-    foreign = next((why for part, why in _FOREIGN if part in f"/{name}/"), "")
-    scheme = next((scheme for part, scheme in _SCHEMES.items() if name.endswith(part)), "")
-    if not foreign and not scheme and name.rpartition("/")[2] == "python":
+def parse_python_image(reference: str) -> PythonImage | None:
+    """Return what ``reference`` states about Python, or ``None`` for an image of another kind."""
+    without_digest, _, digest = reference.partition("@")
+    slash = without_digest.rfind("/")
+    colon = without_digest.find(":", slash + 1)
+    name = without_digest[: colon if colon >= 0 else len(without_digest)].lower()
+    tag_start = colon + 1 if colon >= 0 else len(without_digest)
+    tag = without_digest[tag_start:]
+    unguessable_reason = next((reason for part, reason in _UNGUESSABLE_IMAGES if part in f"/{name}/"), "")
+    scheme = next((scheme for part, scheme in _TAG_SCHEMES.items() if name.endswith(part)), "")
+    if not unguessable_reason and not scheme and name.rpartition("/")[2] == "python":
         scheme = "official"
-    scheme = "" if foreign else scheme
-    match = _TAG.match(tag) if scheme in ("official", "circleci", "lambda") else None
-    inner = match or _INNER.search(tag) if scheme or foreign or "python" in tag else None
-    if not inner or not (scheme or foreign or "python3." in tag):
-        in_name = _IN_NAME.search(name.rpartition("/")[2])
-        if in_name and not foreign:
-            why = "The name of the image says the version, and which other image takes its place is not known here."
-            version = Interpreter(3, int(in_name[2]))
-            return PythonImage(reference=reference, scheme="", digest=digest, version=version, reason=why)
-        if not scheme and not foreign:
+    scheme = "" if unguessable_reason else scheme
+    tag_match = _TAG.match(tag) if scheme in ("official", "circleci", "lambda") else None
+    version_match = (
+        tag_match or _VERSION_IN_TAG.search(tag) if scheme or unguessable_reason or "python" in tag else None
+    )
+    if not version_match or not (scheme or unguessable_reason or "python3." in tag):
+        name_match = _VERSION_IN_NAME.search(name.rpartition("/")[2])
+        if name_match and not unguessable_reason:
+            reason = "The name of the image contains the version, and the image that replaces it is unknown."
+            version = Interpreter(3, int(name_match[2]))
+            return PythonImage(reference=reference, scheme="", digest=digest, version=version, reason=reason)
+        if not scheme and not unguessable_reason:
             return None
-        why = foreign or "The tag names no minor: which Python it is changes without a change here."
-        return PythonImage(reference=reference, scheme="", digest=digest, reason=why)
-    span = (tag_at + inner.start("version"), tag_at + inner.end("version"))
-    variant = tag[inner.end("version") :].removeprefix("-")
-    why = foreign or ("" if scheme else _OPEN)
-    if match and match["pre"]:
-        variant, span = match["rest"].removeprefix("-"), (span[0], tag_at + match.end("pre"))
+        reason = unguessable_reason or "The tag names no minor version: its Python can change without a change here."
+        return PythonImage(reference=reference, scheme="", digest=digest, reason=reason)
+    span = (tag_start + version_match.start("version"), tag_start + version_match.end("version"))
+    variant = tag[version_match.end("version") :].removeprefix("-")
+    reason = unguessable_reason or ("" if scheme else _UNKNOWN_TAGS_REASON)
+    if tag_match and tag_match["pre"]:
+        variant, span = tag_match["rest"].removeprefix("-"), (span[0], tag_start + tag_match.end("pre"))
     return PythonImage(
         reference=reference,
         scheme=scheme,
         variant=variant,
         digest=digest,
         span=span,
-        version=Interpreter(3, int(inner["minor"])),
-        reason=why,
+        version=Interpreter(3, int(version_match["minor"])),
+        reason=reason,
     )

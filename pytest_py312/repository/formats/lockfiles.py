@@ -1,7 +1,8 @@
-"""Lock files: uv.lock, poetry.lock, pdm.lock, pylock.toml (PEP 751) and Pipfile.lock. Text in, pins with lines out.
+"""Read uv.lock, poetry.lock, pdm.lock, pylock.toml (PEP 751) and Pipfile.lock: text in, pins with lines out.
 
-Never raises. What a lock file says beyond its pins is left alone: it was made by a tool, for that tool. Of each pin it
-is told which version was chosen, when it is wanted, what it wants itself, and where it comes from.
+Never raises. Of each pin it returns the version, the environments in which it applies, its dependencies and its origin.
+Other
+content of lock files is ignored.
 """
 
 import json
@@ -16,12 +17,12 @@ from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
-from pytest_py312.repository.formats.requirements_file import Problem
-from pytest_py312.repository.formats.toml import texts
+from pytest_py312.repository.formats.requirements_file import ReadProblem
+from pytest_py312.repository.formats.toml import strings_in
 
 LENGTH_LIMIT = 4_000_000
-"""Characters: a lock of several hundred projects, each with all its wheels, has a quarter of them."""
-MOST_PINS = 20_000
+"""Characters: a lock of several hundred projects, each with all its wheels, has a quarter of that."""
+MAX_PINS = 20_000
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?", re.ASCII)
 _NAME_LINE = re.compile(r"^[ \t]*(name)[ \t]*=", re.MULTILINE)
@@ -29,22 +30,23 @@ _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*packages?[ \t]*\]\]", re.MULTILINE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Need:
-    """What a pin wants beside itself: a normalised name, with which extras, and where (a marker, empty: everywhere)."""
+class LockedDependency:
+    """A dependency of a pin: a normalised name, its extras, and a marker (empty: in all environments)."""
 
     name: str
     marker: str = ""
     extras: tuple[str, ...] = ()
-    only_with: str = ""
-    """The extra of the pin that asks for it; empty: it is always wanted."""
+    required_by_extra: str = ""
+    """The extra of the pin that requires it; empty if it is always required."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LockedPin:
-    """One version of one project. ``line`` counts from 1, ``None`` where it cannot be told.
+    """One version of one project. ``line`` counts from 1; ``None`` if it is unknown.
 
-    ``markers``: one of them holds where this pin is meant; none of them: everywhere. ``source`` is ``index``, ``git``,
-    ``url`` or ``path``. ``files`` are the names of its files, ``hashes`` theirs (``sha256:...``).
+    ``markers``: the pin applies where one of them holds, or everywhere if there are none. ``source`` is ``index``,
+    ``git``,
+    ``url`` or ``path``. ``files`` are the names of its files, ``hashes`` their hashes (``sha256:...``).
     """
 
     name: str
@@ -54,28 +56,31 @@ class LockedPin:
     requires_python: str = ""
     source: str = "index"
     path: str = ""
-    needs: tuple[Need, ...] = ()
+    dependencies: tuple[LockedDependency, ...] = ()
     files: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LockText:
-    """What a lock file says. ``each_is_wanted``: each pin whose markers hold is; else what is required needs it."""
+class LockFileText:
+    """The content of a lock file.
+
+    ``all_pins_required``: every pin whose markers hold is installed; otherwise only those that something requires.
+    """
 
     path: str
     pins: tuple[LockedPin, ...] = ()
     requires_python: str = ""
-    each_is_wanted: bool = False
-    problems: tuple[Problem, ...] = ()
+    all_pins_required: bool = False
+    problems: tuple[ReadProblem, ...] = ()
 
     @property
     def name(self) -> str:
         return self.path.rpartition("/")[2]
 
 
-class _Unreadable(Exception):
-    """The file is no lock file of its kind. ``str()`` is a sentence."""
+class _InvalidLockFile(Exception):
+    """The file is not a lock file of its kind. ``str()`` is a sentence."""
 
     def __init__(self, message: str, line: int = 1) -> None:
         self.line = line
@@ -83,7 +88,7 @@ class _Unreadable(Exception):
 
 
 def is_lock_file(name: str) -> bool:
-    """Whether a file of this name is a lock file that is read."""
+    """Return whether a file of this name is a supported lock file."""
     return name in ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock") or _is_pylock(name)
 
 
@@ -91,85 +96,88 @@ def _is_pylock(name: str) -> bool:
     return re.fullmatch(r"pylock(?:\.[^.]+)?\.toml", name) is not None
 
 
-def read_lock_file(text: str, path: str) -> LockText:
-    """Read the lock file ``path``, whose kind is told by its name; a problem where it is none."""
+def read_lock_file(text: str, path: str) -> LockFileText:
+    """Read the lock file ``path``, whose kind follows from its name; an invalid one yields a problem."""
     name = path.rpartition("/")[2]
-    reader: Callable[[str, str], LockText] = _read_pylock if _is_pylock(name) else _READERS.get(name, _read_pylock)
+    reader: Callable[[str, str], LockFileText] = _read_pylock if _is_pylock(name) else _READERS.get(name, _read_pylock)
     try:
         if len(text) > LENGTH_LIMIT:
-            raise _Unreadable(f"The lock file is longer than {LENGTH_LIMIT} characters, and is not read.")
+            raise _InvalidLockFile(f"The lock file is longer than {LENGTH_LIMIT} characters, and is not read.")
         return reader(text.removeprefix("\ufeff").replace("\r\n", "\n"), path)
-    except _Unreadable as error:
-        problem = Problem(line=error.line, column=1, text="", message=str(error))
+    except _InvalidLockFile as error:
+        problem = ReadProblem(line=error.line, column=1, text="", message=str(error))
     except (RecursionError, OverflowError):
-        problem = Problem(line=1, column=1, text="", message="The lock file is nested too deeply.")
-    return LockText(path=path, problems=(problem,))
+        problem = ReadProblem(line=1, column=1, text="", message="The lock file is nested too deeply.")
+    return LockFileText(path=path, problems=(problem,))
 
 
 # -- TOML
 
 
-def _toml(text: str) -> Mapping[str, Any]:
+def _parse_toml(text: str) -> Mapping[str, Any]:
     try:
         return tomllib.loads(text)
     except ValueError as error:
         at_line = re.search(r"at line (\d{1,9})", str(error))
-        raise _Unreadable(f"The lock file is no TOML: {str(error)[:200]}.", int(at_line[1]) if at_line else 1) from None
+        raise _InvalidLockFile(
+            f"The lock file is not valid TOML: {str(error)[:200]}.", int(at_line[1]) if at_line else 1
+        ) from None
 
 
-def _tables(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    found = data.get(key, [])
-    if not isinstance(found, list) or not all(isinstance(item, dict) for item in found):
-        raise _Unreadable(f'"{key}" of the lock file is no list of tables.')
-    if len(found) > MOST_PINS:
-        raise _Unreadable(f"The lock file has more than {MOST_PINS} projects, and is not read.")
-    return found
+def _package_tables(data: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
+    tables = data.get(key, [])
+    if not isinstance(tables, list) or not all(isinstance(item, dict) for item in tables):
+        raise _InvalidLockFile(f'"{key}" of the lock file is not a list of tables.')
+    if len(tables) > MAX_PINS:
+        raise _InvalidLockFile(f"The lock file has more than {MAX_PINS} projects, and is not read.")
+    return tables
 
 
-def _lines(text: str, count: int) -> list[int | None]:
-    """The lines with the names of so many packages; none where the number of their headers does not agree."""
+def _name_lines(text: str, count: int) -> list[int | None]:
+    """Return the lines of the names of ``count`` packages; all ``None`` if the number of headers differs."""
     headers = [match.start() for match in _HEADER.finditer(text)]
     if len(headers) != count:
-        return [None] * count  # a wrong line is worse than none
+        return [None] * count  # a wrong line is worse than no line
     names = [_NAME_LINE.search(text, *span) for span in pairwise([*headers, len(text)])]
-    starts = [found.start(1) if found else header for header, found in zip(headers, names, strict=True)]
+    starts = [name_match.start(1) if name_match else header for header, name_match in zip(headers, names, strict=True)]
     lines: list[int | None] = []
-    line, before = 1, 0
+    line, previous_start = 1, 0
     for start in starts:
-        line += text.count("\n", before, start)
+        line += text.count("\n", previous_start, start)
         lines.append(line)
-        before = start
+        previous_start = start
     return lines
 
 
-def _pin(item: Mapping[str, Any], line: int | None) -> LockedPin:
-    """Name and version of a package; the version may be empty, as that of a project of the repository."""
+def _make_pin(item: Mapping[str, Any], line: int | None) -> LockedPin:
+    """Read name and version of a package; the version may be empty, as that of a project of the repository."""
     name, version = item.get("name"), item.get("version", "")
     if not isinstance(name, str) or not _NAME.fullmatch(name) or not isinstance(version, str):
-        raise _Unreadable(f"A project of the lock file has no name, or a version that is no text: {str(name)[:80]}.",
-                          line or 1)  # fmt: skip
+        raise _InvalidLockFile(
+            f"A project of the lock file has no name, or a version that is not text: {str(name)[:80]}.", line or 1
+        )
     try:
         Version(version)
     except (InvalidVersion, ValueError):
         if version:
-            raise _Unreadable(f"{name} has the version {version[:80]!r}, which is none.", line or 1) from None
+            raise _InvalidLockFile(f"{name} has the version {version[:80]!r}, which is invalid.", line or 1) from None
     return LockedPin(name=canonicalize_name(name), version=version, line=line)
 
 
-def _pins(text: str, tables: list[Mapping[str, Any]]) -> Iterator[tuple[LockedPin, Mapping[str, Any]]]:
-    for item, line in zip(tables, _lines(text, len(tables)), strict=True):
-        yield _pin(item, line), item
+def _pins_with_tables(text: str, tables: list[Mapping[str, Any]]) -> Iterator[tuple[LockedPin, Mapping[str, Any]]]:
+    for item, line in zip(tables, _name_lines(text, len(tables)), strict=True):
+        yield _make_pin(item, line), item
 
 
-def _files(items: Any, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Names and hashes of a list of file tables; ``name`` is the key of the name, ``url`` stands in for it."""
+def _file_names_and_hashes(items: Any, name_key: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return names and hashes of file tables; ``name_key`` is the key of the name, ``url`` its fallback."""
     names, hashes = [], []
     for item in items if isinstance(items, list) else [items]:
         if not isinstance(item, dict):
             continue
-        called = item.get(name) or str(item.get("url") or item.get("path") or "").rpartition("/")[2]
-        if isinstance(called, str) and called:
-            names.append(called.partition("#")[0])
+        file_name = item.get(name_key) or str(item.get("url") or item.get("path") or "").rpartition("/")[2]
+        if isinstance(file_name, str) and file_name:
+            names.append(file_name.partition("#")[0])
         if isinstance(item.get("hash"), str):
             hashes.append(item["hash"])
         if isinstance(item.get("hashes"), dict):
@@ -177,196 +185,209 @@ def _files(items: Any, name: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
     return tuple(names), tuple(hashes)
 
 
-def _table(value: Any) -> Mapping[str, Any]:
+def _as_table(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-def _text(value: Any) -> str:
+def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _read_uv(text: str, path: str) -> LockText:
-    data = _toml(text)
+def _read_uv(text: str, path: str) -> LockFileText:
+    data = _parse_toml(text)
     pins = []
-    for pin, item in _pins(text, _tables(data, "package")):
-        source = _table(item.get("source"))
-        wheels, hashes = _files(item.get("wheels"), "filename")
-        sources, more = _files(item.get("sdist"), "filename")
+    for pin, item in _pins_with_tables(text, _package_tables(data, "package")):
+        source = _as_table(item.get("source"))
+        wheels, hashes = _file_names_and_hashes(item.get("wheels"), "filename")
+        sources, source_hashes = _file_names_and_hashes(item.get("sdist"), "filename")
         kind = next((kind for kind in ("registry", "git", "url") if kind in source), "path" if source else "registry")
-        local = next((source[key] for key in ("editable", "virtual", "directory") if key in source), "")
+        local_path = next((source[key] for key in ("editable", "virtual", "directory") if key in source), "")
         pins.append(
             replace(
                 pin,
-                markers=texts(item.get("resolution-markers")),
+                markers=strings_in(item.get("resolution-markers")),
                 source="index" if kind == "registry" else kind,
-                path=_text(local),
-                needs=tuple(_uv_needs(item)),
+                path=_as_text(local_path),
+                dependencies=tuple(_uv_dependencies(item)),
                 files=(*wheels, *sources),
-                hashes=(*hashes, *more),
+                hashes=(*hashes, *source_hashes),
             )
         )
-    return LockText(path=path, pins=tuple(pins), requires_python=_text(data.get("requires-python")))
+    return LockFileText(path=path, pins=tuple(pins), requires_python=_as_text(data.get("requires-python")))
 
 
-def _uv_needs(item: Mapping[str, Any]) -> Iterator[Need]:
-    listed = [("", item.get("dependencies")), *_table(item.get("optional-dependencies")).items()]
-    for extra, needs in listed:
-        for need in needs if isinstance(needs, list) else ():
-            if isinstance(need, dict) and isinstance(need.get("name"), str):
-                yield Need(
-                    name=canonicalize_name(need["name"]),
-                    marker=_text(need.get("marker")),
-                    extras=texts(need.get("extra")),
-                    only_with=extra,
+def _uv_dependencies(item: Mapping[str, Any]) -> Iterator[LockedDependency]:
+    dependency_groups = [("", item.get("dependencies")), *_as_table(item.get("optional-dependencies")).items()]
+    for extra, dependencies in dependency_groups:
+        for dependency in dependencies if isinstance(dependencies, list) else ():
+            if isinstance(dependency, dict) and isinstance(dependency.get("name"), str):
+                yield LockedDependency(
+                    name=canonicalize_name(dependency["name"]),
+                    marker=_as_text(dependency.get("marker")),
+                    extras=strings_in(dependency.get("extra")),
+                    required_by_extra=extra,
                 )
 
 
-def _read_poetry(text: str, path: str) -> LockText:
-    data = _toml(text)
-    metadata = _table(data.get("metadata"))
-    files_of = _table(metadata.get("files"))  # before 2022 they stood there
+def _read_poetry(text: str, path: str) -> LockFileText:
+    data = _parse_toml(text)
+    metadata = _as_table(data.get("metadata"))
+    files_of = _as_table(metadata.get("files"))  # the place of the files before Poetry 1.3 (2022)
     pins = []
-    for pin, item in _pins(text, _tables(data, "package")):
-        source = _table(item.get("source"))
-        names, hashes = _files(item.get("files", files_of.get(pin.name)), "file")
+    for pin, item in _pins_with_tables(text, _package_tables(data, "package")):
+        source = _as_table(item.get("source"))
+        names, hashes = _file_names_and_hashes(item.get("files", files_of.get(pin.name)), "file")
         markers = item.get("markers")
         kinds = {"git": "git", "url": "url", "directory": "path", "file": "path"}
         pins.append(
             replace(
                 pin,
-                markers=tuple(map(str, markers.values())) if isinstance(markers, dict) else texts(markers),
-                requires_python=_text(item.get("python-versions")),
-                source=kinds.get(_text(source.get("type")), "index"),
-                needs=tuple(_poetry_needs(item)),
+                markers=tuple(map(str, markers.values())) if isinstance(markers, dict) else strings_in(markers),
+                requires_python=_as_text(item.get("python-versions")),
+                source=kinds.get(_as_text(source.get("type")), "index"),
+                dependencies=tuple(_poetry_dependencies(item)),
                 files=names,
                 hashes=hashes,
             )
         )
-    return LockText(path=path, pins=tuple(pins), requires_python=_text(metadata.get("python-versions")))
+    return LockFileText(path=path, pins=tuple(pins), requires_python=_as_text(metadata.get("python-versions")))
 
 
-def _poetry_needs(item: Mapping[str, Any]) -> Iterator[Need]:
-    asked_by: dict[str, str] = {}
-    for extra, names in _table(item.get("extras")).items():
-        asked_by |= {canonicalize_name(re.split(r"[\s\[(;<>=!~]", one)[0]): extra for one in texts(names)}
-    for name, forms in _table(item.get("dependencies")).items():
+def _poetry_dependencies(item: Mapping[str, Any]) -> Iterator[LockedDependency]:
+    extra_by_name: dict[str, str] = {}
+    for extra, names in _as_table(item.get("extras")).items():
+        extra_by_name |= {
+            canonicalize_name(re.split(r"[\s\[(;<>=!~]", requirement)[0]): extra for requirement in strings_in(names)
+        }
+    for name, forms in _as_table(item.get("dependencies")).items():
         for form in forms if isinstance(forms, list) else [forms]:
-            table = _table(form)
-            normal = canonicalize_name(name)
-            yield Need(
-                name=normal,
-                marker=_text(table.get("markers")),
-                extras=texts(table.get("extras")),
-                only_with=asked_by.get(normal, "?") if table.get("optional") is True else "",
+            table = _as_table(form)
+            normalized = canonicalize_name(name)
+            yield LockedDependency(
+                name=normalized,
+                marker=_as_text(table.get("markers")),
+                extras=strings_in(table.get("extras")),
+                required_by_extra=extra_by_name.get(normalized, "?") if table.get("optional") is True else "",
             )
 
 
-def _read_pdm(text: str, path: str) -> LockText:
-    """https://pdm-project.org/en/latest/usage/lockfile/. A project has a further table for each set of its extras."""
-    data = _toml(text)
-    found: dict[tuple[str, str], LockedPin] = {}
-    for pin, item in _pins(text, _tables(data, "package")):
-        extras = texts(item.get("extras"))
-        names, hashes = _files(item.get("files"), "file")
-        one = replace(
+def _read_pdm(text: str, path: str) -> LockFileText:
+    """Read pdm.lock, which has an additional table for each set of extras of a project.
+
+    https://pdm-project.org/en/latest/usage/lockfile/
+    """
+    data = _parse_toml(text)
+    pins: dict[tuple[str, str], LockedPin] = {}
+    for pin, item in _pins_with_tables(text, _package_tables(data, "package")):
+        extras = strings_in(item.get("extras"))
+        names, hashes = _file_names_and_hashes(item.get("files"), "file")
+        new_pin = replace(
             pin,
-            markers=texts(item.get("marker")),
-            requires_python=_text(item.get("requires_python")),
+            markers=strings_in(item.get("marker")),
+            requires_python=_as_text(item.get("requires_python")),
             source=next((kind for kind in ("git", "url", "path") if kind in item), "index"),
-            needs=tuple(need for extra in extras or ("",) for need in _pdm_needs(item, extra)),
+            dependencies=tuple(
+                dependency for extra in extras or ("",) for dependency in _pdm_dependencies(item, extra)
+            ),
             files=names,
             hashes=hashes,
         )
-        known = found.get((pin.name, pin.version))
-        base, other = (one, known) if known is None or not extras else (known, one)
-        found[pin.name, pin.version] = replace(base, needs=(*base.needs, *(other.needs if other else ())))
+        existing_pin = pins.get((pin.name, pin.version))
+        base_pin, extra_pin = (new_pin, existing_pin) if existing_pin is None or not extras else (existing_pin, new_pin)
+        pins[pin.name, pin.version] = replace(
+            base_pin, dependencies=(*base_pin.dependencies, *(extra_pin.dependencies if extra_pin else ()))
+        )
     targets = data.get("metadata", {}).get("targets") if isinstance(data.get("metadata"), dict) else None
-    first = _table(targets[0]) if isinstance(targets, list) and len(targets) == 1 else {}
-    return LockText(path=path, pins=tuple(found.values()), requires_python=_text(first.get("requires_python")))
+    only_target = _as_table(targets[0]) if isinstance(targets, list) and len(targets) == 1 else {}
+    return LockFileText(
+        path=path, pins=tuple(pins.values()), requires_python=_as_text(only_target.get("requires_python"))
+    )
 
 
-def _pdm_needs(item: Mapping[str, Any], extra: str) -> Iterator[Need]:
-    for line in texts(item.get("dependencies")):
+def _pdm_dependencies(item: Mapping[str, Any], extra: str) -> Iterator[LockedDependency]:
+    for line in strings_in(item.get("dependencies")):
         try:
-            need = Requirement(line)
+            requirement = Requirement(line)
         except (InvalidRequirement, RecursionError):
             continue
-        yield Need(
-            name=canonicalize_name(need.name),
-            marker=str(need.marker or ""),
-            extras=tuple(sorted(need.extras)),
-            only_with=extra,
+        yield LockedDependency(
+            name=canonicalize_name(requirement.name),
+            marker=str(requirement.marker or ""),
+            extras=tuple(sorted(requirement.extras)),
+            required_by_extra=extra,
         )
 
 
-def _read_pylock(text: str, path: str) -> LockText:
-    data = _toml(text)
+def _read_pylock(text: str, path: str) -> LockFileText:
+    data = _parse_toml(text)
     version = data.get("lock-version")
     if not isinstance(version, str) or not version.startswith("1."):
-        raise _Unreadable(f"The lock file says lock-version {str(version)[:40]!r}, and only 1 is known (PEP 751).")
+        raise _InvalidLockFile(
+            f"The lock file has lock-version {str(version)[:40]!r}; only version 1 is supported (PEP 751)."
+        )
     pins = []
-    for pin, item in _pins(text, _tables(data, "packages")):
-        wheels, hashes = _files(item.get("wheels"), "name")
-        sources, more = _files(item.get("sdist"), "name")
+    for pin, item in _pins_with_tables(text, _package_tables(data, "packages")):
+        wheels, hashes = _file_names_and_hashes(item.get("wheels"), "name")
+        sources, source_hashes = _file_names_and_hashes(item.get("sdist"), "name")
         kinds = {"vcs": "git", "archive": "url", "directory": "path"}
         pins.append(
             replace(
                 pin,
-                markers=texts(item.get("marker")),
-                requires_python=_text(item.get("requires-python")),
+                markers=strings_in(item.get("marker")),
+                requires_python=_as_text(item.get("requires-python")),
                 source=next((kind for key, kind in kinds.items() if key in item), "index"),
                 files=(*wheels, *sources),
-                hashes=(*hashes, *more),
+                hashes=(*hashes, *source_hashes),
             )
         )
-    python = _text(data.get("requires-python"))
-    return LockText(path=path, pins=tuple(pins), requires_python=python, each_is_wanted=True)
+    python = _as_text(data.get("requires-python"))
+    return LockFileText(path=path, pins=tuple(pins), requires_python=python, all_pins_required=True)
 
 
 # -- JSON
 
 
-def _read_pipfile(text: str, path: str) -> LockText:
+def _read_pipfile(text: str, path: str) -> LockFileText:
     try:
         data = json.loads(text)
     except ValueError as error:
         line = getattr(error, "lineno", 1)
-        raise _Unreadable(f"The lock file is no JSON: {str(error)[:200]}.", line) from None
+        raise _InvalidLockFile(f"The lock file is not valid JSON: {str(error)[:200]}.", line) from None
     if not isinstance(data, dict):
-        raise _Unreadable("The lock file is no JSON object.")
-    python = _text(_table(_table(data.get("_meta")).get("requires")).get("python_version"))
+        raise _InvalidLockFile("The lock file is not a JSON object.")
+    python = _as_text(_as_table(_as_table(data.get("_meta")).get("requires")).get("python_version"))
     pins: dict[tuple[str, str], LockedPin] = {}
     for section in ("default", "develop"):
         table = data.get(section, {})
-        if not isinstance(table, dict) or len(table) > MOST_PINS:
-            raise _Unreadable(f'"{section}" of the lock file is no object, or too large.')
+        if not isinstance(table, dict) or len(table) > MAX_PINS:
+            raise _InvalidLockFile(f'"{section}" of the lock file is not an object, or too large.')
         start = _json_line(text, section, 0)[1]
         for name, form in table.items():
             line, start = _json_line(text, name, start)
             if not isinstance(form, dict):
-                raise _Unreadable(f"{str(name)[:80]} of the lock file is no object.", line or 1)
-            one = _pipfile_pin(name, form, line)
-            pins.setdefault((one.name, one.version), one)
-    wanted = f"=={python}.*" if re.fullmatch(r"\d+\.\d+", python) else ""
-    return LockText(path=path, pins=tuple(pins.values()), requires_python=wanted, each_is_wanted=True)
+                raise _InvalidLockFile(f"{str(name)[:80]} of the lock file is not an object.", line or 1)
+            new_pin = _pipfile_pin(name, form, line)
+            pins.setdefault((new_pin.name, new_pin.version), new_pin)
+    python_range = f"=={python}.*" if re.fullmatch(r"\d+\.\d+", python) else ""
+    return LockFileText(path=path, pins=tuple(pins.values()), requires_python=python_range, all_pins_required=True)
 
 
 def _pipfile_pin(name: str, form: Mapping[str, Any], line: int | None) -> LockedPin:
-    version = _text(form.get("version")).removeprefix("==").strip()
-    pin = _pin({"name": name, "version": version}, line)
+    version = _as_text(form.get("version")).removeprefix("==").strip()
+    pin = _make_pin({"name": name, "version": version}, line)
     kind = next((kind for key, kind in (("git", "git"), ("file", "url"), ("path", "path")) if key in form), "index")
-    return replace(pin, markers=texts(form.get("markers")), source=kind, hashes=texts(form.get("hashes")))
+    return replace(pin, markers=strings_in(form.get("markers")), source=kind, hashes=strings_in(form.get("hashes")))
 
 
 def _json_line(text: str, key: str, start: int) -> tuple[int | None, int]:
-    """The line of the next ``"key": {`` from ``start`` on, and where it stands."""
+    """Return the line of the next ``"key": {`` from ``start`` on, and the offset after it."""
     match = re.compile(rf"{re.escape(json.dumps(key))}\s*:\s*\{{").search(text, start)
     if match is None:
         return None, start
     return text.count("\n", 0, match.start()) + 1, match.end()
 
 
-_READERS: Mapping[str, Callable[[str, str], LockText]] = {
+_READERS: Mapping[str, Callable[[str, str], LockFileText]] = {
     "uv.lock": _read_uv,
     "poetry.lock": _read_poetry,
     "pdm.lock": _read_pdm,

@@ -1,7 +1,4 @@
-"""The dependencies of a pyproject.toml, table by table, as PEP 508. Text in, facts with lines out; never raises.
-
-The dependencies of a Pipfile as PEP 508. Text in, facts with lines out; never raises.
-"""
+"""Read the dependencies of a pyproject.toml or a Pipfile, table by table, as PEP 508 with lines. Never raises."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,154 +6,190 @@ from typing import Any
 
 from packaging.utils import canonicalize_name
 
-from pytest_py312.repository.formats.requirements_file import Collector, DependencyTable, Include, LocalPath
-from pytest_py312.repository.formats.toml import TomlText, read_toml, texts
-from pytest_py312.repository.formats.version_ranges import Untranslatable, python_marker, specifier_of
+from pytest_py312.repository.formats.requirements_file import (
+    DependencyTable,
+    IncludedFile,
+    LocalPath,
+    RequirementCollector,
+)
+from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
+from pytest_py312.repository.formats.version_ranges import Untranslatable, python_marker, to_specifier
 
 
 def read_pyproject_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
-    """Every table of dependencies: ``project.dependencies``, ``project.optional-dependencies.NAME``,
-    ``dependency-groups.NAME``, ``tool.poetry.dependencies``, ``tool.poetry.group.NAME.dependencies``,
-    ``tool.poetry.dev-dependencies``, ``tool.poetry.extras.NAME``, ``tool.setuptools.dynamic.dependencies``,
-    ``tool.uv.dev-dependencies``, ``tool.pdm.dev-dependencies.NAME`` and ``tool.hatch.envs.NAME``.
+    """Return every table of dependencies.
 
-    A text that is no TOML gives one table without a name, with the problem.
+    These are ``project.dependencies``, ``project.optional-dependencies.NAME``, ``dependency-groups.NAME``,
+    ``tool.poetry.dependencies``, ``tool.poetry.group.NAME.dependencies``, ``tool.poetry.dev-dependencies``,
+    ``tool.poetry.extras.NAME``, ``tool.setuptools.dynamic.dependencies``, ``tool.uv.dev-dependencies``,
+    ``tool.pdm.dev-dependencies.NAME`` and ``tool.hatch.envs.NAME``.
+
+    Invalid TOML yields one table without a name, with the problem.
     """
     toml = read_toml(text)
-    if toml.trouble:
-        found = Collector(path)
-        found.problem(toml.trouble_line or 1, "", f"The file is no TOML: {toml.trouble}.")
-        return (DependencyTable(table="", requirements=found.result()),)
-    return (*_project(toml, path), *_groups(toml, path), *_tools(toml, path), *_poetry(toml, path))
+    if toml.parse_error:
+        collector = RequirementCollector(path)
+        collector.add_problem(toml.parse_error_line or 1, "", f"The file is not valid TOML: {toml.parse_error}.")
+        return (DependencyTable(table="", requirements=collector.build()),)
+    return (
+        *_project_tables(toml, path),
+        *_dependency_groups(toml, path),
+        *_tool_tables(toml, path),
+        *_poetry_tables(toml, path),
+    )
 
 
-def _project(toml: TomlText, path: str) -> Iterator[DependencyTable]:
-    yield from _listed(toml, path, ("project", "dependencies"))
+def _project_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
+    yield from _listed_dependencies(toml, path, ("project", "dependencies"))
     for name in toml.table("project", "optional-dependencies"):
-        yield from _listed(toml, path, ("project", "optional-dependencies", name))
-    yield from _listed(toml, path, ("tool", "uv", "dev-dependencies"))
+        yield from _listed_dependencies(toml, path, ("project", "optional-dependencies", name))
+    yield from _listed_dependencies(toml, path, ("tool", "uv", "dev-dependencies"))
     dynamic = toml.table("tool", "setuptools", "dynamic")
-    if "dependencies" in texts(toml.value("project", "dynamic")) and isinstance(dynamic.get("dependencies"), Mapping):
+    if "dependencies" in strings_in(toml.value("project", "dynamic")) and isinstance(
+        dynamic.get("dependencies"), Mapping
+    ):
         keys = ("tool", "setuptools", "dynamic", "dependencies")
-        found = Collector(path)
-        for target in texts(dynamic["dependencies"].get("file")):
+        collector = RequirementCollector(path)
+        for target in strings_in(dynamic["dependencies"].get("file")):
             line = toml.line(*keys)
-            found.includes.append(Include(kind="requirements", target=target, line=line))
-        yield DependencyTable(table=".".join(keys), requirements=found.result())
+            collector.includes.append(IncludedFile(kind="requirements", target=target, line=line))
+        yield DependencyTable(table=".".join(keys), requirements=collector.build())
 
 
-def _listed(toml: TomlText, path: str, keys: tuple[str, ...]) -> Iterator[DependencyTable]:
+def _listed_dependencies(toml: TomlText, path: str, keys: tuple[str, ...]) -> Iterator[DependencyTable]:
     value = toml.value(*keys)
     if value is None:
         return
-    found = Collector(path)
+    collector = RequirementCollector(path)
     for index, item in enumerate(value if isinstance(value, list) else [value]):
         line = toml.line(*keys, index)
         if isinstance(item, str) and item.startswith("-e ") and keys[1] == "pdm":
-            place = item.removeprefix("-e ").removeprefix("file:///${PROJECT_ROOT}/")
-            found.requirement(place.partition("#")[0].strip(), line)
+            local_path = item.removeprefix("-e ").removeprefix("file:///${PROJECT_ROOT}/")
+            collector.add_requirement(local_path.partition("#")[0].strip(), line)
         elif isinstance(item, str) and isinstance(value, list):
-            found.requirement(item.strip(), line)
+            collector.add_requirement(item.strip(), line)
         else:
-            found.problem(line, str(item), f"{'.'.join(keys)} is no list of strings.")
-    yield DependencyTable(table=".".join(keys), requirements=found.result())
+            collector.add_problem(line, str(item), f"{'.'.join(keys)} is not a list of strings.")
+    yield DependencyTable(table=".".join(keys), requirements=collector.build())
 
 
-def _groups(toml: TomlText, path: str) -> Iterator[DependencyTable]:
+def _dependency_groups(toml: TomlText, path: str) -> Iterator[DependencyTable]:
     groups = toml.table("dependency-groups")
     for name in groups:
-        found = Collector(path)
-        _add_group(toml, found, groups, name, ())
-        yield DependencyTable(table=f"dependency-groups.{name}", requirements=found.result())
+        collector = RequirementCollector(path)
+        _add_group(toml, collector, groups, name, ())
+        yield DependencyTable(table=f"dependency-groups.{name}", requirements=collector.build())
 
 
-def _add_group(toml: TomlText, found: Collector, groups: Mapping[str, Any], name: str, above: tuple[str, ...]) -> None:
-    """Add what the group ``name`` lists, and what the groups list that it includes."""
+def _add_group(
+    toml: TomlText,
+    collector: RequirementCollector,
+    groups: Mapping[str, Any],
+    name: str,
+    including_groups: tuple[str, ...],
+) -> None:
+    """Add the dependencies of the group ``name`` and of the groups that it includes."""
     keys = ("dependency-groups", name)
     items = groups[name]
     if not isinstance(items, list):
-        found.problem(toml.line(*keys), str(items), f"The dependency group {name} is no list.")
+        collector.add_problem(toml.line(*keys), str(items), f"The dependency group {name} is not a list.")
         return
     by_name = {canonicalize_name(group): group for group in groups}
     for index, item in enumerate(items):
         line = toml.line(*keys, index)
         if isinstance(item, str):
-            found.requirement(item.strip(), line)
+            collector.add_requirement(item.strip(), line)
             continue
-        wanted = item.get("include-group") if isinstance(item, Mapping) else None
-        included = by_name.get(canonicalize_name(wanted)) if isinstance(wanted, str) else None
+        included_name = item.get("include-group") if isinstance(item, Mapping) else None
+        included = by_name.get(canonicalize_name(included_name)) if isinstance(included_name, str) else None
         if included is None:
-            found.problem(line, str(item), f"The dependency group {name} includes what is no group: {str(item)[:80]}.")
-        elif included in (*above, name):
-            found.problem(line, str(item), f"The dependency group {name} includes itself, by way of {included}.")
-        elif len(found.entries) < 5_000 and len(above) < 50:
-            _add_group(toml, found, groups, included, (*above, name))
+            collector.add_problem(
+                line,
+                str(item),
+                f"The dependency group {name} includes something that is not a group: {str(item)[:80]}.",
+            )
+        elif included in (*including_groups, name):
+            collector.add_problem(line, str(item), f"The dependency group {name} includes itself through {included}.")
+        elif len(collector.entries) < 5_000 and len(including_groups) < 50:
+            _add_group(toml, collector, groups, included, (*including_groups, name))
 
 
-def _tools(toml: TomlText, path: str) -> Iterator[DependencyTable]:
-    """Groups of PDM before there were dependency groups, and environments of Hatch.
+def _tool_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
+    """Read the groups of PDM that preceded dependency groups, and the environments of Hatch.
 
-    https://pdm-project.org/en/latest/usage/dependency/, https://hatch.pypa.io/latest/config/environment/overview/: an
-    environment has the dependencies of ``default`` where it lists none of its own, and its extra ones beside them.
+    An environment of Hatch has the dependencies of ``default`` if it lists none itself, plus its extra ones.
+    https://pdm-project.org/en/latest/usage/dependency/, https://hatch.pypa.io/latest/config/environment/overview/
     """
     for name in toml.table("tool", "pdm", "dev-dependencies"):
-        yield from _listed(toml, path, ("tool", "pdm", "dev-dependencies", name))
-    home = ("tool", "hatch", "envs")
-    for name in toml.table(*home):
-        own = toml.table(*home, name)
-        origin = name if "dependencies" in own or own.get("detached") else "default"
-        found = Collector(path)
-        for keys in ((*home, origin, "dependencies"), (*home, name, "extra-dependencies")):
-            for index, text in enumerate(texts(toml.value(*keys))):
-                found.requirement(text.replace("{root:uri}/", "file:").strip(), toml.line(*keys, index))
-        if found.entries or found.problems:
-            yield DependencyTable(table=".".join((*home, name)), requirements=found.result())
+        yield from _listed_dependencies(toml, path, ("tool", "pdm", "dev-dependencies", name))
+    envs_key = ("tool", "hatch", "envs")
+    for name in toml.table(*envs_key):
+        environment = toml.table(*envs_key, name)
+        source_environment = name if "dependencies" in environment or environment.get("detached") else "default"
+        collector = RequirementCollector(path)
+        for keys in ((*envs_key, source_environment, "dependencies"), (*envs_key, name, "extra-dependencies")):
+            for index, text in enumerate(strings_in(toml.value(*keys))):
+                collector.add_requirement(text.replace("{root:uri}/", "file:").strip(), toml.line(*keys, index))
+        if collector.entries or collector.problems:
+            yield DependencyTable(table=".".join((*envs_key, name)), requirements=collector.build())
 
 
-def _poetry(toml: TomlText, path: str) -> Iterator[DependencyTable]:
+def _poetry_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
     main = ("tool", "poetry", "dependencies")
     tables: list[tuple[str, ...]] = [main, ("tool", "poetry", "dev-dependencies")]
     tables += [("tool", "poetry", "group", name, "dependencies") for name in toml.table("tool", "poetry", "group")]
     for keys in tables:
         value = toml.value(*keys)
         if isinstance(value, Mapping):
-            found = Collector(path)
-            for name, wanted in value.items():
+            collector = RequirementCollector(path)
+            for name, constraint in value.items():
                 if canonicalize_name(name) != "python":
-                    add_dependency(toml, found, keys, name, wanted, optional=False)
-            yield DependencyTable(table=".".join(keys), requirements=found.result())
+                    add_dependency(toml, collector, keys, name, constraint, optional=False)
+            yield DependencyTable(table=".".join(keys), requirements=collector.build())
     for extra, names in toml.table("tool", "poetry", "extras").items():
         optional = {canonicalize_name(name): name for name in toml.table(*main)}
-        found = Collector(path)
-        for name in filter(None, (optional.get(canonicalize_name(listed)) for listed in texts(names))):
-            add_dependency(toml, found, main, name, toml.table(*main)[name], optional=True)
-        yield DependencyTable(table=f"tool.poetry.extras.{extra}", requirements=found.result())
+        collector = RequirementCollector(path)
+        for name in filter(None, (optional.get(canonicalize_name(extra_member)) for extra_member in strings_in(names))):
+            add_dependency(toml, collector, main, name, toml.table(*main)[name], optional=True)
+        yield DependencyTable(table=f"tool.poetry.extras.{extra}", requirements=collector.build())
 
 
 def add_dependency(
-    toml: TomlText, found: Collector, keys: tuple[str, ...], name: str, wanted: Any, *, optional: bool
+    toml: TomlText,
+    collector: RequirementCollector,
+    keys: tuple[str, ...],
+    name: str,
+    constraint: Any,
+    *,
+    optional: bool,
 ) -> None:
     """Add one dependency in one of Poetry's forms: a version, a table, or a list of them."""
     line = toml.line(*keys, name)
-    for one in wanted if isinstance(wanted, list) else [wanted]:
-        form = {"version": one} if isinstance(one, str) else one
-        if not isinstance(form, Mapping):
-            found.problem(line, f"{name} = {one!r}", f"The dependency {name} is neither a version nor a table.")
+    for alternative in constraint if isinstance(constraint, list) else [constraint]:
+        dependency_form = {"version": alternative} if isinstance(alternative, str) else alternative
+        if not isinstance(dependency_form, Mapping):
+            collector.add_problem(
+                line, f"{name} = {alternative!r}", f"The dependency {name} is neither a version nor a table."
+            )
             continue
-        if bool(form.get("optional")) is not optional:
-            continue  # an optional one belongs to the extras that name it
-        raw = f"{name} = {one!r}"
+        if bool(dependency_form.get("optional")) is not optional:
+            continue  # an optional dependency belongs to the extras that name it
+        raw = f"{name} = {alternative!r}"
         try:
-            _add_form(found, name, form, line, raw)
+            _add_dependency_form(collector, name, dependency_form, line, raw)
         except Untranslatable as error:
-            found.problem(line, raw, f"The dependency {name} {error}.")
+            collector.add_problem(line, raw, f"The dependency {name} {error}.")
 
 
-def _add_form(found: Collector, name: str, form: Mapping[str, Any], line: int, raw: str) -> None:
-    extras = texts(form.get("extras"))
+def _add_dependency_form(
+    collector: RequirementCollector, name: str, form: Mapping[str, Any], line: int, raw: str
+) -> None:
+    extras = strings_in(form.get("extras"))
     path = form.get("path")
     if isinstance(path, str):
-        found.locals.append(LocalPath(path=path, editable=bool(form.get("develop")), extras=extras, line=line, raw=raw))
+        collector.locals.append(
+            LocalPath(path=path, editable=bool(form.get("develop")), extras=extras, line=line, raw=raw)
+        )
         return
     markers = []
     if isinstance(form.get("markers"), str):
@@ -171,39 +204,39 @@ def _add_form(found: Collector, name: str, form: Mapping[str, Any], line: int, r
     elif isinstance(form.get("url"), str):
         text += f" @ {form['url']} "
     elif isinstance(form.get("version"), str):
-        text += specifier_of(form["version"])
+        text += to_specifier(form["version"])
     elif "version" in form:
-        raise Untranslatable("has a version that is no string")
+        raise Untranslatable("has a version that is not a string")
     joined = " and ".join(filter(None, markers))
-    found.requirement(f"{text}; {joined}" if joined else text.strip(), line, raw=raw)
+    collector.add_requirement(f"{text}; {joined}" if joined else text.strip(), line, raw=raw)
 
 
 def _git_url(form: Mapping[str, Any]) -> str:
-    """The repository as pip writes it; https://pip.pypa.io/en/stable/topics/vcs-support/."""
+    """Return the repository URL in pip's form; see https://pip.pypa.io/en/stable/topics/vcs-support/."""
     url = str(form["git"])
-    host = re.fullmatch(r"([\w.-]+@[\w.-]+):(?!//)(.+)", url)
-    url = f"ssh://{host[1]}/{host[2]}" if host else url
+    scp_address = re.fullmatch(r"([\w.-]+@[\w.-]+):(?!//)(.+)", url)
+    url = f"ssh://{scp_address[1]}/{scp_address[2]}" if scp_address else url
     if not re.fullmatch(r"(?:git\+)?(?:https?|ssh|git|file)://[^\s;#]+", url):
-        raise Untranslatable(f"comes from a git repository whose address cannot be read ({url[:80]})")
-    wanted = next((str(form[key]) for key in ("rev", "ref", "tag", "branch") if form.get(key)), "")
+        raise Untranslatable(f"comes from a git repository with an unreadable URL ({url[:80]})")
+    revision = next((str(form[key]) for key in ("rev", "ref", "tag", "branch") if form.get(key)), "")
     folder = form.get("subdirectory")
-    pinned = f"@{wanted}" if wanted else ""
-    inner = f"#subdirectory={folder}" if isinstance(folder, str) and folder else ""
-    return f"git+{url.removeprefix('git+')}{pinned}{inner}"
+    revision_suffix = f"@{revision}" if revision else ""
+    folder_fragment = f"#subdirectory={folder}" if isinstance(folder, str) and folder else ""
+    return f"git+{url.removeprefix('git+')}{revision_suffix}{folder_fragment}"
 
 
 def read_pipfile_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
-    """The tables ``packages`` and ``dev-packages``, whose forms are those of Poetry."""
+    """Return the tables ``packages`` and ``dev-packages``, whose entries have the forms of Poetry."""
     toml = read_toml(text)
-    if toml.trouble:
-        found = Collector(path)
-        found.problem(toml.trouble_line or 1, "", f"The file is no TOML: {toml.trouble}.")
-        return (DependencyTable(table="packages", requirements=found.result()),)
+    if toml.parse_error:
+        collector = RequirementCollector(path)
+        collector.add_problem(toml.parse_error_line or 1, "", f"The file is not valid TOML: {toml.parse_error}.")
+        return (DependencyTable(table="packages", requirements=collector.build()),)
     tables = []
     for table in ("packages", "dev-packages"):
         if toml.table(table):
-            found = Collector(path)
-            for name, wanted in toml.table(table).items():
-                add_dependency(toml, found, (table,), name, wanted, optional=False)
-            tables.append(DependencyTable(table=table, requirements=found.result()))
+            collector = RequirementCollector(path)
+            for name, constraint in toml.table(table).items():
+                add_dependency(toml, collector, (table,), name, constraint, optional=False)
+            tables.append(DependencyTable(table=table, requirements=collector.build()))
     return tuple(tables)

@@ -1,8 +1,8 @@
-"""Requirements files: text in, requirements with their places out. Follows pip's grammar; never raises.
+"""Read requirements files with pip's grammar: text in, requirements with their positions out. Never raises.
 
-What pip would refuse becomes a :class:`Problem`, with line and column; everything else of the file is still read.
-
-What a table of dependencies is, wherever it stands.
+What pip would reject becomes a :class:`ReadProblem`; the rest of the file is still read. The classes also represent
+tables of
+dependencies in other files (:class:`DependencyTable`).
 """
 
 import re
@@ -13,21 +13,27 @@ from dataclasses import dataclass, field
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
-from pytest_py312.core.errors import perhaps
+from pytest_py312.core.errors import did_you_mean
 
 LINE_LIMIT = 20_000
 LENGTH_LIMIT = 100_000
-"""Characters of one joined line: a requirement with a thousand hashes fits."""
+"""Characters of one joined line: enough for a requirement with a thousand hashes."""
 
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
 _VARIABLE = re.compile(r"\$\{([A-Z0-9_]+)\}")
-_SHORT = {"-r": "--requirement", "-c": "--constraint", "-e": "--editable", "-i": "--index-url", "-f": "--find-links"}
-_WITH_VALUE = (
+_LONG_OPTIONS = {
+    "-r": "--requirement",
+    "-c": "--constraint",
+    "-e": "--editable",
+    "-i": "--index-url",
+    "-f": "--find-links",
+}
+_VALUE_OPTIONS = (
     "--requirement", "--constraint", "--editable", "--index-url", "--pypi-url", "--extra-index-url", "--find-links",
     "--no-binary", "--only-binary", "--trusted-host", "--use-feature",
 )  # fmt: skip
-_FLAGS = ("--no-index", "--pre", "--prefer-binary", "--require-hashes")
-_OF_ONE_REQUIREMENT = ("--hash", "--global-option", "--config-settings", "--install-option")
+_FLAG_OPTIONS = ("--no-index", "--pre", "--prefer-binary", "--require-hashes")
+_REQUIREMENT_OPTIONS = ("--hash", "--global-option", "--config-settings", "--install-option")
 _PATH = re.compile(r"(?P<path>(?:file:|\.|/|~|[\w.-]+/)[^\[\];<>|*?\"]*?)(?P<extras>\[[\w\s.,-]*\])?", re.ASCII)
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
@@ -35,8 +41,8 @@ _VCS = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """One requirement. ``text`` is PEP 508, ``name`` normalised, ``raw`` the line(s) as they stand."""
+class RequirementEntry:
+    """One requirement. ``text`` is PEP 508, ``name`` normalised, ``raw`` the original line(s)."""
 
     text: str
     name: str
@@ -48,12 +54,12 @@ class Entry:
     raw: str
     hashes: tuple[str, ...] = ()
     variables: tuple[str, ...] = ()
-    """Names of environment variables that pip would put in (``${TOKEN}``); they are left as they stand."""
+    """Names of environment variables that pip would substitute (``${TOKEN}``); they are not substituted here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Include:
-    """Another file that is read as well: ``kind`` is ``requirements`` (``-r``) or ``constraints`` (``-c``)."""
+class IncludedFile:
+    """A file that this one includes: ``kind`` is ``requirements`` (``-r``) or ``constraints`` (``-c``)."""
 
     kind: str
     target: str
@@ -72,7 +78,7 @@ class LocalPath:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Option:
+class FileOption:
     """An option for the whole file, under its long name; ``value`` is empty for a flag."""
 
     name: str
@@ -81,59 +87,59 @@ class Option:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Problem:
-    """What cannot be read. ``line`` and ``column`` count from 1; ``message`` is a sentence.
+class ReadProblem:
+    """Something that cannot be read. ``line`` and ``column`` count from 1; ``message`` is a sentence.
 
-    ``computed``: it is code that says it, so a build of the distribution can tell.
+    ``is_computed``: the value is computed by code, so only a build of the distribution can determine it.
     """
 
     line: int
     column: int
     text: str
     message: str
-    computed: bool = False
+    is_computed: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementsText:
-    """What a requirements file (or one table of another file) says."""
+    """The content of a requirements file, or of one table of another file."""
 
     path: str
-    entries: tuple[Entry, ...] = ()
-    includes: tuple[Include, ...] = ()
+    entries: tuple[RequirementEntry, ...] = ()
+    includes: tuple[IncludedFile, ...] = ()
     locals: tuple[LocalPath, ...] = ()
-    options: tuple[Option, ...] = ()
-    problems: tuple[Problem, ...] = ()
+    options: tuple[FileOption, ...] = ()
+    problems: tuple[ReadProblem, ...] = ()
 
 
 @dataclass(slots=True)
-class Collector:
-    """Gathers the parts of a :class:`RequirementsText` while a reader goes through a file."""
+class RequirementCollector:
+    """Collects the parts of a :class:`RequirementsText` while a file is read."""
 
     path: str
-    entries: list[Entry] = field(default_factory=list)
-    includes: list[Include] = field(default_factory=list)
+    entries: list[RequirementEntry] = field(default_factory=list)
+    includes: list[IncludedFile] = field(default_factory=list)
     locals: list[LocalPath] = field(default_factory=list)
-    options: list[Option] = field(default_factory=list)
-    problems: list[Problem] = field(default_factory=list)
+    options: list[FileOption] = field(default_factory=list)
+    problems: list[ReadProblem] = field(default_factory=list)
 
-    def problem(self, line: int, text: str, message: str, column: int = 1, *, computed: bool = False) -> None:
-        found = Problem(line=line, column=column, text=text[:200], message=message, computed=computed)
-        self.problems.append(found)
+    def add_problem(self, line: int, text: str, message: str, column: int = 1, *, is_computed: bool = False) -> None:
+        problem = ReadProblem(line=line, column=column, text=text[:200], message=message, is_computed=is_computed)
+        self.problems.append(problem)
 
-    def requirement(
+    def add_requirement(
         self, text: str, line: int, *, raw: str = "", column: int = 1, hashes: tuple[str, ...] = ()
     ) -> None:
-        """Sort one requirement into entries, locals or problems."""
-        found = requirement_of(text, line, raw or text, column, hashes)
-        if isinstance(found, Entry):
-            self.entries.append(found)
-        elif isinstance(found, LocalPath):
-            self.locals.append(found)
+        """Parse one requirement and add it to the entries, local paths or problems."""
+        parsed = parse_requirement(text, line, raw or text, column, hashes)
+        if isinstance(parsed, RequirementEntry):
+            self.entries.append(parsed)
+        elif isinstance(parsed, LocalPath):
+            self.locals.append(parsed)
         else:
-            self.problems.append(found)
+            self.problems.append(parsed)
 
-    def result(self) -> RequirementsText:
+    def build(self) -> RequirementsText:
         return RequirementsText(
             path=self.path,
             entries=tuple(self.entries),
@@ -145,27 +151,27 @@ class Collector:
 
 
 def read_requirements(text: str, path: str) -> RequirementsText:
-    """Read a requirements file. ``path`` is only carried along."""
-    found = Collector(path)
+    """Read a requirements file. ``path`` is only stored in the result."""
+    collector = RequirementCollector(path)
     for number, raw in _joined_lines(text.removeprefix("\ufeff")):
         if number > LINE_LIMIT:
-            found.problem(number, "", f"The file has more than {LINE_LIMIT} lines; the rest is not read.")
+            collector.add_problem(number, "", f"The file has more than {LINE_LIMIT} lines; the rest is ignored.")
             break
         line = _COMMENT.sub("", raw).strip()
         if not line:
             continue
         column = len(raw) - len(raw.lstrip()) + 1
         if len(line) > LENGTH_LIMIT:
-            found.problem(number, line, f"The line is longer than {LENGTH_LIMIT} characters.", column)
+            collector.add_problem(number, line, f"The line is longer than {LENGTH_LIMIT} characters.", column)
         elif line.startswith("-"):
-            _read_option(found, line, number, raw, column)
+            _read_option(collector, line, number, raw, column)
         else:
-            _read_requirement(found, line, number, raw, column)
-    return found.result()
+            _read_requirement(collector, line, number, raw, column)
+    return collector.build()
 
 
 def _joined_lines(text: str) -> Iterator[tuple[int, str]]:
-    """Logical lines with the number of their first line, joined at ``\\`` as pip does."""
+    """Yield logical lines with the number of their first line, joined at ``\\`` as pip does."""
     parts: list[str] = []
     first = 1
     for number, line in enumerate(re.split(r"\r\n|\r|\n", text), start=1):
@@ -175,7 +181,7 @@ def _joined_lines(text: str) -> Iterator[tuple[int, str]]:
                 first = number
             parts.append(line.rstrip("\\"))
             continue
-        # a comment ends a continued line, and needs the blank before it to be taken for one
+        # a comment ends a continued line; it needs a blank before it to count as a comment
         joined = "".join([*parts, f" {line}" if comment and parts else line])
         yield (first if parts else number), joined
         parts = []
@@ -183,33 +189,33 @@ def _joined_lines(text: str) -> Iterator[tuple[int, str]]:
         yield first, "".join(parts)
 
 
-def _read_requirement(found: Collector, line: str, number: int, raw: str, column: int) -> None:
+def _read_requirement(collector: RequirementCollector, line: str, number: int, raw: str, column: int) -> None:
     words = line.split(" ")
-    cut = next((index for index, word in enumerate(words) if word.startswith("--")), len(words))
-    requirement = " ".join(words[:cut]).strip()
+    options_start = next((index for index, word in enumerate(words) if word.startswith("--")), len(words))
+    requirement = " ".join(words[:options_start]).strip()
     hashes: list[str] = []
-    for name, value in _option_pairs(" ".join(words[cut:])):
+    for name, value in _option_pairs(" ".join(words[options_start:])):
         if name == "--hash" and value:
             hashes.append(value)
-        elif name not in _OF_ONE_REQUIREMENT:
-            message = f'"{name}" cannot follow a requirement{perhaps(name, list(_OF_ONE_REQUIREMENT))}.'
-            found.problem(number, line, message, column)
-    found.requirement(requirement, number, raw=raw, column=column, hashes=tuple(hashes))
+        elif name not in _REQUIREMENT_OPTIONS:
+            message = f'"{name}" cannot follow a requirement{did_you_mean(name, list(_REQUIREMENT_OPTIONS))}.'
+            collector.add_problem(number, line, message, column)
+    collector.add_requirement(requirement, number, raw=raw, column=column, hashes=tuple(hashes))
 
 
 def _option_pairs(text: str) -> list[tuple[str, str]]:
-    """``--a=b --c d -rx`` as (long name, value) pairs; a flag has an empty value."""
+    """Return ``--a=b --c d -rx`` as (long name, value) pairs; a flag has an empty value."""
     try:
         words = shlex.split(text)
-    except ValueError:  # an open quotation mark: pip refuses it, and the pieces still tell what was meant
+    except ValueError:  # an unclosed quotation mark: pip rejects it later, but the words still show what was meant
         words = text.split()
     pairs: list[tuple[str, list[str]]] = []
     for word in words:
         if word.startswith("--"):
             name, _, value = word.partition("=")
             pairs.append((name, [value]))
-        elif word.startswith("-") and word[:2] in _SHORT:
-            pairs.append((_SHORT[word[:2]], [word[2:].removeprefix("=")]))
+        elif word.startswith("-") and word[:2] in _LONG_OPTIONS:
+            pairs.append((_LONG_OPTIONS[word[:2]], [word[2:].removeprefix("=")]))
         elif word.startswith("-") or not pairs:
             pairs.append((word, []))
         else:
@@ -217,62 +223,64 @@ def _option_pairs(text: str) -> list[tuple[str, str]]:
     return [(name, " ".join(filter(None, values))) for name, values in pairs]
 
 
-def _read_option(found: Collector, line: str, number: int, raw: str, column: int) -> None:
+def _read_option(collector: RequirementCollector, line: str, number: int, raw: str, column: int) -> None:
     for name, value in _option_pairs(line):
-        if name in _WITH_VALUE and not value:
-            found.problem(number, line, f'"{name}" needs a value.', column)
+        if name in _VALUE_OPTIONS and not value:
+            collector.add_problem(number, line, f'"{name}" needs a value.', column)
         elif name in ("--requirement", "--constraint"):
             kind = "requirements" if name == "--requirement" else "constraints"
-            found.includes.append(Include(kind=kind, target=value, line=number))
+            collector.includes.append(IncludedFile(kind=kind, target=value, line=number))
         elif name == "--editable":
-            _read_editable(found, value, number, raw, column)
-        elif name in _WITH_VALUE:
-            found.options.append(Option(name=name, value=value, line=number))
-        elif name in _FLAGS:
-            found.options.append(Option(name=name, value="", line=number))
+            _read_editable(collector, value, number, raw, column)
+        elif name in _VALUE_OPTIONS:
+            collector.options.append(FileOption(name=name, value=value, line=number))
+        elif name in _FLAG_OPTIONS:
+            collector.options.append(FileOption(name=name, value="", line=number))
         else:
-            known = [*_WITH_VALUE, *_FLAGS]
-            found.problem(number, line, f'pip has no option "{name}" in a file{perhaps(name, known)}.', column)
+            option_names = [*_VALUE_OPTIONS, *_FLAG_OPTIONS]
+            collector.add_problem(
+                number, line, f'pip has no option "{name}" in a file{did_you_mean(name, option_names)}.', column
+            )
 
 
-def _read_editable(found: Collector, value: str, number: int, raw: str, column: int) -> None:
+def _read_editable(collector: RequirementCollector, value: str, number: int, raw: str, column: int) -> None:
     if _VCS.match(value) or (_URL.match(value) and not value.startswith("file:")):
-        found.requirement(value, number, raw=raw, column=column)
+        collector.add_requirement(value, number, raw=raw, column=column)
         return
     match = re.fullmatch(r"([^\[\]]+?)\s*(\[[\w\s.,-]*\])?", value)
     if not match or "\0" in value:
-        found.problem(number, value, "This is no path of a distribution.", column)
+        collector.add_problem(number, value, "This is not the path of a distribution.", column)
         return
-    found.locals.append(
+    collector.locals.append(
         LocalPath(path=_path_of(match[1]), editable=True, extras=_extras(match[2] or ""), line=number, raw=raw)
     )
 
 
-def requirement_of(
+def parse_requirement(
     text: str, line: int, raw: str, column: int = 1, hashes: tuple[str, ...] = ()
-) -> Entry | LocalPath | Problem:
-    """What one requirement says: an entry, a path in the repository, or why it is neither."""
-    named = text
+) -> RequirementEntry | LocalPath | ReadProblem:
+    """Parse one requirement as an entry, a path in the repository, or a problem."""
+    named_text = text
     if _VCS.match(text) or _URL.match(text):
-        named = _named_url(text)
+        named_text = _with_project_name(text)
     try:
-        parsed = Requirement(named)
+        parsed = Requirement(named_text)
         name, specifier, marker = canonicalize_name(parsed.name), str(parsed.specifier), str(parsed.marker or "")
     except (ValueError, RecursionError) as error:
-        return _local(text, line, raw) or _problem(text, line, column, error)
+        return _local_path(text, line, raw) or _unparsable_problem(text, line, column, error)
     url = parsed.url or ""
     extras = tuple(sorted(parsed.extras))
     if url and (url.startswith("file:") or not _URL.match(_VCS.sub("", url))):
         return LocalPath(path=_path_of(url), extras=extras, line=line, raw=raw)
     variables = tuple(dict.fromkeys(_VARIABLE.findall(raw)))
-    return Entry(
-        text=named, name=name, extras=extras, specifier=specifier, marker=marker, url=url, line=line, raw=raw,
+    return RequirementEntry(
+        text=named_text, name=name, extras=extras, specifier=specifier, marker=marker, url=url, line=line, raw=raw,
         hashes=hashes, variables=variables,
     )  # fmt: skip
 
 
-def _named_url(text: str) -> str:
-    """``git+https://x/y#egg=name`` and ``https://x/name-1.0.whl`` as ``name @ url``; unchanged when it has no name."""
+def _with_project_name(text: str) -> str:
+    """Rewrite ``git+https://x/y#egg=name`` and ``https://x/name-1.0.whl`` as ``name @ url``, if they have a name."""
     address, semicolon, marker = text.partition(" ;")
     suffix = f" ;{marker}" if semicolon else ""
     egg = re.search(r"[#&]egg=([\w.-]+(?:\[[\w.,-]*\])?)", address, re.ASCII)
@@ -287,20 +295,20 @@ def _named_url(text: str) -> str:
         return text
 
 
-def _local(text: str, line: int, raw: str) -> LocalPath | None:
-    bare = text.partition(";")[0].strip()
-    if _URL.match(_VCS.sub("", bare)) and not bare.startswith("file:"):
+def _local_path(text: str, line: int, raw: str) -> LocalPath | None:
+    without_marker = text.partition(";")[0].strip()
+    if _URL.match(_VCS.sub("", without_marker)) and not without_marker.startswith("file:"):
         return None
-    match = _PATH.fullmatch(bare)
-    if match and not re.search(r"\s@|[=!]=|\0", bare):
+    match = _PATH.fullmatch(without_marker)
+    if match and not re.search(r"\s@|[=!]=|\0", without_marker):
         return LocalPath(path=_path_of(match["path"]), extras=_extras(match["extras"] or ""), line=line, raw=raw)
-    if _ARCHIVE.search(bare) and not re.search(r"[\s<>\0]", bare):
-        return LocalPath(path=bare, line=line, raw=raw)
+    if _ARCHIVE.search(without_marker) and not re.search(r"[\s<>\0]", without_marker):
+        return LocalPath(path=without_marker, line=line, raw=raw)
     return None
 
 
 def _path_of(text: str) -> str:
-    """``file:../lib``, ``file:///srv/lib`` and ``../lib#egg=x`` as a path."""
+    """Return the path of ``file:../lib``, ``file:///srv/lib`` or ``../lib#egg=x``."""
     path = text.strip().partition("#")[0]
     if path.startswith("file:"):
         path = path.removeprefix("file:")
@@ -312,10 +320,10 @@ def _extras(text: str) -> tuple[str, ...]:
     return tuple(sorted(name.strip() for name in text.strip("[]").split(",") if name.strip()))
 
 
-def _problem(text: str, line: int, column: int, error: Exception) -> Problem:
-    single = re.match(r"^([A-Za-z0-9][\w.-]*)\s*=\s*([\w.]+)$", text, re.ASCII)
-    if single:
-        message = f'"{text[:80]}" has a single "="; a pinned version is written {single[1]}=={single[2]}.'
+def _unparsable_problem(text: str, line: int, column: int, error: Exception) -> ReadProblem:
+    single_equals = re.match(r"^([A-Za-z0-9][\w.-]*)\s*=\s*([\w.]+)$", text, re.ASCII)
+    if single_equals:
+        message = f'"{text[:80]}" has a single "="; a pinned version is written {single_equals[1]}=={single_equals[2]}.'
     elif re.match(r"^</?\w+[^>]*>$", text):
         message = f'"{text[:80]}" is markup, not a requirement; delete the line.'
     elif _URL.match(_VCS.sub("", text)):
@@ -323,12 +331,12 @@ def _problem(text: str, line: int, column: int, error: Exception) -> Problem:
     else:
         reason = (str(error) or type(error).__name__).splitlines()[0]
         message = f'"{text[:80]}" is not a requirement that pip can read: {reason[:200]}'
-    return Problem(line=line, column=column, text=text[:200], message=message)
+    return ReadProblem(line=line, column=column, text=text[:200], message=message)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DependencyTable:
-    """The requirements of one table; ``table`` is its dotted name, the same as in a ``RequirementSource``."""
+    """The requirements of one table; ``table`` is its dotted name, as in a ``RequirementSource``."""
 
     table: str
     requirements: RequirementsText

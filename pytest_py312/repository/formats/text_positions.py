@@ -1,6 +1,7 @@
-"""A text whose characters remember where they stand in the file that they come from.
+"""Map text back to its positions in a file.
 
-Where the strings of a Python file stand in its text. No code is executed.
+:class:`TrackedText` is text whose characters keep their offsets, even after variables are substituted.
+:class:`SourcePositions` maps nodes of a Python syntax tree to character offsets.
 """
 
 import ast
@@ -9,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 LENGTH_LIMIT = 4_000
-"""Characters of one value with all variables put in."""
+"""Characters of one value after substituting all variables."""
 
 _VARIABLE = re.compile(
     r"\\\$|\$\{(?P<braced>[A-Za-z_]\w*)(?:(?P<operator>:?[-+])(?P<word>[^{}]*))?\}|\$(?P<bare>[A-Za-z_]\w*)", re.ASCII
@@ -17,88 +18,92 @@ _VARIABLE = re.compile(
 
 
 @dataclass(frozen=True, slots=True)
-class Traced:
-    """``offsets[i]`` is where character ``i`` of ``text`` stands."""
+class TrackedText:
+    """Text with the offset of each character in its file: ``offsets[i]`` belongs to ``text[i]``."""
 
     text: str
     offsets: Sequence[int]
 
     @classmethod
-    def of(cls, text: str, start: int, end: int) -> "Traced":
-        """The characters from ``start`` to before ``end``."""
+    def from_span(cls, text: str, start: int, end: int) -> "TrackedText":
+        """Return the characters from ``start`` up to and excluding ``end``."""
         return cls(text[start:end], range(start, end))
 
-    def part(self, start: int, end: int) -> "Traced":
-        return Traced(self.text[start:end], self.offsets[start:end])
+    def section(self, start: int, end: int) -> "TrackedText":
+        return TrackedText(self.text[start:end], self.offsets[start:end])
 
     def span(self, start: int, end: int) -> tuple[int, int] | None:
-        """Where the characters stand in the file, if they stand there side by side."""
-        found = self.offsets[start:end]
-        if not found or any(found[index] + 1 != found[index + 1] for index in range(len(found) - 1)):
+        """Return the span in the file, if the characters are adjacent there."""
+        offsets = self.offsets[start:end]
+        if not offsets or any(offsets[index] + 1 != offsets[index + 1] for index in range(len(offsets) - 1)):
             return None
-        return found[0], found[-1] + 1
+        return offsets[0], offsets[-1] + 1
 
 
-def expanded(value: Traced, values: Mapping[str, Traced], missing: list[str] | None = None) -> Traced:
-    """``value`` with ``$X``, ``${X}``, ``${X:-y}`` and ``${X:+y}`` put in.
+def expand_variables(
+    value: TrackedText, values: Mapping[str, TrackedText], missing: list[str] | None = None
+) -> TrackedText:
+    """Substitute ``$X``, ``${X}``, ``${X:-y}`` and ``${X:+y}`` in ``value``.
 
-    A name without a value is nothing, and is added to ``missing``.
+    A name without a value is replaced by nothing and added to ``missing``.
     """
-    parts: list[Traced] = []
+    parts: list[TrackedText] = []
     position = 0
     for match in _VARIABLE.finditer(value.text):
-        parts.append(value.part(position, match.start()))
+        parts.append(value.section(position, match.start()))
         position = match.end()
-        parts.append(_value_of(value, match, values, missing))
-    parts.append(value.part(position, len(value.text)))
+        parts.append(_variable_value(value, match, values, missing))
+    parts.append(value.section(position, len(value.text)))
     text = "".join(part.text for part in parts)[:LENGTH_LIMIT]
     offsets = [offset for part in parts for offset in part.offsets][:LENGTH_LIMIT]
-    return Traced(text, offsets)
+    return TrackedText(text, offsets)
 
 
-def _value_of(value: Traced, match: re.Match[str], values: Mapping[str, Traced], missing: list[str] | None) -> Traced:
+def _variable_value(
+    value: TrackedText, match: re.Match[str], values: Mapping[str, TrackedText], missing: list[str] | None
+) -> TrackedText:
     name = match["braced"] or match["bare"]
     if name is None:
-        return value.part(match.end() - 1, match.end())
-    found = values.get(name)
+        return value.section(match.end() - 1, match.end())
+    variable = values.get(name)
     operator = match["operator"] or ""
-    given = bool(found and found.text) if operator.startswith(":") else found is not None
-    word = value.part(*match.span("word")) if match["word"] is not None else Traced("", ())
+    is_set = bool(variable and variable.text) if operator.startswith(":") else variable is not None
+    operand = value.section(*match.span("word")) if match["word"] is not None else TrackedText("", ())
     if operator.endswith("+"):
-        return word if given else Traced("", ())
-    if given and found is not None:
-        return found
+        return operand if is_set else TrackedText("", ())
+    if is_set and variable is not None:
+        return variable
     if operator.endswith("-"):
-        return expanded(word, values)
-    if found is None and missing is not None:
+        return expand_variables(operand, values)
+    if variable is None and missing is not None:
         missing.append(name)
-    return found or Traced("", ())
+    return variable or TrackedText("", ())
 
 
-class SourceText:
-    """Where the nodes of a syntax tree stand: it counts bytes of lines, we count characters."""
+class SourcePositions:
+    """Maps nodes of a syntax tree, whose columns count bytes, to character offsets in the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text
-        self._shift = 1 if text.startswith("\ufeff") else 0
+        self._mark_length = 1 if text.startswith("\ufeff") else 0
         plain = text.removeprefix("\ufeff")
         self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", plain))]
-        self._plain = plain
+        self._without_mark = plain
 
-    def at(self, node: ast.expr) -> tuple[int, int]:
+    def span_of(self, node: ast.expr) -> tuple[int, int]:
         start = self._offset(node.lineno, node.col_offset)
         return start, max(start, self._offset(node.end_lineno or node.lineno, node.end_col_offset or 0))
 
     def _offset(self, line: int, column: int) -> int:
         start = self._starts[min(line, len(self._starts)) - 1]
-        piece = self._plain[start : start + column]
+        piece = self._without_mark[start : start + column]
         if not piece.isascii():
             piece = piece.encode("utf-8", "surrogatepass")[:column].decode("utf-8", "ignore")
-        return start + len(piece) + self._shift
+        return start + len(piece) + self._mark_length
 
-    def content(self, node: ast.expr) -> tuple[tuple[int, int], bool]:
-        """Where a string stands within its quotation marks, and whether those characters are what it says."""
-        start, end = self.at(node)
+    def string_content(self, node: ast.expr) -> tuple[tuple[int, int], bool]:
+        """Return the span of a string within its quotation marks, and whether these characters equal its value."""
+        start, end = self.span_of(node)
         raw = self._text[start:end]
         match = re.match(r"[rRuU]{0,1}(\"\"\"|'''|\"|')", raw)
         if not match or not isinstance(node, ast.Constant):

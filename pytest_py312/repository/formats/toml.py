@@ -1,10 +1,10 @@
-"""Where the keys of a TOML document stand.
+"""Parse TOML with the positions of its keys and values.
 
-``tomllib`` gives values without positions, and no maintained TOML library gives line numbers. This scanner adds them
-to a document that ``tomllib`` has accepted already, so it follows the structure and judges nothing. A wrong line is
-worse than none: what it found must agree with what ``tomllib`` found, key by key, or it gives no lines at all.
-
-A TOML text parsed with limits, with the lines of its keys.
+``tomllib`` returns values without positions, and no maintained TOML library provides line numbers. The scanner adds
+them to a
+document that ``tomllib`` has already accepted, so it only follows the structure. Wrong positions are worse than none:
+unless
+the keys it finds equal those of ``tomllib``, there are no positions at all.
 """
 
 import re
@@ -30,44 +30,44 @@ _STRING = re.compile(
     re.DOTALL,
 )
 _SCALAR = re.compile(r"[^\s,\]}#]+(?: \d\d:[^\s,\]}#]+)?")
-"""A number, a truth value or a date; the one space is that between a date and its time."""
+"""A number, a boolean or a date; its only space separates date and time."""
 
 
 def key_lines(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, int]:
-    """The line, counted from 1, on which each key, table and array element begins.
+    """Return the line, counted from 1, on which each key, table and array element begins.
 
-    ``document`` is what ``tomllib`` made of ``text``. Empty when the two do not agree.
+    ``document`` is the result of ``tomllib`` for ``text``. Empty if the scanner finds other keys.
     """
     try:
-        found = _Scanner(text).scan()
-        return found if found.keys() == set(_paths(document, ())) else {}
-    except (_Lost, RecursionError):
+        lines = _Scanner(text).scan()
+        return lines if lines.keys() == set(_key_paths(document, ())) else {}
+    except (_UnexpectedSyntax, RecursionError):
         return {}
 
 
 def string_spans(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, tuple[int, int]]:
-    """From where to where (counted in characters) each string value stands, quotation marks included.
+    """Return the span in characters of each string value, including its quotation marks.
 
-    Empty when what is found does not agree with ``document``, as in :func:`key_lines`.
+    Empty if the scanner finds other keys than ``document`` has, as in :func:`key_lines`.
     """
     try:
         scanner = _Scanner(text)
-        return scanner.strings if scanner.scan().keys() == set(_paths(document, ())) else {}
-    except (_Lost, RecursionError):
+        return scanner.strings if scanner.scan().keys() == set(_key_paths(document, ())) else {}
+    except (_UnexpectedSyntax, RecursionError):
         return {}
 
 
 def value_spans(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, tuple[int, int]]:
-    """The same as :func:`string_spans`, of numbers, truth values and dates as well."""
+    """Return the spans of :func:`string_spans`, and those of numbers, booleans and dates."""
     try:
         scanner = _Scanner(text)
-        agrees = scanner.scan().keys() == set(_paths(document, ()))
+        agrees = scanner.scan().keys() == set(_key_paths(document, ()))
         return {**scanner.strings, **scanner.scalars} if agrees else {}
-    except (_Lost, RecursionError):
+    except (_UnexpectedSyntax, RecursionError):
         return {}
 
 
-def _paths(value: object, path: KeyPath) -> Iterator[KeyPath]:
+def _key_paths(value: object, path: KeyPath) -> Iterator[KeyPath]:
     if isinstance(value, dict):
         members: list[tuple[str | int, object]] = list(value.items())
     elif isinstance(value, list):
@@ -76,23 +76,23 @@ def _paths(value: object, path: KeyPath) -> Iterator[KeyPath]:
         return
     for step, member in members:
         yield (*path, step)
-        yield from _paths(member, (*path, step))
+        yield from _key_paths(member, (*path, step))
 
 
-class _Lost(Exception):
+class _UnexpectedSyntax(Exception):
     """The scanner does not understand the text."""
 
 
 class _Scanner:
     def __init__(self, text: str) -> None:
         self._text = text
-        self._at = 0
-        self._breaks = [match.start() for match in re.finditer("\n", text)]
+        self._offset = 0
+        self._line_breaks = [match.start() for match in re.finditer("\n", text)]
         self._lines: dict[KeyPath, int] = {}
         self.strings: dict[KeyPath, tuple[int, int]] = {}
         self.scalars: dict[KeyPath, tuple[int, int]] = {}
-        self._lengths: dict[KeyPath, int] = {}
-        """How many tables each array of tables has so far."""
+        self._array_lengths: dict[KeyPath, int] = {}
+        """Number of tables of each array of tables so far."""
 
     def scan(self) -> dict[KeyPath, int]:
         table: KeyPath = ()
@@ -103,7 +103,7 @@ class _Scanner:
             elif self._accept("["):
                 table = self._header(line, closing="]")
             else:
-                self._pair(table)
+                self._key_value_pair(table)
         return self._lines
 
     def _header(self, line: int, *, closing: str) -> KeyPath:
@@ -111,24 +111,24 @@ class _Scanner:
         self._expect(closing)
         path: KeyPath = ()
         for part in parents:
-            path = self._inside((*path, part))
+            path = self._latest_table((*path, part))
             self._lines.setdefault(path, line)
         path = (*path, last)
         if closing == "]":
             self._lines[path] = line
             return path
         self._lines.setdefault(path, line)
-        index = self._lengths.get(path, 0)
-        self._lengths[path] = index + 1
+        index = self._array_lengths.get(path, 0)
+        self._array_lengths[path] = index + 1
         self._lines[(*path, index)] = line
         return (*path, index)
 
-    def _inside(self, path: KeyPath) -> KeyPath:
-        """``path``, or the latest table of the array of tables that it names."""
-        length = self._lengths.get(path)
+    def _latest_table(self, path: KeyPath) -> KeyPath:
+        """Return ``path``, or the latest table of the array of tables at ``path``."""
+        length = self._array_lengths.get(path)
         return (*path, length - 1) if length else path
 
-    def _pair(self, table: KeyPath) -> None:
+    def _key_value_pair(self, table: KeyPath) -> None:
         line = self._line()
         path = table
         for part in self._key():
@@ -142,20 +142,20 @@ class _Scanner:
         while self._accept("."):
             parts.append(self._key_part())
             if len(parts) > _DEEPEST_KEY:
-                raise _Lost
+                raise _UnexpectedSyntax
         return parts
 
     def _key_part(self) -> str:
         self._skip(_SPACE)
-        if self._text[self._at : self._at + 1] in ('"', "'"):
-            quoted = self._take(_STRING)
+        if self._text[self._offset : self._offset + 1] in ('"', "'"):
+            quoted = self._consume(_STRING)
             try:
                 name = tomllib.loads(f"key = {quoted}")["key"]
             except tomllib.TOMLDecodeError:
-                raise _Lost from None
+                raise _UnexpectedSyntax from None
             part = str(name)
         else:
-            part = self._take(_BARE_KEY)
+            part = self._consume(_BARE_KEY)
         self._skip(_SPACE)
         return part
 
@@ -165,14 +165,14 @@ class _Scanner:
             self._array(path)
         elif self._accept("{"):
             self._inline_table(path)
-        elif self._text[self._at : self._at + 1] in ('"', "'"):
-            start = self._at
-            self._take(_STRING)
-            self.strings[path] = (start, self._at)
+        elif self._text[self._offset : self._offset + 1] in ('"', "'"):
+            start = self._offset
+            self._consume(_STRING)
+            self.strings[path] = (start, self._offset)
         else:
-            start = self._at
-            self._take(_SCALAR)
-            self.scalars[path] = (start, self._at)
+            start = self._offset
+            self._consume(_SCALAR)
+            self.scalars[path] = (start, self._offset)
 
     def _array(self, path: KeyPath) -> None:
         index = 0
@@ -185,38 +185,38 @@ class _Scanner:
 
     def _inline_table(self, path: KeyPath) -> None:
         while self._skip_blank() and not self._accept("}"):
-            self._pair(path)
+            self._key_value_pair(path)
             self._skip_blank()
             self._accept(",")
 
     def _line(self) -> int:
-        return bisect_left(self._breaks, self._at) + 1
+        return bisect_left(self._line_breaks, self._offset) + 1
 
     def _skip(self, pattern: re.Pattern[str]) -> None:
-        match = pattern.match(self._text, self._at)
+        match = pattern.match(self._text, self._offset)
         if match:
-            self._at = match.end()
+            self._offset = match.end()
 
     def _skip_blank(self) -> bool:
-        """Go on to the next thing that counts; false at the end of the document."""
+        """Skip blanks and comments; return false at the end of the document."""
         self._skip(_BLANK)
-        return self._at < len(self._text)
+        return self._offset < len(self._text)
 
     def _accept(self, token: str) -> bool:
-        found = self._text.startswith(token, self._at)
-        if found:
-            self._at += len(token)
-        return found
+        is_next = self._text.startswith(token, self._offset)
+        if is_next:
+            self._offset += len(token)
+        return is_next
 
     def _expect(self, token: str) -> None:
         if not self._accept(token):
-            raise _Lost
+            raise _UnexpectedSyntax
 
-    def _take(self, pattern: re.Pattern[str]) -> str:
-        match = pattern.match(self._text, self._at)
-        if not match or match.end() == self._at:
-            raise _Lost
-        self._at = match.end()
+    def _consume(self, pattern: re.Pattern[str]) -> str:
+        match = pattern.match(self._text, self._offset)
+        if not match or match.end() == self._offset:
+            raise _UnexpectedSyntax
+        self._offset = match.end()
         return match[0]
 
 
@@ -225,67 +225,67 @@ LENGTH_LIMIT = 1_000_000
 
 @lru_cache(maxsize=4)
 def read_toml(text: str) -> "TomlText":
-    """``text`` parsed; several readers ask for the same text one after the other."""
+    """Parse ``text``. Cached, because several readers parse the same text in succession."""
     return TomlText(text)
 
 
 class TomlText:
-    """A parsed TOML text, for reading only. ``trouble`` is not empty where it is none; ``data`` is then empty."""
+    """A parsed TOML text, for reading only. If it is invalid, ``parse_error`` is set and ``data`` is empty."""
 
     def __init__(self, text: str) -> None:
         self.data: dict[str, Any] = {}
-        self.trouble = ""
-        self.trouble_line: int | None = None
+        self.parse_error = ""
+        self.parse_error_line: int | None = None
         self._original = text
         self._text = text.removeprefix("\ufeff").replace("\r\n", "\n")
         if len(text) > LENGTH_LIMIT:
-            self.trouble = f"it is longer than {LENGTH_LIMIT} characters"
+            self.parse_error = f"it is longer than {LENGTH_LIMIT} characters"
             return
         try:
             self.data = tomllib.loads(self._text)
         except (ValueError, RecursionError, OverflowError) as error:
-            self.trouble = str(error)[:200] or type(error).__name__
-            at_line = re.search(r"at line (\d+)", self.trouble)
-            self.trouble_line = int(at_line[1]) if at_line else None
+            self.parse_error = str(error)[:200] or type(error).__name__
+            at_line = re.search(r"at line (\d+)", self.parse_error)
+            self.parse_error_line = int(at_line[1]) if at_line else None
 
     @cached_property
-    def _places(self) -> Mapping[KeyPath, int]:
+    def _key_lines(self) -> Mapping[KeyPath, int]:
         return key_lines(self._text, self.data)
 
     @cached_property
     def _spans(self) -> Mapping[KeyPath, tuple[int, int]]:
-        # a space in the place of a byte order mark keeps all positions
+        # replacing the byte order mark by a space keeps all positions
         text = " " + self._original[1:] if self._original.startswith("\ufeff") else self._original
         return value_spans(text, self.data)
 
     def span(self, *keys: str | int) -> tuple[int, int] | None:
-        """Where the value at ``keys`` stands in the text (quotation marks included), if that is known."""
+        """Return the span of the value at ``keys`` including its quotation marks, if it is known."""
         return self._spans.get(keys)
 
     def table(self, *keys: str) -> Mapping[str, Any]:
-        """The table at ``keys``; empty when there is none."""
+        """Return the table at ``keys``; empty if there is none."""
         value = self.value(*keys)
         return value if isinstance(value, dict) else {}
 
     def value(self, *keys: str) -> Any:
-        """What stands at ``keys``, or ``None``."""
-        found: Any = self.data
+        """Return the value at ``keys``, or ``None``."""
+        node: Any = self.data
         for key in keys:
-            if not isinstance(found, dict):
+            if not isinstance(node, dict):
                 return None
-            found = found.get(key)
-        return found
+            node = node.get(key)
+        return node
 
     def line(self, *keys: str | int) -> int:
-        """The line (from 1) of what stands at ``keys``, or of the nearest thing above it; 1 when that is unknown."""
+        """Return the line (from 1) of ``keys`` or of its nearest known parent; 1 if none is known."""
         for depth in range(len(keys), 0, -1):
-            if keys[:depth] in self._places:
-                return self._places[keys[:depth]]
+            if keys[:depth] in self._key_lines:
+                return self._key_lines[keys[:depth]]
         return 1
 
 
-def texts(value: Any) -> tuple[str, ...]:
-    """The strings of a list, or a single string."""
+def strings_in(value: Any) -> tuple[str, ...]:
+    """Return the strings of a list, or a single string."""
     if isinstance(value, str):
         return (value,)
     return tuple(item for item in value if isinstance(item, str)) if isinstance(value, list) else ()

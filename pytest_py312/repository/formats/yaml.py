@@ -1,7 +1,8 @@
-"""A YAML text as nodes with positions: no object is constructed, no alias expanded, and limits are kept.
+"""Parse YAML to nodes with positions. Constructs no objects, expands no aliases, and enforces limits.
 
-The nodes are made from the parser's events in a loop. libyaml's own composer would end the process on a text that is
-nested deeply, and PyYAML's in Python takes ten times as long.
+The nodes are built from the parser's events in a loop: libyaml's own composer crashes the process on deeply nested
+text, and
+PyYAML's Python composer takes ten times as long.
 """
 
 from collections.abc import Iterator
@@ -19,8 +20,8 @@ _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 @dataclass(slots=True, eq=False)
-class Scalar:
-    """``start`` and ``end`` count characters, quotation marks included; ``style`` is empty for a plain one."""
+class YamlScalar:
+    """A scalar. ``start`` and ``end`` include its quotation marks; ``style`` is empty for a plain scalar."""
 
     value: str
     start: int
@@ -29,143 +30,143 @@ class Scalar:
 
 
 @dataclass(slots=True, eq=False)
-class Sequence:
-    """``flow`` is true for ``[a, b]``. The end of a block sequence is not to be relied on: see :func:`end_of`."""
+class YamlSequence:
+    """A sequence. ``is_flow`` is true for ``[a, b]``. Use :func:`content_end` for the end of a block sequence."""
 
     start: int
     end: int = 0
-    flow: bool = False
-    items: "list[Node]" = field(default_factory=list)
+    is_flow: bool = False
+    items: "list[YamlNode]" = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
-class Mapping:
-    """``flow`` is true for ``{a: b}``."""
+class YamlMapping:
+    """A mapping. ``is_flow`` is true for ``{a: b}``."""
 
     start: int
     end: int = 0
-    flow: bool = False
-    pairs: "list[tuple[Node, Node]]" = field(default_factory=list)
+    is_flow: bool = False
+    pairs: "list[tuple[YamlNode, YamlNode]]" = field(default_factory=list)
 
 
-Node: TypeAlias = Scalar | Sequence | Mapping
+YamlNode: TypeAlias = YamlScalar | YamlSequence | YamlMapping
 
 
-class NotYaml(Exception):
-    """``str()`` says why, as a sentence; ``line`` (from 1) where, if that is known."""
+class InvalidYaml(Exception):
+    """The text is not YAML or exceeds a limit. ``str()`` is a sentence; ``line`` counts from 1, if it is known."""
 
     def __init__(self, message: str, line: int | None = None) -> None:
         super().__init__(message)
         self.line = line
 
 
-def documents_of(text: str) -> tuple[Node, ...]:
-    """The root of each document that is not empty.
+def parse_documents(text: str) -> tuple[YamlNode, ...]:
+    """Return the root node of each document that is not empty.
 
-    :raises NotYaml: it is none, or it is longer, deeper or larger than a person writes.
+    :raises InvalidYaml: the text is not YAML, or too long, too deep or too large to be hand-written.
     """
     if len(text) > LENGTH_LIMIT:
-        raise NotYaml(f"It is longer than {LENGTH_LIMIT} characters.")
-    plain = text.removeprefix("\ufeff")
+        raise InvalidYaml(f"It is longer than {LENGTH_LIMIT} characters.")
+    without_mark = text.removeprefix("\ufeff")
     try:
-        return tuple(_Composer(len(text) - len(plain)).composed(plain))
+        return tuple(_Composer(len(text) - len(without_mark)).compose(without_mark))
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise NotYaml(f"It is no YAML: {error.problem or error}", line) from None
+        raise InvalidYaml(f"It is not valid YAML: {error.problem or error}", line) from None
     except (yaml.YAMLError, ValueError, OverflowError, RecursionError) as error:
-        raise NotYaml(f"It is no YAML: {str(error)[:200] or type(error).__name__}") from None
+        raise InvalidYaml(f"It is not valid YAML: {str(error)[:200] or type(error).__name__}") from None
 
 
 class _Composer:
     def __init__(self, shift: int) -> None:
-        self._shift = shift
-        self._anchors: dict[str, Node] = {}
-        self._open: list[tuple[Sequence | Mapping, list[Node]]] = []
-        """The collections that are not closed yet, with the nodes met in them."""
+        self._mark_length = shift
+        self._anchors: dict[str, YamlNode] = {}
+        self._open_collections: list[tuple[YamlSequence | YamlMapping, list[YamlNode]]] = []
+        """The collections that are not closed yet, with their children so far."""
         self._count = 0
 
-    def composed(self, text: str) -> Iterator[Node]:
+    def compose(self, text: str) -> Iterator[YamlNode]:
         documents = 0
         for event in yaml.parse(text, Loader=_LOADER):
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 self._anchors = {}
                 if documents > DOCUMENT_LIMIT:
-                    raise NotYaml(f"It has more than {DOCUMENT_LIMIT} documents.")
+                    raise InvalidYaml(f"It has more than {DOCUMENT_LIMIT} documents.")
                 continue
-            node = self._node(event)
-            if node is not None and not self._open:
+            node = self._completed_node(event)
+            if node is not None and not self._open_collections:
                 yield node
             elif node is not None:
-                self._open[-1][1].append(node)
+                self._open_collections[-1][1].append(node)
 
-    def _node(self, event: Any) -> Node | None:
-        """The node that ends with ``event``, if one does."""
-        start = getattr(event.start_mark, "index", 0) + self._shift
-        end = getattr(event.end_mark, "index", 0) + self._shift
+    def _completed_node(self, event: Any) -> YamlNode | None:
+        """Return the node that ends with ``event``, if there is one."""
+        start = getattr(event.start_mark, "index", 0) + self._mark_length
+        end = getattr(event.end_mark, "index", 0) + self._mark_length
         if isinstance(event, yaml.ScalarEvent):
-            scalar = Scalar(event.value, start, end, event.style or "")
-            self._keep(event, scalar)
+            scalar = YamlScalar(event.value, start, end, event.style or "")
+            self._register(event, scalar)
             return scalar
         if isinstance(event, yaml.AliasEvent):
-            known = self._anchors.get(event.anchor or "")
-            if known is None:
-                raise NotYaml(f"It is no YAML: the alias {str(event.anchor)[:80]} stands for nothing.")
-            return known
+            anchored = self._anchors.get(event.anchor or "")
+            if anchored is None:
+                raise InvalidYaml(f"It is not valid YAML: the alias {str(event.anchor)[:80]} is not defined.")
+            return anchored
         if isinstance(event, yaml.CollectionStartEvent):
-            kind = Sequence if isinstance(event, yaml.SequenceStartEvent) else Mapping
-            opened = kind(start, flow=bool(event.flow_style))
-            self._keep(event, opened)
-            self._open.append((opened, []))
-            if len(self._open) > DEPTH_LIMIT:
-                raise NotYaml(f"It is nested deeper than {DEPTH_LIMIT} levels.")
+            kind = YamlSequence if isinstance(event, yaml.SequenceStartEvent) else YamlMapping
+            collection = kind(start, is_flow=bool(event.flow_style))
+            self._register(event, collection)
+            self._open_collections.append((collection, []))
+            if len(self._open_collections) > DEPTH_LIMIT:
+                raise InvalidYaml(f"It is nested deeper than {DEPTH_LIMIT} levels.")
             return None
         if isinstance(event, yaml.CollectionEndEvent):
-            node, met = self._open.pop()
+            node, children = self._open_collections.pop()
             node.end = end
-            if isinstance(node, Sequence):
-                node.items = met
+            if isinstance(node, YamlSequence):
+                node.items = children
             else:
-                node.pairs = list(zip(met[::2], met[1::2], strict=True))
+                node.pairs = list(zip(children[::2], children[1::2], strict=True))
             return node
         return None
 
-    def _keep(self, event: Any, node: Node) -> None:
+    def _register(self, event: Any, node: YamlNode) -> None:
         self._count += 1
         if self._count > NODE_LIMIT:
-            raise NotYaml(f"It has more than {NODE_LIMIT} nodes.")
+            raise InvalidYaml(f"It has more than {NODE_LIMIT} nodes.")
         if event.anchor:
             self._anchors[event.anchor] = node
 
 
-def child(node: Node | None, key: str) -> Node | None:
-    """The value of ``key``, where ``node`` is a mapping that has it."""
-    if isinstance(node, Mapping):
+def child_of(node: YamlNode | None, key: str) -> YamlNode | None:
+    """Return the value of ``key`` if ``node`` is a mapping that contains it."""
+    if isinstance(node, YamlMapping):
         for name, value in node.pairs:
-            if isinstance(name, Scalar) and name.value == key:
+            if isinstance(name, YamlScalar) and name.value == key:
                 return value
     return None
 
 
-def text_of(node: Node | None) -> str:
-    """The value of a scalar, else nothing."""
-    return node.value if isinstance(node, Scalar) else ""
+def scalar_text(node: YamlNode | None) -> str:
+    """Return the value of a scalar; empty for other nodes."""
+    return node.value if isinstance(node, YamlScalar) else ""
 
 
-def end_of(node: Node) -> int:
-    """Where the last character of ``node`` ends, without the blanks and comments that follow a block."""
+def content_end(node: YamlNode) -> int:
+    """Return the end of the last character of ``node``, without the blanks and comments that follow a block."""
     for _ in range(DEPTH_LIMIT):
-        if isinstance(node, Scalar) or node.flow:
+        if isinstance(node, YamlScalar) or node.is_flow:
             break
-        inner = node.items[-1:] if isinstance(node, Sequence) else [node.pairs[-1][1]] if node.pairs else []
-        if not inner:
+        last_child = node.items[-1:] if isinstance(node, YamlSequence) else [node.pairs[-1][1]] if node.pairs else []
+        if not last_child:
             break
-        node = inner[0]
+        node = last_child[0]
     return node.end
 
 
-def content_of(text: str, scalar: Scalar) -> tuple[int, int] | None:
-    """Where the value of a scalar stands within its quotation marks; ``None`` where it is written with escapes."""
-    inner = 1 if scalar.style in ("'", '"') else 0
-    start, end = scalar.start + inner, scalar.end - inner
+def content_span(text: str, scalar: YamlScalar) -> tuple[int, int] | None:
+    """Return the span of a scalar's value within its quotation marks; ``None`` if it contains escape sequences."""
+    quote_length = 1 if scalar.style in ("'", '"') else 0
+    start, end = scalar.start + quote_length, scalar.end - quote_length
     return (start, end) if text[start:end] == scalar.value else None

@@ -1,40 +1,41 @@
-"""The key ``contract`` of the plan -> what services rely on each other for."""
+"""Read the key ``contract`` of the plan: what services rely on each other for."""
 
 import re
 
 from pytest_py312.repository.plan import values as read
-from pytest_py312.repository.plan.rollout_settings import ContractSettings, Doing
-from pytest_py312.repository.plan.values import Node, Readers, table, values
+from pytest_py312.repository.plan.rollout_settings import ContractAction, ContractSettings
+from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values
 
-FORMATS = ("pickle", "marshal", "json", "shelve", "hash")
+DATA_FORMATS = ("pickle", "marshal", "json", "shelve", "hash")
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
-def contracts_in(node: Node) -> tuple[ContractSettings, ...]:
-    """
-    :raises PlanError: one of them cannot be used.
+def read_contracts(node: PlanNode) -> tuple[ContractSettings, ...]:
+    """Read all contracts.
+
+    :raises PlanError: one of them is invalid.
     """
     if isinstance(node.value, dict):
         raise node.error("expected a list of tables; write [[contract]], with two brackets, above each")
     return tuple(_contract(item) for item in node.items("[[contract]]"))
 
 
-def _contract(item: Node) -> ContractSettings:
-    readers: Readers = {
+def _contract(item: PlanNode) -> ContractSettings:
+    readers: FieldReaders = {
         "caller": ("first", _service),
         "callee": ("second", _service),
         "writer": ("first", _service),
         "reader": ("second", _service),
         "path": ("path", _path),
         "at": ("at", _address),
-        "call": ("call", _doing),
-        "write": ("write", _doing),
-        "read": ("read", _doing),
-        "format": ("format", lambda node: read.choice(node, FORMATS)),
+        "call": ("call", _action),
+        "write": ("write", _action),
+        "read": ("read", _action),
+        "format": ("format", lambda node: read.choice(node, DATA_FORMATS)),
         "limit": ("limit", read.duration),
     }
-    members = table(item, tuple(readers), "contract")
+    members = read_table(item, tuple(readers), "contract")
     is_data = "writer" in members or "reader" in members
     for key in ("writer", "reader", "write") if is_data else ("caller", "callee"):
         if key not in members:
@@ -43,20 +44,22 @@ def _contract(item: Node) -> ContractSettings:
         if key in members:
             kind = "that data is read" if is_data else "that a call is answered"
             raise members[key].error(f"does not belong to a contract {kind}; write a table of its own for it")
-    made = ContractSettings(**values(members, readers))
-    if not is_data and bool(made.path) == bool(made.call):
+    contract = ContractSettings(**read_values(members, readers))
+    if not is_data and bool(contract.path) == bool(contract.call):
         raise item.error('needs a "path" of the callee or something to "call", and not both')
-    if made.at and made.call.command and not any("{callee}" in word for word in made.call.command):
-        raise members["at"].error("is for nobody: the command has no {callee}, which it would stand for")
-    if is_data and not (made.read or made.format):
-        raise item.error('needs something that can "read", or a "format" by which it is read')
-    if made.format and made.write.command:
-        raise members["write"].error("gives bytes, which have a format already; name a function, or leave `format` out")
-    if made.format and made.read.command:
-        raise members["read"].error("takes bytes, and a `format` makes values of them; name a function")
-    if made.format == "hash" and not made.read:
-        raise item.error('needs something to "read": a function that gives what the key is of')
-    return made
+    if contract.at and contract.call.command and not any("{callee}" in word for word in contract.call.command):
+        raise members["at"].error("has no effect: the command has no {callee}, which it would replace")
+    if is_data and not (contract.read or contract.format):
+        raise item.error('needs an action to "read" it, or a "format"')
+    if contract.format and contract.write.command:
+        raise members["write"].error(
+            "is a command and writes bytes, which need no `format`; name a function, or leave `format` out"
+        )
+    if contract.format and contract.read.command:
+        raise members["read"].error("is a command and reads bytes, but a `format` yields values; name a function")
+    if contract.format == "hash" and not contract.read:
+        raise item.error('needs an action to "read": a function that returns the object that is hashed')
+    return contract
 
 
 _EXAMPLES = {
@@ -68,18 +71,18 @@ _EXAMPLES = {
 }
 
 
-def _service(node: Node) -> str:
+def _service(node: PlanNode) -> str:
     return node.text('"auth-service"')
 
 
-def _path(node: Node) -> str:
+def _path(node: PlanNode) -> str:
     text = node.text('"/verify"')
     if not text.startswith("/") or any(character.isspace() for character in text):
         raise node.unexpected("a path of the callee, from its /", '"/verify"')
     return text
 
 
-def _address(node: Node) -> str:
+def _address(node: PlanNode) -> str:
     text = node.text('"proxy:8080"')
     host, _, port = text.rpartition(":")
     if not _HOST.fullmatch(host) or not (port.isascii() and port.isdigit() and 0 < int(port) < 2**16):
@@ -87,10 +90,10 @@ def _address(node: Node) -> str:
     return text
 
 
-def _doing(node: Node) -> Doing:
+def _action(node: PlanNode) -> ContractAction:
     if isinstance(node.value, list):
-        return Doing(command=read.strings(node, '["python", "-m", "app.check"]'))
+        return ContractAction(command=read.strings(node, '["python", "-m", "app.check"]'))
     text = node.text('"app.client:check"')
     if not _FUNCTION.fullmatch(text):
         raise node.unexpected("a function (module:function) or a command", '"app.client:check"')
-    return Doing(function=text)
+    return ContractAction(function=text)

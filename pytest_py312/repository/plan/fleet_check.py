@@ -1,26 +1,27 @@
-"""The plan against the fleet that was found: what only the two together can tell."""
+"""Validate the plan against the fleet that was discovered: patterns without a match, duplicates, paths."""
 
 import posixpath
 from collections.abc import Sequence
 
 from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage
-from pytest_py312.core.service_patterns import Lookup, matches, suggestion, tidy
+from pytest_py312.core.service_patterns import PatternIndex, matches, normalize_pattern, suggest_service
 from pytest_py312.repository.formats.toml import KeyPath
-from pytest_py312.repository.plan.plan_file import PlanFile, key_text, read_plan_file
+from pytest_py312.repository.plan.plan_file import PlanFile, format_key, read_plan_file
 
-_UPWARD_FIELDS = {
+_PARENT_PATH_FIELDS = {
     "requirements": "requirements",
     "test-requirements": "test_requirements",
     "python-path": "python_path",
 }
-"""Keys whose paths are relative to the service and may have ``..`` -> the fields of ServiceSettings."""
+"""Key with paths relative to the service, which may contain ``..`` -> field of ServiceSettings."""
 
 
 def settings_for(plan: Plan, name: str, path: str) -> ServiceSettings:
-    """What the plan says of the service ``name`` at ``path``: its last ``[service."..."]`` that fits, or the defaults.
+    """Return the settings of the service ``name`` at ``path``: the last ``[service."..."]`` that matches, or the
+    defaults.
 
-    Two tables that fit are not joined: the one further down in the plan holds, over the defaults.
+    Matching tables are not merged: the one further down in the plan applies, on top of the defaults.
     """
     for pattern, settings in reversed(plan.overrides):
         if matches(pattern, name, path):
@@ -29,79 +30,79 @@ def settings_for(plan: Plan, name: str, path: str) -> ServiceSettings:
 
 
 def check_against_fleet(plan: Plan, services: Sequence[tuple[str, str]]) -> None:
-    """Hold the plan against the services (name, path) of the fleet.
+    """Validate the plan against the services (name, path) of the fleet.
 
-    :raises PlanError: a stage, a ``[service."..."]`` or a waiver fits no service, a service is in two stages, or a
-        path of a service leads out of the fleet's root.
+    :raises PlanError: a stage, a ``[service."..."]`` or a waiver matches no service, a service is in two stages, or a
+        path of a service leaves the fleet's root.
     """
-    lookup = Lookup(services)
+    lookup = PatternIndex(services)
     _check_stages(plan, services, lookup)
     for pattern, _ in plan.overrides:
-        if not lookup.of(pattern):
-            raise _fault(plan, ("service", pattern), f"fits no service{suggestion(pattern, services)}")
+        if not lookup.matching_services(pattern):
+            raise _plan_error(plan, ("service", pattern), f"fits no service{suggest_service(pattern, services)}")
     for index, waiver in enumerate(plan.waivers):
-        if not lookup.of(waiver.service):
-            raise _fault(
+        if not lookup.matching_services(waiver.service):
+            raise _plan_error(
                 plan,
                 ("waiver", index, "service"),
-                f'"{waiver.service}" fits no service{suggestion(waiver.service, services)}',
+                f'"{waiver.service}" fits no service{suggest_service(waiver.service, services)}',
                 expected=waiver.service,
             )
     _check_paths(plan, services)
 
 
-def _check_stages(plan: Plan, services: Sequence[tuple[str, str]], lookup: Lookup) -> None:
-    taken: dict[tuple[str, str], tuple[Stage, int]] = {}
+def _check_stages(plan: Plan, services: Sequence[tuple[str, str]], lookup: PatternIndex) -> None:
+    stage_by_service: dict[tuple[str, str], tuple[Stage, int]] = {}
     for stage in plan.stages:
         for index, pattern in enumerate(stage.services):
-            found = lookup.of(pattern)
-            if not found:
-                key, expected = _stage_key(plan, stage, index)
-                raise _fault(
-                    plan, key, f'"{pattern}" fits no service{suggestion(pattern, services)}', expected=expected
+            matching = lookup.matching_services(pattern)
+            if not matching:
+                key, expected = _stage_pattern_key(plan, stage, index)
+                raise _plan_error(
+                    plan, key, f'"{pattern}" fits no service{suggest_service(pattern, services)}', expected=expected
                 )
-            for service in found:
-                earlier, at = taken.setdefault(service, (stage, index))
+            for service in matching:
+                earlier, earlier_index = stage_by_service.setdefault(service, (stage, index))
                 if earlier is not stage:
-                    raise _in_two_stages(plan, service[0], (earlier, at), (stage, index))
+                    raise _two_stages_error(plan, service[0], (earlier, earlier_index), (stage, index))
 
 
-def _in_two_stages(plan: Plan, name: str, one: tuple[Stage, int], other: tuple[Stage, int]) -> PlanError:
+def _two_stages_error(plan: Plan, name: str, first: tuple[Stage, int], second: tuple[Stage, int]) -> PlanError:
     places = []
-    for stage, index in (one, other):
-        key, expected = _stage_key(plan, stage, index)
-        where = _fault(plan, key, "", expected=expected).where
+    for stage, index in (first, second):
+        key, expected = _stage_pattern_key(plan, stage, index)
+        where = _plan_error(plan, key, "", expected=expected).where
         places.append(f'stage {stage.number} ("{stage.services[index]}", {where})')
-    key, expected = _stage_key(plan, *other)
-    return _fault(plan, key, f'"{name}" is in two stages, {places[0]} and {places[1]}; leave it in one', expected)
+    key, expected = _stage_pattern_key(plan, *second)
+    return _plan_error(plan, key, f'"{name}" is in two stages, {places[0]} and {places[1]}; leave it in one', expected)
 
 
-def _stage_key(plan: Plan, stage: Stage, index: int) -> tuple[KeyPath, str]:
-    """Where a pattern of ``stage`` stands in the file, which need not have its stages sorted."""
+def _stage_pattern_key(plan: Plan, stage: Stage, index: int) -> tuple[KeyPath, str]:
+    """Return the key of a pattern of ``stage`` in the file, whose stages need not be sorted."""
     position = plan.stages.index(stage)
-    file = _reread(plan)
+    file = _reread_plan_file(plan)
     tables = file.table.get("stage") if file else None
-    for at, table in enumerate(tables if isinstance(tables, list) else ()):
+    for table_index, table in enumerate(tables if isinstance(tables, list) else ()):
         if isinstance(table, dict) and table.get("number") == stage.number:
-            position = at
+            position = table_index
     return ("stage", position, "services", index), stage.services[index]
 
 
 def _check_paths(plan: Plan, services: Sequence[tuple[str, str]]) -> None:
     for name, path in services:
         settings = settings_for(plan, name, path)
-        for key, field in _UPWARD_FIELDS.items():
+        for key, field in _PARENT_PATH_FIELDS.items():
             for index, item in enumerate(getattr(settings, field) or ()):
                 target = posixpath.normpath(posixpath.join(path, item))
                 if target == ".." or target.startswith("../"):
-                    table = _table_with(plan, name, path, key)
+                    table = _table_defining(plan, name, path, key)
                     message = f'"{item}" of the service at {path} leads out of the folder of the plan'
-                    raise _fault(plan, (*table, key, index), message, expected=item)
+                    raise _plan_error(plan, (*table, key, index), message, expected=item)
 
 
-def _table_with(plan: Plan, name: str, path: str, key: str) -> KeyPath:
-    """The table that ``key`` of a service comes from."""
-    file = _reread(plan)
+def _table_defining(plan: Plan, name: str, path: str, key: str) -> KeyPath:
+    """Return the table that sets ``key`` for a service."""
+    file = _reread_plan_file(plan)
     for pattern, _ in reversed(plan.overrides):
         if matches(pattern, name, path):
             if file and key in file.table.get("service", {}).get(pattern, {}):
@@ -110,24 +111,24 @@ def _table_with(plan: Plan, name: str, path: str, key: str) -> KeyPath:
     return ("defaults",)
 
 
-def _fault(plan: Plan, key: KeyPath, message: str, expected: str | None = None) -> PlanError:
-    """A mistake at ``key``, with its line if ``expected`` still stands there (``None``: whatever stands there)."""
-    file = _reread(plan)
-    if file and _stands(file, key, expected):
+def _plan_error(plan: Plan, key: KeyPath, message: str, expected: str | None = None) -> PlanError:
+    """Return an error at ``key``, with its line if ``expected`` is the value there (``None``: any value)."""
+    file = _reread_plan_file(plan)
+    if file and _still_holds(file, key, expected):
         return file.error(key, message)
-    return PlanError(where=plan.source or "the plan", key=key_text(key), message=message)
+    return PlanError(where=plan.source or "the plan", key=format_key(key), message=message)
 
 
-def _reread(plan: Plan) -> PlanFile | None:
-    """The plan's file once more, for lines, which the Plan does not carry. Only on the way to an error."""
+def _reread_plan_file(plan: Plan) -> PlanFile | None:
+    """Read the plan's file again for line numbers, which the Plan does not keep. Only used for errors."""
     if not plan.source:
         return None
     try:
         return read_plan_file(plan.root / plan.source)
     except PlanError:
-        return None  # it was readable when the Plan was made; the mistake is told without its line
+        return None  # changed since the Plan was loaded: report the mistake without its line
 
 
-def _stands(file: PlanFile, key: KeyPath, expected: str | None) -> bool:
-    found = file.value(key)
-    return found is not None and (expected is None or (isinstance(found, str) and tidy(found) == expected))
+def _still_holds(file: PlanFile, key: KeyPath, expected: str | None) -> bool:
+    value = file.value(key)
+    return value is not None and (expected is None or (isinstance(value, str) and normalize_pattern(value) == expected))

@@ -1,9 +1,7 @@
-"""The plan, read once: ``py312.toml`` or ``[tool.pytest-py312]`` -> :class:`~pytest_py312.core.model.plan.Plan`.
+"""Load the plan: ``py312.toml`` or ``[tool.pytest-py312]`` -> :class:`~pytest_py312.core.model.plan.Plan`.
 
-Each mistake in it is a :class:`~pytest_py312.core.errors.PlanError` that names file, line and key. The keys are
-described in ``docs/reference/plan.md``.
-
-The key ``benchmark`` of a service in the plan -> :class:`~pytest_py312.core.model.plan.BenchmarkSettings`.
+Every mistake is a :class:`~pytest_py312.core.errors.PlanError` with file, line and key. The keys are described in
+``docs/reference/plan.md``. The settings of the rollout are only validated here (:mod:`.rollout_tables` reads them).
 """
 
 import re
@@ -13,7 +11,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any, TypeVar
 
-from pytest_py312.core.errors import perhaps
+from pytest_py312.core.errors import did_you_mean
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.plan import (
     RESOLVERS,
@@ -24,12 +22,12 @@ from pytest_py312.core.model.plan import (
     Suite,
     SuiteKind,
     Waiver,
-    plan_with,
+    with_resolution,
 )
 from pytest_py312.core.service_patterns import glob_problem
 from pytest_py312.repository.plan import values as read
-from pytest_py312.repository.plan.plan_file import plan_in, read_plan_file
-from pytest_py312.repository.plan.values import Node, duration
+from pytest_py312.repository.plan.plan_file import plan_file_in, read_plan_file
+from pytest_py312.repository.plan.values import PlanNode, duration
 
 _T = TypeVar("_T")
 TOP_KEYS = (
@@ -59,21 +57,21 @@ WAIVER_KEYS = ("service", "code", "test", "reason", "owner", "until")
 _SUITE_KEYS = ("suite", "junit", "reason")
 
 
-KEYS = ("threshold", "thresholds", "budget", "unlike-builds", "accept-inconclusive")
+BENCHMARK_KEYS = ("threshold", "thresholds", "budget", "unlike-builds", "accept-inconclusive")
 
 
-def benchmark_settings(node: Node) -> BenchmarkSettings:
-    """A table of :data:`KEYS`; what is not in it has its default."""
+def benchmark_settings(node: PlanNode) -> BenchmarkSettings:
+    """Read the table ``benchmark`` of a service; keys that are missing have their defaults."""
     members = node.members("{ threshold = 0.2 }")
     for name, member in members.items():
-        if name not in KEYS:
-            hint = perhaps(name.replace("_", "-"), list(KEYS))
-            raise member.error(f"`benchmark` has no such key{hint}; its keys are {', '.join(KEYS)}")
+        if name not in BENCHMARK_KEYS:
+            hint = did_you_mean(name.replace("_", "-"), list(BENCHMARK_KEYS))
+            raise member.error(f"`benchmark` has no such key{hint}; its keys are {', '.join(BENCHMARK_KEYS)}")
     base = BenchmarkSettings()
     thresholds = members["thresholds"].members('{ "tests/test_speed.py::*" = 0.2 }') if "thresholds" in members else {}
     return BenchmarkSettings(
-        threshold=share(members["threshold"]) if "threshold" in members else base.threshold,
-        thresholds=tuple((pattern, share(member)) for pattern, member in thresholds.items()),
+        threshold=relative_change(members["threshold"]) if "threshold" in members else base.threshold,
+        thresholds=tuple((pattern, relative_change(member)) for pattern, member in thresholds.items()),
         budget=duration(members["budget"]) if "budget" in members else base.budget,
         unlike_builds=members["unlike-builds"].flag() if "unlike-builds" in members else base.unlike_builds,
         accept_inconclusive=(
@@ -82,8 +80,8 @@ def benchmark_settings(node: Node) -> BenchmarkSettings:
     )
 
 
-def share(node: Node) -> float:
-    """A relative change, more than nothing and at most tenfold."""
+def relative_change(node: PlanNode) -> float:
+    """Read a relative change: more than 0, at most 10."""
     value = node.value
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise node.unexpected("a share", "0.1 (10 %)")
@@ -93,44 +91,44 @@ def share(node: Node) -> float:
     return float(value)
 
 
-_SETTINGS: Mapping[str, tuple[str, Callable[[Node], object]]] = {
+_SERVICE_READERS: Mapping[str, tuple[str, Callable[[PlanNode], object]]] = {
     "baseline": ("baseline", read.interpreter),
-    "requirements": ("requirements", lambda node: read.paths_below(node, "requirements.txt", upward=True)),
+    "requirements": ("requirements", lambda node: read.relative_paths(node, "requirements.txt", allow_parent=True)),
     "test-requirements": (
         "test_requirements",
-        lambda node: read.paths_below(node, "requirements-test.txt", upward=True),
+        lambda node: read.relative_paths(node, "requirements-test.txt", allow_parent=True),
     ),
-    "python-path": ("python_path", lambda node: read.paths_below(node, "src", upward=True)),
+    "python-path": ("python_path", lambda node: read.relative_paths(node, "src", allow_parent=True)),
     "prepare": ("prepare", read.commands),
-    "needs": ("needs", lambda node: read.paths_below(node, "libs/common")),
+    "needs": ("needs", lambda node: read.relative_paths(node, "libs/common")),
     "time-limit": ("time_limit", read.duration),
     "memory-limit": ("memory_limit", read.memory),
-    "network": ("network", Node.flag),
+    "network": ("network", PlanNode.flag),
     "benchmark": ("benchmark", benchmark_settings),
 }
-"""Key of a service -> the field of ServiceSettings, and how it is read. ``environment`` and the suite's keys differ."""
+"""Key of a service -> (field of ServiceSettings, reader). ``environment`` and the keys of the suite are read apart."""
 
-_DEFAULTS_KEYS = (*_SETTINGS, "environment", *_SUITE_KEYS)
+_DEFAULTS_KEYS = (*_SERVICE_READERS, "environment", *_SUITE_KEYS)
 SERVICE_KEYS = (*_DEFAULTS_KEYS, "deploy", "soak")
-"""The keys of ``[service."..."]``; ``[defaults]`` has them but for the last two, whose defaults stand at the top."""
+"""The keys of ``[service."..."]``. ``[defaults]`` has all but the last two, whose defaults are tables at the top."""
 
-_CODE = re.compile(r"[A-Z]{2,12}[0-9]{3,4}", re.ASCII)
+_CHECK_CODE = re.compile(r"[A-Z]{2,12}[0-9]{3,4}", re.ASCII)
 _OLDEST_DEFAULT = Interpreter(3, 9)
 
 
 def find_plan(start: Path, stop: Path | None = None) -> Path | None:
-    """The plan file in ``start`` or the nearest folder above it that has one; ``None`` where there is none.
+    """Return the plan file in ``start`` or the nearest folder above it; ``None`` if there is none.
 
-    The search ends at a folder that contains ``.git``, and at ``stop``. ``py312.toml`` holds even where a
-    ``pyproject.toml`` without ``[tool.pytest-py312]`` is beside it.
+    The search ends at a folder that contains ``.git``, and at ``stop``. A ``pyproject.toml`` without
+    ``[tool.pytest-py312]`` does not count.
 
-    :raises PlanError: one folder has two plans, or a ``pyproject.toml`` that mentions a plan is not TOML.
+    :raises PlanError: one folder has two plans, or a ``pyproject.toml`` that mentions a plan is not valid TOML.
     """
     start = start.resolve()
     stop = stop.resolve() if stop else None
     for folder in (start, *start.parents):
-        if found := plan_in(folder):
-            return found
+        if plan_path := plan_file_in(folder):
+            return plan_path
         outside = stop is not None and not folder.is_relative_to(stop)
         if folder == stop or outside or (folder / ".git").exists():
             return None
@@ -138,76 +136,91 @@ def find_plan(start: Path, stop: Path | None = None) -> Path | None:
 
 
 def default_plan(root: Path) -> Plan:
-    """What holds for the fleet at ``root`` when there is no plan."""
+    """Return the plan that applies to the fleet at ``root`` if no file has one."""
     return Plan(root=root.resolve())
 
 
-def _speaks_of_rollouts(table: Mapping[str, Any]) -> bool:
-    """Whether a plan says, somewhere, how anything is deployed or watched."""
+def _has_rollout_settings(table: Mapping[str, Any]) -> bool:
+    """Whether the plan has settings for deploying or monitoring, at the top or in a stage or service."""
     stages, services = table.get("stage"), table.get("service")
     if "contract" in table:
         return True
-    within = [
+    nested_tables = [
         *(stages if isinstance(stages, list) else ()),
         *(services.values() if isinstance(services, Mapping) else ()),
     ]
-    return any(key in one for one in (table, *within) if isinstance(one, Mapping) for key in ("deploy", "soak"))
+    return any(
+        key in candidate_table
+        for candidate_table in (table, *nested_tables)
+        if isinstance(candidate_table, Mapping)
+        for key in ("deploy", "soak")
+    )
 
 
 def load_plan(path: Path, *, today: date) -> Plan:
-    """Read the plan file at ``path``; its folder is the fleet's root. A waiver that ended before ``today`` is an error.
+    """Load the plan file at ``path``; its folder is the fleet's root. Waivers that ended before ``today`` are errors.
 
-    :raises PlanError: anything in the file cannot be used as it stands.
+    :raises PlanError: something in the file is invalid.
     """
     file = read_plan_file(path)
-    if _speaks_of_rollouts(file.table):
-        from pytest_py312.repository.plan.rollout_tables import rollout_in  # the checks have no use for it
+    if _has_rollout_settings(file.table):
+        from pytest_py312.repository.plan.rollout_tables import read_rollout_settings  # slow, and not needed by checks
 
-        rollout_in(file)  # so that a mistake in it is told before a stage is about to be deployed
-    top = _table(Node(file=file, key=(), value=file.table), TOP_KEYS, "", "the plan")
+        read_rollout_settings(file)  # reports mistakes now, not when a stage is deployed
+    top = _read_known_members(PlanNode(file=file, key=(), value=file.table), TOP_KEYS, "", "the plan")
     base = default_plan(path.parent)
-    target = _value(top, "target", read.interpreter, base.target)
-    defaults = _value(top, "defaults", _defaults, base.defaults)
+    target = _read_or_default(top, "target", read.interpreter, base.target)
+    defaults = _read_or_default(top, "defaults", _defaults, base.defaults)
     plan = Plan(
         root=base.root,
         source=file.name,
         target=target,
         interpreters=_interpreters(top, target),
-        services=_value(top, "services", read.patterns, base.services),
-        exclude=_value(top, "exclude", read.patterns, base.exclude),
-        stages=_value(top, "stage", _stages, base.stages),
+        services=_read_or_default(top, "services", read.patterns, base.services),
+        exclude=_read_or_default(top, "exclude", read.patterns, base.exclude),
+        stages=_read_or_default(top, "stage", _stages, base.stages),
         defaults=defaults,
-        overrides=_value(top, "service", lambda node: _overrides(node, defaults), base.overrides),
-        waivers=_value(top, "waiver", lambda node: _waivers(node, today), base.waivers),
-        fetch_interpreters=_value(top, "fetch-interpreters", Node.flag, base.fetch_interpreters),
-        runner=_value(top, "runner", lambda node: read.choice(node, ("auto", "local", "docker")), base.runner),
-        isolation=_value(top, "isolation", lambda node: read.choice(node, ("cell", "interpreter")), base.isolation),
-        images=_value(top, "images", _images, base.images),
-        image=_value(top, "image", lambda node: read.image(node, template=True), base.image),
-        reruns=_value(top, "reruns", lambda node: node.integer(least=0, most=100, example="2"), base.reruns),
-        exclude_newer=_value(top, "exclude-newer", read.cut_off, base.exclude_newer),
-        lock_hours=_value(top, "lock-hours", read.hours, base.lock_hours),
+        overrides=_read_or_default(top, "service", lambda node: _overrides(node, defaults), base.overrides),
+        waivers=_read_or_default(top, "waiver", lambda node: _waivers(node, today), base.waivers),
+        fetch_interpreters=_read_or_default(top, "fetch-interpreters", PlanNode.flag, base.fetch_interpreters),
+        runner=_read_or_default(
+            top, "runner", lambda node: read.choice(node, ("auto", "local", "docker")), base.runner
+        ),
+        isolation=_read_or_default(
+            top, "isolation", lambda node: read.choice(node, ("cell", "interpreter")), base.isolation
+        ),
+        images=_read_or_default(top, "images", _images, base.images),
+        image=_read_or_default(top, "image", lambda node: read.image(node, template=True), base.image),
+        reruns=_read_or_default(
+            top, "reruns", lambda node: node.integer(minimum=0, maximum=100, example="2"), base.reruns
+        ),
+        exclude_newer=_read_or_default(top, "exclude-newer", read.utc_timestamp, base.exclude_newer),
+        lock_hours=_read_or_default(top, "lock-hours", read.hours, base.lock_hours),
     )
-    return plan_with(plan, resolver=_value(top, "resolver", lambda node: read.choice(node, RESOLVERS), ""))
+    return with_resolution(
+        plan, resolver=_read_or_default(top, "resolver", lambda node: read.choice(node, RESOLVERS), "")
+    )
 
 
-def _value(top: Mapping[str, Node], key: str, reader: Callable[[Node], _T], default: _T) -> _T:
-    return reader(top[key]) if key in top else default
+def _read_or_default(members: Mapping[str, PlanNode], key: str, reader: Callable[[PlanNode], _T], default: _T) -> _T:
+    return reader(members[key]) if key in members else default
 
 
-def _table(node: Node, known: Sequence[str], example: str, title: str) -> dict[str, Node]:
-    """The keys of a table, all of them known."""
+def _read_known_members(node: PlanNode, allowed_keys: Sequence[str], example: str, title: str) -> dict[str, PlanNode]:
+    """Return the members of a table; an unknown key is an error."""
     members = node.members(example)
     for name, member in members.items():
-        if name not in known:
-            raise member.error(f"{title} has no such key{_elsewhere(name, known)}; its keys are {', '.join(known)}")
+        if name not in allowed_keys:
+            raise member.error(
+                f"{title} has no such key{_key_hint(name, allowed_keys)}; its keys are {', '.join(allowed_keys)}"
+            )
     return members
 
 
-def _elsewhere(name: str, known: Sequence[str]) -> str:
-    """Where a key that is unknown here belongs, if that can be told."""
-    if near := perhaps(name.replace("_", "-"), list(known)):
-        return near
+def _key_hint(name: str, allowed_keys: Sequence[str]) -> str:
+    """Suggest what an unknown key was meant to be, or where it belongs."""
+    if suggestion := did_you_mean(name.replace("_", "-"), list(allowed_keys)):
+        return suggestion
     if name in SERVICE_KEYS:
         return ' (it belongs into [defaults] or [service."..."])'
     if name in TOP_KEYS:
@@ -215,88 +228,92 @@ def _elsewhere(name: str, known: Sequence[str]) -> str:
     return ""
 
 
-def _required(node: Node, members: Mapping[str, Node], key: str, example: str) -> Node:
+def _required_member(node: PlanNode, members: Mapping[str, PlanNode], key: str, example: str) -> PlanNode:
     if key not in members:
         raise node.error(f'has no "{key}"; add one, such as {key} = {example}')
     return members[key]
 
 
-def _interpreters(top: Mapping[str, Node], target: Interpreter) -> tuple[Interpreter, ...]:
+def _interpreters(top: Mapping[str, PlanNode], target: Interpreter) -> tuple[Interpreter, ...]:
     if "interpreters" not in top:
         minors = range(min(_OLDEST_DEFAULT.minor, target.minor), target.minor + 1)
         return tuple(Interpreter(target.major, minor) for minor in minors)
-    found = read.interpreters(top["interpreters"])
-    if target not in found:
+    interpreters = read.interpreters(top["interpreters"])
+    if target not in interpreters:
         raise top["interpreters"].error(f'does not contain the target, "{target}"; add it, or change "target"')
-    return found
+    return interpreters
 
 
-def _images(node: Node) -> tuple[tuple[Interpreter, str], ...]:
-    found = []
+def _images(node: PlanNode) -> tuple[tuple[Interpreter, str], ...]:
+    images = []
     for name, member in node.members('"3.12" = "registry/python:3.12-bookworm"').items():
         if isinstance(member.value, dict):
             raise member.error('write the version in quotes, such as "3.12" = "registry/python:3.12-bookworm"')
         if name in TOP_KEYS:
-            raise member.error(f"[images] has versions as its keys{_elsewhere(name, ())}")
+            raise member.error(f"[images] has versions as its keys{_key_hint(name, ())}")
         version = read.interpreter(replace(member, value=name))
-        found.append((version, read.image(member, template=False)))
-    return tuple(sorted(found))
+        images.append((version, read.image(member, template=False)))
+    return tuple(sorted(images))
 
 
-def _list_of_tables(node: Node, name: str) -> tuple[Node, ...]:
+def _list_of_tables(node: PlanNode, name: str) -> tuple[PlanNode, ...]:
     if isinstance(node.value, dict):
         raise node.error(f"expected a list of tables; write [[{name}]], with two brackets, above each")
     return node.items(f"[[{name}]]")
 
 
-def _stages(node: Node) -> tuple[Stage, ...]:
-    """Sorted by number."""
-    found: dict[int, Stage] = {}
+def _stages(node: PlanNode) -> tuple[Stage, ...]:
+    """Read the stages, sorted by number."""
+    stages: dict[int, Stage] = {}
     for item in _list_of_tables(node, "stage"):
-        keys = _table(item, STAGE_KEYS, "[[stage]]", "[[stage]]")
-        number_node = _required(item, keys, "number", "1")
-        number = number_node.integer(least=1, most=9999, example="1")
-        if number in found:
+        keys = _read_known_members(item, STAGE_KEYS, "[[stage]]", "[[stage]]")
+        number_node = _required_member(item, keys, "number", "1")
+        number = number_node.integer(minimum=1, maximum=9999, example="1")
+        if number in stages:
             raise number_node.error(f"there is a stage {number} already; stages have different numbers")
-        found[number] = Stage(
+        stages[number] = Stage(
             number=number,
-            name=_value(keys, "name", lambda name: name.text('"Core"'), ""),
-            services=read.patterns(_required(item, keys, "services", '["api-gateway"]')),
-            critical=_value(keys, "critical", Node.flag, False),
+            name=_read_or_default(keys, "name", lambda name: name.text('"Core"'), ""),
+            services=read.patterns(_required_member(item, keys, "services", '["api-gateway"]')),
+            critical=_read_or_default(keys, "critical", PlanNode.flag, False),
         )
-    return tuple(found[number] for number in sorted(found))
+    return tuple(stages[number] for number in sorted(stages))
 
 
-def _overrides(node: Node, defaults: ServiceSettings) -> tuple[tuple[str, ServiceSettings], ...]:
+def _overrides(node: PlanNode, defaults: ServiceSettings) -> tuple[tuple[str, ServiceSettings], ...]:
     if isinstance(node.value, list):
         raise node.error('expected a table; write [service."user-service"], with the name and one bracket')
-    found = []
+    overrides = []
     for pattern, item in node.members('[service."user-service"]').items():
         if problem := glob_problem(pattern):
             raise item.error(f"the name, path or glob of the service {problem}")
         if not isinstance(item.value, dict):
             raise item.error(f'expected a table; write [service."user-service"] above "{pattern}"')
-        found.append((pattern, _settings(item, defaults, "a service")))
-    return tuple(found)
+        overrides.append((pattern, _service_settings(item, defaults, "a service")))
+    return tuple(overrides)
 
 
-def _defaults(node: Node) -> ServiceSettings:
-    return _settings(node, ServiceSettings(), "[defaults]", _DEFAULTS_KEYS)
+def _defaults(node: PlanNode) -> ServiceSettings:
+    return _service_settings(node, ServiceSettings(), "[defaults]", _DEFAULTS_KEYS)
 
 
-def _settings(node: Node, base: ServiceSettings, title: str, known: tuple[str, ...] = SERVICE_KEYS) -> ServiceSettings:
-    """A table of service keys laid over ``base``: key by key, and ``environment`` variable by variable."""
-    keys = _table(node, known, "[defaults]", title)
-    given: dict[str, Any] = {
-        field: reader(keys[key]) for key, (field, reader) in _SETTINGS.items() if key in keys
-    } | _suite(keys)
+def _service_settings(
+    node: PlanNode, base: ServiceSettings, title: str, allowed_keys: tuple[str, ...] = SERVICE_KEYS
+) -> ServiceSettings:
+    """Apply a table of service keys on top of ``base``; ``environment`` is merged variable by variable."""
+    keys = _read_known_members(node, allowed_keys, "[defaults]", title)
+    overridden: dict[str, Any] = {
+        field: reader(keys[key]) for key, (field, reader) in _SERVICE_READERS.items() if key in keys
+    } | _suite_settings(keys)
     if "environment" in keys:
-        given["environment"] = tuple({**dict(base.environment), **dict(read.environment(keys["environment"]))}.items())
-    return replace(base, **given)
+        overridden["environment"] = tuple(
+            {**dict(base.environment), **dict(read.environment(keys["environment"]))}.items()
+        )
+    return replace(base, **overridden)
 
 
-def _suite(keys: Mapping[str, Node]) -> dict[str, Any]:
-    """``suite``, ``junit`` and ``reason`` are one setting and stand in one table."""
+def _suite_settings(keys: Mapping[str, PlanNode]) -> dict[str, Any]:
+    """Read ``suite``, ``junit`` and ``reason``, which belong together and have to be in one table."""
     if "suite" not in keys:
         for key in ("junit", "reason"):
             if key in keys:
@@ -318,44 +335,46 @@ def _suite(keys: Mapping[str, Node]) -> dict[str, Any]:
     return {"suite": _suite_command(node, keys.get("junit")), "suite_skip_reason": ""}
 
 
-def _suite_command(node: Node, junit: Node | None) -> Suite:
-    first, *others = read.command(node, '["pytest", "-q", "tests"]')
-    if first in (SuiteKind.PYTEST.value, SuiteKind.UNITTEST.value):
+def _suite_command(node: PlanNode, junit: PlanNode | None) -> Suite:
+    program, *arguments = read.command(node, '["pytest", "-q", "tests"]')
+    if program in (SuiteKind.PYTEST.value, SuiteKind.UNITTEST.value):
         if junit:
-            raise junit.error(f"{first} needs no JUnit file of yours, its results are read as they come; remove it")
-        return Suite(kind=SuiteKind(first), arguments=tuple(others))
+            raise junit.error(f"{program} needs no JUnit file of yours, its results are read as they come; remove it")
+        return Suite(kind=SuiteKind(program), arguments=tuple(arguments))
     if not junit:
         hint = ""
-        if others[:2] in (["-m", "pytest"], ["-m", "unittest"]):
-            hint = f'; to run {others[1]}, begin with "{others[1]}" and leave out "{first} -m"'
+        if arguments[:2] in (["-m", "pytest"], ["-m", "unittest"]):
+            hint = f'; to run {arguments[1]}, begin with "{arguments[1]}" and leave out "{program} -m"'
         raise node.error(
             'a command of your own needs "junit" beside it, the JUnit file that it writes, '
             f'such as junit = "report.xml"{hint}'
         )
     path = read.relative_path(junit, "report.xml")
-    return Suite(kind=SuiteKind.COMMAND, arguments=(first, *others), junit=path)
+    return Suite(kind=SuiteKind.COMMAND, arguments=(program, *arguments), junit=path)
 
 
-def _waivers(node: Node, today: date) -> tuple[Waiver, ...]:
+def _waivers(node: PlanNode, today: date) -> tuple[Waiver, ...]:
     return tuple(_waiver(item, today) for item in _list_of_tables(node, "waiver"))
 
 
-def _waiver(item: Node, today: date) -> Waiver:
-    keys = _table(item, WAIVER_KEYS, "[[waiver]]", "[[waiver]]")
+def _waiver(item: PlanNode, today: date) -> Waiver:
+    keys = _read_known_members(item, WAIVER_KEYS, "[[waiver]]", "[[waiver]]")
     if ("code" in keys) == ("test" in keys):
-        found = "both" if "code" in keys else "neither"
+        present_keys = "both" if "code" in keys else "neither"
         raise item.error(
-            f'needs one of "code" (such as "PY401") and "test" (such as "tests/test_x.py::*"); has {found}'
+            f'needs one of "code" (such as "PY401") and "test" (such as "tests/test_x.py::*"); has {present_keys}'
         )
-    code = _value(keys, "code", lambda node: node.text('"PY401"'), "")
-    if code and not _CODE.fullmatch(code):
+    code = _read_or_default(keys, "code", lambda node: node.text('"PY401"'), "")
+    if code and not _CHECK_CODE.fullmatch(code):
         raise keys["code"].unexpected("the code of a check", '"PY401"')
     return Waiver(
-        service=read.pattern(_required(item, keys, "service", '"user-service"')),
-        reason=_required(item, keys, "reason", '"fixed in the next release"').text('"fixed in the next release"'),
-        owner=_required(item, keys, "owner", '"payments team"').text('"payments team"'),
-        until=read.end_date(_required(item, keys, "until", "2027-01-31"), today),
+        service=read.pattern(_required_member(item, keys, "service", '"user-service"')),
+        reason=_required_member(item, keys, "reason", '"fixed in the next release"').text(
+            '"fixed in the next release"'
+        ),
+        owner=_required_member(item, keys, "owner", '"payments team"').text('"payments team"'),
+        until=read.end_date(_required_member(item, keys, "until", "2027-01-31"), today),
         code=code,
-        test=_value(keys, "test", lambda node: node.text('"tests/test_x.py::test_y"'), ""),
+        test=_read_or_default(keys, "test", lambda node: node.text('"tests/test_x.py::test_y"'), ""),
         location=Location(path=item.file.name, line=item.file.line(item.key)),
     )

@@ -1,4 +1,4 @@
-"""``value < 0.01 and value >= 0``: the conditions of a metric. Read by a pattern, never evaluated as code."""
+"""Conditions of metrics, such as ``value < 0.01 and value >= 0``. They are parsed, never evaluated as code."""
 
 import operator
 import re
@@ -13,28 +13,31 @@ _OPERATORS: dict[str, Callable[[float, float], bool]] = {
     "==": operator.eq,
     "!=": operator.ne,
 }
-_PART = re.compile(r"\s*value\s*(<=|>=|==|!=|<|>)\s*([+-]?\d{1,18}(?:\.\d{1,18})?(?:[eE][+-]?\d{1,3})?)\s*", re.ASCII)
-_LONGEST = 200
+_COMPARISON = re.compile(
+    r"\s*value\s*(<=|>=|==|!=|<|>)\s*([+-]?\d{1,18}(?:\.\d{1,18})?(?:[eE][+-]?\d{1,3})?)\s*", re.ASCII
+)
+_MAX_LENGTH = 200
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Condition:
+class MetricCondition:
     """Comparisons of a value with numbers, all of which have to hold."""
 
-    parts: tuple[tuple[str, float], ...]
+    comparisons: tuple[tuple[str, float], ...]
 
     def holds(self, value: float) -> bool:
-        return all(_OPERATORS[sign](value, limit) for sign, limit in self.parts)
+        return all(_OPERATORS[sign](value, limit) for sign, limit in self.comparisons)
 
     def __str__(self) -> str:
-        return " and ".join(f"value {sign} {limit:g}" for sign, limit in self.parts)
+        return " and ".join(f"value {sign} {limit:g}" for sign, limit in self.comparisons)
 
 
-def parse_condition(text: str) -> Condition:
+def parse_condition(text: str) -> MetricCondition:
+    """Parse a condition.
+
+    :raises ValueError: the text is no condition; the message is a clause such as "is no condition; ...".
     """
-    :raises ValueError: it is no such condition; the text is a clause for a message.
-    """
-    matches = [_PART.fullmatch(part) for part in text[:_LONGEST].split(" and ")]
-    if len(text) > _LONGEST or not all(matches):
+    matches = [_COMPARISON.fullmatch(part) for part in text[:_MAX_LENGTH].split(" and ")]
+    if len(text) > _MAX_LENGTH or not all(matches):
         raise ValueError('is no condition; write one such as "value < 0.01" or "value >= 1 and value < 5"')
-    return Condition(parts=tuple((match[1], float(match[2])) for match in matches if match))
+    return MetricCondition(comparisons=tuple((match[1], float(match[2])) for match in matches if match))

@@ -1,4 +1,4 @@
-"""The plan file as it stands: read within limits, and able to say on which line a key is."""
+"""Read the plan file within limits, and map its keys to line numbers."""
 
 import json
 import re
@@ -13,23 +13,23 @@ from pytest_py312.repository.formats.toml import KeyPath, key_lines
 
 PLAN_NAME = "py312.toml"
 PYPROJECT_NAME = "pyproject.toml"
-TABLE: KeyPath = ("tool", "pytest-py312")
-"""Where the plan stands in a pyproject.toml."""
+PYPROJECT_TABLE: KeyPath = ("tool", "pytest-py312")
+"""The plan's table in a pyproject.toml."""
 
 MAXIMUM_SIZE = 1024 * 1024
-"""Bytes."""
+"""Largest plan file in bytes."""
 
-# tomllib's time grows with the square of a dotted key's length; no plan has keys that deep.
-_TOO_DEEP = re.compile(
+# tomllib takes quadratic time for long dotted keys; no plan has keys that deep
+_DEEPLY_DOTTED_KEY = re.compile(
     r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII
 )
 _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
-_BARE = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
+_BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PlanFile:
-    """A plan file that is valid TOML. Keys are paths below the plan's own table, indexes count from 0."""
+    """A plan file that is valid TOML. Keys are paths below the plan's own table; indexes count from 0."""
 
     name: str
     """Relative to the plan's folder."""
@@ -38,41 +38,41 @@ class PlanFile:
     lines: Mapping[KeyPath, int]
 
     def line(self, key: KeyPath) -> int | None:
-        """The line of ``key``, else that of the table it is missing from; ``None`` where that is not certain."""
+        """Return the line of ``key``, or of the table that lacks it; ``None`` if it is not certain."""
         path = (*self.prefix, *key)
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines[path] if len(path) >= len(self.prefix) and path else None
 
     def where(self, key: KeyPath) -> str:
-        """``py312.toml:12``, or the path alone where the line is not certain."""
+        """Return ``py312.toml:12``, or only the path if the line is not certain."""
         line = self.line(key)
         return f"{self.name}:{line}" if line else self.name
 
     def error(self, key: KeyPath, message: str) -> PlanError:
-        """A mistake at ``key``."""
-        return PlanError(where=self.where(key), key=key_text(key), message=message)
+        """Return an error at ``key``."""
+        return PlanError(where=self.where(key), key=format_key(key), message=message)
 
     def value(self, key: KeyPath) -> object:
-        """What stands at ``key``, ``None`` for nothing."""
-        found: Any = self.table
+        """Return the value at ``key``; ``None`` if there is none."""
+        node: Any = self.table
         for step in key:
             try:
-                found = found[step]
+                node = node[step]
             except (KeyError, IndexError, TypeError):
                 return None
-        return found
+        return node
 
 
-def key_text(key: KeyPath) -> str:
-    """``stage[1].services``: the key for people, who count from 1."""
+def format_key(key: KeyPath) -> str:
+    """Format a key for people, with indexes that count from 1: ``stage[1].services``."""
     text = ""
     for step in key:
         if isinstance(step, int):
             text += f"[{step + 1}]"
         else:
             short = step if len(step) <= 80 else step[:77] + "..."
-            part = short if _BARE.fullmatch(short) else json.dumps(short, ensure_ascii=False)
+            part = short if _BARE_KEY.fullmatch(short) else json.dumps(short, ensure_ascii=False)
             text += f".{part}" if text else part
     return text
 
@@ -82,35 +82,37 @@ def read_plan_file(path: Path) -> PlanFile:
 
     :raises PlanError: the file cannot be read, is too large, is not TOML, or has no such table.
     """
-    text = _text_of(path)
+    text = _read_text(path)
     document = _parse(path.name, text)
     lines = key_lines(text, document)
     if path.name != PYPROJECT_NAME:
         return PlanFile(name=path.name, prefix=(), table=document, lines=lines)
-    table = _own_table(document)
+    table = _plan_table(document)
     if table is None:
         raise PlanError(path.name, "", "has no table [tool.pytest-py312]; add one, or write the plan to py312.toml")
     if not isinstance(table, dict):
-        where = PlanFile(name=path.name, prefix=(), table=document, lines=lines).where(TABLE)
-        raise PlanError(where, key_text(TABLE), "is not a table; write [tool.pytest-py312] and the keys below it")
-    return PlanFile(name=path.name, prefix=TABLE, table=table, lines=lines)
+        where = PlanFile(name=path.name, prefix=(), table=document, lines=lines).where(PYPROJECT_TABLE)
+        raise PlanError(
+            where, format_key(PYPROJECT_TABLE), "is not a table; write [tool.pytest-py312] and the keys below it"
+        )
+    return PlanFile(name=path.name, prefix=PYPROJECT_TABLE, table=table, lines=lines)
 
 
-def plan_in(folder: Path) -> Path | None:
-    """The plan file in ``folder``, if there is one.
+def plan_file_in(folder: Path) -> Path | None:
+    """Return the plan file in ``folder``, if there is one.
 
     :raises PlanError: there are two, or a ``pyproject.toml`` that mentions a plan cannot be read.
     """
-    own = folder / PLAN_NAME
-    shared = folder / PYPROJECT_NAME
-    in_pyproject = shared.is_file() and _pyproject_has_plan(shared)
-    if own.is_file():
+    dedicated = folder / PLAN_NAME
+    pyproject = folder / PYPROJECT_NAME
+    in_pyproject = pyproject.is_file() and _pyproject_has_plan(pyproject)
+    if dedicated.is_file():
         if in_pyproject:
             raise PlanError(
-                PLAN_NAME, "", "there is a second plan in [tool.pytest-py312] of pyproject.toml beside it; keep one"
+                PLAN_NAME, "", "pyproject.toml beside it has a second plan in [tool.pytest-py312]; keep one"
             )
-        return own
-    return shared if in_pyproject else None
+        return dedicated
+    return pyproject if in_pyproject else None
 
 
 def _pyproject_has_plan(path: Path) -> bool:
@@ -118,19 +120,19 @@ def _pyproject_has_plan(path: Path) -> bool:
         with path.open("rb") as stream:
             data = stream.read(MAXIMUM_SIZE + 1)
     except OSError:
-        return False  # a project that cannot be read is not known to be a plan; its own tools will complain
+        return False  # it may have no plan at all; the project's own tools report this
     if b"pytest-py312" not in data:
-        return False  # most often so, and a broken pyproject.toml without a plan is none of our business
-    document = _parse(path.name, _text_of(path))
-    return _own_table(document) is not None
+        return False  # the common case; a broken pyproject.toml without a plan is not reported here
+    document = _parse(path.name, _read_text(path))
+    return _plan_table(document) is not None
 
 
-def _own_table(document: Mapping[str, Any]) -> object:
+def _plan_table(document: Mapping[str, Any]) -> object:
     tool = document.get("tool")
     return tool.get("pytest-py312") if isinstance(tool, dict) else None
 
 
-def _text_of(path: Path) -> str:
+def _read_text(path: Path) -> str:
     name = path.name
     if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
         raise PlanError(name, "", "is a link that leads out of its folder; put the plan itself there")
@@ -151,8 +153,8 @@ def _text_of(path: Path) -> str:
 
 
 def _parse(name: str, text: str) -> dict[str, Any]:
-    if deep := _TOO_DEEP.search(text):
-        line = text.count("\n", 0, deep.start()) + 1
+    if deep_key := _DEEPLY_DOTTED_KEY.search(text):
+        line = text.count("\n", 0, deep_key.start()) + 1
         raise PlanError(f"{name}:{line}", "", "has a dotted key of more than 64 parts")
     try:
         return tomllib.loads(text)
@@ -162,5 +164,5 @@ def _parse(name: str, text: str) -> dict[str, Any]:
             raise PlanError(name, "", f"is not valid TOML: {error}") from None
         fault = str(error)[: position.start()]
         raise PlanError(f"{name}:{position[1]}", "", f"is not valid TOML: {fault} (column {position[2]})") from None
-    except (ValueError, RecursionError):  # a number of thousands of digits; brackets nested hundreds deep
+    except (ValueError, RecursionError):  # a number with thousands of digits, or brackets nested hundreds deep
         raise PlanError(name, "", "cannot be read: it has a number too long or a value nested too deep") from None

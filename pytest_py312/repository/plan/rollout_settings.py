@@ -1,9 +1,9 @@
-"""What the plan settles about a rollout: how it is deployed, how long it is watched, and what breaks a limit.
+"""The settings of a rollout: how services are deployed, how long they are monitored, and what counts as a breach.
 
-Each value has a default; ``[deploy]`` and ``[soak]`` lay theirs over it, then the stage, then the service, then the
-metric, so the nearest word holds. Seconds and shares throughout: 0.02 is 2 %.
+Every setting has a default. ``[deploy]`` and ``[soak]`` of the plan override it, then the stage, then the service, then
+the metric: the most specific one applies. Times are in seconds, shares are fractions (0.02 is 2 %).
 
-Names of services as names that a cluster takes, and back. Pure.
+The module also converts service names to Kubernetes labels and back. It does no I/O.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ from pytest_py312.core.service_patterns import matches
 
 KUBERNETES = "kubernetes"
 
-Changes = Mapping[str, Any]
-"""Field of a settings class -> the value that is laid over it."""
+SettingsOverrides = Mapping[str, Any]
+"""Field of a settings class -> the value that replaces it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Confirm:
-    """A bad sample is asked again ``probes`` times, ``every`` so many seconds; ``bad`` of them confirm it."""
+class ConfirmSettings:
+    """Re-probing of a bad sample: ``probes`` probes, one every ``every`` seconds; ``bad`` bad ones confirm it."""
 
     probes: int = 5
     every: float = 10.0
@@ -33,59 +33,62 @@ class Confirm:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrafficSettings:
-    """Traffic that the watcher makes itself: ``rate`` requests a second of ``path`` for ``seconds`` of each sample."""
+    """Synthetic traffic: ``rate`` requests per second to ``path``, for ``seconds`` of each sample."""
 
     rate: float = 0.0
-    """0: none."""
+    """0: no synthetic traffic."""
     path: str = ""
-    """Empty: where its health is asked."""
+    """Empty: the path of the health check."""
     seconds: float = 10.0
     p95: float = 0.0
-    """Seconds that 95 of 100 requests may take; 0: as compared with the old version."""
+    """Limit of the 95th percentile of the latency in seconds; 0: compare with the previous version instead."""
     errors: float = 0.01
-    """Share that may fail in one sample."""
+    """Share of the requests that may fail in one sample."""
     budget: float = 0.001
-    """Share that may fail at all times; 14.4 times that is severe."""
+    """Share of the requests that may fail over the whole soak; a burn rate of 14.4 is severe."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SoakSettings:
-    """How a stage is watched, and what ends it."""
+    """How a stage is monitored, and what ends the soak."""
 
     interval: float = 300.0
     duration: float = 48 * 3600.0
     initial_delay: float = 60.0
-    """Not judged: caches fill."""
-    confirm: Confirm = Confirm()
+    """Samples of this time are not judged, because caches are cold."""
+    confirm: ConfirmSettings = ConfirmSettings()
     consecutive_failure_limit: int = 3
     failure_limit: float = 0.02
-    """Share of all samples of the soak."""
+    """Share of all samples of the soak that may fail."""
     inconclusive_limit: int = 3
     consecutive_error_limit: int = 4
     min_requests: int = 50
-    """Below it a rate says nothing."""
+    """With fewer requests a rate is inconclusive."""
     missing: str = "inconclusive"
-    """What no data means: ``inconclusive``, ``fail`` or ``pass``."""
+    """How missing data is judged: ``inconclusive``, ``fail`` or ``pass``."""
     on_severe: str = "rollback"
-    """A severe breach of a critical service: ``rollback`` or ``hold``."""
+    """Reaction to a severe breach of a critical service: ``rollback`` or ``hold``."""
     non_critical: str = "hold"
-    """A severe breach of a service that is not critical: ``hold`` or ``rollback``."""
+    """Reaction to a severe breach of any other service: ``hold`` or ``rollback``."""
     scope: str = "stage"
-    """What is rolled back: the ``stage``; nothing can bring a service back alone without being asked to."""
+    """What a rollback covers. Only ``stage`` exists: a single service is rolled back on request only."""
     load: TrafficSettings = TrafficSettings()
-    twin: bool = False
-    """Whether the old version runs beside the new one meanwhile. What works off a queue or a timetable would do so
-    twice, so it is asked for."""
+    control: bool = False
+    """Whether a control instance of the previous version runs during the soak. It is opt-in, because a service that
+    consumes a queue or runs scheduled jobs would do its work twice.
+    """
 
     @property
-    def samples(self) -> int:
-        """How many samples a whole soak has."""
+    def sample_count(self) -> int:
+        """Number of samples in a complete soak."""
         return max(1, round(self.duration / self.interval))
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CompareSettings:
-    """When new is worse than old: the rank test says so with ``confidence`` and the ratio is beyond ``max_ratio``."""
+    """When the new version counts as worse: the rank test is significant at ``confidence``, and the ratio exceeds
+    ``max_ratio``.
+    """
 
     test: str = "mann-whitney"
     confidence: float = 0.98
@@ -97,20 +100,21 @@ class CompareSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeploySettings:
-    """How a stage is brought into service, and how each service is reached.
+    """How a service is deployed and reached.
 
-    ``image`` and ``container`` are empty where the target and the service's name say it (see :meth:`container_of`).
+    ``image`` and ``container`` may stay empty where they follow from the target and the service's name (see
+    :meth:`container_of`).
     """
 
     ready_timeout: float = 30.0
     readiness_delay: float = 7.0
-    """Of a container that nobody asks for its health."""
+    """Waiting time for containers without a health check."""
     monitor: float = 60.0
     drain: float = 30.0
     retain: int = 5
     target: str = "docker"
     image: str = ""
-    """Reference of the new image; ``{version}`` stands for the target, ``{service}`` for the service's name."""
+    """Reference of the new image; ``{version}`` is replaced by the target, ``{service}`` by the service's name."""
     container: str = ""
     port: int = 0
     health: str = ""
@@ -120,17 +124,17 @@ class DeploySettings:
     network: str = ""
     needs: tuple[str, ...] = ()
     publish: tuple[str, ...] = ()
-    """``127.0.0.1:8080:80``, of a service that is deployed for the first time."""
+    """Ports such as ``127.0.0.1:8080:80``, for a service that is deployed for the first time."""
     require_drill: bool = False
-    """Whether the first stage of an environment that comes after others needs a way back that was drilled."""
+    """Whether the first stage of an environment that comes after others needs a successful rollback drill."""
 
     deployment: str = ""
-    """In a cluster: the name of its Deployment; ``container`` is then that of its container in the pods."""
+    """Kubernetes: the name of the Deployment; ``container`` is then the container's name in its pods."""
     namespace: str = ""
-    """In a cluster: where it lies, if not where the environment does."""
+    """Kubernetes: the namespace, if it differs from that of the environment."""
 
     def container_of(self, service: str) -> str:
-        """Its name on the engine, where a ``/`` cannot stand; in a cluster, that of its Deployment."""
+        """Return the service's container name on the engine (without ``/``), or its Deployment's in a cluster."""
         if self.target == KUBERNETES:
             return self.deployment or dns_label(service)
         return self.container or service.replace("/", ".")
@@ -138,17 +142,15 @@ class DeploySettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MetricSettings:
-    """One thing that is watched. ``success`` and ``failure`` are conditions on ``value``; see
-    :mod:`.metric_conditions`.
-    """
+    """One monitored metric. ``success`` and ``failure`` are conditions on ``value`` (:mod:`.metric_conditions`)."""
 
     name: str
     provider: str
     query: str = ""
     requests: str = ""
-    """A query for how many requests a rate is of; of fewer than ``min_requests`` it says nothing."""
+    """Query for the number of requests behind a rate; below ``min_requests`` the rate is inconclusive."""
     budget: float = 0.0
-    """Share of requests that may fail, of a metric that is such a share: 14.4 times that for an hour is severe."""
+    """Error budget of a metric that is a share of failed requests; a burn rate of 14.4 for an hour is severe."""
     success: str = ""
     failure: str = ""
     direction: str = "increase"
@@ -157,13 +159,13 @@ class MetricSettings:
     window: float = 0.0
     services: tuple[str, ...] = ()
     limits: tuple[tuple[str, Any], ...] = ()
-    """Of :class:`SoakSettings`, for this metric alone."""
+    """Fields of :class:`SoakSettings` that this metric overrides."""
     compare: tuple[tuple[str, Any], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Doing:
-    """What is done in a container: a command, or a function of the service (``module:function``)."""
+class ContractAction:
+    """What a contract runs in a container: a command, or a function of the service (``module:function``)."""
 
     command: tuple[str, ...] = ()
     function: str = ""
@@ -174,22 +176,22 @@ class Doing:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContractSettings:
-    """What a service relies on another for: that it answers, or that what ``first`` writes ``second`` can read.
+    """What one service relies on another for: an answered call, or data that both can read.
 
-    A call has either a ``path`` of ``second`` or something to ``call``; data is what ``write`` gives, in a ``format``
-    (then ``write`` is a function) or as it is.
+    A call has either a ``path`` of ``second`` or an action to ``call``. Data is what ``write`` returns: serialized in
+    ``format`` (then ``write`` is a function), or as it is.
     """
 
     first: str
-    """The one that calls, or writes."""
+    """The caller, or the writer of the data."""
     second: str
-    """The one that is called, or reads."""
+    """The callee, or the reader of the data."""
     path: str = ""
     at: str = ""
-    """Host and port by which the one that is called is reached, where the two are in no network together."""
-    call: Doing = Doing()
-    write: Doing = Doing()
-    read: Doing = Doing()
+    """Host and port of the callee, where the two services share no network."""
+    call: ContractAction = ContractAction()
+    write: ContractAction = ContractAction()
+    read: ContractAction = ContractAction()
     format: str = ""
     limit: float = 10.0
 
@@ -202,47 +204,54 @@ class ContractSettings:
         return bool(self.write)
 
     @property
-    def what(self) -> str:
-        """What it is about, in a few words."""
-        named = self.write if self.is_data else self.call
-        return f"{self.format or 'data'} of {_in_words(named)}" if self.is_data else self.path or _in_words(named)
+    def description(self) -> str:
+        """A few words that describe the contract."""
+        action = self.write if self.is_data else self.call
+        return (
+            f"{self.format or 'data'} of {_describe_action(action)}"
+            if self.is_data
+            else self.path or _describe_action(action)
+        )
 
 
-def _in_words(doing: Doing) -> str:
-    return doing.function or " ".join(doing.command)[:80]
+def _describe_action(action: ContractAction) -> str:
+    return action.function or " ".join(action.command)[:80]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class EnvironmentSettings:
-    """Where a stage is deployed. ``after``: environments that have to accept the very same first."""
+    """An environment that stages are deployed to. ``after`` lists those that must accept the same stage first."""
 
     name: str
     after: tuple[str, ...] = ()
     engine: str = ""
-    """Address of the engine; empty is the usual one."""
+    """Address of the engine; empty: the default engine."""
     engines: tuple[tuple[str, str], ...] = ()
-    """(node of a swarm, address of its engine), for all but the node of :attr:`engine`."""
+    """(swarm node, address of its engine), for all nodes but the one of :attr:`engine`."""
     context: str = ""
-    """That of the kubeconfig which reaches its cluster; empty is the current one."""
+    """Context of the kubeconfig; empty: the current one."""
     namespace: str = ""
-    """Where its services and its lock lie in the cluster; empty is that of the context."""
+    """Namespace of the services and of the lock; empty: that of the context."""
     prometheus: str = ""
-    """Its URL, for metrics of the provider ``prometheus``."""
+    """URL of Prometheus, for metrics of the provider ``prometheus``."""
     textfile: str = ""
-    """Path of the file that a node exporter's collector reads; empty: none is written."""
+    """Path for the textfile collector of a node exporter; empty: none is written."""
     webhooks: tuple[str, ...] = ()
-    """URLs that notices are posted to."""
+    """URLs that notifications are posted to."""
     notify: tuple[tuple[str, ...], ...] = ()
-    """Commands (argv each) that are given notices on their stdin."""
-    same_place_as: tuple[str, ...] = ()
-    """Environments that lie on the same engine, swarm or namespace, on purpose."""
+    """Commands (an argv each) that get notifications on stdin."""
+    shares_target_with: tuple[str, ...] = ()
+    """Environments that deliberately share the engine, swarm or namespace."""
     drill: bool = False
-    """Whether stages may be deployed there only to be rolled back."""
+    """Whether rollback drills may be run there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RolloutSettings:
-    """All of it, and who overrides what. A pattern of a service is its name, its path or a glob of either."""
+    """All settings of the rollout, with the overrides of stages and services.
+
+    A service pattern is a name, a path, or a glob of either.
+    """
 
     deploy: DeploySettings = DeploySettings()
     soak: SoakSettings = SoakSettings()
@@ -250,113 +259,130 @@ class RolloutSettings:
     metrics: tuple[MetricSettings, ...] = ()
     contracts: tuple[ContractSettings, ...] = ()
     environments: tuple[EnvironmentSettings, ...] = ()
-    stages: tuple[tuple[int, str, Changes], ...] = ()
-    """(number, ``deploy``, ``soak`` or ``compare``, what it changes)."""
-    services: tuple[tuple[str, str, Changes], ...] = ()
-    """(pattern, ``deploy``, ``soak`` or ``compare``, what it changes); of several that fit the last holds."""
+    stages: tuple[tuple[int, str, SettingsOverrides], ...] = ()
+    """(stage number, section, overrides); the section is ``deploy``, ``soak`` or ``compare``."""
+    services: tuple[tuple[str, str, SettingsOverrides], ...] = ()
+    """(service pattern, section, overrides); the last match applies."""
 
-    def deploy_of(self, *, stage: int, name: str, path: str) -> DeploySettings:
-        """How the service ``name`` at ``path`` is deployed in ``stage``."""
-        return replace(self.deploy, **self._changes("deploy", stage, name, path))
+    def deploy_settings_for(self, *, stage: int, name: str, path: str) -> DeploySettings:
+        """Return how the service ``name`` at ``path`` is deployed in ``stage``."""
+        return replace(self.deploy, **self._overrides_for("deploy", stage, name, path))
 
-    def soak_of(self, *, stage: int, name: str = "", path: str = "", metric: str = "") -> SoakSettings:
-        """How a stage, one of its services or one metric of that is watched."""
-        found = replace(self.soak, **self._changes("soak", stage, name, path))
-        return replace(found, **dict(self._metric(metric).limits)) if metric else found
+    def soak_settings_for(self, *, stage: int, name: str = "", path: str = "", metric: str = "") -> SoakSettings:
+        """Return how a stage, one of its services, or one metric of a service is monitored."""
+        settings = replace(self.soak, **self._overrides_for("soak", stage, name, path))
+        return replace(settings, **dict(self._metric_settings(metric).limits)) if metric else settings
 
-    def compare_of(self, *, stage: int, name: str, path: str, metric: str = "") -> CompareSettings:
-        """When the new version of a service counts as worse than the old one."""
-        found = replace(self.compare, **self._changes("compare", stage, name, path))
-        return replace(found, **dict(self._metric(metric).compare)) if metric else found
+    def compare_settings_for(self, *, stage: int, name: str, path: str, metric: str = "") -> CompareSettings:
+        """Return when the new version of a service counts as worse than the previous one."""
+        settings = replace(self.compare, **self._overrides_for("compare", stage, name, path))
+        return replace(settings, **dict(self._metric_settings(metric).compare)) if metric else settings
 
-    def metrics_of(self, name: str, path: str) -> tuple[MetricSettings, ...]:
-        """What is watched of a service."""
+    def metrics_for(self, name: str, path: str) -> tuple[MetricSettings, ...]:
+        """Return the metrics of a service."""
         return tuple(
             metric
             for metric in self.metrics
             if not metric.services or any(matches(pattern, name, path) for pattern in metric.services)
         )
 
-    def environment(self, name: str) -> EnvironmentSettings:
-        """An environment that the plan does not name has no conditions."""
-        return next((one for one in self.environments if one.name == name), EnvironmentSettings(name=name))
+    def environment_settings(self, name: str) -> EnvironmentSettings:
+        """Return the settings of an environment; defaults if the plan does not name it."""
+        return next(
+            (environment for environment in self.environments if environment.name == name),
+            EnvironmentSettings(name=name),
+        )
 
-    def with_soak(self, stage: int, asked: Changes) -> "RolloutSettings":
-        """These, with what a command line says of the soak of ``stage`` before what the plan says of it anywhere.
+    def with_soak_overrides(self, stage: int, overrides: SettingsOverrides) -> "RolloutSettings":
+        """Return a copy in which ``overrides`` (of a command line) apply to the soak of ``stage``, before all others.
 
-        Where that is what the plan says as well, nothing is changed, the digest included.
+        Overrides that equal the plan's values change nothing, and so keep the digest.
         """
-        now = self.soak_of(stage=stage)
-        wanted = {name: value for name, value in asked.items() if getattr(now, name) != value}
+        current = self.soak_settings_for(stage=stage)
+        differing = {name: value for name, value in overrides.items() if getattr(current, name) != value}
         services = tuple(
-            (pattern, kind, _without(changes, asked) if kind == "soak" else changes)
+            (pattern, kind, _without_names(changes, overrides) if kind == "soak" else changes)
             for pattern, kind, changes in self.services
         )
-        stages = (*self.stages, (stage, "soak", wanted)) if wanted else self.stages
+        stages = (*self.stages, (stage, "soak", differing)) if differing else self.stages
         return replace(self, stages=stages, services=services)
 
     @property
     def digest(self) -> str:
-        """Changes with every setting (16 hex digits)."""
-        text = json.dumps(asdict(self), sort_keys=True, default=str)
+        """A digest of all settings (16 hex digits); any change of a setting changes it."""
+        text = json.dumps(_with_recorded_names(asdict(self)), sort_keys=True, default=str)
         return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
 
-    def _metric(self, name: str) -> MetricSettings:
-        return next((one for one in self.metrics if one.name == name), MetricSettings(name=name, provider=""))
+    def _metric_settings(self, name: str) -> MetricSettings:
+        return next((metric for metric in self.metrics if metric.name == name), MetricSettings(name=name, provider=""))
 
-    def _changes(self, kind: str, stage: int, name: str, path: str) -> dict[str, Any]:
-        found: dict[str, Any] = {}
-        for number, what, changes in self.stages:
-            if (number, what) == (stage, kind):
-                found |= changes
-        fitting = [(what, changes) for pattern, what, changes in self.services if name and matches(pattern, name, path)]
-        for changes in [changes for what, changes in fitting if what == kind][-1:]:
-            found |= changes
-        return found
+    def _overrides_for(self, kind: str, stage: int, name: str, path: str) -> dict[str, Any]:
+        merged: dict[str, Any] = {}
+        for number, section, changes in self.stages:
+            if (number, section) == (stage, kind):
+                merged |= changes
+        matching = [
+            (section, changes) for pattern, section, changes in self.services if name and matches(pattern, name, path)
+        ]
+        for changes in [changes for section, changes in matching if section == kind][-1:]:
+            merged |= changes
+        return merged
 
 
-def _without(changes: Changes, names: Collection[str]) -> Changes:
+def _without_names(changes: SettingsOverrides, names: Collection[str]) -> SettingsOverrides:
     return {name: value for name, value in changes.items() if name not in names}
 
 
-LONGEST = 63
-"""Characters of a DNS label, and of the value of a label (RFC 1123; Kubernetes' own rule for labels)."""
-_IN_LABELS = frozenset(string.ascii_letters + string.digits + "-.")
-_DIGEST = re.compile(r"h\.[0-9a-f]{40}")
+_RECORDED_NAMES = {"control": "twin", "shares_target_with": "same_place_as"}
+"""Field -> its name in the digests that journals have recorded."""
+
+
+def _with_recorded_names(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {_RECORDED_NAMES.get(name, name): _with_recorded_names(item) for name, item in value.items()}
+    return [_with_recorded_names(item) for item in value] if isinstance(value, list | tuple) else value
+
+
+LABEL_MAX_LENGTH = 63
+"""Maximum length of a DNS label and of a Kubernetes label value (RFC 1123)."""
+_LABEL_CHARACTERS = frozenset(string.ascii_letters + string.digits + "-.")
+_DIGEST_LABEL = re.compile(r"h\.[0-9a-f]{40}")
 
 
 def dns_label(name: str) -> str:
-    """``name`` as a DNS label: small letters, digits and dashes, no longer than 63.
+    """Convert ``name`` to a DNS label: lower case letters, digits and dashes, at most 63 characters.
 
-    Where too much of it is lost (it is too long, or nothing is left), a digest makes up for it.
+    A digest is appended to names that are too long, or have no valid character.
     """
-    found = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    if found and len(found) <= LONGEST:
-        return found
-    return f"{found[:50].rstrip('-') or 'service'}-{_digest(name)[:8]}"
+    label = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    if label and len(label) <= LABEL_MAX_LENGTH:
+        return label
+    return f"{label[:50].rstrip('-') or 'service'}-{_digest(name)[:8]}"
 
 
 def label_value(service: str) -> str:
-    """A service's name as the value of a label, from which :func:`service_in` reads it again.
+    """Encode a service's name as a label value that :func:`service_from_label` can decode.
 
-    What a label cannot hold is written as ``_2F``, the bytes of it. Where even that is no value (too long, or a sign at
-    an end), it is a digest, and cannot be read again.
+    Invalid characters are written as ``_2F`` (the hex value of each byte). A name that still is no valid value (too
+    long, or with a sign at either end) becomes a digest, which cannot be decoded.
     """
-    made = "".join(
-        one if one in _IN_LABELS else "".join(f"_{byte:02X}" for byte in one.encode("utf-8", "surrogatepass"))
-        for one in service
+    value = "".join(
+        character
+        if character in _LABEL_CHARACTERS
+        else "".join(f"_{byte:02X}" for byte in character.encode("utf-8", "surrogatepass"))
+        for character in service
     )
-    if len(made) <= LONGEST and made[:1].isalnum() and made[-1:].isalnum():
-        return made
+    if len(value) <= LABEL_MAX_LENGTH and value[:1].isalnum() and value[-1:].isalnum():
+        return value
     return f"h.{_digest(service)[:40]}"
 
 
-def service_in(label: str) -> str | None:
-    """The service that a label names; ``None`` where it is a digest."""
-    if _DIGEST.fullmatch(label):
+def service_from_label(label: str) -> str | None:
+    """Return the service that a label value names; ``None`` if it is a digest."""
+    if _DIGEST_LABEL.fullmatch(label):
         return None
-    plain = re.sub(rb"_([0-9A-F]{2})", lambda found: bytes.fromhex(found[1].decode()), label.encode())
-    return plain.decode("utf-8", "surrogatepass")
+    decoded = re.sub(rb"_([0-9A-F]{2})", lambda match: bytes.fromhex(match[1].decode()), label.encode())
+    return decoded.decode("utf-8", "surrogatepass")
 
 
 def _digest(text: str) -> str:

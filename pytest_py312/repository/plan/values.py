@@ -1,6 +1,7 @@
-"""One value of the plan -> the value meant, or a PlanError that names its line, what was found and what to write.
+"""Read single values of the plan, with errors that name the line, the value found and an example.
 
-Tables of the plan whose keys are all known, and their values as the fields of a settings class.
+Each reader takes a :class:`PlanNode` and returns a value, or raises PlanError. :func:`read_table` and
+:func:`read_values` read a whole table into the fields of a settings class.
 """
 
 import json
@@ -11,20 +12,20 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time
 from typing import Any
 
-from pytest_py312.core.errors import PlanError, perhaps
+from pytest_py312.core.errors import PlanError, did_you_mean
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.service_patterns import glob_problem, tidy
+from pytest_py312.core.service_patterns import glob_problem, normalize_pattern
 from pytest_py312.repository.formats.toml import KeyPath
 from pytest_py312.repository.plan.plan_file import PlanFile
 
-_MOST_ITEMS = 10_000
-LONGEST_TIME = 7 * 24 * 3600
-"""Seconds of the longest time that a plan or a command line may name."""
-_LEAST_MEMORY = 32 * 1024**2
-_MOST_MEMORY = 1024**5
+_MAX_ITEMS = 10_000
+MAX_DURATION = 7 * 24 * 3600
+"""Longest time in seconds that a plan or a command line may name."""
+_MIN_MEMORY = 32 * 1024**2
+_MAX_MEMORY = 1024**5
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
-"""A plan's words reach terminals: tabs and line breaks may stand in them, escape sequences may not."""
+"""Texts of a plan are printed to terminals: tabs and line breaks are allowed, escape sequences are not."""
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)", re.ASCII)
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
@@ -34,7 +35,7 @@ _BYTES = {"": 1} | {
     for power, prefix in enumerate("kmgt", start=1)
     for suffix, base in (("", 1000), ("i", 1024))
 }
-_MINOR = re.compile(r"3\.(\d{1,2})", re.ASCII)
+_MINOR_VERSION = re.compile(r"3\.(\d{1,2})", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _UNZONED = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ][\d:.]+)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]*", re.ASCII)
@@ -42,8 +43,8 @@ _IMAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/:@-]{0,254}", re.ASCII)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Node:
-    """One value of the plan, and where it stands."""
+class PlanNode:
+    """A value of the plan, and its position in the file."""
 
     file: PlanFile
     key: KeyPath
@@ -53,10 +54,10 @@ class Node:
         return self.file.error(self.key, message)
 
     def unexpected(self, expected: str, example: str) -> PlanError:
-        return self.error(f"expected {expected}, such as {example}; found {described(self.value)}")
+        return self.error(f"expected {expected}, such as {example}; found {describe_value(self.value)}")
 
     def text(self, example: str) -> str:
-        """A string with something in it."""
+        """Return a string that is not blank."""
         if not isinstance(self.value, str):
             raise self.unexpected("a string", example)
         if not self.value.strip():
@@ -70,36 +71,40 @@ class Node:
             raise self.unexpected("true or false", "true")
         return self.value
 
-    def integer(self, *, least: int, most: int, example: str) -> int:
+    def integer(self, *, minimum: int, maximum: int, example: str) -> int:
         if not isinstance(self.value, int) or isinstance(self.value, bool):
             raise self.unexpected("a whole number", example)
-        if not least <= self.value <= most:
-            raise self.error(f"expected a whole number from {least} to {most}; found {described(self.value)}")
+        if not minimum <= self.value <= maximum:
+            raise self.error(f"expected a whole number from {minimum} to {maximum}; found {describe_value(self.value)}")
         return self.value
 
-    def items(self, example: str) -> "tuple[Node, ...]":
-        """The elements of a list that is not empty."""
+    def items(self, example: str) -> "tuple[PlanNode, ...]":
+        """Return the elements of a list that is not empty."""
         if not isinstance(self.value, list):
             raise self.unexpected("a list", example)
         if not self.value:
             raise self.error(f"is an empty list; write something such as {example}, or leave it out")
-        if len(self.value) > _MOST_ITEMS:
-            raise self.error(f"has more than {_MOST_ITEMS} elements")
-        return tuple(Node(file=self.file, key=(*self.key, index), value=item) for index, item in enumerate(self.value))
+        if len(self.value) > _MAX_ITEMS:
+            raise self.error(f"has more than {_MAX_ITEMS} elements")
+        return tuple(
+            PlanNode(file=self.file, key=(*self.key, index), value=item) for index, item in enumerate(self.value)
+        )
 
-    def members(self, example: str) -> "dict[str, Node]":
-        """The keys of a table."""
+    def members(self, example: str) -> "dict[str, PlanNode]":
+        """Return the members of a table."""
         if not isinstance(self.value, dict):
             raise self.unexpected("a table", example)
-        return {name: Node(file=self.file, key=(*self.key, name), value=value) for name, value in self.value.items()}
+        return {
+            name: PlanNode(file=self.file, key=(*self.key, name), value=value) for name, value in self.value.items()
+        }
 
 
-def described(value: object) -> str:
-    """What a value is, in TOML's words, short enough for a message."""
+def describe_value(value: object) -> str:
+    """Describe a value in TOML's terms, short enough for a message."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return f"the string {json.dumps(_cut(value), ensure_ascii=False)}"
+        return f"the string {json.dumps(_shortened(value), ensure_ascii=False)}"
     if isinstance(value, int) and abs(value) >= 10**30:
         return "a number of very many digits"
     if isinstance(value, int | float):
@@ -111,108 +116,108 @@ def described(value: object) -> str:
     return "a table"
 
 
-def _cut(text: str) -> str:
+def _shortened(text: str) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def choice(node: Node, choices: Sequence[str]) -> str:
-    """One of a few words."""
+def choice(node: PlanNode, choices: Sequence[str]) -> str:
+    """Read one of several words."""
     listed = ", ".join(f'"{word}"' for word in choices)
     word = node.text(f'"{choices[0]}"')
     if word not in choices:
-        raise node.error(f"expected one of {listed}; found {described(word)}{perhaps(word, list(choices))}")
+        raise node.error(f"expected one of {listed}; found {describe_value(word)}{did_you_mean(word, list(choices))}")
     return word
 
 
-def interpreter(node: Node) -> Interpreter:
-    """``"3.12"``."""
+def interpreter(node: PlanNode) -> Interpreter:
+    """Read a version such as ``"3.12"``."""
     value = node.value
     if isinstance(value, float):
         raise node.error(f'is the number {value}; write it in quotes, such as "3.10": 3.10 without them is 3.1')
     text = node.text('"3.12"')
-    match = _MINOR.fullmatch(text)
+    match = _MINOR_VERSION.fullmatch(text)
     if match and str(int(match[1])) == match[1]:
         return Interpreter(3, int(match[1]))
     try:
-        meant = f'; write "{Interpreter.parse(text)}"'
+        suggestion = f'; write "{Interpreter.parse(text)}"'
     except ValueError:
-        meant = ""
-    raise node.unexpected("a Python version of two numbers", '"3.12"' + meant)
+        suggestion = ""
+    raise node.unexpected("a Python version of two numbers", '"3.12"' + suggestion)
 
 
-def interpreters(node: Node) -> tuple[Interpreter, ...]:
-    """At least one, none twice; sorted as versions."""
-    found: list[Interpreter] = []
+def interpreters(node: PlanNode) -> tuple[Interpreter, ...]:
+    """Read at least one version, none twice; sorted."""
+    versions: list[Interpreter] = []
     for item in node.items('["3.9", "3.10", "3.11", "3.12"]'):
-        one = interpreter(item)
-        if one in found:
-            raise item.error(f'"{one}" stands here twice; remove one')
-        found.append(one)
-    return tuple(sorted(found))
+        version = interpreter(item)
+        if version in versions:
+            raise item.error(f'"{version}" stands here twice; remove one')
+        versions.append(version)
+    return tuple(sorted(versions))
 
 
-def strings(node: Node, example: str) -> tuple[str, ...]:
-    """A list of strings, none of them empty."""
+def strings(node: PlanNode, example: str) -> tuple[str, ...]:
+    """Read a list of strings that are not blank."""
     return tuple(item.text("a string") for item in node.items(example))
 
 
-def pattern(node: Node) -> str:
-    """A name, a path below the root or a glob of either."""
+def pattern(node: PlanNode) -> str:
+    """Read a name, a path below the root, or a glob of either."""
     text = node.text('"services/*"')
     if problem := glob_problem(text):
-        raise node.error(f"{described(text)} {problem}")
-    return tidy(text)
+        raise node.error(f"{describe_value(text)} {problem}")
+    return normalize_pattern(text)
 
 
-def patterns(node: Node) -> tuple[str, ...]:
+def patterns(node: PlanNode) -> tuple[str, ...]:
     return tuple(pattern(item) for item in node.items('["services/*"]'))
 
 
-def relative_path(node: Node, example: str, *, upward: bool = False) -> str:
-    """A path that is not absolute; without ``upward`` it has no ``..`` either."""
+def relative_path(node: PlanNode, example: str, *, allow_parent: bool = False) -> str:
+    """Read a path that is not absolute, and without ``..`` unless ``allow_parent`` is set."""
     text = node.text(f'"{example}"')
     if text.startswith(("/", "~")) or re.match(r"[A-Za-z]:", text):
-        raise node.error(f'{described(text)} is absolute; write a relative path, such as "{example}"')
+        raise node.error(f'{describe_value(text)} is absolute; write a relative path, such as "{example}"')
     if "\\" in text or any(ord(character) < 32 for character in text):
-        raise node.error(f'{described(text)} is no path in POSIX form; write it with /, such as "{example}"')
-    if not upward and ".." in text.split("/"):
-        raise node.error(f'{described(text)} has .. in it and may lead out; write a path such as "{example}"')
-    return tidy(text)
+        raise node.error(f'{describe_value(text)} is no path in POSIX form; write it with /, such as "{example}"')
+    if not allow_parent and ".." in text.split("/"):
+        raise node.error(f'{describe_value(text)} has .. in it and may lead out; write a path such as "{example}"')
+    return normalize_pattern(text)
 
 
-def paths_below(node: Node, example: str, *, upward: bool = False) -> tuple[str, ...]:
-    return tuple(relative_path(item, example, upward=upward) for item in node.items(f'["{example}"]'))
+def relative_paths(node: PlanNode, example: str, *, allow_parent: bool = False) -> tuple[str, ...]:
+    return tuple(relative_path(item, example, allow_parent=allow_parent) for item in node.items(f'["{example}"]'))
 
 
-def seconds_in(text: str) -> float | None:
-    """``"90s"``, ``"15m"``, ``"2h"``, ``"2d"`` in seconds; ``None`` where it is no such time."""
+def parse_duration(text: str) -> float | None:
+    """Convert ``"90s"``, ``"15m"``, ``"2h"`` or ``"2d"`` to seconds; ``None`` if it is no such text."""
     match = _DURATION.fullmatch(text.strip())
     return float(match[1]) * _SECONDS[match[2]] if match else None
 
 
-def duration(node: Node) -> float:
-    """Seconds, from a number of seconds or ``"90s"``, ``"15m"``, ``"2h"``, ``"2d"``."""
+def duration(node: PlanNode) -> float:
+    """Read seconds, as a number or as ``"90s"``, ``"15m"``, ``"2h"``, ``"2d"``."""
     value = node.value
     if isinstance(value, str):
-        found = seconds_in(value)
-        if found is None:
+        parsed = parse_duration(value)
+        if parsed is None:
             raise node.unexpected("a time", '900 (seconds), "15m" or "2h"')
-        seconds = found
+        seconds = parsed
     elif isinstance(value, int | float) and not isinstance(value, bool):
         seconds = _as_float(value)
     else:
         raise node.unexpected("a time", '900 (seconds), "15m" or "2h"')
-    if not 0 < seconds <= LONGEST_TIME:
-        raise node.error(f"expected more than 0 seconds and at most 7 days; found {described(value)}")
+    if not 0 < seconds <= MAX_DURATION:
+        raise node.error(f"expected more than 0 seconds and at most 7 days; found {describe_value(value)}")
     return seconds
 
 
-def hours(node: Node) -> float:
+def hours(node: PlanNode) -> float:
     value = node.value
     if not isinstance(value, int | float) or isinstance(value, bool):
         raise node.unexpected("a number of hours", "24")
     if not 0 <= _as_float(value) <= 10 * 366 * 24:
-        raise node.error(f"expected hours from 0 (never used again) to ten years; found {described(value)}")
+        raise node.error(f"expected hours from 0 (never used again) to ten years; found {describe_value(value)}")
     return float(value)
 
 
@@ -220,8 +225,8 @@ def _as_float(value: int | float) -> float:
     return float(value) if abs(value) < 10**15 else math.inf  # also where an int is too large for a float
 
 
-def memory(node: Node) -> int:
-    """Bytes, from a number of bytes or ``"512MiB"``, ``"2GiB"``, ``"1.5GB"``."""
+def memory(node: PlanNode) -> int:
+    """Read bytes, as a number or as ``"512MiB"``, ``"2GiB"``, ``"1.5GB"``."""
     value = node.value
     if isinstance(value, str):
         match = _MEMORY.fullmatch(value.strip())
@@ -229,41 +234,41 @@ def memory(node: Node) -> int:
             raise node.unexpected("an amount of memory", '"512MiB", "2GiB" or "1.5GB"')
         amount = float(match[1]) * _BYTES[(match[2] or "").lower()]
     elif isinstance(value, int) and not isinstance(value, bool):
-        amount = _as_float(value) if abs(value) > _MOST_MEMORY else value
+        amount = _as_float(value) if abs(value) > _MAX_MEMORY else value
     else:
         raise node.unexpected("an amount of memory (a whole number is bytes)", '"512MiB", "2GiB" or "1.5GB"')
-    if not _LEAST_MEMORY <= amount <= _MOST_MEMORY:
+    if not _MIN_MEMORY <= amount <= _MAX_MEMORY:
         hint = f'; a number is bytes, perhaps you meant "{value}MiB"' if isinstance(value, int) and value > 0 else ""
-        raise node.error(f"expected at least 32MiB and at most 1024TiB; found {described(value)}{hint}")
+        raise node.error(f"expected at least 32MiB and at most 1024TiB; found {describe_value(value)}{hint}")
     return int(amount)
 
 
-def cut_off(node: Node) -> str:
-    """A moment, from RFC 3339 text or a TOML offset date-time; in UTC, ``2026-11-01T00:00:00Z``."""
+def utc_timestamp(node: PlanNode) -> str:
+    """Read an RFC 3339 text or a TOML offset date-time; return it in UTC, ``2026-11-01T00:00:00Z``."""
     value = node.value
     example = '"2026-11-01T00:00:00Z"'
     if isinstance(value, str) and _TIMESTAMP.fullmatch(value):
         try:
-            moment = datetime.fromisoformat(value.upper())
+            timestamp = datetime.fromisoformat(value.upper())
         except ValueError as error:
-            raise node.error(f"{described(value)} is not on the calendar: {error}") from None
+            raise node.error(f"{describe_value(value)} is not on the calendar: {error}") from None
     elif isinstance(value, datetime) and value.tzinfo is not None:
-        moment = value
+        timestamp = value
     elif isinstance(value, date) or (isinstance(value, str) and _UNZONED.fullmatch(value)):
         raise node.error(
-            f"{described(value)} has no zone: it would be local time, so each machine would resolve something else; "
-            f"write the moment in UTC, such as {example}"
+            f"{describe_value(value)} has no zone: without one, each machine would resolve something else; "
+            f"write it in UTC, such as {example}"
         )
     else:
-        raise node.unexpected("a moment in UTC", example)
+        raise node.unexpected("a timestamp in UTC", example)
     try:
-        return moment.astimezone(UTC).isoformat().replace("+00:00", "Z")
+        return timestamp.astimezone(UTC).isoformat().replace("+00:00", "Z")
     except OverflowError:
-        raise node.error(f"{described(value)} is not on the calendar in UTC") from None
+        raise node.error(f"{describe_value(value)} is not on the calendar in UTC") from None
 
 
-def end_date(node: Node, today: date) -> date:
-    """A TOML date that is not over."""
+def end_date(node: PlanNode, today: date) -> date:
+    """Read a TOML date that is not in the past."""
     value = node.value
     if not isinstance(value, date) or isinstance(value, datetime):
         raise node.unexpected("a date without quotes", "2027-01-31")
@@ -272,26 +277,26 @@ def end_date(node: Node, today: date) -> date:
     return value
 
 
-def command(node: Node, example: str) -> tuple[str, ...]:
-    """A command line as a list of words; the first is the program, and later ones may be empty."""
+def command(node: PlanNode, example: str) -> tuple[str, ...]:
+    """Read a command line as a list of words. The first is the program; later ones may be empty."""
     words = node.items(example)
-    first = words[0].text(example)
+    program = words[0].text(example)
     for word in words[1:]:
         if not isinstance(word.value, str):
             raise word.unexpected("a string", '"-q"')
         if "\0" in word.value:
             raise word.error("has a NUL character in it")
-    return (first, *(str(word.value) for word in words[1:]))
+    return (program, *(str(word.value) for word in words[1:]))
 
 
-def commands(node: Node) -> tuple[tuple[str, ...], ...]:
+def commands(node: PlanNode) -> tuple[tuple[str, ...], ...]:
     example = '[["python", "-m", "grpc_tools.protoc", "--version"]]'
     return tuple(command(item, '["python", "-m", "grpc_tools.protoc"]') for item in node.items(example))
 
 
-def environment(node: Node) -> tuple[tuple[str, str], ...]:
-    """Variables; their values are strings, because that is what a process sees."""
-    found = []
+def environment(node: PlanNode) -> tuple[tuple[str, str], ...]:
+    """Read environment variables. Values have to be strings, because processes see strings."""
+    variables = []
     for name, member in node.members('{ TEST_ENVIRONMENT = "true" }').items():
         if not _VARIABLE.fullmatch(name):
             raise member.error("is no name of an environment variable (letters, digits and _, no digit first)")
@@ -299,12 +304,12 @@ def environment(node: Node) -> tuple[tuple[str, str], ...]:
             raise member.unexpected("a string", '"true"')
         if "\0" in member.value:
             raise member.error("has a NUL character in it")
-        found.append((name, member.value))
-    return tuple(found)
+        variables.append((name, member.value))
+    return tuple(variables)
 
 
-def image(node: Node, *, template: bool) -> str:
-    """The reference of an image; a ``template`` has ``{version}`` where the interpreter goes."""
+def image(node: PlanNode, *, template: bool) -> str:
+    """Read an image reference; a ``template`` contains ``{version}`` in place of the interpreter."""
     example = '"python:{version}-slim"' if template else '"python:3.12-slim"'
     text = node.text(example)
     if template and "{version}" not in text:
@@ -314,23 +319,25 @@ def image(node: Node, *, template: bool) -> str:
     return text
 
 
-Reader = Callable[[Node], Any]
-Readers = Mapping[str, tuple[str, Reader]]
-"""Key -> the field it stands for, and how it is read."""
+NodeReader = Callable[[PlanNode], Any]
+FieldReaders = Mapping[str, tuple[str, NodeReader]]
+"""Key -> (field of a settings class, reader)."""
 
 
-def table(node: Node, known: tuple[str, ...], title: str) -> dict[str, Node]:
-    """The keys of a table, all of them known. An underscore may stand for the dash."""
-    found: dict[str, Node] = {}
-    for written, member in node.members("a table").items():
-        name = written.replace("_", "-")
-        if name not in known:
-            raise member.error(f"`{title}` has no such key{perhaps(name, known)}; its keys are {', '.join(known)}")
-        if name in found:
+def read_table(node: PlanNode, allowed_keys: tuple[str, ...], title: str) -> dict[str, PlanNode]:
+    """Return the members of a table by key; unknown keys are errors. An underscore counts as a dash."""
+    members: dict[str, PlanNode] = {}
+    for key, member in node.members("a table").items():
+        name = key.replace("_", "-")
+        if name not in allowed_keys:
+            raise member.error(
+                f"`{title}` has no such key{did_you_mean(name, allowed_keys)}; its keys are {', '.join(allowed_keys)}"
+            )
+        if name in members:
             raise member.error(f'stands here twice, also as "{name}"; remove one')
-        found[name] = member
-    return found
+        members[name] = member
+    return members
 
 
-def values(members: Mapping[str, Node], readers: Readers) -> dict[str, Any]:
+def read_values(members: Mapping[str, PlanNode], readers: FieldReaders) -> dict[str, Any]:
     return {field: reader(members[key]) for key, (field, reader) in readers.items() if key in members}

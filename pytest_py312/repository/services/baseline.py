@@ -1,4 +1,4 @@
-"""The interpreter that a service runs on today, from the most to the least telling of its files. Pure."""
+"""Determine the interpreter that a service runs on today, from the most to the least reliable of its files."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -6,19 +6,21 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Declaration
 from pytest_py312.core.model.plan import Plan, ServiceSettings
-from pytest_py312.repository.formats.dockerfile import Stage
+from pytest_py312.repository.formats.dockerfile import BuildStage
 from pytest_py312.repository.formats.version_ranges import lowest_minor
-from pytest_py312.repository.services.service_files import ServiceFiles, is_production
+from pytest_py312.repository.services.service_files import ServiceFiles, is_production_dockerfile
 
-OLDEST = Interpreter(3, 8)
-"""The oldest that the probe runs on."""
-_PINS = (".python-version", "runtime.txt", ".tool-versions", "Pipfile")
-_METADATA = ("pyproject.toml", "setup.cfg", "setup.py")
+OLDEST_SUPPORTED = Interpreter(3, 8)
+"""The oldest interpreter that the probe supports."""
+_PIN_FILES = (".python-version", "runtime.txt", ".tool-versions", "Pipfile")
+_METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Baseline:
-    """``source`` says in words where it comes from; ``assumptions`` are clauses that follow the service's name."""
+    """The baseline interpreter, a description of its ``source``, and assumptions: clauses that follow the service's
+    name.
+    """
 
     interpreter: Interpreter
     source: str
@@ -26,36 +28,44 @@ class Baseline:
 
 
 def find_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Plan) -> Baseline:
-    """The plan's word, else the images, pins, requires-python and workflows in this order, else the oldest planned.
+    """Return the baseline that the plan, the images, the pins, requires-python or the workflows declare, in this order.
 
-    An image or a pin is believed even where the plan lists no interpreter that old: it is what runs today. One that
-    is past the target counts as the target, and one that is older than what cells can be on as the oldest planned.
+    Without any of them it is the oldest interpreter of the plan. An image or a pin may be older than all interpreters
+    of the plan. A baseline after the target is replaced by the target, one before :data:`OLDEST_SUPPORTED` by the
+    oldest supported one of the plan.
     """
-    found = _stated(files, settings, plan) or _oldest(files, plan)
-    if found.interpreter < OLDEST:
-        taken = min((one for one in plan.interpreters if one >= OLDEST), default=plan.target)
-        clause = f"is on {found.interpreter} ({found.source}), on which nothing is checked; {taken}, the oldest of the "
-        clause += f"plan from {OLDEST} on, is taken as its baseline"
-        return Baseline(interpreter=taken, source=found.source, assumptions=(*found.assumptions, clause))
-    if found.interpreter <= plan.target:
-        return found
-    clause = f"is past the target already ({found.source}); {plan.target} is taken as its baseline"
-    return Baseline(interpreter=plan.target, source=found.source, assumptions=(*found.assumptions, clause))
+    baseline = _declared_baseline(files, settings, plan) or _fallback_baseline(files, plan)
+    if baseline.interpreter < OLDEST_SUPPORTED:
+        replacement = min(
+            (candidate for candidate in plan.interpreters if candidate >= OLDEST_SUPPORTED), default=plan.target
+        )
+        clause = f"is on {baseline.interpreter} ({baseline.source}), on which nothing is checked; "
+        clause += f"{replacement}, the oldest of the plan from {OLDEST_SUPPORTED} on, is taken as its baseline"
+        return Baseline(interpreter=replacement, source=baseline.source, assumptions=(*baseline.assumptions, clause))
+    if baseline.interpreter <= plan.target:
+        return baseline
+    clause = f"is past the target already ({baseline.source}); {plan.target} is taken as its baseline"
+    return Baseline(interpreter=plan.target, source=baseline.source, assumptions=(*baseline.assumptions, clause))
 
 
-def _stated(files: ServiceFiles, settings: ServiceSettings, plan: Plan) -> Baseline | None:
+def _declared_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Plan) -> Baseline | None:
     if settings.baseline:
         return Baseline(interpreter=settings.baseline, source=f"{plan.source or 'the plan'} says {settings.baseline}")
-    return _of_images(files) or _of_pins(files) or _of_ranges(files, plan) or _of_workflows(files)
+    return (
+        _baseline_of_images(files)
+        or _baseline_of_pins(files)
+        or _baseline_of_ranges(files, plan)
+        or _baseline_of_workflows(files)
+    )
 
 
-def _of_images(files: ServiceFiles) -> Baseline | None:
-    """The oldest among the last Python stages of the Dockerfiles that serve production."""
+def _baseline_of_images(files: ServiceFiles) -> Baseline | None:
+    """Return the oldest among the final Python stages of the production Dockerfiles."""
     finals = [
         (stage.interpreter, dockerfile.path, stage)
         for dockerfile in files.dockerfiles
-        if is_production(dockerfile.path, files.path)
-        and (stage := dockerfile.final_python) is not None
+        if is_production_dockerfile(dockerfile.path, files.path)
+        and (stage := dockerfile.final_python_stage) is not None
         and stage.interpreter is not None
     ]
     if not finals:
@@ -63,62 +73,62 @@ def _of_images(files: ServiceFiles) -> Baseline | None:
     interpreter, path, stage = min(finals, key=lambda one: (one[0], one[1]))
     assumptions: tuple[str, ...] = ()
     if len({one[0] for one in finals}) > 1:
-        listed = ", ".join(_says(place, other) for _, place, other in finals)
+        listed = ", ".join(_describe_stage(dockerfile_path, other_stage) for _, dockerfile_path, other_stage in finals)
         assumptions = (f"has Dockerfiles that disagree ({listed}); the oldest, {interpreter}, is its baseline",)
-    return Baseline(interpreter=interpreter, source=_says(path, stage), assumptions=assumptions)
+    return Baseline(interpreter=interpreter, source=_describe_stage(path, stage), assumptions=assumptions)
 
 
-def _says(path: str, stage: Stage) -> str:
+def _describe_stage(path: str, stage: BuildStage) -> str:
     return f"{path}:{stage.image_line} says {stage.image}"
 
 
-def _of_pins(files: ServiceFiles) -> Baseline | None:
-    for name in _PINS:
+def _baseline_of_pins(files: ServiceFiles) -> Baseline | None:
+    for name in _PIN_FILES:
         for pin in files.metadata[name].pins if name in files.metadata else ():
             if pin.interpreter:
-                return _from(pin, pin.interpreter)
+                return _baseline_from(pin, pin.interpreter)
     return None
 
 
-def _of_ranges(files: ServiceFiles, plan: Plan) -> Baseline | None:
-    for declared in _ranges(files):
-        lowest = lowest_minor(declared.text, plan.interpreters)
+def _baseline_of_ranges(files: ServiceFiles, plan: Plan) -> Baseline | None:
+    for declaration in _declared_ranges(files):
+        lowest = lowest_minor(declaration.text, plan.interpreters)
         if lowest is None:
             continue
-        source = f"{declared.location} says {declared.text}"
-        older = lowest_minor(declared.text, [Interpreter(3, minor) for minor in range(lowest.minor)])
+        source = f"{declaration.location} says {declaration.text}"
+        older = lowest_minor(declaration.text, [Interpreter(3, minor) for minor in range(lowest.minor)])
         if older is not None:
             source += f", of which {lowest} is the oldest in the plan"
         return Baseline(interpreter=lowest, source=source)
     return None
 
 
-def _ranges(files: ServiceFiles) -> Iterator[Declaration]:
-    for name in _METADATA:
+def _declared_ranges(files: ServiceFiles) -> Iterator[Declaration]:
+    for name in _METADATA_FILES:
         if name in files.metadata:
             yield from files.metadata[name].requires_python
 
 
-def _of_workflows(files: ServiceFiles) -> Baseline | None:
+def _baseline_of_workflows(files: ServiceFiles) -> Baseline | None:
     literal = [
-        (declared.interpreter, str(declared.location), declared)
+        (declaration.interpreter, str(declaration.location), declaration)
         for workflow in files.workflows
-        for declared in workflow.declarations
-        if declared.interpreter
+        for declaration in workflow.declarations
+        if declaration.interpreter
     ]
     if not literal:
         return None
-    interpreter, _, declared = min(literal, key=lambda one: (one[0], one[1]))
-    return _from(declared, interpreter)
+    interpreter, _, declaration = min(literal, key=lambda one: (one[0], one[1]))
+    return _baseline_from(declaration, interpreter)
 
 
-def _from(declared: Declaration, interpreter: Interpreter) -> Baseline:
-    return Baseline(interpreter=interpreter, source=f"{declared.location} says {declared.text}")
+def _baseline_from(declaration: Declaration, interpreter: Interpreter) -> Baseline:
+    return Baseline(interpreter=interpreter, source=f"{declaration.location} says {declaration.text}")
 
 
-def _oldest(files: ServiceFiles, plan: Plan) -> Baseline:
+def _fallback_baseline(files: ServiceFiles, plan: Plan) -> Baseline:
     oldest = min(_usable(plan.interpreters, plan.target))
-    unclear = [place for dockerfile in files.dockerfiles for place in dockerfile.declarations]
+    unclear = [declaration for dockerfile in files.dockerfiles for declaration in dockerfile.declarations]
     hint = f" ({unclear[0].location} says only {unclear[0].text})" if unclear else ""
     clause = f"says nowhere which Python it runs on{hint}; {oldest}, the oldest of the plan, is taken as its baseline"
     return Baseline(interpreter=oldest, source="the oldest interpreter of the plan", assumptions=(clause,))

@@ -1,93 +1,109 @@
-"""The tree -> the fleet. Reads files only: no process, no network, nothing imported or executed."""
+"""Discover the fleet: find the folders that are services, and read what their files declare.
+
+Only reads files. Starts no process, uses no network, imports and executes nothing.
+"""
 
 from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
-from pytest_py312.core.errors import NoFleetError, PlanError, perhaps
+from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
 from pytest_py312.core.model.fleet import Fleet, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
-from pytest_py312.core.service_patterns import Lookup, is_glob, tidy
+from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.services.baseline import find_baseline
 from pytest_py312.repository.services.entry_points import started_programs
 from pytest_py312.repository.services.packaging import find_distribution, has_src_packages
-from pytest_py312.repository.services.requirement_set import requirement_set
+from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
-    MOST_FURTHER,
-    find_further,
-    find_sources,
-    stated_sources,
+    MAX_ADDITIONAL_SOURCES,
+    detect_sources,
+    find_additional_sources,
+    planned_sources,
 )
 from pytest_py312.repository.services.service_files import (
-    NOT_SERVICES,
+    NON_SERVICE_FOLDERS,
     ServiceFiles,
     has_own_code,
     has_python_image,
     is_deployable,
-    read_service,
-    sign_of_service,
+    read_service_files,
+    service_indicator,
 )
-from pytest_py312.repository.services.suites import django_project, find_suite
-from pytest_py312.repository.services.unassigned_files import FOLDER_LIMIT, SEARCH_DEPTH, is_excluded, unowned
-from pytest_py312.repository.tree import Listing, Tree, folders_beneath, join
+from pytest_py312.repository.services.suites import django_project_folder, find_suite
+from pytest_py312.repository.services.unassigned_files import (
+    FOLDER_LIMIT,
+    SEARCH_DEPTH,
+    describe_unassigned_files,
+    is_excluded,
+)
+from pytest_py312.repository.tree import FolderListing, Tree, join_path, nested_paths
 
 
 def discover(plan: Plan) -> Fleet:
-    """All services below ``plan.root``, with what their files say.
+    """Return all services below ``plan.root`` with what their files declare.
 
-    :raises NoFleetError: there is none.
+    :raises NoFleetError: there is no service.
     :raises PlanError: the plan names services, stages, files or folders that do not exist.
     """
     tree = Tree(plan.root)
-    paths, assumptions = _stated_folders(plan, tree) if plan.services else _found_folders(plan, tree)
+    paths, assumptions = _planned_folders(plan, tree) if plan.services else _detect_folders(plan, tree)
     names = unique_names(paths, plan.root.resolve().name or "root")
-    named = [(names[path], path) for path in paths if not is_excluded(plan, names[path], path)]
-    inner = folders_beneath(paths)
-    if not named:
-        raise NoFleetError(_nothing_found(plan))
-    check_against_fleet(plan, named)
-    stages = _stages(plan, named)
+    named_paths = [(names[path], path) for path in paths if not is_excluded(plan, names[path], path)]
+    inner = nested_paths(paths)
+    if not named_paths:
+        raise NoFleetError(_no_service_message(plan))
+    check_against_fleet(plan, named_paths)
+    stages = _stage_by_service(plan, named_paths)
     services = []
-    for name, path in named:
-        service, clauses = _service(plan, tree, name, path, stages.get((name, path)), inner.get(path, ()))
+    for name, path in named_paths:
+        service, clauses = _describe_service(plan, tree, name, path, stages.get((name, path)), inner.get(path, ()))
         services.append(service)
         assumptions += [f"{name} {clause}." for clause in clauses]
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     assumptions = [
-        *unowned(plan, tree, paths, [needed for one in services for needed in one.settings.needs]),
+        *describe_unassigned_files(
+            plan, tree, paths, [needed for discovered in services for needed in discovered.settings.needs]
+        ),
         *assumptions,
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
 
 
 def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:
-    """A name for each path: that of the folder, with as many of those above in front as it takes to tell them apart."""
+    """Name each path after its folder, with as many parent folders in front as it takes to make the names unique."""
     parts = {path: [root_name] if path == "." else path.split("/") for path in paths}
-    taken = dict.fromkeys(paths, 1)
+    component_counts = dict.fromkeys(paths, 1)
     while True:
-        names = {path: "-".join(parts[path][-taken[path] :]) for path in paths}
+        names = {path: "-".join(parts[path][-component_counts[path] :]) for path in paths}
         owners: dict[str, list[str]] = {}
         for path, name in names.items():
             owners.setdefault(name, []).append(path)
-        longer = [path for same in owners.values() if len(same) > 1 for path in same if taken[path] < len(parts[path])]
-        if not longer:
+        ambiguous = [
+            path
+            for sharing in owners.values()
+            if len(sharing) > 1
+            for path in sharing
+            if component_counts[path] < len(parts[path])
+        ]
+        if not ambiguous:
             break
-        for path in longer:
-            taken[path] += 1
-    for same in owners.values():
-        for number, path in enumerate(sorted(same)[1:], start=2):
+        for path in ambiguous:
+            component_counts[path] += 1
+    for sharing in owners.values():
+        for number, path in enumerate(sorted(sharing)[1:], start=2):
             names[path] = f"{names[path]}-{number}"
     return names
 
 
-def _nothing_found(plan: Plan) -> str:
+def _no_service_message(plan: Plan) -> str:
     if plan.exclude:
-        left = f" that is not excluded ({', '.join(plan.exclude)})"
+        exclusion = f" that is not excluded ({', '.join(plan.exclude)})"
     else:
-        left = ""
+        exclusion = ""
     return (
-        f"no Python service was found below {plan.root}{left}. A service is a folder with a requirements file, a "
+        f"no Python service was found below {plan.root}{exclusion}. A service is a folder with a requirements file, a "
         "pyproject.toml with [project] or [tool.poetry], a setup.py or setup.cfg, a Pipfile, or a Dockerfile based on "
         'a Python image. Run it in the repository, or name the folders in the plan: services = ["services/*"]'
     )
@@ -96,10 +112,12 @@ def _nothing_found(plan: Plan) -> str:
 # ---- which folders
 
 
-def _found_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
-    """Folders that show themselves to be services, the outermost first met. One that holds others, as the root may, is
-    one itself only when it has code of its own."""
-    found: list[str] = []
+def _detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
+    """Return the folders that look like services, outermost first, and assumptions.
+
+    A folder that contains services, such as the root, is itself a service only if it has code of its own.
+    """
+    service_folders: list[str] = []
     groups: dict[str, str] = {}
     assumptions: list[str] = []
     pending = [(".", 0)]
@@ -107,114 +125,125 @@ def _found_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
         if not pending:
             break
         path, depth = pending.pop()
-        listing = tree.listing(path)
+        listing = tree.list_folder(path)
         if path != ".":
             if is_excluded(plan, path.rpartition("/")[2], path):
                 continue
-            sign = sign_of_service(tree, path, listing)
+            sign = service_indicator(tree, path, listing)
             if sign and not _is_group(tree, path, listing):
-                found.append(path)
+                service_folders.append(path)
                 continue
             if sign:
                 groups[path] = sign
         if depth < SEARCH_DEPTH:
-            pending += [(join(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
+            pending += [(join_path(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
     else:
         assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
-    if sign := sign_of_service(tree, ".", tree.listing(".")):
-        if not found or found == ["src"]:  # the layout of one distribution, not a service in a folder of that name
+    if sign := service_indicator(tree, ".", tree.list_folder(".")):
+        if not service_folders or service_folders == ["src"]:  # "src" is the layout of a distribution, no service
             return ["."], assumptions
         groups["."] = sign
     for path, sign in groups.items():
-        if is_deployable(tree, path) and has_own_code(tree, path, found):
-            found.append(path)
+        if is_deployable(tree, path) and has_own_code(tree, path, service_folders):
+            service_folders.append(path)
         elif path != ".":
             assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
-    return sorted(found), assumptions
+    return sorted(service_folders), assumptions
 
 
 def _is_searched(name: str) -> bool:
-    return name not in NOT_SERVICES and not name.startswith(".")
+    return name not in NON_SERVICE_FOLDERS and not name.startswith(".")
 
 
-def _is_group(tree: Tree, path: str, listing: Listing) -> bool:
-    """Whether a folder with requirements holds several services: two folders in it show themselves to be some."""
+def _is_group(tree: Tree, path: str, listing: FolderListing) -> bool:
+    """Whether a folder with requirements only groups services: at least two folders in it look like services."""
     if has_python_image(tree, path, listing):
         return False
     inside = 0
     for name in filter(_is_searched, listing.folders):
-        inner = join(path, name)
-        inside += bool(sign_of_service(tree, inner, tree.listing(inner)))
+        inner = join_path(path, name)
+        inside += bool(service_indicator(tree, inner, tree.list_folder(inner)))
         if inside > 1:
             return True
     return False
 
 
-def _stated_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
-    """The folders that the plan's ``services`` fit. Of those that a glob fits, only the ones with a sign of Python."""
-    found: dict[str, None] = {}
+def _planned_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
+    """Return the folders that match the plan's ``services``, and assumptions.
+
+    Of the matches of a glob, only those with a sign of Python count.
+    """
+    folders: dict[str, None] = {}
     assumptions: list[str] = []
     for pattern in plan.services:
-        fitting = _expand(tree, tidy(pattern).split("/"))
-        signed = [path for path in fitting if not is_glob(pattern) or sign_of_service(tree, path, tree.listing(path))]
-        if not signed:
-            where, known = plan.source or "the plan", _found_folders(plan, tree)[0]
-            what = "no folder with a Python service" if fitting else "no folder"
-            raise PlanError(where, "services", f'"{pattern}" fits {what}{perhaps(tidy(pattern), known)}')
+        matching = _expand_glob(tree, normalize_pattern(pattern).split("/"))
+        with_sign = [
+            path for path in matching if not is_glob(pattern) or service_indicator(tree, path, tree.list_folder(path))
+        ]
+        if not with_sign:
+            where, detected = plan.source or "the plan", _detect_folders(plan, tree)[0]
+            missing = "no folder with a Python service" if matching else "no folder"
+            raise PlanError(
+                where, "services", f'"{pattern}" fits {missing}{did_you_mean(normalize_pattern(pattern), detected)}'
+            )
         assumptions += [
             f'{path} fits "{pattern}" and shows no sign of a Python service, so it is left out.'
-            for path in fitting
-            if path not in signed and not is_excluded(plan, path.rpartition("/")[2], path)
+            for path in matching
+            if path not in with_sign and not is_excluded(plan, path.rpartition("/")[2], path)
         ]
-        found.update(dict.fromkeys(signed))
-    return sorted(found), [text for text in assumptions if text.partition(" fits ")[0] not in found]
+        folders.update(dict.fromkeys(with_sign))
+    return sorted(folders), [text for text in assumptions if text.partition(" fits ")[0] not in folders]
 
 
-def _expand(tree: Tree, components: Sequence[str]) -> list[str]:
-    """The folders that a glob fits; ``**`` is any number of folders."""
-    fitting = {"."}
+def _expand_glob(tree: Tree, components: Sequence[str]) -> list[str]:
+    """Return the folders that match a glob; ``**`` stands for any number of folders."""
+    matching = {"."}
     for component in components:
         if component == "**":
-            fitting = {join(path, inner) for path in fitting for inner in (".", *tree.scan(path, depth=6).folders)}
+            matching = {
+                join_path(path, inner) for path in matching for inner in (".", *tree.scan_folder(path, depth=6).folders)
+            }
         elif not is_glob(component):
-            fitting = {join(path, component) for path in fitting if tree.is_folder(join(path, component))}
+            matching = {join_path(path, component) for path in matching if tree.is_folder(join_path(path, component))}
         else:
-            fitting = {
-                join(path, name)
-                for path in fitting
-                for name in tree.listing(path).folders
+            matching = {
+                join_path(path, name)
+                for path in matching
+                for name in tree.list_folder(path).folders
                 if fnmatchcase(name, component) and not name.startswith(".")
             }
-    return sorted(fitting)
+    return sorted(matching)
 
 
 # ---- one service
 
 
-def _stages(plan: Plan, named: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Stage]:
-    lookup = Lookup(named)
+def _stage_by_service(plan: Plan, services: Sequence[tuple[str, str]]) -> Mapping[tuple[str, str], Stage]:
+    lookup = PatternIndex(services)
     return {
         service: stage
         for stage in sorted(plan.stages, key=lambda stage: -stage.number)
         for pattern in stage.services
-        for service in lookup.of(pattern)
+        for service in lookup.matching_services(pattern)
     }
 
 
-def _service(
+def _describe_service(
     plan: Plan, tree: Tree, name: str, path: str, stage: Stage | None, inner: Sequence[str]
 ) -> tuple[Service, tuple[str, ...]]:
-    """The service, and what had to be assumed of it, as clauses that follow its name."""
+    """Return the service, and what was assumed about it: clauses that follow its name."""
     settings = settings_for(plan, name, path)
-    files = read_service(tree, path, inner)
+    files = read_service_files(tree, path, inner)
     baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
-    run_time, tests, requirement_clause = _requirements(plan, tree, files, settings)
-    suite, suite_clause = _suite(tree, files, settings)
-    further = _further(plan, files, (*run_time, *tests))
+    run_time, tests, requirement_clause = _requirement_sources(plan, tree, files, settings)
+    suite, suite_clause = _choose_suite(tree, files, settings)
+    additional = _additional_sources(plan, files, (*run_time, *tests))
     clauses = [*baseline.assumptions, requirement_clause, suite_clause]
-    if len(further) > MOST_FURTHER:
-        clauses.append(f"has {len(further)} further requirements files, of which {MOST_FURTHER} are judged")
+    if len(additional) > MAX_ADDITIONAL_SOURCES:
+        clauses.append(
+            f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
+        )
     if plan.stages and stage is None:
         clauses.append("is in no stage of the plan; it counts as stage 0")
     if not files.scan.complete:
@@ -234,52 +263,54 @@ def _service(
         distribution=distribution,
         declarations=files.declarations,
         manifest=_manifest(files, run_time),
-        further=further,
-        inner=tuple(inner),
+        additional_requirements=additional,
+        nested_folders=tuple(inner),
         programs=started_programs(tree, files),
     )
     return service, tuple(filter(None, clauses))
 
 
-def _requirements(
+def _requirement_sources(
     plan: Plan, tree: Tree, files: ServiceFiles, settings: ServiceSettings
 ) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], str]:
-    inferred = find_sources(files)
+    inferred = detect_sources(files)
     run_time, tests, clause = inferred.run_time, inferred.tests, inferred.assumption
     if settings.requirements is not None:
-        run_time = tuple(stated_sources(plan, tree, files, "requirements", settings.requirements))
+        run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
     if settings.test_requirements is not None:
-        tests, clause = tuple(stated_sources(plan, tree, files, "test-requirements", settings.test_requirements)), ""
+        tests, clause = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements)), ""
     return run_time, tests, clause
 
 
-def _further(plan: Plan, files: ServiceFiles, sources: Sequence[RequirementSource]) -> tuple[RequirementSource, ...]:
-    """The requirements files that ``sources`` do not take: neither they themselves nor what they include."""
+def _additional_sources(
+    plan: Plan, files: ServiceFiles, sources: Sequence[RequirementSource]
+) -> tuple[RequirementSource, ...]:
+    """Return the requirements files that ``sources`` neither are nor include."""
     taken = {source.path for source in sources}
-    if not find_further(files, taken):
+    if not find_additional_sources(files, taken):
         return ()
-    return find_further(files, {*taken, *requirement_set(plan.root, sources).files})
+    return find_additional_sources(files, {*taken, *read_requirement_set(plan.root, sources).files})
 
 
-def _suite(tree: Tree, files: ServiceFiles, settings: ServiceSettings) -> tuple[Suite | None, str]:
+def _choose_suite(tree: Tree, files: ServiceFiles, settings: ServiceSettings) -> tuple[Suite | None, str]:
     if settings.suite or settings.suite_skip_reason:
         return settings.suite, ""
-    manage = tree.text(join(files.path, "manage.py")) if files.scan.named("manage.py") else None
-    found = find_suite(files.scan.files, files.scan.folders, files.texts, files.inner, manage or "")
-    return found.suite, found.assumption
+    manage = tree.read_or_none(join_path(files.path, "manage.py")) if files.scan.existing_files("manage.py") else None
+    detected = find_suite(files.scan.files, files.scan.folders, files.texts, files.nested_folders, manage or "")
+    return detected.suite, detected.assumption
 
 
 def _python_path(files: ServiceFiles, settings: ServiceSettings, *, is_distribution: bool) -> tuple[str, ...]:
     if settings.python_path is not None:
         return settings.python_path
     source = ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
-    project = django_project(files.scan.files, files.texts)
+    project = django_project_folder(files.scan.files, files.texts)
     return (*source, project) if project and project not in source else source
 
 
 def _manifest(files: ServiceFiles, sources: Sequence[RequirementSource]) -> str:
-    names = files.scan.named("pyproject.toml", "requirements.txt", "setup.py", "Dockerfile")
+    names = files.scan.existing_files("pyproject.toml", "requirements.txt", "setup.py", "Dockerfile")
     if names:
-        return join(files.path, names[0])
+        return join_path(files.path, names[0])
     images = [name for name in files.scan.files if is_dockerfile(name.rpartition("/")[2])]
-    return sources[0].path if sources else join(files.path, images[0]) if images else ""
+    return sources[0].path if sources else join_path(files.path, images[0]) if images else ""

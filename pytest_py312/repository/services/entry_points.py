@@ -1,4 +1,4 @@
-"""What starts a service, by its Dockerfiles, a Procfile, compose files, and the shell scripts that these name."""
+"""Find the programs that a service starts: in Dockerfiles, a Procfile, compose files, and their shell scripts."""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -6,92 +6,92 @@ from itertools import islice
 
 from pytest_py312.core.model.fleet import Program
 from pytest_py312.repository.formats.dockerfile import DockerfileText
-from pytest_py312.repository.formats.start_commands import Command, read_command
-from pytest_py312.repository.services.service_files import ServiceFiles, is_production
-from pytest_py312.repository.tree import Tree, join
+from pytest_py312.repository.formats.start_commands import StartCommand, read_command
+from pytest_py312.repository.services.service_files import ServiceFiles, is_production_dockerfile
+from pytest_py312.repository.tree import Tree, join_path
 
-MOST = 20
-"""Programs of one service that are followed."""
-_COMPOSE = re.compile(r"(?:docker-)?compose(?:[._-][\w.-]*)?\.ya?ml", re.ASCII)
-_PROCESS = re.compile(r"^[\w-]+[ \t]*:(?P<command>.*)$", re.MULTILINE | re.ASCII)
+MAX_PROGRAMS = 20
+"""Maximum number of programs of one service."""
+_COMPOSE_FILE = re.compile(r"(?:docker-)?compose(?:[._-][\w.-]*)?\.ya?ml", re.ASCII)
+_PROCFILE_LINE = re.compile(r"^[\w-]+[ \t]*:(?P<command>.*)$", re.MULTILINE | re.ASCII)
 
 
 def started_programs(tree: Tree, files: ServiceFiles) -> tuple[Program, ...]:
-    """Each once, in the order found. Most of them are no Python, and of nothing that is installed."""
-    found = (program for command in _commands(tree, files) for program in _followed(tree, files, command))
-    return tuple(islice(dict.fromkeys(found), MOST))
+    """Return the programs that the service starts, without duplicates; they need not be Python."""
+    programs = (program for command in _commands(tree, files) for program in _programs_of(tree, files, command))
+    return tuple(islice(dict.fromkeys(programs), MAX_PROGRAMS))
 
 
-def _commands(tree: Tree, files: ServiceFiles) -> Iterator[Command]:
+def _commands(tree: Tree, files: ServiceFiles) -> Iterator[StartCommand]:
     for dockerfile in files.dockerfiles:
-        if is_production(dockerfile.path, files.path):
-            yield from map(read_command, _of_dockerfile(dockerfile))
-    if files.scan.named("Procfile"):
-        for process in _PROCESS.finditer(tree.text(join(files.path, "Procfile")) or ""):
+        if is_production_dockerfile(dockerfile.path, files.path):
+            yield from map(read_command, _dockerfile_commands(dockerfile))
+    if files.scan.existing_files("Procfile"):
+        for process in _PROCFILE_LINE.finditer(tree.read_or_none(join_path(files.path, "Procfile")) or ""):
             yield read_command(process["command"])
     for path in _compose_files(tree, files.path):
-        text = tree.text(path) or ""
+        text = tree.read_or_none(path) or ""
         if "command" in text or "entrypoint" in text:
             from pytest_py312.repository.formats.compose import read_compose  # loads YAML, which few services need here
 
             for entry in read_compose(text, path):
-                if _is_of(files, entry.context, entry.folder):
+                if _builds_service(files, entry.context, entry.folder):
                     yield from entry.commands
 
 
-def _of_dockerfile(dockerfile: DockerfileText) -> Iterator[str]:
-    """The last ENTRYPOINT and CMD of the last stage, or of those that it stands on: what they come to together."""
-    stage = dockerfile.final
-    said: dict[str, str] = {}
+def _dockerfile_commands(dockerfile: DockerfileText) -> Iterator[str]:
+    """Yield the effective ENTRYPOINT and CMD of the last stage, which may inherit them from parent stages."""
+    stage = dockerfile.final_stage
+    instructions: dict[str, str] = {}
     while stage is not None:
-        following = dockerfile.stages[stage.index + 1 : stage.index + 2]
-        end = following[0].line if following else float("inf")
-        own = {
-            one.keyword: one.arguments
-            for one in dockerfile.instructions
-            if one.keyword in ("CMD", "ENTRYPOINT") and stage.line < one.line < end
+        next_stages = dockerfile.stages[stage.index + 1 : stage.index + 2]
+        end = next_stages[0].line if next_stages else float("inf")
+        stage_instructions = {
+            instruction.keyword: instruction.arguments
+            for instruction in dockerfile.instructions
+            if instruction.keyword in ("CMD", "ENTRYPOINT") and stage.line < instruction.line < end
         }
-        said = {**own, **said}
+        instructions = {**stage_instructions, **instructions}
         stage = dockerfile.stages[stage.parent] if stage.parent is not None else None
-    entry, command = said.get("ENTRYPOINT", "").strip(), said.get("CMD", "").strip()
-    if entry.endswith("]") and command.startswith("["):
-        yield f"{entry[:-1]}, {command[1:]}"
-        if not read_command(entry).scripts:
-            return  # else the script may end with `exec "$@"`
-    yield from filter(None, (entry, command))
+    entry_point, command = instructions.get("ENTRYPOINT", "").strip(), instructions.get("CMD", "").strip()
+    if entry_point.endswith("]") and command.startswith("["):
+        yield f"{entry_point[:-1]}, {command[1:]}"
+        if not read_command(entry_point).scripts:
+            return  # a script may end with `exec "$@"`, so CMD counts as well
+    yield from filter(None, (entry_point, command))
 
 
 def _compose_files(tree: Tree, path: str) -> Iterator[str]:
-    """Those in the service's folder and in the folders above it."""
+    """Yield the compose files in the service's folder and in the folders above it."""
     while True:
-        for name in tree.listing(path).files:
-            if _COMPOSE.fullmatch(name) and is_production(name, "."):
-                yield join(path, name)
+        for name in tree.list_folder(path).files:
+            if _COMPOSE_FILE.fullmatch(name) and is_production_dockerfile(name, "."):
+                yield join_path(path, name)
         if path == ".":
             return
         path = path.rpartition("/")[0] or "."
 
 
-def _is_of(files: ServiceFiles, context: str, folder: str) -> bool:
-    """Whether an image that is built in ``context`` with the Dockerfile in ``folder`` is the service's."""
+def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:
+    """Whether an image built in ``context`` with a Dockerfile in ``folder`` is the service's."""
 
     def is_own(path: str) -> bool:
         inner = path == files.path or files.path == "." or path.startswith(f"{files.path}/")
         within = path if files.path == "." else path.removeprefix(files.path).lstrip("/")
-        return inner and not any(f"{within}/".startswith(f"{other}/") for other in files.inner)
+        return inner and not any(f"{within}/".startswith(f"{other}/") for other in files.nested_folders)
 
     return is_own(folder) or (context == files.path and is_own(context))
 
 
-def _followed(tree: Tree, files: ServiceFiles, command: Command) -> Iterator[Program]:
-    """The programs of a command, and of the shell scripts of the service that it names."""
+def _programs_of(tree: Tree, files: ServiceFiles, command: StartCommand) -> Iterator[Program]:
+    """Yield the programs of a command, and of the service's shell scripts that it names."""
     yield from command.programs
     for name in command.scripts:
-        for path in _named(files.scan.files, name):
-            yield from read_command(tree.text(join(files.path, path)) or "", is_script=True).programs
+        for path in _outermost_named(files.scan.files, name):
+            yield from read_command(tree.read_or_none(join_path(files.path, path)) or "", is_script=True).programs
 
 
-def _named(paths: Sequence[str], name: str) -> Iterator[str]:
-    """The files of that name, the outermost first: where an image has put them is not followed."""
-    found = [path for path in paths if path.rpartition("/")[2] == name]
-    yield from sorted(found, key=lambda path: (path.count("/"), path))[:1]
+def _outermost_named(paths: Sequence[str], name: str) -> Iterator[str]:
+    """Yield the outermost file with that name. Where an image copies it to is not analyzed."""
+    matching = [path for path in paths if path.rpartition("/")[2] == name]
+    yield from sorted(matching, key=lambda path: (path.count("/"), path))[:1]

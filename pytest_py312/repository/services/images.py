@@ -1,5 +1,6 @@
-"""The images that a service builds itself: from which Dockerfile, in which context, and what their command starts. Pure
-but for the tree, which is read.
+"""The images that a service builds: their Dockerfile, build context and entry point, and the protocols to check them.
+
+Only reads files of the tree.
 """
 
 import json
@@ -15,24 +16,24 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.formats.dockerfile import DockerfileText, Instruction, read_dockerfile
-from pytest_py312.repository.services.service_files import is_production
-from pytest_py312.repository.tree import Tree, escapes, join
+from pytest_py312.repository.services.service_files import is_production_dockerfile
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
-MOST = 4
-"""Dockerfiles of one service that are built."""
+MAX_IMAGES = 4
+"""Maximum number of Dockerfiles that are built of one service."""
 
 _SERVERS = frozenset({"uvicorn", "gunicorn", "hypercorn", "daphne", "granian", "waitress-serve", "celery"})
 _SHELLS = frozenset({"sh", "bash", "ash", "dash"})
-_NOT_PYTHON = _SHELLS | {"npm", "node", "nginx", "supervisord", "make"}
+_NON_PYTHON_PROGRAMS = _SHELLS | {"npm", "node", "nginx", "supervisord", "make"}
 _PYTHON = re.compile(r"(?:.*/)?python(?:3(?:\.\d+)?)?", re.ASCII)
-_TARGET = re.compile(r"(?P<module>[A-Za-z_][\w.]*):[A-Za-z_][\w.()]*", re.ASCII)
+_APP_REFERENCE = re.compile(r"(?P<module>[A-Za-z_][\w.]*):[A-Za-z_][\w.()]*", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
-_SHELL_WORDS = frozenset({"exec", "env", "tini", "dumb-init", "/usr/bin/tini", "/sbin/tini", "--", "-g"})
+_WRAPPER_WORDS = frozenset({"exec", "env", "tini", "dumb-init", "/usr/bin/tini", "/sbin/tini", "--", "-g"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class OwnImage:
-    """A Dockerfile and the folder that it is built in, both relative to the root."""
+class ServiceImage:
+    """A Dockerfile and its build context, both relative to the root."""
 
     dockerfile: str
     context: str
@@ -40,23 +41,23 @@ class OwnImage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageJob:
-    """An image to build and to try on ``interpreter``.
+    """An image to build and to check on ``interpreter``.
 
-    ``changed`` are files of the repository that hold something else in the build: the places that were moved.
+    ``changed`` maps files of the repository to the content that they have in the build (with migrated versions).
     ``memory_limit`` is in bytes, for each container of the finished image.
     """
 
     identifier: str
     root: Path
-    image: OwnImage
+    image: ServiceImage
     interpreter: Interpreter
     changed: Mapping[str, bytes] = field(default_factory=dict)
     memory_limit: int = 2 * 1024**3
     network: bool = False
 
 
-class Health(Enum):
-    """What a container's own health check came to."""
+class ImageHealth(Enum):
+    """The result of a container's own health check."""
 
     NONE = "it has none"
     HEALTHY = "healthy"
@@ -65,12 +66,13 @@ class Health(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImageRun:
-    """What came of an :class:`ImageJob`. ``unchecked`` is not empty where it could not be tried, and says why.
+class ImageCheckResult:
+    """The result of an :class:`ImageJob`.
 
-    ``failed`` is the instruction at which the build failed (empty: it is built), ``line`` its line, ``output`` the end
-    of what was printed. ``version`` is the answer to ``python -VV``, ``entry`` what was imported, ``import_error`` the
-    end of the traceback, ``said`` the last words of the health check, or of a container that ended.
+    ``unchecked`` is the reason why the image could not be checked (empty: it was). ``failed`` is the instruction at
+    which the build failed (empty: it succeeded), ``line`` its line, ``output`` the end of the build's output.
+    ``version`` is the output of ``python -VV``, ``entry_point`` what was imported, ``import_error`` the end of its
+    traceback, ``last_output`` the last output of the health check, or of a container that ended.
     """
 
     dockerfile: str
@@ -79,31 +81,33 @@ class ImageRun:
     line: int | None = None
     output: str = ""
     version: str = ""
-    entry: str = ""
+    entry_point: str = ""
     import_error: str = ""
-    health: Health = Health.NONE
-    said: str = ""
+    health: ImageHealth = ImageHealth.NONE
+    last_output: str = ""
 
     @property
     def interpreter(self) -> Interpreter | None:
-        """The Python in the image, where it said which."""
+        """The Python in the image, if it printed its version."""
         match = re.search(r"Python (3\.\d+\.\d+)", self.version)
         return Interpreter.parse(match[1]) if match else None
 
 
 @runtime_checkable
-class ImageProver(Protocol):
-    """A runner that builds images."""
+class ImageChecker(Protocol):
+    """A runner that can build images."""
 
-    def prove_image(self, job: ImageJob) -> ImageRun:
-        """Build and try an image. Never raises for what the image does, or for an engine that goes away."""
+    def check_image(self, job: ImageJob) -> ImageCheckResult:
+        """Build and check an image. Never raises for what the image does, or for a lost engine."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImageStart:
-    """How long a container took until it was healthy, in ``seconds``, and the ``memory`` of all its processes then, in
-    bytes (0: unknown). ``unchecked`` is not empty where that was not measured, and says why."""
+class ImageStartup:
+    """Startup of a container: ``seconds`` until it was healthy, and the ``memory`` of its processes then.
+
+    ``memory`` is in bytes (0: unknown). ``unchecked`` is the reason why nothing was measured (empty: it was).
+    """
 
     seconds: float = 0.0
     memory: int = 0
@@ -112,12 +116,12 @@ class ImageStart:
 
 @runtime_checkable
 class ImageStarter(Protocol):
-    """A runner that starts images."""
+    """A runner that can start images."""
 
-    def start_image(self, job: ImageJob, seed: int) -> ImageStart:
-        """Start the image, with ``seed`` for Python's hashes, and end it when it is healthy. It is built once.
+    def start_image(self, job: ImageJob, seed: int) -> ImageStartup:
+        """Start the image with ``seed`` as the hash seed, and stop it once it is healthy. It is built only once.
 
-        Never raises for what the image does, or for an engine that goes away.
+        Never raises for what the image does, or for a lost engine.
         """
         ...
 
@@ -125,70 +129,70 @@ class ImageStarter(Protocol):
 # ---- which images
 
 
-def own_images(tree: Tree, service: Service, files: Iterable[str]) -> tuple[OwnImage, ...]:
-    """The images of a service, ``files`` being its own, which its production runs and which have Python in them."""
-    found = []
+def service_images(tree: Tree, service: Service, files: Iterable[str]) -> tuple[ServiceImage, ...]:
+    """Return the production images with Python among ``files``, the service's own files."""
+    images = []
     for path in files:
-        if not (is_dockerfile(path.rpartition("/")[2]) and is_production(path, service.path)):
+        if not (is_dockerfile(path.rpartition("/")[2]) and is_production_dockerfile(path, service.path)):
             continue
-        text = tree.text(path)
+        text = tree.read_or_none(path)
         dockerfile = read_dockerfile(text, path) if text is not None else None
-        if dockerfile is not None and dockerfile.final is not None and dockerfile.final.python:
-            found.append(OwnImage(dockerfile=path, context=_context(tree, service, dockerfile)))
-    return tuple(found[:MOST])
+        if dockerfile is not None and dockerfile.final_stage is not None and dockerfile.final_stage.is_python:
+            images.append(ServiceImage(dockerfile=path, context=_build_context(tree, service, dockerfile)))
+    return tuple(images[:MAX_IMAGES])
 
 
-def declares_health(tree: Tree, image: OwnImage) -> bool:
+def declares_health_check(tree: Tree, image: ServiceImage) -> bool:
     """Whether the last stage of the image's Dockerfile has a health check."""
-    found = False
-    for one in read_dockerfile(tree.text(image.dockerfile) or "", image.dockerfile).instructions:
-        if one.keyword == "FROM":
-            found = False
-        elif one.keyword == "HEALTHCHECK":
-            found = one.arguments.strip().upper() != "NONE"
-    return found
+    has_health_check = False
+    for instruction in read_dockerfile(tree.read_or_none(image.dockerfile) or "", image.dockerfile).instructions:
+        if instruction.keyword == "FROM":
+            has_health_check = False
+        elif instruction.keyword == "HEALTHCHECK":
+            has_health_check = instruction.arguments.strip().upper() != "NONE"
+    return has_health_check
 
 
-def _context(tree: Tree, service: Service, dockerfile: DockerfileText) -> str:
-    """The folder that has most of what the Dockerfile copies: the service's, the Dockerfile's own, or the root."""
-    candidates = dict.fromkeys((service.path, join(".", dockerfile.path.rpartition("/")[0] or "."), "."))
-    sources = [source for one in dockerfile.instructions for source in _copied(one)]
-    return max(candidates, key=lambda folder: sum(_is_there(tree, folder, source) for source in sources))
+def _build_context(tree: Tree, service: Service, dockerfile: DockerfileText) -> str:
+    """Return the folder with most of what the Dockerfile copies: the service's, the Dockerfile's, or the root."""
+    candidates = dict.fromkeys((service.path, join_path(".", dockerfile.path.rpartition("/")[0] or "."), "."))
+    sources = [source for instruction in dockerfile.instructions for source in _copied_sources(instruction)]
+    return max(candidates, key=lambda folder: sum(_exists_in_context(tree, folder, source) for source in sources))
 
 
-def _copied(instruction: Instruction) -> Iterator[str]:
-    """What a COPY or ADD takes from the context."""
+def _copied_sources(instruction: Instruction) -> Iterator[str]:
+    """Yield what a COPY or ADD takes from the build context."""
     if instruction.keyword not in ("COPY", "ADD") or "<<" in instruction.arguments or "--from" in instruction.arguments:
         return
-    words = [word for word in words_of(instruction.arguments) if not word.startswith("--")]
+    words = [word for word in instruction_words(instruction.arguments) if not word.startswith("--")]
     for word in words[:-1]:
         if "$" not in word and "://" not in word and not word.startswith("git@"):
             yield word.lstrip("/")
 
 
-def words_of(arguments: str) -> list[str]:
-    """What an instruction of a Dockerfile lists, as JSON or in the manner of a shell."""
+def instruction_words(arguments: str) -> list[str]:
+    """Split the arguments of a Dockerfile instruction, in JSON or shell form."""
     try:
         if arguments.lstrip().startswith("["):
-            listed = json.loads(arguments)
-            return [str(word) for word in listed] if isinstance(listed, list) else []
+            parsed = json.loads(arguments)
+            return [str(word) for word in parsed] if isinstance(parsed, list) else []
         return shlex.split(arguments)
     except (ValueError, RecursionError):
         return arguments.split()
 
 
-def _is_there(tree: Tree, folder: str, source: str) -> bool:
+def _exists_in_context(tree: Tree, folder: str, source: str) -> bool:
     fixed = re.split(r"[*?\[]", source, maxsplit=1)[0]
-    path = join(folder, (fixed if fixed == source else fixed.rpartition("/")[0]) or ".")
-    return not escapes(path) and (tree.is_file(path) or tree.is_folder(path))
+    path = join_path(folder, (fixed if fixed == source else fixed.rpartition("/")[0]) or ".")
+    return not leaves_root(path) and (tree.is_file(path) or tree.is_folder(path))
 
 
 # ---- what it starts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """What the command of an image starts: a ``module``, a ``script`` (a path) or a ``command`` (a console script)."""
+class ImageEntryPoint:
+    """What an image starts: a ``module``, a ``script`` (a path) or a ``command`` (a console script)."""
 
     kind: str
     name: str
@@ -197,26 +201,28 @@ class Entry:
         return self.name
 
 
-def entry_of(argv: Sequence[str]) -> Entry | None:
-    """What can be imported of what ``argv`` starts; ``None`` where that is not Python, or nothing tells."""
-    words = [word for word in _unwrapped(argv) if word not in _SHELL_WORDS and not re.match(r"[A-Za-z_]\w*=", word)]
+def entry_point_of(argv: Sequence[str]) -> ImageEntryPoint | None:
+    """Return what ``argv`` starts; ``None`` if it is not Python, or cannot be determined."""
+    words = [
+        word for word in _unwrap_shell(argv) if word not in _WRAPPER_WORDS and not re.match(r"[A-Za-z_]\w*=", word)
+    ]
     if not words:
         return None
-    program, rest = words[0], words[1:]
+    program, arguments = words[0], words[1:]
     if _PYTHON.fullmatch(program):
-        return _of_python(rest)
+        return _python_entry_point(arguments)
     name = program.rpartition("/")[2]
     if name in _SERVERS:
-        return _of_server(name, rest)
+        return _server_entry_point(name, arguments)
     if program.endswith(".py"):
-        return Entry(kind="script", name=program)
-    if program.endswith(".sh") or name in _NOT_PYTHON:
+        return ImageEntryPoint(kind="script", name=program)
+    if program.endswith(".sh") or name in _NON_PYTHON_PROGRAMS:
         return None
-    return Entry(kind="command", name=name) if name else None
+    return ImageEntryPoint(kind="command", name=name) if name else None
 
 
-def _unwrapped(argv: Sequence[str]) -> Sequence[str]:
-    """The words of a shell's command line, up to where it goes on with another one."""
+def _unwrap_shell(argv: Sequence[str]) -> Sequence[str]:
+    """Return the words of the last command in a shell's ``-c`` argument; other command lines stay as they are."""
     is_shell = len(argv) >= 3 and argv[0].rpartition("/")[2] in _SHELLS
     if is_shell and argv[1].startswith("-") and "c" in argv[1]:
         last = re.split(r"&&|;", argv[2])[-1]
@@ -227,32 +233,32 @@ def _unwrapped(argv: Sequence[str]) -> Sequence[str]:
     return argv
 
 
-def _of_python(rest: Sequence[str]) -> Entry | None:
-    for number, word in enumerate(rest):
-        if word == "-m" and number + 1 < len(rest):
-            module, more = rest[number + 1], rest[number + 2 :]
+def _python_entry_point(arguments: Sequence[str]) -> ImageEntryPoint | None:
+    for number, word in enumerate(arguments):
+        if word == "-m" and number + 1 < len(arguments):
+            module, remaining = arguments[number + 1], arguments[number + 2 :]
             if module in _SERVERS:
-                return _of_server(module, more)
-            return Entry(kind="module", name=module) if _MODULE.fullmatch(module) else None
+                return _server_entry_point(module, remaining)
+            return ImageEntryPoint(kind="module", name=module) if _MODULE.fullmatch(module) else None
         if word in ("-c", "-"):
             return None
-        if word and not word.startswith("-") and (number == 0 or rest[number - 1] not in ("-W", "-X")):
-            return Entry(kind="script", name=word)
+        if word and not word.startswith("-") and (number == 0 or arguments[number - 1] not in ("-W", "-X")):
+            return ImageEntryPoint(kind="script", name=word)
     return None
 
 
-def _of_server(name: str, words: Sequence[str]) -> Entry | None:
-    """``app.main:app`` among the arguments of a server; celery has it in an option."""
+def _server_entry_point(name: str, words: Sequence[str]) -> ImageEntryPoint | None:
+    """Find ``app.main:app`` among the arguments of a server; celery has it in an option."""
     if name == "celery":
-        return _after(words, ("-A", "--app"))
-    match = next((match for word in words if (match := _TARGET.fullmatch(word))), None)
-    return Entry(kind="module", name=match["module"]) if match else None
+        return _module_option_entry_point(words, ("-A", "--app"))
+    match = next((match for word in words if (match := _APP_REFERENCE.fullmatch(word))), None)
+    return ImageEntryPoint(kind="module", name=match["module"]) if match else None
 
 
-def _after(words: Sequence[str], options: Sequence[str]) -> Entry | None:
+def _module_option_entry_point(words: Sequence[str], options: Sequence[str]) -> ImageEntryPoint | None:
     for number, word in enumerate(words):
         option, equals, value = word.partition("=")
         if option in options:
             name = (value if equals else next(iter(words[number + 1 :]), "")).partition(":")[0]
-            return Entry(kind="module", name=name) if _MODULE.fullmatch(name) else None
+            return ImageEntryPoint(kind="module", name=name) if _MODULE.fullmatch(name) else None
     return None

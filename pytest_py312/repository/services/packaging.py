@@ -1,4 +1,4 @@
-"""Whether a service is itself a distribution, and whether that can be told without building it. Pure."""
+"""Determine whether a service is a distribution, and whether its metadata is known without building it."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -9,8 +9,8 @@ from packaging.version import InvalidVersion, Version
 
 from pytest_py312.core.model.fleet import Distribution
 from pytest_py312.repository.formats.setuptools import IniText, SetupPy, ini_list, read_ini, read_setup_py
-from pytest_py312.repository.formats.toml import TomlText, read_toml, texts
-from pytest_py312.repository.tree import escapes
+from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
+from pytest_py312.repository.tree import leaves_root
 
 _BACKENDS = frozenset(
     {
@@ -18,18 +18,22 @@ _BACKENDS = frozenset(
         "poetry.core.masonry.api", "uv_build", "pdm.backend",
     }
 )  # fmt: skip
-"""Backends of which it is known where they find the code. Empty: none is named, which means setuptools."""
-_COMPILERS = re.compile(
+"""Build backends whose way to find code is known. Empty: no backend is named, which means setuptools."""
+_COMPILING_REQUIREMENTS = re.compile(
     r"cython|cffi|rust|mypy|pybind11|nanobind|scikit-build|meson|maturin|cmake|numpy|swig|hatch-build",
     re.IGNORECASE,
 )
-"""Build requirements that compile or generate."""
-_COMPILED = (".pyx", ".pxd", ".c", ".cc", ".cpp", ".cxx", ".rs", ".f90")
-_NOT_CODE = frozenset({"tests", "test", "docs", "doc", "examples", "example", "scripts", "tools", "benchmarks"})
-_UNUSUAL = frozenset({"cmdclass", "ext_modules", "cffi_modules", "rust_extensions", "distclass", "use_2to3", "**"})
-_HARMLESS = frozenset({"long_description", "long_description_content_type", "description", "classifiers", "license"})
-"""Arguments of ``setup()`` that change nothing of what is laid where, so they may be computed."""
-_HOOKS = (
+"""Build requirements that compile or generate code."""
+_COMPILED_SUFFIXES = (".pyx", ".pxd", ".c", ".cc", ".cpp", ".cxx", ".rs", ".f90")
+_NON_CODE_FOLDERS = frozenset({"tests", "test", "docs", "doc", "examples", "example", "scripts", "tools", "benchmarks"})
+_CUSTOM_BUILD_ARGUMENTS = frozenset(
+    {"cmdclass", "ext_modules", "cffi_modules", "rust_extensions", "distclass", "use_2to3", "**"}
+)
+_COMPUTABLE_ARGUMENTS = frozenset(
+    {"long_description", "long_description_content_type", "description", "classifiers", "license"}
+)
+"""Arguments of ``setup()`` that do not affect which files are installed, so they may be computed."""
+_BUILD_HOOKS = (
     ("tool", "hatch", "build", "hooks"), ("tool", "hatch", "build", "targets", "wheel", "hooks"),
     ("tool", "hatch", "build", "targets", "wheel", "force-include"), ("tool", "poetry", "build"),
     ("tool", "setuptools", "ext-modules"), ("tool", "setuptools", "cmdclass"),
@@ -38,114 +42,121 @@ _HOOKS = (
 
 
 def find_distribution(files: Sequence[str], texts_of: Mapping[str, str]) -> Distribution | None:
-    """The distribution that a service with these ``files`` (relative to it) is, or ``None``.
+    """Return the distribution that a service with these ``files`` (relative to it) is; ``None`` if it is none.
 
-    ``texts_of`` holds its pyproject.toml, setup.cfg and setup.py where they exist.
+    ``texts_of`` holds its pyproject.toml, setup.cfg and setup.py, as far as they exist.
     """
     toml = read_toml(texts_of.get("pyproject.toml", ""))
     ini = read_ini(texts_of.get("setup.cfg", ""))
     setup = read_setup_py(texts_of.get("setup.py", ""))
     poetry = toml.table("tool", "poetry")
     if isinstance(toml.table("project").get("name"), str) and poetry.get("package-mode") is not False:
-        found = _of_project(files, toml, ini, setup)
+        distribution = _project_distribution(files, toml, ini, setup)
     elif isinstance(poetry.get("name"), str) and poetry.get("package-mode") is not False:
         if not (poetry.get("packages") or poetry.get("include") or _has_module(files, str(poetry["name"]))):
-            return None  # Poetry finds nothing to build, so it is installed with `--no-root`
-        found = _of_poetry(files, toml)
-    elif setup.packaging or ini.get("metadata", "name") or "options" in ini.sections:
-        found = _of_setuptools(files, ini, setup)
+            return None  # Poetry finds nothing to build, so it is used with `--no-root`
+        distribution = _poetry_distribution(files, toml)
+    elif setup.is_packaging or ini.get("metadata", "name") or "options" in ini.sections:
+        distribution = _setuptools_distribution(files, ini, setup)
     else:
         return None
-    if any(escapes(root) or "\0" in root for root in found.source_roots):
-        return replace(found, source_roots=(".",), static=False)
-    # a setup.py takes part in the build whatever else declares the metadata
-    readable = setup.packaging or "setup.py" not in texts_of
-    return replace(found, static=found.static and readable and _is_plain(files, toml, setup))
+    if any(leaves_root(root) or "\0" in root for root in distribution.source_roots):
+        return replace(distribution, source_roots=(".",), static=False)
+    # a setup.py is executed by the build, wherever the metadata is declared
+    readable = setup.is_packaging or "setup.py" not in texts_of
+    return replace(distribution, static=distribution.static and readable and _is_plain_build(files, toml, setup))
 
 
 def _has_module(files: Sequence[str], name: str) -> bool:
-    """Whether there is a module or a package named like the project, where Poetry looks for it."""
+    """Whether there is a module or package with the project's name where Poetry expects it."""
     module = re.sub(r"[-_.]+", "_", name).lower()
-    places = (f"{root}{form}" for root in ("", "src/") for form in (f"{module}.py", f"{module}/"))
-    return any(path.lower().startswith(place) for place in places for path in files)
+    candidates = (f"{root}{form}" for root in ("", "src/") for form in (f"{module}.py", f"{module}/"))
+    return any(path.lower().startswith(candidate) for candidate in candidates for path in files)
 
 
 def has_src_packages(files: Sequence[str]) -> bool:
-    """Whether ``src/`` holds something that can be imported by its own name, and is not a package itself."""
+    """Whether ``src/`` holds importable modules or packages, and is not a package itself."""
     inside = [path for path in files if path.startswith("src/") and path.endswith(".py")]
     return "src/__init__.py" not in inside and any(
         path.count("/") == 1 or path.endswith("/__init__.py") for path in inside
     )
 
 
-def _is_plain(files: Sequence[str], toml: TomlText, setup: SetupPy) -> bool:
-    """Whether nothing hints at compiled code or at a build that does more than copy files."""
+def _is_plain_build(files: Sequence[str], toml: TomlText, setup: SetupPy) -> bool:
+    """Whether there is no sign of compiled code, or of a build that does more than copy files."""
     backend = toml.value("build-system", "build-backend") or ""
-    needed = texts(toml.value("build-system", "requires"))
-    compiled = any(path.endswith(_COMPILED) and path.partition("/")[0] not in _NOT_CODE for path in files)
+    needed = strings_in(toml.value("build-system", "requires"))
+    compiled = any(
+        path.endswith(_COMPILED_SUFFIXES) and path.partition("/")[0] not in _NON_CODE_FOLDERS for path in files
+    )
     return (
         isinstance(backend, str)
         and backend in _BACKENDS
         and toml.value("build-system", "backend-path") is None
-        and not any(_COMPILERS.search(requirement) for requirement in needed)
-        and not any(toml.value(*keys) for keys in _HOOKS)
-        and not _UNUSUAL & (set(setup.literal) | setup.computed)
+        and not any(_COMPILING_REQUIREMENTS.search(requirement) for requirement in needed)
+        and not any(toml.value(*keys) for keys in _BUILD_HOOKS)
+        and not _CUSTOM_BUILD_ARGUMENTS & (set(setup.literal_arguments) | setup.computed_arguments)
         and not compiled
     )
 
 
-def _of_project(files: Sequence[str], toml: TomlText, ini: IniText, setup: SetupPy) -> Distribution:
+def _project_distribution(files: Sequence[str], toml: TomlText, ini: IniText, setup: SetupPy) -> Distribution:
     project = toml.table("project")
-    version = _text(project.get("version"))
-    roots = _toml_roots(toml) or _setuptools_roots(ini, setup) or _roots(files)
-    static = _is_version(version) and not {"name", "version"} & set(texts(project.get("dynamic")))
+    version = _text_or_empty(project.get("version"))
+    roots = _toml_roots(toml) or _setuptools_roots(ini, setup) or _default_roots(files)
+    static = _is_version(version) and not {"name", "version"} & set(strings_in(project.get("dynamic")))
     return Distribution(
-        name=_text(project.get("name")),
+        name=_text_or_empty(project.get("name")),
         version=version,
         static=static,
         source_roots=roots,
-        scripts=_pairs(project.get("scripts")),
+        scripts=_string_pairs(project.get("scripts")),
     )
 
 
-def _of_poetry(files: Sequence[str], toml: TomlText) -> Distribution:
+def _poetry_distribution(files: Sequence[str], toml: TomlText) -> Distribution:
     poetry = toml.table("tool", "poetry")
-    version = _text(poetry.get("version"))
+    version = _text_or_empty(poetry.get("version"))
     packages = poetry.get("packages")
     tables = [item for item in packages if isinstance(item, dict)] if isinstance(packages, list) else []
-    places = [_text(item.get("from")) or "." for item in tables]
+    roots = [_text_or_empty(item.get("from")) or "." for item in tables]
     dynamic = bool(toml.value("tool", "poetry-dynamic-versioning", "enable"))
     return Distribution(
-        name=_text(poetry.get("name")),
+        name=_text_or_empty(poetry.get("name")),
         version=version,
         static=_is_version(version) and not dynamic,
-        source_roots=tuple(dict.fromkeys(places)) or _roots(files),
-        scripts=_pairs(poetry.get("scripts")),
+        source_roots=tuple(dict.fromkeys(roots)) or _default_roots(files),
+        scripts=_string_pairs(poetry.get("scripts")),
     )
 
 
-def _of_setuptools(files: Sequence[str], ini: IniText, setup: SetupPy) -> Distribution:
-    """setup.cfg holds over setup.py, as setuptools has it."""
-    name = (ini.get("metadata", "name") or "").strip() or _text(setup.literal.get("name"))
-    version = (ini.get("metadata", "version") or "").strip() or _text(setup.literal.get("version"))
+def _setuptools_distribution(files: Sequence[str], ini: IniText, setup: SetupPy) -> Distribution:
+    """Read setup.cfg and setup.py; as in setuptools, setup.cfg has precedence."""
+    name = (ini.get("metadata", "name") or "").strip() or _text_or_empty(setup.literal_arguments.get("name"))
+    version = (ini.get("metadata", "version") or "").strip() or _text_or_empty(setup.literal_arguments.get("version"))
     if version.startswith(("attr:", "file:")):
         version = ""
-    packaged = ini.get("options", "packages", "py_modules") or {"packages", "py_modules"} & set(setup.literal)
-    entry_points = setup.literal.get("entry_points")
+    packaged = ini.get("options", "packages", "py_modules") or {"packages", "py_modules"} & set(setup.literal_arguments)
+    entry_points = setup.literal_arguments.get("entry_points")
     listed = entry_points.get("console_scripts") if isinstance(entry_points, Mapping) else None
-    scripts = ini.get("options.entry_points", "console_scripts") or "\n".join(texts(listed))
-    static = bool(name and packaged) and _is_version(version) and setup.computed <= _HARMLESS and not ini.trouble
+    scripts = ini.get("options.entry_points", "console_scripts") or "\n".join(strings_in(listed))
+    static = (
+        bool(name and packaged)
+        and _is_version(version)
+        and setup.computed_arguments <= _COMPUTABLE_ARGUMENTS
+        and not ini.parse_error
+    )
     return Distribution(
         name=name,
         version=version if _is_version(version) else "",
         static=static,
-        source_roots=_setuptools_roots(ini, setup) or _roots(files),
+        source_roots=_setuptools_roots(ini, setup) or _default_roots(files),
         scripts=_listed_scripts(scripts),
     )
 
 
 def _toml_roots(toml: TomlText) -> tuple[str, ...]:
-    hatch = texts(toml.value("tool", "hatch", "build", "targets", "wheel", "packages"))
+    hatch = strings_in(toml.value("tool", "hatch", "build", "targets", "wheel", "packages"))
     if hatch:
         return tuple(dict.fromkeys(path.rstrip("/").rpartition("/")[0] or "." for path in hatch[:20]))
     directories = (
@@ -153,9 +164,9 @@ def _toml_roots(toml: TomlText) -> tuple[str, ...]:
         toml.value("tool", "uv", "build-backend", "module-root"),
         toml.value("tool", "pdm", "build", "package-dir"),
     )
-    where = texts(toml.value("tool", "setuptools", "packages", "find", "where"))
-    found = where or tuple(path for path in directories if isinstance(path, str))
-    return tuple(path.rstrip("/") or "." for path in found[:20])
+    where = strings_in(toml.value("tool", "setuptools", "packages", "find", "where"))
+    folders = where or tuple(path for path in directories if isinstance(path, str))
+    return tuple(path.rstrip("/") or "." for path in folders[:20])
 
 
 def _setuptools_roots(ini: IniText, setup: SetupPy) -> tuple[str, ...]:
@@ -163,18 +174,18 @@ def _setuptools_roots(ini: IniText, setup: SetupPy) -> tuple[str, ...]:
         package, _, folder = line.partition("=")
         if not package.strip() and folder.strip():
             return (folder.strip(),)
-    literal = setup.literal.get("package_dir")
-    packages = _text(setup.literal.get("packages"))
-    found = (
+    literal = setup.literal_arguments.get("package_dir")
+    packages = _text_or_empty(setup.literal_arguments.get("packages"))
+    root = (
         (ini.get("options.packages.find", "where") or "").strip()
-        or (_text(literal.get("")) if isinstance(literal, Mapping) else "")
+        or (_text_or_empty(literal.get("")) if isinstance(literal, Mapping) else "")
         or (packages.removeprefix("find:") if packages.startswith("find:") else "")
     )
-    return (found.rstrip("/") or ".",) if found else ()
+    return (root.rstrip("/") or ".",) if root else ()
 
 
-def _roots(files: Sequence[str]) -> tuple[str, ...]:
-    """``src`` when it holds packages or modules, else the service's own folder."""
+def _default_roots(files: Sequence[str]) -> tuple[str, ...]:
+    """Return ``src`` if it holds packages or modules, otherwise the service's own folder."""
     return ("src",) if has_src_packages(files) else (".",)
 
 
@@ -183,13 +194,13 @@ def _listed_scripts(value: str) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((name.strip(), target.strip()) for name, _, target in pairs if target.strip()))
 
 
-def _pairs(value: Any) -> tuple[tuple[str, str], ...]:
+def _string_pairs(value: Any) -> tuple[tuple[str, str], ...]:
     if not isinstance(value, dict):
         return ()
     return tuple(sorted((name, target) for name, target in value.items() if isinstance(target, str)))
 
 
-def _text(value: Any) -> str:
+def _text_or_empty(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 

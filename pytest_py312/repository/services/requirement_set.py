@@ -1,6 +1,7 @@
-"""All requirements of a service together: its sources read, ``-r`` and ``-c`` followed inside the repository.
+"""Read all requirements of a service: its sources, and what they include with ``-r`` and ``-c``.
 
-Reads files only. What cannot be read or followed is a problem with a place, never an exception.
+Only reads files of the repository. Anything that cannot be read or followed is a problem with a location, never an
+exception.
 """
 
 from collections.abc import Collection, Sequence
@@ -12,42 +13,42 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import RequirementSource
-from pytest_py312.repository.formats.lockfiles import LENGTH_LIMIT, LockText, is_lock_file, read_lock_file
+from pytest_py312.repository.formats.lockfiles import LENGTH_LIMIT, LockFileText, is_lock_file, read_lock_file
 from pytest_py312.repository.formats.requirements_file import (
-    Collector,
-    Entry,
-    Include,
+    IncludedFile,
+    RequirementCollector,
+    RequirementEntry,
     RequirementsText,
     read_requirements,
 )
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS
-from pytest_py312.repository.tree import Tree, Unreadable, escapes, join
+from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, leaves_root
 
 FILE_COUNT_LIMIT = 200
-"""Files that one set may be made of."""
+"""Maximum number of files in one set."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocatedEntry:
-    """One requirement (or constraint) and where it stands."""
+    """A requirement or constraint, and its location."""
 
-    entry: Entry
+    entry: RequirementEntry
     location: Location
 
     @property
     def text(self) -> str:
-        """PEP 508."""
+        """The requirement in PEP 508 form."""
         return self.entry.text
 
     @property
     def name(self) -> str:
-        """The normalised project name."""
+        """The normalized project name."""
         return self.entry.name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalRequirement:
-    """A distribution of the repository that is required by path; ``path`` is relative to the root."""
+    """A distribution of the repository that is required by its path (relative to the root)."""
 
     path: str
     extras: tuple[str, ...]
@@ -66,18 +67,18 @@ class LocatedOption:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementProblem:
-    """What cannot be read or followed; ``message`` is a sentence."""
+    """Something that cannot be read or followed; ``message`` is a sentence."""
 
     text: str
     message: str
     location: Location
     computed: bool = False
-    """It is code that says it, so a build of the distribution can tell."""
+    """Whether code computes it, so that a build of the distribution yields it."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementSet:
-    """Everything that a service's sources ask for, identical entries once, in reading order."""
+    """Everything that the sources of a service require, without duplicates, in reading order."""
 
     entries: tuple[LocatedEntry, ...] = ()
     constraints: tuple[LocatedEntry, ...] = ()
@@ -85,59 +86,61 @@ class RequirementSet:
     options: tuple[LocatedOption, ...] = ()
     problems: tuple[RequirementProblem, ...] = ()
     computed: tuple[Location, ...] = ()
-    """Where code says what is required, which is known once the distribution was built."""
-    repeats: tuple[LocatedEntry, ...] = ()
-    """Entries that say again, elsewhere, what one of ``entries`` says."""
-    locks: tuple[LockText, ...] = ()
+    """Where code computes requirements, which are known once the distribution is built."""
+    duplicates: tuple[LocatedEntry, ...] = ()
+    """Entries that repeat one of ``entries`` elsewhere."""
+    locks: tuple[LockFileText, ...] = ()
     """Lock files beside the tables that were read: the versions that are deployed."""
     files: tuple[str, ...] = ()
-    """Every file that was read, sorted: what the set depends on."""
+    """All files that were read, sorted; the set depends on them."""
 
 
-def requirement_set(
+def read_requirement_set(
     plan_root: Path, sources: Sequence[RequirementSource], *, with_locks: bool = False
 ) -> RequirementSet:
-    """Read ``sources`` and everything that they include; with ``with_locks``, the lock files beside tables as well."""
-    gathered = _Gathered(Tree(plan_root), with_locks=with_locks)
+    """Read ``sources`` and all that they include; with ``with_locks``, also the lock files beside tables."""
+    collector = _RequirementCollector(Tree(plan_root), with_locks=with_locks)
     for source in sources:
-        gathered.read_source(source)
-    return gathered.result()
+        collector.read_source(source)
+    return collector.result()
 
 
-def lock_places(source: RequirementSource) -> tuple[str, ...]:
-    """Where the lock file of a table of requirements may lie, the likeliest first."""
+def lock_file_candidates(source: RequirementSource) -> tuple[str, ...]:
+    """Return where the lock file of a table of requirements may be, most likely first."""
     folder, _, name = source.path.rpartition("/")
     if name == "Pipfile":
-        return (join(folder, "Pipfile.lock"),)
+        return (join_path(folder, "Pipfile.lock"),)
     if name != "pyproject.toml":
         return ()
     if source.table.startswith("tool.poetry."):
-        return (join(folder, "poetry.lock"),)
-    beside = [join(folder, lock) for lock in ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")]
-    above = []
+        return (join_path(folder, "poetry.lock"),)
+    adjacent = [join_path(folder, lock) for lock in ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")]
+    workspace_locks = []
     while folder:
         folder = folder.rpartition("/")[0]
-        above.append(join(folder, "uv.lock"))
-    return (*beside, *above)
+        workspace_locks.append(join_path(folder, "uv.lock"))
+    return (*adjacent, *workspace_locks)
 
 
-def asked_by(line: str, project: str, extras: Collection[str], interpreter: Interpreter) -> str:
-    """What a Requires-Dist ``line`` of ``project`` asks for with ``extras``, as a requirement; empty for nothing."""
+def requirement_with_extras(line: str, project: str, extras: Collection[str], interpreter: Interpreter) -> str:
+    """Return the requirement in a Requires-Dist ``line`` of ``project`` that applies with ``extras``; empty if none
+    does.
+    """
     try:
-        required = Requirement(line)
+        requirement = Requirement(line)
     except InvalidRequirement:
         return ""
-    if required.marker is None or "extra" not in str(required.marker):
+    if requirement.marker is None or "extra" not in str(requirement.marker):
         return line
-    here = {"python_version": str(interpreter), "python_full_version": f"{interpreter}.0"}
-    if not any(required.marker.evaluate({**here, "extra": extra}) for extra in ("", *extras)):
+    environment = {"python_version": str(interpreter), "python_full_version": f"{interpreter}.0"}
+    if not any(requirement.marker.evaluate({**environment, "extra": extra}) for extra in ("", *extras)):
         return ""
-    required.marker = None  # a resolver knows of no extra here
-    return "" if canonicalize_name(required.name) == project else str(required)
+    requirement.marker = None  # resolvers evaluate markers without an extra
+    return "" if canonicalize_name(requirement.name) == project else str(requirement)
 
 
 @dataclass(slots=True)
-class _Gathered:
+class _RequirementCollector:
     tree: Tree
     with_locks: bool
     entries: dict[tuple[object, ...], LocatedEntry] = field(default_factory=dict)
@@ -145,20 +148,20 @@ class _Gathered:
     locals: dict[tuple[str, tuple[str, ...]], LocalRequirement] = field(default_factory=dict)
     options: dict[tuple[str, str], LocatedOption] = field(default_factory=dict)
     problems: dict[tuple[str, str], RequirementProblem] = field(default_factory=dict)
-    repeats: list[LocatedEntry] = field(default_factory=list)
-    locks: dict[str, LockText] = field(default_factory=dict)
+    duplicates: list[LocatedEntry] = field(default_factory=list)
+    locks: dict[str, LockFileText] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
-    done: set[tuple[str, str, str]] = field(default_factory=set)
+    visited: set[tuple[str, str, str]] = field(default_factory=set)
 
     def read_source(self, source: RequirementSource) -> None:
         where = Location(path=source.path)
         if is_lock_file(source.path.rpartition("/")[2]):
-            self._take_lock_alone(source.path, where)
+            self._add_standalone_lock(source.path, where)
             return
         try:
             text = self.tree.read(source.path)
-        except Unreadable as error:
-            self._problem(str(source), f"{source.path} {error}.", where)
+        except UnreadableFile as error:
+            self._add_problem(str(source), f"{source.path} {error}.", where)
             return
         self.files.add(source.path)
         reader = TABLE_READERS.get(source.path.rpartition("/")[2])
@@ -166,134 +169,146 @@ class _Gathered:
             self._read_file(source.path, "requirements", where, (), text)
             return
         tables = reader(text, source.path)
-        found = next((table for table in tables if table.table in (source.table, "")), None)
-        if found is None:
-            known = ", ".join(table.table for table in tables) or "none"
-            self._problem(str(source), f"{source.path} has no table {source.table}; it has: {known}.", where)
+        selected = next((table for table in tables if table.table in (source.table, "")), None)
+        if selected is None:
+            table_names = ", ".join(table.table for table in tables) or "none"
+            self._add_problem(str(source), f"{source.path} has no table {source.table}; it has: {table_names}.", where)
             return
-        self._take(found.requirements, "requirements", (source.path,))
+        self._add(selected.requirements, "requirements", (source.path,))
         if self.with_locks:
-            self._look_for_lock(source, where)
+            self._add_lock_of(source, where)
 
-    def _look_for_lock(self, source: RequirementSource, where: Location) -> None:
-        """The lock file that goes with a table of requirements: beside it or, of uv's workspaces, above it."""
+    def _add_lock_of(self, source: RequirementSource, where: Location) -> None:
+        """Add the lock file of a table of requirements: beside it or, for uv workspaces, above it."""
         folder = source.path.rpartition("/")[0]
-        for path in lock_places(source):
+        for path in lock_file_candidates(source):
             if path in self.locks:
                 return
             if self.tree.is_file(path):
-                lock = self._lock(path, where)
+                lock = self._read_lock(path, where)
                 member = folder[len(path.rpartition("/")[0]) :].strip("/")
-                beside = path.rpartition("/")[0] == folder
-                if lock is not None and (beside or any(pin.path == member for pin in lock.pins)):
+                is_adjacent = path.rpartition("/")[0] == folder
+                if lock is not None and (is_adjacent or any(pin.path == member for pin in lock.pins)):
                     self.locks[path] = lock
-                if beside or lock is not None:
+                if is_adjacent or lock is not None:
                     return
 
-    def _lock(self, path: str, asked: Location) -> LockText | None:
+    def _read_lock(self, path: str, requested_at: Location) -> LockFileText | None:
         try:
             text = self.tree.read(path, limit=4 * LENGTH_LIMIT)
-        except Unreadable as error:
-            self._problem(path, f"{path} {error}.", asked)
+        except UnreadableFile as error:
+            self._add_problem(path, f"{path} {error}.", requested_at)
             return None
         self.files.add(path)
         lock = read_lock_file(text, path)
         for problem in lock.problems:
             where = Location(path=path, line=problem.line, column=problem.column)
-            self._problem(problem.text, problem.message, where)
+            self._add_problem(problem.text, problem.message, where)
         return None if lock.problems else lock
 
-    def _take_lock_alone(self, path: str, asked: Location) -> None:
-        """A lock file without requirements beside it: what it holds is what is required."""
-        lock = self._lock(path, asked)
-        found = Collector(path)
+    def _add_standalone_lock(self, path: str, requested_at: Location) -> None:
+        """Add the pins of a lock file without requirements beside it as requirements."""
+        lock = self._read_lock(path, requested_at)
+        collector = RequirementCollector(path)
         for pin in lock.pins if lock else ():
             if pin.source == "index" and pin.version:
-                marker = " or ".join(f"({one})" for one in pin.markers)
-                found.requirement(f"{pin.name}=={pin.version}" + (f" ; {marker}" if marker else ""), pin.line or 1)
-        self._take(found.result(), "requirements", (path,))
+                marker = " or ".join(f"({alternative})" for alternative in pin.markers)
+                collector.add_requirement(
+                    f"{pin.name}=={pin.version}" + (f" ; {marker}" if marker else ""), pin.line or 1
+                )
+        self._add(collector.build(), "requirements", (path,))
 
-    def _read_file(self, path: str, kind: str, asked: Location, above: tuple[str, ...], text: str | None) -> None:
-        """Read one requirements file. ``asked`` is the place that names it, ``above`` the files that led to it."""
-        if path in above:
-            chain = " -> ".join([*above[above.index(path) :], path])
-            self._problem(path, f"The files include each other in a circle: {chain}.", asked)
+    def _read_file(
+        self, path: str, kind: str, requested_at: Location, include_chain: tuple[str, ...], text: str | None
+    ) -> None:
+        """Read one requirements file. ``requested_at`` is where it is named, ``include_chain`` the files that led to
+        it.
+        """
+        if path in include_chain:
+            chain = " -> ".join([*include_chain[include_chain.index(path) :], path])
+            self._add_problem(path, f"The files include each other in a circle: {chain}.", requested_at)
             return
-        if (path, kind, "") in self.done:
+        if (path, kind, "") in self.visited:
             return
         if len(self.files) > FILE_COUNT_LIMIT:
-            self._problem(path, f"More than {FILE_COUNT_LIMIT} files are included; {path} is not read.", asked)
+            self._add_problem(
+                path, f"More than {FILE_COUNT_LIMIT} files are included; {path} is not read.", requested_at
+            )
             return
-        self.done.add((path, kind, ""))
+        self.visited.add((path, kind, ""))
         try:
             text = self.tree.read(path) if text is None else text
-        except Unreadable as error:
-            self._problem(path, f"{path} {error}.", asked)
+        except UnreadableFile as error:
+            self._add_problem(path, f"{path} {error}.", requested_at)
             return
         self.files.add(path)
-        self._take(read_requirements(text, path), kind, (*above, path))
+        self._add(read_requirements(text, path), kind, (*include_chain, path))
 
-    def _take(self, found: RequirementsText, kind: str, above: tuple[str, ...]) -> None:
+    def _add(self, parsed: RequirementsText, kind: str, include_chain: tuple[str, ...]) -> None:
         entries = self.entries if kind == "requirements" else self.constraints
-        for entry in found.entries:
+        for entry in parsed.entries:
             key = (entry.name, entry.extras, entry.specifier, entry.marker, entry.url, entry.hashes)
-            located = LocatedEntry(entry=entry, location=Location(path=found.path, line=entry.line, column=1))
+            located = LocatedEntry(entry=entry, location=Location(path=parsed.path, line=entry.line, column=1))
             if entries.setdefault(key, located) is not located and kind == "requirements":
-                self.repeats.append(located)
-        for local in found.locals:
-            self._take_local(local.path, local.extras, local.editable, Location(path=found.path, line=local.line))
-        for option in found.options:
-            where = Location(path=found.path, line=option.line)
-            placed = LocatedOption(name=option.name, value=option.value, location=where)
-            self.options.setdefault((option.name, option.value), placed)
-        for problem in found.problems:
-            where = Location(path=found.path, line=problem.line, column=problem.column)
-            self._problem(problem.text, problem.message, where, computed=problem.computed)
-        for include in found.includes:
-            self._follow(include, kind, above)
+                self.duplicates.append(located)
+        for local in parsed.locals:
+            self._add_local(local.path, local.extras, local.editable, Location(path=parsed.path, line=local.line))
+        for option in parsed.options:
+            where = Location(path=parsed.path, line=option.line)
+            located_option = LocatedOption(name=option.name, value=option.value, location=where)
+            self.options.setdefault((option.name, option.value), located_option)
+        for problem in parsed.problems:
+            where = Location(path=parsed.path, line=problem.line, column=problem.column)
+            self._add_problem(problem.text, problem.message, where, computed=problem.is_computed)
+        for include in parsed.includes:
+            self._follow_include(include, kind, include_chain)
 
-    def _follow(self, include: Include, kind: str, above: tuple[str, ...]) -> None:
-        where = Location(path=above[-1], line=include.line)
-        # what a constraints file includes constrains, however it includes it
+    def _follow_include(self, include: IncludedFile, kind: str, include_chain: tuple[str, ...]) -> None:
+        where = Location(path=include_chain[-1], line=include.line)
+        # everything that a constraints file includes is a constraint, even with -r
         inner = "constraints" if "constraints" in (kind, include.kind) else "requirements"
-        target = join(above[-1], "..", include.target) if not include.target.startswith("/") else include.target
+        target = (
+            join_path(include_chain[-1], "..", include.target) if not include.target.startswith("/") else include.target
+        )
         if "://" in include.target:
-            self._problem(include.target, f"{include.target} is not in the repository, so it is not read.", where)
-        elif escapes(target) or "\0" in target:
-            self._problem(include.target, f"{include.target} lies outside the repository, so it is not read.", where)
+            self._add_problem(include.target, f"{include.target} is not in the repository, so it is not read.", where)
+        elif leaves_root(target) or "\0" in target:
+            self._add_problem(
+                include.target, f"{include.target} lies outside the repository, so it is not read.", where
+            )
         elif "${" in target:
-            self._problem(include.target, f"{include.target} depends on an environment variable.", where)
+            self._add_problem(include.target, f"{include.target} depends on an environment variable.", where)
         else:
-            self._read_file(target, inner, where, above, None)
+            self._read_file(target, inner, where, include_chain, None)
 
-    def _take_local(self, path: str, extras: tuple[str, ...], editable: bool, where: Location) -> None:
-        # pip takes such a path from the folder it is run in: the file's own, or that around a folder of such files
-        target = join(where.path, "..", path)
+    def _add_local(self, path: str, extras: tuple[str, ...], editable: bool, where: Location) -> None:
+        # pip resolves such a path in its working directory: the file's folder, or the one above a folder of such files
+        target = join_path(where.path, "..", path)
         if (
             not self._is_project(target)
             and "/" in where.path
-            and self._is_project(outer := join(where.path, "../..", path))
+            and self._is_project(outer := join_path(where.path, "../..", path))
         ):
             target = outer
-        if path.startswith(("/", "~")) or escapes(target):
-            self._problem(path, f"{path} lies outside the repository.", where)
+        if path.startswith(("/", "~")) or leaves_root(target):
+            self._add_problem(path, f"{path} lies outside the repository.", where)
         elif not (self.tree.is_folder(target) or self.tree.is_file(target)):
-            self._problem(path, f"{target} does not exist.", where)
+            self._add_problem(path, f"{target} does not exist.", where)
         else:
             local = LocalRequirement(path=target, extras=extras, editable=editable, location=where)
             self.locals.setdefault((target, extras), local)
 
     def _is_project(self, path: str) -> bool:
-        """Whether something can be installed from there: a wheel or an archive, or a folder with metadata."""
-        if path.startswith(("/", "~")) or escapes(path):
+        """Whether the path can be installed: a wheel or an archive, or a folder with metadata."""
+        if path.startswith(("/", "~")) or leaves_root(path):
             return False
         return self.tree.is_file(path) or any(
-            self.tree.is_file(join(path, name)) for name in ("pyproject.toml", "setup.py", "setup.cfg")
+            self.tree.is_file(join_path(path, name)) for name in ("pyproject.toml", "setup.py", "setup.cfg")
         )
 
-    def _problem(self, text: str, message: str, where: Location, *, computed: bool = False) -> None:
-        found = RequirementProblem(text=text, message=message, location=where, computed=computed)
-        self.problems.setdefault((str(where), message), found)
+    def _add_problem(self, text: str, message: str, where: Location, *, computed: bool = False) -> None:
+        problem = RequirementProblem(text=text, message=message, location=where, computed=computed)
+        self.problems.setdefault((str(where), message), problem)
 
     def result(self) -> RequirementSet:
         return RequirementSet(
@@ -302,7 +317,7 @@ class _Gathered:
             locals=tuple(self.locals.values()),
             options=tuple(self.options.values()),
             problems=tuple(self.problems.values()),
-            repeats=tuple(self.repeats),
+            duplicates=tuple(self.duplicates),
             locks=tuple(self.locks.values()),
             files=tuple(sorted(self.files)),
         )

@@ -1,4 +1,4 @@
-"""Which folders are services, and what the files of one say: read once, by name, nothing executed."""
+"""Recognize the folders that are services, and read the files of one service: by name, nothing executed."""
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -6,36 +6,36 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import Declaration
-from pytest_py312.repository.declarations.metadata import FILES, Metadata, read_metadata
+from pytest_py312.repository.declarations.metadata import FILES, VersionMetadata, read_metadata
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
 from pytest_py312.repository.services.suites import INI_FILES
-from pytest_py312.repository.tree import Listing, Scan, Tree, join, relative_to
+from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to
 
 SCAN_DEPTH = 6
-NOT_SERVICES = frozenset(
+NON_SERVICE_FOLDERS = frozenset(
     {
         "docs", "doc", "tests", "test", "examples", "example", "scripts", "tools", "vendor", "third_party", "docker",
         "deploy", "build", "dist", "requirements",
     }
 )  # fmt: skip
-"""Folders that belong to what is around them, or to nobody; they are not searched for services."""
+"""Folders that belong to the service around them, or to none; they are not searched for services."""
 
 _DOCKER_FOLDERS = ("", "docker", "deploy", "deploy/docker", "build")
-_NOT_PRODUCTION = frozenset(
+_NON_PRODUCTION_WORDS = frozenset(
     {"test", "tests", "testing", "scripts", "tools", "examples", "docs", "dev", "ci", ".devcontainer", "mock", "mocks"}
 )
-_REQUIREMENTS = re.compile(r"(?:[\w.-]+[-_.])?requirements(?:[-_.][\w.-]+)?\.(?:txt|in)", re.ASCII)
-_RUN_TIME = frozenset(
+_REQUIREMENTS_NAME = re.compile(r"(?:[\w.-]+[-_.])?requirements(?:[-_.][\w.-]+)?\.(?:txt|in)", re.ASCII)
+_RUN_TIME_FILES = frozenset(
     f"{name}.{ending}"
     for name in ("requirements", "base", "common", "prod", "production", "main")
     for ending in ("txt", "in")
 )
-_TOOLS = frozenset({"setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py"})
-"""Modules beside a repository's code that only its developers run."""
+_DEVELOPER_MODULES = frozenset({"setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py"})
+"""Modules beside the code that only developers run."""
 _FILE_LIMIT = 50
-"""Dockerfiles and workflows that are read of one service."""
+"""Maximum number of Dockerfiles, and of workflows, that are read of one service."""
 
 
 if TYPE_CHECKING:
@@ -44,47 +44,53 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceFiles:
-    """The files of one service. ``scan`` and the keys of ``texts`` are relative to it; facts bear paths of the root."""
+    """The files of one service. ``scan`` and the keys of ``texts`` are relative to it; other paths to the root."""
 
     path: str
-    inner: tuple[str, ...] = ()
-    """Folders of other services beneath it, relative to it; ``scan`` is without them."""
-    scan: Scan
+    nested_folders: tuple[str, ...] = ()
+    """Folders of other services inside it, relative to it; ``scan`` excludes them."""
+    scan: FolderScan
     texts: Mapping[str, str]
     dockerfiles: tuple[DockerfileText, ...]
     workflows: "tuple[WorkflowText, ...]"
-    metadata: Mapping[str, Metadata]
+    metadata: Mapping[str, VersionMetadata]
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:
-        """Everything that they say of Python versions, by path and line."""
-        found = [one for dockerfile in self.dockerfiles for one in dockerfile.declarations]
-        found += [one for workflow in self.workflows for one in workflow.declarations]
-        found += [one for metadata in self.metadata.values() for one in metadata.declarations]
-        return tuple(sorted(found, key=lambda one: (one.location.path, one.location.line or 0, one.kind, one.text)))
+        """All version declarations, sorted by path and line."""
+        declarations = [item for dockerfile in self.dockerfiles for item in dockerfile.declarations]
+        declarations += [item for workflow in self.workflows for item in workflow.declarations]
+        declarations += [item for metadata in self.metadata.values() for item in metadata.declarations]
+        return tuple(sorted(declarations, key=declaration_order))
 
 
-def read_service(tree: Tree, path: str, inner: Sequence[str] = ()) -> ServiceFiles:
-    """Read the files of the service at ``path``, without those in ``inner``, folders of the root that are others'."""
-    others = relative_to(path, inner)
-    scan = tree.scan(path, depth=SCAN_DEPTH).without(others)
+def declaration_order(declaration: Declaration) -> tuple[str, int, str, str]:
+    """Sort key: path, line, kind, text."""
+    location = declaration.location
+    return location.path, location.line or 0, declaration.kind, declaration.text
+
+
+def read_service_files(tree: Tree, path: str, inner: Sequence[str] = ()) -> ServiceFiles:
+    """Read the files of the service at ``path``, without those in ``inner`` (folders of other services)."""
+    nested_folders = relative_to(path, inner)
+    scan = tree.scan_folder(path, depth=SCAN_DEPTH).without(nested_folders)
     texts: dict[str, str] = {}
-    for name in scan.named(*dict.fromkeys((*FILES, *INI_FILES))):
-        text = tree.text(join(path, name))
+    for name in scan.existing_files(*dict.fromkeys((*FILES, *INI_FILES))):
+        text = tree.read_or_none(join_path(path, name))
         if text is not None:
             texts[name] = text
     dockerfiles = [name for name in scan.files if is_dockerfile(name.rpartition("/")[2])]
     workflows = [name for name in scan.files if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml", name)]
     return ServiceFiles(
         path=path,
-        inner=others,
+        nested_folders=nested_folders,
         scan=scan,
         texts=texts,
         dockerfiles=tuple(
-            read_dockerfile(text, place) for place, text in _texts(tree, path, dockerfiles[:_FILE_LIMIT])
+            read_dockerfile(text, place) for place, text in _readable_texts(tree, path, dockerfiles[:_FILE_LIMIT])
         ),
         workflows=_workflows(tree, path, workflows[:_FILE_LIMIT]),
-        metadata={name: read_metadata(text, join(path, name)) for name, text in texts.items()},
+        metadata={name: read_metadata(text, join_path(path, name)) for name, text in texts.items()},
     )
 
 
@@ -92,94 +98,99 @@ def _workflows(tree: Tree, path: str, names: list[str]) -> "tuple[WorkflowText, 
     if not names:
         return ()
     from pytest_py312.repository.declarations.workflow import (
-        read_workflow,  # loads YAML, which a fleet without workflows can do without
+        read_workflow,  # loads YAML, which a fleet without workflows does not need
     )
 
-    return tuple(read_workflow(text, place) for place, text in _texts(tree, path, names))
+    return tuple(read_workflow(text, place) for place, text in _readable_texts(tree, path, names))
 
 
-def _texts(tree: Tree, path: str, names: list[str]) -> Iterator[tuple[str, str]]:
+def _readable_texts(tree: Tree, path: str, names: list[str]) -> Iterator[tuple[str, str]]:
     for name in names:
-        text = tree.text(join(path, name))
+        text = tree.read_or_none(join_path(path, name))
         if text is not None:
-            yield join(path, name), text
+            yield join_path(path, name), text
 
 
-def is_production(dockerfile: str, service: str) -> bool:
-    """Whether the Dockerfile's path, as far as it lies within the service, names neither tests nor tools."""
+def is_production_dockerfile(dockerfile: str, service: str) -> bool:
+    """Whether no part of the Dockerfile's path inside the service names tests or tools."""
     inner = dockerfile if service == "." else dockerfile.removeprefix(service + "/")
     *folders, name = inner.lower().split("/")
-    return not _NOT_PRODUCTION & {*folders, *re.split(r"[._-]", name)}
+    return not _NON_PRODUCTION_WORDS & {*folders, *re.split(r"[._-]", name)}
 
 
-def is_requirements(name: str) -> bool:
-    """``requirements.txt``, ``requirements-dev.txt``, ``test_requirements.in`` and their like."""
-    return _REQUIREMENTS.fullmatch(name) is not None
+def is_requirements_name(name: str) -> bool:
+    """Whether a file name is like ``requirements.txt``, ``requirements-dev.txt`` or ``test_requirements.in``."""
+    return _REQUIREMENTS_NAME.fullmatch(name) is not None
 
 
-def sign_of_service(tree: Tree, path: str, listing: Listing) -> str:
-    """The file (relative to the folder) that shows that the folder is a service; empty when nothing does."""
+def service_indicator(tree: Tree, path: str, listing: FolderListing) -> str:
+    """Return the file (relative to the folder) that makes the folder a service; empty if none does."""
     for image in _python_dockerfiles(tree, path, listing):
         return image
     for name in listing.files:
-        if is_requirements(name):
+        if is_requirements_name(name):
             return name
     if "requirements" in listing.folders:
-        inner = tree.listing(join(path, "requirements"))
+        inner = tree.list_folder(join_path(path, "requirements"))
         if any(name.endswith(".txt") for name in inner.files):
             return "requirements/"
     if "Pipfile" in listing.files:
         return "Pipfile"
-    return next((name for name in ("pyproject.toml", "setup.py", "setup.cfg") if _has_metadata(tree, path, name)), "")
+    return next(
+        (name for name in ("pyproject.toml", "setup.py", "setup.cfg") if _has_package_metadata(tree, path, name)), ""
+    )
 
 
 def is_deployable(tree: Tree, path: str) -> bool:
-    """Whether a folder says what is needed to run it, and not only what to develop with."""
-    listing = tree.listing(path)
-    in_folder = tree.listing(join(path, "requirements")).files
+    """Whether the folder declares what is needed to run it, not only what is needed to develop it."""
+    listing = tree.list_folder(path)
+    in_folder = tree.list_folder(join_path(path, "requirements")).files
     return (
         has_python_image(tree, path, listing)
-        or not _RUN_TIME.isdisjoint((*listing.files, *in_folder))
+        or not _RUN_TIME_FILES.isdisjoint((*listing.files, *in_folder))
         or "Pipfile" in listing.files
-        or any(_has_metadata(tree, path, name) for name in ("pyproject.toml", "setup.py", "setup.cfg"))
+        or any(_has_package_metadata(tree, path, name) for name in ("pyproject.toml", "setup.py", "setup.cfg"))
     )
 
 
 def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
-    """Whether there are modules or packages in the folder, or in its ``src``, that lie in none of the ``services``."""
-    for folder in (path, join(path, "src")):
-        listing = tree.listing(folder)
-        if any(name.endswith(".py") and name not in _TOOLS for name in listing.files):
+    """Whether the folder or its ``src`` has modules or packages that are in none of the ``services``."""
+    for folder in (path, join_path(path, "src")):
+        listing = tree.list_folder(folder)
+        if any(name.endswith(".py") and name not in _DEVELOPER_MODULES for name in listing.files):
             return True
-        inner = (join(folder, name) for name in listing.folders if name not in NOT_SERVICES)
-        if any(one not in services and tree.is_file(join(one, "__init__.py")) for one in inner):
+        inner = (join_path(folder, name) for name in listing.folders if name not in NON_SERVICE_FOLDERS)
+        if any(
+            package_folder not in services and tree.is_file(join_path(package_folder, "__init__.py"))
+            for package_folder in inner
+        ):
             return True
     return False
 
 
-def has_python_image(tree: Tree, path: str, listing: Listing) -> bool:
-    """Whether the folder is deployed by a Dockerfile of its own that is based on a Python image."""
+def has_python_image(tree: Tree, path: str, listing: FolderListing) -> bool:
+    """Whether the folder has a production Dockerfile of its own that is based on a Python image."""
     return next(_python_dockerfiles(tree, path, listing), "") != ""
 
 
-def _python_dockerfiles(tree: Tree, path: str, listing: Listing) -> Iterator[str]:
+def _python_dockerfiles(tree: Tree, path: str, listing: FolderListing) -> Iterator[str]:
     for folder in _DOCKER_FOLDERS:
         if folder and folder.partition("/")[0] not in listing.folders:
             continue
-        names = tree.listing(join(path, folder)).files if folder else listing.files
+        names = tree.list_folder(join_path(path, folder)).files if folder else listing.files
         for name in filter(is_dockerfile, names):
-            text = tree.text(join(path, folder, name))
-            if text is not None and read_dockerfile(text, name).final_python is not None:
-                yield join(folder, name) if folder else name
+            text = tree.read_or_none(join_path(path, folder, name))
+            if text is not None and read_dockerfile(text, name).final_python_stage is not None:
+                yield join_path(folder, name) if folder else name
 
 
-def _has_metadata(tree: Tree, path: str, name: str) -> bool:
-    text = tree.text(join(path, name)) if tree.is_file(join(path, name)) else None
+def _has_package_metadata(tree: Tree, path: str, name: str) -> bool:
+    text = tree.read_or_none(join_path(path, name)) if tree.is_file(join_path(path, name)) else None
     if text is None:
         return False
     if name == "pyproject.toml":
         return re.search(r"^\s*\[\s*(?:project|tool\s*\.\s*poetry)\s*[\].]", text, re.MULTILINE) is not None
     if name == "setup.py":
-        return read_setup_py(text).packaging
+        return read_setup_py(text).is_packaging
     ini = read_ini(text)
     return ini.get("metadata", "name") is not None or "options" in ini.sections

@@ -1,4 +1,4 @@
-"""How a service's own tests are run, told from its files. Nothing is executed."""
+"""Determine from its files how a service's own tests are run. Nothing is executed."""
 
 import re
 import shlex
@@ -8,35 +8,35 @@ from fnmatch import fnmatchcase
 
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.repository.formats.setuptools import read_ini
-from pytest_py312.repository.formats.toml import read_toml, texts
+from pytest_py312.repository.formats.toml import read_toml, strings_in
 
 INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
-"""In pytest's own order: the first that has a section for pytest holds."""
+"""In pytest's own order: the first file with a section for pytest applies."""
 
 _TEST_FOLDERS = ("tests", "test")
-_SETTINGS = "DJANGO_SETTINGS_MODULE"
-_DJANGO = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
-_NOT_TESTS = frozenset(
+_DJANGO_SETTINGS_KEY = "DJANGO_SETTINGS_MODULE"
+_DJANGO_SETTINGS_VALUE = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
+_NON_TEST_FOLDERS = frozenset(
     {"scripts", "tools", "examples", "example", "docs", "doc", "vendor", "third_party", "build", "dist", "benchmarks"}
 )
-"""Folders whose ``test_*.py`` are programs to try things out by hand; importing them may do anything."""
+"""Folders whose ``test_*.py`` files are scripts that are run manually; importing them may do anything."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PytestSettings:
-    """What a service's own configuration of pytest says. ``source`` is empty when it has none."""
+    """The service's own pytest configuration. ``source`` is empty if there is none."""
 
     source: str = ""
     testpaths: tuple[str, ...] = ()
     python_files: tuple[str, ...] = ("test_*.py", "*_test.py")
     import_mode: bool = False
     django_settings: str = ""
-    """The module that pytest-django takes Django's settings from."""
+    """The Django settings module for pytest-django."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class FoundSuite:
-    """The suite, or ``None``; and what had to be assumed, as a clause that follows the service's name."""
+class DetectedSuite:
+    """The suite, or ``None``, and what was assumed: a clause that follows the service's name."""
 
     suite: Suite | None
     assumption: str = ""
@@ -48,12 +48,14 @@ def find_suite(
     texts_of: Mapping[str, str],
     inner: Sequence[str] = (),
     manage: str = "",
-) -> FoundSuite:
-    """The suite of a service with these ``files`` and ``folders`` (relative to it). ``inner`` are folders of other
-    services in it, whose tests are theirs. ``manage`` is the text of Django's ``manage.py`` where there is one.
+) -> DetectedSuite:
+    """Determine the suite of a service with these ``files`` and ``folders`` (relative to it).
 
-    ``texts_of`` holds the text of those of :data:`INI_FILES` that exist. pytest runs ``unittest`` classes too, so it
-    is always pytest.
+    It is always run by pytest, which runs ``unittest`` classes too.
+
+    :param texts_of: texts of the existing :data:`INI_FILES`.
+    :param inner: folders of nested services, whose tests are their own.
+    :param manage: text of Django's ``manage.py``, if there is one.
     """
     settings = read_pytest_settings(texts_of)
     django = _django_settings(manage, settings, files)
@@ -61,54 +63,58 @@ def find_suite(
         settings = replace(settings, python_files=("test*.py",))
     tests = [path for path in files if _is_test(path, settings.python_files)]
     if not tests and not settings.source:
-        return FoundSuite(suite=None)
+        return DetectedSuite(suite=None)
     if not tests and not settings.testpaths:
-        return FoundSuite(suite=None, assumption=f"has settings for pytest in {settings.source} and no test files")
+        return DetectedSuite(suite=None, assumption=f"has settings for pytest in {settings.source} and no test files")
     present = set(folders) | set(files)
     no_tests: list[str] = []
     if any(path.strip("/") in present or "*" in path for path in settings.testpaths):
         arguments: tuple[str, ...] = ()
-        chosen, left_out = tests, no_tests
+        reached, left_out = tests, no_tests
     else:
-        arguments, chosen, left_out = _arguments(tests)
+        arguments, reached, left_out = _pytest_arguments(tests)
     arguments += tuple(f"--ignore={folder}" for folder in inner if _is_reached(folder, arguments))
-    mode = "importlib" if not settings.import_mode and _clash(chosen, set(files)) else ""
-    clause = _left_out(left_out)
+    mode = "importlib" if not settings.import_mode and _has_module_conflict(reached, set(files)) else ""
+    clause = _describe_left_out(left_out)
     if django:
         arguments += (f"--ds={django}", "--override-ini=python_files=test*.py")
         clause = clause or f"has a manage.py and no settings for pytest, so pytest-django runs its tests with {django}"
     suite = Suite(kind=SuiteKind.PYTEST, arguments=arguments, import_mode=mode)
-    return FoundSuite(suite=suite, assumption=clause)
+    return DetectedSuite(suite=suite, assumption=clause)
 
 
 def _django_settings(manage: str, settings: PytestSettings, files: Sequence[str]) -> str:
-    """The settings that ``manage.py test`` takes, where nothing says that pytest is set up otherwise; else empty."""
-    found = _DJANGO.search(manage)
-    own = settings.source or any(path.rpartition("/")[2] == "conftest.py" for path in files)
-    return found[1] if found and not own else ""
+    """Return the settings module of ``manage.py``, if pytest is not configured by other means; otherwise empty."""
+    match = _DJANGO_SETTINGS_VALUE.search(manage)
+    has_own_settings = settings.source or any(path.rpartition("/")[2] == "conftest.py" for path in files)
+    return match[1] if match and not has_own_settings else ""
 
 
-def django_project(files: Sequence[str], texts_of: Mapping[str, str]) -> str:
-    """The folder with the ``manage.py`` of the settings that pytest is told; empty where they are found without it.
+def django_project_folder(files: Sequence[str], texts_of: Mapping[str, str]) -> str:
+    """Return the folder with ``manage.py`` and the settings module that pytest is configured with; otherwise empty.
 
-    Who types ``pytest FOLDER`` has it on the path: pytest-django puts it there.
+    ``pytest FOLDER`` adds that folder to the path, with pytest-django:
     https://pytest-django.readthedocs.io/en/latest/managing_python_path.html
     """
     package = read_pytest_settings(texts_of).django_settings.partition(".")[0]
     if not package:
         return ""
-    homes = {path[: -len("manage.py")].rstrip("/") for path in files if path.rpartition("/")[2] == "manage.py"}
-    holding = {home for home in homes if any(path.startswith(f"{home}/{package}/".lstrip("/")) for path in files)}
-    return holding.pop() if len(holding) == 1 else ""
+    manage_folders = {path[: -len("manage.py")].rstrip("/") for path in files if path.rpartition("/")[2] == "manage.py"}
+    containing = {
+        folder
+        for folder in manage_folders
+        if any(path.startswith(f"{folder}/{package}/".lstrip("/")) for path in files)
+    }
+    return containing.pop() if len(containing) == 1 else ""
 
 
 def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
-    """The settings that pytest would take, by file name."""
+    """Read the settings that pytest would use."""
     for name in INI_FILES:
         text = texts_of.get(name)
         if text is None:
             continue
-        values = _toml_values(name, text) if name.endswith(".toml") else _ini_values(name, text)
+        values = _toml_settings(name, text) if name.endswith(".toml") else _ini_settings(name, text)
         if values is None:
             continue
         options = values.get("addopts", ())
@@ -117,39 +123,39 @@ def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
             testpaths=values.get("testpaths", ()),
             python_files=values.get("python_files") or ("test_*.py", "*_test.py"),
             import_mode=any(option.startswith("--import-mode") for option in options),
-            # the reader of INI files writes all keys small
-            django_settings=next((" ".join(values[key]) for key in values if key.upper() == _SETTINGS), ""),
+            # the INI reader converts keys to lower case
+            django_settings=next((" ".join(values[key]) for key in values if key.upper() == _DJANGO_SETTINGS_KEY), ""),
         )
     return PytestSettings()
 
 
-def _toml_values(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
+def _toml_settings(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
     toml = read_toml(text)
     if name == "pyproject.toml":
-        own = toml.value("tool", "pytest")
-        table = own.get("ini_options", own) if isinstance(own, dict) else None
+        pytest_table = toml.value("tool", "pytest")
+        table = pytest_table.get("ini_options", pytest_table) if isinstance(pytest_table, dict) else None
     else:
         table = toml.value("pytest") or {}
     if not isinstance(table, dict):
         return None
-    return {key: _words(value) for key, value in table.items()}
+    return {key: _setting_words(value) for key, value in table.items()}
 
 
-def _ini_values(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
+def _ini_settings(name: str, text: str) -> dict[str, tuple[str, ...]] | None:
     ini = read_ini(text)
     section = "tool:pytest" if name == "setup.cfg" else "pytest"
     if section not in ini.sections:
         return {} if name.endswith("pytest.ini") else None
-    return {key: _words(value) for key, value in ini.sections[section].items()}
+    return {key: _setting_words(value) for key, value in ini.sections[section].items()}
 
 
-def _words(value: object) -> tuple[str, ...]:
+def _setting_words(value: object) -> tuple[str, ...]:
     if isinstance(value, str):
         try:
             return tuple(shlex.split(value))
         except ValueError:
             return tuple(value.split())
-    return texts(value)
+    return strings_in(value)
 
 
 def _is_test(path: str, patterns: Sequence[str]) -> bool:
@@ -157,46 +163,46 @@ def _is_test(path: str, patterns: Sequence[str]) -> bool:
     return name.endswith(".py") and any(fnmatchcase(name, pattern) for pattern in patterns)
 
 
-def _arguments(tests: Sequence[str]) -> tuple[tuple[str, ...], list[str], list[str]]:
-    """The arguments for pytest, the test files that they reach, and those left out.
+def _pytest_arguments(tests: Sequence[str]) -> tuple[tuple[str, ...], list[str], list[str]]:
+    """Return the arguments for pytest, the test files that they cover, and those that they leave out.
 
-    With a test folder at the top: it, and every other top-level folder or file that holds tests, so that none is
-    passed over in silence. Without one: no arguments, and pytest finds all.
+    If there is a test folder at the top, the arguments are this folder and all other top-level folders or files with
+    tests. Otherwise there are none, and pytest finds all tests.
     """
-    tops = {path.partition("/")[0] for path in tests}
-    if not tops & set(_TEST_FOLDERS):
+    top_names = {path.partition("/")[0] for path in tests}
+    if not top_names & set(_TEST_FOLDERS):
         return (), list(tests), []
-    chosen = [path for path in tests if path.partition("/")[0] not in _NOT_TESTS]
-    left_out = [path for path in tests if path.partition("/")[0] in _NOT_TESTS]
-    wanted = sorted({path.partition("/")[0] for path in chosen})
-    return tuple(wanted), chosen, left_out
+    reached = [path for path in tests if path.partition("/")[0] not in _NON_TEST_FOLDERS]
+    left_out = [path for path in tests if path.partition("/")[0] in _NON_TEST_FOLDERS]
+    arguments = sorted({path.partition("/")[0] for path in reached})
+    return tuple(arguments), reached, left_out
 
 
 def _is_reached(folder: str, arguments: Sequence[str]) -> bool:
-    """Whether pytest would look for tests in ``folder``; without arguments it looks everywhere."""
+    """Whether pytest would collect ``folder``; without arguments it collects everything."""
     return not arguments or any(folder == path or folder.startswith(f"{path}/") for path in arguments)
 
 
-def _left_out(paths: Sequence[str]) -> str:
+def _describe_left_out(paths: Sequence[str]) -> str:
     if not paths:
         return ""
-    more = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
-    return f"does not run {paths[0]}{more}, which is no part of its test folders"
+    remaining = f" and {len(paths) - 1} more" if len(paths) > 1 else ""
+    return f"does not run {paths[0]}{remaining}, which is no part of its test folders"
 
 
-def _clash(tests: Sequence[str], files: set[str]) -> bool:
-    """Whether two test files would be the same module in pytest's default import mode."""
-    seen: set[str] = set()
+def _has_module_conflict(tests: Sequence[str], files: set[str]) -> bool:
+    """Whether two test files have the same module name in pytest's default import mode."""
+    modules: set[str] = set()
     for path in tests:
-        module = _module(path, files)
-        if module in seen:
+        module = _module_name(path, files)
+        if module in modules:
             return True
-        seen.add(module)
+        modules.add(module)
     return False
 
 
-def _module(path: str, files: set[str]) -> str:
-    """The dotted name: from the outermost of the folders around ``path`` that have an ``__init__.py`` without gap."""
+def _module_name(path: str, files: set[str]) -> str:
+    """Return the dotted name, starting at the outermost folder of the unbroken chain of packages around ``path``."""
     parts = re.sub(r"\.py$", "", path).split("/")
     first = len(parts) - 1
     while first > 0 and "/".join([*parts[:first], "__init__.py"]) in files:

@@ -1,4 +1,4 @@
-"""What lies in no service: requirements and code that nobody judges, which is said."""
+"""Report requirements and code that belong to no service, and so are not checked."""
 
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
@@ -6,37 +6,39 @@ from collections.abc import Collection, Iterable, Iterator
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.repository.services.requirement_sources import is_requirements_path
-from pytest_py312.repository.tree import Listing, Tree, join
+from pytest_py312.repository.tree import FolderListing, Tree, join_path
 
 SEARCH_DEPTH = 8
 FOLDER_LIMIT = 50_000
-"""Folders that are looked into."""
-_SHOWN = 5
-"""Files, or folders, that one sentence names."""
+"""Maximum number of folders that are searched."""
+_MAX_LISTED = 5
+"""Maximum number of files or folders that one sentence names."""
 
 
 def is_excluded(plan: Plan, name: str, path: str) -> bool:
-    """Whether the plan leaves out the folder ``path``, of a service of that ``name``."""
+    """Whether the plan excludes the folder ``path`` of a service called ``name``."""
     return any(matches(pattern, name, path) for pattern in plan.exclude)
 
 
-def unowned(plan: Plan, tree: Tree, services: Collection[str], read: Collection[str]) -> list[str]:
-    """A sentence each about requirements and about code outside of ``services`` (paths), where there is any.
+def describe_unassigned_files(
+    plan: Plan, tree: Tree, services: Collection[str], judged_folders: Collection[str]
+) -> list[str]:
+    """Return a sentence about requirements and one about code outside of ``services`` (paths), if there are any.
 
-    ``read`` are further folders, whose code is judged with that of services.
+    ``judged_folders`` are other folders whose code is checked together with that of services.
     """
     requirements: list[str] = []
     code: Counter[str] = Counter()
-    for path, listing in _outside(plan, tree, {*services}):
-        requirements += [file for name in listing.files if is_requirements_path(file := join(path, name))]
-        if not _is_within(path, read):
-            found = sum(name.endswith(".py") for name in listing.files)
-            code += Counter({path.partition("/")[0]: found})
-    return [*_of_code(code), *_of_requirements(sorted(requirements))]
+    for path, listing in _unassigned_folders(plan, tree, {*services}):
+        requirements += [file for name in listing.files if is_requirements_path(file := join_path(path, name))]
+        if not _is_within(path, judged_folders):
+            file_count = sum(name.endswith(".py") for name in listing.files)
+            code += Counter({path.partition("/")[0]: file_count})
+    return [*_describe_code(code), *_describe_requirements(sorted(requirements))]
 
 
-def _outside(plan: Plan, tree: Tree, services: set[str]) -> Iterator[tuple[str, Listing]]:
-    """The folders that lie in no service, and are not hidden."""
+def _unassigned_folders(plan: Plan, tree: Tree, services: set[str]) -> Iterator[tuple[str, FolderListing]]:
+    """Yield the folders that are in no service and not hidden."""
     pending = [(".", 0)]
     for _ in range(FOLDER_LIMIT):
         if not pending:
@@ -44,37 +46,39 @@ def _outside(plan: Plan, tree: Tree, services: set[str]) -> Iterator[tuple[str, 
         path, depth = pending.pop()
         if path in services or (path != "." and is_excluded(plan, path.rpartition("/")[2], path)):
             continue
-        listing = tree.listing(path)
+        listing = tree.list_folder(path)
         yield path, listing
         if depth < SEARCH_DEPTH:
-            pending += [(join(path, name), depth + 1) for name in listing.folders if not name.startswith(".")]
+            pending += [(join_path(path, name), depth + 1) for name in listing.folders if not name.startswith(".")]
 
 
 def _is_within(path: str, folders: Iterable[str]) -> bool:
     return any(folder == "." or f"{path}/".startswith(f"{folder}/") for folder in folders)
 
 
-def _of_code(code: Counter[str]) -> list[str]:
-    """``code``: how many files there are in each folder of the root."""
+def _describe_code(code: Counter[str]) -> list[str]:
+    """Describe the number of Python files by top-level folder."""
     total = code.total()
     if not total:
         return []
-    places = [
+    folders = [
         "the root" if name == "." else name for name, _ in sorted(code.items(), key=lambda one: (-one[1], one[0]))
     ]
-    listed = _listed(places)
-    what = "1 Python file" if total == 1 else f"{total} Python files"
-    verb, them = ("belongs", "it") if total == 1 else ("belong", "them")
-    told = f"{what} (in {listed}) {verb} to no service, so nobody judges {them}"
-    return [f"{told}: name a folder as a service, or in the `needs` of one."]
+    listed = _join_limited(folders)
+    files_text = "1 Python file" if total == 1 else f"{total} Python files"
+    verb, pronoun = ("belongs", "it is") if total == 1 else ("belong", "they are")
+    summary = f"{files_text} (in {listed}) {verb} to no service, so {pronoun} not checked"
+    return [f"{summary}: name a folder as a service, or in the `needs` of one."]
 
 
-def _of_requirements(found: list[str]) -> list[str]:
-    if not found:
+def _describe_requirements(paths: list[str]) -> list[str]:
+    if not paths:
         return []
-    verb = "belongs" if len(found) == 1 else "belong"
-    return [f"{_listed(found)} {verb} to no service, so nobody judges what is required there."]
+    verb = "belongs" if len(paths) == 1 else "belong"
+    return [f"{_join_limited(paths)} {verb} to no service, so what is required there is not checked."]
 
 
-def _listed(names: list[str]) -> str:
-    return ", ".join(names[:_SHOWN]) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+def _join_limited(names: list[str]) -> str:
+    return ", ".join(names[:_MAX_LISTED]) + (
+        f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
+    )

@@ -1,7 +1,7 @@
-"""Every file that says a service's Python: those in its folder, and those around it that name it.
+"""Collect all version declarations of a service: in its own files, and in shared files that name it.
 
-Files are read by name, within limits, and never outside of the root. What lies in a service's folder is read when the
-service is asked about and not kept; what lies outside of all services is read once for the fleet.
+Files are read by name, within limits, and never outside of the root. A service's own files are read on each request;
+the shared files are read once for the fleet.
 """
 
 import re
@@ -10,208 +10,235 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_py312.core.model.fleet import Declaration, Fleet, Service
+from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.repository.declarations.declaration import Place, declarations_of
-from pytest_py312.repository.declarations.reader import may_say_versions, read_places
+from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
+from pytest_py312.repository.declarations.reader import can_declare_versions, read_declarations
 from pytest_py312.repository.services.file_ownership import (
-    NOT_ITS_OWN,
-    OF_TESTS,
-    OUTSIDE_LIMIT,
-    Named,
-    Names,
-    index_of,
-    may_speak_of_many,
-    named_in,
-    outside_files,
+    SHARED_FILE_LIMIT,
+    TEST_DATA_FOLDERS,
+    THIRD_PARTY_FOLDERS,
+    NamedServices,
+    ServiceNames,
+    build_name_index,
+    find_named_services,
+    may_name_several_services,
+    shared_files,
 )
-from pytest_py312.repository.services.service_files import SCAN_DEPTH
-from pytest_py312.repository.tree import Tree, Unreadable, folders_beneath, join
+from pytest_py312.repository.services.service_files import SCAN_DEPTH, declaration_order
+from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, nested_paths
 
 FILE_LIMIT = 1_000
-"""Files of one service that are read."""
+"""Maximum number of files that are read of one service."""
 
-_SHOWN = 5
-"""Files that one sentence names."""
-_ROUNDS = 5
-"""How far work is followed that a workflow hands to another one."""
+_MAX_LISTED = 5
+"""Maximum number of files that one sentence names."""
+_MAX_FORWARDING_DEPTH = 5
+"""How many levels of reusable workflows are followed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """The places of one service; ``unread`` are files that could not be read, with the end of a sentence why."""
+class DeclaredVersions:
+    """The version declarations of one service.
 
-    places: tuple[Place, ...] = ()
+    ``unread`` are files that could not be read, with the reason as the end of a sentence.
+    """
+
+    declarations: tuple[VersionDeclaration, ...] = ()
     unread: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outside:
-    """A file outside of all services: its places, and the services that its parts name."""
+class SharedFile:
+    """A file outside of all services: its version declarations, and the services that its parts name."""
 
     path: str
-    places: tuple[Place, ...]
-    named: Named
-    handed: Names
-    """Services whose work other files hand to this one."""
-    rest: Names = frozenset()
-    """The service at the root, where there is one beside others: what names none is for it."""
+    declarations: tuple[VersionDeclaration, ...]
+    named_services: NamedServices
+    forwarded: ServiceNames
+    """Services whose work other files forward to this one."""
+    root_service: ServiceNames = frozenset()
+    """The service at the root, if there are others as well; it owns what names no service."""
 
-    def owners(self, place: Place) -> Names:
-        """The services that the place is for; none: no service is named, so it is for the fleet as a whole."""
-        return self.named.at(place.start) | self.handed or self.rest
+    def owners(self, declaration: VersionDeclaration) -> ServiceNames:
+        """Return the services that the declaration is for; empty: it is for the fleet as a whole."""
+        return self.named_services.names_at(declaration.start) | self.forwarded or self.root_service
 
 
 class VersionSurvey:
-    """Reads the places of services. Safe for several threads."""
+    """Reads the version declarations of services. Thread-safe."""
 
     def __init__(self, root: Path, services: Iterable[Service], *, exclude: Sequence[str] = ()) -> None:
-        """``services`` are all of the fleet; ``exclude`` are the plan's patterns of folders that are nobody's."""
+        """Prepare for all ``services`` of a fleet; ``exclude`` are the plan's patterns of excluded folders."""
         self._tree = Tree(root)
         self._services = {service.path: service for service in services}
-        self._everyone = frozenset(service.name for service in self._services.values())
-        self._inner = folders_beneath(self._services)
+        self._all_names = frozenset(service.name for service in self._services.values())
+        self._inner = nested_paths(self._services)
         outermost = self._services.get(".") if len(self._services) > 1 else None
-        self._root = frozenset((outermost.name,)) if outermost else frozenset()
-        self._index = index_of(self._services.values())
+        self._root_service = frozenset((outermost.name,)) if outermost else frozenset()
+        self._name_index = build_name_index(self._services.values())
         self._exclude = tuple(exclude)
         self._lock = threading.Lock()
-        self._known_outside: tuple[Outside, ...] | None = None
-        self._known_around: Mapping[str, Sequence[Place]] | None = None
+        self._shared_files: tuple[SharedFile, ...] | None = None
+        self._shared_declarations: Mapping[str, Sequence[VersionDeclaration]] | None = None
 
-    def read(self, service: Service) -> Reading:
-        """All places that say the Python of ``service``."""
-        places: list[Place] = []
+    def read(self, service: Service) -> DeclaredVersions:
+        """Return all version declarations of ``service``."""
+        declarations: list[VersionDeclaration] = []
         unread: list[tuple[str, str]] = []
         for path in self.own_files(service):
             try:
-                places += read_places(self._tree.read(path), path)
-            except Unreadable as reason:
-                if _is_telling(path):
+                declarations += read_declarations(self._tree.read(path), path)
+            except UnreadableFile as reason:
+                if _must_be_readable(path):
                     unread.append((path, str(reason)))
-        return Reading(places=(*places, *self._around().get(service.name, ())), unread=tuple(unread))
+        return DeclaredVersions(
+            declarations=(*declarations, *self._shared_declarations_by_service().get(service.name, ())),
+            unread=tuple(unread),
+        )
 
     def own_files(self, service: Service) -> tuple[str, ...]:
-        """The files in its folder of a kind that says Python versions, without those of services beneath it."""
+        """Return the files in its folder that may declare versions, without those of nested services."""
         inner = tuple(f"{path}/" for path in self._inner.get(service.path, ()))
-        scan = self._tree.scan(service.path, depth=SCAN_DEPTH)
-        linked = frozenset(scan.linked)
-        found = []
+        scan = self._tree.scan_folder(service.path, depth=SCAN_DEPTH)
+        linked = frozenset(scan.linked_files)
+        paths = []
         for name in scan.files:
-            path = join(service.path, name)
-            if not may_say_versions(path) or _is_material(name) or path.startswith(inner):
+            path = join_path(service.path, name)
+            if not can_declare_versions(path) or _is_third_party_or_test_data(name) or path.startswith(inner):
                 continue
-            if service.name in self._root and may_speak_of_many(path):
+            if service.name in self._root_service and may_name_several_services(path):
                 continue
             if name not in linked or not self._leads_inside(path, service.path):
-                found.append(path)
-        return tuple(found[:FILE_LIMIT])
+                paths.append(path)
+        return tuple(paths[:FILE_LIMIT])
 
     def _leads_inside(self, path: str, folder: str) -> bool:
         """Whether a link leads to another file of the same folder, which is read as itself."""
         return (self._tree.root / path).resolve().is_relative_to((self._tree.root / folder).resolve())
 
-    def outside(self) -> tuple[Outside, ...]:
-        """The files outside of all services that say a Python version."""
+    def shared_files(self) -> tuple[SharedFile, ...]:
+        """Return the files outside of all services that declare a Python version."""
         with self._lock:
-            if self._known_outside is None:
-                self._known_outside = self._read_outside()
-            return self._known_outside
+            if self._shared_files is None:
+                self._shared_files = self._read_shared_files()
+            return self._shared_files
 
-    def _around(self) -> Mapping[str, Sequence[Place]]:
-        """Service to the places outside of all services that are for it."""
-        files = self.outside()
+    def _shared_declarations_by_service(self) -> Mapping[str, Sequence[VersionDeclaration]]:
+        """Map each service to the declarations in shared files that are for it."""
+        files = self.shared_files()
         with self._lock:
-            if self._known_around is None:
-                around: dict[str, list[Place]] = {}
+            if self._shared_declarations is None:
+                by_service: dict[str, list[VersionDeclaration]] = {}
                 for file in files:
-                    for place in file.places:
-                        for name in self._everyone if len(self._everyone) == 1 else file.owners(place):
-                            around.setdefault(name, []).append(place)
-                self._known_around = around
-            return self._known_around
+                    for declaration in file.declarations:
+                        for name in self._all_names if len(self._all_names) == 1 else file.owners(declaration):
+                            by_service.setdefault(name, []).append(declaration)
+                self._shared_declarations = by_service
+            return self._shared_declarations
 
-    def movable(self, file: Outside, names: Names) -> Callable[[str, Sequence[Place]], Sequence[Place]]:
-        """Tells of a text of ``file``, as it is or moved in part, which places move when the services ``names`` do."""
+    def movable_selector(
+        self, file: SharedFile, names: ServiceNames
+    ) -> Callable[[str, Sequence[VersionDeclaration]], Sequence[VersionDeclaration]]:
+        """Return a selector of the declarations that migrate when the services ``names`` do.
 
-        def chosen(text: str, places: Sequence[Place]) -> Sequence[Place]:
-            named = named_in(text, file.path, self._index)
-            rest = file.rest or self._everyone
-            return [place for place in places if (named.at(place.start) | file.handed or rest) <= names]
+        It is called with the text of ``file``, original or partly migrated, and the declarations in it.
+        """
+
+        def chosen(text: str, places: Sequence[VersionDeclaration]) -> Sequence[VersionDeclaration]:
+            named_services = find_named_services(text, file.path, self._name_index)
+            default_names = file.root_service or self._all_names
+            return [
+                declaration
+                for declaration in places
+                if (named_services.names_at(declaration.start) | file.forwarded or default_names) <= names
+            ]
 
         return chosen
 
     # ---- outside of all services
 
-    def _read_outside(self) -> tuple[Outside, ...]:
-        read: dict[str, tuple[tuple[Place, ...], Named]] = {}
-        uses: list[tuple[str, Named]] = []
-        for number, path in enumerate(outside_files(self._tree, self._services, self._exclude)):
-            text = self._tree.text(path) if number < OUTSIDE_LIMIT else None
-            places = read_places(text, path) if text else ()
-            if text and (places or "uses:" in text or "local:" in text):
-                named = named_in(text, path, self._index)
-                uses.append((path, named))
-                if places:
-                    read[path] = places, named
-        handed = _handed(uses)
+    def _read_shared_files(self) -> tuple[SharedFile, ...]:
+        parsed: dict[str, tuple[tuple[VersionDeclaration, ...], NamedServices]] = {}
+        named_by_path: list[tuple[str, NamedServices]] = []
+        for number, path in enumerate(shared_files(self._tree, self._services, self._exclude)):
+            text = self._tree.read_or_none(path) if number < SHARED_FILE_LIMIT else None
+            declarations = read_declarations(text, path) if text else ()
+            if text and (declarations or "uses:" in text or "local:" in text):
+                named_services = find_named_services(text, path, self._name_index)
+                named_by_path.append((path, named_services))
+                if declarations:
+                    parsed[path] = declarations, named_services
+        forwarded = _forwarded_work(named_by_path)
         return tuple(
-            Outside(path=path, places=places, named=named, handed=handed.get(path, frozenset()), rest=self._root)
-            for path, (places, named) in sorted(read.items())
+            SharedFile(
+                path=path,
+                declarations=declarations,
+                named_services=named_services,
+                forwarded=forwarded.get(path, frozenset()),
+                root_service=self._root_service,
+            )
+            for path, (declarations, named_services) in sorted(parsed.items())
         )
 
 
-def with_all_declarations(fleet: Fleet, plan: Plan, whole: Fleet) -> Fleet:
-    """``fleet``, a part of the ``whole`` one, with all that its services' files and those around them declare."""
-    survey = VersionSurvey(plan.root, whole.services, exclude=plan.exclude)
+def with_all_declarations(fleet: Fleet, plan: Plan, full_fleet: Fleet) -> Fleet:
+    """Return ``fleet``, a part of ``full_fleet``, with all declarations of its services, shared files included."""
+    survey = VersionSurvey(plan.root, full_fleet.services, exclude=plan.exclude)
     return replace(
         fleet,
         services=tuple(
-            replace(service, declarations=tuple(sorted(declarations_of(survey.read(service).places), key=_by_place)))
+            replace(
+                service,
+                declarations=tuple(
+                    sorted(service_declarations(survey.read(service).declarations), key=declaration_order)
+                ),
+            )
             for service in fleet.services
         ),
-        assumptions=(*fleet.assumptions, *_for_all(survey, whole)),
+        assumptions=(*fleet.assumptions, *_fleet_wide_note(survey, full_fleet)),
     )
 
 
-def _for_all(survey: VersionSurvey, whole: Fleet) -> Iterator[str]:
-    """A sentence about the files that say a Python and name no service, where there is more than one service."""
-    found = [file.path for file in survey.outside() if any(not file.owners(place) for place in file.places)]
-    if found and len(whole.services) > 1:
-        shown = ", ".join(found[:_SHOWN]) + (f" and {len(found) - _SHOWN} more" if len(found) > _SHOWN else "")
-        verb = "says a Python and names" if len(found) == 1 else "say a Python and name"
-        yield f"{shown} {verb} no service: that is for the fleet as a whole, and moves when all services do."
+def _fleet_wide_note(survey: VersionSurvey, full_fleet: Fleet) -> Iterator[str]:
+    """Yield a sentence about shared files that declare a Python and name no service, if there are several services."""
+    paths = [
+        file.path
+        for file in survey.shared_files()
+        if any(not file.owners(declaration) for declaration in file.declarations)
+    ]
+    if paths and len(full_fleet.services) > 1:
+        listed = ", ".join(paths[:_MAX_LISTED]) + (
+            f" and {len(paths) - _MAX_LISTED} more" if len(paths) > _MAX_LISTED else ""
+        )
+        verb = "declares a Python version and names" if len(paths) == 1 else "declare a Python version and name"
+        yield f"{listed} {verb} no service: this applies to the whole fleet, and is migrated once all services are."
 
 
-def _by_place(found: Declaration) -> tuple[str, int, str, str]:
-    return found.location.path, found.location.line or 0, found.kind, found.text
-
-
-def _handed(files: Sequence[tuple[str, Named]]) -> Mapping[str, Names]:
-    """File to the services whose work other files hand to it: reusable workflows and composite actions."""
-    handed: dict[str, Names] = {}
-    for _ in range(_ROUNDS):
-        before = dict(handed)
-        for path, named in files:
-            for part in (*named.parts, named.around):
-                names = (part.names or named.around.names) | before.get(path, frozenset())
-                for used in part.uses if names else ():
+def _forwarded_work(files: Sequence[tuple[str, NamedServices]]) -> Mapping[str, ServiceNames]:
+    """Map reusable workflows and composite actions to the services whose work other files forward to them."""
+    forwarded: dict[str, ServiceNames] = {}
+    for _ in range(_MAX_FORWARDING_DEPTH):
+        previous = dict(forwarded)
+        for path, named_services in files:
+            for part in (*named_services.parts, named_services.surroundings):
+                names = (part.names or named_services.surroundings.names) | previous.get(path, frozenset())
+                for used in part.used_files if names else ():
                     for file in (used, f"{used}/action.yml", f"{used}/action.yaml"):
-                        handed[file] = handed.get(file, frozenset()) | names
-        if handed == before:
+                        forwarded[file] = forwarded.get(file, frozenset()) | names
+        if forwarded == previous:
             break
-    return handed
+    return forwarded
 
 
-def _is_material(name: str) -> bool:
-    """Whether a file belongs to others, or is what tests read."""
+def _is_third_party_or_test_data(name: str) -> bool:
     folders = name.split("/")[:-1]
-    if NOT_ITS_OWN.intersection(folders):
+    if THIRD_PARTY_FOLDERS.intersection(folders):
         return True
     tests = next((number for number, folder in enumerate(folders) if folder in ("test", "tests")), None)
-    return tests is not None and bool(OF_TESTS.intersection(folders[tests:]))
+    return tests is not None and bool(TEST_DATA_FOLDERS.intersection(folders[tests:]))
 
 
-def _is_telling(path: str) -> bool:
-    """Whether a file that cannot be read is missed: most YAML says no Python at all."""
+def _must_be_readable(path: str) -> bool:
+    """Whether an unreadable file is reported: most YAML files declare no Python at all."""
     return not path.endswith((".yml", ".yaml")) or re.search(r"(?:^|/)\.(?:github|gitlab|circleci)", path) is not None

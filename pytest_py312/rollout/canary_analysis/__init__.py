@@ -1,1 +1,1 @@
-"""What samples say: pure statistics."""
+"""Canary analysis: pure statistics of samples."""

@@ -1,7 +1,7 @@
-"""What samples say: confirmed or a blip, how much of a soak they prove, and what a breach leads to. Pure.
+"""Rules of judgement: confirm failures, credit the soak, and choose the reaction to a breach. Pure.
 
-An error of the measuring is never the service's failure, and no data is never good: both only keep a soak from being
-credited, and after some of them running its verdict is inconclusive.
+A measuring error is never a failure of the service, and missing data is never good. Both only keep the soak from being
+credited; after several in a row the verdict is inconclusive.
 """
 
 import math
@@ -11,20 +11,20 @@ from dataclasses import dataclass
 from enum import Enum
 from itertools import pairwise
 
-from pytest_py312.repository.plan.rollout_settings import Confirm, SoakSettings
-from pytest_py312.rollout.domain.model import Moment, Reaction, Result, Sample, Severity, Usage, Verdict
+from pytest_py312.repository.plan.rollout_settings import ConfirmSettings, SoakSettings
+from pytest_py312.rollout.domain.model import BreachSeverity, Reaction, Result, Sample, Timestamp, Usage, Verdict
 
-CRASHES = 3
-CRASH_WINDOW = 15 * 60.0
-"""So many restarts in so many seconds are a crash loop."""
-BURN = 14.4
-"""How many times faster than it may an error budget burns when nobody may wait any longer."""
-SEVERE_RATIO = 2.0
-"""A latency this many times that of the old version is no longer a matter of taste."""
+CRASH_LOOP_RESTARTS = 3
+CRASH_LOOP_WINDOW = 15 * 60.0
+"""This many restarts within this many seconds are a crash loop."""
+FAST_BURN_RATE = 14.4
+"""An error budget that burns this many times faster than it may needs a reaction at once."""
+SEVERE_LATENCY_RATIO = 2.0
+"""A latency that is this many times the control's is severe."""
 
 
-class Trouble(Enum):
-    """What can be wrong with a service that is watched."""
+class BreachKind(Enum):
+    """What can go wrong with a monitored service."""
 
     AVAILABILITY = "availability"
     CRASH_LOOP = "crash loop"
@@ -38,23 +38,27 @@ class Trouble(Enum):
     METRIC = "metric"
 
 
-_MINOR = frozenset({Trouble.LATENCY, Trouble.LOG, Trouble.MEMORY, Trouble.METRIC})
+_MINOR_KINDS = frozenset({BreachKind.LATENCY, BreachKind.LOG, BreachKind.MEMORY, BreachKind.METRIC})
 
 
-def severity_of(trouble: Trouble, *, ratio: float = 1.0, critical: bool = False) -> Severity:
-    """How bad a trouble is. ``ratio`` is new by old, of a latency; ``critical`` is what the plan says of a metric."""
-    if trouble is Trouble.LATENCY and ratio >= SEVERE_RATIO:
-        return Severity.SEVERE
-    return Severity.MINOR if trouble in _MINOR and not critical else Severity.SEVERE
+def severity_of(kind: BreachKind, *, ratio: float = 1.0, critical: bool = False) -> BreachSeverity:
+    """Return the severity of a breach.
+
+    :param ratio: new latency divided by the previous version's.
+    :param critical: whether the plan calls the metric critical.
+    """
+    if kind is BreachKind.LATENCY and ratio >= SEVERE_LATENCY_RATIO:
+        return BreachSeverity.SEVERE
+    return BreachSeverity.MINOR if kind in _MINOR_KINDS and not critical else BreachSeverity.SEVERE
 
 
 def reaction_to(
-    severity: Severity, *, critical_service: bool, settings: SoakSettings, dry_run: bool = False
+    severity: BreachSeverity, *, critical_service: bool, settings: SoakSettings, dry_run: bool = False
 ) -> Reaction:
-    """What a confirmed breach leads to."""
+    """Return the reaction to a confirmed breach."""
     if dry_run:
         return Reaction.RECORD
-    if severity is Severity.SEVERE:
+    if severity is BreachSeverity.SEVERE:
         choice = settings.on_severe if critical_service else settings.non_critical
         return Reaction.ROLL_BACK if choice == "rollback" else Reaction.HOLD
     return Reaction.HOLD if critical_service else Reaction.RECORD
@@ -63,76 +67,80 @@ def reaction_to(
 # ---- one bad sample
 
 
-def confirmed(burst: Sequence[Result], rule: Confirm) -> Result:
-    """What asking again says about a bad sample: failed (it is confirmed), successful (a blip), or not to be told.
+def judge_reprobe(results: Sequence[Result], rule: ConfirmSettings) -> Result:
+    """Judge a bad sample by repeated probes: failed (confirmed), successful (a blip), or undecided.
 
-    A burst may be cut short as soon as it is decided.
+    Probing may stop as soon as the result is decided.
     """
-    bad, well = burst.count(Result.FAILED), burst.count(Result.SUCCESSFUL)
-    if bad >= rule.bad:
+    failures, successes = results.count(Result.FAILED), results.count(Result.SUCCESSFUL)
+    if failures >= rule.bad:
         return Result.FAILED
-    if well > rule.probes - rule.bad:
+    if successes > rule.probes - rule.bad:
         return Result.SUCCESSFUL
-    return Result.ERROR if Result.ERROR in burst else Result.INCONCLUSIVE
+    return Result.ERROR if Result.ERROR in results else Result.INCONCLUSIVE
 
 
-def beside_twin(new: Result, old: Result) -> Result:
-    """What the new version's answer means beside the old one's at the same moment.
+def compare_with_control(new: Result, control: Result) -> Result:
+    """Return what the new version's result means, given the control's at the same time.
 
-    Bad on both sides is the environment's doing, and says nothing about the new version.
+    A failure of both is caused by the environment and says nothing about the new version.
     """
-    return Result.INCONCLUSIVE if new is Result.FAILED and old is Result.FAILED else new
+    return Result.INCONCLUSIVE if new is Result.FAILED and control is Result.FAILED else new
 
 
 # ---- one metric
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Judgement:
-    """What a metric's results say so far. ``reason`` is empty while all is well."""
+class MetricVerdict:
+    """Verdict on the results of a metric so far. ``reason`` is empty while all is well."""
 
     verdict: Verdict
     reason: str = ""
 
 
 def failures_allowed(settings: SoakSettings) -> int:
-    """How many samples of a whole soak may fail without running.
+    """Return how many samples of a whole soak may fail, apart from the limit of consecutive failures.
 
-    A share of a short soak may be less than one sample; it is then what the rule about running failures lets pass.
+    The share of a short soak may be less than one sample; the limit of consecutive failures then decides.
     """
     if settings.failure_limit == 0:
         return 0
-    return max(math.floor(settings.failure_limit * settings.samples), settings.consecutive_failure_limit - 1)
+    return max(math.floor(settings.failure_limit * settings.sample_count), settings.consecutive_failure_limit - 1)
 
 
-def judge_metric(results: Sequence[Result], settings: SoakSettings) -> Judgement:
-    """Failed once a limit of failures was broken, whatever came after; inconclusive while it cannot be told.
+def judge_metric(results: Sequence[Result], settings: SoakSettings) -> MetricVerdict:
+    """Judge the results of a metric: failed once a limit was broken, inconclusive while too little is known.
 
-    Results that tell nothing lie between failures without parting them: only a success does.
+    Results without information do not end a series of failures; only a success does.
     """
-    running, failed, allowed = 0, 0, failures_allowed(settings)
+    consecutive_failures, failures, allowed = 0, 0, failures_allowed(settings)
     for number, result in enumerate(results, start=1):
         if result is Result.SUCCESSFUL:
-            running = 0
+            consecutive_failures = 0
         elif result is Result.FAILED:
-            running, failed = running + 1, failed + 1
-        if running >= settings.consecutive_failure_limit:
-            return Judgement(verdict=Verdict.FAILED, reason=f"{running} failed running, the last is sample {number}")
-        if failed > allowed:
-            return Judgement(
-                verdict=Verdict.FAILED, reason=f"{failed} of {number} samples failed; {allowed} of the soak may"
+            consecutive_failures, failures = consecutive_failures + 1, failures + 1
+        if consecutive_failures >= settings.consecutive_failure_limit:
+            return MetricVerdict(
+                verdict=Verdict.FAILED,
+                reason=f"{consecutive_failures} consecutive failures, the last in sample {number}",
             )
-    errors = _running(results, {Result.ERROR})
+        if failures > allowed:
+            return MetricVerdict(
+                verdict=Verdict.FAILED,
+                reason=f"{failures} of {number} samples failed; {allowed} are allowed in the soak",
+            )
+    errors = _trailing_count(results, {Result.ERROR})
     if errors >= settings.consecutive_error_limit:
-        return Judgement(verdict=Verdict.INCONCLUSIVE, reason=f"could not be measured for {errors} samples")
-    untold = _running(results, {Result.ERROR, Result.INCONCLUSIVE})
-    if untold - errors >= settings.inconclusive_limit:
-        return Judgement(verdict=Verdict.INCONCLUSIVE, reason=f"told nothing for {untold} samples")
-    return Judgement(verdict=Verdict.PENDING)
+        return MetricVerdict(verdict=Verdict.INCONCLUSIVE, reason=f"could not be measured for {errors} samples")
+    undetermined = _trailing_count(results, {Result.ERROR, Result.INCONCLUSIVE})
+    if undetermined - errors >= settings.inconclusive_limit:
+        return MetricVerdict(verdict=Verdict.INCONCLUSIVE, reason=f"inconclusive for {undetermined} samples")
+    return MetricVerdict(verdict=Verdict.PENDING)
 
 
-def _running(results: Sequence[Result], kinds: Collection[Result]) -> int:
-    """How many at the end are of these kinds."""
+def _trailing_count(results: Sequence[Result], kinds: Collection[Result]) -> int:
+    """Return how many results at the end are of these kinds."""
     count = 0
     for result in reversed(results):
         if result not in kinds:
@@ -144,38 +152,38 @@ def _running(results: Sequence[Result], kinds: Collection[Result]) -> int:
 # ---- the soak
 
 
-def slot_due(now: Moment, start: Moment, interval: float) -> int:
-    """The newest slot of the schedule that begins at ``start``; 0 before the first.
+def slot_due(now: Timestamp, start: Timestamp, interval: float) -> int:
+    """Return the newest slot of the schedule that begins at ``start``; 0 before the first.
 
-    By the clock that cannot be set; by the date only across a restart of the machine.
+    It follows the clock that never jumps, and the date only across a reboot.
     """
-    since = now.since(start)
-    elapsed = now.wall - start.wall if since is None else since
+    passed = now.seconds_since(start)
+    elapsed = now.wall - start.wall if passed is None else passed
     return max(0, math.floor(elapsed / interval))
 
 
-def credited(
+def credited_seconds(
     samples: Mapping[str, Sequence[Sample]],
     services: Collection[str],
     interval: float,
     *,
     ignored: Collection[str] = (),
 ) -> float:
-    """Seconds of the soak that are proven: slots in which every service was well, each worth an interval.
+    """Return the seconds of the soak that are proven: one interval for each slot in which every service was well.
 
-    A gap is worth nothing, nor is a sample that another one was taken right before: of one start of the machine no
-    more is credited than has passed there.
+    A gap counts nothing. For each boot of the machine at most the time that passed is credited, however closely the
+    samples follow each other.
 
-    :param samples: of each service.
+    :param samples: by service.
     :param ignored: what does not count against a sample, as ``service: metric``.
     """
     if not services:
         return 0.0
-    good: dict[int, Moment] = {}
+    good: dict[int, Timestamp] = {}
     counts: Counter[int] = Counter()
     for service in services:
         for sample in samples.get(service, ()):
-            if is_good(sample, ignored):
+            if counts_towards_soak(sample, ignored):
                 counts[sample.slot] += 1
                 good[sample.slot] = sample.at
     boots: dict[str, list[float]] = {}
@@ -185,45 +193,53 @@ def credited(
     return sum(min(len(times) * interval, max(times) - min(times) + interval) for times in boots.values())
 
 
-def is_good(sample: Sample, ignored: Collection[str] = ()) -> bool:
-    """Whether a sample counts: something was measured, and nothing that counts was other than well."""
+def counts_towards_soak(sample: Sample, ignored: Collection[str] = ()) -> bool:
+    """Whether a sample counts: something was measured, and everything that is not ignored was successful."""
     if not ignored:
         return sample.is_good
-    results = [one.result for one in sample.measurements if f"{sample.service}: {one.metric}" not in ignored]
+    results = [
+        measurement.result
+        for measurement in sample.measurements
+        if f"{sample.service}: {measurement.metric}" not in ignored
+    ]
     return bool(results) and all(result is Result.SUCCESSFUL for result in results)
 
 
-def from_the_future(sample: Moment, now: Moment, slack: float) -> bool:
-    """Whether a sample claims to be of later than ``now``, by more than ``slack`` seconds. Such a one is refused."""
-    since = now.since(sample)
-    return (now.wall - sample.wall if since is None else since) < -slack
+def is_from_future(sample: Timestamp, now: Timestamp, slack: float) -> bool:
+    """Whether a sample claims to be more than ``slack`` seconds newer than ``now``. Such a sample is refused."""
+    age = now.seconds_since(sample)
+    return (now.wall - sample.wall if age is None else age) < -slack
 
 
-def clock_jumps(moments: Iterable[Moment], interval: float) -> list[tuple[Moment, float]]:
-    """Where the date was set: the moment after it, and by how many seconds. Drift below half an interval is none."""
-    found = []
+def clock_jumps(moments: Iterable[Timestamp], interval: float) -> list[tuple[Timestamp, float]]:
+    """Return where the date was set: the timestamp after it, and the seconds. Drift below half an interval does not
+    count.
+    """
+    jumps = []
     for earlier, later in pairwise(moments):
-        passed = later.since(earlier)
+        passed = later.seconds_since(earlier)
         if passed is not None and abs(jump := later.wall - earlier.wall - passed) > interval / 2:
-            found.append((later, jump))
-    return found
+            jumps.append((later, jump))
+    return jumps
 
 
-# ---- what an engine and a counter tell
+# ---- restarts and error rates
 
 
-def restarts_within(readings: Sequence[tuple[Moment, Usage]], seconds: float = CRASH_WINDOW) -> int:
-    """How often a container was started again in the last ``seconds`` of the readings."""
+def restarts_within(readings: Sequence[tuple[Timestamp, Usage]], seconds: float = CRASH_LOOP_WINDOW) -> int:
+    """Return how often a container was restarted within the last ``seconds`` of the readings."""
     count = 0
-    for (earlier, before), (later, after) in pairwise(readings):
-        age = readings[-1][0].since(later)
-        again = max(after.restarts - before.restarts, int(after.started_at != before.started_at))
-        passed = later.since(earlier)
-        if age is not None and age <= seconds and passed is not None:  # a restart of the machine starts everything
-            count += max(0, again)
+    for (earlier, earlier_usage), (later, later_usage) in pairwise(readings):
+        age = readings[-1][0].seconds_since(later)
+        restarts = max(
+            later_usage.restarts - earlier_usage.restarts, int(later_usage.started_at != earlier_usage.started_at)
+        )
+        passed = later.seconds_since(earlier)
+        if age is not None and age <= seconds and passed is not None:  # a reboot restarts everything
+            count += max(0, restarts)
     return count
 
 
 def burn_rate(errors: float, requests: float, budget: float, *, min_requests: int) -> float | None:
-    """How many times faster than allowed errors come; ``None`` where there were too few requests to tell."""
+    """Return how many times faster than allowed errors occur; ``None`` if there were too few requests."""
     return errors / requests / budget if requests >= max(min_requests, 1) else None

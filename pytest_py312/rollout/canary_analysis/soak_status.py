@@ -1,88 +1,89 @@
-"""How a stage stands that is up and watched: how much of its soak is left, and whether anybody samples it. Pure.
+"""Status of a soak: how much of it is left, and whether samples still arrive. Pure.
 
-A soak is a schedule that no process owns, so nobody notices by himself that it is no longer followed: whoever looks is
-told how long there was no sample.
+No process owns the schedule of a soak, so no process reports that it is not followed any more. The status therefore
+shows how long there was no sample.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pytest_py312.rollout.canary_analysis.judge import slot_due
-from pytest_py312.rollout.domain.model import Moment, StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import WATCHED
+from pytest_py312.rollout.domain.model import StageRun, StageState, Timestamp
+from pytest_py312.rollout.domain.state_machine import MONITORED
 
-SILENT = 2.0
-"""Intervals without a sample after which nobody seems to take them."""
-Newest = Mapping[str, tuple[int, Moment]]
-"""As :meth:`~pytest_py312.rollout.domain.journal.Journal.newest_samples` tells it: by service, and the beginning of the
-schedule under ``""``.
+SILENT_INTERVALS = 2.0
+"""Intervals without a sample after which sampling seems to have stopped."""
+NewestSamples = Mapping[str, tuple[int, Timestamp]]
+"""Slot and time of the newest sample by service, and of the first of the schedule under ``""``; see
+
+:meth:`~pytest_py312.rollout.domain.journal.Journal.newest_samples`.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Standing:
-    """All in seconds. ``left`` is what is not credited yet, and so the least that the soak lasts.
+class SoakStatus:
+    """Status of a soak, in seconds. ``left`` is what is not credited yet: the soak lasts at least as long.
 
-    ``next_in`` is until the next sample is due, 0.0 where one is; ``None`` where no more are taken.
+    ``next_in`` is the time to the next sample, 0.0 if one is due; ``None`` if sampling has ended.
     """
 
     left: float = 0.0
     last_sample: float | None = None
-    """Since the epoch; ``None``: there was none yet."""
+    """Time of the newest sample since the epoch; ``None``: there is none yet."""
     silent_for: float | None = None
-    """Since the newest sample, or since the schedule began; ``None`` where it has not begun."""
+    """Time since the newest sample, or since the schedule began; ``None`` if it has not begun."""
     next_in: float | None = None
     is_silent: bool = False
-    """Whether there was no sample for so long that nobody seems to take them."""
+    """Whether there was no sample for so long that sampling seems to have stopped."""
 
 
-def standing_of(run: StageRun, newest: Newest, now: Moment, interval: float) -> Standing | None:
-    """``None`` for a stage that nobody has to watch: it is over, or not up yet."""
-    if run.state not in WATCHED:
+def compute_soak_status(run: StageRun, newest: NewestSamples, now: Timestamp, interval: float) -> SoakStatus | None:
+    """Return the status of a soak; ``None`` for a stage that is over, or not up yet."""
+    if run.state not in MONITORED:
         return None
-    left = max(0.0, run.soak - run.credited)
+    remaining = max(0.0, run.soak - run.credited)
     start = newest[""][1] if "" in newest else None
-    taken = [found for name, found in newest.items() if name]
-    if run.state is StageState.SOAKED or (run.state is StageState.HELD and not left):
-        return Standing(left=left, last_sample=max((at.wall for _, at in taken), default=None))
+    samples_taken = [newest_sample for name, newest_sample in newest.items() if name]
+    if run.state is StageState.SOAKED or (run.state is StageState.HELD and not remaining):
+        return SoakStatus(left=remaining, last_sample=max((at.wall for _, at in samples_taken), default=None))
     if start is None:
-        return Standing(left=left, next_in=0.0)
-    slot, last = max(taken, key=lambda one: one[0], default=(0, start))
-    silent = _passed(last, now)
-    due = slot_due(now, start, interval)
-    to_next = 0.0 if due > slot else (due + 1) * interval - _passed(start, now)
-    return Standing(
-        left=left,
-        last_sample=last.wall if taken else None,
-        silent_for=max(0.0, silent),
+        return SoakStatus(left=remaining, next_in=0.0)
+    slot, last_at = max(samples_taken, key=lambda one: one[0], default=(0, start))
+    silence = _elapsed(last_at, now)
+    newest_due = slot_due(now, start, interval)
+    to_next = 0.0 if newest_due > slot else (newest_due + 1) * interval - _elapsed(start, now)
+    return SoakStatus(
+        left=remaining,
+        last_sample=last_at.wall if samples_taken else None,
+        silent_for=max(0.0, silence),
         next_in=max(0.0, to_next),
-        is_silent=silent > SILENT * interval,
+        is_silent=silence > SILENT_INTERVALS * interval,
     )
 
 
-def _passed(earlier: Moment, now: Moment) -> float:
-    since = now.since(earlier)
-    return now.wall - earlier.wall if since is None else since
+def _elapsed(earlier: Timestamp, now: Timestamp) -> float:
+    elapsed = now.seconds_since(earlier)
+    return now.wall - earlier.wall if elapsed is None else elapsed
 
 
-def in_words(standing: Standing, run: StageRun) -> str:
-    """One sentence for people."""
-    told = [f"{spelled(standing.left)} left, at the least"] if standing.left else []
-    if standing.next_in is None:
-        told.append("no more samples are taken")
-    elif standing.silent_for is None:
-        told.append("nobody has watched it yet")
-    elif standing.is_silent:
-        told.append(f"no sample for {spelled(standing.silent_for)}")
+def describe_soak_status(status: SoakStatus, run: StageRun) -> str:
+    """Describe the status in one sentence."""
+    parts = [f"at least {format_duration(status.left)} left"] if status.left else []
+    if status.next_in is None:
+        parts.append("sampling has ended")
+    elif status.silent_for is None:
+        parts.append("not monitored yet")
+    elif status.is_silent:
+        parts.append(f"no sample for {format_duration(status.silent_for)}")
     else:
-        told.append(f"next sample in {spelled(standing.next_in)}" if standing.next_in else "a sample is due")
-    if standing.next_in is not None and (standing.is_silent or standing.silent_for is None):
-        told.append(f"`py312 watch --stage {run.stage} --env {run.environment}` goes on with it")
-    return "; ".join(told)
+        parts.append(f"next sample in {format_duration(status.next_in)}" if status.next_in else "a sample is due")
+    if status.next_in is not None and (status.is_silent or status.silent_for is None):
+        parts.append(f"`py312 watch --stage {run.stage} --env {run.environment}` continues it")
+    return "; ".join(parts)
 
 
-def spelled(seconds: float) -> str:
-    """``40 s``, ``17 min``, ``45.0 h``."""
+def format_duration(seconds: float) -> str:
+    """Format seconds as ``40 s``, ``17 min`` or ``45.0 h``."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

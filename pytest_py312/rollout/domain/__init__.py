@@ -1,1 +1,1 @@
-"""What happens to a stage: events, the state machine, and the journal. Pure, but for the journal."""
+"""The domain of a rollout: events, state machine, preconditions and journal. Pure, except for the journal."""

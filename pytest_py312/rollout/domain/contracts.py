@@ -1,4 +1,7 @@
-"""What services rely on each other for, across interpreters: which versions meet, and what that says. Pure."""
+"""Contracts between services: which versions of two services meet, and how their answers are judged. Pure.
+
+A contract is what one service needs from another: a call that succeeds, or data that one writes and the other reads.
+"""
 
 import base64
 import json
@@ -10,20 +13,22 @@ from pytest_py312.repository.plan.rollout_settings import ContractSettings
 from pytest_py312.rollout.domain.model import Result
 
 OLD, NEW = "old", "new"
-PAIRS = ((NEW, NEW), (OLD, NEW), (NEW, OLD), (OLD, OLD))
-"""(version of the first, of the second); the last is what holds without anything new."""
-MARK = "py312-contract "
-CALLEE = "{callee}"
-"""Stands for host and port of the callee, in a command."""
-MOST_DATA = 64 * 1024
-"""Bytes that a writer may write: they are handed over as an argument."""
-LONGEST = 300
-APART = 'where they meet by a proxy or a published port, write at = "host:port" into the contract'
+VERSION_PAIRS = ((NEW, NEW), (OLD, NEW), (NEW, OLD), (OLD, OLD))
+"""(version of the first service, version of the second). The last pair shows what holds without any new version."""
+ANSWER_MARKER = "py312-contract "
+CALLEE_PLACEHOLDER = "{callee}"
+"""Placeholder for the callee's host and port in a command."""
+MAX_DATA_BYTES = 64 * 1024
+"""Limit for what a writer may write: the data is passed on as a command-line argument."""
+MAX_DETAIL_LENGTH = 300
+UNREACHABLE_HINT = 'if they connect through a proxy or a published port, add at = "host:port" to the contract'
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Tried:
-    """What came of two versions meeting: successful, failed (it does not hold), or an error (it could not be tried)."""
+class VersionPairResult:
+    """Result of trying a contract with one pair of versions: successful, failed (it does not hold), or error (not
+    tried).
+    """
 
     first: str
     second: str
@@ -31,145 +36,168 @@ class Tried:
     detail: str = ""
 
     def __str__(self) -> str:
-        told = {Result.SUCCESSFUL: "holds", Result.FAILED: "broken", Result.ERROR: "not tried"}[self.result]
-        return f"{self.first} -> {self.second}: {told}" + (f" ({self.detail})" if self.detail else "")
+        outcome = {Result.SUCCESSFUL: "holds", Result.FAILED: "broken", Result.ERROR: "not tried"}[self.result]
+        return f"{self.first} -> {self.second}: {outcome}" + (f" ({self.detail})" if self.detail else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContractResult:
-    """What is to be said of a contract. Successful, failed, or inconclusive; ``tried`` is what it rests on."""
+    """Result of a contract: successful, failed or inconclusive. ``tried`` holds the pairs that it is based on."""
 
     edge: str
     what: str
     result: Result
     reason: str = ""
-    tried: tuple[Tried, ...] = ()
+    tried: tuple[VersionPairResult, ...] = ()
 
 
-def judged(contract: ContractSettings, tried: Sequence[Tried], *, missing: Sequence[str] = ()) -> ContractResult:
-    """The new version is to blame only where the old one with the old one does better, or cannot be asked.
+def judge_contract(
+    contract: ContractSettings, pair_results: Sequence[VersionPairResult], *, unavailable: Sequence[str] = ()
+) -> ContractResult:
+    """Judge a contract by the results of its version pairs.
 
-    :param missing: versions that cannot be had here, and why: pairs with them are not among ``tried``.
+    A new version is to blame only if the pair of previous versions does better, or could not be tried.
+
+    :param unavailable: versions that cannot be tried, with the reason; ``pair_results`` has no pairs with them.
     """
-    new = [one for one in tried if NEW in (one.first, one.second)]
-    before = next((one for one in tried if (one.first, one.second) == (OLD, OLD)), None)
-    broken = [one for one in new if one.result is Result.FAILED]
-    untried = [one for one in new if one.result is Result.ERROR]
-    if broken and before is not None and before.result is Result.FAILED:
-        result, reason = Result.INCONCLUSIVE, f"the old versions fail each other too ({before.detail})"
+    pairs_with_new = [pair for pair in pair_results if NEW in (pair.first, pair.second)]
+    old_pair = next((pair for pair in pair_results if (pair.first, pair.second) == (OLD, OLD)), None)
+    broken = [pair for pair in pairs_with_new if pair.result is Result.FAILED]
+    untested = [pair for pair in pairs_with_new if pair.result is Result.ERROR]
+    if broken and old_pair is not None and old_pair.result is Result.FAILED:
+        result, reason = Result.INCONCLUSIVE, f"the old versions fail with each other too ({old_pair.detail})"
     elif broken:
-        result, reason = Result.FAILED, "; ".join(str(one) for one in broken)
-    elif not any(one.result is Result.SUCCESSFUL for one in new):
-        told = "; ".join([*map(str, untried), *missing])
-        result, reason = Result.INCONCLUSIVE, told or f"neither {contract.first} nor {contract.second} is new"
-    elif untried:
-        result, reason = Result.INCONCLUSIVE, "; ".join(str(one) for one in untried)
+        result, reason = Result.FAILED, "; ".join(str(pair) for pair in broken)
+    elif not any(pair.result is Result.SUCCESSFUL for pair in pairs_with_new):
+        reasons = "; ".join([*map(str, untested), *unavailable])
+        result, reason = Result.INCONCLUSIVE, reasons or f"neither {contract.first} nor {contract.second} is new"
+    elif untested:
+        result, reason = Result.INCONCLUSIVE, "; ".join(str(pair) for pair in untested)
     else:
-        result, reason = Result.SUCCESSFUL, "; ".join(f"not tried: {one}" for one in missing)
-    return ContractResult(edge=contract.edge, what=contract.what, result=result, reason=reason, tried=tuple(tried))
+        result, reason = Result.SUCCESSFUL, "; ".join(f"not tried: {pair}" for pair in unavailable)
+    return ContractResult(
+        edge=contract.edge, what=contract.description, result=result, reason=reason, tried=tuple(pair_results)
+    )
 
 
-def concerned(contracts: Sequence[ContractSettings], services: Collection[str]) -> list[ContractSettings]:
-    """Those that one of ``services`` is a party of."""
-    return [one for one in contracts if {one.first, one.second} & set(services)]
+def contracts_of_services(contracts: Sequence[ContractSettings], services: Collection[str]) -> list[ContractSettings]:
+    """Return the contracts that involve one of ``services``."""
+    return [contract for contract in contracts if {contract.first, contract.second} & set(services)]
 
 
-def edges_of(contracts: Sequence[ContractSettings], services: Collection[str]) -> list[str]:
-    """``caller->callee`` of each contract that one of ``services`` is a party of, each edge once."""
-    return list(dict.fromkeys(contract.edge for contract in concerned(contracts, services)))
+def contract_edges(contracts: Sequence[ContractSettings], services: Collection[str]) -> list[str]:
+    """Return each edge, ``caller->callee``, of the contracts that involve one of ``services``."""
+    return list(dict.fromkeys(contract.edge for contract in contracts_of_services(contracts, services)))
 
 
-def on_edge(results: Sequence[ContractResult], edge: str) -> list[ContractResult]:
-    """Those of one ``caller->callee``."""
-    return [one for one in results if one.edge == edge]
+def results_on_edge(results: Sequence[ContractResult], edge: str) -> list[ContractResult]:
+    """Return the results of the contracts on one edge, ``caller->callee``."""
+    return [contract_result for contract_result in results if contract_result.edge == edge]
 
 
-def of_edge(results: Sequence[ContractResult]) -> Result:
-    """The worst of several."""
+def worst_result(results: Sequence[ContractResult]) -> Result:
+    """Return the worst of several results; inconclusive if there is none."""
     order = (Result.FAILED, Result.INCONCLUSIVE, Result.SUCCESSFUL)
-    return min((one.result for one in results), key=order.index, default=Result.INCONCLUSIVE)
+    return min((contract_result.result for contract_result in results), key=order.index, default=Result.INCONCLUSIVE)
 
 
-# ---- what is asked of a container, and what it answers
+# ---- requests to containers, and their answers
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Said:
-    """What a container answered. ``apart`` is where it could not, as nothing leads from one to the other."""
+class ContractAnswer:
+    """Answer of a container. ``is_unreachable`` means that no network leads from the caller to the callee."""
 
     result: Result
     detail: str = ""
-    apart: bool = False
+    is_unreachable: bool = False
     data: bytes = b""
     python: str = ""
 
 
-def tried_of(said: Mapping[tuple[str, str], Said]) -> list[Tried]:
-    """What came of all meetings, by the versions that met.
+def evaluate_pairs(answers: Mapping[tuple[str, str], ContractAnswer]) -> list[VersionPairResult]:
+    """Turn the answers of the version pairs into results.
 
-    Two that are in no network together may meet by a way that nobody has told us of: a proxy, a published port. Only
-    where the old versions do meet it is the new one that cannot be reached.
+    Services that share no network may still connect through a proxy or a published port that the plan does not name. A
+    failure to connect therefore counts against a new version only if the previous versions do connect.
     """
-    before = said.get((OLD, OLD))
-    met = before is not None and before.result is Result.SUCCESSFUL
+    old_answer = answers.get((OLD, OLD))
+    old_versions_connect = old_answer is not None and old_answer.result is Result.SUCCESSFUL
     return [
-        Tried(
+        VersionPairResult(
             first=first,
             second=second,
-            result=Result.FAILED if one.apart and met else one.result,
-            detail=one.detail if met or not one.apart else f"{one.detail}; {APART}",
+            result=Result.FAILED if answer.is_unreachable and old_versions_connect else answer.result,
+            detail=answer.detail
+            if old_versions_connect or not answer.is_unreachable
+            else f"{answer.detail}; {UNREACHABLE_HINT}",
         )
-        for (first, second), one in said.items()
+        for (first, second), answer in answers.items()
     ]
 
 
-def request_to(
-    contract: ContractSettings, *, reads: bool = False, host: tuple[str, int] | None = None, data: bytes = b""
+def script_request(
+    contract: ContractSettings,
+    *,
+    is_reader: bool = False,
+    callee_address: tuple[str, int] | None = None,
+    data: bytes = b"",
 ) -> Mapping[str, Any]:
-    """What the script in a container is told to do.
+    """Build the request for the script that runs in a container.
 
-    :param reads: for the second of a contract about data.
-    :param host: where the callee listens, seen from the caller.
+    :param is_reader: build it for the reading side of a contract about data.
+    :param callee_address: host and port of the callee as seen by the caller.
     """
     if contract.is_data:
-        act, doing = ("read", contract.read) if reads else ("write", contract.write)
+        action, invocation = ("read", contract.read) if is_reader else ("write", contract.write)
     else:
-        act, doing = ("ask" if contract.path else "call", contract.call)
-    named = f"[{host[0]}]:{host[1]}" if host and ":" in host[0] else f"{host[0]}:{host[1]}" if host else ""
-    where = contract.at or named
+        action, invocation = ("ask" if contract.path else "call", contract.call)
+    address_text = (
+        f"[{callee_address[0]}]:{callee_address[1]}"
+        if callee_address and ":" in callee_address[0]
+        else f"{callee_address[0]}:{callee_address[1]}"
+        if callee_address
+        else ""
+    )
+    address = contract.at or address_text
     return {
-        "do": act,
-        "url": f"http://{where}{contract.path}" if where else "",
-        "command": [word.replace(CALLEE, where) for word in doing.command],
-        "function": doing.function,
+        "do": action,
+        "url": f"http://{address}{contract.path}" if address else "",
+        "command": [word.replace(CALLEE_PLACEHOLDER, address) for word in invocation.command],
+        "function": invocation.function,
         "format": contract.format,
         "data": base64.b64encode(data).decode(),
         "limit": contract.limit,
     }
 
 
-def needs_host(contract: ContractSettings) -> bool:
-    """Whether the first has to be told where a version of the second listens. Where the plan names an address, or a
-    command knows one by itself, that is where the one listens that is deployed."""
+def needs_callee_address(contract: ContractSettings) -> bool:
+    """Whether the caller needs the address of one particular version of the callee.
+
+    It does not if the plan names an address, or if its command finds the callee by itself: both lead to the deployed
+    version.
+    """
     if contract.is_data or contract.at:
         return False
-    return not contract.call.command or any(CALLEE in word for word in contract.call.command)
+    return not contract.call.command or any(CALLEE_PLACEHOLDER in word for word in contract.call.command)
 
 
-def answer_in(printed: str) -> Said:
-    """What the script has answered; whatever else was printed is passed over."""
-    line = next((line for line in reversed(printed.splitlines()) if line.startswith(MARK)), "")
+def parse_answer(output: str) -> ContractAnswer:
+    """Parse the last answer of the script. Everything else that was printed is ignored."""
+    line = next((line for line in reversed(output.splitlines()) if line.startswith(ANSWER_MARKER)), "")
     try:
-        said = json.loads(line.removeprefix(MARK))
-        data = base64.b64decode(str(said["data"]), validate=True)
-        detail = " ".join(str(said["detail"]).split())[:LONGEST]
-        python = str(said["python"])
-        well, unable = said["ok"] is True, said.get("unable") is True
+        fields = json.loads(line.removeprefix(ANSWER_MARKER))
+        data = base64.b64decode(str(fields["data"]), validate=True)
+        detail = " ".join(str(fields["detail"]).split())[:MAX_DETAIL_LENGTH]
+        python = str(fields["python"])
+        holds, unable = fields["ok"] is True, fields.get("unable") is True
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        words = " ".join(printed.split())[-LONGEST:]
-        return Said(result=Result.ERROR, detail=f"its Python did not answer: {words or 'it printed nothing'}")
-    if len(data) > MOST_DATA:
-        told = f"it wrote {len(data)} bytes; {MOST_DATA} can be handed over: let it write an example"
-        return Said(result=Result.ERROR, detail=told)
-    result = Result.SUCCESSFUL if well else Result.ERROR if unable else Result.FAILED
-    return Said(result=result, detail=detail, data=data, python=python)
+        last_output = " ".join(output.split())[-MAX_DETAIL_LENGTH:]
+        return ContractAnswer(
+            result=Result.ERROR, detail=f"the contract script gave no answer: {last_output or 'no output'}"
+        )
+    if len(data) > MAX_DATA_BYTES:
+        message = f"it wrote {len(data)} bytes, and the limit is {MAX_DATA_BYTES}; let it write a smaller example"
+        return ContractAnswer(result=Result.ERROR, detail=message)
+    result = Result.SUCCESSFUL if holds else Result.ERROR if unable else Result.FAILED
+    return ContractAnswer(result=result, detail=detail, data=data, python=python)

@@ -1,4 +1,4 @@
-"""Plan and fleet -> the run of a stage: which services, in which order, from which image, under which name. Pure."""
+"""Create the run of a stage from plan and fleet: its services in order, their images and their names. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping
 
@@ -8,34 +8,34 @@ from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.repository.plan.rollout_settings import KUBERNETES, DeploySettings, RolloutSettings
-from pytest_py312.rollout.domain.contracts import edges_of
+from pytest_py312.rollout.domain.contracts import contract_edges
 from pytest_py312.rollout.domain.model import Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.domain.preconditions import deployment_order
-from pytest_py312.rollout.domain.soak_overrides import DURATION, INTERVAL, with_asked
+from pytest_py312.rollout.domain.soak_overrides import DURATION, INTERVAL, with_overrides
 
 
 def stage_services(plan: Plan, fleet: Fleet, stage: int) -> list[Service]:
-    """The services of a stage.
+    """Return the services of a stage.
 
-    :raises OptionError: the plan has no such stage, or nothing in it.
+    :raises OptionError: the plan has no such stage, or the stage has no service.
     """
-    numbers = [one.number for one in plan.stages] or [1]
-    if stage not in numbers:
-        raise OptionError(f"there is no stage {stage}; the plan has {', '.join(map(str, numbers))}")
-    found = [service for service in fleet.services if service.stage == stage]
-    if not found:
+    stage_numbers = [planned_stage.number for planned_stage in plan.stages] or [1]
+    if stage not in stage_numbers:
+        raise OptionError(f"there is no stage {stage}; the plan has {', '.join(map(str, stage_numbers))}")
+    services = [service for service in fleet.services if service.stage == stage]
+    if not services:
         raise OptionError(f"stage {stage} has no service")
-    return found
+    return services
 
 
-def spec_of(service: Service, deploy: DeploySettings) -> ServiceSpec:
-    """What a target has to know to serve it.
+def make_service_spec(service: Service, deploy: DeploySettings) -> ServiceSpec:
+    """Return what a target needs in order to serve a service.
 
-    :raises RolloutRefused: it is asked for its health where there is nothing to ask.
+    :raises RolloutRefused: gRPC health is configured without a port.
     """
     if deploy.grpc is not None and not deploy.port:
         raise RolloutRefused(
-            f"{service.name} is asked for its health over gRPC, and the plan names no port; add port = 50051"
+            f"the health of {service.name} is checked over gRPC, but the plan names no port; add port = 50051"
         )
     return ServiceSpec(
         service=service.name,
@@ -57,21 +57,21 @@ def spec_of(service: Service, deploy: DeploySettings) -> ServiceSpec:
     )
 
 
-def image_of(service: Service, deploy: DeploySettings, target: Interpreter) -> str:
-    """The reference of the image that it is to be served from.
+def image_reference(service: Service, deploy: DeploySettings, target: Interpreter) -> str:
+    """Return the reference of the image to deploy.
 
-    :raises RolloutRefused: the plan names none.
+    :raises RolloutRefused: the plan names no image.
     """
     if not deploy.image:
         raise RolloutRefused(
-            f"the plan does not say from which image {service.name} is deployed; write "
+            f"the plan names no image for {service.name}; write "
             f'image = "registry/{{service}}:{{version}}" in [deploy], or in deploy of [service."{service.name}"]'
         )
-    plain = service.name.replace("/", "-").lower()
-    return deploy.image.replace("{version}", str(target)).replace("{service}", plain)
+    image_name = service.name.replace("/", "-").lower()
+    return deploy.image.replace("{version}", str(target)).replace("{service}", image_name)
 
 
-def run_of(
+def create_run(
     plan: Plan,
     fleet: Fleet,
     settings: RolloutSettings,
@@ -79,25 +79,26 @@ def run_of(
     stage: int,
     environment: str,
     name: str,
-    image_id: Callable[[str], str],
-    asked: Mapping[str, float] | None = None,
+    look_up_image_id: Callable[[str], str],
+    soak_overrides: Mapping[str, float] | None = None,
 ) -> StageRun:
-    """A new run of a stage, its images pinned by their ids.
+    """Create a new run of a stage, with its images pinned by id.
 
-    :param image_id: looks up the id of an image by its reference.
-    :param settings: those of the plan.
-    :param asked: what a command line says of the soak instead.
-    :raises RolloutRefused: something it needs is not in the plan, or services need each other.
-    :raises OptionError: no sample fits in the soak that is asked for.
+    :param look_up_image_id: returns the id of the image with a reference.
+    :param settings: the rollout settings of the plan.
+    :param soak_overrides: seconds by soak setting, from the command line.
+    :raises RolloutRefused: the plan lacks something, or services need each other.
+    :raises OptionError: the interval is longer than the soak.
     """
     services = {service.name: service for service in stage_services(plan, fleet, stage)}
-    planned, settled = settings.soak_of(stage=stage), with_asked(settings, stage, asked or {})
-    deploys = {
-        name: settings.deploy_of(stage=stage, name=name, path=service.path) for name, service in services.items()
+    planned, overridden = settings.soak_settings_for(stage=stage), with_overrides(settings, stage, soak_overrides or {})
+    deploy_settings = {
+        name: settings.deploy_settings_for(stage=stage, name=name, path=service.path)
+        for name, service in services.items()
     }
-    order = _in_order(services, deploys)
-    specs = {name: spec_of(services[name], deploys[name]) for name in order}
-    _check_names(specs.values())
+    order = _order_by_needs(services, deploy_settings)
+    specs = {name: make_service_spec(services[name], deploy_settings[name]) for name in order}
+    _check_unique_names(specs.values())
     return StageRun(
         run=name,
         environment=environment,
@@ -105,24 +106,28 @@ def run_of(
         target=plan.target,
         deployments=tuple(
             Deployment(
-                spec=specs[one],
-                image=image_id(image_of(services[one], deploys[one], plan.target)),
-                wants_twin=settings.soak_of(stage=stage, name=one, path=services[one].path).twin,
+                spec=specs[service_name],
+                image=look_up_image_id(
+                    image_reference(services[service_name], deploy_settings[service_name], plan.target)
+                ),
+                wants_control=settings.soak_settings_for(
+                    stage=stage, name=service_name, path=services[service_name].path
+                ).control,
             )
-            for one in order
+            for service_name in order
         ),
-        soak=settled.soak_of(stage=stage).duration,
+        soak=overridden.soak_settings_for(stage=stage).duration,
         configuration=settings.digest,
-        needs_drill=settings.deploy_of(stage=stage, name="", path="").require_drill,
-        asked=dict(asked or {}),
+        needs_drill=settings.deploy_settings_for(stage=stage, name="", path="").require_drill,
+        asked=dict(soak_overrides or {}),
         planned={DURATION: planned.duration, INTERVAL: planned.interval},
-        shares=shares_of(settings, environment),
-        contracts=tuple(edges_of(settings.contracts, list(services))),
+        shares=environments_sharing_target(settings, environment),
+        contracts=tuple(contract_edges(settings.contracts, list(services))),
     )
 
 
-def _in_order(services: Mapping[str, Service], deploys: Mapping[str, DeploySettings]) -> list[str]:
-    """Names of the services, each after those that it needs."""
+def _order_by_needs(services: Mapping[str, Service], deploy_settings: Mapping[str, DeploySettings]) -> list[str]:
+    """Return the names of the services, each after those that it needs."""
     needs = {
         name: [
             other.name
@@ -130,26 +135,28 @@ def _in_order(services: Mapping[str, Service], deploys: Mapping[str, DeploySetti
             for other in services.values()
             if matches(pattern, other.name, other.path) and other.name != name
         ]
-        for name, deploy in deploys.items()
+        for name, deploy in deploy_settings.items()
     }
     return deployment_order(list(services), needs)
 
 
-def shares_of(settings: RolloutSettings, environment: str) -> tuple[str, ...]:
-    """Environments that may lie where this one does; it is enough that one of two says so."""
-    own = settings.environment(environment).same_place_as
+def environments_sharing_target(settings: RolloutSettings, environment: str) -> tuple[str, ...]:
+    """Return the environments that may share a target with this one. It is enough that one of the two declares it."""
+    own = settings.environment_settings(environment).shares_target_with
     return tuple(
-        dict.fromkeys((*own, *(one.name for one in settings.environments if environment in one.same_place_as)))
+        dict.fromkeys(
+            (*own, *(other.name for other in settings.environments if environment in other.shares_target_with))
+        )
     )
 
 
-def _check_names(specs: Iterable[ServiceSpec]) -> None:
-    """Two services of one name would replace each other."""
-    known: dict[tuple[str, str], str] = {}
+def _check_unique_names(specs: Iterable[ServiceSpec]) -> None:
+    """Refuse two services of the same name on the target: they would replace each other."""
+    owners: dict[tuple[str, str], str] = {}
     for spec in specs:
-        other = known.setdefault((spec.namespace, spec.container), spec.service)
+        other = owners.setdefault((spec.namespace, spec.container), spec.service)
         if other != spec.service:
             raise RolloutRefused(
-                f"{other} and {spec.service} would both be {spec.container}; give one another name in deploy of "
+                f"{other} and {spec.service} would both be named {spec.container}; rename one of them in deploy of "
                 f'[service."{spec.service}"]'
             )

@@ -1,21 +1,27 @@
-"""What can happen to a run of a stage. Events are what the journal keeps: a run is what its events make of it."""
+"""Events of a run. The journal stores them, and replaying them gives the run."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, get_args
 
 from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.serialization import stored_as
 from pytest_py312.rollout.domain.model import Breach, Container, Verdict
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Locked:
-    """The environment is ours alone. ``by`` is who began it, with the machine."""
+    """The environment is locked for this run. ``by`` is the operator, with the machine."""
 
     by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observed:
-    """What serves now. ``old`` is ``None`` where nothing does; ``interpreter`` where the old one did not tell."""
+    """The target was observed before the deployment.
+
+    ``old`` is ``None`` if nothing serves; ``interpreter`` is ``None`` if the process did not report it.
+    """
 
     service: str
     old: Container | None
@@ -24,7 +30,7 @@ class Observed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Prepared:
-    """The new container is there; it does not serve yet."""
+    """The new container exists. It does not serve yet."""
 
     service: str
     new: Container
@@ -32,66 +38,69 @@ class Prepared:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Switched:
-    """The new container, and no other, was started to serve."""
+    """The new container was started to serve, in place of any other."""
 
     service: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BecameReady:
-    """The new container says that it is healthy."""
+    """The new container reports that it is healthy."""
 
     service: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Verified:
-    """The process that serves runs on the target."""
+    """The serving process runs on the target interpreter."""
 
     service: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TwinMade:
-    """The old version runs beside the new one; or ``twin`` is ``None`` and ``reason`` says why it does not."""
+class ControlStarted:
+    """The control was started: the previous version beside the new one.
+
+    If it could not be started, ``control`` is ``None`` and ``reason`` says why.
+    """
 
     service: str
-    twin: Container | None
+    control: Container | None = field(metadata=stored_as("twin"))
     reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TwinRemoved:
-    """Nothing of the twin is left."""
+class ControlRemoved:
+    """The control was removed."""
 
     service: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DeployFailed:
-    """A service could not be deployed, did not become healthy, or runs on something else."""
+    """A service could not be deployed, did not become healthy, or runs on the wrong interpreter."""
 
     service: str
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Credited:
-    """So many seconds of the soak are proven by good samples."""
+class SoakCredited:
+    """Good samples prove ``seconds`` of the soak."""
 
     seconds: float
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Breached:
-    """A limit was broken, confirmed."""
+    """A limit was broken, and the breach was confirmed."""
 
     breach: Breach
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drifted:
-    """Something that this run did not deploy serves. Samples up to ``slot`` say nothing about the new version."""
+    """Something that this run did not deploy is serving. Samples up to ``slot`` say nothing about the new version."""
 
     service: str
     detail: str
@@ -99,11 +108,8 @@ class Drifted:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ContractKept:
-    """What two services rely on each other for was tried, in all ways that could be had, and holds.
-
-    ``detail`` is which versions met, and over what.
-    """
+class ContractPassed:
+    """A contract was tried with all available version pairs and holds. ``detail`` lists the pairs."""
 
     edge: str
     detail: str = ""
@@ -111,7 +117,7 @@ class ContractKept:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Judged:
-    """The last judgement, over the whole soak."""
+    """The final verdict over the whole soak was reached."""
 
     verdict: Verdict
     reason: str = ""
@@ -119,7 +125,7 @@ class Judged:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Decided:
-    """A person's answer to a hold."""
+    """A person has decided about a stage that is held."""
 
     accept: bool
     by: str
@@ -127,8 +133,8 @@ class Decided:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class RollbackAsked:
-    """Back to what served before. ``services`` empty: all of the stage."""
+class RollbackRequested:
+    """A rollback was requested. Empty ``services`` means the whole stage."""
 
     reason: str
     services: tuple[str, ...] = ()
@@ -137,14 +143,14 @@ class RollbackAsked:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Restored:
-    """The old version of a service serves again, proven by asking it."""
+    """The previous version of a service serves again, and was verified."""
 
     service: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class LeftAlone:
-    """Somebody else has deployed a service before anything of ours served it: nothing is brought back there."""
+class ForeignChangeKept:
+    """Someone else deployed a service before this run switched it; nothing is restored there."""
 
     service: str
     what: str
@@ -152,7 +158,7 @@ class LeftAlone:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RestoreFailed:
-    """The old version of a service could not be brought back, or does not serve."""
+    """The previous version of a service could not be restored, or does not serve."""
 
     service: str
     reason: str
@@ -160,31 +166,32 @@ class RestoreFailed:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Resumed:
-    """Another process takes a run up that a dead one has left."""
+    """A process took over a run that a dead process left behind."""
 
     by: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Outdated:
-    """What this stage was judged against is no longer there."""
+class AcceptanceInvalidated:
+    """The acceptance of this stage no longer counts."""
 
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Moved:
-    """Somebody says that the environment lies elsewhere by now, on purpose. ``place`` is as a target tells it."""
+class EnvironmentMoved:
+    """An operator confirmed that the environment has moved. ``place`` is the identity of the target it moved to."""
 
     place: str
     by: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Drilled:
-    """A rollback that was provoked is over. ``fault`` is how it was: ``none`` for one that was merely asked for.
+class DrillFinished:
+    """A drill is over. ``fault`` is the injected fault, ``none`` if the rollback was merely requested.
 
-    ``passed`` is whether all of it was noticed, brought back and verified; ``seconds`` from the fault to the end.
+    ``passed`` means that everything was noticed, rolled back and verified; ``seconds`` is the time from the fault to
+    the end.
     """
 
     passed: bool
@@ -201,21 +208,43 @@ Event = (
     | Switched
     | BecameReady
     | Verified
-    | TwinMade
-    | TwinRemoved
+    | ControlStarted
+    | ControlRemoved
     | DeployFailed
-    | Credited
+    | SoakCredited
     | Breached
     | Drifted
-    | ContractKept
+    | ContractPassed
     | Judged
     | Decided
-    | RollbackAsked
+    | RollbackRequested
     | Restored
-    | LeftAlone
+    | ForeignChangeKept
     | RestoreFailed
     | Resumed
-    | Outdated
-    | Moved
-    | Drilled
+    | AcceptanceInvalidated
+    | EnvironmentMoved
+    | DrillFinished
 )
+
+_STORED_NAMES: Mapping[type, str] = {
+    ControlStarted: "TwinMade",
+    ControlRemoved: "TwinRemoved",
+    SoakCredited: "Credited",
+    ContractPassed: "ContractKept",
+    RollbackRequested: "RollbackAsked",
+    ForeignChangeKept: "LeftAlone",
+    AcceptanceInvalidated: "Outdated",
+    EnvironmentMoved: "Moved",
+    DrillFinished: "Drilled",
+}
+"""Names under which journals and evidence documents store events, where they differ from the class names."""
+
+
+def stored_name(event_type: type) -> str:
+    """Return the name under which journals and evidence documents store events of a class."""
+    return _STORED_NAMES.get(event_type, event_type.__name__)
+
+
+EVENT_TYPES: Mapping[str, type[Any]] = {stored_name(event_type): event_type for event_type in get_args(Event)}
+"""Event classes by the name under which journals and evidence documents store them."""

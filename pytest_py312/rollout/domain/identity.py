@@ -1,41 +1,49 @@
-"""Now, by the three clocks of :class:`~pytest_py312.rollout.domain.model.Moment`, and who asks."""
+"""The current time on three clocks, and the identity of users, hosts and processes."""
 
 import getpass
 import socket
 
 from pytest_py312.core import clock
-from pytest_py312.core.process_identity import Owner, is_abandoned, started_at, this_process
-from pytest_py312.rollout.domain.model import Moment
+from pytest_py312.core.process_identity import ProcessIdentity, is_abandoned, process_start_ticks, this_process
+from pytest_py312.rollout.domain.model import Timestamp
 
 
-def this_moment() -> Moment:
-    return Moment(wall=clock.timestamp(), boottime=clock.boottime(), boot=this_process().boot)
+def current_timestamp() -> Timestamp:
+    return Timestamp(wall=clock.timestamp(), boottime=clock.boottime(), boot=this_process().boot_id)
 
 
-def this_operator() -> str:
-    """The user's name, as this machine knows it."""
+def current_user_name() -> str:
+    """Return the name of the current user."""
     try:
         return getpass.getuser()
-    except (OSError, KeyError):  # a user number without a name, as in a container
+    except (OSError, KeyError):  # a user id without a name, as in a container
         return f"user {this_process().user}"
 
 
-def this_host() -> str:
+def current_host_name() -> str:
     return socket.gethostname()
 
 
-def is_gone(process: str) -> bool:
-    """Whether a process (as :class:`~pytest_py312.core.process_identity.Owner` writes it) is certain to have ended.
+def is_dead(process: str) -> bool:
+    """Whether a process has certainly ended.
 
-    Only of this start of this machine can that be known; everywhere else the answer is no.
+    That can be known only on the same boot of the same machine; everywhere else the answer is ``False``.
+
+    :param process: as :class:`~pytest_py312.core.process_identity.ProcessIdentity` writes it.
     """
     now = clock.timestamp()
-    return Owner.parse(process) is not None and is_abandoned(process, created=now, now=now, me=this_process())
+    return ProcessIdentity.parse(process) is not None and is_abandoned(
+        process, created=now, now=now, observer=this_process()
+    )
 
 
 def is_alive(process: str) -> bool:
-    """Whether a process is certain to run: no wherever that cannot be known, as :func:`is_gone`."""
-    owner, me = Owner.parse(process), this_process()
-    if owner is None or not me.boot or (owner.boot, owner.namespace) != (me.boot, me.namespace):
+    """Whether a process is certainly running; ``False`` if that cannot be known, as in :func:`is_dead`."""
+    identity, current = ProcessIdentity.parse(process), this_process()
+    if (
+        identity is None
+        or not current.boot_id
+        or (identity.boot_id, identity.namespace) != (current.boot_id, current.namespace)
+    ):
         return False
-    return started_at(owner.pid) == owner.started
+    return process_start_ticks(identity.pid) == identity.start_ticks

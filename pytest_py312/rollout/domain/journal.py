@@ -1,11 +1,11 @@
-"""What was intended, what came of it and what was measured, written down so that any process can go on from it.
+"""The journal: intents, events and samples of all runs, from which any process can continue a run.
 
-``.py312/rollout.sqlite`` beside the plan, apart from the state file: that one may be thrown away, this one not. An
-intent stands in it before its act is begun and an event after it has ended; a run is what its events make of it. Only
-the process that holds a run may write to it, which each write looks up anew: one that was taken for dead and is not
-does no harm any more.
+It is stored in ``.py312/rollout.sqlite`` beside the plan, apart from the state file: that one may be deleted, the
+journal must not. An intent is written before its act starts, an event after it has ended; replaying the events gives
+the run. Only the owner of a run may write to it. Ownership is checked on each write, so a process that was wrongly
+taken for dead can do no harm.
 
-The measurements of a sample as the journal keeps them: as little text as will do, as there are a million of them.
+Measurements are stored in a compact form, because there can be a million of them.
 """
 
 import json
@@ -16,18 +16,17 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_py312.core import clock
-from pytest_py312.core.database import SMALLEST_ROOM, Database, Execute
+from pytest_py312.core.database import MIN_FREE_BYTES, Database, Execute
 from pytest_py312.core.errors import RolloutRefused, StateError
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.rollout.domain import events
-from pytest_py312.rollout.domain.events import Event
-from pytest_py312.rollout.domain.model import Intent, Measurement, Moment, Result, Sample, StageRun
-from pytest_py312.rollout.domain.run_history import below_of, newest_of
+from pytest_py312.rollout.domain.events import EVENT_TYPES, DrillFinished, Event, stored_name
+from pytest_py312.rollout.domain.model import Intent, Measurement, Result, Sample, StageRun, Timestamp
+from pytest_py312.rollout.domain.run_history import find_restored_run, select_current_run
 from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance
 
-FILE = "rollout.sqlite"
-VERSION = 1
-MOST_BYTES = 2 * 1024**3
+JOURNAL_FILE = "rollout.sqlite"
+SCHEMA_VERSION = 1
+MAX_BYTES = 2 * 1024**3
 SCHEMA = """
 CREATE TABLE identity (name TEXT NOT NULL);
 INSERT INTO identity VALUES (lower(hex(randomblob(16))));
@@ -46,60 +45,55 @@ CREATE TABLE samples (
   PRIMARY KEY (run, service, slot)
 ) WITHOUT ROWID;
 """
-INTENT = "intent"
-NOTE = "note"
-LEFT = "left by "
-"""Begins the owner of a run that nobody holds; who did so last follows."""
-_EVENTS: dict[str, type[Any]] = {
-    kind.__name__: kind
-    for kind in vars(events).values()
-    if isinstance(kind, type) and kind.__module__ == events.__name__
-}
+INTENT_KIND = "intent"
+NOTE_KIND = "note"
+RELEASED_PREFIX = "left by "
+"""Prefix of the owner of a run that was released; the last owner follows."""
 _T = TypeVar("_T")
 
 
-class LostRun(RolloutRefused):
-    """Another process holds the run by now. Whoever gets this touches nothing any more."""
+class LostOwnership(RolloutRefused):
+    """Another process owns the run now. This process must not change anything any more."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Entry:
-    """A line of a run's history. ``what`` is an event, an intent, or the text of a note."""
+class JournalEntry:
+    """An entry in the history of a run. ``content`` is an event, an intent, or the text of a note."""
 
     at: str
-    what: Event | Intent | str
+    content: Event | Intent | str
 
 
 class Journal:
-    """An open journal. All methods raise :class:`~pytest_py312.core.errors.StateError` when it cannot be used.
+    """An open journal. All methods raise :class:`~pytest_py312.core.errors.StateError` if it cannot be used.
 
-    ``owner`` is any text that tells one process from all others; see :meth:`take`.
+    ``owner`` is any text that identifies a process; see :meth:`acquire`.
     """
 
     def __init__(self, folder: Path) -> None:
-        self._database = Database(folder / FILE, schema=SCHEMA, version=VERSION, most_bytes=MOST_BYTES)
+        self._database = Database(folder / JOURNAL_FILE, schema=SCHEMA, version=SCHEMA_VERSION, max_bytes=MAX_BYTES)
 
     def close(self) -> None:
         self._database.close()
 
     @property
     def identity(self) -> str:
-        """Tells this journal from all others, wherever its folder is moved."""
+        """Identity of this journal. It stays the same when the folder is moved."""
         return str(self._database.read(lambda execute: execute("SELECT name FROM identity", ()))[0][0])
 
     # ---- runs
 
-    def begin(self, run: StageRun, *, owner: str, keep: int = 5) -> None:
-        """Write a new run down; the samples of old ones are forgotten, but for the newest ``keep`` of each stage.
+    def begin(self, run: StageRun, *, owner: str, retain: int = 5) -> None:
+        """Record a new run, and delete samples of the stage's earlier runs except for the newest ``retain`` runs.
 
-        :raises RolloutRefused: there is too little room to write a rollout down to its end.
+        :raises RolloutRefused: there is not enough free space to record a rollout to its end.
         """
-        if self._database.room < SMALLEST_ROOM:
+        if self._database.free_bytes < MIN_FREE_BYTES:
             raise RolloutRefused(
-                f"there are only {self._database.room // 1024**2} MiB left where the journal lies; a rollout is not "
-                f"begun with less than {SMALLEST_ROOM // 1024**2} MiB"
+                f"only {self._database.free_bytes // 1024**2} MiB are free where the journal is stored; a rollout "
+                f"needs at least {MIN_FREE_BYTES // 1024**2} MiB"
             )
-        values = (run.run, run.environment, run.stage, clock.now_text(), owner, _text(encode(run)))
+        values = (run.run, run.environment, run.stage, clock.now_text(), owner, _to_json(encode(run)))
 
         def work(execute: Execute) -> None:
             execute(
@@ -108,48 +102,50 @@ class Journal:
             execute(
                 "DELETE FROM samples WHERE run IN (SELECT id FROM runs WHERE environment = ?1 AND stage = ?2) "
                 "AND run NOT IN (SELECT id FROM runs WHERE environment = ?1 AND stage = ?2 ORDER BY id DESC LIMIT ?3)",
-                (run.environment, run.stage, max(1, keep)),
+                (run.environment, run.stage, max(1, retain)),
             )
 
         self._database.transact(work)
 
-    def take(self, run: str, *, owner: str) -> StageRun:
-        """Hold a run from now on: whoever held it before can write to it no more."""
+    def acquire(self, run: str, *, owner: str) -> StageRun:
+        """Become the owner of a run: the previous owner can no longer write to it."""
 
         def work(execute: Execute) -> StageRun:
-            number, document = self._known(execute, run)
+            number, document = self._look_up(execute, run)
             execute("UPDATE runs SET owner = ? WHERE id = ?", (owner, number))
-            return self._made(execute, number, document)
+            return self._rebuild(execute, number, document)
 
         return self._database.transact(work)
 
-    def leave(self, run: str, *, owner: str) -> None:
-        """Hold a run no longer, and say so: another process may take it, wherever it runs.
+    def release(self, run: str, *, owner: str) -> None:
+        """Give up a run, so that any other process may acquire it.
 
-        :raises LostRun: another process holds the run.
+        :raises LostOwnership: another process owns the run.
         """
 
         def work(execute: Execute) -> None:
-            number, _ = self._held(execute, run, owner)
-            execute("UPDATE runs SET owner = ? WHERE id = ?", (f"{LEFT}{owner}", number))
+            number, _ = self._require_owner(execute, run, owner)
+            execute("UPDATE runs SET owner = ? WHERE id = ?", (f"{RELEASED_PREFIX}{owner}", number))
 
         self._database.transact(work)
 
     def owner(self, run: str) -> str:
-        """Who holds a run, with :data:`LEFT` before it who was the last to do so; empty where there is none."""
+        """Return the owner of a run, after :data:`RELEASED_PREFIX` if it was released; empty if there is no run."""
         rows = self._database.read(lambda execute: execute("SELECT owner FROM runs WHERE run = ?", (run,)))
         return str(rows[0][0]) if rows else ""
 
-    def run(self, run: str) -> StageRun:
-        """A run as far as it has come.
+    def load_run(self, run: str) -> StageRun:
+        """Return a run in its current state.
 
-        :raises StateError: also when there is none of that name.
+        :raises StateError: also if there is no run of that name.
         """
-        return self._database.read(lambda execute: self._made(execute, *self._known(execute, run)))
+        return self._database.read(lambda execute: self._rebuild(execute, *self._look_up(execute, run)))
 
-    def newest(self, environment: str | None = None) -> list[StageRun]:
-        """How each stage stands in each environment, or in one: its newest run, see :func:`.run_history.newest_of`; by
-        environment, then by stage."""
+    def current_runs(self, environment: str | None = None) -> list[StageRun]:
+        """Return the current run of each stage, in all environments or in one, by environment and stage.
+
+        See :func:`.run_history.select_current_run`.
+        """
 
         def work(execute: Execute) -> list[StageRun]:
             rows = execute(
@@ -157,38 +153,43 @@ class Journal:
                 "ORDER BY environment, stage, id DESC",
                 (environment,),
             )
-            found = []
-            for _, of_stage in groupby(rows, key=lambda row: (row[0], row[1])):
-                found.append(newest_of(self._made(execute, number, document) for _, _, number, document in of_stage))
-            return found
+            runs = []
+            for _, stage_rows in groupby(rows, key=lambda row: (row[0], row[1])):
+                runs.append(
+                    select_current_run(
+                        self._rebuild(execute, number, document) for _, _, number, document in stage_rows
+                    )
+                )
+            return runs
 
         return self._database.read(work)
 
-    def below(self, run: StageRun) -> StageRun | None:
-        """The run of the same stage that serves again since ``run`` was brought back, see
-        :func:`.run_history.below_of`.
-        """
-        earlier = takewhile(lambda name: name != run.run, self.names(run.environment, run.stage))
-        return below_of(run, map(self.run, reversed([*earlier])))
+    def restored_run(self, run: StageRun) -> StageRun | None:
+        """Return the run of the same stage that serves again since ``run`` was rolled back.
 
-    def knows(self, run: str) -> bool:
+        See :func:`.run_history.find_restored_run`.
+        """
+        earlier_names = takewhile(lambda name: name != run.run, self.run_names(run.environment, run.stage))
+        return find_restored_run(run, map(self.load_run, reversed([*earlier_names])))
+
+    def has_run(self, run: str) -> bool:
         return bool(self._database.read(lambda execute: execute("SELECT 1 FROM runs WHERE run = ?", (run,))))
 
-    def damage(self) -> list[str]:
-        """What is wrong with the file, or with what stands in it; nothing where all of it can be read."""
-        found = self._database.damage()
-        for name in self.names() if not found else ():
+    def find_damage(self) -> list[str]:
+        """Return what is wrong with the file or its contents; empty if everything can be read."""
+        problems = self._database.integrity_errors()
+        for name in self.run_names() if not problems else ():
             try:
-                self.run(name)
+                self.load_run(name)
                 self.history(name)
             except StateError as error:
-                found.append(str(error))
-        return found
+                problems.append(str(error))
+        return problems
 
-    def names(self, environment: str | None = None, stage: int | None = None) -> list[str]:
-        """All runs of an environment and a stage (or of any), the oldest first."""
+    def run_names(self, environment: str | None = None, stage: int | None = None) -> list[str]:
+        """Return the names of the runs of an environment and a stage (or of any), oldest first."""
         if stage is not None and abs(stage) >= 2**63:
-            return []  # more than SQLite can be asked for
+            return []  # out of range for SQLite
         rows = self._database.read(
             lambda execute: execute(
                 "SELECT run FROM runs WHERE (?1 IS NULL OR environment = ?1) AND (?2 IS NULL OR stage = ?2) "
@@ -198,67 +199,67 @@ class Journal:
         )
         return [str(row[0]) for row in rows]
 
-    def drills(self) -> list[StageRun]:
-        """All runs that were drills and came to an end, the oldest first."""
+    def finished_drills(self) -> list[StageRun]:
+        """Return all drills that have ended, oldest first."""
 
         def work(execute: Execute) -> list[StageRun]:
-            found = execute(
+            rows = execute(
                 "SELECT id, document FROM runs WHERE id IN (SELECT run FROM entries WHERE kind = ?) ORDER BY id",
-                (events.Drilled.__name__,),
+                (stored_name(DrillFinished),),
             )
-            return [self._made(execute, number, document) for number, document in found]
+            return [self._rebuild(execute, number, document) for number, document in rows]
 
         return self._database.read(work)
 
-    def begun(self, run: str) -> tuple[str, StageRun]:
-        """When a run was begun (RFC 3339, UTC), and the run as it was then."""
+    def initial_run(self, run: str) -> tuple[str, StageRun]:
+        """Return when a run began (RFC 3339, UTC), and the run as it was then."""
         rows = self._database.read(lambda execute: execute("SELECT begun, document FROM runs WHERE run = ?", (run,)))
         if not rows:
-            raise StateError(f"the journal knows no run {run}")
-        return str(rows[0][0]), _decoded(StageRun, rows[0][1])
+            raise StateError(f"the journal has no run {run}")
+        return str(rows[0][0]), _decode_document(StageRun, rows[0][1])
 
-    # ---- what happens to them
+    # ---- events
 
-    def intend(self, run: str, intent: Intent, *, owner: str) -> None:
-        """Write down what is about to be done. It may be begun once this has returned.
+    def record_intent(self, run: str, intent: Intent, *, owner: str) -> None:
+        """Record what is about to be done. It may start once this has returned.
 
-        :raises LostRun: another process holds the run.
+        :raises LostOwnership: another process owns the run.
         """
 
         def work(execute: Execute) -> None:
-            number, _ = self._held(execute, run, owner)
-            _append(execute, number, INTENT, _text(encode(intent)))
+            number, _ = self._require_owner(execute, run, owner)
+            _append(execute, number, INTENT_KIND, _to_json(encode(intent)))
 
         self._database.transact(work)
 
     def record(self, run: str, event: Event, *, owner: str) -> StageRun:
-        """Write down what has happened, and say what becomes of the run by it.
+        """Record what has happened, and return the run after it.
 
-        :raises LostRun: another process holds the run.
-        :raises IllegalEvent: as :func:`.state_machine.advance`; nothing is written.
-        :raises RolloutRefused: as there.
+        :raises LostOwnership: another process owns the run.
+        :raises IllegalEvent: see :func:`.state_machine.advance`; nothing is written.
+        :raises RolloutRefused: likewise.
         """
-        text = _text(encode(event))
+        text = _to_json(encode(event))
 
         def work(execute: Execute) -> StageRun:
-            number, document = self._held(execute, run, owner)
-            after = advance(self._made(execute, number, document), event)
-            _append(execute, number, type(event).__name__, text)
-            return after
+            number, document = self._require_owner(execute, run, owner)
+            updated = advance(self._rebuild(execute, number, document), event)
+            _append(execute, number, stored_name(type(event)), text)
+            return updated
 
         return self._database.transact(work)
 
-    def note(self, run: str, text: str) -> None:
-        """Write down something for whoever reads the history: a takeover, an interruption, a clock that jumped."""
+    def add_note(self, run: str, text: str) -> None:
+        """Add a note for readers of the history: a takeover, an interruption, a clock that jumped."""
 
         def work(execute: Execute) -> None:
-            number, _ = self._known(execute, run)
-            _append(execute, number, NOTE, _text(text[:2000]))
+            number, _ = self._look_up(execute, run)
+            _append(execute, number, NOTE_KIND, _to_json(text[:2000]))
 
         self._database.transact(work)
 
-    def history(self, run: str) -> list[Entry]:
-        """All that was written down about a run, in turn; samples apart."""
+    def history(self, run: str) -> list[JournalEntry]:
+        """Return everything that was recorded about a run except samples, in order."""
         rows = self._database.read(
             lambda execute: execute(
                 "SELECT at, kind, entries.document FROM entries JOIN runs ON runs.id = entries.run WHERE runs.run = ? "
@@ -266,32 +267,32 @@ class Journal:
                 (run,),
             )
         )
-        return [Entry(at=str(at), what=_entry(kind, document)) for at, kind, document in rows]
+        return [JournalEntry(at=str(at), content=_decode_entry(kind, document)) for at, kind, document in rows]
 
     def open_intent(self, run: str) -> Intent | None:
-        """The act that was begun and of whose end nothing is known."""
-        written = [entry.what for entry in self.history(run) if not isinstance(entry.what, str)]
-        last = written[-1] if written else None
+        """Return the act that was started and whose end is unknown."""
+        records = [entry.content for entry in self.history(run) if not isinstance(entry.content, str)]
+        last = records[-1] if records else None
         return last if isinstance(last, Intent) else None
 
     # ---- samples
 
-    def keep_samples(self, run: str, samples: Iterable[Sample], *, owner: str) -> int:
-        """Keep samples and say how many of them were new: a slot that has one keeps it.
+    def add_samples(self, run: str, samples: Iterable[Sample], *, owner: str) -> int:
+        """Store samples and return how many of them were new. A slot that has a sample keeps it.
 
-        :raises LostRun: another process holds the run.
-        :raises DiskFull: there is no room. They then do not count.
+        :raises LostOwnership: another process owns the run.
+        :raises DiskFull: there is no space left; the samples do not count then.
         """
-        rows = [(sample, text_of(sample.measurements)) for sample in samples]
+        rows = [(sample, encode_measurements(sample.measurements)) for sample in samples]
 
         def work(execute: Execute) -> int:
-            number, document = self._held(execute, run, owner)
-            services = _services(document)
+            number, document = self._require_owner(execute, run, owner)
+            services = _service_names(document)
             return sum(
                 len(
                     execute(
                         "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING slot",
-                        (number, services.index(sample.service), sample.slot, *_clocks(sample.at), text),
+                        (number, services.index(sample.service), sample.slot, *_clock_columns(sample.at), text),
                     )
                 )
                 for sample, text in rows
@@ -300,16 +301,16 @@ class Journal:
         return self._database.transact(work, urgent=False)
 
     def samples(self, run: str, service: str, *, first_slot: int = 1) -> list[Sample]:
-        """The samples of a service from ``first_slot`` on, by slot."""
-        return self._database.read(lambda execute: self._samples(execute, run, service, first_slot))
+        """Return the samples of a service from ``first_slot`` on, by slot."""
+        return self._database.read(lambda execute: self._read_samples(execute, run, service, first_slot))
 
-    def newest_samples(self, run: str) -> dict[str, tuple[int, Moment]]:
-        """Service -> slot and moment of its newest sample, and of the one that began the schedule under ``""``."""
+    def newest_samples(self, run: str) -> dict[str, tuple[int, Timestamp]]:
+        """Return slot and time of the newest sample of each service, and of the first of the schedule under ``""``."""
 
-        def work(execute: Execute) -> dict[str, tuple[int, Moment]]:
-            number, document = self._known(execute, run)
-            names = _services(document)
-            found = {}
+        def work(execute: Execute) -> dict[str, tuple[int, Timestamp]]:
+            number, document = self._look_up(execute, run)
+            names = _service_names(document)
+            newest = {}
             for index, name in [*enumerate(names), (0, "")]:
                 rows = execute(
                     "SELECT slot, wall, boottime, boot FROM samples WHERE run = ? AND service = ? AND slot >= ? "
@@ -317,52 +318,52 @@ class Journal:
                     (number, index, *((1, 2**62) if name else (0, 0))),
                 )
                 for slot, wall, boottime, boot in rows:
-                    found[name] = (int(slot), Moment(wall=wall, boottime=boottime, boot=boot))
-            return found
+                    newest[name] = (int(slot), Timestamp(wall=wall, boottime=boottime, boot=boot))
+            return newest
 
         return self._database.read(work)
 
-    def _samples(self, execute: Execute, run: str, service: str, first_slot: int) -> list[Sample]:
-        number, document = self._known(execute, run)
+    def _read_samples(self, execute: Execute, run: str, service: str, first_slot: int) -> list[Sample]:
+        number, document = self._look_up(execute, run)
         rows = execute(
             "SELECT slot, wall, boottime, boot, document FROM samples WHERE run = ? AND service = ? AND slot >= ? "
             "ORDER BY slot",
-            (number, _services(document).index(service), first_slot),
+            (number, _service_names(document).index(service), first_slot),
         )
         return [
             Sample(
                 service=service,
                 slot=slot,
-                at=Moment(wall=wall, boottime=boottime, boot=boot),
-                measurements=measurements_in(text),
+                at=Timestamp(wall=wall, boottime=boottime, boot=boot),
+                measurements=decode_measurements(text),
             )
             for slot, wall, boottime, boot, text in rows
         ]
 
     # ---- within a transaction
 
-    def _known(self, execute: Execute, run: str) -> tuple[int, str]:
+    def _look_up(self, execute: Execute, run: str) -> tuple[int, str]:
         rows = execute("SELECT id, document FROM runs WHERE run = ?", (run,))
         if not rows:
-            raise StateError(f"the journal knows no run {run}")
+            raise StateError(f"the journal has no run {run}")
         return rows[0][0], rows[0][1]
 
-    def _held(self, execute: Execute, run: str, owner: str) -> tuple[int, str]:
-        number, document = self._known(execute, run)
-        found = execute("SELECT owner FROM runs WHERE id = ?", (number,))[0][0]
-        if found != owner:
-            raise LostRun(f"another process has taken run {run} over; this one touches nothing any more")
+    def _require_owner(self, execute: Execute, run: str, owner: str) -> tuple[int, str]:
+        number, document = self._look_up(execute, run)
+        current_owner = execute("SELECT owner FROM runs WHERE id = ?", (number,))[0][0]
+        if current_owner != owner:
+            raise LostOwnership(f"run {run} is now owned by another process; this one stops")
         return number, document
 
-    def _made(self, execute: Execute, number: int, document: str) -> StageRun:
-        run = _decoded(StageRun, document)
+    def _rebuild(self, execute: Execute, number: int, document: str) -> StageRun:
+        run = _decode_document(StageRun, document)
         rows = execute(
             "SELECT kind, document FROM entries WHERE run = ? AND kind NOT IN (?, ?) ORDER BY number",
-            (number, INTENT, NOTE),
+            (number, INTENT_KIND, NOTE_KIND),
         )
         try:
             for kind, text in rows:
-                run = advance(run, _entry(kind, text))  # type: ignore[arg-type]  # neither intents nor notes among them
+                run = advance(run, _decode_entry(kind, text))  # type: ignore[arg-type]  # the query excludes intents and notes
         except (IllegalEvent, RolloutRefused) as error:
             raise StateError(f"the journal is damaged: {error}, in the history of run {run.run}") from error
         return run
@@ -375,55 +376,60 @@ def _append(execute: Execute, number: int, kind: str, text: str) -> None:
     )
 
 
-def _text(document: object) -> str:
+def _to_json(document: object) -> str:
     return json.dumps(document, separators=(",", ":"))
 
 
-def _decoded(kind: type[_T], text: str) -> _T:
+def _decode_document(kind: type[_T], text: str) -> _T:
     try:
         return decode(kind, json.loads(text))
     except (ValueError, RecursionError) as error:
         raise StateError(f"the journal is damaged: a {kind.__name__} in it cannot be read ({error})") from error
 
 
-def _entry(kind: str, text: str) -> Event | Intent | str:
-    if kind == NOTE:
+def _decode_entry(kind: str, text: str) -> Event | Intent | str:
+    if kind == NOTE_KIND:
         return str(json.loads(text))
-    known: type[Any] | None = Intent if kind == INTENT else _EVENTS.get(kind)
-    if known is None:
+    entry_type: type[Any] | None = Intent if kind == INTENT_KIND else EVENT_TYPES.get(kind)
+    if entry_type is None:
         raise StateError(
-            f"the journal has an entry of the unknown kind {kind!r}: a newer version of this tool has written it, and "
-            "is to be used for it; or it is damaged"
+            f"the journal has an entry of the unknown kind {kind!r}: a newer version of this tool wrote it and has "
+            "to be used, or the journal is damaged"
         )
-    return _decoded(known, text)  # type: ignore[no-any-return]  # of the kind that was asked for
+    return _decode_document(entry_type, text)  # type: ignore[no-any-return]  # it is a value of entry_type
 
 
-def _services(document: str) -> list[str]:
-    return [str(one["spec"]["service"]) for one in json.loads(document)["deployments"]]
+def _service_names(document: str) -> list[str]:
+    return [str(deployment["spec"]["service"]) for deployment in json.loads(document)["deployments"]]
 
 
-def _clocks(at: Moment) -> tuple[float, float, str]:
+def _clock_columns(at: Timestamp) -> tuple[float, float, str]:
     return at.wall, at.boottime, at.boot
 
 
-_LETTERS = {Result.SUCCESSFUL: "s", Result.FAILED: "f", Result.INCONCLUSIVE: "i", Result.ERROR: "e"}
-_RESULTS = {letter: result for result, letter in _LETTERS.items()}
-MOST_DETAIL = 300
-"""Characters of what is kept as evidence."""
+_RESULT_LETTERS = {Result.SUCCESSFUL: "s", Result.FAILED: "f", Result.INCONCLUSIVE: "i", Result.ERROR: "e"}
+_RESULTS_BY_LETTER = {letter: result for result, letter in _RESULT_LETTERS.items()}
+MAX_DETAIL_LENGTH = 300
+"""Longest evidence of a measurement that is stored, in characters."""
 
 
-def text_of(measurements: Sequence[Measurement]) -> str:
-    """One line of JSON."""
+def encode_measurements(measurements: Sequence[Measurement]) -> str:
+    """Encode measurements as one line of JSON."""
     rows = [
-        [one.metric, _LETTERS[one.result], one.value, *([one.detail[:MOST_DETAIL]] if one.detail else [])]
-        for one in measurements
+        [
+            measurement.metric,
+            _RESULT_LETTERS[measurement.result],
+            measurement.value,
+            *([measurement.detail[:MAX_DETAIL_LENGTH]] if measurement.detail else []),
+        ]
+        for measurement in measurements
     ]
     return json.dumps(rows, separators=(",", ":"))
 
 
-def measurements_in(text: str) -> tuple[Measurement, ...]:
-    """What :func:`text_of` was given."""
+def decode_measurements(text: str) -> tuple[Measurement, ...]:
+    """Decode what :func:`encode_measurements` returned."""
     return tuple(
-        Measurement(metric=metric, result=_RESULTS[letter], value=value, detail=detail[0] if detail else "")
+        Measurement(metric=metric, result=_RESULTS_BY_LETTER[letter], value=value, detail=detail[0] if detail else "")
         for metric, letter, value, *detail in json.loads(text)
     )

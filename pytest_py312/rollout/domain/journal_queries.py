@@ -1,40 +1,40 @@
-"""What runs that are over tell: why one ended as it did, and whether one before it still stands."""
+"""Queries about runs: why one was rolled back, and which one a command is about."""
 
 from collections.abc import Iterable
 
 from pytest_py312.core.errors import OptionError
-from pytest_py312.rollout.domain.events import Breached, Decided, DeployFailed, RollbackAsked
-from pytest_py312.rollout.domain.journal import Entry, Journal
+from pytest_py312.rollout.domain.events import Breached, Decided, DeployFailed, RollbackRequested
+from pytest_py312.rollout.domain.journal import Journal, JournalEntry
 from pytest_py312.rollout.domain.model import Reaction, StageRun
-from pytest_py312.rollout.domain.run_history import with_run
-from pytest_py312.rollout.domain.state_machine import INTERRUPTED
+from pytest_py312.rollout.domain.run_history import substitute_run
+from pytest_py312.rollout.domain.state_machine import INTERRUPTED_PREFIX
 
 
-def reason_of_its_own(history: Iterable[Entry]) -> str:
-    """Why a run went back, where that was not merely the end of the process that had begun it."""
+def rollback_cause(history: Iterable[JournalEntry]) -> str:
+    """Return why a run was rolled back, unless it was merely interrupted."""
     reason = ""
     for entry in history:
-        what = entry.what
-        if isinstance(what, DeployFailed) and not what.reason.startswith(INTERRUPTED):
-            reason = f"{what.service}: {what.reason}"
-        elif isinstance(what, Breached) and what.breach.reaction is Reaction.ROLL_BACK:
-            reason = f"{what.breach.key}: {what.breach.detail}"
-        elif isinstance(what, RollbackAsked) or (isinstance(what, Decided) and not what.accept):
-            reason = what.reason
+        content = entry.content
+        if isinstance(content, DeployFailed) and not content.reason.startswith(INTERRUPTED_PREFIX):
+            reason = f"{content.service}: {content.reason}"
+        elif isinstance(content, Breached) and content.breach.reaction is Reaction.ROLL_BACK:
+            reason = f"{content.breach.key}: {content.breach.detail}"
+        elif isinstance(content, RollbackRequested) or (isinstance(content, Decided) and not content.accept):
+            reason = content.reason
     return reason
 
 
-def chosen_run(
-    journal: Journal, known: list[StageRun], name: str, environment: str, stage: int | None
+def select_run(
+    journal: Journal, current_runs: list[StageRun], name: str, environment: str, stage: int | None
 ) -> tuple[list[StageRun], int]:
-    """The runs that stand, with the one of this name for its stage, and that stage.
+    """Return the current runs with the named run in the place of its stage's, and the number of that stage.
 
     :raises OptionError: there is no such run.
-    :raises RolloutRefused: it is not what serves.
+    :raises RolloutRefused: the run does not serve.
     """
-    found = journal.run(name) if journal.knows(name) else None
-    if found is None or found.environment != environment or stage not in (None, found.stage):
-        where = environment if stage is None else f"stage {stage} of {environment}"
-        raise OptionError(f"--run {name}: {where} has no such run; `py312 status` says which one serves again")
-    newest = next(one for one in known if one.stage == found.stage)
-    return with_run(known, found, journal.below(newest)), found.stage
+    run = journal.load_run(name) if journal.has_run(name) else None
+    if run is None or run.environment != environment or stage not in (None, run.stage):
+        place = environment if stage is None else f"stage {stage} of {environment}"
+        raise OptionError(f"--run {name}: {place} has no such run; `py312 status` shows which one serves")
+    newest = next(current for current in current_runs if current.stage == run.stage)
+    return substitute_run(current_runs, run, journal.restored_run(newest)), run.stage

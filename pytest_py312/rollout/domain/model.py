@@ -1,8 +1,9 @@
-"""The nouns of a rollout: what a stage, a sample and an act are. Frozen values that do nothing.
+"""The nouns of a rollout: stages, runs, deployments and samples. Frozen values without behaviour.
 
-Words: a *run* is one attempt to bring a stage into service in one environment; a *container* is whatever the target
-runs for a service and names by an id that never comes again; an *intent* is an act that was written down before it was
-begun; a *measurement* is one answer of one metric, a *sample* all answers about one service at one moment.
+A *run* is one attempt to bring a stage into service in one environment. A *container* is what the target runs for a
+service; its id is never reused. An *intent* is an act that was recorded before it started. A *measurement* is one value
+of one metric, a *sample* all measurements of one service at one time. The *control* is the previous version, which runs
+beside the new one for comparison.
 """
 
 from collections.abc import Mapping
@@ -10,13 +11,14 @@ from dataclasses import dataclass, field, replace
 from enum import Enum
 
 from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.serialization import stored_as
 
-CONTRACT = "contract"
-"""Begins the name of the metric of a contract, before its edge."""
+CONTRACT_METRIC = "contract"
+"""Name of the metric of a contract; its edge follows."""
 
 
 class StageState(Enum):
-    """Where a stage stands in an environment. Only *accepted* is a stage that is done."""
+    """State of a stage in an environment. Only an *accepted* stage is done."""
 
     PLANNED = "planned"
     LOCKED = "locked"
@@ -26,19 +28,19 @@ class StageState(Enum):
     SOAKED = "soaked"
     ACCEPTED = "accepted"
     HELD = "held"
-    """Something needs a person's decision; the new version stays up and is watched on."""
+    """A person has to decide. The new version stays up and monitored."""
     ROLLING_BACK = "rolling back"
     ROLLED_BACK = "rolled back"
     ROLLBACK_FAILED = "rollback failed"
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing is left to be done unless somebody asks for it."""
+        """Whether nothing is left to be done unless someone requests it."""
         return self in (StageState.ACCEPTED, StageState.ROLLED_BACK)
 
 
 class Verdict(Enum):
-    """What may be said of a stage, apart from what it is doing. Inconclusive never counts as passed."""
+    """Verdict on a stage, apart from its state. Inconclusive never counts as passed."""
 
     PENDING = "pending"
     PASSED = "passed"
@@ -47,10 +49,10 @@ class Verdict(Enum):
 
 
 class Result(Enum):
-    """How one measurement ended.
+    """Result of one measurement.
 
-    An *error* is trouble of the measuring (no engine, no Prometheus) and never the service's; *inconclusive* is an
-    answer that meets neither the success nor the failure condition, or the lack of one.
+    An *error* is a problem of measuring (no engine, no Prometheus) and never a failure of the service. *Inconclusive*
+    is a value that meets neither the success nor the failure condition, or a missing value.
     """
 
     SUCCESSFUL = "successful"
@@ -59,15 +61,15 @@ class Result(Enum):
     ERROR = "error"
 
 
-class Severity(Enum):
-    """How bad a breach is: *severe* is an outage or what leads to one, *minor* a change for the worse."""
+class BreachSeverity(Enum):
+    """Severity of a breach: *severe* is an outage or leads to one, *minor* is a degradation."""
 
     SEVERE = "severe"
     MINOR = "minor"
 
 
 class Reaction(Enum):
-    """What a breach leads to."""
+    """Reaction to a breach."""
 
     ROLL_BACK = "roll back"
     HOLD = "hold"
@@ -75,25 +77,25 @@ class Reaction(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Moment:
-    """A moment as three clocks tell it.
+class Timestamp:
+    """A point in time on three clocks.
 
-    ``wall`` is seconds since the epoch and may jump; ``boottime`` is seconds since the machine ``boot`` was started,
-    sleep included, and never jumps.
+    ``wall`` is in seconds since the epoch and may jump. ``boottime`` is in seconds since the machine was booted
+    (``boot`` identifies the boot), sleep included, and never jumps.
     """
 
     wall: float
     boottime: float
     boot: str
 
-    def since(self, earlier: "Moment") -> float | None:
-        """Seconds from ``earlier`` to this one, by the clock that cannot jump; ``None`` over a restart."""
+    def seconds_since(self, earlier: "Timestamp") -> float | None:
+        """Return the seconds since ``earlier``, on the clock that never jumps; ``None`` across a reboot."""
         return self.boottime - earlier.boottime if self.boot == earlier.boot else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
-    """One answer. ``detail`` is the evidence: the question, the limit it broke, or what kept it from an answer."""
+    """One value of a metric. ``detail`` is the evidence: the query, the broken limit, or why there is no value."""
 
     metric: str
     result: Result
@@ -103,25 +105,25 @@ class Measurement:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Sample:
-    """All measurements of one service at one moment.
+    """All measurements of one service at one time.
 
-    ``slot`` counts the soak's schedule from 1; a slot has one sample, whoever takes it.
+    ``slot`` is the position in the schedule of the soak, from 1. A slot has one sample, whichever process takes it.
     """
 
     service: str
     slot: int
-    at: Moment
+    at: Timestamp
     measurements: tuple[Measurement, ...] = ()
 
     @property
     def is_good(self) -> bool:
-        """Whether this sample may count towards the soak: something was measured, and nothing was other than well."""
+        """Whether this sample counts towards the soak: something was measured, and everything was successful."""
         return bool(self.measurements) and all(each.result is Result.SUCCESSFUL for each in self.measurements)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Container:
-    """What a target runs, or keeps, for a service. ``image`` is the image's id, not a name that may move."""
+    """A container that a target runs or keeps for a service. ``image`` is the image's id, because a name can move."""
 
     id: str
     image: str
@@ -129,11 +131,11 @@ class Container:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Observation:
-    """What a target says of the container that serves.
+    """What a target reports about the serving container.
 
-    ``started_at`` is as the target writes it; it changes with every restart. ``health`` is ``healthy``, ``unhealthy``,
-    ``starting``, or empty where nobody checks. ``interpreters`` are those of all its processes, asked of themselves;
-    empty where none told.
+    ``started_at`` has the format of the target and changes with every restart. ``health`` is ``healthy``,
+    ``unhealthy``, ``starting``, or empty without a health check. ``interpreters`` are those of all its processes, as
+    these report them; empty if none did.
     """
 
     container: Container
@@ -145,21 +147,21 @@ class Observation:
     out_of_memory: bool = False
     health: str = ""
     undone: str = ""
-    """What the target has brought back by itself, or stopped half way, in its words; empty where it has not."""
+    """What the target has rolled back by itself, or stopped half-way, in its words; empty if nothing."""
 
     @property
     def interpreter(self) -> Interpreter | None:
-        """The one it runs on; ``None`` where that is not one, or not known."""
+        """The interpreter; ``None`` if it is unknown, or not the same in all processes."""
         return self.interpreters[0] if len(self.interpreters) == 1 else None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Usage:
-    """What a container used, as one reading. ``cpu_seconds`` grows until a restart, ``memory`` is in bytes.
+    """Resource usage of a container at one time. ``cpu_seconds`` grows until a restart, ``memory`` is in bytes.
 
-    ``cores`` are those in use, where a target tells them and no counter. What it cannot tell is ``None``, and
-    ``unmeasured`` says why. ``log`` are the lines since the last reading, ``log_lost`` whether there may have been
-    more.
+    ``cores`` are those in use, for targets that report them instead of a counter. What a target cannot report is
+    ``None``, and ``unmeasured`` says why. ``log`` are the lines since the previous reading, ``log_lost`` whether there
+    may have been more.
     """
 
     cpu_seconds: float | None
@@ -175,10 +177,10 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceSpec:
-    """What a target has to know to serve something: names and addresses, nothing that a verdict depends on.
+    """What a target needs in order to serve a service: names and addresses, nothing that a verdict depends on.
 
-    ``container`` is the name on the engine. ``port`` is the one inside the container that ``health`` and ``version``
-    (paths of HTTP, may be empty) are asked on. ``create`` are settings for a service that nothing served before.
+    ``container`` is the name on the engine. ``port`` is the port of the container that ``health`` and ``version`` (HTTP
+    paths, may be empty) are requested from.
     """
 
     service: str
@@ -187,36 +189,36 @@ class ServiceSpec:
     health: str = ""
     version: str = ""
     grpc: str | None = None
-    """What the health service of gRPC is asked about, on ``port``; empty: the whole server, ``None``: nothing."""
+    """Name of the service in gRPC health checks on ``port``; empty: the whole server, ``None``: no check."""
     health_command: tuple[str, ...] = ()
-    """Run in the container; it is well where that ends with 0."""
+    """Health check that runs in the container; exit code 0 means healthy."""
     network: str = ""
     publish: tuple[tuple[str, int], ...] = ()
-    """(host address and port, port inside): of a service that is deployed for the first time."""
+    """(host address and port, container port), for a service that is deployed for the first time."""
     environment: Mapping[str, str] = field(default_factory=dict)
     ready_timeout: float = 30.0
     readiness_delay: float = 7.0
     monitor: float = 60.0
-    """Seconds for which the target's own rollback watches, where it has one."""
+    """Seconds for which the target's own rollback monitors, if it has one."""
     drain: float = 30.0
     retain: int = 5
-    """How many containers of earlier runs are kept, of those that served."""
+    """Number of containers of earlier runs to keep, of those that served."""
     namespace: str = ""
-    """Where it lies in a cluster; empty is the environment's."""
+    """Namespace in a cluster; empty: the environment's."""
     pod_container: str = ""
-    """Which container of its pods is the service's, where they have several. ``container`` is its Deployment then."""
+    """Name of the service's container in its pods, if they have several. ``container`` is then the Deployment."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Deployment:
-    """A service's way there and back: what served before, what was made, and which of both should serve.
+    """Deployment and rollback of one service: what served before, what was created, and which of both should serve.
 
-    ``old`` is ``None`` where nothing served before; ``observed`` tells that from not having looked yet.
-    ``restored`` is whether the old one was brought back and proven to serve.
+    ``old`` is ``None`` if nothing served before; ``observed`` distinguishes that from not having looked yet.
+    ``restored`` means that the previous version was restored and verified.
     """
 
     spec: ServiceSpec
-    """As it was when the run began: a plan that was changed since must not lead a rollback astray."""
+    """As of the start of the run: a plan that has changed since must not misdirect a rollback."""
     image: str
     """Id of the new image."""
     observed: bool = False
@@ -227,19 +229,19 @@ class Deployment:
     ready: bool = False
     verified: bool = False
     restored: bool = False
-    stranger: str = ""
-    """What somebody else has put there before anything was switched; it is left as it is. Empty: nothing."""
-    wants_twin: bool = False
-    """Whether the old version is to run beside the new one while that is watched."""
-    twin: Container | None = None
-    no_twin: str = ""
-    """Why there is none, where one is wanted and was tried."""
-    twin_removed: bool = False
+    foreign_change: str = field(default="", metadata=stored_as("stranger"))
+    """What someone else deployed before this run switched anything; it is left as it is. Empty: nothing."""
+    wants_control: bool = field(default=False, metadata=stored_as("wants_twin"))
+    """Whether a control should run beside the new version during the soak."""
+    control: Container | None = field(default=None, metadata=stored_as("twin"))
+    no_control_reason: str = field(default="", metadata=stored_as("no_twin"))
+    """Why no control runs, if one is wanted and was tried."""
+    control_removed: bool = field(default=False, metadata=stored_as("twin_removed"))
 
     @property
-    def may_have_twin(self) -> bool:
-        """Whether something of a twin may be left on the target."""
-        return (self.twin is not None or bool(self.no_twin)) and not self.twin_removed
+    def may_have_control(self) -> bool:
+        """Whether the target may still have something of the control."""
+        return (self.control is not None or bool(self.no_control_reason)) and not self.control_removed
 
     @property
     def service(self) -> str:
@@ -247,32 +249,32 @@ class Deployment:
 
 
 class Act(Enum):
-    """What is done to a target. Each is written down as an intent before it is begun, and can be repeated."""
+    """An act on a target. It is recorded as an intent before it starts, and can be repeated."""
 
     OBSERVE = "observe"
     PREPARE = "prepare"
     SWITCH = "switch"
     READY = "ready"
     VERIFY = "verify"
-    TWIN = "run the old version beside"
-    UNTWIN = "remove the old version beside"
+    START_CONTROL = "run the old version beside"
+    REMOVE_CONTROL = "remove the old version beside"
     RESTORE = "restore"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Intent:
-    """An act that is about to be done. Where no event follows that says how it ended, it may be done or not."""
+    """An act that is about to start. Without an event after it, it is unknown whether it was done."""
 
     act: Act
     service: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Holder:
-    """Who holds an environment, so that the next one can be told, and a dead one be recognised.
+class LockHolder:
+    """The holder of an environment's lock, with what others need to name it and to detect that it is dead.
 
-    ``process`` is the process as :class:`~pytest_py312.core.process_identity.Owner` writes it: boot, namespace, user,
-    number, start. ``journal`` tells one journal from all others: who holds the same one can finish what was begun.
+    ``process`` is written by :class:`~pytest_py312.core.process_identity.ProcessIdentity`: boot, namespace, user,
+    number, start. ``journal`` identifies the journal; processes with the same one can finish what was started.
     ``since`` is in RFC 3339, UTC.
     """
 
@@ -290,10 +292,10 @@ class Holder:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StageRun:
-    """One attempt to bring a stage into service, as far as it has come. Changed by :mod:`.state_machine` only.
+    """One attempt to bring a stage into service, in its current state. Only :mod:`.state_machine` changes it.
 
-    ``soak`` is how many seconds of good samples are wanted, ``credited`` how many there are. ``configuration`` is a
-    digest of all settings of the plan that the verdict depends on; what was ``asked`` is no part of it.
+    ``soak`` is the required time of good samples in seconds, ``credited`` the time so far. ``configuration`` is a
+    digest of all settings of the plan that the verdict depends on; it does not include ``asked``.
     """
 
     run: str
@@ -301,65 +303,67 @@ class StageRun:
     stage: int
     target: Interpreter
     deployments: tuple[Deployment, ...]
-    """In the order in which they are deployed."""
+    """In the order of deployment."""
     soak: float
     configuration: str = ""
     asked: Mapping[str, float] = field(default_factory=dict)
-    """What of the soak a command line has settled instead of the plan: ``duration``, ``interval``."""
+    """Soak settings from the command line that replace the plan's: ``duration``, ``interval``."""
     planned: Mapping[str, float] = field(default_factory=dict)
-    """What the plan says of the same; nothing where a run was begun before that was written down."""
+    """The plan's values of these settings; empty for runs that are older than this field."""
     state: StageState = StageState.PLANNED
     credited: float = 0.0
     verdict: Verdict = Verdict.PENDING
     reason: str = ""
     """Why it is held, was rolled back or could not be; empty while all is well."""
     scope: tuple[str, ...] = ()
-    """Services that are, or were, rolled back; empty is all of them."""
+    """Services that are, or were, rolled back; empty: all of them."""
     unrestored: tuple[str, ...] = ()
-    """Services whose old version could not be brought back."""
-    held_for: tuple[str, ...] = ()
+    """Services whose previous version could not be restored."""
+    pending_decisions: tuple[str, ...] = field(default=(), metadata=stored_as("held_for"))
     """What a person has to decide about, as :attr:`Breach.key`."""
-    decided: tuple[str, ...] = ()
-    """What a person has accepted, and need not be asked about again."""
+    accepted_breaches: tuple[str, ...] = field(default=(), metadata=stored_as("decided"))
+    """What a person has accepted and need not decide again."""
     first_slot: int = 1
     """Samples of earlier slots no longer count: something else was serving."""
     stale: str = ""
-    """Why an acceptance no longer counts; empty where it does."""
+    """Why the acceptance no longer counts; empty if it does."""
     needs_drill: bool = False
-    """Whether its way back has to have been drilled before it may begin, where others come before its environment."""
+    """Whether its rollback must have been drilled before it may start, if other environments come first."""
     is_drill: bool = False
     """Whether it is deployed only to be rolled back; it never counts as accepted."""
     contracts: tuple[str, ...] = ()
-    """``caller->callee`` of all that services of the stage rely on each other for."""
+    """Edges, ``caller->callee``, of all contracts that involve services of the stage."""
     kept: tuple[str, ...] = ()
-    """Those of them that were tried and hold."""
+    """Edges whose contracts were tried and hold."""
     place: str = ""
-    """Where the environment lay, as the target called it; empty where that did not tell."""
+    """Identity of the environment's target; empty if the target did not report one."""
     shares: tuple[str, ...] = ()
-    """Other environments that may lie in that very place, as the plan says."""
+    """Other environments that may share this target, according to the plan."""
     drill: str = ""
-    """What came of a drill: ``passed``, ``failed``, or empty while it is none or not over."""
+    """Result of a drill: ``passed``, ``failed``, or empty if it is not a drill or not over."""
 
     @property
     def services(self) -> tuple[str, ...]:
-        return tuple(one.service for one in self.deployments)
+        return tuple(deployment.service for deployment in self.deployments)
 
     @property
     def images(self) -> Mapping[str, str]:
-        """Service -> id of the new image."""
-        return {one.service: one.image for one in self.deployments}
+        """Id of the new image by service."""
+        return {deployment.service: deployment.image for deployment in self.deployments}
 
     @property
     def is_up(self) -> bool:
-        """Whether a new version of it may be serving, as far as is known here."""
+        """Whether a new version may be serving, as far as is known."""
         if self.state is StageState.ROLLED_BACK:
-            return any(one.switched for one in self.deployments)  # a part of it was rolled back only
+            return any(deployment.switched for deployment in self.deployments)  # only part of it was rolled back
         return self.state not in (StageState.PLANNED, StageState.LOCKED)
 
     @property
-    def has_touched(self) -> bool:
-        """Whether anything may have been changed for it: one that ended while it still looked around has not."""
-        return self.state is not StageState.ROLLED_BACK or all(one.observed for one in self.deployments)
+    def may_have_changed_target(self) -> bool:
+        """Whether anything may have been changed for it. A run that ended while it was still observing has changed
+        nothing.
+        """
+        return self.state is not StageState.ROLLED_BACK or all(deployment.observed for deployment in self.deployments)
 
     @property
     def is_completed(self) -> bool:
@@ -367,34 +371,39 @@ class StageRun:
         return self.state is StageState.ACCEPTED and not self.stale and not self.is_drill
 
     @property
-    def untried(self) -> tuple[str, ...]:
-        """Contracts of which nobody knows whether they hold, and for which no person has answered."""
-        answered = {key.partition(f": {CONTRACT} ")[2] for key in self.decided}
+    def untested_contracts(self) -> tuple[str, ...]:
+        """Contracts that have not been shown to hold, and that no person has accepted."""
+        answered = {key.partition(f": {CONTRACT_METRIC} ")[2] for key in self.accepted_breaches}
         return tuple(edge for edge in self.contracts if edge not in self.kept and edge not in answered)
 
     def __getitem__(self, service: str) -> Deployment:
-        for one in self.deployments:
-            if one.service == service:
-                return one
+        for deployment in self.deployments:
+            if deployment.service == service:
+                return deployment
         raise KeyError(service)
 
     def with_deployment(self, service: str, **changes: object) -> "StageRun":
-        """The same with ``changes`` to the deployment of ``service``."""
+        """Return this run with ``changes`` to the deployment of ``service``."""
         changed = replace(self[service], **changes)  # type: ignore[arg-type]  # names are those of the fields
-        return replace(self, deployments=tuple(changed if one.service == service else one for one in self.deployments))
+        return replace(
+            self,
+            deployments=tuple(
+                changed if deployment.service == service else deployment for deployment in self.deployments
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Breach:
-    """A limit that was broken, confirmed. ``reaction`` is settled by the plan and by who is concerned."""
+    """A broken limit, confirmed. ``reaction`` follows from the plan and from the service."""
 
     service: str
     metric: str
-    severity: Severity
+    severity: BreachSeverity
     reaction: Reaction
     detail: str
 
     @property
     def key(self) -> str:
-        """The same for the same trouble of the same service."""
+        """Identifies the same problem of the same service."""
         return f"{self.service}: {self.metric}"

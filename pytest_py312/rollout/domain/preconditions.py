@@ -1,204 +1,227 @@
-"""What may be done to a stage beside the others: which come first, and what stands on what. Pure."""
+"""Preconditions of deployments and rollbacks: what has to come first, and what depends on what. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from graphlib import CycleError, TopologicalSorter
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.rollout.domain.model import StageRun, StageState
-from pytest_py312.rollout.domain.soak_overrides import lack_of_soak
+from pytest_py312.rollout.domain.soak_overrides import soak_shortfall
 
-UNDECIDED = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
+DEPLOYMENT_STATES = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
 """States that only a process at work, or a dead one, leaves behind."""
 
 
 def check_start(
-    stage: int, environment: str, earlier: Iterable[int], runs: Iterable[StageRun], serving: Mapping[str, str]
+    stage: int,
+    environment: str,
+    earlier_stages: Iterable[int],
+    runs: Iterable[StageRun],
+    serving_images: Mapping[str, str],
 ) -> None:
     """Refuse a stage that cannot start in ``environment``.
 
-    :param earlier: numbers of the stages before it in the plan.
-    :param runs: the newest run of each stage in each environment.
-    :param serving: service of an earlier stage -> id of the image that serves it now; where one is not named, nothing
-        is known to be wrong.
+    :param earlier_stages: numbers of the stages before it in the plan.
+    :param runs: the current run of each stage in each environment.
+    :param serving_images: service of an earlier stage -> id of the image that serves it now; a missing service is not
+        checked.
     :raises RolloutRefused: says what has to come first.
     """
-    here = {run.stage: run for run in runs if run.environment == environment}
-    for number, run in sorted(here.items()):
+    runs_by_stage = {run.stage: run for run in runs if run.environment == environment}
+    for number, run in sorted(runs_by_stage.items()):
         if not run.state.is_over:
-            raise RolloutRefused(_in_the_way(run, stage, number))
-    for number in sorted(earlier):
-        before = here.get(number)
-        if before is None or not before.is_completed:
-            found = "was never deployed" if before is None else _standing(before)
+            raise RolloutRefused(_describe_blocking_run(run, stage, number))
+    for number in sorted(earlier_stages):
+        earlier_run = runs_by_stage.get(number)
+        if earlier_run is None or not earlier_run.is_completed:
+            status = "was never deployed" if earlier_run is None else _describe_status(earlier_run)
             raise RolloutRefused(
-                f"stage {stage} cannot start in {environment}: stage {number} {found} there, and has to be accepted "
+                f"stage {stage} cannot start in {environment}: stage {number} {status} there, and has to be accepted "
                 f"first; `py312 deploy --stage {number} --env {environment}`"
             )
-        for service, image in before.images.items():
-            if serving.get(service, image) != image:
+        for service, image in earlier_run.images.items():
+            if serving_images.get(service, image) != image:
                 raise RolloutRefused(
                     f"stage {stage} cannot start in {environment}: {service} of stage {number} was accepted as image "
-                    f"{_short(image)}, and {_short(serving[service])} serves it now; deploy stage {number} again"
+                    f"{_short_image_id(image)}, and {_short_image_id(serving_images[service])} serves it now; "
+                    f"deploy stage {number} again"
                 )
 
 
-def check_place(environment: str, here: str, runs: Iterable[StageRun], shares: Sequence[str]) -> None:
-    """Refuse a place where ``environment`` has not lain so far, or where another environment lies.
+def check_target_identity(
+    environment: str, identity: str, runs: Iterable[StageRun], shared_with: Sequence[str]
+) -> None:
+    """Refuse a target that is not the environment's, or that belongs to another environment.
 
-    :param here: as the target calls it; where it is empty, nothing can be said.
-    :param runs: the newest run of each stage in each environment.
-    :param shares: environments that may lie there as well.
-    :raises RolloutRefused: names both places, or both environments.
+    :param identity: of the target; if it is empty, nothing can be checked.
+    :param runs: the current run of each stage in each environment.
+    :param shared_with: environments that may share the target.
+    :raises RolloutRefused: names both targets, or both environments.
     """
     for run in runs:
-        if not run.has_touched:
+        if not run.may_have_changed_target:
             continue
         if run.environment == environment:
-            check_same_place(run, here)
-        elif here and run.place == here and run.environment not in shares:
+            check_same_target(run, identity)
+        elif identity and run.place == identity and run.environment not in shared_with:
             raise RolloutRefused(
-                f"{environment} would lie on {here}, where {run.environment} lies (stage {run.stage}, run {run.run}): "
-                f"point {environment} to its own (DOCKER_HOST, or `engine`, `context` or `namespace` in "
-                f"[deploy.environments]); if both lie there on purpose, write {environment} = "
-                f'{{ same-place-as = ["{run.environment}"] }} there'
+                f"{environment} would use {identity}, which {run.environment} uses (stage {run.stage}, run {run.run}): "
+                f"point {environment} to its own target (DOCKER_HOST, or `engine`, `context` or `namespace` in "
+                f"[deploy.environments]); if they share it on purpose, write {environment} = "
+                f'{{ shares-target-with = ["{run.environment}"] }} there'
             )
 
 
-def check_same_place(run: StageRun, here: str) -> None:
-    """Refuse to act for ``run`` where its environment does not lie.
+def check_same_target(run: StageRun, identity: str) -> None:
+    """Refuse to act for ``run`` on a target that is not its environment's.
 
-    :param here: where it would be acted; empty where that is not known.
-    :raises RolloutRefused: names both places.
+    :param identity: of the target; empty if it is unknown.
+    :raises RolloutRefused: names both targets.
     """
-    if here and run.place and here != run.place:
+    if identity and run.place and identity != run.place:
         raise RolloutRefused(
-            f"{run.environment} lies on {run.place} (stage {run.stage}, run {run.run}), and {here} answers: point it "
-            "to the one of before (DOCKER_HOST, or `engine`, `context` or `namespace` in [deploy.environments]); if it "
-            f"was exchanged on purpose, `py312 recover --env {run.environment} --moved` says so"
+            f"{run.environment} uses {run.place} (stage {run.stage}, run {run.run}), but {identity} answers: "
+            "point it to the previous target (DOCKER_HOST, or `engine`, `context` or `namespace` in "
+            "[deploy.environments]); if it was replaced on purpose, run "
+            f"`py312 recover --env {run.environment} --accept-new-engine`"
         )
 
 
-def check_promotion(run: StageRun, after: Sequence[str], runs: Iterable[StageRun]) -> None:
-    """Refuse a run in an environment that comes after others, unless they accepted the very same.
+def check_promotion(run: StageRun, prior_environments: Sequence[str], runs: Iterable[StageRun]) -> None:
+    """Refuse a run unless the environments before its own accepted the very same.
 
-    :param after: environments that come before the run's.
-    :raises RolloutRefused: says where what is missing.
+    :param prior_environments: environments that come before the run's.
+    :raises RolloutRefused: says what is missing, and where.
     """
-    known = {(other.environment, other.stage): other for other in runs}
-    for environment in after:
-        proven = known.get((environment, run.stage))
-        start = f"stage {run.stage} cannot start in {run.environment}: "
-        if proven is None or not proven.is_completed:
-            found = "was never deployed" if proven is None else _standing(proven)
-            raise RolloutRefused(f"{start}it {found} in {environment}, and has to be accepted there first")
+    runs_by_stage = {(other.environment, other.stage): other for other in runs}
+    for environment in prior_environments:
+        prior_run = runs_by_stage.get((environment, run.stage))
+        message_start = f"stage {run.stage} cannot start in {run.environment}: "
+        if prior_run is None or not prior_run.is_completed:
+            status = "was never deployed" if prior_run is None else _describe_status(prior_run)
+            raise RolloutRefused(f"{message_start}it {status} in {environment}, and has to be accepted there first")
         for service, image in run.images.items():
-            if proven.images.get(service) != image:
+            if prior_run.images.get(service) != image:
                 raise RolloutRefused(
-                    f"{start}{environment} accepted image {_short(proven.images.get(service, 'none'))} of {service}, "
-                    f"and this is {_short(image)}; deploy what was proven"
+                    f"{message_start}{environment} accepted image "
+                    f"{_short_image_id(prior_run.images.get(service, 'none'))} of {service}, "
+                    f"and this is {_short_image_id(image)}; deploy what was proven"
                 )
-        if proven.configuration != run.configuration:
-            raise RolloutRefused(f"{start}the plan was changed since {environment} accepted it; prove it there again")
-        lack = lack_of_soak(proven, run)
-        if lack:
+        if prior_run.configuration != run.configuration:
             raise RolloutRefused(
-                f"{start}by an option it was watched in {environment} {lack}; prove it there again, or ask for no more "
-                "here"
+                f"{message_start}the plan was changed since {environment} accepted it; prove it there again"
+            )
+        shortfall = soak_shortfall(prior_run, run)
+        if shortfall:
+            raise RolloutRefused(
+                f"{message_start}an option shortened its soak in {environment} ({shortfall}); prove it there again, "
+                "or request no more here"
             )
 
 
-def is_the_same(one: StageRun, other: StageRun) -> bool:
-    """Whether two runs of a stage are about the same images, judged by the same plan."""
-    return (dict(one.images), one.configuration) == (dict(other.images), other.configuration)
+def is_same_deployment(run: StageRun, other: StageRun) -> bool:
+    """Whether two runs of a stage have the same images and the same plan."""
+    return (dict(run.images), run.configuration) == (dict(other.images), other.configuration)
 
 
-def check_drilled(run: StageRun, after: Sequence[str], runs: Iterable[StageRun]) -> None:
-    """Refuse a run whose way back was never tried, in its environment or in one before it, where that is asked for.
+def check_drilled(run: StageRun, prior_environments: Sequence[str], drills: Iterable[StageRun]) -> None:
+    """Refuse a run whose rollback was never drilled, in its environment or one before it, if the plan requires that.
 
-    Another image than was drilled will do: it is the way that is tried. Services that were not there, or another
-    target, are another way.
+    The drill may have used another image: it proves the procedure. It must have had the same target and at least the
+    same services.
 
-    :param runs: drills that came to an end, the newest last.
+    :param drills: drills that have ended, newest last.
     :raises RolloutRefused: the newest did not pass, or there was none.
     """
-    if not run.needs_drill or not after:
+    if not run.needs_drill or not prior_environments:
         return
-    places = (*after, run.environment)
-    tried = [
-        other
-        for other in runs
-        if other.drill and other.environment in places and other.stage == run.stage and other.target == run.target
-        and set(run.services) <= set(other.services)
+    environments = (*prior_environments, run.environment)
+    matching_drills = [
+        drill
+        for drill in drills
+        if drill.drill and drill.environment in environments and drill.stage == run.stage and drill.target == run.target
+        and set(run.services) <= set(drill.services)
     ]  # fmt: skip
-    if tried and tried[-1].drill == "passed":
+    if matching_drills and matching_drills[-1].drill == "passed":
         return
-    found = f"the last drill of it in {tried[-1].environment} failed" if tried else "its way back was never drilled"
+    reason = (
+        f"its last drill in {matching_drills[-1].environment} failed"
+        if matching_drills
+        else "its rollback was never drilled"
+    )
     raise RolloutRefused(
-        f"stage {run.stage} cannot start in {run.environment}: {found}, and the plan asks for it (require-drill); "
-        f"`py312 drill --stage {run.stage} --env {after[-1]}`"
+        f"stage {run.stage} cannot start in {run.environment}: {reason}, and the plan requires it (require-drill); "
+        f"`py312 drill --stage {run.stage} --env {prior_environments[-1]}`"
     )
 
 
-def rollback_order(stage: int, environment: str, runs: Iterable[StageRun], *, cascade: bool, only: bool) -> list[int]:
-    """The stages to roll back, in turn, so that ``stage`` can be.
+def rollback_order(
+    stage: int, environment: str, runs: Iterable[StageRun], *, cascade: bool, keep_later: bool
+) -> list[int]:
+    """Return the stages to roll back, in order, so that ``stage`` can be rolled back.
 
-    :param cascade: the later ones first.
-    :param only: leave the later ones up; what they were judged against is then gone.
-    :raises RolloutRefused: there is no such run, or later stages stand on it and neither was chosen.
+    :param cascade: roll back the later ones first.
+    :param keep_later: leave the later ones up, although their acceptance no longer counts then.
+    :raises RolloutRefused: there is no such run, or later stages depend on it and neither was chosen.
     """
-    here = {run.stage: run for run in runs if run.environment == environment}
-    if stage not in here:
+    runs_by_stage = {run.stage: run for run in runs if run.environment == environment}
+    if stage not in runs_by_stage:
         raise RolloutRefused(f"stage {stage} was never deployed in {environment}: there is nothing to roll back")
-    later = standing_on(stage, environment, here.values())
-    if not later or only:
+    later = dependent_stages(stage, environment, runs_by_stage.values())
+    if not later or keep_later:
         return [stage]
     if cascade:
         return [*reversed(later), stage]
-    listed = ", ".join(f"stage {number} ({here[number].state.value})" for number in later)
+    later_text = ", ".join(f"stage {number} ({runs_by_stage[number].state.value})" for number in later)
     raise RolloutRefused(
-        f"stage {stage} cannot be rolled back in {environment} under {listed}; --cascade rolls those back first, "
-        f"--only leaves them up, and what they were judged against is then gone"
+        f"stage {stage} cannot be rolled back in {environment} while later stages depend on it: {later_text}; "
+        "--cascade rolls those back first, --keep-later leaves them up, and their acceptance no longer counts then"
     )
 
 
-def standing_on(stage: int, environment: str, runs: Iterable[StageRun]) -> list[int]:
-    """Later stages that are up in ``environment`` and lose their ground when ``stage`` is deployed or rolled back."""
+def dependent_stages(stage: int, environment: str, runs: Iterable[StageRun]) -> list[int]:
+    """Return later stages that are up in ``environment`` and whose acceptance depends on ``stage``."""
     return sorted(run.stage for run in runs if run.environment == environment and run.stage > stage and run.is_up)
 
 
-def _in_the_way(run: StageRun, stage: int, number: int) -> str:
-    start = f"stage {stage} cannot start in {run.environment}: stage {number} is {run.state.value}"
-    if run.state in UNDECIDED or run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED):
-        return f"{start}; `py312 recover --env {run.environment}` finishes what was left"
+def _describe_blocking_run(run: StageRun, stage: int, blocking_stage: int) -> str:
+    message_start = f"stage {stage} cannot start in {run.environment}: stage {blocking_stage} is {run.state.value}"
+    if run.state in DEPLOYMENT_STATES or run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED):
+        return f"{message_start}; `py312 recover --env {run.environment}` finishes it"
     if run.state is StageState.HELD:
-        return f"{start} ({run.reason}); `py312 decide --stage {number} --env {run.environment}` answers it"
-    return f"{start}; `py312 watch --stage {number} --env {run.environment}` goes on with it"
+        options = f"--stage {blocking_stage} --env {run.environment}"
+        return (
+            f"{message_start} ({run.reason}); `py312 promote {options}` accepts it, "
+            f"`py312 abort {options}` rolls it back"
+        )
+    return f"{message_start}; `py312 watch --stage {blocking_stage} --env {run.environment}` continues it"
 
 
-def _standing(run: StageRun) -> str:
+def _describe_status(run: StageRun) -> str:
     if run.stale:
         return f"was accepted, but {run.stale},"
     return f"is {run.state.value}"
 
 
-def _short(image: str) -> str:
+def _short_image_id(image: str) -> str:
     return image.removeprefix("sha256:")[:12]
 
 
 def deployment_order(services: Sequence[str], needs: Mapping[str, Iterable[str]]) -> list[str]:
-    """``services``, each after those of them that it needs; otherwise in the order given.
+    """Return ``services`` with each after those that it needs; otherwise in the given order.
 
-    :raises RolloutRefused: some need each other.
+    :raises RolloutRefused: services need each other.
     """
-    wanted = {name: [need for need in needs.get(name, ()) if need in services] for name in services}
-    sorter = TopologicalSorter(wanted)
+    dependencies = {name: [need for need in needs.get(name, ()) if need in services] for name in services}
+    sorter = TopologicalSorter(dependencies)
     try:
         sorter.prepare()
     except CycleError as error:
-        raise RolloutRefused(f"these need each other, so none can be first: {' -> '.join(error.args[1])}") from None
-    found: list[str] = []
+        raise RolloutRefused(
+            f"these services need each other, so none can be first: {' -> '.join(error.args[1])}"
+        ) from None
+    order: list[str] = []
     while sorter.is_active():
         for name in sorted(sorter.get_ready(), key=services.index):
-            found.append(name)
+            order.append(name)
             sorter.done(name)
-    return found
+    return order

@@ -1,8 +1,8 @@
-"""Which run of a stage stands where there were several: the newest, or one that the newest came back to. Pure.
+"""Which run of a stage is current: the newest, or an earlier one that serves again after a rollback. Pure.
 
-A stage that was accepted may be deployed anew, and brought back to what was accepted. What serves then is the work of
-the earlier run, and only that one knows what served before it. Containers tell which run that is: their ids never come
-again.
+A stage that was accepted may be deployed again, and rolled back to what was accepted. The earlier run serves again
+then, and only that run has recorded what served before it. The ids of containers, which are never reused, show which
+run that is.
 """
 
 from collections.abc import Iterable, Iterator
@@ -11,60 +11,73 @@ from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.rollout.domain.model import StageRun, StageState
 
 
-def newest_of(attempts: Iterator[StageRun]) -> StageRun:
-    """The run that tells how a stage stands.
+def select_current_run(runs: Iterator[StageRun]) -> StageRun:
+    """Return the run that represents the current state of a stage.
 
-    A run that ended before it touched anything has changed nothing of that: the one before it still stands. So does one
-    that was brought back itself, after a later one had come back to it.
+    A run that ended before it changed anything is passed over. If a run was rolled back to an earlier one, and that one
+    was rolled back itself since, the earlier one is current.
 
-    :param attempts: all runs of the stage, the newest first; at least one.
+    :param runs: all runs of the stage, newest first; at least one.
     """
-    last = next(attempts)
-    found = last if last.has_touched else next((one for one in attempts if one.has_touched), last)
-    while (below := below_of(found, attempts)) is not None and below.state is not StageState.ACCEPTED:
-        found = below
-    return found
+    newest = next(runs)
+    current = (
+        newest if newest.may_have_changed_target else next((run for run in runs if run.may_have_changed_target), newest)
+    )
+    while (restored := find_restored_run(current, runs)) is not None and restored.state is not StageState.ACCEPTED:
+        current = restored
+    return current
 
 
-def below_of(run: StageRun, earlier: Iterable[StageRun]) -> StageRun | None:
-    """The one of the ``earlier`` runs that made what ``run`` came back to; ``None`` where nobody knows of one."""
+def find_restored_run(run: StageRun, earlier: Iterable[StageRun]) -> StageRun | None:
+    """Return the one of ``earlier`` that deployed what ``run`` was rolled back to; ``None`` if there is none."""
     if run.state is not StageState.ROLLED_BACK or run.is_up:
         return None
-    return next((one for one in earlier if _came_back_to(run, one)), None)
+    return next((candidate for candidate in earlier if _returned_to(run, candidate)), None)
 
 
-def _came_back_to(run: StageRun, earlier: StageRun) -> bool:
-    made = {one.service: one.new for one in earlier.deployments if one.new is not None}
-    shared = [one for one in run.deployments if one.service in made]
-    return bool(shared) and all(one.old is not None and one.old == made[one.service] for one in shared)
+def _returned_to(run: StageRun, earlier: StageRun) -> bool:
+    new_containers = {
+        deployment.service: deployment.new for deployment in earlier.deployments if deployment.new is not None
+    }
+    shared_deployments = [deployment for deployment in run.deployments if deployment.service in new_containers]
+    return bool(shared_deployments) and all(
+        deployment.old is not None and deployment.old == new_containers[deployment.service]
+        for deployment in shared_deployments
+    )
 
 
-def with_run(known: list[StageRun], chosen: StageRun, below: StageRun | None) -> list[StageRun]:
-    """``known``, the newest run of each stage, with an earlier one in the place of the newest of its stage.
+def substitute_run(current_runs: list[StageRun], chosen: StageRun, restored: StageRun | None) -> list[StageRun]:
+    """Return ``current_runs``, with ``chosen`` in the place of the run of its stage.
 
-    :param below: the run that the newest has come back to.
-    :raises RolloutRefused: the earlier one is not what serves.
+    :param restored: the run that the newest was rolled back to.
+    :raises RolloutRefused: the chosen run is not what serves.
     """
-    newest = next((run for run in known if run.stage == chosen.stage), chosen)
-    if chosen.run not in (newest.run, below.run if below else ""):
-        stands = f"; run {below.run} of it does" if below else f"; run {newest.run} is the newest of it"
-        raise RolloutRefused(f"run {chosen.run} of stage {chosen.stage} does not serve in {chosen.environment}{stands}")
-    return [chosen if run.stage == chosen.stage else run for run in known]
+    newest = next((run for run in current_runs if run.stage == chosen.stage), chosen)
+    if chosen.run not in (newest.run, restored.run if restored else ""):
+        serving_hint = f"; run {restored.run} does" if restored else f"; the newest is run {newest.run}"
+        raise RolloutRefused(
+            f"run {chosen.run} of stage {chosen.stage} does not serve in {chosen.environment}{serving_hint}"
+        )
+    return [chosen if run.stage == chosen.stage else run for run in current_runs]
 
 
-def told_below(run: StageRun, below: StageRun | None) -> str:
-    """A line where what a run came back to is no older Python: whoever wants that one must not take this for it."""
+def describe_restored_version(run: StageRun, restored: StageRun | None) -> str:
+    """Return a line for a rollback that has not led to an older Python; empty for any other."""
     if run.state is not StageState.ROLLED_BACK:
         return ""
-    if below is not None and below.state is StageState.ACCEPTED:
+    if restored is not None and restored.state is StageState.ACCEPTED:
         return (
-            f"what run {below.run} had brought up serves again, on Python {below.target}; `py312 rollback --stage "
-            f"{below.stage} --env {below.environment} --run {below.run}` goes back to what served before that\n"
+            f"run {restored.run} serves again, on Python {restored.target}; `py312 rollback --stage "
+            f"{restored.stage} --env {restored.environment} --run {restored.run}` rolls that back as well\n"
         )
-    same = [one.service for one in run.deployments if one.old is not None and one.old_interpreter == run.target]
-    if not same:
+    same_version = [
+        deployment.service
+        for deployment in run.deployments
+        if deployment.old is not None and deployment.old_interpreter == run.target
+    ]
+    if not same_version:
         return ""
     return (
-        f"{', '.join(same)}: what served before run {run.run} was on Python {run.target} as well, and serves again; "
-        "no run here knows what served before that, so deploy the old image by hand if it is wanted\n"
+        f"{', '.join(same_version)}: the version before run {run.run} was on Python {run.target} as well, and serves "
+        "again; the journal has no version before that, so deploy an older image manually if you need one\n"
     )

@@ -1,97 +1,113 @@
-"""What a command line says of a soak instead of the plan: how long, and how often a sample is taken."""
+"""Soak settings from the command line that replace the plan's: the duration and the interval between samples."""
 
 from collections.abc import Mapping
 
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.repository.plan.values import LONGEST_TIME, seconds_in
+from pytest_py312.repository.plan.values import MAX_DURATION, parse_duration
 from pytest_py312.rollout.domain.model import StageRun
 
 DURATION = "duration"
 INTERVAL = "interval"
 
 
-def asked_in(texts: Mapping[str, tuple[str, str | None]]) -> dict[str, float]:
-    """Field of :class:`~pytest_py312.repository.plan.rollout_settings.SoakSettings` -> seconds, of those that were
-    given.
+def parse_soak_overrides(typed_options: Mapping[str, tuple[str, str | None]]) -> dict[str, float]:
+    """Parse the soak options that were given.
 
-    :param texts: the same field -> the option's name, and what was typed, ``None`` where nothing was.
-    :raises OptionError: it is no time.
+    :param typed_options: field of :class:`~pytest_py312.repository.plan.rollout_settings.SoakSettings` -> name of the
+        option, and its text or ``None`` if it was not given.
+    :returns: field -> seconds.
+    :raises OptionError: a text is not a duration.
     """
-    return {name: duration_in(option, text) for name, (option, text) in texts.items() if text is not None}
+    return {
+        name: parse_duration_option(option, text) for name, (option, text) in typed_options.items() if text is not None
+    }
 
 
-def duration_in(option: str, text: str) -> float:
-    """Seconds, from ``172800``, ``48h`` or ``2d``.
+def parse_duration_option(option: str, text: str) -> float:
+    """Parse ``172800``, ``48h`` or ``2d`` into seconds.
 
-    :raises OptionError: it is no time.
+    :raises OptionError: the text is not a duration.
     """
-    bare = text.strip()
-    plain = bare.isascii() and bare.replace(".", "", 1).isdigit() and len(bare) < 16
-    seconds = float(bare) if plain else seconds_in(text)
+    stripped = text.strip()
+    is_number = stripped.isascii() and stripped.replace(".", "", 1).isdigit() and len(stripped) < 16
+    seconds = float(stripped) if is_number else parse_duration(text)
     if seconds is None:
-        raise OptionError(f"{option} {text}: it is a time, such as 172800 (seconds), 90s, 5m, 48h or 2d")
-    if not 0 < seconds <= LONGEST_TIME:
-        raise OptionError(f"{option} {text}: it is more than 0 seconds and at most 7 days")
+        raise OptionError(f"{option} {text}: expected a duration such as 172800 (seconds), 90s, 5m, 48h or 2d")
+    if not 0 < seconds <= MAX_DURATION:
+        raise OptionError(f"{option} {text}: expected more than 0 seconds and at most 7 days")
     return seconds
 
 
-def with_asked(settings: RolloutSettings, stage: int, asked: Mapping[str, float]) -> RolloutSettings:
-    """``settings`` as they are for ``stage`` when a command line says ``asked``.
+def with_overrides(settings: RolloutSettings, stage: int, overrides: Mapping[str, float]) -> RolloutSettings:
+    """Return ``settings`` with ``overrides`` of the soak of ``stage``.
 
-    :raises OptionError: no sample fits in.
+    :raises OptionError: the interval is longer than the soak.
     """
-    found = settings.with_soak(stage, asked)
-    soak = found.soak_of(stage=stage)
-    if asked and soak.interval > soak.duration:
+    overridden = settings.with_soak_overrides(stage, overrides)
+    soak = overridden.soak_settings_for(stage=stage)
+    if overrides and soak.interval > soak.duration:
         raise OptionError(
-            f"an interval of {soak.interval:g} s in a soak of {soak.duration:g} s: no sample fits in; choose another"
+            f"an interval of {soak.interval:g} s is longer than the soak of {soak.duration:g} s; choose a shorter one"
         )
-    return found
+    return overridden
 
 
-def interval_of(run: StageRun, settings: RolloutSettings) -> float:
-    """Seconds between two samples of a run: what was asked for when it began, else the plan's."""
-    return with_asked(settings, run.stage, run.asked).soak_of(stage=run.stage).interval
+def sampling_interval(run: StageRun, settings: RolloutSettings) -> float:
+    """Return the seconds between two samples of a run: as requested when it began, else the plan's."""
+    return with_overrides(settings, run.stage, run.asked).soak_settings_for(stage=run.stage).interval
 
 
-def settings_of(
-    run: StageRun, settings: RolloutSettings, asked: Mapping[str, float], *, accept: bool = False
+def effective_settings(
+    run: StageRun, settings: RolloutSettings, overrides: Mapping[str, float], *, accept_changes: bool = False
 ) -> RolloutSettings:
-    """What holds for a run that is up: the plan, with what was asked for when it began, or is now.
+    """Return the settings of a run that is up: the plan with the overrides of its start, and with ``overrides``.
 
-    :param accept: whether others than it was begun with will do.
-    :raises RolloutRefused: they are others.
+    :param accept_changes: accept other settings than those it was started with.
+    :raises RolloutRefused: the settings differ.
     """
-    found = with_asked(settings, run.stage, {**run.asked, **asked})
-    begun = with_asked(settings, run.stage, run.asked)
-    is_another_soak = found.soak_of(stage=run.stage) != begun.soak_of(stage=run.stage)
-    if (is_another_soak or run.configuration != settings.digest) and not accept:
-        wanted, had = found.soak_of(stage=run.stage), begun.soak_of(stage=run.stage)
-        what = "the plan was changed since"
-        if is_another_soak:
-            asks = f"({wanted.duration:g} s, a sample each {wanted.interval:g} s)"
-            what = f"the soak that is asked for {asks} is not the one that"
-        ends = f" for ({had.duration:g} s, each {had.interval:g} s)" if is_another_soak else ""
-        raise RolloutRefused(
-            f"{what} stage {run.stage} was deployed{ends}, so its limits are others; deploy it anew with these, or go "
-            "on with --accept-config-change"
+    requested = with_overrides(settings, run.stage, {**run.asked, **overrides})
+    original = with_overrides(settings, run.stage, run.asked)
+    soak_differs = requested.soak_settings_for(stage=run.stage) != original.soak_settings_for(stage=run.stage)
+    if (soak_differs or run.configuration != settings.digest) and not accept_changes:
+        requested_soak, original_soak = (
+            requested.soak_settings_for(stage=run.stage),
+            original.soak_settings_for(stage=run.stage),
         )
-    return found
+        change = "the plan was changed after"
+        if soak_differs:
+            requested_text = f"({requested_soak.duration:g} s, a sample each {requested_soak.interval:g} s)"
+            change = f"the requested soak {requested_text} is not the one that"
+        original_text = (
+            f" for ({original_soak.duration:g} s, each {original_soak.interval:g} s)" if soak_differs else ""
+        )
+        raise RolloutRefused(
+            f"{change} stage {run.stage} was deployed{original_text}, so other limits apply; deploy it again with "
+            "these, or continue with --accept-config-change"
+        )
+    return requested
 
 
-def lack_of_soak(proven: StageRun, wanted: StageRun) -> str:
-    """How the soak of a run that was accepted falls short of what ``wanted`` would need of it; empty where it does not.
+def soak_shortfall(accepted: StageRun, candidate: StageRun) -> str:
+    """Return how the soak of an accepted run falls short of what ``candidate`` needs; empty if it does not.
 
-    That is what the plan says, or less where less is asked for: whoever asks for more asks it of his own run alone.
+    The candidate needs the plan's soak, or a shorter one if that is requested. A longer one is required of the
+    candidate's own run only.
     """
-    needed = min(wanted.soak, wanted.planned.get(DURATION, wanted.soak))
-    if proven.soak < needed:
-        return f"for {proven.soak:g} s, and not for {needed:g} s"
-    every, most = _interval(proven), max(_interval(wanted), wanted.planned.get(INTERVAL, 0.0))
-    return f"by a sample each {every:g} s, and not each {most:g} s" if every > most else ""
+    needed = min(candidate.soak, candidate.planned.get(DURATION, candidate.soak))
+    if accepted.soak < needed:
+        return f"for {accepted.soak:g} s, and not for {needed:g} s"
+    accepted_interval, longest_interval = (
+        _recorded_interval(accepted),
+        max(_recorded_interval(candidate), candidate.planned.get(INTERVAL, 0.0)),
+    )
+    return (
+        f"by a sample each {accepted_interval:g} s, and not each {longest_interval:g} s"
+        if accepted_interval > longest_interval
+        else ""
+    )
 
 
-def _interval(run: StageRun) -> float:
-    """0.0 where nobody wrote it down."""
+def _recorded_interval(run: StageRun) -> float:
+    """Return the recorded interval; 0.0 if none was recorded."""
     return run.asked.get(INTERVAL, run.planned.get(INTERVAL, 0.0))

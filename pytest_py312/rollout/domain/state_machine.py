@@ -1,10 +1,10 @@
-"""The state machine of a stage: a run and an event make a run, and a run says what is to be done next.
+"""The state machine of a stage: an event turns a run into the next one, and a run says which act is next.
 
-Pure: no clock, no target, no file. Whoever drives it writes :func:`next_act` down before doing it, and the event that
-comes of it afterwards; :func:`advance` of all events in turn is the run, also for a process that was not there.
+Pure: no clock, no target, no file. The driver records :func:`next_act` before doing it, and the resulting event
+afterwards. Applying :func:`advance` to all events in order gives the run, in any process.
 
-What holds whatever happens: a stage is accepted only when its whole soak is credited; a rollback goes to the
-containers that were observed before anything was changed, in reverse order; what was rolled back is not completed.
+Invariants: a stage is accepted only when its whole soak is credited; a rollback restores the containers that were
+observed before anything was changed, in reverse order; a stage that was rolled back is not completed.
 """
 
 from collections.abc import Callable
@@ -13,339 +13,353 @@ from typing import Any
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.rollout.domain.events import (
+    AcceptanceInvalidated,
     BecameReady,
     Breached,
-    ContractKept,
-    Credited,
+    ContractPassed,
+    ControlRemoved,
+    ControlStarted,
     Decided,
     DeployFailed,
     Drifted,
-    Drilled,
+    DrillFinished,
+    EnvironmentMoved,
     Event,
+    ForeignChangeKept,
     Judged,
-    LeftAlone,
     Locked,
-    Moved,
     Observed,
-    Outdated,
     Prepared,
     Restored,
     RestoreFailed,
     Resumed,
-    RollbackAsked,
+    RollbackRequested,
+    SoakCredited,
     Switched,
-    TwinMade,
-    TwinRemoved,
     Verified,
 )
 from pytest_py312.rollout.domain.model import Act, Deployment, Intent, Reaction, StageRun, StageState, Verdict
 
-S = StageState
-
-INTERRUPTED = "interrupted by "
-"""Begins the reason of a deployment that failed because somebody wanted it to end, and not of itself."""
-WATCHED = frozenset({S.SOAKING, S.SOAKED, S.HELD})
-"""States in which the new version is up and proven to be the new one."""
+INTERRUPTED_PREFIX = "interrupted by "
+"""Prefix of the reason of a deployment that was interrupted, and did not fail by itself."""
+MONITORED = frozenset({StageState.SOAKING, StageState.SOAKED, StageState.HELD})
+"""States in which the new version is up and verified."""
 
 
-def is_half_done(run: StageRun) -> bool:
-    """Whether something is under way that nobody may be at any more: neither over, nor up and watched."""
-    return not run.state.is_over and run.state not in WATCHED
+def is_in_progress(run: StageRun) -> bool:
+    """Whether a deployment or rollback is under way or was abandoned: the run is neither over, nor up and monitored."""
+    return not run.state.is_over and run.state not in MONITORED
 
 
-def is_unfinished(run: StageRun) -> bool:
-    """Whether something is to be done that needs nobody's word: half of it was, or something is left to be removed."""
-    return is_half_done(run) or next_act(run) is not None
+def has_pending_work(run: StageRun) -> bool:
+    """Whether something can be done without a decision: to finish a deployment or rollback, or to remove a control."""
+    return is_in_progress(run) or next_act(run) is not None
 
 
 class IllegalEvent(ValueError):
-    """An event that cannot happen in this state: whoever drives the machine is wrong about where it is."""
+    """An event that is impossible in this state: the driver has a bug."""
 
 
 def advance(run: StageRun, event: Event) -> StageRun:
-    """The run after ``event``.
+    """Return the run after ``event``.
 
-    :raises IllegalEvent: it cannot happen now.
-    :raises RolloutRefused: a person asked for something that is not possible now.
+    :raises IllegalEvent: the event is impossible in this state.
+    :raises RolloutRefused: a person requested something that is not possible now.
     """
     return _HANDLERS[type(event)](run, event)
 
 
 def next_act(run: StageRun) -> Intent | None:
-    """What is to be done next; ``None`` where it is to wait: for samples, for a person, or for ever."""
-    if run.state is S.LOCKED:
-        return _first(Act.OBSERVE, [one for one in run.deployments if not one.observed])
-    if run.state is S.DEPLOYING:
-        return _next_deployed(run)
-    if run.state is S.VERIFYING:
-        unverified = [one for one in run.deployments if not one.verified]
-        return _first(Act.VERIFY, unverified) or _first(Act.TWIN, [one for one in run.deployments if _lacks_twin(one)])
-    if run.state is S.ROLLING_BACK:
-        return _first(Act.RESTORE, _to_restore(run))
+    """Return what is to be done next; ``None`` if the run waits for samples or for a person, or is over."""
+    if run.state is StageState.LOCKED:
+        return _first_intent(Act.OBSERVE, [deployment for deployment in run.deployments if not deployment.observed])
+    if run.state is StageState.DEPLOYING:
+        return _next_deploy_intent(run)
+    if run.state is StageState.VERIFYING:
+        unverified = [deployment for deployment in run.deployments if not deployment.verified]
+        return _first_intent(Act.VERIFY, unverified) or _first_intent(
+            Act.START_CONTROL, [deployment for deployment in run.deployments if _needs_control(deployment)]
+        )
+    if run.state is StageState.ROLLING_BACK:
+        return _first_intent(Act.RESTORE, _pending_restores(run))
     if run.state.is_over:
-        return _first(Act.UNTWIN, [one for one in run.deployments if one.may_have_twin])
+        return _first_intent(
+            Act.REMOVE_CONTROL, [deployment for deployment in run.deployments if deployment.may_have_control]
+        )
     return None
 
 
-def _lacks_twin(one: Deployment) -> bool:
-    return one.wants_twin and one.twin is None and not one.no_twin
+def _needs_control(deployment: Deployment) -> bool:
+    return deployment.wants_control and deployment.control is None and not deployment.no_control_reason
 
 
-def _first(act: Act, deployments: list[Deployment]) -> Intent | None:
+def _first_intent(act: Act, deployments: list[Deployment]) -> Intent | None:
     return Intent(act=act, service=deployments[0].service) if deployments else None
 
 
-def _next_deployed(run: StageRun) -> Intent | None:
-    """One service after the other, each healthy before the next is touched."""
-    for one in run.deployments:
-        if one.new is None:
-            return Intent(act=Act.PREPARE, service=one.service)
-        if not one.switched:
-            return Intent(act=Act.SWITCH, service=one.service)
-        if not one.ready:
-            return Intent(act=Act.READY, service=one.service)
+def _next_deploy_intent(run: StageRun) -> Intent | None:
+    """Deploy one service after the other: each has to be healthy before the next is touched."""
+    for deployment in run.deployments:
+        if deployment.new is None:
+            return Intent(act=Act.PREPARE, service=deployment.service)
+        if not deployment.switched:
+            return Intent(act=Act.SWITCH, service=deployment.service)
+        if not deployment.ready:
+            return Intent(act=Act.READY, service=deployment.service)
     return None
 
 
-def _to_restore(run: StageRun) -> list[Deployment]:
-    """What is still to be brought back, the last deployed first. Services that were never reached are left alone."""
+def _pending_restores(run: StageRun) -> list[Deployment]:
+    """Return what is still to be restored, the last deployed first. Services that were never reached are left alone."""
     reached: list[Deployment] = []
-    for one in run.deployments:
-        reached.append(one)
-        if not one.ready:
+    for deployment in run.deployments:
+        reached.append(deployment)
+        if not deployment.ready:
             break
-    wanted = [one for one in reached if not run.scope or one.service in run.scope]
-    left = [one for one in wanted if not one.restored and not one.stranger]
-    return [one for one in reversed(left) if one.service not in run.unrestored]
+    in_scope = [deployment for deployment in reached if not run.scope or deployment.service in run.scope]
+    pending = [deployment for deployment in in_scope if not deployment.restored and not deployment.foreign_change]
+    return [deployment for deployment in reversed(pending) if deployment.service not in run.unrestored]
 
 
-def _in(run: StageRun, event: Event, *states: StageState) -> None:
+def _require_state(run: StageRun, event: Event, *states: StageState) -> None:
     if run.state not in states:
         raise IllegalEvent(f"{type(event).__name__} in a stage that is {run.state.value}")
 
 
-def _awaited(run: StageRun, event: Any, act: Act) -> None:
-    """The event answers the act that is next."""
-    wanted = next_act(run)
-    if wanted != Intent(act=act, service=event.service):
-        raise IllegalEvent(f"{type(event).__name__} of {event.service}, where {wanted} is next")
+def _require_next_act(run: StageRun, event: Any, act: Act) -> None:
+    """Require that the event answers the next act."""
+    expected = next_act(run)
+    if expected != Intent(act=act, service=event.service):
+        raise IllegalEvent(f"{type(event).__name__} of {event.service}, where {expected} is next")
 
 
-# ---- on the way up
+# ---- deployment
 
 
-def _locked(run: StageRun, event: Locked) -> StageRun:
-    _in(run, event, S.PLANNED)
-    return replace(run, state=S.LOCKED)
+def _on_locked(run: StageRun, event: Locked) -> StageRun:
+    _require_state(run, event, StageState.PLANNED)
+    return replace(run, state=StageState.LOCKED)
 
 
-def _observed(run: StageRun, event: Observed) -> StageRun:
-    _awaited(run, event, Act.OBSERVE)
+def _on_observed(run: StageRun, event: Observed) -> StageRun:
+    _require_next_act(run, event, Act.OBSERVE)
     run = run.with_deployment(event.service, observed=True, old=event.old, old_interpreter=event.interpreter)
-    return run if next_act(run) else replace(run, state=S.DEPLOYING)
+    return run if next_act(run) else replace(run, state=StageState.DEPLOYING)
 
 
-def _prepared(run: StageRun, event: Prepared) -> StageRun:
-    _awaited(run, event, Act.PREPARE)
+def _on_prepared(run: StageRun, event: Prepared) -> StageRun:
+    _require_next_act(run, event, Act.PREPARE)
     return run.with_deployment(event.service, new=event.new)
 
 
-def _switched(run: StageRun, event: Switched) -> StageRun:
-    _awaited(run, event, Act.SWITCH)
+def _on_switched(run: StageRun, event: Switched) -> StageRun:
+    _require_next_act(run, event, Act.SWITCH)
     return run.with_deployment(event.service, switched=True)
 
 
-def _ready(run: StageRun, event: BecameReady) -> StageRun:
-    _awaited(run, event, Act.READY)
+def _on_became_ready(run: StageRun, event: BecameReady) -> StageRun:
+    _require_next_act(run, event, Act.READY)
     run = run.with_deployment(event.service, ready=True)
-    return run if next_act(run) else replace(run, state=S.VERIFYING)
+    return run if next_act(run) else replace(run, state=StageState.VERIFYING)
 
 
-def _verified(run: StageRun, event: Verified) -> StageRun:
-    _awaited(run, event, Act.VERIFY)
+def _on_verified(run: StageRun, event: Verified) -> StageRun:
+    _require_next_act(run, event, Act.VERIFY)
     run = run.with_deployment(event.service, verified=True)
-    return run if next_act(run) else replace(run, state=S.SOAKING)
+    return run if next_act(run) else replace(run, state=StageState.SOAKING)
 
 
-def _twin_made(run: StageRun, event: TwinMade) -> StageRun:
-    """Without one there is less to be said at the end; that is no reason against the new version."""
-    _awaited(run, event, Act.TWIN)
-    no_twin = "" if event.twin else event.reason or "it could not be made"
-    run = run.with_deployment(event.service, twin=event.twin, no_twin=no_twin)
-    return run if next_act(run) else replace(run, state=S.SOAKING)
+def _on_control_started(run: StageRun, event: ControlStarted) -> StageRun:
+    """Without a control the final verdict rests on less; that is no reason against the new version."""
+    _require_next_act(run, event, Act.START_CONTROL)
+    no_control_reason = "" if event.control else event.reason or "it could not be made"
+    run = run.with_deployment(event.service, control=event.control, no_control_reason=no_control_reason)
+    return run if next_act(run) else replace(run, state=StageState.SOAKING)
 
 
-def _twin_removed(run: StageRun, event: TwinRemoved) -> StageRun:
-    _awaited(run, event, Act.UNTWIN)
-    return run.with_deployment(event.service, twin_removed=True)
+def _on_control_removed(run: StageRun, event: ControlRemoved) -> StageRun:
+    _require_next_act(run, event, Act.REMOVE_CONTROL)
+    return run.with_deployment(event.service, control_removed=True)
 
 
-def _deploy_failed(run: StageRun, event: DeployFailed) -> StageRun:
-    _in(run, event, S.LOCKED, S.DEPLOYING, S.VERIFYING)
-    return _back(run, f"{event.service}: {event.reason}")
+def _on_deploy_failed(run: StageRun, event: DeployFailed) -> StageRun:
+    _require_state(run, event, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING)
+    return _start_rollback(run, f"{event.service}: {event.reason}")
 
 
-# ---- while it is watched
+# ---- soak
 
 
-def _credited(run: StageRun, event: Credited) -> StageRun:
-    _in(run, event, *WATCHED)
+def _on_soak_credited(run: StageRun, event: SoakCredited) -> StageRun:
+    _require_state(run, event, *MONITORED)
     run = replace(run, credited=max(run.credited, event.seconds))
-    whole = run.state is S.SOAKING and run.credited >= run.soak
-    return replace(run, state=S.SOAKED) if whole else run
+    is_soak_complete = run.state is StageState.SOAKING and run.credited >= run.soak
+    return replace(run, state=StageState.SOAKED) if is_soak_complete else run
 
 
-def _breached(run: StageRun, event: Breached) -> StageRun:
-    _in(run, event, *WATCHED)
+def _on_breached(run: StageRun, event: Breached) -> StageRun:
+    _require_state(run, event, *MONITORED)
     breach = event.breach
     if breach.reaction is Reaction.ROLL_BACK:
-        return _back(run, f"{breach.key}: {breach.detail}")
-    if breach.reaction is Reaction.RECORD or breach.key in run.decided:
+        return _start_rollback(run, f"{breach.key}: {breach.detail}")
+    if breach.reaction is Reaction.RECORD or breach.key in run.accepted_breaches:
         return run
     return _hold(run, breach.key, breach.detail)
 
 
-def _drifted(run: StageRun, event: Drifted) -> StageRun:
-    _in(run, event, *WATCHED)
+def _on_drifted(run: StageRun, event: Drifted) -> StageRun:
+    _require_state(run, event, *MONITORED)
     run = replace(run, credited=0.0, first_slot=max(run.first_slot, event.slot + 1))
     return _hold(run, f"{event.service}: drift", event.detail)
 
 
 def _hold(run: StageRun, key: str, detail: str) -> StageRun:
-    held_for = run.held_for if key in run.held_for else (*run.held_for, key)
-    return replace(run, state=S.HELD, held_for=held_for, reason=run.reason or f"{key}: {detail}")
+    pending_decisions = run.pending_decisions if key in run.pending_decisions else (*run.pending_decisions, key)
+    return replace(
+        run, state=StageState.HELD, pending_decisions=pending_decisions, reason=run.reason or f"{key}: {detail}"
+    )
 
 
-def _contract_kept(run: StageRun, event: ContractKept) -> StageRun:
-    _in(run, event, *WATCHED)
+def _on_contract_passed(run: StageRun, event: ContractPassed) -> StageRun:
+    _require_state(run, event, *MONITORED)
     return run if event.edge in run.kept else replace(run, kept=(*run.kept, event.edge))
 
 
-def _judged(run: StageRun, event: Judged) -> StageRun:
-    _in(run, event, S.SOAKED)
-    if event.verdict is Verdict.PASSED and run.untried:
-        raise IllegalEvent(f"passed, and {', '.join(run.untried)} not tried")
+def _on_judged(run: StageRun, event: Judged) -> StageRun:
+    _require_state(run, event, StageState.SOAKED)
+    if event.verdict is Verdict.PASSED and run.untested_contracts:
+        raise IllegalEvent(f"passed, and {', '.join(run.untested_contracts)} not tried")
     if event.verdict is Verdict.PASSED:
-        return _accepted(run, event.reason)
-    held = _hold(run, "verdict", event.reason or event.verdict.value)
-    return replace(held, verdict=event.verdict)
+        return _accept(run, event.reason)
+    held_run = _hold(run, "verdict", event.reason or event.verdict.value)
+    return replace(held_run, verdict=event.verdict)
 
 
-def _accepted(run: StageRun, reason: str) -> StageRun:
+def _accept(run: StageRun, reason: str) -> StageRun:
     if run.credited < run.soak:
         raise IllegalEvent(f"accepted with {run.credited:g} s of {run.soak:g} s credited")
-    return replace(run, state=S.ACCEPTED, verdict=Verdict.PASSED, reason=reason, held_for=())
+    return replace(run, state=StageState.ACCEPTED, verdict=Verdict.PASSED, reason=reason, pending_decisions=())
 
 
-def _decided(run: StageRun, event: Decided) -> StageRun:
-    if run.state is not S.HELD:
+def _on_decided(run: StageRun, event: Decided) -> StageRun:
+    if run.state is not StageState.HELD:
         raise RolloutRefused(f"stage {run.stage} is {run.state.value}: there is nothing to decide")
-    who = f"{event.by}: {event.reason}"
+    decision = f"{event.by}: {event.reason}"
     if not event.accept:
-        return _back(run, f"decided by {who}")
-    run = replace(run, decided=(*run.decided, *run.held_for))
-    if "verdict" in run.held_for and run.credited >= run.soak:
-        return _accepted(run, f"accepted by {who}")
-    state = S.SOAKED if run.credited >= run.soak else S.SOAKING
-    return replace(run, state=state, held_for=(), reason="", verdict=Verdict.PENDING)
+        return _start_rollback(run, f"decided by {decision}")
+    run = replace(run, accepted_breaches=(*run.accepted_breaches, *run.pending_decisions))
+    if "verdict" in run.pending_decisions and run.credited >= run.soak:
+        return _accept(run, f"accepted by {decision}")
+    state = StageState.SOAKED if run.credited >= run.soak else StageState.SOAKING
+    return replace(run, state=state, pending_decisions=(), reason="", verdict=Verdict.PENDING)
 
 
-# ---- on the way back
+# ---- rollback
 
 
-def _back(run: StageRun, reason: str, services: tuple[str, ...] = ()) -> StageRun:
-    """Where nothing was changed yet there is nothing to undo; else towards what served before."""
-    if run.state is S.ROLLED_BACK and not _to_restore(replace(run, scope=services)):
+def _start_rollback(run: StageRun, reason: str, services: tuple[str, ...] = ()) -> StageRun:
+    """Start a rollback. If nothing was changed yet, there is nothing to undo."""
+    if run.state is StageState.ROLLED_BACK and not _pending_restores(replace(run, scope=services)):
         return run
-    run = replace(run, scope=services, unrestored=(), held_for=(), reason=reason, verdict=Verdict.FAILED)
-    undone = run.state in (S.PLANNED, S.LOCKED) or not _to_restore(run)
-    return replace(run, state=S.ROLLED_BACK if undone else S.ROLLING_BACK)
+    run = replace(run, scope=services, unrestored=(), pending_decisions=(), reason=reason, verdict=Verdict.FAILED)
+    is_undone = run.state in (StageState.PLANNED, StageState.LOCKED) or not _pending_restores(run)
+    return replace(run, state=StageState.ROLLED_BACK if is_undone else StageState.ROLLING_BACK)
 
 
-def _rollback_asked(run: StageRun, event: RollbackAsked) -> StageRun:
+def _on_rollback_requested(run: StageRun, event: RollbackRequested) -> StageRun:
     unknown = sorted(set(event.services) - set(run.services))
     if unknown:
         raise RolloutRefused(f"stage {run.stage} has no service {', '.join(unknown)}; it has {', '.join(run.services)}")
     if set(event.services) == set(run.services):
-        return _back(run, event.reason)
-    if event.services and run.state in (S.DEPLOYING, S.VERIFYING):
-        raise RolloutRefused(f"stage {run.stage} is {run.state.value}: it can be rolled back as a whole only")
-    earlier = run.scope if run.state in (S.ROLLING_BACK, S.ROLLED_BACK, S.ROLLBACK_FAILED) else ()
-    whole = not event.services or (not earlier and run.state in (S.ROLLING_BACK, S.ROLLBACK_FAILED))
-    return _back(run, event.reason, () if whole else tuple(dict.fromkeys((*earlier, *event.services))))
+        return _start_rollback(run, event.reason)
+    if event.services and run.state in (StageState.DEPLOYING, StageState.VERIFYING):
+        raise RolloutRefused(f"stage {run.stage} is {run.state.value}: it can only be rolled back as a whole")
+    earlier_scope = (
+        run.scope if run.state in (StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED) else ()
+    )
+    is_whole_stage = not event.services or (
+        not earlier_scope and run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED)
+    )
+    return _start_rollback(
+        run, event.reason, () if is_whole_stage else tuple(dict.fromkeys((*earlier_scope, *event.services)))
+    )
 
 
-def _restored(run: StageRun, event: Restored) -> StageRun:
-    _awaited(run, event, Act.RESTORE)
-    return _came_back(run.with_deployment(event.service, restored=True, switched=False, twin_removed=True))
+def _on_restored(run: StageRun, event: Restored) -> StageRun:
+    _require_next_act(run, event, Act.RESTORE)
+    return _after_restore(run.with_deployment(event.service, restored=True, switched=False, control_removed=True))
 
 
-def _left_alone(run: StageRun, event: LeftAlone) -> StageRun:
-    _awaited(run, event, Act.RESTORE)
+def _on_foreign_change_kept(run: StageRun, event: ForeignChangeKept) -> StageRun:
+    _require_next_act(run, event, Act.RESTORE)
     run = replace(run, reason=f"{run.reason}; {event.service}: {event.what}")
-    return _came_back(run.with_deployment(event.service, stranger=event.what, twin_removed=True))
+    return _after_restore(run.with_deployment(event.service, foreign_change=event.what, control_removed=True))
 
 
-def _restore_failed(run: StageRun, event: RestoreFailed) -> StageRun:
-    _awaited(run, event, Act.RESTORE)
-    told = f"{event.service} could not be brought back: {event.reason}"
-    reason = run.reason if told in run.reason else f"{run.reason}; {told}"  # it is tried again and again
-    return _came_back(replace(run, unrestored=(*run.unrestored, event.service), reason=reason))
+def _on_restore_failed(run: StageRun, event: RestoreFailed) -> StageRun:
+    _require_next_act(run, event, Act.RESTORE)
+    failure = f"{event.service} could not be brought back: {event.reason}"
+    reason = (
+        run.reason if failure in run.reason else f"{run.reason}; {failure}"
+    )  # restoring is retried: report each failure once
+    return _after_restore(replace(run, unrestored=(*run.unrestored, event.service), reason=reason))
 
 
-def _came_back(run: StageRun) -> StageRun:
-    """One that cannot be brought back keeps none of the others from it."""
+def _after_restore(run: StageRun) -> StageRun:
+    """End the rollback after the last restore. One that failed does not keep the others from being restored."""
     if next_act(run):
         return run
-    return replace(run, state=S.ROLLBACK_FAILED if run.unrestored else S.ROLLED_BACK)
+    return replace(run, state=StageState.ROLLBACK_FAILED if run.unrestored else StageState.ROLLED_BACK)
 
 
-def _resumed(run: StageRun, event: Resumed) -> StageRun:
-    """What was half done is undone; what was up and watched is left up, and its soak goes on."""
-    if run.state in (S.PLANNED, S.LOCKED, S.DEPLOYING, S.VERIFYING):
-        return _back(run, f"the run ended while it was {run.state.value}")
-    if run.state in (S.ROLLING_BACK, S.ROLLBACK_FAILED):
-        return replace(run, state=S.ROLLING_BACK, unrestored=())
+def _on_resumed(run: StageRun, event: Resumed) -> StageRun:
+    """Undo what was unfinished. A version that was up and monitored stays up, and its soak continues."""
+    if run.state in (StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING):
+        return _start_rollback(run, f"the run ended while it was {run.state.value}")
+    if run.state in (StageState.ROLLING_BACK, StageState.ROLLBACK_FAILED):
+        return replace(run, state=StageState.ROLLING_BACK, unrestored=())
     return run
 
 
-def _outdated(run: StageRun, event: Outdated) -> StageRun:
+def _on_acceptance_invalidated(run: StageRun, event: AcceptanceInvalidated) -> StageRun:
     return replace(run, stale=run.stale or event.reason)
 
 
-def _moved(run: StageRun, event: Moved) -> StageRun:
+def _on_environment_moved(run: StageRun, event: EnvironmentMoved) -> StageRun:
     return replace(run, place=event.place)
 
 
-def _drilled(run: StageRun, event: Drilled) -> StageRun:
-    _in(run, event, S.ROLLED_BACK, S.ROLLBACK_FAILED)
-    if event.passed and (run.state is not S.ROLLED_BACK or not all(one.restored for one in run.deployments)):
-        raise IllegalEvent("a drill that passed, and not all of it is back")
+def _on_drill_finished(run: StageRun, event: DrillFinished) -> StageRun:
+    _require_state(run, event, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED)
+    if event.passed and (
+        run.state is not StageState.ROLLED_BACK or not all(deployment.restored for deployment in run.deployments)
+    ):
+        raise IllegalEvent("a drill that passed although not all of it was restored")
     return replace(run, drill="passed" if event.passed else "failed")
 
 
 _HANDLERS: dict[type, Callable[[StageRun, Any], StageRun]] = {
-    Locked: _locked,
-    Observed: _observed,
-    Prepared: _prepared,
-    Switched: _switched,
-    BecameReady: _ready,
-    Verified: _verified,
-    TwinMade: _twin_made,
-    TwinRemoved: _twin_removed,
-    DeployFailed: _deploy_failed,
-    Credited: _credited,
-    Breached: _breached,
-    Drifted: _drifted,
-    ContractKept: _contract_kept,
-    Judged: _judged,
-    Decided: _decided,
-    RollbackAsked: _rollback_asked,
-    Restored: _restored,
-    RestoreFailed: _restore_failed,
-    LeftAlone: _left_alone,
-    Resumed: _resumed,
-    Outdated: _outdated,
-    Moved: _moved,
-    Drilled: _drilled,
+    Locked: _on_locked,
+    Observed: _on_observed,
+    Prepared: _on_prepared,
+    Switched: _on_switched,
+    BecameReady: _on_became_ready,
+    Verified: _on_verified,
+    ControlStarted: _on_control_started,
+    ControlRemoved: _on_control_removed,
+    DeployFailed: _on_deploy_failed,
+    SoakCredited: _on_soak_credited,
+    Breached: _on_breached,
+    Drifted: _on_drifted,
+    ContractPassed: _on_contract_passed,
+    Judged: _on_judged,
+    Decided: _on_decided,
+    RollbackRequested: _on_rollback_requested,
+    Restored: _on_restored,
+    RestoreFailed: _on_restore_failed,
+    ForeignChangeKept: _on_foreign_change_kept,
+    Resumed: _on_resumed,
+    AcceptanceInvalidated: _on_acceptance_invalidated,
+    EnvironmentMoved: _on_environment_moved,
+    DrillFinished: _on_drill_finished,
 }

@@ -1,64 +1,65 @@
-"""Being asked to stop. A signal only sets a flag; whoever works looks at it where stopping does no harm."""
+"""Requests to stop. A signal only sets a flag, which is checked where stopping does no harm."""
 
 import asyncio
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+STOP_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Stop:
-    """Whether somebody asked to stop, and how."""
+class StopRequest:
+    """Whether a stop was requested, and by what."""
 
     def __init__(self) -> None:
-        self.why = ""
-        """Name of the first signal; empty while nobody asked."""
-        self._asked = asyncio.Event()
+        self.reason = ""
+        """Name of the first signal; empty until a stop is requested."""
+        self._event = asyncio.Event()
 
     def __bool__(self) -> bool:
-        return bool(self.why)
+        return bool(self.reason)
 
-    def ask(self, why: str) -> None:
-        """Ask to stop. Asking again changes nothing: a second Ctrl-C must not cut the first one short."""
-        self.why = self.why or why
-        self._asked.set()
+    def request(self, reason: str) -> None:
+        """Request a stop. Another request changes nothing: a second Ctrl-C must not cut the first one short."""
+        self.reason = self.reason or reason
+        self._event.set()
 
     async def wait(self) -> None:
-        """Until somebody asks."""
-        await self._asked.wait()
+        """Wait until a stop is requested."""
+        await self._event.wait()
 
 
 @contextmanager
-def flagged_by_signals(stop: Stop) -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP ask ``stop``, in the main thread, with or without a loop.
+def stop_on_signals(stop: StopRequest) -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP set ``stop``, in the main thread, with or without an event loop.
 
-    What waits in a loop learns of it when it wakes: there :func:`stopped_by_signals` wakes it.
+    This does not wake a loop that waits; :func:`stop_loop_on_signals` does.
     """
-    before = {
-        number: signal.signal(number, lambda number, _: stop.ask(signal.Signals(number).name)) for number in SIGNALS
+    previous_handlers = {
+        number: signal.signal(number, lambda number, _: stop.request(signal.Signals(number).name))
+        for number in STOP_SIGNALS
     }
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             signal.signal(number, signal.SIG_DFL if handler is None else handler)
 
 
 @contextmanager
-def stopped_by_signals(stop: Stop) -> Iterator[None]:
-    """Let SIGINT, SIGTERM and SIGHUP ask ``stop``, in the running loop of the main thread.
+def stop_loop_on_signals(stop: StopRequest) -> Iterator[None]:
+    """Let SIGINT, SIGTERM and SIGHUP set ``stop``, in the running event loop of the main thread.
 
-    Also where a signal was ignored before: a shell starts what runs in the background with SIGINT ignored, and a CI
-    that cancels its job would not be heard.
+    This includes signals that were ignored before: a shell starts background processes with SIGINT ignored, and a job
+    that CI cancels would not notice.
     """
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in SIGNALS}
-    for number in SIGNALS:
-        loop.add_signal_handler(number, stop.ask, number.name)
+    previous_handlers = {number: signal.getsignal(number) for number in STOP_SIGNALS}
+    for number in STOP_SIGNALS:
+        loop.add_signal_handler(number, stop.request, number.name)
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous_handlers.items():
             loop.remove_signal_handler(number)
             signal.signal(number, signal.SIG_DFL if handler is None else handler)

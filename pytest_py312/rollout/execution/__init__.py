@@ -1,1 +1,1 @@
-"""A stage on its way: what is done, by whom, and one at a time."""
+"""Execution of a rollout: acts, locks, the driver, contracts, steps and drills."""

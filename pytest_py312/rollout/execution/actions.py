@@ -1,10 +1,9 @@
-"""The acts of a way up, each once, on one target: what is done, and the event that says what came of it.
+"""The acts of a deployment on one target. Each returns the event that describes its result.
 
-Nothing is written down here, and no state is kept: see driver.py.
+Nothing is recorded here and no state is kept, see :mod:`.driver`.
 
-The old version beside the new one: made once that serves, removed when the soak is over.
-
-It says what is the new version's doing and what the environment's. That there is none is never held against a service.
+The control is the previous version. It is started once the new version serves, and removed when the soak is over. It
+separates effects of the new version from those of the environment; a missing control never counts against a service.
 """
 
 from collections.abc import Callable
@@ -12,158 +11,176 @@ from contextlib import suppress
 
 from pytest_py312.rollout.domain.events import (
     BecameReady,
+    ControlStarted,
     DeployFailed,
     Event,
     Observed,
     Prepared,
     Switched,
-    TwinMade,
     Verified,
 )
 from pytest_py312.rollout.domain.model import Act, Container, Deployment, StageRun
-from pytest_py312.rollout.execution.foreign_changes import changed_since
-from pytest_py312.rollout.targets.target import Phase, Target, TargetError, TargetRefused, Twinning
+from pytest_py312.rollout.execution.foreign_changes import foreign_change
+from pytest_py312.rollout.targets.target import ReadinessPhase, SupportsControl, Target, TargetError, TargetRefused
 
 
-class Acts:
-    """Each raises :class:`.TargetError` where the target does not answer, or refuses."""
+class Actions:
+    """Performs acts. All methods raise :class:`.TargetError` if the target does not answer, or refuses."""
 
     def __init__(self, target: Target, *, pause: Callable[[float], None], stopwatch: Callable[[], float]) -> None:
         self._target = target
         self._pause = pause
         self._stopwatch = stopwatch
 
-    def do(self, act: Act, run: StageRun, one: Deployment) -> Event:
-        """One act of the way up."""
-        return _BY_ACT[act](self, run, one)
+    def perform(self, act: Act, run: StageRun, deployment: Deployment) -> Event:
+        """Perform one act of a deployment."""
+        return _METHODS[act](self, run, deployment)
 
-    def observe(self, run: StageRun, one: Deployment) -> Event:
-        found = self._target.observe(one.spec)
-        if found is None:
-            return Observed(service=one.service, old=None)
-        if not found.running:
+    def observe(self, run: StageRun, deployment: Deployment) -> Event:
+        observed = self._target.observe(deployment.spec)
+        if observed is None:
+            return Observed(service=deployment.service, old=None)
+        if not observed.running:
             raise TargetRefused(
-                f"its container {one.spec.container} does not run: there is nothing to come back to; start or remove it"
+                f"its container {deployment.spec.container} is not running, so there is no version to roll back to; "
+                "start or remove it first"
             )
-        trouble = self.unready(one, found.container, delay=0.0)
-        if trouble:
+        problem = self.wait_until_ready(deployment, observed.container, delay=0.0)
+        if problem:
             raise TargetRefused(
-                f"what serves now is not well ({trouble}), and a way back would end there; mend it first"
+                f"what serves now is not well ({problem}), and a rollback would restore it; fix it first"
             )
-        return Observed(service=one.service, old=found.container, interpreter=found.interpreter)
+        return Observed(service=deployment.service, old=observed.container, interpreter=observed.interpreter)
 
-    def prepare(self, run: StageRun, one: Deployment) -> Event:
-        return Prepared(service=one.service, new=self._target.prepare(one.spec, image=one.image, run=run.run))
+    def prepare(self, run: StageRun, deployment: Deployment) -> Event:
+        return Prepared(
+            service=deployment.service, new=self._target.prepare(deployment.spec, image=deployment.image, run=run.run)
+        )
 
-    def switch(self, run: StageRun, one: Deployment) -> Event:
-        changed = changed_since(one, self._target.observe(one.spec))
-        if changed:
-            raise TargetRefused(changed)
-        self._target.switch(one.spec, _made(one))
-        return Switched(service=one.service)
+    def switch(self, run: StageRun, deployment: Deployment) -> Event:
+        change = foreign_change(deployment, self._target.observe(deployment.spec))
+        if change:
+            raise TargetRefused(change)
+        self._target.switch(deployment.spec, _new_container(deployment))
+        return Switched(service=deployment.service)
 
-    def ready(self, run: StageRun, one: Deployment) -> Event:
-        trouble = self.unready(one, _made(one))
-        return DeployFailed(service=one.service, reason=trouble) if trouble else BecameReady(service=one.service)
+    def await_ready(self, run: StageRun, deployment: Deployment) -> Event:
+        problem = self.wait_until_ready(deployment, _new_container(deployment))
+        return (
+            DeployFailed(service=deployment.service, reason=problem)
+            if problem
+            else BecameReady(service=deployment.service)
+        )
 
-    def verify(self, run: StageRun, one: Deployment) -> Event:
-        """Health says that something answers; what it runs on only its process can tell."""
-        found = self._target.observe(one.spec)
-        if found is None or found.container.id != _made(one).id or not found.running:
+    def verify(self, run: StageRun, deployment: Deployment) -> Event:
+        """Verify what the serving process runs on: health only shows that something answers."""
+        observed = self._target.observe(deployment.spec)
+        if observed is None or observed.container.id != _new_container(deployment).id or not observed.running:
             raise TargetRefused("what serves is not what was deployed")
-        if not found.interpreters:
-            raise TargetRefused("its process could not be asked for its interpreter; name a `version` path in the plan")
-        if set(found.interpreters) != {run.target}:
-            others = ", ".join(str(other) for other in found.interpreters)
-            raise TargetRefused(f"it runs on Python {others}, not on {run.target}")
-        trouble = self.unready(one, _made(one))
-        if trouble:
-            raise TargetRefused(trouble)
-        return Verified(service=one.service)
+        if not observed.interpreters:
+            raise TargetRefused("the interpreter of its process is unknown; name a `version` path in the plan")
+        if set(observed.interpreters) != {run.target}:
+            interpreters = ", ".join(str(interpreter) for interpreter in observed.interpreters)
+            raise TargetRefused(f"it runs on Python {interpreters}, not on {run.target}")
+        problem = self.wait_until_ready(deployment, _new_container(deployment))
+        if problem:
+            raise TargetRefused(problem)
+        return Verified(service=deployment.service)
 
-    def twin(self, run: StageRun, one: Deployment) -> Event:
-        return made_twin(self._target, run, one, self.unready)
+    def start_control(self, run: StageRun, deployment: Deployment) -> Event:
+        return start_control(self._target, run, deployment, self.wait_until_ready)
 
-    def unready(self, one: Deployment, container: Container, delay: float | None = None) -> str:
-        """Wait until ``container`` is ready, and say why it is not. ``delay`` is for one of which nobody knows."""
-        delay = one.spec.readiness_delay if delay is None else delay
-        begun = self._stopwatch()
+    def wait_until_ready(self, deployment: Deployment, container: Container, delay: float | None = None) -> str:
+        """Wait until ``container`` is ready, and return why it is not; empty if it is.
+
+        ``delay`` is the wait for a container whose health cannot be checked.
+        """
+        delay = deployment.spec.readiness_delay if delay is None else delay
+        started_at = self._stopwatch()
         while True:
-            found = self._target.ready(one.spec, container)
-            waited = self._stopwatch() - begun
-            if found.phase is Phase.BROKEN:
-                return found.detail
-            if found.phase is Phase.READY and (found.asked or waited >= delay):
+            readiness = self._target.readiness(deployment.spec, container)
+            waited = self._stopwatch() - started_at
+            if readiness.phase is ReadinessPhase.BROKEN:
+                return readiness.detail
+            if readiness.phase is ReadinessPhase.READY and (readiness.is_probed or waited >= delay):
                 return ""
-            limit = one.spec.ready_timeout + (0.0 if found.asked else delay)
+            limit = deployment.spec.ready_timeout + (0.0 if readiness.is_probed else delay)
             if waited >= limit:
-                return f"not ready after {limit:g} s: {found.detail}"
-            self._pause(found.again)
+                return f"not ready after {limit:g} s: {readiness.detail}"
+            self._pause(readiness.retry_after)
 
-    def not_old(self, one: Deployment) -> str:
-        """Why what serves is not what served before; ``""`` where it is, and it answers."""
-        found = self._target.observe(one.spec)
-        if one.old is None:
-            return "" if found is None else "something serves where nothing did before"
-        if found is None or not found.running:
+    def verify_previous(self, deployment: Deployment) -> str:
+        """Return why what serves is not what served before; empty if it is, and is ready."""
+        observed = self._target.observe(deployment.spec)
+        if deployment.old is None:
+            return "" if observed is None else "something serves where nothing did before"
+        if observed is None or not observed.running:
             return "nothing serves"
-        # its container may have had to be made again, of the same image
-        again = found.container.image == one.old.image and found.container != one.new
-        if found.container.id != one.old.id and not again:
-            return f"container {found.container.id[:12]} of image {found.container.image[:19]} serves"
-        trouble = self.unready(one, found.container)
-        if trouble:
-            return trouble
-        found = self._target.observe(one.spec) or found
-        if one.old_interpreter is not None and found.interpreters and found.interpreter != one.old_interpreter:
-            return f"it runs on Python {', '.join(map(str, found.interpreters))}, not on {one.old_interpreter}"
+        # its container may have been recreated, from the same image
+        is_recreated = observed.container.image == deployment.old.image and observed.container != deployment.new
+        if observed.container.id != deployment.old.id and not is_recreated:
+            return f"container {observed.container.id[:12]} of image {observed.container.image[:19]} serves"
+        problem = self.wait_until_ready(deployment, observed.container)
+        if problem:
+            return problem
+        observed = self._target.observe(deployment.spec) or observed
+        if (
+            deployment.old_interpreter is not None
+            and observed.interpreters
+            and observed.interpreter != deployment.old_interpreter
+        ):
+            return (
+                f"it runs on Python {', '.join(map(str, observed.interpreters))}, not on {deployment.old_interpreter}"
+            )
         return ""
 
 
-def made_twin(
-    target: Target, run: StageRun, one: Deployment, unready: Callable[[Deployment, Container], str]
-) -> TwinMade:
-    """Start the twin of a service and wait until it is ready.
+def start_control(
+    target: Target, run: StageRun, deployment: Deployment, wait_until_ready: Callable[[Deployment, Container], str]
+) -> ControlStarted:
+    """Start the control of a service and wait until it is ready.
 
-    :param unready: waits for a container, and says why it is not ready.
+    :param wait_until_ready: waits for a container, and returns why it is not ready.
     """
-    if one.old is None:
-        return TwinMade(service=one.service, twin=None, reason="nothing served before")
-    if not isinstance(target, Twinning):
-        return TwinMade(service=one.service, twin=None, reason=f"the target {target.name} cannot run one")
+    if deployment.old is None:
+        return ControlStarted(service=deployment.service, control=None, reason="nothing served before")
+    if not isinstance(target, SupportsControl):
+        return ControlStarted(
+            service=deployment.service, control=None, reason=f"the target {target.name} cannot run one"
+        )
     try:
-        made = target.twin(one.spec, one.old, run=run.run)
-        trouble = unready(one, made)
+        control = target.start_control(deployment.spec, deployment.old, run=run.run)
+        problem = wait_until_ready(deployment, control)
     except TargetError as error:
-        trouble = str(error)
-    if not trouble:
-        return TwinMade(service=one.service, twin=made)
-    with suppress(TargetError):  # removed again when the stage is over
-        target.remove_twin(one.spec, run=run.run)
-    return TwinMade(service=one.service, twin=None, reason=trouble)
+        problem = str(error)
+    if not problem:
+        return ControlStarted(service=deployment.service, control=control)
+    with suppress(TargetError):  # if this fails, it is removed when the stage is over
+        target.remove_control(deployment.spec, run=run.run)
+    return ControlStarted(service=deployment.service, control=None, reason=problem)
 
 
-_BY_ACT: dict[Act, Callable[[Acts, StageRun, Deployment], Event]] = {
-    Act.OBSERVE: Acts.observe,
-    Act.PREPARE: Acts.prepare,
-    Act.SWITCH: Acts.switch,
-    Act.READY: Acts.ready,
-    Act.VERIFY: Acts.verify,
-    Act.TWIN: Acts.twin,
+_METHODS: dict[Act, Callable[[Actions, StageRun, Deployment], Event]] = {
+    Act.OBSERVE: Actions.observe,
+    Act.PREPARE: Actions.prepare,
+    Act.SWITCH: Actions.switch,
+    Act.READY: Actions.await_ready,
+    Act.VERIFY: Actions.verify,
+    Act.START_CONTROL: Actions.start_control,
 }
 
 
-def _made(one: Deployment) -> Container:
-    if one.new is None:
+def _new_container(deployment: Deployment) -> Container:
+    if deployment.new is None:
         raise TargetRefused("it was not prepared")
-    return one.new
+    return deployment.new
 
 
-def trouble_removing_twin(target: Target, run: StageRun, one: Deployment) -> str:
-    """Remove the twin of a service; why it may still be there, ``""`` where it is gone."""
+def remove_control(target: Target, run: StageRun, deployment: Deployment) -> str:
+    """Remove the control of a service; return why it may still exist, empty if it is gone."""
     try:
-        if isinstance(target, Twinning):
-            target.remove_twin(one.spec, run=run.run)
+        if isinstance(target, SupportsControl):
+            target.remove_control(deployment.spec, run=run.run)
     except TargetError as error:
-        return f"the old version beside {one.service} could not be removed: {error}"
+        return f"the control of {deployment.service} could not be removed: {error}"
     return ""

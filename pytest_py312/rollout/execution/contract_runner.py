@@ -1,7 +1,7 @@
-"""Keeps contracts between services that are deployed: each version of one meets each version of the other.
+"""Run contracts between deployed services: each version of one service with each version of the other.
 
-The new version is what serves; the old one is its twin, or what serves where a service was not moved yet. To call, to
-write and to read, a container of the kept old image will do in which nothing of the service runs.
+The new version is what serves. The previous one is its control, or what serves if the service was not migrated yet. For
+calling, writing and reading a stand-in is enough: a container of the retained image in which the service does not run.
 """
 
 import json
@@ -12,236 +12,266 @@ from functools import cache
 from importlib import resources
 
 from pytest_py312.core import clock
-from pytest_py312.core.errors import RolloutRefused, perhaps
+from pytest_py312.core.errors import RolloutRefused, did_you_mean
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.repository.plan.rollout_settings import ContractSettings, RolloutSettings
 from pytest_py312.rollout.domain.contracts import (
     NEW,
     OLD,
-    PAIRS,
+    VERSION_PAIRS,
+    ContractAnswer,
     ContractResult,
-    Said,
-    answer_in,
-    concerned,
-    judged,
-    needs_host,
-    request_to,
-    tried_of,
+    contracts_of_services,
+    evaluate_pairs,
+    judge_contract,
+    needs_callee_address,
+    parse_answer,
+    script_request,
 )
-from pytest_py312.rollout.domain.deployment_plan import spec_of
+from pytest_py312.rollout.domain.deployment_plan import make_service_spec
 from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageRun
 from pytest_py312.rollout.targets.target import (
-    Meeting,
+    ServiceUnreachable,
+    SupportsContracts,
     Target,
     TargetError,
-    TargetLost,
     TargetRefused,
-    TargetUnreachable,
+    TargetUnavailable,
 )
 
-PYTHONS = ("python3", "python")
-GRACE = 20.0
-"""Seconds beside a contract's limit, which is kept in the container: an interpreter has to start there."""
-AGAIN, BETWEEN = 2, 1.0
-"""So often, after so many seconds, a call that fails is made again: a blip breaks no contract."""
-_NOT_STARTED = (126, 127)
+PYTHON_COMMANDS = ("python3", "python")
+START_GRACE = 20.0
+"""Seconds beyond a contract's limit, which is enforced in the container: an interpreter has to start there."""
+RETRIES, RETRY_DELAY = 2, 1.0
+"""A call that fails is repeated so often, after so many seconds: a blip does not break a contract."""
+_NOT_STARTED_CODES = (126, 127)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Party:
-    """A version of a service. ``serving`` answers calls; where nothing does, ``kept`` is what one is made like."""
+class ContractParty:
+    """One version of a service. ``serving`` answers calls; without it, a stand-in is made like ``retained``."""
 
     spec: ServiceSpec
     python: str = ""
-    """The interpreter it has to be on; empty where nobody knows."""
+    """The interpreter that it has to run on; empty if that is unknown."""
     serving: Container | None = None
-    kept: Container | None = None
+    retained: Container | None = None
     run: str = ""
 
 
 @cache
-def script() -> str:
-    """The text that runs in a container."""
+def script_text() -> str:
+    """Return the script that runs in a container."""
     return resources.files("pytest_py312.rollout.execution").joinpath("contract_script.py").read_text(encoding="utf-8")
 
 
-class Contracting:
-    """Keeps contracts on one target; close it in the end, which ends what it has started.
+class ContractRunner:
+    """Runs contracts on one target. It has to be closed, which stops the stand-ins that it has started.
 
-    :param runs: the newest run of each stage in the environment.
-    :param specs: service -> what the target has to know of it, by the plan.
-    :raises RolloutRefused: the target cannot do this.
+    :param runs: the current run of each stage in the environment.
+    :param specs: service -> what the target needs in order to reach it, from the plan.
+    :raises RolloutRefused: the target does not support contracts.
     """
 
     def __init__(self, target: Target, runs: Sequence[StageRun], specs: Mapping[str, ServiceSpec]) -> None:
-        if not isinstance(target, Meeting):
-            raise RolloutRefused(f"contracts cannot be kept on the target {target.name}")
+        if not isinstance(target, SupportsContracts):
+            raise RolloutRefused(f"the target {target.name} does not support contracts")
         self._target = target
-        self._meeting: Meeting = target
+        self._contract_target: SupportsContracts = target
         self._runs = runs
         self._specs = specs
-        self._parties: dict[str, Mapping[str, Party]] = {}
-        self._standing_in: dict[tuple[str, str], Container] = {}
-        self._written: dict[tuple[int, str], Said] = {}
+        self._parties: dict[str, Mapping[str, ContractParty]] = {}
+        self._stand_ins: dict[tuple[str, str], Container] = {}
+        self._written_data: dict[tuple[int, str], ContractAnswer] = {}
 
-    def results(self, contracts: Sequence[ContractSettings], services: Sequence[str]) -> list[ContractResult]:
-        """What there is to be said of each contract that one of ``services`` is a party of.
+    def run_contracts(self, contracts: Sequence[ContractSettings], services: Sequence[str]) -> list[ContractResult]:
+        """Return the result of each contract that involves one of ``services``.
 
-        :raises RolloutRefused: one names a service that there is not.
+        :raises RolloutRefused: a contract names an unknown service.
         """
-        return [self.result(contract) for contract in concerned(contracts, services)]
+        return [self.run_contract(contract) for contract in contracts_of_services(contracts, services)]
 
-    def result(self, contract: ContractSettings) -> ContractResult:
-        """Let all versions of both that can be had meet, and judge what comes of it.
+    def run_contract(self, contract: ContractSettings) -> ContractResult:
+        """Try a contract with all version pairs that are available, and judge the results.
 
-        :raises RolloutRefused: it names a service that there is not.
+        :raises RolloutRefused: the contract names an unknown service.
         """
         try:
-            first, second = (self._versions(name) for name in (contract.first, contract.second))
+            first, second = (self._versions_of(name) for name in (contract.first, contract.second))
         except TargetError as error:
-            return ContractResult(edge=contract.edge, what=contract.what, result=Result.INCONCLUSIVE, reason=str(error))
-        missing = _missing(contract, second)
-        said = {
-            (one, other): self._said(contract, first[one], second[other], one)
-            for one, other in PAIRS
-            if one in first and other in second and other not in missing
+            return ContractResult(
+                edge=contract.edge, what=contract.description, result=Result.INCONCLUSIVE, reason=str(error)
+            )
+        unavailable = _unavailable_versions(contract, second)
+        answers = {
+            (first_version, second_version): self._run_pair(
+                contract, first[first_version], second[second_version], first_version
+            )
+            for first_version, second_version in VERSION_PAIRS
+            if first_version in first and second_version in second and second_version not in unavailable
         }
-        return judged(contract, tried_of(said), missing=list(missing.values()))
+        return judge_contract(contract, evaluate_pairs(answers), unavailable=list(unavailable.values()))
 
     def close(self) -> None:
-        """End the stand-ins. Never raises: they are gone by themselves after a while."""
-        for container in self._standing_in.values():
+        """Stop the stand-ins. Never raises: they stop by themselves after a while."""
+        for container in self._stand_ins.values():
             with suppress(TargetError):
-                self._meeting.dismiss(container)
-        self._standing_in.clear()
+                self._contract_target.remove_stand_in(container)
+        self._stand_ins.clear()
 
-    # ---- who there is
+    # ---- versions
 
-    def _versions(self, service: str) -> Mapping[str, Party]:
+    def _versions_of(self, service: str) -> Mapping[str, ContractParty]:
         if service not in self._parties:
-            self._parties[service] = self._looked_up(service)
+            self._parties[service] = self._find_versions(service)
         return self._parties[service]
 
-    def _looked_up(self, service: str) -> Mapping[str, Party]:
+    def _find_versions(self, service: str) -> Mapping[str, ContractParty]:
         for run in self._runs:
-            one = next((one for one in run.deployments if one.service == service), None)
-            if one is None or not (run.is_up and one.switched and one.new) or one.restored:
+            deployment = next((deployment for deployment in run.deployments if deployment.service == service), None)
+            if deployment is None or not (run.is_up and deployment.switched and deployment.new) or deployment.restored:
                 continue
-            found = {NEW: Party(spec=one.spec, python=str(run.target), serving=one.new, run=run.run)}
-            if one.old is not None:
-                twin = None if one.twin_removed else one.twin
-                python = str(one.old_interpreter or "")
-                found[OLD] = Party(spec=one.spec, python=python, serving=twin, kept=one.old, run=run.run)
-            return found
+            versions = {
+                NEW: ContractParty(spec=deployment.spec, python=str(run.target), serving=deployment.new, run=run.run)
+            }
+            if deployment.old is not None:
+                control = None if deployment.control_removed else deployment.control
+                python = str(deployment.old_interpreter or "")
+                versions[OLD] = ContractParty(
+                    spec=deployment.spec, python=python, serving=control, retained=deployment.old, run=run.run
+                )
+            return versions
         spec = self._specs.get(service)
         if spec is None:
-            raise RolloutRefused(f"a contract names {service}, which is no service{perhaps(service, [*self._specs])}")
-        seen = self._target.observe(spec)
-        if seen is None or not seen.running:
-            raise TargetRefused(f"{service} does not run")
-        target = {str(run.target) for run in self._runs}
-        version = NEW if str(seen.interpreter) in target else OLD
-        return {version: Party(spec=spec, python=str(seen.interpreter or ""), serving=seen.container)}
+            raise RolloutRefused(
+                f"a contract names {service}, which is no service{did_you_mean(service, [*self._specs])}"
+            )
+        observed = self._target.observe(spec)
+        if observed is None or not observed.running:
+            raise TargetRefused(f"{service} is not running")
+        target_versions = {str(run.target) for run in self._runs}
+        version = NEW if str(observed.interpreter) in target_versions else OLD
+        return {version: ContractParty(spec=spec, python=str(observed.interpreter or ""), serving=observed.container)}
 
-    def _at_hand(self, party: Party) -> Container:
-        """A container of it in which something can be done."""
+    def _container_of(self, party: ContractParty) -> Container:
+        """Return a container of a version in which a command can run."""
         if party.serving is not None:
             return party.serving
-        assert party.kept is not None, "a version is served, or kept"
-        key = (party.spec.service, party.kept.id)
-        if key not in self._standing_in:
-            self._standing_in[key] = self._meeting.stand_in(party.spec, party.kept, run=party.run)
-        return self._standing_in[key]
+        assert party.retained is not None, "a version serves or is retained"
+        key = (party.spec.service, party.retained.id)
+        if key not in self._stand_ins:
+            self._stand_ins[key] = self._contract_target.start_stand_in(party.spec, party.retained, run=party.run)
+        return self._stand_ins[key]
 
-    # ---- one meeting
+    # ---- one version pair
 
-    def _said(self, contract: ContractSettings, first: Party, second: Party, version: str) -> Said:
+    def _run_pair(
+        self, contract: ContractSettings, first: ContractParty, second: ContractParty, writer_version: str
+    ) -> ContractAnswer:
         try:
             if contract.is_data:
-                return self._handed_over(contract, first, second, version)
-            caller = self._at_hand(first)
-            assert second.serving is not None, "who cannot be called is missing"
-            host = None
-            if needs_host(contract):
-                host = self._meeting.met(second.spec, second.serving, caller)
-            said = self._done(first, caller, request_to(contract, host=host), contract.limit)
-            for _ in range(AGAIN):
-                if said.result is not Result.FAILED:
+                return self._hand_over_data(contract, first, second, writer_version)
+            caller = self._container_of(first)
+            assert second.serving is not None, "versions that cannot be called are excluded"
+            callee_address = None
+            if needs_callee_address(contract):
+                callee_address = self._contract_target.address_for_caller(second.spec, second.serving, caller)
+            answer = self._run_script(
+                first, caller, script_request(contract, callee_address=callee_address), contract.limit
+            )
+            for _ in range(RETRIES):
+                if answer.result is not Result.FAILED:
                     break
-                clock.pause(BETWEEN)
-                said = self._done(first, caller, request_to(contract, host=host), contract.limit)
-            return said
-        except TargetUnreachable as error:
-            return Said(result=Result.ERROR, detail=str(error), apart=True)
-        except (TargetLost, TargetRefused) as error:
-            return Said(result=Result.ERROR, detail=str(error))
+                clock.pause(RETRY_DELAY)
+                answer = self._run_script(
+                    first, caller, script_request(contract, callee_address=callee_address), contract.limit
+                )
+            return answer
+        except ServiceUnreachable as error:
+            return ContractAnswer(result=Result.ERROR, detail=str(error), is_unreachable=True)
+        except (TargetUnavailable, TargetRefused) as error:
+            return ContractAnswer(result=Result.ERROR, detail=str(error))
 
-    def _handed_over(self, contract: ContractSettings, writer: Party, reader: Party, version: str) -> Said:
-        key = (id(contract), version)
-        if key not in self._written:
-            self._written[key] = self._done(writer, self._at_hand(writer), request_to(contract), contract.limit)
-        written = self._written[key]
+    def _hand_over_data(
+        self, contract: ContractSettings, writer: ContractParty, reader: ContractParty, writer_version: str
+    ) -> ContractAnswer:
+        key = (id(contract), writer_version)
+        if key not in self._written_data:
+            self._written_data[key] = self._run_script(
+                writer, self._container_of(writer), script_request(contract), contract.limit
+            )
+        written = self._written_data[key]
         if written.result is not Result.SUCCESSFUL:
-            told = f"{contract.first} could not write: {written.detail}"
-            return Said(result=written.result, detail=told)
-        request = request_to(contract, reads=True, data=written.data)
-        return self._done(reader, self._at_hand(reader), request, contract.limit)
+            detail = f"{contract.first} could not write: {written.detail}"
+            return ContractAnswer(result=written.result, detail=detail)
+        request = script_request(contract, is_reader=True, data=written.data)
+        return self._run_script(reader, self._container_of(reader), request, contract.limit)
 
-    def _done(self, party: Party, container: Container, request: Mapping[str, object], limit: float) -> Said:
-        """What a version answers, by the Python of its container: which has to be the one that it is on."""
-        printed = refused = ""
-        for python in PYTHONS:
-            argv = [python, "-c", script(), json.dumps(request)]
+    def _run_script(
+        self, party: ContractParty, container: Container, request: Mapping[str, object], limit: float
+    ) -> ContractAnswer:
+        """Run the script with the Python of a container, which has to be the one that the service runs on."""
+        output = refusal = ""
+        for python in PYTHON_COMMANDS:
+            argv = [python, "-c", script_text(), json.dumps(request)]
             try:
-                code, printed = self._meeting.execute(container, argv, limit=limit + GRACE)
+                code, output = self._contract_target.execute(container, argv, timeout=limit + START_GRACE)
             except TargetRefused as error:
-                refused = str(error)
-                continue  # there is none of that name
-            if code not in _NOT_STARTED:
+                refusal = str(error)
+                continue  # the container has no command of that name
+            if code not in _NOT_STARTED_CODES:
                 break
-        said = answer_in(printed or refused)
-        if said.python and party.python and said.python != party.python:
-            told = f"the Python of its container is {said.python}, and {party.spec.service} runs on {party.python}"
-            return Said(result=Result.ERROR, detail=told)
-        return said
+        answer = parse_answer(output or refusal)
+        if answer.python and party.python and answer.python != party.python:
+            detail = f"the Python of its container is {answer.python}, but {party.spec.service} runs on {party.python}"
+            return ContractAnswer(result=Result.ERROR, detail=detail)
+        return answer
 
 
-def _missing(contract: ContractSettings, second: Mapping[str, Party]) -> dict[str, str]:
-    """Versions of the second that nobody can call, and why."""
+def _unavailable_versions(contract: ContractSettings, second: Mapping[str, ContractParty]) -> dict[str, str]:
+    """Return the versions of the callee that cannot be called, with the reason."""
     if contract.is_data:
         return {}
-    found = {
-        version: f"the {version} {contract.second} does not run (`twin = true` lets it run beside the new one)"
+    unavailable = {
+        version: f"the {version} {contract.second} is not running (`control = true` runs it beside the new one)"
         for version, party in second.items()
         if party.serving is None
     }
-    if OLD in second and NEW in second and not needs_host(contract):
-        named = f"what is at {contract.at}" if contract.at else "a command without {callee}"
-        found[OLD] = f"the old {contract.second} is not called by {named}: that meets the one that is deployed"
-    return found
+    if OLD in second and NEW in second and not needs_callee_address(contract):
+        callee_text = f"what is at {contract.at}" if contract.at else "a command without {callee}"
+        unavailable[OLD] = (
+            f"the old {contract.second} cannot be called by {callee_text}, which leads to the deployed version"
+        )
+    return unavailable
 
 
-def contracting(
+def make_contract_runner(
     target: Target, runs: Sequence[StageRun], settings: RolloutSettings, services: Iterable[Service]
-) -> Contracting:
-    """What keeps contracts between ``services`` on a target; to be closed in the end.
+) -> ContractRunner:
+    """Return a runner for the contracts between ``services``. It has to be closed.
 
-    :param runs: the newest run of each stage in the environment.
-    :raises RolloutRefused: the target cannot do this.
+    :param runs: the current run of each stage in the environment.
+    :raises RolloutRefused: the target does not support contracts.
     """
     specs = {
-        one.name: spec_of(one, settings.deploy_of(stage=one.stage, name=one.name, path=one.path)) for one in services
+        service.name: make_service_spec(
+            service, settings.deploy_settings_for(stage=service.stage, name=service.name, path=service.path)
+        )
+        for service in services
     }
-    return Contracting(target, runs, specs)
+    return ContractRunner(target, runs, specs)
 
 
-def text_of(results: Sequence[ContractResult]) -> str:
-    """Each contract with the versions that met."""
-    from pytest_py312.core.text import prose
+def describe_results(results: Sequence[ContractResult]) -> str:
+    """Describe each contract with the version pairs that were tried."""
+    from pytest_py312.core.text import escape_terminal
 
     lines = []
-    for one in results:
-        told = {Result.SUCCESSFUL: "kept", Result.FAILED: "broken"}.get(one.result, "cannot be told")
-        lines.append(f"{prose(one.edge)}  {prose(one.what)}  {told}" + (f": {prose(one.reason)}" if one.reason else ""))
-        lines += [f"    {prose(str(each))}" for each in one.tried]
+    for result in results:
+        outcome = {Result.SUCCESSFUL: "holds", Result.FAILED: "broken"}.get(result.result, "inconclusive")
+        lines.append(
+            f"{escape_terminal(result.edge)}  {escape_terminal(result.what)}  {outcome}"
+            + (f": {escape_terminal(result.reason)}" if result.reason else "")
+        )
+        lines += [f"    {escape_terminal(str(pair))}" for pair in result.tried]
     return "\n".join(lines) + "\n"

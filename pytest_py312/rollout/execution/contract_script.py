@@ -1,7 +1,7 @@
-"""What runs in a service's container to keep a contract, by the container's own Python: standard library only, 3.7+.
+"""The script that tries a contract in a service's container, on the container's Python: standard library only, 3.7+.
 
-``python -c`` with this text and one argument, a request as JSON. The last line it prints is the answer:
-``py312-contract {"ok": ..., "detail": ..., "data": ..., "python": "3.12"}``. Anything else it prints is the service's.
+It runs as ``python -c SCRIPT REQUEST``; the request is JSON. The last line that it prints is the answer:
+``py312-contract {"ok": ..., "detail": ..., "data": ..., "python": "3.12"}``. Anything else is printed by the service.
 """
 
 from __future__ import annotations
@@ -28,96 +28,98 @@ from typing import Any, Callable, Dict
 Request = Dict[str, Any]
 
 
-class Broken(Exception):
-    """The contract does not hold. Everything else that is raised means the same, with its place."""
+class ContractBroken(Exception):
+    """The contract does not hold. Any other exception of the service's code means the same."""
 
 
-class Unable(Exception):
-    """It could not be tried: what the plan names is not there. Says nothing about the contract."""
+class CannotTest(Exception):
+    """The contract could not be tried: something that the plan names is missing. Says nothing about the contract."""
 
 
-def ask(request: Request) -> str:
-    """GET a path of the callee, and not of a proxy that the service has for the world outside."""
+def http_get(request: Request) -> str:
+    """GET a path of the callee, bypassing a proxy that the service has for external requests."""
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
     try:
         with opener.open(request["url"], timeout=request["limit"]) as answer:
             answer.read()
             return str(answer.status)
     except urllib.error.HTTPError as error:
-        raise Broken(f"HTTP {error.code}") from None
+        raise ContractBroken(f"HTTP {error.code}") from None
     except OSError as error:
-        raise Broken(str(getattr(error, "reason", None) or error)) from None
+        raise ContractBroken(str(getattr(error, "reason", None) or error)) from None
 
 
-def function_of(reference: str) -> Callable[..., Any]:
-    """The function that ``module:function`` means, as the service itself would import it."""
+def load_function(reference: str) -> Callable[..., Any]:
+    """Load the function that ``module:function`` names, as the service itself would import it."""
     module, _, name = reference.partition(":")
     sys.path.insert(0, os.getcwd())
     try:
-        found = importlib.import_module(module)
+        loaded_module = importlib.import_module(module)
     except ModuleNotFoundError as error:
         if error.name and (module == error.name or module.startswith(error.name + ".")):
-            raise Unable(f"there is no module {module}") from None
+            raise CannotTest(f"there is no module {module}") from None
         raise
-    if not hasattr(found, name):
-        raise Unable(f"{module} has no {name}")
-    function: Callable[..., Any] = getattr(found, name)
+    if not hasattr(loaded_module, name):
+        raise CannotTest(f"{module} has no {name}")
+    function: Callable[..., Any] = getattr(loaded_module, name)
     return function
 
 
-def called(function: Callable[..., Any], *given: Any) -> Any:
-    """What ``function`` gives for as many of ``given`` as it takes."""
+def call_function(function: Callable[..., Any], *arguments: Any) -> Any:
+    """Call ``function`` with as many of ``arguments`` as it takes."""
     try:
         parameters = inspect.signature(function).parameters.values()
     except (TypeError, ValueError):
-        return function(*given)
-    kinds = [one.kind for one in parameters]
+        return function(*arguments)
+    kinds = [parameter.kind for parameter in parameters]
     if inspect.Parameter.VAR_POSITIONAL not in kinds:
         positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
-        given = given[: sum(kind in positional for kind in kinds)]
-    return function(*given)
+        arguments = arguments[: sum(kind in positional for kind in kinds)]
+    return function(*arguments)
 
 
 def call(request: Request) -> str:
     """Call a function or run a command that uses the callee."""
     if request["command"]:
-        ran(request, b"")
+        run_command(request, b"")
         return "exit code 0"
-    if called(function_of(request["function"]), request["url"]) is False:
-        raise Broken(f"{request['function']} returned False")
+    if call_function(load_function(request["function"]), request["url"]) is False:
+        raise ContractBroken(f"{request['function']} returned False")
     return ""
 
 
-def ran(request: Request, data: bytes) -> bytes:
-    """What a command prints, given ``data``."""
+def run_command(request: Request, data: bytes) -> bytes:
+    """Run a command with ``data`` as its input, and return its output."""
     try:
-        done = subprocess.run(
+        completed = subprocess.run(
             request["command"], input=data, stdout=subprocess.PIPE, stderr=subprocess.PIPE, timeout=request["limit"]
         )
     except FileNotFoundError as error:
-        raise Unable(f"there is no {error.filename}") from None
+        raise CannotTest(f"there is no {error.filename}") from None
     except subprocess.TimeoutExpired:
-        raise Broken(f"not ended within {request['limit']:g} s") from None
-    if done.returncode:
-        told = done.stderr.decode("utf-8", "replace").strip() or done.stdout.decode("utf-8", "replace").strip()
-        raise Broken(f"exit code {done.returncode}: {told[-200:]}")
-    return done.stdout
+        raise ContractBroken(f"did not finish within {request['limit']:g} s") from None
+    if completed.returncode:
+        output = (
+            completed.stderr.decode("utf-8", "replace").strip() or completed.stdout.decode("utf-8", "replace").strip()
+        )
+        raise ContractBroken(f"exit code {completed.returncode}: {output[-200:]}")
+    return completed.stdout
 
 
 def write(request: Request) -> bytes:
-    """What the writer writes, as bytes."""
+    """Run the writer, and return what it writes as bytes."""
     if request["command"]:
-        return ran(request, b"")
-    value = called(function_of(request["function"]))
+        return run_command(request, b"")
+    value = call_function(load_function(request["function"]))
     kind = request["format"]
     if kind == "shelve":
         with tempfile.TemporaryDirectory() as folder:
             with shelve.open(os.path.join(folder, "shelf")) as shelf:
                 shelf.update(value if isinstance(value, dict) else {"value": value})
-            packed = io.BytesIO()
-            with tarfile.open(fileobj=packed, mode="w") as archive:
+            archive_bytes = io.BytesIO()
+            with tarfile.open(fileobj=archive_bytes, mode="w") as archive:
                 archive.add(folder, arcname=".")
-            return packed.getvalue()
+            return archive_bytes.getvalue()
     if kind == "hash":
         return str(hash(value)).encode()
     if kind:
@@ -130,25 +132,25 @@ def write(request: Request) -> bytes:
 
 
 def read(request: Request) -> str:
-    """Read what the writer has written."""
+    """Run the reader on what the writer has written."""
     data = base64.b64decode(request["data"])
     if request["command"]:
-        ran(request, data)
+        run_command(request, data)
         return ""
     kind = request["format"]
     if kind == "hash":
-        own = str(hash(called(function_of(request["function"])))).encode()
-        if own != data:
-            raise Broken(f"the hash is {own.decode()} here, and {data.decode()} where it was written")
+        own_hash = str(hash(call_function(load_function(request["function"])))).encode()
+        if own_hash != data:
+            raise ContractBroken(f"the hash is {own_hash.decode()} here, and {data.decode()} where it was written")
         return ""
-    value = loaded(kind, data)
-    if request["function"] and called(function_of(request["function"]), value) is False:
-        raise Broken(f"{request['function']} returned False")
+    value = deserialize(kind, data)
+    if request["function"] and call_function(load_function(request["function"]), value) is False:
+        raise ContractBroken(f"{request['function']} returned False")
     return ""
 
 
-def loaded(kind: str, data: bytes) -> Any:
-    """The value in ``data``; only of one's own services' writing."""
+def deserialize(kind: str, data: bytes) -> Any:
+    """Return the value in ``data``, which must come from the user's own services."""
     if kind == "shelve":
         with tempfile.TemporaryDirectory() as folder:
             with tarfile.open(fileobj=io.BytesIO(data)) as archive:
@@ -168,28 +170,28 @@ def loaded(kind: str, data: bytes) -> Any:
     return data
 
 
-def too_long(*_: object) -> None:
-    raise Broken("not ended in time")
+def on_timeout(*_: object) -> None:
+    raise ContractBroken("did not finish in time")
 
 
 def main(text: str) -> None:
     request = json.loads(text)
     answer: Request = {"ok": False, "detail": "", "data": "", "python": "%d.%d" % sys.version_info[:2]}
-    signal.signal(signal.SIGALRM, too_long)
+    signal.signal(signal.SIGALRM, on_timeout)
     signal.alarm(int(request["limit"]) + 5)
     try:
-        acts: Dict[str, Callable[[Request], Any]] = {"ask": ask, "call": call, "write": write, "read": read}
-        found = acts[request["do"]](request)
-        if isinstance(found, bytes):
-            answer["data"] = base64.b64encode(found).decode()
+        actions: Dict[str, Callable[[Request], Any]] = {"ask": http_get, "call": call, "write": write, "read": read}
+        result = actions[request["do"]](request)
+        if isinstance(result, bytes):
+            answer["data"] = base64.b64encode(result).decode()
         else:
-            answer["detail"] = found
+            answer["detail"] = result
         answer["ok"] = True
-    except Broken as error:
+    except ContractBroken as error:
         answer["detail"] = str(error)
-    except Unable as error:
+    except CannotTest as error:
         answer.update(detail=str(error), unable=True)
-    except BaseException as error:  # the service's own code: whatever it raises is the answer
+    except BaseException as error:  # the service's own code may raise anything, which is the answer
         last = traceback.extract_tb(error.__traceback__)[-1]
         answer["detail"] = f"{type(error).__name__}: {error} ({last.filename}:{last.lineno})"
     print("\npy312-contract " + json.dumps(answer), flush=True)

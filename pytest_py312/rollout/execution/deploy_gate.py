@@ -1,67 +1,71 @@
-"""What a run of the whole gate asks before it deploys a stage by itself, and a person who types a command need not.
-
-Whether a target tells what services use, asked before anything is deployed that would soak in vain.
-"""
+"""Preconditions for a deployment by the gate itself. An operator who types ``py312 deploy`` may ignore them."""
 
 from collections.abc import Callable, Sequence
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.rollout.context import Ground
-from pytest_py312.rollout.domain.journal import Entry
-from pytest_py312.rollout.domain.journal_queries import reason_of_its_own
+from pytest_py312.rollout.context import RolloutContext
+from pytest_py312.rollout.domain.journal import JournalEntry
+from pytest_py312.rollout.domain.journal_queries import rollback_cause
 from pytest_py312.rollout.domain.model import StageRun
-from pytest_py312.rollout.domain.preconditions import is_the_same
+from pytest_py312.rollout.domain.preconditions import is_same_deployment
 from pytest_py312.rollout.preflight.health_checks import usage_rows
 from pytest_py312.rollout.targets.target import Target
 
-SHOWN = 6
-"""So many checks that are not proven are named."""
+MAX_LISTED_CHECKS = 6
+"""Number of unproven checks that a message names."""
 
 
-def check_proven(place: str, left: Sequence[str]) -> None:
-    """
-    :param place: the stage and its environment, in words.
-    :param left: its checks that are not proven, and why.
+def check_proven(subject: str, unproven: Sequence[str]) -> None:
+    """Refuse to deploy a stage with checks that are not proven.
+
+    :param subject: the stage and its environment, as text.
+    :param unproven: its checks that are not proven, with the reason.
     :raises RolloutRefused: there are some.
     """
-    if left:
-        more = f" and {len(left) - SHOWN} more" if len(left) > SHOWN else ""
+    if unproven:
+        more = f" and {len(unproven) - MAX_LISTED_CHECKS} more" if len(unproven) > MAX_LISTED_CHECKS else ""
         raise RolloutRefused(
-            f"{place} is not deployed, as not all of its checks are proven: {', '.join(left[:SHOWN])}{more}"
+            f"{subject} is not deployed because not all of its checks are proven: "
+            f"{', '.join(unproven[:MAX_LISTED_CHECKS])}{more}"
         )
 
 
-def check_again(before: StageRun, wanted: StageRun, history: Sequence[Entry]) -> None:
-    """What has failed is not deployed over and over by a run on a schedule.
+def check_not_failed_before(previous: StageRun, planned: StageRun, history: Sequence[JournalEntry]) -> None:
+    """Refuse to deploy again what has failed already, so that scheduled runs do not repeat it.
 
-    :param history: of the run ``before``, which was rolled back.
-    :raises RolloutRefused: the very same went back for a reason of its own.
+    :param history: of the run ``previous``, which was rolled back.
+    :raises RolloutRefused: the very same was rolled back for a cause of its own.
     """
-    same = is_the_same(before, wanted) and before.asked == wanted.asked
-    if same and (reason := reason_of_its_own(history)):
+    is_same = is_same_deployment(previous, planned) and previous.asked == planned.asked
+    if is_same and (reason := rollback_cause(history)):
         raise RolloutRefused(
-            f"stage {before.stage} in {before.environment} was rolled back with these very images "
-            f"({before.reason or reason}); mend it, or try it again "
-            f"with `py312 deploy --stage {before.stage} --env {before.environment}`"
+            f"stage {previous.stage} in {previous.environment} was rolled back with these very images "
+            f"({previous.reason or reason}); fix it, or try it again "
+            f"with `py312 deploy --stage {previous.stage} --env {previous.environment}`"
         )
 
 
-def check_health(ground: Ground, environment: str, stage: int) -> None:
+def check_health(context: RolloutContext, environment: str, stage: int) -> None:
+    """Refuse to deploy if a needed preflight check has found a problem.
+
+    :raises RolloutRefused: lists the problems.
     """
-    :raises RolloutRefused: something that a rollout relies on is in trouble.
-    """
-    from pytest_py312.rollout.preflight.health_checks import examined
-    from pytest_py312.rollout.preflight.health_rows import Health
+    from pytest_py312.rollout.preflight.health_checks import run_health_checks
+    from pytest_py312.rollout.preflight.health_rows import HealthStatus
 
-    bad = [row for row in examined(ground, environment, stage) if row.needed and row.health is Health.TROUBLE]
-    if bad:
-        listed = "; ".join(f"{row.area}, {row.what}: {row.detail} ({row.remedy})" for row in bad)
-        raise RolloutRefused(f"stage {stage} in {environment} is not deployed: {listed}")
+    problems = [
+        row
+        for row in run_health_checks(context, environment, stage)
+        if row.needed and row.health is HealthStatus.PROBLEM
+    ]
+    if problems:
+        problem_text = "; ".join(f"{row.area}, {row.what}: {row.detail} ({row.remedy})" for row in problems)
+        raise RolloutRefused(f"stage {stage} in {environment} is not deployed: {problem_text}")
 
 
-def tell_unmeasured(target: Target, settings: RolloutSettings, stage: int, told: Callable[[str], None]) -> None:
-    """Say it, where samples of ``stage`` would not count for it."""
+def report_unmeasured(target: Target, settings: RolloutSettings, stage: int, log: Callable[[str], None]) -> None:
+    """Report if samples of ``stage`` will not count because the target does not measure usage."""
     for row in usage_rows(target, settings, [stage]):
         if row.needed and row.remedy:
-            told(f"{row.detail}: {row.remedy}")
+            log(f"{row.detail}: {row.remedy}")

@@ -1,7 +1,7 @@
-"""A rollback on purpose: a way back that nobody has ever gone is a hope. What came of it is written in the journal.
+"""Drills: deploy a stage only to roll it back, and record the result in the journal.
 
-The stage is deployed as it would be for good, then its rollback is asked for, or a new container is stopped and the
-watching has to notice by itself; what served before has to serve again, verified by asking it.
+The stage is deployed as usual. Then its rollback is requested, or a new container is stopped and monitoring has to
+notice that. In both cases the previous version has to serve again, which is verified.
 """
 
 import asyncio
@@ -11,168 +11,185 @@ from dataclasses import dataclass, replace
 from typing import Protocol, runtime_checkable
 
 from pytest_py312.core import clock
-from pytest_py312.core.errors import OptionError, RolloutRefused, perhaps
+from pytest_py312.core.errors import OptionError, RolloutRefused, did_you_mean
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.rollout.context import Ground, Wanted
-from pytest_py312.rollout.domain.events import Drilled
+from pytest_py312.rollout.context import PlannedRollout, RolloutContext
+from pytest_py312.rollout.domain.events import DrillFinished
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Container, StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import WATCHED
-from pytest_py312.rollout.domain.stop_signals import Stop, stopped_by_signals
+from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.execution.locking import myself
+from pytest_py312.rollout.execution.locking import current_operator
 from pytest_py312.rollout.execution.watcher import Watcher
 from pytest_py312.rollout.targets.target import Target, TargetError
 
-INTERVAL = 2.0
-"""Seconds between two samples of a drill: what is tried is that an outage is noticed, not how soon by the plan."""
-PATIENCE = 90.0
-"""Seconds within which it has to be noticed."""
-NONE = "none"
+DRILL_INTERVAL = 2.0
+"""Seconds between two samples of a drill, which tests that an outage is noticed, not how fast by the plan."""
+NOTICE_TIMEOUT = 90.0
+"""Seconds within which the fault has to be noticed."""
+NO_FAULT = "none"
 
 
 @runtime_checkable
 class Breakable(Protocol):
-    """A target that can let a container fail."""
+    """A target that can make a container fail."""
 
     def break_down(self, container: Container) -> None:
-        """Let it serve no more; raises as the verbs of a target do."""
+        """Stop ``container`` from serving. Raises as other methods of a target do."""
         ...
 
 
-def check_ground(stage: int, environment: str, runs: Iterable[StageRun]) -> None:
-    """Refuse a drill that would take something away.
+def check_drill_allowed(stage: int, environment: str, runs: Iterable[StageRun]) -> None:
+    """Refuse a drill that would roll back a stage that is up.
 
-    :param runs: the newest run of each stage in the environment.
+    :param runs: the current run of each stage in the environment.
     :raises RolloutRefused: the stage is up there.
     """
     for run in runs:
         if run.stage != stage or not run.is_up or run.is_drill:
             continue
         raise RolloutRefused(
-            f"stage {stage} is {run.state.value} in {environment}, and a drill would take that away; drill it before "
+            f"stage {stage} is {run.state.value} in {environment}, and a drill would roll it back; drill it before "
             "it is deployed, or in another environment"
         )
 
 
-def chosen(run: StageRun, service: str | None) -> str:
-    """The service that is to fail: the last deployed, or the one that was named.
+def choose_service(run: StageRun, service: str | None) -> str:
+    """Return the service that is to fail: the one that was named, or the last deployed.
 
-    :raises OptionError: the stage has none of that name.
+    :raises OptionError: the stage has no service of that name.
     """
     name = service or run.services[-1]
     if name not in run.services:
-        raise OptionError(f"--service {name}: stage {run.stage} has no such service{perhaps(name, run.services)}")
+        raise OptionError(f"--service {name}: stage {run.stage} has no such service{did_you_mean(name, run.services)}")
     return name
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Drill:
-    """One drill, by a driver that nobody else uses meanwhile."""
+    """One drill, with a driver that is used for nothing else meanwhile."""
 
-    ground: Ground
+    context: RolloutContext
     journal: Journal
     driver: Driver
     target: Target
 
-    def run(self, wanted: Wanted, *, fault: str, service: str) -> tuple[StageRun, Drilled]:
-        """Deploy, break, and see it brought back; the outcome is in the journal.
+    def run(self, planned: PlannedRollout, *, fault: str, service: str) -> tuple[StageRun, DrillFinished]:
+        """Deploy, inject the fault, roll back, and record the result in the journal.
 
         :param fault: ``none`` or ``stop``.
-        :raises RolloutRefused: it cannot begin, or its target cannot let anything fail. Nothing was changed.
+        :raises RolloutRefused: it cannot start, or its target cannot inject faults. Nothing was changed.
         """
-        if fault != NONE and not isinstance(self.target, Breakable):
-            raise RolloutRefused(f"the target {self.target.name} can let nothing fail: drill with --fault none")
-        self._finish_others(wanted.run)
-        run = replace(wanted.run, is_drill=True, needs_drill=False)
-        run = self.driver.begin(run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
-        self.journal.note(run.run, f"a drill: deployed only to be rolled back (fault: {fault})")
-        run = self.driver.go_on(run.run)
-        begun = clock.stopwatch()
+        if fault != NO_FAULT and not isinstance(self.target, Breakable):
+            raise RolloutRefused(f"the target {self.target.name} cannot inject faults: drill with --fault none")
+        self._finish_earlier_drills(planned.run)
+        run = replace(planned.run, is_drill=True, needs_drill=False)
+        run = self.driver.begin(
+            run,
+            earlier_stages=planned.earlier_stages,
+            prior_environments=planned.prior_environments,
+            retain=planned.retain,
+        )
+        self.journal.add_note(run.run, f"a drill: deployed only to be rolled back (fault: {fault})")
+        run = self.driver.continue_run(run.run)
+        started_at = clock.stopwatch()
         if run.state is not StageState.SOAKING:
-            trouble = f"it could not be deployed: {run.reason}"
-        elif fault == NONE:
-            trouble = ""
+            problem = f"it could not be deployed: {run.reason}"
+        elif fault == NO_FAULT:
+            problem = ""
         else:
-            trouble = self._broken(run, service)
-        run = self._back(run.run)
-        seconds = clock.stopwatch() - begun
+            problem = self._inject_fault(run, service)
+        run = self._roll_back(run.run)
+        seconds = clock.stopwatch() - started_at
         if run.state is not StageState.ROLLED_BACK:
-            trouble = f"{trouble}; {run.reason}" if trouble else run.reason
-        told = trouble or f"{', '.join(reversed(run.services))} serve again as before, verified"
-        event = Drilled(passed=not trouble, fault=fault, by=str(myself()), seconds=seconds, detail=told[:1000])
+            problem = f"{problem}; {run.reason}" if problem else run.reason
+        detail = problem or f"{', '.join(reversed(run.services))} serve again as before, verified"
+        event = DrillFinished(
+            passed=not problem, fault=fault, by=str(current_operator()), seconds=seconds, detail=detail[:1000]
+        )
         return self.journal.record(run.run, event, owner=self.driver.owner), event
 
-    def _finish_others(self, run: StageRun) -> None:
-        """A drill that was killed while its stage was up has left it up, as any soak is."""
-        for other in self.journal.newest(run.environment):
-            if other.stage == run.stage and other.is_drill and other.state in WATCHED:
-                self.driver.rollback(other.run, reason="left by a drill that did not end")
+    def _finish_earlier_drills(self, run: StageRun) -> None:
+        """Roll back what a killed drill has left up."""
+        for earlier_drill in self.journal.current_runs(run.environment):
+            if earlier_drill.stage == run.stage and earlier_drill.is_drill and earlier_drill.state in MONITORED:
+                self.driver.rollback(earlier_drill.run, reason="left by an unfinished drill")
 
-    def _broken(self, run: StageRun, service: str) -> str:
-        """Let ``service`` fail, and watch; why what was to be noticed was not, empty where it was."""
-        made = run[service].new
-        assert made is not None, "it was deployed"
+    def _inject_fault(self, run: StageRun, service: str) -> str:
+        """Make ``service`` fail and monitor; return why the fault was not noticed, empty if it was."""
+        container = run[service].new
+        assert container is not None, "it was deployed"
         assert isinstance(self.target, Breakable)
         watcher = Watcher(
             self.journal,
             self.driver,
             self.target,
             run,
-            settings=_quick(self.ground.settings(), run),
-            services={one.name: one for one in self.ground.fleet().services},
-            root=self.ground.plan.root,
-            told=self.ground.told,
+            settings=_drill_settings(self.context.settings(), run),
+            services={service.name: service for service in self.context.fleet().services},
+            root=self.context.plan.root,
+            log=self.context.log,
         )
         try:
-            self.target.break_down(made)
+            self.target.break_down(container)
         except TargetError as error:
             return f"{service} could not be made to fail: {error}"
-        self.ground.told(f"{service} was stopped; watching whether that is noticed")
-        why = asyncio.run(_watched(watcher))
-        found = self.journal.run(run.run)
-        if found.state is StageState.ROLLING_BACK:
-            return "" if service in found.reason else f"it goes back for another reason: {found.reason}"
-        if found.state is StageState.HELD and any(key.startswith(f"{service}: ") for key in found.held_for):
-            self.ground.told(f"noticed and held, as the plan says ({found.reason}); a person's rollback follows")
+        self.context.log(f"{service} was stopped; waiting for monitoring to notice it")
+        stop_reason = asyncio.run(_watch_until_noticed(watcher))
+        updated = self.journal.load_run(run.run)
+        if updated.state is StageState.ROLLING_BACK:
+            return "" if service in updated.reason else f"it is rolled back for another reason: {updated.reason}"
+        if updated.state is StageState.HELD and any(
+            key.startswith(f"{service}: ") for key in updated.pending_decisions
+        ):
+            self.context.log(f"noticed and held, as the plan says ({updated.reason}); the drill requests the rollback")
             return ""
-        return f"interrupted by {why}" if why != _TOO_LONG else f"{service} was down for {PATIENCE:g} s, unnoticed"
+        return (
+            f"interrupted by {stop_reason}"
+            if stop_reason != _TIMED_OUT
+            else f"{service} was down for {NOTICE_TIMEOUT:g} s without being noticed"
+        )
 
-    def _back(self, name: str) -> StageRun:
-        """Back, whatever has come of it so far; a rollback that has begun is carried on."""
-        run = self.journal.run(name)
+    def _roll_back(self, name: str) -> StageRun:
+        """Roll back from any state; continue a rollback that has started."""
+        run = self.journal.load_run(name)
         if run.state is StageState.ROLLING_BACK:
-            return self.driver.go_on(name)
-        return self.driver.rollback(name, reason=f"a drill, asked for by {myself()}")
+            return self.driver.continue_run(name)
+        return self.driver.rollback(name, reason=f"a drill, requested by {current_operator()}")
 
 
-_TOO_LONG = "the drill's patience"
+_TIMED_OUT = "the drill's timeout"
 
 
-async def _watched(watcher: Watcher) -> str:
-    """Watch until something is decided, a signal comes, or patience ends; which of the last two, else empty."""
-    stop = Stop()
-    with stopped_by_signals(stop):
-        watching = asyncio.ensure_future(_until_noticed(watcher, stop))
-        await asyncio.wait({watching}, timeout=PATIENCE)
-        stop.ask(_TOO_LONG)
-        await watching
-    return stop.why
+async def _watch_until_noticed(watcher: Watcher) -> str:
+    """Monitor until something is decided, a signal arrives, or time is up; return which of the last two, or empty."""
+    stop = StopRequest()
+    with stop_loop_on_signals(stop):
+        sampling = asyncio.ensure_future(_sample_until_noticed(watcher, stop))
+        await asyncio.wait({sampling}, timeout=NOTICE_TIMEOUT)
+        stop.request(_TIMED_OUT)
+        await sampling
+    return stop.reason
 
 
-async def _until_noticed(watcher: Watcher, stop: Stop) -> None:
-    """A held stage would be watched on; here it is enough that it is held."""
+async def _sample_until_noticed(watcher: Watcher, stop: StopRequest) -> None:
+    """Sample until the stage leaves its soak. A held stage would be monitored on; here it is enough that it is held."""
     while not stop:
-        progress = await watcher.soak.tick()
+        progress = await watcher.soak.sample_once()
         if progress.run.state is not StageState.SOAKING:
             return
         with suppress(TimeoutError):
-            async with asyncio.timeout(min(INTERVAL, progress.next_in)):
+            async with asyncio.timeout(min(DRILL_INTERVAL, progress.seconds_to_next)):
                 await stop.wait()
 
 
-def _quick(settings: RolloutSettings, run: StageRun) -> RolloutSettings:
-    """The plan's, with samples that come quickly; nobody is told, as a chat full of drills is one that nobody reads."""
-    quick = {"interval": INTERVAL, "duration": 7 * 24 * 3600.0, "initial_delay": 0.0}
-    quiet = tuple(replace(one, webhooks=(), notify=(), textfile="") for one in settings.environments)
-    return replace(settings.with_soak(run.stage, quick), environments=quiet)
+def _drill_settings(settings: RolloutSettings, run: StageRun) -> RolloutSettings:
+    """Return the plan's settings with frequent samples and without notifications: people stop reading a chat full of
+    drills.
+    """
+    fast_soak = {"interval": DRILL_INTERVAL, "duration": 7 * 24 * 3600.0, "initial_delay": 0.0}
+    silent_environments = tuple(
+        replace(environment, webhooks=(), notify=(), textfile="") for environment in settings.environments
+    )
+    return replace(settings.with_soak_overrides(run.stage, fast_soak), environments=silent_environments)

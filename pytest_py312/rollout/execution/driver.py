@@ -1,10 +1,8 @@
-"""Brings a run from act to act: written down, done, written down again. And takes up what a dead process left.
+"""Drive runs from act to act: record the intent, act, record the event. And recover what a dead process has left.
 
-It does what :func:`~pytest_py312.rollout.domain.state_machine.next_act` says and nothing else, so that it needs no
-memory of its own: killed at any moment, another one goes on from the journal. Nothing here relies on being able to
-clean up after itself.
-
-Whether a run may begin where things stand: what the journal knows, and what serves.
+The driver does what :func:`~pytest_py312.rollout.domain.state_machine.next_act` says and nothing else, so it keeps no
+state of its own: if it is killed, another process continues from the journal. It never relies on cleaning up after
+itself.
 """
 
 from collections.abc import Callable, Iterable
@@ -13,382 +11,412 @@ from dataclasses import replace
 from pytest_py312.core import clock
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.rollout.domain.events import (
+    AcceptanceInvalidated,
+    ControlRemoved,
     DeployFailed,
     Event,
-    LeftAlone,
+    ForeignChangeKept,
     Locked,
-    Outdated,
     Restored,
     RestoreFailed,
     Resumed,
-    RollbackAsked,
-    TwinRemoved,
+    RollbackRequested,
 )
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Act, Deployment, Holder, Intent, StageRun, StageState
+from pytest_py312.rollout.domain.model import Act, Deployment, Intent, LockHolder, StageRun, StageState
 from pytest_py312.rollout.domain.preconditions import (
     check_drilled,
-    check_place,
     check_promotion,
     check_start,
-    standing_on,
+    check_target_identity,
+    dependent_stages,
 )
 from pytest_py312.rollout.domain.state_machine import (
-    INTERRUPTED,
-    WATCHED,
+    INTERRUPTED_PREFIX,
+    MONITORED,
     advance,
-    is_half_done,
-    is_unfinished,
+    has_pending_work,
+    is_in_progress,
     next_act,
 )
-from pytest_py312.rollout.execution.actions import Acts, trouble_removing_twin
-from pytest_py312.rollout.execution.foreign_changes import AWAY, fallen, left_alone, started, was_away
-from pytest_py312.rollout.execution.locking import Holding, Me
-from pytest_py312.rollout.targets.target import Target, TargetError, TargetLost, TargetRefused
+from pytest_py312.rollout.execution.actions import Actions, remove_control
+from pytest_py312.rollout.execution.foreign_changes import (
+    UNREACHABLE_PREFIX,
+    keep_foreign,
+    start_previous,
+    stopped_services,
+    was_unreachable,
+)
+from pytest_py312.rollout.execution.locking import EnvironmentLocks, Operator
+from pytest_py312.rollout.targets.target import Target, TargetError, TargetRefused, TargetUnavailable
 
-PATIENCE = 4
-"""Interruptions of which the last leaves things as they are."""
-SETTLING = 2.0
-"""Seconds that a target gets to finish what a process asked of it that has died since: what it makes after the way back
-was gone would be left over."""
-LOST_LIMIT = 60.0
-"""Seconds for which a way back waits for a target that does not answer."""
+MAX_INTERRUPTIONS = 4
+"""Number of interruptions of which the last one leaves things as they are."""
+SETTLE_SECONDS = 2.0
+"""Seconds for a target to finish what a dead process has requested: what appears after the rollback would be left over.
+"""
+UNREACHABLE_LIMIT = 60.0
+"""Seconds for which a rollback waits for a target that does not answer."""
 
 
 class Driver:
-    """Drives runs on one target, written down in one journal.
+    """Drives runs on one target, recorded in one journal.
 
-    ``stopping`` says why to stop (``"SIGINT"``), or ``""``: what goes up is then brought back, what comes back goes on.
-    ``told`` is given each step in words. ``pause`` and ``stopwatch`` are the clock.
+    ``stop_reason`` returns why to stop (``"SIGINT"``), or ``""``: a deployment is then rolled back, a rollback
+    continues. ``log`` receives each step as text. ``pause`` and ``stopwatch`` are the clock.
     """
 
     def __init__(
         self,
         journal: Journal,
         target: Target,
-        me: Me,
+        operator: Operator,
         *,
-        stopping: Callable[[], str] = lambda: "",
-        told: Callable[[str], None] = lambda text: None,
+        stop_reason: Callable[[], str] = lambda: "",
+        log: Callable[[str], None] = lambda text: None,
         pause: Callable[[float], None] = clock.pause,
         stopwatch: Callable[[], float] = clock.stopwatch,
     ) -> None:
         self._journal = journal
         self._target = target
-        self._me = me
-        self._holding = Holding(journal, target, me, told)
-        self._acts = Acts(target, pause=pause, stopwatch=stopwatch)
-        self._stopping = stopping
-        self._told = told
+        self._operator = operator
+        self._locks = EnvironmentLocks(journal, target, operator, log)
+        self._actions = Actions(target, pause=pause, stopwatch=stopwatch)
+        self._stop_reason = stop_reason
+        self._log = log
         self._pause = pause
         self._stopwatch = stopwatch
 
     @property
     def owner(self) -> str:
-        """By which the journal knows this process."""
-        return self._me.process
+        """The owner as which the journal records this process."""
+        return self._operator.process
 
-    # ---- what can be asked of it
+    # ---- operations
 
     def deploy(
-        self, run: StageRun, *, earlier: Iterable[int] = (), after: Iterable[str] = (), keep: int = 5
+        self,
+        run: StageRun,
+        *,
+        earlier_stages: Iterable[int] = (),
+        prior_environments: Iterable[str] = (),
+        retain: int = 5,
     ) -> StageRun:
-        """Bring a new run up to its soak, or back to what was before.
+        """Bring a new run up to its soak, or roll it back.
 
         Parameters and errors are those of :meth:`begin`.
         """
-        return self._through(self.begin(run, earlier=earlier, after=after, keep=keep))
+        return self._run_to_end(
+            self.begin(run, earlier_stages=earlier_stages, prior_environments=prior_environments, retain=retain)
+        )
 
     def begin(
-        self, run: StageRun, *, earlier: Iterable[int] = (), after: Iterable[str] = (), keep: int = 5
+        self,
+        run: StageRun,
+        *,
+        earlier_stages: Iterable[int] = (),
+        prior_environments: Iterable[str] = (),
+        retain: int = 5,
     ) -> StageRun:
-        """Lock the environment for a new run and write it down; nothing is touched yet. :meth:`go_on` does the rest.
+        """Lock the environment for a new run and record it. Nothing is changed yet; :meth:`continue_run` does the rest.
 
-        :param earlier: numbers of the stages before it in the plan.
-        :param after: environments that have to accept the same first.
-        :param keep: runs of the stage whose samples are kept.
-        :raises RolloutRefused: something else has to come first, or another one is at it. Nothing was changed.
+        :param earlier_stages: numbers of the stages before it in the plan.
+        :param prior_environments: environments that have to accept the same first.
+        :param retain: number of runs of the stage whose samples are kept.
+        :raises RolloutRefused: something else has to come first, or another process is at work. Nothing was changed.
         """
         if not run.deployments:
-            raise RolloutRefused(f"stage {run.stage} has no service that could be deployed")
+            raise RolloutRefused(f"stage {run.stage} has no service to deploy")
         self.recover(run.environment)
         run = replace(run, place=self._target.identity())
-        check_ground(self._journal, self._target, run, list(earlier), list(after))
-        self._holding.hold(run)
+        check_can_begin(self._journal, self._target, run, list(earlier_stages), list(prior_environments))
+        self._locks.acquire(run)
         try:
-            check_ground(
-                self._journal, self._target, run, list(earlier), list(after)
-            )  # once more: nobody can change it now
-            self._journal.begin(run, owner=self.owner, keep=keep)
+            check_can_begin(
+                self._journal, self._target, run, list(earlier_stages), list(prior_environments)
+            )  # again: with the lock, no other process can change it
+            self._journal.begin(run, owner=self.owner, retain=retain)
         except BaseException:
-            self._holding.let_go(run)
+            self._locks.release(run)
             raise
-        return self._journal.record(run.run, Locked(by=str(self._me)), owner=self.owner)
+        return self._journal.record(run.run, Locked(by=str(self._operator)), owner=self.owner)
 
-    def go_on(self, name: str, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
-        """Bring a run that this process holds further up, or back.
+    def continue_run(self, name: str, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
+        """Continue the deployment or the rollback of a run that this process owns.
 
-        :param until: says when it has come far enough, while it is on the way up.
-        :raises LostRun: another process holds it.
+        :param until: returns whether a deployment has come far enough.
+        :raises LostOwnership: another process owns it.
         """
-        return self._through(self._journal.run(name), until)
+        return self._run_to_end(self._journal.load_run(name), until)
 
     def verify(self, name: str, service: str) -> str:
-        """Why what serves is not what was deployed, on the target, and well; ``""`` where it is. Records nothing."""
-        run = self._journal.run(name)
+        """Return why what serves is not what was deployed, on the target and well; empty if it is. Records nothing."""
+        run = self._journal.load_run(name)
         try:
-            self._acts.verify(run, run[service])
+            self._actions.verify(run, run[service])
         except TargetError as error:
             return str(error)
         return ""
 
-    def verify_old(self, name: str, service: str) -> str:
-        """Why what serves is not what served before the run; ``""`` where it is, and is well. Records nothing."""
+    def verify_previous(self, name: str, service: str) -> str:
+        """Return why what serves is not what served before the run; empty if it is, and is well. Records nothing."""
         try:
-            return self._acts.not_old(self._journal.run(name)[service])
+            return self._actions.verify_previous(self._journal.load_run(name)[service])
         except TargetError as error:
             return str(error)
 
     def recover(self, environment: str) -> list[StageRun]:
-        """Finish what dead processes have left half done in an environment. Done twice it is done once.
+        """Finish what dead processes have left unfinished in an environment. Idempotent.
 
-        :raises RolloutRefused: a living process is at it, or nobody can tell whether it lives.
+        :raises RolloutRefused: a living process is at work, or it is unknown whether it lives.
         """
-        found = []
-        for run in self._journal.newest(environment):
-            if not is_unfinished(run):
+        recovered = []
+        for run in self._journal.current_runs(environment):
+            if not has_pending_work(run):
                 continue
-            self._told(f"stage {run.stage} was left {run.state.value}")
+            self._log(f"stage {run.stage} was left {run.state.value}")
             try:
-                self._holding.hold(run)
+                self._locks.acquire(run)
             except RolloutRefused:
-                if is_half_done(run):
+                if is_in_progress(run):
                     raise
-                continue  # what it has left is in nobody's way
-            self._journal.take(run.run, owner=self.owner)
+                continue  # what it has left blocks nothing
+            self._journal.acquire(run.run, owner=self.owner)
             if self._journal.open_intent(run.run) is not None:
-                self._pause(SETTLING)
-            found.append(self._through(self._journal.record(run.run, Resumed(by=str(self._me)), owner=self.owner)))
-        self._holding.sweep(environment)
-        return found
+                self._pause(SETTLE_SECONDS)
+            recovered.append(
+                self._run_to_end(self._journal.record(run.run, Resumed(by=str(self._operator)), owner=self.owner))
+            )
+        self._locks.release_abandoned(environment)
+        return recovered
 
     def rollback(self, name: str, *, reason: str, services: tuple[str, ...] = ()) -> StageRun:
-        """Bring a run, or some services of it, back to what served before.
+        """Roll a run, or some of its services, back to what served before.
 
-        Whoever watches it is told by losing the run: a healthy soak holds nobody up.
+        A process that monitors the run notices that it has lost it: a healthy soak does not block a rollback.
 
-        :raises RolloutRefused: another one is deploying, or there is no such service.
+        :raises RolloutRefused: another process is deploying, or there is no such service.
         """
-        run = self._journal.run(name)
-        if is_half_done(run):
+        run = self._journal.load_run(name)
+        if is_in_progress(run):
             self.recover(run.environment)
-            run = self._journal.run(name)
-        event = RollbackAsked(reason=reason, services=services, by=str(self._me))
-        if next_act(advance(run, event)) is None:  # refused, or there is nothing left to bring back
+            run = self._journal.load_run(name)
+        event = RollbackRequested(reason=reason, services=services, by=str(self._operator))
+        if next_act(advance(run, event)) is None:  # nothing is left to restore
             return run
-        self._holding.hold(run, even_from_the_living=run.state in WATCHED)
-        self._journal.take(name, owner=self.owner)
-        self._outdate(run, f"stage {run.stage} was rolled back under it")
-        return self._through(self._journal.record(name, event, owner=self.owner))
+        self._locks.acquire(run, force_takeover=run.state in MONITORED)
+        self._journal.acquire(name, owner=self.owner)
+        self._invalidate_dependents(run, f"stage {run.stage}, on which it depends, was rolled back")
+        return self._run_to_end(self._journal.record(name, event, owner=self.owner))
 
-    def start_again(self, environment: str) -> list[str]:
-        """Start what ways back have left alone, what ran when their stages were begun, and does not by now.
+    def start_stopped(self, environment: str) -> list[str]:
+        """Start services that rollbacks left alone, that ran when their stages began, and that do not run now.
 
-        :returns: the services that could not be.
-        :raises RolloutRefused: another one is at work there.
+        :returns: the services that could not be started.
+        :raises RolloutRefused: another process is at work there.
         """
-        troubled = []
-        for run in self._journal.newest(environment):
-            down = fallen(self._target, run) if run.state is StageState.ROLLED_BACK else []
-            if down:
-                self._holding.hold(run)
-                troubled += [one.service for one in down if self._start(run, one)]
-                self._holding.let_go(run)
-        return troubled
+        failed = []
+        for run in self._journal.current_runs(environment):
+            stopped = stopped_services(self._target, run) if run.state is StageState.ROLLED_BACK else []
+            if stopped:
+                self._locks.acquire(run)
+                failed += [deployment.service for deployment in stopped if self._start_service(run, deployment)]
+                self._locks.release(run)
+        return failed
 
     def attach(self, name: str) -> StageRun:
-        """Hold a run in order to watch it.
+        """Become the owner of a run in order to monitor it.
 
-        :raises RolloutRefused: a living process watches it.
+        :raises RolloutRefused: a living process monitors it.
         """
-        run = self._journal.run(name)
-        self._holding.hold(run)
-        return self._journal.take(name, owner=self.owner)
+        run = self._journal.load_run(name)
+        self._locks.acquire(run)
+        return self._journal.acquire(name, owner=self.owner)
 
-    def leave(self, name: str) -> None:
-        """Nobody is at work on a soak from now on: whoever comes next goes on with it, on whichever machine."""
-        run = self._journal.run(name)
-        if run.state not in WATCHED or self._journal.owner(name) != self.owner:
+    def release(self, name: str) -> None:
+        """Release a run during its soak, so that any process can continue it, on any machine."""
+        run = self._journal.load_run(name)
+        if run.state not in MONITORED or self._journal.owner(name) != self.owner:
             return
         try:
-            self._holding.hold(run, even_from_the_living=True)
+            self._locks.acquire(run, force_takeover=True)
         except (RolloutRefused, TargetError) as error:
-            self._told(f"stage {run.stage} is left, and {run.environment} is not: {error}")
-        self._journal.leave(name, owner=self.owner)
+            self._log(f"stage {run.stage} is released, but the lock of {run.environment} is not: {error}")
+        self._journal.release(name, owner=self.owner)
 
-    def unlock(self, environment: str, *, force: bool) -> Holder | None:
-        """See :meth:`.locking.Holding.unlock`."""
-        return self._holding.unlock(environment, force=force)
+    def unlock(self, environment: str, *, force: bool) -> LockHolder | None:
+        """See :meth:`.locking.EnvironmentLocks.unlock`."""
+        return self._locks.unlock(environment, force=force)
 
     def detach(self, name: str) -> None:
-        """Let go of the environment, and of what stood beside, if the run is over; else the lock outlives us."""
-        if not (run := self._journal.run(name)).state.is_over:
+        """Release the environment and remove the control if the run is over; else the lock outlives this process."""
+        if not (run := self._journal.load_run(name)).state.is_over:
             return
         try:
             if next_act(run) is not None:
-                self._holding.hold(run, even_from_the_living=True)
-                self._through(run)
-            self._holding.let_go(run)
+                self._locks.acquire(run, force_takeover=True)
+                self._run_to_end(run)
+            self._locks.release(run)
         except (RolloutRefused, TargetError) as error:
-            self._told(f"something of stage {run.stage} is left for `py312 recover`: {error}")
+            self._log(f"something of stage {run.stage} is left for `py312 recover`: {error}")
 
-    def _outdate(self, run: StageRun, reason: str) -> None:
-        known = self._journal.newest(run.environment)
-        for number in standing_on(run.stage, run.environment, known):
-            name = next(other.run for other in known if other.stage == number)
-            self._journal.take(name, owner=self.owner)
-            self._journal.record(name, Outdated(reason=reason), owner=self.owner)
+    def _invalidate_dependents(self, run: StageRun, reason: str) -> None:
+        current_runs = self._journal.current_runs(run.environment)
+        for number in dependent_stages(run.stage, run.environment, current_runs):
+            name = next(other.run for other in current_runs if other.stage == number)
+            self._journal.acquire(name, owner=self.owner)
+            self._journal.record(name, AcceptanceInvalidated(reason=reason), owner=self.owner)
 
     # ---- from act to act
 
-    def _through(self, run: StageRun, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
-        """Until it waits or is over. An interruption turns the way up into the way back, before it is passed on.
+    def _run_to_end(self, run: StageRun, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
+        """Perform acts until the run waits or is over. An interruption turns a deployment into a rollback, and is
+        raised then.
 
-        The way back itself is interrupted in earnest only by the last of :data:`PATIENCE` attempts.
+        A rollback itself is aborted only by the last of :data:`MAX_INTERRUPTIONS` interruptions.
         """
         interruption: BaseException | None = None
-        for left in reversed(range(PATIENCE)):
+        for attempts_left in reversed(range(MAX_INTERRUPTIONS)):
             try:
-                run = self._carry_on(run, until)
+                run = self._perform_acts(run, until)
                 break
             except (KeyboardInterrupt, SystemExit) as error:
-                if left == 0:
-                    raise  # whatever comes next recovers it
+                if attempts_left == 0:
+                    raise  # the next process recovers it
                 interruption = error
-                self._told(f"bringing back what was begun; interrupt {left} times more to leave it as it is")
-                self._journal.note(run.run, f"interrupted by {type(error).__name__}")
-                run = self._journal.record(run.run, Resumed(by=str(self._me)), owner=self.owner)
+                self._log(f"rolling back; interrupt {attempts_left} more times to abort the rollback")
+                self._journal.add_note(run.run, f"interrupted by {type(error).__name__}")
+                run = self._journal.record(run.run, Resumed(by=str(self._operator)), owner=self.owner)
         if run.state.is_over:
-            self._holding.let_go(run)
+            self._locks.release(run)
         if interruption is not None:
             raise interruption
         return run
 
-    def _carry_on(self, run: StageRun, until: Callable[[StageRun], bool]) -> StageRun:
+    def _perform_acts(self, run: StageRun, until: Callable[[StageRun], bool]) -> StageRun:
         while (intent := next_act(run)) is not None:
-            is_way_up = intent.act not in (Act.RESTORE, Act.UNTWIN)
-            if is_way_up and until(run):
+            is_deployment = intent.act not in (Act.RESTORE, Act.REMOVE_CONTROL)
+            if is_deployment and until(run):
                 return run
-            stop = self._stopping() if is_way_up else ""
-            if stop:
-                event: Event | None = DeployFailed(service=intent.service, reason=f"{INTERRUPTED}{stop}")
+            stop_reason = self._stop_reason() if is_deployment else ""
+            if stop_reason:
+                event: Event | None = DeployFailed(service=intent.service, reason=f"{INTERRUPTED_PREFIX}{stop_reason}")
             else:
-                event = self._done(run, intent)
+                event = self._perform(run, intent)
             if event is None:
-                break  # whoever comes next tries again
+                break  # the next process tries again
             run = self._journal.record(run.run, event, owner=self.owner)
-            self._told(f"{intent.act.value} {intent.service}: {_in_words(event)}")
-        self._told(f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else ""))
+            self._log(f"{intent.act.value} {intent.service}: {_describe_event(event)}")
+        self._log(f"stage {run.stage} is {run.state.value}" + (f": {run.reason}" if run.reason else ""))
         if run.state is StageState.ROLLED_BACK:
-            self._look_at_the_untouched(run)
+            self._check_unmanaged(run)
         return run
 
-    def _look_at_the_untouched(self, run: StageRun) -> None:
-        away = was_away(self._journal.history(run.run))
-        for one in fallen(self._target, run):
-            self._start(run, one) if away else self._tell(
+    def _check_unmanaged(self, run: StageRun) -> None:
+        was_lost = was_unreachable(self._journal.history(run.run))
+        for deployment in stopped_services(self._target, run):
+            self._start_service(run, deployment) if was_lost else self._log_and_note(
                 run,
-                f"{one.service} was not touched, and does not run by now: start {one.spec.container}, or "
-                f"`py312 recover --env {run.environment} --start`",
+                f"{deployment.service} was not changed, but is not running now: start {deployment.spec.container}, or "
+                f"run `py312 recover --env {run.environment} --start`",
             )
 
-    def _start(self, run: StageRun, one: Deployment) -> str:
-        self._tell(run, f"{one.service} was not touched, ran when the stage was begun, and does not by now: started")
-        trouble = started(self._target, run, one, self._acts.not_old)
-        if trouble:
-            self._tell(run, f"{one.service} could not be started: {trouble}")
-        return trouble
+    def _start_service(self, run: StageRun, deployment: Deployment) -> str:
+        self._log_and_note(
+            run, f"{deployment.service} was not changed, ran when the stage began, and is not running now: started"
+        )
+        problem = start_previous(self._target, run, deployment, self._actions.verify_previous)
+        if problem:
+            self._log_and_note(run, f"{deployment.service} could not be started: {problem}")
+        return problem
 
-    def _tell(self, run: StageRun, text: str) -> None:
-        self._told(text)
-        self._journal.note(run.run, text)
+    def _log_and_note(self, run: StageRun, text: str) -> None:
+        self._log(text)
+        self._journal.add_note(run.run, text)
 
-    def _done(self, run: StageRun, intent: Intent) -> Event | None:
-        """Do one act and say what came of it. The intent is on the disk before anything is touched.
+    def _perform(self, run: StageRun, intent: Intent) -> Event | None:
+        """Perform one act and return its event. The intent is on disk before anything is changed.
 
-        ``None`` where it was not done, and nothing depends on it.
+        ``None`` if it was not done and nothing depends on it.
         """
-        self._journal.intend(run.run, intent, owner=self.owner)
-        one = run[intent.service]
+        self._journal.record_intent(run.run, intent, owner=self.owner)
+        deployment = run[intent.service]
         if intent.act is Act.RESTORE:
-            return self._restored(run, one)
-        if intent.act is Act.UNTWIN:
-            return self._untwinned(run, one)
+            return self._restore(run, deployment)
+        if intent.act is Act.REMOVE_CONTROL:
+            return self._remove_control(run, deployment)
         try:
-            self._holding.check(run)
-            if intent.act is Act.PREPARE and one == run.deployments[0]:  # from here on something changes
-                self._outdate(run, f"stage {run.stage} was deployed anew under it")
-            return self._acts.do(intent.act, run, one)
+            self._locks.verify_ownership(run)
+            if intent.act is Act.PREPARE and deployment == run.deployments[0]:  # the first act that changes something
+                self._invalidate_dependents(run, f"stage {run.stage}, on which it depends, was deployed again")
+            return self._actions.perform(intent.act, run, deployment)
         except TargetError as error:
-            if isinstance(error, TargetLost):
-                self._journal.note(run.run, f"{AWAY}{error}")
+            if isinstance(error, TargetUnavailable):
+                self._journal.add_note(run.run, f"{UNREACHABLE_PREFIX}{error}")
             return DeployFailed(service=intent.service, reason=str(error))
 
-    def _untwinned(self, run: StageRun, one: Deployment) -> Event | None:
-        self._holding.check(run)
-        trouble = trouble_removing_twin(self._target, run, one)
-        if trouble:
-            self._told(trouble)
-        return None if trouble else TwinRemoved(service=one.service)
+    def _remove_control(self, run: StageRun, deployment: Deployment) -> Event | None:
+        self._locks.verify_ownership(run)
+        problem = remove_control(self._target, run, deployment)
+        if problem:
+            self._log(problem)
+        return None if problem else ControlRemoved(service=deployment.service)
 
-    # ---- the way back
+    # ---- rollback
 
-    def _restored(self, run: StageRun, one: Deployment) -> Event:
-        """Tried for a while where the target does not answer: there is nothing better to be done meanwhile."""
-        begun = self._stopwatch()
+    def _restore(self, run: StageRun, deployment: Deployment) -> Event:
+        """Restore the previous version; retry for a while if the target does not answer."""
+        started_at = self._stopwatch()
         while True:
             try:
-                self._holding.check(run)
-                stranger = left_alone(self._target, one, run.run)
-                if stranger:
-                    return LeftAlone(service=one.service, what=stranger)
-                logged = self._target.restore(one.spec, one.old, run=run.run)
-                if logged:
-                    self._journal.note(run.run, f"{one.service} had logged:\n{logged[-1500:]}")
-                trouble = self._acts.not_old(one)
-            except TargetLost as error:
-                self._journal.note(run.run, f"{AWAY}{error} (restore {one.service})")
-                if self._stopwatch() - begun < LOST_LIMIT:
+                self._locks.verify_ownership(run)
+                foreign_change = keep_foreign(self._target, deployment, run.run)
+                if foreign_change:
+                    return ForeignChangeKept(service=deployment.service, what=foreign_change)
+                last_log = self._target.restore(deployment.spec, deployment.old, run=run.run)
+                if last_log:
+                    self._journal.add_note(run.run, f"{deployment.service} logged:\n{last_log[-1500:]}")
+                problem = self._actions.verify_previous(deployment)
+            except TargetUnavailable as error:
+                self._journal.add_note(run.run, f"{UNREACHABLE_PREFIX}{error} (restore {deployment.service})")
+                if self._stopwatch() - started_at < UNREACHABLE_LIMIT:
                     self._pause(2.0)
                     continue
-                trouble = str(error)
+                problem = str(error)
             except TargetRefused as error:
-                trouble = str(error)
-            if trouble:
-                return RestoreFailed(service=one.service, reason=trouble)
-            return Restored(service=one.service)
+                problem = str(error)
+            if problem:
+                return RestoreFailed(service=deployment.service, reason=problem)
+            return Restored(service=deployment.service)
 
 
-def _in_words(event: Event) -> str:
+def _describe_event(event: Event) -> str:
     reason = getattr(event, "reason", "")
     return f"failed, {reason}" if reason else "done"
 
 
-def check_ground(journal: Journal, target: Target, run: StageRun, earlier: list[int], after: list[str]) -> None:
-    """
-    :param earlier: numbers of the stages before it in the plan.
-    :param after: environments that have to accept the same first.
+def check_can_begin(
+    journal: Journal, target: Target, run: StageRun, earlier_stages: list[int], prior_environments: list[str]
+) -> None:
+    """Refuse a run that cannot start, by the journal and by what serves.
+
+    :param earlier_stages: numbers of the stages before it in the plan.
+    :param prior_environments: environments that have to accept the same first.
     :raises RolloutRefused: something else has to come first.
     """
-    known = journal.newest()
-    check_place(run.environment, run.place, known, run.shares)
-    before = [one for one in known if one.environment == run.environment and one.stage in earlier]
-    serving = {}
-    for other in before:
-        for one in other.deployments if other.is_completed else ():
-            seen = target.observe(one.spec)
-            serving[one.service] = seen.container.image if seen else "nothing"
-    check_start(run.stage, run.environment, earlier, known, serving)
-    check_promotion(run, after, known)
-    if run.needs_drill and not earlier:
-        check_drilled(run, after, journal.drills())
+    current_runs = journal.current_runs()
+    check_target_identity(run.environment, run.place, current_runs, run.shares)
+    earlier_runs = [
+        earlier_run
+        for earlier_run in current_runs
+        if earlier_run.environment == run.environment and earlier_run.stage in earlier_stages
+    ]
+    serving_images = {}
+    for earlier_run in earlier_runs:
+        for deployment in earlier_run.deployments if earlier_run.is_completed else ():
+            observed = target.observe(deployment.spec)
+            serving_images[deployment.service] = observed.container.image if observed else "nothing"
+    check_start(run.stage, run.environment, earlier_stages, current_runs, serving_images)
+    check_promotion(run, prior_environments, current_runs)
+    if run.needs_drill and not earlier_stages:
+        check_drilled(run, prior_environments, journal.finished_drills())

@@ -1,84 +1,88 @@
-"""What somebody else has deployed between our look at a service and our hand on it.
+"""Detect containers that were deployed or stopped outside of this tool during a rollout.
 
-The lock keeps out whoever uses this program, and nobody who starts a container by hand. So what serves is looked at
-once more right before it is replaced, by its id; and what is found then is left as it is, on the way back as well.
+The lock stops other users of this tool, but not someone who starts a container manually. So the serving container is
+compared by its id right before it is replaced. A foreign one is left as it is, in a rollback as well.
 
-Services that a way back has left alone, and that are down all the same.
-
-An engine that was killed does not start all of its containers again. What ran when a stage was begun is what "all old"
-means, so it is started where our own record says that the target was away meanwhile. Otherwise a person may have
-stopped it, and is asked.
+Services that a rollback leaves alone may be stopped all the same: an engine that was killed does not restart all of its
+containers. They are started if the history of the run shows that the target was unreachable. Otherwise a person may
+have stopped them, so it is only reported.
 """
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 
-from pytest_py312.rollout.domain.journal import Entry
+from pytest_py312.rollout.domain.journal import JournalEntry
 from pytest_py312.rollout.domain.model import Container, Deployment, Observation, StageRun
 from pytest_py312.rollout.targets.target import Target, TargetError
 
 
-def changed_since(one: Deployment, found: Observation | None) -> str:
-    """Why what serves now is not what the run has found when it began, for people; empty where it is."""
-    if found is None:
-        return f"{_named(one.old)} was removed by somebody else since this run looked" if one.old else ""
-    if is_known(one, found):
+def foreign_change(deployment: Deployment, observed: Observation | None) -> str:
+    """Describe how the serving container differs from the one this run started from; empty if it does not."""
+    if observed is None:
+        return (
+            f"{_describe_container(deployment.old)} was removed by someone else during this run"
+            if deployment.old
+            else ""
+        )
+    if is_expected(deployment, observed):
         return ""
-    since = f"in the place of {_named(one.old)}" if one.old else "where nothing did before"
-    return f"{_named(found.container)} serves {since}: somebody else has deployed it since this run looked"
+    place = f"in place of {_describe_container(deployment.old)}" if deployment.old else "where nothing did before"
+    return f"{_describe_container(observed.container)} serves {place}: someone else deployed it during this run"
 
 
-def left_alone(target: Target, one: Deployment, run: str) -> str:
-    """On the way back of a service that nothing was switched of: what is to be left alone there, for people, after what
-    the run has made was removed. Empty where there is nothing of that kind.
+def keep_foreign(target: Target, deployment: Deployment, run: str) -> str:
+    """Describe the foreign container that a rollback leaves alone, and remove what the run has made; empty if there is
+    none.
 
-    Raises as a target does.
+    Only a service that was not switched yet can have one. Raises as a target does.
     """
-    if one.switched:
+    if deployment.switched:
         return ""
-    found = target.observe(one.spec)
-    if found is None or not found.running or is_known(one, found):
+    observed = target.observe(deployment.spec)
+    if observed is None or not observed.running or is_expected(deployment, observed):
         return ""
-    target.restore(one.spec, None, run=run)
-    return f"{_named(found.container)}, which somebody else has deployed, serves, and was left as it is"
+    target.restore(deployment.spec, None, run=run)
+    return f"{_describe_container(observed.container)}, deployed by someone else, serves and was left as it is"
 
 
-def is_known(one: Deployment, found: Observation) -> bool:
-    """Whether it is what the run has found or made; or, where a target replaces step by step, both of them."""
-    known = [container.id for container in (one.old, one.new) if container is not None]
-    return any(name in found.container.id for name in known)
+def is_expected(deployment: Deployment, observed: Observation) -> bool:
+    """Whether it is the previous or the new container; a target that replaces step by step may report both."""
+    expected_ids = [container.id for container in (deployment.old, deployment.new) if container is not None]
+    return any(container_id in observed.container.id for container_id in expected_ids)
 
 
-def _named(container: Container) -> str:
+def _describe_container(container: Container) -> str:
     return f"{container.id[:12]} of image {container.image.removeprefix('sha256:')[:12]}"
 
 
-AWAY = "the target did not answer: "
-"""Begins the note of an act that a target was lost in."""
+UNREACHABLE_PREFIX = "the target did not answer: "
+"""Prefix of the note about an act during which the target was unreachable."""
 
 
-def was_away(history: Iterable[Entry]) -> bool:
-    """Whether the target was lost at any time of a run."""
-    return any(isinstance(entry.what, str) and entry.what.startswith(AWAY) for entry in history)
+def was_unreachable(history: Iterable[JournalEntry]) -> bool:
+    """Whether the target was unreachable at any time of a run."""
+    return any(isinstance(entry.content, str) and entry.content.startswith(UNREACHABLE_PREFIX) for entry in history)
 
 
-def fallen(target: Target, run: StageRun) -> list[Deployment]:
-    """What was left alone, served when the run began, and does not run by now, as far as that can be asked."""
-    found = []
-    for one in run.deployments:
-        if one.restored or one.old is None or (run.scope and one.service not in run.scope):
+def stopped_services(target: Target, run: StageRun) -> list[Deployment]:
+    """Return services that were left alone, served when the run began, and do not run now, as far as is known."""
+    stopped = []
+    for deployment in run.deployments:
+        if deployment.restored or deployment.old is None or (run.scope and deployment.service not in run.scope):
             continue
         with suppress(TargetError):
-            seen = target.observe(one.spec)
-            if seen is None or not seen.running:
-                found.append(one)
-    return found
+            observed = target.observe(deployment.spec)
+            if observed is None or not observed.running:
+                stopped.append(deployment)
+    return stopped
 
 
-def started(target: Target, run: StageRun, one: Deployment, not_old: Callable[[Deployment], str]) -> str:
-    """Start what served before again, and see that it serves; why it does not, empty where it does."""
+def start_previous(
+    target: Target, run: StageRun, deployment: Deployment, verify_previous: Callable[[Deployment], str]
+) -> str:
+    """Start what served before and verify it; return why it does not serve, empty if it does."""
     try:
-        target.restore(one.spec, one.old, run=run.run)
-        return not_old(one)
+        target.restore(deployment.spec, deployment.old, run=run.run)
+        return verify_previous(deployment)
     except TargetError as error:
         return str(error)

@@ -1,11 +1,7 @@
-"""Who holds an environment: one operator at a time, told by name to all others, and followed only when he is gone.
+"""Locks of environments: one operator at a time, named to all others, and replaced only after its process has ended.
 
-The lock lies with the target and outlives the process that took it, because a soak goes on between processes. So the
-question is never whether it is there, but whether whoever took it may still be at work.
-
-Whether somebody else is at a stage just now, so that a second one has nothing to do, and nothing is wrong.
-
-A lock alone does not say so: it outlives the process that took it.
+A lock is stored with the target and outlives the process that took it, because a soak continues between processes. So
+what counts is not whether there is a lock, but whether its holder may still be at work.
 """
 
 import contextlib
@@ -15,18 +11,24 @@ from dataclasses import dataclass
 from pytest_py312.core import clock
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.core.process_identity import this_process
-from pytest_py312.rollout.canary_analysis.soak_status import standing_of
-from pytest_py312.rollout.domain.identity import is_alive, is_gone, this_host, this_moment, this_operator
-from pytest_py312.rollout.domain.journal import LEFT, Journal, LostRun
-from pytest_py312.rollout.domain.model import Holder, StageRun
-from pytest_py312.rollout.domain.preconditions import check_same_place
-from pytest_py312.rollout.domain.state_machine import WATCHED
+from pytest_py312.rollout.canary_analysis.soak_status import compute_soak_status
+from pytest_py312.rollout.domain.identity import (
+    current_host_name,
+    current_timestamp,
+    current_user_name,
+    is_alive,
+    is_dead,
+)
+from pytest_py312.rollout.domain.journal import RELEASED_PREFIX, Journal, LostOwnership
+from pytest_py312.rollout.domain.model import LockHolder, StageRun
+from pytest_py312.rollout.domain.preconditions import check_same_target
+from pytest_py312.rollout.domain.state_machine import MONITORED
 from pytest_py312.rollout.targets.target import Target, TargetError
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Me:
-    """Who acts, and where. ``process`` is as :func:`~pytest_py312.core.process_identity.this_process` writes it."""
+class Operator:
+    """A user and their process, as :func:`~pytest_py312.core.process_identity.this_process` writes it."""
 
     name: str
     host: str
@@ -36,140 +38,144 @@ class Me:
         return f"{self.name} on {self.host}"
 
 
-def myself() -> Me:
-    """This process, for the user who started it."""
-    return Me(name=this_operator(), host=this_host(), process=str(this_process()))
+def current_operator() -> Operator:
+    """Return this process, with the user who started it."""
+    return Operator(name=current_user_name(), host=current_host_name(), process=str(this_process()))
 
 
-class HeldByAnother(RolloutRefused):
-    """Somebody else holds the environment, and may be at work in it."""
+class LockedByAnother(RolloutRefused):
+    """Another operator holds the environment, and may be at work in it."""
 
-    def __init__(self, environment: str, holder: Holder) -> None:
-        super().__init__(f"{environment} is held by {holder}; one at a time")
+    def __init__(self, environment: str, holder: LockHolder) -> None:
+        super().__init__(f"{environment} is held by {holder}; only one operator at a time")
         self.holder = holder
 
 
-class Holding:
-    """Takes and gives back the locks of environments for one process."""
+class EnvironmentLocks:
+    """Acquires and releases the locks of environments for one process."""
 
-    def __init__(self, journal: Journal, target: Target, me: Me, told: Callable[[str], None]) -> None:
+    def __init__(self, journal: Journal, target: Target, operator: Operator, log: Callable[[str], None]) -> None:
         self._journal = journal
         self._target = target
-        self._me = me
-        self._told = told
+        self._operator = operator
+        self._log = log
 
-    def unlock(self, environment: str, *, force: bool) -> Holder | None:
-        """Take away a lock whose holder is gone, or any if ``force``; whose it was, ``None`` where there was none.
+    def unlock(self, environment: str, *, force: bool) -> LockHolder | None:
+        """Remove a lock whose holder is dead, or any lock if ``force``; return its holder, ``None`` if there was none.
 
-        :raises RolloutRefused: its holder may live, or left something half done that ``recover`` has to finish.
+        :raises RolloutRefused: its holder may be alive, or has left something that ``recover`` has to finish.
         """
-        lock = self._target.lock(environment)
-        found = lock.holder()
-        if found is None:
+        lock = self._target.environment_lock(environment)
+        holder = lock.holder()
+        if holder is None:
             return None
-        if not force and not self._may_follow(found, ""):
+        if not force and not self._may_take_over(holder, ""):
             raise RolloutRefused(
-                f"{environment} is held by {found}, who may be at work or has left something half done: "
-                f"`py312 recover --env {environment}` on {found.host}, or `py312 unlock --env {environment} --force`"
+                f"{environment} is held by {holder}, who may still be at work or has left something unfinished: "
+                f"`py312 recover --env {environment}` on {holder.host}, or `py312 unlock --env {environment} --force`"
             )
-        lock.release(found)
-        self._write_down(found, environment)
-        return found
+        lock.release(holder)
+        self._record_removal(holder, environment)
+        return holder
 
-    def _write_down(self, holder: Holder, environment: str) -> None:
-        """That a lock was taken away: in the history of its run, or where that is elsewhere, of what stands here."""
+    def _record_removal(self, holder: LockHolder, environment: str) -> None:
+        """Note the removal of a lock in the history of its run or, if another journal has that, of the environment's
+        runs.
+        """
         runs = (
-            [holder.run] if self._journal.knows(holder.run) else [one.run for one in self._journal.newest(environment)]
+            [holder.run]
+            if self._journal.has_run(holder.run)
+            else [stage_run.run for stage_run in self._journal.current_runs(environment)]
         )
         for run in runs:
-            self._journal.note(run, f"{self._me} took the lock of {environment} away from {holder}")
+            self._journal.add_note(run, f"{self._operator} took the lock of {environment} away from {holder}")
 
-    def _holder(self, run: StageRun) -> Holder:
-        return Holder(
-            name=self._me.name,
-            host=self._me.host,
-            process=self._me.process,
+    def _own_holder(self, run: StageRun) -> LockHolder:
+        return LockHolder(
+            name=self._operator.name,
+            host=self._operator.host,
+            process=self._operator.process,
             journal=self._journal.identity,
             run=run.run,
             stage=run.stage,
             since=clock.now_text(),
         )
 
-    def hold(self, run: StageRun, *, even_from_the_living: bool = False) -> None:
-        """Hold the environment of ``run`` for it.
+    def acquire(self, run: StageRun, *, force_takeover: bool = False) -> None:
+        """Acquire the lock of the environment for ``run``.
 
-        :param even_from_the_living: also where another process watches this very run.
-        :raises HeldByAnother: another one holds it, with its name.
-        :raises RolloutRefused: it does not lie on this target.
+        :param force_takeover: also if another process monitors this very run.
+        :raises LockedByAnother: names the holder.
+        :raises RolloutRefused: the target is not the environment's.
         """
-        check_same_place(run, self._target.identity() if run.place else "")
-        lock = self._target.lock(run.environment)
-        me = self._holder(run)
-        found = lock.take(me)
-        if found is not None and _same(found, me):
+        check_same_target(run, self._target.identity() if run.place else "")
+        lock = self._target.environment_lock(run.environment)
+        own = self._own_holder(run)
+        holder = lock.acquire(own)
+        if holder is not None and _is_same_holder(holder, own):
             return
-        if found is not None and self._may_follow(found, run.run, even_from_the_living):
-            follows, found = found, lock.take(me, instead_of=found)
-            if found is None:
-                self._told(f"took {run.environment} over from {follows}")
-                if self._journal.knows(run.run):
-                    self._journal.note(run.run, f"{self._me.name} took it over from {follows}")
-        if found is not None:
-            raise HeldByAnother(run.environment, found)
+        if holder is not None and self._may_take_over(holder, run.run, force_takeover):
+            previous, holder = holder, lock.acquire(own, replacing=holder)
+            if holder is None:
+                self._log(f"took {run.environment} over from {previous}")
+                if self._journal.has_run(run.run):
+                    self._journal.add_note(run.run, f"{self._operator.name} took it over from {previous}")
+        if holder is not None:
+            raise LockedByAnother(run.environment, holder)
 
-    def _may_follow(self, holder: Holder, run: str, even_from_the_living: bool = False) -> bool:
-        """Whether nobody is harmed when the lock of ``holder`` is taken for ``run``."""
+    def _may_take_over(self, holder: LockHolder, run: str, force_takeover: bool = False) -> bool:
+        """Whether it does no harm to take the lock of ``holder`` for ``run``."""
         if holder.journal != self._journal.identity:
-            return False  # only its own journal knows what it has begun
-        is_away = is_gone(holder.process) or self._journal.owner(holder.run) == f"{LEFT}{holder.process}"
-        if not (even_from_the_living and holder.run == run) and not is_away:
+            return False  # only its own journal has recorded what it began
+        has_left = is_dead(holder.process) or self._journal.owner(holder.run) == f"{RELEASED_PREFIX}{holder.process}"
+        if not (force_takeover and holder.run == run) and not has_left:
             return False
-        # a process that died between the lock and the journal has begun nothing
-        known = self._journal.knows(holder.run)
-        return holder.run == run or not known or self._journal.run(holder.run).state.is_over
+        # a process that died between the lock and the journal has changed nothing
+        is_recorded = self._journal.has_run(holder.run)
+        return holder.run == run or not is_recorded or self._journal.load_run(holder.run).state.is_over
 
-    def check(self, run: StageRun) -> None:
-        """Whoever was taken for dead, and is not, learns it here, before it touches anything.
+    def verify_ownership(self, run: StageRun) -> None:
+        """Check that this process still holds the lock, before it changes anything.
 
-        A lock that is simply gone (`docker container prune` takes it along) is taken again.
+        A lock that has disappeared (`docker container prune` removes it) is acquired again.
 
-        :raises LostRun: another one holds the environment by now.
+        :raises LostOwnership: another process holds the environment.
         """
-        lock = self._target.lock(run.environment)
-        me = self._holder(run)
+        lock = self._target.environment_lock(run.environment)
+        own = self._own_holder(run)
         holder = lock.holder()
         if holder is None:
-            check_same_place(run, self._target.identity() if run.place else "")
-            holder = lock.take(me)
+            check_same_target(run, self._target.identity() if run.place else "")
+            holder = lock.acquire(own)
             if holder is None:
-                self._journal.note(run.run, f"the lock of {run.environment} was gone, and was taken again")
+                self._journal.add_note(run.run, f"the lock of {run.environment} was gone, and was taken again")
                 return
-        if not _same(holder, me):
-            raise LostRun(f"{run.environment} is held by {holder} by now; this process touches nothing more")
+        if not _is_same_holder(holder, own):
+            raise LostOwnership(f"{run.environment} is now held by {holder}; this process stops")
 
-    def sweep(self, environment: str) -> None:
-        """Give back what a process has left that was killed when all was done but this, or before it had begun."""
-        lock = self._target.lock(environment)
-        found = lock.holder()
-        if found is not None and self._may_follow(found, ""):
-            lock.release(found)
+    def release_abandoned(self, environment: str) -> None:
+        """Release the lock of a process that was killed before it began, or when only this was left to do."""
+        lock = self._target.environment_lock(environment)
+        holder = lock.holder()
+        if holder is not None and self._may_take_over(holder, ""):
+            lock.release(holder)
 
-    def let_go(self, run: StageRun) -> None:
-        """Give it back, if it is ours."""
-        with contextlib.suppress(TargetError):  # a lock of a run that is over is taken by whoever comes next
-            lock = self._target.lock(run.environment)
+    def release(self, run: StageRun) -> None:
+        """Release the lock if this process holds it."""
+        with contextlib.suppress(TargetError):  # the next process may take the lock of a run that is over
+            lock = self._target.environment_lock(run.environment)
             holder = lock.holder()
-            if holder is not None and _same(holder, self._holder(run)):
+            if holder is not None and _is_same_holder(holder, self._own_holder(run)):
                 lock.release(holder)
 
 
-def _same(one: Holder, other: Holder) -> bool:
-    """The same process for the same run, whenever it took it."""
-    return (one.process, one.run, one.journal) == (other.process, other.run, other.journal)
+def _is_same_holder(holder: LockHolder, other: LockHolder) -> bool:
+    """Whether both are the same process with the same run, at whatever time."""
+    return (holder.process, holder.run, holder.journal) == (other.process, other.run, other.journal)
 
 
-def is_at_work(holder: Holder, journal: Journal, run: StageRun, interval: float) -> bool:
-    """Whether ``holder`` is certain to be at ``run``: it is a process of this machine that runs, or samples come in.
+def is_holder_active(holder: LockHolder, journal: Journal, run: StageRun, interval: float) -> bool:
+    """Whether ``holder`` is certainly at work on ``run``: its process is alive on this machine, or samples arrive.
 
     :param interval: seconds between two samples.
     """
@@ -178,7 +184,7 @@ def is_at_work(holder: Holder, journal: Journal, run: StageRun, interval: float)
     if is_alive(holder.process):
         return True
     newest = journal.newest_samples(run.run)
-    if run.state not in WATCHED or not any(newest):  # "" is the beginning of the schedule, and no sample
+    if run.state not in MONITORED or not any(newest):  # "" is the beginning of the schedule, not a sample
         return False
-    standing = standing_of(run, newest, this_moment(), interval)
-    return standing is not None and standing.silent_for is not None and not standing.is_silent
+    status = compute_soak_status(run, newest, current_timestamp(), interval)
+    return status is not None and status.silent_for is not None and not status.is_silent

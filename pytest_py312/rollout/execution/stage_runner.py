@@ -1,8 +1,7 @@
-"""One stage in one environment, brought from what is asked for to what the journal says of it, step by step.
+"""Run one stage in one environment step by step, for a user interface that shows each step.
 
-For a face that shows each step. A step does whatever has to come before it and is done once, so that whichever are
-chosen, and in whatever order, nothing is left out. Whether the stage is done is never concluded from the steps: the
-journal says so.
+A step does everything that has to come before it, and does it once. So steps may be selected in any order, and nothing
+is left out. The result of a stage is always read from the journal, never concluded from the steps.
 """
 
 import asyncio
@@ -13,304 +12,338 @@ from functools import cached_property
 from pytest_py312.core.errors import Py312Error, RolloutRefused
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.rollout.context import Ground, Wanted, wanted_of
+from pytest_py312.rollout.context import PlannedRollout, RolloutContext, plan_rollout
 from pytest_py312.rollout.domain.contracts import ContractResult
 from pytest_py312.rollout.domain.deployment_plan import stage_services
-from pytest_py312.rollout.domain.events import Breached, ContractKept
-from pytest_py312.rollout.domain.journal import Entry, Journal, LostRun
-from pytest_py312.rollout.domain.model import CONTRACT, Holder, StageRun, StageState
-from pytest_py312.rollout.domain.preconditions import is_the_same
-from pytest_py312.rollout.domain.soak_overrides import DURATION, interval_of, lack_of_soak, settings_of, with_asked
-from pytest_py312.rollout.domain.state_machine import WATCHED, is_half_done
-from pytest_py312.rollout.domain.stop_signals import Stop, stopped_by_signals
-from pytest_py312.rollout.execution.contract_runner import Contracting, contracting
-from pytest_py312.rollout.execution.deploy_gate import check_again, check_health, check_proven, tell_unmeasured
+from pytest_py312.rollout.domain.events import Breached, ContractPassed
+from pytest_py312.rollout.domain.journal import Journal, JournalEntry, LostOwnership
+from pytest_py312.rollout.domain.model import CONTRACT_METRIC, LockHolder, StageRun, StageState
+from pytest_py312.rollout.domain.preconditions import is_same_deployment
+from pytest_py312.rollout.domain.soak_overrides import (
+    DURATION,
+    effective_settings,
+    sampling_interval,
+    soak_shortfall,
+    with_overrides,
+)
+from pytest_py312.rollout.domain.state_machine import MONITORED, is_in_progress
+from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
+from pytest_py312.rollout.execution.contract_runner import ContractRunner, make_contract_runner
+from pytest_py312.rollout.execution.deploy_gate import (
+    check_health,
+    check_not_failed_before,
+    check_proven,
+    report_unmeasured,
+)
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.execution.locking import HeldByAnother, is_at_work, myself
+from pytest_py312.rollout.execution.locking import LockedByAnother, current_operator, is_holder_active
 from pytest_py312.rollout.execution.watcher import Watcher
-from pytest_py312.rollout.monitoring.breaches import breach
-from pytest_py312.rollout.monitoring.soak import Progress
-from pytest_py312.rollout.monitoring.soak_report import in_hours
+from pytest_py312.rollout.monitoring.breaches import make_breach
+from pytest_py312.rollout.monitoring.soak import SoakSnapshot
+from pytest_py312.rollout.monitoring.soak_report import format_hours
 from pytest_py312.rollout.targets.target import Target, TargetError
 
-GOING_UP = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
-GOING_BACK = frozenset({StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED})
+DEPLOYMENT_STATES = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
+ROLLBACK_STATES = frozenset({StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED})
 END_OF_RUN = "the end of the run"
 
-Unproven = Callable[[Sequence[str]], Sequence[str]]
-"""Names of services -> which of their checks are not proven, and why."""
+FindUnproven = Callable[[Sequence[str]], Sequence[str]]
+"""Names of services -> their checks that are not proven, with the reason."""
 
 
-class NotDone(Exception):
-    """A step cannot be done, because of what ``str()`` says of one that comes before it."""
+class StepBlocked(Exception):
+    """A step that cannot be done because of an earlier one; ``str()`` is the reason."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Wish:
-    """What is asked of a stage.
+class StageRequest:
+    """What is requested for a stage.
 
-    ``asked`` is what a command line says of the soak (see :mod:`~pytest_py312.rollout.domain.soak_overrides`). Where a
-    stage is not to be deployed, only what is up already is watched; ``ticks`` is to take the sample that is due, and
-    not to wait for others.
+    ``soak_overrides`` come from the command line, see :mod:`~pytest_py312.rollout.domain.soak_overrides`. Without
+    ``deploys`` only a stage that is already up is monitored. ``sample_once`` takes the sample that is due, and does not
+    wait for others.
     """
 
     stage: int
     environment: str
-    asked: Mapping[str, float] = field(default_factory=dict)
+    soak_overrides: Mapping[str, float] = field(default_factory=dict)
     deploys: bool = True
-    ticks: bool = False
+    sample_once: bool = False
     accepts_changes: bool = False
-    """Go on although the plan was changed since."""
+    """Continue although the plan was changed since."""
 
 
-class Staging:
-    """What one process does with one stage. ``stop`` is asked by whoever wants it to end; close it in the end."""
+class StageRunner:
+    """The work of one process on one stage. Setting ``stop`` ends it early. It has to be closed."""
 
-    def __init__(self, ground: Ground, wish: Wish, *, unproven: Unproven, stop: Stop) -> None:
-        self.wish = wish
+    def __init__(
+        self, context: RolloutContext, request: StageRequest, *, find_unproven: FindUnproven, stop: StopRequest
+    ) -> None:
+        self.request = request
         self.stop = stop
-        self.refused = ""
-        """Why nothing is done with the stage."""
-        self.busy = False
-        """Whether that is another process, which watches it."""
-        self.resumes = False
-        """Whether it was up before this process came."""
+        self.refusal = ""
+        """Why the stage is refused; empty if it is not."""
+        self.is_watched_elsewhere = False
+        """Whether that is because another process monitors it."""
+        self.was_already_up = False
+        """Whether it was up before this process started."""
         self.watcher: Watcher | None = None
-        self._ground = ground
-        self._unproven = unproven
+        self._context = context
+        self._find_unproven = find_unproven
         self._run: StageRun | None = None
-        self._lost = ""
-        self._closing = ""
-        self._has_ticked = False
-        self._contracting: Contracting | None = None
+        self._lost_reason = ""
+        self._closing_reason = ""
+        self._has_sampled = False
+        self._contract_runner: ContractRunner | None = None
         self._loop = asyncio.Runner()
 
-    # ---- what it stands on
+    # ---- collaborators
 
     @cached_property
     def journal(self) -> Journal:
-        return Journal(self._ground.state)
+        return Journal(self._context.state_dir)
 
     @cached_property
     def target(self) -> Target:
-        return self._ground.target()
+        return self._context.target()
 
     @cached_property
     def driver(self) -> Driver:
         return Driver(
             self.journal,
             self.target,
-            myself(),
-            stopping=lambda: self.stop.why or self._closing,
-            told=self._ground.told,
+            current_operator(),
+            stop_reason=lambda: self.stop.reason or self._closing_reason,
+            log=self._context.log,
         )
 
     @cached_property
     def services(self) -> Mapping[str, Service]:
-        return {service.name: service for service in self._ground.fleet().services}
+        return {service.name: service for service in self._context.fleet().services}
 
     @cached_property
-    def _wanted(self) -> Wanted:
-        """What would be deployed, each image by its id."""
-        return wanted_of(
-            self._ground,
-            stage=self.wish.stage,
-            environment=self.wish.environment,
-            asked=self.wish.asked,
-            image_id=self.target.image_id,
+    def _planned(self) -> PlannedRollout:
+        """The run that would be deployed, each image by its id."""
+        return plan_rollout(
+            self._context,
+            stage=self.request.stage,
+            environment=self.request.environment,
+            soak_overrides=self.request.soak_overrides,
+            look_up_image_id=self.target.image_id,
         )
 
     @property
-    def newest(self) -> StageRun | None:
-        """How the stage stands in the journal; ``None``: it was never deployed."""
-        return next((run for run in self.journal.newest(self.wish.environment) if run.stage == self.wish.stage), None)
+    def current_run(self) -> StageRun | None:
+        """The current run of the stage in the journal; ``None``: it was never deployed."""
+        return next(
+            (run for run in self.journal.current_runs(self.request.environment) if run.stage == self.request.stage),
+            None,
+        )
 
     def __str__(self) -> str:
-        return f"stage {self.wish.stage} in {self.wish.environment}"
+        return f"stage {self.request.stage} in {self.request.environment}"
 
-    # ---- step by step
+    # ---- steps
 
     def preflight(self) -> StageRun:
-        """The run that this is about: one that is up, or a new one, before anything is touched for it.
+        """Return the run to work on: one that is up, or a new one before it has changed anything.
 
-        :raises NotDone: neither can be had; says what has to come first.
+        :raises StepBlocked: there is neither; says what has to come first.
         """
-        if self._run is None and not self.refused:
+        if self._run is None and not self.refusal:
             try:
-                self._run = self._prepared()
+                self._run = self._prepare()
             except (Py312Error, TargetError) as error:
-                self.refused = str(error)
-                self.busy = isinstance(error, HeldByAnother) and self._is_watched_by(error.holder)
-        if self.refused or self._run is None:
-            raise NotDone(self.refused)
+                self.refusal = str(error)
+                self.is_watched_elsewhere = isinstance(error, LockedByAnother) and self._is_watched_by(error.holder)
+        if self.refusal or self._run is None:
+            raise StepBlocked(self.refusal)
         return self._run
 
-    def up_to(self, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
-        """The run once it has come so far up; without ``until`` once it is watched, or was.
+    def deploy_until(self, until: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
+        """Deploy until ``until`` is true, by default until the run is monitored or over.
 
-        :raises NotDone: it has gone back.
+        :raises StepBlocked: it was rolled back.
         """
         run = self.preflight()
-        if run.state in GOING_UP and not self._lost:
+        if run.state in DEPLOYMENT_STATES and not self._lost_reason:
             try:
-                run = self._run = self.driver.go_on(run.run, until)
-            except LostRun as error:
-                run = self._lose(error)
-        if run.state in GOING_BACK or (run.state in GOING_UP and not until(run)):
-            raise NotDone(f"{self} is {run.state.value}: {run.reason or self._lost}")
+                run = self._run = self.driver.continue_run(run.run, until)
+            except LostOwnership as error:
+                run = self._on_lost_ownership(error)
+        if run.state in ROLLBACK_STATES or (run.state in DEPLOYMENT_STATES and not until(run)):
+            raise StepBlocked(f"{self} is {run.state.value}: {run.reason or self._lost_reason}")
         return run
 
-    def watched_until(self, decided: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
-        """The run once its soak is over, or ``decided``, or somebody has asked to stop; or after one tick.
+    def watch_until(self, is_decided: Callable[[StageRun], bool] = lambda run: False) -> StageRun:
+        """Monitor until the soak is over, ``is_decided`` is true, or a stop is requested; or take one sample.
 
-        :raises NotDone: it never came up.
+        :raises StepBlocked: it never came up.
         """
         run = self._run
-        if run is None or run.state in GOING_UP:
-            run = self.up_to()
+        if run is None or run.state in DEPLOYMENT_STATES:
+            run = self.deploy_until()
         if self.watcher is None:
-            if run.state not in WATCHED or self._lost:
+            if run.state not in MONITORED or self._lost_reason:
                 return run
-            self.watcher = self._watcher(run, with_asked(self._ground.settings(), run.stage, run.asked))
+            self.watcher = self._make_watcher(run, with_overrides(self._context.settings(), run.stage, run.asked))
         try:
-            if self.wish.ticks:
-                self._tick(self.watcher)
+            if self.request.sample_once:
+                self._sample_once(self.watcher)
             else:
-                self._wait(self.watcher, decided)
-        except LostRun as error:
-            self._lose(error)
+                self._wait(self.watcher, is_decided)
+        except LostOwnership as error:
+            self._on_lost_ownership(error)
         return self.run
 
     @property
     def run(self) -> StageRun:
-        """As far as it has come.
+        """The run in its current state.
 
-        :raises NotDone: there is none.
+        :raises StepBlocked: there is none.
         """
         if self._run is None:
-            raise NotDone(self.refused or f"{self} was never deployed")
+            raise StepBlocked(self.refusal or f"{self} was never deployed")
         return self._run
 
     @property
-    def progress(self) -> Progress | None:
-        return self.watcher.soak.progress() if self.watcher else None
+    def progress(self) -> SoakSnapshot | None:
+        return self.watcher.soak.snapshot() if self.watcher else None
 
-    def history(self) -> list[Entry]:
-        """What was written down of the run."""
+    def history(self) -> list[JournalEntry]:
+        """Return what was recorded of the run."""
         return self.journal.history(self.run.run)
 
-    # ---- between services
+    # ---- contracts
 
-    def contracts(self, edge: str) -> list[ContractResult]:
-        """What there is to be said of each contract of an edge, ``caller->callee``.
+    def run_contracts(self, edge: str) -> list[ContractResult]:
+        """Return the result of each contract of an edge, ``caller->callee``.
 
-        :raises RolloutRefused: one cannot be kept here, or names a service that there is not.
+        :raises RolloutRefused: the target does not support contracts, or a contract names an unknown service.
         """
-        settings = self._ground.settings()
-        if self._contracting is None:
-            runs = self.journal.newest(self.wish.environment)
-            self._contracting = contracting(self.target, runs, settings, self.services.values())
-        return [self._contracting.result(one) for one in settings.contracts if one.edge == edge]
+        settings = self._context.settings()
+        if self._contract_runner is None:
+            runs = self.journal.current_runs(self.request.environment)
+            self._contract_runner = make_contract_runner(self.target, runs, settings, self.services.values())
+        return [
+            self._contract_runner.run_contract(contract) for contract in settings.contracts if contract.edge == edge
+        ]
 
-    def contract_kept(self, edge: str, detail: str = "") -> None:
-        """Write down that a contract holds, and which versions met: without it the stage is not accepted."""
-        if self.run.state in WATCHED and edge not in self.run.kept:
+    def record_contract_passed(self, edge: str, detail: str = "") -> None:
+        """Record that a contract holds, and with which versions: without this the stage is not accepted."""
+        if self.run.state in MONITORED and edge not in self.run.kept:
             self._run = self.journal.record(
-                self.run.run, ContractKept(edge=edge, detail=detail[:2000]), owner=self.driver.owner
+                self.run.run, ContractPassed(edge=edge, detail=detail[:2000]), owner=self.driver.owner
             )
 
-    def contract_broken(self, edge: str, detail: str) -> StageRun:
-        """Write down that a contract does not hold, and do what follows of that."""
+    def record_contract_broken(self, edge: str, detail: str) -> StageRun:
+        """Record that a contract does not hold, and react to it."""
         run, (caller, _, callee) = self.run, edge.partition("->")
         service = callee if callee in run.services else caller
-        if run.state not in WATCHED:
+        if run.state not in MONITORED:
             return run
-        watcher = self.watcher or self._watcher(run, with_asked(self._ground.settings(), run.stage, run.asked))
-        watched = next(one for one in watcher.watched if one.service == service)
-        found = breach(watched, f"{CONTRACT} {edge}", detail)
-        known = {each.what.breach.key for each in self.history() if isinstance(each.what, Breached)}
-        if found.key in known or found.key in run.decided:
+        watcher = self.watcher or self._make_watcher(
+            run, with_overrides(self._context.settings(), run.stage, run.asked)
+        )
+        monitored = next(candidate for candidate in watcher.monitored if candidate.service == service)
+        new_breach = make_breach(monitored, f"{CONTRACT_METRIC} {edge}", detail)
+        recorded_keys = {entry.content.breach.key for entry in self.history() if isinstance(entry.content, Breached)}
+        if new_breach.key in recorded_keys or new_breach.key in run.accepted_breaches:
             return run
-        after = self.journal.record(run.run, Breached(breach=found), owner=self.driver.owner)
-        self._loop.run(watcher.teller.changed(run, after))
-        self.watcher = None  # it is watched from here on as it stands by now
-        self._run = watcher.ended(Progress(run=after)).run
+        updated = self.journal.record(run.run, Breached(breach=new_breach), owner=self.driver.owner)
+        self._loop.run(watcher.reporter.report_change(run, updated))
+        self.watcher = None  # the next step monitors it in its new state
+        self._run = watcher.finish(SoakSnapshot(run=updated)).run
         return self._run
 
-    def _is_watched_by(self, holder: Holder) -> bool:
-        run = self.newest
-        if run is None or run.state not in WATCHED:
+    def _is_watched_by(self, holder: LockHolder) -> bool:
+        run = self.current_run
+        if run is None or run.state not in MONITORED:
             return False
-        return is_at_work(holder, self.journal, run, interval_of(run, self._ground.settings()))
+        return is_holder_active(holder, self.journal, run, sampling_interval(run, self._context.settings()))
 
-    # ---- the beginning
+    # ---- preparation
 
-    def _prepared(self) -> StageRun:
-        """Whatever a dead process has left is finished before anything else."""
-        self.driver.recover(self.wish.environment)
-        run = self.newest
-        if run is not None and run.state in WATCHED:
+    def _prepare(self) -> StageRun:
+        """Recover what a dead process has left, then return the run to work on."""
+        self.driver.recover(self.request.environment)
+        run = self.current_run
+        if run is not None and run.state in MONITORED:
             if run.is_drill:
                 raise RolloutRefused(
                     f"{self} is {run.state.value} for a drill; `py312 rollback --stage {run.stage} --env "
                     f"{run.environment}` ends it"
                 )
-            return self._resumed(run)
-        if run is not None and self._still_holds(run):
-            self.resumes = True
+            return self._resume(run)
+        if run is not None and self._is_still_accepted(run):
+            self.was_already_up = True
             return run
-        if not self.wish.deploys:
-            found = "was never deployed"
+        if not self.request.deploys:
+            status = "was never deployed"
             if run is not None:
-                credit = f"{in_hours(run.credited)} credited"
-                found = f"is {run.state.value} ({run.reason or 'by an earlier run'}, {credit})"
-            raise RolloutRefused(f"{self} {found}: there is nothing to watch; deploy it first")
-        return self._begun(run)
+                credit = f"{format_hours(run.credited)} credited"
+                status = f"is {run.state.value} ({run.reason or 'by an earlier run'}, {credit})"
+            raise RolloutRefused(f"{self} {status}: there is nothing to monitor; deploy it first")
+        return self._begin(run)
 
-    def _resumed(self, run: StageRun) -> StageRun:
-        """Its soak goes on, if it is the soak that is asked for, of what would be deployed."""
-        settings = settings_of(run, self._ground.settings(), self.wish.asked, accept=self.wish.accepts_changes)
-        if self.wish.deploys:
-            others = [name for name, image in self._wanted.run.images.items() if run.images.get(name) != image]
-            others += [name for name in run.images if name not in self._wanted.run.images]
-            if others:
+    def _resume(self, run: StageRun) -> StageRun:
+        """Continue a soak, if it is the requested one and its images are those that would be deployed."""
+        settings = effective_settings(
+            run, self._context.settings(), self.request.soak_overrides, accept_changes=self.request.accepts_changes
+        )
+        if self.request.deploys:
+            changed_services = [
+                name for name, image in self._planned.run.images.items() if run.images.get(name) != image
+            ]
+            changed_services += [name for name in run.images if name not in self._planned.run.images]
+            if changed_services:
                 raise RolloutRefused(
-                    f"{self} is {run.state.value}, with other images than there are by now of {', '.join(others)}; "
-                    f"`py312 watch --stage {run.stage} --env {run.environment}` goes on with what is up, "
+                    f"{self} is {run.state.value}, with other images of {', '.join(changed_services)} than now; "
+                    f"`py312 watch --stage {run.stage} --env {run.environment}` continues with what is up, "
                     f"`py312 rollback --stage {run.stage} --env {run.environment}` makes room for the new ones"
                 )
-        self.resumes = True
-        self.watcher = self._watcher(run, settings)
+        self.was_already_up = True
+        self.watcher = self._make_watcher(run, settings)
         return run
 
-    def _still_holds(self, run: StageRun) -> bool:
-        """Whether what was accepted is what is asked for, and serves."""
-        if not run.is_completed or run.credited < self.wish.asked.get(DURATION, 0.0):
+    def _is_still_accepted(self, run: StageRun) -> bool:
+        """Whether what was accepted is what is requested, and serves."""
+        if not run.is_completed or run.credited < self.request.soak_overrides.get(DURATION, 0.0):
             return False
-        if self.wish.deploys and (not is_the_same(run, self._wanted.run) or lack_of_soak(run, self._wanted.run)):
+        if self.request.deploys and (
+            not is_same_deployment(run, self._planned.run) or soak_shortfall(run, self._planned.run)
+        ):
             return False
-        seen = [(self.target.observe(one.spec), one.image) for one in run.deployments]
-        return all(found is not None and found.running and found.container.image == image for found, image in seen)
+        observations = [(self.target.observe(deployment.spec), deployment.image) for deployment in run.deployments]
+        return all(
+            observed is not None and observed.running and observed.container.image == image
+            for observed, image in observations
+        )
 
-    def _begun(self, before: StageRun | None) -> StageRun:
-        listed = stage_services(self._ground.plan, self._ground.fleet(), self.wish.stage)
-        check_proven(str(self), self._unproven([service.name for service in listed]))
-        wanted = self._wanted
-        if before is not None and before.state is StageState.ROLLED_BACK and not before.is_drill:
-            check_again(before, wanted.run, self.journal.history(before.run))
-        check_health(self._ground, self.wish.environment, self.wish.stage)
-        tell_unmeasured(self.target, self._ground.settings(), self.wish.stage, self._ground.told)
-        begun = self.driver.begin(wanted.run, earlier=wanted.earlier, after=wanted.after, keep=wanted.keep)
-        self._run = begun  # whatever happens from here on, close() brings it back
-        run = self.driver.go_on(begun.run, until=lambda run: run.state is not StageState.LOCKED)
-        if run.state in GOING_BACK:
+    def _begin(self, previous: StageRun | None) -> StageRun:
+        services = stage_services(self._context.plan, self._context.fleet(), self.request.stage)
+        check_proven(str(self), self._find_unproven([service.name for service in services]))
+        planned = self._planned
+        if previous is not None and previous.state is StageState.ROLLED_BACK and not previous.is_drill:
+            check_not_failed_before(previous, planned.run, self.journal.history(previous.run))
+        check_health(self._context, self.request.environment, self.request.stage)
+        report_unmeasured(self.target, self._context.settings(), self.request.stage, self._context.log)
+        locked_run = self.driver.begin(
+            planned.run,
+            earlier_stages=planned.earlier_stages,
+            prior_environments=planned.prior_environments,
+            retain=planned.retain,
+        )
+        self._run = locked_run  # from here on, close() rolls it back
+        run = self.driver.continue_run(locked_run.run, until=lambda run: run.state is not StageState.LOCKED)
+        if run.state in ROLLBACK_STATES:
             self._run = run
             raise RolloutRefused(f"{self} is {run.state.value}: {run.reason}")
         return run
 
-    # ---- watching
+    # ---- monitoring
 
-    def _watcher(self, run: StageRun, settings: RolloutSettings) -> Watcher:
+    def _make_watcher(self, run: StageRun, settings: RolloutSettings) -> Watcher:
         return Watcher(
             self.journal,
             self.driver,
@@ -318,64 +351,69 @@ class Staging:
             run,
             settings=settings,
             services=self.services,
-            root=self._ground.plan.root,
-            told=self._ground.told,
+            root=self._context.plan.root,
+            log=self._context.log,
         )
 
-    def _tick(self, watcher: Watcher) -> None:
-        if not self._has_ticked:
-            self._has_ticked = True
-            self._run = watcher.ended(self._loop.run(watcher.soak.tick())).run
+    def _sample_once(self, watcher: Watcher) -> None:
+        if not self._has_sampled:
+            self._has_sampled = True
+            self._run = watcher.finish(self._loop.run(watcher.soak.sample_once())).run
 
-    def _wait(self, watcher: Watcher, decided: Callable[[StageRun], bool]) -> None:
+    def _wait(self, watcher: Watcher, is_decided: Callable[[StageRun], bool]) -> None:
         run = self.run
-        whole = run.state is StageState.HELD and run.credited >= run.soak
-        if self.stop or run.state not in WATCHED or whole or (watcher.soak.tallies and decided(run)):
+        is_soak_complete = run.state is StageState.HELD and run.credited >= run.soak
+        if (
+            self.stop
+            or run.state not in MONITORED
+            or is_soak_complete
+            or (watcher.soak.metrics_by_service and is_decided(run))
+        ):
             return
 
-        async def waiting() -> Progress:
-            with stopped_by_signals(self.stop):
-                return await watcher.soak.wait(self.stop, decided)
+        async def waiting() -> SoakSnapshot:
+            with stop_loop_on_signals(self.stop):
+                return await watcher.soak.wait(self.stop, is_decided)
 
-        progress = watcher.ended(self._loop.run(waiting()))
+        progress = watcher.finish(self._loop.run(waiting()))
         self._run = progress.run
 
-    def _lose(self, error: LostRun) -> StageRun:
-        """Another process has it by now: this one touches nothing more, and only reads what becomes of it."""
-        self._lost = str(error)
-        self._ground.told(self._lost)
-        self._run = self.journal.run(self.run.run)
+    def _on_lost_ownership(self, error: LostOwnership) -> StageRun:
+        """Stop working on a run that another process owns now; only its state is read."""
+        self._lost_reason = str(error)
+        self._context.log(self._lost_reason)
+        self._run = self.journal.load_run(self.run.run)
         return self._run
 
-    # ---- the end
+    # ---- closing
 
     def close(self) -> StageRun | None:
-        """Bring back what was left half done, and say what the journal says of the stage; ``None``: nothing."""
+        """Roll back what is unfinished, and return the run that answers the request; ``None``: there is none."""
         try:
-            if self._run is not None and is_half_done(self._run) and not self._lost:
-                self._closing = END_OF_RUN
+            if self._run is not None and is_in_progress(self._run) and not self._lost_reason:
+                self._closing_reason = END_OF_RUN
                 try:
-                    self._run = self.driver.go_on(self._run.run)
-                except LostRun as error:
-                    self._lose(error)
-            if self._run is not None and not self._lost:
-                self.driver.leave(self._run.run)
-            return self._found()
+                    self._run = self.driver.continue_run(self._run.run)
+                except LostOwnership as error:
+                    self._on_lost_ownership(error)
+            if self._run is not None and not self._lost_reason:
+                self.driver.release(self._run.run)
+            return self._final_run()
         finally:
             self._loop.close()
-            if self._contracting is not None:
-                self._contracting.close()
+            if self._contract_runner is not None:
+                self._contract_runner.close()
             self.journal.close()
 
-    def _found(self) -> StageRun | None:
-        """What the journal has that answers what was asked for; where no step was done, it was not looked at yet."""
+    def _final_run(self) -> StageRun | None:
+        """Return the run that answers the request. If no step was done, it is compared with the request first."""
         if self._run is not None:
-            return self.journal.run(self._run.run)
-        run = self.newest
-        if self.refused or run is None or run.state is not StageState.ACCEPTED:
+            return self.journal.load_run(self._run.run)
+        run = self.current_run
+        if self.refusal or run is None or run.state is not StageState.ACCEPTED:
             return run
         try:
-            return run if self._still_holds(run) else None
+            return run if self._is_still_accepted(run) else None
         except (Py312Error, TargetError) as error:
-            self.refused = str(error)
+            self.refusal = str(error)
             return None

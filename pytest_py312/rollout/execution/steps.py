@@ -1,23 +1,23 @@
-"""The steps of a stage as they are shown, and what each answers. A kind is one function and one row of KINDS."""
+"""The steps of a stage as they are shown, and their results. A kind is one function and one row of STEP_KINDS."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from pytest_py312.core.errors import Py312Error
-from pytest_py312.rollout.domain.contracts import of_edge
+from pytest_py312.rollout.domain.contracts import worst_result
 from pytest_py312.rollout.domain.events import Breached, Drifted
-from pytest_py312.rollout.domain.model import CONTRACT, Reaction, Result, StageRun, StageState, Verdict
-from pytest_py312.rollout.execution.contract_runner import text_of
-from pytest_py312.rollout.execution.stage_runner import GOING_BACK, NotDone, Staging
-from pytest_py312.rollout.monitoring.breaches import COMPARISON, comparisons
+from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Reaction, Result, StageRun, StageState, Verdict
+from pytest_py312.rollout.execution.contract_runner import describe_results
+from pytest_py312.rollout.execution.stage_runner import ROLLBACK_STATES, StageRunner, StepBlocked
+from pytest_py312.rollout.monitoring.breaches import COMPARISON_SUFFIX, final_comparisons
 from pytest_py312.rollout.monitoring.probes import DRIFT
-from pytest_py312.rollout.monitoring.soak_report import in_hours, limits_text, log_text, samples_text
+from pytest_py312.rollout.monitoring.soak_report import format_hours, format_limits, format_log_summary, format_samples
 from pytest_py312.rollout.targets.target import TargetError
 
 
 class StepStatus(Enum):
-    """What a step, or a stage, comes to. Pending is a soak that is healthy so far, and not over."""
+    """Status of a step or of a stage. Pending is a soak that is healthy so far, and not over."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -26,8 +26,8 @@ class StepStatus(Enum):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """``sections`` are (title, text) of what an answer rests on."""
+class StepResult:
+    """Result of a step. ``sections`` are (title, text) of the evidence."""
 
     status: StepStatus
     reason: str = ""
@@ -35,284 +35,319 @@ class Answer:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """One step: ``about`` is a service or, where the kind asks about the stage as a whole, the stage; or nothing."""
+class RolloutStep:
+    """One step. ``subject`` is a service, a pair of services, or the stage, depending on the kind; it may be empty."""
 
     kind: str
-    about: str = ""
+    subject: str = ""
 
     def __str__(self) -> str:
-        return f"{self.kind}[{self.about}]" if self.about else self.kind
+        return f"{self.kind}[{self.subject}]" if self.subject else self.kind
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Kind:
-    """A kind of step. ``of_stage`` is one that asks about the stage, ``of_edges`` about a pair of services; ``deploys``
-    one that only a deployment has."""
+class StepKind:
+    """A kind of step: about the stage if ``per_stage``, a pair of services if ``per_contract``, else a service.
+
+    ``only_when_deploying`` kinds are left out of a stage that is not deployed.
+    """
 
     name: str
-    answer: Callable[[Staging, str], Answer]
-    of_stage: bool = False
-    deploys: bool = False
-    of_edges: bool = False
+    perform: Callable[[StageRunner, str], StepResult]
+    per_stage: bool = False
+    only_when_deploying: bool = False
+    per_contract: bool = False
 
 
-def steps_of(services: Sequence[str], stage: int, *, deploys: bool, edges: Sequence[str] = ()) -> list[Step]:
-    """All steps in their order, which is the same for every stage; ``services`` in the order of deployment.
+def make_steps(services: Sequence[str], stage: int, *, deploys: bool, edges: Sequence[str] = ()) -> list[RolloutStep]:
+    """Return all steps in their order; ``services`` are in the order of deployment.
 
     :param edges: pairs of services with a contract, ``caller->callee``.
     """
-    found = []
-    for kind in KINDS:
-        if kind.deploys and not deploys:
+    steps = []
+    for kind in STEP_KINDS:
+        if kind.only_when_deploying and not deploys:
             continue
-        if kind.of_stage:
-            found.append(Step(kind=kind.name, about="" if kind.name == PREFLIGHT else f"stage-{stage}"))
+        if kind.per_stage:
+            steps.append(RolloutStep(kind=kind.name, subject="" if kind.name == PREFLIGHT else f"stage-{stage}"))
         else:
-            found += [Step(kind=kind.name, about=about) for about in (edges if kind.of_edges else services)]
-    return found
+            steps += [
+                RolloutStep(kind=kind.name, subject=subject) for subject in (edges if kind.per_contract else services)
+            ]
+    return steps
 
 
-class Steps:
-    """Answers steps. What keeps a step from being done fails the first that meets it, and is why others are skipped."""
+class StepRunner:
+    """Runs steps. What blocks a step fails the first step that meets it; later ones are skipped for that reason."""
 
-    def __init__(self, staging: Staging) -> None:
-        self.staging = staging
-        self._told: set[str] = set()
+    def __init__(self, stage_runner: StageRunner) -> None:
+        self.stage_runner = stage_runner
+        self._reported_reasons: set[str] = set()
         self.ended: StageRun | None = None
-        """What the journal had of the stage when it was closed."""
+        """The run in the journal when this was closed."""
 
-    def answer(self, step: Step) -> Answer:
-        """The answer, worked out now or known already."""
-        kind = next(kind for kind in KINDS if kind.name == step.kind)
+    def answer(self, step: RolloutStep) -> StepResult:
+        """Return the result of a step, running it if necessary."""
+        kind = next(kind for kind in STEP_KINDS if kind.name == step.kind)
         try:
-            return kind.answer(self.staging, step.about)
-        except NotDone as error:
-            return self._not_done(step, str(error))
+            return kind.perform(self.stage_runner, step.subject)
+        except StepBlocked as error:
+            return self._blocked_result(step, str(error))
         except (Py312Error, TargetError) as error:
-            return Answer(status=StepStatus.FAILED, reason=str(error))
+            return StepResult(status=StepStatus.FAILED, reason=str(error))
 
-    def close(self) -> Answer:
-        """End it all, and say what the journal says of the stage."""
+    def close(self) -> StepResult:
+        """End everything, and return the verdict on the stage."""
         try:
-            self.ended = self.staging.close()
-            return verdict_of(self.staging, self.ended)
+            self.ended = self.stage_runner.close()
+            return stage_verdict(self.stage_runner, self.ended)
         except (Py312Error, TargetError) as error:
-            return Answer(status=StepStatus.FAILED, reason=str(error))
+            return StepResult(status=StepStatus.FAILED, reason=str(error))
 
-    def _not_done(self, step: Step, reason: str) -> Answer:
-        if self.staging.busy:
-            return verdict_of(self.staging, self.staging.newest)
-        new = reason not in self._told
-        self._told.add(reason)
-        if new or step.kind == VERDICT:
-            return Answer(status=StepStatus.FAILED, reason=reason, sections=_notes(self.staging))
-        return Answer(status=StepStatus.SKIPPED, reason=f"not done: {reason}")
-
-
-# ---- up
+    def _blocked_result(self, step: RolloutStep, reason: str) -> StepResult:
+        if self.stage_runner.is_watched_elsewhere:
+            return stage_verdict(self.stage_runner, self.stage_runner.current_run)
+        is_new = reason not in self._reported_reasons
+        self._reported_reasons.add(reason)
+        if is_new or step.kind == VERDICT:
+            return StepResult(status=StepStatus.FAILED, reason=reason, sections=_notes(self.stage_runner))
+        return StepResult(status=StepStatus.SKIPPED, reason=f"not done: {reason}")
 
 
-def _preflight(staging: Staging, about: str) -> Answer:
-    run = staging.preflight()
-    if staging.resumes:
-        return _passed(f"{staging} is {run.state.value} since run {run.run}")
-    return _passed(f"{staging} is locked for run {run.run}; all that serves is well")
+# ---- deployment
 
 
-def _deploy(staging: Staging, service: str) -> Answer:
-    run = staging.preflight()
-    if staging.resumes:
-        return _skipped(f"{service} is up since run {run.run}; it is not deployed anew")
-    run = staging.up_to(lambda run: run[service].ready)
-    made = run[service].new
-    return _passed(f"{service} is served by {made.id[:12] if made else 'nothing'}, and healthy")
+def _preflight(stage_runner: StageRunner, subject: str) -> StepResult:
+    run = stage_runner.preflight()
+    if stage_runner.was_already_up:
+        return _passed(f"{stage_runner} is {run.state.value} since run {run.run}")
+    return _passed(f"{stage_runner} is locked for run {run.run}; everything that serves is well")
 
 
-def _verify(staging: Staging, service: str) -> Answer:
-    run = staging.preflight()
-    if not staging.resumes:  # after the last one there may be more to be done, before the soak
-        run = staging.up_to(lambda run: run[service].verified and not all(one.verified for one in run.deployments))
-    elif trouble := staging.driver.verify(run.run, service):
-        return _failed(f"{service}: {trouble}")
-    return _passed(f"{service} runs on Python {run.target}: its process says so")
+def _deploy(stage_runner: StageRunner, service: str) -> StepResult:
+    run = stage_runner.preflight()
+    if stage_runner.was_already_up:
+        return _skipped(f"{service} is up since run {run.run}; it is not deployed again")
+    run = stage_runner.deploy_until(lambda run: run[service].ready)
+    container = run[service].new
+    return _passed(f"{service} is served by {container.id[:12] if container else 'nothing'}, and healthy")
 
 
-def _contract(staging: Staging, edge: str) -> Answer:
-    run = staging.up_to()
-    if run.state in GOING_BACK:
-        return _skipped(f"not tried: {_now(staging, run)}: {run.reason}")
-    results = staging.contracts(edge)
-    sections = (("versions that met", text_of(results)),)
-    worst = of_edge(results)
-    reason = "; ".join(f"{one.what}: {one.reason}" for one in results if one.reason)
-    if worst is Result.SUCCESSFUL:
-        staging.contract_kept(edge, text_of(results).strip())
-        return Answer(status=StepStatus.PASSED, reason=reason, sections=sections)
-    if worst is Result.FAILED:
-        run = staging.contract_broken(edge, reason)
-        if any(key.endswith(f": {CONTRACT} {edge}") for key in run.decided):
-            return Answer(status=StepStatus.PASSED, reason=f"broken, and accepted: {reason}", sections=sections)
-        reason = f"{reason}; {_now(staging, run)}"
+def _verify(stage_runner: StageRunner, service: str) -> StepResult:
+    run = stage_runner.preflight()
+    if not stage_runner.was_already_up:  # after the last service there may be more acts before the soak
+        run = stage_runner.deploy_until(
+            lambda run: run[service].verified and not all(deployment.verified for deployment in run.deployments)
+        )
+    elif problem := stage_runner.driver.verify(run.run, service):
+        return _failed(f"{service}: {problem}")
+    return _passed(f"{service} runs on Python {run.target}, as its process reports")
+
+
+def _contract(stage_runner: StageRunner, edge: str) -> StepResult:
+    run = stage_runner.deploy_until()
+    if run.state in ROLLBACK_STATES:
+        return _skipped(f"not tried: {_describe_state(stage_runner, run)}: {run.reason}")
+    results = stage_runner.run_contracts(edge)
+    sections = (("versions that met", describe_results(results)),)
+    overall = worst_result(results)
+    reason = "; ".join(
+        f"{contract_result.what}: {contract_result.reason}" for contract_result in results if contract_result.reason
+    )
+    if overall is Result.SUCCESSFUL:
+        stage_runner.record_contract_passed(edge, describe_results(results).strip())
+        return StepResult(status=StepStatus.PASSED, reason=reason, sections=sections)
+    if overall is Result.FAILED:
+        run = stage_runner.record_contract_broken(edge, reason)
+        if any(key.endswith(f": {CONTRACT_METRIC} {edge}") for key in run.accepted_breaches):
+            return StepResult(status=StepStatus.PASSED, reason=f"broken, and accepted: {reason}", sections=sections)
+        reason = f"{reason}; {_describe_state(stage_runner, run)}"
     else:
-        reason = f"cannot be told: {reason}"
-    return Answer(status=StepStatus.FAILED, reason=reason, sections=sections)
+        reason = f"inconclusive: {reason}"
+    return StepResult(status=StepStatus.FAILED, reason=reason, sections=sections)
 
 
-# ---- watched
+# ---- soak
 
 
-def _soak(staging: Staging, service: str) -> Answer:
-    run = staging.watched_until(lambda run: bool(_held_for(run, service)))
-    sections = _sections(staging, service)
-    own = _own_troubles(staging, service)
-    if own and run.state in (StageState.HELD, *GOING_BACK):
-        return Answer(status=StepStatus.FAILED, reason=f"{'; '.join(own)}; {_now(staging, run)}", sections=sections)
-    if run.state in GOING_BACK:
-        return _skipped(f"not soaked to its end: {_now(staging, run)}: {run.reason}")
+def _soak(stage_runner: StageRunner, service: str) -> StepResult:
+    run = stage_runner.watch_until(lambda run: bool(_pending_decisions(run, service)))
+    sections = _sections(stage_runner, service)
+    own_breaches = _own_breaches(stage_runner, service)
+    if own_breaches and run.state in (StageState.HELD, *ROLLBACK_STATES):
+        return StepResult(
+            status=StepStatus.FAILED,
+            reason=f"{'; '.join(own_breaches)}; {_describe_state(stage_runner, run)}",
+            sections=sections,
+        )
+    if run.state in ROLLBACK_STATES:
+        return _skipped(f"soak not completed: {_describe_state(stage_runner, run)}: {run.reason}")
     if run.credited >= run.soak:
-        return Answer(status=StepStatus.PASSED, reason=_credit(run), sections=sections)
-    return Answer(status=StepStatus.PENDING, reason=f"soak: {_outlook(staging, run)}", sections=sections)
+        return StepResult(status=StepStatus.PASSED, reason=_describe_progress(run), sections=sections)
+    return StepResult(
+        status=StepStatus.PENDING, reason=f"soak: {_describe_outlook(stage_runner, run)}", sections=sections
+    )
 
 
-def _compare(staging: Staging, service: str) -> Answer:
-    run = staging.watched_until()
-    if run.state in GOING_BACK:
-        return _skipped(f"not compared to the end: {_now(staging, run)}")
+def _compare(stage_runner: StageRunner, service: str) -> StepResult:
+    run = stage_runner.watch_until()
+    if run.state in ROLLBACK_STATES:
+        return _skipped(f"comparison not completed: {_describe_state(stage_runner, run)}")
     if run.credited < run.soak:
-        return Answer(status=StepStatus.PENDING, reason=f"compared when the soak is over: {_outlook(staging, run)}")
-    if staging.watcher is None:
+        return StepResult(
+            status=StepStatus.PENDING,
+            reason=f"comparison follows when the soak is over: {_describe_outlook(stage_runner, run)}",
+        )
+    if stage_runner.watcher is None:
         return _skipped(f"was judged when the stage was accepted{f': {run.reason}' if run.reason else ''}")
-    tally = staging.watcher.soak.tallies[service]
-    watched = next(one for one in staging.watcher.watched if one.service == service)
-    found = comparisons(watched, tally)
-    if not found:
+    service_metrics = stage_runner.watcher.soak.metrics_by_service[service]
+    monitored = next(
+        service_monitor for service_monitor in stage_runner.watcher.monitored if service_monitor.service == service
+    )
+    compared = final_comparisons(monitored, service_metrics)
+    if not compared:
         return _skipped("not compared: no old version ran beside the new one")
-    lines, worse, unclear = [], [], []
-    for metric, said in found:
-        lines.append(f"{metric}: {said.ratio:.2f} times the old one ({said.points} points, p {said.p_value:.2g})")
-        if f"{service}: {metric}{COMPARISON}" in run.decided or watched.rule(metric).settings.dry_run:
+    lines, regressions, inconclusive = [], [], []
+    for metric, comparison in compared:
+        lines.append(
+            f"{metric}: {comparison.ratio:.2f} times the control "
+            f"({comparison.points} points, p {comparison.p_value:.2g})"
+        )
+        if (
+            f"{service}: {metric}{COMPARISON_SUFFIX}" in run.accepted_breaches
+            or monitored.rule_for(metric).settings.dry_run
+        ):
             continue
-        worse += [f"{metric}: {said.reason}"] if said.verdict is Verdict.FAILED else []
-        unclear += [f"{metric} cannot be told: {said.reason}"] if said.verdict is Verdict.INCONCLUSIVE else []
-    status = StepStatus.FAILED if worse or unclear else StepStatus.PASSED
-    return Answer(status=status, reason="; ".join([*worse, *unclear]), sections=(("compared", "\n".join(lines)),))
+        regressions += [f"{metric}: {comparison.reason}"] if comparison.verdict is Verdict.FAILED else []
+        inconclusive += (
+            [f"{metric} inconclusive: {comparison.reason}"] if comparison.verdict is Verdict.INCONCLUSIVE else []
+        )
+    status = StepStatus.FAILED if regressions or inconclusive else StepStatus.PASSED
+    return StepResult(
+        status=status, reason="; ".join([*regressions, *inconclusive]), sections=(("compared", "\n".join(lines)),)
+    )
 
 
-def _verdict(staging: Staging, about: str) -> Answer:
-    run = staging.watched_until()
-    return verdict_of(staging, run)
+def _verdict(stage_runner: StageRunner, subject: str) -> StepResult:
+    run = stage_runner.watch_until()
+    return stage_verdict(stage_runner, run)
 
 
-def verdict_of(staging: Staging, run: StageRun | None) -> Answer:
-    """The one line about a stage, whichever of its steps were done. ``None``: nothing is up that was asked for."""
-    if staging.busy and run is not None and run.state is not StageState.HELD:
-        told = f"{_now(staging, run)}, and another one watches it: {staging.refused}"
-        return Answer(status=StepStatus.PENDING, reason=told)
-    if staging.refused:
-        return _failed(staging.refused)
+def stage_verdict(stage_runner: StageRunner, run: StageRun | None) -> StepResult:
+    """Return the verdict on a stage, whichever of its steps were done. ``None``: nothing is up that was requested."""
+    if stage_runner.is_watched_elsewhere and run is not None and run.state is not StageState.HELD:
+        reason = f"{_describe_state(stage_runner, run)}, and another process monitors it: {stage_runner.refusal}"
+        return StepResult(status=StepStatus.PENDING, reason=reason)
+    if stage_runner.refusal:
+        return _failed(stage_runner.refusal)
     if run is None:
-        return _failed(f"nothing of what is asked for was deployed as {staging}")
-    line = f"{staging} {_state_in_words(run)}"
+        return _failed(f"nothing that was requested was deployed as {stage_runner}")
+    line = f"{stage_runner} {_describe_outcome(run)}"
     if run.is_completed:
         return _passed(line)
     if run.state in (StageState.SOAKING, StageState.SOAKED):
-        return Answer(status=StepStatus.PENDING, reason=f"{line}: {_outlook(staging, run)}")
+        return StepResult(status=StepStatus.PENDING, reason=f"{line}: {_describe_outlook(stage_runner, run)}")
     return _failed(line)
 
 
 PREFLIGHT, VERDICT = "preflight", "verdict"
-KINDS: tuple[Kind, ...] = (
-    Kind(name=PREFLIGHT, answer=_preflight, of_stage=True),
-    Kind(name="deploy", answer=_deploy, deploys=True),
-    Kind(name="verify", answer=_verify),
-    # what calls a service that is up, before it is watched, has its row here
-    Kind(name="contract", answer=_contract, of_edges=True),
-    Kind(name="soak", answer=_soak),
-    Kind(name="compare", answer=_compare),
-    Kind(name=VERDICT, answer=_verdict, of_stage=True),
+STEP_KINDS: tuple[StepKind, ...] = (
+    StepKind(name=PREFLIGHT, perform=_preflight, per_stage=True),
+    StepKind(name="deploy", perform=_deploy, only_when_deploying=True),
+    StepKind(name="verify", perform=_verify),
+    # kinds that call a service that is up, before it is monitored, belong here
+    StepKind(name="contract", perform=_contract, per_contract=True),
+    StepKind(name="soak", perform=_soak),
+    StepKind(name="compare", perform=_compare),
+    StepKind(name=VERDICT, perform=_verdict, per_stage=True),
 )
 
 
-# ---- in words
+# ---- text
 
 
-def _passed(reason: str) -> Answer:
-    return Answer(status=StepStatus.PASSED, reason=reason)
+def _passed(reason: str) -> StepResult:
+    return StepResult(status=StepStatus.PASSED, reason=reason)
 
 
-def _failed(reason: str) -> Answer:
-    return Answer(status=StepStatus.FAILED, reason=reason)
+def _failed(reason: str) -> StepResult:
+    return StepResult(status=StepStatus.FAILED, reason=reason)
 
 
-def _skipped(reason: str) -> Answer:
-    return Answer(status=StepStatus.SKIPPED, reason=reason)
+def _skipped(reason: str) -> StepResult:
+    return StepResult(status=StepStatus.SKIPPED, reason=reason)
 
 
-def _held_for(run: StageRun, service: str) -> list[str]:
-    return [key for key in run.held_for if key.startswith(f"{service}: ")]
+def _pending_decisions(run: StageRun, service: str) -> list[str]:
+    return [key for key in run.pending_decisions if key.startswith(f"{service}: ")]
 
 
-def _own_troubles(staging: Staging, service: str) -> list[str]:
-    """What of this service has held the stage up or brought it back, and was accepted by nobody."""
-    decided = staging.run.decided
-    found = []
-    for entry in staging.history():
-        what = entry.what
-        if isinstance(what, Breached) and what.breach.service == service:
-            breach = what.breach
-            if breach.reaction is not Reaction.RECORD and breach.key not in decided:
-                found.append(f"{breach.key}: {breach.detail}")
-        elif isinstance(what, Drifted) and what.service == service and f"{service}: {DRIFT}" not in decided:
-            found.append(f"{service}: {what.detail}")
-    return list(dict.fromkeys(found))
+def _own_breaches(stage_runner: StageRunner, service: str) -> list[str]:
+    """Return what of this service has held the stage or rolled it back, and was not accepted."""
+    accepted_keys = stage_runner.run.accepted_breaches
+    problems = []
+    for entry in stage_runner.history():
+        content = entry.content
+        if isinstance(content, Breached) and content.breach.service == service:
+            breach = content.breach
+            if breach.reaction is not Reaction.RECORD and breach.key not in accepted_keys:
+                problems.append(f"{breach.key}: {breach.detail}")
+        elif isinstance(content, Drifted) and content.service == service and f"{service}: {DRIFT}" not in accepted_keys:
+            problems.append(f"{service}: {content.detail}")
+    return list(dict.fromkeys(problems))
 
 
-def _now(staging: Staging, run: StageRun) -> str:
-    return f"{staging} is {run.state.value}"
+def _describe_state(stage_runner: StageRunner, run: StageRun) -> str:
+    return f"{stage_runner} is {run.state.value}"
 
 
-def _state_in_words(run: StageRun) -> str:
+def _describe_outcome(run: StageRun) -> str:
     if run.state is StageState.ACCEPTED:
         stale = f", but {run.stale}" if run.stale else ""
-        return f"is accepted on Python {run.target} ({_credit(run)}){stale}" + (f": {run.reason}" if run.reason else "")
+        return f"is accepted on Python {run.target} ({_describe_progress(run)}){stale}" + (
+            f": {run.reason}" if run.reason else ""
+        )
     return f"is {run.state.value}" + (f": {run.reason}" if run.reason else "")
 
 
-def _credit(run: StageRun) -> str:
-    return f"{in_hours(run.credited)} of {in_hours(run.soak)} credited"
+def _describe_progress(run: StageRun) -> str:
+    return f"{format_hours(run.credited)} of {format_hours(run.soak)} credited"
 
 
-def _outlook(staging: Staging, run: StageRun) -> str:
-    """How far the soak is, and what keeps it."""
-    told = [_credit(run)]
-    progress = staging.progress
+def _describe_outlook(stage_runner: StageRunner, run: StageRun) -> str:
+    """Describe how far the soak has come, and what delays it."""
+    parts = [_describe_progress(run)]
+    progress = stage_runner.progress
     if progress is not None:
-        told += [f"the next sample is due in {in_hours(progress.next_in)}"] if progress.next_in else []
-        told += [f"cannot tell: {why}" for why in progress.untold]
-    if staging.stop:
-        told.append(f"watching was interrupted by {staging.stop.why}; the new version stays up")
+        parts += (
+            [f"the next sample is due in {format_hours(progress.seconds_to_next)}"] if progress.seconds_to_next else []
+        )
+        parts += [f"inconclusive: {why}" for why in progress.inconclusive_reasons]
+    if stage_runner.stop:
+        parts.append(f"monitoring was interrupted by {stage_runner.stop.reason}; the new version keeps running")
     if run.state is StageState.HELD:
-        told.append(f"the stage is held: {run.reason}")
-    return "; ".join(told)
+        parts.append(f"the stage is held: {run.reason}")
+    return "; ".join(parts)
 
 
-def _sections(staging: Staging, service: str) -> tuple[tuple[str, str], ...]:
-    if staging.watcher is None or service not in staging.watcher.soak.tallies:
+def _sections(stage_runner: StageRunner, service: str) -> tuple[tuple[str, str], ...]:
+    if stage_runner.watcher is None or service not in stage_runner.watcher.soak.metrics_by_service:
         return ()
-    watched = next(one for one in staging.watcher.watched if one.service == service)
-    samples = staging.journal.samples(staging.run.run, service, first_slot=staging.run.first_slot)
+    monitored = next(
+        service_monitor for service_monitor in stage_runner.watcher.monitored if service_monitor.service == service
+    )
+    samples = stage_runner.journal.samples(stage_runner.run.run, service, first_slot=stage_runner.run.first_slot)
     return (
-        ("samples", samples_text(staging.watcher.soak.tallies[service])),
-        ("limits", limits_text(watched.settings)),
-        ("log templates", log_text(samples)),
+        ("samples", format_samples(stage_runner.watcher.soak.metrics_by_service[service])),
+        ("limits", format_limits(monitored.settings)),
+        ("log templates", format_log_summary(samples)),
     )
 
 
-def _notes(staging: Staging) -> tuple[tuple[str, str], ...]:
-    """What was written down for people, such as the last lines of a service that was brought back."""
+def _notes(stage_runner: StageRunner) -> tuple[tuple[str, str], ...]:
+    """Return the notes for people, such as the last log lines of a service that was rolled back."""
     try:
-        notes = [entry.what for entry in staging.history() if isinstance(entry.what, str)]
-    except (NotDone, Py312Error):
+        notes = [entry.content for entry in stage_runner.history() if isinstance(entry.content, str)]
+    except (StepBlocked, Py312Error):
         return ()
-    return (("written down", "\n".join(notes)),) if notes else ()
+    return (("notes", "\n".join(notes)),) if notes else ()

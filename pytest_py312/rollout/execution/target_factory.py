@@ -1,4 +1,4 @@
-"""Where a plan's stages are deployed -> the target, connected. The libraries of the others are not loaded."""
+"""Connect to the target of an environment. Libraries of other targets are not imported."""
 
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, ExitStack, contextmanager
@@ -7,49 +7,49 @@ from pytest_py312.repository.plan.rollout_settings import KUBERNETES, Environmen
 from pytest_py312.rollout.targets.target import Target
 
 
-def connected(settings: RolloutSettings, environment: str) -> AbstractContextManager[Target]:
-    """The target of an environment, until the context ends.
+def connect_target(settings: RolloutSettings, environment: str) -> AbstractContextManager[Target]:
+    """Return the target of an environment, connected until the context ends.
 
     :raises TargetError, Py312Error: it cannot be reached, or what it needs is not installed.
     """
-    return _TARGETS[settings.deploy.target](settings.environment(environment))
+    return _TARGETS[settings.deploy.target](settings.environment_settings(environment))
 
 
 @contextmanager
-def _docker(where: EnvironmentSettings) -> Iterator[Target]:
+def _docker(environment: EnvironmentSettings) -> Iterator[Target]:
     from pytest_py312.rollout.targets.docker.target import DockerTarget
     from pytest_py312.runners.docker.engine import connect
 
-    engine = connect(where.engine)
+    engine = connect(environment.engine)
     try:
-        yield DockerTarget(engine, address=where.engine)
+        yield DockerTarget(engine, address=environment.engine)
     finally:
         engine.close()
 
 
 @contextmanager
-def _swarm(where: EnvironmentSettings) -> Iterator[Target]:
+def _swarm(environment: EnvironmentSettings) -> Iterator[Target]:
     from pytest_py312.rollout.targets.swarm.target import SwarmTarget
-    from pytest_py312.runners.docker.engine import Engine, connect
+    from pytest_py312.runners.docker.engine import DockerEngine, connect
 
-    with ExitStack() as opened:
+    with ExitStack() as exit_stack:
 
-        def engine(address: str) -> Engine:
-            made = connect(address)
-            opened.callback(made.close)
-            return made
+        def engine(address: str) -> DockerEngine:
+            connected_engine = connect(address)
+            exit_stack.callback(connected_engine.close)
+            return connected_engine
 
-        yield SwarmTarget(engine(where.engine), engines=dict(where.engines), connect=engine)
+        yield SwarmTarget(engine(environment.engine), engines=dict(environment.engines), connect=engine)
 
 
 @contextmanager
-def _kubernetes(where: EnvironmentSettings) -> Iterator[Target]:
+def _kubernetes(environment: EnvironmentSettings) -> Iterator[Target]:
     from pytest_py312.rollout.targets.kubernetes.api import connect
     from pytest_py312.rollout.targets.kubernetes.target import KubernetesTarget
 
-    cluster = connect(where.context, where.namespace)
+    cluster = connect(environment.context, environment.namespace)
     try:
-        yield KubernetesTarget(cluster, pinned=bool(where.after))
+        yield KubernetesTarget(cluster, require_digest=bool(environment.after))
     finally:
         cluster.close()
 

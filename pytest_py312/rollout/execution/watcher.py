@@ -1,4 +1,4 @@
-"""A stage that is up, watched by this process: its samples, who is told of what becomes of it, and its way back."""
+"""Monitor a stage in this process: take its samples, report changes of its state, and roll it back."""
 
 import asyncio
 from collections.abc import Callable, Mapping
@@ -10,46 +10,51 @@ from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, R
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.monitoring.probe_plan import watched_of
-from pytest_py312.rollout.monitoring.soak import Progress, Soak
-from pytest_py312.rollout.reporting.notifications import Notifier, notice_of
-from pytest_py312.rollout.reporting.prometheus_metrics import StageFigures, figures_of, text_of, write_textfile
+from pytest_py312.rollout.monitoring.probe_plan import monitored_services
+from pytest_py312.rollout.monitoring.soak import SoakMonitor, SoakSnapshot
+from pytest_py312.rollout.reporting.notifications import Notifier, notice_for_change
+from pytest_py312.rollout.reporting.prometheus_metrics import (
+    StageMetrics,
+    collect_stage_metrics,
+    render_metrics,
+    write_textfile,
+)
 from pytest_py312.rollout.targets.target import Target
 
 
-class Teller:
-    """Tells people and a Prometheus; what cannot be told is said here and written down, and changes nothing."""
+class StateReporter:
+    """Reports changes to people, and metrics to a Prometheus. A failure is logged and noted, and changes nothing."""
 
-    def __init__(self, journal: Journal, where: EnvironmentSettings, told: Callable[[str], None]) -> None:
-        self.told = told
+    def __init__(self, journal: Journal, environment: EnvironmentSettings, log: Callable[[str], None]) -> None:
+        self.log = log
         self._journal = journal
-        self._where = where
-        self._notifier = Notifier(webhooks=where.webhooks, commands=where.notify)
+        self._environment = environment
+        self._notifier = Notifier(webhooks=environment.webhooks, commands=environment.notify)
 
-    async def changed(self, before: StageRun, after: StageRun) -> None:
-        """A run went from one state to another."""
-        notice = notice_of(before, after)
-        self.told(notice.text if notice else f"stage {after.stage} is {after.state.value}")
-        for trouble in await self._notifier.tell(notice) if notice else []:
-            self.told(trouble)
-            self._journal.note(after.run, f"could not be told: {trouble}")
+    async def report_change(self, previous: StageRun, current: StageRun) -> None:
+        """Report that the state of a run has changed."""
+        notice = notice_for_change(previous, current)
+        self.log(notice.text if notice else f"stage {current.stage} is {current.state.value}")
+        for failure in await self._notifier.send(notice) if notice else []:
+            self.log(failure)
+            self._journal.add_note(current.run, f"notification failed: {failure}")
 
-    def write(self, figures: list[StageFigures]) -> None:
-        """The textfile, where there is to be one."""
-        if not self._where.textfile:
+    def write_metrics(self, figures: list[StageMetrics]) -> None:
+        """Write the textfile, if there is to be one."""
+        if not self._environment.textfile:
             return
         try:
-            write_textfile(Path(self._where.textfile), figures)
+            write_textfile(Path(self._environment.textfile), figures)
         except OSError as error:
-            self.told(f"{self._where.textfile} could not be written: {error}")
+            self.log(f"{self._environment.textfile} could not be written: {error}")
 
 
 class Watcher:
-    """Watches one run, which it holds from the beginning.
+    """Monitors one run, which it owns from the beginning.
 
-    ``soak`` takes the samples; when it has come to an end, or somebody has ended it, :meth:`ended` does what is left.
+    ``soak`` takes the samples; when it is over or was stopped, :meth:`finish` does the rest.
 
-    :raises RolloutRefused: a living process watches it, or something of it cannot be watched.
+    :raises RolloutRefused: a living process monitors it, or something of it cannot be monitored.
     """
 
     def __init__(
@@ -62,59 +67,61 @@ class Watcher:
         settings: RolloutSettings,
         services: Mapping[str, Service],
         root: Path,
-        told: Callable[[str], None],
+        log: Callable[[str], None],
     ) -> None:
         self.settings = settings
         self._journal = journal
         self._driver = driver
-        self.watched = watched_of(run, services, settings, target, root=root)
+        self.monitored = monitored_services(run, services, settings, target, root=root)
         driver.attach(run.run)
-        self.teller = Teller(journal, settings.environment(run.environment), told)
-        self.soak = Soak(
+        self.reporter = StateReporter(journal, settings.environment_settings(run.environment), log)
+        self.soak = SoakMonitor(
             journal,
             run.run,
-            self.watched,
-            settings.soak_of(stage=run.stage),
+            self.monitored,
+            settings.soak_settings_for(stage=run.stage),
             owner=driver.owner,
-            changed=self.teller.changed,
+            on_state_change=self.reporter.report_change,
         )
 
-    def figures(self, progress: Progress) -> list[StageFigures]:
-        """The figures of all stages of the environment, with the measurements of the one that is watched."""
-        found = []
-        for run in self._journal.newest(progress.run.environment):
+    def figures(self, progress: SoakSnapshot) -> list[StageMetrics]:
+        """Return the metrics of all stages of the environment, with the measurements of the monitored one."""
+        figures = []
+        for run in self._journal.current_runs(progress.run.environment):
             history = self._journal.history(run.run)
             if run.run != progress.run.run:
-                found.append(figures_of(run, history))
+                figures.append(collect_stage_metrics(run, history))
                 continue
-            found.append(
-                figures_of(
+            figures.append(
+                collect_stage_metrics(
                     run,
                     history,
-                    tallies=self.soak.tallies,
-                    interval=self.settings.soak_of(stage=run.stage).interval,
+                    metrics_by_service=self.soak.metrics_by_service,
+                    interval=self.settings.soak_settings_for(stage=run.stage).interval,
                     missed=progress.missed,
-                    untold=len(progress.untold),
+                    inconclusive=len(progress.inconclusive_reasons),
                 )
             )
-        return found
+        return figures
 
-    def text(self) -> bytes:
-        """What a Prometheus fetches."""
-        return text_of(self.figures(self.soak.progress()))
+    def metrics_text(self) -> bytes:
+        """Return what a Prometheus fetches."""
+        return render_metrics(self.figures(self.soak.snapshot()))
 
-    def ended(self, progress: Progress) -> Progress:
-        """Bring back what has to go back, let go of what is over, and write the textfile."""
+    def finish(self, progress: SoakSnapshot) -> SoakSnapshot:
+        """Roll back if necessary, release what is over, and write the textfile."""
         run = progress.run
         if run.state is StageState.ROLLING_BACK:
-            run = self._brought_back(run)
+            run = self._roll_back(run)
         self._driver.detach(run.run)
         progress = replace(progress, run=run)
-        self.teller.write(self.figures(progress))
+        self.reporter.write_metrics(self.figures(progress))
         return progress
 
-    def _brought_back(self, run: StageRun) -> StageRun:
-        """The way back is the driver's, and is told like all else."""
-        done = next((one for one in self._driver.recover(run.environment) if one.run == run.run), run)
-        asyncio.run(self.teller.changed(run, done))
-        return done
+    def _roll_back(self, run: StageRun) -> StageRun:
+        """Let the driver roll back, and report that like any other change."""
+        rolled_back = next(
+            (candidate for candidate in self._driver.recover(run.environment) if candidate.run == run.run), run
+        )
+        asyncio.run(self.reporter.report_change(run, rolled_back))
+        return rolled_back

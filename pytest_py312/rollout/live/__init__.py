@@ -1,1 +1,1 @@
-"""A stage that is watched, as a page and in the terminal."""
+"""Live views of a monitored stage: a web page and a terminal display."""

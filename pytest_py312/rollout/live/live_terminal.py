@@ -1,11 +1,11 @@
-"""What is shown in the terminal while a stage is watched: a table that changes, or a line for each sample."""
+"""The terminal display while a stage is monitored: a live table, or one line for each sample."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from pytest_py312.core.text import prose
-from pytest_py312.rollout.canary_analysis.soak_status import spelled
+from pytest_py312.core.text import escape_terminal
+from pytest_py312.rollout.canary_analysis.soak_status import format_duration
 from pytest_py312.rollout.domain.model import Result
 from pytest_py312.rollout.live.live_view import LiveView
 from pytest_py312.rollout.metrics.resource_usage import MEMORY
@@ -18,54 +18,63 @@ _STYLES = {Result.SUCCESSFUL: "green", Result.FAILED: "red", Result.INCONCLUSIVE
 
 
 @contextmanager
-def shown_on(stream: TextIO, view: Callable[[], LiveView], told: Callable[[str], None]) -> Iterator[Callable[[], None]]:
-    """What is to be called at each sample.
+def live_display(
+    stream: TextIO, view: Callable[[], LiveView], log: Callable[[str], None]
+) -> Iterator[Callable[[], None]]:
+    """Show the view, and yield a function to call after each sample.
 
-    :param stream: where people look; on a terminal a table stays at its end.
-    :param told: takes the lines where it is none.
+    :param stream: if it is a terminal, a live table stays at its end.
+    :param log: receives a line for each sample otherwise.
     """
     if not stream.isatty():
-        yield lambda: told(view().sentence)
+        yield lambda: log(view().log_line)
         return
     from rich.console import Console
     from rich.live import Live
 
-    # only a sample changes it: a thread that draws it anew meanwhile would draw the same
-    with Live(table(view()), console=Console(file=stream), auto_refresh=False) as live:
-        yield lambda: live.update(table(view()), refresh=True)
+    # only a sample changes it: a refreshing thread would draw the same table
+    with Live(make_table(view()), console=Console(file=stream), auto_refresh=False) as live:
+        yield lambda: live.update(make_table(view()), refresh=True)
 
 
-def table(view: LiveView) -> "Table":
-    """The services, with their newest answers."""
+def make_table(view: LiveView) -> "Table":
+    """Return a table of the services with their newest results."""
     from rich.table import Table
     from rich.text import Text
 
     progress = view.progress
     title = f"stage {progress.run.stage} in {progress.run.environment} is {progress.run.state.value}"
-    found = Table(title=Text(prose(title)), caption=Text(_caption(view)), title_justify="left", caption_justify="left")
+    service_table = Table(
+        title=Text(escape_terminal(title)), caption=Text(_caption(view)), title_justify="left", caption_justify="left"
+    )
     for column in ("service", "latency", "old version", "memory", "not well now", "limits broken"):
-        found.add_column(column)
-    for one in view.services:
-        latency = next((metric for metric in one.metrics if metric.metric == LATENCY), None)
-        worst = min((metric.result for metric in one.troubles), key=list(_STYLES)[::-1].index, default=None)
-        style = _STYLES[worst] if worst else "green" if one.metrics else "yellow"
-        details = "; ".join(f"{metric.metric}: {metric.detail or metric.result.value}" for metric in one.troubles)
-        found.add_row(
-            Text(prose(one.service)),
-            latency.value if latency else "",
-            latency.old if latency else "",
-            one.value_of(MEMORY),
-            Text(prose(details) if details else one.summary, style=style),
-            Text(prose("; ".join(one.breaches)), style="red"),
+        service_table.add_column(column)
+    for service in view.services:
+        latency = next((metric for metric in service.metrics if metric.metric == LATENCY), None)
+        worst = min((metric.result for metric in service.bad_metrics), key=list(_STYLES)[::-1].index, default=None)
+        style = _STYLES[worst] if worst else "green" if service.metrics else "yellow"
+        details = "; ".join(
+            f"{metric.metric}: {metric.detail or metric.result.value}" for metric in service.bad_metrics
         )
-    return found
+        service_table.add_row(
+            Text(escape_terminal(service.service)),
+            latency.value if latency else "",
+            latency.control_value if latency else "",
+            service.value_of(MEMORY),
+            Text(escape_terminal(details) if details else service.summary, style=style),
+            Text(escape_terminal("; ".join(service.breaches)), style="red"),
+        )
+    return service_table
 
 
 def _caption(view: LiveView) -> str:
     progress = view.progress
-    parts = [f"sample {progress.slot}", f"{spelled(view.credited)} of {spelled(progress.run.soak)} credited"]
-    parts += [f"{spelled(view.left)} left"] if view.left else []
-    parts += [f"next in {spelled(progress.next_in)}"] if progress.next_in else []
+    parts = [
+        f"sample {progress.slot}",
+        f"{format_duration(view.credited)} of {format_duration(progress.run.soak)} credited",
+    ]
+    parts += [f"{format_duration(view.remaining)} left"] if view.remaining else []
+    parts += [f"next in {format_duration(progress.seconds_to_next)}"] if progress.seconds_to_next else []
     parts += [f"{progress.missed} missed"] if progress.missed else []
-    parts += [f"cannot tell: {prose(why)}" for why in progress.untold]
+    parts += [f"inconclusive: {escape_terminal(why)}" for why in progress.inconclusive_reasons]
     return "; ".join(parts)

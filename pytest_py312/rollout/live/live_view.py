@@ -1,140 +1,149 @@
-"""What a watching shows while it goes on, whoever looks: a browser, a terminal, or a log. Pure.
+"""What a live view shows of a monitored stage, in a browser, a terminal or a log. Pure.
 
-Made anew of the tallies each time, as the figures are: nothing is kept for it.
+It is computed from the metrics of the services each time; nothing is stored for it.
 """
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pytest_py312.rollout.canary_analysis.soak_status import spelled
-from pytest_py312.rollout.canary_analysis.time_series import OLD, Series, Tally
+from pytest_py312.rollout.canary_analysis.soak_status import format_duration
+from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, MetricSeries, ServiceMetrics
 from pytest_py312.rollout.domain.events import Breached, Drifted
-from pytest_py312.rollout.domain.journal import Entry
+from pytest_py312.rollout.domain.journal import JournalEntry
 from pytest_py312.rollout.domain.model import Result
 from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY
-from pytest_py312.rollout.monitoring.breaches import NOT_JUDGED
+from pytest_py312.rollout.monitoring.breaches import AUXILIARY_METRICS
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY, LATENCY
-from pytest_py312.rollout.monitoring.soak import Progress
+from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 
-_FIRST = (AVAILABILITY, LATENCY)
+_FIRST_METRICS = (AVAILABILITY, LATENCY)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MetricLine:
-    """The newest answer of a metric, beside the old version's; ``bad`` of ``taken`` samples were other than well."""
+    """The newest result of a metric, beside the control's. ``bad_samples`` of ``samples`` were not successful."""
 
     metric: str
     result: Result
     value: str = ""
-    old: str = ""
+    control_value: str = ""
     detail: str = ""
-    bad: int = 0
-    taken: int = 0
+    bad_samples: int = 0
+    samples: int = 0
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceLine:
-    """A service that is watched. ``breaches`` are the limits that it has broken so far."""
+    """A monitored service. ``breaches`` are the limits that were broken so far."""
 
     service: str
     metrics: tuple[MetricLine, ...] = ()
     breaches: tuple[str, ...] = ()
 
     @property
-    def troubles(self) -> tuple[MetricLine, ...]:
-        """What was other than well in the newest sample."""
-        return tuple(one for one in self.metrics if one.result is not Result.SUCCESSFUL)
+    def bad_metrics(self) -> tuple[MetricLine, ...]:
+        """Metrics that were not successful in the newest sample."""
+        return tuple(metric for metric in self.metrics if metric.result is not Result.SUCCESSFUL)
 
     @property
-    def sign(self) -> str:
+    def status(self) -> str:
         """``passed``, ``failed`` or ``inconclusive``."""
-        if any(one.result is Result.FAILED for one in self.troubles):
+        if any(metric.result is Result.FAILED for metric in self.bad_metrics):
             return "failed"
-        return "inconclusive" if self.troubles or not self.metrics else "passed"
+        return "inconclusive" if self.bad_metrics or not self.metrics else "passed"
 
     @property
     def summary(self) -> str:
-        """In a few words: what is wrong, or that nothing is; nothing measured is not well."""
+        """What is wrong, in a few words, or that nothing is. A service without measurements is not well."""
         if not self.metrics:
             return "nothing was measured yet"
-        return ", ".join(f"{one.metric} {one.result.value}" for one in self.troubles) or "well"
+        return ", ".join(f"{metric.metric} {metric.result.value}" for metric in self.bad_metrics) or "well"
 
     def value_of(self, metric: str) -> str:
-        """The newest value of a metric; empty where it has none."""
-        return next((one.value for one in self.metrics if one.metric == metric), "")
+        """Return the newest value of a metric; empty if it has none."""
+        return next((line.value for line in self.metrics if line.metric == metric), "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LiveView:
-    """All of it. Times in seconds."""
+    """All that a live view shows. Times are in seconds."""
 
-    progress: Progress
+    progress: SoakSnapshot
     credited: float
     services: tuple[ServiceLine, ...]
 
     @property
-    def left(self) -> float:
-        """Of the soak, at the least."""
+    def remaining(self) -> float:
+        """Time that the soak will last at least."""
         return max(0.0, self.progress.run.soak - self.credited)
 
     @property
-    def sentence(self) -> str:
-        """One line for a log."""
+    def log_line(self) -> str:
+        """The view as one line for a log."""
         run = self.progress.run
-        found = "; ".join(f"{one.service}: {one.summary}" for one in self.services if one.summary != "well")
-        told = f"{run.state.value}, sample {self.progress.slot}: {found or 'all well'}"
+        problems = "; ".join(
+            f"{service.service}: {service.summary}" for service in self.services if service.summary != "well"
+        )
+        state = f"{run.state.value}, sample {self.progress.slot}: {problems or 'all well'}"
         missed = f"; {self.progress.missed} missed" if self.progress.missed else ""
-        return f"{told}; {spelled(self.credited)} credited, {spelled(self.left)} left{missed}"
+        return f"{state}; {format_duration(self.credited)} credited, {format_duration(self.remaining)} left{missed}"
 
 
-def view_of(
-    progress: Progress, credited: float, tallies: Mapping[str, Tally], history: Iterable[Entry] = ()
+def build_view(
+    progress: SoakSnapshot,
+    credited: float,
+    metrics_by_service: Mapping[str, ServiceMetrics],
+    history: Iterable[JournalEntry] = (),
 ) -> LiveView:
-    """What is to be seen now."""
-    broken: dict[str, list[str]] = {}
+    """Build the view of the current state."""
+    breaches_by_service: dict[str, list[str]] = {}
     for entry in history:
-        what = entry.what
-        if isinstance(what, Breached):
-            one = what.breach
-            told = f"{one.metric}: {one.detail} ({one.severity.value}: {one.reaction.value})"
-            broken.setdefault(one.service, []).append(told)
-        elif isinstance(what, Drifted):
-            broken.setdefault(what.service, []).append(f"drift: {what.detail}")
+        content = entry.content
+        if isinstance(content, Breached):
+            breach = content.breach
+            breach_text = f"{breach.metric}: {breach.detail} ({breach.severity.value}: {breach.reaction.value})"
+            breaches_by_service.setdefault(breach.service, []).append(breach_text)
+        elif isinstance(content, Drifted):
+            breaches_by_service.setdefault(content.service, []).append(f"drift: {content.detail}")
     return LiveView(
         progress=progress,
         credited=credited,
         services=tuple(
-            ServiceLine(service=name, metrics=tuple(_metrics(tally)), breaches=tuple(broken.get(name, ())))
-            for name, tally in tallies.items()
+            ServiceLine(
+                service=name,
+                metrics=tuple(_metric_lines(service_metrics)),
+                breaches=tuple(breaches_by_service.get(name, ())),
+            )
+            for name, service_metrics in metrics_by_service.items()
         ),
     )
 
 
-def _metrics(tally: Tally) -> Iterable[MetricLine]:
+def _metric_lines(service_metrics: ServiceMetrics) -> Iterable[MetricLine]:
     def order(name: str) -> tuple[int, str]:
-        return (_FIRST.index(name) if name in _FIRST else len(_FIRST), name)
+        return (_FIRST_METRICS.index(name) if name in _FIRST_METRICS else len(_FIRST_METRICS), name)
 
-    for name in sorted(tally.series, key=order):
-        series = tally.series[name]
-        if name.startswith(OLD) or name in NOT_JUDGED or series.last is None:
+    for name in sorted(service_metrics.series, key=order):
+        series = service_metrics.series[name]
+        if name.startswith(CONTROL_PREFIX) or name in AUXILIARY_METRICS or series.last is None:
             continue
         yield MetricLine(
             metric=name,
             result=series.last.result,
-            value=valued(name, series.last.value),
-            old=valued(name, _last(tally.series.get(OLD + name))),
+            value=format_value(name, series.last.value),
+            control_value=format_value(name, _last_value(service_metrics.series.get(CONTROL_PREFIX + name))),
             detail=series.last.detail,
-            bad=len(series.results) - series.counts.get(Result.SUCCESSFUL, 0),
-            taken=len(series.results),
+            bad_samples=len(series.results) - series.result_counts.get(Result.SUCCESSFUL, 0),
+            samples=len(series.results),
         )
 
 
-def _last(series: Series | None) -> float | None:
+def _last_value(series: MetricSeries | None) -> float | None:
     return series.last.value if series is not None and series.last is not None else None
 
 
-def valued(metric: str, value: float | None) -> str:
-    """A value with its unit, where the metric is one of ours."""
+def format_value(metric: str, value: float | None) -> str:
+    """Format a value with its unit, if the metric is one of ours."""
     if value is None or metric == AVAILABILITY:
         return ""
     if metric == LATENCY:

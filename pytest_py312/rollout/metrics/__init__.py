@@ -1,1 +1,1 @@
-"""Where answers about a service come from: the service, its engine, Prometheus, a function of the user."""
+"""Measuring a single value of a service: HTTP, gRPC, Prometheus, resource usage, logs, load, user functions."""

@@ -1,6 +1,6 @@
-"""``grpc.health.v1.Health/Check`` with one deadline, over a connection of its own.
+"""Client of the gRPC health service (``grpc.health.v1.Health/Check``): one deadline, a new connection per check.
 
-Its two messages are one field each, so they are written and read here, and no generated code is needed beside grpcio.
+Its two messages have one field each, so they are encoded and parsed here and need no generated code.
 https://github.com/grpc/grpc/blob/master/doc/health-checking.md
 """
 
@@ -8,64 +8,67 @@ from typing import Any
 
 from pytest_py312.core import clock
 from pytest_py312.rollout.domain.model import Result
-from pytest_py312.rollout.metrics.reading import Reading
+from pytest_py312.rollout.metrics.reading import MetricReading
 
-METHOD = "/grpc.health.v1.Health/Check"
-MISSING = "asking over gRPC needs pytest-py312[grpc]"
+HEALTH_CHECK_METHOD = "/grpc.health.v1.Health/Check"
+MISSING_GRPC = "gRPC health checks need pytest-py312[grpc]"
 SERVING, NOT_SERVING = 1, 2
-_ALONE = (
-    # a connection that is kept or shared hides that nobody listens any more
+_CHANNEL_OPTIONS = (
+    # a kept or shared connection would hide that the server no longer accepts connections
     ("grpc.use_local_subchannel_pool", 1),
     ("grpc.enable_retries", 0),
     ("grpc.enable_http_proxy", 0),
 )
 
 
-def ask_health(host: str, port: int, service: str, *, limit: float) -> Reading:
-    """Seconds to the answer, where that is SERVING. Blocks for at most about ``limit`` seconds; never raises.
+def check_grpc_health(host: str, port: int, service: str, *, timeout: float) -> MetricReading:
+    """Return the seconds to the answer if that is SERVING. Blocks for at most about ``timeout`` seconds; never raises.
 
-    :param service: as the server names it; empty is the server as a whole.
+    :param service: name of the service on the server; empty for the server as a whole.
     """
     try:
         import grpc
     except ImportError:
-        return Reading.error(MISSING)
-    place = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
-    begun = clock.stopwatch()
+        return MetricReading.error(MISSING_GRPC)
+    endpoint = f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+    started = clock.stopwatch()
     try:
-        with grpc.insecure_channel(place, options=_ALONE) as channel:
-            body = channel.unary_unary(METHOD)(request_of(service), timeout=limit)
+        with grpc.insecure_channel(endpoint, options=_CHANNEL_OPTIONS) as channel:
+            body = channel.unary_unary(HEALTH_CHECK_METHOD)(encode_request(service), timeout=timeout)
     except grpc.RpcError as error:
-        return refused(error, limit)
-    return reading_in(body, clock.stopwatch() - begun)
+        return reading_from_error(error, timeout)
+    return parse_health_response(body, clock.stopwatch() - started)
 
 
-def request_of(service: str) -> bytes:
-    """A HealthCheckRequest: field 1 is the service. Names of 128 bytes and more are cut."""
+def encode_request(service: str) -> bytes:
+    """Encode a HealthCheckRequest: field 1 is the service, truncated to 127 bytes."""
     name = service.encode("utf-8", "replace")[:127]
     return b"\x0a" + bytes([len(name)]) + name if name else b""
 
 
-def reading_in(body: Any, seconds: float) -> Reading:
-    """What a HealthCheckResponse says: field 1 is the status, and is left out where it is 0. Pure."""
+def parse_health_response(body: Any, seconds: float) -> MetricReading:
+    """Parse a HealthCheckResponse: field 1 is the status, missing if it is 0. Pure."""
     if not isinstance(body, bytes) or (body and (len(body) < 2 or body[0] != 0x08)):
-        return Reading.error("its health service answers what is no health")
+        return MetricReading.error("its health service sent an invalid answer")
     status = body[1] if body else 0
     if status == SERVING:
-        return Reading(value=seconds)
+        return MetricReading(value=seconds)
     if status == NOT_SERVING:
-        return Reading.failed("its health service says NOT_SERVING")
-    return Reading(result=Result.INCONCLUSIVE, detail=f"its health service says {status}, which is neither yes nor no")
+        return MetricReading.failed("its health service reports NOT_SERVING")
+    return MetricReading(
+        result=Result.INCONCLUSIVE,
+        detail=f"its health service reports status {status}, which is neither SERVING nor NOT_SERVING",
+    )
 
 
-def refused(error: Any, limit: float) -> Reading:
-    """What an error says: whether it is the service's, or the question's."""
+def reading_from_error(error: Any, timeout: float) -> MetricReading:
+    """Convert an error of grpcio: a failure of the service, or an error of the measurement."""
     code = str(getattr(error.code(), "name", "UNKNOWN")) if hasattr(error, "code") else "UNKNOWN"
     if code == "DEADLINE_EXCEEDED":
-        return Reading.failed(f"no answer within {limit:g} s")
+        return MetricReading.failed(f"no answer within {timeout:g} s")
     if code == "UNIMPLEMENTED":
-        return Reading.error("it has no health service (grpc.health.v1)")
+        return MetricReading.error("it has no health service (grpc.health.v1)")
     if code == "NOT_FOUND":
-        return Reading.error("its health service knows no service of that name")
+        return MetricReading.error("its health service has no service of that name")
     details = str(error.details()) if hasattr(error, "details") else ""
-    return Reading.failed(f"{code}: {details}")
+    return MetricReading.failed(f"{code}: {details}")

@@ -1,7 +1,7 @@
-"""One question over HTTP with one deadline for all of it: looking the name up, connecting, and the whole answer.
+"""HTTP requests with one deadline for everything: name resolution, connection and the complete response.
 
-A time limit on each read lets an answer that trickles take for ever and be called healthy. Each question has a
-connection of its own: one that is kept open hides that nobody listens any more.
+With a timeout per read, a response that trickles in could take forever and still count as healthy. Each request has its
+own connection, because an open one would hide that the server no longer accepts connections.
 """
 
 import asyncio
@@ -11,87 +11,87 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_py312.core import clock
-from pytest_py312.rollout.metrics.threads import in_thread
+from pytest_py312.rollout.metrics.threads import run_in_thread
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession
 
-MOST_BYTES = 1024 * 1024
+MAX_BODY_BYTES = 1024 * 1024
 USER_AGENT = "pytest-py312"
 
 
-class NoAnswer(Exception):
-    """Nobody answered, or not in time, or not HTTP. ``str()`` says which."""
+class NoResponse(Exception):
+    """The server did not answer, not in time, or not with HTTP. ``str()`` is the reason."""
 
 
-class NotAsked(Exception):
-    """It could not be asked: the name is not known here, the address is none. Says nothing about the other side."""
+class RequestNotSent(Exception):
+    """The request could not be sent: unknown host name or invalid URL. This says nothing about the server."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """``seconds`` are from the beginning to the last byte; of the body :data:`MOST_BYTES` are read."""
+class HttpResponse:
+    """Response; ``seconds`` is the time to the last byte, ``body`` is truncated to :data:`MAX_BODY_BYTES`."""
 
     status: int
     seconds: float
     body: bytes = b""
 
 
-async def ask(
+async def http_request(
     url: str,
     *,
-    limit: float,
+    timeout: float,
     form: Mapping[str, str] | None = None,
     json: object = None,
     headers: Mapping[str, str] | None = None,
-) -> Answer:
-    """GET ``url``, or POST a ``form`` or ``json`` to it. Redirections are answers and not followed.
+) -> HttpResponse:
+    """GET ``url``, or POST a ``form`` or ``json`` to it. Redirects are returned and not followed.
 
-    :param limit: seconds for all of it.
-    :raises NoAnswer: see there.
-    :raises NotAsked: see there.
+    :param timeout: seconds for everything.
+    :raises NoResponse: the server did not answer properly.
+    :raises RequestNotSent: the request could not be sent.
     """
     import aiohttp
 
     try:
-        async with asyncio.timeout(limit), _session() as session:
+        async with asyncio.timeout(timeout), _open_session() as session:
             method = "GET" if form is None and json is None else "POST"
-            begun = clock.stopwatch()
+            started = clock.stopwatch()
             async with session.request(
                 method, url, data=form, json=json, headers=headers, allow_redirects=False
             ) as response:
-                body = await _read(response.content)
-                return Answer(status=response.status, seconds=clock.stopwatch() - begun, body=body)
+                body = await _read_body(response.content)
+                return HttpResponse(status=response.status, seconds=clock.stopwatch() - started, body=body)
     except TimeoutError:
-        raise NoAnswer(f"no whole answer within {limit:g} s") from None
+        raise NoResponse(f"no complete answer within {timeout:g} s") from None
     except (aiohttp.ClientConnectorDNSError, aiohttp.InvalidURL, UnicodeError, ValueError) as error:
-        raise NotAsked(f"{url} cannot be asked: {error}") from error
+        raise RequestNotSent(f"cannot send a request to {url}: {error}") from error
     except (aiohttp.ClientError, OSError) as error:
-        raise NoAnswer(str(error) or type(error).__name__) from error
+        raise NoResponse(str(error) or type(error).__name__) from error
 
 
-def url_of(host: str, port: int, path: str) -> str:
-    """``http://host:port/path``, also of an address of IPv6."""
+def build_url(host: str, port: int, path: str) -> str:
+    """Return ``http://host:port/path``, with brackets around an IPv6 address."""
     return f"http://{f'[{host}]' if ':' in host else host}:{port}{path}"
 
 
-def _session() -> "ClientSession":
+def _open_session() -> "ClientSession":
     import aiohttp
     from aiohttp.abc import AbstractResolver, ResolveResult
 
     class Resolver(AbstractResolver):
-        """Names are looked up in threads that nobody waits for at the end."""
+        """Resolves names in threads that are abandoned at exit and not joined."""
 
         async def resolve(self, host: str, port: int = 0, family: Any = socket.AF_INET) -> list[ResolveResult]:
-            found = await in_thread(
-                lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM), limit=60.0
+            addresses = await run_in_thread(
+                lambda: socket.getaddrinfo(host, port, family=family, type=socket.SOCK_STREAM), timeout=60.0
             )
             return [
                 ResolveResult(
-                    hostname=host, host=str(address[0]), port=port, family=kind, proto=proto,
+                    hostname=host, host=str(address[0]), port=port, family=address_family, proto=proto,
                     flags=socket.AI_NUMERICHOST,
                 )
-                for kind, _, proto, _, address in found
+                for address_family, _, proto, _, address in addresses
             ]  # fmt: skip
 
         async def close(self) -> None:
@@ -99,17 +99,17 @@ def _session() -> "ClientSession":
 
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(force_close=True, use_dns_cache=False, resolver=Resolver()),
-        timeout=aiohttp.ClientTimeout(total=None),  # the deadline is around all of it
+        timeout=aiohttp.ClientTimeout(total=None),  # the deadline covers the whole request
         auto_decompress=False,
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
     )
 
 
-async def _read(content: Any) -> bytes:
-    """The whole body has to come, but what is beyond the limit is not kept."""
-    kept = bytearray()
+async def _read_body(content: Any) -> bytes:
+    """Read the whole body but keep only the first :data:`MAX_BODY_BYTES`."""
+    body = bytearray()
     async for chunk in content.iter_any():
-        if len(kept) < MOST_BYTES:
-            kept += chunk[: MOST_BYTES - len(kept)]
-    return bytes(kept)
+        if len(body) < MAX_BODY_BYTES:
+            body += chunk[: MAX_BODY_BYTES - len(body)]
+    return bytes(body)

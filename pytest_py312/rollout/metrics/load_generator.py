@@ -1,12 +1,12 @@
-"""Load for services that have no traffic of their own, at a rate that does not wait for answers.
+"""Load generator with a constant request rate that does not wait for answers (an open model).
 
-Users that wait for an answer before they ask again ask less when the service is slow, and so hide that it is: of a
-stall of two seconds they see one request, where all that would have come meanwhile are late. Here each request has a
-time at which it is due, and its latency counts from there. What the generator itself is late by is measured too, as a
-machine that is too slow to ask says nothing about the service.
+A generator that waits for each answer sends less when the service is slow and so hides the problem: during a stall of
+two seconds it sees one late request, although all requests due in that time would have been late. Here each request has
+a due time, and its latency counts from then. The lateness of the generator itself is measured too, because a machine
+that is too slow to send the requests says nothing about the service.
 
-It is a process of its own (``python -m pytest_py312.rollout.metrics.load_generator``), so that it shares neither loop
-nor interpreter with whoever judges.
+The generator runs in a separate process (``python -m pytest_py312.rollout.metrics.load_generator``), so that it shares
+neither event loop nor interpreter with the code that judges its results.
 """
 
 import argparse
@@ -21,31 +21,31 @@ from dataclasses import asdict, dataclass, field
 from typing import TextIO
 
 from pytest_py312.core import clock, process
-from pytest_py312.core.process import Ended
+from pytest_py312.core.process import ExitReason
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.rollout.domain.model import Verdict
 
-MOST_REQUESTS = 1_000_000
-MOST_RATE = 5_000.0
-MOST_OPEN = 2_000
-"""Requests without an answer at a time; those beyond are not sent, and counted as such."""
-LATE = 0.010
-"""Seconds of lateness (99 of 100) from which on the generator counts as saturated."""
-REACHED = 0.95
-"""Share of the asked rate that has to be reached."""
+MAX_REQUESTS = 1_000_000
+MAX_RATE = 5_000.0
+MAX_OPEN_REQUESTS = 2_000
+"""Maximum number of concurrent requests; further ones are not sent but counted as ``not_sent``."""
+MAX_LATENESS = 0.010
+"""Seconds of lateness (99th percentile) above which the generator counts as saturated."""
+MIN_RATE_SHARE = 0.95
+"""Share of the requested rate that has to be achieved."""
 USER_AGENT = "pytest-py312-load"
 
 Send = Callable[[], Awaitable[bool]]
-"""Sends one request, and says whether the answer was good. Never raises, and ends within its time limit."""
+"""Sends one request and returns whether it succeeded. Never raises, and has its own timeout."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """So many requests a second for so many seconds. What is not ``judged`` is warming up."""
+class LoadStep:
+    """A number of requests per second for some seconds. A step that is not ``is_judged`` is a warm-up."""
 
     rate: float
     seconds: float
-    judged: bool = True
+    is_judged: bool = True
 
     @property
     def requests(self) -> int:
@@ -54,7 +54,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadLimits:
-    """What is allowed: seconds for 95 and 99 of 100 requests (0: whatever they take), and a share of errors."""
+    """Allowed 95th and 99th percentile of the latency in seconds (0: unlimited), and allowed share of errors."""
 
     p95: float = 0.0
     p99: float = 0.0
@@ -63,7 +63,7 @@ class LoadLimits:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StepReport:
-    """What came of a step. Seconds; latencies count from when a request was due, and failed ones are among them."""
+    """Result of a step. Times are in seconds; latencies count from the due time and include failed requests."""
 
     rate: float
     achieved: float
@@ -75,14 +75,14 @@ class StepReport:
     p99: float
     longest: float
     lateness: float
-    """Of the generator, 99 of 100."""
+    """Lateness of the generator itself, 99th percentile."""
     verdict: Verdict
     reason: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LoadReport:
-    """All judged steps. The verdict is that of the worst; inconclusive where only the generator was to blame."""
+    """Results of all judged steps. The verdict is that of the worst step."""
 
     verdict: Verdict
     steps: tuple[StepReport, ...] = ()
@@ -90,10 +90,10 @@ class LoadReport:
 
 
 @dataclass
-class _Tally:
-    """What a step has seen so far."""
+class _StepMeasurements:
+    """Measurements of a running step."""
 
-    step: Step
+    step: LoadStep
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
     lateness: "array[float]" = field(default_factory=lambda: array("d"))
     errors: int = 0
@@ -102,138 +102,165 @@ class _Tally:
     last_end: float = 0.0
 
     @property
-    def achieved(self) -> float:
-        """Good answers a second: of those asked for, and as fast as they came.
+    def achieved_rate(self) -> float:
+        """Successful answers per second, at most the requested rate.
 
-        An answer that takes its time is no lower rate, answers that come ever later are.
+        A constant delay does not lower the rate; answers that come later and later do.
         """
         good = len(self.latencies) - self.errors
         span = self.last_end - self.first_end
-        asked = self.step.rate * good / self.step.requests
-        return min(asked, (len(self.latencies) - 1) / span) if span > 0 and len(self.latencies) > 1 else asked
+        requested_rate = self.step.rate * good / self.step.requests
+        return (
+            min(requested_rate, (len(self.latencies) - 1) / span)
+            if span > 0 and len(self.latencies) > 1
+            else requested_rate
+        )
 
 
-async def generate(
-    steps: Sequence[Step],
+async def generate_load(
+    steps: Sequence[LoadStep],
     send: Send,
     limits: LoadLimits,
     *,
     stopwatch: Callable[[], float] = clock.stopwatch,
-    rest: Callable[[float], Awaitable[None]] = clock.rest,
-    most_open: int = MOST_OPEN,
+    sleep: Callable[[float], Awaitable[None]] = clock.async_pause,
+    max_open: int = MAX_OPEN_REQUESTS,
 ) -> LoadReport:
-    """Send what is due when it is due, one step after the other, and wait for the last answers.
+    """Send each request at its due time, step by step, and wait for the last answers.
 
-    :raises ValueError: that is more than is ever sent.
+    :raises ValueError: see :func:`validate_steps`.
     """
-    check(steps)
-    begun = stopwatch()
-    open_ones: set[asyncio.Task[None]] = set()
-    tallies = []
+    validate_steps(steps)
+    step_start = stopwatch()
+    open_requests: set[asyncio.Task[None]] = set()
+    all_measurements = []
 
-    async def one(tally: _Tally, due: float) -> None:
-        tally.lateness.append(stopwatch() - due)
+    async def send_one(measurements: _StepMeasurements, due: float) -> None:
+        measurements.lateness.append(stopwatch() - due)
         good = await send()
         end = stopwatch()
-        tally.latencies.append(end - due)
-        tally.errors += not good
-        tally.first_end = min(tally.first_end, end)
-        tally.last_end = max(tally.last_end, end)
+        measurements.latencies.append(end - due)
+        measurements.errors += not good
+        measurements.first_end = min(measurements.first_end, end)
+        measurements.last_end = max(measurements.last_end, end)
 
     for step in steps:
-        tally = _Tally(step=step)
-        tallies.append(tally)
+        measurements = _StepMeasurements(step=step)
+        all_measurements.append(measurements)
         for number in range(step.requests):
-            due = begun + number / step.rate
+            due = step_start + number / step.rate
             while (wait := due - stopwatch()) > 0:
-                await rest(wait)
-            if len(open_ones) >= most_open:
-                tally.not_sent += 1
-                await asyncio.sleep(0)  # answers are read all the same
+                await sleep(wait)
+            if len(open_requests) >= max_open:
+                measurements.not_sent += 1
+                await asyncio.sleep(0)  # lets pending answers be read
                 continue
-            task = asyncio.create_task(one(tally, due))
-            open_ones.add(task)
-            task.add_done_callback(open_ones.discard)
-        begun += step.seconds
-    if open_ones:
-        await asyncio.wait(open_ones)
-    return joined([reported(tally, limits) for tally in tallies if tally.step.judged])
+            task = asyncio.create_task(send_one(measurements, due))
+            open_requests.add(task)
+            task.add_done_callback(open_requests.discard)
+        step_start += step.seconds
+    if open_requests:
+        await asyncio.wait(open_requests)
+    return combine_steps(
+        [report_step(measurements, limits) for measurements in all_measurements if measurements.step.is_judged]
+    )
 
 
-def check(steps: Sequence[Step]) -> None:
+def validate_steps(steps: Sequence[LoadStep]) -> None:
+    """Check rates, durations and the total number of requests.
+
+    :raises ValueError: they are not allowed; the text is for people.
     """
-    :raises ValueError: there is nothing to do, or more than is ever done; the text is for people.
-    """
-    if not any(step.judged for step in steps):
-        raise ValueError("there is no step that is judged")
-    if any(not 0 < step.rate <= MOST_RATE or not 0 < step.seconds < math.inf for step in steps):
-        raise ValueError(f"a step has a rate up to {MOST_RATE:g} a second, and a time")
-    if sum(step.rate * step.seconds for step in steps) > MOST_REQUESTS:
-        raise ValueError(f"more than {MOST_REQUESTS} requests are asked for")
+    if not any(step.is_judged for step in steps):
+        raise ValueError("there is no step besides warm-ups")
+    if any(not 0 < step.rate <= MAX_RATE or not 0 < step.seconds < math.inf for step in steps):
+        raise ValueError(f"a step needs a duration and a rate of at most {MAX_RATE:g} requests per second")
+    if sum(step.rate * step.seconds for step in steps) > MAX_REQUESTS:
+        raise ValueError(f"the steps have more than {MAX_REQUESTS} requests in total")
 
 
-def reported(tally: _Tally, limits: LoadLimits) -> StepReport:
-    """The figures of a step, and what they say."""
-    latencies, lateness = sorted(tally.latencies), sorted(tally.lateness)
-    achieved = tally.achieved
-    late = quantile(lateness, 0.99)
+def report_step(measurements: _StepMeasurements, limits: LoadLimits) -> StepReport:
+    """Summarize and judge the measurements of a step."""
+    latencies, lateness = sorted(measurements.latencies), sorted(measurements.lateness)
+    achieved = measurements.achieved_rate
+    lateness_p99 = quantile(lateness, 0.99)
     p95, p99 = quantile(latencies, 0.95), quantile(latencies, 0.99)
-    verdict, reason = judged(
-        tally.step, limits, achieved=achieved, errors=tally.errors, sent=len(latencies), p95=p95, p99=p99, late=late
+    verdict, reason = judge_step(
+        measurements.step,
+        limits,
+        achieved=achieved,
+        errors=measurements.errors,
+        sent=len(latencies),
+        p95=p95,
+        p99=p99,
+        lateness_p99=lateness_p99,
     )
     return StepReport(
-        rate=tally.step.rate,
+        rate=measurements.step.rate,
         achieved=achieved,
         sent=len(latencies),
-        not_sent=tally.not_sent,
-        errors=tally.errors,
+        not_sent=measurements.not_sent,
+        errors=measurements.errors,
         p50=quantile(latencies, 0.5),
         p95=p95,
         p99=p99,
         longest=latencies[-1] if latencies else 0.0,
-        lateness=late,
+        lateness=lateness_p99,
         verdict=verdict,
         reason=reason,
     )
 
 
-def judged(
-    step: Step, limits: LoadLimits, *, achieved: float, errors: int, sent: int, p95: float, p99: float, late: float
+def judge_step(
+    step: LoadStep,
+    limits: LoadLimits,
+    *,
+    achieved: float,
+    errors: int,
+    sent: int,
+    p95: float,
+    p99: float,
+    lateness_p99: float,
 ) -> tuple[Verdict, str]:
-    """What a step's figures say. A generator that was late itself takes the blame for what is slow, not for errors."""
-    share = errors / sent if sent else 1.0
-    if share > limits.errors:
-        return Verdict.FAILED, f"{share:.2%} of {sent} requests failed; {limits.errors:.2%} may"
-    if late > LATE:
-        return Verdict.INCONCLUSIVE, f"generator saturated: it was late by {late * 1000:.0f} ms itself (99 of 100)"
-    if achieved < REACHED * step.rate:
-        return Verdict.FAILED, f"asked rate not reached: {achieved:.1f} of {step.rate:g} a second"
+    """Judge a step. If the generator was late itself, slowness is inconclusive, but errors still count."""
+    error_share = errors / sent if sent else 1.0
+    if error_share > limits.errors:
+        return Verdict.FAILED, f"{error_share:.2%} of {sent} requests failed; {limits.errors:.2%} are allowed"
+    if lateness_p99 > MAX_LATENESS:
+        return (
+            Verdict.INCONCLUSIVE,
+            f"generator saturated: it was {lateness_p99 * 1000:.0f} ms late itself (99th percentile)",
+        )
+    if achieved < MIN_RATE_SHARE * step.rate:
+        return Verdict.FAILED, f"requested rate not reached: {achieved:.1f} of {step.rate:g} per second"
     for name, value, limit in (("p95", p95, limits.p95), ("p99", p99, limits.p99)):
         if limit and value > limit:
             return Verdict.FAILED, f"{name} is {value * 1000:.0f} ms; {limit * 1000:.0f} ms are allowed"
     return Verdict.PASSED, ""
 
 
-def joined(steps: Sequence[StepReport]) -> LoadReport:
-    """The worst of the steps speaks for all."""
+def combine_steps(steps: Sequence[StepReport]) -> LoadReport:
+    """Combine the steps; the worst verdict counts."""
     order = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PASSED)
     worst = min(steps, key=lambda step: order.index(step.verdict))
     return LoadReport(verdict=worst.verdict, steps=tuple(steps), reason=worst.reason)
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The smallest value that ``share`` of them do not exceed; 0.0 of none."""
+    """Return the smallest value that a ``share`` of the ordered values do not exceed; 0.0 without values."""
     return ordered[max(0, math.ceil(share * len(ordered)) - 1)] if ordered else 0.0
 
 
-# ---- over HTTP, in a process of its own
+# ---- over HTTP, in a separate process
 
 
-async def generate_http(url: str, steps: Sequence[Step], limits: LoadLimits, *, time_limit: float) -> LoadReport:
-    """GET ``url``; an answer of 400 and above, or none within ``time_limit`` seconds, is an error."""
+async def generate_http(url: str, steps: Sequence[LoadStep], limits: LoadLimits, *, time_limit: float) -> LoadReport:
+    """Generate GET requests. A status of 400 or above, or no answer within ``time_limit`` seconds, is an error."""
     import aiohttp
 
-    connector = aiohttp.TCPConnector(limit=0)  # a limit would be a queue of ours, and its waiting the service's fault
+    connector = aiohttp.TCPConnector(
+        limit=0
+    )  # a limit would queue requests here and count the waiting time as latency of the service
     async with aiohttp.ClientSession(
         connector=connector,
         timeout=aiohttp.ClientTimeout(total=time_limit),
@@ -250,79 +277,79 @@ async def generate_http(url: str, steps: Sequence[Step], limits: LoadLimits, *, 
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
                 return False
 
-        return await generate(steps, send, limits)
+        return await generate_load(steps, send, limits)
 
 
-def load(url: str, steps: Sequence[Step], limits: LoadLimits, *, time_limit: float = 30.0) -> LoadReport:
-    """:func:`generate_http` in a process of its own. What keeps it from a report is inconclusive, with the reason."""
-    return load_all([url], steps, limits, time_limit=time_limit)[0]
+def run_load(url: str, steps: Sequence[LoadStep], limits: LoadLimits, *, time_limit: float = 30.0) -> LoadReport:
+    """Run :func:`generate_http` in a separate process. Without a report, the result is inconclusive with the reason."""
+    return run_loads([url], steps, limits, time_limit=time_limit)[0]
 
 
-def load_all(
+def run_loads(
     urls: Sequence[str],
-    steps: Sequence[Step],
+    steps: Sequence[LoadStep],
     limits: LoadLimits,
     *,
     time_limit: float = 30.0,
     cancelled: threading.Event | None = None,
 ) -> list[LoadReport]:
-    """:func:`load` of several at the same time, by one process, so that whatever it is late by is the same for all."""
-    check(steps)
+    """Generate load on several URLs at once from one process, so that the generator is equally late for all."""
+    validate_steps(steps)
     argv = [sys.executable, "-m", "pytest_py312.rollout.metrics.load_generator", *urls, f"--time-limit={time_limit}"]
     argv += [f"--{name}={value}" for name, value in asdict(limits).items()]
-    argv += [f"--{'step' if step.judged else 'warm-up'}={step.rate}x{step.seconds}" for step in steps]
+    argv += [f"--{'step' if step.is_judged else 'warm-up'}={step.rate}x{step.seconds}" for step in steps]
     seconds = sum(step.seconds for step in steps) + time_limit + 30.0
-    ran = process.run(argv, time_limit=seconds, cancelled=cancelled)
-    if ran.ended is not Ended.EXITED or ran.exit_code:
-        told = f"the generator {ran.ended.value} ({ran.exit_code}): {ran.stderr.strip()[-300:]}"
-        return [LoadReport(verdict=Verdict.INCONCLUSIVE, reason=told)] * len(urls)
+    result = process.run(argv, time_limit=seconds, cancelled=cancelled)
+    if result.exit_reason is not ExitReason.EXITED or result.exit_code:
+        reason = f"the generator {result.exit_reason.value} ({result.exit_code}): {result.stderr.strip()[-300:]}"
+        return [LoadReport(verdict=Verdict.INCONCLUSIVE, reason=reason)] * len(urls)
     try:
-        found = [decode(LoadReport, json.loads(line)) for line in ran.stdout.splitlines()]
-        if len(found) != len(urls):
-            raise ValueError(f"{len(found)} reports, where {len(urls)} were asked for")
-        return found
+        reports = [decode(LoadReport, json.loads(line)) for line in result.stdout.splitlines()]
+        if len(reports) != len(urls):
+            raise ValueError(f"{len(reports)} reports instead of {len(urls)}")
+        return reports
     except ValueError as error:
-        told = f"the generator said nothing that can be read: {error}"
-        return [LoadReport(verdict=Verdict.INCONCLUSIVE, reason=told)] * len(urls)
+        reason = f"the generator's output is invalid: {error}"
+        return [LoadReport(verdict=Verdict.INCONCLUSIVE, reason=reason)] * len(urls)
 
 
-def step_in(text: str, *, is_judged: bool = True) -> Step:
-    """``200x60``: 200 requests a second for 60 seconds.
+def parse_step(text: str, *, is_judged: bool = True) -> LoadStep:
+    """Parse a step such as ``200x60``: 200 requests per second for 60 seconds.
 
-    :raises ValueError: it is no such step.
+    :raises ValueError: the text is not a step.
     """
     rate, _, seconds = text.partition("x")
-    return Step(rate=float(rate), seconds=float(seconds), judged=is_judged)
+    return LoadStep(rate=float(rate), seconds=float(seconds), is_judged=is_judged)
 
 
 def main(arguments: Sequence[str], out: TextIO) -> int:
-    """Generate, and write a report of each URL to ``out``, a line of JSON each.
+    """Generate load and write one line of JSON with the report of each URL to ``out``.
 
-    The exit status is 0 whatever the report says, 2 without one.
+    The exit status is 0 whatever the verdict, 2 for invalid arguments.
     """
     parser = argparse.ArgumentParser(prog="python -m pytest_py312.rollout.metrics.load_generator", allow_abbrev=False)
     parser.add_argument("urls", nargs="+", metavar="url")
-    parser.add_argument("--step", dest="steps", action="append", type=step_in, metavar="RATExSECONDS")
+    parser.add_argument("--step", dest="steps", action="append", type=parse_step, metavar="RATExSECONDS")
     parser.add_argument(
-        "--warm-up", dest="steps", action="append", type=lambda text: step_in(text, is_judged=False),
+        "--warm-up", dest="steps", action="append", type=lambda text: parse_step(text, is_judged=False),
         metavar="RATExSECONDS",
     )  # fmt: skip
     parser.add_argument("--p95", type=float, default=LoadLimits().p95)
     parser.add_argument("--p99", type=float, default=LoadLimits().p99)
     parser.add_argument("--errors", type=float, default=LoadLimits().errors)
     parser.add_argument("--time-limit", type=float, default=30.0)
-    chosen = parser.parse_args(arguments)
-    limits = LoadLimits(p95=chosen.p95, p99=chosen.p99, errors=chosen.errors)
+    options = parser.parse_args(arguments)
+    limits = LoadLimits(p95=options.p95, p99=options.p99, errors=options.errors)
     try:
-        check(chosen.steps or [])
+        validate_steps(options.steps or [])
     except ValueError as error:
         parser.error(str(error))
 
-    async def all_of_them() -> list[LoadReport]:
-        work = [generate_http(url, chosen.steps, limits, time_limit=chosen.time_limit) for url in chosen.urls]
+    async def generate_all() -> list[LoadReport]:
+        work = [generate_http(url, options.steps, limits, time_limit=options.time_limit) for url in options.urls]
         return await asyncio.gather(*work)
 
-    out.writelines(json.dumps(encode(report)) + "\n" for report in asyncio.run(all_of_them()))
+    out.writelines(json.dumps(encode(report)) + "\n" for report in asyncio.run(generate_all()))
     return 0
 
 

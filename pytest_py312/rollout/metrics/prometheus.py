@@ -1,59 +1,63 @@
-"""Instant queries of a Prometheus. What it has no data for is no data, and never 0."""
+"""Instant queries of a Prometheus server. An empty result is a reading without a value, never 0."""
 
 import json
 import math
 from typing import Any
 
-from pytest_py312.rollout.metrics.http_client import Answer, NoAnswer, NotAsked, ask
-from pytest_py312.rollout.metrics.reading import Reading
+from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, RequestNotSent, http_request
+from pytest_py312.rollout.metrics.reading import MetricReading
 
 
-async def query(address: str, expression: str, *, limit: float) -> Reading:
-    """What ``expression`` is now, asked of the Prometheus at ``address`` (its URL, without ``/api``).
+async def run_query(base_url: str, expression: str, *, timeout: float) -> MetricReading:
+    """Query the current value of ``expression``.
 
-    Only an error where it does not answer, or refuses the query: neither is the service's doing.
+    A server that does not answer or refuses the query gives an error reading, never a failure of the service.
+
+    :param base_url: URL of the Prometheus server without ``/api``.
     """
     try:
-        answer = await ask(f"{address.rstrip('/')}/api/v1/query", form={"query": expression}, limit=limit)
-    except (NoAnswer, NotAsked) as error:
-        return Reading.error(f"Prometheus: {error}")
-    return reading_in(answer, expression)
+        response = await http_request(
+            f"{base_url.rstrip('/')}/api/v1/query", form={"query": expression}, timeout=timeout
+        )
+    except (NoResponse, RequestNotSent) as error:
+        return MetricReading.error(f"Prometheus: {error}")
+    return parse_query_response(response, expression)
 
 
-def reading_in(answer: Answer, expression: str) -> Reading:
-    """The value in an answer of ``/api/v1/query``. Pure."""
+def parse_query_response(response: HttpResponse, expression: str) -> MetricReading:
+    """Return the value in a response of ``/api/v1/query``. Pure."""
     try:
-        document = json.loads(answer.body)
+        document = json.loads(response.body)
     except (ValueError, RecursionError):
-        return Reading.error(f"Prometheus: HTTP {answer.status} without JSON")
+        return MetricReading.error(f"Prometheus: HTTP {response.status} without JSON")
     if not isinstance(document, dict) or document.get("status") != "success":
-        said = document.get("error", "") if isinstance(document, dict) else ""
-        return Reading.error(f"Prometheus refuses {expression}: HTTP {answer.status} {said}")
+        error_text = document.get("error", "") if isinstance(document, dict) else ""
+        return MetricReading.error(f"Prometheus refuses {expression}: HTTP {response.status} {error_text}")
     data = document.get("data")
     kind, result = (data.get("resultType"), data.get("result")) if isinstance(data, dict) else (None, None)
     if kind == "vector" and isinstance(result, list):
         if not result:
-            return Reading(detail=f"no series: {expression}")
+            return MetricReading(detail=f"no series: {expression}")
         if len(result) > 1:
-            return Reading.error(f"{len(result)} series where one is asked for: {expression}")
-        first = result[0]
-        return _number(first.get("value") if isinstance(first, dict) else None, expression)
+            return MetricReading.error(f"the query returns {len(result)} series instead of one: {expression}")
+        series = result[0]
+        return _reading_from_sample(series.get("value") if isinstance(series, dict) else None, expression)
     if kind == "scalar":
-        return _number(result, expression)
-    return Reading.error(f"a {kind} where a number is asked for: {expression}")
+        return _reading_from_sample(result, expression)
+    return MetricReading.error(f"the query returns a {kind} instead of a number: {expression}")
 
 
-def _number(pair: Any, expression: str) -> Reading:
+def _reading_from_sample(timestamp_and_value: Any, expression: str) -> MetricReading:
     try:
-        value = float(pair[1])
+        value = float(timestamp_and_value[1])
     except (TypeError, ValueError, IndexError, KeyError):
-        return Reading.error(f"no number: {expression}")
+        return MetricReading.error(f"the query returns no number: {expression}")
     if math.isnan(value):  # 0/0: nothing was counted
-        return Reading(detail=f"NaN: {expression}")
-    return Reading(value=value, detail=expression)
+        return MetricReading(detail=f"NaN: {expression}")
+    return MetricReading(value=value, detail=expression)
 
 
-def filled_in(expression: str, *, service: str, window: float) -> str:
-    """``expression`` with its ``{service}`` and ``{window}``, neither of which is anything else in a query."""
+def substitute_placeholders(expression: str, *, service: str, window: float) -> str:
+    """Replace ``{service}`` and ``{window}``, which have no other meaning in a query."""
     quoted = service.replace("\\", "\\\\").replace('"', '\\"').replace("'", "\\'")
     return expression.replace("{service}", quoted).replace("{window}", f"{max(1, round(window))}s")

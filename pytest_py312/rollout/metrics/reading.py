@@ -1,20 +1,20 @@
-"""What a provider has read, and the measurement that it makes by the conditions of the plan. Pure."""
+"""Readings of metrics, and their conversion to measurements by the conditions of the plan. Pure."""
 
 import math
 from dataclasses import dataclass
 
-from pytest_py312.repository.plan.metric_conditions import Condition, parse_condition
+from pytest_py312.repository.plan.metric_conditions import MetricCondition, parse_condition
 from pytest_py312.rollout.domain.model import Measurement, Result
 
-LONGEST_DETAIL = 300
-"""Characters of evidence: what the journal keeps."""
+MAX_DETAIL_LENGTH = 300
+"""Maximum length of a measurement's detail in the journal."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Reading:
-    """One answer. Neither ``value`` nor ``result`` is the lack of data, which is never taken for 0.
+class MetricReading:
+    """Result of reading a metric once. With neither ``value`` nor ``result`` there is no data, which never counts as 0.
 
-    ``result`` is set where the answer settles it by itself: nobody answered, or the asking went wrong.
+    ``result`` is set if the outcome does not depend on conditions, for example when the service did not answer.
     """
 
     value: float | None = None
@@ -22,21 +22,21 @@ class Reading:
     detail: str = ""
 
     @classmethod
-    def error(cls, detail: str) -> "Reading":
-        """It could not be measured; says nothing about the service."""
+    def error(cls, detail: str) -> "MetricReading":
+        """The metric could not be measured, which says nothing about the service."""
         return cls(result=Result.ERROR, detail=detail)
 
     @classmethod
-    def failed(cls, detail: str) -> "Reading":
-        """The service does not do what it has to."""
+    def failed(cls, detail: str) -> "MetricReading":
+        """The service failed."""
         return cls(result=Result.FAILED, detail=detail)
 
 
-def measured(
-    metric: str, reading: Reading, *, success: str = "", failure: str = "", missing: str = "inconclusive"
+def to_measurement(
+    metric: str, reading: MetricReading, *, success: str = "", failure: str = "", missing: str = "inconclusive"
 ) -> Measurement:
-    """What ``reading`` means by the conditions. Without any condition each value is a success: it is recorded."""
-    detail = one_line(reading.detail)
+    """Convert a reading by the given conditions. Without conditions every value is successful and only recorded."""
+    detail = single_line(reading.detail)
     value = None if reading.value is None or math.isnan(reading.value) else reading.value
     if reading.result is not None:
         return Measurement(metric=metric, result=reading.result, value=value, detail=detail)
@@ -55,21 +55,23 @@ def measured(
         limits = "; ".join(
             f"{name}: {condition}" for name, condition in (("success", success), ("failure", failure)) if condition
         )
-        detail = one_line(f"{value:.6g} ({limits}) {detail}")
+        detail = single_line(f"{value:.6g} ({limits}) {detail}")
     return Measurement(metric=metric, result=result, value=value, detail=detail)
 
 
-def one_line(text: str) -> str:
-    """``text`` as evidence: one line without control characters, not longer than :data:`LONGEST_DETAIL`."""
-    plain = "".join(character if character.isprintable() else " " for character in text[: 4 * LONGEST_DETAIL])
-    return " ".join(plain.split())[:LONGEST_DETAIL]
+def single_line(text: str) -> str:
+    """Return ``text`` as one line without control characters, at most :data:`MAX_DETAIL_LENGTH` characters long."""
+    plain = "".join(character if character.isprintable() else " " for character in text[: 4 * MAX_DETAIL_LENGTH])
+    return " ".join(plain.split())[:MAX_DETAIL_LENGTH]
 
 
-def judge_value(value: float | None, *, success: Condition | None, failure: Condition | None, missing: str) -> Result:
-    """What a value says: a failure goes before a success, and what meets neither is inconclusive.
+def judge_value(
+    value: float | None, *, success: MetricCondition | None, failure: MetricCondition | None, missing: str
+) -> Result:
+    """Judge a value: the failure condition is checked first, and a value that meets neither is inconclusive.
 
-    With one condition alone, what does not meet it is the other. No value, or one that is no number, is what
-    ``missing`` says: ``inconclusive``, ``fail`` or ``pass``.
+    If only one condition is given, a value that does not meet it has the opposite result. A missing value or NaN gets
+    the result named by ``missing``: ``inconclusive``, ``fail`` or ``pass``.
     """
     if value is None or math.isnan(value):
         return {"fail": Result.FAILED, "pass": Result.SUCCESSFUL}.get(missing, Result.INCONCLUSIVE)

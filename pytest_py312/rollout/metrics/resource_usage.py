@@ -1,43 +1,43 @@
-"""What two readings of an engine say: processor, memory, restarts, and whether memory ran out. Pure.
+"""Resource usage between two samples: processor, memory, restarts, out-of-memory kills. Pure.
 
-Counters are written down as measurements of their own, so that the next process that takes a sample has the earlier
-reading, and only one question to the engine is needed each time.
+Counters are stored as measurements of their own. The next sample, possibly taken by another process, computes the
+difference from them and needs only one call of the engine.
 """
 
 from dataclasses import dataclass
 
-from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample, Usage
-from pytest_py312.rollout.metrics.reading import Reading
+from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage
+from pytest_py312.rollout.metrics.reading import MetricReading
 
 CPU = "cpu"
-"""Cores in use, on the average since the last reading."""
+"""Average number of cores in use since the last sample."""
 MEMORY = "memory"
-"""Bytes."""
+"""Bytes in use."""
 RESTARTS = "restarts"
-"""Since the last reading."""
+"""Restarts since the last sample."""
 OUT_OF_MEMORY = "out of memory"
 CPU_COUNTER = "cpu seconds"
 RESTART_COUNTER = "restart count"
-FIGURES = (CPU, MEMORY, RESTARTS, OUT_OF_MEMORY)
+USAGE_METRICS = (CPU, MEMORY, RESTARTS, OUT_OF_MEMORY)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Counters:
-    """An earlier reading: what grows until a restart."""
+class UsageCounters:
+    """Counters of an earlier sample; they grow until a restart."""
 
-    at: Moment
+    at: Timestamp
     cpu_seconds: float | None
     restarts: int
     started_at: str = ""
 
 
-def counters_in(sample: Sample | None) -> Counters | None:
-    """The reading that was written down with ``sample``."""
-    found = {one.metric: one for one in sample.measurements} if sample else {}
-    cpu, restarts = found.get(CPU_COUNTER), found.get(RESTART_COUNTER)
+def read_counters(sample: Sample | None) -> UsageCounters | None:
+    """Return the counters stored in ``sample``, ``None`` if it has none."""
+    by_metric = {measurement.metric: measurement for measurement in sample.measurements} if sample else {}
+    cpu, restarts = by_metric.get(CPU_COUNTER), by_metric.get(RESTART_COUNTER)
     if sample is None or restarts is None or restarts.value is None:
         return None
-    return Counters(
+    return UsageCounters(
         at=sample.at,
         cpu_seconds=cpu.value if cpu else None,
         restarts=round(restarts.value),
@@ -45,8 +45,8 @@ def counters_in(sample: Sample | None) -> Counters | None:
     )
 
 
-def counters_of(usage: Usage) -> tuple[Measurement, ...]:
-    """``usage`` as it is written down for the next reading."""
+def counter_measurements(usage: Usage) -> tuple[Measurement, ...]:
+    """Return the counters of ``usage`` as measurements, stored for the next sample."""
     restarts = Measurement(
         metric=RESTART_COUNTER, result=Result.SUCCESSFUL, value=float(usage.restarts), detail=usage.started_at[:64]
     )
@@ -55,43 +55,43 @@ def counters_of(usage: Usage) -> tuple[Measurement, ...]:
     return (Measurement(metric=CPU_COUNTER, result=Result.SUCCESSFUL, value=usage.cpu_seconds), restarts)
 
 
-def restarts_since(before: Counters | None, usage: Usage) -> int:
-    """How often it was started again; an engine may start it anew and count from 0."""
-    if before is None:
+def restarts_since(previous: UsageCounters | None, usage: Usage) -> int:
+    """Return the number of restarts; a container replaced by the engine counts from 0 and is one restart."""
+    if previous is None:
         return 0
-    again = int(bool(before.started_at) and before.started_at != usage.started_at[:64])
-    return max(0, usage.restarts - before.restarts, again)
+    was_replaced = int(bool(previous.started_at) and previous.started_at != usage.started_at[:64])
+    return max(0, usage.restarts - previous.restarts, was_replaced)
 
 
-def figures(before: Counters | None, usage: Usage, now: Moment) -> dict[str, Reading]:
-    """Name of a figure -> what it is. There is none for the processor where the counter began anew, or is new.
+def usage_readings(previous: UsageCounters | None, usage: Usage, now: Timestamp) -> dict[str, MetricReading]:
+    """Return the readings by metric. Without a usable previous counter there is none for the processor.
 
-    What the target could not measure has no value: that is told, and is no 0.
+    A metric that the target could not measure has a reading without a value, never 0.
     """
-    again = restarts_since(before, usage)
-    found = {
-        MEMORY: Reading(value=None if usage.memory is None else float(usage.memory), detail=usage.unmeasured),
-        RESTARTS: Reading(
-            value=float(again),
-            result=Result.FAILED if again else Result.SUCCESSFUL,
-            detail=f"started again {again} times" if again else "",
+    restarts = restarts_since(previous, usage)
+    readings = {
+        MEMORY: MetricReading(value=None if usage.memory is None else float(usage.memory), detail=usage.unmeasured),
+        RESTARTS: MetricReading(
+            value=float(restarts),
+            result=Result.FAILED if restarts else Result.SUCCESSFUL,
+            detail=f"restarted {restarts} times" if restarts else "",
         ),
-        OUT_OF_MEMORY: Reading(
+        OUT_OF_MEMORY: MetricReading(
             value=float(usage.out_of_memory),
             result=Result.FAILED if usage.out_of_memory else Result.SUCCESSFUL,
-            detail="the kernel ended it for want of memory" if usage.out_of_memory else "",
+            detail="killed by the kernel: out of memory" if usage.out_of_memory else "",
         ),
     }
     if usage.cores is not None or usage.unmeasured:
-        found[CPU] = Reading(value=usage.cores, detail=usage.unmeasured)
-    elif (cores := _cores(before, usage, now)) is not None and not again:
-        found[CPU] = Reading(value=cores)
-    return found
+        readings[CPU] = MetricReading(value=usage.cores, detail=usage.unmeasured)
+    elif (cores := _average_cores(previous, usage, now)) is not None and not restarts:
+        readings[CPU] = MetricReading(value=cores)
+    return readings
 
 
-def _cores(before: Counters | None, usage: Usage, now: Moment) -> float | None:
-    if before is None or before.cpu_seconds is None or usage.cpu_seconds is None:
+def _average_cores(previous: UsageCounters | None, usage: Usage, now: Timestamp) -> float | None:
+    if previous is None or previous.cpu_seconds is None or usage.cpu_seconds is None:
         return None
-    passed = now.since(before.at)
-    used = usage.cpu_seconds - before.cpu_seconds
-    return used / passed if passed and passed > 0 and used >= 0 else None
+    elapsed = now.seconds_since(previous.at)
+    used = usage.cpu_seconds - previous.cpu_seconds
+    return used / elapsed if elapsed and elapsed > 0 and used >= 0 else None

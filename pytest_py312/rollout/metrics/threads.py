@@ -1,7 +1,7 @@
-"""Blocking work beside an event loop that waits for it no longer than it wants to.
+"""Blocking work in a thread, awaited with a timeout and abandoned after it.
 
-The loop's own executor is joined when the loop ends, and again when the process does: one engine that does not answer
-would then keep a watcher from leaving, which has seconds for it.
+The event loop's own executor is joined at the end of the loop and of the process. With it, a single engine that does
+not answer would keep a watcher from exiting in time.
 """
 
 import asyncio
@@ -13,33 +13,33 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-async def in_thread(work: Callable[[], T], *, limit: float) -> T:
-    """What ``work`` returns, or raises.
+async def run_in_thread(work: Callable[[], T], *, timeout: float) -> T:
+    """Run ``work`` in a thread and return its result; exceptions propagate.
 
-    :param limit: seconds; after them :class:`TimeoutError`, and ``work`` is left to itself.
+    :param timeout: seconds, after which :class:`TimeoutError` is raised and the thread is abandoned.
     """
     loop = asyncio.get_running_loop()
     future: asyncio.Future[T] = loop.create_future()
 
-    def told(answer: T | None, error: BaseException | None) -> None:
+    def settle(value: T | None, error: BaseException | None) -> None:
         if future.done():
             return
         if error is None:
-            future.set_result(answer)  # type: ignore[arg-type]  # without an error there is an answer
+            future.set_result(value)  # type: ignore[arg-type]  # without an error there is a value
         elif isinstance(error, Exception) and not isinstance(error, StopIteration):
             future.set_exception(error)
-        else:  # a function that exits, or ends a generator, must not do so to the watcher
+        else:  # SystemExit or StopIteration of a user's function must not end the watcher
             future.set_exception(RuntimeError(f"{type(error).__name__}: {error}"))
 
     def run() -> None:
-        answer, problem = None, None
+        value, failure = None, None
         try:
-            answer = work()
-        except BaseException as error:  # whatever it is, somebody waits for it
-            problem = error
-        with suppress(RuntimeError):  # the loop was closed in the meantime
-            loop.call_soon_threadsafe(told, answer, problem)
+            value = work()
+        except BaseException as error:  # raised again where the result is awaited
+            failure = error
+        with suppress(RuntimeError):  # the loop was closed meanwhile
+            loop.call_soon_threadsafe(settle, value, failure)
 
     threading.Thread(target=run, name="py312 watching", daemon=True).start()
-    async with asyncio.timeout(limit):
+    async with asyncio.timeout(timeout):
         return await future

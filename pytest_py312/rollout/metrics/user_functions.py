@@ -1,7 +1,8 @@
-"""A function of the user that measures something: ``checks/business.py:orders_per_minute``.
+"""Metrics measured by a function of the user, for example ``checks/business.py:orders_per_minute``.
 
-It is called with the name of the service and returns a number, or ``None`` for no data. It runs in this process, in a
-thread: what it raises is an error of the measuring, told with its place, and when it does not return it is left.
+The function is called with the name of the service and returns a number, or ``None`` for no data. It runs in a thread
+of this process. An exception is an error of the measurement, reported with its location; a call that does not return in
+time is abandoned.
 """
 
 import importlib.util
@@ -10,12 +11,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.rollout.metrics.reading import Reading
-from pytest_py312.rollout.metrics.threads import in_thread
+from pytest_py312.rollout.metrics.reading import MetricReading
+from pytest_py312.rollout.metrics.threads import run_in_thread
 
 
-class PythonFunction:
-    """A function that the plan names. ``root`` is the folder of the plan; the file has to lie in it."""
+class UserFunction:
+    """A function named in the plan. Its file has to be inside ``root``, the folder of the plan."""
 
     def __init__(self, reference: str, root: Path) -> None:
         self._reference = reference
@@ -23,51 +24,55 @@ class PythonFunction:
         self._function: Callable[[str], Any] | None = None
         self._busy = False
 
-    async def call(self, service: str, *, limit: float) -> Reading:
-        """What it says about ``service``, within ``limit`` seconds."""
-        if self._busy:  # another thread each time would be one more that never ends
-            return Reading.error(f"{self._reference} has not returned from an earlier call")
+    async def call(self, service: str, *, timeout: float) -> MetricReading:
+        """Call the function for ``service``; never raises."""
+        if self._busy:  # a new thread for each call would leak one per sample
+            return MetricReading.error(f"{self._reference} has not returned from an earlier call")
         self._busy = True
         try:
-            value = await in_thread(lambda: self._work(service), limit=limit)
+            value = await run_in_thread(lambda: self._call_once(service), timeout=timeout)
         except TimeoutError:
-            return Reading.error(f"{self._reference} did not return within {limit:g} s")
-        except Exception as error:  # whatever a stranger's function raises
-            return Reading.error(self._told(error))
+            return MetricReading.error(f"{self._reference} did not return within {timeout:g} s")
+        except Exception as error:  # the user's code may raise anything
+            return MetricReading.error(self._describe_error(error))
         if value is None:
-            return Reading(detail=f"{self._reference} returned None")
+            return MetricReading(detail=f"{self._reference} returned None")
         if not isinstance(value, int | float):
-            return Reading.error(f"{self._reference} returned a {type(value).__name__}, not a number")
+            return MetricReading.error(f"{self._reference} returned a {type(value).__name__}, not a number")
         try:
-            return Reading(value=float(value))
+            return MetricReading(value=float(value))
         except OverflowError:
-            return Reading.error(f"{self._reference} returned a number that is too large")
+            return MetricReading.error(f"{self._reference} returned a number that is too large")
 
-    def _work(self, service: str) -> Any:
+    def _call_once(self, service: str) -> Any:
         try:
             if self._function is None:
-                self._function = load(self._reference, self._root)
+                self._function = load_function(self._reference, self._root)
             return self._function(service)
         finally:
             self._busy = False
 
-    def _told(self, error: BaseException) -> str:
-        """What was raised, and where: the innermost line below the root, as that is the user's own."""
+    def _describe_error(self, error: BaseException) -> str:
+        """Describe an exception with the innermost location in the user's own files."""
         frames = traceback.extract_tb(error.__traceback__)
-        own = [frame for frame in frames if Path(frame.filename).is_relative_to(self._root)]
-        place = f" at {Path(own[-1].filename).relative_to(self._root)}:{own[-1].lineno}" if own else ""
+        own_frames = [frame for frame in frames if Path(frame.filename).is_relative_to(self._root)]
+        place = (
+            f" at {Path(own_frames[-1].filename).relative_to(self._root)}:{own_frames[-1].lineno}" if own_frames else ""
+        )
         return f"{self._reference}: {type(error).__name__}: {error}{place}"
 
 
-def load(reference: str, root: Path) -> Callable[[str], Any]:
-    """The function that ``file.py:name`` means.
+def load_function(reference: str, root: Path) -> Callable[[str], Any]:
+    """Load the function ``file.py:name``.
 
-    :raises ValueError: there is none, or the file lies outside of ``root``.
+    :raises ValueError: it does not exist, or the file is outside of ``root``.
     """
     file, colon, name = reference.rpartition(":")
     path = (root / file).resolve()
     if not colon or not path.is_relative_to(root.resolve()) or path.suffix != ".py":
-        raise ValueError(f'{reference} is no function of a file here; write one such as "checks/business.py:orders"')
+        raise ValueError(
+            f'{reference} is not a function of a file in this folder; write it as "checks/business.py:orders"'
+        )
     if not path.is_file():
         raise ValueError(f"there is no file {file}")
     spec = importlib.util.spec_from_file_location(f"py312_watching_{path.stem}", path)

@@ -1,1 +1,1 @@
-"""The soak: what is asked when, and what breaks it off."""
+"""The soak: what is probed when, and which results are breaches."""

@@ -1,73 +1,73 @@
-"""From what was measured to what happens: which limits are broken, how badly, and what the last judgement is. Pure."""
+"""Judgement of a soak: broken limits and their severity, inconclusive metrics, and the final verdict. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, MetricSettings, SoakSettings
-from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS, Budget, burning
+from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX, ErrorBudget, describe_budget_burn
 from pytest_py312.rollout.canary_analysis.judge import (
-    CRASHES,
-    Judgement,
-    Trouble,
-    beside_twin,
+    CRASH_LOOP_RESTARTS,
+    BreachKind,
+    MetricVerdict,
+    compare_with_control,
     reaction_to,
     severity_of,
 )
-from pytest_py312.rollout.canary_analysis.statistics import Compared
-from pytest_py312.rollout.canary_analysis.time_series import OLD, Tally
-from pytest_py312.rollout.domain.model import CONTRACT, Breach, Measurement, Result, Sample, Verdict
+from pytest_py312.rollout.canary_analysis.statistics import MetricComparison
+from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
+from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Breach, Measurement, Result, Sample, Verdict
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, MEMORY, OUT_OF_MEMORY, RESTART_COUNTER
 from pytest_py312.rollout.monitoring.probes import (
     AVAILABILITY,
     DRIFT,
+    ENGINE_ROLLBACK,
     HEALTH_CHECK,
     INTERPRETER,
     LATENCY,
-    UNDONE,
     Probe,
 )
 from pytest_py312.rollout.monitoring.traffic import LOAD_LATENCY
 
 CRASH_LOOP = "crash loop"
-"""Begins the name of what is told of a contract; the edge follows."""
+"""Metric of a breach: a container that restarts again and again."""
 GROWTH = "memory growth"
-GROWTH_FLOOR = 2 * 1024 * 1024
-"""Bytes an hour; less is no leak that a soak could tell from noise."""
-COMPARISON = " compared"
-"""Ends the name of a metric whose comparison with the old version is told."""
-_AT_ONCE = frozenset({OUT_OF_MEMORY, INTERPRETER, UNDONE})
-"""Facts that no second look makes any less true."""
-_TIMES = frozenset({LATENCY, LOAD_LATENCY})
-_TOLD = (Result.SUCCESSFUL, Result.FAILED)
-_TROUBLES = {
-    AVAILABILITY: Trouble.AVAILABILITY,
-    HEALTH_CHECK: Trouble.AVAILABILITY,
-    UNDONE: Trouble.AVAILABILITY,
-    LATENCY: Trouble.LATENCY,
-    LOAD_LATENCY: Trouble.LATENCY,
-    OUT_OF_MEMORY: Trouble.OUT_OF_MEMORY,
-    INTERPRETER: Trouble.INTERPRETER,
-    MEMORY: Trouble.MEMORY,
-    GROWTH: Trouble.MEMORY,
-    CRASH_LOOP: Trouble.CRASH_LOOP,
-    "exceptions": Trouble.LOG,
-    "log errors": Trouble.LOG,
-    "log warnings": Trouble.LOG,
-    "deprecations": Trouble.LOG,
+MIN_GROWTH = 2 * 1024 * 1024
+"""Bytes per hour; a soak cannot distinguish slower growth from noise."""
+COMPARISON_SUFFIX = " compared"
+"""Suffix of a metric's name in a breach of its comparison with the control."""
+_IMMEDIATE = frozenset({OUT_OF_MEMORY, INTERPRETER, ENGINE_ROLLBACK})
+"""Metrics whose first failure is a breach."""
+_LATENCY_METRICS = frozenset({LATENCY, LOAD_LATENCY})
+_CONCLUSIVE = (Result.SUCCESSFUL, Result.FAILED)
+_BREACH_KINDS = {
+    AVAILABILITY: BreachKind.AVAILABILITY,
+    HEALTH_CHECK: BreachKind.AVAILABILITY,
+    ENGINE_ROLLBACK: BreachKind.AVAILABILITY,
+    LATENCY: BreachKind.LATENCY,
+    LOAD_LATENCY: BreachKind.LATENCY,
+    OUT_OF_MEMORY: BreachKind.OUT_OF_MEMORY,
+    INTERPRETER: BreachKind.INTERPRETER,
+    MEMORY: BreachKind.MEMORY,
+    GROWTH: BreachKind.MEMORY,
+    CRASH_LOOP: BreachKind.CRASH_LOOP,
+    "exceptions": BreachKind.LOG,
+    "log errors": BreachKind.LOG,
+    "log warnings": BreachKind.LOG,
+    "deprecations": BreachKind.LOG,
 }
-TWIN = "twin"
-"""1 where the old version beside the new one was well, 0 where it was not; it says nothing where it does not run."""
-BURNING = " burn"
-"""Ends the name of a metric whose error budget burns."""
-NOT_JUDGED = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER, TWIN})
-"""Measurements that are no metrics: drift is told on its own, the others are notes for the next reading."""
-EXCUSED = "the old version too: "
-"""Begins the evidence of a failure that the old version had at the same time."""
+CONTROL_HEALTH = "twin"
+"""Metric with 1 if the control was available, 0 if not; missing if the control does not run."""
+BURN_SUFFIX = " burn"
+"""Suffix of a metric's name in a breach of its error budget."""
+AUXILIARY_METRICS = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER, CONTROL_HEALTH})
+"""Measurements that are not judged by limits: drift is handled separately, the others serve later samples."""
+EXCUSED_PREFIX = "the old version too: "
+"""Prefix of the detail of a failure that the control had at the same time."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class MetricRule:
-    """What holds for one metric of a service."""
+    """Settings of one metric of a service."""
 
     settings: MetricSettings
     limits: SoakSettings
@@ -75,225 +75,252 @@ class MetricRule:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Watched:
-    """A service that is watched: what is asked of it, and of its twin on the old interpreter where one runs beside.
+class MonitoredService:
+    """A monitored service with its probes and those of its control, if one runs.
 
-    ``rules`` are those of metrics that the plan names, by their names; all others follow ``settings``.
+    ``rules`` are those of the plan's metrics by name; all other metrics follow ``settings``.
     """
 
     service: str
     probes: tuple[Probe, ...]
-    twin: tuple[Probe, ...] = ()
-    no_twin: str = ""
-    """Why there is none, where the plan asks for one."""
+    control_probes: tuple[Probe, ...] = ()
+    no_control_reason: str = ""
+    """Why there is no control although the plan has one."""
     critical: bool = False
     settings: SoakSettings = field(default_factory=SoakSettings)
     compare: CompareSettings = field(default_factory=CompareSettings)
     rules: Mapping[str, MetricRule] = field(default_factory=dict)
-    budgets: Mapping[str, Budget] = field(default_factory=dict)
-    """Metric that is a share of errors -> how many there may be."""
+    budgets: Mapping[str, ErrorBudget] = field(default_factory=dict)
+    """Error budget by metric; the metric is a share of errors."""
 
-    def rule(self, metric: str) -> MetricRule:
-        """What holds for ``metric``."""
-        known = self.rules.get(metric)
-        return known or MetricRule(
+    def rule_for(self, metric: str) -> MetricRule:
+        """Return the rule of ``metric``."""
+        planned = self.rules.get(metric)
+        return planned or MetricRule(
             settings=MetricSettings(name=metric, provider=""), limits=self.settings, compare=self.compare
         )
 
-    def compares(self, metric: str) -> bool:
-        """Whether ``metric`` is held against the twin's.
+    def is_compared(self, metric: str) -> bool:
+        """Return whether ``metric`` is compared with the control.
 
-        What was logged or used for the first time is endlessly more than nothing: only the plan can ask for those.
+        Apart from latencies and error budgets, only metrics of the plan are: the ratio of any count to 0 is infinite.
         """
-        return metric in _TIMES or metric in self.rules or metric.removesuffix(REQUESTS) in self.budgets
+        return (
+            metric in _LATENCY_METRICS or metric in self.rules or metric.removesuffix(REQUESTS_SUFFIX) in self.budgets
+        )
 
     @property
-    def kept(self) -> frozenset[str]:
-        """Metrics whose values are asked for later, and not only how they ended."""
-        compared = {*_TIMES, *self.rules} if self.twin else set()
-        counted = {*self.budgets, *(metric + REQUESTS for metric in self.budgets)}
-        both = compared | counted
-        return frozenset({MEMORY, *both, *(OLD + metric for metric in both)})
+    def value_metrics(self) -> frozenset[str]:
+        """Metrics whose values are needed later, not only their results."""
+        compared = {*_LATENCY_METRICS, *self.rules} if self.control_probes else set()
+        counted = {*self.budgets, *(metric + REQUESTS_SUFFIX for metric in self.budgets)}
+        metrics = compared | counted
+        return frozenset({MEMORY, *metrics, *(CONTROL_PREFIX + metric for metric in metrics)})
 
 
-def can_excuse(before: Sample | None) -> bool:
-    """Whether the twin may tell that the environment is to blame, by the sample before; ``None`` at the first.
+def can_control_excuse(previous: Sample | None) -> bool:
+    """Return whether a failing control may excuse a failure of the new version, given the previous sample.
 
-    A twin that was ill all along, for want of something that the new one has, would excuse an outage of that for ever.
-    It has to have been well until both fell ill.
+    A control that failed all along, for a reason of its own, would excuse every outage. It has to have been available
+    until both versions failed. ``previous`` is ``None`` in the first sample.
     """
-    if before is None:
+    if previous is None:
         return True
-    was_well = any(one.metric == TWIN and one.value == 1.0 for one in before.measurements)
-    return was_well or any(one.detail.startswith(EXCUSED) for one in before.measurements)
-
-
-def joined(
-    watched: Watched, new: Sequence[Measurement], old: Sequence[Measurement], before: Sample | None = None
-) -> tuple[Measurement, ...]:
-    """The measurements of a service and its twin as one sample.
-
-    What is bad on both sides is the environment's doing. The old version's answers are evidence and never a reason to
-    call the new one bad, so those that are none are left out.
-
-    :param before: the last sample of both, ``None`` where this is the first.
-    """
-    beside = {one.metric: one for one in old} if can_excuse(before) else {}
-    found = []
-    for one in new:
-        other = beside.get(one.metric)
-        result = beside_twin(one.result, other.result) if other else one.result
-        if result is not one.result:
-            one = replace(one, result=result, detail=f"{EXCUSED}{one.detail}")
-        found.append(one)
-    answers = [one.result for one in old if one.metric == AVAILABILITY]
-    if answers and answers[0] in _TOLD:
-        was_well = float(answers[0] is Result.SUCCESSFUL)
-        found.append(Measurement(metric=TWIN, result=Result.SUCCESSFUL, value=was_well))
-    found += [
-        Measurement(metric=OLD + one.metric, result=Result.SUCCESSFUL, value=one.value)
-        for one in old
-        if one.value is not None and one.result in _TOLD and watched.compares(one.metric)
-    ]
-    return tuple(found)
-
-
-def breaches(watched: Watched, tally: Tally) -> list[Breach]:
-    """The limits that are broken by now, the worst first."""
-    found = []
-    for metric, series in tally.series.items():
-        if is_note(metric):
-            continue
-        if metric in _AT_ONCE and series.last is not None and series.last.result is Result.FAILED:
-            found.append(breach(watched, metric, series.last.detail))
-            continue
-        judgement = series.judged(watched.rule(metric).limits)
-        if judgement.verdict is Verdict.FAILED:
-            last = series.last.detail if series.last and series.last.result is Result.FAILED else ""
-            told = f"{judgement.reason}: {last}" if last and last not in judgement.reason else judgement.reason
-            found.append(breach(watched, metric, told))
-    if (restarts := tally.restarts) >= CRASHES:
-        found.append(breach(watched, CRASH_LOOP, f"started again {restarts} times in 15 minutes"))
-    growth = tally.growth(MEMORY, watched.settings.interval)
-    if growth is not None and growth > GROWTH_FLOOR:
-        found.append(breach(watched, GROWTH, f"grows by {growth / 2**20:.1f} MiB an hour"))
-    found += _burning(watched, tally)
-    found += _slower(watched, tally)
-    return sorted(found, key=lambda one: (one.reaction.value != "roll back", one.severity.value != "severe"))
-
-
-def is_note(metric: str) -> bool:
-    """Whether a measurement is one for others to be judged by, and none itself."""
-    return metric in NOT_JUDGED or metric.startswith(OLD) or metric.endswith(REQUESTS)
-
-
-def _both_told(tally: Tally) -> list[str]:
-    """Metrics that both versions answered."""
-    return [metric for metric in tally.compared_metrics if not is_note(metric)]
-
-
-def _burning(watched: Watched, tally: Tally) -> list[Breach]:
-    found = []
-    for metric, budget in watched.budgets.items():
-        limits = watched.rule(metric).limits
-        told = burning(tally, metric, budget, interval=watched.settings.interval, min_requests=limits.min_requests)
-        if told:
-            found.append(breach(watched, metric + BURNING, told))
-    return found
-
-
-def _slower(watched: Watched, tally: Tally) -> list[Breach]:
-    found = []
-    for metric in _both_told(tally):
-        rule = watched.rule(metric)
-        said = tally.compared_now(metric, rule.compare, rule.settings.direction)
-        if said is not None and said.verdict is Verdict.FAILED:
-            found.append(breach(watched, metric + COMPARISON, said.reason, ratio=said.ratio))
-    return found
-
-
-def breach(watched: Watched, metric: str, detail: str, *, ratio: float = 1.0) -> Breach:
-    """A broken limit of ``metric``, with how bad it is and what it leads to."""
-    name = metric.removesuffix(COMPARISON).removesuffix(BURNING)
-    planned = watched.rule(name)
-    trouble = _TROUBLES.get(metric.removesuffix(COMPARISON), Trouble.METRIC)
-    if metric.startswith(f"{CONTRACT} "):
-        trouble = Trouble.CONTRACT
-    if metric.endswith(BURNING):
-        trouble = Trouble.ERROR_BURN
-    severity = severity_of(trouble, ratio=ratio, critical=planned.settings.critical)
-    reaction = reaction_to(
-        severity, critical_service=watched.critical, settings=watched.settings, dry_run=planned.settings.dry_run
+    was_well = any(
+        measurement.metric == CONTROL_HEALTH and measurement.value == 1.0 for measurement in previous.measurements
     )
-    return Breach(service=watched.service, metric=metric, severity=severity, reaction=reaction, detail=detail)
+    return was_well or any(measurement.detail.startswith(EXCUSED_PREFIX) for measurement in previous.measurements)
 
 
-def untold(watched: Watched, tally: Tally) -> list[str]:
-    """Why nothing can be said about the service just now; the soak is not credited meanwhile."""
+def merge_with_control(
+    monitored: MonitoredService, new: Sequence[Measurement], old: Sequence[Measurement], previous: Sample | None = None
+) -> tuple[Measurement, ...]:
+    """Merge the measurements of a service and its control into those of one sample.
+
+    A failure of both is caused by the environment. Measurements of the control only serve as evidence and never count
+    against the new version, so inconclusive ones are left out.
+
+    :param previous: the previous sample, ``None`` in the first one.
+    """
+    control_results = {measurement.metric: measurement for measurement in old} if can_control_excuse(previous) else {}
+    merged = []
+    for measurement in new:
+        control_result = control_results.get(measurement.metric)
+        result = (
+            compare_with_control(measurement.result, control_result.result) if control_result else measurement.result
+        )
+        if result is not measurement.result:
+            measurement = replace(measurement, result=result, detail=f"{EXCUSED_PREFIX}{measurement.detail}")
+        merged.append(measurement)
+    availability_results = [measurement.result for measurement in old if measurement.metric == AVAILABILITY]
+    if availability_results and availability_results[0] in _CONCLUSIVE:
+        was_well = float(availability_results[0] is Result.SUCCESSFUL)
+        merged.append(Measurement(metric=CONTROL_HEALTH, result=Result.SUCCESSFUL, value=was_well))
+    merged += [
+        Measurement(metric=CONTROL_PREFIX + measurement.metric, result=Result.SUCCESSFUL, value=measurement.value)
+        for measurement in old
+        if measurement.value is not None
+        and measurement.result in _CONCLUSIVE
+        and monitored.is_compared(measurement.metric)
+    ]
+    return tuple(merged)
+
+
+def find_breaches(monitored: MonitoredService, service_metrics: ServiceMetrics) -> list[Breach]:
+    """Return the limits that are broken, the worst first."""
+    broken = []
+    for metric, series in service_metrics.series.items():
+        if is_auxiliary(metric):
+            continue
+        if metric in _IMMEDIATE and series.last is not None and series.last.result is Result.FAILED:
+            broken.append(make_breach(monitored, metric, series.last.detail))
+            continue
+        verdict = series.judge(monitored.rule_for(metric).limits)
+        if verdict.verdict is Verdict.FAILED:
+            last_detail = series.last.detail if series.last and series.last.result is Result.FAILED else ""
+            detail = (
+                f"{verdict.reason}: {last_detail}"
+                if last_detail and last_detail not in verdict.reason
+                else verdict.reason
+            )
+            broken.append(make_breach(monitored, metric, detail))
+    if (restarts := service_metrics.recent_restarts) >= CRASH_LOOP_RESTARTS:
+        broken.append(make_breach(monitored, CRASH_LOOP, f"restarted {restarts} times in 15 minutes"))
+    growth = service_metrics.growth_per_hour(MEMORY, monitored.settings.interval)
+    if growth is not None and growth > MIN_GROWTH:
+        broken.append(make_breach(monitored, GROWTH, f"grows by {growth / 2**20:.1f} MiB per hour"))
+    broken += _budget_breaches(monitored, service_metrics)
+    broken += _comparison_breaches(monitored, service_metrics)
+    return sorted(broken, key=lambda breach: (breach.reaction.value != "roll back", breach.severity.value != "severe"))
+
+
+def is_auxiliary(metric: str) -> bool:
+    """Return whether a measurement only serves the judgement of others and is not judged itself."""
+    return metric in AUXILIARY_METRICS or metric.startswith(CONTROL_PREFIX) or metric.endswith(REQUESTS_SUFFIX)
+
+
+def _metrics_of_both_versions(service_metrics: ServiceMetrics) -> list[str]:
+    """Return the judged metrics that both versions have."""
+    return [metric for metric in service_metrics.compared_metrics if not is_auxiliary(metric)]
+
+
+def _budget_breaches(monitored: MonitoredService, service_metrics: ServiceMetrics) -> list[Breach]:
+    broken = []
+    for metric, budget in monitored.budgets.items():
+        limits = monitored.rule_for(metric).limits
+        burn_detail = describe_budget_burn(
+            service_metrics, metric, budget, interval=monitored.settings.interval, min_requests=limits.min_requests
+        )
+        if burn_detail:
+            broken.append(make_breach(monitored, metric + BURN_SUFFIX, burn_detail))
+    return broken
+
+
+def _comparison_breaches(monitored: MonitoredService, service_metrics: ServiceMetrics) -> list[Breach]:
+    broken = []
+    for metric in _metrics_of_both_versions(service_metrics):
+        rule = monitored.rule_for(metric)
+        comparison = service_metrics.compare_interim(metric, rule.compare, rule.settings.direction)
+        if comparison is not None and comparison.verdict is Verdict.FAILED:
+            broken.append(make_breach(monitored, metric + COMPARISON_SUFFIX, comparison.reason, ratio=comparison.ratio))
+    return broken
+
+
+def make_breach(monitored: MonitoredService, metric: str, detail: str, *, ratio: float = 1.0) -> Breach:
+    """Return the breach of a limit of ``metric``, with its severity and the reaction."""
+    name = metric.removesuffix(COMPARISON_SUFFIX).removesuffix(BURN_SUFFIX)
+    rule = monitored.rule_for(name)
+    kind = _BREACH_KINDS.get(metric.removesuffix(COMPARISON_SUFFIX), BreachKind.METRIC)
+    if metric.startswith(f"{CONTRACT_METRIC} "):
+        kind = BreachKind.CONTRACT
+    if metric.endswith(BURN_SUFFIX):
+        kind = BreachKind.ERROR_BURN
+    severity = severity_of(kind, ratio=ratio, critical=rule.settings.critical)
+    reaction = reaction_to(
+        severity, critical_service=monitored.critical, settings=monitored.settings, dry_run=rule.settings.dry_run
+    )
+    return Breach(service=monitored.service, metric=metric, severity=severity, reaction=reaction, detail=detail)
+
+
+def inconclusive_reasons(monitored: MonitoredService, service_metrics: ServiceMetrics) -> list[str]:
+    """Return why the state of a service is unclear; meanwhile the soak earns no credit."""
     return [
-        f"{watched.service}: {metric} {judgement.reason}"
+        f"{monitored.service}: {metric} {verdict.reason}"
         + (f": {series.last.detail}" if series.last and series.last.detail else "")
-        for metric, series in tally.series.items()
-        if not is_note(metric)
-        and (judgement := series.judged(watched.rule(metric).limits)).verdict is Verdict.INCONCLUSIVE
+        for metric, series in service_metrics.series.items()
+        if not is_auxiliary(metric)
+        and (verdict := series.judge(monitored.rule_for(metric).limits)).verdict is Verdict.INCONCLUSIVE
     ]
 
 
-def drift_in(sample: Sample | None) -> str:
-    """What serves in the place of what was deployed; empty where it is the right one.
+def describe_drift(sample: Sample | None) -> str:
+    """Describe what serves instead of the deployed version; empty if the deployed version serves.
 
-    Such a sample says nothing at all about the new version, neither good nor bad.
+    A sample with drift counts neither for nor against the new version.
     """
-    found = [one for one in sample.measurements if one.metric == DRIFT] if sample else []
-    return next((one.detail or "something else serves" for one in found if one.result is Result.FAILED), "")
+    drifts = [measurement for measurement in sample.measurements if measurement.metric == DRIFT] if sample else []
+    return next(
+        (
+            measurement.detail or "something else serves"
+            for measurement in drifts
+            if measurement.result is Result.FAILED
+        ),
+        "",
+    )
 
 
-def last_judgement(
-    watched: Sequence[Watched],
-    tallies: Mapping[str, Tally],
+def final_verdict(
+    services: Sequence[MonitoredService],
+    metrics_by_service: Mapping[str, ServiceMetrics],
     decided: Sequence[str] = (),
     untried: Sequence[str] = (),
-) -> Judgement:
-    """What is to be said of the whole soak, once it is credited.
+) -> MetricVerdict:
+    """Judge the whole soak once its credit is complete.
 
-    ``decided`` was accepted by a person; ``untried`` are contracts of which nobody knows whether they hold.
+    :param decided: keys of breaches that a person accepted.
+    :param untried: contracts that were not tested.
     """
-    failed, unclear, compared = [], [f"{CONTRACT} {edge}: was not tried" for edge in untried], False
-    for one in watched:
-        tally = tallies[one.service]
+    failed, unclear, has_comparison = [], [f"{CONTRACT_METRIC} {edge}: was not tested" for edge in untried], False
+    for monitored in services:
+        service_metrics = metrics_by_service[monitored.service]
         failed += [
-            f"{each.key}: {each.detail}"
-            for each in breaches(one, tally)
-            if each.key not in decided and each.reaction.value != "record"
+            f"{broken.key}: {broken.detail}"
+            for broken in find_breaches(monitored, service_metrics)
+            if broken.key not in decided and broken.reaction.value != "record"
         ]
-        unclear += untold(one, tally)
-        for metric, said in comparisons(one, tally):
-            key = f"{one.service}: {metric}{COMPARISON}"
-            compared = True
-            if key in decided or one.rule(metric).settings.dry_run:
+        unclear += inconclusive_reasons(monitored, service_metrics)
+        for metric, comparison in final_comparisons(monitored, service_metrics):
+            key = f"{monitored.service}: {metric}{COMPARISON_SUFFIX}"
+            has_comparison = True
+            if key in decided or monitored.rule_for(metric).settings.dry_run:
                 continue
-            if said.verdict is Verdict.FAILED:
-                failed.append(f"{key}: {said.reason}")
-            elif said.verdict is Verdict.INCONCLUSIVE:
-                unclear.append(f"{key}: {said.reason}")
+            if comparison.verdict is Verdict.FAILED:
+                failed.append(f"{key}: {comparison.reason}")
+            elif comparison.verdict is Verdict.INCONCLUSIVE:
+                unclear.append(f"{key}: {comparison.reason}")
     if failed:
-        return Judgement(verdict=Verdict.FAILED, reason="; ".join(dict.fromkeys(failed)))
+        return MetricVerdict(verdict=Verdict.FAILED, reason="; ".join(dict.fromkeys(failed)))
     if unclear:
-        return Judgement(verdict=Verdict.INCONCLUSIVE, reason="; ".join(unclear))
-    told = "" if compared else "not compared: no old version ran beside the new one"
-    return Judgement(verdict=Verdict.PASSED, reason=told)
+        return MetricVerdict(verdict=Verdict.INCONCLUSIVE, reason="; ".join(unclear))
+    note = "" if has_comparison else "not compared: no old version ran beside the new one"
+    return MetricVerdict(verdict=Verdict.PASSED, reason=note)
 
 
-def comparisons(watched: Watched, tally: Tally) -> list[tuple[str, Compared]]:
-    """What there is to be said of each metric that the old version beside it was to be asked for, over all of it."""
-    metrics = _both_told(tally)
-    if watched.twin or watched.no_twin:  # one that never answered must not look like a good comparison
-        metrics += sorted(metric for metric in _TIMES if metric in tally.series and metric not in metrics)
-    found = []
+def final_comparisons(
+    monitored: MonitoredService, service_metrics: ServiceMetrics
+) -> list[tuple[str, MetricComparison]]:
+    """Compare the metrics that the control was to measure, over the whole soak."""
+    metrics = _metrics_of_both_versions(service_metrics)
+    # a control that never answered must not look like a successful comparison
+    if monitored.control_probes or monitored.no_control_reason:
+        metrics += sorted(
+            metric for metric in _LATENCY_METRICS if metric in service_metrics.series and metric not in metrics
+        )
+    results = []
     for metric in metrics:
-        rule = watched.rule(metric)
-        said = tally.compared_in_all(metric, rule.compare, rule.settings.direction)
-        if said.verdict is Verdict.INCONCLUSIVE and watched.no_twin:
-            said = replace(said, reason=f"no old version ran beside it: {watched.no_twin}")
-        found.append((metric, said))
-    return found
+        rule = monitored.rule_for(metric)
+        comparison = service_metrics.compare_whole_soak(metric, rule.compare, rule.settings.direction)
+        if comparison.verdict is Verdict.INCONCLUSIVE and monitored.no_control_reason:
+            comparison = replace(comparison, reason=f"no old version ran beside it: {monitored.no_control_reason}")
+        results.append((metric, comparison))
+    return results

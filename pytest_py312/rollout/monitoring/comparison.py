@@ -1,7 +1,7 @@
-"""New against old, from what was recorded: the twin beside it, two windows of time, or the reports of two loads. Pure.
+"""Comparison of a new version with the previous one: with a control, of two time windows, or of two load tests. Pure.
 
-The verdicts are those of a soak: the rank test and the ratio, both. Reports of loads have quantiles and no samples, so
-there the ratio has to do alone, of medians over the rounds.
+A metric is worse if both the rank test and the ratio say so, as during a soak. Load reports have quantiles but no
+samples, so they are judged by the ratio of the medians over all rounds.
 """
 
 import math
@@ -11,178 +11,187 @@ from datetime import UTC, datetime
 from statistics import median
 
 from pytest_py312.repository.plan.rollout_settings import CompareSettings
-from pytest_py312.rollout.canary_analysis.statistics import Compared, aligned, compare
-from pytest_py312.rollout.canary_analysis.time_series import OLD, Tally
+from pytest_py312.rollout.canary_analysis.statistics import MetricComparison, compare, pair_by_slot
+from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
 from pytest_py312.rollout.domain.model import Sample, Verdict
 from pytest_py312.rollout.metrics.load_generator import LoadReport, StepReport
-from pytest_py312.rollout.monitoring.breaches import drift_in
+from pytest_py312.rollout.monitoring.breaches import describe_drift
 
-ROUNDS = 3
-"""Rounds of a load on each side, below which nothing is said: chance has its say."""
+MIN_ROUNDS = 3
+"""Minimum number of load rounds of each version; fewer are too noisy."""
 _WORST_FIRST = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PENDING, Verdict.PASSED)
-NO_TWIN = "no old version ran beside the new one"
+NO_CONTROL = "no old version ran beside the new one"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """One comparison."""
+class ComparisonRow:
+    """Comparison of one metric of one service."""
 
     service: str
     metric: str
-    compared: Compared
+    compared: MetricComparison
 
 
-def verdict_of(rows: Iterable[Row]) -> Verdict:
-    """The worst of them; inconclusive where there is none."""
-    found = [row.compared.verdict for row in rows]
-    return min(found, key=_WORST_FIRST.index) if found else Verdict.INCONCLUSIVE
+def worst_verdict(rows: Iterable[ComparisonRow]) -> Verdict:
+    """Return the worst verdict, inconclusive without rows."""
+    verdicts = [row.compared.verdict for row in rows]
+    return min(verdicts, key=_WORST_FIRST.index) if verdicts else Verdict.INCONCLUSIVE
 
 
-def untold(reason: str) -> Compared:
-    """Nothing can be said, and why."""
-    return Compared(verdict=Verdict.INCONCLUSIVE, reason=reason)
+def inconclusive(reason: str) -> MetricComparison:
+    """Return an inconclusive comparison with its reason."""
+    return MetricComparison(verdict=Verdict.INCONCLUSIVE, reason=reason)
 
 
-# ---- beside the twin
+# ---- with the control
 
 
-def tally_of(samples: Iterable[Sample]) -> Tally:
-    """Samples that say something about the new version."""
-    tally = Tally()
+def collect_metrics(samples: Iterable[Sample]) -> ServiceMetrics:
+    """Collect the samples, except those in which something else than the new version served."""
+    service_metrics = ServiceMetrics()
     for sample in samples:
-        if not drift_in(sample):
-            tally.add(sample)
-    return tally
+        if not describe_drift(sample):
+            service_metrics.add(sample)
+    return service_metrics
 
 
-def beside(
-    tally: Tally, metrics: Sequence[str], rules: Mapping[str, tuple[CompareSettings, str]], default: CompareSettings
-) -> list[tuple[str, Compared]]:
-    """Metrics against those of the twin.
+def compare_with_control(
+    service_metrics: ServiceMetrics,
+    metrics: Sequence[str],
+    rules: Mapping[str, tuple[CompareSettings, str]],
+    default: CompareSettings,
+) -> list[tuple[str, MetricComparison]]:
+    """Compare metrics with those of the control.
 
-    :param metrics: these; empty: all that the twin answered as well.
-    :param rules: metric -> when it is worse, and which direction of a change is.
+    :param metrics: the metrics; empty for all that the control has too.
+    :param rules: metric -> settings, and direction of a change for the worse.
     """
-    found = []
-    for metric in metrics or tally.compared_metrics:
+    comparisons = []
+    for metric in metrics or service_metrics.compared_metrics:
         settings, direction = rules.get(metric, (default, "increase"))
-        if OLD + metric not in tally.series:
-            found.append((metric, untold(NO_TWIN)))
+        if CONTROL_PREFIX + metric not in service_metrics.series:
+            comparisons.append((metric, inconclusive(NO_CONTROL)))
         else:
-            found.append((metric, tally.compared_in_all(metric, settings, direction)))
-    return found
+            comparisons.append((metric, service_metrics.compare_whole_soak(metric, settings, direction)))
+    return comparisons
 
 
 # ---- before and after
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Window:
-    """A time, from ``start`` up to ``end``, in seconds since the epoch."""
+class TimeWindow:
+    """Time from ``start`` up to ``end``, in seconds since the epoch."""
 
     start: float
     end: float
 
     def values(self, samples: Iterable[Sample], metric: str, interval: float) -> dict[int, float]:
-        """The values of a metric, by how many intervals after the beginning they were measured."""
-        found: dict[int, float] = {}
+        """Return the values of a metric by their offset from the start in intervals."""
+        values_by_offset: dict[int, float] = {}
         for sample in samples:
-            if not self.start <= sample.at.wall < self.end or drift_in(sample):
+            if not self.start <= sample.at.wall < self.end or describe_drift(sample):
                 continue
-            for one in sample.measurements:
-                good = (
-                    one.value is not None and math.isfinite(one.value) and one.result.value in ("successful", "failed")
+            for measurement in sample.measurements:
+                is_usable = (
+                    measurement.value is not None
+                    and math.isfinite(measurement.value)
+                    and measurement.result.value in ("successful", "failed")
                 )
-                if one.metric == metric and good and one.value is not None:
-                    found.setdefault(round((sample.at.wall - self.start) / interval), one.value)
-        return found
+                if measurement.metric == metric and is_usable and measurement.value is not None:
+                    values_by_offset.setdefault(round((sample.at.wall - self.start) / interval), measurement.value)
+        return values_by_offset
 
 
-def window_in(text: str) -> Window:
-    """``2026-11-24T08:00..2026-11-24T20:00``; a time without a zone is in UTC.
+def parse_window(text: str) -> TimeWindow:
+    """Parse a window such as ``2026-11-24T08:00..2026-11-24T20:00``; a time without a zone is in UTC.
 
-    :raises ValueError: it is no window.
+    :raises ValueError: the text is not a window.
     """
     first, dots, second = text.partition("..")
     if not dots:
         raise ValueError("a window is FROM..TO, such as 2026-11-24T08:00..2026-11-24T20:00")
-    moments = []
+    timestamps = []
     for part in (first, second):
-        moment = datetime.fromisoformat(part.strip())
-        moments.append((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp())
-    if moments[0] >= moments[1]:
-        raise ValueError("a window begins before it ends")
-    return Window(start=moments[0], end=moments[1])
+        parsed = datetime.fromisoformat(part.strip())
+        timestamps.append((parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp())
+    if timestamps[0] >= timestamps[1]:
+        raise ValueError("a window has to start before it ends")
+    return TimeWindow(start=timestamps[0], end=timestamps[1])
 
 
-def same_hours(before: Window, after: Window) -> bool:
-    """Whether both begin at the same time of the day, to the minute; traffic has hours."""
-    off = (after.start - before.start) % 86400.0
-    return min(off, 86400.0 - off) < 60.0
+def same_time_of_day(first: TimeWindow, second: TimeWindow) -> bool:
+    """Return whether both start at the same time of the day, because traffic depends on it."""
+    offset = (second.start - first.start) % 86400.0
+    return min(offset, 86400.0 - offset) < 60.0
 
 
-def between(
+def compare_windows(
     samples: Sequence[Sample],
     metric: str,
-    before: Window,
-    after: Window,
+    old_window: TimeWindow,
+    new_window: TimeWindow,
     *,
     interval: float,
     settings: CompareSettings,
     direction: str = "increase",
-) -> Compared:
-    """A metric in two windows, each value beside that of as long after the beginning."""
-    old, new = (window.values(samples, metric, interval) for window in (before, after))
-    return compare(aligned(old, new), settings, direction=direction)
+) -> MetricComparison:
+    """Compare a metric in two windows; values are paired by their offset from the start."""
+    old, new = (window.values(samples, metric, interval) for window in (old_window, new_window))
+    return compare(pair_by_slot(old, new), settings, direction=direction)
 
 
 # ---- loads
 
 
-def loads(
+def compare_loads(
     old: Sequence[LoadReport], new: Sequence[LoadReport], settings: CompareSettings, *, min_requests: int = 50
-) -> list[tuple[str, Compared]]:
-    """Two loads, each of some rounds: what is judged is p50 and p95 of each step; p99 is one request of a hundred."""
+) -> list[tuple[str, MetricComparison]]:
+    """Compare the load rounds of two versions by p50 and p95 of each step; p99 rests on too few requests."""
     for name, reports in (("old", old), ("new", new)):
-        bad = next((one for one in reports if one.verdict is not Verdict.PASSED), None)
+        bad = next((load_report for load_report in reports if load_report.verdict is not Verdict.PASSED), None)
         if bad is not None and bad.verdict is Verdict.FAILED and name == "new":
             reason = f"the new version failed by itself: {bad.reason}"
-            return [("load", Compared(verdict=Verdict.FAILED, reason=reason))]
+            return [("load", MetricComparison(verdict=Verdict.FAILED, reason=reason))]
         if bad is not None:
-            return [("load", untold(f"a load of the {name} version is {bad.verdict.value}: {bad.reason}"))]
-    asked = {tuple(step.rate for step in report.steps) for report in (*old, *new)}
-    if len(asked) != 1 or not next(iter(asked)):
-        return [("load", untold("the loads asked for different rates: nothing can be compared"))]
-    found = []
-    for number, rate in enumerate(next(iter(asked))):
+            return [("load", inconclusive(f"a load of the {name} version is {bad.verdict.value}: {bad.reason}"))]
+    rates = {tuple(step.rate for step in report.steps) for report in (*old, *new)}
+    if len(rates) != 1 or not next(iter(rates)):
+        return [("load", inconclusive("the loads have different rates and cannot be compared"))]
+    comparisons = []
+    for number, rate in enumerate(next(iter(rates))):
         steps = [[report.steps[number] for report in reports] for reports in (old, new)]
-        found += [
-            (f"{name} at {rate:g}/s", _step(steps[0], steps[1], name, settings, min_requests))
+        comparisons += [
+            (f"{name} at {rate:g}/s", _compare_step(steps[0], steps[1], name, settings, min_requests))
             for name in ("p50", "p95")
         ]
-    return found
+    return comparisons
 
 
-def _step(
-    old: Sequence[StepReport], new: Sequence[StepReport], name: str, settings: CompareSettings, min_requests: int
-) -> Compared:
+def _compare_step(
+    old: Sequence[StepReport],
+    new: Sequence[StepReport],
+    quantile_name: str,
+    settings: CompareSettings,
+    min_requests: int,
+) -> MetricComparison:
     fewest = min(step.sent for step in (*old, *new))
     if fewest < min_requests:
-        return untold(f"{fewest} requests, where {min_requests} are needed")
-    before, after = (median(getattr(step, name) for step in steps) for steps in (old, new))
-    if before <= 0:
-        return untold("the old version took no time at all")
-    ratio, rounds = after / before, min(len(old), len(new))
-    if rounds < ROUNDS:
-        told = f"{ratio:.2f} times the old version's, of {rounds} round{'s' * (rounds > 1)} of one of them"
-        return untold(f"{told}: run {ROUNDS} of each, as chance has its say")
-    failed = ratio > settings.max_ratio
-    told = f"{after * 1000:.3g} ms, where the old version took {before * 1000:.3g} ms; "
-    told += f"{settings.max_ratio:g} times are allowed"
-    return Compared(
-        verdict=Verdict.FAILED if failed else Verdict.PASSED,
+        return inconclusive(f"{fewest} requests; {min_requests} are needed")
+    old_median, new_median = (median(getattr(step, quantile_name) for step in steps) for steps in (old, new))
+    if old_median <= 0:
+        return inconclusive("the old version has a latency of 0")
+    ratio, rounds = new_median / old_median, min(len(old), len(new))
+    if rounds < MIN_ROUNDS:
+        detail = f"{ratio:.2f} times the old version's, in {rounds} round{'s' * (rounds > 1)} of one of them"
+        return inconclusive(f"{detail}: run {MIN_ROUNDS} of each to rule out chance")
+    is_slower = ratio > settings.max_ratio
+    detail = f"{new_median * 1000:.3g} ms; the old version took {old_median * 1000:.3g} ms; "
+    detail += f"{settings.max_ratio:g} times are allowed"
+    return MetricComparison(
+        verdict=Verdict.FAILED if is_slower else Verdict.PASSED,
         ratio=ratio,
         p_value=math.nan,
         points=rounds,
-        reason=told if failed else "",
+        reason=detail if is_slower else "",
     )

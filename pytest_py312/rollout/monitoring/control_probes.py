@@ -1,58 +1,60 @@
-"""What is asked of the old version that runs beside the new one: the same, at the same moments.
+"""Probes of the control, the previous version next to the new one: the same probes at the same times.
 
-One that does not run, or cannot be asked, says nothing: only a twin that runs and is not well can tell that something
-around both is to blame.
+A control that does not run or cannot be reached is inconclusive. Only a running control that fails shows that the cause
+is the environment and not the new version.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
-from pytest_py312.rollout.domain.model import Container, Measurement, Moment, Result, Sample, ServiceSpec
-from pytest_py312.rollout.metrics.log_patterns import patterns_in
+from pytest_py312.rollout.domain.model import Container, Measurement, Result, Sample, ServiceSpec, Timestamp
+from pytest_py312.rollout.metrics.log_patterns import count_patterns
 from pytest_py312.rollout.metrics.resource_usage import MEMORY
-from pytest_py312.rollout.metrics.threads import in_thread
+from pytest_py312.rollout.metrics.threads import run_in_thread
 from pytest_py312.rollout.monitoring.health_probes import GrpcProbe
-from pytest_py312.rollout.monitoring.probes import ENGINE_LIMIT, Address, HttpProbe, Probe, TcpProbe
-from pytest_py312.rollout.targets.target import Target, TargetError, TargetRefused, TargetUnreachable
+from pytest_py312.rollout.monitoring.probes import ENGINE_TIMEOUT, AddressLookup, HttpProbe, Probe, TcpProbe
+from pytest_py312.rollout.targets.target import ServiceUnreachable, Target, TargetError, TargetRefused
 
 
-def address_of_twin(address: Address) -> Address:
-    """``address``, but a twin that does not run is one that cannot be asked, and no old version that failed."""
+def control_address(address: AddressLookup) -> AddressLookup:
+    """Wrap ``address`` so that a control that does not run counts as unreachable and not as failed."""
 
-    def of_it() -> tuple[str, int]:
+    def control_address_or_unreachable() -> tuple[str, int]:
         try:
             return address()
         except TargetRefused as error:
-            raise TargetUnreachable(f"the old version beside it: {error}") from error
+            raise ServiceUnreachable(f"control: {error}") from error
 
-    return of_it
+    return control_address_or_unreachable
 
 
-def of_twin(probes: Sequence[Probe], address: Address) -> tuple[Probe, ...]:
-    """Those of ``probes`` that a twin can be asked as well, asked of the one at ``address``."""
+def control_probes(probes: Sequence[Probe], address: AddressLookup) -> tuple[Probe, ...]:
+    """Return the probes that also apply to a control, with its ``address``."""
     return tuple(
         replace(probe, address=address) for probe in probes if isinstance(probe, HttpProbe | TcpProbe | GrpcProbe)
     )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class TwinUsage:
-    """The memory that a twin uses, for each of ``metrics`` (of the plan) that is about that."""
+class ControlUsageProbe:
+    """Memory usage of a control, for each of the plan's ``metrics`` that measures memory."""
 
     target: Target
     spec: ServiceSpec
-    twin: Container
+    control: Container
     metrics: tuple[MetricSettings, ...]
-    limit: float = ENGINE_LIMIT
+    timeout: float = ENGINE_TIMEOUT
     repeatable: bool = False
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`.probes.Probe`."""
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`.probes.Probe`."""
         try:
-            usage = await in_thread(lambda: self.target.sample(self.spec, self.twin, since=now.wall), limit=self.limit)
+            usage = await run_in_thread(
+                lambda: self.target.read_usage(self.spec, self.control, since=now.wall), timeout=self.timeout
+            )
         except (TargetError, TimeoutError):
-            return ()  # there is nothing to compare with just now
+            return ()  # nothing to compare with in this sample
         if not usage.memory:
             return ()
         return tuple(
@@ -63,25 +65,25 @@ class TwinUsage:
 
 
 @dataclass(kw_only=True)
-class KnownExceptions:
-    """Exceptions that the old version logs: the one that served before, in what is left of its log, and the twin.
+class OldVersionExceptions:
+    """Exceptions that the previous version logs, from the remaining log of the stopped container and from the control.
 
-    Called, it says all that it has seen so far; ``None`` where no log could be read. May block.
+    A call returns all fingerprints seen so far, ``None`` if no log could be read yet. May block.
     """
 
     target: Target
     spec: ServiceSpec
     containers: tuple[Container, ...]
     _since: dict[str, float] = field(default_factory=dict)
-    _known: set[str] = field(default_factory=set)
+    _fingerprints: set[str] = field(default_factory=set)
 
     def __call__(self, now: float) -> frozenset[str] | None:
-        """:param now: seconds since the epoch, up to which it is read."""
-        for one in self.containers:
+        """Read the logs up to ``now`` (seconds since the epoch)."""
+        for container in self.containers:
             try:
-                usage = self.target.sample(self.spec, one, since=self._since.get(one.id, 0.0))
+                usage = self.target.read_usage(self.spec, container, since=self._since.get(container.id, 0.0))
             except TargetError:
-                continue  # gone; what it has said before still counts
-            self._known |= patterns_in(usage.log).exceptions.keys()
-            self._since[one.id] = now
-        return frozenset(self._known) if self._since else None
+                continue  # gone; what it logged earlier still counts
+            self._fingerprints |= count_patterns(usage.log).exceptions.keys()
+            self._since[container.id] = now
+        return frozenset(self._fingerprints) if self._since else None

@@ -1,82 +1,88 @@
-"""Availability of services that do not speak HTTP: by the health service of gRPC, or by a command in the container."""
+"""Availability probes for services without HTTP: the gRPC health service, or a command in the container."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from pytest_py312.rollout.domain.model import Container, Measurement, Moment, Result, Sample
-from pytest_py312.rollout.metrics.grpc_health import ask_health
-from pytest_py312.rollout.metrics.reading import Reading, measured, one_line
-from pytest_py312.rollout.metrics.threads import in_thread
-from pytest_py312.rollout.monitoring.probes import AVAILABILITY, ENGINE_LIMIT, LATENCY, LIMIT, Address
-from pytest_py312.rollout.targets.target import TargetError, TargetLost, TargetRefused, TargetUnreachable
+from pytest_py312.rollout.domain.model import Container, Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.metrics.grpc_health import check_grpc_health
+from pytest_py312.rollout.metrics.reading import MetricReading, single_line, to_measurement
+from pytest_py312.rollout.metrics.threads import run_in_thread
+from pytest_py312.rollout.monitoring.probes import AVAILABILITY, ENGINE_TIMEOUT, LATENCY, PROBE_TIMEOUT, AddressLookup
+from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetError, TargetRefused, TargetUnavailable
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GrpcProbe:
-    """Availability and latency by one question to the health service of gRPC. ``service`` empty: the whole server."""
+    """Measures availability and latency through the gRPC health service. ``service`` is empty for the whole server."""
 
-    address: Address
+    address: AddressLookup
     service: str = ""
-    limit: float = LIMIT
+    timeout: float = PROBE_TIMEOUT
     repeatable: bool = True
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`.probes.Probe`."""
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`.probes.Probe`."""
         reading = await self._read()
         if reading.result is not None:
-            return (measured(AVAILABILITY, reading),)
+            return (to_measurement(AVAILABILITY, reading),)
         return (
             Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL, value=1.0),
-            measured(LATENCY, reading),
+            to_measurement(LATENCY, reading),
         )
 
-    async def _read(self) -> Reading:
+    async def _read(self) -> MetricReading:
         try:
-            host, port = await in_thread(self.address, limit=self.limit)
-            return await in_thread(
-                lambda: ask_health(host, port, self.service, limit=self.limit), limit=self.limit + 2.0
+            host, port = await run_in_thread(self.address, timeout=self.timeout)
+            return await run_in_thread(
+                lambda: check_grpc_health(host, port, self.service, timeout=self.timeout), timeout=self.timeout + 2.0
             )
-        except TargetUnreachable as error:
-            return Reading(result=Result.INCONCLUSIVE, detail=str(error))
+        except ServiceUnreachable as error:
+            return MetricReading(result=Result.INCONCLUSIVE, detail=str(error))
         except TargetRefused as error:
-            return Reading.failed(str(error))
-        except (TargetLost, TimeoutError) as error:
-            return Reading.error(str(error) or "the engine did not tell the address in time")
+            return MetricReading.failed(str(error))
+        except (TargetUnavailable, TimeoutError) as error:
+            return MetricReading.error(str(error) or "the engine did not return the address in time")
 
 
 @runtime_checkable
-class Executing(Protocol):
-    """A target that can run a command in a container."""
+class SupportsExec(Protocol):
+    """A target that can run commands in a container."""
 
-    def execute(self, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
-        """Its exit code, and the end of what it printed; raises as the verbs of a target do.
+    def execute(self, container: Container, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
+        """Return exit code and the end of the output. Raises errors of a target.
 
-        :raises TargetRefused: also where it did not end within ``limit`` seconds, or there is no such program.
+        :raises TargetRefused: among others if it did not end within ``timeout`` seconds, or the program is missing.
         """
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExecProbe:
-    """Availability by a command in the container: it ends with 0."""
+    """Measures availability with a command in the container, which has to exit with 0."""
 
-    target: Executing
+    target: SupportsExec
     container: Container
     argv: tuple[str, ...]
-    limit: float = LIMIT
+    timeout: float = PROBE_TIMEOUT
     repeatable: bool = True
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`.probes.Probe`."""
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`.probes.Probe`."""
         try:
-            code, printed = await in_thread(
-                lambda: self.target.execute(self.container, self.argv, limit=self.limit), limit=ENGINE_LIMIT
+            code, output = await run_in_thread(
+                lambda: self.target.execute(self.container, self.argv, timeout=self.timeout), timeout=ENGINE_TIMEOUT
             )
         except TargetRefused as error:
-            return (measured(AVAILABILITY, Reading.failed(str(error))),)
+            return (to_measurement(AVAILABILITY, MetricReading.failed(str(error))),)
         except (TargetError, TimeoutError) as error:
-            return (measured(AVAILABILITY, Reading.error(str(error) or "the engine did not answer in time")),)
+            return (
+                to_measurement(AVAILABILITY, MetricReading.error(str(error) or "the engine did not answer in time")),
+            )
         if code:
-            return (measured(AVAILABILITY, Reading.failed(f"{self.argv[0]} ended with {code}: {one_line(printed)}")),)
+            return (
+                to_measurement(
+                    AVAILABILITY, MetricReading.failed(f"{self.argv[0]} ended with {code}: {single_line(output)}")
+                ),
+            )
         return (Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL, value=1.0),)

@@ -1,7 +1,7 @@
-"""What is asked about a service at each sample, and the measurements that come of it.
+"""Probes: the measurements that are taken of a service in each sample of a soak.
 
-A probe never raises: what kept it from an answer is a measurement too. A *repeatable* one may be asked again right
-away to tell a blip from an outage; what an engine counts since the last sample may not, as it would be gone.
+A probe never raises; an error is a measurement too. A *repeatable* probe may run again within the same sample, to
+distinguish a short failure from an outage. Probes that read what happened since the last sample are not repeatable.
 """
 
 import socket
@@ -11,207 +11,213 @@ from typing import Protocol
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
-from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS
+from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX
 from pytest_py312.rollout.domain.model import (
     Container,
     Measurement,
-    Moment,
     Observation,
     Result,
     Sample,
     ServiceSpec,
+    Timestamp,
     Usage,
 )
 from pytest_py312.rollout.metrics import resource_usage
-from pytest_py312.rollout.metrics.http_client import Answer, NoAnswer, NotAsked, ask, url_of
-from pytest_py312.rollout.metrics.log_patterns import Patterns, patterns_in
-from pytest_py312.rollout.metrics.prometheus import filled_in, query
-from pytest_py312.rollout.metrics.reading import Reading, measured
-from pytest_py312.rollout.metrics.threads import in_thread
-from pytest_py312.rollout.metrics.user_functions import PythonFunction
+from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, RequestNotSent, build_url, http_request
+from pytest_py312.rollout.metrics.log_patterns import LogPatterns, count_patterns
+from pytest_py312.rollout.metrics.prometheus import run_query, substitute_placeholders
+from pytest_py312.rollout.metrics.reading import MetricReading, to_measurement
+from pytest_py312.rollout.metrics.threads import run_in_thread
+from pytest_py312.rollout.metrics.user_functions import UserFunction
 from pytest_py312.rollout.targets.target import (
-    Phase,
+    ReadinessPhase,
+    ServiceUnreachable,
     Target,
     TargetError,
-    TargetLost,
     TargetRefused,
-    TargetUnreachable,
+    TargetUnavailable,
 )
 
 AVAILABILITY = "availability"
 LATENCY = "latency"
-"""Seconds, from the beginning of the question to the last byte of the answer."""
+"""Seconds from the start of the request to the last byte of the response."""
 INTERPRETER = "interpreter"
 DRIFT = "drift"
-UNDONE = "undone"
-"""That the target itself has taken the new version away: it was no good, and nobody else has acted."""
+ENGINE_ROLLBACK = "undone"
+"""Metric that fails if the target itself rolled the new version back or stopped its update."""
 HEALTH_CHECK = "health check"
-"""What the engine's own check of the container says, where it has one."""
-LIMIT = 5.0
-"""Seconds that a probe may take, all in all."""
-WINDOW = 300.0
-"""Seconds that a query is about, where the plan does not say."""
-ENGINE_LIMIT = 30.0
-"""Seconds that an engine may take: asked for many containers, it answers them in turn."""
+"""Result of the engine's own health check of the container, if it has one."""
+PROBE_TIMEOUT = 5.0
+"""Seconds that a probe may take in total."""
+DEFAULT_WINDOW = 300.0
+"""Default time window of a query in seconds."""
+ENGINE_TIMEOUT = 30.0
+"""Seconds that an engine may take; it answers concurrent calls one after the other."""
 
-Address = Callable[[], tuple[str, int]]
-"""Where the service listens just now; a restart may move it. May block, and raise as a target does."""
+AddressLookup = Callable[[], tuple[str, int]]
+"""Returns the current address of a service, which a restart may change. May block; raises errors of a target."""
 
 
 class Probe(Protocol):
-    """A question about one service."""
+    """Takes measurements of one service."""
 
     @property
     def repeatable(self) -> bool:
-        """Whether it may be asked again within one sample."""
+        """Whether it may run more than once in a sample."""
         ...
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """Ask. ``before`` is the last sample of the service that was kept."""
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Take the measurements. ``previous`` is the last stored sample of the service."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpProbe:
-    """Availability and latency by one request: an answer below 400 in time is available.
+    """Measures availability and latency with one request; a status below 400 in time counts as available.
 
-    ``metric`` is a metric of the plan that the same answer's latency is judged by; without one it is recorded.
+    With ``metric``, a metric of the plan, the latency is judged by its conditions instead.
     """
 
-    address: Address
+    address: AddressLookup
     path: str
     metric: MetricSettings | None = None
     missing: str = "inconclusive"
-    limit: float = LIMIT
+    timeout: float = PROBE_TIMEOUT
     repeatable: bool = True
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`Probe`."""
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`Probe`."""
         reading = await self._read()
         if self.metric is not None:
-            return (judged(self.metric, reading, self.missing),)
+            return (judge_reading(self.metric, reading, self.missing),)
         if reading.result is not None:
             return (Measurement(metric=AVAILABILITY, result=reading.result, detail=reading.detail),)
         return (
             Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL, value=1.0),
-            measured(LATENCY, reading),
+            to_measurement(LATENCY, reading),
         )
 
-    async def _read(self) -> Reading:
+    async def _read(self) -> MetricReading:
         try:
-            host, port = await in_thread(self.address, limit=self.limit)
-            answer = await ask(url_of(host, port, self.path), limit=self.limit)
-        except (NotAsked, TargetLost, TimeoutError) as error:
-            return Reading.error(str(error) or "the engine did not tell the address in time")
-        except TargetUnreachable as error:
-            return Reading(result=Result.INCONCLUSIVE, detail=str(error))
-        except (NoAnswer, TargetRefused) as error:
-            return Reading.failed(f"{self.path}: {error}")
-        return self._judged(answer)
+            host, port = await run_in_thread(self.address, timeout=self.timeout)
+            response = await http_request(build_url(host, port, self.path), timeout=self.timeout)
+        except (RequestNotSent, TargetUnavailable, TimeoutError) as error:
+            return MetricReading.error(str(error) or "the engine did not return the address in time")
+        except ServiceUnreachable as error:
+            return MetricReading(result=Result.INCONCLUSIVE, detail=str(error))
+        except (NoResponse, TargetRefused) as error:
+            return MetricReading.failed(f"{self.path}: {error}")
+        return self._to_reading(response)
 
-    def _judged(self, answer: Answer) -> Reading:
-        if answer.status >= 400:
-            return Reading.failed(f"{self.path}: HTTP {answer.status}")
-        return Reading(value=answer.seconds)
+    def _to_reading(self, response: HttpResponse) -> MetricReading:
+        if response.status >= 400:
+            return MetricReading.failed(f"{self.path}: HTTP {response.status}")
+        return MetricReading(value=response.seconds)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TcpProbe:
-    """Whether somebody accepts connections."""
+    """Measures availability by connecting to the port."""
 
-    address: Address
-    limit: float = LIMIT
+    address: AddressLookup
+    timeout: float = PROBE_TIMEOUT
     repeatable: bool = True
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`Probe`."""
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`Probe`."""
         reading = await self._read()
-        return (measured(AVAILABILITY, reading),)
+        return (to_measurement(AVAILABILITY, reading),)
 
-    async def _read(self) -> Reading:
+    async def _read(self) -> MetricReading:
         try:
-            host, port = await in_thread(self.address, limit=self.limit)
-            return await in_thread(lambda: _connect(host, port, self.limit), limit=self.limit)
-        except TargetLost as error:
-            return Reading.error(str(error))
-        except TargetUnreachable as error:
-            return Reading(result=Result.INCONCLUSIVE, detail=str(error))
+            host, port = await run_in_thread(self.address, timeout=self.timeout)
+            return await run_in_thread(lambda: _connect(host, port, self.timeout), timeout=self.timeout)
+        except TargetUnavailable as error:
+            return MetricReading.error(str(error))
+        except ServiceUnreachable as error:
+            return MetricReading(result=Result.INCONCLUSIVE, detail=str(error))
         except TargetRefused as error:
-            return Reading.failed(str(error))
+            return MetricReading.failed(str(error))
         except TimeoutError:
-            return Reading.failed(f"no connection within {self.limit:g} s")
+            return MetricReading.failed(f"no connection within {self.timeout:g} s")
 
 
-def _connect(host: str, port: int, limit: float) -> Reading:
+def _connect(host: str, port: int, timeout: float) -> MetricReading:
     try:
-        with socket.create_connection((host, port), timeout=limit):
-            return Reading(value=1.0)
+        with socket.create_connection((host, port), timeout=timeout):
+            return MetricReading(value=1.0)
     except socket.gaierror as error:
-        return Reading.error(f"{host} cannot be found: {error}")
+        return MetricReading.error(f"cannot resolve {host}: {error}")
     except OSError as error:
-        return Reading.failed(f"port {port}: {error}")
+        return MetricReading.failed(f"port {port}: {error}")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ContainerHealth:
-    """Availability as the engine knows it: the container runs, and the command that checks its health says well."""
+class ContainerHealthProbe:
+    """Measures availability by the state of the container and its health check in the engine."""
 
     target: Target
     spec: ServiceSpec
-    limit: float = ENGINE_LIMIT
+    timeout: float = ENGINE_TIMEOUT
     repeatable: bool = True
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`Probe`."""
-        return await _as_told(lambda: health_in(self.target.observe(self.spec)), self.limit)
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`Probe`."""
+        return await _availability_from_target(
+            lambda: availability_reading(self.target.observe(self.spec)), self.timeout
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ReadyProbe:
-    """Availability as the target asks it: for a service that is not reached from here."""
+class ReadinessProbe:
+    """Measures availability through the target, for a service that this machine cannot reach."""
 
     target: Target
     spec: ServiceSpec
     container: Container
-    limit: float = ENGINE_LIMIT
+    timeout: float = ENGINE_TIMEOUT
     repeatable: bool = True
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`Probe`."""
-        return await _as_told(self._asked, self.limit)
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`Probe`."""
+        return await _availability_from_target(self._read, self.timeout)
 
-    def _asked(self) -> Reading:
-        found = self.target.ready(self.spec, self.container)
-        return Reading(value=1.0) if found.phase is Phase.READY else Reading.failed(found.detail)
+    def _read(self) -> MetricReading:
+        readiness = self.target.readiness(self.spec, self.container)
+        return (
+            MetricReading(value=1.0)
+            if readiness.phase is ReadinessPhase.READY
+            else MetricReading.failed(readiness.detail)
+        )
 
 
-async def _as_told(ask: Callable[[], Reading], limit: float) -> tuple[Measurement, ...]:
-    """Availability as a target tells it; that it tells nothing is its trouble and not the service's."""
+async def _availability_from_target(read: Callable[[], MetricReading], timeout: float) -> tuple[Measurement, ...]:
+    """Measure availability through a target; errors of the target are not failures of the service."""
     try:
-        return (measured(AVAILABILITY, await in_thread(ask, limit=limit)),)
+        return (to_measurement(AVAILABILITY, await run_in_thread(read, timeout=timeout)),)
     except (TargetError, TimeoutError) as error:
-        return (Measurement(metric=AVAILABILITY, result=Result.ERROR, detail=_engine_trouble(error)),)
+        return (Measurement(metric=AVAILABILITY, result=Result.ERROR, detail=_describe_engine_error(error)),)
 
 
-def health_in(seen: Observation | None) -> Reading:
-    """What an observation says about availability."""
-    if seen is None:
-        return Reading.failed("there is no container of that name")
-    if not seen.running:
-        return Reading.failed(f"it does not run; it ended with {seen.exit_code}")
-    if seen.health == "unhealthy":
-        return Reading.failed("its health check fails")
-    if seen.health == "starting":
-        return Reading(result=Result.INCONCLUSIVE, detail="its health check has not said anything yet")
-    return Reading(value=1.0)
+def availability_reading(observation: Observation | None) -> MetricReading:
+    """Convert an observation to a reading of the availability."""
+    if observation is None:
+        return MetricReading.failed("no container has its name")
+    if not observation.running:
+        return MetricReading.failed(f"it does not run; its exit code was {observation.exit_code}")
+    if observation.health == "unhealthy":
+        return MetricReading.failed("its health check fails")
+    if observation.health == "starting":
+        return MetricReading(result=Result.INCONCLUSIVE, detail="its health check has no result yet")
+    return MetricReading(value=1.0)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContainerProbe:
-    """What the engine tells: is it the container that was deployed, on which interpreter, and what does it use and log.
+    """Measures what the engine reports: identity of the container, interpreter, resource usage and log.
 
-    ``metrics`` are those of the plan with the providers ``docker`` and ``logs``. ``known`` are exceptions that the old
-    version logs too; where it is ``None`` nobody knows them, and exceptions are recorded only.
+    ``metrics`` are those of the plan with the providers ``docker`` and ``logs``. ``known_exceptions`` returns the
+    exceptions that the previous version logs too. While it returns ``None``, exceptions are only recorded.
     """
 
     target: Target
@@ -220,142 +226,169 @@ class ContainerProbe:
     interpreter: Interpreter | None = None
     metrics: tuple[MetricSettings, ...] = ()
     missing: str = "inconclusive"
-    missing_of: Mapping[str, str] = field(default_factory=dict)
-    """The same for single metrics of the plan."""
-    known: Callable[[float], frozenset[str] | None] = lambda now: None
-    """Given the date; may block."""
-    limit: float = ENGINE_LIMIT
+    missing_by_metric: Mapping[str, str] = field(default_factory=dict)
+    """``missing`` of single metrics of the plan."""
+    known_exceptions: Callable[[float], frozenset[str] | None] = lambda now: None
+    """Called with the seconds since the epoch; may block."""
+    timeout: float = ENGINE_TIMEOUT
     repeatable: bool = False
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`Probe`."""
-        since = before.at.wall if before else now.wall
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`Probe`."""
+        since = previous.at.wall if previous else now.wall
         try:
-            seen, usage, known = await in_thread(lambda: self._ask(since, now.wall), limit=self.limit)
+            observation, usage, known_exceptions = await run_in_thread(
+                lambda: self._read_target(since, now.wall), timeout=self.timeout
+            )
         except (TargetError, TimeoutError) as error:
-            return (Measurement(metric="engine", result=Result.ERROR, detail=_engine_trouble(error)),)
-        return (*self._identity(seen), *self._figures(usage, known, before, now))
+            return (Measurement(metric="engine", result=Result.ERROR, detail=_describe_engine_error(error)),)
+        return (
+            *self._identity_measurements(observation),
+            *self._usage_measurements(usage, known_exceptions, previous, now),
+        )
 
-    def _ask(self, since: float, now: float) -> tuple[Observation | None, Usage | None, frozenset[str] | None]:
-        seen = self.target.observe(self.spec)
-        if seen is None or seen.container.id != self.container.id:
-            return seen, None, None
-        return seen, self.target.sample(self.spec, self.container, since=since), self.known(now)
+    def _read_target(self, since: float, now: float) -> tuple[Observation | None, Usage | None, frozenset[str] | None]:
+        observation = self.target.observe(self.spec)
+        if observation is None or observation.container.id != self.container.id:
+            return observation, None, None
+        return observation, self.target.read_usage(self.spec, self.container, since=since), self.known_exceptions(now)
 
-    def _identity(self, seen: Observation | None) -> list[Measurement]:
-        if seen is None:
-            return [measured("container", Reading.failed("it is gone, and nothing has its name"))]
-        if seen.container.id != self.container.id and seen.undone:
-            return [measured(UNDONE, Reading.failed(seen.undone))]
-        if seen.container.id != self.container.id:
-            told = f"container {seen.container.id[:12]} serves, where {self.container.id[:12]} was deployed"
-            return [measured(DRIFT, Reading.failed(told))]
-        found = [Measurement(metric=DRIFT, result=Result.SUCCESSFUL)]
-        if self.interpreter is not None and seen.interpreters:
-            found.append(measured(INTERPRETER, interpreters_read(seen.interpreters, self.interpreter)))
-        if seen.health and seen.running:
-            found.append(measured(HEALTH_CHECK, health_in(seen)))
-        return found
+    def _identity_measurements(self, observation: Observation | None) -> list[Measurement]:
+        if observation is None:
+            return [to_measurement("container", MetricReading.failed("it no longer exists"))]
+        if observation.container.id != self.container.id and observation.undone:
+            return [to_measurement(ENGINE_ROLLBACK, MetricReading.failed(observation.undone))]
+        if observation.container.id != self.container.id:
+            serving, deployed = observation.container.id[:12], self.container.id[:12]
+            detail = f"container {serving} serves instead of {deployed}, which was deployed"
+            return [to_measurement(DRIFT, MetricReading.failed(detail))]
+        measurements = [Measurement(metric=DRIFT, result=Result.SUCCESSFUL)]
+        if self.interpreter is not None and observation.interpreters:
+            measurements.append(
+                to_measurement(INTERPRETER, interpreter_reading(observation.interpreters, self.interpreter))
+            )
+        if observation.health and observation.running:
+            measurements.append(to_measurement(HEALTH_CHECK, availability_reading(observation)))
+        return measurements
 
-    def _figures(
-        self, usage: Usage | None, known: frozenset[str] | None, before: Sample | None, now: Moment
+    def _usage_measurements(
+        self, usage: Usage | None, known_exceptions: frozenset[str] | None, previous: Sample | None, now: Timestamp
     ) -> list[Measurement]:
         if usage is None:
             return []
-        found = resource_usage.figures(resource_usage.counters_in(before), usage, now)
-        patterns = patterns_in(usage.log, lost=usage.log_lost)
-        found |= log_readings(patterns, known)
-        planned = {metric.query or metric.name: metric for metric in self.metrics}
-        made = [measured(name, reading, missing=self.missing) for name, reading in found.items() if name not in planned]
-        for wanted, metric in planned.items():
-            if wanted in found:
-                made.append(judged(metric, found[wanted], self.missing_of.get(metric.name, self.missing)))
-            elif wanted != resource_usage.CPU:  # of which there is none at the first reading
-                made.append(measured(metric.name, Reading.error(f"there is no figure {wanted}")))
-        return [*made, *resource_usage.counters_of(usage)]
+        readings = resource_usage.usage_readings(resource_usage.read_counters(previous), usage, now)
+        patterns = count_patterns(usage.log, is_incomplete=usage.log_lost)
+        readings |= log_readings(patterns, known_exceptions)
+        planned_metrics = {metric.query or metric.name: metric for metric in self.metrics}
+        measurements = [
+            to_measurement(name, reading, missing=self.missing)
+            for name, reading in readings.items()
+            if name not in planned_metrics
+        ]
+        for reading_name, metric in planned_metrics.items():
+            if reading_name in readings:
+                measurements.append(
+                    judge_reading(metric, readings[reading_name], self.missing_by_metric.get(metric.name, self.missing))
+                )
+            elif reading_name != resource_usage.CPU:  # the first sample has no reading of it
+                measurements.append(
+                    to_measurement(metric.name, MetricReading.error(f"there is no metric {reading_name}"))
+                )
+        return [*measurements, *resource_usage.counter_measurements(usage)]
 
 
-def interpreters_read(seen: Sequence[Interpreter], wanted: Interpreter) -> Reading:
-    """What the Pythons of all processes say. One that runs beside the wanted one may be a job's of a moment."""
-    others = ", ".join(str(one) for one in seen if one != wanted)
-    if wanted not in seen:
-        return Reading.failed(f"it runs on {others}, not on {wanted}")
-    if others:
-        told = f"Python {others} runs beside {wanted}; where that is meant to be, name the service's `version` path"
-        return Reading(result=Result.INCONCLUSIVE, detail=told)
-    return Reading(result=Result.SUCCESSFUL)
+def interpreter_reading(running: Sequence[Interpreter], target: Interpreter) -> MetricReading:
+    """Judge the running interpreters; another one next to the target may belong to a short job and is inconclusive."""
+    other_versions = ", ".join(str(interpreter) for interpreter in running if interpreter != target)
+    if target not in running:
+        return MetricReading.failed(f"it runs on {other_versions}, not on {target}")
+    if other_versions:
+        detail = f"Python {other_versions} runs next to {target}; if that is intended, set the service's `version` path"
+        return MetricReading(result=Result.INCONCLUSIVE, detail=detail)
+    return MetricReading(result=Result.SUCCESSFUL)
 
 
-def log_readings(patterns: Patterns, known: frozenset[str] | None) -> dict[str, Reading]:
-    """Name of what is counted in a log -> how often. Exceptions that are ``known`` are not new."""
-    new = {name: count for name, count in patterns.exceptions.items() if known is not None and name not in known}
-    worst = sorted(patterns.exceptions, key=lambda name: (name not in new, -patterns.exceptions[name], name))
-    lost = "lines were lost; " if patterns.lost else ""
-    exceptions = Reading(value=float(sum(patterns.exceptions.values())), detail=lost + "; ".join(worst))
-    if known is not None and new:
-        told = f"new: {'; '.join(name for name in worst if name in new)}"
-        exceptions = Reading(value=float(sum(new.values())), result=Result.FAILED, detail=told)
+def log_readings(patterns: LogPatterns, known_exceptions: frozenset[str] | None) -> dict[str, MetricReading]:
+    """Return the readings of a log by metric. Exceptions other than ``known_exceptions`` are failures."""
+    new = {
+        name: count
+        for name, count in patterns.exceptions.items()
+        if known_exceptions is not None and name not in known_exceptions
+    }
+    new_first = sorted(patterns.exceptions, key=lambda name: (name not in new, -patterns.exceptions[name], name))
+    incomplete_note = "lines were lost; " if patterns.is_incomplete else ""
+    exceptions = MetricReading(
+        value=float(sum(patterns.exceptions.values())), detail=incomplete_note + "; ".join(new_first)
+    )
+    if known_exceptions is not None and new:
+        detail = f"new: {'; '.join(name for name in new_first if name in new)}"
+        exceptions = MetricReading(value=float(sum(new.values())), result=Result.FAILED, detail=detail)
     return {
         "exceptions": exceptions,
-        "log errors": Reading(value=float(patterns.errors)),
-        "log warnings": Reading(value=float(patterns.warnings)),
-        "deprecations": Reading(value=float(patterns.deprecations)),
+        "log errors": MetricReading(value=float(patterns.errors)),
+        "log warnings": MetricReading(value=float(patterns.warnings)),
+        "deprecations": MetricReading(value=float(patterns.deprecations)),
     }
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrometheusProbe:
-    """A metric of the plan that a query answers; where it says of how many requests, of enough of them."""
+    """Measures a metric of the plan with a query, and its number of requests if the plan has a query for it."""
 
-    address: str
+    base_url: str
     metric: MetricSettings
     service: str
     missing: str = "inconclusive"
     min_requests: int = 0
-    limit: float = 10.0
+    timeout: float = 10.0
     repeatable: bool = True
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`Probe`."""
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`Probe`."""
         if self.metric.requests:
-            counted = await self._query(self.metric.requests)
-            if counted.result is not None:
-                return (judged(self.metric, counted, self.missing),)
-            if counted.value is None or counted.value < self.min_requests:
-                told = f"{counted.value or 0:.0f} requests, where {self.min_requests} are needed"
-                return (Measurement(metric=self.metric.name, result=Result.INCONCLUSIVE, detail=told),)
+            request_count = await self._query(self.metric.requests)
+            if request_count.result is not None:
+                return (judge_reading(self.metric, request_count, self.missing),)
+            if request_count.value is None or request_count.value < self.min_requests:
+                detail = f"{request_count.value or 0:.0f} requests; {self.min_requests} are needed"
+                return (Measurement(metric=self.metric.name, result=Result.INCONCLUSIVE, detail=detail),)
             if self.metric.budget:
-                count = Measurement(metric=self.metric.name + REQUESTS, result=Result.SUCCESSFUL, value=counted.value)
-                return (judged(self.metric, await self._query(self.metric.query), self.missing), count)
-        return (judged(self.metric, await self._query(self.metric.query), self.missing),)
+                count_measurement = Measurement(
+                    metric=self.metric.name + REQUESTS_SUFFIX, result=Result.SUCCESSFUL, value=request_count.value
+                )
+                return (
+                    judge_reading(self.metric, await self._query(self.metric.query), self.missing),
+                    count_measurement,
+                )
+        return (judge_reading(self.metric, await self._query(self.metric.query), self.missing),)
 
-    async def _query(self, expression: str) -> Reading:
-        text = filled_in(expression, service=self.service, window=self.metric.window or WINDOW)
-        return await query(self.address, text, limit=self.limit)
+    async def _query(self, expression: str) -> MetricReading:
+        text = substitute_placeholders(expression, service=self.service, window=self.metric.window or DEFAULT_WINDOW)
+        return await run_query(self.base_url, text, timeout=self.timeout)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class PythonProbe:
-    """A metric of the plan that a function of the user answers."""
+class UserFunctionProbe:
+    """Measures a metric of the plan with a function of the user."""
 
-    function: PythonFunction
+    function: UserFunction
     metric: MetricSettings
     service: str
     missing: str = "inconclusive"
-    limit: float = 10.0
+    timeout: float = 10.0
     repeatable: bool = True
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`Probe`."""
-        return (judged(self.metric, await self.function.call(self.service, limit=self.limit), self.missing),)
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`Probe`."""
+        return (judge_reading(self.metric, await self.function.call(self.service, timeout=self.timeout), self.missing),)
 
 
-def judged(metric: MetricSettings, reading: Reading, missing: str) -> Measurement:
-    """What ``reading`` means by what the plan says about ``metric``. Its own conditions go before the provider's."""
+def judge_reading(metric: MetricSettings, reading: MetricReading, missing: str) -> Measurement:
+    """Convert a reading by the plan's conditions for ``metric``, which override the provider's own result."""
     if reading.value is not None and (metric.success or metric.failure):
-        reading = Reading(value=reading.value, detail=reading.detail)
-    return measured(metric.name, reading, success=metric.success, failure=metric.failure, missing=missing)
+        reading = MetricReading(value=reading.value, detail=reading.detail)
+    return to_measurement(metric.name, reading, success=metric.success, failure=metric.failure, missing=missing)
 
 
-def _engine_trouble(error: Exception) -> str:
+def _describe_engine_error(error: Exception) -> str:
     return f"the engine: {str(error) or 'no answer in time'}"

@@ -1,50 +1,61 @@
-"""The twin in a sample in which the new version is asked again: it is asked again as often, at the same moments.
+"""Repeated probes of the control: whenever the new version is probed again within a sample, so is the control.
 
-Otherwise one answer of the old version would stand beside six of the new one: what befalls both a second after the
-first would be the new version's fault, and a blip of the old one would excuse an outage.
+With a single probe of the control against several of the new version, an incident that starts between them would count
+against the new version only, and a short failure of the control would excuse an outage.
 """
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_py312.repository.plan.rollout_settings import Confirm
-from pytest_py312.rollout.canary_analysis.judge import confirmed
+from pytest_py312.repository.plan.rollout_settings import ConfirmSettings
+from pytest_py312.rollout.canary_analysis.judge import judge_reprobe
 from pytest_py312.rollout.domain.model import Measurement, Result
 from pytest_py312.rollout.monitoring.probes import Probe
 
-DECIDED = (Result.FAILED, Result.SUCCESSFUL)
-First = asyncio.Future[tuple[Measurement, ...]]
+CONCLUSIVE = (Result.FAILED, Result.SUCCESSFUL)
+FirstMeasurements = asyncio.Future[tuple[Measurement, ...]]
 
 
 @dataclass(kw_only=True)
-class Beside:
-    """``asked`` are the twin's probes, with what comes of asking each for the first time."""
+class ControlReprobe:
+    """Results of the control within one sample. ``probes`` are its probes with their pending first measurements."""
 
-    asked: Sequence[tuple[Probe, First]]
-    _again: dict[str, list[Result]] = field(default_factory=dict)
-    _said: dict[str, Result] = field(default_factory=dict)
+    probes: Sequence[tuple[Probe, FirstMeasurements]]
+    _repeated_results: dict[str, list[Result]] = field(default_factory=dict)
+    _confirmed_results: dict[str, Result] = field(default_factory=dict)
 
-    async def answering(self, metrics: Collection[str]) -> list[Probe]:
-        """Those that may be asked again, and answer one of ``metrics``."""
-        found = [(probe, await first) for probe, first in self.asked if probe.repeatable]
-        return [probe for probe, answers in found if any(one.metric in metrics for one in answers)]
+    async def probes_for(self, metrics: Collection[str]) -> list[Probe]:
+        """Return the repeatable probes that measure one of ``metrics``."""
+        probes_with_measurements = [(probe, await first) for probe, first in self.probes if probe.repeatable]
+        return [
+            probe
+            for probe, measurements in probes_with_measurements
+            if any(measurement.metric in metrics for measurement in measurements)
+        ]
 
-    def take(self, metrics: Iterable[str], answers: Sequence[Measurement]) -> None:
-        """What they have answered this time about ``metrics``."""
-        told = {one.metric: one.result for one in answers}
+    def record(self, metrics: Iterable[str], measurements: Sequence[Measurement]) -> None:
+        """Record the results of one repetition for ``metrics``."""
+        results = {measurement.metric: measurement.result for measurement in measurements}
         for metric in metrics:
-            if metric in told:
-                self._again.setdefault(metric, []).append(told[metric])
+            if metric in results:
+                self._repeated_results.setdefault(metric, []).append(results[metric])
 
     def bursts(self, metrics: Iterable[str]) -> list[list[Result]]:
-        """All that they have answered again about ``metrics``, where they did."""
-        return [self._again[metric] for metric in metrics if metric in self._again]
+        """Return the repeated results of those ``metrics`` that have any."""
+        return [self._repeated_results[metric] for metric in metrics if metric in self._repeated_results]
 
-    def settle(self, metrics: Iterable[str], rule: Confirm) -> None:
-        """``metrics`` are those that the new version is confirmed to fail: the same counts for the old one then."""
-        self._said |= {metric: confirmed(self._again[metric], rule) for metric in metrics if metric in self._again}
+    def confirm(self, metrics: Iterable[str], rule: ConfirmSettings) -> None:
+        """Apply ``rule`` to the control for the ``metrics`` in which the new version is confirmed to fail."""
+        self._confirmed_results |= {
+            metric: judge_reprobe(self._repeated_results[metric], rule)
+            for metric in metrics
+            if metric in self._repeated_results
+        }
 
-    def settled(self, first: Iterable[Measurement]) -> list[Measurement]:
-        """The first answers, as asking again has settled them."""
-        return [replace(one, result=self._said.get(one.metric, one.result)) for one in first]
+    def with_confirmed_results(self, first: Iterable[Measurement]) -> list[Measurement]:
+        """Return the first measurements with the confirmed results."""
+        return [
+            replace(measurement, result=self._confirmed_results.get(measurement.metric, measurement.result))
+            for measurement in first
+        ]

@@ -1,8 +1,7 @@
-"""Watches a stage that was deployed: one sampler for all its services, on a schedule that no process owns.
+"""The soak of a deployed stage: samples all its services on a schedule that is independent of processes.
 
-The schedule is t0 + k x interval, and t0 lies in the journal, as does every sample; so a soak is a deadline and a log,
-and whoever comes next goes on with it: a process that stays, or one that is started each time a sample is due. What
-was not sampled is a gap, and gaps prove nothing.
+Samples are due at t0 + k * interval. The journal stores t0 and every sample, so any process can continue a soak: one
+that keeps running, or a new one for each sample. Slots without a sample are gaps and earn no credit.
 """
 
 import asyncio
@@ -12,238 +11,264 @@ from dataclasses import dataclass, replace
 from pytest_py312.core import clock
 from pytest_py312.core.database import DiskFull
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
-from pytest_py312.rollout.canary_analysis.judge import clock_jumps, confirmed, from_the_future, slot_due
-from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED, Credit, Tally
-from pytest_py312.rollout.domain.events import Breached, Credited, Drifted, Event, Judged
-from pytest_py312.rollout.domain.identity import this_moment
+from pytest_py312.rollout.canary_analysis.judge import clock_jumps, is_from_future, judge_reprobe, slot_due
+from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED_PREFIX, ServiceMetrics, SoakProgress
+from pytest_py312.rollout.domain.events import Breached, Drifted, Event, Judged, SoakCredited
+from pytest_py312.rollout.domain.identity import current_timestamp
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample, StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import WATCHED
-from pytest_py312.rollout.domain.stop_signals import Stop
+from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageRun, StageState, Timestamp
+from pytest_py312.rollout.domain.state_machine import MONITORED
+from pytest_py312.rollout.domain.stop_signals import StopRequest
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, RESTART_COUNTER
-from pytest_py312.rollout.monitoring.breaches import Watched, breaches, drift_in, joined, last_judgement, untold
+from pytest_py312.rollout.monitoring.breaches import (
+    MonitoredService,
+    describe_drift,
+    final_verdict,
+    find_breaches,
+    inconclusive_reasons,
+    merge_with_control,
+)
 from pytest_py312.rollout.monitoring.probes import DRIFT, INTERPRETER, Probe
-from pytest_py312.rollout.monitoring.reprobe import DECIDED, Beside
+from pytest_py312.rollout.monitoring.reprobe import CONCLUSIVE, ControlReprobe
 
-START = 0
-"""The slot whose sample says when the schedule begins. It is none of the soak's."""
-LONGEST_REST = 30.0
-"""Seconds of one sleep: a machine that was suspended wakes with a schedule that has moved on."""
-SHOWN_EACH = 300.0
-"""Seconds of credit after which the journal is told, for those who look."""
+START_SLOT = 0
+"""Slot of the sample that stores the start of the schedule; it is not part of the soak."""
+MAX_SLEEP = 30.0
+"""Maximum seconds of one sleep, because the schedule advances while a machine is suspended."""
+CREDIT_RECORD_STEP = 300.0
+"""Seconds of new credit after which the journal is updated."""
 NEVER_IGNORED = (DRIFT, INTERPRETER)
-"""What no decision makes good: samples of something else prove nothing about what was deployed."""
+"""Metrics that a decision cannot accept: samples of anything else prove nothing about the deployed version."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Progress:
-    """How far a soak has come. ``slot`` is the newest that was taken, ``missed`` how many in between were not.
+class SoakSnapshot:
+    """State of a soak. ``slot`` is that of the newest sample, ``missed`` the number of slots without a sample.
 
-    ``untold`` says why nothing can be said just now; ``interrupted`` is the signal that ended the watching.
+    ``inconclusive_reasons`` is why the current state is unclear, ``interrupted_by`` the signal that ended the process.
     """
 
     run: StageRun
     slot: int = 0
     missed: int = 0
-    untold: tuple[str, ...] = ()
-    interrupted: str = ""
-    next_in: float = 0.0
+    inconclusive_reasons: tuple[str, ...] = ()
+    interrupted_by: str = ""
+    seconds_to_next: float = 0.0
     """Seconds to the next sample."""
 
 
-Changed = Callable[[StageRun, StageRun], Awaitable[None]]
-"""Told of each change of state: the run before and after it."""
+StateChangeCallback = Callable[[StageRun, StageRun], Awaitable[None]]
+"""Called at each change of state with the run before and after it."""
 
 
-async def _nobody(before: StageRun, after: StageRun) -> None:
+async def _ignore_change(previous: StageRun, current: StageRun) -> None:
     return None
 
 
-class Soak:
-    """The watching of one run.
+class SoakMonitor:
+    """Samples and judges the services of one run.
 
-    ``owner`` has to hold it in the journal. ``now`` and ``rest`` are the clock. All methods raise
-    :class:`~pytest_py312.rollout.domain.journal.LostRun` once another process holds the run; nothing is to be done
-    then.
+    ``owner`` has to own the run in the journal. ``now`` and ``sleep`` are the clock. All methods raise
+    :class:`~pytest_py312.rollout.domain.journal.LostOwnership` once another process owns the run; the caller must then
+    stop without any further action.
     """
 
     def __init__(
         self,
         journal: Journal,
-        run: str,
-        watched: Sequence[Watched],
+        run_name: str,
+        services: Sequence[MonitoredService],
         settings: SoakSettings,
         *,
         owner: str,
-        changed: Changed = _nobody,
-        now: Callable[[], Moment] = this_moment,
-        rest: Callable[[float], Awaitable[None]] = clock.rest,
+        on_state_change: StateChangeCallback = _ignore_change,
+        now: Callable[[], Timestamp] = current_timestamp,
+        sleep: Callable[[float], Awaitable[None]] = clock.async_pause,
     ) -> None:
         self._journal = journal
-        self._name = run
-        self._watched = tuple(watched)
+        self._run_name = run_name
+        self._services = tuple(services)
         self._settings = settings
         self._owner = owner
-        self._changed = changed
+        self._on_state_change = on_state_change
         self._now = now
-        self._rest = rest
-        self._run = journal.run(run)
-        if {one.service for one in self._watched} != set(self._run.services):
-            raise ValueError("a soak watches all services of its stage")
-        self._start: Moment | None = None
-        self._slot = START
+        self._sleep = sleep
+        self._run = journal.load_run(run_name)
+        if {monitored.service for monitored in self._services} != set(self._run.services):
+            raise ValueError("a soak monitors all services of its stage")
+        self._start: Timestamp | None = None
+        self._slot = START_SLOT
         self._missed = 0
-        self._known: set[str] = set()
-        self._tallies: dict[str, Tally] = {}
-        self._credit = Credit((), 1.0)
+        self._reported_breaches: set[str] = set()
+        self._metrics_by_service: dict[str, ServiceMetrics] = {}
+        self._credit = SoakProgress((), 1.0)
         self.on_sample: Callable[[], None] = lambda: None
-        """Called after each sample of :meth:`wait`, for whoever shows it."""
+        """Called after each sample of :meth:`wait`, to update displays."""
 
-    # ---- what can be asked of it
+    # ---- public
 
-    async def tick(self) -> Progress:
-        """Take the sample that is due, if there is one that nobody has taken, and leave."""
-        await self._begin()
-        slot = self._due()
-        if self._goes_on and slot > self._slot:
-            await self._take(slot)
-        await self._show()
-        return self.progress()
+    async def sample_once(self) -> SoakSnapshot:
+        """Take the due sample unless it has been taken already."""
+        await self._load_or_start()
+        slot = self._due_slot()
+        if self._is_active and slot > self._slot:
+            await self._take_samples(slot)
+        await self._record_credit()
+        return self.snapshot()
 
-    async def wait(self, stop: Stop, until: Callable[[StageRun], bool] = lambda run: False) -> Progress:
-        """Take samples until the soak is decided, or ``stop`` is asked; the new version stays up then.
+    async def wait(self, stop: StopRequest, until: Callable[[StageRun], bool] = lambda run: False) -> SoakSnapshot:
+        """Take samples until the soak is decided or ``stop`` is requested, which leaves the new version running.
 
-        A stage that is held is watched until its credit is whole: a person may decide at any time.
+        A held stage is sampled until its credit is complete, because a person may decide at any time.
 
-        :param until: says what else there is to be told; the soak is gone on with by calling this again.
+        :param until: additional condition to return; another call continues the soak.
         """
-        await self._begin()
-        while self._goes_on and not stop and not until(self._run):
-            slot = self._due()
+        await self._load_or_start()
+        while self._is_active and not stop and not until(self._run):
+            slot = self._due_slot()
             if slot > self._slot:
-                await _unless(stop, self._take(slot))
+                await _run_unless_stopped(stop, self._take_samples(slot))
                 self.on_sample()
             else:
-                await _unless(stop, self._rest(min(self._next_in(), LONGEST_REST)))
+                await _run_unless_stopped(stop, self._sleep(min(self._seconds_to_next(), MAX_SLEEP)))
         if stop:
-            self._note(f"watching was interrupted by {stop.why}; the new version stays up")
-        await self._show()
-        return replace(self.progress(), interrupted=stop.why)
+            self._note(f"monitoring was interrupted by {stop.reason}; the new version keeps running")
+        await self._record_credit()
+        return replace(self.snapshot(), interrupted_by=stop.reason)
 
-    def progress(self) -> Progress:
-        """How far it has come."""
-        reasons = [why for one in self._watched for why in untold(one, self._tallies.get(one.service, Tally()))]
-        return Progress(
+    def snapshot(self) -> SoakSnapshot:
+        """Return the current state."""
+        reasons = [
+            reason
+            for monitored in self._services
+            for reason in inconclusive_reasons(
+                monitored, self._metrics_by_service.get(monitored.service, ServiceMetrics())
+            )
+        ]
+        return SoakSnapshot(
             run=self._run,
             slot=self._slot,
             missed=self._missed,
-            untold=tuple(reasons),
-            next_in=self._next_in() if self._goes_on else 0.0,
+            inconclusive_reasons=tuple(reasons),
+            seconds_to_next=self._seconds_to_next() if self._is_active else 0.0,
         )
 
     @property
     def credited(self) -> float:
-        """Seconds that are proven by now; the run, which lies in the journal, is told from time to time."""
+        """Credited seconds so far. The run in the journal is updated less often."""
         return max(self._run.credited, self._credit.seconds)
 
     @property
-    def tallies(self) -> Mapping[str, Tally]:
-        """Service -> what was measured of it so far."""
-        return self._tallies
+    def metrics_by_service(self) -> Mapping[str, ServiceMetrics]:
+        """Measurements so far by service."""
+        return self._metrics_by_service
 
     # ---- the schedule
 
     @property
-    def _goes_on(self) -> bool:
-        held_to_the_end = self._run.state is StageState.HELD and self._run.credited >= self._run.soak
-        return self._run.state in WATCHED and not held_to_the_end
+    def _is_active(self) -> bool:
+        is_held_and_complete = self._run.state is StageState.HELD and self._run.credited >= self._run.soak
+        return self._run.state in MONITORED and not is_held_and_complete
 
-    def _due(self) -> int:
-        assert self._start is not None, "the soak was begun"
+    def _due_slot(self) -> int:
+        assert self._start is not None, "the soak was started"
         return slot_due(self._now(), self._start, self._settings.interval)
 
-    def _next_in(self) -> float:
-        """Seconds to the next slot of the schedule."""
+    def _seconds_to_next(self) -> float:
+        """Return the seconds to the next slot."""
         if self._start is None:
             return 0.0
         now = self._now()
-        since = now.since(self._start)
-        elapsed = now.wall - self._start.wall if since is None else since
-        return max(0.001, (self._due() + 1) * self._settings.interval - elapsed)
+        since_start = now.seconds_since(self._start)
+        elapsed = now.wall - self._start.wall if since_start is None else since_start
+        return max(0.001, (self._due_slot() + 1) * self._settings.interval - elapsed)
 
-    async def _begin(self) -> None:
-        """Find the beginning of the schedule, or make it; and what was measured before."""
+    async def _load_or_start(self) -> None:
+        """Load the schedule and earlier samples from the journal, or start the schedule."""
         if self._start is not None:
             return
         self._replay()
         if self._start is None:
-            await self._make_start()
+            await self._record_start()
             self._replay()
-        self._known = {
-            each.what.breach.key for each in self._journal.history(self._name) if isinstance(each.what, Breached)
+        self._reported_breaches = {
+            entry.content.breach.key
+            for entry in self._journal.history(self._run_name)
+            if isinstance(entry.content, Breached)
         }
-        if self._slot > START:  # whoever kept the last sample may have been killed before it was judged
+        if self._slot > START_SLOT:  # the process may have been killed between storing the last sample and judging it
             await self._judge()
 
-    async def _make_start(self) -> None:
-        """What engines count is read at once, so that the first sample has something to be held against."""
+    async def _record_start(self) -> None:
+        """Store the start of the schedule, with the engines' counters as a reference for the first sample."""
         now = self._now()
         delay = self._settings.initial_delay
-        begin = Moment(wall=now.wall + delay, boottime=now.boottime + delay, boot=now.boot)
-        counted = await asyncio.gather(*(self._counters(one, now) for one in self._watched))
+        start = Timestamp(wall=now.wall + delay, boottime=now.boottime + delay, boot=now.boot)
+        counters = await asyncio.gather(*(self._read_counters(monitored, now) for monitored in self._services))
         starts = [
-            Sample(service=one.service, slot=START, at=begin, measurements=found)
-            for one, found in zip(self._watched, counted, strict=True)
+            Sample(service=monitored.service, slot=START_SLOT, at=start, measurements=measurements)
+            for monitored, measurements in zip(self._services, counters, strict=True)
         ]
-        self._journal.keep_samples(self._name, starts, owner=self._owner)
+        self._journal.add_samples(self._run_name, starts, owner=self._owner)
 
-    async def _counters(self, watched: Watched, now: Moment) -> tuple[Measurement, ...]:
-        asked = await asyncio.gather(*(probe.measure(None, now) for probe in watched.probes if not probe.repeatable))
-        return tuple(each for found in asked for each in found if each.metric in (CPU_COUNTER, RESTART_COUNTER))
+    async def _read_counters(self, monitored: MonitoredService, now: Timestamp) -> tuple[Measurement, ...]:
+        results = await asyncio.gather(
+            *(probe.measure(None, now) for probe in monitored.probes if not probe.repeatable)
+        )
+        return tuple(
+            measurement
+            for measurements in results
+            for measurement in measurements
+            if measurement.metric in (CPU_COUNTER, RESTART_COUNTER)
+        )
 
     def _replay(self) -> None:
-        """Count everything anew: at the beginning, and when what counts has changed."""
-        ignored = ignored_in(self._run)
-        self._tallies = {one.service: Tally(one.kept) for one in self._watched}
-        self._credit = Credit([one.service for one in self._watched], self._settings.interval, ignored)
+        """Recompute metrics and credit from the journal, at the start and after the counting rules changed."""
+        ignored = ignored_metrics(self._run)
+        self._metrics_by_service = {
+            monitored.service: ServiceMetrics(monitored.value_metrics) for monitored in self._services
+        }
+        self._credit = SoakProgress(
+            [monitored.service for monitored in self._services], self._settings.interval, ignored
+        )
         now, slack = self._now(), self._settings.interval / 2
-        for one in self._watched:
-            for sample in self._journal.samples(self._name, one.service, first_slot=START):
-                if sample.slot == START:
+        for monitored in self._services:
+            for sample in self._journal.samples(self._run_name, monitored.service, first_slot=START_SLOT):
+                if sample.slot == START_SLOT:
                     self._start = sample.at
-                    if self._run.first_slot == 1:  # else of something that no longer counts
-                        self._tallies[one.service].begin(sample)
-                    self._tallies[one.service].last = sample
+                    if self._run.first_slot == 1:  # otherwise it refers to samples that no longer count
+                        self._metrics_by_service[monitored.service].add_initial_sample(sample)
+                    self._metrics_by_service[monitored.service].last_sample = sample
                     continue
-                if from_the_future(sample.at, now, slack):
-                    continue  # by a clock that was wrong; nor may it keep the slots until then from being taken
+                if is_from_future(sample.at, now, slack):
+                    continue  # taken with a wrong clock; it must not block the slots until then
                 self._slot = max(self._slot, sample.slot)
                 if sample.slot >= self._run.first_slot:
                     self._count(sample)
 
     def _count(self, sample: Sample) -> None:
-        if drift_in(sample):
-            self._tallies[sample.service].last = sample
+        if describe_drift(sample):
+            self._metrics_by_service[sample.service].last_sample = sample
             return
-        self._tallies[sample.service].add(sample)
+        self._metrics_by_service[sample.service].add(sample)
         self._credit.add(sample)
 
     # ---- one slot
 
-    async def _take(self, slot: int) -> None:
-        """Sample all services at once, keep it, and say what comes of it."""
+    async def _take_samples(self, slot: int) -> None:
+        """Sample all services at once, store the samples and judge them."""
         now = self._now()
-        samples = await asyncio.gather(*(self._sample(one, slot, now) for one in self._watched))
-        self._notice(now)
+        samples = await asyncio.gather(*(self._sample_service(monitored, slot, now) for monitored in self._services))
+        self._note_clock_jump(now)
         try:
-            kept = self._journal.keep_samples(self._name, samples, owner=self._owner)
-            trouble = "" if kept == len(samples) else "there is one already, of a time that has not come yet"
+            stored_count = self._journal.add_samples(self._run_name, samples, owner=self._owner)
+            problem = "" if stored_count == len(samples) else "the journal has a sample with a timestamp in the future"
         except DiskFull as error:
-            trouble = str(error)
-        if trouble:  # what is not kept does not count, and the service is not to blame
+            problem = str(error)
+        if problem:  # a sample that was not stored does not count, neither for nor against the service
             self._missed += 1
             self._slot = slot
-            self._note(f"slot {slot} could not be kept: {trouble}")
+            self._note(f"the sample of slot {slot} could not be stored: {problem}")
             return
         self._missed += slot - self._slot - 1
         self._slot = slot
@@ -253,122 +278,151 @@ class Soak:
 
     def _note(self, text: str) -> None:
         try:
-            self._journal.note(self._name, text)
+            self._journal.add_note(self._run_name, text)
         except DiskFull:
             return
 
-    def _notice(self, now: Moment) -> None:
-        last = next((tally.last for tally in self._tallies.values() if tally.last and tally.last.slot > START), None)
-        for _, jump in clock_jumps([last.at, now], self._settings.interval) if last else []:
-            self._note(f"the clock was set by {jump:+.0f} s; the soak goes by the one that cannot be set")
-
-    async def _sample(self, watched: Watched, slot: int, now: Moment) -> Sample:
-        before = last = self._tallies[watched.service].last
-        if before is not None and before.slot == START:  # its moment is that of the schedule, not of the reading
-            before = replace(before, at=_earlier(before.at, self._settings.initial_delay))
-        beside = Beside(asked=[(one, asyncio.ensure_future(one.measure(before, now))) for one in watched.twin])
-        new, old = await asyncio.gather(
-            asyncio.gather(*(self._asked(watched, probe, before, now, beside) for probe in watched.probes)),
-            asyncio.gather(*(first for _, first in beside.asked)),
+    def _note_clock_jump(self, now: Timestamp) -> None:
+        last = next(
+            (
+                service_metrics.last_sample
+                for service_metrics in self._metrics_by_service.values()
+                if service_metrics.last_sample and service_metrics.last_sample.slot > START_SLOT
+            ),
+            None,
         )
-        first = last is None or last.slot == START
-        measurements = joined(watched, _flat(new), beside.settled(_flat(old)), None if first else last)
-        return Sample(service=watched.service, slot=slot, at=now, measurements=measurements)
+        for _, jump in clock_jumps([last.at, now], self._settings.interval) if last else []:
+            self._note(f"the clock was set by {jump:+.0f} s; the soak uses the monotonic clock")
 
-    async def _asked(
-        self, watched: Watched, probe: Probe, before: Sample | None, now: Moment, beside: Beside
+    async def _sample_service(self, monitored: MonitoredService, slot: int, now: Timestamp) -> Sample:
+        previous = last = self._metrics_by_service[monitored.service].last_sample
+        if previous is not None and previous.slot == START_SLOT:  # its timestamp is the start of the schedule
+            previous = replace(previous, at=_earlier(previous.at, self._settings.initial_delay))
+        reprobe = ControlReprobe(
+            probes=[
+                (control_probe, asyncio.ensure_future(control_probe.measure(previous, now)))
+                for control_probe in monitored.control_probes
+            ]
+        )
+        new, old = await asyncio.gather(
+            asyncio.gather(
+                *(self._measure_and_confirm(monitored, probe, previous, now, reprobe) for probe in monitored.probes)
+            ),
+            asyncio.gather(*(first_measurements for _, first_measurements in reprobe.probes)),
+        )
+        is_first = last is None or last.slot == START_SLOT
+        measurements = merge_with_control(
+            monitored, _flatten(new), reprobe.with_confirmed_results(_flatten(old)), None if is_first else last
+        )
+        return Sample(service=monitored.service, slot=slot, at=now, measurements=measurements)
+
+    async def _measure_and_confirm(
+        self,
+        monitored: MonitoredService,
+        probe: Probe,
+        previous: Sample | None,
+        now: Timestamp,
+        reprobe: ControlReprobe,
     ) -> tuple[Measurement, ...]:
-        """What a probe says; where something failed, it is asked again to tell a blip from an outage, and so is the
-        twin."""
-        first = await probe.measure(before, now)
-        failed = [one.metric for one in first if one.result is Result.FAILED]
+        """Run a probe. After a failure, repeat it and the control's probe to confirm an outage."""
+        first = await probe.measure(previous, now)
+        failed = [each.metric for each in first if each.result is Result.FAILED]
         if not failed or not probe.repeatable:
             return first
-        rule = watched.rule(failed[0]).limits.confirm
-        # asking again ends before the next sample is due
-        every = min(rule.every, self._settings.interval / (rule.probes + 1))
+        rule = monitored.rule_for(failed[0]).limits.confirm
+        # the repetitions end before the next sample is due
+        pause = min(rule.every, self._settings.interval / (rule.probes + 1))
         bursts: dict[str, list[Result]] = {metric: [] for metric in failed}
-        twins = await beside.answering(failed)
+        control_probes = await reprobe.probes_for(failed)
         for _ in range(rule.probes):
-            await self._rest(every)
-            answers = await asyncio.gather(*(one.measure(before, now) for one in (probe, *twins)))
-            again = {one.metric: one.result for one in answers[0]}
+            await self._sleep(pause)
+            measurements = await asyncio.gather(*(each.measure(previous, now) for each in (probe, *control_probes)))
+            repeated = {each.metric: each.result for each in measurements[0]}
             for metric, burst in bursts.items():
-                burst.append(again.get(metric, Result.INCONCLUSIVE))
-            beside.take(failed, _flat(answers[1:]))
-            if all(confirmed(burst, rule) in DECIDED for burst in (*bursts.values(), *beside.bursts(failed))):
+                burst.append(repeated.get(metric, Result.INCONCLUSIVE))
+            reprobe.record(failed, _flatten(measurements[1:]))
+            if all(judge_reprobe(burst, rule) in CONCLUSIVE for burst in (*bursts.values(), *reprobe.bursts(failed))):
                 break
-        said = {metric: (confirmed(burst, rule), burst) for metric, burst in bursts.items()}
-        beside.settle([metric for metric in failed if said[metric][0] is Result.FAILED], rule)
-        return tuple(_with_burst(one, *said[one.metric]) if one.metric in said else one for one in first)
+        confirmed_bursts = {metric: (judge_reprobe(burst, rule), burst) for metric, burst in bursts.items()}
+        reprobe.confirm([metric for metric in failed if confirmed_bursts[metric][0] is Result.FAILED], rule)
+        return tuple(
+            _with_burst(each, *confirmed_bursts[each.metric]) if each.metric in confirmed_bursts else each
+            for each in first
+        )
 
-    # ---- what comes of it
+    # ---- judgement
 
     async def _judge(self) -> None:
-        for one in self._watched:
-            tally = self._tallies[one.service]
-            drift = drift_in(tally.last)
-            if drift and self._is_watched and f"{one.service}: {DRIFT}" not in self._run.held_for:
-                await self._record(Drifted(service=one.service, detail=drift, slot=self._slot))
+        for monitored in self._services:
+            service_metrics = self._metrics_by_service[monitored.service]
+            drift = describe_drift(service_metrics.last_sample)
+            if drift and self._is_monitored and f"{monitored.service}: {DRIFT}" not in self._run.pending_decisions:
+                await self._record(Drifted(service=monitored.service, detail=drift, slot=self._slot))
                 self._replay()
-            for breach in [] if drift else breaches(one, tally):
-                if breach.key in self._known or breach.key in self._run.decided or not self._is_watched:
+            for breach in [] if drift else find_breaches(monitored, service_metrics):
+                if (
+                    breach.key in self._reported_breaches
+                    or breach.key in self._run.accepted_breaches
+                    or not self._is_monitored
+                ):
                     continue
-                self._known.add(breach.key)
+                self._reported_breaches.add(breach.key)
                 await self._record(Breached(breach=breach))
-        await self._show(SHOWN_EACH)
+        await self._record_credit(CREDIT_RECORD_STEP)
         if self._run.state is StageState.SOAKED:
-            said = last_judgement(self._watched, self._tallies, self._run.decided, self._run.untried)
-            await self._record(Judged(verdict=said.verdict, reason=said.reason[:2000]))
+            final = final_verdict(
+                self._services, self._metrics_by_service, self._run.accepted_breaches, self._run.untested_contracts
+            )
+            await self._record(Judged(verdict=final.verdict, reason=final.reason[:2000]))
 
     @property
-    def _is_watched(self) -> bool:
-        return self._run.state in WATCHED
+    def _is_monitored(self) -> bool:
+        return self._run.state in MONITORED
 
-    async def _show(self, step: float = 0.0) -> None:
-        """Write the credit down, when it is whole or has grown by more than ``step``."""
+    async def _record_credit(self, step: float = 0.0) -> None:
+        """Record the credit if it is complete or has grown by more than ``step``."""
         seconds = self._credit.seconds
-        if not self._is_watched or seconds <= self._run.credited:
+        if not self._is_monitored or seconds <= self._run.credited:
             return
         if seconds >= self._run.soak or seconds - self._run.credited > step:
-            await self._record(Credited(seconds=seconds))
+            await self._record(SoakCredited(seconds=seconds))
 
     async def _record(self, event: Event) -> None:
-        before = self._run
-        self._run = self._journal.record(self._name, event, owner=self._owner)
-        if self._run.state is not before.state:
-            await self._changed(before, self._run)
+        previous = self._run
+        self._run = self._journal.record(self._run_name, event, owner=self._owner)
+        if self._run.state is not previous.state:
+            await self._on_state_change(previous, self._run)
 
 
-def ignored_in(run: StageRun) -> list[str]:
-    """What a person's decision takes out of a sample's judgement; what serves and on which interpreter it cannot."""
-    return [key for key in run.decided if not key.endswith(tuple(f": {name}" for name in NEVER_IGNORED))]
+def ignored_metrics(run: StageRun) -> list[str]:
+    """Return the accepted breaches, which samples are not judged by; drift and the interpreter are never among them."""
+    return [key for key in run.accepted_breaches if not key.endswith(tuple(f": {name}" for name in NEVER_IGNORED))]
 
 
-def _with_burst(one: Measurement, said: Result, burst: Sequence[Result]) -> Measurement:
-    """The first answer stays what it was: a service that fails now and then has failed."""
+def _with_burst(measurement: Measurement, confirmed_result: Result, burst: Sequence[Result]) -> Measurement:
+    """Add the repeated results to the detail. The result stays that of the first probe: a short failure is one too."""
     bad = burst.count(Result.FAILED)
-    told = f"{CONFIRMED if said is Result.FAILED else ''}{bad} of {len(burst)} more were bad"
-    return replace(one, detail=f"{told}; {one.detail}" if one.detail else told)
+    summary = f"{CONFIRMED_PREFIX if confirmed_result is Result.FAILED else ''}{bad} of {len(burst)} more probes failed"
+    return replace(measurement, detail=f"{summary}; {measurement.detail}" if measurement.detail else summary)
 
 
-def _flat(found: Sequence[tuple[Measurement, ...]]) -> list[Measurement]:
-    return [one for each in found for one in each]
+def _flatten(groups: Sequence[tuple[Measurement, ...]]) -> list[Measurement]:
+    return [measurement for group in groups for measurement in group]
 
 
-def _earlier(at: Moment, seconds: float) -> Moment:
-    return Moment(wall=at.wall - seconds, boottime=at.boottime - seconds, boot=at.boot)
+def _earlier(at: Timestamp, seconds: float) -> Timestamp:
+    return Timestamp(wall=at.wall - seconds, boottime=at.boottime - seconds, boot=at.boot)
 
 
-async def _unless(stop: Stop, work: Awaitable[None]) -> None:
-    """Do ``work``, but leave it where it is when ``stop`` is asked."""
-    doing = asyncio.ensure_future(work)
-    asked = asyncio.ensure_future(stop.wait())
+async def _run_unless_stopped(stop: StopRequest, work: Awaitable[None]) -> None:
+    """Await ``work``, but cancel it when ``stop`` is requested."""
+    work_task = asyncio.ensure_future(work)
+    stop_task = asyncio.ensure_future(stop.wait())
     try:
-        await asyncio.wait({doing, asked}, return_when=asyncio.FIRST_COMPLETED)
+        await asyncio.wait({work_task, stop_task}, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in (doing, asked):
+        for task in (work_task, stop_task):
             task.cancel()
-        await asyncio.gather(doing, asked, return_exceptions=True)
-    if not doing.cancelled():
-        doing.result()
+        await asyncio.gather(work_task, stop_task, return_exceptions=True)
+    if not work_task.cancelled():
+        work_task.result()

@@ -1,7 +1,7 @@
-"""Traffic for services that have none while they are watched: the same requests to both versions at the same time.
+"""Generated traffic for services without traffic during a soak: equal requests to both versions at the same time.
 
-At each sample a process of its own asks for a while at a rate that waits for no answer; what it finds is measurements
-like all others. That the rate was not reached, or the generator was late itself, says nothing about the service.
+With each sample a load generator sends requests for some time, and its results become measurements. A rate that was not
+reached, or a generator that was late itself, is inconclusive.
 """
 
 import asyncio
@@ -10,128 +10,128 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from pytest_py312.repository.plan.rollout_settings import TrafficSettings
-from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS
-from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample
-from pytest_py312.rollout.metrics.http_client import url_of
+from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX
+from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.metrics.http_client import build_url
 from pytest_py312.rollout.metrics.load_generator import (
-    LATE,
-    REACHED,
+    MAX_LATENESS,
+    MIN_RATE_SHARE,
     LoadLimits,
     LoadReport,
-    Step,
+    LoadStep,
     StepReport,
-    load_all,
+    run_loads,
 )
-from pytest_py312.rollout.metrics.reading import Reading, measured
-from pytest_py312.rollout.metrics.threads import in_thread
-from pytest_py312.rollout.monitoring.probes import LIMIT, Address
-from pytest_py312.rollout.targets.target import TargetError, TargetLost
+from pytest_py312.rollout.metrics.reading import MetricReading, to_measurement
+from pytest_py312.rollout.metrics.threads import run_in_thread
+from pytest_py312.rollout.monitoring.probes import PROBE_TIMEOUT, AddressLookup
+from pytest_py312.rollout.targets.target import TargetError, TargetUnavailable
 
 LOAD_LATENCY = "load latency"
-"""Seconds that 95 of 100 requests took at most, from when each was due."""
+"""95th percentile of the latency in seconds, counted from the due time of each request."""
 LOAD_ERRORS = "load errors"
-"""Share of requests without a good answer."""
+"""Share of failed requests."""
 LOAD_RATE = "load rate"
-"""Good answers a second."""
-NEW, BESIDE = "new", "twin"
-STARTING = 60.0
-"""Seconds that the generator may take beside its requests."""
+"""Successful answers per second."""
+NEW_VERSION, CONTROL_VERSION = "new", "twin"
+START_ALLOWANCE = 60.0
+"""Seconds that the generator may need in addition to its requests."""
 
 
 @dataclass(kw_only=True)
-class Traffic:
-    """Asks each of ``addresses`` (version -> where it listens), once a sample, whoever wants to know of it first."""
+class TrafficGenerator:
+    """Generates load on all ``addresses`` (version -> address) once per sample, at the first request for a report."""
 
-    addresses: Mapping[str, Address]
+    addresses: Mapping[str, AddressLookup]
     path: str
     settings: TrafficSettings
     seconds: float
-    _at: Moment | None = None
+    _sampled_at: Timestamp | None = None
     _running: "asyncio.Future[dict[str, LoadReport | TargetError]] | None" = field(default=None)
 
-    async def reported(self, version: str, now: Moment) -> LoadReport | TargetError:
-        """What came of asking ``version`` at the sample of ``now``; an error where it could not be asked at all."""
-        if self._running is None or self._at != now:
-            self._at = now
-            self._running = asyncio.ensure_future(self._asked())
+    async def report_for(self, version: str, now: Timestamp) -> LoadReport | TargetError:
+        """Return the report of ``version`` for the sample at ``now``, or the error that prevented it."""
+        if self._running is None or self._sampled_at != now:
+            self._sampled_at = now
+            self._running = asyncio.ensure_future(self._generate())
         return (await self._running)[version]
 
-    async def _asked(self) -> dict[str, LoadReport | TargetError]:
-        found: dict[str, LoadReport | TargetError] = {}
+    async def _generate(self) -> dict[str, LoadReport | TargetError]:
+        results: dict[str, LoadReport | TargetError] = {}
         urls: dict[str, str] = {}
         for version, address in self.addresses.items():
             try:
-                urls[version] = url_of(*await in_thread(address, limit=LIMIT), self.path)
+                urls[version] = build_url(*await run_in_thread(address, timeout=PROBE_TIMEOUT), self.path)
             except TargetError as error:
-                found[version] = error
+                results[version] = error
             except TimeoutError:
-                found[version] = TargetLost("the engine did not tell the address in time")
-        reports = await self._loaded(list(urls.values())) if NEW in urls else []
-        return found | dict(zip(urls, reports, strict=False))
+                results[version] = TargetUnavailable("the engine did not return the address in time")
+        reports = await self._run_loads(list(urls.values())) if NEW_VERSION in urls else []
+        return results | dict(zip(urls, reports, strict=False))
 
-    async def _loaded(self, urls: list[str]) -> list[LoadReport]:
+    async def _run_loads(self, urls: list[str]) -> list[LoadReport]:
         cancelled = threading.Event()
-        steps = [Step(rate=self.settings.rate, seconds=self.seconds)]
+        steps = [LoadStep(rate=self.settings.rate, seconds=self.seconds)]
         limits = LoadLimits(errors=self.settings.errors)
         try:
-            return await in_thread(
-                lambda: load_all(urls, steps, limits, time_limit=LIMIT, cancelled=cancelled),
-                limit=self.seconds + LIMIT + STARTING,
+            return await run_in_thread(
+                lambda: run_loads(urls, steps, limits, time_limit=PROBE_TIMEOUT, cancelled=cancelled),
+                timeout=self.seconds + PROBE_TIMEOUT + START_ALLOWANCE,
             )
         except TimeoutError:
-            raise TargetLost("the generator did not end in time") from None
+            raise TargetUnavailable("the generator did not end in time") from None
         finally:
-            cancelled.set()  # whoever was waiting for it has left; it asks no more
+            cancelled.set()  # stops the generator if the waiting task was cancelled
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrafficProbe:
-    """The measurements that come of :class:`Traffic`, for one version."""
+    """Measurements of a :class:`TrafficGenerator` for one version."""
 
-    traffic: Traffic
-    version: str = NEW
+    generator: TrafficGenerator
+    version: str = NEW_VERSION
     min_requests: int = 0
     repeatable: bool = False
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
-        """See :class:`.probes.Probe`."""
+    async def measure(self, previous: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
+        """Measure; see :class:`.probes.Probe`."""
         try:
-            report = await self.traffic.reported(self.version, now)
+            report = await self.generator.report_for(self.version, now)
         except TargetError as error:
             report = error
-        except KeyError:  # only what the new version is asked too is of any use
+        except KeyError:  # the control is only loaded together with the new version
             return ()
         if isinstance(report, TargetError):
-            result = Result.ERROR if isinstance(report, TargetLost) else Result.INCONCLUSIVE
-            return (Measurement(metric=LOAD_RATE, result=result, detail=f"no traffic was made: {report}"),)
+            result = Result.ERROR if isinstance(report, TargetUnavailable) else Result.INCONCLUSIVE
+            return (Measurement(metric=LOAD_RATE, result=result, detail=f"no traffic was generated: {report}"),)
         if not report.steps:
             return (Measurement(metric=LOAD_RATE, result=Result.ERROR, detail=report.reason[:300]),)
-        return measurements_of(report.steps[0], self.traffic.settings, self.min_requests)
+        return traffic_measurements(report.steps[0], self.generator.settings, self.min_requests)
 
 
-def measurements_of(step: StepReport, settings: TrafficSettings, min_requests: int) -> tuple[Measurement, ...]:
-    """What a report says. A generator that was late takes the blame for what was slow, not for errors."""
-    share = step.errors / step.sent if step.sent else 1.0
-    errors = Reading(value=share, detail=f"{step.errors} of {step.sent} requests")
+def traffic_measurements(step: StepReport, settings: TrafficSettings, min_requests: int) -> tuple[Measurement, ...]:
+    """Convert a report. If the generator was late itself, slowness is inconclusive, but errors still count."""
+    error_share = step.errors / step.sent if step.sent else 1.0
+    errors = MetricReading(value=error_share, detail=f"{step.errors} of {step.sent} requests")
     if step.sent < min_requests:
-        told = f"{step.sent} requests, where {min_requests} are needed"
-        errors = Reading(result=Result.INCONCLUSIVE, detail=told)
-    elif share > settings.errors:
-        errors = Reading(value=share, result=Result.FAILED, detail=f"{errors.detail} failed")
-    rate = Reading(value=step.achieved)
-    if step.achieved < REACHED * step.rate:
-        told = f"asked rate not reached: {step.achieved:.1f} of {step.rate:g} a second"
-        rate = Reading(value=step.achieved, result=Result.INCONCLUSIVE, detail=told)
-    latency = Reading(value=step.p95)
+        detail = f"{step.sent} requests; {min_requests} are needed"
+        errors = MetricReading(result=Result.INCONCLUSIVE, detail=detail)
+    elif error_share > settings.errors:
+        errors = MetricReading(value=error_share, result=Result.FAILED, detail=f"{errors.detail} failed")
+    rate = MetricReading(value=step.achieved)
+    if step.achieved < MIN_RATE_SHARE * step.rate:
+        detail = f"requested rate not reached: {step.achieved:.1f} of {step.rate:g} per second"
+        rate = MetricReading(value=step.achieved, result=Result.INCONCLUSIVE, detail=detail)
+    latency = MetricReading(value=step.p95)
     if settings.p95 and step.p95 > settings.p95:
-        told = f"p95 is {step.p95 * 1000:.0f} ms; {settings.p95 * 1000:.0f} ms are allowed"
-        latency = Reading(value=step.p95, result=Result.FAILED, detail=told)
-    if step.lateness > LATE:
-        told = f"generator saturated: it was late by {step.lateness * 1000:.0f} ms itself (99 of 100)"
-        latency = Reading(value=step.p95, result=Result.INCONCLUSIVE, detail=told)
+        detail = f"p95 is {step.p95 * 1000:.0f} ms; {settings.p95 * 1000:.0f} ms are allowed"
+        latency = MetricReading(value=step.p95, result=Result.FAILED, detail=detail)
+    if step.lateness > MAX_LATENESS:
+        detail = f"generator saturated: it was {step.lateness * 1000:.0f} ms late itself (99th percentile)"
+        latency = MetricReading(value=step.p95, result=Result.INCONCLUSIVE, detail=detail)
     return (
-        measured(LOAD_LATENCY, latency),
-        measured(LOAD_ERRORS, errors),
-        Measurement(metric=LOAD_ERRORS + REQUESTS, result=Result.SUCCESSFUL, value=float(step.sent)),
-        measured(LOAD_RATE, rate),
+        to_measurement(LOAD_LATENCY, latency),
+        to_measurement(LOAD_ERRORS, errors),
+        Measurement(metric=LOAD_ERRORS + REQUESTS_SUFFIX, result=Result.SUCCESSFUL, value=float(step.sent)),
+        to_measurement(LOAD_RATE, rate),
     )

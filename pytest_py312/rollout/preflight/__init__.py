@@ -1,1 +1,1 @@
-"""Whether a rollout could begin: py312 doctor."""
+"""Preflight checks of a rollout: ``py312 doctor``."""

@@ -1,6 +1,6 @@
-"""Asks everything that the doctor judges: the engine, this machine, the journal, and what the plan names.
+"""Collect what ``py312 doctor`` judges: the engine, this machine, the journal, and what the plan names.
 
-Nothing is changed, no container is started, and nothing is posted anywhere. What cannot be asked is a row too.
+Nothing is changed, no container is started, and nothing is posted. What cannot be checked is a row too.
 """
 
 import asyncio
@@ -13,7 +13,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from pytest_py312.core import clock
-from pytest_py312.core.directories import default_cache
+from pytest_py312.core.directories import default_cache_folder
 from pytest_py312.core.errors import Py312Error, RolloutRefused, StateError
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
@@ -24,355 +24,404 @@ from pytest_py312.repository.plan.rollout_settings import (
     RolloutSettings,
 )
 from pytest_py312.rollout.canary_analysis.judge import clock_jumps
-from pytest_py312.rollout.context import Ground
-from pytest_py312.rollout.domain.deployment_plan import image_of, shares_of, spec_of
-from pytest_py312.rollout.domain.identity import this_host, this_moment
-from pytest_py312.rollout.domain.journal import FILE, Journal
-from pytest_py312.rollout.domain.model import Deployment, Moment, Result, StageRun
-from pytest_py312.rollout.domain.preconditions import check_place
-from pytest_py312.rollout.domain.state_machine import is_unfinished
-from pytest_py312.rollout.metrics.prometheus import filled_in, query
-from pytest_py312.rollout.metrics.reading import Reading
+from pytest_py312.rollout.context import RolloutContext
+from pytest_py312.rollout.domain.deployment_plan import environments_sharing_target, image_reference, make_service_spec
+from pytest_py312.rollout.domain.identity import current_host_name, current_timestamp
+from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
+from pytest_py312.rollout.domain.model import Deployment, Result, StageRun, Timestamp
+from pytest_py312.rollout.domain.preconditions import check_target_identity
+from pytest_py312.rollout.domain.state_machine import has_pending_work
+from pytest_py312.rollout.metrics.prometheus import run_query, substitute_placeholders
+from pytest_py312.rollout.metrics.reading import MetricReading
 from pytest_py312.rollout.preflight import health_rows
-from pytest_py312.rollout.preflight.health_rows import Health, Row, usage_row
+from pytest_py312.rollout.preflight.health_rows import HealthRow, HealthStatus, usage_row
 from pytest_py312.rollout.preflight.kernel_features import SWARM_NEEDS, has_feature
-from pytest_py312.rollout.targets.target import EngineFacts, Inspectable, Keeping, Measuring, Target, TargetError
-from pytest_py312.runners.interpreters import Remembered, find_local
+from pytest_py312.rollout.targets.target import (
+    EngineInfo,
+    SupportsInspection,
+    SupportsInventory,
+    SupportsUsageCheck,
+    Target,
+    TargetError,
+)
+from pytest_py312.runners.interpreters import FingerprintCache, find_local
 from pytest_py312.runners.runner import CellUnavailable
 
-LIMIT = 5.0
-"""Seconds for a connection, and for a question to a Prometheus."""
+TIMEOUT = 5.0
+"""Timeout of a connection and of a Prometheus query, in seconds."""
 
 
-def examined(ground: Ground, environment: str, stage: int | None) -> list[Row]:
-    """All rows.
+def run_health_checks(context: RolloutContext, environment: str, stage: int | None) -> list[HealthRow]:
+    """Run all checks.
 
-    :param stage: only its services; ``None``: those of all stages.
+    :param stage: limits them to its services; ``None``: those of all stages.
     :raises Py312Error: the plan itself cannot be read.
     """
-    settings = ground.settings()
-    services = [one for one in ground.fleet().services if stage is None or one.stage == stage]
-    known, rows = _journal_rows(ground, environment)
-    runs = [run for run in known if run.environment == environment]
-    rows += _disk_rows(ground)
-    target, found = _target_rows(ground, settings, environment)
+    settings = context.settings()
+    services = [service for service in context.fleet().services if stage is None or service.stage == stage]
+    current_runs, rows = _journal_rows(context, environment)
+    runs = [run for run in current_runs if run.environment == environment]
+    rows += _disk_rows(context)
+    target, target_rows = _target_rows(context, settings, environment)
     if target is not None:
-        found.append(_place_row(target, known, environment, shares_of(settings, environment)))
-        found += usage_rows(target, settings, [stage] if stage is not None else [0])
-    where = settings.environment(environment)
+        target_rows.append(
+            _identity_row(target, current_runs, environment, environments_sharing_target(settings, environment))
+        )
+        target_rows += usage_rows(target, settings, [stage] if stage is not None else [0])
+    environment_settings = settings.environment_settings(environment)
     return [
-        *found,
+        *target_rows,
         health_rows.synchronised_row(clock.is_synchronised()),
         *rows,
-        *_prometheus_rows(settings, where, services),
-        *_told_rows(where),
-        *_service_rows(ground, settings, services, runs, target),
-        *_interpreter_rows(ground, target),
+        *_prometheus_rows(settings, environment_settings, services),
+        *_notification_rows(environment_settings),
+        *_service_rows(context, settings, services, runs, target),
+        *_interpreter_rows(context, target),
     ]
 
 
 # ---- the target
 
 
-def _target_rows(ground: Ground, settings: RolloutSettings, environment: str) -> tuple[Target | None, list[Row]]:
+def _target_rows(
+    context: RolloutContext, settings: RolloutSettings, environment: str
+) -> tuple[Target | None, list[HealthRow]]:
     try:
-        target = ground.target()
+        target = context.target()
     except (Py312Error, TargetError) as error:
-        return None, [_unreachable(str(error), settings.deploy.target)]
+        return None, [_unreachable_row(str(error), settings.deploy.target)]
     try:
-        holder = target.lock(environment).holder()
-        lock = Row(
+        holder = target.environment_lock(environment).holder()
+        lock_row = HealthRow(
             area="lock",
             what=environment,
-            health=Health.OK,
+            health=HealthStatus.OK,
             detail=f"held by {holder}" if holder else "free",
             needed=False,
         )
-        if not isinstance(target, Inspectable):
+        if not isinstance(target, SupportsInspection):
             return target, [
-                Row(area="engine", what="reachable", health=Health.OK, detail=f"{target.name} answers"),
-                lock,
+                HealthRow(area="engine", what="reachable", health=HealthStatus.OK, detail=f"{target.name} answers"),
+                lock_row,
             ]
-        before = clock.timestamp()
-        facts = target.engine_facts()
-        after = clock.timestamp()
+        asked_at = clock.timestamp()
+        facts = target.engine_info()
+        answered_at = clock.timestamp()
     except TargetError as error:
-        return None, [_unreachable(str(error), settings.deploy.target)]
-    rows = [*health_rows.engine_rows(facts, settings.deploy.target), lock]
-    rows.append(health_rows.engine_clock_row((before + after) / 2, facts.time, after - before))
-    here = _is_here(facts)
+        return None, [_unreachable_row(str(error), settings.deploy.target)]
+    rows = [*health_rows.engine_rows(facts, settings.deploy.target), lock_row]
+    rows.append(health_rows.engine_clock_row((asked_at + answered_at) / 2, facts.engine_time, answered_at - asked_at))
+    is_local = _is_local_engine(facts)
     if settings.deploy.target == health_rows.SWARM:
         rows += [
-            health_rows.kernel_row(option, has_feature(option, module) if here else None)
+            health_rows.kernel_row(option, has_feature(option, module) if is_local else None)
             for option, module in SWARM_NEEDS
         ]
-    if facts.root:
-        free = _free(Path(facts.root)) if here else None
-        rows.append(health_rows.room_row("engine", free, facts.root, needed=here))
+    if facts.data_root:
+        free_bytes = _free_bytes(Path(facts.data_root)) if is_local else None
+        rows.append(health_rows.disk_row("engine", free_bytes, facts.data_root, needed=is_local))
     return target, rows
 
 
-def _place_row(target: Target, known: list[StageRun], environment: str, shares: tuple[str, ...]) -> Row:
+def _identity_row(
+    target: Target, current_runs: list[StageRun], environment: str, shared_with: tuple[str, ...]
+) -> HealthRow:
     try:
-        here = target.identity()
+        identity = target.identity()
     except TargetError as error:
-        return Row(area="engine", what="identity", health=Health.UNKNOWN, detail=str(error))
+        return HealthRow(area="engine", what="identity", health=HealthStatus.UNKNOWN, detail=str(error))
     try:
-        check_place(environment, here, known, shares)
+        check_target_identity(environment, identity, current_runs, shared_with)
     except RolloutRefused as error:
-        return health_rows.place_row(here, str(error))
-    return health_rows.place_row(here, "")
+        return health_rows.identity_row(identity, str(error))
+    return health_rows.identity_row(identity, "")
 
 
-def _unreachable(why: str, target: str) -> Row:
-    remedy = "start it, or set DOCKER_HOST, or give this user the right to its socket"
+def _unreachable_row(problem: str, target: str) -> HealthRow:
+    remedy = "start it, or set DOCKER_HOST, or give this user access to its socket"
     if target == KUBERNETES:
-        remedy = "look with the same context: kubectl get deployments"
-    return Row(area="engine", what="reachable", health=Health.TROUBLE, detail=why, remedy=remedy)
+        remedy = "check with the same context: kubectl get deployments"
+    return HealthRow(area="engine", what="reachable", health=HealthStatus.PROBLEM, detail=problem, remedy=remedy)
 
 
-def _is_here(facts: EngineFacts) -> bool:
-    """Whether the engine is on this very machine, and not in or outside of a container of it."""
-    return facts.is_beside and facts.host == this_host() and facts.kernel == os.uname().release
+def _is_local_engine(facts: EngineInfo) -> bool:
+    """Whether the engine runs on this very machine, with no container between the two."""
+    return facts.is_local and facts.host == current_host_name() and facts.kernel == os.uname().release
 
 
 # ---- this machine
 
 
-def _disk_rows(ground: Ground) -> list[Row]:
-    folder = next(path for path in (ground.state, *ground.state.parents) if path.is_dir())
-    rows = [health_rows.room_row("journal", _free(folder), str(folder))]
+def _disk_rows(context: RolloutContext) -> list[HealthRow]:
+    folder = next(path for path in (context.state_dir, *context.state_dir.parents) if path.is_dir())
+    rows = [health_rows.disk_row("journal", _free_bytes(folder), str(folder))]
     if not os.access(folder, os.W_OK):
         rows.append(
-            Row(
-                area="disk", what="journal", health=Health.TROUBLE, detail=f"{folder} cannot be written to",
+            HealthRow(
+                area="disk", what="journal", health=HealthStatus.PROBLEM, detail=f"{folder} cannot be written to",
                 remedy="make it writable for this user, or give --state-dir",
             )
         )  # fmt: skip
     return rows
 
 
-def _free(path: Path) -> int | None:
+def _free_bytes(path: Path) -> int | None:
     try:
         return shutil.disk_usage(path).free
     except OSError:
         return None
 
 
-def _journal_rows(ground: Ground, environment: str) -> tuple[list[StageRun], list[Row]]:
-    """The newest runs of all environments, as far as they can be read, and what is to be said of the journal."""
-    if not (ground.state / FILE).exists():
+def _journal_rows(context: RolloutContext, environment: str) -> tuple[list[StageRun], list[HealthRow]]:
+    """Return the current runs of all environments, as far as they can be read, and the rows about the journal."""
+    if not (context.state_dir / JOURNAL_FILE).exists():
         return [], [health_rows.journal_row(None)]
     try:
-        journal = Journal(ground.state)
+        journal = Journal(context.state_dir)
     except StateError as error:
         return [], [health_rows.journal_row([str(error)])]
     try:
-        damage = journal.damage()
-        rows = [health_rows.journal_row(damage, 0 if damage else len(journal.names()))]
+        damage = journal.find_damage()
+        rows = [health_rows.journal_row(damage, 0 if damage else len(journal.run_names()))]
         if damage:
             return [], rows
-        known = journal.newest()
-        runs = [run for run in known if run.environment == environment]
-        left = [f"stage {run.stage} was left {run.state.value}" for run in runs if is_unfinished(run)]
-        newest = [found[1] for run in runs for name, found in journal.newest_samples(run.run).items() if name]
-        interval = ground.settings().soak.interval
-        return known, [*rows, health_rows.left_row(left, environment), health_rows.jump_row(_jump(newest, interval))]
+        current_runs = journal.current_runs()
+        runs = [run for run in current_runs if run.environment == environment]
+        unfinished = [f"stage {run.stage} was left {run.state.value}" for run in runs if has_pending_work(run)]
+        newest_samples = [
+            slot_and_time[1] for run in runs for name, slot_and_time in journal.newest_samples(run.run).items() if name
+        ]
+        interval = context.settings().soak.interval
+        return current_runs, [
+            *rows,
+            health_rows.unfinished_row(unfinished, environment),
+            health_rows.clock_jump_row(_clock_jump(newest_samples, interval)),
+        ]
     except StateError as error:
         return [], [health_rows.journal_row([str(error)])]
     finally:
         journal.close()
 
 
-def _jump(moments: Iterable[Moment], interval: float) -> float | None:
-    now = this_moment()
-    found = [one for one in moments if now.since(one) is not None]
-    if not found:
+def _clock_jump(moments: Iterable[Timestamp], interval: float) -> float | None:
+    now = current_timestamp()
+    comparable = [moment for moment in moments if now.seconds_since(moment) is not None]
+    if not comparable:
         return None
-    newest = max(found, key=lambda one: one.boottime)
+    newest = max(comparable, key=lambda moment: moment.boottime)
     return next((jump for _, jump in clock_jumps([newest, now], interval)), 0.0)
 
 
 # ---- what the plan names
 
 
-def _prometheus_rows(settings: RolloutSettings, where: EnvironmentSettings, services: list[Service]) -> Iterator[Row]:
-    asking = [metric for metric in settings.metrics if metric.provider == "prometheus"]
-    if not where.prometheus:
-        if asking:
-            yield Row(
-                area="prometheus", what="address", health=Health.TROUBLE,
-                detail=f"{asking[0].name} asks one, and {where.name} names none",
-                remedy=f'write {where.name} = {{ prometheus = "http://..." }} in [deploy.environments]',
+def _prometheus_rows(
+    settings: RolloutSettings, environment_settings: EnvironmentSettings, services: list[Service]
+) -> Iterator[HealthRow]:
+    metrics = [metric for metric in settings.metrics if metric.provider == "prometheus"]
+    if not environment_settings.prometheus:
+        if metrics:
+            yield HealthRow(
+                area="prometheus", what="address", health=HealthStatus.PROBLEM,
+                detail=f"{metrics[0].name} needs a Prometheus, but {environment_settings.name} names none",
+                remedy=f'write {environment_settings.name} = {{ prometheus = "http://..." }} in [deploy.environments]',
             )  # fmt: skip
         return
-    place = _place(where.prometheus)
-    questions = [("reachable", "vector(1)")]
-    for metric in asking:
-        fitting = [one for one in services if metric in settings.metrics_of(one.name, one.path)]
-        for service in fitting[:1]:  # a query that is refused for one is so for all
-            text = filled_in(metric.query, service=service.name, window=metric.window or 300.0)
-            questions.append((f"{metric.name} of {service.name}", text))
-    for what, text in questions:
-        reading = asyncio.run(query(where.prometheus, text, limit=LIMIT))
-        yield (row := _answer_row(what, place, reading))
-        if row.health is Health.TROUBLE and what == "reachable":
+    address = _host_and_port(environment_settings.prometheus)
+    queries = [("reachable", "vector(1)")]
+    for metric in metrics:
+        matching_services = [
+            candidate for candidate in services if metric in settings.metrics_for(candidate.name, candidate.path)
+        ]
+        for service in matching_services[:1]:  # a query that is refused for one service is refused for all
+            text = substitute_placeholders(metric.query, service=service.name, window=metric.window or 300.0)
+            queries.append((f"{metric.name} of {service.name}", text))
+    for subject, text in queries:
+        reading = asyncio.run(run_query(environment_settings.prometheus, text, timeout=TIMEOUT))
+        yield (row := _prometheus_row(subject, address, reading))
+        if row.health is HealthStatus.PROBLEM and subject == "reachable":
             return
 
 
-def _answer_row(what: str, place: str, reading: Reading) -> Row:
-    """No data just now is no trouble: a series may only be there under load."""
-    health, detail, remedy = Health.OK, place, ""
+def _prometheus_row(subject: str, address: str, reading: MetricReading) -> HealthRow:
+    """Return the row of a query. Missing data is no problem: some series exist only under load."""
+    health, detail, remedy = HealthStatus.OK, address, ""
     if reading.result is Result.ERROR:
-        health, detail = Health.TROUBLE, f"{place}: {reading.detail}"
-        remedy = "start it, or mend its address or the query in the plan"
+        health, detail = HealthStatus.PROBLEM, f"{address}: {reading.detail}"
+        remedy = "start it, or fix its address or the query in the plan"
     elif reading.value is None:
-        health, detail = Health.UNKNOWN, f"{place}: {reading.detail}"
-        remedy = "no data is inconclusive in a soak: see that the series is there under load"
-    return Row(
-        area="prometheus", what=what, health=health, detail=detail, remedy=remedy, needed=health is not Health.UNKNOWN
+        health, detail = HealthStatus.UNKNOWN, f"{address}: {reading.detail}"
+        remedy = "a soak without data is inconclusive: check that the series exists under load"
+    return HealthRow(
+        area="prometheus",
+        what=subject,
+        health=health,
+        detail=detail,
+        remedy=remedy,
+        needed=health is not HealthStatus.UNKNOWN,
     )
 
 
-def _told_rows(where: EnvironmentSettings) -> Iterator[Row]:
-    """Webhooks are connected to, and nothing is posted: a chat full of drills is one that nobody reads."""
-    for url in where.webhooks:
-        why = _refusal(url)
-        yield Row(
-            area="told",
-            what=f"webhook at {_place(url)}",
-            health=Health.TROUBLE if why else Health.OK,
-            detail=why or "accepts connections; nothing was posted",
-            remedy="mend its address, or the way there: nobody would hear of a held stage" if why else "",
+def _notification_rows(environment_settings: EnvironmentSettings) -> Iterator[HealthRow]:
+    """Connect to webhooks without posting: people stop reading a chat that is full of tests."""
+    for url in environment_settings.webhooks:
+        problem = _connection_problem(url)
+        yield HealthRow(
+            area="notifications",
+            what=f"webhook at {_host_and_port(url)}",
+            health=HealthStatus.PROBLEM if problem else HealthStatus.OK,
+            detail=problem or "accepts connections; nothing was posted",
+            remedy="fix its address or the network: notifications of a held stage would be lost" if problem else "",
         )
-    for argv in where.notify:
-        there = bool(argv) and shutil.which(argv[0]) is not None
-        yield Row(
-            area="told",
+    for argv in environment_settings.notify:
+        is_installed = bool(argv) and shutil.which(argv[0]) is not None
+        yield HealthRow(
+            area="notifications",
             what=argv[0] if argv else "notify",
-            health=Health.OK if there else Health.TROUBLE,
-            detail="is there; it was not run" if there else "there is no such program",
-            remedy="" if there else "install it, or name it by its path",
+            health=HealthStatus.OK if is_installed else HealthStatus.PROBLEM,
+            detail="installed; it was not run" if is_installed else "there is no such program",
+            remedy="" if is_installed else "install it, or give its path",
         )
 
 
-def _refusal(url: str) -> str:
-    """Why nothing listens at an address; empty where somebody does."""
+def _connection_problem(url: str) -> str:
+    """Return why nothing listens at an address; empty if the connection succeeds."""
     parts = urlsplit(url)
     try:
         port = parts.port or (443 if parts.scheme == "https" else 80)
-        with socket.create_connection((parts.hostname or "", port), timeout=LIMIT):
+        with socket.create_connection((parts.hostname or "", port), timeout=TIMEOUT):
             return ""
     except (OSError, ValueError, UnicodeError) as error:
         return f"cannot be connected to: {error}"
 
 
-def _place(url: str) -> str:
-    """Host and port: the rest of it is often a secret."""
+def _host_and_port(url: str) -> str:
+    """Return host and port only: the rest of a URL is often a secret."""
     return urlsplit(url).netloc.rpartition("@")[2] or "?"
 
 
-def _interpreter_rows(ground: Ground, target: Target | None) -> Iterator[Row]:
-    """What the gate runs on: a rollout does without, but not whoever has to prove a change in a hurry."""
-    told: object = target
-    for interpreter in sorted(ground.plan.interpreters):
-        image = ground.plan.image_of(interpreter)
-        place = _local(interpreter)
+def _interpreter_rows(context: RolloutContext, target: Target | None) -> Iterator[HealthRow]:
+    """Return rows about the gate's interpreters. A rollout does not need them, but proving an urgent change does."""
+    inspectable: object = target
+    for interpreter in sorted(context.plan.interpreters):
+        image = context.plan.image_of(interpreter)
+        location = _describe_local_interpreter(interpreter)
         try:
-            if not place and isinstance(told, Inspectable) and told.image_facts(image) is not None:
-                place = f"the image {image}"
+            if (
+                not location
+                and isinstance(inspectable, SupportsInspection)
+                and inspectable.image_info(image) is not None
+            ):
+                location = f"the image {image}"
         except TargetError as error:
-            place = ""
+            location = ""
             image = f"{image} ({error})"
-        yield Row(
+        yield HealthRow(
             area="interpreters",
             what=str(interpreter),
-            health=Health.OK if place else Health.TROUBLE,
-            detail=place or f"neither on this machine nor as the image {image}",
-            remedy="" if place else f"the gate needs it: uv python install {interpreter}, or docker pull {image}",
+            health=HealthStatus.OK if location else HealthStatus.PROBLEM,
+            detail=location or f"neither on this machine nor as the image {image}",
+            remedy="" if location else f"the gate needs it: uv python install {interpreter}, or docker pull {image}",
             needed=False,
         )
 
 
-def _local(interpreter: Interpreter) -> str:
-    """What this machine has of an interpreter; empty where it has none."""
+def _describe_local_interpreter(interpreter: Interpreter) -> str:
+    """Describe this machine's installation of an interpreter; empty if it has none."""
     from uv import find_uv_bin
 
     try:
         build = find_local(
-            interpreter, uv=find_uv_bin(), fetch=False, remembered=Remembered(default_cache() / "interpreters")
+            interpreter, uv=find_uv_bin(), fetch=False, cache=FingerprintCache(default_cache_folder() / "interpreters")
         )
     except CellUnavailable:
         return ""
     return f"{build.version}, {build.origin}"
 
 
-# ---- images, and the way back
+# ---- images and rollback
 
 
 def _service_rows(
-    ground: Ground, settings: RolloutSettings, services: list[Service], runs: list[StageRun], target: Target | None
-) -> Iterator[Row]:
-    up = {one.service: one for run in runs if run.is_up for one in run.deployments}
-    wanted = str(ground.plan.target)
-    told: object = target  # not every target is one that tells
-    teller = told if isinstance(told, Inspectable) else None
+    context: RolloutContext,
+    settings: RolloutSettings,
+    services: list[Service],
+    runs: list[StageRun],
+    target: Target | None,
+) -> Iterator[HealthRow]:
+    deployments = {deployment.service: deployment for run in runs if run.is_up for deployment in run.deployments}
+    target_version = str(context.plan.target)
+    any_target: object = target  # not every target can be inspected
+    inspectable = any_target if isinstance(any_target, SupportsInspection) else None
     for service in services:
-        deploy = settings.deploy_of(stage=service.stage, name=service.name, path=service.path)
+        deploy = settings.deploy_settings_for(stage=service.stage, name=service.name, path=service.path)
         try:
-            row = _image_row(service, deploy, teller, wanted, ground)
-            # one that cannot tell of images is no trouble where it answers: a deployment asks
-            yield row if target is None or row.health is not Health.UNKNOWN else replace(row, needed=False)
-            yield _way_back_row(up.get(service.name), service, deploy, target, teller)
+            row = _image_row(service, deploy, inspectable, target_version, context)
+            # a target that answers but cannot inspect images is fine: the deployment looks them up
+            yield row if target is None or row.health is not HealthStatus.UNKNOWN else replace(row, needed=False)
+            yield _rollback_row(deployments.get(service.name), service, deploy, target, inspectable)
         except TargetError as error:
-            yield Row(area="images", what=service.name, health=Health.UNKNOWN, detail=str(error))
+            yield HealthRow(area="images", what=service.name, health=HealthStatus.UNKNOWN, detail=str(error))
 
 
 def _image_row(
-    service: Service, deploy: DeploySettings, teller: Inspectable | None, wanted: str, ground: Ground
-) -> Row:
+    service: Service,
+    deploy: DeploySettings,
+    inspectable: SupportsInspection | None,
+    target_version: str,
+    context: RolloutContext,
+) -> HealthRow:
     try:
-        reference = image_of(service, deploy, ground.plan.target)
+        reference = image_reference(service, deploy, context.plan.target)
     except RolloutRefused as error:
-        return Row(area="images", what=service.name, health=Health.TROUBLE, detail=str(error))
-    if teller is None:
-        return Row(
-            area="images", what=service.name, health=Health.UNKNOWN, detail="nobody can be asked whether it is there"
+        return HealthRow(area="images", what=service.name, health=HealthStatus.PROBLEM, detail=str(error))
+    if inspectable is None:
+        return HealthRow(
+            area="images",
+            what=service.name,
+            health=HealthStatus.UNKNOWN,
+            detail="the target cannot be asked for images",
         )
-    return health_rows.image_row(service.name, reference, teller.image_facts(reference), wanted)
+    return health_rows.image_row(service.name, reference, inspectable.image_info(reference), target_version)
 
 
-def _way_back_row(
-    standing: Deployment | None,
+def _rollback_row(
+    deployment: Deployment | None,
     service: Service,
     deploy: DeploySettings,
     target: Target | None,
-    teller: Inspectable | None,
-) -> Row:
+    inspectable: SupportsInspection | None,
+) -> HealthRow:
     if target is None:
-        return Row(area="way back", what=service.name, health=Health.UNKNOWN, detail="there is no engine to ask")
-    if standing is not None and standing.old is not None:
-        told: object = target
-        kept = told.keeps(standing.spec, standing.old) if isinstance(told, Keeping) else None
-        image = teller.image_facts(standing.old.image) is not None if teller is not None else None
-        return health_rows.way_back_row(service.name, container=kept, image=image)
-    seen = target.observe(spec_of(service, deploy))
-    if seen is None:
+        return HealthRow(area="rollback", what=service.name, health=HealthStatus.UNKNOWN, detail="no engine answers")
+    if deployment is not None and deployment.old is not None:
+        any_target: object = target
+        container_exists = (
+            any_target.has_container(deployment.spec, deployment.old)
+            if isinstance(any_target, SupportsInventory)
+            else None
+        )
+        image_exists = inspectable.image_info(deployment.old.image) is not None if inspectable is not None else None
+        return health_rows.rollback_row(service.name, container_exists=container_exists, image_exists=image_exists)
+    observed = target.observe(make_service_spec(service, deploy))
+    if observed is None:
         return health_rows.serving_row(service.name, "", serves=False)
-    if not seen.running:
-        return health_rows.serving_row(service.name, f"its container does not run; it ended with {seen.exit_code}")
-    if seen.health == "unhealthy":
+    if not observed.running:
+        return health_rows.serving_row(
+            service.name, f"its container is not running; it ended with exit code {observed.exit_code}"
+        )
+    if observed.health == "unhealthy":
         return health_rows.serving_row(service.name, "its health check fails")
     return health_rows.serving_row(service.name, "")
 
 
-def usage_rows(target: Target, settings: RolloutSettings, stages: Iterable[int]) -> list[Row]:
-    """A row for each stage; nothing where the target always tells."""
-    teller: object = target
-    if not isinstance(teller, Measuring):
+def usage_rows(target: Target, settings: RolloutSettings, stages: Iterable[int]) -> list[HealthRow]:
+    """Return a row for each stage; none if the target always reports usage."""
+    any_target: object = target
+    if not isinstance(any_target, SupportsUsageCheck):
         return []
     try:
-        unmeasured = teller.unmeasured()
+        unmeasured_reason = any_target.usage_unavailable_reason()
     except TargetError as error:
-        unmeasured = str(error)
-    return [usage_row(unmeasured, settings.soak_of(stage=number).missing) for number in stages]
+        unmeasured_reason = str(error)
+    return [usage_row(unmeasured_reason, settings.soak_settings_for(stage=number).missing) for number in stages]

@@ -1,146 +1,158 @@
-"""Whether a rollout can be relied on here: what was found, as rows with what to do about each. Pure.
+"""The rows of ``py312 doctor``: what was found, and what to do about it. Pure.
 
-A row that is *needed* keeps the whole from being well; what could not be checked never counts as well. Others are told
-and change nothing.
+All rows that are *needed* have to be well, and what could not be checked does not count as well. Other rows are only
+shown.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
-from pytest_py312.rollout.targets.target import EngineFacts, ImageFacts
+from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo
 
-ROOM = 64 * 1024**2
-"""Bytes below which no rollout is begun."""
-CLOCK_SLACK = 5.0
-"""Seconds that an engine's clock may be off: its logs are asked for by ours."""
+MIN_FREE_BYTES = 64 * 1024**2
+"""Free space in bytes below which no rollout is started."""
+MAX_CLOCK_SKEW = 5.0
+"""Seconds by which the engine's clock may differ from this machine's, by which logs are requested."""
 SWARM = "swarm"
 
 
-class Health(Enum):
-    """The three answers to a question of the doctor's."""
+class HealthStatus(Enum):
+    """The three results of a check."""
 
     OK = "ok"
-    TROUBLE = "trouble"
+    PROBLEM = "trouble"
     UNKNOWN = "could not be checked"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Row:
-    """One answer: ``detail`` is what was found, ``remedy`` what to do where it is not well."""
+class HealthRow:
+    """One result: ``detail`` is what was found, ``remedy`` what to do if it is not well."""
 
     area: str
     what: str
-    health: Health
+    health: HealthStatus
     detail: str = ""
     remedy: str = ""
     needed: bool = True
 
 
-def is_well(rows: Iterable[Row]) -> bool:
-    """Whether all that is needed is well, and something was looked at."""
+def all_required_ok(rows: Iterable[HealthRow]) -> bool:
+    """Whether all needed rows are well, and there is at least one."""
     needed = [row.health for row in rows if row.needed]
-    return bool(needed) and all(health is Health.OK for health in needed)
+    return bool(needed) and all(health is HealthStatus.OK for health in needed)
 
 
-def engine_rows(facts: EngineFacts, target: str) -> list[Row]:
-    """What an engine says of itself, held against what ``target`` (of the plan) needs."""
-    rows = [Row(area="engine", what="reachable", health=Health.OK, detail=f"{facts.name} {facts.version}")]
-    known = facts.cgroup in ("1", "2")
+def engine_rows(facts: EngineInfo, target: str) -> list[HealthRow]:
+    """Return the rows about an engine, given what ``target`` (of the plan) needs."""
+    rows = [HealthRow(area="engine", what="reachable", health=HealthStatus.OK, detail=f"{facts.name} {facts.version}")]
+    is_known_version = facts.cgroup_version in ("1", "2")
     rows.append(
-        Row(
+        HealthRow(
             area="engine",
             what="control groups",
-            health=Health.OK if known else Health.UNKNOWN,
-            detail=f"version {facts.cgroup}" if known else "the engine does not say which",
-            remedy="" if known else "memory and processor of services may not be told; ask the engine's administrator",
+            health=HealthStatus.OK if is_known_version else HealthStatus.UNKNOWN,
+            detail=f"version {facts.cgroup_version}" if is_known_version else "the engine does not report its version",
+            remedy=""
+            if is_known_version
+            else "memory and CPU usage of services may be missing; ask the engine's administrator",
             needed=False,
         )
     )
-    return [*rows, _live_restore(facts, target), *_swarm(facts, target)]
+    return [*rows, _live_restore_row(facts, target), *_swarm_rows(facts, target)]
 
 
-def _live_restore(facts: EngineFacts, target: str) -> Row:
+def _live_restore_row(facts: EngineInfo, target: str) -> HealthRow:
     if target == SWARM:
-        return Row(
+        return HealthRow(
             area="engine",
             what="live-restore",
-            health=Health.TROUBLE if facts.live_restore else Health.OK,
+            health=HealthStatus.PROBLEM if facts.live_restore else HealthStatus.OK,
             detail="on" if facts.live_restore else "off",
-            remedy='a swarm excludes it: take "live-restore" out of daemon.json' if facts.live_restore else "",
+            remedy='a swarm does not support it: remove "live-restore" from daemon.json' if facts.live_restore else "",
         )
-    told = "on: services go on while the engine is away"
-    off = "off: services are started again with the engine, and are away meanwhile"
-    return Row(
-        area="engine", what="live-restore", health=Health.OK, detail=told if facts.live_restore else off, needed=False
+    on = "on: services keep running while the engine is down"
+    off = "off: services are down while the engine is, and are restarted with it"
+    return HealthRow(
+        area="engine",
+        what="live-restore",
+        health=HealthStatus.OK,
+        detail=on if facts.live_restore else off,
+        needed=False,
     )
 
 
-def _swarm(facts: EngineFacts, target: str) -> list[Row]:
+def _swarm_rows(facts: EngineInfo, target: str) -> list[HealthRow]:
     if target != SWARM:
         return []
-    well = facts.swarm == "active" and facts.is_manager
-    remedy = "join one, or begin one with `docker swarm init`"
-    detail = facts.swarm or "not told"
-    if facts.swarm == "active":
-        remedy = "name the engine of a manager: only they can be told anything"
-        detail = "active, and a manager" if well else "active, and no manager"
-    health = Health.OK if well else Health.TROUBLE
-    return [Row(area="engine", what="swarm", health=health, detail=detail, remedy="" if well else remedy)]
+    is_ready = facts.swarm_state == "active" and facts.is_manager
+    remedy = "join one, or create one with `docker swarm init`"
+    detail = facts.swarm_state or "unknown"
+    if facts.swarm_state == "active":
+        remedy = "name the engine of a manager: only managers accept commands"
+        detail = "active, a manager" if is_ready else "active, not a manager"
+    health = HealthStatus.OK if is_ready else HealthStatus.PROBLEM
+    return [HealthRow(area="engine", what="swarm", health=health, detail=detail, remedy="" if is_ready else remedy)]
 
 
-def place_row(here: str, trouble: str) -> Row:
-    """``here`` is which place the target says that it is, ``trouble`` why that is not where the environment lies."""
-    if not here:
-        return Row(
-            area="engine", what="identity", health=Health.UNKNOWN, detail="the target does not tell which one it is",
-            remedy="an exchanged engine is not noticed then; in a cluster, allow `get` of its own namespace",
+def identity_row(identity: str, problem: str) -> HealthRow:
+    """Return the row about the target's identity. ``problem`` is why it is not the environment's target, or empty."""
+    if not identity:
+        return HealthRow(
+            area="engine", what="identity", health=HealthStatus.UNKNOWN,
+            detail="the target does not report its identity",
+            remedy="a replaced engine is not noticed then; in a cluster, allow `get` of its own namespace",
             needed=False,
         )  # fmt: skip
-    if trouble:
-        remedy = "point it to the engine of before, or say that it was moved: py312 recover --moved"
-        return Row(area="engine", what="identity", health=Health.TROUBLE, detail=trouble, remedy=remedy)
-    return Row(area="engine", what="identity", health=Health.OK, detail=here)
+    if problem:
+        remedy = "point it to the previous engine, or confirm that it was moved: py312 recover --accept-new-engine"
+        return HealthRow(area="engine", what="identity", health=HealthStatus.PROBLEM, detail=problem, remedy=remedy)
+    return HealthRow(area="engine", what="identity", health=HealthStatus.OK, detail=identity)
 
 
-def usage_row(unmeasured: str, missing: str) -> Row:
-    """Whether the target tells what services use: ``unmeasured`` is why not, ``missing`` what the plan makes of it."""
-    if not unmeasured:
-        return Row(area="engine", what="usage", health=Health.OK, detail="processor and memory are told")
-    means = {"pass": "the plan does without", "fail": "the plan counts that as a failure of the service"}
-    return Row(
+def usage_row(unmeasured_reason: str, missing: str) -> HealthRow:
+    """Return the row about resource usage.
+
+    :param unmeasured_reason: why the target does not report it; empty if it does.
+    :param missing: what the plan says about missing data.
+    """
+    if not unmeasured_reason:
+        return HealthRow(area="engine", what="usage", health=HealthStatus.OK, detail="CPU and memory are reported")
+    consequences = {"pass": "the plan does not need it", "fail": "the plan counts that as a failure of the service"}
+    return HealthRow(
         area="engine",
         what="usage",
-        health=Health.TROUBLE if missing == "fail" else Health.UNKNOWN,
-        detail=f"{unmeasured}; {means.get(missing, 'no sample would count, and the soak would be inconclusive')}",
-        remedy="" if missing == "pass" else 'install it, or say soak.missing = "pass" for the soak or these metrics',
+        health=HealthStatus.PROBLEM if missing == "fail" else HealthStatus.UNKNOWN,
+        detail=f"{unmeasured_reason}; {consequences.get(missing, 'no sample counts, and the soak is inconclusive')}",
+        remedy="" if missing == "pass" else 'install it, or set soak.missing = "pass" for the soak or these metrics',
         needed=missing != "pass",
     )
 
 
-def kernel_row(option: str, found: bool | None) -> Row:
-    """``found`` as :func:`.kernel_features.has_feature` says it. Services without virtual addresses do without
-    IP_VS.
+def kernel_row(option: str, is_available: bool | None) -> HealthRow:
+    """Return the row about a kernel feature; ``is_available`` is from :func:`.kernel_features.has_feature`.
+
+    IP_VS is optional: only services with virtual addresses need it.
     """
-    if found is None:
-        return Row(
+    if is_available is None:
+        return HealthRow(
             area="kernel",
             what=option,
-            health=Health.UNKNOWN,
-            detail="the kernel does not tell, or is that of another machine",
+            health=HealthStatus.UNKNOWN,
+            detail="unknown, or the kernel is that of another machine",
             remedy=f"on the engine's machine: zgrep CONFIG_{option} /proc/config.gz /boot/config-$(uname -r)",
             needed=False,
         )
     remedies = {
         "IP_VS": 'without it virtual addresses and the ingress mesh do not work: "dnsrr" and ports in host mode do',
-        "VXLAN": "without it no network reaches over several nodes: use a kernel that has it",
+        "VXLAN": "without it no network spans several nodes: use a kernel that has it",
     }
-    return Row(
+    return HealthRow(
         area="kernel",
         what=option,
-        health=Health.OK if found else Health.TROUBLE,
-        detail="there" if found else "not there",
-        remedy="" if found else remedies.get(option, f"use a kernel with CONFIG_{option}"),
+        health=HealthStatus.OK if is_available else HealthStatus.PROBLEM,
+        detail="available" if is_available else "not available",
+        remedy="" if is_available else remedies.get(option, f"use a kernel with CONFIG_{option}"),
         needed=option != "IP_VS",
     )
 
@@ -148,140 +160,158 @@ def kernel_row(option: str, found: bool | None) -> Row:
 # ---- clocks
 
 
-def engine_clock_row(ours: float, theirs: float | None, took: float) -> Row:
-    """The engine's clock beside this machine's. ``took`` are the seconds that asking lasted."""
-    if theirs is None:
-        return Row(area="clock", what="engine's clock", health=Health.UNKNOWN, detail="it does not tell", needed=False)
-    off = theirs - ours
-    well = abs(off) <= CLOCK_SLACK + took
-    return Row(
+def engine_clock_row(local_time: float, engine_time: float | None, round_trip: float) -> HealthRow:
+    """Return the row about the engine's clock. ``round_trip`` is how many seconds the request took."""
+    if engine_time is None:
+        return HealthRow(
+            area="clock", what="engine's clock", health=HealthStatus.UNKNOWN, detail="not reported", needed=False
+        )
+    skew = engine_time - local_time
+    is_ok = abs(skew) <= MAX_CLOCK_SKEW + round_trip
+    return HealthRow(
         area="clock",
         what="engine's clock",
-        health=Health.OK if well else Health.TROUBLE,
-        detail="as here" if well else f"{abs(off):.0f} s {'ahead of' if off > 0 else 'behind'} this machine's",
-        remedy="" if well else "set both by NTP: logs are asked for by this machine's clock",
+        health=HealthStatus.OK if is_ok else HealthStatus.PROBLEM,
+        detail="same as this machine's"
+        if is_ok
+        else f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} this machine's",
+        remedy="" if is_ok else "set both by NTP: logs are requested by this machine's clock",
     )
 
 
-def jump_row(jump: float | None) -> Row:
-    """Whether the date was set since the newest sample; ``None``: there is no sample since this machine was started."""
+def clock_jump_row(jump: float | None) -> HealthRow:
+    """Return the row about jumps of the date since the newest sample; ``None``: no sample since the last boot."""
     if jump is None:
-        told = "no sample since this machine was started to hold it against"
-        return Row(area="clock", what="date", health=Health.OK, detail=told, needed=False)
-    return Row(
+        detail = "no sample since the last boot to compare with"
+        return HealthRow(area="clock", what="date", health=HealthStatus.OK, detail=detail, needed=False)
+    return HealthRow(
         area="clock",
         what="date",
-        health=Health.TROUBLE if jump else Health.OK,
-        detail=f"was set by {jump:+.0f} s since the newest sample" if jump else "was not set since the newest sample",
-        remedy="a soak goes by the clock that cannot be set; keep the date by NTP" if jump else "",
+        health=HealthStatus.PROBLEM if jump else HealthStatus.OK,
+        detail=f"was changed by {jump:+.0f} s since the newest sample"
+        if jump
+        else "was not changed since the newest sample",
+        remedy="soaks follow a clock that never jumps; set the date by NTP" if jump else "",
         needed=False,
     )
 
 
-def synchronised_row(found: bool | None) -> Row:
-    """``found`` as :func:`pytest_py312.core.clock.is_synchronised` says it."""
-    health = {True: Health.OK, False: Health.TROUBLE, None: Health.UNKNOWN}[found]
-    details = {True: "the clock is kept right", False: "nothing keeps the clock right", None: "the kernel does not say"}
-    return Row(
+def synchronised_row(is_synchronised: bool | None) -> HealthRow:
+    """Return the row about NTP; ``is_synchronised`` is from :func:`pytest_py312.core.clock.is_synchronised`."""
+    health = {True: HealthStatus.OK, False: HealthStatus.PROBLEM, None: HealthStatus.UNKNOWN}[is_synchronised]
+    details = {True: "the clock is synchronised", False: "the clock is not synchronised", None: "unknown"}
+    return HealthRow(
         area="clock",
         what="NTP",
         health=health,
-        detail=details[found],
-        remedy="" if found else "run chrony or systemd-timesyncd here: samples and alerts are dated by this clock",
+        detail=details[is_synchronised],
+        remedy=""
+        if is_synchronised
+        else "run chrony or systemd-timesyncd here: samples and alerts are dated by this clock",
         needed=False,
     )
 
 
-# ---- disks, the journal
+# ---- disks and the journal
 
 
-def room_row(what: str, free: int | None, place: str, *, needed: bool = True) -> Row:
-    """``free`` are bytes; ``None`` where they cannot be told from here."""
-    if free is None:
-        return Row(
-            area="disk", what=what, health=Health.UNKNOWN, detail=f"{place} is not seen from here",
-            remedy=f"look at it on its machine: df -h {place or '/'}", needed=needed,
+def disk_row(what: str, free_bytes: int | None, path: str, *, needed: bool = True) -> HealthRow:
+    """Return the row about free space; ``None`` if it cannot be determined from here."""
+    if free_bytes is None:
+        return HealthRow(
+            area="disk", what=what, health=HealthStatus.UNKNOWN, detail=f"{path} cannot be accessed from here",
+            remedy=f"check it on its machine: df -h {path or '/'}", needed=needed,
         )  # fmt: skip
-    well = free >= ROOM
-    return Row(
+    is_enough = free_bytes >= MIN_FREE_BYTES
+    return HealthRow(
         area="disk",
         what=what,
-        health=Health.OK if well else Health.TROUBLE,
-        detail=f"{free // 1024**2} MiB are free at {place}",
-        remedy="" if well else f"make room: a rollout is not begun with less than {ROOM // 1024**2} MiB",
+        health=HealthStatus.OK if is_enough else HealthStatus.PROBLEM,
+        detail=f"{free_bytes // 1024**2} MiB are free at {path}",
+        remedy="" if is_enough else f"free some space: a rollout needs at least {MIN_FREE_BYTES // 1024**2} MiB",
         needed=needed,
     )
 
 
-def journal_row(damage: Sequence[str] | None, runs: int = 0) -> Row:
-    """``None``: there is no journal yet."""
+def journal_row(damage: Sequence[str] | None, runs: int = 0) -> HealthRow:
+    """Return the row about the journal's file; ``None``: there is no journal yet."""
     if damage is None:
-        return Row(area="journal", what="file", health=Health.OK, detail="there is none yet")
-    return Row(
+        return HealthRow(area="journal", what="file", health=HealthStatus.OK, detail="there is none yet")
+    return HealthRow(
         area="journal",
         what="file",
-        health=Health.TROUBLE if damage else Health.OK,
-        detail="; ".join(damage)[:500] if damage else f"whole, with {runs} runs",
-        remedy="bring it back from a copy; while a stage is up, it alone knows the way back" if damage else "",
+        health=HealthStatus.PROBLEM if damage else HealthStatus.OK,
+        detail="; ".join(damage)[:500] if damage else f"intact, with {runs} runs",
+        remedy="restore it from a copy; while a stage is up, only the journal records what to roll back to"
+        if damage
+        else "",
     )
 
 
-def left_row(left: Sequence[str], environment: str) -> Row:
-    """``left`` says what a dead run has left half done."""
-    return Row(
+def unfinished_row(unfinished: Sequence[str], environment: str) -> HealthRow:
+    """Return the row about runs that a dead process left unfinished."""
+    return HealthRow(
         area="journal",
-        what="half done",
-        health=Health.TROUBLE if left else Health.OK,
-        detail=", ".join(left) or "nothing",
-        remedy=f"`py312 recover --env {environment}`, unless somebody is at it just now" if left else "",
+        what="unfinished",
+        health=HealthStatus.PROBLEM if unfinished else HealthStatus.OK,
+        detail=", ".join(unfinished) or "nothing",
+        remedy=f"`py312 recover --env {environment}`, unless another process is at work" if unfinished else "",
     )
 
 
-# ---- what the plan asks for
+# ---- images and rollback
 
 
-def image_row(service: str, reference: str, facts: ImageFacts | None, wanted: str) -> Row:
-    """The image that a service is to be deployed from. ``wanted`` is the target, such as ``3.12``."""
+def image_row(service: str, reference: str, facts: ImageInfo | None, target_version: str) -> HealthRow:
+    """Return the row about the image of a service. ``target_version`` is the target, such as ``3.12``."""
     if facts is None:
-        return Row(
-            area="images", what=service, health=Health.TROUBLE, detail=f"{reference} is not there",
+        return HealthRow(
+            area="images", what=service, health=HealthStatus.PROBLEM, detail=f"{reference} does not exist",
             remedy=f"build or pull it: docker pull {reference}",
         )  # fmt: skip
-    if facts.python and facts.python != wanted:
-        return Row(
-            area="images", what=service, health=Health.TROUBLE,
-            detail=f"{reference} says that it has Python {facts.python}, not {wanted}",
-            remedy="build it on the right base; a deployment would be brought back",
+    if facts.declared_python and facts.declared_python != target_version:
+        return HealthRow(
+            area="images", what=service, health=HealthStatus.PROBLEM,
+            detail=f"{reference} declares Python {facts.declared_python}, not {target_version}",
+            remedy="build it on the right base; a deployment would be rolled back",
         )  # fmt: skip
-    told = f"says Python {facts.python}" if facts.python else "does not say its Python, which a deployment asks for"
-    return Row(area="images", what=service, health=Health.OK, detail=f"{reference} {told}")
+    version_text = (
+        f"declares Python {facts.declared_python}"
+        if facts.declared_python
+        else "does not declare its Python; a deployment verifies it"
+    )
+    return HealthRow(area="images", what=service, health=HealthStatus.OK, detail=f"{reference} {version_text}")
 
 
-def way_back_row(service: str, *, container: bool | None, image: bool | None) -> Row:
-    """What served before a stage that is up: whether its container and its image are there; ``None``: not told."""
-    if container:
-        return Row(area="way back", what=service, health=Health.OK, detail="the old container is there")
-    if image:
-        told = "its container is gone" if container is False else "its container cannot be asked for"
-        return Row(area="way back", what=service, health=Health.OK, detail=f"the old image is there; {told}")
-    if image is None and container is None:
-        return Row(
-            area="way back", what=service, health=Health.UNKNOWN, detail="the target does not tell",
-            remedy="look for the old container before anything is pruned",
+def rollback_row(service: str, *, container_exists: bool | None, image_exists: bool | None) -> HealthRow:
+    """Return the row about the version before a stage that is up; ``None``: unknown."""
+    if container_exists:
+        return HealthRow(area="rollback", what=service, health=HealthStatus.OK, detail="the previous container exists")
+    if image_exists:
+        detail = "its container is gone" if container_exists is False else "its container cannot be looked up"
+        return HealthRow(
+            area="rollback", what=service, health=HealthStatus.OK, detail=f"the previous image exists; {detail}"
+        )
+    if image_exists is None and container_exists is None:
+        return HealthRow(
+            area="rollback", what=service, health=HealthStatus.UNKNOWN, detail="the target does not report it",
+            remedy="look for the previous container before anything is pruned",
         )  # fmt: skip
-    return Row(
-        area="way back", what=service, health=Health.TROUBLE,
-        detail="the old container is gone" + (", and so is its image" if image is False else ""),
-        remedy="pull or load the old image; until then a rollback of it cannot be done",
+    return HealthRow(
+        area="rollback", what=service, health=HealthStatus.PROBLEM,
+        detail="the previous container is gone" + (", and so is its image" if image_exists is False else ""),
+        remedy="pull or load the previous image; until then it cannot be rolled back",
     )  # fmt: skip
 
 
-def serving_row(service: str, trouble: str, serves: bool = True) -> Row:
-    """What serves now, which is where a rollback would end. ``trouble`` is why a deployment would refuse it."""
-    if trouble:
-        return Row(
-            area="way back", what=service, health=Health.TROUBLE, detail=trouble,
-            remedy="mend what serves first: a deployment refuses to begin without a way back",
+def serving_row(service: str, problem: str, serves: bool = True) -> HealthRow:
+    """Return the row about what serves now, which a rollback would restore. ``problem`` is why a deployment would
+    refuse it.
+    """
+    if problem:
+        return HealthRow(
+            area="rollback", what=service, health=HealthStatus.PROBLEM, detail=problem,
+            remedy="fix what serves first: a deployment needs a version to roll back to",
         )  # fmt: skip
-    told = "what serves now is well" if serves else "nothing serves now; a rollback would leave nothing"
-    return Row(area="way back", what=service, health=Health.OK, detail=told)
+    detail = "what serves now is well" if serves else "nothing serves now; a rollback would leave nothing"
+    return HealthRow(area="rollback", what=service, health=HealthStatus.OK, detail=detail)

@@ -1,4 +1,4 @@
-"""Whether this machine's kernel can do something, read from what it and its distribution write down about it."""
+"""Detect features of this machine's kernel from ``/sys``, ``/lib/modules`` and ``/proc/config.gz``."""
 
 import gzip
 import os
@@ -6,37 +6,39 @@ import zlib
 from pathlib import Path
 
 SWARM_NEEDS = (("VXLAN", "vxlan"), ("IP_VS", "ip_vs"))
-"""(option of the kernel's configuration, module): what networks over several nodes, and virtual addresses, stand on."""
+"""(configuration option, module) that networks over several nodes and virtual addresses need."""
 
 
 def has_feature(option: str, module: str, *, root: Path = Path("/"), release: str | None = None) -> bool | None:
-    """Whether the kernel has a feature, built in, loaded, or as a module that can be; ``None`` where nothing tells.
+    """Whether the kernel has a feature built in, loaded, or as a loadable module; ``None`` if that is unknown.
 
-    :param release: of the kernel, by default the one that runs.
+    :param release: of the kernel; by default that of the running one.
     """
     if (root / "sys/module" / module).exists():
         return True
     folder = root / "lib/modules" / (release if release is not None else os.uname().release)
-    listed = [text for name in ("modules.builtin", "modules.dep") if (text := _text(folder / name)) is not None]
-    if any(f"/{module}.ko" in text for text in listed):
+    module_lists = [
+        text for name in ("modules.builtin", "modules.dep") if (text := _read_text(folder / name)) is not None
+    ]
+    if any(f"/{module}.ko" in text for text in module_lists):
         return True
-    configured = _configured(option, root / "proc/config.gz")
-    if configured == "y":
+    setting = _kernel_setting(option, root / "proc/config.gz")
+    if setting == "y":
         return True
-    if configured == "" or listed:
+    if setting == "" or module_lists:
         return False
     return None
 
 
-def _text(path: Path) -> str | None:
+def _read_text(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8", errors="replace")
     except OSError:
         return None
 
 
-def _configured(option: str, path: Path) -> str | None:
-    """``y``, ``m``, or empty where the option is not set; ``None`` where the kernel does not tell."""
+def _kernel_setting(option: str, path: Path) -> str | None:
+    """Return ``y``, ``m``, or empty if the option is not set; ``None`` if the configuration cannot be read."""
     try:
         text = gzip.decompress(path.read_bytes()).decode("utf-8", "replace")
     except (OSError, EOFError, zlib.error):

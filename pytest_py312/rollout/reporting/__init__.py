@@ -1,1 +1,1 @@
-"""What is told of a rollout: evidence, the roadmap, metrics, notices."""
+"""Reports about a rollout: evidence, roadmap, Prometheus metrics and rules, notifications."""

@@ -1,7 +1,7 @@
-"""What an auditor reads later: all that the journal knows of a stage in an environment, as one document.
+"""Evidence for auditors: everything in the journal about a stage in an environment, as one JSON document.
 
-The same journal gives the same document, to the byte: there is no "made at" in it, and no order but that of what
-happened. So whoever doubts a bundle makes it again and compares.
+The document is reproducible: the same journal gives the same bytes. It has no creation date, and everything in it is in
+the order of events. To check a bundle, create it again and compare.
 """
 
 import hashlib
@@ -14,20 +14,20 @@ from typing import Any
 
 from pytest_py312 import __version__
 from pytest_py312.core.serialization import encode
-from pytest_py312.rollout.canary_analysis.time_series import Credit, Series, Tally
-from pytest_py312.rollout.domain.events import Breached, ContractKept, Decided, Drifted, Locked
-from pytest_py312.rollout.domain.journal import Entry, Journal, text_of
-from pytest_py312.rollout.domain.model import CONTRACT, Deployment, Intent, Result, StageRun
+from pytest_py312.rollout.canary_analysis.time_series import MetricSeries, ServiceMetrics, SoakProgress
+from pytest_py312.rollout.domain.events import Breached, ContractPassed, Decided, Drifted, Locked, stored_name
+from pytest_py312.rollout.domain.journal import Journal, JournalEntry, encode_measurements
+from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Deployment, Intent, Result, StageRun
 from pytest_py312.rollout.domain.state_machine import advance
 from pytest_py312.rollout.metrics.load_generator import quantile
-from pytest_py312.rollout.monitoring.breaches import drift_in
-from pytest_py312.rollout.monitoring.soak import ignored_in
+from pytest_py312.rollout.monitoring.breaches import describe_drift
+from pytest_py312.rollout.monitoring.soak import ignored_metrics
 
 SCHEMA = 1
 KIND = "evidence of a rollout"
 
 
-def document_of(
+def build_evidence(
     journal: Journal,
     environment: str,
     stage: int,
@@ -35,13 +35,13 @@ def document_of(
     intervals: Mapping[str, float],
     compatibility: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """All runs of ``stage`` in ``environment``, the oldest first; there has to be one.
+    """Describe all runs of ``stage`` in ``environment``, the oldest first; there has to be at least one.
 
-    :param intervals: seconds between the samples of runs (by name) of which that is known for certain.
-    :param compatibility: what a report of the gate says of these services; see :func:`compatibility_in`.
+    :param intervals: name of a run -> seconds between its samples, for runs whose interval is known.
+    :param compatibility: summary of a gate report for these services; see :func:`summarize_gate_report`.
     """
-    names = journal.names(environment, stage)
-    runs = [_run(journal, name, intervals.get(name)) for name in names]
+    names = journal.run_names(environment, stage)
+    runs = [_describe_run(journal, name, intervals.get(name)) for name in names]
     last = runs[-1]
     identity = journal.identity
     return {
@@ -49,22 +49,21 @@ def document_of(
         "kind": KIND,
         "tool": {"name": "pytest-py312", "version": __version__},
         "journal": identity,
-        "chain": chain_of(identity, runs),
+        "chain": history_chain(identity, runs),
         "environment": environment,
         "stage": stage,
         "target": last["target"],
-        "services": [one["service"] for one in last["services"]],
+        "services": [service["service"] for service in last["services"]],
         "outcome": {name: last[name] for name in ("state", "verdict", "reason", "stale")},
         "compatibility": compatibility,
         "runs": runs,
     }
 
 
-def chain_of(journal: str, runs: Iterable[Mapping[str, Any]]) -> str:
-    """A digest that each line of the journal goes into, in turn: no line can be changed, left out or put in later
-    without it being another one.
+def history_chain(journal: str, runs: Iterable[Mapping[str, Any]]) -> str:
+    """Return a digest chained over all lines of the history, so that any changed, removed or added line changes it.
 
-    :param journal: which one it is.
+    :param journal: identity of the journal.
     """
     link = hashlib.sha256(journal.encode("utf-8", "surrogatepass")).hexdigest()
     for run in runs:
@@ -74,18 +73,18 @@ def chain_of(journal: str, runs: Iterable[Mapping[str, Any]]) -> str:
     return link
 
 
-def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
-    at, planned = journal.begun(name)
+def _describe_run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
+    at, planned_run = journal.initial_run(name)
     history = journal.history(name)
-    run = journal.run(name)
-    # read once: a long soak has a million of them
-    credit = Credit(run.services, interval, ignored_in(run)) if interval is not None else None
-    samples = [_of_service(journal, run, service, credit) for service in run.services]
+    run = journal.load_run(name)
+    # samples are read only once: a long soak has a million of them
+    credit = SoakProgress(run.services, interval, ignored_metrics(run)) if interval is not None else None
+    samples = [_summarize_samples(journal, run, service, credit) for service in run.services]
     return {
         "run": name,
         "begun": at,
         "last_entry": history[-1].at if history else at,
-        "by": next((each.what.by for each in history if isinstance(each.what, Locked)), ""),
+        "by": next((entry.content.by for entry in history if isinstance(entry.content, Locked)), ""),
         "target": str(run.target),
         "configuration": run.configuration,
         "place": run.place or None,
@@ -103,136 +102,144 @@ def _run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
             "interval": interval,
             "first_slot": run.first_slot,
         },
-        "services": [_deployment(one, run) for one in run.deployments],
-        "history": list(_history(planned, history)),
-        "decisions": list(_decisions(planned, history)),
+        "services": [_describe_deployment(item, run) for item in run.deployments],
+        "history": list(_history(planned_run, history)),
+        "decisions": list(_decisions(planned_run, history)),
         "breaches": list(_breaches(history)),
-        "contracts": [_contract(edge, run, history) for edge in run.contracts],
-        "samples": [one for one, _ in samples],
+        "contracts": [_describe_contract(edge, run, history) for edge in run.contracts],
+        "samples": [item for item, _ in samples],
         "gaps": _gaps(samples),
     }
 
 
-def _deployment(one: Deployment, run: StageRun) -> dict[str, Any]:
-    """Who was asked for its interpreter, and what it said: ``verified`` is that all its processes said the target."""
+def _describe_deployment(deployment: Deployment, run: StageRun) -> dict[str, Any]:
+    """Describe a deployment; ``verified`` means that all its processes reported the target interpreter."""
     return {
-        "service": one.service,
-        "container": one.spec.container,
-        "new": {"container": one.new.id if one.new else None, "image": one.image},
+        "service": deployment.service,
+        "container": deployment.spec.container,
+        "new": {"container": deployment.new.id if deployment.new else None, "image": deployment.image},
         "old": {
-            "observed": one.observed,
-            "container": one.old.id if one.old else None,
-            "image": one.old.image if one.old else None,
-            "interpreter": str(one.old_interpreter) if one.old_interpreter else None,
+            "observed": deployment.observed,
+            "container": deployment.old.id if deployment.old else None,
+            "image": deployment.old.image if deployment.old else None,
+            "interpreter": str(deployment.old_interpreter) if deployment.old_interpreter else None,
         },
-        "twin": {"container": one.twin.id if one.twin else None, "none_because": one.no_twin},
-        "interpreter_asked": str(run.target) if one.verified else None,
-        "ready": one.ready,
-        "verified": one.verified,
-        "restored": one.restored,
-        "could_not_be_restored": one.service in run.unrestored,
+        "twin": {
+            "container": deployment.control.id if deployment.control else None,
+            "none_because": deployment.no_control_reason,
+        },
+        "interpreter_asked": str(run.target) if deployment.verified else None,
+        "ready": deployment.ready,
+        "verified": deployment.verified,
+        "restored": deployment.restored,
+        "could_not_be_restored": deployment.service in run.unrestored,
     }
 
 
-# ---- what happened
+# ---- events
 
 
-def _history(run: StageRun, entries: Iterable[Entry]) -> Iterable[dict[str, Any]]:
-    """Every line of the journal, with the state before and after it."""
+def _history(run: StageRun, entries: Iterable[JournalEntry]) -> Iterable[dict[str, Any]]:
+    """Yield each line of the journal with the state before and after it."""
     for entry in entries:
-        what = entry.what
-        before = run.state.value
-        if isinstance(what, str):
-            yield {"at": entry.at, "what": "note", "text": what}
+        event = entry.content
+        state_before = run.state.value
+        if isinstance(event, str):
+            yield {"at": entry.at, "what": "note", "text": event}
             continue
-        if isinstance(what, Intent):
-            yield {"at": entry.at, "what": "intent", "act": what.act.value, "service": what.service}
+        if isinstance(event, Intent):
+            yield {"at": entry.at, "what": "intent", "act": event.act.value, "service": event.service}
             continue
-        run = advance(run, what)
+        run = advance(run, event)
         yield {
             "at": entry.at,
-            "what": type(what).__name__,
-            "details": _plain(encode(what)),
-            "before": before,
+            "what": stored_name(type(event)),
+            "details": _json_safe(encode(event)),
+            "before": state_before,
             "after": run.state.value,
         }
 
 
-def _decisions(run: StageRun, entries: Iterable[Entry]) -> Iterable[dict[str, Any]]:
+def _decisions(run: StageRun, entries: Iterable[JournalEntry]) -> Iterable[dict[str, Any]]:
     for entry in entries:
-        if isinstance(entry.what, str | Intent):
+        if isinstance(entry.content, str | Intent):
             continue
-        what, before = entry.what, run
-        run = advance(run, what)
-        if isinstance(what, Decided):
-            answer = "accept" if what.accept else "roll back"
-            about = [*before.held_for]
-            yield {"at": entry.at, "by": what.by, "answer": answer, "reason": what.reason, "about": about}
+        event, run_before = entry.content, run
+        run = advance(run, event)
+        if isinstance(event, Decided):
+            answer = "accept" if event.accept else "roll back"
+            about = [*run_before.pending_decisions]
+            yield {"at": entry.at, "by": event.by, "answer": answer, "reason": event.reason, "about": about}
 
 
-def _breaches(entries: Iterable[Entry]) -> Iterable[dict[str, Any]]:
+def _breaches(entries: Iterable[JournalEntry]) -> Iterable[dict[str, Any]]:
     for entry in entries:
-        what = entry.what
-        if isinstance(what, Breached):
-            yield {"at": entry.at, **_plain(encode(what.breach))}
-        elif isinstance(what, Drifted):
+        event = entry.content
+        if isinstance(event, Breached):
+            yield {"at": entry.at, **_json_safe(encode(event.breach))}
+        elif isinstance(event, Drifted):
             yield {
-                "at": entry.at, "service": what.service, "metric": "drift", "severity": "severe", "reaction": "hold",
-                "detail": what.detail,
+                "at": entry.at, "service": event.service, "metric": "drift", "severity": "severe", "reaction": "hold",
+                "detail": event.detail,
             }  # fmt: skip
 
 
-def _contract(edge: str, run: StageRun, entries: Iterable[Entry]) -> dict[str, Any]:
-    """What is known of what two services rely on each other for; what was broken first goes before all else."""
-    metric = f"{CONTRACT} {edge}"
-    found: dict[str, Any] = {"edge": edge, "answer": "not tried", "at": None, "detail": ""}
+def _describe_contract(edge: str, run: StageRun, entries: Iterable[JournalEntry]) -> dict[str, Any]:
+    """Describe the result of a contract; the first failure takes precedence over everything else."""
+    metric = f"{CONTRACT_METRIC} {edge}"
+    contract: dict[str, Any] = {"edge": edge, "answer": "not tried", "at": None, "detail": ""}
     for entry in entries:
-        what = entry.what
-        if isinstance(what, Breached) and what.breach.metric == metric:
-            found = {"edge": edge, "answer": "broken", "at": entry.at, "detail": what.breach.detail}
+        event = entry.content
+        if isinstance(event, Breached) and event.breach.metric == metric:
+            contract = {"edge": edge, "answer": "broken", "at": entry.at, "detail": event.breach.detail}
             break
-        if isinstance(what, ContractKept) and what.edge == edge and found["at"] is None:
-            found |= {"answer": "kept", "at": entry.at, "detail": what.detail}
-    answered = any(key.endswith(f": {metric}") or key == "verdict" for key in run.decided)
-    return found | {"accepted_by_a_person": answered and found["answer"] != "kept"}
+        if isinstance(event, ContractPassed) and event.edge == edge and contract["at"] is None:
+            contract |= {"answer": "kept", "at": entry.at, "detail": event.detail}
+    is_accepted = any(key.endswith(f": {metric}") or key == "verdict" for key in run.accepted_breaches)
+    return contract | {"accepted_by_a_person": is_accepted and contract["answer"] != "kept"}
 
 
-# ---- what was measured
+# ---- measurements
 
 
-def _of_service(
-    journal: Journal, run: StageRun, service: str, credit: Credit | None
+def _summarize_samples(
+    journal: Journal, run: StageRun, service: str, credit: SoakProgress | None
 ) -> tuple[dict[str, Any], list[tuple[int, float]]]:
-    """The summary of a service, and (slot, seconds since the epoch) of its samples; those that count are credited."""
+    """Summarize the samples of a service and credit them; return the summary, and (slot, seconds since the epoch)."""
     samples = journal.samples(run.run, service)
-    tally, digest = Tally(), hashlib.sha256()
-    troubles: dict[str, str] = {}
+    service_metrics, digest = ServiceMetrics(), hashlib.sha256()
+    last_problems: dict[str, str] = {}
     for sample in samples:
-        tally.add(sample)
+        service_metrics.add(sample)
         at = sample.at
-        line = f"{sample.slot} {at.wall!r} {at.boottime!r} {at.boot} {text_of(sample.measurements)}\n"
+        line = f"{sample.slot} {at.wall!r} {at.boottime!r} {at.boot} {encode_measurements(sample.measurements)}\n"
         digest.update(line.encode("utf-8", "surrogatepass"))
-        if credit is not None and sample.slot >= run.first_slot and not drift_in(sample):
+        if credit is not None and sample.slot >= run.first_slot and not describe_drift(sample):
             credit.add(sample)
-        troubles |= {
-            one.metric: one.detail for one in sample.measurements if one.result is not Result.SUCCESSFUL and one.detail
+        last_problems |= {
+            measurement.metric: measurement.detail
+            for measurement in sample.measurements
+            if measurement.result is not Result.SUCCESSFUL and measurement.detail
         }
-    found = {
+    summary = {
         "service": service,
         "taken": len(samples),
         "sha256": digest.hexdigest(),
         "first": _date(samples[0].at.wall) if samples else None,
         "last": _date(samples[-1].at.wall) if samples else None,
-        "metrics": [_metric(name, tally.series[name], troubles.get(name, "")) for name in sorted(tally.series)],
+        "metrics": [
+            _summarize_metric(name, service_metrics.series[name], last_problems.get(name, ""))
+            for name in sorted(service_metrics.series)
+        ],
     }
-    return found, [(sample.slot, sample.at.wall) for sample in samples]
+    return summary, [(sample.slot, sample.at.wall) for sample in samples]
 
 
-def _metric(name: str, series: Series, trouble: str) -> dict[str, Any]:
+def _summarize_metric(name: str, series: MetricSeries, last_problem: str) -> dict[str, Any]:
     values = sorted(value for value in series.values if math.isfinite(value))
     return {
         "metric": name,
-        "results": {kind.value: count for kind, count in series.counts.items()},
+        "results": {kind.value: count for kind, count in series.result_counts.items()},
         "values": {
             "count": len(values),
             "least": values[0],
@@ -242,15 +249,15 @@ def _metric(name: str, series: Series, trouble: str) -> dict[str, Any]:
         }
         if values
         else None,
-        "last_trouble": trouble,
+        "last_trouble": last_problem,
     }
 
 
 def _gaps(samples: Sequence[tuple[Mapping[str, Any], list[tuple[int, float]]]]) -> list[dict[str, Any]]:
-    """Slots of the schedule in which nothing was sampled, between two that were. They are worth nothing."""
+    """Return the gaps: slots without a sample between two slots with one. They earn no credit."""
     taken: dict[int, float] = {}
-    for _, found in samples:
-        taken |= found
+    for _, slots_of_service in samples:
+        taken |= slots_of_service
     slots = sorted(taken)
     return [
         {
@@ -268,37 +275,41 @@ def _date(wall: float) -> str:
     return datetime.fromtimestamp(wall, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _plain(value: Any) -> Any:
-    """Numbers that no JSON has are written out."""
+def _json_safe(value: Any) -> Any:
+    """Replace numbers that JSON does not support (infinity, NaN) with their names."""
     if isinstance(value, float) and not math.isfinite(value):
         return str(value)
     if isinstance(value, dict):
-        return {name: _plain(item) for name, item in value.items()}
-    return [_plain(item) for item in value] if isinstance(value, list) else value
+        return {name: _json_safe(item) for name, item in value.items()}
+    return [_json_safe(item) for item in value] if isinstance(value, list) else value
 
 
-# ---- what the gate said before
+# ---- report of the gate
 
 
-def compatibility_in(report: Any, services: Sequence[str], digest: str) -> dict[str, Any]:
-    """What a report of the gate (its JSON document) says of ``services``.
+def summarize_gate_report(report: Any, services: Sequence[str], digest: str) -> dict[str, Any]:
+    """Summarize the JSON report of the gate for ``services``.
 
-    :param digest: SHA-256 of the report's file, by which it can be known again.
-    :raises ValueError: it is no such document.
+    :param digest: SHA-256 of the report's file, which identifies it.
+    :raises ValueError: the document is not a report of the gate.
     """
     if not isinstance(report, dict) or report.get("schema") != 1 or not isinstance(report.get("outcomes"), list):
-        raise ValueError("it is no report of the gate (--py312-report=FILE.json)")
-    found = []
+        raise ValueError("it is not a report of the gate (--py312-report=FILE.json)")
+    outcomes = []
     for outcome in report["outcomes"]:
         if not isinstance(outcome, dict) or outcome.get("service") not in services:
             continue
-        told = outcome.get("findings")
-        findings = [one for one in told if isinstance(one, dict)] if isinstance(told, list) else []
-        found.append(
+        reported_findings = outcome.get("findings")
+        findings = (
+            [entry for entry in reported_findings if isinstance(entry, dict)]
+            if isinstance(reported_findings, list)
+            else []
+        )
+        outcomes.append(
             {
                 **{name: outcome.get(name) for name in ("service", "interpreter", "check", "status", "reason")},
-                "errors": sum(one.get("severity") == "error" for one in findings),
-                "waived": sum(bool(one.get("waived")) for one in findings),
+                "errors": sum(entry.get("severity") == "error" for entry in findings),
+                "waived": sum(bool(entry.get("waived")) for entry in findings),
             }
         )
     return {
@@ -307,6 +318,6 @@ def compatibility_in(report: Any, services: Sequence[str], digest: str) -> dict[
         "tool": tool.get("version") if isinstance(tool := report.get("tool"), dict) else None,
         "target": report.get("target"),
         "exit_status": report.get("exit_status"),
-        "without_outcome": [name for name in services if name not in {one["service"] for one in found}],
-        "outcomes": found,
+        "without_outcome": [name for name in services if name not in {entry["service"] for entry in outcomes}],
+        "outcomes": outcomes,
     }

@@ -1,21 +1,21 @@
-"""A dashboard for Grafana: the stages, how far their soak is, and the new version beside the old one."""
+"""Grafana dashboard: stages, progress of their soaks, and metrics of the new and the old version."""
 
 from collections.abc import Iterator
 from typing import Any
 
 SCHEMA = 39
 UID = "pytest-py312"
-_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
-_CHOSEN = 'environment=~"$environment", stage=~"$stage"'
-_SERVICES = f'{_CHOSEN}, service=~"$service"'
+_DATA_SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+_STAGE_SELECTOR = 'environment=~"$environment", stage=~"$stage"'
+_SERVICE_SELECTOR = f'{_STAGE_SELECTOR}, service=~"$service"'
 _WIDTH = 24
 
 
-def dashboard() -> dict[str, Any]:
-    """The whole document. Its data source is a variable, so that it can be imported anywhere."""
+def build_dashboard() -> dict[str, Any]:
+    """Return the dashboard document. Its data source is a variable, so that it can be imported anywhere."""
     return {
         "uid": UID,
-        "title": "Moving to a new Python: stages and soaks",
+        "title": "Migration to a new Python: stages and soaks",
         "tags": ["pytest-py312"],
         "schemaVersion": SCHEMA,
         "version": 1,
@@ -25,7 +25,7 @@ def dashboard() -> dict[str, Any]:
         "timezone": "",
         "annotations": {"list": []},
         "templating": {"list": _variables()},
-        "panels": list(_placed()),
+        "panels": list(_positioned_panels()),
     }
 
 
@@ -34,13 +34,13 @@ def _variables() -> list[dict[str, Any]]:
     labels = (
         ("environment", "label_values(py312_stage_state, environment)"),
         ("stage", 'label_values(py312_stage_state{environment=~"$environment"}, stage)'),
-        ("service", f"label_values(py312_measurement_failed{{{_CHOSEN}}}, service)"),
+        ("service", f"label_values(py312_measurement_failed{{{_STAGE_SELECTOR}}}, service)"),
     )
     return [
         source,
         *(
             {
-                "name": name, "label": name.capitalize(), "type": "query", "datasource": _SOURCE, "query": query,
+                "name": name, "label": name.capitalize(), "type": "query", "datasource": _DATA_SOURCE, "query": query,
                 "refresh": 2, "multi": True, "includeAll": True, "current": {"text": "All", "value": "$__all"},
             }
             for name, query in labels
@@ -48,102 +48,112 @@ def _variables() -> list[dict[str, Any]]:
     ]  # fmt: skip
 
 
-def _placed() -> Iterator[dict[str, Any]]:
-    """The panels, three in a row, numbered."""
-    height, across = 8, 3
+def _positioned_panels() -> Iterator[dict[str, Any]]:
+    """Yield the numbered panels, three per row."""
+    height, columns = 8, 3
     for number, panel in enumerate(_panels()):
-        at = {
+        position = {
             "h": height,
-            "w": _WIDTH // across,
-            "x": number % across * (_WIDTH // across),
-            "y": number // across * height,
+            "w": _WIDTH // columns,
+            "x": number % columns * (_WIDTH // columns),
+            "y": number // columns * height,
         }
-        yield {"id": number + 1, "gridPos": at, "datasource": _SOURCE, **panel}
+        yield {"id": number + 1, "gridPos": position, "datasource": _DATA_SOURCE, **panel}
 
 
 def _panels() -> Iterator[dict[str, Any]]:
-    yield from _of_stages()
-    yield from _of_services()
-    yield from _of_the_watching()
+    yield from _stage_panels()
+    yield from _service_panels()
+    yield from _monitoring_panels()
 
 
-def _of_stages() -> Iterator[dict[str, Any]]:
-    yield _panel("Stages", "table", [(f"py312_stage_state{{{_CHOSEN}}} == 1", "")], instant=True)
+def _stage_panels() -> Iterator[dict[str, Any]]:
+    yield _panel("Stages", "table", [(f"py312_stage_state{{{_STAGE_SELECTOR}}} == 1", "")], instant=True)
     yield _panel(
-        "Soak that is proven",
+        "Credited share of the soak",
         "bargauge",
-        [(f"py312_soak_credited_seconds{{{_CHOSEN}}} / py312_soak_wanted_seconds{{{_CHOSEN}}}", "stage {{stage}}")],
+        [
+            (
+                f"py312_soak_credited_seconds{{{_STAGE_SELECTOR}}} / py312_soak_duration_seconds{{{_STAGE_SELECTOR}}}",
+                "stage {{stage}}",
+            )
+        ],
         unit="percentunit",
-        most=1,
+        maximum=1,
         instant=True,
     )
     yield _panel(
-        "Since the last sample",
+        "Time since the last sample",
         "stat",
-        [(f"time() - py312_soak_last_sample_timestamp_seconds{{{_CHOSEN}}}", "stage {{stage}}")],
+        [(f"time() - py312_soak_last_sample_timestamp_seconds{{{_STAGE_SELECTOR}}}", "stage {{stage}}")],
         unit="s",
         instant=True,
     )
     yield _panel(
-        "What fails now",
+        "Current failures",
         "table",
-        [(f"py312_measurement_failed{{{_SERVICES}}} == 1", "")],
+        [(f"py312_measurement_failed{{{_SERVICE_SELECTOR}}} == 1", "")],
         instant=True,
     )
 
 
-def _of_services() -> Iterator[dict[str, Any]]:
+def _service_panels() -> Iterator[dict[str, Any]]:
     yield _panel(
         "Availability",
         "timeseries",
-        [(f'1 - py312_measurement_failed{{{_SERVICES}, metric="availability"}}', "{{service}}")],
-        most=1,
+        [(f'1 - py312_measurement_failed{{{_SERVICE_SELECTOR}, metric="availability"}}', "{{service}}")],
+        maximum=1,
     )
     yield _panel(
         "Latency, new and old",
         "timeseries",
-        [(f'py312_measurement_value{{{_SERVICES}, metric="latency"}}', "{{service}} {{version}}")],
+        [(f'py312_measurement_value{{{_SERVICE_SELECTOR}, metric="latency"}}', "{{service}} {{version}}")],
         unit="s",
     )
     yield _panel(
         "Memory",
         "timeseries",
-        [(f'py312_measurement_value{{{_SERVICES}, metric="memory"}}', "{{service}} {{version}}")],
+        [(f'py312_measurement_value{{{_SERVICE_SELECTOR}, metric="memory"}}', "{{service}} {{version}}")],
         unit="bytes",
     )
     yield _panel(
         "Cores in use",
         "timeseries",
-        [(f'py312_measurement_value{{{_SERVICES}, metric="cpu"}}', "{{service}} {{version}}")],
+        [(f'py312_measurement_value{{{_SERVICE_SELECTOR}, metric="cpu"}}', "{{service}} {{version}}")],
     )
     yield _panel(
         "Restarts",
         "timeseries",
-        [(f"increase(py312_service_restarts_total{{{_SERVICES}}}[$__rate_interval])", "{{service}}")],
+        [(f"increase(py312_service_restarts_total{{{_SERVICE_SELECTOR}}}[$__rate_interval])", "{{service}}")],
     )
     yield _panel(
         "Exceptions and deprecations in the log",
         "timeseries",
-        [(f'py312_measurement_value{{{_SERVICES}, metric=~"exceptions|deprecations"}}', "{{service}} {{metric}}")],
+        [
+            (
+                f'py312_measurement_value{{{_SERVICE_SELECTOR}, metric=~"exceptions|deprecations"}}',
+                "{{service}} {{metric}}",
+            )
+        ],
     )
 
 
-def _of_the_watching() -> Iterator[dict[str, Any]]:
+def _monitoring_panels() -> Iterator[dict[str, Any]]:
     yield _panel(
-        "Measurements that say nothing",
+        "Inconclusive measurements",
         "timeseries",
         [
             (
                 "sum by (service, metric, result) (increase(py312_measurement_total"
-                f'{{{_SERVICES}, result=~"error|inconclusive"}}[$__rate_interval]))',
+                f'{{{_SERVICE_SELECTOR}, result=~"error|inconclusive"}}[$__rate_interval]))',
                 "{{service}} {{metric}} {{result}}",
             )
         ],
     )
     yield _panel(
-        "Limits broken, ways back",
+        "Broken limits and rollbacks",
         "table",
-        [(f"py312_breach_total{{{_SERVICES}}}", ""), (f"py312_rollback_total{{{_CHOSEN}}}", "")],
+        [(f"py312_breach_total{{{_SERVICE_SELECTOR}}}", ""), (f"py312_rollback_total{{{_STAGE_SELECTOR}}}", "")],
         instant=True,
     )
 
@@ -154,10 +164,10 @@ def _panel(
     queries: list[tuple[str, str]],
     *,
     unit: str = "short",
-    most: float | None = None,
+    maximum: float | None = None,
     instant: bool = False,
 ) -> dict[str, Any]:
-    defaults: dict[str, Any] = {"unit": unit, "min": 0} | ({} if most is None else {"max": most})
+    defaults: dict[str, Any] = {"unit": unit, "min": 0} | ({} if maximum is None else {"max": maximum})
     return {
         "title": title,
         "type": kind,
@@ -165,7 +175,7 @@ def _panel(
         "options": {},
         "targets": [
             {
-                "refId": chr(ord("A") + number), "datasource": _SOURCE, "expr": query, "legendFormat": legend,
+                "refId": chr(ord("A") + number), "datasource": _DATA_SOURCE, "expr": query, "legendFormat": legend,
                 "instant": instant, "range": not instant, "format": "table" if kind == "table" else "time_series",
             }
             for number, (query, legend) in enumerate(queries)

@@ -1,6 +1,6 @@
-"""Telling people: a stage is held, goes back, came back or did not, or is accepted.
+"""Notifications about a stage that is held, rolled back or accepted, sent to webhooks and commands.
 
-What cannot be told changes nothing about the rollout; that it could not be is said to whoever asked.
+A failed notification does not affect the rollout. The failure is returned to the caller.
 """
 
 import json
@@ -10,14 +10,14 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 from pytest_py312.core import process
-from pytest_py312.core.process import Ended
+from pytest_py312.core.process import ExitReason
 from pytest_py312.rollout.domain.model import StageRun, StageState
-from pytest_py312.rollout.metrics.http_client import NoAnswer, NotAsked, ask
-from pytest_py312.rollout.metrics.reading import one_line
-from pytest_py312.rollout.metrics.threads import in_thread
+from pytest_py312.rollout.metrics.http_client import NoResponse, RequestNotSent, http_request
+from pytest_py312.rollout.metrics.reading import single_line
+from pytest_py312.rollout.metrics.threads import run_in_thread
 
-LIMIT = 10.0
-"""Seconds for each one that is told."""
+NOTIFY_TIMEOUT = 10.0
+"""Seconds for each webhook and command."""
 _EVENTS = {
     StageState.HELD: "held",
     StageState.ROLLING_BACK: "rolling_back",
@@ -29,7 +29,7 @@ _EVENTS = {
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notice:
-    """What is told. ``text`` is for people, the rest for programs; ``event`` is one of those in the manual."""
+    """A notification. ``text`` is for people, the rest for programs; the manual lists the values of ``event``."""
 
     event: str
     environment: str
@@ -40,75 +40,75 @@ class Notice:
     text: str
 
     def document(self) -> str:
-        """As JSON. ``text`` is what chats show of a webhook."""
+        """Return the notification as JSON. Chat systems show its ``text``."""
         return json.dumps(asdict(self))
 
 
-def notice_of(before: StageRun, after: StageRun) -> Notice | None:
-    """What there is to tell of a change; ``None`` where it is nobody's business."""
-    event = _EVENTS.get(after.state)
-    if event is None or before.state is after.state:
+def notice_for_change(previous: StageRun, current: StageRun) -> Notice | None:
+    """Return the notification for a change of state, ``None`` if the new state needs none."""
+    event = _EVENTS.get(current.state)
+    if event is None or previous.state is current.state:
         return None
-    concerned = after.scope if event.startswith("roll") and after.scope else after.services
-    said = {
+    affected = current.scope if event.startswith("roll") and current.scope else current.services
+    phrase = {
         "held": "waits for a decision",
-        "rolling_back": "goes back to the old version",
-        "rolled_back": "is back on the old version",
-        "rollback_failed": "could not be brought back",
-        "accepted": f"is accepted on Python {after.target}",
+        "rolling_back": "is being rolled back to the old version",
+        "rolled_back": "was rolled back to the old version",
+        "rollback_failed": "could not be rolled back",
+        "accepted": f"is accepted on Python {current.target}",
     }[event]
-    reason = one_line(after.reason)
-    text = f"Stage {after.stage} in {after.environment} {said}" + (f": {reason}" if reason else "")
+    reason = single_line(current.reason)
+    text = f"Stage {current.stage} in {current.environment} {phrase}" + (f": {reason}" if reason else "")
     return Notice(
-        event=event, environment=after.environment, stage=after.stage, run=after.run, services=concerned,
+        event=event, environment=current.environment, stage=current.stage, run=current.run, services=affected,
         reason=reason, text=text,
     )  # fmt: skip
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notifier:
-    """Who is told: ``webhooks`` by POST of the JSON, ``commands`` (argv each) with the JSON on their stdin."""
+    """Sends notifications: to ``webhooks`` by POST of the JSON, to ``commands`` (argv each) with the JSON on stdin."""
 
     webhooks: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()
-    limit: float = LIMIT
+    timeout: float = NOTIFY_TIMEOUT
 
-    async def tell(self, notice: Notice) -> list[str]:
-        """Tell all of them, and return what went wrong; never raises."""
-        troubles = [await self._post(url, notice) for url in self.webhooks]
-        troubles += [await self._run(argv, notice) for argv in self.commands]
-        return [trouble for trouble in troubles if trouble]
+    async def send(self, notice: Notice) -> list[str]:
+        """Send a notification to all recipients and return the problems; never raises."""
+        problems = [await self._post(url, notice) for url in self.webhooks]
+        problems += [await self._run_command(argv, notice) for argv in self.commands]
+        return [problem for problem in problems if problem]
 
     async def _post(self, url: str, notice: Notice) -> str:
-        place = urlsplit(url).hostname or "?"  # the rest of it is often a secret
+        host = urlsplit(url).hostname or "?"  # the rest of the URL often contains a secret
         if urlsplit(url).scheme not in ("http", "https"):
-            return f"the webhook at {place} is not one of HTTP"
+            return f"the webhook at {host} is not an HTTP URL"
         try:
-            answer = await ask(url, json=json.loads(notice.document()), limit=self.limit)
-        except NoAnswer as error:
-            return f"the webhook at {place}: {error}"
-        except NotAsked:
-            return f"the webhook at {place} cannot be reached by that address"
-        return "" if answer.status < 300 else f"the webhook at {place} answers with HTTP {answer.status}"
+            response = await http_request(url, json=json.loads(notice.document()), timeout=self.timeout)
+        except NoResponse as error:
+            return f"the webhook at {host}: {error}"
+        except RequestNotSent:
+            return f"the webhook at {host} has an invalid or unknown address"
+        return "" if response.status < 300 else f"the webhook at {host} answers with HTTP {response.status}"
 
-    async def _run(self, argv: Sequence[str], notice: Notice) -> str:
+    async def _run_command(self, argv: Sequence[str], notice: Notice) -> str:
         variables = {
             **os.environ,
             "PY312_EVENT": notice.event,
             "PY312_ENVIRONMENT": notice.environment,
             "PY312_STAGE": str(notice.stage),
         }
-        limit = self.limit
+        timeout = self.timeout
         try:
-            ran = await in_thread(
-                lambda: process.run(argv, env=variables, stdin=notice.document(), time_limit=limit, tail=2000),
-                limit=limit + 5.0,
+            result = await run_in_thread(
+                lambda: process.run(argv, env=variables, stdin=notice.document(), time_limit=timeout, tail_limit=2000),
+                timeout=timeout + 5.0,
             )
         except TimeoutError:
-            return f"{argv[0]} did not end"
-        except Exception as error:  # whatever it is, a way back must not be kept up by it
-            return f"{argv[0]} could not be told: {error}"
-        if ran.ended is Ended.EXITED and ran.exit_code == 0:
+            return f"{argv[0]} did not end in time"
+        except Exception as error:  # no error of a notification may delay a rollback
+            return f"{argv[0]} could not be started: {error}"
+        if result.exit_reason is ExitReason.EXITED and result.exit_code == 0:
             return ""
-        said = one_line(ran.stderr or ran.stdout)[-200:]
-        return f"{argv[0]} {ran.ended.value.replace('_', ' ')} ({ran.exit_code}): {said}"
+        output = single_line(result.stderr or result.stdout)[-200:]
+        return f"{argv[0]} {result.exit_reason.value.replace('_', ' ')} ({result.exit_code}): {output}"

@@ -1,4 +1,4 @@
-"""The whole way in one view: stages, their services, the Pythons now and then, how far each is, what is next. Pure."""
+"""Roadmap of a migration: stages with their services, current and target Python, state and next step. Pure."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,229 +7,257 @@ from typing import Any
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan, Stage
 from pytest_py312.core.serialization import encode
-from pytest_py312.core.text import counted, escaped, prose, row
+from pytest_py312.core.text import escape_markdown, escape_terminal, markdown_row, pluralize
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.rollout.canary_analysis.soak_status import Standing, in_words, spelled
+from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status, format_duration
 from pytest_py312.rollout.domain.model import StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import WATCHED
+from pytest_py312.rollout.domain.state_machine import MONITORED
 
 NOT_DEPLOYED = "not deployed"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Place:
-    """Where a stage stands in one environment. ``run`` is ``None`` where it was never deployed."""
+class StageStatus:
+    """State of a stage in one environment. ``run`` is ``None`` if it was never deployed there."""
 
     environment: str
     run: StageRun | None = None
-    standing: Standing | None = None
+    soak_status: SoakStatus | None = None
 
     @property
     def state(self) -> str:
-        """In one or two words."""
+        """The state in one or two words."""
         if self.run is None or (self.run.is_drill and self.run.state is StageState.ROLLED_BACK):
             return NOT_DEPLOYED
         return "no longer accepted" if self.run.stale else self.run.state.value
 
     @property
-    def told(self) -> str:
-        """What there is to say beside the state."""
+    def detail(self) -> str:
+        """Details of the state."""
         if self.run is None:
             return ""
         if self.run.is_drill:
             return f"its drill {self.run.drill or 'did not end'}"
-        return self.run.stale or (in_words(self.standing, self.run) if self.standing else "") or self.run.reason
+        return (
+            self.run.stale
+            or (describe_soak_status(self.soak_status, self.run) if self.soak_status else "")
+            or self.run.reason
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class StageLine:
-    """A stage of the plan. ``soak`` are seconds; ``places`` has one for each environment."""
+class RoadmapStage:
+    """A stage of the plan, with its soak in seconds and its status in each environment."""
 
     stage: Stage
     services: tuple[Service, ...]
     soak: float
-    places: tuple[Place, ...]
+    statuses: tuple[StageStatus, ...]
 
 
-def lines_of(
+def build_roadmap(
     plan: Plan,
     fleet: Fleet,
     settings: RolloutSettings,
     environments: Sequence[str],
     runs: Iterable[StageRun],
-    standings: Mapping[str, Standing | None],
-) -> list[StageLine]:
-    """All stages in turn.
+    soak_statuses: Mapping[str, SoakStatus | None],
+) -> list[RoadmapStage]:
+    """Return the stages in order.
 
-    :param runs: the newest of each stage in each environment.
-    :param standings: by the names of runs.
+    :param runs: the newest run of each stage in each environment.
+    :param soak_statuses: status of the soak by name of the run.
     """
-    known = {(run.environment, run.stage): run for run in runs}
+    run_by_stage = {(run.environment, run.stage): run for run in runs}
     stages = sorted(plan.stages, key=lambda stage: stage.number) or [Stage(number=1)]
     return [
-        StageLine(
+        RoadmapStage(
             stage=stage,
             services=tuple(service for service in fleet.services if service.stage == stage.number),
-            soak=settings.soak_of(stage=stage.number).duration,
-            places=tuple(
-                Place(environment=name, run=run, standing=standings.get(run.run) if run else None)
+            soak=settings.soak_settings_for(stage=stage.number).duration,
+            statuses=tuple(
+                StageStatus(environment=name, run=run, soak_status=soak_statuses.get(run.run) if run else None)
                 for name in environments
-                for run in [known.get((name, stage.number))]
+                for run in [run_by_stage.get((name, stage.number))]
             ),
         )
         for stage in stages
     ]
 
 
-def environments_of(settings: RolloutSettings, runs: Iterable[StageRun]) -> list[str]:
-    """Those of the plan, each after those that it comes after, then others that something was deployed to."""
-    named = [one.name for one in settings.environments]
-    before = {one.name: one.after for one in settings.environments}
-    found: list[str] = []
+def ordered_environments(settings: RolloutSettings, runs: Iterable[StageRun]) -> list[str]:
+    """Return the environments of the plan in order of dependency, then others that have deployments."""
+    planned = [environment.name for environment in settings.environments]
+    predecessors = {environment.name: environment.after for environment in settings.environments}
+    ordered: list[str] = []
 
     def add(name: str, above: tuple[str, ...] = ()) -> None:
-        for earlier in before.get(name, ()):
+        for earlier in predecessors.get(name, ()):
             if earlier not in above:
                 add(earlier, (*above, name))
-        if name not in found:
-            found.append(name)
+        if name not in ordered:
+            ordered.append(name)
 
-    for name in (*named, *sorted({run.environment for run in runs})):
+    for name in (*planned, *sorted({run.environment for run in runs})):
         add(name)
-    return found or ["test"]
+    return ordered or ["test"]
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Step:
-    """What is to be done next: a command, empty where there is none to be given; and why, or what for."""
+class NextStep:
+    """The next step: a command, or empty if there is none, and the reason."""
 
     command: str = ""
     why: str = ""
 
 
-def next_step(lines: Sequence[StageLine], environment: str, after: Sequence[str]) -> Step:
-    """What is to be done next in an environment that comes after others."""
-    for line in lines:
-        places = {place.environment: place for place in line.places}
-        run = places[environment].run
+def next_step(stages: Sequence[RoadmapStage], environment: str, after: Sequence[str]) -> NextStep:
+    """Return the next step in an environment that depends on the environments ``after``."""
+    for roadmap_stage in stages:
+        statuses = {status.environment: status for status in roadmap_stage.statuses}
+        run = statuses[environment].run
         if run is not None and run.is_completed:
             continue
-        if not line.services:
-            return Step(why=f"stage {line.stage.number} has no service: give it some, or take it out of the plan")
+        if not roadmap_stage.services:
+            return NextStep(
+                why=f"stage {roadmap_stage.stage.number} has no service: add one, or remove the stage from the plan"
+            )
         if run is None or run.state in (StageState.ACCEPTED, StageState.ROLLED_BACK):
-            missing = [name for name in after if name in places and not _completed(places[name])]
+            missing = [name for name in after if name in statuses and not _is_completed(statuses[name])]
             if missing:
-                return Step(why=f"stage {line.stage.number} waits for {', '.join(missing)}")
-        return _step(run, line.stage.number, environment)
-    return Step(why="nothing is left: all stages are accepted")
+                return NextStep(why=f"stage {roadmap_stage.stage.number} waits for {', '.join(missing)}")
+        return _next_step_of_run(run, roadmap_stage.stage.number, environment)
+    return NextStep(why="nothing: all stages are accepted")
 
 
-def _step(run: StageRun | None, number: int, environment: str) -> Step:
-    place = f"--stage {number} --env {environment}"
+def _next_step_of_run(run: StageRun | None, number: int, environment: str) -> NextStep:
+    options = f"--stage {number} --env {environment}"
     if run is None:
-        return Step(command=f"py312 deploy {place}")
+        return NextStep(command=f"py312 deploy {options}")
     if run.state in (StageState.ACCEPTED, StageState.ROLLED_BACK):
         why = run.stale or ("" if run.is_drill else f"it was rolled back: {run.reason}")
-        return Step(command=f"py312 deploy {place}", why=why)
-    if run.state in WATCHED and run.is_drill:
-        return Step(command=f"py312 rollback {place}", why="a drill has left it up")
+        return NextStep(command=f"py312 deploy {options}", why=why)
+    if run.state in MONITORED and run.is_drill:
+        return NextStep(command=f"py312 rollback {options}", why="a drill has left it deployed")
     if run.state is StageState.HELD:
-        return Step(command=f"py312 decide accept|rollback {place}", why=run.reason)
-    if run.state in WATCHED:
-        return Step(command=f"py312 watch {place}")
-    why = f"stage {number} was left {run.state.value}, unless somebody is at it just now"
-    return Step(command=f"py312 recover --env {environment}", why=why)
+        return NextStep(command=f"py312 promote|abort {options}", why=run.reason)
+    if run.state in MONITORED:
+        return NextStep(command=f"py312 watch {options}")
+    why = f"stage {number} was left {run.state.value}, unless another process is working on it"
+    return NextStep(command=f"py312 recover --env {environment}", why=why)
 
 
-def _completed(place: Place) -> bool:
-    return place.run is not None and place.run.is_completed
+def _is_completed(status: StageStatus) -> bool:
+    return status.run is not None and status.run.is_completed
 
 
-def markdown(
-    plan: Plan, lines: Sequence[StageLine], environments: Sequence[str], after: Mapping[str, Sequence[str]]
+def format_markdown(
+    plan: Plan, stages: Sequence[RoadmapStage], environments: Sequence[str], after: Mapping[str, Sequence[str]]
 ) -> str:
-    """The page."""
+    """Format the roadmap as Markdown."""
     done = {
-        name: sum(_completed(place) for line in lines for place in line.places if place.environment == name)
+        name: sum(
+            _is_completed(status)
+            for roadmap_stage in stages
+            for status in roadmap_stage.statuses
+            if status.environment == name
+        )
         for name in environments
     }
     text = [f"# Roadmap to Python {plan.target}", ""]
     text += [
-        f"* {_shown(name)}: {done[name]} of {counted(len(lines), 'stage')} accepted. "
-        f"Next: {_said(next_step(lines, name, after.get(name, ())))}."
+        f"* {_escape(name)}: {done[name]} of {pluralize(len(stages), 'stage')} accepted. "
+        f"Next: {_format_step(next_step(stages, name, after.get(name, ())))}."
         for name in environments
     ]
-    text += ["", row(["Stage", "Services", "Soak", *map(_shown, environments)]), row(["---"] * (3 + len(environments)))]
-    for line in lines:
+    text += [
+        "",
+        markdown_row(["Stage", "Services", "Soak", *map(_escape, environments)]),
+        markdown_row(["---"] * (3 + len(environments))),
+    ]
+    for roadmap_stage in stages:
         states = [
-            _shown(place.state) + (f"<br>{_shown(place.told)}" if place.told else "")
-            for place in line.places
-            if place.environment in environments
+            _escape(status.state) + (f"<br>{_escape(status.detail)}" if status.detail else "")
+            for status in roadmap_stage.statuses
+            if status.environment in environments
         ]
-        text.append(row([_title(line), str(len(line.services)), spelled(line.soak), *states]))
-    for line in lines:
-        text += ["", f"## Stage {_title(line)}", ""]
-        if not line.services:
+        text.append(
+            markdown_row(
+                [_title(roadmap_stage), str(len(roadmap_stage.services)), format_duration(roadmap_stage.soak), *states]
+            )
+        )
+    for roadmap_stage in stages:
+        text += ["", f"## Stage {_title(roadmap_stage)}", ""]
+        if not roadmap_stage.services:
             text.append("No service.")
             continue
-        text += [row(["Service", "Python now", "to", "", "Where"]), row(["---"] * 5)]
+        text += [markdown_row(["Service", "Python now", "to", "", "Where"]), markdown_row(["---"] * 5)]
         text += [
-            row(
+            markdown_row(
                 [
-                    _shown(service.name),
-                    _now(service, plan, line.places),
+                    _escape(service.name),
+                    _current_python(service, plan, roadmap_stage.statuses),
                     str(plan.target),
                     "critical" if service.critical else "",
-                    _shown(service.path),
+                    _escape(service.path),
                 ]
             )
-            for service in line.services
+            for service in roadmap_stage.services
         ]
     return "\n".join(text) + "\n"
 
 
-def _said(step: Step) -> str:
-    return ": ".join(filter(None, [f"`{step.command}`" if step.command else "", _shown(step.why)]))
+def _format_step(step: NextStep) -> str:
+    return ": ".join(filter(None, [f"`{step.command}`" if step.command else "", _escape(step.why)]))
 
 
-def _title(line: StageLine) -> str:
-    return f"{line.stage.number}" + (f": {_shown(line.stage.name)}" if line.stage.name else "")
+def _title(roadmap_stage: RoadmapStage) -> str:
+    return f"{roadmap_stage.stage.number}" + (
+        f": {_escape(roadmap_stage.stage.name)}" if roadmap_stage.stage.name else ""
+    )
 
 
-def _now(service: Service, plan: Plan, places: Sequence[Place]) -> str:
-    """What its files say; and where the target serves already."""
-    moved = [place.environment for place in places if _completed(place)]
-    there = f"{plan.target} in {', '.join(map(_shown, moved))}; " if moved else ""
-    return there + (f"{service.baseline} by its files" if moved else str(service.baseline))
+def _current_python(service: Service, plan: Plan, statuses: Sequence[StageStatus]) -> str:
+    """Return the version that its files declare, and the environments in which the target serves already."""
+    moved_environments = [status.environment for status in statuses if _is_completed(status)]
+    moved_text = f"{plan.target} in {', '.join(map(_escape, moved_environments))}; " if moved_environments else ""
+    return moved_text + (f"{service.baseline} in its files" if moved_environments else str(service.baseline))
 
 
-def _shown(text: str) -> str:
-    return escaped(prose(text))
+def _escape(text: str) -> str:
+    return escape_markdown(escape_terminal(text))
 
 
-def document(
-    plan: Plan, lines: Sequence[StageLine], environments: Sequence[str], after: Mapping[str, Sequence[str]]
+def to_document(
+    plan: Plan, stages: Sequence[RoadmapStage], environments: Sequence[str], after: Mapping[str, Sequence[str]]
 ) -> dict[str, Any]:
-    """The same for programs."""
+    """Return the roadmap as a JSON document."""
     return {
         "schema": 1,
         "target": str(plan.target),
         "environments": [
-            {"name": name, "next": encode(next_step(lines, name, after.get(name, ())))} for name in environments
+            {"name": name, "next": encode(next_step(stages, name, after.get(name, ())))} for name in environments
         ],
         "stages": [
             {
-                "stage": line.stage.number,
-                "name": line.stage.name,
-                "soak": line.soak,
+                "stage": roadmap_stage.stage.number,
+                "name": roadmap_stage.stage.name,
+                "soak": roadmap_stage.soak,
                 "services": [
-                    {"service": one.name, "path": one.path, "baseline": str(one.baseline), "critical": one.critical}
-                    for one in line.services
+                    {
+                        "service": service.name,
+                        "path": service.path,
+                        "baseline": str(service.baseline),
+                        "critical": service.critical,
+                    }
+                    for service in roadmap_stage.services
                 ],
                 "states": {
-                    place.environment: place.state for place in line.places if place.environment in environments
+                    status.environment: status.state
+                    for status in roadmap_stage.statuses
+                    if status.environment in environments
                 },
             }
-            for line in lines
+            for roadmap_stage in stages
         ],
     }

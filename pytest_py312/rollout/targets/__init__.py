@@ -1,1 +1,1 @@
-"""Where a stage is deployed to. Each target is one class with the verbs of the protocol."""
+"""Deployment targets: the protocol, and one class for each kind of target."""

@@ -1,4 +1,4 @@
-"""An environment's lock where a target has things whose names are unique: to make one of that name is to take it."""
+"""Environment locks on targets with uniquely named objects: creating the object of that name acquires the lock."""
 
 import json
 from abc import ABC, abstractmethod
@@ -6,61 +6,64 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.rollout.domain.model import Holder
+from pytest_py312.rollout.domain.model import LockHolder
 from pytest_py312.rollout.targets.target import TargetRefused
 
 HOLDER_LABEL = "pytest-py312.rollout.holder"
 
 
-class NamedLock(ABC):
-    """See :class:`.target.Lock`. ``words`` turns what the target's client raises into what a target raises."""
+class NamedObjectLock(ABC):
+    """Base of :class:`.target.EnvironmentLock` implementations; the holder is stored in a label of the object.
 
-    def __init__(self, name: str, words: Callable[[], AbstractContextManager[None]]) -> None:
+    ``translate_errors`` turns errors of the target's client into those of :class:`.target.Target`.
+    """
+
+    def __init__(self, name: str, translate_errors: Callable[[], AbstractContextManager[None]]) -> None:
         self._name = name
-        self._words = words
+        self._translate_errors = translate_errors
 
     @abstractmethod
-    def _created(self, label: str) -> bool:
-        """Make it with this label; false where there is one of that name."""
+    def _create(self, label: str) -> bool:
+        """Create the object with this label; return false if one of that name exists."""
 
     @abstractmethod
-    def _labelled(self) -> tuple[str, str] | None:
-        """The id of the one that is there, and its label; ``None`` where there is none."""
+    def _read_label(self) -> tuple[str, str] | None:
+        """Return id and label of the existing object, ``None`` if there is none."""
 
     @abstractmethod
-    def _removed(self, found: str) -> None:
-        """Remove one by its id; one that is gone already is fine."""
+    def _delete(self, object_id: str) -> None:
+        """Delete the object with this id; do nothing if it no longer exists."""
 
-    def holder(self) -> Holder | None:
-        with self._words():
-            found = self._found()
-            return found[1] if found else None
+    def holder(self) -> LockHolder | None:
+        with self._translate_errors():
+            id_and_holder = self._read_holder()
+            return id_and_holder[1] if id_and_holder else None
 
-    def take(self, holder: Holder, *, instead_of: Holder | None = None) -> Holder | None:
-        with self._words():
+    def acquire(self, holder: LockHolder, *, replacing: LockHolder | None = None) -> LockHolder | None:
+        with self._translate_errors():
             for _ in range(3):
-                if self._created(json.dumps(encode(holder))):
+                if self._create(json.dumps(encode(holder))):
                     return None
-                found = self._found()
-                if found is None:
-                    continue  # given back between the two questions
-                if found[1] != instead_of:
-                    return found[1]
-                # by its id: one that somebody else has taken meanwhile has another
-                self._removed(found[0])
-            raise TargetRefused(f"{self._name} changes hands too quickly; try again")
+                id_and_holder = self._read_holder()
+                if id_and_holder is None:
+                    continue  # it was released between the two calls
+                if id_and_holder[1] != replacing:
+                    return id_and_holder[1]
+                # by id: an object that someone else has created meanwhile has a different one
+                self._delete(id_and_holder[0])
+            raise TargetRefused(f"the lock {self._name} changes its holder too often; try again")
 
-    def release(self, holder: Holder) -> None:
-        with self._words():
-            found = self._found()
-            if found is not None and found[1] == holder:
-                self._removed(found[0])
+    def release(self, holder: LockHolder) -> None:
+        with self._translate_errors():
+            id_and_holder = self._read_holder()
+            if id_and_holder is not None and id_and_holder[1] == holder:
+                self._delete(id_and_holder[0])
 
-    def _found(self) -> tuple[str, Holder] | None:
-        labelled = self._labelled()
-        if labelled is None:
+    def _read_holder(self) -> tuple[str, LockHolder] | None:
+        id_and_label = self._read_label()
+        if id_and_label is None:
             return None
         try:
-            return labelled[0], decode(Holder, json.loads(labelled[1]))
+            return id_and_label[0], decode(LockHolder, json.loads(id_and_label[1]))
         except (TypeError, ValueError, RecursionError) as error:
-            raise TargetRefused(f"{self._name} is in the way, and is no lock of ours; remove it") from error
+            raise TargetRefused(f"{self._name} exists but is not a lock of pytest-py312; remove it") from error

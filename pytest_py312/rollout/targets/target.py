@@ -1,12 +1,12 @@
-"""What a target can do, in seven verbs. All of them can be repeated: done twice is done once.
+"""The protocol of a deployment target: :class:`Target`, its errors, and optional abilities (``Supports...``).
 
-A rollback is always *to this container*, never "to the previous one": what was previous changes when somebody else, or
-the same process before it was killed, has acted in between.
+All operations of a target are idempotent, so that an interrupted rollout can repeat its last step.
 
-What a target says about itself and about what it keeps, for whoever looks before and after a rollout.
+A rollback names the container to go back to, never "the previous version": which version is the previous one changes
+when another person, or an earlier and killed process of the same rollout, has deployed in between.
 
-Not a verb: nothing is done by it, and a target that cannot tell does without. What it cannot be asked is then said to
-be unknown.
+The ``Supports...`` protocols are checked with ``isinstance``. Where a target lacks one, the feature is unavailable and
+what it would have reported counts as unknown.
 """
 
 from collections.abc import Sequence
@@ -14,27 +14,27 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Protocol, runtime_checkable
 
-from pytest_py312.rollout.domain.model import Container, Holder, Observation, ServiceSpec, Usage
+from pytest_py312.rollout.domain.model import Container, LockHolder, Observation, ServiceSpec, Usage
 
 
 class TargetError(Exception):
-    """An act was not done, or not to its end. ``str()`` says why, for people."""
+    """An operation failed or did not finish. ``str()`` is the reason, for people."""
 
 
-class TargetLost(TargetError):
-    """The target does not answer. Whether the act was done is not known."""
+class TargetUnavailable(TargetError):
+    """The target does not answer; it is unknown whether the operation took effect."""
 
 
 class TargetRefused(TargetError):
-    """The target answers that it cannot."""
+    """The target answered and refused the operation."""
 
 
-class TargetUnreachable(TargetError):
-    """The service may be well, and cannot be asked from here. Says nothing about it."""
+class ServiceUnreachable(TargetError):
+    """The service cannot be reached from this machine, which says nothing about its health."""
 
 
-class Phase(Enum):
-    """How far a container has come to serving."""
+class ReadinessPhase(Enum):
+    """Progress of a container towards serving requests."""
 
     STARTING = "starting"
     READY = "ready"
@@ -43,198 +43,201 @@ class Phase(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Readiness:
-    """Whether a container is ready to serve. ``asked`` is false where nobody can be asked, and it merely runs.
+    """Whether a container is ready to serve.
 
-    ``again`` is after how many seconds it is worth to ask again.
+    ``is_probed`` is false where no health check exists, so that "ready" only means that the container runs.
+    ``retry_after`` is the number of seconds after which another query is worthwhile.
     """
 
-    phase: Phase
-    asked: bool = True
+    phase: ReadinessPhase
+    is_probed: bool = True
     detail: str = ""
-    again: float = 0.25
+    retry_after: float = 0.25
 
 
-class Lock(Protocol):
-    """One environment's lock. It lies with the target, so that all operators of it see the same one.
+class EnvironmentLock(Protocol):
+    """Lock of one environment, stored on the target so that all operators see the same one.
 
-    It outlives the process that took it: a soak goes on between processes.
+    It outlives the process that acquired it, because a soak continues across processes.
     """
 
-    def holder(self) -> Holder | None:
-        """Who holds it now. ``None``: nobody."""
+    def holder(self) -> LockHolder | None:
+        """Return the current holder, ``None`` if the lock is free."""
         ...
 
-    def take(self, holder: Holder, *, instead_of: Holder | None = None) -> Holder | None:
-        """Take it and return ``None``; or return who holds it, and change nothing.
+    def acquire(self, holder: LockHolder, *, replacing: LockHolder | None = None) -> LockHolder | None:
+        """Acquire the lock and return ``None``, or return the current holder and change nothing.
 
-        :param instead_of: is replaced by ``holder`` if, and only if, it still holds it.
+        :param replacing: the holder to take the lock from; only if it still holds the lock.
         """
         ...
 
-    def release(self, holder: Holder) -> None:
-        """Give it back. Where another one holds it, nothing is changed."""
+    def release(self, holder: LockHolder) -> None:
+        """Release the lock; do nothing if someone else holds it."""
         ...
 
 
 @runtime_checkable
-class Twinning(Protocol):
-    """A target that can run the old version beside the new one. Both methods raise as those of a :class:`Target`."""
+class SupportsControl(Protocol):
+    """A target that can run the previous version next to the new one, as a control. Raises like :class:`Target`."""
 
-    def twin(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
-        """Start another container that is set up like ``old``, which nobody is led to who does not ask for it.
+    def start_control(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        """Start a second container configured like ``old`` that receives no regular traffic.
 
-        One that is left of this service is thrown away.
+        A leftover control of this service is removed first.
         """
         ...
 
-    def remove_twin(self, spec: ServiceSpec, *, run: str) -> None:
-        """Remove what :meth:`twin` has made for ``run``; nothing to remove is fine. ``restore`` does so, too."""
+    def remove_control(self, spec: ServiceSpec, *, run: str) -> None:
+        """Remove the control of ``run`` if there is one. :meth:`Target.restore` does so as well."""
         ...
 
 
 @runtime_checkable
-class Meeting(Protocol):
-    """A target whose containers can be told to do something, for one another. All raise as a :class:`Target` does."""
+class SupportsContracts(Protocol):
+    """A target that can run commands in containers, for contract tests. Raises like :class:`Target`."""
 
-    def execute(self, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
-        """See :class:`~pytest_py312.rollout.monitoring.health_probes.Executing`."""
+    def execute(self, container: Container, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
+        """Run a command; see :class:`~pytest_py312.rollout.monitoring.health_probes.SupportsExec`."""
         ...
 
-    def stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
-        """Start a container that is set up like ``old`` and does nothing, so that it can be told to.
+    def start_stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        """Start an idle container configured like ``old``, in which commands can be executed.
 
-        It is gone by itself after a while; :meth:`dismiss` ends it.
+        It ends by itself after some time; :meth:`remove_stand_in` removes it earlier.
         """
         ...
 
-    def dismiss(self, container: Container) -> None:
-        """End a stand-in."""
+    def remove_stand_in(self, container: Container) -> None:
+        """Remove a stand-in."""
         ...
 
-    def met(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
-        """Host and port by which ``caller`` reaches ``spec.port`` of ``callee``.
+    def address_for_caller(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
+        """Return host and port under which ``caller`` reaches ``spec.port`` of ``callee``.
 
-        :raises TargetUnreachable: they are in no network together.
+        :raises ServiceUnreachable: they share no network.
         """
         ...
 
 
 class Target(Protocol):
-    """A place where containers serve. All methods raise :class:`TargetLost` and :class:`TargetRefused`."""
+    """A place where services are deployed. All methods raise :class:`TargetUnavailable` and :class:`TargetRefused`."""
 
     name: str
 
     def identity(self) -> str:
-        """Which place this is, in words that no other place has and that stay. Not a verb.
-
-        Empty where it does not tell.
-        """
+        """Return a text that identifies this target uniquely and permanently; empty if it has none."""
         ...
 
     def image_id(self, reference: str) -> str:
-        """The id of an image that is there. Not a verb: it only looks a name up.
+        """Return the id of an image.
 
-        :raises TargetRefused: it is not there.
+        :raises TargetRefused: the target has no such image.
         """
         ...
 
     def observe(self, spec: ServiceSpec) -> Observation | None:
-        """What serves under the service's name, with the interpreters that its processes were asked for.
+        """Return what serves under the service's name, with the Python versions its processes report.
 
-        ``None`` where nothing of that name is there.
+        ``None`` if nothing of that name exists.
         """
         ...
 
     def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
-        """Make a container of ``image`` that is set up like the one that serves now. It does not serve yet.
+        """Create a container from ``image``, configured like the serving one, without putting it into service.
 
-        One that the same run has made before is thrown away.
+        A container that the same run created earlier is removed.
         """
         ...
 
     def switch(self, spec: ServiceSpec, container: Container) -> None:
-        """Let ``container``, and no other, serve under the service's name. What served before is stopped and kept."""
+        """Make ``container`` the only one that serves under the service's name; stop and keep the previous one."""
         ...
 
-    def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
-        """How far ``container`` has come, asked once."""
+    def readiness(self, spec: ServiceSpec, container: Container) -> Readiness:
+        """Check once how far ``container`` has come."""
         ...
 
     def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
-        """Let ``old`` serve again, and remove what ``run`` has made; ``None``: nothing served before.
+        """Put ``old`` back into service and remove everything that ``run`` created.
 
-        What serves is not stopped before it is certain that ``old``, or its image, is there.
+        The serving container is not stopped until ``old``, or its image, is known to exist.
 
-        :returns: the last lines that the removed ones had logged.
+        :param old: ``None`` if nothing served before the run.
+        :returns: the last log lines of the removed containers.
         """
         ...
 
-    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
-        """What ``container`` used, and what it logged ``since`` (seconds since the epoch)."""
+    def read_usage(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+        """Return what ``container`` used, and what it logged ``since`` a time (seconds since the epoch)."""
         ...
 
-    def lock(self, environment: str) -> Lock:
-        """The lock of an environment."""
+    def environment_lock(self, environment: str) -> EnvironmentLock:
+        """Return the lock of an environment."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class EngineFacts:
-    """An engine. ``host`` and ``kernel`` are those of its machine, ``root`` is its data folder there.
+class EngineInfo:
+    """A container engine.
 
-    ``time`` is its clock, in seconds since the epoch; ``None`` where it does not tell. ``live_restore`` is whether
-    containers go on while the engine is away.
+    ``host`` and ``kernel`` describe its machine, ``data_root`` is its data folder there. ``engine_time`` is its clock
+    in seconds since the epoch, ``None`` if unknown. ``live_restore``: containers keep running while the engine is down.
     """
 
     name: str
     version: str
     host: str = ""
     kernel: str = ""
-    root: str = ""
-    cgroup: str = ""
+    data_root: str = ""
+    cgroup_version: str = ""
     live_restore: bool = False
-    swarm: str = ""
+    swarm_state: str = ""
     is_manager: bool = False
-    """Whether a swarm can be told anything through it."""
-    time: float | None = None
-    is_beside: bool = False
-    """Whether it is spoken to over a socket of this machine."""
+    """Whether it is a manager of its swarm."""
+    engine_time: float | None = None
+    is_local: bool = False
+    """Whether the connection is a socket of this machine."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class ImageFacts:
-    """An image that is there. ``python`` is what its maker wrote into it; empty where he did not, and never a proof."""
+class ImageInfo:
+    """An existing image.
+
+    ``declared_python`` is the Python version stated in its metadata, empty if there is none. It proves nothing about
+    the interpreter that a process runs on.
+    """
 
     id: str
-    python: str = ""
+    declared_python: str = ""
 
 
 @runtime_checkable
-class Inspectable(Protocol):
-    """A target that can be asked. All methods raise as those of a target do."""
+class SupportsInspection(Protocol):
+    """A target that describes its engine and images. Raises like :class:`Target`."""
 
-    def engine_facts(self) -> EngineFacts:
-        """The engine behind it."""
+    def engine_info(self) -> EngineInfo:
+        """Return the engine behind the target."""
         ...
 
-    def image_facts(self, reference: str) -> ImageFacts | None:
-        """An image by its name or id; ``None`` where it is not there."""
-        ...
-
-
-@runtime_checkable
-class Measuring(Protocol):
-    """A target that may be without what tells processor and memory. Raises as a target does."""
-
-    def unmeasured(self) -> str:
-        """Why they are not told; empty where they are."""
+    def image_info(self, reference: str) -> ImageInfo | None:
+        """Return an image by name or id, ``None`` if it does not exist."""
         ...
 
 
 @runtime_checkable
-class Keeping(Protocol):
-    """A target that can be asked whether it still has what served before. Raises as a target does."""
+class SupportsUsageCheck(Protocol):
+    """A target that may be unable to measure processor and memory usage. Raises like :class:`Target`."""
 
-    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
-        """Whether ``container`` is there, serving or not, so that a rollback can go to it."""
+    def usage_unavailable_reason(self) -> str:
+        """Return why usage cannot be measured, empty if it can."""
+        ...
+
+
+@runtime_checkable
+class SupportsInventory(Protocol):
+    """A target that can check whether a previous version still exists. Raises like :class:`Target`."""
+
+    def has_container(self, spec: ServiceSpec, container: Container) -> bool:
+        """Return whether ``container`` exists, serving or not, so that a rollback to it is possible."""
         ...

@@ -1,14 +1,14 @@
-"""What the probe measures for benchmarks: standard library only, for Python 3.8 and later. It lies beside probe.py.
+"""The probe's measurements for benchmarks: standard library only, for Python 3.8 and later. Used by probe.py.
 
 A request has ``measure``:
 
 * ``tests``: the service's own pytest-benchmark tests (``select``: only these), each for about ``seconds``;
-* ``imports``: how long importing ``module`` takes in a fresh interpreter, and its peak memory, ``repeats`` times;
-* ``suite``: how long the suite takes, how long it keeps a core busy, its peak memory, and the first two of each of its
-  tests (``watch``: only these, else those that are worth it).
+* ``imports``: the time of importing ``module`` in a fresh interpreter, and its peak memory, ``repeats`` times;
+* ``suite``: time, processor time and peak memory of the suite, and the two times of each of its tests (``watch``: only
+  these, otherwise those above a minimal duration).
 
-``core``: the core to stay on, or true for any. What was measured is told in records ``measured`` (name, value, unit),
-how in one record ``conditions``.
+``core``: the core to run on, or true for any. Results are records ``measured`` (name, value, unit), and one record
+``conditions`` describes the machine.
 """
 
 from __future__ import annotations
@@ -32,19 +32,19 @@ if TYPE_CHECKING:
 
     Request = Mapping[str, Any]
 
-WAITED = "/proc/self/schedstat"
-"""Of the main thread, in nanoseconds: time on a core, time of waiting for one; and how often it was given one."""
+SCHEDSTAT = "/proc/self/schedstat"
+"""The main thread's time on a core and time waiting for a core, in nanoseconds, and how often it got one."""
 
 
 def elapsed_clock() -> Callable[[], float]:
-    """A clock of seconds that stands still while this process could run and others have its core.
+    """Return a clock in seconds that stops while this process is ready to run but has no core.
 
-    So load on the machine is left out as far as the kernel knows of it, and waiting for something (a disk, a sleep, an
-    answer) is not. Where the kernel does not tell, it is the plain clock.
+    So it excludes load by other processes as far as the kernel accounts for it, but includes waiting for a disk, a
+    sleep or a response. Without the kernel's figures it is the plain clock.
     """
     now, pread = time.perf_counter, os.pread
     try:
-        descriptor = os.open(WAITED, os.O_RDONLY)
+        descriptor = os.open(SCHEDSTAT, os.O_RDONLY)
         pread(descriptor, 64, 0).split()[1]
     except (OSError, IndexError):
         return now
@@ -53,46 +53,50 @@ def elapsed_clock() -> Callable[[], float]:
         return pread(descriptor, 64, 0).split()[1]
 
     def elapsed() -> float:
-        before = waited()
+        waited_before = waited()
         while True:
-            moment = now()
-            after = waited()
-            if before == after:  # else the core was lost in between, and the two figures are not of one moment
-                return moment - int(after) * 1e-9
-            before = after
+            timestamp = now()
+            waited_after = waited()
+            if (
+                waited_before == waited_after
+            ):  # otherwise the core was lost in between, and the two figures do not belong together
+                return timestamp - int(waited_after) * 1e-9
+            waited_before = waited_after
 
     return elapsed
 
 
-def stay_on_one_core(wanted: object = None) -> str:
-    """Pin this process and its children to the core that is ``wanted``, or else to the last of those that it may use;
-    which, or empty where that is not allowed."""
+def stay_on_one_core(requested: object = None) -> str:
+    """Pin this process and its children to a core: the ``requested`` one if allowed, else the last allowed one.
+
+    Return the core, or an empty text if pinning is not allowed.
+    """
     try:
         allowed = os.sched_getaffinity(0)
-        core = wanted if type(wanted) is int and wanted in allowed else max(allowed)
+        core = requested if type(requested) is int and requested in allowed else max(allowed)
         os.sched_setaffinity(0, {core})
     except (AttributeError, OSError, ValueError):
         return ""
     return str(core)
 
 
-def conditions(core: str) -> dict[str, str]:
-    """How it is measured here."""
+def measurement_conditions(core: str) -> dict[str, str]:
+    """Return the properties of this interpreter and machine that affect measurements."""
     libc = " ".join(platform.libc_ver())
     return {
         "python": platform.python_version(),
         "compiler": platform.python_compiler(),
         "options": " ".join(sorted((sysconfig.get_config_var("CONFIG_ARGS") or "").split())),
         "libc": libc.strip(),
-        "processor": _first_line("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
-        "governor": _text("/sys/devices/system/cpu/cpu%s/cpufreq/scaling_governor" % (core or "0")),
+        "processor": _first_value("/proc/cpuinfo", "model name") or platform.processor() or platform.machine(),
+        "governor": _read_text("/sys/devices/system/cpu/cpu%s/cpufreq/scaling_governor" % (core or "0")),
         "core": core,
-        "clock": "elapsed" if os.path.exists(WAITED) else "wall",
+        "clock": "elapsed" if os.path.exists(SCHEDSTAT) else "wall",
         "garbage collection": "on" if gc.isenabled() else "off",
     }
 
 
-def _text(path: str) -> str:
+def _read_text(path: str) -> str:
     try:
         with open(path, encoding="utf-8", errors="replace") as file:
             return file.read(200).strip()
@@ -100,7 +104,7 @@ def _text(path: str) -> str:
         return ""
 
 
-def _first_line(path: str, name: str) -> str:
+def _first_value(path: str, name: str) -> str:
     with suppress(OSError), open(path, encoding="utf-8", errors="replace") as file:
         for line in file:
             if line.startswith(name):
@@ -109,14 +113,14 @@ def _first_line(path: str, name: str) -> str:
 
 
 def run(request: Request, records: Any, probe: Any) -> int:
-    """Measure what is asked. ``probe`` is the probe's module."""
-    wanted = request.get("core")
-    core = "" if wanted is None or wanted is False else stay_on_one_core(wanted)
+    """Measure what the request says. ``probe`` is the module of probe.py."""
+    requested_core = request.get("core")
+    core = "" if requested_core is None or requested_core is False else stay_on_one_core(requested_core)
     service = probe.copy_source(request)
     probe.prepare_paths(request, service)
     if not probe.run_prepare(request, records):
         return 1
-    records.add("conditions", values=conditions(core))
+    records.add("conditions", values=measurement_conditions(core))
     measures = {"tests": measure_tests, "imports": measure_imports, "suite": measure_suite}
     return measures[request["measure"]](request, records, probe)
 
@@ -125,7 +129,7 @@ def run(request: Request, records: Any, probe: Any) -> int:
 
 
 class BenchmarkRecorder:
-    """A pytest plugin that writes down what pytest-benchmark has measured."""
+    """A pytest plugin that records thresholds and failures of benchmarks."""
 
     def __init__(self, records: Any, tail: Callable[[str], str]) -> None:
         self._records = records
@@ -151,11 +155,11 @@ class BenchmarkRecorder:
             self._records.add("failed", name=report.nodeid or ".", detail=self._tail(report.longreprtext))
 
 
-class MachineKnown:
-    """Answers in pytest-benchmark's place what takes it a second each to find out, and takes its figures.
+class PresetMachineInfo:
+    """Saves pytest-benchmark its slow queries of the machine (a second each), and records its results.
 
-    Of the rounds of a process the fastest counts. Others on the same core's other thread make rounds take up to twice
-    as long, for as long as they run: how many of a process's rounds that hits is luck, and so are mean and median.
+    The fastest round of a process counts. Other processes on the sibling hyperthread make rounds take up to twice as
+    long while they run. How many rounds that affects is random, and so are mean and median.
     """
 
     def __init__(self, records: Any, failed: set[str], clock: Callable[[], float]) -> None:
@@ -164,14 +168,14 @@ class MachineKnown:
         self._clock = clock
 
     def pytest_collection_finish(self) -> None:
-        """How fine the clock is; it is asked for the length of a round that is too short to be told."""
+        """Preset the clock's precision, from which pytest-benchmark derives the minimal length of a round."""
         from pytest_benchmark.fixture import BenchmarkFixture
 
-        # an attribute of its own, in 3.4 to 5.2; one that has it no more, or under another name, takes its second
-        known = getattr(BenchmarkFixture, "_precisions", None)
-        precision = precision_of(self._clock)
-        if isinstance(known, dict) and precision:
-            known.setdefault(self._clock, precision)
+        # private, in 3.4 to 5.2; a version without it measures the precision itself, which takes a second
+        precisions = getattr(BenchmarkFixture, "_precisions", None)
+        precision = clock_precision(self._clock)
+        if isinstance(precisions, dict) and precision:
+            precisions.setdefault(self._clock, precision)
 
     def pytest_benchmark_generate_machine_info(self) -> dict[str, str]:
         return {"python_version": platform.python_version()}
@@ -180,24 +184,24 @@ class MachineKnown:
         return {}
 
     def pytest_benchmark_update_json(self, output_json: Mapping[str, Any]) -> None:
-        for found in output_json["benchmarks"]:
-            if found["fullname"] in self._failed:
+        for benchmark in output_json["benchmarks"]:
+            if benchmark["fullname"] in self._failed:
                 continue
-            self._records.add("measured", name=found["fullname"], value=found["stats"]["min"], unit="s")
+            self._records.add("measured", name=benchmark["fullname"], value=benchmark["stats"]["min"], unit="s")
 
 
-def precision_of(clock: Callable[[], float]) -> float:
-    """The least seconds that a clock has told between two looks, of a thousand times; 0 where it stood still."""
+def clock_precision(clock: Callable[[], float]) -> float:
+    """Return the smallest positive difference of two consecutive readings of a clock, in seconds; 0 if none."""
     gaps = [-(clock() - clock()) for _ in range(1000)]
     return min((gap for gap in gaps if gap > 0), default=0.0)
 
 
-def _give_clock(clock: Callable[[], float]) -> str:
+def _register_clock(clock: Callable[[], float]) -> str:
     """Make the clock importable for pytest-benchmark, and return its dotted name."""
     module = types.ModuleType("py312_clock")
     if clock is time.perf_counter:
         return "time.perf_counter"
-    clock.__module__ = module.__name__  # some versions look it up again where it says that it comes from
+    clock.__module__ = module.__name__  # some versions import it again by its module name
     module.elapsed = clock  # type: ignore[attr-defined]  # made here
     sys.modules[module.__name__] = module
     return "py312_clock.elapsed"
@@ -208,9 +212,9 @@ def measure_tests(request: Request, records: Any, probe: Any) -> int:
 
     import pytest
 
-    for what in ("machine", "commit"):  # pytest-benchmark is registered later, and would be asked first
-        pytest.hookimpl(tryfirst=True)(getattr(MachineKnown, "pytest_benchmark_generate_%s_info" % what))
-    # not imported: pytest warns of plugins that were before it could rewrite their asserts
+    for what in ("machine", "commit"):  # pytest-benchmark registers later, so its hooks would run first
+        pytest.hookimpl(tryfirst=True)(getattr(PresetMachineInfo, "pytest_benchmark_generate_%s_info" % what))
+    # by metadata: pytest warns about plugins that were imported before it could rewrite their asserts
     records.add("tools", versions={"pytest": pytest.__version__, "pytest-benchmark": version("pytest-benchmark")})
     arguments = ["--import-mode=" + request["import_mode"]] if request.get("import_mode") else []
     arguments += request["arguments"]
@@ -219,30 +223,31 @@ def measure_tests(request: Request, records: Any, probe: Any) -> int:
     file = os.path.join(request["scratch"], "benchmarks.json")
     clock = elapsed_clock()
     arguments += [
-        "--benchmark-enable", "--benchmark-only", "--benchmark-json=" + file, "--benchmark-timer=" + _give_clock(clock),
-        "--benchmark-max-time=%s" % request["seconds"], "--benchmark-min-time=0.001", "--benchmark-warmup=on",
-        "--benchmark-warmup-iterations=10", "--maxfail=0", "-q", *_without_disturbers(),
+        "--benchmark-enable", "--benchmark-only", "--benchmark-json=" + file,
+        "--benchmark-timer=" + _register_clock(clock), "--benchmark-max-time=%s" % request["seconds"],
+        "--benchmark-min-time=0.001", "--benchmark-warmup=on", "--benchmark-warmup-iterations=10", "--maxfail=0", "-q",
+        *_options_disabling_plugins(),
     ]  # fmt: skip
     if request.get("select"):
         arguments += ["--", *request["select"]]
     sys.argv = ["pytest", *arguments]
     recorder = BenchmarkRecorder(records, probe.tail)
-    code = int(pytest.main(arguments, plugins=[recorder, MachineKnown(records, recorder.failed, clock)]))
+    code = int(pytest.main(arguments, plugins=[recorder, PresetMachineInfo(records, recorder.failed, clock)]))
     records.add("exit", code=code)
     return code
 
 
-def _without_disturbers() -> list[str]:
-    """Options that turn off what would measure itself, where it is installed."""
+def _options_disabling_plugins() -> list[str]:
+    """Return options that turn off installed plugins that would distort measurements."""
     from importlib.util import find_spec
 
-    known = (("xdist", "-n0"), ("pytest_cov", "--no-cov"))
-    return [option for module, option in known if find_spec(module) is not None]
+    plugins = (("xdist", "-n0"), ("pytest_cov", "--no-cov"))
+    return [option for module, option in plugins if find_spec(module) is not None]
 
 
 # ---- what every service has
 
-_IMPORT = """
+_IMPORT_SCRIPT = """
 import json, os, sys, time
 name = sys.argv[1]
 def waited():
@@ -252,10 +257,10 @@ def waited():
     except (OSError, IndexError, ValueError):
         return 0.0
 sys.path[0:1] = json.loads(sys.argv[2])
-before, start = waited(), time.perf_counter()
+waited_before, start = waited(), time.perf_counter()
 __import__(name)
-seconds = time.perf_counter() - start - (waited() - before)
-peak = 0  # not from getrusage: that remembers the size of the process that started this one
+seconds = time.perf_counter() - start - (waited() - waited_before)
+peak = 0  # not from getrusage: its maximum includes the size of the parent process before exec
 try:
     with open("/proc/self/status") as file:
         peak = next((int(line.split()[1]) * 1024 for line in file if line.startswith("VmHWM")), 0)
@@ -268,19 +273,26 @@ os._exit(0)
 
 
 def measure_imports(request: Request, records: Any, probe: Any) -> int:
-    """The median over several fresh interpreters."""
+    """Measure the import of a module: the median over several fresh interpreters."""
     import subprocess
     from statistics import median
 
-    answer = os.path.join(request["scratch"], "import.json")
+    result_file = os.path.join(request["scratch"], "import.json")
     seconds, peaks = [], []
     for _ in range(request["repeats"]):
         with suppress(OSError):
-            os.remove(answer)
-        argv = [sys.executable, "-c", _IMPORT, request["module"], json.dumps(sys.path[: request["ahead"]]), answer]
+            os.remove(result_file)
+        argv = [
+            sys.executable,
+            "-c",
+            _IMPORT_SCRIPT,
+            request["module"],
+            json.dumps(sys.path[: request["ahead"]]),
+            result_file,
+        ]
         done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
         try:
-            with open(answer, encoding="utf-8") as file:
+            with open(result_file, encoding="utf-8") as file:
                 taken, peak = json.load(file)
         except (OSError, ValueError):
             what = "%s cannot be imported" % request["module"]
@@ -294,14 +306,14 @@ def measure_imports(request: Request, records: Any, probe: Any) -> int:
     return 0
 
 
-WORTH_IT = 0.01
-"""A test that takes fewer seconds is not told of by itself: what pytest does around it takes as long."""
+MIN_REPORTED_SECONDS = 0.01
+"""Seconds; faster tests are not reported by themselves, as pytest's own work around them takes as long."""
 
 
-class Stopwatched:
-    """Records that also tell how long each test takes: what lies between the record that it runs and that of its end.
+class TimedRecords:
+    """Records with the time of each test: from its record ``running`` to its record ``test``.
 
-    Of a suite that tells of its tests when all is over there is only what it says itself.
+    A suite that reports its tests only at the end has no such records; then its own times are used.
     """
 
     def __init__(self, records: Any, elapsed: Callable[[], float], watch: list[str] | None) -> None:
@@ -312,57 +324,59 @@ class Stopwatched:
 
     def add(self, event: str, **fields: Any) -> None:
         if event == "test" and fields["outcome"] == "passed":
-            self._tell(fields["id"], fields["seconds"])
+            self._add_times(fields["id"], fields["seconds"])
         self._records.add(event, **fields)
         if event == "running":
-            self._begun[fields["id"]] = self._elapsed(), busy()
+            self._begun[fields["id"]] = self._elapsed(), cpu_seconds()
 
-    def _tell(self, test: str, said: float) -> None:
-        begun, processor = self._begun.pop(test, (None, 0.0))
-        taken = said if begun is None else self._elapsed() - begun
-        used = 0.0 if begun is None else busy() - processor
-        if (taken >= WORTH_IT) if self._watch is None else test in self._watch:
+    def _add_times(self, test: str, reported_seconds: float) -> None:
+        started, cpu_started = self._begun.pop(test, (None, 0.0))
+        taken = reported_seconds if started is None else self._elapsed() - started
+        cpu_used = 0.0 if started is None else cpu_seconds() - cpu_started
+        if (taken >= MIN_REPORTED_SECONDS) if self._watch is None else test in self._watch:
             self._records.add("measured", name="time of " + test, value=taken, unit="s")
-            self._records.add("measured", name="processor time of " + test, value=used, unit="s")
+            self._records.add("measured", name="processor time of " + test, value=cpu_used, unit="s")
 
 
 def measure_suite(request: Request, records: Any, probe: Any) -> int:
-    """How long all of the suite takes, without its benchmarks, how long it keeps a core busy, and its peak memory."""
+    """Measure the suite without its benchmarks: time, processor time and peak memory."""
     from importlib.util import find_spec
 
     runners = {"pytest": probe.run_pytest, "unittest": probe.run_unittest, "command": probe.run_command}
     if request["runner"] == "pytest":
         skipped = ["--benchmark-skip"] if find_spec("pytest_benchmark") is not None else []
-        request = {**request, "arguments": [*request["arguments"], *_without_disturbers(), *skipped]}
+        request = {**request, "arguments": [*request["arguments"], *_options_disabling_plugins(), *skipped]}
     elapsed = elapsed_clock()
-    before, used = elapsed(), busy()
-    code = int(runners[request["runner"]](request, Stopwatched(records, elapsed, request.get("watch"))))
-    records.add("measured", name="suite", value=elapsed() - before, unit="s")
-    records.add("measured", name="processor", value=busy() - used, unit="s")
-    peak = _largest_child() if request["runner"] == "command" else _peak()
+    started, cpu_started = elapsed(), cpu_seconds()
+    code = int(runners[request["runner"]](request, TimedRecords(records, elapsed, request.get("watch"))))
+    records.add("measured", name="suite", value=elapsed() - started, unit="s")
+    records.add("measured", name="processor", value=cpu_seconds() - cpu_started, unit="s")
+    peak = _largest_child_memory() if request["runner"] == "command" else _peak_memory()
     if peak:
         records.add("measured", name="peak", value=peak, unit="B")
     return code
 
 
-def busy() -> float:
-    """Seconds of a core that this process and those of its children that have ended have used."""
+def cpu_seconds() -> float:
+    """Return the processor time of this process and of its ended children, in seconds."""
     try:
         import resource
-    except ImportError:  # on Windows, where nobody knows what children have used
+    except ImportError:  # Windows, where the time of children is unknown
         return time.process_time()
     children = resource.getrusage(resource.RUSAGE_CHILDREN)
     return time.process_time() + children.ru_utime + children.ru_stime
 
 
-def _peak() -> int:
-    """The most bytes of memory that this process has had, or 0. Not from getrusage: that remembers the size of the
-    process that started this one."""
-    said = _first_line("/proc/self/status", "VmHWM").split()
-    return int(said[0]) * 1024 if said else 0
+def _peak_memory() -> int:
+    """Return the peak memory of this process in bytes, or 0.
+
+    Not from getrusage: its maximum includes the size of the parent process before exec.
+    """
+    fields = _first_value("/proc/self/status", "VmHWM").split()
+    return int(fields[0]) * 1024 if fields else 0
 
 
-def _largest_child() -> int:
+def _largest_child_memory() -> int:
     try:
         import resource
     except ImportError:

@@ -1,16 +1,17 @@
 # Runs on 3.8+: neither newer syntax, nor the methods of pathlib that came later.
 # ruff: noqa: UP031, UP035, PTH102, PTH104, PTH108, PTH118, PTH123, PTH208
-"""Starts one clean process per job inside a container that many jobs share, and leaves nothing of any job behind.
+"""Start one clean process per job inside a container that several jobs share, and clean up after each job.
 
-Usage: ``python -I job_supervisor.py SPOOL SCRATCH PROBE [EMPTIED...]``. Standard library only, Python 3.8+, Linux.
+Usage: ``python -I job_supervisor.py SPOOL SCRATCH PROBE [FOLDER_TO_EMPTY...]``. Standard library only, Python 3.8+,
+Linux.
 
-The other side puts ``SPOOL/jobs/ID.json`` (by an atomic rename) and rings ``SPOOL/bell``, a named pipe. Each job is
-given to a *keeper*, a fork of this process that adopts whatever the job leaves orphaned, so that at the end all of it
-can be found and killed, even what made itself a session of its own. The keeper says how the job ended in
+The runner writes ``SPOOL/jobs/ID.json`` (by an atomic rename) and wakes this process through the named pipe
+``SPOOL/bell``. Each job gets a *supervisor*: a fork of this process that adopts orphaned processes of the job, so that
+all of them can be killed at the end, even those in a session of their own. The supervisor reports the end of the job in
 ``SPOOL/ID/end.json``, which also appears by a rename, after the last process of the job is gone.
 
-With folders that are to be ``EMPTIED``, jobs come one at a time: before the end of one is reported, every process that
-is not ours has been killed and all that these folders hold removed. What could not be is told as ``left``.
+With folders to empty, jobs run one at a time. Before the end of a job is reported, every other process in the container
+is killed and these folders are emptied. What could not be removed is reported under the key ``left``.
 """
 
 from __future__ import annotations
@@ -26,48 +27,48 @@ import time
 from typing import Any, Callable, Iterator
 
 IDLE_LIMIT = 900.0
-"""Seconds without a job after which this process ends: whoever started it is likely gone."""
+"""Seconds without a job after which this process ends: the run that started it is probably gone."""
 JOB_LIMIT = 4 * 1024 * 1024
-"""Bytes of a job file that are read."""
+"""Bytes read of a job file."""
 OUTPUT_LIMIT = 64 * 1024
-"""Bytes of a job's output that are reported: the last ones."""
+"""Bytes reported of the end of a job's output."""
 OOM_COUNTERS = ("/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control")
 PR_SET_CHILD_SUBREAPER = 36
 
 
-SYSTEM_V = ("msg", "sem", "shm")
-"""What processes leave to each other beside files: each has a table in /proc/sysvipc, under one line of titles."""
+SYSTEM_V_IPC = ("msg", "sem", "shm")
+"""Kinds of System V IPC objects, which outlive processes; /proc/sysvipc has a table of each, with one header line."""
 
 
-def main(spool: str, scratch: str, probe: str, *emptied: str) -> None:
-    """Serve jobs until there have been none for a while."""
-    adopt = _adopter()
+def main(spool: str, scratch: str, probe: str, *folders_to_empty: str) -> None:
+    """Serve jobs until there were none for :data:`IDLE_LIMIT` seconds."""
+    adopt = _make_subreaper()
     bell = os.open(os.path.join(spool, "bell"), os.O_RDWR | os.O_NONBLOCK)
-    last = time.monotonic()
-    keepers = 0
-    while keepers or time.monotonic() - last < IDLE_LIMIT:
+    last_job_at = time.monotonic()
+    supervisors = 0
+    while supervisors or time.monotonic() - last_job_at < IDLE_LIMIT:
         for job in _new_jobs(os.path.join(spool, "jobs")):
-            last = time.monotonic()
+            last_job_at = time.monotonic()
             if os.fork() == 0:
-                _be_keeper(Keeper(job, spool, scratch, probe, emptied), adopt)
-            keepers += 1
-        # the time limit is for file systems that pass on files but not the bell
+                _supervise(JobSupervisor(job, spool, scratch, probe, folders_to_empty), adopt)
+            supervisors += 1
+        # the timeout is for file systems that share files with the runner, but not the pipe
         select.select([bell], [], [], 0.05)
         with contextlib.suppress(BlockingIOError):
             os.read(bell, 4096)
         with contextlib.suppress(ChildProcessError):
-            while keepers and os.waitpid(-1, os.WNOHANG)[0]:
-                keepers -= 1
+            while supervisors and os.waitpid(-1, os.WNOHANG)[0]:
+                supervisors -= 1
 
 
-def _adopter() -> Callable[[], object]:
-    """A function that makes its process adopt orphaned descendants; prepared once, as ctypes is slow to import."""
+def _make_subreaper() -> Callable[[], object]:
+    """Return a function that makes its process adopt orphaned descendants; ctypes is slow to import, so do it once."""
     try:
         import ctypes
 
         prctl = ctypes.CDLL(None, use_errno=True).prctl
     except (ImportError, OSError, AttributeError):
-        return lambda: None  # orphans that left their process group then live until the container ends
+        return lambda: None  # then orphans outside of the job's process group live until the container ends
     return lambda: prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
@@ -86,81 +87,81 @@ def _new_jobs(folder: str) -> Iterator[dict[str, Any]]:
             yield job
 
 
-def _be_keeper(keeper: Keeper, adopt: Callable[[], object]) -> None:
-    """Keep one job and end this process; never returns."""
+def _supervise(supervisor: JobSupervisor, adopt: Callable[[], object]) -> None:
+    """Run one job and end this process; never returns."""
     try:
         adopt()
-        keeper.keep()
+        supervisor.run()
     except BaseException as error:
-        os.write(2, ("keeper of %s: %r\n" % (keeper.job.get("id"), error)).encode("utf-8", "replace"))
+        os.write(2, ("supervisor of %s: %r\n" % (supervisor.job.get("id"), error)).encode("utf-8", "replace"))
     finally:
         os._exit(0)
 
 
-class Keeper:
-    """One job, from its start to the death of its last process."""
+class JobSupervisor:
+    """Runs one job, from its start to the end of its last process."""
 
     def __init__(
-        self, job: dict[str, Any], spool: str, scratch: str, probe: str, emptied: tuple[str, ...] = ()
+        self, job: dict[str, Any], spool: str, scratch: str, probe: str, folders_to_empty: tuple[str, ...] = ()
     ) -> None:
         self.job = job
-        self.emptied = emptied
+        self.folders_to_empty = folders_to_empty
         self.folder = os.path.join(spool, job["id"])
         self.home = os.path.join(scratch, job["id"])
         self.probe = probe
-        self.tail = b""
-        self.failure = -1
+        self.output_tail = b""
+        self.start_failure_pipe = -1
         self.killed = False
         self.timed_out = False
         self.status: int | None = None
 
-    def keep(self) -> None:
-        """Run the job and report its end."""
+    def run(self) -> None:
+        """Run the job and report how it ended."""
         for name in ("", "scratch", "tmp"):
             os.mkdir(os.path.join(self.home, name))
-        before = oom_kills()
+        oom_kills_before = oom_kills()
         begin = time.monotonic()
-        wake, woken = os.pipe()
+        wake, wake_writer = os.pipe()
         os.set_blocking(wake, False)
-        os.set_blocking(woken, False)
+        os.set_blocking(wake_writer, False)
         signal.signal(signal.SIGCHLD, lambda number, frame: None)
-        signal.set_wakeup_fd(woken, warn_on_full_buffer=False)
+        signal.set_wakeup_fd(wake_writer, warn_on_full_buffer=False)
         pid, output = self._start()
         try:
-            self._attend(pid, output, wake, begin)
+            self._wait(pid, output, wake, begin)
         finally:
             self._kill(pid)
             _kill_descendants()
-        self._read(output)
+        self._read_output(output)
         seconds = time.monotonic() - begin
-        left = _leave_nothing(self.emptied) if self.emptied else []
-        self._report(before, seconds, left)
+        leftovers = _clean_up(self.folders_to_empty) if self.folders_to_empty else []
+        self._report(oom_kills_before, seconds, leftovers)
         shutil.rmtree(self.home, ignore_errors=True)
 
     def _start(self) -> tuple[int, int]:
         output, write = os.pipe()
         os.set_blocking(output, False)
-        self.failure, failed = os.pipe()  # closed by the start of the new program: what can be read in it is a failure
+        self.start_failure_pipe, failed = os.pipe()  # exec closes the pipe: its content is the error of a failed exec
         pid = os.fork()
         if pid:
             os.close(write)
             os.close(failed)
             return pid, output
         try:
-            self._become_job(write)
+            self._exec_job(write)
         except BaseException as error:
             os.write(failed, ("%s: %s" % (self.job["python"], error)).encode("utf-8", "replace")[:4096])
         finally:
             os._exit(127)
 
-    def _become_job(self, output: int) -> None:
+    def _exec_job(self, output: int) -> None:
         os.setsid()
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGINT, signal.SIGPIPE):
-            # Python ignores SIGPIPE, which a new program would inherit
+            # Python ignores SIGPIPE, and the new program would inherit that
             signal.signal(number, signal.SIG_DFL)
         with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as file:
-            file.write("500")  # when memory runs out, a job is killed and not its keeper
+            file.write("500")  # when memory runs out, the kernel kills the job and not its supervisor
         os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
         os.dup2(output, 1)
         os.dup2(output, 2)
@@ -173,37 +174,37 @@ class Keeper:
         request = os.path.join(self.folder, "request.json")
         os.execve(self.job["python"], [self.job["python"], self.probe, request, records], variables)
 
-    def _attend(self, pid: int, output: int, wake: int, begin: float) -> None:
+    def _wait(self, pid: int, output: int, wake: int, begin: float) -> None:
         warn_at = begin + self.job["time_limit"]
         kill_at = warn_at + self.job["grace"]
         pipes = [output, wake]
-        while not self._reaped(pid):
+        while not self._has_exited(pid):
             now = time.monotonic()
             if now >= warn_at and not self.timed_out:
                 self.timed_out = True
                 os.kill(pid, signal.SIGINT)
             if now >= kill_at:
                 self._kill(pid)
-            left = (kill_at if self.timed_out else warn_at) - now
-            ready = select.select(pipes, [], [], max(0.0, left) if not self.killed else 0.05)[0]
+            remaining = (kill_at if self.timed_out else warn_at) - now
+            ready = select.select(pipes, [], [], max(0.0, remaining) if not self.killed else 0.05)[0]
             if wake in ready:
                 os.read(wake, 4096)
-            if output in ready and not self._read(output):
+            if output in ready and not self._read_output(output):
                 pipes.remove(output)
 
-    def _reaped(self, pid: int) -> bool:
-        """Whether the job's first process has ended; orphans that were adopted are reaped on the way."""
+    def _has_exited(self, pid: int) -> bool:
+        """Return whether the job's first process has ended; adopted orphans are reaped as well."""
         with contextlib.suppress(ChildProcessError):
             while self.status is None:
-                found, status = os.waitpid(-1, os.WNOHANG)
-                if found == 0:
+                exited_pid, status = os.waitpid(-1, os.WNOHANG)
+                if exited_pid == 0:
                     break
-                if found == pid:
+                if exited_pid == pid:
                     self.status = status
         return self.status is not None
 
-    def _read(self, output: int) -> bool:
-        """Take what is there to read; false at the end of the pipe. Bounded, so that a flood cannot hold the clock."""
+    def _read_output(self, output: int) -> bool:
+        """Read available output; false at the end of the pipe. Bounded, so that a flood cannot delay the time limit."""
         for _ in range(16):
             try:
                 part = os.read(output, 65536)
@@ -211,7 +212,7 @@ class Keeper:
                 return True
             if not part:
                 return False
-            self.tail = (self.tail + part)[-OUTPUT_LIMIT:]
+            self.output_tail = (self.output_tail + part)[-OUTPUT_LIMIT:]
         return True
 
     def _kill(self, pid: int) -> None:
@@ -220,29 +221,29 @@ class Keeper:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(pid, signal.SIGKILL)
 
-    def _report(self, before: int | None, seconds: float, left: list[str]) -> None:
+    def _report(self, oom_kills_before: int | None, seconds: float, leftovers: list[str]) -> None:
         status = self.status
         number = os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None
-        end = {
-            "not_started": os.read(self.failure, 4096).decode("utf-8", "replace"),
+        report = {
+            "not_started": os.read(self.start_failure_pipe, 4096).decode("utf-8", "replace"),
             "exit_code": os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None,
             "signal": number,
             "timed_out": self.timed_out,
             "killed": self.killed,
-            "oom_before": before,
+            "oom_before": oom_kills_before,
             "oom_after": oom_kills(),
             "seconds": seconds,
-            "left": left,
-            "output": self.tail.decode("utf-8", "replace"),
+            "left": leftovers,
+            "output": self.output_tail.decode("utf-8", "replace"),
         }
-        part = os.path.join(self.folder, "end.part")
-        with open(part, "w", encoding="utf-8") as file:
-            json.dump(end, file)
-        os.rename(part, os.path.join(self.folder, "end.json"))
+        temporary_file = os.path.join(self.folder, "end.part")
+        with open(temporary_file, "w", encoding="utf-8") as file:
+            json.dump(report, file)
+        os.rename(temporary_file, os.path.join(self.folder, "end.json"))
 
 
 def oom_kills() -> int | None:
-    """How many processes of this container were killed for want of memory; ``None`` where that is not to be seen."""
+    """Return how many processes of this container the OOM killer has ended; ``None`` if that is unknown."""
     for path in OOM_COUNTERS:
         try:
             with open(path, encoding="ascii") as file:
@@ -256,7 +257,7 @@ def oom_kills() -> int | None:
 
 
 def _kill_descendants() -> None:
-    """Kill what this process has adopted, and its children, until nothing is left (or 5 s have passed)."""
+    """Kill this process's children and adopted orphans until none is left, for 5 s at most."""
     until = time.monotonic() + 5.0
     while time.monotonic() < until:
         try:
@@ -270,33 +271,35 @@ def _kill_descendants() -> None:
         time.sleep(0.002)
 
 
-def _leave_nothing(folders: tuple[str, ...]) -> list[str]:
-    """Kill every process of this container but init, the attendant and this one, and empty the folders; what is left
-    all the same."""
-    ours = {1, os.getpid(), os.getppid()}
+def _clean_up(folders: tuple[str, ...]) -> list[str]:
+    """Kill all processes of this container but init, the main process and this one, and empty the folders.
+
+    Return what is left all the same.
+    """
+    own_pids = {1, os.getpid(), os.getppid()}
     until = time.monotonic() + 5.0
     while True:
-        strangers = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in ours]
-        if not strangers or time.monotonic() > until:
+        foreign_pids = [int(name) for name in os.listdir("/proc") if name.isdigit() and int(name) not in own_pids]
+        if not foreign_pids or time.monotonic() > until:
             break
-        for pid in strangers:
+        for pid in foreign_pids:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
         time.sleep(0.002)
-    left = ["process %d" % pid for pid in strangers]
+    leftovers = ["process %d" % pid for pid in foreign_pids]
     for folder in folders:
-        with contextlib.suppress(OSError):  # not every kernel has all of them
-            left += _emptied(folder)
-    for name in SYSTEM_V:
+        with contextlib.suppress(OSError):  # not every kernel has all of these folders
+            leftovers += _empty_folder(folder)
+    for name in SYSTEM_V_IPC:
         with contextlib.suppress(OSError), open("/proc/sysvipc/" + name, encoding="ascii") as file:
-            left += [name for _ in list(file)[1:]]
-    return left
+            leftovers += [name for _ in list(file)[1:]]
+    return leftovers
 
 
-def _emptied(folder: str) -> list[str]:
-    """Remove all that a folder holds; the paths of what cannot be removed."""
-    with os.scandir(folder) as found:
-        for entry in list(found):
+def _empty_folder(folder: str) -> list[str]:
+    """Remove the content of a folder, and return the paths that could not be removed."""
+    with os.scandir(folder) as entries:
+        for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
                 shutil.rmtree(entry.path, ignore_errors=True)
             else:
@@ -315,13 +318,13 @@ def _descendants(root: int) -> list[int]:
             except (OSError, ValueError, IndexError):
                 continue
             children.setdefault(parent, []).append(int(name))
-    found = []
+    descendants = []
     waiting = [root]
     while waiting:
-        below = children.get(waiting.pop(), [])
-        found.extend(below)
-        waiting.extend(below)
-    return found
+        child_pids = children.get(waiting.pop(), [])
+        descendants.extend(child_pids)
+        waiting.extend(child_pids)
+    return descendants
 
 
 if __name__ == "__main__":

@@ -1,18 +1,18 @@
-"""What runs inside a cell: one file, standard library only, for Python 3.8 and later.
+"""The program that runs inside a cell: one file, standard library only, for Python 3.8 and later.
 
     python probe.py REQUEST.json RECORDS.jsonl
 
-It copies the service from ``source`` to ``scratch``, runs what the request asks for there, and appends one JSON object
-a line to RECORDS as things happen, so that whatever ends the process early, what was known until then is kept. The
-last line of a run that came to its end is ``{"event": "end", ...}``; without it nothing may be called complete.
+It copies the service from ``source`` to ``scratch``, does there what the request says, and appends one JSON object per
+line to RECORDS while it works, so that earlier results survive if the process ends early. The last line of a complete
+run is ``{"event": "end", ...}``; without it the run counts as incomplete.
 
 Requests (key ``kind``):
 
 * ``suite``: ``runner`` (pytest, unittest, command), ``arguments``, ``junit``, ``import_mode``, ``prepare``, ``select``
   (test ids: only these), ``service`` (folder), ``folders`` (copied), ``python_path``, ``installed`` (source roots that
   act as installed), ``distribution`` (name, version, scripts: metadata of a service that is not built).
-* ``imports``: ``modules``: import each, say how it went.
-* ``benchmark``: see benchmark_probe.py, which lies beside this file.
+* ``imports``: import each of ``modules`` and record the result.
+* ``benchmark``: see benchmark_probe.py in the same folder.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import pytest
 
     Request = Mapping[str, Any]
-    """What REQUEST.json holds."""
+    """The content of REQUEST.json."""
 
 TAIL_LINES = 14
 TAIL_CHARACTERS = 2400
@@ -46,10 +46,10 @@ NOT_COPIED = {
 
 
 class Records:
-    """The file of records. Written with O_APPEND in single writes, so that forked children cannot tear lines.
+    """The file of records, written with O_APPEND in single writes, so that forked children cannot tear lines.
 
-    Opened for each record: a suite may close every descriptor, and have another file get the number. The functions
-    are held, so that a test that replaces them (or a whole file system) does not take the records along.
+    It is opened for each record: a suite may close all descriptors, and another file may get the same number. The
+    functions are stored as attributes, so that tests that replace them (or a whole file system) leave records intact.
     """
 
     def __init__(self, path: str) -> None:
@@ -60,7 +60,7 @@ class Records:
 
     def add(self, event: str, **fields: object) -> None:
         if self._pid() != self._owner:
-            return  # a test's forked child that runs our hooks must not report for its parent
+            return  # a forked child of a test runs the same hooks, and must not report for its parent
         fields["event"] = event
         line = self._dumps(fields, ensure_ascii=True) + "\n"
         descriptor = self._open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -69,7 +69,7 @@ class Records:
 
 
 def tail(text: str) -> str:
-    """The last lines of a traceback: what a developer reads first."""
+    """Return the last lines of a traceback, which developers read first."""
     lines = text.strip().splitlines()
     cut = "\n".join(lines[-TAIL_LINES:])
     return cut[-TAIL_CHARACTERS:]
@@ -87,9 +87,9 @@ def main(argv: list[str]) -> int:
     code = kinds[request["kind"]](request, records)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
-            stream.flush()  # the suite may have closed or replaced it: the records are what counts
+            stream.flush()  # the suite may have closed or replaced it; only the records matter
     records.add("end", code=code)
-    # threads that the suite left running, and its atexit hooks, must not keep a finished run from being over
+    # without waiting for threads that the suite left running, or for its atexit hooks
     os._exit(0)
 
 
@@ -116,7 +116,7 @@ def _not_copied(folder: str, names: list[str]) -> list[str]:
 
 
 def _copy(source: str, target: str) -> str:
-    """Copy a file with its mode, made writable; a socket or device is passed over."""
+    """Copy a file with its mode, made writable; skip sockets and devices."""
     if os.path.islink(source):
         os.symlink(os.readlink(source), target)
     elif os.path.isfile(source):
@@ -126,7 +126,7 @@ def _copy(source: str, target: str) -> str:
 
 
 def prepare_paths(request: Request, service: str) -> None:
-    """Set the paths of this process and its children as an installed service would find them."""
+    """Set the paths of this process and its children as for an installed service."""
     scratch = request["scratch"]
     home = os.path.join(scratch, "home")
     temporary = os.path.join(scratch, "tmp")
@@ -141,8 +141,8 @@ def prepare_paths(request: Request, service: str) -> None:
         path.insert(0, write_distribution(request["distribution"], site))
         installed.append(site)
     os.environ["PATH"] = os.pathsep.join(path)
-    # read by the environment's py312.pth in every interpreter that the suite starts; after the standard library and
-    # site-packages, as `pip install -e` would have it
+    # the environment's py312.pth reads it in every interpreter that the suite starts, and adds the paths after the
+    # standard library and site-packages, as `pip install -e` does
     os.environ["PY312_PATH"] = os.pathsep.join(installed)
     extra = [os.path.normpath(os.path.join(service, root)) for root in request.get("python_path", ())]
     if extra:
@@ -153,7 +153,7 @@ def prepare_paths(request: Request, service: str) -> None:
 
 
 def write_distribution(distribution: Mapping[str, Any], site: str) -> str:
-    """Write metadata and console scripts of a service that is laid in without a build; returns the scripts' folder."""
+    """Write metadata and console scripts of a service that is used without a build; return the scripts' folder."""
     name, version = distribution["name"], distribution["version"]
     info = os.path.join(site, "%s-%s.dist-info" % (name.replace("-", "_").replace(".", "_"), version))
     programs = os.path.join(site, "bin")
@@ -177,7 +177,7 @@ def write_distribution(distribution: Mapping[str, Any], site: str) -> str:
 
 
 def run_prepare(request: Request, records: Records) -> bool:
-    """Run the plan's prepare commands; false when one fails, with a record that says which."""
+    """Run the plan's prepare commands; return false if one fails, with a record that names it."""
     import subprocess
 
     for argv in request.get("prepare", ()):
@@ -207,21 +207,21 @@ def run_suite(request: Request, records: Records) -> int:
     return runners[request["runner"]](request, records)
 
 
-class Warned:
-    """Warnings, counted by what they say and where; those that the suite's filters ignore are heard as well.
+class WarningRecorder:
+    """Counts warnings by text and place, including those that the suite's filters ignore.
 
-    Each ``ignore`` gets a filter in front of it that takes the same warnings and hands them over here. Nobody else
-    notices: what is shown is shown, what is an error is one, and a test that collects warnings collects the same.
+    Before each ``ignore`` filter it inserts one that matches the same warnings and passes them to this recorder. The
+    suite behaves as before: the same warnings are shown, raised as errors, or collected by tests.
     """
 
     def __init__(self, scratch: str) -> None:
         self._scratch = scratch + os.sep
         self._seen: dict[tuple[str, str, str], int] = {}
-        self._often: dict[str, int] = {}
-        self._heard = threading.local()
-        self._show = self._shown = _shows()
+        self._count_by_text: dict[str, int] = {}
+        self._last_match = threading.local()
+        self._own_display = self._original_display = _warning_display()
 
-    def note(self, warning_message: Any) -> None:
+    def record(self, warning_message: Any) -> None:
         message, category = str(warning_message.message)[:300], warning_message.category
         origin = "%s:%s" % (str(warning_message.filename).replace(self._scratch, ""), warning_message.lineno)
         key = (getattr(category, "__name__", str(category)), message, origin)
@@ -229,59 +229,59 @@ class Warned:
             self._seen[key] = self._seen.get(key, 0) + 1
 
     def write(self, records: Records) -> None:
-        """What was seen, deprecations first: there may be more than are kept."""
+        """Write the counted warnings, deprecations first, as their number is limited."""
         ordered = sorted(self._seen.items(), key=lambda seen: "Deprecat" not in seen[0][0])
         for (category, message, origin), count in ordered[:500]:
             records.add("warning", category=category, message=message, origin=origin, count=count)
 
-    def listen(self) -> None:
-        """Put a filter in front of each ``ignore`` there is now, for as long as what shows warnings stays."""
-        if _shows() is None or self._is_here():
+    def install_filters(self) -> None:
+        """Insert a filter before each present ``ignore``, unless that was done since the display function changed."""
+        if _warning_display() is None or self._is_installed():
             return
-        self._shown = _shows()
-        self._show = warnings._showwarnmsg_impl = self._take  # type: ignore[attr-defined]  # private, in 3.8 to 3.14
+        self._original_display = _warning_display()
+        self._own_display = warnings._showwarnmsg_impl = self._receive  # type: ignore[attr-defined]  # private, in 3.8 to 3.14
         for place, item in reversed(list(enumerate(warnings.filters))):
             action, message, category, module, line = item
             if action == "ignore" and not line and (category is Warning or _is_deprecation(category)):
-                warnings.filters.insert(place, self._before(message, category, module))  # type: ignore[attr-defined]
-        # what was changed by hand is only believed after a change by the library itself
+                warnings.filters.insert(place, self._recording_filter(message, category, module))  # type: ignore[attr-defined]
+        # the library notices changed filters only after a change by its own functions
         warnings.simplefilter("ignore", type("Nothing", (Warning,), {}), append=True)
 
-    def _is_here(self) -> bool:
+    def _is_installed(self) -> bool:
         plain = warnings.showwarning is getattr(warnings, "_showwarning_orig", None)
-        return plain and _shows() is self._show is not self._shown
+        return plain and _warning_display() is self._own_display is not self._original_display
 
-    def _before(self, message: Any, category: Any, module: Any) -> tuple[Any, ...]:
-        heard = self._heard
+    def _recording_filter(self, message: Any, category: Any, module: Any) -> tuple[Any, ...]:
+        last_match = self._last_match
 
         def of_text(text: str) -> bool:
-            known = self._is_here() and not self._is_enough(text) and _fits(message, text)
-            heard.what = (text, category) if known else None
-            return known
+            matches = self._is_installed() and not self._is_saturated(text) and _matches_pattern(message, text)
+            last_match.what = (text, category) if matches else None
+            return matches
 
         def of_module(name: str) -> bool:
-            heard.what = getattr(heard, "what", None) if _fits(module, name) else None
-            return heard.what is not None
+            last_match.what = getattr(last_match, "what", None) if _matches_pattern(module, name) else None
+            return last_match.what is not None
 
         return ("always", _Pattern(of_text), category, _Pattern(of_module), 0)
 
-    def _is_enough(self, text: str) -> bool:
-        """Whether a warning was heard so often that more of it would only make the suite slower."""
-        return self._often.get(text, -1 if len(self._often) < 10_000 else 1000) >= 1000
+    def _is_saturated(self, text: str) -> bool:
+        """Return whether a warning occurred so often that recording more of it would only slow the suite down."""
+        return self._count_by_text.get(text, -1 if len(self._count_by_text) < 10_000 else 1000) >= 1000
 
-    def _take(self, message: Any) -> None:
-        what, self._heard.what = getattr(self._heard, "what", None), None
-        if what is None or what[0] != str(message.message) or not issubclass(message.category, what[1]):
-            self._shown(message)
+    def _receive(self, message: Any) -> None:
+        matched, self._last_match.what = getattr(self._last_match, "what", None), None
+        if matched is None or matched[0] != str(message.message) or not issubclass(message.category, matched[1]):
+            self._original_display(message)
             return
-        self._often[what[0]] = self._often.get(what[0], 0) + 1
+        self._count_by_text[matched[0]] = self._count_by_text.get(matched[0], 0) + 1
         if _is_deprecation(message.category):
-            with suppress(Exception):  # what goes wrong here would go wrong in the suite
-                self.note(message)
+            with suppress(Exception):  # an error here would be raised in the suite
+                self.record(message)
 
 
-def _shows() -> Any:
-    """What shows warnings or collects them; ``None`` where the library has it under another name."""
+def _warning_display() -> Any:
+    """Return the function that shows or collects warnings; ``None`` if the library has another name for it."""
     return getattr(warnings, "_showwarnmsg_impl", None)
 
 
@@ -290,33 +290,33 @@ def _is_deprecation(category: Any) -> bool:
 
 
 class _Pattern:
-    """What a filter takes for a regular expression."""
+    """A function in the guise of a regular expression, as warning filters need one."""
 
     def __init__(self, match: Callable[[str], bool]) -> None:
         self.match = match
 
 
-def _fits(pattern: Any, text: str) -> bool:
+def _matches_pattern(pattern: Any, text: str) -> bool:
     return pattern is None or (pattern == text if isinstance(pattern, str) else bool(pattern.match(text)))
 
 
 class PytestRecorder:
-    """A pytest plugin that writes down how each test ended. Used inside the cell, with the cell's own pytest."""
+    """A pytest plugin that records how each test ended. It runs inside the cell, with the cell's own pytest."""
 
     def __init__(self, records: Records, scratch: str, version: str) -> None:
         self._records = records
         self._open: dict[str, tuple[str, float, str]] = {}
-        self._warned = Warned(scratch)
+        self._warnings = WarningRecorder(scratch)
         self.tests = 0
-        # pytest 6 has another name for it, and each refuses or complains of that of the other
+        # pytest 6 renamed the hook, and each version rejects the other's name
         hook = "pytest_warning_recorded" if int(version.split(".")[0]) >= 6 else "pytest_warning_captured"
-        setattr(self, hook, self._warned.note)
+        setattr(self, hook, self._warnings.record)
 
     def pytest_collectstart(self) -> None:
-        self._warned.listen()  # each phase has filters of its own, which pytest has put in place by now
+        self._warnings.install_filters()  # each phase has its own filters, which pytest has installed by now
 
     def pytest_runtest_setup(self) -> None:
-        self._warned.listen()
+        self._warnings.install_filters()
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         self._records.add("running", id=nodeid)
@@ -325,7 +325,7 @@ class PytestRecorder:
         outcome, seconds, detail = self._open.get(report.nodeid, ("", 0.0, ""))
         text = ""
         kind: str = report.outcome
-        if kind == "rerun":  # pytest-rerunfailures: only the last try counts
+        if kind == "rerun":  # pytest-rerunfailures: only the last run counts
             self._open.pop(report.nodeid, None)
             return
         new = _pytest_outcome(report)
@@ -346,8 +346,8 @@ class PytestRecorder:
             self._records.add("collect_skip", id=report.nodeid, detail=_skip_reason(report))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        # pytest.exit() may choose any exit code, 0 as well, and the tests behind it have not run
-        self._records.add("trouble", what="the suite was broken off: %s" % str(excinfo.value)[:300], detail="")
+        # pytest.exit() may choose any exit code, even 0, and the remaining tests have not run
+        self._records.add("trouble", what="the suite was interrupted: %s" % str(excinfo.value)[:300], detail="")
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.add("collected", count=len(session.items))
@@ -355,7 +355,7 @@ class PytestRecorder:
     def pytest_sessionfinish(self) -> None:
         for nodeid in list(self._open):
             self._close(nodeid)
-        self._warned.write(self._records)
+        self._warnings.write(self._records)
 
     def _close(self, nodeid: str) -> None:
         outcome, seconds, detail = self._open.pop(nodeid)
@@ -392,7 +392,7 @@ def _skip_reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 def run_pytest(request: Request, records: Records) -> int:
     import gc
 
-    gc.disable()  # importing pytest makes nothing but what stays: a tenth of its time goes into looking for garbage
+    gc.disable()  # importing pytest creates no garbage, and looking for it takes a tenth of the time
     try:
         import pytest
     except ImportError as error:
@@ -407,9 +407,9 @@ def run_pytest(request: Request, records: Records) -> int:
         arguments.append("--import-mode=" + request["import_mode"])
     arguments += request["arguments"]
     if request.get("select"):
-        # only paths make way: "-m", "not slow" stays, and after "--" no option can take a test for its value
+        # only paths are dropped: "-m", "not slow" stays, and after "--" no option can take a test as its value
         arguments = [item for item in arguments if item.startswith("-") or not os.path.exists(item.split("::")[0])]
-    # last, so that a -x of the suite's own does not hide what comes after a failure that both sides have
+    # last, so that the suite's own -x does not hide what comes after a failure that is pre-existing
     arguments += ["--continue-on-collection-errors", "--maxfail=0"]
     if request.get("select"):
         arguments += ["--", *request["select"]]
@@ -463,7 +463,7 @@ def run_unittest(request: Request, records: Records) -> int:
             detail = self._traceback(err, test)
             if isinstance(test, unittest.TestCase):
                 self._note(test, "error", detail)
-            else:  # setUpClass or setUpModule failed: its tests never start, and no id of theirs is known
+            else:  # setUpClass or setUpModule failed: its tests never start, so their ids are unknown
                 records.add("collect_error", id=str(test), detail=detail)
 
         def addSkip(self, test: unittest.TestCase, reason: str) -> None:
@@ -485,12 +485,12 @@ def run_unittest(request: Request, records: Records) -> int:
                 self._note(test, kind, self._traceback(err, test))
 
     arguments = list(request.get("select") or request["arguments"])
-    warned = Warned(os.path.join(request["scratch"], "repository"))
-    warned.listen()
+    warning_recorder = WarningRecorder(os.path.join(request["scratch"], "repository"))
+    warning_recorder.install_filters()
     runner = unittest.TextTestRunner(resultclass=Recording, verbosity=1)  # type: ignore[arg-type]  # typeshed wants a callable of its protocol
     program = unittest.main(module=None, argv=["python -m unittest", *arguments], testRunner=runner, exit=False)
     records.add("collected", count=program.result.testsRun)
-    warned.write(records)
+    warning_recorder.write(records)
     return 0 if program.result.wasSuccessful() else 1
 
 
@@ -502,7 +502,7 @@ def run_command(request: Request, records: Records) -> int:
     words = request["arguments"]
     words = [sys.executable, *words[1:]] if words[0] in ("python", "python3") else words
     with suppress(OSError):
-        os.remove(request["junit"])  # committed, or left by a prepare command
+        os.remove(request["junit"])  # it may be committed, or left by a prepare command
     try:
         code = subprocess.call(words)
     except OSError as error:
@@ -511,12 +511,12 @@ def run_command(request: Request, records: Records) -> int:
     try:
         tree = ElementTree.parse(request["junit"])
     except (OSError, ElementTree.ParseError) as error:
-        records.add("trouble", what="the suite's command exited with %d and left no JUnit file that can be read: %s"
+        records.add("trouble", what="the suite's command exited with %d, and its JUnit file cannot be read: %s"
                     % (code, error), detail="")  # fmt: skip
         return code
     cases = list(tree.iter("testcase"))
     records.add("collected", count=len(cases))
-    ends: dict[str, tuple[str, float, str]] = {}
+    results: dict[str, tuple[str, float, str]] = {}
     for case in cases:
         name = "::".join(part for part in (case.get("classname"), case.get("name")) if part)
         outcome, detail = "passed", ""
@@ -524,12 +524,12 @@ def run_command(request: Request, records: Records) -> int:
             if child.tag in ("failure", "error", "skipped"):
                 outcome = {"failure": "failed", "error": "error", "skipped": "skipped"}[child.tag]
                 detail = tail((child.get("message") or "") + "\n" + (child.text or ""))
-        if name not in ends or _worse(outcome, ends[name][0]):
-            ends[name] = (outcome, _number(case.get("time")), detail)
-    for name, (outcome, seconds, detail) in ends.items():
+        if name not in results or _worse(outcome, results[name][0]):
+            results[name] = (outcome, _number(case.get("time")), detail)
+    for name, (outcome, seconds, detail) in results.items():
         records.add("test", id=name, outcome=outcome, seconds=seconds, detail=detail)
-    if code != 0 and not any(outcome in ("failed", "error") for outcome, _, _ in ends.values()):
-        what = "the suite's command exited with %d, and its JUnit file tells of no failed test" % code
+    if code != 0 and not any(outcome in ("failed", "error") for outcome, _, _ in results.values()):
+        what = "the suite's command exited with %d, but its JUnit file has no failed test" % code
         records.add("trouble", what=what, detail="")
     return code
 
@@ -546,7 +546,7 @@ def _number(text: str | None) -> float:
 
 def run_benchmark(request: Request, records: Records) -> int:
     sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-    import benchmark_probe  # type: ignore[import-not-found]  # in a cell both are plain files, of no package
+    import benchmark_probe  # type: ignore[import-not-found]  # in a cell both are plain files without a package
 
     del sys.path[0]
     return int(benchmark_probe.run(request, records, sys.modules[__name__]))
@@ -556,7 +556,7 @@ def run_benchmark(request: Request, records: Records) -> int:
 
 
 def run_imports(request: Request, records: Records) -> int:
-    """Import each module. One that fails here is tried alone in a fresh process before it is said to fail."""
+    """Import each module. One that fails here is imported again in a fresh process before it counts as failed."""
     import importlib
 
     os.chdir(request["scratch"])

@@ -1,4 +1,4 @@
-"""The folder that an image is built from, copied aside: what .dockerignore leaves of it, with what was moved in it."""
+"""Copy the build context of an image to another folder, without ignored files and with changed files replaced."""
 
 import os
 import shutil
@@ -8,31 +8,29 @@ from pathlib import Path
 from pytest_py312.repository.services.images import ImageJob
 
 SIZE_LIMIT = 4 * 1024**3
-"""Bytes of all files together."""
-NEVER = frozenset({".py312"})
-"""Folders of our own: they are in no checkout that somebody would build from."""
+"""Bytes of all files of a context together."""
+EXCLUDED_FOLDERS = frozenset({".py312"})
+"""Folders of this tool, which a clean checkout does not have."""
 _IGNORE_LIMIT = 1024**2
 
 
-class NoContext(Exception):
-    """The folder cannot be built from. ``str()`` is a sentence without its end."""
+class ContextUnavailable(Exception):
+    """The build context cannot be used. ``str()`` is a clause that says why."""
 
 
-def staged(job: ImageJob, folder: Path) -> Path:
-    """Copy the context of ``job`` to ``folder``, which is made. Links are copied as links, and none is followed.
+def copy_context(job: ImageJob, folder: Path) -> Path:
+    """Copy the context of ``job`` to the new ``folder``. Links are copied as links and not followed.
 
-    The Dockerfile is at the same place in it, whatever .dockerignore says.
-
-    :raises NoContext: it lies outside of the root or is too large.
+    :raises ContextUnavailable: the context is outside of the root, or too large.
     :raises OSError: a file cannot be read or written.
     """
     root = job.root.resolve()
     context = (root / job.image.context).resolve()
     if not context.is_relative_to(root) or not context.is_dir():
-        raise NoContext(f"{job.image.context} is no folder of the repository")
+        raise ContextUnavailable(f"{job.image.context} is not a folder of the repository")
     folder.mkdir()
     size = 0
-    for name in _wanted(context):
+    for name in _included_paths(context):
         source, target = context / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir() and not source.is_symlink():
@@ -40,15 +38,17 @@ def staged(job: ImageJob, folder: Path) -> Path:
         elif source.is_symlink() or source.is_file():
             size += source.lstat().st_size
             if size > SIZE_LIMIT:
-                raise NoContext(f"{job.image.context} is larger than {SIZE_LIMIT // 1024**3} GiB; see .dockerignore")
+                raise ContextUnavailable(
+                    f"{job.image.context} is larger than {SIZE_LIMIT // 1024**3} GiB; see .dockerignore"
+                )
             shutil.copy2(source, target, follow_symlinks=False)
-    for path, content in _overlay(job, root, context):
-        _replace(folder / path, content)
+    for path, content in _changed_files(job, root, context):
+        _write_file(folder / path, content)
     return folder
 
 
-def dockerfile_in(job: ImageJob, folder: Path) -> str:
-    """The Dockerfile in the copy at ``folder``, relative to it; put there where it lies outside of the context."""
+def ensure_dockerfile(job: ImageJob, folder: Path) -> str:
+    """Return the Dockerfile's path in the copied context; add it if it is ignored or outside of the context."""
     root = job.root.resolve()
     path, context = (root / job.image.dockerfile).resolve(), (root / job.image.context).resolve()
     if path.is_relative_to(context):
@@ -57,12 +57,12 @@ def dockerfile_in(job: ImageJob, folder: Path) -> str:
         name = ".py312.Dockerfile"
     if not (folder / name).is_file():
         content = job.changed.get(job.image.dockerfile)
-        _replace(folder / name, path.read_bytes() if content is None else content)
+        _write_file(folder / name, path.read_bytes() if content is None else content)
     return name
 
 
-def _wanted(context: Path) -> Iterable[str]:
-    """Paths below the context that are sent to the engine, folders among them."""
+def _included_paths(context: Path) -> Iterable[str]:
+    """Return the files and folders of the context that .dockerignore does not exclude."""
     from docker.utils import exclude_paths
 
     ignore = context / ".dockerignore"
@@ -70,19 +70,19 @@ def _wanted(context: Path) -> Iterable[str]:
     if ignore.is_file() and not ignore.is_symlink() and ignore.stat().st_size <= _IGNORE_LIMIT:
         lines = ignore.read_text("utf-8", "replace").splitlines()
         patterns = [line.strip() for line in lines if line.strip() and not line.lstrip().startswith("#")]
-    found = exclude_paths(str(context), [*patterns, *(f"**/{name}" for name in NEVER)])
-    return sorted(str(name) for name in found)
+    names = exclude_paths(str(context), [*patterns, *(f"**/{name}" for name in EXCLUDED_FOLDERS)])
+    return sorted(str(name) for name in names)
 
 
-def _overlay(job: ImageJob, root: Path, context: Path) -> Iterator[tuple[Path, bytes]]:
+def _changed_files(job: ImageJob, root: Path, context: Path) -> Iterator[tuple[Path, bytes]]:
     for path, content in job.changed.items():
         file = root / path
         if file.is_relative_to(context):
             yield file.relative_to(context), content
 
 
-def _replace(file: Path, content: bytes) -> None:
+def _write_file(file: Path, content: bytes) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     if file.is_symlink() or file.exists():
-        os.unlink(file)  # noqa: PTH108 - a link is replaced, not what it leads to
+        os.unlink(file)  # noqa: PTH108 - replace a link itself, not its target
     file.write_bytes(content)

@@ -1,4 +1,4 @@
-"""One job in a container of its own: started, watched to its end or its limits, judged, and removed in any case."""
+"""Run one job in its own container: start it, watch its limits, determine how it ended, and always remove it."""
 
 import contextlib
 import errno
@@ -11,155 +11,157 @@ from dataclasses import dataclass
 from pathlib import Path
 from threading import Event
 
-from pytest_py312.core.process import Ended
-from pytest_py312.runners.docker.container_specs import Ground, cell_recipe, request_for
-from pytest_py312.runners.docker.engine import Engine, Launched, State
-from pytest_py312.runners.docker.errors import EngineLost, Refused
-from pytest_py312.runners.docker.output import in_bytes
+from pytest_py312.core.process import ExitReason
+from pytest_py312.runners.docker.container_specs import RunContext, cell_spec, request_for
+from pytest_py312.runners.docker.engine import ContainerState, DockerEngine, StartedContainer
+from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
+from pytest_py312.runners.docker.output import format_size
 from pytest_py312.runners.probe_records import read_records
-from pytest_py312.runners.runner import CellJob, CellRun
+from pytest_py312.runners.runner import ProbeJob, ProbeResult
 
-WATCH = 2.0
-"""Seconds between two looks at a running cell, at whether the engine still answers and how much the cell wrote."""
+WATCH_INTERVAL = 2.0
+"""Seconds between two checks of a running cell: does the engine still answer, and how much has the cell written?"""
 OUT_LIMIT = 256 * 1024**2
-"""Bytes that a cell may write into its folder on this machine; the folder has no quota of its own."""
+"""Bytes that a cell may write into its folder on this machine, which has no quota."""
 KILL_LIMIT = 10.0
-"""Seconds that a killed container is given to be gone."""
+"""Seconds to wait for a killed container to end."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class End:
-    """How a run ended, in the words of :class:`CellRun`."""
+class JobExit:
+    """How a job ended, as in :class:`~pytest_py312.runners.runner.ProbeResult`."""
 
-    ended: Ended
+    reason: ExitReason
     exit_code: int | None = None
-    trouble: str = ""
+    failure: str = ""
 
 
 def run_in_own_container(
-    engine: Engine, ground: Ground, job: CellJob, *, image: str, folder: Path, closing: Event
-) -> CellRun:
-    """Run ``job`` in a fresh container of ``image`` (an id). ``folder`` is for what passes between cell and runner.
+    engine: DockerEngine, context: RunContext, job: ProbeJob, *, image: str, folder: Path, closing: Event
+) -> ProbeResult:
+    """Run ``job`` in a fresh container of ``image`` (an id). ``folder`` is for files exchanged with the cell.
 
-    ``closing``, once set, ends the run with :attr:`Ended.CANCELLED`. Never raises for what goes wrong in the cell,
-    its limits or the engine.
+    Setting ``closing`` ends the job with :attr:`ExitReason.CANCELLED`. Never raises for failures in the cell, exceeded
+    limits or the engine.
     """
     begin = time.monotonic()
-    place: Path | None = None
+    job_folder: Path | None = None
     try:
-        place = Path(tempfile.mkdtemp(dir=folder))
-        out = handed_over(place / "out", request_for(job))
+        job_folder = Path(tempfile.mkdtemp(dir=folder))
+        out = write_job_folder(job_folder / "out", request_for(job))
         container = _Container(engine, job, closing)
-        end = container.run(ground, image, out)
+        job_exit = container.run(context, image, out)
         records = read_records(out / "records.jsonl")
-        end = with_disk(end, out, complete=bool(records) and records[-1].get("event") == "end")
+        job_exit = check_full_disk(job_exit, out, complete=bool(records) and records[-1].get("event") == "end")
         seconds = container.seconds
-        return CellRun(
-            ended=end.ended,
-            exit_code=end.exit_code,
+        return ProbeResult(
+            exit_reason=job_exit.reason,
+            exit_code=job_exit.exit_code,
             seconds=seconds,
             records=records,
             output_tail=container.output(),
-            trouble=end.trouble,
+            failure=job_exit.failure,
         )
     except (OSError, ValueError) as error:
-        return not_run(error, time.monotonic() - begin)
+        return not_started_result(error, time.monotonic() - begin)
     finally:
-        if place is not None:
-            shutil.rmtree(place, ignore_errors=True)
+        if job_folder is not None:
+            shutil.rmtree(job_folder, ignore_errors=True)
 
 
-def not_run(error: Exception, seconds: float) -> CellRun:
-    """The end of a job that could not even be started."""
+def not_started_result(error: Exception, seconds: float) -> ProbeResult:
+    """Return the result of a job that could not be started."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
-    ended = Ended.DISK_FULL if full else Ended.NOT_STARTED
-    return CellRun(ended=ended, exit_code=None, seconds=seconds, records=(), trouble=str(error))
+    exit_reason = ExitReason.DISK_FULL if full else ExitReason.NOT_STARTED
+    return ProbeResult(exit_reason=exit_reason, exit_code=None, seconds=seconds, records=(), failure=str(error))
 
 
-def handed_over(folder: Path, request: dict[str, object]) -> Path:
-    """Make ``folder``, which any user may write (its parent is private to this one), with the request in it."""
+def write_job_folder(folder: Path, request: dict[str, object]) -> Path:
+    """Create ``folder`` with the request in it, writable by all users (its parent is private to this one)."""
     folder.mkdir()
-    folder.chmod(0o777)  # the cell's user is not always ours, and user namespaces give it other numbers still
+    folder.chmod(0o777)  # the cell may run as another user, and user namespaces map user ids
     path = folder / "request.json"
     path.write_text(json.dumps(request), encoding="utf-8")
     path.chmod(0o644)
     return folder
 
 
-def with_disk(end: End, out: Path, *, complete: bool) -> End:
-    """``end``, or that the disk is full, where that explains why the records of a run that exited are incomplete."""
-    if complete or end.ended is not Ended.EXITED or shutil.disk_usage(out).free > 1024**2:
-        return end
-    trouble = f"the disk that holds {out.parent} is full, so the cell could not report its results"
-    return End(ended=Ended.DISK_FULL, exit_code=end.exit_code, trouble=trouble)
+def check_full_disk(job_exit: JobExit, out: Path, *, complete: bool) -> JobExit:
+    """Return ``job_exit``, or a full disk if that explains the incomplete records of a process that exited."""
+    if complete or job_exit.reason is not ExitReason.EXITED or shutil.disk_usage(out).free > 1024**2:
+        return job_exit
+    failure = f"the disk of {out.parent} is full, so the cell could not report its results"
+    return JobExit(reason=ExitReason.DISK_FULL, exit_code=job_exit.exit_code, failure=failure)
 
 
-def judged(state: State, *, memory_limit: int) -> End:
-    """What the state of a container that ended by itself says of its end."""
-    limit = in_bytes(memory_limit)
+def exit_of_state(state: ContainerState, *, memory_limit: int) -> JobExit:
+    """Return how a job ended from the state of its container, which ended by itself."""
+    limit = format_size(memory_limit)
     if state.out_of_memory:
-        trouble = f"memory limit of {limit} reached"
-        return End(ended=Ended.OUT_OF_MEMORY, exit_code=state.exit_code, trouble=trouble)
+        failure = f"memory limit of {limit} reached"
+        return JobExit(reason=ExitReason.OUT_OF_MEMORY, exit_code=state.exit_code, failure=failure)
     if state.exit_code == 137:
-        # engines have been seen not to notice: nobody here sent that SIGKILL, and the kernel is the usual sender
-        trouble = f"killed (SIGKILL) by the system, most likely because the memory limit of {limit} was reached"
-        return End(ended=Ended.OUT_OF_MEMORY, exit_code=137, trouble=trouble)
-    return End(ended=Ended.EXITED, exit_code=state.exit_code)
+        # engines do not always notice: this run did not send the SIGKILL, so the kernel probably did
+        failure = f"killed (SIGKILL) by the system, most likely because the memory limit of {limit} was reached"
+        return JobExit(reason=ExitReason.OUT_OF_MEMORY, exit_code=137, failure=failure)
+    return JobExit(reason=ExitReason.EXITED, exit_code=state.exit_code)
 
 
-def refused_end(refused: Refused, image: str) -> End:
-    """The end of a job whose container the engine would not create or start."""
+def exit_of_refusal(refused: EngineRefused, image: str) -> JobExit:
+    """Return the exit of a job whose container the engine refused to create or start."""
     if refused.disk_full:
-        return End(ended=Ended.DISK_FULL, trouble=f"the Docker engine's disk is full: {refused}")
+        return JobExit(reason=ExitReason.DISK_FULL, failure=f"the Docker engine's disk is full: {refused}")
     if refused.not_found:
-        trouble = f"the image {image[:19]} is gone from the Docker engine ({refused}); pull or build it and run again"
-        return End(ended=Ended.NOT_STARTED, trouble=trouble)
+        failure = f"the image {image[:19]} is gone from the Docker engine ({refused}); pull or build it and run again"
+        return JobExit(reason=ExitReason.NOT_STARTED, failure=failure)
     hint = ""
     if "bind source path does not exist" in str(refused):
         hint = "; the engine does not see the files of this machine (is it on another one, or in a virtual machine?)"
-    return End(ended=Ended.NOT_STARTED, trouble=f"the Docker engine could not start a container: {refused}{hint}")
+    return JobExit(
+        reason=ExitReason.NOT_STARTED, failure=f"the Docker engine could not start a container: {refused}{hint}"
+    )
 
 
-def lost_end(lost: EngineLost) -> End:
-    """The end of a job whose engine went away."""
-    return End(ended=Ended.ENGINE_LOST, trouble=f"{lost}; what was running in it counts for nothing")
+def exit_of_unavailable(unavailable: EngineUnavailable) -> JobExit:
+    """Return the exit of a job whose engine no longer answers."""
+    return JobExit(reason=ExitReason.ENGINE_LOST, failure=f"{unavailable}; its running jobs have no result")
 
 
-def overfull() -> End:
-    """The end of a job that wrote more than :data:`OUT_LIMIT`."""
-    trouble = f"wrote more than {in_bytes(OUT_LIMIT)} into the folder for its results"
-    return End(ended=Ended.KILLED, trouble=trouble)
+def exit_of_excess_output() -> JobExit:
+    """Return the exit of a job that wrote more than :data:`OUT_LIMIT`."""
+    failure = f"wrote more than {format_size(OUT_LIMIT)} into the folder for its results"
+    return JobExit(reason=ExitReason.KILLED, failure=failure)
 
 
 class _Container:
     """The container of one job."""
 
-    def __init__(self, engine: Engine, job: CellJob, closing: Event) -> None:
+    def __init__(self, engine: DockerEngine, job: ProbeJob, closing: Event) -> None:
         self._engine = engine
         self._job = job
         self._closing = closing
         self._ids: list[str] = []
-        self._launched: Launched | None = None
+        self._launched: StartedContainer | None = None
         self.seconds = 0.0
 
     def output(self) -> str:
         return self._launched.output.text() if self._launched else ""
 
-    def run(self, ground: Ground, image: str, out: Path) -> End:
+    def run(self, context: RunContext, image: str, out: Path) -> JobExit:
         if self._closing.is_set():
-            return _cancelled()
-        recipe = cell_recipe(ground, self._job, image=image, out=out)
+            return _cancelled_exit()
+        spec = cell_spec(context, self._job, image=image, out=out)
         begin = time.monotonic()
         try:
-            self._launched = self._engine.launch(recipe, started=self._ids.append)
+            self._launched = self._engine.launch(spec, started=self._ids.append)
             begin = time.monotonic()
-            return self._to_its_end(self._launched, out)
-        except Refused as refused:
-            return _cancelled() if self._closing.is_set() else refused_end(refused, image)
-        except EngineLost as lost:
+            return self._run_to_end(self._launched, out)
+        except EngineRefused as refused:
+            return _cancelled_exit() if self._closing.is_set() else exit_of_refusal(refused, image)
+        except EngineUnavailable as unavailable:
             if self._closing.is_set():
-                return _cancelled()
-            return lost_end(lost)
+                return _cancelled_exit()
+            return exit_of_unavailable(unavailable)
         finally:
             self.seconds = time.monotonic() - begin
             for container in self._ids:
@@ -167,54 +169,56 @@ class _Container:
             if self._launched and self._launched.reader:
                 self._launched.reader.join(timeout=5.0)
 
-    def _to_its_end(self, launched: Launched, out: Path) -> End:
+    def _run_to_end(self, launched: StartedContainer, out: Path) -> JobExit:
         stopped = self._watch(launched.id, out)
         state = self._engine.state(launched.id)
         if self._closing.is_set():
-            return _cancelled()
+            return _cancelled_exit()
         if state is None:
-            return End(ended=Ended.KILLED, trouble="its container was removed by somebody else while it ran")
+            return JobExit(reason=ExitReason.KILLED, failure="its container was removed by someone else while it ran")
         if stopped is not None:
-            return End(ended=stopped.ended, exit_code=state.exit_code, trouble=stopped.trouble)
+            return JobExit(reason=stopped.reason, exit_code=state.exit_code, failure=stopped.failure)
         if launched.reader:
             launched.reader.join(timeout=5.0)
         if state.exit_code in (126, 127) and launched.output.text().startswith("[FATAL tini"):
-            trouble = (
+            failure = (
                 f"{self._job.environment}/bin/python does not start in the image: {launched.output.text().strip()}"
             )
-            return End(ended=Ended.NOT_STARTED, trouble=trouble)
-        return judged(state, memory_limit=self._job.memory_limit)
+            return JobExit(reason=ExitReason.NOT_STARTED, failure=failure)
+        return exit_of_state(state, memory_limit=self._job.memory_limit)
 
-    def _watch(self, container: str, out: Path) -> End | None:
-        """Wait for the container's end; what made us end it, if we did."""
+    def _watch(self, container: str, out: Path) -> JobExit | None:
+        """Wait for the container's end, and return why it was stopped; ``None`` if it ended by itself."""
         deadline = time.monotonic() + self._job.time_limit
-        while (left := deadline - time.monotonic()) > 0 and not self._closing.is_set():
-            if self._engine.wait(container, min(left, WATCH)):
+        while (remaining := deadline - time.monotonic()) > 0 and not self._closing.is_set():
+            if self._engine.wait(container, min(remaining, WATCH_INTERVAL)):
                 return None
-            self._engine.state(container)  # an engine that is stuck, not gone, shows itself here
-            if size_of(out) > OUT_LIMIT:
+            self._engine.state(container)  # raises if the engine hangs
+            if folder_size(out) > OUT_LIMIT:
                 self._kill(container)
-                return overfull()
+                return exit_of_excess_output()
         self._engine.signal(container, "SIGINT")
         if not self._engine.wait(container, self._job.grace):
             self._kill(container)
-        return End(ended=Ended.TIMED_OUT, trouble=f"time limit of {self._job.time_limit:g} s reached")
+        return JobExit(reason=ExitReason.TIMED_OUT, failure=f"time limit of {self._job.time_limit:g} s reached")
 
     def _kill(self, container: str) -> None:
         self._engine.signal(container, "SIGKILL")
         self._engine.wait(container, KILL_LIMIT)
 
 
-def _cancelled() -> End:
-    return End(ended=Ended.CANCELLED, trouble="the run was cancelled")
+def _cancelled_exit() -> JobExit:
+    return JobExit(reason=ExitReason.CANCELLED, failure="the run was cancelled")
 
 
-def size_of(folder: Path | int) -> int:
-    """Bytes of the files directly in a folder (or an open descriptor of one), without following a link; a lower bound
-    is enough."""
+def folder_size(folder: Path | int) -> int:
+    """Return the bytes of the files directly in a folder (or an open descriptor of one), without following links.
+
+    A lower bound is enough.
+    """
     size = 0
-    with contextlib.suppress(OSError), os.scandir(folder) as found:
-        for entry in found:
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        for entry in entries:
             with contextlib.suppress(OSError):
                 size += entry.stat(follow_symlinks=False).st_blocks * 512
     return size

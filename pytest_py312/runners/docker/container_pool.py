@@ -1,16 +1,13 @@
-"""Jobs that share one closed container per interpreter, where the attendant gives each a clean process.
+"""Containers that serve several jobs: a pool with one container per interpreter, and sessions for one cell.
 
-The price: jobs of one interpreter see each other's processes and may, if they mean to, tamper with each other's
-results; and they share the memory of the container.
+In both the job supervisor (runners/agent/job_supervisor.py) starts a clean process for each job.
 
-Jobs of one cell, one after the other, in a container that stays for them.
-
-It is as closed as the container of a single job and sees no more: the cell's own environment and folders. Each job is a
-process of its own with a scratch folder of its own; when it has ended, what it left in memory or in any folder that can
-be written is removed. A job that did not end well, or left what cannot be removed, takes the container with it.
-
-What is shared: the container, and so whatever its engine and its kernel do for it. Code that means to can disturb the
-later jobs of the same cell, and nobody else's.
+* The *pool* runs jobs of all cells of an interpreter in parallel. They see each other's processes, could tamper with
+  each other's results on purpose, and share the container's memory.
+* A *session* runs the jobs of one cell one after the other. Its container is as isolated as that of a single job and
+  sees only the cell's own environment and folders. After each job, its processes and everything that it left in
+  writable folders are removed. If a job ends abnormally or something cannot be removed, the next job gets a new
+  container. Malicious code could disturb only later jobs of the same cell.
 """
 
 import contextlib
@@ -22,158 +19,174 @@ from pathlib import Path
 from threading import Event, Lock, Thread
 
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.process import Ended
-from pytest_py312.runners.docker.cell_container import End, lost_end, not_run, refused_end
-from pytest_py312.runners.docker.container_specs import Ground, Recipe, attendant_recipe, source_binds, station_recipe
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import EngineLost, Refused
-from pytest_py312.runners.docker.job_container import Room, Use
-from pytest_py312.runners.runner import CellJob, CellRun, CellUnavailable
+from pytest_py312.core.process import ExitReason
+from pytest_py312.runners.docker.cell_container import JobExit, exit_of_refusal, exit_of_unavailable, not_started_result
+from pytest_py312.runners.docker.container_specs import (
+    ContainerSpec,
+    RunContext,
+    pool_spec,
+    session_spec,
+    source_mounts,
+)
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
+from pytest_py312.runners.docker.job_container import JobContainer, SharingPolicy
+from pytest_py312.runners.runner import CellUnavailable, ProbeJob, ProbeResult
 
 
-class Attendants:
-    """The shared containers of one run, one for each interpreter build, started at its first job."""
+class ContainerPool:
+    """The shared containers of one run: one per interpreter build, started with its first job."""
 
-    def __init__(self, engine: Engine, ground: Ground, *, folder: Path, closing: Event, parallel: int) -> None:
+    def __init__(
+        self, engine: DockerEngine, context: RunContext, *, folder: Path, closing: Event, parallel: int
+    ) -> None:
         self._engine = engine
-        self._ground = ground
+        self._context = context
         self._folder = folder
         self._closing = closing
         self._parallel = max(parallel, 1)
         self._lock = Lock()
-        self._rooms: dict[str, Room] = {}
-        self._expecting = False
+        self._containers: dict[str, JobContainer] = {}
+        self._prestarted = False
 
-    def takes(self, job: CellJob) -> bool:
-        """Whether a job can share a container: it needs no network, and its environment lies with all others."""
-        return not job.network and job.environment.is_relative_to(self._ground.cache / "envs")
+    def accepts(self, job: ProbeJob) -> bool:
+        """Return whether a job can share a container: it needs no network, and its environment is in the cache."""
+        return not job.network and job.environment.is_relative_to(self._context.cache / "envs")
 
-    def run(self, job: CellJob, *, image: str) -> CellRun:
-        """Run ``job`` as one of many in the container of its interpreter. Never raises for trouble in it."""
+    def run(self, job: ProbeJob, *, image: str) -> ProbeResult:
+        """Run ``job`` in the shared container of its interpreter. Never raises for failures in the container."""
         begin = time.monotonic()
         try:
-            source_binds(job.root, job.folders)  # raises for what does not exist or lies outside
-            return self._open(job, image).run(job)
-        except (Refused, EngineLost, OSError, ValueError) as trouble:
-            return not_shared(trouble, image, closing=self._closing, seconds=time.monotonic() - begin)
+            source_mounts(job.root, job.folders)  # raises for folders that are missing or outside of the root
+            return self._ensure_container(job, image).run(job)
+        except (EngineRefused, EngineUnavailable, OSError, ValueError) as error:
+            return failed_result(error, image, closing=self._closing, seconds=time.monotonic() - begin)
 
-    def expect(self, job: CellJob, images: Mapping[InterpreterBuild, str]) -> None:
-        """Once in a run, at its first job: start the containers of other builds too, as their jobs will follow.
+    def prestart(self, job: ProbeJob, images: Mapping[InterpreterBuild, str]) -> None:
+        """At the first job of a run, start the containers of other builds too, as their jobs will follow.
 
-        An engine takes a fifth of a second for each, and starts several at once.
+        An engine takes a fifth of a second for each, and starts several in parallel.
         """
         with self._lock:
-            expecting, self._expecting = self._expecting, True
-        for build, image in images.items() if not expecting else ():
+            already_prestarted, self._prestarted = self._prestarted, True
+        for build, image in images.items() if not already_prestarted else ():
             if build != job.build:
-                Thread(target=self._open_ahead, args=(replace(job, build=build), image), daemon=True).start()
+                Thread(target=self._prestart_one, args=(replace(job, build=build), image), daemon=True).start()
 
-    def _open_ahead(self, job: CellJob, image: str) -> None:
-        # a job that needs the container meets the trouble itself, and tells of it
-        with contextlib.suppress(Refused, EngineLost, OSError, ValueError):
-            self._open(job, image)
+    def _prestart_one(self, job: ProbeJob, image: str) -> None:
+        # a job that needs the container gets the same error, and reports it
+        with contextlib.suppress(EngineRefused, EngineUnavailable, OSError, ValueError):
+            self._ensure_container(job, image)
 
-    def _open(self, job: CellJob, image: str) -> Room:
-        """The room of the job's build, with its container running."""
+    def _ensure_container(self, job: ProbeJob, image: str) -> JobContainer:
+        """Return the running container of the job's build."""
         with self._lock:
             key = f"{job.build.digest} {job.root}"
-            if key not in self._rooms:
-                self._rooms[key] = self._room(job, image)
-            room = self._rooms[key]
-        room.open(job, parent=self._folder)
-        return room
+            if key not in self._containers:
+                self._containers[key] = self._new_container(job, image)
+            container = self._containers[key]
+        container.ensure_running(job, parent=self._folder)
+        return container
 
-    def _room(self, job: CellJob, image: str) -> Room:
-        use = Use(
+    def _new_container(self, job: ProbeJob, image: str) -> JobContainer:
+        policy = SharingPolicy(
             parallel=self._parallel,
             sharers=f"all cells of Python {job.build.interpreter}",
             advice='; with `isolation = "cell"` each has its own',
         )
 
-        def furnish(job: CellJob, spool: Path, memory: int) -> Recipe:
-            (self._ground.cache / "envs").mkdir(parents=True, exist_ok=True)
-            return attendant_recipe(
-                self._ground,
+        def spec_for(job: ProbeJob, spool: Path, memory: int) -> ContainerSpec:
+            (self._context.cache / "envs").mkdir(parents=True, exist_ok=True)
+            return pool_spec(
+                self._context,
                 image=image,
                 executable=job.build.executable,
-                what=f"attendant-{job.build.interpreter.label}",
+                what=f"pool-{job.build.interpreter.label}",
                 root=job.root,
                 spool=spool,
                 memory=memory,
                 parallel=self._parallel,
             )
 
-        return Room(self._engine, self._ground, self._closing, use, furnish)
+        return JobContainer(self._engine, self._context, self._closing, policy, spec_for)
 
     def close(self) -> None:
         """Remove the containers and their spool folders."""
         with self._lock:
-            rooms, self._rooms = self._rooms, {}
-        if rooms:
-            # an engine takes a tenth of a second for each, and does several at once
-            with ThreadPoolExecutor(len(rooms)) as pool:
-                list(pool.map(Room.close, rooms.values()))
+            containers, self._containers = self._containers, {}
+        if containers:
+            # an engine takes a tenth of a second for each, and removes several in parallel
+            with ThreadPoolExecutor(len(containers)) as pool:
+                list(pool.map(JobContainer.close, containers.values()))
 
 
-def not_shared(
-    trouble: Refused | EngineLost | OSError | ValueError, image: str, *, closing: Event, seconds: float
-) -> CellRun:
-    """The end of a job that did not get into a shared container, or whose container the engine lost."""
-    if isinstance(trouble, OSError | ValueError):
-        return not_run(trouble, seconds)
-    end = refused_end(trouble, image) if isinstance(trouble, Refused) else lost_end(trouble)
+def failed_result(
+    error: EngineRefused | EngineUnavailable | OSError | ValueError, image: str, *, closing: Event, seconds: float
+) -> ProbeResult:
+    """Return the result of a job that could not run in a shared container, or lost it with the engine."""
+    if isinstance(error, OSError | ValueError):
+        return not_started_result(error, seconds)
+    job_exit = exit_of_refusal(error, image) if isinstance(error, EngineRefused) else exit_of_unavailable(error)
     if closing.is_set():
-        end = End(ended=Ended.CANCELLED, trouble="the run was cancelled")
-    return CellRun(ended=end.ended, exit_code=None, seconds=seconds, records=(), trouble=end.trouble)
+        job_exit = JobExit(reason=ExitReason.CANCELLED, failure="the run was cancelled")
+    return ProbeResult(
+        exit_reason=job_exit.reason, exit_code=None, seconds=seconds, records=(), failure=job_exit.failure
+    )
 
 
-class DockerStation:
-    """A container for jobs of one cell; see :class:`~pytest_py312.runners.runner.Station`. It starts with the first.
+class DockerSession:
+    """A :class:`~pytest_py312.runners.runner.JobSession` in one container, which starts with the first job.
 
-    ``image_of`` is the image (an id) of a build; it may raise what the engine and a lack of images raise.
+    ``image_of`` returns the image (an id) of a build; it may raise :class:`CellUnavailable` and the engine's errors.
     """
 
     def __init__(
         self,
-        engine: Engine,
-        ground: Ground,
+        engine: DockerEngine,
+        context: RunContext,
         *,
         folder: Path,
         closing: Event,
         image_of: Callable[[InterpreterBuild], str],
     ) -> None:
-        self._ground = ground
+        self._context = context
         self._folder = folder
         self._closing = closing
         self._image_of = image_of
-        self._suits: object = None
+        self._current_needs: object = None
         self._image = ""
-        use = Use(parallel=1, sharers="the measurements of one side", alone=True)
-        self._room = Room(engine, ground, closing, use, self._furnish)
+        policy = SharingPolicy(parallel=1, sharers="the measurements of one side", exclusive=True)
+        self._container = JobContainer(engine, context, closing, policy, self._spec_for)
 
-    def _furnish(self, job: CellJob, spool: Path, memory: int) -> Recipe:
+    def _spec_for(self, job: ProbeJob, spool: Path, memory: int) -> ContainerSpec:
         self._image = self._image_of(job.build)
-        return station_recipe(self._ground, job, image=self._image, spool=spool, memory=memory)
+        return session_spec(self._context, job, image=self._image, spool=spool, memory=memory)
 
-    def run(self, job: CellJob) -> CellRun:
-        """Run ``job`` alone in the container, or in a new one where it needs another than the job before. Never raises
-        for what goes wrong in the cell, its limits or the engine."""
+    def run(self, job: ProbeJob) -> ProbeResult:
+        """Run ``job`` alone in the container; a new one is started if its needs differ from the previous job's.
+
+        Never raises for failures in the cell, exceeded limits or the engine.
+        """
         begin = time.monotonic()
         needs = (job.build.digest, job.environment, job.root, job.folders, job.memory_limit, job.network)
         try:
-            if needs != self._suits:
-                self._room.close()
-                self._suits = needs
-            self._room.open(job, parent=self._folder)
-            return self._room.run(job)
+            if needs != self._current_needs:
+                self._container.close()
+                self._current_needs = needs
+            self._container.ensure_running(job, parent=self._folder)
+            return self._container.run(job)
         except CellUnavailable as unavailable:
             seconds = time.monotonic() - begin
-            return CellRun(
-                ended=Ended.NOT_STARTED, exit_code=None, seconds=seconds, records=(), trouble=str(unavailable)
+            return ProbeResult(
+                exit_reason=ExitReason.NOT_STARTED,
+                exit_code=None,
+                seconds=seconds,
+                records=(),
+                failure=str(unavailable),
             )
-        except (Refused, EngineLost, OSError, ValueError) as trouble:
-            return not_shared(trouble, self._image, closing=self._closing, seconds=time.monotonic() - begin)
+        except (EngineRefused, EngineUnavailable, OSError, ValueError) as error:
+            return failed_result(error, self._image, closing=self._closing, seconds=time.monotonic() - begin)
 
     def close(self) -> None:
-        """End and remove the container."""
-        self._room.close()
+        """Stop and remove the container."""
+        self._container.close()

@@ -1,8 +1,9 @@
-"""How each kind of container is made: what it runs, sees and may do. Pure: nothing is started here.
+"""Specifications of containers: what each kind runs, sees and may do. Pure: nothing is started here.
 
-Four kinds: a *cell* runs one probe and knows neither network nor privileges; a *station* is that for several jobs of
-one cell, one after the other; an *attendant* is as closed and starts one clean process per job of any cell; a *builder*
-runs our own tools (uv, the byte compiler) with network and the cache writable.
+There are four kinds. A *cell* container runs one probe without network and privileges. A *session* container does that
+for several jobs of one cell, one after the other. A *pool* container is as isolated and runs one clean process per job
+of any cell of an interpreter. A *tool* container runs our own tools (uv, the byte compiler) with network and a writable
+cache.
 """
 
 import os
@@ -12,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from pytest_py312.runners.runner import TOOL_VARIABLES, CellJob
+from pytest_py312.runners.runner import TOOL_VARIABLES, ProbeJob
 
 HOME = PurePosixPath("/py312")
 CACHE = str(HOME / "cache")
@@ -23,10 +24,10 @@ RECORDS = f"{OUT}/records.jsonl"
 SPOOL = str(HOME / "spool")
 PROBE = str(HOME / "probe.py")
 BENCHMARK_PROBE = "benchmark_probe.py"
-ATTENDANT = str(HOME / "attendant.py")
-ATTENDANT_VARIABLES: Mapping[str, str] = {"HOME": SCRATCH, "USER": "app", "LOGNAME": "app", "LANG": "C.UTF-8"}
-EMPTIED = (SCRATCH, "/tmp", "/dev/shm", "/dev/mqueue")
-"""Where a job can leave something for the next one of its container."""
+SUPERVISOR = str(HOME / "job_supervisor.py")
+SUPERVISOR_VARIABLES: Mapping[str, str] = {"HOME": SCRATCH, "USER": "app", "LOGNAME": "app", "LANG": "C.UTF-8"}
+FOLDERS_TO_EMPTY = (SCRATCH, "/tmp", "/dev/shm", "/dev/mqueue")
+"""Folders where a job could leave something for the next one in the same container."""
 UV = str(HOME / "uv")
 CERTIFICATES = str(HOME / "certificates.pem")
 
@@ -34,19 +35,19 @@ OWNER_LABEL = "pytest-py312.owner"
 RUN_LABEL = "pytest-py312.run"
 CELL_LABEL = "pytest-py312.cell"
 
-STRANGER = 10001
-"""The user and group of cells when this process is root: one that owns nothing."""
-PROCESSES = 512
-BUILDER_LIFE = 24 * 3600
-"""Seconds after which a builder ends by itself, whatever has become of the run that started it."""
+UNPRIVILEGED_ID = 10001
+"""The user and group of cells if this process is root: they own nothing."""
+MAX_PROCESSES = 512
+TOOL_CONTAINER_LIFETIME = 24 * 3600
+"""Seconds after which a tool container stops by itself, even if the run that started it was killed."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Ground:
+class RunContext:
     """What all containers of one run have in common. Paths are on this machine.
 
-    ``user`` is the ``uid:gid`` of cells, ``builder`` that of builders; ``extra_security`` are further security
-    options that this engine needs (``label=disable`` under SELinux).
+    ``cell_user`` is the ``uid:gid`` of cells, ``tool_user`` that of tool containers; ``extra_security`` are further
+    security options that this engine needs (``label=disable`` with SELinux).
     """
 
     run_id: str
@@ -54,19 +55,19 @@ class Ground:
     cache: Path
     uv: Path
     probe: Path
-    attendant: Path
-    user: str
-    builder: str
+    supervisor: Path
+    cell_user: str
+    tool_user: str
     extra_security: tuple[str, ...] = ()
 
     def labels(self, what: str) -> dict[str, str]:
-        """The labels by which a container is found again and its owner is known."""
+        """Return the labels by which a container and its owner are found again."""
         return {RUN_LABEL: self.run_id, OWNER_LABEL: self.owner, CELL_LABEL: what}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Bind:
-    """A file or folder of this machine, seen at ``target``."""
+class BindMount:
+    """A file or folder of this machine that a container sees at ``target``."""
 
     source: Path
     target: str
@@ -74,66 +75,66 @@ class Bind:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Recipe:
-    """A container to be. ``closed`` ones have no network unless ``network`` says so, no capability, a read-only root.
+class ContainerSpec:
+    """The specification of a container. ``isolated`` ones have no capabilities and a read-only root file system.
 
-    ``memory`` is in bytes and ``None`` for no limit; ``tmpfs`` maps a folder to its mount options.
+    ``memory`` is in bytes, ``None`` for no limit; ``tmpfs`` maps a folder to its mount options.
     """
 
     image: str
-    entry: tuple[str, ...]
+    entrypoint: tuple[str, ...]
     user: str
     labels: Mapping[str, str]
-    binds: tuple[Bind, ...]
+    mounts: tuple[BindMount, ...]
     variables: Mapping[str, str]
     working_folder: str
-    closed: bool = True
+    isolated: bool = True
     network: str = "none"
     memory: int | None = None
-    processes: int | None = None
+    max_processes: int | None = None
     tmpfs: Mapping[str, str] = field(default_factory=dict)
     security: tuple[str, ...] = ()
 
 
-def user_of_cells(uid: int, gid: int, *, rootless: bool = False) -> str:
-    """``uid:gid`` that cells run as. Under a rootless engine the container's root *is* this user, and no other is."""
+def cell_user(uid: int, gid: int, *, rootless: bool = False) -> str:
+    """Return the ``uid:gid`` of cells. A rootless engine maps the container's root to this user, and no other id."""
     if rootless:
         return "0:0"
-    return f"{uid}:{gid}" if uid else f"{STRANGER}:{STRANGER}"
+    return f"{uid}:{gid}" if uid else f"{UNPRIVILEGED_ID}:{UNPRIVILEGED_ID}"
 
 
-def inside(cache: Path, path: Path) -> str:
-    """The path by which containers see ``path``.
+def path_in_container(cache: Path, path: Path) -> str:
+    """Return the path by which containers see ``path``.
 
-    :raises ValueError: ``path`` does not lie in ``cache``.
+    :raises ValueError: ``path`` is not in ``cache``.
     """
     plain = Path(os.path.normpath(path))
     for base in (cache, cache.resolve()):
         if plain.is_relative_to(base):
             return str(PurePosixPath(CACHE) / plain.relative_to(base).as_posix())
-    raise ValueError(f"{path} is not in the cache folder {cache}, and only that is seen inside of containers")
+    raise ValueError(f"{path} is not in the cache folder {cache}, the only folder that containers see")
 
 
-def source_binds(root: Path, folders: tuple[str, ...]) -> tuple[Bind, ...]:
-    """The parts of the repository at ``root`` that a cell reads, each at its place below :data:`SOURCE`.
+def source_mounts(root: Path, folders: tuple[str, ...]) -> tuple[BindMount, ...]:
+    """Return the mounts of the folders that a cell reads, each at its relative path below :data:`SOURCE`.
 
-    A folder within another one of ``folders`` comes with that one.
+    A folder inside another one of ``folders`` needs no mount of its own.
 
-    :raises ValueError: one is missing, or lies (by ``..`` or a symlink) outside of ``root``. The text is a sentence.
+    :raises ValueError: one is missing, or outside of ``root`` (by ``..`` or a symlink). The text is a sentence.
     """
     base = root.resolve()
-    wanted = sorted({_plain_folder(folder) for folder in folders})
-    binds = []
-    for folder in wanted:
-        if any(other != folder and folder.is_relative_to(other) for other in wanted):
+    relative_folders = sorted({_plain_folder(folder) for folder in folders})
+    mounts = []
+    for folder in relative_folders:
+        if any(other != folder and folder.is_relative_to(other) for other in relative_folders):
             continue
-        found = (base / folder).resolve()
-        if not found.is_relative_to(base):
-            raise ValueError(f"{folder} leads out of the repository, to {found}; a cell sees nothing outside of it")
-        if not found.exists():
+        source = (base / folder).resolve()
+        if not source.is_relative_to(base):
+            raise ValueError(f"{folder} leads out of the repository, to {source}; cells cannot see it there")
+        if not source.exists():
             raise ValueError(f"{folder} does not exist in {root}")
-        binds.append(Bind(source=found, target=str(PurePosixPath(SOURCE) / folder)))
-    return tuple(binds)
+        mounts.append(BindMount(source=source, target=str(PurePosixPath(SOURCE) / folder)))
+    return tuple(mounts)
 
 
 def _plain_folder(folder: str) -> PurePosixPath:
@@ -143,120 +144,125 @@ def _plain_folder(folder: str) -> PurePosixPath:
     return path
 
 
-def request_for(job: CellJob, *, scratch: str = SCRATCH) -> dict[str, Any]:
-    """What the probe is asked: the job's request, and where it finds the source and may write."""
+def request_for(job: ProbeJob, *, scratch: str = SCRATCH) -> dict[str, Any]:
+    """Return the probe's request: the job's, and the paths of the source and of the writable folder."""
     return {**job.request, "source": SOURCE, "scratch": scratch, "folders": list(job.folders)}
 
 
-def cell_variables(job: CellJob, *, home: str = SCRATCH) -> dict[str, str]:
-    """The environment variables of a job: a home, a name (there is no passwd entry), UTF-8; and what the job sets."""
+def cell_variables(job: ProbeJob, *, home: str = SCRATCH) -> dict[str, str]:
+    """Return a job's environment variables: home, user name (there is no passwd entry), UTF-8, and the job's own."""
     return {"HOME": home, "USER": "app", "LOGNAME": "app", "LANG": "C.UTF-8", **dict(job.variables)}
 
 
-def cell_recipe(ground: Ground, job: CellJob, *, image: str, out: Path) -> Recipe:
-    """A container for one job.
+def cell_spec(context: RunContext, job: ProbeJob, *, image: str, out: Path) -> ContainerSpec:
+    """Return the container for one job.
 
-    :raises ValueError: its environment is not in the cache, or a folder of it cannot be had.
+    :raises ValueError: its environment is not in the cache, or a folder is missing.
     """
     return replace(
-        _cell(ground, job, image=image),
-        entry=(f"{inside(ground.cache, job.environment)}/bin/python", PROBE, f"{OUT}/request.json", RECORDS),
-        binds=(*_cell_binds(ground, job), Bind(source=out, target=OUT, writable=True)),
+        _base_cell_spec(context, job, image=image),
+        entrypoint=(
+            f"{path_in_container(context.cache, job.environment)}/bin/python",
+            PROBE,
+            f"{OUT}/request.json",
+            RECORDS,
+        ),
+        mounts=(*_cell_mounts(context, job), BindMount(source=out, target=OUT, writable=True)),
         variables=cell_variables(job),
     )
 
 
-def station_recipe(ground: Ground, job: CellJob, *, image: str, spool: Path, memory: int) -> Recipe:
-    """A container for jobs of one cell that come one after the other: as for one of them, with the attendant.
+def session_spec(context: RunContext, job: ProbeJob, *, image: str, spool: Path, memory: int) -> ContainerSpec:
+    """Return the container for consecutive jobs of one cell: as for a single job, but with the job supervisor.
 
-    :raises ValueError: as for :func:`cell_recipe`.
+    :raises ValueError: as for :func:`cell_spec`.
     """
     return replace(
-        _cell(ground, job, image=image),
-        entry=(job.build.executable, "-I", ATTENDANT, SPOOL, SCRATCH, PROBE, *EMPTIED),
-        binds=(*_cell_binds(ground, job), *_attendant_binds(ground, spool)),
-        variables=ATTENDANT_VARIABLES,
+        _base_cell_spec(context, job, image=image),
+        entrypoint=(job.build.executable, "-I", SUPERVISOR, SPOOL, SCRATCH, PROBE, *FOLDERS_TO_EMPTY),
+        mounts=(*_cell_mounts(context, job), *_supervisor_mounts(context, spool)),
+        variables=SUPERVISOR_VARIABLES,
         memory=memory,
-        tmpfs=_tmpfs(ground, memory),
+        tmpfs=_tmpfs(context, memory),
     )
 
 
-def _cell(ground: Ground, job: CellJob, *, image: str) -> Recipe:
-    """What a cell may do, before it is said what runs there and what it sees."""
-    return Recipe(
+def _base_cell_spec(context: RunContext, job: ProbeJob, *, image: str) -> ContainerSpec:
+    """Return what all containers of a cell have in common, without command and mounts."""
+    return ContainerSpec(
         image=image,
-        entry=(),
-        user=ground.user,
-        labels=ground.labels(job.identifier),
-        binds=(),
+        entrypoint=(),
+        user=context.cell_user,
+        labels=context.labels(job.identifier),
+        mounts=(),
         variables={},
         working_folder=SCRATCH,
         network="bridge" if job.network else "none",
         memory=job.memory_limit,
-        processes=PROCESSES,
-        tmpfs=_tmpfs(ground, job.memory_limit),
-        security=("no-new-privileges:true", *ground.extra_security),
+        max_processes=MAX_PROCESSES,
+        tmpfs=_tmpfs(context, job.memory_limit),
+        security=("no-new-privileges:true", *context.extra_security),
     )
 
 
-def _cell_binds(ground: Ground, job: CellJob) -> tuple[Bind, ...]:
-    environment = inside(ground.cache, job.environment)
+def _cell_mounts(context: RunContext, job: ProbeJob) -> tuple[BindMount, ...]:
+    environment = path_in_container(context.cache, job.environment)
     return (
-        Bind(source=job.environment, target=environment),
-        *source_binds(job.root, job.folders),
-        *_probe_binds(ground),
+        BindMount(source=job.environment, target=environment),
+        *source_mounts(job.root, job.folders),
+        *_probe_mounts(context),
     )
 
 
-def _attendant_binds(ground: Ground, spool: Path) -> tuple[Bind, Bind]:
-    return Bind(source=ground.attendant, target=ATTENDANT), Bind(source=spool, target=SPOOL, writable=True)
+def _supervisor_mounts(context: RunContext, spool: Path) -> tuple[BindMount, BindMount]:
+    return BindMount(source=context.supervisor, target=SUPERVISOR), BindMount(source=spool, target=SPOOL, writable=True)
 
 
-def attendant_recipe(
-    ground: Ground, *, image: str, executable: str, what: str, root: Path, spool: Path, memory: int, parallel: int
-) -> Recipe:
-    """A container for all jobs of one interpreter. ``memory``, in bytes, is for all ``parallel`` jobs together."""
-    return Recipe(
+def pool_spec(
+    context: RunContext, *, image: str, executable: str, what: str, root: Path, spool: Path, memory: int, parallel: int
+) -> ContainerSpec:
+    """Return the container for all jobs of one interpreter. ``memory`` is in bytes, for all ``parallel`` jobs."""
+    return ContainerSpec(
         image=image,
-        entry=(executable, "-I", ATTENDANT, SPOOL, SCRATCH, PROBE),
-        user=ground.user,
-        labels=ground.labels(what),
-        binds=(
-            Bind(source=ground.cache / "envs", target=f"{CACHE}/envs"),
-            Bind(source=root.resolve(), target=SOURCE),
-            *_probe_binds(ground),
-            *_attendant_binds(ground, spool),
+        entrypoint=(executable, "-I", SUPERVISOR, SPOOL, SCRATCH, PROBE),
+        user=context.cell_user,
+        labels=context.labels(what),
+        mounts=(
+            BindMount(source=context.cache / "envs", target=f"{CACHE}/envs"),
+            BindMount(source=root.resolve(), target=SOURCE),
+            *_probe_mounts(context),
+            *_supervisor_mounts(context, spool),
         ),
-        variables=ATTENDANT_VARIABLES,
+        variables=SUPERVISOR_VARIABLES,
         working_folder=SCRATCH,
         memory=memory,
-        processes=PROCESSES * parallel,
-        tmpfs=_tmpfs(ground, memory),
-        security=("no-new-privileges:true", *ground.extra_security),
+        max_processes=MAX_PROCESSES * parallel,
+        tmpfs=_tmpfs(context, memory),
+        security=("no-new-privileges:true", *context.extra_security),
     )
 
 
-def _probe_binds(ground: Ground) -> tuple[Bind, Bind]:
-    """The probe, and what it measures benchmarks with, which lies beside it on both sides."""
-    beside = Bind(source=ground.probe.with_name(BENCHMARK_PROBE), target=str(HOME / BENCHMARK_PROBE))
-    return Bind(source=ground.probe, target=PROBE), beside
+def _probe_mounts(context: RunContext) -> tuple[BindMount, BindMount]:
+    """Return the mounts of the probe and of its module for benchmarks, which is in the same folder on both sides."""
+    benchmark_mount = BindMount(source=context.probe.with_name(BENCHMARK_PROBE), target=str(HOME / BENCHMARK_PROBE))
+    return BindMount(source=context.probe, target=PROBE), benchmark_mount
 
 
-def _tmpfs(ground: Ground, memory: int) -> dict[str, str]:
-    # exec, because Docker's default is noexec and suites do run what they write; pages count towards the memory limit
-    uid, gid = ground.user.split(":")
+def _tmpfs(context: RunContext, memory: int) -> dict[str, str]:
+    # exec, because Docker's default is noexec and suites execute files they write; pages count towards the memory limit
+    uid, gid = context.cell_user.split(":")
     common = f"rw,exec,nosuid,nodev,size={max(memory, 64 * 1024**2)}"
     return {"/tmp": f"{common},mode=1777", SCRATCH: f"{common},mode=0700,uid={uid},gid={gid}"}
 
 
-def builder_recipe(ground: Ground, *, image: str, executable: str, environ: Mapping[str, str]) -> Recipe:
-    """A container for our own tools beside one interpreter; ``environ`` is this process's environment.
+def tool_spec(context: RunContext, *, image: str, executable: str, environ: Mapping[str, str]) -> ContainerSpec:
+    """Return the container for our own tools with one interpreter; ``environ`` is this process's environment.
 
-    It shares this machine's network, so that its proxies and index mirrors work there as they do here.
+    It shares this machine's network, so that its proxies and index mirrors work in the container too.
     """
     variables = {
         **TOOL_VARIABLES,
-        **{name: value for name, value in environ.items() if _PASSED_ON.fullmatch(name)},
+        **{name: value for name, value in environ.items() if _FORWARDED_VARIABLES.fullmatch(name)},
         "HOME": "/tmp",
         "LANG": "C.UTF-8",
         "UV_CACHE_DIR": f"{CACHE}/uv",
@@ -266,30 +272,30 @@ def builder_recipe(ground: Ground, *, image: str, executable: str, environ: Mapp
         "PIP_CACHE_DIR": f"{CACHE}/pip",
         "PIP_DISABLE_PIP_VERSION_CHECK": "1",
     }
-    binds = [
-        Bind(source=ground.cache, target=CACHE, writable=True),
-        Bind(source=ground.uv.resolve(), target=UV),
-        *_link_folders(environ),
+    mounts = [
+        BindMount(source=context.cache, target=CACHE, writable=True),
+        BindMount(source=context.uv.resolve(), target=UV),
+        *_wheel_folder_mounts(environ),
     ]
-    certificates = certificates_of(environ)
+    certificates = certificate_bundle(environ)
     if certificates is not None:
-        binds.append(Bind(source=certificates, target=CERTIFICATES))
+        mounts.append(BindMount(source=certificates, target=CERTIFICATES))
         variables |= dict.fromkeys(("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE"), CERTIFICATES)
-    return Recipe(
+    return ContainerSpec(
         image=image,
-        entry=(executable, "-I", "-S", "-c", f"import time; time.sleep({BUILDER_LIFE})"),
-        user=ground.builder,
-        labels=ground.labels("builder"),
-        binds=tuple(binds),
+        entrypoint=(executable, "-I", "-S", "-c", f"import time; time.sleep({TOOL_CONTAINER_LIFETIME})"),
+        user=context.tool_user,
+        labels=context.labels("tool"),
+        mounts=tuple(mounts),
         variables=variables,
         working_folder="/tmp",
-        closed=False,
+        isolated=False,
         network="host",
-        security=ground.extra_security,
+        security=context.extra_security,
     )
 
 
-_PASSED_ON = re.compile(
+_FORWARDED_VARIABLES = re.compile(
     r"UV_(DEFAULT_INDEX|INDEX\w*|EXTRA_INDEX_URL|FIND_LINKS|INSECURE_HOST|HTTP_TIMEOUT|OFFLINE)"
     r"|PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|TRUSTED_HOST|DEFAULT_TIMEOUT|NO_INDEX)"
     r"|(HTTP|HTTPS|ALL|NO)_PROXY|(http|https|all|no)_proxy|SOURCE_DATE_EPOCH",
@@ -297,8 +303,8 @@ _PASSED_ON = re.compile(
 )
 
 
-def certificates_of(environ: Mapping[str, str]) -> Path | None:
-    """The bundle of certificates that this machine trusts, where it names one or has one at the usual place."""
+def certificate_bundle(environ: Mapping[str, str]) -> Path | None:
+    """Return the certificate bundle of this machine: the configured one, or the one at the usual path."""
     names = ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE")
     paths = [environ[name] for name in names if environ.get(name)]
     for path in (*paths, "/etc/ssl/certs/ca-certificates.crt"):
@@ -307,12 +313,12 @@ def certificates_of(environ: Mapping[str, str]) -> Path | None:
     return None
 
 
-def _link_folders(environ: Mapping[str, str]) -> list[Bind]:
-    """Folders of wheels that this machine's settings name, seen at the same path inside."""
+def _wheel_folder_mounts(environ: Mapping[str, str]) -> list[BindMount]:
+    """Return mounts of the folders of wheels in this machine's settings, at the same paths inside."""
     text = f"{environ.get('UV_FIND_LINKS', '')} {environ.get('PIP_FIND_LINKS', '')}"
     words = {word.removeprefix("file://") for word in re.split(r"[\s,]+", text)}
     return [
-        Bind(source=Path(word), target=word)
+        BindMount(source=Path(word), target=word)
         for word in sorted(words)
         if word.startswith("/") and os.path.normpath(word) not in ("/", "/tmp") and Path(word).is_dir()
     ]

@@ -1,4 +1,4 @@
-"""The Docker engine, spoken to with a time limit on every call and with three kinds of trouble told apart.
+"""Client of the Docker engine: every call has a time limit and raises errors of this package.
 
 The SDK is imported when the first engine is connected, not with this module.
 """
@@ -12,24 +12,31 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pytest_py312.core.errors import RunnerUnavailable
-from pytest_py312.core.process_identity import Owner, is_abandoned
-from pytest_py312.runners.docker.container_specs import OWNER_LABEL, RUN_LABEL, Recipe
-from pytest_py312.runners.docker.errors import EngineLost, Refused, close_refused, if_known, reason_of, told_apart
-from pytest_py312.runners.docker.output import NeverBegun, Tail, frames
+from pytest_py312.core.process_identity import ProcessIdentity, is_abandoned
+from pytest_py312.runners.docker.container_specs import OWNER_LABEL, RUN_LABEL, ContainerSpec
+from pytest_py312.runners.docker.errors import (
+    EngineRefused,
+    EngineUnavailable,
+    close_refused_sockets,
+    describe_error,
+    none_if_missing,
+    translate_errors,
+)
+from pytest_py312.runners.docker.output import OutputTail, StartFailureFilter, output_frames
 from pytest_py312.runners.docker.ping import engine_address
 
 if TYPE_CHECKING:
     from docker import APIClient
 
 CALL_LIMIT = 60
-"""Seconds that one call to the engine may take; a loaded engine needs several to start a container."""
+"""Seconds for one call to the engine; a loaded engine needs several to start a container."""
 START_ATTEMPTS = 3
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class State:
-    """Of a container: whether it runs, its exit code, whether a process of it was killed for want of memory."""
+class ContainerState:
+    """State of a container. ``out_of_memory``: the OOM killer has ended one of its processes."""
 
     running: bool
     exit_code: int
@@ -37,15 +44,15 @@ class State:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Launched:
-    """A started container and, where it was asked for, the end of what it prints."""
+class StartedContainer:
+    """A started container and, if its output is read, the end of it and the thread that reads."""
 
     id: str
-    output: Tail
+    output: OutputTail
     reader: Thread | None
 
 
-def _timed_out(error: BaseException) -> bool:
+def _is_timeout(error: BaseException) -> bool:
     import requests
     import urllib3
 
@@ -55,34 +62,36 @@ def _timed_out(error: BaseException) -> bool:
     )
 
 
-def connect(address: str = "") -> "Engine":
-    """The engine at ``address``, at ``DOCKER_HOST``, or at its usual socket.
+def connect(address: str = "") -> "DockerEngine":
+    """Connect to the engine at ``address``, at ``DOCKER_HOST``, or at its default socket.
 
-    :raises RunnerUnavailable: none answers there, or it may not be used by this user.
+    :raises RunnerUnavailable: no engine answers there, or this user may not use it.
     """
     import docker
     import docker.utils
 
-    where = address or engine_address()
+    location = address or engine_address()
     try:
-        given = docker.utils.kwargs_from_env(environment={**os.environ, "DOCKER_HOST": address} if address else None)
-        # times out per call; the version is asked once, here
-        client = docker.APIClient(
-            **given, version="auto", timeout=CALL_LIMIT, use_ssh_client=address.startswith("ssh://")
+        client_options = docker.utils.kwargs_from_env(
+            environment={**os.environ, "DOCKER_HOST": address} if address else None
         )
-    except Exception as error:  # whatever the SDK makes of a wrong address, missing keys or a refused connection
-        close_refused(error)
+        # the timeout is per call; "auto" queries the version once, here
+        client = docker.APIClient(
+            **client_options, version="auto", timeout=CALL_LIMIT, use_ssh_client=address.startswith("ssh://")
+        )
+    except Exception as error:  # the SDK raises many types for a wrong address, missing keys or a refused connection
+        close_refused_sockets(error)
         raise RunnerUnavailable(
-            f"no Docker engine can be used at {where} ({reason_of(error)}). Start it, or give this user the "
+            f"no Docker engine can be used at {location} ({describe_error(error)}). Start it, or give this user the "
             "right to its socket, or set DOCKER_HOST, or run without containers: --py312-runner=local"
         ) from error
-    return Engine(client)
+    return DockerEngine(client)
 
 
-class Engine:
-    """One connected engine. All methods may be called from several threads; each is bounded in time.
+class DockerEngine:
+    """A connected engine. All methods may be called from several threads, and each has a time limit.
 
-    Each raises :class:`EngineLost` and :class:`Refused` unless it says otherwise.
+    Unless documented otherwise, each raises :class:`EngineUnavailable` and :class:`EngineRefused`.
     """
 
     def __init__(self, client: "APIClient") -> None:
@@ -90,243 +99,251 @@ class Engine:
 
     @property
     def client(self) -> "APIClient":
-        """The SDK's own, for what is done with images beside this; only within :func:`told_apart`."""
+        """The SDK's client, for other operations on images; to be used only within :func:`translate_errors`."""
         return self._client
 
-    def facts(self) -> tuple[str, ...]:
-        """The engine's security options: ``name=rootless``, ``name=selinux``, ..."""
-        with told_apart():
+    def security_options(self) -> tuple[str, ...]:
+        """Return the engine's security options: ``name=rootless``, ``name=selinux``, ..."""
+        with translate_errors():
             return tuple(str(option) for option in self._client.info().get("SecurityOptions") or ())
 
     def image_id(self, image: str) -> str | None:
-        """The id of a local image; ``None`` when the engine has none of that name."""
-        return if_known(lambda: str(self._client.inspect_image(image)["Id"]))  # type: ignore[no-untyped-call]  # so in its stubs
+        """Return the id of a local image; ``None`` if the engine has none of that name."""
+        return none_if_missing(lambda: str(self._client.inspect_image(image)["Id"]))  # type: ignore[no-untyped-call]  # so in its stubs
 
     def pull(self, image: str, *, time_limit: float) -> None:
         """Fetch an image from its registry, within ``time_limit`` seconds.
 
-        :raises Refused: also for an error that the registry reports, and when the time is over.
+        :raises EngineRefused: also for an error of the registry, and after the time limit.
         """
         import docker.utils
 
         name, tag = docker.utils.parse_repository_tag(image)
         deadline = time.monotonic() + time_limit
-        with told_apart():
+        with translate_errors():
             for message in self._client.pull(name, tag=tag or "latest", stream=True, decode=True):
                 if "error" in message:
-                    raise Refused(str(message["error"]), 500)
+                    raise EngineRefused(str(message["error"]), 500)
                 if time.monotonic() > deadline:
-                    raise Refused(f"not finished after {time_limit:g} s", 500)
+                    raise EngineRefused(f"not finished after {time_limit:g} s", 500)
 
-    def launch(self, recipe: Recipe, *, listen: bool = True, started: Callable[[str], None] | None = None) -> Launched:
-        """Create and start a container; a start that fails for no reason of ours is tried again.
+    def launch(
+        self, spec: ContainerSpec, *, listen: bool = True, started: Callable[[str], None] | None = None
+    ) -> StartedContainer:
+        """Create and start a container, with further attempts if the engine fails for a transient reason.
 
-        ``started`` is told each container's id before its start, so that it is known whatever happens next. A
-        container whose start failed is removed.
+        ``started`` is called with each container's id before its start, so that the caller can remove it in any case.
+        A container whose start failed is removed.
         """
         for attempt in range(1, START_ATTEMPTS + 1):
-            container = self._create(recipe)
+            container = self._create(spec)
             if started is not None:
                 started(container)
             try:
-                launched = self._start(container, listen=listen)
+                started_container = self._start(container, listen=listen)
             except BaseException as error:
                 self.remove(container)
-                if not isinstance(error, Refused) or attempt == START_ATTEMPTS or not _worth_another_try(error):
+                if not isinstance(error, EngineRefused) or attempt == START_ATTEMPTS or not _is_retryable(error):
                     raise
             else:
-                return launched
+                return started_container
         raise AssertionError("the loop above returns or raises")
 
-    def _create(self, recipe: Recipe) -> str:
+    def _create(self, spec: ContainerSpec) -> str:
         from docker.types import LogConfig, Mount, Ulimit
 
         limits: dict[str, Any] = {}
-        if recipe.memory is not None:
-            limits |= {"mem_limit": recipe.memory, "memswap_limit": recipe.memory}
-            limits |= {"shm_size": max(recipe.memory // 4, 64 * 1024**2)}
-        if recipe.processes is not None:
-            limits |= {"pids_limit": recipe.processes}
-        if recipe.closed:
+        if spec.memory is not None:
+            limits |= {"mem_limit": spec.memory, "memswap_limit": spec.memory}
+            limits |= {"shm_size": max(spec.memory // 4, 64 * 1024**2)}
+        if spec.max_processes is not None:
+            limits |= {"pids_limit": spec.max_processes}
+        if spec.isolated:
             limits |= {"cap_drop": ["ALL"], "read_only": True, "ipc_mode": "private", "init": True}
-        with told_apart():
+        with translate_errors():
             host = self._client.create_host_config(
-                # Mount, never `volumes`: that writes them into the image's configuration when one is committed
+                # Mount and not `volumes`, which a commit of the container would write into the image's configuration
                 mounts=[
                     Mount(bind.target, str(bind.source), type="bind", read_only=not bind.writable)
-                    for bind in recipe.binds
+                    for bind in spec.mounts
                 ],
-                tmpfs=dict(recipe.tmpfs),
-                network_mode=recipe.network,
-                security_opt=list(recipe.security),
+                tmpfs=dict(spec.tmpfs),
+                network_mode=spec.network,
+                security_opt=list(spec.security),
                 ulimits=[Ulimit(name="core", soft=0, hard=0)],
-                # nothing is kept on disk: a suite that prints for minutes is read as it prints, and forgotten
+                # output is read while it is printed and never written to disk, as a suite may print for minutes
                 log_config=LogConfig(type="none"),
                 **limits,
             )
             created = self._client.create_container(
-                recipe.image,
-                entrypoint=list(recipe.entry),
-                user=recipe.user,
-                environment=dict(recipe.variables),
-                labels=dict(recipe.labels),
-                hostname=None if recipe.network == "host" else "localhost",
-                working_dir=recipe.working_folder,
+                spec.image,
+                entrypoint=list(spec.entrypoint),
+                user=spec.user,
+                environment=dict(spec.variables),
+                labels=dict(spec.labels),
+                hostname=None if spec.network == "host" else "localhost",
+                working_dir=spec.working_folder,
                 host_config=host,
                 healthcheck={"test": ["NONE"]},
-                use_config_proxy=recipe.network != "none",
+                use_config_proxy=spec.network != "none",
             )
         return str(created["Id"])
 
-    def _start(self, container: str, *, listen: bool) -> Launched:
-        output = Tail(lanes=2)
-        # listening begins before the start, so that nothing is missed
-        reader = self._listening(container, output) if listen else None
-        with told_apart():
+    def _start(self, container: str, *, listen: bool) -> StartedContainer:
+        output = OutputTail(lanes=2)
+        # attached before the start, so that no output is missed
+        reader = self._start_reader(container, output) if listen else None
+        with translate_errors():
             self._client.start(container)
-        return Launched(id=container, output=output, reader=reader)
+        return StartedContainer(id=container, output=output, reader=reader)
 
-    def _listening(self, container: str, output: Tail) -> Thread:
-        """A thread that reads what a container prints, attached already. How its stream ends says nothing about the
-        cell, which is judged by its records and its state: streams of a dying engine end as if all were well."""
+    def _start_reader(self, container: str, output: OutputTail) -> Thread:
+        """Start a thread that reads a container's output, and wait until it is attached.
+
+        The end of the stream says nothing about the cell, whose records and state count: when an engine stops, its
+        streams end normally.
+        """
         attached = Event()
-        trouble: list[Exception] = []
+        errors: list[Exception] = []
 
         def listen() -> None:
             try:
-                with told_apart():
+                with translate_errors():
                     stream = self._client.attach_socket(container, {"stdout": 1, "stderr": 1, "stream": 1})
                     attached.set()
-                    for kind, part in frames(stream):
+                    for kind, part in output_frames(stream):
                         output.add(part, lane=int(kind == 2))
-            except (EngineLost, Refused) as error:
-                trouble.append(error)
+            except (EngineUnavailable, EngineRefused) as error:
+                errors.append(error)
             finally:
                 attached.set()
 
         reader = Thread(target=listen, daemon=True, name=f"output of {container[:12]}")
         reader.start()
         if not attached.wait(CALL_LIMIT):  # the SDK sets no time limit on this one call
-            raise EngineLost(f"the Docker engine did not answer for {CALL_LIMIT} s")
-        if trouble:
-            raise trouble[0]
+            raise EngineUnavailable(f"the Docker engine did not answer for {CALL_LIMIT} s")
+        if errors:
+            raise errors[0]
         return reader
 
     def wait(self, container: str, seconds: float) -> bool:
-        """Whether the container has ended within ``seconds``.
+        """Return whether the container ends within ``seconds``.
 
-        :raises EngineLost: also when the connection broke in mid-wait, even if an engine answers again by now: one
-            that was started anew has ended the container, and its exit code says nothing about the suite.
+        :raises EngineUnavailable: also if the connection broke while waiting, even if an engine answers again now: a
+            restarted engine has stopped the container, and its exit code says nothing about the suite.
         """
         try:
-            with told_apart():
+            with translate_errors():
                 self._client.wait(container, timeout=max(seconds, 0.01))  # type: ignore[arg-type]  # requests takes parts of seconds
-        except EngineLost as lost:
-            if lost.__cause__ is not None and _timed_out(lost.__cause__):
+        except EngineUnavailable as unavailable:
+            if unavailable.__cause__ is not None and _is_timeout(unavailable.__cause__):
                 return False
             raise
         return True
 
-    def state(self, container: str) -> State | None:
-        """What the engine says of a container; ``None`` when it knows none of that id."""
-        found = if_known(lambda: self._client.inspect_container(container))
-        if found is None:
+    def state(self, container: str) -> ContainerState | None:
+        """Return the state of a container; ``None`` if the engine has none of that id."""
+        inspection = none_if_missing(lambda: self._client.inspect_container(container))
+        if inspection is None:
             return None
-        said = found["State"]
-        return State(
-            running=bool(said.get("Running")),
-            exit_code=int(said.get("ExitCode", -1)),
-            out_of_memory=bool(said.get("OOMKilled")),
+        state_data = inspection["State"]
+        return ContainerState(
+            running=bool(state_data.get("Running")),
+            exit_code=int(state_data.get("ExitCode", -1)),
+            out_of_memory=bool(state_data.get("OOMKilled")),
         )
 
     def signal(self, container: str, name: str) -> None:
-        """Send a signal to a container's first process; one that has ended already is no trouble."""
+        """Send a signal to a container's first process; does nothing if it has ended."""
         try:
-            with told_apart():
+            with translate_errors():
                 self._client.kill(container, signal=name)
-        except Refused:
+        except EngineRefused:
             return
 
     def allow_memory(self, container: str, size: int) -> None:
-        """Give a running container ``size`` bytes of memory instead of what it has."""
-        with told_apart():
+        """Set the memory limit of a running container to ``size`` bytes."""
+        with translate_errors():
             self._client.update_container(container, mem_limit=size, memswap_limit=size)
 
     def execute(self, container: str, argv: list[str], take: Callable[[int, bytes], None]) -> int:
-        """Run a further process in a container to its end and return its exit code (-1 when the engine has none).
+        """Run a further process in a container to its end and return its exit code (-1 if the engine has none).
 
-        ``take`` gets what it prints, piece by piece: (1 for standard output or 2 for standard error, bytes). A process
-        that the engine could not begin, for no reason of ours, is tried again.
+        ``take`` gets its output in chunks: (1 for standard output or 2 for standard error, bytes). If the engine fails
+        to start the process for a transient reason, there are further attempts.
         """
         for _ in range(1, START_ATTEMPTS):
-            held = NeverBegun(take)
-            code = self._execute(container, argv, held)
-            if not held.is_worth_another_try:
-                held.let_go()
+            output_filter = StartFailureFilter(take)
+            code = self._execute(container, argv, output_filter)
+            if not output_filter.is_retryable:
+                output_filter.flush()
                 return code
         return self._execute(container, argv, take)
 
     def _execute(self, container: str, argv: list[str], take: Callable[[int, bytes], None]) -> int:
-        with told_apart():
-            number = self._client.exec_create(container, argv)["Id"]
-            for kind, part in frames(self._client.exec_start(number, socket=True)):
+        with translate_errors():
+            exec_id = self._client.exec_create(container, argv)["Id"]
+            for kind, part in output_frames(self._client.exec_start(exec_id, socket=True)):
                 take(kind, part)
-            for _ in range(200):  # its output ends a moment before its end is known
-                said = self._client.exec_inspect(number)
-                if not said["Running"]:
-                    code = said["ExitCode"]
+            for _ in range(200):  # the output ends a moment before the engine reports the exit
+                inspection = self._client.exec_inspect(exec_id)
+                if not inspection["Running"]:
+                    code = inspection["ExitCode"]
                     return code if isinstance(code, int) else -1
                 time.sleep(0.01)
         return -1
 
     def remove(self, container: str) -> None:
-        """End and remove a container. Never raises: what cannot be removed now is swept by a later run."""
-        with contextlib.suppress(EngineLost, Refused), told_apart():
+        """Stop and remove a container. Never raises: a later run sweeps what cannot be removed now."""
+        with contextlib.suppress(EngineUnavailable, EngineRefused), translate_errors():
             self._client.remove_container(container, force=True, v=True)
 
     def remove_run(self, run_id: str, owner: str) -> None:
-        """End and remove what one process has started for a run (its workers have theirs). Never raises."""
-        with contextlib.suppress(EngineLost, Refused):
-            for found in self._labelled(f"{RUN_LABEL}={run_id}", f"{OWNER_LABEL}={owner}"):
-                self.remove(str(found["Id"]))
+        """Stop and remove what one process has started for a run (xdist workers have their own). Never raises."""
+        with contextlib.suppress(EngineUnavailable, EngineRefused):
+            for container in self._labelled(f"{RUN_LABEL}={run_id}", f"{OWNER_LABEL}={owner}"):
+                self.remove(str(container["Id"]))
 
-    def sweep(self, me: Owner, now: float) -> int:
-        """Remove what killed runs left behind, and say how many that were. Never raises. ``now``: since the epoch."""
+    def sweep(self, process: ProcessIdentity, now: float) -> int:
+        """Remove what killed runs left behind, and return the number of containers. Never raises.
+
+        ``now`` is in seconds since the epoch.
+        """
         swept = 0
-        with contextlib.suppress(EngineLost, Refused):
-            for found in self._labelled(OWNER_LABEL):
-                if _is_left(found, me, now):
-                    self.remove(str(found["Id"]))
+        with contextlib.suppress(EngineUnavailable, EngineRefused):
+            for container in self._labelled(OWNER_LABEL):
+                if _is_abandoned(container, process, now):
+                    self.remove(str(container["Id"]))
                     swept += 1
-        self._sweep_images(me, now)  # last: a container that runs holds the image that it was made from
+        self._sweep_images(process, now)  # last: a running container keeps its image from being removed
         return swept
 
-    def _sweep_images(self, me: Owner, now: float) -> None:
-        found: list[Mapping[str, Any]] = []
-        with contextlib.suppress(EngineLost, Refused), told_apart():
-            found = list(self._client.images(all=True, filters={"label": OWNER_LABEL}))
-        for image in found:
-            if _is_left(image, me, now):
-                # each by itself: one that cannot be removed keeps none of the others
-                with contextlib.suppress(EngineLost, Refused), told_apart():
+    def _sweep_images(self, process: ProcessIdentity, now: float) -> None:
+        images: list[Mapping[str, Any]] = []
+        with contextlib.suppress(EngineUnavailable, EngineRefused), translate_errors():
+            images = list(self._client.images(all=True, filters={"label": OWNER_LABEL}))
+        for image in images:
+            if _is_abandoned(image, process, now):
+                # suppressed one by one, so that an image that cannot be removed does not protect the others
+                with contextlib.suppress(EngineUnavailable, EngineRefused), translate_errors():
                     self._client.remove_image(image["Id"], force=True)
 
     def _labelled(self, *labels: str) -> list[Mapping[str, Any]]:
-        with told_apart():
+        with translate_errors():
             return list(self._client.containers(all=True, filters={"label": list(labels)}))
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         self._client.close()
 
 
-def _is_left(found: Mapping[str, Any], me: Owner, now: float) -> bool:
-    """Whether a container or an image, as the engine lists it, is what a killed run left behind."""
-    label = str((found.get("Labels") or {}).get(OWNER_LABEL, ""))
-    return is_abandoned(label, created=float(found.get("Created", now)), now=now, me=me)
+def _is_abandoned(listing: Mapping[str, Any], process: ProcessIdentity, now: float) -> bool:
+    """Return whether a listed container or image was left behind by a killed run."""
+    label = str((listing.get("Labels") or {}).get(OWNER_LABEL, ""))
+    return is_abandoned(label, created=float(listing.get("Created", now)), now=now, observer=process)
 
 
-def _worth_another_try(refused: Refused) -> bool:
-    # one start among some thousand fails in the engine ("read init-p: connection reset by peer"),
-    # and works when repeated
+def _is_retryable(refused: EngineRefused) -> bool:
+    # one in some thousand starts fails in the engine ("read init-p: connection reset by peer"),
+    # and succeeds when repeated
     return refused.status >= 400 and not (refused.disk_full or refused.no_such_program or refused.not_found)

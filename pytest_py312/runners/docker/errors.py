@@ -1,4 +1,4 @@
-"""Two kinds of trouble with a Docker engine, told apart: it does not answer, and it answers that it cannot."""
+"""Errors of a Docker engine: it does not answer, or it refuses a request."""
 
 import contextlib
 import socket
@@ -9,12 +9,12 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-class EngineLost(Exception):
-    """The engine does not answer (any more)."""
+class EngineUnavailable(Exception):
+    """The engine does not answer, or no longer answers."""
 
 
-class Refused(Exception):
-    """The engine answered that it cannot. ``str()`` is its own explanation, ``status`` the HTTP status."""
+class EngineRefused(Exception):
+    """The engine refused a request. ``str()`` is its own explanation, ``status`` the HTTP status."""
 
     def __init__(self, explanation: str, status: int) -> None:
         super().__init__(explanation)
@@ -30,14 +30,14 @@ class Refused(Exception):
 
     @property
     def no_such_program(self) -> bool:
-        """The image does not hold the program that was to be run in it."""
+        """Whether the image does not have the program to run."""
         text = str(self)
         return "executable file not found" in text or ("exec" in text and "no such file or directory" in text)
 
 
 @contextlib.contextmanager
-def told_apart() -> Iterator[None]:
-    """Turn what the SDK and the libraries below it raise into :class:`EngineLost` and :class:`Refused`."""
+def translate_errors() -> Iterator[None]:
+    """Turn what the SDK and the libraries below it raise into :class:`EngineUnavailable` and :class:`EngineRefused`."""
     import docker.errors
     import requests
     import urllib3
@@ -46,35 +46,38 @@ def told_apart() -> Iterator[None]:
         yield
     except docker.errors.APIError as error:
         status = error.status_code if isinstance(error.status_code, int) else 500
-        raise Refused(str(error.explanation or error), status) from error
+        raise EngineRefused(str(error.explanation or error), status) from error
     except (requests.RequestException, urllib3.exceptions.HTTPError, docker.errors.DockerException, OSError) as error:
-        close_refused(error)
-        raise EngineLost(f"the Docker engine does not answer ({reason_of(error)})") from error
+        close_refused_sockets(error)
+        raise EngineUnavailable(f"the Docker engine does not answer ({describe_error(error)})") from error
 
 
-def if_known(ask: Callable[[], T]) -> T | None:
-    """What ``ask`` gives, :func:`told_apart`; ``None`` where the engine knows nothing of that name."""
+def none_if_missing(query: Callable[[], T]) -> T | None:
+    """Return the result of ``query`` with errors translated; ``None`` if the engine has nothing of that name."""
     try:
-        with told_apart():
-            return ask()
-    except Refused as refused:
+        with translate_errors():
+            return query()
+    except EngineRefused as refused:
         if refused.not_found:
             return None
         raise
 
 
-def close_refused(error: BaseException) -> None:
-    """Close the sockets whose connection was refused. The SDK leaves them to the garbage collector, whose complaint
-    (ResourceWarning) ends the whole of a pytest run that turns warnings into errors."""
+def close_refused_sockets(error: BaseException) -> None:
+    """Close the sockets whose connection was refused.
+
+    The SDK leaves them to the garbage collector, whose ResourceWarning would stop a pytest run that turns warnings into
+    errors.
+    """
     cause: BaseException | None = error
     while cause is not None:
         for frame, _ in traceback.walk_tb(cause.__traceback__):
-            refused = frame.f_locals.get("sock")
-            if frame.f_code.co_name == "connect" and isinstance(refused, socket.socket):
-                refused.close()
+            refused_socket = frame.f_locals.get("sock")
+            if frame.f_code.co_name == "connect" and isinstance(refused_socket, socket.socket):
+                refused_socket.close()
         cause = cause.__context__
 
 
-def reason_of(error: BaseException) -> str:
+def describe_error(error: BaseException) -> str:
     text = str(error.args[-1]) if error.args else str(error)
     return (text or type(error).__name__).strip()[:200]

@@ -1,6 +1,6 @@
-"""Building an image: with BuildKit where the ``docker`` program has it, else with the engine's own classic builder.
+"""Build an image, with BuildKit if the ``docker`` program has it, else with the engine's classic builder.
 
-The SDK speaks to the classic builder only; BuildKit wants a session, which ``docker buildx`` keeps.
+The SDK supports the classic builder only. BuildKit needs a session, which ``docker buildx`` provides.
 """
 
 import os
@@ -15,18 +15,18 @@ from threading import Event, Thread
 from typing import Any
 
 from pytest_py312.core import process
-from pytest_py312.core.process import Ended
+from pytest_py312.core.process import ExitReason
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import Refused, told_apart
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused, translate_errors
 from pytest_py312.runners.docker.ping import engine_address
 
 BUILD_LIMIT = 1800.0
-"""Seconds that one build may take."""
+"""Seconds for one build."""
 OUTPUT_LIMIT = 16 * 1024
-"""Characters of a build's output that are kept: the last ones."""
+"""Characters kept of the end of a build's output."""
 
-NOT_ITS_FAULT = re.compile(
+ENVIRONMENT_FAILURE = re.compile(
     r"temporary failure in name resolution|temporary failure resolving|could not resolve host|no such host"
     r"|network is unreachable|connection refused|connection reset by peer|connection timed out|i/o timeout"
     r"|tls handshake timeout|toomanyrequests|no space left on device|failed to establish a new connection"
@@ -34,21 +34,21 @@ NOT_ITS_FAULT = re.compile(
     r"|unknown flag: (?:mount|link|chmod|parents)|failed to read dockerfile",
     re.IGNORECASE,
 )
-"""What says nothing about a Python: the network, the registry, the disk, a builder that lacks what is asked for."""
+"""Failures that are not Python's fault: network, registry, disk, or a builder that lacks a requested feature."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _STEP = re.compile(r"Step (?P<number>\d+)/\d+ : (?P<text>.*)")
 _RUNNING = re.compile(r" ---> Running in ([0-9a-f]{12,64})")
 _LAYER = re.compile(r" ---> (?P<id>[0-9a-f]{12,64})\s*\Z")
-_KIT_FAILED = re.compile(r"^ > (?:\[(?P<stage>[^\]]*)\] )?(?P<text>.*?):?$", re.MULTILINE)
-_KIT_LINE = re.compile(r"^[\w./-]*:(?P<line>\d+)$", re.MULTILINE)
+_BUILDKIT_FAILED = re.compile(r"^ > (?:\[(?P<stage>[^\]]*)\] )?(?P<text>.*?):?$", re.MULTILINE)
+_BUILDKIT_LINE = re.compile(r"^[\w./-]*:(?P<line>\d+)$", re.MULTILINE)
 
 
 @dataclass(kw_only=True)
-class Built:
-    """``image`` is the id of what was built; else ``failed`` names the instruction, and ``line`` its line.
+class BuildResult:
+    """The result of a build: the id of the ``image``, or the instruction that ``failed`` and its ``line``.
 
-    ``layers`` are images that the build has left, the oldest first.
+    ``unchecked`` says why there is no result. ``layers`` are images that the build has left, the oldest first.
     """
 
     image: str = ""
@@ -60,7 +60,7 @@ class Built:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Order:
+class BuildRequest:
     """What to build: the ``folder``, the ``dockerfile`` in it, and the ``labels`` and the ``tag`` of the image."""
 
     folder: Path
@@ -69,116 +69,119 @@ class Order:
     labels: Mapping[str, str]
 
 
-def build(engine: Engine, order: Order, closing: Event) -> Built:
-    """Build an image; what goes wrong in it is in the answer.
+def build(engine: DockerEngine, request: BuildRequest, closing: Event) -> BuildResult:
+    """Build an image; a failed build is a result.
 
-    :raises EngineLost: the engine went away.
+    :raises EngineUnavailable: the engine does not answer.
     """
-    built = _with_kit(order, closing) if has_kit() else _classic(engine, order, closing)
-    if built.failed and (found := NOT_ITS_FAULT.search(built.output)):
-        words = next((line.strip() for line in built.output.splitlines() if found[0] in line), "")
-        built.unchecked = f"the image could not be built for want of something else: {words[:300]}"
-    return built
+    result = _build_with_buildkit(request, closing) if has_buildkit() else _build_classic(engine, request, closing)
+    if result.failed and (environment_failure := ENVIRONMENT_FAILURE.search(result.output)):
+        message = next((line.strip() for line in result.output.splitlines() if environment_failure[0] in line), "")
+        result.unchecked = f"the image could not be built, which is not Python's fault: {message[:300]}"
+    return result
 
 
 @cache
-def has_kit() -> bool:
-    """Whether the ``docker`` program is here and has BuildKit."""
+def has_buildkit() -> bool:
+    """Return whether the ``docker`` program is installed and has BuildKit."""
     return process.run(["docker", "buildx", "version"], time_limit=20.0).ok
 
 
 # ---- BuildKit
 
 
-def _with_kit(order: Order, closing: Event) -> Built:
-    id_file = order.folder.with_suffix(".id")
-    argv = ["docker", "buildx", "build", "--load", "--progress=plain", f"--iidfile={id_file}", f"--tag={order.tag}"]
-    argv += [f"--label={name}={value}" for name, value in order.labels.items()]
-    argv += [f"--file={order.folder / order.dockerfile}", "--", str(order.folder)]
-    done = process.run(
+def _build_with_buildkit(request: BuildRequest, closing: Event) -> BuildResult:
+    id_file = request.folder.with_suffix(".id")
+    argv = ["docker", "buildx", "build", "--load", "--progress=plain", f"--iidfile={id_file}", f"--tag={request.tag}"]
+    argv += [f"--label={name}={value}" for name, value in request.labels.items()]
+    argv += [f"--file={request.folder / request.dockerfile}", "--", str(request.folder)]
+    result = process.run(
         argv,
         env={**os.environ, "DOCKER_HOST": engine_address()},
         time_limit=BUILD_LIMIT,
-        tail=OUTPUT_LIMIT,
-        merge=True,
+        tail_limit=OUTPUT_LIMIT,
+        merge_stderr=True,
         cancelled=closing,
     )
-    if done.ok:
-        return Built(image=id_file.read_text("ascii").strip(), output=done.stdout)
-    if done.ended is not Ended.EXITED:
-        return Built(unchecked=f"its build was ended: {done.ended.value}", output=done.stdout or done.stderr)
-    failed, line = kit_failure(done.stdout)
-    return Built(failed=failed, line=line, output=done.stdout)
+    if result.ok:
+        return BuildResult(image=id_file.read_text("ascii").strip(), output=result.stdout)
+    if result.exit_reason is not ExitReason.EXITED:
+        return BuildResult(
+            unchecked=f"its build was stopped: {result.exit_reason.value}", output=result.stdout or result.stderr
+        )
+    failed, line = parse_buildkit_failure(result.stdout)
+    return BuildResult(failed=failed, line=line, output=result.stdout)
 
 
-def kit_failure(output: str) -> tuple[str, int | None]:
-    """The instruction at which BuildKit says that it failed, and its line where that is told."""
-    found = list(_KIT_FAILED.finditer(output))
-    line = next((int(match["line"]) for match in _KIT_LINE.finditer(output)), None)
-    return (found[-1]["text"] if found else "the Dockerfile"), line
+def parse_buildkit_failure(output: str) -> tuple[str, int | None]:
+    """Return the instruction that failed according to BuildKit's output, and its line if that is shown."""
+    failures = list(_BUILDKIT_FAILED.finditer(output))
+    line = next((int(match["line"]) for match in _BUILDKIT_LINE.finditer(output)), None)
+    return (failures[-1]["text"] if failures else "the Dockerfile"), line
 
 
 # ---- the classic builder
 
 
-class _GivenUp(Exception):
-    """Nobody waits for the build any more. ``str()`` says why."""
+class _BuildAborted(Exception):
+    """The build was cancelled or took too long. ``str()`` says which."""
 
 
-def _classic(engine: Engine, order: Order, closing: Event) -> Built:
-    built = Built()
-    told: list[str] = []
+def _build_classic(engine: DockerEngine, request: BuildRequest, closing: Event) -> BuildResult:
+    result = BuildResult()
+    output: list[str] = []
     try:
-        told.extend(_said(message, built) for message in _messages(engine, order, closing))
-    except Refused as refused:  # at once: the Dockerfile cannot be read
-        built.failed = "the Dockerfile"
-        told.append(str(refused))
-    except _GivenUp as reason:
-        built.unchecked = f"its build was ended: {reason}"
-        for container in _RUNNING.findall("".join(told))[-1:]:
-            engine.remove(container)  # the step that is under way: the engine gives the build up with it
+        output.extend(_read_message(message, result) for message in _messages(engine, request, closing))
+    except EngineRefused as refused:  # before the first step: the Dockerfile is invalid
+        result.failed = "the Dockerfile"
+        output.append(str(refused))
+    except _BuildAborted as reason:
+        result.unchecked = f"its build was stopped: {reason}"
+        for container in _RUNNING.findall("".join(output))[-1:]:
+            engine.remove(container)  # removing the container of the current step makes the engine abort the build
     finally:
-        built.layers = list(layers_in(told))
-    built.output = _COLOUR.sub("", "".join(told))[-OUTPUT_LIMIT:]
-    if built.failed:
-        built.image = ""
-        built.failed, built.line = _place(order, told)
-    elif not built.image:
-        built.unchecked = built.unchecked or "the engine did not say what it had built"
-    return built
+        result.layers = list(built_layers(output))
+    result.output = _COLOUR.sub("", "".join(output))[-OUTPUT_LIMIT:]
+    if result.failed:
+        result.image = ""
+        result.failed, result.line = _failed_instruction(request, output)
+    elif not result.image:
+        result.unchecked = result.unchecked or "the engine did not report the id of the built image"
+    return result
 
 
-def _messages(engine: Engine, order: Order, closing: Event) -> Iterator[Mapping[str, Any]]:
-    """What the engine says while it builds. A thread listens, since a step may be silent for as long as it takes.
+def _messages(engine: DockerEngine, request: BuildRequest, closing: Event) -> Iterator[Mapping[str, Any]]:
+    """Yield the engine's messages during a build. A thread reads them, since a step may be silent for long.
 
-    :raises EngineLost, Refused: the engine's troubles.
-    :raises _GivenUp: the run is closed, or the time is over. With the end of the process the engine gives up too.
+    :raises EngineUnavailable, EngineRefused: the engine failed.
+    :raises _BuildAborted: the run was cancelled, or the time limit was reached. When this process ends, the engine
+        aborts the build.
     """
-    heard: Queue[Mapping[str, Any] | Exception | None] = Queue()
+    received: Queue[Mapping[str, Any] | Exception | None] = Queue()
 
     def listen() -> None:
         try:
-            with told_apart():
+            with translate_errors():
                 for message in engine.client.build(
-                    path=str(order.folder), dockerfile=order.dockerfile, tag=order.tag, labels=dict(order.labels),
-                    rm=True, forcerm=True, decode=True, timeout=int(BUILD_LIMIT),
+                    path=str(request.folder), dockerfile=request.dockerfile, tag=request.tag,
+                    labels=dict(request.labels), rm=True, forcerm=True, decode=True, timeout=int(BUILD_LIMIT),
                 ):  # fmt: skip
-                    heard.put(message)
-            heard.put(None)
-        except Exception as error:  # for the thread that waits
-            heard.put(error)
+                    received.put(message)
+            received.put(None)
+        except Exception as error:  # raised again by the waiting thread
+            received.put(error)
 
-    Thread(target=listen, daemon=True, name=f"build of {order.dockerfile}").start()
+    Thread(target=listen, daemon=True, name=f"build of {request.dockerfile}").start()
     deadline = time.monotonic() + BUILD_LIMIT
     while True:
         try:
-            message = heard.get(timeout=0.5)
+            message = received.get(timeout=0.5)
         except Empty:
             message = {}
         if closing.is_set():
-            raise _GivenUp("cancelled")
+            raise _BuildAborted("cancelled")
         if time.monotonic() > deadline:
-            raise _GivenUp(f"time limit of {BUILD_LIMIT:g} s reached")
+            raise _BuildAborted(f"time limit of {BUILD_LIMIT:g} s reached")
         if message is None:
             return
         if isinstance(message, Exception):
@@ -186,20 +189,20 @@ def _messages(engine: Engine, order: Order, closing: Event) -> Iterator[Mapping[
         yield message
 
 
-def _said(message: Mapping[str, Any], built: Built) -> str:
+def _read_message(message: Mapping[str, Any], result: BuildResult) -> str:
     if "error" in message:
-        built.failed = "a step"
+        result.failed = "a step"
         return f"{message['error']}\n"
     if isinstance(message.get("aux"), Mapping) and "ID" in message["aux"]:
-        built.image = str(message["aux"]["ID"])
+        result.image = str(message["aux"]["ID"])
     return str(message.get("stream", ""))
 
 
-def layers_in(told: Iterable[str]) -> tuple[str, ...]:
-    """The images that a classic build has made, in order: neither those it began with nor those it had already."""
-    found: dict[str, None] = {}
+def built_layers(output: Iterable[str]) -> tuple[str, ...]:
+    """Return the images that a classic build has created, in order, without base images and cached layers."""
+    layers: dict[str, None] = {}
     cached = base = False
-    for text in told:
+    for text in output:
         step = _STEP.match(text)
         if step:
             base, cached = step["text"].upper().startswith("FROM "), False
@@ -207,19 +210,19 @@ def layers_in(told: Iterable[str]) -> tuple[str, ...]:
             cached = True
         elif layer := _LAYER.search(text):
             if not base and not cached:
-                found[layer["id"]] = None
+                layers[layer["id"]] = None
             cached = False
-    return tuple(found)
+    return tuple(layers)
 
 
-def _place(order: Order, told: Sequence[str]) -> tuple[str, int | None]:
-    """The last step that was begun, and the line of its instruction; the Dockerfile where none was."""
-    steps = [match for text in told if (match := _STEP.match(text))]
+def _failed_instruction(request: BuildRequest, output: Sequence[str]) -> tuple[str, int | None]:
+    """Return the instruction of the last started step and its line; "the Dockerfile" if no step was started."""
+    steps = [match for text in output if (match := _STEP.match(text))]
     if not steps:
         return "the Dockerfile", None
     number, text = int(steps[-1]["number"]), steps[-1]["text"].strip()
-    content = (order.folder / order.dockerfile).read_text("utf-8", "replace")
-    instructions = read_dockerfile(content, order.dockerfile).instructions
-    found = instructions[number - 1] if 0 < number <= len(instructions) else None
-    line = found.line if found and text.upper().startswith(found.keyword) else None
+    content = (request.folder / request.dockerfile).read_text("utf-8", "replace")
+    instructions = read_dockerfile(content, request.dockerfile).instructions
+    instruction = instructions[number - 1] if 0 < number <= len(instructions) else None
+    line = instruction.line if instruction and text.upper().startswith(instruction.keyword) else None
     return text, line

@@ -1,10 +1,10 @@
-"""A closed container in which the attendant gives each job a clean process, and the spool that jobs go through.
+"""An isolated container that runs several jobs, and the spool folder through which they are submitted.
 
-Nothing is executed through the engine per job: a job goes in and its end comes out as files in a spool folder, which
-is as quick as a plain process.
+Jobs do not involve the engine: the runner writes a job file into the spool folder, the job supervisor in the container
+starts a clean process for it and writes a report of its end. That is as fast as a plain process.
 
-The spool is written by untrusted code. It is reached by descriptors opened before that code runs, so that no folder
-can be swapped for a link under the runner's feet.
+Untrusted code can write to the spool. So it is accessed by descriptors opened before that code runs, and no folder can
+be replaced by a link.
 """
 
 import contextlib
@@ -20,30 +20,42 @@ from pathlib import Path
 from threading import Event, Lock
 from typing import Any
 
-from pytest_py312.core.process import Ended
-from pytest_py312.runners.docker.cell_container import OUT_LIMIT, End, lost_end, overfull, size_of
+from pytest_py312.core.process import ExitReason
+from pytest_py312.runners.docker.cell_container import (
+    OUT_LIMIT,
+    JobExit,
+    exit_of_excess_output,
+    exit_of_unavailable,
+    folder_size,
+)
 from pytest_py312.runners.docker.container_specs import SCRATCH as SCRATCHES
-from pytest_py312.runners.docker.container_specs import Ground, Recipe, cell_variables, inside, request_for
-from pytest_py312.runners.docker.engine import Engine, Launched
-from pytest_py312.runners.docker.errors import EngineLost
-from pytest_py312.runners.docker.output import in_bytes
+from pytest_py312.runners.docker.container_specs import (
+    ContainerSpec,
+    RunContext,
+    cell_variables,
+    path_in_container,
+    request_for,
+)
+from pytest_py312.runners.docker.engine import DockerEngine, StartedContainer
+from pytest_py312.runners.docker.errors import EngineUnavailable
+from pytest_py312.runners.docker.output import format_size
 from pytest_py312.runners.probe_records import read_bounded, read_records
-from pytest_py312.runners.runner import CellJob, CellRun
+from pytest_py312.runners.runner import ProbeJob, ProbeResult
 
-FIRST_LOOK = 0.005
-LAST_LOOK = 0.01
-"""Seconds between two looks for a job's end: shortest and longest."""
-CHECK = 0.5
-"""Seconds between two questions to the engine whether the container still runs."""
+MIN_POLL_INTERVAL = 0.005
+MAX_POLL_INTERVAL = 0.01
+"""Seconds between two checks for a job's report: shortest and longest."""
+STATE_CHECK_INTERVAL = 0.5
+"""Seconds between two queries whether the container still runs."""
 OVERTIME = 15.0
-"""Seconds beyond a job's own limits after which the attendant is taken for stuck."""
-END_LIMIT = 1024**2
-"""Bytes of the report of an end that are read."""
+"""Seconds beyond a job's own limits after which the supervisor is considered stuck."""
+REPORT_LIMIT = 1024**2
+"""Bytes read of a report."""
 
 
 @dataclass(frozen=True, slots=True)
-class Spool:
-    """An open spool folder: its path, and descriptors of it, of its ``jobs`` and of its bell."""
+class JobSpool:
+    """An open spool folder: its path, and descriptors of it, of its ``jobs`` folder and of its ``bell`` pipe."""
 
     path: Path
     folder: int
@@ -51,7 +63,7 @@ class Spool:
     bell: int
 
     @classmethod
-    def make(cls, parent: Path) -> "Spool":
+    def create(cls, parent: Path) -> "JobSpool":
         path = Path(tempfile.mkdtemp(dir=parent))
         for folder in (path, path / "jobs"):
             folder.mkdir(exist_ok=True)
@@ -66,242 +78,266 @@ class Spool:
             bell=os.open(path / "bell", os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC),
         )
 
-    def put(self, number: str, job: Mapping[str, Any], request: Mapping[str, Any]) -> int:
-        """Hand a job in; an open descriptor of its folder."""
-        os.mkdir(number, dir_fd=self.folder)
-        own = os.open(number, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder)
-        os.fchmod(own, 0o777)
-        _write("request.json", request, folder=own)
-        _write(f"{number}.part", job, folder=self.jobs)
-        os.rename(f"{number}.part", f"{number}.json", src_dir_fd=self.jobs, dst_dir_fd=self.jobs)
+    def submit(self, job_id: str, job: Mapping[str, Any], request: Mapping[str, Any]) -> int:
+        """Submit a job, and return an open descriptor of its folder."""
+        os.mkdir(job_id, dir_fd=self.folder)
+        job_folder = os.open(job_id, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=self.folder)
+        os.fchmod(job_folder, 0o777)
+        _write("request.json", request, folder=job_folder)
+        _write(f"{job_id}.part", job, folder=self.jobs)
+        os.rename(f"{job_id}.part", f"{job_id}.json", src_dir_fd=self.jobs, dst_dir_fd=self.jobs)
         with contextlib.suppress(
             BlockingIOError
-        ):  # nobody has listened for thousands of jobs: the spool is read anyway
+        ):  # the pipe is full after thousands of unread wake-ups; the supervisor polls the spool anyway
             os.write(self.bell, b"!")
-        return own
+        return job_folder
 
-    def drop(self) -> None:
-        for number in (self.folder, self.jobs, self.bell):
-            os.close(number)
+    def delete(self) -> None:
+        for descriptor in (self.folder, self.jobs, self.bell):
+            os.close(descriptor)
         shutil.rmtree(self.path, ignore_errors=True)
 
 
 def _write(name: str, document: Mapping[str, Any], *, folder: int) -> None:
-    number = os.open(name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=folder)
-    with os.fdopen(number, "w", encoding="utf-8") as file:
-        os.fchmod(number, 0o644)
+    descriptor = os.open(
+        name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o644, dir_fd=folder
+    )
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        os.fchmod(descriptor, 0o644)
         json.dump(document, file)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Use:
-    """What a room is for: how many jobs at once (``parallel``), and who shares it and what to do about that, in words.
+class SharingPolicy:
+    """How jobs share a container: ``parallel`` is their number, ``sharers`` and ``advice`` are texts for messages.
 
-    ``alone``: jobs come one after the other and leave nothing to each other, so whatever did not end well ends the
-    container as well, and the next job has a new one.
+    ``exclusive``: jobs run one after the other and must not affect each other, so after an abnormal end the container
+    is replaced.
     """
 
     parallel: int
     sharers: str
     advice: str = ""
-    alone: bool = False
+    exclusive: bool = False
 
 
-class Room:
-    """One shared container and its spool. ``furnish`` says how it is made, of the job for which it is opened, the spool
-    folder and the bytes of memory for all jobs together."""
+class JobContainer:
+    """A shared container and its spool.
+
+    ``spec_for`` returns its specification, given the first job, the spool folder and the memory for all jobs in bytes.
+    """
 
     def __init__(
-        self, engine: Engine, ground: Ground, closing: Event, use: Use, furnish: Callable[[CellJob, Path, int], Recipe]
+        self,
+        engine: DockerEngine,
+        context: RunContext,
+        closing: Event,
+        policy: SharingPolicy,
+        spec_for: Callable[[ProbeJob, Path, int], ContainerSpec],
     ) -> None:
         self._engine = engine
-        self._ground = ground
+        self._context = context
         self._closing = closing
-        self._use = use
-        self._furnish = furnish
+        self._policy = policy
+        self._spec_for = spec_for
         self._lock = Lock()
-        self._launched: Launched | None = None
-        self._spool: Spool | None = None
+        self._container: StartedContainer | None = None
+        self._spool: JobSpool | None = None
         self._memory = 0
         self._checked = 0.0
-        self._crowded: dict[str, bool] = {}
+        self._was_shared: dict[str, bool] = {}
 
-    def open(self, job: CellJob, *, parent: Path) -> None:
-        """Have the container run, with memory for jobs as large as this one.
+    def ensure_running(self, job: ProbeJob, *, parent: Path) -> None:
+        """Start the container if it is not running, with memory for jobs as large as this one.
 
-        :raises EngineLost: also when the run was cancelled.
-        :raises Refused: the engine does not start it.
+        :raises EngineUnavailable: also if the run was cancelled.
+        :raises EngineRefused: the engine does not start it.
         """
         with self._lock:
             if self._closing.is_set():
-                raise EngineLost("the run was cancelled")
-            memory = max(self._memory, job.memory_limit * self._use.parallel)
-            if self._launched is not None and self._is_up():
+                raise EngineUnavailable("the run was cancelled")
+            memory = max(self._memory, job.memory_limit * self._policy.parallel)
+            if self._container is not None and self._is_running():
                 if memory > self._memory:
-                    self._engine.allow_memory(self._launched.id, memory)
+                    self._engine.allow_memory(self._container.id, memory)
             else:
-                self._leave()
-                self._enter(job, parent, memory)
+                self._stop()
+                self._start(job, parent, memory)
             self._memory = memory
 
-    def _is_up(self) -> bool:
-        """Whether the container runs, asked at most every :data:`CHECK` seconds."""
+    def _is_running(self) -> bool:
+        """Return whether the container runs, with one query per :data:`STATE_CHECK_INTERVAL` seconds at most."""
         now = time.monotonic()
-        if self._launched is None:
+        if self._container is None:
             return False
-        if now - self._checked > CHECK:
-            state = self._engine.state(self._launched.id)
+        if now - self._checked > STATE_CHECK_INTERVAL:
+            state = self._engine.state(self._container.id)
             if state is None or not state.running:
                 return False
             self._checked = now
         return True
 
-    def _enter(self, job: CellJob, parent: Path, memory: int) -> None:
-        self._spool = Spool.make(parent)
-        self._launched = self._engine.launch(self._furnish(job, self._spool.path, memory))
+    def _start(self, job: ProbeJob, parent: Path, memory: int) -> None:
+        self._spool = JobSpool.create(parent)
+        self._container = self._engine.launch(self._spec_for(job, self._spool.path, memory))
         self._checked = time.monotonic()
 
-    def _leave(self) -> None:
-        launched, self._launched = self._launched, None
+    def _stop(self) -> None:
+        container, self._container = self._container, None
         spool, self._spool = self._spool, None
-        if launched is not None:
-            self._engine.remove(launched.id)
-        if spool is not None and not self._crowded:
-            spool.drop()  # else jobs that are just finding out still look into it; the run's folder goes as a whole
+        if container is not None:
+            self._engine.remove(container.id)
+        if spool is not None and not self._was_shared:
+            spool.delete()  # else active jobs still read it; it is removed with the run's folder
 
-    def run(self, job: CellJob) -> CellRun:
-        """Hand the job in and wait for its end."""
-        number = uuid.uuid4().hex
+    def run(self, job: ProbeJob) -> ProbeResult:
+        """Submit the job and wait for its end."""
+        job_id = uuid.uuid4().hex
         with self._lock:
-            spool, launched = self._spool, self._launched
-            if spool is None or launched is None:
-                raise EngineLost("the run was cancelled")
-            for other in self._crowded:
-                self._crowded[other] = True
-            self._crowded[number] = bool(self._crowded)
-        own: int | None = None
-        said: Mapping[str, Any] | End
-        soiled = True
+            spool, container = self._spool, self._container
+            if spool is None or container is None:
+                raise EngineUnavailable("the run was cancelled")
+            for other in self._was_shared:
+                self._was_shared[other] = True
+            self._was_shared[job_id] = bool(self._was_shared)
+        job_folder: int | None = None
+        report: Mapping[str, Any] | JobExit
+        must_replace = True
         begin = time.monotonic()
         try:
-            own = spool.put(number, self._document(job, number), request_for(job, scratch=_scratch(number)))
+            job_folder = spool.submit(
+                job_id, self._job_document(job, job_id), request_for(job, scratch=_scratch_of(job_id))
+            )
             try:
-                said = self._await(job, spool, own)
-            except EngineLost as lost:  # what was reported until then is still to be read
-                said = lost_end(lost)
+                report = self._wait_for_report(job, spool, job_folder)
+            except EngineUnavailable as unavailable:  # records written until then are still read
+                report = exit_of_unavailable(unavailable)
             seconds = time.monotonic() - begin
-            end = said if isinstance(said, End) else end_of(said, job, shared=self._crowded[number])
-            soiled = end.ended is not Ended.EXITED or (isinstance(said, Mapping) and bool(said.get("left")))
-            return CellRun(
-                ended=end.ended,
-                exit_code=end.exit_code,
+            job_exit = (
+                report
+                if isinstance(report, JobExit)
+                else exit_from_report(report, job, shared=self._was_shared[job_id])
+            )
+            must_replace = job_exit.reason is not ExitReason.EXITED or (
+                isinstance(report, Mapping) and bool(report.get("left"))
+            )
+            return ProbeResult(
+                exit_reason=job_exit.reason,
+                exit_code=job_exit.exit_code,
                 seconds=seconds,
-                records=read_records("records.jsonl", folder=own),
-                output_tail=launched.output.text() if isinstance(said, End) else str(said.get("output", "")),
-                trouble=end.trouble,
+                records=read_records("records.jsonl", folder=job_folder),
+                output_tail=container.output.text() if isinstance(report, JobExit) else str(report.get("output", "")),
+                failure=job_exit.failure,
             )
         finally:
             with self._lock:
-                self._crowded.pop(number, None)
-            if own is not None:
-                os.close(own)
-                with contextlib.suppress(OSError):  # closed meanwhile, or what the job left there is not ours to remove
-                    shutil.rmtree(number, dir_fd=spool.folder)
-            if soiled and self._use.alone:
+                self._was_shared.pop(job_id, None)
+            if job_folder is not None:
+                os.close(job_folder)
+                with contextlib.suppress(
+                    OSError
+                ):  # the spool is deleted already, or files of the job cannot be removed
+                    shutil.rmtree(job_id, dir_fd=spool.folder)
+            if must_replace and self._policy.exclusive:
                 self.close()
 
-    def _document(self, job: CellJob, number: str) -> dict[str, Any]:
-        variables = cell_variables(job, home=_scratch(number))
+    def _job_document(self, job: ProbeJob, job_id: str) -> dict[str, Any]:
+        variables = cell_variables(job, home=_scratch_of(job_id))
         return {
-            "id": number,
-            "python": f"{inside(self._ground.cache, job.environment)}/bin/python",
+            "id": job_id,
+            "python": f"{path_in_container(self._context.cache, job.environment)}/bin/python",
             "variables": variables,
             "time_limit": job.time_limit,
             "grace": job.grace,
         }
 
-    def _await(self, job: CellJob, spool: Spool, own: int) -> Mapping[str, Any] | End:
-        """What the attendant says of the end, or an end of another kind."""
+    def _wait_for_report(self, job: ProbeJob, spool: JobSpool, job_folder: int) -> Mapping[str, Any] | JobExit:
+        """Return the supervisor's report, or the exit of a job that has none."""
         overdue = time.monotonic() + job.time_limit + job.grace + OVERTIME
-        pause, measured = FIRST_LOOK, time.monotonic()
+        pause, measured = MIN_POLL_INTERVAL, time.monotonic()
         while not self._closing.wait(pause):
-            said = _said(own)
-            if said is not None:
-                return said
-            if not self._is_up():
+            report = _read_report(job_folder)
+            if report is not None:
+                return report
+            if not self._is_running():
                 break
             now = time.monotonic()
             if now > overdue:
-                trouble = f"time limit of {job.time_limit:g} s reached, and its end was not reported after that"
-                return End(ended=Ended.TIMED_OUT, trouble=trouble)
-            # only where the container can be ended for it
-            if self._use.alone and now - measured > CHECK:
+                failure = f"time limit of {job.time_limit:g} s reached, and its end was not reported after that"
+                return JobExit(reason=ExitReason.TIMED_OUT, failure=failure)
+            # only where no other job would be stopped with the container
+            if self._policy.exclusive and now - measured > STATE_CHECK_INTERVAL:
                 measured = now
-                if sum(map(size_of, (own, spool.folder, spool.jobs))) > OUT_LIMIT:
-                    return overfull()
-            pause = min(pause * 1.3, LAST_LOOK)
+                if sum(map(folder_size, (job_folder, spool.folder, spool.jobs))) > OUT_LIMIT:
+                    return exit_of_excess_output()
+            pause = min(pause * 1.3, MAX_POLL_INTERVAL)
         if self._closing.is_set():
-            return End(ended=Ended.CANCELLED, trouble="the run was cancelled")
-        return _said(own) or self._gone()
+            return JobExit(reason=ExitReason.CANCELLED, failure="the run was cancelled")
+        return _read_report(job_folder) or self._unexpected_exit()
 
-    def _gone(self) -> End:
-        state = self._engine.state(self._launched.id) if self._launched else None
+    def _unexpected_exit(self) -> JobExit:
+        state = self._engine.state(self._container.id) if self._container else None
         if state is not None and (state.out_of_memory or state.exit_code == 137):
-            trouble = f"memory limit of {in_bytes(self._memory)} for {self._use.sharers} reached; their container ended"
-            return End(ended=Ended.OUT_OF_MEMORY, trouble=trouble)
-        trouble = (
-            f"the container that {self._use.sharers} share ended while it ran: somebody removed it, or a process in it "
-            f"killed the others{self._use.advice}"
+            failure = (
+                f"memory limit of {format_size(self._memory)} for {self._policy.sharers} reached; their container ended"
+            )
+            return JobExit(reason=ExitReason.OUT_OF_MEMORY, failure=failure)
+        failure = (
+            f"the container shared by {self._policy.sharers} ended during the job: it was removed, or a process in it "
+            f"killed the others{self._policy.advice}"
         )
-        return End(ended=Ended.KILLED, trouble=trouble)
+        return JobExit(reason=ExitReason.KILLED, failure=failure)
 
     def close(self) -> None:
-        """End and remove the container, and remove its spool; the next job has new ones."""
+        """Stop and remove the container and its spool; the next job gets new ones."""
         with self._lock:
-            self._leave()
+            self._stop()
             self._memory = 0
 
 
-def _scratch(number: str) -> str:
-    return f"{SCRATCHES}/{number}/scratch"
+def _scratch_of(job_id: str) -> str:
+    return f"{SCRATCHES}/{job_id}/scratch"
 
 
-def _said(own: int) -> Mapping[str, Any] | None:
-    content = read_bounded("end.json", END_LIMIT, folder=own)
+def _read_report(job_folder: int) -> Mapping[str, Any] | None:
+    content = read_bounded("end.json", REPORT_LIMIT, folder=job_folder)
     if content is None:
         return None
     try:
-        said = json.loads(content)
+        report = json.loads(content)
     except (ValueError, RecursionError):
-        said = None
-    return said if isinstance(said, dict) else {"killed": True}
+        report = None
+    return report if isinstance(report, dict) else {"killed": True}
 
 
-def end_of(said: Mapping[str, Any], job: CellJob, *, shared: bool) -> End:
-    """How a job ended, from what its keeper said. ``shared``: other jobs ran in the container meanwhile.
+def exit_from_report(report: Mapping[str, Any], job: ProbeJob, *, shared: bool) -> JobExit:
+    """Return how a job ended from its supervisor's report. ``shared``: other jobs ran in the container meanwhile.
 
-    The counter of processes killed for want of memory is the container's, so with company it is believed only where
-    the job itself did not end well.
+    The counter of the OOM killer is the container's. If other jobs ran, it counts only if this job ended abnormally.
     """
-    if said.get("not_started"):
-        trouble = f"{job.environment}/bin/python does not start in the image: {str(said['not_started'])[:500]}"
-        return End(ended=Ended.NOT_STARTED, trouble=trouble)
-    number, exit_code = _whole(said.get("signal")), _whole(said.get("exit_code"))
-    if number is not None:
-        exit_code = 128 + number
-    if said.get("timed_out") is True:
-        return End(ended=Ended.TIMED_OUT, exit_code=exit_code, trouble=f"time limit of {job.time_limit:g} s reached")
-    before, after = _whole(said.get("oom_before")), _whole(said.get("oom_after"))
-    counted = before is not None and after is not None
-    grown = before is not None and after is not None and after > before
+    if report.get("not_started"):
+        failure = f"{job.environment}/bin/python does not start in the image: {str(report['not_started'])[:500]}"
+        return JobExit(reason=ExitReason.NOT_STARTED, failure=failure)
+    signal_number, exit_code = _int_or_none(report.get("signal")), _int_or_none(report.get("exit_code"))
+    if signal_number is not None:
+        exit_code = 128 + signal_number
+    if report.get("timed_out") is True:
+        return JobExit(
+            reason=ExitReason.TIMED_OUT, exit_code=exit_code, failure=f"time limit of {job.time_limit:g} s reached"
+        )
+    kills_before, kills_after = _int_or_none(report.get("oom_before")), _int_or_none(report.get("oom_after"))
+    counted = kills_before is not None and kills_after is not None
+    grown = kills_before is not None and kills_after is not None and kills_after > kills_before
     own_fault = not shared or exit_code != 0
-    if (grown and own_fault) or (number == 9 and not counted):
-        trouble = f"memory limit of {in_bytes(job.memory_limit)} reached"
-        return End(ended=Ended.OUT_OF_MEMORY, exit_code=exit_code, trouble=trouble)
-    if number == 9 or exit_code is None:
-        return End(ended=Ended.KILLED, exit_code=exit_code, trouble="killed by a process of its own container")
-    return End(ended=Ended.EXITED, exit_code=exit_code)
+    if (grown and own_fault) or (signal_number == 9 and not counted):
+        failure = f"memory limit of {format_size(job.memory_limit)} reached"
+        return JobExit(reason=ExitReason.OUT_OF_MEMORY, exit_code=exit_code, failure=failure)
+    if signal_number == 9 or exit_code is None:
+        return JobExit(
+            reason=ExitReason.KILLED, exit_code=exit_code, failure="killed by a process of its own container"
+        )
+    return JobExit(reason=ExitReason.EXITED, exit_code=exit_code)
 
 
-def _whole(value: object) -> int | None:
+def _int_or_none(value: object) -> int | None:
     return value if isinstance(value, int) and not isinstance(value, bool) else None

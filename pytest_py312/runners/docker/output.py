@@ -1,22 +1,19 @@
-"""What a process in a container prints, as the engine passes it on: in frames, and at times in the runtime's words.
-
-What the docker runner keeps of a cell's output, and how it writes sizes.
-"""
+"""Output of processes in containers: the engine's stream, failed starts that look like output, and its bounded tail."""
 
 from collections import deque
 from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any
 
-_RUNTIME = b"OCI runtime exec failed"
-_COMPLAINT = 4096
-"""Bytes; what begins like a complaint of the runtime and is longer is something else."""
+_RUNTIME_ERROR = b"OCI runtime exec failed"
+_RUNTIME_ERROR_LIMIT = 4096
+"""Bytes; longer output is not an error of the runtime, even if it begins like one."""
 
 
-class NeverBegun:
-    """Passes on what a process prints, once it is certain not to be the runtime's word that it never began.
+class StartFailureFilter:
+    """Passes a process's output on as soon as it cannot be the runtime's message that the process failed to start.
 
-    The runtime has no other way to tell: its complaint comes as the output of the process, with exit code 126 or 255.
+    The runtime reports a failed start as output of the process, with exit code 126 or 255.
     """
 
     def __init__(self, take: Callable[[int, bytes], None]) -> None:
@@ -29,26 +26,27 @@ class NeverBegun:
             return
         self._held.append((kind, part))
         text = self._text()
-        if text[: len(_RUNTIME)] != _RUNTIME[: len(text)] or len(text) > _COMPLAINT:
-            self.let_go()
+        if text[: len(_RUNTIME_ERROR)] != _RUNTIME_ERROR[: len(text)] or len(text) > _RUNTIME_ERROR_LIMIT:
+            self.flush()
 
     def _text(self) -> bytes:
         return b"".join(part for _, part in self._held or ())
 
     @property
-    def is_worth_another_try(self) -> bool:
-        # only of what happens before the program is there at all
+    def is_retryable(self) -> bool:
+        """Whether the held back output is a transient error of the runtime."""
+        # only these failures happen before the program is executed
         return b"init preliminary setup" in self._text() or b"read init-p" in self._text()
 
-    def let_go(self) -> None:
-        """Pass on what was held back."""
+    def flush(self) -> None:
+        """Pass on the output that was held back."""
         held, self._held = self._held or (), None
         for kind, part in held:
             self._take(kind, part)
 
 
-def frames(stream: Any) -> Iterator[tuple[int, bytes]]:
-    """The pieces of output in a raw stream of the SDK, which leaves it to its caller to close the connection."""
+def output_frames(stream: Any) -> Iterator[tuple[int, bytes]]:
+    """Yield the chunks of output in a raw stream of the SDK, and close its connection, which the SDK does not do."""
     from docker.utils.socket import frames_iter
 
     try:
@@ -58,14 +56,14 @@ def frames(stream: Any) -> Iterator[tuple[int, bytes]]:
 
 
 TAIL_LIMIT = 64 * 1024
-"""Bytes of a cell's output that are kept: the last ones."""
+"""Bytes kept of the end of a cell's output."""
 
 
-class Tail:
-    """The end of what a process prints, at most ``limit`` bytes of it. Written by one thread, read by another.
+class OutputTail:
+    """The end of a process's output, at most ``limit`` bytes. One thread writes it, another one reads it.
 
-    With two ``lanes`` (standard output and error) each has half of the room, so that a flood on one does not wash away
-    the last words on the other: an engine passes the two on side by side, and not quite in the order of printing.
+    With two ``lanes`` (standard output and error) each gets half of the limit, so that a flood on one does not displace
+    the end of the other. An engine passes the two on in parallel, and not exactly in the order of printing.
     """
 
     def __init__(self, limit: int = TAIL_LIMIT, *, lanes: int = 1) -> None:
@@ -76,13 +74,13 @@ class Tail:
         self._lock = Lock()
 
     def add(self, part: bytes, *, lane: int = 0) -> None:
-        """Take the next bytes and forget what is now too far from the end."""
-        kept = part[-self._limit :]
+        """Append bytes and drop what is now beyond the limit."""
+        new_part = part[-self._limit :]
         with self._lock:
             parts = self._lanes[lane]
-            parts.append((self._count, kept))
+            parts.append((self._count, new_part))
             self._count += 1
-            size = self._sizes[lane] + len(kept)
+            size = self._sizes[lane] + len(new_part)
             while size > self._limit:
                 number, first = parts.popleft()
                 rest = first[size - self._limit :]
@@ -92,14 +90,14 @@ class Tail:
             self._sizes[lane] = size
 
     def text(self) -> str:
-        """What is kept, as text, in the order of arrival; bytes that are not UTF-8 are replaced."""
+        """Return the kept output in the order of arrival; bytes that are not UTF-8 are replaced."""
         with self._lock:
             parts = sorted(part for lane in self._lanes for part in lane)
         return b"".join(part for _, part in parts).decode("utf-8", "replace")
 
 
-def in_bytes(size: int) -> str:
-    """``256 MiB``, ``2 GiB``, ``1.5 GiB``."""
+def format_size(size: int) -> str:
+    """Format a number of bytes: ``256 MiB``, ``2 GiB``, ``1.5 GiB``."""
     for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
         if size >= unit:
             return f"{round(size / unit, 1):g} {name}"

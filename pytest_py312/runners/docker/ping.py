@@ -1,4 +1,4 @@
-"""Whether a Docker engine answers, asked over its socket without the SDK: quick enough for pytest's header."""
+"""Ask a Docker engine for its version over its socket, without the SDK: fast enough for pytest's header."""
 
 import json
 import os
@@ -11,27 +11,27 @@ _ANSWER_LIMIT = 256 * 1024
 
 
 def engine_address(environ: Mapping[str, str] | None = None) -> str:
-    """Where the engine is: ``DOCKER_HOST``, or the socket that an engine has by default."""
+    """Return the engine's address: ``DOCKER_HOST``, or the default socket."""
     return (os.environ if environ is None else environ).get("DOCKER_HOST", "").strip() or DEFAULT_ADDRESS
 
 
 def engine_version(timeout: float = 1.0, *, address: str | None = None) -> str | None:
-    """The version of the engine at ``DOCKER_HOST`` (``unix://`` or ``tcp://``), or ``None`` when none answers.
+    """Return the version of the engine at ``DOCKER_HOST`` (``unix://`` or ``tcp://``); ``None`` if none answers.
 
-    ``timeout`` is in seconds, for each step of the conversation. Nothing is raised: an address of another kind, a
-    refused connection and an answer that makes no sense are all ``None``.
+    ``timeout`` is in seconds, for each step of the connection. Never raises: an unsupported address, a refused
+    connection and an unintelligible response all give ``None``.
     """
     try:
-        with _connected(address or engine_address(), timeout) as connection:
+        with _connect(address or engine_address(), timeout) as connection:
             connection.sendall(b"GET /version HTTP/1.0\r\nHost: docker\r\nAccept: application/json\r\n\r\n")
-            return version_in(_all_of(connection))
+            return parse_version(_read_all(connection))
     except (OSError, ValueError):
         return None
 
 
-def version_in(answer: bytes) -> str | None:
-    """The engine's version in a complete HTTP answer to ``GET /version``; ``None`` for any other bytes."""
-    head, _, body = answer.partition(b"\r\n\r\n")
+def parse_version(response: bytes) -> str | None:
+    """Return the engine's version in a complete HTTP response to ``GET /version``; ``None`` for any other bytes."""
+    head, _, body = response.partition(b"\r\n\r\n")
     status = head.split(b"\r\n", 1)[0].split(b" ")
     if not status[0].startswith(b"HTTP/") or len(status) < 2 or status[1] != b"200":
         return None
@@ -43,7 +43,7 @@ def version_in(answer: bytes) -> str | None:
     return version if isinstance(version, str) and version else None
 
 
-def _connected(address: str, timeout: float) -> socket.socket:
+def _connect(address: str, timeout: float) -> socket.socket:
     scheme, _, rest = address.partition("://")
     if scheme == "unix":
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -60,11 +60,11 @@ def _connected(address: str, timeout: float) -> socket.socket:
         if scheme == "https" or os.environ.get("DOCKER_TLS_VERIFY"):
             return _with_tls(connection, host.strip("[]"))
         return connection
-    raise ValueError(f"no way to speak to {address!r}")
+    raise ValueError(f"unsupported address {address!r}")
 
 
 def _with_tls(connection: socket.socket, host: str) -> socket.socket:
-    import ssl  # some 10 ms, and seldom needed
+    import ssl  # takes some 10 ms, and is rarely needed
 
     folder = Path(os.environ.get("DOCKER_CERT_PATH") or Path.home() / ".docker")
     try:
@@ -76,7 +76,7 @@ def _with_tls(connection: socket.socket, host: str) -> socket.socket:
         raise
 
 
-def _all_of(connection: socket.socket) -> bytes:
+def _read_all(connection: socket.socket) -> bytes:
     parts: list[bytes] = []
     size = 0
     while size < _ANSWER_LIMIT and (part := connection.recv(65536)):

@@ -1,4 +1,4 @@
-"""How long a container of a service's own image takes until it is healthy, measured from inside."""
+"""Measure how long a container of a service's own image takes until it is healthy, from inside."""
 
 import json
 import re
@@ -7,25 +7,25 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-from pytest_py312.repository.services.images import ImageJob, ImageStart
-from pytest_py312.runners.docker.errors import EngineLost, Refused
-from pytest_py312.runners.docker.service_image import CANCELLED, ImageTrials, patience
+from pytest_py312.repository.services.images import ImageJob, ImageStartup
+from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
+from pytest_py312.runners.docker.service_image import CANCELLED, ServiceImageTester, health_check_timeout
 
-LIMIT = 120.0
-"""Seconds that a start may take, whatever the image declares."""
+START_LIMIT = 120.0
+"""Seconds for a start, whatever the image declares."""
 
 _ADDRESS = re.compile(r"http://(?:localhost|127\.0\.0\.1|0\.0\.0\.0)(?::(\d{1,5}))?(/[^\s'\"\\)]*)?", re.ASCII)
 
-START = """\
+START_SCRIPT = """\
 import json, os, subprocess, sys, time
 from http.client import HTTPConnection
-asked = json.loads(sys.argv[1])
-test = asked["test"]
+request = json.loads(sys.argv[1])
+test = request["test"]
 check = ["/bin/sh", "-c", test[1]] if test[0] == "CMD-SHELL" else test[1:]
 null = subprocess.DEVNULL
 
-def answers():
-    port, path = asked["address"]
+def is_answered():
+    port, path = request["address"]
     connection = HTTPConnection("localhost", port, timeout=5)
     try:
         connection.request("GET", path)
@@ -35,13 +35,13 @@ def answers():
     finally:
         connection.close()
 
-def well():
+def is_healthy():
     try:
         return subprocess.call(check, stdin=null, stdout=null, stderr=null, timeout=30) == 0
     except subprocess.TimeoutExpired:
         return False
 
-def memory():
+def peak_memory():
     peak = 0
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) != os.getpid():
@@ -53,14 +53,14 @@ def memory():
     return peak
 
 begin = time.monotonic()
-service = subprocess.Popen(asked["argv"], stdin=null, stdout=null, stderr=null)
-while time.monotonic() - begin < asked["limit"] and service.poll() is None:
-    if not asked["address"] or answers():
-        before = time.monotonic()
-        peak = memory()
-        if well():
-            # of a check that asks for one address, that it answers there; of any other, when it says so
-            seconds = (before if asked["address"] else time.monotonic()) - begin
+service = subprocess.Popen(request["argv"], stdin=null, stdout=null, stderr=null)
+while time.monotonic() - begin < request["limit"] and service.poll() is None:
+    if not request["address"] or is_answered():
+        answered_at = time.monotonic()
+        peak = peak_memory()
+        if is_healthy():
+            # the time of the address's answer, for checks of a single address; else the time when the check succeeded
+            seconds = (answered_at if request["address"] else time.monotonic()) - begin
             print(json.dumps({"seconds": seconds, "memory": peak}))
             break
     time.sleep(0.005)
@@ -69,79 +69,81 @@ else:
 sys.stdout.flush()
 os._exit(0)
 """
-"""Starts the image's command beside itself and asks for its health without a pause, which the engine would not do.
+"""Starts the image's command as a child and checks its health continuously, while the engine checks at intervals.
 
-Runs on any Python 3. Where the check fetches one address of the service, that is fetched, since a check that has to be
-started itself takes longer than many a service; what the check says decides all the same.
+Runs on any Python 3. If the health check fetches a single address of the service, the script polls that address itself,
+since starting the check takes longer than many services need to start. The declared check decides all the same.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Image:
-    """A built image and the question to its containers, or why there is none."""
+class _PreparedImage:
+    """A built image and the command for its containers, or why there is none (``failure``)."""
 
     tag: str = ""
     argv: tuple[str, ...] = ()
     limit: float = 0.0
-    trouble: str = ""
+    failure: str = ""
 
 
 @dataclass(kw_only=True)
-class ImageStarts:
-    """Starts images, each of which is built when it is first asked for. For one caller at a time."""
+class ImageStartTimer:
+    """Starts images and measures the time; each image is built when first needed. For one caller at a time."""
 
-    trials: ImageTrials
+    tester: ServiceImageTester
     _lock: Lock = field(default_factory=Lock)
-    _images: dict[tuple[str, str], _Image] = field(default_factory=dict)
+    _images: dict[tuple[str, str], _PreparedImage] = field(default_factory=dict)
 
-    def start(self, job: ImageJob, seed: int) -> ImageStart:
+    def start(self, job: ImageJob, seed: int) -> ImageStartup:
         """See :class:`~pytest_py312.repository.services.images.ImageStarter`."""
         try:
             with self._lock:
                 key = (job.identifier, job.image.dockerfile)
                 if key not in self._images:
-                    self._images[key] = self._image(job)
+                    self._images[key] = self._prepare(job)
                 image = self._images[key]
-            if image.trouble:
-                return ImageStart(unchecked=image.trouble)
-            said = self.trials.answer(job, image.tag, image.argv, limit=image.limit + 60.0, seed=seed)
-        except (EngineLost, Refused) as trouble:
-            return ImageStart(unchecked=CANCELLED if self.trials.closing.is_set() else str(trouble))
-        return read_start(said.output, job)
+            if image.failure:
+                return ImageStartup(unchecked=image.failure)
+            container_exit = self.tester.run_command(job, image.tag, image.argv, limit=image.limit + 60.0, seed=seed)
+        except (EngineUnavailable, EngineRefused) as error:
+            return ImageStartup(unchecked=CANCELLED if self.tester.closing.is_set() else str(error))
+        return parse_start(container_exit.output, job)
 
-    def _image(self, job: ImageJob) -> _Image:
-        where = f"{job.image.dockerfile} on {job.interpreter}"
-        tag, run = self.trials.made(job)
+    def _prepare(self, job: ImageJob) -> _PreparedImage:
+        description = f"{job.image.dockerfile} on {job.interpreter}"
+        tag, run = self.tester.build_image(job)
         if not tag:
-            return _Image(trouble=f"{where}: {run.unchecked or f'it cannot be built: {run.failed[:200]}'}")
-        config = self.trials.config(tag)
+            return _PreparedImage(
+                failure=f"{description}: {run.unchecked or f'it cannot be built: {run.failed[:200]}'}"
+            )
+        config = self.tester.config(tag)
         check = config.get("Healthcheck") or {}
         test = list(check.get("Test") or ())
         argv = [*(config.get("Entrypoint") or ()), *(config.get("Cmd") or ())]
         if len(test) < 2 or not argv:
-            return _Image(trouble=f"{where}: it declares no health check, or nothing to start")
-        program, said = self.trials.version(job, tag)
-        if said.code != 0:
-            return _Image(trouble=f"{where}: it has no Python that answers")
-        limit = min(LIMIT, patience(check))
-        asked = json.dumps({"argv": argv, "test": test, "address": address_of(test), "limit": limit})
-        return _Image(tag=tag, argv=(program, "-I", "-c", START, asked), limit=limit)
+            return _PreparedImage(failure=f"{description}: it declares no health check, or nothing to start")
+        program, container_exit = self.tester.python_version(job, tag)
+        if container_exit.code != 0:
+            return _PreparedImage(failure=f"{description}: it has no Python that answers")
+        limit = min(START_LIMIT, health_check_timeout(check))
+        start_request = json.dumps({"argv": argv, "test": test, "address": health_check_address(test), "limit": limit})
+        return _PreparedImage(tag=tag, argv=(program, "-I", "-c", START_SCRIPT, start_request), limit=limit)
 
 
-def address_of(test: Sequence[str]) -> tuple[int, str] | None:
-    """The port and the path that a health check asks itself; ``None`` where it is not just one address."""
-    found = {(int(port or 80), path or "/") for port, path in _ADDRESS.findall(" ".join(test[1:]))}
-    return found.pop() if len(found) == 1 and all(0 < port < 2**16 for port, _ in found) else None
+def health_check_address(test: Sequence[str]) -> tuple[int, str] | None:
+    """Return port and path if a health check fetches exactly one local address, else ``None``."""
+    addresses = {(int(port or 80), path or "/") for port, path in _ADDRESS.findall(" ".join(test[1:]))}
+    return addresses.pop() if len(addresses) == 1 and all(0 < port < 2**16 for port, _ in addresses) else None
 
 
-def read_start(output: str, job: ImageJob) -> ImageStart:
-    """What a container said, which is not to be trusted."""
+def parse_start(output: str, job: ImageJob) -> ImageStartup:
+    """Parse the script's output, which is untrusted."""
     lines = [line for line in output.splitlines() if line.startswith("{")]
     try:
-        told: Mapping[str, Any] = json.loads(lines[-1])
-        seconds, memory = float(told["seconds"]), int(told["memory"])
+        report: Mapping[str, Any] = json.loads(lines[-1])
+        seconds, memory = float(report["seconds"]), int(report["memory"])
     except (IndexError, ValueError, KeyError, TypeError, RecursionError, OverflowError):
         seconds, memory = 0.0, 0
-    if not (0 < seconds < 10 * LIMIT and 0 <= memory < 2**50):
-        return ImageStart(unchecked=f"{job.image.dockerfile} on {job.interpreter}: it did not become healthy")
-    return ImageStart(seconds=seconds, memory=memory)
+    if not (0 < seconds < 10 * START_LIMIT and 0 <= memory < 2**50):
+        return ImageStartup(unchecked=f"{job.image.dockerfile} on {job.interpreter}: it did not become healthy")
+    return ImageStartup(seconds=seconds, memory=memory)

@@ -1,4 +1,4 @@
-"""One container per interpreter for our own tools: which build is in the image, and uv and its like beside it."""
+"""Run our own tools (uv, the byte compiler, the fingerprint script) in one container per interpreter image."""
 
 import contextlib
 import hashlib
@@ -12,36 +12,36 @@ from threading import Event, Lock, Thread
 from typing import Any
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.process import CommandRun, Ended
-from pytest_py312.runners.docker.container_specs import CACHE, UV, Ground, builder_recipe
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import EngineLost, Refused
-from pytest_py312.runners.docker.output import Tail
+from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.runners.docker.container_specs import CACHE, UV, RunContext, tool_spec
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
+from pytest_py312.runners.docker.output import OutputTail
 from pytest_py312.runners.interpreters import FINGERPRINT_SCRIPT
 from pytest_py312.runners.runner import CellUnavailable
 
 STDOUT_LIMIT = 16 * 1024**2
-"""Bytes of a tool's standard output that are kept; a lock with hashes takes some hundred thousand."""
+"""Bytes kept of a tool's standard output; a lock with hashes takes some hundred thousand."""
 STDERR_LIMIT = 1024**2
 FINGERPRINT_LIMIT = 60.0
 
 _LAUNCH_FAILED = "pytest-py312 could not start "
-_LAUNCHER = f"""
+_LAUNCH_SCRIPT = f"""
 import os, sys
-number, given, *argv = sys.argv[1:]
+pid_file, stdin_file, *argv = sys.argv[1:]
 os.umask(0o022)
 if os.getpgrp() != os.getpid():
     os.setsid()
-with open(number, "w") as file:
+with open(pid_file, "w") as file:
     file.write(str(os.getpid()))
-os.dup2(os.open(given, os.O_RDONLY), 0)
+os.dup2(os.open(stdin_file, os.O_RDONLY), 0)
 try:
     os.execvp(argv[0], argv)
 except OSError as error:
     sys.stderr.write({_LAUNCH_FAILED!r} + argv[0] + ": " + str(error.strerror))
     sys.exit(127)
 """
-_KILLER = "import os, signal, sys; os.killpg(int(sys.argv[1]), signal.SIGKILL)"
+_KILL_SCRIPT = "import os, signal, sys; os.killpg(int(sys.argv[1]), signal.SIGKILL)"
 
 FINGERPRINT = f"""{FINGERPRINT_SCRIPT}
 try:
@@ -50,15 +50,15 @@ try:
 except Exception:
     print("{{}}")
 """
-"""Two JSON objects, one a line: the build, and what of it the image itself overrides (a setuptools that it holds)."""
+"""Prints two JSON objects, one per line: the build, and what the image overrides (its installed setuptools)."""
 
 
-class Builder:
-    """The builder container of one image, started when it is first needed."""
+class ToolContainer:
+    """The tool container of one image, started when first needed."""
 
-    def __init__(self, engine: Engine, ground: Ground, *, image: str, name: str, closing: Event) -> None:
+    def __init__(self, engine: DockerEngine, context: RunContext, *, image: str, name: str, closing: Event) -> None:
         self._engine = engine
-        self._ground = ground
+        self._context = context
         self._image = image
         self._name = name
         self._closing = closing
@@ -67,108 +67,108 @@ class Builder:
         self._python = ""
 
     def fingerprint(self, interpreter: Interpreter) -> Mapping[str, Any]:
-        """What :data:`FINGERPRINT_SCRIPT` says in the image; known from an earlier run where the image is the same.
+        """Return the output of :data:`FINGERPRINT` in the image, cached by the image's id.
 
-        :raises CellUnavailable: no Python answers in the image.
+        :raises CellUnavailable: the image has no Python that can run it.
         """
         key = hashlib.sha256(f"{self._image} {interpreter} {FINGERPRINT}".encode()).hexdigest()[:32]
-        remembered = self._ground.cache / "images" / f"{key}.json"
+        cache_file = self._context.cache / "images" / f"{key}.json"
         with contextlib.suppress(OSError, ValueError):
-            found = json.loads(remembered.read_text(encoding="utf-8"))
-            if isinstance(found, dict) and found.get("executable"):
-                return found
+            cached = json.loads(cache_file.read_text(encoding="utf-8"))
+            if isinstance(cached, dict) and cached.get("executable"):
+                return cached
         names = (f"python{interpreter}", "python3", "python")
         run = self.run(["{python}", "-I", "-c", FINGERPRINT], pythons=names, time_limit=FINGERPRINT_LIMIT)
-        data = fingerprint_in(run)
+        data = parse_fingerprint(run)
         if data is None:
-            said = (run.stderr or run.stdout).strip().splitlines()
+            output_lines = (run.stderr or run.stdout).strip().splitlines()
             raise CellUnavailable(
-                f"the Python in image {self._name} does not say what it is ({run.ended.value}; it says: "
-                f"{said[-1] if said else 'nothing'}); set another one with `images` in the plan"
+                f"the Python in image {self._name} could not be identified ({run.exit_reason.value}; its output: "
+                f"{output_lines[-1] if output_lines else 'nothing'}); set another image with `images` in the plan"
             )
-        with contextlib.suppress(OSError):  # only remembered to be quicker next time
-            remembered.parent.mkdir(parents=True, exist_ok=True)
-            part = remembered.with_suffix(f".{uuid.uuid4().hex}")
-            part.write_text(json.dumps(data), encoding="utf-8")
-            part.replace(remembered)
+        with contextlib.suppress(OSError):  # only a cache: a full disk is reported where it matters
+            cache_file.parent.mkdir(parents=True, exist_ok=True)
+            temporary_file = cache_file.with_suffix(f".{uuid.uuid4().hex}")
+            temporary_file.write_text(json.dumps(data), encoding="utf-8")
+            temporary_file.replace(cache_file)
         return data
 
     def run(
         self, argv: Sequence[str], *, pythons: Sequence[str], stdin: str = "", time_limit: float = 600.0
-    ) -> CommandRun:
-        """Run one tool. ``pythons`` are names of the interpreter, the first that exists is ``{python}``.
+    ) -> CommandResult:
+        """Run one tool. ``pythons`` are names of the interpreter; the first that exists becomes ``{python}``.
 
         :raises CellUnavailable: the container cannot be started, or uv does not run in it.
         """
         begin = time.monotonic()
         try:
-            container = self._started(pythons)
-        except EngineLost as lost:
-            ended = Ended.CANCELLED if self._closing.is_set() else Ended.ENGINE_LOST
-            return _without_output(argv, ended, str(lost), time.monotonic() - begin)
-        places = {"{uv}": UV, "{python}": self._python}
-        command = [places.get(word, word) for word in argv]
+            container = self._ensure_started(pythons)
+        except EngineUnavailable as unavailable:
+            ended = ExitReason.CANCELLED if self._closing.is_set() else ExitReason.ENGINE_LOST
+            return _failed_run(argv, ended, str(unavailable), time.monotonic() - begin)
+        replacements = {"{uv}": UV, "{python}": self._python}
+        command = [replacements.get(word, word) for word in argv]
         run = self._execute(container, command, stdin, time_limit)
         if run.exit_code == 127 and run.stderr.startswith(_LAUNCH_FAILED) and command[0] == UV:
             raise CellUnavailable(
-                f"this machine's uv ({self._ground.uv}) does not run in image {self._name} "
+                f"this machine's uv ({self._context.uv}) does not run in image {self._name} "
                 f"({run.stderr.rpartition(': ')[2]}): the image has another C library, or is for another processor. "
                 "Take a glibc image (`-slim`, not `-alpine`) for this machine's processor, or --py312-runner=local"
             )
         return run
 
-    def _started(self, pythons: Sequence[str]) -> str:
+    def _ensure_started(self, pythons: Sequence[str]) -> str:
         with self._lock:
             if self._closing.is_set():
-                raise EngineLost("the run was cancelled")
+                raise EngineUnavailable("the run was cancelled")
             for python in pythons if not self._container else ():
-                recipe = builder_recipe(self._ground, image=self._image, executable=python, environ=os.environ)
+                spec = tool_spec(self._context, image=self._image, executable=python, environ=os.environ)
                 try:
-                    self._container = self._engine.launch(recipe, listen=False).id
+                    self._container = self._engine.launch(spec, listen=False).id
                     self._python = python
                     break
-                except Refused as refused:
+                except EngineRefused as refused:
                     if not refused.no_such_program:
-                        raise CellUnavailable(self._refusal(refused)) from refused
+                        raise CellUnavailable(self._describe_refusal(refused)) from refused
             if not self._container:
-                raise CellUnavailable(f"image {self._name} holds no Python (tried {', '.join(pythons)} on its PATH)")
+                raise CellUnavailable(f"image {self._name} has no Python (tried {', '.join(pythons)} on its PATH)")
             return self._container
 
-    def _refusal(self, refused: Refused) -> str:
+    def _describe_refusal(self, refused: EngineRefused) -> str:
         hint = ""
         if "bind source path does not exist" in str(refused):
             hint = "; the engine does not see the files of this machine (is it on another one?): --py312-runner=local"
         return f"no container of image {self._name} can be started: {refused}{hint}"
 
-    def _execute(self, container: str, command: list[str], stdin: str, time_limit: float) -> CommandRun:
+    def _execute(self, container: str, command: list[str], stdin: str, time_limit: float) -> CommandResult:
         begin = time.monotonic()
-        folder = self._ground.cache / "tmp"
+        folder = self._context.cache / "tmp"
         folder.mkdir(parents=True, exist_ok=True)
         name = f"tool-{uuid.uuid4().hex}"
-        given, number = folder / f"{name}.in", folder / f"{name}.pid"
-        argv = [self._python, "-I", "-S", "-c", _LAUNCHER, f"{CACHE}/tmp/{number.name}"]
+        stdin_file, pid_file = folder / f"{name}.in", folder / f"{name}.pid"
+        argv = [self._python, "-I", "-S", "-c", _LAUNCH_SCRIPT, f"{CACHE}/tmp/{pid_file.name}"]
         try:
             if stdin:
-                given.write_text(stdin, encoding="utf-8")
-            argv += [f"{CACHE}/tmp/{given.name}" if stdin else os.devnull, *command]
+                stdin_file.write_text(stdin, encoding="utf-8")
+            argv += [f"{CACHE}/tmp/{stdin_file.name}" if stdin else os.devnull, *command]
             process = _Process(self._engine, container, argv)
             ended = process.wait(time_limit)
-            if ended is Ended.TIMED_OUT:
-                self._kill(container, number)
+            if ended is ExitReason.TIMED_OUT:
+                self._kill(container, pid_file)
                 process.wait(10.0)
             if self._closing.is_set():
-                ended = Ended.CANCELLED
+                ended = ExitReason.CANCELLED
             return process.result(command, ended, time.monotonic() - begin)
         except OSError as error:
-            return _without_output(command, Ended.NOT_STARTED, str(error), time.monotonic() - begin)
+            return _failed_run(command, ExitReason.NOT_STARTED, str(error), time.monotonic() - begin)
         finally:
-            for path in (given, number):
+            for path in (stdin_file, pid_file):
                 path.unlink(missing_ok=True)
 
-    def _kill(self, container: str, number: Path) -> None:
-        with contextlib.suppress(OSError, ValueError, EngineLost, Refused):
-            pid = int(number.read_text(encoding="ascii"))
-            argv = [self._python, "-I", "-S", "-c", _KILLER, str(pid)]
+    def _kill(self, container: str, pid_file: Path) -> None:
+        with contextlib.suppress(OSError, ValueError, EngineUnavailable, EngineRefused):
+            pid = int(pid_file.read_text(encoding="ascii"))
+            argv = [self._python, "-I", "-S", "-c", _KILL_SCRIPT, str(pid)]
             self._engine.execute(container, argv, lambda kind, part: None)
 
     def close(self) -> None:
@@ -179,8 +179,8 @@ class Builder:
             self._engine.remove(container)
 
 
-def fingerprint_in(run: CommandRun) -> Mapping[str, Any] | None:
-    """The two objects that :data:`FINGERPRINT` prints, laid over each other; ``None`` for any other output."""
+def parse_fingerprint(run: CommandResult) -> Mapping[str, Any] | None:
+    """Merge the two objects that :data:`FINGERPRINT` prints; ``None`` for any other output."""
     lines = run.stdout.strip().splitlines()[-2:]
     try:
         build, override = (json.loads(line) for line in lines)
@@ -192,48 +192,50 @@ def fingerprint_in(run: CommandRun) -> Mapping[str, Any] | None:
 
 
 class _Process:
-    """A process that runs in the container, with its output read in a thread of its own."""
+    """A process in the container, with its output read by a separate thread."""
 
-    def __init__(self, engine: Engine, container: str, argv: list[str]) -> None:
-        self._out, self._err = Tail(STDOUT_LIMIT), Tail(STDERR_LIMIT)
+    def __init__(self, engine: DockerEngine, container: str, argv: list[str]) -> None:
+        self._out, self._err = OutputTail(STDOUT_LIMIT), OutputTail(STDERR_LIMIT)
         self._exit_code: int | None = None
         self._error: Exception | None = None
         self._thread = Thread(target=self._run, args=(engine, container, argv), daemon=True, name=f"tool {argv[-1]}")
         self._thread.start()
 
-    def _run(self, engine: Engine, container: str, argv: list[str]) -> None:
+    def _run(self, engine: DockerEngine, container: str, argv: list[str]) -> None:
         try:
             self._exit_code = engine.execute(container, argv, self._take)
-        except (EngineLost, Refused) as error:
+        except (EngineUnavailable, EngineRefused) as error:
             self._error = error
 
     def _take(self, kind: int, part: bytes) -> None:
         (self._out if kind == 1 else self._err).add(part)
 
-    def wait(self, seconds: float) -> Ended:
-        """How it stands after at most ``seconds``."""
+    def wait(self, seconds: float) -> ExitReason:
+        """Wait for at most ``seconds``, and return how the process ended; ``TIMED_OUT`` if it still runs."""
         self._thread.join(seconds)
         if self._thread.is_alive():
-            return Ended.TIMED_OUT
-        if isinstance(self._error, EngineLost):
-            return Ended.ENGINE_LOST
+            return ExitReason.TIMED_OUT
+        if isinstance(self._error, EngineUnavailable):
+            return ExitReason.ENGINE_LOST
         if self._error is not None:
-            return Ended.NOT_STARTED
-        return Ended.EXITED if self._exit_code not in (None, -1) else Ended.KILLED
+            return ExitReason.NOT_STARTED
+        return ExitReason.EXITED if self._exit_code not in (None, -1) else ExitReason.KILLED
 
-    def result(self, command: Sequence[str], ended: Ended, seconds: float) -> CommandRun:
+    def result(self, command: Sequence[str], exit_reason: ExitReason, seconds: float) -> CommandResult:
         stderr = self._err.text()
         if self._error is not None:
             stderr = f"{stderr}\n{self._error}".lstrip()
-        return CommandRun(
+        return CommandResult(
             argv=tuple(command),
-            ended=ended,
-            exit_code=self._exit_code if ended is Ended.EXITED else None,
+            exit_reason=exit_reason,
+            exit_code=self._exit_code if exit_reason is ExitReason.EXITED else None,
             stdout=self._out.text(),
             stderr=stderr,
             seconds=seconds,
         )
 
 
-def _without_output(argv: Sequence[str], ended: Ended, reason: str, seconds: float) -> CommandRun:
-    return CommandRun(argv=tuple(argv), ended=ended, exit_code=None, stdout="", stderr=reason, seconds=seconds)
+def _failed_run(argv: Sequence[str], exit_reason: ExitReason, reason: str, seconds: float) -> CommandResult:
+    return CommandResult(
+        argv=tuple(argv), exit_reason=exit_reason, exit_code=None, stdout="", stderr=reason, seconds=seconds
+    )

@@ -1,4 +1,4 @@
-"""The commands of a rollout, as they are typed, on a target in memory."""
+"""The commands of a rollout, on a target in memory."""
 
 import json
 import signal
@@ -9,17 +9,17 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.cli.main import _parsers
+from pytest_py312.cli.main import _build_parsers
 from pytest_py312.cli.rollout_commands import run_command
-from pytest_py312.cli.rollout_parser import STANDING
+from pytest_py312.cli.rollout_parser import ROLLOUT_COMMANDS
 from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.repository.plan.loader import load_plan
-from pytest_py312.rollout.context import Ground
-from pytest_py312.rollout.domain.events import Credited, Judged
+from pytest_py312.rollout.context import RolloutContext
+from pytest_py312.rollout.domain.events import Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Holder, Verdict
-from pytest_py312.rollout.execution.locking import myself
+from pytest_py312.rollout.domain.model import LockHolder, Verdict
+from pytest_py312.rollout.execution.locking import current_operator
 from tests.support.fakes import FakeTarget, service_tree
 
 PLAN = """
@@ -40,7 +40,7 @@ deploy = { needs = ["user"] }
 
 
 class Shell:
-    """Types commands."""
+    """Runs commands of ``py312`` in this process."""
 
     def __init__(self, root: Path) -> None:
         files = {f"services/{name}/requirements.txt": "attrs\n" for name in ("auth", "user", "gateway")}
@@ -48,16 +48,16 @@ class Shell:
         self.target = FakeTarget()
         for name in ("auth", "user", "gateway"):
             self.target.serve(name, "old-3.9")
-        self.told: list[str] = []
-        self.ground = Ground(
+        self.log_lines: list[str] = []
+        self.context = RolloutContext(
             plan=load_plan(root / "py312.toml", today=clock.today()),
-            state=root / ".py312",
+            state_dir=root / ".py312",
             target=lambda: self.target,
-            told=self.told.append,
+            log=self.log_lines.append,
         )
 
     def __call__(self, line: str, *, code: int = 0) -> str:
-        text, found = run_command(_parsers()[0].parse_args(line.split()), self.ground)
+        text, found = run_command(_build_parsers()[0].parse_args(line.split()), self.context)
         assert found == code, text
         return text
 
@@ -67,10 +67,10 @@ class Shell:
 
     def accept(self, stage: int) -> None:
         """Let a stage soak to its end in a moment."""
-        journal = Journal(self.ground.state)
-        name = next(run.run for run in journal.newest("test") if run.stage == stage)
-        journal.take(name, owner="test")
-        journal.record(name, Credited(seconds=3600.0), owner="test")
+        journal = Journal(self.context.state_dir)
+        name = next(run.run for run in journal.current_runs("test") if run.stage == stage)
+        journal.acquire(name, owner="test")
+        journal.record(name, SoakCredited(seconds=3600.0), owner="test")
         journal.record(name, Judged(verdict=Verdict.PASSED), owner="test")
         journal.close()
         self.target.locks.clear()
@@ -82,35 +82,35 @@ def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return Shell(tmp_path)
 
 
-def test_the_plan_of_a_stage_says_what_comes_first(py312: Shell) -> None:
+def test_the_plan_of_a_stage_shows_the_order(py312: Shell) -> None:
     text = py312("plan --stage 1")
     assert text.splitlines() == [
-        "stage 1 in test, to Python 3.12, watched for 1.0 h:",
+        "stage 1 in test, to Python 3.12, monitored for 1.0 h:",
         "  1. user: container user from new-3.12",
         "  2. auth: container auth from new-3.12",
     ]
     assert py312.target.steps == []
 
 
-def test_a_stage_is_deployed_and_told_step_by_step(py312: Shell) -> None:
+def test_the_deployment_of_a_stage_is_logged_step_by_step(py312: Shell) -> None:
     assert py312("deploy --stage 1") == "stage 1 is soaking\n"
-    assert "switch auth: done" in py312.told
+    assert "switch auth: done" in py312.log_lines
     assert py312.target.serving() == {"auth": "new-3.12", "user": "new-3.12", "gateway": "old-3.9"}
     text = py312("status")
     assert "soaking" in text
     assert "0 min of 1.0 h" in text
     assert "2      not deployed" in text
-    assert "test is held by" in text
+    assert "test is locked by" in text
 
 
-def test_a_stage_that_comes_back_is_not_what_was_asked_for(py312: Shell) -> None:
+def test_a_rolled_back_stage_is_a_failure(py312: Shell) -> None:
     py312.target.unready.add("new-3.12")
     assert py312("deploy --stage 1", code=1) == "stage 1 is rolled back: user: exit code 1\n"
     found = py312.document("status")["runs"][0]
     assert (found["state"], found["verdict"], found["reason"]) == ("rolled back", "failed", "user: exit code 1")
 
 
-def test_stages_come_one_after_the_other_and_go_back_in_reverse(py312: Shell) -> None:
+def test_stages_are_deployed_in_order_and_rolled_back_in_reverse(py312: Shell) -> None:
     with pytest.raises(RolloutRefused, match="stage 1 was never deployed"):
         py312("deploy --stage 2")
     py312("deploy --stage 1")
@@ -124,74 +124,74 @@ def test_stages_come_one_after_the_other_and_go_back_in_reverse(py312: Shell) ->
         "would roll stage 1 back: auth, user",
     ]
     assert py312("rollback --stage 1 --cascade").splitlines() == [
-        "stage 2 is rolled back: by hand",
-        "stage 1 is rolled back: by hand",
+        "stage 2 is rolled back: manual",
+        "stage 1 is rolled back: manual",
     ]
     assert set(py312.target.serving().values()) == {"old-3.9"}
 
 
-def test_a_rollback_to_the_new_python_is_told_as_one(py312: Shell) -> None:
-    """A stage that was accepted is deployed anew and comes back: to what was accepted, and not to the old Python."""
+def test_a_rollback_to_the_new_python_is_reported_as_such(py312: Shell) -> None:
+    """A rollback of a second deployment restores the accepted version, not the old Python."""
     py312("deploy --stage 1")
     py312.accept(1)
-    plan = py312.ground.plan.root / "py312.toml"
+    plan = py312.context.plan.root / "py312.toml"
     plan.write_text(PLAN.replace("new-{version}", "newer-{version}"))
     py312.target.unready.add("newer-3.12")
     assert "is rolled back" in py312("deploy --stage 1", code=1)
-    told = py312("rollback --stage 1")
-    assert "had brought up serves again, on Python 3.12; `py312 rollback --stage 1 --env test --run " in told
-    assert py312.target.serving()["user"] == "new-3.12", "asked twice, it does not go further than asked"
-    assert "had brought up serves again" in py312("status")
+    output = py312("rollback --stage 1")
+    assert " serves again, on Python 3.12; `py312 rollback --stage 1 --env test --run " in output
+    assert py312.target.serving()["user"] == "new-3.12", "a repeated rollback goes back no further"
+    assert "serves again" in py312("status")
 
-    first = told.split("--run ")[1].split("`")[0]
+    first = output.split("--run ")[1].split("`")[0]
     assert "would roll stage 1 back: auth, user" in py312(f"rollback --run {first} --dry-run")
-    assert py312(f"rollback --run {first}") == "stage 1 is rolled back: by hand\n"
+    assert py312(f"rollback --run {first}") == "stage 1 is rolled back: manual\n"
     assert py312.target.serving()["user"] == "old-3.9"
-    assert py312.document("status")["runs"][0]["run"] == first, "it is the one that tells how the stage stands"
-    assert py312("rollback --stage 1") == "stage 1 is rolled back: by hand\n"
+    assert py312.document("status")["runs"][0]["run"] == first, "this run determines the state of the stage"
+    assert py312("rollback --stage 1") == "stage 1 is rolled back: manual\n"
 
 
-def test_only_what_serves_is_gone_back_from(py312: Shell) -> None:
+def test_only_a_serving_run_can_be_rolled_back(py312: Shell) -> None:
     py312("deploy --stage 1")
     py312.accept(1)
     first = py312.document("status")["runs"][0]["run"]
-    (py312.ground.plan.root / "py312.toml").write_text(PLAN.replace("new-{version}", "newer-{version}"))
+    (py312.context.plan.root / "py312.toml").write_text(PLAN.replace("new-{version}", "newer-{version}"))
     py312("deploy --stage 1")
-    with pytest.raises(RolloutRefused, match=f"run {first} of stage 1 does not serve in test; run .* is the newest"):
+    with pytest.raises(RolloutRefused, match=f"run {first} of stage 1 does not serve in test; the newest is run .*"):
         py312(f"rollback --run {first}")
     with pytest.raises(OptionError, match="--run r7: stage 1 of test has no such run"):
         py312("rollback --stage 1 --run r7")
-    told = py312("rollback --stage 1")
-    assert f"what run {first} had brought up serves again" in told
+    output = py312("rollback --stage 1")
+    assert f"run {first} serves again" in output
     assert py312.target.serving()["user"] == "new-3.12"
 
 
-def test_the_words_of_the_older_scripts_are_understood(py312: Shell) -> None:
-    """``deploy --rollback --services NAME``, and the stage is found by the service."""
+def test_options_of_older_scripts_are_accepted(py312: Shell) -> None:
+    """``deploy --rollback --services NAME``; the stage is found by the service."""
     py312("deploy --stage 1 --env test")
-    assert py312("deploy --rollback --services user") == "stage 1 is rolled back: by hand\n"
+    assert py312("deploy --rollback --services user") == "stage 1 is rolled back: manual\n"
     assert py312.target.serving()["user"] == "old-3.9"
     assert py312.target.serving()["auth"] == "new-3.12"
-    assert py312("deploy --rollback --stage 1") == "stage 1 is rolled back: by hand\n"
+    assert py312("deploy --rollback --stage 1") == "stage 1 is rolled back: manual\n"
     assert py312.target.serving()["auth"] == "old-3.9"
 
 
 @pytest.mark.parametrize(
     "line", ["deploy --stage 1", "rollback --stage 1", "recover", "unlock", "deploy --rollback --stage 1"]
 )
-def test_a_dry_run_does_nothing(py312: Shell, line: str) -> None:
+def test_a_dry_run_changes_nothing(py312: Shell, line: str) -> None:
     if "deploy --stage" not in line:
         py312("deploy --stage 1")
-    before, locks = py312.target.serving(), dict(py312.target.locks)
+    serving_before, locks = py312.target.serving(), dict(py312.target.locks)
     steps = len(py312.target.steps)
     py312(f"{line} --dry-run")
     py312.document(f"{line} --dry-run")
-    assert (py312.target.serving(), py312.target.locks) == (before, locks)
+    assert (py312.target.serving(), py312.target.locks) == (serving_before, locks)
     assert len(py312.target.steps) == steps
 
 
-def test_what_a_dead_run_left_is_finished(py312: Shell) -> None:
-    assert py312("recover") == "nothing was left half done in test\n"
+def test_the_work_of_a_killed_run_is_finished(py312: Shell) -> None:
+    assert py312("recover") == "nothing is unfinished in test\n"
 
     def killed(step: str) -> None:
         if step == "switch auth":
@@ -206,8 +206,8 @@ def test_what_a_dead_run_left_is_finished(py312: Shell) -> None:
     assert set(py312.target.serving().values()) == {"old-3.9"}
 
 
-def test_a_foreign_lock_is_shown_and_taken_by_force_only(py312: Shell) -> None:
-    py312.target.locks["test"] = Holder(
+def test_a_foreign_lock_is_shown_and_only_taken_by_force(py312: Shell) -> None:
+    py312.target.locks["test"] = LockHolder(
         name="night shift", host="build-7", process="elsewhere", journal="another", run="r7", stage=2, since="today"
     )
     with pytest.raises(RolloutRefused, match="held by night shift on build-7"):
@@ -216,17 +216,17 @@ def test_a_foreign_lock_is_shown_and_taken_by_force_only(py312: Shell) -> None:
         py312("unlock")
     assert py312.document("unlock --force --dry-run")["held_by"]["name"] == "night shift"
     assert "was taken from night shift" in py312("unlock --force")
-    assert py312("unlock") == "nobody holds test\n"
+    assert py312("unlock") == "test is not locked\n"
 
 
-def test_a_lock_that_was_taken_away_stands_in_the_history_with_who_did_it(py312: Shell) -> None:
+def test_taking_a_lock_is_recorded_with_the_operator(py312: Shell) -> None:
     py312("deploy --stage 1")
     py312.target.locks["test"] = replace(py312.target.locks["test"], name="night shift", process="elsewhere")
     py312("unlock --force")
-    with closing(Journal(py312.ground.state)) as journal:
-        (run,) = journal.names("test")
-        told = [str(entry.what) for entry in journal.history(run)]
-    assert any(f"{myself()} took the lock of test away from night shift" in line for line in told), told
+    with closing(Journal(py312.context.state_dir)) as journal:
+        (run,) = journal.run_names("test")
+        output = [str(entry.content) for entry in journal.history(run)]
+    assert any(f"{current_operator()} took the lock of test away from night shift" in line for line in output), output
 
 
 @pytest.mark.parametrize(
@@ -235,30 +235,30 @@ def test_a_lock_that_was_taken_away_stands_in_the_history_with_who_did_it(py312:
         ("plan --stage 7", "there is no stage 7; the plan has 1, 2"),
         ("deploy", "--stage is missing"),
         ("deploy --stage 1 --services user", "--services is for a rollback"),
-        ("rollback", "name what is meant"),
+        ("rollback", "select one stage"),
         ("rollback --services nobody", "no such service was deployed"),
         ("rollback --stage 1", "never deployed in test"),
     ],
 )
-def test_mistakes_are_told(py312: Shell, line: str, message: str) -> None:
+def test_user_errors_are_explained(py312: Shell, line: str, message: str) -> None:
     with pytest.raises((OptionError, RolloutRefused), match=message):
         py312(line)
 
 
-def test_without_an_image_in_the_plan_it_is_said_what_to_write(tmp_path: Path) -> None:
+def test_a_missing_image_in_the_plan_is_explained(tmp_path: Path) -> None:
     shell = Shell(tmp_path)
     (tmp_path / "py312.toml").write_text(PLAN.replace('image = "new-{version}", ', ""))
-    with pytest.raises(RolloutRefused, match=r'from which image user is deployed; write image = "registry/\{service\}'):
+    with pytest.raises(RolloutRefused, match=r'the plan names no image for user; write image = "registry/\{service\}'):
         shell("deploy --stage 1")
     assert shell.target.steps == []
 
 
-def test_signals_are_as_before_afterwards(py312: Shell) -> None:
+def test_signal_handlers_are_restored(py312: Shell) -> None:
     before = signal.getsignal(signal.SIGTERM)
     py312("deploy --stage 1")
     assert signal.getsignal(signal.SIGTERM) == before
 
 
-def test_each_command_has_its_help() -> None:
-    assert set(STANDING) <= set(_parsers()[1])
-    assert all(_parsers()[1][name].format_help() for name in STANDING)
+def test_each_command_has_help() -> None:
+    assert set(ROLLOUT_COMMANDS) <= set(_build_parsers()[1])
+    assert all(_build_parsers()[1][name].format_help() for name in ROLLOUT_COMMANDS)

@@ -1,4 +1,4 @@
-"""Every command of a rollout: it has help, prints JSON, and where it acts it can be asked what it would do."""
+"""Every command of a rollout has help and JSON output, and a dry run if it changes anything."""
 
 import sqlite3
 from contextlib import closing
@@ -6,34 +6,40 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.cli.main import _parsers, main
-from pytest_py312.cli.rollout_parser import OPERATING, STANDING, WATCHING, parted, pytest_argv
+from pytest_py312.cli.main import _build_parsers, main
+from pytest_py312.cli.rollout_parser import (
+    MONITOR_COMMANDS,
+    OPERATIONS_COMMANDS,
+    ROLLOUT_COMMANDS,
+    pytest_argv,
+    split_pytest_arguments,
+)
 from pytest_py312.core.errors import OptionError, RolloutRefused, StateError
 from pytest_py312.rollout.domain.model import StageState
 from tests.unit.rollout.shells import CONTRACT, PLAN, STAGES, Shell, shell_in
 
-COMMANDS = (*STANDING, *WATCHING, *OPERATING)
+COMMANDS = (*ROLLOUT_COMMANDS, *MONITOR_COMMANDS, *OPERATIONS_COMMANDS)
 LOOKING = {
     "plan": "plan --stage 1",
     "status": "status",
     "doctor": "doctor",
     "compare": "compare --stage 1",
-    "rules": "rules",
-    "dashboard": "dashboard",
+    "export": "export alert-rules",
     "roadmap": "roadmap",
 }
 ACTING = {
     "deploy": "deploy --stage 1",
     "watch": "watch --stage 1",
-    "tick": "tick --services auth",
-    "decide": "decide accept --stage 1 --reason fine",
+    "sample": "sample --services auth",
+    "promote": "promote --stage 1 --reason fine",
+    "abort": "abort --stage 1 --reason slow",
     "rollback": "rollback --stage 1",
-    "recover": "recover --start --moved",
+    "recover": "recover --start --accept-new-engine",
     "unlock": "unlock",
-    "load": "load http://127.0.0.1:9/ --step 20x5 --warm-up 5x1",
+    "load-test": "load-test http://127.0.0.1:9/ --step 20x5 --warm-up 5x1",
     "drill": "drill --stage 2 --force --fault stop",
     "evidence": "evidence --stage 1",
-    "contract": "contract --stage 1",
+    "test-contracts": "test-contracts --stage 1",
 }
 
 
@@ -45,82 +51,88 @@ def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 
 def held(py312: Shell) -> None:
-    """Somebody else has deployed something by hand."""
-    py312.ticked()
+    """Put the stage into the state *held*: someone else has deployed a container manually."""
+    py312.sample_once()
     next(one for one in py312.target.containers.values() if one.running and one.name == "auth").name = "auth.gone"
     py312.target.serve("auth", "hand-3.12")
-    py312.ticked(code=1)
+    py312.sample_once(code=1)
     assert py312.run().state is StageState.HELD
 
 
-def written(py312: Shell) -> list[object]:
-    with closing(sqlite3.connect(py312.ground.state / "rollout.sqlite")) as journal:
+def journal_tables(py312: Shell) -> list[object]:
+    with closing(sqlite3.connect(py312.context.state_dir / "rollout.sqlite")) as journal:
         return [journal.execute(f"SELECT * FROM {table}").fetchall() for table in ("runs", "entries", "samples")]
 
 
-def test_the_table_has_them_all() -> None:
+def test_all_commands_are_covered_here() -> None:
     assert {*LOOKING, *ACTING} == {*COMMANDS}
 
 
 @pytest.mark.parametrize("command", COMMANDS)
-def test_each_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_command_has_help(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         main([command, "--help"])
     assert ended.value.code == 0
-    said = capsys.readouterr().out
-    assert said.startswith(f"usage: py312 {command}")
-    assert "--json" in said
-    assert ("--dry-run" in said) is (command in ACTING)
+    help_text = capsys.readouterr().out
+    assert help_text.startswith(f"usage: py312 {command}")
+    assert "--json" in help_text
+    assert ("--dry-run" in help_text) is (command in ACTING)
 
 
 @pytest.mark.parametrize("command", LOOKING)
-def test_each_that_looks_prints_one_document(py312: Shell, command: str) -> None:
-    before = written(py312)
-    found = py312.document(LOOKING[command], code=1 if command == "compare" else 0)
-    assert found
-    assert written(py312) == before
+def test_each_reading_command_prints_one_document(py312: Shell, command: str) -> None:
+    tables_before = journal_tables(py312)
+    document = py312.document(LOOKING[command], code=1 if command == "compare" else 0)
+    assert document
+    assert journal_tables(py312) == tables_before
 
 
 @pytest.mark.parametrize("command", ACTING)
-def test_each_that_acts_says_what_it_would_do_and_does_nothing(py312: Shell, command: str) -> None:
-    if command == "decide":
+def test_each_changing_command_has_a_dry_run(py312: Shell, command: str) -> None:
+    if command in ("promote", "abort"):
         held(py312)
-    before, locks, serving = written(py312), dict(py312.target.locks), py312.target.serving()
+    tables_before, locks, serving = journal_tables(py312), dict(py312.target.locks), py312.target.serving()
     steps = len(py312.target.steps)
-    text, found = py312(f"{ACTING[command]} --dry-run"), py312.document(f"{ACTING[command]} --dry-run")
+    text, dry_run_document = py312(f"{ACTING[command]} --dry-run"), py312.document(f"{ACTING[command]} --dry-run")
     assert "would" in text
-    assert found["schema"] == 1
-    assert (written(py312), py312.target.locks, py312.target.serving()) == (before, locks, serving)
+    assert dry_run_document["schema"] == 1
+    assert (journal_tables(py312), py312.target.locks, py312.target.serving()) == (tables_before, locks, serving)
     assert not [step for step in py312.target.steps[steps:] if not step.startswith("observe")]
-    assert not (py312.ground.state / "evidence").exists()
+    assert not (py312.context.state_dir / "evidence").exists()
 
 
 @pytest.mark.parametrize(
     ("line", "says"),
     [
-        ("watch --stage 1", "would sample auth of stage 1 in test until its soak is decided, each 60 s; 3 min left"),
-        ("tick --stage 1", "would sample auth of stage 1 in test once, where a sample is due, each 60 s"),
-        ("load http://127.0.0.1:9/ --step 20x5", "would ask http://127.0.0.1:9/: 20 a second for 5 s (100 requests)"),
-        ("contract --stage 1", "would let the versions of these meet: gateway->auth: /verify"),
+        (
+            "watch --stage 1",
+            "would sample auth of stage 1 in test until its soak is decided, every 60 s; at least 3 min left",
+        ),
+        ("sample --stage 1", "would sample auth of stage 1 in test once, if a sample is due, every 60 s"),
+        (
+            "load-test http://127.0.0.1:9/ --step 20x5",
+            "would send requests to http://127.0.0.1:9/: 20 a second for 5 s (100 requests)",
+        ),
+        ("test-contracts --stage 1", "would test these contracts with both versions: gateway->auth: /verify"),
     ],
 )
-def test_what_would_be_done_is_said_with_its_numbers(py312: Shell, line: str, says: str) -> None:
+def test_a_dry_run_contains_the_numbers(py312: Shell, line: str, says: str) -> None:
     assert py312(f"{line} --dry-run").startswith(says)
 
 
-def test_what_is_over_would_not_be_sampled(py312: Shell) -> None:
+def test_a_finished_stage_would_not_be_sampled(py312: Shell) -> None:
     py312("rollback --stage 1")
-    assert py312("tick --stage 1 --dry-run") == "stage 1 in test is rolled back: it would not be sampled\n"
+    assert py312("sample --stage 1 --dry-run") == "stage 1 in test is rolled back: it would not be sampled\n"
 
 
-# ---- as the scripts of before were called
+# ---- compatibility with older scripts
 
 
 ROADMAP = PLAN.replace('interval = "60s"\nduration = "180s"', 'interval = "5m"\nduration = "48h"')
 
 
-def test_flags_of_the_older_scripts_are_understood(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Seconds without a unit, services with a blank between them, a rollback that is an option."""
+def test_flags_of_older_scripts_are_accepted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Seconds without a unit, services separated by blanks, rollback as an option."""
     names = 'services = ["auth"]', 'services = ["auth", "gateway"]'
     py312 = shell_in(tmp_path, monkeypatch, plan=ROADMAP, stages=STAGES.split("\n\n")[0].replace(*names))
 
@@ -141,9 +153,7 @@ def test_flags_of_the_older_scripts_are_understood(tmp_path: Path, monkeypatch: 
     assert py312.target.serving() == {"auth": "old-3.9", "gateway": "old-3.9"}
 
 
-def test_services_with_a_folder_in_their_name_and_patterns_of_them(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_services_are_selected_by_path_or_pattern(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     stages = '[[stage]]\nnumber = 1\nservices = ["diagnostic-services/*"]\n'
     folder = tmp_path / "diagnostic-services" / "look"
     folder.mkdir(parents=True)
@@ -159,9 +169,9 @@ def test_services_with_a_folder_in_their_name_and_patterns_of_them(
         py312("rollback --services agent-services/look")
 
 
-def test_the_compatibility_tests_take_services_with_a_blank_between_them() -> None:
-    words, more = parted(["test", "--services", "a", "b/c", "d,e", "--", "-x"])
-    assert pytest_argv(_parsers()[0].parse_args(words), more)[1:] == [
+def test_the_gate_accepts_services_separated_by_blanks() -> None:
+    words, more = split_pytest_arguments(["test", "--services", "a", "b/c", "d,e", "--", "-x"])
+    assert pytest_argv(_build_parsers()[0].parse_args(words), more)[1:] == [
         "-m", "pytest", "--py312", "--py312-services=a,b/c,d,e", "-x",
     ]  # fmt: skip
 
@@ -169,7 +179,7 @@ def test_the_compatibility_tests_take_services_with_a_blank_between_them() -> No
 # ---- a journal that cannot be used
 
 
-def newer(file: Path) -> None:
+def newer_schema(file: Path) -> None:
     with closing(sqlite3.connect(file)) as journal:
         journal.execute("PRAGMA user_version=7")
 
@@ -183,58 +193,56 @@ def folder(file: Path) -> None:
     file.mkdir()
 
 
-def stranger(file: Path) -> None:
+def foreign_journal(file: Path) -> None:
     with closing(sqlite3.connect(file)) as journal:
         journal.execute("UPDATE entries SET kind = 'Teleported' WHERE kind = 'Locked'")
         journal.commit()
 
 
 TROUBLES = {
-    newer: r"form 7, known: 1\)\..* use that version for it",
-    garbage: r"file is not a database\..* bring it back from a copy",
-    folder: r"unable to open database file\..* one that this user can write to, or give --state-dir",
-    stranger: r"of the unknown kind 'Teleported': a newer version of this tool has written it",
+    newer_schema: r"schema 7; this version reads 1\)\..* use the version that wrote it",
+    garbage: r"file is not a database\..* restore it from a backup",
+    folder: r"unable to open database file\..* make it and its folder writable for this user, or .* --state-dir",
+    foreign_journal: r"of the unknown kind 'Teleported': a newer version of this tool wrote it",
 }
 OPENING = [
-    "status", "deploy --stage 1", "rollback --stage 1", "recover", "unlock", "watch --stage 1", "tick --stage 1",
-    "decide accept --stage 1 --reason fine", "compare --stage 1", "evidence --stage 1", "contract --stage 1",
+    "status", "deploy --stage 1", "rollback --stage 1", "recover", "unlock", "watch --stage 1", "sample --stage 1",
+    "promote --stage 1 --reason fine", "compare --stage 1", "evidence --stage 1", "test-contracts --stage 1",
     "roadmap",
 ]  # fmt: skip
 
 
 @pytest.mark.parametrize("trouble", TROUBLES, ids=lambda trouble: trouble.__name__)
-def test_a_journal_that_cannot_be_used_is_told_with_what_to_do(py312: Shell, trouble: object) -> None:
+def test_an_unusable_journal_is_reported_with_a_remedy(py312: Shell, trouble: object) -> None:
     assert callable(trouble)
-    for left in py312.ground.state.glob("rollout.sqlite-*"):
+    for left in py312.context.state_dir.glob("rollout.sqlite-*"):
         left.unlink()
-    trouble(py312.ground.state / "rollout.sqlite")
+    trouble(py312.context.state_dir / "rollout.sqlite")
     steps = len(py312.target.steps)
     for line in OPENING:
-        if (trouble, line) == (stranger, "unlock"):
-            continue  # it looks at the lock alone
+        if (trouble, line) == (foreign_journal, "unlock"):
+            continue  # it only reads the lock
         with pytest.raises(StateError, match=TROUBLES[trouble]):
             py312(line)
-    assert len(py312.target.steps) == steps, "nothing was even looked at"
-    found = {row["area"]: row for row in py312.document("doctor", code=1)["rows"]}
-    assert found["journal"]["health"] == "trouble"
+    assert len(py312.target.steps) == steps, "the target was not even read"
+    output = {row["area"]: row for row in py312.document("doctor", code=1)["rows"]}
+    assert output["journal"]["health"] == "trouble"
 
 
-def test_a_journal_that_another_process_locks_is_waited_for_and_then_told(
-    py312: Shell, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("pytest_py312.core.database.PATIENCE", 0.1)
-    with closing(sqlite3.connect(py312.ground.state / "rollout.sqlite", isolation_level=None)) as other:
+def test_a_locked_journal_is_reported_after_a_wait(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pytest_py312.core.database.BUSY_TIMEOUT", 0.1)
+    with closing(sqlite3.connect(py312.context.state_dir / "rollout.sqlite", isolation_level=None)) as other:
         other.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(StateError, match=r"locked.*another process has kept it locked for 0\.1 s"):
+        with pytest.raises(StateError, match=r"locked.*another process has locked it for 0\.1 s"):
             py312("rollback --stage 1")
     py312("rollback --stage 1")
 
 
-def test_a_full_disk_ends_a_deployment_in_words(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is refused before anything is touched."""
-    monkeypatch.setattr("pytest_py312.core.database.SMALLEST_ROOM", 2**62)
-    monkeypatch.setattr("pytest_py312.rollout.domain.journal.SMALLEST_ROOM", 2**62)
+def test_a_full_disk_refuses_a_deployment(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before anything is changed."""
+    monkeypatch.setattr("pytest_py312.core.database.MIN_FREE_BYTES", 2**62)
+    monkeypatch.setattr("pytest_py312.rollout.domain.journal.MIN_FREE_BYTES", 2**62)
     py312("rollback --stage 1")
-    with pytest.raises(RolloutRefused, match=r"there are only \d+ MiB left where the journal lies"):
+    with pytest.raises(RolloutRefused, match=r"only \d+ MiB are free where the journal is stored"):
         py312("deploy --stage 1")
     assert py312.target.serving()["auth"] == "old-3.9"

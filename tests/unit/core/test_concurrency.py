@@ -1,4 +1,4 @@
-"""Work that is done once, whoever asks."""
+"""SingleFlight: work is done once per key, also across threads and processes."""
 
 import multiprocessing
 import threading
@@ -7,76 +7,76 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 
 
 @pytest.fixture(params=["in memory", "across processes"])
-def once(request: pytest.FixtureRequest, tmp_path: Path) -> Once:
-    return Once(tmp_path if request.param == "across processes" else None)
+def single_flight(request: pytest.FixtureRequest, tmp_path: Path) -> SingleFlight:
+    return SingleFlight(tmp_path if request.param == "across processes" else None)
 
 
-def test_an_answer_is_worked_out_once(once: Once) -> None:
-    done: list[int] = []
+def test_a_result_is_computed_once(single_flight: SingleFlight) -> None:
+    calls: list[int] = []
 
     def work() -> int:
-        done.append(1)
-        return len(done)
+        calls.append(1)
+        return len(calls)
 
-    assert [once("key", work), once("key", work), once("other", work)] == [1, 1, 2]
+    assert [single_flight("key", work), single_flight("key", work), single_flight("other", work)] == [1, 1, 2]
 
 
-def test_nothing_is_an_answer_as_well(once: Once) -> None:
-    done: list[int] = []
+def test_none_is_cached_too(single_flight: SingleFlight) -> None:
+    calls: list[int] = []
 
     for _ in range(2):
-        assert once("key", lambda: done.append(1)) is None
-    assert done == [1]
+        assert single_flight("key", lambda: calls.append(1)) is None
+    assert calls == [1]
 
 
-def test_what_the_work_raises_is_raised_and_the_next_may_try_again(once: Once) -> None:
+def test_exceptions_propagate_and_are_not_cached(single_flight: SingleFlight) -> None:
     def fail() -> int:
         raise LookupError("not now")
 
     with pytest.raises(LookupError, match="not now"):
-        once("key", fail)
-    assert once("key", lambda: 3) == 3
+        single_flight("key", fail)
+    assert single_flight("key", lambda: 3) == 3
 
 
-def test_threads_that_ask_at_once_wait_for_the_first(once: Once) -> None:
-    started, done = threading.Barrier(4), []
+def test_concurrent_threads_wait_for_the_first(single_flight: SingleFlight) -> None:
+    started, callers = threading.Barrier(4), []
 
     def work() -> str:
-        done.append(threading.get_ident())
+        callers.append(threading.get_ident())
         return "answer"
 
     def ask(_: int) -> str:
         started.wait(10)
-        return once("key", work)
+        return single_flight("key", work)
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(ask, range(4))) == ["answer"] * 4
-    assert len(done) == 1
+    assert len(callers) == 1
 
 
-def test_work_may_ask_for_other_answers(once: Once) -> None:
-    assert once("outer", lambda: once("inner", lambda: 1) + 1) == 2
+def test_work_may_request_other_keys(single_flight: SingleFlight) -> None:
+    assert single_flight("outer", lambda: single_flight("inner", lambda: 1) + 1) == 2
 
 
-def test_another_process_gets_the_same_answer(tmp_path: Path) -> None:
-    assert Once(tmp_path)("key", lambda: ["a", ("b", "c")]) == ["a", ("b", "c")]
-    assert Once(tmp_path)("key", lambda: ["not asked", ("", "")]) == ["a", ("b", "c")]
+def test_another_process_gets_the_same_result(tmp_path: Path) -> None:
+    assert SingleFlight(tmp_path)("key", lambda: ["a", ("b", "c")]) == ["a", ("b", "c")]
+    assert SingleFlight(tmp_path)("key", lambda: ["not asked", ("", "")]) == ["a", ("b", "c")]
 
 
-def _work_in(folder: Path) -> str:
+def _run_in(folder: Path) -> str:
     def work() -> str:
         with (folder / "done").open("a") as file:
             file.write("x")
         return "answer"
 
-    return Once(folder)("key", work)
+    return SingleFlight(folder)("key", work)
 
 
-def test_processes_that_ask_at_once_do_the_work_once(tmp_path: Path) -> None:
+def test_concurrent_processes_compute_once(tmp_path: Path) -> None:
     with multiprocessing.get_context("spawn").Pool(3) as pool:
-        assert pool.map(_work_in, [tmp_path] * 3) == ["answer"] * 3
+        assert pool.map(_run_in, [tmp_path] * 3) == ["answer"] * 3
     assert (tmp_path / "done").read_text() == "x"

@@ -1,4 +1,4 @@
-"""Whose containers may be swept: a living run's never, a dead one's at once."""
+"""Containers are removed at once if their owner is dead, never while it lives."""
 
 import subprocess
 import sys
@@ -8,58 +8,74 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.process_identity import Owner, is_abandoned, started_at, this_process
+from pytest_py312.core.process_identity import ProcessIdentity, is_abandoned, process_start_ticks, this_process
 from pytest_py312.runners.docker.container_specs import OWNER_LABEL
-from pytest_py312.runners.docker.engine import Engine
+from pytest_py312.runners.docker.engine import DockerEngine
 
 
 def test_a_living_owner_keeps_its_containers() -> None:
-    """However old they are; and a label is read back as it was written."""
-    me = this_process()
-    assert Owner.parse(str(me)) == me
-    assert not is_abandoned(str(me), created=0.0, now=1e9, me=me)
+    """At any age; and labels survive a round trip."""
+    own_identity = this_process()
+    assert ProcessIdentity.parse(str(own_identity)) == own_identity
+    assert not is_abandoned(str(own_identity), created=0.0, now=1e9, observer=own_identity)
 
 
-def test_a_dead_owner_is_known_at_once() -> None:
-    """A process that has ended, and one whose number has been given to another."""
-    me = this_process()
+def test_a_dead_owner_is_recognised_at_once() -> None:
+    """A process that has ended, and one whose id was reused."""
+    own_identity = this_process()
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
-    for pid, started in ((ended.pid, 1), (me.pid, me.started - 1)):
-        label = str(Owner(boot=me.boot, namespace=me.namespace, user=me.user, pid=pid, started=started))
-        assert is_abandoned(label, created=99.0, now=100.0, me=me)
-    assert started_at(ended.pid) is None
+    for pid, started in ((ended.pid, 1), (own_identity.pid, own_identity.start_ticks - 1)):
+        label = str(
+            ProcessIdentity(
+                boot_id=own_identity.boot_id,
+                namespace=own_identity.namespace,
+                user=own_identity.user,
+                pid=pid,
+                start_ticks=started,
+            )
+        )
+        assert is_abandoned(label, created=99.0, now=100.0, observer=own_identity)
+    assert process_start_ticks(ended.pid) is None
 
 
-def test_an_owner_that_cannot_be_seen_from_here_is_given_a_day() -> None:
-    """Another machine or namespace that shares the engine, another user, or a label of another making."""
-    me = this_process()
+def test_an_owner_that_cannot_be_checked_is_given_a_day() -> None:
+    """Another machine or namespace on the same engine, another user, or a foreign label."""
+    own_identity = this_process()
     labels = [
-        f"other-boot/{me.namespace}/{me.user}/1/1",
-        f"{me.boot}/pid:[1]/{me.user}/1/1",
+        f"other-boot/{own_identity.namespace}/{own_identity.user}/1/1",
+        f"{own_identity.boot_id}/pid:[1]/{own_identity.user}/1/1",
         "rubbish",
         "",
-        f"{me.boot}/{me.namespace}/x/1/1",
+        f"{own_identity.boot_id}/{own_identity.namespace}/x/1/1",
     ]
     for label in labels:
-        assert not is_abandoned(label, created=0.0, now=3600.0, me=me)
-        assert is_abandoned(label, created=0.0, now=25 * 3600.0, me=me)
-    somebody = Owner(boot=me.boot, namespace=me.namespace, user=1234, pid=me.pid, started=me.started)
-    assert not is_abandoned(f"{me.boot}/{me.namespace}/77/99999999/1", created=0.0, now=1.0, me=somebody)
+        assert not is_abandoned(label, created=0.0, now=3600.0, observer=own_identity)
+        assert is_abandoned(label, created=0.0, now=25 * 3600.0, observer=own_identity)
+    somebody = ProcessIdentity(
+        boot_id=own_identity.boot_id,
+        namespace=own_identity.namespace,
+        user=1234,
+        pid=own_identity.pid,
+        start_ticks=own_identity.start_ticks,
+    )
+    assert not is_abandoned(
+        f"{own_identity.boot_id}/{own_identity.namespace}/77/99999999/1", created=0.0, now=1.0, observer=somebody
+    )
 
 
 @given(st.text())
-def test_no_label_crashes_the_sweep(label: str) -> None:
-    """Labels are anybody's to write."""
-    me = Owner(boot="b", namespace="n", user=1, pid=1, started=1)
-    assert is_abandoned(label, created=0.0, now=0.0, me=me) in (True, False)
+def test_no_label_crashes_the_removal(label: str) -> None:
+    """Anyone can write labels."""
+    observer = ProcessIdentity(boot_id="b", namespace="n", user=1, pid=1, start_ticks=1)
+    assert is_abandoned(label, created=0.0, now=0.0, observer=observer) in (True, False)
 
 
 @dataclass(kw_only=True)
-class LeftBehind:
-    """The SDK's client of an engine that has one container and three images of ``owner``; one image is in use."""
+class LeftoverClient:
+    """A Docker SDK client with one container and three images of ``owner``; one image is in use."""
 
-    owner: Owner
+    owner: ProcessIdentity
     removed: list[str] = field(default_factory=list)
 
     def _listed(self, *names: str) -> list[dict[str, Any]]:
@@ -82,18 +98,18 @@ class LeftBehind:
         self.removed.append(image)
 
 
-def test_an_image_that_is_in_use_keeps_no_other_from_being_swept() -> None:
-    """And containers go first, since they hold their images."""
-    me = this_process()
-    client = LeftBehind(owner=replace(me, started=me.started - 1))
-    engine = Engine(client)  # type: ignore[arg-type]  # as much of a client as a sweep needs
-    assert engine.sweep(me, now=1.0) == 1
+def test_an_image_in_use_does_not_stop_the_removal_of_others() -> None:
+    """Containers are removed first, since they use their images."""
+    own_identity = this_process()
+    client = LeftoverClient(owner=replace(own_identity, start_ticks=own_identity.start_ticks - 1))
+    engine = DockerEngine(client)  # type: ignore[arg-type]  # only the methods that the removal needs
+    assert engine.sweep(own_identity, now=1.0) == 1
     assert client.removed == ["container", "first", "last"]
 
 
-def test_what_a_living_run_has_is_not_swept() -> None:
-    """Neither its containers nor its images."""
-    me = this_process()
-    client = LeftBehind(owner=me)
-    assert Engine(client).sweep(me, now=1.0) == 0  # type: ignore[arg-type]  # as above
+def test_resources_of_a_living_run_are_kept() -> None:
+    """Both containers and images."""
+    own_identity = this_process()
+    client = LeftoverClient(owner=own_identity)
+    assert DockerEngine(client).sweep(own_identity, now=1.0) == 0  # type: ignore[arg-type]  # as above
     assert client.removed == []

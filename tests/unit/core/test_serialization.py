@@ -1,4 +1,4 @@
-"""Nouns to JSON and back; what does not fit is refused."""
+"""Dataclasses to JSON and back; data that does not match is refused."""
 
 import json
 from datetime import date
@@ -24,7 +24,7 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import SuiteComparison
 from pytest_py312.core.model.plan import Plan, Waiver
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.gate.checks.check import Judgement
+from pytest_py312.gate.checks.check import CheckResult
 from tests.support.fakes import service
 
 WORDS = st.text(max_size=12)
@@ -77,7 +77,7 @@ COMPARISONS = st.builds(
     first_bad=st.dictionaries(WORDS, INTERPRETERS, max_size=3),
     counts=st.dictionaries(INTERPRETERS, COUNTS, max_size=3),
 )
-JUDGEMENTS = st.builds(Judgement, outcome=OUTCOMES, comparison=st.none() | COMPARISONS)
+CHECK_RESULTS = st.builds(CheckResult, outcome=OUTCOMES, suite_comparison=st.none() | COMPARISONS)
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS,
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
@@ -89,22 +89,22 @@ def through_json(value: object) -> Any:
     return json.loads(json.dumps(encode(value)))
 
 
-@given(JUDGEMENTS)
-def test_a_judgement_comes_back_as_it_was(judgement: Judgement) -> None:
-    assert decode(Judgement, through_json(judgement)) == judgement
+@given(CHECK_RESULTS)
+def test_a_check_result_survives_a_round_trip(check_result: CheckResult) -> None:
+    assert decode(CheckResult, through_json(check_result)) == check_result
 
 
 @given(OUTCOMES)
-def test_an_outcome_comes_back_as_it_was(outcome: Outcome) -> None:
+def test_an_outcome_survives_a_round_trip(outcome: Outcome) -> None:
     assert decode(Outcome, through_json(outcome)) == outcome
 
 
 @given(COMPARISONS)
-def test_a_comparison_comes_back_as_it_was(comparison: SuiteComparison) -> None:
+def test_a_comparison_survives_a_round_trip(comparison: SuiteComparison) -> None:
     assert decode(SuiteComparison, through_json(comparison)) == comparison
 
 
-def test_dates_paths_and_nested_nouns_come_back() -> None:
+def test_dates_paths_and_nested_values_survive_a_round_trip() -> None:
     waiver = Waiver(service="a", reason="r", owner="o", until=date(2030, 1, 31), code="PY105")
     plan = Plan(root=Path("/a"), waivers=(waiver,), images=((Interpreter(3, 9), "python:3.9"),))
 
@@ -112,14 +112,14 @@ def test_dates_paths_and_nested_nouns_come_back() -> None:
     assert decode(Service, through_json(service())) == service()
 
 
-def test_an_integer_may_stand_for_a_float_and_a_boolean_for_nothing() -> None:
+def test_an_integer_is_accepted_as_a_float_but_a_boolean_is_not() -> None:
     assert decode(float, 3) == 3.0
     for kind, data in ((int, True), (float, False), (str, 3), (bool, 1), (int, 1.0)):
         with pytest.raises(ValueError):
             decode(kind, data)
 
 
-def test_a_field_that_is_not_known_any_more_is_passed_over() -> None:
+def test_an_unknown_field_is_ignored() -> None:
     assert decode(Interpreter, {"major": 3, "minor": 9, "patch": 1}) == Interpreter(3, 9)
 
 
@@ -138,29 +138,29 @@ def test_a_field_that_is_not_known_any_more_is_passed_over() -> None:
         (float, 10**400),
     ],
 )
-def test_what_does_not_fit_is_a_value_error(kind: Any, data: object) -> None:
+def test_mismatching_data_is_a_value_error(kind: Any, data: object) -> None:
     with pytest.raises(ValueError):
         decode(kind, data)
 
 
 @given(JSON)
 def test_no_document_crashes_the_reader(data: Any) -> None:
-    """A damaged or foreign state file becomes a ValueError, or one of our nouns and nothing else."""
+    """A damaged or foreign state file becomes a ValueError or a valid object, nothing else."""
     try:
-        found = decode(Judgement, data)
+        decoded = decode(CheckResult, data)
     except ValueError:
         return
-    assert isinstance(found.outcome, Outcome)
+    assert isinstance(decoded.outcome, Outcome)
 
 
-@given(JUDGEMENTS, st.data())
-def test_no_damaged_document_crashes_the_reader(judgement: Judgement, data: st.DataObject) -> None:
-    document = through_json(judgement)
+@given(CHECK_RESULTS, st.data())
+def test_no_damaged_document_crashes_the_reader(check_result: CheckResult, data: st.DataObject) -> None:
+    document = through_json(check_result)
     document["outcome"][data.draw(st.sampled_from(sorted(document["outcome"])))] = data.draw(JSON)
 
     try:
-        found = decode(Judgement, document)
+        decoded = decode(CheckResult, document)
     except ValueError:
         return
-    assert isinstance(found.outcome.status, Status)
-    assert all(isinstance(finding, Finding) for finding in found.outcome.findings)
+    assert isinstance(decoded.outcome.status, Status)
+    assert all(isinstance(finding, Finding) for finding in decoded.outcome.findings)

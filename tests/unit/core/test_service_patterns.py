@@ -1,10 +1,18 @@
-"""A service is named by its name, its path, the end of its path, or a glob of them."""
+"""A pattern matches a service by its name, its path, the end of its path, or a glob of them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.service_patterns import Lookup, glob_problem, is_glob, matches, matches_test, suggestion, tidy
+from pytest_py312.core.service_patterns import (
+    PatternIndex,
+    glob_problem,
+    is_glob,
+    matches,
+    matches_test,
+    normalize_pattern,
+    suggest_service,
+)
 
 NAME = "listen-service"
 PATH = "services/diagnostic-services/listen-service"
@@ -31,7 +39,7 @@ PATH = "services/diagnostic-services/listen-service"
         "./diagnostic-services/listen-service/",
     ],
 )
-def test_fits(pattern: str) -> None:
+def test_matching_patterns(pattern: str) -> None:
     """The whole path, its last components, the name, or a glob of any."""
     assert matches(pattern, NAME, PATH)
 
@@ -52,13 +60,12 @@ def test_fits(pattern: str) -> None:
         "*/*/*/*",
     ],
 )
-def test_does_not_fit(pattern: str) -> None:
-    """A wildcard stays within one component, case counts, and half a name is no name."""
+def test_mismatching_patterns(pattern: str) -> None:
+    """A wildcard stays within one component, case counts, and a part of a name does not match."""
     assert not matches(pattern, NAME, PATH)
 
 
-def test_a_name_that_is_not_its_folder_is_found_by_both() -> None:
-    """Name and folder may differ."""
+def test_a_name_that_differs_from_its_folder_matches_both_ways() -> None:
     assert matches("payments", "payments", "services/pay")
     assert matches("pay*", "payments", "services/other")
     assert matches("pay", "payments", "services/pay")
@@ -84,36 +91,36 @@ def test_a_name_that_is_not_its_folder_is_found_by_both() -> None:
         ("services/[!]/]", "has a [ that is not closed"),
     ],
 )
-def test_what_is_no_glob_is_told(pattern: str, problem: str) -> None:
-    """Each in words that can follow the pattern in a message."""
+def test_an_invalid_glob_is_explained(pattern: str, problem: str) -> None:
+    """Each explanation can follow the pattern in a message."""
     assert glob_problem(pattern).startswith(problem)
 
 
 @pytest.mark.parametrize("pattern", ["services/*", "**", "a/**/b", "[]]", "[!]]x", "./services/a/", ".", "{{name}}"])
-def test_what_is_a_glob_has_no_problem(pattern: str) -> None:
-    """Including a set that begins with its own bracket, and the root itself."""
+def test_a_valid_glob_has_no_problem(pattern: str) -> None:
+    """Including a set that starts with a bracket, and the root itself."""
     assert glob_problem(pattern) == ""
 
 
-def test_tidy_takes_away_what_a_shell_adds() -> None:
-    """Completion writes ./ in front and / behind."""
-    assert tidy("././services/a/") == "services/a"
-    assert tidy(".") == "."
-    assert tidy("/") == "/"
+def test_normalisation_removes_what_a_shell_adds() -> None:
+    """Completion adds ./ in front and / at the end."""
+    assert normalize_pattern("././services/a/") == "services/a"
+    assert normalize_pattern(".") == "."
+    assert normalize_pattern("/") == "/"
 
 
-def test_suggestion_has_as_many_components_as_the_pattern() -> None:
-    """A near miss of a name is answered with a name, of a path with a path."""
+def test_a_suggestion_has_as_many_components_as_the_pattern() -> None:
+    """A name is suggested for a name, a path for a path."""
     services = [(NAME, PATH), ("user-service", "services/user-service")]
-    assert suggestion("user-servise", services) == ', perhaps you meant "user-service"'
-    assert suggestion("diagnostic-service/listen-service", services) == (
+    assert suggest_service("user-servise", services) == ', perhaps you meant "user-service"'
+    assert suggest_service("diagnostic-service/listen-service", services) == (
         ', perhaps you meant "diagnostic-services/listen-service"'
     )
-    assert suggestion("qqq", services) == ""
+    assert suggest_service("qqq", services) == ""
 
 
-def test_a_test_id_keeps_its_brackets() -> None:
-    """Brackets of a parametrised test are no set of characters."""
+def test_brackets_of_a_test_id_are_literal() -> None:
+    """Those of a parametrised test are not a set of characters."""
     assert matches_test("tests/test_x.py::test_y[3.12]", "tests/test_x.py::test_y[3.12]")
     assert matches_test("tests/test_x.py::test_y[*]", "tests/test_x.py::test_y[3.12]")
     assert matches_test("tests/*::test_?", "tests/deep/test_x.py::test_y")
@@ -129,16 +136,17 @@ PATTERNS = st.lists(
 
 
 @given(PATTERNS, st.lists(st.tuples(COMPONENTS, PATHS), max_size=5, unique=True))
-def test_lookup_answers_as_matches_does(pattern: str, services: list[tuple[str, str]]) -> None:
-    """The quick way and the plain way agree."""
-    assert Lookup(services).of(pattern) == tuple(service for service in services if matches(pattern, *service))
+def test_the_index_agrees_with_matches(pattern: str, services: list[tuple[str, str]]) -> None:
+    assert PatternIndex(services).matching_services(pattern) == tuple(
+        service for service in services if matches(pattern, *service)
+    )
 
 
 @given(st.text(max_size=30), st.text(max_size=10), st.text(max_size=30))
 def test_no_pattern_crashes(pattern: str, name: str, path: str) -> None:
-    """Whatever is typed, the answer is yes or no; and plain text fits itself."""
+    """Any pattern either matches or not, and plain text matches itself."""
     assert matches(pattern, name, path) in (True, False)
     assert matches_test(pattern, name) in (True, False)
     assert isinstance(glob_problem(pattern), str)
-    if not is_glob(path) and tidy(path) == path and path:
+    if not is_glob(path) and normalize_pattern(path) == path and path:
         assert matches(path, name, path)

@@ -1,4 +1,4 @@
-"""Text for a terminal: harmless, measured in columns, shortened and wrapped."""
+"""Text for a terminal: escaped, measured in columns, shortened and wrapped."""
 
 import pytest
 from hypothesis import given
@@ -6,16 +6,16 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.text import (
     LINE_LIMIT,
-    PROSE_LIMIT,
-    columns,
-    cut,
+    MESSAGE_LIMIT,
+    display_width,
+    escape_control,
+    escape_terminal,
+    join_names,
     last_lines,
-    listed,
-    padded,
-    prose,
-    shortened,
-    visible,
-    wrapped,
+    pad,
+    shorten_middle,
+    truncate,
+    wrap_words,
 )
 
 ANY_TEXT = st.text(st.characters(), max_size=200)
@@ -38,57 +38,57 @@ ANY_TEXT = st.text(st.characters(), max_size=200)
         ("用户 ünder", "用户 ünder"),
     ],
 )
-def test_what_a_terminal_would_obey_is_taken_out_or_shown(text: str, shown: str) -> None:
-    assert visible(text) == shown
+def test_control_sequences_are_removed_or_escaped(text: str, shown: str) -> None:
+    assert escape_control(text) == shown
 
 
 @given(ANY_TEXT)
-def test_nothing_a_terminal_would_obey_is_left(text: str) -> None:
-    left = "".join([visible(text), prose(text), *last_lines(text, 5), listed([text, text], 1)])
+def test_no_control_sequence_remains(text: str) -> None:
+    left = "".join([escape_control(text), escape_terminal(text), *last_lines(text, 5), join_names([text, text], 1)])
     assert left.replace("\u200c", "").replace("\u200d", "").isprintable()
 
 
 @pytest.mark.parametrize("opener", ["\x1b]", "\x9d", "\x1b[", "\x9b", "\x1b", "\x90"])
-def test_a_long_run_of_unfinished_sequences_is_read_to_its_end(opener: str) -> None:
-    assert visible(opener * 20_000 + "\nend").endswith("end")
+def test_many_unfinished_sequences_are_processed_quickly(opener: str) -> None:
+    assert escape_control(opener * 20_000 + "\nend").endswith("end")
 
 
-def test_a_sentence_is_one_line_of_bounded_length() -> None:
-    assert prose("because a\n  needs   b\n") == "because a needs b"
-    assert len(prose("x" * 1_000_000)) == PROSE_LIMIT + len(" ...")
+def test_a_sentence_is_one_line_of_limited_length() -> None:
+    assert escape_terminal("because a\n  needs   b\n") == "because a needs b"
+    assert len(escape_terminal("x" * 1_000_000)) == MESSAGE_LIMIT + len(" ...")
 
 
-def test_of_the_evidence_the_last_lines_are_kept_with_their_indentation() -> None:
+def test_the_last_lines_of_evidence_keep_their_indentation() -> None:
     assert last_lines("one\n\n  two\r\n\tthree\n\n", 2) == ["  two", "    three"]
     assert last_lines("y" * 10_000, 1) == ["y" * LINE_LIMIT + " ..."]
     assert last_lines("one", 0) == []
 
 
 def test_wide_characters_take_two_columns_and_combining_ones_none() -> None:
-    assert [columns(text) for text in ("abc", "用户", "e\u0301")] == [3, 4, 1]
-    assert padded("用户", 6) == "用户  "
+    assert [display_width(text) for text in ("abc", "用户", "e\u0301")] == [3, 4, 1]
+    assert pad("用户", 6) == "用户  "
 
 
 @pytest.mark.parametrize(
     ("width", "shown"), [(20, "knowledge-service"), (11, "know...vice"), (4, "k..."), (3, "..."), (1, "."), (0, "")]
 )
 def test_a_name_is_shortened_in_its_middle(width: int, shown: str) -> None:
-    assert shortened("knowledge-service", width) == shown
+    assert shorten_middle("knowledge-service", width) == shown
 
 
 @given(ANY_TEXT, st.integers(0, 40))
 def test_shortened_text_fits(text: str, width: int) -> None:
-    assert columns(shortened(text, width)) <= width
-    assert columns(cut(text, width)) <= width
+    assert display_width(shorten_middle(text, width)) <= width
+    assert display_width(truncate(text, width)) <= width
 
 
 @given(st.text("ab 用"), st.integers(1, 20))
 def test_wrapping_loses_no_word_and_breaks_none(text: str, width: int) -> None:
-    lines = wrapped(text, width)
+    lines = wrap_words(text, width)
     assert " ".join(lines).split() == text.split()
-    assert all(columns(line.strip()) <= width or " " not in line.strip() for line in lines)
+    assert all(display_width(line.strip()) <= width or " " not in line.strip() for line in lines)
 
 
-def test_a_list_of_names_says_how_many_are_left_out() -> None:
-    assert listed(["a", "b"]) == "a, b"
-    assert listed(["a", "b", "c"], 2) == "a, b, and 1 more"
+def test_a_list_of_names_counts_the_omitted_ones() -> None:
+    assert join_names(["a", "b"]) == "a, b"
+    assert join_names(["a", "b", "c"], 2) == "a, b, and 1 more"

@@ -14,8 +14,8 @@ from pytest_py312.core.model.findings import (
     SourceChange,
     SpecifierChange,
 )
-from pytest_py312.plugin.fixes import annotations_of, changes_of, plan_of, source_changes_of
-from pytest_py312.repository.edits.change_set import Annotation
+from pytest_py312.plugin.fixes import plan_fixes, requirement_comments, source_changes, specifier_changes
+from pytest_py312.repository.edits.change_set import RequirementComment
 
 PATH = "services/app/requirements.txt"
 PY312 = Interpreter(3, 12)
@@ -27,17 +27,17 @@ MENDABLE = Finding(
 
 
 def outcome(*findings: Finding, interpreter: str = "3.12") -> Outcome:
-    return Outcome.judged(
+    return Outcome.from_findings(
         service="app", interpreter=Interpreter.parse(interpreter), check="dependencies", findings=findings
     )
 
 
-def test_what_no_change_mends_gets_a_comment_with_all_that_is_said_of_it() -> None:
-    twice = Finding(code="PY101", message="gone and numpy clash", location=GONE.location, names=("gone", "numpy"))
+def test_what_no_change_fixes_gets_a_comment_with_all_findings() -> None:
+    twice = Finding(code="PY101", message="gone and numpy conflict", location=GONE.location, names=("gone", "numpy"))
 
-    found = list(annotations_of([outcome(GONE, MENDABLE, twice, GONE)], PY312))
+    found = list(requirement_comments([outcome(GONE, MENDABLE, twice, GONE)], PY312))
 
-    assert found == [Annotation(path=PATH, line=1, comment="gone is not on the index; gone and numpy clash")]
+    assert found == [RequirementComment(path=PATH, line=1, comment="gone is not on the index; gone and numpy conflict")]
 
 
 @pytest.mark.parametrize(
@@ -53,12 +53,12 @@ def test_what_no_change_mends_gets_a_comment_with_all_that_is_said_of_it() -> No
     ],
 )
 def test_nothing_else_gets_one(finding: Finding) -> None:
-    assert list(annotations_of([outcome(finding)], PY312)) == []
+    assert list(requirement_comments([outcome(finding)], PY312)) == []
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10"])
 def test_only_the_target_is_commented_on(interpreter: str) -> None:
-    assert list(annotations_of([outcome(GONE, interpreter=interpreter)], PY312)) == []
+    assert list(requirement_comments([outcome(GONE, interpreter=interpreter)], PY312)) == []
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_changes_and_comments_are_planned_together(tmp_path: Path, annotate: boo
     (tmp_path / PATH).parent.mkdir(parents=True)
     (tmp_path / PATH).write_bytes(b"gone\nnumpy==1.24.3\n")
 
-    (change,) = plan_of(tmp_path, [outcome(GONE, MENDABLE)], target=PY312, annotate=annotate).changes
+    (change,) = plan_fixes(tmp_path, [outcome(GONE, MENDABLE)], target=PY312, annotate=annotate).changes
 
     assert change.after == after
 
@@ -85,21 +85,21 @@ def test_changes_of_source_are_kept_apart_from_those_of_requirements() -> None:
     """What was waived is not changed, and what several findings want is wanted once."""
     waived = Finding(code="PY201", message="accepted", waived=True, changes=(RELOAD,))
     outcomes = [outcome(MENDABLE, OF_SOURCE), outcome(OF_SOURCE), outcome(waived)]
-    assert changes_of(outcomes) == (CHANGE,)
-    assert source_changes_of(outcomes) == (RELOAD,)
-    assert source_changes_of(outcomes, "aware") == (UTCNOW, RELOAD)
-    assert source_changes_of([outcome(waived)]) == ()
+    assert specifier_changes(outcomes) == (CHANGE,)
+    assert source_changes(outcomes) == (RELOAD,)
+    assert source_changes(outcomes, "aware") == (UTCNOW, RELOAD)
+    assert source_changes([outcome(waived)]) == ()
 
 
 def test_source_is_changed_in_the_encoding_that_it_declares(tmp_path: Path) -> None:
     """With its line ends; a file that cannot be read as Python is refused, and the others are changed."""
-    before = "# coding: latin-1\r\nimport imp\r\nimp.reload('größer')\r\n".encode("latin-1")
-    (tmp_path / "a.py").write_bytes(before)
+    content = "# coding: latin-1\r\nimport imp\r\nimp.reload('größer')\r\n".encode("latin-1")
+    (tmp_path / "a.py").write_bytes(content)
     (tmp_path / "b.py").write_bytes(b"imp.reload(\n")
     broken = Finding(code="PY201", message="gone", changes=(replace(RELOAD, path="b.py", line=1),))
 
-    plan = plan_of(tmp_path, [outcome(OF_SOURCE, broken)])
+    plan = plan_fixes(tmp_path, [outcome(OF_SOURCE, broken)])
 
-    after = before.replace(b"import imp", b"import importlib").replace(b"imp.reload", b"importlib.reload")
+    after = content.replace(b"import imp", b"import importlib").replace(b"imp.reload", b"importlib.reload")
     assert [change.after for change in plan.changes] == [after]
     assert [refusal.edit.path for refusal in plan.refusals] == ["b.py"]

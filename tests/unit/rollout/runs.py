@@ -1,4 +1,4 @@
-"""Runs of a stage to begin tests from, and how to bring them along."""
+"""Runs of a stage for tests, and functions that advance them."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -7,15 +7,15 @@ from typing import Any
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.events import (
     BecameReady,
-    Credited,
+    ControlRemoved,
+    ControlStarted,
     Event,
     Locked,
     Observed,
     Prepared,
     Restored,
+    SoakCredited,
     Switched,
-    TwinMade,
-    TwinRemoved,
     Verified,
 )
 from pytest_py312.rollout.domain.model import Act, Container, Deployment, Intent, ServiceSpec, StageRun, StageState
@@ -25,13 +25,13 @@ SERVICES = ("auth", "user", "gateway")
 
 
 def spec(service: str, **changes: Any) -> ServiceSpec:
-    """Ready at once."""
+    """Return the spec of a service that is ready at once."""
     made = ServiceSpec(service=service, container=service, ready_timeout=2.0, readiness_delay=0.0)
     return replace(made, **changes)
 
 
 def planned(*services: str, **changes: Any) -> StageRun:
-    """A run of stage 1 in ``test`` that wants an hour of soak."""
+    """Return a run of stage 1 in ``test`` that requires an hour of soak."""
     deployments = tuple(Deployment(spec=spec(name), image=f"new-image-{name}") for name in services or SERVICES)
     made = StageRun(
         run="r1", environment="test", stage=1, target=Interpreter(3, 12), deployments=deployments, soak=3600.0
@@ -47,12 +47,12 @@ def new(service: str) -> Container:
     return Container(id=f"new-{service}", image=f"new-image-{service}")
 
 
-def twin(service: str) -> Container:
-    return Container(id=f"twin-of-{service}", image=f"old-image-{service}")
+def control(service: str) -> Container:
+    return Container(id=f"control-of-{service}", image=f"old-image-{service}")
 
 
 def success(intent: Intent) -> Event:
-    """How an act ends when all is well."""
+    """Return the event of an act that succeeds."""
     name = intent.service
     answers: dict[Act, Event] = {
         Act.OBSERVE: Observed(service=name, old=old(name), interpreter=Interpreter(3, 9)),
@@ -60,8 +60,8 @@ def success(intent: Intent) -> Event:
         Act.SWITCH: Switched(service=name),
         Act.READY: BecameReady(service=name),
         Act.VERIFY: Verified(service=name),
-        Act.TWIN: TwinMade(service=name, twin=twin(name)),
-        Act.UNTWIN: TwinRemoved(service=name),
+        Act.START_CONTROL: ControlStarted(service=name, control=control(name)),
+        Act.REMOVE_CONTROL: ControlRemoved(service=name),
         Act.RESTORE: Restored(service=name),
     }
     return answers[intent.act]
@@ -74,7 +74,7 @@ def after(run: StageRun, events: Iterable[Event]) -> StageRun:
 
 
 def carried_on(run: StageRun, *, until: Intent | None = None) -> StageRun:
-    """The run after all acts that are due, each of them a success; up to but without ``until``."""
+    """Return the run after all acts that are due, each successful, up to but without ``until``."""
     if run.state is StageState.PLANNED:
         run = advance(run, Locked())
     while (intent := next_act(run)) is not None and intent != until:
@@ -88,4 +88,4 @@ def soaking(**changes: Any) -> StageRun:
 
 def soaked(**changes: Any) -> StageRun:
     run = soaking(**changes)
-    return advance(run, Credited(seconds=run.soak))
+    return advance(run, SoakCredited(seconds=run.soak))

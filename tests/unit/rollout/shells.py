@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from pytest_py312.cli import monitor_commands, operations_commands, rollout_commands
-from pytest_py312.cli.main import _parsers
-from pytest_py312.cli.rollout_parser import OPERATING, WATCHING
+from pytest_py312.cli.main import _build_parsers
+from pytest_py312.cli.rollout_parser import MONITOR_COMMANDS, OPERATIONS_COMMANDS
 from pytest_py312.core import clock
 from pytest_py312.repository.plan.loader import load_plan
-from pytest_py312.rollout.context import Ground
-from pytest_py312.rollout.domain.events import Credited, Judged
+from pytest_py312.rollout.context import RolloutContext
+from pytest_py312.rollout.domain.events import Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Container, ServiceSpec, StageRun, Usage, Verdict
-from pytest_py312.rollout.targets.target import EngineFacts, ImageFacts, TargetRefused
+from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo, TargetRefused
 from tests.support.fakes import FakeTarget, service_tree
 
 STAGES = """
@@ -49,12 +49,12 @@ path = "/verify"
 
 
 @dataclass
-class ToldTarget(FakeTarget):
-    """One that says what it is: a :class:`~pytest_py312.rollout.targets.target.Inspectable`."""
+class InspectableTarget(FakeTarget):
+    """A target that can be inspected, see :class:`~pytest_py312.rollout.targets.target.SupportsInspection`."""
 
-    facts: EngineFacts = field(default_factory=lambda: EngineFacts(name="Fake", version="1.0", cgroup="2"))
+    facts: EngineInfo = field(default_factory=lambda: EngineInfo(name="Fake", version="1.0", cgroup_version="2"))
     unbreakable: bool = False
-    images: dict[str, ImageFacts] = field(default_factory=dict)
+    images: dict[str, ImageInfo] = field(default_factory=dict)
     usage: Usage = field(default_factory=lambda: Usage(cpu_seconds=1.0, memory=5, restarts=0, out_of_memory=False))
 
     def break_down(self, container: Container) -> None:
@@ -62,79 +62,79 @@ class ToldTarget(FakeTarget):
             raise TargetRefused("it does not stop")
         self.containers[container.id].running = False
 
-    def engine_facts(self) -> EngineFacts:
+    def engine_info(self) -> EngineInfo:
         return self.facts
 
-    def image_facts(self, reference: str) -> ImageFacts | None:
+    def image_info(self, reference: str) -> ImageInfo | None:
         return self.images.get(reference)
 
-    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
+    def has_container(self, spec: ServiceSpec, container: Container) -> bool:
         return container.id in self.containers
 
-    def sample(self, *arguments: Any, **named: Any) -> Usage:
+    def read_usage(self, *arguments: Any, **named: Any) -> Usage:
         return self.usage
 
 
 class Shell:
-    """Types commands in a repository of its own. ``seconds`` is the clock."""
+    """Runs commands in a repository of its own. ``seconds`` is the clock."""
 
     def __init__(self, root: Path, plan: str = PLAN, stages: str = STAGES) -> None:
         self.root = root
         self.plan = root / "py312.toml"
         files = {f"services/{name}/requirements.txt": "attrs\n" for name in ("auth", "gateway")}
         service_tree(root, {**files, "py312.toml": plan + stages})
-        self.target = ToldTarget()
+        self.target = InspectableTarget()
         for name in ("auth", "gateway"):
             self.target.serve(name, "old-3.9")
         for name in ("old-3.9", "new-3.12"):
-            self.target.images[name] = ImageFacts(id=name, python=name.rpartition("-")[2])
-        self.told: list[str] = []
+            self.target.images[name] = ImageInfo(id=name, declared_python=name.rpartition("-")[2])
+        self.logged: list[str] = []
         self.seconds = 1000.0
-        self.ground = Ground(
+        self.context = RolloutContext(
             plan=load_plan(self.plan, today=clock.today()),
-            state=root / ".py312",
+            state_dir=root / ".py312",
             target=lambda: self.target,
-            told=self.told.append,
+            log=self.logged.append,
         )
 
     def __call__(self, line: str, *, code: int = 0) -> str:
-        options = _parsers()[0].parse_args(line.split())
+        options = _build_parsers()[0].parse_args(line.split())
         run: Callable[..., tuple[str, int]] = (
-            monitor_commands.run_command if options.command in WATCHING else rollout_commands.run_command
+            monitor_commands.run_command if options.command in MONITOR_COMMANDS else rollout_commands.run_command
         )
-        run = operations_commands.run_command if options.command in OPERATING else run
-        text, found = run(options, self.ground)
-        assert found == code, text
+        run = operations_commands.run_command if options.command in OPERATIONS_COMMANDS else run
+        text, exit_code = run(options, self.context)
+        assert exit_code == code, text
         return text
 
     def document(self, line: str, *, code: int = 0) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads(self(f"{line} --json", code=code))
-        return found
+        document: dict[str, Any] = json.loads(self(f"{line} --json", code=code))
+        return document
 
-    def ticked(self, *, code: int = 75, seconds: float = 60.0, stage: int = 1) -> dict[str, Any]:
+    def sample_once(self, *, code: int = 75, seconds: float = 60.0, stage: int = 1) -> dict[str, Any]:
         self.seconds += seconds
-        return self.document(f"tick --stage {stage}", code=code)
+        return self.document(f"sample --stage {stage}", code=code)
 
     def run(self, stage: int = 1) -> StageRun:
-        journal = Journal(self.ground.state)
+        journal = Journal(self.context.state_dir)
         try:
-            return next(run for run in journal.newest("test") if run.stage == stage)
+            return next(run for run in journal.current_runs("test") if run.stage == stage)
         finally:
             journal.close()
 
     def accept(self, stage: int) -> None:
         """Let a stage soak to its end in a moment."""
         name = self.run(stage).run
-        journal = Journal(self.ground.state)
-        journal.take(name, owner="test")
-        journal.record(name, Credited(seconds=180.0), owner="test")
+        journal = Journal(self.context.state_dir)
+        journal.acquire(name, owner="test")
+        journal.record(name, SoakCredited(seconds=180.0), owner="test")
         journal.record(name, Judged(verdict=Verdict.PASSED), owner="test")
         journal.close()
         self.target.locks.clear()
 
 
 def shell_in(root: Path, monkeypatch: pytest.MonkeyPatch, **changes: str) -> Shell:
-    """A shell whose clock is that of all code."""
+    """Return a shell whose clock replaces that of all code."""
     monkeypatch.setattr("pytest_py312.core.database.SYNCHRONOUS", "OFF")
     shell = Shell(root, **changes)
     monkeypatch.setattr(clock, "boottime", lambda: shell.seconds)

@@ -1,4 +1,4 @@
-"""An event loop in which waiting takes no time: its clock jumps to whatever is due next."""
+"""An event loop in which waiting takes no time: its clock jumps to the next deadline."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -8,7 +8,7 @@ T = TypeVar("T")
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """``busy(seconds)`` is work that keeps the loop from everything else."""
+    """``busy(seconds)`` simulates work that blocks the loop."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -27,8 +27,8 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         super()._run_once()  # type: ignore[misc]  # asyncio's own, in all its versions
 
 
-def virtually(loop: VirtualLoop, work: Coroutine[Any, Any, T]) -> T:
-    """What ``work`` comes to in a loop of its own."""
+def run_virtually(loop: VirtualLoop, work: Coroutine[Any, Any, T]) -> T:
+    """Run ``work`` in a loop of its own and return its result."""
     try:
         return loop.run_until_complete(work)
     finally:

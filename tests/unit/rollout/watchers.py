@@ -1,4 +1,4 @@
-"""A clock that nobody waits for, and a service that answers as it is told to."""
+"""Clocks that jump instead of waiting, and a fake probe with prepared measurements."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -9,11 +9,11 @@ from typing import Any
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.domain.events import Locked
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Measurement, Moment, Result, Sample, StageRun
+from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageRun, Timestamp
 from pytest_py312.rollout.domain.state_machine import next_act
-from pytest_py312.rollout.monitoring.breaches import Watched
+from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY
-from pytest_py312.rollout.monitoring.soak import Soak
+from pytest_py312.rollout.monitoring.soak import SoakMonitor
 from tests.unit.rollout.runs import planned, success
 
 ME = "boot/ns/0/1/1"
@@ -29,8 +29,8 @@ class Clock:
     boot: str = "b"
     wall_ahead: float = 0.0
 
-    def now(self) -> Moment:
-        return Moment(wall=1e9 + self.seconds + self.wall_ahead, boottime=self.seconds, boot=self.boot)
+    def now(self) -> Timestamp:
+        return Timestamp(wall=1e9 + self.seconds + self.wall_ahead, boottime=self.seconds, boot=self.boot)
 
     async def rest(self, seconds: float) -> None:
         until = self.seconds + seconds
@@ -43,7 +43,7 @@ Answer = Callable[[float, int], Sequence[Measurement]]
 
 
 def available(letters: str, *, metric: str = AVAILABILITY) -> Callable[[float, int], Sequence[Measurement]]:
-    """Each call answers with the next letter; after the last all is well."""
+    """Return an answer with the next letter for each call; after the last one all is well."""
     left = list(letters)
 
     def answer(seconds: float, again: int) -> Sequence[Measurement]:
@@ -54,7 +54,7 @@ def available(letters: str, *, metric: str = AVAILABILITY) -> Callable[[float, i
 
 @dataclass
 class FakeProbe:
-    """Answers with ``answer``, and counts how often it is asked."""
+    """Answers with ``answer``, and records how often it is called."""
 
     clock: Clock
     answer: Answer = field(default_factory=lambda: available(""))
@@ -62,7 +62,7 @@ class FakeProbe:
     asked: list[float] = field(default_factory=list)
     before: list[Sample | None] = field(default_factory=list)
 
-    async def measure(self, before: Sample | None, now: Moment) -> tuple[Measurement, ...]:
+    async def measure(self, before: Sample | None, now: Timestamp) -> tuple[Measurement, ...]:
         again = sum(1 for at in self.asked if at >= now.boottime)
         self.asked.append(self.clock.seconds)
         self.before.append(before)
@@ -70,7 +70,7 @@ class FakeProbe:
 
 
 @dataclass
-class Watching:
+class MonitoredStage:
     """A stage of one service (or more) in its soak, with a journal of its own and a clock of its own."""
 
     folder: Path
@@ -87,22 +87,22 @@ class Watching:
         while (intent := next_act(run)) is not None:
             run = self.journal.record(run.run, success(intent), owner=ME)
 
-    def watched(self, probe: FakeProbe, service: str = "user", **changes: Any) -> Watched:
-        made = Watched(service=service, probes=(probe,), settings=self.settings, critical=True)
+    def watched(self, probe: FakeProbe, service: str = "user", **changes: Any) -> MonitoredService:
+        made = MonitoredService(service=service, probes=(probe,), settings=self.settings, critical=True)
         return replace(made, **changes)
 
-    def soak(self, *watched: Watched, owner: str = ME) -> Soak:
+    def soak(self, *watched: MonitoredService, owner: str = ME) -> SoakMonitor:
         async def changed(before: StageRun, after: StageRun) -> None:
             self.changes.append((before.state.value, after.state.value))
 
-        return Soak(
-            self.journal, "r1", watched, self.settings, owner=owner, changed=changed, now=self.clock.now,
-            rest=self.clock.rest,
+        return SoakMonitor(
+            self.journal, "r1", watched, self.settings, owner=owner, on_state_change=changed, now=self.clock.now,
+            sleep=self.clock.rest,
         )  # fmt: skip
 
     @property
     def run(self) -> StageRun:
-        return self.journal.run("r1")
+        return self.journal.load_run("r1")
 
     def samples(self, service: str = "user") -> list[Sample]:
         return self.journal.samples("r1", service)

@@ -1,4 +1,4 @@
-"""One digest for what a folder holds, as far as a cell gets to see it."""
+"""Digests of folders, as far as a cell sees them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.tree import SKIPPED
+from pytest_py312.repository.tree import SKIPPED_FOLDERS
 from pytest_py312.runners.agent.probe import NOT_COPIED
 from pytest_py312.runners.fingerprints import code_digest, copy_tree, tree_digest
 from tests.support.fakes import service_tree
@@ -35,56 +35,56 @@ def test_the_same_content_elsewhere_has_the_same_digest(tree: Path, tmp_path: Pa
         lambda tree: (tree / "link").symlink_to("app/main.py"),
     ],
 )
-def test_whatever_changes_what_a_cell_sees_changes_the_digest(tree: Path, change: Callable[[Path], object]) -> None:
-    before = tree_digest(tree)
+def test_every_change_that_a_cell_sees_changes_the_digest(tree: Path, change: Callable[[Path], object]) -> None:
+    original = tree_digest(tree)
 
     change(tree)
 
-    assert tree_digest(tree) != before
+    assert tree_digest(tree) != original
 
 
-def test_a_symlink_counts_by_where_it_points(tree: Path, tmp_path: Path) -> None:
+def test_a_symlink_counts_by_its_target_path(tree: Path, tmp_path: Path) -> None:
     (tmp_path / "secret").write_text("one")
     (tree / "link").symlink_to(tmp_path / "secret")
-    before = tree_digest(tree)
+    original = tree_digest(tree)
     (tmp_path / "secret").write_text("two")
 
-    assert tree_digest(tree) == before
+    assert tree_digest(tree) == original
     (tree / "link").unlink()
     (tree / "link").symlink_to("elsewhere")
-    assert tree_digest(tree) != before
+    assert tree_digest(tree) != original
 
 
-def test_a_linked_file_within_the_repository_counts_as_well(tmp_path: Path) -> None:
+def test_the_content_of_a_linked_file_in_the_repository_counts(tmp_path: Path) -> None:
     root = service_tree(tmp_path / "r", {"common/Dockerfile": "one", "a/app.py": ""})
     (tmp_path / "outside").write_text("one")
     (root / "a" / "Dockerfile").symlink_to("../common/Dockerfile")
     (root / "a" / "secret").symlink_to(tmp_path / "outside")
-    before = tree_digest(root / "a", within=root)
+    original = tree_digest(root / "a", within=root)
 
     (tmp_path / "outside").write_text("two")
-    assert tree_digest(root / "a", within=root) == before
+    assert tree_digest(root / "a", within=root) == original
 
     (root / "common" / "Dockerfile").write_text("two")
-    assert tree_digest(root / "a", within=root) != before
+    assert tree_digest(root / "a", within=root) != original
 
 
 @pytest.mark.parametrize("changed", ["libs/common/a.py", "libs/more/b.py"])
-def test_a_linked_folder_within_the_repository_counts_by_what_is_in_it(tmp_path: Path, changed: str) -> None:
-    """With the folders that links in it lead to, however they lead back."""
+def test_the_content_of_a_linked_folder_in_the_repository_counts(tmp_path: Path, changed: str) -> None:
+    """That includes folders behind links in it, even if these links form a circle."""
     root = service_tree(tmp_path / "r", {"libs/common/a.py": "one", "libs/more/b.py": "one", "a/app.py": ""})
     (root / "a" / "common").symlink_to("../libs/common")
     (root / "a" / "up").symlink_to("..")
     (root / "libs/common/more").symlink_to("../more")
     (root / "libs/more/back").symlink_to("../common")
-    before = tree_digest(root / "a", within=root)
+    original = tree_digest(root / "a", within=root)
 
     (root / changed).write_text("two")
 
-    assert tree_digest(root / "a", within=root) != before
+    assert tree_digest(root / "a", within=root) != original
 
 
-def test_a_file_that_reads_like_a_symlink_is_none(tmp_path: Path) -> None:
+def test_a_file_with_the_content_of_a_symlink_differs_from_the_symlink(tmp_path: Path) -> None:
     service_tree(tmp_path / "file", {"x": "link\0target"})
     (tmp_path / "file" / "x").chmod(0o755)
     (tmp_path / "link").mkdir()
@@ -94,34 +94,34 @@ def test_a_file_that_reads_like_a_symlink_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", sorted(NOT_COPIED))
-def test_what_a_cell_does_not_see_does_not_count(tree: Path, name: str) -> None:
-    before = tree_digest(tree)
+def test_folders_that_a_cell_does_not_see_do_not_count(tree: Path, name: str) -> None:
+    original = tree_digest(tree)
 
     service_tree(tree, {f"{name}/x.py": "1", f"app/{name}/y.py": "2"})
 
-    assert tree_digest(tree) == before
+    assert tree_digest(tree) == original
 
 
-def test_what_is_read_of_a_service_counts() -> None:
-    """A package may be called ``venv``: what the readers of source and versions see must not change unnoticed."""
-    assert NOT_COPIED <= SKIPPED
+def test_everything_that_is_read_of_a_service_counts() -> None:
+    """A package may be called ``venv``: changes of files that other checks read must not go unnoticed."""
+    assert NOT_COPIED <= SKIPPED_FOLDERS
 
 
 def test_a_virtual_environment_of_any_name_does_not_count(tree: Path) -> None:
-    before = tree_digest(tree)
+    original = tree_digest(tree)
 
     service_tree(tree, {"my-env/pyvenv.cfg": "home = /usr\n", "my-env/lib/x.py": ""})
 
-    assert tree_digest(tree) == before
+    assert tree_digest(tree) == original
 
 
-def test_a_folder_that_is_not_there_has_a_digest(tree: Path) -> None:
+def test_a_missing_folder_has_a_digest(tree: Path) -> None:
     assert tree_digest(tree / "none") != tree_digest(tree)
 
 
-def test_a_file_that_cannot_be_read_ends_nothing(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It may be removed between two looks, or belong to somebody else; simulated, since the superuser reads all."""
-    before = tree_digest(tree)
+def test_an_unreadable_file_is_no_error(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may have been removed, or belong to another user; simulated, since the superuser can read every file."""
+    original = tree_digest(tree)
     real = Path.read_bytes
 
     def read(path: Path) -> bytes:
@@ -131,10 +131,10 @@ def test_a_file_that_cannot_be_read_ends_nothing(tree: Path, monkeypatch: pytest
 
     monkeypatch.setattr(Path, "read_bytes", read)
 
-    assert tree_digest(tree) != before
+    assert tree_digest(tree) != original
 
 
-def test_a_copy_holds_what_counts_and_nothing_else(tree: Path, tmp_path: Path) -> None:
+def test_a_copy_has_exactly_what_counts(tree: Path, tmp_path: Path) -> None:
     service_tree(tree, {".git/config": "x", "my-env/pyvenv.cfg": "home = /usr\n"})
     (tree / "link").symlink_to("/nowhere")
 
@@ -148,16 +148,16 @@ def test_a_copy_holds_what_counts_and_nothing_else(tree: Path, tmp_path: Path) -
     st.dictionaries(st.sampled_from("abcd"), st.text(max_size=4)),
     st.dictionaries(st.sampled_from("abcd"), st.text(max_size=4)),
 )
-def test_two_trees_share_a_digest_exactly_where_they_are_the_same(
-    tmp_path_factory: pytest.TempPathFactory, one: dict[str, str], other: dict[str, str]
+def test_two_trees_have_the_same_digest_exactly_if_they_are_equal(
+    tmp_path_factory: pytest.TempPathFactory, first: dict[str, str], second: dict[str, str]
 ) -> None:
     folder = tmp_path_factory.mktemp("trees")
-    for name, files in (("one", one), ("other", other)):
+    for name, files in (("first", first), ("second", second)):
         (folder / name).mkdir()
         for file, text in files.items():
             (folder / name / file).write_bytes(text.encode("utf-8", "surrogatepass"))
 
-    assert (tree_digest(folder / "one") == tree_digest(folder / "other")) is (one == other)
+    assert (tree_digest(folder / "first") == tree_digest(folder / "second")) is (first == second)
 
 
 def test_the_digest_of_the_code_is_the_same_each_time() -> None:
@@ -165,14 +165,14 @@ def test_the_digest_of_the_code_is_the_same_each_time() -> None:
     assert len(code_digest()) == 40
 
 
-def test_a_file_counts_by_its_name_and_content_and_is_copied_as_it_is(tmp_path: Path) -> None:
-    """A wheel that is required by path stands where a folder does."""
+def test_a_file_counts_by_name_and_content_and_is_copied_unchanged(tmp_path: Path) -> None:
+    """A wheel may be required by path instead of a folder."""
     wheel, other = tmp_path / "a-1-py3-none-any.whl", tmp_path / "b-1-py3-none-any.whl"
     wheel.write_bytes(b"1")
     other.write_bytes(b"1")
-    before = tree_digest(wheel)
+    original = tree_digest(wheel)
     copy_tree(wheel, tmp_path / "copy.whl")
     wheel.write_bytes(b"2")
 
-    assert len({before, tree_digest(wheel), tree_digest(other), tree_digest(tmp_path / "absent")}) == 4
+    assert len({original, tree_digest(wheel), tree_digest(other), tree_digest(tmp_path / "absent")}) == 4
     assert (tmp_path / "copy.whl").read_bytes() == b"1"

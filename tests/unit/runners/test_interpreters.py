@@ -1,4 +1,4 @@
-"""Where interpreters are looked for, and what tells one build from another."""
+"""Finding interpreters, and identifying their builds."""
 
 import json
 import os
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.runners.interpreters import Remembered, build_from_fingerprint, candidates, find_local
+from pytest_py312.runners.interpreters import FingerprintCache, build_from_fingerprint, candidate_paths, find_local
 from pytest_py312.runners.runner import CellUnavailable
 from tests.support.fakes import command_run_of
 
@@ -38,7 +38,7 @@ def test_a_fingerprint_becomes_a_build() -> None:
     build = build_from_fingerprint(NEW, fingerprint(seed=["setuptools==65.5.0"]), origin="pyenv")
 
     assert (build.interpreter, build.version, build.executable) == (NEW, "3.12.1", "/opt/bin/python3.12")
-    assert (build.origin, build.seed) == ("pyenv", ("setuptools==65.5.0",))
+    assert (build.origin, build.preinstalled) == ("pyenv", ("setuptools==65.5.0",))
 
 
 @pytest.mark.parametrize(
@@ -50,15 +50,15 @@ def test_a_fingerprint_becomes_a_build() -> None:
         ("'--enable-shared' '--enable-optimizations' '--with-lto=full'", "pgo+lto"),
     ],
 )
-def test_builds_that_differ_in_speed_are_told_apart(arguments: str, flags: str) -> None:
+def test_builds_that_differ_in_speed_have_different_flags(arguments: str, flags: str) -> None:
     assert build_from_fingerprint(NEW, fingerprint(config_args=arguments), origin="x").flags == flags
 
 
-def test_whatever_differs_in_a_build_changes_its_digest() -> None:
+def test_every_difference_of_a_build_changes_its_digest() -> None:
     data = fingerprint()
     variants = [data, fingerprint(version="3.12.2"), fingerprint(config_args="x"), fingerprint(compiler="clang")]
 
-    digests = [build_from_fingerprint(NEW, one, origin="x").digest for one in variants]
+    digests = [build_from_fingerprint(NEW, variant, origin="x").digest for variant in variants]
     digests.append(build_from_fingerprint(NEW, data, origin="x", salt="image").digest)
 
     assert len(set(digests)) == 5
@@ -75,50 +75,50 @@ def test_whatever_differs_in_a_build_changes_its_digest() -> None:
         ({}, "not CPython 3.12"),
     ],
 )
-def test_what_is_not_that_interpreter_is_refused(data: Mapping[str, Any], word: str) -> None:
+def test_another_interpreter_is_rejected(data: Mapping[str, Any], word: str) -> None:
     with pytest.raises(CellUnavailable, match=word):
-        build_from_fingerprint(NEW, data, origin="there")
+        build_from_fingerprint(NEW, data, origin="x")
 
 
-# ---- places
+# ---- search paths
 
 
-def places(tmp_path: Path, interpreter: str, **environ: str) -> list[tuple[str, str]]:
+def search(tmp_path: Path, interpreter: str, **environ: str) -> list[tuple[str, str]]:
     environ = {"PYENV_ROOT": str(tmp_path / "pyenv"), "XDG_DATA_HOME": str(tmp_path / "data"), "PATH": "", **environ}
-    found = candidates(Interpreter.parse(interpreter), environ, "uv")
-    return [(str(path), origin) for path, origin in found]
+    candidates = candidate_paths(Interpreter.parse(interpreter), environ, "uv")
+    return [(str(path), origin) for path, origin in candidates]
 
 
-def test_the_newest_patch_of_pyenv_comes_first_and_odd_builds_never(tmp_path: Path) -> None:
+def test_the_newest_patch_release_of_pyenv_comes_first_without_special_builds(tmp_path: Path) -> None:
     for name in ("3.9.2", "3.9.18", "3.10.1", "3.9.3t", "3.9-dev"):
         (tmp_path / "pyenv" / "versions" / name).mkdir(parents=True)
     (tmp_path / "pyenv" / "versions" / "3.9.99").symlink_to("3.10.1")
 
-    found = [Path(path).parts[-3] for path, origin in places(tmp_path, "3.9") if origin == "pyenv"]
+    versions = [Path(path).parts[-3] for path, origin in search(tmp_path, "3.9") if origin == "pyenv"]
 
-    assert found == ["3.9.18", "3.9.2"]
+    assert versions == ["3.9.18", "3.9.2"]
 
 
-def test_the_one_that_is_named_comes_before_all_others(tmp_path: Path) -> None:
+def test_a_configured_program_comes_first(tmp_path: Path) -> None:
     (tmp_path / "pyenv" / "versions" / "3.12.1").mkdir(parents=True)
 
-    found = places(tmp_path, "3.12", PY312_PYTHON_3_12="/mine/python")
+    candidates = search(tmp_path, "3.12", PY312_PYTHON_3_12="/mine/python")
 
-    assert found[0] == ("/mine/python", "PY312_PYTHON_3_12")
+    assert candidates[0] == ("/mine/python", "PY312_PYTHON_3_12")
 
 
 def test_the_path_is_searched_without_shims(tmp_path: Path) -> None:
-    found = places(tmp_path, "3.10", PATH=os.pathsep.join(("/a/bin", "/home/x/.pyenv/shims", "", "/b/bin")))
+    candidates = search(tmp_path, "3.10", PATH=os.pathsep.join(("/a/bin", "/home/x/.pyenv/shims", "", "/b/bin")))
 
-    assert [path for path, origin in found if origin == "PATH"] == ["/a/bin/python3.10", "/b/bin/python3.10"]
+    assert [path for path, origin in candidates if origin == "PATH"] == ["/a/bin/python3.10", "/b/bin/python3.10"]
 
 
-# ---- what is found
+# ---- results
 
 
 @pytest.fixture
 def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A machine without any Python but those that a test puts on its PATH."""
+    """A machine whose only Pythons are those that a test puts on its PATH."""
     folder = tmp_path / "bin"
     folder.mkdir()
     for name in list(os.environ):
@@ -133,14 +133,14 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 ABSENT = Interpreter(3, 98)
 
 
-def found(tmp_path: Path, says: str, monkeypatch: pytest.MonkeyPatch, asked: list[str] | None = None) -> Any:
+def find(tmp_path: Path, output: str, monkeypatch: pytest.MonkeyPatch, started: list[str] | None = None) -> Any:
     def run(argv: list[str], **_: object) -> object:
-        if asked is not None:
-            asked.append(argv[0])
-        return command_run_of(says, "odd words")
+        if started is not None:
+            started.append(argv[0])
+        return command_run_of(output, "odd words")
 
     monkeypatch.setattr(process, "run", run)
-    return find_local(ABSENT, uv="uv", fetch=False, remembered=Remembered(tmp_path / "cache"))
+    return find_local(ABSENT, uv="uv", fetch=False, cache=FingerprintCache(tmp_path / "cache"))
 
 
 def program(folder: Path) -> Path:
@@ -150,71 +150,75 @@ def program(folder: Path) -> Path:
     return path
 
 
-def test_a_program_is_asked_once_and_remembered(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, asked = program(machine), list[str]()
-    says = json.dumps(fingerprint(version="3.98.0", executable=str(path)))
+def test_a_program_is_identified_once_and_cached(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, started = program(machine), list[str]()
+    output = json.dumps(fingerprint(version="3.98.0", executable=str(path)))
 
-    builds = [found(tmp_path, says, monkeypatch, asked) for _ in range(2)]
+    builds = [find(tmp_path, output, monkeypatch, started) for _ in range(2)]
 
     assert builds[0] == builds[1]
     assert builds[0].origin == f"PATH ({path})"
-    assert asked == [str(path)]
+    assert started == [str(path)]
     path.write_text("#!/bin/sh\n# another one\n")
-    found(tmp_path, says, monkeypatch, asked)
-    assert len(asked) == 2
+    find(tmp_path, output, monkeypatch, started)
+    assert len(started) == 2
 
 
-def test_without_one_it_says_how_to_get_one(machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_interpreter_explains_how_to_get_it(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with pytest.raises(CellUnavailable) as caught:
-        found(tmp_path, "", monkeypatch)
+        find(tmp_path, "", monkeypatch)
 
     for word in ("no Python 3.98 was found", "uv python install 3.98", "PY312_PYTHON_3_98", "fetch-interpreters"):
         assert word in str(caught.value)
 
 
-@pytest.mark.parametrize("says", ["", "Python 3.98", "3", "[]", '"x"', "null", '{"version": "3.98.0"}'])
-def test_a_program_that_is_no_python_is_told(
-    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+@pytest.mark.parametrize("output", ["", "Python 3.98", "3", "[]", '"x"', "null", '{"version": "3.98.0"}'])
+def test_a_program_that_is_not_python_is_reported(
+    machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, output: str
 ) -> None:
     program(machine)
 
     with pytest.raises(CellUnavailable, match="does not start as a Python"):
-        found(tmp_path, says, monkeypatch)
+        find(tmp_path, output, monkeypatch)
 
 
-def test_a_named_program_that_will_not_do_is_not_passed_over(
+def test_an_unusable_configured_program_is_an_error(
     machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another build than the one that was named would be a surprise."""
+    """Using another build than the configured one would be a surprise."""
     path = program(machine)
     monkeypatch.setenv("PY312_PYTHON_3_98", str(tmp_path / "no" / "python"))
 
     with pytest.raises(CellUnavailable, match="PY312_PYTHON_3_98"):
-        found(tmp_path, json.dumps(fingerprint(version="3.98.0", executable=str(path))), monkeypatch)
+        find(tmp_path, json.dumps(fingerprint(version="3.98.0", executable=str(path))), monkeypatch)
 
 
 @given(st.dictionaries(st.text(max_size=9), st.none() | st.text(max_size=9) | st.integers() | st.lists(st.integers())))
-def test_no_fingerprint_crashes_the_reader(data: dict[str, Any]) -> None:
-    whole = {**data, **fingerprint()}
+def test_no_fingerprint_crashes_the_parser(data: dict[str, Any]) -> None:
+    complete = {**data, **fingerprint()}
 
-    assert build_from_fingerprint(NEW, whole, origin="x").interpreter == NEW
+    assert build_from_fingerprint(NEW, complete, origin="x").interpreter == NEW
 
 
 @pytest.mark.parametrize("name", ["version", "implementation"])
-def test_a_fingerprint_that_does_not_say_what_it_is_is_refused(name: str) -> None:
+def test_an_incomplete_fingerprint_is_rejected(name: str) -> None:
     with pytest.raises(CellUnavailable, match="x holds"):
         build_from_fingerprint(NEW, fingerprint(**{name: None}), origin="x")
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "{}"])
-def test_what_is_remembered_may_be_damaged(
+def test_a_damaged_cache_entry_is_ignored(
     machine: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, damage: str
 ) -> None:
-    path, asked = program(machine), list[str]()
-    says = json.dumps(fingerprint(version="3.98.0", executable=str(path)))
-    first = found(tmp_path, says, monkeypatch, asked)
+    path, started = program(machine), list[str]()
+    output = json.dumps(fingerprint(version="3.98.0", executable=str(path)))
+    first = find(tmp_path, output, monkeypatch, started)
     (file,) = (tmp_path / "cache").iterdir()
     file.write_text(damage)
 
-    assert found(tmp_path, says, monkeypatch, asked) == first
-    assert len(asked) == 2
+    assert find(tmp_path, output, monkeypatch, started) == first
+    assert len(started) == 2

@@ -1,4 +1,4 @@
-"""The files between a runner and the probe: what a cell wrote is read with care."""
+"""Files exchanged between a runner and the probe: a cell's files are read defensively."""
 
 import json
 import os
@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.runners import probe_records
-from pytest_py312.runners.probe_records import came_to_its_end, read_records, write_request
+from pytest_py312.runners.probe_records import is_complete, read_records, write_request
 
 
 def test_a_request_is_one_json_document(tmp_path: Path) -> None:
@@ -18,19 +18,19 @@ def test_a_request_is_one_json_document(tmp_path: Path) -> None:
     assert json.loads(path.read_text(encoding="utf-8")) == {"kind": "imports", "modules": ["ü", "\ud800"]}
 
 
-def test_records_are_read_in_order_and_what_is_no_object_is_dropped(tmp_path: Path) -> None:
+def test_records_are_read_in_order_and_lines_without_an_object_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     path.write_bytes(b'{"event": "a"}\nnonsense\n[1]\n3\nnull\n\n\xff\xfe\n{"event": "b"}\n{"event": "torn')
 
     assert [record["event"] for record in read_records(path)] == ["a", "b"]
 
 
-def test_a_file_that_is_not_there_gives_none(tmp_path: Path) -> None:
+def test_a_missing_file_has_no_records(tmp_path: Path) -> None:
     assert read_records(tmp_path / "none") == ()
 
 
-def test_nothing_but_a_regular_file_is_read(tmp_path: Path) -> None:
-    """A cell may plant a link to a file of the host, or a pipe that nobody ever writes to."""
+def test_only_a_regular_file_is_read(tmp_path: Path) -> None:
+    """A cell may create a link to a file of the host, or a pipe without a writer."""
     (tmp_path / "secret").write_text('{"event": "stolen"}\n')
     (tmp_path / "link").symlink_to("secret")
     (tmp_path / "folder").mkdir()
@@ -39,18 +39,18 @@ def test_nothing_but_a_regular_file_is_read(tmp_path: Path) -> None:
     assert [read_records(tmp_path / name) for name in ("link", "folder", "pipe")] == [(), (), ()]
 
 
-def test_what_lies_beyond_the_limit_is_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(probe_records, "LARGEST", 40)
+def test_records_beyond_the_limit_are_not_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(probe_records, "MAX_RECORDS_SIZE", 40)
     path = tmp_path / "records.jsonl"
     path.write_text('{"event": "a"}\n' * 3 + '{"event": "end"}\n')
 
-    found = read_records(path)
+    records = read_records(path)
 
-    assert [record["event"] for record in found] == ["a", "a"]
-    assert not came_to_its_end(found)
+    assert [record["event"] for record in records] == ["a", "a"]
+    assert not is_complete(records)
 
 
-def test_lines_nested_too_deep_are_dropped(tmp_path: Path) -> None:
+def test_too_deeply_nested_lines_are_dropped(tmp_path: Path) -> None:
     path = tmp_path / "records.jsonl"
     path.write_text("[" * 200_000 + '\n{"event": "end"}\n')
 
@@ -60,8 +60,8 @@ def test_lines_nested_too_deep_are_dropped(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("events", "expected"), [([], False), (["end"], True), (["a", "end"], True), (["end", "a"], False)]
 )
-def test_only_the_last_word_is_an_end(events: list[str], expected: bool) -> None:
-    assert came_to_its_end(tuple({"event": event} for event in events)) is expected
+def test_records_are_complete_only_with_a_final_end_record(events: list[str], expected: bool) -> None:
+    assert is_complete(tuple({"event": event} for event in events)) is expected
 
 
 @given(st.binary(max_size=300))

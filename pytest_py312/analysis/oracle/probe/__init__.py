@@ -1,1 +1,1 @@
-"""What runs inside the interpreter that is asked: the standard library only, Python 3.8 and later."""
+"""Code that runs inside the queried interpreter: standard library only, Python 3.8 and later."""

@@ -1,9 +1,9 @@
-"""Runs inside the interpreter that judges syntax: ``python -I -S compiler_probe.py``.
+"""Compile files inside the queried interpreter and report errors and warnings.
 
-Standard library only, for Python 3.8 and later. Reads one JSON document from stdin, ``{"files": [base64, ...],
-"memory": bytes}``, compiles each file as it would be imported, and writes a line of JSON for each, ``[number,
-[[error, category, message, line, column], ...]]``, then ``["end"]``: if a file takes the compiler down, it is the first
-without a line. Nothing that is compiled is run.
+Run as ``python -I -S compiler_probe.py``: standard library only, for Python 3.8 and later. Reads one JSON document from
+stdin, ``{"files": [base64, ...], "memory": bytes}``, and compiles each file as an import would. Writes a JSON line for
+each, ``[number, [[error, category, message, line, column], ...]]``, then ``["end"]``. If a file crashes the compiler,
+it is the first without a line. Compiled code is not executed.
 """
 
 from __future__ import annotations
@@ -19,47 +19,47 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from typing import Any
 
-    Complaint = list[Any]
+    CompilerMessage = list[Any]
 
-TOLD = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, SyntaxWarning)
-LONGEST_TEXT = 400
-MOST_COMPLAINTS = 100
-"""Of one file: who has more of them knows what to look for."""
+REPORTED_CATEGORIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, SyntaxWarning)
+MAX_TEXT_LENGTH = 400
+MAX_MESSAGES = 100
+"""Messages that are reported for one file."""
 
 
-def complaints_of(text: bytes, name: str, log: list[warnings.WarningMessage]) -> list[Complaint]:
-    """What the compiler says of a file."""
+def compiler_messages(text: bytes, name: str, log: list[warnings.WarningMessage]) -> list[CompilerMessage]:
+    """Return the messages of the compiler about a file."""
     del log[:]
     try:
         compile(text, name, "exec", dont_inherit=True)
     except SyntaxError as error:
         message = str(error.msg or error)
-        # the column of an error that has no line is that of nothing
+        # without a line the column is meaningless
         column = error.offset if error.lineno and error.offset and error.offset > 0 else None
-        refusal = [True, type(error).__name__, message[:LONGEST_TEXT], max(1, error.lineno or 1), column]
-        return [refusal, *warned(text, name, log)]
-    except Exception as error:  # null bytes, nesting that is too deep, an encoding that is none, ...
-        return [[True, type(error).__name__, str(error)[:LONGEST_TEXT] or "it does not compile", 1, None]]
-    return warned(text, name, log)
+        error_message = [True, type(error).__name__, message[:MAX_TEXT_LENGTH], max(1, error.lineno or 1), column]
+        return [error_message, *reported_warnings(text, name, log)]
+    except Exception as error:  # null bytes, too deep nesting, an unknown encoding, ...
+        return [[True, type(error).__name__, str(error)[:MAX_TEXT_LENGTH] or "it does not compile", 1, None]]
+    return reported_warnings(text, name, log)
 
 
-def warned(text: bytes, name: str, log: list[warnings.WarningMessage]) -> list[Complaint]:
-    found: dict[tuple[str, str, int, int | None], None] = {}
+def reported_warnings(text: bytes, name: str, log: list[warnings.WarningMessage]) -> list[CompilerMessage]:
+    messages: dict[tuple[str, str, int, int | None], None] = {}
     for item in log:
-        if not issubclass(item.category, TOLD):
+        if not issubclass(item.category, REPORTED_CATEGORIES):
             continue
-        message = str(item.message)[:LONGEST_TEXT]
+        message = str(item.message)[:MAX_TEXT_LENGTH]
         if item.filename == name:
-            found[(item.category.__name__, message, max(1, item.lineno), None)] = None
+            messages[(item.category.__name__, message, max(1, item.lineno), None)] = None
         elif "~" in message:
-            # given while constants are folded, when the compiler knows no place: it names that of its caller
-            for line, column in inverted_truths(text):
-                found[(item.category.__name__, message, line, column)] = None
-    return [[False, *key] for key in list(found)[:MOST_COMPLAINTS]]
+            # constant folding has no position, so the warning names that of the caller
+            for line, column in inverted_booleans(text):
+                messages[(item.category.__name__, message, line, column)] = None
+    return [[False, *key] for key in list(messages)[:MAX_MESSAGES]]
 
 
-def inverted_truths(text: bytes) -> list[tuple[int, int]]:
-    """Where ``~True`` and ``~False`` stand: lines and columns, from 1."""
+def inverted_booleans(text: bytes) -> list[tuple[int, int]]:
+    """Return lines and columns (from 1) of ``~True`` and ``~False``."""
     return sorted(
         (node.lineno, node.col_offset + 1)
         for node in ast.walk(ast.parse(text))
@@ -71,7 +71,7 @@ def inverted_truths(text: bytes) -> list[tuple[int, int]]:
 
 
 def limit_memory(limit: int) -> None:
-    """A file that takes more is answered with a MemoryError, where the system can do that."""
+    """Limit the memory of this process, where the system supports it. A larger file then raises a MemoryError."""
     try:
         import resource
 
@@ -90,8 +90,8 @@ def main() -> int:
     with warnings.catch_warnings(record=True) as log:
         warnings.simplefilter("always")
         for number, encoded in enumerate(request["files"]):
-            said = complaints_of(base64.b64decode(encoded), f"<file {number}>", log)
-            os.write(answers, json.dumps([number, said]).encode("ascii") + b"\n")
+            messages = compiler_messages(base64.b64decode(encoded), f"<file {number}>", log)
+            os.write(answers, json.dumps([number, messages]).encode("ascii") + b"\n")
     os.write(answers, b'["end"]\n')
     return 0
 

@@ -1,7 +1,7 @@
-"""The standard library of the interpreter that runs this: imported module by module, and read.
+"""Inspect the standard library of the running interpreter.
 
-Runs inside the interpreter that is asked, beside ``stdlib_probe.py``: standard library only, for Python 3.8 and later.
-It imports modules and reads attributes; it calls nothing.
+Runs inside the queried interpreter, beside ``stdlib_probe.py``: standard library only, for Python 3.8 and later. It
+imports modules and reads attributes, but calls nothing.
 """
 
 from __future__ import annotations
@@ -12,20 +12,20 @@ import sys
 import types
 from typing import TYPE_CHECKING
 
-from pytest_py312.analysis.oracle.probe.functions import file_of, names_in, unwrapped
-from pytest_py312.analysis.oracle.probe.sources import Source
+from pytest_py312.analysis.oracle.probe.functions import source_file, underlying_function, visible_names
+from pytest_py312.analysis.oracle.probe.sources import LibrarySource
 from pytest_py312.analysis.oracle.probe.tables import (
-    AT_TIMES,
-    BUILT_AT_TIMES,
-    BUILT_IN_PARTS,
-    BY_SITE,
-    ELSEWHERE,
-    INVENTIVE,
+    DYNAMIC_ATTRIBUTE_TYPES,
     NEVER_IMPORTED,
-    NEVER_INSIDE,
-    SOMETIMES,
-    TWINS,
-    UNSTATED,
+    NEVER_IMPORTED_SUBMODULES,
+    OPTIONAL_FUNCTIONS,
+    OPTIONAL_MODULES,
+    OTHER_PLATFORM_MODULES,
+    PLATFORM_DEPENDENT_MODULES,
+    PYTHON_IMPLEMENTATIONS,
+    SITE_BUILTINS,
+    TRANSIENT_SYS_ATTRIBUTES,
+    UNLISTED_MODULES,
 )
 from pytest_py312.analysis.oracle.probe.warning_texts import warning_text
 
@@ -34,26 +34,26 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from pytest_py312.analysis.oracle.probe.sources import Facts
+    from pytest_py312.analysis.oracle.probe.sources import FunctionWarnings
 
-    Known = list[tuple[Facts, dict[str, object]]]
-    """What functions do with warnings, each with the names that its texts may use."""
+    FunctionFacts = list[tuple[FunctionWarnings, dict[str, object]]]
+    """What functions do with warnings, each with the names that the texts of the warnings may use."""
 
-DEPRECATIONS = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, SyntaxWarning)
+DEPRECATION_CATEGORIES = (DeprecationWarning, PendingDeprecationWarning, FutureWarning, SyntaxWarning)
 HEAP_TYPE = 1 << 9
 UNKNOWN: Any = object()
 
 
-class Missing(Exception):
-    """It is not there. ``str()`` says so as the interpreter would."""
+class NameMissing(Exception):
+    """The name does not exist. ``str()`` is the message of the interpreter's own error."""
 
 
-class Untold(Exception):
-    """Nobody can tell without running something. ``str()`` says why."""
+class Undeterminable(Exception):
+    """The answer cannot be determined without executing code. ``str()`` is the reason."""
 
 
-class Place:
-    """Where a path has led to. ``raw`` is what stands in the class or module, a descriptor perhaps."""
+class ResolvedName:
+    """The object that a path refers to. ``raw`` is the entry in the class or module, possibly a descriptor."""
 
     def __init__(self, value: Any, raw: Any = None, owner: type | None = None, name: str = "") -> None:
         self.value = value
@@ -61,74 +61,74 @@ class Place:
         self.owner = owner
         self.name = name
         self.instance_of: type | None = None
-        self.through_instance = False
+        self.via_instance = False
         self.warning = ""
 
 
-class Library:
-    """The standard library of this interpreter: imported module by module, and read."""
+class StandardLibrary:
+    """The standard library of this interpreter, imported module by module."""
 
-    def __init__(self, known: Sequence[str], log: list[warnings.WarningMessage]) -> None:
-        self.stated = frozenset(getattr(sys, "stdlib_module_names", ()))
-        self._known = self.stated | frozenset(known) | frozenset(sys.builtin_module_names)
+    def __init__(self, known_modules: Sequence[str], log: list[warnings.WarningMessage]) -> None:
+        self.listed_modules = frozenset(getattr(sys, "stdlib_module_names", ()))
+        self._askable_modules = self.listed_modules | frozenset(known_modules) | frozenset(sys.builtin_module_names)
         self._log = log
         self._modules: dict[str, tuple[Any, str]] = {}
         self._failed: dict[str, Exception] = {}
-        self._sources: dict[str, Source] = {}
-        self._read: dict[tuple[str, str], Place] = {}
+        self._sources: dict[str, LibrarySource] = {}
+        self._resolved: dict[tuple[str, str], ResolvedName] = {}
 
     def module(self, name: str) -> tuple[Any, str]:
-        """The module, and the warning its import gives.
+        """Return the module and the warning of its import.
 
-        :raises Missing, Untold: it cannot be had.
+        :raises NameMissing, Undeterminable: it cannot be imported.
         """
         if name in self._failed:
             raise self._failed[name]
         if name not in self._modules:
             try:
-                self._modules[name] = self._imported(name)
-            except (Missing, Untold) as reason:
+                self._modules[name] = self._import_module(name)
+            except (NameMissing, Undeterminable) as reason:
                 self._failed[name] = reason
                 raise
         return self._modules[name]
 
-    def knows(self, name: str) -> bool:
-        """Whether a module may be asked for at all."""
-        return name.split(".")[0] in self._known and all(map(str.isidentifier, name.split(".")))
+    def is_askable(self, name: str) -> bool:
+        """Return whether a name can be that of a stdlib module."""
+        return name.split(".")[0] in self._askable_modules and all(map(str.isidentifier, name.split(".")))
 
     def is_of_release(self, top: str) -> bool:
-        """Whether the release has a module that is not here."""
-        return top in UNSTATED or top in (self.stated or SOMETIMES)
+        """Return whether the release has a module that is missing on this machine."""
+        return top in UNLISTED_MODULES or top in (self.listed_modules or OPTIONAL_MODULES)
 
-    def has(self, name: str) -> bool:
-        """Whether the module was asked for before."""
+    def was_requested(self, name: str) -> bool:
+        """Return whether the module was requested before."""
         return name in self._modules or name in self._failed
 
-    def _imported(self, name: str) -> tuple[Any, str]:
-        if not is_importable(name) or not self.knows(name):
-            raise Untold("it is no module of the standard library")
+    def _import_module(self, name: str) -> tuple[Any, str]:
+        if not is_importable(name) or not self.is_askable(name):
+            raise Undeterminable("it is not a module of the standard library")
         del self._log[:]
         try:
             module = importlib.import_module(name)
         except ImportError as error:
-            raise self._why_not(name, error) from None
+            raise self._import_failure(name, error) from None
         except BaseException as error:
-            raise Untold(f"importing it fails here: {type(error).__name__}: {error}") from None
+            raise Undeterminable(f"importing it fails here: {type(error).__name__}: {error}") from None
         return module, self._import_warning(name)
 
-    def _why_not(self, name: str, error: ImportError) -> Exception:
-        """Whether a release lacks a module, or only this machine does."""
-        said = f"{type(error).__name__}: {error}"
+    def _import_failure(self, name: str, error: ImportError) -> Exception:
+        """Return the exception for a failed import: the release lacks the module, or only this machine does."""
+        message = f"{type(error).__name__}: {error}"
         missing = error.name or ""
         if not isinstance(error, ModuleNotFoundError) or not (name == missing or name.startswith(f"{missing}.")):
-            return Untold(f"it does not import on this machine: {said}")
+            return Undeterminable(f"it does not import on this machine: {message}")
         top = name.split(".")[0]
-        if missing == top and top not in ELSEWHERE and self.is_of_release(top):
-            return Untold(f"this release has it, and it was left out on this machine: {said}")
-        return Missing(said)
+        if missing == top and top not in OTHER_PLATFORM_MODULES and self.is_of_release(top):
+            return Undeterminable(f"it is part of this release, but missing on this machine: {message}")
+        return NameMissing(message)
 
     def _import_warning(self, name: str) -> str:
-        recorded = self._recorded()
+        recorded = self._recorded_deprecations()
         parts = name.split(".")
         for length in range(1, len(parts) + 1):
             part = sys.modules.get(".".join(parts[:length]))
@@ -138,172 +138,176 @@ class Library:
                 return recorded[0] if "..." in text and recorded else text
         return next((text for text in recorded if any(part in text for part in parts)), "")
 
-    def _recorded(self) -> list[str]:
-        """The deprecations that were warned of since the log was emptied."""
-        return [" ".join(str(item.message).split()) for item in self._log if issubclass(item.category, DEPRECATIONS)]
+    def _recorded_deprecations(self) -> list[str]:
+        """Return the deprecation warnings since the log was cleared."""
+        return [
+            " ".join(str(item.message).split())
+            for item in self._log
+            if issubclass(item.category, DEPRECATION_CATEGORIES)
+        ]
 
-    def source(self, path: str) -> Source:
+    def source(self, path: str) -> LibrarySource:
         if path not in self._sources:
-            self._sources[path] = Source(path)
+            self._sources[path] = LibrarySource(path)
         return self._sources[path]
 
-    def source_of(self, module: Any) -> Source:
-        """The source of a module; an empty one where it has none."""
+    def source_of(self, module: Any) -> LibrarySource:
+        """Return the source of a module; an empty one if it has none."""
         path = getattr(module, "__file__", None)
         return self.source(path if isinstance(path, str) else "")
 
-    def attribute(self, module: Any, name: str) -> Place:
-        """An attribute of a module, or a module in a package, as ``from module import name`` finds it."""
+    def attribute(self, module: Any, name: str) -> ResolvedName:
+        """Return an attribute of a module, or a submodule, as ``from module import name`` finds it."""
         key = (module.__name__, name)
-        if key not in self._read:
-            self._read[key] = self._attribute(module, name)
-        return self._read[key]
+        if key not in self._resolved:
+            self._resolved[key] = self._attribute(module, name)
+        return self._resolved[key]
 
-    def _attribute(self, module: Any, name: str) -> Place:
-        if module.__name__ == "builtins" and name in BY_SITE:
-            return Place(UNKNOWN, name=name)
-        if module is sys and name in AT_TIMES:
-            raise Untold(f"sys.{name} is there at times only")
+    def _attribute(self, module: Any, name: str) -> ResolvedName:
+        if module.__name__ == "builtins" and name in SITE_BUILTINS:
+            return ResolvedName(UNKNOWN, name=name)
+        if module is sys and name in TRANSIENT_SYS_ATTRIBUTES:
+            raise Undeterminable(f"sys.{name} exists only temporarily")
         del self._log[:]
         try:
-            place = Place(getattr(module, name), name=name)
+            resolved = ResolvedName(getattr(module, name), name=name)
         except AttributeError as error:
-            if name in BUILT_AT_TIMES or (name.isupper() and module.__name__ in BUILT_IN_PARTS):
-                raise Untold(f"{name} depends on the system and how the interpreter was built") from None
+            if name in OPTIONAL_FUNCTIONS or (name.isupper() and module.__name__ in PLATFORM_DEPENDENT_MODULES):
+                raise Undeterminable(f"{name} depends on the system and how the interpreter was built") from None
             if not hasattr(module, "__path__"):
-                raise Missing(f"AttributeError: {error}") from None
+                raise NameMissing(f"AttributeError: {error}") from None
             try:
                 value, warning = self.module(f"{module.__name__}.{name}")
-            except Missing:
-                raise Missing(f"AttributeError: {error}") from None
-            place = Place(value, name=name)
-            place.warning = warning
-            return place
+            except NameMissing:
+                raise NameMissing(f"AttributeError: {error}") from None
+            resolved = ResolvedName(value, name=name)
+            resolved.warning = warning
+            return resolved
         except Exception as error:
-            raise Untold(f"reading it fails: {type(error).__name__}: {error}") from None
-        place.warning = next(iter(self._recorded()), "")
-        return place
+            raise Undeterminable(f"reading it fails: {type(error).__name__}: {error}") from None
+        resolved.warning = next(iter(self._recorded_deprecations()), "")
+        return resolved
 
     # ---- paths
 
-    def follow(self, module: Any, steps: Sequence[tuple[str, bool]]) -> Place:
-        """Where a path leads to.
+    def follow(self, module: Any, steps: Sequence[tuple[str, bool]]) -> ResolvedName:
+        """Resolve a path.
 
-        :raises Missing, Untold: nowhere, or nobody knows.
+        :raises NameMissing, Undeterminable: it does not exist, or that is unknown.
         """
-        place = Place(module)
+        resolved = ResolvedName(module)
         for number, (name, called) in enumerate(steps):
-            place = self._step(place, name) if number else self.attribute(module, name)
+            resolved = self._step(resolved, name) if number else self.attribute(module, name)
             if called and number < len(steps) - 1:
-                value = place.value
+                value = resolved.value
                 if not isinstance(value, type) or value is type:
-                    raise Untold(f"what {name}() gives is declared nowhere")
-                place = Place(UNKNOWN)
-                place.instance_of = value
-        return place
+                    raise Undeterminable(f"the type that {name}() returns is not declared")
+                resolved = ResolvedName(UNKNOWN)
+                resolved.instance_of = value
+        return resolved
 
-    def _step(self, place: Place, name: str) -> Place:
-        value = place.value
-        if place.instance_of is not None:
-            return self._of_instance(place.instance_of, name)
+    def _step(self, resolved: ResolvedName, name: str) -> ResolvedName:
+        value = resolved.value
+        if resolved.instance_of is not None:
+            return self._instance_attribute(resolved.instance_of, name)
         if value is UNKNOWN or isinstance(value, property):
-            raise Untold(f"what {place.name} is can be told only when it runs")
+            raise Undeterminable(f"the value of {resolved.name} is known only at run time")
         if isinstance(value, types.ModuleType):
             return self.attribute(value, name)
         if isinstance(value, type):
-            return self._of_class(value, name)
-        return self._of_instance(type(value), name, value)
+            return self._class_attribute(value, name)
+        return self._instance_attribute(type(value), name, value)
 
-    def _of_class(self, cls: type, name: str) -> Place:
+    def _class_attribute(self, cls: type, name: str) -> ResolvedName:
         members = cls.__dict__.get("_member_map_") or {}
-        if name in members:  # asked first: 3.11 and 3.12 keep a property in the member's place
-            return Place(members[name], name=name)
-        found = in_classes(mro(cls), name) or in_classes(mro(type(cls)), name)
-        if found is not None:
-            return found
+        if name in members:  # members come first: 3.11 and 3.12 store a property under their name
+            return ResolvedName(members[name], name=name)
+        resolved = find_in_classes(mro(cls), name) or find_in_classes(mro(type(cls)), name)
+        if resolved is not None:
+            return resolved
         if any("__getattr__" in vars(kind) for kind in mro(type(cls))) and "_member_map_" not in vars(cls):
-            raise Untold(f"{type(cls).__name__} makes up attributes of {cls.__name__}")
-        raise Missing(f"AttributeError: type object '{cls.__name__}' has no attribute '{name}'")
+            raise Undeterminable(f"{type(cls).__name__} creates attributes of {cls.__name__} dynamically")
+        raise NameMissing(f"AttributeError: type object '{cls.__name__}' has no attribute '{name}'")
 
-    def _of_instance(self, cls: type, name: str, value: Any = None) -> Place:
-        found = in_classes(mro(cls), name)
-        if found is not None:
-            found.through_instance = True
-            return found
-        own = (
+    def _instance_attribute(self, cls: type, name: str, value: Any = None) -> ResolvedName:
+        resolved = find_in_classes(mro(cls), name)
+        if resolved is not None:
+            resolved.via_instance = True
+            return resolved
+        instance_dict = (
             object.__getattribute__(value, "__dict__")
             if getattr(cls, "__dictoffset__", 0) and value is not None
             else ()
         )
-        if name in own:
-            return Place(UNKNOWN, name=name)
-        if name in BUILT_AT_TIMES:
-            raise Untold(f"{name} depends on the system and how the interpreter was built")
-        if self._is_set(cls, name):
-            return Place(UNKNOWN, name=f"{cls.__qualname__}.{name}")
-        raise Missing(f"AttributeError: '{cls.__name__}' object has no attribute '{name}'")
+        if name in instance_dict:
+            return ResolvedName(UNKNOWN, name=name)
+        if name in OPTIONAL_FUNCTIONS:
+            raise Undeterminable(f"{name} depends on the system and how the interpreter was built")
+        if self._is_set_on_instances(cls, name):
+            return ResolvedName(UNKNOWN, name=f"{cls.__qualname__}.{name}")
+        raise NameMissing(f"AttributeError: '{cls.__name__}' object has no attribute '{name}'")
 
-    def _is_set(self, cls: type, name: str) -> bool:
-        """Whether instances have an attribute that their class does not show.
+    def _is_set_on_instances(self, cls: type, name: str) -> bool:
+        """Return whether instances have an attribute that the class itself does not have.
 
-        :raises Untold: they may have it.
+        :raises Undeterminable: they may have it.
         """
         for kind in mro(cls):
             if kind is object:
                 continue
-            pure = isinstance(vars(kind).get("__getattribute__"), types.FunctionType)
-            if pure or "__getattr__" in vars(kind) or kind.__name__ in INVENTIVE:
-                raise Untold(f"{kind.__name__} makes up attributes of its instances")
+            has_custom_lookup = isinstance(vars(kind).get("__getattribute__"), types.FunctionType)
+            if has_custom_lookup or "__getattr__" in vars(kind) or kind.__name__ in DYNAMIC_ATTRIBUTE_TYPES:
+                raise Undeterminable(f"{kind.__name__} creates attributes of its instances dynamically")
         if not getattr(cls, "__dictoffset__", 0):
             return False
         for kind in mro(cls):
-            if not is_pure(kind):
+            if not is_python_class(kind):
                 continue
-            source = self.source(home_of(kind))
-            sets = source.sets(kind.__qualname__, name)
+            source = self.source(defining_file(kind))
+            sets = source.sets_attribute(kind.__qualname__, name)
             if sets is None:
-                raise Untold(f"what instances of {kind.__name__} have cannot be read from its source")
+                raise Undeterminable(f"the attributes of {kind.__name__} instances cannot be read from its source")
             if sets:
                 return True
-            if source.may_set(name):
-                raise Untold(f"{kind.__name__} may set it")
+            if source.may_set_elsewhere(name):
+                raise Undeterminable(f"{kind.__name__} may set it")
         return False
 
     # ---- deprecations
 
-    def facts_of(self, place: Place) -> Known:
-        """What is known of the functions that using this runs, with the names their texts may use."""
-        value = place.value
+    def facts_of_use(self, resolved: ResolvedName) -> FunctionFacts:
+        """Return the facts of all functions that are executed when this is used."""
+        value = resolved.value
         if not isinstance(value, type):
-            return self.facts(place.raw, place.owner, place.name)
-        found: Known = []
+            return self.facts(resolved.raw, resolved.owner, resolved.name)
+        function_facts: FunctionFacts = []
         for name in ("__new__", "__init__", "__init_subclass__"):
-            made = in_classes(mro(value), name)
-            if made is not None and made.owner is not None and made.owner is not object:
-                found += self.facts(made.raw, made.owner, name)
-        return found
+            constructor = find_in_classes(mro(value), name)
+            if constructor is not None and constructor.owner is not None and constructor.owner is not object:
+                function_facts += self.facts(constructor.raw, constructor.owner, name)
+        return function_facts
 
-    def facts(self, raw: Any, owner: type | None, name: str) -> Known:
-        function = unwrapped(raw)
-        found: Known = []
+    def facts(self, raw: Any, owner: type | None, name: str) -> FunctionFacts:
+        function = underlying_function(raw)
+        function_facts: FunctionFacts = []
         while isinstance(function, types.FunctionType):
-            facts = self.source(file_of(function.__code__)).begins_at(function.__code__.co_firstlineno)
+            facts = self.source(source_file(function.__code__)).function_at(function.__code__.co_firstlineno)
             if facts is not None:
-                found.append((facts, {**names_in(function), **facts.local}))
+                function_facts.append((facts, {**visible_names(function), **facts.local_variables}))
             function = getattr(function, "__wrapped__", None)
-        if found or function is None or isinstance(function, type):
-            return found
+        if function_facts or function is None or isinstance(function, type):
+            return function_facts
         module = owner.__module__ if owner is not None else getattr(function, "__module__", None)
         qualname = f"{owner.__qualname__}.{name}" if owner is not None else name
-        for twin in TWINS.get(module or "", ()):
-            facts = self.source(location(twin)).functions.get(qualname)
+        for implementation in PYTHON_IMPLEMENTATIONS.get(module or "", ()):
+            facts = self.source(find_source(implementation)).functions.get(qualname)
             if facts is not None:
-                return [(facts, {"__name__": twin, **facts.local})]
-        return found
+                return [(facts, {"__name__": implementation, **facts.local_variables})]
+        return function_facts
 
 
-def location(name: str) -> str:
-    """The file of a module that is not to be imported; empty where there is none."""
+def find_source(name: str) -> str:
+    """Return the file of a module without importing it; empty if there is none."""
     path: Any = None
     origin = ""
     parts = name.split(".")
@@ -322,41 +326,41 @@ def location(name: str) -> str:
 
 def is_importable(name: str) -> bool:
     parts = name.split(".")
-    return parts[0] not in NEVER_IMPORTED and not NEVER_INSIDE & set(parts[1:])
+    return parts[0] not in NEVER_IMPORTED and not NEVER_IMPORTED_SUBMODULES & set(parts[1:])
 
 
 def mro(cls: type) -> tuple[type, ...]:
     return tuple(type.__dict__["__mro__"].__get__(cls))
 
 
-def in_classes(classes: Sequence[type], name: str) -> Place | None:
+def find_in_classes(classes: Sequence[type], name: str) -> ResolvedName | None:
     for kind in classes:
         space = type.__dict__["__dict__"].__get__(kind)
         if name in space:
             raw = space[name]
             value = raw.__func__ if isinstance(raw, (staticmethod, classmethod)) else raw
             descriptors = (types.GetSetDescriptorType, types.MemberDescriptorType)
-            return Place(UNKNOWN if isinstance(raw, descriptors) else value, raw, kind, name)
+            return ResolvedName(UNKNOWN if isinstance(raw, descriptors) else value, raw, kind, name)
     return None
 
 
-def is_pure(cls: type) -> bool:
-    """Whether a class is written in Python: it can be changed (a heap type), and its module is Python source."""
-    return bool(cls.__flags__ & HEAP_TYPE) and home_of(cls).endswith(".py")
+def is_python_class(cls: type) -> bool:
+    """Return whether a class is written in Python: it is a heap type, and its module is Python source."""
+    return bool(cls.__flags__ & HEAP_TYPE) and defining_file(cls).endswith(".py")
 
 
-def home_of(cls: type) -> str:
-    """The file of a class: that of its functions, since a class may claim to be of another module.
+def defining_file(cls: type) -> str:
+    """Return the file of a class by its functions, because ``__module__`` may name another module.
 
-    Functions that a decorator has made are of the decorator's file, or of none.
+    Functions that a decorator has created belong to the file of the decorator, or to none.
     """
     for item in vars(cls).values():
-        function = unwrapped(item)
+        function = underlying_function(item)
         if (
             isinstance(function, types.FunctionType)
             and function.__qualname__ == f"{cls.__qualname__}.{function.__name__}"
         ):
-            path = file_of(function.__code__)
+            path = source_file(function.__code__)
             if function.__code__.co_name == function.__name__ and path.endswith(".py"):
                 return path
     return getattr(sys.modules.get(cls.__module__), "__file__", None) or ""

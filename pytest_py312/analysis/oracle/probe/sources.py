@@ -1,7 +1,7 @@
-"""What the source of a standard library says of itself: which functions, classes and parameters warn when used.
+"""Find the functions, classes and parameters of the stdlib whose source gives deprecation warnings.
 
-Runs inside the interpreter that is asked, beside ``stdlib_probe.py``: standard library only, for Python 3.8 and later.
-Nothing is executed, sources are parsed, and of them only the functions that mention a deprecation.
+Runs inside the queried interpreter, beside ``stdlib_probe.py``: standard library only, for Python 3.8 and later.
+Nothing is executed; only functions that mention a deprecation are parsed.
 """
 
 from __future__ import annotations
@@ -12,16 +12,16 @@ import re
 from typing import TYPE_CHECKING
 
 from pytest_py312.analysis.oracle.probe.layout import (
-    block,
     class_body,
     class_headers,
     end_of_block,
     function_around,
-    lines_with,
-    methods_that_set,
-    parsed,
+    lines_containing,
+    parse_block,
+    parse_definition,
+    setter_methods,
 )
-from pytest_py312.analysis.oracle.probe.warning_texts import CATEGORIES, last_name, text_of
+from pytest_py312.analysis.oracle.probe.warning_texts import CATEGORIES, last_name, static_text
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -29,46 +29,52 @@ if TYPE_CHECKING:
 
     AnyFunction = ast.FunctionDef | ast.AsyncFunctionDef
 
-MARKS = (b"DeprecationWarning", b"FutureWarning", b"SyntaxWarning", b"_deprecated(", b"parameter was removed")
-"""A function without one of these has nothing to say about deprecations, and is not parsed for them."""
-WARNERS = ("warn", "_warn", "_deprecated")
-LARGEST = 8 * 1024 * 1024
+DEPRECATION_MARKS = (
+    b"DeprecationWarning",
+    b"FutureWarning",
+    b"SyntaxWarning",
+    b"_deprecated(",
+    b"parameter was removed",
+)
+"""Texts that indicate a deprecation. A function without any of them is not parsed."""
+WARN_FUNCTIONS = ("warn", "_warn", "_deprecated")
+MAX_FILE_BYTES = 8 * 1024 * 1024
 
-LEAVES = frozenset({int, str, type(None), ast.Load, ast.Store, ast.Name, ast.Constant})
-"""What has nothing inside, and is most of what a tree consists of."""
+LEAF_TYPES = frozenset({int, str, type(None), ast.Load, ast.Store, ast.Name, ast.Constant})
+"""Types without child nodes; they are most of a tree."""
 
 
-class Facts:
-    """What one function does with warnings. Texts stay expressions until somebody knows the names in them."""
+class FunctionWarnings:
+    """The warnings of one function. Texts stay expressions until the names in them can be resolved."""
 
     def __init__(self, node: AnyFunction) -> None:
         self.warning: ast.Call | None = None
-        self.local: dict[str, object] = {}
-        """Local variables, as the expressions they are."""
+        self.local_variables: dict[str, object] = {}
+        """Local variables, as the expressions assigned to them."""
         self.deprecated: dict[str, ast.Call] = {}
-        """Parameters that warn when they are given."""
+        """Parameters that warn when they are passed."""
         self.refused: set[str] = set()
-        """Parameters that are still named and raise a TypeError when they are given."""
+        """Parameters that are still declared and raise a TypeError when they are passed."""
         arguments = node.args
         named = [*getattr(arguments, "posonlyargs", []), *arguments.args, *arguments.kwonlyargs]
-        self._names = {argument.arg for argument in named}
-        self._rest = arguments.kwarg.arg if arguments.kwarg else ""
+        self._parameter_names = {argument.arg for argument in named}
+        self._keywords_parameter = arguments.kwarg.arg if arguments.kwarg else ""
         self._read(node.body, certain=True)
 
     def _read(self, statements: Sequence[ast.stmt], certain: bool) -> None:
         only_with: set[str] = set()
         for statement in statements:
-            call = _warning(statement)
+            call = _warning_call(statement)
             if call is not None:
                 for name in only_with:
                     self.deprecated.setdefault(name, call)
                 if certain and not only_with and self.warning is None:
                     self.warning = call
             elif isinstance(statement, ast.Assign) and isinstance(statement.targets[0], ast.Name):
-                self.local.setdefault(statement.targets[0].id, statement.value)
+                self.local_variables.setdefault(statement.targets[0].id, statement.value)
             elif isinstance(statement, ast.If):
                 absent = self._read_if(statement)
-                if any(isinstance(inner, ast.Return) for inner in _flat(statement.body)):
+                if any(isinstance(inner, ast.Return) for inner in _flatten(statement.body)):
                     only_with |= absent
                     certain = certain and bool(absent)
             elif isinstance(statement, (ast.With, ast.AsyncWith, ast.Try)):
@@ -81,11 +87,11 @@ class Facts:
                 return
 
     def _read_if(self, statement: ast.If) -> set[str]:
-        """Take what a condition on parameters guards; returns those whose *absence* is what the body is about."""
-        given, absent = self._tested(statement.test)
+        """Record what a condition on parameters guards. Return the parameters whose *absence* the body handles."""
+        given, absent = self._tested_parameters(statement.test)
         for names, branch in ((given, statement.body), (absent, statement.orelse)):
-            for inner in _flat(branch) if names else ():
-                call = _warning(inner)
+            for inner in _flatten(branch) if names else ():
+                call = _warning_call(inner)
                 if call is not None:
                     for name in names:
                         self.deprecated.setdefault(name, call)
@@ -95,26 +101,26 @@ class Facts:
         self._read(statement.orelse, False)
         return absent
 
-    def _tested(self, test: ast.expr) -> tuple[set[str], set[str]]:
-        """Parameters that are given where ``test`` holds, and parameters that are given where it does not."""
+    def _tested_parameters(self, test: ast.expr) -> tuple[set[str], set[str]]:
+        """Return the parameters that are passed if ``test`` is true, and those that are passed if it is false."""
         nothing: set[str] = set()
-        if isinstance(test, ast.Name) and test.id in self._names:
+        if isinstance(test, ast.Name) and test.id in self._parameter_names:
             return {test.id}, nothing
         if isinstance(test, ast.UnaryOp) and isinstance(test.op, ast.Not):
-            given, absent = self._tested(test.operand)
+            given, absent = self._tested_parameters(test.operand)
             return absent, given
         if isinstance(test, ast.BoolOp) and isinstance(test.op, ast.Or):
-            sides = [self._tested(value)[0] for value in test.values]
+            sides = [self._tested_parameters(value)[0] for value in test.values]
             return (set().union(*sides), nothing) if all(sides) else (nothing, nothing)
         if isinstance(test, ast.Compare) and len(test.ops) == 1:
-            return self._compared(test.left, test.ops[0], test.comparators[0])
+            return self._compared_parameters(test.left, test.ops[0], test.comparators[0])
         return nothing, nothing
 
-    def _compared(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> tuple[set[str], set[str]]:
+    def _compared_parameters(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> tuple[set[str], set[str]]:
         nothing: set[str] = set()
-        if isinstance(operator, ast.In) and isinstance(right, ast.Name) and right.id == self._rest:
+        if isinstance(operator, ast.In) and isinstance(right, ast.Name) and right.id == self._keywords_parameter:
             return ({str(left.value)} if isinstance(left, ast.Constant) else nothing), nothing
-        if not (isinstance(left, ast.Name) and left.id in self._names):
+        if not (isinstance(left, ast.Name) and left.id in self._parameter_names):
             return nothing, nothing
         if isinstance(right, ast.Constant) and right.value is not None:
             return nothing, nothing
@@ -125,28 +131,28 @@ class Facts:
         return nothing, nothing
 
 
-class Source:
-    """One file of the library, parsed when something in it is asked for."""
+class LibrarySource:
+    """One source file of the library, parsed on demand."""
 
     def __init__(self, path: str) -> None:
-        self._functions: dict[str, Facts] = {}
-        self._by_line: dict[int, Facts] = {}
-        self._unread: dict[int, str] = {}
-        """Functions that have something to say and were not asked for: their first lines, from 0, and what stands
-        before their names in qualified ones."""
+        self._functions: dict[str, FunctionWarnings] = {}
+        self._by_line: dict[int, FunctionWarnings] = {}
+        self._unread_functions: dict[int, str] = {}
+        """Functions with deprecation marks that are not parsed yet: first line, from 0, and prefix of the qualified
+        name."""
         self.warning: ast.Call | None = None
-        """The warning that importing it gives."""
+        """The warning of importing the module."""
         self.tree: ast.Module | None = None
         self._classes: dict[str, dict[str, ast.ClassDef]] = {}
-        """Those in a class at the top, by its name and theirs."""
+        """Classes by the name of their top-level class and by their qualified name."""
         self._attributes: dict[str, set[str] | None] = {}
         self._headers: dict[str, list[int]] | None = None
-        self._text = _bytes(path)
+        self._text = _read_bytes(path)
         self._decoded: str | None = None
         self._lines: list[str] | None = None
-        marked = sorted({line for mark in MARKS for line in lines_with(mark, self._text)})
+        marked = sorted({line for mark in DEPRECATION_MARKS for line in lines_containing(mark, self._text)})
         if marked:
-            self._look(self.lines_of_text(), marked)
+            self._locate_functions(self.lines_of_text(), marked)
 
     def lines_of_text(self) -> list[str]:
         if self._lines is None:
@@ -158,47 +164,47 @@ class Source:
             self._decoded = self._text.decode("utf-8", "replace")
         return self._decoded
 
-    def _look(self, lines: list[str], marked: Sequence[int]) -> None:
+    def _locate_functions(self, lines: list[str], marked: Sequence[int]) -> None:
         for number in marked:
             if not lines[number].lstrip().startswith("#"):
                 start = function_around(lines, number)
                 if start is None:
                     self._read_all()
                     return
-                self._unread[start[0]] = start[1]
+                self._unread_functions[start[0]] = start[1]
 
-    def _read(self, first: int) -> None:
-        tree = block(self.lines_of_text(), first)
+    def _read_function(self, first: int) -> None:
+        tree = parse_block(self.lines_of_text(), first)
         if tree is None:
             self._read_all()
         else:
-            self._take(tree, self._unread.pop(first), first - 1)
+            self._collect(tree, self._unread_functions.pop(first), first - 1)
 
     @property
-    def functions(self) -> dict[str, Facts]:
-        """What functions do with warnings, by their qualified names: of those that mention any."""
-        while self._unread:
-            self._read(next(iter(self._unread)))
+    def functions(self) -> dict[str, FunctionWarnings]:
+        """The warnings of functions, by qualified name, for functions with deprecation marks."""
+        while self._unread_functions:
+            self._read_function(next(iter(self._unread_functions)))
         return self._functions
 
-    def begins_at(self, line: int) -> Facts | None:
-        """The same of the function that begins on a line, decorators included, as in ``co_firstlineno``."""
-        before = max((first for first in self._unread if first < line), default=None)
-        if before is not None and (before == line - 1 or line <= end_of_block(self.lines_of_text(), before)):
-            self._read(before)
+    def function_at(self, line: int) -> FunctionWarnings | None:
+        """Return the warnings of the function that begins on a line, counted like ``co_firstlineno``."""
+        candidate = max((first for first in self._unread_functions if first < line), default=None)
+        if candidate is not None and (candidate == line - 1 or line <= end_of_block(self.lines_of_text(), candidate)):
+            self._read_function(candidate)
         return self._by_line.get(line)
 
     def _read_all(self) -> None:
-        """Where the layout of the lines says too little."""
-        self._unread.clear()
+        """Parse the whole file, if the layout is ambiguous."""
+        self._unread_functions.clear()
         tree = self._parsed()
         if tree is None:
             return
-        for statement in _flat(tree.body, conditions=False):
-            self.warning = self.warning or _warning(statement)
-        self._take(tree, "", 0)
+        for statement in _flatten(tree.body, conditions=False):
+            self.warning = self.warning or _warning_call(statement)
+        self._collect(tree, "", 0)
 
-    def _take(self, tree: ast.AST, prefix: str, offset: int) -> None:
+    def _collect(self, tree: ast.AST, prefix: str, offset: int) -> None:
         pending: list[tuple[ast.AST, str]] = [(tree, prefix)]
         while pending:
             parent, prefix = pending.pop()
@@ -207,7 +213,7 @@ class Source:
                 if isinstance(node, ast.ClassDef):
                     pending.append((node, f"{name}."))
                     continue
-                facts = Facts(node)
+                facts = FunctionWarnings(node)
                 self._functions[name] = facts
                 line = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
                 self._by_line[line + offset] = facts
@@ -222,63 +228,73 @@ class Source:
         return self.tree
 
     def names(self) -> tuple[set[str], bool]:
-        """The names bound at the top of the module, and whether that is all of them."""
+        """Return the names bound at the top level of the module, and whether the list is complete."""
         tree = self._parsed()
-        found: set[str] = set()
-        for statement in _flat(tree.body) if tree else ():
+        bound_names: set[str] = set()
+        for statement in _flatten(tree.body) if tree else ():
             if isinstance(statement, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
-                found.add(statement.name)
+                bound_names.add(statement.name)
             elif isinstance(statement, (ast.Import, ast.ImportFrom)):
-                found |= {alias.asname or alias.name.split(".")[0] for alias in statement.names}
+                bound_names |= {alias.asname or alias.name.split(".")[0] for alias in statement.names}
             else:
-                found |= {node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and _stored(node)}
-        return found, tree is not None and not {"*", "__getattr__"} & found
+                bound_names |= {
+                    node.id for node in ast.walk(statement) if isinstance(node, ast.Name) and _is_store(node)
+                }
+        return bound_names, tree is not None and not {"*", "__getattr__"} & bound_names
 
     def class_attributes(self, qualname: str) -> set[str] | None:
-        """What methods of a class set on ``self``, with the names it only annotates; ``None`` where nobody can tell."""
+        """Return the attributes that methods of a class set on ``self``, or that it annotates; ``None`` if unknown."""
         outer = qualname.partition(".")[0]
         if outer not in self._classes:
-            start = self._class(outer)
-            alone = None if start is None else block(self.lines_of_text(), self._string().count("\n", 0, start))
-            self._classes[outer] = _classes_in(alone or self._parsed())
+            start = self._class_start(outer)
+            class_tree = (
+                None if start is None else parse_block(self.lines_of_text(), self._string().count("\n", 0, start))
+            )
+            self._classes[outer] = _classes_in(class_tree or self._parsed())
         node = self._classes[outer].get(qualname)
         if qualname not in self._attributes:
-            self._attributes[qualname] = None if node is None else _attributes(node)
+            self._attributes[qualname] = None if node is None else _set_attributes(node)
         return self._attributes[qualname]
 
-    def _class(self, name: str) -> int | None:
-        """Where in the text a class at the top of the module begins; ``None`` where the layout does not tell."""
+    def _class_start(self, name: str) -> int | None:
+        """Return the position of a top-level class in the text; ``None`` if the layout is ambiguous."""
         if self._headers is None:
             self._headers = class_headers(self._string())
         places = self._headers.get(name, [])
         return places[0] if len(places) == 1 and places[0] >= 0 else None
 
-    def sets(self, qualname: str, name: str) -> bool | None:
-        """Whether a class annotates an attribute, or its methods set it on ``self``; ``None`` where nobody can tell.
+    def sets_attribute(self, qualname: str, name: str) -> bool | None:
+        """Return whether a class annotates an attribute or sets it on ``self``; ``None`` if unknown.
 
-        Of a class at the top only the methods that may have to do with it are parsed.
+        Of a top-level class only the methods that may be involved are parsed.
         """
-        if qualname not in self._attributes and (start := self._class(qualname)) is not None:
+        if qualname not in self._attributes and (start := self._class_start(qualname)) is not None:
             body = class_body(self._string(), start)
-            methods = None if body is None else methods_that_set(body, name)
-            trees = None if methods is None else [parsed(method) for method in methods]
+            methods = None if body is None else setter_methods(body, name)
+            trees = None if methods is None else [parse_definition(method) for method in methods]
             if trees is not None and None not in trees:
-                found = [_attributes(tree) for tree in trees if tree is not None]
-                return None if None in found else any(name in one for one in found if one is not None)
+                attribute_sets = [_set_attributes(tree) for tree in trees if tree is not None]
+                return (
+                    None
+                    if None in attribute_sets
+                    else any(
+                        name in attribute_names for attribute_names in attribute_sets if attribute_names is not None
+                    )
+                )
         attributes = self.class_attributes(qualname)
         return None if attributes is None else name in attributes
 
-    def may_set(self, name: str) -> bool:
-        """Whether anything in the file could set an attribute of this name from outside of the class."""
+    def may_set_elsewhere(self, name: str) -> bool:
+        """Return whether code outside of the class may set an attribute of this name."""
         if f"'{name}'".encode() in self._text:
             return True
         dotted = f".{name}".encode()
         return dotted in self._text and re.search(re.escape(dotted) + rb"\b(?!\()", self._text) is not None
 
 
-def _bytes(path: str) -> bytes:
+def _read_bytes(path: str) -> bytes:
     try:
-        if not path.endswith(".py") or os.stat(path).st_size > LARGEST:  # noqa: PTH116 - pathlib costs start-up time
+        if not path.endswith(".py") or os.stat(path).st_size > MAX_FILE_BYTES:  # noqa: PTH116 - pathlib costs start-up time
             return b""
         with open(path, "rb") as file:  # noqa: PTH123 - as above
             return file.read()
@@ -286,12 +302,12 @@ def _bytes(path: str) -> bytes:
         return b""
 
 
-def _attributes(node: ast.ClassDef | ast.Module) -> set[str] | None:
-    found = {
+def _set_attributes(node: ast.ClassDef | ast.Module) -> set[str] | None:
+    names = {
         item.target.id for item in node.body if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name)
     }
     pending: list[Any] = [node]
-    while pending:  # by hand, for here most of the time goes: ast.walk() asks each node for each field by its name
+    while pending:  # for speed, as most of the time is spent here: ast.walk() gets each field by name
         inner = pending.pop()
         kind = inner.__class__
         if kind is list:
@@ -299,41 +315,41 @@ def _attributes(node: ast.ClassDef | ast.Module) -> set[str] | None:
         elif kind is ast.Attribute and inner.value.__class__ is ast.Name and inner.value.id == "self":
             if inner.attr == "__dict__":
                 return None
-            if _stored(inner):
-                found.add(inner.attr)
-        elif kind not in LEAVES and isinstance(inner, ast.AST):
-            if isinstance(inner, ast.Call) and _may_set_any(inner):
+            if _is_store(inner):
+                names.add(inner.attr)
+        elif kind not in LEAF_TYPES and isinstance(inner, ast.AST):
+            if isinstance(inner, ast.Call) and _sets_dynamically(inner):
                 return None
             pending += vars(inner).values()
-    return found
+    return names
 
 
-def _may_set_any(call: ast.Call) -> bool:
-    """``setattr(self, ...)``, ``vars(self)``"""
+def _sets_dynamically(call: ast.Call) -> bool:
+    """Return whether a call is ``setattr(self, ...)`` or ``vars(self)``."""
     if last_name(call.func) not in ("setattr", "__setattr__", "vars"):
         return False
     return any(isinstance(argument, ast.Name) and argument.id == "self" for argument in call.args)
 
 
 def _classes_in(tree: ast.Module | None) -> dict[str, ast.ClassDef]:
-    """The classes of a module by their qualified names."""
-    found: dict[str, ast.ClassDef] = {}
+    """Return the classes of a module by qualified name."""
+    classes: dict[str, ast.ClassDef] = {}
     pending: list[tuple[ast.AST, str]] = [(tree, "")] if tree is not None else []
     while pending:
         parent, prefix = pending.pop()
         for node in _definitions(parent):
             if isinstance(node, ast.ClassDef):
-                found[f"{prefix}{node.name}"] = node
+                classes[f"{prefix}{node.name}"] = node
                 pending.append((node, f"{prefix}{node.name}."))
-    return found
+    return classes
 
 
-def _stored(node: ast.Name | ast.Attribute) -> bool:
+def _is_store(node: ast.Name | ast.Attribute) -> bool:
     return isinstance(node.ctx, ast.Store)
 
 
-def _flat(statements: Sequence[ast.stmt], conditions: bool = True) -> Iterator[ast.stmt]:
-    """The statements, also those inside ``with``, ``try`` and (with ``conditions``) ``if``, ``for`` and ``while``."""
+def _flatten(statements: Sequence[ast.stmt], conditions: bool = True) -> Iterator[ast.stmt]:
+    """Yield statements, also those inside ``with``, ``try`` and (with ``conditions``) ``if``, ``for`` and ``while``."""
     inside: tuple[type[ast.stmt], ...] = (ast.With, ast.Try)
     if conditions:
         inside += (ast.If, ast.For, ast.While)
@@ -341,35 +357,39 @@ def _flat(statements: Sequence[ast.stmt], conditions: bool = True) -> Iterator[a
         yield statement
         if isinstance(statement, inside):
             for part in ("body", "orelse", "finalbody"):
-                yield from _flat(getattr(statement, part, []), conditions)
+                yield from _flatten(getattr(statement, part, []), conditions)
             for handler in getattr(statement, "handlers", []) if conditions else ():
-                yield from _flat(handler.body, conditions)
+                yield from _flatten(handler.body, conditions)
 
 
 def _definitions(parent: ast.AST) -> Iterator[AnyFunction | ast.ClassDef]:
-    for node in _flat(getattr(parent, "body", [])):
+    for node in _flatten(getattr(parent, "body", [])):
         if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)):
             yield node
 
 
-def _warning(statement: ast.stmt) -> ast.Call | None:
-    """The call, where a statement is one that gives a deprecation warning."""
+def _warning_call(statement: ast.stmt) -> ast.Call | None:
+    """Return the call if a statement gives a deprecation warning."""
     if not (isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call)):
         return None
     call = statement.value
     name = last_name(call.func)
-    if name not in WARNERS or not call.args:
+    if name not in WARN_FUNCTIONS or not call.args:
         return None
     if name == "_deprecated":
         return call
-    named = [keyword.value for keyword in call.keywords if keyword.arg == "category"]
+    category_arguments = [keyword.value for keyword in call.keywords if keyword.arg == "category"]
     first = call.args[0]
-    made = [first.func] if isinstance(first, ast.Call) else []
-    return call if any(last_name(part) in CATEGORIES for part in (*call.args[1:2], *named, *made)) else None
+    category_calls = [first.func] if isinstance(first, ast.Call) else []
+    return (
+        call
+        if any(last_name(part) in CATEGORIES for part in (*call.args[1:2], *category_arguments, *category_calls))
+        else None
+    )
 
 
 def _refuses(statement: ast.Raise) -> bool:
     raised = statement.exc
     if not (isinstance(raised, ast.Call) and last_name(raised.func) == "TypeError" and raised.args):
         return False
-    return "removed" in text_of(raised.args[0], {})
+    return "removed" in static_text(raised.args[0], {})

@@ -1,12 +1,13 @@
-"""Runs inside the interpreter that is asked about its standard library: ``python -I -S stdlib_probe.py``.
+"""Answer queries about the stdlib inside the queried interpreter.
 
-Standard library only, for Python 3.8 and later, with the other ``oracle_*.py`` beside it. Reads one JSON document from
-stdin, ``{"questions": [[module, path, assumed], ...], "known": [top-level module, ...]}``, and writes a line of JSON
-for each question, ``[number, {...}]``, then ``["end"]``. All lines are out before a module is imported: if a library
-takes the process down, the first question without a line is the one that did it.
+Run as ``python -I -S stdlib_probe.py``: standard library only, for Python 3.8 and later, with the other modules of this
+folder beside it. Reads one JSON document from stdin, ``{"questions": [[module, path, assumed], ...], "known":
+[top-level module, ...]}``, and writes a JSON line for each question, ``[number, {...}]``, then ``["end"]``. All pending
+lines are written before a module is imported: if the import crashes the process, the first question without a line is
+the cause.
 
-``assumed`` questions are about a class that somebody else says a function returns: where the class itself is missing
-they have no answer (and say ``no_class``: the function cannot return it here).
+``assumed`` questions concern a class that a function returns according to typeshed. If the class itself is missing,
+there is no answer but ``no_class``: the function cannot return it here.
 """
 
 from __future__ import annotations
@@ -22,21 +23,21 @@ from typing import TYPE_CHECKING
 
 _ROOT = os.path.abspath(os.path.join(__file__, *[".."] * 5))  # noqa: PTH100, PTH118 - pathlib is slow to import
 sys.path.insert(0, _ROOT)
-from pytest_py312.analysis.oracle.probe.functions import static, unwrapped  # noqa: E402 - found only now
+from pytest_py312.analysis.oracle.probe.functions import getattr_static, underlying_function  # noqa: E402 - found only now
 from pytest_py312.analysis.oracle.probe.library import (  # noqa: E402 - as above
     UNKNOWN,
-    Library,
-    Missing,
-    Place,
-    Untold,
+    NameMissing,
+    ResolvedName,
+    StandardLibrary,
+    Undeterminable,
+    find_source,
     is_importable,
-    location,
 )
 from pytest_py312.analysis.oracle.probe.signatures import (  # noqa: E402 - as above
-    LONGEST_TEXT,
-    refused_by,
+    MAX_TEXT_LENGTH,
+    refused_parameters,
+    signature_document,
     signature_of,
-    with_warnings,
 )
 from pytest_py312.analysis.oracle.probe.warning_texts import warning_text  # noqa: E402 - as above
 
@@ -46,104 +47,106 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import Any
 
-    from pytest_py312.analysis.oracle.probe.library import Known
+    from pytest_py312.analysis.oracle.probe.library import FunctionFacts
 
-MOST_MEMBERS = 3000
+MAX_MEMBERS = 3000
 
 
-def answered(library: Library, module_name: str, path: str, assumed: bool) -> dict[str, Any]:
-    """The answer to one question, as JSON takes it. What is as usual is left out."""
+def answer_query(library: StandardLibrary, module_name: str, path: str, assumed: bool) -> dict[str, Any]:
+    """Return the answer to one query in JSON form. Usual values are left out."""
     try:
-        steps = steps_of(path)
+        steps = parse_path(path)
         if not is_importable(module_name):
-            return from_source(library, module_name, steps)
+            return answer_from_source(library, module_name, steps)
         module, warning = library.module(module_name)
         if not steps:
             return {
                 "present": True,
-                "warning": warning[:LONGEST_TEXT],
-                "members": public(module),
+                "warning": warning[:MAX_TEXT_LENGTH],
+                "members": public_names(module),
                 "defined": module_name,
             }
         if assumed:
             library.follow(module, steps[:1])
             assumed = False
-        return described(library, module_name, library.follow(module, steps))
-    except Missing as reason:
-        said = {"present": None if assumed else False, "reason": str(reason)[:LONGEST_TEXT]}
-        return {**said, "no_class": True} if assumed else said
-    except Untold as reason:
-        return {"present": None, "reason": str(reason)[:LONGEST_TEXT]}
+        return describe(library, module_name, library.follow(module, steps))
+    except NameMissing as reason:
+        reply = {"present": None if assumed else False, "reason": str(reason)[:MAX_TEXT_LENGTH]}
+        return {**reply, "no_class": True} if assumed else reply
+    except Undeterminable as reason:
+        return {"present": None, "reason": str(reason)[:MAX_TEXT_LENGTH]}
     except Exception as error:
-        return {"present": None, "reason": f"reading it fails: {type(error).__name__}: {error}"[:LONGEST_TEXT]}
+        return {"present": None, "reason": f"reading it fails: {type(error).__name__}: {error}"[:MAX_TEXT_LENGTH]}
 
 
-def steps_of(path: str) -> list[tuple[str, bool]]:
-    """The names of a path, each with whether it is called.
+def parse_path(path: str) -> list[tuple[str, bool]]:
+    """Split a path into names, each with whether it is called.
 
-    :raises Untold: it is no path.
+    :raises Undeterminable: it is not a path.
     """
     steps = []
     for part in path.split(".") if path else ():
         called = part.endswith("()")
         name = part[:-2] if called else part
         if not name.isidentifier():
-            raise Untold(f"{path[:80]!r} is no path of names")
+            raise Undeterminable(f"{path[:80]!r} is not a path of names")
         steps.append((name, called))
     return steps
 
 
-def from_source(library: Library, module_name: str, steps: Sequence[tuple[str, bool]]) -> dict[str, Any]:
-    """About a module that is not imported: what its source shows."""
-    if module_name == "__main__" or not library.knows(module_name):
-        raise Untold("it is no module of the standard library")
-    path = location(module_name)
+def answer_from_source(library: StandardLibrary, module_name: str, steps: Sequence[tuple[str, bool]]) -> dict[str, Any]:
+    """Answer a query about a module that must not be imported, from its source."""
+    if module_name == "__main__" or not library.is_askable(module_name):
+        raise Undeterminable("it is not a module of the standard library")
+    path = find_source(module_name)
     top = module_name.split(".")[0]
     if not path:
-        left_out = top == "test" or not location(top)  # of its tests an image may keep some
+        left_out = top == "test" or not find_source(top)  # some images keep a part of the test package
         if left_out and library.is_of_release(top):
-            raise Untold("this release has it, and it was left out on this machine")
-        raise Missing(f"ModuleNotFoundError: No module named '{module_name}'")
+            raise Undeterminable("it is part of this release, but missing on this machine")
+        raise NameMissing(f"ModuleNotFoundError: No module named '{module_name}'")
     if not steps:
         return {"present": True, "defined": module_name}
     names, complete = library.source(path).names()
     if steps[0][0] in names and len(steps) == 1:
         return {"present": True, "defined": f"{module_name}.{steps[0][0]}"}
-    if steps[0][0] in names or not complete or location(f"{module_name}.{steps[0][0]}"):
-        raise Untold(f"{module_name} is not imported, as importing it does something")
-    raise Missing(f"AttributeError: module '{module_name}' has no attribute '{steps[0][0]}'")
+    if steps[0][0] in names or not complete or find_source(f"{module_name}.{steps[0][0]}"):
+        raise Undeterminable(f"{module_name} is not imported, because importing it has side effects")
+    raise NameMissing(f"AttributeError: module '{module_name}' has no attribute '{steps[0][0]}'")
 
 
-def described(library: Library, module_name: str, place: Place) -> dict[str, Any]:
+def describe(library: StandardLibrary, module_name: str, resolved: ResolvedName) -> dict[str, Any]:
     answer: dict[str, Any] = {
         "present": True,
-        "warning": place.warning[:LONGEST_TEXT],
-        "defined": defined(module_name, place),
+        "warning": resolved.warning[:MAX_TEXT_LENGTH],
+        "defined": qualified_name(module_name, resolved),
     }
-    value = place.value
+    value = resolved.value
     if value is UNKNOWN:
         return answer
-    facts = library.facts_of(place)
-    if not place.warning:
-        answer["warning"] = deprecation(place, facts)[:LONGEST_TEXT]
-        answer["when_called"] = bool(answer["warning"]) and not isinstance(place.raw, property)
+    facts = library.facts_of_use(resolved)
+    if not resolved.warning:
+        answer["warning"] = deprecation_text(resolved, facts)[:MAX_TEXT_LENGTH]
+        answer["when_called"] = bool(answer["warning"]) and not isinstance(resolved.raw, property)
     if isinstance(value, types.ModuleType):
-        answer["members"] = public(value)
+        answer["members"] = public_names(value)
         return answer
     if isinstance(value, type):
         answer["is_class"] = True
-        answer["members"] = [name for name in sorted(dir(value)) if not name.startswith("_")][:MOST_MEMBERS]
-    signature = signature_of(place)
+        answer["members"] = [name for name in sorted(dir(value)) if not name.startswith("_")][:MAX_MEMBERS]
+    signature = signature_of(resolved)
     if signature is not None:
-        answer["signature"] = with_warnings(signature, facts, refused_by(library, signature, place, facts))
+        answer["signature"] = signature_document(
+            signature, facts, refused_parameters(library, signature, resolved, facts)
+        )
     return answer
 
 
-def deprecation(place: Place, facts: Known) -> str:
-    for item in (place.value, unwrapped(place.raw)):
-        said = static(item, "__deprecated__")
-        if isinstance(said, str):
-            return said
+def deprecation_text(resolved: ResolvedName, facts: FunctionFacts) -> str:
+    for item in (resolved.value, underlying_function(resolved.raw)):
+        message = getattr_static(item, "__deprecated__")
+        if isinstance(message, str):
+            return message
     for fact, names in facts:
         if fact.warning is not None:
             text = warning_text(fact.warning, names)
@@ -151,48 +154,48 @@ def deprecation(place: Place, facts: Known) -> str:
     return ""
 
 
-def defined(module_name: str, place: Place) -> str:
-    """Where something really stands: ``unittest.case.TestCase.assertEqual``."""
-    value = place.value
+def qualified_name(module_name: str, resolved: ResolvedName) -> str:
+    """Return where a name is defined: ``unittest.case.TestCase.assertEqual``."""
+    value = resolved.value
     if isinstance(value, types.ModuleType):
         return value.__name__
-    if place.owner is not None:
-        return f"{place.owner.__module__}.{place.owner.__qualname__}.{place.name}"
+    if resolved.owner is not None:
+        return f"{resolved.owner.__module__}.{resolved.owner.__qualname__}.{resolved.name}"
     if isinstance(value, type) or inspect.isroutine(value):
         home, name = getattr(value, "__module__", None), getattr(value, "__qualname__", "<")
-        return f"{home}.{name}" if home and "<" not in name else f"{module_name}.{place.name}"
-    return f"{module_name}.{place.name}"
+        return f"{home}.{name}" if home and "<" not in name else f"{module_name}.{resolved.name}"
+    return f"{module_name}.{resolved.name}"
 
 
-def public(module: Any) -> list[str]:
-    """What a star import of a module brings."""
-    stated = getattr(module, "__all__", None)
-    if isinstance(stated, (list, tuple)):
-        return [name for name in stated if isinstance(name, str)][:MOST_MEMBERS]
-    return sorted(name for name in vars(module) if not name.startswith("_"))[:MOST_MEMBERS]
+def public_names(module: Any) -> list[str]:
+    """Return the names that a star import of a module binds."""
+    dunder_all = getattr(module, "__all__", None)
+    if isinstance(dunder_all, (list, tuple)):
+        return [name for name in dunder_all if isinstance(name, str)][:MAX_MEMBERS]
+    return sorted(name for name in vars(module) if not name.startswith("_"))[:MAX_MEMBERS]
 
 
-def put(descriptor: int, lines: Sequence[str]) -> None:
+def write_lines(descriptor: int, lines: Sequence[str]) -> None:
     data = "".join(lines).encode("ascii")
     while data:
         data = data[os.write(descriptor, data) :]
 
 
 def main() -> int:
-    gc.disable()  # modules and trees stay to the end: the search for cycles would walk all of them in vain
+    gc.disable()  # modules and trees live until the end, so collecting garbage is wasted time
     request = json.loads(sys.stdin.buffer.read().decode("utf-8"))
     answers = os.dup(1)
-    os.dup2(2, 1)  # whatever a library prints while it is imported is no answer
+    os.dup2(2, 1)  # modules may print while they are imported
     with warnings.catch_warnings(record=True) as log:
         warnings.simplefilter("always")
-        library = Library(request["known"], log)
-        waiting: list[str] = []
+        library = StandardLibrary(request["known"], log)
+        unwritten: list[str] = []
         for number, (module, path, assumed) in enumerate(request["questions"]):
-            if not library.has(module):  # what comes may be the end of this process
-                put(answers, waiting)
-                waiting.clear()
-            waiting.append(json.dumps([number, answered(library, module, path, assumed)]) + "\n")
-        put(answers, [*waiting, '["end"]\n'])
+            if not library.was_requested(module):  # importing it may crash this process
+                write_lines(answers, unwritten)
+                unwritten.clear()
+            unwritten.append(json.dumps([number, answer_query(library, module, path, assumed)]) + "\n")
+        write_lines(answers, [*unwritten, '["end"]\n'])
     return 0
 
 

@@ -1,1 +1,1 @@
-"""What the scanner knows of values, of conditions, and of tests of the version."""
+"""Static evaluation: values of names, conditions of tests, and guards around code."""

@@ -1,10 +1,10 @@
-"""Expressions that are a part of the Python version, and what they are compared with.
+"""Read comparisons of the Python version and of the platform.
 
-A part is named by a word that :mod:`pytest_py312.analysis.judging.reachability` knows the value of: ``full`` is
+A part of the version is named by a word that :mod:`pytest_py312.analysis.judging.reachability` evaluates: ``full`` is
 ``sys.version_info``, ``two`` its first two numbers, ``text`` is ``"3.12.1"``, ``text two`` is ``"3.12"``, ``float text
 two`` is ``3.12``.
 
-Tests of the operating system, asked of the interpreter by a module that only its builds for that system have.
+A platform is recognised by a module that only its builds of Python have.
 """
 
 import ast
@@ -12,8 +12,8 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from pytest_py312.analysis.scanner.evaluation.names import dotted, last_name, named
-from pytest_py312.analysis.scanner.evaluation.scan_state import Scan
+from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
+from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState
 from pytest_py312.analysis.scanner.evaluation.values import CONDITION, Value
 from pytest_py312.analysis.scanner.facts.facts import Condition
 
@@ -21,39 +21,39 @@ OPERATORS = {
     ast.Eq: "==", ast.NotEq: "!=", ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">=", ast.In: "in",
     ast.NotIn: "not in",
 }  # fmt: skip
-TURNED = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
-PARTS = frozenset({"major", "minor", "micro"})
-TEXTS = frozenset({"text", "text two", "text 1", "text 3", "text 4", "major text", "minor text"})
-NUMBERS = frozenset({"major", "minor", "hex"})
-PARSERS = frozenset({"LooseVersion", "StrictVersion", "Version", "parse", "parse_version", "V"})
-"""Functions that make something to compare of the text of a version."""
-_TWO_FIELDS = re.compile(r"%[ds]\.%[ds]|\{0?\}\.\{1?\}|\{0?\.major\}\.\{0?\.minor\}|\{0?\[0\]\}\.\{0?\[1\]\}")
-_RELEASE = re.compile(r"\d+(?:\.\d+){0,2}")
+MIRRORED_OPERATORS = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "==": "==", "!=": "!="}
+VERSION_FIELDS = frozenset({"major", "minor", "micro"})
+TEXT_PARTS = frozenset({"text", "text two", "text 1", "text 3", "text 4", "major text", "minor text"})
+NUMBER_PARTS = frozenset({"major", "minor", "hex"})
+VERSION_PARSERS = frozenset({"LooseVersion", "StrictVersion", "Version", "parse", "parse_version", "V"})
+"""Functions that parse the text of a version into a comparable value."""
+_MAJOR_MINOR_FORMAT = re.compile(r"%[ds]\.%[ds]|\{0?\}\.\{1?\}|\{0?\.major\}\.\{0?\.minor\}|\{0?\[0\]\}\.\{0?\[1\]\}")
+_RELEASE_NUMBER = re.compile(r"\d+(?:\.\d+){0,2}")
 
 
-_SYS = re.compile(r"sys\b")
+_SYS_NAME = re.compile(r"sys\b")
 
 
-def speaks_of_version(text: str) -> bool:
-    """Whether a file can name the Python version at all: most cannot, and need not be searched for it.
+def text_mentions_version(text: str) -> bool:
+    """Return whether a file can mention the Python version at all. Most files cannot, which saves the search.
 
-    However ``sys`` is imported, and whatever it is called then, its own name stands in the file once.
+    However ``sys`` is imported or renamed, its name occurs once in the file.
     """
     if "version" in text or "cache_tag" in text:
-        return _SYS.search(text) is not None or "python_version" in text  # of platform
+        return _SYS_NAME.search(text) is not None or "python_version" in text  # ``platform.python_version``
     return False
 
 
-def version_part(scan: Scan, node: ast.expr) -> str:
-    """Which part of the Python version an expression is; empty where it is none."""
-    reader = _READERS.get(node.__class__) if scan.speaks_of_version else None
+def version_part(scan: ScanState, node: ast.expr) -> str:
+    """Return the part of the Python version that an expression is; empty if it is none."""
+    reader = _READERS.get(node.__class__) if scan.may_mention_version else None
     return reader(scan, node) if reader is not None else ""
 
 
-def _name(scan: Scan, node: ast.Name | ast.Attribute) -> str:
-    if isinstance(node, ast.Attribute) and node.attr in PARTS and version_part(scan, node.value) == "full":
+def _name(scan: ScanState, node: ast.Name | ast.Attribute) -> str:
+    if isinstance(node, ast.Attribute) and node.attr in VERSION_FIELDS and version_part(scan, node.value) == "full":
         return node.attr
-    value = scan.get(node.id) if isinstance(node, ast.Name) else named(scan, node)
+    value = scan.lookup(node.id) if isinstance(node, ast.Name) else resolve_name(scan, node)
     if value is None:
         return ""
     if value.kind is CONDITION and value.data[0] == "part":
@@ -61,16 +61,16 @@ def _name(scan: Scan, node: ast.Name | ast.Attribute) -> str:
     return {
         "sys.version_info": "full", "sys.implementation.version": "full", "sys.hexversion": "hex",
         "sys.version": "long text",
-    }.get(dotted(value), "")  # fmt: skip
+    }.get(stdlib_name(value), "")  # fmt: skip
 
 
-def _index(scan: Scan, node: ast.Subscript) -> str:
+def _index(scan: ScanState, node: ast.Subscript) -> str:
     part = version_part(scan, node.value)
     end = _slice_end(node.slice)
     if part in ("full", "two", "three", "texts"):
         if isinstance(node.slice, ast.Constant):
-            found = {0: "major", 1: "minor"}.get(_number(node.slice), "")
-            return f"{found} text" if found and part == "texts" else found
+            field = {0: "major", 1: "minor"}.get(_number(node.slice), "")
+            return f"{field} text" if field and part == "texts" else field
         return {1: "one", 2: "two", 3: "three"}.get(end, "") if part != "texts" else "texts two" if end == 2 else ""
     if part in ("long text", "text"):
         if isinstance(node.slice, ast.Constant):
@@ -79,22 +79,22 @@ def _index(scan: Scan, node: ast.Subscript) -> str:
     return "text" if part == "words" and isinstance(node.slice, ast.Constant) and _number(node.slice) == 0 else ""
 
 
-_UNPACKED = {
+_UNPACKED_PARTS = {
     **dict.fromkeys(("full", "two", "three"), ("major", "minor")),
     **dict.fromkeys(("texts", "texts two"), ("major text", "minor text")),
 }
 
 
-def unpacked(value: Value) -> tuple[Value, ...]:
-    """What unpacking a part of the version gives: ``major, minor = sys.version_info[:2]``"""
-    whole = value.data[1] if value.kind is CONDITION and value.data[0] == "part" else ""
-    if dotted(value) == "sys.version_info":
-        whole = "full"
-    return tuple([Value(CONDITION, data=("part", part)) for part in _UNPACKED.get(whole, ())])
+def unpacked_version(value: Value) -> tuple[Value, ...]:
+    """Return the values of unpacking a part of the version: ``major, minor = sys.version_info[:2]``."""
+    unpacked_part = value.data[1] if value.kind is CONDITION and value.data[0] == "part" else ""
+    if stdlib_name(value) == "sys.version_info":
+        unpacked_part = "full"
+    return tuple([Value(CONDITION, data=("part", part)) for part in _UNPACKED_PARTS.get(unpacked_part, ())])
 
 
 def _slice_end(index: ast.expr) -> int:
-    """The n of ``[:n]``, or -1."""
+    """Return the ``n`` of ``[:n]``, or -1."""
     if isinstance(index, ast.Slice) and index.step is None and (index.lower is None or _number(index.lower) == 0):
         return _number(index.upper)
     return -1
@@ -105,14 +105,14 @@ def _number(node: ast.expr | None) -> int:
     return value if isinstance(value, int) and not isinstance(value, bool) else -1
 
 
-def _tuple(scan: Scan, node: ast.Tuple | ast.List) -> str:
+def _tuple(scan: ScanState, node: ast.Tuple | ast.List) -> str:
     parts = [version_part(scan, item) for item in node.elts]
     return {("major", "minor"): "two", ("major", "minor", "micro"): "three", ("major",): "one"}.get(tuple(parts), "")
 
 
-def _call(scan: Scan, node: ast.Call) -> str:
+def _call(scan: ScanState, node: ast.Call) -> str:
     function = node.func
-    name = dotted(named(scan, function))
+    name = stdlib_name(resolve_name(scan, function))
     if name == "sysconfig.get_python_version":
         return "text two"
     if name in ("platform.python_version_tuple", "platform.python_version"):
@@ -122,10 +122,10 @@ def _call(scan: Scan, node: ast.Call) -> str:
     if not isinstance(function, ast.Name) or len(node.args) not in (1, 2):
         return ""
     if function.id == "map" and len(node.args) == 2 and last_name(node.args[0]) in ("int", "str"):
-        return _mapped(version_part(scan, node.args[1]), last_name(node.args[0]))
+        return _mapped_part(version_part(scan, node.args[1]), last_name(node.args[0]))
     inner = version_part(scan, node.args[0])
     if function.id == "int":
-        return {"major text": "major", "minor text": "minor"}.get(inner, inner if inner in NUMBERS else "")
+        return {"major text": "major", "minor text": "minor"}.get(inner, inner if inner in NUMBER_PARTS else "")
     if function.id == "float":
         return f"float {inner}" if inner in ("text two", "text 3", "text 4") else ""
     if function.id == "str":
@@ -133,14 +133,14 @@ def _call(scan: Scan, node: ast.Call) -> str:
     return inner if function.id in ("tuple", "list") else ""
 
 
-def _mapped(part: str, kind: str) -> str:
+def _mapped_part(part: str, kind: str) -> str:
     if kind == "int":
         return {"texts": "three", "texts two": "two"}.get(part, "")
     return {"two": "texts two", "three": "texts"}.get(part, "")
 
 
-def _method(scan: Scan, node: ast.Call, function: ast.Attribute) -> str:
-    """``sys.version.split()``, ``".".join(...)``, ``"{}.{}".format(...)``"""
+def _method(scan: ScanState, node: ast.Call, function: ast.Attribute) -> str:
+    """Return the part for ``sys.version.split()``, ``".".join(...)`` or ``"{}.{}".format(...)``."""
     if function.attr == "split":
         part = version_part(scan, function.value)
         by_dots = bool(node.args) and getattr(node.args[0], "value", None) == "."
@@ -148,25 +148,25 @@ def _method(scan: Scan, node: ast.Call, function: ast.Attribute) -> str:
     text = function.value.value if isinstance(function.value, ast.Constant) else None
     if text == "." and function.attr == "join" and len(node.args) == 1:
         return {"texts": "text", "texts two": "text two"}.get(version_part(scan, node.args[0]), "")
-    if function.attr == "format" and isinstance(text, str) and _TWO_FIELDS.fullmatch(text):
-        given = [one.value if isinstance(one, ast.Starred) else one for one in node.args]
-        parts = tuple(version_part(scan, one) for one in given)
+    if function.attr == "format" and isinstance(text, str) and _MAJOR_MINOR_FORMAT.fullmatch(text):
+        arguments = [argument.value if isinstance(argument, ast.Starred) else argument for argument in node.args]
+        parts = tuple(version_part(scan, argument) for argument in arguments)
         return "text two" if parts in (("two",), ("full",), ("three",), ("major", "minor")) else ""
     return ""
 
 
-def _comprehension(scan: Scan, node: ast.GeneratorExp | ast.ListComp) -> str:
-    """``int(x) for x in platform.python_version_tuple()``"""
-    only = node.generators[0]
-    if len(node.generators) > 1 or only.ifs or not isinstance(node.elt, ast.Call) or len(node.elt.args) != 1:
+def _comprehension(scan: ScanState, node: ast.GeneratorExp | ast.ListComp) -> str:
+    """Return the part for ``int(x) for x in platform.python_version_tuple()``."""
+    generator = node.generators[0]
+    if len(node.generators) > 1 or generator.ifs or not isinstance(node.elt, ast.Call) or len(node.elt.args) != 1:
         return ""
-    if last_name(node.elt.args[0]) != last_name(only.target) or not isinstance(only.target, ast.Name):
+    if last_name(node.elt.args[0]) != last_name(generator.target) or not isinstance(generator.target, ast.Name):
         return ""
-    return _mapped(version_part(scan, only.iter), last_name(node.elt.func))
+    return _mapped_part(version_part(scan, generator.iter), last_name(node.elt.func))
 
 
-def _text(scan: Scan, node: ast.JoinedStr) -> str:
-    """``f"{sys.version_info.major}.{sys.version_info.minor}"``"""
+def _text(scan: ScanState, node: ast.JoinedStr) -> str:
+    """Return the part for ``f"{sys.version_info.major}.{sys.version_info.minor}"``."""
     parts = []
     for value in node.values:
         if isinstance(value, ast.FormattedValue):
@@ -176,14 +176,14 @@ def _text(scan: Scan, node: ast.JoinedStr) -> str:
     return "text two" if parts == ["major", ".", "minor"] else ""
 
 
-def _printf(scan: Scan, node: ast.BinOp) -> str:
+def _printf(scan: ScanState, node: ast.BinOp) -> str:
     text = node.left.value if isinstance(node.left, ast.Constant) else None
-    if not isinstance(node.op, ast.Mod) or not isinstance(text, str) or not _TWO_FIELDS.fullmatch(text):
+    if not isinstance(node.op, ast.Mod) or not isinstance(text, str) or not _MAJOR_MINOR_FORMAT.fullmatch(text):
         return ""
     return "text two" if version_part(scan, node.right) == "two" else ""
 
 
-def _bound(scan: Scan, node: ast.NamedExpr) -> str:
+def _bound(scan: ScanState, node: ast.NamedExpr) -> str:
     return version_part(scan, node.value)
 
 
@@ -197,27 +197,30 @@ _READERS: dict[type[ast.expr], Any] = {
 # ---- what they are compared with
 
 
-def compared(scan: Scan, left: ast.expr, op: ast.cmpop, right: ast.expr) -> tuple[Any, ...] | None:
-    """A comparison with the version as a condition; ``None`` where it is none."""
-    if not scan.speaks_of_version:
+def version_comparison(scan: ScanState, left: ast.expr, op: ast.cmpop, right: ast.expr) -> tuple[Any, ...] | None:
+    """Return the condition of a comparison with the version; ``None`` if it is none."""
+    if not scan.may_mention_version:
         return None
     operator = OPERATORS.get(type(op), "")
     if isinstance(left, ast.Call) and isinstance(right, ast.Call):
-        parsed = _of_parsed(scan, left, operator, right)
-        if parsed is not None:
-            return parsed
-    part, value = version_part(scan, left), constant_of(scan, right)
-    if not part and operator in TURNED:
-        part, value, operator = version_part(scan, right), constant_of(scan, left), TURNED[operator]
-    if not part or not operator or not _fits(part, value, operator):
+        condition = _parsed_version_comparison(scan, left, operator, right)
+        if condition is not None:
+            return condition
+    part, value = version_part(scan, left), constant_value(scan, right)
+    if not part and operator in MIRRORED_OPERATORS:
+        part, value, operator = version_part(scan, right), constant_value(scan, left), MIRRORED_OPERATORS[operator]
+    if not part or not operator or not _is_comparable(part, value, operator):
         return None
     return ("version", operator, value, part)
 
 
-def asked_by(scan: Scan, node: ast.expr, parameters: Sequence[str], rest: str) -> tuple[Any, ...] | None:
-    """``sys.version_info >= (major, minor)`` in a function of these parameters: ``("asks", ">=", part, places)``.
+def version_predicate(
+    scan: ScanState, node: ast.expr, parameters: Sequence[str], rest_parameter: str
+) -> tuple[Any, ...] | None:
+    """Return the predicate ``("asks", ">=", part, positions)`` for ``sys.version_info >= (major, minor)`` in a
+    function.
 
-    ``places`` are those of the arguments that are compared; empty: all arguments are (``*wanted``).
+    ``positions`` are those of the compared arguments; empty if all arguments are compared (``*rest_parameter``).
     """
     if not isinstance(node, ast.Compare) or len(node.ops) > 1:
         return None
@@ -227,63 +230,69 @@ def asked_by(scan: Scan, node: ast.expr, parameters: Sequence[str], rest: str) -
     right = node.comparators[0]
     if isinstance(right, ast.Tuple):
         names = [last_name(item) for item in right.elts]
-        known = bool(names) and set(names) <= set(parameters)
-        return ("asks", operator, part, tuple([parameters.index(name) for name in names])) if known else None
+        are_parameters = bool(names) and set(names) <= set(parameters)
+        return ("asks", operator, part, tuple([parameters.index(name) for name in names])) if are_parameters else None
     if not isinstance(right, ast.Name):
         return None
-    if right.id == rest:
+    if right.id == rest_parameter:
         return ("asks", operator, part, ())
     return ("asks", operator, part, parameters.index(right.id)) if right.id in parameters else None
 
 
-def answered(asks: tuple[Any, ...], given: Sequence[Any]) -> tuple[Any, ...] | None:
-    """The condition that a call of such a function stands for; ``None`` where its arguments are not constants."""
-    _, operator, part, places = asks
-    if isinstance(places, int):
-        value = given[places] if places < len(given) else None
+def apply_predicate(predicate: tuple[Any, ...], arguments: Sequence[Any]) -> tuple[Any, ...] | None:
+    """Return the condition of a call of such a function; ``None`` if its arguments are not constants."""
+    _, operator, part, positions = predicate
+    if isinstance(positions, int):
+        value = arguments[positions] if positions < len(arguments) else None
     else:
-        wanted = places or range(len(given))
-        value = tuple([given[place] if place < len(given) else None for place in wanted])
+        compared_positions = positions or range(len(arguments))
+        value = tuple([arguments[position] if position < len(arguments) else None for position in compared_positions])
         value = None if None in value or not value else value
-    return ("version", operator, value, part) if value is not None and _fits(part, value, operator) else None
+    return ("version", operator, value, part) if value is not None and _is_comparable(part, value, operator) else None
 
 
-def _of_parsed(scan: Scan, left: ast.Call, operator: str, right: ast.Call) -> tuple[Any, ...] | None:
-    """``Version(platform.python_version()) >= Version("3.12")``"""
-    same = last_name(left.func) == last_name(right.func) and last_name(left.func) in PARSERS
+def _parsed_version_comparison(
+    scan: ScanState, left: ast.Call, operator: str, right: ast.Call
+) -> tuple[Any, ...] | None:
+    """Return the condition of ``Version(platform.python_version()) >= Version("3.12")``."""
+    same = last_name(left.func) == last_name(right.func) and last_name(left.func) in VERSION_PARSERS
     if not same or len(left.args) != 1 or len(right.args) != 1 or operator not in ("<", "<=", ">", ">="):
         return None
-    part, value = version_part(scan, left.args[0]), constant_of(scan, right.args[0])
+    part, value = version_part(scan, left.args[0]), constant_value(scan, right.args[0])
     if not part:
-        part, value, operator = version_part(scan, right.args[0]), constant_of(scan, left.args[0]), TURNED[operator]
-    if part not in ("text", "text two") or not isinstance(value, str) or not _RELEASE.fullmatch(value):
+        part, value, operator = (
+            version_part(scan, right.args[0]),
+            constant_value(scan, left.args[0]),
+            MIRRORED_OPERATORS[operator],
+        )
+    if part not in ("text", "text two") or not isinstance(value, str) or not _RELEASE_NUMBER.fullmatch(value):
         return None
     numbers = [int(number) for number in value.split(".")]
     return ("version", operator, tuple([*numbers, 0, 0][:3]), "three" if part == "text" else "two and none")
 
 
-def constant_of(scan: Scan, node: ast.expr) -> Any:
-    """A number, a text or a tuple of such; ``None`` where it is something else."""
+def constant_value(scan: ScanState, node: ast.expr) -> Any:
+    """Return a constant number or text, or a tuple of such; ``None`` for anything else."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, int | float | str) else None
     if isinstance(node, ast.Tuple | ast.List | ast.Set):
-        items = tuple(constant_of(scan, item) for item in node.elts)
+        items = tuple(constant_value(scan, item) for item in node.elts)
         return None if None in items else items
     if isinstance(node, ast.Call) and last_name(node.func) == "range" and 0 < len(node.args) < 3:
         numbers = [_number(argument) for argument in node.args]
         return tuple(range(*numbers)) if all(0 <= one < 100 for one in numbers) else None
     if node.__class__ is ast.Name or node.__class__ is ast.Attribute:
-        value = named(scan, node)
+        value = resolve_name(scan, node)
         return value.data[1] if value.kind is CONDITION and value.data[0] == "constant" else None
     return None
 
 
-def _fits(part: str, value: Any, operator: str) -> bool:
+def _is_comparable(part: str, value: Any, operator: str) -> bool:
     if operator in ("in", "not in"):
-        return isinstance(value, tuple) and all(_fits(part, item, "==") for item in value)
-    if part in NUMBERS or part.startswith("float"):
+        return isinstance(value, tuple) and all(_is_comparable(part, item, "==") for item in value)
+    if part in NUMBER_PARTS or part.startswith("float"):
         return isinstance(value, int | float)
-    if part in TEXTS:
+    if part in TEXT_PARTS:
         return isinstance(value, str)
     if part.startswith("texts"):
         return isinstance(value, tuple) and all(isinstance(item, str) for item in value)
@@ -292,13 +301,13 @@ def _fits(part: str, value: Any, operator: str) -> bool:
     return isinstance(value, tuple) and all(isinstance(item, int) for item in value[:3])
 
 
-def prefixed(scan: Scan, node: ast.expr, argument: ast.expr) -> tuple[Any, ...] | None:
-    """``sys.version.startswith("3.12")``, ``platform.python_version().startswith(("3.9", "3.10"))``."""
+def version_prefix_test(scan: ScanState, node: ast.expr, argument: ast.expr) -> tuple[Any, ...] | None:
+    """Return the condition of ``sys.version.startswith("3.12")``, also with a tuple of prefixes."""
     if version_part(scan, node) not in ("long text", "text"):
         return None
-    value = constant_of(scan, argument)
+    value = constant_value(scan, argument)
     prefixes = value if isinstance(value, tuple) else (value,)
-    return ("version", "starts", prefixes, "text") if all(isinstance(one, str) for one in prefixes) else None
+    return ("version", "starts", prefixes, "text") if all(isinstance(prefix, str) for prefix in prefixes) else None
 
 
 _NEVER: Condition = ("false",)
@@ -306,43 +315,51 @@ _WINDOWS: Condition = ("has", "msvcrt", "")
 _MAC: Condition = ("has", "_scproxy", "")
 _POSIX: Condition = ("not", _WINDOWS)
 _LINUX: Condition = ("and", _POSIX, ("not", _MAC))
-_SYSTEMS: dict[str, dict[str, Condition]] = {
+_PLATFORM_VALUES: dict[str, dict[str, Condition]] = {
     "sys.platform": {"win32": _WINDOWS, "cygwin": _NEVER, "darwin": _MAC, "linux": _LINUX, "linux2": _NEVER},
     "os.name": {"nt": _WINDOWS, "posix": _POSIX, "ce": _NEVER, "os2": _NEVER},
     "platform.system": {"Windows": _WINDOWS, "Darwin": _MAC, "Linux": _LINUX},
 }
-_BEGINNINGS: dict[str, Condition] = {"win": _WINDOWS, "darwin": _MAC, "linux": _LINUX, "cygwin": _NEVER, "java": _NEVER}
+_PLATFORM_PREFIXES: dict[str, Condition] = {
+    "win": _WINDOWS,
+    "darwin": _MAC,
+    "linux": _LINUX,
+    "cygwin": _NEVER,
+    "java": _NEVER,
+}
 
 
-def platform_of(scan: Scan, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Condition | None:
-    """``sys.platform == "win32"``, ``os.name in ("nt", "ce")``; ``None`` where no system is compared."""
-    asked = left.func if isinstance(left, ast.Call) else left
-    if asked.__class__ is not ast.Attribute and asked.__class__ is not ast.Name:
+def platform_comparison(scan: ScanState, left: ast.expr, op: ast.cmpop, right: ast.expr) -> Condition | None:
+    """Return the condition of ``sys.platform == "win32"`` or ``os.name in ("nt", "ce")``; ``None`` if it is no such
+    test.
+    """
+    subject = left.func if isinstance(left, ast.Call) else left
+    if subject.__class__ is not ast.Attribute and subject.__class__ is not ast.Name:
         return None
-    systems = _SYSTEMS.get(dotted(named(scan, asked)))
+    systems = _PLATFORM_VALUES.get(stdlib_name(resolve_name(scan, subject)))
     if systems is None:
         return None
     if isinstance(op, ast.Eq | ast.NotEq):
-        found = _one(systems, right)
+        condition = _platform_condition(systems, right)
     elif isinstance(op, ast.In | ast.NotIn) and isinstance(right, ast.Tuple | ast.List | ast.Set):
-        parts = [_one(systems, item) for item in right.elts]
-        found = None if None in parts or not parts else ("or", *parts)
+        parts = [_platform_condition(systems, item) for item in right.elts]
+        condition = None if None in parts or not parts else ("or", *parts)
     else:
         return None
-    if found is None:
+    if condition is None:
         return None
-    return ("not", found) if isinstance(op, ast.NotEq | ast.NotIn) else found
+    return ("not", condition) if isinstance(op, ast.NotEq | ast.NotIn) else condition
 
 
-def _one(systems: dict[str, Condition], node: ast.expr) -> Condition | None:
+def _platform_condition(systems: dict[str, Condition], node: ast.expr) -> Condition | None:
     name: Any = node.value if isinstance(node, ast.Constant) else None
     if not isinstance(name, str):
         return None
     return systems.get(name, _NEVER if name.lower().startswith("java") else None)
 
 
-def platform_begins(scan: Scan, node: ast.expr, argument: ast.expr) -> Condition | None:
-    """``sys.platform.startswith("win")``"""
-    if dotted(named(scan, node)) != "sys.platform" or not isinstance(argument, ast.Constant):
+def platform_prefix_test(scan: ScanState, node: ast.expr, argument: ast.expr) -> Condition | None:
+    """Return the condition of ``sys.platform.startswith("win")``."""
+    if stdlib_name(resolve_name(scan, node)) != "sys.platform" or not isinstance(argument, ast.Constant):
         return None
-    return _BEGINNINGS.get(argument.value) if isinstance(argument.value, str) else None
+    return _PLATFORM_PREFIXES.get(argument.value) if isinstance(argument.value, str) else None

@@ -1,8 +1,7 @@
-"""``try`` statements: which exceptions of their body do no harm, and when their handlers run.
+"""Read ``try`` statements: which exceptions are caught, and when handlers run.
 
-Names that an import brings which may fail without a word, where the file uses them all the same as it is run.
-
-``try: import imp`` / ``except ImportError: pass`` guards the import, and not ``imp.reload`` further down.
+``try: import imp`` / ``except ImportError: pass`` guards the import, but not a use of ``imp.reload`` further down: such
+uses of possibly unbound names are referred to as well.
 """
 
 import ast
@@ -10,234 +9,295 @@ import builtins
 from collections.abc import Iterator
 from typing import Any
 
-from pytest_py312.analysis.scanner.evaluation.names import dotted, last_name, named
-from pytest_py312.analysis.scanner.evaluation.scan_state import ENDS, HANDLERS, UNSURE, Scan, block, branches, visit
+from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
+from pytest_py312.analysis.scanner.evaluation.scan_state import (
+    ENDS,
+    HANDLERS,
+    UNSURE,
+    ScanState,
+    read_block,
+    read_branches,
+    visit,
+)
 from pytest_py312.analysis.scanner.evaluation.skip_marks import SKIP_EXCEPTIONS
 from pytest_py312.analysis.scanner.evaluation.values import (
     CLASS,
     CONDITION,
     EXCEPTIONS,
-    MANY,
     NONE,
     OBJECT,
-    STD,
+    STDLIB,
+    UNION,
     UNKNOWN,
     Value,
 )
-from pytest_py312.analysis.scanner.facts.facts import Condition, Kind
+from pytest_py312.analysis.scanner.facts.facts import Condition, ReferenceKind
 
-OF_IMPORTS = frozenset({"ImportError", "ModuleNotFoundError"})
-OF_NAMES = frozenset({"AttributeError", "NameError"})
-OF_ALL = frozenset({"Exception", "BaseException", ""})
-RAISES = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
-"""What these are told to expect does no harm."""
-_EXCEPTIONS = frozenset(name for name, kind in vars(builtins).items() if hasattr(kind, "__traceback__"))
-SIMPLE = (ast.Import, ast.ImportFrom, ast.Pass)
+IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
+NAME_ERRORS = frozenset({"AttributeError", "NameError"})
+CATCH_ALL = frozenset({"Exception", "BaseException", ""})
+RAISES_ASSERTIONS = frozenset({"raises", "assertRaises", "assertRaisesRegex"})
+"""Assertions that expect the exceptions named in their arguments."""
+_BUILTIN_EXCEPTIONS = frozenset(name for name, kind in vars(builtins).items() if hasattr(kind, "__traceback__"))
+SIMPLE_STATEMENTS = (ast.Import, ast.ImportFrom, ast.Pass)
 
 
-def read_try(scan: Scan, node: Any) -> Condition | None:
-    """``try`` and ``try ... except*``."""
-    before = scan.guard
-    caught = caught_by(scan, node)
+def read_try(scan: ScanState, node: Any) -> Condition | None:
+    """Read ``try`` and ``try ... except*``."""
+    outer_guard = scan.guard
+    caught = caught_exceptions(scan, node)
     references, imports = len(scan.references), len(scan.imports)
-    found: dict[str, Condition] = {}
-    calls: dict[str, Condition] = {}
+    failures: dict[str, Condition] = {}
+    body_calls: dict[str, Condition] = {}
 
-    def body() -> bool:
-        scan.guard = scan.guarded((), caught)
+    def read_body() -> bool:
+        scan.guard = scan.nested_guard((), caught)
         inner = scan.guard
-        ended = block(scan, node.body)
-        found["imports"], found["names"], found["all"] = _missing(scan, inner, references, imports)
+        ended = read_block(scan, node.body)
+        failures["imports"], failures["names"], failures["all"] = _failure_conditions(scan, inner, references, imports)
         if "TypeError" in caught:
-            calls.update(_calls(scan, inner, references))
-        scan.guard = before
+            body_calls.update(_stdlib_calls(scan, inner, references))
+        scan.guard = outer_guard
         if ended or not node.orelse:
             return ended
-        missing = found["all"]
-        scan.guard = scan.guarded(("not", missing) if missing else ())
-        ended = block(scan, node.orelse)
-        scan.guard = before
+        missing = failures["all"]
+        scan.guard = scan.nested_guard(("not", missing) if missing else ())
+        ended = read_block(scan, node.orelse)
+        scan.guard = outer_guard
         return ended
 
-    def handler(one: ast.ExceptHandler) -> bool:
-        raised = visit(scan, one.type) if one.type is not None else UNKNOWN
-        scan.guard = scan.guarded(_refused_before(scan, one, calls) or _runs_if(scan, node, one, found))
-        if one.name:
-            known = raised.kind is STD and raised.path and not raised.path.endswith(")")
-            made = Value(STD, raised.module, f"{raised.path}()", raised.guard) if known else _builtin(scan, one.type)
-            scan.bind(one.name, Value(OBJECT, data=raised.data) if raised.kind is CLASS else made)
-        ended = block(scan, one.body)
-        scan.guard = before
+    def read_handler(handler: ast.ExceptHandler) -> bool:
+        raised = visit(scan, handler.type) if handler.type is not None else UNKNOWN
+        scan.guard = scan.nested_guard(
+            _other_call_refused(scan, handler, body_calls) or _handler_condition(scan, node, handler, failures)
+        )
+        if handler.name:
+            is_stdlib_class = raised.kind is STDLIB and raised.path and not raised.path.endswith(")")
+            exception_value = (
+                Value(STDLIB, raised.module, f"{raised.path}()", raised.guard)
+                if is_stdlib_class
+                else _builtin_exception(scan, handler.type)
+            )
+            scan.bind(handler.name, Value(OBJECT, data=raised.data) if raised.kind is CLASS else exception_value)
+        ended = read_block(scan, handler.body)
+        scan.guard = outer_guard
         return ended
 
-    before_it = {name for name in scan.switched_off if scan.get(name) is not None}
-    ends = branches(scan, body, *[lambda one=one: handler(one) for one in node.handlers])
-    left = [one for one, ended in zip(node.handlers, ends[1:], strict=False) if not ended]
-    reasons = [_runs_if(scan, node, one, found) for one in left]
+    false_before = {name for name in scan.false_flags if scan.lookup(name) is not None}
+    ends = read_branches(scan, read_body, *[lambda handler=handler: read_handler(handler) for handler in node.handlers])
+    continuing = [handler for handler, ended in zip(node.handlers, ends[1:], strict=False) if not ended]
+    reasons = [_handler_condition(scan, node, handler, failures) for handler in continuing]
     if reasons and UNSURE not in reasons:
-        for name, is_on in _flags(node, left, before_it):
+        for name, is_on in _success_flags(node, continuing, false_before):
             failed: Condition = ("or", *reasons)
             scan.bind(name, Value(CONDITION, data=("not", failed) if is_on else failed))
-    if block(scan, node.finalbody):
+    if read_block(scan, node.finalbody):
         return ENDS
     if all(ends):
         return ENDS
     if ends[0]:
         return None if UNSURE in reasons or not reasons else ("or", *reasons)
-    return _after(node, found) if all(ends[1:]) and found["all"] else None
+    return _condition_after(node, failures) if all(ends[1:]) and failures["all"] else None
 
 
-def _after(node: Any, found: dict[str, Condition]) -> Condition | None:
-    """All handlers leave: what follows runs only where the body worked. Handlers that raise are no guard, though."""
-    if any(_raises(one.body) for one in node.handlers):
-        return None
-    return ("not", found["all"])
+def _condition_after(node: Any, failures: dict[str, Condition]) -> Condition | None:
+    """Return when the statements after a ``try`` run if all its handlers leave: where the body succeeded.
 
-
-def _flags(node: Any, handlers: list[ast.ExceptHandler], off_before: set[str]) -> Iterator[tuple[str, bool]]:
-    """Names that say whether the body has worked, and what they are then: ``HAVE_IMP = True``, and ``False`` in the
-    handlers that go on (or before it all).
+    A handler that raises an error is not a guard.
     """
-    of_handlers = [_switches(one.body) for one in handlers]
-    for name, is_on in _switches([*node.body, *node.orelse]).items():
-        otherwise = [found.get(name, False if name in off_before else None) for found in of_handlers]
-        if all(one is (not is_on) for one in otherwise):
+    if any(_always_raises(handler.body) for handler in node.handlers):
+        return None
+    return ("not", failures["all"])
+
+
+def _success_flags(node: Any, handlers: list[ast.ExceptHandler], false_before: set[str]) -> Iterator[tuple[str, bool]]:
+    """Yield flags that record whether the body succeeded, with their value in that case.
+
+    Example: ``HAVE_IMP = True`` in the body, and ``False`` in the handlers that continue, or before the ``try``.
+    """
+    of_handlers = [_boolean_assignments(handler.body) for handler in handlers]
+    for name, is_on in _boolean_assignments([*node.body, *node.orelse]).items():
+        otherwise = [assignments.get(name, False if name in false_before else None) for assignments in of_handlers]
+        if all(value is (not is_on) for value in otherwise):
             yield name, is_on
 
 
-def _switches(body: list[ast.stmt]) -> dict[str, bool]:
-    """Names that a block sets to ``True`` or ``False``."""
-    found: dict[str, bool] = {}
-    for one in body:
-        if isinstance(one, ast.Assign) and isinstance(one.value, ast.Constant) and isinstance(one.value.value, bool):
-            found.update((target.id, one.value.value) for target in one.targets if isinstance(target, ast.Name))
-    return found
+def _boolean_assignments(body: list[ast.stmt]) -> dict[str, bool]:
+    """Return the names that a block sets to ``True`` or ``False``."""
+    assignments: dict[str, bool] = {}
+    for statement in body:
+        if (
+            isinstance(statement, ast.Assign)
+            and isinstance(statement.value, ast.Constant)
+            and isinstance(statement.value.value, bool)
+        ):
+            assignments.update(
+                (target.id, statement.value.value) for target in statement.targets if isinstance(target, ast.Name)
+            )
+    return assignments
 
 
-def _builtin(scan: Scan, node: ast.expr | None) -> Value:
-    """An instance of a builtin exception."""
+def _builtin_exception(scan: ScanState, node: ast.expr | None) -> Value:
+    """Return an instance of a builtin exception."""
     if isinstance(node, ast.Tuple):
-        known = [_builtin(scan, item).kind is STD for item in node.elts]
-        return Value(STD, "builtins", "Exception()") if known and all(known) else UNKNOWN
-    if not isinstance(node, ast.Name) or node.id not in _EXCEPTIONS or scan.get(node.id) is not None:
+        are_builtin = [_builtin_exception(scan, item).kind is STDLIB for item in node.elts]
+        return Value(STDLIB, "builtins", "Exception()") if are_builtin and all(are_builtin) else UNKNOWN
+    if not isinstance(node, ast.Name) or node.id not in _BUILTIN_EXCEPTIONS or scan.lookup(node.id) is not None:
         return UNKNOWN
-    return Value(STD, "builtins", f"{node.id}()")
+    return Value(STDLIB, "builtins", f"{node.id}()")
 
 
-def caught_by(scan: Scan, node: Any) -> tuple[str, ...]:
+def caught_exceptions(scan: ScanState, node: Any) -> tuple[str, ...]:
     names: set[str] = set()
     for handler in node.handlers:
-        if not _raises(handler.body):
-            names |= exceptions(scan, handler.type)
+        if not _always_raises(handler.body):
+            names |= exception_names(scan, handler.type)
     return tuple(sorted(names))
 
 
-def suppressed_by(scan: Scan, node: Any) -> tuple[str, ...]:
-    """What the body of a ``with`` may raise without harm, by the generator behind ``contextlib.contextmanager``."""
+def suppressed_exceptions(scan: ScanState, node: Any) -> tuple[str, ...]:
+    """Return the exceptions that a ``contextlib.contextmanager`` generator suppresses in the body of a ``with``."""
     names: set[str] = set()
     for inner in node.body:
         parts = inner.body if isinstance(inner, ast.Try) else ()
-        if any(isinstance(one, ast.Yield) for part in parts for one in ast.walk(part)):
-            names.update(caught_by(scan, inner))
+        if any(isinstance(inner_node, ast.Yield) for part in parts for inner_node in ast.walk(part)):
+            names.update(caught_exceptions(scan, inner))
     return tuple(sorted(names))
 
 
-def exceptions(scan: Scan, node: ast.expr | None) -> set[str]:
-    """The names a handler is for; an empty one for a bare ``except``."""
+def exception_names(scan: ScanState, node: ast.expr | None) -> set[str]:
+    """Return the names of the exceptions that a handler catches; an empty name for a bare ``except``."""
     if node is None:
         return {""}
     if isinstance(node, ast.Tuple):
-        return set().union(*[exceptions(scan, item) for item in node.elts]) if node.elts else set()
+        return set().union(*[exception_names(scan, item) for item in node.elts]) if node.elts else set()
     if isinstance(node, ast.Name):
-        value = scan.get(node.id)
+        value = scan.lookup(node.id)
         return set(value.data) if value is not None and value.kind is EXCEPTIONS else {node.id}
     return {node.attr} if isinstance(node, ast.Attribute) else set()
 
 
-def _raises(body: list[ast.stmt]) -> bool:
-    """Whether a handler always ends by raising (or by leaving the program): then it is no guard."""
+def _always_raises(body: list[ast.stmt]) -> bool:
+    """Return whether a handler always raises or exits with a failure. Such a handler is not a guard."""
     for statement in body:
         if isinstance(statement, ast.Raise):
-            return not _is_peaceful(statement.exc)
+            return not _is_harmless_exit(statement.exc)
         if isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Call):
             function = statement.value.func
             if isinstance(function, ast.Attribute) and function.attr in ("exit", "_exit", "abort"):
-                return not _says_success(statement.value)
+                return not _exits_successfully(statement.value)
             if isinstance(function, ast.Name) and function.id in ("exit", "quit"):
-                return not _says_success(statement.value)
+                return not _exits_successfully(statement.value)
     return False
 
 
-def _is_peaceful(raised: ast.expr | None) -> bool:
-    """Whether to raise this tells of no trouble: a test that is skipped, a program that ends well."""
+def _is_harmless_exit(raised: ast.expr | None) -> bool:
+    """Return whether raising this is harmless: it skips a test or exits successfully."""
     name = last_name(raised.func if isinstance(raised, ast.Call) else raised)
     return name in SKIP_EXCEPTIONS or (
-        name == "SystemExit" and (not isinstance(raised, ast.Call) or _says_success(raised))
+        name == "SystemExit" and (not isinstance(raised, ast.Call) or _exits_successfully(raised))
     )
 
 
-def _says_success(call: ast.Call) -> bool:
-    """``sys.exit(0)``. Without an argument few mean it, after an import has failed."""
+def _exits_successfully(call: ast.Call) -> bool:
+    """Return whether a call is ``sys.exit(0)``. Without an argument it is rarely meant as success after a failed
+    import.
+    """
     return len(call.args) == 1 and isinstance(call.args[0], ast.Constant) and call.args[0].value == 0
 
 
-def _missing(scan: Scan, guard: int, references: int, imports: int) -> tuple[Condition, Condition, Condition]:
-    """What makes the body fail: by its imports, by its other names, by either. Empty where it names nothing."""
-    inside = [one for one in scan.references[references:] if one.guard == guard]
-    imported = {(one.module, one.path) for one in inside if one.kind in (Kind.IMPORT, Kind.FROM, Kind.STAR)}
-    imported |= {(one.module, one.path) for one in inside if one.kind == Kind.DYNAMIC and not one.path}
-    named = {
-        (one.module, one.path)
-        for one in inside
-        if one.kind in (Kind.NAME, Kind.PART, Kind.METHOD, Kind.DYNAMIC) and one.path
+def _failure_conditions(
+    scan: ScanState, guard: int, references: int, imports: int
+) -> tuple[Condition, Condition, Condition]:
+    """Return the conditions under which the body fails: by its imports, by its other names, by either.
+
+    A condition is empty if the body refers to no such name.
+    """
+    inside = [reference for reference in scan.references[references:] if reference.guard == guard]
+    imported = {
+        (reference.module, reference.path)
+        for reference in inside
+        if reference.kind in (ReferenceKind.IMPORT, ReferenceKind.FROM_IMPORT, ReferenceKind.STAR_IMPORT)
+    }
+    imported |= {
+        (reference.module, reference.path)
+        for reference in inside
+        if reference.kind == ReferenceKind.DYNAMIC and not reference.path
+    }
+    attributes = {
+        (reference.module, reference.path)
+        for reference in inside
+        if reference.kind in (ReferenceKind.NAME, ReferenceKind.MENTION, ReferenceKind.METHOD, ReferenceKind.DYNAMIC)
+        and reference.path
     }
     foreign = {
-        "." * one.level + one.module
-        for one in scan.imports[imports:]
-        if one.guard == guard and (one.level or not scan.is_standard(one.module))
+        "." * module_import.level + module_import.module
+        for module_import in scan.imports[imports:]
+        if module_import.guard == guard and (module_import.level or not scan.is_stdlib_module(module_import.module))
     }
-    return _condition(imported, foreign), _condition(named, set()), _condition(imported | named, foreign)
+    return (
+        _missing_condition(imported, foreign),
+        _missing_condition(attributes, set()),
+        _missing_condition(imported | attributes, foreign),
+    )
 
 
-def _calls(scan: Scan, guard: int, references: int) -> dict[str, Condition]:
-    """The standard functions that the body calls, by their names, with how it does."""
-    found: dict[str, Condition] = {}
-    for one in scan.references[references:]:
-        if one.guard == guard and one.call is not None and not one.call.starred and not one.call.double_starred:
-            name = f"{one.module}.{one.path}"
-            found[name] = ("takes", one.module, one.path, one.call.positional, one.call.keywords)
-    return found
+def _stdlib_calls(scan: ScanState, guard: int, references: int) -> dict[str, Condition]:
+    """Return the stdlib functions that the body calls, by name, with the condition that the call is accepted."""
+    calls: dict[str, Condition] = {}
+    for reference in scan.references[references:]:
+        if (
+            reference.guard == guard
+            and reference.call is not None
+            and not reference.call.starred
+            and not reference.call.double_starred
+        ):
+            name = f"{reference.module}.{reference.path}"
+            calls[name] = (
+                "takes",
+                reference.module,
+                reference.path,
+                reference.call.positional,
+                reference.call.keywords,
+            )
+    return calls
 
 
-def _refused_before(scan: Scan, handler: ast.ExceptHandler, calls: dict[str, Condition]) -> Condition:
-    """When a handler for ``TypeError`` runs that calls what the body calls, in another way: where that is refused."""
-    if not calls or "TypeError" not in exceptions(scan, handler.type):
+def _other_call_refused(scan: ScanState, handler: ast.ExceptHandler, calls: dict[str, Condition]) -> Condition:
+    """Return when a handler for ``TypeError`` runs that calls the same function in another way: if the first call is
+    refused.
+    """
+    if not calls or "TypeError" not in exception_names(scan, handler.type):
         return ()
     for node in ast.walk(ast.Module(handler.body, [])):
-        tried = calls.get(dotted(named(scan, node.func))) if isinstance(node, ast.Call) else None
-        if tried is not None and isinstance(node, ast.Call):
+        body_call = calls.get(stdlib_name(resolve_name(scan, node.func))) if isinstance(node, ast.Call) else None
+        if body_call is not None and isinstance(node, ast.Call):
             names = tuple([keyword.arg for keyword in node.keywords])
-            if (len(node.args), names) != tried[3:]:
-                return ("not", tried)
+            if (len(node.args), names) != body_call[3:]:
+                return ("not", body_call)
     return ()
 
 
-def _condition(questions: set[tuple[str, str]], foreign: set[str]) -> Condition:
-    return ("missing", tuple(sorted(questions)), tuple(sorted(foreign))) if questions or foreign else ()
+def _missing_condition(queries: set[tuple[str, str]], foreign: set[str]) -> Condition:
+    return ("missing", tuple(sorted(queries)), tuple(sorted(foreign))) if queries or foreign else ()
 
 
-def _runs_if(scan: Scan, node: Any, handler: ast.ExceptHandler, found: dict[str, Condition]) -> Condition:
-    """When a handler runs: one for imports only where an import of the body fails."""
-    names = exceptions(scan, handler.type)
-    if names & OF_ALL:
-        simple = all(isinstance(one, SIMPLE) or _is_plain_assignment(one) for one in node.body)
-        return (found["all"] if simple else ()) or UNSURE
-    if names <= OF_IMPORTS:
-        return found["imports"] or UNSURE
-    if names <= OF_NAMES:
-        return found["names"] or UNSURE
-    if names <= OF_IMPORTS | OF_NAMES:
-        return found["all"] or UNSURE
+def _handler_condition(
+    scan: ScanState, node: Any, handler: ast.ExceptHandler, failures: dict[str, Condition]
+) -> Condition:
+    """Return when a handler runs. A handler for import errors runs only if an import of the body fails."""
+    names = exception_names(scan, handler.type)
+    if names & CATCH_ALL:
+        is_simple = all(
+            isinstance(statement, SIMPLE_STATEMENTS) or _is_plain_assignment(statement) for statement in node.body
+        )
+        return (failures["all"] if is_simple else ()) or UNSURE
+    if names <= IMPORT_ERRORS:
+        return failures["imports"] or UNSURE
+    if names <= NAME_ERRORS:
+        return failures["names"] or UNSURE
+    if names <= IMPORT_ERRORS | NAME_ERRORS:
+        return failures["all"] or UNSURE
     return UNSURE
 
 
@@ -249,34 +309,34 @@ HANDLERS[ast.Try] = read_try
 HANDLERS[ast.TryStar] = read_try
 
 
-def used(scan: Scan, node: ast.Name, value: Value, *, as_name: bool = False) -> None:
-    """Notes a use of a name on the level of the module, where nothing that is tested stands round it.
+def note_module_level_use(scan: ScanState, node: ast.Name, value: Value, *, only_read: bool = False) -> None:
+    """Record a module-level use of a name outside of any undecided test.
 
-    ``as_name``: it is read and no more, which ``None`` in its place does not harm.
+    ``only_read``: the name is only read, which is harmless if it is ``None``.
     """
-    scan.read_early.add(node.id)
-    if scan.doubts or scan.shift is not None or value.kind not in (STD, MANY):
+    scan.module_level_reads.add(node.id)
+    if scan.undecided_tests or scan.fixed_position is not None or value.kind not in (STDLIB, UNION):
         return
-    if value.kind is MANY:
-        if as_name:
+    if value.kind is UNION:
+        if only_read:
             return
-        known = [one for one in value.data if one.kind is not NONE]
-        if len(known) != 1 or known[0].kind is not STD:
+        imported = [alternative for alternative in value.data if alternative.kind is not NONE]
+        if len(imported) != 1 or imported[0].kind is not STDLIB:
             return
-        value = known[0]
-    if value.guard and value.path[-1:] != ")" and _may_have_failed(scan, value.guard):
-        scan.refer(node, value, Kind.BARE, name=node.id)
+        value = imported[0]
+    if value.guard and value.path[-1:] != ")" and _import_may_have_failed(scan, value.guard):
+        scan.refer(node, value, ReferenceKind.MAYBE_UNBOUND, name=node.id)
 
 
-def _may_have_failed(scan: Scan, bound: int) -> bool:
-    """Whether the guard round an import catches its failure, and does not stand round what is read now as well."""
-    here = scan.guard
-    while here > 0:
-        if here == bound:
+def _import_may_have_failed(scan: ScanState, binding_guard: int) -> bool:
+    """Return whether the guard of an import catches its failure and does not cover the current position."""
+    guard = scan.guard
+    while guard > 0:
+        if guard == binding_guard:
             return False
-        here = scan.guards[here].parent
-    while bound > 0:
-        if not (OF_IMPORTS | OF_ALL).isdisjoint(scan.guards[bound].caught):
+        guard = scan.guards[guard].parent
+    while binding_guard > 0:
+        if not (IMPORT_ERRORS | CATCH_ALL).isdisjoint(scan.guards[binding_guard].caught):
             return True
-        bound = scan.guards[bound].parent
+        binding_guard = scan.guards[binding_guard].parent
     return False

@@ -1,8 +1,7 @@
-"""Functions that are used behind guards only: what stands round all their uses stands round their bodies as well.
+"""Move the body of a function under the guards of its uses, if all uses are guarded.
 
-``if sys.version_info < (3, 12): module = _load_by_imp(name)`` says when the body of ``_load_by_imp`` runs.
-
-Functions that ask for the event loop and are used in coroutines only: one runs wherever they are called.
+``if sys.version_info < (3, 12): module = _load_by_imp(name)`` determines when the body of ``_load_by_imp`` runs.
+Likewise, a function that asks for the event loop and is used in coroutines only always finds a running loop.
 """
 
 import ast
@@ -10,134 +9,142 @@ import re
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_py312.analysis.scanner.evaluation.scan_state import Deferred, Scan
-from pytest_py312.analysis.scanner.facts.facts import Condition, Guard, RuleFact
+from pytest_py312.analysis.scanner.evaluation.scan_state import DeferredFunction, ScanState
+from pytest_py312.analysis.scanner.facts.facts import Condition, Guard, RuleMatch
 
-_LISTS = ("references", "imports", "rules", "loose", "inherited", "through", "on_own")
-"""What a scan finds, and notes with the guard round it."""
+_GUARDED_LISTS = (
+    "references",
+    "imports",
+    "rule_matches",
+    "untyped_methods",
+    "inherited_attributes",
+    "indirect_references",
+    "own_attributes",
+)
+"""Fields of ``ScanState`` whose entries have a ``guard``."""
 
 
 @dataclass(slots=True, eq=False)
-class Body:
-    """What reading the body of a function has found: from where to where in each list, and the guard round it."""
+class FunctionBody:
+    """The ranges of entries that the body of a function added to the guarded lists, and its guard."""
 
     name: str
     guard: int
-    first: tuple[int, ...]
-    last: tuple[int, ...] = ()
+    starts: tuple[int, ...]
+    ends: tuple[int, ...] = ()
 
 
-def begun(scan: Scan, deferred: Deferred) -> Body:
-    """Notes that the body of a function is read from now on; nested functions belong to the outermost."""
-    scan.body_name = deferred.inside or deferred.node.name
-    return Body(scan.body_name, scan.guard, _lengths(scan))
+def begin_body(scan: ScanState, deferred: DeferredFunction) -> FunctionBody:
+    """Start to record the entries of a function body. Nested functions belong to the outermost one."""
+    scan.outermost_function = deferred.outermost_function or deferred.node.name
+    return FunctionBody(scan.outermost_function, scan.guard, _lengths(scan))
 
 
-def ended(scan: Scan, body: Body) -> None:
-    body.last = _lengths(scan)
-    if body.last != body.first:
-        scan.bodies.append(body)
+def end_body(scan: ScanState, body: FunctionBody) -> None:
+    body.ends = _lengths(scan)
+    if body.ends != body.starts:
+        scan.function_bodies.append(body)
 
 
-def _lengths(scan: Scan) -> tuple[int, ...]:
-    return (  # written out, as it is asked twice of each function
-        len(scan.references), len(scan.imports), len(scan.rules), len(scan.loose), len(scan.inherited),
-        len(scan.through), len(scan.on_own),
+def _lengths(scan: ScanState) -> tuple[int, ...]:
+    return (  # written out for speed: it is called twice for each function
+        len(scan.references), len(scan.imports), len(scan.rule_matches), len(scan.untyped_methods),
+        len(scan.inherited_attributes), len(scan.indirect_references), len(scan.own_attributes),
     )  # fmt: skip
 
 
-def put_behind(scan: Scan, text: str) -> tuple[tuple[str, int], ...]:
-    """Puts the guards round all uses of a function round what its body has found.
+def guard_functions(scan: ScanState, text: str) -> tuple[tuple[str, int], ...]:
+    """Move the facts of function bodies under the common guard of all uses of the function.
 
-    Gives the functions that other files may use too, with the number of the guard that stands round their bodies.
+    Return the functions that other files may use as well, with the number of the guard of their bodies.
     """
-    public: dict[tuple[str, int], None] = {}
-    for name, places in scan.behind.items():
-        bodies = [body for body in scan.bodies if body.name == name]
-        if not bodies or text.count(name) <= len(places):
+    guarded_public: dict[tuple[str, int], None] = {}
+    for name, use_guards in scan.guarded_uses.items():
+        bodies = [body for body in scan.function_bodies if body.name == name]
+        if not bodies or text.count(name) <= len(use_guards):
             continue
-        condition, caught = _round_all(scan, set(places.values()))
-        if not (condition or caught) or len(re.findall(rf"\b{re.escape(name)}\b", text)) != len(places) + 1:
+        condition, caught = _common_guard(scan, set(use_guards.values()))
+        if not (condition or caught) or len(re.findall(rf"\b{re.escape(name)}\b", text)) != len(use_guards) + 1:
             continue
         for body in bodies:
-            guard = scan.numbered(Guard(body.guard, condition, caught))
-            _move(scan, body, guard)
+            guard = scan.guard_number(Guard(body.guard, condition, caught))
+            _move_to_guard(scan, body, guard)
             if not name.startswith("_"):
-                public[name, guard] = None
-    return tuple(public)
+                guarded_public[name, guard] = None
+    return tuple(guarded_public)
 
 
-def _round_all(scan: Scan, guards: set[int]) -> tuple[Condition, tuple[str, ...]]:
-    """When one of some places runs, and which exceptions do no harm in all of them."""
-    ways, catching = [], []
+def _common_guard(scan: ScanState, guards: set[int]) -> tuple[Condition, tuple[str, ...]]:
+    """Return when any of these guards is passed, and the exceptions that all of them catch."""
+    conditions, caught_sets = [], []
     for number in guards:
-        ways.append(scan.condition_round(number))
-        catching.append({name for guard in scan.chain(number) for name in guard.caught})
-    condition: Condition = () if () in ways else ("or", *sorted(ways, key=repr))
-    return condition, tuple(sorted(set.intersection(*catching)))
+        conditions.append(scan.guard_condition(number))
+        caught_sets.append({name for guard in scan.guard_chain(number) for name in guard.caught})
+    condition: Condition = () if () in conditions else ("or", *sorted(conditions, key=repr))
+    return condition, tuple(sorted(set.intersection(*caught_sets)))
 
 
-def _move(scan: Scan, body: Body, guard: int) -> None:
-    for name, first, last in zip(_LISTS, body.first, body.last, strict=True):
-        found: list[Any] = getattr(scan, name)
-        for place in range(first, last):
-            moved = _moved(scan, found[place].guard, body.guard, guard)
-            if name == "on_own":
-                found[place].guard = moved
+def _move_to_guard(scan: ScanState, body: FunctionBody, guard: int) -> None:
+    for name, start, end in zip(_GUARDED_LISTS, body.starts, body.ends, strict=True):
+        facts: list[Any] = getattr(scan, name)
+        for index in range(start, end):
+            moved = _moved_guard(scan, facts[index].guard, body.guard, guard)
+            if name == "own_attributes":
+                facts[index].guard = moved
             else:
-                found[place] = found[place]._replace(guard=moved)
+                facts[index] = facts[index]._replace(guard=moved)
 
 
-def _moved(scan: Scan, number: int, start: int, instead: int) -> int:
-    """A guard inside of another one, with a third in the place of that."""
+def _moved_guard(scan: ScanState, number: int, start: int, replacement: int) -> int:
+    """Return a nested guard with an enclosing guard replaced by another."""
     if number == start:
-        return instead
+        return replacement
     if number <= 0:
         return number
     guard = scan.guards[number]
-    parent = _moved(scan, guard.parent, start, instead)
-    return number if parent == guard.parent else scan.numbered(guard._replace(parent=parent))
+    parent = _moved_guard(scan, guard.parent, start, replacement)
+    return number if parent == guard.parent else scan.guard_number(guard._replace(parent=parent))
 
 
 _NEVER = ("false",)
 
 
-def asked(scan: Scan) -> None:
-    """Notes that the rule that was found last hangs on who calls the function that is read."""
+def note_event_loop_use(scan: ScanState) -> None:
+    """Record that the latest rule match depends on the callers of the current function."""
     function = scan.function
     if function is not None:
-        made = scan.owner is not None and function.name in ("__init__", "__new__", "__post_init__")
-        name = scan.owner.name if made and scan.owner is not None else function.name
-        scan.asking_for_loops.append((len(scan.rules) - 1, name))
+        is_constructor = scan.enclosing_class is not None and function.name in ("__init__", "__new__", "__post_init__")
+        name = scan.enclosing_class.name if is_constructor and scan.enclosing_class is not None else function.name
+        scan.event_loop_uses.append((len(scan.rule_matches) - 1, name))
 
 
-def put_behind_running_loop(scan: Scan, tree: ast.Module) -> tuple[tuple[str, int], ...]:
-    """Puts what such functions ask behind a guard that nothing passes.
+def guard_event_loop_uses(scan: ScanState, tree: ast.Module) -> tuple[tuple[str, int], ...]:
+    """Put event loop matches under a guard that is never passed, if all callers are coroutines.
 
-    Gives those that other files may use too, with the number of that guard.
+    Return the functions that other files may use as well, with the number of that guard.
     """
-    used = _uses(tree, {name for _, name in scan.asking_for_loops})
-    public: dict[tuple[str, int], None] = {}
-    for number, name in scan.asking_for_loops:
-        if used.get(name) != {True}:
+    uses = _uses_in_coroutines(tree, {name for _, name in scan.event_loop_uses})
+    guarded_public: dict[tuple[str, int], None] = {}
+    for number, name in scan.event_loop_uses:
+        if uses.get(name) != {True}:
             continue
-        fact: RuleFact = scan.rules[number]
-        guard = scan.numbered(Guard(fact.guard, _NEVER))
-        scan.rules[number] = fact._replace(guard=guard)
+        rule_match: RuleMatch = scan.rule_matches[number]
+        guard = scan.guard_number(Guard(rule_match.guard, _NEVER))
+        scan.rule_matches[number] = rule_match._replace(guard=guard)
         if not name.startswith("_"):
-            public[name, guard] = None
-    return tuple(public)
+            guarded_public[name, guard] = None
+    return tuple(guarded_public)
 
 
-def _uses(tree: ast.Module, names: set[str]) -> dict[str, set[bool]]:
-    """Of each name whether it is used in coroutines, elsewhere, or both."""
-    found: dict[str, set[bool]] = {}
+def _uses_in_coroutines(tree: ast.Module, names: set[str]) -> dict[str, set[bool]]:
+    """Return for each name whether it is used in coroutines, elsewhere, or both."""
+    uses: dict[str, set[bool]] = {}
     pending: list[tuple[Any, bool]] = [(tree, False)]
     while pending:
         node, in_async = pending.pop()
         name = node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
         if name in names:
-            found.setdefault(name, set()).add(in_async)
+            uses.setdefault(name, set()).add(in_async)
         inside = in_async or isinstance(node, ast.AsyncFunctionDef)
         pending += [(child, inside) for child in ast.iter_child_nodes(node)]
-    return found
+    return uses

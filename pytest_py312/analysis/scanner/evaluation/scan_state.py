@@ -1,7 +1,7 @@
-"""The state of one scan, and how a node finds the function that reads it.
+"""The state of one scan, and the dispatch of nodes to their handlers.
 
-Each node is visited once. ``HANDLERS`` is filled by the modules that know the nodes; the handler of an expression
-gives what is known of its value, that of a statement what holds for the statements after it.
+Each node is visited once. ``HANDLERS`` is filled by the modules that handle nodes. The handler of an expression returns
+its value, that of a statement returns the condition that holds for the statements after it.
 """
 
 import ast
@@ -10,215 +10,222 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pytest_py312.analysis.scanner.evaluation.values import FOREIGN, STD, UNKNOWN, OwnClass, Value, either
+from pytest_py312.analysis.scanner.evaluation.values import FOREIGN, STDLIB, UNKNOWN, OwnClass, Value, union_of
 from pytest_py312.analysis.scanner.facts.facts import (
     Call,
     Condition,
     Guard,
-    Inherited,
-    Kind,
-    LooseMethod,
+    IndirectReference,
+    InheritedAttribute,
     ModuleImport,
-    Patch,
+    Monkeypatch,
     Reference,
-    RuleFact,
-    Through,
+    ReferenceKind,
+    RuleMatch,
+    UntypedMethodUse,
 )
-from pytest_py312.analysis.scanner.facts.stdlib_names import LOADED_FIRST, is_standard
+from pytest_py312.analysis.scanner.facts.stdlib_names import PRELOADED_MODULES, is_stdlib_module
 
-Handler = Callable[["Scan", Any], Any]
+Handler = Callable[["ScanState", Any], Any]
 HANDLERS: dict[type[ast.AST], Handler] = {}
 
 ENDS: Condition = ("ends",)
-"""Nothing after this statement of the block is reached."""
+"""The statements after this one in the block are not reached."""
 UNSURE: Condition = ("unknown",)
 
-LONGEST_PATH = 160
-MOST_CALLS = 2
+MAX_PATH_LENGTH = 160
+MAX_CALLS = 2
 
 
 @dataclass(slots=True, eq=False)
-class Deferred:
-    """A function's body, read when all around it has been: it runs later, and may use names set further down."""
+class DeferredFunction:
+    """The body of a function, read after the code around it: it runs later and may use names that are bound further
+    down.
+    """
 
     node: Any
-    names: dict[str, Value]
-    outer: tuple[dict[str, Value], ...]
+    scope: dict[str, Value]
+    enclosing_scopes: tuple[dict[str, Value], ...]
     guard: int
-    owner: OwnClass | None
+    enclosing_class: OwnClass | None
     in_async: bool
-    inside: str = ""
-    """The outermost function round it."""
+    outermost_function: str = ""
+    """The outermost function around it."""
 
 
 @dataclass(slots=True, eq=False)
-class OnOwn:
-    """An attribute of an own class or its instance, looked up when all that the class has is known."""
+class OwnAttribute:
+    """An attribute of a class of this file, or of its instance, that is resolved when the class is complete."""
 
     owner: OwnClass
-    instance: bool
+    on_instance: bool
     steps: tuple[ast.Attribute, ...]
     call: Call | None
     guard: int
 
 
 @dataclass(kw_only=True, slots=True, eq=False)
-class Scan:
-    """All that changes while one file is read. ``local`` are the modules of the service that hide standard ones."""
+class ScanState:
+    """Everything that changes while one file is scanned.
 
-    local: frozenset[str]
-    speaks_of_version: bool = True
-    module: dict[str, Value] = field(default_factory=dict)
-    names: dict[str, Value] = field(init=False)
-    outer: tuple[dict[str, Value], ...] = ()
+    ``local_modules`` are the modules of the service that hide stdlib modules.
+    """
+
+    local_modules: frozenset[str]
+    may_mention_version: bool = True
+    module_scope: dict[str, Value] = field(default_factory=dict)
+    scope: dict[str, Value] = field(init=False)
+    enclosing_scopes: tuple[dict[str, Value], ...] = ()
     declared_global: frozenset[str] = frozenset()
-    log: dict[str, Value | None] | None = None
-    """Names set since the branch that is read began, with their values before."""
+    branch_changes: dict[str, Value | None] | None = None
+    """Names bound in the current branch, with their previous values."""
     guard: int = 0
     guards: list[Guard] = field(default_factory=lambda: [Guard(-1)])
     _guard_numbers: dict[Guard, int] = field(default_factory=dict)
-    _outside: dict[int, int] = field(default_factory=lambda: {0: 0})
-    owner: OwnClass | None = None
+    _function_guards: dict[int, int] = field(default_factory=lambda: {0: 0})
+    enclosing_class: OwnClass | None = None
     function: Any = None
     in_async: bool = False
     type_checking: bool = False
     future_annotations: bool = False
-    stars: list[str] = field(default_factory=list)
-    foreign_stars: list[str] = field(default_factory=list)
+    star_imports: list[str] = field(default_factory=list)
+    foreign_star_imports: list[str] = field(default_factory=list)
     submodules: set[str] = field(default_factory=set)
-    queue: deque[Deferred] = field(default_factory=deque)
-    on_own: list[OnOwn] = field(default_factory=list)
-    hooked: list[tuple[ast.ClassDef, OwnClass, int]] = field(default_factory=list)
-    """Classes with the guards round them: whether their methods are hooks is known when all has been read."""
+    deferred_functions: deque[DeferredFunction] = field(default_factory=deque)
+    own_attributes: list[OwnAttribute] = field(default_factory=list)
+    guarded_classes: list[tuple[ast.ClassDef, OwnClass, int]] = field(default_factory=list)
+    """Classes with their guards. Whether a method is a hook is known when the whole file has been read."""
     classes: list[OwnClass] = field(default_factory=list)
     references: list[Reference] = field(default_factory=list)
     imports: list[ModuleImport] = field(default_factory=list)
-    rules: list[RuleFact] = field(default_factory=list)
-    loose: list[LooseMethod] = field(default_factory=list)
-    of_module: int = 0
-    """How many of the references are on the level of the module."""
-    read_early: set[str] = field(default_factory=set)
-    """Names that are read on that level."""
-    patches: list[Patch] = field(default_factory=list)
-    inherited: list[Inherited] = field(default_factory=list)
-    through: list[Through] = field(default_factory=list)
-    replaced: set[str] = field(default_factory=set)
-    defined: set[str] = field(default_factory=set)
-    doubts: int = 0
-    """How many tests that nobody can answer stand round what is read."""
-    loop_is_set: bool = False
-    asking_for_loops: list[tuple[int, str]] = field(default_factory=list)
-    """Rules about event loops, by their number, and the function or class by whose name they are reached."""
-    takes_own_place: bool = False
-    """Whether the file puts something else into ``sys.modules`` as what it is imported by."""
+    rule_matches: list[RuleMatch] = field(default_factory=list)
+    untyped_methods: list[UntypedMethodUse] = field(default_factory=list)
+    module_level_count: int = 0
+    """Number of references on module level."""
+    module_level_reads: set[str] = field(default_factory=set)
+    """Names that are read on module level."""
+    monkeypatches: list[Monkeypatch] = field(default_factory=list)
+    inherited_attributes: list[InheritedAttribute] = field(default_factory=list)
+    indirect_references: list[IndirectReference] = field(default_factory=list)
+    overwritten_names: set[str] = field(default_factory=set)
+    defined_names: set[str] = field(default_factory=set)
+    undecided_tests: int = 0
+    """Number of undecided tests around the current position."""
+    event_loop_is_set: bool = False
+    event_loop_uses: list[tuple[int, str]] = field(default_factory=list)
+    """Indexes of rule matches about event loops, with the function or class whose callers decide."""
+    replaces_itself: bool = False
+    """Whether the file replaces itself in ``sys.modules``."""
     has_tar_filter: bool = False
-    """Whether the file says by an attribute how tar archives are unpacked."""
-    forks: list[tuple[ast.Call, str, int]] = field(default_factory=list)
-    """Calls that make a child process of this one, with their names and the guards round them."""
-    truths: list[tuple[ast.Name, int, Any]] = field(default_factory=list)
-    """Names whose truth is asked for, with the guard and the function round them, where they may be elements."""
-    elements: set[tuple[str, Any]] = field(default_factory=set)
-    """Names that are used as elements of a tree, with the function that does."""
-    field_defaults: list[tuple[OwnClass, ast.AnnAssign]] = field(default_factory=list)
-    switched_off: set[str] = field(default_factory=set)
-    probed: set[str] = field(default_factory=set)
-    """Names of unknown things that the file asks by ``hasattr`` what they have."""
-    assigned: set[str] = field(default_factory=set)
-    """Names of methods that the file gives to something it does not say the class of."""
-    body_name: str = ""
-    """The outermost function that is read."""
-    bodies: list[Any] = field(default_factory=list)
-    """What the bodies of functions have brought (``guarded_functions.py``)."""
-    behind: dict[str, dict[tuple[int, int], int]] = field(default_factory=dict)
-    """Functions that are used behind guards: the places of those uses, and the guards."""
+    """Whether the file sets ``extraction_filter`` of a tar archive."""
+    fork_calls: list[tuple[ast.Call, str, int]] = field(default_factory=list)
+    """Calls that fork this process, with their names and guards."""
+    truth_tests: list[tuple[ast.Name, int, Any]] = field(default_factory=list)
+    """Names whose truth is tested and that may be XML elements, with guard and function."""
+    element_names: set[tuple[str, Any]] = field(default_factory=set)
+    """Names that are used like XML elements, with their function."""
+    unhashable_defaults: list[tuple[OwnClass, ast.AnnAssign]] = field(default_factory=list)
+    false_flags: set[str] = field(default_factory=set)
+    hasattr_checked: set[str] = field(default_factory=set)
+    """Names of unknown values that the file tests with ``hasattr``."""
+    assigned_methods: set[str] = field(default_factory=set)
+    """Names of methods that the file assigns to values of unknown class."""
+    outermost_function: str = ""
+    """The outermost function that is being read."""
+    function_bodies: list[Any] = field(default_factory=list)
+    """What each function body added to the lists of facts (``guarded_functions.py``)."""
+    guarded_uses: dict[str, dict[tuple[int, int], int]] = field(default_factory=dict)
+    """Functions that are used under guards: positions of the uses, and their guards."""
     lambda_caught: tuple[str, ...] = ()
-    """Exceptions that do no harm where the lambdas that are read next are called."""
-    module_skip: int = 0
-    """The guard that ``pytestmark`` puts round all functions of the file."""
-    shift: tuple[int, int, int] | None = None
-    """Where everything is said to be, while code in a text is read."""
+    """Exceptions that are expected where the next lambdas are called."""
+    module_skip_guard: int = 0
+    """The guard that ``pytestmark`` puts around all functions of the file."""
+    fixed_position: tuple[int, int, int] | None = None
+    """The position of everything that is read while code in a string is read."""
 
     def __post_init__(self) -> None:
-        self.local = self.local - LOADED_FIRST
-        self.names = self.module
+        self.local_modules = self.local_modules - PRELOADED_MODULES
+        self.scope = self.module_scope
 
     # ---- names
 
-    def get(self, name: str) -> Value | None:
-        value = self.names.get(name)
+    def lookup(self, name: str) -> Value | None:
+        value = self.scope.get(name)
         if value is None:
-            for scope in self.outer:
+            for scope in self.enclosing_scopes:
                 value = scope.get(name)
                 if value is not None:
                     return value
-            value = self.module.get(name)
+            value = self.module_scope.get(name)
         return value
 
     def bind(self, name: str, value: Value) -> None:
         if name in self.declared_global:
-            before = self.module.get(name)
-            self.module[name] = value if before is None else either((value, before))
+            previous = self.module_scope.get(name)
+            self.module_scope[name] = value if previous is None else union_of((value, previous))
             return
-        if self.log is not None and name not in self.log:
-            self.log[name] = self.names.get(name)
-        self.names[name] = value
+        if self.branch_changes is not None and name not in self.branch_changes:
+            self.branch_changes[name] = self.scope.get(name)
+        self.scope[name] = value
 
-    def is_standard(self, module: str) -> bool:
-        return is_standard(module) and module.partition(".")[0] not in self.local
+    def is_stdlib_module(self, module: str) -> bool:
+        return is_stdlib_module(module) and module.partition(".")[0] not in self.local_modules
 
-    def is_of_service(self, module: str) -> bool:
-        """Whether a module that is not standard is in another file of the service: leading dots say so, too."""
+    def is_service_module(self, module: str) -> bool:
+        """Return whether a module is another file of the service. Names with leading dots always are."""
         first = module.partition(".")[0]
-        return not first or first in self.local
+        return not first or first in self.local_modules
 
     def module_value(self, module: str) -> Value:
-        if self.is_standard(module):
-            return Value(STD, module, "", self.guard)
+        if self.is_stdlib_module(module):
+            return Value(STDLIB, module, "", self.guard)
         return Value(FOREIGN, module, "", self.guard)
 
     # ---- guards
 
-    def guarded(self, condition: Condition = (), caught: tuple[str, ...] = ()) -> int:
-        """The number of a guard inside of the present one."""
+    def nested_guard(self, condition: Condition = (), caught: tuple[str, ...] = ()) -> int:
+        """Return the number of a guard inside of the current one."""
         if not caught and (not condition or condition == UNSURE):
             return self.guard
-        return self.numbered(Guard(self.guard, condition, caught))
+        return self.guard_number(Guard(self.guard, condition, caught))
 
-    def numbered(self, guard: Guard) -> int:
-        """The number of a guard; the same ones have the same."""
+    def guard_number(self, guard: Guard) -> int:
+        """Return the number of a guard. Equal guards have the same number."""
         number = self._guard_numbers.get(guard)
         if number is None:
             number = self._guard_numbers[guard] = len(self.guards)
             self.guards.append(guard)
         return number
 
-    def chain(self, number: int) -> Iterator[Guard]:
-        """A guard and those round it, the innermost first."""
+    def guard_chain(self, number: int) -> Iterator[Guard]:
+        """Yield a guard and those around it, innermost first."""
         while number > 0:
             yield self.guards[number]
             number = self.guards[number].parent
 
-    def condition_round(self, number: int) -> Condition:
-        """When what stands behind a guard runs; empty: always."""
-        conditions = tuple([guard.condition for guard in self.chain(number) if guard.condition])
+    def guard_condition(self, number: int) -> Condition:
+        """Return when the code under a guard runs; empty if always."""
+        conditions = tuple([guard.condition for guard in self.guard_chain(number) if guard.condition])
         return ("and", *conditions) if conditions else ()
 
-    def outside_try(self, number: int) -> int:
-        """The guard round the body of a function: a ``try`` round the ``def`` is over when the body runs."""
-        known = self._outside.get(number)
-        if known is None:
+    def guard_outside_try(self, number: int) -> int:
+        """Return the guard for the body of a function: a ``try`` around the ``def`` does not cover it."""
+        function_guard = self._function_guards.get(number)
+        if function_guard is None:
             guard = self.guards[number]
-            before, self.guard = self.guard, self.outside_try(guard.parent)
-            known = self._outside[number] = self.guarded(guard.condition) if guard.condition else self.guard
-            self.guard = before
-        return known
+            outer_guard, self.guard = self.guard, self.guard_outside_try(guard.parent)
+            function_guard = self._function_guards[number] = (
+                self.nested_guard(guard.condition) if guard.condition else self.guard
+            )
+            self.guard = outer_guard
+        return function_guard
 
     # ---- what was found
 
-    def place(self, node: Any, name: str = "") -> tuple[int, int, int]:
-        """Line, column and end column of the last name of ``node``; columns are bytes still, from 1."""
-        if self.shift is not None:
-            return self.shift
+    def position(self, node: Any, name: str = "") -> tuple[int, int, int]:
+        """Return line, column and end column of the last name of ``node``. Columns are bytes, from 1."""
+        if self.fixed_position is not None:
+            return self.fixed_position
         line, end = node.end_lineno, node.end_col_offset + 1
         column = node.col_offset + 1 if node.lineno == line else max(1, end - len(name.encode()))
         return line, column, end
@@ -232,154 +239,172 @@ class Scan:
         *,
         sure: bool = True,
         name: str = "",
-        told: int = 0,
+        reported_steps: int = 0,
     ) -> None:
-        self.refer_at(self.place(node, name), value, kind, call, sure, told)
+        self.refer_at(self.position(node, name), value, kind, call, sure, reported_steps)
 
     def refer_at(
         self,
-        place: tuple[int, int, int],
+        position: tuple[int, int, int],
         value: Value,
         kind: str,
         call: Call | None = None,
         sure: bool = True,
-        told: int = 0,
+        reported_steps: int = 0,
     ) -> None:
-        line, column, end = place
+        line, column, end_column = position
         self.references.append(
-            Reference(value.module, value.path, line, column, end, kind, self.guard, value.guard, call, sure, told)
+            Reference(
+                value.module,
+                value.path,
+                line,
+                column,
+                end_column,
+                kind,
+                self.guard,
+                value.guard,
+                call,
+                sure,
+                reported_steps,
+            )
         )
 
-    def reach_through(
-        self, place: tuple[int, int, int], name: str, kind: str, call: Call | None = None, sure: bool = True
+    def refer_indirectly(
+        self, position: tuple[int, int, int], name: str, kind: str, call: Call | None = None, sure: bool = True
     ) -> None:
-        """Notes a dotted name of something in another file, which may stand for something of the library there."""
-        if self.is_of_service(name):
-            self.through.append(Through(name, *place, kind, self.guard, call, sure))
+        """Record a dotted name of another file, which may stand for a stdlib name there."""
+        if self.is_service_module(name):
+            self.indirect_references.append(IndirectReference(name, *position, kind, self.guard, call, sure))
 
-    def only_named(self, node: ast.expr) -> None:
-        """Notes that an attribute that was just read got a name: what is wrong with calls of it is told of these."""
+    def mark_unevaluated(self, node: ast.expr) -> None:
+        """Record that an attribute that was just read is only assigned to a name. Problems of calls are reported at the
+        calls.
+        """
         last = self.references[-1] if node.__class__ is ast.Attribute and self.references else None
-        if last is not None and last.kind is Kind.NAME and last.call is None and last.line == node.end_lineno:
-            self.references[-1] = last._replace(kind=Kind.PART)
+        if last is not None and last.kind is ReferenceKind.NAME and last.call is None and last.line == node.end_lineno:
+            self.references[-1] = last._replace(kind=ReferenceKind.MENTION)
 
     def add_submodule(self, module: str) -> None:
-        """Notes a module of a package that an import has loaded, with all that it lies in."""
+        """Record a submodule that an import has loaded, and its parent packages."""
         while "." in module:
             self.submodules.add(module)
             module = module.rpartition(".")[0]
 
-    def used_behind(self, name: str, node: Any) -> None:
-        """Notes that a function of this file is used behind the present guard."""
-        if self.shift is None:
-            self.behind.setdefault(name, {})[node.end_lineno, node.end_col_offset] = self.guard
+    def note_guarded_use(self, name: str, node: Any) -> None:
+        """Record a use of a function of this file under the current guard."""
+        if self.fixed_position is None:
+            self.guarded_uses.setdefault(name, {})[node.end_lineno, node.end_col_offset] = self.guard
 
-    def names_mocks(self) -> bool:
-        """Whether the file uses mocks."""
+    def uses_mocks(self) -> bool:
+        """Return whether the file uses mocks."""
         return any(
-            one.module in ("mock", "unittest.mock", "pytest_mock") or (one.module, one.name) == ("unittest", "mock")
-            for one in self.imports
+            module_import.module in ("mock", "unittest.mock", "pytest_mock")
+            or (module_import.module, module_import.name) == ("unittest", "mock")
+            for module_import in self.imports
         )
 
-    def names_import_hooks(self) -> bool:
-        """Whether the file uses ``sys.meta_path`` or ``sys.path_hooks``."""
+    def uses_import_hooks(self) -> bool:
+        """Return whether the file uses ``sys.meta_path`` or ``sys.path_hooks``."""
         hooks = ("meta_path", "path_hooks")
-        return any(one.module == "sys" and one.path.startswith(hooks) for one in self.references)
+        return any(reference.module == "sys" and reference.path.startswith(hooks) for reference in self.references)
 
-    def rule(self, rule: str, node: Any, detail: str = "", *, sure: bool = True) -> None:
-        if self.shift is None:
+    def add_rule_match(self, rule: str, node: Any, detail: str = "", *, sure: bool = True) -> None:
+        if self.fixed_position is None:
             line, column = node.lineno, node.col_offset + 1
             end = node.end_col_offset + 1 if node.end_lineno == line else column
         else:
-            line, column, end = self.shift
-        self.rules.append(RuleFact(rule, line, column, end, self.guard, detail, sure))
+            line, column, end = self.fixed_position
+        self.rule_matches.append(RuleMatch(rule, line, column, end, self.guard, detail, sure))
 
 
-def visit(scan: Scan, node: Any) -> Value:
-    """Reads an expression."""
+def visit(scan: ScanState, node: Any) -> Value:
+    """Read an expression and return its value."""
     value: Value = HANDLERS[node.__class__](scan, node)
     return value
 
 
-def visit_all(scan: Scan, nodes: Sequence[Any]) -> None:
+def visit_all(scan: ScanState, nodes: Sequence[Any]) -> None:
     for node in nodes:
         HANDLERS[node.__class__](scan, node)
 
 
-def block(scan: Scan, statements: Sequence[ast.stmt]) -> bool:
-    """Reads statements in their order, and says whether what follows them is never reached."""
-    before = scan.guard
+def read_block(scan: ScanState, statements: Sequence[ast.stmt]) -> bool:
+    """Read statements in order. Return whether the code after them is never reached."""
+    outer_guard = scan.guard
     ended = False
     for statement in statements:
-        holds = HANDLERS[statement.__class__](scan, statement)
-        if holds is not None:
-            if holds is ENDS:
+        condition = HANDLERS[statement.__class__](scan, statement)
+        if condition is not None:
+            if condition is ENDS:
                 ended = True
                 break
-            scan.guard = scan.guarded(holds)
-    scan.guard = before
+            scan.guard = scan.nested_guard(condition)
+    scan.guard = outer_guard
     return ended
 
 
-def branches(scan: Scan, *ways: Callable[[], bool]) -> list[bool]:
-    """Reads parts of which only one runs: a name set in some of them is one of several things afterwards."""
+def read_branches(scan: ScanState, *branches: Callable[[], bool]) -> list[bool]:
+    """Read alternative branches. A name bound in some of them has one of several values afterwards.
+
+    Return for each branch whether it ends the block.
+    """
     ends: list[bool] = []
-    going_on: list[dict[str, Value]] = []
-    names, outer_log = scan.names, scan.log
-    for way in ways:
+    continuing: list[dict[str, Value]] = []
+    names, outer_log = scan.scope, scan.branch_changes
+    for branch in branches:
         log: dict[str, Value | None] = {}
-        scan.log = log
-        ended = way()
+        scan.branch_changes = log
+        ended = branch()
         ends.append(ended)
         if not ended:
-            going_on.append({name: names[name] for name in log if name in names} if log else {})
+            continuing.append({name: names[name] for name in log if name in names} if log else {})
         for name, value in log.items():
             if value is None:
                 names.pop(name, None)
             else:
                 names[name] = value
-    scan.log = outer_log
-    if any(going_on):  # most branches set nothing
-        for name in dict.fromkeys(name for values in going_on for name in values):
-            found = [values.get(name) or scan.names.get(name) for values in going_on]
-            scan.bind(name, either([value for value in found if value is not None]))
+    scan.branch_changes = outer_log
+    if any(continuing):  # most branches set nothing
+        for name in dict.fromkeys(name for values in continuing for name in values):
+            branch_values = [values.get(name) or scan.scope.get(name) for values in continuing]
+            scan.bind(name, union_of([value for value in branch_values if value is not None]))
     return ends
 
 
-def extended(scan: Scan, value: Value, name: str) -> Value:
-    """What an attribute of a standard thing is called; nothing known where the path grows too long."""
+def stdlib_attribute(scan: ScanState, value: Value, name: str) -> Value:
+    """Return the attribute of a stdlib value; unknown if the path grows too long."""
     if not value.path:
         inner = f"{value.module}.{name}"
         if inner in scan.submodules:
-            return Value(STD, inner, "", value.guard)
-        return Value(STD, value.module, name, value.guard)
-    if len(value.path) > LONGEST_PATH:
+            return Value(STDLIB, inner, "", value.guard)
+        return Value(STDLIB, value.module, name, value.guard)
+    if len(value.path) > MAX_PATH_LENGTH:
         return UNKNOWN
     if name == "parent" and value.module == "pathlib" and value.path.endswith("()"):
         return value
-    return Value(STD, value.module, f"{value.path}.{name}", value.guard)
+    return Value(STDLIB, value.module, f"{value.path}.{name}", value.guard)
 
 
 ELEMENT_MODULES = ("xml.etree.ElementTree", "xml.etree.cElementTree")
-GIVE_PATHS = frozenset({
+PATH_METHODS = frozenset({
     "absolute", "cwd", "expanduser", "home", "joinpath", "readlink", "relative_to", "rename", "replace", "resolve",
     "with_name", "with_stem", "with_suffix",
 })  # fmt: skip
-"""Methods of paths that give a path of the same class."""
+"""Methods of paths that return a path of the same class."""
 
 
-def result_of(value: Value) -> Value:
-    """What a call of a standard thing is called."""
+def stdlib_result(value: Value) -> Value:
+    """Return the result of calling a stdlib value."""
     if value.module == "pathlib":
         owner, _, name = value.path.rpartition(".")
-        if owner and name in GIVE_PATHS:
-            return Value(STD, value.module, owner if owner.endswith("()") else f"{owner}()", value.guard)
+        if owner and name in PATH_METHODS:
+            return Value(STDLIB, value.module, owner if owner.endswith("()") else f"{owner}()", value.guard)
     if value.path.endswith("().getroot") and value.module in ELEMENT_MODULES:
-        return Value(STD, value.module, "Element()", value.guard)
-    if not value.path or value.path.endswith(")") or value.path.count("()") >= MOST_CALLS:
+        return Value(STDLIB, value.module, "Element()", value.guard)
+    if not value.path or value.path.endswith(")") or value.path.count("()") >= MAX_CALLS:
         return UNKNOWN
-    return Value(STD, value.module, f"{value.path}()", value.guard)
+    return Value(STDLIB, value.module, f"{value.path}()", value.guard)
 
 
-def kind_of(value: Value, kind: str = Kind.NAME) -> str:
-    return Kind.METHOD if "()" in value.path else kind
+def reference_kind(value: Value, kind: str = ReferenceKind.NAME) -> str:
+    return ReferenceKind.METHOD if "()" in value.path else kind

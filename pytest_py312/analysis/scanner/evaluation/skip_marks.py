@@ -1,7 +1,4 @@
-"""Marks that skip tests, and decorators that do by the look of them.
-
-What the preparation of a class of tests skips, none of its tests runs.
-"""
+"""Read marks and decorators that skip tests, and set-up methods that skip all tests of a class."""
 
 import ast
 import re
@@ -9,88 +6,96 @@ from typing import Any
 
 from pytest_py312.analysis.scanner.evaluation.conditions import condition_of, negated
 from pytest_py312.analysis.scanner.evaluation.names import last_name
-from pytest_py312.analysis.scanner.evaluation.scan_state import UNSURE, Scan
-from pytest_py312.analysis.scanner.evaluation.values import SKIP, STD, OwnClass, Value
+from pytest_py312.analysis.scanner.evaluation.scan_state import UNSURE, ScanState
+from pytest_py312.analysis.scanner.evaluation.values import SKIP_MARK, STDLIB, OwnClass, Value
 from pytest_py312.analysis.scanner.facts.facts import Condition
 
 SKIP_EXCEPTIONS = frozenset({"SkipTest", "Skipped"})
-"""What unittest and pytest raise to skip a test."""
-SKIPPERS = frozenset({"skipif", "skipIf", "skipUnless", "xfail"})
+"""Exceptions of unittest and pytest that skip a test."""
+SKIP_DECORATORS = frozenset({"skipif", "skipIf", "skipUnless", "xfail"})
 
 
-def skip_of(scan: Scan, node: ast.expr) -> Condition:
-    """Under which condition a decorator (or ``pytestmark``) skips what it marks."""
+def skip_condition(scan: ScanState, node: ast.expr) -> Condition:
+    """Return the condition under which a decorator or ``pytestmark`` skips what it marks."""
     if isinstance(node, ast.Name):
-        value = scan.get(node.id)
-        return value.data if value is not None and value.kind is SKIP else UNSURE
+        value = scan.lookup(node.id)
+        return value.data if value is not None and value.kind is SKIP_MARK else UNSURE
     if isinstance(node, (ast.List, ast.Tuple)):
-        found = [skip_of(scan, item) for item in node.elts]
-        known = [one for one in found if one != UNSURE]
-        return ("or", *known) if known else UNSURE
+        conditions = [skip_condition(scan, item) for item in node.elts]
+        decidable = [condition for condition in conditions if condition != UNSURE]
+        return ("or", *decidable) if decidable else UNSURE
     if not isinstance(node, ast.Call):
         return UNSURE
     name = last_name(node.func)
-    if name not in SKIPPERS:
-        return _without_module(scan, name, node)
-    given = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "condition"), None)
-    if given is None:
+    if name not in SKIP_DECORATORS:
+        return _missing_module_condition(scan, name, node)
+    condition_node = node.args[0] if node.args else next((k.value for k in node.keywords if k.arg == "condition"), None)
+    if condition_node is None:
         return UNSURE
     if name in ("skipif", "skipIf", "xfail"):
-        if isinstance(given, ast.Constant) and isinstance(given.value, str):
-            return _of_text(scan, given.value)
-        return condition_of(scan, given)
-    return negated(condition_of(scan, given)) if name == "skipUnless" else UNSURE
+        if isinstance(condition_node, ast.Constant) and isinstance(condition_node.value, str):
+            return _text_condition(scan, condition_node.value)
+        return condition_of(scan, condition_node)
+    return negated(condition_of(scan, condition_node)) if name == "skipUnless" else UNSURE
 
 
-_NEEDING = re.compile(r"skip|requir|need|import|without|missing|depend|has_|unless|only_", re.IGNORECASE)
+_REQUIREMENT_NAME = re.compile(r"skip|requir|need|import|without|missing|depend|has_|unless|only_", re.IGNORECASE)
 
 
-def _without_module(scan: Scan, name: str, node: ast.Call) -> Condition:
-    """``@skip_without("imp")``, ``@requires_module("asyncore")``"""
+def _missing_module_condition(scan: ScanState, name: str, node: ast.Call) -> Condition:
+    """Return the condition of ``@skip_without("imp")`` or ``@requires_module("asyncore")``."""
     first = node.args[0].value if node.args and isinstance(node.args[0], ast.Constant) else None
-    if not isinstance(first, str) or not _NEEDING.search(name) or not first.replace(".", "").isidentifier():
+    if not isinstance(first, str) or not _REQUIREMENT_NAME.search(name) or not first.replace(".", "").isidentifier():
         return UNSURE
-    return ("not", ("has", first, "")) if scan.is_standard(first) else UNSURE
+    return ("not", ("has", first, "")) if scan.is_stdlib_module(first) else UNSURE
 
 
-def _of_text(scan: Scan, text: str) -> Condition:
-    """``skipif("sys.version_info >= (3, 12)")``: pytest gives such texts ``sys``, ``os`` and ``platform``."""
+def _text_condition(scan: ScanState, text: str) -> Condition:
+    """Return the condition of ``skipif("sys.version_info >= (3, 12)")``.
+
+    pytest evaluates such strings with ``sys``, ``os`` and ``platform``.
+    """
     try:
         tree = ast.parse(text, mode="eval")
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return UNSURE
-    before, scan.names = scan.names, {**scan.names, "sys": Value(STD, "sys"), "platform": Value(STD, "platform")}
-    found = condition_of(scan, tree.body)
-    scan.names = before
-    return found
+    outer_scope, scan.scope = (
+        scan.scope,
+        {**scan.scope, "sys": Value(STDLIB, "sys"), "platform": Value(STDLIB, "platform")},
+    )
+    condition = condition_of(scan, tree.body)
+    scan.scope = outer_scope
+    return condition
 
 
-NAMES = frozenset({"setUp", "setUpClass", "asyncSetUp", "setup_method", "setup_class"})
-_SKIPS = frozenset({"skip", "skipTest"})
+SETUP_METHODS = frozenset({"setUp", "setUpClass", "asyncSetUp", "setup_method", "setup_class"})
+_SKIP_METHODS = frozenset({"skip", "skipTest"})
 
 
-def prepared(scan: Scan, owner: OwnClass | None, node: Any) -> None:
-    """Notes under which conditions a method that prepares tests lets them run; called as its body is read."""
-    if owner is None or node.name not in NAMES:
+def record_setup_skips(scan: ScanState, owner: OwnClass | None, node: Any) -> None:
+    """Record the conditions under which a set-up method lets the tests of its class run."""
+    if owner is None or node.name not in SETUP_METHODS:
         return
     for statement in node.body:
-        if isinstance(statement, ast.If) and not statement.orelse and _skips(statement.body[-1]):
+        if isinstance(statement, ast.If) and not statement.orelse and _is_skip(statement.body[-1]):
             condition = condition_of(scan, statement.test)
             if condition != UNSURE:
-                owner.run_if = (*owner.run_if, negated(condition))
+                owner.run_conditions = (*owner.run_conditions, negated(condition))
 
 
-def round_tests(owner: OwnClass | None, name: str) -> Condition:
-    """When the methods of a class run that prepare nothing themselves."""
-    if owner is None or name in NAMES:
+def test_method_condition(owner: OwnClass | None, name: str) -> Condition:
+    """Return when the test methods of a class run. Set-up methods are not affected."""
+    if owner is None or name in SETUP_METHODS:
         return ()
-    conditions = tuple([condition for one in owner.family() for condition in one.run_if])
+    conditions = tuple([condition for ancestor in owner.own_mro() for condition in ancestor.run_conditions])
     return ("and", *conditions) if conditions else ()
 
 
-def _skips(node: ast.stmt) -> bool:
-    """``raise unittest.SkipTest(...)``, ``self.skipTest(...)``, ``pytest.skip(...)``"""
+def _is_skip(node: ast.stmt) -> bool:
+    """Return whether a statement is ``raise SkipTest(...)``, ``self.skipTest(...)`` or ``pytest.skip(...)``."""
     if isinstance(node, ast.Raise):
         kind = node.exc.func if isinstance(node.exc, ast.Call) else node.exc
         return last_name(kind) in SKIP_EXCEPTIONS
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and last_name(node.value.func) in _SKIPS
+    return (
+        isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) and last_name(node.value.func) in _SKIP_METHODS
+    )

@@ -1,68 +1,68 @@
-"""What the scanner knows of the values that names stand for. Most of the time that is nothing."""
+"""Values that the scanner infers for names. Most of the time a value is unknown."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-STD = "std"
-"""Something of the standard library: ``module`` and ``path``, as questions have them."""
+STDLIB = "std"
+"""Something of the stdlib: ``module`` and ``path``, as in queries."""
 FOREIGN = "foreign"
-"""A module that is not standard, or something in one; ``module`` is its dotted name with leading dots. Where ``import
-package.module`` gave the name, it stands for ``path``, which is the package."""
+"""A module outside of the stdlib, or a name in one; ``module`` is its dotted name with leading dots. If the statement
+was ``import package.module``, the name stands for ``path``, which is the package."""
 CLASS = "class"
 """A class of this file; ``data`` is an :class:`OwnClass`."""
 OBJECT = "object"
-"""An instance of a class of this file; ``data`` as above."""
+"""An instance of a class of this file; ``data`` is an :class:`OwnClass`."""
 FUNCTION = "function"
 """A function of this file; ``data`` is an :class:`OwnFunction`."""
-MANAGER = "manager"
-"""A function of this file that makes a context manager; ``data`` are the exceptions that it keeps to itself."""
+CONTEXT_MANAGER = "manager"
+"""A function of this file that returns a context manager; ``data`` are the exceptions that it suppresses."""
 CONDITION = "condition"
-"""A truth that depends on the interpreter; ``data`` is a condition of ``analysis/scanner/facts/facts.py``, or begins
-with one of PIECES.
-"""
-PIECES = frozenset({"part", "formula", "constant", "inspected"})
-"""What conditions are made of: ``("part", word)`` and ``("formula", node)`` of the version, ``("constant", (3, 12))``
-to compare it with, ``("inspected", module, path)``: the signature of something standard."""
-SKIP = "skip"
-"""A mark that skips a test; ``data`` is the condition under which it does."""
+"""A boolean that depends on the interpreter; ``data`` is a condition of ``analysis/scanner/facts/facts.py``, or begins
+with one of ``CONDITION_PARTS``."""
+CONDITION_PARTS = frozenset({"part", "formula", "constant", "inspected"})
+"""Operands of conditions: ``("part", word)`` and ``("formula", node)`` of the version, ``("constant", (3, 12))`` to
+compare it with, and ``("inspected", module, path)``, the signature of a stdlib callable."""
+SKIP_MARK = "skip"
+"""A mark that skips a test; ``data`` is the condition."""
 TEXT = "text"
-"""A constant text; ``data``."""
-MAYBE = "maybe"
-"""The path of a text that is one of a dict: which is taken only running shows."""
-TEMPLATE = "template"
-"""A text of which parts are not known; ``data`` has an ``x`` in their place."""
+"""A constant string; ``data``."""
+ONE_OF_DICT = "maybe"
+"""``path`` of a string that is one value of a dictionary, where the key is unknown."""
+PARTIAL_TEXT = "template"
+"""A string of which parts are unknown; ``data`` has an ``x`` in their place."""
 TEXTS = "texts"
-"""A display of constant texts; ``data`` is a tuple of them."""
+"""A display of constant strings; ``data`` is a tuple of them."""
 BYTES = "bytes"
 """Constant bytes; ``data``."""
 CODE = "code"
-"""What ``compile`` gives for a constant text; ``data`` is the text."""
+"""The result of ``compile`` for a constant string; ``data`` is the string."""
 NAMESPACE = "namespace"
-"""``vars(x)``, ``x.__dict__``; ``data`` is the value ``x``."""
+"""``vars(x)`` or ``x.__dict__``; ``data`` is the value ``x``."""
 EXCEPTIONS = "exceptions"
 """A tuple of exceptions; ``data`` are their names."""
-ITEMS = "items"
-"""A collection; ``data`` is what one of its items may be."""
-RECORD = "record"
+COLLECTION = "items"
+"""A collection; ``data`` is the value of an item."""
+TUPLE = "record"
 """A tuple; ``data`` are the values of its items."""
 PARTIAL = "partial"
-"""What ``functools.partial`` gives; ``data`` are the value it calls, a number of arguments and names of keywords."""
-GETTER = "getter"
-"""What ``operator.attrgetter`` and ``methodcaller`` give; ``data`` are dotted names."""
+"""The result of ``functools.partial``; ``data`` are the callable, the number of positional arguments, the keywords and
+all arguments."""
+ATTRIBUTE_GETTER = "getter"
+"""The result of ``operator.attrgetter`` or ``methodcaller``; ``data`` are dotted names and the call."""
 COROUTINE = "coroutine"
-"""What a call of an own ``async def`` gives, or (``data`` is ``list``) a display of such."""
-MANY = "many"
-"""One of several; ``data`` is a tuple of values."""
+"""The result of calling an ``async def`` of this file, or a display of such results (``data`` is ``list``)."""
+UNION = "many"
+"""One of several values; ``data`` is a tuple of them."""
 NONE = "none"
-NOTHING_KNOWN = "unknown"
-"""``module`` is empty, or the dotted name in another file (with leading dots) of whose call this is the result. A
-condition has one as well, where a call of another file's function may stand for either."""
+UNKNOWN_KIND = "unknown"
+"""``module`` is empty, or the dotted name (with leading dots) of the function in another file whose result this is. A
+condition has such a name too, if a call of another file's function may stand for either."""
 
 
 class Value:
-    """What a name may stand for. ``guard`` is the number of the guard round the statement that gave it."""
+    """The value of a name. ``guard`` is the number of the guard around the statement that bound it."""
 
     __slots__ = ("data", "guard", "kind", "module", "path")
 
@@ -75,185 +75,192 @@ class Value:
 
     @property
     def is_instance(self) -> bool:
-        return self.kind is STD and self.path.endswith("()")
+        return self.kind is STDLIB and self.path.endswith("()")
 
     @property
-    def of_other_file(self) -> bool:
-        """Whether it is what a call gives of something in another file."""
-        return bool(self.module) and self.kind in (NOTHING_KNOWN, CONDITION)
+    def is_foreign_result(self) -> bool:
+        """Whether it is the result of calling something in another file."""
+        return bool(self.module) and self.kind in (UNKNOWN_KIND, CONDITION)
 
     @property
-    def in_other_file(self) -> str:
-        """The dotted name of something that is not standard."""
+    def foreign_name(self) -> str:
+        """The dotted name of something that is not in the stdlib."""
         return self.path or self.module if self.kind is FOREIGN else self.module
 
 
-UNKNOWN = Value(NOTHING_KNOWN)
-NOTHING = Value(NONE)
+UNKNOWN = Value(UNKNOWN_KIND)
+NONE_VALUE = Value(NONE)
 
 
-class Given(list[Value]):
-    """The values of the arguments of a call: by position, ``named``, and of ``**`` (``spread``)."""
+class Arguments(list[Value]):
+    """The values of the arguments of a call: positional, ``keywords``, and those of ``**`` (``double_starred``)."""
 
-    named: Mapping[str, Value] = MappingProxyType({})
-    spread: Sequence[Value] = ()
+    keywords: Mapping[str, Value] = MappingProxyType({})
+    double_starred: Sequence[Value] = ()
 
-    def at(self, place: int, name: str) -> Value:
-        """The argument that is handed over at a place, or by name; nothing is known where there is none."""
-        return self[place] if place < len(self) else self.named.get(name, UNKNOWN)
+    def get(self, position: int, name: str) -> Value:
+        """Return the argument at a position or with a name; unknown if there is none."""
+        return self[position] if position < len(self) else self.keywords.get(name, UNKNOWN)
 
-    def followed_by(self, later: "Given") -> "Given":
-        """These, as ``partial`` keeps them behind its function, and those of the call."""
-        found = Given([*self[1:], *later])
-        found.named = {**self.named, **later.named}
-        found.spread = [*self.spread, *later.spread]
-        return found
-
-
-MOST_ALTERNATIVES = 8
-"""Of a value that are remembered: where there are as many, there may be more."""
-MOST_VALUES = 20
-"""Of a dict that are looked at where nobody knows which is taken."""
+    def followed_by(self, later: "Arguments") -> "Arguments":
+        """Return the arguments bound by ``partial`` together with those of the call."""
+        combined = Arguments([*self[1:], *later])
+        combined.keywords = {**self.keywords, **later.keywords}
+        combined.double_starred = [*self.double_starred, *later.double_starred]
+        return combined
 
 
-class Keys(tuple[str, ...]):
-    """The keys of a dict display, where all are constant texts; ``values`` are its values, where they are texts."""
+MAX_ALTERNATIVES = 8
+"""Alternatives that are kept for a value. A value with this many may have more."""
+MAX_DICT_VALUES = 20
+"""Values of a dictionary that are considered if the key is unknown."""
+
+
+class DictKeys(tuple[str, ...]):
+    """The keys of a dict display of constant strings; ``values`` are its values if they are strings as well."""
 
     values: tuple[str, ...] = ()
 
-    def at(self, key: object) -> Value:
-        """The value of a key; one of all values where the key is not known."""
+    def value_of(self, key: object) -> Value:
+        """Return the value of a key, or any of the values if the key is unknown."""
         if not self.values:
             return UNKNOWN
         if isinstance(key, str):
             return Value(TEXT, data=self.values[self.index(key)]) if key in self else UNKNOWN
-        return either([Value(TEXT, path=MAYBE, data=text) for text in dict.fromkeys(self.values[:MOST_VALUES])])
+        return union_of(
+            [Value(TEXT, path=ONE_OF_DICT, data=text) for text in dict.fromkeys(self.values[:MAX_DICT_VALUES])]
+        )
 
-    def with_item(self, key: str, value: Value) -> "Keys":
-        """These and another; their values stay known while all are texts."""
-        found = self.without(key)
-        grown = Keys([*found, key])
-        if value.kind is TEXT and len(found.values) == len(found):
-            grown.values = (*found.values, value.data)
+    def with_item(self, key: str, value: Value) -> "DictKeys":
+        """Return the keys with one added. Values stay known as long as all are strings."""
+        remaining = self.without(key)
+        grown = DictKeys([*remaining, key])
+        if value.kind is TEXT and len(remaining.values) == len(remaining):
+            grown.values = (*remaining.values, value.data)
         return grown
 
-    def without(self, key: str) -> "Keys":
-        left = Keys([one for one in self if one != key])
-        left.values = tuple([text for one, text in zip(self, self.values, strict=False) if one != key])
-        return left
+    def without(self, key: str) -> "DictKeys":
+        remaining = DictKeys([name for name in self if name != key])
+        remaining.values = tuple([text for name, text in zip(self, self.values, strict=False) if name != key])
+        return remaining
 
 
 @dataclass(slots=True, eq=False)
 class OwnFunction:
-    """A function of this file. ``gives`` is what its annotation says of its result."""
+    """A function of this file. ``result`` is the value of a call of it."""
 
     name: str
     is_async: bool = False
     is_static: bool = False
-    gives: Value | None = None
+    result: Value | None = None
     implicit_optional: bool = False
-    condition: Any = None
-    """When it gives something true, where that is all it does."""
+    true_condition: Any = None
+    """The condition under which its result is true, if returning it is all it does."""
     annotations: tuple[Any, ...] = ()
-    """The expressions of its annotations, where nobody has run them: those that are texts, or all of them."""
+    """Expressions of its annotations that are not evaluated: those that are strings, or all of them."""
 
 
 @dataclass(slots=True, eq=False)
 class OwnClass:
-    """A class of this file: what it derives from, what its body and its methods set."""
+    """A class of this file: its bases, and the names that its body and its methods set."""
 
     name: str
     bases: list[Value] = field(default_factory=list)
     body: dict[str, Value] = field(default_factory=dict)
-    set_on_self: dict[str, Value] = field(default_factory=dict)
+    instance_attributes: dict[str, Value] = field(default_factory=dict)
     decorators: frozenset[str] = frozenset()
-    """Dotted standard names of its decorators."""
-    frozen_dataclass: bool = False
-    run_if: tuple[Any, ...] = ()
-    """Conditions under which its methods run: what prepares tests skips them else."""
-    is_open: bool = False
-    """Whether something else may give it more: a metaclass of one's own."""
+    """Dotted stdlib names of its decorators."""
+    is_hashable_dataclass: bool = False
+    run_conditions: tuple[Any, ...] = ()
+    """Conditions under which its test methods run; otherwise its set-up methods skip them."""
+    has_unknown_attributes: bool = False
+    """Whether it may have attributes that are not visible here, because of a custom metaclass."""
     annotations: list[Any] = field(default_factory=list)
-    """Annotations of its body that nobody has run."""
-    _family: "list[OwnClass] | None" = None
+    """Annotations of its body that are not evaluated."""
+    _own_mro: "list[OwnClass] | None" = None
 
-    def family(self) -> "list[OwnClass]":
-        """Itself and those of its bases that stand in this file, nearest first. Asked when all bases are known."""
-        if self._family is None:
-            self._family = self._all_above()
-        return self._family
+    def own_mro(self) -> "list[OwnClass]":
+        """Return the class and its bases in this file, nearest first. All bases must be known."""
+        if self._own_mro is None:
+            self._own_mro = self._compute_own_mro()
+        return self._own_mro
 
-    def _all_above(self) -> "list[OwnClass]":
-        found: list[OwnClass] = []
+    def _compute_own_mro(self) -> "list[OwnClass]":
+        ancestors: list[OwnClass] = []
         pending = [self]
-        while pending and len(found) < 50:
-            one = pending.pop(0)
-            if one not in found:
-                found.append(one)
-                pending += [base.data for base in one.bases if base.kind is CLASS]
-        return found
+        while pending and len(ancestors) < 50:
+            ancestor = pending.pop(0)
+            if ancestor not in ancestors:
+                ancestors.append(ancestor)
+                pending += [base.data for base in ancestor.bases if base.kind is CLASS]
+        return ancestors
 
     def get(self, name: str) -> Value | None:
-        value = self.set_on_self.get(name) or self.body.get(name)
-        if value is not None or not self.bases:  # most have no bases, and this is asked of each ``self.name``
+        value = self.instance_attributes.get(name) or self.body.get(name)
+        if (
+            value is not None or not self.bases
+        ):  # shortcut: most classes have no bases, and every ``self.name`` is looked up
             return value
-        for one in self.family()[1:]:
-            value = one.set_on_self.get(name) or one.body.get(name)
+        for ancestor in self.own_mro()[1:]:
+            value = ancestor.instance_attributes.get(name) or ancestor.body.get(name)
             if value is not None:
                 return value
         return None
 
-    def standard_bases(self) -> list[Value]:
+    def stdlib_bases(self) -> list[Value]:
         if not self.bases:
             return []
-        return [base for one in self.family() for base in one.bases if base.kind is STD]
+        return [base for ancestor in self.own_mro() for base in ancestor.bases if base.kind is STDLIB]
 
     def foreign_bases(self) -> list[Value]:
-        """Bases of which nothing is known here."""
+        """Return the bases that are neither in the stdlib nor in this file."""
         if not self.bases:
             return []
-        return [base for one in self.family() for base in one.bases if base.kind not in (STD, CLASS)]
+        return [base for ancestor in self.own_mro() for base in ancestor.bases if base.kind not in (STDLIB, CLASS)]
 
     def derives_from(self, module: str, *paths: str) -> bool:
-        return any(base.module == module and base.path in paths for base in self.standard_bases())
+        return any(base.module == module and base.path in paths for base in self.stdlib_bases())
 
 
 def alternatives(value: Value) -> tuple[Value, ...]:
-    return value.data if value.kind is MANY else (value,)
+    return value.data if value.kind is UNION else (value,)
 
 
 def is_unknown(value: Value) -> bool:
-    """Whether nothing is known of it, whichever of several it is."""
-    return all(one.kind is NOTHING_KNOWN for one in alternatives(value))
+    """Return whether every alternative of a value is unknown."""
+    return all(alternative.kind is UNKNOWN_KIND for alternative in alternatives(value))
 
 
-def texts(value: Value) -> Iterator[str]:
-    """The constant texts that a value may be."""
-    for one in alternatives(value):
-        if one.kind is TEXT:
-            yield one.data
+def possible_texts(value: Value) -> Iterator[str]:
+    """Yield the constant strings that a value may be."""
+    for alternative in alternatives(value):
+        if alternative.kind is TEXT:
+            yield alternative.data
 
 
-def either(values: Iterable[Value]) -> Value:
-    """One of these. ``None`` beside something better is taken for "not yet"."""
-    found: list[Value] = []
+def union_of(values: Iterable[Value]) -> Value:
+    """Return a value that is one of these.
+
+    ``None`` together with one other value is an initial placeholder.
+    """
+    distinct: list[Value] = []
     for value in values:
-        for one in alternatives(value):
-            for other in found:
-                if one is other or _same(one, other):
+        for alternative in alternatives(value):
+            for known_alternative in distinct:
+                if alternative is known_alternative or _is_same(alternative, known_alternative):
                     break
             else:
-                found.append(one)
-    better = [value for value in found if value.kind is not NONE]
-    if not better:
-        return found[0] if found else UNKNOWN
-    if len(found) == 1:
-        return found[0]
-    return Value(MANY, data=tuple(found[:MOST_ALTERNATIVES]))
+                distinct.append(alternative)
+    not_none = [value for value in distinct if value.kind is not NONE]
+    if not not_none:
+        return distinct[0] if distinct else UNKNOWN
+    if len(distinct) == 1:
+        return distinct[0]
+    return Value(UNION, data=tuple(distinct[:MAX_ALTERNATIVES]))
 
 
-def _same(one: Value, other: Value) -> bool:
-    if one.kind is NOTHING_KNOWN is other.kind:
-        return one.module == other.module
-    same_name = one.kind == other.kind and one.module == other.module and one.path == other.path
-    return same_name and one.guard == other.guard and one.data == other.data
+def _is_same(first: Value, second: Value) -> bool:
+    if first.kind is UNKNOWN_KIND is second.kind:
+        return first.module == second.module
+    same_name = first.kind == second.kind and first.module == second.module and first.path == second.path
+    return same_name and first.guard == second.guard and first.data == second.data

@@ -1,1 +1,1 @@
-"""The facts of a file, and what is to be asked because of them."""
+"""The facts of a file, and the stdlib queries that they raise."""

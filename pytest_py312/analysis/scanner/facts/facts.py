@@ -1,58 +1,61 @@
-"""What one file of source uses of the standard library, as data: no verdict, and nothing that was run.
+"""The facts of a source file: what it uses of the standard library, as plain data.
 
-Lines and columns count from 1; columns are characters, not bytes. References are tuples because there are many of
-them, and because JSON takes tuples as they are (:func:`packed`, :func:`unpacked`).
+The scanner runs nothing and judges nothing. Lines and columns count from 1; columns are characters, not bytes. Most
+facts are tuples: there are many of them, and JSON takes tuples as they are (:func:`pack`, :func:`unpack`).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from pytest_py312.analysis.scanner.facts.stdlib_names import LIKELY_METHODS
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Question
+from pytest_py312.analysis.scanner.facts.stdlib_names import DISTINCTIVE_METHODS
+from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibQuery
 
-FORMAT = 10
-"""Changes whenever the scanner finds something else in the same text: facts of another format are thrown away."""
+FORMAT_VERSION = 10
+"""Version of the packed form. Increase it whenever the scanner finds something else in the same text; facts of another
+version are discarded."""
 
 Condition = tuple[Any, ...]
 """When code runs, as nested tuples (see ``analysis/judging/reachability.py``): ``("version", ">=", (3, 12))``,
-``("has", module, path)``, ``("missing", questions, foreign modules)``, ``("takes", module, path, positional,
-keywords)``, ``("not", c)``, ``("and", c, ...)``, ``("or", c, ...)``, ``("false",)``, ``("unknown",)``; until files are
-linked ``("imported", dotted name)`` and ``("imported has", dotted name)``."""
+``("has", module, path)``, ``("missing", queries, foreign modules)``, ``("takes", module, path, positional, keywords)``,
+``("not", c)``, ``("and", c, ...)``, ``("or", c, ...)``, ``("false",)``, ``("unknown",)``. Before files are linked also
+``("imported", dotted name)`` and ``("imported has", dotted name)``."""
 
 
-class Kind:
-    """How a reference is made. Plain strings: they are compared a hundred thousand times."""
+class ReferenceKind:
+    """How a reference is made. Plain strings, because they are compared very often."""
 
     IMPORT = "import"
     """``import imp``"""
-    FROM = "from"
+    FROM_IMPORT = "from"
     """``from imp import reload``"""
-    STAR = "star"
-    """``from imp import *``, or a name that only such an import can have brought"""
+    STAR_IMPORT = "star"
+    """``from imp import *``, or a name that only such an import can have bound."""
     NAME = "name"
-    """``imp.reload``, whatever is done with it"""
-    USE = "use"
-    """A name that a ``from`` import has brought: if it is gone, the import says so"""
-    GIVEN = "given"
-    """A name of one's own, or of another file, that was given to it: ``self.warn``. It goes by that name wherever what
-    it stands for is called now"""
+    """``imp.reload``, in any expression."""
+    IMPORTED_NAME = "use"
+    """A use of a name that a ``from`` import has bound. If the name was removed, the import already reports it."""
+    ALIAS = "given"
+    """A name of this or of another file that was assigned the stdlib name, such as ``self.warn``. A call of it is
+    reported under the stdlib name."""
     METHOD = "method"
-    """An attribute of something whose class is known: ``Thread().isAlive``"""
+    """An attribute of a value of known class: ``Thread().isAlive``."""
     DYNAMIC = "dynamic"
-    """A module or an attribute named by a string"""
-    PART = "part"
-    """A name of which something is read that everything has: ``imp.reload.__name__``"""
+    """A module or an attribute that is named by a string."""
+    MENTION = "part"
+    """A name that is read without using anything that depends on it: ``imp.reload.__name__``."""
     HOOK = "hook"
-    """A method that the library looks up by its name"""
-    BASE = "base"
-    """A class that one of this file derives from"""
-    BARE = "bare"
-    """A module whose import may have failed without a word, where its name is used all the same, as the file is run"""
+    """A method that the library looks up by its name."""
+    BASE_CLASS = "base"
+    """A base class of a class in this file."""
+    MAYBE_UNBOUND = "bare"
+    """A module whose import may have failed silently, used while the file is executed."""
 
 
 class Call(NamedTuple):
-    """How something is called. ``starred`` and ``double_starred``: there are more arguments than can be seen."""
+    """The arguments of a call. ``starred`` and ``double_starred``: ``*args`` or ``**kwargs`` add arguments that are not
+    visible.
+    """
 
     positional: int
     keywords: tuple[str, ...] = ()
@@ -60,15 +63,15 @@ class Call(NamedTuple):
     double_starred: bool = False
 
 
-SILENCED = "Warning"
-"""Stands among the exceptions that a guard catches where warnings are not shown."""
+SILENCED_WARNINGS = "Warning"
+"""Entry of ``Guard.caught`` for code in which warnings are not shown."""
 
 
 class Guard(NamedTuple):
-    """What stands round a piece of code, innermost last: ``parent`` is the number of the guard round this one.
+    """The condition and the exception handlers around a piece of code.
 
-    ``condition`` is when the code runs at all. ``caught`` are the exceptions that a ``try`` round it catches and does
-    not raise again.
+    ``parent`` is the number of the enclosing guard. ``condition`` is when the code runs. ``caught`` are the exceptions
+    that an enclosing ``try`` catches and does not raise again.
     """
 
     parent: int
@@ -77,12 +80,12 @@ class Guard(NamedTuple):
 
 
 class Reference(NamedTuple):
-    """One use of a name of the standard library.
+    """One use of a stdlib name.
 
-    ``guard`` is the number of the guard round the place (0: none), ``bound`` that round the statement which gave the
-    name its meaning: with two of those, each meaning makes a reference of its own. ``sure`` is false where the value
-    may be something else as well. ``told`` are the steps of the path that a name stood for before, as an import or an
-    assignment gave it: if they are gone, that has said so.
+    ``guard`` is the number of the guard around the use (0: none), ``binding_guard`` that around the statement which
+    bound the name. A name bound under two guards makes two references. ``sure`` is false where the value may also be
+    something else. ``reported_steps`` is the number of leading steps of the path that an import or an assignment has
+    referred to already: if one of those was removed, it is reported there.
     """
 
     module: str
@@ -92,20 +95,21 @@ class Reference(NamedTuple):
     end_column: int
     kind: str
     guard: int = 0
-    bound: int = 0
+    binding_guard: int = 0
     call: Call | None = None
     sure: bool = True
-    told: int = 0
+    reported_steps: int = 0
 
     @property
-    def question(self) -> Question:
-        return Question(module=self.module, path=self.path)
+    def query(self) -> StdlibQuery:
+        return StdlibQuery(module=self.module, path=self.path)
 
 
 class ModuleImport(NamedTuple):
-    """An import of any module. ``name`` is what a ``from`` import takes of it; ``level`` counts the leading dots.
+    """An import of any module.
 
-    ``place``: ``module``, ``function`` or ``type checking``.
+    ``name`` is what a ``from`` import takes from the module; ``level`` counts the leading dots. ``scope`` is
+    ``module``, ``function`` or ``type checking``.
     """
 
     module: str
@@ -115,12 +119,13 @@ class ModuleImport(NamedTuple):
     column: int
     end_column: int
     guard: int
-    place: str
+    scope: str
 
 
-class RuleFact(NamedTuple):
-    """Something that a hand rule (``analysis/scanner/rules/operators.py``) recognises; ``detail`` is the name to speak
-    of.
+class RuleMatch(NamedTuple):
+    """A match of a hand-written rule (``analysis/scanner/rules``).
+
+    ``detail`` is the name that the finding shows.
     """
 
     rule: str
@@ -132,8 +137,8 @@ class RuleFact(NamedTuple):
     sure: bool = True
 
 
-class LooseMethod(NamedTuple):
-    """A method, called on something of unknown class, of a name that one class of the library is known by."""
+class UntypedMethodUse(NamedTuple):
+    """A call of a method on a value of unknown class, whose name only one stdlib class has."""
 
     name: str
     line: int
@@ -143,28 +148,31 @@ class LooseMethod(NamedTuple):
 
 
 ANY_NAME = "*"
-"""Stands for a name that only running shows."""
+"""Stands for a name that is known only at run time."""
 
 
-class Patch(NamedTuple):
-    """A name of the library that the file itself sets: it is there from then on, where the guard lets it.
+class Monkeypatch(NamedTuple):
+    """A stdlib name that the file sets itself.
 
-    An empty ``path`` is the module itself, put into ``sys.modules``; its last name may be ``ANY_NAME``. ``before`` are
-    lines whose use came earlier.
+    From then on the name exists, where the guard is passed. An empty ``path`` is the module itself, put into
+    ``sys.modules``; the last name of a path may be ``ANY_NAME``. ``earlier_lines`` are lines that use the name before
+    it is set.
     """
 
     module: str
     path: str
     guard: int = 0
-    before: tuple[int, ...] = ()
+    earlier_lines: tuple[int, ...] = ()
 
 
-class Inherited(NamedTuple):
-    """An attribute of an own class that may come from a class of another file (see ``analysis/linking/link.py``)."""
+class InheritedAttribute(NamedTuple):
+    """An attribute of a class of this file that it may inherit from a class of another file (see
+    ``analysis/linking/link.py``).
+    """
 
     owner: str
     name: str
-    instance: bool
+    on_instance: bool
     line: int
     column: int
     end_column: int
@@ -172,10 +180,10 @@ class Inherited(NamedTuple):
     call: Call | None = None
 
 
-class Through(NamedTuple):
-    """A dotted name that begins with a module of the service (and its leading dots): ``tools.inspect.getargspec``.
+class IndirectReference(NamedTuple):
+    """A dotted name that begins with a module of the service: ``tools.inspect.getargspec``.
 
-    It is one of the library where ``inspect`` is such a name in ``tools``.
+    It refers to the stdlib if ``inspect`` does in ``tools``. Relative names keep their leading dots.
     """
 
     name: str
@@ -188,11 +196,11 @@ class Through(NamedTuple):
     sure: bool = True
 
 
-class Exported(NamedTuple):
-    """A name on the level of the module that stands for something of the library, for other files to use.
+class ExportedName(NamedTuple):
+    """A module-level name that stands for a stdlib name, for use by other files.
 
-    ``condition`` is when it does; not ``sure``: it may be something else as well. ``elsewhere``: ``module`` is a dotted
-    name of a third file (with leading dots), and what that stands for there is what this does.
+    ``condition`` is when it does. If not ``sure``, it may also be something else. ``is_reexport``: ``module`` is a
+    dotted name of a third file (with leading dots), and this name stands for whatever that one does.
     """
 
     name: str
@@ -200,30 +208,36 @@ class Exported(NamedTuple):
     path: str
     condition: Condition = ()
     sure: bool = True
-    elsewhere: bool = False
+    is_reexport: bool = False
 
 
-class ClassFact(NamedTuple):
-    """A class of this file. ``bases`` are ``(standard module, path)``, ``("", dotted name of something else)`` with
-    its leading dots, or ``("", ":Name")`` for a class of this file."""
+class ClassDefinition(NamedTuple):
+    """A class of this file.
+
+    ``bases`` are ``(stdlib module, path)``, ``("", dotted name of something else)`` with its leading dots, or ``("",
+    ":Name")`` for a class of this file.
+    """
 
     name: str
     bases: tuple[tuple[str, str], ...]
     members: tuple[str, ...]
 
 
-class Ignore(NamedTuple):
-    """``# py312: ignore[PY201] reason``. ``line`` is the line it speaks of, ``written`` the line it stands on."""
+class SuppressionComment(NamedTuple):
+    """A comment ``# py312: ignore[PY201] reason``.
+
+    ``line`` is the line that it applies to, ``comment_line`` its own line.
+    """
 
     line: int
     column: int
     codes: tuple[str, ...]
     reason: str
-    written: int
+    comment_line: int
 
 
-class Failure(NamedTuple):
-    """Why a file could not be read by the scanner. Compilers alone judge it then."""
+class ScanFailure(NamedTuple):
+    """Why the scanner could not parse a file. Such a file is judged by the compilers alone."""
 
     message: str
     line: int | None = None
@@ -232,46 +246,49 @@ class Failure(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class FileFacts:
-    """What the scanner saw in one file. ``defined`` are the names of functions, methods and classes it defines."""
+    """The facts of one file.
+
+    ``defined_names`` are the names of the functions, methods and classes that it defines.
+    """
 
     path: str
     references: tuple[Reference, ...] = ()
     guards: tuple[Guard, ...] = (Guard(-1),)
     imports: tuple[ModuleImport, ...] = ()
-    rules: tuple[RuleFact, ...] = ()
-    loose: tuple[LooseMethod, ...] = ()
-    patches: tuple[Patch, ...] = ()
-    inherited: tuple[Inherited, ...] = ()
-    through: tuple[Through, ...] = ()
-    classes: tuple[ClassFact, ...] = ()
+    rule_matches: tuple[RuleMatch, ...] = ()
+    untyped_methods: tuple[UntypedMethodUse, ...] = ()
+    monkeypatches: tuple[Monkeypatch, ...] = ()
+    inherited_attributes: tuple[InheritedAttribute, ...] = ()
+    indirect_references: tuple[IndirectReference, ...] = ()
+    classes: tuple[ClassDefinition, ...] = ()
     flags: tuple[tuple[str, Condition], ...] = ()
-    """Names of the module, and functions without arguments, that are true under a condition."""
-    ignores: tuple[Ignore, ...] = ()
-    defined: tuple[str, ...] = ()
-    behind: tuple[tuple[str, int], ...] = ()
-    """Functions of which all uses in this file are behind guards, and the guards that their bodies have for that."""
-    exported: tuple[Exported, ...] = ()
-    replaced: tuple[str, ...] = ()
-    """Dotted names of other files, or of what is in those, that this one sets itself."""
-    failure: Failure | None = None
+    """Module-level names, and functions without arguments, that are true under a condition."""
+    suppressions: tuple[SuppressionComment, ...] = ()
+    defined_names: tuple[str, ...] = ()
+    guarded_functions: tuple[tuple[str, int], ...] = ()
+    """Public functions that this file uses under guards only, each with the guard of its body."""
+    exported_names: tuple[ExportedName, ...] = ()
+    overwritten_names: tuple[str, ...] = ()
+    """Dotted names of other files, or of names in those, that this file assigns."""
+    failure: ScanFailure | None = None
 
-    def questions(self) -> Iterator[Question]:
-        """All that interpreters have to be asked to judge this file, some more than once."""
-        asked: set[tuple[str, str]] = set()
+    def queries(self) -> Iterator[StdlibQuery]:
+        """Yield every query needed to judge this file, some more than once."""
+        names: set[tuple[str, str]] = set()
         for reference in self.references:
-            asked.add((reference.module, reference.path))
+            names.add((reference.module, reference.path))
         for guard in self.guards:
-            asked.update(_asked_by(guard.condition))
-        for method in self.loose:
-            asked.update((question.module, question.path) for question in LIKELY_METHODS[method.name])
-        for module, path in asked:
-            yield Question(module=module)
+            names.update(_queried_names(guard.condition))
+        for method in self.untyped_methods:
+            names.update((question.module, question.path) for question in DISTINCTIVE_METHODS[method.name])
+        for module, path in names:
+            yield StdlibQuery(module=module)
             steps = path.split(".") if path else []
             for count in range(1, len(steps) + 1):
-                yield Question(module=module, path=".".join(steps[:count]))
+                yield StdlibQuery(module=module, path=".".join(steps[:count]))
 
 
-def _asked_by(condition: Condition) -> Iterator[tuple[str, str]]:
+def _queried_names(condition: Condition) -> Iterator[tuple[str, str]]:
     if not condition:
         return
     if condition[0] in ("has", "takes"):
@@ -280,75 +297,81 @@ def _asked_by(condition: Condition) -> Iterator[tuple[str, str]]:
         yield from condition[1]
     elif condition[0] in ("not", "and", "or"):
         for inner in condition[1:]:
-            yield from _asked_by(inner)
+            yield from _queried_names(inner)
 
 
-def packed(facts: FileFacts) -> list[Any]:
-    """Facts as what ``json.dumps`` takes."""
+def pack(facts: FileFacts) -> list[Any]:
+    """Return the facts in a form that ``json.dumps`` accepts."""
     return [
-        FORMAT,
+        FORMAT_VERSION,
         facts.path,
         facts.references,
         facts.guards,
         facts.imports,
-        facts.rules,
-        facts.loose,
-        facts.patches,
-        facts.inherited,
-        facts.through,
+        facts.rule_matches,
+        facts.untyped_methods,
+        facts.monkeypatches,
+        facts.inherited_attributes,
+        facts.indirect_references,
         facts.classes,
         facts.flags,
-        facts.ignores,
-        facts.defined,
-        facts.behind,
-        facts.exported,
-        facts.replaced,
+        facts.suppressions,
+        facts.defined_names,
+        facts.guarded_functions,
+        facts.exported_names,
+        facts.overwritten_names,
         facts.failure,
     ]
 
 
-def unpacked(data: Any) -> FileFacts:
-    """Facts from what :func:`packed` made of them and JSON kept.
+def unpack(data: Any) -> FileFacts:
+    """Restore facts from what :func:`pack` returned, after a round trip through JSON.
 
     :raises ValueError: they were packed by another version, or are damaged.
     """
     try:
-        if data[0] != FORMAT or not isinstance(data[1], str):
-            raise ValueError("the facts are those of another version")
-        _, path, references, guards, imports, rules, loose, patches, inherited, through, *rest = data
-        classes, flags, ignores, defined, behind, exported, replaced, failure = rest
+        if data[0] != FORMAT_VERSION or not isinstance(data[1], str):
+            raise ValueError("the facts were packed by another version")
+        _, path, references, guards, imports, rules, loose, patches, inherited, through, *remaining = data
+        classes, flags, ignores, defined, behind, exported, replaced, failure = remaining
         return FileFacts(
             path=path,
-            references=tuple([_reference(row) for row in references]),
-            guards=tuple([Guard(row[0], _tuples(row[1]), tuple(row[2])) for row in guards]),
+            references=tuple([_unpack_reference(row) for row in references]),
+            guards=tuple([Guard(row[0], _to_tuples(row[1]), tuple(row[2])) for row in guards]),
             imports=tuple([ModuleImport._make(row) for row in imports]),
-            rules=tuple([RuleFact._make(row) for row in rules]),
-            loose=tuple([LooseMethod._make(row) for row in loose]),
-            patches=tuple([Patch(row[0], row[1], row[2], tuple(row[3])) for row in patches]),
-            inherited=tuple([Inherited._make([*row[:7], _call(row[7])]) for row in inherited]),
-            through=tuple([Through._make([*row[:6], _call(row[6]), row[7]]) for row in through]),
-            classes=tuple([ClassFact(row[0], _tuples(row[1]), tuple(row[2])) for row in classes]),
-            flags=tuple([(row[0], _tuples(row[1])) for row in flags]),
-            ignores=tuple([Ignore(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
-            defined=tuple(defined),
-            behind=tuple([(name, guard) for name, guard in behind]),
-            exported=tuple([Exported(row[0], row[1], row[2], _tuples(row[3]), row[4], row[5]) for row in exported]),
-            replaced=tuple(replaced),
-            failure=Failure._make(failure) if failure else None,
+            rule_matches=tuple([RuleMatch._make(row) for row in rules]),
+            untyped_methods=tuple([UntypedMethodUse._make(row) for row in loose]),
+            monkeypatches=tuple([Monkeypatch(row[0], row[1], row[2], tuple(row[3])) for row in patches]),
+            inherited_attributes=tuple(
+                [InheritedAttribute._make([*row[:7], _unpack_call(row[7])]) for row in inherited]
+            ),
+            indirect_references=tuple(
+                [IndirectReference._make([*row[:6], _unpack_call(row[6]), row[7]]) for row in through]
+            ),
+            classes=tuple([ClassDefinition(row[0], _to_tuples(row[1]), tuple(row[2])) for row in classes]),
+            flags=tuple([(row[0], _to_tuples(row[1])) for row in flags]),
+            suppressions=tuple([SuppressionComment(row[0], row[1], tuple(row[2]), row[3], row[4]) for row in ignores]),
+            defined_names=tuple(defined),
+            guarded_functions=tuple([(name, guard) for name, guard in behind]),
+            exported_names=tuple(
+                [ExportedName(row[0], row[1], row[2], _to_tuples(row[3]), row[4], row[5]) for row in exported]
+            ),
+            overwritten_names=tuple(replaced),
+            failure=ScanFailure._make(failure) if failure else None,
         )
     except (TypeError, IndexError, KeyError) as error:
         raise ValueError(f"the facts are damaged: {error}") from error
 
 
-def _reference(row: list[Any]) -> Reference:
+def _unpack_reference(row: list[Any]) -> Reference:
     if row[8] is not None:
-        row[8] = _call(row[8])
+        row[8] = _unpack_call(row[8])
     return Reference._make(row)
 
 
-def _call(row: list[Any] | None) -> Call | None:
+def _unpack_call(row: list[Any] | None) -> Call | None:
     return None if row is None else Call(row[0], tuple(row[1]), row[2], row[3])
 
 
-def _tuples(data: Any) -> Any:
-    return tuple([_tuples(item) for item in data]) if isinstance(data, list) else data
+def _to_tuples(data: Any) -> Any:
+    return tuple([_to_tuples(item) for item in data]) if isinstance(data, list) else data

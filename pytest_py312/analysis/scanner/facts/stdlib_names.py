@@ -1,11 +1,11 @@
-"""Names of the standard library that some release from 3.8 to 3.14 has, whichever interpreter reads this.
+"""Names of the standard libraries of Python 3.8 to 3.14, independent of the running interpreter.
 
-Methods that are known by their names alone, for objects of which the scanner does not know the class.
+Includes the methods that are recognised by name alone when the class of the object is unknown.
 """
 
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Question
+from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibQuery
 
-STANDARD = frozenset(
+STDLIB_MODULES = frozenset(
     """
 __future__ __main__ _abc _aix_support _android_support _ast _asyncio _bisect _blake2 _bootlocale _bootsubprocess _bz2
 _codecs _codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _collections _collections_abc _colorize
@@ -36,21 +36,21 @@ winsound wsgiref xdrlib xml xmlrpc zipapp zipfile zipimport zlib zoneinfo
 )
 """Top-level modules."""
 
-SUBMODULES = frozenset({
+IMPORTABLE_SUBMODULES = frozenset({
     "collections.abc", "concurrent.futures", "http.client", "http.server", "importlib.abc", "importlib.machinery",
     "importlib.metadata", "importlib.resources", "importlib.util", "logging.config", "logging.handlers", "os.path",
     "unittest.case", "unittest.mock", "urllib.error", "urllib.parse", "urllib.request", "xml.dom.minidom",
     "xml.etree.ElementTree", "xml.etree.cElementTree",
 })  # fmt: skip
-"""Modules that a ``from`` import may bring under their last name."""
+"""Submodules that are often imported as ``from package import submodule``."""
 
-LOADED_FIRST = frozenset({
+PRELOADED_MODULES = frozenset({
     "abc", "builtins", "codecs", "encodings", "errno", "gc", "genericpath", "io", "itertools", "marshal", "os", "posix",
     "posixpath", "site", "stat", "sys", "time", "zipimport",
 })  # fmt: skip
-"""In place before any code of a service runs: a local module of the same name is never seen."""
+"""Modules that are loaded before any code of a service runs. A local module of the same name is never imported."""
 
-CHANGING_BUILTINS = frozenset({
+VERSION_DEPENDENT_BUILTINS = frozenset({
     "BaseExceptionGroup", "EncodingWarning", "ExceptionGroup", "PythonFinalizationError", "_IncompleteInputError",
     "aiter", "anext",
 })  # fmt: skip
@@ -61,13 +61,13 @@ BUILTIN_TYPES = frozenset(
 )
 
 
-def is_standard(module: str) -> bool:
-    """Whether a dotted name is one of a standard module, or could be one inside a standard package."""
-    return module.partition(".")[0] in STANDARD
+def is_stdlib_module(module: str) -> bool:
+    """Return whether a dotted name is a stdlib module, or may be inside a stdlib package."""
+    return module.partition(".")[0] in STDLIB_MODULES
 
 
-LIKELY_METHODS: dict[str, tuple[Question, ...]] = {
-    name: tuple(Question(module=module, path=path) for module, path in places)
+DISTINCTIVE_METHODS: dict[str, tuple[StdlibQuery, ...]] = {
+    name: tuple(StdlibQuery(module=module, path=path) for module, path in places)
     for name, places in {
         "assertAlmostEquals": [("unittest", "TestCase().assertAlmostEquals")],
         "assertDictContainsSubset": [("unittest", "TestCase().assertDictContainsSubset")],
@@ -92,4 +92,4 @@ LIKELY_METHODS: dict[str, tuple[Question, ...]] = {
         "readfp": [("configparser", "RawConfigParser().readfp")],
     }.items()
 }
-"""Name of a method -> where it stands."""
+"""Method name -> the queries for the classes that have it."""

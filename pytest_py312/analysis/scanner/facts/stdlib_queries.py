@@ -1,8 +1,8 @@
-"""What an interpreter is asked about its standard library, and what it answers.
+"""Queries about the standard library of an interpreter, and the answers to them.
 
-A name is asked for by its module and a *path*: dotted names, where ``()`` behind a name stands for what a call of it
-gives. ``Question(module="threading", path="Thread().isAlive")`` is the method ``isAlive`` of an instance of
-``threading.Thread``; an empty path is the module itself, as ``import`` brings it.
+A query names a module and a *path*: dotted names, where ``()`` after a name stands for the result of calling it.
+``StdlibQuery(module="threading", path="Thread().isAlive")`` is the method ``isAlive`` of an instance of
+``threading.Thread``. An empty path is the module itself, as ``import`` returns it.
 """
 
 from collections.abc import Collection, Mapping
@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 
-class Question(NamedTuple):
-    """One name of the standard library. A tuple, as thousands of them are keys."""
+class StdlibQuery(NamedTuple):
+    """A stdlib name to ask for. A tuple, because thousands of them are dictionary keys."""
 
     module: str
     path: str = ""
@@ -22,8 +22,10 @@ class Question(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Signature:
-    """How something is called. ``positional`` are the names that may be given by position, in their order, ``keywords``
-    those that may be given by name; ``deprecated`` are parameters that warn when given, with their warning's text;
+    """The parameters of a callable.
+
+    ``positional`` are the parameters that accept a positional argument, in order, ``keywords`` those that accept a
+    keyword argument. ``deprecated`` are parameters that warn when passed, each with the text of the warning.
     ``required`` are those without a default.
     """
 
@@ -34,8 +36,8 @@ class Signature:
     deprecated: tuple[tuple[str, str], ...] = ()
     required: tuple[str, ...] = ()
 
-    def takes(self, positional: int, keywords: Collection[str]) -> bool:
-        """Whether a call with so many arguments by position, and these by name, is taken."""
+    def accepts(self, positional: int, keywords: Collection[str]) -> bool:
+        """Return whether a call with this many positional arguments and these keywords is valid."""
         if positional > len(self.positional) and not self.any_positional:
             return False
         if not self.any_keyword and not set(keywords) <= set(self.keywords):
@@ -44,14 +46,14 @@ class Signature:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """What one interpreter says to one question.
+class StdlibAnswer:
+    """The answer of one interpreter to one query.
 
-    ``present`` is ``None`` where it cannot tell (a result whose type nobody declares, a module that does not import on
-    this machine for a reason of the machine). ``reason`` is its exception in words where it is not present.
-    ``warning`` is the deprecation that importing, reading or calling it gives, empty when none.
-    ``members`` are the public names of a module or class (of a module: what a star import brings), for modules and
-    classes only. ``defined`` is where it really stands, ``unittest.case.TestCase.assertEqual``.
+    ``present`` is ``None`` if it cannot be determined: the type of a result is not declared, or a module does not
+    import for a reason of this machine. ``reason`` is the error message if the name is not present. ``warning`` is the
+    deprecation warning of importing, reading or calling it, or empty. ``members`` are the public names of a module or
+    class (of a module: what a star import binds). ``qualified_name`` is where the name is defined, such as
+    ``unittest.case.TestCase.assertEqual``.
     """
 
     present: bool | None
@@ -60,16 +62,16 @@ class Answer:
     signature: Signature | None = None
     members: tuple[str, ...] | None = None
     is_class: bool = False
-    defined: str = ""
-    when_called: bool = False
-    """The warning comes when it is called (or a class made an instance of), not when it is imported or read."""
+    qualified_name: str = ""
+    warns_when_called: bool = False
+    """The warning is given by a call or an instantiation, not by the import or by reading the name."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Complaint:
-    """What an interpreter's compiler says of one file: an ``error`` refuses it, a warning does not."""
+class CompilerMessage:
+    """A message of an interpreter's compiler about one file. An error rejects the file, a warning does not."""
 
-    error: bool
+    is_error: bool
     category: str
     """``SyntaxError``, ``SyntaxWarning``, ``DeprecationWarning``."""
     message: str
@@ -78,13 +80,14 @@ class Complaint:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Testimony:
-    """All that one interpreter was asked and answered. ``origin`` says who answered: ``CPython 3.12.1`` or, where that
-    interpreter is missing, ``typeshed 2.15``.
+class InterpreterAnswers:
+    """The answers of one interpreter.
+
+    ``origin`` is the source of the answers: ``CPython 3.12.1`` or, without that interpreter, ``typeshed 2.15``.
     """
 
     origin: str
     version: tuple[int, int]
-    answers: Mapping[Question, Answer]
-    asked_itself: bool = True
-    """False where typeshed answered in the interpreter's place."""
+    answers: Mapping[StdlibQuery, StdlibAnswer]
+    from_interpreter: bool = True
+    """False if typeshed answered instead of the interpreter."""

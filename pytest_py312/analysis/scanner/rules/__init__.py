@@ -1,1 +1,1 @@
-"""Rules by hand, for what no difference of two libraries can show."""
+"""Hand-written rules, for changes that a comparison of two standard libraries cannot show."""

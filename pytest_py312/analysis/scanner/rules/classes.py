@@ -1,99 +1,101 @@
-"""What some release thinks of classes and functions: defaults of their fields, decorators, what tests return.
+"""Rules for classes and functions: field defaults, decorators, return values of tests, hooks, enum members in strings.
 
-Members of enumerations in texts: what 3.11 prints of them is something else.
-
-Methods that the library looks up by their names, and what it hands over to them.
+Hooks are methods that the library looks up by name. Python 3.11 changed how enum members are formatted.
 """
 
 import ast
 import re
 from typing import Any
 
-from pytest_py312.analysis.scanner.evaluation.names import dotted, named
-from pytest_py312.analysis.scanner.evaluation.scan_state import Scan
-from pytest_py312.analysis.scanner.evaluation.values import CLASS, OBJECT, STD, OwnClass, Value
+from pytest_py312.analysis.scanner.evaluation.names import resolve_name, stdlib_name
+from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState
+from pytest_py312.analysis.scanner.evaluation.values import CLASS, OBJECT, STDLIB, OwnClass, Value
 from pytest_py312.analysis.scanner.facts.facts import Condition
 
-UNHASHABLE = frozenset({
+UNHASHABLE_TYPES = frozenset({
     "collections.deque()", "builtins.bytearray()", "types.SimpleNamespace()", "array.array()",
 })  # fmt: skip
 
 
 def is_hashable_dataclass(node: ast.ClassDef) -> bool:
-    """Whether a ``@dataclass(...)`` keeps its instances hashable."""
+    """Return whether the instances of a ``@dataclass(...)`` are hashable."""
     for decorator in node.decorator_list:
         if isinstance(decorator, ast.Call):
-            given = {k.arg: getattr(k.value, "value", None) for k in decorator.keywords}
-            if given.get("frozen") is True or given.get("unsafe_hash") is True or given.get("eq") is False:
+            options = {k.arg: getattr(k.value, "value", None) for k in decorator.keywords}
+            if options.get("frozen") is True or options.get("unsafe_hash") is True or options.get("eq") is False:
                 return True
     return False
 
 
 def _is_unhashable(value: Value) -> bool:
-    if value.kind is STD:
-        return dotted(value) in UNHASHABLE
+    if value.kind is STDLIB:
+        return stdlib_name(value) in UNHASHABLE_TYPES
     if value.kind is not OBJECT:
         return False
     own: OwnClass = value.data
     if own.foreign_bases() or own.get("__hash__") is not None or is_enum(own):
         return False
-    for one in own.family():
-        if "dataclasses.dataclass" in one.decorators:
-            return not one.frozen_dataclass
-        if one.decorators or "__eq__" in one.body:
-            return not one.decorators
+    for ancestor in own.own_mro():
+        if "dataclasses.dataclass" in ancestor.decorators:
+            return not ancestor.is_hashable_dataclass
+        if ancestor.decorators or "__eq__" in ancestor.body:
+            return not ancestor.decorators
     return False
 
 
-def default_of_field(scan: Scan, node: ast.AnnAssign, value: Value) -> None:
-    """``x: Settings = Settings()`` in the body of a class; whether that is a dataclass is known at its end."""
+def note_field_default(scan: ScanState, node: ast.AnnAssign, value: Value) -> None:
+    """Record an unhashable default: ``x: Settings = Settings()``. The decorators are checked at its end."""
     outer = node.annotation.value if isinstance(node.annotation, ast.Subscript) else node.annotation
-    if dotted(named(scan, outer)) == "typing.ClassVar" or "ClassVar" in str(getattr(outer, "value", "")):
+    if stdlib_name(resolve_name(scan, outer)) == "typing.ClassVar" or "ClassVar" in str(getattr(outer, "value", "")):
         return
-    if _is_unhashable(value) and scan.owner is not None:
-        scan.field_defaults.append((scan.owner, node))
+    if _is_unhashable(value) and scan.enclosing_class is not None:
+        scan.unhashable_defaults.append((scan.enclosing_class, node))
 
 
-def class_done(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
+def check_class(scan: ScanState, node: ast.ClassDef, own: OwnClass) -> None:
     for statement in node.body:
-        test_of_coroutine(scan, statement, own)
-    _generic_record(scan, node, own)
-    if any(dotted(base) == "collections.abc.ByteString" for base in own.bases):
-        scan.rule("byte-string", node, "collections.abc.ByteString")
-    for owner, field in scan.field_defaults:
+        check_async_test(scan, statement, own)
+    _check_generic_record(scan, node, own)
+    if any(stdlib_name(base) == "collections.abc.ByteString" for base in own.bases):
+        scan.add_rule_match("byte-string", node, "collections.abc.ByteString")
+    for owner, field in scan.unhashable_defaults:
         if owner is own and "dataclasses.dataclass" in own.decorators:
-            scan.rule("unhashable-default", field, getattr(field.target, "id", own.name))
-    scan.field_defaults = [pair for pair in scan.field_defaults if pair[0] is not own]
+            scan.add_rule_match("unhashable-default", field, getattr(field.target, "id", own.name))
+    scan.unhashable_defaults = [pair for pair in scan.unhashable_defaults if pair[0] is not own]
 
 
-def _generic_record(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
-    """``class Page(NamedTuple, Generic[T])``"""
-    records = [base.path for base in own.bases if dotted(base) in ("typing.NamedTuple", "typing.TypedDict")]
+def _check_generic_record(scan: ScanState, node: ast.ClassDef, own: OwnClass) -> None:
+    """Match ``class Page(NamedTuple, Generic[T])``."""
+    records = [base.path for base in own.bases if stdlib_name(base) in ("typing.NamedTuple", "typing.TypedDict")]
     inner = [base.value for base in node.bases if isinstance(base, ast.Subscript)]
-    if records and any(dotted(named(scan, one)) == "typing.Generic" for one in inner):
-        scan.rule("generic-record", node, records[0])
+    if records and any(stdlib_name(resolve_name(scan, subscripted)) == "typing.Generic" for subscripted in inner):
+        scan.add_rule_match("generic-record", node, records[0])
 
 
 # ---- functions
 
 
-def begin_function(scan: Scan, node: Any) -> None:
-    scan.loop_is_set = False
+def begin_function(scan: ScanState, node: Any) -> None:
+    scan.event_loop_is_set = False
     if not node.decorator_list:
         return
-    names = [dotted(named(scan, one)) or getattr(one, "id", "") for one in node.decorator_list]
+    names = [
+        stdlib_name(resolve_name(scan, decorator)) or getattr(decorator, "id", "") for decorator in node.decorator_list
+    ]
     if names[:2] == ["classmethod", "property"]:
-        scan.rule("classmethod-property", node.decorator_list[0], node.name)
+        scan.add_rule_match("classmethod-property", node.decorator_list[0], node.name)
 
 
-def has_implicit_optional(scan: Scan, node: Any) -> bool:
-    """``def f(x: int = None)``"""
+def has_implicit_optional(scan: ScanState, node: Any) -> bool:
+    """Return whether a function has a parameter such as ``x: int = None``."""
     if not node.args.defaults and not node.args.kw_defaults:
         return False
     arguments = [*node.args.posonlyargs, *node.args.args]
     pairs = list(zip(arguments[::-1], node.args.defaults[::-1], strict=False))
     pairs += [
-        (one, default) for one, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True) if default
+        (parameter, default)
+        for parameter, default in zip(node.args.kwonlyargs, node.args.kw_defaults, strict=True)
+        if default
     ]
     return any(
         isinstance(default, ast.Constant) and default.value is None and not _allows_none(scan, argument.annotation)
@@ -102,83 +104,88 @@ def has_implicit_optional(scan: Scan, node: Any) -> bool:
     )
 
 
-def _allows_none(scan: Scan, node: ast.expr | None) -> bool:
+def _allows_none(scan: ScanState, node: ast.expr | None) -> bool:
     if isinstance(node, ast.Constant):
         return node.value is None or isinstance(node.value, str)
     if isinstance(node, ast.BinOp):
         return True
     if isinstance(node, ast.Subscript):
-        return dotted(named(scan, node.value)) in ("typing.Optional", "typing.Union", "typing.Annotated")
+        return stdlib_name(resolve_name(scan, node.value)) in ("typing.Optional", "typing.Union", "typing.Annotated")
     if isinstance(node, ast.Name) and node.id in ("object", "None"):
         return True
-    return dotted(named(scan, node)) in ("typing.Any", "typing.Optional")
+    return stdlib_name(resolve_name(scan, node)) in ("typing.Any", "typing.Optional")
 
 
-def test_of_coroutine(scan: Scan, node: ast.AST, own: OwnClass) -> None:
-    """An ``async def`` among the tests of a class that runs none: the test returns a coroutine, and is not run."""
+def check_async_test(scan: ScanState, node: ast.AST, own: OwnClass) -> None:
+    """Match an ``async def`` test in a class that does not await it. The test returns a coroutine and is never
+    executed.
+    """
     name = getattr(node, "name", "")
     if not isinstance(node, ast.AsyncFunctionDef) or not name.startswith("test") or node.decorator_list:
         return
-    if own.derives_from("unittest", "TestCase") and not own.foreign_bases() and len(own.standard_bases()) == 1:
-        scan.rule("test-returns", node, name)
+    if own.derives_from("unittest", "TestCase") and not own.foreign_bases() and len(own.stdlib_bases()) == 1:
+        scan.add_rule_match("test-returns", node, name)
 
 
-def returned(scan: Scan, node: ast.Return) -> None:
-    """A test of unittest that returns something."""
+def check_test_return(scan: ScanState, node: ast.Return) -> None:
+    """Match a unittest test that returns a value."""
     function = scan.function
-    if function is None or scan.owner is None or not function.name.startswith("test"):
+    if function is None or scan.enclosing_class is None or not function.name.startswith("test"):
         return
     if node.value is None or (isinstance(node.value, ast.Constant) and node.value.value is None):
         return
-    if any(base.module.startswith("unittest") for base in scan.owner.standard_bases()) and not function.decorator_list:
-        scan.rule("test-returns", node, function.name)
+    if (
+        any(base.module.startswith("unittest") for base in scan.enclosing_class.stdlib_bases())
+        and not function.decorator_list
+    ):
+        scan.add_rule_match("test-returns", node, function.name)
 
 
-ENUMS = frozenset({"Enum", "IntEnum", "Flag", "IntFlag", "StrEnum", "ReprEnum"})
-MIXED = frozenset({"str", "int", "float", "bytes"})
-SIGNALS = re.compile(r"SIG[A-Z0-9]+")
+ENUM_CLASSES = frozenset({"Enum", "IntEnum", "Flag", "IntFlag", "StrEnum", "ReprEnum"})
+MIXIN_TYPES = frozenset({"str", "int", "float", "bytes"})
+SIGNAL_NAME = re.compile(r"SIG[A-Z0-9]+")
 
 
 def is_enum(own: OwnClass) -> bool:
-    return own.derives_from("enum", *ENUMS)
+    return own.derives_from("enum", *ENUM_CLASSES)
 
 
-def _mixture(value: Value) -> str:
-    """``mixed`` for a member of ``class X(str, Enum)``, ``int`` for one of an ``IntEnum``, else empty."""
-    if value.kind is STD:
-        known = value.module == "signal" and SIGNALS.fullmatch(value.path)
-        return "int" if known or (value.module == "http" and value.path.startswith("HTTPStatus.")) else ""
+def _enum_mixin(value: Value) -> str:
+    """Return ``mixed`` for a member of ``class X(str, Enum)``, ``int`` for one of an ``IntEnum``, else empty."""
+    if value.kind is STDLIB:
+        is_signal = value.module == "signal" and SIGNAL_NAME.fullmatch(value.path)
+        return "int" if is_signal or (value.module == "http" and value.path.startswith("HTTPStatus.")) else ""
     if value.kind is not OBJECT or not is_enum(value.data):
         return ""
     own: OwnClass = value.data
-    names = {base.path for base in own.standard_bases() if base.module == "enum"}
+    names = {base.path for base in own.stdlib_bases() if base.module == "enum"}
     if names & {"IntEnum", "IntFlag"}:
         return "" if own.get("__str__") or own.get("__repr__") else "int"
     if names & {"StrEnum", "ReprEnum"} or own.get("__format__"):
         return ""
-    return "mixed" if own.derives_from("builtins", *MIXED) else ""
+    return "mixed" if own.derives_from("builtins", *MIXIN_TYPES) else ""
 
 
-def formatted(scan: Scan, node: ast.expr, value: Value, conversion: int) -> None:
-    """A value in an f-string, or handed to ``format``."""
-    mixture = _mixture(value)
-    if mixture == "mixed" and conversion == -1 and not value.data.get("__str__"):
-        scan.rule("mixed-enum-format", node, value.data.name)
-    elif mixture == "int" and conversion == ord("s"):
-        int_enum_text(scan, node, value)
+def check_formatted_value(scan: ScanState, node: ast.expr, value: Value, conversion: int) -> None:
+    """Match an enum member in an f-string or as an argument of ``format``."""
+    mixin = _enum_mixin(value)
+    if mixin == "mixed" and conversion == -1 and not value.data.get("__str__"):
+        scan.add_rule_match("mixed-enum-format", node, value.data.name)
+    elif mixin == "int" and conversion == ord("s"):
+        check_int_enum_text(scan, node, value)
 
 
-def int_enum_text(scan: Scan, node: ast.expr, value: Value) -> None:
-    """``str(member)`` of an ``IntEnum``."""
-    if _mixture(value) == "int":
-        name = f"{value.module}.{value.path}" if value.kind is STD else value.data.name
-        scan.rule("int-enum-text", node, name)
+def check_int_enum_text(scan: ScanState, node: ast.expr, value: Value) -> None:
+    """Match ``str(member)`` of an ``IntEnum``."""
+    if _enum_mixin(value) == "int":
+        name = f"{value.module}.{value.path}" if value.kind is STDLIB else value.data.name
+        scan.add_rule_match("int-enum-text", node, name)
 
 
-def printf(scan: Scan, node: ast.BinOp, text: str, right: Value) -> None:
+def check_printf(scan: ScanState, node: ast.BinOp, text: str, right: Value) -> None:
     items = node.right.elts if isinstance(node.right, ast.Tuple) else [node.right]
-    values = [right] if len(items) == 1 else [member_of(scan, item) for item in items]
-    if not any(_mixture(value) == "int" for value in values):
+    values = [right] if len(items) == 1 else [enum_member(scan, item) for item in items]
+    if not any(_enum_mixin(value) == "int" for value in values):
         return
     signs = re.findall(r"%(?:\(\w+\))?[-+ #0]*\d*(?:\.\d+)?([a-zA-Z%])", text)
     signs = [sign for sign in signs if sign != "%"]
@@ -186,61 +193,64 @@ def printf(scan: Scan, node: ast.BinOp, text: str, right: Value) -> None:
         return
     for sign, item, value in zip(signs, items, values, strict=True):
         if sign == "s":
-            int_enum_text(scan, item, value)
+            check_int_enum_text(scan, item, value)
 
 
-def member_of(scan: Scan, node: ast.expr) -> Value:
-    """An expression that names a member of an own enumeration, or a variable that holds one."""
+def enum_member(scan: ScanState, node: ast.expr) -> Value:
+    """Return the value of an expression, resolved to an enum member if it names one."""
     if isinstance(node, ast.Attribute):
-        owner = named(scan, node.value)
+        owner = resolve_name(scan, node.value)
         if owner.kind is CLASS and is_enum(owner.data):
             return Value(OBJECT, data=owner.data)
-    return named(scan, node)
+    return resolve_name(scan, node)
 
 
-VISITORS = frozenset({"visit_Num", "visit_Str", "visit_Bytes", "visit_NameConstant", "visit_Ellipsis"})
-VISITING = frozenset({"ast.NodeVisitor", "ast.NodeTransformer"})
-FINDERS = frozenset({
+OLD_VISITOR_METHODS = frozenset({"visit_Num", "visit_Str", "visit_Bytes", "visit_NameConstant", "visit_Ellipsis"})
+VISITOR_CLASSES = frozenset({"ast.NodeVisitor", "ast.NodeTransformer"})
+FINDER_CLASSES = frozenset({
     "importlib.abc.MetaPathFinder", "importlib.abc.PathEntryFinder", "importlib.abc.Finder",
     "_frozen_importlib_external.PathFinder", "importlib.machinery.PathFinder", "importlib.machinery.FileFinder",
 })  # fmt: skip
 
 
-OLD_FINDERS = frozenset({"find_module", "find_loader"})
+OLD_FINDER_METHODS = frozenset({"find_module", "find_loader"})
 
 
-def is_called(own: OwnClass | None, method: str) -> Condition:
-    """When the library calls a method: ``find_module`` beside ``find_spec`` up to 3.11, all others always."""
-    old = method in OLD_FINDERS and own is not None and own.get("find_spec") is not None
-    return ("version", "<", (3, 12), "full") if old else ()
+def method_condition(own: OwnClass | None, method: str) -> Condition:
+    """Return when the library calls a method.
+
+    ``find_module`` beside ``find_spec`` is called up to 3.11 only; all others are always called.
+    """
+    is_replaced = method in OLD_FINDER_METHODS and own is not None and own.get("find_spec") is not None
+    return ("version", "<", (3, 12), "full") if is_replaced else ()
 
 
-def handed_over(own: OwnClass, method: str, parameter: ast.arg) -> dict[str, Value]:
-    """What the library hands over to a method: ``visit_Constant(self, node)`` gets an ``ast.Constant``."""
+def hook_parameters(own: OwnClass, method: str, parameter: ast.arg) -> dict[str, Value]:
+    """Return what the library passes to a method: ``visit_Constant(self, node)`` gets an ``ast.Constant``."""
     if parameter.annotation is not None or not method.startswith("visit_"):
         return {}
-    if not {dotted(base) for base in own.standard_bases()} & VISITING:
+    if not {stdlib_name(base) for base in own.stdlib_bases()} & VISITOR_CLASSES:
         return {}
-    kind = "Constant" if method in VISITORS else method.removeprefix("visit_")
-    return {parameter.arg: Value(STD, "ast", f"{kind}()")} if kind.isidentifier() else {}
+    kind = "Constant" if method in OLD_VISITOR_METHODS else method.removeprefix("visit_")
+    return {parameter.arg: Value(STDLIB, "ast", f"{kind}()")} if kind.isidentifier() else {}
 
 
-def read_hooks(scan: Scan, node: ast.ClassDef, own: OwnClass) -> None:
-    """Looks at the methods of one class, when all of the file has been read."""
-    bases = {dotted(base) for base in own.standard_bases()}
+def check_hooks(scan: ScanState, node: ast.ClassDef, own: OwnClass) -> None:
+    """Match the hooks of one class, when the whole file has been read."""
+    bases = {stdlib_name(base) for base in own.stdlib_bases()}
     for statement in node.body:
         if isinstance(statement, ast.FunctionDef):
-            if statement.name in VISITORS and bases & VISITING:
+            if statement.name in OLD_VISITOR_METHODS and bases & VISITOR_CLASSES:
                 if own.get("visit_Constant") is None:
-                    scan.rule("ast-visitor", statement, statement.name)
-            elif statement.name in OLD_FINDERS:
-                _finder(scan, statement, own, bases)
+                    scan.add_rule_match("ast-visitor", statement, statement.name)
+            elif statement.name in OLD_FINDER_METHODS:
+                _check_finder(scan, statement, own, bases)
 
 
-def _finder(scan: Scan, method: ast.FunctionDef, own: OwnClass, bases: set[str]) -> None:
+def _check_finder(scan: ScanState, method: ast.FunctionDef, own: OwnClass, bases: set[str]) -> None:
     if own.get("find_spec") is not None or own.foreign_bases():
         return
     arguments = len(method.args.posonlyargs) + len(method.args.args)
-    hooked = scan.names_import_hooks()
-    if bases & FINDERS or (hooked and arguments in (1, 2, 3)):
-        scan.rule("find-module-hook", method, method.name)
+    uses_hooks = scan.uses_import_hooks()
+    if bases & FINDER_CLASSES or (uses_hooks and arguments in (1, 2, 3)):
+        scan.add_rule_match("find-module-hook", method, method.name)

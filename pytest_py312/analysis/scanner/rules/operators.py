@@ -1,32 +1,32 @@
-"""What no difference of two libraries can show, apart from calls: operators, protocols and values.
+"""Rules for operators, protocols and values that a comparison of two standard libraries cannot show.
 
-Each finder notes a fact under the name of a rule; ``analysis/judging/rule_table.py`` says what the rule means and since
-when it holds.
+Each check records a match under the name of a rule; ``analysis/judging/rule_table.py`` defines the meaning of the rule
+and its release.
 
-What ``find`` of something unknown gives, in a file that reads XML: an element, where it is then used as one.
+In a file that reads XML, the result of ``find`` on an unknown value is an element if it is later used as one.
 """
 
 import ast
 import re
 
 from pytest_py312.analysis.scanner.evaluation import dynamic_names
-from pytest_py312.analysis.scanner.evaluation.names import dotted, last_name, named
-from pytest_py312.analysis.scanner.evaluation.scan_state import ELEMENT_MODULES, Scan
+from pytest_py312.analysis.scanner.evaluation.names import last_name, resolve_name, stdlib_name
+from pytest_py312.analysis.scanner.evaluation.scan_state import ELEMENT_MODULES, ScanState
 from pytest_py312.analysis.scanner.evaluation.skip_marks import SKIP_EXCEPTIONS
 from pytest_py312.analysis.scanner.evaluation.values import (
     CLASS,
+    COLLECTION,
     COROUTINE,
     FOREIGN,
-    ITEMS,
     NAMESPACE,
-    NOTHING_KNOWN,
     OBJECT,
-    RECORD,
-    STD,
-    TEMPLATE,
+    PARTIAL_TEXT,
+    STDLIB,
     TEXT,
+    TUPLE,
     UNKNOWN,
-    Keys,
+    UNKNOWN_KIND,
+    DictKeys,
     Value,
     alternatives,
 )
@@ -42,16 +42,16 @@ _ELEMENTS = re.compile(
     rf"(?:{_ELEMENT.pattern})\.(?:iter|findall|iterfind|getiterator|getchildren)\(\)"
     r"|(?:parse|ElementTree)\(\)\.(?:iter|findall|iterfind)\(\)"
 )
-"""What these give can be looped over, and holds elements."""
-NO_SELF = frozenset({
+"""Calls whose results can be iterated over and contain elements."""
+NOT_ENTERED_AS_SELF = frozenset({
     "tempfile.TemporaryDirectory()", "threading.Lock()", "threading.RLock()", "threading.Condition()",
     "threading.Semaphore()", "threading.BoundedSemaphore()", "warnings.catch_warnings()", "asyncio.Lock()",
     "contextlib.suppress()", "contextlib.closing()", "contextlib.nullcontext()", "contextlib.redirect_stdout()",
     "contextlib.redirect_stderr()", "decimal.localcontext()", "multiprocessing.Lock()", "multiprocessing.Manager()",
 })  # fmt: skip
-"""What these give to ``with ... as`` is something else than they are."""
-LONGEST_TEXT = 20_000
-NO_ITEMS = {
+"""Context managers that bind something other than themselves in ``with ... as``."""
+MAX_TEXT_LENGTH = 20_000
+FORMER_SEQUENCES = {
     "fileinput.FileInput()": "fileinput.FileInput",
     "fileinput.input()": "fileinput.FileInput",
     "wsgiref.util.FileWrapper()": "wsgiref.util.FileWrapper",
@@ -59,120 +59,128 @@ NO_ITEMS = {
     "xml.dom.pulldom.parse()": "xml.dom.pulldom.DOMEventStream",
     "xml.dom.pulldom.parseString()": "xml.dom.pulldom.DOMEventStream",
 }
-"""What gives things that were once asked for their items, and by which name these go."""
+"""Values that formerly supported indexing -> the name of their class."""
 
 
-COROUTINES = frozenset({
+COROUTINE_CALLS = frozenset({
     "asyncio.sleep()", "asyncio.wait_for()", "asyncio.to_thread()", "asyncio.open_connection()", "asyncio.wait()",
     "asyncio.start_server()", "asyncio.create_subprocess_exec()", "asyncio.create_subprocess_shell()",
     "asyncio.Queue().get()", "asyncio.Queue().put()", "asyncio.Queue().join()", "asyncio.Event().wait()",
     "asyncio.Lock().acquire()", "asyncio.Semaphore().acquire()", "asyncio.Condition().wait()",
 })  # fmt: skip
-"""Standard coroutines: what calls of these give has to be awaited, or made a task of."""
+"""Calls that return a coroutine, which has to be awaited or wrapped in a task."""
 
 
 def is_coroutine(value: Value) -> bool:
-    """Whether a value is a coroutine that has not been started."""
+    """Return whether a value is a coroutine that has not been started."""
     if value.kind is COROUTINE:
         return value.data is not list
-    return value.module == "asyncio" and dotted(value) in COROUTINES
+    return value.module == "asyncio" and stdlib_name(value) in COROUTINE_CALLS
 
 
 # ---- attributes
 
 
-MOCKS = re.compile(r"(?:NonCallable)?(?:Magic)?Mock\(\)|AsyncMock\(\)|patch(?:\.object)?\(\)")
-MISSPELT = frozenset({"any_call", "called_once", "called_once_with", "called_with", "has_calls", "not_called"})
-"""Assertions without their ``assert_``: a mock took them for attributes, and they never failed."""
+MOCK_TYPES = re.compile(r"(?:NonCallable)?(?:Magic)?Mock\(\)|AsyncMock\(\)|patch(?:\.object)?\(\)")
+MISSPELT_ASSERTIONS = frozenset(
+    {"any_call", "called_once", "called_once_with", "called_with", "has_calls", "not_called"}
+)
+"""Assertions without their prefix ``assert_``: a mock took them for attributes, and they never failed."""
 
 
-_NOTABLE = MISSPELT | {"bit_count", "co_lnotab", "s", "n"}
-_SWAPPED = ("asert", "aseert", "assrt")
-"""How ``assert`` is misspelt, as mocks know it."""
+_CHECKED_ATTRIBUTES = MISSPELT_ASSERTIONS | {"bit_count", "co_lnotab", "s", "n"}
+_MISSPELT_PREFIXES = ("asert", "aseert", "assrt")
+"""Misspellings of ``assert`` that mocks detect."""
 
 
-def attribute_of_unknown(scan: Scan, node: ast.Attribute) -> None:
-    if node.attr not in _NOTABLE:  # nearly all
-        if node.attr[:2] == "as" and node.attr.startswith(_SWAPPED) and scan.names_mocks():
-            scan.rule("mock-misspelt", node, node.attr, sure=False)
+def check_untyped_attribute(scan: ScanState, node: ast.Attribute) -> None:
+    if node.attr not in _CHECKED_ATTRIBUTES:  # shortcut for nearly all attributes
+        if node.attr[:2] == "as" and node.attr.startswith(_MISSPELT_PREFIXES) and scan.uses_mocks():
+            scan.add_rule_match("mock-misspelt", node, node.attr, sure=False)
         return
-    if node.attr == "bit_count" and not any(one.module.startswith(("numpy", "gmpy2")) for one in scan.imports):
-        scan.rule("bit-count", node, node.attr, sure=False)
-    if node.attr in MISSPELT and isinstance(node.ctx, ast.Load) and scan.names_mocks():
-        scan.rule("mock-assertion", node, node.attr, sure=False)
+    if node.attr == "bit_count" and not any(
+        module_import.module.startswith(("numpy", "gmpy2")) for module_import in scan.imports
+    ):
+        scan.add_rule_match("bit-count", node, node.attr, sure=False)
+    if node.attr in MISSPELT_ASSERTIONS and isinstance(node.ctx, ast.Load) and scan.uses_mocks():
+        scan.add_rule_match("mock-assertion", node, node.attr, sure=False)
     if node.attr == "co_lnotab" and isinstance(node.ctx, ast.Load):
-        scan.rule("co-lnotab", node, "co_lnotab")
-    if node.attr in ("s", "n") and _is_part_of_tree(scan, node.value):
-        scan.rule("ast-value", node, f"ast.Constant.{node.attr}", sure=False)
+        scan.add_rule_match("co-lnotab", node, "co_lnotab")
+    if node.attr in ("s", "n") and _is_ast_node(scan, node.value):
+        scan.add_rule_match("ast-value", node, f"ast.Constant.{node.attr}", sure=False)
 
 
-_PARTS = frozenset({"args", "comparators", "elts", "keys", "left", "msg", "right", "slice", "test", "value", "values"})
+_AST_FIELDS = frozenset(
+    {"args", "comparators", "elts", "keys", "left", "msg", "right", "slice", "test", "value", "values"}
+)
 
 
-def _is_part_of_tree(scan: Scan, node: ast.expr) -> bool:
-    """``tree.body[0].value``, ``call.args[0]``: what a file that uses ``ast`` calls so is a node."""
+def _is_ast_node(scan: ScanState, node: ast.expr) -> bool:
+    """Return whether an expression is probably a node: ``tree.body[0].value`` or ``call.args[0]`` in a file that uses
+    ``ast``.
+    """
     inner = node.value if isinstance(node, ast.Subscript) else node
-    named_so = isinstance(inner, ast.Attribute) and inner.attr in _PARTS
-    return named_so and any(one.module == "ast" for one in scan.imports)
+    has_field_name = isinstance(inner, ast.Attribute) and inner.attr in _AST_FIELDS
+    return has_field_name and any(module_import.module == "ast" for module_import in scan.imports)
 
 
-def attribute_of_builtin(scan: Scan, node: ast.Attribute, value: Value) -> None:
-    """Builtin types are the same everywhere but for a few methods."""
+def check_builtin_attribute(scan: ScanState, node: ast.Attribute, value: Value) -> None:
+    """Refer to one of the few attributes of builtin types that are new."""
     if node.attr in ("bit_count", "add_note"):
         scan.refer(node, value, "method", name=node.attr)
 
 
-def attribute_of_standard(scan: Scan, node: ast.Attribute, value: Value) -> None:
+def check_stdlib_attribute(scan: ScanState, node: ast.Attribute, value: Value) -> None:
     if node.attr == "co_lnotab":
-        scan.rule("co-lnotab", node, "co_lnotab")
+        scan.add_rule_match("co-lnotab", node, "co_lnotab")
     module = value.module
     if module == "unittest.mock":
-        if node.attr in MISSPELT and MOCKS.match(value.path):
-            scan.rule("mock-assertion", node, node.attr)
-        elif node.attr.startswith(_SWAPPED) and MOCKS.match(value.path):
-            scan.rule("mock-misspelt", node, node.attr)
+        if node.attr in MISSPELT_ASSERTIONS and MOCK_TYPES.match(value.path):
+            scan.add_rule_match("mock-assertion", node, node.attr)
+        elif node.attr.startswith(_MISSPELT_PREFIXES) and MOCK_TYPES.match(value.path):
+            scan.add_rule_match("mock-misspelt", node, node.attr)
     elif module == "ast":
         if node.attr in ("s", "n") and "()." in value.path:
-            scan.rule("ast-value", node, f"ast.Constant.{node.attr}", sure=False)
-    elif module == "importlib.metadata" and value.path in ENTRY_POINTS:
-        scan.rule("entry-points-mapping", node, f"importlib.metadata.{value.path}")
+            scan.add_rule_match("ast-value", node, f"ast.Constant.{node.attr}", sure=False)
+    elif module == "importlib.metadata" and value.path in ENTRY_POINTS_AS_DICT:
+        scan.add_rule_match("entry-points-mapping", node, f"importlib.metadata.{value.path}")
 
 
 OLD_TLS = frozenset({"ssl.TLSVersion.SSLv3", "ssl.TLSVersion.TLSv1", "ssl.TLSVersion.TLSv1_1"})
 _OLD_OPTION = re.compile(r"ssl\.OP_NO_TLSv\w+")
-"""Only what is not set yet warns: SSLv3 is forbidden from the start, and the option of SSLv2 has no bit."""
-ENTRY_POINTS = frozenset(f"entry_points().{name}" for name in ("get", "items", "keys", "values"))
+"""Only options that are not set by default warn: SSLv3 is always disabled, and the option for SSLv2 has no bit."""
+ENTRY_POINTS_AS_DICT = frozenset(f"entry_points().{name}" for name in ("get", "items", "keys", "values"))
 
 
-def item_of_standard(source: Value) -> Value:
-    """What a loop over something standard gives."""
+def stdlib_iteration_item(source: Value) -> Value:
+    """Return the value of an item when iterating over a stdlib value."""
     if source.module == "threading" and source.path == "enumerate()":
-        return Value(STD, "threading", "Thread()", source.guard)
+        return Value(STDLIB, "threading", "Thread()", source.guard)
     if source.module == "pkgutil" and source.path in ("iter_modules()", "walk_packages()"):
-        return Value(RECORD, data=(Value(STD, "importlib.machinery", "FileFinder()", source.guard),))
+        return Value(TUPLE, data=(Value(STDLIB, "importlib.machinery", "FileFinder()", source.guard),))
     if source.module in ELEMENT_MODULES and re.fullmatch(f"{_ELEMENT.pattern}|{_ELEMENTS.pattern}", source.path):
-        return Value(STD, source.module, "Element()", source.guard)
+        return Value(STDLIB, source.module, "Element()", source.guard)
     return UNKNOWN
 
 
-def item_of(scan: Scan, node: ast.Subscript, value: Value) -> Value:
-    if dotted(value) == "sys.modules":
+def subscript_result(scan: ScanState, node: ast.Subscript, value: Value) -> Value:
+    if stdlib_name(value) == "sys.modules":
         name = getattr(node.slice, "value", None)
         return scan.module_value(name) if isinstance(name, str) and name.isidentifier() else UNKNOWN
     if value.kind is NAMESPACE and isinstance(getattr(node.slice, "value", None), str):
         return dynamic_names.attribute_by_name(scan, node, value.data, node.slice.value)  # type: ignore[attr-defined]
-    if value.data.__class__ is Keys:
-        return value.data.at(getattr(node.slice, "value", None))
-    if value.kind is ITEMS:
+    if value.data.__class__ is DictKeys:
+        return value.data.value_of(getattr(node.slice, "value", None))
+    if value.kind is COLLECTION:
         return value if isinstance(node.slice, ast.Slice) else value.data
-    if value.module in ELEMENT_MODULES and value.kind is STD and not isinstance(node.slice, ast.Slice):
-        return item_of_standard(value)
-    if dotted(value) in NO_ITEMS:
-        scan.rule("no-items", node, NO_ITEMS[dotted(value)])
-    if dotted(value) == "importlib.metadata.entry_points()":
+    if value.module in ELEMENT_MODULES and value.kind is STDLIB and not isinstance(node.slice, ast.Slice):
+        return stdlib_iteration_item(value)
+    if stdlib_name(value) in FORMER_SEQUENCES:
+        scan.add_rule_match("no-items", node, FORMER_SEQUENCES[stdlib_name(value)])
+    if stdlib_name(value) == "importlib.metadata.entry_points()":
         by_name = isinstance(node.slice, ast.Name) or isinstance(getattr(node.slice, "value", None), str)
         if by_name:
-            scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
+            scan.add_rule_match("entry-points-mapping", node, "importlib.metadata.entry_points")
     if value.kind is CLASS and classes.is_enum(value.data):
         return Value(OBJECT, data=value.data)
     return UNKNOWN
@@ -181,61 +189,63 @@ def item_of(scan: Scan, node: ast.Subscript, value: Value) -> Value:
 # ---- truth
 
 
-def truth_of(scan: Scan, node: ast.expr, value: Value) -> None:
-    """``if element:``"""
+def check_truth(scan: ScanState, node: ast.expr, value: Value) -> None:
+    """Match ``if element:``."""
     if isinstance(node, ast.Name) and node.id == "NotImplemented":
-        scan.rule("not-implemented-truth", node, "NotImplemented")
-    elif value is FOUND and isinstance(node, ast.Name):
-        asked(scan, node)
-    elif value.kind is STD and value.module in ELEMENT_MODULES and _ELEMENT.fullmatch(value.path):
-        scan.rule("element-truth", node, f"{value.module}.Element")
+        scan.add_rule_match("not-implemented-truth", node, "NotImplemented")
+    elif value is MAYBE_ELEMENT and isinstance(node, ast.Name):
+        note_truth_test(scan, node)
+    elif value.kind is STDLIB and value.module in ELEMENT_MODULES and _ELEMENT.fullmatch(value.path):
+        scan.add_rule_match("element-truth", node, f"{value.module}.Element")
 
 
-_TRUTHS = frozenset({
+_BOOLEAN_CALLS = frozenset({
     "all()", "any()", "bool()", "callable()", "hasattr()", "isinstance()", "issubclass()",
 })  # fmt: skip
 
 
-CONTAINMENT = frozenset({ast.In, ast.NotIn})
+MEMBERSHIP_OPERATORS = frozenset({ast.In, ast.NotIn})
 
 
-def membership(scan: Scan, node: ast.Compare, found: list[Value]) -> None:
-    """``"group" in entry_points()``"""
-    for op, left, right in zip(node.ops, found, found[1:], strict=False):
-        if op.__class__ in CONTAINMENT:
-            newer_features.membership(scan, node, left, right)
-        is_asked = left.kind is TEXT and op.__class__ in CONTAINMENT
-        if is_asked and dotted(right) == "importlib.metadata.entry_points()":
-            scan.rule("entry-points-mapping", node, "importlib.metadata.entry_points")
+def check_membership(scan: ScanState, node: ast.Compare, operands: list[Value]) -> None:
+    """Match ``"group" in entry_points()``."""
+    for op, left, right in zip(node.ops, operands, operands[1:], strict=False):
+        if op.__class__ in MEMBERSHIP_OPERATORS:
+            newer_features.enum_membership(scan, node, left, right)
+        is_text_lookup = left.kind is TEXT and op.__class__ in MEMBERSHIP_OPERATORS
+        if is_text_lookup and stdlib_name(right) == "importlib.metadata.entry_points()":
+            scan.add_rule_match("entry-points-mapping", node, "importlib.metadata.entry_points")
 
 
-def inverted(scan: Scan, node: ast.UnaryOp, value: Value) -> None:
-    if value.kind is STD and value.module == "builtins" and value.path in _TRUTHS:
-        scan.rule("bool-invert", node, "~")
+def check_inversion(scan: ScanState, node: ast.UnaryOp, value: Value) -> None:
+    if value.kind is STDLIB and value.module == "builtins" and value.path in _BOOLEAN_CALLS:
+        scan.add_rule_match("bool-invert", node, "~")
 
 
-def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
+def binary_operation_result(scan: ScanState, node: ast.BinOp, left: Value, right: Value) -> Value:
     if isinstance(node.op, ast.Div):
         for value in (left, right):
             if value.module == "pathlib" and value.is_instance:
                 return value
-        return Value(STD, "builtins", "division()")
+        return Value(STDLIB, "builtins", "division()")
     if isinstance(node.op, ast.Mod) and left.kind is TEXT:
-        classes.printf(scan, node, left.data, right)
-        return Value(TEMPLATE, data=re.sub(r"%(?:\(\w+\))?[sdr]", "x", left.data))
-    if isinstance(node.op, ast.Add) and (left.kind in (TEXT, TEMPLATE) or right.kind in (TEXT, TEMPLATE)):
-        both = TEXT if left.kind is right.kind is TEXT else TEMPLATE
-        parts = [one.data if one.kind in (TEXT, TEMPLATE) else "x" for one in (left, right)]
-        return Value(both, data="".join(parts)) if len(parts[0]) + len(parts[1]) < LONGEST_TEXT else UNKNOWN
+        classes.check_printf(scan, node, left.data, right)
+        return Value(PARTIAL_TEXT, data=re.sub(r"%(?:\(\w+\))?[sdr]", "x", left.data))
+    if isinstance(node.op, ast.Add) and (left.kind in (TEXT, PARTIAL_TEXT) or right.kind in (TEXT, PARTIAL_TEXT)):
+        both = TEXT if left.kind is right.kind is TEXT else PARTIAL_TEXT
+        parts = [operand.data if operand.kind in (TEXT, PARTIAL_TEXT) else "x" for operand in (left, right)]
+        return Value(both, data="".join(parts)) if len(parts[0]) + len(parts[1]) < MAX_TEXT_LENGTH else UNKNOWN
     if isinstance(node.op, ast.BitOr) and _are_types(scan, node, left, right):
-        scan.rule("union-of-types", node, "X | Y")
-    if isinstance(node.op, ast.BitOr) and (old := [one for one in (left, right) if _is_old_option(one)]):
-        return old[0]
+        scan.add_rule_match("union-of-types", node, "X | Y")
+    if isinstance(node.op, ast.BitOr) and (
+        old_options := [operand for operand in (left, right) if _is_old_option(operand)]
+    ):
+        return old_options[0]
     is_set = left.module == "builtins" and left.path in ("set()", "frozenset()")
     if is_set and node.op.__class__ in (ast.BitOr, ast.BitAnd, ast.Sub):
         return left
     for value in (left, right):
-        if value.kind is STD and value.module == "builtins" and value.path == "float()":
+        if value.kind is STDLIB and value.module == "builtins" and value.path == "float()":
             return value
         if value.kind is COROUTINE:
             return value
@@ -243,11 +253,11 @@ def operation(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> Value:
 
 
 def _is_old_option(value: Value) -> bool:
-    return value.module == "ssl" and _OLD_OPTION.fullmatch(dotted(value)) is not None
+    return value.module == "ssl" and _OLD_OPTION.fullmatch(stdlib_name(value)) is not None
 
 
-def _are_types(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> bool:
-    """Whether ``|`` stands between types: one side is a type for sure, and the other has a name that may be one."""
+def _are_types(scan: ScanState, node: ast.BinOp, left: Value, right: Value) -> bool:
+    """Return whether ``|`` joins types: one side certainly is a type, and the other has a name that may be one."""
     is_left, is_right = _is_type(scan, node.left, left), _is_type(scan, node.right, right)
     if is_left and is_right:
         return True
@@ -255,37 +265,37 @@ def _are_types(scan: Scan, node: ast.BinOp, left: Value, right: Value) -> bool:
     if not (is_left or is_right):
         return False
     inner = other.value if isinstance(other, ast.Subscript) else other
-    known = named(scan, inner) if inner is not other else value
-    if known.kind is STD and known.module != "builtins":
-        return bool(known.path) and "()" not in known.path
-    return known.kind is FOREIGN and isinstance(inner, ast.Name | ast.Attribute)
+    other_value = resolve_name(scan, inner) if inner is not other else value
+    if other_value.kind is STDLIB and other_value.module != "builtins":
+        return bool(other_value.path) and "()" not in other_value.path
+    return other_value.kind is FOREIGN and isinstance(inner, ast.Name | ast.Attribute)
 
 
-def _is_type(scan: Scan, node: ast.expr, value: Value) -> bool:
-    """Whether an expression is a class, ``None``, or a union of such."""
+def _is_type(scan: ScanState, node: ast.expr, value: Value) -> bool:
+    """Return whether an expression is a class, ``None``, or a union of such."""
     if isinstance(node, ast.BinOp):
         return isinstance(node.op, ast.BitOr) and _is_type(scan, node.left, UNKNOWN)
     if isinstance(node, ast.Subscript):
         return _is_type(scan, node.value, UNKNOWN)
     if isinstance(node, ast.Name):
-        return value.kind is CLASS or (node.id in BUILTIN_TYPES and scan.get(node.id) is None)
+        return value.kind is CLASS or (node.id in BUILTIN_TYPES and scan.lookup(node.id) is None)
     return isinstance(node, ast.Constant) and node.value is None
 
 
 # ---- ``with``
 
 
-def context(scan: Scan, node: ast.expr, value: Value) -> None:
+def check_context_manager(scan: ScanState, node: ast.expr, value: Value) -> None:
     paths = ("Path()", "PosixPath()", "PurePath()", "WindowsPath()")
-    if value.kind is STD and value.module == "pathlib" and value.path in paths:
-        scan.rule("path-context", node, f"pathlib.{value.path[:-2]}")
+    if value.kind is STDLIB and value.module == "pathlib" and value.path in paths:
+        scan.add_rule_match("path-context", node, f"pathlib.{value.path[:-2]}")
 
 
-def entered(value: Value) -> Value:
-    """What ``with value as name`` gives: mostly the thing itself."""
+def entered_value(value: Value) -> Value:
+    """Return the value that ``with value as name`` binds: mostly the value itself."""
     if value.kind is OBJECT and value.data.get("__enter__") is None and not value.data.foreign_bases():
         return value
-    if value.is_instance and dotted(value) not in NO_SELF and not value.path.startswith("TestCase()"):
+    if value.is_instance and stdlib_name(value) not in NOT_ENTERED_AS_SELF and not value.path.startswith("TestCase()"):
         return value
     return UNKNOWN
 
@@ -293,88 +303,94 @@ def entered(value: Value) -> Value:
 # ---- assignments
 
 
-def assignment_to_standard(scan: Scan, node: ast.Attribute, target: Value, value: Value) -> None:
+def check_stdlib_assignment(scan: ScanState, node: ast.Attribute, target: Value, value: Value) -> None:
     if node.attr == "extraction_filter" and target.module == "tarfile":
         scan.has_tar_filter = True
-    if target.module == "ssl" and node.attr in ("minimum_version", "maximum_version") and dotted(value) in OLD_TLS:
-        scan.rule("ssl-old-version", node, f"ssl.{value.path}")
+    if target.module == "ssl" and node.attr in ("minimum_version", "maximum_version") and stdlib_name(value) in OLD_TLS:
+        scan.add_rule_match("ssl-old-version", node, f"ssl.{value.path}")
     if target.module == "ssl" and node.attr == "options":
-        _options(scan, node, value)
+        _check_ssl_options(scan, node, value)
 
 
-def augmented(scan: Scan, node: ast.AugAssign, value: Value) -> None:
-    """``context.options |= ssl.OP_NO_TLSv1``"""
+def check_augmented_assignment(scan: ScanState, node: ast.AugAssign, value: Value) -> None:
+    """Match ``context.options |= ssl.OP_NO_TLSv1``."""
     if isinstance(node.target, ast.Attribute) and node.target.attr == "options":
-        _options(scan, node, value)
+        _check_ssl_options(scan, node, value)
 
 
-def _options(scan: Scan, node: ast.AugAssign | ast.Attribute, value: Value) -> None:
-    for one in alternatives(value):
-        if _OLD_OPTION.fullmatch(dotted(one)):
-            scan.rule("ssl-old-options", node, dotted(one))
+def _check_ssl_options(scan: ScanState, node: ast.AugAssign | ast.Attribute, value: Value) -> None:
+    for alternative in alternatives(value):
+        if _OLD_OPTION.fullmatch(stdlib_name(alternative)):
+            scan.add_rule_match("ssl-old-options", node, stdlib_name(alternative))
             return
 
 
 # ---- the whole file
 
 
-def refusal(scan: Scan, node: ast.If | ast.Assert, condition: Condition) -> None:
-    """A module that will not be run by some versions: ``if sys.version_info >= (3, 12): raise ...``"""
-    if condition[0] != "version" or any(guard.caught for guard in scan.chain(scan.guard)):
+def check_version_refusal(scan: ScanState, node: ast.If | ast.Assert, condition: Condition) -> None:
+    """Match a module that refuses to run on some versions: ``if sys.version_info >= (3, 12): raise ...``."""
+    if condition[0] != "version" or any(guard.caught for guard in scan.guard_chain(scan.guard)):
         return
     last = node.body[-1] if isinstance(node, ast.If) else node
-    if isinstance(last, ast.Raise) and _is_quiet(last.exc):
+    if isinstance(last, ast.Raise) and _is_harmless_exit(last.exc):
         return
-    if isinstance(last, ast.Raise | ast.Assert) or (isinstance(last, ast.Expr) and _is_failure(scan, last.value)):
-        before = scan.guard
-        scan.guard = scan.guarded(condition)
-        scan.rule("refuses", last, "sys.version_info")
-        scan.guard = before
+    if isinstance(last, ast.Raise | ast.Assert) or (
+        isinstance(last, ast.Expr) and _exits_with_failure(scan, last.value)
+    ):
+        outer_guard = scan.guard
+        scan.guard = scan.nested_guard(condition)
+        scan.add_rule_match("refuses", last, "sys.version_info")
+        scan.guard = outer_guard
 
 
-def _is_quiet(node: ast.expr | None) -> bool:
-    """``raise SystemExit``, ``raise SystemExit(0)``, ``raise unittest.SkipTest("...")``"""
+def _is_harmless_exit(node: ast.expr | None) -> bool:
+    """Return whether an exception is harmless: ``SystemExit``, ``SystemExit(0)`` or ``unittest.SkipTest("...")``."""
     kind = last_name(node.func if isinstance(node, ast.Call) else node) if node is not None else ""
     code = node.args[0] if isinstance(node, ast.Call) and node.args else None
     ends_well = kind == "SystemExit" and (code is None or getattr(code, "value", "") in (0, None))
     return ends_well or kind in SKIP_EXCEPTIONS
 
 
-def _is_failure(scan: Scan, node: ast.expr) -> bool:
-    """Whether the program ends, and says that it failed."""
+def _exits_with_failure(scan: ScanState, node: ast.expr) -> bool:
+    """Return whether a call exits the program with a failure."""
     if not isinstance(node, ast.Call) or not node.args or getattr(node.args[0], "value", "") in (0, None):
         return False
-    return dotted(named(scan, node.func)) == "sys.exit" or getattr(node.func, "id", "") in ("exit", "quit")
+    return stdlib_name(resolve_name(scan, node.func)) == "sys.exit" or getattr(node.func, "id", "") in ("exit", "quit")
 
 
-FOUND = Value(NOTHING_KNOWN, "xml.etree.ElementTree", "find")
-_OF_ELEMENTS = frozenset({"attrib", "findall", "findtext", "iter", "itertext", "tag", "tail", "text"})
-_OTHERS = frozenset({"bs4", "lxml", "pyquery"})
+MAYBE_ELEMENT = Value(UNKNOWN_KIND, "xml.etree.ElementTree", "find")
+_ELEMENT_ATTRIBUTES = frozenset({"attrib", "findall", "findtext", "iter", "itertext", "tag", "tail", "text"})
+_OTHER_XML_LIBRARIES = frozenset({"bs4", "lxml", "pyquery"})
 
 
-def found(scan: Scan, node: ast.Call) -> Value | None:
-    """``root.find("name")``"""
+def find_result(scan: ScanState, node: ast.Call) -> Value | None:
+    """Return a possible element for ``root.find("name")`` in a file that reads XML."""
     if len(node.args) != 1 or node.keywords:
         return None
-    modules = {one.module for one in scan.imports}
-    reads = any(module.startswith("xml.etree") or module == "xml" for module in modules)
-    return FOUND if reads and not {module.partition(".")[0] for module in modules} & _OTHERS else None
+    modules = {module_import.module for module_import in scan.imports}
+    reads_xml = any(module.startswith("xml.etree") or module == "xml" for module in modules)
+    return (
+        MAYBE_ELEMENT
+        if reads_xml and not {module.partition(".")[0] for module in modules} & _OTHER_XML_LIBRARIES
+        else None
+    )
 
 
-def asked(scan: Scan, node: ast.Name) -> None:
-    """``if found:``"""
-    scan.truths.append((node, scan.guard, scan.function))
+def note_truth_test(scan: ScanState, node: ast.Name) -> None:
+    """Record ``if found:`` for a possible element."""
+    scan.truth_tests.append((node, scan.guard, scan.function))
 
 
-def used(scan: Scan, name: str, attribute: str) -> None:
-    """``found.text``"""
-    if attribute in _OF_ELEMENTS:
-        scan.elements.add((name, scan.function))
+def note_element_use(scan: ScanState, name: str, attribute: str) -> None:
+    """Record ``found.text`` as the use of an element."""
+    if attribute in _ELEMENT_ATTRIBUTES:
+        scan.element_names.add((name, scan.function))
 
 
-def judged(scan: Scan) -> None:
-    """Notes the truths of what turned out to be an element, once the file has been read."""
-    for node, guard, function in scan.truths:
-        if (node.id, function) in scan.elements:
+def report_element_truths(scan: ScanState) -> None:
+    """Match truth tests of values that are used as elements, once the whole file has been read."""
+    for node, guard, function in scan.truth_tests:
+        if (node.id, function) in scan.element_names:
             scan.guard = guard
-            scan.rule("element-truth", node, "xml.etree.ElementTree.Element", sure=False)
+            scan.add_rule_match("element-truth", node, "xml.etree.ElementTree.Element", sure=False)

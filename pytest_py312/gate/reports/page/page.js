@@ -1,5 +1,5 @@
 "use strict";
-// Sorting, folding and printing. Everything else of the page does without this script.
+// Sorting, expanding and printing. The rest of the page works without this script.
 
 const rowsOf = (table) => (table.tBodies.length > 1 ? [...table.tBodies] : [...table.tBodies[0].rows]);
 
@@ -22,58 +22,58 @@ const sort = (table, head, direction) => {
   head.setAttribute("aria-sort", direction);
 };
 
-const turned = (head) => (head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending");
+const reversedDirection = (head) => (head.getAttribute("aria-sort") === "ascending" ? "descending" : "ascending");
 
 for (const table of document.querySelectorAll("table.sortable")) {
   const heads = [...table.tHead.rows[0].cells].filter((cell) => cell.dataset.sort);
   if (rowsOf(table).length < 2) continue;
   const label = document.createElement("label");
   const select = document.createElement("select");
-  const turn = document.createElement("button");
+  const reverse = document.createElement("button");
   for (const head of heads) {
     const button = document.createElement("button");
     button.type = "button";
-    const place = head.querySelector(".label") ?? head;
-    button.append(...place.childNodes);
-    button.addEventListener("click", () => sort(table, head, turned(head)));
-    place.append(button);
+    const label = head.querySelector(".label") ?? head;
+    button.append(...label.childNodes);
+    button.addEventListener("click", () => sort(table, head, reversedDirection(head)));
+    label.append(button);
     select.add(new Option(button.textContent));
   }
-  // where the headings have no room, a list stands for them
+  // on narrow screens the headings are hidden: a list replaces them
   const line = document.createElement("p");
   line.className = "sorter";
   label.append("Sort by ", select);
-  turn.type = "button";
-  turn.textContent = "Turn round";
+  reverse.type = "button";
+  reverse.textContent = "Reverse order";
   select.addEventListener("change", () => sort(table, heads[select.selectedIndex], "ascending"));
-  turn.addEventListener("click", () => sort(table, heads[select.selectedIndex], turned(heads[select.selectedIndex])));
-  line.append(label, turn);
+  reverse.addEventListener("click", () => sort(table, heads[select.selectedIndex], reversedDirection(heads[select.selectedIndex])));
+  line.append(label, reverse);
   table.before(line);
 }
 
 const tools = document.querySelector(".tools");
-for (const [word, open] of [["Unfold all", true], ["Fold all", false]]) {
+for (const [word, open] of [["Expand all", true], ["Collapse all", false]]) {
   const button = document.createElement("button");
   button.type = "button";
   button.textContent = word;
   button.addEventListener("click", () => {
-    for (const one of document.querySelectorAll("#answers details")) one.open = open;
+    for (const details of document.querySelectorAll("#answers details")) details.open = open;
   });
   tools.append(button, " ");
 }
 
-// a link to a folded service unfolds it, and paper has everything unfolded
-const unfold = () => {
-  const aim = document.getElementById(location.hash.slice(1));
-  if (aim?.matches("details")) aim.open = true;
+// a link to a collapsed service expands it, and everything is expanded for printing
+const expandTarget = () => {
+  const target = document.getElementById(location.hash.slice(1));
+  if (target?.matches("details")) target.open = true;
 };
-addEventListener("hashchange", unfold);
-unfold();
-let folded = [];
+addEventListener("hashchange", expandTarget);
+expandTarget();
+let collapsed = [];
 addEventListener("beforeprint", () => {
-  folded = [...document.querySelectorAll("details:not(.aside, [open])")];
-  for (const one of folded) one.open = true;
+  collapsed = [...document.querySelectorAll("details:not(.aside, [open])")];
+  for (const details of collapsed) details.open = true;
 });
 addEventListener("afterprint", () => {
-  for (const one of folded) one.open = false;
+  for (const details of collapsed) details.open = false;
 });

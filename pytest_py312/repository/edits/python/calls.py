@@ -1,205 +1,212 @@
-"""Calls that change with the name that is called: what they need to be, and what becomes of them."""
+"""Rewrite calls whose form changes together with the name that is called, such as ``datetime.utcnow()``."""
 
 import ast
 from collections.abc import Callable, Mapping
 
-from pytest_py312.core.text_edits import EditRefused, Splice
-from pytest_py312.repository.edits.python.imports import added_name
-from pytest_py312.repository.edits.python.syntax import PythonText
+from pytest_py312.core.text_edits import EditRefused, TextEdit
+from pytest_py312.repository.edits.python.imports import add_imported_name
+from pytest_py312.repository.edits.python.syntax import PythonSource
 
-Shaped = Callable[[PythonText, ast.Attribute, str], list[Splice]]
+CallRewriter = Callable[[PythonSource, ast.Attribute, str], list[TextEdit]]
 
-ZONE = "timezone"
-_FACTORIES = frozenset({"default", "default_factory", "factory", "insert_default", "onupdate"})
-"""Parameters of columns and fields that take a function and call it for each new value."""
-NAIVE = ".replace(tzinfo=None)"
-_FIELDS = frozenset({"args", "varargs", "defaults"})
-_PLACES = frozenset({0, 1, 3})
+TIMEZONE = "timezone"
+_FACTORY_PARAMETERS = frozenset({"default", "default_factory", "factory", "insert_default", "onupdate"})
+"""Parameters of columns and fields whose function is called for each new value."""
+DROP_TIMEZONE = ".replace(tzinfo=None)"
+_SHARED_FIELDS = frozenset({"args", "varargs", "defaults"})
+_SHARED_INDEXES = frozenset({0, 1, 3})
 
 
-def splices_of_call(source: PythonText, node: ast.Attribute, old: str, new: str) -> list[Splice] | None:
-    """What has to change of the call that ``node`` is the function of; ``None`` where it is the name alone.
+def call_edits(source: PythonSource, node: ast.Attribute, old: str, new: str) -> list[TextEdit] | None:
+    """Return the edits of the call of ``node``; ``None`` if only the name has to change.
 
-    :raises EditRefused: in this call the new name would do something else.
+    :raises EditRefused: in this call the new name would behave differently.
     """
-    shaped = _SHAPED.get(_key(old))
-    return None if shaped is None else shaped(source, node, new)
+    rewriter = _CALL_REWRITERS.get(_rewriter_key(old))
+    return None if rewriter is None else rewriter(source, node, new)
 
 
-def is_about_call(old: str) -> bool:
-    """Whether a name is only written otherwise together with its call."""
-    return _key(old) in _SHAPED
+def needs_call_rewrite(old: str) -> bool:
+    """Whether the name can only be replaced together with its call."""
+    return _rewriter_key(old) in _CALL_REWRITERS
 
 
-def _key(name: str) -> tuple[str, str]:
+def _rewriter_key(name: str) -> tuple[str, str]:
     return name.partition(".")[0], name.rpartition(".")[2]
 
 
-def _call_of(source: PythonText, node: ast.Attribute) -> ast.Call:
+def _call_of(source: PythonSource, node: ast.Attribute) -> ast.Call:
     call = source.parent(node)
     if not isinstance(call, ast.Call) or call.func is not node:
-        raise EditRefused(f"{node.attr} is not called here, but handed over.")
+        raise EditRefused(f"{node.attr} is not called here, but passed on.")
     return call
 
 
-def _arguments(call: ast.Call, count: int) -> list[ast.expr]:
-    """:raises EditRefused: these are not ``count`` arguments, each by its place."""
-    odd = (ast.Starred, ast.GeneratorExp, ast.NamedExpr)
-    if len(call.args) != count or call.keywords or any(isinstance(argument, odd) for argument in call.args):
-        raise EditRefused("What it is called with may mean something else to its successor.")
+def _positional_arguments(call: ast.Call, count: int) -> list[ast.expr]:
+    """Return the arguments of a call.
+
+    :raises EditRefused: there are not exactly ``count`` positional arguments.
+    """
+    unsupported = (ast.Starred, ast.GeneratorExp, ast.NamedExpr)
+    if len(call.args) != count or call.keywords or any(isinstance(argument, unsupported) for argument in call.args):
+        raise EditRefused("Its arguments may mean something else to its replacement.")
     return call.args
 
 
-def last_renamed(source: PythonText, node: ast.Attribute, text: str) -> Splice:
-    """``owner.old`` -> ``owner.text``
+def rename_attribute(source: PythonSource, node: ast.Attribute, text: str) -> TextEdit:
+    """Change ``owner.old`` to ``owner.text``.
 
-    :raises EditRefused: the name is spelled in another way than the tree says.
+    :raises EditRefused: the name is spelled differently in the source than in the tree.
     """
     end = source.end(node)
     start = end - len(node.attr)
     if source.text[start:end] != node.attr:
-        raise EditRefused("The name does not stand where it was said to be.")
-    return Splice(start=start, end=end, text=text)
+        raise EditRefused("The name is not at the expected position.")
+    return TextEdit(start=start, end=end, text=text)
 
 
-# ---- names that are handed over uncalled, or with other arguments
+# ---- calls whose arguments are restricted
 
 
-def _one_argument(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
-    """``unittest.makeSuite(Case)``: the successor is a method of the default loader."""
-    _arguments(_call_of(source, node), 1)
-    return [last_renamed(source, node, new.partition(".")[2])]
+def _rename_single_argument_call(source: PythonSource, node: ast.Attribute, new: str) -> list[TextEdit]:
+    """``unittest.makeSuite(Case)``: the replacement is a method of the default loader."""
+    _positional_arguments(_call_of(source, node), 1)
+    return [rename_attribute(source, node, new.partition(".")[2])]
 
 
-def _by_place(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
-    """``parser.readfp(file)``: the successor names its second parameter otherwise."""
+def _rename_positional_call(source: PythonSource, node: ast.Attribute, new: str) -> list[TextEdit]:
+    """``parser.readfp(file)``: the replacement has another name for its second parameter."""
     if _call_of(source, node).keywords:
-        raise EditRefused("Its successor has another name for that parameter.")
-    return [last_renamed(source, node, new.rpartition(".")[2])]
+        raise EditRefused("Its replacement has another name for that parameter.")
+    return [rename_attribute(source, node, new.rpartition(".")[2])]
 
 
-def _same_fields(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
-    """``inspect.getargspec(f).args``: the fields that the longer tuple of the successor has as well."""
+def _rename_shared_fields_call(source: PythonSource, node: ast.Attribute, new: str) -> list[TextEdit]:
+    """``inspect.getargspec(f).args``: fields that the longer tuple of the replacement has as well."""
     call = _call_of(source, node)
     use = source.parent(call)
-    plain = isinstance(use, ast.Attribute) and use.attr in _FIELDS
+    plain = isinstance(use, ast.Attribute) and use.attr in _SHARED_FIELDS
     item = isinstance(use, ast.Subscript) and use.value is call and isinstance(use.slice, ast.Constant)
-    if not plain and not (item and isinstance(use.slice.value, int) and use.slice.value in _PLACES):
-        raise EditRefused("Its successor gives a longer tuple: take the fields you need by their names.")
-    return [last_renamed(source, node, new.rpartition(".")[2])]
+    if not plain and not (item and isinstance(use.slice.value, int) and use.slice.value in _SHARED_INDEXES):
+        raise EditRefused("Its replacement returns a longer tuple: use the names of the fields.")
+    return [rename_attribute(source, node, new.rpartition(".")[2])]
 
 
 # ---- methods that became attributes
 
 
-def _read(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
+def _call_to_attribute(source: PythonSource, node: ast.Attribute, new: str) -> list[TextEdit]:
     """``thread.getName()`` -> ``thread.name``"""
     call = _call_of(source, node)
-    _arguments(call, 0)
-    return [_gap(source, source.end(node) - len(node.attr), source.end(call), new.rpartition(".")[2])]
+    _positional_arguments(call, 0)
+    return [_replace_between(source, source.end(node) - len(node.attr), source.end(call), new.rpartition(".")[2])]
 
 
-def _set(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
+def _call_to_assignment(source: PythonSource, node: ast.Attribute, new: str) -> list[TextEdit]:
     """``thread.setName(name)`` -> ``thread.name = name``"""
     call = _call_of(source, node)
-    (argument,) = _arguments(call, 1)
+    (argument,) = _positional_arguments(call, 1)
     if not isinstance(source.parent(call), ast.Expr) or argument.lineno != argument.end_lineno:
-        raise EditRefused("An assignment cannot stand here.")
+        raise EditRefused("An assignment is not possible here.")
     start = source.end(node) - len(node.attr)
     name = new.rpartition(".")[2]
     return [
-        _gap(source, start, source.start(argument), f"{name} = "),
-        _gap(source, source.end(argument), source.end(call), ""),
+        _replace_between(source, start, source.start(argument), f"{name} = "),
+        _replace_between(source, source.end(argument), source.end(call), ""),
     ]
 
 
-def _gap(source: PythonText, start: int, end: int, text: str) -> Splice:
-    taken = source.text[start:end]
-    if any(character in taken for character in "#\\\r\n"):
-        raise EditRefused("The call goes over several lines.")
-    if taken.count("(") > 1 or taken.count(")") > 1:
-        raise EditRefused("The argument stands in brackets of its own.")
-    return Splice(start=start, end=end, text=text)
+def _replace_between(source: PythonSource, start: int, end: int, text: str) -> TextEdit:
+    replaced = source.text[start:end]
+    if any(character in replaced for character in "#\\\r\n"):
+        raise EditRefused("The call spans several lines.")
+    if replaced.count("(") > 1 or replaced.count(")") > 1:
+        raise EditRefused("The argument is parenthesized.")
+    return TextEdit(start=start, end=end, text=text)
 
 
 # ---- times in UTC
 
 
-def _with_zone(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
-    """``datetime.utcnow()`` -> ``datetime.now(timezone.utc)``, with its zone taken off again where ``new`` says so."""
-    if _is_factory(source, node):
-        return _as_factory(source, node, new)
+def _utc_call_edits(source: PythonSource, node: ast.Attribute, new: str) -> list[TextEdit]:
+    """``datetime.utcnow()`` -> ``datetime.now(timezone.utc)``, made naive again if ``new`` ends so."""
+    if _is_default_factory(source, node):
+        return _utc_factory_edits(source, node, new)
     call = _call_of(source, node)
-    arguments = _arguments(call, 1 if node.attr == "utcfromtimestamp" else 0)
-    zone, splices = _zone(source, node.value)
+    arguments = _positional_arguments(call, 1 if node.attr == "utcfromtimestamp" else 0)
+    zone, text_edits = _utc_expression(source, node.value)
     end = source.end(call)
-    place, text = (source.end(arguments[0]), f", {zone}") if arguments else (end - 1, zone)
-    splices += [
-        last_renamed(source, node, node.attr.removeprefix("utc")),
-        Splice(start=place, end=place, text=text),
+    position, text = (source.end(arguments[0]), f", {zone}") if arguments else (end - 1, zone)
+    text_edits += [
+        rename_attribute(source, node, node.attr.removeprefix("utc")),
+        TextEdit(start=position, end=position, text=text),
     ]
-    return [*splices, Splice(start=end, end=end, text=NAIVE)] if new.endswith(NAIVE) else splices
+    return (
+        [*text_edits, TextEdit(start=end, end=end, text=DROP_TIMEZONE)] if new.endswith(DROP_TIMEZONE) else text_edits
+    )
 
 
-def _is_factory(source: PythonText, node: ast.Attribute) -> bool:
-    """``default=datetime.utcnow``: whoever takes it calls it without arguments."""
+def _is_default_factory(source: PythonSource, node: ast.Attribute) -> bool:
+    """Whether it is the value of ``default=datetime.utcnow`` and the like, which is called without arguments."""
     keyword = source.parent(node)
-    return isinstance(keyword, ast.keyword) and keyword.arg in _FACTORIES and node.attr == "utcnow"
+    return isinstance(keyword, ast.keyword) and keyword.arg in _FACTORY_PARAMETERS and node.attr == "utcnow"
 
 
-def _as_factory(source: PythonText, node: ast.Attribute, new: str) -> list[Splice]:
+def _utc_factory_edits(source: PythonSource, node: ast.Attribute, new: str) -> list[TextEdit]:
     """``default=lambda: datetime.now(timezone.utc)``"""
-    zone, splices = _zone(source, node.value)
-    if any(isinstance(source.scopes(one)[0], ast.ClassDef) for one in _brought(source, node.value)):
+    zone, text_edits = _utc_expression(source, node.value)
+    if any(
+        isinstance(source.scopes(statement)[0], ast.ClassDef) for statement in _datetime_imports(source, node.value)
+    ):
         raise EditRefused("A lambda does not see what is imported in the body of a class.")
     start, end = source.start(node), source.end(node)
-    called = f"({zone}){NAIVE}" if new.endswith(NAIVE) else f"({zone})"
+    called = f"({zone}){DROP_TIMEZONE}" if new.endswith(DROP_TIMEZONE) else f"({zone})"
     return [
-        *splices,
-        Splice(start=start, end=start, text="lambda: "),
-        last_renamed(source, node, "now"),
-        Splice(start=end, end=end, text=called),
+        *text_edits,
+        TextEdit(start=start, end=start, text="lambda: "),
+        rename_attribute(source, node, "now"),
+        TextEdit(start=end, end=end, text=called),
     ]
 
 
-def _brought(source: PythonText, owner: ast.expr) -> list[ast.stmt]:
-    """The imports of ``datetime`` that ``owner`` may come from."""
-    plain = [one for one in source.imports if any(alias.name == "datetime" for alias in one.names)]
-    named = [one for one in source.from_imports if one.module == "datetime" and not one.level]
-    return [one for one in (*plain, *named) if source.sees(owner, one)]
+def _datetime_imports(source: PythonSource, owner: ast.expr) -> list[ast.stmt]:
+    """Return the imports of ``datetime`` that ``owner`` may come from."""
+    plain = [statement for statement in source.imports if any(alias.name == "datetime" for alias in statement.names)]
+    named = [statement for statement in source.from_imports if statement.module == "datetime" and not statement.level]
+    return [statement for statement in (*plain, *named) if source.can_see(owner, statement)]
 
 
-def _zone(source: PythonText, owner: ast.expr) -> tuple[str, list[Splice]]:
-    """What stands for the zone, and what has to be imported for it."""
+def _utc_expression(source: PythonSource, owner: ast.expr) -> tuple[str, list[TextEdit]]:
+    """Return the expression for the time zone, and the edits that import it."""
     if isinstance(owner, ast.Attribute):
-        return f"{source.segment(owner.value)}.{ZONE}.utc", []
+        return f"{source.segment(owner.value)}.{TIMEZONE}.utc", []
     if not isinstance(owner, ast.Name):
-        raise EditRefused("It cannot be told how to name the zone here.")
-    brought = [
+        raise EditRefused("The expression for the time zone cannot be determined here.")
+    imported = [
         (statement, alias)
-        for statement in _brought(source, owner)
+        for statement in _datetime_imports(source, owner)
         if isinstance(statement, ast.ImportFrom)
         for alias in statement.names
     ]
-    for _, alias in brought:
-        if alias.name == ZONE:
-            return f"{alias.asname or ZONE}.utc", []
-    beside = [alias for _, alias in brought if (alias.asname or alias.name) == owner.id]
-    if len(beside) != 1 or source.bindings(ZONE):
-        raise EditRefused(f"{ZONE} would have to be imported, and it cannot be told where.")
-    return f"{ZONE}.utc", [added_name(source, beside[0], ZONE)]
+    for _, alias in imported:
+        if alias.name == TIMEZONE:
+            return f"{alias.asname or TIMEZONE}.utc", []
+    owner_aliases = [alias for _, alias in imported if (alias.asname or alias.name) == owner.id]
+    if len(owner_aliases) != 1 or source.bindings(TIMEZONE):
+        raise EditRefused(f"{TIMEZONE} would have to be imported, and the right import cannot be determined.")
+    return f"{TIMEZONE}.utc", [add_imported_name(source, owner_aliases[0], TIMEZONE)]
 
 
-_SHAPED: Mapping[tuple[str, str], Shaped] = {
-    ("unittest", "makeSuite"): _one_argument,
-    ("unittest", "findTestCases"): _one_argument,
-    ("inspect", "getargspec"): _same_fields,
-    ("configparser", "readfp"): _by_place,
-    ("threading", "getName"): _read,
-    ("threading", "isDaemon"): _read,
-    ("threading", "setName"): _set,
-    ("threading", "setDaemon"): _set,
-    ("datetime", "utcnow"): _with_zone,
-    ("datetime", "utcfromtimestamp"): _with_zone,
+_CALL_REWRITERS: Mapping[tuple[str, str], CallRewriter] = {
+    ("unittest", "makeSuite"): _rename_single_argument_call,
+    ("unittest", "findTestCases"): _rename_single_argument_call,
+    ("inspect", "getargspec"): _rename_shared_fields_call,
+    ("configparser", "readfp"): _rename_positional_call,
+    ("threading", "getName"): _call_to_attribute,
+    ("threading", "isDaemon"): _call_to_attribute,
+    ("threading", "setName"): _call_to_assignment,
+    ("threading", "setDaemon"): _call_to_assignment,
+    ("datetime", "utcnow"): _utc_call_edits,
+    ("datetime", "utcfromtimestamp"): _utc_call_edits,
 }
-"""By package and last name, since a method may be called on any class that has it."""
+"""By package and last name, because a method may be called on any class that has it."""

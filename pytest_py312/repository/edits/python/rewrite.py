@@ -1,7 +1,7 @@
-"""Python source with names of the library, or escapes of strings, written otherwise: only their own characters change.
+"""Rewrite names of the standard library and invalid escapes in Python source, changing only their own characters.
 
-Where the new name is in another module, the import that brings the old one is changed as well, and nothing is done
-where it cannot be told to be the right one. What is handed back can be parsed.
+If the new name is in another module, the import is changed as well; if the right import cannot be determined, nothing
+is. The result can be parsed.
 """
 
 import ast
@@ -10,205 +10,224 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.core.model.findings import SourceChange
-from pytest_py312.core.text_edits import EditRefused, Splice, spliced
-from pytest_py312.repository.edits.python.calls import is_about_call, last_renamed, splices_of_call
-from pytest_py312.repository.edits.python.imports import from_import_of, module_imports, module_renamed, moved_names
-from pytest_py312.repository.edits.python.string_escapes import Escapes
-from pytest_py312.repository.edits.python.syntax import PythonText, normal, parsed
+from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
+from pytest_py312.repository.edits.python.calls import call_edits, needs_call_rewrite, rename_attribute
+from pytest_py312.repository.edits.python.imports import (
+    from_import_of,
+    module_imports,
+    rename_imported_names,
+    rename_module,
+)
+from pytest_py312.repository.edits.python.string_escapes import InvalidEscapes
+from pytest_py312.repository.edits.python.syntax import PythonSource, normalize_line_ends, parse_source
 
-SUBMODULES = frozenset({"collections.abc"})
-"""Modules that a name moves into from the module above, and that have to be imported by their whole name."""
+EXPLICIT_SUBMODULES = frozenset({"collections.abc"})
+"""Submodules that a name moves into from their parent, and that have to be imported explicitly."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mended:
-    """The new text, and (change, reason) of those that were not made."""
+class RewriteResult:
+    """The new text, and (change, reason) of the changes that were refused."""
 
     text: str
     refused: tuple[tuple[SourceChange, str], ...] = ()
 
 
-def mend(text: str, changes: Iterable[SourceChange]) -> Mended:
-    """``text`` with all ``changes`` that can be made; one that was made before changes nothing.
+def rewrite(text: str, changes: Iterable[SourceChange]) -> RewriteResult:
+    """Apply all possible ``changes`` to ``text``; changes that were made before are skipped.
 
     :raises EditRefused: the file cannot be parsed, before or after.
     """
-    source = PythonText(text)
-    wanted = list(dict.fromkeys(changes))
+    source = PythonSource(text)
+    pending = list(dict.fromkeys(changes))
     refused: dict[SourceChange, str] = {}
-    splices: list[Splice] = []
-    while wanted:
-        trial = _Trial(source)
-        splices = trial.splices(wanted)
-        refused |= trial.refused
-        if not trial.refused:
+    text_edits: list[TextEdit] = []
+    while pending:
+        attempt = _RewriteAttempt(source)
+        text_edits = attempt.edits_for(pending)
+        refused |= attempt.refused
+        if not attempt.refused:
             break
-        # an import changes for all that needs it, so without some of them everything is worked out anew
-        splices = []
-        wanted = [change for change in wanted if change not in refused]
-    new = spliced(text, splices)
+        # an import is changed for all of its uses, so all edits are computed again without the refused changes
+        text_edits = []
+        pending = [change for change in pending if change not in refused]
+    new = apply_edits(text, text_edits)
     if new != text:
-        parsed(normal(new))
-    return Mended(text=new, refused=tuple(refused.items()))
+        parse_source(normalize_line_ends(new))
+    return RewriteResult(text=new, refused=tuple(refused.items()))
 
 
-class _Trial:
-    """All changes of one file together; those that cannot be made are in ``refused`` with the reason."""
+class _RewriteAttempt:
+    """All changes of one file together; ``refused`` collects those that cannot be made, with the reason."""
 
-    def __init__(self, source: PythonText) -> None:
+    def __init__(self, source: PythonSource) -> None:
         self._source = source
-        self._made: list[tuple[Splice, SourceChange]] = []
-        self._names: dict[ast.ImportFrom, dict[int, SourceChange]] = {}
-        self._roots: dict[str, list[tuple[ast.Attribute, SourceChange]]] = {}
+        self._recorded: list[tuple[TextEdit, SourceChange]] = []
+        self._from_import_changes: dict[ast.ImportFrom, dict[int, SourceChange]] = {}
+        self._module_uses: dict[str, list[tuple[ast.Attribute, SourceChange]]] = {}
         self.refused: dict[SourceChange, str] = {}
 
-    def splices(self, changes: Sequence[SourceChange]) -> list[Splice]:
-        """What the changes come to, without those that are refused."""
-        escapes: Escapes | None = None
+    def edits_for(self, changes: Sequence[SourceChange]) -> list[TextEdit]:
+        """Return the edits of the changes that are not refused."""
+        escapes: InvalidEscapes | None = None
         for change in changes:
             try:
                 if change.old.startswith("\\"):
-                    escapes = escapes or Escapes(self._source)
-                    self._make(change, escapes.mended(change.line))
+                    escapes = escapes or InvalidEscapes(self._source)
+                    self._record(change, escapes.edits_on(change.line))
                 else:
-                    self._take(change)
+                    self._add_rename(change)
             except EditRefused as reason:
                 self.refused[change] = str(reason)
-        for statement, moved in self._names.items():
-            with _Refusing(self, moved.values()):
-                new = {number: change.new for number, change in moved.items()}
-                self._make(next(iter(moved.values())), moved_names(self._source, statement, new))
-        for root, uses in self._roots.items():
-            with _Refusing(self, [change for _, change in uses]):
-                self._move_module(root, uses)
-        return list(self._apart())
+        for statement, renames in self._from_import_changes.items():
+            with _RefuseAllOnError(self, renames.values()):
+                new_names = {number: change.new for number, change in renames.items()}
+                self._record(next(iter(renames.values())), rename_imported_names(self._source, statement, new_names))
+        for root, uses in self._module_uses.items():
+            with _RefuseAllOnError(self, [change for _, change in uses]):
+                self._replace_module(root, uses)
+        return list(self._without_overlaps())
 
-    def _make(self, change: SourceChange, splices: Iterable[Splice]) -> None:
-        self._made += [(splice, change) for splice in splices]
+    def _record(self, change: SourceChange, text_edits: Iterable[TextEdit]) -> None:
+        self._recorded += [(text_edit, change) for text_edit in text_edits]
 
-    def _apart(self) -> Iterator[Splice]:
-        """The splices, each once; of two that meet, the second is refused."""
+    def _without_overlaps(self) -> Iterator[TextEdit]:
+        """Yield the edits without duplicates; of two that overlap, the second is refused."""
         reached, last = -1, None
-        for splice, change in sorted(self._made, key=lambda pair: (pair[0].start, pair[0].end, pair[0].text)):
-            if splice == last:
+        for text_edit, change in sorted(self._recorded, key=lambda pair: (pair[0].start, pair[0].end, pair[0].text)):
+            if text_edit == last:
                 continue
-            if splice.start < reached or (last is not None and splice.start == last.start):
+            if text_edit.start < reached or (last is not None and text_edit.start == last.start):
                 self.refused[change] = "Another change is made at the same place."
                 continue
-            reached, last = splice.end, splice
-            yield splice
+            reached, last = text_edit.end, text_edit
+            yield text_edit
 
     # ---- names
 
-    def _take(self, change: SourceChange) -> None:
-        """:raises EditRefused: the name is not there, or not in a form that can be changed."""
-        name, new = change.old.rpartition(".")[2], change.new.rpartition(".")[2]
-        nodes = self._source.at(change.line, change.column)
-        found = [node for node in nodes if _last_name(node) == name]
-        if not found and any(_last_name(node) == new for node in nodes):
-            return
-        found = found or [node for node in nodes if isinstance(node, ast.Name)]
-        if len(found) != 1:
-            raise EditRefused(f"{change.old} is not written out here, or more than once.")
-        self._take_node(found[0], change)
+    def _add_rename(self, change: SourceChange) -> None:
+        """Add the change of a name.
 
-    def _take_node(self, node: Any, change: SourceChange) -> None:
+        :raises EditRefused: the name is not there, or not in a form that can be changed.
+        """
+        name, new = change.old.rpartition(".")[2], change.new.rpartition(".")[2]
+        nodes = self._source.nodes_at(change.line, change.column)
+        matching = [node for node in nodes if _last_name(node) == name]
+        if not matching and any(_last_name(node) == new for node in nodes):
+            return
+        matching = matching or [node for node in nodes if isinstance(node, ast.Name)]
+        if len(matching) != 1:
+            raise EditRefused(f"{change.old} does not occur here exactly once.")
+        self._add_node(matching[0], change)
+
+    def _add_node(self, node: Any, change: SourceChange) -> None:
         if isinstance(node, ast.alias):
             statement = self._source.parent(node)
             if not isinstance(statement, ast.ImportFrom) or f"{statement.module}.{node.name}" != change.old:
-                raise EditRefused("The import is not one of this name.")
-            self._import(statement, statement.names.index(node), change)
+                raise EditRefused("The import is not of this name.")
+            self._add_import(statement, statement.names.index(node), change)
         elif isinstance(node, ast.Name):
-            self._import(*from_import_of(self._source, node, change.old), change)
+            self._add_import(*from_import_of(self._source, node, change.old), change)
         else:
-            self._take_attribute(node, change)
+            self._add_attribute(node, change)
 
-    def _import(self, statement: ast.ImportFrom, number: int, change: SourceChange) -> None:
-        if is_about_call(change.old):
-            raise EditRefused("What is called with it may mean something else to its successor.")
-        known = self._names.setdefault(statement, {}).setdefault(number, change)
-        if known.new != change.new:
-            raise EditRefused("It is to become two things.")
+    def _add_import(self, statement: ast.ImportFrom, number: int, change: SourceChange) -> None:
+        if needs_call_rewrite(change.old):
+            raise EditRefused("Its arguments may mean something else to its replacement.")
+        previous = self._from_import_changes.setdefault(statement, {}).setdefault(number, change)
+        if previous.new != change.new:
+            raise EditRefused("Two different replacements are requested.")
 
-    def _take_attribute(self, node: ast.Attribute, change: SourceChange) -> None:
-        shaped = splices_of_call(self._source, node, change.old, change.new)
-        if shaped is not None:
-            self._make(change, shaped)
+    def _add_attribute(self, node: ast.Attribute, change: SourceChange) -> None:
+        edits = call_edits(self._source, node, change.old, change.new)
+        if edits is not None:
+            self._record(change, edits)
             return
-        home, _, _ = change.old.rpartition(".")
-        new_home, _, new = change.new.rpartition(".")
-        if new_home == home:
-            self._make(change, [last_renamed(self._source, node, new)])
-        elif new_home.startswith(f"{home}."):
-            self._make(change, [last_renamed(self._source, node, change.new[len(home) + 1 :])])
-            if new_home in SUBMODULES:
-                self._make(change, self._with_submodule(node, home, new_home))
+        module, _, _ = change.old.rpartition(".")
+        new_module, _, new = change.new.rpartition(".")
+        if new_module == module:
+            self._record(change, [rename_attribute(self._source, node, new)])
+        elif new_module.startswith(f"{module}."):
+            self._record(change, [rename_attribute(self._source, node, change.new[len(module) + 1 :])])
+            if new_module in EXPLICIT_SUBMODULES:
+                self._record(change, self._submodule_import_edits(node, module, new_module))
         elif isinstance(node.value, ast.Name):
-            self._roots.setdefault(node.value.id, []).append((node, change))
+            self._module_uses.setdefault(node.value.id, []).append((node, change))
         else:
-            raise EditRefused("The module is not named by one word here.")
+            raise EditRefused("The module is not referred to by a single name here.")
 
     # ---- modules
 
-    def _with_submodule(self, node: ast.Attribute, module: str, submodule: str) -> list[Splice]:
-        """``import collections`` -> ``import collections.abc``, which brings both."""
-        aliases = self._only_imports(node, module)
+    def _submodule_import_edits(self, node: ast.Attribute, module: str, submodule: str) -> list[TextEdit]:
+        """Return the edits ``import collections`` -> ``import collections.abc``, which imports both."""
+        aliases = self._module_aliases(node, module)
         if any(alias.asname for alias in aliases):
-            raise EditRefused(f"{submodule} would have to be imported, and {module} has another name here.")
+            raise EditRefused(f"{submodule} would have to be imported, and {module} has an alias here.")
         if any(alias.name == submodule for alias in aliases):
             return []
-        return [module_renamed(self._source, alias, submodule) for alias in aliases if alias.name == module]
+        return [rename_module(self._source, alias, submodule) for alias in aliases if alias.name == module]
 
-    def _only_imports(self, node: ast.Attribute, module: str) -> list[ast.alias]:
-        """The imports that bring the module that ``node`` is an attribute of.
+    def _module_aliases(self, node: ast.Attribute, module: str) -> list[ast.alias]:
+        """Return the imports of the module that ``node`` is an attribute of.
 
-        :raises EditRefused: something else may be behind the name.
+        :raises EditRefused: the name may refer to something else.
         """
         root = node.value
         aliases = module_imports(self._source, root) if isinstance(root, ast.Name) else []
-        others = [one for one in self._source.bindings(getattr(root, "id", "")) if one not in aliases]
-        mine = any(alias.name == module or alias.name.startswith(f"{module}.") for alias in aliases)
-        if not mine or any(not isinstance(self._source.parent(one), ast.Import) for one in others):
-            raise EditRefused(f"It cannot be told which import brings {module}.")
+        other_bindings = [
+            binding for binding in self._source.bindings(getattr(root, "id", "")) if binding not in aliases
+        ]
+        brings_module = any(alias.name == module or alias.name.startswith(f"{module}.") for alias in aliases)
+        if not brings_module or any(
+            not isinstance(self._source.parent(binding), ast.Import) for binding in other_bindings
+        ):
+            raise EditRefused(f"The import of {module} cannot be determined.")
         return aliases
 
-    def _move_module(self, root: str, uses: Sequence[tuple[ast.Attribute, SourceChange]]) -> None:
-        """``import imp`` -> ``import importlib``, where all that is used of it is in the other module."""
-        homes = {change.new.rpartition(".")[0] for _, change in uses}
+    def _replace_module(self, root: str, uses: Sequence[tuple[ast.Attribute, SourceChange]]) -> None:
+        """Change ``import imp`` to ``import importlib``, if all that is used of it is in the other module."""
+        new_modules = {change.new.rpartition(".")[0] for _, change in uses}
         modules = {change.old.rpartition(".")[0] for _, change in uses}
-        taken = {node.value for node, _ in uses}
-        if len(homes) > 1 or len(modules) > 1 or any(name not in taken for name in self._source.reads.get(root, ())):
-            raise EditRefused(f"Not all that is used of {root} is in one other module.")
-        home, module = homes.pop(), modules.pop()
-        aliases = {alias for node, _ in uses for alias in self._only_imports(node, module)}
-        own_name = {alias.asname is None for alias in aliases}
-        bound = self._source.bindings(root)
-        if any(alias.name != module for alias in aliases) or len(own_name) > 1 or len(aliases) < len(bound):
-            raise EditRefused(f"It cannot be told which import brings {module}.")
-        is_renamed = own_name.pop()
+        used_names = {node.value for node, _ in uses}
+        if (
+            len(new_modules) > 1
+            or len(modules) > 1
+            or any(name not in used_names for name in self._source.reads.get(root, ()))
+        ):
+            raise EditRefused(f"Not everything that is used of {root} is in the same other module.")
+        new_module, module = new_modules.pop(), modules.pop()
+        aliases = {alias for node, _ in uses for alias in self._module_aliases(node, module)}
+        unaliased = {alias.asname is None for alias in aliases}
+        bindings = self._source.bindings(root)
+        if any(alias.name != module for alias in aliases) or len(unaliased) > 1 or len(aliases) < len(bindings):
+            raise EditRefused(f"The import of {module} cannot be determined.")
+        is_renamed = unaliased.pop()
         if is_renamed:
-            self._must_be_free(home)
+            self._require_unbound(new_module)
         for alias in aliases:
-            self._make(uses[0][1], [module_renamed(self._source, alias, home)])
+            self._record(uses[0][1], [rename_module(self._source, alias, new_module)])
         for node, change in uses:
-            self._make(change, [last_renamed(self._source, node, change.new.rpartition(".")[2])])
+            self._record(change, [rename_attribute(self._source, node, change.new.rpartition(".")[2])])
             if is_renamed:
                 start = self._source.start(node.value)
-                self._make(change, [Splice(start=start, end=start + len(root), text=home)])
+                self._record(change, [TextEdit(start=start, end=start + len(root), text=new_module)])
 
-    def _must_be_free(self, module: str) -> None:
-        """:raises EditRefused: the name of the module means something else in the file."""
+    def _require_unbound(self, module: str) -> None:
+        """Check that the file does not use the name of the module for something else.
+
+        :raises EditRefused: it does.
+        """
         first = module.partition(".")[0]
         for node in self._source.bindings(first):
             if not isinstance(node, ast.alias) or not isinstance(self._source.parent(node), ast.Import) or node.asname:
-                raise EditRefused(f"{first} is something else in this file.")
+                raise EditRefused(f"{first} means something else in this file.")
 
 
-class _Refusing:
-    """Refuses all of some changes where one of them cannot be made."""
+class _RefuseAllOnError:
+    """Context manager that refuses all of the given changes if one of them cannot be made."""
 
-    def __init__(self, trial: _Trial, changes: Iterable[SourceChange]) -> None:
-        self._trial = trial
+    def __init__(self, attempt: _RewriteAttempt, changes: Iterable[SourceChange]) -> None:
+        self._attempt = attempt
         self._changes = list(changes)
 
     def __enter__(self) -> None:
@@ -216,11 +235,11 @@ class _Refusing:
 
     def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> bool:
         if isinstance(error, EditRefused):
-            self._trial.refused |= dict.fromkeys(self._changes, str(error))
+            self._attempt.refused |= dict.fromkeys(self._changes, str(error))
             return True
         return False
 
 
 def _last_name(node: Any) -> str:
-    """Of an attribute or an imported name; empty for a plain name, which may be anything."""
+    """Return the name of an attribute or an imported name; empty for a plain name, which may be an alias."""
     return str(getattr(node, "attr", "") or (node.name if isinstance(node, ast.alias) else ""))

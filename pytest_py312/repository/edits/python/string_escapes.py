@@ -1,6 +1,6 @@
-"""Escapes that mean nothing (``"\\d"``), which compilers warn of: written so that the string is the same without them.
+r"""Rewrite invalid escapes in strings (``"\\d"``), of which compilers warn, without changing the string's value.
 
-A string becomes a raw one where that changes nothing of it, else the backslashes of such escapes are doubled.
+The string becomes a raw one if that keeps its value; otherwise the backslashes of invalid escapes are doubled.
 """
 
 import ast
@@ -10,49 +10,49 @@ import tokenize
 import warnings
 from collections.abc import Iterator
 
-from pytest_py312.core.text_edits import EditRefused, Splice, spliced
-from pytest_py312.repository.edits.python.syntax import PythonText
+from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
+from pytest_py312.repository.edits.python.syntax import PythonSource
 
 _LITERAL = re.compile(r"""([A-Za-z]*)('''|\"""|'|")""")
 _ESCAPE = re.compile(r"\\(.)", re.DOTALL)
-_MEANINGFUL = frozenset("\r\n\\'\"abfnrtvx01234567")
-_OF_TEXT = frozenset("NuU")
+_VALID_ESCAPES = frozenset("\r\n\\'\"abfnrtvx01234567")
+_TEXT_ESCAPES = frozenset("NuU")
 
 
-class Escapes:
-    """The strings of one file that hold such escapes, by the lines they are on.
+class InvalidEscapes:
+    """The strings of one file with invalid escapes, by line.
 
-    :raises EditRefused: the text cannot be cut into tokens.
+    :raises EditRefused: the text cannot be tokenized.
     """
 
-    def __init__(self, source: PythonText) -> None:
+    def __init__(self, source: PythonSource) -> None:
         self._source = source
-        self._by_line: dict[int, list[tuple[int, int]]] = {}
-        for start, end, first, last in literals(source):
-            if _meaningless(source.text[start:end]):
+        self._spans_by_line: dict[int, list[tuple[int, int]]] = {}
+        for start, end, first, last in string_literals(source):
+            if _invalid_escapes(source.text[start:end]):
                 for line in range(first, last + 1):
-                    self._by_line.setdefault(line, []).append((start, end))
+                    self._spans_by_line.setdefault(line, []).append((start, end))
 
-    def mended(self, line: int) -> list[Splice]:
-        """The changes of all such strings on ``line``.
+    def edits_on(self, line: int) -> list[TextEdit]:
+        """Return the edits of all such strings on ``line``.
 
-        :raises EditRefused: there is none, or one cannot be written otherwise.
+        :raises EditRefused: there is none, or one cannot be rewritten.
         """
-        found = self._by_line.get(line)
-        if not found:
-            raise EditRefused("No string here has an escape that means nothing.")
-        return [splice for start, end in found for splice in _of_literal(self._source.text[start:end], start)]
+        spans = self._spans_by_line.get(line)
+        if not spans:
+            raise EditRefused("No string on this line has an invalid escape.")
+        return [text_edit for start, end in spans for text_edit in _literal_edits(self._source.text[start:end], start)]
 
 
-def literals(source: PythonText) -> Iterator[tuple[int, int, int, int]]:
-    """Start, end (offsets), first and last line of each string; one with code inside is one string.
+def string_literals(source: PythonSource) -> Iterator[tuple[int, int, int, int]]:
+    """Yield start, end (offsets), first and last line of each string; an f-string with code in it is one string.
 
-    :raises EditRefused: the text cannot be cut into tokens.
+    :raises EditRefused: the text cannot be tokenized.
     """
     depth = 0
     start = (0, 0)
     try:
-        for token in tokenize.generate_tokens(io.StringIO(source.normal).readline):
+        for token in tokenize.generate_tokens(io.StringIO(source.normalized).readline):
             kind = tokenize.tok_name[token.type]
             if kind.endswith("STRING_START"):
                 start = start if depth else token.start
@@ -60,40 +60,43 @@ def literals(source: PythonText) -> Iterator[tuple[int, int, int, int]]:
             depth -= kind.endswith("STRING_END")
             if not depth and kind.endswith(("STRING_END", "STRING")):
                 begin = token.start if kind == "STRING" else start
-                places = source.offset_of_token(begin), source.offset_of_token(token.end)
-                yield *places, begin[0], token.end[0]
+                span = source.offset_of_token(begin), source.offset_of_token(token.end)
+                yield *span, begin[0], token.end[0]
     except (tokenize.TokenError, SyntaxError, IndexError) as error:
-        raise EditRefused(f"The file cannot be cut into tokens: {error}") from None
+        raise EditRefused(f"The file cannot be tokenized: {error}") from None
 
 
-def _meaningless(literal: str) -> list[int]:
-    """Offsets of the backslashes of such escapes."""
+def _invalid_escapes(literal: str) -> list[int]:
+    """Return the offsets of the backslashes of invalid escapes."""
     head = _LITERAL.match(literal)
     if head is None or "r" in head[1].lower():
         return []
-    known = _MEANINGFUL if "b" in head[1].lower() else _MEANINGFUL | _OF_TEXT
-    return [match.start() for match in _ESCAPE.finditer(literal, head.end()) if match[1] not in known]
+    valid = _VALID_ESCAPES if "b" in head[1].lower() else _VALID_ESCAPES | _TEXT_ESCAPES
+    return [match.start() for match in _ESCAPE.finditer(literal, head.end()) if match[1] not in valid]
 
 
-def _of_literal(literal: str, start: int) -> list[Splice]:
+def _literal_edits(literal: str, start: int) -> list[TextEdit]:
     head = _LITERAL.match(literal)
-    raw = [Splice(start=0, end=0, text="r")]
-    doubled = [Splice(start=place, end=place, text="\\") for place in _meaningless(literal)]
-    # there is no raw form of u"": it stays as it is, and its backslashes are doubled
-    ways = (raw, doubled) if head is not None and "u" not in head[1].lower() else (doubled,)
-    for way in ways:
-        if _is_same(literal, spliced(literal, way)):
-            return [Splice(start=start + one.start, end=start + one.end, text=one.text) for one in way]
-    raise EditRefused("The string would not be the same.")
+    raw = [TextEdit(start=0, end=0, text="r")]
+    doubled = [TextEdit(start=offset, end=offset, text="\\") for offset in _invalid_escapes(literal)]
+    # u"" has no raw form, so its backslashes are doubled
+    alternatives = (raw, doubled) if head is not None and "u" not in head[1].lower() else (doubled,)
+    for alternative in alternatives:
+        if _is_same_value(literal, apply_edits(literal, alternative)):
+            return [
+                TextEdit(start=start + text_edit.start, end=start + text_edit.end, text=text_edit.text)
+                for text_edit in alternative
+            ]
+    raise EditRefused("The string would change its value.")
 
 
-def _is_same(before: str, after: str) -> bool:
-    """Whether both mean the same, and no such escape is left in the second."""
+def _is_same_value(original: str, edited: str) -> bool:
+    """Whether both literals have the same value, and the second has no invalid escape."""
     try:
-        with warnings.catch_warnings(record=True) as seen:
+        with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            new = ast.dump(ast.parse(f"({after})"))
-            left = any("invalid escape" in str(one.message) for one in seen)
-            return ast.dump(ast.parse(f"({before})")) == new and not left
+            edited_dump = ast.dump(ast.parse(f"({edited})"))
+            has_invalid = any("invalid escape" in str(warning.message) for warning in caught)
+            return ast.dump(ast.parse(f"({original})")) == edited_dump and not has_invalid
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return False

@@ -1,7 +1,7 @@
-"""Python source as text and as a tree, and where the nodes of the tree stand in the text.
+"""Python source as text and as a syntax tree, with the position of the nodes in the text.
 
-Parsed by the interpreter that this runs in. Columns of nodes are bytes of UTF-8, offsets here are characters, and the
-line ends are left as they are.
+It is parsed by the running interpreter. Columns of nodes are bytes of UTF-8; offsets here are characters, and line ends
+stay as they are.
 """
 
 import ast
@@ -20,29 +20,29 @@ _LINE_BREAK = re.compile(r"\r\n|\r|\n")
 _LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n|\Z)")
 
 
-class PythonText:
-    """One file.
+class PythonSource:
+    """The source of one file.
 
-    :raises EditRefused: it cannot be parsed here.
+    :raises EditRefused: this interpreter cannot parse it.
     """
 
     def __init__(self, text: str) -> None:
         self.text = text
-        self.normal = normal(text)
-        self.tree = parsed(self.normal)
-        self._lines = self.normal.split("\n")
+        self.normalized = normalize_line_ends(text)
+        self.tree = parse_source(self.normalized)
+        self._lines = self.normalized.split("\n")
         self._starts = [match.start() for match in _LINE.finditer(text)][: len(self._lines)]
         self._parents: dict[ast.AST, ast.AST] = {}
-        self._places: dict[tuple[int, int], list[Any]] = {}
+        self._nodes_by_position: dict[tuple[int, int], list[Any]] = {}
         self._bindings: dict[str, list[ast.AST]] = {}
         self.reads: dict[str, list[ast.Name]] = {}
-        """The names that are read, by what they are."""
+        """Name -> the nodes that read it."""
         self.imports: list[ast.Import] = []
         self.from_imports: list[ast.ImportFrom] = []
         for node in ast.walk(self.tree):
-            self._note(node)
+            self._index_node(node)
 
-    def _note(self, node: Any) -> None:
+    def _index_node(self, node: Any) -> None:
         for child in ast.iter_child_nodes(node):
             self._parents[child] = node
         if isinstance(node, ast.Import):
@@ -51,25 +51,25 @@ class PythonText:
             self.from_imports.append(node)
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load):
             self.reads.setdefault(node.id, []).append(node)
-        for name in _bound_by(node):
+        for name in _names_bound_by(node):
             self._bindings.setdefault(name or "", []).append(node)
         if isinstance(node, ast.Attribute) and node.lineno != node.end_lineno:
             last = self.end(node) - len(node.attr)
-            self._places.setdefault((node.end_lineno or 0, last), []).append(node)
+            self._nodes_by_position.setdefault((node.end_lineno or 0, last), []).append(node)
         elif isinstance(node, ast.Name | ast.Attribute | ast.alias):
-            self._places.setdefault((node.lineno, self.start(node)), []).append(node)
+            self._nodes_by_position.setdefault((node.lineno, self.start(node)), []).append(node)
 
     # ---- places
 
     def offset(self, line: int, column: int) -> int:
-        """Of a node's line (from 1) and column (bytes, from 0)."""
+        """Convert a node's line (from 1) and column (bytes, from 0) to an offset."""
         row = self._lines[line - 1]
         characters = column if row.isascii() else len(row.encode()[:column].decode(errors="ignore"))
         return self._starts[line - 1] + characters
 
-    def offset_of_token(self, place: tuple[int, int]) -> int:
-        """Of a token's line (from 1) and column (characters, from 0)."""
-        return self._starts[place[0] - 1] + place[1]
+    def offset_of_token(self, position: tuple[int, int]) -> int:
+        """Convert a token's line (from 1) and column (characters, from 0) to an offset."""
+        return self._starts[position[0] - 1] + position[1]
 
     def start(self, node: Any) -> int:
         return self.offset(node.lineno, node.col_offset)
@@ -84,22 +84,22 @@ class PythonText:
         return self._starts[line - 1]
 
     def line_end(self, line: int) -> int:
-        """Before the line's end."""
+        """Return the offset at which the line ends, before its line break."""
         return self._starts[line - 1] + len(self._lines[line - 1])
 
     def line_break(self, line: int) -> str:
-        """What ends the line, or any other line where the file ends in it."""
-        found = _LINE_BREAK.match(self.text, self.line_end(line)) or _LINE_BREAK.search(self.text)
-        return found[0] if found else "\n"
+        """Return the line break of the line; at the end of the file, that of another line."""
+        match = _LINE_BREAK.match(self.text, self.line_end(line)) or _LINE_BREAK.search(self.text)
+        return match[0] if match else "\n"
 
-    def at(self, line: int, column: int) -> list[Any]:
-        """The names, attributes and imported names that are at a place (both from 1, column in characters).
+    def nodes_at(self, line: int, column: int) -> list[Any]:
+        """Return the names, attributes and imported names at a position (both from 1, column in characters).
 
-        An attribute is where it begins; one that goes over several lines where its last name is.
+        An attribute is found where it starts; one that spans several lines, where its last name starts.
         """
         if not 0 < line <= len(self._lines):
             return []
-        return self._places.get((line, self._starts[line - 1] + column - 1), [])
+        return self._nodes_by_position.get((line, self._starts[line - 1] + column - 1), [])
 
     # ---- relations
 
@@ -107,27 +107,27 @@ class PythonText:
         return self._parents.get(node)
 
     def scopes(self, node: ast.AST) -> list[ast.AST]:
-        """The functions, classes and module round a node, innermost first."""
-        found: list[ast.AST] = []
-        above = self._parents.get(node)
-        while above is not None:
-            if isinstance(above, SCOPES):
-                found.append(above)
-            above = self._parents.get(above)
-        return found
+        """Return the functions, classes and module around a node, innermost first."""
+        enclosing: list[ast.AST] = []
+        ancestor = self._parents.get(node)
+        while ancestor is not None:
+            if isinstance(ancestor, SCOPES):
+                enclosing.append(ancestor)
+            ancestor = self._parents.get(ancestor)
+        return enclosing
 
-    def sees(self, node: ast.AST, binding: ast.AST) -> bool:
-        """Whether a name that ``binding`` (an import) sets can be the one that ``node`` reads."""
+    def can_see(self, node: ast.AST, binding: ast.AST) -> bool:
+        """Whether ``node`` can read a name that ``binding`` (an import) sets."""
         scope = self.scopes(binding)[0]
-        around = self.scopes(node)
-        return scope in around and (scope is around[0] or not isinstance(scope, ast.ClassDef))
+        enclosing = self.scopes(node)
+        return scope in enclosing and (scope is enclosing[0] or not isinstance(scope, ast.ClassDef))
 
     def bindings(self, name: str) -> list[ast.AST]:
-        """All that gives ``name`` a meaning somewhere in the file; imported names are ``ast.alias``."""
+        """Return everything that binds ``name`` in the file; imported names are ``ast.alias``."""
         return self._bindings.get(name, [])
 
 
-def _bound_by(node: ast.AST) -> tuple[str | None, ...]:
+def _names_bound_by(node: ast.AST) -> tuple[str | None, ...]:
     if isinstance(node, ast.Name):
         return () if isinstance(node.ctx, ast.Load) else (node.id,)
     if isinstance(node, ast.alias):
@@ -143,32 +143,35 @@ def _bound_by(node: ast.AST) -> tuple[str | None, ...]:
     return (node.arg,) if isinstance(node, ast.arg) else ()
 
 
-def decoded(data: bytes) -> tuple[str, Callable[[str], bytes]]:
-    """The text, in the encoding that it declares (PEP 263) and without a byte order mark, and the way back to bytes.
+def decode_source(data: bytes) -> tuple[str, Callable[[str], bytes]]:
+    """Decode Python source in its declared encoding (PEP 263), without byte order mark; also return its encoder.
 
-    :raises EditRefused: it is no text, or would not be the same bytes again.
+    :raises EditRefused: it cannot be decoded, or its bytes would not survive.
     """
     try:
         encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
         text = data.decode(encoding)
-        same = text.encode(encoding) == data
+        is_lossless = text.encode(encoding) == data
     except (SyntaxError, UnicodeError, LookupError, ValueError) as error:
         raise EditRefused(f"The file cannot be decoded: {error}") from None
-    if not same:
+    if not is_lossless:
         raise EditRefused("The file's encoding would not survive an edit.")
     return text, lambda edited: edited.encode(encoding)
 
 
-def normal(text: str) -> str:
-    """``text`` with one kind of line ends, as its tree and its tokens are counted by."""
+def normalize_line_ends(text: str) -> str:
+    r"""Return ``text`` with ``\\n`` line ends, to which the positions of nodes and tokens refer."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def parsed(text: str) -> ast.Module:
-    """:raises EditRefused: the interpreter that this runs in cannot parse it."""
+def parse_source(text: str) -> ast.Module:
+    """Parse Python source.
+
+    :raises EditRefused: this interpreter cannot parse it.
+    """
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of a stranger's file
+            warnings.simplefilter("ignore")  # about the user's file
             return ast.parse(text)
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise EditRefused(f"The file cannot be parsed: {error}") from None

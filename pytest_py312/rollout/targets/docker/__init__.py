@@ -1,1 +1,1 @@
-"""Stages on one Docker engine."""
+"""Deployment to a plain Docker engine."""

@@ -1,100 +1,108 @@
-"""How a new container is set up like the one that serves: what the engine says of that one, as a request for another.
+"""Requests that create a container with the configuration of an existing one. Pure.
 
-Pure. What a container has from its image is left out, so that the new one has it from *its* image: copied as it
-stands, ``PYTHON_VERSION`` of the old image, its ``PATH`` and its command would be forced on the new one.
+Settings that a container inherited from its image are left out, so that the new container inherits those of *its*
+image. Otherwise ``PYTHON_VERSION``, ``PATH`` and the command of the old image would override those of the new one.
 """
 
 from collections.abc import Mapping
 from typing import Any
 
 from pytest_py312.rollout.domain.model import ServiceSpec
-from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, Said
+from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, JsonObject
 
 ROLE_LABEL = "pytest-py312.rollout.role"
-TWIN = "twin"
-"""Role of the old version that runs beside the new one."""
+CONTROL = "twin"
+"""Role of a container of the previous version that runs next to the new one."""
 STAND_IN = "stand-in"
-"""Role of a container of the old version that does nothing, and can be told to."""
-TWIN_VARIABLE = "PY312_TWIN"
-"""Environment variable by which a service can learn that it is a twin, and leave its queue alone."""
+"""Role of an idle container of the previous version, used to execute commands."""
+CONTROL_VARIABLE = "PY312_CONTROL"
+"""Environment variable that tells a service that it is a control, so that it can leave its queues alone."""
 
-_PLAIN_NETWORKS = ("default", "bridge", "host", "none")
-_SAME = ("Domainname", "User", "WorkingDir", "StopSignal", "StopTimeout", "Tty", "OpenStdin", "StdinOnce")
-"""Settings that are copied where they are not those of the image."""
+_BUILT_IN_NETWORKS = ("default", "bridge", "host", "none")
+_COPIED_SETTINGS = ("Domainname", "User", "WorkingDir", "StopSignal", "StopTimeout", "Tty", "OpenStdin", "StdinOnce")
+"""Settings that are copied if they differ from those of the image."""
 
 
-def labels_of(spec: ServiceSpec, run: str) -> dict[str, str]:
+def ownership_labels(spec: ServiceSpec, run: str) -> dict[str, str]:
     return {SERVICE_LABEL: spec.service, RUN_LABEL: run}
 
 
-def request_like(container: Said, image_of_it: Said, *, spec: ServiceSpec, image: str, run: str) -> dict[str, Any]:
-    """The request for a container of ``image`` that is set up like ``container``.
+def request_from_container(
+    container: JsonObject, container_image: JsonObject, *, spec: ServiceSpec, image: str, run: str
+) -> dict[str, Any]:
+    """Return the request for a container of ``image`` that is configured like ``container``.
 
-    :param image_of_it: what the engine says of the image that ``container`` was made of.
+    :param container_image: the engine's description of the image that ``container`` was created from.
     """
-    mine, given = container["Config"], image_of_it.get("Config") or {}
-    request = {key: mine[key] for key in _SAME if mine.get(key) and mine[key] != given.get(key)}
-    if mine.get("Entrypoint") != given.get("Entrypoint"):
-        request |= {"Entrypoint": mine.get("Entrypoint"), "Cmd": mine.get("Cmd")}
-    elif mine.get("Cmd") != given.get("Cmd"):
-        request["Cmd"] = mine.get("Cmd")
-    if mine.get("Healthcheck") and mine["Healthcheck"] != given.get("Healthcheck"):
-        request["Healthcheck"] = mine["Healthcheck"]
-    if not str(container.get("Id", "")).startswith(str(mine.get("Hostname") or "-")):
-        request["Hostname"] = mine["Hostname"]
-    request["Env"] = [word for word in mine.get("Env") or () if word not in (given.get("Env") or ())]
+    config, image_config = container["Config"], container_image.get("Config") or {}
+    request = {key: config[key] for key in _COPIED_SETTINGS if config.get(key) and config[key] != image_config.get(key)}
+    if config.get("Entrypoint") != image_config.get("Entrypoint"):
+        request |= {"Entrypoint": config.get("Entrypoint"), "Cmd": config.get("Cmd")}
+    elif config.get("Cmd") != image_config.get("Cmd"):
+        request["Cmd"] = config.get("Cmd")
+    if config.get("Healthcheck") and config["Healthcheck"] != image_config.get("Healthcheck"):
+        request["Healthcheck"] = config["Healthcheck"]
+    if not str(container.get("Id", "")).startswith(str(config.get("Hostname") or "-")):
+        request["Hostname"] = config["Hostname"]
+    request["Env"] = [
+        variable for variable in config.get("Env") or () if variable not in (image_config.get("Env") or ())
+    ]
     for key in ("ExposedPorts", "Volumes"):
-        request[key] = {name: {} for name in mine.get(key) or {} if name not in (given.get(key) or {})}
+        request[key] = {name: {} for name in config.get(key) or {} if name not in (image_config.get(key) or {})}
     labels = {
-        name: text for name, text in (mine.get("Labels") or {}).items() if (given.get("Labels") or {}).get(name) != text
+        name: text
+        for name, text in (config.get("Labels") or {}).items()
+        if (image_config.get("Labels") or {}).get(name) != text
     }
-    request["Labels"] = labels | labels_of(spec, run)
-    host = {
+    request["Labels"] = labels | ownership_labels(spec, run)
+    host_config = {
         **container["HostConfig"],
         "RestartPolicy": {"Name": "unless-stopped"},
         "AutoRemove": False,
         "ContainerIDFile": "",
     }
-    host["Binds"] = [*(host.get("Binds") or ()), *_unnamed_volumes(container)]
+    host_config["Binds"] = [*(host_config.get("Binds") or ()), *_anonymous_volumes(container)]
     return {
         **request,
         "Image": image,
-        "HostConfig": host,
-        "NetworkingConfig": {"EndpointsConfig": _networks(container)},
+        "HostConfig": host_config,
+        "NetworkingConfig": {"EndpointsConfig": _endpoint_configs(container)},
     }
 
 
-def as_twin(request: Mapping[str, Any]) -> dict[str, Any]:
-    """``request`` for a container that runs beside the one that serves and gets in its way as little as can be.
+def as_control(request: Mapping[str, Any]) -> dict[str, Any]:
+    """Return ``request`` changed for a container that runs next to the serving one without interfering.
 
-    It has no published port, no name in its networks but its own, no fixed address, none of the labels by which a proxy
-    or a tool would take it for the service, and what it shares with others it can only read.
+    It has no published ports, no network aliases, no fixed address, and none of the labels by which a proxy or a tool
+    would mistake it for the service. Shared volumes are read-only.
     """
-    labels, host = request["Labels"], dict(request["HostConfig"])
-    host |= {"PortBindings": {}, "PublishAllPorts": False, "RestartPolicy": {"Name": "always"}}
-    host["Binds"] = [_read_only(bind) for bind in host.get("Binds") or ()]
-    host["Mounts"] = [
-        one if one.get("Type") == "tmpfs" else {**one, "ReadOnly": True} for one in host.get("Mounts") or ()
+    labels, host_config = request["Labels"], dict(request["HostConfig"])
+    host_config |= {"PortBindings": {}, "PublishAllPorts": False, "RestartPolicy": {"Name": "always"}}
+    host_config["Binds"] = [_read_only(bind) for bind in host_config.get("Binds") or ()]
+    host_config["Mounts"] = [
+        entry if entry.get("Type") == "tmpfs" else {**entry, "ReadOnly": True}
+        for entry in host_config.get("Mounts") or ()
     ]
-    host["VolumesFrom"] = [f"{one.removesuffix(':rw').removesuffix(':ro')}:ro" for one in host.get("VolumesFrom") or ()]
+    host_config["VolumesFrom"] = [
+        f"{entry.removesuffix(':rw').removesuffix(':ro')}:ro" for entry in host_config.get("VolumesFrom") or ()
+    ]
     networks = request["NetworkingConfig"]["EndpointsConfig"]
     return {
         **{key: value for key, value in request.items() if key not in ("Hostname", "Domainname")},
-        "Env": [*request["Env"], f"{TWIN_VARIABLE}=1"],
-        "Labels": {key: labels[key] for key in (SERVICE_LABEL, RUN_LABEL)} | {ROLE_LABEL: TWIN},
-        "HostConfig": host,
+        "Env": [*request["Env"], f"{CONTROL_VARIABLE}=1"],
+        "Labels": {key: labels[key] for key in (SERVICE_LABEL, RUN_LABEL)} | {ROLE_LABEL: CONTROL},
+        "HostConfig": host_config,
         "NetworkingConfig": {
             "EndpointsConfig": {
-                name: {key: value for key, value in said.items() if key not in ("Aliases", "IPAMConfig")}
-                for name, said in networks.items()
+                name: {key: value for key, value in endpoint.items() if key not in ("Aliases", "IPAMConfig")}
+                for name, endpoint in networks.items()
             }
         },
     }
 
 
 def as_stand_in(request: Mapping[str, Any], *, seconds: int) -> dict[str, Any]:
-    """``request``, made by :func:`as_twin`, for a container in which nothing of the service runs, and which is gone by
-    itself."""
+    """Return ``request`` (from :func:`as_control`) for an idle container that ends by itself after ``seconds``."""
     sleep = f"import time; time.sleep({seconds})"
     return {
         **request,
@@ -110,78 +118,78 @@ def _read_only(bind: str) -> str:
     """``/srv/data:/data:rw`` -> ``/srv/data:/data:ro``."""
     source, _, rest = bind.partition(":")
     inside, _, options = rest.partition(":")
-    kept = [word for word in options.split(",") if word not in ("", "rw", "ro")]
-    return ":".join((source, inside, ",".join(["ro", *kept])))
+    other_options = [option for option in options.split(",") if option not in ("", "rw", "ro")]
+    return ":".join((source, inside, ",".join(["ro", *other_options])))
 
 
-def stands_beside(listed: Said) -> bool:
-    """Whether a container, as the engine lists it or says it, is none that serves: a twin, a stand-in."""
-    labels = listed.get("Labels") or (listed.get("Config") or {}).get("Labels") or {}
+def is_auxiliary(container: JsonObject) -> bool:
+    """Return whether a listed or inspected container is a control or a stand-in, which never serves."""
+    labels = container.get("Labels") or (container.get("Config") or {}).get("Labels") or {}
     return bool(labels.get(ROLE_LABEL))
 
 
-def _unnamed_volumes(container: Said) -> list[str]:
-    """Volumes that nobody named hold data all the same: the new container gets the same ones."""
-    host = container["HostConfig"]
-    named = {bind.split(":")[1] for bind in host.get("Binds") or () if ":" in bind}
-    named |= {mount["Target"] for mount in host.get("Mounts") or () if "Target" in mount}
+def _anonymous_volumes(container: JsonObject) -> list[str]:
+    """Return the binds of anonymous volumes: they hold data too, so the new container mounts the same ones."""
+    host_config = container["HostConfig"]
+    named_targets = {bind.split(":")[1] for bind in host_config.get("Binds") or () if ":" in bind}
+    named_targets |= {mount["Target"] for mount in host_config.get("Mounts") or () if "Target" in mount}
     return [
         f"{mount['Name']}:{mount['Destination']}" + ("" if mount.get("RW", True) else ":ro")
         for mount in container.get("Mounts") or ()
-        if mount.get("Type") == "volume" and mount["Destination"] not in named
+        if mount.get("Type") == "volume" and mount["Destination"] not in named_targets
     ]
 
 
-def _networks(container: Said) -> dict[str, Any]:
-    """Its networks with its names in them, but for its own id, which is one of them."""
-    found = {}
-    for name, said in (container.get("NetworkSettings", {}).get("Networks") or {}).items():
-        if name in _PLAIN_NETWORKS:
+def _endpoint_configs(container: JsonObject) -> dict[str, Any]:
+    """Return the networks of a container with its aliases, without the alias that is its own id."""
+    endpoints = {}
+    for name, endpoint in (container.get("NetworkSettings", {}).get("Networks") or {}).items():
+        if name in _BUILT_IN_NETWORKS:
             continue
-        own = str(container.get("Id", ""))
-        aliases = [alias for alias in said.get("Aliases") or () if not own.startswith(alias)]
-        found[name] = {
+        container_id = str(container.get("Id", ""))
+        aliases = [alias for alias in endpoint.get("Aliases") or () if not container_id.startswith(alias)]
+        endpoints[name] = {
             key: value
             for key, value in (
-                ("IPAMConfig", said.get("IPAMConfig")),
-                ("Links", said.get("Links")),
-                ("DriverOpts", said.get("DriverOpts")),
+                ("IPAMConfig", endpoint.get("IPAMConfig")),
+                ("Links", endpoint.get("Links")),
+                ("DriverOpts", endpoint.get("DriverOpts")),
                 ("Aliases", aliases),
             )
             if value
         }
-    return found
+    return endpoints
 
 
-def request_of(spec: ServiceSpec, *, image: str, run: str) -> dict[str, Any]:
-    """The request for a container of a service that nothing has served before."""
+def initial_request(spec: ServiceSpec, *, image: str, run: str) -> dict[str, Any]:
+    """Return the request for the first container of a service."""
     ports: dict[str, list[dict[str, str]]] = {}
-    for address, inside in spec.publish:
+    for address, container_port in spec.publish:
         host, _, port = address.rpartition(":")
-        ports.setdefault(f"{inside}/tcp", []).append({"HostIp": host, "HostPort": port})
-    named = {} if spec.network in ("", *_PLAIN_NETWORKS) else {spec.network: {"Aliases": [spec.container]}}
+        ports.setdefault(f"{container_port}/tcp", []).append({"HostIp": host, "HostPort": port})
+    endpoints = {} if spec.network in ("", *_BUILT_IN_NETWORKS) else {spec.network: {"Aliases": [spec.container]}}
     return {
         "Image": image,
         "Env": [f"{name}={value}" for name, value in spec.environment.items()],
-        "Labels": labels_of(spec, run),
+        "Labels": ownership_labels(spec, run),
         "ExposedPorts": {key: {} for key in ports},
         "HostConfig": {
             "PortBindings": ports,
             "NetworkMode": spec.network or "default",
             "RestartPolicy": {"Name": "unless-stopped"},
         },
-        "NetworkingConfig": {"EndpointsConfig": named},
+        "NetworkingConfig": {"EndpointsConfig": endpoints},
     }
 
 
-def memory_of(statistics: Said) -> int:
-    """Bytes in use without what the kernel would give up at once (its cache of files), as ``docker stats`` counts."""
+def memory_in_use(statistics: JsonObject) -> int:
+    """Return the bytes in use without reclaimable file cache, as ``docker stats`` counts them."""
     memory = statistics.get("memory_stats") or {}
     details = memory.get("stats") or {}
-    spare = details.get("inactive_file", details.get("total_inactive_file", 0))
-    return max(0, int(memory.get("usage", 0)) - int(spare))
+    reclaimable = details.get("inactive_file", details.get("total_inactive_file", 0))
+    return max(0, int(memory.get("usage", 0)) - int(reclaimable))
 
 
-def cpu_of(statistics: Said) -> float:
-    """Seconds of processor time since the container was started."""
+def cpu_seconds_used(statistics: JsonObject) -> float:
+    """Return the seconds of processor time since the container started."""
     return int(((statistics.get("cpu_stats") or {}).get("cpu_usage") or {}).get("total_usage", 0)) / 1e9

@@ -1,4 +1,4 @@
-"""What all of the Docker target says to the engine, and trouble with it in the words of the protocol."""
+"""Engine calls shared by the modules of the Docker target, and translation of the engine's errors."""
 
 import re
 from collections.abc import Iterator
@@ -7,90 +7,94 @@ from datetime import datetime
 from typing import Any
 
 from pytest_py312.rollout.domain.model import ServiceSpec
-from pytest_py312.rollout.targets.labels import Said, last_lines
-from pytest_py312.rollout.targets.target import TargetLost, TargetRefused
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import EngineLost, Refused, if_known, told_apart
+from pytest_py312.rollout.targets.labels import JsonObject, printable_last_lines
+from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable, none_if_missing, translate_errors
 
 _NANOSECONDS = re.compile(r"(\.\d{6})\d+")
 
 
 @contextmanager
-def in_words() -> Iterator[None]:
-    """
-    :raises TargetLost: the engine does not answer.
-    :raises TargetRefused: it answered that it cannot.
+def as_target_errors() -> Iterator[None]:
+    """Translate errors of the engine's client into those of a target.
+
+    :raises TargetUnavailable: the engine does not answer.
+    :raises TargetRefused: the engine refused the call.
     """
     try:
         yield
-    except EngineLost as error:
-        raise TargetLost(str(error)) from error
-    except Refused as error:
+    except EngineUnavailable as error:
+        raise TargetUnavailable(str(error)) from error
+    except EngineRefused as error:
         raise TargetRefused(str(error)) from error
 
 
-def remove(engine: Engine, container: str) -> None:
-    """Remove a container, whether it runs or not; one that is gone already is fine. Its volumes stay: another one may
-    have the same.
+def remove_container(engine: DockerEngine, container: str) -> None:
+    """Remove a container, running or not, if it exists. Its volumes stay because other containers may use them.
 
-    :raises Refused, EngineLost: as the engine's client does.
+    :raises EngineRefused, EngineUnavailable: errors of the engine's client.
     """
-    if_known(lambda: engine.client.remove_container(container, force=True))
+    none_if_missing(lambda: engine.client.remove_container(container, force=True))
 
 
-def inspected(engine: Engine, container: str) -> Said | None:
-    """What the engine says of a container; ``None`` where there is none."""
-    return if_known(lambda: engine.client.inspect_container(container))
+def inspect_container(engine: DockerEngine, container: str) -> JsonObject | None:
+    """Return the engine's description of a container, ``None`` if it does not exist."""
+    return none_if_missing(lambda: engine.client.inspect_container(container))
 
 
-def labelled(engine: Engine, spec: ServiceSpec, *labels: str) -> list[Any]:
-    """Containers with these labels whose names are ours to use, as the engine lists them: one engine may serve several
-    environments."""
-    with told_apart():
-        found: Any = engine.client.containers(all=True, filters={"label": list(labels)})
+def list_containers(engine: DockerEngine, spec: ServiceSpec, *labels: str) -> list[Any]:
+    """Return the containers that have these labels and are named after the service's container.
+
+    The name matters because one engine may serve several environments.
+    """
+    with translate_errors():
+        containers: Any = engine.client.containers(all=True, filters={"label": list(labels)})
     names = (f"/{spec.container}", f"/{spec.container}.")
     return [
-        one for one in found if any(name == names[0] or name.startswith(names[1]) for name in one.get("Names") or ())
+        container
+        for container in containers
+        if any(name == names[0] or name.startswith(names[1]) for name in container.get("Names") or ())
     ]
 
 
-def log_of(engine: Engine, container: str, *, tail: int, since: float | None = None) -> list[str]:
-    """The newest lines that a container has logged."""
+def read_log(engine: DockerEngine, container: str, *, tail: int, since: float | None = None) -> list[str]:
+    """Return the newest log lines of a container."""
     try:
-        with told_apart():
+        with translate_errors():
             log: Any = engine.client.logs(container, tail=tail, since=since)
-    except Refused:
-        return []  # it is gone, or its engine keeps no log
-    return list(last_lines(log, tail))
+    except EngineRefused:
+        return []  # the container is gone, or its log driver cannot be read
+    return list(printable_last_lines(log, tail))
 
 
-def ran_out_before(engine: Engine, container: Said, *, since: float) -> bool:
-    """Whether a container that the engine has started again ran out of memory before that.
+def ran_out_of_memory_before_restart(engine: DockerEngine, container: JsonObject, *, since: float) -> bool:
+    """Return whether a container that the engine restarted had run out of memory before.
 
-    A start takes the engine's own word for it away, and it is started again within a moment. Its events tell, of which
-    it keeps few: so they are asked at each sample, and where they do not tell, the restart still counts.
+    A start resets the engine's ``OOMKilled`` flag, and a restart follows immediately. Only the engine's events show it,
+    and the engine keeps few of them, so they are read with each sample. Without an event the restart still counts.
 
-    :param since: seconds since the epoch; only what happened after that. 0.0: in the last minute before it was started.
+    :param since: seconds since the epoch; earlier events are ignored. 0.0: one minute before the last start.
     """
-    started = moment_in(str(container["State"].get("StartedAt", "")))
+    started = parse_timestamp(str(container["State"].get("StartedAt", "")))
     if not int(container.get("RestartCount", 0)) or started is None or started < since:
         return False
     try:
-        with told_apart():
-            client: Any = engine.client  # whose stubs know no parts of a second
-            told = client.events(
+        with translate_errors():
+            client: Any = engine.client  # its stubs allow no fractions of a second
+            oom_events = client.events(
                 since=f"{since or started - 60:.9f}",
-                until=f"{started:.9f}",  # by the engine's own clock, and over: it does not wait for more
+                until=f"{started:.9f}",  # in the past by the engine's clock, so that the call does not wait for events
                 filters={"container": str(container["Id"]), "event": "oom"},
                 decode=True,
             )
-            return any(True for _ in told)
-    except Refused:
+            return any(True for _ in oom_events)
+    except EngineRefused:
         return False
 
 
-def moment_in(text: str) -> float | None:
-    """Seconds since the epoch, of a moment as an engine writes it: with nanoseconds, and a ``Z``."""
+def parse_timestamp(text: str) -> float | None:
+    """Convert an engine's timestamp (with nanoseconds and ``Z``) to seconds since the epoch; ``None`` if invalid."""
     try:
         return datetime.fromisoformat(_NANOSECONDS.sub(r"\1", text)).timestamp()
     except ValueError:

@@ -1,57 +1,63 @@
-"""Health that a Docker target asks for beside HTTP: by gRPC, and by a command in the container."""
+"""Health checks of the Docker target other than HTTP: gRPC, and a command in the container."""
 
 from collections.abc import Sequence
 from threading import Thread
 
 from pytest_py312.rollout.domain.model import Container, ServiceSpec
-from pytest_py312.rollout.metrics.grpc_health import ask_health
-from pytest_py312.rollout.metrics.reading import one_line
-from pytest_py312.rollout.targets.docker.addressing import Reach
-from pytest_py312.rollout.targets.labels import Said
+from pytest_py312.rollout.metrics.grpc_health import check_grpc_health
+from pytest_py312.rollout.metrics.reading import single_line
+from pytest_py312.rollout.targets.docker.addressing import AddressResolver
+from pytest_py312.rollout.targets.labels import JsonObject
 from pytest_py312.rollout.targets.target import TargetRefused
-from pytest_py312.runners.docker.engine import Engine
+from pytest_py312.runners.docker.engine import DockerEngine
 
-MOST_PRINTED = 256 * 1024
-"""Bytes: what one container writes for another is printed."""
+MAX_OUTPUT_BYTES = 256 * 1024
+"""Maximum size of a command's output. Contract tests transfer data through it, so it is large."""
 
 
-def unwell(engine: Engine, said: Said, spec: ServiceSpec, reach: Reach, *, limit: float) -> str:
-    """Why a container is not healthy by what the plan asks beside HTTP; empty where it is, or nothing is asked.
+def health_problem(
+    engine: DockerEngine, container_info: JsonObject, spec: ServiceSpec, addresses: AddressResolver, *, timeout: float
+) -> str:
+    """Return why a container fails its gRPC check or health command; empty if it passes or has neither.
 
-    Raises as the engine's client and a target do.
+    Raises errors of the engine's client and of a target.
     """
     if spec.grpc is not None and spec.port:
-        reading = ask_health(*reach.of(said, spec), spec.grpc, limit=limit)
+        reading = check_grpc_health(*addresses.resolve(container_info, spec), spec.grpc, timeout=timeout)
         if reading.value is None:
             return reading.detail
     if spec.health_command:
-        container = Container(id=str(said["Id"]), image=str(said["Image"]))
-        code, printed = executed(engine, container, spec.health_command, limit=limit)
+        container = Container(id=str(container_info["Id"]), image=str(container_info["Image"]))
+        code, output = run_in_container(engine, container, spec.health_command, timeout=timeout)
         if code:
-            return f"{spec.health_command[0]} ended with {code}: {one_line(printed)}"
+            return f"{spec.health_command[0]} ended with {code}: {single_line(output)}"
     return ""
 
 
-def executed(engine: Engine, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
-    """A command in a container, as :class:`~pytest_py312.rollout.monitoring.health_probes.Executing` says it.
+def run_in_container(
+    engine: DockerEngine, container: Container, argv: Sequence[str], *, timeout: float
+) -> tuple[int, str]:
+    """Run a command in a container and return its exit code and output.
 
-    One that does not end in time is left to itself: an engine has no way to end it, and the container has its own.
+    A command that exceeds ``timeout`` is left running, because the engine's API cannot end it.
+
+    :raises TargetRefused: it did not end in time.
     """
-    printed = bytearray()
-    ended: list[int] = []
-    trouble: list[BaseException] = []
+    output = bytearray()
+    exit_codes: list[int] = []
+    errors: list[BaseException] = []
 
     def run() -> None:
         try:
-            ended.append(engine.execute(container.id, list(argv), lambda kind, part: printed.extend(part)))
-        except BaseException as error:  # whatever it is, somebody waits for it
-            trouble.append(error)
+            exit_codes.append(engine.execute(container.id, list(argv), lambda kind, part: output.extend(part)))
+        except BaseException as error:  # raised again in the calling thread
+            errors.append(error)
 
     thread = Thread(target=run, name=f"health of {container.id[:12]}", daemon=True)
     thread.start()
-    thread.join(limit)
-    if trouble:
-        raise trouble[0]
-    if not ended:
-        raise TargetRefused(f"{argv[0]} did not end within {limit:g} s")
-    return ended[0], bytes(printed[-MOST_PRINTED:]).decode("utf-8", "replace")
+    thread.join(timeout)
+    if errors:
+        raise errors[0]
+    if not exit_codes:
+        raise TargetRefused(f"{argv[0]} did not end within {timeout:g} s")
+    return exit_codes[0], bytes(output[-MAX_OUTPUT_BYTES:]).decode("utf-8", "replace")

@@ -1,75 +1,76 @@
-"""What a Docker engine tells about itself, its images and its containers, as
-:mod:`~pytest_py312.rollout.targets.target`.
+"""Inspection of a Docker engine: identity, version, images and existing containers.
+
+Errors are those of :class:`~pytest_py312.rollout.targets.target.Target`.
 """
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_py312.rollout.targets.docker.engine_calls import in_words, inspected, moment_in
-from pytest_py312.rollout.targets.target import EngineFacts, ImageFacts
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import if_known, told_apart
+from pytest_py312.rollout.targets.docker.engine_calls import as_target_errors, inspect_container, parse_timestamp
+from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import none_if_missing, translate_errors
 
-_PYTHON = re.compile(r"PYTHON_VERSION=(3\.\d{1,2})(?:\.\d+)?", re.ASCII)
-"""Images of Docker's own library say so."""
-
-
-@in_words()
-def engine_facts(engine: Engine) -> EngineFacts:
-    """See :class:`~pytest_py312.rollout.targets.target.Inspectable`; so are the others."""
-    with told_apart():
-        said: Any = engine.client.info()
-    # as the SDK writes a socket of this machine
-    return facts_in(said, is_beside=engine.client.base_url.startswith("http+docker://"))
+_PYTHON_VARIABLE = re.compile(r"PYTHON_VERSION=(3\.\d{1,2})(?:\.\d+)?", re.ASCII)
+"""The official Python images set this variable."""
 
 
-def facts_in(said: Mapping[str, Any], *, is_beside: bool) -> EngineFacts:
-    """What ``GET /info`` says. Pure."""
-    return EngineFacts(
+@as_target_errors()
+def engine_info(engine: DockerEngine) -> EngineInfo:
+    """Return version, host and settings of an engine."""
+    with translate_errors():
+        info: Any = engine.client.info()
+    # the SDK's URL of a local socket
+    return parse_engine_info(info, is_local=engine.client.base_url.startswith("http+docker://"))
+
+
+def parse_engine_info(info: Mapping[str, Any], *, is_local: bool) -> EngineInfo:
+    """Convert the answer of ``GET /info``. Pure."""
+    return EngineInfo(
         name="Docker",
-        version=str(said.get("ServerVersion", "")),
-        host=str(said.get("Name", "")),
-        kernel=str(said.get("KernelVersion", "")),
-        root=str(said.get("DockerRootDir", "")),
-        cgroup=str(said.get("CgroupVersion", "")),
-        live_restore=bool(said.get("LiveRestoreEnabled")),
-        swarm=str((said.get("Swarm") or {}).get("LocalNodeState", "")),
-        is_manager=bool((said.get("Swarm") or {}).get("ControlAvailable")),
-        time=moment_in(str(said.get("SystemTime", ""))),
-        is_beside=is_beside,
+        version=str(info.get("ServerVersion", "")),
+        host=str(info.get("Name", "")),
+        kernel=str(info.get("KernelVersion", "")),
+        data_root=str(info.get("DockerRootDir", "")),
+        cgroup_version=str(info.get("CgroupVersion", "")),
+        live_restore=bool(info.get("LiveRestoreEnabled")),
+        swarm_state=str((info.get("Swarm") or {}).get("LocalNodeState", "")),
+        is_manager=bool((info.get("Swarm") or {}).get("ControlAvailable")),
+        engine_time=parse_timestamp(str(info.get("SystemTime", ""))),
+        is_local=is_local,
     )
 
 
-@in_words()
-def identity(engine: Engine) -> str:
-    """See :class:`~pytest_py312.rollout.targets.target.Target`. It lies in the engine's data folder, and stays when
-    that is started anew.
-    """
-    with told_apart():
-        said: Any = engine.client.info()
-    found = str(said.get("ID") or "")
-    return f"the Docker engine {found}" if found else ""
+@as_target_errors()
+def engine_identity(engine: DockerEngine) -> str:
+    """Return a unique text for the engine. Its id is stored in the data folder and survives restarts."""
+    with translate_errors():
+        info: Any = engine.client.info()
+    engine_id = str(info.get("ID") or "")
+    return f"the Docker engine {engine_id}" if engine_id else ""
 
 
-@in_words()
-def swarm_identity(engine: Engine) -> str:
-    """The same of a swarm, which only its managers know."""
-    with told_apart():
-        said: Any = engine.client.info()
-    cluster = str(((said.get("Swarm") or {}).get("Cluster") or {}).get("ID") or "")
-    return f"the swarm {cluster}" if cluster else ""
+@as_target_errors()
+def swarm_identity(engine: DockerEngine) -> str:
+    """Return a unique text for the engine's swarm; empty unless the engine is a manager."""
+    with translate_errors():
+        info: Any = engine.client.info()
+    cluster_id = str(((info.get("Swarm") or {}).get("Cluster") or {}).get("ID") or "")
+    return f"the swarm {cluster_id}" if cluster_id else ""
 
 
-@in_words()
-def image_facts(engine: Engine, reference: str) -> ImageFacts | None:
-    said: Any = if_known(lambda: engine.client.inspect_image(reference))  # type: ignore[no-untyped-call]  # so in its stubs
-    if said is None:
+@as_target_errors()
+def image_info(engine: DockerEngine, reference: str) -> ImageInfo | None:
+    image: Any = none_if_missing(lambda: engine.client.inspect_image(reference))  # type: ignore[no-untyped-call]  # so in its stubs
+    if image is None:
         return None
-    written = [_PYTHON.fullmatch(text) for text in (said.get("Config") or {}).get("Env") or ()]
-    return ImageFacts(id=str(said["Id"]), python=next((found[1] for found in written if found), ""))
+    python_variables = [
+        _PYTHON_VARIABLE.fullmatch(variable) for variable in (image.get("Config") or {}).get("Env") or ()
+    ]
+    return ImageInfo(id=str(image["Id"]), declared_python=next((match[1] for match in python_variables if match), ""))
 
 
-@in_words()
-def has_container(engine: Engine, container: str) -> bool:
-    return inspected(engine, container) is not None
+@as_target_errors()
+def has_container(engine: DockerEngine, container: str) -> bool:
+    return inspect_container(engine, container) is not None

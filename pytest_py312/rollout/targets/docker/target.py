@@ -1,8 +1,8 @@
-"""A plain Docker engine: one container a service, and the old one kept stopped beside it as the way back.
+"""Deployment to a plain Docker engine: one container per service; the previous one is kept stopped for a rollback.
 
-What serves is converged on by container id: whoever else has the name or runs for the service is stopped, then the
-chosen one is given the name, a restart policy that survives the engine, and started. Each step looks first whether it
-is done already, so any of it can be repeated from anywhere.
+``switch`` converges on a container id: it stops every other container that has the service's name or runs for it, then
+renames the chosen container, sets a restart policy that survives engine restarts, and starts it. Each step first checks
+whether it is already done, so the whole can be repeated after any interruption.
 """
 
 import asyncio
@@ -12,392 +12,416 @@ from typing import Any
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.model import Container, Observation, ServiceSpec, Usage
-from pytest_py312.rollout.metrics.http_client import Answer, NoAnswer, NotAsked, ask, url_of
+from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, RequestNotSent, build_url, http_request
 from pytest_py312.rollout.targets.docker import inspection
-from pytest_py312.rollout.targets.docker.addressing import Reach
+from pytest_py312.rollout.targets.docker.addressing import AddressResolver
 from pytest_py312.rollout.targets.docker.container_config import (
-    cpu_of,
-    memory_of,
-    request_like,
-    request_of,
-    stands_beside,
+    cpu_seconds_used,
+    initial_request,
+    is_auxiliary,
+    memory_in_use,
+    request_from_container,
 )
-from pytest_py312.rollout.targets.docker.contract_exec import met
-from pytest_py312.rollout.targets.docker.control_container import remove_twins, start_stand_in, start_twin
+from pytest_py312.rollout.targets.docker.contract_exec import address_for_caller
+from pytest_py312.rollout.targets.docker.control_container import remove_controls, start_control, start_stand_in
 from pytest_py312.rollout.targets.docker.engine_calls import (
-    in_words,
-    inspected,
-    labelled,
-    log_of,
-    moment_in,
-    ran_out_before,
-    remove,
+    as_target_errors,
+    inspect_container,
+    list_containers,
+    parse_timestamp,
+    ran_out_of_memory_before_restart,
+    read_log,
+    remove_container,
 )
-from pytest_py312.rollout.targets.docker.health import executed, unwell
+from pytest_py312.rollout.targets.docker.health import health_problem, run_in_container
 from pytest_py312.rollout.targets.docker.lock import DockerLock
 from pytest_py312.rollout.targets.interpreter_detection import (
-    ANSWER_LIMIT,
-    ASK_ALL,
-    ASK_FIRST,
-    interpreters_in,
-    is_python,
-    with_own_word,
+    ALL_VERSIONS_SCRIPT,
+    FIRST_PROCESS_VERSION_COMMAND,
+    MAX_OUTPUT_BYTES,
+    add_self_reported,
+    is_python_executable,
+    parse_interpreters,
 )
-from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, Said
+from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, JsonObject
 from pytest_py312.rollout.targets.target import (
-    EngineFacts,
-    ImageFacts,
-    Lock,
-    Phase,
+    EngineInfo,
+    EnvironmentLock,
+    ImageInfo,
     Readiness,
+    ReadinessPhase,
     TargetError,
     TargetRefused,
 )
 from pytest_py312.runners.docker.container_specs import OWNER_LABEL
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import Refused, told_apart
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused, translate_errors
 
-ASK_LIMIT = 5.0
-"""Seconds for one question over HTTP, all of its answer included."""
-YOUNG = 60.0
-"""Seconds after its start within which a restart that the engine counted is told of the new container."""
-LOG_LINES = 2000
+HTTP_TIMEOUT = 5.0
+"""Seconds for one HTTP request including its whole response."""
+RECENT_START_SECONDS = 60.0
+"""A container that was restarted and started less than this many seconds ago counts as crashing."""
+MAX_LOG_LINES = 2000
 
-_ALWAYS: Any = {"Name": "always"}
-_WHILE_WANTED: Any = {"Name": "unless-stopped"}
+_RESTART_ALWAYS: Any = {"Name": "always"}
+_RESTART_UNLESS_STOPPED: Any = {"Name": "unless-stopped"}
 
 
 class DockerTarget:
-    """See :class:`~pytest_py312.rollout.targets.target.Target`."""
+    """A Docker engine as a :class:`~pytest_py312.rollout.targets.target.Target`."""
 
     name = "docker"
 
-    def __init__(self, engine: Engine, *, address: str = "") -> None:
-        """:param address: of the engine; empty is the usual one."""
+    def __init__(self, engine: DockerEngine, *, address: str = "") -> None:
+        """:param address: of the engine; empty for the default one."""
         self._engine = engine
-        self._reach = Reach(engine, address)
+        self._addresses = AddressResolver(engine, address)
 
     def identity(self) -> str:
-        return inspection.identity(self._engine)
+        return inspection.engine_identity(self._engine)
 
     def image_id(self, reference: str) -> str:
-        with in_words():
-            found = self._engine.image_id(reference)
-        if found is None:
+        with as_target_errors():
+            image_id = self._engine.image_id(reference)
+        if image_id is None:
             raise TargetRefused(f"the engine has no image {reference}; build or pull it first")
-        return found
+        return image_id
 
-    def engine_facts(self) -> EngineFacts:
-        return inspection.engine_facts(self._engine)
+    def engine_info(self) -> EngineInfo:
+        return inspection.engine_info(self._engine)
 
-    def image_facts(self, reference: str) -> ImageFacts | None:
-        return inspection.image_facts(self._engine, reference)
+    def image_info(self, reference: str) -> ImageInfo | None:
+        return inspection.image_info(self._engine, reference)
 
-    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
+    def has_container(self, spec: ServiceSpec, container: Container) -> bool:
         return inspection.has_container(self._engine, container.id)
 
-    # ---- looking
+    # ---- inspection
 
     def observe(self, spec: ServiceSpec) -> Observation | None:
-        with in_words():
-            said = inspected(self._engine, spec.container)
-            if said is None:
+        with as_target_errors():
+            container_info = inspect_container(self._engine, spec.container)
+            if container_info is None:
                 return None
-            state = said["State"]
+            state = container_info["State"]
             running = bool(state.get("Running")) and not state.get("Restarting")
             return Observation(
-                container=_container(said),
+                container=_to_container(container_info),
                 running=running,
-                interpreters=self._interpreters(said, spec) if running else (),
+                interpreters=self._interpreters(container_info, spec) if running else (),
                 started_at=str(state.get("StartedAt", "")),
-                restarts=int(said.get("RestartCount", 0)),
+                restarts=int(container_info.get("RestartCount", 0)),
                 exit_code=None if running else int(state.get("ExitCode", -1)),
                 out_of_memory=bool(state.get("OOMKilled")),
                 health=str((state.get("Health") or {}).get("Status", "")),
             )
 
-    def _interpreters(self, said: Said, spec: ServiceSpec) -> tuple[Interpreter, ...]:
-        """Those of all its processes; where there is no shell, of the first one; and what it says itself over HTTP."""
-        container = str(said["Id"])
-        found = self._versions(container, ["sh", "-c", ASK_ALL])
-        if not found and is_python(str(said.get("Path", ""))):
-            found = self._versions(container, list(ASK_FIRST))
+    def _interpreters(self, container_info: JsonObject, spec: ServiceSpec) -> tuple[Interpreter, ...]:
+        """Detect the versions of all processes (without a shell: of the first one), plus the one reported over HTTP."""
+        container_id = str(container_info["Id"])
+        interpreters = self._run_version_command(container_id, ["sh", "-c", ALL_VERSIONS_SCRIPT])
+        if not interpreters and is_python_executable(str(container_info.get("Path", ""))):
+            interpreters = self._run_version_command(container_id, list(FIRST_PROCESS_VERSION_COMMAND))
         if spec.version and spec.port:
-            answer = self._asked(said, spec, spec.version)
-            found = with_own_word(found, answer.body if isinstance(answer, Answer) else b"")
-        return tuple(sorted(found))
+            response = self._http_get(container_info, spec, spec.version)
+            interpreters = add_self_reported(interpreters, response.body if isinstance(response, HttpResponse) else b"")
+        return tuple(sorted(interpreters))
 
-    def _versions(self, container: str, argv: list[str]) -> set[Interpreter]:
-        printed = bytearray()
+    def _run_version_command(self, container_id: str, argv: list[str]) -> set[Interpreter]:
+        output = bytearray()
         try:
-            self._engine.execute(container, argv, lambda kind, part: printed.extend(part[:ANSWER_LIMIT]))
-        except Refused:
-            return set()  # it has no such program, or has just ended; not knowing is told by whoever asks
-        return interpreters_in(bytes(printed))
+            self._engine.execute(container_id, argv, lambda kind, part: output.extend(part[:MAX_OUTPUT_BYTES]))
+        except EngineRefused:
+            return set()  # no such program, or it has just ended; the caller treats this as unknown
+        return parse_interpreters(bytes(output))
 
-    def _asked(self, said: Said, spec: ServiceSpec, path: str) -> Answer | str:
-        """The answer, or why there is none."""
+    def _http_get(self, container_info: JsonObject, spec: ServiceSpec, path: str) -> HttpResponse | str:
+        """Return the response, or why there is none."""
         try:
-            return asyncio.run(ask(url_of(*self._reach.of(said, spec), path), limit=ASK_LIMIT))
-        except (NoAnswer, NotAsked, TargetError) as error:
+            return asyncio.run(
+                http_request(build_url(*self._addresses.resolve(container_info, spec), path), timeout=HTTP_TIMEOUT)
+            )
+        except (NoResponse, RequestNotSent, TargetError) as error:
             return str(error)
         except ImportError as error:
-            raise TargetRefused(f"asking over HTTP needs pytest-py312[rollout] ({error})") from error
+            raise TargetRefused(f"HTTP checks need pytest-py312[rollout] ({error})") from error
 
     def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
-        """See :class:`~pytest_py312.rollout.monitoring.probe_plan.Reachable`.
+        """Return host and port of the service, as
+        :class:`~pytest_py312.rollout.monitoring.probe_plan.SupportsAddress` does.
 
-        :raises TargetUnreachable: it may be well, and cannot be asked from here.
+        :raises ServiceUnreachable: no route from this machine is known.
         """
-        with in_words():
-            said = inspected(self._engine, container.id)
-            if said is None:
+        with as_target_errors():
+            container_info = inspect_container(self._engine, container.id)
+            if container_info is None:
                 raise TargetRefused("its container is gone")
-            return self._reach.of(said, spec)
+            return self._addresses.resolve(container_info, spec)
 
-    def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
-        with in_words():
-            said = inspected(self._engine, container.id)
-            if said is None:
-                return Readiness(phase=Phase.BROKEN, detail="its container is gone")
-            state = said["State"]
-            trouble = _trouble(said)
-            if trouble:
-                words = " / ".join(log_of(self._engine, container.id, tail=3))
-                return Readiness(phase=Phase.BROKEN, detail=f"{trouble}; its last words: {words or 'none'}")
+    def readiness(self, spec: ServiceSpec, container: Container) -> Readiness:
+        with as_target_errors():
+            container_info = inspect_container(self._engine, container.id)
+            if container_info is None:
+                return Readiness(phase=ReadinessPhase.BROKEN, detail="its container is gone")
+            state = container_info["State"]
+            problem = _failure_reason(container_info)
+            if problem:
+                log_tail = " / ".join(read_log(self._engine, container.id, tail=3))
+                return Readiness(phase=ReadinessPhase.BROKEN, detail=f"{problem}; last log lines: {log_tail or 'none'}")
             health = str((state.get("Health") or {}).get("Status", "none"))
             if health == "unhealthy":
                 log = (state["Health"].get("Log") or [{}])[-1]
-                return Readiness(phase=Phase.BROKEN, detail=f"unhealthy: {str(log.get('Output', '')).strip()[:300]}")
+                return Readiness(
+                    phase=ReadinessPhase.BROKEN, detail=f"unhealthy: {str(log.get('Output', '')).strip()[:300]}"
+                )
             if health == "starting":
-                return Readiness(phase=Phase.STARTING, detail="its health check has not succeeded yet")
+                return Readiness(phase=ReadinessPhase.STARTING, detail="its health check has not succeeded yet")
             if spec.health and spec.port:
-                answer = self._asked(said, spec, spec.health)
-                if isinstance(answer, str) or not 200 <= answer.status < 400:
-                    told = answer if isinstance(answer, str) else f"{spec.health} answers {answer.status}"
-                    return Readiness(phase=Phase.STARTING, detail=told)
-                return Readiness(phase=Phase.READY)
-            trouble = unwell(self._engine, said, spec, self._reach, limit=ASK_LIMIT)
-            if trouble:
-                return Readiness(phase=Phase.STARTING, detail=trouble)
-            asked = bool(health == "healthy" or spec.health_command or (spec.grpc is not None and spec.port))
-            return Readiness(phase=Phase.READY, asked=asked)
+                response = self._http_get(container_info, spec, spec.health)
+                if isinstance(response, str) or not 200 <= response.status < 400:
+                    detail = response if isinstance(response, str) else f"{spec.health} answers {response.status}"
+                    return Readiness(phase=ReadinessPhase.STARTING, detail=detail)
+                return Readiness(phase=ReadinessPhase.READY)
+            problem = health_problem(self._engine, container_info, spec, self._addresses, timeout=HTTP_TIMEOUT)
+            if problem:
+                return Readiness(phase=ReadinessPhase.STARTING, detail=problem)
+            is_probed = bool(health == "healthy" or spec.health_command or (spec.grpc is not None and spec.port))
+            return Readiness(phase=ReadinessPhase.READY, is_probed=is_probed)
 
-    def execute(self, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
-        """See :class:`~pytest_py312.rollout.monitoring.health_probes.Executing`."""
-        with in_words():
-            return executed(self._engine, container, argv, limit=limit)
+    def execute(self, container: Container, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
+        """Run a command; see :class:`~pytest_py312.rollout.monitoring.health_probes.SupportsExec`."""
+        with as_target_errors():
+            return run_in_container(self._engine, container, argv, timeout=timeout)
 
-    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
-        with in_words():
-            said = inspected(self._engine, container.id)
-            if said is None:
+    def read_usage(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+        with as_target_errors():
+            container_info = inspect_container(self._engine, container.id)
+            if container_info is None:
                 raise TargetRefused(f"container {container.id[:12]} is gone")
-            with told_apart():
+            with translate_errors():
                 statistics: Any = self._engine.client.stats(container.id, stream=False, one_shot=True)
-            log = log_of(self._engine, container.id, tail=LOG_LINES, since=since or None)
+            log = read_log(self._engine, container.id, tail=MAX_LOG_LINES, since=since or None)
             return Usage(
-                cpu_seconds=cpu_of(statistics),
-                memory=memory_of(statistics),
-                restarts=int(said.get("RestartCount", 0)),
-                out_of_memory=bool(said["State"].get("OOMKilled")) or ran_out_before(self._engine, said, since=since),
-                started_at=str(said["State"].get("StartedAt", "")),
+                cpu_seconds=cpu_seconds_used(statistics),
+                memory=memory_in_use(statistics),
+                restarts=int(container_info.get("RestartCount", 0)),
+                out_of_memory=bool(container_info["State"].get("OOMKilled"))
+                or ran_out_of_memory_before_restart(self._engine, container_info, since=since),
+                started_at=str(container_info["State"].get("StartedAt", "")),
                 log=tuple(log),
-                log_lost=len(log) >= LOG_LINES,
+                log_lost=len(log) >= MAX_LOG_LINES,
             )
 
-    # ---- acting
+    # ---- changes
 
-    def break_down(self, container: Container) -> None:
-        """Stop it, as if it had died, for a drill. The engine does not start again what somebody has stopped."""
-        with in_words(), told_apart():
+    def stop_for_drill(self, container: Container) -> None:
+        """Stop a container to simulate a crash in a drill; the engine does not restart explicitly stopped ones."""
+        with as_target_errors(), translate_errors():
             self._engine.client.stop(container.id, timeout=1)
 
     def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
-        with in_words():
-            serving = inspected(self._engine, spec.container)
-            self._remove_made(spec, run, keep=str(serving["Id"]) if serving else "")
-            remove_twins(self._engine, spec)
-            self._forget(spec)
-            return self._made(spec, serving, image=image, run=run)
+        with as_target_errors():
+            serving = inspect_container(self._engine, spec.container)
+            self._remove_containers_of_run(spec, run, keep=str(serving["Id"]) if serving else "")
+            remove_controls(self._engine, spec)
+            self._remove_surplus_versions(spec)
+            return self._create_container(spec, serving, image=image, run=run)
 
-    def _made(self, spec: ServiceSpec, like: Said | None, *, image: str, run: str) -> Container:
-        if like is None:
-            request = request_of(spec, image=image, run=run)
+    def _create_container(self, spec: ServiceSpec, template: JsonObject | None, *, image: str, run: str) -> Container:
+        if template is None:
+            request = initial_request(spec, image=image, run=run)
         else:
-            if like["HostConfig"].get("AutoRemove"):
+            if template["HostConfig"].get("AutoRemove"):
                 raise TargetRefused(
-                    f"{spec.container} was started with --rm: stopped, it would be gone, and with it the way back; "
-                    "start it without"
+                    f"{spec.container} was started with --rm: stopping it would delete it and make a rollback "
+                    "impossible; start it without --rm"
                 )
-            with told_apart():
-                image_of_it: Any = self._engine.client.inspect_image(like["Image"])  # type: ignore[no-untyped-call]  # so in its stubs
-            request = request_like(like, image_of_it, spec=spec, image=image, run=run)
-        with told_apart():
-            made: Any = self._engine.client.create_container_from_config(  # type: ignore[no-untyped-call]  # so in its stubs
+            with translate_errors():
+                template_image: Any = self._engine.client.inspect_image(template["Image"])  # type: ignore[no-untyped-call]  # so in its stubs
+            request = request_from_container(template, template_image, spec=spec, image=image, run=run)
+        with translate_errors():
+            created: Any = self._engine.client.create_container_from_config(  # type: ignore[no-untyped-call]  # so in its stubs
                 request, name=f"{spec.container}.next-{run}"
             )
-        return Container(id=str(made["Id"]), image=image)
+        return Container(id=str(created["Id"]), image=image)
 
     def switch(self, spec: ServiceSpec, container: Container) -> None:
-        with in_words():
-            if inspected(self._engine, container.id) is None:
+        with as_target_errors():
+            if inspect_container(self._engine, container.id) is None:
                 raise TargetRefused(f"container {container.id[:12]} is gone")
-            for other in self._others(spec, container.id):
-                self._retire(spec, other)
-            said = inspected(self._engine, container.id)
-            if said is None:
+            for other in self._competing_containers(spec, container.id):
+                self._stop_and_keep(spec, other)
+            container_info = inspect_container(self._engine, container.id)
+            if container_info is None:
                 raise TargetRefused(f"container {container.id[:12]} was removed meanwhile")
-            with told_apart():
-                if _name(said) != spec.container:
+            with translate_errors():
+                if _container_name(container_info) != spec.container:
                     self._engine.client.rename(container.id, spec.container)
-                if _policy(said) == _WHILE_WANTED["Name"]:
-                    # it stays down when the engine is killed and comes back; `always` does not
-                    self._engine.client.update_container(container.id, restart_policy=_ALWAYS)
+                if _restart_policy(container_info) == _RESTART_UNLESS_STOPPED["Name"]:
+                    # `unless-stopped` keeps a stopped container down after an engine crash; `always` does not
+                    self._engine.client.update_container(container.id, restart_policy=_RESTART_ALWAYS)
                 self._engine.client.start(container.id)
 
-    def _others(self, spec: ServiceSpec, chosen: str) -> list[Said]:
-        """Whoever else has the name, or runs for the service. A twin does neither."""
-        ours = labelled(self._engine, spec, f"{SERVICE_LABEL}={spec.service}")
-        ids = {str(one["Id"]) for one in ours if not stands_beside(one)}
-        named = inspected(self._engine, spec.container)
+    def _competing_containers(self, spec: ServiceSpec, chosen_id: str) -> list[JsonObject]:
+        """Return other containers that have the service's name or run for it; controls do neither."""
+        listed = list_containers(self._engine, spec, f"{SERVICE_LABEL}={spec.service}")
+        ids = {str(container["Id"]) for container in listed if not is_auxiliary(container)}
+        named = inspect_container(self._engine, spec.container)
         ids |= {str(named["Id"])} if named else set()
-        found = [said for one in sorted(ids - {chosen}) if (said := inspected(self._engine, one)) is not None]
-        return [said for said in found if said["State"].get("Running") or _name(said) == spec.container]
+        candidates = [
+            candidate
+            for container in sorted(ids - {chosen_id})
+            if (candidate := inspect_container(self._engine, container)) is not None
+        ]
+        return [
+            candidate
+            for candidate in candidates
+            if candidate["State"].get("Running") or _container_name(candidate) == spec.container
+        ]
 
-    def _retire(self, spec: ServiceSpec, said: Said) -> None:
-        """Stop one and keep it. `always` goes first, or the engine would start it again whenever it starts itself."""
-        container = str(said["Id"])
-        with told_apart():
-            if said["HostConfig"].get("AutoRemove"):
-                raise Refused(f"{_name(said)} was started with --rm and would be gone", 409)
-            if _policy(said) == _ALWAYS["Name"]:
-                self._engine.client.update_container(container, restart_policy=_WHILE_WANTED)
-            self._engine.client.stop(container, timeout=max(1, round(spec.drain)))
-            if _name(said) == spec.container:
-                self._engine.client.rename(container, f"{spec.container}.{container[:8]}")
+    def _stop_and_keep(self, spec: ServiceSpec, container_info: JsonObject) -> None:
+        """Stop a container and keep it, without the policy `always`, by which the engine would start it again."""
+        container_id = str(container_info["Id"])
+        with translate_errors():
+            if container_info["HostConfig"].get("AutoRemove"):
+                raise EngineRefused(f"{_container_name(container_info)} was started with --rm and would be gone", 409)
+            if _restart_policy(container_info) == _RESTART_ALWAYS["Name"]:
+                self._engine.client.update_container(container_id, restart_policy=_RESTART_UNLESS_STOPPED)
+            self._engine.client.stop(container_id, timeout=max(1, round(spec.drain)))
+            if _container_name(container_info) == spec.container:
+                self._engine.client.rename(container_id, f"{spec.container}.{container_id[:8]}")
 
     def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
-        with in_words():
-            way_back = self._way_back(spec, old, run) if old is not None else None
-            if way_back is not None:
-                self.switch(spec, way_back)
-            return "\n".join(self._remove_made(spec, run, keep=way_back.id if way_back else ""))
-
-    def _way_back(self, spec: ServiceSpec, old: Container, run: str) -> Container:
-        """The old container, or one made anew of its image where somebody has removed it."""
-        if inspected(self._engine, old.id) is not None:
-            return old
-        again = f"{run}.old"
-        for one in self._made_by(spec, again):  # of an attempt that did not come to its end
-            if one["ImageID"] == old.image:
-                return Container(id=str(one["Id"]), image=old.image)
-        if self._engine.image_id(old.image) is None:
-            raise TargetRefused(f"the old container {old.id[:12]} is gone, and so is its image {old.image[:19]}")
-        # set up like the one that was made after it, wherever that has come to
-        made = [one for one in self._made_by(spec, run) if not stands_beside(one)]
-        like = inspected(self._engine, spec.container) or (
-            inspected(self._engine, str(made[0]["Id"])) if made else None
-        )
-        if like is None:
-            raise TargetRefused(
-                f"the old container {old.id[:12]} is gone, and nothing is left to tell how it was set up"
+        with as_target_errors():
+            rollback_container = self._rollback_container(spec, old, run) if old is not None else None
+            if rollback_container is not None:
+                self.switch(spec, rollback_container)
+            return "\n".join(
+                self._remove_containers_of_run(spec, run, keep=rollback_container.id if rollback_container else "")
             )
-        return self._made(spec, like, image=old.image, run=again)
 
-    def _made_by(self, spec: ServiceSpec, run: str) -> list[Any]:
-        """The containers that a run has made for a service, as the engine lists them."""
-        return labelled(self._engine, spec, f"{SERVICE_LABEL}={spec.service}", f"{RUN_LABEL}={run}")
+    def _rollback_container(self, spec: ServiceSpec, old: Container, run: str) -> Container:
+        """Return the previous container, or a new one from its image if it was removed."""
+        if inspect_container(self._engine, old.id) is not None:
+            return old
+        recreation_run = f"{run}.old"
+        for container in self._containers_of_run(spec, recreation_run):  # left by an interrupted attempt
+            if container["ImageID"] == old.image:
+                return Container(id=str(container["Id"]), image=old.image)
+        if self._engine.image_id(old.image) is None:
+            raise TargetRefused(f"the previous container {old.id[:12]} and its image {old.image[:19]} no longer exist")
+        # configured like its successor, serving or not
+        new_containers = [container for container in self._containers_of_run(spec, run) if not is_auxiliary(container)]
+        template = inspect_container(self._engine, spec.container) or (
+            inspect_container(self._engine, str(new_containers[0]["Id"])) if new_containers else None
+        )
+        if template is None:
+            raise TargetRefused(
+                f"the previous container {old.id[:12]} no longer exists, and no other shows its configuration"
+            )
+        return self._create_container(spec, template, image=old.image, run=recreation_run)
 
-    def _remove_made(self, spec: ServiceSpec, run: str, *, keep: str) -> list[str]:
-        """Remove what a run has made for a service, and return what it had logged last."""
-        found = self._made_by(spec, run)
+    def _containers_of_run(self, spec: ServiceSpec, run: str) -> list[Any]:
+        """List the containers that a run created for a service."""
+        return list_containers(self._engine, spec, f"{SERVICE_LABEL}={spec.service}", f"{RUN_LABEL}={run}")
+
+    def _remove_containers_of_run(self, spec: ServiceSpec, run: str, *, keep: str) -> list[str]:
+        """Remove the containers that a run created for a service, and return their last log lines."""
+        containers = self._containers_of_run(spec, run)
         logged: list[str] = []
-        for one in found:
-            if one["Id"] == keep:
+        for container in containers:
+            if container["Id"] == keep:
                 continue
-            if not stands_beside(one):
-                logged += log_of(self._engine, one["Id"], tail=40)
-            remove(self._engine, str(one["Id"]))
+            if not is_auxiliary(container):
+                logged += read_log(self._engine, container["Id"], tail=40)
+            remove_container(self._engine, str(container["Id"]))
         return logged
 
-    def _forget(self, spec: ServiceSpec) -> None:
-        """Remove what earlier runs have made and nobody will go back to: the one that serves joins those that are
-        kept. What somebody else has made is never removed."""
-        kept = [
-            one
-            for one in labelled(self._engine, spec, f"{SERVICE_LABEL}={spec.service}")
-            if one.get("State") == "exited" and not stands_beside(one)
+    def _remove_surplus_versions(self, spec: ServiceSpec) -> None:
+        """Remove stopped containers of earlier runs beyond ``spec.retain``, counting the serving one.
+
+        Containers that were not created by this tool are never removed.
+        """
+        stopped = [
+            container
+            for container in list_containers(self._engine, spec, f"{SERVICE_LABEL}={spec.service}")
+            if container.get("State") == "exited" and not is_auxiliary(container)
         ]
-        kept.sort(key=lambda one: int(one["Created"]), reverse=True)
-        for one in kept[max(0, spec.retain - 1) :]:
-            remove(self._engine, str(one["Id"]))
+        stopped.sort(key=lambda container: int(container["Created"]), reverse=True)
+        for container in stopped[max(0, spec.retain - 1) :]:
+            remove_container(self._engine, str(container["Id"]))
 
-    def twin(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
-        with in_words():
-            return start_twin(self._engine, spec, old, run=run)
+    def start_control(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        with as_target_errors():
+            return start_control(self._engine, spec, old, run=run)
 
-    def remove_twin(self, spec: ServiceSpec, *, run: str) -> None:
-        with in_words():
-            remove_twins(self._engine, spec, run=run)
+    def remove_control(self, spec: ServiceSpec, *, run: str) -> None:
+        with as_target_errors():
+            remove_controls(self._engine, spec, run=run)
 
-    # ---- for one another, see :class:`~pytest_py312.rollout.targets.target.Meeting`
+    # ---- contract tests, see :class:`~pytest_py312.rollout.targets.target.SupportsContracts`
 
-    def stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
-        with in_words():
+    def start_stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+        with as_target_errors():
             return start_stand_in(self._engine, spec, old, run=run)
 
-    def dismiss(self, container: Container) -> None:
-        with in_words():
-            remove(self._engine, container.id)
+    def remove_stand_in(self, container: Container) -> None:
+        with as_target_errors():
+            remove_container(self._engine, container.id)
 
-    def met(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
-        with in_words():
-            return met(self._engine, spec, callee, caller)
+    def address_for_caller(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
+        with as_target_errors():
+            return address_for_caller(self._engine, spec, callee, caller)
 
-    def lock(self, environment: str) -> Lock:
-        return DockerLock(self._engine, environment, self._any_image)
+    def environment_lock(self, environment: str) -> EnvironmentLock:
+        return DockerLock(self._engine, environment, self._image_for_lock)
 
-    def _any_image(self) -> str:
-        """An image for a lock: the oldest, which is the least likely to be removed meanwhile. Not one of a run of the
-        checks: a container has the labels of its image, and what carries theirs is swept away when they have ended."""
-        with told_apart():
+    def _image_for_lock(self) -> str:
+        """Return the oldest image, which is the least likely to be removed meanwhile.
+
+        Images of a gate run are excluded: a container inherits the labels of its image, and the gate removes all
+        containers with its labels when it ends.
+        """
+        with translate_errors():
             images: Any = self._engine.client.images()
         for image in sorted(images, key=lambda image: int(image.get("Created") or 0)):
             if OWNER_LABEL not in (image.get("Labels") or {}):
                 return str(image["Id"])
-        raise TargetRefused("the engine has no image at all, so nothing can be deployed")
+        raise TargetRefused("the engine has no images, so nothing can be deployed")
 
 
-def _container(said: Said) -> Container:
-    return Container(id=str(said["Id"]), image=str(said["Image"]))
+def _to_container(container_info: JsonObject) -> Container:
+    return Container(id=str(container_info["Id"]), image=str(container_info["Image"]))
 
 
-def _name(said: Said) -> str:
-    return str(said["Name"]).removeprefix("/")
+def _container_name(container_info: JsonObject) -> str:
+    return str(container_info["Name"]).removeprefix("/")
 
 
-def _policy(said: Said) -> str:
-    return str((said["HostConfig"].get("RestartPolicy") or {}).get("Name", ""))
+def _restart_policy(container_info: JsonObject) -> str:
+    return str((container_info["HostConfig"].get("RestartPolicy") or {}).get("Name", ""))
 
 
-def _label(said: Said, label: str) -> str:
-    return str((said["Config"].get("Labels") or {}).get(label, ""))
+def _label(container_info: JsonObject, label: str) -> str:
+    return str((container_info["Config"].get("Labels") or {}).get(label, ""))
 
 
-def _trouble(said: Said) -> str:
-    """Why a container will not serve, ``""`` where it may."""
-    state = said["State"]
+def _failure_reason(container_info: JsonObject) -> str:
+    """Return why a container will not serve, ``""`` if it may."""
+    state = container_info["State"]
     if state.get("OOMKilled"):
-        return "killed for want of memory"
+        return "killed: out of memory"
     if state.get("Restarting") or not state.get("Running"):
         return f"it has ended with exit code {state.get('ExitCode')}"
-    if int(said.get("RestartCount", 0)) and age_of(str(state.get("StartedAt", ""))) < YOUNG:
-        return f"it was started again {said['RestartCount']} times"
+    if (
+        int(container_info.get("RestartCount", 0))
+        and seconds_since(str(state.get("StartedAt", ""))) < RECENT_START_SECONDS
+    ):
+        return f"it was restarted {container_info['RestartCount']} times"
     return ""
 
 
-def age_of(started_at: str) -> float:
-    """Seconds since a moment as the engine writes it; infinite where that is not to be read."""
-    moment = moment_in(started_at)
-    return float("inf") if moment is None else clock.timestamp() - moment
+def seconds_since(timestamp: str) -> float:
+    """Return the seconds since an engine's timestamp, infinite if it is invalid."""
+    seconds_since_epoch = parse_timestamp(timestamp)
+    return float("inf") if seconds_since_epoch is None else clock.timestamp() - seconds_since_epoch

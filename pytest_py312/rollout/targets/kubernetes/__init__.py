@@ -1,1 +1,1 @@
-"""Stages as workloads of a cluster."""
+"""Deployment to Kubernetes."""

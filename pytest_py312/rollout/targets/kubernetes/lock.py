@@ -1,7 +1,7 @@
-"""An environment's lock in a cluster: a Lease, because names are unique, and deleted only in the version that was read.
+"""Environment lock in a Kubernetes cluster: a Lease, which has a unique name and is deleted only in the version read.
 
-It is not renewed: a soak goes on between processes, so nobody may take it for abandoned because nobody has spoken for a
-while. Its holder is in an annotation, whole; ``holderIdentity`` is for people who look.
+The Lease is never renewed: a soak continues between processes, so a silent holder does not mean an abandoned lock. The
+complete holder is stored in an annotation; ``holderIdentity`` is only informative.
 """
 
 import hashlib
@@ -9,26 +9,26 @@ import json
 from contextlib import nullcontext
 
 from pytest_py312.repository.plan.rollout_settings import dns_label
-from pytest_py312.rollout.targets.environment_lock import HOLDER_LABEL, NamedLock
-from pytest_py312.rollout.targets.kubernetes.api import Cluster, Conflict
+from pytest_py312.rollout.targets.environment_lock import HOLDER_LABEL, NamedObjectLock
+from pytest_py312.rollout.targets.kubernetes.api import Cluster, ConcurrentChange
 
 
 def lock_name(environment: str) -> str:
-    """The name of its Lease: its own for each environment, also where two differ in signs or their case only."""
-    plain = dns_label(environment)
-    if plain != environment:
-        plain = f"{plain[:40].rstrip('-')}-{hashlib.sha256(environment.encode()).hexdigest()[:12]}"
-    return f"py312-lock-{plain}"
+    """Return the name of the Lease, unique even for environments that differ only in case or punctuation."""
+    label = dns_label(environment)
+    if label != environment:
+        label = f"{label[:40].rstrip('-')}-{hashlib.sha256(environment.encode()).hexdigest()[:12]}"
+    return f"py312-lock-{label}"
 
 
-class KubernetesLock(NamedLock):
-    """The lock of an environment, in its namespace."""
+class KubernetesLock(NamedObjectLock):
+    """Lock of an environment, in the environment's namespace."""
 
     def __init__(self, cluster: Cluster, environment: str) -> None:
         super().__init__(lock_name(environment), nullcontext)
         self._cluster = cluster
 
-    def _created(self, label: str) -> bool:
+    def _create(self, label: str) -> bool:
         holder = json.loads(label)
         lease = {
             "apiVersion": "coordination.k8s.io/v1",
@@ -38,21 +38,21 @@ class KubernetesLock(NamedLock):
         }
         try:
             self._cluster.create_lease(lease)
-        except Conflict:
+        except ConcurrentChange:
             return False
         return True
 
-    def _labelled(self) -> tuple[str, str] | None:
-        found = self._cluster.lease(self._name)
-        if found is None:
+    def _read_label(self) -> tuple[str, str] | None:
+        lease = self._cluster.lease(self._name)
+        if lease is None:
             return None
-        metadata = found["metadata"]
+        metadata = lease["metadata"]
         annotations = metadata.get("annotations") or {}
         return f"{metadata['uid']} {metadata['resourceVersion']}", str(annotations.get(HOLDER_LABEL, ""))
 
-    def _removed(self, found: str) -> None:
-        uid, _, version = found.partition(" ")
+    def _delete(self, object_id: str) -> None:
+        uid, _, version = object_id.partition(" ")
         try:
             self._cluster.delete_lease(self._name, uid=uid, version=version)
-        except Conflict:
-            return  # somebody else has it by now: who, is told in the next round
+        except ConcurrentChange:
+            return  # someone else holds it by now; the next read shows who

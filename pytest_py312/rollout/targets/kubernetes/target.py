@@ -1,8 +1,8 @@
-"""A cluster: one Deployment a service, whose pod template is what is deployed and what is gone back to.
+"""Deployment to Kubernetes: one Deployment per service, whose pod template is what is deployed and rolled back.
 
-A template is named by its digest. The one that serves and the new one are kept in the cluster, the new one is put into
-the Deployment, and the cluster's own controller does the rest: it replaces the pods as the Deployment says, so nobody
-else's settings (strategy, number of pods, autoscaler) are touched. The way back is the old template, put in again.
+A template is identified by its digest. The serving and the new template are stored in the cluster, and ``switch``
+patches the new one into the Deployment. The cluster's controller then replaces the pods according to the Deployment's
+own settings (strategy, replicas, autoscaler), which stay untouched. A rollback patches the previous template in again.
 """
 
 import asyncio
@@ -12,66 +12,72 @@ from typing import TypeVar
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.model import Container, Observation, ServiceSpec, Usage
-from pytest_py312.rollout.metrics.threads import in_thread
+from pytest_py312.rollout.metrics.threads import run_in_thread
 from pytest_py312.rollout.targets.interpreter_detection import (
-    ANSWER_LIMIT,
-    ASK_ALL,
-    ASK_FIRST,
-    interpreters_in,
-    is_python,
-    with_own_word,
+    ALL_VERSIONS_SCRIPT,
+    FIRST_PROCESS_VERSION_COMMAND,
+    MAX_OUTPUT_BYTES,
+    add_self_reported,
+    is_python_executable,
+    parse_interpreters,
 )
-from pytest_py312.rollout.targets.kubernetes.api import Cluster, Conflict
+from pytest_py312.rollout.targets.kubernetes.api import Cluster, ConcurrentChange
 from pytest_py312.rollout.targets.kubernetes.lock import KubernetesLock
 from pytest_py312.rollout.targets.kubernetes.pod_template import (
-    container_in,
-    digest_of,
-    image_in,
-    selector_text,
-    template_of,
+    container_image,
+    find_container,
+    format_selector,
+    pod_template_of,
+    template_digest,
     with_image,
 )
 from pytest_py312.rollout.targets.kubernetes.pods import (
-    NO_METRICS,
-    PAUSED,
+    NO_METRICS_SERVER,
+    PAUSED_MESSAGE,
     Pod,
-    is_probed,
-    means_of,
-    pods_of,
-    readiness_of,
+    average_usage,
+    deployment_readiness,
+    has_readiness_probe,
+    parse_pods,
 )
-from pytest_py312.rollout.targets.kubernetes.template_store import Templates
-from pytest_py312.rollout.targets.labels import Said, last_lines
-from pytest_py312.rollout.targets.target import Lock, Phase, Readiness, TargetLost, TargetRefused
+from pytest_py312.rollout.targets.kubernetes.template_store import TemplateStore
+from pytest_py312.rollout.targets.labels import JsonObject, printable_last_lines
+from pytest_py312.rollout.targets.target import (
+    EnvironmentLock,
+    Readiness,
+    ReadinessPhase,
+    TargetRefused,
+    TargetUnavailable,
+)
 
-AT_ONCE = 8
-"""Pods that are asked at the same time."""
-ASK_LIMIT = 20.0
-"""Seconds for one question to all pods."""
-LOG_LINES = 2000
-"""Of each pod."""
-ATTEMPTS = 8
-"""How often a Deployment is read again that somebody else (an autoscaler, mostly) changes all the time."""
+MAX_CONCURRENT_PODS = 8
+"""How many pods are queried at the same time."""
+POD_REQUEST_TIMEOUT = 20.0
+"""Seconds for one query of one pod."""
+MAX_LOG_LINES = 2000
+"""Maximum number of log lines per pod."""
+MAX_PATCH_ATTEMPTS = 8
+"""How often a patch is retried when someone else (usually an autoscaler) changes the Deployment."""
 
 T = TypeVar("T")
 
 
 class KubernetesTarget:
-    """See :class:`~pytest_py312.rollout.targets.target.Target`.
+    """A Kubernetes cluster as a :class:`~pytest_py312.rollout.targets.target.Target`.
 
-    ``pinned``: images have to be named by their digest, since what another environment has proven is to be deployed,
-    and a tag may mean something else by now.
+    ``require_digest``: images must be given by digest, because another environment has proven exactly that image and a
+    tag may have moved since.
     """
 
     name = "kubernetes"
 
-    def __init__(self, cluster: Cluster, *, pinned: bool = False) -> None:
+    def __init__(self, cluster: Cluster, *, require_digest: bool = False) -> None:
         self._cluster = cluster
-        self._pinned = pinned
-        self._seen: dict[tuple[str, str], str] = {}
+        self._require_digest = require_digest
+        self._observed_templates: dict[tuple[str, str], str] = {}
 
     def identity(self) -> str:
-        """That of the namespace of the environment: several may lie in one cluster. Empty without the right to it."""
+        """Return a unique text for the environment's namespace; empty without permission to read the namespace."""
         try:
             uid = self._cluster.namespace_uid()
         except TargetRefused:
@@ -79,257 +85,275 @@ class KubernetesTarget:
         return f"the namespace {self._cluster.namespace} ({uid})" if uid else ""
 
     def image_id(self, reference: str) -> str:
-        """The reference itself: which image it means is the nodes' business, who pull it."""
-        if self._pinned and "@sha256:" not in reference:
+        """Return the reference itself, because the nodes resolve it when they pull the image."""
+        if self._require_digest and "@sha256:" not in reference:
             raise TargetRefused(
-                f"{reference} is a name that may mean another image by now than where it was proven; write its digest "
-                'into the plan: image = "...@sha256:..."'
+                f"{reference} is a tag, which may have moved since the image was proven; give its digest in the plan: "
+                'image = "...@sha256:..."'
             )
         return reference
 
-    # ---- looking
+    # ---- inspection
 
     def observe(self, spec: ServiceSpec) -> Observation | None:
-        found = self._cluster.deployment(self._namespace(spec), spec.container)
-        if found is None:
+        deployment = self._cluster.deployment(self._namespace(spec), spec.container)
+        if deployment is None:
             return None
-        template = template_of(found)
-        container = Container(id=digest_of(template), image=image_in(template, spec.pod_container))
-        self._seen[self._namespace(spec), spec.container] = container.id
-        pods = self._pods(spec, found)
-        mine = [one for one in pods if one.template == container.id]
-        serving = [one for one in pods if one.serves]
-        probed = is_probed(template, spec.pod_container)
+        template = pod_template_of(deployment)
+        container = Container(id=template_digest(template), image=container_image(template, spec.pod_container))
+        self._observed_templates[self._namespace(spec), spec.container] = container.id
+        pods = self._pods(spec, deployment)
+        current_pods = [pod for pod in pods if pod.template == container.id]
+        serving = [pod for pod in pods if pod.is_serving]
+        is_probed = has_readiness_probe(template, spec.pod_container)
         return Observation(
             container=container,
             running=bool(serving),
             interpreters=self._interpreters(spec, template, serving),
-            restarts=sum(one.restarts for one in mine),
-            exit_code=None if serving else next((one.exit_code for one in mine if one.exit_code is not None), -1),
-            out_of_memory=any(one.out_of_memory for one in mine),
-            health="healthy" if probed and serving else "",
+            restarts=sum(pod.restarts for pod in current_pods),
+            exit_code=None
+            if serving
+            else next((pod.exit_code for pod in current_pods if pod.exit_code is not None), -1),
+            out_of_memory=any(pod.out_of_memory for pod in current_pods),
+            health="healthy" if is_probed and serving else "",
         )
 
-    def _interpreters(self, spec: ServiceSpec, template: Said, pods: Sequence[Pod]) -> tuple[Interpreter, ...]:
-        """Those of all pods that serve, whichever template they are of. One that cannot be asked leaves all unknown."""
-        container = container_in(template, spec.pod_container)
-        told = self._of_each(pods, lambda pod: self._asked(spec, container, pod))
-        if any(not one for one in told):
+    def _interpreters(self, spec: ServiceSpec, template: JsonObject, pods: Sequence[Pod]) -> tuple[Interpreter, ...]:
+        """Return the versions of all serving pods of any template; none if a single pod's version is unknown."""
+        container = find_container(template, spec.pod_container)
+        interpreters_by_pod = self._for_each_pod(pods, lambda pod: self._pod_interpreters(spec, container, pod))
+        if any(not interpreters for interpreters in interpreters_by_pod):
             return ()
-        return tuple(sorted(set().union(*told)))
+        return tuple(sorted(set().union(*interpreters_by_pod)))
 
-    def _asked(self, spec: ServiceSpec, container: Said, pod: Pod) -> set[Interpreter]:
-        where = (self._namespace(spec), pod.name)
+    def _pod_interpreters(self, spec: ServiceSpec, container: JsonObject, pod: Pod) -> set[Interpreter]:
+        namespace_and_pod = (self._namespace(spec), pod.name)
         name = str(container["name"])
-        printed = self._cluster.execute(*where, name, ["sh", "-c", ASK_ALL], most=ANSWER_LIMIT)
-        if not printed and is_python(str((container.get("command") or [""])[0])):
-            printed = self._cluster.execute(*where, name, list(ASK_FIRST), most=ANSWER_LIMIT)
-        found = interpreters_in(printed or b"")
-        if spec.version and spec.port:
-            status, body = self._cluster.proxy(*where, spec.port, spec.version)
-            found = with_own_word(found, body if 200 <= status < 300 else b"")
-        return found
-
-    def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
-        found = self._cluster.deployment(self._namespace(spec), spec.container)
-        if found is None:
-            return Readiness(phase=Phase.BROKEN, detail=f"there is no Deployment {spec.container} any more")
-        pods = self._pods(spec, found)
-        probed = is_probed(template_of(found), spec.pod_container)
-        said = readiness_of(found, pods, container.id, probed=probed)
-        if said.phase is Phase.BROKEN:
-            words = _or_why_not(lambda: self._last_words(spec, found, pods))
-            told = f"; its last words: {words}" if words else ""
-            return Readiness(phase=Phase.BROKEN, detail=said.detail + told, again=said.again)
-        if said.phase is Phase.READY and spec.health and spec.port:
-            return self._healthy(spec, [one for one in pods if one.serves], said)
-        return said
-
-    def _healthy(self, spec: ServiceSpec, pods: Sequence[Pod], said: Readiness) -> Readiness:
-        asked = self._of_each(
-            pods, lambda pod: self._cluster.proxy(self._namespace(spec), pod.name, spec.port, spec.health)[0]
+        output = self._cluster.execute(
+            *namespace_and_pod, name, ["sh", "-c", ALL_VERSIONS_SCRIPT], max_bytes=MAX_OUTPUT_BYTES
         )
-        for pod, status in zip(pods, asked, strict=True):
-            if not 200 <= status < 400:
-                told = f"pod {pod.name}: {spec.health} answers {status}"
-                return Readiness(phase=Phase.STARTING, detail=told, again=said.again)
-        return Readiness(phase=Phase.READY, again=said.again)
+        if not output and is_python_executable(str((container.get("command") or [""])[0])):
+            output = self._cluster.execute(
+                *namespace_and_pod, name, list(FIRST_PROCESS_VERSION_COMMAND), max_bytes=MAX_OUTPUT_BYTES
+            )
+        interpreters = parse_interpreters(output or b"")
+        if spec.version and spec.port:
+            status, body = self._cluster.http_get(*namespace_and_pod, spec.port, spec.version)
+            interpreters = add_self_reported(interpreters, body if 200 <= status < 300 else b"")
+        return interpreters
 
-    def _last_words(self, spec: ServiceSpec, deployment: Said, pods: Sequence[Pod]) -> str:
-        """Of the first one that cannot serve and has said something."""
-        name = str(container_in(template_of(deployment), spec.pod_container)["name"])
-        for pod in [one for one in pods if one.trouble][:AT_ONCE]:
+    def readiness(self, spec: ServiceSpec, container: Container) -> Readiness:
+        deployment = self._cluster.deployment(self._namespace(spec), spec.container)
+        if deployment is None:
+            return Readiness(phase=ReadinessPhase.BROKEN, detail=f"the Deployment {spec.container} no longer exists")
+        pods = self._pods(spec, deployment)
+        is_probed = has_readiness_probe(pod_template_of(deployment), spec.pod_container)
+        readiness = deployment_readiness(deployment, pods, container.id, is_probed=is_probed)
+        if readiness.phase is ReadinessPhase.BROKEN:
+            log_tail = _result_or_refusal(lambda: self._last_log_lines(spec, deployment, pods))
+            log_detail = f"; last log lines: {log_tail}" if log_tail else ""
+            return Readiness(
+                phase=ReadinessPhase.BROKEN, detail=readiness.detail + log_detail, retry_after=readiness.retry_after
+            )
+        if readiness.phase is ReadinessPhase.READY and spec.health and spec.port:
+            return self._check_health_path(spec, [pod for pod in pods if pod.is_serving], readiness)
+        return readiness
+
+    def _check_health_path(self, spec: ServiceSpec, pods: Sequence[Pod], readiness: Readiness) -> Readiness:
+        statuses = self._for_each_pod(
+            pods, lambda pod: self._cluster.http_get(self._namespace(spec), pod.name, spec.port, spec.health)[0]
+        )
+        for pod, status in zip(pods, statuses, strict=True):
+            if not 200 <= status < 400:
+                detail = f"pod {pod.name}: {spec.health} answers {status}"
+                return Readiness(phase=ReadinessPhase.STARTING, detail=detail, retry_after=readiness.retry_after)
+        return Readiness(phase=ReadinessPhase.READY, retry_after=readiness.retry_after)
+
+    def _last_log_lines(self, spec: ServiceSpec, deployment: JsonObject, pods: Sequence[Pod]) -> str:
+        """Return the last log lines of the first failing pod that logged anything."""
+        name = str(find_container(pod_template_of(deployment), spec.pod_container)["name"])
+        for pod in [candidate for candidate in pods if candidate.failure_reason][:MAX_CONCURRENT_PODS]:
             for previous in (False, True):
-                log = self._cluster.log(self._namespace(spec), pod.name, name, tail=3, since=None, previous=previous)
+                log = self._cluster.read_log(
+                    self._namespace(spec), pod.name, name, tail=3, since=None, previous=previous
+                )
                 if log.strip():
-                    return " / ".join(last_lines(log, 3))
+                    return " / ".join(printable_last_lines(log, 3))
         return ""
 
-    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
-        found = self._cluster.deployment(self._namespace(spec), spec.container)
-        if found is None:
-            raise TargetRefused(f"there is no Deployment {spec.container} any more")
-        pods = [one for one in self._pods(spec, found) if one.template == container.id]
-        name = str(container_in(template_of(found), spec.pod_container)["name"])
+    def read_usage(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+        deployment = self._cluster.deployment(self._namespace(spec), spec.container)
+        if deployment is None:
+            raise TargetRefused(f"the Deployment {spec.container} no longer exists")
+        pods = [pod for pod in self._pods(spec, deployment) if pod.template == container.id]
+        name = str(find_container(pod_template_of(deployment), spec.pod_container)["name"])
         seconds = round(clock.timestamp() - since + 0.5) if since else None
-        logs = self._of_each(pods, lambda pod: self._log(spec, pod, name, seconds))
-        metrics = self._cluster.pod_metrics(self._namespace(spec), selector_text(found["spec"]["selector"]))
-        cores, memory, unmeasured = means_of(metrics, {one.name for one in pods}, name)
+        logs = self._for_each_pod(pods, lambda pod: self._read_log(spec, pod, name, seconds))
+        metrics = self._cluster.pod_metrics(self._namespace(spec), format_selector(deployment["spec"]["selector"]))
+        cores, memory, unmeasured = average_usage(metrics, {pod.name for pod in pods}, name)
         return Usage(
             cpu_seconds=None,
             cores=cores,
             memory=memory,
             unmeasured=unmeasured,
-            restarts=sum(one.restarts for one in pods),
-            out_of_memory=any(one.out_of_memory for one in pods),
+            restarts=sum(pod.restarts for pod in pods),
+            out_of_memory=any(pod.out_of_memory for pod in pods),
             log=tuple(line for log in logs for line in log),
-            log_lost=any(len(log) >= LOG_LINES for log in logs),
+            log_lost=any(len(log) >= MAX_LOG_LINES for log in logs),
         )
 
-    def _log(self, spec: ServiceSpec, pod: Pod, container: str, seconds: int | None) -> list[str]:
-        """What it logged lately; of one that was started again, what it said before as well."""
-        found: list[str] = []
+    def _read_log(self, spec: ServiceSpec, pod: Pod, container: str, seconds: int | None) -> list[str]:
+        """Return the recent log lines of a pod, including those before its last restart."""
+        lines: list[str] = []
         for previous in (True, False) if pod.restarts else (False,):
-            log = self._cluster.log(
-                self._namespace(spec), pod.name, container, tail=LOG_LINES, since=seconds, previous=previous
+            log = self._cluster.read_log(
+                self._namespace(spec), pod.name, container, tail=MAX_LOG_LINES, since=seconds, previous=previous
             )
-            found += last_lines(log, LOG_LINES)
-        return found
+            lines += printable_last_lines(log, MAX_LOG_LINES)
+        return lines
 
-    # ---- acting
+    # ---- changes
 
     def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
-        found = self._deployment(spec)
-        serving = template_of(found)
-        instead_of = digest_of(serving)
-        if self._seen.get((self._namespace(spec), spec.container), instead_of) != instead_of:
-            raise TargetRefused(f"the template of {spec.container} was changed by somebody else since it was looked at")
-        if found["spec"].get("paused"):
-            raise TargetRefused(PAUSED)
-        master = next((one for one in found["metadata"].get("ownerReferences") or () if one.get("controller")), None)
-        if master is not None:
-            whose = f"{master['kind']} {master['name']}"
+        deployment = self._deployment(spec)
+        serving = pod_template_of(deployment)
+        serving_digest = template_digest(serving)
+        if self._observed_templates.get((self._namespace(spec), spec.container), serving_digest) != serving_digest:
+            raise TargetRefused(f"the template of {spec.container} was changed by someone else since it was observed")
+        if deployment["spec"].get("paused"):
+            raise TargetRefused(PAUSED_MESSAGE)
+        controller = next(
+            (owner for owner in deployment["metadata"].get("ownerReferences") or () if owner.get("controller")), None
+        )
+        if controller is not None:
+            controller_name = f"{controller['kind']} {controller['name']}"
             raise TargetRefused(
-                f"the Deployment {spec.container} is made by {whose}, which would undo any change of it"
+                f"the Deployment {spec.container} is managed by {controller_name}, which would revert any change"
             )
-        templates = self._templates(spec)
-        templates.remove_of(spec, run)
-        templates.forget(spec, serving=instead_of)
-        templates.keep(spec, serving, run=run)
-        made = with_image(serving, spec.pod_container, image=image, run=run)
-        return Container(id=templates.keep(spec, made, run=run, instead_of=instead_of), image=image)
+        templates = self._template_store(spec)
+        templates.remove_templates_of_run(spec, run)
+        templates.remove_surplus(spec, serving=serving_digest)
+        templates.put(spec, serving, run=run)
+        new_template = with_image(serving, spec.pod_container, image=image, run=run)
+        return Container(id=templates.put(spec, new_template, run=run, replaces=serving_digest), image=image)
 
     def switch(self, spec: ServiceSpec, container: Container) -> None:
-        templates = self._templates(spec)
-        instead_of = templates.instead_of(spec, container.id)
-        self._put(spec, container.id, lambda now: not instead_of or now == instead_of)
+        templates = self._template_store(spec)
+        replaced_digest = templates.replaced_digest(spec, container.id)
+        self._apply_template(
+            spec, container.id, lambda current_digest: not replaced_digest or current_digest == replaced_digest
+        )
 
     def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
         if old is None:
-            self._templates(spec).remove_of(spec, run)
+            self._template_store(spec).remove_templates_of_run(spec, run)
             return ""
-        told = _or_why_not(lambda: self._logged_by(spec, old))
-        self._put(spec, old.id, lambda now: True)
-        left = _or_why_not(lambda: self._templates(spec).remove_of(spec, run))
-        return "\n".join(text for text in (told, left) if text)
+        log_tail = _result_or_refusal(lambda: self._log_of_replaced_pods(spec, old))
+        self._apply_template(spec, old.id, lambda current_digest: True)
+        cleanup_problem = _result_or_refusal(lambda: self._template_store(spec).remove_templates_of_run(spec, run))
+        return "\n".join(text for text in (log_tail, cleanup_problem) if text)
 
-    def _put(self, spec: ServiceSpec, digest: str, may_replace: Callable[[str], bool]) -> None:
-        """Let the Deployment have the template of that digest, and nothing else changed.
+    def _apply_template(self, spec: ServiceSpec, digest: str, may_replace: Callable[[str], bool]) -> None:
+        """Patch the template with this digest into the Deployment and change nothing else.
 
-        :param may_replace: told the digest of what it has now.
+        :param may_replace: called with the digest of the current template.
         """
-        for _ in range(ATTEMPTS):
-            found = self._deployment(spec)
-            now = digest_of(template_of(found))
-            if now == digest:
+        for _ in range(MAX_PATCH_ATTEMPTS):
+            deployment = self._deployment(spec)
+            current_digest = template_digest(pod_template_of(deployment))
+            if current_digest == digest:
                 return
-            if not may_replace(now):
-                raise TargetRefused(f"the template of {spec.container} was changed by somebody else meanwhile")
-            template = self._templates(spec).find(spec, digest, found)
+            if not may_replace(current_digest):
+                raise TargetRefused(f"the template of {spec.container} was changed by someone else meanwhile")
+            template = self._template_store(spec).find(spec, digest, deployment)
             if template is None:
                 raise TargetRefused(
-                    f"the template {digest[:12]} of {spec.container} is gone: neither a ConfigMap nor a ReplicaSet "
-                    "has it any more"
+                    f"the template {digest[:12]} of {spec.container} no longer exists: neither a ConfigMap nor a "
+                    "ReplicaSet contains it"
                 )
             try:
-                self._cluster.patch_template(found, template)
+                self._cluster.patch_template(deployment, template)
                 return
-            except Conflict:
+            except ConcurrentChange:
                 continue
-        raise TargetRefused(f"the Deployment {spec.container} changes too quickly; try again")
+        raise TargetRefused(f"the Deployment {spec.container} is changed by others all the time; try again")
 
-    def _logged_by(self, spec: ServiceSpec, old: Container) -> str:
-        """What the pods that are to go have said last."""
-        found = self._deployment(spec)
-        if digest_of(template_of(found)) == old.id:
+    def _log_of_replaced_pods(self, spec: ServiceSpec, old: Container) -> str:
+        """Return the last log lines of the pods that a rollback to ``old`` will replace."""
+        deployment = self._deployment(spec)
+        if template_digest(pod_template_of(deployment)) == old.id:
             return ""
-        going = [one for one in self._pods(spec, found) if one.template != old.id]
-        name = str(container_in(template_of(found), spec.pod_container)["name"])
-        logs = self._of_each(going[:AT_ONCE], lambda pod: self._log(spec, pod, name, None)[-40:])
+        replaced_pods = [pod for pod in self._pods(spec, deployment) if pod.template != old.id]
+        name = str(find_container(pod_template_of(deployment), spec.pod_container)["name"])
+        logs = self._for_each_pod(
+            replaced_pods[:MAX_CONCURRENT_PODS], lambda pod: self._read_log(spec, pod, name, None)[-40:]
+        )
         return "\n".join(line for log in logs for line in log)
 
-    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
-        """See :class:`~pytest_py312.rollout.targets.target.Keeping`."""
-        found = self._cluster.deployment(self._namespace(spec), spec.container)
-        if found is None:
+    def has_container(self, spec: ServiceSpec, container: Container) -> bool:
+        """Return whether a template serves or is still stored in the cluster."""
+        deployment = self._cluster.deployment(self._namespace(spec), spec.container)
+        if deployment is None:
             return False
-        if digest_of(template_of(found)) == container.id:
+        if template_digest(pod_template_of(deployment)) == container.id:
             return True
-        return self._templates(spec).find(spec, container.id, found) is not None
+        return self._template_store(spec).find(spec, container.id, deployment) is not None
 
-    def unmeasured(self) -> str:
-        """See :class:`~pytest_py312.rollout.targets.target.Measuring`."""
+    def usage_unavailable_reason(self) -> str:
+        """Return why usage cannot be measured, empty if it can."""
         try:
-            return NO_METRICS if self._cluster.pod_metrics(self._cluster.namespace, "") is None else ""
+            return NO_METRICS_SERVER if self._cluster.pod_metrics(self._cluster.namespace, "") is None else ""
         except TargetRefused as error:
             return str(error)
 
-    def lock(self, environment: str) -> Lock:
+    def environment_lock(self, environment: str) -> EnvironmentLock:
         return KubernetesLock(self._cluster, environment)
 
-    # ---- parts
+    # ---- helpers
 
     def _namespace(self, spec: ServiceSpec) -> str:
         return spec.namespace or self._cluster.namespace
 
-    def _templates(self, spec: ServiceSpec) -> Templates:
-        return Templates(self._cluster, self._namespace(spec))
+    def _template_store(self, spec: ServiceSpec) -> TemplateStore:
+        return TemplateStore(self._cluster, self._namespace(spec))
 
-    def _deployment(self, spec: ServiceSpec) -> Said:
-        found = self._cluster.deployment(self._namespace(spec), spec.container)
-        if found is None:
+    def _deployment(self, spec: ServiceSpec) -> JsonObject:
+        deployment = self._cluster.deployment(self._namespace(spec), spec.container)
+        if deployment is None:
             raise TargetRefused(
                 f"there is no Deployment {spec.container} in the namespace {self._namespace(spec)}; create it first"
             )
-        return found
+        return deployment
 
-    def _pods(self, spec: ServiceSpec, deployment: Said) -> tuple[Pod, ...]:
-        selector = selector_text(deployment["spec"]["selector"])
+    def _pods(self, spec: ServiceSpec, deployment: JsonObject) -> tuple[Pod, ...]:
+        selector = format_selector(deployment["spec"]["selector"])
         namespace = self._namespace(spec)
-        name = str(container_in(template_of(deployment), spec.pod_container)["name"])
-        pods = self._cluster.pods(namespace, selector)  # first: what a ReplicaSet makes later is not in it
-        return pods_of(deployment, self._cluster.replica_sets(namespace, selector), pods, name)
+        name = str(find_container(pod_template_of(deployment), spec.pod_container)["name"])
+        pods = self._cluster.pods(
+            namespace, selector
+        )  # read before the ReplicaSets: pods created later are not included
+        return parse_pods(deployment, self._cluster.replica_sets(namespace, selector), pods, name)
 
-    def _of_each(self, pods: Sequence[Pod], ask: Callable[[Pod], T]) -> list[T]:
-        """What ``ask`` says of each pod, several at once, and nobody waits for one that does not answer."""
+    def _for_each_pod(self, pods: Sequence[Pod], query_pod: Callable[[Pod], T]) -> list[T]:
+        """Return the results of ``query_pod`` for all pods, queried concurrently and with a timeout."""
 
-        async def all_of_them() -> list[T]:
-            at_once = asyncio.Semaphore(AT_ONCE)
+        async def query_all() -> list[T]:
+            semaphore = asyncio.Semaphore(MAX_CONCURRENT_PODS)
 
-            async def one(pod: Pod) -> T:
-                async with at_once:
-                    return await in_thread(lambda: ask(pod), limit=ASK_LIMIT)
+            async def query_with_timeout(pod: Pod) -> T:
+                async with semaphore:
+                    return await run_in_thread(lambda: query_pod(pod), timeout=POD_REQUEST_TIMEOUT)
 
-            return await asyncio.gather(*(one(pod) for pod in pods))
+            return await asyncio.gather(*(query_with_timeout(pod) for pod in pods))
 
         try:
-            return asyncio.run(all_of_them())
+            return asyncio.run(query_all())
         except TimeoutError:
-            raise TargetLost(f"pods did not answer within {ASK_LIMIT:g} s") from None
+            raise TargetUnavailable(f"pods did not answer within {POD_REQUEST_TIMEOUT:g} s") from None
 
 
-def _or_why_not(act: Callable[[], str | None]) -> str:
-    """What is good to have, and must keep nothing back from its way: what ``act`` returns, or why it was refused."""
+def _result_or_refusal(act: Callable[[], str | None]) -> str:
+    """Return the result of an optional ``act``, or the reason of its refusal, which must not stop the operation."""
     try:
         return act() or ""
     except TargetRefused as error:

@@ -1,1 +1,1 @@
-"""Stages as services of a swarm."""
+"""Deployment to a Docker swarm."""

@@ -1,67 +1,67 @@
-"""An environment's lock in a swarm: a config object, because names of configs are unique, and all managers agree."""
+"""Environment lock in a swarm, and access to configs: a lock is a config, whose name is unique for all managers."""
 
 import hashlib
 import re
 from typing import Any
 
-from pytest_py312.rollout.targets.environment_lock import HOLDER_LABEL, NamedLock
-from pytest_py312.rollout.targets.swarm.errors import in_swarm_words, is_taken
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import Refused, if_known, told_apart
+from pytest_py312.rollout.targets.environment_lock import HOLDER_LABEL, NamedObjectLock
+from pytest_py312.rollout.targets.swarm.errors import as_swarm_target_errors, is_name_taken
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused, none_if_missing, translate_errors
 
-_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,50}[A-Za-z0-9])?", re.ASCII)
+_VALID_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9_.-]{0,50}[A-Za-z0-9])?", re.ASCII)
 
 
 def lock_name(environment: str) -> str:
-    """The name of its config. One of those may be 64 characters long, and has fewer kinds of them."""
-    if not _NAME.fullmatch(environment):
+    """Return the name of the lock's config, which allows at most 64 characters of a restricted set."""
+    if not _VALID_NAME.fullmatch(environment):
         digest = hashlib.sha256(environment.encode("utf-8", "surrogatepass")).hexdigest()[:12]
         environment = re.sub(r"[^A-Za-z0-9_.-]", "_", environment)[:38].strip("_.-") + f".{digest}"
     return f"py312-lock-{environment}"
 
 
-class SwarmLock(NamedLock):
-    """The lock of an environment."""
+class SwarmLock(NamedObjectLock):
+    """Lock of an environment, visible to all managers of the swarm."""
 
-    def __init__(self, engine: Engine, environment: str) -> None:
-        super().__init__(lock_name(environment), in_swarm_words)
+    def __init__(self, engine: DockerEngine, environment: str) -> None:
+        super().__init__(lock_name(environment), as_swarm_target_errors)
         self._engine = engine
 
-    def _created(self, label: str) -> bool:
+    def _create(self, label: str) -> bool:
         return create_config(self._engine, self._name, b"held", {HOLDER_LABEL: label})
 
-    def _labelled(self) -> tuple[str, str] | None:
-        for said in configs(self._engine, {"name": self._name}):
-            if said["Spec"]["Name"] == self._name:  # the filter asks for a beginning
-                return str(said["ID"]), str((said["Spec"].get("Labels") or {}).get(HOLDER_LABEL, ""))
+    def _read_label(self) -> tuple[str, str] | None:
+        for config in list_configs(self._engine, {"name": self._name}):
+            if config["Spec"]["Name"] == self._name:  # the filter matches prefixes
+                return str(config["ID"]), str((config["Spec"].get("Labels") or {}).get(HOLDER_LABEL, ""))
         return None
 
-    def _removed(self, found: str) -> None:
-        remove_config(self._engine, found)
+    def _delete(self, object_id: str) -> None:
+        remove_config(self._engine, object_id)
 
 
 # ---- configs
 
 
-def create_config(engine: Engine, name: str, data: bytes, labels: dict[str, str]) -> bool:
-    """Whether it was made; it is not where there is one of that name."""
+def create_config(engine: DockerEngine, name: str, data: bytes, labels: dict[str, str]) -> bool:
+    """Create a config; return false if one of that name exists."""
     try:
-        with told_apart():
+        with translate_errors():
             engine.client.create_config(name, data, labels)
-    except Refused as refused:
-        if is_taken(refused):
+    except EngineRefused as refused:
+        if is_name_taken(refused):
             return False
         raise
     return True
 
 
-def configs(engine: Engine, filters: dict[str, Any]) -> list[Any]:
-    """All that the filters fit, their data in base64."""
-    with told_apart():
-        found: list[Any] = engine.client.configs(filters=filters)  # type: ignore[no-untyped-call]  # so in its stubs
-    return found
+def list_configs(engine: DockerEngine, filters: dict[str, Any]) -> list[Any]:
+    """Return the matching configs, with their data in base64."""
+    with translate_errors():
+        matching: list[Any] = engine.client.configs(filters=filters)  # type: ignore[no-untyped-call]  # so in its stubs
+    return matching
 
 
-def remove_config(engine: Engine, config: str) -> None:
-    """Remove one by its id; one that is gone already is fine."""
-    if_known(lambda: engine.client.remove_config(config))  # type: ignore[no-untyped-call]  # so in its stubs
+def remove_config(engine: DockerEngine, config: str) -> None:
+    """Remove a config by its id if it exists."""
+    none_if_missing(lambda: engine.client.remove_config(config))  # type: ignore[no-untyped-call]  # so in its stubs

@@ -1,170 +1,172 @@
-"""Services of a swarm as a manager is asked for them. All methods raise as the engine's client does."""
+"""Services of a swarm: reading, updating and creating them through a manager. Methods raise errors of the client."""
 
 from collections.abc import Callable
 from typing import Any
 
 from pytest_py312.core import clock
-from pytest_py312.rollout.targets.labels import Said
-from pytest_py312.rollout.targets.swarm.errors import is_out_of_sequence, is_taken
-from pytest_py312.rollout.targets.swarm.specs import id_of, starts_first
-from pytest_py312.rollout.targets.swarm.tasks import Standing, standing_of
+from pytest_py312.rollout.targets.labels import JsonObject
+from pytest_py312.rollout.targets.swarm.errors import is_name_taken, is_out_of_sequence
+from pytest_py312.rollout.targets.swarm.specs import can_start_first, template_id
+from pytest_py312.rollout.targets.swarm.tasks import SwarmServiceStatus, parse_service_status
 from pytest_py312.rollout.targets.target import TargetRefused
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import Refused, if_known, told_apart
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused, none_if_missing, translate_errors
 
-ATTEMPTS = 20
-"""How often a change is tried that others are quicker with."""
-BETWEEN_ATTEMPTS = 0.1
+MAX_UPDATE_ATTEMPTS = 20
+"""How often an update is retried after concurrent changes by others."""
+ATTEMPT_INTERVAL = 0.1
 
-Change = Callable[[Said | None], Said | None]
-"""The spec that a service has (``None``: there is none) -> the one it is to have (``None``: nothing is to be done)."""
+SpecChange = Callable[[JsonObject | None], JsonObject | None]
+"""Maps the current spec (``None``: no service) to the desired one (``None``: nothing to do)."""
 
 
-class Services:
-    """The services behind one manager."""
+class SwarmServices:
+    """Services of the swarm behind one manager."""
 
-    def __init__(self, engine: Engine) -> None:
-        self._client: Any = engine.client  # whose stubs leave half of what a swarm needs untyped
+    def __init__(self, engine: DockerEngine) -> None:
+        self._client: Any = engine.client  # its stubs leave most calls for swarms untyped
 
     @property
-    def api(self) -> tuple[int, ...]:
-        """The version of the API that is spoken."""
+    def api_version(self) -> tuple[int, ...]:
+        """Version of the engine's API in use."""
         return tuple(int(number) for number in self._client.api_version.split("."))
 
-    # ---- looking
+    # ---- reading
 
-    def standing(self, name: str) -> Standing | None:
-        """A service and its tasks; ``None`` where there is no service of that name."""
+    def status(self, name: str) -> SwarmServiceStatus | None:
+        """Return a service with its tasks, ``None`` if it does not exist."""
         service = self._service(name)
         if service is None:
             return None
-        with told_apart():
+        with translate_errors():
             tasks = self._client.tasks(filters={"service": service["ID"]})
             nodes = self._client.nodes()
-        return standing_of(service, tasks, nodes)
+        return parse_service_status(service, tasks, nodes)
 
-    def _service(self, name: str) -> Said | None:
-        found: Said | None = if_known(lambda: self._client.inspect_service(name))
-        return found if found and found["Spec"]["Name"] == name else None  # an id is found as well
+    def _service(self, name: str) -> JsonObject | None:
+        service: JsonObject | None = none_if_missing(lambda: self._client.inspect_service(name))
+        return service if service and service["Spec"]["Name"] == name else None  # the call also accepts ids
 
-    def remembered(self, name: str, spec: str) -> dict[str, Any] | None:
-        """The spec of that id, if the service has it, or had it before the last change."""
+    def current_or_previous_spec(self, name: str, spec_id: str) -> dict[str, Any] | None:
+        """Return the service's current spec or the one before its last change if its id is ``spec_id``."""
         service = self._service(name) or {}
         for key in ("Spec", "PreviousSpec"):
-            found = service.get(key)
-            if found and id_of(name, found["TaskTemplate"]) == spec:
-                return dict(found)
+            candidate = service.get(key)
+            if candidate and template_id(name, candidate["TaskTemplate"]) == spec_id:
+                return dict(candidate)
         return None
 
-    def starts_first(self, spec: Said) -> bool:
-        """See :func:`.specs.starts_first`."""
-        with told_apart():
+    def can_start_first(self, spec: JsonObject) -> bool:
+        """Return whether two versions can run at once on a node; see :func:`.specs.can_start_first`."""
+        with translate_errors():
             networks = self._client.networks(filters={"driver": "host"})
-        host = {str(network[key]) for network in networks for key in ("Id", "Name")}
-        return starts_first(spec, frozenset({"host", *host}))
+        host_networks = {str(network[key]) for network in networks for key in ("Id", "Name")}
+        return can_start_first(spec, frozenset({"host", *host_networks}))
 
-    def network(self, name: str) -> str:
-        """The id of a network."""
-        with told_apart():
-            found = self._client.inspect_network(name)
-        return str(found["Id"])
+    def network_id(self, name: str) -> str:
+        """Return the id of a network."""
+        with translate_errors():
+            network = self._client.inspect_network(name)
+        return str(network["Id"])
 
     # ---- images
 
-    def pinned(self, reference: str) -> str | None:
-        """What names an image for ever; ``None`` where neither the manager nor a registry has it."""
+    def pinned_reference(self, reference: str) -> str | None:
+        """Return an immutable reference of an image, ``None`` if neither the manager nor a registry has it."""
         if "@" in reference:
             return reference
-        repository = _repository(reference)
-        digest = self._digest(reference)
+        repository = _without_tag(reference)
+        digest = self._registry_digest(reference)
         if digest:
             return f"{repository}@{digest}"
-        said = self._image(reference)
-        known = [str(one) for one in (said or {}).get("RepoDigests") or () if str(one).startswith(f"{repository}@")]
-        return known[0] if known else str(said["Id"]) if said else None
+        image = self._inspect_image(reference)
+        repository_digests = [
+            str(repository_digest)
+            for repository_digest in (image or {}).get("RepoDigests") or ()
+            if str(repository_digest).startswith(f"{repository}@")
+        ]
+        return repository_digests[0] if repository_digests else str(image["Id"]) if image else None
 
     def is_in_registry(self, image: str) -> bool:
-        """Whether each node can fetch it."""
-        return self._digest(image) is not None
+        """Return whether a registry has the image, so that every node can pull it."""
+        return self._registry_digest(image) is not None
 
-    def is_checked(self, image: str) -> bool:
-        """Whether an image checks its health itself. One that cannot be looked at may."""
-        said = self._image(image)
-        if said is None:
+    def image_has_health_check(self, image: str) -> bool:
+        """Return whether an image defines a health check; assume so if it cannot be inspected."""
+        image_info = self._inspect_image(image)
+        if image_info is None:
             return True
-        test = ((said.get("Config") or {}).get("Healthcheck") or {}).get("Test")
+        test = ((image_info.get("Config") or {}).get("Healthcheck") or {}).get("Test")
         return bool(test) and test != ["NONE"]
 
-    def _image(self, reference: str) -> Said | None:
-        return if_known(lambda: self._client.inspect_image(reference))
+    def _inspect_image(self, reference: str) -> JsonObject | None:
+        return none_if_missing(lambda: self._client.inspect_image(reference))
 
-    def _digest(self, reference: str) -> str | None:
+    def _registry_digest(self, reference: str) -> str | None:
         if reference.startswith("sha256:"):
-            return None  # an id, and no name
+            return None  # an id, not a name
         try:
-            with told_apart():
-                found = self._client.inspect_distribution(reference)
-        except Refused:
-            return None  # there is no such image, no such registry, or no right to look
-        return str((found.get("Descriptor") or {}).get("digest", "")) or None
+            with translate_errors():
+                distribution = self._client.inspect_distribution(reference)
+        except EngineRefused:
+            return None  # no such image, no such registry, or no permission
+        return str((distribution.get("Descriptor") or {}).get("digest", "")) or None
 
-    # ---- acting
+    # ---- changes
 
-    def change(self, name: str, change: Change) -> None:
-        """Change a service, or make it. Where somebody else changes it at the same time, what they made is looked at
-        again.
+    def update(self, name: str, change: SpecChange) -> None:
+        """Update or create a service. After a concurrent change, ``change`` is called again with the new spec.
 
-        :raises TargetRefused: others change it all the time.
+        :raises TargetRefused: every attempt met a concurrent change.
         """
-        for _ in range(ATTEMPTS):
+        for _ in range(MAX_UPDATE_ATTEMPTS):
             service = self._service(name)
-            wanted = change(service["Spec"] if service else None)
-            if wanted is None:
+            desired = change(service["Spec"] if service else None)
+            if desired is None:
                 return
             try:
-                with told_apart():
+                with translate_errors():
                     if service is None:
-                        self._create(wanted)
+                        self._create(desired)
                     else:
-                        self._update(service, wanted)
-            except Refused as refused:
-                if not (is_out_of_sequence(refused) or (service is None and is_taken(refused))):
+                        self._update(service, desired)
+            except EngineRefused as refused:
+                if not (is_out_of_sequence(refused) or (service is None and is_name_taken(refused))):
                     raise
-                clock.pause(BETWEEN_ATTEMPTS)
+                clock.pause(ATTEMPT_INTERVAL)
                 continue
             return
         raise TargetRefused(f"{name} is changed by others all the time; try again")
 
-    def _create(self, wanted: Said) -> None:
+    def _create(self, desired: JsonObject) -> None:
         self._client.create_service(
-            wanted["TaskTemplate"],
-            name=wanted["Name"],
-            labels=wanted.get("Labels"),
-            mode=wanted.get("Mode"),
-            update_config=wanted.get("UpdateConfig"),
-            rollback_config=wanted.get("RollbackConfig"),
-            endpoint_spec=wanted.get("EndpointSpec"),
+            desired["TaskTemplate"],
+            name=desired["Name"],
+            labels=desired.get("Labels"),
+            mode=desired.get("Mode"),
+            update_config=desired.get("UpdateConfig"),
+            rollback_config=desired.get("RollbackConfig"),
+            endpoint_spec=desired.get("EndpointSpec"),
         )
 
-    def _update(self, service: Said, wanted: Said) -> None:
+    def _update(self, service: JsonObject, desired: JsonObject) -> None:
         self._client.update_service(
             service["ID"],
             service["Version"]["Index"],
-            wanted["TaskTemplate"],
-            name=wanted["Name"],
-            labels=wanted.get("Labels"),
-            mode=wanted.get("Mode"),
-            update_config=wanted.get("UpdateConfig"),
-            rollback_config=wanted.get("RollbackConfig"),
-            endpoint_spec=wanted.get("EndpointSpec"),
+            desired["TaskTemplate"],
+            name=desired["Name"],
+            labels=desired.get("Labels"),
+            mode=desired.get("Mode"),
+            update_config=desired.get("UpdateConfig"),
+            rollback_config=desired.get("RollbackConfig"),
+            endpoint_spec=desired.get("EndpointSpec"),
         )
 
     def remove(self, name: str) -> None:
-        """Remove a service; one that is gone already is fine."""
-        if_known(lambda: self._client.remove_service(name))
+        """Remove a service if it exists."""
+        none_if_missing(lambda: self._client.remove_service(name))
 
 
-def _repository(reference: str) -> str:
-    """A reference without its tag."""
+def _without_tag(reference: str) -> str:
     head, colon, tail = reference.rpartition(":")
     return head if colon and "/" not in tail else reference

@@ -1,9 +1,9 @@
-"""A swarm: one service each, whose tasks the engine replaces, and which goes back to the spec that served before.
+"""Deployment to a Docker swarm: one swarm service per service, updated and rolled back by changing its spec.
 
-What the protocol calls a container is here the template that a service's tasks are made of, named by its digest (see
-:mod:`.specs`). What serves is what the running tasks were made of, whatever the service says that it is to be:
-the engine may be on its way, may have stopped on it, or may have gone back by itself. Its own rollback watches for
-the first minute; it forgets that when it is restarted, and so nothing here relies on it.
+The protocol's *container* is here the task template of the service, identified by its digest (see :mod:`.specs`). What
+serves is the template of the running tasks, not the spec of the service: the engine may still be updating, may have
+stopped halfway, or may have rolled back by itself. The engine's own rollback covers the first minute only, and the
+engine forgets it when it restarts, so nothing here relies on it.
 """
 
 from collections.abc import Callable, Mapping
@@ -14,343 +14,368 @@ from typing import Any
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.model import Container, Observation, ServiceSpec, Usage
-from pytest_py312.rollout.metrics.http_client import Answer
+from pytest_py312.rollout.metrics.http_client import HttpResponse
 from pytest_py312.rollout.targets.docker import inspection
-from pytest_py312.rollout.targets.docker.engine_calls import log_of
-from pytest_py312.rollout.targets.docker.target import LOG_LINES, YOUNG, age_of
-from pytest_py312.rollout.targets.interpreter_detection import with_own_word
-from pytest_py312.rollout.targets.swarm.errors import in_swarm_words
+from pytest_py312.rollout.targets.docker.engine_calls import read_log
+from pytest_py312.rollout.targets.docker.target import MAX_LOG_LINES, RECENT_START_SECONDS, seconds_since
+from pytest_py312.rollout.targets.interpreter_detection import add_self_reported
+from pytest_py312.rollout.targets.swarm.errors import as_swarm_target_errors
 from pytest_py312.rollout.targets.swarm.lock import SwarmLock
-from pytest_py312.rollout.targets.swarm.nodes import Nodes
-from pytest_py312.rollout.targets.swarm.services import Services
-from pytest_py312.rollout.targets.swarm.spec_store import Shelf, kept
+from pytest_py312.rollout.targets.swarm.nodes import SwarmNodes
+from pytest_py312.rollout.targets.swarm.services import SwarmServices
+from pytest_py312.rollout.targets.swarm.spec_store import SpecStore, stored_spec
 from pytest_py312.rollout.targets.swarm.specs import (
-    first_spec,
-    going_back,
-    id_of,
-    image_in,
-    run_in,
-    updated,
-    wanted_in,
-    with_ours,
+    desired_replicas,
+    initial_spec,
+    rollback_spec,
+    template_id,
+    template_image,
+    template_run,
+    updated_spec,
+    with_managed_fields,
 )
-from pytest_py312.rollout.targets.swarm.tasks import Standing, Task
-from pytest_py312.rollout.targets.target import EngineFacts, ImageFacts, Lock, Phase, Readiness, TargetRefused
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import EngineLost, Refused
+from pytest_py312.rollout.targets.swarm.tasks import SwarmServiceStatus, SwarmTask
+from pytest_py312.rollout.targets.target import (
+    EngineInfo,
+    EnvironmentLock,
+    ImageInfo,
+    Readiness,
+    ReadinessPhase,
+    TargetRefused,
+)
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
 
-POLL = 0.25
+POLL_INTERVAL = 0.25
 
 
 class SwarmTarget:
-    """See :class:`~pytest_py312.rollout.targets.target.Target`. ``engine`` is a manager.
+    """A swarm as a :class:`~pytest_py312.rollout.targets.target.Target`. ``engine`` is a manager.
 
-    :param engines: node, by name or id -> address of its engine.
-    :param connect: makes an engine of an address; raises as ``runners.docker.engine.connect`` does.
+    :param engines: name or id of a node -> address of its engine.
+    :param connect: connects to an engine's address; raises like ``runners.docker.engine.connect``.
     """
 
     name = "swarm"
 
-    def __init__(self, engine: Engine, *, engines: Mapping[str, str], connect: Callable[[str], Engine]) -> None:
+    def __init__(
+        self, engine: DockerEngine, *, engines: Mapping[str, str], connect: Callable[[str], DockerEngine]
+    ) -> None:
         self._engine = engine
-        self._services = Services(engine)
-        self._nodes = Nodes(engine, engines, connect)
+        self._services = SwarmServices(engine)
+        self._nodes = SwarmNodes(engine, engines, connect)
 
     def identity(self) -> str:
         return inspection.swarm_identity(self._engine)
 
-    @in_swarm_words()
+    @as_swarm_target_errors()
     def image_id(self, reference: str) -> str:
-        """By its digest in the registry, so that each node finds the same one; else by its id, which each node has to
-        have already."""
-        found = self._services.pinned(reference)
-        if found is None:
+        """Return the image's digest in the registry, or else its id, which then has to exist on each node."""
+        pinned = self._services.pinned_reference(reference)
+        if pinned is None:
             raise TargetRefused(f"neither the manager nor a registry has the image {reference}; build or push it first")
-        return found
+        return pinned
 
-    def engine_facts(self) -> EngineFacts:
-        """See :class:`~pytest_py312.rollout.targets.target.Inspectable`; so are the others. The engine is the
-        manager.
-        """
-        return inspection.engine_facts(self._engine)
+    def engine_info(self) -> EngineInfo:
+        """Return the description of the manager's engine."""
+        return inspection.engine_info(self._engine)
 
-    @in_swarm_words()
-    def image_facts(self, reference: str) -> ImageFacts | None:
-        """What the manager has, or a registry."""
-        found = inspection.image_facts(self._engine, reference)
-        if found is not None:
-            return found
-        pinned = self._services.pinned(reference)
-        return ImageFacts(id=pinned) if pinned else None
+    @as_swarm_target_errors()
+    def image_info(self, reference: str) -> ImageInfo | None:
+        """Return an image of the manager or of a registry."""
+        local_image = inspection.image_info(self._engine, reference)
+        if local_image is not None:
+            return local_image
+        pinned = self._services.pinned_reference(reference)
+        return ImageInfo(id=pinned) if pinned else None
 
-    @in_swarm_words()
-    def keeps(self, spec: ServiceSpec, container: Container) -> bool:
-        """Whether a spec is kept, and its image is where it can serve again."""
-        document = kept(self._engine, container.id)
-        image = image_in(document["TaskTemplate"]) if document else ""
-        return bool(image) and self.image_facts(image) is not None
+    @as_swarm_target_errors()
+    def has_container(self, spec: ServiceSpec, container: Container) -> bool:
+        """Return whether a spec is stored and its image is available."""
+        document = stored_spec(self._engine, container.id)
+        image = template_image(document["TaskTemplate"]) if document else ""
+        return bool(image) and self.image_info(image) is not None
 
-    # ---- looking
+    # ---- inspection
 
-    @in_swarm_words()
+    @as_swarm_target_errors()
     def observe(self, spec: ServiceSpec) -> Observation | None:
-        standing = self._services.standing(spec.container)
-        if standing is None:
+        status = self._services.status(spec.container)
+        if status is None:
             return None
-        serving, image = standing.serving
-        up = standing.up
-        ended = standing.ended(serving)
+        serving, image = status.serving
+        running_tasks = status.running_tasks
+        ended_tasks = status.ended_tasks(serving)
         return Observation(
             container=Container(id=serving, image=image),
-            running=standing.is_whole(serving),
-            interpreters=self._interpreters(spec, up),
-            started_at=max((task.created for task in up), default=""),
-            restarts=len(ended),
-            exit_code=ended[0].exit_code if ended else None,
-            out_of_memory=any(self._ran_out(spec, task) for task in ended[:1]),
-            undone=standing.undone,
+            running=status.is_fully_running(serving),
+            interpreters=self._interpreters(spec, running_tasks),
+            started_at=max((task.created_at for task in running_tasks), default=""),
+            restarts=len(ended_tasks),
+            exit_code=ended_tasks[0].exit_code if ended_tasks else None,
+            out_of_memory=any(self._ran_out_of_memory(spec, task) for task in ended_tasks[:1]),
+            undone=status.engine_intervention,
         )
 
-    def _interpreters(self, spec: ServiceSpec, up: tuple[Task, ...]) -> tuple[Interpreter, ...]:
-        """Those of all tasks. One that tells nothing makes all of it unknown: part of the truth is not it."""
-        found: set[Interpreter] = set()
-        for task in up:
-            told = self._told_by(spec, task)
-            if not told:
+    def _interpreters(self, spec: ServiceSpec, tasks: tuple[SwarmTask, ...]) -> tuple[Interpreter, ...]:
+        """Return the versions of all tasks; none if a single task's version is unknown."""
+        interpreters: set[Interpreter] = set()
+        for task in tasks:
+            task_interpreters = self._task_interpreters(spec, task)
+            if not task_interpreters:
                 return ()
-            found |= told
-        return tuple(sorted(found))
+            interpreters |= task_interpreters
+        return tuple(sorted(interpreters))
 
-    def _told_by(self, spec: ServiceSpec, task: Task) -> set[Interpreter]:
-        target = self._nodes.target(task)
-        answer = self._nodes.asked(task, spec.port, spec.version) if spec.port and spec.version else None
-        if target is None and answer is None:
-            raise TargetRefused(self._nobody(task) + ", or publish its port on its node and name its `version` path")
-        seen = target.observe(_inside(spec, task)) if target is not None else None
-        found = set(seen.interpreters) if seen is not None else set()
-        return with_own_word(found, answer.body) if isinstance(answer, Answer) else found
+    def _task_interpreters(self, spec: ServiceSpec, task: SwarmTask) -> set[Interpreter]:
+        target = self._nodes.docker_target(task)
+        response = self._nodes.http_get(task, spec.port, spec.version) if spec.port and spec.version else None
+        if target is None and response is None:
+            raise TargetRefused(
+                self._node_unreachable_message(task) + ", or publish its port on its node and set its `version` path"
+            )
+        observation = target.observe(_spec_of_task(spec, task)) if target is not None else None
+        interpreters = set(observation.interpreters) if observation is not None else set()
+        return add_self_reported(interpreters, response.body) if isinstance(response, HttpResponse) else interpreters
 
-    def _nobody(self, task: Task) -> str:
+    def _node_unreachable_message(self, task: SwarmTask) -> str:
         name = self._nodes.node(task.node).name
         return (
-            f"nobody can be asked about its task on the node {name}: name the engine of that node in the plan, "
-            f'engines = {{ "{name}" = "tcp://..." }} of the environment'
+            f"its task on the node {name} cannot be inspected: add the engine of that node to the environment in the "
+            f'plan, engines = {{ "{name}" = "tcp://..." }}'
         )
 
-    def _ran_out(self, spec: ServiceSpec, task: Task) -> bool:
-        target = self._nodes.target(task)
-        seen = target.observe(_inside(spec, task)) if target is not None else None
-        return seen is not None and seen.out_of_memory
+    def _ran_out_of_memory(self, spec: ServiceSpec, task: SwarmTask) -> bool:
+        target = self._nodes.docker_target(task)
+        observation = target.observe(_spec_of_task(spec, task)) if target is not None else None
+        return observation is not None and observation.out_of_memory
 
-    @in_swarm_words()
-    def ready(self, spec: ServiceSpec, container: Container) -> Readiness:
-        standing = self._services.standing(spec.container)
-        if standing is None:
-            return Readiness(phase=Phase.BROKEN, detail="its service is gone")
-        ended = [task for task in standing.ended(container.id) if age_of(task.changed) < YOUNG]
-        is_asked_for = standing.spec_id == container.id
-        if standing.is_whole(container.id) and (is_asked_for or not standing.undone):
-            return self._healthy(spec, standing)  # also where the service was changed in what no task is replaced for
-        if not is_asked_for or standing.is_paused:
-            told = standing.undone or "something else was deployed in its place"
-            return Readiness(phase=Phase.BROKEN, detail=f"{told}{self._last_words(spec, ended)}")
-        up = {task.place for task in standing.up}
-        if any(task.place not in up for task in ended):
-            told = f"a task has ended with exit code {ended[0].exit_code}"
-            return Readiness(phase=Phase.BROKEN, detail=f"{told}{self._last_words(spec, ended)}")
-        return Readiness(phase=Phase.STARTING, detail=standing.lack(container.id))
+    @as_swarm_target_errors()
+    def readiness(self, spec: ServiceSpec, container: Container) -> Readiness:
+        status = self._services.status(spec.container)
+        if status is None:
+            return Readiness(phase=ReadinessPhase.BROKEN, detail="its service no longer exists")
+        recently_ended = [
+            task for task in status.ended_tasks(container.id) if seconds_since(task.changed_at) < RECENT_START_SECONDS
+        ]
+        is_desired = status.desired_spec_id == container.id
+        if status.is_fully_running(container.id) and (is_desired or not status.engine_intervention):
+            return self._check_tasks(spec, status)  # also after changes that replace no task
+        if not is_desired or status.is_paused:
+            detail = status.engine_intervention or "something else was deployed in its place"
+            return Readiness(
+                phase=ReadinessPhase.BROKEN, detail=f"{detail}{self._describe_last_log(spec, recently_ended)}"
+            )
+        running_slots = {task.slot for task in status.running_tasks}
+        if any(task.slot not in running_slots for task in recently_ended):
+            detail = f"a task has ended with exit code {recently_ended[0].exit_code}"
+            return Readiness(
+                phase=ReadinessPhase.BROKEN, detail=f"{detail}{self._describe_last_log(spec, recently_ended)}"
+            )
+        return Readiness(phase=ReadinessPhase.STARTING, detail=status.describe_missing(container.id))
 
-    def _healthy(self, spec: ServiceSpec, standing: Standing) -> Readiness:
-        """What each task says of itself. The engine calls one running whose health check has succeeded once."""
-        asked = []
-        for task in standing.up:
-            found = self._health_of(spec, task)
-            if found.phase is not Phase.READY:
-                return found
-            asked.append(found.asked)
-        checked = bool((standing.spec["TaskTemplate"]["ContainerSpec"].get("Healthcheck") or {}).get("Test"))
-        return Readiness(phase=Phase.READY, asked=checked or all(asked))
+    def _check_tasks(self, spec: ServiceSpec, status: SwarmServiceStatus) -> Readiness:
+        """Check each task itself: for the engine a task runs once its health check has succeeded a single time."""
+        is_probed = []
+        for task in status.running_tasks:
+            readiness = self._task_readiness(spec, task)
+            if readiness.phase is not ReadinessPhase.READY:
+                return readiness
+            is_probed.append(readiness.is_probed)
+        has_health_check = bool((status.spec["TaskTemplate"]["ContainerSpec"].get("Healthcheck") or {}).get("Test"))
+        return Readiness(phase=ReadinessPhase.READY, is_probed=has_health_check or all(is_probed))
 
-    def _health_of(self, spec: ServiceSpec, task: Task) -> Readiness:
-        answer = self._nodes.asked(task, spec.port, spec.health) if spec.health and spec.port else None
-        if isinstance(answer, str) or (answer is not None and not 200 <= answer.status < 400):
-            told = answer if isinstance(answer, str) else f"{spec.health} answers {answer.status}"
-            return Readiness(phase=Phase.STARTING, detail=told)
-        target = self._nodes.target(task)
+    def _task_readiness(self, spec: ServiceSpec, task: SwarmTask) -> Readiness:
+        response = self._nodes.http_get(task, spec.port, spec.health) if spec.health and spec.port else None
+        if isinstance(response, str) or (response is not None and not 200 <= response.status < 400):
+            detail = response if isinstance(response, str) else f"{spec.health} answers {response.status}"
+            return Readiness(phase=ReadinessPhase.STARTING, detail=detail)
+        target = self._nodes.docker_target(task)
         if target is None:
-            return Readiness(phase=Phase.READY, asked=answer is not None)
-        found = target.ready(_inside(spec, task), Container(id=task.container, image=task.image))
-        if found.phase is Phase.BROKEN:
-            seen = target.observe(_inside(spec, task))
-            if seen is None or not seen.running:
-                # a manager that was just started again takes it for running; when it looks, the task has ended
-                return Readiness(phase=Phase.STARTING, detail=found.detail)
-        return replace(found, asked=found.asked or answer is not None)
+            return Readiness(phase=ReadinessPhase.READY, is_probed=response is not None)
+        readiness = target.readiness(_spec_of_task(spec, task), Container(id=task.container, image=task.image))
+        if readiness.phase is ReadinessPhase.BROKEN:
+            observation = target.observe(_spec_of_task(spec, task))
+            if observation is None or not observation.running:
+                # after its restart a manager lists an ended task as running until its next check
+                return Readiness(phase=ReadinessPhase.STARTING, detail=readiness.detail)
+        return replace(readiness, is_probed=readiness.is_probed or response is not None)
 
-    def _last_words(self, spec: ServiceSpec, ended: list[Task]) -> str:
-        """Of the newest of the tasks that have ended, with what was said of it."""
-        for task in ended[:1]:
-            words = " / ".join(self._log(spec, task, since=0.0)[-3:])
-            return f"; {task.error or task.state}; its last words: {words or 'none'}"
+    def _describe_last_log(self, spec: ServiceSpec, ended_tasks: list[SwarmTask]) -> str:
+        """Return error and last log lines of the newest ended task."""
+        for task in ended_tasks[:1]:
+            log_tail = " / ".join(self._read_log(spec, task, since=0.0)[-3:])
+            return f"; {task.error or task.state}; last log lines: {log_tail or 'none'}"
         return ""
 
-    def _log(self, spec: ServiceSpec, task: Task, *, since: float) -> list[str]:
-        """What a task has logged. That its node cannot be asked keeps nobody from going back."""
-        with suppress(EngineLost, Refused, TargetRefused):
+    def _read_log(self, spec: ServiceSpec, task: SwarmTask, *, since: float) -> list[str]:
+        """Return the log of a task; empty if its node is not accessible, which must not block a rollback."""
+        with suppress(EngineUnavailable, EngineRefused, TargetRefused):
             engine = self._nodes.engine(task.node)
             if engine is not None and task.container:
-                return log_of(engine, task.container, tail=LOG_LINES, since=since or None)
+                return read_log(engine, task.container, tail=MAX_LOG_LINES, since=since or None)
         return []
 
-    @in_swarm_words()
-    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
-        standing = self._services.standing(spec.container)
-        if standing is None:
-            raise TargetRefused("its service is gone")
-        ended = standing.ended(container.id)
-        up = [task for task in standing.up if task.spec == container.id]
+    @as_swarm_target_errors()
+    def read_usage(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+        status = self._services.status(spec.container)
+        if status is None:
+            raise TargetRefused("its service no longer exists")
+        ended_tasks = status.ended_tasks(container.id)
+        running_tasks = [task for task in status.running_tasks if task.spec_id == container.id]
         usages, unmeasured = [], ""
-        for task in up:
-            target = self._nodes.target(task)
+        for task in running_tasks:
+            target = self._nodes.docker_target(task)
             if target is None:
-                unmeasured = self._nobody(task)
+                unmeasured = self._node_unreachable_message(task)
                 continue
-            usages.append(target.sample(spec, Container(id=task.container, image=task.image), since=since))
+            usages.append(target.read_usage(spec, Container(id=task.container, image=task.image), since=since))
         log = [line for usage in usages for line in usage.log]
-        gone = [task for task in ended if age_of(task.changed) <= clock.timestamp() - since] if since else []
-        for task in gone:
-            log += self._log(spec, task, since=since)
+        newly_ended = (
+            [task for task in ended_tasks if seconds_since(task.changed_at) <= clock.timestamp() - since]
+            if since
+            else []
+        )
+        for task in newly_ended:
+            log += self._read_log(spec, task, since=since)
         return Usage(
             cpu_seconds=None if unmeasured else sum(usage.cpu_seconds or 0.0 for usage in usages),
             memory=None if unmeasured else sum(usage.memory or 0 for usage in usages),
             unmeasured=unmeasured,
-            restarts=len(ended),
+            restarts=len(ended_tasks),
             out_of_memory=any(usage.out_of_memory for usage in usages)
-            or any(self._ran_out(spec, task) for task in gone),
-            started_at=max((task.created for task in up), default=""),
+            or any(self._ran_out_of_memory(spec, task) for task in newly_ended),
+            started_at=max((task.created_at for task in running_tasks), default=""),
             log=tuple(log),
             log_lost=bool(unmeasured) or any(usage.log_lost for usage in usages),
         )
 
-    # ---- acting
+    # ---- changes
 
-    @in_swarm_words()
+    @as_swarm_target_errors()
     def prepare(self, spec: ServiceSpec, *, image: str, run: str) -> Container:
-        standing = self._services.standing(spec.container)
-        shelf = Shelf(self._engine, spec)
-        api = self._services.api
-        if standing is None:
-            network = self._services.network(spec.network) if spec.network else ""
-            made = first_spec(spec, image=image, run=run, network=network, api=api)
-            base = ""
+        status = self._services.status(spec.container)
+        spec_store = SpecStore(self._engine, spec)
+        api_version = self._services.api_version
+        if status is None:
+            network = self._services.network_id(spec.network) if spec.network else ""
+            new_spec = initial_spec(spec, image=image, run=run, network=network, api_version=api_version)
+            base_id = ""
         else:
-            wanted_in(standing.spec)
-            base = shelf.put(standing.spec, run=run)
-            made = updated(
-                standing.spec,
+            desired_replicas(status.spec)
+            base_id = spec_store.put(status.spec, run=run)
+            new_spec = updated_spec(
+                status.spec,
                 spec,
                 image=image,
                 run=run,
-                first=self._services.starts_first(standing.spec),
-                is_checked=self._services.is_checked(image),
-                api=api,
+                start_first=self._services.can_start_first(status.spec),
+                image_has_health_check=self._services.image_has_health_check(image),
+                api_version=api_version,
             )
-        shelf.clear(run, keep=base)
-        new = shelf.put(made, run=run, base=base)
-        shelf.forget(base, new, retain=spec.retain)
-        return Container(id=new, image=image)
+        spec_store.remove_specs_of_run(run, keep=base_id)
+        new_id = spec_store.put(new_spec, run=run, base=base_id)
+        spec_store.remove_surplus(base_id, new_id, retain=spec.retain)
+        return Container(id=new_id, image=image)
 
-    @in_swarm_words()
+    @as_swarm_target_errors()
     def switch(self, spec: ServiceSpec, container: Container) -> None:
-        shelf = Shelf(self._engine, spec)
-        made, base = shelf.get(container.id), shelf.base(container.id)
-        if made is None:
-            raise TargetRefused(f"the spec {container.id[:12]} is no longer kept in the swarm")
+        spec_store = SpecStore(self._engine, spec)
+        new_spec, base_id = spec_store.get(container.id), spec_store.base_of(container.id)
+        if new_spec is None:
+            raise TargetRefused(f"the spec {container.id[:12]} is no longer stored in the swarm")
 
         def change(current: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-            found = id_of(spec.container, current["TaskTemplate"]) if current else ""
-            if found == container.id:
+            current_id = template_id(spec.container, current["TaskTemplate"]) if current else ""
+            if current_id == container.id:
                 return None
-            if found != base:
-                raise TargetRefused(f"{spec.container} was changed by somebody else since it was looked at")
-            return with_ours(current, made) if current else made
+            if current_id != base_id:
+                raise TargetRefused(f"{spec.container} was changed by someone else since it was observed")
+            return with_managed_fields(current, new_spec) if current else new_spec
 
-        self._services.change(spec.container, change)
+        self._services.update(spec.container, change)
 
-    @in_swarm_words()
+    @as_swarm_target_errors()
     def restore(self, spec: ServiceSpec, old: Container | None, *, run: str) -> str:
-        standing = self._services.standing(spec.container)
-        shelf = Shelf(self._engine, spec)
+        status = self._services.status(spec.container)
+        spec_store = SpecStore(self._engine, spec)
         logged: list[str] = []
-        if standing is not None:
-            # what is looked at before anything is changed: the tasks of a run are soon forgotten
-            made = [task for task in standing.tasks if task.container and task.run == run]
-            for task in made[:1]:
-                logged = self._log(spec, task, since=0.0)[-40:]
+        if status is not None:
+            # read before any change: the swarm soon forgets ended tasks
+            new_tasks = [task for task in status.tasks if task.container and task.run == run]
+            for task in new_tasks[:1]:
+                logged = self._read_log(spec, task, since=0.0)[-40:]
         if old is not None:
-            self._go_back(spec, old, standing, shelf)
-        elif standing is not None and run_in(standing.spec["TaskTemplate"]) == run:
+            self._roll_back(spec, old, status, spec_store)
+        elif status is not None and template_run(status.spec["TaskTemplate"]) == run:
             self._services.remove(spec.container)
-        shelf.clear(run)
+        spec_store.remove_specs_of_run(run)
         return "\n".join(logged)
 
-    def _go_back(self, spec: ServiceSpec, old: Container, standing: Standing | None, shelf: Shelf) -> None:
-        document = shelf.get(old.id) or self._services.remembered(spec.container, old.id)
-        if document is None:
+    def _roll_back(
+        self, spec: ServiceSpec, old: Container, status: SwarmServiceStatus | None, spec_store: SpecStore
+    ) -> None:
+        old_spec = spec_store.get(old.id) or self._services.current_or_previous_spec(spec.container, old.id)
+        if old_spec is None:
             raise TargetRefused(
-                f"the spec {old.id[:12]} that served before is kept nowhere: somebody has changed the service "
-                "since it was seen, or removed the config py312-spec-" + old.id
+                f"the previous spec {old.id[:12]} is not stored anywhere: someone changed the service since it was "
+                "observed, or removed the config py312-spec-" + old.id
             )
-        first = self._services.starts_first(document)
-        if standing is None or not standing.is_whole(old.id) or standing.spec_id != old.id:
-            self._check_image(document, standing, first=first)
+        start_first = self._services.can_start_first(old_spec)
+        if status is None or not status.is_fully_running(old.id) or status.desired_spec_id != old.id:
+            self._check_image(old_spec, status, start_first=start_first)
 
             def change(current: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-                return going_back(current, document, first=first) if current else document
+                return rollback_spec(current, old_spec, start_first=start_first) if current else old_spec
 
-            self._services.change(spec.container, change)
-            self._await(spec, old)
-        # the very settings that it had: the way back went by ours
-        self._services.change(spec.container, lambda current: _as_it_was(current, document))
+            self._services.update(spec.container, change)
+            self._wait_until_restored(spec, old)
+        # restore its own update settings, which the rollback replaced
+        self._services.update(spec.container, lambda current: _restored_spec(current, old_spec))
 
-    def _check_image(self, document: Mapping[str, Any], standing: Standing | None, *, first: bool) -> None:
-        """That the old image is there, before what serves is stopped for it.
+    def _check_image(
+        self, old_spec: Mapping[str, Any], status: SwarmServiceStatus | None, *, start_first: bool
+    ) -> None:
+        """Check that the previous image is available before the serving version is stopped.
 
-        Where nobody can tell it is tried all the same if what serves goes on until the old one does.
+        If that is unknown, try the rollback anyway, provided that the serving version runs until the previous one does.
+
+        :raises TargetRefused: the image is missing.
         """
-        image = image_in(document["TaskTemplate"])
-        found = self._nodes.have(image, [task.node for task in standing.up] if standing else [])
-        if found is True or self._services.is_in_registry(image):
+        image = template_image(old_spec["TaskTemplate"])
+        is_present = self._nodes.have_image(image, [task.node for task in status.running_tasks] if status else [])
+        if is_present is True or self._services.is_in_registry(image):
             return
-        if found is False or not first:
+        if is_present is False or not start_first:
             raise TargetRefused(
-                f"the image {image} that served before is gone from the nodes, and no registry has it; what serves "
-                "now was left alone"
+                f"the previous image {image} is on no node and in no registry; the serving version was not changed"
             )
 
-    def _await(self, spec: ServiceSpec, old: Container) -> None:
-        begun = clock.stopwatch()
-        limit = spec.ready_timeout + spec.drain
+    def _wait_until_restored(self, spec: ServiceSpec, old: Container) -> None:
+        started = clock.stopwatch()
+        timeout = spec.ready_timeout + spec.drain
         while True:
-            standing = self._services.standing(spec.container)
-            if standing is None:
+            status = self._services.status(spec.container)
+            if status is None:
                 raise TargetRefused("its service was removed meanwhile")
-            if standing.is_whole(old.id):
+            if status.is_fully_running(old.id):
                 return
-            if clock.stopwatch() - begun > limit:
-                told = f"; {standing.undone}" if standing.undone else ""
-                raise TargetRefused(f"not back after {limit:g} s: {standing.lack(old.id)}{told}")
-            clock.pause(POLL)
+            if clock.stopwatch() - started > timeout:
+                engine_detail = f"; {status.engine_intervention}" if status.engine_intervention else ""
+                raise TargetRefused(
+                    f"not restored after {timeout:g} s: {status.describe_missing(old.id)}{engine_detail}"
+                )
+            clock.pause(POLL_INTERVAL)
 
-    def lock(self, environment: str) -> Lock:
+    def environment_lock(self, environment: str) -> EnvironmentLock:
         return SwarmLock(self._engine, environment)
 
 
-def _as_it_was(current: Mapping[str, Any] | None, document: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    wanted = with_ours(current, document) if current else None
-    return None if wanted == current else wanted
+def _restored_spec(current: Mapping[str, Any] | None, old_spec: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    desired = with_managed_fields(current, old_spec) if current else None
+    return None if desired == current else desired
 
 
-def _inside(spec: ServiceSpec, task: Task) -> ServiceSpec:
-    """For the engine of its node: the task's container. Over HTTP it is asked here, by the address of its node."""
+def _spec_of_task(spec: ServiceSpec, task: SwarmTask) -> ServiceSpec:
+    """Return the spec for inspection by the task's engine, without HTTP: that goes through the node's address."""
     return replace(spec, container=task.container, version="", health="")

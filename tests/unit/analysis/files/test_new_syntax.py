@@ -1,4 +1,4 @@
-"""Which files the baseline's compiler has to read."""
+"""Which files the compiler of the baseline has to read."""
 
 import ast
 import warnings
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.files.newer_syntax import may_be_new
+from pytest_py312.analysis.files.newer_syntax import may_use_new_syntax
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,9 @@ from pytest_py312.analysis.files.newer_syntax import may_be_new
         "table[\n    *index\n]\n",
     ],
 )
-def test_what_may_be_newer_than_the_baseline_is_read_by_its_compiler(text: str) -> None:
-    assert may_be_new(text.encode())
-    assert may_be_new(f"import os\n{text}".encode())
+def test_possible_new_syntax_is_read_by_the_compiler_of_the_baseline(text: str) -> None:
+    assert may_use_new_syntax(text.encode())
+    assert may_use_new_syntax(f"import os\n{text}".encode())
 
 
 @pytest.mark.parametrize(
@@ -61,8 +61,8 @@ def test_what_may_be_newer_than_the_baseline_is_read_by_its_compiler(text: str) 
         "matched = 1\n",
     ],
 )
-def test_what_every_python_reads_is_not(text: str) -> None:
-    assert not may_be_new(text.encode())
+def test_old_syntax_is_not_read_by_the_compiler_of_the_baseline(text: str) -> None:
+    assert not may_use_new_syntax(text.encode())
 
 
 _VALUES = st.sampled_from(["a", "in_", "main", "x.y", "f()", "rows[1]", "'text'", "{}", "(1)", "..."])
@@ -70,7 +70,7 @@ _SPACES = st.sampled_from(["", " ", "\n", " \\\n ", "  # a (\n "])
 
 
 @given(value=_VALUES, before=_SPACES, after=st.sampled_from(["", " ", "\n "]))
-def test_no_index_with_a_star_is_passed_over(value: str, before: str, after: str) -> None:
+def test_every_starred_index_is_detected(value: str, before: str, after: str) -> None:
     text = f"({value}{before}[{after}*b])"
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -78,4 +78,4 @@ def test_no_index_with_a_star_is_passed_over(value: str, before: str, after: str
     assert isinstance(statement, ast.Expr)
     assert isinstance(statement.value, ast.Subscript)
 
-    assert may_be_new(text.encode())
+    assert may_use_new_syntax(text.encode())

@@ -1,4 +1,4 @@
-"""Reading the Python files of services: which, with what beside them, once for each content."""
+"""Reading the Python files of services, their neighbour modules, and caching by content."""
 
 import json
 from dataclasses import replace
@@ -9,15 +9,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.analysis.files import parallel_scan, source_reader
-from pytest_py312.analysis.files.source_reader import SourceFolder, SourceRead, SourceReader
+from pytest_py312.analysis.files.source_reader import ScannedSource, SourceFolder, SourceReader
 from pytest_py312.analysis.scanner import scan, scan_worker
-from pytest_py312.analysis.scanner.facts.facts import packed
+from pytest_py312.analysis.scanner.facts.facts import pack
 from tests.support.fakes import service_tree
 
 SERVICE = SourceFolder(path="services/api", roots=("services/api",))
 
 
-def read(folder: Path, *, processes: int = 1, roots: tuple[str, ...] = SERVICE.roots) -> SourceRead:
+def read(folder: Path, *, processes: int = 1, roots: tuple[str, ...] = SERVICE.roots) -> ScannedSource:
     reader = SourceReader(root=folder / "repository", cache=folder / "cache", processes=processes)
     return reader.read([SourceFolder(path=SERVICE.path, roots=roots)])[SERVICE.path]
 
@@ -26,7 +26,7 @@ def fleet(folder: Path, files: dict[str, str]) -> Path:
     return service_tree(folder / "repository" / SERVICE.path, files)
 
 
-def asked(found: SourceRead, path: str) -> set[str]:
+def asked(found: ScannedSource, path: str) -> set[str]:
     (facts,) = (facts for facts in found.facts if facts.path == f"{SERVICE.path}/{path}")
     return {reference.module for reference in facts.references}
 
@@ -45,26 +45,28 @@ def test_all_python_files_of_a_service_are_read_and_none_of_its_environments(tmp
         },
     )
 
-    found = read(tmp_path)
+    source = read(tmp_path)
 
-    assert sorted(found.contents) == [
+    assert sorted(source.contents) == [
         f"{SERVICE.path}/{name}" for name in ("app/main.py", "tests/test_main.py", "tool.pyw")
     ]
-    assert asked(found, "app/main.py") == {"imp"}
-    assert found.unread == ()
+    assert asked(source, "app/main.py") == {"imp"}
+    assert source.unread == ()
 
 
-def test_the_source_of_services_beneath_it_is_theirs(tmp_path: Path) -> None:
+def test_the_source_of_nested_services_is_excluded(tmp_path: Path) -> None:
     fleet(tmp_path, {"main.py": "import imp\n", "inner/main.py": "import cgi\n", "inner_too.py": "import pipes\n"})
     reader = SourceReader(root=tmp_path / "repository", cache=tmp_path / "cache", processes=1)
 
-    found = reader.read([replace(SERVICE, inner=(f"{SERVICE.path}/inner",))])[SERVICE.path]
+    found = reader.read([replace(SERVICE, nested_services=(f"{SERVICE.path}/inner",))])[SERVICE.path]
 
     assert sorted(found.contents) == [f"{SERVICE.path}/inner_too.py", f"{SERVICE.path}/main.py"]
 
 
-def test_what_lies_on_the_import_path_hides_the_standard_module(tmp_path: Path) -> None:
-    """A module or package, not a folder without ``__init__.py``; beside a script too, and not inside a package."""
+def test_modules_on_the_import_path_shadow_standard_ones(tmp_path: Path) -> None:
+    """A module or package, not a folder without ``__init__.py``; for scripts also beside them, but not inside of a
+    package.
+    """
     fleet(
         tmp_path,
         {
@@ -81,27 +83,27 @@ def test_what_lies_on_the_import_path_hides_the_standard_module(tmp_path: Path) 
         },
     )
 
-    found = read(tmp_path, roots=("services/api", "services/api/src"))
+    source = read(tmp_path, roots=("services/api", "services/api/src"))
 
-    assert asked(found, "app/main.py") == {"pipes", "smtpd"}
-    assert asked(found, "scripts/run.py") == set()
-    assert asked(found, "other.py") == set()
+    assert asked(source, "app/main.py") == {"pipes", "smtpd"}
+    assert asked(source, "scripts/run.py") == set()
+    assert asked(source, "other.py") == set()
 
 
-def test_what_cannot_be_read_is_told_with_its_reason(tmp_path: Path) -> None:
+def test_what_cannot_be_read_is_reported_with_its_reason(tmp_path: Path) -> None:
     service = fleet(tmp_path, {"main.py": "import imp\n", "table.py": "x = 1\n" * (source_reader.FILE_LIMIT // 6 + 1)})
     service.joinpath("outside.py").symlink_to(tmp_path.parent / "elsewhere.py")
     service.joinpath(".#main.py").symlink_to("an editor's lock")
 
-    found = read(tmp_path)
+    source = read(tmp_path)
 
-    assert {path.rpartition("/")[2] for path, _ in found.unread} == {"table.py", "outside.py"}
-    assert all(reason for _, reason in found.unread)
-    assert [facts.path for facts in found.facts] == [f"{SERVICE.path}/main.py"]
+    assert {path.rpartition("/")[2] for path, _ in source.unread} == {"table.py", "outside.py"}
+    assert all(reason for _, reason in source.unread)
+    assert [facts.path for facts in source.facts] == [f"{SERVICE.path}/main.py"]
 
 
 def test_a_link_is_read_as_the_file_it_leads_to(tmp_path: Path) -> None:
-    """Once for each service, and under the path where it can be mended."""
+    """Once per service, and under the path where it can be fixed."""
     service = fleet(tmp_path, {"main.py": "import imp\n"})
     shared = tmp_path / "repository" / "shared" / "helpers.py"
     shared.parent.mkdir()
@@ -110,33 +112,33 @@ def test_a_link_is_read_as_the_file_it_leads_to(tmp_path: Path) -> None:
     service.joinpath("helpers.py").symlink_to(shared)
     service.joinpath("help.py").symlink_to("helpers.py")
 
-    found = read(tmp_path)
+    source = read(tmp_path)
 
-    assert found.unread == ()
-    assert sorted(found.contents) == [f"{SERVICE.path}/main.py", "shared/helpers.py"]
-    assert {facts.path for facts in found.facts} == set(found.contents)
+    assert source.unread == ()
+    assert sorted(source.contents) == [f"{SERVICE.path}/main.py", "shared/helpers.py"]
+    assert {facts.path for facts in source.facts} == set(source.contents)
 
 
 def test_an_unchanged_file_is_not_scanned_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     service = fleet(tmp_path, {"one.py": "import imp\n", "two.py": "import cgi\n", "same.py": "import imp\n"})
-    before = read(tmp_path)
+    first_read = read(tmp_path)
     scanned: list[str] = []
     really = scan.scan_text
 
-    def counted(text: bytes, path: str, *, local: frozenset[str]) -> object:
+    def counted(text: bytes, path: str, *, local_modules: frozenset[str]) -> object:
         scanned.append(path.rpartition("/")[2])
-        return really(text, path, local=local)
+        return really(text, path, local_modules=local_modules)
 
     monkeypatch.setattr(parallel_scan, "scan_text", counted)
 
-    assert read(tmp_path) == before
+    assert read(tmp_path) == first_read
     assert scanned == []
     service.joinpath("two.py").write_text("import smtpd\n")
     assert asked(read(tmp_path), "two.py") == {"smtpd"}
     assert scanned == ["two.py"]
 
 
-def test_a_new_neighbour_may_change_what_a_file_means(tmp_path: Path) -> None:
+def test_a_new_neighbour_file_changes_the_facts(tmp_path: Path) -> None:
     service = fleet(tmp_path, {"main.py": "import imp\n"})
     assert asked(read(tmp_path), "main.py") == {"imp"}
     service.joinpath("imp.py").touch()
@@ -144,14 +146,14 @@ def test_a_new_neighbour_may_change_what_a_file_means(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", '{"a": 1}', "null"])
-def test_a_damaged_memory_is_as_good_as_none(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_cache_is_ignored(tmp_path: Path, damage: str) -> None:
     fleet(tmp_path, {"main.py": "import imp\n"})
-    before = read(tmp_path)
-    (memory,) = (tmp_path / "cache" / "source").glob("*.json")
-    memory.write_text(damage)
-    assert read(tmp_path) == before
-    memory.write_text(json.dumps(dict.fromkeys(json.loads(memory.read_text()), damage)))
-    assert read(tmp_path) == before
+    first_read = read(tmp_path)
+    (cache_file,) = (tmp_path / "cache" / "source").glob("*.json")
+    cache_file.write_text(damage)
+    assert read(tmp_path) == first_read
+    cache_file.write_text(json.dumps(dict.fromkeys(json.loads(cache_file.read_text()), damage)))
+    assert read(tmp_path) == first_read
 
 
 @given(st.lists(st.binary(max_size=60), max_size=8))
@@ -160,15 +162,16 @@ def test_no_content_is_lost_between_processes(tmp_path_factory: pytest.TempPathF
     asked_for, answered = folder / "asked", folder / "answered"
     asked_for.write_text(json.dumps([[f"{n}.py", data.decode("latin-1"), ["imp"]] for n, data in enumerate(contents)]))
 
-    scan_worker.work(str(asked_for), str(answered))
+    scan_worker.scan_files(str(asked_for), str(answered))
 
     expected = [
-        packed(scan.scan_text(data, f"{number}.py", local=frozenset({"imp"}))) for number, data in enumerate(contents)
+        pack(scan.scan_text(data, f"{number}.py", local_modules=frozenset({"imp"})))
+        for number, data in enumerate(contents)
     ]
     assert json.loads(answered.read_text()) == json.loads(json.dumps(expected))
 
 
-def test_what_a_service_needs_and_what_links_lead_to_is_its_source_too(tmp_path: Path) -> None:
+def test_needed_folders_and_link_targets_belong_to_the_source(tmp_path: Path) -> None:
     """A name that one of these folders has is local in all of them, and what lies around the service is not its own."""
     files = {
         "services/a/main.py": "import common\n",

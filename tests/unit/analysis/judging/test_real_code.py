@@ -1,11 +1,11 @@
-"""Shapes of code that large distributions hold, and what is said of them; interpreters are played by a few names."""
+"""Code patterns of large distributions and their findings; fake interpreters answer for a few names."""
 
 from textwrap import dedent
 
 import pytest
 
 from pytest_py312.core.model.findings import Severity
-from tests.unit.analysis.hearing import codes, heard
+from tests.unit.analysis.fake_interpreters import codes, judge_texts
 
 OLD = (
     "imp",
@@ -18,20 +18,20 @@ OLD = (
 )
 """What the baseline has and the target does not."""
 NEW = ("tomllib", "asyncio:timeout", "importlib.metadata:entry_points().select")
-"""The other way round."""
+"""What the target has and the baseline does not."""
 
 
-def said(text: str) -> list[str]:
-    """Code and line of each finding that blocks, on the way from 3.9 to 3.12."""
-    return codes(one for one in heard(text, gone=OLD, new=NEW) if one.severity is Severity.ERROR)
+def reported_codes(text: str) -> list[str]:
+    """Return code and line of each error when migrating from 3.9 to 3.12."""
+    return codes(one for one in judge_texts(text, gone=OLD, new=NEW) if one.severity is Severity.ERROR)
 
 
-def test_what_the_helper_calls_gone_is_found() -> None:
-    assert said("import imp") == ["PY201 1"]
-    assert said("import asyncio\n\nasyncio.coroutine") == ["PY202 3"]
+def test_names_that_the_fake_target_lacks_are_reported() -> None:
+    assert reported_codes("import imp") == ["PY201 1"]
+    assert reported_codes("import asyncio\n\nasyncio.coroutine") == ["PY202 3"]
 
 
-def test_an_annotation_beside_none_makes_no_mutable_default() -> None:
+def test_an_annotation_without_a_value_makes_no_mutable_default() -> None:
     text = """
         from dataclasses import dataclass
 
@@ -44,8 +44,8 @@ def test_an_annotation_beside_none_makes_no_mutable_default() -> None:
             changes: Changes | None = {}
         """
 
-    assert said(text.format("None")) == []
-    assert said(text.format("Changes([])")) == ["PY206 10"]
+    assert reported_codes(text.format("None")) == []
+    assert reported_codes(text.format("Changes([])")) == ["PY206 10"]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_annotation_beside_none_makes_no_mutable_default() -> None:
     ],
 )
 def test_entry_points_that_are_selected_are_looked_up_by_name(text: str, found: list[str]) -> None:
-    assert said(f"from importlib.metadata import entry_points\n\n{text}") == found
+    assert reported_codes(f"from importlib.metadata import entry_points\n\n{text}") == found
 
 
 @pytest.mark.parametrize(
@@ -82,8 +82,8 @@ def test_entry_points_that_are_selected_are_looked_up_by_name(text: str, found: 
     ],
 )
 @pytest.mark.parametrize("asked", ['hasattr(found, "select")', "not isinstance(found, dict)"])
-def test_entry_points_are_asked_for_what_they_have(imported: str, asked: str) -> None:
-    """Of the library or of its backport: where it is the library's, the question is answered by that."""
+def test_entry_points_of_the_library_and_of_the_backport_are_distinguished(imported: str, asked: str) -> None:
+    """Only those of the standard library are evaluated by the query."""
     text = f"""
 {dedent(imported)}
 found = entry_points()
@@ -93,11 +93,11 @@ else:
     chosen = found.get("x", ())
 """
 
-    assert said(text) == []
+    assert reported_codes(text) == []
 
 
-@pytest.mark.parametrize(("beside", "found"), [("find_spec", []), ("find_modules", ["PY202 6"])])
-def test_an_old_finder_beside_a_new_one_is_not_called_any_more(beside: str, found: list[str]) -> None:
+@pytest.mark.parametrize(("second_method", "reported"), [("find_spec", []), ("find_modules", ["PY202 6"])])
+def test_an_old_finder_is_not_called_where_there_is_a_new_one(second_method: str, reported: list[str]) -> None:
     text = f"""
         import pkgutil
 
@@ -105,8 +105,8 @@ def test_an_old_finder_beside_a_new_one_is_not_called_any_more(beside: str, foun
             def find_module(self, name, path=None):
                 return pkgutil.ImpImporter(path)
 
-            def {beside}(self, name, path=None):
+            def {second_method}(self, name, path=None):
                 return None
         """
 
-    assert said(text) == found
+    assert reported_codes(text) == reported

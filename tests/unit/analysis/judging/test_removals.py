@@ -1,10 +1,10 @@
-"""When what a warning is about goes. The texts are those of CPython and of libraries."""
+"""Releases of removals in warnings. The texts are those of CPython and of libraries."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.judging.removals import removal_of
+from pytest_py312.analysis.judging.removals import find_removal
 from pytest_py312.core.model.findings import Interpreter
 
 
@@ -33,9 +33,9 @@ from pytest_py312.core.model.findings import Interpreter
         ("Attribute s is deprecated and will be removed in Python 3.14; use value instead", "3.14"),
     ],
 )
-def test_the_release_is_known_or_said(message: str, release: str) -> None:
-    """What is known comes before what is said: two of these were put off after the warning was written."""
-    removal = removal_of(message)
+def test_the_release_comes_from_the_table_or_the_warning(message: str, release: str) -> None:
+    """The table takes precedence: two of these removals were postponed after the warning was written."""
+    removal = find_removal(message)
     assert removal is not None
     assert removal.release == Interpreter.parse(release)
     assert removal.is_name
@@ -49,9 +49,9 @@ def test_the_release_is_known_or_said(message: str, release: str) -> None:
         ("Sampling from a set deprecated\nsince Python 3.9 and will be removed in a subsequent version.", "3.11"),
     ],
 )
-def test_values_are_told_from_names(message: str, release: str) -> None:
-    """These show only when they run."""
-    removal = removal_of(message)
+def test_values_are_distinguished_from_names(message: str, release: str) -> None:
+    """These show only at run time."""
+    removal = find_removal(message)
     assert removal is not None
     assert (str(removal.release), removal.is_name) == (release, False)
     assert removal.remedy
@@ -70,12 +70,12 @@ def test_values_are_told_from_names(message: str, release: str) -> None:
         "",
     ],
 )
-def test_nothing_is_made_up(message: str) -> None:
-    """A library's own releases, and Pythons named for another reason, are no releases of a removal."""
-    assert removal_of(message) is None
+def test_unrelated_versions_are_not_taken_for_a_release(message: str) -> None:
+    """Releases of a library, and Python versions mentioned for other reasons, are not releases of a removal."""
+    assert find_removal(message) is None
 
 
 @given(st.text())
 def test_any_text_may_be_a_warning(message: str) -> None:
-    found = removal_of(message)
+    found = find_removal(message)
     assert found is None or found.release.major == 3

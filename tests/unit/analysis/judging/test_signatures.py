@@ -1,12 +1,12 @@
-"""Calls against signatures: parameters that are gone, are going, or have not come yet."""
+"""Calls and signatures: parameters that were removed, are deprecated or do not exist yet."""
 
 import pytest
 
 from pytest_py312.analysis.scanner.facts.stdlib_queries import Signature
 from pytest_py312.core.model.findings import Severity
-from tests.unit.analysis.hearing import codes, heard
+from tests.unit.analysis.fake_interpreters import codes, judge_texts
 
-WITH_LOOP = Signature(positional=("maxsize",), keywords=("maxsize", "loop"), deprecated=(("loop", "leave loop out"),))
+WITH_LOOP = Signature(positional=("maxsize",), keywords=("maxsize", "loop"), deprecated=(("loop", "remove loop"),))
 WITHOUT = Signature(positional=("maxsize",), keywords=("maxsize",))
 OPEN = Signature(positional=("maxsize",), keywords=("maxsize",), any_keyword=True)
 
@@ -31,15 +31,17 @@ OPEN = Signature(positional=("maxsize",), keywords=("maxsize",), any_keyword=Tru
     ],
 )
 @pytest.mark.parametrize("after", [WITHOUT, OPEN])
-def test_a_parameter_that_is_gone(text: str, after: Signature) -> None:
-    """Where it warned before and all that is not known is handed on, it is refused further down."""
-    found = heard(
-        f"import asyncio, functools\n{text}\n", before={"asyncio:Queue": WITH_LOOP}, after={"asyncio:Queue": after}
+def test_a_removed_parameter(text: str, after: Signature) -> None:
+    """If it was deprecated and the target forwards unknown keywords, it is rejected further down."""
+    findings = judge_texts(
+        f"import asyncio, functools\n{text}\n",
+        baseline_signatures={"asyncio:Queue": WITH_LOOP},
+        target_signatures={"asyncio:Queue": after},
     )
 
-    assert [one.code for one in found] == ["PY204"]
-    assert found[0].severity is Severity.ERROR
-    assert "loop" in found[0].message
+    assert [one.code for one in findings] == ["PY204"]
+    assert findings[0].severity is Severity.ERROR
+    assert "loop" in findings[0].message
 
 
 @pytest.mark.parametrize(
@@ -60,14 +62,21 @@ def test_a_parameter_that_is_gone(text: str, after: Signature) -> None:
     ],
 )
 def test_calls_without_it(text: str) -> None:
-    assert heard(f"import asyncio\n{text}", before={"asyncio:Queue": WITH_LOOP}, after={"asyncio:Queue": WITHOUT}) == ()
+    assert (
+        judge_texts(
+            f"import asyncio\n{text}",
+            baseline_signatures={"asyncio:Queue": WITH_LOOP},
+            target_signatures={"asyncio:Queue": WITHOUT},
+        )
+        == ()
+    )
 
 
 def test_a_parameter_that_warns() -> None:
-    found = heard("import asyncio\nasyncio.Queue(loop=x)", before={"asyncio:Queue": WITH_LOOP},
-                  after={"asyncio:Queue": WITH_LOOP})  # fmt: skip
+    found = judge_texts("import asyncio\nasyncio.Queue(loop=x)", baseline_signatures={"asyncio:Queue": WITH_LOOP},
+                  target_signatures={"asyncio:Queue": WITH_LOOP})  # fmt: skip
 
-    assert [(one.code, one.remedy) for one in found] == [("PY220", "leave loop out")]
+    assert [(one.code, one.remedy) for one in found] == [("PY220", "remove loop")]
 
 
 ALL = Signature(positional=("kind", "value"), keywords=("kind", "value"), required=("kind", "value"))
@@ -75,64 +84,86 @@ ONE = Signature(positional=("error", "value"), keywords=("value",), required=("e
 
 
 @pytest.mark.parametrize(
-    ("call", "told"),
+    ("call", "is_reported"),
     [("(x)", True), ("(x, y)", False), ("(x, value=y)", False), ("(*x)", False), ("(x, **y)", False), ("()", False)],
 )
-def test_a_default_that_the_baseline_lacks(call: str, told: bool) -> None:
-    """What may be left out by now, and was asked for before; what all releases refuse is nothing new."""
-    known = {"traceback:format_exception": ALL}, {"traceback:format_exception": ONE}
-    found = heard(f"import traceback\ntraceback.format_exception{call}\n", before=known[0], after=known[1])
-
-    assert [one.code for one in found] == (["PY210"] if told else [])
-
-
-def test_keywords_that_the_target_takes_all() -> None:
-    """Of a function that took none before; others hand what they do not know on to somebody who may refuse it."""
-    before, after = Signature(positional=(), keywords=()), Signature(positional=(), keywords=(), any_keyword=True)
-    found = heard(
-        "import asyncio\nasyncio.Queue(x=1)", before={"asyncio:Queue": before}, after={"asyncio:Queue": after}
+def test_a_default_that_the_baseline_lacks(call: str, is_reported: bool) -> None:
+    """An argument that became optional. What all releases reject is not reported."""
+    signatures = {"traceback:format_exception": ALL}, {"traceback:format_exception": ONE}
+    findings = judge_texts(
+        f"import traceback\ntraceback.format_exception{call}\n",
+        baseline_signatures=signatures[0],
+        target_signatures=signatures[1],
     )
 
-    assert [one.code for one in found] == ["PY210"]
+    assert [one.code for one in findings] == (["PY210"] if is_reported else [])
+
+
+def test_keywords_of_a_function_that_accepts_any_on_the_target() -> None:
+    """The function accepted none before. Others forward unknown keywords to code that may reject them."""
+    before, after = Signature(positional=(), keywords=()), Signature(positional=(), keywords=(), any_keyword=True)
+    findings = judge_texts(
+        "import asyncio\nasyncio.Queue(x=1)",
+        baseline_signatures={"asyncio:Queue": before},
+        target_signatures={"asyncio:Queue": after},
+    )
+
+    assert [one.code for one in findings] == ["PY210"]
     assert (
-        heard("import asyncio\nasyncio.Queue(x=1)", before={"asyncio:Queue": WITHOUT}, after={"asyncio:Queue": OPEN})
+        judge_texts(
+            "import asyncio\nasyncio.Queue(x=1)",
+            baseline_signatures={"asyncio:Queue": WITHOUT},
+            target_signatures={"asyncio:Queue": OPEN},
+        )
         == ()
     )
 
 
-def test_keywords_that_are_handed_on() -> None:
-    """``subprocess.run`` takes all that ``Popen`` takes, and says so of neither."""
-    before, after = (
+def test_keywords_that_are_forwarded() -> None:
+    """``subprocess.run`` forwards everything to ``Popen``; neither signature shows it."""
+    baseline, target = (
         Signature(positional=("args",), keywords=("args", "cwd")),
         Signature(positional=("args",), keywords=("args", "cwd", "process_group")),
     )
     text = "import subprocess\nsubprocess.run(x, check=True, timeout=3, cwd='.', process_group=0)\n"
-    found = heard(text, before={"subprocess:Popen": before}, after={"subprocess:Popen": after})
+    found = judge_texts(
+        text, baseline_signatures={"subprocess:Popen": baseline}, target_signatures={"subprocess:Popen": target}
+    )
 
     assert [(one.code, one.names) for one in found] == [("PY210", ("subprocess.Popen(process_group)",))]
 
 
-def test_more_arguments_by_position_than_are_taken() -> None:
+def test_too_many_positional_arguments() -> None:
     before, after = Signature(positional=("x", "random"), keywords=()), Signature(positional=("x",), keywords=())
     known = {"random:shuffle": before}, {"random:shuffle": after}
 
-    assert codes(heard("import random\nrandom.shuffle(x, y)", before=known[0], after=known[1])) == ["PY204 2"]
-    assert heard("import random\nrandom.shuffle(x)", before=known[0], after=known[1]) == ()
+    assert codes(
+        judge_texts("import random\nrandom.shuffle(x, y)", baseline_signatures=known[0], target_signatures=known[1])
+    ) == ["PY204 2"]
+    assert (
+        judge_texts("import random\nrandom.shuffle(x)", baseline_signatures=known[0], target_signatures=known[1]) == ()
+    )
 
 
 def test_a_parameter_that_the_baseline_lacks() -> None:
-    found = heard("import asyncio\nasyncio.Queue(loop=x)", before={"asyncio:Queue": WITHOUT},
-                  after={"asyncio:Queue": WITH_LOOP})  # fmt: skip
+    found = judge_texts("import asyncio\nasyncio.Queue(loop=x)", baseline_signatures={"asyncio:Queue": WITHOUT},
+                  target_signatures={"asyncio:Queue": WITH_LOOP})  # fmt: skip
 
     assert "PY210" in [one.code for one in found]
 
 
-def test_own_typed_dicts_take_their_own_fields() -> None:
-    before = {"typing:TypedDict": Signature(positional=("typename", "fields"), keywords=(), any_keyword=True)}
-    after = {"typing:TypedDict": Signature(positional=("typename", "fields"), keywords=("total",))}
+def test_own_typed_dicts_accept_their_own_fields() -> None:
+    baseline = {"typing:TypedDict": Signature(positional=("typename", "fields"), keywords=(), any_keyword=True)}
+    target = {"typing:TypedDict": Signature(positional=("typename", "fields"), keywords=("total",))}
 
-    made = heard("import typing\nclass A(typing.TypedDict):\n    x: int\nA(x=1)", before=before, after=after)
-    called = heard("import typing\ntyping.TypedDict('A', x=int)", before=before, after=after)
+    made = judge_texts(
+        "import typing\nclass A(typing.TypedDict):\n    x: int\nA(x=1)",
+        baseline_signatures=baseline,
+        target_signatures=target,
+    )
+    called = judge_texts(
+        "import typing\ntyping.TypedDict('A', x=int)", baseline_signatures=baseline, target_signatures=target
+    )
 
     assert made == ()
     assert "PY204" in {one.code for one in called}

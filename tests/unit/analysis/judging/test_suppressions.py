@@ -1,11 +1,11 @@
-"""``# py312: ignore[PY201] reason`` accepts one finding of its line, and says so when it accepts none."""
+"""``# py312: ignore[PY201] reason`` accepts findings on its line; an unused or invalid comment is reported."""
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.scanner.facts.suppression_comments import read_ignores
-from tests.unit.analysis.hearing import heard
+from pytest_py312.analysis.scanner.facts.suppression_comments import read_suppressions
+from tests.unit.analysis.fake_interpreters import judge_texts
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ from tests.unit.analysis.hearing import heard
     ],
 )
 def test_a_finding_is_accepted_with_a_reason(text: str) -> None:
-    found = heard(text)
+    found = judge_texts(text)
 
     assert [(one.code, one.waived) for one in found] == [("PY201", True)]
     assert "only on the old image" in found[0].detail
@@ -32,18 +32,18 @@ def test_a_finding_is_accepted_with_a_reason(text: str) -> None:
         ("# py312 is fine", ["PY201"]),
     ],
 )
-def test_others_accept_nothing(comment: str, codes: list[str]) -> None:
-    found = heard(f"import imp  {comment}\n")
+def test_other_comments_have_no_effect(comment: str, codes: list[str]) -> None:
+    found = judge_texts(f"import imp  {comment}\n")
 
     assert sorted(one.code for one in found) == codes
     assert not any(one.waived for one in found)
 
 
 def test_a_text_is_no_comment() -> None:
-    assert read_ignores('x = "# py312: ignore[PY201] why"\n') == ()
+    assert read_suppressions('x = "# py312: ignore[PY201] why"\n') == ()
 
 
 @given(st.text(alphabet="# py312:ignore[]PY201,\n'\"(\\ a"))
 @settings(deadline=None)
-def test_no_text_breaks_it(text: str) -> None:
-    assert all(one.line >= 1 and one.column >= 1 for one in read_ignores(f"# py312: ignore[PY201] a\n{text}"))
+def test_any_text_can_be_a_comment(text: str) -> None:
+    assert all(one.line >= 1 and one.column >= 1 for one in read_suppressions(f"# py312: ignore[PY201] a\n{text}"))

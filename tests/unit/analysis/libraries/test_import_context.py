@@ -1,11 +1,11 @@
-"""What stands round imports, beyond what the scanner keeps."""
+"""The code around imports, beyond the guards of the scanner."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.libraries.import_context import surroundings_of
-from pytest_py312.analysis.libraries.summarize import called_places
+from pytest_py312.analysis.libraries.import_context import import_contexts
+from pytest_py312.analysis.libraries.summarize import positions_in_functions
 
 
 @pytest.mark.parametrize(
@@ -25,24 +25,24 @@ from pytest_py312.analysis.libraries.summarize import called_places
         ("from a import (\n    b,\n    c,\n)\n", 3, False),
     ],
 )
-def test_an_import_is_conditional_where_it_is_not_always_run(text: str, line: int, conditional: bool) -> None:
-    assert surroundings_of(text.encode())[line].conditional is conditional
+def test_an_import_that_does_not_always_run_is_conditional(text: str, line: int, conditional: bool) -> None:
+    assert import_contexts(text.encode())[line].conditional is conditional
 
 
 @given(st.binary(max_size=200))
 def test_no_content_raises(content: bytes) -> None:
-    assert all(line > 0 for line in surroundings_of(content))
+    assert all(line > 0 for line in import_contexts(content))
 
 
 @pytest.mark.parametrize("test", ["-" * 600 + "x", "1 + " * 600 + "x", "x" + ".a" * 600])
-def test_a_condition_that_is_nested_too_deeply_is_not_known(test: str) -> None:
-    """Parsers read it, and what writes it out again gives up."""
-    assert surroundings_of(f"if {test}:\n    import x\n".encode())[2].conditional
+def test_a_condition_that_is_nested_too_deeply_is_undecided(test: str) -> None:
+    """It can be parsed, but not unparsed."""
+    assert import_contexts(f"if {test}:\n    import x\n".encode())[2].conditional
 
 
 @pytest.mark.filterwarnings("error")
-def test_a_file_that_the_compiler_warns_of_is_read() -> None:
-    """Also in a session that takes warnings for errors."""
+def test_a_file_with_compiler_warnings_is_parsed() -> None:
+    """Also in a session in which warnings are errors."""
     content = b"pattern = '\\d'\nif a:\n    import x\ndef f():\n    return imp.x\n"
-    assert surroundings_of(content)[3].conditional
-    assert called_places(content, [(1, 1), (5, 12)]) == {(5, 12)}
+    assert import_contexts(content)[3].conditional
+    assert positions_in_functions(content, [(1, 1), (5, 12)]) == {(5, 12)}

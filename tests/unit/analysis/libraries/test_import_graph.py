@@ -3,8 +3,8 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.libraries.import_graph import Installed, Library, Root
-from pytest_py312.analysis.libraries.summary import Digest, How, Module
+from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, InstalledLibrary
+from pytest_py312.analysis.libraries.summary import DistributionSummary, Likelihood, ModuleSummary
 from tests.unit.analysis.libraries.samples import installed
 
 CHAIN = installed(
@@ -19,55 +19,59 @@ CHAIN = installed(
 )
 
 
-def root(target: str, how: int = How.AT_IMPORT) -> Root:
-    return Root(path="services/a/main.py", line=3, target=target, how=how)
+def root(target: str, how: int = Likelihood.AT_IMPORT) -> ImportRoot:
+    return ImportRoot(path="services/a/main.py", line=3, target=target, likelihood=how)
 
 
-def test_a_module_is_as_sure_as_the_weakest_import_on_the_way() -> None:
-    found = CHAIN.reach([root("web.app.App")])
-    assert {name: reached.how for name, reached in found.items()} == {
-        "web": How.AT_IMPORT,
-        "web.app": How.AT_IMPORT,
-        "web.routes": How.AT_IMPORT,
-        "web.debug": How.WHEN_CALLED,
-        "speedup": How.PERHAPS,
+def test_a_chain_is_as_likely_as_its_weakest_import() -> None:
+    chains = CHAIN.import_chains([root("web.app.App")])
+    assert {name: chain.likelihood for name, chain in chains.items()} == {
+        "web": Likelihood.AT_IMPORT,
+        "web.app": Likelihood.AT_IMPORT,
+        "web.routes": Likelihood.AT_IMPORT,
+        "web.debug": Likelihood.WHEN_CALLED,
+        "speedup": Likelihood.CONDITIONAL,
     }
-    assert found["web.debug"].way == ("web.app", "web.routes")
+    assert chains["web.debug"].via == ("web.app", "web.routes")
 
 
-def test_the_surest_of_several_ways_counts() -> None:
-    found = CHAIN.reach([root("web.app", How.WHEN_CALLED), root("web.debug")])
-    assert found["web.debug"].how == How.AT_IMPORT
-    assert found["web.routes"].how == How.WHEN_CALLED
+def test_the_most_likely_of_several_chains_counts() -> None:
+    chains = CHAIN.import_chains([root("web.app", Likelihood.WHEN_CALLED), root("web.debug")])
+    assert chains["web.debug"].likelihood == Likelihood.AT_IMPORT
+    assert chains["web.routes"].likelihood == Likelihood.WHEN_CALLED
 
 
-def test_what_was_imported_for_real_has_run_all_that_it_surely_imports() -> None:
-    assert CHAIN.proven({"web.app": "", "speedup": "ModuleNotFoundError"}) == {"web", "web.app", "web.routes"}
+def test_a_successful_import_proves_everything_it_certainly_imports() -> None:
+    assert CHAIN.proven_by({"web.app": "", "speedup": "ModuleNotFoundError"}) == {"web", "web.app", "web.routes"}
 
 
-def test_a_namespace_belongs_to_whoever_has_the_part() -> None:
-    found = installed(
+def test_a_namespace_belongs_to_the_distribution_with_the_imported_part() -> None:
+    modules = installed(
         storage={"google/cloud/storage/__init__.py": ""},
         protobuf={"google/protobuf/__init__.py": ""},
         six={"six.py": ""},
     )
-    assert [library.name for library in found.owners("google.cloud.storage.Client")] == ["storage"]
-    assert [library.name for library in found.owners("google.protobuf")] == ["protobuf"]
-    assert found.owners("google.cloud.vision") == ()
-    assert found.owners("google") == ()
-    assert [library.name for library in found.owners("six.moves.urllib")] == ["six"]
-    assert found.has("google.cloud")
-    assert not found.has("google.api")
+    assert [library.name for library in modules.owners("google.cloud.storage.Client")] == ["storage"]
+    assert [library.name for library in modules.owners("google.protobuf")] == ["protobuf"]
+    assert modules.owners("google.cloud.vision") == ()
+    assert modules.owners("google") == ()
+    assert [library.name for library in modules.owners("six.moves.urllib")] == ["six"]
+    assert modules.has("google.cloud")
+    assert not modules.has("google.api")
 
 
 NAMES = st.sampled_from(["a", "a.b", "a.b.c", "d", "d.e", "f"])
 
 
 @given(st.dictionaries(NAMES, st.dictionaries(NAMES, st.integers(0, 2), max_size=4)), NAMES, st.integers(0, 2))
-def test_no_way_is_surer_than_its_first_step(graph: dict[str, dict[str, int]], start: str, how: int) -> None:
-    """Whatever imports whatever, in circles too; and every step of a way was reached before."""
-    modules = tuple(Module(name=name, path=f"{name}.py", imports=imports) for name, imports in graph.items())
-    found = Installed([Library(name="x", version="1", digest=Digest(modules=modules))]).reach([root(start, how)])
-    assert all(reached.how <= how for reached in found.values())
-    assert all(step in found for reached in found.values() for step in reached.way)
-    assert set(found) <= set(graph)
+def test_no_chain_is_likelier_than_its_first_import(
+    graph: dict[str, dict[str, int]], start: str, likelihood: int
+) -> None:
+    """For any import graph, cyclic ones included. Every step of a chain is reached as well."""
+    modules = tuple(ModuleSummary(name=name, path=f"{name}.py", imports=imports) for name, imports in graph.items())
+    chains = EnvironmentModules(
+        [InstalledLibrary(name="x", version="1", summary=DistributionSummary(modules=modules))]
+    ).import_chains([root(start, likelihood)])
+    assert all(chain.likelihood <= likelihood for chain in chains.values())
+    assert all(step in chains for chain in chains.values() for step in chain.via)
+    assert set(chains) <= set(graph)

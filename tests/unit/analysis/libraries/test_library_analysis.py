@@ -1,4 +1,4 @@
-"""Inspections of what is installed that cannot be made: they say why, and end no run."""
+"""Analyses that are impossible report the reason and do not stop the run."""
 
 import threading
 from pathlib import Path
@@ -7,8 +7,8 @@ from unittest import mock
 
 import pytest
 
-from pytest_py312.analysis.libraries.library_analysis import LibraryInspector
-from pytest_py312.analysis.oracle.probe_protocol import Unanswered
+from pytest_py312.analysis.libraries.library_analysis import LibraryAnalyzer
+from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.services.requirement_set import RequirementSet
@@ -16,15 +16,15 @@ from pytest_py312.runners.runner import CellUnavailable
 from tests.support.fakes import cell_of, installation_of
 
 
-@pytest.mark.parametrize("reason", [Unanswered("it was killed"), CellUnavailable("it is not here")])
+@pytest.mark.parametrize("reason", [InterpreterUnavailable("it was killed"), CellUnavailable("it is not here")])
 def test_source_that_the_target_would_have_to_read_and_does_not(tmp_path: Path, reason: Exception) -> None:
     parts: Any = mock.Mock()  # no interpreter, index or store is come to
     parts.demands.requirements.return_value = RequirementSet()
-    inspector = LibraryInspector(
+    inspector = LibraryAnalyzer(
         plan=Plan(root=tmp_path, target=Interpreter(3, 12)), cache=tmp_path, runner=parts, installer=parts, store=parts,
         read=mock.Mock(side_effect=reason), processes=1, ended=threading.Event(),
     )  # fmt: skip
 
-    found = inspector.inspect(cell_of("3.12"), installation_of(), installation_of())
+    found = inspector.analyze(cell_of("3.12"), installation_of(), installation_of())
 
-    assert (found.findings, found.unchecked) == ((), str(reason))
+    assert (found.findings, found.unchecked_reason) == ((), str(reason))

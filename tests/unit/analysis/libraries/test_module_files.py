@@ -1,38 +1,38 @@
-"""Which files of a distribution are modules, and of what part of it."""
+"""Which files of a distribution are modules, and of which kind."""
 
 from pathlib import Path
 
 import pytest
 
-from pytest_py312.analysis.libraries.module_files import classify, list_files, part_of
-from pytest_py312.analysis.libraries.summary import Part
+from pytest_py312.analysis.libraries.module_files import classify, list_files, module_kind
+from pytest_py312.analysis.libraries.summary import ModuleKind
 
 
 @pytest.mark.parametrize(
     ("path", "part"),
     [
-        ("nose/core.py", Part.OWN),
-        ("nose/test.py", Part.OWN),
-        ("werkzeug/testing/client.py", Part.OWN),
-        ("numpy/tests/test_scripts.py", Part.TESTS),
-        ("twisted/test/proto_helpers.py", Part.TESTS),
-        ("pandas/conftest.py", Part.TESTS),
-        ("redis/test_client.py", Part.TESTS),
-        ("pip/_vendor/six.py", Part.VENDORED),
-        ("botocore/vendored/requests/tests/test_it.py", Part.VENDORED),
-        ("pkg_resources/extern/packaging.py", Part.VENDORED),
+        ("nose/core.py", ModuleKind.OWN),
+        ("nose/test.py", ModuleKind.OWN),
+        ("werkzeug/testing/client.py", ModuleKind.OWN),
+        ("numpy/tests/test_scripts.py", ModuleKind.TESTS),
+        ("twisted/test/proto_helpers.py", ModuleKind.TESTS),
+        ("pandas/conftest.py", ModuleKind.TESTS),
+        ("redis/test_client.py", ModuleKind.TESTS),
+        ("pip/_vendor/six.py", ModuleKind.VENDORED),
+        ("botocore/vendored/requests/tests/test_it.py", ModuleKind.VENDORED),
+        ("pkg_resources/extern/packaging.py", ModuleKind.VENDORED),
     ],
 )
-def test_parts_are_told_apart_by_their_folders(path: str, part: str) -> None:
-    assert part_of(path) == part
+def test_module_kinds_are_recognized_by_their_folders(path: str, part: str) -> None:
+    assert module_kind(path) == part
 
 
 def test_a_module_is_what_can_be_imported() -> None:
-    found = classify(
+    files = classify(
         ["six.py", "yaml/__init__.py", "yaml/_yaml.cpython-312-x86_64-linux-gnu.so", "yaml/py.typed", "yaml/not-one.py"]
     )
-    assert [(one.name, one.path) for one in found.modules] == [("six", "six.py"), ("yaml", "yaml/__init__.py")]
-    assert found.compiled == ("yaml._yaml",)
+    assert [(module.name, module.path) for module in files.modules] == [("six", "six.py"), ("yaml", "yaml/__init__.py")]
+    assert files.compiled == ("yaml._yaml",)
 
 
 def test_only_folders_that_can_be_packages_are_looked_into(tmp_path: Path) -> None:

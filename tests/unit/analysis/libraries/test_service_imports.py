@@ -1,11 +1,17 @@
-"""What a service imports from outside, and which of its files run where it does."""
+"""Third-party imports of a service, and its run-time files."""
 
 from pathlib import Path
 
 import pytest
 
-from pytest_py312.analysis.libraries.service_imports import foreign_roots, is_run_time, own_names, refined, used_files
-from pytest_py312.analysis.libraries.summary import How
+from pytest_py312.analysis.libraries.service_imports import (
+    external_imports,
+    is_runtime_file,
+    own_module_names,
+    refine_by_context,
+    used_files,
+)
+from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service, service_tree
@@ -26,24 +32,26 @@ FILES = {
 }
 
 
-def test_imports_from_outside_are_told_with_how_surely_they_run(tmp_path: Path) -> None:
-    """Own modules are those of the service and what lies beside it in the repository."""
+def test_external_imports_have_a_likelihood(tmp_path: Path) -> None:
+    """The modules of the service and those beside it in the repository are its own."""
     tree = Tree(service_tree(tmp_path, FILES))
     paths = [path for path in FILES if path.startswith("services/user-service")]
     facts = [scan_text(FILES[path], path) for path in paths]
-    local = own_names(service(), paths, tree)
-    roots = refined(list(foreign_roots(facts, local, (3, 12))), {path: FILES[path].encode() for path in paths})
-    assert {(root.target, root.how, root.in_tests) for root in roots} == {
-        ("redis", How.AT_IMPORT, False),
-        ("ddtrace", How.PERHAPS, False),
-        ("orjson", How.PERHAPS, False),
-        ("sqlalchemy.orm.Session", How.AT_IMPORT, False),
-        ("pandas", How.WHEN_CALLED, False),
-        ("pytest", How.AT_IMPORT, True),
+    local = own_module_names(service(), paths, tree)
+    roots = refine_by_context(
+        list(external_imports(facts, local, (3, 12))), {path: FILES[path].encode() for path in paths}
+    )
+    assert {(root.target, root.likelihood, root.in_tests) for root in roots} == {
+        ("redis", Likelihood.AT_IMPORT, False),
+        ("ddtrace", Likelihood.CONDITIONAL, False),
+        ("orjson", Likelihood.CONDITIONAL, False),
+        ("sqlalchemy.orm.Session", Likelihood.AT_IMPORT, False),
+        ("pandas", Likelihood.WHEN_CALLED, False),
+        ("pytest", Likelihood.AT_IMPORT, True),
     }
 
 
-def test_files_are_used_that_start_the_service_or_are_imported() -> None:
+def test_files_that_start_the_service_or_are_imported_are_used() -> None:
     facts = [scan_text(text, path) for path, text in FILES.items() if path.endswith(".py")]
     assert used_files(facts, "services/user-service") == {
         "services/user-service/main.py",
@@ -65,14 +73,14 @@ def test_files_are_used_that_start_the_service_or_are_imported() -> None:
         ("services/a/app/tasks/clean.py", True),
     ],
 )
-def test_tests_and_tools_do_not_run_where_the_service_does(path: str, expected: bool) -> None:
-    assert is_run_time(path, "services/a") is expected
+def test_tests_and_tools_are_not_run_time_files(path: str, expected: bool) -> None:
+    assert is_runtime_file(path, "services/a") is expected
 
 
 def test_a_folder_without_python_is_no_module(tmp_path: Path) -> None:
     tree = Tree(
         service_tree(tmp_path, {"redis/redis.conf": "", "libs/tools/x.py": "", "services/user-service/a.py": ""})
     )
-    names = own_names(service(), ["services/user-service/a.py"], tree)
+    names = own_module_names(service(), ["services/user-service/a.py"], tree)
     assert {"a", "tools", "libs"} <= names
     assert "redis" not in names

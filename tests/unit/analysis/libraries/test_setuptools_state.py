@@ -1,20 +1,27 @@
-"""What an environment has of setuptools and its kin."""
+"""Whether an environment has setuptools and the modules that depend on it."""
 
 import pytest
 
-from pytest_py312.analysis.libraries.setuptools_state import Packaging, is_for_building
+from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState, is_for_building
 from pytest_py312.core.model.findings import Interpreter
 
 
-def packaging(here: dict[str, str], before: dict[str, str], target: str = "3.12") -> Packaging:
-    return Packaging(target=Interpreter.parse(target), baseline=Interpreter.parse("3.9"), here=here, before=before)
+def state_of(
+    target_versions: dict[str, str], baseline_versions: dict[str, str], target: str = "3.12"
+) -> SetuptoolsState:
+    return SetuptoolsState(
+        target=Interpreter.parse(target),
+        baseline=Interpreter.parse("3.9"),
+        target_versions=target_versions,
+        baseline_versions=baseline_versions,
+    )
 
 
 SEEDED = {"setuptools": "58.1.0"}
 
 
 @pytest.mark.parametrize(
-    ("top", "target", "here", "lacks"),
+    ("top", "target", "target_versions", "lacks"),
     [
         ("distutils", "3.11", {}, False),
         ("distutils", "3.12", {}, True),
@@ -27,21 +34,21 @@ SEEDED = {"setuptools": "58.1.0"}
         ("pkg_resources", "3.10", {"setuptools": "65.5.0"}, False),
     ],
 )
-def test_setuptools_decides(top: str, target: str, here: dict[str, str], lacks: bool) -> None:
-    lacking = packaging(here, SEEDED, target).lacking(top)
-    assert (lacking is not None) is lacks
-    if lacking is not None:
-        assert lacking.works_before
+def test_setuptools_decides(top: str, target: str, target_versions: dict[str, str], lacks: bool) -> None:
+    missing = state_of(target_versions, SEEDED, target).why_missing(top)
+    assert (missing is not None) is lacks
+    if missing is not None:
+        assert missing.works_on_baseline
 
 
-def test_what_the_baseline_lacks_as_well_is_no_news() -> None:
-    lacking = packaging({}, {}).lacking("pkg_resources")
-    assert lacking is not None
-    assert not lacking.works_before
-    assert lacking.remedy == "require setuptools<82"
+def test_what_the_baseline_lacks_as_well_is_preexisting() -> None:
+    missing = state_of({}, {}).why_missing("pkg_resources")
+    assert missing is not None
+    assert not missing.works_on_baseline
+    assert missing.remedy == "require setuptools<82"
 
 
-def test_modules_with_which_projects_are_built_are_not_those_that_others_use() -> None:
+def test_modules_for_building_are_distinguished_from_those_used_at_run_time() -> None:
     assert is_for_building("setuptools.command.build_py")
     assert is_for_building("distutils.core")
     assert not is_for_building("distutils.version")

@@ -1,8 +1,8 @@
-"""What is installed for the suite's tools alone."""
+"""Distributions that are installed for test tools only."""
 
 import pytest
 
-from pytest_py312.analysis.libraries.missing_requirements import only_for_tools
+from pytest_py312.analysis.libraries.missing_requirements import tool_only_distributions
 from tests.unit.analysis.libraries.samples import entries
 
 ENTRIES = entries(
@@ -28,6 +28,6 @@ ENTRIES = entries(
         (("pytest-asyncio", "attrs"), {"pytest", "iniconfig", "packaging", "pygments", "colorama"}),
     ],
 )
-def test_what_anything_else_needs_is_not_for_tools_alone(required: tuple[str, ...], tools: set[str]) -> None:
-    """Also where it needs it under a condition: rather too much is looked into."""
-    assert only_for_tools(ENTRIES, required) == tools
+def test_requirements_of_other_projects_are_not_for_tools_only(required: tuple[str, ...], tools: set[str]) -> None:
+    """Also with an environment marker: in doubt a distribution is analyzed."""
+    assert tool_only_distributions(ENTRIES, required) == tools

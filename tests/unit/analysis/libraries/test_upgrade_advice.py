@@ -1,27 +1,33 @@
-"""Which version of a distribution is the first without what is gone."""
+"""Finding the first version of a distribution without a problem."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.libraries.findings import Located, Trouble
-from pytest_py312.analysis.libraries.summary import How
-from pytest_py312.analysis.libraries.upgrade_advice import MOST_TRIED, Newer, first_good, newer_versions, remedy_for
-from pytest_py312.dependencies.diagnosis.compatibility import target_of
-from pytest_py312.dependencies.diagnosis.package_index import File, Page, PageState
+from pytest_py312.analysis.libraries.findings import LibraryProblem, LocatedProblem
+from pytest_py312.analysis.libraries.summary import Likelihood
+from pytest_py312.analysis.libraries.upgrade_advice import (
+    MAX_TRIED,
+    UpgradeSearch,
+    find_first_good,
+    newer_versions,
+    remedy_for,
+)
+from pytest_py312.dependencies.diagnosis.compatibility import target_environment
+from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PageState
 from tests.support.fakes import build_of
 from tests.unit.analysis.libraries.samples import library
 
-TARGET = target_of(build_of("3.12"), machine="x86_64", glibc="2.36")
+TARGET = target_environment(build_of("3.12"), machine="x86_64", glibc="2.36")
 
 
 def page(
     *versions: str, tags: str = "py3-none-any", requires: str = "", yanked: bool = False
-) -> dict[str, tuple[File, ...]]:
-    return {one: (File(one, tags, requires, yanked, ""),) for one in versions}
+) -> dict[str, tuple[DistributionFile, ...]]:
+    return {one: (DistributionFile(one, tags, requires, yanked, ""),) for one in versions}
 
 
-def test_only_what_an_installer_would_take_is_newer() -> None:
+def test_only_installable_versions_are_newer() -> None:
     files = {
         **page("0.8", "1.0", "0.9", "1.10", "1.2", "2.0rc1", "not a version"),
         **page("1.3", tags=""),
@@ -29,53 +35,54 @@ def test_only_what_an_installer_would_take_is_newer() -> None:
         **page("1.5", requires="<3.12"),
         **page("1.6", yanked=True),
     }
-    found = newer_versions(Page(name="old", state=PageState.FOUND, files=files), "0.9", TARGET)
-    assert found == ["1.0", "1.2", "1.10"]
+    versions = newer_versions(IndexPage(name="old", state=PageState.FOUND, files=files), "0.9", TARGET)
+    assert versions == ["1.0", "1.2", "1.10"]
 
 
 @given(st.integers(1, 40), st.integers(0, 40))
-def test_the_first_good_version_is_found_with_few_tries(count: int, mended: int) -> None:
-    """All from one on are good. Where too many lie between, one that is good is named, perhaps not the first."""
+def test_the_first_good_version_is_found_with_few_tries(count: int, fixed_in: int) -> None:
+    """All versions from one on are good. With too many candidates the result is good, but perhaps not the first."""
     tried = []
 
     def is_bad(version: str) -> bool:
         tried.append(version)
-        return int(version) < mended
+        return int(version) < fixed_in
 
     versions = [str(number) for number in range(count)]
-    found = first_good(versions, is_bad)
-    assert len(tried) <= MOST_TRIED
-    assert found.latest == versions[-1]
-    if mended >= count:
-        assert found.first == ""
+    search = find_first_good(versions, is_bad)
+    assert len(tried) <= MAX_TRIED
+    assert search.latest == versions[-1]
+    if fixed_in >= count:
+        assert search.first_good == ""
     else:
-        assert int(found.first) >= mended
-        assert count > 2 ** (MOST_TRIED - 1) or int(found.first) == mended
+        assert int(search.first_good) >= fixed_in
+        assert count > 2 ** (MAX_TRIED - 1) or int(search.first_good) == fixed_in
 
 
 @pytest.mark.parametrize(
     ("name", "packaging", "newer", "remedy"),
     [
-        ("old", "", Newer(first="1.2", latest="2.0"), "require old>=1.2, the first version without it"),
-        ("old", "", Newer(first="", latest="2.0"), "replace old, of which 2.0 is no better"),
-        ("old", "", Newer(first="", latest="1.0"), "replace old, which has no newer version"),
+        ("old", "", UpgradeSearch(first_good="1.2", latest="2.0"),
+         "require old>=1.2, the first version without the problem"),
+        ("old", "", UpgradeSearch(first_good="", latest="2.0"), "replace old (2.0 has the same problem)"),
+        ("old", "", UpgradeSearch(first_good="", latest="1.0"), "replace old (it has no newer version)"),
         ("old", "", None, ""),
         ("python-consul", "", None, "replace python-consul: py-consul is its maintained fork"),
-        ("old", "pkg_resources", Newer(first="1.2", latest="1.2"),
-         "require old>=1.2, the first version without it; or require setuptools<82"),
+        ("old", "pkg_resources", UpgradeSearch(first_good="1.2", latest="1.2"),
+         "require old>=1.2, the first version without the problem; or require setuptools<82"),
     ],
 )  # fmt: skip
 def test_the_remedy_is_a_version_or_another_project(
-    name: str, packaging: str, newer: Newer | None, remedy: str
+    name: str, packaging: str, newer: UpgradeSearch | None, remedy: str
 ) -> None:
     one = library(name, {"old.py": "import imp\n"})
-    trouble = Trouble(
+    trouble = LibraryProblem(
         library=one,
-        module=one.digest.modules[0],
+        module=one.summary.modules[0],
         line=1,
-        what="the module imp is gone",
+        message="the module imp is gone",
         remedy="require setuptools<82",
-        how=How.AT_IMPORT,
-        packaging=packaging,
+        likelihood=Likelihood.AT_IMPORT,
+        setuptools_module=packaging,
     )
-    assert remedy_for(Located(trouble=trouble, reached=None), newer) == remedy
+    assert remedy_for(LocatedProblem(problem=trouble, chain=None), newer) == remedy

@@ -1,8 +1,8 @@
-"""Guards that stand elsewhere than round the code they keep away: at its callers, in other files, in what prepares."""
+"""Guards that are not directly around the code: at its callers, in other files, in the setup of tests."""
 
 import pytest
 
-from tests.unit.analysis.hearing import codes, heard
+from tests.unit.analysis.fake_interpreters import codes, judge_texts
 
 OLD = "def _old():\n    import imp\n    return imp\n\n"
 
@@ -18,8 +18,8 @@ OLD = "def _old():\n    import imp\n    return imp\n\n"
         "sys.version_info < (3, 12) and _old()\n",
     ],
 )
-def test_a_guard_round_all_uses_of_a_function_is_one_round_its_body(use: str) -> None:
-    assert heard(f"import sys\n{OLD}{use}") == ()
+def test_a_guard_around_all_uses_of_a_function_guards_its_body(use: str) -> None:
+    assert judge_texts(f"import sys\n{OLD}{use}") == ()
 
 
 @pytest.mark.parametrize(
@@ -34,11 +34,11 @@ def test_a_guard_round_all_uses_of_a_function_is_one_round_its_body(use: str) ->
         "try:\n    _old()\nexcept AttributeError:\n    pass\n",
     ],
 )
-def test_a_function_that_is_used_without_a_guard_as_well_has_none(use: str) -> None:
-    assert codes(heard(f"import sys\n{OLD}{use}")) == ["PY201 3"]
+def test_a_function_with_an_unguarded_use_has_no_guard(use: str) -> None:
+    assert codes(judge_texts(f"import sys\n{OLD}{use}")) == ["PY201 3"]
 
 
-def test_methods_and_the_functions_inside_of_them_follow_their_callers() -> None:
+def test_methods_and_nested_functions_follow_their_callers() -> None:
     text = """
         import sys
         class Loader:
@@ -52,7 +52,7 @@ def test_methods_and_the_functions_inside_of_them_follow_their_callers() -> None
                 return inner()
         """
 
-    assert heard(text) == ()
+    assert judge_texts(text) == ()
 
 
 @pytest.mark.parametrize(
@@ -65,18 +65,18 @@ def test_methods_and_the_functions_inside_of_them_follow_their_callers() -> None
         ("import json\n", []),
     ],
 )
-def test_what_another_file_can_call_is_not_behind_the_guards_of_its_own(user: str, expected: list[str]) -> None:
+def test_a_function_that_another_file_can_call_is_not_guarded(user: str, expected: list[str]) -> None:
     tools = "import sys\ndef old():\n    import imp\ndef load():\n    if sys.version_info < (3, 12):\n        old()\n"
 
-    assert codes(heard({"tools.py": tools, "main.py": user})) == expected
+    assert codes(judge_texts({"tools.py": tools, "main.py": user})) == expected
 
 
-def test_a_version_that_a_function_of_another_file_is_asked_about_is_known() -> None:
+def test_a_version_test_in_a_function_of_another_file_is_evaluated() -> None:
     versions = "import sys\ndef below(*wanted):\n    return sys.version_info < wanted\n"
     text = "from versions import below\nif below(3, {}):\n    import imp\n"
 
-    assert heard({"versions.py": versions, "main.py": text.format(12)}) == ()
-    assert codes(heard({"versions.py": versions, "main.py": text.format(13)})) == ["PY201 3"]
+    assert judge_texts({"versions.py": versions, "main.py": text.format(12)}) == ()
+    assert codes(judge_texts({"versions.py": versions, "main.py": text.format(13)})) == ["PY201 3"]
 
 
 @pytest.mark.parametrize(
@@ -89,8 +89,8 @@ def test_a_version_that_a_function_of_another_file_is_asked_about_is_known() -> 
     ],
 )
 def test_functions_may_compare_the_version_in_any_way(versions: str) -> None:
-    assert heard(f"import sys\n{versions}if not at_least(3, 12):\n    import imp\n") == ()
-    assert "PY201" in str(heard(f"import sys\n{versions}if not at_least(3, 13):\n    import imp\n"))
+    assert judge_texts(f"import sys\n{versions}if not at_least(3, 12):\n    import imp\n") == ()
+    assert "PY201" in str(judge_texts(f"import sys\n{versions}if not at_least(3, 13):\n    import imp\n"))
 
 
 @pytest.mark.parametrize(
@@ -107,18 +107,18 @@ def test_functions_may_compare_the_version_in_any_way(versions: str) -> None:
         "for name in ('getargspec', 'y'):\n    setattr(inspect, name, new)",
     ],
 )
-def test_names_that_a_file_sets_are_there_for_those_that_import_it(patch: str) -> None:
+def test_assigned_names_exist_for_importing_files(patch: str) -> None:
     use = "import inspect\ninspect.getargspec\n"
 
-    assert heard(f"import inspect\n{patch}\ninspect.getargspec\n") == ()
-    assert heard({"patches.py": f"import inspect\n{patch}\n", "main.py": f"import patches\n{use}"}) == ()
-    assert codes(heard({"patches.py": f"import inspect\n{patch}\n", "main.py": use})) == ["PY202 2"]
+    assert judge_texts(f"import inspect\n{patch}\ninspect.getargspec\n") == ()
+    assert judge_texts({"patches.py": f"import inspect\n{patch}\n", "main.py": f"import patches\n{use}"}) == ()
+    assert codes(judge_texts({"patches.py": f"import inspect\n{patch}\n", "main.py": use})) == ["PY202 2"]
 
 
-def test_other_names_than_those_that_are_set_are_not_there() -> None:
+def test_other_names_than_the_assigned_ones_are_missing() -> None:
     text = "import inspect\nfor name in ('a', 'b'):\n    setattr(inspect, name, len)\ninspect.getargspec\n"
 
-    assert codes(heard(text)) == ["PY202 4"]
+    assert codes(judge_texts(text)) == ["PY202 4"]
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_other_names_than_those_that_are_set_are_not_there() -> None:
 def test_packages_and_conftest_files_run_before_what_is_in_them(patching: str, using: str, expected: list[str]) -> None:
     patch = "import inspect\ninspect.getargspec = inspect.getfullargspec\n"
 
-    assert codes(heard({patching: patch, using: "import inspect\ninspect.getargspec\n"})) == expected
+    assert codes(judge_texts({patching: patch, using: "import inspect\ninspect.getargspec\n"})) == expected
 
 
 TESTS = """
@@ -154,32 +154,32 @@ class Tests(unittest.TestCase):
         "            raise unittest.SkipTest('')",
     ],
 )
-def test_what_the_preparation_skips_is_not_run(preparation: str) -> None:
-    assert heard(TESTS.format(preparation)) == ()
+def test_tests_skipped_by_setup_are_not_run(preparation: str) -> None:
+    assert judge_texts(TESTS.format(preparation)) == ()
 
 
-def test_a_preparation_that_skips_other_versions_skips_nothing() -> None:
+def test_a_setup_that_skips_other_versions_skips_nothing() -> None:
     preparation = "def setUp(self):\n        if sys.version_info < (3, 6):\n            self.skipTest('')"
 
-    assert codes(heard(TESTS.format(preparation))) == ["PY201 8"]
+    assert codes(judge_texts(TESTS.format(preparation))) == ["PY201 8"]
 
 
 @pytest.mark.parametrize(
     ("decorator", "expected"),
     [("skip_without('imp')", []), ("requires_module('imp')", []), ("cached('imp')", ["PY201 4"])],
 )
-def test_decorators_that_are_handed_a_module_keep_away_from_it(decorator: str, expected: list[str]) -> None:
-    assert codes(heard(f"from tools import *\n@{decorator}\ndef f():\n    import imp\n")) == expected
+def test_decorators_with_a_module_argument_guard_the_module(decorator: str, expected: list[str]) -> None:
+    assert codes(judge_texts(f"from tools import *\n@{decorator}\ndef f():\n    import imp\n")) == expected
 
 
 @pytest.mark.parametrize(("caught", "expected"), [("ImportError", []), ("KeyError", ["PY201 9"])])
-def test_managers_of_ones_own_keep_what_they_catch(caught: str, expected: list[str]) -> None:
+def test_own_context_managers_catch_exceptions(caught: str, expected: list[str]) -> None:
     text = (
         "import contextlib\n@contextlib.contextmanager\ndef optional():\n    try:\n        yield\n"
         f"    except {caught}:\n        pass\nwith optional():\n    import imp\n"
     )
 
-    assert codes(heard(text)) == expected
+    assert codes(judge_texts(text)) == expected
 
 
 @pytest.mark.parametrize(
@@ -191,8 +191,8 @@ def test_managers_of_ones_own_keep_what_they_catch(caught: str, expected: list[s
         "except ImportError:\n    pass\n",
     ],
 )
-def test_what_is_put_in_place_for_a_while_or_left_on_purpose_is_no_trouble(text: str) -> None:
-    assert heard(f"import inspect, sys\n{text}") == ()
+def test_what_is_set_for_a_while_or_left_on_purpose_is_no_finding(text: str) -> None:
+    assert judge_texts(f"import inspect, sys\n{text}") == ()
 
 
 UNITTEST = "import unittest\n"
@@ -209,23 +209,23 @@ CASE = "class T({}):\n    def test(self):\n        self.assertEquals(1, 1)\n"
         CASE.format("unittest.TestCase") + "setattr(T, 'assertEquals', len)\n",
     ],
 )
-def test_methods_that_come_from_elsewhere_are_not_missed(text: str) -> None:
-    assert heard(UNITTEST + text) == ()
+def test_inherited_methods_are_not_reported_as_missing(text: str) -> None:
+    assert judge_texts(UNITTEST + text) == ()
 
 
 def test_a_class_of_another_file_may_have_the_method_as_a_name() -> None:
     base = "import unittest\nclass Base(unittest.TestCase):\n    assertEquals = unittest.TestCase.assertEqual\n"
 
-    assert heard({"base.py": base, "main.py": "from base import Base\n" + CASE.format("Base")}) == ()
+    assert judge_texts({"base.py": base, "main.py": "from base import Base\n" + CASE.format("Base")}) == ()
 
 
 NEWER = "import sys\nif sys.version_info >= (3, 12):\n    from _new import flag\nelse:\n    from _old import flag\n"
 
 
-def test_a_module_that_is_imported_behind_guards_only_runs_where_they_let_it() -> None:
+def test_a_module_imported_only_inside_of_guards_runs_where_they_hold() -> None:
     files = {"_old.py": "import imp\ndef flag():\n    imp.reload\n", "_new.py": "def flag(): ...\n"}
 
-    assert heard({**files, "main.py": NEWER}) == ()
+    assert judge_texts({**files, "main.py": NEWER}) == ()
 
 
 @pytest.mark.parametrize(
@@ -237,14 +237,14 @@ def test_a_module_that_is_imported_behind_guards_only_runs_where_they_let_it() -
         {"other.py": "from somewhere import _old\n"},
     ],
 )
-def test_a_module_that_is_imported_without_a_guard_as_well_runs(other: dict[str, str]) -> None:
-    assert codes(heard({"_old.py": "import imp\n", "main.py": NEWER, **other})) == ["PY201 1"]
+def test_a_module_with_an_unguarded_import_runs(other: dict[str, str]) -> None:
+    assert codes(judge_texts({"_old.py": "import imp\n", "main.py": NEWER, **other})) == ["PY201 1"]
 
 
 def test_what_is_imported_for_types_only_may_still_be_run_by_something_else() -> None:
     main = "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import models\n"
 
-    assert codes(heard({"models.py": "import imp\n", "main.py": main})) == ["PY201 1"]
+    assert codes(judge_texts({"models.py": "import imp\n", "main.py": main})) == ["PY201 1"]
 
 
 def test_entry_points_are_a_dict_before_3_12_only() -> None:
@@ -257,4 +257,4 @@ def test_entry_points_are_a_dict_before_3_12_only() -> None:
             print(found.select(group="x"))
     """
 
-    assert heard(text) == ()
+    assert judge_texts(text) == ()

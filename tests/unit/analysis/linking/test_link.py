@@ -1,10 +1,10 @@
-"""What a class inherits, and what a name stands for, across the files of a service."""
+"""Inheritance and names across the files of a service."""
 
 import pytest
 
 from pytest_py312.analysis.scanner.facts.stdlib_queries import Signature
 from pytest_py312.core.model.findings import Confidence
-from tests.unit.analysis.hearing import GONE, codes, heard
+from tests.unit.analysis.fake_interpreters import GONE, codes, judge_texts
 
 CASE = "class Case(Base):\n    def test_it(self):\n        self.assertEquals(1, 1)\n"
 BASE = "import unittest\nclass Base(unittest.TestCase): ...\n"
@@ -24,7 +24,7 @@ BASE = "import unittest\nclass Base(unittest.TestCase): ...\n"
     ],
 )  # fmt: skip
 def test_methods_of_bases_in_other_files(files: dict[str, str], found: list[str]) -> None:
-    assert codes(heard(files, local={"base", "middle"})) == found
+    assert codes(judge_texts(files, local={"base", "middle"})) == found
 
 
 def test_a_mixin_of_another_file_that_has_the_method_comes_first() -> None:
@@ -33,10 +33,10 @@ def test_a_mixin_of_another_file_that_has_the_method_comes_first() -> None:
         "main.py": f"import unittest\nfrom mixin import Checks\n{CASE.replace('Base', 'Checks, unittest.TestCase')}",
     }
 
-    assert heard(files) == ()
+    assert judge_texts(files) == ()
 
 
-def test_circles_of_files_end() -> None:
+def test_import_cycles_terminate() -> None:
     files = {
         "one.py": "from two import Two\nclass One(Two):\n    def f(self):\n        self.nothing()\n",
         "two.py": "from one import One\nclass Two(One): ...\n",
@@ -44,7 +44,7 @@ def test_circles_of_files_end() -> None:
         "other.py": "from flags import IS_OLD\nif IS_OLD:\n    import imp\n",
     }
 
-    assert codes(heard(files)) == ["PY201 3"]
+    assert codes(judge_texts(files)) == ["PY201 3"]
 
 
 TOOLS = "import collections as c\nimport unittest\ncase = unittest.TestCase()\n"
@@ -73,13 +73,13 @@ TOOLS = "import collections as c\nimport unittest\ncase = unittest.TestCase()\n"
     ],
 )  # fmt: skip
 def test_what_a_name_of_another_file_stands_for(tools: str, use: str, found: list[str]) -> None:
-    assert codes(heard({"tools.py": tools, "main.py": use}, local={"tools"})) == found
+    assert codes(judge_texts({"tools.py": tools, "main.py": use}, local={"tools"})) == found
 
 
-def test_two_files_that_may_be_meant_say_nothing() -> None:
+def test_ambiguous_files_are_not_linked() -> None:
     files = {"a/tools.py": TOOLS, "b/tools.py": TOOLS, "main.py": "from tools import c\nc.Mapping\n"}
 
-    assert codes(heard(files, local={"tools"})) == []
+    assert codes(judge_texts(files, local={"tools"})) == []
 
 
 CASES = "import unittest\ndef get_case():\n    return unittest.TestCase()\ndef plain(): ...\n"
@@ -95,36 +95,36 @@ CASES = "import unittest\ndef get_case():\n    return unittest.TestCase()\ndef p
         ("case = tools.plain()\n", []),
     ],
 )
-def test_what_a_call_gives_of_a_function_of_another_file(use: str, found: list[str]) -> None:
+def test_results_of_functions_of_another_file(use: str, found: list[str]) -> None:
     files = {"tools.py": CASES, "main.py": f"import tools, unittest\n{use}case.assertEquals\n"}
-    assert codes(heard(files)) == found
+    assert codes(judge_texts(files)) == found
 
 
-def test_what_may_be_something_else_as_well_is_only_likely() -> None:
+def test_an_ambiguous_name_is_only_likely() -> None:
     use = "import tools, other\nif other.asked: case = tools.get_case()\nelse: case = other.case()\ncase.assertEquals\n"
-    found = heard({"tools.py": CASES, "main.py": use})
+    found = judge_texts({"tools.py": CASES, "main.py": use})
     assert [(one.code, one.confidence) for one in found] == [("PY203", Confidence.LIKELY)]
 
 
 @pytest.mark.parametrize(
-    ("steps", "found"), [(["c"], ["PY202 2"]), (["Case()"], ["PY203 2"]), (["missing"], []), (["c", "abc"], [])]
+    ("steps", "reported"), [(["c"], ["PY202 2"]), (["Case()"], ["PY203 2"]), (["missing"], []), (["c", "abc"], [])]
 )
-def test_names_that_are_handed_on(steps: list[str], found: list[str]) -> None:
+def test_names_that_are_forwarded(steps: list[str], reported: list[str]) -> None:
     files = {
         "package/__init__.py": "from .one import *\nfrom .one import c, Case\n",
         "package/one.py": "from package.two import c, Case\n",
         "package/two.py": "import collections as c\nfrom unittest import TestCase as Case\n",
         "main.py": f"import package\npackage.{'.'.join(steps)}.{'assertEquals' if '()' in steps[0] else 'Mapping'}\n",
     }
-    assert codes(heard(files, local={"package"})) == found
+    assert codes(judge_texts(files, local={"package"})) == reported
 
 
 @pytest.mark.parametrize("count", [3, 60])
-def test_names_are_followed_through_a_few_files_and_no_circle(count: int) -> None:
+def test_names_are_followed_through_a_few_files_without_cycles(count: int) -> None:
     files = {f"f{number}.py": f"from f{number + 1} import c\n" for number in range(count)}
     files |= {f"f{count}.py": "import collections as c\n", "g.py": "from h import c\n", "h.py": "from g import c\n"}
     files["main.py"] = "import f0, h\nf0.c.Mapping\nh.c.Mapping\n"
-    assert codes(heard(files)) == (["PY202 2"] if count == 3 else [])
+    assert codes(judge_texts(files)) == (["PY202 2"] if count == 3 else [])
 
 
 @pytest.mark.parametrize(
@@ -140,51 +140,51 @@ def test_names_are_followed_through_a_few_files_and_no_circle(count: int) -> Non
         "tools.loads('').Mapping\n",
     ],
 )
-def test_what_is_put_in_its_place_asked_for_or_not_known_is_silent(use: str) -> None:
+def test_replaced_tested_or_unknown_names_are_not_reported(use: str) -> None:
     files = {
         "tools.py": "import collections as c\nfrom importlib.metadata import entry_points\nfrom json import loads\n",
         "setting.py": "import tools\ntools.c = object()\n",
         "main.py": f"import tools\n{use}",
     }
     gone = (*GONE, "importlib.metadata:entry_points().get", "json:loads().Mapping")
-    assert heard(files, gone=gone) == ()
+    assert judge_texts(files, gone=gone) == ()
 
 
-def test_what_another_file_sets_later_on_its_own_helps_nobody() -> None:
+def test_assignments_of_unrelated_files_have_no_effect() -> None:
     files = {
         "tools.py": TOOLS,
         "setting.py": "import tools\ntools.c = 1\n",
         "main.py": "import tools\ntools.c.Mapping\n",
     }
-    assert codes(heard(files)) == ["PY202 2"]
+    assert codes(judge_texts(files)) == ["PY202 2"]
 
 
-def test_when_a_name_stands_for_something_a_third_file_may_say() -> None:
+def test_the_condition_of_a_name_may_depend_on_a_third_file() -> None:
     files = {
         "flags.py": "import sys\nIS_NEW = sys.version_info >= (3, 3)\n",
         "tools.py": "from flags import IS_NEW\nif IS_NEW: import json as c\nelse: import collections as c\n",
         "main.py": "import tools\ntools.c.Mapping\n",
     }
-    assert heard(files) == ()
+    assert judge_texts(files) == ()
 
 
-def test_a_module_of_the_package_may_have_taken_the_place_of_a_name() -> None:
+def test_a_submodule_may_replace_a_name_of_its_package() -> None:
     files = {
         "package/__init__.py": "import collections\n",
         "package/collections.py": "",
         "main.py": "from package import collections\ncollections.Mapping\n",
     }
-    assert heard(files, local={"package"}) == ()
+    assert judge_texts(files, local={"package"}) == ()
 
 
-def test_a_file_inside_of_a_package_is_not_what_a_plain_name_means() -> None:
+def test_a_plain_name_does_not_mean_a_file_inside_of_a_package() -> None:
     files = {
         "package/__init__.py": "",
         "package/tools.py": TOOLS,
         "package/work.py": "import tools\ntools.c.Mapping\n",
         "tools.py": "c = object()\n",
     }
-    assert heard(files, local={"package"}) == ()
+    assert judge_texts(files, local={"package"}) == ()
 
 
 @pytest.mark.parametrize(
@@ -196,14 +196,16 @@ def test_a_file_inside_of_a_package_is_not_what_a_plain_name_means() -> None:
         ("from tools import *;c = object()\n", []),
     ],
 )
-def test_names_that_only_a_star_can_have_brought(head: str, found: list[str]) -> None:
-    assert codes(heard({"tools.py": TOOLS, "other.py": "", "main.py": f"{head}c.Mapping\nlen.Mapping\n"})) == found
+def test_names_that_only_a_star_import_can_have_bound(head: str, found: list[str]) -> None:
+    assert (
+        codes(judge_texts({"tools.py": TOOLS, "other.py": "", "main.py": f"{head}c.Mapping\nlen.Mapping\n"})) == found
+    )
 
 
-def test_how_a_function_is_called_that_comes_by_way_of_another_file() -> None:
+def test_calls_of_a_function_that_is_imported_through_another_file() -> None:
     files = {"tools.py": "from asyncio import Lock\n", "main.py": "from tools import Lock\nLock(loop=1)\nLock()\n"}
     before, after = Signature(positional=(), keywords=("loop",)), Signature(positional=(), keywords=())
-    found = heard(files, before={"asyncio:Lock": before}, after={"asyncio:Lock": after})
+    found = judge_texts(files, baseline_signatures={"asyncio:Lock": before}, target_signatures={"asyncio:Lock": after})
     assert [one.location.line for one in found if one.location] == [2]
 
 
@@ -240,9 +242,9 @@ class Kind(enum.Enum):
         ("Kind.CASE", []),
     ],
 )
-def test_what_classes_of_another_file_hold(use: str, found: list[str]) -> None:
+def test_attributes_of_classes_of_another_file(use: str, found: list[str]) -> None:
     files = {"holders.py": HOLDERS, "main.py": f"import holders\nholders.{use}.assertEquals\n"}
-    assert codes(heard(files)) == found
+    assert codes(judge_texts(files)) == found
 
 
 @pytest.mark.parametrize(
@@ -253,10 +255,10 @@ def test_what_classes_of_another_file_hold(use: str, found: list[str]) -> None:
         "holders.Holder.of_class = None\nholders.Holder.of_class.assertEquals\n",
     ],
 )
-def test_what_they_hold_may_be_asked_and_replaced(use: str) -> None:
-    assert heard({"holders.py": HOLDERS, "main.py": f"import holders\n{use}"}) == ()
+def test_attributes_may_be_tested_and_replaced(use: str) -> None:
+    assert judge_texts({"holders.py": HOLDERS, "main.py": f"import holders\n{use}"}) == ()
 
 
-def test_an_import_of_a_module_gives_its_package_the_name() -> None:
+def test_an_import_of_a_submodule_binds_it_in_the_package() -> None:
     files = {"package/tools.py": TOOLS, "main.py": "import package.other, package.tools\npackage.tools.c.Mapping\n"}
-    assert codes(heard(files, local={"package"})) == ["PY202 2"]
+    assert codes(judge_texts(files, local={"package"})) == ["PY202 2"]

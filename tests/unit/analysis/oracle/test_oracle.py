@@ -1,4 +1,4 @@
-"""Asking an interpreter: what is believed, remembered and given up. The door is a fake that prints what probes do."""
+"""The oracle: what it queries, caches and reports as unavailable. A fake tool runner prints the output of probes."""
 
 from pathlib import Path
 from typing import Any
@@ -7,61 +7,70 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.oracle.oracle import ASKABLE, NOT_COMPILED, Oracle, agreed, is_askable, probe_version
-from pytest_py312.analysis.oracle.probe_protocol import MOST_GIVEN_UP, Unanswered, read_lines
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Complaint, Question
-from pytest_py312.core.process import CommandRun, Ended
+from pytest_py312.analysis.oracle.oracle import (
+    ASKABLE_MODULES,
+    NOT_COMPILED,
+    Oracle,
+    is_askable,
+    merge_answers,
+    probe_version,
+)
+from pytest_py312.analysis.oracle.probe_protocol import MAX_CRASHES, InterpreterUnavailable, read_replies
+from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage, StdlibAnswer, StdlibQuery
+from pytest_py312.core.process import CommandResult, ExitReason
 from tests.support.fakes import build_of, command_run_of
-from tests.unit.analysis.doors import FakeDoor, crashed, printed
+from tests.unit.analysis.fake_tool_runner import FakeToolRunner, crashed, printed
 
-IMP = Question(module="imp")
-RELOAD = Question(module="imp", path="reload")
+IMP_QUERY = StdlibQuery(module="imp")
+RELOAD_QUERY = StdlibQuery(module="imp", path="reload")
 
 
-def all_present(request: dict[str, Any]) -> CommandRun:
+def all_present(request: dict[str, Any]) -> CommandResult:
     return printed([{"present": True, "defined": ".".join(question[:2])} for question in request["questions"]])
 
 
-def no_complaints(request: dict[str, Any]) -> CommandRun:
+def no_messages(request: dict[str, Any]) -> CommandResult:
     return printed([[] for _ in request["files"]])
 
 
-def test_the_answers_of_an_interpreter_are_its_testimony(tmp_path: Path) -> None:
+def test_the_answers_of_an_interpreter_are_returned(tmp_path: Path) -> None:
     for interpreter in ("3.9", "3.10", "3.12"):
-        said = Oracle(cache=tmp_path, door=FakeDoor(all_present)).ask([RELOAD, IMP, IMP], build_of(interpreter))
+        answers = Oracle(cache=tmp_path, tool_runner=FakeToolRunner(all_present)).ask(
+            [RELOAD_QUERY, IMP_QUERY, IMP_QUERY], build_of(interpreter)
+        )
 
-        assert said.origin == f"CPython {interpreter}.1"
-        assert said.asked_itself
-        assert said.version == tuple(map(int, interpreter.split(".")))
-        assert said.answers == {
-            IMP: Answer(present=True, defined="imp."),
-            RELOAD: Answer(present=True, defined="imp.reload"),
+        assert answers.origin == f"CPython {interpreter}.1"
+        assert answers.from_interpreter
+        assert answers.version == tuple(map(int, interpreter.split(".")))
+        assert answers.answers == {
+            IMP_QUERY: StdlibAnswer(present=True, qualified_name="imp."),
+            RELOAD_QUERY: StdlibAnswer(present=True, qualified_name="imp.reload"),
         }
 
 
-def test_a_build_is_asked_once(tmp_path: Path) -> None:
-    door = FakeDoor(all_present)
-    first = Oracle(cache=tmp_path, door=door).ask([IMP], build_of("3.12"))
+def test_a_build_is_queried_once(tmp_path: Path) -> None:
+    tool_runner = FakeToolRunner(all_present)
+    first = Oracle(cache=tmp_path, tool_runner=tool_runner).ask([IMP_QUERY], build_of("3.12"))
 
-    assert Oracle(cache=tmp_path, door=door).ask([IMP], build_of("3.12")) == first
-    assert len(door.requests) == 1
-    Oracle(cache=tmp_path, door=door).ask([IMP, RELOAD], build_of("3.12"))
-    assert door.requests[1]["questions"] == [["imp", "reload", False]]
-
-
-def test_another_build_of_the_same_version_is_asked_anew(tmp_path: Path) -> None:
-    door = FakeDoor(all_present)
-    oracle = Oracle(cache=tmp_path, door=door)
-
-    oracle.ask([IMP], build_of("3.12"))
-    oracle.ask([IMP], build_of("3.12", digest="another"))
-    assert len(door.requests) == 2
+    assert Oracle(cache=tmp_path, tool_runner=tool_runner).ask([IMP_QUERY], build_of("3.12")) == first
+    assert len(tool_runner.requests) == 1
+    Oracle(cache=tmp_path, tool_runner=tool_runner).ask([IMP_QUERY, RELOAD_QUERY], build_of("3.12"))
+    assert tool_runner.requests[1]["questions"] == [["imp", "reload", False]]
 
 
-def test_a_torn_memory_is_ignored(tmp_path: Path) -> None:
-    door = FakeDoor(all_present)
-    oracle = Oracle(cache=tmp_path, door=door)
-    oracle.ask([IMP], build_of("3.12"))
+def test_another_build_of_the_same_version_is_queried_again(tmp_path: Path) -> None:
+    tool_runner = FakeToolRunner(all_present)
+    oracle = Oracle(cache=tmp_path, tool_runner=tool_runner)
+
+    oracle.ask([IMP_QUERY], build_of("3.12"))
+    oracle.ask([IMP_QUERY], build_of("3.12", digest="another"))
+    assert len(tool_runner.requests) == 2
+
+
+def test_a_damaged_cache_is_ignored(tmp_path: Path) -> None:
+    tool_runner = FakeToolRunner(all_present)
+    oracle = Oracle(cache=tmp_path, tool_runner=tool_runner)
+    oracle.ask([IMP_QUERY], build_of("3.12"))
     (file,) = (tmp_path / "oracle" / probe_version()).glob("*.answers.json")
 
     for text in (
@@ -73,17 +82,17 @@ def test_a_torn_memory_is_ignored(tmp_path: Path) -> None:
         '{"imp:": {"present": true, "reason": 1}}',
     ):
         file.write_text(text)
-        assert oracle.ask([IMP], build_of("3.12")).answers[IMP].present is True
-    assert len(door.requests) == 7
+        assert oracle.ask([IMP_QUERY], build_of("3.12")).answers[IMP_QUERY].present is True
+    assert len(tool_runner.requests) == 7
 
 
-def test_only_standard_modules_are_asked_for(tmp_path: Path) -> None:
-    door = FakeDoor(all_present)
-    odd = [Question(module=name) for name in ("requests", "", "os;x", "os.", "../os", "service.os", "a" * 300)]
+def test_only_stdlib_modules_are_queried(tmp_path: Path) -> None:
+    tool_runner = FakeToolRunner(all_present)
+    odd = [StdlibQuery(module=name) for name in ("requests", "", "os;x", "os.", "../os", "service.os", "a" * 300)]
 
-    said = Oracle(cache=tmp_path, door=door).ask(odd, build_of("3.12"))
-    assert {answer.present for answer in said.answers.values()} == {None}
-    assert door.requests == []
+    answers = Oracle(cache=tmp_path, tool_runner=tool_runner).ask(odd, build_of("3.12"))
+    assert {answer.present for answer in answers.answers.values()} == {None}
+    assert tool_runner.requests == []
 
 
 @pytest.mark.parametrize(
@@ -93,42 +102,46 @@ def test_a_module_that_some_release_has_is_askable(name: str) -> None:
     assert is_askable(name)
 
 
-def test_a_question_that_ends_the_process_is_left_out(tmp_path: Path) -> None:
-    """Also when others were answered before it did."""
+def test_a_query_that_crashes_the_process_is_skipped(tmp_path: Path) -> None:
+    """The answers before it are kept."""
     names = ["abc", "ast", "bdb", "cgi"]
 
-    def says(request: dict[str, Any]) -> CommandRun:
-        asked = [question[0] for question in request["questions"]]
-        if "bdb" in asked:
-            return crashed([{"present": True}] * asked.index("bdb"))
+    def reply(request: dict[str, Any]) -> CommandResult:
+        modules = [question[0] for question in request["questions"]]
+        if "bdb" in modules:
+            return crashed([{"present": True}] * modules.index("bdb"))
         return all_present(request)
 
-    door = FakeDoor(says)
-    said = Oracle(cache=tmp_path, door=door).ask([Question(module=name) for name in names], build_of("3.12"))
-    assert [answer.present for answer in said.answers.values()] == [True, True, None, True]
-    assert said.answers[Question(module="bdb")].reason == (
-        "asking about it failed: CPython 3.12.1 gave up on it: Segmentation fault (exit code -11)"
+    tool_runner = FakeToolRunner(reply)
+    answers = Oracle(cache=tmp_path, tool_runner=tool_runner).ask(
+        [StdlibQuery(module=name) for name in names], build_of("3.12")
+    )
+    assert [answer.present for answer in answers.answers.values()] == [True, True, None, True]
+    assert answers.answers[StdlibQuery(module="bdb")].reason == (
+        "the query failed: CPython 3.12.1 failed on it: Segmentation fault (exit code -11)"
     )
 
 
-def test_answers_that_did_not_fit_are_asked_for_again(tmp_path: Path) -> None:
-    """A command keeps the end of what it prints: the first lines are lost."""
+def test_truncated_answers_are_queried_again(tmp_path: Path) -> None:
+    """The runner keeps the end of the output, so the first lines are lost."""
 
-    def says(request: dict[str, Any]) -> CommandRun:
+    def reply(request: dict[str, Any]) -> CommandResult:
         whole = all_present(request).stdout
         return command_run_of(whole if len(whole) < 80 else f"[... cut ...]{whole[-60:]}")
 
-    said = Oracle(cache=tmp_path, door=FakeDoor(says)).ask([IMP, RELOAD, Question(module="cgi")], build_of("3.12"))
-    assert [answer.present for answer in said.answers.values()] == [True, True, True]
+    answers = Oracle(cache=tmp_path, tool_runner=FakeToolRunner(reply)).ask(
+        [IMP_QUERY, RELOAD_QUERY, StdlibQuery(module="cgi")], build_of("3.12")
+    )
+    assert [answer.present for answer in answers.answers.values()] == [True, True, True]
 
 
 @pytest.mark.parametrize(
     ("run", "reason"),
     [
         (
-            CommandRun(
+            CommandResult(
                 argv=("python",),
-                ended=Ended.NOT_STARTED,
+                exit_reason=ExitReason.NOT_STARTED,
                 exit_code=None,
                 stdout="",
                 stderr="python could not be started: no such file",
@@ -141,44 +154,44 @@ def test_answers_that_did_not_fit_are_asked_for_again(tmp_path: Path) -> None:
         (command_run_of("", exit_code=-9), "exit code -9"),
     ],
 )
-def test_an_interpreter_that_cannot_be_asked_is_never_present(tmp_path: Path, run: CommandRun, reason: str) -> None:
-    questions = [Question(module=name) for name in sorted(ASKABLE)[: MOST_GIVEN_UP + 2]]
-    door = FakeDoor(lambda request: run)
+def test_an_unavailable_interpreter_is_reported_and_not_cached(tmp_path: Path, run: CommandResult, reason: str) -> None:
+    queries = [StdlibQuery(module=name) for name in sorted(ASKABLE_MODULES)[: MAX_CRASHES + 2]]
+    tool_runner = FakeToolRunner(lambda request: run)
 
-    with pytest.raises(Unanswered, match=reason):
-        Oracle(cache=tmp_path, door=door).ask(questions, build_of("3.12"))
-    assert len(door.requests) <= MOST_GIVEN_UP + 1
-    with pytest.raises(Unanswered, match=reason):
-        Oracle(cache=tmp_path, door=door).ask(questions, build_of("3.12"))
+    with pytest.raises(InterpreterUnavailable, match=reason):
+        Oracle(cache=tmp_path, tool_runner=tool_runner).ask(queries, build_of("3.12"))
+    assert len(tool_runner.requests) <= MAX_CRASHES + 1
+    with pytest.raises(InterpreterUnavailable, match=reason):
+        Oracle(cache=tmp_path, tool_runner=tool_runner).ask(queries, build_of("3.12"))
 
 
-def test_interpreters_are_asked_side_by_side(tmp_path: Path) -> None:
-    def says(request: dict[str, Any]) -> CommandRun:
+def test_all_interpreters_are_queried(tmp_path: Path) -> None:
+    def reply(request: dict[str, Any]) -> CommandResult:
         return all_present(request)
 
     builds = [build_of(interpreter) for interpreter in ("3.9", "3.10", "3.12")]
-    said = Oracle(cache=tmp_path, door=FakeDoor(says)).ask_all([IMP], builds)
-    assert [str(interpreter) for interpreter in said] == ["3.9", "3.10", "3.12"]
+    answers = Oracle(cache=tmp_path, tool_runner=FakeToolRunner(reply)).ask_all([IMP_QUERY], builds)
+    assert [str(interpreter) for interpreter in answers] == ["3.9", "3.10", "3.12"]
 
-    refused = Oracle(cache=tmp_path / "new", door=FakeDoor(lambda request: command_run_of(exit_code=1)))
-    assert {type(found) for found in refused.ask_all([IMP], builds).values()} == {Unanswered}
+    refused = Oracle(cache=tmp_path / "new", tool_runner=FakeToolRunner(lambda request: command_run_of(exit_code=1)))
+    assert {type(result) for result in refused.ask_all([IMP_QUERY], builds).values()} == {InterpreterUnavailable}
 
 
-def test_what_a_call_gives_is_one_answer_only_where_all_agree() -> None:
+def test_answers_for_several_return_types_are_merged_if_they_agree() -> None:
     yes, no = {"present": True, "defined": "x"}, {"present": False}
 
-    assert agreed([yes, yes]) == yes
-    assert agreed([no]) == no
-    assert agreed([yes, no])["present"] is None
-    assert agreed([yes, "?"])["present"] is None
+    assert merge_answers([yes, yes]) == yes
+    assert merge_answers([no]) == no
+    assert merge_answers([yes, no])["present"] is None
+    assert merge_answers([yes, "?"])["present"] is None
 
 
 # ---- files
 
 
-def test_files_are_compiled_once_for_each_content(tmp_path: Path) -> None:
-    door = FakeDoor(no_complaints)
-    oracle = Oracle(cache=tmp_path, door=door)
+def test_files_with_equal_content_are_compiled_once(tmp_path: Path) -> None:
+    tool_runner = FakeToolRunner(no_messages)
+    oracle = Oracle(cache=tmp_path, tool_runner=tool_runner)
 
     assert oracle.compile({"a.py": b"x", "b.py": b"x", "c.py": b"y"}, build_of("3.12")) == {
         "a.py": (),
@@ -186,39 +199,41 @@ def test_files_are_compiled_once_for_each_content(tmp_path: Path) -> None:
         "c.py": (),
     }
     assert oracle.compile({"moved.py": b"x"}, build_of("3.12")) == {"moved.py": ()}
-    assert [len(request["files"]) for request in door.requests] == [2]
+    assert [len(request["files"]) for request in tool_runner.requests] == [2]
 
 
-def test_complaints_come_in_the_order_of_the_lines(tmp_path: Path) -> None:
-    said = [[False, "SyntaxWarning", "later", 9, None], [True, "SyntaxError", "bad", 2, 5]]
-    door = FakeDoor(lambda request: printed([said]))
+def test_compiler_messages_are_sorted_by_line(tmp_path: Path) -> None:
+    messages = [[False, "SyntaxWarning", "later", 9, None], [True, "SyntaxError", "bad", 2, 5]]
+    tool_runner = FakeToolRunner(lambda request: printed([messages]))
 
-    assert Oracle(cache=tmp_path, door=door).compile({"a.py": b"x"}, build_of("3.12"))["a.py"] == (
-        Complaint(error=True, category="SyntaxError", message="bad", line=2, column=5),
-        Complaint(error=False, category="SyntaxWarning", message="later", line=9),
+    assert Oracle(cache=tmp_path, tool_runner=tool_runner).compile({"a.py": b"x"}, build_of("3.12"))["a.py"] == (
+        CompilerMessage(is_error=True, category="SyntaxError", message="bad", line=2, column=5),
+        CompilerMessage(is_error=False, category="SyntaxWarning", message="later", line=9),
     )
 
 
-def test_a_file_that_the_compiler_gave_up_on_is_not_well(tmp_path: Path) -> None:
+def test_a_file_that_crashes_the_compiler_is_an_error(tmp_path: Path) -> None:
     for interpreter in ("3.9", "3.10", "3.12"):
-        door = FakeDoor(lambda request: crashed() if len(request["files"]) == 1 else crashed([[]]))
-        said = Oracle(cache=tmp_path, door=door).compile({"a.py": b"x", "b.py": b"y"}, build_of(interpreter))
+        tool_runner = FakeToolRunner(lambda request: crashed() if len(request["files"]) == 1 else crashed([[]]))
+        messages = Oracle(cache=tmp_path, tool_runner=tool_runner).compile(
+            {"a.py": b"x", "b.py": b"y"}, build_of(interpreter)
+        )
 
-        assert said["a.py"] == ()
-        assert [(found.error, found.category) for found in said["b.py"]] == [(True, NOT_COMPILED)]
+        assert messages["a.py"] == ()
+        assert [(message.is_error, message.category) for message in messages["b.py"]] == [(True, NOT_COMPILED)]
 
 
-def test_no_files_start_nothing(tmp_path: Path) -> None:
-    door = FakeDoor(no_complaints)
+def test_without_files_or_queries_no_process_is_started(tmp_path: Path) -> None:
+    tool_runner = FakeToolRunner(no_messages)
 
-    assert Oracle(cache=tmp_path, door=door).compile({}, build_of("3.12")) == {}
-    assert Oracle(cache=tmp_path, door=door).ask([], build_of("3.12")).answers == {}
-    assert door.requests == []
+    assert Oracle(cache=tmp_path, tool_runner=tool_runner).compile({}, build_of("3.12")) == {}
+    assert Oracle(cache=tmp_path, tool_runner=tool_runner).ask([], build_of("3.12")).answers == {}
+    assert tool_runner.requests == []
 
 
 @given(st.text(), st.text(alphabet='[]{}",0123456789-.eE ndtrufalse\n'))
 def test_no_output_of_a_probe_crashes_its_reader(first: str, second: str) -> None:
-    found, ended = read_lines(f"{first}\n{second}")
+    replies, ended = read_replies(f"{first}\n{second}")
 
-    assert all(number >= 0 for number in found)
+    assert all(number >= 0 for number in replies)
     assert isinstance(ended, bool)

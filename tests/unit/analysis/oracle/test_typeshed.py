@@ -1,4 +1,4 @@
-"""Typeshed in the place of an interpreter, and what it says of the results of functions."""
+"""Typeshed answers instead of an interpreter, and declares the results of functions."""
 
 from pathlib import Path
 
@@ -7,37 +7,37 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_py312.analysis.oracle import typeshed
-from pytest_py312.analysis.oracle.stub_returns import Stubs
-from pytest_py312.analysis.oracle.typeshed import Unknown
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Question
+from pytest_py312.analysis.oracle.stub_returns import ReturnTypeCache
+from pytest_py312.analysis.oracle.typeshed import NotDescribed
+from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibAnswer, StdlibQuery
 
 pytest.importorskip("typeshed_client")
 
 
-def ask(name: str, release: tuple[int, int] = (3, 14)) -> Answer:
+def typeshed_answer(name: str, release: tuple[int, int] = (3, 14)) -> StdlibAnswer:
     module, _, path = name.partition(":")
-    question = Question(module=module, path=path)
-    return typeshed.testimony([question], release).answers[question]
+    query = StdlibQuery(module=module, path=path)
+    return typeshed.answer_from_typeshed([query], release).answers[query]
 
 
 def results(folder: Path, name: str) -> list[str]:
     module, _, path = name.partition(":")
-    question = Question(module=module, path=path)
-    found = Stubs(memory=folder).results([question])
-    return [str(one) for one in found.get(question, ())]
+    query = StdlibQuery(module=module, path=path)
+    result_queries = ReturnTypeCache(folder=folder).returned_classes([query])
+    return [str(result) for result in result_queries.get(query, ())]
 
 
-def test_it_says_that_it_was_not_the_interpreter() -> None:
-    said = typeshed.testimony([Question(module="os")], (3, 14))
+def test_answers_from_typeshed_are_marked() -> None:
+    answers = typeshed.answer_from_typeshed([StdlibQuery(module="os")], (3, 14))
 
-    assert said.origin.startswith("typeshed ")
-    assert said.version == (3, 14)
-    assert not said.asked_itself
+    assert answers.origin.startswith("typeshed ")
+    assert answers.version == (3, 14)
+    assert not answers.from_interpreter
 
 
 @pytest.mark.parametrize("name", ["imp", "asyncio:coroutine", "unittest:TestCase().assertEquals", "os:nothing", "cgi"])
-def test_what_is_gone_is_absent(name: str) -> None:
-    answer = ask(name)
+def test_removed_names_are_absent(name: str) -> None:
+    answer = typeshed_answer(name)
 
     assert answer.present is False
     assert answer.reason.startswith("typeshed has no ")
@@ -48,36 +48,36 @@ def test_what_is_gone_is_absent(name: str) -> None:
     ["os", "os.path", "os:path.join", "datetime:datetime.utcnow", "threading:Thread().is_alive", "asyncio:sleep",
      "collections.abc:Mapping", "logging:getLogger().info", "concurrent:futures"],
 )  # fmt: skip
-def test_what_is_there_is_present(name: str) -> None:
-    assert ask(name).present is True
+def test_existing_names_are_present(name: str) -> None:
+    assert typeshed_answer(name).present is True
 
 
 @pytest.mark.parametrize(
     "name", ["requests", "os:_private", "json:loads().x", "builtins:open().read", "os:a b", "formatter"]
 )
-def test_what_it_does_not_describe_is_not_known(name: str) -> None:
-    answer = ask(name)
+def test_undescribed_names_are_undecided(name: str) -> None:
+    answer = typeshed_answer(name)
 
     assert answer.present is None
     assert answer.reason
 
 
-def test_deprecations_signatures_and_members_are_told() -> None:
-    assert ask("datetime:datetime.utcnow").warning
-    assert not ask("datetime:datetime.now").warning
-    sleep = ask("threading:Thread().join").signature
+def test_deprecations_signatures_and_members_are_reported() -> None:
+    assert typeshed_answer("datetime:datetime.utcnow").warning
+    assert not typeshed_answer("datetime:datetime.now").warning
+    sleep = typeshed_answer("threading:Thread().join").signature
     assert sleep is not None
     assert (sleep.positional, sleep.keywords) == (("timeout",), ("timeout",))
-    members = ask("collections:OrderedDict").members
+    members = typeshed_answer("collections:OrderedDict").members
     assert members is not None
     assert {"move_to_end", "keys"} <= set(members)
-    assert "timeout" in (ask("asyncio").members or ())
+    assert "timeout" in (typeshed_answer("asyncio").members or ())
 
 
 def test_each_release_has_its_own_names() -> None:
-    assert ask("asyncio:timeout", (3, 10)).present is False
-    assert ask("asyncio:timeout", (3, 12)).present is True
-    assert ask("imp", (3, 10)).present is True
+    assert typeshed_answer("asyncio:timeout", (3, 10)).present is False
+    assert typeshed_answer("asyncio:timeout", (3, 12)).present is True
+    assert typeshed_answer("imp", (3, 10)).present is True
 
 
 @pytest.mark.parametrize(
@@ -94,17 +94,17 @@ def test_each_release_has_its_own_names() -> None:
         ("requests:get().json", []),
     ],
 )
-def test_what_a_function_gives_is_a_question_about_a_class(tmp_path: Path, name: str, classes: list[str]) -> None:
+def test_the_result_of_a_function_is_translated_to_its_class(tmp_path: Path, name: str, classes: list[str]) -> None:
     assert results(tmp_path, name) == classes
-    assert results(tmp_path, name) == classes  # remembered
+    assert results(tmp_path, name) == classes  # cached
 
 
-def test_without_typeshed_nothing_is_invented(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_typeshed_there_are_no_answers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(typeshed, "version", lambda: "")
 
     assert results(tmp_path, "logging:getLogger().warn") == []
-    with pytest.raises(Unknown, match="typeshed_client"):
-        typeshed.testimony([Question(module="os")], (3, 14))
+    with pytest.raises(NotDescribed, match="typeshed_client"):
+        typeshed.answer_from_typeshed([StdlibQuery(module="os")], (3, 14))
 
 
 NAMES = st.sampled_from(["os", "path", "Thread", "getLogger", "x", "__init__", "", "()", "open", "é", "name", "Logger"])
@@ -115,8 +115,8 @@ NAMES = st.sampled_from(["os", "path", "Thread", "getLogger", "x", "__init__", "
     st.lists(st.tuples(NAMES, st.booleans()), max_size=4) | st.text(max_size=8),
 )
 @settings(max_examples=150, deadline=None)
-def test_no_question_crashes_it(module: str, path: str | list[tuple[str, bool]]) -> None:
+def test_no_query_crashes_the_stub_reader(module: str, path: str | list[tuple[str, bool]]) -> None:
     words = path if isinstance(path, str) else ".".join(f"{name}()" if called else name for name, called in path)
-    answer = ask(f"{module}:{words}")
+    answer = typeshed_answer(f"{module}:{words}")
 
     assert answer.present is True or answer.reason

@@ -1,21 +1,21 @@
-"""The search for cycles, kept off while trees are read."""
+"""The garbage collector is paused while syntax trees are built."""
 
 import gc
 
 import pytest
 
-from pytest_py312.analysis.scanner.gc_pause import no_collector
+from pytest_py312.analysis.scanner.gc_pause import gc_paused
 
 
 @pytest.mark.parametrize("on_before", [True, False])
-def test_the_collector_is_off_inside_and_as_it_was_after(on_before: bool) -> None:
+def test_the_collector_is_disabled_inside_and_restored_after(on_before: bool) -> None:
     was = gc.isenabled()
     try:
         (gc.enable if on_before else gc.disable)()
-        with no_collector():
+        with gc_paused():
             assert not gc.isenabled()
         assert gc.isenabled() is on_before
-        with pytest.raises(KeyError), no_collector():
+        with pytest.raises(KeyError), gc_paused():
             raise KeyError
         assert gc.isenabled() is on_before
     finally:

@@ -1,12 +1,12 @@
-"""From any text to facts: nothing crashes the scanner, and it says the same of the same text every time."""
+"""Scanning any text: the scanner never crashes, and its results are stable."""
 
 import json
 
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.scanner.facts.facts import packed, unpacked
-from pytest_py312.analysis.scanner.scan import LARGEST, scan_text
+from pytest_py312.analysis.scanner.facts.facts import pack, unpack
+from pytest_py312.analysis.scanner.scan import MAX_FILE_BYTES, scan_text
 from tests.truth.cases import read_snippets
 
 TEXTS = sorted({text for snippet in read_snippets() for text in snippet.files.values()})
@@ -19,7 +19,7 @@ PIECES = (
 
 @st.composite
 def mutants(draw: st.DrawFn) -> str:
-    """Python that was once well, with pieces put in, taken out, or moved here from another text."""
+    """Return Python code with parts inserted, removed, or copied from another text."""
     text = draw(st.sampled_from(TEXTS))
     for _ in range(draw(st.integers(1, 4))):
         place = draw(st.integers(0, len(text)))
@@ -32,16 +32,16 @@ def mutants(draw: st.DrawFn) -> str:
 
 @given(mutants())
 @settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
-def test_no_mutant_crashes_it_and_it_does_not_change_its_mind(text: str) -> None:
-    facts = scan_text(text, "a/b.py", local=frozenset({"tools"}))
+def test_no_mutant_crashes_the_scanner_and_results_are_stable(text: str) -> None:
+    facts = scan_text(text, "a/b.py", local_modules=frozenset({"tools"}))
 
-    assert scan_text(text, "a/b.py", local=frozenset({"tools"})) == facts
-    assert unpacked(json.loads(json.dumps(packed(facts)))) == facts
+    assert scan_text(text, "a/b.py", local_modules=frozenset({"tools"})) == facts
+    assert unpack(json.loads(json.dumps(pack(facts)))) == facts
 
 
 @given(st.text(max_size=200))
 @settings(deadline=None)
-def test_no_text_crashes_it(text: str) -> None:
+def test_no_text_crashes_the_scanner(text: str) -> None:
     facts = scan_text(text, "a.py")
 
     assert facts.path == "a.py"
@@ -50,11 +50,11 @@ def test_no_text_crashes_it(text: str) -> None:
 
 @given(st.binary(max_size=200))
 @settings(deadline=None)
-def test_no_bytes_crash_it(content: bytes) -> None:
+def test_no_bytes_crash_the_scanner(content: bytes) -> None:
     assert scan_text(content, "a.py").path == "a.py"
 
 
-def test_text_and_its_bytes_say_the_same() -> None:
+def test_text_and_its_bytes_have_the_same_facts() -> None:
     text = 'import imp\nx = "\u00e4"; imp.reload(x)\n'
 
     assert scan_text(text.encode(), "a.py") == scan_text(text, "a.py")
@@ -68,15 +68,15 @@ def test_columns_count_characters() -> None:
     assert [(one.path, one.column) for one in facts.references if one.line == 2] == [("reload", 11)]
 
 
-def test_what_cannot_be_read_is_said() -> None:
+def test_unreadable_source_is_reported() -> None:
     deep = "(" * 5000 + ")" * 5000
 
     failures = [scan_text(text, "a.py").failure for text in ("def f(:\n", b"\xff\xfe\x00", deep, b"# coding: none\n")]
 
     assert all(failures)
     assert scan_text("def f(:\n", "a.py").failure == failures[0]
-    assert scan_text(b" " * (LARGEST + 1), "a.py").failure is not None
+    assert scan_text(b" " * (MAX_FILE_BYTES + 1), "a.py").failure is not None
 
 
-def test_nothing_is_run() -> None:
+def test_nothing_is_executed() -> None:
     assert scan_text("raise SystemExit\nimport no.such.module\n", "a.py").failure is None

@@ -1,4 +1,4 @@
-"""One requirement against one page of the index, for one interpreter."""
+"""Checking one requirement against the index's page, for one interpreter."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -11,34 +11,46 @@ from packaging.specifiers import SpecifierSet
 from packaging.tags import parse_tag
 from packaging.version import Version
 
-from pytest_py312.dependencies.diagnosis.compatibility import Standing, Target, Verdict, screen, target_of
-from pytest_py312.dependencies.diagnosis.package_index import File, Page, PageState, read_page, unknown
+from pytest_py312.dependencies.diagnosis.compatibility import (
+    Installability,
+    ReleaseCheck,
+    TargetEnvironment,
+    check_release,
+    target_environment,
+)
+from pytest_py312.dependencies.diagnosis.package_index import (
+    DistributionFile,
+    IndexPage,
+    PageState,
+    parse_page,
+    unknown_page,
+)
 from tests.support.fakes import build_of
 
 TOGETHER = ("3.9", "3.10", "3.12")
 
 
-def target(interpreter: str, **changes: Any) -> Target:
-    return target_of(build_of(interpreter), machine="x86_64", glibc="2.36", **changes)
+def target(interpreter: str, **changes: Any) -> TargetEnvironment:
+    return target_environment(build_of(interpreter), machine="x86_64", glibc="2.36", **changes)
 
 
-def page(*files: str | tuple[str, Mapping[str, Any]], name: str = "app") -> Page:
-    """A page as an index would give it; a file is its name, or its name and what else is said of it."""
+def page(*files: str | tuple[str, Mapping[str, Any]], name: str = "app") -> IndexPage:
+    """Return a page as an index serves it; a file is its name, or its name and further fields."""
     items = [{"filename": item} if isinstance(item, str) else {"filename": item[0], **item[1]} for item in files]
-    found = read_page(name, json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": items}))
-    assert found.state is PageState.FOUND, found.reason
-    return found
+    parsed = parse_page(name, json.dumps({"meta": {"api-version": "1.1"}, "name": name, "files": items}))
+    assert parsed.state is PageState.FOUND, parsed.reason
+    return parsed
 
 
-def on_each(found: Page, text: str, **changes: Any) -> list[Verdict]:
-    return [screen(found, text, target(interpreter, **changes)) for interpreter in TOGETHER]
+def checks_on_each(app: IndexPage, text: str, **changes: Any) -> list[ReleaseCheck]:
+    return [check_release(app, text, target(interpreter, **changes)) for interpreter in TOGETHER]
 
 
-def standings(found: Page, text: str, **changes: Any) -> list[Standing]:
-    return [verdict.standing for verdict in on_each(found, text, **changes)]
+def results(app: IndexPage, text: str, **changes: Any) -> list[Installability]:
+    return [check.installability for check in checks_on_each(app, text, **changes)]
 
 
-# numpy 1.24.3 and 1.26.0, as they were published
+# the published files of numpy 1.24.3 and 1.26.0
 NUMPY = page(
     *(
         (f"numpy-1.24.3-cp3{minor}-cp3{minor}-manylinux_2_17_x86_64.manylinux2014_x86_64.whl", {})
@@ -57,120 +69,132 @@ NUMPY = page(
 )
 
 
-def test_a_pin_whose_wheels_stop_before_an_interpreter_is_a_source_there() -> None:
-    """With the interpreters that it has wheels for, and the first version after it that has one."""
-    on39, on310, on312 = on_each(NUMPY, "numpy==1.24.3")
+def test_a_pin_without_a_wheel_for_an_interpreter_is_a_source_there() -> None:
+    """The check names the interpreters with wheels, and the next version that has one."""
+    on39, on310, on312 = checks_on_each(NUMPY, "numpy==1.24.3")
 
-    assert (on39.standing, on310.standing, on312.standing) == (Standing.WHEEL, Standing.WHEEL, Standing.SOURCE_ONLY)
-    assert (on312.version, on312.better) == ("1.24.3", "1.26.0")
+    assert (on39.installability, on310.installability, on312.installability) == (
+        Installability.WHEEL,
+        Installability.WHEEL,
+        Installability.SOURCE_ONLY,
+    )
+    assert (on312.version, on312.next_with_wheel) == ("1.24.3", "1.26.0")
     assert on312.reason == "it has wheels for 3.8 to 3.11"
-    assert not on312.standing.blocks
+    assert not on312.installability.blocks
 
 
 def test_a_range_takes_the_newest_version_with_a_wheel() -> None:
-    assert [found.version for found in on_each(NUMPY, "numpy>=1.20")] == ["1.26.0"] * 3
-    assert standings(NUMPY, "numpy>=1.20,<1.25") == [Standing.WHEEL, Standing.WHEEL, Standing.SOURCE_ONLY]
+    assert [check.version for check in checks_on_each(NUMPY, "numpy>=1.20")] == ["1.26.0"] * 3
+    assert results(NUMPY, "numpy>=1.20,<1.25") == [
+        Installability.WHEEL,
+        Installability.WHEEL,
+        Installability.SOURCE_ONLY,
+    ]
 
 
-def test_the_upper_bound_of_requires_python_excludes_as_the_lower_does() -> None:
-    """uv looks at the lower one only."""
-    found = page(
+def test_the_upper_bound_of_requires_python_counts() -> None:
+    """uv considers the lower bound only."""
+    app = page(
         ("app-1.0-py3-none-any.whl", {"requires-python": ">=3.7,<3.12"}),
         ("app-0.5-py3-none-any.whl", {"requires-python": ">=3.10"}),
     )
 
-    assert standings(found, "app==1.0") == [Standing.WHEEL, Standing.WHEEL, Standing.EXCLUDED]
-    assert standings(found, "app==0.5") == [Standing.EXCLUDED, Standing.WHEEL, Standing.WHEEL]
-    assert on_each(found, "app==1.0")[2].reason == ">=3.7,<3.12"
-    assert standings(found, "app") == [Standing.WHEEL] * 3
+    assert results(app, "app==1.0") == [Installability.WHEEL, Installability.WHEEL, Installability.EXCLUDED]
+    assert results(app, "app==0.5") == [Installability.EXCLUDED, Installability.WHEEL, Installability.WHEEL]
+    assert checks_on_each(app, "app==1.0")[2].reason == ">=3.7,<3.12"
+    assert results(app, "app") == [Installability.WHEEL] * 3
 
 
-def test_without_a_wheel_and_without_a_source_nothing_can_be_done() -> None:
-    found = page(*(f"app-2.14.0-cp3{minor}-cp3{minor}-manylinux2014_x86_64.whl" for minor in (8, 9, 10, 11)))
+def test_without_a_wheel_and_a_source_there_is_no_file() -> None:
+    app = page(*(f"app-2.14.0-cp3{minor}-cp3{minor}-manylinux2014_x86_64.whl" for minor in (8, 9, 10, 11)))
 
-    verdicts = on_each(found, "app==2.14.0")
+    checks = checks_on_each(app, "app==2.14.0")
 
-    assert [verdict.standing for verdict in verdicts] == [Standing.WHEEL, Standing.WHEEL, Standing.NO_FILE]
-    assert (verdicts[2].reason, verdicts[2].better) == ("it has wheels for 3.8 to 3.11", "")
+    assert [check.installability for check in checks] == [
+        Installability.WHEEL,
+        Installability.WHEEL,
+        Installability.NO_FILE,
+    ]
+    assert (checks[2].reason, checks[2].next_with_wheel) == ("it has wheels for 3.8 to 3.11", "")
 
 
-def test_wheels_for_other_platforms_are_not_spoken_of() -> None:
+def test_wheels_for_other_platforms_are_not_mentioned() -> None:
     """pillow 9.5.0 has wheels for 3.12, but not for Linux."""
-    found = page("app-9.5-cp311-cp311-manylinux1_x86_64.whl", "app-9.5-cp312-cp312-win_amd64.whl", "app-9.5.tar.gz")
+    app = page("app-9.5-cp311-cp311-manylinux1_x86_64.whl", "app-9.5-cp312-cp312-win_amd64.whl", "app-9.5.tar.gz")
 
-    assert on_each(found, "app==9.5")[2].reason == "it has wheels for 3.11"
+    assert checks_on_each(app, "app==9.5")[2].reason == "it has wheels for 3.11"
 
 
 @pytest.mark.parametrize(
-    ("text", "standing"),
+    ("text", "installability"),
     [
-        ("app==9", Standing.NO_VERSION),
-        ("app>2", Standing.NO_VERSION),
-        ("app==1.0+local", Standing.NO_VERSION),
-        ("app", Standing.WHEEL),
-        ("App[extra]~=1.0", Standing.WHEEL),
-        ("app===1.0", Standing.WHEEL),
-        ("app @ https://example.org/app.whl", Standing.UNCHECKED),
-        ("app=>1", Standing.UNREADABLE),
-        ("", Standing.UNREADABLE),
+        ("app==9", Installability.NO_VERSION),
+        ("app>2", Installability.NO_VERSION),
+        ("app==1.0+local", Installability.NO_VERSION),
+        ("app", Installability.WHEEL),
+        ("App[extra]~=1.0", Installability.WHEEL),
+        ("app===1.0", Installability.WHEEL),
+        ("app @ https://example.org/app.whl", Installability.UNDETERMINED),
+        ("app=>1", Installability.UNREADABLE),
+        ("", Installability.UNREADABLE),
     ],
 )
-def test_what_is_asked_for(text: str, standing: Standing) -> None:
-    assert standings(page("app-1.0-py3-none-any.whl"), text) == [standing] * 3
+def test_each_form_of_a_requirement(text: str, installability: Installability) -> None:
+    assert results(page("app-1.0-py3-none-any.whl"), text) == [installability] * 3
 
 
-def test_a_missing_project_and_an_index_that_does_not_answer_are_not_the_same() -> None:
-    missing = Page(name="app", state=PageState.MISSING)
+def test_a_missing_project_differs_from_an_unknown_page() -> None:
+    missing = IndexPage(name="app", state=PageState.MISSING)
 
-    assert standings(missing, "app") == [Standing.NO_PROJECT] * 3
-    assert standings(unknown("app", "the index is away"), "app") == [Standing.UNCHECKED] * 3
-    assert on_each(unknown("app", "the index is away"), "app")[0].reason == "the index is away"
-
-
-def test_a_yanked_file_is_taken_by_a_pin_only() -> None:
-    found = page(("app-1.7-py3-none-any.whl", {"yanked": "broken"}), "app-1.6-py3-none-any.whl")
-
-    assert standings(found, "app==1.7") == [Standing.YANKED] * 3
-    assert not Standing.YANKED.blocks
-    assert [verdict.version for verdict in on_each(found, "app")] == ["1.6"] * 3
-    assert standings(found, "app>=1.7") == [Standing.NO_VERSION] * 3
-    assert standings(found, "app==1.7.*") == [Standing.NO_VERSION] * 3
-    assert on_each(found, "app>=1.7")[0].reason == "all versions that fit were yanked"
+    assert results(missing, "app") == [Installability.NO_PROJECT] * 3
+    assert results(unknown_page("app", "the index is away"), "app") == [Installability.UNDETERMINED] * 3
+    assert checks_on_each(unknown_page("app", "the index is away"), "app")[0].reason == "the index is away"
 
 
-def test_prereleases_count_when_asked_for_or_when_there_is_nothing_else() -> None:
-    found = page("app-2.0rc1-py3-none-any.whl", "app-1.0-py3-none-any.whl")
+def test_a_yanked_file_is_installed_only_by_a_pin() -> None:
+    app = page(("app-1.7-py3-none-any.whl", {"yanked": "broken"}), "app-1.6-py3-none-any.whl")
 
-    assert [verdict.version for verdict in on_each(found, "app")] == ["1.0"] * 3
-    assert [verdict.version for verdict in on_each(found, "app>=2.0rc1")] == ["2.0rc1"] * 3
-    assert [verdict.version for verdict in on_each(found, "app", prereleases=True)] == ["2.0rc1"] * 3
-    assert standings(page("app-2.0rc1-py3-none-any.whl"), "app") == [Standing.WHEEL] * 3
+    assert results(app, "app==1.7") == [Installability.YANKED] * 3
+    assert not Installability.YANKED.blocks
+    assert [check.version for check in checks_on_each(app, "app")] == ["1.6"] * 3
+    assert results(app, "app>=1.7") == [Installability.NO_VERSION] * 3
+    assert results(app, "app==1.7.*") == [Installability.NO_VERSION] * 3
+    assert checks_on_each(app, "app>=1.7")[0].reason == "all versions that fit were yanked"
 
 
-def test_a_file_that_is_newer_than_the_cut_off_date_is_not_there() -> None:
-    """One without a time is: whether it is too new is for the resolver to say."""
-    found = page(
+def test_prereleases_count_if_requested_or_without_alternative() -> None:
+    app = page("app-2.0rc1-py3-none-any.whl", "app-1.0-py3-none-any.whl")
+
+    assert [check.version for check in checks_on_each(app, "app")] == ["1.0"] * 3
+    assert [check.version for check in checks_on_each(app, "app>=2.0rc1")] == ["2.0rc1"] * 3
+    assert [check.version for check in checks_on_each(app, "app", prereleases=True)] == ["2.0rc1"] * 3
+    assert results(page("app-2.0rc1-py3-none-any.whl"), "app") == [Installability.WHEEL] * 3
+
+
+def test_files_after_the_cut_off_date_do_not_count() -> None:
+    """A file without an upload time counts; the resolver decides whether it is too new."""
+    app = page(
         ("app-2.0-py3-none-any.whl", {"upload-time": "2025-06-01T00:00:00.000000Z"}),
         ("app-1.0-py3-none-any.whl", {"upload-time": "2025-01-01T00:00:00Z"}),
     )
     dated = "2025-05-22T00:00:00Z"
 
-    assert [verdict.version for verdict in on_each(found, "app", exclude_newer=dated)] == ["1.0"] * 3
-    assert standings(found, "app==2.0", exclude_newer=dated) == [Standing.NO_VERSION] * 3
-    assert standings(page("app-2.0-py3-none-any.whl"), "app==2.0", exclude_newer=dated) == [Standing.WHEEL] * 3
+    assert [check.version for check in checks_on_each(app, "app", exclude_newer=dated)] == ["1.0"] * 3
+    assert results(app, "app==2.0", exclude_newer=dated) == [Installability.NO_VERSION] * 3
+    assert results(page("app-2.0-py3-none-any.whl"), "app==2.0", exclude_newer=dated) == [Installability.WHEEL] * 3
 
 
-def test_markers_are_those_of_the_interpreter_in_question() -> None:
-    """Not of the one that runs this."""
-    found = page("app-1.0-py3-none-any.whl")
+def test_markers_are_evaluated_for_the_target() -> None:
+    """They are not evaluated for the running interpreter."""
+    app = page("app-1.0-py3-none-any.whl")
 
-    assert standings(found, 'app==9; python_version < "3.10"') == [
-        Standing.NO_VERSION,
-        Standing.NOT_WANTED,
-        Standing.NOT_WANTED,
+    assert results(app, 'app==9; python_version < "3.10"') == [
+        Installability.NO_VERSION,
+        Installability.NOT_APPLICABLE,
+        Installability.NOT_APPLICABLE,
     ]
-    assert standings(found, 'app; sys_platform == "win32"') == [Standing.NOT_WANTED] * 3
-    assert standings(found, 'app; python_full_version >= "3.12.1"')[2] is Standing.WHEEL
+    assert results(app, 'app; sys_platform == "win32"') == [Installability.NOT_APPLICABLE] * 3
+    assert results(app, 'app; python_full_version >= "3.12.1"')[2] is Installability.WHEEL
 
 
 @pytest.mark.parametrize(
@@ -194,19 +218,19 @@ def test_markers_are_those_of_the_interpreter_in_question() -> None:
     ],
 )
 def test_tags(tags: str, fits: str) -> None:
-    assert "".join("y" if target(interpreter).takes(tags) else "n" for interpreter in TOGETHER) == fits
+    assert "".join("y" if target(interpreter).accepts_tags(tags) else "n" for interpreter in TOGETHER) == fits
 
 
 def test_a_build_in_an_image_may_have_any_libc() -> None:
-    """Nobody has asked it, and what is let through here is judged by the resolver."""
-    inside = target_of(build_of("3.12", origin="image python:3.12-slim"), machine="arm64")
+    """It is unknown, and the resolver checks again what passes here."""
+    inside = target_environment(build_of("3.12", origin="image python:3.12-slim"), machine="arm64")
 
-    assert inside.takes("cp312-cp312-manylinux_2_40_aarch64")
-    assert inside.takes("cp312-cp312-musllinux_1_2_aarch64")
-    assert not inside.takes("cp312-cp312-macosx_11_0_arm64")
+    assert inside.accepts_tags("cp312-cp312-manylinux_2_40_aarch64")
+    assert inside.accepts_tags("cp312-cp312-musllinux_1_2_aarch64")
+    assert not inside.accepts_tags("cp312-cp312-macosx_11_0_arm64")
 
 
-# ---- what holds for all pages and requirements
+# ---- properties of all pages and requirements
 
 versions = st.sampled_from(["0.9", "1.0", "1.0.post1", "1.1", "2.0a1", "2.0", "10.0", "nonsense", "9" * 5000])
 tags = st.sampled_from(
@@ -214,7 +238,7 @@ tags = st.sampled_from(
 )
 python_ranges = st.sampled_from(["", ">=3.8", ">=3.10", "<3.12", ">=3.6,<3.12", "three", ">=3.*"])
 files = st.builds(
-    File,
+    DistributionFile,
     version=versions,
     tags=tags,
     requires_python=python_ranges,
@@ -223,11 +247,14 @@ files = st.builds(
 )
 
 
-def page_of(found: Sequence[File]) -> Page:
-    return Page(
+def page_of(files: Sequence[DistributionFile]) -> IndexPage:
+    return IndexPage(
         name="app",
         state=PageState.FOUND,
-        files={one.version: tuple(file for file in found if file.version == one.version) for one in found},
+        files={
+            version: tuple(file for file in files if file.version == version)
+            for version in dict.fromkeys(file.version for file in files)
+        },
     )
 
 
@@ -240,47 +267,49 @@ SPECIFIERS = ("", "==1.0", ">=1", "<2", "~=1.0", "!=1.1", "===1.0", "==1.*", ">=
     st.sampled_from(TOGETHER),
     st.sampled_from(["", "2025-05-22T00:00:00Z", "soon"]),
 )
-def test_no_page_and_no_requirement_crashes_it(
-    found: list[File], text: str, interpreter: str, exclude_newer: str
+def test_no_page_and_no_requirement_crashes_the_check(
+    listed: list[DistributionFile], text: str, interpreter: str, exclude_newer: str
 ) -> None:
-    verdict = screen(page_of(found), text, target(interpreter, exclude_newer=exclude_newer))
+    check = check_release(page_of(listed), text, target(interpreter, exclude_newer=exclude_newer))
 
-    assert isinstance(verdict.standing, Standing)
+    assert isinstance(check.installability, Installability)
 
 
-def readable(found: Sequence[File]) -> list[File]:
-    return [file for file in found if file.version[:1].isdigit() and len(file.version) < 20]
+def readable(listed: Sequence[DistributionFile]) -> list[DistributionFile]:
+    return [file for file in listed if file.version[:1].isdigit() and len(file.version) < 20]
 
 
 @given(st.lists(files, max_size=12).map(readable), st.sampled_from(SPECIFIERS[:-1]), st.sampled_from(TOGETHER))
-def test_it_agrees_with_packaging(found: list[File], specifier: str, interpreter: str) -> None:
-    """A wheel is found just when one that packaging takes for fitting lies in the range."""
-    here = target(interpreter)
-    wanted = SpecifierSet(specifier)
-    inside = set(wanted.filter({Version(file.version) for file in found}))
+def test_the_check_agrees_with_packaging(listed: list[DistributionFile], specifier: str, interpreter: str) -> None:
+    """A wheel is found exactly if the range has one that packaging considers compatible."""
+    environment = target(interpreter)
+    allowed = set(SpecifierSet(specifier).filter({Version(file.version) for file in listed}))
     pinned = specifier in ("==1.0", "===1.0")
     fitting = [
         file
-        for file in found
-        if Version(file.version) in inside
+        for file in listed
+        if Version(file.version) in allowed
         and (pinned or not file.yanked)
-        and here.allows(file.requires_python)
+        and environment.accepts_python(file.requires_python)
         and file.tags.count("-") == 2
         and file.tags != "--"
-        and {str(tag) for tag in parse_tag(file.tags)} & here.tags
+        and {str(tag) for tag in parse_tag(file.tags)} & environment.tags
     ]
 
-    standing = screen(page_of(found), f"app{specifier}", here).standing
+    installability = check_release(page_of(listed), f"app{specifier}", environment).installability
 
-    assert (standing in (Standing.WHEEL, Standing.YANKED)) == bool(fitting)
-    if not inside:
-        assert standing is Standing.NO_VERSION
+    assert (installability in (Installability.WHEEL, Installability.YANKED)) == bool(fitting)
+    if not allowed:
+        assert installability is Installability.NO_VERSION
 
 
 @given(st.lists(files, max_size=12).map(readable), st.sampled_from(SPECIFIERS[:-1]))
-def test_a_better_version_is_one_that_installs(found: list[File], specifier: str) -> None:
-    here = target("3.12")
-    verdict = screen(page_of(found), f"app{specifier}", here)
-    if verdict.better:
-        assert screen(page_of(found), f"app=={verdict.better}", here).standing in (Standing.WHEEL, Standing.YANKED)
-        assert not SpecifierSet(specifier).contains(verdict.better, prereleases=True)
+def test_the_next_version_with_a_wheel_installs(listed: list[DistributionFile], specifier: str) -> None:
+    environment = target("3.12")
+    check = check_release(page_of(listed), f"app{specifier}", environment)
+    if check.next_with_wheel:
+        assert check_release(page_of(listed), f"app=={check.next_with_wheel}", environment).installability in (
+            Installability.WHEEL,
+            Installability.YANKED,
+        )
+        assert not SpecifierSet(specifier).contains(check.next_with_wheel, prereleases=True)

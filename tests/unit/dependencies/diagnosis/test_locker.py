@@ -1,4 +1,4 @@
-"""A lock, or all that keeps a set from having one; a second run asks nobody."""
+"""Locking a set, or diagnosing it; a second run uses the cache."""
 
 import json
 from collections.abc import Sequence
@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core import clock
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Location
-from pytest_py312.core.process import CommandRun
-from pytest_py312.dependencies.diagnosis.locker import Locking
-from pytest_py312.dependencies.resolution.failure_cache import FORM, Refusals, placed
-from pytest_py312.dependencies.resolution.lock import Blocked, Unchecked, Wanted
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.core.process import CommandResult
+from pytest_py312.dependencies.diagnosis.locker import Locker
+from pytest_py312.dependencies.resolution.failure_cache import FORMAT_VERSION, FailureCache, with_locations
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from tests.support.fakes import FakeRunner, build_of, command_run_of
 
 TOGETHER = ("3.9", "3.10", "3.12")
@@ -32,22 +32,21 @@ error: Failed to build `mysqlclient==2.0`
          mysql_config not found
 """
 LINES = ("fastapi==0.110.0", "six", "starlette==0.27.0")
-WANTED = Wanted(
+REQUEST = ResolutionRequest(
     lines=LINES, direct=tuple((line.split("=")[0], Location(path="a.txt", line=at)) for at, line in enumerate(LINES, 1))
 )
 
 
-class SpokenTo(FakeRunner):
-    """uv as it would answer: ``conflict`` says whether a set of lines is refused, and how.
-
-    ``sets`` are those that it was asked about.
-    """
+class FakeUv(FakeRunner):
+    """A fake of uv that fails for the sets of this module as uv does. ``sets`` are the sets that it resolved."""
 
     def __init__(self) -> None:
         super().__init__()
         self.sets: list[frozenset[str]] = []
 
-    def tool(self, build: object, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0) -> CommandRun:
+    def run_tool(
+        self, build: object, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+    ) -> CommandResult:
         if "--emit-index-url" in argv:
             return command_run_of("# no index on the web\n--index-url file:///srv/simple\n")
         self.tools.append(tuple(argv))
@@ -60,110 +59,106 @@ class SpokenTo(FakeRunner):
         return command_run_of("six==1.16.0\n")
 
 
-def locking(cache: Path, hours: float = 24.0) -> tuple[Locking, SpokenTo]:
-    runner = SpokenTo()
-    resolver = Resolver(cache=cache, runner=runner, uv_version="0.9.0", lock_hours=hours)
-    return Locking(cache=cache, resolver=resolver, once=Once(None), lock_hours=hours), runner
+def locker_and_runner(cache: Path, hours: float = 24.0) -> tuple[Locker, FakeUv]:
+    runner = FakeUv()
+    resolver = UvResolver(cache=cache, runner=runner, uv_version="0.9.0", lock_hours=hours)
+    return Locker(cache=cache, resolver=resolver, single_flight=SingleFlight(None), lock_hours=hours), runner
 
 
-def blocked(asked: Locking, wanted: Wanted = WANTED, on: str = "3.12") -> tuple[Finding, ...]:
-    with pytest.raises(Blocked) as caught:
-        asked.lock(wanted, build_of(on))
+def blocked(locker: Locker, request: ResolutionRequest = REQUEST, on: str = "3.12") -> tuple[Finding, ...]:
+    with pytest.raises(Unresolvable) as caught:
+        locker.lock(request, build_of(on))
     return caught.value.findings
 
 
 @pytest.mark.parametrize("interpreter", TOGETHER)
-def test_a_refused_set_is_told_whole_and_asked_about_once(tmp_path: Path, interpreter: str) -> None:
-    first, _ = locking(tmp_path)
-    second, asked = locking(tmp_path)
+def test_an_unresolvable_set_is_diagnosed_completely_and_once(tmp_path: Path, interpreter: str) -> None:
+    first, _ = locker_and_runner(tmp_path)
+    second, runner = locker_and_runner(tmp_path)
 
     (finding,) = blocked(first, on=interpreter)
 
     assert finding.code == "PY101"
     assert finding.names == ("fastapi", "starlette")
     assert finding.message.startswith(
-        f"fastapi==0.110.0 and starlette==0.27.0 clash on {interpreter}: fastapi==0.110.0"
+        f"fastapi==0.110.0 and starlette==0.27.0 conflict on {interpreter}: fastapi==0.110.0"
     )
     assert blocked(second, on=interpreter) == (finding,)
-    assert asked.tools == []
+    assert runner.tools == []
 
 
-def test_a_set_that_resolves_asks_the_resolver_and_nobody_else(tmp_path: Path) -> None:
-    asked, runner = locking(tmp_path)
+def test_a_set_that_resolves_needs_only_the_resolver(tmp_path: Path) -> None:
+    locker, runner = locker_and_runner(tmp_path)
 
-    assert asked.lock(Wanted(lines=("six",)), build_of()).versions == {"six": "1.16.0"}
+    assert locker.lock(ResolutionRequest(lines=("six",)), build_of()).versions == {"six": "1.16.0"}
     assert len(runner.tools) == 1
     assert not (tmp_path / "simple").exists()
 
 
 @pytest.mark.parametrize("interpreter", TOGETHER)
-def test_a_set_that_was_edited_is_blocked_by_what_is_known_of_it(tmp_path: Path, interpreter: str) -> None:
-    (finding,) = blocked(locking(tmp_path)[0], on=interpreter)
-    again, asked = locking(tmp_path)
+def test_an_edited_set_is_blocked_by_its_cached_conflict(tmp_path: Path, interpreter: str) -> None:
+    (finding,) = blocked(locker_and_runner(tmp_path)[0], on=interpreter)
+    again, runner = locker_and_runner(tmp_path)
 
-    assert blocked(again, replace(WANTED, lines=(*LINES, "attrs")), on=interpreter) == (finding,)
-    assert asked.sets != []
-    assert not any({"fastapi==0.110.0", "starlette==0.27.0"} <= lines for lines in asked.sets)
-
-
-def test_what_clashes_on_one_interpreter_is_asked_about_first_on_the_next(tmp_path: Path) -> None:
-    asked, runner = locking(tmp_path)
-    told = {on: blocked(asked, on=on)[0].names for on in ("3.9", "3.10")}
-    before = len(runner.sets)
-    told["3.12"] = blocked(asked)[0].names
-
-    assert set(told.values()) == {("fastapi", "starlette")}
-    assert runner.sets[before] == {"fastapi==0.110.0", "starlette==0.27.0"}
-    assert frozenset(LINES) not in runner.sets[before:]
+    assert blocked(again, replace(REQUEST, lines=(*LINES, "attrs")), on=interpreter) == (finding,)
+    assert runner.sets != []
+    assert not any({"fastapi==0.110.0", "starlette==0.27.0"} <= lines for lines in runner.sets)
 
 
-def test_the_places_are_those_of_who_asks(tmp_path: Path) -> None:
-    """Two services may ask for the same, and a line may move."""
-    blocked(locking(tmp_path)[0])
-    moved = replace(WANTED, direct=tuple((name, Location(path="b.txt", line=9)) for name, _ in WANTED.direct))
+def test_a_conflict_on_one_interpreter_is_tried_first_on_the_next(tmp_path: Path) -> None:
+    locker, runner = locker_and_runner(tmp_path)
+    blamed = {on: blocked(locker, on=on)[0].names for on in ("3.9", "3.10")}
+    count = len(runner.sets)
+    blamed["3.12"] = blocked(locker)[0].names
 
-    (finding,) = blocked(locking(tmp_path)[0], moved)
+    assert set(blamed.values()) == {("fastapi", "starlette")}
+    assert runner.sets[count] == {"fastapi==0.110.0", "starlette==0.27.0"}
+    assert frozenset(LINES) not in runner.sets[count:]
+
+
+def test_cached_findings_have_the_locations_of_the_request(tmp_path: Path) -> None:
+    """Two services may have the same requirements, and lines may move."""
+    blocked(locker_and_runner(tmp_path)[0])
+    moved = replace(REQUEST, direct=tuple((name, Location(path="b.txt", line=9)) for name, _ in REQUEST.direct))
+
+    (finding,) = blocked(locker_and_runner(tmp_path)[0], moved)
 
     assert finding.location == Location(path="b.txt", line=9)
 
 
-def test_a_refusal_is_too_old_after_its_hours_unless_a_cut_off_date_holds(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    dated = replace(WANTED, exclude_newer="2024-01-01T00:00:00Z")
-    for wanted in (WANTED, dated):
-        blocked(locking(tmp_path, hours=1.0)[0], wanted)
+def test_cached_findings_expire_unless_there_is_a_cut_off_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    dated = replace(REQUEST, exclude_newer="2024-01-01T00:00:00Z")
+    for request in (REQUEST, dated):
+        blocked(locker_and_runner(tmp_path, hours=1.0)[0], request)
     now = clock.timestamp()
     monkeypatch.setattr(clock, "timestamp", lambda: now + 3601)
 
-    again, runner = locking(tmp_path, hours=1.0)
+    again, runner = locker_and_runner(tmp_path, hours=1.0)
     blocked(again, dated)
     assert runner.tools == []
-    blocked(again, WANTED)
+    blocked(again, REQUEST)
     assert runner.tools != []
 
 
-def test_a_source_that_failed_to_build_is_tried_again_in_spite_of_a_cut_off_date(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failed_build_expires_even_with_a_cut_off_date(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether it builds depends on the machine as well."""
-    runner = SpokenTo()
-    resolver = Resolver(cache=tmp_path, runner=runner, uv_version="0.9.0", lock_hours=1.0)
-    kept = Refusals(cache=tmp_path, resolver=resolver, lock_hours=1.0)
-    dated = replace(WANTED, exclude_newer="2024-01-01T00:00:00Z")
-    kept.keep(dated, build_of(), [Finding(code="PY104", message="it fails to build", names=("six",))])
-    assert [finding.names for finding in kept.known(dated, build_of())] == [("six",)]
+    runner = FakeUv()
+    resolver = UvResolver(cache=tmp_path, runner=runner, uv_version="0.9.0", lock_hours=1.0)
+    failures = FailureCache(cache=tmp_path, resolver=resolver, lock_hours=1.0)
+    dated = replace(REQUEST, exclude_newer="2024-01-01T00:00:00Z")
+    failures.put(dated, build_of(), [Finding(code="PY104", message="it fails to build", names=("six",))])
+    assert [finding.names for finding in failures.get(dated, build_of())] == [("six",)]
     now = clock.timestamp()
     monkeypatch.setattr(clock, "timestamp", lambda: now + 3601)
 
-    assert kept.known(dated, build_of()) == ()
+    assert failures.get(dated, build_of()) == ()
 
 
-def test_settings_of_uv_are_part_of_what_is_asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A user who was told that a project is not on the index, and names another index, is not told it again."""
-    blocked(locking(tmp_path)[0])
+def test_settings_of_uv_are_part_of_the_cache_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """If a project is missing on one index, the cached finding does not count for another index."""
+    blocked(locker_and_runner(tmp_path)[0])
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://user:secret@index.example/simple")
-    again, runner = locking(tmp_path)
+    again, runner = locker_and_runner(tmp_path)
 
     blocked(again)
 
@@ -174,23 +169,23 @@ def test_settings_of_uv_are_part_of_what_is_asked(tmp_path: Path, monkeypatch: p
 @pytest.mark.parametrize(
     "damage", ["", "[]", "{", '{"created": 1, "findings": [3]}', '{"created": [], "findings": []}']
 )
-def test_a_damaged_refusal_is_none(tmp_path: Path, damage: str) -> None:
-    found = blocked(locking(tmp_path)[0])
+def test_a_damaged_cache_file_is_ignored(tmp_path: Path, damage: str) -> None:
+    findings = blocked(locker_and_runner(tmp_path)[0])
     for file in (tmp_path / "locks").glob("*.refused.json"):
         file.write_text(damage)
-    again, runner = locking(tmp_path)
+    again, runner = locker_and_runner(tmp_path)
 
-    assert blocked(again) == found
+    assert blocked(again) == findings
     assert runner.tools != []
 
 
-def test_what_could_not_be_told_to_the_end_is_not_remembered(tmp_path: Path) -> None:
-    """A source that cannot be built on this machine hides nothing of the rest."""
-    wanted = replace(
-        WANTED, lines=(*LINES, "mysqlclient"), direct=(*WANTED.direct, ("mysqlclient", Location(path="a")))
+def test_an_incomplete_diagnosis_is_not_cached(tmp_path: Path) -> None:
+    """A source that cannot be built on this machine does not hide other blockers."""
+    request = replace(
+        REQUEST, lines=(*LINES, "mysqlclient"), direct=(*REQUEST.direct, ("mysqlclient", Location(path="a")))
     )
 
-    findings = blocked(locking(tmp_path)[0], wanted)
+    findings = blocked(locker_and_runner(tmp_path)[0], request)
 
     assert {(finding.code, finding.names) for finding in findings} == {
         ("PY101", ("fastapi", "starlette")),
@@ -199,59 +194,63 @@ def test_what_could_not_be_told_to_the_end_is_not_remembered(tmp_path: Path) -> 
     assert not list((tmp_path / "locks").glob("*.refused.json"))
 
 
-def test_a_source_that_cannot_be_built_here_and_nothing_else_is_unchecked(tmp_path: Path) -> None:
-    wanted = Wanted(lines=("mysqlclient", "six"))
+def test_a_set_blocked_only_by_a_source_that_cannot_be_built_here_is_undetermined(tmp_path: Path) -> None:
+    request = ResolutionRequest(lines=("mysqlclient", "six"))
 
-    with pytest.raises(Unchecked, match="mysql_config not found"):
-        locking(tmp_path)[0].lock(wanted, build_of())
+    with pytest.raises(Undetermined, match="mysql_config not found"):
+        locker_and_runner(tmp_path)[0].lock(request, build_of())
 
 
-def test_an_attempt_that_is_refused_is_not_looked_into(tmp_path: Path) -> None:
-    asked, runner = locking(tmp_path)
+def test_a_failed_attempt_is_not_diagnosed(tmp_path: Path) -> None:
+    locker, runner = locker_and_runner(tmp_path)
 
-    assert asked.attempt(WANTED, build_of()) is None
-    assert asked.attempt(WANTED, build_of()) is None
+    assert locker.try_lock(REQUEST, build_of()) is None
+    assert locker.try_lock(REQUEST, build_of()) is None
     assert len(runner.tools) == 1
-    assert asked.attempt(Wanted(lines=("six",)), build_of()) is not None
+    assert locker.try_lock(ResolutionRequest(lines=("six",)), build_of()) is not None
 
 
-def test_what_was_refused_at_an_attempt_is_looked_into_when_all_is_asked_for(tmp_path: Path) -> None:
-    """A first refusal is remembered as one, not as all that blocks."""
-    locking(tmp_path)[0].attempt(WANTED, build_of())
-    asked, runner = locking(tmp_path)
+def test_a_failed_attempt_is_diagnosed_when_locking(tmp_path: Path) -> None:
+    """The cached first finding does not count as everything that blocks."""
+    locker_and_runner(tmp_path)[0].try_lock(REQUEST, build_of())
+    locker, runner = locker_and_runner(tmp_path)
 
-    assert blocked(asked)[0].message.startswith("fastapi==0.110.0 and starlette==0.27.0 clash")
+    assert blocked(locker)[0].message.startswith("fastapi==0.110.0 and starlette==0.27.0 conflict")
     assert runner.tools != []
 
 
-def test_findings_stand_in_the_order_of_their_lines() -> None:
-    wanted = Wanted(lines=(), direct=(("b", Location(path="r.txt", line=10)), ("a", Location(path="r.txt", line=9))))
+def test_findings_are_sorted_by_line() -> None:
+    request = ResolutionRequest(
+        lines=(), direct=(("b", Location(path="r.txt", line=10)), ("a", Location(path="r.txt", line=9)))
+    )
     findings = [
         Finding(code="PY113", message="?"),
         *(Finding(code="PY102", message=name, names=(name,)) for name in "ba"),
     ]
 
-    assert [finding.message for finding in placed(findings, wanted)] == ["a", "b", "?"]
+    assert [finding.message for finding in with_locations(findings, request)] == ["a", "b", "?"]
 
 
-def test_a_refusal_is_readable_json(tmp_path: Path) -> None:
-    blocked(locking(tmp_path)[0])
+def test_cached_findings_are_readable_json(tmp_path: Path) -> None:
+    blocked(locker_and_runner(tmp_path)[0])
     (file,) = (tmp_path / "locks").glob("*.refused.json")
 
     assert json.loads(file.read_text())["findings"][0]["names"] == ["fastapi", "starlette"]
 
 
-# ---- what a new environment has from the start
+# ---- preinstalled distributions
 
 
 class WithSetuptools(FakeRunner):
-    """uv, for a set that takes any setuptools that ``allows`` does."""
+    """A fake of uv, for a set that allows only the version ``allows`` of setuptools as a constraint."""
 
     def __init__(self, allows: str) -> None:
         super().__init__()
         self._allows = allows
 
-    def tool(self, build: object, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0) -> CommandRun:
+    def run_tool(
+        self, build: object, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+    ) -> CommandResult:
         if "--emit-index-url" in argv:
             return command_run_of("--index-url file:///srv/simple\n")
         constraints = Path(argv[argv.index("--constraint") + 1]).read_text() if "--constraint" in argv else ""
@@ -261,38 +260,38 @@ class WithSetuptools(FakeRunner):
 
 
 @pytest.mark.parametrize(
-    ("seed", "allows", "taken"),
+    ("seed", "allows", "expected"),
     [
         (("setuptools==58.1.0",), "58.1.0", "58.1.0"),
         (("setuptools==58.1.0",), "65.0.0", "82.0.0"),
         ((), "", "82.0.0"),
     ],
-    ids=["what is there does", "the set asks for a newer one", "there is none on 3.12"],
+    ids=["the preinstalled version suffices", "the set needs a newer one", "none on 3.12"],
 )
-def test_what_is_there_from_the_start_is_kept_where_the_set_allows_it(
-    tmp_path: Path, seed: tuple[str, ...], allows: str, taken: str
+def test_preinstalled_distributions_stay_if_the_set_allows_it(
+    tmp_path: Path, seed: tuple[str, ...], allows: str, expected: str
 ) -> None:
-    """As pip does. A second run knows, and asks nobody."""
-    build = replace(build_of("3.9"), seed=seed)
+    """pip does the same. A second run uses the cache."""
+    build = replace(build_of("3.9"), preinstalled=seed)
     runner = WithSetuptools(allows)
-    resolver = Resolver(cache=tmp_path, runner=runner, uv_version="0.9.0", lock_hours=24.0)
-    locking = Locking(cache=tmp_path, resolver=resolver, once=Once(None), lock_hours=24.0)
+    resolver = UvResolver(cache=tmp_path, runner=runner, uv_version="0.9.0", lock_hours=24.0)
+    locker = Locker(cache=tmp_path, resolver=resolver, single_flight=SingleFlight(None), lock_hours=24.0)
 
-    def wanted(kept: tuple[str, ...]) -> Wanted:
-        return Wanted(lines=("pyramid",), constraints=kept)
+    def request_with(constraints: tuple[str, ...]) -> ResolutionRequest:
+        return ResolutionRequest(lines=("pyramid",), constraints=constraints)
 
-    lock = locking.like_pip(locking.lock(wanted(()), build), build, wanted)
+    lock = locker.keep_preinstalled(locker.lock(request_with(()), build), build, request_with)
 
-    assert lock.versions == {"setuptools": taken}
-    assert locking.known_like_pip(lock, build, wanted) == lock
+    assert lock.versions == {"setuptools": expected}
+    assert locker.keep_preinstalled_from_cache(lock, build, request_with) == lock
 
 
-def test_a_refusal_that_was_read_in_another_way_is_not_believed(tmp_path: Path) -> None:
-    """Of an older version of this tool, in the same cache."""
-    resolver = Resolver(cache=tmp_path, runner=SpokenTo(), uv_version="0.9.0", lock_hours=24.0)
-    refusals = Refusals(cache=tmp_path, resolver=resolver, lock_hours=24.0)
-    refusals.keep(WANTED, build_of(), [Finding(code="PY101", message="six clashes", names=("six",))])
-    assert refusals.known(WANTED, build_of())
+def test_cached_findings_of_another_format_are_ignored(tmp_path: Path) -> None:
+    """They come from another version of this tool with the same cache."""
+    resolver = UvResolver(cache=tmp_path, runner=FakeUv(), uv_version="0.9.0", lock_hours=24.0)
+    failures = FailureCache(cache=tmp_path, resolver=resolver, lock_hours=24.0)
+    failures.put(REQUEST, build_of(), [Finding(code="PY101", message="six conflicts", names=("six",))])
+    assert failures.get(REQUEST, build_of())
     (file,) = (tmp_path / "locks").glob("*.refused.json")
-    file.write_text(file.read_text().replace(f'"form": {FORM}', '"form": 0'))
-    assert not refusals.known(WANTED, build_of())
+    file.write_text(file.read_text().replace(f'"form": {FORMAT_VERSION}', '"form": 0'))
+    assert not failures.get(REQUEST, build_of())

@@ -1,4 +1,4 @@
-"""Which combination of changes is tried, and in which order. The resolver is a table here."""
+"""Which combinations of changes are tried, and in which order. A table stands in for the resolver."""
 
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
@@ -9,28 +9,28 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.dependencies.diagnosis.repair_search import (
-    MOST_ATTEMPTS,
-    MOST_INSTALLATIONS,
-    MOST_LEFT_OUT,
-    Change,
+    MAX_ATTEMPTS,
+    MAX_EXCLUSION_ROUNDS,
+    MAX_INSTALLATIONS,
+    RequirementChange,
     find_repair,
 )
-from pytest_py312.repository.formats.requirements_file import Entry
+from pytest_py312.repository.formats.requirements_file import RequirementEntry
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
 
 def entry(name: str, specifier: str, line: int = 1) -> LocatedEntry:
     text = f"{name}{specifier}"
     return LocatedEntry(
-        entry=Entry(text=text, name=name, specifier=specifier, line=line, raw=text),
+        entry=RequirementEntry(text=text, name=name, specifier=specifier, line=line, raw=text),
         location=Location(path="requirements.txt", line=line),
     )
 
 
-class Trying:
-    """The set resolves when every requirement has one of the specifiers that ``works`` names; the others are blamed.
+class FakeTester:
+    """The set resolves if every requirement has a specifier from ``works``; the other requirements are blamed.
 
-    ``broken`` are specifiers that resolve and do not import, ``offers`` what the index has for each requirement.
+    ``broken`` are specifiers that resolve and do not import, ``offers`` the candidates of each requirement.
     """
 
     def __init__(
@@ -42,207 +42,209 @@ class Trying:
         self.works = works
         self.offers = offers
         self.broken = broken or {}
-        self.asked: list[dict[str, str]] = []
+        self.tried: list[dict[str, str]] = []
         self.installed: list[dict[str, str]] = []
 
     def candidates(self, item: LocatedEntry) -> Sequence[str]:
         return self.offers.get(item.name, ())
 
-    def resolve(self, change: Change) -> Sequence[str] | None:
+    def resolve(self, change: RequirementChange) -> Sequence[str] | None:
         now = {item.name: new for item, new in change.specifiers.items()}
-        self.asked.append(now)
-        here = [name for name in self.works if name not in change.without]
-        return tuple(name for name in here if now.get(name, "as it is") not in self.works[name]) or None
+        self.tried.append(now)
+        present = [name for name in self.works if name not in change.without]
+        return tuple(name for name in present if now.get(name, "unchanged") not in self.works[name]) or None
 
-    def no_way_back(self) -> bool:
+    def drop_baseline_constraint(self) -> bool:
         return False
 
-    def install(self, change: Change) -> Collection[str]:
+    def install(self, change: RequirementChange) -> Collection[str]:
         now = {item.name: new for item, new in change.specifiers.items()}
         self.installed.append(now)
-        return {name for name, bad in self.broken.items() if now.get(name, "as it is") in bad}
+        return {name for name, bad in self.broken.items() if now.get(name, "unchanged") in bad}
 
 
 def blocked(code: str, *names: str, **changes: Any) -> Finding:
     return Finding(code=code, names=names, **{"message": "it is blocked", **changes})
 
 
-def specifiers(found: Change | None) -> dict[str, str]:
-    return {item.name: new for item, new in found.specifiers.items()} if found else {}
+def specifiers(change: RequirementChange | None) -> dict[str, str]:
+    return {item.name: new for item, new in change.specifiers.items()} if change else {}
 
 
-def test_what_blocks_alone_takes_its_first_candidate() -> None:
-    """A pin without a wheel goes to the lowest version that has one, and nothing else is touched."""
-    trying = Trying({"numpy": {"==1.26.0", "==1.26.4"}}, {"numpy": ["==1.26.0", "==1.26.4"]})
+def test_a_requirement_that_blocks_alone_takes_its_first_candidate() -> None:
+    """A pin without a wheel moves to the lowest version that has one; nothing else changes."""
+    tester = FakeTester({"numpy": {"==1.26.0", "==1.26.4"}}, {"numpy": ["==1.26.0", "==1.26.4"]})
 
-    found = find_repair([blocked("PY104", "numpy")], [entry("numpy", "==1.24.3")], trying)
+    change = find_repair([blocked("PY104", "numpy")], [entry("numpy", "==1.24.3")], tester)
 
-    assert specifiers(found) == {"numpy": "==1.26.0"}
-    assert len(trying.asked) == len(trying.installed) == 1
+    assert specifiers(change) == {"numpy": "==1.26.0"}
+    assert len(tester.tried) == len(tester.installed) == 1
 
 
-def test_of_a_clash_one_requirement_is_changed_where_one_will_do() -> None:
-    trying = Trying({"pymongo": {"==4.5.0"}}, {"motor": ["==3.3.2"], "pymongo": ["==4.5.0", "==4.6.0"]})
+def test_one_requirement_of_a_conflict_is_changed_if_that_suffices() -> None:
+    tester = FakeTester({"pymongo": {"==4.5.0"}}, {"motor": ["==3.3.2"], "pymongo": ["==4.5.0", "==4.6.0"]})
     entries = [entry("motor", "==3.3.1"), entry("pymongo", "==4.3.3")]
 
-    assert specifiers(find_repair([blocked("PY101", "motor", "pymongo")], entries, trying)) == {"pymongo": "==4.5.0"}
+    assert specifiers(find_repair([blocked("PY101", "motor", "pymongo")], entries, tester)) == {"pymongo": "==4.5.0"}
 
 
-def test_two_are_changed_together_where_one_is_not_enough() -> None:
-    """As with instrumentation of one release that pins a convention of another."""
+def test_two_requirements_are_changed_together_if_one_is_not_enough() -> None:
+    """For example instrumentation that pins the matching release of a convention."""
     offers = {
         "sdk": ["==1.22.0", "==1.23.0"],
         "fastapi": ["==0.42b0", "==0.43b0"],
         "grpc": ["==0.42b0", "==0.43b0"],
     }
-    trying = Trying({"fastapi": {"==0.42b0"}, "grpc": {"==0.42b0"}}, offers)
+    tester = FakeTester({"fastapi": {"==0.42b0"}, "grpc": {"==0.42b0"}}, offers)
     entries = [entry("sdk", "==1.21.0"), entry("fastapi", "==0.41b0"), entry("grpc", "==0.41b0")]
     findings = [blocked("PY101", "sdk", "fastapi"), blocked("PY101", "sdk", "grpc")]
 
-    assert specifiers(find_repair(findings, entries, trying)) == {"fastapi": "==0.42b0", "grpc": "==0.42b0"}
+    assert specifiers(find_repair(findings, entries, tester)) == {"fastapi": "==0.42b0", "grpc": "==0.42b0"}
 
 
-def test_who_is_to_blame_is_moved_on() -> None:
-    """The first candidate has a wheel but clashes with the rest: the next one is tried."""
-    trying = Trying({"aiohttp": {"==3.9.3"}}, {"aiohttp": ["==3.9.0", "==3.9.1", "==3.9.3"]})
+def test_a_requirement_that_is_to_blame_advances() -> None:
+    """The first candidate has a wheel but conflicts with the others, so the next one is tried."""
+    tester = FakeTester({"aiohttp": {"==3.9.3"}}, {"aiohttp": ["==3.9.0", "==3.9.1", "==3.9.3"]})
 
-    found = find_repair([blocked("PY104", "aiohttp")], [entry("aiohttp", "==3.8.5")], trying)
+    change = find_repair([blocked("PY104", "aiohttp")], [entry("aiohttp", "==3.8.5")], tester)
 
-    assert specifiers(found) == {"aiohttp": "==3.9.3"}
+    assert specifiers(change) == {"aiohttp": "==3.9.3"}
 
 
-def test_what_has_a_part_in_most_clashes_is_moved_first() -> None:
-    """However far: one change that undoes them all is smaller than many."""
+def test_the_requirement_with_most_conflicts_is_changed_first() -> None:
+    """One change that resolves all conflicts is smaller than many, however far it goes."""
     steps = [f"==2.3.{number}" for number in range(4, 24)]
     offers = {"grpcio": [f"==1.6{number}" for number in range(10)], "tools": ["==1.61"], "pymilvus": steps}
-    trying = Trying({"pymilvus": {steps[-1]}}, offers)
+    tester = FakeTester({"pymilvus": {steps[-1]}}, offers)
     entries = [entry("grpcio", "==1.60"), entry("tools", "==1.60"), entry("pymilvus", "==2.3.3")]
     findings = [blocked("PY101", "grpcio", "pymilvus"), blocked("PY101", "tools", "pymilvus")]
 
-    assert specifiers(find_repair(findings, entries, trying)) == {"pymilvus": steps[-1]}
+    assert specifiers(find_repair(findings, entries, tester)) == {"pymilvus": steps[-1]}
 
 
 def test_a_source_that_cannot_be_built_on_this_machine_takes_a_version_with_a_wheel() -> None:
-    """Else the mended set could not be proven; where there is none it stays in the set."""
+    """Otherwise the repaired set could not be proven; without such a version it stays in the set."""
     offers = {"numpy": ["==1.26.0"], "matplotlib": ["==3.7.3"]}
-    trying = Trying({"numpy": {"==1.26.0"}, "matplotlib": {"==3.7.3"}}, offers)
+    tester = FakeTester({"numpy": {"==1.26.0"}, "matplotlib": {"==3.7.3"}}, offers)
     entries = [entry("numpy", "==1.24.3"), entry("matplotlib", "==3.7.2"), entry("dlib", "==19.24")]
     unbuilt = [
         blocked("PY112", name, message=f"{name} has no wheel, and its source cannot be built here: no cmake")
         for name in ("matplotlib", "dlib")
     ]
 
-    found = find_repair([blocked("PY104", "numpy"), *unbuilt], entries, trying)
+    change = find_repair([blocked("PY104", "numpy"), *unbuilt], entries, tester)
 
-    assert specifiers(found) == {"numpy": "==1.26.0", "matplotlib": "==3.7.3"}
-    assert found is not None
-    assert not found.without
-    assert find_repair(unbuilt, entries, trying) is None
+    assert specifiers(change) == {"numpy": "==1.26.0", "matplotlib": "==3.7.3"}
+    assert change is not None
+    assert not change.without
+    assert find_repair(unbuilt, entries, tester) is None
 
 
-def test_what_resolves_and_does_not_import_is_moved_on() -> None:
-    trying = Trying(
-        {"consul": {"==1.2", "==1.3"}}, {"consul": ["==1.2", "==1.3"]}, broken={"consul": {"as it is", "==1.2"}}
+def test_a_candidate_that_does_not_import_is_skipped() -> None:
+    tester = FakeTester(
+        {"consul": {"==1.2", "==1.3"}}, {"consul": ["==1.2", "==1.3"]}, broken={"consul": {"unchanged", "==1.2"}}
     )
 
-    found = find_repair([blocked("PY105", "consul")], [entry("consul", "==1.1")], trying)
+    change = find_repair([blocked("PY105", "consul")], [entry("consul", "==1.1")], tester)
 
-    assert specifiers(found) == {"consul": "==1.3"}
-    assert trying.installed == [{"consul": "==1.2"}, {"consul": "==1.3"}]
+    assert specifiers(change) == {"consul": "==1.3"}
+    assert tester.installed == [{"consul": "==1.2"}, {"consul": "==1.3"}]
 
 
-def test_few_are_installed_however_many_resolve() -> None:
+def test_the_number_of_installations_is_limited() -> None:
     many = [f"==1.{number}" for number in range(30)]
-    trying = Trying({"consul": set(many)}, {"consul": many}, broken={"consul": set(many)})
+    tester = FakeTester({"consul": set(many)}, {"consul": many}, broken={"consul": set(many)})
 
-    find_repair([blocked("PY105", "consul")], [entry("consul", "==1.1")], trying)
+    find_repair([blocked("PY105", "consul")], [entry("consul", "==1.1")], tester)
 
-    assert len(trying.installed) == MOST_INSTALLATIONS
-
-
-def test_what_fails_beside_the_change_is_no_reason_against_it() -> None:
-    trying = Trying({"numpy": {"==1.26.0"}}, {"numpy": ["==1.26.0"]}, broken={"redis": {"as it is"}})
-
-    found = find_repair([blocked("PY104", "numpy")], [entry("numpy", "==1.24.3"), entry("redis", "==2")], trying)
-
-    assert specifiers(found) == {"numpy": "==1.26.0"}
+    assert len(tester.installed) == MAX_INSTALLATIONS
 
 
-def test_what_no_version_mends_is_left_out_and_said_to_be() -> None:
-    """A name that is not on the index must not keep the others from being mended."""
-    trying = Trying({"gone": set(), "numpy": {"==1.26.0"}}, {"numpy": ["==1.26.0"]})
+def test_failures_of_unchanged_requirements_do_not_count() -> None:
+    tester = FakeTester({"numpy": {"==1.26.0"}}, {"numpy": ["==1.26.0"]}, broken={"redis": {"unchanged"}})
+
+    change = find_repair([blocked("PY104", "numpy")], [entry("numpy", "==1.24.3"), entry("redis", "==2")], tester)
+
+    assert specifiers(change) == {"numpy": "==1.26.0"}
+
+
+def test_a_project_that_no_version_repairs_is_left_out_and_listed() -> None:
+    """A name that is not on the index must not prevent the repair of the others."""
+    tester = FakeTester({"gone": set(), "numpy": {"==1.26.0"}}, {"numpy": ["==1.26.0"]})
     findings = [blocked("PY102", "gone"), blocked("PY104", "numpy")]
 
-    found = find_repair(findings, [entry("gone", ""), entry("numpy", "==1.24.3")], trying)
+    change = find_repair(findings, [entry("gone", ""), entry("numpy", "==1.24.3")], tester)
 
-    assert found is not None
-    assert (specifiers(found), set(found.without)) == ({"numpy": "==1.26.0"}, {"gone"})
+    assert change is not None
+    assert (specifiers(change), set(change.without)) == ({"numpy": "==1.26.0"}, {"gone"})
 
 
-def test_a_clash_that_nothing_undoes_is_left_out() -> None:
+def test_a_conflict_that_no_change_resolves_is_left_out() -> None:
     works: dict[str, set[str]] = {"a": set(), "b": set(), "numpy": {"==1.26.0"}}
-    trying = Trying(works, {"a": ["==2"], "numpy": ["==1.26.0"]})
+    tester = FakeTester(works, {"a": ["==2"], "numpy": ["==1.26.0"]})
     entries = [entry("a", "==1"), entry("b", "==1"), entry("numpy", "==1.24.3")]
 
-    found = find_repair([blocked("PY101", "a", "b"), blocked("PY104", "numpy")], entries, trying)
+    change = find_repair([blocked("PY101", "a", "b"), blocked("PY104", "numpy")], entries, tester)
 
-    assert found is not None
-    assert (specifiers(found), set(found.without)) == ({"numpy": "==1.26.0"}, {"a", "b"})
+    assert change is not None
+    assert (specifiers(change), set(change.without)) == ({"numpy": "==1.26.0"}, {"a", "b"})
 
 
-def test_what_clashes_with_the_change_is_changed_as_well_where_nothing_else_will_do() -> None:
-    """torchvision is made for one version of torch."""
+def test_a_requirement_that_conflicts_with_the_change_is_changed_as_well_if_necessary() -> None:
+    """For example each torchvision needs a particular torch."""
 
-    class Pair(Trying):
-        def resolve(self, change: Change) -> Sequence[str] | None:
+    class Pair(FakeTester):
+        def resolve(self, change: RequirementChange) -> Sequence[str] | None:
             now = {item.name: new for item, new in change.specifiers.items()}
-            self.asked.append(now)
+            self.tried.append(now)
             fits = (now.get("torch"), now.get("torchvision")) == ("==2.2.0", "==0.17.0")
             return None if fits else ("torch", "torchvision")
 
-    trying = Pair({}, {"torch": ["==2.2.0", "==2.2.1"], "torchvision": ["==0.16.3", "==0.17.0"]})
+    tester = Pair({}, {"torch": ["==2.2.0", "==2.2.1"], "torchvision": ["==0.16.3", "==0.17.0"]})
     entries = [entry("torch", "==2.1.2"), entry("torchvision", "==0.16.2")]
 
-    found = find_repair([blocked("PY104", "torch")], entries, trying)
+    change = find_repair([blocked("PY104", "torch")], entries, tester)
 
-    assert specifiers(found) == {"torch": "==2.2.0", "torchvision": "==0.17.0"}
+    assert specifiers(change) == {"torch": "==2.2.0", "torchvision": "==0.17.0"}
 
 
-def test_a_clash_is_undone_by_one_requirement_however_far_it_has_to_move() -> None:
-    """Moving all that clash by little each would pass the combination by."""
+def test_a_conflict_is_resolved_by_one_requirement_however_far_it_has_to_change() -> None:
+    """Advancing all members by little each would miss the combination."""
     far = [f"==2.{number}" for number in range(12)]
-    trying = Trying({"pymilvus": {"==2.9"}, "motor": {"==4"}}, {"pymilvus": far, "grpcio": ["==9"], "motor": ["==4"]})
+    tester = FakeTester(
+        {"pymilvus": {"==2.9"}, "motor": {"==4"}}, {"pymilvus": far, "grpcio": ["==9"], "motor": ["==4"]}
+    )
     entries = [entry("grpcio", "==1.60.0"), entry("pymilvus", "==2.0"), entry("motor", "==3")]
 
-    class Clash(Trying):
-        def resolve(self, change: Change) -> Sequence[str] | None:
-            blamed = trying.resolve(change)
+    class Conflicting(FakeTester):
+        def resolve(self, change: RequirementChange) -> Sequence[str] | None:
+            blamed = tester.resolve(change)
             return ("grpcio", "pymilvus") if blamed and "pymilvus" in blamed else blamed
 
         def candidates(self, item: LocatedEntry) -> Sequence[str]:
-            return trying.candidates(item)
+            return tester.candidates(item)
 
     findings = [blocked("PY101", "grpcio", "pymilvus"), blocked("PY101", "motor", "pymilvus")]
 
-    assert specifiers(find_repair(findings, entries, Clash({}, {}))) == {"pymilvus": "==2.9", "motor": "==4"}
+    assert specifiers(find_repair(findings, entries, Conflicting({}, {}))) == {"pymilvus": "==2.9", "motor": "==4"}
 
 
-def test_what_takes_too_many_attempts_is_left_out_so_that_the_rest_is_mended() -> None:
+def test_a_project_that_takes_too_many_attempts_is_left_out() -> None:
     many = [f"==1.{number}" for number in range(200)]
-    trying = Trying({"langchain": set(), "numpy": {"==1.26.0"}}, {"langchain": many, "numpy": ["==1.26.0"]})
+    tester = FakeTester({"langchain": set(), "numpy": {"==1.26.0"}}, {"langchain": many, "numpy": ["==1.26.0"]})
     entries = [entry("langchain", "==0.1"), entry("numpy", "==1.24.3")]
     findings = [blocked("PY101", "langchain", "other"), blocked("PY104", "numpy")]
 
-    found = find_repair(findings, entries, trying)
+    change = find_repair(findings, entries, tester)
 
-    assert found is not None
-    assert (specifiers(found), set(found.without)) == ({"numpy": "==1.26.0"}, {"langchain"})
+    assert change is not None
+    assert (specifiers(change), set(change.without)) == ({"numpy": "==1.26.0"}, {"langchain"})
 
 
-def test_no_way_out_is_said_to_be_none() -> None:
-    trying = Trying({"numpy": set()}, {"numpy": ["==1.26.0"]})
+def test_an_unrepairable_set_has_no_change() -> None:
+    tester = FakeTester({"numpy": set()}, {"numpy": ["==1.26.0"]})
 
-    assert find_repair([blocked("PY104", "numpy")], [entry("numpy", "==1.24.3")], trying) is None
+    assert find_repair([blocked("PY104", "numpy")], [entry("numpy", "==1.24.3")], tester) is None
 
 
 @pytest.mark.parametrize(
@@ -254,29 +256,29 @@ def test_no_way_out_is_said_to_be_none() -> None:
         blocked("PY104", "numpy", waived=True),
     ],
 )
-def test_what_blocks_nobody_or_is_no_matter_of_versions_is_left_alone(finding: Finding) -> None:
-    trying = Trying({}, {"numpy": ["==1.26.0"]})
+def test_findings_that_need_no_other_version_are_ignored(finding: Finding) -> None:
+    tester = FakeTester({}, {"numpy": ["==1.26.0"]})
 
-    assert find_repair([finding], [entry("numpy", "==1.24.3")], trying) is None
-    assert trying.asked == []
+    assert find_repair([finding], [entry("numpy", "==1.24.3")], tester) is None
+    assert tester.tried == []
 
 
 @given(
-    works=st.dictionaries(st.sampled_from("abcd"), st.sets(st.sampled_from(["==1", "==2", "as it is"])), max_size=4),
+    works=st.dictionaries(st.sampled_from("abcd"), st.sets(st.sampled_from(["==1", "==2", "unchanged"])), max_size=4),
     offers=st.dictionaries(st.sampled_from("abcd"), st.lists(st.sampled_from(["==1", "==2"]), unique=True), max_size=4),
-    clash=st.sets(st.sampled_from("abcd"), min_size=1),
+    conflict=st.sets(st.sampled_from("abcd"), min_size=1),
 )
-def test_whatever_is_found_works_and_the_search_ends(
-    works: dict[str, set[str]], offers: dict[str, list[str]], clash: set[str]
+def test_every_returned_change_works_and_the_search_terminates(
+    works: dict[str, set[str]], offers: dict[str, list[str]], conflict: set[str]
 ) -> None:
-    trying = Trying(works, offers)
+    tester = FakeTester(works, offers)
     entries = [entry(name, "==0", line) for line, name in enumerate("abcd", 1)]
-    code = "PY101" if len(clash) > 1 else "PY104"
+    code = "PY101" if len(conflict) > 1 else "PY104"
 
-    found = find_repair([blocked(code, *sorted(clash))], entries, trying)
+    change = find_repair([blocked(code, *sorted(conflict))], entries, tester)
 
-    assert len(trying.asked) <= (MOST_ATTEMPTS + 1) * MOST_LEFT_OUT
-    if found is not None:
-        assert found.specifiers
-        assert trying.resolve(found) is None
-        assert not {item.name for item in found.specifiers} & found.without
+    assert len(tester.tried) <= (MAX_ATTEMPTS + 1) * MAX_EXCLUSION_ROUNDS
+    if change is not None:
+        assert change.specifiers
+        assert tester.resolve(change) is None
+        assert not {item.name for item in change.specifiers} & change.without

@@ -1,4 +1,4 @@
-"""The store: what an installation is taken apart into, without ever installing anything."""
+"""The distribution store, with a fake installer: how installed files become entries, and what is cached."""
 
 import csv
 import io
@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.process import CommandRun, Ended
-from pytest_py312.dependencies.installation.distribution_store import Store
-from pytest_py312.dependencies.resolution.lock import Blocked, Pin, Unchecked, Wanted
+from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.dependencies.installation.distribution_store import DistributionStore
+from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from tests.support.fakes import FakeRunner, build_of, command_run_of
 
 NUMPY = Pin(name="numpy", version="1.26.4", line="numpy==1.26.4")
@@ -25,14 +25,14 @@ BUILD = build_of("3.12")
 
 @dataclass(kw_only=True)
 class Installing(FakeRunner):
-    """A runner whose uv lays ``files`` of each project into the environment, as an installer would."""
+    """A runner whose uv writes ``files`` of each project into the environment, as an installer would."""
 
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
-    refusal: CommandRun | None = None
+    refusal: CommandResult | None = None
 
-    def tool(
+    def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-    ) -> CommandRun:
+    ) -> CommandResult:
         self.tools.append(tuple(argv))
         if "venv" in argv:
             Path(argv[-1]).mkdir()
@@ -61,24 +61,24 @@ class Installing(FakeRunner):
             target.write_text(text)
 
 
-def store(folder: Path, **more: object) -> tuple[Store, Installing]:
+def store(folder: Path, **more: object) -> tuple[DistributionStore, Installing]:
     runner = Installing(**more)  # type: ignore[arg-type]  # passed on as they are
-    return Store(cache=folder, runner=runner), runner
+    return DistributionStore(cache=folder, runner=runner), runner
 
 
 def installs(runner: Installing) -> list[tuple[str, ...]]:
     return [argv for argv in runner.tools if "install" in argv]
 
 
-def test_all_wheels_are_installed_in_one_go_and_each_source_alone(tmp_path: Path) -> None:
+def test_wheels_are_installed_together_and_each_source_alone(tmp_path: Path) -> None:
     filled, runner = store(tmp_path)
 
-    filled.fill([NUMPY, SIX, SOURCE], BUILD, Wanted(lines=()))
+    filled.fill([NUMPY, SIX, SOURCE], BUILD, ResolutionRequest(lines=()))
 
     assert len(installs(runner)) == 2
     (source,) = [argv for argv in installs(runner) if "--no-binary" in argv]
     assert source[source.index("--no-binary") + 1] == "olddist"
-    entries = [filled.entry(pin, BUILD) for pin in (NUMPY, SIX, SOURCE)]
+    entries = [filled.get(pin, BUILD) for pin in (NUMPY, SIX, SOURCE)]
     assert [(entry.name, entry.version, entry.from_source) for entry in entries if entry] == [
         ("numpy", "1.26.4", False),
         ("six", "1.16.0", False),
@@ -86,49 +86,49 @@ def test_all_wheels_are_installed_in_one_go_and_each_source_alone(tmp_path: Path
     ]
 
 
-def test_what_is_there_is_not_installed_again(tmp_path: Path) -> None:
+def test_a_stored_distribution_is_not_installed_again(tmp_path: Path) -> None:
     filled, runner = store(tmp_path)
 
     for _ in range(2):
-        filled.fill([NUMPY], BUILD, Wanted(lines=()))
-    Store(cache=tmp_path, runner=runner).fill([NUMPY], BUILD, Wanted(lines=()))
+        filled.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
+    DistributionStore(cache=tmp_path, runner=runner).fill([NUMPY], BUILD, ResolutionRequest(lines=()))
 
     assert len(installs(runner)) == 1
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
-def test_each_build_has_its_own(tmp_path: Path, interpreter: str) -> None:
+def test_each_interpreter_build_has_its_own_entries(tmp_path: Path, interpreter: str) -> None:
     filled, _ = store(tmp_path)
     build = build_of(interpreter)
 
-    filled.fill([NUMPY], build, Wanted(lines=()))
+    filled.fill([NUMPY], build, ResolutionRequest(lines=()))
 
-    assert filled.entry(NUMPY, build) is not None
-    assert filled.entry(NUMPY, build_of("3.13")) is None
+    assert filled.get(NUMPY, build) is not None
+    assert filled.get(NUMPY, build_of("3.13")) is None
 
 
-def test_two_versions_of_a_project_go_into_two_environments(tmp_path: Path) -> None:
+def test_two_versions_of_a_project_are_installed_separately(tmp_path: Path) -> None:
     filled, runner = store(tmp_path)
     other = Pin(name="numpy", version="1.25.0", line="numpy==1.25.0")
 
-    filled.fill([NUMPY, other, SIX], BUILD, Wanted(lines=()))
+    filled.fill([NUMPY, other, SIX], BUILD, ResolutionRequest(lines=()))
 
     assert len(installs(runner)) == 2
-    assert all(filled.entry(pin, BUILD) for pin in (NUMPY, other, SIX))
+    assert all(filled.get(pin, BUILD) for pin in (NUMPY, other, SIX))
 
 
-def test_what_was_installed_for_one_hash_is_not_taken_for_another(tmp_path: Path) -> None:
-    """The entry without hashes proves nothing about a file that has to have a certain one."""
+def test_entries_with_and_without_hashes_are_separate(tmp_path: Path) -> None:
+    """An entry without hashes proves nothing about a file that must have a certain hash."""
     filled, _ = store(tmp_path)
-    filled.fill([NUMPY], BUILD, Wanted(lines=()))
+    filled.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
 
     hashed = Pin(name="numpy", version="1.26.4", line="numpy==1.26.4 --hash=sha256:aa")
 
-    assert filled.entry(hashed, BUILD) is None
-    assert filled.entry(Pin(name="numpy", version="1.26.4", line=NUMPY.line, from_source=True), BUILD) is None
+    assert filled.get(hashed, BUILD) is None
+    assert filled.get(Pin(name="numpy", version="1.26.4", line=NUMPY.line, from_source=True), BUILD) is None
 
 
-def test_modules_are_what_one_can_import(tmp_path: Path) -> None:
+def test_modules_are_the_importable_top_level_modules(tmp_path: Path) -> None:
     files = {
         "numpy": {
             "numpy/__init__.py": "",
@@ -144,14 +144,14 @@ def test_modules_are_what_one_can_import(tmp_path: Path) -> None:
     }
     filled, _ = store(tmp_path, files=files)
 
-    filled.fill([NUMPY], BUILD, Wanted(lines=()))
+    filled.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
 
-    entry = filled.entry(NUMPY, BUILD)
+    entry = filled.get(NUMPY, BUILD)
     assert entry is not None
     assert entry.modules == ("namespace", "native", "numpy", "single")
 
 
-def test_what_lies_beside_site_packages_is_kept_and_what_lies_outside_is_not(tmp_path: Path) -> None:
+def test_files_outside_of_site_packages_are_stored_but_none_outside_of_the_environment(tmp_path: Path) -> None:
     (tmp_path / "outside").write_text("precious")
     files = {
         "numpy": {
@@ -162,9 +162,9 @@ def test_what_lies_beside_site_packages_is_kept_and_what_lies_outside_is_not(tmp
     }
     filled, _ = store(tmp_path / "cache", files=files)
 
-    filled.fill([NUMPY], BUILD, Wanted(lines=()))
+    filled.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
 
-    entry = filled.entry(NUMPY, BUILD)
+    entry = filled.get(NUMPY, BUILD)
     assert entry is not None
     data = entry.folder / "data"
     assert sorted(str(path.relative_to(data)) for path in data.rglob("*") if path.is_file()) == [
@@ -175,20 +175,20 @@ def test_what_lies_beside_site_packages_is_kept_and_what_lies_outside_is_not(tmp
 
 
 @pytest.mark.parametrize("damage", ["", "{", "[]", "3", "null", "{}", '{"modules": 3, "requires": []}'])
-def test_a_damaged_entry_is_made_again(tmp_path: Path, damage: str) -> None:
+def test_a_damaged_entry_is_installed_again(tmp_path: Path, damage: str) -> None:
     filled, _ = store(tmp_path)
-    filled.fill([NUMPY], BUILD, Wanted(lines=()))
-    entry = filled.entry(NUMPY, BUILD)
+    filled.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
+    entry = filled.get(NUMPY, BUILD)
     assert entry is not None
     (entry.folder / "entry.json").write_text(damage)
-    assert filled.entry(NUMPY, BUILD) is None
+    assert filled.get(NUMPY, BUILD) is None
 
-    filled.fill([NUMPY], BUILD, Wanted(lines=()))
+    filled.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
 
-    assert filled.entry(NUMPY, BUILD) == entry
+    assert filled.get(NUMPY, BUILD) == entry
 
 
-# ---- what may go wrong
+# ---- errors
 
 FAILED_BUILD = "error: Failed to build `olddist==0.1`\n  ModuleNotFoundError: No module named 'distutils'\n"
 FAILED_TREE = """\
@@ -205,38 +205,38 @@ error: The build backend returned an error
 @pytest.mark.parametrize(
     ("refusal", "kind", "words"),
     [
-        (command_run_of(stderr=FAILED_BUILD, exit_code=1), Blocked, "No module named 'distutils'"),
-        (command_run_of(stderr=FAILED_TREE, exit_code=1), Blocked, "No module named 'imp'"),
-        (command_run_of(stderr="error: Failed to fetch: x", exit_code=2), Unchecked, "Failed to fetch"),
-        (command_run_of(stderr="", exit_code=2), Unchecked, "exit code 2"),
-        (command_run_of(ended=Ended.TIMED_OUT, exit_code=-2), Unchecked, "time limit reached"),
-        (command_run_of(stderr="No space left on device (os error 28)", exit_code=2), Unchecked, "No space left"),
+        (command_run_of(stderr=FAILED_BUILD, exit_code=1), Unresolvable, "No module named 'distutils'"),
+        (command_run_of(stderr=FAILED_TREE, exit_code=1), Unresolvable, "No module named 'imp'"),
+        (command_run_of(stderr="error: Failed to fetch: x", exit_code=2), Undetermined, "Failed to fetch"),
+        (command_run_of(stderr="", exit_code=2), Undetermined, "exit code 2"),
+        (command_run_of(exit_reason=ExitReason.TIMED_OUT, exit_code=-2), Undetermined, "time limit reached"),
+        (command_run_of(stderr="No space left on device (os error 28)", exit_code=2), Undetermined, "No space left"),
     ],
 )
-def test_an_installation_that_fails_says_why_and_leaves_nothing(
-    tmp_path: Path, refusal: CommandRun, kind: type[Exception], words: str
+def test_a_failed_installation_has_a_reason_and_leaves_no_files(
+    tmp_path: Path, refusal: CommandResult, kind: type[Exception], words: str
 ) -> None:
     filled, _ = store(tmp_path, refusal=refusal)
 
     with pytest.raises(kind, match=words):
-        filled.fill([SOURCE], BUILD, Wanted(lines=()))
+        filled.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
 
-    assert filled.entry(SOURCE, BUILD) is None
+    assert filled.get(SOURCE, BUILD) is None
     assert not list((tmp_path / "tmp").iterdir())
 
 
-def test_an_installation_without_a_distribution_is_unchecked(tmp_path: Path) -> None:
+def test_an_installation_without_a_distribution_is_undetermined(tmp_path: Path) -> None:
     filled, runner = store(tmp_path)
     runner.refusal = command_run_of()
 
-    with pytest.raises(Unchecked, match="installed nothing"):
-        filled.fill([NUMPY], BUILD, Wanted(lines=()))
+    with pytest.raises(Undetermined, match="installed nothing"):
+        filled.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
 
 
-def test_an_entry_says_what_its_metadata_say(tmp_path: Path) -> None:
+def test_an_entry_has_the_metadata_of_its_distribution(tmp_path: Path) -> None:
     filled, _ = store(tmp_path)
-    filled.fill([NUMPY], BUILD, Wanted(lines=()))
-    entry = filled.entry(NUMPY, BUILD)
+    filled.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
+    entry = filled.get(NUMPY, BUILD)
     assert entry is not None
 
     facts = json.loads((entry.folder / "entry.json").read_text())
@@ -244,39 +244,39 @@ def test_an_entry_says_what_its_metadata_say(tmp_path: Path) -> None:
     assert entry.requires == ()
 
 
-def test_all_sources_that_fail_to_build_are_told_together(tmp_path: Path) -> None:
-    """And one that this machine cannot build hides none that nobody can."""
+def test_all_sources_that_fail_to_build_are_reported_together(tmp_path: Path) -> None:
+    """Also if another source cannot be built for a reason of this machine."""
 
     class Failing(Installing):
-        def tool(
+        def run_tool(
             self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-        ) -> CommandRun:
+        ) -> CommandResult:
             if "install" in argv:
                 name = Path(argv[-1]).read_text().partition("==")[0].strip()
                 reason = "mysql_config not found" if name == "mysqlclient" else "No module named 'distutils'"
                 return command_run_of(stderr=f"error: Failed to build `{name}==1`\n{reason}\n", exit_code=1)
-            return super().tool(build, argv, stdin=stdin, time_limit=time_limit)
+            return super().run_tool(build, argv, stdin=stdin, time_limit=time_limit)
 
-    made = Store(cache=tmp_path, runner=Failing())
+    made = DistributionStore(cache=tmp_path, runner=Failing())
     pins = [Pin(name=name, version="1", line=f"{name}==1", from_source=True) for name in ("mysqlclient", "a", "b")]
 
-    with pytest.raises(Blocked) as caught:
-        made.fill(pins, BUILD, Wanted(lines=()))
+    with pytest.raises(Unresolvable) as caught:
+        made.fill(pins, BUILD, ResolutionRequest(lines=()))
     assert [(finding.code, finding.names) for finding in caught.value.findings] == [
         ("PY104", ("a",)),
         ("PY104", ("b",)),
     ]
-    with pytest.raises(Unchecked, match="mysql_config"):
-        made.fill(pins[:1], BUILD, Wanted(lines=()))
+    with pytest.raises(Undetermined, match="mysql_config"):
+        made.fill(pins[:1], BUILD, ResolutionRequest(lines=()))
 
 
 def test_a_source_that_does_not_build_is_not_built_again(tmp_path: Path) -> None:
-    """By the next run either, while its verdict holds."""
+    """Neither by the next run, while the cached failure is valid."""
     for tries in (1, 0):
         runner = Installing(refusal=command_run_of(stderr=FAILED_BUILD, exit_code=1))
-        made = Store(cache=tmp_path, runner=runner, lock_hours=24.0, uv_version="1")
-        with pytest.raises(Blocked, match="No module named 'distutils'"):
-            made.fill([SOURCE], BUILD, Wanted(lines=()))
+        made = DistributionStore(cache=tmp_path, runner=runner, lock_hours=24.0, uv_version="1")
+        with pytest.raises(Unresolvable, match="No module named 'distutils'"):
+            made.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
         assert len(installs(runner)) == tries
 
 
@@ -286,52 +286,50 @@ def test_a_source_that_does_not_build_is_not_built_again(tmp_path: Path) -> None
         command_run_of(stderr="error: Failed to build `olddist==0.1`\nmysql_config not found", exit_code=1),
         command_run_of(stderr="error: Failed to build `olddist==0.1`\nerror sending request for url", exit_code=1),
         command_run_of(stderr="No space left on device (os error 28)", exit_code=2),
-        command_run_of(ended=Ended.CANCELLED, exit_code=None),
+        command_run_of(exit_reason=ExitReason.CANCELLED, exit_code=None),
     ],
 )
-def test_what_only_this_machine_or_the_network_lacked_is_tried_again(tmp_path: Path, refusal: CommandRun) -> None:
+def test_failures_of_the_machine_or_the_network_are_tried_again(tmp_path: Path, refusal: CommandResult) -> None:
     runner = Installing(refusal=refusal)
-    made = Store(cache=tmp_path, runner=runner, lock_hours=24.0, uv_version="1")
-    with pytest.raises(Unchecked):
-        made.fill([SOURCE], BUILD, Wanted(lines=()))
+    made = DistributionStore(cache=tmp_path, runner=runner, lock_hours=24.0, uv_version="1")
+    with pytest.raises(Undetermined):
+        made.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
 
     runner.refusal = None
-    made.fill([SOURCE], BUILD, Wanted(lines=()))
+    made.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
 
-    assert made.entry(SOURCE, BUILD) is not None
+    assert made.get(SOURCE, BUILD) is not None
 
 
 @dataclass(kw_only=True)
-class Meeting(Installing):
-    """A runner whose builds wait for each other, for as long as ``patience`` seconds."""
+class BarrierRunner(Installing):
+    """A runner whose builds wait for each other, for up to ``patience`` seconds."""
 
     patience: float
     door: threading.Barrier = field(default_factory=lambda: threading.Barrier(2))
     met: list[bool] = field(default_factory=list)
 
-    def tool(
+    def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-    ) -> CommandRun:
+    ) -> CommandResult:
         if "install" in argv:
             try:
                 self.door.wait(self.patience)
                 self.met.append(True)
             except threading.BrokenBarrierError:
                 self.met.append(False)
-        return super().tool(build, argv, stdin=stdin, time_limit=time_limit)
+        return super().run_tool(build, argv, stdin=stdin, time_limit=time_limit)
 
 
 @pytest.mark.parametrize(("at_once", "patience", "met"), [(2, 30.0, True), (1, 0.01, False)])
-def test_no_more_sources_are_built_at_once_than_there_are_cores_for(
-    tmp_path: Path, at_once: int, patience: float, met: bool
-) -> None:
-    """However many sets are resolved at once: a build that shares a core may not be finished in its time."""
-    runner = Meeting(patience=patience)
-    held = Store(cache=tmp_path, runner=runner, builds_at_once=at_once)
+def test_the_number_of_parallel_builds_is_limited(tmp_path: Path, at_once: int, patience: float, met: bool) -> None:
+    """However many sets are resolved in parallel: a build that shares a core may exceed its time limit."""
+    runner = BarrierRunner(patience=patience)
+    held = DistributionStore(cache=tmp_path, runner=runner, parallel_builds=at_once)
     pins = [Pin(name=name, version="1", line=f"{name}==1", from_source=True) for name in ("one", "two")]
 
     with ThreadPoolExecutor(2) as pool:
-        list(pool.map(lambda pin: held.fill([pin], BUILD, Wanted(lines=(pin.line,))), pins))
+        list(pool.map(lambda pin: held.fill([pin], BUILD, ResolutionRequest(lines=(pin.line,))), pins))
 
     assert runner.met == [met] * 2
-    assert all(held.entry(pin, BUILD) for pin in pins)
+    assert all(held.get(pin, BUILD) for pin in pins)

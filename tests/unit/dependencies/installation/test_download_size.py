@@ -1,4 +1,4 @@
-"""How large a set is before it is downloaded, from what uv prints."""
+"""The size of a set before its download, from the output of uv."""
 
 from pathlib import Path
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.dependencies.installation.download_size import download_size, size_of
+from pytest_py312.dependencies.installation.download_size import download_size, total_wheel_size
 from pytest_py312.dependencies.resolution.lock import Pin
 from tests.support.fakes import FakeRunner, build_of, command_run_of
 
@@ -27,11 +27,11 @@ SOURCE = Pin(name="jieba", version="0.42.1", line="jieba==0.42.1", from_source=T
 
 
 def test_the_smallest_wheel_of_each_package_counts() -> None:
-    assert size_of(LOCK) == 610
+    assert total_wheel_size(LOCK) == 610
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
-def test_uv_is_asked_from_its_cache_and_nothing_stays_behind(tmp_path: Path, interpreter: str) -> None:
+def test_only_uvs_cache_is_used_and_temporary_files_are_removed(tmp_path: Path, interpreter: str) -> None:
     runner = FakeRunner(answers=[command_run_of(stdout=LOCK)])
 
     assert download_size([TORCH, SOURCE], build_of(interpreter), runner, tmp_path) == 610
@@ -39,7 +39,7 @@ def test_uv_is_asked_from_its_cache_and_nothing_stays_behind(tmp_path: Path, int
     assert list(tmp_path.iterdir()) == []
 
 
-def test_what_uv_cannot_tell_counts_as_nothing(tmp_path: Path) -> None:
+def test_unknown_sizes_count_as_zero(tmp_path: Path) -> None:
     runner = FakeRunner(answers=[command_run_of(stderr="No solution found", exit_code=1)])
 
     assert download_size([TORCH], build_of(), runner, tmp_path) == 0
@@ -47,5 +47,5 @@ def test_what_uv_cannot_tell_counts_as_nothing(tmp_path: Path) -> None:
 
 
 @given(st.text() | st.sampled_from(["packages = 1", "packages = [1]", "[[packages]]\nwheels = 3", "[" * 5000]))
-def test_no_text_raises(text: str) -> None:
-    assert size_of(text) >= 0
+def test_invalid_output_never_raises(text: str) -> None:
+    assert total_wheel_size(text) >= 0

@@ -1,4 +1,4 @@
-"""What a service asks for, where the code of its setup.py says it."""
+"""The requirements of a service whose setup.py computes them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 
 from pytest_py312.core.model.fleet import Distribution, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.dependencies.installation.requests import Demands
+from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
 
@@ -19,7 +19,7 @@ setup(name="app", version="1.0", py_modules=["app"],
 
 
 def required(root: Path, *, static: bool, setup: str = "services/app/setup.py") -> tuple[RequirementSet, list[str]]:
-    """What is required by the service's setup.py, or another, and which folders are built for it."""
+    """Return the requirements that a setup.py declares, and which folders are built for it."""
     service_tree(root, {setup: SETUP})
     service = replace(
         cell_of("3.12").service,
@@ -27,16 +27,16 @@ def required(root: Path, *, static: bool, setup: str = "services/app/setup.py") 
         requirements=(RequirementSource(path=setup, table="install_requires"),),
         distribution=Distribution(name="app", version="1.0", static=static, source_roots=(".",)),
     )
-    demands = Demands(plan=Plan(root=root), cache=root / "cache")
+    demands = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
     return demands.requirements(service), built(demands, service)
 
 
-def built(demands: Demands, service: Service) -> list[str]:
-    return list(demands.trees(service))
+def built(demands: RequestBuilder, service: Service) -> list[str]:
+    return list(demands.source_trees(service))
 
 
-def test_what_code_computes_is_known_once_the_service_is_built(tmp_path: Path) -> None:
-    """It is no line that cannot be read, and its place is kept for what has to be changed there."""
+def test_computed_requirements_of_a_built_service_are_no_problem(tmp_path: Path) -> None:
+    """Their location is kept, because it is where the requirements have to be changed."""
     found, trees = required(tmp_path, static=False)
 
     assert found.problems == ()
@@ -47,11 +47,11 @@ def test_what_code_computes_is_known_once_the_service_is_built(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("static", "setup"), [(True, "services/app/setup.py"), (False, "services/app/deploy/setup.py")]
 )
-def test_what_no_build_tells_is_told_as_unreadable(tmp_path: Path, static: bool, setup: str) -> None:
-    """Nothing that is built, or not the file that is run for it: it must not be taken for no requirements."""
-    found, _ = required(tmp_path, static=static, setup=setup)
+def test_requirements_that_no_build_reveals_are_unreadable(tmp_path: Path, static: bool, setup: str) -> None:
+    """If nothing is built, or another file: they must not be mistaken for no requirements."""
+    requirements, _ = required(tmp_path, static=static, setup=setup)
 
-    assert [problem.message for problem in found.problems] == [
-        "install_requires is computed by setup.py, which is not run to be read."
+    assert [problem.message for problem in requirements.problems] == [
+        "install_requires is computed by setup.py, and no code is run to read it."
     ]
-    assert found.computed == ()
+    assert requirements.computed == ()

@@ -1,4 +1,4 @@
-"""Sources in a set that something else blocks: what came of building them takes the place of "not tried"."""
+"""FakeStore in a set that something else blocks: the results of their builds replace "not tried"."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -8,30 +8,32 @@ import pytest
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.diagnosis.diagnose import all_blockers
-from pytest_py312.dependencies.diagnosis.package_index import File, Index, Page, PageState
-from pytest_py312.dependencies.installation.distribution_store import Store
-from pytest_py312.dependencies.installation.source_builds import SET_LIMIT, with_sources_tried
-from pytest_py312.dependencies.resolution.lock import Blocked, Pin, Unchecked, Wanted
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.dependencies.diagnosis.diagnose import find_all_conflicts
+from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PackageIndex, PageState
+from pytest_py312.dependencies.installation.distribution_store import DistributionStore
+from pytest_py312.dependencies.installation.source_builds import SET_TIME_LIMIT, build_untried_sources
+from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from tests.support.fakes import FakeRunner, build_of
 
 BUILD = build_of("3.12")
-WANTED = Wanted(
+WANTED = ResolutionRequest(
     lines=("gone", "numpy==1.24.3", "jieba==0.42.1"),
     direct=tuple((name, Location(path="r.txt", line=at)) for at, name in enumerate(("gone", "numpy", "jieba"), 1)),
 )
 
 
-class Sources(Store):
-    """A store that builds nothing: ``ends`` are what becomes of each project."""
+class FakeStore(DistributionStore):
+    """A store that builds nothing: ``ends`` are the results by project."""
 
     def __init__(self, **ends: Exception) -> None:
         super().__init__(cache=Path("/nowhere"), runner=FakeRunner())
         self.ends = ends
         self.built: list[str] = []
 
-    def fill(self, pins: Iterable[Pin], build: InterpreterBuild, wanted: Wanted, build_limit: float = 1800.0) -> None:
+    def fill(
+        self, pins: Iterable[Pin], build: InterpreterBuild, wanted: ResolutionRequest, build_limit: float = 1800.0
+    ) -> None:
         for pin in pins:
             assert pin.from_source
             self.built.append(pin.line)
@@ -39,74 +41,80 @@ class Sources(Store):
                 raise self.ends[pin.name]
 
 
-class OnlySources(Index):
-    """An index on which nothing has a wheel."""
+class IndexWithoutWheels(PackageIndex):
+    """An index without any wheel."""
 
     def __init__(self) -> None:
         super().__init__(cache=Path("/nowhere"), url=None, lock_hours=0.0)
 
-    def page(self, name: str) -> Page:
+    def page(self, name: str) -> IndexPage:
         if name == "gone":
-            return Page(name=name, state=PageState.MISSING)
+            return IndexPage(name=name, state=PageState.MISSING)
         versions = {"numpy": ["1.24.3"], "jieba": ["0.42.1"]}[name]
-        return Page(name=name, state=PageState.FOUND, files={one: (File(one, "", "", False, ""),) for one in versions})
+        return IndexPage(
+            name=name,
+            state=PageState.FOUND,
+            files={one: (DistributionFile(one, "", "", False, ""),) for one in versions},
+        )
 
 
-class Content(Resolver):
-    """A resolver to which everything else resolves."""
+class FakeResolver(UvResolver):
+    """A resolver that resolves everything else."""
 
     def __init__(self) -> None:
         super().__init__(cache=Path("/nowhere"), runner=FakeRunner(), uv_version="0", lock_hours=0.0)
 
-    def guess(self, wanted: Wanted, build: InterpreterBuild, from_source: object = ()) -> Finding | None:
+    def explain_offline(
+        self, wanted: ResolutionRequest, build: InterpreterBuild, from_source: object = ()
+    ) -> Finding | None:
         return None
 
-    def refusal(self, wanted: Wanted, build: InterpreterBuild, from_source: object = ()) -> Finding | None:
+    def explain(self, wanted: ResolutionRequest, build: InterpreterBuild, from_source: object = ()) -> Finding | None:
         return None
 
 
 @pytest.fixture
 def blocked() -> list[Finding]:
-    return all_blockers(WANTED, BUILD, Content(), OnlySources())
+    return find_all_conflicts(WANTED, BUILD, FakeResolver(), IndexWithoutWheels())
 
 
-def told(findings: Iterable[Finding]) -> dict[str, str]:
+def codes_by_project(findings: Iterable[Finding]) -> dict[str, str]:
     return {finding.names[0]: finding.code for finding in findings}
 
 
-def test_a_blocked_set_has_its_sources_not_tried(blocked: list[Finding]) -> None:
-    assert told(blocked) == {"gone": "PY102", "numpy": "PY112", "jieba": "PY112"}
+def test_the_sources_of_a_blocked_set_are_not_tried(blocked: list[Finding]) -> None:
+    assert codes_by_project(blocked) == {"gone": "PY102", "numpy": "PY112", "jieba": "PY112"}
 
 
-def test_each_is_built_by_itself(blocked: list[Finding]) -> None:
-    """The one that fails blocks as well, the other one does not, and both keep their places."""
+def test_each_source_is_built_on_its_own(blocked: list[Finding]) -> None:
+    """A failing build blocks as well, a successful one does not, and both keep their locations."""
     failure = Finding(code="PY104", message="numpy==1.24.3: no distutils", names=("numpy",))
-    store = Sources(numpy=Blocked([failure]))
+    store = FakeStore(numpy=Unresolvable([failure]))
 
-    found = with_sources_tried(blocked, WANTED, BUILD, store)
+    updated = build_untried_sources(blocked, WANTED, BUILD, store)
 
     assert store.built == ["numpy==1.24.3", "jieba==0.42.1"]
-    assert told(found) == {"gone": "PY102", "numpy": "PY104", "jieba": "PY110"}
-    assert [finding.location and finding.location.line for finding in found] == [1, 2, 3]
-    assert [finding.severity for finding in found] == [Severity.ERROR, Severity.ERROR, Severity.NOTE]
+    assert codes_by_project(updated) == {"gone": "PY102", "numpy": "PY104", "jieba": "PY110"}
+    assert [finding.location and finding.location.line for finding in updated] == [1, 2, 3]
+    assert [finding.severity for finding in updated] == [Severity.ERROR, Severity.ERROR, Severity.NOTE]
 
 
-def test_what_could_not_be_told_stays_a_warning_with_its_reason(blocked: list[Finding]) -> None:
-    store = Sources(numpy=Unchecked("no compiler here"))
+def test_an_unfinished_build_stays_a_warning_with_its_reason(blocked: list[Finding]) -> None:
+    store = FakeStore(numpy=Undetermined("no compiler here"))
 
-    found = with_sources_tried(blocked, WANTED, BUILD, store)
+    found = build_untried_sources(blocked, WANTED, BUILD, store)
 
     (warning,) = [finding for finding in found if finding.names == ("numpy",)]
     assert (warning.code, warning.severity) == ("PY112", Severity.WARNING)
     assert warning.message.startswith("no compiler here")
 
 
-def test_a_set_is_given_only_so_much_time(blocked: list[Finding], monkeypatch: pytest.MonkeyPatch) -> None:
-    times = iter([0.0, 1.0, SET_LIMIT + 1])
+def test_the_time_for_a_set_is_limited(blocked: list[Finding], monkeypatch: pytest.MonkeyPatch) -> None:
+    times = iter([0.0, 1.0, SET_TIME_LIMIT + 1])
     monkeypatch.setattr(clock, "stopwatch", lambda: next(times))
-    store = Sources()
+    store = FakeStore()
 
-    assert told(with_sources_tried(blocked, WANTED, BUILD, store)) == {
+    assert codes_by_project(build_untried_sources(blocked, WANTED, BUILD, store)) == {
         "gone": "PY102",
         "numpy": "PY110",
         "jieba": "PY112",

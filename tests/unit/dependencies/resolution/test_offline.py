@@ -1,24 +1,24 @@
-"""uv kept from the network, and a cache that is believed where it says yes."""
+"""uv without the network: what resolves from the cache is a result, a failure is not."""
 
 from pathlib import Path
 
 import pytest
 
-from pytest_py312.core.process import CommandRun
-from pytest_py312.dependencies.resolution.lock import Unchecked, Wanted
+from pytest_py312.core.process import CommandResult
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined
 from pytest_py312.dependencies.resolution.offline import OfflineResolver, OfflineRunner
 from tests.support.fakes import FakeRunner, build_of, command_run_of
 
 TOGETHER = ("3.9", "3.10", "3.12")
-WANTED = Wanted(lines=("numpy==1.26.4", "torch"))
+REQUEST = ResolutionRequest(lines=("numpy==1.26.4", "torch"))
 
 
-def asked(folder: Path, *answers: CommandRun) -> OfflineResolver:
-    runner = FakeRunner(answers=list(answers))
+def resolver_with(folder: Path, *results: CommandResult) -> OfflineResolver:
+    runner = FakeRunner(answers=list(results))
     return OfflineResolver(cache=folder, runner=runner, uv_version="0.9.0", lock_hours=1.0)
 
 
-def refused(cause: str) -> CommandRun:
+def failed(cause: str) -> CommandResult:
     return command_run_of(stderr=f"error: No solution found when resolving\n  cause: {cause}\n", exit_code=1)
 
 
@@ -38,29 +38,29 @@ NO_FILE = command_run_of(
 
 @pytest.mark.parametrize("interpreter", TOGETHER)
 @pytest.mark.parametrize(
-    ("answer", "reason", "names"),
+    ("result", "reason", "names"),
     [
-        (refused(NOT_CACHED), "offline, and torch is not in the cache", ("torch",)),
-        (refused(FALSE_NO_VERSION), "offline, and what is in the cache does not settle torch: ", ("torch",)),
+        (failed(NOT_CACHED), "offline, and torch is not in the cache", ("torch",)),
+        (failed(FALSE_NO_VERSION), "offline, and the cache does not suffice to resolve torch: ", ("torch",)),
         (NO_FILE, "offline, and torch-2.0.0-py3-none-any.whl.metadata is not in the cache", ()),
         (command_run_of(stderr="", exit_code=2), "offline: ", ()),
     ],
 )
-def test_a_refusal_is_never_a_verdict(
-    tmp_path: Path, interpreter: str, answer: CommandRun, reason: str, names: tuple[str, ...]
+def test_a_failure_is_never_a_verdict(
+    tmp_path: Path, interpreter: str, result: CommandResult, reason: str, names: tuple[str, ...]
 ) -> None:
-    for ask in (OfflineResolver.resolve, OfflineResolver.refusal):
-        with pytest.raises(Unchecked) as caught:
-            ask(asked(tmp_path, answer), WANTED, build_of(interpreter))
+    for ask in (OfflineResolver.resolve, OfflineResolver.explain):
+        with pytest.raises(Undetermined) as caught:
+            ask(resolver_with(tmp_path, result), REQUEST, build_of(interpreter))
         assert str(caught.value).startswith(reason)
         assert caught.value.names == names
 
 
-def test_what_the_cache_has_is_a_lock_that_nobody_else_is_given(tmp_path: Path) -> None:
-    resolver = asked(tmp_path, command_run_of("numpy==1.26.4\ntorch==2.2.0\n"))
+def test_a_lock_from_uvs_cache_is_not_stored(tmp_path: Path) -> None:
+    resolver = resolver_with(tmp_path, command_run_of("numpy==1.26.4\ntorch==2.2.0\n"))
 
-    assert resolver.resolve(WANTED, build_of()).versions == {"numpy": "1.26.4", "torch": "2.2.0"}
-    assert resolver.known(WANTED, build_of()) is None
+    assert resolver.resolve(REQUEST, build_of()).versions == {"numpy": "1.26.4", "torch": "2.2.0"}
+    assert resolver.cached_lock(REQUEST, build_of()) is None
 
 
 @pytest.mark.parametrize(
@@ -75,19 +75,19 @@ def test_what_the_cache_has_is_a_lock_that_nobody_else_is_given(tmp_path: Path) 
         ),
     ],
 )
-def test_uv_is_told_to_stay_offline(argv: list[str], run: list[str]) -> None:
-    """What is to be looked at anew is taken from an empty cache: what an older Python built proves nothing here."""
-    inner = FakeRunner(answers=[command_run_of("said")])
+def test_uv_gets_the_offline_option(argv: list[str], run: list[str]) -> None:
+    """``--refresh`` becomes an empty cache: a wheel built by an older Python proves nothing here."""
+    inner = FakeRunner(answers=[command_run_of("output")])
 
-    assert OfflineRunner(inner).tool(build_of(), argv).stdout == "said"
+    assert OfflineRunner(inner).run_tool(build_of(), argv).stdout == "output"
     assert inner.tools == [tuple(run)]
 
 
-def test_all_else_is_the_runners_own(tmp_path: Path) -> None:
+def test_everything_else_is_delegated_to_the_runner(tmp_path: Path) -> None:
     inner = FakeRunner(name="docker")
     runner = OfflineRunner(inner)
 
-    assert (runner.name, runner.describe(), runner.inside(tmp_path)) == ("docker", inner.describe(), str(tmp_path))
-    assert runner.find(build_of().interpreter) == build_of()
+    assert (runner.name, runner.describe(), runner.path_inside(tmp_path)) == ("docker", inner.describe(), str(tmp_path))
+    assert runner.find_interpreter(build_of().interpreter) == build_of()
     runner.close()
     assert inner.closed

@@ -1,4 +1,4 @@
-"""What pip-compile says becomes a lock, a finding, or the admission that it could not be found out."""
+"""Output of pip-compile becomes a lock, a finding, or an undetermined result."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.process import CommandRun, Ended
-from pytest_py312.dependencies.resolution.lock import Blocked, Unchecked, Wanted
-from pytest_py312.dependencies.resolution.pip_tools_resolver import PIP_TOOLS, PipTools
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.pip_tools_resolver import PIP_TOOLS_VERSION, PipToolsResolver
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from tests.support.fakes import FakeRunner, build_of, command_run_of
 
 TOGETHER = ("3.9", "3.10", "3.12")
@@ -34,93 +34,99 @@ NO_BUILD = (
     f"{DEEP}pip._internal.exceptions.FailedToPrepareCandidate: Failed to build 'numpy' when getting requirements"
 )
 NO_COMPILER = NO_BUILD.replace("ModuleNotFoundError: No module named 'distutils'", "pg_config executable not found.")
-AWAY = "WARNING: Retrying (Retry(total=1, connect=None)) after connection broken by 'NewConnectionError'\n" + NOT_FOUND
+UNREACHABLE = (
+    "WARNING: Retrying (Retry(total=1, connect=None)) after connection broken by 'NewConnectionError'\n" + NOT_FOUND
+)
 
 
 class Answering(FakeRunner):
-    """uv, which knows no answer, and pip-compile, which answers in turn."""
+    """uv, which always fails, and pip-compile, which returns ``results`` in turn."""
 
     pip: str = "26.3"
     compiled: list[tuple[str, ...]]
-    said: list[CommandRun]
-    given: list[str]
+    results: list[CommandResult]
+    inputs: list[str]
 
-    def tool(
+    def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
-    ) -> CommandRun:
+    ) -> CommandResult:
         if "piptools" in argv:
             self.compiled.append(tuple(argv))
-            self.given.append(Path(argv[-1]).read_text())
-            return self.said.pop(0)
+            self.inputs.append(Path(argv[-1]).read_text())
+            return self.results.pop(0)
         if "venv" in argv:
             Path(argv[-1]).mkdir()
         if "-c" in argv:
-            return command_run_of(f'["{PIP_TOOLS}", "{self.pip}"]')
+            return command_run_of(f'["{PIP_TOOLS_VERSION}", "{self.pip}"]')
         return command_run_of(stderr="error: no answer", exit_code=int("pip" in argv and "compile" in argv))
 
 
-def asked(folder: Path, *said: CommandRun, offline: bool = False) -> tuple[PipTools, Answering]:
+def resolver_and_runner(
+    folder: Path, *results: CommandResult, offline: bool = False
+) -> tuple[PipToolsResolver, Answering]:
     runner = Answering()
-    runner.compiled, runner.said, runner.given = [], list(said), []
-    uv = Resolver(cache=folder, runner=runner, uv_version="0.9.0", lock_hours=1.0)
-    return PipTools(uv=uv, cache=folder, runner=runner, lock_hours=1.0, offline=offline), runner
+    runner.compiled, runner.results, runner.inputs = [], list(results), []
+    uv = UvResolver(cache=folder, runner=runner, uv_version="0.9.0", lock_hours=1.0)
+    return PipToolsResolver(uv=uv, cache=folder, runner=runner, lock_hours=1.0, offline=offline), runner
 
 
-def refused(text: str) -> CommandRun:
+def failed(text: str) -> CommandResult:
     return command_run_of(stderr=text, exit_code=1)
 
 
-WANTED = Wanted(
+REQUEST = ResolutionRequest(
     lines=("starlette==0.27.0", "fastapi==0.110.0", "numpy==1.24.3"),
     direct=tuple((name, Location(path="a.txt", line=at)) for at, name in enumerate(("starlette", "fastapi", "numpy"))),
 )
 
 
 @pytest.mark.parametrize("interpreter", TOGETHER)
-def test_a_lock_is_asked_for_under_the_interpreter_and_kept(tmp_path: Path, interpreter: str) -> None:
-    resolver, runner = asked(tmp_path, command_run_of("six==1.16.0\n"))
-    wanted = Wanted(lines=("six",), constraints=("six<2",), options=("--pre",), exclude_newer="2024-01-01T00:00:00Z")
+def test_pip_compile_runs_under_the_interpreter_and_its_lock_is_stored(tmp_path: Path, interpreter: str) -> None:
+    resolver, runner = resolver_and_runner(tmp_path, command_run_of("six==1.16.0\n"))
+    request = ResolutionRequest(
+        lines=("six",), constraints=("six<2",), options=("--pre",), exclude_newer="2024-01-01T00:00:00Z"
+    )
 
-    lock = resolver.resolve(wanted, build_of(interpreter))
+    lock = resolver.resolve(request, build_of(interpreter))
 
     assert lock.versions == {"six": "1.16.0"}
-    assert resolver.known(wanted, build_of(interpreter)) == lock
-    assert resolver.known(replace(wanted, lines=("six>1",)), build_of(interpreter)) is None
+    assert resolver.cached_lock(request, build_of(interpreter)) == lock
+    assert resolver.cached_lock(replace(request, lines=("six>1",)), build_of(interpreter)) is None
     (argv,) = runner.compiled
-    assert argv[0].endswith(f"local-digest-{interpreter}/pip-tools-{PIP_TOOLS}-tool/bin/python")
+    assert argv[0].endswith(f"local-digest-{interpreter}/pip-tools-{PIP_TOOLS_VERSION}-tool/bin/python")
     assert argv[1:5] == ("-I", "-m", "piptools", "compile")
     pip_args = argv[argv.index("--pip-args") + 1]
     assert pip_args.startswith("--only-binary :all: ")
     assert pip_args.endswith("--uploaded-prior-to 2024-01-01T00:00:00Z")
     assert "--constraint" in argv
-    assert runner.given == ["six\n--pre\n"]
+    assert runner.inputs == ["six\n--pre\n"]
     assert not list((tmp_path / "tmp").iterdir())
 
 
 def test_a_project_without_a_wheel_may_be_built_and_no_other(tmp_path: Path) -> None:
-    resolver, runner = asked(tmp_path, refused(NOT_FOUND), command_run_of("numpy==1.24.3\nsix==1.16.0\n"))
+    resolver, runner = resolver_and_runner(tmp_path, failed(NOT_FOUND), command_run_of("numpy==1.24.3\nsix==1.16.0\n"))
 
-    lock = resolver.resolve(WANTED, build_of())
+    lock = resolver.resolve(REQUEST, build_of())
 
     assert [(pin.name, pin.from_source) for pin in lock.pins] == [("numpy", True), ("six", False)]
     assert "--no-binary numpy" in runner.compiled[1][runner.compiled[1].index("--pip-args") + 1]
 
 
 @pytest.mark.parametrize(
-    ("said", "code", "names", "line"),
+    ("errors", "code", "names", "line"),
     [
         ([CONFLICT], "PY101", ("fastapi", "starlette"), 1),
         ([NOT_FOUND, NOT_FOUND], "PY102", ("numpy",), 2),
         ([NOT_FOUND, NO_BUILD], "PY104", ("numpy",), 2),
     ],
 )
-def test_a_refusal_names_the_culprits_and_their_line(
-    tmp_path: Path, said: list[str], code: str, names: tuple[str, ...], line: int
+def test_a_finding_names_the_projects_to_blame_and_their_line(
+    tmp_path: Path, errors: list[str], code: str, names: tuple[str, ...], line: int
 ) -> None:
-    resolver, _ = asked(tmp_path, *map(refused, said))
+    resolver, _ = resolver_and_runner(tmp_path, *map(failed, errors))
 
-    with pytest.raises(Blocked) as caught:
-        resolver.resolve(WANTED, build_of())
+    with pytest.raises(Unresolvable) as caught:
+        resolver.resolve(REQUEST, build_of())
 
     (finding,) = caught.value.findings
     assert (finding.code, finding.names) == (code, names)
@@ -128,10 +134,10 @@ def test_a_refusal_names_the_culprits_and_their_line(
     assert "Traceback" not in finding.message + finding.detail
 
 
-def test_the_builds_own_words_are_told(tmp_path: Path) -> None:
-    resolver, _ = asked(tmp_path, refused(NO_BUILD))
+def test_the_message_of_a_failed_build_is_reported(tmp_path: Path) -> None:
+    resolver, _ = resolver_and_runner(tmp_path, failed(NO_BUILD))
 
-    refusal = resolver.refusal(WANTED, build_of("3.12"), ["numpy"])
+    refusal = resolver.explain(REQUEST, build_of("3.12"), ["numpy"])
 
     assert isinstance(refusal, Finding)
     assert "no wheel for 3.12" in refusal.message
@@ -139,61 +145,67 @@ def test_the_builds_own_words_are_told(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("answer", "words"),
+    ("result", "message"),
     [
-        (refused(AWAY), "the index does not answer pip-compile"),
-        (refused(NO_COMPILER), "cannot be built here: pg_config executable not found"),
-        (refused("Usage: pip-compile\nError: No such option"), "could not resolve the set: Error: No such option"),
-        (refused(""), "it gave no reason"),
-        (command_run_of(ended=Ended.TIMED_OUT, exit_code=-2), "time limit reached"),
-        (command_run_of(ended=Ended.CANCELLED, exit_code=-9), "cancelled"),
+        (failed(UNREACHABLE), "the index does not answer pip-compile"),
+        (failed(NO_COMPILER), "cannot be built here: pg_config executable not found"),
+        (failed("Usage: pip-compile\nError: No such option"), "could not resolve the set: Error: No such option"),
+        (failed(""), "no reason given"),
+        (command_run_of(exit_reason=ExitReason.TIMED_OUT, exit_code=-2), "time limit reached"),
+        (command_run_of(exit_reason=ExitReason.CANCELLED, exit_code=-9), "cancelled"),
     ],
 )
-def test_what_could_not_be_found_out_is_no_finding(tmp_path: Path, answer: CommandRun, words: str) -> None:
-    resolver, _ = asked(tmp_path, answer)
+def test_an_undetermined_result_is_no_finding(tmp_path: Path, result: CommandResult, message: str) -> None:
+    resolver, _ = resolver_and_runner(tmp_path, result)
 
-    with pytest.raises(Unchecked, match=words):
-        resolver.refusal(WANTED, build_of(), ["numpy"])
+    with pytest.raises(Undetermined, match=message):
+        resolver.explain(REQUEST, build_of(), ["numpy"])
 
 
-def test_a_cut_off_date_that_pip_does_not_know_is_not_left_out(tmp_path: Path) -> None:
-    resolver, runner = asked(tmp_path)
+def test_a_cut_off_date_that_pip_does_not_support_is_not_ignored(tmp_path: Path) -> None:
+    resolver, runner = resolver_and_runner(tmp_path)
     runner.pip = "25.3"
 
-    with pytest.raises(Unchecked, match=r"pip 25\.3, with which pip-tools runs on 3\.9, knows no cut-off date"):
-        resolver.resolve(replace(WANTED, exclude_newer="2024-01-01T00:00:00Z"), build_of("3.9"))
+    with pytest.raises(
+        Undetermined, match=r"pip 25\.3, with which pip-tools runs on 3\.9, does not support a cut-off date"
+    ):
+        resolver.resolve(replace(REQUEST, exclude_newer="2024-01-01T00:00:00Z"), build_of("3.9"))
     assert runner.compiled == []
 
 
-def test_offline_only_what_was_resolved_before_holds(tmp_path: Path) -> None:
-    before, _ = asked(tmp_path, command_run_of("six==1.16.0\n"))
-    lock = before.resolve(Wanted(lines=("six",)), build_of())
-    offline, runner = asked(tmp_path, offline=True)
+def test_offline_only_locks_of_earlier_runs_are_returned(tmp_path: Path) -> None:
+    online, _ = resolver_and_runner(tmp_path, command_run_of("six==1.16.0\n"))
+    lock = online.resolve(ResolutionRequest(lines=("six",)), build_of())
+    offline, runner = resolver_and_runner(tmp_path, offline=True)
 
-    assert offline.resolve(Wanted(lines=("six",)), build_of()) == lock
-    with pytest.raises(Unchecked, match="offline, and pip-compile has not resolved this set before"):
-        offline.resolve(WANTED, build_of())
+    assert offline.resolve(ResolutionRequest(lines=("six",)), build_of()) == lock
+    with pytest.raises(
+        Undetermined, match="offline, and pip-compile, which has no offline mode, has not resolved this set before"
+    ):
+        offline.resolve(REQUEST, build_of())
     assert runner.compiled == []
 
 
-def test_the_index_that_uv_alone_was_told_of_is_told_to_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_index_that_is_configured_for_uv_only_is_passed_to_pip(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("UV_DEFAULT_INDEX", "https://index.example/simple")
     monkeypatch.delenv("PIP_INDEX_URL", raising=False)
-    resolver, runner = asked(tmp_path, command_run_of("six==1.16.0\n"))
-    monkeypatch.setattr(resolver.uv, "index_url", lambda *_: "https://index.example/simple")
+    resolver, runner = resolver_and_runner(tmp_path, command_run_of("six==1.16.0\n"))
+    monkeypatch.setattr(resolver.diagnoser, "index_url", lambda *_: "https://index.example/simple")
 
-    resolver.resolve(Wanted(lines=("six",)), build_of())
+    resolver.resolve(ResolutionRequest(lines=("six",)), build_of())
 
-    assert runner.given == ["six\n--index-url https://index.example/simple\n"]
+    assert runner.inputs == ["six\n--index-url https://index.example/simple\n"]
     assert not any("index.example" in word for word in runner.compiled[0])
 
 
-@given(st.text(max_size=200), st.sampled_from([CONFLICT, NOT_FOUND, NO_BUILD, AWAY, ""]), st.integers(0, 200))
-def test_no_message_raises_anything_else(
-    tmp_path_factory: pytest.TempPathFactory, text: str, known: str, at: int
+@given(st.text(max_size=200), st.sampled_from([CONFLICT, NOT_FOUND, NO_BUILD, UNREACHABLE, ""]), st.integers(0, 200))
+def test_no_message_raises_another_exception(
+    tmp_path_factory: pytest.TempPathFactory, text: str, message: str, position: int
 ) -> None:
-    resolver, runner = asked(tmp_path_factory.mktemp("any"))
-    runner.said = [refused(known[:at] + text + known[at:])] * 20
+    resolver, runner = resolver_and_runner(tmp_path_factory.mktemp("any"))
+    runner.results = [failed(message[:position] + text + message[position:])] * 20
 
-    with suppress(Unchecked):
-        assert resolver.refusal(WANTED, build_of(), ["numpy"]) is not None
+    with suppress(Undetermined):
+        assert resolver.explain(REQUEST, build_of(), ["numpy"]) is not None

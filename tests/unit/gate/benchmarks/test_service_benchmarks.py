@@ -1,4 +1,4 @@
-"""Which module of a service is imported to see how long it takes to start."""
+"""Which module of a service is imported to measure its start."""
 
 from pathlib import Path
 
@@ -31,13 +31,13 @@ def entry(root: Path, command: str, **files: str) -> str:
         ("", ""),
     ],
 )
-def test_what_the_image_starts(tmp_path: Path, command: str, module: str) -> None:
-    """Nothing, where that is no module."""
+def test_the_module_that_the_image_starts(tmp_path: Path, command: str, module: str) -> None:
+    """None, if it starts no module."""
     assert entry(tmp_path, command) == module
 
 
 def test_a_package_that_is_run(tmp_path: Path) -> None:
-    """Its ``__main__`` where importing it starts nothing, else the package alone."""
+    """Its ``__main__`` if importing it starts nothing, otherwise the package alone."""
     command = 'CMD ["python", "-m", "app"]'
     for name, text, module in (
         ("guarded", GUARDED, "app.__main__"),

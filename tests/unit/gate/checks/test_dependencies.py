@@ -1,4 +1,4 @@
-"""PY1xx from facts made by hand: what blocks, what was as bad before, what could not be found out."""
+"""PY1xx from fake facts: what blocks, what is pre-existing, and what is undetermined."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -8,10 +8,10 @@ import pytest
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
-from pytest_py312.dependencies.installation.distribution_store import Entry
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.dependencies.resolution.lock import Lock, Pin
-from pytest_py312.gate.checks.dependencies import Dependencies
+from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
+from pytest_py312.gate.checks.dependencies import DependencyCheck
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementProblem, RequirementSet
 from tests.support.fakes import FakeFacts, cell_of, installation_of, service
@@ -34,41 +34,41 @@ def broken(*findings: Finding) -> Installation:
 
 def judged(target: Installation, baseline: Installation | None = None, **facts: Any) -> Outcome:
     installations = {"3.12": target, "3.9": baseline or installation_of("3.9")}
-    return Dependencies().judge(cell_of("3.12"), FakeFacts(installations=installations, **facts)).outcome
+    return DependencyCheck().run(cell_of("3.12"), FakeFacts(installations=installations, **facts)).outcome
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
 def test_a_set_that_installs_and_imports_passes(interpreter: str) -> None:
     facts = FakeFacts(installations={interpreter: installation_of(interpreter, {"numpy": "1.26.4"})})
 
-    outcome = Dependencies().judge(cell_of(interpreter), facts).outcome
+    outcome = DependencyCheck().run(cell_of(interpreter), facts).outcome
 
     assert (outcome.status, outcome.findings) == (Status.PASSED, ())
     assert (outcome.service, str(outcome.interpreter), outcome.check) == ("user-service", interpreter, "dependencies")
 
 
-def test_what_blocks_on_the_target_only_fails_with_its_culprit() -> None:
+def test_a_failure_on_the_target_only_names_its_project() -> None:
     outcome = judged(broken(CONFLICT))
 
     assert (outcome.status, outcome.reason) == (Status.FAILED, "the set conflicts")
     assert outcome.findings == (CONFLICT,)
 
 
-def test_what_conflicts_on_both_is_pre_existing_and_still_no_pass() -> None:
+def test_a_conflict_on_both_is_pre_existing_and_still_fails() -> None:
     outcome = judged(broken(CONFLICT), broken(CONFLICT))
 
     assert outcome.status is Status.FAILED
-    assert outcome.reason == "the set conflicts (as on 3.9)"
+    assert outcome.reason == "the set conflicts (also fails on 3.9)"
     assert [finding.preexisting for finding in outcome.findings] == [True]
 
 
-def test_what_could_not_be_found_out_is_errored() -> None:
+def test_an_undetermined_set_is_errored() -> None:
     outcome = judged(Installation(unchecked="uv could not resolve the set: no network"))
 
     assert (outcome.status, outcome.reason) == (Status.ERRORED, "uv could not resolve the set: no network")
 
 
-def test_a_baseline_that_could_not_be_checked_is_told_and_does_not_block() -> None:
+def test_an_unchecked_baseline_is_reported_and_does_not_block() -> None:
     outcome = judged(installation_of("3.12"), Installation(unchecked="no Python 3.9 was found"))
 
     assert outcome.status is Status.PASSED
@@ -80,7 +80,7 @@ def test_a_baseline_that_could_not_be_checked_is_told_and_does_not_block() -> No
 # ---- imports
 
 
-def test_what_installs_but_does_not_import_fails_and_names_its_project() -> None:
+def test_a_failing_import_fails_and_names_its_project() -> None:
     target = installation_of("3.12", {"async-redis": "1.3.1"})
     detail = "Traceback\n  ...\nTypeError: duplicate base class TimeoutError"
 
@@ -97,18 +97,18 @@ def test_what_installs_but_does_not_import_fails_and_names_its_project() -> None
     assert finding.detail == detail
 
 
-def test_a_module_that_fails_without_a_word_is_broken_all_the_same() -> None:
-    """What a cell tells is written by the service's own code: it may be blank."""
+def test_a_failing_import_without_output_is_broken() -> None:
+    """The output of a cell is written by the code of the service, and may be blank."""
     target = replace(installation_of("3.12", {"aioredis": "1"}), imports={"aioredis": " \n"})
 
     outcome = judged(target, installation_of("3.9", {"aioredis": "1"}))
 
     (finding,) = outcome.findings
     assert (outcome.status, finding.code) == (Status.FAILED, "PY105")
-    assert finding.message.endswith("fails: it did not say why")
+    assert finding.message.endswith("fails: no reason was reported")
 
 
-def test_what_does_not_import_on_the_baseline_either_is_pre_existing() -> None:
+def test_an_import_that_fails_on_both_is_pre_existing() -> None:
     failing = {"aioredis": "ImportError: libssl"}
     sides = [replace(installation_of(text, {"aioredis": "1"}), imports=failing) for text in ("3.12", "3.9")]
 
@@ -118,34 +118,34 @@ def test_what_does_not_import_on_the_baseline_either_is_pre_existing() -> None:
     assert [finding.preexisting for finding in outcome.findings] == [True]
 
 
-def test_what_imports_nowhere_proves_nothing_where_no_suite_runs() -> None:
-    """The suite shows whether the service runs all the same. Where there is none, nothing does."""
+def test_an_import_that_fails_on_both_is_errored_without_a_suite() -> None:
+    """A suite would show whether the service runs anyway."""
     failing = {"flask": "ImportError: cannot import name 'escape'"}
     sides = [replace(installation_of(text, {"flask": "1"}), imports=failing) for text in ("3.12", "3.10")]
     facts = FakeFacts(installations={"3.12": sides[0], "3.9": sides[1]})
 
-    outcome = Dependencies().judge(cell_of("3.12", service(suite=None)), facts).outcome
+    outcome = DependencyCheck().run(cell_of("3.12", service(suite=None)), facts).outcome
 
     assert outcome.status is Status.ERRORED
     assert "`import flask` fails" in outcome.reason
-    assert outcome.reason.endswith("(as on 3.9), and without a suite nothing shows that it runs")
+    assert outcome.reason.endswith("(also fails on 3.9), and without a suite nothing proves that the service runs")
 
 
-def test_one_module_of_several_that_wants_an_extra_is_nothing_to_be_shown() -> None:
-    """As blackd, beside black, which imports."""
+def test_a_module_that_needs_an_extra_is_pre_existing() -> None:
+    """For example blackd, as its project black imports."""
     sides = {}
     for text in ("3.9", "3.12"):
         made = installation_of(text, {"black": "23.7.0"}, imports={"black": "", "blackd": "ImportError: no aiohttp"})
         assert made.environment is not None
         sides[text] = replace(made, environment=replace(made.environment, modules={"black": ("black", "blackd")}))
 
-    outcome = Dependencies().judge(cell_of("3.12", service(suite=None)), FakeFacts(installations=sides)).outcome
+    outcome = DependencyCheck().run(cell_of("3.12", service(suite=None)), FakeFacts(installations=sides)).outcome
 
     assert outcome.status is Status.PASSED
 
 
-def test_a_module_that_fails_where_another_of_its_project_fails_today_is_not_pre_existing() -> None:
-    """As blackd, which wants an extra, and black."""
+def test_another_failing_module_of_the_same_project_is_not_pre_existing() -> None:
+    """For example black, where blackd fails because it needs an extra."""
     sides = {}
     for text, failing in (("3.9", ["blackd"]), ("3.12", ["black", "blackd"])):
         made = installation_of(text, {"black": "23.7.0"}, imports=dict.fromkeys(failing, "ImportError: no"))
@@ -167,28 +167,28 @@ def test_a_module_that_fails_where_another_of_its_project_fails_today_is_not_pre
     [(("3.9", "3.10", "3.12"), Severity.NOTE, Status.PASSED), (("3.9",), Severity.ERROR, Status.FAILED)],
     ids=["it moves", "it stays"],
 )
-def test_what_does_not_import_today_keeps_nobody_from_moving(
+def test_a_failing_import_on_the_baseline_does_not_block_the_migration(
     interpreters: tuple[str, ...], severity: Severity, status: Status
 ) -> None:
-    """It is told; where there is no other Python to look at, nothing else is known of it."""
+    """It is a note; without another interpreter it is an error, because nothing else is known about it."""
     installed = replace(installation_of("3.9", {"black": "23.7.0"}), imports={"blackd": "ImportError: no aiohttp"})
     facts = FakeFacts(installations={"3.9": installed}, interpreters=interpreters)
 
-    outcome = Dependencies().judge(cell_of("3.9"), facts).outcome
+    outcome = DependencyCheck().run(cell_of("3.9"), facts).outcome
 
     assert (outcome.status, [found.severity for found in outcome.findings]) == (status, [severity])
 
 
 @pytest.mark.parametrize("module", ["pkg_resources", "distutils", "setuptools"])
-def test_what_needs_setuptools_is_told_so(module: str) -> None:
-    """An environment of 3.12 has none."""
+def test_a_project_that_needs_setuptools_says_so(module: str) -> None:
+    """Environments of 3.12 do not include it."""
     target = replace(
         installation_of("3.12", {"web3": "6.11"}), imports={"web3": f"ModuleNotFoundError: No module named '{module}'"}
     )
 
     (finding,) = judged(target).findings
 
-    assert "or setuptools beside it (below 82 for pkg_resources)" in finding.remedy
+    assert "or add setuptools (below 82 for pkg_resources)" in finding.remedy
 
 
 def test_a_module_of_another_name_still_names_its_project() -> None:
@@ -207,21 +207,21 @@ def test_a_module_of_another_name_still_names_its_project() -> None:
 @pytest.mark.parametrize(
     ("requires_python", "blocks"), [("<3.12", True), (">=3.8,<3.11", True), (">=3.8", False), ("", False), ("?", False)]
 )
-def test_a_distribution_that_shuts_the_interpreter_out_blocks(requires_python: str, blocks: bool) -> None:
-    entry = Entry(name="numba", version="0.56", folder=Path("/nowhere"), requires_python=requires_python)
+def test_a_distribution_that_excludes_the_interpreter_blocks(requires_python: str, blocks: bool) -> None:
+    entry = StoredDistribution(name="numba", version="0.56", folder=Path("/nowhere"), requires_python=requires_python)
 
-    outcome = judged(replace(installation_of("3.12", {"numba": "0.56"}), entries=(entry,)))
+    outcome = judged(replace(installation_of("3.12", {"numba": "0.56"}), distributions=(entry,)))
 
     assert [finding.code for finding in outcome.findings] == (["PY103"] if blocks else [])
     assert outcome.status is (Status.FAILED if blocks else Status.PASSED)
 
 
-def test_the_service_itself_that_shuts_the_interpreter_out_is_to_be_widened() -> None:
-    """Nobody can require another version of it."""
-    own = Entry(name="shop", version="1.0", folder=Path("/nowhere"), requires_python="<3.12")
-    lock = Lock(pins=(Pin(name="numba", version="1", line="numba==1"),))
+def test_a_service_that_excludes_the_interpreter_has_to_be_widened() -> None:
+    """There is no other version of it to require."""
+    own = StoredDistribution(name="shop", version="1.0", folder=Path("/nowhere"), requires_python="<3.12")
+    lock = DependencyLock(pins=(Pin(name="numba", version="1", line="numba==1"),))
 
-    (finding,) = judged(replace(installation_of("3.12", {"shop": "1.0"}), entries=(own,), lock=lock)).findings
+    (finding,) = judged(replace(installation_of("3.12", {"shop": "1.0"}), distributions=(own,), lock=lock)).findings
 
     assert finding.remedy == "widen the Requires-Python of shop in its metadata"
 
@@ -231,46 +231,48 @@ def test_a_line_that_pip_refuses_fails_on_every_interpreter() -> None:
     facts = FakeFacts(required=RequirementSet(problems=(problem,)))
 
     for interpreter in ("3.9", "3.10", "3.12"):
-        outcome = Dependencies().judge(cell_of(interpreter), facts).outcome
+        outcome = DependencyCheck().run(cell_of(interpreter), facts).outcome
         assert outcome.status is Status.FAILED
         assert [(found.code, found.location) for found in outcome.findings] == [("PY107", WHERE)]
 
 
-def test_what_was_built_from_source_is_a_note() -> None:
-    entry = Entry(name="numpy", version="1.21.6", folder=Path("/nowhere"), from_source=True)
-    lock = Lock(pins=(Pin(name="numpy", version="1.21.6", line="numpy==1.21.6", from_source=True),))
+def test_a_source_build_is_a_note() -> None:
+    entry = StoredDistribution(name="numpy", version="1.21.6", folder=Path("/nowhere"), from_source=True)
+    lock = DependencyLock(pins=(Pin(name="numpy", version="1.21.6", line="numpy==1.21.6", from_source=True),))
 
-    outcome = judged(replace(installation_of("3.12", {"numpy": "1.21.6"}), entries=(entry,), lock=lock))
+    outcome = judged(replace(installation_of("3.12", {"numpy": "1.21.6"}), distributions=(entry,), lock=lock))
 
     assert outcome.status is Status.PASSED
     assert [(found.code, found.severity) for found in outcome.findings] == [("PY110", Severity.NOTE)]
 
 
-def test_every_code_that_it_tells_is_among_its_codes() -> None:
-    """Waivers and the reference know a check by these."""
+def test_the_codes_of_all_findings_are_declared() -> None:
+    """Waivers and the reference use them."""
     problem = RequirementProblem(text="x", message="No.", location=WHERE)
-    entry = Entry(name="numba", version="1", folder=Path("/nowhere"), requires_python="<3", from_source=True)
-    lock = Lock(pins=(Pin(name="numba", version="1", line="numba==1"),))
+    entry = StoredDistribution(
+        name="numba", version="1", folder=Path("/nowhere"), requires_python="<3", from_source=True
+    )
+    lock = DependencyLock(pins=(Pin(name="numba", version="1", line="numba==1"),))
     target = replace(
-        installation_of("3.12", {"numba": "1"}), entries=(entry,), lock=lock, imports={"numba": "ImportError: no"}
+        installation_of("3.12", {"numba": "1"}), distributions=(entry,), lock=lock, imports={"numba": "ImportError: no"}
     )
 
     outcome = judged(target, Installation(unchecked="no"), required=RequirementSet(problems=(problem,)))
 
-    told = {finding.code for finding in outcome.findings}
-    assert told == {"PY103", "PY105", "PY107", "PY110", "PY111"}
-    assert told <= set(Dependencies().codes)
+    codes = {finding.code for finding in outcome.findings}
+    assert codes == {"PY103", "PY105", "PY107", "PY110", "PY111"}
+    assert codes <= set(DependencyCheck().codes)
 
 
-# ---- further sets
+# ---- additional sets
 
 
 DEV = RequirementSource(path="services/user-service/requirements-dev.txt")
 
 
-def test_a_further_set_that_is_blocked_fails_the_service() -> None:
-    """Its requirements are in no environment of the suite, and are judged all the same."""
-    of = service(further=(DEV,))
+def test_a_blocked_additional_set_fails_the_service() -> None:
+    """Its requirements are in no environment of the suite, and are checked as well."""
+    of = service(additional_requirements=(DEV,))
     blocked = replace(CONFLICT, location=Location(path=DEV.path, line=4))
 
     class Further(FakeFacts):
@@ -278,43 +280,43 @@ def test_a_further_set_that_is_blocked_fails_the_service() -> None:
             is_further = cell.service.requirements == (DEV,)
             return broken(blocked) if is_further and str(cell.interpreter) == "3.12" else installation_of("3.12")
 
-    outcomes = {on: Dependencies().judge(cell_of(on, of), Further()).outcome for on in ("3.9", "3.10", "3.12")}
+    outcomes = {on: DependencyCheck().run(cell_of(on, of), Further()).outcome for on in ("3.9", "3.10", "3.12")}
 
     assert [outcome.status for outcome in outcomes.values()] == [Status.PASSED, Status.PASSED, Status.FAILED]
     assert outcomes["3.12"].findings == (blocked,)
 
 
-def test_a_further_set_that_could_not_be_checked_is_no_pass() -> None:
-    of = service(further=(DEV,))
+def test_an_undetermined_additional_set_is_errored() -> None:
+    of = service(additional_requirements=(DEV,))
 
     class Further(FakeFacts):
         def installation(self, cell: Cell) -> Installation:
             return Installation(unchecked="no network") if cell.service.requirements == (DEV,) else installation_of()
 
-    outcome = Dependencies().judge(cell_of("3.12", of), Further()).outcome
+    outcome = DependencyCheck().run(cell_of("3.12", of), Further()).outcome
 
     assert (outcome.status, outcome.reason) == (Status.ERRORED, "no network")
 
 
-def test_what_two_sets_share_is_told_once() -> None:
+def test_findings_that_two_sets_share_are_reported_once() -> None:
     problem = RequirementProblem(text="numpy=>1", message="It is not PEP 508.", location=WHERE)
     facts = FakeFacts(required=RequirementSet(problems=(problem,)))
 
-    outcome = Dependencies().judge(cell_of("3.12", service(further=(DEV,))), facts).outcome
+    outcome = DependencyCheck().run(cell_of("3.12", service(additional_requirements=(DEV,))), facts).outcome
 
     assert [found.code for found in outcome.findings] == ["PY107"]
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
-def test_a_line_that_pip_refuses_in_a_further_file_keeps_nobody_back(interpreter: str) -> None:
-    """The service runs without that file, on its Python of today as well."""
+def test_an_invalid_line_in_an_additional_file_does_not_block(interpreter: str) -> None:
+    """The service runs without that file, on its current Python as well."""
     problem = RequirementProblem(text="-r gone.txt", message="gone.txt does not exist.", location=WHERE)
 
     class Further(FakeFacts):
         def requirements(self, service: Service) -> RequirementSet:
             return RequirementSet(problems=(problem,) if service.requirements == (DEV,) else ())
 
-    outcome = Dependencies().judge(cell_of(interpreter, service(further=(DEV,))), Further()).outcome
+    outcome = DependencyCheck().run(cell_of(interpreter, service(additional_requirements=(DEV,))), Further()).outcome
 
     assert outcome.status is Status.PASSED
     assert [(found.code, found.severity) for found in outcome.findings] == [("PY107", Severity.WARNING)]

@@ -1,4 +1,4 @@
-"""What the suite is warned of on older interpreters becomes a finding on the target: once, and for what it is worth."""
+"""Deprecation warnings of older interpreters become findings on the target: once, with the appropriate severity."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
-from pytest_py312.gate.checks.deprecations import foretold
+from pytest_py312.gate.checks.deprecations import removed_after_warning
 from tests.support.fakes import run_of, service
 
 PY312 = Interpreter(3, 12)
@@ -25,53 +25,53 @@ def run(interpreter: str, *warnings: SuiteWarning, **versions: str) -> SuiteRun:
     return run_of({"t": "passed"}, interpreter, warnings=warnings, versions=versions)
 
 
-def told(
+def findings_for(
     *runs: SuiteRun,
-    there: SuiteRun | None = None,
+    target_run: SuiteRun | None = None,
     source: Sequence[Finding] | None = None,
     worse: bool = True,
     target: Interpreter = PY312,
 ) -> list[Finding]:
-    return foretold(APP, runs, target, there, lambda: source, worse=worse)
+    return removed_after_warning(APP, runs, target, target_run, lambda: source, worse=worse)
 
 
-def test_own_code_is_told_with_its_place_and_what_to_do() -> None:
-    (found,) = told(run("3.9", warned(FLAGS, count=2), warned(FLAGS.replace("1", "7"), f"{HERE}:9")))
-    assert (found.code, found.severity) == ("PY250", Severity.WARNING)
-    assert found.message == f"{FLAGS} (gone in 3.11)"
-    assert found.location == Location(path=HERE, line=3)
-    assert found.remedy == "write the flags first, or hand them over"
-    assert found.detail == f"warned on 3.9, 3 times: {HERE}:3, {HERE}:9"
+def test_own_code_is_reported_with_location_and_remedy() -> None:
+    (finding,) = findings_for(run("3.9", warned(FLAGS, count=2), warned(FLAGS.replace("1", "7"), f"{HERE}:9")))
+    assert (finding.code, finding.severity) == ("PY250", Severity.WARNING)
+    assert finding.message == f"{FLAGS} (removed in 3.11)"
+    assert finding.location == Location(path=HERE, line=3)
+    assert finding.remedy == "put the flags first, or pass them as an argument"
+    assert finding.detail == f"warned on 3.9, 3 times: {HERE}:3, {HERE}:9"
 
 
-def test_interpreters_that_warn_in_other_words_of_one_line_warn_once() -> None:
-    (found,) = told(run("3.9", warned(IMP_39)), run("3.11", warned(IMP)))
-    assert found.message == f"{IMP_39} (gone in 3.12)"
+def test_differently_worded_warnings_of_one_line_are_one_finding() -> None:
+    (found,) = findings_for(run("3.9", warned(IMP_39)), run("3.11", warned(IMP)))
+    assert found.message == f"{IMP_39} (removed in 3.12)"
     assert found.detail.startswith("warned on 3.9 and 3.11, 2 times:")
 
 
 @pytest.mark.parametrize("line", ["0", "", "x", "9" * 5000])
-def test_a_line_that_no_file_has_is_left_out(line: str) -> None:
-    """A suite may write what it likes: Python refuses to read a number of so many digits."""
-    (found,) = told(run("3.9", warned(IMP, f"{HERE}:{line}")))
+def test_an_invalid_line_number_is_left_out(line: str) -> None:
+    """A suite can write anything: Python refuses to parse a number of so many digits."""
+    (found,) = findings_for(run("3.9", warned(IMP, f"{HERE}:{line}")))
     assert found.location == Location(path=HERE)
 
 
-def test_what_is_installed_is_told_with_its_version() -> None:
-    """However many places of it: one is to blame, and another version is the remedy."""
+def test_an_installed_distribution_is_reported_with_its_version() -> None:
+    """Once, however many locations: the remedy is another version of it."""
     places = [f"/env/lib/python3.9/site-packages/old_lib/{name}.py:7" for name in "abcdefgh"]
-    (found,) = told(run("3.9", *(warned(IMP, place) for place in places), **{"old-lib": "1.2"}))
-    assert found.message == f"old-lib 1.2: {IMP}"
-    assert found.remedy == "require a version of old_lib that does without"
-    assert found.location == Location(path=APP.manifest)
-    assert found.detail.endswith("f.py:7 and 2 more")
+    (finding,) = findings_for(run("3.9", *(warned(IMP, place) for place in places), **{"old-lib": "1.2"}))
+    assert finding.message == f"old-lib 1.2: {IMP}"
+    assert finding.remedy == "require a version of old_lib that does not use it"
+    assert finding.location == Location(path=APP.manifest)
+    assert finding.detail.endswith("f.py:7 and 2 more")
 
 
 @pytest.mark.parametrize(
     "origin", ["<frozen importlib._bootstrap>:241", "/usr/lib/python3.9/ast.py:3", "../x.py:1", ""]
 )
-def test_what_is_neither_is_told_of_the_service(origin: str) -> None:
-    (found,) = told(run("3.9", warned(IMP, origin)))
+def test_an_unknown_origin_is_reported_for_the_service(origin: str) -> None:
+    (found,) = findings_for(run("3.9", warned(IMP, origin)))
     assert found.location == Location(path=APP.manifest)
     assert found.message == IMP
 
@@ -84,55 +84,55 @@ def test_what_is_neither_is_told_of_the_service(origin: str) -> None:
         ("it will be removed in Python 3.10", "3.11"),
     ],
 )
-def test_what_does_not_go_on_the_way_to_the_target_is_no_news(message: str, interpreter: str) -> None:
-    """No release, one after the target, one that is long past."""
-    assert told(run(interpreter, warned(message))) == []
+def test_removals_after_the_target_are_not_reported(message: str, interpreter: str) -> None:
+    """No release, one after the target, and one before the baseline."""
+    assert findings_for(run(interpreter, warned(message))) == []
 
 
-def test_another_target_has_another_future() -> None:
+def test_the_target_decides_which_removals_are_reported() -> None:
     cgi = run("3.11", warned("'cgi' is deprecated and slated for removal in Python 3.13"))
-    assert [found.code for found in told(cgi, target=Interpreter(3, 13))] == ["PY250"]
+    assert [found.code for found in findings_for(cgi, target=Interpreter(3, 13))] == ["PY250"]
 
 
-def test_what_the_target_still_warns_of_is_still_there() -> None:
-    """Releases are put off, and the warning with them."""
+def test_a_feature_that_the_target_warns_of_is_not_removed() -> None:
+    """Removals are postponed, and their warnings with them."""
     there = run("3.12", warned(FLAGS.replace("1", "5")))
-    assert told(run("3.9", warned(FLAGS)), there=there) == []
+    assert findings_for(run("3.9", warned(FLAGS)), target_run=there) == []
 
 
-def test_where_the_suite_does_well_on_the_target_it_is_a_note() -> None:
-    (found,) = told(run("3.9", warned(FLAGS)), there=run("3.12"), worse=False)
+def test_if_no_test_is_worse_it_is_a_note() -> None:
+    (found,) = findings_for(run("3.9", warned(FLAGS)), target_run=run("3.12"), worse=False)
     assert found.severity is Severity.NOTE
-    assert found.detail.endswith("nothing that the suite does is worse on 3.12")
+    assert found.detail.endswith("no test is worse on 3.12")
 
 
-def test_what_reading_the_source_has_found_is_not_said_twice() -> None:
-    known = Finding(code="PY201", message="imp is gone", location=Location(path=HERE, line=3, column=8))
+def test_a_source_finding_is_not_reported_twice() -> None:
+    source_finding = Finding(code="PY201", message="imp is gone", location=Location(path=HERE, line=3, column=8))
     elsewhere = f"{HERE}:9"
-    (found,) = told(run("3.9", warned(FLAGS), warned(FLAGS, elsewhere)), source=[known])
-    assert found.location == Location(path=HERE, line=9)
-    assert told(run("3.9", warned(IMP)), source=[known]) == []
+    (finding,) = findings_for(run("3.9", warned(FLAGS), warned(FLAGS, elsewhere)), source=[source_finding])
+    assert finding.location == Location(path=HERE, line=9)
+    assert findings_for(run("3.9", warned(IMP)), source=[source_finding]) == []
 
 
-def test_a_name_in_which_reading_the_source_finds_no_fault_is_a_note() -> None:
-    """It stands behind a guard. Of values that are refused, only running tells."""
-    (name,) = told(run("3.11", warned(IMP)), source=[])
-    (value,) = told(run("3.9", warned(FLAGS)), source=[])
-    (installed,) = told(run("3.9", warned(IMP, "/x/site-packages/six.py:1")), source=[])
+def test_a_name_without_a_source_finding_is_a_note() -> None:
+    """Its use is guarded. Values that are refused are only found by running."""
+    (name,) = findings_for(run("3.11", warned(IMP)), source=[])
+    (value,) = findings_for(run("3.9", warned(FLAGS)), source=[])
+    (installed,) = findings_for(run("3.9", warned(IMP, "/x/site-packages/six.py:1")), source=[])
     assert name.severity is Severity.NOTE
-    assert "behind a guard" in name.detail
+    assert "the use is guarded" in name.detail
     assert [found.severity for found in (value, installed)] == [Severity.WARNING, Severity.WARNING]
 
 
-def test_the_source_is_not_read_for_what_is_not_its_own() -> None:
+def test_the_source_check_is_not_needed_for_installed_code() -> None:
     def read() -> Sequence[Finding]:
         raise AssertionError("nobody needs it")
 
     runs = [run("3.9", warned(IMP, "/x/site-packages/six.py:1"))]
-    assert len(foretold(APP, runs, PY312, None, read, worse=True)) == 1
+    assert len(removed_after_warning(APP, runs, PY312, None, read, worse=True)) == 1
 
 
-def test_the_same_trouble_has_the_same_fingerprint_wherever_it_has_moved() -> None:
-    (first,) = told(run("3.9", warned(FLAGS)))
-    (later,) = told(run("3.9", warned(FLAGS, f"{HERE}:40", count=9)))
+def test_the_fingerprint_does_not_depend_on_the_line() -> None:
+    (first,) = findings_for(run("3.9", warned(FLAGS)))
+    (later,) = findings_for(run("3.9", warned(FLAGS, f"{HERE}:40", count=9)))
     assert first.fingerprint == later.fingerprint

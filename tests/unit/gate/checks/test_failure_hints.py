@@ -1,4 +1,4 @@
-"""What to do about the commonest breaks."""
+"""Remedies for the most common failures."""
 
 import re
 
@@ -33,11 +33,11 @@ from pytest_py312.gate.checks.failure_hints import REMEDIES, remedy_for
             "AttributeError: <module 'shop.Cart' from '/x/shop/Cart.py'> does not have the attribute 'add'",
             "patch.object",
         ),
-        ('TypeError: required field "lineno" missing from alias', "newer one"),
+        ('TypeError: required field "lineno" missing from alias', "newer version"),
         ("AttributeError: 'FileFinder' object has no attribute 'find_module'", "find_spec"),
     ],
 )
-def test_a_known_break_has_its_remedy(text: str, word: str) -> None:
+def test_a_known_failure_has_its_remedy(text: str, word: str) -> None:
     assert word in remedy_for(text)
 
 
@@ -52,7 +52,7 @@ def test_a_known_break_has_its_remedy(text: str, word: str) -> None:
         "AttributeError: 'Plugin' object has no attribute 'find_plugin'",
     ],
 )
-def test_what_no_row_knows_has_none(text: str) -> None:
+def test_an_unknown_failure_has_no_remedy(text: str) -> None:
     assert remedy_for(text) == ""
 
 
@@ -67,7 +67,7 @@ def test_a_longer_name_is_another_module(text: str) -> None:
     assert remedy_for(text) == ""
 
 
-def test_no_row_is_hidden_by_an_earlier_one() -> None:
+def test_no_pattern_is_hidden_by_an_earlier_one() -> None:
     patterns = [pattern for pattern, _ in REMEDIES]
 
     assert len(patterns) == len(set(patterns))

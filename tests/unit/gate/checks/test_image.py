@@ -1,4 +1,4 @@
-"""PY7xx: what a built image has to show, and what is as bad on the baseline."""
+"""PY7xx: what a built image must do, and what is pre-existing."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -7,34 +7,36 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.model.findings import Outcome, Status
-from pytest_py312.gate.checks.image import Image
-from pytest_py312.repository.services.images import Health, ImageRun
+from pytest_py312.gate.checks.image import ImageCheck
+from pytest_py312.repository.services.images import ImageCheckResult, ImageHealth
 from tests.support.fakes import FakeFacts, cell_of
 
-WHOLE = ImageRun(dockerfile="s/Dockerfile", version="Python 3.12.1", entry="app.main", health=Health.HEALTHY)
+WHOLE = ImageCheckResult(
+    dockerfile="s/Dockerfile", version="Python 3.12.1", entry_point="app.main", health=ImageHealth.HEALTHY
+)
 BEFORE = replace(WHOLE, version="Python 3.9.18")
 BROKEN: dict[str, dict[str, Any]] = {
     "PY701": {"failed": "RUN pip install .", "line": 3, "output": "error: no wheel"},
     "PY702": {"version": "Python 3.10.1"},
     "PY703": {"import_error": "Traceback ...\nModuleNotFoundError: No module named 'distutils'"},
-    "PY704": {"health": Health.UNHEALTHY, "said": "curl: (7) refused"},
+    "PY704": {"health": ImageHealth.UNHEALTHY, "last_output": "curl: (7) refused"},
 }
 
 
-def judged(before: Sequence[ImageRun], after: Sequence[ImageRun], on: str = "3.12") -> Outcome:
-    facts = FakeFacts(image_runs={"3.9": before, "3.12": after})
-    return Image().judge(cell_of(on), facts).outcome
+def judged(before: Sequence[ImageCheckResult], after: Sequence[ImageCheckResult], on: str = "3.12") -> Outcome:
+    facts = FakeFacts(image_results={"3.9": before, "3.12": after})
+    return ImageCheck().run(cell_of(on), facts).outcome
 
 
-def test_a_whole_image_passes() -> None:
+def test_a_working_image_passes() -> None:
     """On both sides."""
     assert judged([BEFORE], [WHOLE]).status is Status.PASSED
     assert judged([BEFORE], [WHOLE], on="3.9").status is Status.PASSED
 
 
 @pytest.mark.parametrize("code", sorted(BROKEN))
-def test_what_breaks_on_the_target_alone_is_a_regression(code: str) -> None:
-    """With the evidence."""
+def test_a_failure_on_the_target_only_is_a_regression(code: str) -> None:
+    """The detail has the output."""
     found = judged([BEFORE], [replace(WHOLE, **BROKEN[code])])
     assert (found.status, [one.code for one in found.findings]) == (Status.FAILED, [code])
     assert found.findings[0].blocks
@@ -48,8 +50,8 @@ def test_a_build_that_fails_names_the_instruction_and_its_line() -> None:
 
 
 @pytest.mark.parametrize("code", ["PY703", "PY704"])
-def test_what_is_as_bad_on_the_baseline_does_not_block(code: str) -> None:
-    """It is shown on both."""
+def test_a_pre_existing_failure_does_not_block(code: str) -> None:
+    """It is reported on both."""
     before, after = replace(BEFORE, **BROKEN[code]), replace(WHOLE, **BROKEN[code])
     for on in ("3.9", "3.12"):
         found = judged([before], [after], on=on)
@@ -57,37 +59,37 @@ def test_what_is_as_bad_on_the_baseline_does_not_block(code: str) -> None:
 
 
 def test_a_build_that_fails_on_both_proves_nothing() -> None:
-    """So the target is not ready, whoever is to blame."""
+    """So the target is not ready, whatever the cause."""
     before, after = replace(BEFORE, **BROKEN["PY701"]), replace(WHOLE, **BROKEN["PY701"])
     found = judged([before], [after])
-    assert (found.status, found.reason.endswith("(as on 3.9)")) == (Status.FAILED, True)
+    assert (found.status, found.reason.endswith("(also fails on 3.9)")) == (Status.FAILED, True)
 
 
 def test_another_python_on_the_baseline_is_a_warning() -> None:
-    """What the service runs on today may be told by something else."""
+    """Another file may declare the current Python of the service."""
     found = judged([replace(BEFORE, version="Python 3.10.1")], [WHOLE], on="3.9")
     assert (found.status, [one.code for one in found.findings]) == (Status.PASSED, ["PY702"])
 
 
-def test_a_command_that_tells_no_module_is_noted() -> None:
-    """A script of a shell, say: what was not imported is not proven to be."""
-    found = judged([replace(BEFORE, entry="")], [replace(WHOLE, entry="")])
+def test_a_command_without_a_module_is_a_note() -> None:
+    """For example a shell script: nothing was imported, so nothing is proven."""
+    found = judged([replace(BEFORE, entry_point="")], [replace(WHOLE, entry_point="")])
     assert (found.status, [(one.code, one.blocks) for one in found.findings]) == (Status.PASSED, [("PY703", False)])
 
 
-def test_what_could_not_be_tried_is_no_pass() -> None:
-    """The network was not there."""
+def test_an_image_that_could_not_be_checked_is_errored() -> None:
+    """For example without a network."""
     found = judged([BEFORE], [replace(WHOLE, unchecked="no such host")])
     assert (found.status, found.reason) == (Status.ERRORED, "s/Dockerfile: no such host")
 
 
-def test_one_of_two_images_that_breaks_is_told_by_its_name() -> None:
-    """The other is whole."""
+def test_a_broken_image_is_reported_by_name() -> None:
+    """The other one works."""
     other = replace(WHOLE, dockerfile="s/deploy/Dockerfile")
     found = judged([BEFORE, replace(other, version="Python 3.9.18")], [WHOLE, replace(other, **BROKEN["PY703"])])
     assert [one.names for one in found.findings] == [("s/deploy/Dockerfile", "app.main")]
 
 
 def test_a_service_without_an_image_is_skipped() -> None:
-    """Nothing was tried, so nothing passed."""
+    """Nothing was checked, so nothing passed."""
     assert judged([], []).status is Status.SKIPPED

@@ -1,4 +1,4 @@
-"""PY4xx from runs made by hand: what blocks, what is shown, and what cannot be told."""
+"""PY4xx from fake runs: what blocks, what is reported, and what could not be checked."""
 
 from dataclasses import replace
 from typing import Any
@@ -9,7 +9,7 @@ from pytest_py312.core.model.findings import Interpreter, Severity, Status
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.gate.checks.check import Judgement
+from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.suite import SuiteCheck
 from tests.support.fakes import FakeFacts, cell_of, installation_of, run_of, service
 
@@ -23,11 +23,11 @@ def facts(baseline: SuiteRun, target: SuiteRun, between: SuiteRun | None = None,
     return FakeFacts(runs={"3.9": baseline, "3.10": between or baseline, "3.12": target}, **more)
 
 
-def judge(known: FakeFacts, interpreter: str = "3.12", **changes: Any) -> Judgement:
-    return SuiteCheck().judge(cell_of(interpreter, service(**changes)), known)
+def run_check(fake_facts: FakeFacts, interpreter: str = "3.12", **changes: Any) -> CheckResult:
+    return SuiteCheck().run(cell_of(interpreter, service(**changes)), fake_facts)
 
 
-def told(judgement: Judgement) -> list[tuple[str, tuple[str, ...]]]:
+def codes_and_names(judgement: CheckResult) -> list[tuple[str, tuple[str, ...]]]:
     return [(finding.code, finding.names) for finding in judgement.outcome.findings]
 
 
@@ -36,14 +36,14 @@ def told(judgement: Judgement) -> list[tuple[str, tuple[str, ...]]]:
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
 def test_a_suite_that_passes_everywhere_passes(interpreter: str) -> None:
-    judgement = judge(facts(WELL, WELL), interpreter)
+    judgement = run_check(facts(WELL, WELL), interpreter)
 
     assert judgement.outcome.status is Status.PASSED
-    assert told(judgement) == []
+    assert codes_and_names(judgement) == []
 
 
-def test_what_newly_fails_blocks_with_its_place_and_remedy() -> None:
-    judgement = judge(facts(WELL, WORSE))
+def test_a_new_failure_blocks_with_location_and_remedy() -> None:
+    judgement = run_check(facts(WELL, WORSE))
 
     (finding,) = judgement.outcome.findings
     assert judgement.outcome.status is Status.FAILED
@@ -51,115 +51,115 @@ def test_what_newly_fails_blocks_with_its_place_and_remedy() -> None:
     assert str(finding.location) == "services/user-service/tests/test_x.py:7"
     assert "has no attribute 'getargspec'" in finding.message
     assert "inspect.signature" in finding.remedy
-    assert judgement.comparison is not None
-    assert judgement.comparison.newly_failing == (A,)
+    assert judgement.suite_comparison is not None
+    assert judgement.suite_comparison.newly_failing == (A,)
 
 
 @pytest.mark.parametrize("outcome", ["skipped", "xfailed", None])
-def test_what_does_not_run_any_more_blocks(outcome: str | None) -> None:
+def test_a_missing_test_blocks(outcome: str | None) -> None:
     target = run_of({B: "passed", **({A: outcome} if outcome else {})})
 
-    judgement = judge(facts(WELL, target))
+    judgement = run_check(facts(WELL, target))
 
     assert judgement.outcome.status is Status.FAILED
-    assert told(judgement) == [("PY402", (A,))]
+    assert codes_and_names(judgement) == [("PY402", (A,))]
 
 
-def test_what_fails_on_both_is_shown_and_does_not_block() -> None:
-    judgement = judge(facts(WORSE, WORSE))
+def test_a_failure_on_both_is_reported_and_does_not_block() -> None:
+    judgement = run_check(facts(WORSE, WORSE))
 
     assert judgement.outcome.status is Status.PASSED
-    assert told(judgement) == [("PY404", (A,))]
+    assert codes_and_names(judgement) == [("PY404", (A,))]
 
 
-def test_what_does_not_fail_again_is_flaky_and_does_not_block() -> None:
+def test_an_unconfirmed_failure_is_flaky_and_does_not_block() -> None:
     known = facts(WELL, WORSE, again=lambda name, attempt, select: run_of({A: "passed"}, name))
 
-    judgement = judge(known)
+    judgement = run_check(known)
 
     assert judgement.outcome.status is Status.PASSED
     assert [(found.code, found.severity) for found in judgement.outcome.findings] == [("PY403", Severity.WARNING)]
 
 
-def test_a_suspect_is_run_again_as_often_as_the_plan_says() -> None:
-    known = facts(WELL, WORSE)
-    known.plan = Plan(root=known.plan.root, reruns=3)
+def test_a_suspect_is_rerun_as_often_as_the_plan_says() -> None:
+    fake_facts = facts(WELL, WORSE)
+    fake_facts.plan = Plan(root=fake_facts.plan.root, reruns=3)
 
-    judge(known)
+    run_check(fake_facts)
 
-    assert [attempt for name, attempt, select in known.asked if name == "3.12" and select] == [1, 2, 3]
+    assert [attempt for name, attempt, select in fake_facts.asked if name == "3.12" and select] == [1, 2, 3]
 
 
-def test_tests_that_die_of_the_same_line_are_told_together() -> None:
+def test_failures_with_one_cause_are_grouped() -> None:
     both = run_of({A: "failed", B: "failed"}, details={A: "E   ValueError: x", B: "E   ValueError: x"})
 
-    assert told(judge(facts(WELL, both))) == [("PY401", (A, B))]
+    assert codes_and_names(run_check(facts(WELL, both))) == [("PY401", (A, B))]
 
 
-def test_a_file_that_cannot_be_collected_takes_its_tests_along() -> None:
+def test_the_tests_of_a_file_that_cannot_be_collected_are_missing() -> None:
     lost = run_of({}, collection_errors={"tests/test_x.py": "E   ModuleNotFoundError: No module named 'imp'"})
 
-    judgement = judge(facts(WELL, lost))
+    judgement = run_check(facts(WELL, lost))
 
     assert judgement.outcome.status is Status.FAILED
     assert {name for finding in judgement.outcome.findings for name in finding.names} == {A, B}
     assert "importlib" in judgement.outcome.findings[0].remedy
 
 
-# ---- the interpreters between, and the way back
+# ---- intermediate interpreters, and rollback
 
 
 def test_the_first_bad_interpreter_is_found() -> None:
-    judgement = judge(facts(WELL, WORSE, between=WORSE))
+    judgement = run_check(facts(WELL, WORSE, between=WORSE))
 
-    assert judgement.comparison is not None
-    assert judgement.comparison.first_bad == {A: Interpreter(3, 10)}
+    assert judgement.suite_comparison is not None
+    assert judgement.suite_comparison.first_bad == {A: Interpreter(3, 10)}
 
 
-def test_a_regression_only_in_between_is_a_note() -> None:
-    judgement = judge(facts(WELL, WELL, between=WORSE), "3.10")
+def test_a_regression_on_an_intermediate_interpreter_only_is_a_note() -> None:
+    judgement = run_check(facts(WELL, WELL, between=WORSE), "3.10")
 
     assert judgement.outcome.status is Status.PASSED
     assert [found.severity for found in judgement.outcome.findings] == [Severity.NOTE]
 
 
-def test_a_regression_in_between_that_the_target_has_as_well_blocks() -> None:
-    assert judge(facts(WELL, WORSE, between=WORSE), "3.10").outcome.status is Status.FAILED
+def test_an_intermediate_regression_that_the_target_has_as_well_blocks() -> None:
+    assert run_check(facts(WELL, WORSE, between=WORSE), "3.10").outcome.status is Status.FAILED
 
 
 def test_code_that_is_too_new_for_the_baseline_blocks_there() -> None:
-    """There would be no way back."""
-    before = run_of(
+    """It would break a rollback."""
+    baseline_run = run_of(
         {A: "failed", B: "passed"}, details={A: "E   ImportError: cannot import name 'UTC' from 'datetime'"}
     )
 
-    judgement = judge(facts(before, WELL), "3.9")
+    judgement = run_check(facts(baseline_run, WELL), "3.9")
 
     assert judgement.outcome.status is Status.FAILED
-    assert told(judgement) == [("PY405", (A,))]
+    assert codes_and_names(judgement) == [("PY405", (A,))]
 
 
-def test_what_else_fails_on_the_baseline_is_a_note_there() -> None:
+def test_other_failures_on_the_baseline_are_notes_there() -> None:
     before = run_of({A: "failed", B: "passed"}, details={A: "E   AssertionError: assert 1 == 2"})
 
-    judgement = judge(facts(before, WELL), "3.9")
+    judgement = run_check(facts(before, WELL), "3.9")
 
     assert judgement.outcome.status is Status.PASSED
-    assert told(judgement) == [("PY404", (A,))]
+    assert codes_and_names(judgement) == [("PY404", (A,))]
 
 
-def test_a_service_that_is_on_its_target_already_fails_for_what_fails() -> None:
+def test_every_failure_of_a_migrated_service_blocks() -> None:
     known = FakeFacts(interpreters=("3.12",), runs={"3.12": WORSE})
 
-    judgement = judge(known, "3.12", baseline=Interpreter(3, 12))
+    judgement = run_check(known, "3.12", baseline=Interpreter(3, 12))
 
     assert judgement.outcome.status is Status.FAILED
-    assert told(judgement) == [("PY401", (A,))]
+    assert codes_and_names(judgement) == [("PY401", (A,))]
 
 
-# ---- what cannot be told is never a pass
+# ---- a run that proves nothing never passes
 
-BROKEN_OFF = run_of({A: "passed"}, complete=False, trouble="time limit of 900 s reached")
+BROKEN_OFF = run_of({A: "passed"}, complete=False, incomplete_reason="time limit of 900 s reached")
 NOTHING = run_of({})
 ALL_SKIPPED = run_of({A: "skipped", B: "skipped"})
 
@@ -173,7 +173,7 @@ def test_a_run_that_proves_nothing_is_errored(run: SuiteRun, word: str, interpre
     known = facts(WELL, WELL)
     known.runs = {**known.runs, interpreter: run}
 
-    outcome = judge(known, interpreter).outcome
+    outcome = run_check(known, interpreter).outcome
 
     assert outcome.status is Status.ERRORED
     assert word in outcome.reason
@@ -182,42 +182,42 @@ def test_a_run_that_proves_nothing_is_errored(run: SuiteRun, word: str, interpre
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
 @pytest.mark.parametrize("end", ["failed", "error", "xfailed"])
 def test_a_suite_of_which_no_test_passes_proves_nothing(end: str, interpreter: str) -> None:
-    """All of it fails on both where its database is not there."""
+    """For example, all tests fail on both if a database is missing."""
     lost = run_of({A: end, B: end}, details={A: "E   OSError: no database"})
 
-    outcome = judge(facts(lost, lost), interpreter).outcome
+    outcome = run_check(facts(lost, lost), interpreter).outcome
 
     assert outcome.status is Status.ERRORED
     assert "no test of services/user-service passes on 3.9 or 3.1" in outcome.reason
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
-def test_a_suite_that_passes_on_the_target_alone_is_not_blocked_for_it(interpreter: str) -> None:
+def test_a_suite_that_passes_on_the_target_only_does_not_block(interpreter: str) -> None:
     lost = run_of({A: "failed"}, details={A: "E   OSError: broken before"})
 
-    assert judge(facts(lost, run_of({A: "passed"})), interpreter).outcome.status is Status.PASSED
+    assert run_check(facts(lost, run_of({A: "passed"})), interpreter).outcome.status is Status.PASSED
 
 
 @pytest.mark.parametrize("run", [BROKEN_OFF, NOTHING, ALL_SKIPPED])
 def test_without_a_baseline_there_is_nothing_to_compare_with(run: SuiteRun) -> None:
-    outcome = judge(facts(run, WELL, between=WELL)).outcome
+    outcome = run_check(facts(run, WELL, between=WELL)).outcome
 
     assert outcome.status is Status.ERRORED
     assert "nothing to compare with" in outcome.reason
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
-def test_without_an_environment_on_either_side_nothing_is_told(interpreter: str) -> None:
+def test_without_an_environment_nothing_is_compared(interpreter: str) -> None:
     known = facts(WELL, WELL, installations={interpreter: Installation(unchecked="no network")})
 
-    outcome = judge(known).outcome
+    outcome = run_check(known).outcome
 
     assert outcome.status is Status.ERRORED
     assert "no network" in outcome.reason
 
 
-def test_a_service_without_tests_is_errored_and_told_what_to_do() -> None:
-    outcome = judge(FakeFacts(), suite=None).outcome
+def test_a_service_without_tests_is_errored_with_advice() -> None:
+    outcome = run_check(FakeFacts(), suite=None).outcome
 
     assert outcome.status is Status.ERRORED
     assert "`suite = false` with a reason" in outcome.reason
@@ -226,38 +226,38 @@ def test_a_service_without_tests_is_errored_and_told_what_to_do() -> None:
 def test_a_suite_that_the_plan_leaves_out_is_skipped_with_its_reason() -> None:
     settings = ServiceSettings(suite_skip_reason="needs a GPU")
 
-    outcome = judge(FakeFacts(), suite=None, settings=settings).outcome
+    outcome = run_check(FakeFacts(), suite=None, settings=settings).outcome
 
     assert (outcome.status, outcome.reason) == (Status.SKIPPED, "needs a GPU")
 
 
-# ---- what else is told
+# ---- other information
 
 
-def test_libraries_that_differ_between_the_sides_are_named_as_a_possible_cause() -> None:
+def test_different_versions_of_libraries_are_named_as_a_possible_cause() -> None:
     sides = {"3.9": installation_of("3.9", {"numpy": "1.21.6"}), "3.12": installation_of("3.12", {"numpy": "1.26.4"})}
 
-    (finding,) = judge(facts(WELL, WORSE, installations=sides)).outcome.findings
+    (finding,) = run_check(facts(WELL, WORSE, installations=sides)).outcome.findings
 
     assert "numpy 1.21.6 -> 1.26.4" in finding.detail
 
 
 def test_a_comparison_counts_every_interpreter_up_to_its_own() -> None:
-    comparison = judge(facts(WELL, WORSE)).comparison
+    comparison = run_check(facts(WELL, WORSE)).suite_comparison
 
     assert comparison is not None
     assert {str(interpreter) for interpreter in comparison.counts} == {"3.9", "3.10", "3.12"}
 
 
-def test_no_traceback_crashes_the_telling() -> None:
+def test_no_traceback_crashes_the_findings() -> None:
     for detail in ("", "\n", "E", "E   ", "x" * 100_000, "\ud800", "tests/test_x.py:99999999999: "):
         run = replace(WORSE, results=run_of({A: "failed", B: "passed"}, details={A: detail}).results)
-        judgement = judge(facts(WELL, run))
-        assert told(judgement) == [("PY401", (A,))]
+        judgement = run_check(facts(WELL, run))
+        assert codes_and_names(judgement) == [("PY401", (A,))]
         assert len(judgement.outcome.findings[0].message) < 2000
 
 
-# ---- what older interpreters warn of
+# ---- warnings of older interpreters
 
 
 GONE = SuiteWarning(
@@ -268,39 +268,43 @@ GONE = SuiteWarning(
 WARNED = replace(WELL, warnings=(GONE,))
 
 
-def warnings_in(judgement: Judgement) -> list[tuple[str, Severity]]:
-    return [(one.code, one.severity) for one in judgement.outcome.findings if one.code.startswith("PY2")]
+def warnings_in(result: CheckResult) -> list[tuple[str, Severity]]:
+    return [(item.code, item.severity) for item in result.outcome.findings if item.code.startswith("PY2")]
 
 
-def test_a_warning_of_the_baseline_is_told_on_the_target_alone() -> None:
-    """Where nothing is worse there, it is a note; it never blocks."""
-    known = facts(WARNED, WELL)
-    assert [warnings_in(judge(known, one)) for one in ("3.9", "3.10", "3.12")] == [[], [], [("PY250", Severity.NOTE)]]
-    assert judge(known).outcome.status is Status.PASSED
-    assert warnings_in(judge(facts(WARNED, WORSE))) == [("PY250", Severity.WARNING)]
+def test_a_baseline_warning_is_reported_on_the_target_only() -> None:
+    """If no test is worse there, it is a note; it never blocks."""
+    fake_facts = facts(WARNED, WELL)
+    assert [warnings_in(run_check(fake_facts, interpreter)) for interpreter in ("3.9", "3.10", "3.12")] == [
+        [],
+        [],
+        [("PY250", Severity.NOTE)],
+    ]
+    assert run_check(fake_facts).outcome.status is Status.PASSED
+    assert warnings_in(run_check(facts(WARNED, WORSE))) == [("PY250", Severity.WARNING)]
 
 
-def test_so_is_one_of_the_interpreter_before_the_target() -> None:
-    """That of both is told once."""
-    assert warnings_in(judge(facts(WELL, WELL, WARNED))) == [("PY250", Severity.NOTE)]
-    assert warnings_in(judge(facts(WARNED, WELL, WARNED))) == [("PY250", Severity.NOTE)]
+def test_a_warning_of_the_interpreter_before_the_target_is_reported() -> None:
+    """One of both is reported once."""
+    assert warnings_in(run_check(facts(WELL, WELL, WARNED))) == [("PY250", Severity.NOTE)]
+    assert warnings_in(run_check(facts(WARNED, WELL, WARNED))) == [("PY250", Severity.NOTE)]
 
 
-def test_where_the_suite_cannot_run_on_the_target_it_is_the_only_foreboding() -> None:
+def test_removals_are_reported_if_the_suite_cannot_run_on_the_target() -> None:
     nowhere = installation_of("3.12", environment=None)
     known = facts(WARNED, WELL, installations={"3.12": nowhere})
-    judgement = judge(known)
+    judgement = run_check(known)
     assert judgement.outcome.status is Status.ERRORED
     assert warnings_in(judgement) == [("PY250", Severity.WARNING)]
-    broken_off = judge(facts(WARNED, replace(WELL, complete=False, trouble="it was killed")))
+    broken_off = run_check(facts(WARNED, replace(WELL, complete=False, incomplete_reason="it was killed")))
     assert broken_off.outcome.status is Status.ERRORED
     assert warnings_in(broken_off) == [("PY250", Severity.WARNING)]
 
 
-def test_a_suite_that_dies_of_something_known_says_what_to_do() -> None:
-    said = 'Traceback (most recent call last):\nTypeError: required field "lineno" missing from alias\n'
-    dead = replace(run_of({}, "3.12"), complete=False, trouble="the process ended early", output_tail=said)
+def test_a_known_crash_of_the_suite_has_a_remedy() -> None:
+    output = 'Traceback (most recent call last):\nTypeError: required field "lineno" missing from alias\n'
+    dead = replace(run_of({}, "3.12"), complete=False, incomplete_reason="the process ended early", output_tail=output)
 
-    judged = judge(facts(WELL, dead))
+    judged = run_check(facts(WELL, dead))
 
-    assert judged.outcome.reason.endswith("pytest before 6.2.4 cannot read tests from 3.10 on: require a newer one)")
+    assert judged.outcome.reason.endswith("cannot load tests on 3.10 and newer: require a newer version)")

@@ -1,4 +1,4 @@
-"""What the places of one service say together: where they exclude the target, contradict each other, or would break."""
+"""The version declarations of one service: which exclude the target, contradict each other, or would break."""
 
 from collections.abc import Mapping
 
@@ -7,24 +7,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter, Severity
-from pytest_py312.gate.checks.version_consistency import Agreement, exact_versions, judge
-from pytest_py312.repository.declarations.declaration import Place
-from pytest_py312.repository.declarations.reader import read_places
-from pytest_py312.repository.edits.declarations import Aim, move_files
+from pytest_py312.gate.checks.version_consistency import ConsistencyResult, check_consistency, exact_versions
+from pytest_py312.repository.declarations.declaration import VersionDeclaration
+from pytest_py312.repository.declarations.reader import read_declarations
+from pytest_py312.repository.edits.declarations import MigrationTarget, migrate_files
 
 TARGET = Interpreter(3, 12)
 each_old = pytest.mark.parametrize("old", [Interpreter(3, 9), Interpreter(3, 10)], ids=str)
 
 
-def places_of(files: Mapping[str, str]) -> list[Place]:
-    return [place for path, text in files.items() for place in read_places(text, path)]
+def places_of(files: Mapping[str, str]) -> list[VersionDeclaration]:
+    return [place for path, text in files.items() for place in read_declarations(text, path)]
 
 
-def judged(files: Mapping[str, str], *, baseline: str = "3.10", close: bool = False) -> Agreement:
-    return judge(places_of(files), Aim(baseline=Interpreter.parse(baseline), target=TARGET, close=close))
+def judged(files: Mapping[str, str], *, baseline: str = "3.10", close: bool = False) -> ConsistencyResult:
+    return check_consistency(
+        places_of(files), MigrationTarget(baseline=Interpreter.parse(baseline), target=TARGET, drop_old_versions=close)
+    )
 
 
-def short(agreement: Agreement) -> list[tuple[str, str, str]]:
+def short(agreement: ConsistencyResult) -> list[tuple[str, str, str]]:
     return [(one.code, str(one.location), one.severity.value) for one in agreement.findings]
 
 
@@ -34,8 +36,8 @@ IMAGE = (
 
 
 @each_old
-def test_a_service_that_has_not_moved_is_told_what_has_to_move(old: Interpreter) -> None:
-    """Both images and the paths as notes: nothing is broken yet."""
+def test_an_unmigrated_service_lists_what_has_to_change(old: Interpreter) -> None:
+    """Both images and the paths are notes: nothing is broken yet."""
     found = judged({"s/Dockerfile": IMAGE.format(old, old, old, old)}, baseline=str(old))
     assert short(found) == [
         ("PY301", "s/Dockerfile:1", "note"),
@@ -46,16 +48,16 @@ def test_a_service_that_has_not_moved_is_told_what_has_to_move(old: Interpreter)
 
 
 @each_old
-def test_images_that_moved_without_their_paths_are_broken(old: Interpreter) -> None:
-    """What four images of a real platform were left with, while a search for FROM lines found all of them upgraded."""
+def test_migrated_images_without_their_paths_are_broken(old: Interpreter) -> None:
+    """Found in four images of a real platform, whose FROM lines were all upgraded."""
     found = judged({"s/Dockerfile": IMAGE.format(TARGET, TARGET, old, old)}, baseline=str(old))
     assert short(found) == [("PY303", "s/Dockerfile:3", "error"), ("PY303", "s/Dockerfile:3", "error")]
     assert f"python{old}/x does not exist in python:3.12" in found.findings[0].message
 
 
-def test_a_service_that_has_moved_has_no_findings() -> None:
+def test_a_migrated_service_has_no_findings() -> None:
     """Images, paths, range, matrix, pin."""
-    found = judged(
+    result = judged(
         {
             "s/Dockerfile": IMAGE.format(TARGET, TARGET, TARGET, TARGET),
             "s/pyproject.toml": '[project]\nrequires-python = ">=3.10,<3.13"\n[tool.mypy]\npython_version = "3.10"\n',
@@ -63,12 +65,12 @@ def test_a_service_that_has_moved_has_no_findings() -> None:
             "s/.python-version": "3.12\n",
         }
     )
-    assert found.findings == ()
+    assert result.findings == ()
 
 
 @each_old
-def test_half_a_move_is_an_error(old: Interpreter) -> None:
-    """One image on the target and one not."""
+def test_half_a_migration_is_an_error(old: Interpreter) -> None:
+    """One image has the target and another one does not."""
     found = judged({"s/Dockerfile": "FROM python:3.12\n", "s/docker-compose.yml": f"a: {{image: 'python:{old}'}}\n"})
     assert ("PY302", "s/docker-compose.yml:1", "error") in short(found)
     assert f"{old}: s/docker-compose.yml:1; 3.12: s/Dockerfile:1" in found.findings[1].message
@@ -85,31 +87,31 @@ def test_half_a_move_is_an_error(old: Interpreter) -> None:
         {"s/Dockerfile": "FROM python:3.12\n", ".github/workflows/s.yml": "python-version: '{}'\n"},
     ],
 )
-def test_what_disagrees_and_breaks_nothing_is_a_warning(files: dict[str, str], old: Interpreter) -> None:
-    """Pins, CI, images of tests and stages that only help: the image that is deployed did not move, or is alone."""
+def test_a_harmless_disagreement_is_a_warning(files: dict[str, str], old: Interpreter) -> None:
+    """Pins, CI, images of tests and helper stages: the deployed image is not migrated, or is the only one."""
     found = judged({path: text.replace("{}", str(old)) for path, text in files.items()}, baseline=str(old))
     assert [one.severity for one in found.findings if one.code == "PY302"] == [Severity.WARNING]
     assert not [one for one in found.findings if one.severity is Severity.ERROR]
 
 
 @pytest.mark.parametrize("image", ["3.9", "3.10", "3.12"])
-def test_a_matrix_without_the_target_is_a_warning_once_the_image_has_moved(image: str) -> None:
+def test_a_matrix_without_the_target_is_a_warning_once_the_image_is_migrated(image: str) -> None:
     """Before, it is a note: nothing runs the target yet."""
     found = judged({"s/Dockerfile": f"FROM python:{image}\n", "s/tox.ini": "[tox]\nenvlist = py39,py310\n"})
     severity = next(one.severity for one in found.findings if "lists 3.9, 3.10" in one.message)
     assert severity is (Severity.WARNING if image == "3.12" else Severity.NOTE)
 
 
-def test_metadata_of_a_part_further_in_is_a_warning() -> None:
-    """Whether the part installs is asked of the requirements."""
+def test_metadata_of_a_nested_distribution_is_a_warning() -> None:
+    """Whether it installs is checked where it is required."""
     text = "[project]\nrequires-python = '<3.11'\n"
     places = places_of({"s/pyproject.toml": text, "s/libs/x/pyproject.toml": text})
-    found = judge(places, Aim(baseline=Interpreter(3, 10), target=TARGET), service="s")
+    found = check_consistency(places, MigrationTarget(baseline=Interpreter(3, 10), target=TARGET), service="s")
     assert short(found) == [("PY301", "s/libs/x/pyproject.toml:2", "warning"), ("PY301", "s/pyproject.toml:2", "error")]
 
 
-def test_nothing_of_an_inert_workflow_keeps_a_service_back() -> None:
-    """Neither what could not be understood nor what is read as something else."""
+def test_an_inactive_workflow_never_blocks() -> None:
+    """Neither a declaration that could not be understood nor a misread number."""
     text = "a: {python-version: 3.10}\nb: {python-version: '${{ steps.a.outputs.b }}'}\n"
     found = judged({"s/.github/workflows/a.yml": text})
     assert {one.code for one in found.findings} >= {"PY304", "PY305", "PY306"}
@@ -118,10 +120,10 @@ def test_nothing_of_an_inert_workflow_keeps_a_service_back() -> None:
 
 
 def test_two_old_pythons_are_a_warning() -> None:
-    """3.9 beside 3.10: ordered as versions."""
+    """3.9 and 3.10, compared as versions."""
     found = judged({"s/Dockerfile": "FROM python:3.10\n", "s/deploy/Dockerfile": "FROM python:3.9\n"})
     assert [one.message for one in found.findings if one.code == "PY302"] == [
-        "The service says 2 Pythons (3.9: s/deploy/Dockerfile:1; 3.10: s/Dockerfile:1)."
+        "The service declares 2 Python versions (3.9: s/deploy/Dockerfile:1; 3.10: s/Dockerfile:1)."
     ]
 
 
@@ -129,14 +131,14 @@ def test_two_old_pythons_are_a_warning() -> None:
     ("files", "code", "words"),
     [
         ({"pyproject.toml": "[project]\nrequires-python = '>=3.9,<3.11'\n"}, "PY301", 'Write ">=3.9,<3.13".'),
-        ({"a.yml": "{}", "tox.ini": "[tox]\nenvlist = py39,py310\n"}, "PY301", "Add 3.12 beside them."),
+        ({"a.yml": "{}", "tox.ini": "[tox]\nenvlist = py39,py310\n"}, "PY301", "Add 3.12 to the list."),
         ({"Dockerfile": "FROM python:3.11\n", "setup.cfg": "[options]\npython_requires = <3.11\n"}, "PY302", "Write"),
         ({"ruff.toml": "target-version = 'py312'\n"}, "PY302", "Set it to 3.10"),
         ({".github/workflows/a.yml": "python-version: 3.10\n"}, "PY304", 'Write "3.10".'),
         ({"svc/.github/workflows/a.yml": "python-version: '3.12'\n"}, "PY305", "at the root"),
-        ({".github/workflows/a.yml": "python-version: ${{ steps.a.outputs.b }}\n"}, "PY306", "by hand"),
-        ({"Dockerfile": "FROM python:$TAG\n"}, "PY306", "by hand"),
-        ({"setup.py": "from setuptools import setup\nsetup(python_requires=f())\n"}, "PY306", "by hand"),
+        ({".github/workflows/a.yml": "python-version: ${{ steps.a.outputs.b }}\n"}, "PY306", "manually"),
+        ({"Dockerfile": "FROM python:$TAG\n"}, "PY306", "manually"),
+        ({"setup.py": "from setuptools import setup\nsetup(python_requires=f())\n"}, "PY306", "manually"),
         ({"Dockerfile": "FROM python:3\n"}, "PY307", "Name 3.12 there."),
         ({"Dockerfile": "FROM gcr.io/distroless/python3-debian12\n"}, "PY307", "Name 3.12"),
         ({"Dockerfile": "FROM continuumio/miniconda3:24.1\n"}, "PY307", "Name 3.12"),
@@ -145,34 +147,34 @@ def test_two_old_pythons_are_a_warning() -> None:
     ],
 )
 def test_each_kind_of_finding_has_a_remedy(files: dict[str, str], code: str, words: str) -> None:
-    """With the place that it is about."""
+    """And its location."""
     found = [one for one in judged(files).findings if one.code == code]
     assert len(found) == 1
     assert words in found[0].remedy
     assert found[0].location is not None
 
 
-def test_what_could_not_be_checked_is_told_apart() -> None:
-    """It is never a pass."""
+def test_unclear_declarations_are_separate() -> None:
+    """They never pass."""
     found = judged({"Dockerfile": "FROM python:${V}\n"})
     assert [place.line for place in found.unclear] == [1]
 
 
 @each_old
-def test_what_a_compose_file_gives_to_a_build_is_known(old: Interpreter) -> None:
-    """The Dockerfile has no default, and the arguments of its build say it; a move writes it there."""
+def test_build_arguments_of_a_compose_file_are_known(old: Interpreter) -> None:
+    """The Dockerfile has no default; the migration changes the build argument."""
     files = {
         "s/Dockerfile": "ARG PYTHON_VERSION\nFROM python:${PYTHON_VERSION}-slim\n",
         "s/docker-compose.yml": f"services: {{s: {{build: {{context: ., args: {{PYTHON_VERSION: '{old}'}}}}}}}}\n",
     }
     assert judged(files, baseline=str(old)).unclear == ()
-    moved, refused = move_files(files, Aim(baseline=old, target=TARGET))
+    moved, refused = migrate_files(files, MigrationTarget(baseline=old, target=TARGET))
     assert (list(moved), refused) == (["s/docker-compose.yml"], ())
     alone = {"s/Dockerfile": files["s/Dockerfile"]}
     assert [str(place.location) for place in judged(alone).unclear] == ["s/Dockerfile:2"]
 
 
-def test_versions_that_run_are_ordered_as_versions() -> None:
+def test_running_versions_are_sorted_as_versions() -> None:
     """A matrix and a range run nothing by themselves."""
     files = {
         "Dockerfile": "FROM python:3.12\nFROM python:3.9\nFROM python:3.10\n",
@@ -193,10 +195,10 @@ PARTS = {
     st.dictionaries(st.sampled_from(sorted(PARTS)), st.sampled_from(["3.9", "3.10", "3.11", "3.12"]), min_size=1),
     st.sampled_from(["3.9", "3.10"]),
 )
-def test_a_service_that_was_moved_has_no_errors(versions: dict[str, str], baseline: str) -> None:
-    """Whatever was where before: after the move nothing disagrees and nothing excludes the target."""
+def test_a_service_has_no_errors_after_its_migration(versions: dict[str, str], baseline: str) -> None:
+    """Whatever it declared before: nothing disagrees, and nothing excludes the target."""
     files = {path: "".join(part.format(version) for part in PARTS[path]) for path, version in versions.items()}
-    moved, refused = move_files(files, Aim(baseline=Interpreter.parse(baseline), target=TARGET))
+    moved, refused = migrate_files(files, MigrationTarget(baseline=Interpreter.parse(baseline), target=TARGET))
     assert refused == ()
     found = judged({**files, **moved}, baseline=baseline)
     assert [one for one in found.findings if one.severity is not Severity.NOTE] == []

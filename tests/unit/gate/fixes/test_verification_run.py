@@ -1,11 +1,11 @@
-"""When a second run disagrees with the changes that it judges. That it is run is tested in tests/integration."""
+"""When a second run disagrees with the applied changes. tests/integration starts real ones."""
 
 from typing import Any
 
 import pytest
 
 from pytest_py312.core.model.findings import SourceChange, SpecifierChange
-from pytest_py312.gate.fixes.verification_run import VARIABLE, disagreements, is_second
+from pytest_py312.gate.fixes.verification_run import SECOND_RUN_VARIABLE, find_disagreements, is_second_run
 
 PATH = "services/app/requirements.txt"
 CHANGE = SpecifierChange(path=PATH, line=2, name="numpy", old="==1.24.3", new="==1.26.0")
@@ -27,8 +27,8 @@ def document(check: str = "dependencies", interpreter: str = "3.12", **changes: 
     }
 
 
-def test_what_still_blames_a_changed_requirement_is_told_once() -> None:
-    assert disagreements(document(), [CHANGE]) == (f"{PATH}:2: numpy does not build",)
+def test_a_finding_on_a_changed_requirement_is_reported_once() -> None:
+    assert find_disagreements(document(), [CHANGE]) == (f"{PATH}:2: numpy does not build",)
 
 
 @pytest.mark.parametrize(
@@ -42,8 +42,8 @@ def test_what_still_blames_a_changed_requirement_is_told_once() -> None:
         document(names=["scipy"]),
     ],
 )
-def test_what_is_about_something_else_does_not_disagree(other: dict[str, Any]) -> None:
-    assert disagreements(other, [CHANGE]) == ()
+def test_other_findings_are_no_disagreement(other: dict[str, Any]) -> None:
+    assert find_disagreements(other, [CHANGE]) == ()
 
 
 SOURCE = SourceChange(path=PATH, line=2, column=1, old="imp.reload", new="importlib.reload")
@@ -57,13 +57,13 @@ SOURCE = SourceChange(path=PATH, line=2, column=1, old="imp.reload", new="import
         ([], False),
     ],
 )
-def test_source_that_would_be_changed_once_more_was_not_mended(changes: list[dict[str, Any]], disagrees: bool) -> None:
-    """Wherever in the file it stands now."""
+def test_source_that_would_change_again_was_not_fixed(changes: list[dict[str, Any]], disagrees: bool) -> None:
+    """On any line of the file."""
     again = document(check="source", severity="warning", changes=changes)
-    assert disagreements(again, [SOURCE]) == ((f"{PATH}:2: numpy does not build",) if disagrees else ())
+    assert find_disagreements(again, [SOURCE]) == ((f"{PATH}:2: numpy does not build",) if disagrees else ())
 
 
-def test_a_second_run_knows_that_it_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not is_second()
-    monkeypatch.setenv(VARIABLE, "1")
-    assert is_second()
+def test_a_second_run_is_recognized(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not is_second_run()
+    monkeypatch.setenv(SECOND_RUN_VARIABLE, "1")
+    assert is_second_run()

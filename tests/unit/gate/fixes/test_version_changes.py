@@ -1,4 +1,4 @@
-"""The moves of a fleet: all places of a service or none, and what is shared when all who share it move."""
+"""Migrations of a fleet: all declarations of a service or none, and shared ones when all their services migrate."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
-from pytest_py312.gate.fixes.version_changes import MovePlan, plan_moves
+from pytest_py312.gate.fixes.version_changes import MigrationPlan, plan_migrations
 from pytest_py312.repository.edits.change_set import FileChange
-from pytest_py312.repository.edits.declarations import Aim
+from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.services.version_survey import VersionSurvey
 from tests.support.fakes import service, service_tree
 
@@ -26,24 +26,26 @@ each_old = pytest.mark.parametrize("old", ["3.9", "3.10"])
 def planned(
     root: Path, services: Sequence[Service] = BOTH, *, old: str = "3.9", close: bool = False, full: str = "",
     written: Sequence[FileChange] = (),
-) -> MovePlan:  # fmt: skip
-    aim = Aim(baseline=Interpreter.parse(old), target=TARGET, close=close, full_version=full)
-    aims = {one.name: aim for one in BOTH}
-    return plan_moves(VersionSurvey(root, BOTH), root, aims, services, written=written)
+) -> MigrationPlan:  # fmt: skip
+    migration = MigrationTarget(
+        baseline=Interpreter.parse(old), target=TARGET, drop_old_versions=close, full_version=full
+    )
+    migrations = {one.name: migration for one in BOTH}
+    return plan_migrations(VersionSurvey(root, BOTH), root, migrations, services, earlier_changes=written)
 
 
-def texts(plan: MovePlan) -> dict[str, str]:
+def texts(plan: MigrationPlan) -> dict[str, str]:
     return {change.path: change.after.decode() for change in plan.changes}
 
 
-def made(root: Path, plan: MovePlan) -> None:
+def made(root: Path, plan: MigrationPlan) -> None:
     for change in plan.changes:
         assert (root / change.path).read_bytes() == change.before
         (root / change.path).write_bytes(change.after)
 
 
 @each_old
-def test_all_places_of_a_service_move_together(old: str, tmp_path: Path) -> None:
+def test_all_declarations_of_a_service_change_together(old: str, tmp_path: Path) -> None:
     """Its own files and the part of a root workflow that names it; a second time changes nothing."""
     root = service_tree(
         tmp_path,
@@ -64,14 +66,14 @@ def test_all_places_of_a_service_move_together(old: str, tmp_path: Path) -> None
         f"{USER.path}/Dockerfile": "FROM python:3.12-slim\nRUN python3.12 -V\n",
         f"{USER.path}/pyproject.toml": f"[project]\nrequires-python = '>={old},<3.13'\n",
     }
-    assert plan.moved == (USER.name,)
+    assert plan.migrated == (USER.name,)
     made(root, plan)
-    assert planned(root, [USER], old=old) == MovePlan()
+    assert planned(root, [USER], old=old) == MigrationPlan()
 
 
 @each_old
-def test_one_place_that_is_refused_keeps_all_of_its_service(old: str, tmp_path: Path) -> None:
-    """The other service moves."""
+def test_one_refused_declaration_keeps_its_whole_service(old: str, tmp_path: Path) -> None:
+    """The other service is migrated."""
     root = service_tree(
         tmp_path,
         {
@@ -82,37 +84,37 @@ def test_one_place_that_is_refused_keeps_all_of_its_service(old: str, tmp_path: 
     )
     plan = planned(root, old=old)
     assert texts(plan) == {f"{AUTH.path}/.python-version": "3.12\n"}
-    assert [kept.service for kept in plan.kept] == [USER.name]
-    assert "slim-bullseye" in plan.kept[0].reason
+    assert [kept.service for kept in plan.unmigrated] == [USER.name]
+    assert "slim-bullseye" in plan.unmigrated[0].reason
 
 
-def test_a_refusal_around_a_service_keeps_its_own_files_as_well(tmp_path: Path) -> None:
-    """Half of a move is what breaks."""
+def test_a_refused_shared_file_keeps_the_own_files_as_well(tmp_path: Path) -> None:
+    """Half a migration would break."""
     root = service_tree(
         tmp_path,
         {f"{USER.path}/Dockerfile": "FROM python:3.9\n", "k8s/user-service.yaml": "image: python:3.9-slim-buster\n"},
     )
     plan = planned(root)
-    assert (plan.changes, plan.moved) == ((), ())
-    assert [kept.service for kept in plan.kept] == [USER.name]
+    assert (plan.changes, plan.migrated) == ((), ())
+    assert [kept.service for kept in plan.unmigrated] == [USER.name]
 
 
-def test_what_is_shared_waits_until_all_who_share_it_move(tmp_path: Path) -> None:
-    """And it is said which place waits for whom."""
+def test_a_shared_declaration_waits_for_all_of_its_services(tmp_path: Path) -> None:
+    """A note lists for which."""
     workflow = "jobs:\n  test:\n    strategy: {matrix: {service: [user-service, auth-service]}}\n"
     workflow += "    steps: [{with: {python-version: '3.9'}}]\n"
     files = {".github/workflows/ci.yml": workflow, f"{USER.path}/Dockerfile": "FROM python:3.9\n"}
     root = service_tree(tmp_path, files)
     alone = planned(root, [USER])
     assert list(texts(alone)) == [f"{USER.path}/Dockerfile"]
-    assert [kept.reason for kept in alone.kept] == [
-        ".github/workflows/ci.yml:4 is shared with auth-service, and moves when all of them do."
+    assert [kept.reason for kept in alone.unmigrated] == [
+        ".github/workflows/ci.yml:4 is shared with auth-service, and changes when all of them migrate."
     ]
     assert ".github/workflows/ci.yml" in texts(planned(root))
 
 
-def test_what_names_no_service_moves_with_the_whole_fleet(tmp_path: Path) -> None:
-    """A linter's job at the root is for all of them."""
+def test_a_declaration_of_no_service_changes_with_the_whole_fleet(tmp_path: Path) -> None:
+    """A linter job at the root is for all services."""
     files = {".github/workflows/lint.yml": "jobs: {lint: {steps: [{with: {python-version: '3.9'}}]}}\n"}
     root = service_tree(tmp_path, files | {f"{one.path}/.python-version": "3.9\n" for one in BOTH})
     assert len(planned(root, [USER]).changes) == 1
@@ -121,7 +123,7 @@ def test_what_names_no_service_moves_with_the_whole_fleet(tmp_path: Path) -> Non
 
 @each_old
 def test_the_baseline_stays_in_matrices_until_the_rollout_is_closed(old: str, tmp_path: Path) -> None:
-    """The target is added, and later the older ones are taken away."""
+    """The target is added, and the older versions are removed later."""
     root = service_tree(tmp_path, {f"{USER.path}/tox.ini": f"[tox]\nenvlist = py{old.replace('.', '')}, lint\n"})
     opened = planned(root, old=old)
     assert texts(opened) == {f"{USER.path}/tox.ini": f"[tox]\nenvlist = py{old.replace('.', '')}, py312, lint\n"}
@@ -129,15 +131,15 @@ def test_the_baseline_stays_in_matrices_until_the_rollout_is_closed(old: str, tm
     assert texts(planned(root, old=old, close=True)) == {f"{USER.path}/tox.ini": "[tox]\nenvlist = py312, lint\n"}
 
 
-def test_a_patch_release_is_written_where_one_has_to_be(tmp_path: Path) -> None:
-    """That which was proven; without one the service is kept."""
+def test_a_patch_release_is_written_if_it_is_required(tmp_path: Path) -> None:
+    """That of the used interpreter; without one the service is not migrated."""
     root = service_tree(tmp_path, {f"{USER.path}/.tool-versions": "python 3.10.13\n"})
     assert texts(planned(root, full="3.12.7")) == {f"{USER.path}/.tool-versions": "python 3.12.7\n"}
-    assert planned(root).kept[0].service == USER.name
+    assert planned(root).unmigrated[0].service == USER.name
 
 
-def test_moves_are_made_on_top_of_other_changes(tmp_path: Path) -> None:
-    """A requirement of the same file was changed before."""
+def test_migrations_are_planned_on_top_of_other_changes(tmp_path: Path) -> None:
+    """A requirement in the same file was changed before."""
     path = f"{USER.path}/pyproject.toml"
     text = "[project]\nrequires-python = '>=3.9,<3.12'\ndependencies = ['a==1']\n"
     root = service_tree(tmp_path, {path: text})
@@ -147,13 +149,13 @@ def test_moves_are_made_on_top_of_other_changes(tmp_path: Path) -> None:
     assert plan.changes[0].before == text.encode()
 
 
-def test_links_are_not_written_through(tmp_path: Path) -> None:
-    """A service whose image is a link to another file stays as it is, as a whole."""
+def test_symbolic_links_are_not_followed(tmp_path: Path) -> None:
+    """A service whose image is a link to another file is not migrated at all."""
     root = service_tree(tmp_path, {"shared/Dockerfile": "FROM python:3.9\n", f"{USER.path}/.python-version": "3.9\n"})
     (root / USER.path / "Dockerfile").symlink_to(root / "shared" / "Dockerfile")
     plan = planned(root, [USER])
     assert plan.changes == ()
-    assert "link" in plan.kept[0].reason
+    assert "link" in plan.unmigrated[0].reason
 
 
 PARTS: Mapping[str, str] = {
@@ -170,10 +172,10 @@ PARTS: Mapping[str, str] = {
     versions=st.dictionaries(st.sampled_from(sorted(PARTS)), st.sampled_from(["3.9", "3.10", "3.12"]), min_size=1),
     services=st.sampled_from([[USER], [AUTH], [USER, AUTH]]),
 )
-def test_a_second_time_changes_nothing(
+def test_a_second_migration_changes_nothing(
     versions: dict[str, str], services: list[Service], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Whichever services move, wherever they were; and only digits of versions change."""
+    """Whichever services are migrated, from wherever; and only digits of versions change."""
     files = {path: PARTS[path].replace("@", version) for path, version in versions.items()}
     root = service_tree(tmp_path_factory.mktemp("moves"), files)
     plan = planned(root, services)

@@ -1,4 +1,4 @@
-"""The measurements of one side, as other tools write theirs."""
+"""Benchmark samples of one interpreter in the formats of other tools."""
 
 import json
 import statistics
@@ -8,50 +8,53 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.model.measurements import Comparison
+from pytest_py312.core.model.measurements import BenchmarkComparison
 from pytest_py312.core.model.report import Report
-from pytest_py312.gate.reports.benchmark_export import Side, for_pyperf, for_pytest_benchmark
+from pytest_py312.gate.reports.benchmark_export import ExportedSide, for_pyperf, for_pytest_benchmark
 from tests.support.report_samples import finding, judged, report_of, speed
 
 
-def measured(*speeds: Comparison) -> Report:
-    return replace(report_of(judged(finding())), speeds=speeds)
+def measured(*speeds: BenchmarkComparison) -> Report:
+    return replace(report_of(judged(finding())), benchmarks=speeds)
 
 
 def test_each_file_has_the_samples_of_its_side() -> None:
-    """Under the same name on both, so that they are compared."""
+    """The names are the same on both sides, so that they can be compared."""
     report = measured(speed())
-    for side, values in ((Side.BASELINE, [0.010, 0.012, 0.011]), (Side.TARGET, [0.0142, 0.0156, 0.0150])):
-        [one] = json.loads(for_pytest_benchmark(report, side))["benchmarks"]
-        [other] = json.loads(for_pyperf(report, side))["benchmarks"]
-        assert one["stats"]["data"] == values
-        assert [found["values"] for found in other["runs"]] == [[value] for value in values]
-        assert one["fullname"] == other["metadata"]["name"] == "user-service/tests/test_speed.py::test_it"
+    for side, values in (
+        (ExportedSide.BASELINE, [0.010, 0.012, 0.011]),
+        (ExportedSide.TARGET, [0.0142, 0.0156, 0.0150]),
+    ):
+        [pytest_benchmark] = json.loads(for_pytest_benchmark(report, side))["benchmarks"]
+        [pyperf] = json.loads(for_pyperf(report, side))["benchmarks"]
+        assert pytest_benchmark["stats"]["data"] == values
+        assert [run["values"] for run in pyperf["runs"]] == [[value] for value in values]
+        assert pytest_benchmark["fullname"] == pyperf["metadata"]["name"] == "user-service/tests/test_speed.py::test_it"
 
 
-def test_a_file_says_which_python_it_is_of() -> None:
+def test_a_file_names_its_python_version() -> None:
     report = measured(speed(conditions={"python": ("3.9.18", "3.12.1")}), speed(name="other"))
-    found = json.loads(for_pytest_benchmark(report, Side.TARGET))["machine_info"]["python_version"]
+    found = json.loads(for_pytest_benchmark(report, ExportedSide.TARGET))["machine_info"]["python_version"]
     assert found == "3.12, 3.12.1"
 
 
-def test_memory_is_for_pyperf_alone() -> None:
+def test_memory_is_exported_for_pyperf_only() -> None:
     report = measured(speed(kind="memory", unit="B"))
-    assert json.loads(for_pytest_benchmark(report, Side.TARGET))["benchmarks"] == []
-    [found] = json.loads(for_pyperf(report, Side.TARGET))["benchmarks"]
+    assert json.loads(for_pytest_benchmark(report, ExportedSide.TARGET))["benchmarks"] == []
+    [found] = json.loads(for_pyperf(report, ExportedSide.TARGET))["benchmarks"]
     assert found["metadata"]["unit"] == "byte"
 
 
-def test_a_single_sample_tells_no_spread_and_is_left_out() -> None:
+def test_a_benchmark_with_a_single_sample_is_left_out() -> None:
     report = measured(speed(pairs=((1.0, 2.0),)))
-    assert json.loads(for_pyperf(report, Side.TARGET))["benchmarks"] == []
+    assert json.loads(for_pyperf(report, ExportedSide.TARGET))["benchmarks"] == []
 
 
 @given(st.lists(st.floats(1e-9, 1e6), min_size=2, max_size=40))
 def test_the_figures_of_pytest_benchmark(values: list[float]) -> None:
-    """As its own statistics have them, whatever was measured."""
+    """The figures match those of pytest-benchmark for any samples."""
     report = measured(speed(pairs=tuple((value, value) for value in values)))
-    [found] = json.loads(for_pytest_benchmark(report, Side.BASELINE))["benchmarks"]
+    [found] = json.loads(for_pytest_benchmark(report, ExportedSide.BASELINE))["benchmarks"]
     stats = found["stats"]
     assert stats["rounds"] == len(values)
     assert (stats["min"], stats["max"]) == (min(values), max(values))

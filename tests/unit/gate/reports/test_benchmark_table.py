@@ -1,22 +1,22 @@
-"""What was measured, in the terminal and as Markdown."""
+"""Benchmark comparisons in the terminal and in Markdown."""
 
 from dataclasses import replace
 from datetime import date
 
 import pytest
 
-from pytest_py312.core.model.measurements import Comparison, Verdict
+from pytest_py312.core.model.measurements import BenchmarkComparison, SpeedVerdict
 from pytest_py312.core.model.report import Report
-from pytest_py312.gate.reports.benchmark_table import in_rows, ordered, seconds
+from pytest_py312.gate.reports.benchmark_table import comparisons_by_service, format_measurement, sorted_for_table
 from pytest_py312.gate.reports.markdown import render
 from pytest_py312.gate.reports.terminal import summary_lines
 from tests.support.fakes import service
 from tests.support.report_samples import finding, judged, report_of, speed
 
 
-def measured(*speeds: Comparison) -> Report:
+def measured(*speeds: BenchmarkComparison) -> Report:
     services = [service("auth"), service("user-service")]
-    return replace(report_of(judged(finding()), services=services), speeds=speeds)
+    return replace(report_of(judged(finding()), services=services), benchmarks=speeds)
 
 
 def lines(report: Report, *, unicode: bool = True, verbosity: int = 0) -> list[str]:
@@ -24,7 +24,7 @@ def lines(report: Report, *, unicode: bool = True, verbosity: int = 0) -> list[s
     return [line.text for line in found]
 
 
-def test_a_line_has_verdict_ratio_interval_and_the_baseline_by_itself() -> None:
+def test_a_line_has_verdict_ratio_interval_and_the_control() -> None:
     found = lines(measured(speed()))
     assert "  user-service 3.9 -> 3.12" in found
     [line] = [one for one in found if one.endswith("itself 1.00 (0.99 to 1.01)")]
@@ -33,32 +33,35 @@ def test_a_line_has_verdict_ratio_interval_and_the_baseline_by_itself() -> None:
     assert "tests/test_speed.py::test_it  3 pairs" in line
 
 
-def test_nothing_is_said_where_nothing_was_measured() -> None:
-    assert not any(line.startswith("Measured") for line in lines(measured()))
-    assert "Measured" not in render(measured())
+def test_there_is_no_section_where_nothing_was_measured() -> None:
+    assert not any(line.startswith("Benchmarks") for line in lines(measured()))
+    assert "Benchmarks" not in render(measured())
 
 
-def test_a_quiet_run_tells_what_blocks_and_no_more() -> None:
-    assert not any(line.startswith("Measured") for line in lines(measured(speed()), verbosity=-1))
+def test_a_quiet_run_shows_only_what_blocks() -> None:
+    assert not any(line.startswith("Benchmarks") for line in lines(measured(speed()), verbosity=-1))
 
 
 def test_too_few_pairs_have_no_interval() -> None:
-    found = lines(measured(speed(Verdict.INCONCLUSIVE, low=0.0, high=float("inf"), control=None)))
+    found = lines(measured(speed(SpeedVerdict.INCONCLUSIVE, low=0.0, high=float("inf"), control=None)))
     assert any("inconclusive" in line and "1.42 (too few pairs)" in line for line in found)
 
 
 def test_own_benchmarks_come_first_and_services_in_their_order() -> None:
     general = speed(kind="import", name="import of app")
     other = speed(service="auth")
-    assert ordered(measured(general, speed(), other)) == {"auth": [other], "user-service": [speed(), general]}
+    assert comparisons_by_service(measured(general, speed(), other)) == {
+        "auth": [other],
+        "user-service": [speed(), general],
+    }
 
 
 def test_the_table_of_the_page() -> None:
-    """The middle measurement of each side, with a unit that suits it."""
+    """The median of each side has a suitable unit."""
     text = render(
         measured(speed(), speed(name="memory after import of a|b", kind="memory", unit="B", pairs=((2e7, 3e7),)))
     )
-    assert "## Measured (2)" in text
+    assert "## Benchmarks (2)" in text
     assert (
         r"| user-service | tests/test\_speed.py::test\_it | slower | 1.42 (1.38 to 1.47) | 11 ms | 15 ms | 3 | "
         "1.00 (0.99 to 1.01) |"
@@ -67,23 +70,25 @@ def test_the_table_of_the_page() -> None:
 
 
 def test_single_tests_are_shown_where_their_time_has_changed() -> None:
-    """In the terminal all of them with -v; they come last."""
+    """The terminal shows all of them with -v, after the others."""
     changed = speed(kind="test", name="time of tests/test_a.py::test_slow")
-    others = [speed(Verdict.SAME, kind="test", name=f"time of tests/test_a.py::test_{number}") for number in range(3)]
+    others = [
+        speed(SpeedVerdict.SAME, kind="test", name=f"time of tests/test_a.py::test_{number}") for number in range(3)
+    ]
     report = measured(*others, changed, speed(kind="suite", name="time of the suite"), speed())
     found = lines(report)
     assert sum("time of tests/" in line for line in found) == 1
-    assert "    and 3 measurements of tests that take as long or cannot be told, see -v" in found
+    assert "    and 3 measurements of tests that are unchanged or inconclusive, see -v" in found
     assert sum("time of tests/" in line for line in lines(report, verbosity=1)) == 4
-    assert "## Measured (3)" in render(report)
-    assert [one.kind for one in in_rows(report)] == ["benchmark", "suite", "test", "test", "test", "test"]
+    assert "## Benchmarks (3)" in render(report)
+    assert [one.kind for one in sorted_for_table(report)] == ["benchmark", "suite", "test", "test", "test", "test"]
 
 
 def test_a_long_table_keeps_the_services_own_benchmarks() -> None:
-    """And says how many rows it leaves out."""
+    """The number of omitted rows is stated."""
     general = [speed(kind="import", name=f"import of app{number}", service="auth") for number in range(205)]
     text = render(measured(*general, speed()))
-    assert "## Measured (206)" in text
+    assert "## Benchmarks (206)" in text
     assert "\nand 6 more\n" in text
     assert r"tests/test\_speed.py::test\_it" in text
 
@@ -91,5 +96,5 @@ def test_a_long_table_keeps_the_services_own_benchmarks() -> None:
 @pytest.mark.parametrize(
     ("value", "text"), [(12.5, "12.5 s"), (0.0123, "12.3 ms"), (4.2e-6, "4.2 µs"), (3.1e-8, "31 ns")]
 )
-def test_a_time_has_a_unit_that_suits_it(value: float, text: str) -> None:
-    assert seconds(speed(), value) == text
+def test_a_time_has_a_suitable_unit(value: float, text: str) -> None:
+    assert format_measurement(speed(), value) == text

@@ -1,4 +1,4 @@
-"""Charts of what was measured: which are drawn, of what, and that they hold figures only."""
+"""Charts of benchmarks: which are drawn, and that they contain figures only."""
 
 import re
 from collections.abc import Callable
@@ -6,20 +6,26 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_py312.core.model.measurements import Comparison, PastSpeed, Verdict
+from pytest_py312.core.model.measurements import BenchmarkComparison, PastComparison, SpeedVerdict
 from pytest_py312.core.model.report import Report
 from pytest_py312.gate.reports import charts, html
 from tests.support.fakes import service
 from tests.support.report_samples import finding, judged, report_of, speed
 
-PAST = PastSpeed(
-    at="2025-02-01T12:00:00Z", verdict=Verdict.SAME, ratio=1.02, low=0.98, high=1.05, before=0.0111, after=0.0112
+PAST = PastComparison(
+    ended_at="2025-02-01T12:00:00Z",
+    verdict=SpeedVerdict.SAME,
+    ratio=1.02,
+    low=0.98,
+    high=1.05,
+    baseline_median=0.0111,
+    target_median=0.0112,
 )
 
 
-def measured(*speeds: Comparison) -> Report:
+def measured(*speeds: BenchmarkComparison) -> Report:
     services = [service(), *(service(one.service) for one in speeds if one.service != "user-service")]
-    return replace(report_of(judged(finding()), services=services), speeds=speeds)
+    return replace(report_of(judged(finding()), services=services), benchmarks=speeds)
 
 
 def labels(page: str) -> list[str]:
@@ -27,20 +33,20 @@ def labels(page: str) -> list[str]:
 
 
 def test_the_ratio_the_samples_and_earlier_runs_are_drawn() -> None:
-    """The last where there are some; each with a label that says what it shows."""
-    page = html.render(measured(speed(earlier=(PAST,)), speed(name="z")))
+    """Earlier runs are drawn if there are any. Each chart has a descriptive label."""
+    page = html.render(measured(speed(past_comparisons=(PAST,)), speed(name="z")))
     assert labels(page) == [
         "The scale of the ratios below",
         "Ratio 1.42 (1.38 to 1.47)",
-        "Single measurements, middle 11 ms before and 15 ms after",
+        "Samples, median 11 ms on the baseline and 15 ms on the target",
         "Ratios of earlier runs, as in the table below",
         "Ratio 1.42 (1.38 to 1.47)",
-        "Single measurements, middle 11 ms before and 15 ms after",
+        "Samples, median 11 ms on the baseline and 15 ms on the target",
     ]
     assert page.count("<svg") == 6
 
 
-def test_without_the_library_the_page_has_figures_and_says_how_to_get_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_the_library_the_page_has_figures_and_a_hint(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(charts, "can_draw", lambda: False)
     page = html.render(measured(speed()))
     assert "<svg" not in page
@@ -48,7 +54,7 @@ def test_without_the_library_the_page_has_figures_and_says_how_to_get_charts(mon
     assert "1.42 (1.38 to 1.47)" in page
 
 
-def test_a_library_that_fails_costs_the_charts_and_not_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_to_draw_does_not_prevent_the_page(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> str:
         raise ValueError("no such <font>")
 
@@ -59,15 +65,17 @@ def test_a_library_that_fails_costs_the_charts_and_not_the_page(monkeypatch: pyt
     assert "1.42 (1.38 to 1.47)" in page
 
 
-def test_of_very_many_the_own_benchmarks_are_drawn_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(html, "DRAWN", 1)
+def test_only_the_first_benchmarks_have_charts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(html, "MAX_CHARTS", 1)
     page = html.render(measured(speed(service="auth", kind="import", ratio=2.0), speed()))
     assert [label for label in labels(page) if label.startswith("Ratio")] == ["Ratio 1.42 (1.38 to 1.47)"]
 
 
-def test_they_hold_no_text_of_a_repository_and_no_style_of_their_own() -> None:
+def test_charts_contain_no_text_of_a_repository_and_no_inline_style() -> None:
     """The page's policy allows no inline style."""
-    hostile = speed(service="hostile", name="hostile", note="hostile", earlier=(replace(PAST, at="hostile"),))
+    hostile = speed(
+        service="hostile", name="hostile", note="hostile", past_comparisons=(replace(PAST, ended_at="hostile"),)
+    )
     drawn = "".join(re.findall(r"<svg.*?</svg>", html.render(measured(hostile)), re.DOTALL))
     assert "hostile" not in drawn
     assert "style=" not in drawn
@@ -75,15 +83,15 @@ def test_they_hold_no_text_of_a_repository_and_no_style_of_their_own() -> None:
     assert "var(--bad)" in drawn
 
 
-def test_what_an_axis_says_is_not_rounded() -> None:
-    """Places in the drawing are."""
+def test_axis_labels_are_not_rounded() -> None:
+    """Coordinates of the drawing are."""
     drawn = charts.samples_chart(speed(pairs=((1.0011, 1.0015), (1.0012, 1.0017))), 1.0, "s")
     assert {"1.0012", "1.0014", "1.0016"} <= set(re.findall(r">([\d.]+)</text>", drawn))
     assert not re.search(r'="[^"]*\d\.\d{3}', drawn)
 
 
-def test_they_are_the_same_for_the_same_figures() -> None:
-    scale = charts.scale_of([speed()])
+def test_drawing_is_deterministic() -> None:
+    scale = charts.common_ratio_scale([speed()])
     assert charts.ratio_chart(speed(), scale) == charts.ratio_chart(speed(), scale)
     assert charts.samples_chart(speed(), 1.0, "s") == charts.samples_chart(speed(), 1.0, "s")
 
@@ -97,14 +105,14 @@ def test_they_are_the_same_for_the_same_figures() -> None:
         speed(pairs=((1e-12, 1e12), (0.0, 1.0))),
     ],
 )
-def test_extreme_figures_are_drawn(found: Comparison, draw: Callable[[Comparison], str]) -> None:
+def test_extreme_figures_are_drawn(found: BenchmarkComparison, draw: Callable[[BenchmarkComparison], str]) -> None:
     assert draw(found).startswith("<svg")
     assert "NaN" not in draw(found)
 
 
 @pytest.mark.parametrize("ratio", [1.0, 1.42, 0.2, 40.0])
 def test_the_scale_of_ratios_has_one_in_the_middle_and_few_ticks(ratio: float) -> None:
-    scale = charts.scale_of([speed(ratio=ratio, low=ratio * 0.9, high=ratio * 1.1)])
+    scale = charts.common_ratio_scale([speed(ratio=ratio, low=ratio * 0.9, high=ratio * 1.1)])
     assert 1.0 in scale.ticks
     assert 2 <= len(scale.ticks) <= 7
     assert scale.low * scale.high == pytest.approx(1.0)

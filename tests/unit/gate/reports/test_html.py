@@ -1,4 +1,4 @@
-"""The page: what stands on it, that it stands alone, and that no text of a service becomes part of it."""
+"""The HTML page: its content, that it is self-contained, and that texts of services are escaped."""
 
 import base64
 import hashlib
@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Location, Outcome, Severity, Status
-from pytest_py312.core.model.measurements import Comparison, PastSpeed, SuiteComparison, Verdict
+from pytest_py312.core.model.measurements import BenchmarkComparison, PastComparison, SpeedVerdict, SuiteComparison
 from pytest_py312.core.model.plan import Plan, Stage, Waiver
 from pytest_py312.core.model.report import Report
 from pytest_py312.gate.reports import html
@@ -25,7 +25,7 @@ FETCHED = ("src", "srcset", "href", "xlink:href", "action", "data", "poster", "b
 
 
 class Page(HTMLParser):
-    """The elements of a page with their attributes and texts, and whether each is closed where it should be."""
+    """Elements of a page with their attributes and texts, and whether each is closed correctly."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -63,11 +63,11 @@ class Page(HTMLParser):
 
 
 def shown(report: Report) -> str:
-    return Page(html.render(report, drawing=False)).text
+    return Page(html.render(report, draw_charts=False)).text
 
 
-def measured(*speeds: Comparison) -> Report:
-    return replace(report_of(judged(finding())), speeds=speeds)
+def measured(*speeds: BenchmarkComparison) -> Report:
+    return replace(report_of(judged(finding())), benchmarks=speeds)
 
 
 # ---- what stands on it
@@ -85,72 +85,80 @@ def test_the_table_has_a_word_and_a_sign_for_each_service_and_interpreter() -> N
         *passed, judged(finding()), errored("lost", on=PY310), services=[service("auth"), service("user-service")]
     )
     text = shown(report)
-    assert "auth 1 ✓ passed (runs on it today) ? not asked ✓ passed" in text
-    assert "user-service 1 ? not asked (runs on it today) ! not checked suite ✗ failed source 1" in text
+    assert "auth 1 ✓ passed (current Python) ? not checked ✓ passed" in text
+    assert "user-service 1 ? not checked (current Python) ! could not be checked suite ✗ failed source 1" in text
 
 
-def test_a_cell_is_cached_where_all_that_passed_was_known_and_nothing_failed() -> None:
+def test_a_cell_is_cached_if_all_passed_outcomes_are_and_nothing_failed() -> None:
     known = replace(judged(on=PY310), cached=True)
     assert "✓ passed cached" in shown(report_of(known))
     mixed = shown(report_of(replace(judged(), cached=True), judged(finding(), check="suite")))
     assert "✗ failed suite 1" in mixed
 
 
-def test_each_answer_has_its_reason() -> None:
+def test_each_outcome_has_its_reason() -> None:
     skipped = Outcome.skipped(service="user-service", interpreter=PY39, check="suite", reason="it has no tests")
     text = shown(report_of(errored("the engine was lost", on=PY310), skipped, judged(finding())))
-    assert "suite 3.10 ! not checked the engine was lost" in text
+    assert "suite 3.10 ! could not be checked the engine was lost" in text
     assert "suite 3.9 - skipped it has no tests" in text
-    assert "source 3.12 ✗ failed asyncio.coroutine is gone since 3.11" in text
+    assert "source 3.12 ✗ failed asyncio.coroutine was removed in 3.11" in text
 
 
 def test_a_finding_has_place_source_remedy_and_evidence() -> None:
-    found = finding(
+    reported = finding(
         source_line="    @asyncio.coroutine",
         detail="line one\nline two",
         names=("tests/test_a.py::test_b",),
         waived=True,
     )
-    text = shown(report_of(judged(found), judged(found, on=PY310)))
-    assert "error PY202 asyncio.coroutine is gone since 3.11 services/user-service/app.py:3" in text
-    assert "check source; on 3.10, 3.12; does not block; waived" in text
+    text = shown(report_of(judged(reported), judged(reported, on=PY310)))
+    assert "error PY202 asyncio.coroutine was removed in 3.11 services/user-service/app.py:3" in text
+    assert "check source; on 3.10, 3.12; non-blocking; waived" in text
     assert "3 | @asyncio.coroutine" in text
     assert "Names: tests/test_a.py::test_b" in text
     assert "Remedy: write async def" in text
     assert "line one line two" in text
 
 
-def test_a_long_list_of_findings_says_how_many_are_not_shown() -> None:
+def test_a_long_list_of_findings_is_shortened_and_counted() -> None:
     many = [finding(line=line, severity=Severity.WARNING) for line in range(1, 311)]
     assert "And 10 more: see a report as .json." in shown(report_of(judged(*many)))
 
 
-def test_a_few_findings_that_block_are_unfolded_and_many_are_not() -> None:
+def test_a_few_blocking_findings_are_expanded_and_many_are_not() -> None:
     for number, expected in ((1, 1), (11, 0)):
         page = Page(html.render(report_of(judged(*(finding(line=line) for line in range(1, number + 1))))))
         details = [found for found in page.named("details") if "finding" in str(found["class"])]
         assert (len(details), sum("open" in found for found in details)) == (number, expected)
 
 
-def test_what_was_measured_stands_in_figures() -> None:
-    past = PastSpeed(
-        at="2025-02-01T12:00:00Z", verdict=Verdict.SAME, ratio=1.02, low=0.98, high=1.05, before=0.0111, after=0.0112
+def test_benchmarks_are_shown_in_figures() -> None:
+    past = PastComparison(
+        ended_at="2025-02-01T12:00:00Z",
+        verdict=SpeedVerdict.SAME,
+        ratio=1.02,
+        low=0.98,
+        high=1.05,
+        baseline_median=0.0111,
+        target_median=0.0112,
     )
-    one = speed(conditions={"python": ("3.9.18", "3.12.1"), "clock": ("wall", "wall")}, earlier=(past,), confirmed=True)
+    one = speed(
+        conditions={"python": ("3.9.18", "3.12.1"), "clock": ("wall", "wall")}, past_comparisons=(past,), confirmed=True
+    )
     text = shown(measured(one))
     assert "tests/test_speed.py::test_it ▲ slower 1.42 (1.38 to 1.47) 11 ms 15 ms 3" in text
     assert "Threshold 10 % Interval holds with 99.8 %, p 0.0002, confirmed by a second round" in text
-    assert "Baseline by itself 1.00 (0.99 to 1.01)" in text
+    assert "Baseline against itself 1.00 (0.99 to 1.01)" in text
     assert "python 3.9.18 → 3.12.1" in text
     assert "clock wall" in text
     assert "2025-02-01T12:00:00Z same 1.02 (0.98 to 1.05) 11.1 ms 11.2 ms" in text
 
 
 @pytest.mark.parametrize(
-    ("more", "says"), [(12, "about 12 more pairs would tell"), (None, "no number of further pairs would tell")]
+    ("more", "says"), [(12, "about 12 more pairs needed"), (None, "more pairs would not decide it")]
 )
-def test_an_inconclusive_one_says_what_would_tell(more: int | None, says: str) -> None:
-    unsure = speed(Verdict.INCONCLUSIVE, low=0.0, high=float("inf"), control=None, more_pairs=more, pairs=())
+def test_an_inconclusive_benchmark_states_how_many_pairs_are_needed(more: int | None, says: str) -> None:
+    unsure = speed(SpeedVerdict.INCONCLUSIVE, low=0.0, high=float("inf"), control=None, pairs_needed=more, pairs=())
     text = shown(measured(unsure))
     assert "? inconclusive 1.42 (too few pairs)" in text
     assert says in text
@@ -170,8 +178,8 @@ def test_waivers_builds_suites_and_assumptions() -> None:
     assert "user-* PY203 2025-05-01 Lin gone in May" in text
     assert "3.12 3.12.1 a test pgo" in text
     assert "Tests: on 3.12 4 passed" in text
-    assert "Assumed auth has no image" in text
-    assert "stage 1 (Core); today 3.9: the test says so" in text
+    assert "Assumptions auth has no image" in text
+    assert "stage 1 (Core); baseline 3.9: the test says so" in text
 
 
 def test_a_run_that_checked_nothing_has_a_page() -> None:
@@ -182,14 +190,14 @@ def test_a_run_that_checked_nothing_has_a_page() -> None:
 # ---- it stands alone, and is not to be written by others
 
 
-def test_nothing_is_fetched_from_anywhere() -> None:
-    page = Page(html.render(measured(speed()), drawing=False))
+def test_nothing_is_loaded_from_the_network() -> None:
+    page = Page(html.render(measured(speed()), draw_charts=False))
     targets = {str(found[name]) for _, found in page.elements for name in FETCHED if name in found}
     assert all(re.fullmatch(r"#[a-z]+\d*|data:,", target) for target in targets)
     assert [found for tag, found in page.texts if tag == "style" and re.search(r"url\(|@import", found)] == []
 
 
-def test_the_policy_lets_only_its_own_style_and_script_through() -> None:
+def test_the_policy_allows_only_the_own_style_and_script() -> None:
     text = html.render(report_of())
     [policy] = [str(found["content"]) for found in Page(text).named("meta") if "http-equiv" in found]
     assert policy.startswith("default-src 'none'; ")
@@ -213,21 +221,25 @@ HOSTILE = st.one_of(
 
 
 def every_text(text: str) -> Report:
-    """A report in which every text that comes from a repository is ``text``."""
-    found = replace(
+    """Return a report in which every text from a repository is ``text``."""
+    reported = replace(
         finding(), code=text, message=text, remedy=text, names=(f"{text}?",), detail=text, source_line=text,
         location=Location(path=text, line=1, column=1),
     )  # fmt: skip
-    past = PastSpeed(at=text, verdict=Verdict.SAME, ratio=1.0, low=0.9, high=1.1, before=1.0, after=1.0)
-    measured = speed(service=text, name=text, note=text, conditions={text: (text, text + "b")}, earlier=(past,))
+    past = PastComparison(
+        ended_at=text, verdict=SpeedVerdict.SAME, ratio=1.0, low=0.9, high=1.1, baseline_median=1.0, target_median=1.0
+    )
+    measured = speed(
+        service=text, name=text, note=text, conditions={text: (text, text + "b")}, past_comparisons=(past,)
+    )
     waiver = Waiver(service=text, test=text, reason=text, owner=text, until=date(2025, 5, 1))
     return report_of(
-        judged(found, of=text, check=text or "own"),
+        judged(reported, of=text, check=text or "own"),
         errored(text.strip() or "lost", of=text),
         services=[service(text, path=text, baseline_source=text)],
         plan=Plan(root=report_of().plan.root, source=text, waivers=(waiver,), stages=(Stage(number=1, name=text),)),
         comparisons=(SuiteComparison(service=text, baseline=PY39, target=PY312, counts={PY312: {text: 1}}),),
-        speeds=(measured,),
+        benchmarks=(measured,),
         assumptions=(text,),
         runner=text,
         resolver=text,
@@ -236,14 +248,14 @@ def every_text(text: str) -> Report:
     )
 
 
-PLAIN = [tag for tag, _ in Page(html.render(every_text("plain"), drawing=False)).elements]
+PLAIN = [tag for tag, _ in Page(html.render(every_text("plain"), draw_charts=False)).elements]
 
 
 @settings(deadline=None)  # the first page also reads the template
 @given(HOSTILE)
 def test_no_text_of_a_repository_becomes_an_element(text: str) -> None:
-    """The page of a hostile repository has the very elements of a friendly one, but for those that are left out."""
-    page = Page(html.render(every_text(text), drawing=False))
+    """The page has the same elements for hostile texts as for plain ones, apart from omitted ones."""
+    page = Page(html.render(every_text(text), draw_charts=False))
     tags = [tag for tag, _ in page.elements]
     assert len(tags) <= len(PLAIN)
     assert set(tags) <= set(PLAIN)

@@ -1,4 +1,4 @@
-"""The fleet as it was found, in four forms."""
+"""The discovered fleet in four formats."""
 
 import csv
 import io
@@ -80,30 +80,30 @@ def test_the_json_document_is_stable_and_complete() -> None:
 
 
 def test_csv_has_one_line_for_each_service() -> None:
-    """With a head, and several values in one field."""
+    """With a heading, and several values in one field."""
     (row,) = csv.DictReader(io.StringIO(render_csv(FLEET, PLAN)))
     assert row["baseline"] == "3.9"
     assert row["images"].split("; ")[2] == "python:3.12 at services/api/Dockerfile:3"
     assert row["test_requirements"] == "services/api/pyproject.toml [dependency-groups.test]"
 
 
-def test_a_service_without_anything_is_said_to_have_nothing() -> None:
-    """No empty cells that leave a reader in doubt."""
+def test_a_service_without_anything_is_listed_with_nothing() -> None:
+    """There are no empty cells that could be misread."""
     bare = replace(SERVICE, requirements=(), test_requirements=(), suite=None, declarations=(), distribution=None)
     text = render_table(Fleet(services=(bare,)), PLAN, width=200, color=False)
     assert "none found" in text
     assert "nothing" in text
 
 
-def test_a_narrow_terminal_gets_fewer_columns_and_is_told_so() -> None:
-    """Eight columns of ten characters each would help nobody."""
+def test_a_narrow_terminal_gets_fewer_columns_and_a_note() -> None:
+    """Eight columns of ten characters each would be unreadable."""
     text = render_table(FLEET, PLAN, width=80, color=False)
     assert "Distribution" not in text
     assert "A wider terminal" in text
     assert max(map(len, text.splitlines())) <= 80
 
 
-def test_colour_is_only_there_when_asked_for() -> None:
+def test_colour_is_used_on_request_only() -> None:
     """A pipe gets plain text."""
     assert "\x1b" not in render_table(FLEET, PLAN, width=120, color=False)
     assert "\x1b" in render_table(FLEET, PLAN, width=120, color=True)
@@ -113,8 +113,8 @@ hostile = st.one_of(st.text(), st.sampled_from(["\x1b[31mred", "[bold]x[/bold]",
 
 
 @given(hostile)
-def test_no_name_from_the_tree_does_anything(name: str) -> None:
-    """Terminal sequences, markup, tables, formulas: all are text."""
+def test_names_from_the_tree_are_escaped_in_all_formats(name: str) -> None:
+    """Terminal sequences, markup, table syntax and formulas are plain text."""
     service = replace(SERVICE, name=name, baseline_source=name, declarations=(image(name, 1),))
     fleet = Fleet(services=(service,), assumptions=(name,))
     assert "\x1b" not in render_table(fleet, PLAN, width=80, color=False)

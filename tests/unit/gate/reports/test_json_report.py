@@ -1,4 +1,4 @@
-"""The JSON document: its fixed names, its schema, its order, and that it can always be written and read."""
+"""The JSON document: stable names, its schema, its order, and that it is always valid."""
 
 import json
 import re
@@ -16,7 +16,7 @@ from jsonschema import Draft202012Validator, ValidationError
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, SourceChange, SpecifierChange, Status
 from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import InterpreterBuild, PastSpeed, SuiteComparison, Verdict
+from pytest_py312.core.model.measurements import InterpreterBuild, PastComparison, SpeedVerdict, SuiteComparison
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Waiver
 from pytest_py312.core.model.report import Report, RolloutReport
 from pytest_py312.gate.reports.json_report import render
@@ -30,10 +30,16 @@ CHANGE = SpecifierChange(
     path="services/user-service/requirements.txt", line=12, name="aiohttp", old="==3.8.1", new="==3.9.0"
 )
 
-PAST = PastSpeed(
-    at="2025-02-01T12:00:00Z", verdict=Verdict.SAME, ratio=1.02, low=0.98, high=1.05, before=0.011, after=0.0112
+PAST = PastComparison(
+    ended_at="2025-02-01T12:00:00Z",
+    verdict=SpeedVerdict.SAME,
+    ratio=1.02,
+    low=0.98,
+    high=1.05,
+    baseline_median=0.011,
+    target_median=0.0112,
 )
-SPEED = speed(confirmed=True, conditions={"compiler": ("GCC 12.2.0", "GCC 14.2.0")}, earlier=(PAST,))
+SPEED = speed(confirmed=True, conditions={"compiler": ("GCC 12.2.0", "GCC 14.2.0")}, past_comparisons=(PAST,))
 
 
 def sample() -> Report:
@@ -58,7 +64,9 @@ def sample() -> Report:
         changes=(CHANGE,),
     )
     warning = Finding(code="PY302", message="ümlaut 用户", severity=Severity.WARNING)
-    dependencies = Outcome.judged(service="user-service", interpreter=PY312, check="dependencies", findings=[finding])
+    dependencies = Outcome.from_findings(
+        service="user-service", interpreter=PY312, check="dependencies", findings=[finding]
+    )
     comparison = SuiteComparison(
         service="user-service",
         baseline=PY39,
@@ -88,7 +96,7 @@ def sample() -> Report:
         cells=tuple(Cell(service=user, interpreter=on) for on in (PY39, PY310, PY312)),
         outcomes=(
             replace(dependencies, seconds=1.23456, nodeid="services/user-service::py3.12::dependencies"),
-            Outcome.judged(service="user-service", interpreter=None, check="versions", findings=[warning]),
+            Outcome.from_findings(service="user-service", interpreter=None, check="versions", findings=[warning]),
             Outcome.skipped(service="user-service", interpreter=PY39, check="suite", reason="asked for"),
             Outcome.errored(service="user-service", interpreter=PY310, check="suite", reason="engine lost"),
             Outcome(service="user-service", interpreter=PY39, check="dependencies", status=Status.PASSED, cached=True),
@@ -110,7 +118,7 @@ def sample() -> Report:
                 flags="pgo+lto",
             ),
         ),
-        speeds=(SPEED,),
+        benchmarks=(SPEED,),
         rollout=RolloutReport(
             environment="test",
             stage=1,
@@ -144,7 +152,7 @@ def test_a_full_report_is_valid() -> None:
     assert list(Draft202012Validator(SCHEMA).iter_errors(document)) == []
 
 
-def test_a_report_of_nothing_is_valid() -> None:
+def test_an_empty_report_is_valid() -> None:
     nothing = Report(plan=Plan(root=Path("repo")), services=(), cells=(), outcomes=(), exit_status=5)
     document = document_of(nothing)
     validate(document)
@@ -196,14 +204,14 @@ def test_an_outcome_in_full() -> None:
 def test_a_change_of_source_has_a_column_where_one_of_a_requirement_has_a_name() -> None:
     change = SourceChange(path="app.py", line=3, column=5, old="imp.reload", new="importlib.reload")
     finding = Finding(code="PY201", message="imp is gone", changes=(change,))
-    outcome = Outcome.judged(service="user-service", interpreter=None, check="source", findings=[finding])
-    (told,) = document_of(replace(sample(), outcomes=(outcome,)))["outcomes"][0]["findings"]
-    assert told["changes"] == [
+    outcome = Outcome.from_findings(service="user-service", interpreter=None, check="source", findings=[finding])
+    (document,) = document_of(replace(sample(), outcomes=(outcome,)))["outcomes"][0]["findings"]
+    assert document["changes"] == [
         {"path": "app.py", "line": 3, "column": 5, "old": "imp.reload", "new": "importlib.reload"}
     ]
 
 
-def test_outcomes_stand_by_interpreter_as_versions_and_those_about_the_service_come_first() -> None:
+def test_outcomes_are_sorted_by_version_after_those_about_the_service() -> None:
     document = document_of(sample())
     assert [(outcome["interpreter"], outcome["check"]) for outcome in document["outcomes"]] == [
         (None, "versions"),
@@ -219,7 +227,7 @@ def test_a_warning_does_not_block() -> None:
     assert (found["severity"], found["blocks"], found["path"]) == ("warning", False, None)
 
 
-def test_suites_are_those_on_the_target_and_the_others_stand_apart() -> None:
+def test_suites_on_the_target_are_separate_from_the_others() -> None:
     document = document_of(sample())
     assert document["suites"] == [
         {
@@ -265,8 +273,8 @@ def test_the_text_is_readable_and_ends_with_a_newline() -> None:
     assert not text.endswith("\n\n")
 
 
-def test_half_a_character_is_spelled_out() -> None:
-    """Every JSON reader can read it, also those that refuse the escape of a lone surrogate."""
+def test_lone_surrogates_are_spelled_out() -> None:
+    """Every JSON reader can read them, including those that reject escaped surrogates."""
     report = sample()
     test = "tests/test_a.py::test_b[\udc80]"
     comparison = replace(report.comparisons[0], newly_failing=(test,), first_bad={test: PY312})
@@ -277,7 +285,7 @@ def test_half_a_character_is_spelled_out() -> None:
 
 
 @given(st.text(st.characters(), max_size=40), st.text(st.characters(), max_size=40))
-def test_whatever_a_service_says_the_document_can_be_written_and_is_valid(name: str, text: str) -> None:
+def test_the_document_is_valid_for_any_text(name: str, text: str) -> None:
     report = sample()
     finding = Finding(code="PY1", message=text, remedy=text, location=Location(path=name), names=(name,), detail=text)
     outcome = replace(report.outcomes[0], service=name, reason=text, findings=(finding, finding), nodeid=name)
@@ -292,7 +300,7 @@ def test_whatever_a_service_says_the_document_can_be_written_and_is_valid(name: 
 
 
 def names_in(schema: Any) -> Iterator[str]:
-    """Every property name that the schema describes."""
+    """Return every property name in the schema."""
     for part in (schema, *schema.get("$defs", {}).values()):
         for name, described in part.get("properties", {}).items():
             yield name
@@ -300,7 +308,7 @@ def names_in(schema: Any) -> Iterator[str]:
 
 
 def names_used(document: Any) -> Iterator[str]:
-    """Every name in the document, but not the test ids, interpreters, outcomes and conditions that are keys."""
+    """Return every name in the document, except keys that are test ids, interpreters, outcomes or conditions."""
     if isinstance(document, list):
         for entry in document:
             yield from names_used(entry)
@@ -328,12 +336,12 @@ def test_the_example_in_the_documentation_is_valid_and_complete() -> None:
 
 
 def test_an_interval_of_too_few_pairs_has_no_end() -> None:
-    """Infinity is no JSON."""
+    """JSON has no infinity."""
     past = replace(PAST, high=float("inf"))
     endless = replace(
-        SPEED, low=0.0, high=float("inf"), control=(1.0, 0.0, float("inf")), more_pairs=None, earlier=(past,)
+        SPEED, low=0.0, high=float("inf"), control=(1.0, 0.0, float("inf")), pairs_needed=None, past_comparisons=(past,)
     )
-    document = document_of(replace(sample(), speeds=(endless, replace(endless, name="a", control=None))))
+    document = document_of(replace(sample(), benchmarks=(endless, replace(endless, name="a", control=None))))
     validate(document)
     assert [one["name"] for one in document["comparisons"]] == ["a", SPEED.name]
     assert document["comparisons"][1]["high"] is None

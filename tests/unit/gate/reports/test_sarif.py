@@ -1,4 +1,4 @@
-"""SARIF: valid by the standard's own schema, one result for each finding, and with its states."""
+"""SARIF: valid by the schema of the standard, one result per finding, with the right states."""
 
 import json
 import re
@@ -26,7 +26,7 @@ VALIDATOR = Draft4Validator(SCHEMA, format_checker=Draft4Validator.FORMAT_CHECKE
 
 
 def run_of(report: Report, **options: Any) -> Any:
-    """The one run of the log, which is valid."""
+    """Return the only run of the log, after validation."""
     log = json.loads(render(report, **options).encode("utf-8"))
     VALIDATOR.validate(log)
     assert log["version"] == "2.1.0"
@@ -38,7 +38,7 @@ def results_of(report: Report, **options: Any) -> Any:
     return run_of(report, **options)["results"]
 
 
-def test_the_schema_refuses_what_is_no_sarif() -> None:
+def test_the_schema_rejects_what_is_no_sarif() -> None:
     with pytest.raises(ValidationError):
         VALIDATOR.validate({"version": "2.1.0", "runs": [{"tool": {}}]})
 
@@ -51,26 +51,26 @@ def test_nothing_found_is_a_valid_log() -> None:
 
 
 def test_a_finding_is_a_result_with_its_rule_place_and_fingerprint() -> None:
-    found = finding(source_line="@asyncio.coroutine", confidence=Confidence.LIKELY)
-    run = run_of(report_of(judged(found)))
+    reported = finding(source_line="@asyncio.coroutine", confidence=Confidence.LIKELY)
+    run = run_of(report_of(judged(reported)))
 
     (result,) = run["results"]
     assert (result["ruleId"], result["level"], result["baselineState"]) == ("PY202", "error", "new")
     rule = run["tool"]["driver"]["rules"][result["ruleIndex"]]
     assert (rule["id"], rule["shortDescription"]["text"]) == ("PY202", rule_of("PY202").title)
     assert rule["help"]["text"]
-    assert result["message"]["text"] == "asyncio.coroutine is gone since 3.11 (py3.12). Write async def"
+    assert result["message"]["text"] == "asyncio.coroutine was removed in 3.11 (py3.12). Write async def"
     physical = result["locations"][0]["physicalLocation"]
     assert physical["artifactLocation"] == {"uri": "services/user-service/app.py", "uriBaseId": "%SRCROOT%"}
     assert physical["region"] == {"startLine": 3, "startColumn": 5}
     assert physical["contextRegion"] == {"startLine": 3, "snippet": {"text": "@asyncio.coroutine"}}
-    assert result["partialFingerprints"] == {"py312/v1": found.fingerprint, "py312Service/v1": "user-service"}
+    assert result["partialFingerprints"] == {"py312/v1": reported.fingerprint, "py312Service/v1": "user-service"}
     assert (result["properties"]["blocks"], result["properties"]["confidence"]) == (True, "likely")
     assert run["columnKind"] == "unicodeCodePoints"
 
 
 def test_one_finding_on_several_interpreters_is_one_result() -> None:
-    """Also where it is worded for each of them; the newest has the word. Another place is another result."""
+    """Also if the messages differ: that of the newest interpreter is used. Another location is another result."""
     on_each = [judged(finding(message=f"gone on {on}"), on=on) for on in (PY310, PY312, PY39)]
     elsewhere = judged(finding(line=9), on=PY312, check="own")
 
@@ -94,7 +94,7 @@ def test_the_same_finding_of_two_services_is_two_results() -> None:
     assert len({json.dumps(result["partialFingerprints"]) for result in found}) == 2
 
 
-def test_of_several_interpreters_the_one_on_which_it_blocks_is_told() -> None:
+def test_of_several_interpreters_the_one_on_which_it_blocks_is_reported() -> None:
     blocks, does_not = finding(message="blocks"), finding(message="does not", preexisting=True)
 
     (result,) = results_of(report_of(judged(blocks, on=PY310), judged(does_not, on=PY312)))
@@ -110,7 +110,7 @@ def test_of_several_interpreters_the_one_on_which_it_blocks_is_told() -> None:
         ({"severity": Severity.WARNING}, "warning", "new", []),
         ({"severity": Severity.NOTE}, "note", "new", []),
         ({"preexisting": True}, "note", "unchanged", []),
-        ({"known": True}, "error", "unchanged", ["it stands in the file of recorded findings"]),
+        ({"known": True}, "error", "unchanged", ["listed in the file of known findings"]),
         ({"waived": True}, "error", "new", ["vendor (ada, until 2025-03-12)"]),
     ],
 )
@@ -125,8 +125,8 @@ def test_the_state_of_a_finding(changes: dict[str, Any], level: str, state: str,
     assert {one["status"] for one in result["suppressions"]} <= {"accepted"}
 
 
-def test_what_fails_although_it_was_as_bad_before_is_an_error() -> None:
-    """A set that cannot be installed at all."""
+def test_a_preexisting_finding_that_fails_a_check_is_an_error() -> None:
+    """For example a set that cannot be installed on either interpreter."""
     stuck = finding(code="PY101", preexisting=True)
     outcome = Outcome(
         service="user-service",
@@ -150,14 +150,14 @@ def test_what_could_not_be_checked_is_a_notification_and_no_success() -> None:
 
 
 @pytest.mark.parametrize(("status", "successful"), [(0, True), (1, True), (2, False), (3, False), (5, False)])
-def test_a_run_that_did_not_come_to_its_end_is_no_success(status: int, successful: bool) -> None:
+def test_an_interrupted_run_is_no_success(status: int, successful: bool) -> None:
     (invocation,) = run_of(report_of(judged(), exit_status=status))["invocations"]
 
     assert (invocation["executionSuccessful"], invocation["exitCode"]) == (successful, status)
 
 
-def test_a_finding_without_a_place_points_at_what_stands_for_its_service() -> None:
-    """At its first line, since code scanning shows nothing that has none."""
+def test_a_finding_without_a_location_points_at_the_manifest() -> None:
+    """It points at the first line, because code scanning requires a line."""
     (result,) = results_of(report_of(judged(finding(location=None))))
 
     physical = result["locations"][0]["physicalLocation"]
@@ -178,7 +178,7 @@ def test_paths_are_relative_to_the_checkout_and_percent_encoded() -> None:
 
 @pytest.mark.parametrize("path", ["a:b/c.py", "a b", "ü", "\udcff.py", "\ud800.pyi", "\udcff\ud800-"])
 def test_every_path_has_a_uri(path: str) -> None:
-    """Also a name that is no UTF-8: its bytes are spelled out."""
+    """Bytes of a name that is not UTF-8 are escaped."""
     uri = uri_of(path)
     assert re.fullmatch(r"[A-Za-z0-9_.~%/-]+", uri)
     if path == "\udcff.py":
@@ -192,14 +192,14 @@ def test_the_log_does_not_depend_on_the_order_of_the_outcomes() -> None:
 
 
 def test_every_code_of_a_check_has_a_rule_of_its_own() -> None:
-    """So that code scanning says what it is about."""
+    """Code scanning shows its title."""
     codes = [code for check in CHECKS for code in check.codes] + ["PY901"]
     bare = rule_of("ACME1").help
     assert [code for code in codes if rule_of(code).help == bare] == []
 
 
 @given(st.text(st.characters(), max_size=30), st.text(st.characters(), max_size=30), st.integers(1, 10**6))
-def test_whatever_a_service_says_the_log_is_valid(name: str, text: str, line: int) -> None:
+def test_the_log_is_valid_for_any_text(name: str, text: str, line: int) -> None:
     odd = finding(
         message=text, remedy=name, location=Location(path=name, line=line, column=line), names=(text,), source_line=text
     )

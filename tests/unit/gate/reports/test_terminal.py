@@ -1,4 +1,4 @@
-"""The terminal summary: what it says, in which order, and that no text from a service can do harm in it."""
+"""The terminal summary: its content and order, and that texts of services are escaped."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -14,8 +14,8 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import SuiteComparison
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind, Waiver
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import columns
-from pytest_py312.gate.reports.terminal import header, summary_lines
+from pytest_py312.core.text import display_width
+from pytest_py312.gate.reports.terminal import header_lines, summary_lines
 from pytest_py312.gate.reports.terminal_findings import failure_text
 
 PY39, PY310, PY311, PY312 = (Interpreter(3, minor) for minor in (9, 10, 11, 12))
@@ -43,7 +43,7 @@ def passed(name: str, on: Interpreter | None, check: str = "suite", *, cached: b
 
 
 def judged(name: str, on: Interpreter | None, check: str, *findings: Finding) -> Outcome:
-    return Outcome.judged(service=name, interpreter=on, check=check, findings=findings)
+    return Outcome.from_findings(service=name, interpreter=on, check=check, findings=findings)
 
 
 def errored(name: str, on: Interpreter | None, check: str, reason: str) -> Outcome:
@@ -51,7 +51,7 @@ def errored(name: str, on: Interpreter | None, check: str, reason: str) -> Outco
 
 
 def report(services: Iterable[Service], outcomes: Iterable[Outcome], **others: object) -> Report:
-    """A report in which each service is run on 3.9, 3.10 and 3.12 unless ``cells`` says otherwise."""
+    """Return a report in which each service has cells on 3.9, 3.10 and 3.12, unless ``cells`` are given."""
     fleet = tuple(services)
     cells = tuple(Cell(service=one, interpreter=on) for one in fleet for on in (PY39, PY310, PY312))
     base = Report(plan=Plan(root=Path("repo")), services=fleet, cells=cells, outcomes=tuple(outcomes))
@@ -93,14 +93,14 @@ def broken_tests() -> Finding:
     return Finding(
         code="PY401",
         message="2 tests pass on 3.10 and fail on 3.12",
-        remedy="asyncio.coroutine is gone since 3.11: write async def",
+        remedy="asyncio.coroutine was removed in 3.11: write async def",
         names=("tests/test_listen.py::test_stream", "tests/test_listen.py::test_pulse[slow]"),
         detail="AttributeError: module 'asyncio' has no attribute 'coroutine'",
     )
 
 
 def twenty_services() -> Report:
-    """Four stages of a real-life fleet: most is well, two services are blocked, one could not be looked at."""
+    """Return a realistic fleet in four stages: two services are blocked, one could not be checked."""
     services = [
         service(name, stage=stage, baseline=PY39 if name.startswith("diagnostic") else PY310)
         for stage, names in FLEET.items()
@@ -165,32 +165,32 @@ def _outcomes_of(cell: Cell) -> list[Outcome]:
 
 
 IN_80_COLUMNS = """\
-                                           whole   3.9     3.10    3.11    3.12
+                                         service   3.9     3.10    3.11    3.12
 stage 1 core (critical)
-  user-service                             .       .      [ok*]    FAIL    FAIL
-  api-gateway                              .       .      [ok*]    ok*     ok*
-  config-service                           .       .      [ok*]    ok*     ok*
-  auth-service                             .       .      [ok*]    ok*     ok*
-  health-data-service                      .       .      [ok*]    ok*     ok*
+  user-service                           .         .      [ok*]    FAIL    FAIL
+  api-gateway                            .         .      [ok*]    ok*     ok*
+  config-service                         .         .      [ok*]    ok*     ok*
+  auth-service                           .         .      [ok*]    ok*     ok*
+  health-data-service                    .         .      [ok*]    ok*     ok*
 stage 2 diagnostics
-  diagnostic-look                          .      [ok]     ok      ok      ok
-  diagnostic-listen                        .      [ok]     ok      FAIL    FAIL
-  diagnostic-inquiry                       .      [ok]     ok      ok      ok
-  diagnostic-palpation                     .      [ok]     ok      ok      ok
-  diagnostic-fusion                        .      [ok]     ok      ok      ok
+  diagnostic-look                        .        [ok]     ok      ok      ok
+  diagnostic-listen                      .        [ok]     ok      FAIL    FAIL
+  diagnostic-inquiry                     .        [ok]     ok      ok      ok
+  diagnostic-palpation                   .        [ok]     ok      ok      ok
+  diagnostic-fusion                      .        [ok]     ok      ok      ok
 stage 3 agents
-  agent-xiaoai                             .       .      [ok]     ok      ok
-  agent-xiaoke                             .       .      [ok]     ok      ok
-  agent-laoke                              .       .      [ok]     ok      ok
-  agent-soer                               .       .      [ok]     ok      ok
-  knowledge-graph-an...mendation-service   .       .      [ok]     ok      ok
+  agent-xiaoai                           .         .      [ok]     ok      ok
+  agent-xiaoke                           .         .      [ok]     ok      ok
+  agent-laoke                            .         .      [ok]     ok      ok
+  agent-soer                             .         .      [ok]     ok      ok
+  knowledge-graph-a...endation-service   .         .      [ok]     ok      ok
 stage 4
-  billing                                  .       .      [ok]     ok      ok
-  search                                   ok      .      [ok]     ok      ok
-  message-bus                              .       .      [ok]     ok      ERR
-  corn-maze                                .       .      [ok]     ok      ok
-  accessibility                            .       .      [ok]     ok      ok
-  [ ] runs on it today   * known from an earlier run   . not part of this run
+  billing                                .         .      [ok]     ok      ok
+  search                                 ok        .      [ok]     ok      ok
+  message-bus                            .         .      [ok]     ok      ERR
+  corn-maze                              .         .      [ok]     ok      ok
+  accessibility                          .         .      [ok]     ok      ok
+  [ ] current Python   * cached   . not part of this run
 
 Blocking
   services/user-service::py3.12::dependencies  (on py3.11, py3.12)
@@ -203,22 +203,22 @@ Blocking
       since 3.11
       names: tests/test_listen.py::test_stream,
              tests/test_listen.py::test_pulse[slow]
-      -> asyncio.coroutine is gone since 3.11: write async def
+      -> asyncio.coroutine was removed in 3.11: write async def
 
 Could not be checked
   the package index did not answer within 60 s; try again
     services/message-bus::py3.12::dependencies
 
-Shown, not blocking (1 pre-existing, 1 flaky, 1 warning, 1 skipped)
-  pre-existing  diagnostic-listen: 1 test fails on 3.9 as well: tests/test_co...
+Non-blocking (1 pre-existing, 1 flaky, 1 warning, 1 skipped)
+  pre-existing  diagnostic-listen: 1 test also fails on 3.9: tests/test_codec...
   flaky         agent-soer: 1 flaky test: tests/test_cache.py::test_ttl
   warning       PY302 .github/workflows/search.yml:14: the workflow tests on...
   skipped       suite of user-service: its dependencies cannot be installed
 
-Waivers that end soon
+Waivers ending soon
   PY204 of billing ends on 2025-03-12, in 11 days (payments: vendor fix)
 
-Assumed
+Assumptions
   services/corn-maze names no Python version: 3.10, the version of most
   services, is assumed
 
@@ -232,10 +232,10 @@ def test_the_whole_summary_in_80_columns_of_ascii() -> None:
 
 def test_unicode_and_v_add_the_evidence_and_cut_nothing() -> None:
     wide = text_of(twenty_services(), width=120, unicode=True, verbosity=1)
-    assert "knowledge-graph-and-recommendation-service   ·       ·      [ok]     ok      ok\n" in wide
+    assert "knowledge-graph-and-recommendation-service   ·         ·      [ok]     ok      ok\n" in wide
     assert "        aiohttp/_websocket.c:1475:12: fatal error: longintrepr.h: No such file\n" in wide
     assert "      → raise aiohttp to 3.9.0 or newer in services/user-service/requirements.txt\n" in wide
-    assert "diagnostic-listen: 1 test fails on 3.9 as well: tests/test_codec.py::test_opus\n" in wide
+    assert "diagnostic-listen: 1 test also fails on 3.9: tests/test_codec.py::test_opus\n" in wide
 
 
 def test_quiet_shows_what_blocks_and_one_closing_line() -> None:
@@ -248,7 +248,7 @@ def test_quiet_shows_what_blocks_and_one_closing_line() -> None:
     ]
 
 
-def test_quiet_and_all_well_is_one_line() -> None:
+def test_a_quiet_run_without_problems_is_one_line() -> None:
     one = service("billing")
     outcomes = [passed("billing", on) for on in (PY39, PY310, PY312)]
     assert lines_of(report([one], outcomes), verbosity=-1) == ["proven: 1 service ready for 3.12 (3 cells)"]
@@ -266,7 +266,7 @@ def well(*names: str, cached: bool = False) -> list[Outcome]:
     return [passed(name, on, cached=cached) for name in names for on in (PY39, PY310, PY312)]
 
 
-def test_proven_counts_cells_and_those_known_from_before() -> None:
+def test_proven_counts_cells_and_cached_cells() -> None:
     outcomes = [*well("a", cached=True), *well("b")]
     assert closing(report([service("a"), service("b")], outcomes)) == (
         "proven: 2 services ready for 3.12 (6 cells; 3 cached)",
@@ -274,7 +274,7 @@ def test_proven_counts_cells_and_those_known_from_before() -> None:
     )
 
 
-def test_a_service_without_a_suite_is_said_to_have_none() -> None:
+def test_a_service_without_a_suite_is_reported_as_such() -> None:
     outcomes = [passed("a", on, "dependencies") for on in (PY39, PY310, PY312)]
     assert closing(report([service("a", suite=False)], outcomes)) == (
         "proven: 1 service ready for 3.12 (3 cells; 1 service without a suite)",
@@ -291,11 +291,11 @@ def test_a_service_without_a_suite_is_said_to_have_none() -> None:
             "nothing was checked: 1 check skipped",
             "yellow",
         ),
-        ([passed("a", PY39), passed("a", PY310)], "not proven: 1 service not checked in full", "yellow"),
-        ([passed("a", PY310), passed("a", PY312)], "not proven: 1 service not checked in full", "yellow"),
+        ([passed("a", PY39), passed("a", PY310)], "not proven: 1 service incomplete", "yellow"),
+        ([passed("a", PY310), passed("a", PY312)], "not proven: 1 service incomplete", "yellow"),
         (
             [passed("a", on, "dependencies") for on in (PY39, PY310, PY312)],
-            "not proven: 1 service not checked in full",
+            "not proven: 1 service incomplete",
             "yellow",
         ),
         ([*well("a"), judged("a", PY39, "source", broken_tests())], "not proven: 1 service blocked", "red"),
@@ -315,21 +315,19 @@ def test_a_service_without_a_suite_is_said_to_have_none() -> None:
         "all errored",
     ],
 )
-def test_only_a_service_that_was_checked_in_full_is_called_ready(
-    outcomes: list[Outcome], sentence: str, style: str
-) -> None:
+def test_only_a_completely_checked_service_is_ready(outcomes: list[Outcome], sentence: str, style: str) -> None:
     """Service ``a`` is run on 3.9, 3.10 (its baseline) and 3.12, and has a suite."""
     assert closing(report([service("a")], outcomes)) == (sentence, style)
 
 
 def test_an_interrupted_run_proves_nothing() -> None:
     assert closing(report([service("a")], well("a"), exit_status=2)) == (
-        "not proven: the run did not come to its end; 1 ready for 3.12",
+        "not proven: the run was interrupted; 1 ready for 3.12",
         "red",
     )
 
 
-def test_what_is_left_open_is_named() -> None:
+def test_the_reason_for_an_incomplete_service_is_named() -> None:
     outcomes = [passed(name, on, "source") for name in "ab" for on in (PY39, PY310, PY312)]
     lines = lines_of(report([service("a"), service("b")], outcomes))
     assert "  the suite was not run on 3.12: a, b" in lines
@@ -339,8 +337,8 @@ OFTEN_PASSED = st.sampled_from([*[Status.PASSED] * 12, Status.FAILED, Status.ERR
 
 
 @given(st.lists(OFTEN_PASSED, min_size=6, max_size=6), st.sampled_from(["suite", "source"]))
-def test_green_means_that_every_chosen_cell_was_looked_at(statuses: list[Status | None], check: str) -> None:
-    """Green needs a passed suite on the target for each service, every chosen cell looked at, and nothing wrong."""
+def test_green_means_that_every_planned_cell_was_checked(statuses: list[Status | None], check: str) -> None:
+    """Green requires a passed suite on the target for each service, no unchecked cell and no failure."""
     cells = [(name, on) for name in "ab" for on in (PY39, PY310, PY312)]
     ends = dict(zip(cells, statuses, strict=True))
     outcomes = [
@@ -370,11 +368,11 @@ def test_the_worst_check_of_a_cell_is_its_sign() -> None:
     assert lines_of(report([service("a")], outcomes))[:3] == [
         "      3.9     3.10    3.12",
         "  a   FAIL   [ERR]    ?",
-        "  [ ] runs on it today   ? not checked",
+        "  [ ] current Python   ? not checked",
     ]
 
 
-def test_a_cell_is_marked_as_known_only_when_all_of_it_was_known() -> None:
+def test_a_cell_is_marked_as_cached_only_if_all_of_it_is() -> None:
     outcomes = [
         passed("a", PY312, "dependencies", cached=True),
         passed("a", PY312, "suite"),
@@ -384,7 +382,7 @@ def test_a_cell_is_marked_as_known_only_when_all_of_it_was_known() -> None:
     assert lines_of(report([service("a")], outcomes))[1] == "  a   ok*    [?]      ok"
 
 
-def test_of_many_services_only_those_that_are_not_well_have_a_row() -> None:
+def test_of_many_services_only_those_with_problems_have_a_row() -> None:
     names = [f"s{number:02}" for number in range(61)]
     outcomes = [*well(*names[1:]), *well("s00"), judged("s00", PY312, "source", broken_tests())]
     subject = report([service(name) for name in names], outcomes)
@@ -394,7 +392,7 @@ def test_of_many_services_only_those_that_are_not_well_have_a_row() -> None:
     assert sum(line.startswith("  s") for line in lines_of(subject, verbosity=1)[:70]) == 62  # 61 rows, one node id
 
 
-def test_many_services_that_are_all_well_are_one_line() -> None:
+def test_many_services_without_problems_are_one_line() -> None:
     names = [f"s{number:02}" for number in range(61)]
     assert lines_of(report([service(name) for name in names], well(*names))) == [
         "  61 services: all ok",
@@ -406,22 +404,22 @@ def test_many_services_that_are_all_well_are_one_line() -> None:
 def test_wide_characters_do_not_move_the_columns() -> None:
     names = ("用户服务", "a")
     rows = lines_of(report([service(name) for name in names], well(*names)), unicode=True)[1:3]
-    assert [columns(row[: row.index("ok")]) for row in rows] == [13, 13]
+    assert [display_width(row[: row.index("ok")]) for row in rows] == [13, 13]
 
 
 @given(st.lists(st.text(min_size=1, max_size=60), min_size=1, max_size=4, unique=True), st.booleans())
 def test_no_name_breaks_the_table(names: list[str], unicode: bool) -> None:
-    """In 80 columns every row fits and its signs stand under each other, whatever the services are called."""
+    """In 80 columns every row fits and its signs are aligned, whatever the names of the services."""
     subject = report([service(name) for name in names], well(*names))
     rows = lines_of(subject, unicode=unicode)[1 : 1 + len(names)]
-    assert max(map(columns, rows)) <= 80
-    assert len({columns(row[: row.rindex("[ok]")]) for row in rows}) == 1
+    assert max(map(display_width, rows)) <= 80
+    assert len({display_width(row[: row.rindex("[ok]")]) for row in rows}) == 1
 
 
 # ---- blocking
 
 
-def test_a_finding_of_several_interpreters_is_told_once() -> None:
+def test_a_finding_of_several_interpreters_is_reported_once() -> None:
     old, new = wheel_missing(), broken_tests()
     outcomes = [judged("a", PY310, "suite", old), judged("a", PY312, "suite", old, new), passed("a", PY39)]
     text = text_of(report([service("a")], outcomes), verbosity=-1)
@@ -441,8 +439,8 @@ def test_tests_that_broke_on_different_interpreters_are_counted_for_each() -> No
     assert "      since 3.10 (1 test), 3.12 (1 test)" in lines_of(subject)
 
 
-def test_what_the_targets_comparison_says_of_a_test_counts() -> None:
-    """A shorter comparison, made on the way, cannot know better."""
+def test_the_comparison_on_the_target_takes_precedence() -> None:
+    """A comparison with an intermediate interpreter has less information."""
     name = broken_tests().names[0]
     on_target = SuiteComparison(service="a", baseline=PY39, target=PY312, first_bad={name: PY310})
     between = SuiteComparison(service="a", baseline=PY39, target=PY311, first_bad={name: PY311})
@@ -451,21 +449,21 @@ def test_what_the_targets_comparison_says_of_a_test_counts() -> None:
         assert "      since 3.10" in lines_of(report([service("a")], [outcome], comparisons=comparisons))
 
 
-def test_blocks_stand_in_the_order_of_the_services_whatever_ended_first() -> None:
+def test_blocks_are_in_the_order_of_services() -> None:
     services = [service("a"), service("b")]
     outcomes = [judged(name, PY312, "suite", broken_tests()) for name in "ba"]
     nodes = [line for line in lines_of(report(services, outcomes)) if "::py3.12::suite" in line]
     assert nodes == ["  services/a::py3.12::suite", "  services/b::py3.12::suite"]
 
 
-def test_what_an_errored_check_found_is_told_once() -> None:
+def test_what_an_errored_check_found_is_reported_once() -> None:
     outcome = Outcome.errored(
         service="a", interpreter=PY312, check="source", reason="too many files", findings=[warning(1)]
     )
     assert text_of(report([service("a")], [outcome])).count("deprecated name 1") == 1
 
 
-def test_a_long_list_of_names_is_cut_and_says_how_many_are_left() -> None:
+def test_a_long_list_of_names_is_shortened_and_counted() -> None:
     finding = replace(broken_tests(), names=tuple(f"t{number}" for number in range(17)))
     assert "      names: t0, t1, t2, t3, t4, and 12 more" in lines_of(
         report([service("a")], [judged("a", PY312, "suite", finding)])
@@ -479,7 +477,7 @@ def test_a_long_list_of_findings_is_cut_unless_v_is_given() -> None:
     assert any("trouble 11" in line for line in lines_of(subject, verbosity=1))
 
 
-def test_a_reason_that_is_not_a_finding_is_told_as_well() -> None:
+def test_a_reason_that_is_not_a_finding_is_reported_as_well() -> None:
     outcome = Outcome(
         service="a", interpreter=PY312, check="suite", status=Status.FAILED, reason="the plan asks for 100 tests"
     )
@@ -490,7 +488,7 @@ def test_a_reason_that_is_not_a_finding_is_told_as_well() -> None:
     ]
 
 
-def test_cells_that_could_not_be_checked_for_the_same_reason_stand_together() -> None:
+def test_errored_cells_are_grouped_by_reason() -> None:
     services = [service(f"s{number}") for number in range(7)]
     outcomes = [errored(one.name, PY39, "suite", "no interpreter 3.9 was found") for one in services]
     text = text_of(report(services, outcomes), width=200, verbosity=-1)
@@ -505,36 +503,36 @@ def warning(number: int) -> Finding:
     return Finding(code="PY209", message=f"deprecated name {number}", severity=Severity.WARNING)
 
 
-def test_more_than_ten_lines_wait_for_v() -> None:
+def test_more_than_ten_lines_need_v() -> None:
     outcomes = [*well("a"), judged("a", PY312, "source", *(warning(number) for number in range(13)))]
     subject = report([service("a")], outcomes)
-    assert "Shown, not blocking (13 warnings)" in lines_of(subject)
+    assert "Non-blocking (13 warnings)" in lines_of(subject)
     assert "  and 3 more, see -v" in lines_of(subject)
     assert any("deprecated name 12 (py3.12)" in line for line in lines_of(subject, verbosity=1))
 
 
-def test_a_test_that_fails_on_both_is_told_once() -> None:
-    """The comparison and a finding of the suite check say the same."""
+def test_a_test_that_fails_on_both_is_reported_once() -> None:
+    """The comparison and a finding of the suite check contain the same."""
     same = Finding(code="PY402", message="t fails on both", names=("t",), preexisting=True)
     comparison = SuiteComparison(service="a", baseline=PY310, target=PY312, failing_on_both=("t",))
     outcomes = [*well("a"), judged("a", PY312, "suite", same)]
     lines = lines_of(report([service("a")], outcomes, comparisons=(comparison,)))
-    assert "Shown, not blocking (1 pre-existing)" in lines
-    assert "  pre-existing  a: 1 test fails on 3.10 as well: t" in lines
+    assert "Non-blocking (1 pre-existing)" in lines
+    assert "  pre-existing  a: 1 test also fails on 3.10: t" in lines
 
 
 def test_a_waived_finding_is_shown_and_does_not_block() -> None:
     subject = report([service("a")], [*well("a"), judged("a", PY312, "source", replace(wheel_missing(), waived=True))])
-    assert "Shown, not blocking (1 waived)" in lines_of(subject)
+    assert "Non-blocking (1 waived)" in lines_of(subject)
     assert closing(subject)[1] == "green"
 
 
 def test_a_recorded_finding_is_shown_does_not_block_and_is_in_the_closing_line() -> None:
-    """On however many interpreters it is, it counts once."""
+    """It counts once, on any number of interpreters."""
     known = replace(wheel_missing(), known=True)
     found = [judged("a", on, "source", known) for on in (PY310, PY312)]
     subject = report([service("a")], [*well("a"), *found])
-    assert "Shown, not blocking (1 known)" in lines_of(subject)
+    assert "Non-blocking (1 known)" in lines_of(subject)
     assert closing(subject)[0].endswith("; 1 known finding)")
 
 
@@ -548,7 +546,7 @@ def test_a_finding_shows_its_line_and_the_column_unless_q_is_given() -> None:
 
 
 @pytest.mark.parametrize(
-    ("until", "said"),
+    ("until", "expiry"),
     [
         (date(2025, 3, 31), "ends on 2025-03-31, in 30 days"),
         (date(2025, 3, 2), "ends on 2025-03-02, in 1 day"),
@@ -557,10 +555,12 @@ def test_a_finding_shows_its_line_and_the_column_unless_q_is_given() -> None:
         (date(2025, 4, 1), ""),
     ],
 )
-def test_a_waiver_is_mentioned_in_its_last_thirty_days(until: date, said: str) -> None:
+def test_a_waiver_is_mentioned_in_its_last_thirty_days(until: date, expiry: str) -> None:
     waiver = Waiver(service="a", test="tests/*", owner="core", reason="known", until=until)
     lines = lines_of(report([service("a")], well("a"), plan=Plan(root=Path("repo"), waivers=(waiver,))))
-    assert [line for line in lines if "tests/*" in line] == ([f"  tests/* of a {said} (core: known)"] if said else [])
+    assert [line for line in lines if "tests/*" in line] == (
+        [f"  tests/* of a {expiry} (core: known)"] if expiry else []
+    )
 
 
 def test_five_assumptions_are_enough_unless_v_is_given() -> None:
@@ -598,13 +598,13 @@ def hostile_report() -> Report:
 
 @pytest.mark.parametrize("verbosity", [-1, 0, 1])
 @pytest.mark.parametrize("unicode", [False, True])
-def test_no_text_of_a_service_reaches_the_terminal_as_a_command(verbosity: int, unicode: bool) -> None:
+def test_no_text_of_a_service_controls_the_terminal(verbosity: int, unicode: bool) -> None:
     lines = lines_of(hostile_report(), verbosity=verbosity, unicode=unicode, width=200)
     assert all(line.isprintable() for line in lines)
     assert unicode or all(line.isascii() for line in lines)
 
 
-def test_escape_sequences_go_and_other_control_characters_show() -> None:
+def test_escape_sequences_are_removed_and_other_control_characters_are_visible() -> None:
     outcome = errored("a", PY312, "suite", HOSTILE)
     assert failure_text(outcome, verbosity=0) == r"red alarm\x07 \u202etxt.exe \udc80"
 
@@ -630,7 +630,7 @@ def test_no_text_breaks_the_summary(text: str, verbosity: int, width: int) -> No
 # ---- a failing item's own text, and the header
 
 
-def test_a_failing_item_says_what_where_and_what_to_do() -> None:
+def test_a_failing_item_shows_problem_location_and_remedy() -> None:
     assert failure_text(judged("a", PY312, "dependencies", wheel_missing()), verbosity=0) == (
         "aiohttp 3.8.1 has no wheel for CPython 3.12, and building it fails\n"
         "  PY103 services/user-service/requirements.txt:12\n"
@@ -656,15 +656,15 @@ def test_v_shows_more_of_the_evidence() -> None:
     assert [failure_text(outcome, verbosity=verbosity).count("line ") for verbosity in (-1, 0, 1)] == [0, 5, 20]
 
 
-def test_the_header_says_what_will_run_and_with_what() -> None:
-    assert header(
+def test_the_header_shows_scope_runner_and_resolver() -> None:
+    assert header_lines(
         target="3.12", services=1, cells=4, runner="docker (engine 26)", resolver="uv 0.9", plan="py312.toml"
     ) == [
         "py312: target 3.12; 1 service, 4 cells; plan py312.toml",
         "py312: runner docker (engine 26); resolver uv 0.9",
     ]
-    assert header(target="3.12", services=2, cells=8, runner="", resolver="", plan="") == [
-        "py312: target 3.12; 2 services, 8 cells; no plan, defaults hold"
+    assert header_lines(target="3.12", services=2, cells=8, runner="", resolver="", plan="") == [
+        "py312: target 3.12; 2 services, 8 cells; no plan, using defaults"
     ]
 
 
@@ -681,8 +681,8 @@ def import_fails(on: Interpreter, name: str, module: str) -> Finding:
 
 
 @pytest.mark.parametrize("verbosity", [0, 1])
-def test_one_thing_is_told_once_in_the_words_of_the_target(verbosity: int) -> None:
-    """Each Python says its own version and paths; with -v all of them can be read. The target's come first."""
+def test_one_problem_is_reported_once_in_the_words_of_the_target(verbosity: int) -> None:
+    """Messages contain versions and paths of each interpreter. With -v all are listed, that of the target first."""
     outcomes = [
         judged("a", on, "dependencies", *(import_fails(on, name, name) for name in names))
         for on, names in ((PY311, ("old", "flask")), (PY312, ("flask",)))
@@ -693,7 +693,7 @@ def test_one_thing_is_told_once_in_the_words_of_the_target(verbosity: int) -> No
     assert text.index("flask==1.0 installs on 3.12") < text.index("old==1.0 installs on 3.11")
 
 
-def test_several_things_of_one_project_are_all_told() -> None:
+def test_several_problems_of_one_project_are_all_reported() -> None:
     outcomes = [
         judged(
             "a", PY312, "dependencies", import_fails(PY312, "black", "black"), import_fails(PY312, "black", "blackd")
@@ -704,8 +704,8 @@ def test_several_things_of_one_project_are_all_told() -> None:
     assert "`import blackd`" in text
 
 
-def test_what_was_as_bad_before_is_not_among_what_blocks() -> None:
-    """On a Python in between nothing else may be wrong, and the cell has failed all the same."""
+def test_preexisting_findings_are_not_among_the_blocking_ones() -> None:
+    """On an intermediate interpreter there may be no other finding, and the cell fails anyway."""
     before = replace(import_fails(PY311, "black", "blackd"), preexisting=True)
     outcomes = [
         Outcome(service="a", interpreter=PY311, check="dependencies", status=Status.FAILED, findings=(before,)),
@@ -716,8 +716,8 @@ def test_what_was_as_bad_before_is_not_among_what_blocks() -> None:
     assert "blackd" not in blocking
 
 
-def test_what_cannot_be_installed_anywhere_is_told_with_the_remedy_of_the_target() -> None:
-    """It blocks, so it is not among what is only shown."""
+def test_what_cannot_be_installed_anywhere_is_reported_with_the_remedy_of_the_target() -> None:
+    """It blocks, so it is not listed as non-blocking."""
     there, here = (replace(import_fails(on, "old", "old"), code="PY104", remedy=str(on)) for on in (PY311, PY312))
     outcomes = [
         Outcome(service="a", interpreter=on, check="dependencies", status=Status.FAILED, findings=(finding,))

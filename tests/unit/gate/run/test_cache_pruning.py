@@ -1,4 +1,4 @@
-"""The cache is made smaller by whole entries, the longest unused first, and never under a run's feet."""
+"""The cache is pruned by whole entries, the least recently used first, without disturbing runs."""
 
 import os
 from pathlib import Path
@@ -9,17 +9,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core import clock, directories
-from pytest_py312.core.process_identity import Owner, this_process
+from pytest_py312.core.process_identity import ProcessIdentity, this_process
 from pytest_py312.gate.run import cache_pruning as caching
-from pytest_py312.gate.run.cache_pruning import DAY, CacheEntry, entries_of, live_runs, prune, to_remove, total
+from pytest_py312.gate.run.cache_pruning import (
+    DAY,
+    CacheEntry,
+    list_entries,
+    live_runs,
+    prune,
+    select_removable,
+    total_size,
+)
 
 NOW = 1_000 * DAY
 
 
 def entry(name: str, *, days: float, area: str = "envs", files: dict[int, int] | None = None) -> CacheEntry:
-    """An entry last used ``days`` before NOW; ``files`` maps an inode to its bytes."""
+    """Return an entry last used ``days`` before NOW; ``files`` maps an inode to its size in bytes."""
     held = {(1, inode): size for inode, size in (files or {hash(name): 100}).items()}
-    return CacheEntry(area=area, name=name, paths=(Path(name),), used=NOW - days * DAY, files=held)
+    return CacheEntry(area=area, name=name, paths=(Path(name),), last_used=NOW - days * DAY, files=held)
 
 
 def names(entries: list[CacheEntry]) -> list[str]:
@@ -28,14 +36,14 @@ def names(entries: list[CacheEntry]) -> list[str]:
 
 @pytest.fixture
 def later(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a hundred days later."""
+    """Set the clock to a hundred days later."""
     now = clock.timestamp() + 100 * DAY
     monkeypatch.setattr(clock, "timestamp", lambda: now)
 
 
 @pytest.fixture
 def cache(tmp_path: Path) -> Path:
-    """A cache with an environment for each of 3.9, 3.10 and 3.12, linked from the store of its build."""
+    """Return a cache with an environment for each of 3.9, 3.10 and 3.12, linked to the store of its build."""
     root = tmp_path / "cache"
     for version in ("3.9", "3.10", "3.12"):
         digest = version.replace(".", "")
@@ -70,9 +78,9 @@ def cache(tmp_path: Path) -> Path:
     return root
 
 
-def test_an_entry_is_all_that_belongs_together(cache: Path) -> None:
-    """An environment with the answers beside it, a distribution, a lock; lock files are none of it."""
-    found = entries_of(cache)
+def test_an_entry_has_all_of_its_files(cache: Path) -> None:
+    """An environment with its results, a distribution, a lock; lock files are not part of it."""
+    found = list_entries(cache)
     assert {one.name: len(one.paths) for one in found if one.area == "envs"} == {"39": 2, "310": 2, "312": 2}
     assert [one.name for one in found if one.area == "store"] == ["app-1.0-abc"] * 3
     assert {one.area for one in found} == {
@@ -92,13 +100,13 @@ def test_an_entry_is_all_that_belongs_together(cache: Path) -> None:
     }
 
 
-def test_files_that_are_shared_count_once(cache: Path) -> None:
+def test_shared_files_count_once(cache: Path) -> None:
     """Three distributions of 50 kB, each also linked into an environment, take 150 kB and not 300."""
-    assert 150_000 <= total(one for one in entries_of(cache) if one.area in ("envs", "store")) < 300_000
+    assert 150_000 <= total_size(one for one in list_entries(cache) if one.area in ("envs", "store")) < 300_000
 
 
-def test_nothing_is_removed_that_was_used_lately(cache: Path) -> None:
-    """Not even to get down to a size."""
+def test_recently_used_entries_are_not_removed(cache: Path) -> None:
+    """Not even to reach a size."""
     before = sorted(cache.rglob("*"))
     done = prune(cache, older_than=30 * DAY, max_size=0)
     assert done.removed == 0
@@ -106,28 +114,28 @@ def test_nothing_is_removed_that_was_used_lately(cache: Path) -> None:
 
 
 @pytest.mark.usefixtures("later")
-def test_what_nobody_has_used_goes_whole(cache: Path) -> None:
-    """And nothing of it stays behind, but the lock files, which runs may hold at any time."""
-    size = total(entries_of(cache))
+def test_unused_entries_are_removed_completely(cache: Path) -> None:
+    """Except lock files, which runs may hold at any time."""
+    size = total_size(list_entries(cache))
     done = prune(cache, older_than=30 * DAY, max_size=None)
-    assert (done.freed, done.left, done.kept) == (size, 0, ())
+    assert (done.freed, done.remaining, done.skipped) == (size, 0, ())
     left = {path.name for path in cache.rglob("*") if path.is_file()}
     assert left == {"39.lock", "310.lock", "312.lock", "d.json.lock"}
 
 
 @pytest.mark.usefixtures("later")
-def test_a_store_that_is_being_filled_is_left_alone(cache: Path) -> None:
-    """Its lock is held by the run that fills it; the others go."""
+def test_a_store_in_use_is_skipped(cache: Path) -> None:
+    """A run holds its lock; others are removed."""
     with FileLock(cache / "store" / "310.lock"):
         done = prune(cache, older_than=30 * DAY, max_size=None)
-    assert [one.paths[0].parent.name for one in entries_of(cache)] == ["local-310"]
-    assert done.kept == ("the store of local-310 is being filled, so it was left alone",)
+    assert [one.paths[0].parent.name for one in list_entries(cache)] == ["local-310"]
+    assert done.skipped == ("the store of local-310 is in use, so it was skipped",)
 
 
 @pytest.mark.usefixtures("later")
-def test_an_entry_used_since_it_was_looked_at_stays(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Between looking and removing, a run may have taken it up."""
-    chosen = caching.to_remove
+def test_an_entry_used_since_it_was_listed_is_kept(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run may use it between listing and removing."""
+    chosen = caching.select_removable
 
     def meanwhile(
         entries: list[CacheEntry], *, now: float, older_than: float, max_size: int | None
@@ -136,14 +144,14 @@ def test_an_entry_used_since_it_was_looked_at_stays(cache: Path, monkeypatch: py
         os.utime(mark, (now, now))
         return chosen(entries, now=now, older_than=older_than, max_size=max_size)
 
-    monkeypatch.setattr(caching, "to_remove", meanwhile)
+    monkeypatch.setattr(caching, "select_removable", meanwhile)
     prune(cache, older_than=30 * DAY, max_size=None)
-    assert [one.name for one in entries_of(cache)] == ["312"]
+    assert [one.name for one in list_entries(cache)] == ["312"]
 
 
 @pytest.mark.usefixtures("later")
 def test_a_link_out_of_the_cache_is_not_followed(cache: Path, tmp_path: Path) -> None:
-    """What it points to is somebody else's."""
+    """Its target does not belong to the cache."""
     (tmp_path / "precious").mkdir()
     (tmp_path / "precious" / "file").write_text("x")
     (cache / "sources" / "link").symlink_to(tmp_path / "precious")
@@ -152,32 +160,32 @@ def test_a_link_out_of_the_cache_is_not_followed(cache: Path, tmp_path: Path) ->
     assert (tmp_path / "precious" / "file").exists()
 
 
-def test_a_cache_that_is_not_there_is_empty(tmp_path: Path) -> None:
-    """Nothing to remove, and nothing is made."""
-    assert prune(tmp_path / "none", older_than=0.0, max_size=0).left == 0
+def test_a_missing_cache_is_empty(tmp_path: Path) -> None:
+    """Nothing is removed, and nothing is created."""
+    assert prune(tmp_path / "none", older_than=0.0, max_size=0).remaining == 0
     assert not (tmp_path / "none").exists()
 
 
-def test_the_longest_unused_go_first_until_it_fits() -> None:
-    """Of four entries of 100 bytes, the two oldest have to go for 200 bytes."""
+def test_the_least_recently_used_are_removed_first() -> None:
+    """Of four entries of 100 bytes, the two oldest are removed to reach 200 bytes."""
     entries = [entry("c", days=3), entry("a", days=9), entry("d", days=2), entry("b", days=5)]
-    assert names(to_remove(entries, now=NOW, older_than=30 * DAY, max_size=200)) == ["a", "b"]
+    assert names(select_removable(entries, now=NOW, older_than=30 * DAY, max_size=200)) == ["a", "b"]
 
 
-def test_removing_half_of_what_is_shared_frees_nothing() -> None:
-    """A file is gone with the last entry that holds it, so the environment has to follow its distribution."""
+def test_removing_one_of_two_sharing_entries_frees_nothing() -> None:
+    """A file is freed with its last entry, so the environment has to be removed with its distribution."""
     entries = [
         entry("dist", days=9, area="store", files={1: 100}),
         entry("env", days=8, files={1: 100}),
         entry("other", days=7, files={2: 100}),
     ]
-    assert names(to_remove(entries, now=NOW, older_than=30 * DAY, max_size=100)) == ["dist", "env"]
+    assert names(select_removable(entries, now=NOW, older_than=30 * DAY, max_size=100)) == ["dist", "env"]
 
 
-def test_work_in_progress_goes_when_it_is_a_day_old() -> None:
-    """A killed run left it; what is younger may be somebody's."""
+def test_work_in_progress_is_removed_after_a_day() -> None:
+    """A killed run left it; a younger one may be in use."""
     entries = [entry("old", days=2, area="tmp"), entry("young", days=0.5, area="tmp")]
-    assert names(to_remove(entries, now=NOW, older_than=30 * DAY, max_size=None)) == ["old"]
+    assert names(select_removable(entries, now=NOW, older_than=30 * DAY, max_size=None)) == ["old"]
 
 
 @given(
@@ -185,22 +193,24 @@ def test_work_in_progress_goes_when_it_is_a_day_old() -> None:
     older_than=st.floats(0, 60),
     max_size=st.none() | st.integers(0, 1500),
 )
-def test_removing_keeps_its_promises(ages: list[float], older_than: float, max_size: int | None) -> None:
-    """Each at most once; none younger than both a day and the limit; all older than the limit."""
+def test_properties_of_the_selection(ages: list[float], older_than: float, max_size: int | None) -> None:
+    """No entry twice; none younger than both a day and the limit; all older than the limit."""
     entries = [entry(f"e{number}", days=days) for number, days in enumerate(ages)]
-    chosen = to_remove(entries, now=NOW, older_than=older_than * DAY, max_size=max_size)
+    chosen = select_removable(entries, now=NOW, older_than=older_than * DAY, max_size=max_size)
     assert len(set(names(chosen))) == len(chosen)
     limit = older_than * DAY
-    assert all(NOW - one.used >= min(DAY, limit) for one in chosen)
-    assert {one.name for one in entries if NOW - one.used >= limit} <= set(names(chosen))
+    assert all(NOW - one.last_used >= min(DAY, limit) for one in chosen)
+    assert {one.name for one in entries if NOW - one.last_used >= limit} <= set(names(chosen))
 
 
-def test_a_run_that_goes_on_is_known(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By its owner, whatever its age; one whose owner is gone is not."""
+def test_running_runs_are_listed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By their owner, whatever their age; a run whose owner has ended is not."""
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     me = this_process()
-    directories.open_run("alive")
+    directories.create_run_folder("alive")
     (directories.runs_folder() / "dead").mkdir()
-    gone = Owner(boot=me.boot, namespace=me.namespace, user=me.user, pid=me.pid, started=me.started - 1)
+    gone = ProcessIdentity(
+        boot_id=me.boot_id, namespace=me.namespace, user=me.user, pid=me.pid, start_ticks=me.start_ticks - 1
+    )
     (directories.runs_folder() / "dead" / "owner").write_text(str(gone))
     assert live_runs() == ["alive"]

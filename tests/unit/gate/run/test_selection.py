@@ -1,4 +1,4 @@
-"""Which cells a service has, and which services and cells are chosen."""
+"""The cells of a service, and the selection of services and cells."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service, cells_of
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage
-from pytest_py312.gate.run.selection import choose, choose_interpreters
+from pytest_py312.gate.run.selection import select_cells, select_services
 
 PY38, PY39, PY310, PY311, PY312, PY313 = (Interpreter(3, minor) for minor in range(8, 14))
 
@@ -58,20 +58,20 @@ PLAN = plan(stages=(1, 2))
     ],
 )
 def test_cells_go_from_the_baseline_to_the_target(baseline: Interpreter, expected: list[Interpreter]) -> None:
-    """Both ends included; on the target, or past it, the target alone."""
+    """Including both; on or after the target, only the target."""
     cells = cells_of(plan(), service("api", baseline=baseline))
     assert [cell.interpreter for cell in cells] == expected
 
 
-def test_the_baseline_has_its_cell_even_where_the_plan_does_not_list_it() -> None:
+def test_the_baseline_has_a_cell_even_if_the_plan_does_not_list_it() -> None:
     """Without it nothing can be compared."""
     cells = cells_of(plan(PY39, PY312), service("api", baseline=PY310))
     assert [cell.identifier for cell in cells] == ["api-py3.10", "api-py3.12"]
     assert [cell.is_baseline for cell in cells] == [True, False]
 
 
-def test_interpreters_past_the_target_have_no_cells() -> None:
-    """The plan may list them for the next move."""
+def test_interpreters_after_the_target_have_no_cells() -> None:
+    """The plan may list them for the next migration."""
     cells = cells_of(plan(PY39, PY311, PY312, PY313, target=PY311), service("api", baseline=PY39))
     assert [cell.interpreter for cell in cells] == [PY39, PY311]
 
@@ -80,72 +80,72 @@ MINORS = st.integers(8, 14).map(lambda minor: Interpreter(3, minor))
 
 
 @given(st.sets(MINORS), MINORS, MINORS)
-def test_cells_are_sorted_end_with_the_target_and_hold_the_baseline(
+def test_cells_are_sorted_end_with_the_target_and_include_the_baseline(
     listed: set[Interpreter], target: Interpreter, baseline: Interpreter
 ) -> None:
     """Whatever the plan lists."""
     cells = cells_of(plan(*sorted(listed | {target}), target=target), service("api", baseline=baseline))
-    found = [cell.interpreter for cell in cells]
-    assert found == sorted(set(found))
-    assert found[-1] == target
-    assert baseline >= target or found[0] == baseline
-    assert set(found) <= listed | {target, baseline}
+    interpreters = [cell.interpreter for cell in cells]
+    assert interpreters == sorted(set(interpreters))
+    assert interpreters[-1] == target
+    assert baseline >= target or interpreters[0] == baseline
+    assert set(interpreters) <= listed | {target, baseline}
 
 
-def test_all_services_are_chosen_where_nothing_is_asked_for() -> None:
-    """In the fleet's order."""
-    assert choose(FLEET, PLAN) == (API, LISTEN, USER)
+def test_without_options_all_services_are_selected() -> None:
+    """In the order of the fleet."""
+    assert select_services(FLEET, PLAN) == (API, LISTEN, USER)
 
 
-def test_stages_and_patterns_choose() -> None:
+def test_stages_and_patterns_select() -> None:
     """A stage, a name, the end of a path, a glob, and a stage with a glob."""
-    assert choose(FLEET, PLAN, stages=frozenset({2})) == (LISTEN, USER)
-    assert choose(FLEET, PLAN, stages=frozenset({1, 2})) == (API, LISTEN, USER)
-    assert choose(FLEET, PLAN, patterns=("user-service", "diagnostic-services/*")) == (LISTEN, USER)
-    assert choose(FLEET, PLAN, patterns=("services/*",)) == (API, USER)
-    assert choose(FLEET, PLAN, stages=frozenset({2}), patterns=("services/*",)) == (USER,)
+    assert select_services(FLEET, PLAN, stages=frozenset({2})) == (LISTEN, USER)
+    assert select_services(FLEET, PLAN, stages=frozenset({1, 2})) == (API, LISTEN, USER)
+    assert select_services(FLEET, PLAN, patterns=("user-service", "diagnostic-services/*")) == (LISTEN, USER)
+    assert select_services(FLEET, PLAN, patterns=("services/*",)) == (API, USER)
+    assert select_services(FLEET, PLAN, stages=frozenset({2}), patterns=("services/*",)) == (USER,)
 
 
 def test_a_stage_that_does_not_exist() -> None:
-    """The stages that do are listed."""
+    """The message lists the existing ones."""
     with pytest.raises(OptionError) as caught:
-        choose(FLEET, plan(stages=(1, 2, 3, 4)), stages=frozenset({2, 7}))
+        select_services(FLEET, plan(stages=(1, 2, 3, 4)), stages=frozenset({2, 7}))
     assert str(caught.value) == "stage 7 does not exist; the plan has 1, 2, 3, 4"
 
 
-def test_a_stage_where_the_plan_has_none() -> None:
-    """Told apart, because the remedy is another."""
+def test_a_stage_without_stages_in_the_plan() -> None:
+    """The message is different, because the remedy is."""
     with pytest.raises(OptionError, match=r"stage 2 does not exist; the plan has no \[\[stage\]\], .* stage 1$"):
-        choose(Fleet(services=(API,)), plan(), stages=frozenset({2}))
-    assert choose(Fleet(services=(API,)), plan(), stages=frozenset({1})) == (API,)
+        select_services(Fleet(services=(API,)), plan(), stages=frozenset({2}))
+    assert select_services(Fleet(services=(API,)), plan(), stages=frozenset({1})) == (API,)
 
 
 def test_a_pattern_that_matches_no_service() -> None:
-    """Even beside one that does: fewer services than asked for must not look like a proof."""
+    """Even if another one matches: fewer services than requested must not look like a proof."""
     with pytest.raises(OptionError) as caught:
-        choose(FLEET, PLAN, patterns=("api-gateway", "user-servise"))
+        select_services(FLEET, PLAN, patterns=("api-gateway", "user-servise"))
     assert str(caught.value) == '"user-servise" matches no service, perhaps you meant "user-service"'
 
 
-def test_a_stage_and_a_pattern_that_leave_nothing() -> None:
-    """Nothing chosen is a mistake, and the message says where the service is."""
+def test_a_stage_and_a_pattern_without_a_common_service() -> None:
+    """An empty selection is an error, and the message has the stage of the service."""
     with pytest.raises(OptionError) as caught:
-        choose(FLEET, PLAN, stages=frozenset({2}), patterns=("api-*",))
+        select_services(FLEET, PLAN, stages=frozenset({2}), patterns=("api-*",))
     assert str(caught.value) == "no service is in stage 2 and matched by api-*: api-gateway is in stage 1"
 
 
-def test_interpreters_choose_cells() -> None:
-    """None asked for is all of them."""
+def test_interpreters_select_cells() -> None:
+    """No interpreter selects all of them."""
     cells = cells_of(PLAN, API) + cells_of(PLAN, service("old", baseline=PY39))
-    assert choose_interpreters(cells, frozenset()) == cells
-    chosen = choose_interpreters(cells, frozenset({PY39, PY312}))
+    assert select_cells(cells, frozenset()) == cells
+    chosen = select_cells(cells, frozenset({PY39, PY312}))
     assert [cell.identifier for cell in chosen] == ["api-gateway-py3.12", "old-py3.9", "old-py3.12"]
-    assert choose_interpreters((), frozenset({PY39})) == ()
+    assert select_cells((), frozenset({PY39})) == ()
 
 
 def test_an_interpreter_that_no_cell_has() -> None:
-    """It is not left out in silence."""
+    """It is not ignored silently."""
     with pytest.raises(
         OptionError, match=r"no chosen service runs on Python 3\.13; their interpreters are 3\.10, 3\.11"
     ):
-        choose_interpreters(cells_of(PLAN, API), frozenset({PY312, PY313}))
+        select_cells(cells_of(PLAN, API), frozenset({PY312, PY313}))

@@ -1,4 +1,4 @@
-"""Source lines of findings: those that Python counts, in the file's own encoding, and never from outside the root."""
+"""Source lines of findings: counted as in Python, decoded correctly, and never from outside the root."""
 
 from pathlib import Path
 from typing import Any
@@ -8,18 +8,18 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Location, Severity
-from pytest_py312.gate.run.source_excerpts import LONGEST, SIZE_LIMIT, SourceLines
+from pytest_py312.gate.run.source_excerpts import MAX_LINE_LENGTH, SIZE_LIMIT, SourceLines
 from tests.support.report_samples import finding, judged
 
 
 def line(root: Path, content: bytes, number: int, name: str = "app.py") -> str:
     (root / name).write_bytes(content)
-    return SourceLines(root).line(Location(path=name, line=number))
+    return SourceLines(root).line_at(Location(path=name, line=number))
 
 
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
-def test_lines_are_counted_as_python_counts_them(tmp_path: Path, end: bytes) -> None:
-    """A form feed or a line separator within a line ends none."""
+def test_lines_are_counted_as_in_python(tmp_path: Path, end: bytes) -> None:
+    """A form feed or a line separator does not end a line."""
     content = end.join([b"one", "a\x0cb\u2028c".encode(), b"  three"])
 
     assert [line(tmp_path, content, number) for number in (1, 2, 3)] == ["one", "a\x0cb\u2028c", "  three"]
@@ -36,25 +36,25 @@ def test_lines_are_counted_as_python_counts_them(tmp_path: Path, end: bytes) -> 
         (b"x = 1  # coding: nonsense", "x = 1  # coding: nonsense"),
     ],
 )
-def test_the_files_own_encoding_counts(tmp_path: Path, content: bytes, expected: str) -> None:
+def test_the_declared_encoding_is_used(tmp_path: Path, content: bytes, expected: str) -> None:
     assert line(tmp_path, content, 1) == expected
 
 
 @pytest.mark.parametrize("number", [0, -1, 2, 10**9])
-def test_a_line_that_is_not_there_is_empty(tmp_path: Path, number: int) -> None:
+def test_a_missing_line_is_empty(tmp_path: Path, number: int) -> None:
     assert line(tmp_path, b"one", number) == ""
 
 
-def test_what_is_too_large_is_not_shown(tmp_path: Path) -> None:
-    assert line(tmp_path, b"x" * (LONGEST + 1), 1) == ""
+def test_large_files_and_lines_are_left_out(tmp_path: Path) -> None:
+    assert line(tmp_path, b"x" * (MAX_LINE_LENGTH + 1), 1) == ""
     assert line(tmp_path, b"one\n" + b" " * SIZE_LIMIT, 1, "large.py") == ""
 
 
 @pytest.mark.parametrize(
     "path", ["nowhere.py", "folder", "link.py", "inner/app.py", "../outside.py", "/etc/hostname", ""]
 )
-def test_nothing_but_a_file_beneath_the_root_is_read(tmp_path: Path, path: str) -> None:
-    """No link is followed, and no path leads out."""
+def test_only_files_below_the_root_are_read(tmp_path: Path, path: str) -> None:
+    """Links are not followed, and paths cannot leave the root."""
     root = tmp_path / "root"
     (root / "folder").mkdir(parents=True)
     (tmp_path / "outside.py").write_text("secret\n")
@@ -63,41 +63,41 @@ def test_nothing_but_a_file_beneath_the_root_is_read(tmp_path: Path, path: str) 
     (tmp_path / "elsewhere" / "app.py").write_text("secret\n")
     (root / "inner").symlink_to(tmp_path / "elsewhere")
 
-    assert SourceLines(root).line(Location(path=path, line=1)) == ""
+    assert SourceLines(root).line_at(Location(path=path, line=1)) == ""
 
 
 def test_the_findings_of_an_outcome_get_their_lines(tmp_path: Path) -> None:
     (tmp_path / "app.py").write_text("import asyncio\n@asyncio.coroutine\n")
     whole_file = finding(location=Location(path="app.py"))
-    found = judged(finding(path="app.py", line=2), whole_file, finding(location=None))
+    outcome = judged(finding(path="app.py", line=2), whole_file, finding(location=None))
 
-    laid = SourceLines(tmp_path).laid_into(found)
+    annotated = SourceLines(tmp_path).annotate(outcome)
 
-    assert [one.source_line for one in laid.findings] == ["@asyncio.coroutine", "", ""]
+    assert [item.source_line for item in annotated.findings] == ["@asyncio.coroutine", "", ""]
 
 
 @pytest.mark.parametrize("changes", [{"severity": Severity.WARNING}, {"waived": True}, {"known": True}])
-def test_what_is_shown_in_one_line_needs_none(tmp_path: Path, changes: dict[str, Any]) -> None:
-    """So that a thousand warnings cost no reading."""
+def test_findings_that_do_not_block_get_no_line(tmp_path: Path, changes: dict[str, Any]) -> None:
+    """So that a thousand warnings need no reading of files."""
     (tmp_path / "app.py").write_text("import asyncio\n")
     outcome = judged(finding(path="app.py", line=1, **changes))
 
-    assert SourceLines(tmp_path).laid_into(outcome) is outcome
+    assert SourceLines(tmp_path).annotate(outcome) is outcome
 
 
 def test_an_outcome_without_lines_stays_the_same(tmp_path: Path) -> None:
     outcome = judged(finding(path="nowhere.py"))
 
-    assert SourceLines(tmp_path).laid_into(outcome) is outcome
+    assert SourceLines(tmp_path).annotate(outcome) is outcome
 
 
-def test_many_files_are_read_again_and_not_kept(tmp_path: Path) -> None:
+def test_the_number_of_cached_files_is_limited(tmp_path: Path) -> None:
     for number in range(40):
         (tmp_path / f"{number}.py").write_text(f"line of {number}\n")
     lines = SourceLines(tmp_path)
 
     for number in [*range(40), 0, 39]:
-        assert lines.line(Location(path=f"{number}.py", line=1)) == f"line of {number}"
+        assert lines.line_at(Location(path=f"{number}.py", line=1)) == f"line of {number}"
 
 
 @given(st.binary(max_size=80), st.integers(1, 4))

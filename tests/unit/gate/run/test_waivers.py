@@ -1,4 +1,4 @@
-"""Accepted trouble: shown, not blocking, and only as long as it is there."""
+"""Waived findings are reported and do not block; an unused waiver is an error."""
 
 from datetime import date
 from typing import Any
@@ -8,7 +8,7 @@ import pytest
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Status
 from pytest_py312.core.model.plan import Waiver
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.run.waivers import apply_waivers, waivers_of
+from pytest_py312.gate.run.waivers import apply_waivers, waivers_for
 from tests.support.fakes import cell_of, service
 
 SUITE = next(check.codes for check in CHECKS if check.name == "suite")
@@ -20,7 +20,7 @@ def waiver(**what: Any) -> Waiver:
 
 
 def outcome(*findings: Finding, check: str = "suite") -> Outcome:
-    return Outcome.judged(service="user-service", interpreter=Interpreter(3, 12), check=check, findings=findings)
+    return Outcome.from_findings(service="user-service", interpreter=Interpreter(3, 12), check=check, findings=findings)
 
 
 def failing(*names: str, code: str = "PY401", **more: Any) -> Finding:
@@ -31,14 +31,14 @@ def applied(found: Outcome, *waivers: Waiver, codes: tuple[str, ...] = SUITE, is
     return apply_waivers(found, waivers, codes, is_target=is_target)
 
 
-def test_those_of_the_service_are_picked_by_name_path_or_glob() -> None:
+def test_waivers_match_services_by_name_path_or_glob() -> None:
     mine = [waiver(code="PY105", service=text) for text in ("user-service", "services/user-service", "services/*")]
     others = [waiver(code="PY105", service="billing"), waiver(code="PY105", service="other/*")]
 
-    assert waivers_of([*mine, *others], cell_of("3.12", service())) == tuple(mine)
+    assert waivers_for([*mine, *others], cell_of("3.12", service())) == tuple(mine)
 
 
-def test_a_waived_code_does_not_block_and_is_still_shown() -> None:
+def test_a_waived_code_does_not_block_and_is_still_reported() -> None:
     found = applied(outcome(failing("t::a")), waiver(code="PY401"))
 
     assert found.status is Status.PASSED
@@ -63,7 +63,7 @@ def test_all_tests_waived_pass() -> None:
 
 
 def test_a_waiver_of_a_test_is_no_waiver_of_a_distribution() -> None:
-    """The names of a dependencies finding are projects: ``test = "*"`` says nothing of them."""
+    """The names in findings on dependencies are projects, which ``test = "*"`` does not match."""
     found = applied(outcome(failing("numpy", code="PY104"), check="dependencies"), waiver(test="*"), codes=DEPENDENCIES)
 
     assert found.status is Status.FAILED
@@ -71,7 +71,7 @@ def test_a_waiver_of_a_test_is_no_waiver_of_a_distribution() -> None:
 
 
 @pytest.mark.parametrize("what", [{"code": "PY401"}, {"test": "t::gone"}])
-def test_a_waiver_that_is_not_needed_on_the_target_fails(what: dict[str, str]) -> None:
+def test_an_unused_waiver_fails_on_the_target(what: dict[str, str]) -> None:
     where = Location(path="py312.toml", line=7)
 
     found = applied(outcome(), waiver(**what, location=where))
@@ -83,20 +83,20 @@ def test_a_waiver_that_is_not_needed_on_the_target_fails(what: dict[str, str]) -
     assert "not needed any more" in finding.message
 
 
-def test_before_the_target_an_idle_waiver_is_no_finding() -> None:
+def test_an_unused_waiver_is_no_finding_before_the_target() -> None:
     found = outcome()
 
     assert applied(found, waiver(code="PY401"), is_target=False) is found
 
 
-def test_an_idle_waiver_is_the_business_of_one_check_only() -> None:
+def test_an_unused_waiver_concerns_one_check_only() -> None:
     for codes, count in ((SUITE, 0), (DEPENDENCIES, 1)):
         assert len(applied(outcome(), waiver(code="PY105"), codes=codes).findings) == count
     for codes, count in ((SUITE, 1), (DEPENDENCIES, 0)):
         assert len(applied(outcome(), waiver(test="t::a"), codes=codes).findings) == count
 
 
-def test_what_could_not_be_checked_stays_so_and_makes_no_waiver_idle() -> None:
+def test_an_errored_outcome_stays_errored_and_makes_no_waiver_unused() -> None:
     errored = Outcome.errored(
         service="user-service", interpreter=Interpreter(3, 12), check="suite", reason="no", findings=[failing("t::a")]
     )
@@ -107,10 +107,10 @@ def test_what_could_not_be_checked_stays_so_and_makes_no_waiver_idle() -> None:
     assert [finding.waived for finding in found.findings] == [True]
 
 
-def test_a_set_that_cannot_be_installed_anywhere_stays_failed_beside_a_waived_finding() -> None:
+def test_a_set_that_cannot_be_installed_stays_failed_with_a_waived_finding() -> None:
     broken = failing("numpy", code="PY101", preexisting=True)
     other = failing("redis", code="PY105")
-    found = Outcome(
+    outcome_of_dependencies = Outcome(
         service="user-service",
         interpreter=Interpreter(3, 12),
         check="dependencies",
@@ -119,10 +119,10 @@ def test_a_set_that_cannot_be_installed_anywhere_stays_failed_beside_a_waived_fi
         findings=(broken, other),
     )
 
-    assert applied(found, waiver(code="PY105"), codes=DEPENDENCIES).status is Status.FAILED
+    assert applied(outcome_of_dependencies, waiver(code="PY105"), codes=DEPENDENCIES).status is Status.FAILED
 
 
-def test_the_rest_of_an_outcome_stays_as_it_was() -> None:
+def test_other_fields_of_an_outcome_are_unchanged() -> None:
     found = outcome(failing("t::a"))
 
     assert applied(found) is found

@@ -1,23 +1,23 @@
-"""Places: which characters say a version, what they mean, and what is not understood."""
+"""Version declarations: their position, their role, and what is not understood."""
 
 import pytest
 
-from pytest_py312.repository.declarations.declaration import Meaning, Place
-from pytest_py312.repository.declarations.reader import read_places, reader_of
-from pytest_py312.repository.formats.image_reference import python_image
+from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
+from pytest_py312.repository.declarations.reader import read_declarations, reader_of
+from pytest_py312.repository.formats.image_reference import parse_python_image
 
 Row = tuple[int, int, str, str]
 
 
 def rows(path: str, text: str) -> list[Row]:
-    """(line, column, what is written, meaning) of each place."""
-    places = read_places(text, path)
-    assert all(text[place.start : place.end] == place.written for place in places)
-    return [(place.line, place.column, place.written, place.meaning.value) for place in places]
+    """Return (line, column, text, role) of each declaration."""
+    places = read_declarations(text, path)
+    assert all(text[place.start : place.end] == place.source_text for place in places)
+    return [(place.line, place.column, place.source_text, place.role.value) for place in places]
 
 
-def only(path: str, text: str) -> Place:
-    (place,) = read_places(text, path)
+def only(path: str, text: str) -> VersionDeclaration:
+    (place,) = read_declarations(text, path)
     return place
 
 
@@ -37,9 +37,9 @@ CMD ["python3.10", "-m", "x"]
 """
 
 
-def test_a_variable_is_followed_to_where_its_value_stands() -> None:
-    """One place for two images, and each path is bound to the image that it lies in."""
-    places = read_places(DOCKERFILE, "Dockerfile")
+def test_a_variable_is_followed_to_its_value() -> None:
+    """One declaration for two images, and each path belongs to its image."""
+    places = read_declarations(DOCKERFILE, "Dockerfile")
     assert rows("Dockerfile", DOCKERFILE) == [
         (3, 21, "3.10", "exact"),
         (7, 14, "3.10", "path"),
@@ -49,7 +49,7 @@ def test_a_variable_is_followed_to_where_its_value_stands() -> None:
         (12, 13, "3.10", "path"),
     ]
     assert places[0].images == ("registry.invalid/python:3.10-slim", "python:3.10-alpine3.18")
-    assert places[0].serves == (4, 9)
+    assert places[0].image_lines == (4, 9)
     assert [place.bound_line for place in places[1:]] == [4, 4, 9, 4, 9]
     assert places[0].end_column == 25
 
@@ -80,10 +80,10 @@ def test_a_variable_is_followed_to_where_its_value_stands() -> None:
         (".coveragerc", "[paths]\na =\n    */lib/python@/site-packages\n", 3, 17, "path"),
     ],
 )
-def test_positions_are_those_of_the_version_alone(
+def test_positions_are_those_of_the_version_only(
     path: str, text: str, line: int, column: int, meaning: str, version: str
 ) -> None:
-    """With byte order marks, letters outside of ASCII, and line ends of Windows."""
+    """With byte order marks, non-ASCII letters, and Windows line ends."""
     written = f"{version}.*" if meaning == "range" else version
     assert rows(path, text.replace("@", version)) == [(line, column, written, meaning)]
 
@@ -107,11 +107,11 @@ def test_positions_are_those_of_the_version_alone(
         (".python-version", "pypy3.9-7.3\n"),
     ],
 )
-def test_what_only_a_run_could_tell_is_unknown_and_not_nothing(path: str, text: str) -> None:
+def test_a_computed_version_is_unknown_but_declared(path: str, text: str) -> None:
     """With the reason."""
     place = only(path, text)
-    assert place.meaning is Meaning.UNKNOWN
-    assert place.unclear.endswith(".") or "YAML" in place.unclear
+    assert place.role is DeclarationRole.UNKNOWN
+    assert place.unknown_reason.endswith(".") or "YAML" in place.unknown_reason
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_what_only_a_run_could_tell_is_unknown_and_not_nothing(path: str, text: 
         (".python-version", "system\n"),
     ],
 )
-def test_a_python_that_is_settled_elsewhere_is_floating(path: str, text: str) -> None:
+def test_a_python_that_is_determined_elsewhere_is_floating(path: str, text: str) -> None:
     """It is reported, and never guessed."""
     place = only(path, text)
-    assert place.meaning is Meaning.FLOATING
-    assert place.unclear
+    assert place.role is DeclarationRole.FLOATING
+    assert place.unknown_reason
 
 
 @pytest.mark.parametrize(
@@ -152,9 +152,9 @@ def test_a_python_that_is_settled_elsewhere_is_floating(path: str, text: str) ->
         ("tox.ini", "[tox]\nenvlist = pypy39, lint, copy310\n"),
     ],
 )
-def test_other_versions_are_no_places(path: str, text: str) -> None:
-    """However much they look like Python's."""
-    assert read_places(text, path) == ()
+def test_other_versions_are_no_declarations(path: str, text: str) -> None:
+    """Even if they look like those of Python."""
+    assert read_declarations(text, path) == ()
 
 
 @pytest.mark.parametrize(
@@ -187,9 +187,9 @@ def test_each_format_has_a_reader(path: str) -> None:
         ("python:3", "", "None", ""),
     ],
 )
-def test_an_image_is_taken_apart(reference: str, scheme: str, version: str, variant: str) -> None:
-    """Whose tags they are, the minor, and what follows it."""
-    image = python_image(reference)
+def test_an_image_reference_is_parsed(reference: str, scheme: str, version: str, variant: str) -> None:
+    """Its tag scheme, its minor version, and its variant."""
+    image = parse_python_image(reference)
     assert image is not None
     assert (image.scheme, str(image.version), image.variant) == (scheme, version, variant)
     assert bool(image.reason) == (scheme == "")
@@ -203,72 +203,87 @@ def test_an_image_is_taken_apart(reference: str, scheme: str, version: str, vari
         (".github/actions/a/action.yml", "inputs: {python-version: {required: true}}\n"),
     ],
 )
-def test_an_input_is_said_by_those_who_call(path: str, head: str, version: str) -> None:
-    """So the place where it is used says nothing by itself; a default does."""
+def test_an_input_is_determined_by_the_callers(path: str, head: str, version: str) -> None:
+    """Its use alone declares nothing; its default does."""
     use = "steps: [{with: {python-version: '${{ inputs.python-version }}'}}]\n"
-    assert [place.meaning for place in read_places(head + use, path)] == [Meaning.APART]
+    assert [place.role for place in read_declarations(head + use, path)] == [DeclarationRole.IGNORED]
     given = head.replace("required: true", f"default: '{version}'")
-    assert [(place.meaning, str(place.version)) for place in read_places(given + use, path)] == [
-        (Meaning.EXACT, version)
+    assert [(place.role, str(place.version)) for place in read_declarations(given + use, path)] == [
+        (DeclarationRole.EXACT, version)
     ]
 
 
-def test_an_input_that_a_person_types_is_not_known() -> None:
-    """Nobody in the repository says it."""
+def test_an_input_of_a_manual_run_is_unknown() -> None:
+    """Nothing in the repository defines it."""
     text = "on: {workflow_dispatch: {inputs: {v: {required: true}}}}\na: {python-version: '${{ inputs.v }}'}\n"
-    assert only(".github/workflows/a.yml", text).meaning is Meaning.UNKNOWN
+    assert only(".github/workflows/a.yml", text).role is DeclarationRole.UNKNOWN
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
-def test_what_a_step_tells_of_the_python_that_it_set_up(version: str) -> None:
-    """The step says it; of any other step nothing is known."""
+def test_the_output_of_a_setup_step_is_resolved(version: str) -> None:
+    """The outputs of other steps are unknown."""
     text = (
         "jobs:\n  a:\n    outputs: {python-version: '${{ steps.py.outputs.python-version }}'}\n"
         f"    steps:\n    - {{id: py, uses: actions/setup-python@v5, with: {{python-version: '{version}'}}}}\n"
         "  b:\n    needs: a\n    steps: [{with: {python-version: '${{ needs.a.outputs.python-version }}'}}]\n"
     )
     path = ".github/workflows/a.yml"
-    assert [place.meaning for place in read_places(text, path)] == [Meaning.APART, Meaning.EXACT, Meaning.APART]
+    assert [place.role for place in read_declarations(text, path)] == [
+        DeclarationRole.IGNORED,
+        DeclarationRole.EXACT,
+        DeclarationRole.IGNORED,
+    ]
     computed = text.replace("actions/setup-python@v5", "./choose")
-    assert [place.meaning for place in read_places(computed, path)] == [Meaning.UNKNOWN, Meaning.EXACT, Meaning.UNKNOWN]
+    assert [place.role for place in read_declarations(computed, path)] == [
+        DeclarationRole.UNKNOWN,
+        DeclarationRole.EXACT,
+        DeclarationRole.UNKNOWN,
+    ]
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
-def test_a_program_that_is_copied_says_no_python(version: str) -> None:
-    """uv's image without one is where the program is from; one with a Python, and Python's own, say theirs."""
+def test_a_copied_program_declares_no_python(version: str) -> None:
+    """An image of uv without a Python is only the program; one with a Python, and Python's own, declare theirs."""
     text = f"FROM python:{version}\nCOPY --from=registry.example/astral-sh/uv:0.9.26 /uv /bin/\n"
-    assert len(read_places(text, "Dockerfile")) == 1
-    assert len(read_places(f"{text}COPY --from=python:{version}-slim /usr/local /x\n", "Dockerfile")) == 2
+    assert len(read_declarations(text, "Dockerfile")) == 1
+    assert len(read_declarations(f"{text}COPY --from=python:{version}-slim /usr/local /x\n", "Dockerfile")) == 2
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
-def test_environments_that_are_named_by_a_python_keep_it(version: str) -> None:
-    """To change what ``py39`` runs on would make the name a lie; what a linter runs on is another thing."""
+def test_environments_named_after_a_python_keep_it(version: str) -> None:
+    """Otherwise the name ``py39`` would be wrong; the Python of a linter is different."""
     compact = version.replace(".", "")
     lines = [f"{factor}: python{version}" for factor in (version, f"py{compact}-a", "lint")]
     text = "[testenv]\nbasepython =\n    " + "\n    ".join(lines) + "\n"
-    assert [place.meaning for place in read_places(text, "tox.ini")] == [Meaning.APART, Meaning.APART, Meaning.EXACT]
-    assert only("tox.ini", f"[testenv:py{compact}]\nbasepython = python{version}\n").meaning is Meaning.APART
+    assert [place.role for place in read_declarations(text, "tox.ini")] == [
+        DeclarationRole.IGNORED,
+        DeclarationRole.IGNORED,
+        DeclarationRole.EXACT,
+    ]
+    assert only("tox.ini", f"[testenv:py{compact}]\nbasepython = python{version}\n").role is DeclarationRole.IGNORED
 
 
-def test_a_list_that_callers_hand_over_is_theirs() -> None:
+def test_a_list_from_the_callers_is_ignored() -> None:
     """``fromJson`` of an input."""
     text = (
         "on: {workflow_call: {inputs: {python_versions: {type: string}}}}\n"
         "a: {strategy: {matrix: {python-version: '${{ fromJson(inputs.python_versions) }}'}}}\n"
     )
-    assert only(".github/workflows/a.yml", text).meaning is Meaning.APART
+    assert only(".github/workflows/a.yml", text).role is DeclarationRole.IGNORED
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
-def test_pythons_that_are_installed_side_by_side_stay(version: str) -> None:
-    """Which of them the service runs on is not told; of one alone it is."""
-    one = f"FROM debian\nRUN pyenv install {version} && pyenv exec python{version} -V\n"
-    assert [place.meaning for place in read_places(one, "Dockerfile")] == [Meaning.EXACT, Meaning.EXACT]
-    two = one.replace("RUN ", "RUN pyenv install 3.11 && ")
-    assert {place.meaning for place in read_places(two, "Dockerfile")} == {Meaning.APART}
+def test_several_installed_pythons_are_ignored(version: str) -> None:
+    """It is unknown which of them the service runs on; of a single one it is known."""
+    single = f"FROM debian\nRUN pyenv install {version} && pyenv exec python{version} -V\n"
+    assert [place.role for place in read_declarations(single, "Dockerfile")] == [
+        DeclarationRole.EXACT,
+        DeclarationRole.EXACT,
+    ]
+    two = single.replace("RUN ", "RUN pyenv install 3.11 && ")
+    assert {place.role for place in read_declarations(two, "Dockerfile")} == {DeclarationRole.IGNORED}
 
 
-def test_where_an_image_comes_from_may_be_left_open() -> None:
-    """A registry that is named when it is built says nothing of a Python; neither does an image of something else."""
+def test_the_registry_of_an_image_may_be_unknown() -> None:
+    """A registry that is a build argument does not affect the Python; other images are no Python."""
     assert rows("Dockerfile", "FROM ${REGISTRY}/node:18\n") == []

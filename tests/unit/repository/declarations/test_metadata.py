@@ -1,4 +1,4 @@
-"""What metadata, pins and tool settings say of Python versions."""
+"""Python versions in metadata, pins and tool settings."""
 
 import pytest
 from hypothesis import given
@@ -39,13 +39,13 @@ def short(declarations: tuple[Declaration, ...]) -> list[tuple[str, str, int | N
     ],
 )
 def test_the_lowest_minor_is_a_version_not_a_text(specifier: str, lowest: str) -> None:
-    """3.9 comes before 3.10, which comes before 3.12; PEP 440 and Poetry's words both count."""
+    """3.9 comes before 3.10, which comes before 3.12; PEP 440 and Poetry's constraints both count."""
     assert str(lowest_minor(specifier, PLANNED)) == lowest
 
 
 @pytest.mark.parametrize("specifier", [">=3.13", "<3.9", "nonsense", ">=3.9,<3.9"])
 def test_a_range_without_a_planned_minor_has_none(specifier: str) -> None:
-    """And what cannot be read has none either."""
+    """Neither has an unreadable one."""
     assert lowest_minor(specifier, PLANNED) is None
 
 
@@ -65,7 +65,7 @@ target-version = "py312"
 """
 
 
-def test_a_pyproject_speaks_in_several_places() -> None:
+def test_a_pyproject_has_several_declarations() -> None:
     """The range, the classifiers and each tool, with lines."""
     assert short(read_metadata(PYPROJECT, "svc/pyproject.toml").declarations) == [
         ("metadata", ">=3.9,<3.11", 2, None),
@@ -78,7 +78,7 @@ def test_a_pyproject_speaks_in_several_places() -> None:
 
 
 def test_poetrys_python_is_a_range_too() -> None:
-    """In Poetry's own words."""
+    """In Poetry's syntax."""
     text = '[tool.poetry.dependencies]\npython = "~3.10"\n'
     assert short(read_metadata(text, "pyproject.toml").requires_python) == [("metadata", "~3.10", 2, "3.10")]
 
@@ -98,7 +98,7 @@ def test_poetrys_python_is_a_range_too() -> None:
     ],
 )
 def test_each_file_is_read_by_its_name(name: str, text: str, expected: tuple[str, str, int, str | None]) -> None:
-    """One declaration each, with kind, words, line and the minor that it names."""
+    """One declaration each, with kind, text, line and minor version."""
     assert short(read_metadata(text, f"svc/{name}").declarations) == [expected]
 
 
@@ -115,18 +115,18 @@ def test_an_envlist_names_pythons_in_braces_too() -> None:
     ]
 
 
-def test_a_file_of_another_name_says_nothing() -> None:
-    """Names are the only key."""
+def test_a_file_with_another_name_declares_nothing() -> None:
+    """Only the name selects the reader."""
     assert read_metadata("python-3.9", "notes.txt").declarations == ()
 
 
 @given(st.sampled_from(FILES), st.text())
 def test_no_text_crashes_a_reader(name: str, text: str) -> None:
-    """Every declaration lies in the file that was read."""
+    """Every declaration is within the file."""
     assert all(one.location.path == name for one in read_metadata(text, name).declarations)
 
 
 @given(st.text(), st.sampled_from([">=3", "<", "~=", "^", ",", "||", "3.9", ".*"]))
 def test_no_range_crashes(text: str, mark: str) -> None:
-    """It has a lowest minor among those asked for, or none."""
+    """It has a lowest minor version among the given ones, or none."""
     assert lowest_minor(text + mark + text, PLANNED) in (None, *PLANNED)

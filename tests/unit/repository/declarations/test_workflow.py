@@ -1,4 +1,4 @@
-"""Workflows: every value that says which Python is set up, with the line on which it stands."""
+"""Workflows: every value that selects a Python, with its line."""
 
 import pytest
 from hypothesis import given
@@ -7,10 +7,13 @@ from hypothesis import strategies as st
 from pytest_py312.repository.declarations.workflow import read_workflow
 
 
-def found(text: str) -> list[tuple[str, int | None, str | None]]:
-    """(text, line, interpreter) of each version."""
+def read_declared(text: str) -> list[tuple[str, int | None, str | None]]:
+    """Return (text, line, interpreter) of each version."""
     declared = read_workflow(text, "ci.yml").declarations
-    return [(one.text, one.location.line, str(one.interpreter) if one.interpreter else None) for one in declared]
+    return [
+        (declaration.text, declaration.location.line, str(declaration.interpreter) if declaration.interpreter else None)
+        for declaration in declared
+    ]
 
 
 WORKFLOW = """\
@@ -37,9 +40,9 @@ jobs:
 """
 
 
-def test_expressions_lead_to_what_they_stand_for() -> None:
+def test_expressions_are_resolved() -> None:
     """A matrix with its includes, a variable of the workflow, a container; never the name of a step."""
-    assert found(WORKFLOW) == [
+    assert read_declared(WORKFLOW) == [
         ("3.12", 3, "3.12"),
         ("3.9", 8, "3.9"),
         ("3.10", 8, "3.10"),
@@ -63,15 +66,15 @@ def test_expressions_lead_to_what_they_stand_for() -> None:
         ("${{ inputs.python }}", [("${{ inputs.python }}", 1, None)]),
     ],
 )
-def test_values_of_every_form_are_read(value: str, expected: list[tuple[str, int, str | None]]) -> None:
-    """Quoted, plain, lists of both styles, one a line, ranges, and what only a run can tell."""
-    assert found(f"python-version: {value}\n") == expected
+def test_all_forms_of_values_are_read(value: str, expected: list[tuple[str, int, str | None]]) -> None:
+    """Quoted, plain, lists of both styles, one per line, ranges, and values that only a run can determine."""
+    assert read_declared(f"python-version: {value}\n") == expected
 
 
 def test_an_unquoted_three_ten_is_three_one() -> None:
-    """YAML reads a number, so no 3.10 is set up; 3.9 and 3.12 survive the same treatment."""
+    """YAML reads a number, so 3.10 is not set up; 3.9 and 3.12 are unaffected."""
     places = read_workflow("python-version: [3.9, 3.10, 3.12]\n", "ci.yml").places
-    assert [(one.text, one.misread, one.declaration.interpreter is None) for one in places] == [
+    assert [(one.text, one.misread_as, one.as_service_declaration.interpreter is None) for one in places] == [
         ("3.9", "", False),
         ("3.10", "3.1", True),
         ("3.12", "", False),
@@ -79,21 +82,21 @@ def test_an_unquoted_three_ten_is_three_one() -> None:
 
 
 def test_aliases_are_not_expanded() -> None:
-    """Nine levels of nine aliases are nine small nodes here, and the value is found once."""
+    """Nine levels of nine aliases remain nine small nodes, and the value is found once."""
     lines = ["a0: &a0 {python-version: '3.9'}"]
     lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 9)}]" for level in range(1, 10)]
-    assert found("\n".join(lines)) == [("3.9", 1, "3.9")]
+    assert read_declared("\n".join(lines)) == [("3.9", 1, "3.9")]
 
 
 @pytest.mark.parametrize("text", ["a: [", "\tx", "a: b: c", "[" * 20_000, "x" * 600_000, "---\na\n---\nb"])
-def test_what_is_no_yaml_is_said(text: str) -> None:
+def test_invalid_yaml_is_reported(text: str) -> None:
     """Unclosed, too deep, too long, several documents."""
-    assert read_workflow(text, "ci.yml").trouble
+    assert read_workflow(text, "ci.yml").parse_error
 
 
 @given(st.text())
 def test_no_text_crashes_the_reader(text: str) -> None:
-    """It has versions or trouble or neither."""
+    """It has versions, an error or neither."""
     assert read_workflow(text, "ci.yml").path == "ci.yml"
 
 
@@ -107,6 +110,6 @@ def test_no_text_crashes_the_reader(text: str) -> None:
     )
 )  # fmt: skip
 def test_no_arrangement_of_the_grammar_crashes_the_reader(pieces: list[str]) -> None:
-    """Lines lie within the file."""
+    """Lines are within the file."""
     text = "".join(pieces)
     assert all(1 <= one.line <= text.count("\n") + 2 for one in read_workflow(text, "ci.yml").places)

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.edits.change_set import Annotation, Edit, FileChange, diff_of, plan_edits, stale_locks
+from pytest_py312.repository.edits.change_set import (
+    FileChange,
+    RequirementComment,
+    SpecifierEdit,
+    plan_changes,
+    stale_locks,
+    unified_diff,
+)
 
 
 @pytest.fixture
@@ -17,15 +24,17 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def numpy(path: str = "a/requirements.txt", *, old: str = "==1.24.3", new: str = "==1.26.0", line: int = 1) -> Edit:
-    return Edit(path=path, line=line, name="numpy", old=old, new=new)
+def numpy(
+    path: str = "a/requirements.txt", *, old: str = "==1.24.3", new: str = "==1.26.0", line: int = 1
+) -> SpecifierEdit:
+    return SpecifierEdit(path=path, line=line, name="numpy", old=old, new=new)
 
 
 def test_edits_of_one_file_are_made_together(root: Path) -> None:
     """Files are named once, sorted, with the bytes that they hold now; nothing is written."""
-    flask = Edit(path="a/requirements.txt", line=2, name="Flask", old="==2", new="==3")
-    note = Annotation(path="a/requirements.txt", line=3, comment="no wheel for 3.12")
-    plan = plan_edits(root, [numpy("pyproject.toml", line=2, old="<2", new="<3"), note, flask, numpy(), numpy()])
+    flask = SpecifierEdit(path="a/requirements.txt", line=2, name="Flask", old="==2", new="==3")
+    note = RequirementComment(path="a/requirements.txt", line=3, comment="no wheel for 3.12")
+    plan = plan_changes(root, [numpy("pyproject.toml", line=2, old="<2", new="<3"), note, flask, numpy(), numpy()])
     assert plan.refusals == ()
     assert [change.path for change in plan.changes] == ["a/requirements.txt", "pyproject.toml"]
     assert plan.changes[0].after == (
@@ -37,8 +46,8 @@ def test_edits_of_one_file_are_made_together(root: Path) -> None:
 
 def test_a_refused_edit_does_not_hide_the_others(root: Path) -> None:
     """It is named with its place and reason."""
-    wrong = Edit(path="a/requirements.txt", line=2, name="flask", old="==1", new="==3")
-    plan = plan_edits(root, [wrong, numpy()])
+    wrong = SpecifierEdit(path="a/requirements.txt", line=2, name="flask", old="==1", new="==3")
+    plan = plan_changes(root, [wrong, numpy()])
     assert [str(refusal) for refusal in plan.refusals] == [
         'a/requirements.txt:2: flask has the specifier "==2", not "==1".'
     ]
@@ -48,15 +57,15 @@ def test_a_refused_edit_does_not_hide_the_others(root: Path) -> None:
 
 def test_edits_that_were_made_already_change_nothing(root: Path) -> None:
     """Twice is once."""
-    assert plan_edits(root, [numpy(old="==1.0", new="==1.24.3")]).changes == ()
+    assert plan_changes(root, [numpy(old="==1.0", new="==1.24.3")]).changes == ()
 
 
-def test_two_wishes_for_one_requirement_are_both_refused(root: Path) -> None:
+def test_two_edits_of_one_requirement_are_both_refused(root: Path) -> None:
     """A file that services share has to suit all of them."""
-    plan = plan_edits(root, [numpy(), numpy(new="==2.0")])
+    plan = plan_changes(root, [numpy(), numpy(new="==2.0")])
     assert plan.changes == ()
     assert {refusal.reason for refusal in plan.refusals} == {
-        "numpy is to become ==1.26.0 and ==2.0, and only one of them can be written."
+        "numpy would become ==1.26.0 and ==2.0, and only one of them can be written."
     }
 
 
@@ -74,7 +83,7 @@ def test_two_wishes_for_one_requirement_are_both_refused(root: Path) -> None:
         ("uv.lock", "then run: uv lock"),
         ("poetry.lock", "then run: poetry lock"),
         ("pylock.dev.toml", "then run: uv export"),
-        ("setup.py", "no requirement of numpy that stands there literally"),
+        ("setup.py", "no literal requirement of numpy"),
         ("big.txt", "larger than"),
         ("odd.txt", "byte order mark"),
     ],
@@ -87,7 +96,7 @@ def test_files_that_must_not_be_edited_are_refused(root: Path, path: str, reason
         (root / name).write_text("numpy==1.24.3\n")
     (root / "big.txt").write_bytes(b"\n" * (2 * 1024**2 + 1))
     (root / "odd.txt").write_bytes(b"\xef\xbb\xbfnumpy==1.24.3 # \xff\n")
-    plan = plan_edits(root, [numpy(path)])
+    plan = plan_changes(root, [numpy(path)])
     assert plan.changes == ()
     assert [reason in refusal.reason for refusal in plan.refusals] == [True]
 
@@ -97,7 +106,7 @@ def test_the_encoding_stays(root: Path, encoding: str) -> None:
     """With its byte order mark where there is one."""
     data = "numpy==1.24.3  # größer\n".encode(encoding)
     (root / "r.txt").write_bytes(data)
-    (change,) = plan_edits(root, [numpy("r.txt")]).changes
+    (change,) = plan_changes(root, [numpy("r.txt")]).changes
     assert change.after.decode(encoding) == "numpy==1.26.0  # größer\n"
     assert change.after[:2] == data[:2]
 
@@ -105,7 +114,7 @@ def test_the_encoding_stays(root: Path, encoding: str) -> None:
 def test_a_comment_that_the_encoding_cannot_hold_is_refused_alone(root: Path) -> None:
     """The other edits of the file are made."""
     (root / "r.txt").write_bytes("numpy==1.24.3  # größer\n".encode("latin-1"))
-    plan = plan_edits(root, [numpy("r.txt"), Annotation(path="r.txt", line=1, comment="無")])
+    plan = plan_changes(root, [numpy("r.txt"), RequirementComment(path="r.txt", line=1, comment="無")])
     assert [change.after for change in plan.changes] == ["numpy==1.26.0  # größer\n".encode("latin-1")]
     assert "encoding" in plan.refusals[0].reason
 
@@ -127,7 +136,7 @@ def test_locks_that_the_changes_leave_behind_are_named_with_their_command(root: 
 def test_a_diff_is_unified_and_says_where_a_final_newline_is_missing() -> None:
     """Line ends are those of the file, and paths start with a/ and b/."""
     change = FileChange(path="a/r.txt", before=b"x\r\nnumpy==1", after=b"x\r\nnumpy==2")
-    assert diff_of([change]) == (
+    assert unified_diff([change]) == (
         "--- a/a/r.txt\n+++ b/a/r.txt\n@@ -1,2 +1,2 @@\n x\r\n-numpy==1\n\\ No newline at end of file\n"
         "+numpy==2\n\\ No newline at end of file\n"
     )
@@ -139,12 +148,12 @@ def test_a_diff_is_unified_and_says_where_a_final_newline_is_missing() -> None:
 )
 def test_a_path_cannot_forge_a_line_of_the_diff(path: str, header: str) -> None:
     """It is quoted as git does it."""
-    assert diff_of([FileChange(path=path, before=b"1\n", after=b"2\n")]).startswith(header)
+    assert unified_diff([FileChange(path=path, before=b"1\n", after=b"2\n")]).startswith(header)
 
 
 @given(st.binary(), st.binary())
 def test_every_diff_shows_all_of_both_sides(before: bytes, after: bytes) -> None:
     """Whatever the bytes: the changed lines are there, and nothing raises."""
-    shown = diff_of([FileChange(path="r.txt", before=before, after=after)])
+    shown = unified_diff([FileChange(path="r.txt", before=before, after=after)])
     assert bool(shown) == (before != after) or before[:2] in (b"\xff\xfe", b"\xfe\xff")
     assert shown == "" or shown.endswith("\n")

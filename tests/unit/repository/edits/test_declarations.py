@@ -8,19 +8,26 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.text_edits import EditRefused
-from pytest_py312.repository.declarations.declaration import Meaning
-from pytest_py312.repository.declarations.reader import read_places
-from pytest_py312.repository.edits.declarations import Aim, Moved, move, move_files, spelled, tag_trouble
-from pytest_py312.repository.edits.version_ranges import moved_range
+from pytest_py312.repository.declarations.declaration import DeclarationRole
+from pytest_py312.repository.declarations.reader import read_declarations
+from pytest_py312.repository.edits.declarations import (
+    Migrated,
+    MigrationTarget,
+    image_tag_problem,
+    migrate,
+    migrate_files,
+    respell,
+)
+from pytest_py312.repository.edits.version_ranges import migrated_range
 
 TARGET = Interpreter(3, 12)
 OLD = [Interpreter(3, 9), Interpreter(3, 10)]
 each_old = pytest.mark.parametrize("old", OLD, ids=str)
 
 
-def moved(path: str, text: str, *, baseline: Interpreter = OLD[1], close: bool = False, full: str = "") -> Moved:
-    aim = Aim(baseline=baseline, target=TARGET, close=close, full_version=full)
-    return move(text, read_places(text, path), aim)
+def moved(path: str, text: str, *, baseline: Interpreter = OLD[1], close: bool = False, full: str = "") -> Migrated:
+    aim = MigrationTarget(baseline=baseline, target=TARGET, drop_old_versions=close, full_version=full)
+    return migrate(text, read_declarations(text, path), aim)
 
 
 def filled(template: str, version: Interpreter) -> str:
@@ -101,11 +108,11 @@ SINGLE = [
 @each_old
 @pytest.mark.parametrize(("path", "template"), SINGLE, ids=[path for path, _ in SINGLE])
 def test_what_runs_one_version_moves(path: str, template: str, old: Interpreter) -> None:
-    """From 3.9 and from 3.10 alike, and what is on 3.12 stays as it is."""
+    """From 3.9 and from 3.10 alike; what is on 3.12 stays as it is."""
     before, after = (filled(template, version) for version in (old, TARGET))
     found = moved(path, before)
     assert (found.text, found.refused) == (after, ())
-    assert moved(path, after) == Moved(text=after)
+    assert moved(path, after) == Migrated(text=after)
 
 
 SEVERAL = [
@@ -113,7 +120,10 @@ SEVERAL = [
         ".github/workflows/ci.yml",
         "strategy: {matrix: {python: ['<V>«', '3.12»']}}\na: {python-version: '${{ matrix.python }}'}\n",
     ),
-    (".github/workflows/ci.yml", "m:\n  python-version:\n    - '<V>'  # the old one\n    - «'3.12'\n    - »pypy-3.9\n"),
+    (
+        ".github/workflows/ci.yml",
+        "m:\n  python-version:\n    - '<V>'  # the previous\n    - «'3.12'\n    - »pypy-3.9\n",
+    ),
     (".github/workflows/ci.yml", 'python-versions: \'["3.8","<V>"«,"3.12"»]\'\n'),
     (
         ".github/workflows/ci.yml",
@@ -166,7 +176,7 @@ SEVERAL = [
         ("setup(classifiers=['Programming Language :: Python :: <V>'«, 'Programming Language :: Python :: 3.12'»])\n"),
     ),
 ]
-"""Paths and texts; what is between « and » is what has to be added."""
+"""Paths and texts; the part between « and » has to be added."""
 
 
 @each_old
@@ -185,7 +195,7 @@ def test_closing_takes_the_baseline_out_of_lists(path: str, template: str, old: 
     direct = moved(path, without(filled(template, old)), baseline=old, close=True).text
     later = moved(path, completed(filled(template, old)), baseline=old, close=True).text
     for text in (direct, later):
-        versions = {str(place.version) for place in read_places(text, path) if place.item}
+        versions = {str(place.version) for place in read_declarations(text, path) if place.item}
         assert versions - {"3.13"} == {"3.12"}
     assert moved(path, later, baseline=old, close=True).text == later
 
@@ -232,9 +242,9 @@ def test_a_range_takes_in_the_target(written: str, opened: str | None, closed: s
     for expected, close in ((opened, False), (closed, True)):
         if expected is None:
             with pytest.raises(EditRefused):
-                moved_range(written, baseline=OLD[1], target=TARGET, close=close)
+                migrated_range(written, baseline=OLD[1], target=TARGET, drop_old_versions=close)
         else:
-            assert moved_range(written, baseline=OLD[1], target=TARGET, close=close) == expected
+            assert migrated_range(written, baseline=OLD[1], target=TARGET, drop_old_versions=close) == expected
 
 
 @pytest.mark.parametrize(
@@ -251,7 +261,7 @@ def test_a_range_takes_in_the_target(written: str, opened: str | None, closed: s
     ],
 )
 def test_a_patch_release_is_left_out_and_a_variant_kept(before: str, after: str) -> None:
-    """3.12.13 would be an invention, and what is newer is never taken back."""
+    """The patch release 3.12.13 may not exist, and newer versions are never lowered."""
     found = moved("Dockerfile", f"FROM {before}\n")
     assert (found.text, found.refused) == (f"FROM {after}\n", ())
 
@@ -263,15 +273,15 @@ def test_a_patch_release_is_left_out_and_a_variant_kept(before: str, after: str)
         ("python:3.9-buster", 'the nearest variant for 3.12 is "bullseye"'),
         ("python:3.10-alpine3.14", 'the nearest variant for 3.12 is "alpine3.17"'),
         ("python:3.10@sha256:abcd", "digest"),
-        ("registry.example/astral-sh/uv:python3.10-bookworm", "uv's"),
+        ("registry.example/astral-sh/uv:python3.10-bookworm", "image of uv"),
         ("circleci/python:3.9", "cimg/python"),
-        ("bitnami/python:3.10", "not known here"),
-        ("tiangolo/uvicorn-gunicorn:python3.9", "not known here"),
+        ("bitnami/python:3.10", "are unknown"),
+        ("tiangolo/uvicorn-gunicorn:python3.9", "are unknown"),
         ("registry.invalid/ubi9/python-39", "name of the image"),
     ],
 )
 def test_an_image_that_may_not_exist_is_refused_not_guessed(image: str, reason: str) -> None:
-    """With what is known of it."""
+    """The message says what is known of it."""
     found = moved("Dockerfile", f"FROM {image}\n")
     assert found.text == f"FROM {image}\n"
     assert [reason in str(refused) for refused in found.refused] == [True]
@@ -280,16 +290,16 @@ def test_an_image_that_may_not_exist_is_refused_not_guessed(image: str, reason: 
 @pytest.mark.parametrize(
     ("text", "reason"),
     [
-        ("FROM python:3.10\nRUN apt-get install -y python3.10-dev\n", "package of the distribution"),
+        ("FROM python:3.10\nRUN apt-get install -y python3.10-dev\n", "package of the Linux distribution"),
         ("FROM ubuntu:22.04\nRUN python3.10 -m venv /v\n", "ubuntu:22.04"),
-        ("FROM python:3.10\nRUN /usr/bin/python3.10 -V\n", "distribution's own Python"),
+        ("FROM python:3.10\nRUN /usr/bin/python3.10 -V\n", "Python of the Linux distribution"),
         ("ARG A=3\nARG B=10\nFROM python:$A.$B\n", "several variables"),
         ("FROM debian\nADD https://x.invalid/python/3.10.13/Python-3.10.13.tgz /\n", "patch release"),
         ("FROM debian\nENV PYTHON_VERSION=3.9.18\n", "patch release"),
         ("FROM python:3.10\nRUN pip install x-1-cp310-cp310-linux.whl\n", "wheel"),
         (
             "FROM ubuntu\nRUN add-apt-repository ppa:deadsnakes/ppa && apt-get install python3.9-distutils\n",
-            "left Python with 3.12",
+            "removed in Python 3.12",
         ),
     ],
 )
@@ -332,12 +342,12 @@ def test_words_of_a_step_follow_only_a_version_that_moves() -> None:
 
 def test_all_places_of_a_service_move_or_none() -> None:
     """An image that cannot be moved keeps the workflow where it is."""
-    aim = Aim(baseline=OLD[1], target=TARGET)
+    aim = MigrationTarget(baseline=OLD[1], target=TARGET)
     good = {"a/Dockerfile": "FROM python:3.10\n", "a/.python-version": "3.10\n", "a/README.md": "Python 3.10\n"}
-    texts, refused = move_files(good, aim)
+    texts, refused = migrate_files(good, aim)
     assert (dict(texts), refused) == ({"a/Dockerfile": "FROM python:3.12\n", "a/.python-version": "3.12\n"}, ())
-    texts, refused = move_files({**good, "b/Dockerfile": "FROM python:3.10-buster\n"}, aim)
-    assert (dict(texts), [one.place.path for one in refused]) == ({}, ["b/Dockerfile"])
+    texts, refused = migrate_files({**good, "b/Dockerfile": "FROM python:3.10-buster\n"}, aim)
+    assert (dict(texts), [one.declaration.path for one in refused]) == ({}, ["b/Dockerfile"])
 
 
 @pytest.mark.parametrize("old", ["3.9", "3.10"])
@@ -355,14 +365,14 @@ def test_all_places_of_a_service_move_or_none() -> None:
 def test_the_spelling_is_kept(written: str, expected: str, old: str) -> None:
     """With a dot, without, with a prefix, the minor alone."""
     version = Interpreter.parse(old)
-    assert spelled(filled(written, version), version, TARGET) == expected
+    assert respell(filled(written, version), version, TARGET) == expected
 
 
 @pytest.mark.parametrize("old", OLD, ids=str)
 @pytest.mark.parametrize("variant", ["", "-slim", "-bookworm", "-slim-trixie", "-alpine", "-alpine3.20"])
 def test_variants_of_the_official_image_that_exist(variant: str, old: Interpreter) -> None:
     """They are taken as they are."""
-    assert tag_trouble(f"python:{old}{variant}", TARGET) == ""
+    assert image_tag_problem(f"python:{old}{variant}", TARGET) == ""
 
 
 PATHS = sorted({path for path, _ in (*SINGLE, *SEVERAL)} | {"mypy.ini", "ruff.toml"})
@@ -382,20 +392,20 @@ examples = st.sampled_from([*SINGLE, *((path, without(text)) for path, text in S
 
 
 def newer(path: str, text: str) -> set[str]:
-    """What is said there that lies beyond the target."""
+    """Return the versions that are newer than the target."""
     return {
-        place.written
-        for place in read_places(text, path)
-        if place.version and place.version > TARGET and place.meaning is not Meaning.PATH
+        place.source_text
+        for place in read_declarations(text, path)
+        if place.version and place.version > TARGET and place.role is not DeclarationRole.PATH
     }
 
 
 @given(st.sampled_from(PATHS), texts)
 @settings(max_examples=300)
 def test_no_text_crashes_a_reader(path: str, text: str) -> None:
-    """Every place holds the characters that it says, within one line."""
-    for place in read_places(text, path):
-        assert text[place.start : place.end] == place.written
+    """Every declaration covers the characters that it names, within one line."""
+    for place in read_declarations(text, path):
+        assert text[place.start : place.end] == place.source_text
         assert place.column >= 1
         assert place.end_column - place.column == place.end - place.start
         assert place.path == path
@@ -419,11 +429,11 @@ def test_no_text_makes_an_edit_that_is_not_its_own_end(
 def test_line_ends_and_marks_survive(
     example: tuple[str, str], old: Interpreter, newline: str, mark: bool, close: bool
 ) -> None:
-    """What is not a version, a separator or a new member is byte for byte what it was."""
+    """Everything but versions, separators and new members keeps its bytes."""
     path, template = example
     text = ("\ufeff" if mark else "") + filled(template, old).replace("\n", newline)
-    found = moved(path, text, baseline=old, close=close).text
-    assert found.startswith("\ufeff") == mark
-    assert re.findall(r"\r\n|\r|\n", found).count(newline) == len(re.findall(r"\r\n|\r|\n", found))
+    migrated_text = moved(path, text, baseline=old, close=close).text
+    assert migrated_text.startswith("\ufeff") == mark
+    assert re.findall(r"\r\n|\r|\n", migrated_text).count(newline) == len(re.findall(r"\r\n|\r|\n", migrated_text))
     if not close:
-        assert all(word in found for word in re.findall(r"[A-Za-z_]{4,}", text))
+        assert all(word in migrated_text for word in re.findall(r"[A-Za-z_]{4,}", text))

@@ -13,11 +13,11 @@ import pytest
 from pytest_py312.core.model.findings import Interpreter, Severity
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.gate.checks.version_consistency import judge
-from pytest_py312.gate.fixes.version_changes import plan_moves
-from pytest_py312.repository.declarations.declaration import Meaning
-from pytest_py312.repository.declarations.reader import read_places
-from pytest_py312.repository.edits.declarations import Aim, move_files
+from pytest_py312.gate.checks.version_consistency import check_consistency
+from pytest_py312.gate.fixes.version_changes import plan_migrations
+from pytest_py312.repository.declarations.declaration import DeclarationRole
+from pytest_py312.repository.declarations.reader import read_declarations
+from pytest_py312.repository.edits.declarations import MigrationTarget, migrate_files
 from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.version_survey import VersionSurvey
 from tests.support.fakes import service_tree
@@ -56,7 +56,7 @@ DOCKERFILES = {
     "suoke-bench-service/Dockerfile": "python:3.10-slim as builder|python:3.10-slim",
     "user-service/Dockerfile": "python:3.10-slim",
 }
-"""The FROM lines of each, parted by ``|``."""
+"""The FROM lines of each, separated by ``|``."""
 
 COPIES_PACKAGES = (
     "agent-services/laoke-service/Dockerfile",
@@ -131,27 +131,27 @@ def fleet_on_disk(root: Path) -> tuple[Plan, Fleet]:
 
 def test_every_place_is_found() -> None:
     """44 images in 27 Dockerfiles, four copies of two paths each, nine workflows' and compose files' places."""
-    places = [place for path, text in platform().items() for place in read_places(text, path)]
+    places = [place for path, text in platform().items() for place in read_declarations(text, path)]
     images = [place for place in places if place.kind == "image" and place.images and "ockerfile" in place.path]
     assert (len(DOCKERFILES), len(images)) == (27, 44)
-    assert len([place for place in places if place.meaning is Meaning.PATH]) == 8
-    assert len([place for place in places if place.kind == "workflow" and place.meaning is Meaning.EXACT]) == 4
-    assert len([place for place in places if place.meaning is Meaning.LABEL]) == 4
+    assert len([place for place in places if place.role is DeclarationRole.PATH]) == 8
+    assert len([place for place in places if place.kind == "workflow" and place.role is DeclarationRole.EXACT]) == 4
+    assert len([place for place in places if place.role is DeclarationRole.LABEL]) == 4
     assert len([place for place in places if place.path in COMPOSE]) == 2
-    assert [place for place in places if place.meaning is Meaning.UNKNOWN] == []
+    assert [place for place in places if place.role is DeclarationRole.UNKNOWN] == []
 
 
 def test_every_service_moves_as_a_whole() -> None:
     """Nothing of the baseline is left in what runs, and what else the files say is byte for byte the same."""
     for name, files in services():
-        moved, refused = move_files(files, Aim(baseline=Interpreter(3, 9), target=TARGET))
+        moved, refused = migrate_files(files, MigrationTarget(baseline=Interpreter(3, 9), target=TARGET))
         assert refused == (), name
         for path, before in files.items():
             after = moved.get(path, before)
             assert re.sub(r"3\.\d+", "", after).replace(', "py312"', "") == re.sub(r"3\.\d+", "", before)
             if path.endswith((".yml", ".yaml")) or "ockerfile" in path:
                 assert set(re.findall(r"3\.\d+", after)) == {"3.12"}
-        again, _ = move_files({**files, **moved}, Aim(baseline=Interpreter(3, 9), target=TARGET))
+        again, _ = migrate_files({**files, **moved}, MigrationTarget(baseline=Interpreter(3, 9), target=TARGET))
         assert again == {}
 
 
@@ -159,39 +159,46 @@ def test_every_service_moves_as_a_whole() -> None:
 def test_what_a_search_for_from_lines_leaves_broken_is_an_error(path: str) -> None:
     """FROM lines alone were changed: the folder that is copied does not exist in the new images."""
     text = re.sub(r"(?m)^(FROM python:)3\.\d+", r"\g<1>3.12", platform()[path])
-    aim = Aim(baseline=Interpreter(3, 10), target=TARGET)
-    found = judge(read_places(text, path), aim).findings
+    aim = MigrationTarget(baseline=Interpreter(3, 10), target=TARGET)
+    found = check_consistency(read_declarations(text, path), aim).findings
     assert [(one.code, one.severity) for one in found] == [("PY303", Severity.ERROR)] * 2
-    moved, _ = move_files({path: text}, aim)
-    assert judge(read_places(moved[path], path), aim).findings == ()
+    moved, _ = migrate_files({path: text}, aim)
+    assert check_consistency(read_declarations(moved[path], path), aim).findings == ()
 
 
 def test_workflows_below_services_are_inert() -> None:
     """GitHub runs none of them: one finding for each folder."""
-    places = [place for path, text in platform().items() for place in read_places(text, path)]
-    found = judge(places, Aim(baseline=Interpreter(3, 9), target=TARGET)).findings
+    places = [place for path, text in platform().items() for place in read_declarations(text, path)]
+    found = check_consistency(places, MigrationTarget(baseline=Interpreter(3, 9), target=TARGET)).findings
     assert len([one for one in found if one.code == "PY305"]) == 3
 
 
 def test_the_whole_platform_is_moved_on_disk(tmp_path: Path) -> None:
-    """Every service is found, is ready to be moved, moves, and then agrees with itself; a second time is nothing."""
+    """Every service is discovered, migrated and then consistent; a second migration changes nothing."""
     plan, fleet = fleet_on_disk(tmp_path)
     assert len(fleet.services) == 20
     survey = VersionSurvey(plan.root, fleet.services)
-    aims = {one.name: Aim(baseline=one.baseline, target=TARGET) for one in fleet.services}
-    before = {one.name: judge(survey.read(one).places, aims[one.name], service=one.path) for one in fleet.services}
-    shut_out = [name for name, found in before.items() if any(one.severity is Severity.ERROR for one in found.findings)]
-    assert shut_out == ["rag-service"]  # python = ">=3.9,<3.11"
-    moves = plan_moves(survey, plan.root, aims, fleet.services)
-    assert (moves.kept, len(moves.moved)) == ((), 20)
+    targets = {service.name: MigrationTarget(baseline=service.baseline, target=TARGET) for service in fleet.services}
+    results = {
+        service.name: check_consistency(survey.read(service).declarations, targets[service.name], service=service.path)
+        for service in fleet.services
+    }
+    blocked = [
+        name
+        for name, result in results.items()
+        if any(finding.severity is Severity.ERROR for finding in result.findings)
+    ]
+    assert blocked == ["rag-service"]  # python = ">=3.9,<3.11"
+    moves = plan_migrations(survey, plan.root, targets, fleet.services)
+    assert (moves.unmigrated, len(moves.migrated)) == ((), 20)
     assert len(moves.changes) == 27 + len(WORKFLOWS) + len(COMPOSE) + 2  # both pyproject files
     for change in moves.changes:
         (tmp_path / change.path).write_bytes(change.after)
     again = discover(plan)
     survey = VersionSurvey(plan.root, again.services)
-    assert {str(one.baseline) for one in again.services} == {"3.12"}
-    for one in again.services:
-        found = judge(survey.read(one).places, aims[one.name], service=one.path)
-        assert {finding.code for finding in found.findings} <= {"PY305"}, one.name
-        assert found.unclear == ()
-    assert plan_moves(survey, plan.root, aims, again.services).changes == ()
+    assert {str(service.baseline) for service in again.services} == {"3.12"}
+    for service in again.services:
+        result = check_consistency(survey.read(service).declarations, targets[service.name], service=service.path)
+        assert {finding.code for finding in result.findings} <= {"PY305"}, service.name
+        assert result.unclear == ()
+    assert plan_migrations(survey, plan.root, targets, again.services).changes == ()

@@ -13,7 +13,7 @@ from packaging.specifiers import SpecifierSet
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.edits.pyproject import annotate, set_specifier
 from pytest_py312.repository.formats.pyproject import read_pyproject_dependencies
-from pytest_py312.repository.formats.requirements_file import Entry
+from pytest_py312.repository.formats.requirements_file import RequirementEntry
 
 PROJECT = """\
 [project] # settings
@@ -85,7 +85,7 @@ def test_a_dependency_of_a_project_is_edited_in_its_string(
     ],
 )
 def test_poetrys_own_forms_are_kept(line: int, name: str, specifier: str, old: str, new: str) -> None:
-    """Where they can say what is wanted; else the version is written as everywhere."""
+    """If they can express the specifier; otherwise it is written in PEP 440 form."""
     edited = set_specifier(POETRY, line=line, name=name, specifier=specifier)
     assert edited == POETRY.replace(old, new, 1)
     assert set_specifier(edited, line=line, name=name, specifier=specifier) == edited
@@ -108,7 +108,7 @@ def test_a_pipfile_is_edited_in_the_same_way(line: int, name: str, specifier: st
     assert edited == pipfile.replace(old, new)
 
 
-def test_two_dependencies_of_one_name_on_one_line_are_told_apart_by_what_they_ask_for() -> None:
+def test_two_dependencies_of_one_name_on_one_line_are_distinguished_by_what_they_ask_for() -> None:
     """Without that the edit is refused, and an edit that was made already changes nothing."""
     edited = set_specifier(POETRY, line=11, name="two-forms", specifier="==1.4", old="==1.3")
     assert edited == POETRY.replace('"1.3"', '"1.4"')
@@ -124,8 +124,8 @@ def test_two_dependencies_of_one_name_on_one_line_are_told_apart_by_what_they_as
         (POETRY, 12, "git", "no dependency on git"),
         (POETRY, 3, "tilde", "no dependency on tilde"),
         (PROJECT, 1, "numpy", "no dependency on numpy"),
-        ("[project\n", 1, "numpy", "no TOML"),
-        ('[project]\ndependencies = ["numpy @ https://x.example/a.whl"]\n', 2, "numpy", "by its address"),
+        ("[project\n", 1, "numpy", "not valid TOML"),
+        ('[project]\ndependencies = ["numpy @ https://x.example/a.whl"]\n', 2, "numpy", "by its URL"),
         ('[project]\ndependencies = ["""num\\\n  py==1"""]\n', 2, "numpy", "several lines"),
         ('[tool.poetry.dependencies]\nnumpy = "^1 || ^2"\n', 2, "numpy", "alternatives"),
         (PROJECT, 5, "flask", 'has the specifier "==2", not "==1"'),
@@ -138,7 +138,7 @@ def test_what_is_not_that_dependency_is_refused(text: str, line: int, name: str,
 
 
 def test_a_comment_stands_at_the_end_of_the_line_and_is_brought_up_to_date() -> None:
-    """Beside what else is said there; quotation marks around a number sign make no comment."""
+    """Beside other comments; a # in quotation marks starts no comment."""
     edited = annotate(PROJECT, line=4, comment="no wheel\n")
     assert edited == PROJECT.replace("# keep", "# keep  # py312: no wheel")
     assert annotate(edited, line=4, comment="none yet") == PROJECT.replace("# keep", "# keep  # py312: none yet")
@@ -150,7 +150,7 @@ def test_a_comment_stands_at_the_end_of_the_line_and_is_brought_up_to_date() -> 
     "text", ['project = { dependencies = ["a"], x = """\nb""" }\n', 'project.name = "a"\n', "project.dependencies = []"]
 )
 def test_a_comment_that_would_land_in_a_string_or_has_no_dependency_is_refused(text: str) -> None:
-    """The file says the same after it, or it is not written."""
+    """The file means the same after it, or it is not written."""
     with pytest.raises(EditRefused):
         annotate(text, line=1, comment="no wheel")
 
@@ -192,7 +192,7 @@ MARKS = st.lists(st.sampled_from([*"[]{}=\"'#\\,.\n\r\0 ", "project", "dependenc
 TEXT = st.one_of(documents(), MARKS.map("".join), st.text())
 
 
-def entries_of(text: str) -> list[tuple[str, Entry]]:
+def entries_of(text: str) -> list[tuple[str, RequirementEntry]]:
     tables = read_pyproject_dependencies(text, "pyproject.toml")
     return [(table.table, entry) for table in tables for entry in table.requirements.entries]
 
@@ -208,9 +208,9 @@ def unless_refused(edit: Callable[[str], str], text: str) -> str | None:
 @given(text=documents(), data=st.data())
 def test_an_edit_changes_its_string_and_is_done_once(text: str, data: st.DataObject) -> None:
     """Whatever the document: all other dependencies say the same, and the rest of the text is what it was."""
-    found = entries_of(text)
-    assume(found)
-    chosen, entry = data.draw(st.sampled_from(found))
+    entries = entries_of(text)
+    assume(entries)
+    chosen, entry = data.draw(st.sampled_from(entries))
     specifier = data.draw(st.sampled_from(SPECIFIERS))
     edit = partial(set_specifier, line=entry.line, name=entry.name, specifier=specifier, old=entry.specifier)
     edited = unless_refused(edit, text)
@@ -219,7 +219,7 @@ def test_an_edit_changes_its_string_and_is_done_once(text: str, data: st.DataObj
         return
     event("edited")
     assert edit(edited) == edited
-    pairs = list(zip(found, entries_of(edited), strict=True))
+    pairs = list(zip(entries, entries_of(edited), strict=True))
     changed = [(old, new) for (_, old), (_, new) in pairs if old.text != new.text]
     assert len(changed) <= 1
     assert all(old.name == new.name and old.marker == new.marker for old, new in changed)
@@ -247,7 +247,7 @@ def test_a_comment_changes_no_value_and_is_written_once(text: str, line: int, co
 def test_no_input_raises_anything_but_a_refusal(
     text: str, line: int, name: str, specifier: str, old: str | None
 ) -> None:
-    """Neither for the document nor for what is asked of it."""
+    """For any document and any edit."""
     edited = unless_refused(partial(set_specifier, line=line, name=name, specifier=specifier, old=old), text)
     assert edited is None or tomllib.loads(edited.removeprefix("\ufeff"))
 

@@ -51,7 +51,7 @@ def test_only_the_specifier_changes(before: str, specifier: str, after: str) -> 
         ("# numpy==1\n", "no requirement of numpy"),
         ("-r numpy.txt\n", "no requirement of numpy"),
         ("</kodu_content>\n", "is markup"),
-        ("numpy @ https://x.example/numpy.whl\n", "by its address"),
+        ("numpy @ https://x.example/numpy.whl\n", "by its URL"),
         ("numpy==1.2 \\\n    --hash=sha256:aa\n", "pip-compile --generate-hashes"),
         ("numpy==2.0\n", 'has the specifier "==2.0", not "==1.2"'),
         ("numpy==${VERSION}\n", "no requirement of numpy"),
@@ -59,7 +59,7 @@ def test_only_the_specifier_changes(before: str, specifier: str, after: str) -> 
     ],
 )
 def test_what_is_not_that_requirement_is_refused(text: str, reason: str) -> None:
-    """With the reason, and for a hash with the command that makes the file anew."""
+    """With the reason, and for a hash with the command that regenerates the file."""
     with pytest.raises(EditRefused, match=re.escape(reason)):
         set_specifier(text, line=1, name="numpy", specifier="==1.3", old="==1.2")
 
@@ -92,7 +92,7 @@ def test_a_compiled_file_is_refused_with_its_own_command(header: str, command: s
     line = text.count("\n")
     with pytest.raises(EditRefused, match=re.escape(f"then run: {command}") + "$"):
         set_specifier(text, line=line, name="numpy", specifier="==1.3")
-    with pytest.raises(EditRefused, match="made by a tool"):
+    with pytest.raises(EditRefused, match="is generated"):
         annotate(text, line=line, comment="no")
 
 
@@ -107,7 +107,7 @@ def test_a_compiled_file_is_refused_with_its_own_command(header: str, command: s
     ],
 )
 def test_a_comment_is_added_or_brought_up_to_date(before: str, after: str) -> None:
-    """At the end of the requirement's last line, beside what else is said there."""
+    """At the end of the requirement's last line, beside other comments."""
     assert annotate(before, line=1, comment=" no\n wheel \\") == after
     assert annotate(after, line=1, comment="no wheel") == after
 
@@ -204,7 +204,7 @@ def test_what_can_be_read_can_be_edited(text: str, specifier: str) -> None:
 
 @given(text=st.one_of(TEXT, MARKS, st.text()), line=st.integers(-1, 9), comment=st.text())
 def test_a_comment_changes_one_line_and_is_written_once(text: str, line: int, comment: str) -> None:
-    """Whatever the file and the comment: what the file asks for stays, and so does all but the line's end."""
+    """For any file and comment: the requirements stay, and only the end of the line changes."""
     edited = unless_refused(partial(annotate, line=line, comment=comment), text)
     if edited is None:
         return
@@ -220,6 +220,6 @@ def test_a_comment_changes_one_line_and_is_written_once(text: str, line: int, co
 def test_no_input_raises_anything_but_a_refusal(
     text: str, line: int, name: str, specifier: str, old: str | None
 ) -> None:
-    """Neither for the file nor for what is asked of it."""
+    """For any file and any edit."""
     edited = unless_refused(partial(set_specifier, line=line, name=name, specifier=specifier, old=old), text)
     assert edited is None or read_requirements(edited, "").entries

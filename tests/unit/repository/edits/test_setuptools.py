@@ -74,18 +74,22 @@ def test_one_specifier_is_edited_where_it_stands(
 @pytest.mark.parametrize(
     ("editor", "text", "reason"),
     [
-        (setup_py, "from setuptools import setup\nR = open('r').readlines()\nsetup(install_requires=R)\n", "literally"),
-        (setup_py, "from setuptools import setup\nsetup(install_requires=[f'numpy=={V}'])\n", "literally"),
-        (setup_py, "from setuptools import setup\nsetup(install_requires=['num' 'py==1.24.3'])\n", "by hand"),
-        (setup_py, "from setuptools import setup\nsetup(install_requires=['n\\x75mpy==1.24.3'])\n", "by hand"),
-        (setup_py, "from setuptools import setup\nsetup(install_requires=['numpy==1', 'numpy==2'])\n", "by hand"),
-        (setup_py, "def setup(:\n", "literally"),
-        (setup_cfg, "[options]\ninstall_requires = file: requirements.txt\n", "literally"),
-        (setup_cfg, "[options]\ninstall_requires = numpy==1;numpy==2\n", "by hand"),
+        (
+            setup_py,
+            "from setuptools import setup\nR = open('r').readlines()\nsetup(install_requires=R)\n",
+            "literal requirement",
+        ),
+        (setup_py, "from setuptools import setup\nsetup(install_requires=[f'numpy=={V}'])\n", "literal requirement"),
+        (setup_py, "from setuptools import setup\nsetup(install_requires=['num' 'py==1.24.3'])\n", "manually"),
+        (setup_py, "from setuptools import setup\nsetup(install_requires=['n\\x75mpy==1.24.3'])\n", "manually"),
+        (setup_py, "from setuptools import setup\nsetup(install_requires=['numpy==1', 'numpy==2'])\n", "manually"),
+        (setup_py, "def setup(:\n", "literal requirement"),
+        (setup_cfg, "[options]\ninstall_requires = file: requirements.txt\n", "literal requirement"),
+        (setup_cfg, "[options]\ninstall_requires = numpy==1;numpy==2\n", "manually"),
     ],
 )
 def test_what_does_not_stand_there_literally_is_refused(editor: ModuleType, text: str, reason: str) -> None:
-    """Whoever reads it is told to make the change by hand."""
+    """The message says to make the change manually."""
     with pytest.raises(EditRefused, match=reason):
         editor.set_specifier(text, line=2, name="numpy", specifier="==1.26.0")
 
@@ -97,7 +101,7 @@ def test_an_edit_of_what_has_changed_meanwhile_is_refused(editor: ModuleType, te
         editor.set_specifier(text, line=line, name="numpy", specifier="==1.26.0", old="==1.0")
 
 
-def test_two_of_one_name_on_one_line_are_told_apart_by_what_they_ask_for() -> None:
+def test_two_of_one_name_on_one_line_are_distinguished_by_what_they_ask_for() -> None:
     """As with different markers."""
     text = "from setuptools import setup\nsetup(install_requires=['numpy==1', 'numpy==2'])\n"
     edited = setup_py.set_specifier(text, line=2, name="numpy", specifier="==3", old="==2")
@@ -113,7 +117,7 @@ def test_a_comment_is_put_where_it_is_one() -> None:
     for line in (1, 11):
         with pytest.raises(EditRefused):
             setup_py.annotate(PY, line=line, comment="no wheel")
-    with pytest.raises(EditRefused, match="part of it"):
+    with pytest.raises(EditRefused, match="part of the requirement"):
         setup_cfg.annotate(CFG, line=7, comment="no wheel")
 
 
@@ -138,7 +142,7 @@ def py_of(rows: list[tuple[str, str, str]], filling: str) -> str:
 def test_an_edit_changes_its_own_line_alone(
     editor: ModuleType, rows: list[tuple[str, str, str]], filling: str, data: st.DataObject
 ) -> None:
-    """All that the file says stays but for the one specifier, and applying it twice is applying it once."""
+    """Everything but that specifier stays, and applying the edit twice is applying it once."""
     make, read = (cfg_of, read_setup_cfg_dependencies) if editor is setup_cfg else (py_of, read_setup_py_dependencies)
     text = make(rows, filling)
     (table,) = read(text, "")

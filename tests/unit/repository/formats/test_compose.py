@@ -1,4 +1,4 @@
-"""How the images that a compose file builds are started."""
+"""The start commands of the images that a compose file builds."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,16 +27,16 @@ services:
 """
 
 
-def test_what_is_built_and_says_how_it_starts() -> None:
+def test_built_services_and_their_start_commands() -> None:
     entries = read_compose(FILE, "deploy/compose.yml")
 
-    assert [(one.context, one.folder) for one in entries] == [
+    assert [(entry.context, entry.folder) for entry in entries] == [
         ("deploy/shop", "deploy/shop"),
         ("deploy/shop", "deploy/shop/docker"),
         ("deploy", "deploy"),
         ("deploy", "deploy"),
     ]
-    assert [[one.name for command in entry.commands for one in command.programs] for entry in entries] == [
+    assert [[program.name for command in entry.commands for program in command.programs] for entry in entries] == [
         ["gunicorn"],
         ["celery"],
         ["alembic", "uvicorn"],
@@ -46,5 +46,5 @@ def test_what_is_built_and_says_how_it_starts() -> None:
 
 
 @given(st.text(max_size=200) | st.sampled_from(["services: [a]", "services: {a: {build: [], command: {}}}", "- a"]))
-def test_no_text_is_too_strange(text: str) -> None:
+def test_no_text_crashes_the_reader(text: str) -> None:
     assert all(entry.commands for entry in read_compose(text, "compose.yml"))

@@ -1,11 +1,11 @@
-"""Dockerfiles: the base image that each stage really has, and the Python that it names."""
+"""Dockerfiles: the effective base image of each stage, and the Python that it names."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.repository.formats.dockerfile import python_of, read_dockerfile
+from pytest_py312.repository.formats.dockerfile import python_version_of, read_dockerfile
 
 
 @pytest.mark.parametrize(
@@ -24,21 +24,21 @@ from pytest_py312.repository.formats.dockerfile import python_of, read_dockerfil
 )
 def test_a_tag_that_names_a_minor_gives_the_interpreter(image: str, version: str) -> None:
     """With a registry, a digest, a patch number, a variant."""
-    assert python_of(image) == (True, Interpreter.parse(version))
+    assert python_version_of(image) == (True, Interpreter.parse(version))
 
 
 @pytest.mark.parametrize(
     "image", ["python", "python:3", "python:latest", "python:slim", "python:2.7", "python@sha256:ab"]
 )
 def test_a_python_image_without_a_minor_names_none(image: str) -> None:
-    """It is a Python image, and which Python it holds stands elsewhere."""
-    assert python_of(image) == (True, None)
+    """It is a Python image, but its version is determined elsewhere."""
+    assert python_version_of(image) == (True, None)
 
 
 @pytest.mark.parametrize("image", ["nginx:1.25", "node:20", "pythonista:3.9", "micropython/unix:3.9", "scratch", ""])
 def test_other_images_are_no_python_images(image: str) -> None:
-    """However much their names look like it."""
-    assert python_of(image) == (False, None)
+    """Even if their names are similar."""
+    assert python_version_of(image) == (False, None)
 
 
 STAGES = """\
@@ -57,45 +57,45 @@ FROM ${OTHER:-python:3.9}
 
 def test_stages_resolve_variables_and_each_other() -> None:
     """Any case, a platform, defaults of ARG, ``${X:-y}``, a stage that builds on a stage."""
-    found = read_dockerfile(STAGES, "Dockerfile")
+    dockerfile = read_dockerfile(STAGES, "Dockerfile")
     assert [
-        (stage.name, stage.image, stage.line, stage.image_line, str(stage.interpreter)) for stage in found.stages
+        (stage.name, stage.image, stage.line, stage.image_line, str(stage.interpreter)) for stage in dockerfile.stages
     ] == [
         ("builder", "registry.invalid/library/python:3.10-slim", 4, 4, "3.10"),
         ("grpc-builder", "registry.invalid/library/python:3.10-slim", 9, 4, "3.10"),
         ("", "python:3.9", 10, 10, "3.9"),
     ]
-    assert found.stages[0].platform == "$BUILDPLATFORM"
-    assert found.stages[1].parent == 0
-    assert found.final is found.stages[2]
-    assert [(one.text, one.location.line) for one in found.declarations] == [
+    assert dockerfile.stages[0].platform == "$BUILDPLATFORM"
+    assert dockerfile.stages[1].parent == 0
+    assert dockerfile.final_stage is dockerfile.stages[2]
+    assert [(declaration.text, declaration.location.line) for declaration in dockerfile.declarations] == [
         ("registry.invalid/library/python:3.10-slim", 4),
         ("python:3.9", 10),
     ]
 
 
 def test_the_last_python_stage_counts_before_a_stage_of_another_kind() -> None:
-    """Built on 3.10, thrown away for 3.12, copied into nginx."""
+    """Built on 3.10, replaced by 3.12, copied into nginx."""
     text = "FROM python:3.10 AS a\nFROM python:3.12 AS b\nFROM nginx\nCOPY --from=b /x /x\n"
-    final = read_dockerfile(text, "Dockerfile").final_python
+    final = read_dockerfile(text, "Dockerfile").final_python_stage
     assert final is not None
     assert str(final.interpreter) == "3.12"
 
 
 def test_a_variable_without_a_value_is_named() -> None:
-    """The image cannot be told; what is missing can."""
+    """The image is unknown; the missing variable is not."""
     (stage,) = read_dockerfile("ARG TAG\nFROM python:${TAG}\n", "Dockerfile").stages
     assert stage.unresolved == ("TAG",)
     assert stage.interpreter is None
 
 
-def test_arg_after_the_first_from_does_not_hold_in_from() -> None:
-    """As the reference has it."""
+def test_arg_after_the_first_from_does_not_apply_to_from() -> None:
+    """As in the reference."""
     found = read_dockerfile("FROM python:3.9\nARG V=3.12\nFROM python:$V\n", "Dockerfile")
     assert found.stages[1].unresolved == ("V",)
 
 
-def test_here_documents_and_continued_lines_hold_no_instructions() -> None:
+def test_here_documents_and_continued_lines_contain_no_instructions() -> None:
     """A FROM within them is text."""
     text = "FROM python:3.9\nRUN <<EOF\nFROM python:3.12\nEOF\nRUN echo \\\n\n FROM python:3.10\nCMD x\n"
     found = read_dockerfile(text, "Dockerfile")
@@ -107,8 +107,8 @@ def test_here_documents_and_continued_lines_hold_no_instructions() -> None:
     ]
 
 
-def test_the_escape_directive_changes_what_continues_a_line() -> None:
-    """The form of Windows images."""
+def test_the_escape_directive_changes_line_continuation() -> None:
+    """As used by Windows images."""
     found = read_dockerfile("# escape=`\nFROM `\n  python:3.9\nRUN dir C:\\\nCMD x", "Dockerfile")
     assert [one.keyword for one in found.instructions] == ["FROM", "RUN", "CMD"]
     assert found.stages[0].image == "python:3.9"
@@ -116,7 +116,7 @@ def test_the_escape_directive_changes_what_continues_a_line() -> None:
 
 @given(st.text())
 def test_no_text_crashes_the_reader(text: str) -> None:
-    """Lines always lie within the file."""
+    """Lines are always within the file."""
     found = read_dockerfile(text, "Dockerfile")
     count = text.count("\n") + text.count("\r") + 1
     assert all(1 <= one.line <= one.end_line <= count for one in found.instructions)
@@ -131,6 +131,6 @@ def test_no_text_crashes_the_reader(text: str) -> None:
     )
 )  # fmt: skip
 def test_no_arrangement_of_the_grammar_crashes_the_reader(pieces: list[str]) -> None:
-    """Every stage has an index that is its place."""
+    """The index of every stage is its position."""
     found = read_dockerfile("".join(pieces), "Dockerfile")
     assert [stage.index for stage in found.stages] == list(range(len(found.stages)))

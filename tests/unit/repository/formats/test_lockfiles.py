@@ -1,4 +1,4 @@
-"""Lock files as their tools write them, and as nobody should: pins with their lines, or one problem with its line."""
+"""Lock files as their tools write them, and damaged ones: pins with their lines, or one problem with its line."""
 
 import json
 from collections.abc import Callable
@@ -8,7 +8,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.formats.lockfiles import LENGTH_LIMIT, LockText, Need, is_lock_file, read_lock_file
+from pytest_py312.repository.formats.lockfiles import (
+    LENGTH_LIMIT,
+    LockedDependency,
+    LockFileText,
+    is_lock_file,
+    read_lock_file,
+)
 
 UV = """\
 version = 1
@@ -197,27 +203,27 @@ BY_NAME = {
 }
 
 
-def told(lock: LockText) -> list[tuple[str, str, int | None, str]]:
+def pins_in(lock: LockFileText) -> list[tuple[str, str, int | None, str]]:
     return [(pin.name, pin.version, pin.line, pin.source) for pin in lock.pins]
 
 
 def test_uv_lock() -> None:
     lock = read_lock_file(UV, "a/uv.lock")
 
-    assert told(lock) == [
+    assert pins_in(lock) == [
         ("demo", "0.1", 10, "path"),
         ("httpx", "0.28.1", 19, "index"),
         ("numpy", "2.0.2", 36, "index"),
         ("lib", "1.0", 44, "git"),
     ]
     demo, httpx, numpy, _ = lock.pins
-    assert (lock.requires_python, lock.each_is_wanted, lock.problems) == (">=3.9", False, ())
+    assert (lock.requires_python, lock.all_pins_required, lock.problems) == (">=3.9", False, ())
     assert demo.path == "."
-    assert demo.needs == (
-        Need(name="httpx", extras=("http2",)),
-        Need(name="numpy", marker="python_full_version < '3.13'"),
+    assert demo.dependencies == (
+        LockedDependency(name="httpx", extras=("http2",)),
+        LockedDependency(name="numpy", marker="python_full_version < '3.13'"),
     )
-    assert httpx.needs == (Need(name="idna"), Need(name="h2", only_with="http2"))
+    assert httpx.dependencies == (LockedDependency(name="idna"), LockedDependency(name="h2", required_by_extra="http2"))
     assert httpx.files == ("httpx-0.28.1-py3-none-any.whl", "httpx-0.28.1.tar.gz")
     assert httpx.hashes == ("sha256:bb", "sha256:aa")
     assert numpy.markers == ("python_full_version < '3.10'",)
@@ -226,23 +232,23 @@ def test_uv_lock() -> None:
 def test_poetry_lock() -> None:
     lock = read_lock_file(POETRY, "poetry.lock")
 
-    assert told(lock) == [("click", "8.1.8", 4, "index"), ("vendored", "1.0", 27, "git")]
+    assert pins_in(lock) == [("click", "8.1.8", 4, "index"), ("vendored", "1.0", 27, "git")]
     click = lock.pins[0]
     assert (click.requires_python, click.markers, click.hashes) == (
         ">=3.7",
         ('python_version < "3.12"',),
         ("sha256:aa",),
     )
-    assert click.needs == (
-        Need(name="colorama", marker='platform_system == "Windows"'),
-        Need(name="importlib-metadata", marker='python_version < "3.8"'),
-        Need(name="importlib-metadata", marker='python_version >= "3.8"'),
-        Need(name="rich", only_with="pretty"),
+    assert click.dependencies == (
+        LockedDependency(name="colorama", marker='platform_system == "Windows"'),
+        LockedDependency(name="importlib-metadata", marker='python_version < "3.8"'),
+        LockedDependency(name="importlib-metadata", marker='python_version >= "3.8"'),
+        LockedDependency(name="rich", required_by_extra="pretty"),
     )
     assert lock.requires_python == "^3.9"
 
 
-def test_the_files_of_an_older_poetry_stand_at_the_end() -> None:
+def test_older_versions_of_poetry_list_files_at_the_end() -> None:
     old = '[[package]]\nname = "six"\nversion = "1"\n[metadata.files]\nsix = [{file = "six.whl", hash = "sha256:aa"}]\n'
 
     (pin,) = read_lock_file(old, "poetry.lock").pins
@@ -260,21 +266,25 @@ def test_markers_by_group_are_alternatives() -> None:
 def test_pylock_toml() -> None:
     lock = read_lock_file(PYLOCK, "pylock.toml")
 
-    assert told(lock) == [("tomli", "2.0.1", 6, "index"), ("lib", "", 15, "git")]
-    assert lock.each_is_wanted
+    assert pins_in(lock) == [("tomli", "2.0.1", 6, "index"), ("lib", "", 15, "git")]
+    assert lock.all_pins_required
     assert lock.pins[0].markers == ("python_version < '3.11'",)
     assert lock.pins[0].files == ("tomli-2.0.1-py3-none-any.whl", "tomli-2.0.1.tar.gz")
     assert lock.pins[0].hashes == ("sha256:bb", "sha256:aa")
 
 
 def test_pdm_lock() -> None:
-    """The table of a project with extras tells what these need besides."""
+    """The table of a project with extras lists their additional dependencies."""
     lock = read_lock_file(PDM, "pdm.lock")
 
-    assert told(lock) == [("uvicorn", "0.20.0", 9, "index"), ("lib", "1.0", 24, "git"), ("h11", "0.14.0", 31, "index")]
+    assert pins_in(lock) == [
+        ("uvicorn", "0.20.0", 9, "index"),
+        ("lib", "1.0", 24, "git"),
+        ("h11", "0.14.0", 31, "index"),
+    ]
     assert lock.requires_python == ">=3.8"
     uvicorn = lock.pins[0]
-    assert [(need.name, need.marker, need.extras, need.only_with) for need in uvicorn.needs] == [
+    assert [(need.name, need.marker, need.extras, need.required_by_extra) for need in uvicorn.dependencies] == [
         ("h11", 'python_version < "3.12"', (), ""),
         ("httptools", "", (), "standard"),
         ("uvicorn", "", (), "standard"),
@@ -287,8 +297,12 @@ def test_pdm_lock() -> None:
 def test_pipfile_lock() -> None:
     lock = read_lock_file(PIPFILE, "Pipfile.lock")
 
-    assert told(lock) == [("requests", "2.32.3", 9, "index"), ("lib", "", 15, "git"), ("pytest", "8.3.4", 21, "index")]
-    assert (lock.requires_python, lock.each_is_wanted) == ("==3.9.*", True)
+    assert pins_in(lock) == [
+        ("requests", "2.32.3", 9, "index"),
+        ("lib", "", 15, "git"),
+        ("pytest", "8.3.4", 21, "index"),
+    ]
+    assert (lock.requires_python, lock.all_pins_required) == ("==3.9.*", True)
     assert lock.pins[0].hashes == ("sha256:aa",)
 
 
@@ -297,8 +311,8 @@ def test_line_ends_and_a_byte_order_mark_change_nothing(name: str, text: str) ->
     assert read_lock_file("\ufeff" + text.replace("\n", "\r\n"), name) == read_lock_file(text, name)
 
 
-def test_what_is_a_lock_file() -> None:
-    known = [
+def test_lock_files_are_recognised_by_name() -> None:
+    names = [
         "uv.lock",
         "poetry.lock",
         "Pipfile.lock",
@@ -309,29 +323,29 @@ def test_what_is_a_lock_file() -> None:
         "pylock.a.b.toml",
     ]
 
-    assert [name for name in known if is_lock_file(name)] == known[:6]
+    assert [name for name in names if is_lock_file(name)] == names[:6]
 
 
 @pytest.mark.parametrize(
     ("name", "text", "line", "words"),
     [
-        ("uv.lock", "version = 1\n[[package]\n", 2, "is no TOML"),
-        ("uv.lock", "package = 3\n", 1, '"package" of the lock file is no list of tables'),
+        ("uv.lock", "version = 1\n[[package]\n", 2, "is not valid TOML"),
+        ("uv.lock", "package = 3\n", 1, '"package" of the lock file is not a list of tables'),
         ("uv.lock", '[[package]]\nname = "a"\nversion = "1"\n[[package]]\nversion = "2"\n', 4, "has no name"),
-        ("poetry.lock", '[[package]]\nname = "a"\nversion = "one"\n', 2, "a has the version 'one', which is none"),
+        ("poetry.lock", '[[package]]\nname = "a"\nversion = "one"\n', 2, "a has the version 'one', which is invalid"),
         ("poetry.lock", "[[package]]\nname = 'a b'\nversion = '1'\n", 2, "has no name"),
-        ("pylock.toml", 'lock-version = "2.0"\n', 1, "only 1 is known"),
-        ("pylock.toml", "", 1, "only 1 is known"),
-        ("Pipfile.lock", '{\n "default": \n', 3, "is no JSON"),
-        ("Pipfile.lock", "[]", 1, "is no JSON object"),
-        ("Pipfile.lock", '{\n"default": {\n"six": 3}}', 1, "six of the lock file is no object"),
-        ("Pipfile.lock", '{"default": [1]}', 1, '"default" of the lock file is no object'),
+        ("pylock.toml", 'lock-version = "2.0"\n', 1, "only version 1 is supported"),
+        ("pylock.toml", "", 1, "only version 1 is supported"),
+        ("Pipfile.lock", '{\n "default": \n', 3, "is not valid JSON"),
+        ("Pipfile.lock", "[]", 1, "is not a JSON object"),
+        ("Pipfile.lock", '{\n"default": {\n"six": 3}}', 1, "six of the lock file is not an object"),
+        ("Pipfile.lock", '{"default": [1]}', 1, '"default" of the lock file is not an object'),
         ("Pipfile.lock", "[" * 100_000, 1, "nested too deeply"),
         ("uv.lock", "a = " + "[" * 100_000, 1, ""),
         ("uv.lock", "#" * (LENGTH_LIMIT + 1), 1, "is longer than"),
     ],
 )
-def test_what_cannot_be_read_is_one_problem_with_its_line(name: str, text: str, line: int, words: str) -> None:
+def test_an_unreadable_file_is_one_problem_with_its_line(name: str, text: str, line: int, words: str) -> None:
     lock = read_lock_file(text, name)
 
     (problem,) = lock.problems
@@ -341,7 +355,7 @@ def test_what_cannot_be_read_is_one_problem_with_its_line(name: str, text: str, 
 
 
 def test_a_header_inside_a_text_makes_all_lines_unknown() -> None:
-    """A wrong line is worse than none."""
+    """A wrong line is worse than no line."""
     text = '[[package]]\nname = "a"\nversion = "1"\ndescription = """\n[[package]]\n"""\n'
 
     assert [pin.line for pin in read_lock_file(text, "poetry.lock").pins] == [None]
@@ -374,7 +388,7 @@ def test_no_text_raises(name: str, text: str) -> None:
 
 @given(NAMES, st.data())
 def test_no_damage_to_a_lock_file_raises(name: str, data: st.DataObject) -> None:
-    """One piece of it is taken away, doubled or replaced."""
+    """A piece of it is removed, doubled or replaced."""
     text = BY_NAME[name]
     start = data.draw(st.integers(0, len(text)))
     end = data.draw(st.integers(start, min(len(text), start + 40)))
@@ -392,7 +406,7 @@ def test_no_json_raises(document: dict[str, Any]) -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(["six", "Ruamel.YAML", "a_b"]), st.integers(0, 99)), max_size=6))
-def test_what_was_written_is_read_with_its_lines(pins: list[tuple[str, int]]) -> None:
+def test_a_written_file_is_read_with_its_lines(pins: list[tuple[str, int]]) -> None:
     writers: dict[str, Callable[[str, int], str]] = {
         "uv.lock": lambda name, number: f'[[package]]\nname = "{name}"\nversion = "{number}"\n\n',
         "pylock.toml": lambda name, number: f'[[packages]]\nname = "{name}"\nversion = "{number}"\n\n',

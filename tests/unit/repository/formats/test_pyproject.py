@@ -9,7 +9,7 @@ from packaging.requirements import Requirement
 
 from pytest_py312.repository.formats.pyproject import read_pipfile_dependencies, read_pyproject_dependencies
 from pytest_py312.repository.formats.requirements_file import RequirementsText
-from pytest_py312.repository.formats.version_ranges import Untranslatable, python_marker, specifier_of
+from pytest_py312.repository.formats.version_ranges import Untranslatable, python_marker, to_specifier
 
 
 def tables(text: str) -> dict[str, RequirementsText]:
@@ -35,26 +35,26 @@ test-ing = ["pytest", "coverage[toml]"]
 
 def test_project_tables_are_read_with_lines() -> None:
     """[project] dependencies, optional ones and dependency groups."""
-    found = tables(PROJECT)
-    assert [(entry.name, entry.line) for entry in found["project.dependencies"].entries] == [("fastapi", 4)]
-    assert [problem.line for problem in found["project.dependencies"].problems] == [5]
-    assert [entry.text for entry in found["project.optional-dependencies.test"].entries] == ["pytest<8.5"]
+    dependency_tables = tables(PROJECT)
+    assert [(entry.name, entry.line) for entry in dependency_tables["project.dependencies"].entries] == [("fastapi", 4)]
+    assert [problem.line for problem in dependency_tables["project.dependencies"].problems] == [5]
+    assert [entry.text for entry in dependency_tables["project.optional-dependencies.test"].entries] == ["pytest<8.5"]
 
 
-def test_a_group_brings_the_groups_that_it_includes() -> None:
+def test_a_group_contains_the_groups_that_it_includes() -> None:
     """Names of groups are compared in normalised form."""
     assert [entry.name for entry in tables(PROJECT)["dependency-groups.dev"].entries] == ["pytest", "coverage", "ruff"]
 
 
 def test_groups_that_include_each_other_are_a_problem() -> None:
-    """Said once, without going round for ever."""
-    found = tables('[dependency-groups]\na = [{include-group = "b"}]\nb = [{include-group = "a"}]\n')
-    assert "includes itself" in found["dependency-groups.a"].problems[0].message
+    """Reported once, without an endless loop."""
+    dependency_tables = tables('[dependency-groups]\na = [{include-group = "b"}]\nb = [{include-group = "a"}]\n')
+    assert "includes itself" in dependency_tables["dependency-groups.a"].problems[0].message
 
 
 def test_groups_of_pdm_and_environments_of_hatch() -> None:
-    """An environment without dependencies of its own has those of the default one; a detached one has none."""
-    found = tables(
+    """An environment without its own dependencies has those of the default one; a detached one has none."""
+    dependency_tables = tables(
         """
 [tool.pdm.dev-dependencies]
 test = ["pytest", "-e file:///${PROJECT_ROOT}/./libs/shop#egg=shop"]
@@ -66,13 +66,17 @@ extra-dependencies = ["pytest-cov", "shop @ {root:uri}/libs/shop"]
 detached = true
 """
     )
-    assert {name: [entry.name for entry in table.entries] for name, table in found.items()} == {
+    assert {name: [entry.name for entry in table.entries] for name, table in dependency_tables.items()} == {
         "tool.pdm.dev-dependencies.test": ["pytest"],
         "tool.hatch.envs.default": ["mypy"],
         "tool.hatch.envs.test": ["mypy", "pytest-cov"],
     }
-    assert [[local.path for local in table.locals] for table in found.values()] == [["./libs/shop"], [], ["libs/shop"]]
-    assert [entry.line for entry in found["tool.hatch.envs.test"].entries] == [5, 7]
+    assert [[local.path for local in table.locals] for table in dependency_tables.values()] == [
+        ["./libs/shop"],
+        [],
+        ["libs/shop"],
+    ]
+    assert [entry.line for entry in dependency_tables["tool.hatch.envs.test"].entries] == [5, 7]
 
 
 @pytest.mark.parametrize(
@@ -97,17 +101,17 @@ detached = true
 )
 def test_poetry_constraints_become_pep_440(constraint: str, specifier: str) -> None:
     """The table of Poetry's own documentation."""
-    assert specifier_of(constraint) == specifier
+    assert to_specifier(constraint) == specifier
 
 
 @pytest.mark.parametrize("constraint", ["^1.0 || ^2.0", "^abc", "latest", "^"])
-def test_what_pep_440_cannot_say_is_not_guessed(constraint: str) -> None:
-    """Alternatives, and what is no version."""
+def test_what_pep_440_cannot_express_is_not_guessed(constraint: str) -> None:
+    """Alternatives, and text that is not a version."""
     with pytest.raises(Untranslatable):
-        specifier_of(constraint)
+        to_specifier(constraint)
 
 
-def test_a_python_constraint_becomes_a_marker_that_knows_versions() -> None:
+def test_a_python_constraint_becomes_a_marker() -> None:
     """True on 3.9 and 3.10, false on 3.12."""
     requirement = Requirement(f"x; {python_marker('>=3.9,<3.11')}")
     assert requirement.marker is not None
@@ -135,9 +139,9 @@ pytest = "*"
 
 
 def test_poetry_tables_become_pep_508() -> None:
-    """Plain, table and list forms; python itself is no dependency, an optional one belongs to its extra."""
-    found = tables(POETRY)
-    main = found["tool.poetry.dependencies"]
+    """Plain, table and list forms; python itself is not a dependency, an optional one belongs to its extra."""
+    dependency_tables = tables(POETRY)
+    main = dependency_tables["tool.poetry.dependencies"]
     assert [(entry.text, entry.line) for entry in main.entries] == [
         ("fastapi>=0.100,<0.101", 3),
         ("uvicorn[standard]>=0.23,<0.24; (sys_platform != 'win32')", 4),
@@ -148,16 +152,16 @@ def test_poetry_tables_become_pep_508() -> None:
     ]
     assert [(local.path, local.editable) for local in main.locals] == [("../common", True)]
     assert main.problems == ()
-    assert [entry.text for entry in found["tool.poetry.extras.cache"].entries] == ["redis"]
-    assert [entry.name for entry in found["tool.poetry.group.dev.dependencies"].entries] == ["pytest"]
+    assert [entry.text for entry in dependency_tables["tool.poetry.extras.cache"].entries] == ["redis"]
+    assert [entry.name for entry in dependency_tables["tool.poetry.group.dev.dependencies"].entries] == ["pytest"]
 
 
 def test_a_pipfile_has_two_tables() -> None:
-    """Its forms are Poetry's."""
+    """Its entries have the forms of Poetry."""
     text = '[packages]\nflask = ">=2"\nx = {version = "==1.0", extras = ["a"]}\n[dev-packages]\npytest = "*"\n'
-    found = {table.table: table.requirements for table in read_pipfile_dependencies(text, "Pipfile")}
-    assert [entry.text for entry in found["packages"].entries] == ["flask>=2", "x[a]==1.0"]
-    assert [entry.name for entry in found["dev-packages"].entries] == ["pytest"]
+    dependency_tables = {table.table: table.requirements for table in read_pipfile_dependencies(text, "Pipfile")}
+    assert [entry.text for entry in dependency_tables["packages"].entries] == ["flask>=2", "x[a]==1.0"]
+    assert [entry.name for entry in dependency_tables["dev-packages"].entries] == ["pytest"]
 
 
 @pytest.mark.parametrize(
@@ -172,18 +176,18 @@ def test_a_pipfile_has_two_tables() -> None:
          "x @ git+https://code.invalid/x@b ; (sys_platform == 'linux')"),
     ],
 )  # fmt: skip
-def test_git_repositories_are_required_as_pip_writes_them(form: str, text: str) -> None:
+def test_git_repositories_are_written_as_for_pip(form: str, text: str) -> None:
     (table,) = read_pipfile_dependencies(f"[packages]\nx = {form}\n", "Pipfile")
     assert [entry.text for entry in table.requirements.entries] == [text]
 
 
-def test_a_git_repository_without_an_address_is_a_problem() -> None:
+def test_a_git_repository_without_a_url_is_a_problem() -> None:
     (table,) = read_pipfile_dependencies("[packages]\nx = {git = '../x'}\n", "Pipfile")
-    assert ["cannot be read" in problem.message for problem in table.requirements.problems] == [True]
+    assert ["unreadable URL" in problem.message for problem in table.requirements.problems] == [True]
 
 
-def test_a_text_that_is_no_toml_is_a_problem_with_its_line() -> None:
-    """One table without a name carries it."""
+def test_invalid_toml_is_a_problem_with_its_line() -> None:
+    """In one table without a name."""
     (table,) = read_pyproject_dependencies("[project]\nname = = 1\n", "pyproject.toml")
     assert table.table == ""
     assert table.requirements.problems[0].line == 2
@@ -191,13 +195,13 @@ def test_a_text_that_is_no_toml_is_a_problem_with_its_line() -> None:
 
 @given(st.text())
 def test_no_text_crashes_the_readers(text: str) -> None:
-    """Whatever it is, it is tables or a problem."""
+    """Any text yields tables or a problem."""
     for found in (read_pyproject_dependencies(text, "p"), read_pipfile_dependencies(text, "p")):
         assert all(table.requirements.path == "p" for table in found)
 
 
 def toml(value: object) -> str:
-    """A value in TOML, on one line."""
+    """Format a value as TOML, on one line."""
     if isinstance(value, dict):
         return "{" + ", ".join(f"{json.dumps(key)} = {toml(inner)}" for key, inner in value.items()) + "}"
     if isinstance(value, list):
@@ -226,7 +230,7 @@ json_like = st.recursive(
 
 @given(st.sampled_from(["project", "dependency-groups", "tool"]), json_like)
 def test_no_shape_of_tables_crashes_the_reader(table: str, value: object) -> None:
-    """Values of every type where another was meant."""
+    """Values of every type where another one is expected."""
     shapes = {
         "project": {"dependencies": value, "optional-dependencies": value, "dynamic": value},
         "dependency-groups": value,
@@ -239,9 +243,9 @@ def test_no_shape_of_tables_crashes_the_reader(table: str, value: object) -> Non
 
 @given(st.text())
 def test_no_constraint_crashes_the_translation(text: str) -> None:
-    """It is translated to what a requirement may say, or told to be untranslatable."""
+    """It is translated to a valid specifier or rejected."""
     try:
-        specifier = specifier_of(text)
+        specifier = to_specifier(text)
     except Untranslatable:
         specifier = ""
     assert Requirement(f"x{specifier}").name == "x"

@@ -1,4 +1,4 @@
-"""Requirements files as people write them: what is read, and what is told as a problem with its place."""
+"""Requirements files as people write them: entries, and problems with their positions."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from pytest_py312.repository.formats.requirements_file import Include, Option, read_requirements
+from pytest_py312.repository.formats.requirements_file import FileOption, IncludedFile, read_requirements
 
 SEED = Path(__file__).parents[5] / "shared" / "data" / "seed-platform"
 
@@ -17,7 +17,7 @@ def names(text: str) -> list[str]:
     return [entry.name for entry in read_requirements(text, "requirements.txt").entries]
 
 
-def test_an_entry_says_everything_that_its_line_says() -> None:
+def test_an_entry_contains_everything_of_its_line() -> None:
     """Name, extras, specifier, marker and line of one requirement."""
     text = "# web\n\nUvicorn[Standard] >= 0.23, <1 ; python_version < '3.12'  # keep\n"
     (entry,) = read_requirements(text, "requirements.txt").entries
@@ -47,19 +47,19 @@ def test_unusual_and_legal_lines_are_read(line: str, name: str) -> None:
 
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
-def test_lines_are_counted_whatever_ends_them(ending: str) -> None:
+def test_all_kinds_of_line_ends_count(ending: str) -> None:
     """Windows and old Mac line ends, and no line end at the end of the file."""
     found = read_requirements(ending.join(["a==1", "", "b==2"]), "r.txt")
     assert [(entry.name, entry.line) for entry in found.entries] == [("a", 1), ("b", 3)]
 
 
 def test_a_name_listed_twice_is_two_entries() -> None:
-    """Whether that is a conflict is for a resolver to say."""
+    """The resolver decides whether that is a conflict."""
     assert names("numpy>=1.26.3\nnumpy==1.26.3\n") == ["numpy", "numpy"]
 
 
 def test_hashes_on_continued_lines_belong_to_their_requirement() -> None:
-    """The form that pip-compile writes; the line is the first of them."""
+    """The format of pip-compile; the line is the first of them."""
     text = "x==1\nattrs==21.4.0 \\\n    --hash=sha256:aa \\\n    --hash sha256:bb\n    # via pytest\n"
     found = read_requirements(text, "r.txt")
     assert found.problems == ()
@@ -70,32 +70,32 @@ def test_hashes_on_continued_lines_belong_to_their_requirement() -> None:
 
 
 def test_a_comment_ends_a_continued_line() -> None:
-    """As pip has it: the requirement before the comment stands."""
+    """As in pip: the requirement before the comment is complete."""
     assert names("attrs==21.4.0 \\\n# via pytest\nclick==8\n") == ["attrs", "click"]
 
 
 @pytest.mark.parametrize(
     ("line", "include"),
     [
-        ("-r base.txt", Include(kind="requirements", target="base.txt", line=1)),
-        ("-rbase.txt  # all", Include(kind="requirements", target="base.txt", line=1)),
-        ("--requirement=base.txt", Include(kind="requirements", target="base.txt", line=1)),
-        ("-c ../constraints.txt", Include(kind="constraints", target="../constraints.txt", line=1)),
+        ("-r base.txt", IncludedFile(kind="requirements", target="base.txt", line=1)),
+        ("-rbase.txt  # all", IncludedFile(kind="requirements", target="base.txt", line=1)),
+        ("--requirement=base.txt", IncludedFile(kind="requirements", target="base.txt", line=1)),
+        ("-c ../constraints.txt", IncludedFile(kind="constraints", target="../constraints.txt", line=1)),
     ],
 )
-def test_includes_are_told_from_requirements(line: str, include: Include) -> None:
+def test_includes_are_not_requirements(line: str, include: IncludedFile) -> None:
     """Short and long forms, with and without a space."""
     assert read_requirements(line, "r.txt").includes == (include,)
 
 
-def test_options_bear_their_long_name() -> None:
+def test_options_have_their_long_names() -> None:
     """Several on one line too; a flag has no value."""
     text = "-i https://index.invalid/simple --extra-index-url https://other.invalid\n--pre\n-f ./wheels\n"
     assert read_requirements(text, "r.txt").options == (
-        Option(name="--index-url", value="https://index.invalid/simple", line=1),
-        Option(name="--extra-index-url", value="https://other.invalid", line=1),
-        Option(name="--pre", value="", line=2),
-        Option(name="--find-links", value="./wheels", line=3),
+        FileOption(name="--index-url", value="https://index.invalid/simple", line=1),
+        FileOption(name="--extra-index-url", value="https://other.invalid", line=1),
+        FileOption(name="--pre", value="", line=2),
+        FileOption(name="--find-links", value="./wheels", line=3),
     )
 
 
@@ -113,8 +113,8 @@ def test_options_bear_their_long_name() -> None:
         ("wheels/x-1.0-py3-none-any.whl", "wheels/x-1.0-py3-none-any.whl", False),
     ],
 )
-def test_paths_of_the_repository_are_locals(line: str, path: str, editable: bool) -> None:
-    """Every way to require a distribution that lies beside the service."""
+def test_paths_of_the_repository_are_local_paths(line: str, path: str, editable: bool) -> None:
+    """Every form of requiring a distribution beside the service."""
     found = read_requirements(line, "r.txt")
     assert [(local.path, local.editable) for local in found.locals] == [(path, editable)]
     assert found.entries == ()
@@ -131,16 +131,16 @@ def test_paths_of_the_repository_are_locals(line: str, path: str, editable: bool
         ("-e git+https://code.invalid/x/y.git#egg=y", "y"),
     ],
 )
-def test_addresses_are_entries_with_a_name(line: str, name: str) -> None:
-    """PEP 508's ``name @ url``, and what stands for it."""
+def test_urls_are_entries_with_a_name(line: str, name: str) -> None:
+    """PEP 508's ``name @ url``, and its equivalents."""
     (entry,) = read_requirements(line, "r.txt").entries
     assert entry.name == name
     assert entry.url
     assert canonicalize_name(Requirement(entry.text).name) == name
 
 
-def test_environment_variables_are_left_alone_and_noted() -> None:
-    """They are secrets as a rule; nobody here has them."""
+def test_environment_variables_are_listed_but_not_substituted() -> None:
+    """They usually are secrets that are not available here."""
     (entry,) = read_requirements("x @ https://${TOKEN}@files.invalid/x-1.0.tar.gz", "r.txt").entries
     assert entry.variables == ("TOKEN",)
     assert "${TOKEN}" in entry.url
@@ -158,17 +158,17 @@ def test_environment_variables_are_left_alone_and_noted() -> None:
         ("x==1 --hsh=sha256:aa", 'perhaps you meant "--hash"'),
     ],
 )
-def test_what_pip_would_refuse_is_a_problem_with_its_place(line: str, words: str) -> None:
-    """The rest of the file is read all the same."""
-    found = read_requirements(f"first==1\n  {line}\nlast==2", "r.txt")
-    (problem,) = found.problems
+def test_what_pip_would_reject_is_a_problem_with_its_position(line: str, words: str) -> None:
+    """The rest of the file is still read."""
+    requirements = read_requirements(f"first==1\n  {line}\nlast==2", "r.txt")
+    (problem,) = requirements.problems
     assert words in problem.message
     assert (problem.line, problem.column) == (2, 3)
-    assert {"first", "last"} <= {entry.name for entry in found.entries}
+    assert {"first", "last"} <= {entry.name for entry in requirements.entries}
 
 
-def test_markers_of_the_old_and_the_new_python_are_kept_apart() -> None:
-    """3.9, 3.10 and 3.12 are versions, not texts: the marker that is read tells them apart."""
+def test_markers_distinguish_old_and_new_pythons() -> None:
+    """3.9, 3.10 and 3.12 are compared as versions, not as text."""
     text = "a==1; python_version < '3.10'\nb==1; python_version >= '3.10' and python_version < '3.12'\nc==1"
     chosen = {
         version: [
@@ -183,7 +183,7 @@ def test_markers_of_the_old_and_the_new_python_are_kept_apart() -> None:
 
 @given(st.text())
 def test_no_text_crashes_the_reader(text: str) -> None:
-    """Every entry that comes out is PEP 508, with a line of the file."""
+    """Every entry is PEP 508, with a line of the file."""
     found = read_requirements(text, "r.txt")
     for entry in found.entries:
         assert canonicalize_name(Requirement(entry.text).name) == entry.name
@@ -191,7 +191,7 @@ def test_no_text_crashes_the_reader(text: str) -> None:
 
 
 @given(st.lists(st.sampled_from([*"abc[]()=<>!~;@#$%-\\/ .,'\"\n\t\0", "-r ", "--hash=", "file:", "git+", "://"])))
-def test_no_text_of_the_grammars_own_marks_crashes_the_reader(pieces: list[str]) -> None:
+def test_no_text_of_grammar_characters_crashes_the_reader(pieces: list[str]) -> None:
     """Pieces of the grammar in any order."""
     text = "".join(pieces)
     found = read_requirements(text, "r.txt")
@@ -205,8 +205,8 @@ def test_a_line_of_blanks_is_read_in_linear_time_and_a_giant_one_refused() -> No
 
 
 @pytest.mark.skipif(not SEED.is_dir(), reason="the real requirement files are not beside this checkout")
-def test_every_line_of_the_real_files_is_read_or_told() -> None:
-    """24 files as people left them: one line in them is no requirement, and it is found."""
+def test_every_line_of_real_files_is_read_or_reported() -> None:
+    """24 real files: one line in them is not a requirement, and it is reported."""
     files = sorted(SEED.rglob("requirements*.txt"))
     problems = []
     for file in files:

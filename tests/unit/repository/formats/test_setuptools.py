@@ -29,16 +29,16 @@ setup(
 """
 
 
-def test_literal_arguments_are_told_from_computed_ones() -> None:
-    """A name that is assigned once to a literal counts as one, and so does a search for packages."""
-    found = read_setup_py(SETUP_PY)
-    assert found.packaging
-    assert found.literal["name"] == "x"
-    assert found.literal["packages"] == "find:src"
-    assert found.computed == {"version"}
+def test_literal_and_computed_arguments_are_distinguished() -> None:
+    """A name that is assigned once to a literal counts as literal, and so does a search for packages."""
+    setup = read_setup_py(SETUP_PY)
+    assert setup.is_packaging
+    assert setup.literal_arguments["name"] == "x"
+    assert setup.literal_arguments["packages"] == "find:src"
+    assert setup.computed_arguments == {"version"}
 
 
-def test_requirements_of_a_setup_py_are_read_where_they_are_literal() -> None:
+def test_literal_requirements_of_a_setup_py_are_read() -> None:
     """Without running it."""
     tables = {table.table: table.requirements for table in read_setup_py_dependencies(SETUP_PY, "setup.py")}
     assert [entry.text for entry in tables["install_requires"].entries] == ["requests>=2"]
@@ -48,8 +48,8 @@ def test_requirements_of_a_setup_py_are_read_where_they_are_literal() -> None:
 @pytest.mark.parametrize(
     "change", ["R = []\nR.append('x')\n", "R = []\nR = ['x']\n", "R = []\nR += ['x']\n", "R = open('r').readlines()\n"]
 )
-def test_requirements_that_are_computed_are_a_problem(change: str) -> None:
-    """They must not be taken for none."""
+def test_computed_requirements_are_a_problem(change: str) -> None:
+    """They must not be mistaken for no requirements."""
     text = f"from setuptools import setup\n{change}setup(name='x', install_requires=R)\n"
     (table,) = read_setup_py_dependencies(text, "setup.py")
     assert "computed" in table.requirements.problems[0].message
@@ -58,19 +58,19 @@ def test_requirements_that_are_computed_are_a_problem(change: str) -> None:
 def test_keywords_from_a_literal_mapping_count() -> None:
     """``setup(**args)``."""
     found = read_setup_py("args = {'name': 'x'}\nif __name__ == '__main__':\n    setup(**args)\n")
-    assert found.literal == {"name": "x"}
-    assert found.computed == frozenset()
+    assert found.literal_arguments == {"name": "x"}
+    assert found.computed_arguments == frozenset()
 
 
-def test_a_file_that_only_bears_the_name_is_no_packaging() -> None:
+def test_a_script_named_setup_py_is_no_packaging() -> None:
     """A script that sets something up."""
-    assert not read_setup_py("def main():\n    print('creating the database')\nmain()\n").packaging
+    assert not read_setup_py("def main():\n    print('creating the database')\nmain()\n").is_packaging
 
 
 def test_nothing_of_a_setup_py_is_run() -> None:
     """Not even a call in an argument."""
     found = read_setup_py("from setuptools import setup\nsetup(name=exec('raise SystemExit(3)'))\n")
-    assert found.computed == {"name"}
+    assert found.computed_arguments == {"name"}
 
 
 def test_requirements_of_a_setup_cfg_have_lines() -> None:
@@ -85,8 +85,8 @@ def test_requirements_of_a_setup_cfg_have_lines() -> None:
     assert [include.target for include in table.requirements.includes] == ["requirements.txt"]
 
 
-def test_each_requirement_has_the_line_that_it_stands_on() -> None:
-    """Comments between them, two on a line, and the lines of one string counted."""
+def test_each_requirement_has_its_own_line() -> None:
+    """With comments in between, two on one line, and the lines of one string."""
     cfg = "[options]\ninstall_requires = a\n    # a comment\n    b>=1  # why\n\n    b>=1\n"
     (table,) = read_setup_cfg_dependencies(cfg, "setup.cfg")
     assert [(entry.text, entry.line) for entry in table.requirements.entries] == [("a", 2), ("b>=1", 4), ("b>=1", 6)]
@@ -101,8 +101,8 @@ def test_each_requirement_has_the_line_that_it_stands_on() -> None:
     ]
 
 
-def test_an_extra_that_is_said_twice_loses_nothing() -> None:
-    """The last one counts, as in any mapping, with all of it and with its own lines; so do those behind it."""
+def test_a_duplicate_extra_loses_nothing() -> None:
+    """The last one applies, as in any mapping, with its own lines; so do those after it."""
     text = 'setup(extras_require={\n"a": ["x"],\n"a": ["y",\n"z"],\n"b": ["p"]})\n'
     tables = read_setup_py_dependencies(text, "setup.py")
     assert [[(entry.name, entry.line) for entry in table.requirements.entries] for table in tables] == [
@@ -113,9 +113,9 @@ def test_an_extra_that_is_said_twice_loses_nothing() -> None:
 
 @given(st.text())
 def test_no_text_crashes_the_readers(text: str) -> None:
-    """Each says something about any text."""
-    assert isinstance(read_setup_py(text).packaging, bool)
-    assert isinstance(read_ini(text).trouble, str)
+    """Each reader returns a result for any text."""
+    assert isinstance(read_setup_py(text).is_packaging, bool)
+    assert isinstance(read_ini(text).parse_error, str)
     assert all(table.requirements.path == "p" for table in read_setup_cfg_dependencies(text, "p"))
 
 
@@ -143,7 +143,7 @@ def test_no_argument_of_setup_crashes_the_reader(arguments: dict[str, str], cons
     """Each argument is literal or computed, and a requirement is read or a problem."""
     text = f"X = {constant}\nsetup({', '.join(f'{key}={value}' for key, value in arguments.items())})\n"
     found = read_setup_py(text)
-    assert set(found.literal) | found.computed == set(arguments)
+    assert set(found.literal_arguments) | found.computed_arguments == set(arguments)
     tables = read_setup_py_dependencies(text, "setup.py")
     assert all(problem.message for table in tables for problem in table.requirements.problems)
 
@@ -152,6 +152,6 @@ def test_no_argument_of_setup_crashes_the_reader(arguments: dict[str, str], cons
     st.lists(st.sampled_from(["[options]", "[", "]", "\n", " ", "=", "install_requires", "a", ":", ";", "#", "%(x)s"]))
 )
 def test_no_arrangement_of_an_ini_crashes_the_reader(pieces: list[str]) -> None:
-    """It has sections or trouble."""
+    """It has sections or a parse error."""
     found = read_ini("".join(pieces))
-    assert found.trouble or all(isinstance(values, dict) for values in found.sections.values())
+    assert found.parse_error or all(isinstance(values, dict) for values in found.sections.values())

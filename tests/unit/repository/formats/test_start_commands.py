@@ -1,13 +1,13 @@
-"""What a start command may run of Python, in all the ways in which people write one."""
+"""The Python programs of start commands, in all the forms in which people write them."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.formats.start_commands import Command, read_command
+from pytest_py312.repository.formats.start_commands import StartCommand, read_command
 
 
-def shown(command: Command) -> list[str]:
+def shown(command: StartCommand) -> list[str]:
     return [f"-m {one.name}" if one.is_module else one.name for one in command.programs]
 
 
@@ -42,7 +42,7 @@ def test_the_programs_of_a_command(text: str, programs: list[str]) -> None:
 
 
 def test_a_script_is_read_line_by_line() -> None:
-    """A line that is not understood takes no other with it."""
+    """An unreadable line does not affect the others."""
     script = "#!/bin/sh\nif wait-for db; then\n  alembic \\\n  upgrade head\nfi\necho 'two\nlines'\nexec flask run\n"
     assert shown(read_command(script, is_script=True)) == ["wait-for", "alembic", "flask"]
 
@@ -53,5 +53,5 @@ def test_the_shell_scripts_among_the_words() -> None:
 
 
 @given(st.text(max_size=200), st.booleans())
-def test_no_text_is_too_strange(text: str, is_script: bool) -> None:
+def test_no_text_crashes_the_reader(text: str, is_script: bool) -> None:
     assert all(one.name and "/" not in one.name for one in read_command(text, is_script=is_script).programs)

@@ -1,4 +1,4 @@
-"""Where the keys of a TOML document stand: right, or not said."""
+"""Positions of the keys of a TOML document: correct, or missing."""
 
 import tomllib
 
@@ -14,17 +14,17 @@ def lines_of(text: str) -> dict[KeyPath, int]:
 
 
 def test_keys_tables_and_elements_have_their_own_lines() -> None:
-    """Each is found where it begins, an element of a list on its own line."""
-    found = lines_of(
+    """Each where it begins, an element of a list on its own line."""
+    lines = lines_of(
         '# plan\ntarget = "3.12"\n\n[[stage]]\nnumber = 1\nservices = [\n  "a", # first\n  "b",\n]\n[[stage]]\n'
     )
-    assert found[("target",)] == 2
-    assert found[("stage", 0)] == 4
-    assert found[("stage", 0, "number")] == 5
-    assert found[("stage", 0, "services")] == 6
-    assert found[("stage", 0, "services", 0)] == 7
-    assert found[("stage", 0, "services", 1)] == 8
-    assert found[("stage", 1)] == 10
+    assert lines[("target",)] == 2
+    assert lines[("stage", 0)] == 4
+    assert lines[("stage", 0, "number")] == 5
+    assert lines[("stage", 0, "services")] == 6
+    assert lines[("stage", 0, "services", 0)] == 7
+    assert lines[("stage", 0, "services", 1)] == 8
+    assert lines[("stage", 1)] == 10
 
 
 @pytest.mark.parametrize(
@@ -46,8 +46,8 @@ def test_keys_tables_and_elements_have_their_own_lines() -> None:
         "a = [[1, [2]], [{x = 1}]]",
     ],
 )
-def test_nothing_that_looks_like_a_key_misleads(decoy: str) -> None:
-    """Strings, comments, dates and nested values before the key do not move it."""
+def test_similar_looking_text_is_no_key(decoy: str) -> None:
+    """Strings, comments, dates and nested values before the key do not change its line."""
     found = lines_of(f"{decoy}\nkey = 1\n")
     path = next(path for path in found if path[-1] == "key")
     assert found[path] == decoy.count("\n") + 2
@@ -63,7 +63,7 @@ def test_a_table_that_is_written_after_its_children_has_its_own_line() -> None:
     assert lines_of("[a.b]\n[a]\n")[("a",)] == 2
 
 
-def test_no_lines_where_the_document_is_another() -> None:
+def test_no_lines_for_a_different_document() -> None:
     """No line is better than a wrong one."""
     assert key_lines("a = 1\nb = 2\n", {"a": 1}) == {}
     assert key_lines("a = ", {"a": 1}) == {}
@@ -83,10 +83,10 @@ def quoted(name: str) -> str:
 @given(
     st.dictionaries(NAMES, st.lists(st.tuples(NAMES, LEAVES), max_size=4, unique_by=lambda pair: pair[0]), max_size=4)
 )
-def test_every_line_is_right_whatever_the_names_and_values(
+def test_every_line_is_correct_for_any_names_and_values(
     tables: dict[str, list[tuple[str, str]]],
 ) -> None:
-    """A document that is written line by line is found line by line."""
+    """A document written line by line is found line by line."""
     text = ""
     expected: dict[KeyPath, int] = {}
     for table, pairs in tables.items():
@@ -102,8 +102,8 @@ def test_every_line_is_right_whatever_the_names_and_values(
 
 @example("'\r'")
 @given(st.text(alphabet="ab.=[]{}\"'#,\n\r 1-:T\\", max_size=60))
-def test_whatever_the_text_it_ends_in_lines_that_exist(text: str) -> None:
-    """Not even text that is no TOML crashes the scanner."""
+def test_lines_exist_for_any_text(text: str) -> None:
+    """Invalid TOML does not crash the scanner either."""
     try:
         document = tomllib.loads(text)
     except tomllib.TOMLDecodeError:
@@ -114,14 +114,14 @@ def test_whatever_the_text_it_ends_in_lines_that_exist(text: str) -> None:
 
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 def test_a_string_is_found_with_its_quotation_marks(ending: str) -> None:
-    """In arrays, tables within a line and over several lines, whatever ends the lines."""
+    """In arrays, inline tables and over several lines, with any line ends."""
     text = ending.join(['a = [\'x\', """', 'y"""]', "[t]", 'k = { v = "z", n = 1 } # "c"', ""])
     spans = string_spans(text, tomllib.loads(text))
     found = {path: text[start:end] for path, (start, end) in spans.items()}
     assert found == {("a", 0): "'x'", ("a", 1): f'"""{ending}y"""', ("t", "k", "v"): '"z"'}
 
 
-def test_strings_of_another_document_are_not_told() -> None:
-    """A wrong place is worse than none."""
+def test_no_strings_for_a_different_document() -> None:
+    """A wrong position is worse than none."""
     assert string_spans('a = "x"', {"b": "x"}) == {}
     assert string_spans("a = ", {"a": "x"}) == {}

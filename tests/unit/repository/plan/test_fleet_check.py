@@ -43,7 +43,7 @@ def test_a_plan_that_fits_its_fleet_is_silent(tmp_path: Path) -> None:
 
 
 def test_a_pattern_of_a_stage_that_fits_nothing(tmp_path: Path) -> None:
-    """Its own line is told, also where the stages are not in the order of their numbers."""
+    """Its own line is reported, even if the stages are not sorted by number."""
     message = error_of(
         tmp_path,
         '[[stage]]\nnumber = 2\nservices = [\n  "user-service",\n  "./listen-servce",\n]\n'

@@ -1,4 +1,4 @@
-"""The plan file: where it is found, what it becomes, and what is said of mistakes in it."""
+"""The plan file: where it is searched, how it is read, and how its mistakes are reported."""
 
 from datetime import date
 from pathlib import Path
@@ -112,7 +112,7 @@ def test_two_plans_in_one_folder_are_an_error(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("border", ["git folder", "git file", "stop"])
 def test_the_search_does_not_leave_the_repository(tmp_path: Path, border: str) -> None:
-    """A plan above the repository, or above the given folder, is somebody else's."""
+    """A plan above the repository, or above the given folder, belongs to something else."""
     inner = tmp_path / "repository" / "services"
     inner.mkdir(parents=True)
     (tmp_path / "py312.toml").touch()
@@ -127,7 +127,7 @@ def test_the_search_does_not_leave_the_repository(tmp_path: Path, border: str) -
 
 
 def test_a_start_outside_of_stop_is_looked_at_alone(tmp_path: Path) -> None:
-    """There is no way up from it that stays inside."""
+    """The search does not leave the stop folder."""
     (tmp_path / "a" / "deep").mkdir(parents=True)
     (tmp_path / "b").mkdir()
     (tmp_path / "a" / "py312.toml").touch()
@@ -150,7 +150,7 @@ def test_a_broken_pyproject_matters_only_where_it_mentions_a_plan(tmp_path: Path
 
 
 def test_without_a_plan_defaults_hold(tmp_path: Path) -> None:
-    """And an empty plan says the same."""
+    """And an empty plan means the same."""
     plan = default_plan(tmp_path)
     assert plan == Plan(root=tmp_path.resolve())
     assert plan.interpreters == (PY39, PY310, PY311, PY312)
@@ -277,7 +277,7 @@ def test_a_file_with_a_byte_order_mark_is_read(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_no_text(tmp_path: Path) -> None:
-    """The line of the first bad byte is told."""
+    """The line of the first invalid byte is reported."""
     (tmp_path / "py312.toml").write_bytes(b'target = "3.12"\n# caf\xe9\n')
     with pytest.raises(PlanError, match=r"^py312\.toml:2: is not UTF-8"):
         load_plan(tmp_path / "py312.toml", today=TODAY)
@@ -297,7 +297,7 @@ def test_a_file_that_is_no_text(tmp_path: Path) -> None:
     ids=["no value", "open string", "table twice", "deep", "long number", "long key", "large"],
 )
 def test_a_file_that_cannot_be_read_as_toml(tmp_path: Path, text: str, message: str) -> None:
-    """Where it is known, the line is told; limits hold."""
+    """The line is reported if it is known; limits apply."""
     assert str(error_of(tmp_path, text)).startswith(message)
 
 
@@ -341,8 +341,8 @@ LEAVES = st.one_of(
 )
 
 
-def read_or_told(path: Path) -> tuple[Plan | None, str]:
-    """The plan, or what the user is told."""
+def read_or_error(path: Path) -> tuple[Plan | None, str]:
+    """Return the plan, or the error message."""
     try:
         return load_plan(path, today=TODAY), ""
     except PlanError as error:
@@ -355,9 +355,9 @@ def test_nothing_in_a_plan_ends_in_a_traceback(tmp_path: Path, lines: list[str])
     """A plan or a PlanError that begins with the file's name, for any mix of keys, tables and values."""
     path = tmp_path / "py312.toml"
     path.write_text("\n".join(lines), encoding="utf-8")
-    plan, told = read_or_told(path)
-    assert plan is not None or told.startswith("py312.toml")
-    assert "\x1b" not in told
+    plan, message = read_or_error(path)
+    assert plan is not None or message.startswith("py312.toml")
+    assert "\x1b" not in message
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -366,5 +366,5 @@ def test_no_bytes_end_in_a_traceback(tmp_path: Path, data: bytes) -> None:
     """Whatever the file holds."""
     path = tmp_path / "py312.toml"
     path.write_bytes(data)
-    plan, told = read_or_told(path)
-    assert plan is not None or told.startswith("py312.toml")
+    plan, message = read_or_error(path)
+    assert plan is not None or message.startswith("py312.toml")

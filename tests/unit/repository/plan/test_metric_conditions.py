@@ -47,7 +47,7 @@ def test_anything_else_is_no_condition(text: str) -> None:
 
 @given(st.text(max_size=60))
 def test_no_text_is_run(text: str) -> None:
-    """It is refused, or it is what it says when it is written again."""
+    """It is refused, or its text form is parsed to the same condition."""
     try:
         condition = parse_condition(text)
     except ValueError:

@@ -16,7 +16,7 @@ def read(tmp_path: Path, text: str) -> BenchmarkSettings:
     return load_plan(path, today=date(2026, 1, 1)).defaults.benchmark
 
 
-def test_everything_can_be_said(tmp_path: Path) -> None:
+def test_everything_can_be_set(tmp_path: Path) -> None:
     text = (
         '{ threshold = 0.2, thresholds = { "tests/*" = 0.3 }, budget = "5m", unlike-builds = true, '
         "accept-inconclusive = true }"
@@ -26,7 +26,7 @@ def test_everything_can_be_said(tmp_path: Path) -> None:
     )
 
 
-def test_what_is_not_said_has_its_default(tmp_path: Path) -> None:
+def test_what_is_not_set_has_its_default(tmp_path: Path) -> None:
     assert read(tmp_path, "{}") == BenchmarkSettings()
     assert read(tmp_path, "{ threshold = 1 }") == BenchmarkSettings(threshold=1.0)
 

@@ -1,4 +1,4 @@
-"""docs/reference/plan.md says what the reader of the plan does."""
+"""docs/reference/plan.md agrees with the reader of the plan."""
 
 import re
 from dataclasses import replace
@@ -15,7 +15,7 @@ EXAMPLES = re.findall(r"```toml\n(.*?)```", REFERENCE.read_text(encoding="utf-8"
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_every_example_of_the_reference_is_a_plan(tmp_path: Path, example: str) -> None:
-    """What is shown can be copied."""
+    """Examples can be copied as they are."""
     path = tmp_path / "py312.toml"
     path.write_text(example, encoding="utf-8")
     plan = load_plan(path, today=date(2026, 11, 25))

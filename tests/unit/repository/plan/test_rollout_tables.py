@@ -11,30 +11,30 @@ from pytest_py312.core.errors import PlanError
 from pytest_py312.repository.plan.loader import load_plan
 from pytest_py312.repository.plan.rollout_settings import (
     CompareSettings,
-    Confirm,
+    ConfirmSettings,
+    ContractAction,
     ContractSettings,
     DeploySettings,
-    Doing,
     EnvironmentSettings,
     RolloutSettings,
     SoakSettings,
 )
-from pytest_py312.repository.plan.rollout_tables import load_rollout
+from pytest_py312.repository.plan.rollout_tables import load_rollout_settings
 
 
 def read(tmp_path: Path, text: str) -> RolloutSettings:
     path = tmp_path / "py312.toml"
     path.write_text(text, encoding="utf-8")
-    return load_rollout(path)
+    return load_rollout_settings(path)
 
 
 def test_without_a_word_about_it_the_defaults_hold(tmp_path: Path) -> None:
-    found = read(tmp_path, 'target = "3.12"\n')
-    assert found == RolloutSettings()
-    assert (found.soak.interval, found.soak.duration, found.soak.samples) == (300.0, 172800.0, 576)
-    assert found.soak.confirm == Confirm(probes=5, every=10.0, bad=4)
-    assert found.compare == CompareSettings(confidence=0.98, max_ratio=1.25, min_points=36, looks=2)
-    assert found.deploy == DeploySettings(ready_timeout=30.0, readiness_delay=7.0, monitor=60.0, drain=30.0, retain=5)
+    rollout = read(tmp_path, 'target = "3.12"\n')
+    assert rollout == RolloutSettings()
+    assert (rollout.soak.interval, rollout.soak.duration, rollout.soak.sample_count) == (300.0, 172800.0, 576)
+    assert rollout.soak.confirm == ConfirmSettings(probes=5, every=10.0, bad=4)
+    assert rollout.compare == CompareSettings(confidence=0.98, max_ratio=1.25, min_points=36, looks=2)
+    assert rollout.deploy == DeploySettings(ready_timeout=30.0, readiness_delay=7.0, monitor=60.0, drain=30.0, retain=5)
 
 
 @pytest.mark.parametrize(
@@ -80,27 +80,27 @@ deploy = { container = "billing-main", needs = ["auth"] }
 
 def test_the_nearest_word_holds(tmp_path: Path) -> None:
     """Defaults, then the plan, the stage, the last table of a service that fits, the metric."""
-    found = read(tmp_path, LAYERS)
-    assert found.soak_of(stage=3).duration == 3 * 3600.0
-    user = found.soak_of(stage=1, name="user", path="services/user")
+    rollout = read(tmp_path, LAYERS)
+    assert rollout.soak_settings_for(stage=3).duration == 3 * 3600.0
+    user = rollout.soak_settings_for(stage=1, name="user", path="services/user")
     assert user == SoakSettings(interval=120.0, duration=3600.0, failure_limit=0.05)
-    billing = found.soak_of(stage=3, name="billing", path="services/billing")
+    billing = rollout.soak_settings_for(stage=3, name="billing", path="services/billing")
     assert (billing.interval, billing.duration, billing.consecutive_failure_limit) == (60.0, 3 * 3600.0, 5)
-    assert found.compare_of(stage=3, name="billing", path="services/billing").max_ratio == 1.1
-    assert found.deploy_of(stage=3, name="billing", path="services/billing") == DeploySettings(
+    assert rollout.compare_settings_for(stage=3, name="billing", path="services/billing").max_ratio == 1.1
+    assert rollout.deploy_settings_for(stage=3, name="billing", path="services/billing") == DeploySettings(
         image="platform:{version}", ready_timeout=20.0, container="billing-main", needs=("auth",)
     )
 
 
 def test_a_metric_has_limits_of_its_own(tmp_path: Path) -> None:
     found = read(tmp_path, LAYERS)
-    assert found.soak_of(stage=1, name="user", path="services/user", metric="latency").failure_limit == 0.1
-    compared = found.compare_of(stage=1, name="user", path="services/user", metric="latency")
+    assert found.soak_settings_for(stage=1, name="user", path="services/user", metric="latency").failure_limit == 0.1
+    compared = found.compare_settings_for(stage=1, name="user", path="services/user", metric="latency")
     assert compared == CompareSettings(max_ratio=1.5, confidence=0.99)
 
 
 def test_contracts_are_calls_or_data(tmp_path: Path) -> None:
-    found = read(
+    rollout = read(
         tmp_path,
         """
 [[contract]]
@@ -116,19 +116,23 @@ format = "pickle"
 limit = "3s"
 """,
     ).contracts
-    assert found == (
-        ContractSettings(first="gateway", second="auth", call=Doing(command=("check", "{callee}"))),
+    assert rollout == (
+        ContractSettings(first="gateway", second="auth", call=ContractAction(command=("check", "{callee}"))),
         ContractSettings(
-            first="gateway", second="auth", write=Doing(function="app.cache:example"), format="pickle", limit=3.0
+            first="gateway",
+            second="auth",
+            write=ContractAction(function="app.cache:example"),
+            format="pickle",
+            limit=3.0,
         ),
     )
-    assert [one.what for one in found] == ["check {callee}", "pickle of app.cache:example"]
+    assert [one.description for one in rollout] == ["check {callee}", "pickle of app.cache:example"]
 
 
 def test_environments_come_one_after_the_other(tmp_path: Path) -> None:
     found = read(tmp_path, '[deploy.environments]\ntest = {}\nprod = { after = ["test"] }\n')
-    assert found.environment("prod") == EnvironmentSettings(name="prod", after=("test",))
-    assert found.environment("laboratory") == EnvironmentSettings(name="laboratory")
+    assert found.environment_settings("prod") == EnvironmentSettings(name="prod", after=("test",))
+    assert found.environment_settings("laboratory") == EnvironmentSettings(name="laboratory")
 
 
 def test_the_digest_changes_with_a_limit(tmp_path: Path) -> None:
@@ -150,7 +154,7 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
         ),
         (
             '[[soak.metric]]\nname = "e"\nprovider = "http"\nquery = "/"\nrequests = "x"\nbudget = 0.001',
-            r"py312\.toml:6: .*that a Prometheus tells",
+            r"py312\.toml:6: .*errors measured by Prometheus",
         ),
         ("[soak]\nload = { path = '/x' }", r"py312\.toml:2: soak\.load: has no \"rate\""),
         ("[soak]\nload = { rate = 0 }", r"py312\.toml:2: .*between 0 and 5000"),
@@ -161,24 +165,24 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
         ("[[contract]]\ncaller = 'a'\ncallee = 'b'\ncall = ['x']\nat = 'p:80'", r"py312\.toml:5: .*has no \{callee\}"),
         ("[[contract]]\ncaller = 'a'\ncallee = 'b'", r'needs a "path" of the callee or something to "call"'),
         ("[[contract]]\ncaller = 'a'\ncallee = 'b'\npath = '/x'\nwrite = 'a:b'", r"py312\.toml:5: .*does not belong"),
-        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'", r'something that can "read", or a "format"'),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'", r'an action to "read" it, or a "format"'),
         ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a b'\nformat = 'json'", r"a function \(module:function\)"),
-        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = ['x']\nformat = 'json'", "gives bytes"),
-        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'\nformat = 'hash'", 'needs something to "read"'),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = ['x']\nformat = 'json'", "writes bytes"),
+        ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'\nformat = 'hash'", 'needs an action to "read"'),
         ("[[contract]]\nwriter = 'a'\nreader = 'b'\nwrite = 'a:b'\nformat = 'pickel'", 'perhaps you meant "pickle"'),
         ("[soak]\nintervall = 3", r'py312\.toml:2: soak\.intervall: .*perhaps you meant "interval"'),
         ('[deploy]\n\nredy_timeout = "3s"', r'py312\.toml:3: .*perhaps you meant "ready-timeout"'),
         ("[soak.compare]\nmaxratio = 2", 'perhaps you meant "max-ratio"'),
         ("[soak]\nconfirm = { probe = 2 }", 'perhaps you meant "probes"'),
-        ("[soak]\nconfirm = { probes = 2, bad = 3 }", "asks for 3 bad ones of 2 probes"),
+        ("[soak]\nconfirm = { probes = 2, bad = 3 }", "requires 3 bad probes of 2"),
         ('[soak]\nfailure-limit = "120%"', "expected a share from 0 to 1"),
         ("[soak]\nfailure-limit = 2", "expected a share from 0 to 1"),
-        ('[soak]\nduration = "1m"', r"an interval of 300 s in a soak of 60 s: no sample fits in"),
-        ('[[stage]]\nnumber = 1\nservices = ["*"]\nsoak = { duration = "1m" }', "no sample fits in"),
+        ('[soak]\nduration = "1m"', r"an interval of 300 s, longer than the soak of 60 s"),
+        ('[[stage]]\nnumber = 1\nservices = ["*"]\nsoak = { duration = "1m" }', "longer than the soak of 60 s"),
         ("[soak]\nmissing = 'pas'", 'perhaps you meant "pass"'),
         ("[soak]\nscope = 'service'", r"py312\.toml:2: soak\.scope"),
         ("[deploy]\ntarget = 'swam'", r'py312\.toml:2: deploy\.target.*perhaps you meant "swarm"'),
-        ("[service.user]\ndeploy = { target = 'swarm' }", "holds for the whole plan, whose lock lies with it"),
+        ("[service.user]\ndeploy = { target = 'swarm' }", "applies to the whole plan"),
         ("[deploy.environments]\ntest = { engines = ['worker'] }", "expected a table"),
         ("[deploy.environments]\ntest = { engines = { worker = 1 } }", "expected a string"),
         ("[soak]\ninterval = 1\ninitial_delay = 1\ninitial-delay = 2", "stands here twice"),
@@ -218,16 +222,16 @@ values = st.sampled_from(
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=60)
 @given(st.lists(st.one_of(st.tuples(keys, values).map(" = ".join), keys.map("[{}]".format), keys.map("[[{}]]".format))))
 def test_nothing_ends_in_a_traceback(tmp_path: Path, lines: list[str]) -> None:
-    told = "py312.toml"
+    message = "py312.toml"
     try:
-        found = read(tmp_path, "\n".join(lines)).soak.samples
+        sample_count = read(tmp_path, "\n".join(lines)).soak.sample_count
     except PlanError as error:
-        found, told = 1, str(error)
-    assert found > 0
-    assert told.startswith("py312.toml")
+        sample_count, message = 1, str(error)
+    assert sample_count > 0
+    assert message.startswith("py312.toml")
 
 
-def test_an_environment_says_who_is_asked_and_who_is_told(tmp_path: Path) -> None:
+def test_an_environment_names_its_prometheus_and_its_receivers(tmp_path: Path) -> None:
     text = """
 [deploy.environments.prod]
 prometheus = "http://prometheus:9090"
@@ -235,7 +239,7 @@ textfile = "/var/lib/node_exporter/py312.prom"
 webhooks = ["https://chat/hook"]
 notify = [["tell-us", "--urgent"]]
 """
-    assert read(tmp_path, text).environment("prod") == EnvironmentSettings(
+    assert read(tmp_path, text).environment_settings("prod") == EnvironmentSettings(
         name="prod",
         prometheus="http://prometheus:9090",
         textfile="/var/lib/node_exporter/py312.prom",
@@ -261,10 +265,10 @@ environments = { test = { context = "staging", namespace = "shop" } }
 [service."agent-services/*"]
 deploy = { deployment = "agents", container = "app", namespace = "agents", ready_timeout = "20m" }
 """
-    found = read(tmp_path, text)
-    assert found.deploy.ready_timeout == 600.0
-    assert found.deploy.container_of("agent-services/laoke_service") == "agent-services-laoke-service"
-    changed = found.deploy_of(stage=1, name="agent-services/laoke", path="agent-services/laoke")
+    rollout = read(tmp_path, text)
+    assert rollout.deploy.ready_timeout == 600.0
+    assert rollout.deploy.container_of("agent-services/laoke_service") == "agent-services-laoke-service"
+    changed = rollout.deploy_settings_for(stage=1, name="agent-services/laoke", path="agent-services/laoke")
     assert (changed.container_of("x"), changed.container, changed.namespace) == ("agents", "app", "agents")
     assert changed.ready_timeout == 1200.0
-    assert found.environment("test") == EnvironmentSettings(name="test", context="staging", namespace="shop")
+    assert rollout.environment_settings("test") == EnvironmentSettings(name="test", context="staging", namespace="shop")

@@ -50,13 +50,13 @@ TOP = [
     ("reruns = -1", "reruns", "expected a whole number from 0 to 100"),
     ("reruns = true", "reruns", "expected a whole number, such as 2; found true"),
     ("reruns = 1.0", "reruns", "expected a whole number"),
-    ('exclude-newer = "2026-11-01"', "exclude-newer", "it would be local time"),
-    ('exclude-newer = "2026-11-01T00:00:00"', "exclude-newer", "it would be local time"),
-    ("exclude-newer = 2026-11-01", "exclude-newer", "it would be local time"),
-    ("exclude-newer = 2026-11-01T00:00:00", "exclude-newer", "it would be local time"),
+    ('exclude-newer = "2026-11-01"', "exclude-newer", "has no zone"),
+    ('exclude-newer = "2026-11-01T00:00:00"', "exclude-newer", "has no zone"),
+    ("exclude-newer = 2026-11-01", "exclude-newer", "has no zone"),
+    ("exclude-newer = 2026-11-01T00:00:00", "exclude-newer", "has no zone"),
     ('exclude-newer = "2026-13-01T00:00:00Z"', "exclude-newer", "is not on the calendar"),
     ('exclude-newer = "0001-01-01T00:00:00+10:00"', "exclude-newer", "is not on the calendar in UTC"),
-    ('exclude-newer = "yesterday"', "exclude-newer", "expected a moment in UTC"),
+    ('exclude-newer = "yesterday"', "exclude-newer", "expected a timestamp in UTC"),
     ("lock-hours = nan", "lock-hours", "expected hours from 0"),
     ("lock-hours = -1", "lock-hours", "expected hours from 0"),
     ('lock-hours = "24h"', "lock-hours", "expected a number of hours"),
@@ -238,7 +238,7 @@ def test_amounts_of_memory(tmp_path: Path, line: str, amount: int) -> None:
     ],
 )
 def test_cut_off_dates_are_kept_in_utc(tmp_path: Path, line: str, moment: str) -> None:
-    """As text or as a TOML date-time, in any zone that is told."""
+    """As text or as a TOML date-time, in any time zone."""
     path = tmp_path / "py312.toml"
     path.write_text(f"exclude-newer = {line}\n", encoding="utf-8")
     assert load_plan(path, today=TODAY).exclude_newer == moment

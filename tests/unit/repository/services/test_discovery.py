@@ -1,4 +1,4 @@
-"""From a tree of files to the fleet: which folders are services, and what is known of each."""
+"""From a tree of files to the fleet: which folders are services, and what their files declare."""
 
 import itertools
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
 from pytest_py312.repository.services.discovery import discover, unique_names
-from pytest_py312.repository.services.requirement_sources import further_services
+from pytest_py312.repository.services.requirement_sources import additional_services
 
 PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
 
@@ -75,7 +75,7 @@ def test_each_sign_of_a_service_is_enough(tmp_path: Path, files: dict[str, str])
     ],
 )
 def test_without_a_sign_there_is_no_fleet(tmp_path: Path, files: dict[str, str]) -> None:
-    """And the message says what a sign would be."""
+    """And the message lists the signs of a service."""
     with pytest.raises(NoFleetError, match=r"requirements file.*services = "):
         fleet_of(tmp_path, files)
 
@@ -123,7 +123,7 @@ def test_the_root_is_a_service_when_it_is_the_only_one(tmp_path: Path) -> None:
 def test_a_folder_with_code_of_its_own_is_a_service_beside_those_in_it(
     tmp_path: Path, files: dict[str, str], paths: list[str]
 ) -> None:
-    """What needs only its developers' tools, or holds nothing but tests, is none."""
+    """A folder with only developers' tools, or only tests, is no service."""
     assert [service.path for service in fleet_of(tmp_path, files).services] == paths
 
 
@@ -142,14 +142,14 @@ def test_what_lies_in_services_beneath_it_is_not_a_services_own(tmp_path: Path) 
         },
     )
     root, worker = fleet.services
-    assert (root.inner, root.further, root.images) == (("worker",), (), ())
+    assert (root.nested_folders, root.additional_requirements, root.images) == (("worker",), (), ())
     assert root.suite == Suite(kind=SuiteKind.PYTEST, arguments=("--ignore=worker",))
-    assert [str(source) for source in worker.further] == ["worker/requirements-gpu.txt"]
+    assert [str(source) for source in worker.additional_requirements] == ["worker/requirements-gpu.txt"]
     assert worker.suite == Suite(kind=SuiteKind.PYTEST)
 
 
 def test_requirements_shared_by_a_group_do_not_hide_its_services(tmp_path: Path) -> None:
-    """A folder with several services in it is a group, and that is said."""
+    """A folder with several services in it is a group, which is reported as an assumption."""
     fleet = fleet_of(
         tmp_path,
         {"services/requirements.txt": "", "services/a/requirements.txt": "", "services/b/requirements.txt": ""},
@@ -158,7 +158,7 @@ def test_requirements_shared_by_a_group_do_not_hide_its_services(tmp_path: Path)
     assert any("taken for a group" in assumption for assumption in fleet.assumptions)
 
 
-def test_services_of_one_name_are_told_apart_by_what_is_above_them(tmp_path: Path) -> None:
+def test_services_of_one_name_are_distinguished_by_what_is_above_them(tmp_path: Path) -> None:
     """Only where it is needed."""
     fleet = fleet_of(
         tmp_path, {"eu/api/requirements.txt": "", "us/api/requirements.txt": "", "us/web/requirements.txt": ""}
@@ -190,7 +190,7 @@ def test_links_do_not_lead_out_of_the_root_or_round_in_circles(tmp_path: Path) -
 
 
 def test_the_plan_names_the_folders(tmp_path: Path) -> None:
-    """Globs of folders; what fits and shows no sign of Python is left out, and that is said."""
+    """Globs of folders; a match without a sign of Python is skipped, which is reported."""
     files = {"services/a/requirements.txt": "", "services/web/index.html": "", "other/b/requirements.txt": ""}
     fleet = fleet_of(tmp_path, files, services=("services/*",))
     assert [service.name for service in fleet.services] == ["a"]
@@ -222,7 +222,7 @@ def test_excluded_services_are_left_out(tmp_path: Path) -> None:
 
 
 def test_stages_come_from_the_plan(tmp_path: Path) -> None:
-    """Ordered by stage, then path; a service in none is at stage 0, and that is said."""
+    """Ordered by stage, then path; a service in none is at stage 0, which is reported."""
     files = {f"services/{name}/requirements.txt": "" for name in ("a", "b", "c")}
     stages = (Stage(number=2, services=("a",)), Stage(number=1, services=("services/b",), critical=True))
     fleet = fleet_of(tmp_path, files, stages=stages)
@@ -303,12 +303,12 @@ def test_a_suite_that_the_plan_skips_is_none(tmp_path: Path) -> None:
 def test_the_most_telling_file_gives_the_baseline(
     tmp_path: Path, files: dict[str, str], baseline: str, source: str
 ) -> None:
-    """Image, pin, requires-python, workflow, plan; the source is told in words."""
+    """Image, pin, requires-python, workflow, plan; the source is described."""
     service = service_of(tmp_path, {"requirements.txt": "", **files})
     assert (str(service.baseline), service.baseline_source) == (baseline, source)
 
 
-def test_dockerfiles_that_disagree_are_said(tmp_path: Path) -> None:
+def test_dockerfiles_that_disagree_are_reported(tmp_path: Path) -> None:
     """The oldest counts; those of tests and tools do not."""
     fleet = fleet_of(
         tmp_path,
@@ -328,21 +328,21 @@ def test_dockerfiles_that_disagree_are_said(tmp_path: Path) -> None:
 
 
 def test_a_service_past_the_target_has_the_target_as_its_baseline(tmp_path: Path) -> None:
-    """And that is said."""
+    """And it is reported as an assumption."""
     fleet = fleet_of(tmp_path, {"svc/Dockerfile": "FROM python:3.13\n"})
     assert str(fleet["svc"].baseline) == "3.12"
     assert "past the target" in fleet.assumptions[0]
 
 
 def test_a_service_on_a_python_that_is_too_old_is_compared_with_the_oldest_of_the_plan(tmp_path: Path) -> None:
-    """And that is said."""
+    """And it is reported as an assumption."""
     fleet = fleet_of(tmp_path, {"svc/Dockerfile": "FROM python:3.6-alpine\n"})
     assert str(fleet["svc"].baseline) == "3.9"
     assert fleet.assumptions[0].startswith("svc is on 3.6 (svc/Dockerfile:1 says python:3.6-alpine), on which nothing")
 
 
 def test_a_service_that_says_nothing_is_assumed_to_be_on_the_oldest(tmp_path: Path) -> None:
-    """And that is said."""
+    """And it is reported as an assumption."""
     fleet = fleet_of(tmp_path, {"svc/requirements.txt": ""})
     assert fleet.assumptions == (
         "svc says nowhere which Python it runs on; 3.9, the oldest of the plan, is taken as its baseline.",
@@ -369,7 +369,7 @@ def test_a_service_that_says_nothing_is_assumed_to_be_on_the_oldest(tmp_path: Pa
         (["requirements/base.txt", "requirements/local.txt"], ["requirements/base.txt"], ["requirements/local.txt"]),
     ],
 )  # fmt: skip
-def test_requirement_files_are_told_by_their_names(
+def test_requirement_files_are_recognised_by_their_names(
     tmp_path: Path, files: list[str], run_time: list[str], tests: list[str]
 ) -> None:
     """What serves run time, and what the tests."""
@@ -390,7 +390,7 @@ def test_tables_are_sources_beside_files(tmp_path: Path) -> None:
     assert [str(source) for source in service.test_requirements] == [
         "svc/pyproject.toml [project.optional-dependencies.test]"
     ]
-    assert [str(source) for source in service.further] == ["svc/requirements-dev.txt"]
+    assert [str(source) for source in service.additional_requirements] == ["svc/requirements-dev.txt"]
 
 
 def test_a_pyproject_that_cannot_be_parsed_stays_a_source(tmp_path: Path) -> None:
@@ -400,7 +400,7 @@ def test_a_pyproject_that_cannot_be_parsed_stays_a_source(tmp_path: Path) -> Non
 
 
 def test_src_is_put_on_the_path_where_nothing_installs_it(tmp_path: Path) -> None:
-    """A distribution is laid into the cell instead."""
+    """A distribution is installed into the cell instead."""
     plain = fleet_of(tmp_path / "a", {"svc/requirements.txt": "", "svc/src/x/__init__.py": ""})["svc"]
     distributed = fleet_of(tmp_path / "b", {"svc/pyproject.toml": PROJECT, "svc/src/x/__init__.py": ""})["svc"]
     assert (plain.python_path, plain.distribution) == (("src",), None)
@@ -420,7 +420,9 @@ def test_everything_that_a_service_says_of_versions_is_kept(tmp_path: Path) -> N
             ".python-version": "3.12.1\n",
         },
     )
-    assert [(one.kind, one.text, str(one.location)) for one in service.declarations] == [
+    assert [
+        (declaration.kind, declaration.text, str(declaration.location)) for declaration in service.declarations
+    ] == [
         ("workflow", "3.12", "svc/.github/workflows/ci.yaml:1"),
         ("pin", "3.12.1", "svc/.python-version:1"),
         ("image", "python:3.9", "svc/Dockerfile:1"),
@@ -428,7 +430,7 @@ def test_everything_that_a_service_says_of_versions_is_kept(tmp_path: Path) -> N
         ("metadata", ">=3.9", "svc/pyproject.toml:4"),
         ("tool", "3.10", "svc/pyproject.toml:6"),
     ]
-    assert [one.text for one in service.images] == ["python:3.9", "python:3.10"]
+    assert [declaration.text for declaration in service.images] == ["python:3.9", "python:3.10"]
 
 
 def test_nothing_of_a_service_is_executed(tmp_path: Path) -> None:
@@ -470,8 +472,13 @@ def test_files_of_requirements_that_nothing_takes_are_sets_of_their_own(tmp_path
     }
     service = service_of(tmp_path, files)
 
-    assert [one.path for one in service.further] == ["svc/requirements/gpu.txt", "svc/test/platform/requirements.txt"]
-    assert [one.requirements for one in further_services(service)] == [(one,) for one in service.further]
+    assert [source.path for source in service.additional_requirements] == [
+        "svc/requirements/gpu.txt",
+        "svc/test/platform/requirements.txt",
+    ]
+    assert [one.requirements for one in additional_services(service)] == [
+        (one,) for one in service.additional_requirements
+    ]
 
 
 def test_requirements_that_are_no_services_are_assumed_to_be_nobodys(tmp_path: Path) -> None:
@@ -484,12 +491,12 @@ def test_requirements_that_are_no_services_are_assumed_to_be_nobodys(tmp_path: P
     fleet = fleet_of(tmp_path, files, services=("svc",), exclude=("old",))
 
     assert [text for text in fleet.assumptions if "requirements.txt" in text] == [
-        "docs/requirements.txt belongs to no service, so nobody judges what is required there."
+        "docs/requirements.txt belongs to no service, so what is required there is not checked."
     ]
 
 
-def test_code_that_lies_in_no_service_is_told(tmp_path: Path) -> None:
-    """Nobody judges it, and a green table says nothing about it. What a service needs is judged with that."""
+def test_code_that_lies_in_no_service_is_reported(tmp_path: Path) -> None:
+    """It is not checked, so it must be reported. Folders in ``needs`` of a service are checked with it."""
     files = {
         "run.py": "",
         "svc/requirements.txt": "",
@@ -504,14 +511,16 @@ def test_code_that_lies_in_no_service_is_told(tmp_path: Path) -> None:
     plan = {"services": ("svc",), "exclude": ("old",)}
 
     needed = (("svc", ServiceSettings(needs=("common",))),)
-    told = [text for text in fleet_of(tmp_path, files, **plan).assumptions if "Python file" in text]
-    less = [text for text in fleet_of(tmp_path, files, **plan, overrides=needed).assumptions if "Python file" in text]
-
-    assert [text.partition(":")[0] for text in told] == [
-        "4 Python files (in scripts, the root, common) belong to no service, so nobody judges them"
+    without_needs = [text for text in fleet_of(tmp_path, files, **plan).assumptions if "Python file" in text]
+    with_needs = [
+        text for text in fleet_of(tmp_path, files, **plan, overrides=needed).assumptions if "Python file" in text
     ]
-    assert [text.partition(":")[0] for text in less] == [
-        "3 Python files (in scripts, the root) belong to no service, so nobody judges them"
+
+    assert [text.partition(":")[0] for text in without_needs] == [
+        "4 Python files (in scripts, the root, common) belong to no service, so they are not checked"
+    ]
+    assert [text.partition(":")[0] for text in with_needs] == [
+        "3 Python files (in scripts, the root) belong to no service, so they are not checked"
     ]
 
 
@@ -540,6 +549,6 @@ def test_what_tests_need_stands_in_the_tables_of_tools_too(tmp_path: Path, table
 def test_the_project_of_djangos_settings_is_on_the_path(
     tmp_path: Path, files: tuple[str, ...], path: tuple[str, ...]
 ) -> None:
-    """As it is for who gives its folder to pytest; where it is the service's own, it is there in any case."""
+    """As with ``pytest FOLDER``; if it is the service's own folder, it is on the path anyway."""
     settings = {"pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = core.settings\n", "requirements.txt": ""}
     assert service_of(tmp_path, dict.fromkeys(files, "") | settings).python_path == path

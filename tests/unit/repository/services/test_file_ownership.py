@@ -1,10 +1,10 @@
-"""Whose a file at the root is: by its path, by what its parts name, by who hands work to it."""
+"""Ownership of a file at the root: by its path, by what its parts name, by the files that delegate work to it."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.services.file_ownership import index_of, named_in
+from pytest_py312.repository.services.file_ownership import build_name_index, find_named_services
 from tests.support.fakes import service
 
 SERVICES = [
@@ -13,7 +13,7 @@ SERVICES = [
     service("auth", path="auth"),
     service("listen-service", path="services/diagnostic/listen-service"),
 ]
-INDEX = index_of(SERVICES)
+INDEX = build_name_index(SERVICES)
 ALL = {one.name for one in SERVICES}
 BELOW_SERVICES = {"user-service", "api", "listen-service"}
 
@@ -42,7 +42,7 @@ BELOW_SERVICES = {"user-service", "api", "listen-service"}
 )
 def test_what_names_a_service(text: str, names: set[str]) -> None:
     """Paths anywhere; a name of one common word only where a service is meant."""
-    assert named_in(text, "some.yml", INDEX).all == names
+    assert find_named_services(text, "some.yml", INDEX).all_names == names
 
 
 @pytest.mark.parametrize(
@@ -58,15 +58,15 @@ def test_what_names_a_service(text: str, names: set[str]) -> None:
 )
 def test_a_path_names_a_service(path: str, names: set[str]) -> None:
     """As a folder, as the name of the file or as its ending."""
-    assert named_in("FROM python:3.10\n", path, INDEX).all == names
+    assert find_named_services("FROM python:3.10\n", path, INDEX).all_names == names
 
 
 @pytest.mark.parametrize("path", ["pyproject.toml", "tox.ini", "setup.py", ".python-version"])
 def test_metadata_at_the_root_is_for_all(path: str) -> None:
     """Lists of folders in it say nothing of whose Python it is; its own path does."""
     text = "exclude = ['api', 'services/user-service']\n"
-    assert named_in(text, path, INDEX).all == set()
-    assert named_in(text, f"settings/user-service/{path}", INDEX).all == {"user-service"}
+    assert find_named_services(text, path, INDEX).all_names == set()
+    assert find_named_services(text, f"settings/user-service/{path}", INDEX).all_names == {"user-service"}
 
 
 WORKFLOW = """\
@@ -87,20 +87,22 @@ jobs:
 @pytest.mark.parametrize(
     ("at", "names"),
     [
-        ("3.9", {"auth", "user-service", "api"}),  # around all jobs: whoever any of them is for
-        ("3.10", {"auth"}),  # a job that names none goes by what is around it
+        ("3.9", {"auth", "user-service", "api"}),  # around all jobs: for all services that they name
+        ("3.10", {"auth"}),  # a job that names no service is assigned by what is around it
         ("working-directory", {"user-service"}),
         ("3.12", {"api"}),  # by the key of the job
     ],
 )
 def test_each_part_of_a_workflow_is_asked_by_itself(at: str, names: set[str]) -> None:
     """Jobs for different services stand in one file."""
-    assert named_in(WORKFLOW, ".github/workflows/ci.yml", INDEX).at(WORKFLOW.index(at)) == names
+    assert find_named_services(WORKFLOW, ".github/workflows/ci.yml", INDEX).names_at(WORKFLOW.index(at)) == names
 
 
 def test_work_that_is_handed_on_is_seen() -> None:
     """By the part that does it."""
-    uses = {name: part.uses for part in named_in(WORKFLOW, "ci.yml", INDEX).parts for name in part.names}
+    uses = {
+        name: part.used_files for part in find_named_services(WORKFLOW, "ci.yml", INDEX).parts for name in part.names
+    }
     assert uses == {"user-service": {".github/workflows/tests.yml"}, "api": frozenset()}
 
 
@@ -114,25 +116,25 @@ def test_work_that_is_handed_on_is_seen() -> None:
 )
 def test_entries_jobs_and_documents_are_parts(path: str, text: str) -> None:
     """The entry beside that of a service names none."""
-    named = named_in(text, path, INDEX)
-    assert named.at(text.index("python:3.10")) == {"api"}
-    assert named.at(text.index("python:3.9")) == set()
+    named = find_named_services(text, path, INDEX)
+    assert named.names_at(text.index("python:3.10")) == {"api"}
+    assert named.names_at(text.index("python:3.9")) == set()
 
 
-def test_two_folders_of_one_name_are_told_apart_by_their_paths() -> None:
-    """The plain name is then nobody's."""
-    index = index_of([service("a-worker", path="a/worker"), service("b-worker", path="b/worker")])
-    assert named_in("service: worker", "x.yml", index).all == set()
-    assert named_in("cd b/worker", "x.yml", index).all == {"b-worker"}
+def test_two_folders_of_one_name_are_distinguished_by_their_paths() -> None:
+    """The plain name is then ambiguous, and names neither."""
+    index = build_name_index([service("a-worker", path="a/worker"), service("b-worker", path="b/worker")])
+    assert find_named_services("service: worker", "x.yml", index).all_names == set()
+    assert find_named_services("cd b/worker", "x.yml", index).all_names == {"b-worker"}
 
 
 @given(st.text(alphabet="jobs: -\nservices/api{}[]\"'#$\t/.u*", max_size=300), st.integers(0, 300))
 def test_no_text_is_too_odd(text: str, at: int) -> None:
     """Only services of the fleet are ever named."""
-    assert named_in(text, "docker-compose.yml", INDEX).at(at) <= ALL
+    assert find_named_services(text, "docker-compose.yml", INDEX).names_at(at) <= ALL
 
 
 def test_long_lines_take_no_time() -> None:
     """A file of the size limit, in which nothing ends."""
     for piece in (" ", "a", "a/", "- ", "[a", "a: "):
-        assert named_in(piece * (400_000 // len(piece)), "a.yml", INDEX).all == set()
+        assert find_named_services(piece * (400_000 // len(piece)), "a.yml", INDEX).all_names == set()

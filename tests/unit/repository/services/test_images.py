@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.services.images import ImageRun, entry_of, own_images, words_of
+from pytest_py312.repository.services.images import ImageCheckResult, entry_point_of, instruction_words, service_images
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service, service_tree
 
@@ -40,14 +40,14 @@ USER = service("user-service")
 )
 def test_what_a_command_starts(argv: list[str], entry: tuple[str, str] | None) -> None:
     """A module, a script, a console script; or nothing that could be imported."""
-    found = entry_of(argv)
+    found = entry_point_of(argv)
     assert (found and (found.kind, found.name)) == entry
 
 
 @given(st.lists(st.text(max_size=20) | st.sampled_from(["python", "-m", "sh", "-c", "celery", "-A", "uvicorn"])))
 def test_no_command_is_too_odd(argv: list[str]) -> None:
-    """What is to be imported is always a name."""
-    found = entry_of(argv)
+    """The result is always a valid name."""
+    found = entry_point_of(argv)
     assert found is None or found.name
 
 
@@ -56,7 +56,7 @@ FILE = "FROM python:3.10-slim\nCOPY requirements.txt ./\nCOPY app/ app/\n"
 
 def images(root: Path, files: dict[str, str]) -> list[tuple[str, str]]:
     tree = Tree(service_tree(root, files))
-    return [(one.dockerfile, one.context) for one in own_images(tree, USER, list(files))]
+    return [(one.dockerfile, one.context) for one in service_images(tree, USER, list(files))]
 
 
 HERE = USER.path
@@ -81,9 +81,9 @@ def test_the_folder_is_the_one_that_has_what_is_copied(path: str, text: str, con
 
 
 def test_a_list_that_is_nested_too_deep_is_read_as_plain_words(tmp_path: Path) -> None:
-    """As is all that looks like JSON and is none; nobody's Dockerfile ends the run."""
-    assert words_of("[" * 100_000 + " x") == ["[" * 100_000, "x"]
-    assert words_of('["a", "b') == ['["a",', '"b']
+    """As is invalid JSON: no Dockerfile ends the run."""
+    assert instruction_words("[" * 100_000 + " x") == ["[" * 100_000, "x"]
+    assert instruction_words('["a", "b') == ['["a",', '"b']
     path = f"{HERE}/Dockerfile"
     text = f"FROM python:3.10\nCOPY {'[' * 100_000} /app\n"
     assert images(tmp_path, SOURCES | {path: text}) == [(path, HERE)]
@@ -104,7 +104,7 @@ def test_what_is_no_image_of_production_with_python_in_it(path: str, text: str, 
 
 
 @pytest.mark.parametrize(
-    ("said", "version"),
+    ("output", "version"),
     [
         ("Python 3.9.18 (main, ...) \n[GCC 12]", "3.9"),
         ("Python 3.10.1", "3.10"),
@@ -112,6 +112,6 @@ def test_what_is_no_image_of_production_with_python_in_it(path: str, text: str, 
         ("", "None"),
     ],
 )
-def test_the_python_in_an_image(said: str, version: str) -> None:
-    """As it says itself."""
-    assert str(ImageRun(dockerfile="Dockerfile", version=said).interpreter) == version
+def test_the_python_in_an_image(output: str, version: str) -> None:
+    """Parsed from the output of ``python -VV``."""
+    assert str(ImageCheckResult(dockerfile="Dockerfile", version=output).interpreter) == version

@@ -1,4 +1,4 @@
-"""Whether a service is a distribution, and whether its code can be laid into a cell without a build."""
+"""Whether a service is a distribution, and whether its code can be installed into a cell without a build."""
 
 import pytest
 from hypothesis import given
@@ -12,11 +12,11 @@ PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
 
 def of(*files: str, **texts: str) -> Distribution:
     """The distribution of a service with these files; ``texts`` by name with ``_`` for the dot."""
-    found = find_distribution(
+    distribution = find_distribution(
         files or ["x/__init__.py"], {name.replace("_", "."): text for name, text in texts.items()}
     )
-    assert found is not None
-    return found
+    assert distribution is not None
+    return distribution
 
 
 def test_requirements_alone_make_no_distribution() -> None:
@@ -85,12 +85,12 @@ def test_compiled_sources_beside_the_packages_need_a_build() -> None:
     ],
 )
 def test_the_src_layout_is_recognised(texts: dict[str, str]) -> None:
-    """By what is declared, else by what lies in ``src/``."""
+    """By declaration, or by the content of ``src/``."""
     assert of("src/x/__init__.py", **texts).source_roots == ("src",)
 
 
 def test_a_source_root_outside_the_service_is_not_taken() -> None:
-    """And nothing of such a distribution is laid anywhere without a build."""
+    """And such a distribution is never installed without a build."""
     found = of(pyproject_toml=PROJECT + '[tool.setuptools.packages.find]\nwhere = ["../../etc"]\n')
     assert (found.source_roots, found.static) == ((".",), False)
 
@@ -116,7 +116,7 @@ def test_no_text_crashes(name: str, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("files", "more", "found"),
+    ("files", "more", "is_distribution"),
     [
         (("shop_api/__init__.py",), "", True),
         (("src/shop_api.py",), "", True),
@@ -125,8 +125,8 @@ def test_no_text_crashes(name: str, text: str) -> None:
     ],
 )
 def test_a_project_of_poetry_without_a_module_of_its_name_is_none(
-    files: tuple[str, ...], more: str, found: bool
+    files: tuple[str, ...], more: str, is_distribution: bool
 ) -> None:
     """Poetry has nothing to build then, and it is installed with ``--no-root``."""
     text = f'[tool.poetry]\nname = "shop-api"\nversion = "1.0"\n{more}'
-    assert (find_distribution(files, {"pyproject.toml": text}) is not None) is found
+    assert (find_distribution(files, {"pyproject.toml": text}) is not None) is is_distribution

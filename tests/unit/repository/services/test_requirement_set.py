@@ -6,7 +6,11 @@ import pytest
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import RequirementSource
-from pytest_py312.repository.services.requirement_set import RequirementSet, asked_by, requirement_set
+from pytest_py312.repository.services.requirement_set import (
+    RequirementSet,
+    read_requirement_set,
+    requirement_with_extras,
+)
 
 
 def read(root: Path, files: dict[str, str], *sources: str) -> RequirementSet:
@@ -17,12 +21,12 @@ def read(root: Path, files: dict[str, str], *sources: str) -> RequirementSet:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
     wanted = [source.rstrip("]").split(" [") for source in sources]
-    return requirement_set(root, [RequirementSource(path=one[0], table="".join(one[1:])) for one in wanted])
+    return read_requirement_set(root, [RequirementSource(path=one[0], table="".join(one[1:])) for one in wanted])
 
 
 def test_included_files_are_followed_and_constraints_kept_apart(tmp_path: Path) -> None:
     """``-r`` adds, ``-c`` constrains, whatever it includes itself."""
-    found = read(
+    requirements = read(
         tmp_path,
         {
             "svc/requirements.txt": "a==1\n-r ../shared/base.txt\n-c limits.txt\n",
@@ -32,13 +36,13 @@ def test_included_files_are_followed_and_constraints_kept_apart(tmp_path: Path) 
         },
         "svc/requirements.txt",
     )
-    assert [(one.name, str(one.location)) for one in found.entries] == [
+    assert [(entry.name, str(entry.location)) for entry in requirements.entries] == [
         ("a", "svc/requirements.txt:1"),
         ("b", "shared/base.txt:1"),
     ]
-    assert [one.name for one in found.constraints] == ["c", "d"]
-    assert found.files == ("shared/base.txt", "svc/limits.txt", "svc/more.txt", "svc/requirements.txt")
-    assert found.problems == ()
+    assert [entry.name for entry in requirements.constraints] == ["c", "d"]
+    assert requirements.files == ("shared/base.txt", "svc/limits.txt", "svc/more.txt", "svc/requirements.txt")
+    assert requirements.problems == ()
 
 
 def test_identical_entries_are_one_and_different_ones_two(tmp_path: Path) -> None:
@@ -69,7 +73,7 @@ def test_what_cannot_be_followed_is_a_problem_with_a_place(tmp_path: Path, line:
     assert words in found.problems[0].message
 
 
-def test_a_circle_of_two_files_is_told_once(tmp_path: Path) -> None:
+def test_a_circle_of_two_files_is_reported_once(tmp_path: Path) -> None:
     """And both files are read."""
     found = read(tmp_path, {"a.txt": "a\n-r b.txt\n", "b.txt": "b\n-r a.txt\n"}, "a.txt")
     assert [one.name for one in found.entries] == ["a", "b"]
@@ -85,7 +89,7 @@ def test_a_folder_of_requirements_is_installed_from_around_it(tmp_path: Path) ->
 
 
 def test_a_local_distribution_is_found_from_the_file_that_names_it(tmp_path: Path) -> None:
-    """Its path is told relative to the root."""
+    """Its path is relative to the root."""
     found = read(tmp_path, {"svc/r.txt": "-e ../libs/common[db]\n", "libs/common/setup.py": ""}, "svc/r.txt")
     (local,) = found.locals
     assert (local.path, local.extras, local.editable, str(local.location)) == (
@@ -98,7 +102,7 @@ def test_a_local_distribution_is_found_from_the_file_that_names_it(tmp_path: Pat
 
 def test_tables_of_other_files_are_sources(tmp_path: Path) -> None:
     """pyproject.toml, setup.cfg, setup.py and Pipfile; a table that is not there is a problem."""
-    found = read(
+    requirements = read(
         tmp_path,
         {
             "pyproject.toml": '[project]\ndependencies = ["a"]\n[project.optional-dependencies]\ntest = ["b"]\n',
@@ -113,8 +117,8 @@ def test_tables_of_other_files_are_sources(tmp_path: Path) -> None:
         "Pipfile [packages]",
         "pyproject.toml [dependency-groups.test]",
     )
-    assert [one.name for one in found.entries] == ["a", "b", "c", "d", "e"]
-    assert ["has no table dependency-groups.test" in one.message for one in found.problems] == [True]
+    assert [one.name for one in requirements.entries] == ["a", "b", "c", "d", "e"]
+    assert ["has no table dependency-groups.test" in one.message for one in requirements.problems] == [True]
 
 
 def test_a_source_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
@@ -137,4 +141,4 @@ def test_a_source_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
 )
 def test_a_distribution_of_the_repository_asks_for_what_its_extras_name(line: str, asked: str) -> None:
     """``-e ../libs/common[cache]``: the rest of a marker is for the cell's interpreter, not for the one we run on."""
-    assert asked_by(line, "libs-common", ("cache",), Interpreter(3, 12)) == asked
+    assert requirement_with_extras(line, "libs-common", ("cache",), Interpreter(3, 12)) == asked

@@ -1,4 +1,4 @@
-"""How a service's tests are run, told from its files."""
+"""How a service's tests are run, determined from its files."""
 
 import pytest
 from hypothesis import given
@@ -55,13 +55,13 @@ OLD_MANAGE = 'os.environ["DJANGO_SETTINGS_MODULE"] = "shop.settings"\n'
 def test_a_suite_of_django_is_run_with_its_settings(
     files: list[str], texts_of: dict[str, str], manage: str, arguments: tuple[str, ...]
 ) -> None:
-    """As ``manage.py test`` does, where nothing says that pytest is set up otherwise."""
+    """As ``manage.py test`` does, unless pytest is configured by other means."""
     found = find_suite(files, [], texts_of, manage=manage)
     assert found.suite == Suite(kind=SuiteKind.PYTEST, arguments=arguments)
     assert ("pytest-django" in found.assumption) is any("--ds" in argument for argument in arguments)
 
 
-def test_what_is_left_out_is_said() -> None:
+def test_what_is_left_out_is_reported() -> None:
     """With the file."""
     found = find_suite(["tests/test_a.py", "scripts/test_b.py"], ["tests", "scripts"], {})
     assert "scripts/test_b.py" in found.assumption
@@ -90,7 +90,7 @@ def test_pytests_own_names_for_test_files_hold() -> None:
     ],
 )
 def test_files_that_would_be_one_module_need_another_import_mode(files: list[str], mode: str) -> None:
-    """Told by the dotted name that pytest would import each under."""
+    """Conflicts are found by the dotted names under which pytest would import the files."""
     found = suite_of(*files)
     assert found is not None
     assert found[1] == mode

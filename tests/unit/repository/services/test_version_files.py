@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.model.fleet import Service
-from pytest_py312.repository.declarations.reader import may_say_versions, reader_of
-from pytest_py312.repository.services.file_ownership import outside_digest, outside_files
+from pytest_py312.repository.declarations.reader import can_declare_versions, reader_of
+from pytest_py312.repository.services.file_ownership import shared_files, shared_files_digest
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service, service_tree
 
@@ -31,7 +31,7 @@ def fleet(*paths: str) -> list[Service]:
 
 
 def found(tree: Tree, *paths: str, exclude: tuple[str, ...] = ()) -> list[str]:
-    return sorted(outside_files(tree, {one.path: one for one in fleet(*paths)}, exclude))
+    return sorted(shared_files(tree, {one.path: one for one in fleet(*paths)}, exclude))
 
 
 def test_services_and_what_is_nobodys_are_left_out(tree: Tree) -> None:
@@ -57,15 +57,17 @@ def test_where_the_root_is_one_of_several_what_may_speak_of_the_others_is_asked(
     ],
 )
 def test_the_digest_is_of_these_files(tree: Tree, path: str, text: str, same: bool) -> None:
-    before = outside_digest(tree, fleet("services/a"), ())
+    before = shared_files_digest(tree, fleet("services/a"), ())
     service_tree(tree.root, {path: text})
 
-    assert (outside_digest(Tree(tree.root), fleet("services/a"), ()) == before) is same
+    assert (shared_files_digest(Tree(tree.root), fleet("services/a"), ()) == before) is same
 
 
 def test_the_digest_is_of_the_services_too(tree: Tree) -> None:
     """A workflow may speak of one that is new."""
-    assert outside_digest(tree, fleet("services/a"), ()) != outside_digest(tree, fleet("services/a", "services/b"), ())
+    assert shared_files_digest(tree, fleet("services/a"), ()) != shared_files_digest(
+        tree, fleet("services/a", "services/b"), ()
+    )
 
 
 @pytest.mark.parametrize(
@@ -79,4 +81,4 @@ def test_the_digest_is_of_the_services_too(tree: Tree) -> None:
     ],
 )  # fmt: skip
 def test_names_and_readers_agree(path: str) -> None:
-    assert may_say_versions(f"a/{path}") is (reader_of(f"a/{path}") is not None)
+    assert can_declare_versions(f"a/{path}") is (reader_of(f"a/{path}") is not None)

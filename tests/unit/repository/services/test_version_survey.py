@@ -7,19 +7,19 @@ import pytest
 
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.repository.services.version_survey import Reading, VersionSurvey, with_all_declarations
+from pytest_py312.repository.services.version_survey import DeclaredVersions, VersionSurvey, with_all_declarations
 from tests.support.fakes import service, service_tree
 
 USER = service("user-service")
 AUTH = service("auth-service")
 
 
-def said(reading: Reading) -> dict[str, list[str]]:
+def versions_by_path(declared: DeclaredVersions) -> dict[str, list[str]]:
     """Path to the versions that stand there."""
-    found: dict[str, list[str]] = {}
-    for place in reading.places:
-        found.setdefault(place.path, []).append(str(place.version))
-    return found
+    versions: dict[str, list[str]] = {}
+    for place in declared.declarations:
+        versions.setdefault(place.path, []).append(str(place.version))
+    return versions
 
 
 def survey(root: Path, files: Mapping[str, str]) -> VersionSurvey:
@@ -35,8 +35,8 @@ def test_a_service_at_the_root_has_what_names_no_other(tmp_path: Path) -> None:
     files = {"Dockerfile": "FROM python:3.9\n", ".github/workflows/ci.yml": workflow}
     root = service("shop", path=".")
     reader = VersionSurvey(service_tree(tmp_path, files), [root, USER])
-    assert said(reader.read(root)) == {"Dockerfile": ["3.9"], ".github/workflows/ci.yml": ["3.9"]}
-    assert said(reader.read(USER)) == {".github/workflows/ci.yml": ["3.10"]}
+    assert versions_by_path(reader.read(root)) == {"Dockerfile": ["3.9"], ".github/workflows/ci.yml": ["3.9"]}
+    assert versions_by_path(reader.read(USER)) == {".github/workflows/ci.yml": ["3.10"]}
 
 
 IN_ITS_FOLDER = {
@@ -62,8 +62,8 @@ def test_all_in_the_folder_of_a_service_is_its_own(version: str, tmp_path: Path)
     """And of no other one."""
     files = {f"{USER.path}/{name}": text.replace("@", version) for name, text in IN_ITS_FOLDER.items()}
     found = survey(tmp_path, files)
-    assert said(found.read(USER)) == {path: [version] for path in sorted(files)}
-    assert found.read(AUTH) == Reading()
+    assert versions_by_path(found.read(USER)) == {path: [version] for path in sorted(files)}
+    assert found.read(AUTH) == DeclaredVersions()
 
 
 def test_files_of_others_are_left_out(tmp_path: Path) -> None:
@@ -77,25 +77,25 @@ def test_files_of_others_are_left_out(tmp_path: Path) -> None:
         },
     )
     found = VersionSurvey(root, [USER, inner])
-    assert said(found.read(USER)) == {}
-    assert said(found.read(inner)) == {f"{inner.path}/Dockerfile": ["3.9"]}
+    assert versions_by_path(found.read(USER)) == {}
+    assert versions_by_path(found.read(inner)) == {f"{inner.path}/Dockerfile": ["3.9"]}
 
 
 def test_jobs_of_a_root_workflow_belong_to_the_services_that_they_name(tmp_path: Path) -> None:
-    """Each has its own, and none has what names nobody."""
+    """Each service gets its own jobs; a job that names none belongs to none of them."""
     job = "    steps: [{{with: {{python-version: '{}'}}}}]\n"
     workflow = (
         f"jobs:\n  user-service:\n{job.format('3.10')}  auth-service:\n{job.format('3.12')}  lint:\n{job.format('3.9')}"
     )
     found = survey(tmp_path, {".github/workflows/ci.yml": workflow})
-    assert said(found.read(USER)) == {".github/workflows/ci.yml": ["3.10"]}
-    assert said(found.read(AUTH)) == {".github/workflows/ci.yml": ["3.12"]}
+    assert versions_by_path(found.read(USER)) == {".github/workflows/ci.yml": ["3.10"]}
+    assert versions_by_path(found.read(AUTH)) == {".github/workflows/ci.yml": ["3.12"]}
 
 
-def test_a_computed_version_that_names_no_service_keeps_nobody_back(tmp_path: Path) -> None:
-    """It is in the file for all, and no place of any service."""
+def test_a_computed_version_that_names_no_service_blocks_no_service(tmp_path: Path) -> None:
+    """It applies to the whole fleet, and is no declaration of any service."""
     text = "jobs: {a: {steps: [{with: {python-version: '${{ steps.x.outputs.y }}'}}]}}\n"
-    assert survey(tmp_path, {".github/workflows/ci.yml": text}).read(USER) == Reading()
+    assert survey(tmp_path, {".github/workflows/ci.yml": text}).read(USER) == DeclaredVersions()
 
 
 def test_reusable_workflows_and_actions_belong_to_those_who_call_them(tmp_path: Path) -> None:
@@ -107,8 +107,8 @@ def test_reusable_workflows_and_actions_belong_to_those_who_call_them(tmp_path: 
         ".github/actions/python/action.yml": "inputs: {python-version: {default: '3.10'}}\n",
     }
     found = survey(tmp_path, files)
-    assert said(found.read(USER)) == {".github/actions/python/action.yml": ["3.10"]}
-    assert said(found.read(AUTH)) == {}
+    assert versions_by_path(found.read(USER)) == {".github/actions/python/action.yml": ["3.10"]}
+    assert versions_by_path(found.read(AUTH)) == {}
 
 
 def test_of_a_fleet_of_one_everything_is_that_one_s(tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_of_a_fleet_of_one_everything_is_that_one_s(tmp_path: Path) -> None:
     root = service_tree(
         tmp_path, {".github/workflows/ci.yml": "a: {python-version: '3.10'}\n", ".python-version": "3.10"}
     )
-    assert said(VersionSurvey(root, [USER]).read(USER)) == {
+    assert versions_by_path(VersionSurvey(root, [USER]).read(USER)) == {
         ".github/workflows/ci.yml": ["3.10"],
         ".python-version": ["3.10"],
     }
@@ -128,7 +128,10 @@ def test_a_service_at_the_root_has_the_root_s_files(tmp_path: Path) -> None:
         tmp_path, {"Dockerfile": "FROM python:3.10\n", ".github/workflows/a.yml": "python-version: '3.9'\n"}
     )
     here = service("here", path=".")
-    assert said(VersionSurvey(root, [here]).read(here)) == {"Dockerfile": ["3.10"], ".github/workflows/a.yml": ["3.9"]}
+    assert versions_by_path(VersionSurvey(root, [here]).read(here)) == {
+        "Dockerfile": ["3.10"],
+        ".github/workflows/a.yml": ["3.9"],
+    }
 
 
 def test_the_inventory_names_what_lies_around_a_service(tmp_path: Path) -> None:
@@ -151,16 +154,16 @@ def test_the_inventory_names_what_lies_around_a_service(tmp_path: Path) -> None:
         ("docker-compose.yml", "3.10"),
     ]
     assert shown.assumptions == (
-        ".github/workflows/all.yml says a Python and names no service: that is for the fleet as a whole, and moves "
-        "when all services do.",
+        ".github/workflows/all.yml declares a Python version and names no service: this applies to the whole fleet, "
+        "and is migrated once all services are.",
     )
 
 
 def test_excluded_folders_are_not_looked_into(tmp_path: Path) -> None:
-    """What they name counts for nobody."""
+    """The services that they name do not get their declarations."""
     root = service_tree(tmp_path, {"old/user-service/Dockerfile": "FROM python:3.8\n"})
-    assert said(VersionSurvey(root, [USER, AUTH]).read(USER)) == {"old/user-service/Dockerfile": ["3.8"]}
-    assert said(VersionSurvey(root, [USER, AUTH], exclude=["old"]).read(USER)) == {}
+    assert versions_by_path(VersionSurvey(root, [USER, AUTH]).read(USER)) == {"old/user-service/Dockerfile": ["3.8"]}
+    assert versions_by_path(VersionSurvey(root, [USER, AUTH], exclude=["old"]).read(USER)) == {}
 
 
 def test_nothing_is_read_outside_of_the_root(tmp_path: Path) -> None:
@@ -169,17 +172,19 @@ def test_nothing_is_read_outside_of_the_root(tmp_path: Path) -> None:
     root = service_tree(tmp_path / "root", {f"{USER.path}/requirements.txt": ""})
     (root / USER.path / "Dockerfile").symlink_to(tmp_path / "elsewhere" / "Dockerfile")
     (root / "user-service").symlink_to(tmp_path / "elsewhere")
-    assert VersionSurvey(root, [USER]).read(USER) == Reading()
+    assert VersionSurvey(root, [USER]).read(USER) == DeclaredVersions()
 
 
 def test_a_link_to_another_file_of_the_service_is_that_file(tmp_path: Path) -> None:
     """Which is read once."""
     root = service_tree(tmp_path, {f"{USER.path}/docker/Dockerfile": "FROM python:3.10\n"})
     (root / USER.path / "Dockerfile").symlink_to("docker/Dockerfile")
-    assert said(VersionSurvey(root, [USER, AUTH]).read(USER)) == {f"{USER.path}/docker/Dockerfile": ["3.10"]}
+    assert versions_by_path(VersionSurvey(root, [USER, AUTH]).read(USER)) == {
+        f"{USER.path}/docker/Dockerfile": ["3.10"]
+    }
 
 
-def test_a_file_that_is_too_large_is_told_where_it_would_be_missed(tmp_path: Path) -> None:
+def test_a_file_that_is_too_large_is_reported_where_it_would_be_missed(tmp_path: Path) -> None:
     """A Dockerfile is; a YAML file is nearly always data."""
     large = "# python:3.10\n" * 200_000
     found = survey(tmp_path, {f"{USER.path}/Dockerfile": large, f"{USER.path}/data.yaml": large})

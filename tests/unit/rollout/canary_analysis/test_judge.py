@@ -1,26 +1,35 @@
-"""What samples say."""
+"""Rules of judgement."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.plan.rollout_settings import Confirm, SoakSettings
+from pytest_py312.repository.plan.rollout_settings import ConfirmSettings, SoakSettings
 from pytest_py312.rollout.canary_analysis.judge import (
-    Trouble,
-    beside_twin,
+    BreachKind,
     burn_rate,
     clock_jumps,
-    confirmed,
-    credited,
+    compare_with_control,
+    credited_seconds,
     failures_allowed,
-    from_the_future,
+    is_from_future,
     judge_metric,
+    judge_reprobe,
     reaction_to,
     restarts_within,
     severity_of,
     slot_due,
 )
-from pytest_py312.rollout.domain.model import Measurement, Moment, Reaction, Result, Sample, Severity, Usage, Verdict
+from pytest_py312.rollout.domain.model import (
+    BreachSeverity,
+    Measurement,
+    Reaction,
+    Result,
+    Sample,
+    Timestamp,
+    Usage,
+    Verdict,
+)
 
 SOAK = SoakSettings()
 RESULTS = {"s": Result.SUCCESSFUL, "f": Result.FAILED, "i": Result.INCONCLUSIVE, "e": Result.ERROR}
@@ -31,11 +40,11 @@ def results(text: str) -> list[Result]:
     return [RESULTS[letter] for letter in text]
 
 
-def at(seconds: float, *, boot: str = "b", ahead: float = 0.0) -> Moment:
-    return Moment(wall=1e9 + seconds + ahead, boottime=seconds, boot=boot)
+def at(seconds: float, *, boot: str = "b", ahead: float = 0.0) -> Timestamp:
+    return Timestamp(wall=1e9 + seconds + ahead, boottime=seconds, boot=boot)
 
 
-def sample(slot: int, letter: str = "s", *, service: str = "user", moment: Moment | None = None) -> Sample:
+def sample(slot: int, letter: str = "s", *, service: str = "user", moment: Timestamp | None = None) -> Sample:
     measured = (Measurement(metric="health", result=RESULTS[letter]),) if letter in RESULTS else ()
     return Sample(service=service, slot=slot, at=moment or at(300.0 * slot), measurements=measured)
 
@@ -58,22 +67,22 @@ def sample(slot: int, letter: str = "s", *, service: str = "user", moment: Momen
     ],
 )
 def test_a_bad_sample_is_asked_again(burst: str, result: Result) -> None:
-    """Four bad ones of five confirm it; that we could not ask does not."""
-    assert confirmed(results(burst), Confirm()) is result
+    """Four bad ones of five confirm it; measuring errors do not."""
+    assert judge_reprobe(results(burst), ConfirmSettings()) is result
 
 
 @given(st.lists(st.sampled_from("sfie"), max_size=5).map("".join))
 def test_a_burst_that_was_cut_short_says_the_same_in_full(burst: str) -> None:
-    decided = confirmed(results(burst), Confirm())
+    decided = judge_reprobe(results(burst), ConfirmSettings())
     if decided in (Result.FAILED, Result.SUCCESSFUL):
-        assert all(confirmed(results((burst + more * 5)[:5]), Confirm()) is decided for more in "sfie")
+        assert all(judge_reprobe(results((burst + more * 5)[:5]), ConfirmSettings()) is decided for more in "sfie")
 
 
 def test_bad_on_both_sides_is_the_environment() -> None:
-    assert beside_twin(Result.FAILED, Result.FAILED) is Result.INCONCLUSIVE
-    assert beside_twin(Result.FAILED, Result.SUCCESSFUL) is Result.FAILED
-    assert beside_twin(Result.FAILED, Result.ERROR) is Result.FAILED
-    assert beside_twin(Result.SUCCESSFUL, Result.FAILED) is Result.SUCCESSFUL
+    assert compare_with_control(Result.FAILED, Result.FAILED) is Result.INCONCLUSIVE
+    assert compare_with_control(Result.FAILED, Result.SUCCESSFUL) is Result.FAILED
+    assert compare_with_control(Result.FAILED, Result.ERROR) is Result.FAILED
+    assert compare_with_control(Result.SUCCESSFUL, Result.FAILED) is Result.SUCCESSFUL
 
 
 # ---- one metric
@@ -102,13 +111,13 @@ def test_bad_on_both_sides_is_the_environment() -> None:
     ],
 )
 def test_limits_of_a_metric(series: str, verdict: Verdict) -> None:
-    """Three failures running, or more than 2 % of 576; errors are never failures."""
+    """Three consecutive failures, or more than 2 % of 576; errors are never failures."""
     assert judge_metric(results(series), SOAK).verdict is verdict
 
 
 @given(st.lists(st.sampled_from("sie"), max_size=50).map("".join))
 def test_without_a_failure_nothing_fails(series: str) -> None:
-    """Blindness never rolls anything back."""
+    """Missing measurements never roll anything back."""
     assert judge_metric(results(series), SOAK).verdict is not Verdict.FAILED
 
 
@@ -129,30 +138,30 @@ def test_a_share_of_a_short_soak_does_not_forbid_each_single_failure() -> None:
 
 def test_each_slot_in_which_all_services_were_well_is_worth_an_interval() -> None:
     both = {name: [sample(slot, service=name) for slot in (1, 2, 3)] for name in ("user", "auth")}
-    assert credited(both, ["user", "auth"], 300.0) == 900.0
+    assert credited_seconds(both, ["user", "auth"], 300.0) == 900.0
     both["auth"][1] = sample(2, "i", service="auth")
-    assert credited(both, ["user", "auth"], 300.0) == 600.0
-    assert credited({"user": both["user"]}, ["user", "auth"], 300.0) == 0.0
-    assert credited({}, [], 300.0) == 0.0
+    assert credited_seconds(both, ["user", "auth"], 300.0) == 600.0
+    assert credited_seconds({"user": both["user"]}, ["user", "auth"], 300.0) == 0.0
+    assert credited_seconds({}, [], 300.0) == 0.0
 
 
 def test_a_gap_is_worth_nothing() -> None:
-    assert credited({"user": [sample(1), sample(100)]}, ["user"], 300.0) == 600.0
+    assert credited_seconds({"user": [sample(1), sample(100)]}, ["user"], 300.0) == 600.0
 
 
 def test_a_sample_without_any_measurement_is_not_good() -> None:
-    assert credited({"user": [sample(1, "")]}, ["user"], 300.0) == 0.0
+    assert credited_seconds({"user": [sample(1, "")]}, ["user"], 300.0) == 0.0
 
 
 def test_samples_taken_in_a_hurry_are_worth_the_time_that_passed() -> None:
     hurried = [sample(slot, moment=at(1000.0 + slot)) for slot in range(1, 11)]
-    assert credited({"user": hurried}, ["user"], 300.0) == 309.0
+    assert credited_seconds({"user": hurried}, ["user"], 300.0) == 309.0
 
 
 def test_a_restart_of_the_machine_is_no_credit_and_no_harm() -> None:
     before = [sample(slot) for slot in (1, 2)]
     after = [sample(slot, moment=at(300.0 * (slot - 5), boot="other")) for slot in (6, 7)]
-    assert credited({"user": [*before, *after]}, ["user"], 300.0) == 1200.0
+    assert credited_seconds({"user": [*before, *after]}, ["user"], 300.0) == 1200.0
 
 
 def test_what_a_person_has_accepted_does_not_count_against_a_sample() -> None:
@@ -161,24 +170,24 @@ def test_what_a_person_has_accepted_does_not_count_against_a_sample() -> None:
         Measurement(metric="latency", result=Result.FAILED),
     )
     slow = Sample(service="user", slot=1, at=at(300.0), measurements=measured)
-    assert credited({"user": [slow]}, ["user"], 300.0) == 0.0
-    assert credited({"user": [slow]}, ["user"], 300.0, ignored=["user: latency"]) == 300.0
-    assert credited({"user": [slow]}, ["user"], 300.0, ignored=["user: latency", "user: health"]) == 0.0
+    assert credited_seconds({"user": [slow]}, ["user"], 300.0) == 0.0
+    assert credited_seconds({"user": [slow]}, ["user"], 300.0, ignored=["user: latency"]) == 300.0
+    assert credited_seconds({"user": [slow]}, ["user"], 300.0, ignored=["user: latency", "user: health"]) == 0.0
 
 
 @given(st.lists(st.tuples(st.integers(1, 50), st.sampled_from("sfie"), st.floats(0, 1e5), st.sampled_from("ab"))))
 def test_credit_is_never_more_than_the_slots_or_the_time(taken: list[tuple[int, str, float, str]]) -> None:
     by_slot = {slot: sample(slot, letter, moment=at(when, boot=boot)) for slot, letter, when, boot in taken}
-    found = credited({"user": list(by_slot.values())}, ["user"], 300.0)
-    good = [one for one in by_slot.values() if one.is_good]
-    boots = {one.at.boot for one in good}
+    proven_seconds = credited_seconds({"user": list(by_slot.values())}, ["user"], 300.0)
+    good = [good_sample for good_sample in by_slot.values() if good_sample.is_good]
+    boots = {good_sample.at.boot for good_sample in good}
     passed = sum(
-        max(one.at.boottime for one in good if one.at.boot == boot)
-        - min(one.at.boottime for one in good if one.at.boot == boot)
+        max(good_sample.at.boottime for good_sample in good if good_sample.at.boot == boot)
+        - min(good_sample.at.boottime for good_sample in good if good_sample.at.boot == boot)
         + 300.0
         for boot in boots
     )
-    assert 0.0 <= found <= min(300.0 * len(good), passed) + 1e-6
+    assert 0.0 <= proven_seconds <= min(300.0 * len(good), passed) + 1e-6
 
 
 def test_the_schedule_follows_the_clock_that_cannot_be_set() -> None:
@@ -196,9 +205,9 @@ def test_a_date_that_was_set_is_noticed() -> None:
 
 
 def test_a_sample_of_tomorrow_is_refused() -> None:
-    assert from_the_future(at(1000.0), at(500.0), slack=300.0)
-    assert not from_the_future(at(700.0), at(500.0), slack=300.0)
-    assert from_the_future(at(5.0, boot="other", ahead=9999.0), at(500.0), slack=300.0)
+    assert is_from_future(at(1000.0), at(500.0), slack=300.0)
+    assert not is_from_future(at(700.0), at(500.0), slack=300.0)
+    assert is_from_future(at(5.0, boot="other", ahead=9999.0), at(500.0), slack=300.0)
 
 
 # ---- what a breach leads to
@@ -207,33 +216,33 @@ def test_a_sample_of_tomorrow_is_refused() -> None:
 @pytest.mark.parametrize(
     ("severity", "critical", "reaction"),
     [
-        (Severity.SEVERE, True, Reaction.ROLL_BACK),
-        (Severity.MINOR, True, Reaction.HOLD),
-        (Severity.SEVERE, False, Reaction.HOLD),
-        (Severity.MINOR, False, Reaction.RECORD),
+        (BreachSeverity.SEVERE, True, Reaction.ROLL_BACK),
+        (BreachSeverity.MINOR, True, Reaction.HOLD),
+        (BreachSeverity.SEVERE, False, Reaction.HOLD),
+        (BreachSeverity.MINOR, False, Reaction.RECORD),
     ],
 )
-def test_the_table_of_reactions(severity: Severity, critical: bool, reaction: Reaction) -> None:
+def test_the_table_of_reactions(severity: BreachSeverity, critical: bool, reaction: Reaction) -> None:
     assert reaction_to(severity, critical_service=critical, settings=SOAK) is reaction
     assert reaction_to(severity, critical_service=critical, settings=SOAK, dry_run=True) is Reaction.RECORD
 
 
 def test_the_plan_may_choose_otherwise() -> None:
     careful = SoakSettings(on_severe="hold", non_critical="rollback")
-    assert reaction_to(Severity.SEVERE, critical_service=True, settings=careful) is Reaction.HOLD
-    assert reaction_to(Severity.SEVERE, critical_service=False, settings=careful) is Reaction.ROLL_BACK
+    assert reaction_to(BreachSeverity.SEVERE, critical_service=True, settings=careful) is Reaction.HOLD
+    assert reaction_to(BreachSeverity.SEVERE, critical_service=False, settings=careful) is Reaction.ROLL_BACK
 
 
 def test_a_slow_service_is_one_thing_and_a_dead_one_another() -> None:
-    assert severity_of(Trouble.AVAILABILITY) is Severity.SEVERE
-    assert severity_of(Trouble.LATENCY, ratio=1.5) is Severity.MINOR
-    assert severity_of(Trouble.LATENCY, ratio=2.0) is Severity.SEVERE
-    assert severity_of(Trouble.METRIC) is Severity.MINOR
-    assert severity_of(Trouble.METRIC, critical=True) is Severity.SEVERE
+    assert severity_of(BreachKind.AVAILABILITY) is BreachSeverity.SEVERE
+    assert severity_of(BreachKind.LATENCY, ratio=1.5) is BreachSeverity.MINOR
+    assert severity_of(BreachKind.LATENCY, ratio=2.0) is BreachSeverity.SEVERE
+    assert severity_of(BreachKind.METRIC) is BreachSeverity.MINOR
+    assert severity_of(BreachKind.METRIC, critical=True) is BreachSeverity.SEVERE
 
 
-def test_restarts_are_counted_whoever_caused_them() -> None:
-    def reading(minutes: float, restarts: int, started: str) -> tuple[Moment, Usage]:
+def test_restarts_are_counted_whatever_caused_them() -> None:
+    def reading(minutes: float, restarts: int, started: str) -> tuple[Timestamp, Usage]:
         return at(60.0 * minutes), Usage(
             cpu_seconds=0.0, memory=0, restarts=restarts, out_of_memory=False, started_at=started
         )

@@ -1,71 +1,84 @@
-"""How a stage that is watched stands, and whether anybody watches it."""
+"""The status of a soak."""
 
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_py312.rollout.canary_analysis.soak_status import Standing, in_words, spelled, standing_of
-from pytest_py312.rollout.domain.model import Moment, StageRun, StageState
+from pytest_py312.rollout.canary_analysis.soak_status import (
+    SoakStatus,
+    compute_soak_status,
+    describe_soak_status,
+    format_duration,
+)
+from pytest_py312.rollout.domain.model import StageRun, StageState, Timestamp
 from tests.unit.rollout.runs import planned, soaking
 from tests.unit.rollout.shells import Shell, shell_in
 
 
-def at(seconds: float, boot: str = "b") -> Moment:
-    return Moment(wall=1e9 + seconds, boottime=seconds, boot=boot)
+def at(seconds: float, boot: str = "b") -> Timestamp:
+    return Timestamp(wall=1e9 + seconds, boottime=seconds, boot=boot)
 
 
-def found(run: StageRun, now: float, **newest: tuple[int, Moment]) -> Standing:
-    standing = standing_of(run, {"": (0, at(0)), **newest}, at(now), 300.0)
-    assert standing is not None
-    return standing
+def status_at(run: StageRun, now: float, **newest: tuple[int, Timestamp]) -> SoakStatus:
+    status = compute_soak_status(run, {"": (0, at(0)), **newest}, at(now), 300.0)
+    assert status is not None
+    return status
 
 
 def test_the_next_sample_is_due_by_the_schedule_and_not_by_the_last_one() -> None:
-    standing = found(soaking(), 700.0, user=(2, at(655)))
-    assert (standing.silent_for, standing.next_in, standing.is_silent) == (45.0, 200.0, False)
-    assert found(soaking(), 950.0, user=(2, at(655))).next_in == 0.0, "slot 3 is due and nobody has taken it"
+    status = status_at(soaking(), 700.0, user=(2, at(655)))
+    assert (status.silent_for, status.next_in, status.is_silent) == (45.0, 200.0, False)
+    assert status_at(soaking(), 950.0, user=(2, at(655))).next_in == 0.0, "slot 3 is due and nobody has taken it"
 
 
-def test_silence_is_told_after_two_intervals() -> None:
-    assert not found(soaking(), 1200.0, user=(2, at(600))).is_silent
-    late = found(soaking(), 1620.0, user=(2, at(600)))
+def test_silence_is_reported_after_two_intervals() -> None:
+    assert not status_at(soaking(), 1200.0, user=(2, at(600))).is_silent
+    late = status_at(soaking(), 1620.0, user=(2, at(600)))
     assert late.is_silent
-    assert "no sample for 17 min; `py312 watch --stage 1 --env test` goes on" in in_words(late, soaking())
+    assert "no sample for 17 min; `py312 watch --stage 1 --env test` continues it" in describe_soak_status(
+        late, soaking()
+    )
 
 
 def test_silence_counts_from_the_beginning_where_there_was_no_sample() -> None:
-    standing = found(soaking(), 900.0)
-    assert (standing.last_sample, standing.silent_for, standing.is_silent) == (None, 900.0, True)
+    status = status_at(soaking(), 900.0)
+    assert (status.last_sample, status.silent_for, status.is_silent) == (None, 900.0, True)
 
 
 def test_across_a_restart_of_the_machine_the_date_counts() -> None:
     now = replace(at(620.0), boot="another", boottime=20.0)
-    standing = standing_of(soaking(), {"": (0, at(0)), "user": (2, at(600))}, now, 300.0)
-    assert standing is not None
-    assert standing.silent_for == 20.0
+    status = compute_soak_status(soaking(), {"": (0, at(0)), "user": (2, at(600))}, now, 300.0)
+    assert status is not None
+    assert status.silent_for == 20.0
 
 
 def test_what_nobody_has_begun_to_watch_says_so() -> None:
-    standing = standing_of(soaking(), {}, at(5), 300.0)
-    assert standing == Standing(left=3600.0, next_in=0.0)
-    assert "nobody has watched it yet" in in_words(standing, soaking())
+    status = compute_soak_status(soaking(), {}, at(5), 300.0)
+    assert status == SoakStatus(left=3600.0, next_in=0.0)
+    assert "not monitored yet" in describe_soak_status(status, soaking())
 
 
 @pytest.mark.parametrize("state", [state for state in StageState if state.value not in ("soaking", "soaked", "held")])
-def test_only_what_is_up_and_watched_stands_like_this(state: StageState) -> None:
-    assert standing_of(planned(state=state), {}, at(5), 300.0) is None
+def test_only_a_monitored_stage_has_a_soak_status(state: StageState) -> None:
+    assert compute_soak_status(planned(state=state), {}, at(5), 300.0) is None
 
 
 def test_a_held_stage_is_sampled_until_its_credit_is_whole() -> None:
     held = replace(soaking(), state=StageState.HELD)
-    assert found(held, 320.0, user=(1, at(300))).next_in == 280.0
+    assert status_at(held, 320.0, user=(1, at(300))).next_in == 280.0
     whole = replace(held, credited=held.soak)
-    assert in_words(found(whole, 99999.0, user=(1, at(300))), whole) == "no more samples are taken"
+    assert describe_soak_status(status_at(whole, 99999.0, user=(1, at(300))), whole) == "sampling has ended"
 
 
 def test_times_are_short() -> None:
-    assert [spelled(seconds) for seconds in (0, 89, 1020, 5400, 162000)] == ["0 s", "89 s", "17 min", "1.5 h", "45.0 h"]
+    assert [format_duration(seconds) for seconds in (0, 89, 1020, 5400, 162000)] == [
+        "0 s",
+        "89 s",
+        "17 min",
+        "1.5 h",
+        "45.0 h",
+    ]
 
 
 @pytest.fixture
@@ -75,11 +88,11 @@ def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 def test_status_tells_how_much_is_left_and_that_nobody_looks(py312: Shell) -> None:
     py312("deploy --stage 1")
-    assert "nobody has watched it yet" in py312("status")
-    py312("tick --stage 1", code=75)
-    py312.ticked()
+    assert "not monitored yet" in py312("status")
+    py312("sample --stage 1", code=75)
+    py312.sample_once()
     assert "1 min of 3 min" in py312("status")
-    assert "2 min left, at the least; next sample in 60 s" in py312("status")
+    assert "at least 2 min left; next sample in 60 s" in py312("status")
     py312.seconds += 1000.0
     assert "no sample for 17 min" in py312("status")
     watching = py312.document("status")["runs"][0]["watching"]

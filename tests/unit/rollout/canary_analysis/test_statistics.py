@@ -1,4 +1,4 @@
-"""The new version against the old one beside it."""
+"""The new version compared with the control."""
 
 import random
 from functools import partial
@@ -10,13 +10,13 @@ from scipy.stats import mannwhitneyu, theilslopes
 
 from pytest_py312.repository.plan.rollout_settings import CompareSettings
 from pytest_py312.rollout.canary_analysis.statistics import (
-    aligned,
     compare,
-    independence,
-    judge_running,
-    looks_due,
+    effective_sample_share,
+    interim_analysis_points,
+    judge_interim,
     mann_whitney,
-    slope,
+    pair_by_slot,
+    theil_sen_slope,
 )
 from pytest_py312.rollout.domain.model import Verdict
 
@@ -24,7 +24,7 @@ SETTINGS = CompareSettings()
 
 
 def pairs(count: int, ratio: float, seed: int = 1) -> list[tuple[float, float]]:
-    """Latencies that scatter by a tenth."""
+    """Return latencies that scatter by a tenth."""
     drawn = random.Random(seed)
     return [(drawn.gauss(100, 10), drawn.gauss(100 * ratio, 10)) for _ in range(count)]
 
@@ -34,7 +34,7 @@ values = st.lists(st.integers(0, 12).map(float), min_size=8, max_size=40)
 
 @given(values, values, st.booleans())
 def test_the_rank_test_is_that_of_scipy(old: list[float], new: list[float], above: bool) -> None:
-    """Ties included."""
+    """Including ties."""
     if len({*old, *new}) == 1:
         assert mann_whitney(old, new, above=above) == 1.0
         return
@@ -53,27 +53,27 @@ def test_the_rank_test_is_that_of_scipy(old: list[float], new: list[float], abov
 )
 def test_the_slope_is_that_of_scipy(points: list[tuple[float, float]]) -> None:
     expected = theilslopes([y for _, y in points], [x for x, _ in points])[0]
-    assert slope(points) == pytest.approx(expected, rel=1e-6, abs=1e-6)
+    assert theil_sen_slope(points) == pytest.approx(expected, rel=1e-6, abs=1e-6)
 
 
 def test_points_that_resemble_their_neighbours_count_for_less() -> None:
     alone = pairs(200, 1.0)
-    assert independence(alone) > 0.7
-    assert independence([pair for pair in alone for _ in range(10)]) < 0.1
-    assert independence([(100.0, 120.0)] * 50) == 1.0
+    assert effective_sample_share(alone) > 0.7
+    assert effective_sample_share([pair for pair in alone for _ in range(10)]) < 0.1
+    assert effective_sample_share([(100.0, 120.0)] * 50) == 1.0
     few = [(100.0 + number, 130.0 + number) for number in range(10)]
     old, new = [pair[0] for pair in few], [pair[1] for pair in few]
-    assert mann_whitney(old, new, above=True) < mann_whitney(old, new, above=True, independent=0.2)
+    assert mann_whitney(old, new, above=True) < mann_whitney(old, new, above=True, sample_share=0.2)
 
 
 def test_one_jump_is_no_slope() -> None:
-    assert slope([(float(hour), 100.0 if hour < 3 else 180.0) for hour in range(12)]) == 0.0
-    assert slope([(float(hour), 100.0 + 5 * hour) for hour in range(12)]) == 5.0
-    assert slope([]) == 0.0
+    assert theil_sen_slope([(float(hour), 100.0 if hour < 3 else 180.0) for hour in range(12)]) == 0.0
+    assert theil_sen_slope([(float(hour), 100.0 + 5 * hour) for hour in range(12)]) == 5.0
+    assert theil_sen_slope([]) == 0.0
 
 
 def test_only_the_same_moments_are_compared() -> None:
-    assert aligned({1: 10.0, 2: 20.0, 4: 40.0}, {2: 22.0, 3: 33.0, 4: 44.0}) == [(20.0, 22.0), (40.0, 44.0)]
+    assert pair_by_slot({1: 10.0, 2: 20.0, 4: 40.0}, {2: 22.0, 3: 33.0, 4: 44.0}) == [(20.0, 22.0), (40.0, 44.0)]
 
 
 def test_half_as_much_again_is_found() -> None:
@@ -116,14 +116,14 @@ def test_nothing_against_nothing_is_the_same() -> None:
 
 
 def test_one_look_is_not_enough() -> None:
-    assert looks_due(60, SETTINGS) == [36, 48, 60]
+    assert interim_analysis_points(60, SETTINGS) == [36, 48, 60]
     bad = pairs(60, 1.6)
-    assert judge_running(bad[:35], SETTINGS).verdict is Verdict.INCONCLUSIVE
-    assert judge_running(bad[:36], SETTINGS).verdict is Verdict.PENDING
-    assert judge_running(bad[:48], SETTINGS).verdict is Verdict.FAILED
+    assert judge_interim(bad[:35], SETTINGS).verdict is Verdict.INCONCLUSIVE
+    assert judge_interim(bad[:36], SETTINGS).verdict is Verdict.PENDING
+    assert judge_interim(bad[:48], SETTINGS).verdict is Verdict.FAILED
 
 
-def test_what_two_looks_have_said_stays_said() -> None:
-    """The same points give the same answer when another process looks, later."""
-    assert judge_running([*pairs(48, 1.6), *pairs(200, 1.0)], SETTINGS).verdict is Verdict.FAILED
-    assert judge_running(pairs(200, 1.0), SETTINGS).verdict is Verdict.PASSED
+def test_the_verdict_of_two_interim_analyses_is_final() -> None:
+    """Another process that looks later comes to the same result from the same points."""
+    assert judge_interim([*pairs(48, 1.6), *pairs(200, 1.0)], SETTINGS).verdict is Verdict.FAILED
+    assert judge_interim(pairs(200, 1.0), SETTINGS).verdict is Verdict.PASSED

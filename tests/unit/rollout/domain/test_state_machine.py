@@ -9,10 +9,12 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.rollout.domain.events import (
+    AcceptanceInvalidated,
     BecameReady,
     Breached,
-    ContractKept,
-    Credited,
+    ContractPassed,
+    ControlRemoved,
+    ControlStarted,
     Decided,
     DeployFailed,
     Drifted,
@@ -20,42 +22,49 @@ from pytest_py312.rollout.domain.events import (
     Judged,
     Locked,
     Observed,
-    Outdated,
     Prepared,
     Restored,
     RestoreFailed,
     Resumed,
-    RollbackAsked,
+    RollbackRequested,
+    SoakCredited,
     Switched,
-    TwinMade,
-    TwinRemoved,
     Verified,
 )
-from pytest_py312.rollout.domain.model import Act, Breach, Intent, Reaction, Severity, StageRun, StageState, Verdict
+from pytest_py312.rollout.domain.model import (
+    Act,
+    Breach,
+    BreachSeverity,
+    Intent,
+    Reaction,
+    StageRun,
+    StageState,
+    Verdict,
+)
 from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance, next_act
-from tests.unit.rollout.runs import SERVICES, after, carried_on, new, old, planned, soaked, soaking, success, twin
+from tests.unit.rollout.runs import SERVICES, after, carried_on, control, new, old, planned, soaked, soaking, success
 
 S = StageState
 ALL_THE_WAY_UP = (Act.OBSERVE, Act.PREPARE, Act.SWITCH, Act.READY, Act.VERIFY)
 
 
 def breach(reaction: Reaction, service: str = "user", metric: str = "health") -> Breached:
-    severity = Severity.SEVERE if reaction is Reaction.ROLL_BACK else Severity.MINOR
+    severity = BreachSeverity.SEVERE if reaction is Reaction.ROLL_BACK else BreachSeverity.MINOR
     return Breached(
         breach=Breach(service=service, metric=metric, severity=severity, reaction=reaction, detail="5 of 5 probes")
     )
 
 
 def acts_of(run: StageRun) -> list[str]:
-    """All acts that follow by themselves, in turn."""
-    found = []
+    """Return all acts that follow by themselves, in order."""
+    acts = []
     while (intent := next_act(run)) is not None:
-        found.append(f"{intent.act.value} {intent.service}")
+        acts.append(f"{intent.act.value} {intent.service}")
         run = advance(run, success(intent))
-    return found
+    return acts
 
 
-# ---- the way up
+# ---- deployment
 
 
 def test_all_is_observed_before_anything_is_changed_and_each_is_healthy_before_the_next() -> None:
@@ -81,7 +90,7 @@ def test_the_states_of_a_stage_that_is_kept() -> None:
         Locked(),
         *(success(Intent(act=act, service="auth")) for act in ALL_THE_WAY_UP),
     ]
-    for event in (*events, Credited(seconds=3600), Judged(verdict=Verdict.PASSED)):
+    for event in (*events, SoakCredited(seconds=3600), Judged(verdict=Verdict.PASSED)):
         run = advance(run, event)
         if run.state is not seen[-1]:
             seen.append(run.state)
@@ -100,48 +109,48 @@ def test_an_answer_that_nobody_waits_for_is_a_mistake(wrong: Event) -> None:
 # ---- the old version beside the new one
 
 
-def twinned(*services: str) -> StageRun:
-    """A run of two services, of which ``services`` want a twin."""
+def with_control(*services: str) -> StageRun:
+    """A run of two services, of which ``services`` want a control."""
     run = planned("auth", "user")
     for service in services:
-        run = run.with_deployment(service, wants_twin=True)
+        run = run.with_deployment(service, wants_control=True)
     return run
 
 
-def test_a_twin_is_made_when_all_is_verified_and_removed_when_the_stage_is_over() -> None:
-    run = carried_on(twinned("user"), until=Intent(act=Act.TWIN, service="user"))
+def test_a_control_starts_when_all_is_verified_and_is_removed_when_the_stage_is_over() -> None:
+    run = carried_on(with_control("user"), until=Intent(act=Act.START_CONTROL, service="user"))
     assert all(one.verified for one in run.deployments)
-    run = advance(run, TwinMade(service="user", twin=twin("user")))
-    assert (run.state, run["user"].twin, next_act(run)) == (S.SOAKING, twin("user"), None)
-    run = after(run, [Credited(seconds=3600), Judged(verdict=Verdict.PASSED)])
+    run = advance(run, ControlStarted(service="user", control=control("user")))
+    assert (run.state, run["user"].control, next_act(run)) == (S.SOAKING, control("user"), None)
+    run = after(run, [SoakCredited(seconds=3600), Judged(verdict=Verdict.PASSED)])
     assert run.is_completed
     assert acts_of(run) == ["remove the old version beside user"]
 
 
-def test_that_there_is_no_twin_is_no_reason_against_a_stage() -> None:
-    run = carried_on(twinned("user"), until=Intent(act=Act.TWIN, service="user"))
-    run = advance(run, TwinMade(service="user", twin=None, reason="no address of its own"))
-    assert (run.state, run["user"].no_twin) == (S.SOAKING, "no address of its own")
-    run = after(run, [Credited(seconds=3600), Judged(verdict=Verdict.PASSED)])
+def test_a_missing_control_is_no_reason_against_a_stage() -> None:
+    run = carried_on(with_control("user"), until=Intent(act=Act.START_CONTROL, service="user"))
+    run = advance(run, ControlStarted(service="user", control=None, reason="no address of its own"))
+    assert (run.state, run["user"].no_control_reason) == (S.SOAKING, "no address of its own")
+    run = after(run, [SoakCredited(seconds=3600), Judged(verdict=Verdict.PASSED)])
     assert acts_of(run) == ["remove the old version beside user"]  # something of it may be left
 
 
-def test_what_is_brought_back_has_lost_its_twin_and_the_others_lose_theirs() -> None:
-    run = advance(carried_on(twinned("auth", "user")), RollbackAsked(reason="by hand", services=("auth",)))
+def test_a_restored_service_has_lost_its_control_and_the_others_lose_theirs() -> None:
+    run = advance(carried_on(with_control("auth", "user")), RollbackRequested(reason="by hand", services=("auth",)))
     assert acts_of(run) == ["restore auth", "remove the old version beside user"]
-    whole = advance(carried_on(twinned("auth", "user")), RollbackAsked(reason="by hand"))
+    whole = advance(carried_on(with_control("auth", "user")), RollbackRequested(reason="by hand"))
     assert acts_of(whole) == ["restore user", "restore auth"]
 
 
-def test_a_twin_is_not_stopped_where_the_way_back_is_blocked() -> None:
-    """It may be the last of the old version that runs."""
-    run = advance(carried_on(twinned("auth")), RollbackAsked(reason="by hand"))
+def test_a_control_is_not_stopped_where_the_rollback_is_blocked() -> None:
+    """It may be the last running container of the previous version."""
+    run = advance(carried_on(with_control("auth")), RollbackRequested(reason="by hand"))
     run = after(run, [RestoreFailed(service="user", reason="no"), RestoreFailed(service="auth", reason="no")])
     assert (run.state, next_act(run)) == (S.ROLLBACK_FAILED, None)
-    assert run["auth"].may_have_twin
+    assert run["auth"].may_have_control
 
 
-# ---- the way back
+# ---- rollback
 
 
 def test_the_third_of_four_fails_and_those_that_were_touched_come_back_in_reverse() -> None:
@@ -174,23 +183,23 @@ def test_one_that_cannot_come_back_keeps_none_of_the_others() -> None:
 
 
 def test_one_service_alone_can_be_rolled_back_and_the_rest_later() -> None:
-    run = carried_on(advance(soaking(), RollbackAsked(reason="by hand", services=("user",))))
+    run = carried_on(advance(soaking(), RollbackRequested(reason="by hand", services=("user",))))
     assert run.state is S.ROLLED_BACK
     assert run.is_up
     assert run["user"].restored
     assert not run["auth"].restored
-    assert acts_of(advance(run, RollbackAsked(reason="by hand"))) == ["restore gateway", "restore auth"]
+    assert acts_of(advance(run, RollbackRequested(reason="by hand"))) == ["restore gateway", "restore auth"]
 
 
 def test_an_accepted_stage_can_still_be_rolled_back() -> None:
-    run = carried_on(advance(advance(soaked(), Judged(verdict=Verdict.PASSED)), RollbackAsked(reason="by hand")))
+    run = carried_on(advance(advance(soaked(), Judged(verdict=Verdict.PASSED)), RollbackRequested(reason="by hand")))
     assert run.state is S.ROLLED_BACK
     assert not run.is_completed
 
 
 def test_a_service_of_another_stage_is_refused() -> None:
     with pytest.raises(RolloutRefused, match="has no service billing; it has auth, user, gateway"):
-        advance(soaking(), RollbackAsked(reason="by hand", services=("billing",)))
+        advance(soaking(), RollbackRequested(reason="by hand", services=("billing",)))
 
 
 # ---- holding and deciding
@@ -198,11 +207,11 @@ def test_a_service_of_another_stage_is_refused() -> None:
 
 def test_a_hold_goes_on_soaking_and_a_person_answers_it() -> None:
     run = advance(soaking(), breach(Reaction.HOLD, metric="latency"))
-    run = advance(run, Credited(seconds=3600.0))
+    run = advance(run, SoakCredited(seconds=3600.0))
     assert (run.state, run.credited) == (S.HELD, 3600.0)
     run = advance(run, Decided(accept=True, by="release engineer", reason="known"))
     assert run.state is S.SOAKED
-    assert run.decided == ("user: latency",)
+    assert run.accepted_breaches == ("user: latency",)
 
 
 def test_what_was_decided_is_not_asked_again_but_an_outage_still_counts() -> None:
@@ -236,24 +245,28 @@ EDGE = "user->auth"
 
 
 def test_a_stage_whose_contracts_nobody_has_tried_is_not_passed() -> None:
-    """Whoever chooses which items run, or uses the commands alone, cannot leave them out unseen."""
+    """Selecting items, or using the commands alone, cannot leave contracts out unnoticed."""
     run = replace(soaked(), contracts=(EDGE, "gateway->auth"))
-    run = advance(run, ContractKept(edge=EDGE))
-    assert advance(run, ContractKept(edge=EDGE)) == run
-    assert run.untried == ("gateway->auth",)
+    run = advance(run, ContractPassed(edge=EDGE))
+    assert advance(run, ContractPassed(edge=EDGE)) == run
+    assert run.untested_contracts == ("gateway->auth",)
     with pytest.raises(IllegalEvent, match="gateway->auth not tried"):
         advance(run, Judged(verdict=Verdict.PASSED))
-    run = advance(run, ContractKept(edge="gateway->auth"))
+    run = advance(run, ContractPassed(edge="gateway->auth"))
     assert advance(run, Judged(verdict=Verdict.PASSED)).state is S.ACCEPTED
 
 
 def test_a_person_may_answer_for_a_contract() -> None:
     run = replace(soaking(), contracts=(EDGE,))
-    found = Breach(
-        service="auth", metric=f"contract {EDGE}", severity=Severity.SEVERE, reaction=Reaction.HOLD, detail="broken"
+    broken = Breach(
+        service="auth",
+        metric=f"contract {EDGE}",
+        severity=BreachSeverity.SEVERE,
+        reaction=Reaction.HOLD,
+        detail="broken",
     )
-    run = advance(advance(run, Breached(breach=found)), Decided(accept=True, by="release engineer", reason="unused"))
-    assert run.untried == ()
+    run = advance(advance(run, Breached(breach=broken)), Decided(accept=True, by="release engineer", reason="unused"))
+    assert run.untested_contracts == ()
 
 
 def test_a_decision_does_not_shorten_the_soak() -> None:
@@ -265,7 +278,7 @@ def test_a_decision_does_not_shorten_the_soak() -> None:
 
 
 def test_drift_makes_the_evidence_void() -> None:
-    run = advance(soaking(), Credited(seconds=1800.0))
+    run = advance(soaking(), SoakCredited(seconds=1800.0))
     run = advance(run, Drifted(service="user", detail="another image serves", slot=6))
     assert (run.state, run.credited, run.first_slot) == (S.HELD, 0.0, 7)
 
@@ -276,7 +289,7 @@ def test_drift_makes_the_evidence_void() -> None:
 @pytest.mark.parametrize("act", [Act.PREPARE, Act.SWITCH, Act.READY, Act.VERIFY])
 @pytest.mark.parametrize("service", SERVICES)
 def test_what_a_dead_process_left_half_done_is_undone(act: Act, service: str) -> None:
-    """The act may have been done or not: its service comes back in both cases."""
+    """The act may have been done or not: its service is restored in both cases."""
     left = carried_on(planned(), until=Intent(act=act, service=service))
     run = advance(left, Resumed())
     assert run.state is S.ROLLING_BACK
@@ -303,25 +316,25 @@ any_event = st.one_of(
     st.builds(Switched, service=names),
     st.builds(BecameReady, service=names),
     st.builds(Verified, service=names),
-    st.builds(TwinMade, service=names, twin=st.one_of(st.none(), names.map(twin))),
-    st.builds(TwinRemoved, service=names),
+    st.builds(ControlStarted, service=names, control=st.one_of(st.none(), names.map(control))),
+    st.builds(ControlRemoved, service=names),
     st.builds(DeployFailed, service=names, reason=reasons),
-    st.builds(Credited, seconds=seconds),
+    st.builds(SoakCredited, seconds=seconds),
     st.builds(breach, st.sampled_from(Reaction), service=names),
     st.builds(Drifted, service=names, detail=reasons, slot=st.integers(0, 20)),
-    st.builds(ContractKept, edge=st.just(EDGE)),
+    st.builds(ContractPassed, edge=st.just(EDGE)),
     st.builds(Judged, verdict=st.sampled_from([Verdict.PASSED, Verdict.INCONCLUSIVE, Verdict.FAILED])),
     st.builds(Decided, accept=st.booleans(), by=reasons, reason=reasons),
-    st.builds(RollbackAsked, reason=reasons, services=asked),
+    st.builds(RollbackRequested, reason=reasons, services=asked),
     st.builds(Restored, service=names),
     st.builds(RestoreFailed, service=names, reason=reasons),
     st.just(Resumed()),
-    st.builds(Outdated, reason=reasons),
+    st.builds(AcceptanceInvalidated, reason=reasons),
 )
 
 
-def planned_with_a_twin() -> StageRun:
-    return planned().with_deployment("user", wants_twin=True)
+def planned_with_control() -> StageRun:
+    return planned().with_deployment("user", wants_control=True)
 
 
 class AnyStage(RuleBasedStateMachine):
@@ -329,7 +342,7 @@ class AnyStage(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.run = planned_with_a_twin()
+        self.run = planned_with_control()
         self.history: list[Event] = []
         self.changed: set[str] = set()
         """Services whose containers may have been touched and were not brought back since."""
@@ -379,7 +392,7 @@ class AnyStage(RuleBasedStateMachine):
 
     @invariant()
     def its_events_make_it_again(self) -> None:
-        assert after(planned_with_a_twin(), self.history) == self.run
+        assert after(planned_with_control(), self.history) == self.run
 
     @invariant()
     def taking_it_over_twice_is_taking_it_over_once(self) -> None:
@@ -393,7 +406,7 @@ class AnyStage(RuleBasedStateMachine):
 
     @invariant()
     def only_what_waits_or_is_over_has_nothing_to_do(self) -> None:
-        left = self.run.state.is_over and any(one.may_have_twin for one in self.run.deployments)
+        left = self.run.state.is_over and any(one.may_have_control for one in self.run.deployments)
         waits = not left and self.run.state not in (S.LOCKED, S.DEPLOYING, S.VERIFYING, S.ROLLING_BACK)
         assert (next_act(self.run) is None) == waits
 
@@ -407,8 +420,8 @@ TestAnyStage.settings = settings(max_examples=30, stateful_step_count=25, deadli
 def test_what_was_refused_changes_nothing(events: list[Event]) -> None:
     run = planned()
     for event in events:
-        before = replace(run)
+        unchanged = replace(run)
         try:
             run = advance(run, event)
         except (IllegalEvent, RolloutRefused):
-            assert run == before
+            assert run == unchanged

@@ -1,4 +1,4 @@
-"""Who meets whom, and what is said where they cannot."""
+"""Which versions of two services meet, and what is reported if they cannot."""
 
 import json
 from collections.abc import Sequence
@@ -7,17 +7,17 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from pytest_py312.core.errors import RolloutRefused
-from pytest_py312.repository.plan.rollout_settings import ContractSettings, Doing, RolloutSettings
-from pytest_py312.rollout.domain.contracts import edges_of
+from pytest_py312.repository.plan.rollout_settings import ContractAction, ContractSettings, RolloutSettings
+from pytest_py312.rollout.domain.contracts import contract_edges
 from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageRun
-from pytest_py312.rollout.execution.contract_runner import Contracting
-from pytest_py312.rollout.targets.docker.contract_exec import meeting_place
-from pytest_py312.rollout.targets.target import TargetLost, TargetRefused, TargetUnreachable
+from pytest_py312.rollout.execution.contract_runner import ContractRunner
+from pytest_py312.rollout.targets.docker.contract_exec import address_between
+from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetRefused, TargetUnavailable
 from tests.support.fakes import FakeTarget
 from tests.unit.rollout.runs import carried_on, planned, spec
 
 CALL = ContractSettings(first="gateway", second="auth", path="/verify")
-FUNCTION = ContractSettings(first="auth", second="gateway", write=Doing(function="app:key"), format="json")
+FUNCTION = ContractSettings(first="auth", second="gateway", write=ContractAction(function="app:key"), format="json")
 
 
 @dataclass
@@ -25,18 +25,18 @@ class Answering(FakeTarget):
     """Each container answers that it is well, on the Python of its image."""
 
     python: str = ""
-    """What all say instead."""
+    """The version that all containers report instead."""
     away: bool = False
     pythons: tuple[str, ...] = ("python3",)
     apart: set[str] = field(default_factory=set)
-    """Ids of those to whom nothing leads."""
+    """Ids of containers that cannot be reached."""
     failing: int = 0
-    """So many of the first answers are that it is not well."""
+    """Number of answers that fail before the first success."""
     asked: list[str] = field(default_factory=list)
 
-    def execute(self, container: Container, argv: Sequence[str], *, limit: float) -> tuple[int, str]:
+    def execute(self, container: Container, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
         if self.away:
-            raise TargetLost("the engine does not answer")
+            raise TargetUnavailable("the engine does not answer")
         if argv[0] not in self.pythons:
             raise TargetRefused(f"no {argv[0]}")
         request = json.loads(argv[-1])
@@ -45,94 +45,98 @@ class Answering(FakeTarget):
         well = len(self.asked) > self.failing
         return 0, "py312-contract " + json.dumps({"ok": well, "detail": "", "data": "", "python": python})
 
-    def stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
+    def start_stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:
         return Container(id=f"stand-in-{spec.service}", image=old.image)
 
-    def dismiss(self, container: Container) -> None:
+    def remove_stand_in(self, container: Container) -> None:
         self.asked.append(f"dismiss {container.id}")
 
-    def met(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
+    def address_for_caller(self, spec: ServiceSpec, callee: Container, caller: Container) -> tuple[str, int]:
         if callee.id in self.apart:
-            raise TargetUnreachable("they are in no network together")
+            raise ServiceUnreachable("they are in no network together")
         return callee.id, 80
 
 
-def moved(*services: str) -> StageRun:
+def deployed_run(*services: str) -> StageRun:
     return carried_on(planned(*services))
 
 
-def keeping(target: FakeTarget, *runs: StageRun) -> Contracting:
+def make_runner(target: FakeTarget, *runs: StageRun) -> ContractRunner:
     for name in ("auth", "gateway"):
         target.serve(name, "old-3.9")
-    return Contracting(target, runs, {name: spec(name) for name in ("auth", "gateway")})
+    return ContractRunner(target, runs, {name: spec(name) for name in ("auth", "gateway")})
 
 
 def test_a_service_that_was_not_moved_is_the_old_one() -> None:
     target = Answering()
-    made = keeping(target, moved("auth"))
-    result = made.result(CALL)
+    made = make_runner(target, deployed_run("auth"))
+    result = made.run_contract(CALL)
     assert (result.result, target.asked) == (Result.SUCCESSFUL, ["id2 http://new-auth:80/verify"])
-    assert result.reason.startswith("not tried: the old auth does not run")
+    assert result.reason.startswith("not tried: the old auth is not running")
 
 
-def test_all_four_meet_where_both_moved_and_the_callee_has_a_twin() -> None:
+def test_all_four_meet_where_both_moved_and_the_callee_has_a_control() -> None:
     target = Answering()
-    run = moved("auth", "gateway").with_deployment("auth", twin=Container(id="twin-auth", image="old-image-auth"))
-    made = keeping(target, run)
-    assert made.result(CALL).result is Result.SUCCESSFUL
+    run = deployed_run("auth", "gateway").with_deployment(
+        "auth", control=Container(id="control-auth", image="old-image-auth")
+    )
+    made = make_runner(target, run)
+    assert made.run_contract(CALL).result is Result.SUCCESSFUL
     made.close()
     assert target.asked == [
         "new-gateway http://new-auth:80/verify",
         "stand-in-gateway http://new-auth:80/verify",
-        "new-gateway http://twin-auth:80/verify",
-        "stand-in-gateway http://twin-auth:80/verify",
+        "new-gateway http://control-auth:80/verify",
+        "stand-in-gateway http://control-auth:80/verify",
         "dismiss stand-in-gateway",
     ]
 
 
 def test_what_was_brought_back_is_the_old_one_again() -> None:
     target = Answering()
-    run = moved("auth").with_deployment("auth", restored=True, switched=False)
-    assert keeping(target, run).result(CALL).reason == "neither gateway nor auth is new"
+    run = deployed_run("auth").with_deployment("auth", restored=True, switched=False)
+    assert make_runner(target, run).run_contract(CALL).reason == "neither gateway nor auth is new"
 
 
 def test_a_python_that_is_not_the_services_tells_nothing() -> None:
-    made = keeping(Answering(python="3.11"), moved("auth"))
-    result = made.result(CALL)
+    made = make_runner(Answering(python="3.11"), deployed_run("auth"))
+    result = made.run_contract(CALL)
     assert result.result is Result.INCONCLUSIVE
-    assert "the Python of its container is 3.11, and gateway runs on 3.9" in result.reason
+    assert "the Python of its container is 3.11, but gateway runs on 3.9" in result.reason
 
 
-def test_python_by_another_name_will_do_and_none_is_told() -> None:
-    assert keeping(Answering(pythons=("python",)), moved("auth")).result(CALL).result is Result.SUCCESSFUL
-    none = keeping(Answering(pythons=()), moved("auth")).result(CALL)
-    assert (none.result, "its Python did not answer" in none.reason) == (Result.INCONCLUSIVE, True)
+def test_python_by_another_name_will_do_and_none_is_reported() -> None:
+    assert (
+        make_runner(Answering(pythons=("python",)), deployed_run("auth")).run_contract(CALL).result is Result.SUCCESSFUL
+    )
+    none = make_runner(Answering(pythons=()), deployed_run("auth")).run_contract(CALL)
+    assert (none.result, "the contract script gave no answer" in none.reason) == (Result.INCONCLUSIVE, True)
 
 
 def test_blindness_is_no_broken_contract_nor_are_services_that_meet_by_another_way() -> None:
-    assert keeping(Answering(away=True), moved("auth")).result(CALL).result is Result.INCONCLUSIVE
-    apart = keeping(Answering(apart={"new-auth"}), moved("auth")).result(CALL)
+    assert make_runner(Answering(away=True), deployed_run("auth")).run_contract(CALL).result is Result.INCONCLUSIVE
+    apart = make_runner(Answering(apart={"new-auth"}), deployed_run("auth")).run_contract(CALL)
     assert (apart.result, apart.reason.partition(";")[0]) == (
         Result.INCONCLUSIVE,
         "old -> new: not tried (they are in no network together",
     )
-    assert 'write at = "host:port" into the contract' in apart.reason
+    assert 'add at = "host:port" to the contract' in apart.reason
 
 
 def test_a_new_version_that_nothing_leads_to_where_the_old_one_is_met_breaks_the_contract() -> None:
-    run = moved("auth").with_deployment("auth", twin=Container(id="twin-auth", image="old-image-auth"))
-    result = keeping(Answering(apart={"new-auth"}), run).result(CALL)
+    run = deployed_run("auth").with_deployment("auth", control=Container(id="control-auth", image="old-image-auth"))
+    result = make_runner(Answering(apart={"new-auth"}), run).run_contract(CALL)
     assert (result.result, result.reason) == (Result.FAILED, "old -> new: broken (they are in no network together)")
 
 
 def test_what_the_plan_says_where_it_is_is_asked_there() -> None:
-    """That leads to the one that is deployed, whoever else runs."""
-    target = Answering(apart={"new-auth", "twin-auth"})
-    run = moved("auth").with_deployment("auth", twin=Container(id="twin-auth", image="old-image-auth"))
-    result = keeping(target, run).result(replace(CALL, at="proxy:8080"))
+    """The address in the plan leads to the deployed version, whatever else runs."""
+    target = Answering(apart={"new-auth", "control-auth"})
+    run = deployed_run("auth").with_deployment("auth", control=Container(id="control-auth", image="old-image-auth"))
+    result = make_runner(target, run).run_contract(replace(CALL, at="proxy:8080"))
     assert (result.result, target.asked) == (Result.SUCCESSFUL, ["id2 http://proxy:8080/verify"])
     assert result.reason == (
-        "not tried: the old auth is not called by what is at proxy:8080: that meets the one that is deployed"
+        "not tried: the old auth cannot be called by what is at proxy:8080, which leads to the deployed version"
     )
 
 
@@ -140,26 +144,26 @@ def test_what_the_plan_says_where_it_is_is_asked_there() -> None:
 def test_a_blip_breaks_no_contract(failing: int, result: Result, monkeypatch: pytest.MonkeyPatch) -> None:
     rests: list[float] = []
     monkeypatch.setattr("pytest_py312.core.clock.pause", rests.append)
-    assert keeping(Answering(failing=failing), moved("auth")).result(CALL).result is result
+    assert make_runner(Answering(failing=failing), deployed_run("auth")).run_contract(CALL).result is result
     assert rests == [1.0, 1.0]
 
 
-def test_mistakes_are_told() -> None:
-    with pytest.raises(RolloutRefused, match="contracts cannot be kept on the target fake"):
-        keeping(FakeTarget(), moved("auth"))
+def test_mistakes_are_reported() -> None:
+    with pytest.raises(RolloutRefused, match="the target fake does not support contracts"):
+        make_runner(FakeTarget(), deployed_run("auth"))
     misspelt = ContractSettings(first="gatewya", second="auth", path="/")
     with pytest.raises(RolloutRefused, match=r'gatewya, which is no service.*perhaps you meant "gateway"'):
-        keeping(Answering(), moved("auth")).result(misspelt)
+        make_runner(Answering(), deployed_run("auth")).run_contract(misspelt)
     stopped = Answering()
-    made = keeping(stopped, moved("auth"))
+    made = make_runner(stopped, deployed_run("auth"))
     stopped.containers["id2"].running = False
-    assert made.result(CALL).reason == "gateway does not run"
+    assert made.run_contract(CALL).reason == "gateway is not running"
 
 
 def test_each_edge_is_named_once() -> None:
     settings = RolloutSettings(contracts=(CALL, CALL, FUNCTION))
-    assert edges_of(settings.contracts, ["auth"]) == ["gateway->auth", "auth->gateway"]
-    assert edges_of(settings.contracts, ["user"]) == []
+    assert contract_edges(settings.contracts, ["auth"]) == ["gateway->auth", "auth->gateway"]
+    assert contract_edges(settings.contracts, ["user"]) == []
 
 
 # ---- where containers of an engine meet
@@ -185,9 +189,9 @@ def test_where_two_containers_meet(
     callee: dict[str, object], caller: dict[str, object], place: tuple[str, int]
 ) -> None:
     """By the service's name, as others would call it, wherever names are known."""
-    assert meeting_place(callee, caller, spec=spec("auth", port=80)) == place
+    assert address_between(callee, caller, spec=spec("auth", port=80)) == place
 
 
 def test_two_that_are_in_no_network_together() -> None:
-    with pytest.raises(TargetUnreachable, match=r"no network together \(backend; other\)"):
-        meeting_place(container("backend"), container("other"), spec=spec("auth", port=80))
+    with pytest.raises(ServiceUnreachable, match=r"share no network \(backend; other\)"):
+        address_between(container("backend"), container("other"), spec=spec("auth", port=80))

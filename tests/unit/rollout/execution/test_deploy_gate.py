@@ -1,4 +1,4 @@
-"""What services use, where a target does not tell it: said once, and taken as the plan says."""
+"""Usage of services on a target that does not report it: a warning once, and the reaction that the plan chooses."""
 
 from contextlib import closing
 from dataclasses import dataclass
@@ -8,9 +8,9 @@ import pytest
 
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Result, Usage
-from pytest_py312.rollout.preflight.health_checks import examined
-from pytest_py312.rollout.preflight.health_rows import Health
-from tests.unit.rollout.shells import PLAN, STAGES, Shell, ToldTarget, shell_in
+from pytest_py312.rollout.preflight.health_checks import run_health_checks
+from pytest_py312.rollout.preflight.health_rows import HealthStatus
+from tests.unit.rollout.shells import PLAN, STAGES, InspectableTarget, Shell, shell_in
 
 WITHOUT = "nobody tells"
 METRICS = """
@@ -28,10 +28,10 @@ missing = "{}"
 
 
 @dataclass
-class Silent(ToldTarget):
-    """One that does not know what services use."""
+class Silent(InspectableTarget):
+    """A target that does not report usage."""
 
-    def unmeasured(self) -> str:
+    def usage_unavailable_reason(self) -> str:
         return WITHOUT
 
 
@@ -44,12 +44,12 @@ def silent(root: Path, monkeypatch: pytest.MonkeyPatch, plan: str) -> Shell:
 
 
 def results(shell: Shell) -> dict[str, Result]:
-    """Of the figures, in the first sample of a stage."""
+    """Return the results of the usage metrics in the first sample of a stage."""
     shell("deploy --stage 1")
-    shell.ticked(code=75)
+    shell.sample_once(code=75)
     shell.seconds += 60.0
-    shell.document("tick --stage 1", code=75)
-    with closing(Journal(shell.ground.state)) as journal:
+    shell.document("sample --stage 1", code=75)
+    with closing(Journal(shell.context.state_dir)) as journal:
         (sample,) = journal.samples(shell.run().run, "auth")
     return {one.metric: one.result for one in sample.measurements if one.metric in ("cpu", "memory")}
 
@@ -73,23 +73,23 @@ def test_what_no_data_means_is_the_plans_to_say_for_the_soak_and_for_each_metric
 
 
 @pytest.mark.parametrize(
-    ("missing", "health", "needed", "told"),
+    ("missing", "health", "needed", "warnings"),
     [
-        ("inconclusive", Health.UNKNOWN, True, 1),
-        ("fail", Health.TROUBLE, True, 1),
-        ("pass", Health.UNKNOWN, False, 0),
+        ("inconclusive", HealthStatus.UNKNOWN, True, 1),
+        ("fail", HealthStatus.PROBLEM, True, 1),
+        ("pass", HealthStatus.UNKNOWN, False, 0),
     ],
 )
-def test_it_is_said_once_before_a_stage_is_deployed_and_by_the_doctor(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, health: Health, needed: bool, told: int
+def test_missing_usage_is_reported_once_before_a_deployment_and_by_the_doctor(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, missing: str, health: HealthStatus, needed: bool, warnings: int
 ) -> None:
     py312 = silent(tmp_path, monkeypatch, PLAN + f'missing = "{missing}"\n')
-    (row,) = [row for row in examined(py312.ground, "test", None) if row.what == "usage"]
+    (row,) = [row for row in run_health_checks(py312.context, "test", None) if row.what == "usage"]
     assert (row.health, row.needed) == (health, needed)
     py312("deploy --stage 1")
-    assert len([line for line in py312.told if WITHOUT in line]) == told
+    assert len([line for line in py312.logged if WITHOUT in line]) == warnings
 
 
 def test_a_target_that_always_tells_has_no_such_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     py312 = shell_in(tmp_path, monkeypatch, plan=PLAN, stages=STAGES)
-    assert not [row for row in examined(py312.ground, "test", None) if row.what == "usage"]
+    assert not [row for row in run_health_checks(py312.context, "test", None) if row.what == "usage"]

@@ -1,4 +1,4 @@
-"""A rollback on purpose, and what it is worth later."""
+"""Drills: what they do, and what they prove."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.errors import OptionError, RolloutRefused
-from pytest_py312.rollout.domain.events import Credited, Drilled, Judged
+from pytest_py312.rollout.domain.events import DrillFinished, Judged, SoakCredited
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, StageState, Verdict
 from pytest_py312.rollout.domain.preconditions import check_drilled
@@ -26,10 +26,10 @@ prod = { after = ["test"] }
 
 @pytest.fixture
 def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
-    """By the clock of this machine, with samples that come at once."""
+    """On the real clock, with samples in quick succession."""
     monkeypatch.setattr("pytest_py312.core.database.SYNCHRONOUS", "OFF")
-    monkeypatch.setattr(drill, "INTERVAL", 0.06)
-    monkeypatch.setattr("pytest_py312.rollout.execution.driver.SETTLING", 0.0)
+    monkeypatch.setattr(drill, "DRILL_INTERVAL", 0.06)
+    monkeypatch.setattr("pytest_py312.rollout.execution.driver.SETTLE_SECONDS", 0.0)
     return Shell(tmp_path, plan=PLAN.replace("readiness-delay", "require-drill = true\nreadiness-delay") + ALLOWED)
 
 
@@ -38,11 +38,11 @@ def serving(shell: Shell) -> dict[str, str]:
 
 
 def test_a_drill_ends_where_it_began_and_is_written_down(py312: Shell) -> None:
-    before = serving(py312)
+    serving_before = serving(py312)
     assert py312("drill --stage 1").startswith(
-        "the drill passed: auth serve again as before, verified; the way back took"
+        "the drill passed: auth serve again as before, verified; the rollback took"
     )
-    assert serving(py312) == before
+    assert serving(py312) == serving_before
     assert py312.target.locks == {}
     run = py312.run()
     assert (run.state, run.is_drill, run.drill) == (StageState.ROLLED_BACK, True, "passed")
@@ -53,29 +53,29 @@ def test_a_drill_ends_where_it_began_and_is_written_down(py312: Shell) -> None:
 
 
 def test_an_outage_is_noticed_by_the_watching_itself(py312: Shell) -> None:
-    before = serving(py312)
+    serving_before = serving(py312)
     done = py312.document("drill --stage 1 --fault stop")
     assert (done["passed"], done["fault"], done["state"]) == (True, "stop", "rolled back")
     assert py312.run().reason.startswith("auth: availability: ")
-    assert serving(py312) == before
-    assert not [text for text in py312.told if "webhook" in text], "nobody is told of a drill"
+    assert serving(py312) == serving_before
+    assert not [text for text in py312.logged if "webhook" in text], "a drill sends no notification"
 
 
 def test_what_is_not_critical_is_held_and_then_brought_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(drill, "INTERVAL", 0.06)
+    monkeypatch.setattr(drill, "DRILL_INTERVAL", 0.06)
     shell = Shell(tmp_path, plan=PLAN + ALLOWED, stages=STAGES.replace("critical = true", ""))
     assert shell.document("drill --stage 1 --fault stop")["passed"]
-    assert any("noticed and held, as the plan says" in text for text in shell.told)
+    assert any("noticed and held, as the plan says" in text for text in shell.logged)
     assert shell.target.serving()["auth"] == "old-3.9"
 
 
 def test_an_outage_that_nobody_notices_fails_the_drill_and_is_brought_back(
     py312: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(drill, "PATIENCE", 0.3)
+    monkeypatch.setattr(drill, "NOTICE_TIMEOUT", 0.3)
     monkeypatch.setattr(type(py312.target), "break_down", lambda target, container: None)
     done = py312.document("drill --stage 1 --fault stop", code=1)
-    assert done["detail"] == "auth was down for 0.3 s, unnoticed"
+    assert done["detail"] == "auth was down for 0.3 s without being noticed"
     assert serving(py312)["auth"] == "old-3.9"
     assert py312.run().drill == "failed"
 
@@ -88,7 +88,7 @@ def test_what_cannot_be_broken_or_deployed_fails_the_drill(py312: Shell) -> None
     assert serving(py312)["auth"] == "old-3.9"
 
 
-def test_a_way_back_that_is_none_fails_the_drill(py312: Shell) -> None:
+def test_a_failed_rollback_fails_the_drill(py312: Shell) -> None:
     def gone(step: str) -> None:
         if step == "restore auth":
             for key in [key for key, one in py312.target.containers.items() if one.image == "old-3.9"]:
@@ -100,11 +100,11 @@ def test_a_way_back_that_is_none_fails_the_drill(py312: Shell) -> None:
     assert (py312.run().state, py312.run().drill) == (StageState.ROLLBACK_FAILED, "failed")
 
 
-def test_a_target_that_can_let_nothing_fail_is_told_before_anything_is_done(py312: Shell) -> None:
+def test_a_target_that_cannot_inject_faults_is_refused_before_anything_is_done(py312: Shell) -> None:
     plain = FakeTarget()
     plain.serve("auth", "old-3.9")
-    py312.ground = replace(py312.ground, target=lambda: plain)
-    with pytest.raises(RolloutRefused, match="can let nothing fail"):
+    py312.context = replace(py312.context, target=lambda: plain)
+    with pytest.raises(RolloutRefused, match="cannot inject faults"):
         py312("drill --stage 1 --fault stop")
     assert plain.steps == []
 
@@ -119,14 +119,14 @@ def test_only_where_the_plan_allows_it(py312: Shell) -> None:
 
 
 def test_a_dry_run_does_nothing(py312: Shell) -> None:
-    assert "would deploy stage 1 in test, stop auth then" in py312("drill --stage 1 --fault stop --dry-run")
+    assert "would deploy stage 1 in test, then stop auth" in py312("drill --stage 1 --fault stop --dry-run")
     assert py312.document("drill --stage 1 --dry-run")["services"] == ["auth"]
     assert py312.target.steps == []
 
 
 def test_what_is_up_is_not_taken_away_by_a_drill(py312: Shell) -> None:
     py312("deploy --stage 1")
-    with pytest.raises(RolloutRefused, match="stage 1 is soaking in test, and a drill would take that away"):
+    with pytest.raises(RolloutRefused, match="stage 1 is soaking in test, and a drill would roll it back"):
         py312("drill --stage 1")
 
 
@@ -157,11 +157,11 @@ def test_a_drill_that_was_killed_while_it_was_up_is_brought_back_first(
             py312("drill --stage 1 --fault stop")
     assert serving(py312)["auth"] == "new-3.12", "left up, as any soak is"
     assert "passed" in py312("drill --stage 1")
-    journal = Journal(py312.ground.state)
-    first = journal.run(journal.names("test", 1)[0])
+    journal = Journal(py312.context.state_dir)
+    first = journal.load_run(journal.run_names("test", 1)[0])
     journal.close()
     assert (first.state, first.drill) == (StageState.ROLLED_BACK, "")
-    assert first.reason == "left by a drill that did not end"
+    assert first.reason == "left by an unfinished drill"
 
 
 # ---- what it is worth
@@ -179,7 +179,7 @@ def test_the_next_environment_needs_a_drill_where_the_plan_asks_for_it() -> None
     for tried in ([], [drilled(stage=2)], [drilled(environment="lab")], [drilled(drill="")]):
         with pytest.raises(RolloutRefused, match=r"never drilled.*`py312 drill --stage 1 --env test`"):
             check_drilled(run, ["test"], tried)
-    with pytest.raises(RolloutRefused, match="the last drill of it in test failed"):
+    with pytest.raises(RolloutRefused, match="its last drill in test failed"):
         check_drilled(run, ["test"], [drilled(), drilled(drill="failed")])
     with pytest.raises(RolloutRefused, match="never drilled"):
         check_drilled(planned("auth", "new-one", environment="prod", needs_drill=True), ["test"], [drilled()])
@@ -188,7 +188,7 @@ def test_the_next_environment_needs_a_drill_where_the_plan_asks_for_it() -> None
 def test_a_stage_of_production_waits_for_its_drill(py312: Shell) -> None:
     py312("deploy --stage 1")
     py312.accept(1)
-    with pytest.raises(RolloutRefused, match="its way back was never drilled"):
+    with pytest.raises(RolloutRefused, match="its rollback was never drilled"):
         py312("deploy --stage 1 --env prod")
     py312("rollback --stage 1")
     assert "passed" in py312("drill --stage 1")
@@ -204,12 +204,12 @@ def test_a_drill_is_never_an_acceptance() -> None:
 
 
 def test_a_drill_passes_only_when_all_of_it_is_back() -> None:
-    event = Drilled(passed=True, fault="none", by="me", seconds=1.0)
+    event = DrillFinished(passed=True, fault="none", by="me", seconds=1.0)
     with pytest.raises(IllegalEvent):
         advance(soaking(is_drill=True), event)
     partly = replace(soaking(is_drill=True), state=StageState.ROLLED_BACK)
-    with pytest.raises(IllegalEvent, match="not all of it is back"):
+    with pytest.raises(IllegalEvent, match="not all of it was restored"):
         advance(partly, event)
     assert advance(partly, replace(event, passed=False)).drill == "failed"
     with pytest.raises(IllegalEvent):
-        advance(partly, Credited(seconds=1.0))
+        advance(partly, SoakCredited(seconds=1.0))

@@ -11,12 +11,20 @@ import pytest
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.process_identity import this_process
-from pytest_py312.rollout.domain.events import Credited, Judged
-from pytest_py312.rollout.domain.journal import Journal, LostRun
-from pytest_py312.rollout.domain.model import Container, Deployment, Holder, ServiceSpec, StageRun, StageState, Verdict
+from pytest_py312.rollout.domain.events import Judged, SoakCredited
+from pytest_py312.rollout.domain.journal import Journal, LostOwnership
+from pytest_py312.rollout.domain.model import (
+    Container,
+    Deployment,
+    LockHolder,
+    ServiceSpec,
+    StageRun,
+    StageState,
+    Verdict,
+)
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.execution.locking import Me
-from pytest_py312.rollout.targets.target import TargetLost, TargetRefused
+from pytest_py312.rollout.execution.locking import Operator
+from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
 from tests.support.fakes import FakeTarget
 from tests.unit.rollout.runs import spec
 
@@ -27,7 +35,7 @@ DEAD = "boot/namespace/0/1/1"
 
 
 class Killed(BaseException):
-    """The process is gone: nothing of it runs any more, no except and no finally of ours may matter."""
+    """The process is gone: none of its ``except`` and ``finally`` blocks may matter."""
 
 
 @pytest.fixture(autouse=True)
@@ -54,14 +62,14 @@ def target() -> FakeTarget:
 @pytest.fixture
 def all_others_are_dead(monkeypatch: pytest.MonkeyPatch) -> None:
     me = str(this_process())
-    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: process != me)
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_dead", lambda process: process != me)
 
 
 def driver(journal: Journal, target: FakeTarget, process: str = "", stopping: Callable[[], str] = lambda: "") -> Driver:
-    me = Me(name="release engineer", host="here", process=process or str(this_process()))
+    me = Operator(name="release engineer", host="here", process=process or str(this_process()))
     times = itertools.count()
     return Driver(
-        journal, target, me, stopping=stopping, pause=lambda seconds: None, stopwatch=lambda: float(next(times))
+        journal, target, me, stop_reason=stopping, pause=lambda seconds: None, stopwatch=lambda: float(next(times))
     )
 
 
@@ -76,7 +84,7 @@ def run_of(*services: str, image: str = NEW, **changes: object) -> StageRun:
 def accepted(journal: Journal, target: FakeTarget, run: StageRun) -> StageRun:
     mine = driver(journal, target)
     mine.deploy(run)
-    journal.record(run.run, Credited(seconds=600.0), owner=mine.owner)
+    journal.record(run.run, SoakCredited(seconds=600.0), owner=mine.owner)
     done = journal.record(run.run, Judged(verdict=Verdict.PASSED), owner=mine.owner)
     mine.detach(run.run)
     return done
@@ -98,12 +106,12 @@ def test_a_run_is_brought_up_step_by_step(journal: Journal, target: FakeTarget) 
     mine = driver(journal, target)
     assert mine.begin(run_of()).state is S.LOCKED
     assert target.serving() == dict.fromkeys(SERVICES, OLD), "nothing is touched yet"
-    assert mine.go_on("r1", until=lambda run: run.state is not S.LOCKED).state is S.DEPLOYING
-    run = mine.go_on("r1", until=lambda run: run["auth"].ready)
+    assert mine.continue_run("r1", until=lambda run: run.state is not S.LOCKED).state is S.DEPLOYING
+    run = mine.continue_run("r1", until=lambda run: run["auth"].ready)
     assert target.serving() == {**dict.fromkeys(SERVICES, OLD), "auth": NEW}
     assert mine.verify("r1", "auth") == ""
     assert mine.verify("r1", "user") == "it was not prepared"
-    run = mine.go_on("r1")
+    run = mine.continue_run("r1")
     assert run.state is S.SOAKING
 
 
@@ -111,7 +119,7 @@ def test_a_step_that_fails_is_brought_back_whatever_was_waited_for(journal: Jour
     mine = driver(journal, target)
     mine.begin(run_of())
     target.unready.add(NEW)
-    assert mine.go_on("r1", until=lambda run: run["user"].ready).state is S.ROLLED_BACK
+    assert mine.continue_run("r1", until=lambda run: run["user"].ready).state is S.ROLLED_BACK
     assert target.serving() == dict.fromkeys(SERVICES, OLD)
 
 
@@ -128,40 +136,42 @@ def test_the_last_of_three_is_broken_and_all_are_old_again(journal: Journal, tar
     assert [step for step in target.steps if step.startswith("restore")] == [
         f"restore {name}" for name in reversed(SERVICES)
     ]
-    notes = [entry.what for entry in journal.history("r1") if isinstance(entry.what, str)]
-    assert any("gateway had logged:\nthe log of it" in note for note in notes)
+    notes = [entry.content for entry in journal.history("r1") if isinstance(entry.content, str)]
+    assert any("gateway logged:\nthe log of it" in note for note in notes)
 
 
 def test_another_interpreter_than_the_target_is_found_out(journal: Journal, target: FakeTarget) -> None:
-    """Healthy, and still not what was to be deployed."""
+    """It is healthy, but not what was to be deployed."""
     run = driver(journal, target).deploy(run_of(image="wrong-3.11"))
     assert (run.state, run.reason) == (S.ROLLED_BACK, "auth: it runs on Python 3.11, not on 3.12")
     assert target.serving() == dict.fromkeys(SERVICES, OLD)
 
 
-@pytest.mark.parametrize("first", [False, True], ids=["in the place of the old one", "where nothing did before"])
+@pytest.mark.parametrize("first", [False, True], ids=["in place of the previous version", "where nothing did before"])
 def test_what_somebody_deploys_meanwhile_is_found_right_before_it_would_be_replaced_and_left_alone(
     journal: Journal, target: FakeTarget, first: bool
 ) -> None:
-    """On the way back, too: what was deployed before it comes back, and it goes on serving."""
+    """In the rollback, too: what this run deployed is restored, and the foreign container keeps serving."""
     services = ("auth", "billing" if first else "user")
 
     def by_hand(step: str) -> None:
         if step == f"prepare {services[1]}":
-            for key, one in target.containers.items():
-                if one.name == services[1]:
-                    one.name, one.running = f"{services[1]}.{key}", False
+            for key, container in target.containers.items():
+                if container.name == services[1]:
+                    container.name, container.running = f"{services[1]}.{key}", False
             target.serve(services[1], "hotfix-3.9")
 
     target.before = by_hand
     run = driver(journal, target).deploy(run_of(*services))
     assert run.state is S.ROLLED_BACK
-    where = "where nothing did before" if first else "in the place of id2 of image old-3.9"
+    where = "where nothing did before" if first else "in place of id2 of image old-3.9"
     assert f"{services[1]}: id5 of image hotfix-3.9 serves {where}" in run.reason
-    assert run.reason.endswith("which somebody else has deployed, serves, and was left as it is")
+    assert run.reason.endswith("deployed by someone else, serves and was left as it is")
     others = {"user": OLD} if first else {}
     assert target.serving() == {"auth": OLD, "gateway": OLD, services[1]: "hotfix-3.9"} | others
-    assert not [one for one in target.containers.values() if one.run == run.run], "nothing of ours is left"
+    assert not [container for container in target.containers.values() if container.run == run.run], (
+        "nothing of ours is left"
+    )
     assert driver(journal, target).recover("test") == []
 
 
@@ -172,7 +182,7 @@ def test_what_is_gone_meanwhile_is_not_replaced_without_a_word(journal: Journal,
 
     target.before = removed
     run = driver(journal, target).deploy(run_of("auth"))
-    assert "id1 of image old-3.9 was removed by somebody else since this run looked" in run.reason
+    assert "id1 of image old-3.9 was removed by someone else during this run" in run.reason
 
 
 def test_without_its_image_nothing_is_touched(journal: Journal, target: FakeTarget) -> None:
@@ -189,15 +199,15 @@ def test_what_served_nothing_before_is_removed_again(journal: Journal) -> None:
     assert target.containers == {}
 
 
-def test_a_stopped_service_has_no_way_back(journal: Journal, target: FakeTarget) -> None:
+def test_a_stopped_service_cannot_be_rolled_back_to(journal: Journal, target: FakeTarget) -> None:
     next(one for one in target.containers.values() if one.name == "user").running = False
     run = driver(journal, target).deploy(run_of())
     assert run.state is S.ROLLED_BACK
-    assert "does not run: there is nothing to come back to" in run.reason
+    assert "is not running, so there is no version to roll back to" in run.reason
     assert not any(step.startswith("prepare") for step in target.steps)
 
 
-def test_a_way_back_to_something_sick_is_none(journal: Journal, target: FakeTarget) -> None:
+def test_an_unhealthy_service_cannot_be_rolled_back_to(journal: Journal, target: FakeTarget) -> None:
     target.unready.add(OLD)
     run = driver(journal, target).deploy(run_of())
     assert run.state is S.ROLLED_BACK
@@ -205,7 +215,7 @@ def test_a_way_back_to_something_sick_is_none(journal: Journal, target: FakeTarg
     assert not any(step.startswith("prepare") for step in target.steps)
 
 
-def test_a_way_back_that_is_blocked_is_told_and_tried_again(journal: Journal, target: FakeTarget) -> None:
+def test_a_blocked_rollback_is_reported_and_tried_again(journal: Journal, target: FakeTarget) -> None:
     mine = driver(journal, target)
     mine.deploy(run_of())
 
@@ -225,7 +235,7 @@ def test_a_way_back_that_is_blocked_is_told_and_tried_again(journal: Journal, ta
     assert target.locks == {}
 
 
-def test_a_way_back_waits_for_a_target_that_does_not_answer(journal: Journal, target: FakeTarget) -> None:
+def test_a_rollback_waits_for_a_target_that_does_not_answer(journal: Journal, target: FakeTarget) -> None:
     mine = driver(journal, target)
     mine.deploy(run_of())
     left = [3]
@@ -233,14 +243,14 @@ def test_a_way_back_waits_for_a_target_that_does_not_answer(journal: Journal, ta
     def away(step: str) -> None:
         if step.startswith("restore") and left[0]:
             left[0] -= 1
-            raise TargetLost("the engine does not answer")
+            raise TargetUnavailable("the engine does not answer")
 
     target.before = away
     assert mine.rollback("r1", reason="by hand").state is S.ROLLED_BACK
     assert left == [0]
 
 
-def test_asked_to_stop_on_the_way_up_it_goes_back(journal: Journal, target: FakeTarget) -> None:
+def test_asked_to_stop_while_deploying_it_rolls_back(journal: Journal, target: FakeTarget) -> None:
     words = itertools.chain([""] * 5, itertools.repeat("SIGTERM"))
     run = driver(journal, target, stopping=lambda: next(words)).deploy(run_of())
     assert run.state is S.ROLLED_BACK
@@ -251,7 +261,7 @@ def test_asked_to_stop_on_the_way_up_it_goes_back(journal: Journal, target: Fake
 def test_interrupted_in_the_middle_of_an_act_it_goes_back_and_passes_it_on(
     journal: Journal, target: FakeTarget
 ) -> None:
-    """Twice: once on the way up, once on the way back."""
+    """Twice: once while deploying, once while rolling back."""
     left = [2]
 
     def interrupt(step: str) -> None:
@@ -262,7 +272,7 @@ def test_interrupted_in_the_middle_of_an_act_it_goes_back_and_passes_it_on(
     target.after = interrupt
     with pytest.raises(KeyboardInterrupt):
         driver(journal, target).deploy(run_of())
-    assert journal.run("r1").state is S.ROLLED_BACK
+    assert journal.load_run("r1").state is S.ROLLED_BACK
     assert target.serving() == dict.fromkeys(SERVICES, OLD)
     assert target.locks == {}
 
@@ -270,69 +280,69 @@ def test_interrupted_in_the_middle_of_an_act_it_goes_back_and_passes_it_on(
 # ---- the old version beside the new one
 
 
-def twinned(**changes: object) -> StageRun:
-    """A run of which the service ``user`` wants a twin."""
-    return run_of(**changes).with_deployment("user", wants_twin=True)  # type: ignore[arg-type]  # as run_of has them
+def run_with_control(**changes: object) -> StageRun:
+    """A run of which the service ``user`` wants a control."""
+    return run_of(**changes).with_deployment("user", wants_control=True)  # type: ignore[arg-type]  # as run_of has them
 
 
-def test_a_twin_runs_while_the_stage_is_watched_and_no_longer(journal: Journal, target: FakeTarget) -> None:
-    run = driver(journal, target).deploy(twinned())
+def test_a_control_runs_while_the_stage_is_watched_and_no_longer(journal: Journal, target: FakeTarget) -> None:
+    run = driver(journal, target).deploy(run_with_control())
     assert run.state is S.SOAKING
-    assert target.serving() == {**dict.fromkeys(SERVICES, NEW), "user.twin": OLD}
-    assert run["user"].twin is not None
-    target.containers.pop(run["user"].twin.id)  # somebody has removed it: all the same
+    assert target.serving() == {**dict.fromkeys(SERVICES, NEW), "user.control": OLD}
+    assert run["user"].control is not None
+    target.containers.pop(run["user"].control.id)  # somebody has removed it: all the same
     accepted_now(journal, target)
     assert target.serving() == dict.fromkeys(SERVICES, NEW)
     assert target.locks == {}
-    assert journal.run("r1")["user"].twin_removed
+    assert journal.load_run("r1")["user"].control_removed
 
 
 def accepted_now(journal: Journal, target: FakeTarget) -> None:
     mine = driver(journal, target)
-    journal.take("r1", owner=mine.owner)
-    journal.record("r1", Credited(seconds=600.0), owner=mine.owner)
+    journal.acquire("r1", owner=mine.owner)
+    journal.record("r1", SoakCredited(seconds=600.0), owner=mine.owner)
     journal.record("r1", Judged(verdict=Verdict.PASSED), owner=mine.owner)
     mine.detach("r1")
 
 
-def test_a_twin_that_cannot_be_is_written_down_and_nothing_comes_back(journal: Journal, target: FakeTarget) -> None:
+def test_a_control_that_cannot_start_is_recorded_and_nothing_is_rolled_back(
+    journal: Journal, target: FakeTarget
+) -> None:
     def sick(step: str) -> None:
-        if step == "twin user":
+        if step == "start control user":
             target.unready.add(OLD)
 
     target.after = sick
-    run = driver(journal, target).deploy(twinned())
-    assert (run.state, run["user"].twin, run["user"].no_twin) == (S.SOAKING, None, "exit code 1")
+    run = driver(journal, target).deploy(run_with_control())
+    assert (run.state, run["user"].control, run["user"].no_control_reason) == (S.SOAKING, None, "exit code 1")
     assert target.serving() == dict.fromkeys(SERVICES, NEW)
 
 
-def test_there_is_no_twin_of_what_was_not_there(journal: Journal) -> None:
-    run = driver(journal, FakeTarget()).deploy(twinned())
-    assert (run.state, run["user"].no_twin) == (S.SOAKING, "nothing served before")
+def test_a_new_service_has_no_control(journal: Journal) -> None:
+    run = driver(journal, FakeTarget()).deploy(run_with_control())
+    assert (run.state, run["user"].no_control_reason) == (S.SOAKING, "nothing served before")
 
 
-def test_a_twin_that_is_in_the_way_of_nobody_is_removed_by_whoever_comes_next(
-    journal: Journal, target: FakeTarget
-) -> None:
-    driver(journal, target).deploy(twinned())
+def test_a_leftover_control_is_removed_by_the_next_process(journal: Journal, target: FakeTarget) -> None:
+    driver(journal, target).deploy(run_with_control())
 
     def away(step: str) -> None:
-        if step == "remove twin user":
-            raise TargetLost("the engine does not answer")
+        if step == "remove control user":
+            raise TargetUnavailable("the engine does not answer")
 
     target.before = away
     accepted_now(journal, target)
-    assert target.serving()["user.twin"] == OLD
-    assert journal.run("r1").is_completed
+    assert target.serving()["user.control"] == OLD
+    assert journal.load_run("r1").is_completed
     target.before = lambda step: None
     assert [run.state for run in driver(journal, target).recover("test")] == [S.ACCEPTED]
-    assert "user.twin" not in target.serving()
+    assert "user.control" not in target.serving()
     assert driver(journal, target).recover("test") == []
 
 
-def test_a_rollback_takes_the_twin_along(journal: Journal, target: FakeTarget) -> None:
+def test_a_rollback_removes_the_control(journal: Journal, target: FakeTarget) -> None:
     mine = driver(journal, target)
-    mine.deploy(twinned())
+    mine.deploy(run_with_control())
     assert mine.rollback("r1", reason="by hand").state is S.ROLLED_BACK
     assert target.serving() == dict.fromkeys(SERVICES, OLD)
     assert len(target.containers) == 3
@@ -357,7 +367,7 @@ def killed_at(number: int, when: str, target: FakeTarget) -> Callable[[str], Non
 @pytest.mark.parametrize("when", ["before", "after"])
 @pytest.mark.parametrize("again", [None, 2])
 def test_killed_at_any_step_the_next_start_makes_it_all_old(tmp_path: Path, when: str, again: int | None) -> None:
-    """Or it was through already and is all new. The recovery is killed as well, at its ``again``-th step."""
+    """Or the deployment was finished and all is new. The recovery is killed as well, at its ``again``-th step."""
     for number in itertools.count(1):
         journal = Journal(tmp_path / str(number))
         target = FakeTarget()
@@ -366,7 +376,7 @@ def test_killed_at_any_step_the_next_start_makes_it_all_old(tmp_path: Path, when
         killed_at(number, when, target)
         survived = False
         try:
-            driver(journal, target, process=DEAD).deploy(twinned())
+            driver(journal, target, process=DEAD).deploy(run_with_control())
             survived = True
         except Killed:
             pass
@@ -376,11 +386,11 @@ def test_killed_at_any_step_the_next_start_makes_it_all_old(tmp_path: Path, when
                 driver(journal, target, process=f"{DEAD}2").recover("test")
         target.before = target.after = lambda step: None
         driver(journal, target).recover("test")
-        states = [run.state for run in journal.newest("test")]
+        states = [run.state for run in journal.current_runs("test")]
         journal.close()
         if survived:
             assert states == [S.SOAKING]
-            assert target.serving() == {**dict.fromkeys(SERVICES, NEW), "user.twin": OLD}
+            assert target.serving() == {**dict.fromkeys(SERVICES, NEW), "user.control": OLD}
             return
         assert states in ([S.ROLLED_BACK], []), number
         assert target.serving() == dict.fromkeys(SERVICES, OLD), number
@@ -392,7 +402,7 @@ def test_killed_at_any_step_the_next_start_makes_it_all_old(tmp_path: Path, when
 def test_a_target_may_finish_what_a_dead_process_asked_of_it_before_it_is_undone(
     journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Here it makes the new container only after the process that asked for it was gone."""
+    """Here it creates the new container only after the process that requested it has died."""
     prepare, late = target.prepare, list[Callable[[], object]]()
 
     def die_asking(one: ServiceSpec, *, image: str, run: str) -> Container:
@@ -402,7 +412,7 @@ def test_a_target_may_finish_what_a_dead_process_asked_of_it_before_it_is_undone
     monkeypatch.setattr(target, "prepare", die_asking)
     with suppress(Killed):
         driver(journal, target, process=DEAD).deploy(run_of())
-    me = Me(name="another", host="here", process=str(this_process()))
+    me = Operator(name="another", host="here", process=str(this_process()))
 
     def time_passes(seconds: float = 0.0) -> None:
         while late:
@@ -430,7 +440,7 @@ def test_killed_when_all_was_done_but_the_lock_the_next_start_gives_it_back(
 
 @pytest.mark.usefixtures("all_others_are_dead")
 def test_killed_before_anything_was_written_the_lock_keeps_nobody_out(journal: Journal, target: FakeTarget) -> None:
-    target.locks["test"] = Holder(
+    target.locks["test"] = LockHolder(
         name="somebody", host="here", process=DEAD, journal=journal.identity, run="never-begun", stage=2, since=""
     )
     assert driver(journal, target).deploy(run_of()).state is S.SOAKING
@@ -449,10 +459,10 @@ def test_a_soak_goes_on_in_another_process(journal: Journal, target: FakeTarget)
 # ---- two at once
 
 
-def test_the_second_operator_is_told_who_is_at_it(journal: Journal, target: FakeTarget, tmp_path: Path) -> None:
-    """With the same journal or another one, as long as nobody knows that the first one is gone."""
+def test_the_second_operator_learns_who_holds_the_lock(journal: Journal, target: FakeTarget, tmp_path: Path) -> None:
+    """With the same journal or another one, as long as the first process may be alive."""
     mine = str(this_process())
-    theirs = Holder(
+    theirs = LockHolder(
         name="night shift",
         host="build-7",
         process=mine,
@@ -465,37 +475,37 @@ def test_the_second_operator_is_told_who_is_at_it(journal: Journal, target: Fake
     with pytest.raises(RolloutRefused, match=r"held by night shift on build-7 \(stage 2, run r7, since 2026-11-25T20"):
         driver(journal, target).deploy(run_of())
     assert target.locks["test"] == theirs
-    assert journal.newest() == []
+    assert journal.current_runs() == []
     assert not any(step.startswith("prepare") for step in target.steps)
 
 
 def test_what_a_living_process_does_is_not_recovered(
     journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: False)
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_dead", lambda process: False)
     killed_at(6, "before", target)
     with pytest.raises(Killed):
         driver(journal, target, process="another").deploy(run_of())
     target.before = lambda step: None
-    before = target.serving()
+    serving_before = target.serving()
     for attempt in (
         lambda: driver(journal, target).recover("test"),
         lambda: driver(journal, target).deploy(run_of(run="r2")),
     ):
         with pytest.raises(RolloutRefused, match="held by release engineer"):
             attempt()
-    assert target.serving() == before
+    assert target.serving() == serving_before
 
 
-def test_whoever_lost_the_lock_touches_nothing_more(journal: Journal, target: FakeTarget) -> None:
-    """It was taken for dead while it slept in the middle of a deployment."""
+def test_a_process_that_lost_the_lock_changes_nothing_more(journal: Journal, target: FakeTarget) -> None:
+    """It was taken for dead while it was suspended in the middle of a deployment."""
 
     def stolen(step: str) -> None:
         if step == "prepare user":
             target.locks["test"] = replace(target.locks["test"], process="another")
 
     target.after = stolen
-    with pytest.raises(LostRun, match="touches nothing more"):
+    with pytest.raises(LostOwnership, match="this process stops"):
         driver(journal, target).deploy(run_of())
     assert not any(step.startswith("switch user") for step in target.steps)
 
@@ -508,42 +518,42 @@ def test_a_lock_that_somebody_swept_away_is_taken_again(journal: Journal, target
     target.after = swept
     assert driver(journal, target).deploy(run_of()).state is S.SOAKING
     assert target.locks["test"].run == "r1"
-    assert "the lock of test was gone, and was taken again" in [entry.what for entry in journal.history("r1")]
+    assert "the lock of test was gone, and was taken again" in [entry.content for entry in journal.history("r1")]
 
 
 def test_a_soak_that_was_left_in_order_is_gone_on_with_from_anywhere(
     journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """On another machine, or after a restart of this one, nobody can tell that a process is gone: it has to say so."""
-    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: False)
+    """On another machine, or after a reboot, it cannot be known that a process is dead: it has to release its run."""
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_dead", lambda process: False)
     first, second, third = (driver(journal, target, process=f"job {number}") for number in (1, 2, 3))
     first.deploy(run_of())
-    first.leave("r1")
-    with pytest.raises(LostRun):
-        journal.record("r1", Credited(seconds=1.0), owner=first.owner)
+    first.release("r1")
+    with pytest.raises(LostOwnership):
+        journal.record("r1", SoakCredited(seconds=1.0), owner=first.owner)
     second.attach("r1")
-    with pytest.raises(RolloutRefused, match="one at a time"):
+    with pytest.raises(RolloutRefused, match="only one operator at a time"):
         third.attach("r1")
-    second.leave("r1")
+    second.release("r1")
     assert third.attach("r1").state is S.SOAKING
-    journal.record("r1", Credited(seconds=1.0), owner=third.owner)
+    journal.record("r1", SoakCredited(seconds=1.0), owner=third.owner)
 
 
 def test_a_rollback_by_hand_takes_a_healthy_soak_from_its_watcher(
     journal: Journal, target: FakeTarget, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_gone", lambda process: False)
+    monkeypatch.setattr("pytest_py312.rollout.execution.locking.is_dead", lambda process: False)
     watcher = driver(journal, target, process="watcher")
     watcher.deploy(run_of())
-    with pytest.raises(RolloutRefused, match="one at a time"):
+    with pytest.raises(RolloutRefused, match="only one operator at a time"):
         driver(journal, target).attach("r1")
     assert driver(journal, target).rollback("r1", reason="by hand").state is S.ROLLED_BACK
-    with pytest.raises(LostRun):
-        journal.record("r1", Credited(seconds=1.0), owner=watcher.owner)
+    with pytest.raises(LostOwnership):
+        journal.record("r1", SoakCredited(seconds=1.0), owner=watcher.owner)
 
 
 def test_a_lock_of_somewhere_else_needs_force(journal: Journal, target: FakeTarget) -> None:
-    target.locks["test"] = Holder(
+    target.locks["test"] = LockHolder(
         name="night shift", host="build-7", process="elsewhere", journal="another", run="r7", stage=2, since=""
     )
     mine = driver(journal, target)
@@ -558,24 +568,24 @@ def test_a_lock_of_somewhere_else_needs_force(journal: Journal, target: FakeTarg
 # ---- beside other stages
 
 
-def test_later_stages_wait_and_lose_their_ground(journal: Journal, target: FakeTarget) -> None:
+def test_later_stages_wait_and_are_invalidated(journal: Journal, target: FakeTarget) -> None:
     target.serve("billing", OLD)
     second = run_of("billing", run="r2", stage=2)
     with pytest.raises(RolloutRefused, match="stage 1 was never deployed"):
-        driver(journal, target).deploy(second, earlier=[1])
+        driver(journal, target).deploy(second, earlier_stages=[1])
     accepted(journal, target, run_of())
     assert accepted(journal, target, second).is_completed
     mine = driver(journal, target)
     assert mine.rollback("r1", reason="by hand").state is S.ROLLED_BACK
-    assert journal.run("r2").stale == "stage 1 was rolled back under it"
-    assert not journal.run("r2").is_completed
+    assert journal.load_run("r2").stale == "stage 1, on which it depends, was rolled back"
+    assert not journal.load_run("r2").is_completed
 
 
 def test_what_was_changed_by_hand_is_noticed_before_the_next_stage(journal: Journal, target: FakeTarget) -> None:
     accepted(journal, target, run_of())
     next(one for one in target.containers.values() if one.name == "user").image = "by-hand-3.12"
     with pytest.raises(RolloutRefused, match=r"by-hand-3\.12 serves it now"):
-        driver(journal, target).deploy(run_of("user", run="r2", stage=2), earlier=[1])
+        driver(journal, target).deploy(run_of("user", run="r2", stage=2), earlier_stages=[1])
 
 
 def test_a_rollback_of_what_is_back_already_changes_nothing(journal: Journal, target: FakeTarget) -> None:
@@ -587,34 +597,34 @@ def test_a_rollback_of_what_is_back_already_changes_nothing(journal: Journal, ta
     assert len(target.steps) == steps
 
 
-def test_a_deployment_that_touched_nothing_keeps_nobody_from_the_way_back(journal: Journal, target: FakeTarget) -> None:
-    """What serves has fallen ill since it was accepted: it is not deployed anew, and the old version is wanted back."""
+def test_a_deployment_that_changed_nothing_does_not_block_a_rollback(journal: Journal, target: FakeTarget) -> None:
+    """What serves has become unhealthy since it was accepted: it is not deployed again, but can be rolled back."""
     target.serve("billing", OLD)
     accepted(journal, target, run_of())
     accepted(journal, target, run_of("billing", run="later", image="also-3.12", stage=2))
     target.unready.add(NEW)
     mine = driver(journal, target)
     assert mine.deploy(run_of(run="r2", image="newer-3.12")).state is S.ROLLED_BACK
-    stands, later = journal.newest("test")
+    stands, later = journal.current_runs("test")
     assert (stands.run, stands.state) == ("r1", S.ACCEPTED)
     assert later.is_completed, "nothing was changed under it"
     assert mine.rollback(stands.run, reason="by hand").state is S.ROLLED_BACK
     assert target.serving() == dict.fromkeys(SERVICES, OLD) | {"billing": "also-3.12"}
-    assert not journal.run("later").is_completed
+    assert not journal.load_run("later").is_completed
 
 
 @pytest.mark.usefixtures("all_others_are_dead")
-def test_killed_on_the_way_back_from_an_earlier_run_the_next_start_finishes_it(
+def test_killed_while_rolling_back_an_earlier_run_the_next_start_finishes_it(
     journal: Journal, target: FakeTarget
 ) -> None:
-    """Though a later run, which came back to it, was the newest until then."""
+    """Although a later run, which was rolled back to it, was the newest until then."""
     accepted(journal, target, run_of("auth"))
     target.unready = {"newer-3.12"}
     later = driver(journal, target).deploy(run_of("auth", run="r2", image="newer-3.12"))
     assert (later.state, target.serving()["auth"]) == (S.ROLLED_BACK, NEW)
-    below = journal.below(later)
+    below = journal.restored_run(later)
     assert below is not None
-    assert (below.run, journal.newest()[0].run) == ("r1", "r2")
+    assert (below.run, journal.current_runs()[0].run) == ("r1", "r2")
 
     def kill(step: str) -> None:
         if step == "restore auth":
@@ -624,15 +634,15 @@ def test_killed_on_the_way_back_from_an_earlier_run_the_next_start_finishes_it(
     with pytest.raises(Killed):
         driver(journal, target, DEAD).rollback("r1", reason="by hand")
     target.before = lambda step: None
-    assert [(run.run, run.state) for run in journal.newest()] == [("r1", S.ROLLING_BACK)]
+    assert [(run.run, run.state) for run in journal.current_runs()] == [("r1", S.ROLLING_BACK)]
     assert [(run.run, run.state) for run in driver(journal, target).recover("test")] == [("r1", S.ROLLED_BACK)]
     assert target.serving()["auth"] == OLD
-    assert journal.newest()[0].run == "r1"
+    assert journal.current_runs()[0].run == "r1"
 
 
-def test_a_stage_that_is_deployed_anew_takes_the_ground_from_later_ones(journal: Journal, target: FakeTarget) -> None:
+def test_redeploying_a_stage_invalidates_later_ones(journal: Journal, target: FakeTarget) -> None:
     target.serve("billing", OLD)
     accepted(journal, target, run_of())
     accepted(journal, target, run_of("billing", run="later", stage=2))
     assert driver(journal, target).deploy(run_of(run="r2", image="newer-3.12")).state is S.SOAKING
-    assert journal.run("later").stale == "stage 1 was deployed anew under it"
+    assert journal.load_run("later").stale == "stage 1, on which it depends, was deployed again"

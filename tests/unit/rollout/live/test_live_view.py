@@ -1,4 +1,4 @@
-"""What is to be seen while a stage is watched."""
+"""What live views show of a monitored stage."""
 
 import asyncio
 import io
@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.rollout.canary_analysis.time_series import OLD, Tally
+from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
 from pytest_py312.rollout.domain.events import Breached, Drifted
-from pytest_py312.rollout.domain.journal import Entry, Journal
-from pytest_py312.rollout.domain.model import Breach, Measurement, Moment, Reaction, Result, Sample, Severity
+from pytest_py312.rollout.domain.journal import Journal, JournalEntry
+from pytest_py312.rollout.domain.model import Breach, BreachSeverity, Measurement, Reaction, Result, Sample, Timestamp
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.execution.locking import myself
+from pytest_py312.rollout.execution.locking import current_operator
 from pytest_py312.rollout.execution.watcher import Watcher
 from pytest_py312.rollout.live.live_page import LivePage
-from pytest_py312.rollout.live.live_terminal import shown_on
-from pytest_py312.rollout.live.live_view import LiveView, valued, view_of
-from pytest_py312.rollout.monitoring.soak import Progress
+from pytest_py312.rollout.live.live_terminal import live_display
+from pytest_py312.rollout.live.live_view import LiveView, build_view, format_value
+from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.reporting.roadmap import NOT_DEPLOYED
 from tests.unit.rollout.runs import soaking
 from tests.unit.rollout.shells import Shell, shell_in
@@ -25,10 +25,12 @@ from tests.unit.rollout.shells import Shell, shell_in
 HOSTILE = "<img src=x onerror=alert(1)>\x1b[31m"
 
 
-def tally_of(*measurements: Measurement) -> Tally:
-    tally = Tally()
-    tally.add(Sample(service="user", slot=1, at=Moment(wall=1.0, boottime=1.0, boot="b"), measurements=measurements))
-    return tally
+def metrics_of(*measurements: Measurement) -> ServiceMetrics:
+    service_metrics = ServiceMetrics()
+    service_metrics.add(
+        Sample(service="user", slot=1, at=Timestamp(wall=1.0, boottime=1.0, boot="b"), measurements=measurements)
+    )
+    return service_metrics
 
 
 def measured(
@@ -37,43 +39,49 @@ def measured(
     return Measurement(metric=metric, result=result, value=value, detail=detail)
 
 
-def seen(*measurements: Measurement, history: tuple[Entry, ...] = ()) -> LiveView:
-    progress = Progress(run=soaking(), slot=1, missed=2, next_in=40.0)
-    return view_of(progress, 600.0, {"user": tally_of(*measurements) if measurements else Tally()}, history)
+def seen(*measurements: Measurement, history: tuple[JournalEntry, ...] = ()) -> LiveView:
+    progress = SoakSnapshot(run=soaking(), slot=1, missed=2, seconds_to_next=40.0)
+    return build_view(
+        progress, 600.0, {"user": metrics_of(*measurements) if measurements else ServiceMetrics()}, history
+    )
 
 
-BREACH = Breach(service="user", metric="latency", severity=Severity.MINOR, reaction=Reaction.HOLD, detail="slow")
+BREACH = Breach(service="user", metric="latency", severity=BreachSeverity.MINOR, reaction=Reaction.HOLD, detail="slow")
 HISTORY = (
-    Entry(at="", what="a note"),
-    Entry(at="", what=Breached(breach=BREACH)),
-    Entry(at="", what=Drifted(service="user", detail="another", slot=1)),
+    JournalEntry(at="", content="a note"),
+    JournalEntry(at="", content=Breached(breach=BREACH)),
+    JournalEntry(at="", content=Drifted(service="user", detail="another", slot=1)),
 )
 
 
 def test_a_service_that_was_not_measured_is_not_called_well() -> None:
     assert seen().services[0].summary == "nothing was measured yet"
-    assert "user: nothing was measured yet" in seen().sentence
+    assert "user: nothing was measured yet" in seen().log_line
 
 
 def test_a_line_for_a_log() -> None:
-    line = seen(measured("availability", value=1.0)).sentence
+    line = seen(measured("availability", value=1.0)).log_line
     assert line == "soaking, sample 1: all well; 10 min credited, 50 min left; 2 missed"
     bad = seen(measured("availability", Result.FAILED), measured("errors", Result.INCONCLUSIVE))
-    assert "user: availability failed, errors inconclusive" in bad.sentence
+    assert "user: availability failed, errors inconclusive" in bad.log_line
 
 
 def test_the_newest_values_stand_beside_those_of_the_old_version() -> None:
-    view = seen(measured("memory", value=2**21), measured("latency", value=0.02), measured(OLD + "latency", value=0.01))
+    view = seen(
+        measured("memory", value=2**21),
+        measured("latency", value=0.02),
+        measured(CONTROL_PREFIX + "latency", value=0.01),
+    )
     latency, memory = view.services[0].metrics
-    assert (latency.metric, latency.value, latency.old) == ("latency", "20 ms", "10 ms")
-    assert (memory.value, memory.old, memory.bad, memory.taken) == ("2.0 MiB", "", 0, 1)
+    assert (latency.metric, latency.value, latency.control_value) == ("latency", "20 ms", "10 ms")
+    assert (memory.value, memory.control_value, memory.bad_samples, memory.samples) == ("2.0 MiB", "", 0, 1)
 
 
 def test_what_is_only_noted_for_the_next_reading_is_not_shown() -> None:
     assert seen(measured("cpu seconds", value=1.0), measured("drift")).services[0].metrics == ()
 
 
-def test_limits_that_were_broken_are_told() -> None:
+def test_broken_limits_are_listed() -> None:
     assert seen(history=HISTORY).services[0].breaches == ("latency: slow (minor: hold)", "drift: another")
 
 
@@ -83,7 +91,7 @@ def test_limits_that_were_broken_are_told() -> None:
      ("availability", 1.0, ""), ("x", None, "")],
 )  # fmt: skip
 def test_values_have_their_units(metric: str, value: float | None, expected: str) -> None:
-    assert valued(metric, value) == expected
+    assert format_value(metric, value) == expected
 
 
 # ---- a terminal
@@ -95,11 +103,11 @@ class Terminal(io.StringIO):
 
 
 def test_where_nobody_looks_there_is_a_line_for_each_sample() -> None:
-    told: list[str] = []
-    with shown_on(io.StringIO(), lambda: seen(measured("availability")), told.append) as on_sample:
+    lines: list[str] = []
+    with live_display(io.StringIO(), lambda: seen(measured("availability")), lines.append) as on_sample:
         on_sample()
         on_sample()
-    assert len(told) == 2
+    assert len(lines) == 2
 
 
 def test_on_a_terminal_a_table_is_kept_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,17 +115,17 @@ def test_on_a_terminal_a_table_is_kept_up_to_date(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setenv("COLUMNS", "160")
     views = [seen(), seen(measured("availability", Result.FAILED, detail=f"HTTP 500 {HOSTILE}"), history=HISTORY)]
     stream = Terminal()
-    with shown_on(stream, lambda: views[-1], lambda text: None) as on_sample:
+    with live_display(stream, lambda: views[-1], lambda text: None) as on_sample:
         on_sample()
     text = stream.getvalue()
-    for told in (
+    for expected in (
         "stage 1 in test is soaking",
         "HTTP 500",
         "drift: another",
         "10 min of 60 min credited",
         "next in 40 s",
     ):
-        assert told in text
+        assert expected in text
     assert "alert(1)>\x1b[31m" not in text, "what a service says does not colour the terminal"
 
 
@@ -132,18 +140,18 @@ def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 
 def page_of(shell: Shell, *, ticks: int = 0) -> str:
-    journal = Journal(shell.ground.state)
-    run = next(run for run in journal.newest("test") if run.stage == 1)
-    settings, fleet = shell.ground.settings(), shell.ground.fleet()
-    driver = Driver(journal, shell.target, myself(), told=shell.told.append)
+    journal = Journal(shell.context.state_dir)
+    run = next(run for run in journal.current_runs("test") if run.stage == 1)
+    settings, fleet = shell.context.settings(), shell.context.fleet()
+    driver = Driver(journal, shell.target, current_operator(), log=shell.logged.append)
     watcher = Watcher(
-        journal, driver, shell.target, run, settings=settings, told=shell.told.append, root=shell.root,
+        journal, driver, shell.target, run, settings=settings, log=shell.logged.append, root=shell.root,
         services={one.name: one for one in fleet.services},
     )  # fmt: skip
     for _ in range(ticks):
-        asyncio.run(watcher.soak.tick())
+        asyncio.run(watcher.soak.sample_once())
         shell.seconds += 60.0
-    page = LivePage(watcher, journal, shell.ground.plan, fleet, settings, lambda run: None).text()
+    page = LivePage(watcher, journal, shell.context.plan, fleet, settings, lambda run: None).render()
     journal.close()
     return page
 
@@ -169,7 +177,7 @@ def test_what_a_service_says_is_no_element(py312: Shell, monkeypatch: pytest.Mon
         py312.seconds += seconds
 
     monkeypatch.setattr("pytest_py312.core.clock.asyncio.sleep", rest)
-    monkeypatch.setattr("pytest_py312.rollout.monitoring.probes.health_in", lambda seen: failed(HOSTILE))
+    monkeypatch.setattr("pytest_py312.rollout.monitoring.probes.availability_reading", lambda seen: failed(HOSTILE))
     page = page_of(py312, ticks=2)
     assert "<img" not in page
     assert "&lt;img src=x" in page
@@ -178,6 +186,6 @@ def test_what_a_service_says_is_no_element(py312: Shell, monkeypatch: pytest.Mon
 
 
 def failed(detail: str) -> object:
-    from pytest_py312.rollout.metrics.reading import Reading
+    from pytest_py312.rollout.metrics.reading import MetricReading
 
-    return Reading.failed(detail)
+    return MetricReading.failed(detail)

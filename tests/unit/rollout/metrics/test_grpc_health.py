@@ -1,17 +1,23 @@
-"""What the health service of gRPC is asked, and what its answers mean."""
+"""Requests and responses of the gRPC health service."""
 
 import sys
 
 import pytest
 
 from pytest_py312.rollout.domain.model import Result
-from pytest_py312.rollout.metrics.grpc_health import MISSING, ask_health, reading_in, refused, request_of
+from pytest_py312.rollout.metrics.grpc_health import (
+    MISSING_GRPC,
+    check_grpc_health,
+    encode_request,
+    parse_health_response,
+    reading_from_error,
+)
 
 
-def test_the_question_is_one_field() -> None:
-    assert request_of("") == b""
-    assert request_of("orders.Orders") == b"\x0a\x0dorders.Orders"
-    assert len(request_of("x" * 500)) == 129
+def test_the_request_is_one_field() -> None:
+    assert encode_request("") == b""
+    assert encode_request("orders.Orders") == b"\x0a\x0dorders.Orders"
+    assert len(encode_request("x" * 500)) == 129
 
 
 @pytest.mark.parametrize(
@@ -25,22 +31,22 @@ def test_the_question_is_one_field() -> None:
         (None, Result.ERROR),
     ],
 )
-def test_only_serving_is_well(body: object, result: Result) -> None:
-    assert reading_in(body, 0.1).result is result
-    assert reading_in(body, 0.1).value is None
+def test_only_serving_is_healthy(body: object, result: Result) -> None:
+    assert parse_health_response(body, 0.1).result is result
+    assert parse_health_response(body, 0.1).value is None
 
 
-def test_serving_is_as_quick_as_it_was() -> None:
-    assert reading_in(b"\x08\x01", 0.1).value == 0.1
+def test_the_value_is_the_latency() -> None:
+    assert parse_health_response(b"\x08\x01", 0.1).value == 0.1
 
 
-class Told(Exception):
-    """As grpcio tells trouble."""
+class FakeRpcError(Exception):
+    """An error of grpcio."""
 
     def __init__(self, name: str) -> None:
         self.name = name
 
-    def code(self) -> "Told":
+    def code(self) -> "FakeRpcError":
         return self
 
     def details(self) -> str:
@@ -56,17 +62,17 @@ class Told(Exception):
         ("NOT_FOUND", Result.ERROR, "no service of that name"),
     ],
 )
-def test_what_is_the_questions_fault_is_not_the_services(code: str, result: Result, detail: str) -> None:
-    reading = refused(Told(code), 5.0)
+def test_errors_of_the_request_are_no_failures_of_the_service(code: str, result: Result, detail: str) -> None:
+    reading = reading_from_error(FakeRpcError(code), 5.0)
     assert reading.result is result
     assert detail in reading.detail
 
 
-def test_what_tells_nothing_is_a_failure() -> None:
-    assert refused(ValueError("?"), 5.0).result is Result.FAILED
+def test_an_unknown_error_is_a_failure() -> None:
+    assert reading_from_error(ValueError("?"), 5.0).result is Result.FAILED
 
 
-def test_without_the_library_nothing_is_said_about_the_service(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_grpcio_the_reading_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "grpc", None)
-    reading = ask_health("127.0.0.1", 1, "", limit=1.0)
-    assert (reading.result, reading.detail) == (Result.ERROR, MISSING)
+    reading = check_grpc_health("127.0.0.1", 1, "", timeout=1.0)
+    assert (reading.result, reading.detail) == (Result.ERROR, MISSING_GRPC)

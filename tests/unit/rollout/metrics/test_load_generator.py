@@ -1,4 +1,4 @@
-"""The load generator, in a loop in which waiting takes no time."""
+"""The load generator, in an event loop in which waiting takes no time."""
 
 import asyncio
 import io
@@ -12,25 +12,25 @@ from pytest_py312.rollout.domain.model import Verdict
 from pytest_py312.rollout.metrics.load_generator import (
     LoadLimits,
     LoadReport,
+    LoadStep,
     Send,
-    Step,
-    check,
-    generate,
+    generate_load,
     main,
+    parse_step,
     quantile,
-    step_in,
+    validate_steps,
 )
-from tests.unit.rollout.virtual_time import VirtualLoop, virtually
+from tests.unit.rollout.virtual_time import VirtualLoop, run_virtually
 
 LIMITS = LoadLimits(p95=0.5)
 
 
 def generated(
-    *steps: Step, service: Callable[[VirtualLoop], Send], limits: LoadLimits = LIMITS, most_open: int = 2000
+    *steps: LoadStep, service: Callable[[VirtualLoop], Send], limits: LoadLimits = LIMITS, most_open: int = 2000
 ) -> LoadReport:
     loop = VirtualLoop()
-    work = generate(steps, service(loop), limits, stopwatch=loop.time, rest=asyncio.sleep, most_open=most_open)
-    return virtually(loop, work)
+    work = generate_load(steps, service(loop), limits, stopwatch=loop.time, sleep=asyncio.sleep, max_open=most_open)
+    return run_virtually(loop, work)
 
 
 def answers_in(seconds: float) -> Callable[[VirtualLoop], Send]:
@@ -45,7 +45,7 @@ def answers_in(seconds: float) -> Callable[[VirtualLoop], Send]:
 
 
 def stalls(loop: VirtualLoop) -> Send:
-    """Answers at once, but for two seconds in which it answers nobody."""
+    """Answers at once, except during a stall of two seconds."""
 
     async def send() -> bool:
         await asyncio.sleep(max(0.01, 7.0 - loop.time()) if 5.0 <= loop.time() < 7.0 else 0.01)
@@ -54,8 +54,8 @@ def stalls(loop: VirtualLoop) -> Send:
     return send
 
 
-def test_a_service_that_keeps_up() -> None:
-    report = generated(Step(rate=100, seconds=10), service=answers_in(0.02))
+def test_a_service_that_keeps_up_passes() -> None:
+    report = generated(LoadStep(rate=100, seconds=10), service=answers_in(0.02))
     (step,) = report.steps
     assert report.verdict is Verdict.PASSED
     assert (step.sent, step.errors, step.not_sent) == (1000, 0, 0)
@@ -64,9 +64,9 @@ def test_a_service_that_keeps_up() -> None:
     assert step.lateness == pytest.approx(0.0, abs=1e-6)
 
 
-def test_a_stall_makes_all_late_that_would_have_come_meanwhile() -> None:
-    """Of 2,400 requests 400 fall into it, which is more than one in twenty. Users that wait would have seen ten."""
-    report = generated(Step(rate=200, seconds=12), service=stalls)
+def test_a_stall_makes_all_requests_due_in_it_late() -> None:
+    """Of 2,400 requests, 400 fall into it, more than one in twenty. Clients that wait would have seen ten."""
+    report = generated(LoadStep(rate=200, seconds=12), service=stalls)
     (step,) = report.steps
     assert (step.sent, step.not_sent) == (2400, 0)
     assert step.p50 == pytest.approx(0.01)
@@ -76,15 +76,15 @@ def test_a_stall_makes_all_late_that_would_have_come_meanwhile() -> None:
     assert report.reason.startswith("p95 is 1")
 
 
-def test_a_service_that_cannot_keep_up_is_told_as_such() -> None:
-    report = generated(Step(rate=100, seconds=10), service=answers_in(20.0), most_open=50)
+def test_a_service_that_cannot_keep_up_fails() -> None:
+    report = generated(LoadStep(rate=100, seconds=10), service=answers_in(20.0), most_open=50)
     assert report.verdict is Verdict.FAILED
-    assert report.reason == "asked rate not reached: 5.0 of 100 a second"
+    assert report.reason == "requested rate not reached: 5.0 of 100 per second"
     assert report.steps[0].not_sent == 950
 
 
-def test_a_service_that_falls_behind_has_a_rate_of_its_own() -> None:
-    """It answers all of them, one after the other, at half the rate."""
+def test_a_service_that_falls_behind_has_a_lower_rate() -> None:
+    """It answers all requests one after the other at half the rate."""
 
     def service(loop: VirtualLoop) -> Send:
         free_at = 0.0
@@ -97,13 +97,13 @@ def test_a_service_that_falls_behind_has_a_rate_of_its_own() -> None:
 
         return send
 
-    report = generated(Step(rate=100, seconds=10), service=service)
-    assert report.reason == "asked rate not reached: 50.0 of 100 a second"
-    late_but_steady = generated(Step(rate=100, seconds=10), service=answers_in(5.0), limits=LoadLimits())
+    report = generated(LoadStep(rate=100, seconds=10), service=service)
+    assert report.reason == "requested rate not reached: 50.0 of 100 per second"
+    late_but_steady = generated(LoadStep(rate=100, seconds=10), service=answers_in(5.0), limits=LoadLimits())
     assert late_but_steady.verdict is Verdict.PASSED
 
 
-def test_a_generator_that_is_too_slow_says_nothing_about_the_service() -> None:
+def test_a_saturated_generator_is_inconclusive() -> None:
     def service(loop: VirtualLoop) -> Send:
         async def send() -> bool:
             loop.busy(0.012)  # it can send 83 a second
@@ -111,12 +111,12 @@ def test_a_generator_that_is_too_slow_says_nothing_about_the_service() -> None:
 
         return send
 
-    report = generated(Step(rate=100, seconds=10), service=service)
+    report = generated(LoadStep(rate=100, seconds=10), service=service)
     assert report.verdict is Verdict.INCONCLUSIVE
     assert report.reason.startswith("generator saturated")
 
 
-def test_errors_are_the_services_however_late_the_generator_was() -> None:
+def test_errors_count_even_if_the_generator_was_late() -> None:
     def service(loop: VirtualLoop) -> Send:
         async def send() -> bool:
             loop.busy(0.012)
@@ -124,12 +124,12 @@ def test_errors_are_the_services_however_late_the_generator_was() -> None:
 
         return send
 
-    report = generated(Step(rate=100, seconds=10), service=service)
+    report = generated(LoadStep(rate=100, seconds=10), service=service)
     assert report.verdict is Verdict.FAILED
-    assert "requests failed; 1.00% may" in report.reason
+    assert "requests failed; 1.00% are allowed" in report.reason
 
 
-def test_warming_up_is_not_judged_and_the_worst_step_speaks_for_all() -> None:
+def test_warm_ups_are_not_judged_and_the_worst_step_counts() -> None:
     def service(loop: VirtualLoop) -> Send:
         async def send() -> bool:
             await asyncio.sleep(3.0 if loop.time() < 5.0 else 0.01)
@@ -137,39 +137,40 @@ def test_warming_up_is_not_judged_and_the_worst_step_speaks_for_all() -> None:
 
         return send
 
-    cold, warm = Step(rate=50, seconds=5, judged=False), Step(rate=50, seconds=5)
+    cold, warm = LoadStep(rate=50, seconds=5, is_judged=False), LoadStep(rate=50, seconds=5)
     report = generated(cold, warm, service=service)
     assert (report.verdict, len(report.steps)) == (Verdict.PASSED, 1)
     assert generated(warm, warm, service=service).verdict is Verdict.FAILED
 
 
 @given(st.lists(st.tuples(st.floats(1, 200), st.floats(0.1, 2)), min_size=1, max_size=3))
-def test_each_request_that_is_asked_for_is_sent_or_counted(asked: list[tuple[float, float]]) -> None:
-    steps = [Step(rate=rate, seconds=seconds) for rate, seconds in asked]
+def test_each_requested_request_is_sent_or_counted(asked: list[tuple[float, float]]) -> None:
+    steps = [LoadStep(rate=rate, seconds=seconds) for rate, seconds in asked]
     report = generated(*steps, service=answers_in(0.2), most_open=20)
     assert [step.sent + step.not_sent for step in report.steps] == [step.requests for step in steps]
 
 
 @pytest.mark.parametrize(
     "steps",
-    [[], [Step(rate=1, seconds=1, judged=False)], [Step(rate=0, seconds=1)], [Step(rate=5, seconds=float("inf"))],
-     [Step(rate=9000, seconds=1)], [Step(rate=float("nan"), seconds=1)], [Step(rate=4000, seconds=600)]],
+    [[], [LoadStep(rate=1, seconds=1, is_judged=False)], [LoadStep(rate=0, seconds=1)],
+     [LoadStep(rate=5, seconds=float("inf"))],
+     [LoadStep(rate=9000, seconds=1)], [LoadStep(rate=float("nan"), seconds=1)], [LoadStep(rate=4000, seconds=600)]],
 )  # fmt: skip
-def test_more_than_is_ever_sent_is_refused(steps: list[Step]) -> None:
+def test_too_many_requests_are_refused(steps: list[LoadStep]) -> None:
     with pytest.raises(ValueError, match=r"step|requests"):
-        check(steps)
+        validate_steps(steps)
 
 
 @pytest.mark.parametrize("text", ["100", "x", "100x", "axb", ""])
-def test_what_is_no_step_is_refused(text: str) -> None:
+def test_invalid_steps_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
-        step_in(text)
+        parse_step(text)
     with pytest.raises(SystemExit):
         main(["http://127.0.0.1:1/", f"--step={text}"], io.StringIO())
 
 
 @given(st.lists(st.floats(0, 100), min_size=1, max_size=50), st.sampled_from([0.5, 0.95, 0.99]))
-def test_a_quantile_is_a_value_that_so_many_do_not_exceed(values: list[float], share: float) -> None:
+def test_quantiles_are_values_of_the_data(values: list[float], share: float) -> None:
     found = quantile(sorted(values), share)
     assert found in values
     assert sum(value <= found for value in values) >= share * len(values)

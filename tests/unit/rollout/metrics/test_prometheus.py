@@ -1,4 +1,4 @@
-"""What a Prometheus answers."""
+"""Responses of a Prometheus server."""
 
 import json
 from typing import Any
@@ -8,14 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.rollout.domain.model import Result
-from pytest_py312.rollout.metrics.http_client import Answer
-from pytest_py312.rollout.metrics.prometheus import filled_in, reading_in
-from pytest_py312.rollout.metrics.reading import Reading
+from pytest_py312.rollout.metrics.http_client import HttpResponse
+from pytest_py312.rollout.metrics.prometheus import parse_query_response, substitute_placeholders
+from pytest_py312.rollout.metrics.reading import MetricReading
 
 
-def answered(result: Any, *, kind: str = "vector", status: str = "success", code: int = 200) -> Reading:
+def answered(result: Any, *, kind: str = "vector", status: str = "success", code: int = 200) -> MetricReading:
     document = {"status": status, "data": {"resultType": kind, "result": result}, "error": "parse error"}
-    return reading_in(Answer(status=code, seconds=0.1, body=json.dumps(document).encode()), "x")
+    return parse_query_response(HttpResponse(status=code, seconds=0.1, body=json.dumps(document).encode()), "x")
 
 
 def series(value: str) -> dict[str, Any]:
@@ -29,13 +29,13 @@ def test_one_series_is_a_number() -> None:
 
 
 @pytest.mark.parametrize("result", [[], [series("NaN")]])
-def test_nothing_counted_is_no_data(result: list[Any]) -> None:
+def test_an_empty_result_is_no_data(result: list[Any]) -> None:
     """The error ratio of a service without a single error is an empty vector, and 0/0 is "NaN"."""
     found = answered(result)
     assert (found.value, found.result) == (None, None)
 
 
-def test_a_query_that_is_refused_is_an_error_of_ours() -> None:
+def test_a_refused_query_is_an_error_of_the_measurement() -> None:
     found = answered([], status="error", code=400)
     assert found.result is Result.ERROR
     assert "parse error" in found.detail
@@ -45,7 +45,7 @@ def test_a_query_that_is_refused_is_an_error_of_ours() -> None:
     ("result", "kind"),
     [([series("1"), series("2")], "vector"), ([], "matrix"), ("x", "string"), ([{}], "vector"), (None, "scalar")],
 )
-def test_what_is_no_single_number_is_an_error(result: Any, kind: str) -> None:
+def test_a_result_other_than_one_number_is_an_error(result: Any, kind: str) -> None:
     assert answered(result, kind=kind).result is Result.ERROR
 
 
@@ -57,16 +57,16 @@ JSON = st.recursive(
 
 
 @given(JSON, st.sampled_from(["vector", "scalar", "matrix"]))
-def test_no_answer_is_too_odd(result: Any, kind: str) -> None:
+def test_any_response_can_be_read(result: Any, kind: str) -> None:
     found = answered(result, kind=kind)
     assert found.value is None or found.result is None
 
 
 @given(st.binary(max_size=60))
-def test_what_is_no_json_is_an_error(body: bytes) -> None:
-    assert reading_in(Answer(status=502, seconds=0.1, body=body), "x").result is Result.ERROR
+def test_invalid_json_is_an_error(body: bytes) -> None:
+    assert parse_query_response(HttpResponse(status=502, seconds=0.1, body=body), "x").result is Result.ERROR
 
 
-def test_a_query_names_the_service_and_the_window() -> None:
+def test_placeholders_of_a_query_are_replaced() -> None:
     text = 'rate(errors{service="{service}"}[{window}])'
-    assert filled_in(text, service='a"b', window=300) == 'rate(errors{service="a\\"b"}[300s])'
+    assert substitute_placeholders(text, service='a"b', window=300) == 'rate(errors{service="a\\"b"}[300s])'

@@ -1,4 +1,4 @@
-"""From an answer to a measurement."""
+"""Conversion of readings to measurements."""
 
 import math
 
@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.rollout.domain.model import Result
-from pytest_py312.rollout.metrics.reading import LONGEST_DETAIL, Reading, measured, one_line
+from pytest_py312.rollout.metrics.reading import MAX_DETAIL_LENGTH, MetricReading, single_line, to_measurement
 
 
 @pytest.mark.parametrize(
@@ -24,29 +24,31 @@ from pytest_py312.rollout.metrics.reading import LONGEST_DETAIL, Reading, measur
         (math.nan, "", "", Result.INCONCLUSIVE),
     ],
 )
-def test_a_value_by_its_conditions(value: float | None, success: str, failure: str, result: Result) -> None:
-    """No data, and 0/0, are never taken for a value."""
-    made = measured("errors", Reading(value=value), success=success, failure=failure)
+def test_values_are_judged_by_conditions(value: float | None, success: str, failure: str, result: Result) -> None:
+    """No data and NaN never count as a value."""
+    made = to_measurement("errors", MetricReading(value=value), success=success, failure=failure)
     assert made.result is result
     assert made.value is None or not math.isnan(made.value)
 
 
-def test_what_no_data_means_is_for_the_plan_to_say() -> None:
-    assert measured("errors", Reading(), missing="fail").result is Result.FAILED
-    assert measured("errors", Reading(), missing="pass").result is Result.SUCCESSFUL
+def test_the_plan_decides_what_missing_data_means() -> None:
+    assert to_measurement("errors", MetricReading(), missing="fail").result is Result.FAILED
+    assert to_measurement("errors", MetricReading(), missing="pass").result is Result.SUCCESSFUL
 
 
-def test_an_error_of_the_measuring_goes_before_all_conditions() -> None:
-    made = measured("errors", Reading.error("no Prometheus"), success="value < 1", missing="fail")
+def test_a_result_of_the_reading_overrides_conditions() -> None:
+    made = to_measurement("errors", MetricReading.error("no Prometheus"), success="value < 1", missing="fail")
     assert (made.result, made.detail) == (Result.ERROR, "no Prometheus")
 
 
-def test_a_failure_tells_its_value_and_its_limits() -> None:
-    made = measured("errors", Reading(value=0.25, detail="sum(x)"), success="value < 0.01", failure="value > 0.2")
+def test_a_failure_has_value_and_limits_in_its_detail() -> None:
+    made = to_measurement(
+        "errors", MetricReading(value=0.25, detail="sum(x)"), success="value < 0.01", failure="value > 0.2"
+    )
     assert made.detail == "0.25 (success: value < 0.01; failure: value > 0.2) sum(x)"
 
 
 @given(st.text(max_size=2000))
-def test_evidence_is_one_printable_line(text: str) -> None:
-    assert one_line(text).isprintable()
-    assert len(one_line(text)) <= LONGEST_DETAIL
+def test_details_are_one_printable_line(text: str) -> None:
+    assert single_line(text).isprintable()
+    assert len(single_line(text)) <= MAX_DETAIL_LENGTH

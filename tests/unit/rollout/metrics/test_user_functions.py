@@ -1,4 +1,4 @@
-"""Functions of the user that measure."""
+"""Metrics measured by functions of the user."""
 
 import asyncio
 import threading
@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.rollout.domain.model import Result
-from pytest_py312.rollout.metrics.reading import Reading
-from pytest_py312.rollout.metrics.user_functions import PythonFunction
+from pytest_py312.rollout.metrics.reading import MetricReading
+from pytest_py312.rollout.metrics.user_functions import UserFunction
 
 SOURCE = """
 def orders(service): return 12.5
@@ -22,8 +22,8 @@ def ends(service): raise StopIteration
 """
 
 
-def call(root: Path, reference: str) -> Reading:
-    return asyncio.run(PythonFunction(reference, root).call("user", limit=5.0))
+def call(root: Path, reference: str) -> MetricReading:
+    return asyncio.run(UserFunction(reference, root).call("user", timeout=5.0))
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def test_a_number_is_the_value_and_none_is_no_data(root: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "told"),
+    ("name", "detail"),
     [
         ("fails", "KeyError: 'orders' at checks/business.py:7"),
         ("leaves", "SystemExit: 3"),
@@ -50,11 +50,11 @@ def test_a_number_is_the_value_and_none_is_no_data(root: Path) -> None:
         ("missing", "has no function missing"),
     ],
 )
-def test_what_it_raises_is_an_error_with_its_place(root: Path, name: str, told: str) -> None:
-    """And never the service's failure, nor the end of the watcher."""
+def test_an_exception_is_an_error_with_its_location(root: Path, name: str, detail: str) -> None:
+    """It is neither a failure of the service nor the end of the watcher."""
     found = call(root, f"checks/business.py:{name}")
     assert found.result is Result.ERROR
-    assert told in found.detail
+    assert detail in found.detail
 
 
 @pytest.mark.parametrize("reference", ["../outside.py:f", "/etc/passwd:f", "checks.business", "nowhere.py:f", ":f", ""])
@@ -63,16 +63,16 @@ def test_only_files_of_the_repository_are_loaded(root: Path, reference: str) -> 
     assert call(root, reference).result is Result.ERROR
 
 
-def test_a_function_that_does_not_return_is_left_and_not_called_again(root: Path) -> None:
+def test_a_function_that_does_not_return_is_abandoned_and_not_called_again(root: Path) -> None:
     go_on = threading.Event()
-    function = PythonFunction("x", root)
+    function = UserFunction("x", root)
     function._function = lambda service: float(go_on.wait(20))
 
-    async def twice() -> list[Reading]:
-        first = await function.call("user", limit=0.05)
-        second = await function.call("user", limit=5.0)
+    async def twice() -> list[MetricReading]:
+        first = await function.call("user", timeout=0.05)
+        second = await function.call("user", timeout=5.0)
         go_on.set()
         return [first, second]
 
-    told = [reading.detail for reading in asyncio.run(twice())]
-    assert told == ["x did not return within 0.05 s", "x has not returned from an earlier call"]
+    detail = [reading.detail for reading in asyncio.run(twice())]
+    assert detail == ["x did not return within 0.05 s", "x has not returned from an earlier call"]

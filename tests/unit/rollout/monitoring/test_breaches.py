@@ -1,4 +1,4 @@
-"""From what was measured to what happens."""
+"""Breaches, excuses by the control, and the final verdict of a soak."""
 
 from dataclasses import replace
 from typing import cast
@@ -6,22 +6,39 @@ from typing import cast
 import pytest
 
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, MetricSettings, SoakSettings
-from pytest_py312.rollout.canary_analysis.error_budget import Budget
-from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED, OLD, Tally
-from pytest_py312.rollout.domain.model import Breach, Measurement, Moment, Reaction, Result, Sample, Severity, Verdict
+from pytest_py312.rollout.canary_analysis.error_budget import ErrorBudget
+from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED_PREFIX, CONTROL_PREFIX, ServiceMetrics
+from pytest_py312.rollout.domain.model import (
+    Breach,
+    BreachSeverity,
+    Measurement,
+    Reaction,
+    Result,
+    Sample,
+    Timestamp,
+    Verdict,
+)
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, OUT_OF_MEMORY
-from pytest_py312.rollout.monitoring.breaches import TWIN, MetricRule, Watched, breaches, joined, last_judgement, untold
-from pytest_py312.rollout.monitoring.probes import AVAILABILITY, INTERPRETER, LATENCY, UNDONE, Probe
+from pytest_py312.rollout.monitoring.breaches import (
+    CONTROL_HEALTH,
+    MetricRule,
+    MonitoredService,
+    final_verdict,
+    find_breaches,
+    inconclusive_reasons,
+    merge_with_control,
+)
+from pytest_py312.rollout.monitoring.probes import AVAILABILITY, ENGINE_ROLLBACK, INTERPRETER, LATENCY, Probe
 
 SOAK = SoakSettings()
 
 
-def tally_of(*rows: tuple[Measurement, ...]) -> Tally:
-    tally = Tally()
+def metrics_from(*rows: tuple[Measurement, ...]) -> ServiceMetrics:
+    service_metrics = ServiceMetrics()
     for slot, row in enumerate(rows, start=1):
-        at = Moment(wall=300.0 * slot, boottime=300.0 * slot, boot="b")
-        tally.add(Sample(service="user", slot=slot, at=at, measurements=row))
-    return tally
+        at = Timestamp(wall=300.0 * slot, boottime=300.0 * slot, boot="b")
+        service_metrics.add(Sample(service="user", slot=slot, at=at, measurements=row))
+    return service_metrics
 
 
 def failed(metric: str, detail: str = "") -> Measurement:
@@ -32,96 +49,107 @@ def well(metric: str, value: float | None = None) -> Measurement:
     return Measurement(metric=metric, result=Result.SUCCESSFUL, value=value)
 
 
-def watched(*, critical: bool = True, metric: MetricSettings | None = None, soak: SoakSettings = SOAK) -> Watched:
+def watched(
+    *, critical: bool = True, metric: MetricSettings | None = None, soak: SoakSettings = SOAK
+) -> MonitoredService:
     rules = {metric.name: MetricRule(settings=metric, limits=soak)} if metric else {}
-    return Watched(service="user", probes=(), critical=critical, settings=soak, rules=rules)
+    return MonitoredService(service="user", probes=(), critical=critical, settings=soak, rules=rules)
 
 
-def only(found: list[Breach]) -> tuple[Severity, Reaction]:
+def only(found: list[Breach]) -> tuple[BreachSeverity, Reaction]:
     (breach,) = found
     return breach.severity, breach.reaction
 
 
-@pytest.mark.parametrize("metric", [OUT_OF_MEMORY, INTERPRETER, UNDONE])
-def test_facts_need_no_second_look(metric: str) -> None:
-    assert only(breaches(watched(), tally_of((failed(metric),)))) == (Severity.SEVERE, Reaction.ROLL_BACK)
+@pytest.mark.parametrize("metric", [OUT_OF_MEMORY, INTERPRETER, ENGINE_ROLLBACK])
+def test_some_metrics_fail_at_once(metric: str) -> None:
+    assert only(find_breaches(watched(), metrics_from((failed(metric),)))) == (
+        BreachSeverity.SEVERE,
+        Reaction.ROLL_BACK,
+    )
 
 
-def test_one_failure_is_none_until_it_is_confirmed_or_goes_on() -> None:
-    assert breaches(watched(), tally_of((failed(AVAILABILITY),))) == []
-    sure = tally_of((failed(AVAILABILITY, f"{CONFIRMED}4 of 5"),), (well(AVAILABILITY),))
-    assert only(breaches(watched(), sure)) == (Severity.SEVERE, Reaction.ROLL_BACK)
-    running = tally_of(*[(failed(AVAILABILITY, "HTTP 500"),)] * 3)
-    assert breaches(watched(), running)[0].detail == "3 failed running, the last is sample 3: HTTP 500"
+def test_a_failure_counts_when_confirmed_or_repeated() -> None:
+    assert find_breaches(watched(), metrics_from((failed(AVAILABILITY),))) == []
+    sure = metrics_from((failed(AVAILABILITY, f"{CONFIRMED_PREFIX}4 of 5"),), (well(AVAILABILITY),))
+    assert only(find_breaches(watched(), sure)) == (BreachSeverity.SEVERE, Reaction.ROLL_BACK)
+    running = metrics_from(*[(failed(AVAILABILITY, "HTTP 500"),)] * 3)
+    assert find_breaches(watched(), running)[0].detail == "3 consecutive failures, the last in sample 3: HTTP 500"
 
 
 @pytest.mark.parametrize(
     ("critical", "metric", "dry_run", "expected"),
     [
-        (True, False, False, (Severity.MINOR, Reaction.HOLD)),
-        (False, False, False, (Severity.MINOR, Reaction.RECORD)),
-        (True, True, False, (Severity.SEVERE, Reaction.ROLL_BACK)),
-        (False, True, False, (Severity.SEVERE, Reaction.HOLD)),
-        (True, True, True, (Severity.SEVERE, Reaction.RECORD)),
+        (True, False, False, (BreachSeverity.MINOR, Reaction.HOLD)),
+        (False, False, False, (BreachSeverity.MINOR, Reaction.RECORD)),
+        (True, True, False, (BreachSeverity.SEVERE, Reaction.ROLL_BACK)),
+        (False, True, False, (BreachSeverity.SEVERE, Reaction.HOLD)),
+        (True, True, True, (BreachSeverity.SEVERE, Reaction.RECORD)),
     ],
 )
-def test_the_table_of_reactions(
-    critical: bool, metric: bool, dry_run: bool, expected: tuple[Severity, Reaction]
+def test_reactions_by_severity(
+    critical: bool, metric: bool, dry_run: bool, expected: tuple[BreachSeverity, Reaction]
 ) -> None:
-    """``metric``: whether the plan calls the metric critical."""
+    """``metric``: whether the metric is critical in the plan."""
     rule = MetricSettings(name="orders", provider="python", critical=metric, dry_run=dry_run)
     service = watched(critical=critical, metric=rule)
-    assert only(breaches(service, tally_of(*[(failed("orders"),)] * 3))) == expected
+    assert only(find_breaches(service, metrics_from(*[(failed("orders"),)] * 3))) == expected
 
 
-def test_counters_and_the_old_versions_answers_are_never_a_reason() -> None:
-    rows = [(failed(CPU_COUNTER), failed(OLD + AVAILABILITY))] * 10
-    assert breaches(watched(), tally_of(*rows)) == []
+def test_counters_and_control_metrics_are_no_breaches() -> None:
+    rows = [(failed(CPU_COUNTER), failed(CONTROL_PREFIX + AVAILABILITY))] * 10
+    assert find_breaches(watched(), metrics_from(*rows)) == []
 
 
 @pytest.mark.parametrize(("dry_run", "reaction"), [(False, Reaction.ROLL_BACK), (True, Reaction.RECORD)])
-def test_an_error_budget_that_burns_is_severe_whatever_its_condition_says(dry_run: bool, reaction: Reaction) -> None:
-    """Here there is none: the share alone is neither good nor bad."""
+def test_a_burning_error_budget_is_severe_regardless_of_conditions(dry_run: bool, reaction: Reaction) -> None:
+    """The metric has no condition: its share alone is neither good nor bad."""
     metric = MetricSettings(name="errors", provider="prometheus", budget=0.001, dry_run=dry_run)
-    service = replace(watched(metric=metric), budgets={"errors": Budget(share=0.001, window=300.0)})
-    tally = tally_of(*[(well("errors", 0.05), well("errors requests", 1000.0))] * 12)
-    assert only(breaches(service, tally)) == (Severity.SEVERE, reaction)
-    assert breaches(service, tally)[0].key == "user: errors burn"
-    assert breaches(watched(metric=metric), tally) == []
-    assert {"errors", "errors requests"} <= service.kept
+    service = replace(watched(metric=metric), budgets={"errors": ErrorBudget(share=0.001, window=300.0)})
+    service_metrics = metrics_from(*[(well("errors", 0.05), well("errors requests", 1000.0))] * 12)
+    assert only(find_breaches(service, service_metrics)) == (BreachSeverity.SEVERE, reaction)
+    assert find_breaches(service, service_metrics)[0].key == "user: errors burn"
+    assert find_breaches(watched(metric=metric), service_metrics) == []
+    assert {"errors", "errors requests"} <= service.value_metrics
 
 
 def test_the_worst_comes_first() -> None:
     rows = [(failed("orders"), failed(AVAILABILITY))] * 3
-    assert [one.metric for one in breaches(watched(), tally_of(*rows))] == [AVAILABILITY, "orders"]
+    assert [one.metric for one in find_breaches(watched(), metrics_from(*rows))] == [AVAILABILITY, "orders"]
 
 
-def test_what_both_do_is_inconclusive_and_what_the_old_one_does_alone_is_nothing() -> None:
+def test_failures_of_both_are_inconclusive_and_of_the_control_alone_are_ignored() -> None:
     service = watched()
-    both = joined(service, [failed(AVAILABILITY, "no")], [failed(AVAILABILITY)])
-    assert [(one.metric, one.result, one.detail) for one in both] == [
+    both = merge_with_control(service, [failed(AVAILABILITY, "no")], [failed(AVAILABILITY)])
+    assert [(measurement.metric, measurement.result, measurement.detail) for measurement in both] == [
         (AVAILABILITY, Result.INCONCLUSIVE, "the old version too: no"),
-        (TWIN, Result.SUCCESSFUL, ""),
+        (CONTROL_HEALTH, Result.SUCCESSFUL, ""),
     ]
-    old_alone = joined(service, [well(LATENCY, 1.0)], [failed(AVAILABILITY), well(LATENCY, 2.0), well("memory", 5.0)])
-    assert [(one.metric, one.value) for one in old_alone] == [(LATENCY, 1.0), (TWIN, 0.0), (OLD + LATENCY, 2.0)]
+    old_alone = merge_with_control(
+        service, [well(LATENCY, 1.0)], [failed(AVAILABILITY), well(LATENCY, 2.0), well("memory", 5.0)]
+    )
+    assert [(measurement.metric, measurement.value) for measurement in old_alone] == [
+        (LATENCY, 1.0),
+        (CONTROL_HEALTH, 0.0),
+        (CONTROL_PREFIX + LATENCY, 2.0),
+    ]
 
 
-def beside(*rows: tuple[str, str]) -> list[str]:
-    """What becomes of the new one's availability, by (what it, what the twin answers) at one sample after another."""
+def availability_with_control(*rows: tuple[str, str]) -> list[str]:
+    """Availability of the new version in consecutive samples, given the results of (new version, control)."""
     letters = {"s": Result.SUCCESSFUL, "f": Result.FAILED, "i": Result.INCONCLUSIVE}
-    before, found = None, []
+    previous, outcomes = None, []
     for slot, (new, old) in enumerate(rows, start=1):
-        one, other = (Measurement(metric=AVAILABILITY, result=letters[letter]) for letter in (new, old))
-        measurements = joined(watched(), [one], [other], before)
-        at = Moment(wall=300.0 * slot, boottime=300.0 * slot, boot="b")
-        before = Sample(service="user", slot=slot, at=at, measurements=measurements)
-        found.append(measurements[0].result.value[0])
-    return found
+        new_result, control_result = (Measurement(metric=AVAILABILITY, result=letters[letter]) for letter in (new, old))
+        measurements = merge_with_control(watched(), [new_result], [control_result], previous)
+        at = Timestamp(wall=300.0 * slot, boottime=300.0 * slot, boot="b")
+        previous = Sample(service="user", slot=slot, at=at, measurements=measurements)
+        outcomes.append(measurements[0].result.value[0])
+    return outcomes
 
 
 @pytest.mark.parametrize(
-    ("rows", "said"),
+    ("rows", "outcomes"),
     [
         ([("s", "s"), ("f", "f"), ("f", "f"), ("s", "s")], "siis"),
         ([("f", "f"), ("f", "f")], "ii"),
@@ -131,82 +159,84 @@ def beside(*rows: tuple[str, str]) -> list[str]:
         ([("s", "s"), ("f", "s"), ("f", "f")], "sfi"),
     ],
 )
-def test_only_a_twin_that_was_well_until_then_can_tell_that_the_environment_is_to_blame(
-    rows: list[tuple[str, str]], said: str
-) -> None:
-    """One that is ill by itself, or does not run, would excuse every outage for ever."""
-    assert beside(*rows) == list(said)
+def test_only_a_healthy_control_can_excuse_a_failure(rows: list[tuple[str, str]], outcomes: str) -> None:
+    """A control that fails by itself, or does not run, would excuse every outage forever."""
+    assert availability_with_control(*rows) == list(outcomes)
 
 
-def test_blindness_is_told_with_its_reason() -> None:
+def test_missing_measurements_are_inconclusive_with_a_reason() -> None:
     rows = [(Measurement(metric="orders", result=Result.ERROR),)] * 4
-    assert untold(watched(), tally_of(*rows)) == ["user: orders could not be measured for 4 samples"]
+    assert inconclusive_reasons(watched(), metrics_from(*rows)) == ["user: orders could not be measured for 4 samples"]
 
 
 @pytest.mark.parametrize(
-    ("bytes_an_hour", "told"),
-    [(5 * 2**20, ["grows by 5.0 MiB an hour"]), (2**20, []), (0, []), (-(2**24), [])],
+    ("bytes_per_hour", "details"),
+    [(5 * 2**20, ["grows by 5.0 MiB per hour"]), (2**20, []), (0, []), (-(2**24), [])],
 )
-def test_memory_that_grows_for_half_a_day_is_a_leak(bytes_an_hour: int, told: list[str]) -> None:
-    """A cache that fills in the first two hours is none, and before half a day is over nothing is said."""
+def test_memory_that_grows_for_half_a_day_is_a_leak(bytes_per_hour: int, details: list[str]) -> None:
+    """A cache that fills within two hours is none, and nothing is reported before half a day has passed."""
     rows = [
-        (well("memory", 2**28 + bytes_an_hour * slot / 12 + 40 * 2**20 * min(1.0, slot / 24)),) for slot in range(144)
+        (well("memory", 2**28 + bytes_per_hour * slot / 12 + 40 * 2**20 * min(1.0, slot / 24)),) for slot in range(144)
     ]
-    found = breaches(watched(), tally_of(*rows))
-    assert [one.detail for one in found] == told
-    assert all((one.severity, one.reaction) == (Severity.MINOR, Reaction.HOLD) for one in found)
-    assert breaches(watched(), tally_of(*rows[:-1])) == []
+    found = find_breaches(watched(), metrics_from(*rows))
+    assert [one.detail for one in found] == details
+    assert all((one.severity, one.reaction) == (BreachSeverity.MINOR, Reaction.HOLD) for one in found)
+    assert find_breaches(watched(), metrics_from(*rows[:-1])) == []
 
 
-# ---- the last judgement
+# ---- the final verdict
 
 
-def judged(service: Watched, tally: Tally, decided: tuple[str, ...] = ()) -> Verdict:
-    return last_judgement([service], {"user": tally}, decided).verdict
+def judged(service: MonitoredService, service_metrics: ServiceMetrics, decided: tuple[str, ...] = ()) -> Verdict:
+    return final_verdict([service], {"user": service_metrics}, decided).verdict
 
 
-def test_all_well_is_passed_and_says_what_was_not_done() -> None:
-    said = last_judgement([watched()], {"user": tally_of((well(AVAILABILITY),))})
-    assert (said.verdict, said.reason) == (
+def test_a_good_soak_passes_and_names_the_missing_comparison() -> None:
+    verdict = final_verdict([watched()], {"user": metrics_from((well(AVAILABILITY),))})
+    assert (verdict.verdict, verdict.reason) == (
         Verdict.PASSED,
         "not compared: no old version ran beside the new one",
     )
 
 
-def test_a_contract_that_nobody_has_tried_is_inconclusive() -> None:
-    said = last_judgement([watched()], {"user": tally_of((well(AVAILABILITY),))}, untried=["user->auth"])
-    assert (said.verdict, said.reason) == (Verdict.INCONCLUSIVE, "contract user->auth: was not tried")
+def test_an_untested_contract_is_inconclusive() -> None:
+    verdict = final_verdict([watched()], {"user": metrics_from((well(AVAILABILITY),))}, untried=["user->auth"])
+    assert (verdict.verdict, verdict.reason) == (Verdict.INCONCLUSIVE, "contract user->auth: was not tested")
 
 
-def test_what_is_broken_or_untold_at_the_end_is_not_passed() -> None:
-    broken = tally_of(*[(failed("orders"),)] * 3)
+def test_failed_or_inconclusive_metrics_do_not_pass() -> None:
+    broken = metrics_from(*[(failed("orders"),)] * 3)
     assert judged(watched(), broken) is Verdict.FAILED
     assert judged(watched(), broken, ("user: orders",)) is Verdict.PASSED
-    assert judged(watched(critical=False), broken) is Verdict.PASSED, "recorded, and no more"
-    blind = tally_of(*[(Measurement(metric="orders", result=Result.ERROR),)] * 4)
+    assert judged(watched(critical=False), broken) is Verdict.PASSED, "only recorded"
+    blind = metrics_from(*[(Measurement(metric="orders", result=Result.ERROR),)] * 4)
     assert judged(watched(), blind) is Verdict.INCONCLUSIVE
 
 
 @pytest.mark.parametrize(("factor", "verdict"), [(1.0, Verdict.PASSED), (1.5, Verdict.FAILED)])
-def test_the_comparison_with_the_twin_counts(factor: float, verdict: Verdict) -> None:
-    rows = [(well(LATENCY, factor * (1 + slot % 5)), well(OLD + LATENCY, 1.0 + slot % 5)) for slot in range(60)]
-    tally = tally_of(*rows)
-    service = Watched(service="user", probes=(), settings=SOAK, compare=CompareSettings(min_points=12, looks=9))
-    assert judged(service, tally) is verdict
-    assert judged(service, tally, ("user: latency compared",)) is Verdict.PASSED
+def test_the_comparison_with_the_control_counts(factor: float, verdict: Verdict) -> None:
+    rows = [
+        (well(LATENCY, factor * (1 + slot % 5)), well(CONTROL_PREFIX + LATENCY, 1.0 + slot % 5)) for slot in range(60)
+    ]
+    service_metrics = metrics_from(*rows)
+    service = MonitoredService(
+        service="user", probes=(), settings=SOAK, compare=CompareSettings(min_points=12, looks=9)
+    )
+    assert judged(service, service_metrics) is verdict
+    assert judged(service, service_metrics, ("user: latency compared",)) is Verdict.PASSED
 
 
-def test_a_twin_that_was_wanted_and_never_answered_is_inconclusive() -> None:
-    tally = tally_of((well(LATENCY, 1.0),))
-    service = Watched(service="user", probes=(), no_twin="its network is that of host")
-    said = last_judgement([service], {"user": tally})
-    assert said.verdict is Verdict.INCONCLUSIVE
-    assert said.reason == "user: latency compared: no old version ran beside it: its network is that of host"
-    silent = Watched(service="user", probes=(), twin=(cast(Probe, None),))
-    assert last_judgement([silent], {"user": tally}).verdict is Verdict.INCONCLUSIVE
-    assert last_judgement([silent], {"user": tally}, ("user: latency compared",)).verdict is Verdict.PASSED
+def test_a_control_that_never_answered_is_inconclusive() -> None:
+    service_metrics = metrics_from((well(LATENCY, 1.0),))
+    service = MonitoredService(service="user", probes=(), no_control_reason="its network is that of host")
+    verdict = final_verdict([service], {"user": service_metrics})
+    assert verdict.verdict is Verdict.INCONCLUSIVE
+    assert verdict.reason == "user: latency compared: no old version ran beside it: its network is that of host"
+    silent = MonitoredService(service="user", probes=(), control_probes=(cast(Probe, None),))
+    assert final_verdict([silent], {"user": service_metrics}).verdict is Verdict.INCONCLUSIVE
+    assert final_verdict([silent], {"user": service_metrics}, ("user: latency compared",)).verdict is Verdict.PASSED
 
 
-def test_too_few_points_of_the_twin_are_inconclusive() -> None:
-    tally = tally_of((well(LATENCY, 1.0), well(OLD + LATENCY, 1.0)))
-    assert judged(watched(), tally) is Verdict.INCONCLUSIVE
+def test_too_few_points_of_the_control_are_inconclusive() -> None:
+    service_metrics = metrics_from((well(LATENCY, 1.0), well(CONTROL_PREFIX + LATENCY, 1.0)))
+    assert judged(watched(), service_metrics) is Verdict.INCONCLUSIVE

@@ -1,4 +1,4 @@
-"""What is asked of the services of a stage."""
+"""Probes of the services of a stage."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -9,26 +9,26 @@ import pytest
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.repository.plan.rollout_tables import load_rollout
-from pytest_py312.rollout.canary_analysis.error_budget import Budget
-from pytest_py312.rollout.domain.model import Container, Moment, Result, ServiceSpec, StageRun
-from pytest_py312.rollout.monitoring.breaches import Watched
-from pytest_py312.rollout.monitoring.control_probes import TwinUsage
-from pytest_py312.rollout.monitoring.probe_plan import watched_of
+from pytest_py312.repository.plan.rollout_tables import load_rollout_settings
+from pytest_py312.rollout.canary_analysis.error_budget import ErrorBudget
+from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageRun, Timestamp
+from pytest_py312.rollout.monitoring.breaches import MonitoredService
+from pytest_py312.rollout.monitoring.control_probes import ControlUsageProbe
+from pytest_py312.rollout.monitoring.probe_plan import monitored_services
 from pytest_py312.rollout.monitoring.probes import (
-    ContainerHealth,
+    ContainerHealthProbe,
     ContainerProbe,
     HttpProbe,
     Probe,
     PrometheusProbe,
-    PythonProbe,
-    ReadyProbe,
+    ReadinessProbe,
     TcpProbe,
+    UserFunctionProbe,
 )
 from pytest_py312.rollout.monitoring.traffic import TrafficProbe
 from pytest_py312.rollout.targets.target import TargetRefused
 from tests.support.fakes import FakeTarget, service
-from tests.unit.rollout.runs import carried_on, planned, twin
+from tests.unit.rollout.runs import carried_on, control, planned
 
 PLAN = """
 [deploy.environments]
@@ -79,12 +79,12 @@ class ReachableTarget(FakeTarget):
         return "127.0.0.1", 8080
 
 
-NOW = Moment(wall=1e9, boottime=1.0, boot="b")
+NOW = Timestamp(wall=1e9, boottime=1.0, boot="b")
 
 
 def settings(tmp_path: Path, text: str = PLAN) -> RolloutSettings:
     (tmp_path / "py312.toml").write_text(text)
-    return load_rollout(tmp_path / "py312.toml")
+    return load_rollout_settings(tmp_path / "py312.toml")
 
 
 def soaking(**spec: Any) -> StageRun:
@@ -94,9 +94,11 @@ def soaking(**spec: Any) -> StageRun:
     return run
 
 
-def watched(tmp_path: Path, run: StageRun, target: FakeTarget | None = None, text: str = PLAN) -> dict[str, Watched]:
+def watched(
+    tmp_path: Path, run: StageRun, target: FakeTarget | None = None, text: str = PLAN
+) -> dict[str, MonitoredService]:
     services = {name: service(name, critical=name == "user") for name in ("user", "gateway")}
-    found = watched_of(run, services, settings(tmp_path, text), target or FakeTarget(), root=tmp_path)
+    found = monitored_services(run, services, settings(tmp_path, text), target or FakeTarget(), root=tmp_path)
     return {one.service: one for one in found}
 
 
@@ -104,21 +106,21 @@ def kinds(probes: tuple[Probe, ...]) -> list[type]:
     return [type(probe) for probe in probes]
 
 
-def test_each_service_has_what_the_plan_names_for_it(tmp_path: Path) -> None:
+def test_each_service_has_the_probes_of_the_plan(tmp_path: Path) -> None:
     found = watched(tmp_path, soaking())
-    assert kinds(found["user"].probes) == [ContainerHealth, PrometheusProbe, ContainerProbe]
-    assert kinds(found["gateway"].probes) == [ContainerHealth, PrometheusProbe, PythonProbe, ContainerProbe]
+    assert kinds(found["user"].probes) == [ContainerHealthProbe, PrometheusProbe, ContainerProbe]
+    assert kinds(found["gateway"].probes) == [ContainerHealthProbe, PrometheusProbe, UserFunctionProbe, ContainerProbe]
     assert [one.critical for one in found.values()] == [True, False]
 
 
-def test_limits_are_those_of_the_nearest_word(tmp_path: Path) -> None:
-    found = watched(tmp_path, soaking())
-    assert found["user"].settings.failure_limit == 0.5
-    assert found["user"].rule("errors").limits.consecutive_failure_limit == 7
-    assert found["user"].rule("errors").settings.critical
-    assert found["user"].rule("availability").limits == found["user"].settings
-    assert found["user"].rule("errors").compare.max_ratio == 1.5
-    probe = next(one for one in found["user"].probes if isinstance(one, PrometheusProbe))
+def test_the_most_specific_limits_apply(tmp_path: Path) -> None:
+    services = watched(tmp_path, soaking())
+    assert services["user"].settings.failure_limit == 0.5
+    assert services["user"].rule_for("errors").limits.consecutive_failure_limit == 7
+    assert services["user"].rule_for("errors").settings.critical
+    assert services["user"].rule_for("availability").limits == services["user"].settings
+    assert services["user"].rule_for("errors").compare.max_ratio == 1.5
+    probe = next(one for one in services["user"].probes if isinstance(one, PrometheusProbe))
     assert (probe.missing, probe.min_requests) == ("fail", 9)
 
 
@@ -127,18 +129,18 @@ def test_limits_are_those_of_the_nearest_word(tmp_path: Path) -> None:
     [
         ({"port": 80, "health": "/health"}, ReachableTarget(), HttpProbe),
         ({"port": 80}, ReachableTarget(), TcpProbe),
-        ({}, ReachableTarget(), ContainerHealth),
-        ({"port": 80, "health": "/health"}, FakeTarget(), ReadyProbe),
-        ({"port": 80}, FakeTarget(), ContainerHealth),
+        ({}, ReachableTarget(), ContainerHealthProbe),
+        ({"port": 80, "health": "/health"}, FakeTarget(), ReadinessProbe),
+        ({"port": 80}, FakeTarget(), ContainerHealthProbe),
     ],
 )
-def test_availability_is_asked_as_near_to_the_service_as_can_be(
+def test_the_best_availability_probe_is_chosen(
     tmp_path: Path, spec: dict[str, Any], target: FakeTarget, kind: type
 ) -> None:
     assert kinds(watched(tmp_path, soaking(**spec), target)["user"].probes)[0] is kind
 
 
-def test_the_engine_is_asked_about_the_container_that_was_deployed(tmp_path: Path) -> None:
+def test_the_container_probe_checks_the_deployed_container(tmp_path: Path) -> None:
     run = soaking()
     probe = watched(tmp_path, run)["user"].probes[-1]
     assert isinstance(probe, ContainerProbe)
@@ -148,69 +150,69 @@ def test_the_engine_is_asked_about_the_container_that_was_deployed(tmp_path: Pat
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
-        (PLAN.replace('prometheus = "http://prometheus:9090"', ""), "does not say where that is"),
-        ('[[soak.metric]]\nname = "slow"\nprovider = "http"\nquery = "/x"\n', "no port or no path to ask"),
+        (PLAN.replace('prometheus = "http://prometheus:9090"', ""), "the plan has no address of one"),
+        ('[[soak.metric]]\nname = "slow"\nprovider = "http"\nquery = "/x"\n', "no port or no path"),
     ],
 )
-def test_a_metric_that_cannot_be_asked_for_is_refused_before_anything_is_watched(
-    tmp_path: Path, text: str, told: str
-) -> None:
-    with pytest.raises(RolloutRefused, match=told):
+def test_an_impossible_metric_is_refused_before_monitoring(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(RolloutRefused, match=message):
         watched(tmp_path, soaking(), text=text)
 
 
-def test_a_twin_is_asked_the_same_where_it_is(tmp_path: Path) -> None:
+def test_a_control_gets_the_same_probes_at_its_address(tmp_path: Path) -> None:
     text = PLAN + '[[soak.metric]]\nname = "orders page"\nprovider = "http"\nquery = "/orders"\nservices = ["user"]\n'
     text = text.replace("orders page", "orders-page")
     run = soaking(port=80, health="/health")
-    run = run.with_deployment("user", twin=twin("user")).with_deployment("gateway", no_twin="no address")
+    run = run.with_deployment("user", control=control("user")).with_deployment(
+        "gateway", no_control_reason="no address"
+    )
     target = ReachableTarget()
     found = watched(tmp_path, run, target, text)
-    assert kinds(found["user"].twin) == [TwinUsage, HttpProbe, HttpProbe]
-    assert (kinds(found["gateway"].twin), found["gateway"].no_twin) == ([], "no address")
-    asked = [probe for probe in found["user"].twin if isinstance(probe, HttpProbe)]
+    assert kinds(found["user"].control_probes) == [ControlUsageProbe, HttpProbe, HttpProbe]
+    assert (kinds(found["gateway"].control_probes), found["gateway"].no_control_reason) == ([], "no address")
+    asked = [probe for probe in found["user"].control_probes if isinstance(probe, HttpProbe)]
     assert [probe.path for probe in asked] == ["/health", "/orders"]
     assert asked[0].address() == ("127.0.0.1", 8080)
-    assert target.asked == [twin("user")]
+    assert target.asked == [control("user")]
 
 
 LOAD = '\n[service.gateway]\nsoak = {{ load = {{ rate = {rate}, path = "/work", seconds = "50s" }} }}\n'
 
 
-def test_traffic_is_made_for_both_versions_within_half_an_interval(tmp_path: Path) -> None:
-    run = soaking(port=80).with_deployment("gateway", twin=twin("gateway"))
-    found = watched(tmp_path, run, ReachableTarget(), PLAN + LOAD.format(rate=2))
-    new, old = found["gateway"].probes[-1], found["gateway"].twin[-1]
+def test_traffic_for_both_versions_ends_within_half_an_interval(tmp_path: Path) -> None:
+    run = soaking(port=80).with_deployment("gateway", control=control("gateway"))
+    services = watched(tmp_path, run, ReachableTarget(), PLAN + LOAD.format(rate=2))
+    new, old = services["gateway"].probes[-1], services["gateway"].control_probes[-1]
     assert isinstance(new, TrafficProbe)
     assert isinstance(old, TrafficProbe)
-    assert (new.traffic is old.traffic, new.version, old.version) == (True, "new", "twin")
-    assert (new.traffic.seconds, new.traffic.path) == (30.0, "/work")
-    assert found["gateway"].budgets == {"load errors": Budget(share=0.001)}
-    assert not any(isinstance(probe, TrafficProbe) for probe in found["user"].probes)
+    assert (new.generator is old.generator, new.version, old.version) == (True, "new", "twin")
+    assert (new.generator.seconds, new.generator.path) == (30.0, "/work")
+    assert services["gateway"].budgets == {"load errors": ErrorBudget(share=0.001)}
+    assert not any(isinstance(probe, TrafficProbe) for probe in services["user"].probes)
 
 
 @pytest.mark.parametrize(
-    ("rate", "target", "told"),
-    [(1, ReachableTarget(), "is 30 requests a sample"), (2, FakeTarget(), "no port or no path to ask")],
+    ("rate", "target", "message"),
+    [(1, ReachableTarget(), "is 30 requests per sample"), (2, FakeTarget(), "no port or no path")],
 )
-def test_traffic_that_would_tell_nothing_is_refused(tmp_path: Path, rate: int, target: FakeTarget, told: str) -> None:
-    with pytest.raises(RolloutRefused, match=told):
+def test_too_little_traffic_is_refused(tmp_path: Path, rate: int, target: FakeTarget, message: str) -> None:
+    with pytest.raises(RolloutRefused, match=message):
         watched(tmp_path, soaking(port=80), target, PLAN + LOAD.format(rate=rate))
 
 
-def test_a_twin_that_does_not_run_says_nothing(tmp_path: Path) -> None:
+def test_a_control_that_does_not_run_is_inconclusive(tmp_path: Path) -> None:
     target = ReachableTarget(refused="its container does not run")
-    run = soaking(port=80).with_deployment("user", twin=twin("user"))
+    run = soaking(port=80).with_deployment("user", control=control("user"))
     found = watched(tmp_path, run, target)["user"]
-    (asked,) = [probe for probe in found.twin if isinstance(probe, TcpProbe)]
+    (asked,) = [probe for probe in found.control_probes if isinstance(probe, TcpProbe)]
     assert [one.result for one in asyncio.run(asked.measure(None, NOW))] == [Result.INCONCLUSIVE]
     assert [one.result for one in asyncio.run(found.probes[0].measure(None, NOW))] == [Result.FAILED]
 
 
-def test_a_service_that_is_gone_from_the_plan_is_refused(tmp_path: Path) -> None:
+def test_a_service_missing_from_the_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RolloutRefused, match="no longer has"):
         watched(tmp_path, carried_on(planned("auth", "user")))
-    with pytest.raises(RolloutRefused, match="nothing to watch"):
+    with pytest.raises(RolloutRefused, match="nothing to monitor"):
         watched(tmp_path, planned("user", "gateway"))

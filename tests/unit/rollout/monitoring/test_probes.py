@@ -1,4 +1,4 @@
-"""What is asked about a service."""
+"""Probes of a service."""
 
 import asyncio
 from dataclasses import dataclass, field
@@ -11,28 +11,28 @@ from pytest_py312.repository.plan.rollout_settings import MetricSettings
 from pytest_py312.rollout.domain.model import (
     Container,
     Measurement,
-    Moment,
     Observation,
     Result,
     Sample,
     ServiceSpec,
+    Timestamp,
     Usage,
 )
-from pytest_py312.rollout.metrics.http_client import url_of
-from pytest_py312.rollout.metrics.log_patterns import patterns_in
+from pytest_py312.rollout.metrics.http_client import build_url
+from pytest_py312.rollout.metrics.log_patterns import count_patterns
 from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY
 from pytest_py312.rollout.monitoring.probes import (
     AVAILABILITY,
     DRIFT,
+    ENGINE_ROLLBACK,
     INTERPRETER,
-    UNDONE,
-    ContainerHealth,
+    ContainerHealthProbe,
     ContainerProbe,
     Probe,
-    health_in,
+    availability_reading,
     log_readings,
 )
-from pytest_py312.rollout.targets.target import Target, TargetLost, TargetRefused
+from pytest_py312.rollout.targets.target import Target, TargetRefused, TargetUnavailable
 
 NEW = Container(id="new-container", image="new-image")
 SPEC = ServiceSpec(service="user", container="user")
@@ -40,13 +40,13 @@ TARGET = Interpreter(3, 12)
 KEY_ERROR = ["Traceback (most recent call last):", '  File "/app/x.py", line 1, in f', "KeyError: 1"]
 
 
-def at(seconds: float) -> Moment:
-    return Moment(wall=1e9 + seconds, boottime=seconds, boot="b")
+def at(seconds: float) -> Timestamp:
+    return Timestamp(wall=1e9 + seconds, boottime=seconds, boot="b")
 
 
 @dataclass
 class FakeEngine:
-    """Answers with what it is given, or raises it."""
+    """Returns a given observation, or raises a given error."""
 
     seen: Observation | Exception | None = field(
         default_factory=lambda: Observation(container=NEW, running=True, interpreters=(TARGET,))
@@ -59,7 +59,7 @@ class FakeEngine:
             raise self.seen
         return self.seen
 
-    def sample(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
+    def read_usage(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
         self.since.append(since)
         return self.usage
 
@@ -76,13 +76,13 @@ def probe_of(engine: FakeEngine, **changes: Any) -> ContainerProbe:
     return ContainerProbe(target=engine.target, spec=SPEC, container=NEW, interpreter=TARGET, **changes)
 
 
-def test_all_well() -> None:
+def test_a_healthy_container_has_good_measurements() -> None:
     found = measurements(probe_of(FakeEngine()))
     assert {one.result for one in found.values()} == {Result.SUCCESSFUL}
     assert INTERPRETER in found
 
 
-def test_the_next_sample_has_the_last_ones_counters_and_log() -> None:
+def test_the_next_sample_uses_counters_and_log_since_the_last_one() -> None:
     engine = FakeEngine()
     first = Sample(service="user", slot=1, at=at(10), measurements=tuple(measurements(probe_of(engine)).values()))
     engine.usage = Usage(cpu_seconds=7.5, memory=100, restarts=0, out_of_memory=False)
@@ -90,7 +90,7 @@ def test_the_next_sample_has_the_last_ones_counters_and_log() -> None:
     assert engine.since == [at(10).wall, at(10).wall]
 
 
-def test_what_the_target_cannot_measure_proves_nothing_unless_the_plan_says_so() -> None:
+def test_unmeasured_metrics_follow_the_plan() -> None:
     blind = Usage(cpu_seconds=None, memory=None, restarts=0, out_of_memory=False, unmeasured="no metrics-server")
     found = measurements(probe_of(FakeEngine(usage=blind)))
     assert (found[MEMORY].result, found[MEMORY].detail) == (Result.INCONCLUSIVE, "no metrics-server")
@@ -103,24 +103,27 @@ def test_what_the_target_cannot_measure_proves_nothing_unless_the_plan_says_so()
     [
         (None, "container"),
         (Observation(container=Container(id="somebody-elses", image="x"), running=True), DRIFT),
-        (Observation(container=Container(id="the-old-one", image="x"), running=True, undone="went back"), UNDONE),
+        (
+            Observation(container=Container(id="the-old-one", image="x"), running=True, undone="went back"),
+            ENGINE_ROLLBACK,
+        ),
         (Observation(container=NEW, running=True, interpreters=(Interpreter(3, 9),)), INTERPRETER),
     ],
 )
-def test_something_else_serves_or_on_another_python(seen: Observation | None, metric: str) -> None:
+def test_drift_and_another_python_fail(seen: Observation | None, metric: str) -> None:
     assert measurements(probe_of(FakeEngine(seen=seen)))[metric].result is Result.FAILED
 
 
-def test_another_python_beside_the_target_is_no_outage() -> None:
-    """It may be that of a job, and gone a moment later; nor is it proof."""
+def test_another_python_next_to_the_target_is_no_outage() -> None:
+    """It may belong to a short job, but it is no proof either."""
     seen = Observation(container=NEW, running=True, interpreters=(Interpreter(3, 9), TARGET))
-    said = measurements(probe_of(FakeEngine(seen=seen)))[INTERPRETER]
-    assert said.result is Result.INCONCLUSIVE
-    assert said.detail.startswith("Python 3.9 runs beside 3.12")
+    results = measurements(probe_of(FakeEngine(seen=seen)))[INTERPRETER]
+    assert results.result is Result.INCONCLUSIVE
+    assert results.detail.startswith("Python 3.9 runs next to 3.12")
 
 
-def test_an_engine_that_is_away_is_an_error_and_nothing_else() -> None:
-    for probe in (probe_of(FakeEngine(seen=TargetLost("gone"))), ContainerHealth(
+def test_an_unavailable_engine_is_only_an_error() -> None:
+    for probe in (probe_of(FakeEngine(seen=TargetUnavailable("gone"))), ContainerHealthProbe(
         target=FakeEngine(seen=TargetRefused("no")).target, spec=SPEC)):  # fmt: skip
         assert {one.result for one in measurements(probe).values()} == {Result.ERROR}
 
@@ -136,35 +139,35 @@ def test_an_engine_that_is_away_is_an_error_and_nothing_else() -> None:
         (Observation(container=NEW, running=True), None),
     ],
 )
-def test_health_as_the_engine_knows_it(seen: Observation | None, result: Result | None) -> None:
-    assert health_in(seen).result is result
+def test_availability_by_the_engines_health_check(seen: Observation | None, result: Result | None) -> None:
+    assert availability_reading(seen).result is result
     if not isinstance(seen, Exception):
-        made = measurements(ContainerHealth(target=FakeEngine(seen=seen).target, spec=SPEC))[AVAILABILITY]
+        made = measurements(ContainerHealthProbe(target=FakeEngine(seen=seen).target, spec=SPEC))[AVAILABILITY]
         assert made.result is (result or Result.SUCCESSFUL)
 
 
-def test_a_metric_of_the_plan_stands_in_for_the_figure_it_names() -> None:
+def test_a_metric_of_the_plan_replaces_the_usage_metric_it_queries() -> None:
     metrics = (
         MetricSettings(name="rss", provider="docker", query="memory", failure="value > 50"),
         MetricSettings(name="again", provider="docker", query="restarts", failure="value > 3"),
         MetricSettings(name="typo", provider="docker", query="memmory"),
         MetricSettings(name="cores", provider="docker", query="cpu", failure="value > 3"),
     )
-    found = measurements(probe_of(FakeEngine(), metrics=metrics))
-    assert found["rss"].result is Result.FAILED
-    assert found["again"].result is Result.SUCCESSFUL
-    assert found["typo"].result is Result.ERROR
-    assert not {"memory", "restarts", "cores"} & found.keys()
+    results = measurements(probe_of(FakeEngine(), metrics=metrics))
+    assert results["rss"].result is Result.FAILED
+    assert results["again"].result is Result.SUCCESSFUL
+    assert results["typo"].result is Result.ERROR
+    assert not {"memory", "restarts", "cores"} & results.keys()
 
 
 def test_exceptions_are_new_where_the_old_version_does_not_log_them() -> None:
-    patterns = patterns_in(KEY_ERROR)
+    patterns = count_patterns(KEY_ERROR)
     assert log_readings(patterns, frozenset())["exceptions"].result is Result.FAILED
     for known in (frozenset({"KeyError in app/x.py:f"}), None):
         found = log_readings(patterns, known)["exceptions"]
         assert (found.result, found.value) == (None, 1.0)
 
 
-def test_addresses_of_both_kinds() -> None:
-    assert url_of("127.0.0.1", 80, "/health") == "http://127.0.0.1:80/health"
-    assert url_of("::1", 80, "/") == "http://[::1]:80/"
+def test_urls_of_ipv4_and_ipv6_addresses() -> None:
+    assert build_url("127.0.0.1", 80, "/health") == "http://127.0.0.1:80/health"
+    assert build_url("::1", 80, "/") == "http://[::1]:80/"

@@ -1,4 +1,4 @@
-"""The watching of a stage, with a clock that nobody waits for."""
+"""The soak of a stage, with a simulated clock."""
 
 import asyncio
 from collections.abc import Iterator
@@ -8,39 +8,39 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.database import DiskFull
-from pytest_py312.repository.plan.rollout_settings import CompareSettings, Confirm
+from pytest_py312.repository.plan.rollout_settings import CompareSettings, ConfirmSettings
 from pytest_py312.rollout.domain.events import Decided, Drifted
-from pytest_py312.rollout.domain.journal import Journal, LostRun
+from pytest_py312.rollout.domain.journal import Journal, LostOwnership
 from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageState, Usage, Verdict
-from pytest_py312.rollout.domain.stop_signals import Stop
-from pytest_py312.rollout.metrics.resource_usage import counters_of
-from pytest_py312.rollout.monitoring.breaches import Watched
+from pytest_py312.rollout.domain.stop_signals import StopRequest
+from pytest_py312.rollout.metrics.resource_usage import counter_measurements
+from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY, DRIFT, LATENCY
-from pytest_py312.rollout.monitoring.soak import Progress
-from tests.unit.rollout.watchers import ME, SETTINGS, Clock, FakeProbe, Watching, available
+from pytest_py312.rollout.monitoring.soak import SoakSnapshot
+from tests.unit.rollout.watchers import ME, SETTINGS, Clock, FakeProbe, MonitoredStage, available
 
 
 @pytest.fixture
-def watching(tmp_path: Path) -> Iterator[Watching]:
-    made = Watching(folder=tmp_path)
+def watching(tmp_path: Path) -> Iterator[MonitoredStage]:
+    made = MonitoredStage(folder=tmp_path)
     yield made
     made.journal.close()
 
 
-def waited(watching: Watching, *watched: Watched) -> Progress:
-    return asyncio.run(watching.soak(*watched).wait(Stop()))
+def waited(watching: MonitoredStage, *watched: MonitoredService) -> SoakSnapshot:
+    return asyncio.run(watching.soak(*watched).wait(StopRequest()))
 
 
-def ticked(watching: Watching, *watched: Watched) -> Progress:
-    """As a process that was started for it."""
-    return asyncio.run(watching.soak(*watched).tick())
+def ticked(watching: MonitoredStage, *watched: MonitoredService) -> SoakSnapshot:
+    """As a process that is started for one sample."""
+    return asyncio.run(watching.soak(*watched).sample_once())
 
 
 # ---- the schedule
 
 
-def test_a_healthy_soak_is_sampled_on_its_schedule_and_accepted(watching: Watching) -> None:
-    """Twelve samples of five minutes, after a minute of warming up."""
+def test_a_healthy_soak_is_sampled_on_its_schedule_and_accepted(watching: MonitoredStage) -> None:
+    """Twelve samples of five minutes after a minute of warm-up."""
     probe = FakeProbe(watching.clock)
     progress = waited(watching, watching.watched(probe))
     assert progress.run.state is StageState.ACCEPTED
@@ -52,11 +52,11 @@ def test_a_healthy_soak_is_sampled_on_its_schedule_and_accepted(watching: Watchi
     assert watching.changes == [("soaking", "soaked"), ("soaked", "accepted")]
 
 
-def test_a_process_for_each_tick_comes_to_the_same(watching: Watching) -> None:
+def test_a_process_for_each_sample_has_the_same_result(watching: MonitoredStage) -> None:
     probe = FakeProbe(watching.clock)
     progress = ticked(watching, watching.watched(probe))
     assert progress.slot == 0
-    assert progress.next_in == pytest.approx(360.0)
+    assert progress.seconds_to_next == pytest.approx(360.0)
     for _ in range(100):
         watching.clock.seconds += 97.0
         progress = ticked(watching, watching.watched(probe))
@@ -69,7 +69,7 @@ def test_a_process_for_each_tick_comes_to_the_same(watching: Watching) -> None:
     assert progress.run.credited >= 3600.0
 
 
-def test_a_sample_that_was_taken_is_not_taken_again(watching: Watching) -> None:
+def test_a_sample_that_was_taken_is_not_taken_again(watching: MonitoredStage) -> None:
     probe = FakeProbe(watching.clock)
     ticked(watching, watching.watched(probe))
     watching.clock.seconds += 400.0
@@ -78,8 +78,8 @@ def test_a_sample_that_was_taken_is_not_taken_again(watching: Watching) -> None:
     assert len(probe.asked) == 1
 
 
-def test_a_gap_is_not_credited_and_not_made_up_for(watching: Watching) -> None:
-    """The machine slept for two hours: longer than the soak, and it proves nothing."""
+def test_a_gap_earns_no_credit_and_is_not_filled(watching: MonitoredStage) -> None:
+    """The machine slept for two hours, longer than the soak, which proves nothing."""
     probe = FakeProbe(watching.clock)
     ticked(watching, watching.watched(probe))
     watching.clock.seconds += 400.0
@@ -91,7 +91,7 @@ def test_a_gap_is_not_credited_and_not_made_up_for(watching: Watching) -> None:
     assert progress.run.state is StageState.SOAKING
 
 
-def test_a_clock_that_is_set_moves_nothing_and_is_noted(watching: Watching) -> None:
+def test_setting_the_clock_changes_nothing_and_is_noted(watching: MonitoredStage) -> None:
     probe = FakeProbe(watching.clock)
     ticked(watching, watching.watched(probe))
     watching.clock.seconds += 400.0
@@ -99,10 +99,10 @@ def test_a_clock_that_is_set_moves_nothing_and_is_noted(watching: Watching) -> N
     watching.clock.wall_ahead = 1e6
     watching.clock.seconds += 300.0
     assert ticked(watching, watching.watched(probe)).run.credited == 600.0
-    assert "the clock was set by +1000000 s" in str([entry.what for entry in watching.journal.history("r1")])
+    assert "the clock was set by +1000000 s" in str([entry.content for entry in watching.journal.history("r1")])
 
 
-def test_a_sample_that_claims_to_be_of_tomorrow_does_not_count(watching: Watching) -> None:
+def test_a_sample_from_the_future_does_not_count(watching: MonitoredStage) -> None:
     probe = FakeProbe(watching.clock)
     ticked(watching, watching.watched(probe))
     at = replace(watching.clock.now(), boottime=watching.clock.seconds + 1e5)
@@ -110,7 +110,7 @@ def test_a_sample_that_claims_to_be_of_tomorrow_does_not_count(watching: Watchin
         Sample(service="user", slot=slot, at=at, measurements=(Measurement(metric="x", result=Result.SUCCESSFUL),))
         for slot in range(1, 13)
     ]
-    watching.journal.keep_samples("r1", [*forged, replace(forged[0], slot=5000)], owner=ME)
+    watching.journal.add_samples("r1", [*forged, replace(forged[0], slot=5000)], owner=ME)
     watching.clock.seconds += 400.0
     assert ticked(watching, watching.watched(probe)).run.credited == 0.0
     watching.clock.seconds += 12 * 300.0
@@ -119,7 +119,7 @@ def test_a_sample_that_claims_to_be_of_tomorrow_does_not_count(watching: Watchin
 
 
 def test_all_services_are_sampled_at_once(tmp_path: Path) -> None:
-    watching = Watching(folder=tmp_path, services=("auth", "user"))
+    watching = MonitoredStage(folder=tmp_path, services=("auth", "user"))
     probes = {name: FakeProbe(watching.clock) for name in ("auth", "user")}
     progress = waited(watching, *(watching.watched(probe, name) for name, probe in probes.items()))
     assert progress.run.state is StageState.ACCEPTED
@@ -129,38 +129,38 @@ def test_all_services_are_sampled_at_once(tmp_path: Path) -> None:
     watching.journal.close()
 
 
-def test_who_asks_to_stop_leaves_the_new_version_up(watching: Watching) -> None:
-    stop = Stop()
+def test_a_stop_leaves_the_new_version_running(watching: MonitoredStage) -> None:
+    stop = StopRequest()
 
     def answer(seconds: float, again: int) -> list[Measurement]:
         if len(probe.asked) == 3:
-            stop.ask("SIGTERM")
+            stop.request("SIGTERM")
         return [Measurement(metric=AVAILABILITY, result=Result.SUCCESSFUL)]
 
     probe = FakeProbe(watching.clock, answer)
     progress = asyncio.run(watching.soak(watching.watched(probe)).wait(stop))
-    assert progress.interrupted == "SIGTERM"
+    assert progress.interrupted_by == "SIGTERM"
     assert progress.run.state is StageState.SOAKING
     assert "interrupted by SIGTERM" in str(watching.journal.history("r1")[-2:])
     assert waited(watching, watching.watched(FakeProbe(watching.clock))).run.state is StageState.ACCEPTED
 
 
-def test_who_lost_the_run_touches_nothing_any_more(watching: Watching) -> None:
+def test_a_process_that_lost_the_run_stops(watching: MonitoredStage) -> None:
     probe = FakeProbe(watching.clock)
     soak = watching.soak(watching.watched(probe))
 
     async def taken_over() -> None:
-        await soak.tick()
-        watching.journal.take("r1", owner="another")
+        await soak.sample_once()
+        watching.journal.acquire("r1", owner="another")
         watching.clock.seconds += 400.0
-        await soak.tick()
+        await soak.sample_once()
 
-    with pytest.raises(LostRun):
+    with pytest.raises(LostOwnership):
         asyncio.run(taken_over())
     assert watching.samples() == []
 
 
-def test_a_full_disk_is_a_gap_and_nobodys_failure(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_gap_and_no_failure(watching: MonitoredStage, monkeypatch: pytest.MonkeyPatch) -> None:
     probe = FakeProbe(watching.clock)
     ticked(watching, watching.watched(probe))
     watching.clock.seconds += 400.0
@@ -169,58 +169,58 @@ def test_a_full_disk_is_a_gap_and_nobodys_failure(watching: Watching, monkeypatc
         raise DiskFull("no room left")
 
     with monkeypatch.context() as patched:
-        patched.setattr(Journal, "keep_samples", full)
+        patched.setattr(Journal, "add_samples", full)
         progress = ticked(watching, watching.watched(probe))
     assert (progress.run.state, progress.run.credited, progress.missed) == (StageState.SOAKING, 0.0, 1)
     assert ticked(watching, watching.watched(probe)).run.credited == 300.0
 
 
-# ---- what is bad
+# ---- breaches
 
 
-def test_a_blip_is_asked_again_and_ends_nothing(watching: Watching) -> None:
+def test_a_short_failure_is_probed_again_and_has_no_consequence(watching: MonitoredStage) -> None:
     probe = FakeProbe(watching.clock, available("sfss"))
     progress = waited(watching, watching.watched(probe))
     assert progress.run.state is StageState.ACCEPTED
     assert len(watching.samples()) == 13, "the sample that failed is not credited, so there is one more"
-    assert "0 of 2 more were bad" in watching.samples()[1].measurements[0].detail
+    assert "0 of 2 more probes failed" in watching.samples()[1].measurements[0].detail
 
 
-def test_an_outage_is_confirmed_and_rolls_a_critical_service_back(watching: Watching) -> None:
+def test_an_outage_is_confirmed_and_rolls_a_critical_service_back(watching: MonitoredStage) -> None:
     probe = FakeProbe(watching.clock, available("s" + "f" * 50))
     progress = waited(watching, watching.watched(probe))
     assert progress.run.state is StageState.ROLLING_BACK
-    assert progress.run.reason == "user: availability: confirmed: 4 of 4 more were bad"
+    assert progress.run.reason == "user: availability: confirmed: 4 of 4 more probes failed"
     assert len(watching.samples()) == 2, "found with the first sample that was bad"
     assert probe.asked[-1] - probe.asked[1] == pytest.approx(40.0)
 
 
-def test_a_service_that_is_not_critical_is_held_and_watched_to_the_end(watching: Watching) -> None:
+def test_a_service_that_is_not_critical_is_held_and_monitored_to_the_end(watching: MonitoredStage) -> None:
     probe = FakeProbe(watching.clock, available("s" + "f" * 5))
     progress = waited(watching, watching.watched(probe, critical=False))
     assert progress.run.state is StageState.HELD
-    assert progress.run.held_for == ("user: availability",)
+    assert progress.run.pending_decisions == ("user: availability",)
     assert progress.run.credited >= progress.run.soak
 
 
-def test_three_running_are_bad_even_if_each_is_a_blip(watching: Watching) -> None:
-    """It fails every other time it is asked, and asking again finds it well."""
+def test_three_consecutive_failures_are_a_breach_even_if_each_is_short(watching: MonitoredStage) -> None:
+    """Every other probe fails, and the repetition succeeds."""
     probe = FakeProbe(watching.clock, available("fss" * 3))
     progress = waited(watching, watching.watched(probe))
     assert progress.run.state is StageState.ROLLING_BACK
-    assert progress.run.reason.startswith("user: availability: 3 failed running")
+    assert progress.run.reason.startswith("user: availability: 3 consecutive failures")
 
 
 def test_a_burst_ends_before_the_next_sample_is_due(tmp_path: Path) -> None:
-    settings = replace(SETTINGS, interval=30.0, duration=360.0, confirm=Confirm(probes=5, every=10.0, bad=5))
-    watching = Watching(folder=tmp_path, settings=settings)
+    settings = replace(SETTINGS, interval=30.0, duration=360.0, confirm=ConfirmSettings(probes=5, every=10.0, bad=5))
+    watching = MonitoredStage(folder=tmp_path, settings=settings)
     probe = FakeProbe(watching.clock, available("fffffs"))
     assert waited(watching, watching.watched(probe)).missed == 0
     watching.journal.close()
 
 
 @pytest.mark.parametrize("letter", ["e", "i"])
-def test_blindness_rolls_nothing_back_and_credits_nothing(watching: Watching, letter: str) -> None:
+def test_missing_measurements_roll_nothing_back_and_earn_no_credit(watching: MonitoredStage, letter: str) -> None:
     probe = FakeProbe(watching.clock, available(letter * 10))
     ticked(watching, watching.watched(probe))
     watching.clock.seconds += SETTINGS.initial_delay
@@ -228,47 +228,47 @@ def test_blindness_rolls_nothing_back_and_credits_nothing(watching: Watching, le
         watching.clock.seconds += 300.0
         progress = ticked(watching, watching.watched(probe))
     assert (progress.run.state, progress.run.credited) == (StageState.SOAKING, 0.0)
-    assert len(progress.untold) == 1
+    assert len(progress.inconclusive_reasons) == 1
     watching.clock.seconds += 300.0
-    assert ticked(watching, watching.watched(probe)).untold == ()
+    assert ticked(watching, watching.watched(probe)).inconclusive_reasons == ()
 
 
-def test_a_stage_that_is_blind_at_the_end_is_not_accepted(watching: Watching) -> None:
-    """All of its soak is credited, and the last judgement cannot be made: that is for a person to decide."""
+def test_a_stage_without_measurements_at_the_end_is_not_accepted(watching: MonitoredStage) -> None:
+    """The whole soak is credited, but the final verdict is inconclusive: a person has to decide."""
     metric = Measurement(metric=LATENCY, result=Result.SUCCESSFUL, value=1.0)
     new, old = FakeProbe(watching.clock, lambda *_: [metric]), FakeProbe(watching.clock, lambda *_: [metric])
-    watched = watching.watched(new, twin=(old,), compare=CompareSettings(min_points=1000))
+    watched = watching.watched(new, control_probes=(old,), compare=CompareSettings(min_points=1000))
     progress = waited(watching, watched)
     assert (progress.run.state, progress.run.verdict) == (StageState.HELD, Verdict.INCONCLUSIVE)
 
 
-def test_a_crash_loop_is_seen_by_the_counter(tmp_path: Path) -> None:
+def test_a_crash_loop_is_detected_by_the_counter(tmp_path: Path) -> None:
     settings = replace(SETTINGS, interval=60.0)
-    watching = Watching(folder=tmp_path, settings=settings)
+    watching = MonitoredStage(folder=tmp_path, settings=settings)
 
     def answer(seconds: float, again: int) -> list[Measurement]:
         crashes = max(0, int((seconds - 2000.0) // 120.0))
         usage = Usage(cpu_seconds=1.0, memory=1, restarts=crashes, out_of_memory=False, started_at=str(crashes))
-        return [Measurement(metric=DRIFT, result=Result.SUCCESSFUL), *counters_of(usage)]
+        return [Measurement(metric=DRIFT, result=Result.SUCCESSFUL), *counter_measurements(usage)]
 
     progress = waited(watching, watching.watched(FakeProbe(watching.clock, answer, repeatable=False)))
     assert progress.run.state is StageState.ROLLING_BACK
-    assert progress.run.reason == "user: crash loop: started again 3 times in 15 minutes"
+    assert progress.run.reason == "user: crash loop: restarted 3 times in 15 minutes"
     watching.journal.close()
 
 
-def test_what_both_versions_do_is_the_environment(watching: Watching) -> None:
+def test_failures_of_both_versions_are_caused_by_the_environment(watching: MonitoredStage) -> None:
     new, old = (FakeProbe(watching.clock, available("s" + "f" * 30)) for _ in range(2))
-    ticked(watching, watching.watched(new, twin=(old,)))
+    ticked(watching, watching.watched(new, control_probes=(old,)))
     for _ in range(4):
         watching.clock.seconds += 300.0
-        progress = ticked(watching, watching.watched(new, twin=(old,)))
+        progress = ticked(watching, watching.watched(new, control_probes=(old,)))
     assert progress.run.state is StageState.SOAKING
     assert "the old version too" in watching.samples()[-1].measurements[0].detail
 
 
 @pytest.mark.parametrize(
-    ("twin", "state", "again"),
+    ("control_letters", "state", "again"),
     [
         ("ss" + "f" * 30, StageState.SOAKING, "the old version too"),
         ("sf" + "s" * 30, StageState.ROLLING_BACK, "confirmed: "),
@@ -276,24 +276,24 @@ def test_what_both_versions_do_is_the_environment(watching: Watching) -> None:
     ],
     ids=["ill a moment later", "a blip", "well"],
 )
-def test_the_twin_is_asked_as_often_as_the_new_version(
-    watching: Watching, twin: str, state: StageState, again: str
+def test_the_control_is_probed_as_often_as_the_new_version(
+    watching: MonitoredStage, control_letters: str, state: StageState, again: str
 ) -> None:
-    """One answer of it beside six of the new one blamed the new one for what befell both, and excused it by a blip."""
-    new, old = (FakeProbe(watching.clock, available(letters)) for letters in ("s" + "f" * 30, twin))
-    ticked(watching, watching.watched(new, twin=(old,)))
+    """With one probe of the control against six, the new version was blamed or excused wrongly."""
+    new, old = (FakeProbe(watching.clock, available(letters)) for letters in ("s" + "f" * 30, control_letters))
+    ticked(watching, watching.watched(new, control_probes=(old,)))
     for _ in range(3):
         watching.clock.seconds += 300.0
-        progress = ticked(watching, watching.watched(new, twin=(old,)))
+        progress = ticked(watching, watching.watched(new, control_probes=(old,)))
     assert progress.run.state is state
     assert again in watching.samples()[-1].measurements[0].detail
     assert new.asked == old.asked, "at the same moments"
 
 
-def test_slower_than_the_twin_is_held_and_twice_as_slow_rolled_back(tmp_path: Path) -> None:
-    """Only once there are enough points, and at two looks running."""
+def test_slower_than_the_control_is_held_and_twice_as_slow_rolled_back(tmp_path: Path) -> None:
+    """Only with enough points, and at two consecutive looks."""
     for name, factor, state in (("a", 1.5, StageState.HELD), ("b", 3.0, StageState.ROLLING_BACK)):
-        watching = Watching(folder=tmp_path / name, settings=replace(SETTINGS, duration=30 * 300.0))
+        watching = MonitoredStage(folder=tmp_path / name, settings=replace(SETTINGS, duration=30 * 300.0))
         clock = watching.clock
 
         def latency(factor: float, clock: Clock = clock) -> FakeProbe:
@@ -306,7 +306,9 @@ def test_slower_than_the_twin_is_held_and_twice_as_slow_rolled_back(tmp_path: Pa
                 ],
             )
 
-        watched = watching.watched(latency(factor), twin=(latency(1.0),), compare=CompareSettings(min_points=12))
+        watched = watching.watched(
+            latency(factor), control_probes=(latency(1.0),), compare=CompareSettings(min_points=12)
+        )
         progress = waited(watching, watched)
         assert progress.run.state is state
         assert progress.run.reason.startswith(f"user: latency compared: {factor:.2f} times the old version's")
@@ -314,7 +316,7 @@ def test_slower_than_the_twin_is_held_and_twice_as_slow_rolled_back(tmp_path: Pa
         watching.journal.close()
 
 
-def test_what_somebody_else_deployed_makes_the_evidence_void(watching: Watching) -> None:
+def test_a_foreign_deployment_makes_the_samples_void(watching: MonitoredStage) -> None:
     probe = FakeProbe(watching.clock, available("ssssff", metric=DRIFT), repeatable=False)
     ticked(watching, watching.watched(probe))
     watching.clock.seconds += SETTINGS.initial_delay
@@ -322,16 +324,16 @@ def test_what_somebody_else_deployed_makes_the_evidence_void(watching: Watching)
         watching.clock.seconds += 300.0
         progress = ticked(watching, watching.watched(probe))
     assert (progress.run.state, progress.run.credited) == (StageState.HELD, 0.0)
-    assert progress.run.held_for == ("user: drift",)
-    drifts = [entry for entry in watching.journal.history("r1") if isinstance(entry.what, Drifted)]
+    assert progress.run.pending_decisions == ("user: drift",)
+    drifts = [entry for entry in watching.journal.history("r1") if isinstance(entry.content, Drifted)]
     assert len(drifts) == 1
     watching.journal.record("r1", Decided(accept=True, by="me", reason="put back"), owner=ME)
     watching.clock.seconds += 300.0
     assert ticked(watching, watching.watched(probe)).run.credited == 300.0
 
 
-def test_what_somebody_else_deployed_is_not_the_new_versions_failure(watching: Watching) -> None:
-    """The container that was watched is stopped and does not answer; another one serves in its place."""
+def test_a_foreign_deployment_is_no_failure_of_the_new_version(watching: MonitoredStage) -> None:
+    """The monitored container is stopped and does not answer; another one serves instead."""
     taken = {"count": 0}
 
     def answer(seconds: float, again: int) -> list[Measurement]:
@@ -346,12 +348,14 @@ def test_what_somebody_else_deployed_is_not_the_new_versions_failure(watching: W
     for _ in range(5):
         watching.clock.seconds += 300.0
         progress = ticked(watching, watching.watched(probe))
-    assert (progress.run.state, progress.run.held_for) == (StageState.HELD, ("user: drift",))
+    assert (progress.run.state, progress.run.pending_decisions) == (StageState.HELD, ("user: drift",))
     assert progress.run.credited == 300.0, "since it was put back"
 
 
-def test_a_breach_is_judged_by_whoever_comes_after_a_kill(watching: Watching, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The sample was kept, and the process was gone before it was judged."""
+def test_a_breach_is_judged_by_the_next_process_after_a_kill(
+    watching: MonitoredStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The sample was stored, but the process was killed before judging it."""
     probe = FakeProbe(watching.clock, available("f" * 50))
     ticked(watching, watching.watched(probe))
     watching.clock.seconds += 400.0
@@ -360,7 +364,7 @@ def test_a_breach_is_judged_by_whoever_comes_after_a_kill(watching: Watching, mo
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patched:
-        patched.setattr("pytest_py312.rollout.monitoring.soak.Soak._judge", killed)
+        patched.setattr("pytest_py312.rollout.monitoring.soak.SoakMonitor._judge", killed)
         with pytest.raises(KeyboardInterrupt):
             ticked(watching, watching.watched(probe))
     assert ticked(watching, watching.watched(probe)).run.state is StageState.ROLLING_BACK

@@ -1,4 +1,4 @@
-"""Which budgets of a plan become rules of a Prometheus."""
+"""Alert rules for the error budgets of a plan."""
 
 from pathlib import Path
 
@@ -47,31 +47,34 @@ def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 
 
 def rules(py312: Shell) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = yaml.safe_load(py312("rules"))["groups"][0]["rules"]
+    found: list[dict[str, object]] = yaml.safe_load(py312("export alert-rules"))["groups"][0]["rules"]
     return found
 
 
-def test_each_budget_has_its_rules_for_the_services_that_have_it(py312: Shell) -> None:
+def test_each_budget_has_rules_for_its_services(py312: Shell) -> None:
     fast = [str(rule["expr"]) for rule in rules(py312) if rule["alert"] == "Py312MetricBudgetBurnsFast"]
-    told = [
-        [word in one for word in ('metric="errors"', 'metric="load errors"', "> 0.0144 ", "> 0.0288 ", "> 0.144 ")]
-        for one in fast
+    contained = [
+        [
+            word in expression
+            for word in ('metric="errors"', 'metric="load errors"', "> 0.0144 ", "> 0.0288 ", "> 0.144 ")
+        ]
+        for expression in fast
     ]
-    assert told == [
+    assert contained == [
         [True, False, True, False, False],
         [False, True, False, True, False],
         [False, True, False, False, True],
     ]
     assert [word in fast[0] for word in ('service=~"auth|gateway"', ">= 200")] == [True, True]
     assert [word in fast[2] for word in ('service=~"gateway"', ">= 50")] == [True, True]
-    assert not any('metric="orders"' in one for one in fast), "it has no budget"
+    assert not any('metric="orders"' in expression for expression in fast), "it has no budget"
 
 
-def test_ranges_hold_three_samples_of_the_stage_that_is_sampled_most_seldom(py312: Shell) -> None:
-    (nobody,) = [rule for rule in rules(py312) if rule["alert"] == "Py312NobodyWatches"]
+def test_ranges_cover_three_samples_of_the_longest_interval(py312: Shell) -> None:
+    (nobody,) = [rule for rule in rules(py312) if rule["alert"] == "Py312NotMonitored"]
     assert "> 270)" in str(nobody["expr"])
 
 
-def test_a_plan_without_budgets_has_the_rules_that_are_shipped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_without_budgets_has_the_general_rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = [rule["alert"] for rule in rules(shell_in(tmp_path, monkeypatch))]
     assert found == [rule.name for rule in alert_rules()]

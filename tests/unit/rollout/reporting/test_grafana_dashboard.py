@@ -1,35 +1,35 @@
-"""The dashboard and the rules: documents that name only what is told."""
+"""The dashboard and the alert rules use only exported metrics."""
 
 import json
 import re
 
 import yaml
 
-from pytest_py312.rollout.reporting.alert_rules import alert_rules, rules_text
-from pytest_py312.rollout.reporting.grafana_dashboard import dashboard
+from pytest_py312.rollout.reporting.alert_rules import alert_rules, format_rules
+from pytest_py312.rollout.reporting.grafana_dashboard import build_dashboard
 from pytest_py312.rollout.reporting.prometheus_metrics import exported_names
 
 
 def expressions() -> list[str]:
-    return [target["expr"] for panel in dashboard()["panels"] for target in panel["targets"]]
+    return [target["expr"] for panel in build_dashboard()["panels"] for target in panel["targets"]]
 
 
 def named_in(text: str) -> set[str]:
     return set(re.findall(r"\bpy312_\w+", text))
 
 
-def test_each_metric_of_the_dashboard_is_told() -> None:
+def test_each_metric_of_the_dashboard_is_exported() -> None:
     assert set().union(*map(named_in, expressions())) <= exported_names()
     assert all(map(named_in, expressions()))
 
 
-def test_each_metric_of_the_rules_is_told() -> None:
+def test_each_metric_of_the_rules_is_exported() -> None:
     assert set().union(*(named_in(rule.expression) for rule in alert_rules())) <= exported_names()
 
 
 def test_its_data_source_is_a_variable_everywhere() -> None:
     """So that it can be imported into any Grafana."""
-    document = dashboard()
+    document = build_dashboard()
     assert document["schemaVersion"] >= 39
     sources = [one for one in document["templating"]["list"] if one["type"] == "datasource"]
     assert [one["name"] for one in sources] == ["datasource"]
@@ -39,8 +39,8 @@ def test_its_data_source_is_a_variable_everywhere() -> None:
     assert json.loads(json.dumps(document)) == document
 
 
-def test_panels_have_numbers_of_their_own_and_do_not_overlap() -> None:
-    panels = dashboard()["panels"]
+def test_panels_have_unique_numbers_and_do_not_overlap() -> None:
+    panels = build_dashboard()["panels"]
     assert len({panel["id"] for panel in panels}) == len(panels)
     covered = [
         (x, y)
@@ -53,11 +53,11 @@ def test_panels_have_numbers_of_their_own_and_do_not_overlap() -> None:
     assert max(x for x, _ in covered) < 24
 
 
-def test_the_rules_are_a_file_that_can_be_read_back() -> None:
-    read = yaml.safe_load(rules_text(alert_rules()))
+def test_the_rules_are_valid_yaml() -> None:
+    read = yaml.safe_load(format_rules(alert_rules()))
     assert [rule["alert"] for rule in read["groups"][0]["rules"]] == [rule.name for rule in alert_rules()]
 
 
-def test_ranges_hold_at_least_three_samples() -> None:
-    text = rules_text(alert_rules(interval=3600.0))
+def test_ranges_cover_at_least_three_samples() -> None:
+    text = format_rules(alert_rules(interval=3600.0))
     assert {int(span) for span in re.findall(r'"failed"\}\[(\d+)m\]', text)} == {60, 180, 360}

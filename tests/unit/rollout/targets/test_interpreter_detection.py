@@ -1,27 +1,31 @@
-"""What processes answer when they are asked for their interpreter."""
+"""Detection of the interpreters of running processes."""
 
 import pytest
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.rollout.targets.interpreter_detection import interpreters_in, is_python, with_own_word
+from pytest_py312.rollout.targets.interpreter_detection import (
+    add_self_reported,
+    is_python_executable,
+    parse_interpreters,
+)
 
 OLD, NEW = Interpreter(3, 9), Interpreter(3, 12)
 
 
-def test_programs_that_are_interpreters() -> None:
-    assert is_python("/usr/local/bin/python3.12")
-    assert is_python("python")
-    assert is_python("/opt/pypy3.9/bin/pypy3")
-    assert not is_python("/usr/bin/tini")
+def test_interpreters_are_recognized_by_name() -> None:
+    assert is_python_executable("/usr/local/bin/python3.12")
+    assert is_python_executable("python")
+    assert is_python_executable("/opt/pypy3.9/bin/pypy3")
+    assert not is_python_executable("/usr/bin/tini")
 
 
-def test_every_process_has_told_its_own() -> None:
-    assert interpreters_in(b"Python 3.12.1\nPython 3.9.18+\nsh: \xff not found\n") == {OLD, NEW}
-    assert interpreters_in(b"Python\n") == set()
+def test_versions_of_all_processes_are_parsed() -> None:
+    assert parse_interpreters(b"Python 3.12.1\nPython 3.9.18+\nsh: \xff not found\n") == {OLD, NEW}
+    assert parse_interpreters(b"Python\n") == set()
 
 
 @pytest.mark.parametrize(
-    ("processes", "body", "told"),
+    ("processes", "body", "expected"),
     [
         ({OLD, NEW}, b"3.12.1", {NEW}),
         ({OLD}, b'{"python": "3.12.1"}', {OLD, NEW}),
@@ -29,7 +33,7 @@ def test_every_process_has_told_its_own() -> None:
         ({OLD}, b"version 13.12", {OLD}),
     ],
 )
-def test_what_a_service_says_counts_where_a_process_bears_it_out(
-    processes: set[Interpreter], body: bytes, told: set[Interpreter]
+def test_a_reported_version_counts_if_a_process_confirms_it(
+    processes: set[Interpreter], body: bytes, expected: set[Interpreter]
 ) -> None:
-    assert with_own_word(processes, body) == told
+    assert add_self_reported(processes, body) == expected

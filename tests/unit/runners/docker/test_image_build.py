@@ -1,4 +1,4 @@
-"""What builders say: which images they made, where they failed, and whether that is the Dockerfile's fault."""
+"""Output of image builds: created images, the failed instruction, and whether the environment is to blame."""
 
 import os
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.repository.services.images import ImageJob, OwnImage
-from pytest_py312.runners.docker.build_context import NoContext, dockerfile_in, staged
-from pytest_py312.runners.docker.image_build import NOT_ITS_FAULT, kit_failure, layers_in
-from pytest_py312.runners.docker.service_image import patience
+from pytest_py312.repository.services.images import ImageJob, ServiceImage
+from pytest_py312.runners.docker.build_context import ContextUnavailable, copy_context, ensure_dockerfile
+from pytest_py312.runners.docker.image_build import ENVIRONMENT_FAILURE, built_layers, parse_buildkit_failure
+from pytest_py312.runners.docker.service_image import health_check_timeout
 from tests.support.fakes import service_tree
 
 CLASSIC = [
@@ -20,9 +20,9 @@ CLASSIC = [
 ]  # fmt: skip
 
 
-def test_only_what_a_build_has_made_is_its_own() -> None:
-    """Neither what it began with nor what it had from before: those are for others to remove."""
-    assert layers_in(CLASSIC) == ("222222222222", "333333333333")
+def test_only_images_created_by_the_build_are_its_own() -> None:
+    """Base images and cached layers are not, and must not be removed with them."""
+    assert built_layers(CLASSIC) == ("222222222222", "333333333333")
 
 
 KIT = """\
@@ -41,10 +41,10 @@ ERROR: failed to solve: process "/bin/sh -c pip install -r requirements.txt" did
 """
 
 
-def test_where_buildkit_failed() -> None:
-    """The instruction, and its line."""
-    assert kit_failure(KIT) == ("RUN pip install -r requirements.txt", 4)
-    assert kit_failure("ERROR: dockerfile parse error") == ("the Dockerfile", None)
+def test_the_instruction_that_failed_with_buildkit() -> None:
+    """Its line is returned as well."""
+    assert parse_buildkit_failure(KIT) == ("RUN pip install -r requirements.txt", 4)
+    assert parse_buildkit_failure("ERROR: dockerfile parse error") == ("the Dockerfile", None)
 
 
 @pytest.mark.parametrize(
@@ -60,9 +60,9 @@ def test_where_buildkit_failed() -> None:
         ("COPY failed: stat usr/local/lib/python3.10/site-packages: file does not exist", False),
     ],
 )
-def test_whose_fault_a_build_is(output: str, elsewhere: bool) -> None:
-    """What the network, a registry or a disk did says nothing about a Python."""
-    assert (NOT_ITS_FAULT.search(output) is not None) is elsewhere
+def test_failures_of_the_environment_are_recognized(output: str, elsewhere: bool) -> None:
+    """Failures of the network, a registry or a disk prove nothing about a Python version."""
+    assert (ENVIRONMENT_FAILURE.search(output) is not None) is elsewhere
 
 
 @pytest.mark.parametrize(
@@ -73,42 +73,42 @@ def test_whose_fault_a_build_is(output: str, elsewhere: bool) -> None:
         ({"Interval": 3600 * 10**9}, 900),
     ],
 )
-def test_how_long_a_health_check_is_waited_for(check: dict[str, int], seconds: float) -> None:
-    """What it declares, with Docker's defaults; and not for ever."""
-    assert patience(check) == seconds
+def test_the_timeout_of_a_health_check(check: dict[str, int], seconds: float) -> None:
+    """It follows from what the image declares, with Docker's defaults and an upper limit."""
+    assert health_check_timeout(check) == seconds
 
 
 def job(root: Path, **changes: object) -> ImageJob:
-    image = OwnImage(dockerfile="s/Dockerfile", context="s")
+    image = ServiceImage(dockerfile="s/Dockerfile", context="s")
     return ImageJob(identifier="x", root=root, image=image, interpreter=Interpreter(3, 12), **changes)  # type: ignore[arg-type]  # by name
 
 
-def test_the_copy_has_what_dockerignore_leaves_and_what_was_moved(tmp_path: Path) -> None:
-    """The checkout stays as it is, and links lead nowhere else."""
+def test_the_copied_context_respects_dockerignore_and_changed_files(tmp_path: Path) -> None:
+    """The checkout stays unchanged, and links are copied as they are."""
     files = {"s/Dockerfile": "FROM python:3.10\n", "s/.dockerignore": "data\n*.log\n", "s/data/x": "", "s/a.log": ""}
     root = service_tree(tmp_path / "root", files | {"s/app/main.py": "", "s/.py312/state.db": ""})
     (root / "s" / "link").symlink_to("/etc/hostname")
-    moved = {"s/Dockerfile": b"FROM python:3.12\n", "k8s/s.yaml": b"outside"}
-    folder = staged(job(root, changed=moved), tmp_path / "copy")
-    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
-    assert found == [".dockerignore", "Dockerfile", "app/main.py", "link"]
+    changed = {"s/Dockerfile": b"FROM python:3.12\n", "k8s/s.yaml": b"outside"}
+    folder = copy_context(job(root, changed=changed), tmp_path / "copy")
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if not path.is_dir())
+    assert names == [".dockerignore", "Dockerfile", "app/main.py", "link"]
     assert os.readlink(folder / "link") == "/etc/hostname"  # noqa: PTH115 - as it is written
     assert (folder / "Dockerfile").read_bytes() == b"FROM python:3.12\n"
     assert (root / "s" / "Dockerfile").read_text() == "FROM python:3.10\n"
 
 
-def test_a_dockerfile_beside_its_folder_is_brought(tmp_path: Path) -> None:
-    """Under a name that nothing copies."""
+def test_a_dockerfile_outside_of_the_context_is_added(tmp_path: Path) -> None:
+    """It gets a name that no instruction copies."""
     root = service_tree(tmp_path / "root", {"docker/s.Dockerfile": "FROM python:3.10\n", "s/app.py": ""})
-    image = OwnImage(dockerfile="docker/s.Dockerfile", context="s")
-    wanted = ImageJob(identifier="x", root=root, image=image, interpreter=Interpreter(3, 12))
-    folder = staged(wanted, tmp_path / "copy")
-    assert (folder / dockerfile_in(wanted, folder)).read_text() == "FROM python:3.10\n"
+    image = ServiceImage(dockerfile="docker/s.Dockerfile", context="s")
+    image_job = ImageJob(identifier="x", root=root, image=image, interpreter=Interpreter(3, 12))
+    folder = copy_context(image_job, tmp_path / "copy")
+    assert (folder / ensure_dockerfile(image_job, folder)).read_text() == "FROM python:3.10\n"
 
 
-def test_a_folder_that_leads_out_of_the_repository_is_not_built_from(tmp_path: Path) -> None:
-    """Whatever is there."""
+def test_a_context_outside_of_the_repository_is_rejected(tmp_path: Path) -> None:
+    """The link decides, not the content of its target."""
     root = service_tree(tmp_path / "root", {"a": ""})
     (root / "s").symlink_to(tmp_path)
-    with pytest.raises(NoContext, match="s is no folder of the repository"):
-        staged(job(root), tmp_path / "copy")
+    with pytest.raises(ContextUnavailable, match="s is not a folder of the repository"):
+        copy_context(job(root), tmp_path / "copy")

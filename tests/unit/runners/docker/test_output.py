@@ -1,4 +1,4 @@
-"""Readers of what a cell wrote: untrusted code may have put anything there."""
+"""Records and output of a cell, which untrusted code may have filled with anything."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.runners.docker.output import Tail, in_bytes
+from pytest_py312.runners.docker.output import OutputTail, format_size
 from pytest_py312.runners.probe_records import read_bounded, read_records
 
 MIB = 1024**2
@@ -20,15 +20,15 @@ def test_records_are_read_in_order(tmp_path: Path) -> None:
     assert read_records(path) == ({"a": 1}, {"event": "end"})
 
 
-def test_too_long_records_lose_their_end(tmp_path: Path) -> None:
-    """And with it the record that says they are complete."""
+def test_records_over_the_limit_lose_their_end(tmp_path: Path) -> None:
+    """The final record is missing then, so they count as incomplete."""
     path = tmp_path / "records.jsonl"
     path.write_text('{"a": 1}\n' * 10 + '{"event": "end"}\n')
     assert read_records(path, limit=30) == ({"a": 1},) * 3
 
 
 def test_only_regular_files_are_read(tmp_path: Path) -> None:
-    """Not a link, not a pipe (and nobody waits for its other end), not a folder, not what is missing."""
+    """Links, pipes (without waiting for a writer), folders and missing files are not read."""
     (tmp_path / "target").write_text("{}")
     (tmp_path / "link").symlink_to(tmp_path / "target")
     os.mkfifo(tmp_path / "pipe")
@@ -40,33 +40,33 @@ def test_only_regular_files_are_read(tmp_path: Path) -> None:
 
 @given(st.binary(max_size=300))
 def test_no_bytes_crash_the_reader(tmp_path_factory: pytest.TempPathFactory, content: bytes) -> None:
-    """Whatever they are, records come out as objects."""
+    """All records are objects, whatever the bytes."""
     path = tmp_path_factory.getbasetemp() / "any.jsonl"
     path.write_bytes(content)
     assert all(isinstance(record, dict) for record in read_records(path))
 
 
 @given(st.lists(st.binary(max_size=40)), st.integers(1, 50))
-def test_a_tail_is_the_end_of_what_came(parts: list[bytes], limit: int) -> None:
-    """Exactly the last bytes, however they were cut into parts."""
-    tail = Tail(limit)
+def test_a_tail_is_the_end_of_the_output(parts: list[bytes], limit: int) -> None:
+    """It has exactly the last bytes, however they were split into chunks."""
+    tail = OutputTail(limit)
     for part in parts:
         tail.add(part)
     assert tail.text() == b"".join(parts)[-limit:].decode("utf-8", "replace")
 
 
-def test_a_flood_on_one_stream_leaves_the_other_its_last_words() -> None:
-    """Each of two lanes keeps its half, in the order of arrival."""
-    tail = Tail(8, lanes=2)
+def test_a_flood_on_one_stream_does_not_displace_the_other() -> None:
+    """Each of two lanes has half of the limit, in the order of arrival."""
+    tail = OutputTail(8, lanes=2)
     tail.add(b"out")
     for _ in range(100):
         tail.add(b"eeee", lane=1)
     assert tail.text() == "outeeee"
 
 
-def test_sizes_are_said_in_words() -> None:
-    """As in a plan."""
-    assert [in_bytes(size) for size in (100, 2048, 256 * MIB, 3 * 512 * MIB)] == [
+def test_sizes_have_units() -> None:
+    """The units are those of a plan."""
+    assert [format_size(size) for size in (100, 2048, 256 * MIB, 3 * 512 * MIB)] == [
         "100 bytes",
         "2 KiB",
         "256 MiB",

@@ -1,4 +1,4 @@
-"""Asking whether an engine is there, without the SDK."""
+"""Asking an engine for its version, without the SDK."""
 
 import socket
 import threading
@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.runners.docker.ping import engine_version, version_in
+from pytest_py312.runners.docker.ping import engine_version, parse_version
 
 
 @pytest.fixture
 def answering(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
-    """A socket that gives one answer to whoever asks: (its address, a list to put the answer in)."""
+    """A socket that sends one answer: (its address, a list for the answer)."""
     path = tmp_path / "engine.sock"
     answers: list[bytes] = []
     with socket.socket(socket.AF_UNIX) as server:
@@ -33,8 +33,8 @@ def answering(tmp_path: Path) -> Iterator[tuple[str, list[bytes]]]:
         thread.join(5)
 
 
-def test_an_engine_says_its_version(answering: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
-    """At the address that DOCKER_HOST names."""
+def test_an_engine_reports_its_version(answering: tuple[str, list[bytes]], monkeypatch: pytest.MonkeyPatch) -> None:
+    """DOCKER_HOST is its address."""
     address, answers = answering
     answers.append(b'HTTP/1.0 200 OK\r\nContent-Type: application/json\r\n\r\n{"Version": "26.1.5"}\n')
     monkeypatch.setenv("DOCKER_HOST", address)
@@ -44,12 +44,12 @@ def test_an_engine_says_its_version(answering: tuple[str, list[bytes]], monkeypa
 @pytest.mark.parametrize(
     "address", ["unix:///nowhere/docker.sock", "tcp://127.0.0.1:1", "tcp://x", "ssh://host", "", "unix://\0"]
 )
-def test_where_no_engine_is_there_is_no_version(address: str) -> None:
+def test_without_an_engine_there_is_no_version(address: str) -> None:
     """Nothing is raised, whatever the address."""
     assert engine_version(0.2, address=address or "nonsense") is None
 
 
 @given(st.binary(max_size=200) | st.binary(max_size=100).map(lambda body: b"HTTP/1.0 200 OK\r\n\r\n" + body))
-def test_no_answer_crashes_the_question(answer: bytes) -> None:
-    """Anything may listen there."""
-    assert version_in(answer) is None or isinstance(version_in(answer), str)
+def test_no_answer_crashes_the_parser(answer: bytes) -> None:
+    """Another program may listen at that address."""
+    assert parse_version(answer) is None or isinstance(parse_version(answer), str)

@@ -1,4 +1,4 @@
-"""The docker runner's pure parts: recipes, judgements, and starts on a fake engine."""
+"""The Docker runner's pure parts: container specifications, exits of jobs, and starts on a fake engine."""
 
 import subprocess
 import sys
@@ -15,49 +15,49 @@ from pytest_py312.core.errors import RunnerUnavailable
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.process import Ended
-from pytest_py312.runners.docker.cell_container import judged, not_run, refused_end
+from pytest_py312.core.process import ExitReason
+from pytest_py312.runners.docker.cell_container import exit_of_refusal, exit_of_state, not_started_result
 from pytest_py312.runners.docker.container_specs import (
-    Ground,
-    attendant_recipe,
-    builder_recipe,
-    cell_recipe,
-    inside,
+    RunContext,
+    cell_spec,
+    cell_user,
+    path_in_container,
+    pool_spec,
     request_for,
-    source_binds,
-    station_recipe,
-    user_of_cells,
+    session_spec,
+    source_mounts,
+    tool_spec,
 )
-from pytest_py312.runners.docker.engine import Engine, State
-from pytest_py312.runners.docker.errors import EngineLost, Refused
-from pytest_py312.runners.docker.job_container import end_of
+from pytest_py312.runners.docker.engine import ContainerState, DockerEngine
+from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
+from pytest_py312.runners.docker.job_container import exit_from_report
 from pytest_py312.runners.docker.runner import DockerRunner
-from pytest_py312.runners.runner import TOOL_VARIABLES, CellJob
+from pytest_py312.runners.runner import TOOL_VARIABLES, ProbeJob
 
 INTERPRETERS = [Interpreter(3, minor) for minor in (9, 10, 12)]
 MIB = 1024**2
 
 
 @pytest.fixture
-def ground(tmp_path: Path) -> Ground:
-    """A run's common ground, with a cache that has one environment per interpreter."""
+def context(tmp_path: Path) -> RunContext:
+    """A run's context, with a cache that has one environment per interpreter."""
     for interpreter in INTERPRETERS:
         (tmp_path / f"cache/envs/{interpreter}").mkdir(parents=True)
     (tmp_path / "repository/services/user-service/deep").mkdir(parents=True)
     (tmp_path / "repository/libs").mkdir()
-    return Ground(
+    return RunContext(
         run_id="run-1",
         owner="boot/ns/0/1/2",
         cache=tmp_path / "cache",
         uv=tmp_path / "uv",
         probe=tmp_path / "probe.py",
-        attendant=tmp_path / "attendant.py",
-        user="10001:10001",
-        builder="0:0",
+        supervisor=tmp_path / "job_supervisor.py",
+        cell_user="10001:10001",
+        tool_user="0:0",
     )
 
 
-def job_of(ground: Ground, interpreter: Interpreter = INTERPRETERS[-1], **settings: Any) -> CellJob:
+def job_of(context: RunContext, interpreter: Interpreter = INTERPRETERS[-1], **settings: Any) -> ProbeJob:
     """A job of user-service on ``interpreter``."""
     build = InterpreterBuild(
         interpreter=interpreter,
@@ -67,43 +67,43 @@ def job_of(ground: Ground, interpreter: Interpreter = INTERPRETERS[-1], **settin
         digest="d" * 16,
         flags="plain",
     )
-    given = {
-        "environment": ground.cache / f"envs/{interpreter}",
-        "root": ground.cache.parent / "repository",
+    defaults = {
+        "environment": context.cache / f"envs/{interpreter}",
+        "root": context.cache.parent / "repository",
         "folders": ("services/user-service",),
         "request": {"kind": "suite"},
         "memory_limit": 256 * MIB,
     }
-    return CellJob(identifier=f"user-service-{interpreter.label}-suite", build=build, **{**given, **settings})
+    return ProbeJob(identifier=f"user-service-{interpreter.label}-suite", build=build, **{**defaults, **settings})
 
 
-# ---- recipes
+# ---- container specifications
 
 
 @pytest.mark.parametrize("interpreter", INTERPRETERS, ids=str)
-def test_a_cell_is_closed(ground: Ground, interpreter: Interpreter) -> None:
-    """No network, read-only mounts but for its own folder, limits, no privileges to gain."""
-    recipe = cell_recipe(ground, job_of(ground, interpreter), image="sha256:1", out=ground.cache.parent / "out")
-    assert recipe.closed
-    assert (recipe.network, recipe.memory, recipe.user) == ("none", 256 * MIB, "10001:10001")
-    assert recipe.entry[0] == f"/py312/cache/envs/{interpreter}/bin/python"
-    assert [bind.target for bind in recipe.binds if bind.writable] == ["/py312/out"]
-    assert "/py312/source/services/user-service" in [bind.target for bind in recipe.binds]
-    assert recipe.security == ("no-new-privileges:true",)
-    assert "exec" in recipe.tmpfs["/tmp"].split(",")
-    assert recipe.labels["pytest-py312.cell"] == f"user-service-{interpreter.label}-suite"
+def test_a_cell_is_isolated(context: RunContext, interpreter: Interpreter) -> None:
+    """It has no network, read-only mounts except its own folder, limits, and no way to gain privileges."""
+    spec = cell_spec(context, job_of(context, interpreter), image="sha256:1", out=context.cache.parent / "out")
+    assert spec.isolated
+    assert (spec.network, spec.memory, spec.user) == ("none", 256 * MIB, "10001:10001")
+    assert spec.entrypoint[0] == f"/py312/cache/envs/{interpreter}/bin/python"
+    assert [mount.target for mount in spec.mounts if mount.writable] == ["/py312/out"]
+    assert "/py312/source/services/user-service" in [mount.target for mount in spec.mounts]
+    assert spec.security == ("no-new-privileges:true",)
+    assert "exec" in spec.tmpfs["/tmp"].split(",")
+    assert spec.labels["pytest-py312.cell"] == f"user-service-{interpreter.label}-suite"
 
 
-def test_a_job_that_asks_for_network_gets_one(ground: Ground) -> None:
-    """A bridge, not this machine's own network."""
-    recipe = cell_recipe(ground, job_of(ground, network=True), image="sha256:1", out=ground.cache)
-    assert recipe.network == "bridge"
+def test_a_job_that_needs_network_gets_it(context: RunContext) -> None:
+    """It is a bridge, not this machine's own network."""
+    spec = cell_spec(context, job_of(context, network=True), image="sha256:1", out=context.cache)
+    assert spec.network == "bridge"
 
 
-def test_the_variables_of_a_job_win(ground: Ground) -> None:
-    """What the plan sets for a service is laid over what the runner sets."""
-    job = job_of(ground, variables=(("LANG", "de_DE.UTF-8"), ("MODE", "test")))
-    variables = cell_recipe(ground, job, image="i", out=ground.cache).variables
+def test_the_variables_of_a_job_take_precedence(context: RunContext) -> None:
+    """The plan's variables of a service override the runner's."""
+    job = job_of(context, variables=(("LANG", "de_DE.UTF-8"), ("MODE", "test")))
+    variables = cell_spec(context, job, image="i", out=context.cache).variables
     assert variables == {
         "HOME": "/py312/scratch",
         "USER": "app",
@@ -113,9 +113,9 @@ def test_the_variables_of_a_job_win(ground: Ground) -> None:
     }
 
 
-def test_the_probe_is_told_its_places(ground: Ground) -> None:
-    """The request is passed on, with source, scratch and folders."""
-    assert request_for(job_of(ground)) == {
+def test_the_request_contains_the_probes_folders(context: RunContext) -> None:
+    """Source, scratch and folders are added to it."""
+    assert request_for(job_of(context)) == {
         "kind": "suite",
         "source": "/py312/source",
         "scratch": "/py312/scratch",
@@ -123,41 +123,41 @@ def test_the_probe_is_told_its_places(ground: Ground) -> None:
     }
 
 
-def test_an_attendant_is_as_closed_as_a_cell(ground: Ground) -> None:
-    """Only its spool is writable, and its memory is for all jobs together."""
-    recipe = attendant_recipe(
-        ground,
+def test_a_pool_container_is_as_isolated_as_a_cell(context: RunContext) -> None:
+    """Only its spool is writable, and its memory limit is for all jobs together."""
+    spec = pool_spec(
+        context,
         image="i",
         executable="/usr/local/bin/python3.9",
-        what="attendant",
-        root=ground.cache.parent / "repository",
-        spool=ground.cache.parent / "spool",
+        what="pool",
+        root=context.cache.parent / "repository",
+        spool=context.cache.parent / "spool",
         memory=512 * MIB,
         parallel=2,
     )
-    assert recipe.closed
-    assert (recipe.network, recipe.memory, recipe.processes) == ("none", 512 * MIB, 1024)
-    assert [bind.target for bind in recipe.binds if bind.writable] == ["/py312/spool"]
+    assert spec.isolated
+    assert (spec.network, spec.memory, spec.max_processes) == ("none", 512 * MIB, 1024)
+    assert [mount.target for mount in spec.mounts if mount.writable] == ["/py312/spool"]
 
 
-def test_a_station_sees_and_may_what_a_job_of_its_cell_would(ground: Ground) -> None:
-    """All but where its jobs come in and go out, and none of the variables that are of one job."""
-    job = job_of(ground, variables=(("PYTHONHASHSEED", "3"),))
-    folder = ground.cache.parent / "out"
-    cell = cell_recipe(ground, job, image="i", out=folder)
-    station = station_recipe(ground, job, image="i", spool=folder, memory=job.memory_limit)
-    differing = {field.name for field in fields(cell) if getattr(cell, field.name) != getattr(station, field.name)}
-    assert differing == {"entry", "binds", "variables"}
-    targets, others = ({bind.target: bind for bind in recipe.binds} for recipe in (cell, station))
-    assert others.keys() - targets.keys() == {"/py312/spool", "/py312/attendant.py"}
-    assert [bind.target for bind in station.binds if bind.writable] == ["/py312/spool"]
-    assert set(station.entry[-4:]) == {*station.tmpfs, "/dev/shm", "/dev/mqueue"}
-    assert "PYTHONHASHSEED" not in station.variables
+def test_a_session_has_the_same_rights_as_a_job_of_its_cell(context: RunContext) -> None:
+    """Exceptions are the spool, and variables that belong to a single job."""
+    job = job_of(context, variables=(("PYTHONHASHSEED", "3"),))
+    folder = context.cache.parent / "out"
+    cell = cell_spec(context, job, image="i", out=folder)
+    session = session_spec(context, job, image="i", spool=folder, memory=job.memory_limit)
+    differing = {field.name for field in fields(cell) if getattr(cell, field.name) != getattr(session, field.name)}
+    assert differing == {"entrypoint", "mounts", "variables"}
+    targets, others = ({mount.target: mount for mount in spec.mounts} for spec in (cell, session))
+    assert others.keys() - targets.keys() == {"/py312/spool", "/py312/job_supervisor.py"}
+    assert [mount.target for mount in session.mounts if mount.writable] == ["/py312/spool"]
+    assert set(session.entrypoint[-4:]) == {*session.tmpfs, "/dev/shm", "/dev/mqueue"}
+    assert "PYTHONHASHSEED" not in session.variables
 
 
-def test_a_builder_works_with_this_machines_index_and_proxy(ground: Ground) -> None:
-    """Index, proxy and trusted certificates are passed on; nothing else of the environment is."""
-    bundle = ground.cache.parent / "ca.pem"
+def test_a_tool_container_uses_this_machines_index_and_proxy(context: RunContext) -> None:
+    """Index, proxy and trusted certificates are forwarded, but no other variables."""
+    bundle = context.cache.parent / "ca.pem"
     bundle.write_text("certificates")
     environ = {
         "UV_INDEX_COMPANY_PASSWORD": "secret",
@@ -169,114 +169,116 @@ def test_a_builder_works_with_this_machines_index_and_proxy(ground: Ground) -> N
         "AWS_SECRET_ACCESS_KEY": "secret",
         "UV_CACHE_DIR": "/elsewhere",
     }
-    recipe = builder_recipe(ground, image="i", executable="python3.12", environ=environ)
+    spec = tool_spec(context, image="i", executable="python3.12", environ=environ)
     for name in ("UV_INDEX_COMPANY_PASSWORD", "UV_DEFAULT_INDEX", "PIP_INDEX_URL", "https_proxy"):
-        assert recipe.variables[name] == environ[name]
-    assert "PYTHONPATH" not in recipe.variables
-    assert "AWS_SECRET_ACCESS_KEY" not in recipe.variables
-    assert recipe.variables["UV_CACHE_DIR"] == "/py312/cache/uv"
-    assert recipe.variables["UV_PYTHON_DOWNLOADS"] == "never"
-    assert recipe.variables.items() >= TOOL_VARIABLES.items()
-    assert recipe.variables["SSL_CERT_FILE"] == recipe.variables["PIP_CERT"] == "/py312/certificates.pem"
-    assert {bind.target: bind.writable for bind in recipe.binds} == {
+        assert spec.variables[name] == environ[name]
+    assert "PYTHONPATH" not in spec.variables
+    assert "AWS_SECRET_ACCESS_KEY" not in spec.variables
+    assert spec.variables["UV_CACHE_DIR"] == "/py312/cache/uv"
+    assert spec.variables["UV_PYTHON_DOWNLOADS"] == "never"
+    assert spec.variables.items() >= TOOL_VARIABLES.items()
+    assert spec.variables["SSL_CERT_FILE"] == spec.variables["PIP_CERT"] == "/py312/certificates.pem"
+    assert {mount.target: mount.writable for mount in spec.mounts} == {
         "/py312/cache": True,
         "/py312/uv": False,
         "/py312/certificates.pem": False,
     }
 
 
-def test_folders_of_wheels_are_seen_at_their_own_path(ground: Ground) -> None:
-    """UV_FIND_LINKS may name folders of this machine; addresses are left alone."""
-    wheels = ground.cache.parent / "wheels"
+def test_folders_of_wheels_are_mounted_at_their_own_path(context: RunContext) -> None:
+    """UV_FIND_LINKS may contain folders of this machine; addresses need no mount."""
+    wheels = context.cache.parent / "wheels"
     wheels.mkdir()
     environ = {"UV_FIND_LINKS": f"{wheels},index.example/simple"}
-    recipe = builder_recipe(ground, image="i", executable="python3.12", environ=environ)
-    assert str(wheels) in [bind.target for bind in recipe.binds]
+    spec = tool_spec(context, image="i", executable="python3.12", environ=environ)
+    assert str(wheels) in [mount.target for mount in spec.mounts]
 
 
-def test_only_the_cache_is_seen_inside(tmp_path: Path) -> None:
-    """Paths of the cache are mapped, all others refused, however they are written."""
-    assert inside(tmp_path, tmp_path / "envs/a") == "/py312/cache/envs/a"
+def test_only_paths_in_the_cache_can_be_mapped(tmp_path: Path) -> None:
+    """All other paths are rejected, in whatever form."""
+    assert path_in_container(tmp_path, tmp_path / "envs/a") == "/py312/cache/envs/a"
     for path in (tmp_path / "../elsewhere", tmp_path.parent, Path("/etc/passwd"), Path("envs/a")):
         with pytest.raises(ValueError, match="is not in the cache folder"):
-            inside(tmp_path, path)
+            path_in_container(tmp_path, path)
 
 
-def test_folders_within_folders_come_once(ground: Ground) -> None:
-    """A needed folder that lies in another one is not mounted again."""
-    root = ground.cache.parent / "repository"
-    binds = source_binds(root, ("services/user-service/deep", "libs", "services/user-service", "libs/"))
-    assert [bind.target for bind in binds] == ["/py312/source/libs", "/py312/source/services/user-service"]
-    assert [bind.target for bind in source_binds(root, (".", "libs"))] == ["/py312/source"]
+def test_nested_folders_are_mounted_once(context: RunContext) -> None:
+    """A folder inside another one is not mounted again."""
+    root = context.cache.parent / "repository"
+    mounts = source_mounts(root, ("services/user-service/deep", "libs", "services/user-service", "libs/"))
+    assert [mount.target for mount in mounts] == ["/py312/source/libs", "/py312/source/services/user-service"]
+    assert [mount.target for mount in source_mounts(root, (".", "libs"))] == ["/py312/source"]
 
 
 @pytest.mark.parametrize("folder", ["../secrets", "/etc", "services/../../secrets", "a\0b"])
-def test_a_folder_outside_of_the_repository_is_refused(ground: Ground, folder: str) -> None:
-    """By its text alone."""
+def test_a_folder_outside_of_the_repository_is_rejected(context: RunContext, folder: str) -> None:
+    """Its text is sufficient."""
     with pytest.raises(ValueError, match="is not a folder relative to the repository's root"):
-        source_binds(ground.cache.parent / "repository", (folder,))
+        source_mounts(context.cache.parent / "repository", (folder,))
 
 
-def test_a_link_out_of_the_repository_is_refused(ground: Ground) -> None:
-    """By where it leads."""
-    root = ground.cache.parent / "repository"
+def test_a_link_out_of_the_repository_is_rejected(context: RunContext) -> None:
+    """Its target decides."""
+    root = context.cache.parent / "repository"
     (root / "escape").symlink_to("/etc")
     with pytest.raises(ValueError, match="leads out of the repository"):
-        source_binds(root, ("escape",))
+        source_mounts(root, ("escape",))
     with pytest.raises(ValueError, match="does not exist"):
-        source_binds(root, ("missing",))
+        source_mounts(root, ("missing",))
 
 
 def test_cells_never_run_as_root() -> None:
-    """Except where root inside is this user outside."""
-    assert user_of_cells(1000, 100) == "1000:100"
-    assert user_of_cells(0, 0) == "10001:10001"
-    assert user_of_cells(1000, 100, rootless=True) == "0:0"
+    """The exception is a rootless engine, whose root is this user."""
+    assert cell_user(1000, 100) == "1000:100"
+    assert cell_user(0, 0) == "10001:10001"
+    assert cell_user(1000, 100, rootless=True) == "0:0"
 
 
-# ---- judgements
+# ---- exits
 
 
 def test_how_a_container_ended() -> None:
-    """Its exit code counts, unless memory ran out: seen by the engine, or by a SIGKILL that nobody here sent."""
+    """Its exit code counts, unless memory ran out according to the engine or to a SIGKILL of unknown origin."""
     ended = {
-        (code, oom): judged(State(running=False, exit_code=code, out_of_memory=oom), memory_limit=256 * MIB)
+        (code, oom): exit_of_state(
+            ContainerState(running=False, exit_code=code, out_of_memory=oom), memory_limit=256 * MIB
+        )
         for code in (0, 1, 137)
         for oom in (False, True)
     }
-    assert {key: end.ended for key, end in ended.items()} == {
-        (0, False): Ended.EXITED,
-        (1, False): Ended.EXITED,
-        (137, False): Ended.OUT_OF_MEMORY,
-        (0, True): Ended.OUT_OF_MEMORY,
-        (1, True): Ended.OUT_OF_MEMORY,
-        (137, True): Ended.OUT_OF_MEMORY,
+    assert {key: end.reason for key, end in ended.items()} == {
+        (0, False): ExitReason.EXITED,
+        (1, False): ExitReason.EXITED,
+        (137, False): ExitReason.OUT_OF_MEMORY,
+        (0, True): ExitReason.OUT_OF_MEMORY,
+        (1, True): ExitReason.OUT_OF_MEMORY,
+        (137, True): ExitReason.OUT_OF_MEMORY,
     }
-    assert ended[0, True].trouble == "memory limit of 256 MiB reached"
-    assert "most likely" in ended[137, False].trouble
-    assert ended[1, False].trouble == ""
+    assert ended[0, True].failure == "memory limit of 256 MiB reached"
+    assert "most likely" in ended[137, False].failure
+    assert ended[1, False].failure == ""
 
 
 @pytest.mark.parametrize(
-    ("said", "shared", "ended"),
+    ("report", "shared", "reason"),
     [
-        ({"exit_code": 0, "oom_before": 0, "oom_after": 0}, False, Ended.EXITED),
-        ({"exit_code": 0, "oom_before": 0, "oom_after": 1}, False, Ended.OUT_OF_MEMORY),
-        ({"exit_code": 0, "oom_before": 0, "oom_after": 1}, True, Ended.EXITED),
-        ({"exit_code": 1, "oom_before": 0, "oom_after": 1}, True, Ended.OUT_OF_MEMORY),
-        ({"signal": 9, "oom_before": 1, "oom_after": 1}, False, Ended.KILLED),
-        ({"signal": 9, "oom_before": None, "oom_after": None}, False, Ended.OUT_OF_MEMORY),
-        ({"signal": 11, "oom_before": 0, "oom_after": 0}, False, Ended.EXITED),
-        ({"signal": 9, "timed_out": True}, False, Ended.TIMED_OUT),
-        ({"not_started": "no such file", "exit_code": 127}, False, Ended.NOT_STARTED),
-        ({}, False, Ended.KILLED),
+        ({"exit_code": 0, "oom_before": 0, "oom_after": 0}, False, ExitReason.EXITED),
+        ({"exit_code": 0, "oom_before": 0, "oom_after": 1}, False, ExitReason.OUT_OF_MEMORY),
+        ({"exit_code": 0, "oom_before": 0, "oom_after": 1}, True, ExitReason.EXITED),
+        ({"exit_code": 1, "oom_before": 0, "oom_after": 1}, True, ExitReason.OUT_OF_MEMORY),
+        ({"signal": 9, "oom_before": 1, "oom_after": 1}, False, ExitReason.KILLED),
+        ({"signal": 9, "oom_before": None, "oom_after": None}, False, ExitReason.OUT_OF_MEMORY),
+        ({"signal": 11, "oom_before": 0, "oom_after": 0}, False, ExitReason.EXITED),
+        ({"signal": 9, "timed_out": True}, False, ExitReason.TIMED_OUT),
+        ({"not_started": "no such file", "exit_code": 127}, False, ExitReason.NOT_STARTED),
+        ({}, False, ExitReason.KILLED),
     ],
 )
 def test_how_a_job_in_a_shared_container_ended(
-    ground: Ground, said: dict[str, object], shared: bool, ended: Ended
+    context: RunContext, report: dict[str, object], shared: bool, reason: ExitReason
 ) -> None:
-    """The keeper's words are weighed; the container's memory counter is not held against a neighbour that did well."""
-    assert end_of(said, job_of(ground), shared=shared).ended is ended
+    """The memory counter is the container's: it does not count for a job that succeeded while others ran."""
+    assert exit_from_report(report, job_of(context), shared=shared).reason is reason
 
 
 @given(
@@ -285,48 +287,48 @@ def test_how_a_job_in_a_shared_container_ended(
         st.integers() | st.text() | st.none(),
     )
 )
-def test_no_words_of_a_keeper_raise(said: dict[str, object]) -> None:
-    """They come from where untrusted code runs."""
-    job = CellJob(
+def test_no_report_of_a_supervisor_raises(report: dict[str, object]) -> None:
+    """Untrusted code could have written it."""
+    job = ProbeJob(
         identifier="x",
-        build=None,  # type: ignore[arg-type]  # not looked at
+        build=None,  # type: ignore[arg-type]  # not used
         environment=Path(),
         root=Path(),
         folders=(),
         request={},
     )
-    assert isinstance(end_of(said, job, shared=False).ended, Ended)
+    assert isinstance(exit_from_report(report, job, shared=False).reason, ExitReason)
 
 
-def test_what_the_engine_refuses_is_told_apart() -> None:
-    """A full disk and a missing image are not the same, and neither is a verdict."""
-    full = refused_end(Refused("write /x: no space left on device", 500), "sha256:1")
-    assert full.ended is Ended.DISK_FULL
-    gone = refused_end(Refused("No such image: sha256:1", 404), "sha256:1")
-    assert (gone.ended, "is gone" in gone.trouble) == (Ended.NOT_STARTED, True)
-    far = refused_end(Refused("bind source path does not exist: /cache", 400), "sha256:1")
-    assert "does not see the files of this machine" in far.trouble
+def test_refusals_of_the_engine_are_distinguished() -> None:
+    """A full disk differs from a missing image, and neither is a verdict."""
+    full = exit_of_refusal(EngineRefused("write /x: no space left on device", 500), "sha256:1")
+    assert full.reason is ExitReason.DISK_FULL
+    gone = exit_of_refusal(EngineRefused("No such image: sha256:1", 404), "sha256:1")
+    assert (gone.reason, "is gone" in gone.failure) == (ExitReason.NOT_STARTED, True)
+    far = exit_of_refusal(EngineRefused("bind source path does not exist: /cache", 400), "sha256:1")
+    assert "does not see the files of this machine" in far.failure
 
 
-def test_a_full_disk_on_this_side() -> None:
-    """ENOSPC while the request is written."""
-    assert not_run(OSError(28, "No space left on device"), 0.0).ended is Ended.DISK_FULL
-    assert not_run(ValueError("libs does not exist"), 0.0).ended is Ended.NOT_STARTED
+def test_a_full_disk_of_this_machine() -> None:
+    """Writing the request fails with ENOSPC."""
+    assert not_started_result(OSError(28, "No space left on device"), 0.0).exit_reason is ExitReason.DISK_FULL
+    assert not_started_result(ValueError("libs does not exist"), 0.0).exit_reason is ExitReason.NOT_STARTED
 
 
 # ---- the runner as a whole
 
 
 def test_importing_the_runner_does_not_import_the_sdk() -> None:
-    """It costs time that a run without containers need not pay."""
+    """A run without containers should not spend the time."""
     code = (
         "import sys, pytest_py312.runners.docker.runner; sys.exit('docker' in sys.modules or 'requests' in sys.modules)"
     )
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_missing_engine_is_told_with_ways_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Asked for containers where there are none: one sentence, no traceback of the SDK."""
+def test_the_error_for_a_missing_engine_suggests_alternatives(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is one sentence, without a traceback of the SDK."""
     monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/none.sock")
     with pytest.raises(RunnerUnavailable, match="--py312-runner=local"):
         DockerRunner(
@@ -338,7 +340,7 @@ def test_a_missing_engine_is_told_with_ways_out(tmp_path: Path, monkeypatch: pyt
 
 
 class FakeClient:
-    """An engine whose starts fail as told, and which remembers what it was asked."""
+    """An engine whose starts fail with ``failures``, and which counts its containers."""
 
     def __init__(self, *failures: Exception | None) -> None:
         self.failures = list(failures)
@@ -362,7 +364,7 @@ class FakeClient:
 
 
 def failed_start(text: str, status: int = 500) -> Exception:
-    """The SDK's error for a start that the engine refused."""
+    """Return the SDK's error for a start that the engine refused."""
     import docker.errors
     import requests
 
@@ -371,42 +373,42 @@ def failed_start(text: str, status: int = 500) -> Exception:
     return docker.errors.APIError("refused", response, text)
 
 
-def launch(client: FakeClient, ground: Ground) -> str:
-    """Launch a builder on the fake engine."""
-    engine = Engine(client)  # type: ignore[arg-type]  # as much of a client as a launch needs
-    return engine.launch(builder_recipe(ground, image="i", executable="python3", environ={}), listen=False).id
+def launch(client: FakeClient, context: RunContext) -> str:
+    """Launch a tool container on the fake engine."""
+    engine = DockerEngine(client)  # type: ignore[arg-type]  # as much of a client as a launch needs
+    return engine.launch(tool_spec(context, image="i", executable="python3", environ={}), listen=False).id
 
 
 HICCUP = "runc create failed: unable to start container process: read init-p: connection reset by peer"
 
 
-def test_a_failed_start_is_tried_again(ground: Ground) -> None:
-    """With a new container; those that failed are removed."""
+def test_a_failed_start_is_repeated(context: RunContext) -> None:
+    """Each attempt has a new container, and failed ones are removed."""
     client = FakeClient(failed_start(HICCUP), failed_start(HICCUP), None)
-    assert launch(client, ground) == "container-3"
+    assert launch(client, context) == "container-3"
     assert client.removed == ["container-1", "container-2"]
 
 
-def test_a_start_that_keeps_failing_is_given_up(ground: Ground) -> None:
-    """After three attempts, with the engine's own words, and nothing left behind."""
+def test_a_start_that_keeps_failing_is_an_error(context: RunContext) -> None:
+    """After three attempts the engine's message is raised, and all containers are removed."""
     client = FakeClient(*[failed_start(HICCUP)] * 5)
-    with pytest.raises(Refused, match="read init-p"):
-        launch(client, ground)
+    with pytest.raises(EngineRefused, match="read init-p"):
+        launch(client, context)
     assert client.removed == ["container-1", "container-2", "container-3"]
 
 
-@pytest.mark.parametrize("words", ["no space left on device", 'exec: "python3": executable file not found in $PATH'])
-def test_what_no_second_attempt_mends_is_told_at_once(ground: Ground, words: str) -> None:
-    """A full disk and a missing program stay what they are."""
-    client = FakeClient(failed_start(words))
-    with pytest.raises(Refused):
-        launch(client, ground)
+@pytest.mark.parametrize("message", ["no space left on device", 'exec: "python3": executable file not found in $PATH'])
+def test_a_permanent_failure_is_not_repeated(context: RunContext, message: str) -> None:
+    """A full disk and a missing program are permanent."""
+    client = FakeClient(failed_start(message))
+    with pytest.raises(EngineRefused):
+        launch(client, context)
     assert client.created == 1
     assert client.removed == ["container-1"]
 
 
 class Executing:
-    """An engine in which processes run: each attempt prints the next of ``outputs`` and ends with its code."""
+    """An engine that runs processes: each attempt prints the next of ``outputs`` and ends with its code."""
 
     def __init__(self, *outputs: tuple[list[bytes], int]) -> None:
         self.outputs = list(outputs)
@@ -417,13 +419,13 @@ class Executing:
         return {"Id": "exec"}
 
     def exec_start(self, number: str, *, socket: bool) -> Any:
-        """The raw stream of a process's standard output, as the engine frames it."""
+        """Return the raw stream of a process's standard output, as the engine frames it."""
         ours, theirs = socketpair()
         with theirs:
             for part in self.outputs[self.attempts - 1][0]:
                 theirs.sendall(b"\1\0\0\0" + len(part).to_bytes(4, "big") + part)
         stream = SocketIO(ours, "rb")
-        stream._response = ours  # type: ignore[attr-defined]  # as in the SDK's, to be closed with it
+        stream._response = ours  # type: ignore[attr-defined]  # the SDK's streams have it, to be closed with them
         return stream
 
     def exec_inspect(self, number: str) -> dict[str, Any]:
@@ -431,54 +433,54 @@ class Executing:
 
 
 def execute(client: Executing) -> tuple[int, bytes]:
-    """The exit code and the output of one process."""
+    """Return the exit code and the output of one process."""
     printed = bytearray()
-    code = Engine(client).execute("c", ["true"], lambda kind, part: printed.extend(part))  # type: ignore[arg-type]  # as much of a client as this needs
+    code = DockerEngine(client).execute("c", ["true"], lambda kind, part: printed.extend(part))  # type: ignore[arg-type]  # as much of a client as this needs
     return code, bytes(printed)
 
 
-NEVER_BEGUN = (
+START_FAILURE = (
     b"OCI runtime exec failed: exec failed: unable to start container process: waiting for init preliminary setup: "
     b"read init-p: connection reset by peer: unknown"
 )
 
 
-def test_a_process_that_never_began_is_tried_again() -> None:
-    """What the runtime said of the failed attempts is no output of the process."""
-    client = Executing(([NEVER_BEGUN], 126), ([NEVER_BEGUN[:9], NEVER_BEGUN[9:]], 126), ([b"3.12", b".1"], 0))
+def test_a_process_that_failed_to_start_is_repeated() -> None:
+    """The runtime's messages about failed attempts are no output of the process."""
+    client = Executing(([START_FAILURE], 126), ([START_FAILURE[:9], START_FAILURE[9:]], 126), ([b"3.12", b".1"], 0))
     assert execute(client) == (0, b"3.12.1")
     assert client.attempts == 3
 
 
-def test_a_process_that_keeps_not_beginning_is_given_up() -> None:
-    """After three attempts, with the runtime's own words."""
-    client = Executing(*[([NEVER_BEGUN], 126)] * 5)
-    assert execute(client) == (126, NEVER_BEGUN)
+def test_a_process_that_keeps_failing_to_start_has_the_runtimes_message() -> None:
+    """There are three attempts."""
+    client = Executing(*[([START_FAILURE], 126)] * 5)
+    assert execute(client) == (126, START_FAILURE)
     assert client.attempts == 3
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         b'OCI runtime exec failed: exec failed: exec: "uv": executable file not found',
         b"OCI",
         b"",
         b"read init-p: connection reset by peer",
-        NEVER_BEGUN.ljust(5000, b"."),
+        START_FAILURE.ljust(5000, b"."),
     ],
 )
-def test_what_a_process_prints_is_its_own(said: bytes) -> None:
-    """It is passed on whole, and the process is run once, whatever its output resembles."""
-    client = Executing(([said[:2], said[2:]] if said else [], 1))
-    assert execute(client) == (1, said)
+def test_other_output_is_passed_on_unchanged(output: bytes) -> None:
+    """The process runs once, even if its output resembles an error of the runtime."""
+    client = Executing(([output[:2], output[2:]] if output else [], 1))
+    assert execute(client) == (1, output)
     assert client.attempts == 1
 
 
-def test_an_engine_that_goes_away_is_not_a_refusal(ground: Ground) -> None:
-    """A broken connection is told as what it is, not tried again."""
+def test_a_broken_connection_is_not_a_refusal(context: RunContext) -> None:
+    """It is reported as such, without another attempt."""
     import requests
 
     client = FakeClient(requests.ConnectionError("connection reset"))
-    with pytest.raises(EngineLost, match="does not answer"):
-        launch(client, ground)
+    with pytest.raises(EngineUnavailable, match="does not answer"):
+        launch(client, context)
     assert client.created == 1

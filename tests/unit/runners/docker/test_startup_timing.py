@@ -1,4 +1,4 @@
-"""What a health check asks, and what a container says of its start."""
+"""The address of a health check, and the report of a container's start."""
 
 import ast
 import json
@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.repository.services.images import ImageJob, ImageStart, OwnImage
-from pytest_py312.runners.docker.startup_timing import LIMIT, START, address_of, read_start
+from pytest_py312.repository.services.images import ImageJob, ImageStartup, ServiceImage
+from pytest_py312.runners.docker.startup_timing import START_LIMIT, START_SCRIPT, health_check_address, parse_start
 
 JOB = ImageJob(
-    identifier="x", root=Path("/fleet"), image=OwnImage(dockerfile="s/Dockerfile", context="s"),
+    identifier="x", root=Path("/fleet"), image=ServiceImage(dockerfile="s/Dockerfile", context="s"),
     interpreter=Interpreter(3, 12),
 )  # fmt: skip
 
@@ -32,46 +32,46 @@ JOB = ImageJob(
         (["CMD", "pg_isready"], None),
     ],
 )  # fmt: skip
-def test_the_address_that_a_check_asks(check: list[str], address: tuple[int, str] | None) -> None:
-    """Where it is just one, and the service's own."""
-    assert address_of(check) == address
+def test_the_address_that_a_check_fetches(check: list[str], address: tuple[int, str] | None) -> None:
+    """It is returned only if it is the only one, and the service's own."""
+    assert health_check_address(check) == address
 
 
 @given(st.lists(st.text()))
-def test_a_check_may_be_anything(check: list[str]) -> None:
-    """What is found is an address."""
-    found = address_of(["CMD", *check])
-    assert found is None or 0 < found[0] < 65536
+def test_no_check_crashes_the_parser(check: list[str]) -> None:
+    """The result is a valid address or none."""
+    address = health_check_address(["CMD", *check])
+    assert address is None or 0 < address[0] < 65536
 
 
-def test_what_a_container_says() -> None:
-    """In the last line of its own: a service may print what it likes before."""
-    said = json.dumps({"seconds": 0.75, "memory": 24_000_000})
-    assert read_start(f'{{"seconds": 3}}\n{said}\n', JOB) == ImageStart(seconds=0.75, memory=24_000_000)
+def test_the_report_of_a_container() -> None:
+    """It is the last line; the service may print anything before it."""
+    report = json.dumps({"seconds": 0.75, "memory": 24_000_000})
+    assert parse_start(f'{{"seconds": 3}}\n{report}\n', JOB) == ImageStartup(seconds=0.75, memory=24_000_000)
 
 
 @pytest.mark.parametrize(
-    "said",
+    "output",
     [
         "", "{", "[1]", '{"ended": 1}', '{"seconds": -1, "memory": 1}', '{"seconds": NaN, "memory": 1}',
         '{"seconds": 1, "memory": -1}', '{"seconds": 1, "memory": Infinity}', '{"a":' * 10_000,
     ],
 )  # fmt: skip
-def test_what_is_no_measurement(said: str) -> None:
-    """Nothing else is believed."""
-    assert read_start(said, JOB).unchecked == "s/Dockerfile on 3.12: it did not become healthy"
+def test_other_output_is_no_measurement(output: str) -> None:
+    """Invalid or implausible values are rejected."""
+    assert parse_start(output, JOB).unchecked == "s/Dockerfile on 3.12: it did not become healthy"
 
 
-told = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
+VALUES = st.none() | st.booleans() | st.integers() | st.floats() | st.text()
 
 
-@given(st.dictionaries(st.sampled_from(["seconds", "memory"]), told | st.lists(told)))
-def test_whatever_it_says(said: object) -> None:
-    """It is a measurement within limits, or none."""
-    found = read_start(json.dumps(said), JOB)
-    assert found.unchecked or (0 < found.seconds < 10 * LIMIT and found.memory >= 0)
+@given(st.dictionaries(st.sampled_from(["seconds", "memory"]), VALUES | st.lists(VALUES)))
+def test_every_report_is_a_plausible_measurement_or_none(report: object) -> None:
+    """A container may print anything."""
+    startup = parse_start(json.dumps(report), JOB)
+    assert startup.unchecked or (0 < startup.seconds < 10 * START_LIMIT and startup.memory >= 0)
 
 
-def test_what_runs_in_the_container_is_any_pythons() -> None:
-    """The image's may be an old one."""
-    assert ast.parse(START, feature_version=(3, 6)).body
+def test_the_script_in_the_container_runs_on_old_pythons() -> None:
+    """The image may have one."""
+    assert ast.parse(START_SCRIPT, feature_version=(3, 6)).body

@@ -1,4 +1,4 @@
-"""What the code of a function and the text of one in C say of its call is what ``inspect.signature`` says."""
+"""Signatures read from code objects and text signatures agree with ``inspect.signature``."""
 
 import builtins
 import collections
@@ -48,12 +48,12 @@ NAMESPACES = (
 
 
 @pytest.mark.parametrize("value", [plain, bare, wrapped, Made, lambda: None])
-def test_a_shape_is_the_signature(value: Callable[..., Any]) -> None:
+def test_the_shape_of_a_function_equals_its_signature(value: Callable[..., Any]) -> None:
     assert _shape(value) == _signature(value)
 
 
 @pytest.mark.parametrize("space", NAMESPACES)
-def test_a_shape_of_something_in_c_is_its_signature(space: Any) -> None:
+def test_the_shape_of_a_c_function_equals_its_signature(space: Any) -> None:
     values = [one for one in vars(space).values() if callable(one) and not isinstance(one, staticmethod)]
 
     assert [_shape(one) for one in values] == [_signature(one) for one in values]

@@ -1,4 +1,4 @@
-"""What the source of a library tells of deprecations, without being run."""
+"""Deprecations are found in the source of a library without executing it."""
 
 import ast
 from pathlib import Path
@@ -8,22 +8,22 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_py312.analysis.oracle.probe.layout import function_around
-from pytest_py312.analysis.oracle.probe.sources import Facts, Source
-from pytest_py312.analysis.oracle.probe.warning_texts import text_of, warning_text
+from pytest_py312.analysis.oracle.probe.sources import FunctionWarnings, LibrarySource
+from pytest_py312.analysis.oracle.probe.warning_texts import static_text, warning_text
 
 WARN = 'warnings.warn("old", DeprecationWarning, stacklevel=2)'
 
 
-def facts_of(body: str, parameters: str = "") -> Facts:
+def facts_of(body: str, parameters: str = "") -> FunctionWarnings:
     lines = "\n".join(f"    {line}" for line in body.splitlines())
     function = ast.parse(f"def function({parameters}):\n{lines}\n").body[0]
     assert isinstance(function, ast.FunctionDef)
-    return Facts(function)
+    return FunctionWarnings(function)
 
 
-def source_of(tmp_path: Path, text: str) -> Source:
+def source_of(tmp_path: Path, text: str) -> LibrarySource:
     (tmp_path / "library.py").write_text(text, encoding="utf-8")
-    return Source(str(tmp_path / "library.py"))
+    return LibrarySource(str(tmp_path / "library.py"))
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def source_of(tmp_path: Path, text: str) -> Source:
         f"if x < 0:\n    raise ValueError\n{WARN}",
     ],
 )
-def test_a_function_that_warns_whatever_it_is_given_is_deprecated(body: str) -> None:
+def test_a_function_that_always_warns_is_deprecated(body: str) -> None:
     assert facts_of(body, "x").warning is not None
 
 
@@ -58,7 +58,7 @@ def test_a_function_that_warns_whatever_it_is_given_is_deprecated(body: str) -> 
         f"def inner():\n    {WARN}",
     ],
 )
-def test_a_function_that_warns_of_something_else_is_not(body: str) -> None:
+def test_a_function_that_warns_conditionally_is_not_deprecated(body: str) -> None:
     facts = facts_of(body, "x")
 
     assert facts.warning is None
@@ -77,7 +77,7 @@ def test_a_function_that_warns_of_something_else_is_not(body: str) -> None:
         ("not (x is not None)", "else"),
     ],
 )
-def test_a_warning_for_those_who_give_a_parameter_is_one_of_the_parameter(test: str, branch: str) -> None:
+def test_a_warning_about_a_passed_parameter_deprecates_the_parameter(test: str, branch: str) -> None:
     bodies = {"if": f"if {test}:\n    {WARN}", "else": f"if {test}:\n    y = 1\nelse:\n    {WARN}"}
     wrong = "else" if branch == "if" else "if"
 
@@ -87,7 +87,7 @@ def test_a_warning_for_those_who_give_a_parameter_is_one_of_the_parameter(test: 
     assert facts_of(bodies[wrong], "x=None, **others").deprecated == {}
 
 
-def test_a_parameter_may_warn_in_a_loop_or_after_the_others_have_left() -> None:
+def test_a_parameter_may_warn_in_a_loop_or_after_an_early_return() -> None:
     assert list(facts_of(f"for y in z:\n    if x is not None:\n        {WARN}", "z, x=None").deprecated) == ["x"]
     assert list(facts_of(f"if x is None:\n    return 1\n{WARN}", "x=None").deprecated) == ["x"]
 
@@ -100,7 +100,7 @@ def test_several_parameters_may_share_a_warning() -> None:
     assert both.deprecated == {}
 
 
-def test_a_parameter_that_is_kept_for_a_better_message_is_not_taken() -> None:
+def test_a_parameter_that_only_raises_an_error_is_refused() -> None:
     removed = facts_of('if x is not _marker:\n    raise TypeError("the *x* parameter was removed")', "x=_marker")
     checked = facts_of('if x is not None:\n    raise TypeError("x must be a number")', "x=None")
 
@@ -135,15 +135,15 @@ async def sleep(delay, loop=None):
 '''
 
 
-def test_functions_are_found_by_name_and_by_the_line_they_begin_on(tmp_path: Path) -> None:
+def test_functions_are_found_by_name_and_by_first_line(tmp_path: Path) -> None:
     source = source_of(tmp_path, LIBRARY)
     lines = LIBRARY.splitlines()
 
     assert source.functions["Outer.old"].warning is not None
     assert source.functions["Outer._deprecate.<locals>.deprecated"].warning is not None
     assert list(source.functions["sleep"].deprecated) == ["loop"]
-    assert source.begins_at(lines.index("    @property") + 1) is source.functions["Outer.old"]
-    assert source.begins_at(lines.index("async def sleep(delay, loop=None):") + 1) is source.functions["sleep"]
+    assert source.function_at(lines.index("    @property") + 1) is source.functions["Outer.old"]
+    assert source.function_at(lines.index("async def sleep(delay, loop=None):") + 1) is source.functions["sleep"]
 
 
 @pytest.mark.parametrize(
@@ -155,13 +155,13 @@ def test_functions_are_found_by_name_and_by_the_line_they_begin_on(tmp_path: Pat
         "def f(\n    a,\n    b,\n):\n    x = '''\n'''\n    " + WARN + "\n",
     ],
 )
-def test_an_odd_layout_is_read_as_well(tmp_path: Path, text: str) -> None:
+def test_functions_with_unusual_layout_are_read(tmp_path: Path, text: str) -> None:
     (warning,) = [facts.warning for facts in source_of(tmp_path, text).functions.values() if facts.warning]
 
     assert warning_text(warning, {}) == "old"
 
 
-def test_a_module_may_warn_when_it_is_imported(tmp_path: Path) -> None:
+def test_a_module_may_warn_on_import(tmp_path: Path) -> None:
     source = source_of(tmp_path, "import warnings\nwarnings._deprecated(__name__, remove=(3, 13))\n")
 
     assert source.warning is not None
@@ -171,7 +171,7 @@ def test_a_module_may_warn_when_it_is_imported(tmp_path: Path) -> None:
     assert source_of(tmp_path, f"def f():\n    {WARN}\n").warning is None
 
 
-def test_what_instances_have_is_read_from_their_class(tmp_path: Path) -> None:
+def test_instance_attributes_are_read_from_the_class(tmp_path: Path) -> None:
     source = source_of(
         tmp_path,
         "class A:\n    x: int\n    def __init__(self):\n        self.y = 1\n        self.z, other.n = 2, 3\n"
@@ -185,10 +185,10 @@ def test_what_instances_have_is_read_from_their_class(tmp_path: Path) -> None:
     assert source.class_attributes("D") is None
 
 
-def test_a_call_of_the_same_name_sets_nothing(tmp_path: Path) -> None:
+def test_a_method_call_does_not_set_an_attribute(tmp_path: Path) -> None:
     source = source_of(tmp_path, "os.mkdir(path)\nother.state = 1\nsetattr(x, 'mode', 2)\nmade.finder, y = 1, 2\n")
 
-    assert [source.may_set(name) for name in ("mkdir", "state", "mode", "finder", "find")] == [
+    assert [source.may_set_elsewhere(name) for name in ("mkdir", "state", "mode", "finder", "find")] == [
         False, True, True, True, False,
     ]  # fmt: skip
 
@@ -200,11 +200,11 @@ def test_a_call_of_the_same_name_sets_nothing(tmp_path: Path) -> None:
         "x = 1\n{}y = 2\n",
         "{}\n\n# a remark\n",
         "if 1:\n    pass\n{}",
-        "class A:\n    pass\n{}",  # two of a name: the later one counts
+        "class A:\n    pass\n{}",  # two classes of one name: the later one counts
         "if sys:\n    class A:\n        pass\n{}",
     ],
 )
-def test_what_stands_around_a_class_does_not_matter(tmp_path: Path, around: str) -> None:
+def test_code_around_a_class_does_not_matter(tmp_path: Path, around: str) -> None:
     lines = (
         'class A:\n    """Its text\ngoes back to the left.\n"""\n    class Inner:\n        def f(self):\n'
         "            self.x = 1\n# a remark\n    def f(self): self.y = (\n1)\n"
@@ -222,7 +222,7 @@ class A:
 
     @property
     def y(self):
-        # of self.y nothing is said
+        # self.y is not set here
         return self.z + self.name
 
     @y.setter
@@ -245,16 +245,16 @@ ODD = (
 
 @pytest.mark.parametrize("odd", ODD)
 @pytest.mark.parametrize("name", ["x", "y", "z", "name", "inner", "text", "both", "late", "value", "f"])
-def test_of_one_attribute_the_layout_tells_what_the_whole_class_does(tmp_path: Path, odd: str, name: str) -> None:
+def test_looking_up_one_attribute_agrees_with_reading_the_whole_class(tmp_path: Path, odd: str, name: str) -> None:
     text = ASKED.format(odd=odd)
     attributes = source_of(tmp_path, text).class_attributes("A")
     assert attributes is not None
 
-    assert source_of(tmp_path, text).sets("A", name) is (name in attributes)
-    assert source_of(tmp_path, text).sets("B", name) is None
+    assert source_of(tmp_path, text).sets_attribute("A", name) is (name in attributes)
+    assert source_of(tmp_path, text).sets_attribute("B", name) is None
 
 
-def test_the_names_of_a_module_are_complete_unless_it_says_otherwise(tmp_path: Path) -> None:
+def test_the_names_of_a_module_are_complete_unless_it_adds_some_dynamically(tmp_path: Path) -> None:
     names, complete = source_of(
         tmp_path, "import os.path\nif 1:\n    A = 1\ntry:\n    def f(): ...\nfinally: pass\n"
     ).names()
@@ -277,10 +277,10 @@ def test_the_names_of_a_module_are_complete_unless_it_says_otherwise(tmp_path: P
         ("call()", "..."),
     ],
 )
-def test_a_text_is_put_together_without_running_it(expression: str, text: str) -> None:
+def test_a_text_is_evaluated_statically(expression: str, text: str) -> None:
     node = ast.parse(expression, mode="eval").body
 
-    assert text_of(node, {"known": "this", "func": print}) == text
+    assert static_text(node, {"known": "this", "func": print}) == text
 
 
 @given(st.text(alphabet="def clas():\n    @'\"#Dx_deprecated(DeprecationWarning", max_size=200), st.binary(max_size=50))
@@ -288,7 +288,7 @@ def test_a_text_is_put_together_without_running_it(expression: str, text: str) -
 def test_no_source_crashes_the_reader(tmp_path: Path, text: str, data: bytes) -> None:
     for content in (text.encode(), data, data + b"DeprecationWarning", f"def f():\n {text}\n {WARN}".encode()):
         (tmp_path / "library.py").write_bytes(content)
-        source = Source(str(tmp_path / "library.py"))
+        source = LibrarySource(str(tmp_path / "library.py"))
         assert isinstance(source.names()[0], set)
         assert source.class_attributes("A") is None or isinstance(source.class_attributes("A"), set)
 

@@ -1,4 +1,4 @@
-"""The probes, run in the interpreter that runs these tests: whatever they are asked, they answer."""
+"""The probes answer every query, run in the interpreter that runs these tests."""
 
 import sys
 import warnings
@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.oracle.probe.compiler_probe import complaints_of
-from pytest_py312.analysis.oracle.probe.library import Library, is_importable
-from pytest_py312.analysis.oracle.probe.stdlib_probe import answered
-from pytest_py312.analysis.oracle.probe_protocol import answer_from, complaint_from
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer
+from pytest_py312.analysis.oracle.probe.compiler_probe import compiler_messages
+from pytest_py312.analysis.oracle.probe.library import StandardLibrary, is_importable
+from pytest_py312.analysis.oracle.probe.stdlib_probe import answer_query
+from pytest_py312.analysis.oracle.probe_protocol import parse_answer, parse_compiler_message
+from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibAnswer
 
 MODULES = ("logging", "threading", "json", "datetime", "enum", "collections", "builtins", "sys", "types", "argparse")
 NAMES = st.sampled_from(
@@ -34,35 +34,35 @@ def log() -> Iterator[list[warnings.WarningMessage]]:
     st.booleans(),
 )
 @settings(max_examples=300)
-def test_no_question_crashes_the_probe(module: str, path: str | list[tuple[str, bool]], assumed: bool) -> None:
+def test_no_query_crashes_the_probe(module: str, path: str | list[tuple[str, bool]], assumed: bool) -> None:
     words = path if isinstance(path, str) else ".".join(f"{name}()" if called else name for name, called in path)
     with warnings.catch_warnings(record=True) as recorded:
-        known = Library(MODULES, recorded)
+        library = StandardLibrary(MODULES, recorded)
         if module in sys.stdlib_module_names and module not in MODULES:
-            return  # what it finds by chance is not imported into this process
-        answer = answer_from(answered(known, module, words, assumed))
+            return  # do not import random modules into this process
+        answer = parse_answer(answer_query(library, module, words, assumed))
 
     assert answer is not None
     assert answer.present is True or answer.reason
 
 
-def test_a_module_that_nobody_knows_is_not_imported(log: list[warnings.WarningMessage]) -> None:
+def test_an_unknown_module_is_not_imported(log: list[warnings.WarningMessage]) -> None:
     for module in ("pytest_py312", "pytest", "tests.conftest", "os;", "../os", ""):
-        before = set(sys.modules)
-        answer = answer_from(answered(Library(MODULES, log), module, "", False))
+        modules_before = set(sys.modules)
+        answer = parse_answer(answer_query(StandardLibrary(MODULES, log), module, "", False))
         assert answer is not None
         assert answer.present is None
-        assert set(sys.modules) == before
+        assert set(sys.modules) == modules_before
 
 
 @pytest.mark.parametrize(
     "module", ["this", "antigravity", "idlelib.idle", "test.support", "unittest.__main__", "__main__"]
 )
-def test_a_module_that_does_something_is_never_imported(module: str, log: list[warnings.WarningMessage]) -> None:
+def test_a_module_with_side_effects_is_never_imported(module: str, log: list[warnings.WarningMessage]) -> None:
     assert not is_importable(module)
     before = set(sys.modules)
-    answer = answer_from(answered(Library(MODULES, log), module, "", False))
-    assert isinstance(answer, Answer)
+    answer = parse_answer(answer_query(StandardLibrary(MODULES, log), module, "", False))
+    assert isinstance(answer, StdlibAnswer)
     assert set(sys.modules) == before
 
 
@@ -71,6 +71,6 @@ def test_a_module_that_does_something_is_never_imported(module: str, log: list[w
 def test_no_file_crashes_the_compiler(text: bytes) -> None:
     with warnings.catch_warnings(record=True) as recorded:
         warnings.simplefilter("always")
-        found = complaints_of(text, "<file 0>", recorded)
+        found = compiler_messages(text, "<file 0>", recorded)
 
-    assert all(complaint_from(item) is not None for item in found)
+    assert all(parse_compiler_message(item) is not None for item in found)

@@ -1,14 +1,14 @@
-"""What functions and variables are said to be: by annotations, and by what stands behind ``return``."""
+"""Values are inferred from annotations and ``return`` statements."""
 
 import pytest
 
-from tests.unit.analysis.hearing import facts_of
+from tests.unit.analysis.fake_interpreters import facts_of
 
 IMPORTS = "import threading, typing as t\nfrom typing import Optional, cast\nfrom threading import Thread\n"
 
 
-def asked(text: str) -> set[str]:
-    """The methods of threads that a text is seen to use."""
+def queried_names(text: str) -> set[str]:
+    """Return the attributes of threads that the scanner queries for a text."""
     facts = facts_of(IMPORTS + text)
     return {one.path for one in facts.references if one.path.startswith("Thread().")}
 
@@ -43,8 +43,8 @@ def asked(text: str) -> set[str]:
         "getattr(Thread(), 'isAlive')()",
     ],
 )
-def test_a_thread_is_seen(text: str) -> None:
-    assert "Thread().isAlive" in asked(text)
+def test_a_thread_is_recognised(text: str) -> None:
+    assert "Thread().isAlive" in queried_names(text)
 
 
 @pytest.mark.parametrize(
@@ -59,5 +59,5 @@ def test_a_thread_is_seen(text: str) -> None:
         "class Own(Thread):\n    def isAlive(self): ...\nOwn().isAlive()",
     ],
 )
-def test_what_may_be_anything_is_not_guessed(text: str) -> None:
-    assert "Thread().isAlive" not in asked(text)
+def test_a_value_that_may_be_anything_is_not_inferred(text: str) -> None:
+    assert "Thread().isAlive" not in queried_names(text)

@@ -1,8 +1,8 @@
-"""Names whose import may fail without a word, and that are used all the same."""
+"""Names whose import may fail silently and that are used anyway."""
 
 import pytest
 
-from tests.unit.analysis.hearing import codes, heard
+from tests.unit.analysis.fake_interpreters import codes, judge_texts
 
 QUIET = "try:\n    import imp\nexcept ImportError:\n    {}\n"
 
@@ -17,11 +17,11 @@ QUIET = "try:\n    import imp\nexcept ImportError:\n    {}\n"
         ("pass", "import sys\nif sys.version_info >= (3, 6):\n    imp.reload\n"),
     ],
 )
-def test_a_use_that_is_reached_for_certain_breaks(handler: str, use: str) -> None:
-    found = heard(QUIET.format(handler) + use)
+def test_a_use_that_is_always_executed_fails(handler: str, use: str) -> None:
+    found = judge_texts(QUIET.format(handler) + use)
 
     assert [one.code for one in found] == ["PY201"]
-    assert "used all the same" in found[0].message
+    assert "used anyway" in found[0].message
 
 
 @pytest.mark.parametrize(
@@ -42,21 +42,21 @@ def test_a_use_that_is_reached_for_certain_breaks(handler: str, use: str) -> Non
         ("imp = make()", "imp.reload\n"),
     ],
 )
-def test_a_use_that_may_never_be_reached_is_let_be(handler: str, use: str) -> None:
-    assert heard(QUIET.format(handler) + use) == ()
+def test_a_use_that_may_never_be_executed_is_not_reported(handler: str, use: str) -> None:
+    assert judge_texts(QUIET.format(handler) + use) == ()
 
 
-def test_a_use_behind_the_same_guard_is_kept_away_with_the_import() -> None:
-    assert heard("try:\n    import imp\n    imp.reload\nexcept ImportError:\n    pass\n") == ()
+def test_a_use_under_the_guard_of_the_import_is_not_reported() -> None:
+    assert judge_texts("try:\n    import imp\n    imp.reload\nexcept ImportError:\n    pass\n") == ()
     assert (
-        heard(
+        judge_texts(
             "from contextlib import suppress\nx = None\nwith suppress(ImportError):\n    import imp\n    x = imp.a\nx\n"
         )
         == ()
     )
 
 
-def test_names_taken_from_a_module_break_in_the_same_way() -> None:
+def test_names_imported_from_a_module_fail_in_the_same_way() -> None:
     text = "try:\n    from inspect import getargspec\nexcept ImportError:\n    pass\nprint(getargspec(len))\n"
 
-    assert codes(heard(text)) == ["PY202 5"]
+    assert codes(judge_texts(text)) == ["PY202 5"]

@@ -1,8 +1,8 @@
-"""Names in texts: imports by name, attributes, patches of tests, code."""
+"""Names in strings: dynamic imports, attributes, patches in tests, code."""
 
 import pytest
 
-from tests.unit.analysis.hearing import codes, heard
+from tests.unit.analysis.fake_interpreters import codes, judge_texts
 
 IMPORTS = "import collections, functools, importlib, inspect, operator, pkgutil, runpy, subprocess, sys, timeit\n"
 
@@ -45,8 +45,8 @@ IMPORTS = "import collections, functools, importlib, inspect, operator, pkgutil,
         ("monkeypatch.setattr(inspect, 'getargspec', print)", "PY202"),
     ],
 )
-def test_what_a_text_names_is_looked_for(text: str, code: str) -> None:
-    assert codes(heard(f"{IMPORTS}from unittest import mock\n{text}\n")) == [f"{code} 3"]
+def test_names_in_strings_are_referred_to(text: str, code: str) -> None:
+    assert codes(judge_texts(f"{IMPORTS}from unittest import mock\n{text}\n")) == [f"{code} 3"]
 
 
 @pytest.mark.parametrize(
@@ -70,11 +70,11 @@ def test_what_a_text_names_is_looked_for(text: str, code: str) -> None:
         "setattr(inspect, 'getargspec', print)\ninspect.getargspec",
     ],
 )
-def test_these_name_nothing_that_is_missing(text: str) -> None:
-    assert heard(f"{IMPORTS}from unittest import mock\n{text}\n") == ()
+def test_these_strings_name_nothing_that_is_missing(text: str) -> None:
+    assert judge_texts(f"{IMPORTS}from unittest import mock\n{text}\n") == ()
 
 
-def test_hints_are_read_where_they_are_asked_for() -> None:
+def test_annotations_are_read_where_they_are_evaluated() -> None:
     text = """
         import collections, typing
 
@@ -83,13 +83,13 @@ def test_hints_are_read_where_they_are_asked_for() -> None:
         typing.get_type_hints(f)
     """
 
-    assert codes(heard(text)) == ["PY202 6"]
+    assert codes(judge_texts(text)) == ["PY202 6"]
 
 
-def test_what_is_reached_through_another_file_is_looked_for() -> None:
+def test_names_reached_through_another_file_are_referred_to() -> None:
     texts = {
         "tools.py": "import inspect\n",
         "main.py": "import tools, mock\n\nmock.patch('tools.inspect.getargspec')\ntools.inspect.getargspec\n",
     }
 
-    assert codes(heard(texts)) == ["PY202 3", "PY202 4"]
+    assert codes(judge_texts(texts)) == ["PY202 3", "PY202 4"]

@@ -1,4 +1,4 @@
-"""Every spelling of a test of the Python version, and of what the library has."""
+"""Every spelling of a test of the Python version or of the contents of the library."""
 
 import ast
 
@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.judging.reachability import version_truth
-from pytest_py312.analysis.scanner.evaluation.environment_tests import constant_of
-from pytest_py312.analysis.scanner.evaluation.scan_state import Scan
-from tests.unit.analysis.hearing import codes, heard
+from pytest_py312.analysis.judging.reachability import evaluate_version_test
+from pytest_py312.analysis.scanner.evaluation.environment_tests import constant_value
+from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState
+from tests.unit.analysis.fake_interpreters import codes, judge_texts
 
 IMPORTS = "import importlib.util, inspect, operator, os, platform, six, sys, sysconfig"
 SPELLINGS = (
@@ -72,17 +72,17 @@ SPELLINGS = (
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_what_is_tested_for_is_not_reported(spelling: str) -> None:
+def test_code_for_old_versions_is_not_reported(spelling: str) -> None:
     text = f"{IMPORTS}\nif {spelling}:\n    import imp\nelse:\n    pass\n"
 
-    assert heard(text) == ()
+    assert judge_texts(text) == ()
 
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
-def test_the_other_way_round_it_is(spelling: str) -> None:
+def test_code_for_new_versions_is_reported(spelling: str) -> None:
     text = f"{IMPORTS}\nif {spelling}:\n    pass\nelse:\n    import imp\n"
 
-    assert codes(heard(text)) == ["PY201 5"]
+    assert codes(judge_texts(text)) == ["PY201 5"]
 
 
 @pytest.mark.parametrize(
@@ -112,14 +112,14 @@ def test_the_other_way_round_it_is(spelling: str) -> None:
     ],
 )
 def test_tests_are_followed_through_names_functions_exits_and_marks(text: str) -> None:
-    assert heard(text) == ()
+    assert judge_texts(text) == ()
 
 
 @pytest.mark.parametrize("call", ["below(*x)", "below(3)", "below(x, 12)", "below(3, 13)"])
-def test_calls_that_say_nothing_of_the_target_or_let_it_through(call: str) -> None:
+def test_calls_that_are_undecided_or_true_for_the_target(call: str) -> None:
     text = f"import sys\ndef below(a, b):\n    return sys.version_info < (a, b)\nif {call}:\n    import imp\n"
 
-    assert codes(heard(text)) == ["PY201 5"]
+    assert codes(judge_texts(text)) == ["PY201 5"]
 
 
 def test_flags_of_other_files_are_followed() -> None:
@@ -130,7 +130,7 @@ def test_flags_of_other_files_are_followed() -> None:
         "three.py": "import flags\nif not flags.IS_OLD:\n    import imp\n",
     }
 
-    assert [one.location.path for one in heard(texts) if one.location] == ["three.py"]
+    assert [one.location.path for one in judge_texts(texts) if one.location] == ["three.py"]
 
 
 @given(st.integers(0, 20), st.sampled_from(["<", "<=", ">", ">=", "==", "!="]), st.integers(0, 20))
@@ -138,22 +138,24 @@ def test_flags_of_other_files_are_followed() -> None:
 def test_minors_compare_as_numbers(minor: int, comparison: str, wanted: int) -> None:
     expected = eval(f"(3, {minor}) {comparison} (3, {wanted})")
 
-    assert version_truth((3, minor), comparison, (3, wanted), "two") is expected
+    assert evaluate_version_test((3, minor), comparison, (3, wanted), "two") is expected
 
 
-def test_what_releases_of_one_minor_disagree_about_is_not_known() -> None:
-    assert version_truth((3, 12), ">=", (3, 12, 4), "full") is None
-    assert version_truth((3, 12), "<", (3, 12), "full") is False
-    assert version_truth((3, 9), ">=", "3.12", "text") is True  # texts compare by their characters: a trap, and true
-    assert version_truth((3, 9), "==", 3, "no such part") is None
+def test_a_test_that_differs_between_micro_releases_is_undecided() -> None:
+    assert evaluate_version_test((3, 12), ">=", (3, 12, 4), "full") is None
+    assert evaluate_version_test((3, 12), "<", (3, 12), "full") is False
+    assert (
+        evaluate_version_test((3, 9), ">=", "3.12", "text") is True
+    )  # strings compare by character: surprising but correct
+    assert evaluate_version_test((3, 9), "==", 3, "no such part") is None
 
 
 @pytest.mark.parametrize(
     ("text", "value"),
     [("(3, 9)", (3, 9)), ("range(9, 11)", (9, 10)), ("'3.9'", "3.9"), ("f(3)", None), ("(x, 3)", None)],
 )
-def test_constants(text: str, value: object) -> None:
-    assert constant_of(Scan(local=frozenset()), ast.parse(text, mode="eval").body) == value
+def test_constants_are_evaluated(text: str, value: object) -> None:
+    assert constant_value(ScanState(local_modules=frozenset()), ast.parse(text, mode="eval").body) == value
 
 
 @pytest.mark.parametrize(
@@ -168,16 +170,16 @@ def test_constants(text: str, value: object) -> None:
         "len(sys.version_info.__class__.__mro__) < 3",
     ],
 )
-def test_what_cannot_be_worked_out_for_all_releases_alike_is_taken_to_run(spelling: str) -> None:
-    assert codes(heard(f"import sys\nif {spelling}:\n    import imp\n")) == ["PY201 3"]
+def test_an_undecided_test_is_assumed_to_pass(spelling: str) -> None:
+    assert codes(judge_texts(f"import sys\nif {spelling}:\n    import imp\n")) == ["PY201 3"]
 
 
-def test_formulas_that_grow_without_end_are_given_up() -> None:
+def test_formulas_that_grow_without_limit_are_undecided() -> None:
     steps = "".join(f"A{number + 1} = A{number} + A{number}\n" for number in range(60))
 
     text = f"import sys\nA0 = sys.version + ''\n{steps}if A60 < 'x':\n    import imp\n"
 
-    assert codes(heard(text)) == ["PY201 64"]
+    assert codes(judge_texts(text)) == ["PY201 64"]
 
 
 @pytest.mark.parametrize(
@@ -194,5 +196,5 @@ def test_formulas_that_grow_without_end_are_given_up() -> None:
         "from platform import python_version\nif python_version() < '3.12': import imp\n",
     ],
 )
-def test_however_the_version_is_named_the_file_is_searched_for_it(text: str) -> None:
-    assert codes(heard(text)) == []
+def test_every_name_of_the_version_is_recognised(text: str) -> None:
+    assert codes(judge_texts(text)) == []

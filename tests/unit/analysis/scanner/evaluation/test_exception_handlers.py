@@ -1,9 +1,9 @@
-"""Which exceptions of a ``try`` do no harm, and when its handlers run."""
+"""Which exceptions a ``try`` catches, and when its handlers run."""
 
 import pytest
 
 from pytest_py312.analysis.scanner.facts.stdlib_queries import Signature
-from tests.unit.analysis.hearing import codes, heard
+from tests.unit.analysis.fake_interpreters import codes, judge_texts
 
 
 @pytest.mark.parametrize(
@@ -13,22 +13,24 @@ from tests.unit.analysis.hearing import codes, heard
         "Exception as error", "ERRORS", "builtins.ImportError", "",
     ],
 )  # fmt: skip
-def test_these_catch_an_import(handler: str) -> None:
+def test_these_handlers_catch_an_import_error(handler: str) -> None:
     text = f"import builtins\nERRORS = (ImportError, ValueError)\ntry:\n    import imp\nexcept {handler}:\n    pass\n"
 
-    assert heard(text) == ()
+    assert judge_texts(text) == ()
 
 
 @pytest.mark.parametrize("handler", ["ValueError", "AttributeError", "(KeyError, TypeError)", "OTHERS"])
-def test_these_do_not(handler: str) -> None:
+def test_these_handlers_do_not_catch_an_import_error(handler: str) -> None:
     text = f"OTHERS = (KeyError, TypeError)\ntry:\n    import imp\nexcept {handler}:\n    imp = None\n"
 
-    assert codes(heard(text)) == ["PY201 3"]
+    assert codes(judge_texts(text)) == ["PY201 3"]
 
 
-def test_an_attribute_is_no_import() -> None:
-    assert heard("import inspect\ntry:\n    inspect.getargspec\nexcept AttributeError:\n    pass\n") == ()
-    assert codes(heard("import inspect\ntry:\n    inspect.getargspec\nexcept ImportError:\n    pass\n")) == ["PY202 3"]
+def test_attribute_errors_and_import_errors_are_distinguished() -> None:
+    assert judge_texts("import inspect\ntry:\n    inspect.getargspec\nexcept AttributeError:\n    pass\n") == ()
+    assert codes(judge_texts("import inspect\ntry:\n    inspect.getargspec\nexcept ImportError:\n    pass\n")) == [
+        "PY202 3"
+    ]
 
 
 @pytest.mark.parametrize(
@@ -41,8 +43,8 @@ def test_an_attribute_is_no_import() -> None:
         "for load in (lambda: __import__('imp'),):\n    try:\n        load()\n    except ImportError:\n        pass\n",
     ],
 )
-def test_other_things_that_catch(text: str) -> None:
-    assert heard(text) == ()
+def test_other_guards_catch_as_well(text: str) -> None:
+    assert judge_texts(text) == ()
 
 
 PLAIN = Signature(positional=(), keywords=())
@@ -55,24 +57,26 @@ GROUPED = Signature(positional=(), keywords=("group",))
     [("asyncio.Lock()", PLAIN, False), ("asyncio.Lock(group=1)", GROUPED, False), ("asyncio.Lock(3)", PLAIN, True),
      ("json.dumps(x)", PLAIN, True)],
 )  # fmt: skip
-def test_another_call_of_the_same_is_for_those_that_refuse_the_first(
+def test_a_handler_with_another_call_runs_where_the_first_call_is_refused(
     body: str, signature: Signature, runs: bool
 ) -> None:
-    """``except TypeError`` round a call is no guard of what stands in it, unless it calls the same in another way."""
+    """``except TypeError`` around a call is a guard only if it calls the same function in another way."""
     text = f"import asyncio, json\ntry:\n    {body}\nexcept TypeError:\n    asyncio.Lock(loop=x)\n"
 
-    found = heard(text, before={"asyncio:Lock": WITH_LOOP}, after={"asyncio:Lock": signature})
+    found = judge_texts(
+        text, baseline_signatures={"asyncio:Lock": WITH_LOOP}, target_signatures={"asyncio:Lock": signature}
+    )
 
     assert ("PY204 5" in codes(found)) is runs
 
 
-def test_what_follows_handlers_that_leave_runs_only_where_the_body_worked() -> None:
+def test_code_after_handlers_that_return_runs_where_the_body_succeeded() -> None:
     text = "def f():\n    try:\n        import imp\n    except ImportError:\n        return\n    imp.reload\n"
 
-    assert heard(text, gone=("imp",)) == ()
+    assert judge_texts(text, gone=("imp",)) == ()
 
 
-def test_what_follows_a_body_that_leaves_runs_only_where_it_failed() -> None:
+def test_code_after_a_body_that_returns_runs_where_the_body_failed() -> None:
     text = """
         def spec(function):
             try:
@@ -83,16 +87,16 @@ def test_what_follows_a_body_that_leaves_runs_only_where_it_failed() -> None:
             import imp
     """
 
-    assert heard(text) == ()
+    assert judge_texts(text) == ()
 
 
-def test_else_runs_where_nothing_is_missing() -> None:
+def test_the_else_branch_runs_where_nothing_is_missing() -> None:
     text = "try:\n    import imp\nexcept ImportError:\n    pass\nelse:\n    imp.reload(imp)\n"
 
-    assert heard(text) == ()
+    assert judge_texts(text) == ()
 
 
-def test_warnings_that_are_silenced_or_expected_are_not_told() -> None:
+def test_warnings_that_are_silenced_or_expected_are_not_reported() -> None:
     late = {"datetime:datetime.utcnow": "utcnow is deprecated"}
     call = "datetime.datetime.utcnow()"
     silenced = f"with warnings.catch_warnings():\n    warnings.simplefilter('ignore')\n    {call}\n"
@@ -100,12 +104,12 @@ def test_warnings_that_are_silenced_or_expected_are_not_told() -> None:
     expected = f"with pytest.warns(DeprecationWarning):\n    {call}\n"
     shown = f"with warnings.catch_warnings():\n    {call}\n"
 
-    found = [
-        codes(heard(f"import datetime, warnings\n{text}", warnings=late))
+    reported = [
+        codes(judge_texts(f"import datetime, warnings\n{text}", warnings=late))
         for text in (silenced, recorded, expected, shown)
     ]
 
-    assert found == [[], [], [], ["PY220 3"]]
+    assert reported == [[], [], [], ["PY220 3"]]
 
 
 TRIED = "try:\n    import imp\n    HAVE = True\nexcept ImportError:\n    HAVE = False\n"
@@ -124,8 +128,8 @@ TRIED = "try:\n    import imp\n    HAVE = True\nexcept ImportError:\n    HAVE = 
         "if not NEW:\n    import distutils\n",
     ],
 )
-def test_a_flag_says_whether_the_body_has_worked(text: str) -> None:
-    assert heard(text) == ()
+def test_a_flag_records_whether_the_body_succeeded(text: str) -> None:
+    assert judge_texts(text) == ()
 
 
 @pytest.mark.parametrize(
@@ -138,16 +142,16 @@ def test_a_flag_says_whether_the_body_has_worked(text: str) -> None:
         "try:\n    import imp\n    HAVE = True\nexcept ImportError:\n    pass\nif HAVE:\n    import distutils\n",
     ],
 )
-def test_a_flag_that_says_something_else_is_none(text: str) -> None:
-    assert len(codes(heard(text))) == 1
+def test_a_flag_with_another_meaning_is_ignored(text: str) -> None:
+    assert len(codes(judge_texts(text))) == 1
 
 
 @pytest.mark.parametrize("test", ["if lib:", "if lib is not None:"])
-def test_what_needs_a_third_party_that_is_not_there_does_not_run(test: str) -> None:
+def test_code_that_needs_a_missing_third_party_module_does_not_run(test: str) -> None:
     text = f"try:\n    import lib\nexcept ImportError:\n    lib = None\n{test}\n    import imp\n"
 
-    assert heard(text, lock={}) == ()
-    assert len(heard(text, lock={"lib": "1.0"})) == 1
+    assert judge_texts(text, lock={}) == ()
+    assert len(judge_texts(text, lock={"lib": "1.0"})) == 1
 
 
 @pytest.mark.parametrize(
@@ -162,13 +166,13 @@ def test_what_needs_a_third_party_that_is_not_there_does_not_run(test: str) -> N
         ("raise RuntimeError from None", False),
     ],
 )
-def test_a_handler_that_skips_a_test_or_ends_well_is_a_guard(leaves: str, is_guard: bool) -> None:
+def test_a_handler_that_skips_a_test_or_exits_successfully_is_a_guard(leaves: str, is_guard: bool) -> None:
     text = f"import sys, unittest\ntry:\n    import imp\nexcept ImportError:\n    {leaves}\n"
 
-    assert (heard(text) == ()) is is_guard
+    assert (judge_texts(text) == ()) is is_guard
 
 
-def test_a_module_imported_by_a_chosen_name_is_there_only_where_the_name_is_chosen() -> None:
+def test_a_conditional_module_name_is_imported_only_under_its_condition() -> None:
     text = """
         import sys
         from importlib import import_module
@@ -176,4 +180,4 @@ def test_a_module_imported_by_a_chosen_name_is_there_only_where_the_name_is_chos
         abcs.Mapping
     """
 
-    assert heard(text) == ()
+    assert judge_texts(text) == ()

@@ -1,13 +1,13 @@
-"""Facts survive being written down, and what was written by another version is not believed."""
+"""Facts survive packing, and facts of another version are rejected."""
 
 import json
 
 import pytest
 
-from pytest_py312.analysis.scanner.facts.facts import FORMAT, packed, unpacked
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Question
+from pytest_py312.analysis.scanner.facts.facts import FORMAT_VERSION, pack, unpack
+from pytest_py312.analysis.scanner.facts.stdlib_queries import StdlibQuery
 from tests.truth.cases import read_snippets
-from tests.unit.analysis.hearing import facts_of
+from tests.unit.analysis.fake_interpreters import facts_of
 
 RICH = """
     import imp, sys, unittest
@@ -27,29 +27,42 @@ RICH = """
 """
 
 
-def test_all_kinds_of_facts_survive() -> None:
+def test_all_kinds_of_facts_survive_packing() -> None:
     facts = facts_of(RICH, local={"flags", "base", "tools"})
 
-    assert unpacked(json.loads(json.dumps(packed(facts)))) == facts
-    assert all((facts.references, facts.guards, facts.imports, facts.rules, facts.loose, facts.patches))
-    assert all((facts.inherited, facts.through, facts.classes, facts.flags, facts.ignores, facts.defined))
-    assert all((facts.exported, facts.replaced))
+    assert unpack(json.loads(json.dumps(pack(facts)))) == facts
+    assert all(
+        (facts.references, facts.guards, facts.imports, facts.rule_matches, facts.untyped_methods, facts.monkeypatches)
+    )
+    assert all(
+        (
+            facts.inherited_attributes,
+            facts.indirect_references,
+            facts.classes,
+            facts.flags,
+            facts.suppressions,
+            facts.defined_names,
+        )
+    )
+    assert all((facts.exported_names, facts.overwritten_names))
 
 
-def test_facts_of_all_snippets_survive() -> None:
+def test_the_facts_of_all_snippets_survive_packing() -> None:
     for snippet in read_snippets()[::7]:
         for path, text in snippet.files.items():
             facts = facts_of(text, path)
-            assert unpacked(json.loads(json.dumps(packed(facts)))) == facts
+            assert unpack(json.loads(json.dumps(pack(facts)))) == facts
 
 
-@pytest.mark.parametrize("data", [[], [FORMAT], [FORMAT - 1, "a.py"], [FORMAT, "a.py", [3]], None, {}, "facts"])
-def test_other_data_is_refused(data: object) -> None:
+@pytest.mark.parametrize(
+    "data", [[], [FORMAT_VERSION], [FORMAT_VERSION - 1, "a.py"], [FORMAT_VERSION, "a.py", [3]], None, {}, "facts"]
+)
+def test_malformed_facts_are_rejected(data: object) -> None:
     with pytest.raises(ValueError, match=r"facts|unpack"):
-        unpacked(data)
+        unpack(data)
 
 
-def test_each_step_of_a_name_is_asked_for() -> None:
-    questions = set(facts_of("import threading\nthreading.Thread().isAlive()\n").questions())
+def test_each_step_of_a_name_is_queried() -> None:
+    queries = set(facts_of("import threading\nthreading.Thread().isAlive()\n").queries())
 
-    assert {Question(module="threading", path=path) for path in ("", "Thread()", "Thread().isAlive")} <= questions
+    assert {StdlibQuery(module="threading", path=path) for path in ("", "Thread()", "Thread().isAlive")} <= queries

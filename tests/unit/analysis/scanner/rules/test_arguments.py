@@ -1,9 +1,9 @@
-"""Values and types of arguments that some release refuses, and what looks like them and is not."""
+"""Values and types of arguments that some releases refuse, and similar ones that are valid."""
 
 import pytest
 
-from pytest_py312.analysis.judging.rule_table import NEEDED, RULES
-from tests.unit.analysis.hearing import codes, facts_of, heard
+from pytest_py312.analysis.judging.rule_table import NEW_FEATURES, RULES
+from tests.unit.analysis.fake_interpreters import codes, facts_of, judge_texts
 
 IMPORTS = """\
 import argparse, asyncio, array, collections, enum, copy, datetime, decimal, functools, itertools, math, os, pathlib
@@ -18,7 +18,7 @@ LINE = IMPORTS.count("\n") + 1
 
 
 def rules_of(text: str) -> list[str]:
-    return [fact.rule for fact in facts_of(IMPORTS + text).rules if fact.line >= LINE]
+    return [fact.rule for fact in facts_of(IMPORTS + text).rule_matches if fact.line >= LINE]
 
 
 @pytest.mark.parametrize(
@@ -128,9 +128,9 @@ def rules_of(text: str) -> list[str]:
         ("with mock.patch('a.b') as made: mock.Mock(spec=made)", "spec-of-mock"),
     ],
 )
-def test_what_releases_refuse_or_warn_of_is_noted(text: str, rule: str) -> None:
+def test_code_that_releases_refuse_or_warn_about_is_matched(text: str, rule: str) -> None:
     assert rules_of(text) == [rule]
-    assert rule in RULES or rule in NEEDED
+    assert rule in RULES or rule in NEW_FEATURES
 
 
 @pytest.mark.parametrize(
@@ -206,7 +206,7 @@ def test_what_releases_refuse_or_warn_of_is_noted(text: str, rule: str) -> None:
         "with mock.patch('a.b', new=x) as made: mock.Mock(spec=made)",
     ],
 )
-def test_what_looks_like_it_is_not(text: str) -> None:
+def test_similar_code_is_not_matched(text: str) -> None:
     assert rules_of(text) == []
 
 
@@ -224,11 +224,11 @@ POOL = "class Pool:\n    def __init__(self, loop=None):\n        self.loop = loo
         (f"{POOL}pool = Pool()", True),
     ],
 )
-def test_what_only_coroutines_call_finds_a_loop_that_runs(text: str, warns: bool) -> None:
-    assert codes(heard(f"import asyncio\n{text}")) == ([f"PY220 {3 if LOOP in text else 4}"] if warns else [])
+def test_functions_called_only_by_coroutines_have_a_running_loop(text: str, warns: bool) -> None:
+    assert codes(judge_texts(f"import asyncio\n{text}")) == ([f"PY220 {3 if LOOP in text else 4}"] if warns else [])
 
 
-def test_what_another_file_imports_may_be_called_where_no_loop_runs() -> None:
+def test_functions_imported_by_another_file_may_be_called_without_a_loop() -> None:
     pool = f"import asyncio\n{POOL}async def f():\n    return Pool()"
 
-    assert codes(heard({"pool.py": pool, "main.py": "from pool import Pool\nPool()"})) == ["PY220 4"]
+    assert codes(judge_texts({"pool.py": pool, "main.py": "from pool import Pool\nPool()"})) == ["PY220 4"]

@@ -1,8 +1,8 @@
-"""Defaults of fields, decorators, tests that return, members of enumerations in texts, hooks."""
+"""Field defaults, decorators, return values of tests, enum members in strings, and hooks."""
 
 import pytest
 
-from tests.unit.analysis.hearing import facts_of
+from tests.unit.analysis.fake_interpreters import facts_of
 
 CLASSES = """
 import ast, collections, dataclasses, enum, sys, typing, unittest
@@ -25,7 +25,7 @@ LINE = CLASSES.count("\n") + 1
 
 
 def rules_of(text: str) -> list[str]:
-    return [fact.rule for fact in facts_of(CLASSES + text).rules if fact.line >= LINE]
+    return [fact.rule for fact in facts_of(CLASSES + text).rule_matches if fact.line >= LINE]
 
 
 @pytest.mark.parametrize(
@@ -36,7 +36,7 @@ def rules_of(text: str) -> list[str]:
         ("3", False), ("None", False), ("Color.RED", False), ("Inner()", True),
     ],
 )  # fmt: skip
-def test_defaults_that_are_not_hashable_are_refused(default: str, is_refused: bool) -> None:
+def test_unhashable_dataclass_defaults_are_matched(default: str, is_refused: bool) -> None:
     text = f"@dataclasses.dataclass\nclass Outer:\n    inner: object = {default}\n"
 
     assert rules_of(text) == (["unhashable-default"] if is_refused else [])
@@ -68,11 +68,11 @@ def test_other_classes_may_have_any_default() -> None:
         ("f'{Shown.RED}'", []),
     ],
 )
-def test_members_of_enumerations_in_texts(text: str, rules: list[str]) -> None:
+def test_enum_members_in_strings_are_matched(text: str, rules: list[str]) -> None:
     assert rules_of(text) == rules
 
 
-def test_a_property_of_a_class_is_none_any_more() -> None:
+def test_classmethod_properties_are_matched() -> None:
     assert rules_of("class C:\n    @classmethod\n    @property\n    def name(cls): ...\n") == ["classmethod-property"]
     assert rules_of("class C:\n    @property\n    def name(self): ...\n") == []
 
@@ -90,11 +90,11 @@ def test_a_property_of_a_class_is_none_any_more() -> None:
         ("object", "def visit_Str(self, node): ...", []),
     ],
 )
-def test_methods_that_a_library_calls(base: str, body: str, rules: list[str]) -> None:
+def test_methods_that_a_library_calls_are_matched(base: str, body: str, rules: list[str]) -> None:
     assert rules_of(f"class C({base}):\n    {body}\n") == rules
 
 
-def test_a_finder_counts_where_imports_are_hooked() -> None:
+def test_a_finder_is_matched_where_imports_are_hooked() -> None:
     finder = "class Finder:\n    def find_module(self, name, path=None): ...\n"
 
     assert rules_of(finder) == []
@@ -102,11 +102,13 @@ def test_a_finder_counts_where_imports_are_hooked() -> None:
     assert rules_of(f"{finder}    def find_spec(self, name, path=None): ...\nsys.meta_path.append(Finder())\n") == []
 
 
-@pytest.mark.parametrize(("default", "is_told"), [("x: int = None", True), ("x: typing.Optional[int] = None", False)])
-def test_a_default_of_none_makes_no_type_optional(default: str, is_told: bool) -> None:
+@pytest.mark.parametrize(
+    ("default", "is_reported"), [("x: int = None", True), ("x: typing.Optional[int] = None", False)]
+)
+def test_a_default_of_none_does_not_make_a_type_optional(default: str, is_reported: bool) -> None:
     text = f"def f({default}): ...\ntyping.get_type_hints(f)\n"
 
-    assert rules_of(text) == (["implicit-optional"] if is_told else [])
+    assert rules_of(text) == (["implicit-optional"] if is_reported else [])
 
 
 @pytest.mark.parametrize(
@@ -122,5 +124,5 @@ def test_a_default_of_none_makes_no_type_optional(default: str, is_told: bool) -
         ("class A:\n    def f(x): ...\n    y = f(1)", []),
     ],
 )
-def test_classes_that_older_releases_refuse(text: str, rules: list[str]) -> None:
+def test_classes_that_older_releases_refuse_are_matched(text: str, rules: list[str]) -> None:
     assert rules_of(text) == rules

@@ -1,4 +1,4 @@
-"""Source is mended by its own characters alone: what means the same is written, and everything else is refused."""
+"""Rewriting of source: only the characters of a name change, the meaning stays, and everything else is refused."""
 
 import ast
 import collections
@@ -12,13 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pytest_py312.analysis.judging.replacements import MOVED, RENAMED, asked_for, with_changes
+from pytest_py312.analysis.judging.replacements import MOVED_NAMES, RENAMED_NAMES, apply_utc_choice, attach_changes
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.core.model.findings import Finding, Location, SourceChange
 from pytest_py312.core.text_edits import EditRefused
-from pytest_py312.repository.edits.python.rewrite import Mended, mend
-from pytest_py312.repository.edits.python.syntax import decoded
+from pytest_py312.repository.edits.python.rewrite import RewriteResult, rewrite
+from pytest_py312.repository.edits.python.syntax import decode_source
 
 PATH = "services/app/app.py"
 
@@ -26,30 +26,30 @@ PATH = "services/app/app.py"
 def changes_of(text: str, utc: str = "") -> list[SourceChange]:
     """What would be changed if an interpreter had none of the names that are known to be mendable."""
     facts = scan_text(text, PATH)
-    found = [change for finding in _findings(facts) for change in with_changes(finding, facts).changes]
-    wanted = [asked_for(change, utc) for change in found if isinstance(change, SourceChange)]
+    found = [change for finding in _findings(facts) for change in attach_changes(finding, facts).changes]
+    wanted = [apply_utc_choice(change, utc) for change in found if isinstance(change, SourceChange)]
     return [change for change in wanted if change is not None]
 
 
 def _findings(facts: FileFacts) -> list[Finding]:
-    found = []
-    for one in facts.references:
-        name = f"{one.module}.{one.path}".replace("()", "").rstrip(".")
-        known = name in MOVED or (name.partition(".")[0], name.rpartition(".")[2]) in RENAMED
-        gone = name in ("imp", "pipes") and one.kind == "import"
-        if gone or (known and one.kind != "use" and one.module not in ("imp", "pipes")):
-            place = Location(path=PATH, line=one.line, column=one.column)
-            found.append(Finding(code="PY201" if gone else "PY202", message=name, location=place, names=(name,)))
-    return found
+    findings = []
+    for reference in facts.references:
+        name = f"{reference.module}.{reference.path}".replace("()", "").rstrip(".")
+        known = name in MOVED_NAMES or (name.partition(".")[0], name.rpartition(".")[2]) in RENAMED_NAMES
+        gone = name in ("imp", "pipes") and reference.kind == "import"
+        if gone or (known and reference.kind != "use" and reference.module not in ("imp", "pipes")):
+            place = Location(path=PATH, line=reference.line, column=reference.column)
+            findings.append(Finding(code="PY201" if gone else "PY202", message=name, location=place, names=(name,)))
+    return findings
 
 
-def mended(text: str, utc: str = "") -> Mended:
-    return mend(text, changes_of(text, utc))
+def rewritten(text: str, utc: str = "") -> RewriteResult:
+    return rewrite(text, changes_of(text, utc))
 
 
 def once_and_twice(text: str, utc: str = "") -> str:
-    """The mended text, which has nothing left to mend."""
-    done = mended(text, utc)
+    """Return the rewritten text, in which nothing is left to change."""
+    done = rewritten(text, utc)
     assert done.refused == ()
     assert changes_of(done.text, utc) == []
     return done.text
@@ -152,23 +152,23 @@ def test_a_name_that_has_moved_is_imported_from_where_it_is(before: str, after: 
         ("from unittest import makeSuite\n", "something else"),
         ("import threading\nx = [threading.Thread().setDaemon(True)]\n", "assignment"),
         ("import threading\nt = threading.Thread()\nt.setName(\n    'x')\n", "several lines"),
-        ("import threading\nt = threading.Thread()\nt.setName((yield))\n", "brackets"),
-        ("import imp\nimp.reload(x)\nprint(imp)\n", "Not all that is used"),
-        ("import imp\nimp.reload(imp)\n", "Not all that is used"),
-        ("import imp\nimp.reload(imp.new_module('x'))\n", "Not all that is used"),
+        ("import threading\nt = threading.Thread()\nt.setName((yield))\n", "parenthesized"),
+        ("import imp\nimp.reload(x)\nprint(imp)\n", "Not everything that is used"),
+        ("import imp\nimp.reload(imp)\n", "Not everything that is used"),
+        ("import imp\nimp.reload(imp.new_module('x'))\n", "Not everything that is used"),
         ("import imp\nimport os as importlib\nimp.reload(x)\n", "something else in this file"),
-        ("import imp\nif x:\n    imp = None\nimp.reload(x)\n", "which import"),
-        ("import collections as c\nx = c.Mapping\n", "another name"),
+        ("import imp\nif x:\n    imp = None\nimp.reload(x)\n", "cannot be determined"),
+        ("import collections as c\nx = c.Mapping\n", "has an alias"),
         ("from collections import (\n    Mapping,  # the one\n    deque,\n)\n", "comment"),
-        ("import importlib\nm = importlib.import_module('collections')\nx = m.Mapping\n", "which import"),
-        ("x = __import__('collections').Mapping\n", "which import"),
+        ("import importlib\nm = importlib.import_module('collections')\nx = m.Mapping\n", "cannot be determined"),
+        ("x = __import__('collections').Mapping\n", "cannot be determined"),
     ],
 )
 def test_what_may_mean_something_else_stays(text: str, reason: str) -> None:
-    """The reason is told, and not a character changes."""
-    done = mended(text)
+    """The reason is reported, and the text stays as it is."""
+    done = rewritten(text)
     assert done.text == text
-    assert [reason in told for _, told in done.refused] == [True] * len(done.refused)
+    assert [reason in message for _, message in done.refused] == [True] * len(done.refused)
     assert done.refused
 
 
@@ -179,7 +179,7 @@ def test_modules_of_which_something_else_is_used_are_not_touched() -> None:
 
 def test_a_refused_change_does_not_hide_the_others() -> None:
     text = "import inspect\nx = inspect.getargspec(f)\ny = inspect.getargspec(f).args\n"
-    done = mended(text)
+    done = rewritten(text)
     assert done.text == text.replace("getargspec(f).args", "getfullargspec(f).args")
     assert [change.line for change, _ in done.refused] == [2]
 
@@ -187,29 +187,29 @@ def test_a_refused_change_does_not_hide_the_others() -> None:
 def test_a_change_that_was_made_already_changes_nothing() -> None:
     text = "import base64\nbase64.encodestring(x)\n"
     changes = changes_of(text)
-    new = mend(text, changes).text
-    assert mend(new, changes) == Mended(text=new)
+    new = rewrite(text, changes).text
+    assert rewrite(new, changes) == RewriteResult(text=new)
 
 
 @pytest.mark.parametrize("line", [0, 1, 2, 99])
-def test_a_name_that_is_not_where_it_is_said_to_be_is_refused(line: int) -> None:
+def test_a_name_that_is_not_where_it_is_expected_is_refused(line: int) -> None:
     change = SourceChange(path=PATH, line=line, column=3, old="base64.encodestring", new="base64.encodebytes")
-    done = mend("import base64\n", [change])
+    done = rewrite("import base64\n", [change])
     assert done.text == "import base64\n"
-    assert "not written out here" in done.refused[0][1]
+    assert "does not occur here" in done.refused[0][1]
 
 
 @pytest.mark.parametrize("text", ["x = (\n", "x = 1\0", "(" * 3000])
 def test_what_cannot_be_parsed_is_refused(text: str) -> None:
     with pytest.raises(EditRefused, match="cannot be parsed"):
-        mend(text, [])
+        rewrite(text, [])
 
 
 # ---- times in UTC
 
 
 @pytest.mark.parametrize(
-    ("before", "aware"),
+    ("source", "aware"),
     [
         (
             "import datetime as d\nx = d.datetime.utcnow( )\n",
@@ -225,17 +225,17 @@ def test_what_cannot_be_parsed_is_refused(text: str) -> None:
         ),
     ],
 )
-def test_times_in_utc_are_mended_as_was_asked_for(before: str, aware: str) -> None:
-    """With their zone, or without one as before; not at all where nobody asked."""
-    assert changes_of(before) == []
-    assert once_and_twice(before, "aware") == aware
-    naive = once_and_twice(before, "naive")
+def test_times_in_utc_are_rewritten_as_requested(source: str, aware: str) -> None:
+    """Either with a time zone, or naive as before; unchanged without the option."""
+    assert changes_of(source) == []
+    assert once_and_twice(source, "aware") == aware
+    naive = once_and_twice(source, "naive")
     assert naive == aware.replace("utc)", "utc).replace(tzinfo=None)").replace("utc,)", "utc,).replace(tzinfo=None)")
     assert _value_of(naive).tzinfo is None
 
 
 def _value_of(text: str) -> Any:
-    """``x``, without what is done with it."""
+    """Return the value of ``x`` after the code ran, without the subtraction from it."""
     names: dict[str, Any] = {}
     exec(text.replace(" - y", ""), names)
     return names["x"]
@@ -267,7 +267,7 @@ def test_a_default_that_is_called_for_each_value_becomes_a_function(utc: str, af
     ],
 )
 def test_a_time_whose_zone_cannot_be_named_stays(text: str) -> None:
-    done = mended(text, "aware")
+    done = rewritten(text, "aware")
     assert done.text == text
     assert len(done.refused) == 1
 
@@ -296,7 +296,7 @@ def escape(line: int = 1) -> SourceChange:
 def test_an_escape_that_means_nothing_goes(before: str, after: str) -> None:
     """A raw string where that changes nothing, else a second backslash: the value is the same."""
     line = 3 if "def" in before else 1
-    assert mend(before, [escape(line)]) == Mended(text=after)
+    assert rewrite(before, [escape(line)]) == RewriteResult(text=after)
 
 
 @settings(max_examples=40)
@@ -308,12 +308,12 @@ def test_an_escape_that_means_nothing_goes(before: str, after: str) -> None:
 def test_every_string_stays_what_it_is(prefix: str, quote: str, parts: list[str]) -> None:
     """Its value is the same, no escape is left to warn of, and a second time changes nothing."""
     text = f"before = 1\nx = {prefix}{quote}{''.join(parts)} {quote}\nafter = 2\n"
-    done = mend(text, [escape(2)])
+    done = rewrite(text, [escape(2)])
     with warnings.catch_warnings(record=True) as seen:
         warnings.simplefilter("always")
         assert ast.dump(ast.parse(done.text)) == ast.dump(_quietly_parsed(text))
         assert [one for one in seen if "escape" in str(one.message)] == []
-    assert mend(done.text, [escape(2)]).text == done.text
+    assert rewrite(done.text, [escape(2)]).text == done.text
     assert (done.text == text) == bool(done.refused)
 
 
@@ -339,16 +339,16 @@ def test_an_import_brings_the_same_names_as_before(names: list[tuple[str, str]],
     separator = ",\n    " if "\n    " in layout else ", "
     listed = separator.join(name + known_as.format(name) for name, known_as in names)
     text = f"# é\nfrom collections import {layout.format(listed)}\nx = 1\n".replace("\n", line_end)
-    done = mended(text)
+    done = rewritten(text)
     assert done.refused == ()
-    found: dict[str, Any] = {}
-    exec(done.text.replace("\r\n", "\n").replace("\r", "\n"), found)
+    namespace: dict[str, Any] = {}
+    exec(done.text.replace("\r\n", "\n").replace("\r", "\n"), namespace)
     expected: dict[str, object] = {}
     for name, known_as in names:
         home = collections if hasattr(collections, name) else collections.abc
         expected.setdefault(known_as.format(name).rpartition(" ")[2] or name, getattr(home, name))
-    assert set(expected) <= set(found)
-    assert all(found[name] is value for name, value in expected.items() if name != "Same")
+    assert set(expected) <= set(namespace)
+    assert all(namespace[name] is value for name, value in expected.items() if name != "Same")
     assert "\n" not in re.sub(line_end, "", done.text)
     assert "\r" not in re.sub(line_end, "", done.text)
 
@@ -390,11 +390,11 @@ _SPELLINGS: Mapping[str, str] = {
 
 
 @settings(max_examples=40)
-@given(st.text(), st.lists(st.tuples(st.integers(-1, 4), st.integers(-1, 9), st.sampled_from(sorted(MOVED)))))
+@given(st.text(), st.lists(st.tuples(st.integers(-1, 4), st.integers(-1, 9), st.sampled_from(sorted(MOVED_NAMES)))))
 def test_no_text_and_no_change_raises_anything_but_a_refusal(text: str, places: list[tuple[int, int, str]]) -> None:
-    changes = [SourceChange(path=PATH, line=a, column=b, old=old, new=MOVED[old]) for a, b, old in places]
+    changes = [SourceChange(path=PATH, line=a, column=b, old=old, new=MOVED_NAMES[old]) for a, b, old in places]
     try:
-        done = mend(text, [*changes, *[replace(escape(), line=a) for a, _, _ in places]])
+        done = rewrite(text, [*changes, *[replace(escape(), line=a) for a, _, _ in places]])
     except EditRefused:
         return
     assert done.text == text or len(done.refused) < len(changes) + len(places)
@@ -413,8 +413,8 @@ def test_no_text_and_no_change_raises_anything_but_a_refusal(text: str, places: 
     ],
 )
 def test_the_encoding_is_the_one_that_the_file_declares(data: bytes) -> None:
-    """PEP 263: what is not changed comes back as the same bytes."""
-    text, encode = decoded(data)
+    """PEP 263: what is not changed keeps its bytes."""
+    text, encode = decode_source(data)
     assert encode(text) == data
     assert not text.startswith("\ufeff")
 
@@ -425,4 +425,4 @@ def test_the_encoding_is_the_one_that_the_file_declares(data: bytes) -> None:
 )
 def test_what_would_not_survive_an_edit_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(EditRefused, match=reason):
-        decoded(data)
+        decode_source(data)

@@ -1,18 +1,18 @@
-"""How a new container is set up like the one that serves."""
+"""Requests for containers that are configured like the serving one."""
 
 from typing import Any
 
 from pytest_py312.rollout.targets.docker.container_config import (
+    CONTROL,
     ROLE_LABEL,
-    TWIN,
-    as_twin,
-    cpu_of,
-    memory_of,
-    request_like,
-    request_of,
-    stands_beside,
+    as_control,
+    cpu_seconds_used,
+    initial_request,
+    is_auxiliary,
+    memory_in_use,
+    request_from_container,
 )
-from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, last_lines
+from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, printable_last_lines
 from tests.unit.rollout.runs import spec
 
 OLD_IMAGE: dict[str, Any] = {
@@ -29,7 +29,7 @@ OLD_IMAGE: dict[str, Any] = {
 
 
 def container(**config: Any) -> dict[str, Any]:
-    """One made of the image above without a word of its own, but for ``config``."""
+    """A container of the image above without settings of its own, except ``config``."""
     return {
         "Id": "0123456789abcdef",
         "Config": {**OLD_IMAGE["Config"], "Hostname": "0123456789ab", "User": "", **config},
@@ -54,10 +54,10 @@ def container(**config: Any) -> dict[str, Any]:
 
 
 def request(**config: Any) -> dict[str, Any]:
-    return request_like(container(**config), OLD_IMAGE, spec=spec("user"), image="sha256:new", run="r1")
+    return request_from_container(container(**config), OLD_IMAGE, spec=spec("user"), image="sha256:new", run="r1")
 
 
-def test_what_the_old_image_says_is_not_forced_on_the_new_one() -> None:
+def test_settings_of_the_old_image_are_not_copied() -> None:
     made = request()
     assert made["Image"] == "sha256:new"
     assert made["Env"] == []
@@ -66,7 +66,7 @@ def test_what_the_old_image_says_is_not_forced_on_the_new_one() -> None:
     assert made["Labels"] == {SERVICE_LABEL: "user", RUN_LABEL: "r1"}
 
 
-def test_what_somebody_has_settled_for_the_container_stays() -> None:
+def test_settings_of_the_container_itself_are_copied() -> None:
     made = request(
         Env=[*OLD_IMAGE["Config"]["Env"], "DATABASE=main"],
         Cmd=["gunicorn", "app"],
@@ -87,13 +87,13 @@ def test_what_somebody_has_settled_for_the_container_stays() -> None:
     assert made["ExposedPorts"] == {"9000/tcp": {}}
 
 
-def test_an_entrypoint_of_its_own_takes_its_command_along() -> None:
-    """Alone it would lose the command that the image gives."""
+def test_a_custom_entrypoint_is_copied_with_its_command() -> None:
+    """Without it, the command of the image would be lost."""
     made = request(Entrypoint=["/start"], Cmd=["python3"])
     assert (made["Entrypoint"], made["Cmd"]) == (["/start"], ["python3"])
 
 
-def test_its_place_in_the_world_is_the_same() -> None:
+def test_ports_networks_and_volumes_are_copied() -> None:
     made = request()
     host = made["HostConfig"]
     assert host["PortBindings"] == {"8000/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}]}
@@ -102,25 +102,27 @@ def test_its_place_in_the_world_is_the_same() -> None:
     assert made["NetworkingConfig"] == {"EndpointsConfig": {"backend": {"Aliases": ["user-service"]}}}
 
 
-def test_a_container_of_ours_is_given_the_new_runs_name() -> None:
+def test_labels_name_the_new_run() -> None:
     made = request(Labels={SERVICE_LABEL: "user", RUN_LABEL: "r0"})
     assert made["Labels"] == {SERVICE_LABEL: "user", RUN_LABEL: "r1"}
 
 
-def test_a_twin_gets_in_nobodys_way() -> None:
-    """Neither a proxy nor a name leads to it, and what it shares with the others it can only read."""
-    said = container(Labels={"traefik.enable": "true"}, Hostname="user-1", Env=["MODE=fast"])
-    said["HostConfig"] |= {
+def test_a_control_container_is_isolated_from_the_service() -> None:
+    """No proxy and no alias leads to it, and its shared volumes are read-only."""
+    container_info = container(Labels={"traefik.enable": "true"}, Hostname="user-1", Env=["MODE=fast"])
+    container_info["HostConfig"] |= {
         "Binds": ["/srv/data:/data", "/srv/more:/more:rw,z"],
         "Mounts": [{"Type": "volume", "Source": "a", "Target": "/a"}, {"Type": "tmpfs", "Target": "/t"}],
         "VolumesFrom": ["other:rw"],
         "PublishAllPorts": True,
     }
-    said["NetworkSettings"]["Networks"]["backend"]["IPAMConfig"] = {"IPv4Address": "10.0.0.2"}
-    made = as_twin(request_like(said, OLD_IMAGE, spec=spec("user"), image="sha256:old", run="r1"))
-    assert made["Labels"] == {SERVICE_LABEL: "user", RUN_LABEL: "r1", ROLE_LABEL: TWIN}
+    container_info["NetworkSettings"]["Networks"]["backend"]["IPAMConfig"] = {"IPv4Address": "10.0.0.2"}
+    made = as_control(
+        request_from_container(container_info, OLD_IMAGE, spec=spec("user"), image="sha256:old", run="r1")
+    )
+    assert made["Labels"] == {SERVICE_LABEL: "user", RUN_LABEL: "r1", ROLE_LABEL: CONTROL}
     assert "Hostname" not in made
-    assert made["Env"] == ["MODE=fast", "PY312_TWIN=1"]
+    assert made["Env"] == ["MODE=fast", "PY312_CONTROL=1"]
     assert made["NetworkingConfig"] == {"EndpointsConfig": {"backend": {}}}
     host = made["HostConfig"]
     assert (host["PortBindings"], host["PublishAllPorts"], host["Memory"]) == ({}, False, 512)
@@ -128,29 +130,29 @@ def test_a_twin_gets_in_nobodys_way() -> None:
     assert host["Binds"] == ["/srv/data:/data:ro", "/srv/more:/more:ro,z", "unnamed:/cache:ro"]
     assert [one.get("ReadOnly") for one in host["Mounts"]] == [True, None]
     assert host["VolumesFrom"] == ["other:ro"]
-    assert stands_beside({"Labels": made["Labels"]})
-    assert stands_beside({"Config": {"Labels": made["Labels"]}})
-    assert not stands_beside(said)
+    assert is_auxiliary({"Labels": made["Labels"]})
+    assert is_auxiliary({"Config": {"Labels": made["Labels"]}})
+    assert not is_auxiliary(container_info)
 
 
-def test_a_service_that_nothing_served_before() -> None:
+def test_the_first_container_of_a_service() -> None:
     first = spec("user", publish=(("127.0.0.1:8080", 80), (":9000", 90)), network="backend", environment={"A": "1"})
-    made = request_of(first, image="sha256:new", run="r1")
+    made = initial_request(first, image="sha256:new", run="r1")
     assert made["HostConfig"]["PortBindings"] == {
         "80/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8080"}],
         "90/tcp": [{"HostIp": "", "HostPort": "9000"}],
     }
     assert made["Env"] == ["A=1"]
     assert made["NetworkingConfig"]["EndpointsConfig"] == {"backend": {"Aliases": ["user"]}}
-    assert request_of(spec("user"), image="i", run="r1")["HostConfig"]["NetworkMode"] == "default"
+    assert initial_request(spec("user"), image="i", run="r1")["HostConfig"]["NetworkMode"] == "default"
 
 
-def test_memory_is_without_what_the_kernel_would_give_up() -> None:
-    assert memory_of({"memory_stats": {"usage": 100, "stats": {"inactive_file": 30}}}) == 70
-    assert memory_of({"memory_stats": {"usage": 100, "stats": {"total_inactive_file": 40}}}) == 60
-    assert memory_of({}) == 0
-    assert cpu_of({"cpu_stats": {"cpu_usage": {"total_usage": 1_500_000_000}}}) == 1.5
+def test_memory_excludes_reclaimable_cache() -> None:
+    assert memory_in_use({"memory_stats": {"usage": 100, "stats": {"inactive_file": 30}}}) == 70
+    assert memory_in_use({"memory_stats": {"usage": 100, "stats": {"total_inactive_file": 40}}}) == 60
+    assert memory_in_use({}) == 0
+    assert cpu_seconds_used({"cpu_stats": {"cpu_usage": {"total_usage": 1_500_000_000}}}) == 1.5
 
 
-def test_a_log_cannot_move_the_cursor() -> None:
-    assert last_lines(b"one\ntwo \x1b[31mred\xff\nthree\n", 2) == ["two [31mred\ufffd", "three"]
+def test_log_lines_have_no_control_characters() -> None:
+    assert printable_last_lines(b"one\ntwo \x1b[31mred\xff\nthree\n", 2) == ["two [31mred\ufffd", "three"]

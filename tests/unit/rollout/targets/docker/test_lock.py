@@ -1,4 +1,4 @@
-"""The lock of an environment on an engine, whose images come and go."""
+"""The environment lock on an engine whose images come and go."""
 
 from typing import Any, cast
 
@@ -6,14 +6,14 @@ import docker.errors
 import pytest
 import requests
 
-from pytest_py312.rollout.domain.model import Holder
-from pytest_py312.rollout.targets.docker.lock import ATTEMPTS, DockerLock
+from pytest_py312.rollout.domain.model import LockHolder
+from pytest_py312.rollout.targets.docker.lock import MAX_IMAGE_ATTEMPTS, DockerLock
 from pytest_py312.rollout.targets.target import TargetRefused
-from pytest_py312.runners.docker.engine import Engine
+from pytest_py312.runners.docker.engine import DockerEngine
 
 
 class FewImages:
-    """An engine's client that makes containers of the images ``there`` only."""
+    """A client of an engine that creates containers from some images only."""
 
     def __init__(self, there: set[str]) -> None:
         self.there = there
@@ -29,18 +29,18 @@ class FewImages:
 
 def lock_on(client: FewImages, *images: str) -> DockerLock:
     named = iter(images)
-    return DockerLock(cast("Engine", type("Stub", (), {"client": client})()), "test", lambda: next(named))
+    return DockerLock(cast("DockerEngine", type("Stub", (), {"client": client})()), "test", lambda: next(named))
 
 
-HOLDER = Holder(name="ops", host="here", process="1", journal="j", run="r1", stage=1, since="2026-01-01T00:00:00Z")
+HOLDER = LockHolder(name="ops", host="here", process="1", journal="j", run="r1", stage=1, since="2026-01-01T00:00:00Z")
 
 
-def test_an_image_that_is_removed_meanwhile_is_no_reason_to_refuse() -> None:
+def test_an_image_that_is_removed_meanwhile_is_replaced_by_another() -> None:
     client = FewImages({"sha256:stays"})
-    assert lock_on(client, "sha256:gone", "sha256:stays").take(HOLDER) is None
+    assert lock_on(client, "sha256:gone", "sha256:stays").acquire(HOLDER) is None
     assert client.made == ["sha256:stays"]
 
 
-def test_where_none_stays_it_is_refused_and_says_why() -> None:
+def test_without_a_usable_image_the_lock_is_refused() -> None:
     with pytest.raises(TargetRefused, match="No such image: sha256:gone"):
-        lock_on(FewImages(set()), *["sha256:gone"] * ATTEMPTS).take(HOLDER)
+        lock_on(FewImages(set()), *["sha256:gone"] * MAX_IMAGE_ATTEMPTS).acquire(HOLDER)

@@ -1,4 +1,4 @@
-"""What a swarm is asked for."""
+"""Specs of swarm services."""
 
 from typing import Any
 
@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from pytest_py312.rollout.domain.model import ServiceSpec
 from pytest_py312.rollout.targets.swarm.lock import lock_name
 from pytest_py312.rollout.targets.swarm.specs import (
-    first_spec,
-    going_back,
-    id_of,
-    run_in,
-    starts_first,
-    updated,
-    wanted_in,
-    with_ours,
+    can_start_first,
+    desired_replicas,
+    initial_spec,
+    rollback_spec,
+    template_id,
+    template_run,
+    updated_spec,
+    with_managed_fields,
 )
 from pytest_py312.rollout.targets.target import TargetRefused
 
@@ -37,12 +37,12 @@ OLD: dict[str, Any] = {
 
 
 def new(**changes: Any) -> dict[str, Any]:
-    given: dict[str, Any] = {"image": "sha256:b", "run": "r1", "first": True, "is_checked": False}
-    return updated(OLD, SPEC, **{**given, **changes})
+    given: dict[str, Any] = {"image": "sha256:b", "run": "r1", "start_first": True, "image_has_health_check": False}
+    return updated_spec(OLD, SPEC, **{**given, **changes})
 
 
-def test_an_update_says_everything_itself_and_keeps_how_many_at_once() -> None:
-    """What an engine or its SDK takes for granted is: all at once, go on after failures, stop first."""
+def test_update_settings_are_complete_and_keep_the_parallelism() -> None:
+    """The defaults of engine and SDK are: all at once, continue after failures, stop first."""
     made = new()
     assert made["UpdateConfig"] == {
         "Parallelism": 2,
@@ -54,29 +54,29 @@ def test_an_update_says_everything_itself_and_keeps_how_many_at_once() -> None:
     }
     assert made["RollbackConfig"]["Parallelism"] == 1
     assert made["RollbackConfig"]["FailureAction"] == "pause"
-    assert new(first=False)["UpdateConfig"]["Order"] == "stop-first"
+    assert new(start_first=False)["UpdateConfig"]["Order"] == "stop-first"
     assert made["TaskTemplate"]["ContainerSpec"]["Env"] == ["A=1"]
     assert made["TaskTemplate"]["ContainerSpec"]["Labels"]["of"] == "us"
-    assert run_in(made["TaskTemplate"]) == "r1"
-    assert run_in(OLD["TaskTemplate"]) == ""
+    assert template_run(made["TaskTemplate"]) == "r1"
+    assert template_run(OLD["TaskTemplate"]) == ""
     assert OLD["TaskTemplate"]["ContainerSpec"]["Labels"] == {"of": "us"}
 
 
-def test_a_service_without_a_health_check_gets_one_where_the_plan_tells_how() -> None:
+def test_a_health_check_is_added_from_the_plan() -> None:
     check = new()["TaskTemplate"]["ContainerSpec"]["Healthcheck"]
     assert "http://127.0.0.1:8000/health" in check["Test"][1]
     assert (check["Timeout"], check["Retries"], check["StartInterval"]) == (5_000_000_000, 3, 1_000_000_000)
     assert all(isinstance(value, int) for key, value in check.items() if key != "Test")
-    assert "StartInterval" not in new(api=(1, 43))["TaskTemplate"]["ContainerSpec"]["Healthcheck"]
-    assert "Healthcheck" not in new(is_checked=True)["TaskTemplate"]["ContainerSpec"]
+    assert "StartInterval" not in new(api_version=(1, 43))["TaskTemplate"]["ContainerSpec"]["Healthcheck"]
+    assert "Healthcheck" not in new(image_has_health_check=True)["TaskTemplate"]["ContainerSpec"]
 
 
-def test_each_run_has_another_id_and_each_service_too() -> None:
+def test_ids_differ_by_run_and_service() -> None:
     ids = {
-        id_of("a", OLD["TaskTemplate"]),
-        id_of("b", OLD["TaskTemplate"]),
-        id_of("a", new()["TaskTemplate"]),
-        id_of("a", new(run="r2")["TaskTemplate"]),
+        template_id("a", OLD["TaskTemplate"]),
+        template_id("b", OLD["TaskTemplate"]),
+        template_id("a", new()["TaskTemplate"]),
+        template_id("a", new(run="r2")["TaskTemplate"]),
     }
     assert len(ids) == 4
     assert all(len(one) == 32 for one in ids)
@@ -89,55 +89,60 @@ documents = st.recursive(
 
 
 @given(st.dictionaries(st.sampled_from("ABCD"), documents, max_size=4), st.sampled_from([None, "", 0, False, [], {}]))
-def test_what_the_engine_adds_by_itself_changes_no_id(template: dict[str, Any], nothing: Any) -> None:
-    told = {"Runtime": "container", "Isolation": "default", "Placement": nothing, **dict(reversed(template.items()))}
-    assert id_of("a", told) == id_of("a", template)
+def test_defaults_of_the_engine_do_not_change_an_id(template: dict[str, Any], nothing: Any) -> None:
+    reported_template = {
+        "Runtime": "container",
+        "Isolation": "default",
+        "Placement": nothing,
+        **dict(reversed(template.items())),
+    }
+    assert template_id("a", reported_template) == template_id("a", template)
 
 
-def test_a_port_of_the_node_and_the_network_of_the_node_are_given_up_first() -> None:
+def test_host_ports_and_the_host_network_need_stop_first() -> None:
     host = {"EndpointSpec": {"Ports": [{"TargetPort": 8000, "PublishedPort": 80, "PublishMode": "host"}]}}
     mesh = {"EndpointSpec": {"Ports": [{"TargetPort": 8000, "PublishedPort": 80, "PublishMode": "ingress"}]}}
     nodes = frozenset({"host", "n1"})
-    assert starts_first(OLD, frozenset({"host"}))
-    assert not starts_first(OLD, nodes)
-    assert not starts_first({**OLD, **host}, frozenset())
-    assert starts_first({**OLD, **mesh}, frozenset())
+    assert can_start_first(OLD, frozenset({"host"}))
+    assert not can_start_first(OLD, nodes)
+    assert not can_start_first({**OLD, **host}, frozenset())
+    assert can_start_first({**OLD, **mesh}, frozenset())
 
 
-def test_how_many_tasks_are_wanted() -> None:
-    assert wanted_in(OLD) == 3
-    assert wanted_in({"Mode": {"Global": {}}}) is None
+def test_the_desired_number_of_tasks() -> None:
+    assert desired_replicas(OLD) == 3
+    assert desired_replicas({"Mode": {"Global": {}}}) is None
     with pytest.raises(TargetRefused, match="stack_nightly is a job, which ends by itself"):
-        wanted_in({"Name": "stack_nightly", "Mode": {"ReplicatedJob": {}}})
+        desired_replicas({"Name": "stack_nightly", "Mode": {"ReplicatedJob": {}}})
 
 
-def test_on_the_way_back_what_others_have_changed_stays() -> None:
+def test_a_rollback_keeps_changes_by_others() -> None:
     meanwhile = {**new(), "Mode": {"Replicated": {"Replicas": 9}}, "Labels": {"team": "b"}}
-    back = going_back(meanwhile, OLD, first=True)
+    back = rollback_spec(meanwhile, OLD, start_first=True)
     assert back["TaskTemplate"] == OLD["TaskTemplate"]
     assert back["UpdateConfig"]["FailureAction"] == "pause"
-    at_last = with_ours(back, OLD)
+    at_last = with_managed_fields(back, OLD)
     assert at_last == {**OLD, "Mode": {"Replicated": {"Replicas": 9}}, "Labels": {"team": "b"}}
 
 
 def test_a_first_service_is_published_on_all_addresses_or_refused() -> None:
     published = ServiceSpec(service="auth", container="auth", publish=((":8080", 80),), environment={"A": "1"})
-    made = first_spec(published, image="i", run="r", network="n1", api=(1, 45))
+    made = initial_spec(published, image="i", run="r", network="n1", api_version=(1, 45))
     assert made["EndpointSpec"]["Ports"] == [
         {"Protocol": "tcp", "TargetPort": 80, "PublishedPort": 8080, "PublishMode": "ingress"}
     ]
     assert made["TaskTemplate"]["Networks"] == [{"Target": "n1"}]
     assert made["TaskTemplate"]["ContainerSpec"]["Env"] == ["A=1"]
     alone = ServiceSpec(service="auth", container="auth", publish=(("127.0.0.1:8080", 80),))
-    with pytest.raises(TargetRefused, match=r"on every address of its nodes, not on 127\.0\.0\.1 alone; write 8080"):
-        first_spec(alone, image="i", run="r", network="", api=(1, 45))
+    with pytest.raises(TargetRefused, match=r"on all addresses of its nodes, not only on 127\.0\.0\.1; write 8080"):
+        initial_spec(alone, image="i", run="r", network="", api_version=(1, 45))
 
 
 @given(st.text(max_size=80), st.text(max_size=80))
-def test_a_lock_has_a_name_that_a_config_can_have_and_no_other_environment_has(one: str, other: str) -> None:
-    name = lock_name(one)
+def test_lock_names_are_valid_and_unique(environment: str, other: str) -> None:
+    name = lock_name(environment)
     assert len(name) <= 64
     assert name.isascii()
     assert all(character.isalnum() or character in "_.-" for character in name)
     assert name[-1].isalnum()
-    assert (lock_name(other) == name) == (one == other)
+    assert (lock_name(other) == name) == (environment == other)

@@ -1,10 +1,10 @@
-"""The line that says why a process ended, among all that it printed."""
+"""The line of a process's output that best explains why it ended."""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.text import last_words
+from pytest_py312.core.text import error_line
 
 USAGE = """\
 ERROR: usage: __main__.py [options] [file_or_dir] [file_or_dir] [...]
@@ -58,10 +58,10 @@ To find more information, look for "package discovery" on setuptools docs.
         ("", ""),
     ],
 )
-def test_the_telling_line_is_found(output: str, line: str) -> None:
-    assert last_words(output) == line
+def test_the_explaining_line_is_found(output: str, line: str) -> None:
+    assert error_line(output) == line
 
 
 @given(st.text())
-def test_any_output_is_read(output: str) -> None:
-    assert len(last_words(output)) <= 410
+def test_any_output_is_accepted(output: str) -> None:
+    assert len(error_line(output)) <= 410

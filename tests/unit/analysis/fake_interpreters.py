@@ -7,12 +7,11 @@ A name is written as the oracle asks for it: ``"imp"`` is a module, ``"inspect:g
 from collections.abc import Iterable, Mapping, Sequence
 from textwrap import dedent
 
-from pytest_py312.analysis.judging.evidence import Witnesses
-from pytest_py312.analysis.judging.judge import judge
-from pytest_py312.analysis.linking.link import linked
+from pytest_py312.analysis.judging.evidence import Evidence
+from pytest_py312.analysis.judging.judge import judge_files
+from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.scanner.facts.facts import FileFacts
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Question, Signature
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Testimony as Said
+from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers, Signature, StdlibAnswer, StdlibQuery
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.core.model.findings import Finding
 
@@ -27,40 +26,42 @@ ELSEWHERE = ("msvcrt", "_scproxy")
 
 def facts_of(text: str, path: str = "main.py", local: Iterable[str] = ()) -> FileFacts:
     """What the scanner sees in a text, which may be indented."""
-    return scan_text(dedent(text), path, local=frozenset(local))
+    return scan_text(dedent(text), path, local_modules=frozenset(local))
 
 
-def speaker(
+def fake_answers(
     version: tuple[int, int],
-    questions: Iterable[Question],
+    questions: Iterable[StdlibQuery],
     *,
     lacks: Sequence[str] = (),
     warnings: Mapping[str, str] | None = None,
     signatures: Mapping[str, Signature] | None = None,
-) -> Said:
+) -> InterpreterAnswers:
     """An interpreter that has all it is asked for, save ``lacks`` and what is in it."""
 
-    def answer(question: Question) -> Answer:
+    def answer(question: StdlibQuery) -> StdlibAnswer:
         key = f"{question.module}:{question.path}" if question.path else question.module
         inside = any(key == lack or key.startswith((f"{lack}.", f"{lack}:")) for lack in lacks)
-        return Answer(
+        return StdlibAnswer(
             present=not inside,
             warning="" if inside else (warnings or {}).get(key, ""),
-            when_called=":" in key,
+            warns_when_called=":" in key,
             signature=(signatures or {}).get(key),
         )
 
-    return Said(origin="a test", version=version, answers={one: answer(one) for one in questions})
+    return InterpreterAnswers(
+        origin="a test", version=version, answers={question: answer(question) for question in questions}
+    )
 
 
-def heard(
+def judge_texts(
     text: str | Mapping[str, str],
     *,
     gone: Sequence[str] = GONE,
     new: Sequence[str] = NEW,
     warnings: Mapping[str, str] | None = None,
-    before: Mapping[str, Signature] | None = None,
-    after: Mapping[str, Signature] | None = None,
+    baseline_signatures: Mapping[str, Signature] | None = None,
+    target_signatures: Mapping[str, Signature] | None = None,
     lock: Mapping[str, str] | None = None,
     declared: Sequence[str] = (),
     target: tuple[int, int] = TARGET,
@@ -68,16 +69,18 @@ def heard(
 ) -> tuple[Finding, ...]:
     """The findings of a service on its way from 3.9: of one file ``main.py``, or of several by their path."""
     texts = {"main.py": text} if isinstance(text, str) else dict(text)
-    own = {*local, *(path.removesuffix(".py") for path in texts if "/" not in path)}
-    files = linked([facts_of(one, path, own) for path, one in texts.items()])
-    questions = {question for facts in files for question in facts.questions()}
-    witnesses = Witnesses(
-        baseline=speaker(BASELINE, questions, lacks=(*new, *ELSEWHERE), signatures=before),
-        target=speaker(target, questions, lacks=(*gone, *ELSEWHERE), warnings=warnings, signatures=after),
+    local_modules = {*local, *(path.removesuffix(".py") for path in texts if "/" not in path)}
+    files = link_files([facts_of(source, path, local_modules) for path, source in texts.items()])
+    questions = {question for facts in files for question in facts.queries()}
+    evidence = Evidence(
+        baseline=fake_answers(BASELINE, questions, lacks=(*new, *ELSEWHERE), signatures=baseline_signatures),
+        target=fake_answers(
+            target, questions, lacks=(*gone, *ELSEWHERE), warnings=warnings, signatures=target_signatures
+        ),
     )
-    return judge(files, witnesses, lock=lock, declared=declared)
+    return judge_files(files, evidence, lock=lock, declared=declared)
 
 
 def codes(findings: Iterable[Finding]) -> list[str]:
     """``PY201 3``: code and line of each finding."""
-    return [f"{one.code} {one.location.line}" for one in findings if one.location is not None]
+    return [f"{finding.code} {finding.location.line}" for finding in findings if finding.location is not None]

@@ -1,4 +1,4 @@
-"""``--py312-baseline``: what is recorded is known and does not block, and the file can only shrink."""
+"""``--py312-known-findings``: recorded findings are known and do not block, and the file can only shrink."""
 
 import json
 from typing import Any
@@ -9,8 +9,8 @@ from pytest_py312.core.model.findings import Finding, Location
 from tests.plugin.gate_helpers import Faked, Real
 
 FILE = "known.json"
-WITH = f"--py312-baseline={FILE}"
-UPDATE = "--py312-baseline-update"
+WITH = f"--py312-known-findings={FILE}"
+UPDATE = "--py312-update-known-findings"
 APP = "services/user-service/app.py"
 
 OWN_CHECK = """
@@ -18,7 +18,7 @@ class Style:
     name = "style"
     codes = ("PY202", "PY301")
 
-    def judge(self, cell, facts):
+    def run(self, cell, facts):
         raise AssertionError("the gate of this test answers from a table")
 
 
@@ -45,7 +45,7 @@ def fleet(faked: Faked) -> Faked:
     return faked
 
 
-def found(fleet: Faked, *findings: Finding, on: tuple[str, ...] = ("3.10", "3.12")) -> None:
+def set_findings(fleet: Faked, *findings: Finding, on: tuple[str, ...] = ("3.10", "3.12")) -> None:
     """What the check finds in user-service from now on."""
     fleet.gate.findings = {f"user-service-py{version}-style": list(findings) for version in on}
 
@@ -63,14 +63,14 @@ def names(fleet: Faked) -> list[str]:
 @pytest.fixture
 def with_a_record(fleet: Faked) -> Faked:
     """Two findings, recorded."""
-    found(fleet, gone(), gone("imp.load_module"))
+    set_findings(fleet, gone(), gone("imp.load_module"))
     assert fleet.run(WITH, UPDATE).ret == pytest.ExitCode.TESTS_FAILED
     assert names(fleet) == ["asyncio.coroutine", "imp.load_module"]
     return fleet
 
 
 def test_the_first_update_records_and_still_fails(fleet: Faked) -> None:
-    found(fleet, gone())
+    set_findings(fleet, gone())
 
     result = fleet.run(WITH, UPDATE)
 
@@ -91,7 +91,7 @@ def test_what_is_recorded_does_not_block(with_a_record: Faked) -> None:
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
-        ["*Shown, not blocking (2 known)*", "*known  PY202 services/user-service/app.py:2: asyncio.coroutine is gone*"]
+        ["*Non-blocking (2 known)*", "*known  PY202 services/user-service/app.py:2: asyncio.coroutine is gone*"]
     )
     result.stdout.fnmatch_lines(["*proven: 2 services ready*2 known findings)", "2 of 2 recorded findings *occur*"])
     report = json.loads(with_a_record.root.joinpath("all.json").read_text())
@@ -100,7 +100,7 @@ def test_what_is_recorded_does_not_block(with_a_record: Faked) -> None:
 
 
 def test_what_is_new_blocks(with_a_record: Faked) -> None:
-    found(with_a_record, gone(), gone("imp.load_module"), gone("asyncio.async"))
+    set_findings(with_a_record, gone(), gone("imp.load_module"), gone("asyncio.async"))
 
     result = with_a_record.run(WITH)
 
@@ -110,21 +110,24 @@ def test_what_is_new_blocks(with_a_record: Faked) -> None:
 
 
 def test_an_update_never_adds(with_a_record: Faked) -> None:
-    before = with_a_record.root.joinpath(FILE).read_bytes()
-    found(with_a_record, gone(), gone("imp.load_module"), gone("asyncio.async"))
+    original = with_a_record.root.joinpath(FILE).read_bytes()
+    set_findings(with_a_record, gone(), gone("imp.load_module"), gone("asyncio.async"))
 
     assert with_a_record.run(WITH, UPDATE).ret == pytest.ExitCode.TESTS_FAILED
 
-    assert with_a_record.root.joinpath(FILE).read_bytes() == before
+    assert with_a_record.root.joinpath(FILE).read_bytes() == original
 
 
-def test_what_is_mended_is_a_warning_until_it_is_taken_out(with_a_record: Faked) -> None:
-    found(with_a_record, gone())
+def test_what_is_fixed_is_a_warning_until_it_is_taken_out(with_a_record: Faked) -> None:
+    set_findings(with_a_record, gone())
 
     result = with_a_record.run(WITH)
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(
-        ["1 recorded finding does not occur any more: --py312-baseline-update takes*", "*PY202 user-service*imp.load_*"]
+        [
+            "1 recorded finding no longer occurs: --py312-update-known-findings removes*",
+            "*PY202 user-service*imp.load_*",
+        ]
     )
     assert len(recorded(with_a_record)) == 2
 
@@ -132,17 +135,19 @@ def test_what_is_mended_is_a_warning_until_it_is_taken_out(with_a_record: Faked)
     assert result.ret == pytest.ExitCode.OK
     assert names(with_a_record) == ["asyncio.coroutine"]
 
-    found(with_a_record, gone(), gone("imp.load_module"))
+    set_findings(with_a_record, gone(), gone("imp.load_module"))
     assert with_a_record.run(WITH).ret == pytest.ExitCode.TESTS_FAILED
 
 
 def test_a_second_use_in_the_same_file_blocks(with_a_record: Faked) -> None:
-    found(with_a_record, gone(line=2), gone(line=3), gone("imp.load_module"))
+    set_findings(with_a_record, gone(line=2), gone(line=3), gone("imp.load_module"))
 
     result = with_a_record.run(WITH, UPDATE)
 
     assert result.ret == pytest.ExitCode.TESTS_FAILED
-    result.stdout.fnmatch_lines(["*asyncio.coroutine: 1 recorded, 2 found: which is new is not told, so all block"])
+    result.stdout.fnmatch_lines(
+        ["*asyncio.coroutine: 1 recorded, 2 found: it is not clear which are new, so all block"]
+    )
     assert names(with_a_record) == ["asyncio.coroutine", "imp.load_module"]
 
 
@@ -159,7 +164,7 @@ def test_a_second_use_in_the_same_file_blocks(with_a_record: Faked) -> None:
 )
 def test_a_run_of_a_part_takes_nothing_out(with_a_record: Faked, part: list[str]) -> None:
     """Even where what it has looked at has nothing of it."""
-    found(with_a_record)
+    set_findings(with_a_record)
 
     assert with_a_record.run(WITH, UPDATE, *part).ret == pytest.ExitCode.OK
 
@@ -167,7 +172,7 @@ def test_a_run_of_a_part_takes_nothing_out(with_a_record: Faked, part: list[str]
 
 
 def test_a_run_of_the_check_on_all_interpreters_of_the_service_takes_out(with_a_record: Faked) -> None:
-    found(with_a_record)
+    set_findings(with_a_record)
 
     with_a_record.run(WITH, UPDATE, "-m", "py312_style", "services/user-service")
 
@@ -176,7 +181,7 @@ def test_a_run_of_the_check_on_all_interpreters_of_the_service_takes_out(with_a_
 
 @pytest.mark.parametrize("status", ["errored", "skipped"])
 def test_what_could_not_be_checked_takes_nothing_out(with_a_record: Faked, status: str) -> None:
-    found(with_a_record)
+    set_findings(with_a_record)
     del with_a_record.gate.findings["user-service-py3.12-style"]
     with_a_record.gate.answers["user-service-py3.12-style"] = (status, "lost")
 
@@ -199,7 +204,7 @@ def test_a_service_that_is_gone_is_taken_out_by_a_run_of_everything(with_a_recor
 
 @pytest.mark.parametrize("options", [["-x"], ["-k", "nothing"]])
 def test_a_run_that_did_not_come_to_its_end_records_nothing(fleet: Faked, options: list[str]) -> None:
-    found(fleet, gone())
+    set_findings(fleet, gone())
 
     result = fleet.run(WITH, UPDATE, *options)
 
@@ -209,16 +214,16 @@ def test_a_run_that_did_not_come_to_its_end_records_nothing(fleet: Faked, option
 
 @pytest.mark.parametrize("code", ["PY401", "PY104"])
 def test_suites_and_dependencies_are_not_recorded(fleet: Faked, code: str) -> None:
-    found(fleet, gone(code=code))
+    set_findings(fleet, gone(code=code))
 
     assert fleet.run(WITH, UPDATE).ret == pytest.ExitCode.TESTS_FAILED
     assert recorded(fleet) == []
     assert fleet.run(WITH).ret == pytest.ExitCode.TESTS_FAILED
 
 
-def test_a_file_that_cannot_be_written_is_told(fleet: Faked) -> None:
+def test_a_file_that_cannot_be_written_is_reported(fleet: Faked) -> None:
     """It appeared while the run was going on."""
-    found(fleet, gone())
+    set_findings(fleet, gone())
     fleet.root.joinpath("conftest.py").write_text(
         OWN_CHECK + f"\n\ndef pytest_py312_report(config, report):\n    open({FILE!r}, 'w').close()\n"
     )
@@ -226,15 +231,15 @@ def test_a_file_that_cannot_be_written_is_told(fleet: Faked) -> None:
     result = fleet.run(WITH, UPDATE)
 
     assert result.ret == pytest.ExitCode.USAGE_ERROR
-    result.stdout.fnmatch_lines(["--py312-baseline=*known.json was not written: known.json: The file exists."])
+    result.stdout.fnmatch_lines(["--py312-known-findings=*known.json was not written: known.json: The file exists."])
 
 
-def test_the_twins(with_a_record: Faked) -> None:
-    """The path of a twin is relative to pytest's root folder, wherever pytest is started."""
+def test_the_ini_settings(with_a_record: Faked) -> None:
+    """The path of an ini setting is relative to pytest's root folder, wherever pytest is started."""
     with_a_record.root.joinpath("pytest.ini").write_text(
-        f"[pytest]\npy312_baseline = {FILE}\npy312_baseline_update = true\n"
+        f"[pytest]\npy312_known_findings = {FILE}\npy312_update_known_findings = true\n"
     )
-    found(with_a_record, gone())
+    set_findings(with_a_record, gone())
     with_a_record.pytester.chdir()
 
     assert with_a_record.run("--strict-config").ret == pytest.ExitCode.OK
@@ -244,12 +249,12 @@ def test_the_twins(with_a_record: Faked) -> None:
 @pytest.mark.parametrize(
     ("options", "text", "says"),
     [
-        ([WITH], None, "known.json: there is no such file; record it with --py312-baseline-update"),
-        ([UPDATE], None, "--py312-baseline-update: which file?"),
-        (["--py312-baseline=nowhere/known.json", UPDATE], None, "there is no folder"),
-        (["--py312-baseline=services", UPDATE], None, "it is a folder; name a file"),
+        ([WITH], None, "known.json: there is no such file; record it with --py312-update-known-findings"),
+        ([UPDATE], None, "--py312-update-known-findings: which file?"),
+        (["--py312-known-findings=nowhere/known.json", UPDATE], None, "there is no folder"),
+        (["--py312-known-findings=services", UPDATE], None, "it is a folder; name a file"),
         ([WITH], "{\n\n,", "known.json:3: this is not JSON"),
-        ([WITH, UPDATE], '{"schema": 1, "findings": [\n3]}', "known.json:2: a recorded finding is an object"),
+        ([WITH, UPDATE], '{"schema": 1, "findings": [\n3]}', "known.json:2: a known finding must be an object"),
     ],
 )
 def test_mistakes(faked: Faked, options: list[str], text: str | None, says: str) -> None:
@@ -274,7 +279,7 @@ def test_a_link_is_not_followed(faked: Faked) -> None:
 
 
 REAL_CHECK = """
-from pytest_py312.gate.checks.check import Judgement
+from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.core.model.findings import Finding, Location, Outcome
 
 
@@ -282,10 +287,10 @@ class Style:
     name = "style"
     codes = ("PY202",)
 
-    def judge(self, cell, facts):
+    def run(self, cell, facts):
         path = f"{cell.service.path}/requirements.txt"
         gone = Finding(code="PY202", message="gone", names=("x",), location=Location(path=path, line=1))
-        return Judgement(outcome=Outcome.judged(
+        return CheckResult(outcome=Outcome.from_findings(
             service=cell.service.name, interpreter=cell.interpreter, check="style", findings=[gone]
         ))
 
@@ -296,7 +301,7 @@ def pytest_py312_checks(config):
 
 
 def test_with_workers(real: Real) -> None:
-    """They know what is known, and the controller alone writes the file."""
+    """Workers mark known findings, and only the controller writes the file."""
     real.root.joinpath("conftest.py").write_text(REAL_CHECK)
     options = ("-n", "2", "-m", "py312_style", WITH)
 

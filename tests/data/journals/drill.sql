@@ -1,0 +1,35 @@
+BEGIN TRANSACTION;
+CREATE TABLE entries (
+  run INTEGER NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (run, number)
+) WITHOUT ROWID;
+INSERT INTO "entries" VALUES(1,1,'2026-11-28T04:14:27Z','Locked','{"by":"root on vm"}');
+INSERT INTO "entries" VALUES(1,2,'2026-11-28T04:14:27Z','note','"a drill: deployed only to be rolled back (fault: none)"');
+INSERT INTO "entries" VALUES(1,3,'2026-11-28T04:14:27Z','intent','{"act":"observe","service":"auth"}');
+INSERT INTO "entries" VALUES(1,4,'2026-11-28T04:14:27Z','Observed','{"service":"auth","old":{"id":"id1","image":"old-3.9"},"interpreter":{"major":3,"minor":9}}');
+INSERT INTO "entries" VALUES(1,5,'2026-11-28T04:14:27Z','intent','{"act":"prepare","service":"auth"}');
+INSERT INTO "entries" VALUES(1,6,'2026-11-28T04:14:27Z','Prepared','{"service":"auth","new":{"id":"id3","image":"new-3.12"}}');
+INSERT INTO "entries" VALUES(1,7,'2026-11-28T04:14:27Z','intent','{"act":"switch","service":"auth"}');
+INSERT INTO "entries" VALUES(1,8,'2026-11-28T04:14:27Z','Switched','{"service":"auth"}');
+INSERT INTO "entries" VALUES(1,9,'2026-11-28T04:14:27Z','intent','{"act":"ready","service":"auth"}');
+INSERT INTO "entries" VALUES(1,10,'2026-11-28T04:14:27Z','BecameReady','{"service":"auth"}');
+INSERT INTO "entries" VALUES(1,11,'2026-11-28T04:14:27Z','intent','{"act":"verify","service":"auth"}');
+INSERT INTO "entries" VALUES(1,12,'2026-11-28T04:14:27Z','Verified','{"service":"auth"}');
+INSERT INTO "entries" VALUES(1,13,'2026-11-28T04:14:27Z','RollbackAsked','{"reason":"a drill, asked for by root on vm","services":[],"by":"root on vm"}');
+INSERT INTO "entries" VALUES(1,14,'2026-11-28T04:14:27Z','intent','{"act":"restore","service":"auth"}');
+INSERT INTO "entries" VALUES(1,15,'2026-11-28T04:14:27Z','RestoreFailed','{"service":"auth","reason":"the old container is gone"}');
+INSERT INTO "entries" VALUES(1,16,'2026-11-28T04:14:27Z','Drilled','{"passed":false,"fault":"none","by":"root on vm","seconds":0.0015181799999481882,"detail":"a drill, asked for by root on vm; auth could not be brought back: the old container is gone"}');
+CREATE TABLE identity (name TEXT NOT NULL);
+INSERT INTO "identity" VALUES('caba5aa456986f85f04a8816efcd019b');
+CREATE TABLE runs (
+  id INTEGER PRIMARY KEY, run TEXT NOT NULL UNIQUE, environment TEXT NOT NULL, stage INTEGER NOT NULL,
+  begun TEXT NOT NULL, owner TEXT NOT NULL, document TEXT NOT NULL
+);
+INSERT INTO "runs" VALUES(1,'20261128t041427z-5891b1','test',1,'2026-11-28T04:14:27Z','ddc448ca-289b-4397-bcde-74456266ef6a/pid:[4026531836]/0/11230/194293','{"run":"20261128t041427z-5891b1","environment":"test","stage":1,"target":{"major":3,"minor":12},"deployments":[{"spec":{"service":"auth","container":"auth","port":0,"health":"","version":"","grpc":null,"health_command":[],"network":"","publish":[],"environment":[],"ready_timeout":30.0,"readiness_delay":0.0,"monitor":60.0,"drain":30.0,"retain":5,"namespace":"","pod_container":""},"image":"new-3.12","observed":false,"old":null,"old_interpreter":null,"new":null,"switched":false,"ready":false,"verified":false,"restored":false,"stranger":"","wants_twin":false,"twin":null,"no_twin":"","twin_removed":false}],"soak":180.0,"configuration":"d568d6747b10ab9a","asked":[],"planned":[["duration",180.0],["interval",60.0]],"state":"planned","credited":0.0,"verdict":"pending","reason":"","scope":[],"unrestored":[],"held_for":[],"decided":[],"first_slot":1,"stale":"","needs_drill":false,"is_drill":true,"contracts":[],"kept":[],"place":"","shares":[],"drill":""}');
+CREATE TABLE samples (
+  run INTEGER NOT NULL, service INTEGER NOT NULL, slot INTEGER NOT NULL,
+  wall REAL NOT NULL, boottime REAL NOT NULL, boot TEXT NOT NULL, document TEXT NOT NULL,
+  PRIMARY KEY (run, service, slot)
+) WITHOUT ROWID;
+CREATE INDEX runs_of_stages ON runs (environment, stage, id);
+COMMIT;
