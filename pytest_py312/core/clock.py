@@ -40,8 +40,7 @@ def is_synchronised() -> bool | None:
     """Return whether the kernel considers this machine's clock synchronised; ``None`` if the system does not report it.
 
     Uses ``adjtimex`` on Linux, as ``timedatectl`` does. The time service sets the estimated error of the clock. The
-    kernel
-    reports the clock as unsynchronised if this has not happened for a long time or the error exceeds 16 seconds.
+    kernel reports the clock as unsynchronised if this has not happened for a long time or the error exceeds 16 seconds.
     """
     import ctypes  # rarely needed, slow to import
 

@@ -23,8 +23,7 @@ class SingleFlight:
     """Run a piece of work once per key and share its result between threads and xdist workers.
 
     Results stay in memory, or are pickled into ``shared_folder`` when several processes take part in the run. That
-    folder
-    must be private to the run.
+    folder must be private to the run.
     """
 
     def __init__(self, shared_folder: Path | None) -> None:
@@ -33,7 +32,7 @@ class SingleFlight:
         self._locks: dict[str, threading.Lock] = {}
         self._locks_guard = threading.Lock()
 
-    def __call__(self, key: str, compute: Callable[[], T]) -> T:
+    def run(self, key: str, compute: Callable[[], T]) -> T:
         """Return the result for ``key``, computing it on first use. Exceptions propagate and are not cached."""
         with self._locks_guard:
             lock = self._locks.setdefault(key, threading.Lock())

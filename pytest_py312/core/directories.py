@@ -1,8 +1,7 @@
 """Folders of this tool: one private folder per run, the state folder of a repository, the user's cache folder.
 
 Run folders are outside of the repository: pytest in a scratch copy would otherwise find the repository's configuration
-in
-a parent folder. The next run removes the folders of killed runs.
+in a parent folder. The next run removes the folders of killed runs.
 """
 
 import os

@@ -1,8 +1,7 @@
 """Errors that stop a run: one class, one message and one exit code each.
 
 They are printed without a traceback. Problems *inside a cell* are not errors but outcomes (``core/model``): the problem
-of
-one cell must never hide the results of the others.
+of one cell must never hide the results of the others.
 """
 
 from difflib import get_close_matches
@@ -20,8 +19,7 @@ class PlanError(Py312Error):
     """The plan (``py312.toml`` or ``[tool.pytest-py312]``) cannot be used.
 
     ``where`` is ``path:line`` or a path; ``key`` is the dotted key at fault; ``message`` states what is wrong and what
-    to write
-    instead.
+    to write instead.
     """
 
     def __init__(self, where: str, key: str, message: str) -> None:

@@ -1,8 +1,7 @@
 """Read and replace files of the repository without following links and without leaving half-written files.
 
 A file is replaced by a complete new one (written beside it, flushed to disk, renamed). Several files are replaced all
-or
-none: if one of them cannot be written, those before it are restored.
+or none: if one of them cannot be written, those before it are restored.
 """
 
 import json

@@ -1,11 +1,9 @@
 """The only way to start processes.
 
 Commands are argument lists (never shell strings) and run in a session of their own. Both pipes are drained while a
-command
-runs, so that much output on either cannot block it. When :func:`run` returns, no process of the command is left: its
-process
-group is killed, and so is every process with the environment variable :data:`MARK_VARIABLE`, even outside of that
-group.
+command runs, so that much output on either cannot block it. When :func:`run` returns, no process of the command is
+left: its process group is killed, and so is every process with the environment variable :data:`MARK_VARIABLE`, even
+outside of that group.
 """
 
 import os
@@ -34,10 +32,8 @@ def enable_interrupts() -> None:
     """Let SIGINT interrupt this process even if it was started with SIGINT ignored.
 
     A shell without job control starts background commands with SIGINT ignored (POSIX, "Signals and Error Handling" of
-    the shell
-    command language). Python then installs no handler, and all child processes inherit that: a CI system that cancels
-    its job
-    with SIGINT would not stop the run. A handler other than "ignore" is left unchanged.
+    the shell command language). Python then installs no handler, and all child processes inherit that: a CI system that
+    cancels its job with SIGINT would not stop the run. A handler other than "ignore" is left unchanged.
     """
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -302,8 +298,7 @@ def kill_marked(is_wanted: Callable[[str], bool]) -> int:
     """Kill every process whose value of :data:`MARK_VARIABLE` satisfies ``is_wanted``; return how many there were.
 
     Finds children that created their own session or were adopted by init. Looks three times, since a child may fork
-    between the
-    search and the kill.
+    between the search and the kill.
     """
     killed: set[int] = set()
     for _ in range(3):

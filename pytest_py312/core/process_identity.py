@@ -1,10 +1,8 @@
 """Identify the process that owns a container, so that the leftovers of a killed run can be found and removed.
 
 A process id alone is not enough: ids are reused, and differ between PID namespaces (two CI jobs in containers that
-share one
-engine) and between machines. An owner is therefore only considered dead by a process that sees the same ids: same boot,
-same
-namespace, and the same user or root.
+share one engine) and between machines. An owner is therefore only considered dead by a process that sees the same ids:
+same boot, same namespace, and the same user or root.
 """
 
 import os

@@ -1,8 +1,8 @@
 """Convert dataclasses to JSON and back by their type hints, for the state file and between xdist processes.
 
 Supports what ``core/model`` consists of: frozen dataclasses, enums, tuples, mappings, strings, numbers, booleans,
-``None``.
-Data that does not match the hints is a ValueError, so that a damaged file can never become an object of another type.
+``None``. Data that does not match the hints is a ValueError, so that a damaged file can never become an object of
+another type.
 """
 
 import json

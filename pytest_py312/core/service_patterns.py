@@ -2,8 +2,7 @@
 
 A pattern matches a service if it matches its whole path, the last components of its path, or its name:
 ``diagnostic-services/*`` matches ``services/diagnostic-services/listen-service``. ``*``, ``?`` and ``[...]`` match
-within
-one component, ``**`` matches any number of components. Matching is case-sensitive.
+within one component, ``**`` matches any number of components. Matching is case-sensitive.
 """
 
 import re

@@ -1,9 +1,8 @@
 """Prepare text for a terminal and for Markdown: escape it, measure it in columns, shorten it, wrap it.
 
 Output of suites and resolvers and names of files are untrusted: an escape sequence could recolour or rewrite the
-terminal,
-and a bidirectional control character could display something else than the text contains. Escape sequences are removed;
-every other unprintable character is shown as its escape (``\\x07``, ``\\u202e``).
+terminal, and a bidirectional control character could display something else than the text contains. Escape sequences
+are removed; every other unprintable character is shown as its escape (``\\x07``, ``\\u202e``).
 
 :func:`error_line` picks the line of a process's output that best explains why the process ended.
 """
@@ -197,8 +196,7 @@ def error_line(output: str) -> str:
     """Return the line of ``output`` that explains the failure, without a leading ``E``; empty if there is no output.
 
     The last exception is preferred over the last warning, that over the last ``error: ...``, and all of them over the
-    last line.
-    Lines that a narrow terminal has folded are joined.
+    last line. Lines that a narrow terminal has folded are joined.
     """
     lines = [line.strip() for line in output[-_OUTPUT_LIMIT:].splitlines()]
     lines = [line for line in lines if not (line and _NOISE_LINE.match(line))]

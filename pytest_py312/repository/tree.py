@@ -1,8 +1,7 @@
 """List and read files of the repository under test safely.
 
 Nothing here follows a link out of the root, opens anything but a regular file, or reads more than a limit. All paths
-are
-POSIX strings relative to the root; the root itself is ``"."``.
+are POSIX strings relative to the root; the root itself is ``"."``.
 """
 
 import os
@@ -35,8 +34,7 @@ class FolderListing:
     """The sorted names in one folder: regular files (including links to files inside the root) and real folders.
 
     ``linked_files`` are those of ``files`` that are links. ``linked_folders`` are links to folders of the root; they
-    are not in
-    ``folders``. ``broken_links`` lead to nothing or out of the root.
+    are not in ``folders``. ``broken_links`` lead to nothing or out of the root.
     """
 
     files: tuple[str, ...] = ()

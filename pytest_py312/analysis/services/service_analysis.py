@@ -251,10 +251,10 @@ class _Batch:
         return self._scanned()[service.path]
 
     def _sources(self) -> Mapping[str, SourceFiles]:
-        return self._single_flight("sources", lambda: self._reader.load(map(_source_folder, self._services)))
+        return self._single_flight.run("sources", lambda: self._reader.load(map(_source_folder, self._services)))
 
     def _scanned(self) -> Mapping[str, ScannedSource]:
-        return self._single_flight("scanned", lambda: self._with_newer_syntax(self._reader.scan(self._sources())))
+        return self._single_flight.run("scanned", lambda: self._with_newer_syntax(self._reader.scan(self._sources())))
 
     def _with_newer_syntax(self, reads: Mapping[str, ScannedSource]) -> Mapping[str, ScannedSource]:
         """Let the target scan the files that the running Python rejects and the target accepts."""
@@ -291,12 +291,12 @@ class _Batch:
         }
 
     def _linked_facts(self) -> Mapping[str, tuple[FileFacts, ...]]:
-        return self._single_flight(
+        return self._single_flight.run(
             "facts", lambda: {path: link_files(read.facts) for path, read in self._scanned().items()}
         )
 
     def _queries(self, service: Service) -> frozenset[StdlibQuery]:
-        return self._single_flight(f"queries {service.path}", lambda: frozenset(self._collect_queries(service)))
+        return self._single_flight.run(f"queries {service.path}", lambda: frozenset(self._collect_queries(service)))
 
     def _collect_queries(self, service: Service) -> Iterator[StdlibQuery]:
         yield from shadowing_queries(self._shadowing_modules(service))
@@ -305,7 +305,7 @@ class _Batch:
 
     def _shadowing_modules(self, service: Service) -> Mapping[str, str]:
         roots = _source_folder(service).roots
-        return self._single_flight(
+        return self._single_flight.run(
             f"shadows {service.path}", lambda: find_shadowing_modules(self._linked_facts()[service.path], roots)
         )
 
@@ -318,7 +318,7 @@ class _Batch:
             ]
             return frozenset().union(*map(self._queries, services))
 
-        return self._single_flight(f"answers {interpreter}", lambda: self._ask(interpreter, queries()))
+        return self._single_flight.run(f"answers {interpreter}", lambda: self._ask(interpreter, queries()))
 
     def _intermediate_answers(
         self, interpreter: Interpreter, baseline: Interpreter, target: Interpreter
@@ -337,7 +337,7 @@ class _Batch:
             )
 
         name = f"answers between {baseline} and {target}: {interpreter}"
-        return self._single_flight(name, lambda: self._ask(interpreter, disputed())).interpreter_answers
+        return self._single_flight.run(name, lambda: self._ask(interpreter, disputed())).interpreter_answers
 
     def _ask(self, interpreter: Interpreter, queries: frozenset[StdlibQuery]) -> _Answered:
         try:
@@ -348,10 +348,10 @@ class _Batch:
         return _Answered(interpreter_answers=self._oracle.ask(queries, build), build=build)
 
     def _compiler_messages(self, interpreter: Interpreter) -> MessagesByFile:
-        return self._single_flight(f"compiler messages {interpreter}", lambda: self._compiler_run(interpreter)())
+        return self._single_flight.run(f"compiler messages {interpreter}", lambda: self._compiler_run(interpreter)())
 
     def _compiler_run(self, interpreter: Interpreter) -> Callable[[], MessagesByFile]:
-        return self._single_flight(f"compiler {interpreter}", lambda: self._start_compiler(interpreter))
+        return self._single_flight.run(f"compiler {interpreter}", lambda: self._start_compiler(interpreter))
 
     def _start_compiler(self, interpreter: Interpreter) -> Callable[[], MessagesByFile]:
         try:

@@ -77,8 +77,7 @@ class SourceChange:
     """A replacement of ``old`` by ``new`` at a position in Python source.
 
     Both are dotted names of the standard library (``collections.Mapping``), or an escape sequence of a string and its
-    equivalent.
-    ``line`` and ``column`` count from 1, columns in characters.
+    equivalent. ``line`` and ``column`` count from 1, columns in characters.
     """
 
     path: str
@@ -93,11 +92,9 @@ class Finding:
     """A problem or note that a check reports.
 
     ``message`` describes the problem, ``remedy`` the solution. ``names`` are the culprits: normalised project names of
-    a
-    dependency finding, test ids of a suite finding. ``preexisting`` is true if the baseline has the same problem,
-    ``waived`` if
-    the plan accepts it, ``known`` if it is listed in the file of known findings. ``detail`` is the evidence, a few
-    lines at most.
+    a dependency finding, test ids of a suite finding. ``preexisting`` is true if the baseline has the same problem,
+    ``waived`` if the plan accepts it, ``known`` if it is listed in the file of known findings. ``detail`` is the
+    evidence, a few lines at most.
     """
 
     code: str
@@ -143,8 +140,7 @@ class Outcome:
     """The result of one check for one service (``interpreter is None``) or for one cell.
 
     Create it with :meth:`from_findings`, :meth:`skipped` or :meth:`errored`; the last two require a reason. ``seconds``
-    is the
-    wall time spent in this run (0.0 if ``cached``).
+    is the wall time spent in this run (0.0 if ``cached``).
     """
 
     service: str

@@ -38,10 +38,8 @@ class Distribution:
     """A service that is itself a distribution.
 
     ``name`` and ``version`` are empty if only a build can determine them. ``static`` is true if the metadata is literal
-    and the
-    code is pure Python: then it is installed into a cell without running its build. ``source_roots`` are the folders,
-    relative
-    to the service, that contain its importable code.
+    and the code is pure Python: then it is installed into a cell without running its build. ``source_roots`` are the
+    folders, relative to the service, that contain its importable code.
     """
 
     name: str
@@ -130,8 +128,7 @@ def cells_of(plan: Plan, service: Service) -> tuple[Cell, ...]:
     """Return one cell for each interpreter of the plan from the service's baseline up to the target, both included.
 
     The baseline has a cell even if the plan does not list it: without it, nothing can be called a regression. A service
-    that is
-    already on the target, or on a newer Python, has one cell: the target.
+    that is already on the target, or on a newer Python, has one cell: the target.
     """
     if service.baseline >= plan.target:
         return (Cell(service=service, interpreter=plan.target),)

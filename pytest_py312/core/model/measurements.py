@@ -22,8 +22,7 @@ class PastComparison:
     """The result of an earlier run for a benchmark, with the same builds of both interpreters on the same processor.
 
     ``ended_at`` is the end of that run (RFC 3339, UTC), ``baseline_median`` and ``target_median`` are the median
-    measurements;
-    the other fields are those of :class:`BenchmarkComparison`.
+    measurements; the other fields are those of :class:`BenchmarkComparison`.
     """
 
     ended_at: str
@@ -41,8 +40,8 @@ class BenchmarkComparison:
     better.
 
     ``low`` and ``high`` contain the median ratio with ``confidence``, whatever the distribution of the measurements;
-    ``high`` is
-    infinite if there were too few pairs. ``p_value`` is corrected for the number of benchmarks and of interim looks.
+    ``high`` is infinite if there were too few pairs. ``p_value`` is corrected for the number of benchmarks and of
+    interim looks.
     """
 
     service: str
@@ -159,8 +158,8 @@ class SuiteRun:
     """One run of a service's suite in one cell.
 
     ``complete`` is false if it did not run to its end (time limit, memory limit, crash, lost engine);
-    ``incomplete_reason`` then
-    states why. ``collection_errors`` maps a file (or another collector id) to the end of its traceback.
+    ``incomplete_reason`` then states why. ``collection_errors`` maps a file (or another collector id) to the end of its
+    traceback.
     """
 
     interpreter: Interpreter

@@ -27,10 +27,9 @@ class Suite:
     """How to run the tests of a service, from the service's folder.
 
     ``arguments`` are appended to the command of the kind (paths, options). For ``COMMAND`` they are the whole command
-    line, and
-    ``junit`` is the JUnit file that it writes, relative to the service. ``import_mode`` is pytest's ``--import-mode``
-    if the suite
-    needs one (test files with the same name in several folders without ``__init__.py``), else empty.
+    line, and ``junit`` is the JUnit file that it writes, relative to the service. ``import_mode`` is pytest's
+    ``--import-mode`` if the suite needs one (test files with the same name in several folders without ``__init__.py``),
+    else empty.
     """
 
     kind: SuiteKind

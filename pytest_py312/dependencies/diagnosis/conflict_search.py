@@ -277,7 +277,7 @@ class ConflictSearch:
         self._count_query()
         sources = self._buildable_projects(request)
         key = f"{kind} {self.resolver.cache_key(request, self.build)} {' '.join(sources)}"
-        refusal = self.single_flight(key, lambda: query(request, self.build, sources))
+        refusal = self.single_flight.run(key, lambda: query(request, self.build, sources))
         if refusal is None:
             self.satisfiable.append(frozenset(request.lines))
         return refusal

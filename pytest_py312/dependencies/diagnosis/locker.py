@@ -150,7 +150,7 @@ class Locker:
 
     def _resolve_once(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
         """Resolve once for all services with the same request, also if they run in parallel."""
-        return self._single_flight(
+        return self._single_flight.run(
             f"resolve {self._resolver.cache_key(request, build)}", lambda: self._resolver.resolve(request, build)
         )
 
@@ -164,7 +164,7 @@ class Locker:
 
         uv, index = self._resolver.diagnoser, self.index_for(request, build)
         key = f"blockers {self._resolver.cache_key(request, build)}"
-        findings = self._single_flight(
+        findings = self._single_flight.run(
             key,
             lambda: find_all_conflicts(
                 request, build, uv, index, first_refusal=first, single_flight=self._single_flight
@@ -183,7 +183,7 @@ class Locker:
         if not blocking_findings:
             uv = self._resolver.diagnoser
             try:
-                self._single_flight(f"resolve {uv.cache_key(request, build)}", lambda: uv.resolve(request, build))
+                self._single_flight.run(f"resolve {uv.cache_key(request, build)}", lambda: uv.resolve(request, build))
                 return None
             except Unresolvable as unresolvable:
                 blocking_findings = unresolvable.findings

@@ -202,7 +202,7 @@ class PackageIndex:
             return unknown_page(name, "there is no single index that can be queried")
         if not _NAME.fullmatch(name):
             return unknown_page(name, "its name is not valid on an index")
-        self._fetched_pages[name] = self._single_flight(
+        self._fetched_pages[name] = self._single_flight.run(
             name, lambda: self._read_cached(name) or self._fetch_unless_offline(name)
         )
         return self._fetched_pages[name]

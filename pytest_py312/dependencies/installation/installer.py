@@ -166,7 +166,7 @@ class Installer:
 
     def lock(self, cell: Cell) -> DependencyLock | Installation:
         """Return the lock of a cell or, if there is none, the installation that explains why."""
-        return self._single_flight(f"lock {cell.identifier}", lambda: self._resolve_or_explain(cell))
+        return self._single_flight.run(f"lock {cell.identifier}", lambda: self._resolve_or_explain(cell))
 
     def _resolve_or_explain(self, cell: Cell) -> DependencyLock | Installation:
         try:
@@ -259,8 +259,10 @@ class Installer:
 
     def _built_tree(self, folder: str, build: InterpreterBuild) -> StoredDistribution:
         source, key = self.request_builder.source_copy(folder)
-        self._single_flight(f"copy {key}", lambda: self._copy_source_tree(folder, source))
-        return self._single_flight(f"tree {key} {build.digest}", lambda: self._store.install_tree(source, key, build))
+        self._single_flight.run(f"copy {key}", lambda: self._copy_source_tree(folder, source))
+        return self._single_flight.run(
+            f"tree {key} {build.digest}", lambda: self._store.install_tree(source, key, build)
+        )
 
     def _copy_source_tree(self, folder: str, source: Path) -> bool:
         if not source.exists():
@@ -304,7 +306,7 @@ class Installer:
 
     def installation(self, cell: Cell) -> Installation:
         """Return the installed and imported environment of a cell, or why there is none."""
-        return self._single_flight(f"installation {cell.identifier}", lambda: self._install(cell))
+        return self._single_flight.run(f"installation {cell.identifier}", lambda: self._install(cell))
 
     def _install(self, cell: Cell) -> Installation:
         lock = self.lock(cell)
@@ -377,7 +379,7 @@ class Installer:
             *(str(tree.folder) for tree in trees),
         ]
         key = self._environments.key_for(lines, build)
-        environment = self._single_flight(
+        environment = self._single_flight.run(
             f"environment {key}", lambda: self._environments.create(key, distributions, build)
         )
         modules = self._modules_to_import(cell.service, environment, trees, distributions)
@@ -388,7 +390,7 @@ class Installer:
             environment=environment,
             findings=(*findings, *self._lock_file_diagnosis.stale_lock_findings(cell)),
             built=own_distribution is not None and not own_distribution.static and not findings,
-            imports=self._single_flight(
+            imports=self._single_flight.run(
                 f"imports {key} {modules}", lambda: self._import_checker.check(cell, build, environment, modules)
             ),
             distributions=tuple(distributions),

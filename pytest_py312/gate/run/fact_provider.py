@@ -96,7 +96,7 @@ class FactProvider:
     @property
     def service_analyzer(self) -> "ServiceAnalyzer":
         """The analyzer of the source of services."""
-        return self._components("inspector", lambda: self._service_analyzer_with({}))
+        return self._components.run("inspector", lambda: self._service_analyzer_with({}))
 
     def _service_analyzer_with(self, overrides: Mapping[str, bytes]) -> "ServiceAnalyzer":
         from pytest_py312.analysis.services.service_analysis import ServiceAnalyzer
@@ -122,7 +122,7 @@ class FactProvider:
     def _version_survey(self) -> "VersionSurvey":
         from pytest_py312.repository.services.version_survey import VersionSurvey
 
-        return self._components(
+        return self._components.run(
             "survey", lambda: VersionSurvey(self._plan.root, self._services, exclude=self._plan.exclude)
         )
 
@@ -196,19 +196,19 @@ class FactProvider:
 
     def library_analysis(self, cell: Cell) -> "AnalysisResult":
         baseline_cell = replace(cell, interpreter=cell.service.baseline)
-        return self._components("libraries", self._library_analyzer).analyze(
+        return self._components.run("libraries", self._library_analyzer).analyze(
             cell, self.installation(cell), self.installation(baseline_cell)
         )
 
     def image_runs(self, cell: Cell) -> "Sequence[ImageCheckResult]":
-        return self._components("images", self._image_builds).results(cell)
+        return self._components.run("images", self._image_builds).results(cell)
 
     def declared_versions(self, service: Service) -> "DeclaredVersions":
         return self._version_survey().read(service)
 
     def benchmark_results(self, cell: Cell) -> "BenchmarkResults":
-        benchmark_runner = self._components("speeds", self._benchmark_runner)
-        return self._single_flight(
+        benchmark_runner = self._components.run("speeds", self._benchmark_runner)
+        return self._single_flight.run(
             f"speeds {cell.identifier}",
             lambda: benchmark_runner.measure(cell, measured_services=self.measured_services),
         )
@@ -217,7 +217,7 @@ class FactProvider:
         chosen = (
             hashlib.sha256("\0".join(select).encode("utf-8", "surrogatepass")).hexdigest()[:16] if select else "all"
         )
-        return self._single_flight(
+        return self._single_flight.run(
             f"run {cell.identifier} {attempt} {chosen}", lambda: self._run_suite(cell, attempt, select)
         )
 

@@ -36,7 +36,7 @@ class ImageBuilds:
         return tuple(self._result(cell, image) for image in images)
 
     def _result(self, cell: Cell, image: ServiceImage) -> ImageCheckResult:
-        return self.single_flight(f"image {cell.identifier} {image.dockerfile}", lambda: self._build(cell, image))
+        return self.single_flight.run(f"image {cell.identifier} {image.dockerfile}", lambda: self._build(cell, image))
 
     def _build(self, cell: Cell, image: ServiceImage) -> ImageCheckResult:
         if not isinstance(self.runner, ImageChecker):

@@ -213,11 +213,11 @@ class Scheduler:
         self._facts.service_analyzer.register(
             task.cell.service for task in pending if task.check.name == SourceCheck.name
         )
-        self._single_flight("inspect", self._facts.service_analyzer.prefetch)
+        self._single_flight.run("inspect", self._facts.service_analyzer.prefetch)
         for interpreter, cells in self._facts.installer.group_by_interpreter(
             [task.cell for task in pending if task.cell in self._facts.installed_cells]
         ).items():
-            self._single_flight(
+            self._single_flight.run(
                 f"prepare {interpreter}", partial(self._facts.installer.prepare, interpreter, tuple(cells))
             )
 

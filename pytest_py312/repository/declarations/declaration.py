@@ -45,8 +45,7 @@ class ListItem:
     """The list item that contains a declaration: its span, and the list that it belongs to (``group``).
 
     ``on_own_lines``: each item of the list fills lines of its own with the same prefix; otherwise commas separate the
-    items.
-    ``is_combination``: the item contains more than a version, such as a combination of a matrix.
+    items. ``is_combination``: the item contains more than a version, such as a combination of a matrix.
     """
 
     group: str
@@ -61,12 +60,9 @@ class VersionDeclaration:
     """A place where a file declares a Python version.
 
     ``kind`` is that of a Declaration (``image``, ``workflow``, ``metadata``, ``tool``, ``pin``); ``text`` is the
-    declaration as
-    written; ``subject`` is what it applies to (``stage builder``, ``requires-python``). ``start`` and ``end`` are
-    character
-    offsets of the version alone (of a range, of all of it). ``line``, ``column`` and ``end_column`` count from 1;
-    ``end_column``
-    is the one after the version.
+    declaration as written; ``subject`` is what it applies to (``stage builder``, ``requires-python``). ``start`` and
+    ``end`` are character offsets of the version alone (of a range, of all of it). ``line``, ``column`` and
+    ``end_column`` count from 1; ``end_column`` is the one after the version.
     """
 
     kind: str

@@ -1,9 +1,8 @@
 """Find the Python versions in YAML: workflows, pipelines, compose files, manifests and tool settings.
 
 All dialects share one walk; they differ in the keys that contain versions and in how expressions are resolved.
-Positions come
-from the parser's events, because replacing a span is the smallest possible change: ruamel.yaml also keeps comments, but
-reformats the rest of the file. Never raises.
+Positions come from the parser's events, because replacing a span is the smallest possible change: ruamel.yaml also
+keeps comments, but reformats the rest of the file. Never raises.
 """
 
 import re
@@ -67,8 +66,8 @@ class YamlDialect:
     """Where a kind of file declares versions. ``kind`` is that of the declarations.
 
     ``keys`` contain a version wherever they are; ``paths`` are (parent key, key) pairs that contain one.
-    ``is_pipeline``: names of
-    steps, scripts and matrices count too. ``patterns`` are searched in the scalars below a key and have a role.
+    ``is_pipeline``: names of steps, scripts and matrices count too. ``patterns`` are searched in the scalars below a
+    key and have a role.
     """
 
     kind: str

@@ -26,8 +26,7 @@ class ComposeService:
     """A service of a compose file whose image is built.
 
     It is built in ``context`` with the Dockerfile in ``folder``, both relative to the root and normalised. ``commands``
-    are its
-    ``entrypoint`` and ``command``.
+    are its ``entrypoint`` and ``command``.
     """
 
     context: str

@@ -1,8 +1,7 @@
 """Read Dockerfiles: text in, instructions and stages with their effective base images out. Never raises.
 
 Follows the reference: line continuations (``\\`` or the character of the ``escape`` directive), comment lines within
-them,
-here-documents, ``ARG`` before the first ``FROM``, ``${X:-default}``, stages that build on stages.
+them, here-documents, ``ARG`` before the first ``FROM``, ``${X:-default}``, stages that build on stages.
 """
 
 import re
@@ -28,8 +27,7 @@ class Instruction:
     """One instruction: its keyword in upper case, its arguments joined to one line, and the lines that it spans.
 
     ``start`` and ``end`` are character offsets; ``body_end`` is the end of its here-documents. ``escape`` is the
-    character that
-    continues its lines.
+    character that continues its lines.
     """
 
     keyword: str
@@ -47,12 +45,9 @@ class BuildStage:
     """One ``FROM``.
 
     ``base`` is the reference as written, ``resolved`` the same with variables substituted, ``image`` the image at the
-    start of the
-    chain of stages, ``image_line`` the line of the ``FROM`` that names it. ``parent`` is the index of the stage that
-    this one
-    builds on. ``is_python`` is true if ``image`` is a Python image; ``interpreter`` is set if its tag names one minor
-    version.
-    ``unresolved`` are variables without a value.
+    start of the chain of stages, ``image_line`` the line of the ``FROM`` that names it. ``parent`` is the index of the
+    stage that this one builds on. ``is_python`` is true if ``image`` is a Python image; ``interpreter`` is set if its
+    tag names one minor version. ``unresolved`` are variables without a value.
     """
 
     index: int

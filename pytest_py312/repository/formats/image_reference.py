@@ -48,8 +48,7 @@ class PythonImage:
 
     ``span`` is the position of the version in the reference (``None``: it has none), ``variant`` the rest of the tag
     (``slim-bullseye``). ``scheme`` is ``official``, one of a few others with known tags, or empty: then ``reason``
-    states why the
-    image is not changed. ``digest`` is the part after ``@``.
+    states why the image is not changed. ``digest`` is the part after ``@``.
     """
 
     reference: str

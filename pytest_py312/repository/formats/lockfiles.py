@@ -1,8 +1,7 @@
 """Read uv.lock, poetry.lock, pdm.lock, pylock.toml (PEP 751) and Pipfile.lock: text in, pins with lines out.
 
 Never raises. Of each pin it returns the version, the environments in which it applies, its dependencies and its origin.
-Other
-content of lock files is ignored.
+Other content of lock files is ignored.
 """
 
 import json
@@ -45,8 +44,7 @@ class LockedPin:
     """One version of one project. ``line`` counts from 1; ``None`` if it is unknown.
 
     ``markers``: the pin applies where one of them holds, or everywhere if there are none. ``source`` is ``index``,
-    ``git``,
-    ``url`` or ``path``. ``files`` are the names of its files, ``hashes`` their hashes (``sha256:...``).
+    ``git``, ``url`` or ``path``. ``files`` are the names of its files, ``hashes`` their hashes (``sha256:...``).
     """
 
     name: str

@@ -1,8 +1,7 @@
 """Read requirements files with pip's grammar: text in, requirements with their positions out. Never raises.
 
 What pip would reject becomes a :class:`ReadProblem`; the rest of the file is still read. The classes also represent
-tables of
-dependencies in other files (:class:`DependencyTable`).
+tables of dependencies in other files (:class:`DependencyTable`).
 """
 
 import re

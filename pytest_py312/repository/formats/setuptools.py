@@ -19,10 +19,8 @@ class SetupPy:
     """The call of ``setup()`` in a setup.py.
 
     ``is_packaging`` is false if there is no such call: the file only has that name. ``literal_arguments`` are the
-    keyword
-    arguments whose values are known without running the file, with their ``lines``; ``computed_arguments`` are the
-    names of the
-    others (``**`` for a mapping that is not literal).
+    keyword arguments whose values are known without running the file, with their ``lines``; ``computed_arguments`` are
+    the names of the others (``**`` for a mapping that is not literal).
     """
 
     is_packaging: bool = False

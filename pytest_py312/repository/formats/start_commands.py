@@ -1,8 +1,7 @@
 """Read start commands: words or shell text in, the Python programs and modules that they may run out. Never raises.
 
 Names are not resolved here. The caller keeps only programs that are console scripts of an installed distribution, so
-this
-module rather returns too many programs than too few.
+this module rather returns too many programs than too few.
 """
 
 import json

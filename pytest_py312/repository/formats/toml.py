@@ -1,10 +1,8 @@
 """Parse TOML with the positions of its keys and values.
 
 ``tomllib`` returns values without positions, and no maintained TOML library provides line numbers. The scanner adds
-them to a
-document that ``tomllib`` has already accepted, so it only follows the structure. Wrong positions are worse than none:
-unless
-the keys it finds equal those of ``tomllib``, there are no positions at all.
+them to a document that ``tomllib`` has already accepted, so it only follows the structure. Wrong positions are worse
+than none: unless the keys it finds equal those of ``tomllib``, there are no positions at all.
 """
 
 import re

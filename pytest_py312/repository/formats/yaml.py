@@ -1,8 +1,7 @@
 """Parse YAML to nodes with positions. Constructs no objects, expands no aliases, and enforces limits.
 
 The nodes are built from the parser's events in a loop: libyaml's own composer crashes the process on deeply nested
-text, and
-PyYAML's Python composer takes ten times as long.
+text, and PyYAML's Python composer takes ten times as long.
 """
 
 from collections.abc import Iterator

@@ -22,14 +22,18 @@ def test_a_result_is_computed_once(single_flight: SingleFlight) -> None:
         calls.append(1)
         return len(calls)
 
-    assert [single_flight("key", work), single_flight("key", work), single_flight("other", work)] == [1, 1, 2]
+    assert [single_flight.run("key", work), single_flight.run("key", work), single_flight.run("other", work)] == [
+        1,
+        1,
+        2,
+    ]
 
 
 def test_none_is_cached_too(single_flight: SingleFlight) -> None:
     calls: list[int] = []
 
     for _ in range(2):
-        assert single_flight("key", lambda: calls.append(1)) is None
+        assert single_flight.run("key", lambda: calls.append(1)) is None
     assert calls == [1]
 
 
@@ -38,8 +42,8 @@ def test_exceptions_propagate_and_are_not_cached(single_flight: SingleFlight) ->
         raise LookupError("not now")
 
     with pytest.raises(LookupError, match="not now"):
-        single_flight("key", fail)
-    assert single_flight("key", lambda: 3) == 3
+        single_flight.run("key", fail)
+    assert single_flight.run("key", lambda: 3) == 3
 
 
 def test_concurrent_threads_wait_for_the_first(single_flight: SingleFlight) -> None:
@@ -51,7 +55,7 @@ def test_concurrent_threads_wait_for_the_first(single_flight: SingleFlight) -> N
 
     def ask(_: int) -> str:
         started.wait(10)
-        return single_flight("key", work)
+        return single_flight.run("key", work)
 
     with ThreadPoolExecutor(4) as pool:
         assert list(pool.map(ask, range(4))) == ["answer"] * 4
@@ -59,12 +63,12 @@ def test_concurrent_threads_wait_for_the_first(single_flight: SingleFlight) -> N
 
 
 def test_work_may_request_other_keys(single_flight: SingleFlight) -> None:
-    assert single_flight("outer", lambda: single_flight("inner", lambda: 1) + 1) == 2
+    assert single_flight.run("outer", lambda: single_flight.run("inner", lambda: 1) + 1) == 2
 
 
 def test_another_process_gets_the_same_result(tmp_path: Path) -> None:
-    assert SingleFlight(tmp_path)("key", lambda: ["a", ("b", "c")]) == ["a", ("b", "c")]
-    assert SingleFlight(tmp_path)("key", lambda: ["not asked", ("", "")]) == ["a", ("b", "c")]
+    assert SingleFlight(tmp_path).run("key", lambda: ["a", ("b", "c")]) == ["a", ("b", "c")]
+    assert SingleFlight(tmp_path).run("key", lambda: ["not asked", ("", "")]) == ["a", ("b", "c")]
 
 
 def _run_in(folder: Path) -> str:
@@ -73,7 +77,7 @@ def _run_in(folder: Path) -> str:
             file.write("x")
         return "answer"
 
-    return SingleFlight(folder)("key", work)
+    return SingleFlight(folder).run("key", work)
 
 
 def test_concurrent_processes_compute_once(tmp_path: Path) -> None:
