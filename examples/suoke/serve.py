@@ -1,8 +1,8 @@
-"""The fleet on the Docker engine at hand, to try its rollout on.
+"""Run the fleet on a Docker engine, to try its rollout.
 
-python serve.py build     # an image of each service for today's Python and for 3.12; needs the network
-python serve.py start     # all services, on today's Python
-python serve.py stop      # takes them away, with whatever was deployed since
+python serve.py build     # an image of each service for its current Python and for 3.12; needs the network
+python serve.py start     # all services, on their current Python
+python serve.py stop      # remove them, and everything that was deployed since
 """
 
 import re
@@ -16,15 +16,15 @@ NETWORK = "suoke"
 
 
 def services():
-    """Name -> (folder, text of its Dockerfile)."""
-    found = {}
+    """Return the services: name -> (folder, text of its Dockerfile)."""
+    by_name = {}
     for file in sorted(SERVICES.glob("**/Dockerfile")):
-        folder = next(above for above in file.parents if (above / "requirements.txt").is_file())
-        found[folder.name] = (folder, file.read_text(encoding="utf-8"))
-    return found
+        folder = next(parent for parent in file.parents if (parent / "requirements.txt").is_file())
+        by_name[folder.name] = (folder, file.read_text(encoding="utf-8"))
+    return by_name
 
 
-def today_of(dockerfile):
+def current_python(dockerfile):
     return re.search(r"^FROM python:(\d+\.\d+)", dockerfile, re.MULTILINE)[1]
 
 
@@ -34,34 +34,34 @@ def docker(*words, text=None, check=True):
 
 
 def build():
-    missing = []
+    failed = []
     for name, (folder, dockerfile) in services().items():
-        today = today_of(dockerfile)
-        for python in (today, TARGET):
-            moved = dockerfile.replace(f"python:{today}", f"python:{python}").replace(
-                f"python{today}", f"python{python}"
+        current = current_python(dockerfile)
+        for python in (current, TARGET):
+            text = dockerfile.replace(f"python:{current}", f"python:{python}").replace(
+                f"python{current}", f"python{python}"
             )
             image = f"suoke/{name}:py{python}"
-            if not docker("build", "-q", "-t", image, "-f", "-", str(folder), text=moved, check=False):
-                missing.append(image)
-    if missing:
-        print("could not be built:", *missing)
+            if not docker("build", "-q", "-t", image, "-f", "-", str(folder), text=text, check=False):
+                failed.append(image)
+    if failed:
+        print("could not be built:", *failed)
 
 
 def start():
     docker("network", "create", NETWORK, check=False)
     for name, (_, dockerfile) in services().items():
-        image = f"suoke/{name}:py{today_of(dockerfile)}"
-        # health is asked by whoever deploys, in less than the half minute that the images' own checks take
+        image = f"suoke/{name}:py{current_python(dockerfile)}"
+        # the rollout probes the health itself; the images' own checks would take half a minute
         docker("run", "-d", "--name", name, "--network", NETWORK, "--no-healthcheck", "--stop-signal", "SIGINT", image)
 
 
 def stop():
-    listed = subprocess.run(
+    containers = subprocess.run(
         ["docker", "ps", "-aq", "--filter", f"network={NETWORK}"], capture_output=True, text=True, check=True
     )
-    if listed.stdout.split():
-        docker("rm", "-f", *listed.stdout.split())
+    if containers.stdout.split():
+        docker("rm", "-f", *containers.stdout.split())
     docker("network", "rm", NETWORK, check=False)
 
 

@@ -13,7 +13,12 @@ from typing import Any
 from pytest_py312.cli.common import select_services, stage_of_services
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
-from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, compute_soak_status, describe_soak_status
+from pytest_py312.rollout.canary_analysis.soak_status import (
+    SoakStatus,
+    compute_soak_status,
+    describe_soak_status,
+    format_duration,
+)
 from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain import soak_overrides
 from pytest_py312.rollout.domain.deployment_plan import image_reference, stage_services
@@ -32,7 +37,6 @@ from pytest_py312.rollout.execution.locking import current_operator
 from pytest_py312.rollout.execution.relocation import accept_relocation
 from pytest_py312.rollout.targets.target import Target, TargetError
 
-HOURS_FROM = 3600.0
 """Durations from here on are shown in hours."""
 _NOTHING_UNFINISHED = "nothing is unfinished in {}"
 
@@ -84,7 +88,7 @@ def _plan(options: argparse.Namespace, context: RolloutContext) -> tuple[str, in
     if options.json:
         return _runs_document([run]), 0
     lines = [
-        f"stage {run.stage} in {run.environment}, to Python {run.target}, monitored for {_format_duration(run.soak)}:"
+        f"stage {run.stage} in {run.environment}, to Python {run.target}, monitored for {format_duration(run.soak)}:"
     ]
     lines += [
         f"  {number}. {deployment.service}: container {deployment.spec.container} from {references[deployment.service]}"
@@ -110,15 +114,15 @@ def _status(options: argparse.Namespace, context: RolloutContext, journal: Journ
     if options.json:
         return _runs_document(runs, holder, statuses, unavailable_reason), 0
     run_by_stage = {run.stage: run for run in runs}
-    lines = [f"{'stage':<7}{'state':<16}{'verdict':<14}{'credited':<18}services"]
+    lines = [f"{'stage':<7}{'state':<16}{'verdict':<14}{'credited':<20}services"]
     for number in sorted({*run_by_stage, *(stage.number for stage in context.plan.stages)}):
         run = run_by_stage.get(number)
         if run is None:
             lines.append(f"{number:<7}{'not deployed':<16}")
             continue
-        credit = f"{_format_duration(run.credited)} of {_format_duration(run.soak)}"
+        credit = f"{format_duration(run.credited)} of {format_duration(run.soak)}"
         state = f"{run.state.value}{' (stale)' if run.stale else ''}{' (drill)' if run.is_drill else ''}"
-        lines.append(f"{number:<7}{state:<16}{run.verdict.value:<14}{credit:<18}{', '.join(run.services)}")
+        lines.append(f"{number:<7}{state:<16}{run.verdict.value:<14}{credit:<20}{', '.join(run.services)}")
         status = statuses[run.run]
         status_text = describe_soak_status(status, run) if status else ""
         earlier_text = describe_restored_version(run, journal.restored_run(run)).strip()
@@ -338,9 +342,3 @@ def _run_document(run: StageRun) -> dict[str, Any]:
             for deployment in run.deployments
         ],
     }
-
-
-def _format_duration(seconds: float) -> str:
-    if seconds < HOURS_FROM:
-        return f"{seconds / 60:g} min"
-    return f"{seconds / 3600:.1f} h"

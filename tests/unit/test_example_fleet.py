@@ -1,4 +1,4 @@
-"""The example fleet in examples/suoke is what its own papers say. Reads files only."""
+"""The example fleet in examples/suoke matches its documentation. Reads files only."""
 
 import json
 import re
@@ -91,7 +91,7 @@ def findings(*checks: str) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def trouble_table() -> dict[str, tuple[int, str]]:
-    """Service -> (stage, baseline), from TROUBLE.md."""
+    """Return stage and baseline of each service in TROUBLE.md."""
     text = (FLEET / "TROUBLE.md").read_text(encoding="utf-8")
     rows = re.findall(r"^\| `([\w-]+)` \| (\d) \| (3\.\d+) \|", text, re.MULTILINE)
     return {service: (int(stage), version) for service, stage, version in rows}
@@ -101,7 +101,7 @@ def trouble_table() -> dict[str, tuple[int, str]]:
 
 
 def test_the_plan_fits_the_fleet() -> None:
-    """The plan can be used, and each of its words fits a service."""
+    """The plan is valid, and each of its patterns matches a service."""
     plan = load_plan(FLEET / "py312.toml", today=date(2026, 1, 1))
     check_against_fleet(plan, [(name(path), f"services/{path}") for path in SERVICES])
     assert plan.target == Interpreter(3, 12)
@@ -109,7 +109,7 @@ def test_the_plan_fits_the_fleet() -> None:
     assert [(stage.number, stage.critical) for stage in plan.stages] == [(1, True), (2, False), (3, False), (4, False)]
 
 
-def test_the_globs_of_the_plan_mean_these_services() -> None:
+def test_the_globs_of_the_plan_match_these_services() -> None:
     """No more folders, and no fewer."""
     globs = tomllib.loads((FLEET / "py312.toml").read_text(encoding="utf-8"))["services"]
     meant = {folder.relative_to(FLEET / "services").as_posix() for glob in globs for folder in FLEET.glob(glob)}
@@ -149,8 +149,8 @@ def test_the_images_of_a_service_agree(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", SERVICES)
-def test_a_service_can_be_started_and_asked_for_its_health(path: str) -> None:
-    """The image starts a package that exists, and its health names the service and the running Python."""
+def test_a_service_can_be_started_and_has_a_health_path(path: str) -> None:
+    """The image starts a package that exists, and the health path names the service and its Python."""
     text = dockerfile(folder(path)).read_text(encoding="utf-8")
     [package] = re.findall(r'^CMD \["python", "-m", "(?!pytest)(\w+)"\]', text, re.MULTILINE)
     homes = [home for home in (folder(path) / package, folder(path) / "src" / package) if home.is_dir()]
@@ -168,7 +168,7 @@ def test_a_service_has_a_suite(path: str) -> None:
 
 
 @pytest.mark.parametrize("path", SERVICES)
-def test_the_services_that_are_called_are_in_the_fleet(path: str) -> None:
+def test_called_services_are_in_the_fleet(path: str) -> None:
     """Each ``..._URL`` in a service's settings names a service, at the port where it listens."""
     ports = {
         name(other): re.findall(
@@ -182,16 +182,16 @@ def test_the_services_that_are_called_are_in_the_fleet(path: str) -> None:
         assert ports[host] == [port]
 
 
-# ---- the trouble
+# ---- the planted problems
 
 
-def test_both_papers_name_the_same_services() -> None:
-    """TROUBLE.md, which people read, and expected.json, which programs read."""
+def test_both_documents_name_the_same_services() -> None:
+    """TROUBLE.md for people, and expected.json for programs."""
     assert set(trouble_table()) == set(EXPECTED)
 
 
-def test_the_table_knows_stages_and_baselines() -> None:
-    """As the plan and the images have them."""
+def test_the_table_has_the_right_stages_and_baselines() -> None:
+    """Those of the plan and the images."""
     assert trouble_table() == {
         service: (stage_of(service), str(baseline(folder_of(service)))) for service in trouble_table()
     }
@@ -230,7 +230,7 @@ def test_a_cell_fails_where_a_finding_blocks() -> None:
     }
 
 
-def test_a_regression_begins_where_it_is_first_told() -> None:
+def test_first_bad_is_the_lowest_affected_interpreter() -> None:
     """``first_bad`` is the lowest interpreter that has the finding."""
     affected: dict[tuple[str, str, str], list[Interpreter]] = {}
     first_bad: dict[tuple[str, str, str], set[Interpreter]] = {}
@@ -242,7 +242,7 @@ def test_a_regression_begins_where_it_is_first_told() -> None:
     assert first_bad == {key: {min(interpreters)} for key, interpreters in affected.items()}
 
 
-def test_the_tests_that_are_named_exist() -> None:
+def test_named_tests_exist() -> None:
     """File, class and function."""
     for service, finding in findings("suite"):
         for test in finding["names"]:
@@ -252,8 +252,8 @@ def test_the_tests_that_are_named_exist() -> None:
             assert all(f"class {name}(" in text for name in classes), test
 
 
-def test_the_lines_that_are_named_hold_what_is_named() -> None:
-    """The culprit of a dependencies or source finding stands where the finding says."""
+def test_named_lines_contain_the_culprit() -> None:
+    """The name of a dependencies, libraries or source finding is in the line of the finding."""
     for service, finding in findings("dependencies", "libraries", "source"):
         [culprit] = finding["names"]
         line = (FLEET / finding["path"]).read_text(encoding="utf-8").splitlines()[finding["line"] - 1]

@@ -1,4 +1,4 @@
-"""docs/reference says what the code has: every option with its twin, every code of a finding, every link."""
+"""docs/reference matches the code: every option with its ini setting, every finding code, every link."""
 
 import re
 from pathlib import Path
@@ -15,18 +15,18 @@ from pytest_py312.repository.plan.plan_file import plan_file_in
 ROOT = Path(__file__).parents[2]
 REFERENCE = ROOT / "docs" / "reference"
 CELLS_WITH_SETTING = 5
-"""Cells in the row of an option that has a twin in the configuration file."""
+"""Cells in the row of an option that has a setting in the configuration file."""
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
 
 
 def rows(page: Path) -> list[list[str]]:
-    """The cells of every row of every table, without the headings."""
+    """Return the cells of every row of every table, without the headings."""
     lines = re.findall(r"^\| (`.*) \|$", page.read_text(encoding="utf-8"), re.MULTILINE)
     return [re.split(r"(?<!\\) \| ", line) for line in lines]
 
 
 class Recorder:
-    """Stands for pytest's parser and option group, and keeps what it is given."""
+    """Fake of pytest's parser and option group that records options and settings."""
 
     def __init__(self) -> None:
         self.options: dict[str, str] = {}
@@ -49,8 +49,8 @@ def recorded() -> Recorder:
     return recorder
 
 
-def test_the_page_of_options_has_each_with_its_twin(recorded: Recorder) -> None:
-    """In the words of --help, and none that does not exist."""
+def test_the_page_of_options_has_each_with_its_setting(recorded: Recorder) -> None:
+    """As in --help, and none that does not exist."""
     listed = {
         cells[0].strip("`").replace("\\|", "|"): cells[1].strip("`")
         for cells in rows(REFERENCE / "options.md")
@@ -64,8 +64,8 @@ def test_the_page_of_options_has_each_with_its_twin(recorded: Recorder) -> None:
     assert listed == existing
 
 
-def test_the_page_of_options_has_those_of_a_rollout(recorded: Recorder) -> None:
-    """No configuration file may deploy anything, so they have no twin."""
+def test_the_page_of_options_has_rollout_options(recorded: Recorder) -> None:
+    """No configuration file may deploy anything, so they have no setting."""
     listed = {
         cells[0].strip("`").replace("\\|", "|")
         for cells in rows(REFERENCE / "options.md")
@@ -80,7 +80,7 @@ def test_the_page_of_options_has_those_of_a_rollout(recorded: Recorder) -> None:
     assert "--py312-deploy=ENVIRONMENT" in listed
 
 
-def test_the_page_of_options_tells_the_type_of_each_twin(recorded: Recorder) -> None:
+def test_the_page_of_options_has_the_type_of_each_setting(recorded: Recorder) -> None:
     types = {"args": "list", "string": "string", "bool": "flag, bool"}
     option_rows = rows(REFERENCE / "options.md")
     listed = {
@@ -97,7 +97,7 @@ def test_the_page_of_options_has_each_command() -> None:
 
 
 def test_the_page_of_findings_has_each_code_once() -> None:
-    """Those of the checks, and that of the waivers."""
+    """Codes of the checks, and the code of waivers."""
     listed = [cells[0].strip("`") for cells in rows(REFERENCE / "findings.md")]
     assert listed == [
         *sorted(code for check in (*CHECKS, BenchmarkCheck(), ImageCheck()) for code in check.codes),
@@ -106,8 +106,8 @@ def test_the_page_of_findings_has_each_code_once() -> None:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_links_between_pages_lead_somewhere(page: Path) -> None:
-    """To a file that is there and, where they name one, to a heading of it."""
+def test_links_between_pages_resolve(page: Path) -> None:
+    """To an existing file and, if they name one, to one of its headings."""
     broken = []
     for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
         if target.startswith(("http:", "https:")):
@@ -127,8 +127,8 @@ def anchors(page: Path) -> set[str]:
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if page.parent != REFERENCE], ids=lambda page: page.stem)
-def test_every_plan_that_is_shown_is_toml_and_known(page: Path, tmp_path: Path) -> None:
-    """What is shown can be copied: each block of TOML with a plan's keys is read as a plan."""
+def test_every_plan_in_the_docs_is_valid(page: Path, tmp_path: Path) -> None:
+    """Each block of TOML can be copied into a plan."""
     from datetime import date
 
     from pytest_py312.repository.plan.loader import load_plan

@@ -1,4 +1,4 @@
-"""The truth set itself: how its snippets are read, and how a checker is scored by them."""
+"""Reading the truth set, and scoring a checker on it."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -42,8 +42,8 @@ def run(error: str = "", line: int | None = None, output: str = "", warned: int 
     )
 
 
-def test_marks_are_taken_off_the_code_and_lines_stay(tmp_path: Path) -> None:
-    """What a checker reads has no marks, and every line is where the mark says."""
+def test_marks_are_removed_and_lines_stay(tmp_path: Path) -> None:
+    """The code has no marks, and every line keeps its number."""
     some = snippets(tmp_path)
 
     assert some["gone"].files["main.py"] == "import imp\n"
@@ -56,7 +56,7 @@ def test_marks_are_taken_off_the_code_and_lines_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("mark", ["breaks since 3.12", "break", "break since 12", "also 3.9", "break since 3.12 warns"])
-def test_a_misspelt_mark_is_told_with_its_place(tmp_path: Path, mark: str) -> None:
+def test_a_misspelt_mark_is_reported_with_its_line(tmp_path: Path, mark: str) -> None:
     with pytest.raises(ValueError, match="wrong, line 1: "):
         snippets(tmp_path, f"[case wrong]\nimport imp  # <- {mark}\n")
 
@@ -66,7 +66,7 @@ def test_text_before_the_first_snippet_is_refused(tmp_path: Path) -> None:
         snippets(tmp_path, "import imp\n[case a]\n")
 
 
-def test_a_true_finding_needs_its_line_and_its_weight(tmp_path: Path) -> None:
+def test_a_true_finding_needs_its_line_and_severity(tmp_path: Path) -> None:
     some = snippets(tmp_path)
     remarks = {
         "some/gone": [Remark(path="main.py", line=1, severity="error")],
@@ -90,7 +90,7 @@ def test_a_true_finding_needs_its_line_and_its_weight(tmp_path: Path) -> None:
     assert "| some | 1/1 | 0/1 | 0/0 | 0/0 | 2 |" in table(result)
 
 
-def test_what_comes_after_the_target_may_be_warned_of_but_is_not_asked_for(tmp_path: Path) -> None:
+def test_breaks_after_the_target_may_be_warned_of(tmp_path: Path) -> None:
     some = snippets(tmp_path, "[case later]\nimport cgi  # <- break since 3.13\n")
     warning, error = (Remark(path="main.py", line=1, severity=severity) for severity in ("warning", "error"))
 
@@ -98,7 +98,7 @@ def test_what_comes_after_the_target_may_be_warned_of_but_is_not_asked_for(tmp_p
     assert score(some.values(), {"some/later": [error]}, (3, 9), (3, 12)).precision == 0
 
 
-def test_what_is_broken_on_the_baseline_too_is_not_asked_for(tmp_path: Path) -> None:
+def test_breaks_on_the_baseline_are_not_expected(tmp_path: Path) -> None:
     some = snippets(tmp_path)
 
     assert score(some.values(), {}, (3, 12), (3, 13)).all(Kind.BREAK) == 1
@@ -106,7 +106,7 @@ def test_what_is_broken_on_the_baseline_too_is_not_asked_for(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("runs", "complaint"),
+    ("runs", "expected"),
     [
         ({(3, 11): run(), (3, 12): run("ImportError", 1)}, "line 1 does not warn"),
         ({(3, 11): run(warned=1), (3, 12): run()}, "works, and a mark says it breaks"),
@@ -116,7 +116,7 @@ def test_what_is_broken_on_the_baseline_too_is_not_asked_for(tmp_path: Path) -> 
         ({(3, 9): run(warned=2)}, "warns, and no mark says so"),
     ],
 )
-def test_an_untrue_mark_is_told(tmp_path: Path, runs: dict[tuple[int, int], Run], expected: str) -> None:
+def test_an_untrue_mark_is_reported(tmp_path: Path, runs: dict[tuple[int, int], Run], expected: str) -> None:
     assert any(expected in mistake for mistake in mark_mistakes(snippets(tmp_path)["gone"], runs))
 
 
@@ -127,7 +127,7 @@ def test_true_marks_pass(tmp_path: Path) -> None:
 
 
 def test_the_set_is_wide_and_balanced() -> None:
-    """At least 180 snippets, and between a third and a half of them say nothing on 3.12."""
+    """At least 180 snippets, and between a third and a half of them have no mark on 3.12."""
     whole = read_snippets()
     quiet = [snippet for snippet in whole if not any(mark.holds((3, 12)) for mark in snippet.marks)]
 

@@ -206,7 +206,7 @@ def _compare(stage_runner: StageRunner, service: str) -> StepResult:
     )
     compared = final_comparisons(monitored, service_metrics)
     if not compared:
-        return _skipped("not compared: no old version ran beside the new one")
+        return _skipped("not compared: no control ran beside the new version")
     lines, regressions, inconclusive = [], [], []
     for metric, comparison in compared:
         lines.append(

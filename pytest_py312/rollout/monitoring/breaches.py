@@ -302,7 +302,7 @@ def final_verdict(
         return MetricVerdict(verdict=Verdict.FAILED, reason="; ".join(dict.fromkeys(failed)))
     if unclear:
         return MetricVerdict(verdict=Verdict.INCONCLUSIVE, reason="; ".join(unclear))
-    note = "" if has_comparison else "not compared: no old version ran beside the new one"
+    note = "" if has_comparison else "not compared: no control ran beside the new version"
     return MetricVerdict(verdict=Verdict.PASSED, reason=note)
 
 
@@ -321,6 +321,6 @@ def final_comparisons(
         rule = monitored.rule_for(metric)
         comparison = service_metrics.compare_whole_soak(metric, rule.compare, rule.settings.direction)
         if comparison.verdict is Verdict.INCONCLUSIVE and monitored.no_control_reason:
-            comparison = replace(comparison, reason=f"no old version ran beside it: {monitored.no_control_reason}")
+            comparison = replace(comparison, reason=f"no control ran beside it: {monitored.no_control_reason}")
         results.append((metric, comparison))
     return results

@@ -20,7 +20,7 @@ from pytest_py312.rollout.monitoring.breaches import describe_drift
 MIN_ROUNDS = 3
 """Minimum number of load rounds of each version; fewer are too noisy."""
 _WORST_FIRST = (Verdict.FAILED, Verdict.INCONCLUSIVE, Verdict.PENDING, Verdict.PASSED)
-NO_CONTROL = "no old version ran beside the new one"
+NO_CONTROL = "no control ran beside the new version"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

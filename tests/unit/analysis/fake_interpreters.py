@@ -1,6 +1,6 @@
-"""Source judged without interpreters: what they would say is played by a few names.
+"""Source judged without interpreters: their answers are made from a few names.
 
-A name is written as the oracle asks for it: ``"imp"`` is a module, ``"inspect:getargspec"`` a name in one, and
+Names are written as in queries of the oracle: ``"imp"`` is a module, ``"inspect:getargspec"`` a name in one, and
 ``"threading:Thread().isAlive"`` a method of its instances.
 """
 
@@ -17,15 +17,15 @@ from pytest_py312.core.model.findings import Finding
 
 BASELINE, TARGET = (3, 9), (3, 12)
 GONE = ("imp", "inspect:getargspec", "collections:Mapping", "unittest:TestCase().assertEquals", "distutils")
-"""What the target lacks, unless a test says otherwise."""
+"""Names that the target lacks by default."""
 NEW = ("tomllib", "asyncio:timeout")
-"""What the baseline lacks."""
+"""Names that the baseline lacks by default."""
 ELSEWHERE = ("msvcrt", "_scproxy")
-"""What both lack: these are interpreters of Linux."""
+"""Names that both lack: the interpreters run on Linux."""
 
 
 def facts_of(text: str, path: str = "main.py", local: Iterable[str] = ()) -> FileFacts:
-    """What the scanner sees in a text, which may be indented."""
+    """Return the facts of a text, which may be indented."""
     return scan_text(dedent(text), path, local_modules=frozenset(local))
 
 
@@ -37,7 +37,7 @@ def fake_answers(
     warnings: Mapping[str, str] | None = None,
     signatures: Mapping[str, Signature] | None = None,
 ) -> InterpreterAnswers:
-    """An interpreter that has all it is asked for, save ``lacks`` and what is in it."""
+    """Return the answers of an interpreter that has all queried names except ``lacks`` and their members."""
 
     def answer(question: StdlibQuery) -> StdlibAnswer:
         key = f"{question.module}:{question.path}" if question.path else question.module
@@ -67,7 +67,7 @@ def judge_texts(
     target: tuple[int, int] = TARGET,
     local: Iterable[str] = (),
 ) -> tuple[Finding, ...]:
-    """The findings of a service on its way from 3.9: of one file ``main.py``, or of several by their path."""
+    """Return the findings of a service on 3.9: of one file ``main.py``, or of several by path."""
     texts = {"main.py": text} if isinstance(text, str) else dict(text)
     local_modules = {*local, *(path.removesuffix(".py") for path in texts if "/" not in path)}
     files = link_files([facts_of(source, path, local_modules) for path, source in texts.items()])
@@ -82,5 +82,5 @@ def judge_texts(
 
 
 def codes(findings: Iterable[Finding]) -> list[str]:
-    """``PY201 3``: code and line of each finding."""
+    """Return code and line of each finding, as in ``PY201 3``."""
     return [f"{finding.code} {finding.location.line}" for finding in findings if finding.location is not None]

@@ -98,7 +98,7 @@ def test_the_deployment_of_a_stage_is_logged_step_by_step(py312: Shell) -> None:
     assert py312.target.serving() == {"auth": "new-3.12", "user": "new-3.12", "gateway": "old-3.9"}
     text = py312("status")
     assert "soaking" in text
-    assert "0 min of 1.0 h" in text
+    assert "0 s of 60 min" in text
     assert "2      not deployed" in text
     assert "test is locked by" in text
 

@@ -82,7 +82,7 @@ def test_one_that_a_person_has_accepted_so_does_not() -> None:
 
 def test_what_has_nothing_beside_it_is_not_compared() -> None:
     answer = compared(None)
-    assert (answer.status, answer.reason) == (StepStatus.SKIPPED, "not compared: no old version ran beside the new one")
+    assert (answer.status, answer.reason) == (StepStatus.SKIPPED, "not compared: no control ran beside the new version")
 
 
 def test_nothing_is_compared_before_its_time() -> None:

@@ -195,7 +195,7 @@ def test_a_good_soak_passes_and_names_the_missing_comparison() -> None:
     verdict = final_verdict([watched()], {"user": metrics_from((well(AVAILABILITY),))})
     assert (verdict.verdict, verdict.reason) == (
         Verdict.PASSED,
-        "not compared: no old version ran beside the new one",
+        "not compared: no control ran beside the new version",
     )
 
 
@@ -231,7 +231,7 @@ def test_a_control_that_never_answered_is_inconclusive() -> None:
     service = MonitoredService(service="user", probes=(), no_control_reason="its network is that of host")
     verdict = final_verdict([service], {"user": service_metrics})
     assert verdict.verdict is Verdict.INCONCLUSIVE
-    assert verdict.reason == "user: latency compared: no old version ran beside it: its network is that of host"
+    assert verdict.reason == "user: latency compared: no control ran beside it: its network is that of host"
     silent = MonitoredService(service="user", probes=(), control_probes=(cast(Probe, None),))
     assert final_verdict([silent], {"user": service_metrics}).verdict is Verdict.INCONCLUSIVE
     assert final_verdict([silent], {"user": service_metrics}, ("user: latency compared",)).verdict is Verdict.PASSED

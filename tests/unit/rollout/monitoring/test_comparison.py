@@ -169,7 +169,7 @@ def test_without_a_control_nothing_is_compared(py312: Shell) -> None:
     record(py312, lambda slot: 0.01, None)
     document = py312.document("compare --stage 1", code=1)
     assert document["verdict"] == "inconclusive"
-    assert document["rows"][0]["reason"] == "no old version ran beside the new one"
+    assert document["rows"][0]["reason"] == "no control ran beside the new version"
     assert (document["rows"][0]["ratio"], document["rows"][0]["p_value"]) == (None, None)
 
 

@@ -45,7 +45,7 @@ def test_a_healthy_soak_is_sampled_on_its_schedule_and_accepted(watching: Monito
     progress = waited(watching, watching.watched(probe))
     assert progress.run.state is StageState.ACCEPTED
     assert progress.run.verdict is Verdict.PASSED
-    assert progress.run.reason == "not compared: no old version ran beside the new one"
+    assert progress.run.reason == "not compared: no control ran beside the new version"
     assert [sample.slot for sample in watching.samples()] == list(range(1, 13))
     begin = 1000.0 + SETTINGS.initial_delay
     assert probe.asked == pytest.approx([begin + 300.0 * slot for slot in range(1, 13)], abs=0.1)
