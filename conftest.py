@@ -1,4 +1,4 @@
-"""For all tests of this project: pytester, and what the markers ``docker``, ``network`` and ``browser`` mean."""
+"""Project-wide configuration: pytester, and the markers ``docker``, ``network`` and ``browser``."""
 
 import os
 import subprocess
@@ -12,12 +12,12 @@ INTERPRETERS = ("3.9", "3.10", "3.11", "3.12")
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
-    """Skip what this machine cannot do, with the reason; but not silently where everything has to be there."""
-    lacks = (("docker", _lack_of_docker), ("network", _lack_of_network), ("browser", _lack_of_browser))
-    for marker, lack in lacks:
+    """Skip tests that this machine cannot run, with the reason; fail them in CI, where everything must be available."""
+    requirements = (("docker", _docker_obstacle), ("network", _network_obstacle), ("browser", _browser_obstacle))
+    for marker, find_obstacle in requirements:
         if item.get_closest_marker(marker) is None:
             continue
-        reason = lack()
+        reason = find_obstacle()
         if reason and os.environ.get("CI") == "true":
             pytest.fail(f"CI=true, and {reason}", pytrace=False)
         if reason:
@@ -25,8 +25,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 
 @cache
-def _lack_of_docker() -> str:
-    """Why a test that needs Docker cannot be run; empty where it can."""
+def _docker_obstacle() -> str:
+    """Return why a test that needs Docker cannot be run; empty if it can."""
     from pytest_py312.runners.docker.engine import connect
     from pytest_py312.runners.docker.ping import engine_version
 
@@ -41,22 +41,24 @@ def _lack_of_docker() -> str:
 
 
 @cache
-def _lack_of_network() -> str:
-    """Why a test that needs the package index cannot be run: uv, with the settings that it has here, is asked."""
+def _network_obstacle() -> str:
+    """Return why a test that needs the package index cannot be run, by a request through uv with its settings."""
     from uv import find_uv_bin
 
     argv = [find_uv_bin(), "pip", "compile", "--no-cache", "--quiet", "-"]
     try:
-        asked = subprocess.run(argv, input="iniconfig", capture_output=True, text=True, timeout=60, check=False)
+        resolved = subprocess.run(argv, input="iniconfig", capture_output=True, text=True, timeout=60, check=False)
     except subprocess.TimeoutExpired:
         return "the package index does not answer"
-    words = asked.stderr.strip().splitlines()
-    return "" if asked.returncode == 0 else f"the package index cannot be used: {words[-1] if words else 'no reason'}"
+    lines = resolved.stderr.strip().splitlines()
+    return (
+        "" if resolved.returncode == 0 else f"the package index cannot be used: {lines[-1] if lines else 'no reason'}"
+    )
 
 
 @cache
-def _lack_of_browser() -> str:
-    """Why a test that needs a browser cannot be run; empty where it can."""
-    from tests.integration.browsers import lack_of_browser
+def _browser_obstacle() -> str:
+    """Return why a test that needs a browser cannot be run; empty if it can."""
+    from tests.integration.browsers import browser_obstacle
 
-    return lack_of_browser()
+    return browser_obstacle()

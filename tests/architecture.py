@@ -2,7 +2,7 @@
 
     python -m tests.architecture
 
-prints them; ``tests/test_architecture.py`` holds them to their limits. Which package may import which is said by the
+prints them; ``tests/test_architecture.py`` holds them to their limits. Which package may import which is in the
 contracts of import-linter in ``pyproject.toml``.
 """
 

@@ -1,4 +1,4 @@
-"""Guards around every test: what it changes outside of itself, and what a unit test must not do."""
+"""Guards around every test: the environment stays unchanged, and unit tests start no process."""
 
 import os
 import subprocess
@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, settings
 
 from pytest_py312.core.process import enable_interrupts
 
-if not os.environ.get("CI"):  # there hypothesis's own profile says the same
-    # how fast examples are made and tried depends on what else the machine does: that is no property of the code
+if not os.environ.get("CI"):  # hypothesis's own profile for CI has the same settings
+    # the time per example depends on the load of the machine, and is no property of the code
     settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     settings.load_profile("any machine")
 
@@ -25,12 +25,12 @@ ABOUT_PROCESSES = frozenset(
         "runners/docker/test_tool_container.py", "runners/test_interpreters.py", "runners/test_local.py",
     )
 )  # fmt: skip
-"""Unit tests of modules whose very subject is a process; all other unit tests start none."""
+"""Unit tests of modules that are about processes; all other unit tests start none."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """What a test starts is no worker of ours, although it inherits what says so: pytest-benchmark measures nothing in
-    one. Likewise a test run that was started in the background is interrupted as any other."""
+    """Remove xdist's variables, so that child processes are not taken for workers: pytest-benchmark measures nothing in
+    workers. And enable interrupts, which a shell disables for background jobs."""
     enable_interrupts()
     if hasattr(config, "workerinput"):
         for name in ("PYTEST_XDIST_WORKER", "PYTEST_XDIST_WORKER_COUNT", "PYTEST_XDIST_TESTRUNUID"):
@@ -39,24 +39,24 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True)
 def _environment_stays() -> Iterator[None]:
-    """A test leaves ``os.environ`` as it was: use ``monkeypatch.setenv``."""
-    before = dict(os.environ)
+    """Fail a test that changes ``os.environ``: use ``monkeypatch.setenv``."""
+    variables_before = dict(os.environ)
     yield
-    after = dict(os.environ)
-    for variables in (before, after):
+    variables_after = dict(os.environ)
+    for variables in (variables_before, variables_after):
         variables.pop("PYTEST_CURRENT_TEST", None)
-    changed = sorted({*before.items()} ^ {*after.items()})
+    changed = sorted({*variables_before.items()} ^ {*variables_after.items()})
     if changed:
         for name in {name for name, _ in changed}:
             os.environ.pop(name, None)
-            if name in before:
-                os.environ[name] = before[name]
+            if name in variables_before:
+                os.environ[name] = variables_before[name]
         pytest.fail(f"the test changed the environment: {changed}")
 
 
 @pytest.fixture(autouse=True)
 def _unit_tests_start_no_process(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A unit test that starts a process is slow, depends on the machine, and belongs into tests/integration."""
+    """Fail a unit test that starts a process: it is slow, depends on the machine, and belongs in tests/integration."""
     path = request.path
     unit = TESTS / "unit"
     if not path.is_relative_to(unit) or path.relative_to(unit).as_posix() in ABOUT_PROCESSES:

@@ -149,7 +149,7 @@ def test_the_probes_of_the_oracle_import_each_other_only() -> None:
 
 
 def test_the_contracts_of_import_linter_are_kept() -> None:
-    """Who may import whom is said in pyproject.toml."""
+    """Who may import whom is configured in pyproject.toml."""
     code = "import sys; from importlinter.cli import lint_imports; sys.exit(lint_imports(no_cache=True))"
     linted = subprocess.run(
         [sys.executable, "-c", code], cwd=architecture.ROOT, capture_output=True, text=True, timeout=120, check=False

@@ -1,4 +1,4 @@
-"""What the conftest files of this project promise about its tests."""
+"""Tests of the guards in this project's conftest files."""
 
 from pathlib import Path
 
@@ -20,7 +20,7 @@ def test_without(): ...
 
 @pytest.fixture
 def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Pytester:
-    """A project with the conftest files of this one, on a machine without an engine."""
+    """A project with this project's conftest files, on a machine without a Docker engine."""
     monkeypatch.setattr(ping, "engine_version", lambda: None)
     monkeypatch.delenv("CI", raising=False)
     pytester.makeini("[pytest]\nmarkers =\n  docker: x\n  network: x\n")
@@ -32,7 +32,7 @@ def project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytes
     return pytester
 
 
-def test_a_test_that_needs_docker_is_skipped_where_there_is_none(project: pytest.Pytester) -> None:
+def test_docker_tests_are_skipped_without_an_engine(project: pytest.Pytester) -> None:
     """With the reason."""
     project.makepyfile(MARKED)
     result = project.runpytest_inprocess("-rs")
@@ -40,8 +40,8 @@ def test_a_test_that_needs_docker_is_skipped_where_there_is_none(project: pytest
     result.stdout.fnmatch_lines(["*no Docker engine answers*"])
 
 
-def test_nothing_is_skipped_for_want_of_docker_in_ci(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A gate that skips there would be green for nothing."""
+def test_docker_tests_fail_in_ci_without_an_engine(project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skipped tests in CI would prove nothing."""
     monkeypatch.setenv("CI", "true")
     project.makepyfile(MARKED)
     result = project.runpytest_inprocess()
@@ -57,7 +57,7 @@ STARTS = "import subprocess, sys\ndef test_it():\n    subprocess.run([sys.execut
     [("unit/test_model.py", False), ("unit/core/test_process.py", True), ("integration/test_x.py", True)],
 )
 def test_unit_tests_start_no_process(project: pytest.Pytester, path: str, passes: bool) -> None:
-    """But those of modules that are about processes."""
+    """Except those of modules that are about processes."""
     (project.path / "tests" / path).write_text(STARTS)
     result = project.runpytest_inprocess()
     result.assert_outcomes(passed=int(passes), failed=int(not passes))
@@ -65,8 +65,8 @@ def test_unit_tests_start_no_process(project: pytest.Pytester, path: str, passes
         result.stdout.fnmatch_lines(["*that belongs into tests/integration*"])
 
 
-def test_a_test_that_changes_the_environment_is_told(project: pytest.Pytester) -> None:
-    """And the next one finds it as it was."""
+def test_a_test_that_changes_the_environment_is_an_error(project: pytest.Pytester) -> None:
+    """And the environment is restored for the next test."""
     (project.path / "tests" / "unit" / "test_model.py").write_text(
         "import os\ndef test_it():\n    os.environ['LEFT'] = '1'\n\n"
         "def test_next():\n    assert 'LEFT' not in os.environ\n"

@@ -1,4 +1,4 @@
-"""What the benchmarks of benchmarking stand on: environments and runners for a service on this interpreter."""
+"""Environments and runners for benchmarks of the benchmark check itself, on this interpreter."""
 
 import os
 import shutil
@@ -11,10 +11,10 @@ from uv import find_uv_bin
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
-from pytest_py312.gate.benchmarks.jobs import Lab, Side
+from pytest_py312.gate.benchmarks.jobs import BenchmarkSession, BenchmarkSide
 from pytest_py312.runners.docker.runner import DockerRunner
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.runners.runner import Anywhere, Runner, station_of
+from pytest_py312.runners.runner import DirectSession, Runner, open_session
 from tests.support.fakes import service
 
 HERE = Interpreter(*sys.version_info[:2])
@@ -22,7 +22,7 @@ PINS = ("pytest==8.4.2", "pytest-benchmark==5.1.0", "bottle==0.13.4", "waitress=
 
 
 def environment(folder: Path, python: str) -> Path:
-    """An environment with what the benchmarks need, made once."""
+    """Create an environment with the distributions that the benchmarks need."""
     uv = find_uv_bin()
     subprocess.run([uv, "venv", "-q", "--relocatable", "-p", python, str(folder)], check=True)
     subprocess.run([uv, "pip", "install", "-q", "-p", str(folder / "bin/python"), *PINS], check=True)
@@ -30,21 +30,21 @@ def environment(folder: Path, python: str) -> Path:
 
 
 def local(work: Path) -> tuple[Runner, Path]:
-    """The local runner, and an environment for it. ``work`` is a scratch folder."""
+    """Return the local runner and an environment for it. ``work`` is a scratch folder."""
     uv = Path(find_uv_bin())
     runner = LocalRunner(cache=work / "cache", uv=uv, run_id="rig", run_folder=work / "run", fetch=False)
-    return runner, environment(work / "cache/envs/local", runner.find(HERE).executable)
+    return runner, environment(work / "cache/envs/local", runner.find_interpreter(HERE).executable)
 
 
 def docker(work: Path, root: Path) -> tuple[Runner, Path]:
-    """The docker runner for the fleet at ``root``, and an environment for it: that of :func:`local`, which has to be
-    there, with the image's interpreter."""
+    """Return the docker runner for the fleet at ``root`` and an environment for it: a copy of that of :func:`local`,
+    which must exist, with the image's interpreter."""
     (work / "docker").mkdir()
     runner = DockerRunner(
         plan=Plan(root=root), cache=work / "cache", uv=Path(find_uv_bin()), run_id=f"rig-{os.getpid()}",
         run_folder=work / "docker",
     )  # fmt: skip
-    inner, program = work / "cache/envs/docker", Path(runner.find(HERE).executable)
+    inner, program = work / "cache/envs/docker", Path(runner.find_interpreter(HERE).executable)
     shutil.copytree(work / "cache/envs/local", inner, symlinks=True)
     (inner / "bin/python").unlink()
     (inner / "bin/python").symlink_to(program)
@@ -52,7 +52,7 @@ def docker(work: Path, root: Path) -> tuple[Runner, Path]:
     return runner, inner
 
 
-def lab(
+def benchmark_session(
     runner: Runner,
     root: Path,
     path: str,
@@ -60,15 +60,19 @@ def lab(
     *,
     settings: ServiceSettings | None = None,
     core: int | None = None,
-    stays: bool = True,
-) -> Lab:
-    """Measures the service in ``path`` below ``root`` with the environment in ``folder``, at a station of its own, or
-    (not ``stays``) as any job of a cell."""
-    of = service(
+    keep_container: bool = True,
+) -> BenchmarkSession:
+    """Open a session that measures the service in ``path`` below ``root`` with the environment in ``folder``: in a
+    container that is kept between jobs, or (not ``keep_container``) as any job of a cell."""
+    measured_service = service(
         path.rpartition("/")[2], path=path, baseline=HERE, suite=Suite(kind=SuiteKind.PYTEST), python_path=("src",),
         settings=settings or ServiceSettings(),
     )  # fmt: skip
-    side = Side(
-        cell=Cell(service=of, interpreter=HERE), build=runner.find(HERE), environment=folder, built=False, versions={}
+    side = BenchmarkSide(
+        cell=Cell(service=measured_service, interpreter=HERE),
+        build=runner.find_interpreter(HERE),
+        environment=folder,
+        built=False,
+        versions={},
     )
-    return Lab(station_of(runner) if stays else Anywhere(runner), root, side, core=core)
+    return BenchmarkSession(open_session(runner) if keep_container else DirectSession(runner), root, side, core=core)

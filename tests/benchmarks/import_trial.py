@@ -1,6 +1,6 @@
-"""Tries to import modules for real: ``python import_trial.py < request > answers``.
+"""Imports modules for real: ``python import_trial.py < request > answers``.
 
-For the standard library of 3.8 and later alone. The request is ``{"path": [folder, ...], "modules": [name, ...]}``;
+Uses only the standard library of 3.8 and later. The request is ``{"path": [folder, ...], "modules": [name, ...]}``;
 an answer is a line of JSON, ``[name, null]`` where the module imports, else ``[name, {"error": ..., "places": [...],
 "missing": ...}]``. ``places`` are the innermost ``[file, line]`` beneath the folders of ``path``: of the exception, and
 of each that led to it; ``missing`` is the module that an ImportError names. Modules share a process until one fails, to
@@ -23,8 +23,8 @@ TOGETHER = 20
 
 
 def places(error: BaseException | None, folders: list[str]) -> list[list[Any]]:
-    """Where the exception and those before it were raised, as far as that is beneath ``folders``."""
-    found: list[list[Any]] = []
+    """Return where the exception and its causes were raised, as far as that is beneath ``folders``."""
+    innermost: list[list[Any]] = []
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
         seen.add(id(error))
@@ -37,13 +37,13 @@ def places(error: BaseException | None, folders: list[str]) -> list[list[Any]]:
             frames.append((error.filename, error.lineno or 1))
         inner = [frame for frame in frames if frame[0].startswith(tuple(folders))]
         if inner:
-            found.append(list(inner[-1]))
+            innermost.append(list(inner[-1]))
         error = error.__cause__ or error.__context__
-    return found
+    return innermost
 
 
 def attempt(name: str, folders: list[str]) -> dict[str, Any] | None:
-    """``None``, or what is wrong."""
+    """Import a module; return ``None``, or a description of the failure."""
     try:
         importlib.import_module(name)
     except BaseException as error:
@@ -56,7 +56,7 @@ def attempt(name: str, folders: list[str]) -> dict[str, Any] | None:
 
 
 def tried(names: list[str], folders: list[str]) -> list[Any]:
-    """In a child, up to the first that fails: no module finds what those of other groups have left."""
+    """Import modules in a child process up to the first failure, so that groups do not affect each other."""
     reader, writer = os.pipe()
     child = os.fork()
     if not child:
@@ -68,11 +68,11 @@ def tried(names: list[str], folders: list[str]) -> list[Any]:
             wrong = attempt(name, folders)
             os.write(writer, (json.dumps(wrong) + "\n").encode())
             if wrong:
-                break  # it has left parts of packages behind
+                break  # it may have left partially imported packages
         os._exit(0)
     os.close(writer)
-    with os.fdopen(reader, "rb") as said:
-        lines = said.read().splitlines()
+    with os.fdopen(reader, "rb") as pipe:
+        lines = pipe.read().splitlines()
     os.waitpid(child, 0)
     return [json.loads(line) for line in lines]
 
@@ -85,13 +85,13 @@ def main() -> None:
     confirmed: list[Any] = []
     done = 0
     while done < len(modules):
-        found = tried(modules[done : done + TOGETHER], folders) or [{"places": None}]
-        if found[-1] and found[-1]["places"] not in confirmed:
-            alone = tried([modules[done + len(found) - 1]], folders)
-            found[-1] = alone[0] if alone else {"error": "the process ended", "places": [], "missing": ""}
-            confirmed += [found[-1]["places"]] if found[-1] else []
-        for said in found:
-            print(json.dumps([modules[done], said]), flush=True)
+        results = tried(modules[done : done + TOGETHER], folders) or [{"places": None}]
+        if results[-1] and results[-1]["places"] not in confirmed:
+            alone = tried([modules[done + len(results) - 1]], folders)
+            results[-1] = alone[0] if alone else {"error": "the process ended", "places": [], "missing": ""}
+            confirmed += [results[-1]["places"]] if results[-1] else []
+        for result in results:
+            print(json.dumps([modules[done], result]), flush=True)
             done += 1
 
 

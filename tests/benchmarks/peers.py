@@ -37,7 +37,7 @@ GATE = "gate, local"
 
 @dataclass
 class Peer:
-    """A contender: what it runs, and what is thrown away before each phase."""
+    """A competitor: its command, and the folders that are deleted before each phase."""
 
     name: str
     run: Callable[[], int]
@@ -69,7 +69,7 @@ def main() -> int:
 
 
 def environment(work: Path, name: str) -> dict[str, str]:
-    """Variables of one peer: its own caches, and all interpreters of pyenv on PATH."""
+    """Return the variables of one peer: its own caches, and all interpreters of pyenv on PATH."""
     versions = sorted((Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions").glob("3.*/bin"))
     env = {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}
     env["PATH"] = os.pathsep.join([*(str(path) for path in versions), env["PATH"]])
@@ -78,7 +78,7 @@ def environment(work: Path, name: str) -> dict[str, str]:
 
 
 def tools(work: Path, name: str, packages: list[str]) -> Path:
-    """A virtual environment with a peer in it, byte code compiled; made once."""
+    """Create a virtual environment with a peer and compiled byte code, once; return its programs folder."""
     folder = work / "tools" / name
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True, clear=True)
@@ -91,17 +91,17 @@ def contenders(fleet: Path, work: Path, *, docker: bool, pip: bool, chosen: tupl
     copies = {name: copy_of(fleet, work / "fleets" / name) for name in ("tox", "tox-uv", "gate", "gate-docker")}
     shutil.rmtree(work / "tools" / "gate", ignore_errors=True)  # the checkout may have changed since
     gate = tools(work, "gate", [str(REPOSITORY)])
-    found = []
+    peers = []
     if pip:
-        found.append(tox_peer("tox -p auto", tools(work, "tox", ["tox"]), copies["tox"], work))
-    found.append(tox_peer("tox-uv -p auto", tools(work, "tox-uv", ["tox", "tox-uv"]), copies["tox-uv"], work))
-    found.append(Peer("bare suites", lambda: bare(copies["tox-uv"], work), {}, phases=("warm",)))
-    found += [gate_peer(GATE, gate, copies["gate"], work, "local", chosen), cached_peer(gate, copies["gate"], work)]
+        peers.append(tox_peer("tox -p auto", tools(work, "tox", ["tox"]), copies["tox"], work))
+    peers.append(tox_peer("tox-uv -p auto", tools(work, "tox-uv", ["tox", "tox-uv"]), copies["tox-uv"], work))
+    peers.append(Peer("bare suites", lambda: bare(copies["tox-uv"], work), {}, phases=("warm",)))
+    peers += [gate_peer(GATE, gate, copies["gate"], work, "local", chosen), cached_peer(gate, copies["gate"], work)]
     if docker:
         for isolation in ("interpreter", "cell"):
             name, options = f"gate, docker, one per {isolation}", (f"--py312-isolation={isolation}", *chosen)
-            found.append(gate_peer(name, gate, copies["gate-docker"], work, "docker", options))
-    return found
+            peers.append(gate_peer(name, gate, copies["gate-docker"], work, "docker", options))
+    return peers
 
 
 def copy_of(fleet: Path, target: Path) -> Path:
@@ -143,7 +143,7 @@ def cached_peer(programs: Path, fleet: Path, work: Path) -> Peer:
 
 
 def bare(fleet: Path, work: Path) -> int:
-    """The suites by hand, in the environments that tox-uv made."""
+    """Run the suites directly, in the environments that tox-uv created."""
     env = environment(work, "tox-uv")
 
     def suite(folder: Path) -> int:

@@ -5,7 +5,7 @@
 Every requirements file below FOLDER is judged for each interpreter: its lock, or all that blocks it. The peers answer
 yes or no, with the first reason: ``uv pip compile --no-build`` for one file and interpreter after the other, and
 pip-compile under the interpreter itself for as many files as ``--pip`` says, each ended after :data:`PIP_LIMIT`
-seconds, as it tries versions for hours on sets that clash. Each side has a cache of its own.
+seconds, as it tries versions for hours on conflicting sets. Each side has its own cache.
 
 * cold: no cache at all.
 * edited: one file got another requirement since; for uv that is one call for each interpreter.
@@ -28,14 +28,14 @@ from uuid import uuid4
 
 from uv import find_uv_bin
 
-from pytest_py312.core.concurrency import Once
+from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Interpreter, Severity
 from pytest_py312.core.model.fleet import RequirementSource
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.diagnosis.locker import RESOLVED_AT_ONCE, Locking
-from pytest_py312.dependencies.resolution.lock import Blocked, Unchecked, Wanted
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
-from pytest_py312.repository.services.requirement_set import requirement_set
+from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import is_requirements_path
 from pytest_py312.runners.local import LocalRunner
 
@@ -49,7 +49,9 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--python", default="3.9,3.10,3.11,3.12")
-    parser.add_argument("--jobs", type=int, default=RESOLVED_AT_ONCE * CORES, help="resolutions at once on our side")
+    parser.add_argument(
+        "--jobs", type=int, default=RESOLUTIONS_PER_CORE * CORES, help="resolutions at once on our side"
+    )
     parser.add_argument("--pip", type=int, default=6, help="files for pip-compile; 0 leaves it out")
     parser.add_argument("--work", type=Path, default=Path("/var/tmp/py312-resolution-peers"))
     parser.add_argument("--judge", action="store_true", help=argparse.SUPPRESS)
@@ -83,9 +85,9 @@ def measure(folder: Path, work: Path, interpreters: list[str], jobs: int, pip: i
     show("unchanged", unchanged, warm_uv)
     edited = files[len(files) // 2]
     edited.write_text(edited.read_text(encoding="utf-8") + "\niniconfig\n", encoding="utf-8")
-    one, one_uv = timed(gate), timed(lambda: by_hand([edited]))
-    show("one file edited", one, one_uv)
-    print(f"one edited / cold: {one / cold:.3f}")
+    edited_ours, edited_uv = timed(gate), timed(lambda: by_hand([edited]))
+    show("one file edited", edited_ours, edited_uv)
+    print(f"one edited / cold: {edited_ours / cold:.3f}")
     if pip:
         against_pip_compile(folder, files[:pip], builds, work, jobs)
 
@@ -100,7 +102,7 @@ def judged(folder: Path, work: Path, interpreters: Sequence[str], jobs: int) -> 
 
 
 def against_pip_compile(folder: Path, files: Sequence[Path], builds: dict[str, str], work: Path, jobs: int) -> None:
-    """Both cold, on the same few files."""
+    """Compare both with cold caches, on the same few files."""
     tools = {version: pip_tools(work / "pip-tools", version, program) for version, program in builds.items()}
     few = work / "few"
     for file in files:
@@ -139,9 +141,9 @@ def environment(cache: Path) -> dict[str, str]:
 
 
 def programs(work: Path, interpreters: Sequence[str]) -> dict[str, str]:
-    """The builds that the judgement uses, so that all sides use the same."""
-    with runner(work / "find") as found:
-        return {text: found.find(Interpreter.parse(text)).executable for text in interpreters}
+    """Return the builds that the gate uses, so that all sides use the same."""
+    with runner(work / "find") as local_runner:
+        return {text: local_runner.find_interpreter(Interpreter.parse(text)).executable for text in interpreters}
 
 
 def uv_by_hand(file: Path, program: str, cache: Path) -> None:
@@ -168,7 +170,7 @@ def show(what: str, ours: float, theirs: float, mine: str = "ours", other: str =
     print(f"{what}: {mine} {ours:.2f} s, {other} {theirs:.2f} s, ratio {theirs / ours:.1f}", flush=True)
 
 
-# ---- our side, in a process of its own
+# ---- our side, in its own process
 
 
 @contextmanager
@@ -184,30 +186,30 @@ def runner(cache: Path) -> Iterator[LocalRunner]:
 def judge(folder: Path, work: Path, interpreters: Sequence[str], jobs: int) -> int:
     cache = work / "ours"
     with runner(cache) as used:
-        resolver = Resolver(cache=cache, runner=used, uv_version="benchmark", lock_hours=24.0)
-        locking = Locking(cache=cache, resolver=resolver, once=Once(None), lock_hours=24.0)
+        resolver = UvResolver(cache=cache, runner=used, uv_version="benchmark", lock_hours=24.0)
+        locker = Locker(cache=cache, resolver=resolver, single_flight=SingleFlight(None), lock_hours=24.0)
 
-        def questions() -> Iterator[tuple[Wanted, InterpreterBuild]]:
+        def questions() -> Iterator[tuple[ResolutionRequest, InterpreterBuild]]:
             for text in interpreters:
-                build = used.find(Interpreter.parse(text))
+                build = used.find_interpreter(Interpreter.parse(text))
                 for file in requirements_files(folder):
                     source = RequirementSource(path=file.relative_to(folder).as_posix())
-                    entries = requirement_set(folder, [source]).entries
+                    entries = read_requirement_set(folder, [source]).entries
                     direct = tuple((item.name, item.location) for item in entries)
-                    yield Wanted(lines=tuple(item.text for item in entries), direct=direct), build
+                    yield ResolutionRequest(lines=tuple(item.text for item in entries), direct=direct), build
 
-        def answer(question: tuple[Wanted, InterpreterBuild]) -> tuple[int, int]:
+        def answer(question: tuple[ResolutionRequest, InterpreterBuild]) -> tuple[int, int]:
             try:
-                locking.lock(*question)
-            except Blocked as blocked:
-                return 1, sum(found.severity is Severity.ERROR for found in blocked.findings)
-            except Unchecked as reason:
+                locker.lock(*question)
+            except Unresolvable as blocked:
+                return 1, sum(finding.severity is Severity.ERROR for finding in blocked.findings)
+            except Undetermined as reason:
                 raise SystemExit(f"could not be checked, so nothing is timed: {reason}") from None
             return 0, 0
 
         with ThreadPoolExecutor(jobs) as pool:
             answers = list(pool.map(answer, questions()))
-    blocked = sum(one for one, _ in answers)
+    blocked = sum(is_blocked for is_blocked, _ in answers)
     print(f"{len(answers)} sets judged, {blocked} of them blocked, by {sum(count for _, count in answers)} blockers")
     return 0
 

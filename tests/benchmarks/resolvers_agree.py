@@ -1,9 +1,9 @@
-"""Judges files of a platform with uv and with pip-tools, and prints in what the verdicts differ.
+"""Judges files of a platform with uv and with pip-tools, and prints how the verdicts differ.
 
-    python tests/benchmarks/engines_agree.py [--python 3.12] [FILE ...]
+    python tests/benchmarks/resolvers_agree.py [--python 3.12] [FILE ...]
 
-FILE is relative to the services of the platform; without any, nine that pip-compile can be waited for. Ends with 1
-where a difference is none that docs/reference/plan.md explains.
+FILE is relative to the services of the platform; default: nine files on which pip-compile is not too slow. Exits with 1
+if docs/reference/plan.md does not explain a difference.
 """
 
 import argparse
@@ -14,7 +14,15 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.integration.test_engines import BUILT, PLATFORM, Answer, Judging, blamed, difference, of_platform
+from tests.integration.test_resolvers_agree import (
+    ONLY_BUILDS_DIFFER,
+    PLATFORM,
+    Answer,
+    ResolverPair,
+    blamed,
+    difference,
+    platform_request,
+)
 
 FILES = (
     "agent-services/laoke-service/test/platform/requirements.txt",
@@ -38,24 +46,27 @@ def main() -> int:
         parser.error(f"there is no {PLATFORM}")
     unexplained = 0
     with tempfile.TemporaryDirectory() as folder:
-        judging = Judging(Path(folder))
+        resolvers = ResolverPair(Path(folder))
         for interpreter in arguments.python.split(","):
             for file in arguments.files:
-                timed = [answered(judging, resolver, interpreter, file) for resolver in ("uv", "pip-tools")]
-                found = difference(timed[0][0], timed[1][0])
-                unexplained += found not in ("", BUILT)
+                timed = [timed_answer(resolvers, resolver, interpreter, file) for resolver in ("uv", "pip-tools")]
+                difference_text = difference(timed[0][0], timed[1][0])
+                unexplained += difference_text not in ("", ONLY_BUILDS_DIFFER)
                 took = ", ".join(f"{seconds:.1f} s" for _, seconds in timed)
-                print(f"{file} on {interpreter} ({took}): {said(timed[0][0])}; {found or 'the same'}", flush=True)
-        judging.runner.close()
+                print(
+                    f"{file} on {interpreter} ({took}): {describe(timed[0][0])}; {difference_text or 'the same'}",
+                    flush=True,
+                )
+        resolvers.runner.close()
     return int(unexplained > 0)
 
 
-def answered(judging: Judging, resolver: str, interpreter: str, file: str) -> tuple[Answer, float]:
+def timed_answer(resolvers: ResolverPair, resolver: str, interpreter: str, file: str) -> tuple[Answer, float]:
     started = time.perf_counter()
-    return judging.ask(resolver, interpreter, of_platform(file)), time.perf_counter() - started
+    return resolvers.lock(resolver, interpreter, platform_request(file)), time.perf_counter() - started
 
 
-def said(answer: Answer) -> str:
+def describe(answer: Answer) -> str:
     return f"blocked by {', '.join(sorted(blamed(answer)))}" if isinstance(answer, tuple) else "resolves"
 
 

@@ -1,4 +1,4 @@
-"""What one sample costs beside calling the command by hand, in turn, in one run.
+"""Overhead of one sample compared with running the command by hand, in turn, in one run.
 
     python -m tests.benchmarks.sample_overhead [--rounds 15] [--docker]
 
@@ -22,7 +22,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from pytest_py312.gate.benchmarks.jobs import SECONDS
+from pytest_py312.gate.benchmarks.jobs import BENCHMARK_SECONDS
 from tests.benchmarks import benchmark_rig as rig
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
@@ -37,12 +37,12 @@ def timed(work: Callable[[], object]) -> Timed:
 
 
 def _used() -> float:
-    found = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in found)
+    usages = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def by_hand(folder: Path, python: Path, scratch: Path) -> None:
-    argv = [str(python), "-m", "pytest", "-q", "--benchmark-only", f"--benchmark-max-time={SECONDS}"]
+    argv = [str(python), "-m", "pytest", "-q", "--benchmark-only", f"--benchmark-max-time={BENCHMARK_SECONDS}"]
     argv += [f"--benchmark-json={scratch / 'by-hand.json'}", "-p", "no:cacheprovider"]
     subprocess.run(
         argv,
@@ -54,11 +54,13 @@ def by_hand(folder: Path, python: Path, scratch: Path) -> None:
     )
 
 
-def tell(name: str, found: list[Timed], hand: list[Timed]) -> None:
+def print_times(name: str, times: list[Timed], hand: list[Timed]) -> None:
     for what, place in (("wall", 0), ("processor", 1)):
-        least = min(one[place] for one in found)
-        middle = statistics.median(one[place] for one in found)
-        more = statistics.median(one[place] - other[place] for one, other in zip(found, hand, strict=True))
+        least = min(time_taken[place] for time_taken in times)
+        middle = statistics.median(time_taken[place] for time_taken in times)
+        more = statistics.median(
+            time_taken[place] - other[place] for time_taken, other in zip(times, hand, strict=True)
+        )
         figures = f"{least * 1000:7.0f} ms least {middle * 1000:7.0f} ms median {more * 1000:+7.0f} ms beside by hand"
         print(f"{name:<32} {what:<10} {figures}", flush=True)
 
@@ -67,35 +69,37 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--docker", action="store_true", help="in a container as well")
-    asked = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         work = Path(name)
         root = work / "fleet"
         path = "services/rag-service"
         shutil.copytree(EXAMPLE / path, root / path)
         runners = {"a sample, local": rig.local(work)}
-        if asked.docker:
+        if options.docker:
             runners["a sample, docker"] = rig.docker(work, root)
-        labs = {name: rig.lab(runner, root, path, folder) for name, (runner, folder) in runners.items()}
-        if asked.docker:
-            docker, folder = runners["a sample, docker"]
-            each = rig.lab(docker, root, path, folder, stays=False)
-            labs["a sample, docker, own container"] = each
-        python = work / "cache/envs/local/bin/python"
-        ways: dict[str, Callable[[], object]] = {
-            "by hand": lambda: by_hand(root / path, python, work),
-            **{name: partial(one.tests, (), 0) for name, one in labs.items()},
+        sessions = {
+            name: rig.benchmark_session(runner, root, path, folder) for name, (runner, folder) in runners.items()
         }
-        times: dict[str, list[Timed]] = {name: [] for name in ways}
-        for number in range(asked.rounds + 1):
-            for name, way in ways.items():
-                found = timed(way)
+        if options.docker:
+            docker, folder = runners["a sample, docker"]
+            each = rig.benchmark_session(docker, root, path, folder, keep_container=False)
+            sessions["a sample, docker, own container"] = each
+        python = work / "cache/envs/local/bin/python"
+        runs: dict[str, Callable[[], object]] = {
+            "by hand": lambda: by_hand(root / path, python, work),
+            **{name: partial(session.tests, (), 0) for name, session in sessions.items()},
+        }
+        times: dict[str, list[Timed]] = {name: [] for name in runs}
+        for number in range(options.rounds + 1):
+            for name, run in runs.items():
+                taken = timed(run)
                 if number:  # the first writes byte code
-                    times[name].append(found)
-        for name in ways:
-            tell(name, times[name], times["by hand"])
-        for one in labs.values():
-            one.close()
+                    times[name].append(taken)
+        for name in runs:
+            print_times(name, times[name], times["by hand"])
+        for session in sessions.values():
+            session.close()
         for runner, _ in runners.values():
             runner.close()
 

@@ -1,4 +1,4 @@
-"""Compares a thing with itself, again and again, and counts how often that is called slower or faster.
+"""Compares workloads with themselves repeatedly, and counts how often the verdict is slower or faster.
 
     python -m tests.benchmarks.self_comparison [--python PROGRAM] [--runs 20] [--slow-runs 10] [--load 1]
         [--simulated | --runner local | --runner docker] [--workloads 10]
@@ -34,10 +34,16 @@ from functools import partial
 from pathlib import Path
 from threading import Event
 
-from pytest_py312.core.model.measurements import Verdict
+from pytest_py312.core.model.measurements import SpeedVerdict
 from pytest_py312.core.model.plan import ServiceSettings
-from pytest_py312.gate.benchmarks.cpu_cores import own_core
-from pytest_py312.gate.benchmarks.sampling import Found, Measure, Settings, Sides, compare
+from pytest_py312.gate.benchmarks.cpu_cores import exclusive_core
+from pytest_py312.gate.benchmarks.sampling import (
+    BenchmarkResult,
+    Measure,
+    SamplingSettings,
+    SidePair,
+    measure_and_compare,
+)
 from pytest_py312.runners.agent import benchmark_probe
 from tests.benchmarks import benchmark_rig as rig
 
@@ -137,23 +143,25 @@ TEST = "tests/test_work.py::test_it[%s]"
 
 @dataclass(kw_only=True)
 class Series:
-    """What came of all comparisons of one kind."""
+    """The results of all comparisons of one kind."""
 
     title: str
-    verdicts: Counter[Verdict] = field(default_factory=Counter)
+    verdicts: Counter[SpeedVerdict] = field(default_factory=Counter)
     pairs: list[int] = field(default_factory=list)
     ratios: list[float] = field(default_factory=list)
 
-    def take(self, found: Mapping[str, Found]) -> None:
-        for one in found.values():
-            self.verdicts[one.reading.verdict] += 1
-            self.pairs.append(len(one.sampled.pairs))
-            self.ratios.append(one.reading.ratio)
+    def add(self, results: Mapping[str, BenchmarkResult]) -> None:
+        for result in results.values():
+            self.verdicts[result.test_result.verdict] += 1
+            self.pairs.append(len(result.samples.pairs))
+            self.ratios.append(result.test_result.ratio)
 
     def counts(self) -> str:
-        return ", ".join(f"{verdict.value} {self.verdicts[verdict]}" for verdict in Verdict if self.verdicts[verdict])
+        return ", ".join(
+            f"{verdict.value} {self.verdicts[verdict]}" for verdict in SpeedVerdict if self.verdicts[verdict]
+        )
 
-    def tell(self, seconds: float) -> None:
+    def print_summary(self, seconds: float) -> None:
         low, high, middle = min(self.ratios), max(self.ratios), statistics.median(self.pairs)
         print(
             f"{self.title}: {sum(self.verdicts.values())} comparisons: {self.counts()}; pairs: median {middle:g}, most "
@@ -163,10 +171,10 @@ class Series:
 
 
 def by_process(python: str, core: int, units: int) -> AbstractContextManager[Measure]:
-    """Measures workloads in a fresh process of ``python`` on one core."""
+    """Return a measure that runs workloads in a fresh process of ``python`` on one core."""
     folder = tempfile.mkdtemp()
     atexit.register(shutil.rmtree, folder)
-    shutil.copy(benchmark_probe.__file__, folder)  # who works on it meanwhile does not disturb
+    shutil.copy(benchmark_probe.__file__, folder)  # edits of the file meanwhile must not matter
 
     def measure(names: Sequence[str], seed: int) -> Mapping[str, float]:
         argv = [python, "-c", CHILD, folder, str(units), str(core), *names]
@@ -179,7 +187,7 @@ def by_process(python: str, core: int, units: int) -> AbstractContextManager[Mea
 
 @contextmanager
 def by_runner(name: str) -> Iterator[Callable[[int, int], AbstractContextManager[Measure]]]:
-    """Measures workloads as the benchmarks of a service, each side at a station of its own."""
+    """Return a measure that runs workloads as benchmarks of a service, each side in its own session."""
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
         suite = work / "fleet" / PATH / "tests/test_work.py"
@@ -191,16 +199,18 @@ def by_runner(name: str) -> Iterator[Callable[[int, int], AbstractContextManager
         @contextmanager
         def of(core: int, units: int) -> Iterator[Measure]:
             settings = ServiceSettings(environment=(("UNITS", str(units)),))
-            lab = rig.lab(runner, work / "fleet", PATH, environment, settings=settings, core=core)
+            benchmark_session = rig.benchmark_session(
+                runner, work / "fleet", PATH, environment, settings=settings, core=core
+            )
 
             def measure(names: Sequence[str], seed: int) -> Mapping[str, float]:
-                found = lab.tests([TEST % name for name in names], seed).values
-                return {name: found[TEST % name] for name in names}
+                values = benchmark_session.tests([TEST % name for name in names], seed).values
+                return {name: values[TEST % name] for name in names}
 
             try:
                 yield measure
             finally:
-                lab.close()
+                benchmark_session.close()
 
         try:
             yield of
@@ -210,7 +220,7 @@ def by_runner(name: str) -> Iterator[Callable[[int, int], AbstractContextManager
 
 
 def simulated(source: random.Random) -> Callable[[int, int], AbstractContextManager[Measure]]:
-    """Figures with 4 % of noise, of which one in twenty is disturbed badly, and a load that comes and goes."""
+    """Return simulated values with 4 % of noise, an outlier in twenty, and a varying load."""
     level = [0.0]
 
     def of(core: int, units: int) -> AbstractContextManager[Measure]:
@@ -226,7 +236,7 @@ def simulated(source: random.Random) -> Callable[[int, int], AbstractContextMana
 
 @contextmanager
 def load(processes: int) -> Iterator[None]:
-    """Others that want the cores as well."""
+    """Run other processes that compete for the cores."""
     busy = [subprocess.Popen([sys.executable, "-c", "while True: sum(range(10000))"]) for _ in range(processes)]
     try:
         yield
@@ -251,15 +261,17 @@ def run(
     begin = time.monotonic()
     for number in range(runs):
         with ExitStack() as stack:
-            core = stack.enter_context(own_core(Path(tempfile.gettempdir()) / "self-comparison", Event()))
+            core = stack.enter_context(exclusive_core(Path(tempfile.gettempdir()) / "self-comparison", Event()))
             both = (UNITS, round(UNITS * (1 + more)))
             old, new = (stack.enter_context(measures(core or 0, units)) for units in both)
-            settings = Settings(budget=budget, seed=number)
-            series.take(
-                compare(Sides(baseline=old, target=new), dict.fromkeys(WORKLOADS[:workloads], threshold), settings)
+            settings = SamplingSettings(budget=budget, seed=number)
+            series.add(
+                measure_and_compare(
+                    SidePair(baseline=old, target=new), dict.fromkeys(WORKLOADS[:workloads], threshold), settings
+                )
             )
         print(f"{number + 1} of {runs}: {series.counts()}", file=sys.stderr, flush=True)
-    series.tell(time.monotonic() - begin)
+    series.print_summary(time.monotonic() - begin)
 
 
 def main() -> None:
@@ -272,19 +284,19 @@ def main() -> None:
     parser.add_argument("--workloads", type=int, default=len(WORKLOADS), help="so many of the ten")
     parser.add_argument("--runner", choices=("local", "docker"))
     parser.add_argument("--simulated", action="store_true")
-    asked = parser.parse_args()
+    options = parser.parse_args()
 
     with ExitStack() as stack:
-        if asked.simulated:
+        if options.simulated:
             chosen = simulated(random.Random(312))
-        elif asked.runner:
-            chosen = stack.enter_context(by_runner(asked.runner))
+        elif options.runner:
+            chosen = stack.enter_context(by_runner(options.runner))
         else:
-            chosen = partial(by_process, asked.python)
-        stack.enter_context(load(0 if asked.simulated else asked.load))
-        run("the same, threshold 10 %", asked.runs, 0.0, 0.10, chosen, asked.budget, asked.workloads)
-        run("15 % slower, threshold 10 %", asked.slow_runs, 0.15, 0.10, chosen, asked.budget, asked.workloads)
-        run("5 % slower, threshold 3 %", asked.slow_runs, 0.05, 0.03, chosen, asked.budget, asked.workloads)
+            chosen = partial(by_process, options.python)
+        stack.enter_context(load(0 if options.simulated else options.load))
+        run("the same, threshold 10 %", options.runs, 0.0, 0.10, chosen, options.budget, options.workloads)
+        run("15 % slower, threshold 10 %", options.slow_runs, 0.15, 0.10, chosen, options.budget, options.workloads)
+        run("5 % slower, threshold 3 %", options.slow_runs, 0.05, 0.03, chosen, options.budget, options.workloads)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How often a soak of 48 hours is wrong, and how soon it is right: simulated, with seeds that make the figures again.
+"""Error rates and detection times of a soak of 48 hours, simulated with reproducible seeds.
 
     python tests/benchmarks/soak_simulation.py [--healthy 1000] [--planted 300] [--seed 1]
 
 Four critical services, a sample every 5 minutes, judged by the same functions as a real soak with the plan's defaults.
-The world is an assumption, so it is written down here:
+The assumptions of the simulation are:
 
 * a probe of a healthy service fails by itself in 0.2 % of all cases, and once a soak two samples of one service fail in
   a row; what makes them fail lasts `BLIP` seconds (15), which the confirming probes, 10 s apart, find or not;
@@ -23,14 +23,25 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, SoakSettings
-from pytest_py312.rollout.canary_analysis.judge import BURN, burn_rate, confirmed, judge_metric, restarts_within
-from pytest_py312.rollout.canary_analysis.statistics import compare, judge_running, looks_due, slope
-from pytest_py312.rollout.domain.model import Moment, Result, Usage, Verdict
+from pytest_py312.rollout.canary_analysis.judge import (
+    FAST_BURN_RATE,
+    burn_rate,
+    judge_metric,
+    judge_reprobe,
+    restarts_within,
+)
+from pytest_py312.rollout.canary_analysis.statistics import (
+    compare,
+    interim_analysis_points,
+    judge_interim,
+    theil_sen_slope,
+)
+from pytest_py312.rollout.domain.model import Result, Timestamp, Usage, Verdict
 
 SOAK = SoakSettings()
 COMPARE = CompareSettings()
 SERVICES = 4
-SLOTS = SOAK.samples
+SLOTS = SOAK.sample_count
 PLANTED_AT = 72
 """Slot: six hours."""
 BLIP = 15.0
@@ -42,7 +53,7 @@ HOURS = 12
 
 @dataclass(kw_only=True)
 class World:
-    """What is wrong with one of the services from :data:`PLANTED_AT` on."""
+    """The fault of one of the services from :data:`PLANTED_AT` on."""
 
     latency: float = 1.0
     errors: float = BUDGET
@@ -80,49 +91,49 @@ class Ends:
 
 
 def first(count: int, fails: Callable[[int], bool]) -> int | None:
-    """The smallest number of samples at which a judgement fails that never takes a failure back."""
-    found = bisect.bisect_left(range(count + 1), True, key=fails)
-    return found if found <= count else None
+    """Return the smallest number of samples at which a monotonic judgement fails."""
+    index = bisect.bisect_left(range(count + 1), True, key=fails)
+    return index if index <= count else None
 
 
-def probes(drawn: random.Random, world: World, end: Ends, *, twice: bool) -> None:
+def probes(rng: random.Random, world: World, end: Ends, *, twice: bool) -> None:
     results: list[Result] = []
-    double = drawn.randrange(SLOTS - 1) if twice else SLOTS
+    double = rng.randrange(SLOTS - 1) if twice else SLOTS
     for slot in range(SLOTS):
-        down = slot >= PLANTED_AT and drawn.random() < world.down
-        blip = drawn.random() < 0.002 or slot in (double, double + 1)
+        down = slot >= PLANTED_AT and rng.random() < world.down
+        blip = rng.random() < 0.002 or slot in (double, double + 1)
         results.append(Result.FAILED if down or blip else Result.SUCCESSFUL)
         if not (down or blip):
             continue
         bad = [down or at * SOAK.confirm.every <= world.blip for at in range(1, SOAK.confirm.probes + 1)]
-        bad = [one or drawn.random() < 0.002 for one in bad]
-        burst = [Result.FAILED if one else Result.SUCCESSFUL for one in bad]
-        if confirmed(burst, SOAK.confirm) is Result.FAILED:
+        bad = [failed or rng.random() < 0.002 for failed in bad]
+        burst = [Result.FAILED if failed else Result.SUCCESSFUL for failed in bad]
+        if judge_reprobe(burst, SOAK.confirm) is Result.FAILED:
             end.back(slot + 1, "confirmed")
             break
     end.back(first(len(results), lambda count: judge_metric(results[:count], SOAK).verdict is Verdict.FAILED), "limit")
 
 
-def wave(drawn: random.Random, noise: float) -> list[float]:
-    """The latency of one version, in ms."""
-    state = drawn.gauss(0, noise)
-    found = []
+def wave(rng: random.Random, noise: float) -> list[float]:
+    """Return the latency of one version at each slot, in ms."""
+    state = rng.gauss(0, noise)
+    latencies = []
     for slot in range(SLOTS):
-        found.append(100 * (1 + 0.25 * math.sin(2 * math.pi * slot / 288)) * math.exp(state))
-        state = 0.7 * state + drawn.gauss(0, noise * math.sqrt(1 - 0.7**2))
-    return found
+        latencies.append(100 * (1 + 0.25 * math.sin(2 * math.pi * slot / 288)) * math.exp(state))
+        state = 0.7 * state + rng.gauss(0, noise * math.sqrt(1 - 0.7**2))
+    return latencies
 
 
-def latency(drawn: random.Random, world: World, end: Ends) -> None:
-    old, new = wave(drawn, world.noise), wave(drawn, world.noise)
+def latency(rng: random.Random, world: World, end: Ends) -> None:
+    old, new = wave(rng, world.noise), wave(rng, world.noise)
     pairs = [
-        (before, after * (world.latency if slot >= PLANTED_AT else 1.0))
-        for slot, (before, after) in enumerate(zip(old, new, strict=True))
+        (old_value, new_value * (world.latency if slot >= PLANTED_AT else 1.0))
+        for slot, (old_value, new_value) in enumerate(zip(old, new, strict=True))
     ]
-    if judge_running(pairs, COMPARE).verdict is Verdict.FAILED:
-        looks = looks_due(SLOTS, COMPARE)
+    if judge_interim(pairs, COMPARE).verdict is Verdict.FAILED:
+        looks = interim_analysis_points(SLOTS, COMPARE)
         at = first(
-            len(looks) - 1, lambda index: judge_running(pairs[: looks[index]], COMPARE).verdict is Verdict.FAILED
+            len(looks) - 1, lambda index: judge_interim(pairs[: looks[index]], COMPARE).verdict is Verdict.FAILED
         )
         slot = looks[at or 0]
         severe = world.latency >= 2
@@ -131,34 +142,34 @@ def latency(drawn: random.Random, world: World, end: Ends) -> None:
         end.hold(SLOTS, "latency at the end")
 
 
-def errors(drawn: random.Random, world: World, end: Ends) -> None:
-    found: list[int] = []
+def errors(rng: random.Random, world: World, end: Ends) -> None:
+    counts: list[int] = []
     for slot in range(SLOTS):
         share = world.errors if slot >= PLANTED_AT else BUDGET
         mean = share * world.requests
-        found.append(max(0, round(drawn.gauss(mean, math.sqrt(mean)))))
+        counts.append(max(0, round(rng.gauss(mean, math.sqrt(mean)))))
         rates = [
             burn_rate(
-                sum(found[-span:]), min(span, len(found)) * world.requests, BUDGET, min_requests=SOAK.min_requests
+                sum(counts[-span:]), min(span, len(counts)) * world.requests, BUDGET, min_requests=SOAK.min_requests
             )
             for span in (1, 12)
         ]
-        if all(rate is not None and rate >= BURN for rate in rates):
+        if all(rate is not None and rate >= FAST_BURN_RATE for rate in rates):
             end.back(slot + 1, "errors")
             return
 
 
-def memory(drawn: random.Random, world: World, end: Ends) -> None:
+def memory(rng: random.Random, world: World, end: Ends) -> None:
     points = [
         (
             slot / 12,
-            200 + 40 * min(1.0, slot / 24) + max(0, slot - PLANTED_AT) / 12 * world.leak + drawn.gauss(0, 3),
+            200 + 40 * min(1.0, slot / 24) + max(0, slot - PLANTED_AT) / 12 * world.leak + rng.gauss(0, 3),
         )
         for slot in range(SLOTS)
     ]
     for end_slot in range(HOURS * 12, SLOTS + 1, 36):
         # every sixth point: a slope over 12 hours needs no more
-        if slope(points[end_slot - HOURS * 12 : end_slot : 6]) > LEAK_FLOOR:
+        if theil_sen_slope(points[end_slot - HOURS * 12 : end_slot : 6]) > LEAK_FLOOR:
             end.hold(end_slot, "memory")
             return
 
@@ -170,20 +181,20 @@ def restarts(world: World, end: Ends) -> None:
     for slot in range(PLANTED_AT, PLANTED_AT + 12):
         count = int((slot - PLANTED_AT) * world.restarts)
         usage = Usage(cpu_seconds=0.0, memory=0, restarts=count, out_of_memory=False, started_at=str(count))
-        readings.append((Moment(wall=300.0 * slot, boottime=300.0 * slot, boot="b"), usage))
+        readings.append((Timestamp(wall=300.0 * slot, boottime=300.0 * slot, boot="b"), usage))
         if restarts_within(readings) >= 3:
             end.back(slot + 1, "restarts")
             return
 
 
 def soak(seed: int, worlds: Sequence[World]) -> Ends:
-    drawn = random.Random(seed)
+    rng = random.Random(seed)
     end = Ends()
     for number, world in enumerate(worlds):
-        probes(drawn, world, end, twice=number == len(worlds) - 1)
-        latency(drawn, world, end)
-        errors(drawn, world, end)
-        memory(drawn, world, end)
+        probes(rng, world, end, twice=number == len(worlds) - 1)
+        latency(rng, world, end)
+        errors(rng, world, end)
+        memory(rng, world, end)
         restarts(world, end)
     return end
 

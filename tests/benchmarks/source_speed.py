@@ -1,4 +1,4 @@
-"""How long the source of about 600 files takes: ``python -m tests.benchmarks.source_speed --work FOLDER``.
+"""Time of the source check for about 600 files: ``python -m tests.benchmarks.source_speed --work FOLDER``.
 
 Everything is held against ``ast.parse`` of the same files in the same run, on one core of this interpreter. Wall times,
 and the CPU time of this process and those that it starts; the best of ``--rounds`` of each. Cold: the cache is empty,
@@ -25,12 +25,12 @@ from uuid import uuid4
 
 from uv import find_uv_bin
 
-from pytest_py312.analysis.services.service_analysis import Inspector
+from pytest_py312.analysis.services.service_analysis import ServiceAnalyzer
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.runners.local import LocalRunner
-from tests.benchmarks import others_code, source_tools
+from tests.benchmarks import source_tools, third_party_code
 from tests.truth.verify import find_pythons
 
 BASELINE, TARGET = Interpreter(3, 9), Interpreter(3, 12)
@@ -39,7 +39,7 @@ WANTED_FILES, WANTED_BYTES, LEAST_BYTES = 600, 7_000_000, 2_000
 
 
 class Taken(NamedTuple):
-    """Seconds on the clock, and of CPU time."""
+    """Wall seconds and CPU seconds."""
 
     wall: float
     cpu: float
@@ -71,30 +71,32 @@ def main() -> None:
 
 
 def row(name: str, taken: Taken, parse: Taken) -> None:
-    cells = [f"{one:.2f} | {one / of_parse:.2f}" for one, of_parse in zip(taken, parse, strict=True)]
+    cells = [f"{value:.2f} | {value / of_parse:.2f}" for value, of_parse in zip(taken, parse, strict=True)]
     print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 def timed(work: Callable[[], object]) -> Taken:
-    before = Taken(time.perf_counter(), cpu_seconds())
+    start = Taken(time.perf_counter(), cpu_seconds())
     work()
-    return Taken(time.perf_counter() - before.wall, cpu_seconds() - before.cpu)
+    return Taken(time.perf_counter() - start.wall, cpu_seconds() - start.cpu)
 
 
 def cpu_seconds() -> float:
-    """Of this process, and of those that it started and that have ended."""
+    """Return the CPU time of this process and its ended children."""
     used = [resource.getrusage(whose) for whose in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
-    return sum(one.ru_utime + one.ru_stime for one in used)
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
 
 
 def best(measured: Sequence[Taken]) -> Taken:
-    return Taken(min(one.wall for one in measured), min(one.cpu for one in measured))
+    return Taken(min(taken.wall for taken in measured), min(taken.cpu for taken in measured))
 
 
 def sample(work: Path) -> Path:
-    """Files spread over some distributions, none of them tiny, until there is as much as is wanted."""
-    pinned = [one for one in others_code.pinned("now") if one.partition("==")[0] in SAMPLED]
-    others_code.install(work / "now", pinned, find_pythons(work / "found")[3, 12])
+    """Copy a sample of files of some distributions, none of them tiny, up to the wanted size; return its folder."""
+    pinned = [
+        requirement for requirement in third_party_code.pinned("now") if requirement.partition("==")[0] in SAMPLED
+    ]
+    third_party_code.install(work / "now", pinned, find_pythons(work / "found")[3, 12])
     root = work / "sample"
     shutil.rmtree(root, ignore_errors=True)
     files = [file for name in SAMPLED for file in sorted((work / "now" / name).rglob("*.py"))]
@@ -120,7 +122,7 @@ def parsed(texts: Sequence[bytes]) -> None:
 
 
 def inspected(root: Path, work: Path, processes: int, rounds: int) -> tuple[Taken, Taken]:
-    """What it takes from an empty cache, and from a full one. Finding the interpreters is not among them."""
+    """Measure with an empty and with a full cache. The search for interpreters is not included."""
     cold, warm = [], []
     for _ in range(rounds):
         shutil.rmtree(work, ignore_errors=True)
@@ -129,7 +131,7 @@ def inspected(root: Path, work: Path, processes: int, rounds: int) -> tuple[Take
         )
         try:
             for minor in range(BASELINE.minor, TARGET.minor + 1):
-                runner.find(Interpreter(3, minor))
+                runner.find_interpreter(Interpreter(3, minor))
             cold.append(timed(partial(inspect, root, work / "cache", processes, runner)))
             warm.append(timed(partial(inspect, root, work / "cache", processes, runner)))
         finally:
@@ -138,12 +140,12 @@ def inspected(root: Path, work: Path, processes: int, rounds: int) -> tuple[Take
 
 
 def inspect(root: Path, cache: Path, processes: int, runner: LocalRunner) -> None:
-    inspector = Inspector(plan=Plan(root=root, target=TARGET), cache=cache, runner=runner, processes=processes)
+    analyzer = ServiceAnalyzer(plan=Plan(root=root, target=TARGET), cache=cache, runner=runner, processes=processes)
     services = [service(folder.name) for folder in sorted(root.iterdir()) if folder.is_dir()]
-    inspector.expect(services)
-    inspector.prepare()
-    for one in services:
-        inspector.inspect(Cell(service=one, interpreter=TARGET), {})
+    analyzer.register(services)
+    analyzer.prefetch()
+    for member in services:
+        analyzer.analyze(Cell(service=member, interpreter=TARGET), {})
 
 
 def service(name: str) -> Service:
@@ -154,8 +156,8 @@ def service(name: str) -> Service:
 
 
 def peer(name: str, root: Path, work: Path) -> None:
-    """What it says is of no interest here, nor how it ends: neither can read every file."""
-    (tool,) = (one for one in source_tools.TOOLS if one.name == name)
+    """Run a tool on all services. Output and exit code are ignored: no tool can read every file."""
+    (tool,) = (candidate for candidate in source_tools.TOOLS if candidate.name == name)
     shutil.rmtree(work / "mypy", ignore_errors=True)
     arguments = [argument.replace("{work}", str(work)) for argument in tool.arguments]
     for folder in sorted(root.iterdir()):

@@ -1,4 +1,4 @@
-"""What other tools find of the truth set, measured: ``python -m tests.benchmarks.source_tools --work FOLDER``.
+"""Scores of other tools on the truth set: ``python -m tests.benchmarks.source_tools --work FOLDER``.
 
 Installs ruff, pylint, mypy, ty and vermin into an environment of 3.12 under the work folder, lets each read the whole
 set for a move from 3.9 to 3.12, scores them as the product is scored (the right line is required; as these tools know
@@ -20,7 +20,7 @@ from uv import find_uv_bin
 
 from tests.truth.cases import MAIN, Kind, Snippet, read_snippets
 from tests.truth.product import findings_of
-from tests.truth.score import Said, Score, score, wanted
+from tests.truth.score import Remark, Score, expected_marks, score
 from tests.truth.verify import find_pythons
 
 BASELINE, TARGET = (3, 9), (3, 12)
@@ -34,9 +34,9 @@ REMARK = re.compile(r"(?P<path>[^\s:]+\.py):(?P<line>\d+)(?::\d+)?:? ?(?P<text>.
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Tool:
-    """A checker: its name as a distribution, and its command line before the files.
+    """A checker: its distribution's name, and its command line before the files.
 
-    ``apart`` are the categories whose files it must get one by one: a syntax error ends its whole run.
+    ``apart`` are the categories whose files must be checked one by one: a syntax error ends the tool's whole run.
     """
 
     name: str
@@ -73,7 +73,7 @@ def main() -> None:
     options = parser.parse_args()
     work: Path = options.work.resolve()
     snippets = read_snippets()
-    quiet = [one for one in snippets if not list(wanted(one, BASELINE, TARGET))]
+    quiet = [snippet for snippet in snippets if not list(expected_marks(snippet, BASELINE, TARGET))]
     pythons = find_pythons(work / "found")
     files = write_flat(snippets, work / "files")
     install(work / "environment", pythons[TARGET])
@@ -83,43 +83,45 @@ def main() -> None:
     if options.tool is None or "py312" in options.tool:
         shutil.rmtree(work / "product", ignore_errors=True)
         started = time.perf_counter()
-        found = findings_of(snippets, BASELINE, TARGET, work / "product")
+        remarks = findings_of(snippets, BASELINE, TARGET, work / "product")
         seconds = time.perf_counter() - started
-        print(row("pytest-py312", score(snippets, found, BASELINE, TARGET), quiet, seconds))
+        print(row("pytest-py312", score(snippets, remarks, BASELINE, TARGET), quiet, seconds))
     shutil.rmtree(work / "mypy", ignore_errors=True)
     for tool in TOOLS:
         if options.tool is None or tool.name in options.tool:
             started = time.perf_counter()
-            said = ask(tool, snippets, files, work)
+            remarks = ask(tool, snippets, files, work)
             seconds = time.perf_counter() - started
-            print(row(f"{tool.name} {version_of(tool, work)}", score(snippets, said, BASELINE, TARGET), quiet, seconds))
+            print(
+                row(f"{tool.name} {version_of(tool, work)}", score(snippets, remarks, BASELINE, TARGET), quiet, seconds)
+            )
 
 
 def row(name: str, result: Score, quiet: Sequence[Snippet], seconds: float) -> str:
-    """One line of the table. False alarms are counted on the snippets with nothing to say."""
-    ids = {one.id for one in quiet}
-    false = sum(bool(one.false) for one in result.verdicts if one.snippet.id in ids)
+    """Format one line of the table. False alarms are counted on the snippets without expected findings."""
+    ids = {item.id for item in quiet}
+    false = sum(bool(item.false) for item in result.verdicts if item.snippet.id in ids)
     kinds = (Kind.BREAK, Kind.WARNS, Kind.SILENT)
-    found = " | ".join(f"{result.found(kind)}/{result.all(kind)}" for kind in kinds)
-    return f"| {name} | {found} | {false}/{len(quiet)} | {seconds:.1f} |"
+    counts = " | ".join(f"{result.found(kind)}/{result.all(kind)}" for kind in kinds)
+    return f"| {name} | {counts} | {false}/{len(quiet)} | {seconds:.1f} |"
 
 
 def write_flat(snippets: Sequence[Snippet], folder: Path) -> dict[str, Path]:
-    """Writes the snippets so that no tool mistakes one for another: a file each, a folder where there are several."""
+    """Write each snippet to its own file, or to a folder if it has several; return the main files by snippet id."""
     main = {}
-    for one in snippets:
-        name = one.id.replace("/", "__")
-        here = folder / name if len(one.files) > 1 else folder / "single"
-        main[one.id] = here / (MAIN if len(one.files) > 1 else f"{name}.py")
-        for path, text in one.files.items():
-            there = main[one.id] if path == MAIN else here / path
-            there.parent.mkdir(parents=True, exist_ok=True)
-            there.write_text(text, "utf-8")
+    for snippet in snippets:
+        name = snippet.id.replace("/", "__")
+        snippet_folder = folder / name if len(snippet.files) > 1 else folder / "single"
+        main[snippet.id] = snippet_folder / (MAIN if len(snippet.files) > 1 else f"{name}.py")
+        for path, text in snippet.files.items():
+            file = main[snippet.id] if path == MAIN else snippet_folder / path
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text, "utf-8")
     return main
 
 
 def install(environment: Path, python: Path) -> None:
-    """The tools in an environment of their own."""
+    """Install the tools into their own environment."""
     if not (environment / "bin/python").exists():
         subprocess.run([find_uv_bin(), "venv", "--quiet", "--python", python, environment], check=True)
     names = [tool.name for tool in TOOLS]
@@ -133,22 +135,22 @@ def version_of(tool: Tool, work: Path) -> str:
     return done.stdout.strip()
 
 
-def ask(tool: Tool, snippets: Sequence[Snippet], files: Mapping[str, Path], work: Path) -> dict[str, list[Said]]:
-    """What a tool says of each snippet. Those of several files, or that would end its run, are handed over alone."""
-    together = [one for one in snippets if len(one.files) == 1 and one.category not in tool.apart]
-    alone = [one for one in snippets if one not in together]
-    said = defaultdict[str, list[Said]](list)
-    batches = [(files[together[0].id].parent, together), *((files[one.id].parent, [one]) for one in alone)]
+def ask(tool: Tool, snippets: Sequence[Snippet], files: Mapping[str, Path], work: Path) -> dict[str, list[Remark]]:
+    """Return a tool's remarks on each snippet. Those of several files, or that would end its run, are checked alone."""
+    together = [snippet for snippet in snippets if len(snippet.files) == 1 and snippet.category not in tool.apart]
+    alone = [snippet for snippet in snippets if snippet not in together]
+    remarks = defaultdict[str, list[Remark]](list)
+    batches = [(files[together[0].id].parent, together), *((files[snippet.id].parent, [snippet]) for snippet in alone)]
     for folder, batch in batches:
-        names = {files[one.id].relative_to(folder).as_posix(): one for one in batch}
+        names = {files[snippet.id].relative_to(folder).as_posix(): snippet for snippet in batch}
         for path, remark in run(tool, folder, sorted(names), work):
             snippet = names.get(path) or batch[0]
             within = MAIN if path in names else path
-            said[snippet.id].append(Said(path=within, line=remark.line, text=remark.text))
-    return said
+            remarks[snippet.id].append(Remark(path=within, line=remark.line, text=remark.text))
+    return remarks
 
 
-def run(tool: Tool, folder: Path, names: list[str], work: Path) -> Iterator[tuple[str, Said]]:
+def run(tool: Tool, folder: Path, names: list[str], work: Path) -> Iterator[tuple[str, Remark]]:
     arguments = [argument.replace("{work}", str(work)) for argument in tool.arguments]
     done = subprocess.run(
         [work / "environment/bin" / tool.name, *arguments, *names],
@@ -159,7 +161,7 @@ def run(tool: Tool, folder: Path, names: list[str], work: Path) -> Iterator[tupl
         if match and ": note:" not in line:
             path = Path(match["path"])
             inside = path.relative_to(folder) if path.is_absolute() and path.is_relative_to(folder) else path
-            yield inside.as_posix(), Said(path="", line=int(match["line"]), text=match["text"])
+            yield inside.as_posix(), Remark(path="", line=int(match["line"]), text=match["text"])
 
 
 if __name__ == "__main__":

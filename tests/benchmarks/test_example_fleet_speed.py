@@ -1,4 +1,4 @@
-"""Benchmarks of the example fleet, old against new, by the gate as a user starts it, in both runners (8 minutes).
+"""The gate's benchmarks of the example fleet, baseline against target, with both runners (8 minutes).
 
     pytest tests/benchmarks/test_example_fleet_speed.py
 
@@ -25,14 +25,14 @@ EXAMPLE = Path(__file__).parents[2] / "examples" / "suoke"
 SLOW = "test/test_recordings.py::test_the_catalogue_of_a_year_is_quick"
 OTHERS = {"tests/test_speed.py::test_a_search_is_quick", "tests/test_speed.py::test_words_are_found_quickly"}
 GENERAL = 'unlike-builds = true, budget = "25s"'
-"""A user's two minutes would tell more of small differences; the planted one shows in a few seconds."""
+"""The default of two minutes detects smaller differences; the planted one is found in a few seconds."""
 
 pytestmark = [pytest.mark.network, pytest.mark.timeout(1800)]
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Path:
-    """A copy of the example, in which builds that are not alike are compared all the same."""
+    """A copy of the example, in which builds with different options are compared as well."""
     root = Path(shutil.copytree(EXAMPLE, tmp_path / "suoke", ignore=shutil.ignore_patterns(".py312", "__pycache__")))
     plan = root / "py312.toml"
     text, times = re.subn(r"benchmark = \{ ", f"benchmark = {{ {GENERAL}, ", plan.read_text(encoding="utf-8"))
@@ -44,7 +44,7 @@ def fleet(tmp_path: Path) -> Path:
 
 
 def speeds(fleet: Path, runner: str) -> tuple[dict[str, Any], str]:
-    """Run the benchmarks of the two services that have some; the report, and what was said."""
+    """Run the benchmarks of the two services that have some; return the report and the output."""
     file = fleet / "report.json"
     argv = [sys.executable, "-m", "pytest", "--py312", "--py312-benchmark", "-m", "py312_benchmark", ".", "-n0"]
     argv += [f"--py312-runner={runner}", "--py312-services=palpation-service,rag-service", f"--py312-report={file}"]
@@ -58,19 +58,21 @@ def speeds(fleet: Path, runner: str) -> tuple[dict[str, Any], str]:
 
 @pytest.mark.parametrize("runner", ["local", pytest.param("docker", marks=pytest.mark.docker)])
 def test_the_planted_slowdown_is_found_and_nothing_else(fleet: Path, runner: str) -> None:
-    """It blocks its service; of the other's benchmarks none does."""
+    """It blocks its service; no benchmark of the other service blocks."""
     if runner == "docker" and engine_version() is None:
         unavailable("no Docker engine answers")
-    report, said = speeds(fleet, runner)
-    own = {one["name"]: one for one in report["comparisons"] if one["kind"] == "benchmark"}
-    assert set(own) == {SLOW, *OTHERS}, said
-    assert (own[SLOW]["verdict"], own[SLOW]["confirmed"]) == ("slower", True), said
+    report, output = speeds(fleet, runner)
+    own = {entry["name"]: entry for entry in report["comparisons"] if entry["kind"] == "benchmark"}
+    assert set(own) == {SLOW, *OTHERS}, output
+    assert (own[SLOW]["verdict"], own[SLOW]["confirmed"]) == ("slower", True), output
     assert own[SLOW]["ratio"] > 1.5
     of_others = {own[name]["verdict"] for name in OTHERS}
-    assert of_others <= {"same", "faster", "inconclusive"}, said
-    outcomes = {one["service"]: one for one in report["outcomes"]}
-    assert outcomes["rag-service"]["status"] == ("errored" if "inconclusive" in of_others else "passed"), said
-    assert {one["code"] for one in outcomes["palpation-service"]["findings"] if one["severity"] == "error"} == {"PY501"}
-    kinds = {one["kind"] for one in report["comparisons"]}
+    assert of_others <= {"same", "faster", "inconclusive"}, output
+    outcomes = {entry["service"]: entry for entry in report["outcomes"]}
+    assert outcomes["rag-service"]["status"] == ("errored" if "inconclusive" in of_others else "passed"), output
+    assert {entry["code"] for entry in outcomes["palpation-service"]["findings"] if entry["severity"] == "error"} == {
+        "PY501"
+    }
+    kinds = {entry["kind"] for entry in report["comparisons"]}
     assert kinds >= {"benchmark", "import", "memory", "suite"}
-    assert ("start" in kinds) is (runner == "docker"), said
+    assert ("start" in kinds) is (runner == "docker"), output

@@ -1,4 +1,4 @@
-"""What the plugin costs those who do not ask for it, and what collecting a large fleet costs those who do.
+"""Cost of the plugin in runs that do not use it, and of collecting a large fleet in runs that do.
 
     pytest tests/benchmarks --benchmark-only
 
@@ -16,7 +16,7 @@ from pytest_benchmark.fixture import BenchmarkFixture
 
 
 def run_pytest(folder: Path, *arguments: str) -> str:
-    """A whole pytest process, byte code kept as users keep it."""
+    """Run a whole pytest process, with cached byte code as users have it; return its output."""
     env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     # other people's plugins would be measured as well
     env["PYTEST_DISABLE_PLUGIN_AUTOLOAD"] = "1"

@@ -1,10 +1,10 @@
-"""What the scan says of others' code: ``python -m tests.benchmarks.others_code --work FOLDER [--only now|then]``.
+"""The scan on third-party code: ``python -m tests.benchmarks.third_party_code --work FOLDER [--only now|then]``.
 
 Two tables in Markdown, both for a move from 3.9 to 3.12, each distribution being a service:
 
-- ``now``: distributions of today that run on 3.12. What blocks is listed, and is a false alarm unless it is known to
-  be true (``TRUE``, each looked at by hand).
-- ``then``: distributions of years ago. Modules (of large ones each second, third, ...) are imported for real on 3.9 and
+- ``now``: current distributions that run on 3.12. Blocking findings are listed; they are false alarms unless they are
+  known to be true (``TRUE``, each checked by hand).
+- ``then``: old distributions. Modules (of large ones each second, third, ...) are imported for real on 3.9 and
   on 3.12, with the same dependencies and with what ``python -m venv`` brings (setuptools before 3.12, none from it). Of
   the modules that import on 3.9 alone, those count as found where an error of the scan stands at the statement that
   raised, in the module itself or in the one it imports; where a module of a package is not found, also at a finder in
@@ -33,7 +33,7 @@ from uuid import uuid4
 from packaging.utils import canonicalize_name
 from uv import find_uv_bin
 
-from pytest_py312.analysis.services.service_analysis import Inspector
+from pytest_py312.analysis.services.service_analysis import ServiceAnalyzer
 from pytest_py312.core.model.findings import Finding, Interpreter, Severity
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings
@@ -47,13 +47,13 @@ NAME = re.compile(r"[\w.-]+")
 MOST_MODULES = 100
 """Tried of one distribution; of larger ones they are spread evenly."""
 LISTS = Path(__file__).with_name("distributions")
-"""``now.txt``, ``then.txt``; ``dependencies.txt``: what the old ones need and both interpreters have wheels of."""
+"""``now.txt``, ``then.txt``; ``dependencies.txt``: requirements of the old distributions with wheels for both."""
 TRUE: dict[tuple[str, str], str] = {}
-"""(file, name) of what blocks in the distributions of today and is true, and why."""
+"""(file, name) of true blocking findings in current distributions, and why they are true."""
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="What the scan says of others' code.")
+    parser = argparse.ArgumentParser(description="The scan on third-party code.")
     parser.add_argument("--work", type=Path, required=True, help="folder for distributions, environments and caches")
     parser.add_argument("--only", choices=("now", "then"))
     options = parser.parse_args()
@@ -70,12 +70,12 @@ def pinned(name: str) -> list[str]:
 
 
 def install(folder: Path, requirements: Iterable[str], python: Path) -> list[str]:
-    """Each distribution in a folder of its own, without what it requires."""
+    """Install each distribution into its own folder, without its requirements."""
     names = []
-    for one in requirements:
-        names.append(one.partition("==")[0])
+    for requirement in requirements:
+        names.append(requirement.partition("==")[0])
         if not (folder / names[-1]).is_dir():
-            uv("pip", "install", "--no-deps", "--python", python, "--target", folder / names[-1], one)
+            uv("pip", "install", "--no-deps", "--python", python, "--target", folder / names[-1], requirement)
     return names
 
 
@@ -83,23 +83,23 @@ def uv(*arguments: str | Path) -> None:
     subprocess.run([find_uv_bin(), "--quiet", *arguments], check=True)
 
 
-def scanned(root: Path, names: Sequence[str], work: Path, lock: Mapping[str, str] | None) -> dict[str, list[Finding]]:
-    """What the scan finds in each folder of ``root``. What could not be judged whole is said on standard error."""
+def scan(root: Path, names: Sequence[str], work: Path, lock: Mapping[str, str] | None) -> dict[str, list[Finding]]:
+    """Return the findings in each folder of ``root``. Incomplete analyses are reported on standard error."""
     runner = LocalRunner(
         cache=work / "cache", uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=work / "run", fetch=False
     )
     try:
         plan = Plan(root=root, target=TARGET)
-        inspector = Inspector(plan=plan, cache=work / "cache", runner=runner, processes=2)
+        analyzer = ServiceAnalyzer(plan=plan, cache=work / "cache", runner=runner, processes=2)
         services = [_service(name) for name in names]
-        inspector.expect(services)
-        found = {}
+        analyzer.register(services)
+        findings = {}
         for service in services:
-            said = inspector.inspect(Cell(service=service, interpreter=TARGET), lock)
-            if said.unchecked:
-                print(f"{service.name}: {said.unchecked}", file=sys.stderr)
-            found[service.name] = list(said.findings)
-        return found
+            analysis = analyzer.analyze(Cell(service=service, interpreter=TARGET), lock)
+            if analysis.unchecked_reason:
+                print(f"{service.name}: {analysis.unchecked_reason}", file=sys.stderr)
+            findings[service.name] = list(analysis.findings)
+        return findings
     finally:
         runner.close()
 
@@ -112,33 +112,33 @@ def _service(name: str) -> Service:
 
 
 def blocking(findings: Iterable[Finding]) -> list[Finding]:
-    return [one for one in findings if one.severity is Severity.ERROR]
+    return [finding for finding in findings if finding.severity is Severity.ERROR]
 
 
-# ---- distributions of today
+# ---- current distributions
 
 
 def precision(work: Path, names: Sequence[str]) -> None:
-    """Prints the first table, and all that blocks."""
+    """Print the first table, and all blocking findings."""
     root = work / "now"
-    found = scanned(root, names, work, None)
+    findings = scan(root, names, work, None)
     files = {name: sum(1 for _ in (root / name).rglob("*.py")) for name in names}
     false: list[Finding] = []
     print("| distribution of today | files | blocks | of that false | deprecated | too new for 3.9 | other warnings |")
     print("|---|---|---|---|---|---|---|")
     for name in names:
-        errors = blocking(found[name])
-        wrong = [one for one in errors if _name(one) not in TRUE]
+        errors = blocking(findings[name])
+        wrong = [finding for finding in errors if _name(finding) not in TRUE]
         false += wrong
-        codes = Counter(one.code for one in found[name] if one.severity is not Severity.ERROR)
+        codes = Counter(finding.code for finding in findings[name] if finding.severity is not Severity.ERROR)
         rest = sum(codes.values()) - codes["PY220"] - codes["PY210"]
         print(
             f"| {name} | {files[name]} | {len(errors)} | {len(wrong)} | {codes['PY220']} | {codes['PY210']} | {rest} |"
         )
-    removed = [one for one in false if one.code in REMOVED]
+    removed = [finding for finding in false if finding.code in REMOVED]
     total = sum(files.values())
     print(f"\nfalse alarms of something removed: {len(removed)} in {total} files")
-    print(*(f"- {_told(one)}" for one in false), sep="\n")
+    print(*(f"- {_describe(finding)}" for finding in false), sep="\n")
 
 
 def _name(finding: Finding) -> tuple[str, str]:
@@ -146,12 +146,12 @@ def _name(finding: Finding) -> tuple[str, str]:
     return finding.location.path, finding.names[0] if finding.names else ""
 
 
-def _told(finding: Finding) -> str:
+def _describe(finding: Finding) -> str:
     assert finding.location is not None
     return f"{finding.location.path}:{finding.location.line}: {finding.code} {finding.message}"
 
 
-# ---- distributions of years ago
+# ---- old distributions
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -167,25 +167,25 @@ class Failure:
 
 
 def recall(work: Path, names: Sequence[str], pythons: Mapping[Interpreter, Path]) -> None:
-    """Prints the second table, and what was not found."""
+    """Print the second table, and what was not found."""
     root = work / "then"
     with ThreadPoolExecutor(2) as threads:
-        made = threads.map(lambda one: environment(work, one, pythons[one]), (BASELINE, TARGET))
+        made = threads.map(lambda item: environment(work, item, pythons[item]), (BASELINE, TARGET))
         environments = dict(zip((BASELINE, TARGET), made, strict=True))
-    lock = installed(environments[TARGET]) | dict(one.split("==") for one in pinned("then"))
-    found = scanned(root, names, work, lock)
-    errors = [one for findings in found.values() for one in blocking(findings)]
-    spans = {span for one in errors for span in _lines(root, one)}
-    finders = {str(root / one.location.path) for one in errors if one.code == "PY207" and one.location}
+    lock = installed(environments[TARGET]) | dict(item.split("==") for item in pinned("then"))
+    findings = scan(root, names, work, lock)
+    errors = [item for findings in findings.values() for item in blocking(findings)]
+    spans = {span for item in errors for span in _lines(root, item)}
+    finders = {str(root / item.location.path) for item in errors if item.code == "PY207" and item.location}
     print("| distribution of years ago | modules | import on 3.9 | and not on 3.12 | of these found | causes | found |")
     print("|---|---|---|---|---|---|---|")
     missed: list[Failure] = []
     rows: list[tuple[int, ...]] = []
     with ThreadPoolExecutor(2) as threads:
-        trials = threads.map(lambda one: trial(root, one, environments), names)
+        trials = threads.map(lambda item: trial(root, item, environments), names)
         for name, (tried, works, failures) in zip(names, trials, strict=True):
-            named = [one for one in failures if spans & set(one.places) or finders & set(one.above)]
-            missed += [one for one in failures if one not in named]
+            named = [item for item in failures if spans & set(item.places) or finders & set(item.above)]
+            missed += [item for item in failures if item not in named]
             rows.append(
                 (tried, works, len(failures), len(named), len(set(map(_cause, failures))), len(set(map(_cause, named))))
             )
@@ -193,18 +193,18 @@ def recall(work: Path, names: Sequence[str], pythons: Mapping[Interpreter, Path]
                 print(f"| {name} | {' | '.join(map(str, rows[-1]))} |", flush=True)
     sums = [sum(column) for column in zip(*rows, strict=True)]
     print(f"| all {len(names)} | {' | '.join(map(str, sums))} |\n")
-    for one in missed:
-        file, line = _cause(one)
-        print(f"- {one.module} ({file.removeprefix(f'{root}/')}:{line}): {one.error}")
+    for item in missed:
+        file, line = _cause(item)
+        print(f"- {item.module} ({file.removeprefix(f'{root}/')}:{line}): {item.error}")
 
 
 def _cause(failure: Failure) -> tuple[str, int]:
-    """The first thing that went wrong, as far as it lies in the old distributions."""
+    """Return the root cause, as far as it is in the old distributions."""
     return failure.places[-1] if failure.places else (failure.module, 0)
 
 
 def environment(work: Path, interpreter: Interpreter, python: Path) -> Path:
-    """The Python of an environment as ``venv`` makes it, with the dependencies; the same versions on both."""
+    """Create an environment with ``venv`` and the dependencies, in the same versions on both; return its Python."""
     folder = work / f"environment-{interpreter}"
     made = folder / "bin/python"
     if not (folder / "complete").exists():
@@ -218,55 +218,55 @@ def environment(work: Path, interpreter: Interpreter, python: Path) -> Path:
 
 
 def installed(python: Path) -> dict[str, str]:
-    folders = [str(one) for one in python.parent.parent.glob("lib/python*/site-packages")]
-    return {canonicalize_name(one.name): one.version for one in distributions(path=folders)}
+    folders = [str(item) for item in python.parent.parent.glob("lib/python*/site-packages")]
+    return {canonicalize_name(item.name): item.version for item in distributions(path=folders)}
 
 
 def trial(root: Path, name: str, environments: Mapping[Interpreter, Path]) -> tuple[int, int, list[Failure]]:
-    """How many modules there are, how many import on the baseline, and those of them that do not on the target."""
-    path = [str(root / one) for one in with_requirements(root, name)]
+    """Return the number of modules, the number that import on the baseline, and the failures on the target."""
+    path = [str(root / item) for item in with_requirements(root, name)]
     modules = sorted(module_names(root / name))
     modules = modules[:: 1 + len(modules) // MOST_MODULES]
-    kept = root.parent / "trials" / f"{name}.json"
-    if kept.exists():
-        before, after = json.loads(kept.read_bytes())
+    stored = root.parent / "trials" / f"{name}.json"
+    if stored.exists():
+        on_baseline, on_target = json.loads(stored.read_bytes())
     else:
-        before = imported(environments[BASELINE], path, modules)
-        after = imported(environments[TARGET], path, [one for one in modules if before[one] is None])
-        kept.parent.mkdir(exist_ok=True)
-        kept.write_text(json.dumps([before, after]), "utf-8")
-    failures = [failure(module, said, path) for module, said in after.items() if said is not None]
-    return len(modules), len(after), failures
+        on_baseline = imported(environments[BASELINE], path, modules)
+        on_target = imported(environments[TARGET], path, [item for item in modules if on_baseline[item] is None])
+        stored.parent.mkdir(exist_ok=True)
+        stored.write_text(json.dumps([on_baseline, on_target]), "utf-8")
+    failures = [failure(module, outcome, path) for module, outcome in on_target.items() if outcome is not None]
+    return len(modules), len(on_target), failures
 
 
-def failure(module: str, said: Mapping[str, Any], path: Sequence[str]) -> Failure:
+def failure(module: str, outcome: Mapping[str, Any], path: Sequence[str]) -> Failure:
     above = []
-    steps = said["missing"].split(".")
+    steps = outcome["missing"].split(".")
     for count in range(1, len(steps)):
         file = "/".join(steps[:count])
         above += [f"{folder}/{file}{end}" for folder in path for end in (".py", "/__init__.py")]
-    places = tuple((str(file), int(line)) for file, line in said["places"])
-    return Failure(module=module, error=said["error"], places=places, above=tuple(above))
+    places = tuple((str(file), int(line)) for file, line in outcome["places"])
+    return Failure(module=module, error=outcome["error"], places=places, above=tuple(above))
 
 
 def with_requirements(root: Path, name: str) -> list[str]:
-    """The distribution, and those of the old ones that it requires, directly or not."""
-    found = [name]
-    for one in found:
-        for required in _requires(root / one):
-            if (root / required).is_dir() and required not in found:
-                found.append(required)
-    return found
+    """Return the distribution and those of the old distributions that it requires, directly or not."""
+    names = [name]
+    for distribution in names:
+        for required in _requires(root / distribution):
+            if (root / required).is_dir() and required not in names:
+                names.append(required)
+    return names
 
 
 def _requires(folder: Path) -> Iterator[str]:
-    for one in distributions(path=[str(folder)]):
-        assert isinstance(one, Distribution)
-        yield from (canonicalize_name(NAME.match(text)[0]) for text in one.requires or ())  # type: ignore[index]
+    for distribution in distributions(path=[str(folder)]):
+        assert isinstance(distribution, Distribution)
+        yield from (canonicalize_name(NAME.match(text)[0]) for text in distribution.requires or ())  # type: ignore[index]
 
 
 def module_names(folder: Path) -> Iterator[str]:
-    """All but what runs when it is imported: ``__main__``, and installed scripts."""
+    """Yield all modules except those that run when imported: ``__main__``, and installed scripts."""
     for file in folder.rglob("*.py"):
         parts = file.relative_to(folder).with_suffix("").parts
         if parts[-1] == "__init__":
@@ -285,7 +285,7 @@ def imported(python: Path, path: Sequence[str], modules: Sequence[str]) -> dict[
 
 
 def _lines(root: Path, finding: Finding) -> Iterator[tuple[str, int]]:
-    """The lines of the statement that a finding points at."""
+    """Yield the lines of the statement that a finding points at."""
     assert finding.location is not None
     file, line = root / finding.location.path, finding.location.line or 1
     first, last = next((span for span in statements(file) if span[0] <= line <= span[1]), (line, line))
@@ -294,7 +294,7 @@ def _lines(root: Path, finding: Finding) -> Iterator[tuple[str, int]]:
 
 @cache
 def statements(file: Path) -> list[tuple[int, int]]:
-    """First and last line of each plain statement."""
+    """Return first and last line of each simple statement."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")

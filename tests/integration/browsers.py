@@ -1,4 +1,4 @@
-"""Which browser the page is opened in."""
+"""The browser for tests of HTML pages."""
 
 import shutil
 from importlib.util import find_spec
@@ -8,12 +8,12 @@ PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 
 
 def browser_program() -> str:
-    """The Chromium of this machine; empty where playwright's own has to do."""
-    return next((found for name in PROGRAMS if (found := shutil.which(name))), "")
+    """Return this machine's Chromium; empty if playwright's own must be used."""
+    return next((path for name in PROGRAMS if (path := shutil.which(name))), "")
 
 
-def lack_of_browser() -> str:
-    """Why a test that needs a browser cannot be run; empty where it can."""
+def browser_obstacle() -> str:
+    """Return why a test that needs a browser cannot be run; empty if it can."""
     if find_spec("playwright") is None:
         return "playwright is not installed"
     if browser_program():

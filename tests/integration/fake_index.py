@@ -1,4 +1,4 @@
-"""A small package index on this machine, which can do wrong whatever indexes do wrong."""
+"""A small local package index that can fail in all the ways in which indexes fail."""
 
 import io
 import json
@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.dependencies.diagnosis.package_index import JSON_KIND
+from pytest_py312.dependencies.diagnosis.package_index import JSON_MEDIA_TYPE
 
 PROJECTS: Mapping[str, Mapping[str, str]] = {
     "lib": {"1.0": "", "2.0": ""},
@@ -24,24 +24,26 @@ PROJECTS: Mapping[str, Mapping[str, str]] = {
 }
 """name -> version -> what it requires"""
 TAGS = {("old", "1.0"): "cp39-none-any"}
-"""(name, version) -> the tags of its wheel, where it does not fit all"""
+"""(name, version) -> the tags of its wheel, if it is not universal"""
 
 
 def wheel(name: str, version: str, requires: str) -> bytes:
     name = name.replace("-", "_")
     info = f"{name}-{version}.dist-info"
-    needs = f"Requires-Dist: {requires}\n" if requires else ""
-    held = io.BytesIO()
-    with zipfile.ZipFile(held, "w") as archive:
+    requires_line = f"Requires-Dist: {requires}\n" if requires else ""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
         archive.writestr(f"{name}.py", "")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{needs}")
+        archive.writestr(
+            f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n{requires_line}"
+        )
         archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         archive.writestr(f"{info}/RECORD", "")
-    return held.getvalue()
+    return buffer.getvalue()
 
 
 class Server(ThreadingHTTPServer):
-    """A small index. ``fault`` is what it does wrong; with ``screen_only``, uv is served well all the same."""
+    """The index. ``fault`` selects how it fails; with ``screen_only`` it does not fail for uv."""
 
     daemon_threads = True
 
@@ -50,7 +52,7 @@ class Server(ThreadingHTTPServer):
         self.fault = ""
         self.screen_only = False
         self.asked: Counter[str] = Counter()
-        self.over = threading.Event()
+        self.stopped = threading.Event()
 
     @property
     def url(self) -> str:
@@ -74,9 +76,9 @@ class Answer(BaseHTTPRequestHandler):
         elif parts[0] == "files":
             name, version = parts[1].split("-")[:2]
             name = name.replace("_", "-")
-            self._say(200, "application/octet-stream", wheel(name, version, PROJECTS[name][version]))
+            self._respond(200, "application/octet-stream", wheel(name, version, PROJECTS[name][version]))
         elif parts[-1] not in PROJECTS:
-            self._say(404, "text/plain", b"no such project")
+            self._respond(404, "text/plain", b"no such project")
         else:
             self._page(parts[-1], fault)
 
@@ -85,38 +87,38 @@ class Answer(BaseHTTPRequestHandler):
             f"{name.replace('-', '_')}-{version}-{TAGS.get((name, version), 'py3-none-any')}.whl"
             for version in PROJECTS[name]
         ]
-        files = [{"filename": one, "url": f"/files/{one}", "hashes": {}} for one in names]
+        files = [{"filename": file_name, "url": f"/files/{file_name}", "hashes": {}} for file_name in names]
         body = json.dumps({"meta": {"api-version": "1.0"}, "name": name, "files": files}).encode()
         if fault == "500" or (fault == "500 at first" and self.server.asked[self.path] <= 2):
-            self._say(500, "text/plain", b"broken")
+            self._respond(500, "text/plain", b"broken")
         elif fault == "denied":
-            self._say(403, "text/plain", b"denied")
+            self._respond(403, "text/plain", b"denied")
         elif fault == "garbage":
-            self._say(200, JSON_KIND, b"\x00\xff garbage")
+            self._respond(200, JSON_MEDIA_TYPE, b"\x00\xff garbage")
         elif fault == "truncated":
-            self._say(200, JSON_KIND, body[: len(body) // 2])
+            self._respond(200, JSON_MEDIA_TYPE, body[: len(body) // 2])
         elif fault == "cut off":
-            self._say(200, JSON_KIND, body, promised=len(body) + 1000)
+            self._respond(200, JSON_MEDIA_TYPE, body, promised=len(body) + 1000)
         elif fault == "html":
-            self._say(200, "text/html", b"<html><body>log in</body></html>")
+            self._respond(200, "text/html", b"<html><body>log in</body></html>")
         elif fault == "large":
-            self._say(200, JSON_KIND, body + b" " * 100_000)
+            self._respond(200, JSON_MEDIA_TYPE, body + b" " * 100_000)
         elif fault == "silent":
-            self.server.over.wait(30)
+            self.server.stopped.wait(30)
         elif fault == "drip":
             self._drip(body)
         else:
-            self._say(200, JSON_KIND, body)
+            self._respond(200, JSON_MEDIA_TYPE, body)
 
     def _drip(self, body: bytes) -> None:
-        self._say(200, JSON_KIND, b"", promised=len(body))
+        self._respond(200, JSON_MEDIA_TYPE, b"", promised=len(body))
         for byte in body:
-            if self.server.over.wait(0.05):
+            if self.server.stopped.wait(0.05):
                 return
             self.wfile.write(bytes([byte]))
             self.wfile.flush()
 
-    def _say(self, status: int, kind: str, body: bytes, promised: int | None = None) -> None:
+    def _respond(self, status: int, kind: str, body: bytes, promised: int | None = None) -> None:
         self.send_response(status)
         self.send_header("Content-Type", kind)
         self.send_header("Content-Length", str(len(body) if promised is None else promised))
@@ -126,24 +128,24 @@ class Answer(BaseHTTPRequestHandler):
         self.close_connection = promised is not None and promised != len(body) and bool(body)
 
     def log_message(self, format: str, *arguments: object) -> None:
-        """The tests look at ``asked``."""
+        """Log nothing: tests read ``asked``."""
 
 
 @contextmanager
 def running(uv_cache: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
-    """A running index, which uv is told to use."""
-    with Server() as made:
-        thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+    """Run an index that uv is configured to use."""
+    with Server() as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         thread.start()
         for name, value in {
-            "UV_DEFAULT_INDEX": made.url,
+            "UV_DEFAULT_INDEX": server.url,
             "UV_CACHE_DIR": str(uv_cache),
             "UV_HTTP_TIMEOUT": "1",
             "UV_HTTP_RETRIES": "0",
             "NO_PROXY": "127.0.0.1",
         }.items():
             monkeypatch.setenv(name, value)
-        yield made
-        made.over.set()
-        made.shutdown()
+        yield server
+        server.stopped.set()
+        server.shutdown()
         thread.join(10)

@@ -1,4 +1,4 @@
-"""The gate as a process of its own, on a repository that a test has written."""
+"""Runs the gate as a process on a repository that a test has written."""
 
 import subprocess
 import sys
@@ -8,9 +8,9 @@ from pathlib import Path
 def gate(
     root: Path, cache: Path, *arguments: str, checks: str = "py312_dependencies", seconds: float = 300
 ) -> "subprocess.CompletedProcess[str]":
-    """``pytest --py312`` on this machine's interpreters, asking about ``checks`` alone (an expression of marks).
+    """Run ``pytest --py312`` with the local runner and the checks of ``checks`` only (an expression of marks).
 
-    :raises subprocess.TimeoutExpired: it has not come to its end within ``seconds``.
+    :raises subprocess.TimeoutExpired: it did not finish within ``seconds``.
     """
     fixed = ["--py312", "--py312-runner=local", f"--py312-cache-dir={cache}"]
     fixed += ["-m", checks, "-p", "no:cacheprovider"]

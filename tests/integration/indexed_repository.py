@@ -1,4 +1,4 @@
-"""A repository of one service that takes its requirements from a fake index, and the gate run on it."""
+"""A repository of one service whose requirements come from a fake index, and gate runs on it."""
 
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -20,7 +20,7 @@ SERVICE = "services/app/requirements.txt"
 
 @dataclass(kw_only=True)
 class Repository:
-    """A repository of one service on 3.9, which takes its requirements from a fake index."""
+    """A repository of one service on 3.9 whose requirements come from a fake index."""
 
     root: Path
     cache: Path
@@ -39,28 +39,28 @@ class Repository:
         return (self.root / SERVICE).read_bytes().decode()
 
 
-def seeds(folder: Path) -> dict[str, dict[str, str]]:
-    """What an environment of these interpreters has of itself, as projects of an index."""
+def preinstalled_projects(folder: Path) -> dict[str, dict[str, str]]:
+    """Return the packages that environments of these interpreters contain, as projects of an index."""
     runner = local_runner(folder)
-    found: dict[str, dict[str, str]] = {}
+    projects: dict[str, dict[str, str]] = {}
     try:
         for text in TOGETHER:
-            for line in runner.find(Interpreter.parse(text)).seed:
+            for line in runner.find_interpreter(Interpreter.parse(text)).preinstalled:
                 name, _, version = line.partition("==")
-                found.setdefault(name, {})[version] = ""
+                projects.setdefault(name, {})[version] = ""
     except CellUnavailable as reason:
         pytest.skip(str(reason))
     finally:
         runner.close()
-    return found
+    return projects
 
 
 @contextmanager
 def repository_of(
     folder: Path, projects: Mapping[str, Mapping[str, str]], monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Repository]:
-    """A repository on 3.9, 3.10 and 3.12 below ``folder``, and an index of ``projects`` that runs meanwhile."""
-    monkeypatch.setattr(fake_index, "PROJECTS", {**projects, **seeds(folder / "seeds")})
+    """Create a repository for 3.9, 3.10 and 3.12 below ``folder``, and run an index of ``projects``."""
+    monkeypatch.setattr(fake_index, "PROJECTS", {**projects, **preinstalled_projects(folder / "seeds")})
     with fake_index.running(folder / "uv", monkeypatch) as index:
         root = folder / "repository"
         root.mkdir()

@@ -1,4 +1,4 @@
-"""The runner that most tests here use."""
+"""The runner that most integration tests use."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -9,9 +9,9 @@ from pytest_py312.runners.local import LocalRunner
 
 
 def local_runner(cache: Path, folder: Path | None = None) -> LocalRunner:
-    """A runner with the interpreters of this machine, which fetches none.
+    """Return a runner with the interpreters of this machine, which downloads none.
 
-    :param folder: what runs has its files beneath it; the cache's folder where none is given.
+    :param folder: parent of the run folder; default: the cache's folder.
     """
     run_folder = (folder or cache) / "run"
     return LocalRunner(cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=run_folder, fetch=False)

@@ -1,4 +1,4 @@
-"""Servers on 127.0.0.1 for tests of what is asked over the network; each test has its own, in its own loop."""
+"""Servers on 127.0.0.1 for tests of network clients; each test has its own, in its own event loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -11,24 +11,24 @@ OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 
 @asynccontextmanager
 async def listening(handler: Handler) -> AsyncIterator[int]:
-    """A server whose connections ``handler`` answers; yields its port."""
+    """Run a server whose connections ``handler`` answers; yields its port."""
 
     answering: dict[asyncio.Task[None], asyncio.StreamWriter] = {}
 
-    async def answered(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(ConnectionError, asyncio.CancelledError):
             await handler(reader, writer)
         writer.close()
 
-    def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        # no coroutine: a connection is known from the moment that there is one
-        answering[asyncio.ensure_future(answered(reader, writer))] = writer
+    def on_connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        # no coroutine: a connection is registered as soon as it exists
+        answering[asyncio.ensure_future(handle(reader, writer))] = writer
 
-    server = await asyncio.start_server(connected, "127.0.0.1", 0)
+    server = await asyncio.start_server(on_connect, "127.0.0.1", 0)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:
-        await asyncio.sleep(0.02)  # one that was just accepted has to be known: a closed server takes it in no more
+        await asyncio.sleep(0.02)  # a connection that was just accepted must be registered before the server closes
         server.close()
         for task in answering:
             task.cancel()
@@ -39,14 +39,14 @@ async def listening(handler: Handler) -> AsyncIterator[int]:
 
 
 async def request_on(reader: asyncio.StreamReader) -> bytes:
-    """One request, up to the end of its head, and its body where it says how long that is."""
+    """Read one request: its head, and its body if the head has a length."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = next((int(line[15:]) for line in head.split(b"\r\n") if line.lower().startswith(b"content-length:")), 0)
     return head + (await reader.readexactly(length) if length else b"")
 
 
-def says(answer: bytes) -> Handler:
-    """Answers each request of a connection with ``answer``."""
+def answer_with(answer: bytes) -> Handler:
+    """Return a handler that answers each request of a connection with ``answer``."""
 
     async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(asyncio.IncompleteReadError):
@@ -58,8 +58,8 @@ def says(answer: bytes) -> Handler:
     return handler
 
 
-async def trickles(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """A byte each 50 ms, for ever; each of them comes before a limit on single reads would strike."""
+async def answer_slowly(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    """Send a byte every 50 ms, for ever: no limit on single reads is ever reached."""
     await request_on(reader)
     writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
     while True:
@@ -68,5 +68,5 @@ async def trickles(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -
         await asyncio.sleep(0.05)
 
 
-async def never_answers(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def never_answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     await reader.read()

@@ -1,4 +1,4 @@
-"""Requirements of a platform mended by the gate, and proved by uv alone: nothing of ours resolves or installs there."""
+"""Requirements of a platform fixed by the gate, and verified by installing them with uv alone."""
 
 import json
 import re
@@ -21,11 +21,11 @@ Line = tuple[str, int]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
-    """What a report says of one service on the target.
+class ServiceReport:
+    """The result of one service on the target, read from a report.
 
-    ``changes`` are its remedies: the line, and its specifier before and after. ``left_out`` are the projects that block
-    and that no change mends, ``unreadable`` the lines that pip refuses.
+    ``changes`` are its fixes: the line, and its specifier before and after. ``left_out`` are the projects that block
+    and have no fix, ``unreadable`` the lines that pip refuses.
     """
 
     service: str
@@ -36,7 +36,7 @@ class Told:
 
 
 def gate(root: Path, cache: Path, report: Path, *options: str) -> int:
-    """``pytest --py312`` on the target alone, asking about requirements; the exit status."""
+    """Run ``pytest --py312`` on the target with the dependencies check only; return the exit status."""
     fixed = ["--py312", "-m", "py312_dependencies", "--py312-runner=local", "--py312-python=3.12", "-q"]
     fixed += ["-p", "no:cacheprovider", f"--py312-cache-dir={cache}", f"--py312-report={report}"]
     command = [sys.executable, "-m", "pytest", *fixed, *options]
@@ -46,46 +46,46 @@ def gate(root: Path, cache: Path, report: Path, *options: str) -> int:
 
 
 def commit_all(root: Path) -> None:
-    """Make ``root`` a repository with everything in it committed."""
+    """Make ``root`` a git repository with all files committed."""
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-q", "-m", "as it was"]):
         _git(root, *words)
 
 
 def changed_lines(root: Path) -> dict[Line, tuple[str, str]]:
-    """Every line that differs from what is committed, before and after. No line may be more or less than there was."""
-    found: dict[Line, tuple[str, str]] = {}
+    """Return every line that differs from the commit, before and after. No line may be added or removed."""
+    changes: dict[Line, tuple[str, str]] = {}
     for path in _git(root, "diff", "--name-only").splitlines():
-        before, after = _git(root, "show", f"HEAD:{path}"), (root / path).read_bytes().decode()
-        pairs = enumerate(zip(before.split("\n"), after.split("\n"), strict=True), start=1)
-        found |= {(path, number): pair for number, pair in pairs if pair[0] != pair[1]}
-    return found
+        committed, current = _git(root, "show", f"HEAD:{path}"), (root / path).read_bytes().decode()
+        pairs = enumerate(zip(committed.split("\n"), current.split("\n"), strict=True), start=1)
+        changes |= {(path, number): pair for number, pair in pairs if pair[0] != pair[1]}
+    return changes
 
 
 def _git(root: Path, *words: str) -> str:
-    who = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "core.autocrlf=false"]
-    return subprocess.run(["git", *who, *words], cwd=root, check=True, capture_output=True).stdout.decode()
+    identity = ["-c", "user.name=x", "-c", "user.email=x@example.org", "-c", "core.autocrlf=false"]
+    return subprocess.run(["git", *identity, *words], cwd=root, check=True, capture_output=True).stdout.decode()
 
 
-def told(report: Path, target: str = "3.12") -> list[Told]:
-    """What a report says of each service."""
+def read_report(report: Path, target: str = "3.12") -> list[ServiceReport]:
+    """Return the results of all services of a report on the target."""
     document = json.loads(report.read_text(encoding="utf-8"))
     paths = {service["name"]: service["path"] for service in document["services"]}
     rows = [row for row in document["outcomes"] if row["check"] == "dependencies" and row["interpreter"] == target]
-    return [_told(row, paths[row["service"]]) for row in rows]
+    return [_service_report(row, paths[row["service"]]) for row in rows]
 
 
-def _told(row: Mapping[str, Any], path: str) -> Told:
-    blocking = [found for found in row["findings"] if found["severity"] == "error" and found["code"] != "PY105"]
+def _service_report(row: Mapping[str, Any], path: str) -> ServiceReport:
+    blocking = [finding for finding in row["findings"] if finding["severity"] == "error" and finding["code"] != "PY105"]
     changes = {
         (change["path"], change["line"]): (change["old"], change["new"])
-        for found in row["findings"]  # a source that cannot be built here is a warning, and keeps the set from proof
-        for change in found["changes"]
+        for finding in row["findings"]  # a source that cannot be built here is a warning, and keeps the set from proof
+        for change in finding["changes"]
     }
-    moved = {change["name"] for found in blocking for change in found["changes"]}
-    stuck = [found for found in blocking if not found["changes"] and not moved & set(found["names"])]
-    unreadable = {(found["path"], found["line"]) for found in stuck if found["code"] == "PY107"}
-    left_out = {name for found in stuck if found["code"] != "PY107" for name in found["names"]}
-    return Told(
+    moved = {change["name"] for finding in blocking for change in finding["changes"]}
+    stuck = [finding for finding in blocking if not finding["changes"] and not moved & set(finding["names"])]
+    unreadable = {(finding["path"], finding["line"]) for finding in stuck if finding["code"] == "PY107"}
+    left_out = {name for finding in stuck if finding["code"] != "PY107" for name in finding["names"]}
+    return ServiceReport(
         service=row["service"],
         path=path,
         changes=changes,
@@ -94,18 +94,18 @@ def _told(row: Mapping[str, Any], path: str) -> Told:
     )
 
 
-def proved_by_uv(root: Path, told: Told, work: Path, target: str = "3.12") -> str:
-    """Empty where the service's set installs on the target with uv by hand; else the end of what uv said.
+def install_with_uv(root: Path, service_report: ServiceReport, work: Path, target: str = "3.12") -> str:
+    """Install a service's requirements on the target with uv; return the end of uv's error output, or an empty string.
 
-    The set is that of the files as they are now, without the lines of what is said to be beyond mending.
+    The requirements are those of the files as they are now, without the lines that have no fix.
     """
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
-    files = sorted((root / told.path).glob("requirements*.txt"))
+    files = sorted((root / service_report.path).glob("requirements*.txt"))
     for file in files:
         path = file.relative_to(root).as_posix()
         lines = enumerate(file.read_text(encoding="utf-8").split("\n"), start=1)
-        kept = [line for number, line in lines if not _is_left_out(line, told, (path, number))]
+        kept = [line for number, line in lines if not _is_left_out(line, service_report, (path, number))]
         (work / file.name).write_text("\n".join(kept), encoding="utf-8")
     venv = work / "venv"
     for command in (
@@ -120,14 +120,16 @@ def proved_by_uv(root: Path, told: Told, work: Path, target: str = "3.12") -> st
 
 
 def _program(target: str, work: Path) -> str:
-    """Where an interpreter is that the gate would take: uv does not look everywhere."""
+    """Return the interpreter that the gate would use; uv does not search everywhere."""
     runner = local_runner(work)
     try:
-        return runner.find(Interpreter.parse(target)).executable
+        return runner.find_interpreter(Interpreter.parse(target)).executable
     finally:
         runner.close()
 
 
-def _is_left_out(line: str, told: Told, place: Line) -> bool:
+def _is_left_out(line: str, service_report: ServiceReport, place: Line) -> bool:
     name = re.match(r"\s*([A-Za-z0-9][\w.-]*)", line, re.ASCII)
-    return place in told.unreadable or (name is not None and canonicalize_name(name[1]) in told.left_out)
+    return place in service_report.unreadable or (
+        name is not None and canonicalize_name(name[1]) in service_report.left_out
+    )

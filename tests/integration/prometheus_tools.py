@@ -1,4 +1,4 @@
-"""The Prometheus programs that this machine has, each on a port and in a folder of its own."""
+"""The Prometheus programs of this machine, each on its own port and in its own folder."""
 
 import os
 import shutil
@@ -14,17 +14,17 @@ import yaml
 
 
 def program(name: str) -> str:
-    """Its path; where it is not installed the test is skipped, but not where everything has to be there."""
-    found = shutil.which(name)
-    if found is None and os.environ.get("CI") == "true":
+    """Return the path of a program. Where it is not installed the test is skipped, or fails in CI."""
+    path = shutil.which(name)
+    if path is None and os.environ.get("CI") == "true":
         pytest.fail(f"CI=true, and {name} is not installed", pytrace=False)
-    if found is None:
+    if path is None:
         pytest.skip(f"{name} is not installed")
-    return found
+    return path
 
 
 def promtool(*arguments: str, text: str = "") -> "subprocess.CompletedProcess[str]":
-    """Run to its end, with ``text`` on its stdin."""
+    """Run promtool with ``text`` on its stdin."""
     argv = [program("promtool"), *arguments]
     return subprocess.run(argv, input=text, capture_output=True, text=True, timeout=60, check=False)
 
@@ -37,7 +37,7 @@ def free_port() -> int:
 
 @contextmanager
 def running(*argv: str, folder: Path) -> Iterator[None]:
-    """A server until the end of the block."""
+    """Run a server until the end of the block."""
     with (folder / f"{Path(argv[0]).name}.log").open("wb") as log:
         process = subprocess.Popen(argv, cwd=folder, stdout=log, stderr=log)
         try:
@@ -53,7 +53,7 @@ def running(*argv: str, folder: Path) -> Iterator[None]:
 
 @contextmanager
 def prometheus(folder: Path, configuration: Mapping[str, Any]) -> Iterator[str]:
-    """A Prometheus; yields its address."""
+    """Run a Prometheus; yields its address."""
     (folder / "prometheus.yml").write_text(yaml.safe_dump(dict(configuration)))
     port = free_port()
     with running(
@@ -65,7 +65,7 @@ def prometheus(folder: Path, configuration: Mapping[str, Any]) -> Iterator[str]:
 
 @contextmanager
 def alertmanager(folder: Path, webhook: str) -> Iterator[str]:
-    """An Alertmanager that tells ``webhook`` everything at once; yields its host and port."""
+    """Run an Alertmanager that sends all alerts to ``webhook`` at once; yields its host and port."""
     configuration = {
         "route": {"receiver": "here", "group_wait": "0s", "group_interval": "1s"},
         "receivers": [{"name": "here", "webhook_configs": [{"url": webhook}]}],

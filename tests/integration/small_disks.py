@@ -1,4 +1,4 @@
-"""File systems that are soon full."""
+"""Small file systems for tests of full disks."""
 
 import os
 import subprocess
@@ -13,9 +13,9 @@ _AS_ROOT = [] if os.getuid() == 0 else ["sudo", "-n"]
 
 @contextmanager
 def small_disk(folder: Path, size: str) -> Iterator[Path]:
-    """A file system of ``size`` in memory, which root may mount, or whoever may become it without being asked.
+    """Mount a file system of ``size`` in memory. Needs root, or sudo without a password.
 
-    Not skipped where everything has to be there.
+    Without it the test is skipped, or fails in CI.
     """
     folder.mkdir()
     if not _mounted(folder, f"size={size},uid={os.getuid()},gid={os.getgid()}"):

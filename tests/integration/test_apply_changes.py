@@ -1,4 +1,4 @@
-"""Real files and real git: what is written, what is refused, and what is left when something goes wrong half-way."""
+"""Applying changes to real files and git checkouts: what is written, what is refused, and what is left after faults."""
 
 import os
 import signal
@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.repository.edits.apply import WriteRefused, has_uncommitted_changes, write
-from pytest_py312.repository.edits.change_set import Edit, FileChange, MendingPlan, diff_of, plan_edits
+from pytest_py312.repository.edits.apply import WriteRefused, apply_changes, has_uncommitted_changes
+from pytest_py312.repository.edits.change_set import ChangeSet, FileChange, SpecifierEdit, plan_changes, unified_diff
 
 NAMES = ("a.txt", "b.txt", "services/c d.txt")
 OLD, NEW = b"numpy==1.24.3  # keep\r\nflask==2", b"numpy==1.26.0  # keep\r\nflask==2"
@@ -50,8 +50,10 @@ def commit_all(root: Path) -> None:
     git(root, "commit", "-qm", "x")
 
 
-def planned(root: Path) -> MendingPlan:
-    return plan_edits(root, [Edit(path=name, line=1, name="numpy", old="==1.24.3", new="==1.26.0") for name in NAMES])
+def planned(root: Path) -> ChangeSet:
+    return plan_changes(
+        root, [SpecifierEdit(path=name, line=1, name="numpy", old="==1.24.3", new="==1.26.0") for name in NAMES]
+    )
 
 
 def contents(root: Path) -> list[bytes]:
@@ -64,16 +66,16 @@ def all_files(root: Path) -> list[str]:
     )
 
 
-def write_all(root: Path, changes: tuple[FileChange, ...], *, allow_dirty: bool = False) -> None:
-    write(root, changes, allow_dirty=allow_dirty)
+def apply_all(root: Path, changes: tuple[FileChange, ...], *, allow_dirty: bool = False) -> None:
+    apply_changes(root, changes, allow_dirty=allow_dirty)
 
 
 def test_a_clean_checkout_is_written_and_git_sees_the_same_diff(checkout: Path) -> None:
-    """Mode and owner stay, nothing lies beside the files, and a second run has nothing to do."""
+    """Mode and owner stay, no other file is left, and a second run has nothing to do."""
     (checkout / "a.txt").chmod(0o751)
     commit_all(checkout)
     changes = planned(checkout).changes
-    write_all(checkout, changes)
+    apply_all(checkout, changes)
     assert contents(checkout) == [NEW] * 3
     assert stat.S_IMODE((checkout / "a.txt").stat().st_mode) == 0o751
     assert all_files(checkout) == sorted(NAMES)
@@ -82,8 +84,8 @@ def test_a_clean_checkout_is_written_and_git_sees_the_same_diff(checkout: Path) 
 
 
 def test_git_applies_the_diff(checkout: Path) -> None:
-    """To the same bytes that writing would give: line ends, a space in a path, no final newline."""
-    shown = diff_of(planned(checkout).changes)
+    """With the same result as writing: line ends, a space in a path, no final newline."""
+    shown = unified_diff(planned(checkout).changes)
     git(checkout, "apply", "--whitespace=nowarn", stdin=shown.encode())
     assert contents(checkout) == [NEW] * 3
 
@@ -101,40 +103,40 @@ def test_a_file_with_uncommitted_changes_is_refused_unless_allowed(checkout: Pat
         git(checkout, "add", ".")
     changes = planned(checkout).changes
     with pytest.raises(WriteRefused, match=r"services/c d\.txt.*--py312-allow-dirty"):
-        write_all(checkout, changes)
+        apply_all(checkout, changes)
     assert contents(checkout)[:2] == [OLD, OLD]
-    write_all(checkout, changes, allow_dirty=True)
+    apply_all(checkout, changes, allow_dirty=True)
     assert dirty.read_bytes().startswith(b"numpy==1.26.0")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 def test_the_owner_of_a_file_stays(root: Path) -> None:
-    """Whoever runs the gate."""
+    """Even if root runs the gate."""
     os.chown(root / "a.txt", 12345, 54321)
-    write_all(root, planned(root).changes)
+    apply_all(root, planned(root).changes)
     state = (root / "a.txt").stat()
     assert (state.st_uid, state.st_gid) == (12345, 54321)
     assert contents(root) == [NEW] * 3
 
 
-def test_a_folder_that_is_no_checkout_is_written(root: Path) -> None:
-    """There is nothing that git could lose."""
-    write_all(root, planned(root).changes)
+def test_files_outside_a_checkout_are_written(root: Path) -> None:
+    """There are no uncommitted changes to lose."""
+    apply_all(root, planned(root).changes)
     assert contents(root) == [NEW] * 3
 
 
-def test_a_checkout_of_which_git_cannot_tell_is_refused(checkout: Path) -> None:
-    """Damaged, it might hide changes."""
+def test_a_damaged_checkout_is_refused(checkout: Path) -> None:
+    """It might hide uncommitted changes."""
     (checkout / ".git" / "HEAD").write_text("nonsense")
     with pytest.raises(WriteRefused, match=r"a\.txt: git cannot say"):
-        write_all(checkout, planned(checkout).changes)
+        apply_all(checkout, planned(checkout).changes)
     assert contents(checkout) == [OLD] * 3
 
 
-def test_variables_and_settings_of_git_do_not_lead_it_astray(
+def test_variables_and_settings_of_git_are_ignored(
     checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Another index (as in a hook), a name that is a pattern, and a watcher that the checkout's settings name."""
+    """Another index (as in a hook), a file name that is a pattern, and a file system monitor in the settings."""
     marker = tmp_path / "watched"
     git(checkout, "config", "core.fsmonitor", f"touch {marker}")
     git(checkout, "config", "status.showUntrackedFiles", "no")
@@ -146,18 +148,18 @@ def test_variables_and_settings_of_git_do_not_lead_it_astray(
 
 
 def test_a_file_that_was_changed_since_the_plan_is_refused(root: Path) -> None:
-    """What is in it now was not looked at."""
+    """Its current content was not checked."""
     changes = planned(root).changes
     (root / "b.txt").write_bytes(b"flask==2\n")
-    with pytest.raises(WriteRefused, match=r"b\.txt: The file was changed meanwhile\. All files are as they were"):
-        write_all(root, changes)
+    with pytest.raises(WriteRefused, match=r"b\.txt: The file was changed meanwhile\. All files are unchanged"):
+        apply_all(root, changes)
     assert contents(root) == [OLD, b"flask==2\n", OLD]
     assert all_files(root) == sorted(NAMES)
 
 
 @pytest.mark.parametrize("link", ["file", "folder"])
-def test_a_link_that_took_the_place_of_a_file_is_refused(root: Path, tmp_path: Path, link: str) -> None:
-    """What it leads to stays as it is, in the repository or out of it."""
+def test_a_link_in_place_of_a_file_is_refused(root: Path, tmp_path: Path, link: str) -> None:
+    """Its target is not changed, inside or outside of the repository."""
     changes = planned(root).changes
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -169,16 +171,16 @@ def test_a_link_that_took_the_place_of_a_file_is_refused(root: Path, tmp_path: P
         (root / "services").rename(root / "moved")
         (root / "services").symlink_to(outside)
     with pytest.raises(WriteRefused, match=r"services/c d\.txt: .* link"):
-        write_all(root, changes)
+        apply_all(root, changes)
     assert (outside / "c d.txt").read_bytes() == OLD
     assert contents(root) == [OLD] * 3
 
 
 @pytest.mark.parametrize("path", ["../x.txt", "/x.txt", "services/../../x.txt", "."])
 def test_a_path_outside_the_root_is_refused(root: Path, path: str) -> None:
-    """However the change came about."""
+    """Whatever produced the change."""
     with pytest.raises(WriteRefused, match="out of the repository"):
-        write_all(root / "services", (FileChange(path=path, before=OLD, after=NEW),))
+        apply_all(root / "services", (FileChange(path=path, before=OLD, after=NEW),))
 
 
 @pytest.fixture
@@ -191,9 +193,9 @@ def read_only(root: Path) -> Iterator[Path]:
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
 def test_a_read_only_folder_leaves_all_files_as_they_were(read_only: Path) -> None:
-    """Those before it too."""
+    """Files that were written before it too."""
     with pytest.raises(WriteRefused, match=r"services/c d\.txt: Permission denied"):
-        write_all(read_only, planned(read_only).changes)
+        apply_all(read_only, planned(read_only).changes)
     assert contents(read_only) == [OLD] * 3
     assert all_files(read_only) == sorted(NAMES)
 
@@ -203,7 +205,7 @@ def test_a_read_only_folder_leaves_all_files_as_they_were(read_only: Path) -> No
 def test_a_write_that_fails_leaves_all_files_as_they_were(
     root: Path, monkeypatch: pytest.MonkeyPatch, function: str, call: int
 ) -> None:
-    """At each of its steps, and for each of the files: a full disk, a lost permission."""
+    """At each step and for each file: a full disk, a lost permission."""
     changes = planned(root).changes
     real, made = getattr(os, function), 0
 
@@ -216,16 +218,16 @@ def test_a_write_that_fails_leaves_all_files_as_they_were(
         return real(*arguments, **named)
 
     monkeypatch.setattr(os, function, failing)
-    with pytest.raises(WriteRefused, match=r"No space left on device\. All files are as they were"):
-        write_all(root, changes)
+    with pytest.raises(WriteRefused, match=r"No space left on device\. All files are unchanged"):
+        apply_all(root, changes)
     monkeypatch.undo()
     assert made >= call
     assert contents(root) == [OLD] * 3
     assert all_files(root) == sorted(NAMES)
 
 
-def test_an_interrupt_between_two_files_puts_the_first_back(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """And is passed on."""
+def test_an_interrupt_between_two_files_restores_the_first(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """And is raised again."""
     real, made = os.replace, 0
 
     def interrupted(*arguments: Any, **named: Any) -> None:
@@ -238,13 +240,13 @@ def test_an_interrupt_between_two_files_puts_the_first_back(root: Path, monkeypa
     changes = planned(root).changes
     monkeypatch.setattr(os, "replace", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        write_all(root, changes)
+        apply_all(root, changes)
     assert contents(root) == [OLD] * 3
     assert all_files(root) == sorted(NAMES)
 
 
-def test_what_cannot_be_put_back_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The message then says which files hold the new text."""
+def test_a_file_that_cannot_be_restored_is_named(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The message names the files with the new text."""
     real, made = os.replace, 0
 
     def failing(*arguments: Any, **named: Any) -> None:
@@ -256,16 +258,16 @@ def test_what_cannot_be_put_back_is_named(root: Path, monkeypatch: pytest.Monkey
 
     changes = planned(root).changes
     monkeypatch.setattr(os, "replace", failing)
-    with pytest.raises(WriteRefused, match=r"b\.txt: Input/output error\. .*could not be put back.*: a\.txt\."):
-        write_all(root, changes)
+    with pytest.raises(WriteRefused, match=r"b\.txt: Input/output error\. .*could not be restored.*: a\.txt\."):
+        apply_all(root, changes)
     assert contents(root) == [NEW, OLD, OLD]
 
 
 KILLED = """
 import os, signal, sys
 from pathlib import Path
-from pytest_py312.repository.edits.change_set import Edit, plan_edits
-from pytest_py312.repository.edits.apply import write
+from pytest_py312.repository.edits.change_set import SpecifierEdit, plan_changes
+from pytest_py312.repository.edits.apply import apply_changes
 
 real, made = os.replace, 0
 
@@ -278,16 +280,16 @@ def killed(*arguments, **named):
 
 os.replace = killed
 root = Path(sys.argv[1])
-edits = [Edit(path=name, line=1, name="numpy", old="==1.24.3", new="==1.26.0") for name in sys.argv[2:]]
-write(root, plan_edits(root, edits).changes, allow_dirty=True)
+edits = [SpecifierEdit(path=name, line=1, name="numpy", old="==1.24.3", new="==1.26.0") for name in sys.argv[2:]]
+apply_changes(root, plan_changes(root, edits).changes, allow_dirty=True)
 """
 
 
 def test_a_kill_between_two_files_leaves_each_of_them_whole(root: Path) -> None:
-    """Old or new, never a part; and the same run again finishes the work and sweeps up."""
+    """Old or new, never a part; the next run finishes the work and removes temporary files."""
     ended = subprocess.run([sys.executable, "-c", KILLED, str(root), *NAMES], check=False)
     assert ended.returncode == -signal.SIGKILL
     assert contents(root) == [NEW, OLD, OLD]
-    write_all(root, planned(root).changes)
+    apply_all(root, planned(root).changes)
     assert contents(root) == [NEW] * 3
     assert all_files(root) == sorted(NAMES)

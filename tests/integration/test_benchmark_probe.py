@@ -1,4 +1,4 @@
-"""What the probe measures of a service, with this interpreter and really run. Figures are not held to anything."""
+"""The benchmark probe, run on this interpreter. Measured values are only checked roughly."""
 
 import json
 import subprocess
@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.gate.benchmarks.jobs import Sample, read_sample
-from pytest_py312.gate.benchmarks.sampling import MeasuringFailed
+from pytest_py312.gate.benchmarks.jobs import ProcessMeasurements, read_measurements
+from pytest_py312.gate.benchmarks.sampling import MeasurementFailed
 from pytest_py312.runners.agent import probe
-from pytest_py312.runners.agent.benchmark_probe import elapsed_clock, precision_of
+from pytest_py312.runners.agent.benchmark_probe import clock_precision, elapsed_clock
 from tests.support.fakes import cell_run_of, service_tree
 
 SPEED = """
@@ -29,8 +29,8 @@ def test_without():
 """
 
 
-def measured(tmp_path: Path, files: dict[str, str], **asked: Any) -> Sample:
-    """What the probe tells of a service with ``files``."""
+def measured(tmp_path: Path, files: dict[str, str], **asked: Any) -> ProcessMeasurements:
+    """Run the probe on a service with ``files`` and return its measurements."""
     service_tree(tmp_path / "source" / "app", files)
     scratch = tmp_path / "scratch"
     scratch.mkdir()
@@ -56,13 +56,13 @@ def measured(tmp_path: Path, files: dict[str, str], **asked: Any) -> Sample:
     done = subprocess.run(argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=120)
     records = [json.loads(line) for line in (tmp_path / "records.jsonl").read_text(encoding="utf-8").splitlines()]
     assert records[-1]["event"] == "end", done.stdout
-    return read_sample(cell_run_of(*records))
+    return read_measurements(cell_run_of(*records))
 
 
 def test_a_services_own_benchmarks(tmp_path: Path) -> None:
-    """Each with a figure, and with the threshold that it has of its own; other tests are left out.
+    """Each has a value, and its own threshold if it has one; other tests are left out.
 
-    Warnings are errors in this service, and nothing that is done for the measurement is one.
+    Warnings are errors in this service, and the measurement itself raises none.
     """
     settings = "[pytest]\nfilterwarnings = error\naddopts = --strict-markers\n"
     sample = measured(tmp_path, {"test_speed.py": SPEED, "pytest.ini": settings}, measure="tests")
@@ -72,22 +72,22 @@ def test_a_services_own_benchmarks(tmp_path: Path) -> None:
     assert {"compiler", "libc", "options", "clock", "core"} <= set(sample.conditions)
 
 
-def test_only_those_that_are_asked_for(tmp_path: Path) -> None:
-    """What is decided already takes no time any more."""
+def test_only_selected_benchmarks_are_measured(tmp_path: Path) -> None:
+    """Benchmarks that are decided already take no more time."""
     sample = measured(tmp_path, {"test_speed.py": SPEED}, measure="tests", select=["test_speed.py::test_it"])
     assert list(sample.values) == ["test_speed.py::test_it"]
 
 
-def test_a_benchmark_that_fails(tmp_path: Path) -> None:
-    """Has no figure, and is named."""
+def test_a_failing_benchmark_is_reported(tmp_path: Path) -> None:
+    """It has no value."""
     files = {"test_speed.py": SPEED.replace("== 6", "== 7")}
     sample = measured(tmp_path, files, measure="tests")
     assert list(sample.failed) == ["test_speed.py::test_it"]
     assert "test_speed.py::test_it" not in sample.values
 
 
-def test_an_import(tmp_path: Path) -> None:
-    """Its time and its memory, of a module that leaves a mark of both."""
+def test_an_import_is_measured(tmp_path: Path) -> None:
+    """Time and memory of a module that uses both."""
     files = {"slow.py": "import time\ntime.sleep(0.1)\nheld = bytearray(30_000_000)\n", "quick.py": ""}
     slow = measured(tmp_path, files, measure="imports", module="slow", repeats=1, ahead=1)
     quick = measured(tmp_path / "other", files, measure="imports", module="quick", repeats=1, ahead=1)
@@ -95,17 +95,17 @@ def test_an_import(tmp_path: Path) -> None:
     assert slow.values["memory"] - quick.values["memory"] > 25_000_000
 
 
-def test_an_import_that_fails(tmp_path: Path) -> None:
-    """With its last words."""
-    with pytest.raises(MeasuringFailed, match=r"broken cannot be imported(?s:.*)no such luck"):
+def test_a_failing_import_is_reported(tmp_path: Path) -> None:
+    """With its last output."""
+    with pytest.raises(MeasurementFailed, match=r"broken cannot be imported(?s:.*)no such luck"):
         measured(
             tmp_path, {"broken.py": "raise SystemExit('no such luck')"}, measure="imports", module="broken",
             repeats=1, ahead=1,
         )  # fmt: skip
 
 
-def test_a_suite(tmp_path: Path) -> None:
-    """Without its benchmarks; the time waited is in the one figure and not in the other."""
+def test_a_suite_is_measured(tmp_path: Path) -> None:
+    """Without its benchmarks; waiting counts as suite time and not as processor time."""
     files = {"test_a.py": "import time\ndef test_a():\n    time.sleep(0.3)\n", "test_speed.py": SPEED}
     sample = measured(tmp_path, files, measure="suite")
     assert sample.values["suite"] > 0.3
@@ -113,8 +113,8 @@ def test_a_suite(tmp_path: Path) -> None:
     assert sample.exit_code == 0
 
 
-def test_the_tests_of_a_suite(tmp_path: Path) -> None:
-    """Each that takes more than a moment and passes: the time it took, and that of it in which a core was busy."""
+def test_the_tests_of_a_suite_are_measured(tmp_path: Path) -> None:
+    """Time and processor time of each passing test that takes more than a moment."""
     wait = "import time\n\ndef test_waits():\n    time.sleep(0.2)\n\ndef test_quick():\n    assert True\n"
     work = "def test_works():\n    sum(range(2_000_000))\n"
     sample = measured(tmp_path, {"test_a.py": wait, "test_b.py": work, "test_speed.py": SPEED}, measure="suite")
@@ -129,8 +129,8 @@ def test_the_tests_of_a_suite(tmp_path: Path) -> None:
     )
 
 
-def test_only_the_tests_that_are_watched(tmp_path: Path) -> None:
-    """Also one that takes no time to speak of: it took some before. Of unittest's tests as well."""
+def test_watched_tests_are_measured(tmp_path: Path) -> None:
+    """Even if they are quick now, and with unittest as well."""
     files = {
         "test_a.py": "import unittest\n\nclass A(unittest.TestCase):\n    def test_one(self):\n        pass\n\n"
         "    def test_other(self):\n        pass\n"
@@ -144,8 +144,8 @@ def test_only_the_tests_that_are_watched(tmp_path: Path) -> None:
     assert sample.exit_code == 0
 
 
-def test_the_peak_memory_of_a_suite(tmp_path: Path) -> None:
-    """Of what it holds for a moment as well."""
+def test_the_peak_memory_of_a_suite_is_measured(tmp_path: Path) -> None:
+    """Including memory that is held for a moment only."""
     plain = measured(tmp_path / "plain", {"test_a.py": "def test_a():\n    pass\n"}, measure="suite")
     large = measured(
         tmp_path / "large", {"test_a.py": "def test_a():\n    bytearray(b'x' * 40_000_000)\n"}, measure="suite"
@@ -153,8 +153,8 @@ def test_the_peak_memory_of_a_suite(tmp_path: Path) -> None:
     assert large.values["peak"] - plain.values["peak"] > 35_000_000
 
 
-def test_it_stays_on_the_core_that_is_asked_for(tmp_path: Path) -> None:
-    """And on another one where that is not allowed to it."""
+def test_the_probe_runs_on_the_requested_core(tmp_path: Path) -> None:
+    """Or on another core if that one is not allowed."""
     import os
 
     allowed = sorted(os.sched_getaffinity(0))
@@ -165,8 +165,8 @@ def test_it_stays_on_the_core_that_is_asked_for(tmp_path: Path) -> None:
         assert sample.conditions["core"] == str(core)
 
 
-def test_nobody_looks_at_the_processor_for_every_sample(tmp_path: Path) -> None:
-    """pytest-benchmark would start a process that does so; what it would find out is known."""
+def test_cpu_info_is_not_collected_for_every_sample(tmp_path: Path) -> None:
+    """pytest-benchmark would start a process for it."""
     spoilt = (
         "import cpuinfo\n\ndef get_cpu_info():\n    raise SystemExit('asked')\n\ncpuinfo.get_cpu_info = get_cpu_info\n"
     )
@@ -174,8 +174,8 @@ def test_nobody_looks_at_the_processor_for_every_sample(tmp_path: Path) -> None:
     assert set(sample.values) == {"test_speed.py::test_it", "test_speed.py::test_with_a_threshold"}
 
 
-def test_nobody_tries_the_clock_for_a_second_in_every_sample(tmp_path: Path) -> None:
-    """pytest-benchmark would, to find out how fine it is; a benchmark that brings its own clock has it tried."""
+def test_the_clock_is_not_calibrated_for_every_sample(tmp_path: Path) -> None:
+    """pytest-benchmark would spend a second on it; only a benchmark's own clock is calibrated."""
     spoilt = "import pytest_benchmark.fixture as fixture\n\ndef tried(timer):\n    raise ValueError(timer.__name__)\n\n"
     spoilt += "fixture.compute_timer_precision = tried\n"
     own = "import time\nimport pytest\n\n@pytest.mark.benchmark(timer=time.process_time)\n"
@@ -186,16 +186,16 @@ def test_nobody_tries_the_clock_for_a_second_in_every_sample(tmp_path: Path) -> 
     assert "ValueError: process_time" in sample.failed["test_own.py::test_of_the_processor"]
 
 
-def test_a_clock_is_as_fine_as_its_smallest_step() -> None:
-    """One that stands still tells nothing, and is no finer than any other for that."""
+def test_clock_precision_is_the_smallest_step() -> None:
+    """A clock that does not advance has the precision 0."""
     steps = iter([0.0, 2.0, 2.0, 2.5, 2.5, 2.5] + [9.0] * 1994)
-    assert precision_of(lambda: next(steps)) == 0.5
-    assert precision_of(lambda: 1.0) == 0.0
-    assert 0 < precision_of(elapsed_clock()) < 0.01
+    assert clock_precision(lambda: next(steps)) == 0.5
+    assert clock_precision(lambda: 1.0) == 0.0
+    assert 0 < clock_precision(elapsed_clock()) < 0.01
 
 
-def test_the_clock_goes_on_while_nothing_is_done() -> None:
-    """Waiting is told, since a service that waits longer is slower."""
+def test_the_clock_advances_while_waiting() -> None:
+    """A service that waits longer is slower."""
     import time
 
     elapsed = elapsed_clock()

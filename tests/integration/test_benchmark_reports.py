@@ -1,4 +1,4 @@
-"""A service that is really measured, in every form of report; other tools are run on those that are theirs."""
+"""A service that is really measured, in every report format; pyperf and pytest-benchmark read their own."""
 
 import json
 import re
@@ -32,7 +32,7 @@ ENDINGS = (
 
 
 def measure(root: Path, cache: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The JSON report of a run that measures, and what it says of the benchmark."""
+    """Run the gate with benchmarks; return the JSON report and its comparison of the benchmark."""
     done = gate(
         root, cache, "--py312-benchmark", *(f"--py312-report=all.{ending}" for ending in ENDINGS),
         checks="py312_benchmark",
@@ -40,8 +40,8 @@ def measure(root: Path, cache: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     assert done.returncode in (0, 1), done.stdout + done.stderr
     report: dict[str, Any] = json.loads((root / "all.json").read_text(encoding="utf-8"))
     Draft202012Validator(SCHEMA).validate(report)
-    [found] = [one for one in report["comparisons"] if one["kind"] == "benchmark"]
-    return report, found
+    [comparison] = [entry for entry in report["comparisons"] if entry["kind"] == "benchmark"]
+    return report, comparison
 
 
 def other(*argv: str, root: Path) -> str:
@@ -54,27 +54,27 @@ def other(*argv: str, root: Path) -> str:
 
 @pytest.mark.network
 @pytest.mark.timeout(600)
-def test_what_is_measured_stands_in_all_of_them(tmp_path: Path) -> None:
-    """Every sample in the JSON and in the files of other tools; the second run knows what the first one said."""
+def test_all_formats_contain_the_measurements(tmp_path: Path) -> None:
+    """Every sample is in the JSON and in the files of other tools; the second run contains the first run's result."""
     root = service_tree(tmp_path / "repository", FILES)
     _, first = measure(root, tmp_path / "cache")
     report, second = measure(root, tmp_path / "cache")
 
     assert first["earlier"] == []
-    [past] = second["earlier"]
-    assert (past["ratio"], past["verdict"]) == (first["ratio"], first["verdict"])
+    [earlier] = second["earlier"]
+    assert (earlier["ratio"], earlier["verdict"]) == (first["ratio"], first["verdict"])
 
     page = (root / "all.html").read_text(encoding="utf-8")
     assert len(re.findall(r"<svg", page)) >= 4  # the scale, the ratio, the samples, and the earlier run
     assert f"| {second['verdict']} |" in (root / "all.md").read_text(encoding="utf-8")
 
-    said = other("pyperf", "dump", "all.target.pyperf.json", root=root)
-    assert said.count("value") >= len(second["samples"])
+    dump = other("pyperf", "dump", "all.target.pyperf.json", root=root)
+    assert dump.count("value") >= len(second["samples"])
     for sides in ("pyperf", "pytest-benchmark"):
         names = [f"all.{side}.{sides}.json" for side in ("baseline", "target")]
         tool = ("pyperf", "compare_to") if sides == "pyperf" else ("pytest_benchmark", "compare")
         assert "test_sum" in other(*tool, *names, root=root)
     document = json.loads((root / "all.target.pytest-benchmark.json").read_text(encoding="utf-8"))
-    samples = {one["fullname"]: one["stats"]["data"] for one in document["benchmarks"]}
+    samples = {entry["fullname"]: entry["stats"]["data"] for entry in document["benchmarks"]}
     assert samples[NAME] == [after for _, after in second["samples"]]
-    assert "import of sums" in {one["name"] for one in report["comparisons"]}
+    assert "import of sums" in {entry["name"] for entry in report["comparisons"]}

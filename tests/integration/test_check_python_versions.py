@@ -1,13 +1,13 @@
-"""What check-python-versions finds in a file is found here too, on the same files."""
+"""Comparison with check-python-versions: what it finds in a file is found here too."""
 
 from pathlib import Path
 
 import pytest
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.repository.declarations.declaration import Meaning
-from pytest_py312.repository.declarations.reader import read_places
-from pytest_py312.repository.formats.version_ranges import allows
+from pytest_py312.repository.declarations.declaration import DeclarationRole
+from pytest_py312.repository.declarations.reader import read_declarations
+from pytest_py312.repository.formats.version_ranges import range_includes
 from tests.unit.repository.edits.test_moving_a_platform import platform
 
 check_python_versions = pytest.importorskip("check_python_versions.sources.all")
@@ -59,42 +59,42 @@ FILES = {
 """Texts of each file; ``@`` is the version, ``#`` the same without its dot."""
 
 
-def found_by_it(path: str, file: Path) -> set[str]:
-    """What its sources read in ``file``, which lies at ``path``."""
+def versions_found_by_tool(path: str, file: Path) -> set[str]:
+    """Return what its sources read in ``file``, which is at ``path`` in a repository."""
     sources = (source for source in check_python_versions.ALL_SOURCES if Path(path).match(source.filename))
     return {str(found) for source in sources for found in source.extract(str(file)) or ()}
 
 
-def found_here(text: str, path: str) -> set[str]:
-    """Versions that are said by a place, or lie in a range."""
-    places = read_places(text, path)
-    ranges = [place.text for place in places if place.meaning is Meaning.RANGE]
+def versions_found_by_us(text: str, path: str) -> set[str]:
+    """Return the versions that a text declares, or includes in a range."""
+    places = read_declarations(text, path)
+    ranges = [place.text for place in places if place.role is DeclarationRole.RANGE]
     ours = {str(place.version) for place in places if place.version}
-    return ours | {str(planned) for planned in PLANNED if any(allows(written, planned) for written in ranges)}
+    return ours | {str(planned) for planned in PLANNED if any(range_includes(written, planned) for written in ranges)}
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
 @pytest.mark.parametrize(("path", "template"), [(path, text) for path, texts in FILES.items() for text in texts])
-def test_nothing_that_it_finds_is_missed(path: str, template: str, version: str, tmp_path: Path) -> None:
-    """Each version that one of its sources reads is said by a place, or lies in a range."""
+def test_all_versions_that_it_finds_are_found(path: str, template: str, version: str, tmp_path: Path) -> None:
+    """Each version that one of its sources reads is declared, or included in a range."""
     text = template.replace("@", version).replace("#", version.replace(".", ""))
     file = tmp_path / Path(path).name
     file.write_text(text, encoding="utf-8")
-    theirs = found_by_it(path, file)
-    ours = found_here(text, path)
+    theirs = versions_found_by_tool(path, file)
+    ours = versions_found_by_us(text, path)
     cpython = {found for found in theirs if found.startswith("3.") and Interpreter.parse(found) in PLANNED}
     assert version in cpython
     assert cpython - ours == set()
 
 
-def test_nothing_that_it_finds_in_a_platform_is_missed(tmp_path: Path) -> None:
-    """Twenty services in the shapes of a real one: metadata and workflows are what it reads."""
+def test_all_versions_that_it_finds_in_a_platform_are_found(tmp_path: Path) -> None:
+    """Twenty services like those of a real platform; it reads metadata and workflows."""
     seen = 0
     for path, text in platform().items():
         file = tmp_path / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text, encoding="utf-8")
-        theirs = {found for found in found_by_it(path, file) if Interpreter.parse(found) in PLANNED}
+        theirs = {found for found in versions_found_by_tool(path, file) if Interpreter.parse(found) in PLANNED}
         seen += len(theirs)
-        assert theirs - found_here(text, path) == set(), path
+        assert theirs - versions_found_by_us(text, path) == set(), path
     assert seen > 0

@@ -1,4 +1,4 @@
-"""A check that a repository adds to the gate's own, in a pytest of its own."""
+"""A check that a repository adds to the gate, in a separate pytest process."""
 
 import subprocess
 import sys
@@ -17,8 +17,8 @@ def pytest_py312_checks(config):
 """
 
 
-def test_the_marker_of_an_added_check_is_known(tmp_path: Path) -> None:
-    """Also where unknown markers are errors, and without a word of its author about it."""
+def test_the_marker_of_an_added_check_is_registered(tmp_path: Path) -> None:
+    """Also with ``--strict-markers``, and although its author does not register it."""
     root = service_tree(
         tmp_path,
         {

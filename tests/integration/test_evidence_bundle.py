@@ -1,4 +1,4 @@
-"""The manifest of a bundle, read by the tool that an auditor has."""
+"""The manifest of an evidence bundle, checked with sha256sum."""
 
 import shutil
 import subprocess

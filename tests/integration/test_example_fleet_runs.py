@@ -1,6 +1,6 @@
-"""The gate over the example fleet, held to everything that examples/suoke/expected.json says: no more and no less.
+"""The gate on the example fleet, compared with examples/suoke/expected.json: no more and no less.
 
-Twenty services, twelve of them with a planted trouble. Every runner has to come to the same statuses and findings.
+Twenty services, twelve of them with planted problems. Every runner must give the same statuses and findings.
 """
 
 import json
@@ -34,26 +34,26 @@ KINDS = {
         "too_new": "PY405",
     },
 }
-"""For the checks that are held to expected.json: the code by which the gate tells each of its kinds."""
+"""For the checks in expected.json: the finding code of each of its kinds."""
 REMOVED = {"PY202": "PY201", "PY203": "PY201"}
-"""The gate tells modules, names and attributes apart that were removed."""
+"""The gate distinguishes removed modules, names and attributes."""
 OF_SERVICE = ("libraries", "source")
 HARMLESS = ("too_new", "needs_setuptools")
-"""Kinds of these that do not block."""
+"""Kinds that do not block."""
 
 BUILT_FROM_SOURCE = "PY110"
-"""A note about wheels; which interpreters have one is no trouble of the fleet."""
+"""A note about missing wheels; they are not among the fleet's planted problems."""
 
 
 @pytest.fixture(scope="session")
 def fleet_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One cache for all runs of this file: each distribution is fetched and built once for an interpreter."""
+    """One cache for all runs of this file: each distribution is downloaded and built once per interpreter."""
     return tmp_path_factory.mktemp("fleet-cache")
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Path:
-    """A copy of the example, so that nothing is known of earlier runs and the checkout stays clean."""
+    """A copy of the example, without results of earlier runs; the checkout stays clean."""
     return Path(shutil.copytree(EXAMPLE, tmp_path / "suoke", ignore=shutil.ignore_patterns(".py312", "__pycache__")))
 
 
@@ -74,14 +74,14 @@ def check(fleet: Path, cache: Path, *arguments: str, code: int = 1, start: Path 
 
 def statuses(report: dict[str, Any]) -> dict[str, str]:
     return {
-        f"{found['service']} {found['interpreter']} {found['check']}": found["status"]
-        for found in report["outcomes"]
-        if found["check"] in KINDS
+        f"{outcome['service']} {outcome['interpreter']} {outcome['check']}": outcome["status"]
+        for outcome in report["outcomes"]
+        if outcome["check"] in KINDS
     }
 
 
 def expected_statuses(report: dict[str, Any]) -> dict[str, str]:
-    """Of a service that expected.json does not name, everything passes."""
+    """Return the expected statuses; all checks pass for a service that expected.json does not name."""
     of_cells = {
         f"{service['name']} {interpreter} {check}": EXPECTED.get(service["name"], {})
         .get("status", {})
@@ -100,59 +100,64 @@ def expected_statuses(report: dict[str, Any]) -> dict[str, str]:
 
 
 def _status(service: str, check: str) -> str:
-    """Of a check that is about a service. What cannot be installed on the target cannot be looked into."""
-    found = EXPECTED.get(service, {}).get("findings", ())
-    if check == "libraries" and any((one["kind"], one["interpreter"]) == ("cannot_build", "3.12") for one in found):
+    """Return the expected status of a per-service check. What cannot be installed on the target cannot be analysed."""
+    expected = EXPECTED.get(service, {}).get("findings", ())
+    if check == "libraries" and any(
+        (finding["kind"], finding["interpreter"]) == ("cannot_build", "3.12") for finding in expected
+    ):
         return "errored"
-    blocks = any(one["check"] == check and one["kind"] not in HARMLESS for one in found)
+    blocks = any(finding["check"] == check and finding["kind"] not in HARMLESS for finding in expected)
     return "failed" if blocks else "passed"
 
 
 Key = tuple[str, str | None, str, str]
-Told = dict[Key, set[str]]
-"""(service, interpreter, check, code) to what is to blame."""
+Blamed = dict[Key, set[str]]
+"""(service, interpreter, check, code) -> the names of its findings."""
 
 
-def gathered(found: Iterable[tuple[Key, Iterable[str]]]) -> Told:
-    told: Told = {}
-    for key, names in found:
-        told.setdefault(key, set()).update(names)
-    return told
+def group_names(items: Iterable[tuple[Key, Iterable[str]]]) -> Blamed:
+    names_by_key: Blamed = {}
+    for key, names in items:
+        names_by_key.setdefault(key, set()).update(names)
+    return names_by_key
 
 
-def code_of(found: dict[str, Any]) -> str:
-    code: str = found["code"]
+def code_of(finding: dict[str, Any]) -> str:
+    code: str = finding["code"]
     return REMOVED.get(code, code)
 
 
-def findings(report: dict[str, Any]) -> Told:
-    return gathered(
-        ((outcome["service"], outcome["interpreter"], outcome["check"], code_of(found)), found["names"])
+def findings(report: dict[str, Any]) -> Blamed:
+    return group_names(
+        ((outcome["service"], outcome["interpreter"], outcome["check"], code_of(finding)), finding["names"])
         for outcome in report["outcomes"]
         if outcome["check"] in KINDS
-        for found in outcome["findings"]
-        if found["code"] != BUILT_FROM_SOURCE
+        for finding in outcome["findings"]
+        if finding["code"] != BUILT_FROM_SOURCE
     )
 
 
-def expected_findings(report: dict[str, Any]) -> Told:
-    return gathered(
-        ((service["name"], found["interpreter"], found["check"], KINDS[found["check"]][found["kind"]]), found["names"])
+def expected_findings(report: dict[str, Any]) -> Blamed:
+    return group_names(
+        (
+            (service["name"], finding["interpreter"], finding["check"], KINDS[finding["check"]][finding["kind"]]),
+            finding["names"],
+        )
         for service in report["services"]
-        for found in EXPECTED.get(service["name"], {}).get("findings", ())
-        if found["check"] in KINDS and found["kind"] != "fixed"
+        for finding in EXPECTED.get(service["name"], {}).get("findings", ())
+        if finding["check"] in KINDS and finding["kind"] != "fixed"
     )
 
 
 def as_expected(report: dict[str, Any]) -> None:
-    """Hold ``report`` to expected.json, as far as its services go."""
+    """Compare ``report`` with expected.json, for the services of the report."""
     assert statuses(report) == expected_statuses(report)
     assert findings(report) == expected_findings(report)
-    places = [found for found in report["outcomes"] if found["check"] == "versions"]
-    assert {found["status"] for found in places} == {"passed"}
-    # where nothing has moved, what will have to is a note
-    assert {one["severity"] for found in places for one in found["findings"]} <= {"note"}
-    suites = {(found["service"], found["target"]): found for found in report["suites"]}
+    places = [entry for entry in report["outcomes"] if entry["check"] == "versions"]
+    assert {entry["status"] for entry in places} == {"passed"}
+    # no service is migrated, so declarations to change are notes
+    assert {finding["severity"] for entry in places for finding in entry["findings"]} <= {"note"}
+    suites = {(entry["service"], entry["target"]): entry for entry in report["suites"]}
     for service in report["services"]:
         for wanted in EXPECTED.get(service["name"], {}).get("findings", ()):
             if wanted["check"] not in KINDS:
@@ -160,26 +165,26 @@ def as_expected(report: dict[str, Any]) -> None:
             _place_as_expected(report, service["name"], wanted)
             if wanted["check"] == "suite" and wanted["interpreter"] == report["target"]:
                 _comparison_as_expected(suites[service["name"], report["target"]], wanted)
-    fixed = {name: found["fixed"] for (name, target), found in suites.items() if target == "3.12" and found["fixed"]}
+    fixed = {name: entry["fixed"] for (name, target), entry in suites.items() if target == "3.12" and entry["fixed"]}
     assert fixed == {
-        service["name"]: sorted(found["names"])
+        service["name"]: sorted(entry["names"])
         for service in report["services"]
-        for found in EXPECTED.get(service["name"], {}).get("findings", ())
-        if found["kind"] == "fixed"
+        for entry in EXPECTED.get(service["name"], {}).get("findings", ())
+        if entry["kind"] == "fixed"
     }
 
 
 def _place_as_expected(report: dict[str, Any], service: str, wanted: dict[str, Any]) -> None:
-    """The culprit's file and line, where expected.json names them."""
+    """Check the file and line of a finding, if expected.json names them."""
     if "path" not in wanted:
         return
     places = [
-        (found["path"], found["line"])
+        (finding["path"], finding["line"])
         for outcome in report["outcomes"]
         if (outcome["service"], outcome["interpreter"], outcome["check"])
         == (service, wanted["interpreter"], wanted["check"])
-        for found in outcome["findings"]
-        if code_of(found) == KINDS[wanted["check"]][wanted["kind"]] and set(found["names"]) == set(wanted["names"])
+        for finding in outcome["findings"]
+        if code_of(finding) == KINDS[wanted["check"]][wanted["kind"]] and set(finding["names"]) == set(wanted["names"])
     ]
     assert places == [(wanted["path"], wanted["line"])]
 
@@ -221,7 +226,7 @@ def test_first_stage_as_the_readme_says(fleet: Path, fleet_cache: Path) -> None:
 @pytest.mark.network
 @pytest.mark.timeout(1200)
 def test_a_container_for_each_cell(fleet: Path, fleet_cache: Path) -> None:
-    """The whole fleet in containers says what it says on this machine."""
+    """The whole fleet in containers gives the same result as on this machine."""
     report = check(fleet, fleet_cache, "--py312", "--py312-runner=docker")
     is_whole(report)
     as_expected(report)
@@ -231,14 +236,14 @@ def test_a_container_for_each_cell(fleet: Path, fleet_cache: Path) -> None:
 @pytest.mark.network
 @pytest.mark.timeout(900)
 def test_a_container_for_each_interpreter(fleet: Path, fleet_cache: Path) -> None:
-    """Cells that share a container do not see each other: two stages with trouble of many kinds."""
+    """Cells that share a container are isolated: two stages with many kinds of problems."""
     report = check(fleet, fleet_cache, "--py312-stage=2,3", "--py312-runner=docker", "--py312-isolation=interpreter")
     as_expected(report)
 
 
 @pytest.mark.timeout(300)
 def test_source_alone(fleet: Path, tmp_path: Path) -> None:
-    """What the source uses is told without an environment, in a cache that has none."""
+    """The source check needs no environment: the cache contains none."""
     report = check(fleet, tmp_path / "cache", "--py312", "-m", "py312_source", "--py312-runner=local")
 
     assert findings(report) == {key: names for key, names in expected_findings(report).items() if key[2] == "source"}

@@ -1,6 +1,6 @@
-"""A real platform's requirements mended with ``--py312-fix``; uv alone then installs them, and nothing else changed.
+"""A real platform's requirements fixed with ``--py312-fix``: uv alone installs them, and nothing else is changed.
 
-Its files lie beside the checkout, and are not part of it. ``tests/benchmarks/mended_platform.py`` does all of it.
+Its files are beside the checkout, and not part of it. ``tests/benchmarks/fixed_platform.py`` fixes all services.
 """
 
 import shutil
@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from tests.integration.platform_proofs import changed_lines, commit_all, gate, proved_by_uv, told
+from tests.integration.platform_fixes import changed_lines, commit_all, gate, install_with_uv, read_report
 
 PLATFORM = Path(__file__).parents[3] / "shared" / "data" / "seed-platform"
 SERVICES = ("api-gateway", "palpation-service")
-"""A knot of conflicts, and wheels that are missing."""
+"""One with many conflicts, and one with missing wheels."""
 
 pytestmark = [
     pytest.mark.network,
@@ -22,7 +22,7 @@ pytestmark = [
 ]
 
 
-def test_what_is_mended_installs_with_uv_alone(tmp_path: Path) -> None:
+def test_fixed_requirements_install_with_uv_alone(tmp_path: Path) -> None:
     root, cache = tmp_path / "platform", tmp_path / "cache"
     shutil.copytree(PLATFORM, root, copy_function=shutil.copy)
     for folder in (root, *root.rglob("*/")):
@@ -33,18 +33,18 @@ def test_what_is_mended_installs_with_uv_alone(tmp_path: Path) -> None:
     gate(root, cache, tmp_path / "before.json", chosen)
     gate(root, cache, tmp_path / "after.json", chosen, "--py312-fix")
 
-    before = {one.service: one for one in told(tmp_path / "before.json")}
-    offered = {line: change for one in before.values() for line, change in one.changes.items()}
+    reports = {report.service: report for report in read_report(tmp_path / "before.json")}
+    offered = {line: change for report in reports.values() for line, change in report.changes.items()}
     changed = changed_lines(root)
-    assert set(before) == set(SERVICES)
+    assert set(reports) == set(SERVICES)
     assert set(changed) == set(offered)
     for line, (old, new) in changed.items():
         was, now = offered[line]
         assert new == old.replace(was, now)
         assert SpecifierSet(was) != SpecifierSet(now)
-    for one in before.values():
-        assert one.changes
-        assert proved_by_uv(root, one, tmp_path / "proof" / one.service) == ""
-    for one in told(tmp_path / "after.json"):
-        assert not one.changes
-        assert one.left_out == before[one.service].left_out
+    for report in reports.values():
+        assert report.changes
+        assert install_with_uv(root, report, tmp_path / "proof" / report.service) == ""
+    for report in read_report(tmp_path / "after.json"):
+        assert not report.changes
+        assert report.left_out == reports[report.service].left_out

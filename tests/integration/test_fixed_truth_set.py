@@ -1,4 +1,4 @@
-"""The truth set mended, and run for real: what was mended does on every interpreter what it did on the oldest."""
+"""The truth set with all fixes applied: fixed snippets run on every interpreter as they did on the oldest."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.analysis.judging.replacements import asked_for
-from pytest_py312.analysis.services.service_analysis import Inspection, Inspector
+from pytest_py312.analysis.judging.replacements import apply_utc_choice
+from pytest_py312.analysis.services.service_analysis import AnalysisResult, ServiceAnalyzer
 from pytest_py312.core.model.findings import Interpreter, Outcome, SourceChange
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.gate.fixes.source_verification import proven
-from pytest_py312.repository.edits.change_set import plan_edits
+from pytest_py312.gate.fixes.source_verification import verify_source
+from pytest_py312.repository.edits.change_set import plan_changes
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
@@ -26,90 +26,90 @@ NOTHING_LOCKED: dict[str, str] = {}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Mended:
-    """What was mended of which snippets, and how they ran before and after."""
+class FixedSnippets:
+    """The fixed snippets, and how they ran before and after."""
 
     changed: Mapping[str, Sequence[str]]
     """Snippet -> its files that were changed."""
     open: frozenset[str]
-    """Snippets in which something that blocks is left."""
+    """Snippets in which a blocking finding is left."""
     refused: Mapping[str, str]
     before: Mapping[Version, Mapping[str, Run]]
     after: Mapping[Version, Mapping[str, Run]]
 
 
-def as_service(snippet: Snippet) -> Service:
+def service_of(snippet: Snippet) -> Service:
     return service(snippet.id, path=snippet.id, baseline=Interpreter(*BASELINE), python_path=())
 
 
 @pytest.fixture(scope="module")
-def mended(tmp_path_factory: pytest.TempPathFactory) -> Mended:
+def fixed(tmp_path_factory: pytest.TempPathFactory) -> FixedSnippets:
     folder = tmp_path_factory.mktemp("truth")
     runner = local_runner(folder / "cache", folder)
     try:
-        pythons = {one: Path(runner.find(Interpreter(*one)).executable) for one in TOGETHER}
-        return _mended(folder, runner, pythons)
+        pythons = {version: Path(runner.find_interpreter(Interpreter(*version)).executable) for version in TOGETHER}
+        return _fix_all(folder, runner, pythons)
     except CellUnavailable as reason:
         pytest.skip(str(reason))
     finally:
         runner.close()
 
 
-def _mended(folder: Path, runner: LocalRunner, pythons: Mapping[Version, Path]) -> Mended:
+def _fix_all(folder: Path, runner: LocalRunner, pythons: Mapping[Version, Path]) -> FixedSnippets:
     root = folder / "snippets"
     snippets = read_snippets()
     write_snippets(snippets, root)
-    services = {snippet.id: as_service(snippet) for snippet in snippets}
+    services = {snippet.id: service_of(snippet) for snippet in snippets}
 
-    def inspected(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, Inspection]:
+    def analyze(files: Mapping[str, bytes], names: Sequence[str]) -> dict[str, AnalysisResult]:
         plan = Plan(root=root)
-        inspector = Inspector(plan=plan, cache=folder / "cache", runner=runner, processes=2, instead=files)
-        inspector.expect([services[name] for name in names])
-        return {name: inspector.inspect(cell_of("3.12", services[name]), NOTHING_LOCKED) for name in names}
+        analyzer = ServiceAnalyzer(plan=plan, cache=folder / "cache", runner=runner, processes=2, overrides=files)
+        analyzer.register([services[name] for name in names])
+        return {name: analyzer.analyze(cell_of("3.12", services[name]), NOTHING_LOCKED) for name in names}
 
     outcomes = [
-        Outcome.judged(service=name, interpreter=None, check="source", findings=found.findings)
-        for name, found in inspected({}, list(services)).items()
+        Outcome.from_findings(service=name, interpreter=None, check="source", findings=result.findings)
+        for name, result in analyze({}, list(services)).items()
     ]
     changes = [
-        asked
+        chosen_change
         for outcome in outcomes
         for finding in outcome.findings
         for change in finding.changes
-        if isinstance(change, SourceChange) and (asked := asked_for(change, "naive"))
+        if isinstance(change, SourceChange) and (chosen_change := apply_utc_choice(change, "naive"))
     ]
-    plan = proven(plan_edits(root, changes), outcomes, changes, inspected).plan
+    plan = verify_source(plan_changes(root, changes), outcomes, changes, analyze).plan
     files = {change.path: change.after for change in plan.changes}
     changed: dict[str, list[str]] = {}
     for path in files:
         changed.setdefault(next(name for name in services if path.startswith(f"{name}/")), []).append(path)
     chosen = tuple(snippet for snippet in snippets if snippet.id in changed)
-    left = inspected(files, list(changed))
-    before = {version: record(python, chosen, root) for version, python in pythons.items()}
+    remaining = analyze(files, list(changed))
+    runs_before = {version: record(python, chosen, root) for version, python in pythons.items()}
     for path, content in files.items():
         (root / path).write_bytes(content)
-    return Mended(
+    return FixedSnippets(
         changed=changed,
-        open=frozenset(name for name, found in left.items() if any(one.blocks for one in found.findings)),
+        open=frozenset(name for name, result in remaining.items() if any(one.blocks for one in result.findings)),
         refused={refusal.edit.path: refusal.reason for refusal in plan.refusals},
-        before=before,
+        before=runs_before,
         after={version: record(python, chosen, root) for version, python in pythons.items()},
     )
 
 
-def test_much_of_what_breaks_is_mended(mended: Mended) -> None:
-    """Names that have a successor of the same meaning are a good part of all that is gone."""
-    print(f"{len(mended.changed)} snippets mended, {len(mended.open)} of them in part; refused: {mended.refused}")
-    assert len(mended.changed) > 80
+def test_many_breaking_snippets_are_fixed(fixed: FixedSnippets) -> None:
+    """Many removed names have a successor of the same meaning."""
+    print(f"{len(fixed.changed)} snippets fixed, {len(fixed.open)} of them in part; refused: {fixed.refused}")
+    assert len(fixed.changed) > 80
 
 
 @pytest.mark.parametrize("version", TOGETHER, ids=str)
-def test_what_was_mended_does_what_it_did_on_the_baseline(mended: Mended, version: Version) -> None:
-    """On the baseline it still does, and on the target it does again, wherever nothing else is in the way."""
+def test_fixed_snippets_run_as_on_the_baseline(fixed: FixedSnippets, version: Version) -> None:
+    """On the baseline and on the target, unless another blocking finding is left."""
     wrong = {
-        name: (told.error or told.output, mended.before[BASELINE][name].error or mended.before[BASELINE][name].output)
-        for name, told in mended.after[version].items()
-        if (told.error, told.output) != (mended.before[BASELINE][name].error, mended.before[BASELINE][name].output)
-        and not (version == TARGET and name in mended.open)
+        name: (run.error or run.output, fixed.before[BASELINE][name].error or fixed.before[BASELINE][name].output)
+        for name, run in fixed.after[version].items()
+        if (run.error, run.output) != (fixed.before[BASELINE][name].error, fixed.before[BASELINE][name].output)
+        and not (version == TARGET and name in fixed.open)
     }
     assert wrong == {}

@@ -1,4 +1,4 @@
-"""The whole gate when what it stands on fails: the index, the disk, its own process, and another run beside it."""
+"""The whole gate under faults: of the index, of the disk, of its own process, and with parallel runs."""
 
 import json
 import signal
@@ -18,8 +18,8 @@ INDEX = {
     "two": {"1.0": "lib==2.0", "1.1": "lib==1.0"},
     "fine": {"1.0": ""},
 }
-MENDABLE = "one==1.0\ntwo==1.0\nfine\n"
-MENDED = "one==1.0\ntwo==1.1\nfine\n"
+FIXABLE = "one==1.0\ntwo==1.0\nfine\n"
+FIXED = "one==1.0\ntwo==1.1\nfine\n"
 
 
 @pytest.fixture
@@ -43,18 +43,16 @@ def statuses(report: Path) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("fault", "lines"),
     [
-        ("hangs up", MENDABLE),
+        ("hangs up", FIXABLE),
         ("500", "fine\none\n"),
         ("garbage", "gone\nfine\n"),
-        ("truncated", MENDABLE),
+        ("truncated", FIXABLE),
         ("denied", "fine\none\n"),
     ],
     ids=["hangs up", "500", "garbage", "truncated", "denied"],
 )
-def test_an_index_that_fails_is_no_verdict_and_leaves_none_behind(
-    repository: Repository, fault: str, lines: str
-) -> None:
-    """Whatever is required: neither green nor a blocker. Once the index is well again, so is the gate."""
+def test_a_failing_index_gives_no_verdict_and_caches_none(repository: Repository, fault: str, lines: str) -> None:
+    """Neither a pass nor a blocker, whatever is required. Once the index works again, so does the gate."""
     repository.require(lines)
     repository.index.fault = fault
 
@@ -73,8 +71,8 @@ def test_an_index_that_fails_is_no_verdict_and_leaves_none_behind(
     assert statuses(repository.root / "well.json") == dict.fromkeys(TOGETHER, verdict)
 
 
-def test_an_index_that_is_away_is_no_verdict(repository: Repository) -> None:
-    repository.require(MENDABLE)
+def test_an_unreachable_index_gives_no_verdict(repository: Repository) -> None:
+    repository.require(FIXABLE)
     repository.index.shutdown()
     repository.index.server_close()
 
@@ -85,12 +83,12 @@ def test_an_index_that_is_away_is_no_verdict(repository: Repository) -> None:
     assert "secret" not in done.stdout + done.stderr
 
 
-# ---- two runs
+# ---- parallel runs
 
 
-@pytest.mark.parametrize("lines", ["fine\none\n", MENDABLE], ids=["well", "conflict"])
-def test_two_runs_at_once_on_one_cache_say_the_same_as_one(repository: Repository, lines: str) -> None:
-    """And what they leave in the cache is whole: a third run needs no index any more."""
+@pytest.mark.parametrize("lines", ["fine\none\n", FIXABLE], ids=["well", "conflict"])
+def test_parallel_runs_on_one_cache_agree_with_a_single_run(repository: Repository, lines: str) -> None:
+    """And the cache is complete afterwards: the next run needs no index."""
     repository.require(lines)
 
     with ThreadPoolExecutor(3) as pool:
@@ -99,12 +97,15 @@ def test_two_runs_at_once_on_one_cache_say_the_same_as_one(repository: Repositor
     after = repository.gate("--py312-report=after.json", "--py312-no-cache")
 
     assert {run.returncode for run in (*runs, after)} == {0 if lines == "fine\none\n" else 1}
-    told = [
-        [(found["interpreter"], found["status"], found["reason"], found["findings"]) for found in outcomes(report)]
+    reported = [
+        [
+            (outcome["interpreter"], outcome["status"], outcome["reason"], outcome["findings"])
+            for outcome in outcomes(report)
+        ]
         for report in (*(repository.root / f"{number}.json" for number in range(3)), repository.root / "after.json")
     ]
-    assert told[0]
-    assert told == told[:1] * 4
+    assert reported[0]
+    assert reported == reported[:1] * 4
     assert list((repository.cache / "tmp").iterdir()) == []
 
 
@@ -126,19 +127,19 @@ setattr(os, name, killing)
 
 @pytest.mark.parametrize("step", ["fsync", "replace"])
 def test_a_kill_while_a_fix_is_written_leaves_the_old_file(repository: Repository, step: str) -> None:
-    """With its new text half written, or whole and not yet in its place; the next run writes it and sweeps up."""
-    repository.require(MENDABLE)
+    """The new text is partly written, or complete and not yet renamed; the next run finishes and cleans up."""
+    repository.require(FIXABLE)
     killer = repository.root / "conftest.py"
     killer.write_text(KILLER.format(name=step))
 
     ended = repository.gate("--py312-fix")
 
     assert ended.returncode == -signal.SIGKILL, ended.stdout
-    assert repository.required == MENDABLE
+    assert repository.required == FIXABLE
 
     killer.unlink()
     assert repository.gate("--py312-fix").returncode == 0
-    assert repository.required == MENDED
+    assert repository.required == FIXED
     assert [path.name for path in (repository.root / SERVICE).parent.iterdir()] == ["requirements.txt"]
 
 
@@ -146,8 +147,8 @@ def test_a_kill_while_a_fix_is_written_leaves_the_old_file(repository: Repositor
 
 
 @pytest.mark.parametrize("size", ["8k", "64k", "256k"])
-def test_a_cache_on_a_full_disk_is_no_verdict_and_holds_none(repository: Repository, tmp_path: Path, size: str) -> None:
-    """Wherever the room ends, the run ends and says so; with more of it, the same cache is as good as any."""
+def test_a_full_disk_gives_no_verdict_and_caches_none(repository: Repository, tmp_path: Path, size: str) -> None:
+    """The run ends with a message wherever the disk is full; with more space the same cache can be used."""
     repository.require("fine\none\n")
     with small_disk(tmp_path / "disk", size) as disk:
         repository.cache = disk / "cache"

@@ -1,4 +1,4 @@
-"""The health service of a real gRPC server, asked over the network of this machine."""
+"""The health service of a real gRPC server, over the loopback network."""
 
 import os
 from collections.abc import Iterator
@@ -8,7 +8,7 @@ from threading import Event
 import pytest
 
 from pytest_py312.rollout.domain.model import Result
-from pytest_py312.rollout.metrics.grpc_health import METHOD, ask_health
+from pytest_py312.rollout.metrics.grpc_health import HEALTH_CHECK_METHOD, check_grpc_health
 
 if os.environ.get("CI") == "true":
     import grpc
@@ -21,7 +21,7 @@ HANGS = b"\x0a\x05hangs"
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """A server that is well as a whole, of which ``bad`` is not, and ``hangs`` does not answer."""
+    """A healthy server whose service ``bad`` is unhealthy and whose service ``hangs`` does not answer."""
     released = Event()
 
     def check(request: bytes, context: object) -> bytes:
@@ -31,7 +31,7 @@ def port() -> Iterator[int]:
             context.abort(grpc.StatusCode.NOT_FOUND, "unknown")  # type: ignore[attr-defined]  # grpcio has no hints
         return ANSWERS[request]
 
-    service, method = METHOD.strip("/").split("/")
+    service, method = HEALTH_CHECK_METHOD.strip("/").split("/")
     server = grpc.server(ThreadPoolExecutor(max_workers=2))
     handlers = {method: grpc.unary_unary_rpc_method_handler(check)}
     server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, handlers),))
@@ -42,18 +42,18 @@ def port() -> Iterator[int]:
     server.stop(None).wait(5)
 
 
-def test_a_server_is_asked_as_a_whole_and_by_its_services(port: int) -> None:
-    assert (ask_health("127.0.0.1", port, "", limit=20.0).value or 0.0) > 0.0
-    bad = ask_health("127.0.0.1", port, "bad", limit=20.0)
-    assert (bad.result, bad.detail) == (Result.FAILED, "its health service says NOT_SERVING")
-    assert ask_health("127.0.0.1", port, "other", limit=20.0).result is Result.ERROR
+def test_health_of_the_server_and_of_single_services(port: int) -> None:
+    assert (check_grpc_health("127.0.0.1", port, "", timeout=20.0).value or 0.0) > 0.0
+    bad = check_grpc_health("127.0.0.1", port, "bad", timeout=20.0)
+    assert (bad.result, bad.detail) == (Result.FAILED, "its health service reports NOT_SERVING")
+    assert check_grpc_health("127.0.0.1", port, "other", timeout=20.0).result is Result.ERROR
 
 
-def test_one_that_does_not_answer_has_a_deadline(port: int) -> None:
-    assert ask_health("127.0.0.1", port, "hangs", limit=0.5).detail == "no answer within 0.5 s"
+def test_a_request_has_a_deadline(port: int) -> None:
+    assert check_grpc_health("127.0.0.1", port, "hangs", timeout=0.5).detail == "no answer within 0.5 s"
 
 
-def test_where_nobody_listens_it_is_not_available(port: int) -> None:
-    reading = ask_health("127.0.0.1", 1, "", limit=20.0)
+def test_a_refused_connection_is_a_failure(port: int) -> None:
+    reading = check_grpc_health("127.0.0.1", 1, "", timeout=20.0)
     assert reading.result is Result.FAILED
     assert reading.detail.startswith("UNAVAILABLE")

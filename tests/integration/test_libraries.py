@@ -1,4 +1,4 @@
-"""The check of what is installed, on real distributions of the index: old ones that break, and some that do not."""
+"""The libraries check on real distributions of the index: outdated ones that break, and some that do not."""
 
 import json
 import re
@@ -39,7 +39,7 @@ FLEET = {
 
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
-    """What the gate says of both services, asked twice: the second answer is the first."""
+    """Outcomes of both services; a second run must give the same."""
     root = service_tree(tmp_path_factory.mktemp("fleet"), FLEET)
     cache = tmp_path_factory.mktemp("cache")
     first, second = (run(root, cache) for _ in range(2))
@@ -53,53 +53,56 @@ def run(root: Path, cache: Path) -> dict[str, dict[str, Any]]:
     report = json.loads((root / "report.json").read_text(encoding="utf-8"))
     changing = ("seconds", "cached")
     return {
-        found["service"]: {key: value for key, value in found.items() if key not in changing}
-        for found in report["outcomes"]
+        outcome["service"]: {key: value for key, value in outcome.items() if key not in changing}
+        for outcome in report["outcomes"]
     }
 
 
-def told(outcome: dict[str, Any], code: str) -> dict[str, dict[str, Any]]:
-    """The findings with a code, by what they blame."""
-    return {found["names"][0]: found for found in outcome["findings"] if found["code"] == code}
+def findings_with_code(outcome: dict[str, Any], code: str) -> dict[str, dict[str, Any]]:
+    """Return the findings with a code, by the name that they blame."""
+    return {finding["names"][0]: finding for finding in outcome["findings"] if finding["code"] == code}
 
 
-def test_what_dies_when_it_is_imported_blocks(outcomes: dict[str, dict[str, Any]]) -> None:
-    """With the line in the distribution that it dies of, and that of the service which imports it."""
+def test_a_distribution_that_fails_to_import_blocks(outcomes: dict[str, dict[str, Any]]) -> None:
+    """With the failing line in the distribution, and the line of the service that imports it."""
     assert outcomes["old"]["status"] == "failed"
-    broken = told(outcomes["old"], "PY240")
+    broken = findings_with_code(outcomes["old"], "PY240")
     assert broken["python-consul"]["severity"] == "error"
-    assert "asyncio.coroutine is gone since 3.12 (consul/aio.py:" in broken["python-consul"]["message"]
+    assert "asyncio.coroutine was removed in 3.12 (consul/aio.py:" in broken["python-consul"]["message"]
     assert (broken["python-consul"]["path"], broken["python-consul"]["line"]) == ("services/old/main.py", 1)
-    assert "the module imp is gone since 3.12 (nose/importer.py:" in broken["nose"]["message"]
+    assert "module 'imp' was removed in 3.12 (nose/importer.py:" in broken["nose"]["message"]
     assert broken["nose"]["path"] == "services/old/tests/test_main.py"
 
 
 def test_distutils_without_setuptools_blocks(outcomes: dict[str, dict[str, Any]]) -> None:
-    found = told(outcomes["old"], "PY243")["aioredis"]
-    assert "distutils is not there, and nothing requires setuptools (aioredis/connection.py:" in found["message"]
-    assert found["severity"] == "error"
+    finding = findings_with_code(outcomes["old"], "PY243")["aioredis"]
+    assert "'distutils' is missing, and nothing requires setuptools (aioredis/connection.py:" in finding["message"]
+    assert finding["severity"] == "error"
 
 
 def test_the_remedy_is_the_first_version_without_it(outcomes: dict[str, dict[str, Any]]) -> None:
-    """Found by looking into newer ones; where there are none, that is said."""
+    """Found by analysing newer versions; if there is none, the remedy says so."""
     remedies = {
-        name: found["remedy"] for code in ("PY240", "PY243") for name, found in told(outcomes["old"], code).items()
+        name: finding["remedy"]
+        for code in ("PY240", "PY243")
+        for name, finding in findings_with_code(outcomes["old"], code).items()
     }
     assert re.fullmatch(
-        r"require pyfiglet>=1\.0\.\d, the first version without it; or require setuptools<82", remedies["pyfiglet"]
+        r"require pyfiglet>=1\.0\.\d, the first version without the problem; or require setuptools<82",
+        remedies["pyfiglet"],
     )
-    assert remedies["nose"] == "replace nose, which has no newer version"
-    assert remedies["aioredis"].startswith("replace aioredis, which has no newer version: its code lives on in redis")
+    assert remedies["nose"] == "replace nose (it has no newer version)"
+    assert remedies["aioredis"].startswith("replace aioredis (it has no newer version): its code lives on in redis")
 
 
-def test_sound_distributions_are_passed_over(outcomes: dict[str, dict[str, Any]]) -> None:
+def test_sound_distributions_pass(outcomes: dict[str, dict[str, Any]]) -> None:
     assert outcomes["sound"]["status"] == "passed"
-    assert {found["code"] for found in outcomes["sound"]["findings"]} == {"PY120", "PY121"}
+    assert {finding["code"] for finding in outcomes["sound"]["findings"]} == {"PY120", "PY121"}
 
 
-def test_what_nothing_requires_is_told(outcomes: dict[str, dict[str, Any]]) -> None:
-    """A project that another one brings, and one that nobody brings, on the baseline neither."""
-    by_chance, missing = told(outcomes["sound"], "PY121"), told(outcomes["sound"], "PY120")
-    assert by_chance["urllib3"]["message"].endswith("it comes in only because requests requires it")
+def test_undeclared_imports_are_reported(outcomes: dict[str, dict[str, Any]]) -> None:
+    """A project that another one requires, and one that is missing on the baseline too."""
+    by_chance, missing = findings_with_code(outcomes["sound"], "PY121"), findings_with_code(outcomes["sound"], "PY120")
+    assert by_chance["urllib3"]["message"].endswith("it is installed only because requests requires it")
     assert list(missing) == ["tomlkit"]
     assert missing["tomlkit"]["preexisting"]

@@ -1,4 +1,4 @@
-"""The local runner when things go wrong: full disks, limits, killed runs, and what it lets a cell see."""
+"""The local runner: what a cell sees, limits, full disks and killed runs."""
 
 import json
 import os
@@ -21,10 +21,10 @@ from uv import find_uv_bin
 from pytest_py312.core import directories, process
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.process import Ended
-from pytest_py312.dependencies.installation.environments import Environments
+from pytest_py312.core.process import ExitReason
+from pytest_py312.dependencies.installation.environments import EnvironmentStore
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.runners.runner import CellJob, CellRun
+from pytest_py312.runners.runner import ProbeJob, ProbeResult
 from tests.integration.small_disks import small_disk
 from tests.support.fakes import service_tree
 
@@ -32,7 +32,7 @@ HERE = Interpreter(*sys.version_info[:2])
 
 
 class Bench:
-    """A local runner on a folder, and a bare environment of the interpreter that runs this."""
+    """A local runner on a folder, and an empty environment of this interpreter."""
 
     def __init__(self, folder: Path, run_folder: Path | None = None) -> None:
         self.folder = folder
@@ -43,18 +43,18 @@ class Bench:
             run_folder=run_folder or folder / "run",
             fetch=False,
         )
-        self.build: InterpreterBuild = self.runner.find(HERE)
-        environments = Environments(cache=folder / "cache", runner=self.runner)
-        self.environment = environments.make(environments.key_of([], self.build), [], self.build).folder
+        self.build: InterpreterBuild = self.runner.find_interpreter(HERE)
+        environments = EnvironmentStore(cache=folder / "cache", runner=self.runner)
+        self.environment = environments.create(environments.key_for([], self.build), [], self.build).folder
 
-    def suite(self, code: str, **changes: Any) -> CellRun:
+    def suite(self, code: str, **changes: Any) -> ProbeResult:
         """Run ``code`` as the suite of a service: a command that writes a JUnit file."""
         root = service_tree(self.folder / "repository", {"service/run.py": code})
         request = {
             "kind": "suite", "runner": "command", "arguments": ["python", "run.py"], "junit": "junit.xml",
             "service": "service",
         }  # fmt: skip
-        job = CellJob(
+        job = ProbeJob(
             identifier="service-suite",
             build=self.build,
             environment=self.environment,
@@ -80,29 +80,27 @@ WELL = "open('junit.xml', 'w').write('<s><testcase name=\"a\"/></s>')\n"
 
 
 @pytest.mark.parametrize("own", [None, "timeout:9"])
-def test_tools_ask_a_busy_name_server_again_soon(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None
-) -> None:
-    """Unless the caller has settled that himself."""
+def test_tools_retry_dns_lookups_quickly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, own: str | None) -> None:
+    """Unless the user has set ``RES_OPTIONS``."""
     monkeypatch.delenv("RES_OPTIONS", raising=False)
     if own is not None:
         monkeypatch.setenv("RES_OPTIONS", own)
     bench = Bench(tmp_path)
-    said = bench.runner.tool(bench.build, ["{python}", "-c", "import os; print(os.environ['RES_OPTIONS'])"])
-    assert said.stdout.strip() == (own or "timeout:2 attempts:5")
+    printed = bench.runner.run_tool(bench.build, ["{python}", "-c", "import os; print(os.environ['RES_OPTIONS'])"])
+    assert printed.stdout.strip() == (own or "timeout:2 attempts:5")
 
 
-def test_what_tools_print_is_not_folded_to_a_terminal(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The end of a line tells what a compiler lacked."""
+def test_output_of_tools_is_not_wrapped(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The end of a line may name what a compiler lacked."""
     monkeypatch.setenv("COLUMNS", "40")
-    said = bench.runner.tool(bench.build, ["{python}", "-c", "import os; print('COLUMNS' in os.environ)"])
-    assert said.stdout.strip() == "False"
+    printed = bench.runner.run_tool(bench.build, ["{python}", "-c", "import os; print('COLUMNS' in os.environ)"])
+    assert printed.stdout.strip() == "False"
 
 
-def test_a_suite_that_ends_well_leaves_nothing(bench: Bench) -> None:
+def test_a_passing_suite_leaves_nothing(bench: Bench) -> None:
     done = bench.suite(WELL)
 
-    assert (done.ended, done.exit_code, done.trouble) == (Ended.EXITED, 0, "")
+    assert (done.exit_reason, done.exit_code, done.failure) == (ExitReason.EXITED, 0, "")
     assert done.records[-1]["event"] == "end"
     assert bench.left == []
 
@@ -128,54 +126,54 @@ def test_variables_of_the_plan_reach_the_suite(bench: Bench) -> None:
 
 
 @pytest.mark.parametrize(
-    ("limits", "code", "ended", "word"),
+    ("limits", "code", "exit_reason", "text"),
     [
-        ({"time_limit": 1.0, "grace": 0.5}, "import time; time.sleep(600)", Ended.TIMED_OUT, "time limit of 1 s"),
+        ({"time_limit": 1.0, "grace": 0.5}, "import time; time.sleep(600)", ExitReason.TIMED_OUT, "time limit of 1 s"),
         (
             {"memory_limit": 100 * 1024**2},
             "import time; kept = bytearray(200 * 1024**2); time.sleep(600)",
-            Ended.OUT_OF_MEMORY,
+            ExitReason.OUT_OF_MEMORY,
             "memory limit of 100 MiB",
         ),
         (
             {},
             "import os, signal; os.kill(os.getppid(), signal.SIGKILL)",
-            Ended.KILLED,
+            ExitReason.KILLED,
             "killed by signal 9, which this run did not send",
         ),
     ],
 )
-def test_every_bad_end_has_its_sentence(
-    bench: Bench, limits: dict[str, float], code: str, ended: Ended, word: str
+def test_every_failure_has_a_message(
+    bench: Bench, limits: dict[str, float], code: str, exit_reason: ExitReason, text: str
 ) -> None:
     done = bench.suite(code, **limits)
 
-    assert done.ended is ended
-    assert word in done.trouble
+    assert done.exit_reason is exit_reason
+    assert text in done.failure
     assert bench.left == []
 
 
-def test_a_missing_environment_is_said(bench: Bench) -> None:
+def test_a_missing_environment_is_reported(bench: Bench) -> None:
     done = bench.suite(WELL, environment=bench.folder / "none")
 
-    assert done.ended is Ended.NOT_STARTED
-    assert "could not be started" in done.trouble
+    assert done.exit_reason is ExitReason.NOT_STARTED
+    assert "could not be started" in done.failure
 
 
-def test_a_service_that_is_gone_by_now_is_trouble(bench: Bench) -> None:
+def test_a_missing_service_folder_is_reported(bench: Bench) -> None:
     done = bench.suite(WELL, folders=("service", "gone"))
 
-    assert done.trouble
+    assert done.failure
     assert "gone" in done.output_tail
 
 
-def test_a_closed_runner_ends_what_is_started_later(bench: Bench) -> None:
+def test_a_closed_runner_cancels_new_jobs(bench: Bench) -> None:
     bench.runner.close()
 
-    assert bench.suite("import time; time.sleep(600)").ended is Ended.CANCELLED
+    assert bench.suite("import time; time.sleep(600)").exit_reason is ExitReason.CANCELLED
 
 
-def test_a_cell_cannot_have_a_file_of_the_host_read(bench: Bench, tmp_path: Path) -> None:
+def test_a_cell_cannot_make_the_runner_read_other_files(bench: Bench, tmp_path: Path) -> None:
     secret = tmp_path / "secret"
     secret.write_text('{"event": "test", "id": "stolen", "outcome": "passed"}\n')
     plant = "import os, sys\nrecords = '../../../records.jsonl'\nos.remove(records)\n"
@@ -183,23 +181,23 @@ def test_a_cell_cannot_have_a_file_of_the_host_read(bench: Bench, tmp_path: Path
     done = bench.suite(plant + f"os.symlink({str(secret)!r}, records)\n" + WELL)
 
     assert done.records == ()
-    assert done.trouble
+    assert done.failure
 
 
 # ---- full disks
 
 
-def test_a_suite_that_fills_the_disk_is_told_as_that(tmp_path: Path) -> None:
+def test_a_suite_that_fills_the_disk_is_reported(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "2m") as disk:
         bench = Bench(tmp_path, run_folder=disk)
         done = bench.suite("open('large', 'wb').write(bytes(8 * 1024**2))")
         bench.runner.close()
 
     assert "No space left on device" in done.output_tail
-    assert done.trouble or [record for record in done.records if record["event"] == "trouble"]
+    assert done.failure or [record for record in done.records if record["event"] == "trouble"]
 
 
-def test_a_run_folder_without_any_room_is_told_as_that(tmp_path: Path) -> None:
+def test_a_full_run_folder_is_reported(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "64k") as disk:
         bench = Bench(tmp_path, run_folder=disk)
         (disk / "full").write_bytes(b"")
@@ -208,18 +206,18 @@ def test_a_run_folder_without_any_room_is_told_as_that(tmp_path: Path) -> None:
         done = bench.suite(WELL)
         bench.runner.close()
 
-    assert done.ended is Ended.DISK_FULL
-    assert "disk" in done.trouble or "No space left" in done.trouble
+    assert done.exit_reason is ExitReason.DISK_FULL
+    assert "disk" in done.failure or "No space left" in done.failure
 
 
-def test_a_cache_folder_without_room_is_an_os_error(tmp_path: Path) -> None:
+def test_a_full_cache_folder_is_an_os_error(tmp_path: Path) -> None:
     with small_disk(tmp_path / "disk", "64k") as disk:
         bench = Bench(tmp_path)
         with suppress(OSError), (disk / "full").open("wb") as file:
             file.write(bytes(1024**2))
-        environments = Environments(cache=disk, runner=bench.runner)
+        environments = EnvironmentStore(cache=disk, runner=bench.runner)
         with pytest.raises(OSError, match="No space left on device"):
-            environments.make("key", [], bench.build)
+            environments.create("key", [], bench.build)
         assert environments.get("key") is None
         bench.runner.close()
 
@@ -247,7 +245,7 @@ environment = {{ STARTED = "{started}" }}
 """
 
 
-def test_the_next_run_sweeps_what_a_killed_run_left(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_next_run_cleans_up_after_a_killed_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     started = tmp_path / "started"
@@ -261,34 +259,34 @@ def test_the_next_run_sweeps_what_a_killed_run_left(tmp_path: Path, monkeypatch:
         argv, cwd=root, env={**os.environ, "TMPDIR": str(temporary)}, stdout=output, stderr=subprocess.STDOUT
     )
     descriptor = os.open(started, os.O_RDONLY | os.O_NONBLOCK)
-    leftover = 0
+    leftover_pid = 0
     until = time.monotonic() + 60
-    while not leftover and run.poll() is None and time.monotonic() < until:
+    while not leftover_pid and run.poll() is None and time.monotonic() < until:
         with suppress(BlockingIOError):
-            leftover = int(os.read(descriptor, 20) or 0)
+            leftover_pid = int(os.read(descriptor, 20) or 0)
         time.sleep(0.05)
     os.close(descriptor)
     run.send_signal(signal.SIGKILL)
     run.wait(10)
     output.close()
-    assert leftover, (tmp_path / "output").read_text()
-    assert psutil.pid_exists(leftover)
+    assert leftover_pid, (tmp_path / "output").read_text()
+    assert psutil.pid_exists(leftover_pid)
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(temporary))
-    (left,) = directories.runs_folder().iterdir()
+    (leftover_run,) = directories.runs_folder().iterdir()
 
-    assert directories.sweep() == [left.name]
+    assert directories.remove_abandoned_runs() == [leftover_run.name]
 
-    assert not left.exists()
-    _, alive = psutil.wait_procs([psutil.Process(leftover)] if psutil.pid_exists(leftover) else [], timeout=10)
+    assert not leftover_run.exists()
+    _, alive = psutil.wait_procs([psutil.Process(leftover_pid)] if psutil.pid_exists(leftover_pid) else [], timeout=10)
     assert not alive
-    assert directories.sweep() == []
-    assert process.kill_marked(lambda value: value.startswith(f"{left.name}:")) == 0
+    assert directories.remove_abandoned_runs() == []
+    assert process.kill_marked(lambda value: value.startswith(f"{leftover_run.name}:")) == 0
 
 
-def test_the_folder_of_a_run_that_goes_on_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_of_an_active_run_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "gettempdir", lambda: str(tmp_path))
-    folder = directories.open_run("mine")
+    folder = directories.create_run_folder("mine")
 
-    assert directories.sweep() == []
+    assert directories.remove_abandoned_runs() == []
     assert folder.is_dir()
     assert folder.stat().st_mode & 0o777 == 0o700

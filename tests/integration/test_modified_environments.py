@@ -1,4 +1,4 @@
-"""A suite that writes where it must not: environments are hard links, so one suite could spoil all others' cells."""
+"""A suite that modifies its environment: files are hard links, so it could affect all other cells."""
 
 import subprocess
 import sys
@@ -21,8 +21,8 @@ def test_patches_a_library():
 
 
 def gate(folder: Path, cache: Path) -> "subprocess.CompletedProcess[str]":
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    plan = f'target = "{here}"\ninterpreters = ["{here}"]\n'
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    plan = f'target = "{version}"\ninterpreters = ["{version}"]\n'
     (folder / "py312.toml").write_text(plan)
     command = [sys.executable, "-m", "pytest", "--py312", "--py312-runner=local", f"--py312-cache-dir={cache}"]
     return subprocess.run(
@@ -36,8 +36,8 @@ def service(folder: Path, name: str, test: str) -> None:
     (folder / "services" / name / "tests" / "test_it.py").write_text(test)
 
 
-def test_a_suite_that_patches_a_library_proves_nothing_and_spoils_nothing(tmp_path: Path) -> None:
-    """Its own cell is errored; the environment and the library's store entry are made anew for the next run."""
+def test_a_suite_that_patches_a_library_is_errored_and_harmless(tmp_path: Path) -> None:
+    """The environment and the library's store entry are re-created for the next run."""
     cache, first, second = tmp_path / "cache", tmp_path / "first", tmp_path / "second"
     service(first, "writer", PATCHES_A_LIBRARY)
     service(second, "reader", "def test_reads():\n    import iniconfig\n    assert iniconfig.IniConfig\n")

@@ -1,4 +1,4 @@
-"""Real interpreters asked about their own standard library, and their compilers about files."""
+"""The oracle with real interpreters: their standard libraries and their compilers."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.analysis.oracle.oracle import ASKABLE, NOT_COMPILED, Oracle
-from pytest_py312.analysis.oracle.probe_protocol import Unanswered
-from pytest_py312.analysis.scanner.facts.stdlib_queries import Answer, Complaint, Question
+from pytest_py312.analysis.oracle.oracle import ASKABLE_MODULES, NOT_COMPILED, Oracle
+from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
+from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage, StdlibAnswer, StdlibQuery
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.runners.local import LocalRunner
@@ -18,29 +18,29 @@ from tests.integration.local_runners import local_runner
 INTERPRETERS = ("3.9", "3.10", "3.12", "3.13")
 
 SLOW_TO_COMPILE = b"x = " + b"-" * 300_000 + b"1\n"
-"""Nesting that compilers refuse, or that takes their process down."""
+"""Nesting that compilers refuse, or that crashes their process."""
 
 
 class Bench:
-    """An oracle on a cache folder, with the interpreters of this machine behind it."""
+    """An oracle on a cache folder, with the interpreters of this machine."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runner = local_runner(folder / "cache", folder)
-        self.oracle = Oracle(cache=folder / "cache", door=self.runner)
+        self.oracle = Oracle(cache=folder / "cache", tool_runner=self.runner)
 
     def build(self, interpreter: str) -> InterpreterBuild:
         try:
-            return self.runner.find(Interpreter.parse(interpreter))
+            return self.runner.find_interpreter(Interpreter.parse(interpreter))
         except CellUnavailable as reason:
             pytest.skip(str(reason))
 
-    def ask(self, name: str, interpreter: str) -> Answer:
+    def ask(self, name: str, interpreter: str) -> StdlibAnswer:
         module, _, path = name.partition(":")
-        question = Question(module=module, path=path)
+        question = StdlibQuery(module=module, path=path)
         return self.oracle.ask([question], self.build(interpreter)).answers[question]
 
-    def compile(self, text: bytes, interpreter: str) -> tuple[Complaint, ...]:
+    def compile(self, text: bytes, interpreter: str) -> tuple[CompilerMessage, ...]:
         return self.oracle.compile({"service/module.py": text}, self.build(interpreter))["service/module.py"]
 
 
@@ -89,12 +89,12 @@ PRESENCE = {
 
 
 @pytest.mark.parametrize("name", PRESENCE)
-def test_an_interpreter_knows_what_it_has(bench: Bench, name: str) -> None:
-    said = {interpreter: bench.ask(name, interpreter) for interpreter in INTERPRETERS}
+def test_presence_of_names_in_each_interpreter(bench: Bench, name: str) -> None:
+    answers = {interpreter: bench.ask(name, interpreter) for interpreter in INTERPRETERS}
 
     words = {True: "yes", False: "no", None: "unknown"}
-    assert " ".join(words[answer.present] for answer in said.values()) == PRESENCE[name], said
-    assert all(answer.reason for answer in said.values() if not answer.present)
+    assert " ".join(words[answer.present] for answer in answers.values()) == PRESENCE[name], answers
+    assert all(answer.reason for answer in answers.values() if not answer.present)
 
 
 @pytest.mark.parametrize(
@@ -117,20 +117,20 @@ def test_an_interpreter_knows_what_it_has(bench: Bench, name: str) -> None:
         ("xml.etree.cElementTree", "3.9 3.10 3.12 3.13", ""),
     ],
 )
-def test_a_deprecation_is_told_where_it_warns(bench: Bench, name: str, silent: str, warns: str) -> None:
+def test_deprecations_are_reported_where_they_warn(bench: Bench, name: str, silent: str, warns: str) -> None:
     assert {interpreter: bench.ask(name, interpreter).warning for interpreter in silent.split()} == dict.fromkeys(
         silent.split(), ""
     )
     assert all(bench.ask(name, interpreter).warning for interpreter in warns.split())
 
 
-def test_the_text_of_a_deprecation_is_the_one_that_a_user_sees(bench: Bench) -> None:
+def test_the_text_of_a_deprecation_is_that_of_the_warning(bench: Bench) -> None:
     assert bench.ask("unittest:TestCase().assertEquals", "3.10").warning == "Please use assertEqual instead."
     assert bench.ask("importlib.abc:ResourceReader", "3.12").warning == (
         "'importlib.abc.ResourceReader' is deprecated and slated for removal in Python 3.14"
     )
-    assert bench.ask("unittest:TestCase().assertEquals", "3.10").when_called
-    assert not bench.ask("importlib.abc:ResourceReader", "3.12").when_called
+    assert bench.ask("unittest:TestCase().assertEquals", "3.10").warns_when_called
+    assert not bench.ask("importlib.abc:ResourceReader", "3.12").warns_when_called
     assert "use exec_module() instead" in bench.ask("zipimport:zipimporter().load_module", "3.12").warning
     assert "slated for removal in Python 3.12" in bench.ask("imp", "3.10").warning
 
@@ -152,24 +152,32 @@ def test_the_text_of_a_deprecation_is_the_one_that_a_user_sees(bench: Bench) -> 
         ("logging:getLogger", "name", "3.9 3.10 3.12 3.13", ""),
     ],
 )
-def test_parameters_come_go_and_warn(bench: Bench, name: str, parameter: str, taken: str, deprecated: str) -> None:
+def test_parameters_of_each_interpreter(bench: Bench, name: str, parameter: str, taken: str, deprecated: str) -> None:
     signatures = {interpreter: bench.ask(name, interpreter).signature for interpreter in INTERPRETERS}
 
-    having = [one for one, found in signatures.items() if found is not None and parameter in found.keywords]
-    warning = [one for one, found in signatures.items() if found is not None and parameter in dict(found.deprecated)]
+    having = [
+        interpreter
+        for interpreter, signature in signatures.items()
+        if signature is not None and parameter in signature.keywords
+    ]
+    warning = [
+        interpreter
+        for interpreter, signature in signatures.items()
+        if signature is not None and parameter in dict(signature.deprecated)
+    ]
     assert having == taken.split()
     assert warning == deprecated.split()
 
 
-def test_what_an_enumeration_takes_is_not_told(bench: Bench) -> None:
-    """``HTTPStatus(404)`` is well on all, though the signature says something else on each."""
+def test_an_enumeration_has_no_signature(bench: Bench) -> None:
+    """``HTTPStatus(404)`` works on all interpreters although their signatures differ."""
     for interpreter in INTERPRETERS:
         answer = bench.ask("http:HTTPStatus", interpreter)
         assert answer.is_class
         assert answer.signature is None
 
 
-def test_a_method_takes_what_is_given_to_it_without_its_first_parameter(bench: Bench) -> None:
+def test_a_bound_method_has_no_self_parameter(bench: Bench) -> None:
     of_instance, of_class = (
         bench.ask(f"threading:{path}", "3.12").signature for path in ("Thread().join", "Thread.join")
     )
@@ -180,7 +188,7 @@ def test_a_method_takes_what_is_given_to_it_without_its_first_parameter(bench: B
     assert of_class.positional == ("self", "timeout")
 
 
-def test_what_a_function_gives_is_taken_from_typeshed(bench: Bench) -> None:
+def test_return_types_come_from_typeshed(bench: Bench) -> None:
     for interpreter in ("3.9", "3.10", "3.12"):
         assert "warning" in bench.ask("logging:getLogger().warn", interpreter).warning
         assert bench.ask("threading:current_thread().isAlive", interpreter).present is False
@@ -188,14 +196,14 @@ def test_what_a_function_gives_is_taken_from_typeshed(bench: Bench) -> None:
         assert bench.ask("builtins:open().read", interpreter).present is None
 
 
-def test_what_it_does_not_know_is_never_called_absent(bench: Bench) -> None:
+def test_unknown_names_are_never_reported_as_absent(bench: Bench) -> None:
     for interpreter in ("3.9", "3.10", "3.12"):
         for name in ("requests", "urllib2", "argparse:Namespace().x", "sys:ps1", "tempfile:_TemporaryFileWrapper().x"):
             assert bench.ask(name, interpreter).present is None, name
 
 
-def test_what_a_build_may_lack_is_not_what_a_release_has_removed(bench: Bench) -> None:
-    """Another image of the same release may have been built with other headers."""
+def test_names_that_depend_on_the_build_are_never_absent(bench: Bench) -> None:
+    """Another build of the same release may have other headers."""
     for interpreter in ("3.9", "3.10", "3.12"):
         for name in ("socket:AF_NOWHERE", "os:EX_NOWHERE", "select:KQ_NOTE_NOWHERE", "sys:gettotalrefcount"):
             assert bench.ask(name, interpreter).present is None, name
@@ -203,26 +211,26 @@ def test_what_a_build_may_lack_is_not_what_a_release_has_removed(bench: Bench) -
         assert bench.ask("os:getcwdu", interpreter).present is False
 
 
-def test_fields_of_a_data_class_are_there(bench: Bench) -> None:
+def test_fields_of_a_data_class_are_present(bench: Bench) -> None:
     for interpreter in ("3.9", "3.10", "3.12"):
         assert bench.ask("pstats:FunctionProfile().cumtime", interpreter).present is True
 
 
-def test_modules_that_do_something_are_read_and_not_imported(bench: Bench) -> None:
+def test_modules_with_side_effects_are_read_and_not_imported(bench: Bench) -> None:
     questions = [
-        Question(module="this"),
-        Question(module="antigravity"),
-        Question(module="test.support", path="TESTFN"),
+        StdlibQuery(module="this"),
+        StdlibQuery(module="antigravity"),
+        StdlibQuery(module="test.support", path="TESTFN"),
     ]
 
     for interpreter in ("3.9", "3.10", "3.12"):
-        said = bench.oracle.ask(questions, bench.build(interpreter))
-        assert said.answers[questions[0]].present is True
-        assert said.answers[questions[1]].present is True
-        assert said.answers[questions[2]].present in (interpreter == "3.9", None)  # some images have no tests
+        reply = bench.oracle.ask(questions, bench.build(interpreter))
+        assert reply.answers[questions[0]].present is True
+        assert reply.answers[questions[1]].present is True
+        assert reply.answers[questions[2]].present in (interpreter == "3.9", None)  # some images have no tests
 
 
-def test_members_are_what_a_star_import_brings(bench: Bench) -> None:
+def test_members_are_those_of_a_star_import(bench: Bench) -> None:
     old, new = (bench.ask("asyncio", interpreter).members for interpreter in ("3.9", "3.12"))
 
     assert old is not None
@@ -232,14 +240,16 @@ def test_members_are_what_a_star_import_brings(bench: Bench) -> None:
     assert bench.ask("unittest:TestCase", "3.12").is_class
 
 
-def test_every_standard_module_of_every_interpreter_may_be_asked_for(bench: Bench) -> None:
+def test_all_standard_modules_can_be_queried(bench: Bench) -> None:
     for interpreter in ("3.10", "3.12", "3.13"):
         build = bench.build(interpreter)
         argv = ["{python}", "-I", "-c", "import sys; print(*sys.stdlib_module_names)"]
-        assert set(bench.runner.tool(build, argv).stdout.split()) <= ASKABLE
+        assert set(bench.runner.run_tool(build, argv).stdout.split()) <= ASKABLE_MODULES
 
 
-def test_a_service_cannot_slip_its_own_module_in(bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_a_services_module_does_not_replace_a_standard_one(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     (tmp_path / "imp.py").write_text("raise SystemExit('the service ran')")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
@@ -247,22 +257,24 @@ def test_a_service_cannot_slip_its_own_module_in(bench: Bench, monkeypatch: pyte
     assert Bench(tmp_path).ask("imp", "3.12").present is False
 
 
-def test_an_answer_is_remembered(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_answers_are_cached(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     first = bench.ask("imp", "3.12")
     bench.compile(b"x = 1\n", "3.12")
 
     with monkeypatch.context() as patch:
-        patch.setattr(LocalRunner, "tool", None)
+        patch.setattr(LocalRunner, "run_tool", None)
         assert bench.ask("imp", "3.12") == first
         assert bench.compile(b"x = 1\n", "3.12") == ()
 
 
-def test_an_interpreter_that_does_not_start_has_answered_nothing(bench: Bench, tmp_path: Path) -> None:
+def test_an_interpreter_that_does_not_start_is_unavailable(bench: Bench, tmp_path: Path) -> None:
     broken = replace(bench.build("3.12"), executable=str(tmp_path / "python3.12"), digest="broken")
 
-    with pytest.raises(Unanswered, match=r"CPython 3\.12\.\d+ could not be asked: .*python3\.12 could not be started"):
-        bench.oracle.ask([Question(module="imp")], broken)
-    with pytest.raises(Unanswered, match="could not be asked"):
+    with pytest.raises(
+        InterpreterUnavailable, match=r"CPython 3\.12\.\d+ could not be asked: .*python3\.12 could not be started"
+    ):
+        bench.oracle.ask([StdlibQuery(module="imp")], broken)
+    with pytest.raises(InterpreterUnavailable, match="could not be asked"):
         bench.oracle.compile({"a.py": b"x = 1\n"}, broken)
 
 
@@ -286,41 +298,45 @@ def test_an_interpreter_that_does_not_start_has_answered_nothing(bench: Bench, t
         (b"(" * 5000, "3.9 3.10 3.12 3.13", ""),
     ],
 )
-def test_a_compiler_refuses_and_warns(bench: Bench, text: bytes, refused: str, warned: str) -> None:
-    said = {interpreter: bench.compile(text, interpreter) for interpreter in INTERPRETERS}
+def test_errors_and_warnings_of_compilers(bench: Bench, text: bytes, refused: str, warned: str) -> None:
+    messages = {interpreter: bench.compile(text, interpreter) for interpreter in INTERPRETERS}
 
-    assert [one for one, found in said.items() if any(complaint.error for complaint in found)] == refused.split()
-    assert [one for one, found in said.items() if any(not complaint.error for complaint in found)] == warned.split()
+    assert [
+        interpreter for interpreter, reported in messages.items() if any(message.is_error for message in reported)
+    ] == refused.split()
+    assert [
+        interpreter for interpreter, reported in messages.items() if any(not message.is_error for message in reported)
+    ] == warned.split()
 
 
-def test_a_complaint_has_its_line(bench: Bench) -> None:
+def test_compiler_messages_have_their_line(bench: Bench) -> None:
     text = b"x = 1\nif x:\n    y = '\\d'\nz = [\n    ~False,\n]\n"
 
-    assert [(found.line, found.column) for found in bench.compile(text, "3.12")] == [(3, None), (5, 5)]
-    assert [(found.category, found.line) for found in bench.compile(text, "3.9")] == [("DeprecationWarning", 3)]
+    assert [(message.line, message.column) for message in bench.compile(text, "3.12")] == [(3, None), (5, 5)]
+    assert [(message.category, message.line) for message in bench.compile(text, "3.9")] == [("DeprecationWarning", 3)]
     error = bench.compile(b"x = 1\nprint x\n", "3.12")[0]
-    assert (error.error, error.category, error.line, error.column) == (True, "SyntaxError", 2, 1)
+    assert (error.is_error, error.category, error.line, error.column) == (True, "SyntaxError", 2, 1)
 
 
-def test_a_file_that_ends_the_compiler_does_not_hide_the_others(bench: Bench) -> None:
+def test_a_file_that_crashes_the_compiler_does_not_hide_others(bench: Bench) -> None:
     files = {"a.py": b"print 1\n", "b.py": SLOW_TO_COMPILE, "c.py": b"x = 1\n", "d.py": b"print 2\n"}
 
     for interpreter in ("3.9", "3.10", "3.12"):
-        said = bench.oracle.compile(files, bench.build(interpreter))
-        assert [path for path, complaints in said.items() if complaints] == ["a.py", "b.py", "d.py"]
-        assert said["b.py"][0].error
-        assert said["a.py"][0].category == "SyntaxError"
+        messages = bench.oracle.compile(files, bench.build(interpreter))
+        assert [path for path, reported in messages.items() if reported] == ["a.py", "b.py", "d.py"]
+        assert messages["b.py"][0].is_error
+        assert messages["a.py"][0].category == "SyntaxError"
 
 
 def test_a_file_that_is_too_large_is_not_compiled(bench: Bench) -> None:
-    complaints = bench.compile(b"#" * (8 * 1024 * 1024 + 1), "3.12")
+    messages = bench.compile(b"#" * (8 * 1024 * 1024 + 1), "3.12")
 
-    assert [(found.error, found.category) for found in complaints] == [(True, NOT_COMPILED)]
+    assert [(message.is_error, message.category) for message in messages] == [(True, NOT_COMPILED)]
 
 
-def test_files_of_one_content_are_compiled_once_and_all_answered(bench: Bench) -> None:
+def test_files_with_equal_content_get_the_same_messages(bench: Bench) -> None:
     files = {f"service{number}/module.py": b"print 3\n" for number in range(3)}
 
-    said = bench.oracle.compile(files, bench.build("3.12"))
-    assert list(said) == list(files)
-    assert len(set(said.values())) == 1
+    messages = bench.oracle.compile(files, bench.build("3.12"))
+    assert list(messages) == list(files)
+    assert len(set(messages.values())) == 1

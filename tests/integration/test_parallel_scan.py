@@ -11,8 +11,8 @@ from tests.support.fakes import service_tree
 SERVICE = SourceFolder(path="services/api", roots=("services/api",))
 
 
-def test_several_processes_see_what_one_sees(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parallel_scan, "WORTH_A_PROCESS", 10)
+def test_several_processes_give_the_same_result_as_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parallel_scan, "MIN_BYTES_PER_PROCESS", 10)
     root = service_tree(
         tmp_path / "repository",
         {f"services/api/part{number}.py": f"import imp\nx = {number}\n" for number in range(20)}

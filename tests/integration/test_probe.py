@@ -1,4 +1,4 @@
-"""The probe in real cells: pytest, unittest, any command and imports, on every interpreter that is here."""
+"""The probe in real cells: pytest, unittest, other commands and imports, on every available interpreter."""
 
 import json
 import sys
@@ -15,14 +15,14 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Distribution, Service
 from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.model.plan import Suite, SuiteKind
-from pytest_py312.core.process import Ended
-from pytest_py312.dependencies.installation.distribution_store import Store
-from pytest_py312.dependencies.installation.environments import Environments
-from pytest_py312.dependencies.resolution.lock import Wanted
-from pytest_py312.dependencies.resolution.uv_resolver import Resolver
+from pytest_py312.core.process import ExitReason
+from pytest_py312.dependencies.installation.distribution_store import DistributionStore
+from pytest_py312.dependencies.installation.environments import EnvironmentStore
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.runners.local import LocalRunner
-from pytest_py312.runners.runner import CellJob, CellRun, CellUnavailable
-from pytest_py312.runners.suite_job import read_run, suite_job
+from pytest_py312.runners.runner import CellUnavailable, ProbeJob, ProbeResult
+from pytest_py312.runners.suite_job import parse_suite_run, suite_job
 from tests.support.fakes import cell_of, service, service_tree
 
 ALL = ("3.8", "3.9", "3.10", "3.11", "3.12", "3.13")
@@ -47,20 +47,23 @@ class Cells:
         )
 
     def environment(self, interpreter: str, *lines: str) -> Path:
-        """An installed environment with ``lines`` in it, made by the tool's own parts."""
+        """Return an environment in which the requirements ``lines`` are installed."""
         runner = self.runner
         try:
-            build = runner.find(Interpreter.parse(interpreter))
+            build = runner.find_interpreter(Interpreter.parse(interpreter))
         except CellUnavailable as reason:
             pytest.skip(str(reason))
-        resolver = Resolver(cache=self.cache, runner=runner, uv_version="test", lock_hours=24.0)
-        wanted = Wanted(lines=lines)
-        pins = resolver.resolve(wanted, build).pins if lines else ()
-        store, environments = Store(cache=self.cache, runner=runner), Environments(cache=self.cache, runner=runner)
-        store.fill(pins, build, wanted)
-        entries = [entry for pin in pins if (entry := store.entry(pin, build))]
-        key = environments.key_of([pin.line for pin in pins], build)
-        return environments.make(key, entries, build).folder
+        resolver = UvResolver(cache=self.cache, runner=runner, uv_version="test", lock_hours=24.0)
+        request = ResolutionRequest(lines=lines)
+        pins = resolver.resolve(request, build).pins if lines else ()
+        store, environments = (
+            DistributionStore(cache=self.cache, runner=runner),
+            EnvironmentStore(cache=self.cache, runner=runner),
+        )
+        store.fill(pins, build, request)
+        entries = [entry for pin in pins if (entry := store.get(pin, build))]
+        key = environments.key_for([pin.line for pin in pins], build)
+        return environments.create(key, entries, build).folder
 
     def suite(
         self,
@@ -72,7 +75,7 @@ class Cells:
         select: tuple[str, ...] = (),
         **limits: Any,
     ) -> SuiteRun:
-        """Run the suite of a service (pytest, unless ``of`` says otherwise) that consists of ``files``."""
+        """Run the suite of a service that consists of ``files``; it uses pytest unless ``of`` is given."""
         cell = cell_of(interpreter, of)
         if requires is None:
             suite = cell.service.suite
@@ -80,17 +83,17 @@ class Cells:
         environment = self.environment(interpreter, *requires)
         root = self.folder / "repository"
         service_tree(root / cell.service.path, files)
-        build = self.runner.find(cell.interpreter)
+        build = self.runner.find_interpreter(cell.interpreter)
         job = suite_job(cell, build, environment, root=root, built=False, select=select)
-        return read_run(self.runner.run(replace(job, **limits)), cell, {})
+        return parse_suite_run(self.runner.run(replace(job, **limits)), cell, {})
 
-    def imports(self, interpreter: str, *modules: str) -> CellRun:
-        """Import ``modules`` in a bare environment."""
+    def imports(self, interpreter: str, *modules: str) -> ProbeResult:
+        """Import ``modules`` in an empty environment."""
         environment = self.environment(interpreter)
         return self.runner.run(
-            CellJob(
+            ProbeJob(
                 identifier=f"imports-{interpreter}",
-                build=self.runner.find(Interpreter.parse(interpreter)),
+                build=self.runner.find_interpreter(Interpreter.parse(interpreter)),
                 environment=environment,
                 root=self.folder,
                 folders=(),
@@ -112,7 +115,7 @@ def cells(tmp_path: Path, shared_cache: Path) -> Iterator[Cells]:
 
 
 def outcomes(run: SuiteRun) -> dict[str, str]:
-    """Test ids, without their file, and how they ended."""
+    """Return the outcome of each test, by its id without the file."""
     return {name.split("::", 1)[-1]: result.outcome for name, result in run.results.items()}
 
 
@@ -175,8 +178,8 @@ class TestCase(unittest.TestCase):
 
 
 @pytest.mark.parametrize("interpreter", ALL)
-def test_deprecations_that_the_suite_ignores_are_heard_and_change_nothing(cells: Cells, interpreter: str) -> None:
-    """With their true place. Filters that make errors stay errors, and who collects warnings collects the same."""
+def test_ignored_deprecations_are_recorded_without_side_effects(cells: Cells, interpreter: str) -> None:
+    """With their real location. Error filters still apply, and tests that collect warnings collect the same."""
     run = cells.suite(interpreter, WARNING)
     assert set(outcomes(run).values()) == {"passed"}, outcomes(run)
     assert len(run.results) == 13
@@ -184,28 +187,28 @@ def test_deprecations_that_the_suite_ignores_are_heard_and_change_nothing(cells:
     text = WARNING["tests/test_warned.py"].splitlines()
     places = [f"{file}:{number}" for number, line in enumerate(text, start=1) if line.endswith("# heard")]
     old = "old() will be removed in Python 3.12"
-    assert {one.origin: one.count for one in run.warnings if one.message == old} == dict(
+    assert {warning.origin: warning.count for warning in run.warnings if warning.message == old} == dict(
         zip(places, (1, 2, 1), strict=True)
     )
-    others = {one.message: one.origin.rpartition(":")[0] for one in run.warnings if one.message != old}
+    others = {warning.message: warning.origin.rpartition(":")[0] for warning in run.warnings if warning.message != old}
     assert others == dict.fromkeys(("while it is collected", "marked as ignored", "shown", "all the time"), file)
-    assert [one.count for one in run.warnings if one.message == "all the time"] == [1000]
+    assert [warning.count for warning in run.warnings if warning.message == "all the time"] == [1000]
     assert "while it is collected" not in run.output_tail
     assert "1 warning" in run.output_tail
 
 
 @pytest.mark.parametrize("version", ["5.4.3", "6.2.5"])
-def test_a_suite_that_is_pinned_to_an_old_pytest_runs_and_is_heard(cells: Cells, version: str) -> None:
-    """Before 6 the hook for warnings has another name, and a plugin with an unknown hook keeps pytest from running."""
+def test_warnings_are_recorded_with_old_versions_of_pytest(cells: Cells, version: str) -> None:
+    """Before pytest 6 the hook for warnings has another name, and unknown hooks are errors."""
     run = cells.suite("3.9", WARNING, requires=(f"pytest=={version}",))
-    assert set(outcomes(run).values()) == {"passed"}, (outcomes(run), run.trouble)
-    messages = {one.message for one in run.warnings}
+    assert set(outcomes(run).values()) == {"passed"}, (outcomes(run), run.incomplete_reason)
+    messages = {warning.message for warning in run.warnings}
     assert {"old() will be removed in Python 3.12", "marked as ignored", "shown"} <= messages
 
 
 @pytest.mark.parametrize("interpreter", TOGETHER)
-def test_a_suite_of_unittest_is_heard_as_well(cells: Cells, interpreter: str) -> None:
-    """Imports and tests alike."""
+def test_warnings_of_unittest_suites_are_recorded(cells: Cells, interpreter: str) -> None:
+    """In imports and in tests."""
     code = """
 import unittest, warnings
 warnings.warn("at import", DeprecationWarning)
@@ -218,7 +221,7 @@ class TestApp(unittest.TestCase):
 """
     run = cells.suite(interpreter, {"test_app.py": code}, of_kind(SuiteKind.UNITTEST))
     assert outcomes(run) == {"test_app.TestApp.test_a": "passed"}
-    assert [(one.message, one.origin) for one in run.warnings] == [
+    assert [(warning.message, warning.origin) for warning in run.warnings] == [
         ("at import", "services/user-service/test_app.py:3"),
         ("in a test", "services/user-service/test_app.py:9"),
     ]
@@ -261,10 +264,10 @@ class TestGroup:
 
 @pytest.mark.network
 @pytest.mark.parametrize("interpreter", ALL)
-def test_every_way_in_which_a_test_can_end_is_told_apart(cells: Cells, interpreter: str) -> None:
+def test_all_outcomes_of_pytest_are_distinguished(cells: Cells, interpreter: str) -> None:
     run = cells.suite(interpreter, EVERY_END)
 
-    assert run.complete, run.trouble
+    assert run.complete, run.incomplete_reason
     assert outcomes(run) == {
         "test_passes": "passed",
         "test_fails": "failed",
@@ -286,8 +289,8 @@ def test_every_way_in_which_a_test_can_end_is_told_apart(cells: Cells, interpret
 
 @pytest.mark.network
 @pytest.mark.parametrize("interpreter", TOGETHER)
-def test_one_failing_test_never_keeps_the_others_from_running(cells: Cells, interpreter: str) -> None:
-    """``-x`` in a suite's arguments would hide whatever comes after a failure that both sides have."""
+def test_a_failing_test_does_not_stop_the_suite(cells: Cells, interpreter: str) -> None:
+    """``-x`` in a suite's arguments would hide tests after a failure on both sides."""
     files = {"test_x.py": "def test_a(): assert False\ndef test_b(): pass\n"}
 
     for arguments in (("-x",), ("--maxfail=1", "--exitfirst")):
@@ -296,7 +299,7 @@ def test_one_failing_test_never_keeps_the_others_from_running(cells: Cells, inte
 
 
 @pytest.mark.network
-def test_a_configuration_that_counts_on_the_cache_of_pytest_works(cells: Cells) -> None:
+def test_a_configuration_that_needs_pytests_cache_works(cells: Cells) -> None:
     files = {
         "pytest.ini": "[pytest]\naddopts = --ff --strict-config\ncache_dir = .cache/pytest\n",
         "test_x.py": "def test_a(): pass\n",
@@ -304,12 +307,12 @@ def test_a_configuration_that_counts_on_the_cache_of_pytest_works(cells: Cells) 
 
     run = cells.suite("3.12", files)
 
-    assert run.trouble == ""
+    assert run.incomplete_reason == ""
     assert outcomes(run) == {"test_a": "passed"}
 
 
 @pytest.mark.network
-def test_chosen_tests_run_with_the_options_of_the_suite_and_without_its_paths(cells: Cells) -> None:
+def test_selected_tests_run_with_the_suites_options_and_without_its_paths(cells: Cells) -> None:
     files = {
         "pytest.ini": "[pytest]\nmarkers = slow\n",
         "tests/test_x.py": "import pytest\n\ndef test_a(): pass\n\n@pytest.mark.slow\ndef test_b(): pass\n",
@@ -319,13 +322,13 @@ def test_chosen_tests_run_with_the_options_of_the_suite_and_without_its_paths(ce
 
     run = cells.suite("3.12", files, suite, select=("tests/test_x.py::test_a", "tests/test_x.py::test_b"))
 
-    assert run.complete, run.trouble
+    assert run.complete, run.incomplete_reason
     assert outcomes(run) == {"test_a": "passed"}
 
 
 @pytest.mark.network
 @pytest.mark.parametrize("interpreter", TOGETHER)
-def test_subtests_count_for_the_test_that_holds_them(cells: Cells, interpreter: str) -> None:
+def test_subtests_count_for_their_test(cells: Cells, interpreter: str) -> None:
     files = {
         "test_x.py": """
 import unittest
@@ -355,7 +358,7 @@ class Case(unittest.TestCase):
         ("os._exit(3)", "exit code 3"),
     ],
 )
-def test_a_test_that_ends_the_interpreter_is_to_blame_for_it(cells: Cells, code: str, expected: str) -> None:
+def test_a_test_that_ends_the_interpreter_is_an_error(cells: Cells, code: str, expected: str) -> None:
     files = {"test_x.py": f"import os\ndef test_a(): pass\ndef test_b(): {code}\ndef test_c(): pass\n"}
 
     run = cells.suite("3.12", files)
@@ -366,28 +369,28 @@ def test_a_test_that_ends_the_interpreter_is_to_blame_for_it(cells: Cells, code:
 
 @pytest.mark.network
 @pytest.mark.parametrize("interpreter", TOGETHER)
-def test_a_forked_child_that_goes_on_into_pytest_reports_nothing(cells: Cells, interpreter: str) -> None:
+def test_a_forked_child_reports_nothing(cells: Cells, interpreter: str) -> None:
     files = {"test_x.py": "import os\ndef test_a():\n    assert os.fork() >= 0\ndef test_b(): pass\n"}
 
     run = cells.suite(interpreter, files)
 
-    assert run.complete, run.trouble
+    assert run.complete, run.incomplete_reason
     assert outcomes(run) == {"test_a": "passed", "test_b": "passed"}
     assert len(run.results) == 2
 
 
 @pytest.mark.network
-def test_what_had_ended_before_the_time_limit_is_kept(cells: Cells) -> None:
+def test_results_before_the_time_limit_are_kept(cells: Cells) -> None:
     files = {"test_x.py": "import time\ndef test_a(): pass\ndef test_b(): time.sleep(600)\n"}
 
     run = cells.suite("3.12", files, time_limit=4.0)
 
     assert not run.complete
-    assert "time limit of 4 s reached" in run.trouble
+    assert "time limit of 4 s reached" in run.incomplete_reason
     assert outcomes(run)["test_a"] == "passed"
 
 
-RUDE = {
+MODIFIES_PROCESS = {
     "reuses descriptors": """
 import os
 def test_a():
@@ -432,16 +435,16 @@ def test_b(): pass
 
 
 @pytest.mark.network
-@pytest.mark.parametrize("what", RUDE)
-def test_a_suite_may_be_rude_and_is_still_reported(cells: Cells, what: str) -> None:
-    run = cells.suite("3.12", {"test_rude.py": RUDE[what]}, of_kind(SuiteKind.PYTEST, "-s"))
+@pytest.mark.parametrize("what", MODIFIES_PROCESS)
+def test_suites_that_modify_their_process_are_reported(cells: Cells, what: str) -> None:
+    run = cells.suite("3.12", {"test_rude.py": MODIFIES_PROCESS[what]}, of_kind(SuiteKind.PYTEST, "-s"))
 
-    assert run.trouble == "", run.output_tail
+    assert run.incomplete_reason == "", run.output_tail
     assert outcomes(run) == {"test_a": "passed", "test_b": "passed"}
 
 
 @pytest.mark.network
-def test_pytest_itself_dies_without_its_folder_and_then_nothing_is_called_complete(cells: Cells) -> None:
+def test_a_suite_that_removes_its_folder_is_incomplete(cells: Cells) -> None:
     files = {"test_x.py": "import os, shutil\ndef test_a(): pass\ndef test_b(): shutil.rmtree(os.getcwd())\n"}
 
     run = cells.suite("3.12", files)
@@ -454,23 +457,23 @@ def test_pytest_itself_dies_without_its_folder_and_then_nothing_is_called_comple
 @pytest.mark.parametrize(
     ("code", "word"),
     [
-        ("import pytest\ndef test_b(): pytest.exit('enough')\n", "broken off: enough"),
-        ("import pytest\ndef test_b(): pytest.exit('enough', 0)\n", "broken off: enough"),
-        ("def test_b(): raise KeyboardInterrupt\n", "broken off"),
+        ("import pytest\ndef test_b(): pytest.exit('enough')\n", "interrupted: enough"),
+        ("import pytest\ndef test_b(): pytest.exit('enough', 0)\n", "interrupted: enough"),
+        ("def test_b(): raise KeyboardInterrupt\n", "interrupted"),
     ],
 )
-def test_a_run_that_was_broken_off_is_not_complete(cells: Cells, code: str, word: str) -> None:
-    """Also beside a file that cannot be collected: what was not run would otherwise look as if it never existed."""
+def test_an_aborted_run_is_incomplete(cells: Cells, code: str, word: str) -> None:
+    """Also with a collection error: tests that were not run must not look as if they did not exist."""
     files = {"test_a.py": "import no_such_module_anywhere\n", "test_b.py": code, "test_c.py": "def test_c(): pass\n"}
 
     run = cells.suite("3.12", files)
 
     assert not run.complete
-    assert word in run.trouble
+    assert word in run.incomplete_reason
 
 
 @pytest.mark.network
-def test_files_of_one_name_need_the_import_mode_that_the_suite_has(cells: Cells) -> None:
+def test_the_suites_import_mode_is_used(cells: Cells) -> None:
     files = {"a/test_same.py": "def test_a(): pass\n", "b/test_same.py": "def test_b(): pass\n"}
 
     apart = cells.suite("3.12", files, of_kind(SuiteKind.PYTEST, import_mode="importlib"))
@@ -481,8 +484,8 @@ def test_files_of_one_name_need_the_import_mode_that_the_suite_has(cells: Cells)
 
 @pytest.mark.network
 @pytest.mark.parametrize("interpreter", TOGETHER)
-def test_a_static_distribution_is_seen_as_if_it_were_installed(cells: Cells, interpreter: str) -> None:
-    """Its code, its metadata and its console script, in the suite and in what the suite starts."""
+def test_a_static_distribution_appears_installed(cells: Cells, interpreter: str) -> None:
+    """Its code, metadata and console script, in the suite and its child processes."""
     files = {
         "src/billing/__init__.py": "def main():\n    print('billed')\n",
         "tests/test_x.py": """
@@ -509,7 +512,7 @@ def test_child():
 
 
 @pytest.mark.network
-def test_prepare_commands_run_first_and_one_that_fails_ends_it(cells: Cells) -> None:
+def test_prepare_commands_run_first_and_must_succeed(cells: Cells) -> None:
     files = {"test_x.py": "def test_a():\n    import made\n"}
     settings = service().settings
     making = replace(settings, prepare=(("python", "-c", "open('made.py', 'w').close()"),))
@@ -520,12 +523,12 @@ def test_prepare_commands_run_first_and_one_that_fails_ends_it(cells: Cells) -> 
     for settings, word in ((failing, "exited with 1"), (absent, "exited with 127")):
         run = cells.suite("3.12", files, service(settings=settings))
         assert not run.complete
-        assert "prepare command" in run.trouble
-        assert word in run.trouble
+        assert "prepare command" in run.incomplete_reason
+        assert word in run.incomplete_reason
 
 
 @pytest.mark.network
-def test_the_tree_of_the_user_stays_as_it_is(cells: Cells) -> None:
+def test_the_users_files_are_not_changed(cells: Cells) -> None:
     files = {"test_x.py": "def test_a():\n    open('left', 'w').close()\n    open(__file__, 'a').write('#')\n"}
 
     run = cells.suite("3.12", files)
@@ -540,7 +543,7 @@ def test_the_tree_of_the_user_stays_as_it_is(cells: Cells) -> None:
 
 
 @pytest.mark.parametrize("interpreter", ALL)
-def test_every_end_of_a_unittest_test_is_told_apart(cells: Cells, interpreter: str) -> None:
+def test_all_outcomes_of_unittest_are_distinguished(cells: Cells, interpreter: str) -> None:
     files = {
         "tests/__init__.py": "",
         "tests/test_ends.py": """
@@ -577,7 +580,7 @@ class NoClass(unittest.TestCase):
 
     run = cells.suite(interpreter, files, of_kind(SuiteKind.UNITTEST, "discover", "-t", ".", "-s", "tests"))
 
-    assert run.complete, run.trouble
+    assert run.complete, run.incomplete_reason
     assert {name.rpartition(".")[2]: result.outcome for name, result in run.results.items()} == {
         "test_passes": "passed",
         "test_fails": "failed",
@@ -593,7 +596,7 @@ class NoClass(unittest.TestCase):
 
 
 @pytest.mark.parametrize("interpreter", ALL)
-def test_a_unittest_class_that_skips_itself_first_ends_nothing(cells: Cells, interpreter: str) -> None:
+def test_a_unittest_class_that_skips_itself_does_not_end_the_suite(cells: Cells, interpreter: str) -> None:
     files = {
         "test_x.py": """
 import unittest
@@ -614,7 +617,7 @@ class B(unittest.TestCase):
     assert run.results["test_x.B.test_b"].outcome == "passed"
 
 
-def test_chosen_unittest_tests_run_alone(cells: Cells) -> None:
+def test_selected_unittest_tests_run_alone(cells: Cells) -> None:
     code = "import unittest\nclass A(unittest.TestCase):\n  def test_a(self): pass\n  def test_b(self): pass\n"
 
     run = cells.suite("3.12", {"test_x.py": code}, of_kind(SuiteKind.UNITTEST), select=("test_x.A.test_b",))
@@ -622,7 +625,7 @@ def test_chosen_unittest_tests_run_alone(cells: Cells) -> None:
     assert list(run.results) == ["test_x.A.test_b"]
 
 
-# ---- any command
+# ---- other commands
 
 JUNIT = """
 import sys
@@ -639,13 +642,13 @@ sys.exit(1)
 
 
 @pytest.mark.parametrize("interpreter", TOGETHER)
-def test_the_tests_of_a_command_are_read_from_its_junit_file(cells: Cells, interpreter: str) -> None:
-    """Of two tests of one name the worse counts."""
+def test_results_of_a_command_are_read_from_its_junit_file(cells: Cells, interpreter: str) -> None:
+    """Of two tests with one name the worse result counts."""
     suite = of_kind(SuiteKind.COMMAND, "python", "run.py", junit="report.xml")
 
     run = cells.suite(interpreter, {"run.py": JUNIT}, suite)
 
-    assert run.complete, run.trouble
+    assert run.complete, run.incomplete_reason
     assert {name: result.outcome for name, result in run.results.items()} == {
         "c::good": "passed",
         "c::bad": "failed",
@@ -659,63 +662,66 @@ def test_the_tests_of_a_command_are_read_from_its_junit_file(cells: Cells, inter
 @pytest.mark.parametrize(
     ("files", "word"),
     [
-        ({"run.py": "raise SystemExit(7)"}, "exited with 7 and left no JUnit file"),
-        ({"run.py": "open('report.xml', 'w').write('<testsuite>')"}, "left no JUnit file that can be read"),
-        # a report that was committed, or left by a prepare command, is not this run's
-        ({"run.py": "raise SystemExit(7)", "report.xml": "<a><testcase name='old'/></a>"}, "left no JUnit file"),
-        # all tests well, and yet it says that something is wrong: not to be called well
+        ({"run.py": "raise SystemExit(7)"}, "exited with 7, and its JUnit file cannot be read"),
+        ({"run.py": "open('report.xml', 'w').write('<testsuite>')"}, "its JUnit file cannot be read"),
+        # a committed report, or one of a prepare command, does not count
+        (
+            {"run.py": "raise SystemExit(7)", "report.xml": "<a><testcase name='old'/></a>"},
+            "its JUnit file cannot be read",
+        ),
+        # all tests pass, but the exit code reports a failure
         (
             {"run.py": "open('report.xml', 'w').write('<a><testcase name=\"x\"/></a>'); raise SystemExit(9)"},
             "exited with 9",
         ),
     ],
 )
-def test_a_command_without_a_report_of_its_own_is_trouble(cells: Cells, files: dict[str, str], word: str) -> None:
+def test_a_command_without_its_own_report_is_incomplete(cells: Cells, files: dict[str, str], word: str) -> None:
     suite = of_kind(SuiteKind.COMMAND, "python", "run.py", junit="report.xml")
 
     run = cells.suite("3.12", files, suite)
 
     assert not run.complete
-    assert word in run.trouble
+    assert word in run.incomplete_reason
 
 
-def test_a_command_that_does_not_exist_is_trouble(cells: Cells) -> None:
+def test_a_missing_command_is_incomplete(cells: Cells) -> None:
     run = cells.suite("3.12", {"x": ""}, of_kind(SuiteKind.COMMAND, "no-such-program-anywhere", junit="r.xml"))
 
     assert not run.complete
-    assert "could not be started" in run.trouble
+    assert "could not be started" in run.incomplete_reason
 
 
 # ---- imports
 
 
 @pytest.mark.parametrize("interpreter", ALL)
-def test_each_module_is_imported_and_a_failing_one_tried_alone(cells: Cells, interpreter: str) -> None:
+def test_each_module_is_imported(cells: Cells, interpreter: str) -> None:
     done = cells.imports(interpreter, "json", "no_such_module_anywhere", "xml.dom")
 
-    assert done.trouble == ""
+    assert done.failure == ""
     answers = {record["module"]: record["ok"] for record in done.records if record["event"] == "import"}
     assert answers == {"json": True, "xml.dom": True, "no_such_module_anywhere": False}
 
 
-def test_modules_that_the_target_lost_are_found_missing_there_only(cells: Cells) -> None:
-    for interpreter, there in (("3.9", True), ("3.10", True), ("3.12", False)):
+def test_removed_modules_fail_on_the_target_only(cells: Cells) -> None:
+    for interpreter, exists in (("3.9", True), ("3.10", True), ("3.12", False)):
         done = cells.imports(interpreter, "asynchat", "imp")
         answers = {record["module"]: record["ok"] for record in done.records if record["event"] == "import"}
-        assert answers == {"asynchat": there, "imp": there}
+        assert answers == {"asynchat": exists, "imp": exists}
 
 
 # ---- the probe itself
 
 
-def test_called_wrongly_it_says_how_it_is_called(capsys: pytest.CaptureFixture[str]) -> None:
+def test_wrong_arguments_print_the_usage(capsys: pytest.CaptureFixture[str]) -> None:
     from pytest_py312.runners.agent import probe
 
     assert probe.main(["probe.py"]) == 2
     assert "REQUEST.json" in capsys.readouterr().err
 
 
-def test_records_are_one_json_object_a_line(tmp_path: Path) -> None:
+def test_each_record_is_a_json_object_on_one_line(tmp_path: Path) -> None:
     from pytest_py312.runners.agent.probe import Records
 
     Records(str(tmp_path / "records")).add("test", id="a\nb\ud800", outcome="passed")
@@ -724,10 +730,10 @@ def test_records_are_one_json_object_a_line(tmp_path: Path) -> None:
     assert [json.loads(line) for line in lines] == [{"id": "a\nb\ud800", "outcome": "passed", "event": "test"}]
 
 
-def test_a_cell_that_cannot_be_started_says_so(cells: Cells, tmp_path: Path) -> None:
-    job = CellJob(
+def test_a_cell_that_cannot_be_started_is_reported(cells: Cells, tmp_path: Path) -> None:
+    job = ProbeJob(
         identifier="no-interpreter",
-        build=cells.runner.find(Interpreter(*sys.version_info[:2])),
+        build=cells.runner.find_interpreter(Interpreter(*sys.version_info[:2])),
         environment=tmp_path / "no" / "environment",
         root=tmp_path,
         folders=(),
@@ -736,5 +742,5 @@ def test_a_cell_that_cannot_be_started_says_so(cells: Cells, tmp_path: Path) -> 
 
     done = cells.runner.run(job)
 
-    assert done.ended is Ended.NOT_STARTED
-    assert "could not be started" in done.trouble
+    assert done.exit_reason is ExitReason.NOT_STARTED
+    assert "could not be started" in done.failure

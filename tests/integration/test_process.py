@@ -1,4 +1,4 @@
-"""The door to processes: floods, limits, leftovers, with real processes."""
+"""core.process with real processes: large output, limits and leftover children."""
 
 import os
 import select
@@ -11,17 +11,17 @@ from uuid import uuid4
 import pytest
 
 from pytest_py312.core import process
-from pytest_py312.core.process import CommandRun, Ended
+from pytest_py312.core.process import CommandResult, ExitReason
 
 PYTHON = sys.executable
 
 
-def python(code: str, **options: object) -> CommandRun:
+def python(code: str, **options: object) -> CommandResult:
     return process.run([PYTHON, "-c", code], **options)  # type: ignore[arg-type]  # options are passed on as they are
 
 
 def ends(pid: int, within: float = 10.0) -> bool:
-    """Whether a process is gone, or goes within some seconds: a kill needs a moment to be carried out."""
+    """Whether a process ends within some seconds: a kill takes a moment."""
     try:
         descriptor = os.pidfd_open(pid)
     except ProcessLookupError:
@@ -30,21 +30,21 @@ def ends(pid: int, within: float = 10.0) -> bool:
         return bool(select.select([descriptor], [], [], within)[0])
 
 
-def test_a_command_that_works_says_what_it_said() -> None:
+def test_output_and_exit_code_of_a_command() -> None:
     done = python("import sys; print('out'); print('err', file=sys.stderr); sys.exit(3)")
 
-    assert (done.ended, done.exit_code, done.ok) == (Ended.EXITED, 3, False)
+    assert (done.exit_reason, done.exit_code, done.ok) == (ExitReason.EXITED, 3, False)
     assert (done.stdout, done.stderr) == ("out\n", "err\n")
     assert done.argv[0] == PYTHON
 
 
-def test_floods_on_both_pipes_block_nothing_and_their_ends_are_kept() -> None:
+def test_large_output_does_not_block_and_its_end_is_kept() -> None:
     code = (
         "import os\nfor _ in range(80):\n    os.write(1, b'o' * 65536); os.write(2, b'e' * 65536)\n"
         "os.write(1, b'last words'); os.write(2, b'last cry')"
     )
 
-    done = python(code, tail=4096, time_limit=60)
+    done = python(code, tail_limit=4096, time_limit=60)
 
     assert done.ok
     assert done.stdout.endswith("last words")
@@ -53,30 +53,30 @@ def test_floods_on_both_pipes_block_nothing_and_their_ends_are_kept() -> None:
     assert len(done.stdout) < 5000
 
 
-def test_what_is_no_text_is_shown_as_well_as_it_can_be() -> None:
+def test_invalid_utf8_is_replaced() -> None:
     assert python(r"import os; os.write(1, b'a\xff\x00z')").stdout == "a\ufffd\x00z"
 
 
-def test_merged_streams_come_in_order() -> None:
+def test_merged_streams_keep_their_order() -> None:
     code = "import os\nfor n in range(3):\n    os.write(1, b'o%d ' % n); os.write(2, b'e%d ' % n)"
 
-    done = python(code, merge=True)
+    done = python(code, merge_stderr=True)
 
     assert done.stdout == "o0 e0 o1 e1 o2 e2 "
     assert done.stderr == ""
 
 
-def test_stdin_is_given_whole_and_then_ends() -> None:
+def test_stdin_is_complete_and_then_closed() -> None:
     done = python("import sys; text = sys.stdin.read(); print(len(text), text[-1])", stdin="ä" * 300_000)
 
     assert done.stdout == "300000 ä\n"
 
 
-def test_without_stdin_nobody_waits_for_it() -> None:
+def test_stdin_is_empty_by_default() -> None:
     assert python("import sys; print(repr(sys.stdin.read()))", time_limit=20).stdout == "''\n"
 
 
-def test_the_folder_and_the_variables_are_those_that_are_given(tmp_path: Path) -> None:
+def test_folder_and_variables_are_as_given(tmp_path: Path) -> None:
     done = python("import os; print(os.getcwd()); print(sorted(os.environ))", cwd=tmp_path, env={"ONLY": "1"})
 
     folder, variables = done.stdout.splitlines()
@@ -94,34 +94,34 @@ def test_the_folder_and_the_variables_are_those_that_are_given(tmp_path: Path) -
         (["py\0thon"], "null byte"),
     ],
 )
-def test_what_cannot_be_started_is_said_and_not_raised(argv: list[str], word: str) -> None:
+def test_a_command_that_cannot_be_started_raises_nothing(argv: list[str], word: str) -> None:
     done = process.run(argv)
 
-    assert (done.ended, done.exit_code, done.ok) == (Ended.NOT_STARTED, None, False)
+    assert (done.exit_reason, done.exit_code, done.ok) == (ExitReason.NOT_STARTED, None, False)
     assert "could not be started" in done.stderr
     assert word in done.stderr
 
 
-def test_a_folder_that_is_not_there_is_said(tmp_path: Path) -> None:
+def test_a_missing_folder_is_reported(tmp_path: Path) -> None:
     done = python("pass", cwd=tmp_path / "none")
 
-    assert done.ended is Ended.NOT_STARTED
+    assert done.exit_reason is ExitReason.NOT_STARTED
     assert "none" in done.stderr
 
 
-def test_at_the_time_limit_it_may_clean_up() -> None:
+def test_a_command_may_clean_up_at_the_time_limit() -> None:
     code = "import time\ntry:\n    time.sleep(600)\nexcept KeyboardInterrupt:\n    print('cleaned')"
 
-    done = python(code, time_limit=1.0, grace=20.0)
+    done = python(code, time_limit=1.0, grace_period=20.0)
 
-    assert done.ended is Ended.TIMED_OUT
+    assert done.exit_reason is ExitReason.TIMED_OUT
     assert done.stdout == "cleaned\n"
     assert done.exit_code == 0
 
 
 @pytest.mark.parametrize("ignored", [True, False])
 def test_a_process_that_was_started_with_interrupts_ignored_enables_them(ignored: bool) -> None:
-    """A shell without job control starts background jobs so; a handler that somebody has installed stays."""
+    """A shell without job control starts background jobs in this way; an installed handler is kept."""
     code = (
         "import os, signal; from pytest_py312.core.process import enable_interrupts\n"
         f"signal.signal(signal.SIGINT, signal.SIG_IGN if {ignored} else lambda *_: print('own handler'))\n"
@@ -132,18 +132,18 @@ def test_a_process_that_was_started_with_interrupts_ignored_enables_them(ignored
     assert python(code).stdout == ("interrupted\n" if ignored else "own handler\n")
 
 
-def test_what_does_not_heed_the_time_limit_is_killed() -> None:
+def test_a_command_that_ignores_the_time_limit_is_killed() -> None:
     code = (
         "import signal, time; signal.signal(signal.SIGINT, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
     )
 
-    done = python(code, time_limit=1.0, grace=0.3)
+    done = python(code, time_limit=1.0, grace_period=0.3)
 
-    assert (done.ended, done.exit_code) == (Ended.TIMED_OUT, -signal.SIGKILL)
+    assert (done.exit_reason, done.exit_code) == (ExitReason.TIMED_OUT, -signal.SIGKILL)
     assert done.stdout == "deaf\n"
 
 
-def test_over_the_memory_limit_it_is_killed_its_children_counted() -> None:
+def test_the_memory_limit_includes_children() -> None:
     code = (
         "import subprocess, sys, time\n"
         "subprocess.Popen([sys.executable, '-c', 'import time; kept = bytearray(200 * 1024**2); time.sleep(600)'])\n"
@@ -152,16 +152,16 @@ def test_over_the_memory_limit_it_is_killed_its_children_counted() -> None:
 
     done = python(code, memory_limit=120 * 1024**2, time_limit=60)
 
-    assert (done.ended, done.exit_code) == (Ended.OUT_OF_MEMORY, -signal.SIGKILL)
+    assert (done.exit_reason, done.exit_code) == (ExitReason.OUT_OF_MEMORY, -signal.SIGKILL)
 
 
-def test_a_signal_from_elsewhere_is_told_apart() -> None:
+def test_a_foreign_signal_is_distinguished() -> None:
     done = python("import os, signal; os.kill(os.getpid(), signal.SIGTERM)")
 
-    assert (done.ended, done.exit_code) == (Ended.KILLED, -signal.SIGTERM)
+    assert (done.exit_reason, done.exit_code) == (ExitReason.KILLED, -signal.SIGTERM)
 
 
-def test_it_can_be_ended_from_another_thread(tmp_path: Path) -> None:
+def test_a_command_can_be_cancelled_from_another_thread(tmp_path: Path) -> None:
     cancelled = threading.Event()
     started = tmp_path / "started"
     os.mkfifo(started)
@@ -175,7 +175,7 @@ def test_it_can_be_ended_from_another_thread(tmp_path: Path) -> None:
     done = python(f"import time; open({str(started)!r}, 'w').write('x'); time.sleep(600)", cancelled=cancelled)
     thread.join(10)
 
-    assert done.ended is Ended.CANCELLED
+    assert done.exit_reason is ExitReason.CANCELLED
 
 
 FORKS: dict[str, str] = {
@@ -214,16 +214,16 @@ print(os.read(read, 20).decode())
 """
 
 
-def test_a_daemon_of_its_own_session_is_found_by_its_mark() -> None:
+def test_a_daemon_is_found_by_its_mark() -> None:
     done = python(DAEMON, mark=uuid4().hex, time_limit=60)
 
     assert done.ok, done.stderr
     assert ends(int(done.stdout))
 
 
-def test_marks_of_others_are_left_alone() -> None:
+def test_processes_with_other_marks_are_not_killed() -> None:
     mine, other = uuid4().hex, uuid4().hex
-    done = python(DAEMON, env={**os.environ, process.MARK: other}, time_limit=60)
+    done = python(DAEMON, env={**os.environ, process.MARK_VARIABLE: other}, time_limit=60)
     daemon = int(done.stdout)
 
     python("pass", mark=mine)
@@ -233,7 +233,7 @@ def test_marks_of_others_are_left_alone() -> None:
     assert ends(daemon)
 
 
-def test_a_process_that_is_gone_uses_no_memory() -> None:
+def test_an_ended_process_uses_no_memory() -> None:
     done = python("import os; print(os.getpid())")
 
     assert process.resident_memory(int(done.stdout)) == 0

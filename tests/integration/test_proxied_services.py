@@ -1,4 +1,4 @@
-"""Services that have a proxy for the world outside are asked, and ask each other, without it."""
+"""Services with a proxy for external requests are called, and call each other, without it."""
 
 import json
 import os
@@ -10,10 +10,10 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 
-from pytest_py312.rollout.domain.contracts import answer_in
+from pytest_py312.rollout.domain.contracts import parse_answer
 from pytest_py312.rollout.domain.model import Result, ServiceSpec
-from pytest_py312.rollout.execution.contract_runner import script
-from pytest_py312.rollout.targets.swarm.specs import START_INTERVAL_API, check_of
+from pytest_py312.rollout.execution.contract_runner import script_text
+from pytest_py312.rollout.targets.swarm.specs import START_INTERVAL_API, health_check
 from tests.integration.prometheus_tools import free_port
 
 
@@ -37,20 +37,26 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def proxied() -> dict[str, str]:
-    """Variables of a process whose proxy is not there."""
+    """Variables of a process whose proxy does not exist."""
     kept = {name: text for name, text in os.environ.items() if "proxy" not in name.lower()}
     return kept | {"http_proxy": f"http://127.0.0.1:{free_port()}"}
 
 
-def test_a_path_of_another_service_is_asked_directly(port: int, proxied: dict[str, str]) -> None:
+def test_a_call_to_another_service_is_direct(port: int, proxied: dict[str, str]) -> None:
     request = {"do": "ask", "url": f"http://127.0.0.1:{port}/", "command": [], "function": "", "limit": 5.0}
     done = subprocess.run(
-        [sys.executable, "-c", script(), json.dumps(request)], env=proxied, capture_output=True, text=True, check=False
+        [sys.executable, "-c", script_text(), json.dumps(request)],
+        env=proxied,
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert answer_in(done.stdout).result is Result.SUCCESSFUL
+    assert parse_answer(done.stdout).result is Result.SUCCESSFUL
 
 
-def test_the_health_check_that_a_swarm_is_given_asks_directly(port: int, proxied: dict[str, str]) -> None:
-    kind, text = check_of(ServiceSpec(service="a", container="a", port=port, health="/"), START_INTERVAL_API)["Test"]
+def test_the_health_check_of_a_swarm_is_direct(port: int, proxied: dict[str, str]) -> None:
+    kind, text = health_check(ServiceSpec(service="a", container="a", port=port, health="/"), START_INTERVAL_API)[
+        "Test"
+    ]
     assert kind == "CMD-SHELL"
     assert subprocess.run(["sh", "-c", text], env=proxied, capture_output=True, check=False).returncode == 0

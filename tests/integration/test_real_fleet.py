@@ -1,6 +1,6 @@
-"""The gate over real projects, as they were published: what their own suites did by hand is what it has to say.
+"""The gate on real projects as published: its results must match those of their suites run by hand.
 
-The maker of that fleet lies beside the checkout, and is not part of it. ``future`` is left out: its suite reaches for
+The script that creates the fleet is beside the checkout, and not part of it. ``future`` is left out: its suite needs
 the network and takes minutes.
 """
 
@@ -34,7 +34,7 @@ baseline = "3.9"
 
 @pytest.fixture(scope="module")
 def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """One run over the fleet with the local runner."""
+    """Run the gate on the fleet with the local runner and return its report."""
     root = tmp_path_factory.mktemp("real-fleet")
     subprocess.run([sys.executable, str(MAKER), str(root)], check=True, timeout=300)
     shutil.rmtree(root / "services" / "future")
@@ -45,21 +45,21 @@ def report(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     done = subprocess.run(argv, cwd=root, env=variables, capture_output=True, text=True, timeout=900, check=False)
     assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout[-6000:] + done.stderr[-3000:]
-    found: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-    return found
+    document: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    return document
 
 
 def suite(report: dict[str, Any], service: str) -> dict[str, Any]:
-    """The comparison of 3.9 with 3.12."""
-    (found,) = [one for one in report["suites"] if (one["service"], one["target"]) == (service, "3.12")]
-    return dict(found)
+    """Return a service's comparison of 3.9 with 3.12."""
+    (comparison,) = [entry for entry in report["suites"] if (entry["service"], entry["target"]) == (service, "3.12")]
+    return dict(comparison)
 
 
 def status(report: dict[str, Any], service: str) -> dict[str, str]:
     return {
-        f"{found['interpreter']} {found['check']}": found["status"]
-        for found in report["outcomes"]
-        if found["service"] == service and found["check"] in ("dependencies", "suite")
+        f"{outcome['interpreter']} {outcome['check']}": outcome["status"]
+        for outcome in report["outcomes"]
+        if outcome["service"] == service and outcome["check"] in ("dependencies", "suite")
     }
 
 
@@ -70,12 +70,12 @@ BLOCKED = {**PASSED, "3.12 suite": "failed"}
 @pytest.mark.parametrize(
     ("service", "tests", "dependencies"), [("itsdangerous", 297, "failed"), ("cachetools", 179, "passed")]
 )
-def test_what_runs_on_both_passes(report: dict[str, Any], service: str, tests: int, dependencies: str) -> None:
-    """itsdangerous pins PyYAML 6.0 for its developers, which cannot be built for 3.12: its suite does without."""
+def test_suites_that_pass_on_both_pass(report: dict[str, Any], service: str, tests: int, dependencies: str) -> None:
+    """itsdangerous pins PyYAML 6.0 for its developers, which cannot be built for 3.12; its suite does not need it."""
     assert status(report, service) == {**PASSED, "3.12 dependencies": dependencies}
-    found = suite(report, service)
-    assert found["counts"]["3.9"]["passed"] == found["counts"]["3.12"]["passed"] == tests
-    assert [found[kind] for kind in ("newly_failing", "missing", "flaky")] == [[], [], []]
+    comparison = suite(report, service)
+    assert comparison["counts"]["3.9"]["passed"] == comparison["counts"]["3.12"]["passed"] == tests
+    assert [comparison[kind] for kind in ("newly_failing", "missing", "flaky")] == [[], [], []]
 
 
 @pytest.mark.parametrize(
@@ -84,19 +84,19 @@ def test_what_runs_on_both_passes(report: dict[str, Any], service: str, tests: i
 )
 def test_one_test_is_newly_failing(report: dict[str, Any], service: str, test: str, passed: int) -> None:
     assert status(report, service) == BLOCKED
-    found = suite(report, service)
-    assert len(found["newly_failing"]) == 1
-    assert test in found["newly_failing"][0]
-    assert found["missing"] == []
-    assert found["counts"]["3.12"]["passed"] >= passed
+    comparison = suite(report, service)
+    assert len(comparison["newly_failing"]) == 1
+    assert test in comparison["newly_failing"][0]
+    assert comparison["missing"] == []
+    assert comparison["counts"]["3.12"]["passed"] >= passed
 
 
-def test_files_that_cannot_be_collected_take_their_tests_with_them(report: dict[str, Any]) -> None:
-    """asynctest: everything that passes on 3.9 is missing on 3.12, and what fails on 3.9 is no news."""
+def test_tests_of_files_that_cannot_be_collected_are_missing(report: dict[str, Any]) -> None:
+    """asynctest: all tests that pass on 3.9 are missing on 3.12; tests that fail on 3.9 are not newly failing."""
     assert status(report, "asynctest")["3.12 suite"] == "failed"
-    found = suite(report, "asynctest")
-    assert found["counts"]["3.12"]["collection_errors"] == 4
-    assert len(found["missing"]) >= 170
-    assert len(found["missing"]) == found["counts"]["3.9"]["passed"]
-    assert found["newly_failing"] == []
-    assert len(found["failing_on_both"]) >= 40
+    comparison = suite(report, "asynctest")
+    assert comparison["counts"]["3.12"]["collection_errors"] == 4
+    assert len(comparison["missing"]) >= 170
+    assert len(comparison["missing"]) == comparison["counts"]["3.9"]["passed"]
+    assert comparison["newly_failing"] == []
+    assert len(comparison["failing_on_both"]) >= 40

@@ -1,4 +1,4 @@
-"""The interpreters of this machine, found and told apart."""
+"""Finding and identifying the interpreters of this machine."""
 
 import os
 import sys
@@ -10,20 +10,20 @@ from uv import find_uv_bin
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.runners.interpreters import Remembered, find_local
+from pytest_py312.runners.interpreters import FingerprintCache, find_local
 from pytest_py312.runners.runner import CellUnavailable
 
 
 def find(interpreter: str, folder: Path) -> InterpreterBuild:
     wanted = Interpreter.parse(interpreter)
     try:
-        return find_local(wanted, uv=find_uv_bin(), fetch=False, remembered=Remembered(folder))
+        return find_local(wanted, uv=find_uv_bin(), fetch=False, cache=FingerprintCache(folder))
     except CellUnavailable as reason:
         pytest.skip(str(reason))
 
 
 @pytest.mark.parametrize("interpreter", ["3.8", "3.9", "3.10", "3.11", "3.12", "3.13"])
-def test_what_is_found_is_what_was_asked_for(interpreter: str, tmp_path: Path) -> None:
+def test_the_requested_interpreter_is_found(interpreter: str, tmp_path: Path) -> None:
     build = find(interpreter, tmp_path)
 
     says = process.run([build.executable, "-I", "-c", "import platform; print(platform.python_version())"])
@@ -33,8 +33,8 @@ def test_what_is_found_is_what_was_asked_for(interpreter: str, tmp_path: Path) -
     assert find(interpreter, tmp_path) == build
 
 
-def test_setuptools_comes_with_an_environment_before_312_only(tmp_path: Path) -> None:
-    seeds = {text: find(text, tmp_path).seed for text in ("3.9", "3.10", "3.12")}
+def test_setuptools_is_preinstalled_before_312_only(tmp_path: Path) -> None:
+    seeds = {text: find(text, tmp_path).preinstalled for text in ("3.9", "3.10", "3.12")}
 
     assert [bool(seeds[text]) for text in seeds] == [True, True, False]
     assert seeds["3.9"][0].startswith("setuptools==")
@@ -44,8 +44,8 @@ def test_builds_have_different_digests(tmp_path: Path) -> None:
     assert len({find(text, tmp_path).digest for text in ("3.9", "3.10", "3.12")}) == 3
 
 
-def test_a_pyenv_shim_is_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A shim starts what the current folder selects, or exits with 127."""
+def test_a_pyenv_shim_is_never_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A shim starts the version that the current folder selects, or exits with 127."""
     shims = tmp_path / "shims"
     shims.mkdir()
     shim = shims / "python3.9"
@@ -56,8 +56,8 @@ def test_a_pyenv_shim_is_never_taken(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert "shims" not in find("3.9", tmp_path / "cache").origin
 
 
-def test_a_program_that_is_another_python_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_configured_program_of_another_version_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PY312_PYTHON_3_98", sys.executable)
 
     with pytest.raises(CellUnavailable, match=r"PY312_PYTHON_3_98=.* cannot be used: .*not CPython 3\.98"):
-        find_local(Interpreter(3, 98), uv="uv", fetch=False, remembered=Remembered(tmp_path))
+        find_local(Interpreter(3, 98), uv="uv", fetch=False, cache=FingerprintCache(tmp_path))

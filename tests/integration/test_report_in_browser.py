@@ -1,4 +1,4 @@
-"""The page in a real browser: it asks for nothing, says nothing, can be sorted by anybody, and fits on a telephone."""
+"""The HTML report in a real browser: no requests, no errors, sortable tables, and a layout for narrow screens."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_py312.core.model.findings import Outcome, Status
-from pytest_py312.core.model.measurements import PastSpeed, Verdict
+from pytest_py312.core.model.measurements import PastComparison, SpeedVerdict
 from pytest_py312.core.model.report import Report
 from pytest_py312.gate.reports import html
 from tests.integration.browsers import browser_program
@@ -25,26 +25,42 @@ LONG = "services-" + "x" * 120
 HOSTILE = (
     "</script><script>document.title='taken'</script><img src=https://example.org/x onerror=\"document.title='taken'\">"
 )
-PAST = PastSpeed(at="2025-02-01T12:00:00Z", verdict=Verdict.SAME, ratio=1.0, low=0.9, high=1.1, before=0.01, after=0.01)
+PAST = PastComparison(
+    ended_at="2025-02-01T12:00:00Z",
+    verdict=SpeedVerdict.SAME,
+    ratio=1.0,
+    low=0.9,
+    high=1.1,
+    baseline_median=0.01,
+    target_median=0.01,
+)
 
 
 def sample() -> Report:
-    """Three services, names that are long or hostile, and measurements with a past."""
+    """Return a report with three services, long and hostile names, and measurements with earlier results."""
     passed = [
         Outcome(service="auth", interpreter=on, check="suite", status=Status.PASSED) for on in (PY39, PY310, PY312)
     ]
-    found = finding(source_line="@asyncio.coroutine" + " " * 300 + "# far", detail=HOSTILE, names=(LONG,))
+    hostile = finding(source_line="@asyncio.coroutine" + " " * 300 + "# far", detail=HOSTILE, names=(LONG,))
     speeds = (
-        speed(earlier=(PAST, PAST), conditions={"python": ("3.9.18", "3.12.1")}),
-        speed(Verdict.FASTER, name=LONG, ratio=0.7, low=0.6, high=0.8),
-        speed(Verdict.INCONCLUSIVE, name="a|b", ratio=1.2, low=0.0, high=float("inf"), control=None, more_pairs=None),
+        speed(past_comparisons=(PAST, PAST), conditions={"python": ("3.9.18", "3.12.1")}),
+        speed(SpeedVerdict.FASTER, name=LONG, ratio=0.7, low=0.6, high=0.8),
+        speed(
+            SpeedVerdict.INCONCLUSIVE,
+            name="a|b",
+            ratio=1.2,
+            low=0.0,
+            high=float("inf"),
+            control=None,
+            pairs_needed=None,
+        ),
     )
     report = report_of(
-        *passed, judged(found), errored(HOSTILE, on=PY310), errored("lost", of=LONG),
+        *passed, judged(hostile), errored(HOSTILE, on=PY310), errored("lost", of=LONG),
         services=[service("auth", stage=2), service("user-service"), service(LONG, stage=10, baseline=PY310)],
         builds=(build_of("3.9"), build_of("3.12")),
     )  # fmt: skip
-    return replace(report, speeds=speeds)
+    return replace(report, benchmarks=speeds)
 
 
 @pytest.fixture(scope="module")
@@ -53,9 +69,9 @@ def browser() -> "Iterator[Browser]":
 
     with sync_playwright() as playwright:
         # a container's root may have no sandbox; the page is ours
-        opened = playwright.chromium.launch(executable_path=browser_program() or None, args=["--no-sandbox"])
-        yield opened
-        opened.close()
+        chromium = playwright.chromium.launch(executable_path=browser_program() or None, args=["--no-sandbox"])
+        yield chromium
+        chromium.close()
 
 
 @pytest.fixture(scope="module")
@@ -65,64 +81,64 @@ def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return written
 
 
-class Opened:
-    """The page, with everything that it asked for and said."""
+class OpenedPage:
+    """An open page with its requests and console messages."""
 
     def __init__(self, page: "Page", file: Path) -> None:
         self.page = page
-        self.asked: list[str] = []
-        self.said: list[str] = []
-        page.on("request", lambda request: self.asked.append(request.url))
-        page.on("console", lambda message: self.said.append(message.text))
-        page.on("pageerror", lambda error: self.said.append(str(error)))
+        self.requested_urls: list[str] = []
+        self.console_messages: list[str] = []
+        page.on("request", lambda request: self.requested_urls.append(request.url))
+        page.on("console", lambda message: self.console_messages.append(message.text))
+        page.on("pageerror", lambda error: self.console_messages.append(str(error)))
         page.goto(file.as_uri())
 
     def run(self, script: str) -> Any:
         return self.page.evaluate(script)
 
-    def firsts(self, table: str) -> list[str]:
-        """What the rows of a table begin with."""
+    def row_names(self, table: str) -> list[str]:
+        """Return the first word of each row of a table."""
         return [str(text).split()[0] for text in self.page.locator(f"{table} > tbody > tr > th").all_inner_texts()]
 
-    def unfold(self) -> None:
+    def unfold_all(self) -> None:
         self.run("document.querySelectorAll('details').forEach(one => one.open = true)")
 
 
-def opened(browser: "Browser", file: Path, width: int = 1200, **settings: Any) -> Opened:
-    return Opened(browser.new_page(viewport={"width": width, "height": 800}, **settings), file)
+def open_page(browser: "Browser", file: Path, width: int = 1200, **settings: Any) -> OpenedPage:
+    return OpenedPage(browser.new_page(viewport={"width": width, "height": 800}, **settings), file)
 
 
-def test_it_asks_for_nothing_and_has_nothing_to_complain_of(browser: "Browser", file: Path) -> None:
-    """Nor does anything that a repository has smuggled in get a word."""
-    page = opened(browser, file)
-    page.unfold()
-    assert page.asked == [file.as_uri()]
-    assert page.said == []
+def test_the_page_sends_no_requests_and_logs_no_errors(browser: "Browser", file: Path) -> None:
+    """Scripts in a repository's names or texts do not run."""
+    page = open_page(browser, file)
+    page.unfold_all()
+    assert page.requested_urls == [file.as_uri()]
+    assert page.console_messages == []
     assert page.page.title().startswith("Python 3.12: not proven")
     assert page.page.get_by_text("document.title='taken'").count() > 0
 
 
-def heading(page: Opened, table: str, name: str) -> "Locator":
+def heading(page: OpenedPage, table: str, name: str) -> "Locator":
     return page.page.locator(f"{table} > thead").get_by_role("columnheader", name=name)
 
 
-def test_a_heading_sorts_and_says_so(browser: "Browser", file: Path) -> None:
-    """Numbers as numbers: stage 10 comes after 2. With the keyboard alone, too."""
-    page = opened(browser, file)
-    assert page.firsts(".fleet") == ["auth", "user-service", LONG]
+def test_a_heading_sorts_and_is_marked(browser: "Browser", file: Path) -> None:
+    """Numbers are sorted as numbers: stage 10 comes after 2. The keyboard works as well."""
+    page = open_page(browser, file)
+    assert page.row_names(".fleet") == ["auth", "user-service", LONG]
     stage = heading(page, ".fleet", "Stage")
     stage.get_by_role("button").click()
-    assert page.firsts(".fleet") == ["user-service", "auth", LONG]
+    assert page.row_names(".fleet") == ["user-service", "auth", LONG]
     assert stage.get_attribute("aria-sort") == "ascending"
     stage.get_by_role("button").press("Enter")
-    assert page.firsts(".fleet") == [LONG, "auth", "user-service"]
+    assert page.row_names(".fleet") == [LONG, "auth", "user-service"]
     assert stage.get_attribute("aria-sort") == "descending"
     heading(page, ".fleet", "Service").get_by_role("button").click()
     assert stage.get_attribute("aria-sort") is None
 
 
 def test_measurements_are_sorted_with_their_charts(browser: "Browser", file: Path) -> None:
-    page = opened(browser, file)
+    page = open_page(browser, file)
     heading(page, ".speeds", "Ratio").get_by_role("button").click()
     ratios = page.page.locator(".speeds > tbody > tr:first-child > td.ratio").all_inner_texts()
     assert [text.split()[0] for text in ratios] == ["0.70", "1.20", "1.42"]
@@ -131,32 +147,32 @@ def test_measurements_are_sorted_with_their_charts(browser: "Browser", file: Pat
 
 
 @pytest.mark.parametrize("width", [320, 360, 400, 700, 993, 1000, 1200])
-def test_it_is_never_wider_than_the_window(browser: "Browser", file: Path, width: int) -> None:
-    page = opened(browser, file, width)
-    page.unfold()
+def test_the_page_is_never_wider_than_the_window(browser: "Browser", file: Path, width: int) -> None:
+    page = open_page(browser, file, width)
+    page.unfold_all()
     assert page.run("document.documentElement.scrollWidth") == width
 
 
-def test_on_a_telephone_a_list_stands_for_the_headings(browser: "Browser", file: Path) -> None:
-    page = opened(browser, file, 360)
+def test_on_narrow_screens_a_list_replaces_the_headings(browser: "Browser", file: Path) -> None:
+    page = open_page(browser, file, 360)
     page.page.get_by_label("Sort by").first.select_option("Stage")
-    assert page.firsts(".fleet") == ["user-service", "auth", LONG]
-    page.page.get_by_role("button", name="Turn round").first.click()
-    assert page.firsts(".fleet") == [LONG, "auth", "user-service"]
+    assert page.row_names(".fleet") == ["user-service", "auth", LONG]
+    page.page.get_by_role("button", name="Reverse order").first.click()
+    assert page.row_names(".fleet") == [LONG, "auth", "user-service"]
 
 
-def test_it_can_be_read_without_javascript(browser: "Browser", file: Path) -> None:
-    """Folded parts open by themselves; there are no buttons that do nothing."""
+def test_the_page_can_be_read_without_javascript(browser: "Browser", file: Path) -> None:
+    """Folded parts can be opened; there are no buttons without function."""
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(file.as_uri())
     assert page.get_by_role("button").count() == 0
     page.locator("details.service > summary").filter(has_text="auth").click()
-    assert page.locator("details.service[open]").filter(has_text="today 3.9: the test says so").count() >= 1
+    assert page.locator("details.service[open]").filter(has_text="baseline 3.9: the test says so").count() >= 1
     assert page.locator("svg").count() > 0
 
 
 def test_a_link_to_a_folded_service_unfolds_it(browser: "Browser", file: Path) -> None:
-    page = opened(browser, file)
+    page = open_page(browser, file)
     service_of = page.page.locator("details.service").filter(has_text="auth").first
     assert service_of.get_attribute("open") is None
     page.page.locator(".fleet").get_by_role("link", name="auth").click()
@@ -170,7 +186,7 @@ CONTRAST = """() => {
     const [r, g, b] = numbers(colour).map(part);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
-  const ground = (one) => {
+  { => const background = (one) => { => {
     for (; one; one = one.parentElement) {
       const colour = getComputedStyle(one).backgroundColor;
       if (numbers(colour)[3] !== 0) return colour;
@@ -181,7 +197,7 @@ CONTRAST = """() => {
   for (const one of document.querySelectorAll("main *, header *")) {
     const says = [...one.childNodes].some((node) => node.nodeType === 3 && node.data.trim());
     if (!says || one.closest("svg, button, select")) continue;
-    const [a, b] = [light(getComputedStyle(one).color), light(ground(one))].sort((x, y) => y - x);
+    const [a, b] = [light(getComputedStyle(one).color), light(background(one))].sort((x, y) => y - x);
     if ((a + 0.05) / (b + 0.05) < 4.5) poor.push(one.outerHTML.slice(0, 100));
   }
   return poor;
@@ -189,33 +205,33 @@ CONTRAST = """() => {
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_every_text_stands_out_from_its_ground(browser: "Browser", file: Path, scheme: str) -> None:
-    """By 4.5 to 1, as WCAG 2 asks (AA)."""
-    page = opened(browser, file, color_scheme=scheme)
-    page.unfold()
+def test_every_text_has_enough_contrast(browser: "Browser", file: Path, scheme: str) -> None:
+    """4.5 to 1, as WCAG 2 requires (AA)."""
+    page = open_page(browser, file, color_scheme=scheme)
+    page.unfold_all()
     assert page.run(CONTRAST) == []
 
 
-def test_headings_tables_and_charts_are_named(browser: "Browser", file: Path) -> None:
-    """Levels of headings leave none out; every table and chart says what it is."""
-    page = opened(browser, file)
+def test_headings_tables_and_charts_have_names(browser: "Browser", file: Path) -> None:
+    """Heading levels are consecutive; every table and chart has a label."""
+    page = open_page(browser, file)
     levels = page.run("[...document.querySelectorAll('h1, h2, h3')].map(one => Number(one.tagName[1]))")
     assert levels[0] == 1
     assert levels.count(1) == 1
-    assert all(after <= before + 1 for before, after in pairwise(levels))
+    assert all(following <= previous + 1 for previous, following in pairwise(levels))
     unnamed = ":is(table, .chart):not([aria-label], [aria-labelledby])"
     assert page.page.locator(unnamed).count() == 0
     assert page.page.locator("th:not([scope])").count() == 0
 
 
-def test_paper_has_everything_unfolded(browser: "Browser", file: Path, tmp_path: Path) -> None:
-    """And is folded again afterwards."""
-    page = opened(browser, file)
-    before = page.run("document.querySelectorAll('details[open]').length")
+def test_printing_unfolds_everything(browser: "Browser", file: Path, tmp_path: Path) -> None:
+    """And folds it again afterwards."""
+    page = open_page(browser, file)
+    open_count = page.run("document.querySelectorAll('details[open]').length")
     folded = "document.querySelectorAll('details:not(.aside, [open])').length"
     page.run(f"addEventListener('beforeprint', () => {{ document.title = {folded} }})")
     page.page.pdf(path=tmp_path / "report.pdf")
     assert page.page.title() == "0"
-    assert page.run("document.querySelectorAll('details[open]').length") == before
+    assert page.run("document.querySelectorAll('details[open]').length") == open_count
     assert (tmp_path / "report.pdf").read_bytes().startswith(b"%PDF")
-    assert page.said == []
+    assert page.console_messages == []

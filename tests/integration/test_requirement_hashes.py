@@ -1,4 +1,4 @@
-"""Hashes in a requirements file are a promise about files: another file must not pass for the one that was meant."""
+"""Hashes in a requirements file: only a file with a required hash is installed."""
 
 import subprocess
 import sys
@@ -14,10 +14,10 @@ WRONG = "0" * 63 + "7"
 
 
 @pytest.mark.parametrize(("digest", "returncode"), [(RIGHT, 0), (WRONG, 1)], ids=["right", "wrong"])
-def test_only_a_file_with_a_hash_that_is_required_will_do(tmp_path: Path, digest: str, returncode: int) -> None:
-    """pip refuses it as well; the lock's own hashes, which fit whatever the index has, are not asked."""
-    here = f"{sys.version_info.major}.{sys.version_info.minor}"
-    (tmp_path / "py312.toml").write_text(f'target = "{here}"\ninterpreters = ["{here}"]\n')
+def test_only_a_file_with_a_required_hash_is_installed(tmp_path: Path, digest: str, returncode: int) -> None:
+    """As with pip; the lock's own hashes, which match whatever the index has, are not used."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    (tmp_path / "py312.toml").write_text(f'target = "{version}"\ninterpreters = ["{version}"]\n')
     service = tmp_path / "services" / "hashed"
     (service / "tests").mkdir(parents=True)
     (service / "requirements.txt").write_text(f"iniconfig==2.0.0 --hash=sha256:{digest}\n")

@@ -1,4 +1,4 @@
-"""The source of services inspected with real interpreters: who is asked what, and what need not be asked again."""
+"""The source analysis of services with real interpreters, and what is cached of it."""
 
 import sys
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ import pytest
 
 from pytest_py312.analysis.files import parallel_scan
 from pytest_py312.analysis.scanner.scan import scan_text
-from pytest_py312.analysis.services.service_analysis import Inspection, Inspector
+from pytest_py312.analysis.services.service_analysis import AnalysisResult, ServiceAnalyzer
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings
@@ -28,21 +28,21 @@ BASELINES = {"old": Interpreter(3, 9), "newer": Interpreter(3, 10), "well": Inte
 
 
 class Bench:
-    """A repository of three services; each inspection is made by an inspector of its own."""
+    """A repository of three services; each analysis has its own analyzer."""
 
     def __init__(self, folder: Path) -> None:
         self.root = service_tree(folder / "repository", FILES)
         self.cache = folder / "cache"
         self.runner = local_runner(self.cache, folder)
 
-    def inspect(self, *, lock: dict[str, str] | None = None) -> dict[str, Inspection]:
-        inspector = Inspector(
+    def analyze(self, *, lock: dict[str, str] | None = None) -> dict[str, AnalysisResult]:
+        analyzer = ServiceAnalyzer(
             plan=Plan(root=self.root, target=TARGET), cache=self.cache, runner=self.runner, processes=1
         )
         services = [service(name) for name in BASELINES]
-        inspector.expect(services)
-        inspector.prepare()
-        return {one.name: inspector.inspect(Cell(service=one, interpreter=TARGET), lock) for one in services}
+        analyzer.register(services)
+        analyzer.prefetch()
+        return {member.name: analyzer.analyze(Cell(service=member, interpreter=TARGET), lock) for member in services}
 
 
 def service(name: str) -> Service:
@@ -52,9 +52,9 @@ def service(name: str) -> Service:
     )  # fmt: skip
 
 
-def told(found: Inspection) -> list[str]:
-    assert found.unchecked == ""
-    return [f"{one.location.line} {one.message}" for one in found.findings if one.location]
+def messages(result: AnalysisResult) -> list[str]:
+    assert result.unchecked_reason == ""
+    return [f"{finding.location.line} {finding.message}" for finding in result.findings if finding.location]
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made = Bench(tmp_path)
     try:
         for interpreter in (*BASELINES.values(), Interpreter(3, 11)):
-            made.runner.find(interpreter)
+            made.runner.find_interpreter(interpreter)
         yield made
     except CellUnavailable as reason:
         pytest.skip(str(reason))
@@ -70,50 +70,50 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
         made.runner.close()
 
 
-def test_each_service_is_judged_from_its_own_baseline_and_told_since_when(bench: Bench) -> None:
-    found = bench.inspect()
+def test_findings_depend_on_the_baseline_and_name_the_release(bench: Bench) -> None:
+    results = bench.analyze()
 
-    assert told(found["old"]) == [
-        "1 the module imp is gone since 3.12",
-        "4 inspect.getargspec is gone since 3.11",
+    assert messages(results["old"]) == [
+        "1 module 'imp' was removed in 3.12",
+        "4 inspect.getargspec was removed in 3.11",
     ]
-    assert told(found["newer"]) == ["2 the module asyncore is gone since 3.12"]
-    assert told(found["well"]) == []
+    assert messages(results["newer"]) == ["2 module 'asyncore' was removed in 3.12"]
+    assert messages(results["well"]) == []
 
 
-def test_what_was_found_holds_until_a_file_changes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    before = bench.inspect()
+def test_results_are_cached_until_a_file_changes(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    first_results = bench.analyze()
     scanned: list[str] = []
-    really = scan_text
+    real_scan = scan_text
 
-    def counted(text: bytes, path: str, *, local: frozenset[str]) -> object:
+    def count_scan(text: bytes, path: str, *, local_modules: frozenset[str]) -> object:
         scanned.append(path)
-        return really(text, path, local=local)
+        return real_scan(text, path, local_modules=local_modules)
 
-    def refused(*_: object, **__: object) -> object:
+    def refuse(*_: object, **__: object) -> object:
         raise AssertionError("an interpreter is asked again")
 
     with monkeypatch.context() as patched:
-        patched.setattr(parallel_scan, "scan_text", counted)
-        patched.setattr(LocalRunner, "tool", refused)
-        assert bench.inspect() == before
+        patched.setattr(parallel_scan, "scan_text", count_scan)
+        patched.setattr(LocalRunner, "run_tool", refuse)
+        assert bench.analyze() == first_results
     assert scanned == []
 
     (bench.root / "well/app.py").write_text("import smtpd\n")
-    monkeypatch.setattr(parallel_scan, "scan_text", counted)
-    after = bench.inspect()
+    monkeypatch.setattr(parallel_scan, "scan_text", count_scan)
+    second_results = bench.analyze()
     assert scanned == ["well/app.py"]
-    assert after["old"] == before["old"]
+    assert second_results["old"] == first_results["old"]
 
 
-def test_another_lock_is_judged_anew(bench: Bench) -> None:
+def test_another_lock_is_judged_again(bench: Bench) -> None:
     (bench.root / "old/app.py").write_text("import pkg_resources\n")
 
-    without = bench.inspect(lock={})
-    locked = bench.inspect(lock={"setuptools": "75.0.0"})
+    unlocked = bench.analyze(lock={})
+    locked = bench.analyze(lock={"setuptools": "75.0.0"})
 
-    assert len(told(without["old"])) == 1
-    assert told(locked["old"]) == []
+    assert len(messages(unlocked["old"])) == 1
+    assert messages(locked["old"]) == []
 
 
 @pytest.mark.parametrize(
@@ -128,57 +128,57 @@ def test_another_lock_is_judged_anew(bench: Bench) -> None:
         "try:\n    pass\nexcept *ValueError:\n    pass\n",
     ],
 )
-def test_syntax_that_is_too_new_for_the_baseline_is_told_however_it_is_laid_out(bench: Bench, newer: str) -> None:
-    """The baseline's compiler is asked about few files only, so none with newer syntax may be left out."""
+def test_syntax_that_is_too_new_for_the_baseline_is_found_in_any_layout(bench: Bench, newer: str) -> None:
+    """Only a few files are compiled on the baseline, so the selection must include all files with newer syntax."""
     service_tree(bench.root, {"old/app.py": newer})
 
-    assert [one.code for one in bench.inspect()["old"].findings] == ["PY210"]
+    assert [finding.code for finding in bench.analyze()["old"].findings] == ["PY210"]
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="pytest runs on a Python that reads the target's syntax itself")
 @pytest.mark.parametrize(
     "newer", ["type Row = list[int]", "def first[T](rows: list[T]) -> T: ...", "text = f'{'-'.join('ab')}'"]
 )
-def test_what_only_the_target_can_read_is_judged_all_the_same(bench: Bench, newer: str) -> None:
+def test_files_that_only_the_target_can_parse_are_judged(bench: Bench, newer: str) -> None:
     """The Python that runs pytest is older than the target: the target scans the file, by the same scanner."""
     service_tree(bench.root, {"well/app.py": f"import imp\n{newer}\n", "old/app.py": f"import imp\n{newer}\n"})
 
-    found = bench.inspect()
+    results = bench.analyze()
 
-    assert [(one.code, one.names) for one in found["well"].findings] == [("PY201", ("imp",))]
-    assert [one.code for one in found["old"].findings] == ["PY201", "PY210"]
-    assert {one.unchecked for one in found.values()} == {""}
+    assert [(item.code, item.names) for item in results["well"].findings] == [("PY201", ("imp",))]
+    assert [item.code for item in results["old"].findings] == ["PY201", "PY210"]
+    assert {item.unchecked_reason for item in results.values()} == {""}
 
 
-def test_a_service_that_has_moved_is_told_what_is_gone_and_not_blocked_by_it(bench: Bench) -> None:
-    """It has been broken since the move, where nothing runs it; of the way back there is nothing to say."""
+def test_findings_of_a_migrated_service_do_not_block(bench: Bench) -> None:
+    """They are pre-existing; incompatibility with the former baseline is not reported."""
     service_tree(bench.root, {"well/app.py": "import tomllib\n", "well/more.py": "import smtpd\n"})
 
-    found = bench.inspect()["well"]
+    result = bench.analyze()["well"]
 
-    (gone,) = found.findings
+    (gone,) = result.findings
     assert (gone.code, gone.names, gone.preexisting, gone.blocks) == ("PY201", ("smtpd",), True, False)
-    assert found.unchecked == ""
+    assert result.unchecked_reason == ""
 
 
 @pytest.mark.skipif(sys.version_info >= (3, 12), reason="this Python reads it itself")
-def test_a_file_of_two_services_is_judged_by_what_each_has_beside_it(bench: Bench) -> None:
-    """A module of its own hides the standard one from what is scanned by the target, too."""
+def test_a_shared_file_is_judged_for_each_service(bench: Bench) -> None:
+    """A service's own module hides the standard one, also in files that the target scans."""
     shared = "import imp\ntype Row = list[int]\n"
     service_tree(bench.root, {"shared/rows.py": shared, "well/imp.py": ""})
-    needing = [
+    services = [
         replace(service(name), path=name, settings=ServiceSettings(needs=("shared",)), baseline=Interpreter(3, 9))
         for name in ("old", "well")
     ]
-    inspector = Inspector(
+    analyzer = ServiceAnalyzer(
         plan=Plan(root=bench.root, target=TARGET), cache=bench.cache, runner=bench.runner, processes=1
     )
-    inspector.expect(needing)
+    analyzer.register(services)
 
-    found = {one.name: inspector.inspect(Cell(service=one, interpreter=TARGET), None).findings for one in needing}
+    findings = {item.name: analyzer.analyze(Cell(service=item, interpreter=TARGET), None).findings for item in services}
 
     gone = {
-        name: [one.code for one in of_it if one.location and one.location.path == "shared/rows.py"]
-        for name, of_it in found.items()
+        name: [item.code for item in reported if item.location and item.location.path == "shared/rows.py"]
+        for name, reported in findings.items()
     }
     assert gone == {"old": ["PY201", "PY210"], "well": ["PY210"]}

@@ -1,4 +1,4 @@
-"""Source mended from end to end: found, changed, proven by the interpreters, written, and judged again."""
+"""Source fixes end to end: found, changed, verified by the interpreters, written, and confirmed by a second run."""
 
 import shutil
 import subprocess
@@ -98,11 +98,11 @@ class Repository:
 
 @pytest.fixture(scope="module")
 def interpreters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """The programs of the interpreters that are always tried together."""
+    """Programs of the interpreters on which fixed files are compiled."""
     folder = tmp_path_factory.mktemp("runner")
     runner = local_runner(folder)
     try:
-        return {text: runner.find(Interpreter.parse(text)).executable for text in TOGETHER}
+        return {text: runner.find_interpreter(Interpreter.parse(text)).executable for text in TOGETHER}
     except CellUnavailable as reason:
         pytest.skip(str(reason))
     finally:
@@ -111,7 +111,7 @@ def interpreters(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Shared: what an interpreter answers is asked once."""
+    """A shared cache: each interpreter is queried once."""
     return tmp_path_factory.mktemp("cache")
 
 
@@ -129,12 +129,12 @@ def repository(tmp_path: Path, cache: Path, interpreters: dict[str, str]) -> Rep
 
 
 def test_the_diff_is_what_would_be_written(repository: Repository) -> None:
-    """It changes nothing by itself, and git can apply it."""
+    """It changes nothing, and git shows the same after the fix."""
     done = repository.gate("--py312-diff")
     shown = done.stdout.decode(errors="surrogateescape")
     assert done.returncode == 1
     assert repository.held == BEFORE
-    assert "args.py:4: Its successor gives a longer tuple" in shown
+    assert "args.py:4: Its replacement returns a longer tuple" in shown
     fixed = repository.gate("--py312-fix")
     assert repository.held == AFTER, fixed.stdout.decode(errors="replace")
     written = repository.git("diff", "--no-color", "--src-prefix=a/", "--dst-prefix=b/")
@@ -142,14 +142,14 @@ def test_the_diff_is_what_would_be_written(repository: Repository) -> None:
     assert [line for line in lines if line.rstrip("\r") not in shown] == []
 
 
-def test_what_is_written_runs_everywhere_and_has_nothing_left_to_mend(
+def test_fixed_files_compile_everywhere_and_need_no_further_fix(
     repository: Repository, interpreters: dict[str, str]
 ) -> None:
-    """Tabs, line ends, the encoding and the byte order mark are as before; what is no drop-in stays; twice is once."""
+    """Tabs, line ends, encoding and byte order mark stay; code without a drop-in replacement stays."""
     done = repository.gate("--py312-fix").stdout.decode(errors="replace")
     assert repository.held == AFTER, done
     assert "3 file(s) written" in done
-    assert "the gate was run again (exit status 1), and blames none of these" in done
+    assert "the gate was run again (exit status 1), and reports none of these" in done
     strict = ["-W", "error", "-m", "py_compile"]
     for program in interpreters.values():
         subprocess.run([program, *strict, *AFTER], cwd=repository.service, check=True, capture_output=True)
@@ -159,7 +159,7 @@ def test_what_is_written_runs_everywhere_and_has_nothing_left_to_mend(
 
 
 def test_a_file_with_uncommitted_changes_is_not_written_to(repository: Repository) -> None:
-    """Unless that was allowed; and then all else of it is kept."""
+    """Unless that was allowed; then the uncommitted changes are kept."""
     changed = BEFORE["app/names.py"] + b"  # not committed"
     repository.put({"app/names.py": changed})
     done = repository.gate("--py312-fix")
@@ -178,10 +178,8 @@ def test_a_file_with_uncommitted_changes_is_not_written_to(repository: Repositor
         ("naive", b"from datetime import datetime, timezone\nx = datetime.now(timezone.utc).replace(tzinfo=None)\n"),
     ],
 )
-def test_times_in_utc_are_mended_where_it_was_asked_for(
-    repository: Repository, utc: str | None, written: bytes
-) -> None:
-    """A deprecation blocks nothing, so nobody has to be in a hurry."""
+def test_utc_times_are_fixed_on_request(repository: Repository, utc: str | None, written: bytes) -> None:
+    """A deprecation does not block, so it is not fixed by default."""
     repository.put(dict.fromkeys(BEFORE, b""))
     repository.put({"app/args.py": b"from datetime import datetime\nx = datetime.utcnow()\n"})
     repository.commit()
@@ -190,7 +188,7 @@ def test_times_in_utc_are_mended_where_it_was_asked_for(
     assert done.returncode == 0
 
 
-def test_the_example_fleet_gets_a_diff_of_all_that_has_a_successor(tmp_path: Path, cache: Path) -> None:
+def test_the_diff_of_the_example_fleet(tmp_path: Path, cache: Path) -> None:
     """Without Docker and without the network; ``imp.load_source``, which has none, stays."""
     root = tmp_path / "suoke"
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".py312", "__pycache__"))

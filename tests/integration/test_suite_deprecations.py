@@ -1,4 +1,4 @@
-"""Deprecations of a suite from end to end: heard on the older interpreters, told on the target."""
+"""Deprecations of a suite end to end: recorded on older interpreters, reported on the target."""
 
 import json
 from pathlib import Path
@@ -47,7 +47,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def findings(root: Path, cache: Path, function: str) -> tuple[dict[str, Any], list[dict[str, Any]]]:
-    """The outcome of the suite on the target, and what it foretells."""
+    """Return the suite's outcome on the target, and its findings about deprecations."""
     service = root / "services/app"
     service.mkdir(parents=True)
     (root / "py312.toml").write_text(PLAN)
@@ -57,28 +57,30 @@ def findings(root: Path, cache: Path, function: str) -> tuple[dict[str, Any], li
     report = root / "report.json"
     done = gate(root, cache, f"--py312-report={report}", checks="py312_suite")
     document = json.loads(report.read_text())
-    (outcome,) = [one for one in document["outcomes"] if one["interpreter"] == "3.12"]
-    found = [one for one in outcome["findings"] if one["code"] == "PY250"]
-    others = [one["code"] for each in document["outcomes"] if each is not outcome for one in each["findings"]]
+    (outcome,) = [item for item in document["outcomes"] if item["interpreter"] == "3.12"]
+    announced = [item for item in outcome["findings"] if item["code"] == "PY250"]
+    others = [item["code"] for other in document["outcomes"] if other is not outcome for item in other["findings"]]
     assert "PY250" not in others, done.stdout
-    return outcome, found
+    return outcome, announced
 
 
-def test_what_breaks_on_the_target_was_foretold(tmp_path: Path, cache: Path) -> None:
-    """Although unittest shows none of it here. The import stands behind a guard, so it is a note."""
-    outcome, found = findings(tmp_path, cache, "matches")
+def test_a_deprecation_that_breaks_on_the_target_is_reported(tmp_path: Path, cache: Path) -> None:
+    """Although unittest does not show it. The import is guarded, so it is a note."""
+    outcome, announced = findings(tmp_path, cache, "matches")
     assert outcome["status"] == "failed"
-    told = {one["line"]: (one["severity"], one["path"]) for one in found}
+    reported = {finding["line"]: (finding["severity"], finding["path"]) for finding in announced}
     lines = APP.splitlines()
     guarded, used = lines.index("    import imp") + 1, lines.index("    import re") + 2
-    assert told == {guarded: ("note", "services/app/app.py"), used: ("warning", "services/app/app.py")}
-    assert all("3.9 and 3.10" in one["detail"] for one in found)
-    assert [one["message"].endswith("(gone in 3.11)") for one in found if one["line"] == used] == [True]
+    assert reported == {guarded: ("note", "services/app/app.py"), used: ("warning", "services/app/app.py")}
+    assert all("3.9 and 3.10" in finding["detail"] for finding in announced)
+    assert [finding["message"].endswith("(removed in 3.11)") for finding in announced if finding["line"] == used] == [
+        True
+    ]
 
 
-def test_what_does_not_is_worth_a_note(tmp_path: Path, cache: Path) -> None:
-    """The suite is as well on the target as before."""
-    outcome, found = findings(tmp_path, cache, "newer")
+def test_a_harmless_deprecation_is_a_note(tmp_path: Path, cache: Path) -> None:
+    """The suite passes on the target as before."""
+    outcome, announced = findings(tmp_path, cache, "newer")
     assert outcome["status"] == "passed"
-    assert {one["severity"] for one in found} == {"note"}
-    assert all("nothing that the suite does is worse on 3.12" in one["detail"] for one in found)
+    assert {finding["severity"] for finding in announced} == {"note"}
+    assert all("no test is worse on 3.12" in finding["detail"] for finding in announced)

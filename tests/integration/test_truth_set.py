@@ -1,4 +1,4 @@
-"""The truth set, run by every interpreter: each verdict of it is one that was seen, and the product is judged by it."""
+"""The truth set, run on every interpreter: its marks are verified, and the source check is scored on it."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -9,7 +9,7 @@ from pytest_py312.runners.runner import CellUnavailable
 from tests.truth.cases import Kind, Version, read_snippets
 from tests.truth.product import findings_of
 from tests.truth.score import Score, mistakes, score
-from tests.truth.verify import find_pythons, has_setuptools, record_all, untrue
+from tests.truth.verify import find_pythons, has_setuptools, mark_mistakes, record_all
 
 SNIPPETS = read_snippets()
 CATEGORIES = sorted({snippet.category for snippet in SNIPPETS})
@@ -24,45 +24,45 @@ def pythons(tmp_path_factory: pytest.TempPathFactory) -> dict[Version, Path]:
 
 
 @pytest.mark.parametrize("category", CATEGORIES)
-def test_every_mark_was_seen(category: str, pythons: dict[Version, Path], tmp_path: Path) -> None:
+def test_every_mark_is_true(category: str, pythons: dict[Version, Path], tmp_path: Path) -> None:
     """Each snippet breaks, warns and changes where its marks say, and nowhere else."""
-    if category == "packaging" and not as_users_have_them(pythons):
+    if category == "packaging" and not is_setuptools_as_in_venv(pythons):
         pytest.skip("setuptools does not come with 3.9 to 3.11 here, or comes with 3.12 and later")
     snippets = tuple(snippet for snippet in SNIPPETS if snippet.category == category)
     runs = record_all(pythons, snippets, tmp_path)
 
-    assert [trouble for snippet in snippets for trouble in untrue(snippet, runs[snippet.id])] == []
+    assert [mistake for snippet in snippets for mistake in mark_mistakes(snippet, runs[snippet.id])] == []
 
 
 @pytest.fixture(scope="module", params=[(3, 12), (3, 11), (3, 13)], ids=["3.12", "3.11", "3.13"])
 def result(
     pythons: dict[Version, Path], request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Score:
-    """What the product makes of the set on the way from 3.9."""
+    """The score of the source check for a move from 3.9."""
     folder = tmp_path_factory.mktemp("product")
     return score(SNIPPETS, findings_of(SNIPPETS, (3, 9), request.param, folder), (3, 9), request.param)
 
 
-def test_what_breaks_is_found(result: Score) -> None:
+def test_breaks_are_found(result: Score) -> None:
     """At least 98 of 100 breaks, on their lines, as errors."""
     assert result.recall(Kind.BREAK) >= Fraction(98, 100), "\n".join(mistakes(result))
 
 
-def test_what_warns_is_found(result: Score) -> None:
-    """At least 95 of 100 deprecations and syntax warnings. The others show at run time only."""
+def test_warnings_are_found(result: Score) -> None:
+    """At least 95 of 100 deprecations and syntax warnings; the others occur at run time only."""
     assert result.recall(Kind.WARNS) >= Fraction(95, 100), "\n".join(mistakes(result))
 
 
-def test_what_bars_the_way_back_is_found(result: Score) -> None:
-    """At least 95 of 100 uses of what 3.9 has not."""
+def test_code_that_is_too_new_for_the_baseline_is_found(result: Score) -> None:
+    """At least 95 of 100 uses of what 3.9 lacks."""
     assert result.recall(Kind.NEEDS) >= Fraction(95, 100), "\n".join(mistakes(result))
 
 
-def test_what_is_said_is_true(result: Score) -> None:
-    """Of 100 findings at most one is of a line on which nothing happens."""
+def test_findings_are_true(result: Score) -> None:
+    """At most one of 100 findings is about a line on which nothing happens."""
     assert result.precision >= Fraction(99, 100), "\n".join(mistakes(result))
 
 
-def as_users_have_them(pythons: dict[Version, Path]) -> bool:
-    """Whether setuptools is there up to 3.11 and not from 3.12: so come ``venv`` and the official images."""
+def is_setuptools_as_in_venv(pythons: dict[Version, Path]) -> bool:
+    """Whether setuptools is installed up to 3.11 and not from 3.12, as with ``venv`` and the official images."""
     return all(has_setuptools(python) is (version < (3, 12)) for version, python in pythons.items())

@@ -1,4 +1,4 @@
-"""``--py312-diff``, ``--py312-fix`` and ``--py312-close`` as whole processes, on services whose places are to move."""
+"""``--py312-diff``, ``--py312-fix`` and ``--py312-drop-old-versions`` on services with declarations to migrate."""
 
 import re
 import subprocess
@@ -16,7 +16,7 @@ WORKFLOW = ".github/workflows/user-service.yml"
 
 
 def fleet(root: Path, old: str) -> Path:
-    """One service that can move and one that has to wait for a choice; both are on ``old``."""
+    """Write one service that can be migrated and one that needs a decision; both are on ``old``."""
     compact = old.replace(".", "")
     return service_tree(
         root,
@@ -44,43 +44,43 @@ def texts(root: Path) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("old", ["3.9", "3.10"])
-def test_all_places_of_a_service_are_moved_or_none(old: str, tmp_path: Path) -> None:
-    """Shown first, written then; a second time there is nothing; and later what is older is taken away."""
+def test_all_declarations_of_a_service_are_migrated_or_none(old: str, tmp_path: Path) -> None:
+    """The diff is shown, then written; a second run changes nothing; finally old versions are dropped."""
     root = fleet(tmp_path / "repository", old)
-    before = texts(root)
+    original = texts(root)
 
     shown = gate(root, "--py312-diff")
-    assert texts(root) == before
-    assert "not moved: auth-service: " in shown.stdout
+    assert texts(root) == original
+    assert "not migrated: auth-service: " in shown.stdout
     assert "slim-bullseye" in shown.stdout
-    # requires-python shuts the target out until it is moved
+    # requires-python excludes the target until it is migrated
     assert (shown.returncode, "PY301" in shown.stdout) == (1, True)
 
     written = gate(root, "--py312-fix")
     assert written.returncode == 0, written.stdout
     assert "4 file(s) written" in written.stdout
-    after = texts(root)
-    assert set(re.findall(r"3\.\d+", after[f"{USER}/Dockerfile"])) == {"3.12"}
-    assert f">={old},<3.13" in after[f"{USER}/pyproject.toml"]
-    assert after[f"{USER}/tox.ini"] == f"[tox]\nenvlist = py{old.replace('.', '')}, py312\n"
-    assert f"['{old}', '3.12']" in after[WORKFLOW]
-    assert {path for path in before if before[path] != after[path]} == {
+    migrated = texts(root)
+    assert set(re.findall(r"3\.\d+", migrated[f"{USER}/Dockerfile"])) == {"3.12"}
+    assert f">={old},<3.13" in migrated[f"{USER}/pyproject.toml"]
+    assert migrated[f"{USER}/tox.ini"] == f"[tox]\nenvlist = py{old.replace('.', '')}, py312\n"
+    assert f"['{old}', '3.12']" in migrated[WORKFLOW]
+    assert {path for path in original if original[path] != migrated[path]} == {
         f"{USER}/Dockerfile", f"{USER}/pyproject.toml", f"{USER}/tox.ini", WORKFLOW,
     }  # fmt: skip
-    assert all(line in shown.stdout for line in after[f"{USER}/Dockerfile"].splitlines())
+    assert all(line in shown.stdout for line in migrated[f"{USER}/Dockerfile"].splitlines())
 
     assert "nothing to change" in gate(root, "--py312-fix").stdout
-    assert texts(root) == after
+    assert texts(root) == migrated
 
-    closed = gate(root, "--py312-fix", "--py312-close")
-    assert closed.returncode == 0, closed.stdout
+    dropped = gate(root, "--py312-fix", "--py312-drop-old-versions")
+    assert dropped.returncode == 0, dropped.stdout
     assert texts(root)[f"{USER}/tox.ini"] == "[tox]\nenvlist = py312\n"
     assert "['3.12']" in texts(root)[WORKFLOW]
     assert ">=3.12,<3.13" in texts(root)[f"{USER}/pyproject.toml"]
 
 
-def test_what_is_not_ready_is_not_moved(tmp_path: Path) -> None:
-    """Its source does not run on the target; asked about its places alone, it is moved all the same."""
+def test_a_service_that_is_not_ready_is_not_migrated(tmp_path: Path) -> None:
+    """Its source fails on the target; with the versions check alone it is migrated."""
     root = service_tree(
         tmp_path / "repository",
         {
@@ -90,32 +90,32 @@ def test_what_is_not_ready_is_not_moved(tmp_path: Path) -> None:
         },
     )
     both = gate(root, "--py312-fix", checks="py312_versions or py312_source")
-    assert "not moved: user-service: source failed" in both.stdout
+    assert "not migrated: user-service: source failed" in both.stdout
     assert (both.returncode, texts(root)[f"{USER}/Dockerfile"]) == (1, "FROM python:3.9\n")
     assert gate(root, "--py312-fix").returncode == 0
     assert texts(root)[f"{USER}/Dockerfile"] == "FROM python:3.12\n"
 
 
-def test_files_with_uncommitted_changes_stay_as_they_are(tmp_path: Path) -> None:
-    """All of them: half of a move is what breaks."""
+def test_with_uncommitted_changes_no_file_is_changed(tmp_path: Path) -> None:
+    """A partial migration would break the service."""
     root = fleet(tmp_path / "repository", "3.9")
     for words in (["init", "-q"], ["add", "-A"], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "a"]):
         subprocess.run(["git", *words], cwd=root, check=True, timeout=60)
     (root / USER / "tox.ini").write_text("[tox]\nenvlist = py39,lint\n", encoding="utf-8")
-    before = texts(root)
+    original = texts(root)
     refused = gate(root, "--py312-fix")
-    assert (refused.returncode, texts(root)) == (4, before)
+    assert (refused.returncode, texts(root)) == (4, original)
     assert "uncommitted changes" in refused.stdout
 
 
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        (["--py312-close"], "--py312-close takes what is older than the target out of files"),
-        (["--py312-build"], "leave out --py312-runner=local"),
+        (["--py312-drop-old-versions"], "--py312-drop-old-versions removes versions before the target from files"),
+        (["--py312-images"], "remove --py312-runner=local"),
     ],
 )
-def test_options_that_need_another_one_say_so(options: list[str], words: str, tmp_path: Path) -> None:
-    """In one line, with the exit code of a mistake."""
+def test_options_that_need_another_option_are_usage_errors(options: list[str], words: str, tmp_path: Path) -> None:
+    """In one line, with the exit code of a usage error."""
     done = gate(fleet(tmp_path / "repository", "3.9"), *options)
     assert (done.returncode, words in done.stderr) == (4, True)

@@ -1,4 +1,4 @@
-"""`py312 watch` with its figures, by the clock of this machine."""
+"""`py312 watch` with exported metrics, in real time."""
 
 import re
 import threading
@@ -6,10 +6,10 @@ import urllib.request
 from pathlib import Path
 
 from pytest_py312.cli import monitor_commands, rollout_commands
-from pytest_py312.cli.main import _parsers
+from pytest_py312.cli.main import _build_parsers
 from pytest_py312.core import clock
 from pytest_py312.repository.plan.loader import load_plan
-from pytest_py312.rollout.context import Ground
+from pytest_py312.rollout.context import RolloutContext
 from tests.support.fakes import FakeTarget, service_tree
 
 PLAN = """
@@ -22,7 +22,7 @@ services = ["auth"]
 """
 
 
-def test_figures_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None:
+def test_metrics_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None:
     service_tree(tmp_path, {"services/auth/requirements.txt": "attrs\n", "py312.toml": PLAN})
     target = FakeTarget()
     target.serve("auth", "old-3.9")
@@ -30,10 +30,10 @@ def test_figures_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None
     lines: list[str] = []
     fetching: list[threading.Thread] = []
 
-    def told(text: str) -> None:
-        found = re.search(r"http://127\.0\.0\.1:\d+/metrics", text)
-        if found:
-            fetching.append(threading.Thread(target=fetch, args=(found[0],)))
+    def log(text: str) -> None:
+        match = re.search(r"http://127\.0\.0\.1:\d+/metrics", text)
+        if match:
+            fetching.append(threading.Thread(target=fetch, args=(match[0],)))
             fetching[0].start()
         lines.append(text)
 
@@ -43,10 +43,10 @@ def test_figures_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None
                 fetched.append(answer.read().decode())
 
     plan = load_plan(tmp_path / "py312.toml", today=clock.today())
-    ground = Ground(plan=plan, state=tmp_path / ".py312", target=lambda: target, told=told)
-    parser = _parsers()[0]
-    assert rollout_commands.run_command(parser.parse_args(["deploy", "--stage", "1"]), ground)[1] == 0
-    text, code = monitor_commands.run_command(parser.parse_args(["watch", "--stage", "1", "--port", "0"]), ground)
+    context = RolloutContext(plan=plan, state_dir=tmp_path / ".py312", target=lambda: target, log=log)
+    parser = _build_parsers()[0]
+    assert rollout_commands.run_command(parser.parse_args(["deploy", "--stage", "1"]), context)[1] == 0
+    text, code = monitor_commands.run_command(parser.parse_args(["watch", "--stage", "1", "--port", "0"]), context)
     fetching[0].join()
     assert code == 0, text
     assert text.startswith("stage 1 in test is accepted")

@@ -1,4 +1,4 @@
-"""Watchers that are killed, told to stop, and followed by others."""
+"""Watcher processes that are killed, stopped by signals, and replaced by others."""
 
 import random
 import signal
@@ -12,22 +12,22 @@ import pytest
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageState
 from tests.integration.watcher_process import SETTINGS
-from tests.unit.rollout.watchers import Watching
+from tests.unit.rollout.watchers import MonitoredStage
 
 ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """A stage of one service in its soak of three seconds, as a process has left it that is gone."""
-    made = Watching(folder=tmp_path / "state", settings=SETTINGS)
+    """A stage of one service in its soak of three seconds, left by a process that has ended."""
+    made = MonitoredStage(folder=tmp_path / "state", settings=SETTINGS)
     made.journal.close()
     return tmp_path / "state"
 
 
-def watcher(folder: Path, mode: str = "wait", *before: str) -> "subprocess.Popen[str]":
+def watcher(folder: Path, mode: str = "wait", *launcher: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(
-        [*before, sys.executable, "-m", "tests.integration.watcher_process", str(folder), mode],
+        [*launcher, sys.executable, "-m", "tests.integration.watcher_process", str(folder), mode],
         cwd=ROOT, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -40,19 +40,19 @@ def wait_for_a_sample(process: "subprocess.Popen[str]") -> None:
 def slots_and_credit(folder: Path) -> tuple[list[int], float, StageState]:
     journal = Journal(folder)
     slots = [sample.slot for sample in journal.samples("r1", "user")]
-    run = journal.run("r1")
+    run = journal.load_run("r1")
     journal.close()
     return slots, run.credited, run.state
 
 
-def test_a_watcher_that_is_killed_again_and_again_loses_no_sample_and_counts_none_twice(folder: Path) -> None:
-    """What was kept stays, each slot once, and the soak is as long as it has to be."""
-    chance = random.Random(7)
+def test_a_watcher_that_is_killed_repeatedly_loses_and_repeats_no_sample(folder: Path) -> None:
+    """Stored samples stay, each slot occurs once, and the soak has its full duration."""
+    rng = random.Random(7)
     kept: list[int] = []
     for _ in range(6):
         process = watcher(folder)
         wait_for_a_sample(process)
-        time.sleep(chance.uniform(0.0, 0.3))
+        time.sleep(rng.uniform(0.0, 0.3))
         process.kill()
         process.communicate()
         slots, credit, _ = slots_and_credit(folder)
@@ -61,28 +61,28 @@ def test_a_watcher_that_is_killed_again_and_again_loses_no_sample_and_counts_non
         assert credit <= len(slots) * SETTINGS.interval + 1e-6
         kept = slots
     last = watcher(folder)
-    told, _ = last.communicate(timeout=60)
+    output, _ = last.communicate(timeout=60)
     slots, credit, state = slots_and_credit(folder)
-    assert (last.returncode, state) == (0, StageState.ACCEPTED), told
+    assert (last.returncode, state) == (0, StageState.ACCEPTED), output
     assert slots[: len(kept)] == kept
     assert slots == sorted(set(slots))
-    assert len(slots) >= SETTINGS.samples
+    assert len(slots) >= SETTINGS.sample_count
     assert credit >= SETTINGS.duration
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_a_signal_ends_the_watching_and_nothing_else(folder: Path, number: signal.Signals) -> None:
+def test_a_signal_ends_the_watcher_and_not_the_soak(folder: Path, number: signal.Signals) -> None:
     process = watcher(folder)
     wait_for_a_sample(process)
     process.send_signal(number)
-    told, _ = process.communicate(timeout=30)
+    output, _ = process.communicate(timeout=30)
     assert process.returncode == 2
-    assert told.splitlines()[-1] == f"soaking {number.name}"
+    assert output.splitlines()[-1] == f"soaking {number.name}"
     assert slots_and_credit(folder)[2] is StageState.SOAKING
 
 
-def test_a_watcher_in_the_background_of_a_shell_is_told_as_well(folder: Path) -> None:
-    """There SIGINT is ignored from the beginning, and a CI that cancels its job sends just that."""
+def test_a_watcher_in_the_background_of_a_shell_can_be_interrupted(folder: Path) -> None:
+    """There SIGINT is ignored from the start, and a CI that cancels its job sends SIGINT."""
     ignoring = (
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
     )
@@ -93,15 +93,15 @@ def test_a_watcher_in_the_background_of_a_shell_is_told_as_well(folder: Path) ->
     assert process.returncode == 2
 
 
-def test_a_process_for_each_sample_comes_to_the_same(folder: Path) -> None:
+def test_one_process_per_sample_gives_the_same_result(folder: Path) -> None:
     codes = set()
     for _ in range(3):
-        process = watcher(folder, "tick")
+        process = watcher(folder, "sample")
         process.communicate(timeout=30)
         codes.add(process.returncode)
     slots, credit, state = slots_and_credit(folder)
     assert codes == {75}
     assert state is StageState.SOAKING
-    # the first one only began the schedule, or came late enough to take a sample as well
+    # the first process only starts the schedule, or takes a sample if it is late enough
     assert 2 <= len(slots) <= 3
     assert credit == pytest.approx(len(slots) * SETTINGS.interval)

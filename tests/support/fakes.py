@@ -1,8 +1,7 @@
-"""Fakes and builders for tests of checks, runners and the parts between them. No process, no network, no Docker.
+"""Fakes and builders for tests of checks, runners and rollouts. No process, no network, no Docker.
 
-cell = cell_of("3.12")
-facts = FakeFacts(runs={"3.9": run_of({"tests/test_x.py::test_a": "passed"}), "3.12": run_of({...})})
-assert SuiteCheck().judge(cell, facts).outcome.status is Status.PASSED
+cell = cell_of("3.12") facts = FakeFacts(runs={"3.9": run_of({"tests/test_x.py::test_a": "passed"}), "3.12":
+run_of({...})}) assert SuiteCheck().judge(cell, facts).outcome.status is Status.PASSED
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -30,7 +29,7 @@ INTERPRETERS = ("3.9", "3.10", "3.12")
 
 
 def service(name: str = "user-service", **changes: Any) -> Service:
-    """A service in ``services/<name>`` that is on 3.9 and has a pytest suite; ``changes`` replace any field."""
+    """Return a service in ``services/<name>`` on 3.9 with a pytest suite; ``changes`` replace any field."""
     made = Service(
         name=name,
         path=f"services/{name}",
@@ -48,12 +47,12 @@ def service(name: str = "user-service", **changes: Any) -> Service:
 
 
 def cell_of(interpreter: str = "3.12", of: Service | None = None) -> Cell:
-    """A cell of ``of`` (or of :func:`service`)."""
+    """Return a cell of ``of`` (or of :func:`service`)."""
     return Cell(service=of or service(), interpreter=Interpreter.parse(interpreter))
 
 
 def build_of(interpreter: str = "3.12", patch: int = 1, **changes: Any) -> InterpreterBuild:
-    """A build of ``interpreter`` that exists nowhere."""
+    """Return a build of ``interpreter`` that does not exist."""
     made = InterpreterBuild(
         interpreter=Interpreter.parse(interpreter),
         version=f"{interpreter}.{patch}",
@@ -68,7 +67,7 @@ def build_of(interpreter: str = "3.12", patch: int = 1, **changes: Any) -> Inter
 def run_of(
     outcomes: Mapping[str, str], interpreter: str = "3.12", *, details: Mapping[str, str] | None = None, **changes: Any
 ) -> SuiteRun:
-    """A run in which each test ended as ``outcomes`` says; ``details`` are the ends of tracebacks or reasons."""
+    """Return a run with these outcomes of tests; ``details`` are the ends of tracebacks or reasons."""
     detail_by_test = details or {}
     results = {
         name: TestResult(id=name, outcome=outcome, detail=detail_by_test.get(name, ""))
@@ -80,7 +79,7 @@ def run_of(
 def installation_of(
     interpreter: str = "3.12", versions: Mapping[str, str] | None = None, **changes: Any
 ) -> Installation:
-    """A proven installation of ``versions`` (normalised name to version)."""
+    """Return a proven installation of ``versions`` (normalised name to version)."""
     held = dict(versions or {})
     modules = {name: (name.replace("-", "_"),) for name in held}
     folder = Path("/nowhere")
@@ -106,10 +105,10 @@ def service_tree(root: Path, files: Mapping[str, str]) -> Path:
 
 @dataclass(kw_only=True)
 class FakeFacts:
-    """gate.checks.check.Facts, made by hand. Keys are interpreters (``"3.12"``).
+    """A fake of gate.checks.check.Facts. Keys are interpreters (``"3.12"``).
 
-    ``runs`` are first runs; ``again`` answers for every further one and, without it, the first run is repeated. What
-    was asked for is in ``asked``: (interpreter, attempt, tests).
+    ``runs`` are first runs; ``again`` returns every further one, by default the first run is repeated. The requested
+    runs are recorded in ``asked``: (interpreter, attempt, tests).
     """
 
     plan: Plan = field(default_factory=lambda: Plan(root=Path("/nowhere")))
@@ -140,11 +139,11 @@ class FakeFacts:
         return self.installations.get(str(cell.interpreter)) or installation_of(str(cell.interpreter))
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
-        """No repair is known."""
+        """Return the findings without repairs."""
         return list(findings)
 
     def library_analysis(self, cell: Cell) -> AnalysisResult:
-        """Nothing is found, unless ``library_inspections`` says otherwise."""
+        """Return the result in ``library_inspections``, or one without findings."""
         return self.library_inspections.get(str(cell.interpreter)) or AnalysisResult()
 
     def source_analysis(self, cell: Cell) -> AnalysisResult:
@@ -169,10 +168,10 @@ class FakeFacts:
 
 @dataclass(kw_only=True)
 class FakeRunner:
-    """runners.runner.Runner that starts nothing: ``answers`` are given to tools in turn, ``cell`` answers jobs.
+    """A runners.runner.Runner that starts nothing: tools return ``answers`` in turn, ``cell`` returns results of jobs.
 
-    What it was asked is in ``tools`` (argv) and ``jobs``. Asked which index uv uses, it says none, and keeps quiet
-    about it.
+    Calls are recorded in ``tools`` (argv) and ``jobs``. The query for uv's index returns none and is not
+    recorded.
     """
 
     name: str = "local"
@@ -212,7 +211,7 @@ class FakeRunner:
 
 @dataclass(kw_only=True)
 class FakeContainer:
-    """What a :class:`FakeTarget` has instead of a container."""
+    """A container of a :class:`FakeTarget`."""
 
     name: str
     image: str
@@ -222,15 +221,15 @@ class FakeContainer:
 
 @dataclass(kw_only=True)
 class FakeTarget:
-    """rollout.targets.target.Target in memory. Images are named by their interpreter: ``old-3.9``, ``new-3.12``.
+    """A rollout.targets.target.Target in memory. Images are named by their interpreter: ``old-3.9``, ``new-3.12``.
 
-    ``before`` is called with each step before it is done, ``after`` when it was: either may raise, as a target that
-    refuses or a process that is killed. What was done is in ``steps``.
+    ``before`` and ``after`` are called with each step before and after it: either may raise, to simulate a target that
+    refuses or a process that is killed. Steps are recorded in ``steps``.
     """
 
     name: str = "fake"
     place: str = ""
-    """Which one it says that it is."""
+    """The target's identity."""
     containers: dict[str, FakeContainer] = field(default_factory=dict)
     missing: set[str] = field(default_factory=set)
     unready: set[str] = field(default_factory=set)
@@ -242,13 +241,13 @@ class FakeTarget:
     made: int = 0
 
     def serve(self, service: str, image: str) -> Container:
-        """Let something serve that nobody of us has deployed."""
+        """Start a serving container that was not deployed by this tool."""
         self.made += 1
         self.containers[f"id{self.made}"] = FakeContainer(name=service, image=image, running=True)
         return Container(id=f"id{self.made}", image=image)
 
     def serving(self) -> dict[str, str]:
-        """Service -> image, of all that run."""
+        """Return the image of each running container, by its name."""
         return {container.name: container.image for container in self.containers.values() if container.running}
 
     def identity(self) -> str:
@@ -350,7 +349,7 @@ class FakeTarget:
 
 @dataclass(kw_only=True)
 class FakeLock:
-    """rollout.targets.target.Lock of a :class:`FakeTarget`."""
+    """The rollout.targets.target.Lock of a :class:`FakeTarget`."""
 
     environment: str
     locks: dict[str, LockHolder]
@@ -371,7 +370,7 @@ class FakeLock:
 
 
 def command_run_of(stdout: str = "", stderr: str = "", exit_code: int | None = 0, **changes: Any) -> CommandResult:
-    """A command that exited."""
+    """Return the result of a command that exited."""
     made = CommandResult(
         argv=("tool",), exit_reason=ExitReason.EXITED, exit_code=exit_code, stdout=stdout, stderr=stderr, seconds=0.0
     )
@@ -379,5 +378,5 @@ def command_run_of(stdout: str = "", stderr: str = "", exit_code: int | None = 0
 
 
 def cell_run_of(*records: Mapping[str, Any], **changes: Any) -> ProbeResult:
-    """A cell's process that exited by itself after it had reported ``records``."""
+    """Return the result of a cell's process that exited after it had reported ``records``."""
     return replace(ProbeResult(exit_reason=ExitReason.EXITED, exit_code=0, seconds=0.0, records=records), **changes)

@@ -1,4 +1,4 @@
-"""Reports for tests of renderers, in a few words."""
+"""Builders of reports for tests of renderers."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -16,7 +16,7 @@ PY39, PY310, PY312 = (Interpreter(3, minor) for minor in (9, 10, 12))
 
 
 def finding(code: str = "PY202", path: str = "services/user-service/app.py", line: int = 3, **changes: Any) -> Finding:
-    """``asyncio.coroutine`` is gone, at a place in user-service."""
+    """Return a finding about ``asyncio.coroutine`` in user-service."""
     made = Finding(
         code=code,
         message="asyncio.coroutine was removed in 3.11",
@@ -28,7 +28,7 @@ def finding(code: str = "PY202", path: str = "services/user-service/app.py", lin
 
 
 def judged(*findings: Finding, on: Interpreter = PY312, of: str = "user-service", check: str = "source") -> Outcome:
-    """An outcome with ``findings``."""
+    """Return an outcome with ``findings``."""
     return Outcome.from_findings(service=of, interpreter=on, check=check, findings=findings)
 
 
@@ -37,7 +37,7 @@ def errored(reason: str, *, on: Interpreter = PY312, of: str = "user-service", c
 
 
 def speed(verdict: SpeedVerdict = SpeedVerdict.SLOWER, **changes: Any) -> BenchmarkComparison:
-    """A benchmark of user-service, 1.42 times as slow on 3.12 as on 3.9."""
+    """Return a benchmark of user-service that is 1.42 times as slow on 3.12 as on 3.9."""
     made = BenchmarkComparison(
         service="user-service",
         baseline=PY39,
@@ -59,7 +59,7 @@ def speed(verdict: SpeedVerdict = SpeedVerdict.SLOWER, **changes: Any) -> Benchm
 
 
 def report_of(*outcomes: Outcome, services: Iterable[Service] = (), **changes: Any) -> Report:
-    """A report with user-service on 3.9, 3.10 and 3.12, unless other ``services`` are given."""
+    """Return a report with user-service on 3.9, 3.10 and 3.12, unless other ``services`` are given."""
     all_services = tuple(services) or (service(),)
     made = Report(
         plan=Plan(root=Path("repository"), source="py312.toml"),

@@ -1,1 +1,1 @@
-"""Small snippets whose verdict on every interpreter was tried: what the source check is judged by."""
+"""The truth set: snippets with verified verdicts on every interpreter, on which the source check is scored."""

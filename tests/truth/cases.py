@@ -12,10 +12,10 @@ A file ``snippets/<category>.cases`` holds many snippets. ``[case name]`` begins
 ``# <- needs 3.11``
     fails on the interpreters before, works from there on
 ``# <- also``
-    a second line of the same trouble, as right as the first
+    a second line of the same problem, as right as the first
 
-Several marks are parted by commas: ``# <- warns 3.9-3.11, break since 3.12``. A snippet without a mark works alike
-everywhere and nothing may be said about it. Marks are taken off before anything reads the code.
+Several marks are separated by commas: ``# <- warns 3.9-3.11, break since 3.12``. A snippet without a mark works alike
+everywhere and must have no finding. Marks are removed before anything reads the code.
 """
 
 import ast
@@ -75,7 +75,7 @@ class Snippet:
 
     @property
     def negative(self) -> bool:
-        """Whether it runs everywhere, so that nothing may be said about it."""
+        """Whether it runs everywhere, so that it must have no finding."""
         return not self.marks
 
     @property
@@ -83,11 +83,11 @@ class Snippet:
         return frozenset((mark.path, mark.line) for mark in self.marks if mark.kind is Kind.ALSO)
 
     def holding(self, kind: Kind, version: Version) -> tuple[Mark, ...]:
-        """The marks of one kind that are true of this interpreter."""
+        """Return the marks of one kind that are true of this interpreter."""
         return tuple(mark for mark in self.marks if mark.kind is kind and mark.holds(version))
 
     def statement(self, path: str, line: int) -> range:
-        """The lines of the innermost statement at a line (of a compound one its head); the line itself if unknown."""
+        """Return the lines of the innermost statement at a line (of a compound one its head), or the line itself."""
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
@@ -102,23 +102,23 @@ class Snippet:
 
 
 def read_snippets(folder: Path = SNIPPETS) -> tuple[Snippet, ...]:
-    """All snippets, in the order of their files. :raises ValueError: where a file breaks the form above."""
-    found = tuple(snippet for path in sorted(folder.glob("*.cases")) for snippet in read_cases(path))
-    names = [snippet.id for snippet in found]
+    """Read all snippets, in the order of their files. :raises ValueError: a file has an invalid format."""
+    snippets = tuple(snippet for path in sorted(folder.glob("*.cases")) for snippet in read_cases(path))
+    names = [snippet.id for snippet in snippets]
     if doubled := sorted({name for name in names if names.count(name) > 1}):
         raise ValueError(f"snippets of the same name: {', '.join(doubled)}")
-    return found
+    return snippets
 
 
 def read_cases(path: Path) -> tuple[Snippet, ...]:
-    """The snippets of one file. :raises ValueError: with path and line, where it breaks the form."""
-    found: list[Snippet] = []
+    """Read the snippets of one file. :raises ValueError: invalid format; the message has path and line."""
+    snippets: list[Snippet] = []
     name, start, texts = "", 0, dict[str, list[str]]()
     current: list[str] | None = None
     for number, line in enumerate(path.read_text("utf-8").splitlines(), 1):
         if head := re.fullmatch(r"\[case (\w+)\]", line):
             if name:
-                found.append(_snippet(path, name, start, texts))
+                snippets.append(_snippet(path, name, start, texts))
             current = []
             name, start, texts = head[1], number, {MAIN: current}
         elif head := re.fullmatch(r"\[file ([\w./-]+)\]", line):
@@ -127,11 +127,11 @@ def read_cases(path: Path) -> tuple[Snippet, ...]:
             current.append(line)
         elif line and not line.startswith("#"):
             raise ValueError(f"{path}:{number}: a line before the first [case ...]")
-    return (*found, _snippet(path, name, start, texts))
+    return (*snippets, _snippet(path, name, start, texts))
 
 
 def write_snippets(snippets: tuple[Snippet, ...], folder: Path) -> None:
-    """Each snippet as a folder ``<category>/<name>`` of its own, without the marks."""
+    """Write each snippet into its own folder ``<category>/<name>``, without the marks."""
     for snippet in snippets:
         for name, text in snippet.files.items():
             path = folder / snippet.id / name
@@ -146,29 +146,29 @@ def _snippet(source: Path, name: str, start: int, texts: dict[str, list[str]]) -
             del lines[-1]
         plain = list[str]()
         for number, line in enumerate(lines, 1):
-            code, arrow, said = line.partition("# <- ")
+            code, arrow, mark_text = line.partition("# <- ")
             plain.append(code.rstrip() if arrow else line)
             try:
-                marks += [replace(mark, path=path, line=number) for mark in _marks(said)]
+                marks += [replace(mark, path=path, line=number) for mark in _marks(mark_text)]
             except ValueError as error:
                 raise ValueError(f"{source}: {name}, line {number}: {error}") from error
         files[path] = "".join(f"{line}\n" for line in plain)
     return Snippet(category=source.stem, name=name, line=start, files=files, marks=tuple(marks))
 
 
-def _marks(said: str) -> list[Mark]:
-    """What stands behind an arrow. :raises ValueError: when it is not in the form."""
-    found = []
-    for part in filter(None, said.strip().split(", ")):
+def _marks(text: str) -> list[Mark]:
+    """Parse the text after an arrow. :raises ValueError: invalid format."""
+    marks = []
+    for part in filter(None, text.strip().split(", ")):
         match = re.fullmatch(r"(?!also)(\w+)(?: since)? (3\.\d+)(?:-(3\.\d+))?|(also)", part)
         if not match:
             raise ValueError(f"{part!r} is no mark")
         if match[4]:
-            found.append(Mark(path="", line=0, kind=Kind.ALSO))
+            marks.append(Mark(path="", line=0, kind=Kind.ALSO))
         else:
             last = _version(match[3]) if match[3] else None
-            found.append(Mark(path="", line=0, kind=Kind(match[1]), first=_version(match[2]), last=last))
-    return found
+            marks.append(Mark(path="", line=0, kind=Kind(match[1]), first=_version(match[2]), last=last))
+    return marks
 
 
 def _version(text: str) -> Version:

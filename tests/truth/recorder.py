@@ -1,7 +1,7 @@
-"""Runs snippets and writes down what happened. Runs under every interpreter from 3.9: standard library only.
+"""Runs snippets and records what happens. Works on every interpreter from 3.9: standard library only.
 
 Reads ``{"root": folder, "snippets": [id, ...]}`` from its input and prints one JSON object a snippet, in their order.
-Each snippet has a process of its own (a fork), so that none sees what another imported.
+Each snippet runs in its own process (a fork), so that none sees what another imported.
 """
 
 from __future__ import annotations
@@ -24,32 +24,32 @@ SECONDS = 30
 ANNOUNCING = (DeprecationWarning, PendingDeprecationWarning, SyntaxWarning, FutureWarning)
 
 
-OFTEN = ("asyncio", "dataclasses", "enum", "inspect", "logging", "typing", "unittest.mock")
-"""Imported once, before the forks: most snippets use one of these, and none of them warns or is what is judged."""
+PRELOADED = ("asyncio", "dataclasses", "enum", "inspect", "logging", "typing", "unittest.mock")
+"""Imported once, before the forks: most snippets use one of these, and none of them warns or is judged."""
 
 
 def main() -> None:
     task = json.load(sys.stdin)
-    for name in OFTEN:
+    for name in PRELOADED:
         importlib.import_module(name)
     for snippet in task["snippets"]:
-        with tempfile.TemporaryFile() as told, tempfile.TemporaryFile() as printed:
+        with tempfile.TemporaryFile() as report, tempfile.TemporaryFile() as output:
             sys.stdout.flush()
             child = os.fork()
             if not child:
-                run(task["root"] + "/" + snippet, told.fileno(), printed.fileno())
+                run(task["root"] + "/" + snippet, report.fileno(), output.fileno())
             _, status = os.waitpid(child, 0)
-            told.seek(0)
-            printed.seek(0)
-            outcome = json.loads(told.read() or b"null") or {"error": f"died, status {status}", "lines": []}
-            outcome["output"] = printed.read().decode("utf-8", "replace")
+            report.seek(0)
+            output.seek(0)
+            outcome = json.loads(report.read() or b"null") or {"error": f"died, status {status}", "lines": []}
+            outcome["output"] = output.read().decode("utf-8", "replace")
         print(json.dumps(dict(outcome, id=snippet)))
 
 
-def run(folder: str, told: int, printed: int) -> None:
-    """Runs one snippet in this process, tells on ``told`` and ends the process."""
+def run(folder: str, report_fd: int, output_fd: int) -> None:
+    """Run one snippet in this process, write the result to ``report_fd`` and end the process."""
     signal.alarm(SECONDS)
-    os.dup2(printed, 1)
+    os.dup2(output_fd, 1)
     os.dup2(os.open(os.devnull, os.O_RDWR), 2)
     os.chdir(folder)
     seen: list[dict[str, Any]] = []
@@ -84,12 +84,12 @@ def run(folder: str, told: int, printed: int) -> None:
         if not (isinstance(error, SystemExit) and not error.code):
             outcome.update(error=f"{type(error).__name__}: {str(error)[:300]}", lines=causes(folder, error))
     sys.stdout.flush()
-    os.write(told, json.dumps(outcome).encode())
+    os.write(report_fd, json.dumps(outcome).encode())
     os._exit(0)
 
 
 def causes(folder: str, error: BaseException | None) -> list[Place]:
-    """The lines of the snippet that an exception, or one it grew out of, went through; the innermost first."""
+    """Return the snippet's lines in the tracebacks of an exception and its causes; the innermost first."""
     lines: list[Place] = []
     while error is not None:
         steps, trace = [], error.__traceback__

@@ -1,8 +1,8 @@
-"""A small API server of Kubernetes in memory, over HTTP on 127.0.0.1, for the target's contract with a real one.
+"""A small Kubernetes API server in memory, served over HTTP on 127.0.0.1.
 
-What is true of it: versions and conflicts, generations, kinds that are checked against the client's own model of the
-API, immutable ConfigMaps, selectors, preconditions, rights, JSON patches, logs, exec over a websocket, and the proxy to
-pods. What is not: admission, strategic merges, watches, and everything that nodes do; :mod:`.controller` plays those.
+Modelled: resource versions and conflicts, generations, validation against the client's own model of the API,
+immutable ConfigMaps, selectors, preconditions, permissions, JSON patches, logs, exec over a websocket, and the proxy
+to pods. Not modelled: admission, strategic merges and watches; :mod:`.controller` simulates controllers and nodes.
 """
 
 import asyncio
@@ -19,7 +19,7 @@ from typing import Any
 from aiohttp import web
 from kubernetes.client import models
 
-Said = dict[str, Any]
+JsonObject = dict[str, Any]
 Key = tuple[str, str, str]
 """Resource, namespace, name."""
 
@@ -41,7 +41,7 @@ VERBS = {"GET": "get", "POST": "create", "PUT": "update", "PATCH": "patch", "DEL
 
 
 class Refusal(Exception):
-    """An answer that is a Status."""
+    """An error response with a Status document."""
 
     def __init__(self, code: int, reason: str, message: str) -> None:
         super().__init__(message)
@@ -49,68 +49,69 @@ class Refusal(Exception):
 
 
 class Dropped(Exception):
-    """No answer at all: the connection is cut."""
+    """The connection is cut without a response."""
 
 
 class Store:
-    """The objects, as etcd and the generic part of the API server keep them."""
+    """The stored objects, with the generic behaviour of etcd and the API server."""
 
     def __init__(self) -> None:
-        self.objects: dict[Key, Said] = {}
+        self.objects: dict[Key, JsonObject] = {}
         self.version = 100
         self.seconds = 0
 
-    def get(self, resource: str, namespace: str, name: str) -> Said:
-        found = self.objects.get((resource, namespace, name))
-        if found is None:
+    def get(self, resource: str, namespace: str, name: str) -> JsonObject:
+        stored = self.objects.get((resource, namespace, name))
+        if stored is None:
             raise Refusal(404, "NotFound", f'{_full(resource)} "{name}" not found')
-        return found
+        return stored
 
-    def listed(self, resource: str, namespace: str, selector: str = "") -> list[Said]:
+    def listed(self, resource: str, namespace: str, selector: str = "") -> list[JsonObject]:
         return [
-            one
-            for (kind, where, _), one in sorted(self.objects.items())
-            if (kind, where) == (resource, namespace) and selects(selector, one["metadata"].get("labels") or {})
+            item
+            for (kind, where, _), item in sorted(self.objects.items())
+            if (kind, where) == (resource, namespace)
+            and selector_matches(selector, item["metadata"].get("labels") or {})
         ]
 
-    def create(self, resource: str, namespace: str, body: Said) -> Said:
+    def create(self, resource: str, namespace: str, body: JsonObject) -> JsonObject:
         name = body["metadata"]["name"]
         if (resource, namespace, name) in self.objects:
             raise Refusal(409, "AlreadyExists", f'{_full(resource)} "{name}" already exists')
         self.seconds += 1
-        made = defaulted(resource, copy.deepcopy(body))
+        made = with_defaults(resource, copy.deepcopy(body))
         made["metadata"] |= {
             "namespace": namespace,
             "uid": str(uuid.uuid4()),
             "generation": 1,
             "creationTimestamp": f"2026-11-25T10:{self.seconds // 60 % 60:02}:{self.seconds % 60:02}Z",
         }
-        return self._kept(resource, namespace, made)
+        return self._store(resource, namespace, made)
 
-    def update(self, resource: str, namespace: str, name: str, body: Said) -> Said:
-        """With the version in ``body``, if it has one, as a condition."""
-        before = self.get(resource, namespace, name)
-        asked = body["metadata"].get("resourceVersion")
-        if asked is not None and asked != before["metadata"]["resourceVersion"]:
+    def update(self, resource: str, namespace: str, name: str, body: JsonObject) -> JsonObject:
+        """Replace an object; a resource version in ``body`` is a precondition."""
+        previous = self.get(resource, namespace, name)
+        expected_version = body["metadata"].get("resourceVersion")
+        if expected_version is not None and expected_version != previous["metadata"]["resourceVersion"]:
             text = f'Operation cannot be fulfilled on {_full(resource)} "{name}": the object has been modified'
             raise Refusal(409, "Conflict", text)
-        if before.get("immutable") and body.get("data") != before.get("data"):
+        if previous.get("immutable") and body.get("data") != previous.get("data"):
             raise Refusal(422, "Invalid", f'ConfigMap "{name}" is invalid: data: Forbidden: field is immutable')
-        made = defaulted(resource, copy.deepcopy(body))
+        made = with_defaults(resource, copy.deepcopy(body))
         kept = ("uid", "namespace", "creationTimestamp", "generation")
-        made["metadata"] |= {key: before["metadata"][key] for key in kept}
-        if made.get("spec") != before.get("spec"):
+        made["metadata"] |= {key: previous["metadata"][key] for key in kept}
+        if made.get("spec") != previous.get("spec"):
             made["metadata"]["generation"] += 1
-        return self._kept(resource, namespace, made)
+        return self._store(resource, namespace, made)
 
-    def delete(self, resource: str, namespace: str, name: str, same: Said) -> None:
-        found = self.get(resource, namespace, name)
-        for key, value in same.items():
-            if value is not None and found["metadata"][key] != value:
+    def delete(self, resource: str, namespace: str, name: str, preconditions: JsonObject) -> None:
+        stored = self.get(resource, namespace, name)
+        for key, value in preconditions.items():
+            if value is not None and stored["metadata"][key] != value:
                 raise Refusal(409, "Conflict", f"the {key} in the precondition does not match")
         del self.objects[resource, namespace, name]
 
-    def _kept(self, resource: str, namespace: str, made: Said) -> Said:
+    def _store(self, resource: str, namespace: str, made: JsonObject) -> JsonObject:
         version, kind, model = KINDS[resource]
         made |= {"apiVersion": version, "kind": kind}
         self.version += 1
@@ -120,7 +121,7 @@ class Store:
         except ValueError as error:
             raise Refusal(422, "Invalid", f"{kind} is invalid: {error}") from error
         labels = made.get("spec", {}).get("template", {}).get("metadata", {}).get("labels")
-        if resource == "deployments" and not selects_all(made["spec"]["selector"], labels or {}):
+        if resource == "deployments" and not labels_match(made["spec"]["selector"], labels or {}):
             raise Refusal(422, "Invalid", "`selector` does not match template `labels`")
         self.objects[resource, namespace, made["metadata"]["name"]] = made
         return made
@@ -130,8 +131,8 @@ def _full(resource: str) -> str:
     return f"{resource}.{GROUPS[resource]}" if resource in GROUPS else resource
 
 
-def defaulted(resource: str, made: Said) -> Said:
-    """What a server adds of its own to a template, so that what comes back is not what was sent."""
+def with_defaults(resource: str, made: JsonObject) -> JsonObject:
+    """Add a server's defaults to a template, so that what is read differs from what was sent."""
     if resource in ("deployments", "replicasets"):
         spec = made["spec"]["template"]["spec"]
         spec.setdefault("restartPolicy", "Always")
@@ -143,10 +144,10 @@ def defaulted(resource: str, made: Said) -> Said:
     return made
 
 
-def selects(selector: str, labels: Said) -> bool:
+def selector_matches(selector: str, labels: JsonObject) -> bool:
     for word in re.split(r",(?![^()]*\))", selector) if selector else ():
-        if found := re.fullmatch(r"(\S+) (in|notin) \(([^)]*)\)", word):
-            if (labels.get(found[1]) in found[3].split(",")) != (found[2] == "in"):
+        if match := re.fullmatch(r"(\S+) (in|notin) \(([^)]*)\)", word):
+            if (labels.get(match[1]) in match[3].split(",")) != (match[2] == "in"):
                 return False
         elif "=" in word:
             key, _, value = word.partition("=")
@@ -157,75 +158,77 @@ def selects(selector: str, labels: Said) -> bool:
     return True
 
 
-def selects_all(selector: Said, labels: Said) -> bool:
+def labels_match(selector: JsonObject, labels: JsonObject) -> bool:
     return all(labels.get(key) == value for key, value in (selector.get("matchLabels") or {}).items())
 
 
-def patched(before: Said, patch: list[Said]) -> Said:
-    """RFC 6902, as far as it is used."""
-    made = copy.deepcopy(before)
-    for one in patch:
-        *way, last = one["path"].strip("/").split("/")
+def apply_patch(original: JsonObject, patch: list[JsonObject]) -> JsonObject:
+    """Apply the operations of RFC 6902 that the target uses."""
+    made = copy.deepcopy(original)
+    for operation in patch:
+        *path, last = operation["path"].strip("/").split("/")
         place = made
-        for key in way:
+        for key in path:
             place = place[key]
-        if one["op"] != "replace" or last not in place:
-            raise Refusal(422, "Invalid", f"the server rejected our request due to an error in our request: {one}")
-        place[last] = one["value"]
+        if operation["op"] != "replace" or last not in place:
+            raise Refusal(
+                422, "Invalid", f"the server rejected our request due to an error in our request: {operation}"
+            )
+        place[last] = operation["value"]
     return made
 
 
 Hook = Callable[[str, str, str], None]
-"""Told the verb, the resource and the name of a request; it may raise :class:`Dropped` or :class:`Refusal`."""
+"""Called with the verb, resource and name of a request; may raise :class:`Dropped` or :class:`Refusal`."""
 
 
-def _nothing(verb: str, resource: str, name: str) -> None:
+def _no_hook(verb: str, resource: str, name: str) -> None:
     return None
 
 
 @dataclass(kw_only=True)
 class Pods:
-    """What answers inside of pods; the controller knows."""
+    """The behaviour of pods: their logs, commands, HTTP answers and resource usage."""
 
-    log: Callable[[Said, bool], list[str] | None] = lambda pod, previous: []
-    execute: Callable[[Said, list[str]], tuple[int, str]] = lambda pod, argv: (0, "")
-    http: Callable[[Said, str], tuple[int, str] | None] = lambda pod, path: (200, "ok")
-    usage: Callable[[Said], Said] | None = None
+    log: Callable[[JsonObject, bool], list[str] | None] = lambda pod, previous: []
+    execute: Callable[[JsonObject, list[str]], tuple[int, str]] = lambda pod, argv: (0, "")
+    http: Callable[[JsonObject, str], tuple[int, str] | None] = lambda pod, path: (200, "ok")
+    usage: Callable[[JsonObject], JsonObject] | None = None
     """``None``: the cluster has no metrics."""
 
 
 @dataclass(kw_only=True)
 class ApiServer:
-    """The server. ``step`` is called before each look at a Deployment: time passes while somebody waits."""
+    """The server. ``step`` is called before each read of a Deployment, so that time passes while a client polls."""
 
     store: Store = field(default_factory=Store)
     pods: Pods = field(default_factory=Pods)
     step: Callable[[], None] = lambda: None
-    before: Hook = _nothing
-    after: Hook = _nothing
+    before: Hook = _no_hook
+    after: Hook = _no_hook
     forbidden: set[tuple[str, str]] = field(default_factory=set)
-    """(verb, resource) that nobody has the right to."""
+    """Pairs (verb, resource) that are forbidden."""
     requests: list[tuple[str, str, str]] = field(default_factory=list)
     port: int = 0
     cluster: str = "here"
-    """Begins the uid of its namespaces."""
+    """Prefix of the uids of its namespaces."""
 
-    def _is_allowed(self, verb: str, resource: str, name: str, namespace: str) -> None:
+    def _check_permission(self, verb: str, resource: str, name: str, namespace: str) -> None:
         if (verb, resource) in self.forbidden:
             group = GROUPS.get(resource, "")
-            who = f'{_full(resource)} "{name}" is forbidden: User "ci" cannot {verb} resource "{resource}"'
-            plain = f'{who} in API group "{group}" in the namespace "{namespace}"'
-            raise Refusal(403, "Forbidden", plain)
+            problem = f'{_full(resource)} "{name}" is forbidden: User "ci" cannot {verb} resource "{resource}"'
+            message = f'{problem} in API group "{group}" in the namespace "{namespace}"'
+            raise Refusal(403, "Forbidden", message)
 
     async def answer(self, request: web.Request) -> web.StreamResponse:
-        found = PATH.fullmatch(request.path)
+        match = PATH.fullmatch(request.path)
         namespace = NAMESPACE_PATH.fullmatch(request.path)
         try:
             if namespace is not None:
                 return self._namespace(namespace["namespace"])
-            if found is None:
+            if match is None:
                 raise Refusal(404, "NotFound", "the server could not find the requested resource")
-            return await self._answer(request, found)
+            return await self._answer_resource(request, match)
         except Refusal as error:
             status = {
                 "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
@@ -238,29 +241,31 @@ class ApiServer:
             return web.Response()
 
     def _namespace(self, name: str) -> web.Response:
-        self._is_allowed("get", "namespaces", name, name)
+        self._check_permission("get", "namespaces", name, name)
         metadata = {"name": name, "uid": f"{self.cluster}-{name}"}
         return web.json_response({"apiVersion": "v1", "kind": "Namespace", "metadata": metadata})
 
-    async def _answer(self, request: web.Request, found: re.Match[str]) -> web.StreamResponse:
-        namespace, resource, name = found["namespace"], found["resource"], found["name"] or ""
+    async def _answer_resource(self, request: web.Request, match: re.Match[str]) -> web.StreamResponse:
+        namespace, resource, name = match["namespace"], match["resource"], match["name"] or ""
         if request.path.startswith("/apis/metrics.k8s.io/"):
             return self._metrics(request, namespace)
         verb = VERBS[request.method] if name or request.method != "GET" else "list"
-        full = f"{resource}/{found['sub']}" if found["sub"] else resource
+        full = f"{resource}/{match['sub']}" if match["sub"] else resource
         self.requests.append((verb, full, name))
         self.before(verb, full, name)
-        self._is_allowed(verb, full, name, namespace)
-        if found["sub"]:
-            return await self._inside(request, namespace, name, found["sub"], found["rest"] or "")
+        self._check_permission(verb, full, name, namespace)
+        if match["sub"]:
+            return await self._answer_pod(request, namespace, name, match["sub"], match["rest"] or "")
         if resource == "deployments" and verb == "get":
             self.step()
         body = await request.json() if request.can_read_body else None
-        answer = self._done(verb, resource, namespace, name, request, body)
+        answer = self._apply(verb, resource, namespace, name, request, body)
         self.after(verb, full, name)
         return web.json_response(answer, status=201 if verb == "create" else 200)
 
-    def _done(self, verb: str, resource: str, namespace: str, name: str, request: web.Request, body: Any) -> Said:
+    def _apply(
+        self, verb: str, resource: str, namespace: str, name: str, request: web.Request, body: Any
+    ) -> JsonObject:
         if verb == "list":
             items = self.store.listed(resource, namespace, request.query.get("labelSelector", ""))
             version, kind, _ = KINDS[resource]
@@ -272,7 +277,7 @@ class ApiServer:
         if verb == "patch":
             assert request.content_type == "application/json-patch+json"
             return self.store.update(
-                resource, namespace, name, patched(self.store.get(resource, namespace, name), body)
+                resource, namespace, name, apply_patch(self.store.get(resource, namespace, name), body)
             )
         if verb == "delete":
             self.store.delete(resource, namespace, name, (body or {}).get("preconditions") or {})
@@ -294,18 +299,20 @@ class ApiServer:
 
     # ---- inside of pods
 
-    async def _inside(self, request: web.Request, namespace: str, name: str, sub: str, rest: str) -> web.StreamResponse:
+    async def _answer_pod(
+        self, request: web.Request, namespace: str, name: str, sub: str, rest: str
+    ) -> web.StreamResponse:
         pod = self.store.get("pods", namespace, name.partition(":")[0])
         if sub == "log":
             return self._log(request, pod)
         if sub == "proxy":
-            told = self.pods.http(pod, f"/{rest}")
-            if told is None:
+            reply = self.pods.http(pod, f"/{rest}")
+            if reply is None:
                 raise Refusal(503, "ServiceUnavailable", "error trying to reach service: connection refused")
-            return web.Response(status=told[0], text=told[1])
+            return web.Response(status=reply[0], text=reply[1])
         return await self._execute(request, pod)
 
-    def _log(self, request: web.Request, pod: Said) -> web.Response:
+    def _log(self, request: web.Request, pod: JsonObject) -> web.Response:
         lines = self.pods.log(pod, request.query.get("previous", "").lower() == "true")
         if lines is None:
             name = pod["metadata"]["name"]
@@ -313,13 +320,13 @@ class ApiServer:
         tail = int(request.query.get("tailLines", len(lines)))
         return web.Response(text="".join(f"{line}\n" for line in lines[max(0, len(lines) - tail) :]))
 
-    async def _execute(self, request: web.Request, pod: Said) -> web.StreamResponse:
+    async def _execute(self, request: web.Request, pod: JsonObject) -> web.StreamResponse:
         code, printed = self.pods.execute(pod, request.query.getall("command"))
         socket = web.WebSocketResponse(protocols=("v4.channel.k8s.io",))
         await socket.prepare(request)
         for line in printed.splitlines(keepends=True):
             await socket.send_bytes(b"\x01" + line.encode())
-        status: Said = {"metadata": {}, "status": "Success"}
+        status: JsonObject = {"metadata": {}, "status": "Success"}
         if code:
             cause = {"reason": "ExitCode", "message": str(code)}
             status = {
@@ -332,8 +339,8 @@ class ApiServer:
         return socket
 
 
-class Running:
-    """An :class:`ApiServer` in a thread of its own; ``with`` starts and ends it. Each ``server`` can be replaced."""
+class ServerThread:
+    """An :class:`ApiServer` in a thread, started and stopped by ``with``; ``server`` can be replaced at any time."""
 
     def __init__(self) -> None:
         self.server = ApiServer()
@@ -362,7 +369,7 @@ class Running:
         application.router.add_route("*", "/{path:.*}", answer)
         return application
 
-    def __enter__(self) -> "Running":
+    def __enter__(self) -> "ServerThread":
         self._thread.start()
         assert self._ready.wait(30)
         return self

@@ -1,36 +1,36 @@
-"""One server for all tests of clusters, and a new cluster in it for each."""
+"""Fixtures: one API server for all tests, and a new cluster in it for each test."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.integration.clusters.api_server import Running
-from tests.integration.clusters.shop import SERVICES, Shop, shop
+from tests.integration.clusters.api_server import ServerThread
+from tests.integration.clusters.shop import SERVICES, Shop, start_shop
 
 
 @pytest.fixture(scope="session")
-def running() -> Iterator[Running]:
-    with Running() as found:
-        yield found
+def server_thread() -> Iterator[ServerThread]:
+    with ServerThread() as thread:
+        yield thread
 
 
 @pytest.fixture(autouse=True)
-def _nothing_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A process is killed here, not a machine; and on the cluster's side time passes with each question."""
+def _no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Skip fsync, as only processes are killed, and polling delays, as each request advances the cluster's clock."""
     monkeypatch.setattr("pytest_py312.core.database.SYNCHRONOUS", "OFF")
-    monkeypatch.setattr("pytest_py312.rollout.targets.kubernetes.pods.AGAIN", 0.001)
+    monkeypatch.setattr("pytest_py312.rollout.targets.kubernetes.pods.RETRY_SECONDS", 0.001)
 
 
 @pytest.fixture
-def here(running: Running, tmp_path: Path) -> Iterator[Shop]:
-    """With three services."""
-    with shop(running, tmp_path, *SERVICES) as made:
+def shop(server_thread: ServerThread, tmp_path: Path) -> Iterator[Shop]:
+    """Return a shop with three services."""
+    with start_shop(server_thread, tmp_path, *SERVICES) as made:
         yield made
 
 
 @pytest.fixture
-def small(running: Running, tmp_path: Path) -> Iterator[Shop]:
-    """With one service."""
-    with shop(running, tmp_path, "auth") as made:
+def small(server_thread: ServerThread, tmp_path: Path) -> Iterator[Shop]:
+    """Return a shop with one service."""
+    with start_shop(server_thread, tmp_path, "auth") as made:
         yield made

@@ -1,4 +1,4 @@
-"""What tests of the docker runner stand on: a real engine, its images, and a probe that does what a test tells it."""
+"""Fixtures of the docker runner's tests: a real engine, its images, and a probe that runs a test's code."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ from pytest_py312.runners.docker.container_specs import BENCHMARK_PROBE
 from pytest_py312.runners.docker.engine import connect
 from pytest_py312.runners.docker.ping import engine_version
 from pytest_py312.runners.docker.runner import DockerRunner
-from pytest_py312.runners.runner import CellJob, CellRun
+from pytest_py312.runners.runner import ProbeJob, ProbeResult
 
 INTERPRETERS = tuple(Interpreter(3, minor) for minor in (9, 10, 12))
 
@@ -34,7 +34,7 @@ say(event="end")
 
 
 def unavailable(reason: str) -> None:
-    """Skip, but never silently where everything has to be there."""
+    """Skip the test; fail it in CI, where everything must be available."""
     if os.environ.get("CI") == "true":
         pytest.fail(reason)
     pytest.skip(reason)
@@ -42,11 +42,15 @@ def unavailable(reason: str) -> None:
 
 @pytest.fixture(scope="session")
 def images() -> None:
-    """A running engine that has the base images."""
+    """Require a running engine that has the base images."""
     if engine_version() is None:
         unavailable("no Docker engine answers")
     engine = connect()
-    missing = [f"python:{one}-slim" for one in INTERPRETERS if engine.image_id(f"python:{one}-slim") is None]
+    missing = [
+        f"python:{interpreter}-slim"
+        for interpreter in INTERPRETERS
+        if engine.image_id(f"python:{interpreter}-slim") is None
+    ]
     engine.close()
     if missing:
         unavailable(f"the Docker engine has no {', '.join(missing)}")
@@ -54,7 +58,7 @@ def images() -> None:
 
 @dataclass
 class Bench:
-    """A repository, a cache and a run folder, with runners on them and short ways to make jobs."""
+    """A repository, a cache and a run folder, with runners and short ways to make jobs."""
 
     folder: Path
     run_id: str = field(default_factory=lambda: uuid4().hex)
@@ -66,7 +70,7 @@ class Bench:
         (self.repository / "services/user-service/app.py").write_text("ANSWER = 42\n")
         self.probe = self.folder / "probe.py"
         self.probe.write_text(PROBE)
-        (self.folder / BENCHMARK_PROBE).write_text("")  # it lies beside, and both are mounted
+        (self.folder / BENCHMARK_PROBE).write_text("")  # both probes are mounted
 
     @property
     def repository(self) -> Path:
@@ -77,7 +81,7 @@ class Bench:
         return self.folder / "cache"
 
     def runner(self, *, isolation: str = "cell", **plan: Any) -> DockerRunner:
-        """A runner that is closed after the test."""
+        """Return a runner that is closed after the test."""
         runner = DockerRunner(
             plan=Plan(root=self.repository, isolation=isolation, **plan),
             cache=self.cache,
@@ -90,7 +94,7 @@ class Bench:
         return runner
 
     def environment(self, interpreter: Interpreter) -> Path:
-        """A virtual environment as the interpreter in the image would make it, empty."""
+        """Return an empty virtual environment as the interpreter in the image would create it."""
         folder = self.cache / "envs" / f"env-{interpreter}"
         if not folder.exists():
             (folder / f"lib/python{interpreter}/site-packages").mkdir(parents=True)
@@ -99,11 +103,11 @@ class Bench:
             (folder / "pyvenv.cfg").write_text("home = /usr/local/bin\ninclude-system-site-packages = false\n")
         return folder
 
-    def job(self, runner: DockerRunner, code: str, *, on: Interpreter = INTERPRETERS[-1], **settings: Any) -> CellJob:
-        """A job whose probe runs ``code``."""
-        return CellJob(
+    def job(self, runner: DockerRunner, code: str, *, on: Interpreter = INTERPRETERS[-1], **settings: Any) -> ProbeJob:
+        """Return a job whose probe runs ``code``."""
+        return ProbeJob(
             identifier=settings.pop("identifier", f"user-service-{on.label}-suite"),
-            build=runner.find(on),
+            build=runner.find_interpreter(on),
             environment=settings.pop("environment", None) or self.environment(on),
             root=self.repository,
             folders=settings.pop("folders", ("services/user-service",)),
@@ -111,14 +115,14 @@ class Bench:
             **{"time_limit": 60.0, "memory_limit": 256 * 1024**2, **settings},
         )
 
-    def run(self, runner: DockerRunner, code: str, **settings: Any) -> CellRun:
+    def run(self, runner: DockerRunner, code: str, **settings: Any) -> ProbeResult:
         """Run ``code`` in a cell."""
         return runner.run(self.job(runner, code, **settings))
 
 
 @pytest.fixture
 def bench(images: None, tmp_path: Path) -> Iterator[Bench]:
-    """A bench; when the test is over its runners are closed, and no container of them may be left."""
+    """A bench whose runners are closed after the test; no container of them may remain."""
     bench = Bench(folder=tmp_path)
     yield bench
     for runner in bench.runners:
@@ -127,24 +131,24 @@ def bench(images: None, tmp_path: Path) -> Iterator[Bench]:
 
 
 def containers_of(run_id: str) -> list[str]:
-    """Ids of the containers of one run, running or not."""
+    """Return the ids of the containers of one run, stopped ones included."""
     import docker
 
     client = docker.APIClient(version="auto")
     try:
-        found = client.containers(all=True, filters={"label": f"pytest-py312.run={run_id}"})
-        return [str(container["Id"]) for container in found]
+        listed = client.containers(all=True, filters={"label": f"pytest-py312.run={run_id}"})
+        return [str(container["Id"]) for container in listed]
     finally:
         client.close()
 
 
 @pytest.fixture
 def containers() -> Callable[[str], list[str]]:
-    """Look up a run's containers, past the runner."""
+    """Return a function that lists a run's containers without the runner."""
     return containers_of
 
 
 @pytest.fixture(params=["cell", "interpreter"])
 def isolation(request: pytest.FixtureRequest) -> str:
-    """Each of the two isolations."""
+    """Return each of the two isolations."""
     return str(request.param)

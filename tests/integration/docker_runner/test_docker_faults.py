@@ -1,4 +1,4 @@
-"""What goes wrong around a cell, provoked on a real engine: limits, deaths, and code that means harm."""
+"""Faults around a cell on a real engine: limits, killed processes, and hostile code."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ from threading import Thread
 
 import pytest
 
-from pytest_py312.core.process import Ended
+from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.docker.ping import engine_version
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench, unavailable
 
@@ -24,8 +24,8 @@ pytestmark = pytest.mark.docker
 SLEEP = "import time; say(event='before'); time.sleep(600)"
 
 
-def test_the_time_limit_keeps_what_was_reported_before(bench: Bench, isolation: str) -> None:
-    """SIGINT first: the probe can still say that it was interrupted."""
+def test_records_before_the_time_limit_are_kept(bench: Bench, isolation: str) -> None:
+    """SIGINT comes first: the probe can still report that it was interrupted."""
     code = """if True:
         import time
         say(event="before")
@@ -36,61 +36,61 @@ def test_the_time_limit_keeps_what_was_reported_before(bench: Bench, isolation: 
             raise
     """
     run = bench.run(bench.runner(isolation=isolation), code, time_limit=2.0)
-    assert run.ended is Ended.TIMED_OUT
+    assert run.exit_reason is ExitReason.TIMED_OUT
     assert run.records == ({"event": "before"}, {"event": "interrupted"})
-    assert run.trouble == "time limit of 2 s reached"
+    assert run.failure == "time limit of 2 s reached"
 
 
-def test_who_ignores_the_first_warning_is_killed(bench: Bench, isolation: str) -> None:
-    """After the grace time there is no second one."""
+def test_a_process_that_ignores_sigint_is_killed(bench: Bench, isolation: str) -> None:
+    """After the grace time."""
     code = "import signal; signal.signal(signal.SIGINT, signal.SIG_IGN);" + SLEEP
     run = bench.run(bench.runner(isolation=isolation), code, time_limit=2.0, grace=0.5)
-    assert run.ended is Ended.TIMED_OUT
+    assert run.exit_reason is ExitReason.TIMED_OUT
     assert run.records == ({"event": "before"},)
 
 
-def test_the_memory_limit_is_named(bench: Bench) -> None:
-    """The kernel's kill is told as what it is."""
+def test_the_memory_limit_is_reported(bench: Bench) -> None:
+    """A kill by the kernel is reported as out of memory."""
     code = "say(event='before'); hoard = bytearray(400 * 1024**2); say(event='after')"
     run = bench.run(bench.runner(), code, memory_limit=128 * 1024**2)
-    assert run.ended is Ended.OUT_OF_MEMORY
-    assert "memory limit of 128 MiB" in run.trouble
+    assert run.exit_reason is ExitReason.OUT_OF_MEMORY
+    assert "memory limit of 128 MiB" in run.failure
     assert run.records == ({"event": "before"},)
 
 
-def test_a_child_that_dies_of_memory_is_told_too(bench: Bench) -> None:
-    """The suite itself exits 0, as with a worker of a pool that is started again."""
+def test_an_out_of_memory_kill_of_a_child_is_reported(bench: Bench) -> None:
+    """The suite itself exits with 0, as with a pool that restarts its workers."""
     code = """if True:
         import subprocess, sys
         child = subprocess.run([sys.executable, "-c", "bytearray(400 * 1024**2)"])
         say(child=child.returncode)
     """
     run = bench.run(bench.runner(), code, memory_limit=128 * 1024**2)
-    assert (run.ended, run.exit_code) == (Ended.OUT_OF_MEMORY, 0), run
+    assert (run.exit_reason, run.exit_code) == (ExitReason.OUT_OF_MEMORY, 0), run
     assert run.records[0] == {"child": -9}
 
 
 def test_the_memory_limit_in_a_shared_container_ends_one_job(bench: Bench) -> None:
-    """The greedy job is the one that is killed; the container lives on for the next."""
+    """Only the greedy job is killed; the container stays for the next."""
     runner = bench.runner(isolation="interpreter")
     code = "say(event='before'); hoard = bytearray(400 * 1024**2); say(event='after')"
     greedy = bench.run(runner, code, memory_limit=64 * 1024**2)
-    assert greedy.ended is Ended.OUT_OF_MEMORY, greedy
+    assert greedy.exit_reason is ExitReason.OUT_OF_MEMORY, greedy
     assert greedy.records == ({"event": "before"},)
     modest = bench.run(runner, "say(event='here')", memory_limit=64 * 1024**2)
-    assert (modest.ended, modest.exit_code) == (Ended.EXITED, 0), modest
+    assert (modest.exit_reason, modest.exit_code) == (ExitReason.EXITED, 0), modest
 
 
 def test_a_larger_job_widens_the_shared_container(bench: Bench) -> None:
-    """The container was started for a small job; a later one gets the memory that it asks for."""
+    """The container was started for a small job; a later job gets the memory it requests."""
     runner = bench.runner(isolation="interpreter")
-    assert bench.run(runner, "say(ran=True)", memory_limit=32 * 1024**2).ended is Ended.EXITED
+    assert bench.run(runner, "say(ran=True)", memory_limit=32 * 1024**2).exit_reason is ExitReason.EXITED
     code = "hoard = bytearray(200 * 1024**2); say(event='after')"
-    assert bench.run(runner, code, memory_limit=512 * 1024**2).ended is Ended.EXITED
+    assert bench.run(runner, code, memory_limit=512 * 1024**2).exit_reason is ExitReason.EXITED
 
 
-def test_a_child_that_outlives_the_suite_is_gone(bench: Bench, isolation: str) -> None:
-    """Even one that made itself a session of its own, and holds on to standard output."""
+def test_a_child_that_outlives_the_suite_is_killed(bench: Bench, isolation: str) -> None:
+    """Even one with its own session that holds standard output open."""
     code = """if True:
         import subprocess, sys
         script = "import os, time; os.setsid(); os.fork() and os._exit(0); time.sleep(4321)"
@@ -99,7 +99,7 @@ def test_a_child_that_outlives_the_suite_is_gone(bench: Bench, isolation: str) -
     """
     runner = bench.runner(isolation=isolation)
     run = bench.run(runner, code)
-    assert (run.ended, run.exit_code) == (Ended.EXITED, 0), run
+    assert (run.exit_reason, run.exit_code) == (ExitReason.EXITED, 0), run
     left = []
     for path in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -111,39 +111,39 @@ def test_a_child_that_outlives_the_suite_is_gone(bench: Bench, isolation: str) -
 
 @pytest.mark.parametrize("plant", ["os.symlink('/etc/passwd', path)", "os.mkfifo(path)", "os.mkdir(path)"])
 def test_a_planted_records_file_is_not_followed(bench: Bench, isolation: str, plant: str) -> None:
-    """A link, a pipe or a folder in the place of the records is no records, and nobody waits for it."""
+    """A link, a pipe or a folder in place of the records file gives no records and does not block."""
     code = f"import os, sys; path = sys.argv[2]; say(event='x'); os.unlink(path); {plant}; os._exit(0)"
     run = bench.run(bench.runner(isolation=isolation), code)
-    assert (run.ended, run.records) == (Ended.EXITED, ()), run
+    assert (run.exit_reason, run.records) == (ExitReason.EXITED, ()), run
 
 
-def test_rubbish_between_records_is_dropped(bench: Bench, isolation: str) -> None:
-    """Lines that are not JSON objects are passed over; the rest counts."""
+def test_invalid_records_are_ignored(bench: Bench, isolation: str) -> None:
+    """Lines that are not JSON objects are skipped; the rest counts."""
     code = "open(sys.argv[2], 'ab').write(b'\\xff\\x00{\\n[1]\\n' + b'[' * 100000 + b'\\n'); say(event='good')"
     run = bench.run(bench.runner(isolation=isolation), "import sys;" + code)
     assert run.records == ({"event": "good"}, {"event": "end"})
 
 
-def test_a_job_that_kills_its_neighbours_spoils_no_later_one(bench: Bench) -> None:
-    """kill(-1) in a shared container ends the container; that is told, and the next job finds a new one."""
+def test_a_job_that_kills_all_processes_does_not_affect_later_jobs(bench: Bench) -> None:
+    """kill(-1) ends a shared container; that is reported, and the next job gets a new one."""
     runner = bench.runner(isolation="interpreter")
     run = bench.run(runner, "import os, signal; os.kill(-1, signal.SIGKILL); import time; time.sleep(600)")
-    assert run.ended in (Ended.KILLED, Ended.OUT_OF_MEMORY), run
-    assert run.trouble
-    assert bench.run(runner, "say(event='here')").ended is Ended.EXITED
+    assert run.exit_reason in (ExitReason.KILLED, ExitReason.OUT_OF_MEMORY), run
+    assert run.failure
+    assert bench.run(runner, "say(event='here')").exit_reason is ExitReason.EXITED
 
 
-def test_a_container_that_somebody_removes(bench: Bench) -> None:
-    """The cell ends at once, as killed."""
+def test_a_container_that_is_removed_meanwhile(bench: Bench) -> None:
+    """The cell ends at once and counts as killed."""
     runner = bench.runner()
     job = bench.job(runner, SLEEP)
-    runner.tool(job.build, ["{python}", "-c", ""])
+    runner.run_tool(job.build, ["{python}", "-c", ""])
     with ThreadPoolExecutor(1) as pool:
         future = pool.submit(runner.run, job)
         _remove_when_running(bench)
         run = future.result(timeout=60)
-    assert run.ended in (Ended.KILLED, Ended.OUT_OF_MEMORY), run
-    assert run.trouble
+    assert run.exit_reason in (ExitReason.KILLED, ExitReason.OUT_OF_MEMORY), run
+    assert run.failure
 
 
 def _remove_when_running(bench: Bench) -> None:
@@ -152,8 +152,10 @@ def _remove_when_running(bench: Bench) -> None:
     client = docker.APIClient(version="auto")
 
     def cells() -> list[str]:
-        found = client.containers(filters={"label": f"pytest-py312.run={bench.run_id}"})
-        return [str(one["Id"]) for one in found if one["Labels"]["pytest-py312.cell"].endswith("suite")]
+        listed = client.containers(filters={"label": f"pytest-py312.run={bench.run_id}"})
+        return [
+            str(container["Id"]) for container in listed if container["Labels"]["pytest-py312.cell"].endswith("suite")
+        ]
 
     try:
         _wait_for(cells)
@@ -162,8 +164,8 @@ def _remove_when_running(bench: Bench) -> None:
         client.close()
 
 
-def test_close_ends_what_is_under_way(bench: Bench, isolation: str) -> None:
-    """Another thread's close() makes a long run end promptly, as cancelled."""
+def test_close_cancels_running_jobs(bench: Bench, isolation: str) -> None:
+    """close() in another thread ends a long run promptly."""
     runner = bench.runner(isolation=isolation)
     job = bench.job(runner, SLEEP)
     runs = []
@@ -172,7 +174,7 @@ def test_close_ends_what_is_under_way(bench: Bench, isolation: str) -> None:
     _wait_for(lambda: list((bench.folder / "run").rglob("records.jsonl")))
     runner.close()
     thread.join(timeout=30)
-    assert [run.ended for run in runs] == [Ended.CANCELLED]
+    assert [run.exit_reason for run in runs] == [ExitReason.CANCELLED]
 
 
 def _wait_for(happens: Callable[[], object]) -> None:
@@ -190,15 +192,15 @@ from pathlib import Path
 from conftest import Bench
 bench = Bench(folder=Path({folder!r}), run_id={run_id!r})
 runner = bench.runner(isolation={isolation!r})
-runner.tool(runner.find(bench.job(runner, "").build.interpreter), ["{{python}}", "-c", ""])
+runner.run_tool(runner.find_interpreter(bench.job(runner, "").build.interpreter), ["{{python}}", "-c", ""])
 bench.run(runner, {code!r}, time_limit=600.0)
 """
 
 
-def test_what_a_killed_run_left_is_swept_by_the_next(
+def test_containers_of_a_killed_run_are_removed_by_the_next(
     bench: Bench, isolation: str, containers: Callable[[str], list[str]], tmp_path: Path
 ) -> None:
-    """kill -9 of the controller leaves its containers; the next runner knows that their owner is gone."""
+    """kill -9 of the controller leaves its containers; the next runner sees that their owner is gone."""
     run_id = f"{bench.run_id}-killed"
     script = CONTROLLER.format(
         here=str(Path(__file__).parent), folder=str(tmp_path / "other"), run_id=run_id, isolation=isolation, code=SLEEP
@@ -217,7 +219,7 @@ def test_what_a_killed_run_left_is_swept_by_the_next(
 
 @pytest.fixture
 def second_engine(images: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[subprocess.Popen[bytes]]:
-    """A private engine that may be killed, in a network namespace of its own (its start would delete docker0)."""
+    """A private engine that may be killed, in its own network namespace (its start would delete docker0)."""
     if os.getuid() != 0:
         unavailable("a second engine needs root")
     folder = Path(tempfile.mkdtemp(prefix="engine-"))  # a short path: its sockets' names have at most 107 bytes
@@ -248,7 +250,7 @@ def second_engine(images: None, monkeypatch: pytest.MonkeyPatch) -> Iterator[sub
 
 
 def _end_all_of(engine: subprocess.Popen[bytes], folder: Path) -> None:
-    """End the engine, its containerd and what its containers still run: all that names its folder."""
+    """Kill the engine, its containerd and its containers: all processes whose command line names its folder."""
     engine.kill()
     engine.wait()
     shims, mine = [], str(folder).encode()
@@ -259,7 +261,7 @@ def _end_all_of(engine: subprocess.Popen[bytes], folder: Path) -> None:
         except OSError:
             continue
     for pid in shims:
-        with contextlib.suppress(OSError):  # some end with the one before
+        with contextlib.suppress(OSError):  # some end together
             for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
                 os.kill(int(child), signal.SIGKILL)
             os.kill(pid, signal.SIGKILL)
@@ -268,10 +270,10 @@ def _end_all_of(engine: subprocess.Popen[bytes], folder: Path) -> None:
             subprocess.run(["umount", "-l", line.split()[1]], check=False)
 
 
-def test_an_engine_that_dies_is_no_verdict(
+def test_a_killed_engine_is_no_verdict(
     second_engine: subprocess.Popen[bytes], bench: Bench, isolation: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """SIGKILL of the engine in mid-run: the cell ends at once as lost, never as passed or failed, and close() works."""
+    """The cell ends at once as lost, never as passed or failed, and close() works."""
     runner = bench.runner(isolation=isolation)
     job = bench.job(runner, SLEEP)
     with ThreadPoolExecutor(1) as pool:
@@ -279,9 +281,9 @@ def test_an_engine_that_dies_is_no_verdict(
         _wait_for(lambda: list((bench.folder / "run").rglob("records.jsonl")))
         second_engine.kill()
         run = future.result(timeout=60)
-    assert run.ended is Ended.ENGINE_LOST, run
-    assert "the Docker engine does not answer" in run.trouble
+    assert run.exit_reason is ExitReason.ENGINE_LOST, run
+    assert "the Docker engine does not answer" in run.failure
     assert run.records == ({"event": "before"},)
-    assert runner.run(job).ended is Ended.ENGINE_LOST
+    assert runner.run(job).exit_reason is ExitReason.ENGINE_LOST
     runner.close()
     monkeypatch.delenv("DOCKER_HOST")

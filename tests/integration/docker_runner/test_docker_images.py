@@ -1,7 +1,7 @@
-"""Services' own images on a real engine: built as they are and moved, asked for their Python, imported, and started.
+"""Services' own images on a real engine: built before and after migration, inspected, imported and started.
 
-Four of them have the shape of those that a real platform's scripts broke: only their FROM lines were changed, and the
-folder that they copied was not there any more.
+Four of them resemble images that a real platform's scripts broke: only the FROM lines were changed, and the folder
+that they copied no longer existed.
 """
 
 import re
@@ -17,13 +17,13 @@ from threading import Timer
 import pytest
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.process import Ended
-from pytest_py312.core.process_identity import Owner, this_process
-from pytest_py312.repository.edits.declarations import Aim, move_files
-from pytest_py312.repository.services.images import Health, ImageJob, ImageRun, ImageStart, OwnImage
+from pytest_py312.core.process import ExitReason
+from pytest_py312.core.process_identity import ProcessIdentity, this_process
+from pytest_py312.repository.edits.declarations import MigrationTarget, migrate_files
+from pytest_py312.repository.services.images import ImageCheckResult, ImageHealth, ImageJob, ImageStartup, ServiceImage
 from pytest_py312.runners.docker.container_specs import OWNER_LABEL
-from pytest_py312.runners.docker.engine import Engine, connect
-from pytest_py312.runners.docker.image_build import has_kit
+from pytest_py312.runners.docker.engine import DockerEngine, connect
+from pytest_py312.runners.docker.image_build import has_buildkit
 from tests.integration.docker_runner.conftest import Bench, unavailable
 from tests.support.fakes import service_tree
 from tests.unit.repository.edits.test_moving_a_platform import COPIES_PACKAGES, platform
@@ -36,27 +36,30 @@ HEALTH = (
     'HEALTHCHECK --interval=1s --timeout=5s --start-period=10s --retries=3 CMD ["python", "-c", "open(\'/tmp/up\')"]\n'
 )
 JOB = ImageJob(
-    identifier="x", root=Path("/nowhere"), image=OwnImage(dockerfile="s/Dockerfile", context="s"), interpreter=TARGET
+    identifier="x",
+    root=Path("/nowhere"),
+    image=ServiceImage(dockerfile="s/Dockerfile", context="s"),
+    interpreter=TARGET,
 )
 
 
 @pytest.fixture
-def engine(images: None) -> Iterator[Engine]:
-    """The engine, past the runner. When the test is over it has no image of this process."""
+def engine(images: None) -> Iterator[DockerEngine]:
+    """The engine, without the runner. After the test it must have no image of this process."""
     engine = connect()
     yield engine
     assert images_of(this_process(), engine) == set()
     engine.close()
 
 
-def images_of(owner: Owner, engine: Engine) -> set[str]:
-    """Those that a process has made; other tests may make theirs at the same time."""
-    found = engine.client.images(all=True, filters={"label": f"{OWNER_LABEL}={owner}"})
-    return {str(image["Id"]) for image in found}
+def images_of(owner: ProcessIdentity, engine: DockerEngine) -> set[str]:
+    """Return the images that a process has built; other tests may build theirs at the same time."""
+    listed = engine.client.images(all=True, filters={"label": f"{OWNER_LABEL}={owner}"})
+    return {str(image["Id"]) for image in listed}
 
 
 def buildable(path: str) -> str:
-    """A Dockerfile of the platform, with a distribution that only its first stage installs and its last one copies."""
+    """Return a Dockerfile of the platform whose last stage copies a distribution that only the first installs."""
     *stages, last = re.split(r"(?m)^(?=FROM )", platform()[path])
     head = "".join(stages).replace("RUN pip", "COPY requirements.txt *.whl ./\nRUN pip")
     last = re.sub(r"RUN pip(?:.*\\\n)*.*\n", "", last)
@@ -65,7 +68,7 @@ def buildable(path: str) -> str:
 
 
 def platform_service(bench: Bench, path: str) -> None:
-    """The service of the Dockerfile at ``path``, which needs a distribution that a wheel beside it has."""
+    """Write the service of the Dockerfile at ``path``, with a wheel of the distribution that it needs."""
     folder = context_of(path)
     service_tree(
         bench.repository,
@@ -89,77 +92,81 @@ def context_of(path: str) -> str:
     return path.removesuffix("/Dockerfile").removesuffix("/deploy/docker")
 
 
-def proven(bench: Bench, path: str, version: str, changed: Mapping[str, bytes] | None = None) -> ImageRun:
-    image = OwnImage(dockerfile=path, context=context_of(path))
+def check_image(bench: Bench, path: str, version: str, changed: Mapping[str, bytes] | None = None) -> ImageCheckResult:
+    image = ServiceImage(dockerfile=path, context=context_of(path))
     job = ImageJob(
         identifier="a-test", root=bench.repository, image=image, interpreter=Interpreter.parse(version),
         changed=changed or {}, memory_limit=256 * 1024**2,
     )  # fmt: skip
-    return bench.runner().prove_image(job)
+    return bench.runner().check_image(job)
 
 
 @pytest.mark.parametrize("path", COPIES_PACKAGES)
-def test_images_that_a_search_for_from_lines_broke_are_whole(path: str, engine: Engine, bench: Bench) -> None:
-    """Built, asked, imported and healthy: as it was, and moved. With its FROM lines alone it cannot be built."""
+def test_migrated_images_work_where_changed_from_lines_alone_break(
+    path: str, engine: DockerEngine, bench: Bench
+) -> None:
+    """Built, inspected, imported and healthy, before and after; with changed FROM lines alone the build fails."""
     platform_service(bench, path)
     text = buildable(path)
     baseline = str(re.findall(r"FROM python:(3\.\d+)", text)[0])
     if engine.image_id(f"python:{baseline}-slim") is None:
         unavailable(f"the engine has no python:{baseline}-slim")
-    moved, refused = move_files({path: text}, Aim(baseline=Interpreter.parse(baseline), target=TARGET))
+    moved, refused = migrate_files({path: text}, MigrationTarget(baseline=Interpreter.parse(baseline), target=TARGET))
     assert refused == ()
     for version, changed in ((baseline, None), ("3.12", {path: moved[path].encode()})):
-        run = proven(bench, path, version, changed)
+        run = check_image(bench, path, version, changed)
         assert (run.unchecked, run.failed, run.import_error) == ("", "", "")
-        assert (str(run.interpreter), run.entry, run.health) == (version, "server", Health.HEALTHY)
+        assert (str(run.interpreter), run.entry_point, run.health) == (version, "server", ImageHealth.HEALTHY)
     half = re.sub(r"(?m)^(FROM python:)3\.\d+", r"\g<1>3.12", text)
-    run = proven(bench, path, "3.12", {path: half.encode()})
+    run = check_image(bench, path, "3.12", {path: half.encode()})
     assert f"/usr/local/lib/python{baseline}/site-packages" in run.failed
     assert half.splitlines()[(run.line or 0) - 1] == run.failed
     for runner in bench.runners:
         runner.close()
 
 
-def proven_of(bench: Bench, dockerfile: str, files: Mapping[str, str], version: str = "3.12") -> ImageRun:
+def check_dockerfile(
+    bench: Bench, dockerfile: str, files: Mapping[str, str], version: str = "3.12"
+) -> ImageCheckResult:
     service_tree(bench.repository, {f"s/{name}": text for name, text in files.items()} | {"s/Dockerfile": dockerfile})
     try:
-        return proven(bench, "s/Dockerfile", version)
+        return check_image(bench, "s/Dockerfile", version)
     finally:
         bench.runners[-1].close()
 
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12"])
-def test_what_cannot_be_imported_is_told_with_its_traceback(version: str, engine: Engine, bench: Bench) -> None:
-    """``distutils`` is in 3.9 and 3.10, and no more in 3.12."""
+def test_an_import_error_is_reported_with_its_traceback(version: str, engine: DockerEngine, bench: Bench) -> None:
+    """``distutils`` exists in 3.9 and 3.10, and not in 3.12."""
     dockerfile = f"FROM python:{version}-slim\nCOPY main.py /\nCMD python /main.py\n"
-    run = proven_of(bench, dockerfile, {"main.py": "import distutils\n"}, version)
-    assert (run.failed, run.unchecked, run.entry) == ("", "", "/main.py")
+    run = check_dockerfile(bench, dockerfile, {"main.py": "import distutils\n"}, version)
+    assert (run.failed, run.unchecked, run.entry_point) == ("", "", "/main.py")
     assert ("No module named 'distutils'" in run.import_error) is (version == "3.12")
 
 
-def test_a_container_that_ends_is_told_with_its_last_words(engine: Engine, bench: Bench) -> None:
-    """It never came to be healthy."""
+def test_a_container_that_exits_is_reported_with_its_last_output(engine: DockerEngine, bench: Bench) -> None:
+    """It never became healthy."""
     dockerfile = f'FROM python:3.12-slim\n{HEALTH}CMD ["python", "-c", "raise SystemExit(\'no database\')"]\n'
-    run = proven_of(bench, dockerfile, {})
-    assert (run.health, "no database" in run.said) == (Health.ENDED, True)
+    run = check_dockerfile(bench, dockerfile, {})
+    assert (run.health, "no database" in run.last_output) == (ImageHealth.ENDED, True)
 
 
-def test_a_container_that_never_gets_well_is_told(engine: Engine, bench: Bench) -> None:
-    """Within the time that its check declares."""
+def test_a_container_that_never_becomes_healthy_is_reported(engine: DockerEngine, bench: Bench) -> None:
+    """Within the time that its health check declares."""
     check = "HEALTHCHECK --interval=1s --timeout=1s --retries=2 CMD exit 1\n"
-    run = proven_of(bench, f"FROM python:3.12-slim\n{check}CMD sleep 60\n", {})
-    assert run.health is Health.UNHEALTHY
+    run = check_dockerfile(bench, f"FROM python:3.12-slim\n{check}CMD sleep 60\n", {})
+    assert run.health is ImageHealth.UNHEALTHY
 
 
-def test_an_image_without_python_in_it_is_told(engine: Engine, bench: Bench) -> None:
-    """Nobody answers."""
-    run = proven_of(bench, "FROM python:3.12-slim\nRUN rm -f /usr/local/bin/python*\n", {})
+def test_an_image_without_python_has_no_version(engine: DockerEngine, bench: Bench) -> None:
+    """The version is empty, and nothing is unchecked."""
+    run = check_dockerfile(bench, "FROM python:3.12-slim\nRUN rm -f /usr/local/bin/python*\n", {})
     assert (run.version, run.interpreter, run.unchecked) == ("", None, "")
 
 
-def test_an_image_that_is_nowhere_could_not_be_tried_or_does_not_exist(engine: Engine, bench: Bench) -> None:
-    """Without an answer of a registry nothing is known of it."""
-    run = proven_of(bench, "FROM registry.invalid/python:3.12\n", {})
+def test_an_image_that_cannot_be_pulled_is_unchecked(engine: DockerEngine, bench: Bench) -> None:
+    """The registry does not answer."""
+    run = check_dockerfile(bench, "FROM registry.invalid/python:3.12\n", {})
     assert run.unchecked
     assert not run.version
 
@@ -179,20 +186,20 @@ http.server.HTTPServer(("", 8000), Handler).serve_forever()
 FETCH = "CMD python -c \"from urllib.request import urlopen; urlopen('http://localhost:8000{}')\""
 
 
-def start_of(bench: Bench, dockerfile: str, times: int = 1) -> list[ImageStart]:
+def start_image(bench: Bench, dockerfile: str, times: int = 1) -> list[ImageStartup]:
     service_tree(bench.repository, {"s/Dockerfile": dockerfile, "s/web.py": WEB})
     runner = bench.runner()
-    found = [runner.start_image(replace(JOB, root=bench.repository), seed) for seed in range(times)]
+    startups = [runner.start_image(replace(JOB, root=bench.repository), seed) for seed in range(times)]
     runner.close()
-    return found
+    return startups
 
 
 @pytest.mark.parametrize("check", [FETCH.format("/health"), 'CMD ["python", "-c", "open(\'/tmp/up\')"]'])
-def test_how_long_a_start_takes(check: str, engine: Engine, bench: Bench) -> None:
-    """From the start of its command until its own check is content: what it asks over the network, and any other."""
+def test_startup_time_is_measured(check: str, engine: DockerEngine, bench: Bench) -> None:
+    """From the start of its command until its own health check succeeds, over the network or not."""
     copied = "FROM python:3.12-slim\nCOPY web.py /\n"
     command = "CMD python /web.py" if "urlopen" in check else "CMD sleep 0.5; touch /tmp/up; sleep 60"
-    for start in start_of(bench, f"{copied}HEALTHCHECK {check}\n{command}\n", times=2):
+    for start in start_image(bench, f"{copied}HEALTHCHECK {check}\n{command}\n", times=2):
         assert start.unchecked == ""
         assert start.seconds > 0.5
         if "urlopen" in check:
@@ -210,29 +217,33 @@ def test_how_long_a_start_takes(check: str, engine: Engine, bench: Bench) -> Non
         ("HEALTHCHECK CMD exit 0\nRUN rm -f /usr/local/bin/python*\nCMD sleep 60\n", "it has no Python that answers"),
     ],
 )  # fmt: skip
-def test_a_start_that_cannot_be_measured(rest: str, reason: str, engine: Engine, bench: Bench) -> None:
-    """It says why, and leaves no container and no image."""
-    [start] = start_of(bench, f"FROM python:3.12-slim\nCOPY web.py /\n{rest}")
+def test_a_startup_that_cannot_be_measured_is_unchecked(
+    rest: str, reason: str, engine: DockerEngine, bench: Bench
+) -> None:
+    """The reason is given, and no container and no image is left."""
+    [start] = start_image(bench, f"FROM python:3.12-slim\nCOPY web.py /\n{rest}")
     assert start.unchecked.startswith("s/Dockerfile on 3.12: ")
     assert reason in start.unchecked
 
 
-def test_a_build_that_was_given_up_leaves_nothing(engine: Engine, bench: Bench) -> None:
-    """The runner is closed in the middle of it."""
+def test_a_cancelled_build_leaves_nothing(engine: DockerEngine, bench: Bench) -> None:
+    """The runner is closed during the build."""
     text = "FROM python:3.12-slim\nRUN touch /a\nRUN sleep 5; touch /b\nRUN sleep 600\n"
     service_tree(bench.repository, {"s/Dockerfile": text})
     runner = bench.runner()
     Timer(3.0, runner.close).start()
-    run = runner.prove_image(replace(JOB, root=bench.repository))
-    assert run.unchecked == "its build was ended: cancelled"
-    assert runner.prove_image(replace(JOB, root=bench.repository)).unchecked == "the run was cancelled"
+    run = runner.check_image(replace(JOB, root=bench.repository))
+    assert run.unchecked == "its build was stopped: cancelled"
+    assert runner.check_image(replace(JOB, root=bench.repository)).unchecked == "the run was cancelled"
 
 
-def test_images_of_a_run_that_was_killed_are_swept(engine: Engine, tmp_path: Path) -> None:
-    """By the next one, which sees that their owner is gone."""
+def test_images_of_a_killed_run_are_removed(engine: DockerEngine, tmp_path: Path) -> None:
+    """By the next run, which sees that their owner is gone."""
     (tmp_path / "Dockerfile").write_text("FROM python:3.12-slim\n")
     me = this_process()
-    gone = Owner(boot=me.boot, namespace=me.namespace, user=me.user, pid=me.pid, started=me.started - 1)
+    gone = ProcessIdentity(
+        boot_id=me.boot_id, namespace=me.namespace, user=me.user, pid=me.pid, start_ticks=me.start_ticks - 1
+    )
     for message in engine.client.build(path=str(tmp_path), labels={OWNER_LABEL: str(gone)}, decode=True, rm=True):
         assert "error" not in message
     assert len(images_of(gone, engine)) == 1
@@ -240,8 +251,8 @@ def test_images_of_a_run_that_was_killed_are_swept(engine: Engine, tmp_path: Pat
     assert images_of(gone, engine) == set()
 
 
-def test_the_gate_tells_which_image_breaks(engine: Engine, tmp_path: Path) -> None:
-    """A whole process: one service whose image can be moved, and one whose cannot."""
+def test_the_gate_reports_the_image_that_breaks(engine: DockerEngine, tmp_path: Path) -> None:
+    """A whole process: one service whose image can be migrated, and one whose image cannot."""
     root = service_tree(
         tmp_path / "repository",
         {
@@ -252,22 +263,22 @@ def test_the_gate_tells_which_image_breaks(engine: Engine, tmp_path: Path) -> No
             "services/broken/Dockerfile": "FROM python:3.10-slim\nRUN python -c 'import asyncore'\n",
         },
     )
-    argv = [sys.executable, "-m", "pytest", "--py312", "--py312-build", "--py312-runner=docker", "-m", "py312_image"]
+    argv = [sys.executable, "-m", "pytest", "--py312", "--py312-images", "--py312-runner=docker", "-m", "py312_image"]
     argv += [f"--py312-cache-dir={tmp_path / 'cache'}", "-p", "no:cacheprovider"]
     done = subprocess.run(argv, cwd=root, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 1, done.stdout + done.stderr
-    said = re.findall(
+    image_results = re.findall(
         r"^services/(\w+)::py([\d.]+)::image \S* ?(?:<- \S+ )?(PASSED|FAILED|ERROR)", done.stdout, re.MULTILINE
     )
     assert "PY701 services/broken/Dockerfile cannot be built on 3.12" in done.stdout
     assert "No module named 'asyncore'" in done.stdout
-    assert "3 passed" in done.stdout, said
+    assert "3 passed" in done.stdout, image_results
     assert (root / "services/whole/Dockerfile").read_text().startswith("FROM python:3.9-slim")
 
 
-def test_which_builder_is_used_is_for_the_program_to_say() -> None:
-    """BuildKit where ``docker buildx`` answers; both build the images above."""
+def test_buildkit_is_used_where_buildx_answers() -> None:
+    """Both builders build the images above."""
     from pytest_py312.core import process
 
-    answered = process.run(["docker", "buildx", "version"], time_limit=20.0)
-    assert has_kit() is (answered.ended is Ended.EXITED and answered.exit_code == 0)
+    buildx = process.run(["docker", "buildx", "version"], time_limit=20.0)
+    assert has_buildkit() is (buildx.exit_reason is ExitReason.EXITED and buildx.exit_code == 0)

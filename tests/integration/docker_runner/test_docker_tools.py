@@ -1,11 +1,11 @@
-"""The docker runner on a real engine: which builds are in the images, and our tools beside them."""
+"""The docker runner on a real engine: the interpreters of images, and tools that run beside them."""
 
 import os
 
 import pytest
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.process import Ended
+from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.docker_runner.conftest import INTERPRETERS, Bench
 
@@ -13,102 +13,108 @@ pytestmark = pytest.mark.docker
 
 
 def test_the_build_of_each_image_is_found(bench: Bench) -> None:
-    """Version, place and seed are the image's own; before 3.12 it holds a setuptools."""
+    """Version, path and preinstalled packages are the image's own; before 3.12 there is a setuptools."""
     runner = bench.runner()
-    builds = {interpreter: runner.find(interpreter) for interpreter in INTERPRETERS}
+    builds = {interpreter: runner.find_interpreter(interpreter) for interpreter in INTERPRETERS}
     for interpreter, build in builds.items():
         assert build.interpreter == interpreter
         assert build.version.startswith(f"{interpreter}.")
         assert build.executable == f"/usr/local/bin/python{interpreter}"
         assert build.origin == f"image python:{interpreter}-slim"
-        assert [item.partition("==")[0] for item in build.seed] == (["setuptools"] if interpreter.minor < 12 else [])
+        assert [item.partition("==")[0] for item in build.preinstalled] == (
+            ["setuptools"] if interpreter.minor < 12 else []
+        )
     assert len({build.digest for build in builds.values()}) == len(builds)
 
 
-def test_a_build_is_known_to_the_next_run_without_a_container(bench: Bench, containers: object) -> None:
-    """The second runner on the same cache and image starts nothing to say the same."""
+def test_a_build_is_cached_for_the_next_run(bench: Bench, containers: object) -> None:
+    """The second runner on the same cache and image starts no container."""
     first = bench.runner()
-    build = first.find(INTERPRETERS[-1])
+    build = first.find_interpreter(INTERPRETERS[-1])
     first.close()
-    assert bench.runner().find(INTERPRETERS[-1]) == build
+    assert bench.runner().find_interpreter(INTERPRETERS[-1]) == build
     assert callable(containers)
     assert containers(bench.run_id) == []
 
 
-def test_an_image_that_cannot_be_had_says_how_to_mend_it(bench: Bench) -> None:
-    """One attempt, the engine's own words, and three ways out."""
+def test_an_image_that_cannot_be_pulled_is_reported_with_remedies(bench: Bench) -> None:
+    """One attempt, the engine's own message, and three remedies."""
     runner = bench.runner(image="localhost:1/no-such-image-{version}:none")
     for _ in range(2):
         with pytest.raises(
-            CellUnavailable, match=r"is not here and could not be pulled: .*; pull it by hand"
+            CellUnavailable, match=r"is missing and could not be pulled: .*; pull it manually"
         ) as caught:
-            runner.find(Interpreter(3, 12))
+            runner.find_interpreter(Interpreter(3, 12))
         assert "--py312-runner=local" in str(caught.value)
 
 
 def test_an_image_with_another_python_is_refused(bench: Bench) -> None:
-    """What is called 3.12 must be 3.12."""
+    """An image for 3.12 must contain 3.12."""
     runner = bench.runner(images=((Interpreter(3, 12), "python:3.10-slim"),))
     with pytest.raises(CellUnavailable, match=r"image python:3\.10-slim holds cpython 3\.10"):
-        runner.find(Interpreter(3, 12))
+        runner.find_interpreter(Interpreter(3, 12))
 
 
 def test_tools_run_beside_the_build(bench: Bench) -> None:
-    """{uv} and {python} are replaced, standard input and both streams are apart, files are the cache's."""
+    """{uv} and {python} are replaced, both output streams are separate, and files are written to the cache."""
     runner = bench.runner()
-    build = runner.find(INTERPRETERS[0])
-    uv = runner.tool(build, ["{uv}", "--version"])
+    build = runner.find_interpreter(INTERPRETERS[0])
+    uv = runner.run_tool(build, ["{uv}", "--version"])
     assert uv.ok, uv
     assert uv.stdout.startswith("uv ")
-    place = runner.inside(bench.cache / "made")
+    place = runner.path_inside(bench.cache / "made")
     script = "import sys; print(sys.stdin.read(), end=''); sys.stderr.write('aside'); open(sys.argv[1], 'w').close()"
-    run = runner.tool(build, ["{python}", "-c", script, place], stdin="h\u00e9llo; $(exit 1)\n")
+    run = runner.run_tool(build, ["{python}", "-c", script, place], stdin="h\u00e9llo; $(exit 1)\n")
     assert (run.ok, run.stdout, run.stderr) == (True, "h\u00e9llo; $(exit 1)\n", "aside"), run
     made = (bench.cache / "made").stat()
     assert (made.st_uid, made.st_mode & 0o777) == (os.getuid(), 0o644)
 
 
-def test_uv_makes_an_environment_that_a_cell_can_use(bench: Bench) -> None:
-    """A real virtual environment, made by uv beside the image's interpreter, starts in a closed cell."""
+def test_uv_creates_an_environment_that_a_cell_can_use(bench: Bench) -> None:
+    """A virtual environment that uv created with the image's interpreter starts in a cell."""
     runner = bench.runner()
     for interpreter in INTERPRETERS:
-        build = runner.find(interpreter)
+        build = runner.find_interpreter(interpreter)
         folder = bench.cache / "envs" / f"real-{interpreter}"
-        made = runner.tool(build, ["{uv}", "venv", "--python", "{python}", runner.inside(folder)])
+        made = runner.run_tool(build, ["{uv}", "venv", "--python", "{python}", runner.path_inside(folder)])
         assert made.ok, made
         run = bench.run(runner, "import sys; say(prefix=sys.prefix)", on=interpreter, environment=folder)
-        assert run.records[0] == {"prefix": runner.inside(folder)}, run
+        assert run.records[0] == {"prefix": runner.path_inside(folder)}, run
 
 
-def test_a_failing_tool_keeps_its_exit_code_and_words(bench: Bench) -> None:
-    """No shell stands between: the code and the text are the tool's."""
+def test_a_failing_tool_keeps_its_exit_code_and_message(bench: Bench) -> None:
+    """There is no shell in between: code and text are the tool's."""
     runner = bench.runner()
-    run = runner.tool(runner.find(INTERPRETERS[0]), ["{python}", "-c", "import sys; sys.exit('no such lock')"])
-    assert (run.ended, run.exit_code, run.stderr) == (Ended.EXITED, 1, "no such lock\n")
+    run = runner.run_tool(
+        runner.find_interpreter(INTERPRETERS[0]), ["{python}", "-c", "import sys; sys.exit('no such lock')"]
+    )
+    assert (run.exit_reason, run.exit_code, run.stderr) == (ExitReason.EXITED, 1, "no such lock\n")
 
 
 def test_a_tool_that_takes_too_long_is_killed(bench: Bench) -> None:
-    """What it said until then is kept, its process is gone, and the next tool runs."""
+    """Its output until then is kept, its process is gone, and the next tool runs."""
     runner = bench.runner()
-    build = runner.find(INTERPRETERS[0])
+    build = runner.find_interpreter(INTERPRETERS[0])
     script = "import os, time; print(os.getpid(), flush=True); time.sleep(600)"
-    run = runner.tool(build, ["{python}", "-c", script], time_limit=2.0)
-    assert run.ended is Ended.TIMED_OUT
-    gone = runner.tool(build, ["{python}", "-c", "import os, sys; os.kill(int(sys.argv[1]), 0)", run.stdout.strip()])
+    run = runner.run_tool(build, ["{python}", "-c", script], time_limit=2.0)
+    assert run.exit_reason is ExitReason.TIMED_OUT
+    gone = runner.run_tool(
+        build, ["{python}", "-c", "import os, sys; os.kill(int(sys.argv[1]), 0)", run.stdout.strip()]
+    )
     assert "ProcessLookupError" in gone.stderr, gone
 
 
-def test_a_uv_that_does_not_run_in_the_image_is_said_so(bench: Bench) -> None:
-    """A binary for another C library fails with a missing loader; the message is about that, not about uv's output."""
+def test_a_uv_that_does_not_run_in_the_image_is_reported(bench: Bench) -> None:
+    """A binary for another C library fails with a missing loader, and the message names the image."""
     runner = bench.runner()
-    stranger = bench.folder / "uv"
-    stranger.write_text("#!/lib/ld-of-another-libc.so\n")
-    stranger.chmod(0o755)
-    runner._uv = stranger
+    foreign_uv = bench.folder / "uv"
+    foreign_uv.write_text("#!/lib/ld-of-another-libc.so\n")
+    foreign_uv.chmod(0o755)
+    runner._uv = foreign_uv
     with pytest.raises(CellUnavailable, match=r"does not run in image python:3\.12-slim"):
-        runner.tool(runner.find(INTERPRETERS[-1]), ["{uv}", "--version"])
+        runner.run_tool(runner.find_interpreter(INTERPRETERS[-1]), ["{uv}", "--version"])
 
 
 def test_the_header_names_engine_and_isolation(bench: Bench) -> None:
-    """What the user reads at the top of a run."""
+    """The first lines of a run."""
     assert bench.runner(isolation="interpreter").describe().endswith("answers; a container for each interpreter)")

@@ -1,10 +1,10 @@
-"""What a suite is warned of inside a container comes back, and becomes a finding on the target."""
+"""Warnings of a suite in a container become findings on the target."""
 
 from pathlib import Path
 
 import pytest
 
-from pytest_py312.analysis.services.service_analysis import Inspection
+from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.model.findings import Interpreter, Severity, Status
 from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.model.plan import Suite, SuiteKind
@@ -29,7 +29,7 @@ class TestApp(unittest.TestCase):
 
 
 def test_a_deprecation_in_a_container_becomes_a_finding_on_the_target(bench: Bench) -> None:
-    """3.9 and 3.10 warn of what 3.12 has no more; it stands behind a guard, so it is a note."""
+    """3.9 and 3.10 warn of a module that 3.12 lacks; its import is guarded, so the finding is a note."""
     bench.probe.write_bytes(Path(probe.__file__).read_bytes())
     app = service(suite=Suite(kind=SuiteKind.UNITTEST))
     (bench.repository / app.path / "test_app.py").write_text(SUITE)
@@ -37,20 +37,20 @@ def test_a_deprecation_in_a_container_becomes_a_finding_on_the_target(bench: Ben
 
     def run(interpreter: Interpreter) -> SuiteRun:
         cell = cell_of(str(interpreter), app)
-        build = runner.find(interpreter)
+        build = runner.find_interpreter(interpreter)
         job = suite_job(cell, build, bench.environment(interpreter), root=bench.repository, built=False)
         return run_suite(runner, job, cell, {})
 
     runs = {str(interpreter): run(interpreter) for interpreter in INTERPRETERS}
     place = f"{app.path}/test_app.py:4"
-    assert {name: [one.origin for one in each.warnings] for name, each in runs.items()} == {
+    assert {name: [item.origin for item in suite_run.warnings] for name, suite_run in runs.items()} == {
         "3.9": [place],
         "3.10": [place],
         "3.12": [],
     }
-    known = FakeFacts(runs=runs, inspections={"3.12": Inspection()})
-    outcome = SuiteCheck().judge(cell_of("3.12", app), known).outcome
+    facts = FakeFacts(runs=runs, inspections={"3.12": AnalysisResult()})
+    outcome = SuiteCheck().run(cell_of("3.12", app), facts).outcome
     assert outcome.status is Status.PASSED
-    assert [(one.code, one.severity, str(one.location)) for one in outcome.findings] == [
+    assert [(item.code, item.severity, str(item.location)) for item in outcome.findings] == [
         ("PY250", Severity.NOTE, place)
     ]

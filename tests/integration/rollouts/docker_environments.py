@@ -1,4 +1,4 @@
-"""Small services on a real engine: a server of the standard library in images of several Pythons."""
+"""Environments of small services on a real engine: a server of the standard library in images of several Pythons."""
 
 import io
 import itertools
@@ -17,11 +17,11 @@ from pytest_py312.core.process_identity import this_process
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Deployment, ServiceSpec, StageRun
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.execution.locking import Me
+from pytest_py312.rollout.execution.locking import Operator
 from pytest_py312.rollout.targets.docker.target import DockerTarget
-from pytest_py312.rollout.targets.target import Phase, Target
-from pytest_py312.runners.docker.engine import Engine, connect
-from pytest_py312.runners.docker.errors import Refused, told_apart
+from pytest_py312.rollout.targets.target import ReadinessPhase, Target
+from pytest_py312.runners.docker.engine import DockerEngine, connect
+from pytest_py312.runners.docker.errors import EngineRefused, translate_errors
 
 SERVER = """
 import http.server, itertools, json, os, signal, sys, threading, time
@@ -31,11 +31,11 @@ signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
 if kind == "crash":
     raise SystemExit("no module named nothing")
 if os.path.exists("/dead"):
-    raise SystemExit("what /die has left cannot be mended by a start")
+    raise SystemExit("a restart does not repair what /die has broken")
 if kind == "leak":
     hoard = []
     threading.Thread(target=lambda: [(hoard.append(b"x" * 2**25), time.sleep(0.2)) for _ in range(9)]).start()
-if kind == "late":  # for as long as whoever serves it says so, however often it is started again
+if kind == "late":  # breaks while the file exists, also after each restart
     def wait():
         while not os.path.exists("/shared/broken"):
             time.sleep(0.1)
@@ -77,10 +77,10 @@ LABEL = "pytest-py312.test"
 _numbers = itertools.count()
 
 
-def built(engine: Engine, python: str, kind: str = "good", claims: str = "") -> str:
-    """The id of an image that serves on ``python``; built once, in a moment, as it only adds a file.
+def build_image(engine: DockerEngine, python: str, kind: str = "good", claims: str = "") -> str:
+    """Build an image that serves on ``python`` and return its id; it only adds a file, so this is quick.
 
-    :param claims: the version that its variables tell, where that is another one.
+    :param claims: the version in its environment variables, if it differs.
     """
     dockerfile = f'FROM python:{python}-slim\nCOPY server.py /server.py\nCMD ["python", "/server.py", "{kind}"]\n'
     if claims:
@@ -93,18 +93,18 @@ def built(engine: Engine, python: str, kind: str = "good", claims: str = "") -> 
             archive.addfile(entry, io.BytesIO(text.encode()))
     context.seek(0)
     tag = f"py312-rollout-test:{python}-{kind}{'-claims' if claims else ''}"
-    with told_apart():
+    with translate_errors():
         for message in engine.client.build(
             fileobj=context, custom_context=True, tag=tag, rm=True, labels={LABEL: "image"}, decode=True
         ):
             assert "error" not in message, message
-    found = engine.image_id(tag)
-    assert found is not None
-    return found
+    image_id = engine.image_id(tag)
+    assert image_id is not None
+    return image_id
 
 
 def eventually(fact: Callable[[], bool], otherwise: str, limit: float = 180.0) -> None:
-    """Wait for a fact that stays once it is one; what is so for a moment only may come and go between two looks."""
+    """Wait until a condition is true. It must stay true: a short state may be missed between two polls."""
     deadline = time.monotonic() + limit
     while not fact():
         assert time.monotonic() < deadline, otherwise
@@ -115,10 +115,10 @@ AnyTarget = TypeVar("AnyTarget", bound=Target)
 
 
 @dataclass(kw_only=True)
-class PlaceOf(Generic[AnyTarget]):
-    """An environment with services of 3.9 that serve, on whatever target."""
+class RolloutEnvironment(Generic[AnyTarget]):
+    """An environment with services that serve on 3.9, for any target."""
 
-    engine: Engine
+    engine: DockerEngine
     target: AnyTarget
     folder: Path
     name: str
@@ -141,7 +141,7 @@ class PlaceOf(Generic[AnyTarget]):
         )
 
     def run(self, *kinds: str, name: str = "r1") -> StageRun:
-        """A run to the images of ``kinds``, one a service; the last is for all that are left."""
+        """Return a run that deploys the images ``kinds``, one for each service; the last one for all others."""
         given = [*kinds, *[kinds[-1] if kinds else "3.12"] * len(self.services)]
         return StageRun(
             run=name,
@@ -159,44 +159,44 @@ class PlaceOf(Generic[AnyTarget]):
     def driver(self, name: str = "release engineer") -> Iterator[tuple[Driver, Journal]]:
         journal = Journal(self.folder)
         try:
-            yield Driver(journal, self.target, Me(name=name, host="here", process=str(this_process()))), journal
+            yield Driver(journal, self.target, Operator(name=name, host="here", process=str(this_process()))), journal
         finally:
             journal.close()
 
     def is_ready(self, service: str) -> bool:
-        """Whether what serves says that it is well."""
+        """Whether the serving version is ready."""
         seen = self.target.observe(self.spec(service))
         assert seen is not None
-        return self.target.ready(self.spec(service), seen.container).phase is Phase.READY
+        return self.target.readiness(self.spec(service), seen.container).phase is ReadinessPhase.READY
 
     def serving(self) -> dict[str, tuple[str, str]]:
-        """Service -> (id of the container, its Python), asked of what serves."""
-        found = {}
+        """Return container id and Python of each service, asked of the serving process."""
+        containers = {}
         for service in self.services:
             seen = self.target.observe(self.spec(service))
             assert seen is not None
             assert seen.running
-            found[service] = (seen.container.id, str(seen.interpreter))
-        return found
+            containers[service] = (seen.container.id, str(seen.interpreter))
+        return containers
 
     def all_old(self) -> dict[str, tuple[str, str]]:
         return {service: (self.old[service], "3.9") for service in self.services}
 
 
 @dataclass(kw_only=True)
-class Place(PlaceOf[DockerTarget]):
-    """One of containers, of which nothing is left afterwards."""
+class DockerEnvironment(RolloutEnvironment[DockerTarget]):
+    """An environment of containers, which are removed afterwards."""
 
     def containers(self) -> dict[str, str]:
-        """Name -> id, of all that are there, stopped ones included."""
-        with told_apart():
-            found = self.engine.client.containers(all=True, filters={"name": self.name})
-        return {one["Names"][0].removeprefix("/"): one["Id"] for one in found}
+        """Return the ids of all containers by name, stopped ones included."""
+        with translate_errors():
+            listed = self.engine.client.containers(all=True, filters={"name": self.name})
+        return {container["Names"][0].removeprefix("/"): container["Id"] for container in listed}
 
     def start_old(self) -> None:
         for service in self.services:
             container = f"{self.name}-{service}"
-            with told_apart():
+            with translate_errors():
                 made = self.engine.client.create_container(
                     self.images["3.9"],
                     name=container,
@@ -210,30 +210,33 @@ class Place(PlaceOf[DockerTarget]):
             eventually(partial(self.is_ready, service), f"{service} does not serve on 3.9")
 
     def clear(self) -> None:
-        """All of this place, and its lock."""
-        with told_apart():
-            found = self.engine.client.containers(all=True, filters={"name": self.name})
-        for one in found:
-            with suppress(Refused), told_apart():  # gone already
-                self.engine.client.remove_container(one["Id"], force=True, v=True)
+        """Remove all containers and the lock of this environment."""
+        with translate_errors():
+            listed = self.engine.client.containers(all=True, filters={"name": self.name})
+        for container in listed:
+            with suppress(EngineRefused), translate_errors():  # gone already
+                self.engine.client.remove_container(container["Id"], force=True, v=True)
 
 
 @dataclass(kw_only=True)
-class PlaceApart(Place):
-    """One on an engine in another network namespace: nobody here reaches the addresses of its containers."""
+class IsolatedDockerEnvironment(DockerEnvironment):
+    """An environment on an engine in another network namespace, so its containers cannot be reached from here."""
 
     def spec(self, service: str) -> ServiceSpec:
         return replace(super().spec(service), port=0, health="", version="")
 
 
 @contextmanager
-def place(folder: Path, images: dict[str, str], *services: str, address: str = "") -> Iterator[Place]:
-    """
-    :param address: of the engine, where it is a private one.
+def start_environment(
+    folder: Path, images: dict[str, str], *services: str, address: str = ""
+) -> Iterator[DockerEnvironment]:
+    """Start an environment with services on 3.9.
+
+    :param address: of a private engine; default: the engine of this machine.
     """
     engine = connect(address) if address else connect()
     name = f"py312t{os.getpid()}n{next(_numbers)}"
-    made = (PlaceApart if address else Place)(
+    environment = (IsolatedDockerEnvironment if address else DockerEnvironment)(
         engine=engine,
         target=DockerTarget(engine),
         folder=folder,
@@ -242,13 +245,13 @@ def place(folder: Path, images: dict[str, str], *services: str, address: str = "
         images=images,
     )
     try:
-        made.start_old()
-        yield made
+        environment.start_old()
+        yield environment
     finally:
-        made.clear()
+        environment.clear()
         engine.close()
 
 
 def with_last(run: StageRun, image: str) -> StageRun:
-    """The same run with another image for its last service."""
+    """Return the run with another image for its last service."""
     return replace(run, deployments=(*run.deployments[:-1], replace(run.deployments[-1], image=image)))

@@ -1,7 +1,7 @@
-"""The example fleet on a real engine: its services in images of several Pythons, serving on today's.
+"""The example fleet on a real engine: its services in images of several Pythons, serving on the current one.
 
-The images have what the services' Dockerfiles put there, made in a moment and without any network: what is to be
-installed is copied, as it is the same for all Pythons.
+The images contain what the services' Dockerfiles put there, and are built quickly and without network: the
+distributions are copied, as they are the same for all Pythons.
 """
 
 import io
@@ -23,12 +23,12 @@ from typing import Any
 
 from uv import find_uv_bin
 
-from pytest_py312.plugin.rollout import PENDING
+from pytest_py312.plugin.rollout import EXIT_PENDING
 from pytest_py312.rollout.domain.model import ServiceSpec
 from pytest_py312.rollout.targets.docker.target import DockerTarget
-from pytest_py312.runners.docker.engine import Engine, connect
-from pytest_py312.runners.docker.errors import Refused, told_apart
-from tests.integration.rollouts.services import LABEL
+from pytest_py312.runners.docker.engine import DockerEngine, connect
+from pytest_py312.runners.docker.errors import EngineRefused, translate_errors
+from tests.integration.rollouts.docker_environments import LABEL
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "suoke"
 SITE = "/site"
@@ -38,7 +38,7 @@ _numbers = itertools.count()
 
 
 def example_stages() -> Mapping[int, tuple[str, ...]]:
-    """Number of each stage in the example's plan -> its services, by their folders."""
+    """Return the service folders of each stage in the example's plan, by stage number."""
     plan = tomllib.loads((EXAMPLE / "py312.toml").read_text(encoding="utf-8"))
     folders = [*map(folder_below, sorted(EXAMPLE.glob("services/**/requirements.txt")))]
     return {
@@ -53,7 +53,7 @@ def example_stages() -> Mapping[int, tuple[str, ...]]:
 
 
 def toml(value: object) -> str:
-    """A value of TOML; tables stand in one line."""
+    """Format a TOML value; tables are inline."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{json.dumps(key)} = {toml(item)}" for key, item in value.items()) + " }"
     if isinstance(value, list):
@@ -71,18 +71,18 @@ def name_of(folder: str) -> str:
 
 @dataclass(kw_only=True)
 class Fleet:
-    """An environment in which services of the example serve, of which nothing is left afterwards."""
+    """An environment in which services of the example serve; it is removed afterwards."""
 
-    engine: Engine
+    engine: DockerEngine
     target: DockerTarget
     root: Path
-    """A copy of the example, with a plan of its own."""
+    """A copy of the example, with its own plan."""
     name: str
     stages: Mapping[int, Sequence[str]]
     cache: Path
     ports: dict[str, int] = field(default_factory=dict)
     old: dict[str, str] = field(default_factory=dict)
-    """Service -> id of the container that serves on today's Python."""
+    """Service -> id of the container that serves on the current Python."""
 
     @property
     def folders(self) -> list[str]:
@@ -92,7 +92,7 @@ class Fleet:
         return f"{self.name}-{service}"
 
     def write_plan(self, today: str) -> None:
-        """The example's own plan for the services that are here, with short soaks."""
+        """Write the example's plan for this environment's services, with short soaks."""
         plan = tomllib.loads((EXAMPLE / "py312.toml").read_text(encoding="utf-8"))
         plan |= {"interpreters": [today, "3.12"], "services": self.folders, "defaults": {"baseline": today}}
         plan["deploy"] |= {"image": f"{TAG}/{{service}}:{{version}}", "ready-timeout": "60s"}
@@ -110,22 +110,22 @@ class Fleet:
         (self.root / "py312.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
     def pytest(self, *arguments: str, code: int) -> str:
-        """Run pytest as a user does, and return what it prints."""
-        found, out = self.ran(*arguments)
-        assert found == code, out
+        """Run pytest as a user does, check its exit code and return its output."""
+        exit_code, out = self.run_pytest(*arguments)
+        assert exit_code == code, out
         return out
 
-    def ticked(self, *arguments: str) -> str:
-        """Run it as a schedule does, until it says something else than to come back, and return what it prints."""
+    def run_until_done(self, *arguments: str) -> str:
+        """Run pytest as a schedule does, until the result is no longer pending, and return its output."""
         for _ in range(60):
-            code, out = self.ran(*arguments)
-            if code != PENDING:
+            code, out = self.run_pytest(*arguments)
+            if code != EXIT_PENDING:
                 break
         assert code == 0, out
         return out
 
-    def ran(self, *arguments: str) -> tuple[int, str]:
-        """Exit status and output."""
+    def run_pytest(self, *arguments: str) -> tuple[int, str]:
+        """Run pytest and return exit status and output."""
         argv = [sys.executable, "-m", "pytest", "--py312-runner=local", f"--py312-cache-dir={self.cache}", *arguments]
         variables = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
         done = subprocess.run(
@@ -134,20 +134,20 @@ class Fleet:
         return done.returncode, done.stdout[-8000:] + done.stderr[-3000:]
 
     def locks(self) -> list[str]:
-        """Names of the containers by which somebody holds this environment."""
-        with told_apart():
-            found = self.engine.client.containers(all=True, filters={"name": f"lock-{self.name}"})
-        return [one["Names"][0] for one in found]
+        """Return the names of the containers that lock this environment."""
+        with translate_errors():
+            listed = self.engine.client.containers(all=True, filters={"name": f"lock-{self.name}"})
+        return [container["Names"][0] for container in listed]
 
     def serving(self, stage: int) -> set[str]:
-        """The Pythons that the services of a stage are served by, asked of their processes."""
-        found = set()
+        """Return the Pythons on which a stage's services run, asked of their processes."""
+        pythons = set()
         for folder in self.stages[stage]:
-            seen = self.target.observe(self.spec(name_of(folder)))
-            assert seen is not None
-            assert seen.running
-            found.add(str(seen.interpreter))
-        return found
+            observed = self.target.observe(self.spec(name_of(folder)))
+            assert observed is not None
+            assert observed.running
+            pythons.add(str(observed.interpreter))
+        return pythons
 
     def spec(self, service: str) -> ServiceSpec:
         return ServiceSpec(
@@ -157,7 +157,7 @@ class Fleet:
     def start_old(self, today: str) -> None:
         for folder in self.folders:
             service = name_of(folder)
-            with told_apart():
+            with translate_errors():
                 made = self.engine.client.create_container(
                     f"{TAG}/{service}:{today}",
                     name=self.container(service),
@@ -172,16 +172,16 @@ class Fleet:
             spec = self.spec(name_of(folder))
             seen = self.target.observe(spec)
             assert seen is not None
-            while (ready := self.target.ready(spec, seen.container)).phase.value != "ready":
+            while (ready := self.target.readiness(spec, seen.container)).phase.value != "ready":
                 assert time.monotonic() < deadline, f"{folder}: {ready.detail}"
                 time.sleep(0.1)
 
     def clear(self) -> None:
-        with told_apart():
-            found = self.engine.client.containers(all=True, filters={"name": self.name})
-        for one in found:
-            with suppress(Refused), told_apart():  # gone already
-                self.engine.client.remove_container(one["Id"], force=True, v=True)
+        with translate_errors():
+            listed = self.engine.client.containers(all=True, filters={"name": self.name})
+        for container in listed:
+            with suppress(EngineRefused), translate_errors():  # gone already
+                self.engine.client.remove_container(container["Id"], force=True, v=True)
 
 
 @contextmanager
@@ -190,15 +190,15 @@ def example_fleet(
     stages: Mapping[int, Sequence[str]],
     *,
     today: str = "3.11",
-    changed: Callable[[Path], None] = lambda root: None,
+    prepare: Callable[[Path], None] = lambda root: None,
 ) -> Iterator[Fleet]:
-    """The services of ``stages`` (by their folders) on ``today``, with images of 3.12 that wait.
+    """Start the services of ``stages`` (by their folders) on ``today``, and build their images for 3.12.
 
-    :param changed: is given the copy of the example before anything is made of it.
+    :param prepare: changes the copy of the example before the images are built.
     """
     root = folder / "suoke"
     shutil.copytree(EXAMPLE, root, ignore=shutil.ignore_patterns(".py312", "__pycache__"))
-    changed(root)
+    prepare(root)
     site = _site(folder)
     engine = connect()
     made = Fleet(
@@ -225,16 +225,16 @@ def example_fleet(
 
 
 def _site(folder: Path) -> Path:
-    """What the services of the example need to start, in versions that are the same for all Pythons."""
-    found = folder / "site"
-    argv = [find_uv_bin(), "pip", "install", "-q", "--target", str(found), "--python", sys.executable]
+    """Install the distributions that the example's services need to start, in versions that suit all Pythons."""
+    site = folder / "site"
+    argv = [find_uv_bin(), "pip", "install", "-q", "--target", str(site), "--python", sys.executable]
     names = ("bottle==0.13.4", "waitress==3.0.2", "packaging==24.2", "pyyaml==6.0.1")
     subprocess.run([*argv, *names], check=True, timeout=120)
-    return found
+    return site
 
 
-def build(engine: Engine, service: Path, site: Path, python: str) -> None:
-    """An image of a service on ``python``, with what the last stage of its Dockerfile copies, runs and starts."""
+def build(engine: DockerEngine, service: Path, site: Path, python: str) -> None:
+    """Build an image of a service on ``python``, with what the last stage of its Dockerfile copies, runs and starts."""
     file = next(place for place in (service / "Dockerfile", service / "deploy/docker/Dockerfile") if place.is_file())
     last = re.split(r"(?m)^FROM ", file.read_text(encoding="utf-8"))[-1]
     copied = [line.split()[1:] for line in last.splitlines() if line.startswith("COPY ") and "--from" not in line]
@@ -253,12 +253,12 @@ def build(engine: Engine, service: Path, site: Path, python: str) -> None:
         entry = tarfile.TarInfo("Dockerfile")
         entry.size = len(dockerfile.encode())
         archive.addfile(entry, io.BytesIO(dockerfile.encode()))
-        archive.add(site, f"root{SITE}", filter=_plain)
+        archive.add(site, f"root{SITE}", filter=_reproducible_entry)
         for *sources, _ in copied:
             for source in sources:
-                archive.add(service / source, f"root/service/{source.rstrip('/')}", filter=_plain)
+                archive.add(service / source, f"root/service/{source.rstrip('/')}", filter=_reproducible_entry)
     context.seek(0)
-    with told_apart():
+    with translate_errors():
         messages: Iterator[Any] = engine.client.build(
             fileobj=context,
             custom_context=True,
@@ -271,8 +271,8 @@ def build(engine: Engine, service: Path, site: Path, python: str) -> None:
             assert "error" not in message, message
 
 
-def _plain(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """The same for whoever owns the checkout and whenever it was made, so that images are built once."""
+def _reproducible_entry(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """Remove owner and time from a tar entry, so that images are built once; leave out byte code."""
     entry.uid = entry.gid = 0
     entry.mtime = 0
     return None if "__pycache__" in entry.name else entry

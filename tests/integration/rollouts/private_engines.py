@@ -1,7 +1,7 @@
-"""Engines of our own, each in a network namespace of its own, joined by a bridge: they may be killed, cut off, removed.
+"""Private engines, each in its own network namespace, joined by a bridge: they may be killed, cut off and removed.
 
-Never is the engine of this machine touched. A second one in *its* namespace would remove its bridge; and `ip netns
-exec` would hide the control groups, so that `nsenter` is what starts one.
+The engine of this machine is not affected. A second one in *its* namespace would remove its bridge; and `ip netns
+exec` would hide the control groups, so engines are started with `nsenter`.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pytest_py312.runners.docker.engine import Engine, connect
+from pytest_py312.runners.docker.engine import DockerEngine, connect
 from pytest_py312.runners.docker.ping import engine_version
 
 _numbers = itertools.count()
@@ -23,15 +23,15 @@ _CONTROL_GROUPS = Path("/sys/fs/cgroup")
 START_LIMIT = 60.0
 
 
-def lack_of_namespaces() -> str:
-    """Why no engine can be started here in a namespace of its own; empty where one can."""
+def namespace_obstacle() -> str:
+    """Return why no engine can be started in its own namespace here; empty if one can."""
     missing = [
         tool for tool in ("ip", "nsenter", "unshare", "dockerd", "docker", "iptables") if shutil.which(tool) is None
     ]
     if missing:
         return f"there is no {', '.join(missing)}"
     if os.geteuid() != 0:
-        return "a network namespace of one's own needs root"
+        return "creating a network namespace needs root"
     name = f"py312-try-{os.getpid()}"
     tried = subprocess.run(["ip", "netns", "add", name], capture_output=True, text=True, check=False)
     if tried.returncode:
@@ -52,7 +52,7 @@ class PrivateEngine:
 
     folder: Path
     name: str
-    """Of its machine, as far as it can tell."""
+    """The host name that the engine sees."""
     namespace: str
     address: str
     process: subprocess.Popen[bytes] | None = None
@@ -66,7 +66,7 @@ class PrivateEngine:
         return self.namespace
 
     def start(self) -> None:
-        """Start it, and wait until it answers."""
+        """Start the engine and wait until it answers."""
         (self.folder / "d.pid").unlink(missing_ok=True)
         with (self.folder / "log").open("ab") as log:
             self.process = subprocess.Popen(
@@ -88,13 +88,13 @@ class PrivateEngine:
     def answers(self) -> bool:
         return engine_version(address=self.socket) is not None
 
-    def connected(self) -> Engine:
-        """A connection of its own."""
+    def connected(self) -> DockerEngine:
+        """Open a new connection."""
         return connect(self.socket)
 
     def kill(self) -> None:
-        """End the engine with SIGKILL; its containers go on. So does its containerd, for which the next one would wait
-        ten seconds: that is ended as well."""
+        """Kill the engine; its containers keep running. Its containerd is killed too: the next engine would wait ten
+        seconds for it."""
         if self.process is not None:
             self.process.kill()
             self.process.wait(60)
@@ -105,19 +105,19 @@ class PrivateEngine:
         pid.unlink(missing_ok=True)
 
     def docker(self, *words: str) -> str:
-        """What the command line prints."""
+        """Run the docker command line and return its output."""
         return _run("docker", "-H", self.socket, *words)
 
     def node_id(self) -> str:
-        """Its id in its swarm."""
+        """Return the engine's id in its swarm."""
         return self.docker("info", "--format", "{{.Swarm.NodeID}}").strip()
 
     def cut(self) -> None:
-        """Cut its link."""
+        """Disconnect the engine from the bridge."""
         _run("ip", "-n", self.namespace, "link", "set", "e0", "down")
 
     def remove(self) -> None:
-        """All of it: containers, mounts, control groups, files. Each step is tried, whatever became of the others."""
+        """Remove containers, mounts, control groups and files. Each step is tried even if others fail."""
         self.kill()
         for line in Path("/proc").glob("[0-9]*/cgroup"):
             with contextlib.suppress(OSError):
@@ -142,7 +142,7 @@ class PrivateEngine:
 
 @dataclass(kw_only=True)
 class Wires:
-    """Namespaces on one bridge, which is in a namespace of its own so that no packet filter of this machine sees it."""
+    """Namespaces on one bridge, which has its own namespace so that no packet filter of this machine applies."""
 
     name: str
     network: str
@@ -150,7 +150,7 @@ class Wires:
     namespaces: list[str] = field(default_factory=list)
 
     def plug(self, number: int) -> tuple[str, str]:
-        """A namespace with an address on the bridge, and that address."""
+        """Create a namespace with an address on the bridge; return both."""
         namespace, address = f"{self.name}n{number}", f"{self.network}.{10 + number}"
         switch = f"{self.name}s"
         _run("ip", "netns", "add", namespace)
@@ -163,7 +163,7 @@ class Wires:
         return namespace, address
 
     def unplug(self, number: int) -> None:
-        """Remove a namespace, and its place on the bridge."""
+        """Remove a namespace and its link to the bridge."""
         namespace = f"{self.name}n{number}"
         _run("ip", "-n", f"{self.name}s", "link", "delete", f"p{number}")
         _run("ip", "netns", "delete", namespace)
@@ -172,10 +172,10 @@ class Wires:
 
 @contextlib.contextmanager
 def wires() -> Iterator[Wires]:
-    """A bridge that this machine has the address ``.1`` on."""
+    """Create a bridge on which this machine has the address ``.1``."""
     name = f"p{os.getpid()}x{next(_numbers)}"
     taken = _run("ip", "-4", "addr")
-    # from another one on each time: two runs that begin at once do not see each other's yet
+    # start at a different number each time: two runs that begin at once do not see each other's networks yet
     numbers = ((os.getpid() + number) % 256 for number in range(256))
     network = next(f"198.18.{number}" for number in numbers if f"198.18.{number}." not in taken)
     made, switch = Wires(name=name, network=network), f"{name}s"
@@ -199,10 +199,10 @@ def wires() -> Iterator[Wires]:
 
 @contextlib.contextmanager
 def private_engine(folder: Path, plugged: Wires, number: int = 1) -> Iterator[PrivateEngine]:
-    """One that is started; nothing of it is left afterwards."""
+    """Run a private engine; it is removed afterwards."""
     folder.mkdir(parents=True, exist_ok=True)
     namespace, address = plugged.plug(number)
-    # in memory: a disk takes seconds to forget so many files
+    # in memory: deleting so many files from a disk takes seconds
     _run("mount", "-t", "tmpfs", "-o", "size=2g", "tmpfs", str(folder))
     made = PrivateEngine(folder=folder, name=f"node-{number}", namespace=namespace, address=address)
     try:

@@ -1,10 +1,10 @@
-"""Python images that are quickly in a private engine: a third of the size, and with the same programs."""
+"""Python images that are quick to load into a private engine: a third of the size, with the same programs."""
 
 import tarfile
 import tempfile
 
-from pytest_py312.runners.docker.engine import Engine
-from pytest_py312.runners.docker.errors import told_apart
+from pytest_py312.runners.docker.engine import DockerEngine
+from pytest_py312.runners.docker.errors import translate_errors
 
 _LEFT_OUT = (
     "usr/share/", "usr/lib/x86_64-linux-gnu/perl", "usr/lib/x86_64-linux-gnu/gconv", "usr/lib/x86_64-linux-gnu/libapt",
@@ -31,10 +31,10 @@ def _is_needed(name: str) -> bool:
     )
 
 
-def put_in(target: Engine, source: Engine, *versions: str) -> None:
-    """Make ``python:3.x-slim`` of ``source`` an image of ``target`` as well, without what no test here asks for."""
+def put_in(target: DockerEngine, source: DockerEngine, *versions: str) -> None:
+    """Copy ``python:3.x-slim`` from ``source`` to ``target``, without files that no test needs."""
     for version in versions:
-        with told_apart():
+        with translate_errors():
             made = source.client.create_container(f"python:{version}-slim", command=["true"])
             try:
                 exported = source.client.export(made["Id"])

@@ -1,6 +1,6 @@
-"""Services on a swarm of our own.
+"""Environments of services on a private swarm.
 
-The kernels that tests run on often have no IP_VS, without which the virtual address of a service does not work: so
+Kernels of test machines often lack IP_VS, without which the virtual address of a service does not work, so
 services are found by DNS alone (`dnsrr`), or have a port of their node.
 """
 
@@ -18,17 +18,17 @@ from pytest_py312.core.process_identity import this_process
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import ServiceSpec
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.execution.locking import Me
+from pytest_py312.rollout.execution.locking import Operator
 from pytest_py312.rollout.targets.swarm.target import SwarmTarget
-from pytest_py312.runners.docker.engine import Engine, connect
-from pytest_py312.runners.docker.errors import told_apart
+from pytest_py312.runners.docker.engine import DockerEngine, connect
+from pytest_py312.runners.docker.errors import translate_errors
+from tests.integration.rollouts.docker_environments import RolloutEnvironment, build_image, eventually
 from tests.integration.rollouts.private_engines import PrivateEngine, Wires, private_engine, wires
-from tests.integration.rollouts.services import PlaceOf, built, eventually
 from tests.integration.rollouts.small_images import put_in
 
 KINDS = ("3.9 good", "3.9 lost", "3.12 good", "3.12 sick", "3.12 crash", "3.12 late")
 REGISTRY = "127.0.0.1:5999"
-"""Where nobody listens: that it has none is known at once, and nothing is looked for outside."""
+"""A registry where nothing listens: lookups fail at once and never leave the machine."""
 _numbers = itertools.count()
 
 
@@ -47,47 +47,47 @@ class Swarm:
         return self.engines[0]
 
     def state_of(self, node: str) -> str:
-        """What the manager says of a node, by its id: ``ready``, ``down`` or ``unknown``; empty where it knows none."""
+        """Return the manager's status of a node, by its id: ``ready``, ``down``, ``unknown``, or empty."""
         listed = self.manager.docker("node", "ls", "--format", "{{.ID}} {{.Status}}")
         return dict(line.split() for line in listed.splitlines()).get(node, "").lower()
 
     def is_ready(self, node: str) -> bool:
-        """Whether the manager gives a node, by its id, something to do."""
+        """Whether the manager schedules tasks on a node, by its id."""
         return self.state_of(node) == "ready"
 
     @contextlib.contextmanager
     def joined(self, count: int) -> Iterator[list[PrivateEngine]]:
-        """So many further nodes with the same images, which leave again."""
+        """Add ``count`` nodes with the same images; they are removed at the end."""
         token = self.manager.docker("swarm", "join-token", "-q", "worker").strip()
         with contextlib.ExitStack() as opened:
             made: list[PrivateEngine] = []
             for _ in range(count):
                 number = len(self.engines) + len(made) + 1
-                one = opened.enter_context(private_engine(self.folder / f"engine{number}", self.wires, number))
-                made.append(one)
+                engine = opened.enter_context(private_engine(self.folder / f"engine{number}", self.wires, number))
+                made.append(engine)
                 save = ["docker", "-H", self.manager.socket, "save", self.images["3.9"], self.images["3.12"]]
                 with subprocess.Popen(save, stdout=subprocess.PIPE) as saved:
-                    subprocess.run(["docker", "-H", one.socket, "load", "-q"], stdin=saved.stdout, check=True)
-                one.docker("swarm", "join", "--token", token, f"{self.manager.address}:2377")
+                    subprocess.run(["docker", "-H", engine.socket, "load", "-q"], stdin=saved.stdout, check=True)
+                engine.docker("swarm", "join", "--token", token, f"{self.manager.address}:2377")
             try:
-                for one in made:  # it may have joined a moment before the manager gives it anything to do
-                    eventually(partial(self.is_ready, one.node_id()), f"{one.name} is not ready")
+                for engine in made:  # a node may join before the manager schedules tasks on it
+                    eventually(partial(self.is_ready, engine.node_id()), f"{engine.name} is not ready")
                 yield made
             finally:
-                names = [one.name for one in made]
-                for one in made:
-                    one.remove()
+                names = [engine.name for engine in made]
+                for engine in made:
+                    engine.remove()
                 self.manager.docker("node", "rm", "--force", *names)
 
 
 @contextlib.contextmanager
 def swarm(folder: Path) -> Iterator[Swarm]:
-    """One node with the images of these tests, made of those of the engine of this machine."""
+    """Start a swarm of one node, with test images made from those of this machine's engine."""
     with wires() as plugged, private_engine(folder / "engine1", plugged, 1) as engine:
         own, source = engine.connected(), connect()
         try:
             put_in(own, source, "3.9", "3.12")
-            images = {kind.removesuffix(" good"): built(own, *kind.split()) for kind in KINDS}
+            images = {kind.removesuffix(" good"): build_image(own, *kind.split()) for kind in KINDS}
         finally:
             own.close()
             source.close()
@@ -97,14 +97,14 @@ def swarm(folder: Path) -> Iterator[Swarm]:
 
 
 @dataclass(kw_only=True)
-class SwarmPlace(PlaceOf[SwarmTarget]):
-    """An environment with services of 3.9 in a swarm, of which nothing is left afterwards."""
+class SwarmEnvironment(RolloutEnvironment[SwarmTarget]):
+    """An environment with services on 3.9 in a swarm; it is removed afterwards."""
 
     swarm: Swarm
     replicas: int = 1
     old_image: str = ""
     host_port: int = 0
-    """A port of the node, for the one service that there is then."""
+    """A port of the node, for an environment with one service."""
     engines: Mapping[str, str] = field(default_factory=dict)
     monitor: float = 5.0
 
@@ -115,26 +115,26 @@ class SwarmPlace(PlaceOf[SwarmTarget]):
     def spec(self, service: str) -> ServiceSpec:
         return replace(super().spec(service), ready_timeout=30.0, monitor=self.monitor)
 
-    def blind(self) -> SwarmTarget:
-        """A target that takes the manager for a node whose engine nobody has told of."""
-        made = SwarmTarget(self.engine, engines={}, connect=connect)
-        made._nodes._own = "another"
-        return made
+    def without_node_engines(self) -> SwarmTarget:
+        """Return a target that treats the manager as a node whose engine is not configured."""
+        target = SwarmTarget(self.engine, engines={}, connect=connect)
+        target._nodes._own_node_id = "another"
+        return target
 
     @property
     def shared(self) -> Path:
-        """What all tasks see: of the kind `late`, those break while there is a file ``broken``."""
+        """The folder that all tasks see: tasks of the kind `late` break while it contains ``broken``."""
         return self.folder / "shared"
 
     def service(self, name: str) -> Any:
-        with told_apart():
+        with translate_errors():
             return self.client.inspect_service(f"{self.name}-{name}")
 
     def start_old(self) -> None:
         self.shared.mkdir(exist_ok=True)
         ports = [{"Protocol": "tcp", "TargetPort": 8000, "PublishedPort": self.host_port, "PublishMode": "host"}]
         for service in self.services:
-            with told_apart():
+            with translate_errors():
                 self.client.create_service(
                     {
                         "ContainerSpec": {
@@ -151,49 +151,49 @@ class SwarmPlace(PlaceOf[SwarmTarget]):
                     endpoint_spec={"Mode": "dnsrr", "Ports": ports if self.host_port else []},
                 )
         for service in self.services:
-            eventually(partial(self.is_told, service), f"{service} does not serve: {self.tasks(service)}")
+            eventually(partial(self.reports_python, service), f"{service} does not serve: {self.tasks(service)}")
             eventually(partial(self.is_ready, service), f"{service} is not ready: {self.tasks(service)}")
             (self.old[service], python) = self.serving()[service]
             assert python == "3.9"
 
-    def is_told(self, service: str) -> bool:
-        """Whether it runs and has told its Python."""
+    def reports_python(self, service: str) -> bool:
+        """Whether a service runs and its Python is known."""
         seen = self.target.observe(self.spec(service))
         return seen is not None and seen.running and bool(seen.interpreters)
 
     def nodes_of(self, service: str) -> list[str]:
-        """The ids of the nodes on which its tasks run."""
-        tasks = [one for one in self.tasks(service) if one["DesiredState"] == "running"]
-        return sorted(one["NodeID"] for one in tasks if one["Status"]["State"] == "running")
+        """Return the ids of the nodes on which a service's tasks run."""
+        tasks = [task for task in self.tasks(service) if task["DesiredState"] == "running"]
+        return sorted(task["NodeID"] for task in tasks if task["Status"]["State"] == "running")
 
     def is_down(self, node: str) -> bool:
-        """Whether the managers have given a node up."""
+        """Whether the managers consider a node down."""
         return self.swarm.state_of(node) == "down"
 
     def tasks(self, service: str) -> list[Any]:
-        """As the engine lists them, the newest first."""
-        with told_apart():
-            found = self.client.tasks(filters={"service": f"{self.name}-{service}"})
-        return sorted(found, key=lambda one: str(one["CreatedAt"]), reverse=True)
+        """Return the tasks of a service, the newest first."""
+        with translate_errors():
+            listed = self.client.tasks(filters={"service": f"{self.name}-{service}"})
+        return sorted(listed, key=lambda task: str(task["CreatedAt"]), reverse=True)
 
     def configs(self) -> list[str]:
-        """The names of what a rollout keeps in the swarm."""
-        with told_apart():
-            found = self.client.configs()
-        return sorted(one["Spec"]["Name"] for one in found if one["Spec"]["Name"].startswith("py312-"))
+        """Return the names of the configs that rollouts keep in the swarm."""
+        with translate_errors():
+            listed = self.client.configs()
+        return sorted(config["Spec"]["Name"] for config in listed if config["Spec"]["Name"].startswith("py312-"))
 
     def clear(self) -> None:
-        with told_apart():
-            for one in self.client.services(filters={"name": self.name}):
-                self.client.remove_service(one["ID"])
-            for one in self.client.configs():
-                if one["Spec"]["Name"].startswith("py312-"):
-                    self.client.remove_config(one["ID"])
+        with translate_errors():
+            for item in self.client.services(filters={"name": self.name}):
+                self.client.remove_service(item["ID"])
+            for item in self.client.configs():
+                if item["Spec"]["Name"].startswith("py312-"):
+                    self.client.remove_config(item["ID"])
 
 
 @contextlib.contextmanager
-def swarm_place(
-    made: Swarm,
+def start_swarm_environment(
+    swarm: Swarm,
     folder: Path,
     *services: str,
     replicas: int = 1,
@@ -201,39 +201,39 @@ def swarm_place(
     host_port: int = 0,
     engines: Mapping[str, str] | None = None,
     monitor: float = 5.0,
-) -> Iterator[SwarmPlace]:
-    """Services that serve on 3.9."""
-    engine: Engine = made.manager.connected()
-    here = SwarmPlace(
+) -> Iterator[SwarmEnvironment]:
+    """Start an environment with services on 3.9."""
+    engine: DockerEngine = swarm.manager.connected()
+    environment = SwarmEnvironment(
         engine=engine,
         target=SwarmTarget(engine, engines=engines or {}, connect=connect),
         folder=folder,
         name=f"py312s{os.getpid()}n{next(_numbers)}",
         services=services or ("auth",),
-        images=made.images,
-        swarm=made,
+        images=swarm.images,
+        swarm=swarm,
         replicas=replicas,
-        old_image=made.images[old],
+        old_image=swarm.images[old],
         host_port=host_port,
         engines=engines or {},
         monitor=monitor,
     )
     try:
-        here.start_old()
-        yield here
+        environment.start_old()
+        yield environment
     finally:
-        here.clear()
+        environment.clear()
         engine.close()
 
 
-def act(socket: str, folder: str, name: str, image: str) -> None:
-    """What a process does that is killed: deploy two services."""
+def deploy_two_services(socket: str, folder: str, name: str, image: str) -> None:
+    """Deploy two services, in a process that will be killed."""
     engine = connect(socket)
     journal = Journal(Path(folder))
     target = SwarmTarget(engine, engines={}, connect=connect)
-    place = PlaceOf(
+    environment = RolloutEnvironment(
         engine=engine, target=target, folder=Path(folder), name=name, services=("auth", "user"), images={"3.12": image}
     )
     print("ready", flush=True)
-    driver = Driver(journal, target, Me(name="killed", host="here", process=str(this_process())))
-    driver.deploy(place.run("3.12", name=f"r{os.getpid()}"))
+    driver = Driver(journal, target, Operator(name="killed", host="here", process=str(this_process())))
+    driver.deploy(environment.run("3.12", name=f"r{os.getpid()}"))

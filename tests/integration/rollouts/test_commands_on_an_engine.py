@@ -1,4 +1,4 @@
-"""``py312 deploy`` and ``py312 rollback`` as they are typed, on a real engine."""
+"""``py312 deploy`` and ``py312 rollback`` on a real engine."""
 
 import json
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.cli.main import main
-from tests.integration.rollouts.services import place
+from tests.integration.rollouts.docker_environments import start_environment
 from tests.support.fakes import service_tree
 
 PLAN = """
@@ -35,30 +35,31 @@ deploy = {{ container = "{container}", port = 8000, health = "/health", version 
 
 
 @pytest.mark.docker
-def test_a_stage_goes_up_and_comes_back(
+def test_a_stage_is_deployed_and_rolled_back(
     tmp_path: Path, images: dict[str, str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with place(tmp_path / "journal", images, "auth") as here:
-        plan = PLAN.format(container=f"{here.name}-auth")
+    with start_environment(tmp_path / "journal", images, "auth") as environment:
+        plan = PLAN.format(container=f"{environment.name}-auth")
         root = service_tree(tmp_path / "repository", {"services/auth/requirements.txt": "", "py312.toml": plan})
 
         def typed(*words: str, code: int = 0) -> str:
-            assert main([*words, str(root), "--env", here.name]) == code
+            assert main([*words, str(root), "--env", environment.name]) == code
             return capsys.readouterr().out
 
-        assert f"container {here.name}-auth from py312-rollout-test:3.12-good" in typed("plan", "--stage", "1")
+        assert f"container {environment.name}-auth from py312-rollout-test:3.12-good" in typed("plan", "--stage", "1")
         assert typed("deploy", "--stage", "1") == "stage 1 is soaking\n"
-        assert here.serving()["auth"][1] == "3.12"
+        assert environment.serving()["auth"][1] == "3.12"
         document = json.loads(typed("status", "--json"))
-        assert document["runs"][0]["services"][0]["old"] == here.old["auth"]
+        assert document["runs"][0]["services"][0]["old"] == environment.old["auth"]
         assert document["held_by"]["run"] == document["runs"][0]["run"]
-        typed("deploy", "--stage", "1", code=4)  # it is up already
-        told = typed("contract", "--stage", "1")
-        assert told.startswith("auth->auth  /version  kept: not tried: the old auth does not run")
-        assert "    old -> new: holds (200)\n" in told
-        assert {one["result"] for one in json.loads(typed("contract", "--stage", "1", "--json"))["contracts"]} == {
-            "successful"
-        }
+        typed("deploy", "--stage", "1", code=4)  # it is deployed already
+        output = typed("test-contracts", "--stage", "1")
+        assert output.startswith("auth->auth  /version  kept: not tried: the old auth is not running")
+        assert "    old -> new: holds (200)\n" in output
+        assert {
+            contract["result"]
+            for contract in json.loads(typed("test-contracts", "--stage", "1", "--json"))["contracts"]
+        } == {"successful"}
         assert typed("rollback", "--stage", "1", "--reason", "a drill") == "stage 1 is rolled back: a drill\n"
-        assert here.serving() == here.all_old()
-        assert "nobody holds" in typed("status")
+        assert environment.serving() == environment.all_old()
+        assert "is not locked" in typed("status")

@@ -1,4 +1,4 @@
-"""Contracts between services on a real engine, one moved and one not."""
+"""Contracts between services on a real engine, one migrated and one not."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -6,65 +6,70 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_py312.repository.plan.rollout_settings import ContractSettings, Doing
+from pytest_py312.repository.plan.rollout_settings import ContractAction, ContractSettings
 from pytest_py312.rollout.domain.contracts import ContractResult
 from pytest_py312.rollout.domain.model import Result
-from pytest_py312.rollout.execution.contract_runner import Contracting
-from pytest_py312.runners.docker.errors import told_apart
-from tests.integration.rollouts.services import Place
+from pytest_py312.rollout.execution.contract_runner import ContractRunner
+from pytest_py312.runners.docker.errors import translate_errors
+from tests.integration.rollouts.docker_environments import DockerEnvironment
 
-APlace = Callable[..., AbstractContextManager[Place]]
-CWD = Doing(function="os:getcwd")
+MakeEnvironment = Callable[..., AbstractContextManager[DockerEnvironment]]
+CWD = ContractAction(function="os:getcwd")
 CALL = ContractSettings(first="user", second="auth", path="/version")
 BY_HASH = ContractSettings(first="auth", second="user", write=CWD, read=CWD, format="hash")
 BY_NAME = ContractSettings(first="auth", second="user", write=CWD, format="pickle")
 
 
-def met(result: ContractResult) -> list[str]:
-    return [f"{one.first} -> {one.second}: {one.result.value}" for one in result.tried]
+def attempts(result: ContractResult) -> list[str]:
+    return [f"{attempt.first} -> {attempt.second}: {attempt.result.value}" for attempt in result.tried]
 
 
 @pytest.mark.docker
-def test_a_cache_keyed_by_hash_is_caught_and_a_partition_is_named(a_place: APlace) -> None:
-    """With a fixed seed, as some set it for such caches: 3.9 and 3.12 hash text in different ways all the same."""
-    with a_place("auth", "user") as here, here.driver() as (driver, journal):
-        both = here.run("3.12")
-        moved = replace(both, deployments=both.deployments[:1]).with_deployment("auth", wants_twin=True)
+def test_a_cache_keyed_by_hash_fails_and_a_partition_is_inconclusive(make_environment: MakeEnvironment) -> None:
+    """With a fixed hash seed, as some set for such caches: 3.9 and 3.12 hash text differently all the same."""
+    with make_environment("auth", "user") as environment, environment.driver() as (driver, journal):
+        both = environment.run("3.12")
+        moved = replace(both, deployments=both.deployments[:1]).with_deployment("auth", wants_control=True)
         driver.deploy(moved)
-        keeping = Contracting(here.target, journal.newest(), {"user": here.spec("user")})
+        runner = ContractRunner(environment.target, journal.current_runs(), {"user": environment.spec("user")})
         try:
-            call, by_hash, by_name = keeping.results([CALL, BY_HASH, BY_NAME], ["auth"])
-            assert (call.result, met(call)) == (
+            call, by_hash, by_name = runner.run_contracts([CALL, BY_HASH, BY_NAME], ["auth"])
+            assert (call.result, attempts(call)) == (
                 Result.SUCCESSFUL,
                 ["old -> new: successful", "old -> old: successful"],
             ), call
-            assert (by_hash.result, met(by_hash)) == (Result.FAILED, ["new -> old: failed", "old -> old: successful"])
+            assert (by_hash.result, attempts(by_hash)) == (
+                Result.FAILED,
+                ["new -> old: failed", "old -> old: successful"],
+            )
             assert by_hash.edge == "auth->user"
             assert by_name.result is Result.SUCCESSFUL, by_name
 
-            with told_apart():
-                here.engine.client.disconnect_container_from_network(here.old["user"], "bridge")
-            cut = Contracting(here.target, journal.newest(), {"user": here.spec("user")})
-            assert cut.result(CALL).result is Result.INCONCLUSIVE, "whom nobody can reach is no new version's fault"
-            cut.close()
+            with translate_errors():
+                environment.engine.client.disconnect_container_from_network(environment.old["user"], "bridge")
+            partitioned = ContractRunner(environment.target, journal.current_runs(), {"user": environment.spec("user")})
+            assert partitioned.run_contract(CALL).result is Result.INCONCLUSIVE, (
+                "an unreachable service is no fault of the new version"
+            )
+            partitioned.close()
         finally:
-            keeping.close()
+            runner.close()
 
 
 @pytest.mark.docker
-def test_without_a_twin_the_kept_image_stands_in_for_the_old_version(a_place: APlace) -> None:
-    with a_place("auth", "user") as here, here.driver() as (driver, journal):
-        driver.deploy(here.run("3.12"))
-        keeping = Contracting(here.target, journal.newest(), {})
+def test_without_a_control_the_kept_image_replaces_the_old_version(make_environment: MakeEnvironment) -> None:
+    with make_environment("auth", "user") as environment, environment.driver() as (driver, journal):
+        driver.deploy(environment.run("3.12"))
+        runner = ContractRunner(environment.target, journal.current_runs(), {})
         try:
-            by_hash, call = keeping.result(BY_HASH), keeping.result(CALL)
-            assert sum(".stand-in-" in name for name in here.containers()) == 2
+            by_hash, call = runner.run_contract(BY_HASH), runner.run_contract(CALL)
+            assert sum(".stand-in-" in name for name in environment.containers()) == 2
         finally:
-            keeping.close()
-        assert (by_hash.result, met(by_hash)) == (
+            runner.close()
+        assert (by_hash.result, attempts(by_hash)) == (
             Result.FAILED,
             ["new -> new: successful", "old -> new: failed", "new -> old: failed", "old -> old: successful"],
         )
-        assert met(call) == ["new -> new: successful", "old -> new: successful"]
-        assert call.reason == "not tried: the old auth does not run (`twin = true` lets it run beside the new one)"
-        assert not any(".stand-in-" in name for name in here.containers())
+        assert attempts(call) == ["new -> new: successful", "old -> new: successful"]
+        assert call.reason == "not tried: the old auth is not running (`control = true` runs it beside the new one)"
+        assert not any(".stand-in-" in name for name in environment.containers())

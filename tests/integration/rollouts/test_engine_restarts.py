@@ -1,4 +1,4 @@
-"""The engine is killed while a stage goes up, and while it soaks: a private one, whose containers die with it."""
+"""A private engine is killed while a stage is deployed, soaks, or is rolled back."""
 
 import asyncio
 from collections.abc import Iterator
@@ -10,127 +10,138 @@ import pytest
 
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageState
-from pytest_py312.rollout.monitoring.breaches import Watched
+from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.probes import ContainerProbe
-from pytest_py312.rollout.monitoring.soak import Soak
+from pytest_py312.rollout.monitoring.soak import SoakMonitor
 from pytest_py312.rollout.targets.docker.inspection import swarm_identity
 from pytest_py312.rollout.targets.docker.target import DockerTarget
 from pytest_py312.runners.docker.engine import connect
-from tests.integration.rollouts.services import Place, place
-from tests.integration.rollouts.swarm_places import Swarm
+from tests.integration.rollouts.docker_environments import DockerEnvironment, start_environment
+from tests.integration.rollouts.swarm_environments import Swarm
 
 pytestmark = pytest.mark.docker
 
 
 @pytest.fixture
-def here(one_swarm: Swarm, tmp_path: Path) -> Iterator[Place]:
-    """Two services that a private engine serves, as containers of its own."""
-    with place(tmp_path, one_swarm.images, "auth", "user", address=one_swarm.manager.socket) as made:
+def environment(shared_swarm: Swarm, tmp_path: Path) -> Iterator[DockerEnvironment]:
+    """Two services in containers of a private engine."""
+    with start_environment(tmp_path, shared_swarm.images, "auth", "user", address=shared_swarm.manager.socket) as made:
         yield made
 
 
-@pytest.mark.parametrize("restarts", [True, False], ids=["it is back soon", "it is back for the recovery"])
-def test_killed_while_a_stage_goes_up_all_is_old_again(one_swarm: Swarm, here: Place, restarts: bool) -> None:
-    """Also what was not reached, and so is left alone: containers that are to run unless they were stopped stay down
-    with some engines when those were killed."""
-    begun = here.target.switch
-    again = Thread(target=one_swarm.manager.start)
-
-    def killed(spec: ServiceSpec, container: Container) -> None:
-        here.target.switch = begun  # type: ignore[method-assign]  # the way back is not disturbed
-        begun(spec, container)
-        one_swarm.manager.kill()
-        if restarts:
-            again.start()
-
-    here.target.switch = killed  # type: ignore[method-assign]  # of this one target
-    with here.driver() as (driver, _):
-        run = driver.deploy(here.run("3.12"))
-        if restarts:
-            again.join()
-        else:
-            assert run.state is not StageState.ROLLED_BACK, "nobody can have brought it back"
-            one_swarm.manager.start()
-        if run.state is not StageState.ROLLED_BACK:
-            (run,) = driver.recover(here.name)
-        assert run.state is StageState.ROLLED_BACK, run.reason
-        assert here.serving() == here.all_old()
-        assert not [name for name in here.containers() if ".next" in name]
-
-
-def test_an_engine_is_the_same_one_when_it_is_started_anew_and_another_one_is_another(
-    one_swarm: Swarm, here: Place
+@pytest.mark.parametrize("restarts", [True, False], ids=["restarts soon", "restarts before the recovery"])
+def test_an_engine_killed_during_deployment_leads_to_a_rollback(
+    shared_swarm: Swarm, environment: DockerEnvironment, restarts: bool
 ) -> None:
-    before, swarm = here.target.identity(), swarm_identity(here.engine)
+    """Also of services that were not reached: with some engines containers with the policy `unless-stopped` stay down
+    after a kill."""
+    real_switch = environment.target.switch
+    restart = Thread(target=shared_swarm.manager.start)
+
+    def switch_and_kill(spec: ServiceSpec, container: Container) -> None:
+        environment.target.switch = real_switch  # type: ignore[method-assign]  # the rollback is not disturbed
+        real_switch(spec, container)
+        shared_swarm.manager.kill()
+        if restarts:
+            restart.start()
+
+    environment.target.switch = switch_and_kill  # type: ignore[method-assign]  # of this one target
+    with environment.driver() as (driver, _):
+        run = driver.deploy(environment.run("3.12"))
+        if restarts:
+            restart.join()
+        else:
+            assert run.state is not StageState.ROLLED_BACK, "no rollback is possible without an engine"
+            shared_swarm.manager.start()
+        if run.state is not StageState.ROLLED_BACK:
+            (run,) = driver.recover(environment.name)
+        assert run.state is StageState.ROLLED_BACK, run.reason
+        assert environment.serving() == environment.all_old()
+        assert not [name for name in environment.containers() if ".next" in name]
+
+
+def test_the_identity_of_an_engine_survives_a_restart(shared_swarm: Swarm, environment: DockerEnvironment) -> None:
+    identity, swarm_id = environment.target.identity(), swarm_identity(environment.engine)
     own = connect()
     try:
-        assert before
-        assert DockerTarget(own).identity() not in ("", before)
-        assert swarm not in ("", before)
+        assert identity
+        assert DockerTarget(own).identity() not in ("", identity)
+        assert swarm_id not in ("", identity)
     finally:
         own.close()
-    one_swarm.manager.kill()
-    one_swarm.manager.start()
-    assert (here.target.identity(), swarm_identity(here.engine)) == (before, swarm)
+    shared_swarm.manager.kill()
+    shared_swarm.manager.start()
+    assert (environment.target.identity(), swarm_identity(environment.engine)) == (identity, swarm_id)
 
 
-def test_killed_while_a_stage_soaks_it_is_no_fault_of_the_service(one_swarm: Swarm, here: Place) -> None:
-    """What is not measured is not credited; what the engine has started again counts as a restart, and goes on."""
+def test_an_engine_killed_during_the_soak_is_no_fault_of_the_service(
+    shared_swarm: Swarm, environment: DockerEnvironment
+) -> None:
+    """Missing measurements are not credited; a container that the engine restarts counts as a restart."""
     settings = SoakSettings(interval=1.0, duration=600.0, initial_delay=0.0)
-    with here.driver() as (driver, journal):
-        run = driver.deploy(replace(here.run("3.12"), soak=settings.duration))
+    with environment.driver() as (driver, journal):
+        run = driver.deploy(replace(environment.run("3.12"), soak=settings.duration))
         assert run.state is StageState.SOAKING, run.reason
         watched = [
-            Watched(
-                service=one.service,
-                probes=(ContainerProbe(target=here.target, spec=one.spec, container=one.new, interpreter=run.target),),
+            MonitoredService(
+                service=deployment.service,
+                probes=(
+                    ContainerProbe(
+                        target=environment.target,
+                        spec=deployment.spec,
+                        container=deployment.new,
+                        interpreter=run.target,
+                    ),
+                ),
                 critical=True,
                 settings=settings,
             )
-            for one in run.deployments
-            if one.new is not None
+            for deployment in run.deployments
+            if deployment.new is not None
         ]
-        soak = Soak(journal, run.run, watched, settings, owner=driver.owner)
+        soak = SoakMonitor(journal, run.run, watched, settings, owner=driver.owner)
 
-        def sampled() -> dict[str, Result]:
-            before = soak.progress().slot
-            while soak.progress().slot == before:
-                asyncio.run(soak.tick())
-            return {one.metric: one.result for one in journal.samples(run.run, "auth")[-1].measurements}
+        def sample_once() -> dict[str, Result]:
+            slot_before = soak.snapshot().slot
+            while soak.snapshot().slot == slot_before:
+                asyncio.run(soak.sample_once())
+            return {
+                deployment.metric: deployment.result for deployment in journal.samples(run.run, "auth")[-1].measurements
+            }
 
-        assert sampled()["interpreter"] is Result.SUCCESSFUL
-        one_swarm.manager.kill()
-        assert sampled() == {"engine": Result.ERROR}
-        one_swarm.manager.start()
-        while "interpreter" not in (found := sampled()):
-            assert soak.progress().run.state is StageState.SOAKING, soak.progress().run.reason
-        assert found["interpreter"] is Result.SUCCESSFUL
-        now = soak.progress().run
+        assert sample_once()["interpreter"] is Result.SUCCESSFUL
+        shared_swarm.manager.kill()
+        assert sample_once() == {"engine": Result.ERROR}
+        shared_swarm.manager.start()
+        while "interpreter" not in (results := sample_once()):
+            assert soak.snapshot().run.state is StageState.SOAKING, soak.snapshot().run.reason
+        assert results["interpreter"] is Result.SUCCESSFUL
+        now = soak.snapshot().run
         assert (now.state, now.reason) == (StageState.SOAKING, "")
-        assert {python for _, python in here.serving().values()} == {"3.12"}
+        assert {python for _, python in environment.serving().values()} == {"3.12"}
 
 
-def test_killed_just_when_a_stage_goes_back_the_next_start_ends_it(
-    one_swarm: Swarm, here: Place, monkeypatch: pytest.MonkeyPatch
+def test_an_engine_killed_during_the_rollback_is_recovered_by_the_next_start(
+    shared_swarm: Swarm, environment: DockerEnvironment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """It is said to have failed as long as nobody answers; whatever of it was done is not done twice."""
-    monkeypatch.setattr("pytest_py312.rollout.execution.driver.LOST_LIMIT", 0.0)
-    begun = here.target.restore
+    """The rollback counts as failed while the engine is away; completed steps are not repeated."""
+    monkeypatch.setattr("pytest_py312.rollout.execution.driver.UNREACHABLE_LIMIT", 0.0)
+    real_restore = environment.target.restore
 
-    def killed(spec: ServiceSpec, old: Container | None, *, run: str) -> str:
-        here.target.restore = begun  # type: ignore[method-assign]
-        one_swarm.manager.kill()
-        return begun(spec, old, run=run)
+    def kill_and_restore(spec: ServiceSpec, old: Container | None, *, run: str) -> str:
+        environment.target.restore = real_restore  # type: ignore[method-assign]
+        shared_swarm.manager.kill()
+        return real_restore(spec, old, run=run)
 
-    with here.driver() as (driver, _):
-        run = driver.deploy(here.run("3.12"))
+    with environment.driver() as (driver, _):
+        run = driver.deploy(environment.run("3.12"))
         assert run.state is StageState.SOAKING, run.reason
-        here.target.restore = killed  # type: ignore[method-assign]  # of this one target
+        environment.target.restore = kill_and_restore  # type: ignore[method-assign]  # of this one target
         run = driver.rollback(run.run, reason="a test")
         assert run.state is StageState.ROLLBACK_FAILED
         assert "does not answer" in run.reason
-        one_swarm.manager.start()
-        (run,) = driver.recover(here.name)
+        shared_swarm.manager.start()
+        (run,) = driver.recover(environment.name)
         assert run.state is StageState.ROLLED_BACK, run.reason
-        assert here.serving() == here.all_old()
-        assert here.target.lock(here.name).holder() is None
+        assert environment.serving() == environment.all_old()
+        assert environment.target.environment_lock(environment.name).holder() is None

@@ -1,6 +1,6 @@
-"""What goes wrong with a stage on a real engine, the state that each ends in, and the old version serving after it.
+"""Faults of a stage on a real engine: the final state of each, and the old version serving after it.
 
-All of them at once, each in an environment of its own, sample by sample as a schedule would take them.
+All run at once, each in its own environment, one sample at a time as a schedule takes them.
 """
 
 import http.client
@@ -16,17 +16,17 @@ import pytest
 
 from pytest_py312.core import clock
 from pytest_py312.repository.plan.loader import load_plan
-from pytest_py312.rollout.context import Ground
-from pytest_py312.rollout.domain.contracts import edges_of
+from pytest_py312.rollout.context import RolloutContext
+from pytest_py312.rollout.domain.contracts import contract_edges
 from pytest_py312.rollout.domain.model import Container, StageRun, StageState
-from pytest_py312.rollout.domain.stop_signals import Stop
-from pytest_py312.rollout.execution.stage_runner import Staging, Wish
-from pytest_py312.rollout.execution.steps import Answer, Steps, StepStatus, steps_of
+from pytest_py312.rollout.domain.stop_signals import StopRequest
+from pytest_py312.rollout.execution.stage_runner import StageRequest, StageRunner
+from pytest_py312.rollout.execution.steps import StepResult, StepRunner, StepStatus, make_steps
 from pytest_py312.rollout.targets.docker.target import DockerTarget
 from pytest_py312.rollout.targets.target import TargetRefused
 from pytest_py312.runners.docker.engine import connect
-from pytest_py312.runners.docker.errors import told_apart
-from tests.integration.rollouts.services import Place, built, eventually, place
+from pytest_py312.runners.docker.errors import translate_errors
+from tests.integration.rollouts.docker_environments import DockerEnvironment, build_image, eventually, start_environment
 from tests.support.fakes import service_tree
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(420)]
@@ -61,8 +61,8 @@ S = StageState
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trouble:
-    """``soak`` is what the plan says more. ``failing`` is the step that tells it, ``reason`` is in what it says."""
+class Fault:
+    """A fault and its result. ``soak`` is added to the plan; ``failing`` is the step that fails, with ``reason``."""
 
     image: str
     state: StageState | None
@@ -71,28 +71,28 @@ class Trouble:
     or_reason: str = ""
     soak: str = ""
     asked: str = ""
-    """The path that it is asked for while it is watched."""
+    """The path that is requested during the soak."""
     times: int = 1
     memory: str = ""
-    """What it may use at most."""
+    """The container's memory limit."""
 
 
-TROUBLES = {
-    "crash at start": Trouble(
+FAULTS = {
+    "crash at start": Fault(
         image="{version}-crash", state=S.ROLLED_BACK, failing="deploy[auth]", reason="no module named nothing"
     ),
-    "crash after the health window": Trouble(
+    "crash after the health window": Fault(
         image="{version}-good", asked="/die", state=S.ROLLED_BACK, failing="soak[auth]", reason="auth: availability"
     ),
-    "it is started again and again": Trouble(
+    "crash loop": Fault(
         image="{version}-good",
         asked="/stumble",
         times=20,
         state=S.ROLLED_BACK,
         failing="soak[auth]",
-        reason="auth: crash loop: started again",
+        reason="auth: crash loop: restarted",
     ),
-    "killed for want of memory": Trouble(
+    "killed: out of memory": Fault(
         image="{version}-good",
         asked="/grow",
         times=20,
@@ -100,37 +100,37 @@ TROUBLES = {
         state=S.ROLLED_BACK,
         failing="soak[auth]",
         reason="auth: out of memory",
-        or_reason="auth: crash loop",  # where the engine did more since than it remembers
+        or_reason="auth: crash loop",  # where the engine has dropped the event from its history
     ),
-    "5 % errors": Trouble(
+    "5 % errors": Fault(
         image="{version}-few",
         soak='load = { rate = 200, path = "/work", seconds = "0.5s", errors = "20%" }',
         state=S.ROLLED_BACK,
         failing="soak[auth]",
         reason="auth: load errors",
     ),
-    "half as slow again": Trouble(
+    "half again as slow": Fault(
         image="{version}-slow",
-        soak='twin = true\n[[soak.metric]]\nname = "latency"\nprovider = "http"\nquery = "/query"',
+        soak='control = true\n[[soak.metric]]\nname = "latency"\nprovider = "http"\nquery = "/query"',
         state=S.HELD,
-        failing="verdict[stage-1]",  # by a look on the way or, on a noisy machine, by the last one
+        failing="verdict[stage-1]",  # by an interim analysis or, on a noisy machine, by the last one
         reason="auth: latency compared",
     ),
-    "memory leak": Trouble(
+    "memory leak": Fault(
         image="{version}-leak",
         soak='[[soak.metric]]\nname = "memory"\nprovider = "docker"\nfailure = "value > 150000000"',
         state=S.HELD,
         failing="soak[auth]",
         reason="auth: memory",
     ),
-    "no traffic": Trouble(
+    "no traffic": Fault(
         image="{version}-good",
         soak='[[soak.metric]]\nname = "orders"\nprovider = "prometheus"\nquery = "orders"\nfailure = "value < 1"',
         state=S.SOAKING,
         failing="verdict[stage-1]",
-        reason="cannot tell: auth: orders told nothing for",
+        reason="inconclusive: auth: orders inconclusive for",
     ),
-    "a cache that is keyed by a hash": Trouble(
+    "a cache that is keyed by a hash": Fault(
         image="{version}-good",
         soak="""[[contract]]
 writer = "auth"
@@ -143,8 +143,8 @@ format = "hash"
         failing="contract[auth->auth]",
         reason="old -> new: broken (the hash is",
     ),
-    "wrong interpreter": Trouble(image="3.11-good", state=None, failing="preflight", reason="has Python 3.11, not"),
-    "wrong interpreter that says it is right": Trouble(
+    "wrong interpreter": Fault(image="3.11-good", state=None, failing="preflight", reason="has Python 3.11, not"),
+    "wrong interpreter that claims to be right": Fault(
         image="3.11-good-claims", state=S.ROLLED_BACK, failing="verify[auth]", reason="Python 3.11, not on 3.12"
     ),
 }
@@ -152,22 +152,22 @@ format = "hash"
 
 @dataclass(kw_only=True)
 class Case:
-    """One trouble in an environment of its own."""
+    """One fault in its own environment."""
 
-    trouble: Trouble
-    here: Place
-    ground: Ground
+    fault: Fault
+    environment: DockerEnvironment
+    context: RolloutContext
     ticks: int = 0
-    answers: dict[str, Answer] = field(default_factory=dict)
+    requests_path: dict[str, StepResult] = field(default_factory=dict)
     run: StageRun | None = None
 
     def tick(self) -> None:
-        """What one run does."""
-        wish = Wish(stage=1, environment=self.here.name, ticks=True)
-        staging = Staging(self.ground, wish, unproven=lambda services: [], stop=Stop())
-        steps = Steps(staging)
-        edges = edges_of(self.ground.settings().contracts, ["auth"])
-        self.answers = {str(step): steps.answer(step) for step in steps_of(["auth"], 1, deploys=True, edges=edges)}
+        """Take one sample, as one run of a schedule."""
+        request = StageRequest(stage=1, environment=self.environment.name, sample_once=True)
+        staging = StageRunner(self.context, request, find_unproven=lambda services: [], stop=StopRequest())
+        steps = StepRunner(staging)
+        edges = contract_edges(self.context.settings().contracts, ["auth"])
+        self.answers = {str(step): steps.answer(step) for step in make_steps(["auth"], 1, deploys=True, edges=edges)}
         with suppress(Exception):
             self.run = staging.run
         steps.close()
@@ -175,26 +175,26 @@ class Case:
 
     @property
     def is_over(self) -> bool:
-        """It is decided; or, where nothing can be told, said so."""
+        """Whether the stage is decided or reported as inconclusive."""
         verdict = self.answers["verdict[stage-1]"]
-        return verdict.status is not StepStatus.PENDING or "cannot tell" in verdict.reason
+        return verdict.status is not StepStatus.PENDING or "inconclusive: " in verdict.reason
 
     def ask(self) -> None:
-        """What ends it. Where the engine starts it again, that is waited for: it is up, and has been down."""
+        """Request the path that triggers the fault. If the engine restarts the container, wait until it is up again."""
         assert self.run is not None
         new = self.run["auth"].new
         assert new is not None
-        answers(self.here, new, self.trouble.asked)
-        if self.trouble.asked != "/die":
-            eventually(lambda: answers(self.here, new, "/health"), "it was not started again")
+        requests_path(self.environment, new, self.fault.asked)
+        if self.fault.asked != "/die":
+            eventually(lambda: requests_path(self.environment, new, "/health"), "it was not started again")
 
     def serving(self) -> str:
-        return self.here.serving()["auth"][1]
+        return self.environment.serving()["auth"][1]
 
 
-def answers(here: Place, container: Container, path: str) -> bool:
-    with suppress(OSError, http.client.HTTPException, TargetRefused):  # it ends without an answer, or does not run now
-        host, port = here.target.address(here.spec("auth"), container)
+def requests_path(environment: DockerEnvironment, container: Container, path: str) -> bool:
+    with suppress(OSError, http.client.HTTPException, TargetRefused):  # it exits without an answer, or is not running
+        host, port = environment.target.address(environment.spec("auth"), container)
         urllib.request.urlopen(f"http://{host}:{port}{path}", timeout=5).close()
         return True
     return False
@@ -205,17 +205,17 @@ def images() -> dict[str, str]:
     engine = connect()
     try:
         for kind in ("crash", "good", "few", "slow", "leak"):
-            built(engine, "3.12", kind)
-        built(engine, "3.11")
-        built(engine, "3.11", claims="3.12.1")
-        return {"3.9": built(engine, "3.9")}
+            build_image(engine, "3.12", kind)
+        build_image(engine, "3.11")
+        build_image(engine, "3.11", claims="3.12.1")
+        return {"3.9": build_image(engine, "3.9")}
     finally:
         engine.close()
 
 
 @pytest.fixture
 def prometheus() -> Iterator[str]:
-    """One that has never heard of any series."""
+    """Run a Prometheus that has no series."""
 
     class Empty(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -241,58 +241,61 @@ def prometheus() -> Iterator[str]:
 @pytest.fixture
 def cases(tmp_path: Path, images: dict[str, str], prometheus: str) -> Iterator[dict[str, Case]]:
     with ExitStack() as opened:
-        found = {}
-        for number, (name, trouble) in enumerate(TROUBLES.items()):
+        cases = {}
+        for number, (name, fault) in enumerate(FAULTS.items()):
             folder = tmp_path / str(number)
-            here = opened.enter_context(place(folder / "journal", images, "auth"))
-            if trouble.memory:
-                with told_apart():
-                    here.engine.client.update_container(
-                        here.old["auth"], mem_limit=trouble.memory, memswap_limit=trouble.memory
+            environment = opened.enter_context(start_environment(folder / "journal", images, "auth"))
+            if fault.memory:
+                with translate_errors():
+                    environment.engine.client.update_container(
+                        environment.old["auth"], mem_limit=fault.memory, memswap_limit=fault.memory
                     )
             plan = PLAN.format(
-                image=trouble.image,
-                container=f"{here.name}-auth",
-                name=here.name,
+                image=fault.image,
+                container=f"{environment.name}-auth",
+                name=environment.name,
                 prometheus=prometheus,
-                soak=trouble.soak,
+                soak=fault.soak,
             )
             root = service_tree(folder / "repository", {"services/auth/requirements.txt": "", "py312.toml": plan})
-            ground = Ground(
+            context = RolloutContext(
                 plan=load_plan(root / "py312.toml", today=clock.today()),
-                state=folder / "journal",
-                target=_always(here),
-                told=lambda text: None,
+                state_dir=folder / "journal",
+                target=_always(environment),
+                log=lambda text: None,
             )
-            found[name] = Case(trouble=trouble, here=here, ground=ground)
-        yield found
+            cases[name] = Case(fault=fault, environment=environment, context=context)
+        yield cases
 
 
-def _always(here: Place) -> Callable[[], DockerTarget]:
-    return lambda: here.target
+def _always(environment: DockerEnvironment) -> Callable[[], DockerTarget]:
+    return lambda: environment.target
 
 
-def test_each_ends_in_the_state_that_is_promised(cases: dict[str, Case]) -> None:
+def test_each_fault_ends_in_the_documented_state(cases: dict[str, Case]) -> None:
     left = list(cases)
     deadline = clock.stopwatch() + 300
     while left:
         assert clock.stopwatch() < deadline, f"not over: {left}"
         for name in left:
             cases[name].tick()
-            trouble = cases[name].trouble
-            if trouble.asked and cases[name].ticks <= trouble.times and not cases[name].is_over:
+            fault = cases[name].fault
+            if fault.asked and cases[name].ticks <= fault.times and not cases[name].is_over:
                 cases[name].ask()
         left = [name for name in left if not cases[name].is_over]
     for name, case in cases.items():
-        trouble, told = case.trouble, {step: answer.reason for step, answer in case.answers.items()}
-        assert (case.run.state if case.run else None) is trouble.state, (name, told)
-        failing = case.answers[trouble.failing].status
-        assert failing is (StepStatus.PENDING if trouble.state is S.SOAKING else StepStatus.FAILED), (name, told)
-        reasons = [reason for reason in (trouble.reason, trouble.or_reason) if reason]
-        assert any(reason in told[trouble.failing] for reason in reasons), (name, told)
-        if trouble.state in (S.HELD, S.SOAKING):
+        fault, reasons_by_step = case.fault, {step: answer.reason for step, answer in case.answers.items()}
+        assert (case.run.state if case.run else None) is fault.state, (name, reasons_by_step)
+        failing = case.answers[fault.failing].status
+        assert failing is (StepStatus.PENDING if fault.state is S.SOAKING else StepStatus.FAILED), (
+            name,
+            reasons_by_step,
+        )
+        reasons = [reason for reason in (fault.reason, fault.or_reason) if reason]
+        assert any(reason in reasons_by_step[fault.failing] for reason in reasons), (name, reasons_by_step)
+        if fault.state in (S.HELD, S.SOAKING):
             assert case.serving() == "3.12", name
             assert case.run is not None
-            with case.here.driver() as (driver, _):
+            with case.environment.driver() as (driver, _):
                 driver.rollback(case.run.run, reason="decided")
-        assert case.here.serving() == case.here.all_old(), name
+        assert case.environment.serving() == case.environment.all_old(), name

@@ -1,4 +1,4 @@
-"""A stage on a real engine, watched: kept while it is well, and brought back when it is not."""
+"""The soak of a stage on a real engine: accepted while it is healthy, rolled back when it is not."""
 
 import asyncio
 import json
@@ -13,158 +13,174 @@ import pytest
 from pytest_py312.core import clock
 from pytest_py312.repository.plan.rollout_settings import (
     CompareSettings,
-    Confirm,
+    ConfirmSettings,
     RolloutSettings,
     SoakSettings,
     TrafficSettings,
 )
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import Container, Result, Sample, StageRun, StageState, Verdict
-from pytest_py312.rollout.domain.stop_signals import Stop
+from pytest_py312.rollout.domain.stop_signals import StopRequest
 from pytest_py312.rollout.execution.driver import Driver
-from pytest_py312.rollout.monitoring.probe_plan import watched_of
-from pytest_py312.rollout.monitoring.soak import Soak
-from pytest_py312.runners.docker.errors import told_apart
-from tests.integration.rollouts.services import Place
+from pytest_py312.rollout.monitoring.breaches import CONTROL_HEALTH
+from pytest_py312.rollout.monitoring.probe_plan import monitored_services
+from pytest_py312.rollout.monitoring.soak import SoakMonitor
+from pytest_py312.rollout.monitoring.traffic import CONTROL_VERSION
+from pytest_py312.runners.docker.errors import translate_errors
+from tests.integration.rollouts.docker_environments import DockerEnvironment
 from tests.support.fakes import service
 
 pytestmark = pytest.mark.docker
 
 SETTINGS = SoakSettings(interval=2.0, duration=6.0, initial_delay=0.0)
-APlace = Callable[..., AbstractContextManager[Place]]
+MakeEnvironment = Callable[..., AbstractContextManager[DockerEnvironment]]
 
 
 def soak_of(
-    here: Place, driver: Driver, journal: Journal, run: StageRun, root: Path, settings: SoakSettings = SETTINGS
-) -> Soak:
-    services = {name: service(name, critical=True) for name in here.services}
-    compare = CompareSettings(min_points=2, max_ratio=1000)  # that it is compared, and not how
-    watched = watched_of(run, services, RolloutSettings(soak=settings, compare=compare), here.target, root=root)
-    return Soak(journal, run.run, watched, settings, owner=driver.owner)
+    environment: DockerEnvironment,
+    driver: Driver,
+    journal: Journal,
+    run: StageRun,
+    root: Path,
+    settings: SoakSettings = SETTINGS,
+) -> SoakMonitor:
+    services = {name: service(name, critical=True) for name in environment.services}
+    compare = CompareSettings(min_points=2, max_ratio=1000)  # the comparison must happen; its result does not matter
+    watched = monitored_services(
+        run, services, RolloutSettings(soak=settings, compare=compare), environment.target, root=root
+    )
+    return SoakMonitor(journal, run.run, watched, settings, owner=driver.owner)
 
 
-def deployed(here: Place, driver: Driver, *, twin: str = "") -> StageRun:
-    """:param twin: the service that has one."""
-    run = replace(here.run("3.12", name=here.name), soak=SETTINGS.duration)
-    run = driver.deploy(run.with_deployment(twin, wants_twin=True) if twin else run)
+def deployed(environment: DockerEnvironment, driver: Driver, *, controlled: str = "") -> StageRun:
+    """Deploy a stage.
+
+    :param controlled: the service that gets a control.
+    """
+    run = replace(environment.run("3.12", name=environment.name), soak=SETTINGS.duration)
+    run = driver.deploy(run.with_deployment(controlled, wants_control=True) if controlled else run)
     assert run.state is StageState.SOAKING, run.reason
-    assert [one.service for one in run.deployments if one.twin] == ([twin] if twin else []), run
+    assert [deployment.service for deployment in run.deployments if deployment.control] == (
+        [controlled] if controlled else []
+    ), run
     return run
 
 
 def results(sample: Sample) -> dict[str, Result]:
-    return {one.metric: one.result for one in sample.measurements}
+    return {measurement.metric: measurement.result for measurement in sample.measurements}
 
 
-def test_a_stage_that_is_well_is_accepted(a_place: APlace, tmp_path: Path) -> None:
-    with a_place("auth", "user") as here, here.driver() as (driver, journal):
-        run = deployed(here, driver, twin="auth")
-        names = {name for name in here.containers() if ".twin-" in name}
-        progress = asyncio.run(soak_of(here, driver, journal, run, tmp_path).wait(Stop()))
+def test_a_healthy_stage_is_accepted(make_environment: MakeEnvironment, tmp_path: Path) -> None:
+    with make_environment("auth", "user") as environment, environment.driver() as (driver, journal):
+        run = deployed(environment, driver, controlled="auth")
+        names = {name for name in environment.containers() if ".control-" in name}
+        progress = asyncio.run(soak_of(environment, driver, journal, run, tmp_path).wait(StopRequest()))
         assert (progress.run.state, progress.run.verdict) == (StageState.ACCEPTED, Verdict.PASSED), progress.run.reason
         samples = journal.samples(run.run, "auth")
         assert {"availability", "latency", "cpu", "memory", "restarts", "out of memory", "exceptions"} <= results(
             samples[0]
         ).keys()
         assert set(results(samples[0]).values()) == {Result.SUCCESSFUL}
-        assert {"twin", "old latency"} <= results(samples[0]).keys()
+        assert {CONTROL_HEALTH, "old latency"} <= results(samples[0]).keys()
         driver.detach(run.run)
-        assert names - here.containers().keys() == names, "the twin has done its part"
-        assert journal.run(run.run)["auth"].twin_removed
-        assert {python for _, python in here.serving().values()} == {"3.12"}
+        assert names - environment.containers().keys() == names, "the control is removed"
+        assert journal.load_run(run.run)["auth"].control_removed
+        assert {python for _, python in environment.serving().values()} == {"3.12"}
 
 
-def test_what_befalls_both_versions_is_the_environments_and_a_twin_that_is_gone_is_no_failure(
-    a_place: APlace, tmp_path: Path
+def test_a_failure_of_both_versions_and_a_missing_control_are_no_failures(
+    make_environment: MakeEnvironment, tmp_path: Path
 ) -> None:
-    once = replace(SETTINGS, confirm=Confirm(probes=1, every=0.1, bad=1))
-    with a_place("auth") as here, here.driver() as (driver, journal):
-        run = deployed(here, driver, twin="auth")
-        new, twin = run["auth"].new, run["auth"].twin
+    settings = replace(SETTINGS, confirm=ConfirmSettings(probes=1, every=0.1, bad=1))
+    with make_environment("auth") as environment, environment.driver() as (driver, journal):
+        run = deployed(environment, driver, controlled="auth")
+        new, control = run["auth"].new, run["auth"].control
         assert new is not None
-        assert twin is not None
-        assert seen_of(here, twin) == ("3.9", {}, "from auth")
+        assert control is not None
+        assert identity_of(environment, control) == ("3.9", {}, "from auth")
 
-        def sampled() -> Sample:
-            """A new one; the first time there is only a schedule."""
-            before = len(journal.samples(run.run, "auth"))
-            while len(found := journal.samples(run.run, "auth")) == before:
-                progress = asyncio.run(soak_of(here, driver, journal, run, tmp_path, once).tick())
+        def next_sample() -> Sample:
+            """Return a new sample; the first call only creates the schedule."""
+            count_before = len(journal.samples(run.run, "auth"))
+            while len(samples := journal.samples(run.run, "auth")) == count_before:
+                progress = asyncio.run(soak_of(environment, driver, journal, run, tmp_path, settings).sample_once())
                 assert progress.run.state is StageState.SOAKING, progress.run.reason
-                clock.pause(progress.next_in)
-            return found[-1]
+                clock.pause(progress.seconds_to_next)
+            return samples[-1]
 
-        assert sampled().is_good
-        for one in (new, twin):
-            with told_apart():
-                here.engine.client.pause(one.id)
-        assert results(sampled())["availability"] is Result.INCONCLUSIVE
-        for one in (new, twin):
-            with told_apart():
-                here.engine.client.unpause(one.id)
-        with told_apart():
-            here.engine.client.stop(twin.id, timeout=1)
-        alone = sampled()
+        assert next_sample().is_good
+        for container in (new, control):
+            with translate_errors():
+                environment.engine.client.pause(container.id)
+        assert results(next_sample())["availability"] is Result.INCONCLUSIVE
+        for container in (new, control):
+            with translate_errors():
+                environment.engine.client.unpause(container.id)
+        with translate_errors():
+            environment.engine.client.stop(control.id, timeout=1)
+        alone = next_sample()
         assert results(alone)["availability"] is Result.SUCCESSFUL
-        assert "twin" not in results(alone)
+        assert CONTROL_HEALTH not in results(alone)
         assert driver.rollback(run.run, reason="by hand").state is StageState.ROLLED_BACK
-        assert here.serving() == here.all_old()
-        assert list(here.containers()) == [f"{here.name}-auth"]
+        assert environment.serving() == environment.all_old()
+        assert list(environment.containers()) == [f"{environment.name}-auth"]
 
 
-def seen_of(here: Place, twin: Container) -> tuple[str, object, str]:
-    """Its Python, its published ports, and its greeting, asked of itself."""
-    host, port = here.target.address(here.spec("auth"), twin)
+def identity_of(environment: DockerEnvironment, control: Container) -> tuple[str, object, str]:
+    """Return a container's Python, published ports and greeting."""
+    host, port = environment.target.address(environment.spec("auth"), control)
     with urllib.request.urlopen(f"http://{host}:{port}/version", timeout=10) as answer:
-        said = json.load(answer)
-    with told_apart():
-        ports = here.engine.client.inspect_container(twin.id)["HostConfig"]["PortBindings"]
-    return said["python"].rpartition(".")[0], ports, said["greeting"]
+        reply = json.load(answer)
+    with translate_errors():
+        ports = environment.engine.client.inspect_container(control.id)["HostConfig"]["PortBindings"]
+    return reply["python"].rpartition(".")[0], ports, reply["greeting"]
 
 
-def test_errors_that_only_traffic_shows_bring_a_stage_back(a_place: APlace, tmp_path: Path) -> None:
-    """Its health is good, and one of ten requests fails; the old version beside it answers all of them."""
+def test_errors_under_load_roll_a_stage_back(make_environment: MakeEnvironment, tmp_path: Path) -> None:
+    """Its health is good, and one of ten requests fails; the control answers all of them."""
     load = TrafficSettings(rate=40, path="/work", seconds=2.0)
     settings = replace(SETTINGS, interval=4.0, duration=400.0, load=load)
-    with a_place("auth") as here, here.driver() as (driver, journal):
-        run = replace(here.run("3.12 errs", name=here.name), soak=settings.duration)
-        run = driver.deploy(run.with_deployment("auth", wants_twin=True))
+    with make_environment("auth") as environment, environment.driver() as (driver, journal):
+        run = replace(environment.run("3.12 errs", name=environment.name), soak=settings.duration)
+        run = driver.deploy(run.with_deployment("auth", wants_control=True))
         assert run.state is StageState.SOAKING, run.reason
-        run = asyncio.run(soak_of(here, driver, journal, run, tmp_path, settings).wait(Stop())).run
+        run = asyncio.run(soak_of(environment, driver, journal, run, tmp_path, settings).wait(StopRequest())).run
         assert run.state is StageState.ROLLING_BACK
         assert run.reason.startswith("auth: load errors burn: the error budget of 0.001 burns "), run.reason
-        figures = {one.metric: one.value for one in journal.samples(run.run, "auth")[-1].measurements}
+        figures = {item.metric: item.value for item in journal.samples(run.run, "auth")[-1].measurements}
         new, old, count = (figures[name] for name in ("load errors", "old load errors", "load errors requests"))
         assert new is not None
         assert old is not None
-        assert (count, figures["twin"]) == (80.0, 1.0)
-        assert new >= 0.1 > 0.05 > old, "an engine that is busy with others may lose some of both"
+        assert (count, figures[CONTROL_VERSION]) == (80.0, 1.0)
+        assert new >= 0.1 > 0.05 > old, "a busy engine may lose requests of both"
         assert {"load latency", "load rate"} <= figures.keys()
-        assert [one.state for one in driver.recover(here.name)] == [StageState.ROLLED_BACK]
-        assert here.serving() == here.all_old()
+        assert [item.state for item in driver.recover(environment.name)] == [StageState.ROLLED_BACK]
+        assert environment.serving() == environment.all_old()
 
 
-@pytest.mark.parametrize("trouble", ["stopped", "replaced"])
-def test_one_that_is_not_is_brought_back_or_held(a_place: APlace, tmp_path: Path, trouble: str) -> None:
-    """A container that is stopped is an outage; one that somebody else has put there is no proof of anything."""
-    with a_place("auth") as here, here.driver() as (driver, journal):
-        run = deployed(here, driver)
-        asyncio.run(soak_of(here, driver, journal, run, tmp_path).tick())
+@pytest.mark.parametrize("fault", ["stopped", "replaced"])
+def test_an_unhealthy_stage_is_rolled_back_or_held(
+    make_environment: MakeEnvironment, tmp_path: Path, fault: str
+) -> None:
+    """A stopped container is an outage; a foreign container proves nothing about ours."""
+    with make_environment("auth") as environment, environment.driver() as (driver, journal):
+        run = deployed(environment, driver)
+        asyncio.run(soak_of(environment, driver, journal, run, tmp_path).sample_once())
         new = run["auth"].new
         assert new is not None
-        with told_apart():
-            here.engine.client.stop(new.id, timeout=1)
-            if trouble == "replaced":
-                here.engine.client.rename(new.id, f"{here.name}-auth.away")
-                here.engine.client.rename(here.old["auth"], f"{here.name}-auth")
-                here.engine.client.start(here.old["auth"])
+        with translate_errors():
+            environment.engine.client.stop(new.id, timeout=1)
+            if fault == "replaced":
+                environment.engine.client.rename(new.id, f"{environment.name}-auth.away")
+                environment.engine.client.rename(environment.old["auth"], f"{environment.name}-auth")
+                environment.engine.client.start(environment.old["auth"])
         clock.pause(SETTINGS.interval)
-        run = asyncio.run(soak_of(here, driver, journal, run, tmp_path).tick()).run
-        if trouble == "replaced":
-            assert (run.state, run.held_for) == (StageState.HELD, ("auth: drift",))
-            assert here.serving() == here.all_old()
+        run = asyncio.run(soak_of(environment, driver, journal, run, tmp_path).sample_once()).run
+        if fault == "replaced":
+            assert (run.state, run.pending_decisions) == (StageState.HELD, ("auth: drift",))
+            assert environment.serving() == environment.all_old()
             return
         assert run.state is StageState.ROLLING_BACK
         assert run.reason.startswith("auth: availability: confirmed")
-        assert [one.state for one in driver.recover(here.name)] == [StageState.ROLLED_BACK]
-        assert here.serving() == here.all_old()
+        assert [recovered.state for recovered in driver.recover(environment.name)] == [StageState.ROLLED_BACK]
+        assert environment.serving() == environment.all_old()

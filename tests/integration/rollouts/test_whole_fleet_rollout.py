@@ -1,6 +1,6 @@
-"""One run of pytest for each stage of the example fleet: proven, deployed, watched and accepted, on a real engine.
+"""One run of pytest for each stage of the example fleet proves, deploys, watches and accepts it, on a real engine.
 
-All twenty services, with what their checks find put right.
+All twenty services, with fixes for what their checks find.
 """
 
 from pathlib import Path
@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from tests.integration.rollouts.example_fleet import example_fleet, example_stages
-from tests.integration.rollouts.example_fleet_whole import mend
+from tests.integration.rollouts.whole_fleet_rollout import apply_fixes
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(1200)]
 
 
-def test_all_four_stages_are_accepted_in_their_order(tmp_path: Path) -> None:
+def test_all_four_stages_are_accepted_in_order(tmp_path: Path) -> None:
     stages = example_stages()
     assert [len(folders) for folders in stages.values()] == [3, 4, 5, 8]
-    with example_fleet(tmp_path, stages, changed=mend) as fleet:
+    with example_fleet(tmp_path, stages, prepare=apply_fixes) as fleet:
 
         def run(stage: int, *arguments: str, code: int = 0) -> str:
             return fleet.pytest(f"--py312-stage={stage}", f"--py312-deploy={fleet.name}", *arguments, code=code)
@@ -26,7 +26,7 @@ def test_all_four_stages_are_accepted_in_their_order(tmp_path: Path) -> None:
         assert fleet.serving(2) == {"3.11"}
         ticks = ("--py312-stage=1", f"--py312-deploy={fleet.name}", "--py312-soak-mode=tick")
         assert f"pending: stage 1 in {fleet.name} is soaking: 0 s of 3 s credited" in fleet.pytest(*ticks, code=75)
-        out = fleet.ticked(*ticks)
+        out = fleet.run_until_done(*ticks)
         for stage in stages:
             if stage > 1:
                 out = run(stage)

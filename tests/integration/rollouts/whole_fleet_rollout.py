@@ -1,9 +1,9 @@
-"""All twenty services of the example, mended, through all four stages: each by one run of pytest, on a real engine.
+"""All twenty services of the example, fixed, through all four stages: one run of pytest for each, on a real engine.
 
-    python -m tests.integration.rollouts.example_fleet_whole
+    python -m tests.integration.rollouts.whole_fleet_rollout
 
-First as the example is, where only its first stage is proven and nothing else is deployed; then with what TROUBLE.md
-names put right. Prints how long each took, and what serves. Takes some minutes.
+First unchanged, where only the first stage is proven and nothing else is deployed; then with the fixes for what
+TROUBLE.md lists. Prints the time of each stage, and what serves. Takes some minutes.
 """
 
 import tempfile
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from tests.integration.rollouts.example_fleet import example_fleet, example_stages
 
-MENDED = (
+FIXES = (
     ("user-service/tests/test_profiles.py", "assertEquals(", "assertEqual("),
     ("user-service/tests/test_profiles.py", "assertRegexpMatches(", "assertRegex("),
     ("user-service/tests/test_profiles.py", "assertNotRegexpMatches(", "assertNotRegex("),
@@ -44,33 +44,35 @@ MENDED = (
         "sys.version_info",
     ),
 )
-"""File below services/, what stands there, what stands there instead."""
+"""(file below services/, old text, new text)"""
 
 
-def mend(root: Path) -> None:
-    for name, before, after in MENDED:
+def apply_fixes(root: Path) -> None:
+    for name, old_text, new_text in FIXES:
         file = root / "services" / name
-        file.write_text(file.read_text(encoding="utf-8").replace(before, after), encoding="utf-8")
+        file.write_text(file.read_text(encoding="utf-8").replace(old_text, new_text), encoding="utf-8")
 
 
-def gone_through(folder: Path, *, mended: bool) -> None:
+def run_all_stages(folder: Path, *, fixed: bool) -> None:
     stages = example_stages()
-    with example_fleet(folder, stages, changed=mend if mended else lambda root: None) as fleet:
+    with example_fleet(folder, stages, prepare=apply_fixes if fixed else lambda root: None) as fleet:
         for stage, folders in stages.items():
             begun = time.monotonic()
-            code, out = fleet.ran(f"--py312-stage={stage}", f"--py312-deploy={fleet.name}")
-            said = next((line for line in out.splitlines() if line.startswith(("passed:", "failed:", "pending:"))), out)
+            code, out = fleet.run_pytest(f"--py312-stage={stage}", f"--py312-deploy={fleet.name}")
+            summary = next(
+                (line for line in out.splitlines() if line.startswith(("passed:", "failed:", "pending:"))), out
+            )
             serves = ", ".join(sorted(fleet.serving(stage)))
             seconds = time.monotonic() - begun
             print(f"stage {stage}: {len(folders)} services, {seconds:.0f} s, exit status {code}; serves {serves}")
-            print(f"  {said}", flush=True)
+            print(f"  {summary}", flush=True)
 
 
 def main() -> None:
-    for mended in (False, True):
-        print("mended" if mended else "as it is")
+    for fixed in (False, True):
+        print("fixed" if fixed else "unchanged")
         with tempfile.TemporaryDirectory() as folder:
-            gone_through(Path(folder), mended=mended)
+            run_all_stages(Path(folder), fixed=fixed)
 
 
 if __name__ == "__main__":

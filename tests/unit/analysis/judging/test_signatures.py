@@ -39,7 +39,7 @@ def test_a_removed_parameter(text: str, after: Signature) -> None:
         target_signatures={"asyncio:Queue": after},
     )
 
-    assert [one.code for one in findings] == ["PY204"]
+    assert [finding.code for finding in findings] == ["PY204"]
     assert findings[0].severity is Severity.ERROR
     assert "loop" in findings[0].message
 
@@ -73,10 +73,10 @@ def test_calls_without_it(text: str) -> None:
 
 
 def test_a_parameter_that_warns() -> None:
-    found = judge_texts("import asyncio\nasyncio.Queue(loop=x)", baseline_signatures={"asyncio:Queue": WITH_LOOP},
+    findings = judge_texts("import asyncio\nasyncio.Queue(loop=x)", baseline_signatures={"asyncio:Queue": WITH_LOOP},
                   target_signatures={"asyncio:Queue": WITH_LOOP})  # fmt: skip
 
-    assert [(one.code, one.remedy) for one in found] == [("PY220", "remove loop")]
+    assert [(finding.code, finding.remedy) for finding in findings] == [("PY220", "remove loop")]
 
 
 ALL = Signature(positional=("kind", "value"), keywords=("kind", "value"), required=("kind", "value"))
@@ -96,7 +96,7 @@ def test_a_default_that_the_baseline_lacks(call: str, is_reported: bool) -> None
         target_signatures=signatures[1],
     )
 
-    assert [one.code for one in findings] == (["PY210"] if is_reported else [])
+    assert [finding.code for finding in findings] == (["PY210"] if is_reported else [])
 
 
 def test_keywords_of_a_function_that_accepts_any_on_the_target() -> None:
@@ -108,7 +108,7 @@ def test_keywords_of_a_function_that_accepts_any_on_the_target() -> None:
         target_signatures={"asyncio:Queue": after},
     )
 
-    assert [one.code for one in findings] == ["PY210"]
+    assert [finding.code for finding in findings] == ["PY210"]
     assert (
         judge_texts(
             "import asyncio\nasyncio.Queue(x=1)",
@@ -126,30 +126,35 @@ def test_keywords_that_are_forwarded() -> None:
         Signature(positional=("args",), keywords=("args", "cwd", "process_group")),
     )
     text = "import subprocess\nsubprocess.run(x, check=True, timeout=3, cwd='.', process_group=0)\n"
-    found = judge_texts(
+    findings = judge_texts(
         text, baseline_signatures={"subprocess:Popen": baseline}, target_signatures={"subprocess:Popen": target}
     )
 
-    assert [(one.code, one.names) for one in found] == [("PY210", ("subprocess.Popen(process_group)",))]
+    assert [(finding.code, finding.names) for finding in findings] == [("PY210", ("subprocess.Popen(process_group)",))]
 
 
 def test_too_many_positional_arguments() -> None:
     before, after = Signature(positional=("x", "random"), keywords=()), Signature(positional=("x",), keywords=())
-    known = {"random:shuffle": before}, {"random:shuffle": after}
+    signatures = {"random:shuffle": before}, {"random:shuffle": after}
 
     assert codes(
-        judge_texts("import random\nrandom.shuffle(x, y)", baseline_signatures=known[0], target_signatures=known[1])
+        judge_texts(
+            "import random\nrandom.shuffle(x, y)", baseline_signatures=signatures[0], target_signatures=signatures[1]
+        )
     ) == ["PY204 2"]
     assert (
-        judge_texts("import random\nrandom.shuffle(x)", baseline_signatures=known[0], target_signatures=known[1]) == ()
+        judge_texts(
+            "import random\nrandom.shuffle(x)", baseline_signatures=signatures[0], target_signatures=signatures[1]
+        )
+        == ()
     )
 
 
 def test_a_parameter_that_the_baseline_lacks() -> None:
-    found = judge_texts("import asyncio\nasyncio.Queue(loop=x)", baseline_signatures={"asyncio:Queue": WITHOUT},
+    findings = judge_texts("import asyncio\nasyncio.Queue(loop=x)", baseline_signatures={"asyncio:Queue": WITHOUT},
                   target_signatures={"asyncio:Queue": WITH_LOOP})  # fmt: skip
 
-    assert "PY210" in [one.code for one in found]
+    assert "PY210" in [finding.code for finding in findings]
 
 
 def test_own_typed_dicts_accept_their_own_fields() -> None:
@@ -166,4 +171,4 @@ def test_own_typed_dicts_accept_their_own_fields() -> None:
     )
 
     assert made == ()
-    assert "PY204" in {one.code for one in called}
+    assert "PY204" in {finding.code for finding in called}

@@ -179,7 +179,7 @@ def container(*networks: str, name: str = "/auth", mode: str = "default") -> dic
     [
         (container("bridge"), container("bridge"), ("10.0.0.2", 80)),
         (container("bridge", "backend"), container("bridge", "backend"), ("auth", 80)),
-        (container("backend", name="/auth.twin-r1"), container("backend"), ("10.0.0.2", 80)),
+        (container("backend", name="/auth.control-r1"), container("backend"), ("10.0.0.2", 80)),
         (container("backend"), container("host", mode="host"), ("10.0.0.2", 80)),
         (container("host", mode="host"), container("backend"), ("10.0.0.1", 80)),
         (container("host", mode="host"), container("host", mode="host"), ("127.0.0.1", 80)),

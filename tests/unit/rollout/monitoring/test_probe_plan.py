@@ -25,7 +25,7 @@ from pytest_py312.rollout.monitoring.probes import (
     TcpProbe,
     UserFunctionProbe,
 )
-from pytest_py312.rollout.monitoring.traffic import TrafficProbe
+from pytest_py312.rollout.monitoring.traffic import CONTROL_VERSION, NEW_VERSION, TrafficProbe
 from pytest_py312.rollout.targets.target import TargetRefused
 from tests.support.fakes import FakeTarget, service
 from tests.unit.rollout.runs import carried_on, control, planned
@@ -187,7 +187,7 @@ def test_traffic_for_both_versions_ends_within_half_an_interval(tmp_path: Path) 
     new, old = services["gateway"].probes[-1], services["gateway"].control_probes[-1]
     assert isinstance(new, TrafficProbe)
     assert isinstance(old, TrafficProbe)
-    assert (new.generator is old.generator, new.version, old.version) == (True, "new", "twin")
+    assert (new.generator is old.generator, new.version, old.version) == (True, NEW_VERSION, CONTROL_VERSION)
     assert (new.generator.seconds, new.generator.path) == (30.0, "/work")
     assert services["gateway"].budgets == {"load errors": ErrorBudget(share=0.001)}
     assert not any(isinstance(probe, TrafficProbe) for probe in services["user"].probes)

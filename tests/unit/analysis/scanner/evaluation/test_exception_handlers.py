@@ -63,11 +63,11 @@ def test_a_handler_with_another_call_runs_where_the_first_call_is_refused(
     """``except TypeError`` around a call is a guard only if it calls the same function in another way."""
     text = f"import asyncio, json\ntry:\n    {body}\nexcept TypeError:\n    asyncio.Lock(loop=x)\n"
 
-    found = judge_texts(
+    findings = judge_texts(
         text, baseline_signatures={"asyncio:Lock": WITH_LOOP}, target_signatures={"asyncio:Lock": signature}
     )
 
-    assert ("PY204 5" in codes(found)) is runs
+    assert ("PY204 5" in codes(findings)) is runs
 
 
 def test_code_after_handlers_that_return_runs_where_the_body_succeeded() -> None:
