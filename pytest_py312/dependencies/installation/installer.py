@@ -26,6 +26,7 @@ from pytest_py312.dependencies.installation.distribution_store import (
 )
 from pytest_py312.dependencies.installation.download_size import download_size
 from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
+from pytest_py312.dependencies.installation.hash_checking import unhashed_findings
 from pytest_py312.dependencies.installation.import_check import ImportChecker
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
 from pytest_py312.dependencies.installation.requests import (
@@ -373,6 +374,11 @@ class Installer:
         pins += [seed for seed in preinstalled(build) if seed.name not in lock.versions]
         self._store.fill(pins, build, self.request_builder.request(cell, trees, ()), build_limit)
         distributions = [distribution for pin in pins if (distribution := self._store.get(pin, build))] + trees
+        unhashed = tuple(
+            unhashed_findings(self.request_builder.hashed_installs(cell.service), distributions, lock.versions, build)
+        )
+        if unhashed:
+            raise Unresolvable(unhashed)
         lines = [
             # with the index: another index may have something else under the same version
             *(pin.index + pin.line + (" (source)" if pin.from_source else "") for pin in pins),

@@ -17,6 +17,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
+from pytest_py312.dependencies.installation.hash_checking import requires_hashes
 from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
 from pytest_py312.repository.services.requirement_set import (
@@ -141,6 +142,17 @@ class RequestBuilder:
             exclude_newer=self._plan.exclude_newer,
             hashes=any(item.entry.hashes for item in requirements.entries),
         )
+
+    def hashed_installs(self, service: Service) -> tuple[RequirementSet, ...]:
+        """Return the requirements that each file or table of the service has by itself; none if no file has hashes.
+
+        pip checks hashes in each installation, not in what several of them bring together.
+        """
+        requirements = self.requirements(service)
+        if not requires_hashes(requirements):
+            return ()
+        sources = (*service.requirements, *service.test_requirements)
+        return tuple(read_requirement_set(self._plan.root, (source,)) for source in sources)
 
     def _option_line(self, option: LocatedOption) -> str:
         """Return an option line. A folder in it is relative to the file that contains the option."""
