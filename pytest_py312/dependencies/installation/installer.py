@@ -269,7 +269,7 @@ class Installer:
         if not source.exists():
             staging = source.with_name(f".{source.name}.part")
             staging.parent.mkdir(parents=True, exist_ok=True)
-            copy_tree(self._plan.root / folder, staging)
+            copy_tree(self._plan.root / folder, staging, within=self._plan.root)
             staging.rename(source)
         return True
 
