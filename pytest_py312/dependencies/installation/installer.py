@@ -36,6 +36,7 @@ from pytest_py312.dependencies.installation.requests import (
     older_than,
     tool_constraints,
 )
+from pytest_py312.dependencies.installation.system_packages import installation_hint
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
     ResolutionRequest,
@@ -46,6 +47,7 @@ from pytest_py312.dependencies.resolution.lock import (
 from pytest_py312.dependencies.resolution.resolvers import make_resolver
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.repository.services.requirement_sources import additional_services
+from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import copy_tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
@@ -182,7 +184,12 @@ class Installer:
                     findings=(*build_findings, *self._lock_file_diagnosis.stale_lock_findings(cell), *findings),
                 )
         except (CellUnavailable, Undetermined) as reason:
-            return Installation(unchecked=str(reason))
+            return Installation(unchecked=self._unchecked_reason(cell, reason))
+
+    def _unchecked_reason(self, cell: Cell, reason: Exception) -> str:
+        """Return why a cell could not be checked and, for a missing program or library, where its image installs it."""
+        missing = reason.missing if isinstance(reason, Undetermined) else None
+        return f"{reason}{installation_hint(missing, cell.service, Tree(self._plan.root)) if missing else ''}"
 
     def _with_sources_built(
         self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution], findings: Sequence[Finding]
@@ -337,7 +344,7 @@ class Installer:
             )
             return Installation(build=build, lock=lock, findings=findings)
         except (CellUnavailable, Undetermined) as reason:
-            return Installation(lock=lock, unchecked=str(reason))
+            return Installation(lock=lock, unchecked=self._unchecked_reason(cell, reason))
         except OSError as error:
             return Installation(lock=lock, unchecked=f"the cache folder cannot be written: {error}")
 
