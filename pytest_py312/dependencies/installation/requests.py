@@ -105,6 +105,7 @@ class RequestBuilder:
         without: Collection[str] = (),
         locked: bool = True,
         extra_constraints: Sequence[str] = (),
+        unavailable: Collection[str] = (),
     ) -> ResolutionRequest:
         """Return the request of a cell: the requirements of its files, its test tool, and those of ``trees``.
 
@@ -114,6 +115,7 @@ class RequestBuilder:
         :param changed: requirements that get another specifier, to try a change.
         :param without: projects that are left out, to try a change.
         :param extra_constraints: added to ``constraints``.
+        :param unavailable: projects that are left out because they cannot be had here; locked versions are kept.
         """
         requirements = self.requirements(cell.service)
         holds_locked_versions = locked and changed is None and not without
@@ -126,7 +128,7 @@ class RequestBuilder:
         tree_names = {tree.name for tree in trees} | self.own_distributions(cell.service).keys()
         lines = []
         for item in requirements.entries:
-            if item.name in without or item.name in tree_names:
+            if item.name in without or item.name in tree_names or item.name in unavailable:
                 continue  # a folder of the repository that is installed by its path is no project of the index
             hashes = "".join(f" --hash={file_hash}" for file_hash in item.entry.hashes)
             lines.append(_with_specifier(item, changed[item]) if changed and item in changed else item.text + hashes)
@@ -143,7 +145,7 @@ class RequestBuilder:
             dependency_lines = (
                 requirement_with_extras(line, tree.name, extras, cell.interpreter) for line in tree.requires
             )
-            lines += [line for line in dependency_lines if line and _project(line) not in tree_names]
+            lines += [line for line in dependency_lines if line and _project(line) not in {*tree_names, *unavailable}]
         return ResolutionRequest(
             lines=tuple(dict.fromkeys(lines)),
             constraints=(
