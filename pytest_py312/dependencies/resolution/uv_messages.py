@@ -98,6 +98,15 @@ _BUILD_LOCK_TIMEOUT = re.compile(r"Timeout \(\d+s\) when waiting for lock")
 _GIT_FAILURE = "Git operation failed"
 """No network, no access, no such tag or no git: the source itself is not to blame."""
 
+FETCH_FAILURES = (
+    _GIT_FAILURE,
+    "when waiting for lock",
+    "ash mismatch",
+    "wasn't found in the cache",
+    "status client error",
+)
+"""Parts of uv's messages about a source that it did not get, or that is not the required one."""
+
 
 def explain_build_failure(stderr: str, request: ResolutionRequest, build: InterpreterBuild) -> Exception:
     """Return the exception for a failed build of a source: it is broken, or this machine cannot build it."""
