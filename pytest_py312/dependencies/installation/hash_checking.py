@@ -68,13 +68,13 @@ def _has_hash(item: LocatedEntry) -> bool:
 
 def _closure(
     entries: Sequence[LocatedEntry],
-    known: Collection[str],
+    installed: Collection[str],
     distributions: Sequence[StoredDistribution],
     build: InterpreterBuild,
 ) -> dict[str, tuple[str, LocatedEntry]]:
-    """Return the projects that ``entries`` need and ``known`` lacks: which project requires each, and for which entry.
+    """Return the projects that ``entries`` need and ``installed`` lacks: who requires each, and for which entry.
 
-    What is known is not followed: it is installed, or an entry itself.
+    What is installed, or an entry itself, is not followed.
     """
     by_name = {distribution.name: distribution for distribution in distributions}
     needed: dict[str, tuple[str, LocatedEntry]] = {}
@@ -89,10 +89,10 @@ def _closure(
                 if required is None:
                     continue
                 required_name = canonicalize_name(required.name)
-                if required_name not in known:
+                if required_name not in installed:
                     needed.setdefault(required_name, (name, entry))
                 step = (required_name, frozenset(required.extras))
-                if step not in followed and (required_name not in known or required.extras):
+                if step not in followed and (required_name not in installed or required.extras):
                     followed.add(step)
                     pending.append(step)
     return needed
@@ -100,11 +100,11 @@ def _closure(
 
 def _dependency_findings(
     entries: Sequence[LocatedEntry],
-    known: Collection[str],
+    installed: Collection[str],
     distributions: Sequence[StoredDistribution],
     build: InterpreterBuild,
 ) -> Iterator[Finding]:
-    for name, (requiring, entry) in sorted(_closure(entries, known, distributions, build).items()):
+    for name, (requiring, entry) in sorted(_closure(entries, installed, distributions, build).items()):
         yield Finding(
             code="PY114",
             message=f"{name} has no pinned version and no hash in {entry.location.path}, and {requiring} requires it: "

@@ -98,20 +98,22 @@ def _workspace_members(tree: Tree, toml: TomlText, folder: str) -> list[str]:
 
 def _matching_folders(tree: Tree, folder: str, pattern: str) -> Iterable[str]:
     """Return the folders that match a pattern such as ``packages/*``. A ``**`` matches a single level."""
-    found = [folder]
+    matching = [folder]
     for step in pattern.split("/"):
         if step in ("", "."):
             continue
         if any(character in step for character in "*?["):
-            found = [
+            matching = [
                 join_path(path, name)
-                for path in found
+                for path in matching
                 for name in tree.list_folder(path).folders
                 if fnmatchcase(name, step)
             ][:FOLDER_LIMIT]
         else:
-            found = [target for path in found if _is_inside(target := join_path(path, step)) and tree.is_folder(target)]
-    return found
+            matching = [
+                target for path in matching if _is_inside(target := join_path(path, step)) and tree.is_folder(target)
+            ]
+    return matching
 
 
 def _is_inside(path: str) -> bool:
