@@ -3,10 +3,11 @@
 import hashlib
 import os
 import shutil
+from collections.abc import Iterable, Iterator
 from functools import cache
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from pytest_py312.runners.agent.probe import NOT_COPIED
+from pytest_py312.runners.agent.probe import FOLLOWED_LINKS_LIMIT, NOT_COPIED, FolderCopy
 
 
 def tree_digest(folder: Path, *, within: Path | None = None) -> str:
@@ -81,16 +82,47 @@ def _kind(entry: "os.DirEntry[str]") -> bytes:
         return b"?"
 
 
-def copy_tree(source: Path, target: Path) -> None:
-    """Copy what :func:`tree_digest` counts; symlinks stay symlinks."""
+def copy_tree(source: Path, target: Path, *, within: Path | None = None) -> None:
+    """Copy what :func:`tree_digest` counts.
+
+    Symlinks stay symlinks, but for those that leave ``source`` and stay ``within`` a folder: what they point to is
+    copied in their place.
+    """
     if source.is_file():
         shutil.copyfile(source, target)
         return
+    FolderCopy(str(within or source), [str(source)]).copy(str(source), str(target))
 
-    def left_out(folder: str, names: list[str]) -> list[str]:
-        return [name for name in names if name in NOT_COPIED or (Path(folder) / name / "pyvenv.cfg").exists()]
 
-    shutil.copytree(source, target, symlinks=True, ignore=left_out)
+def linked_paths(root: Path, folders: Iterable[PurePosixPath]) -> tuple[PurePosixPath, ...]:
+    """Return what symlinks in ``folders`` (relative to ``root``) point to outside of them and inside ``root``.
+
+    Folders that are pointed to are searched for links as well, up to :data:`FOLLOWED_LINKS_LIMIT` paths.
+    """
+    base = Path(os.path.realpath(root))
+    searched = [base / folder for folder in folders]
+    linked: dict[Path, None] = {}
+    for folder in searched:
+        for link in _links(folder):
+            real = Path(os.path.realpath(link))
+            if (
+                len(linked) < FOLLOWED_LINKS_LIMIT
+                and real.is_relative_to(base)
+                and real.exists()
+                and NOT_COPIED.isdisjoint(real.relative_to(base).parts)
+                and not any(real.is_relative_to(other) for other in (*searched, *linked))
+                and not Path(os.path.realpath(link.parent)).is_relative_to(real)
+            ):
+                linked[real] = None
+                searched += [real] if real.is_dir() else []
+    return tuple(PurePosixPath(path.relative_to(base).as_posix()) for path in linked)
+
+
+def _links(folder: Path) -> Iterator[Path]:
+    for start, folders, files in os.walk(folder):
+        here = Path(start)
+        yield from (here / name for name in (*folders, *files) if name not in NOT_COPIED and (here / name).is_symlink())
+        folders[:] = [name for name in folders if name not in NOT_COPIED and not (here / name / "pyvenv.cfg").exists()]
 
 
 @cache

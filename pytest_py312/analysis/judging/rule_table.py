@@ -136,6 +136,11 @@ RULES: dict[str, RuleMeaning] = {
     "mock-assertion": _breaks(
         (3, 12), "{0} is not an assertion: mocks reject the name", "write assert_{0}", "AttributeError"
     ),
+    "mock-assertion-asserted": _breaks(
+        (3, 12), "{0} is not an assertion: mocks reject the name",
+        "replace the assert statement by a call of assert_{0}(...) without `assert`: it returns None, which an assert "
+        "statement would take for a failure", "AttributeError",
+    ),
     "mock-misspelt": _breaks(
         (3, 10), "{0} is not an assertion: mocks reject the name", "spell it assert_...", "AttributeError"
     ),

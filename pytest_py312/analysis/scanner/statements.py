@@ -353,6 +353,7 @@ def read_match(scan: ScanState, node: ast.Match) -> None:
 
 
 def read_assert(scan: ScanState, node: ast.Assert) -> Condition | None:
+    operators.note_assert(scan, node)
     operators.check_truth(scan, node.test, visit(scan, node.test))
     if node.msg is not None:
         visit(scan, node.msg)

@@ -18,6 +18,7 @@ from pytest_py312.analysis.judging.compiler_messages import NOT_CHECKED
 from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.judging.judge import judge_files
 from pytest_py312.analysis.judging.shadowed_modules import find_shadowing_modules, shadowing_findings, shadowing_queries
+from pytest_py312.analysis.judging.vendored import mark_unused_vendored
 from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.oracle import typeshed
 from pytest_py312.analysis.oracle.oracle import Oracle
@@ -206,6 +207,8 @@ class _Batch:
                 if baseline < candidate < target
             ]
             findings = judge_files(facts, replace(evidence, intermediate=intermediate), lock=lock, declared=declared)
+        programs = [program.name for program in cell.service.programs if program.is_module]
+        findings = mark_unused_vendored(findings, facts, read.contents, evidence, programs)
         findings = (*findings, *shadowing_findings(self._shadowing_modules(cell.service), evidence))
         if cell.service.baseline >= target:
             return AnalysisResult(

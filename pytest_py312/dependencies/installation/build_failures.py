@@ -20,7 +20,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 
-CACHE_VERSION = 2
+CACHE_VERSION = 3
 """Part of each key. Raise it when build output is parsed in another way, so that wrong findings are discarded."""
 
 

@@ -5,12 +5,15 @@ all cells of an interpreter together), link the environment, import what is dire
 per run, also with several workers.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
 
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Interpreter, Location
@@ -26,6 +29,7 @@ from pytest_py312.dependencies.installation.distribution_store import (
 )
 from pytest_py312.dependencies.installation.download_size import download_size
 from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
+from pytest_py312.dependencies.installation.hash_checking import unhashed_findings
 from pytest_py312.dependencies.installation.import_check import ImportChecker
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
 from pytest_py312.dependencies.installation.requests import (
@@ -35,7 +39,9 @@ from pytest_py312.dependencies.installation.requests import (
     older_than,
     tool_constraints,
 )
+from pytest_py312.dependencies.installation.system_packages import installation_hint
 from pytest_py312.dependencies.resolution.lock import (
+    PROJECT_NAME,
     DependencyLock,
     ResolutionRequest,
     Undetermined,
@@ -45,6 +51,7 @@ from pytest_py312.dependencies.resolution.lock import (
 from pytest_py312.dependencies.resolution.resolvers import make_resolver
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.repository.services.requirement_sources import additional_services
+from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import copy_tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
@@ -52,6 +59,8 @@ if TYPE_CHECKING:
     from pytest_py312.dependencies.diagnosis.package_index import PackageIndex
     from pytest_py312.dependencies.diagnosis.repair_search import RequirementChange
 
+MAX_UNAVAILABLE = 5
+"""Number of times that a set is tried without one more project that cannot be had here."""
 TRIAL_BUILD_TIME_LIMIT = 90.0
 """Time limit of the build of one source when a change is only tried, in seconds."""
 TRIAL_SIZE_LIMIT = 1024**3
@@ -65,6 +74,9 @@ class Installation:
     ``environment`` is ``None`` if there is none: because of blocking ``findings``, or because the result is unknown
     (``unchecked`` is the reason). ``built``: the service itself was built and is installed in it. ``imports`` maps each
     module of the directly required distributions to the end of its traceback, empty if it imports.
+
+    ``unavailable`` are the projects for which it is unknown, if it is not because of all. ``rest`` is then the
+    installation without them: only its findings count, as what runs in it may miss them.
     """
 
     build: InterpreterBuild | None = None
@@ -75,6 +87,8 @@ class Installation:
     built: bool = False
     imports: Mapping[str, str] | None = None
     distributions: tuple[StoredDistribution, ...] = ()
+    unavailable: tuple[str, ...] = ()
+    rest: "Installation | None" = None
 
 
 class Installer:
@@ -181,7 +195,16 @@ class Installer:
                     findings=(*build_findings, *self._lock_file_diagnosis.stale_lock_findings(cell), *findings),
                 )
         except (CellUnavailable, Undetermined) as reason:
-            return Installation(unchecked=str(reason))
+            return self._unchecked(cell, reason)
+
+    def _unchecked(self, cell: Cell, reason: Exception, lock: DependencyLock | None = None) -> Installation:
+        names = reason.names if isinstance(reason, Undetermined) else ()
+        return Installation(lock=lock, unchecked=self._unchecked_reason(cell, reason), unavailable=tuple(names))
+
+    def _unchecked_reason(self, cell: Cell, reason: Exception) -> str:
+        """Return why a cell could not be checked and, for a missing program or library, where its image installs it."""
+        missing = reason.missing if isinstance(reason, Undetermined) else None
+        return f"{reason}{installation_hint(missing, cell.service, Tree(self._plan.root)) if missing else ''}"
 
     def _with_sources_built(
         self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution], findings: Sequence[Finding]
@@ -268,7 +291,7 @@ class Installer:
         if not source.exists():
             staging = source.with_name(f".{source.name}.part")
             staging.parent.mkdir(parents=True, exist_ok=True)
-            copy_tree(self._plan.root / folder, staging)
+            copy_tree(self._plan.root / folder, staging, within=self._plan.root)
             staging.rename(source)
         return True
 
@@ -310,11 +333,52 @@ class Installer:
 
     def _install(self, cell: Cell) -> Installation:
         lock = self.lock(cell)
-        return (
+        installation = (
             lock
             if isinstance(lock, Installation)
             else self._install_or_explain(cell, lock, self.request_builder.request)
         )
+        rest = self._install_rest(cell, installation.unavailable) if installation.unavailable else None
+        if rest is None:
+            return installation
+        without = " and ".join(sorted(rest.unavailable))
+        return replace(
+            installation, rest=rest, unchecked=f"{installation.unchecked}; the other requirements were checked "
+            f"without {without}",
+        )  # fmt: skip
+
+    def _install_rest(self, cell: Cell, unavailable: Sequence[str]) -> Installation | None:
+        """Install the requirements of a cell without those of ``unavailable`` that its files require.
+
+        ``None`` if nothing else is required, or if that could not be checked either. What needs an unavailable project
+        is not blamed: with it, the set might resolve.
+        """
+        names = set(unavailable)
+        for _ in range(MAX_UNAVAILABLE):
+            if not names < set(self.request_builder.directly_required(cell.service)):
+                return None  # another requirement brings it, or nothing is left
+            rest = self._install_without(cell, names)
+            if not rest.unchecked:
+                findings = [finding for finding in rest.findings if not _is_about(finding, names)]
+                return replace(rest, findings=tuple(findings), unavailable=tuple(names))
+            if names >= set(rest.unavailable):
+                return None
+            names |= set(rest.unavailable)
+        return None
+
+    def _install_without(self, cell: Cell, names: Collection[str]) -> Installation:
+        make_request = partial(self.request_builder.request, unavailable=names)
+        try:
+            build = self._runner.find_interpreter(cell.interpreter)
+            trees, build_findings = self._built_trees(cell, build)
+            try:
+                lock = self._locker.lock(make_request(cell, trees, ()), build)
+                lock = self._locker.keep_preinstalled(lock, build, partial(make_request, cell, trees))
+            except Unresolvable as blocked:
+                return Installation(build=build, findings=(*build_findings, *blocked.findings))
+        except (CellUnavailable, Undetermined) as reason:
+            return self._unchecked(cell, reason)
+        return self._install_or_explain(cell, self.request_builder.with_required_hashes(cell, lock), make_request)
 
     def _install_or_explain(
         self,
@@ -336,7 +400,7 @@ class Installer:
             )
             return Installation(build=build, lock=lock, findings=findings)
         except (CellUnavailable, Undetermined) as reason:
-            return Installation(lock=lock, unchecked=str(reason))
+            return self._unchecked(cell, reason, lock)
         except OSError as error:
             return Installation(lock=lock, unchecked=f"the cache folder cannot be written: {error}")
 
@@ -373,6 +437,11 @@ class Installer:
         pins += [seed for seed in preinstalled(build) if seed.name not in lock.versions]
         self._store.fill(pins, build, self.request_builder.request(cell, trees, ()), build_limit)
         distributions = [distribution for pin in pins if (distribution := self._store.get(pin, build))] + trees
+        unhashed = tuple(
+            unhashed_findings(self.request_builder.hashed_installs(cell.service), distributions, lock.versions, build)
+        )
+        if unhashed:
+            raise Unresolvable(unhashed)
         lines = [
             # with the index: another index may have something else under the same version
             *(pin.index + pin.line + (" (source)" if pin.from_source else "") for pin in pins),
@@ -427,6 +496,12 @@ class Installer:
 
 def _baseline_cell(cell: Cell) -> Cell:
     return replace(cell, interpreter=cell.service.baseline)
+
+
+def _is_about(finding: Finding, names: set[str]) -> bool:
+    """Whether a finding is about one of some projects, or its message mentions one."""
+    words = {canonicalize_name(word) for word in re.findall(PROJECT_NAME, finding.message)}
+    return not names.isdisjoint(finding.names) or not names.isdisjoint(words)
 
 
 def _own_build_finding(finding: Finding, folder: str, cell: Cell) -> Finding:

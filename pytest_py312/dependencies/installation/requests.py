@@ -5,20 +5,24 @@ they were resolved for: uv ignores the upper bound of Requires-Python, where pip
 """
 
 import os
+import re
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
-from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, preinstalled
+from pytest_py312.dependencies.installation.hash_checking import requires_hashes
+from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
+from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirement_set import (
     LocatedEntry,
     LocatedOption,
@@ -27,7 +31,7 @@ from pytest_py312.repository.services.requirement_set import (
     requirement_with_extras,
 )
 from pytest_py312.repository.services.requirement_sources import additional_services
-from pytest_py312.repository.tree import join_path
+from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.fingerprints import tree_digest
 
 PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
@@ -41,6 +45,7 @@ class RequestBuilder:
         self._plan = plan
         self._cache = cache
         self._sets: dict[str, RequirementSet] = {}
+        self._own: dict[str, Mapping[str, str]] = {}
         self._digests: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -59,6 +64,14 @@ class RequestBuilder:
                     _without_setup_problems(read_set, service) if _needs_build(service) else read_set
                 )
             return self._sets[service.name]
+
+    def own_distributions(self, service: Service) -> Mapping[str, str]:
+        """Return the distributions of the repository that the service requires by name, and their folders."""
+        requirements = self.requirements(service)
+        with self._lock:
+            if service.name not in self._own:
+                self._own[service.name] = find_own_distributions(Tree(self._plan.root), service, requirements)
+            return self._own[service.name]
 
     def files(self, service: Service) -> tuple[str, ...]:
         """Return all files that the requirement sets of the service are read from."""
@@ -92,6 +105,7 @@ class RequestBuilder:
         without: Collection[str] = (),
         locked: bool = True,
         extra_constraints: Sequence[str] = (),
+        unavailable: Collection[str] = (),
     ) -> ResolutionRequest:
         """Return the request of a cell: the requirements of its files, its test tool, and those of ``trees``.
 
@@ -101,6 +115,7 @@ class RequestBuilder:
         :param changed: requirements that get another specifier, to try a change.
         :param without: projects that are left out, to try a change.
         :param extra_constraints: added to ``constraints``.
+        :param unavailable: projects that are left out because they cannot be had here; locked versions are kept.
         """
         requirements = self.requirements(cell.service)
         holds_locked_versions = locked and changed is None and not without
@@ -109,10 +124,12 @@ class RequestBuilder:
             if holds_locked_versions
             else ()
         )
+        # those that do not build are reported as such, and not as missing from the index
+        tree_names = {tree.name for tree in trees} | self.own_distributions(cell.service).keys()
         lines = []
         for item in requirements.entries:
-            if item.name in without:
-                continue
+            if item.name in without or item.name in tree_names or item.name in unavailable:
+                continue  # a folder of the repository that is installed by its path is no project of the index
             hashes = "".join(f" --hash={file_hash}" for file_hash in item.entry.hashes)
             lines.append(_with_specifier(item, changed[item]) if changed and item in changed else item.text + hashes)
         suite = cell.service.suite
@@ -124,10 +141,11 @@ class RequestBuilder:
                 local for local in requirements.locals if self.source_copy(local.path)[1] in tree.folder.name
             ]
             extras = {extra for local in matching_locals for extra in local.extras}
+            extras |= {extra for item in requirements.entries if item.name == tree.name for extra in item.entry.extras}
             dependency_lines = (
                 requirement_with_extras(line, tree.name, extras, cell.interpreter) for line in tree.requires
             )
-            lines += [line for line in dependency_lines if line]
+            lines += [line for line in dependency_lines if line and _project(line) not in {*tree_names, *unavailable}]
         return ResolutionRequest(
             lines=tuple(dict.fromkeys(lines)),
             constraints=(
@@ -141,6 +159,17 @@ class RequestBuilder:
             exclude_newer=self._plan.exclude_newer,
             hashes=any(item.entry.hashes for item in requirements.entries),
         )
+
+    def hashed_installs(self, service: Service) -> tuple[RequirementSet, ...]:
+        """Return the requirements that each file or table of the service has by itself; none if no file has hashes.
+
+        pip checks hashes in each installation, not in what several of them bring together.
+        """
+        requirements = self.requirements(service)
+        if not requires_hashes(requirements):
+            return ()
+        sources = (*service.requirements, *service.test_requirements)
+        return tuple(read_requirement_set(self._plan.root, (source,)) for source in sources)
 
     def _option_line(self, option: LocatedOption) -> str:
         """Return an option line. A folder in it is relative to the file that contains the option."""
@@ -179,7 +208,8 @@ class RequestBuilder:
 
     def source_trees(self, service: Service) -> tuple[str, ...]:
         """Return the folders (relative to the root) that are built and installed."""
-        required = [item.path for item in self.requirements(service).locals if item.path != service.path]
+        required = [item.path for item in self.requirements(service).locals]
+        required = [path for path in (*required, *self.own_distributions(service).values()) if path != service.path]
         return tuple(dict.fromkeys([*required, *([service.path] if _needs_build(service) else [])]))
 
     def source_copy(self, folder: str) -> tuple[Path, str]:
@@ -194,6 +224,12 @@ def _suite_tools(suite: Suite) -> tuple[str, ...]:
     """Return the projects that a pytest suite needs to run; the option ``--ds`` belongs to pytest-django."""
     django = any(argument.startswith("--ds=") for argument in suite.arguments)
     return ("pytest", "pytest-django") if django else ("pytest",)
+
+
+def _project(line: str) -> str:
+    """Return the normalised project name of a requirement; empty if it has none."""
+    match = re.match(PROJECT_NAME, line)
+    return canonicalize_name(match[1]) if match else ""
 
 
 def _needs_build(service: Service) -> bool:

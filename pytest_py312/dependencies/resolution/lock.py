@@ -14,6 +14,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.dependencies.resolution.build_tools import MissingTool
 
 PROJECT_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 """Pattern of a project's name, as a group."""
@@ -95,11 +96,13 @@ class Unresolvable(Exception):
 class Undetermined(Exception):
     """There is no answer: no network, a failing index, a resolver that cannot start. ``str()`` is the reason.
 
-    ``names`` are the projects concerned (normalised); empty if the reason concerns the whole set.
+    ``names`` are the projects concerned (normalised); empty if the reason concerns the whole set. ``missing`` is what
+    this machine lacks, if that is the reason.
     """
 
-    def __init__(self, reason: str, names: Sequence[str] = ()) -> None:
+    def __init__(self, reason: str, names: Sequence[str] = (), missing: MissingTool | None = None) -> None:
         self.names = tuple(names)
+        self.missing = missing
         super().__init__(reason)
 
 

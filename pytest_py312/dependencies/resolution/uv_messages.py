@@ -8,6 +8,7 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import error_line
+from pytest_py312.dependencies.resolution.build_tools import find_missing_tool
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined, Unresolvable
 
@@ -90,29 +91,21 @@ BUILD_FAILURE_MESSAGES = ("Failed to build", "Failed to download and build", "Th
 CANNOT_BE_BUILT = "cannot be built here"
 """Part of the message about a source that this machine lacks something for."""
 
-_MACHINE_LACKS = re.compile(
-    r"(?:command '\S+' failed: No such file or directory"
-    r"|unable to execute '?\S+'?: No such file"
-    # longintrepr.h moved in 3.11: a header that Python removed is the source's problem, not the machine's
-    r"|fatal error: (?!longintrepr\.h)\S+: No such file or directory"
-    r"|(?:pg_config|mysql_config|cmake|ninja|rustc|cargo|pkg-config)\S* (?:executable )?(?:is )?not "
-    r"(?:be )?(?:found|installed)"
-    r"|No such file or directory: '(?:[\w.+-]+-config|bazel|cargo|cmake|gfortran|git|make|meson|ninja)'"
-    r"|No such file or directory: '(?:nvcc|protoc|rustc|swig)'"
-    r"|Rust toolchain"
-    r"|Temporary failure in name resolution|error sending request|Failed to fetch|Connection refused"
-    r"|Packages were unavailable because the network was disabled|Network connectivity is disabled"
-    # a build that downloads further files, and one whose native part is configured for this machine
-    r"|Failed to download any of the following|CalledProcessError: Command '\['[^']*cmake'"
-    r"|No space left on device)[^\n]*"
-)
-
 _BUILD_LOCK_TIMEOUT = re.compile(r"Timeout \(\d+s\) when waiting for lock")
 """Another process is still building the same source, which proves nothing about the source."""
 
 
 _GIT_FAILURE = "Git operation failed"
 """No network, no access, no such tag or no git: the source itself is not to blame."""
+
+FETCH_FAILURES = (
+    _GIT_FAILURE,
+    "when waiting for lock",
+    "ash mismatch",
+    "wasn't found in the cache",
+    "status client error",
+)
+"""Parts of uv's messages about a source that it did not get, or that is not the required one."""
 
 
 def explain_build_failure(stderr: str, request: ResolutionRequest, build: InterpreterBuild) -> Exception:
@@ -146,13 +139,14 @@ def explain_source_failure(
     if _GIT_FAILURE in stderr:
         git_error = re.findall(r"^\s*(?:fatal|cause): (.+)", stderr, re.MULTILINE)[-1]
         return Undetermined(f"{source} could not be fetched with git: {git_error}", names=(name,) if name else ())
-    missing_tool = _MACHINE_LACKS.search(stderr)
-    if missing_tool:
+    missing = find_missing_tool(stderr)
+    if missing is not None:
         return Undetermined(
-            f"{name}{version} has no wheel for {build.interpreter}, and its source {CANNOT_BE_BUILT}: "
-            f"{missing_tool[0].strip()}. Install what its build needs, or use an image that has it"
+            f"{source} has no wheel for {build.interpreter}, and its source {CANNOT_BE_BUILT}: {missing.name} is "
+            f"missing ({missing.message}). Install what its build needs, or use an image that has it"
             + (f"; {WHEEL_ALTERNATIVES[name]} is the same code in wheels" if name in WHEEL_ALTERNATIVES else ""),
             names=(name,) if name else (),
+            missing=missing,
         )
     build_output = re.split(r"^\s*hint:", stderr, maxsplit=1, flags=re.MULTILINE)[0]
     lines = [line.strip() for line in build_output.splitlines() if line.strip()]

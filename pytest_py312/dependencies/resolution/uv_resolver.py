@@ -11,6 +11,7 @@ import os
 import threading
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_py312.core import clock
@@ -27,6 +28,7 @@ from pytest_py312.dependencies.resolution.lock import (
     Unresolvable,
     parse_pins,
 )
+from pytest_py312.dependencies.resolution.pip_wheels import PipWheels, refused_by_uv
 from pytest_py312.dependencies.resolution.uv_config import index_settings_toml, single_index_url, uv_settings_digest
 from pytest_py312.dependencies.resolution.uv_messages import explain_failure, projects_without_wheels, unwrap_message
 from pytest_py312.runners.runner import Runner
@@ -50,6 +52,7 @@ class UvResolver:
         self._locks = LockCache(cache=cache, lock_hours=lock_hours)
         self.conflict_cache = ConflictCache(cache=cache, key_provider=self, lock_hours=lock_hours)
         """Conflicts and solutions that :meth:`explain_offline` and :meth:`explain` have found."""
+        self._pip_wheels = PipWheels(cache=cache, runner=runner)
         self._settings_digest = uv_settings_digest(os.environ)
         self._index_urls: dict[tuple[str, ...], str | None] = {}
         self._index_url_lock = threading.Lock()
@@ -154,17 +157,23 @@ class UvResolver:
     def _resolve_uncached(
         self, request: ResolutionRequest, build: InterpreterBuild, sources: Sequence[str] = (), *, offline: bool = False
     ) -> DependencyLock:
-        text, from_source = self._compile_allowing_builds(
+        text, from_source, wheels = self._compile_allowing_builds(
             request, build, sources, offline=offline, extra_options=("--no-annotate",)
         )
-        return DependencyLock(pins=parse_pins(text, from_source, "\n".join(request.options)), created=clock.timestamp())
+        pins = (
+            replace(pin, index="\n".join((pin.index, self._find_links(wheels[pin.name]))).strip())
+            if pin.name in wheels
+            else pin
+            for pin in parse_pins(text, from_source, "\n".join(request.options))
+        )
+        return DependencyLock(pins=tuple(pins), created=clock.timestamp())
 
     def _resolve_and_record(
         self, request: ResolutionRequest, build: InterpreterBuild, sources: Sequence[str] = (), *, offline: bool = False
     ) -> None:
         """Resolve without keeping the lock; the solution goes to the conflict cache."""
         annotation_options = ("--annotation-style", "split")
-        text, from_source = self._compile_allowing_builds(
+        text, from_source, _wheels = self._compile_allowing_builds(
             request, build, sources, offline=offline, extra_options=annotation_options
         )
         scope = self.conflict_cache.scope_for(request, build)
@@ -181,22 +190,42 @@ class UvResolver:
         *,
         offline: bool,
         extra_options: Sequence[str],
-    ) -> tuple[str, list[str]]:
-        """Return uv's output, and the projects that it has to build from source.
+    ) -> tuple[str, list[str], dict[str, Path]]:
+        """Return uv's output, the projects that it has to build from source, and folders with wheels that pip built.
 
         :raises Unresolvable, Undetermined: see :meth:`resolve`.
         """
         from_source = list(sources)
+        wheels: dict[str, Path] = {}
         for _ in range(MAX_ROUNDS):
-            result = self._compile(request, build, from_source, offline=offline, extra_options=extra_options)
+            find_links = [word for folder in wheels.values() for word in self._find_links(folder).split(" ", 1)]
+            result = self._compile(
+                request, build, from_source, offline=offline, extra_options=(*extra_options, *find_links)
+            )
             if result.ok:
-                return result.stdout, from_source
+                return result.stdout, from_source, wheels
+            refused = refused_by_uv(result.stderr)
+            if refused and refused[0] not in wheels:
+                if offline or self.offline or request.hashes:
+                    # hashes of a requirements file are those of the source, and not of a wheel that is built from it
+                    raise Undetermined(
+                        f"uv refuses the source of {'=='.join(refused)}, and pip was not asked: "
+                        f"{'its wheel would have another hash' if request.hashes else 'it needs the network'}",
+                        (refused[0],),
+                    )
+                index_url = self._index_url(request.options, build)
+                wheels[refused[0]] = self._pip_wheels.build(*refused, request, build, index_url)
+                from_source = [name for name in from_source if name not in wheels]
+                continue
             message = unwrap_message(result.stderr)
             newly_without_wheels = [name for name in projects_without_wheels(message) if name not in from_source]
             if not newly_without_wheels:
                 raise explain_failure(result, message, request, build)
             from_source += newly_without_wheels
         raise Undetermined(f"the resolution did not settle in {MAX_ROUNDS} rounds (built from source: {from_source})")
+
+    def _find_links(self, folder: Path) -> str:
+        return f"--find-links {self._runner.path_inside(folder)}"
 
     def _compile(
         self,

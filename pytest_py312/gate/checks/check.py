@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
-from pytest_py312.core.model.findings import Finding, Outcome, Status
+from pytest_py312.core.model.findings import Confidence, Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, SuiteComparison, SuiteRun
 from pytest_py312.core.model.plan import Plan
@@ -101,12 +101,17 @@ class Check(Protocol):
 
 def result_of_analysis(check: Check, cell: Cell, analysis: "AnalysisResult") -> CheckResult:
     """Return the result of an analysis of a whole service. An incomplete analysis does not pass."""
-    outcome = Outcome.from_findings(
-        service=cell.service.name, interpreter=None, check=check.name, findings=analysis.findings
-    )
+    findings = [_without_guess(finding) for finding in analysis.findings]
+    outcome = Outcome.from_findings(service=cell.service.name, interpreter=None, check=check.name, findings=findings)
     if analysis.unchecked_reason and outcome.status is Status.PASSED:
         outcome = replace(outcome, status=Status.ERRORED, reason=analysis.unchecked_reason)
     return CheckResult(outcome=outcome)
+
+
+def _without_guess(finding: Finding) -> Finding:
+    """Return ``finding``, as a warning if it is only likely: what is not certain does not block by itself."""
+    is_guess = finding.confidence is Confidence.LIKELY and finding.severity is Severity.ERROR
+    return replace(finding, severity=Severity.WARNING) if is_guess else finding
 
 
 def needs_installation(check: Check) -> bool:

@@ -86,6 +86,9 @@ def _check_set(cell: Cell, facts: Facts, *, is_additional: bool) -> _SetResult:
 
 def _findings(cell: Cell, installation: Installation, facts: Facts) -> Iterator[Finding]:
     yield from installation_findings(cell, installation, facts.requirements(cell.service).entries)
+    if installation.rest is not None:
+        yield from installation_findings(cell, installation.rest, facts.requirements(cell.service).entries)
+        yield from _source_build_notes(installation.rest)
     yield from _source_build_notes(installation)
 
 
@@ -98,7 +101,7 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult]) -> Outcome:
     unchecked = next(
         (set_result.installation.unchecked for set_result in set_results if set_result.installation.unchecked), ""
     )
-    if unchecked:
+    if unchecked and not any(finding.blocks for finding in findings):
         return Outcome.errored(
             service=cell.service.name,
             interpreter=cell.interpreter,

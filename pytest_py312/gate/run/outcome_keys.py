@@ -114,8 +114,9 @@ class OutcomeKeys:
         return key
 
     def _folders_read(self, service: Service) -> list[str]:
-        local = [required.path for required in self._installer.request_builder.requirements(service).locals]
-        return sorted({*folders_read_by(service), *local})
+        builder = self._installer.request_builder
+        local = [required.path for required in builder.requirements(service).locals]
+        return sorted({*folders_read_by(service), *local, *builder.own_distributions(service).values()})
 
     def _build_digest(self, cell: Cell) -> str:
         try:

@@ -4,6 +4,7 @@ Only reads files of the repository. Anything that cannot be read or followed is 
 exception.
 """
 
+import os
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -282,6 +283,7 @@ class _RequirementCollector:
             self._read_file(target, inner, where, include_chain, None)
 
     def _add_local(self, path: str, extras: tuple[str, ...], editable: bool, where: Location) -> None:
+        path = self._relative_path(path, where)
         # pip resolves such a path in its working directory: the file's folder, or the one above a folder of such files
         target = join_path(where.path, "..", path)
         if (
@@ -297,6 +299,13 @@ class _RequirementCollector:
         else:
             local = LocalRequirement(path=target, extras=extras, editable=editable, location=where)
             self.locals.setdefault((target, extras), local)
+
+    def _relative_path(self, path: str, where: Location) -> str:
+        """Return an absolute path inside the root relative to the folder of the file that has it; others unchanged."""
+        for root in dict.fromkeys((str(self.tree.root), os.path.realpath(self.tree.root))):
+            if root != "/" and (path == root or path.startswith(f"{root}/")):
+                return os.path.relpath(path, Path(root, where.path).parent)
+        return path
 
     def _is_project(self, path: str) -> bool:
         """Whether the path can be installed: a wheel or an archive, or a folder with metadata."""

@@ -10,6 +10,7 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.formats.pyproject import read_pipfile_dependencies, read_pyproject_dependencies
 from pytest_py312.repository.formats.requirements_file import DependencyTable
 from pytest_py312.repository.formats.setuptools import read_setup_cfg_dependencies, read_setup_py_dependencies
+from pytest_py312.repository.services.file_ownership import THIRD_PARTY_FOLDERS
 from pytest_py312.repository.services.service_files import ServiceFiles, is_requirements_name
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
@@ -88,10 +89,11 @@ MAX_ADDITIONAL_SOURCES = 20
 def find_additional_sources(files: ServiceFiles, taken: Collection[str]) -> tuple[RequirementSource, ...]:
     """Return the service's requirements files that are not among ``taken`` (paths of the root).
 
-    Each of them is a set of its own.
+    Each of them is a set of its own. Those of vendored projects are not the service's.
     """
     present = set(files.scan.files)
-    names = [name for name in files.scan.files if is_requirements_path(name) and not _is_compile_input(name, present)]
+    own = (name for name in files.scan.files if THIRD_PARTY_FOLDERS.isdisjoint(name.split("/")[:-1]))
+    names = [name for name in own if is_requirements_path(name) and not _is_compile_input(name, present)]
     paths = [path for name in names if (path := join_path(files.path, name)) not in taken]
     return tuple(RequirementSource(path=path) for path in paths)
 

@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import unittest
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     import pytest
@@ -43,6 +43,8 @@ NOT_COPIED = {
     ".git", ".hg", ".svn", ".venv", "node_modules", "__pycache__", ".tox", ".nox", ".mypy_cache", ".pytest_cache",
     ".ruff_cache", ".hypothesis", ".py312", ".eggs",
 }  # fmt: skip
+FOLLOWED_LINKS_LIMIT = 1000
+"""Links of one copied folder that are replaced by what they point to; links to folders of links would have no end."""
 
 
 class Records:
@@ -99,30 +101,80 @@ def main(argv: list[str]) -> int:
 def copy_source(request: Request) -> str:
     """Copy the request's folders from source to scratch, and return the service's folder there."""
     source, scratch = request["source"], request["scratch"]
-    for folder in request["folders"]:
-        start = os.path.join(source, folder)
+    copied = {folder: os.path.normpath(os.path.join(source, folder)) for folder in request["folders"]}
+    for folder, start in copied.items():
         target = os.path.normpath(os.path.join(scratch, "repository", folder))
-        shutil.copytree(start, target, symlinks=True, ignore=_not_copied, dirs_exist_ok=True, copy_function=_copy)
+        FolderCopy(source, list(copied.values())).copy(start, target)
     service = os.path.normpath(os.path.join(scratch, "repository", request["service"]))
     os.makedirs(service, exist_ok=True)
     return service
 
 
-def _not_copied(folder: str, names: list[str]) -> list[str]:
-    return [
-        name for name in names
-        if name in NOT_COPIED or os.path.exists(os.path.join(folder, name, "pyvenv.cfg"))
-    ]  # fmt: skip
+class FolderCopy:
+    """Copies folders of a repository, and what their symlinks point to elsewhere in it.
+
+    A relative link that stays within the copied folders stays a link. One that leaves them, such as
+    ``requirements-common.txt -> ../requirements-common.txt``, would dangle in the copy: what it points to is copied in
+    its place. Links that leave the repository, point to nothing, or to a folder that contains them, stay as they are.
+    """
+
+    def __init__(self, root: str, copied: Sequence[str]) -> None:
+        self._root = os.path.realpath(root)
+        self._copied = [os.path.realpath(folder) for folder in copied]
+        self._remaining = FOLLOWED_LINKS_LIMIT
+
+    def copy(self, folder: str, target: str) -> None:
+        """Copy ``folder`` to ``target``, which may exist, without :data:`NOT_COPIED` and virtual environments."""
+        self._copy_folder(folder, target, self._copied, (os.path.realpath(folder),))
+
+    def _copy_folder(self, folder: str, target: str, copied: Sequence[str], entered: tuple[str, ...]) -> None:
+        os.makedirs(target, exist_ok=True)
+        for name in sorted(os.listdir(folder)):
+            source, copy = os.path.join(folder, name), os.path.join(target, name)
+            if name in NOT_COPIED or os.path.exists(os.path.join(source, "pyvenv.cfg")):
+                continue
+            if os.path.islink(source):
+                self._copy_link(source, copy, copied, entered)
+            elif os.path.isdir(source):
+                self._copy_folder(source, copy, copied, entered)
+            else:
+                _copy(source, copy)
+
+    def _copy_link(self, link: str, target: str, copied: Sequence[str], entered: tuple[str, ...]) -> None:
+        text, real = os.readlink(link), os.path.realpath(link)
+        if os.path.lexists(target):
+            return
+        if not self._is_followed(text, real, copied):
+            os.symlink(text, target)
+        elif os.path.isfile(real):
+            self._remaining -= 1
+            _copy(real, target)
+        elif real in entered or _is_below(os.path.realpath(os.path.dirname(link)), real):
+            os.symlink(text, target)
+        else:
+            self._remaining -= 1
+            self._copy_folder(real, target, (real,), (*entered, real))
+
+    def _is_followed(self, text: str, real: str, copied: Sequence[str]) -> bool:
+        if not os.path.isabs(text) and any(_is_below(real, folder) for folder in copied):
+            return False
+        return (
+            self._remaining > 0
+            and _is_below(real, self._root)
+            and NOT_COPIED.isdisjoint(real[len(self._root) :].split(os.sep))
+            and (os.path.isfile(real) or os.path.isdir(real))
+        )
 
 
-def _copy(source: str, target: str) -> str:
+def _is_below(path: str, folder: str) -> bool:
+    return path == folder or path.startswith(folder.rstrip(os.sep) + os.sep)
+
+
+def _copy(source: str, target: str) -> None:
     """Copy a file with its mode, made writable; skip sockets and devices."""
-    if os.path.islink(source):
-        os.symlink(os.readlink(source), target)
-    elif os.path.isfile(source):
+    if os.path.isfile(source):
         shutil.copyfile(source, target)
         os.chmod(target, (os.stat(source).st_mode & 0o777) | 0o600)
-    return target
 
 
 def prepare_paths(request: Request, service: str) -> None:

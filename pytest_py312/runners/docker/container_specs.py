@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pytest_py312.runners.fingerprints import linked_paths
 from pytest_py312.runners.runner import TOOL_VARIABLES, ProbeJob
 
 HOME = PurePosixPath("/py312")
@@ -118,12 +119,14 @@ def path_in_container(cache: Path, path: Path) -> str:
 def source_mounts(root: Path, folders: tuple[str, ...]) -> tuple[BindMount, ...]:
     """Return the mounts of the folders that a cell reads, each at its relative path below :data:`SOURCE`.
 
-    A folder inside another one of ``folders`` needs no mount of its own.
+    A folder inside another one of ``folders`` needs no mount of its own. What their symlinks point to elsewhere in
+    ``root`` is mounted as well.
 
     :raises ValueError: one is missing, or outside of ``root`` (by ``..`` or a symlink). The text is a sentence.
     """
     base = root.resolve()
-    relative_folders = sorted({_plain_folder(folder) for folder in folders})
+    requested_folders = sorted({_plain_folder(folder) for folder in folders})
+    relative_folders = sorted({*requested_folders, *linked_paths(base, requested_folders)})
     mounts = []
     for folder in relative_folders:
         if any(other != folder and folder.is_relative_to(other) for other in relative_folders):

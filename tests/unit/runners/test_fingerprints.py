@@ -1,7 +1,8 @@
 """Digests of folders, as far as a cell sees them."""
 
 from collections.abc import Callable
-from pathlib import Path
+from itertools import pairwise
+from pathlib import Path, PurePosixPath
 
 import pytest
 from hypothesis import given
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.repository.tree import SKIPPED_FOLDERS
 from pytest_py312.runners.agent.probe import NOT_COPIED
-from pytest_py312.runners.fingerprints import code_digest, copy_tree, tree_digest
+from pytest_py312.runners.fingerprints import code_digest, copy_tree, linked_paths, tree_digest
 from tests.support.fakes import service_tree
 
 FILES = {"app/__init__.py": "", "app/main.py": "print(1)\n", "tests/test_main.py": "def test_a(): pass\n"}
@@ -142,6 +143,50 @@ def test_a_copy_has_exactly_what_counts(tree: Path, tmp_path: Path) -> None:
 
     assert tree_digest(tmp_path / "copy") == tree_digest(tree)
     assert sorted(path.name for path in (tmp_path / "copy").iterdir()) == ["app", "link", "tests"]
+
+
+def test_a_link_out_of_the_folder_is_replaced_by_what_it_points_to_in_the_repository(tmp_path: Path) -> None:
+    """Otherwise it would dangle in the copy, and the service would not build on any Python."""
+    root = service_tree(
+        tmp_path / "repository",
+        {"common.txt": "six\n", "libs/shared/a.py": "A = 1\n", "libs/shared/.git/x": "", "services/a/app.py": ""},
+    )
+    (tmp_path / "secret").write_text("secret")
+    service = root / "services/a"
+    links = {
+        "common.txt": "../../common.txt",
+        "shared": "../../libs/shared",
+        "inside.py": "app.py",
+        "absolute.txt": str(root / "common.txt"),
+        "outside": "../../../secret",
+        "everything": "../..",
+        "broken": "nothing",
+    }
+    for name, target in links.items():
+        (service / name).symlink_to(target)
+    (root / "libs/shared/back").symlink_to("../../services/a")
+
+    copy_tree(service, tmp_path / "copy", within=root)
+
+    copy = tmp_path / "copy"
+    assert {name for name in links if (copy / name).is_symlink()} == {"inside.py", "outside", "everything", "broken"}
+    assert (copy / "common.txt").read_text() == (copy / "absolute.txt").read_text() == "six\n"
+    assert sorted(path.name for path in (copy / "shared").iterdir()) == ["a.py", "back"]
+    assert (copy / "inside.py").readlink() == Path("app.py")
+
+
+def test_folders_of_links_to_each_other_have_a_copy(tmp_path: Path) -> None:
+    """Each has two links to the next: without a limit there would be a million copies of the last."""
+    names = [f"f{number:02}" for number in range(20)]
+    root = service_tree(tmp_path / "repository", {f"{name}/x": name for name in names})
+    for name, following in pairwise(names):
+        for link in ("a", "b"):
+            (root / name / link).symlink_to(f"../{following}")
+
+    copy_tree(root / "f00", tmp_path / "copy", within=root)
+
+    assert (tmp_path / "copy/a/x").read_text() == "f01"
+    assert len(linked_paths(root, [PurePosixPath("f00")])) == 19
 
 
 @given(

@@ -121,6 +121,8 @@ class ScanState:
     fork_calls: list[tuple[ast.Call, str, int]] = field(default_factory=list)
     """Calls that fork this process, with their names and guards."""
     truth_tests: list[tuple[ast.Name, int, Any]] = field(default_factory=list)
+    asserted_positions: set[tuple[int, int]] = field(default_factory=set)
+    """Where attributes start whose value, or that of their call, an ``assert`` statement tests."""
     """Names whose truth is tested and that may be XML elements, with guard and function."""
     element_names: set[tuple[str, Any]] = field(default_factory=set)
     """Names that are used like XML elements, with their function."""
@@ -302,6 +304,10 @@ class ScanState:
             or (module_import.module, module_import.name) == ("unittest", "mock")
             for module_import in self.imports
         )
+
+    def uses_requests_mock(self) -> bool:
+        """Return whether the file uses requests_mock, whose requests have a property ``called_once``."""
+        return any(module_import.module.partition(".")[0] == "requests_mock" for module_import in self.imports)
 
     def uses_import_hooks(self) -> bool:
         """Return whether the file uses ``sys.meta_path`` or ``sys.path_hooks``."""

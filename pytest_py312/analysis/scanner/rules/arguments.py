@@ -66,7 +66,9 @@ def float_argument(rule: str) -> Rule:
     def read(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
         for given, argument in zip(arguments, node.args, strict=False):
             if is_float(given, argument) or (stdlib_name(given) in _DECIMAL_TYPES and value.module == "random"):
-                scan.add_rule_match(rule, node, stdlib_name(value), sure=isinstance(argument, ast.Constant))
+                # a name may have its value from an annotation, which need not be true
+                computed = isinstance(argument, ast.Constant | ast.BinOp | ast.Call)
+                scan.add_rule_match(rule, node, stdlib_name(value), sure=computed)
                 return
 
     return read

@@ -93,6 +93,20 @@ _MISSPELT_PREFIXES = ("asert", "aseert", "assrt")
 """Misspellings of ``assert`` that mocks detect."""
 
 
+def note_assert(scan: ScanState, node: ast.Assert) -> None:
+    """Record what an ``assert`` statement tests: ``assert m.called_once``, ``assert m.called_with(1)``."""
+    for test in node.test.values if isinstance(node.test, ast.BoolOp) else [node.test]:
+        attribute = test.func if isinstance(test, ast.Call) else test
+        if isinstance(attribute, ast.Attribute) and attribute.attr in MISSPELT_ASSERTIONS:
+            scan.asserted_positions.add((attribute.lineno, attribute.col_offset))
+
+
+def _mock_rule(scan: ScanState, node: ast.Attribute) -> str:
+    """Return the rule for a misspelt assertion of a mock: inside an ``assert`` statement, it has another remedy."""
+    is_asserted = (node.lineno, node.col_offset) in scan.asserted_positions
+    return "mock-assertion-asserted" if is_asserted else "mock-assertion"
+
+
 def check_untyped_attribute(scan: ScanState, node: ast.Attribute) -> None:
     if node.attr not in _CHECKED_ATTRIBUTES:  # shortcut for nearly all attributes
         if node.attr[:2] == "as" and node.attr.startswith(_MISSPELT_PREFIXES) and scan.uses_mocks():
@@ -102,8 +116,14 @@ def check_untyped_attribute(scan: ScanState, node: ast.Attribute) -> None:
         module_import.module.startswith(("numpy", "gmpy2")) for module_import in scan.imports
     ):
         scan.add_rule_match("bit-count", node, node.attr, sure=False)
-    if node.attr in MISSPELT_ASSERTIONS and isinstance(node.ctx, ast.Load) and scan.uses_mocks():
-        scan.add_rule_match("mock-assertion", node, node.attr, sure=False)
+    is_of_requests_mock = node.attr == "called_once" and scan.uses_requests_mock()
+    if (
+        node.attr in MISSPELT_ASSERTIONS
+        and isinstance(node.ctx, ast.Load)
+        and scan.uses_mocks()
+        and not is_of_requests_mock
+    ):
+        scan.add_rule_match(_mock_rule(scan, node), node, node.attr, sure=False)
     if node.attr == "co_lnotab" and isinstance(node.ctx, ast.Load):
         scan.add_rule_match("co-lnotab", node, "co_lnotab")
     if node.attr in ("s", "n") and _is_ast_node(scan, node.value):
@@ -136,7 +156,7 @@ def check_stdlib_attribute(scan: ScanState, node: ast.Attribute, value: Value) -
     module = value.module
     if module == "unittest.mock":
         if node.attr in MISSPELT_ASSERTIONS and MOCK_TYPES.match(value.path):
-            scan.add_rule_match("mock-assertion", node, node.attr)
+            scan.add_rule_match(_mock_rule(scan, node), node, node.attr)
         elif node.attr.startswith(_MISSPELT_PREFIXES) and MOCK_TYPES.match(value.path):
             scan.add_rule_match("mock-misspelt", node, node.attr)
     elif module == "ast":

@@ -1,19 +1,23 @@
 """Imports in a cell, what they prove and what is cached; and the cache key of local wheels."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.model.findings import Finding, Interpreter
 from pytest_py312.core.model.fleet import RequirementSource
+from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import ExitReason
+from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.distribution_store import DistributionStore
 from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.installation.import_check import ImportChecker
 from pytest_py312.dependencies.installation.installer import Installer
-from pytest_py312.dependencies.resolution.lock import Undetermined
+from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from tests.support.fakes import FakeRunner, build_of, cell_of, cell_run_of, service, service_tree
 
@@ -88,3 +92,49 @@ def test_a_lock_depends_on_the_content_of_a_local_folder_of_wheels(tmp_path: Pat
 
     assert keys[0] == keys[2]
     assert keys[0] != keys[1]
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_requirement_that_cannot_be_fetched_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    """Findings that name it are left out: with it, the set might resolve."""
+    of = service(requirements=(RequirementSource(path="user/requirements.txt"),), suite=None)
+    service_tree(tmp_path, {"user/requirements.txt": "acme @ git+https://git.invalid/acme\nsix==1.16.0\nnumpy==1.0\n"})
+    installer = installer_of(tmp_path, FakeRunner())
+    numpy = Finding(code="PY104", message="numpy==1.0: no wheel", names=("numpy",))
+    plugin = Finding(code="PY102", message="no version of acme fits, which six requires", names=("six",))
+    requested: list[tuple[str, ...]] = []
+
+    def lock(_locker: Locker, request: ResolutionRequest, _build: InterpreterBuild) -> DependencyLock:
+        requested.append(request.lines)
+        if any(line.startswith("acme") for line in request.lines):
+            raise Undetermined("acme could not be fetched with git: no such host", ("acme",))
+        raise Unresolvable([numpy, plugin])
+
+    monkeypatch.setattr(Locker, "lock", lock)
+
+    found = installer.installation(cell_of(interpreter, replace(of, baseline=Interpreter.parse(interpreter))))
+
+    assert requested[-1] == ("six==1.16.0", "numpy==1.0")
+    assert found.environment is None
+    assert found.unchecked == (
+        "acme could not be fetched with git: no such host; the other requirements were checked without acme"
+    )
+    assert found.rest is not None
+    assert found.rest.findings == (numpy,)
+
+
+def test_nothing_is_judged_without_a_project_that_others_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = service(requirements=(RequirementSource(path="user/requirements.txt"),), suite=None)
+    service_tree(tmp_path, {"user/requirements.txt": "six==1.16.0\n"})
+    installer = installer_of(tmp_path, FakeRunner())
+
+    def lock(*_: object) -> DependencyLock:
+        raise Undetermined("psycopg2 cannot be built here", ("psycopg2",))
+
+    monkeypatch.setattr(Locker, "lock", lock)
+
+    found = installer.installation(cell_of("3.9", of))
+
+    assert (found.unchecked, found.rest) == ("psycopg2 cannot be built here", None)

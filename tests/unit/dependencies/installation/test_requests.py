@@ -7,6 +7,7 @@ import pytest
 
 from pytest_py312.core.model.fleet import Distribution, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
@@ -55,3 +56,30 @@ def test_requirements_that_no_build_reveals_are_unreadable(tmp_path: Path, stati
         "install_requires is computed by setup.py, and no code is run to read it."
     ]
     assert requirements.computed == ()
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize("is_built", [True, False])
+def test_a_project_of_the_repository_is_built_and_not_requested_from_the_index(
+    tmp_path: Path, interpreter: str, is_built: bool
+) -> None:
+    """Also where its build fails: that is what has to be reported, and not that the index lacks it."""
+    files = {
+        "app/requirements.txt": "acme[more]\nsix==1.16.0\n",
+        "requirements.txt": "-e ./acme\n",
+        "acme/pyproject.toml": '[project]\nname = "acme"\nversion = "0.9.0"\n',
+    }
+    root = service_tree(tmp_path, files)
+    cell = cell_of(interpreter)
+    source = RequirementSource(path="app/requirements.txt")
+    service = replace(cell.service, path="app", requirements=(source,), test_requirements=())
+    builder = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
+    folder = builder.source_copy("acme")[0]
+    requires = ("idna", 'wheel ; extra == "more"', "acme")
+    tree = StoredDistribution(name="acme", version="0.9.0", folder=folder, requires=requires)
+
+    request = builder.request(replace(cell, service=service), [tree] if is_built else [], ())
+
+    assert builder.source_trees(service) == ("acme",)
+    lines = [line for line in request.lines if not line.startswith("pytest")]
+    assert lines == (["six==1.16.0", "idna", "wheel"] if is_built else ["six==1.16.0"])

@@ -148,7 +148,7 @@ def test_the_message_of_a_failed_build_is_reported(tmp_path: Path) -> None:
     ("result", "message"),
     [
         (failed(UNREACHABLE), "the index does not answer pip-compile"),
-        (failed(NO_COMPILER), "cannot be built here: pg_config executable not found"),
+        (failed(NO_COMPILER), "cannot be built here: pg_config is missing"),
         (failed("Usage: pip-compile\nError: No such option"), "could not resolve the set: Error: No such option"),
         (failed(""), "no reason given"),
         (command_run_of(exit_reason=ExitReason.TIMED_OUT, exit_code=-2), "time limit reached"),

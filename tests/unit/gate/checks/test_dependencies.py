@@ -320,3 +320,21 @@ def test_an_invalid_line_in_an_additional_file_does_not_block(interpreter: str) 
 
     assert outcome.status is Status.PASSED
     assert [(found.code, found.severity) for found in outcome.findings] == [("PY107", Severity.WARNING)]
+
+
+GIT = "acme could not be fetched with git: no such host; the other requirements were checked without acme"
+
+
+@pytest.mark.parametrize(
+    ("rest", "status"),
+    [(installation_of("3.12"), Status.ERRORED), (broken(CONFLICT), Status.FAILED)],
+    ids=["the others work", "the others conflict"],
+)
+def test_the_others_are_judged_where_one_requirement_cannot_be_had(rest: Installation, status: Status) -> None:
+    """What could not be fetched is never a pass, and does not hide what blocks without it."""
+    unchecked = Installation(unchecked=GIT, unavailable=("acme",), rest=rest)
+
+    outcome = judged(unchecked, Installation(unchecked=GIT, unavailable=("acme",), rest=installation_of("3.9")))
+
+    assert outcome.status is status
+    assert outcome.reason == (GIT if status is Status.ERRORED else "the set conflicts")

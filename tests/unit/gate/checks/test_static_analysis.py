@@ -1,8 +1,12 @@
 """The checks by static analysis, with fake facts."""
 
+from dataclasses import replace
+
+import pytest
+
 from pytest_py312.analysis.services.service_analysis import AnalysisResult
-from pytest_py312.core.model.findings import Finding, Severity, Status
-from pytest_py312.gate.checks.static_analysis import LibraryCheck
+from pytest_py312.core.model.findings import Confidence, Finding, Severity, Status
+from pytest_py312.gate.checks.static_analysis import LibraryCheck, SourceCheck
 from tests.support.fakes import FakeFacts, cell_of, installation_of
 
 BROKEN = Finding(code="PY240", message="nose 1.3.7 fails when it is imported", names=("nose",))
@@ -16,6 +20,18 @@ def test_an_error_blocks_and_a_note_does_not() -> None:
     assert check.run(cell_of(), broken).outcome.status is Status.FAILED
     outcome = check.run(cell_of(), noted).outcome
     assert (outcome.status, outcome.findings, outcome.interpreter) == (Status.PASSED, (NOTE,), None)
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_what_is_only_likely_is_a_warning(interpreter: str) -> None:
+    """It may be wrong, and the service's tests show whether it is."""
+    likely = Finding(code="PY206", message="called_once is not an assertion", confidence=Confidence.LIKELY)
+    facts = FakeFacts(inspections={interpreter: AnalysisResult(findings=(likely,))})
+
+    outcome = SourceCheck().run(cell_of(interpreter), facts).outcome
+
+    assert outcome.status is Status.PASSED
+    assert outcome.findings == (replace(likely, severity=Severity.WARNING),)
 
 
 def test_an_incomplete_analysis_is_errored() -> None:

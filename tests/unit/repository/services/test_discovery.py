@@ -468,6 +468,7 @@ def test_files_of_requirements_that_nothing_takes_are_sets_of_their_own(tmp_path
         "requirements/gpu.in": "",
         "requirements/constraints.txt": "",
         "test/platform/requirements.txt": "",
+        "src/app/vendored/other/requirements.txt": "",
         ".venv/requirements.txt": "",
     }
     service = service_of(tmp_path, files)

@@ -33,6 +33,7 @@ from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
 from pytest_py312.runners.docker.job_container import exit_from_report
 from pytest_py312.runners.docker.runner import DockerRunner
 from pytest_py312.runners.runner import TOOL_VARIABLES, ProbeJob
+from tests.support.fakes import service_tree
 
 INTERPRETERS = [Interpreter(3, minor) for minor in (9, 10, 12)]
 MIB = 1024**2
@@ -208,6 +209,17 @@ def test_nested_folders_are_mounted_once(context: RunContext) -> None:
     mounts = source_mounts(root, ("services/user-service/deep", "libs", "services/user-service", "libs/"))
     assert [mount.target for mount in mounts] == ["/py312/source/libs", "/py312/source/services/user-service"]
     assert [mount.target for mount in source_mounts(root, (".", "libs"))] == ["/py312/source"]
+
+
+def test_what_links_point_to_elsewhere_in_the_repository_is_mounted_as_well(context: RunContext) -> None:
+    root = service_tree(context.cache.parent / "linked", {"services/a/app.py": "", "services/common.txt": "six\n"})
+    (root / "services/a/common.txt").symlink_to("../common.txt")
+    (root / "services/a/outside").symlink_to("/etc")
+
+    assert [mount.target for mount in source_mounts(root, ("services/a",))] == [
+        "/py312/source/services/a",
+        "/py312/source/services/common.txt",
+    ]
 
 
 @pytest.mark.parametrize("folder", ["../secrets", "/etc", "services/../../secrets", "a\0b"])

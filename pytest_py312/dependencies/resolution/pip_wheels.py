@@ -1,0 +1,125 @@
+"""Wheels that pip builds from sources that uv alone refuses.
+
+uv rejects file names that are older than PEP 625 and archives that it cannot read, both of which pip accepts. What pip
+builds is a fact about the source, so it decides: its wheel is offered to uv in a folder of its own.
+
+    <cache>/pip-wheels/<runner>-<build digest>/<name>-<version>-<index digest>/*.whl
+"""
+
+import hashlib
+import os
+import re
+import shutil
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.utils import canonicalize_name
+
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.process import ExitReason
+from pytest_py312.dependencies.resolution.build_tools import find_missing_tool
+from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined
+from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index
+from pytest_py312.dependencies.resolution.uv_messages import FETCH_FAILURES, explain_source_failure
+from pytest_py312.runners.runner import Runner
+
+TIME_LIMIT = 600.0
+"""Seconds for one build."""
+
+_REFUSED_NAME = re.compile(rf"{PROJECT_NAME}==([^\s,]+) has a non-PEP 625-compliant source distribution filename")
+_REFUSED_SOURCE = re.compile(rf"Failed to (?:download and )?build `{PROJECT_NAME}==([^`\s]+)`")
+_BACKEND_FAILURE = "build backend"
+
+
+def refused_by_uv(stderr: str) -> tuple[str, str] | None:
+    """Return name and version of a source that uv refuses without having built it; ``None`` if that is not why."""
+    text = " ".join(stderr.split())
+    match = _REFUSED_NAME.search(text)
+    if match is None and _BACKEND_FAILURE not in text and not any(failure in text for failure in FETCH_FAILURES):
+        match = _REFUSED_SOURCE.search(text) if find_missing_tool(stderr) is None else None
+    return (canonicalize_name(match[1]), match[2]) if match else None
+
+
+class PipWheels:
+    """Builds wheels with pip, run by the cell's interpreter. Safe for threads and several processes."""
+
+    def __init__(self, *, cache: Path, runner: Runner) -> None:
+        self._cache = cache
+        self._runner = runner
+
+    def build(
+        self, name: str, version: str, request: ResolutionRequest, build: InterpreterBuild, index_url: str | None
+    ) -> Path:
+        """Return the folder that holds the wheel of ``name==version``, built when first needed.
+
+        :param index_url: the index of uv, for pip where only uv has one.
+        :raises Unresolvable: pip does not build it either.
+        :raises Undetermined: pip could not be run, or lacks something for the build.
+        """
+        options = [
+            *request.options,
+            *([f"--index-url {index_url}"] if index_url and only_uv_has_index(os.environ) else []),
+        ]
+        digest = hashlib.sha256("\n".join(options).encode()).hexdigest()[:12]
+        parent = self._cache / "pip-wheels" / f"{self._runner.name}-{build.digest}"
+        folder = parent / f"{name}-{re.sub(r'[^A-Za-z0-9.+!-]', '_', version)}-{digest}"
+        if folder.is_dir():
+            return folder
+        from filelock import FileLock
+
+        parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(parent / f"{folder.name}.lock"):
+            if not folder.is_dir():
+                self._build(name, version, request, build, options, folder)
+        return folder
+
+    def _build(
+        self,
+        name: str,
+        version: str,
+        request: ResolutionRequest,
+        build: InterpreterBuild,
+        options: Sequence[str],
+        folder: Path,
+    ) -> None:
+        work = self._cache / "tmp" / uuid.uuid4().hex
+        wheels, environment, requirements = work / "wheels", work / "environment", work / "requirements.txt"
+        wheels.mkdir(parents=True)
+        try:
+            (work / "uv.toml").touch()  # keeps uv from settings of the cache's parent folders
+            requirements.write_text("\n".join([*options, f"{name}=={version}"]) + "\n", encoding="utf-8")
+            inside = self._runner.path_inside
+            python = inside(environment / "bin" / "python")
+            made = self._runner.run_tool(
+                build,
+                ["{uv}", "venv", "--quiet", "--seed", "--no-project", "--python", "{python}", inside(environment)],
+            )
+            if not made.ok:
+                reason = " ".join(made.stderr.split())[-300:]
+                raise Undetermined(
+                    f"uv refuses the source of {name}=={version}, and pip was not installed: {reason}", (name,)
+                )
+            pip = [
+                python,
+                "-I",
+                "-m",
+                "pip",
+                "wheel",
+                "--quiet",
+                "--disable-pip-version-check",
+                "--no-input",
+                "--no-deps",
+            ]
+            pip += ["--no-binary", name, "--cache-dir", inside(self._cache / "pip"), "--wheel-dir", inside(wheels)]
+            result = self._runner.run_tool(build, [*pip, "--requirement", inside(requirements)], time_limit=TIME_LIMIT)
+            if result.exit_reason is not ExitReason.EXITED:
+                raise Undetermined(
+                    f"building {name}=={version} with pip was ended: {result.exit_reason.value}", (name,)
+                )
+            if not result.ok:
+                raise explain_source_failure(name, f"=={version}", result.stderr, request, build)
+            shutil.rmtree(folder, ignore_errors=True)
+            wheels.rename(folder)
+        finally:
+            shutil.rmtree(work, ignore_errors=True)

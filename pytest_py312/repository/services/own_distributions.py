@@ -1,0 +1,148 @@
+"""Find the distributions that the repository itself provides, and that a service requires by name.
+
+A project of the repository is taken from there, and not from an index, where something installs it by its folder: a
+path or ``-e`` in a requirements file of the service or above it, a member of a workspace, a path in a table, or a
+folder that the plan says the service ``needs``. Having the name alone does not make it one: examples and copies of
+other projects have names as well. Nothing is built; names and versions are read from the metadata.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+
+from pytest_py312.core.model.fleet import Distribution, RequirementSource, Service
+from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
+from pytest_py312.repository.services.packaging import find_distribution
+from pytest_py312.repository.services.requirement_set import RequirementSet, read_requirement_set
+from pytest_py312.repository.services.requirement_sources import TABLE_READERS, is_requirements_path
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
+
+FOLDER_LIMIT = 500
+"""Folders that are looked at for one service."""
+_METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+_RUN_TIME_TABLES = frozenset(
+    {"project.dependencies", "tool.poetry.dependencies", "options.install_requires", "install_requires"}
+)
+
+
+def find_own_distributions(tree: Tree, service: Service, requirements: RequirementSet) -> Mapping[str, str]:
+    """Return the folders of the repository's distributions that ``requirements`` name, by normalised name.
+
+    Those that these require by name in turn are included; the service itself is not.
+    """
+    provided: dict[str, tuple[str, Distribution]] = {}
+    for folder in dict.fromkeys(_installed_folders(tree, service, requirements)):
+        distribution = _distribution_of(tree, folder) if folder != service.path else None
+        if distribution is not None and distribution.name:
+            provided.setdefault(canonicalize_name(distribution.name), (folder, distribution))
+    own: dict[str, str] = {}
+    pending = [(item.name, item.entry.specifier) for item in requirements.entries if not item.entry.url]
+    while pending and provided:
+        name, specifier = pending.pop()
+        if name in own or name not in provided or not _satisfies(provided[name][1], specifier):
+            continue
+        own[name] = provided[name][0]
+        pending += _required_names(tree, own[name])
+    return own
+
+
+def _installed_folders(tree: Tree, service: Service, requirements: RequirementSet) -> Iterator[str]:
+    """Yield the folders that something installs for the service, or for all services."""
+    yield from (local.path for local in requirements.locals)
+    yield from service.settings.needs
+    for folder in _folders_above(service.path):
+        toml = read_toml(tree.read_or_none(join_path(folder, "pyproject.toml")) or "")
+        yield from _sources_of(toml, folder)
+        yield from _workspace_members(tree, toml, folder)
+        files = (*tree.list_folder(folder).files, *_files_in(tree, join_path(folder, "requirements")))
+        paths = [join_path(folder, name) for name in files if is_requirements_path(join_path(folder, name))]
+        for path in paths[:FOLDER_LIMIT]:
+            yield from (local.path for local in read_requirement_set(tree.root, [RequirementSource(path=path)]).locals)
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    """Yield a folder and those above it, up to the root."""
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    for count in range(len(parts), -1, -1):
+        yield "/".join(parts[:count]) or "."
+
+
+def _files_in(tree: Tree, folder: str) -> list[str]:
+    return [f"requirements/{name}" for name in tree.list_folder(folder).files] if tree.is_folder(folder) else []
+
+
+def _sources_of(toml: TomlText, folder: str) -> Iterator[str]:
+    """Yield the paths of ``[tool.uv.sources]``."""
+    for source in toml.table("tool", "uv", "sources").values():
+        for alternative in source if isinstance(source, list) else [source]:
+            path = alternative.get("path") if isinstance(alternative, dict) else None
+            if isinstance(path, str) and _is_inside(target := join_path(folder, path)):
+                yield target
+
+
+def _workspace_members(tree: Tree, toml: TomlText, folder: str) -> list[str]:
+    """Return the members of a uv workspace, or of one of the same form (``[tool.rye.workspace]``, ``[tool.hatch]``)."""
+    members: dict[str, None] = {}
+    for keys in (("tool", "uv", "workspace"), ("tool", "rye", "workspace"), ("tool", "hatch", "workspace")):
+        table: Mapping[str, Any] = toml.table(*keys)
+        excluded = strings_in(table.get("exclude"))
+        for pattern in strings_in(table.get("members"))[:FOLDER_LIMIT]:
+            for path in _matching_folders(tree, folder, pattern):
+                if not any(fnmatchcase(path, join_path(folder, other)) for other in excluded):
+                    members[path] = None
+    return list(members)[:FOLDER_LIMIT]
+
+
+def _matching_folders(tree: Tree, folder: str, pattern: str) -> Iterable[str]:
+    """Return the folders that match a pattern such as ``packages/*``. A ``**`` matches a single level."""
+    matching = [folder]
+    for step in pattern.split("/"):
+        if step in ("", "."):
+            continue
+        if any(character in step for character in "*?["):
+            matching = [
+                join_path(path, name)
+                for path in matching
+                for name in tree.list_folder(path).folders
+                if fnmatchcase(name, step)
+            ][:FOLDER_LIMIT]
+        else:
+            matching = [
+                target for path in matching if _is_inside(target := join_path(path, step)) and tree.is_folder(target)
+            ]
+    return matching
+
+
+def _is_inside(path: str) -> bool:
+    return not (path.startswith(("/", "~")) or leaves_root(path) or "\0" in path)
+
+
+def _distribution_of(tree: Tree, folder: str) -> Distribution | None:
+    if not _is_inside(folder) or not tree.is_folder(folder):
+        return None
+    texts = {name: text for name in _METADATA_FILES if (text := tree.read_or_none(join_path(folder, name)))}
+    return find_distribution(tree.scan_folder(folder, depth=2, limit=2_000).files, texts) if texts else None
+
+
+def _required_names(tree: Tree, folder: str) -> list[tuple[str, str]]:
+    """Return the projects that the metadata in a folder require, with their specifiers."""
+    required = []
+    for name, reader in TABLE_READERS.items():
+        path = join_path(folder, name)
+        for table in reader(tree.read_or_none(path) or "", path) if tree.is_file(path) else ():
+            if table.table in _RUN_TIME_TABLES:
+                required += [(entry.name, entry.specifier) for entry in table.requirements.entries if not entry.url]
+    return required
+
+
+def _satisfies(distribution: Distribution, specifier: str) -> bool:
+    """Whether the version in the repository is accepted; one that only a build can tell is."""
+    if not specifier or not distribution.version:
+        return True
+    try:
+        return SpecifierSet(specifier).contains(distribution.version, prereleases=True)
+    except (InvalidSpecifier, ValueError):
+        return True
