@@ -63,8 +63,9 @@ class Installation:
     """The result of resolving, installing and importing the requirements of a cell.
 
     ``environment`` is ``None`` if there is none: because of blocking ``findings``, or because the result is unknown
-    (``unchecked`` is the reason). ``built``: the service itself was built and is installed in it. ``imports`` maps each
-    module of the directly required distributions to the end of its traceback, empty if it imports.
+    (``unchecked`` is the reason). ``incomplete`` says how an environment differs from what is required: what runs in it
+    may fail, but it proves nothing. ``built``: the service itself was built and is installed in it. ``imports`` maps
+    each module of the directly required distributions to the end of its traceback, empty if it imports.
     """
 
     build: InterpreterBuild | None = None
@@ -72,6 +73,7 @@ class Installation:
     environment: Environment | None = None
     findings: tuple[Finding, ...] = ()
     unchecked: str = ""
+    incomplete: str = ""
     built: bool = False
     imports: Mapping[str, str] | None = None
     distributions: tuple[StoredDistribution, ...] = ()
@@ -389,6 +391,7 @@ class Installer:
             lock=lock,
             environment=environment,
             findings=(*findings, *self._lock_file_diagnosis.stale_lock_findings(cell)),
+            incomplete=findings[0].message if findings else "",
             built=own_distribution is not None and not own_distribution.static and not findings,
             imports=self._single_flight.run(
                 f"imports {key} {modules}", lambda: self._import_checker.check(cell, build, environment, modules)

@@ -1,0 +1,76 @@
+"""What is required and not installed is never green: paths that build nowhere, wheels that another Python built."""
+
+import io
+import json
+import tarfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.gate_runs import gate
+from tests.support.fakes import service_tree
+
+pytestmark = pytest.mark.network
+
+REFUSES = "raise SystemExit('never')\n"
+SETUP = "from setuptools import setup\nsetup(name='moved', version='1.0', py_modules=['moved'])\n"
+REFUSES_TARGET = f"import sys\nif sys.version_info >= (3, 12):\n    raise SystemExit('not here')\n{SETUP}"
+METADATA = "Metadata-Version: 2.1\nName: moved\nVersion: 1.0\n"
+CHECKS = "py312_dependencies or py312_libraries or py312_suite"
+
+
+def repository(root: Path, requirements: str, **files: str) -> Path:
+    """A repository of one service, ``svc``, whose suite passes whatever is installed."""
+    return service_tree(
+        root,
+        {
+            "py312.toml": 'target = "3.12"\ninterpreters = ["3.9", "3.11", "3.12"]\n',
+            "svc/Dockerfile": "FROM python:3.9-slim\n",
+            "svc/requirements.txt": requirements,
+            "svc/tests/test_app.py": "def test_app():\n    pass\n",
+            **files,
+        },
+    )
+
+
+def archive(path: Path, **files: str) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.getvalue())
+    return content.getvalue()
+
+
+def outcomes(root: Path, cache: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """The outcomes of the gate's run, by check and interpreter."""
+    done = gate(root, cache, f"--py312-report={root / 'report.json'}", checks=CHECKS, seconds=600)
+    assert done.returncode in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), done.stdout + done.stderr
+    report = json.loads((root / "report.json").read_text(encoding="utf-8"))
+    return {(outcome["check"], str(outcome["interpreter"])): outcome for outcome in report["outcomes"]}
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder", "truncated", "leaves its folder"])
+def test_a_path_that_builds_nowhere_is_green_nowhere(tmp_path: Path, kind: str) -> None:
+    line = "./vendored\n" if kind == "folder" else "./vendored.tar.gz\n"
+    root = repository(tmp_path / "repository", line)
+    path = root / "svc/vendored.tar.gz"
+    if kind == "folder":
+        service_tree(root, {"svc/vendored/setup.py": REFUSES})
+    elif kind == "archive":
+        archive(path, **{"vendored-1.0/setup.py": REFUSES})
+    elif kind == "truncated":
+        path.write_bytes(archive(path, **{"vendored-1.0/setup.py": SETUP, "vendored-1.0/moved.py": ""})[:100])
+    else:
+        archive(path, **{"../../../moved.py": "", "vendored-1.0/setup.py": SETUP, "vendored-1.0/moved.py": ""})
+
+    by_check = outcomes(root, tmp_path / "cache")
+
+    assert len(by_check) == 7
+    assert "passed" not in {outcome["status"] for outcome in by_check.values()}
+    if kind in ("archive", "folder"):
+        assert by_check["dependencies", "3.12"]["status"] == "failed"
