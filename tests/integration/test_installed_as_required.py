@@ -3,6 +3,11 @@
 import io
 import json
 import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -74,3 +79,41 @@ def test_a_path_that_builds_nowhere_is_green_nowhere(tmp_path: Path, kind: str) 
     assert "passed" not in {outcome["status"] for outcome in by_check.values()}
     if kind in ("archive", "folder"):
         assert by_check["dependencies", "3.12"]["status"] == "failed"
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve ``folder`` as an index: the listing of a folder is a page of links."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join(10)
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Write nothing."""
+
+
+@pytest.mark.parametrize("source", ["path", "folder of files", "index"])
+def test_a_wheel_counts_for_the_interpreter_that_built_it(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wheel of the baseline is universal, and the target's own build fails."""
+    lines = {"path": "./files/moved/moved-1.0.tar.gz\n", "folder of files": "--find-links files/moved\nmoved==1.0\n"}
+    root = repository(tmp_path / "repository", lines.get(source, "moved==1.0\n"))
+    files = {"setup.py": REFUSES_TARGET, "moved.py": "", "PKG-INFO": METADATA}
+    folder = tmp_path / "index" if source == "index" else root / "svc/files"
+    archive(folder / "moved/moved-1.0.tar.gz", **{f"moved-1.0/{name}": text for name, text in files.items()})
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+
+    with served(folder) as url:
+        if source == "index":
+            monkeypatch.setenv("UV_INDEX", url)
+        by_check = outcomes(root, tmp_path / "cache")
+
+    statuses = [by_check["dependencies", interpreter]["status"] for interpreter in ("3.9", "3.11", "3.12")]
+    assert statuses == ["passed", "passed", "failed"], [outcome["reason"] for outcome in by_check.values()]
+    assert "not here" in by_check["dependencies", "3.12"]["reason"]

@@ -96,6 +96,7 @@ class DistributionStore:
     ) -> None:
         self._root = cache / "store"
         self._temporary = cache / "tmp"
+        self._builds = cache / "built"
         self._runner = runner
         self._settings = uv_settings
         self._compilers = threading.BoundedSemaphore(parallel_builds)
@@ -197,7 +198,7 @@ class DistributionStore:
         # the markers of a line do not change what is installed; a URL and hashes do
         has_own_file = " @ " in pin.line or "--hash" in pin.line or not pin.version
         requirement = pin.line if has_own_file else f"{pin.name}=={pin.version}"
-        kind = "source" if pin.from_source else "wheel"
+        kind = "built" if pin.from_source else "wheel"  # "source" may have been built by another interpreter
         digest = hashlib.sha256(f"{requirement}\0{kind}\0{pin.index}".encode()).hexdigest()[:12]
         return self._root / f"{self._runner.name}-{build.digest}" / f"{pin.name}-{pin.version or 'tree'}-{digest}"
 
@@ -225,9 +226,7 @@ class DistributionStore:
             argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--link-mode", "copy"]
             argv += ["--directory", inside(work)]
             argv += ["--python", inside(environment / "bin" / "python"), *options]
-            # uv caches a universal wheel that an older Python has built, which says nothing about a build on this one,
-            # and for a wheel in a local folder it keeps the first content that it has seen under that name
-            argv += ["--refresh"] if any(pin.from_source or "--find-links /" in pin.index for pin in pins) else []
+            argv += self._cache_options(pins, build, work)
             install_result = self._runner.run_tool(
                 build, [*argv, "--requirements", inside(requirements)], time_limit=limit
             )
@@ -248,6 +247,19 @@ class DistributionStore:
             return self._split_by_record(environment, pins, build)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _cache_options(self, pins: Sequence[Pin], build: InterpreterBuild, work: Path) -> list[str]:
+        """Return the options that keep uv from installing a wheel that another interpreter has built.
+
+        A universal wheel fits every interpreter, but says nothing about a build on any other than its own. So builds
+        have a cache for each interpreter build, and a project with a wheel in the index is installed from that wheel.
+        """
+        # of a file in a local folder, uv keeps the first content that it has seen under that name
+        in_local_folder = any("--find-links /" in pin.index for pin in pins)
+        if any(pin.from_source for pin in pins):
+            folder = work / "uv" if in_local_folder else self._builds / f"{self._runner.name}-{build.digest}"
+            return ["--cache-dir", self._runner.path_inside(folder)]
+        return ["--only-binary", ":all:", *(["--refresh"] if in_local_folder else [])]
 
     def _split_by_record(
         self, environment: Path, pins: Sequence[Pin], build: InterpreterBuild

@@ -333,3 +333,18 @@ def test_the_number_of_parallel_builds_is_limited(tmp_path: Path, at_once: int, 
 
     assert runner.met == [met] * 2
     assert all(held.get(pin, BUILD) for pin in pins)
+
+
+def test_a_source_is_built_with_a_cache_of_its_interpreter_build(tmp_path: Path) -> None:
+    """uv hands a universal wheel in a cache to every interpreter, whichever has built it."""
+    filled, runner = store(tmp_path)
+    builds = [build_of(interpreter) for interpreter in ("3.9", "3.10", "3.12")]
+
+    for build in builds:
+        filled.fill([SOURCE, NUMPY], build, ResolutionRequest(lines=()))
+
+    caches = [argv[argv.index("--cache-dir") + 1] for argv in installs(runner) if "--cache-dir" in argv]
+    assert len(set(caches)) == len(builds) == len(caches)
+    wheels = [argv for argv in installs(runner) if "--cache-dir" not in argv]
+    assert len(wheels) == len(builds)
+    assert all(argv[argv.index("--only-binary") + 1] == ":all:" for argv in wheels)
