@@ -117,3 +117,34 @@ def test_a_wheel_counts_for_the_interpreter_that_built_it(
     statuses = [by_check["dependencies", interpreter]["status"] for interpreter in ("3.9", "3.11", "3.12")]
     assert statuses == ["passed", "passed", "failed"], [outcome["reason"] for outcome in by_check.values()]
     assert "not here" in by_check["dependencies", "3.12"]["reason"]
+
+
+@pytest.mark.parametrize("by_name", ["sibling", "sibling==0.9.1"])
+def test_the_repositorys_own_distribution_is_installed_once(
+    tmp_path: Path, by_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index has a newer release of it, which the service never gets; requiring that release fits nothing."""
+    setup = "from setuptools import setup\nsetup(name='sibling', version='0.9.0', py_modules=['sibling'])\n"
+    suite = "import sibling\nfrom importlib.metadata import distributions\n\n\ndef test_app():\n"
+    suite += "    names = [each.metadata['Name'] for each in distributions()]\n"
+    suite += "    assert (sibling.OF, names.count('sibling')) == ('repository', 1)\n"
+    files = {"sibling/setup.py": setup, "sibling/sibling.py": "OF = 'repository'\n"}
+    files |= {"svc/requirements-dev.txt": "-e ../sibling\n", "svc/tests/test_app.py": suite}
+    root = repository(tmp_path / "repository", f"{by_name}\n", **files)
+    newer = setup.replace("0.9.0", "0.9.1")
+    archive(
+        tmp_path / "index/sibling/sibling-0.9.1.tar.gz",
+        **{"sibling-0.9.1/setup.py": newer, "sibling-0.9.1/sibling.py": "OF = 'index'\n"},
+        **{"sibling-0.9.1/PKG-INFO": "Metadata-Version: 2.1\nName: sibling\nVersion: 0.9.1\n"},
+    )
+    with served(tmp_path / "index") as url:
+        monkeypatch.setenv("UV_INDEX", url)
+        by_check = outcomes(root, tmp_path / "cache")
+
+    statuses = {outcome["status"] for (check, _), outcome in by_check.items() if check != "libraries"}
+    reasons = " ".join(outcome["reason"] for outcome in by_check.values())
+    if by_name == "sibling":
+        assert statuses == {"passed"}, reasons
+    else:
+        assert statuses == {"errored"}
+        assert "sibling==0.9.1 is required, and the repository's own sibling is 0.9.0" in reasons

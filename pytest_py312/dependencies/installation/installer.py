@@ -35,6 +35,7 @@ from pytest_py312.dependencies.installation.requests import (
     older_than,
     tool_constraints,
 )
+from pytest_py312.dependencies.installation.verification import ExpectedDistribution, incomplete_reason
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
     ResolutionRequest,
@@ -371,8 +372,10 @@ class Installer:
         self, cell: Cell, build: InterpreterBuild, lock: DependencyLock, build_limit: float
     ) -> Installation:
         trees, findings = self._built_trees(cell, build)
-        pins = list(lock.pins)
-        pins += [seed for seed in preinstalled(build) if seed.name not in lock.versions]
+        tree_names = {tree.name for tree in trees}
+        # what the repository itself provides replaces a release of the same project
+        pins = [pin for pin in lock.pins if pin.name not in tree_names]
+        pins += [seed for seed in preinstalled(build) if seed.name not in {*lock.versions, *tree_names}]
         self._store.fill(pins, build, self.request_builder.request(cell, trees, ()), build_limit)
         distributions = [distribution for pin in pins if (distribution := self._store.get(pin, build))] + trees
         lines = [
@@ -391,7 +394,16 @@ class Installer:
             lock=lock,
             environment=environment,
             findings=(*findings, *self._lock_file_diagnosis.stale_lock_findings(cell)),
-            incomplete=findings[0].message if findings else "",
+            incomplete=findings[0].message
+            if findings
+            else incomplete_reason(
+                environment.folder,
+                distributions,
+                trees,
+                [ExpectedDistribution(name=pin.name, version=pin.version) for pin in pins],
+                [entry.text for entry in self.request_builder.requirements(cell.service).entries],
+                build,
+            ),
             built=own_distribution is not None and not own_distribution.static and not findings,
             imports=self._single_flight.run(
                 f"imports {key} {modules}", lambda: self._import_checker.check(cell, build, environment, modules)

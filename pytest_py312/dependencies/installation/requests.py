@@ -5,19 +5,21 @@ they were resolved for: uv ignores the upper bound of Requires-Python, where pip
 """
 
 import os
+import re
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
-from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, preinstalled
+from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
 from pytest_py312.repository.services.requirement_set import (
     LocatedEntry,
@@ -109,10 +111,11 @@ class RequestBuilder:
             if holds_locked_versions
             else ()
         )
+        tree_names = {tree.name for tree in trees}
         lines = []
         for item in requirements.entries:
-            if item.name in without:
-                continue
+            if item.name in without or item.name in tree_names:
+                continue  # a folder of the repository that is installed by its path is no project of the index
             hashes = "".join(f" --hash={file_hash}" for file_hash in item.entry.hashes)
             lines.append(_with_specifier(item, changed[item]) if changed and item in changed else item.text + hashes)
         suite = cell.service.suite
@@ -124,10 +127,11 @@ class RequestBuilder:
                 local for local in requirements.locals if self.source_copy(local.path)[1] in tree.folder.name
             ]
             extras = {extra for local in matching_locals for extra in local.extras}
+            extras |= {extra for item in requirements.entries if item.name == tree.name for extra in item.entry.extras}
             dependency_lines = (
                 requirement_with_extras(line, tree.name, extras, cell.interpreter) for line in tree.requires
             )
-            lines += [line for line in dependency_lines if line]
+            lines += [line for line in dependency_lines if line and _project(line) not in tree_names]
         return ResolutionRequest(
             lines=tuple(dict.fromkeys(lines)),
             constraints=(
@@ -194,6 +198,12 @@ def _suite_tools(suite: Suite) -> tuple[str, ...]:
     """Return the projects that a pytest suite needs to run; the option ``--ds`` belongs to pytest-django."""
     django = any(argument.startswith("--ds=") for argument in suite.arguments)
     return ("pytest", "pytest-django") if django else ("pytest",)
+
+
+def _project(line: str) -> str:
+    """Return the normalised project name of a requirement; empty if it has none."""
+    match = re.match(PROJECT_NAME, line)
+    return canonicalize_name(match[1]) if match else ""
 
 
 def _needs_build(service: Service) -> bool:

@@ -7,6 +7,7 @@ import pytest
 
 from pytest_py312.core.model.fleet import Distribution, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
@@ -55,3 +56,30 @@ def test_requirements_that_no_build_reveals_are_unreadable(tmp_path: Path, stati
         "install_requires is computed by setup.py, and no code is run to read it."
     ]
     assert requirements.computed == ()
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_project_that_is_installed_from_a_folder_is_not_requested_from_the_index(
+    tmp_path: Path, interpreter: str
+) -> None:
+    """By path in one file and by name in another: one distribution, and the folder decides which."""
+    files = {
+        "app/requirements.txt": "acme[more]\nsix==1.16.0\n",
+        "app/dev.txt": "-e ../acme\n",
+        "acme/setup.py": "",
+    }
+    root = service_tree(tmp_path, files)
+    sources = tuple(RequirementSource(path=f"app/{name}.txt") for name in ("requirements", "dev"))
+    cell = cell_of(interpreter)
+    cell = replace(cell, service=replace(cell.service, path="app", requirements=sources, test_requirements=()))
+    builder = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
+    key = builder.source_copy("acme")[1]
+    requires = ("idna", 'wheel ; extra == "more"', "ghi ; extra == 'other'", "other")
+    trees = [
+        StoredDistribution(name="acme", version="0.9.0", folder=Path(f"tree-{key}"), requires=requires),
+        StoredDistribution(name="other", version="1", folder=Path("tree-x"), requires=("acme>=0.9",)),
+    ]
+
+    request = builder.request(cell, trees, ())
+
+    assert [line for line in request.lines if not line.startswith("pytest")] == ["six==1.16.0", "idna", "wheel"]
