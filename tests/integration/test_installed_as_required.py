@@ -148,3 +148,25 @@ def test_the_repositorys_own_distribution_is_installed_once(
     else:
         assert statuses == {"errored"}
         assert "sibling==0.9.1 is required, and the repository's own sibling is 0.9.0" in reasons
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "reason"),
+    [
+        ("svc/app/__init__.py", "import flask\n", "imports flask, which nothing that is installed provides"),
+        ("svc/main.py", "import packaging\n", "which only packaging provides, and no run-time requirement requires it"),
+        ("svc/main.py", "import distutils\n", "which only setuptools provides, and no run-time requirement requires"),
+    ],
+)
+def test_what_the_requirements_do_not_provide_is_not_proven(tmp_path: Path, path: str, text: str, reason: str) -> None:
+    """The suite passes: it imports none of it, or has what its own requirements bring."""
+    files = {path: text, "svc/optional.py": "import absent\n"}
+    files |= {"svc/requirements-test.txt": "setuptools<82\n"} if "distutils" in text else {}
+    root = repository(tmp_path / "repository", "six==1.16.0\n", **files)
+
+    by_check = outcomes(root, tmp_path / "cache")
+
+    assert by_check["suite", "3.12"]["status"] == "passed"
+    assert by_check["libraries", "None"]["status"] == "errored"
+    assert reason in by_check["libraries", "None"]["reason"]
+    assert "absent" not in by_check["libraries", "None"]["reason"]

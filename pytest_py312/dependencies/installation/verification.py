@@ -84,20 +84,20 @@ def environment_deviations(
         by_name.setdefault(metadata.name, []).append(metadata)
     deviations = []
     for wanted in sorted(set(expected), key=lambda item: (item.name, item.version)):
-        found = by_name.get(wanted.name, [])
-        if not found:
+        candidates = by_name.get(wanted.name, [])
+        if not candidates:
             deviations.append(f"it lacks {_label(wanted.name, wanted.version)}, which is required")
-        elif not any(_same_version(wanted.version, metadata.version) for metadata in found):
-            versions = " and ".join(metadata.version for metadata in found)
+        elif not any(_same_version(wanted.version, metadata.version) for metadata in candidates):
+            versions = " and ".join(metadata.version for metadata in candidates)
             deviations.append(f"it has {wanted.name} {versions} and not {wanted.version}, which is required")
     expected_names = {wanted.name for wanted in expected}
-    for name, found in sorted(by_name.items()):
-        if len(found) > 1:
-            versions = " and ".join(metadata.version or "no version" for metadata in found)
+    for name, same_name in sorted(by_name.items()):
+        if len(same_name) > 1:
+            versions = " and ".join(metadata.version or "no version" for metadata in same_name)
             deviations.append(f"it has {name} more than once: {versions}")
         if name not in expected_names:
-            deviations.append(f"it has {_label(name, found[0].version)}, which nothing requires")
-        for metadata in found:
+            deviations.append(f"it has {_label(name, same_name[0].version)}, which nothing requires")
+        for metadata in same_name:
             if not metadata.has_record:
                 deviations.append(f"{_label(name, metadata.version)} has no RECORD of its files")
             elif metadata.missing_files:
