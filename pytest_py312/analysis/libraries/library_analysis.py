@@ -23,6 +23,7 @@ from pytest_py312.analysis.libraries.missing_requirements import (
     missing_modules,
     requirement_findings,
     tool_only_distributions,
+    undeclared_distributions,
 )
 from pytest_py312.analysis.libraries.reader import LibraryReader, names_only_summary, summary_version
 from pytest_py312.analysis.libraries.service_imports import (
@@ -35,6 +36,13 @@ from pytest_py312.analysis.libraries.service_imports import (
 )
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState
 from pytest_py312.analysis.libraries.summarize import queries_of
+from pytest_py312.analysis.libraries.unprovided_imports import (
+    Providers,
+    describe_unprovided,
+    reached_files,
+    unprovided_imports,
+    unprovided_setuptools_imports,
+)
 from pytest_py312.analysis.libraries.upgrade_advice import UpgradeAdvisor, UpgradeFinder
 from pytest_py312.analysis.oracle.oracle import Oracle
 from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
@@ -46,6 +54,7 @@ from pytest_py312.core.model.fleet import Cell, Service, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.serialization import decode, encode
+from pytest_py312.core.service_patterns import matches
 from pytest_py312.dependencies.diagnosis.compatibility import target_environment
 from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
 from pytest_py312.dependencies.installation.installer import Installation, Installer
@@ -100,15 +109,15 @@ class LibraryAnalyzer:
             cached = _read_cached(cache_file)
             if cached is not None:
                 return cached
-            result = AnalysisResult(findings=tuple(self._findings(cell, inputs)))
+            result = self._judge(cell, inputs)
         except (InterpreterUnavailable, Undetermined, CellUnavailable) as reason:
             return AnalysisResult(unchecked_reason=str(reason))
         with suppress(OSError):
             write_json_atomically(cache_file, encode(result))
         return result
 
-    def _findings(self, cell: Cell, inputs: "_AnalysisInputs") -> list[Finding]:
-        """Return the findings.
+    def _judge(self, cell: Cell, inputs: "_AnalysisInputs") -> AnalysisResult:
+        """Return the findings, and which imports leave the service unproven.
 
         :raises InterpreterUnavailable, Undetermined, CellUnavailable: an interpreter could not be queried, or an import
             could not be tried.
@@ -129,9 +138,31 @@ class LibraryAnalyzer:
             lambda modules: self._try_on_baseline(cell, baseline_installation, modules),
             lambda problem: self._advice(cell, inputs, problem),
         )
-        if cell.service.requirements:
-            findings += _missing_requirement_findings(cell, inputs, roots, installed)
-        return findings
+        findings += _missing_requirement_findings(cell, inputs, roots, installed)
+        return AnalysisResult(
+            findings=tuple(findings), unchecked_reason=self._unprovided_reason(cell, inputs, roots, installed)
+        )
+
+    def _unprovided_reason(
+        self, cell: Cell, inputs: "_AnalysisInputs", roots: Sequence[ImportRoot], installed: EnvironmentModules
+    ) -> str:
+        """Return which imports of the service its requirements do not provide; empty if they provide all.
+
+        A scan can be wrong, so modules that nothing seems to provide are imported in the cell.
+        """
+        if inputs.is_waived:
+            return ""
+        files, contents = inputs.source.facts, inputs.source.contents
+        reached = reached_files(files, contents, cell.service, cell.interpreter)
+        providers = inputs.providers(cell, self._runner.find_interpreter(cell.interpreter))
+        unprovided = unprovided_imports(roots, reached, installed, providers, contents)
+        names = frozenset(_versions(inputs.installation.distributions))
+        unprovided += unprovided_setuptools_imports(files, contents, reached, providers, cell.interpreter, names)
+        suspected = sorted({item.module for item in unprovided if not item.owner})
+        failures = self._installer.check_imports(cell, suspected) if suspected else {}
+        return describe_unprovided(
+            [item for item in unprovided if item.owner or failures.get(item.module)], cell.interpreter
+        )
 
     def _environment_modules(self, cell: Cell, inputs: "_AnalysisInputs") -> EnvironmentModules:
         entries = inputs.installation.distributions
@@ -211,6 +242,10 @@ class LibraryAnalyzer:
             installation=installation,
             baseline_installation=baseline_installation,
             intermediate=tuple(planned_cell.interpreter for planned_cell in cells_of(self._plan, service)),
+            is_waived=any(
+                waiver.code == "PY120" and matches(waiver.service, service.name, service.path)
+                for waiver in self._plan.waivers
+            ),
         )
 
     def _evidence(self, cell: Cell, inputs: "_AnalysisInputs", installed: EnvironmentModules) -> Evidence:
@@ -252,6 +287,19 @@ class _AnalysisInputs:
     installation: Installation
     baseline_installation: Installation
     intermediate: tuple[Interpreter, ...]
+    is_waived: bool = False
+    """Whether the plan accepts imports that nothing provides."""
+
+    def providers(self, cell: Cell, build: InterpreterBuild) -> Providers:
+        """Return whose requirements the installed distributions are."""
+        entries = self.installation.distributions
+        declared = declared_requirements(self.run_time, self.mentioned, entries, cell.interpreter)
+        preinstalled_names = {line.partition("==")[0] for line in build.preinstalled}
+        required = {*declared.mentioned, *preinstalled_names}
+        return Providers(
+            gate_only=undeclared_distributions(entries, required),
+            run_time=declared.run_time_closure if cell.service.requirements else None,
+        )
 
     def cache_path(self, cell: Cell) -> Path:
         """Return the file of the cached result, beside the environment that it is about."""
@@ -269,6 +317,7 @@ class _AnalysisInputs:
             for installation in (self.installation, self.baseline_installation)
         ]
         parts += [str(interpreter) for interpreter in self.intermediate]
+        parts += [self.is_waived]
         digest = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
         return environment.folder.with_name(f"{environment.key}.libraries-{digest}.json")
 

@@ -199,6 +199,17 @@ def tool_only_distributions(entries: Iterable[StoredDistribution], required: Col
     return frozenset(closure(PINNED_TOOLS, requirements_of) - closure(required, requirements_without_tools))
 
 
+def undeclared_distributions(entries: Iterable[StoredDistribution], declared: Collection[str]) -> frozenset[str]:
+    """Return the names of ``entries`` that ``declared`` do not require, directly or through others.
+
+    Environment markers and extras are ignored, so that in doubt a distribution counts as required.
+    """
+    requirements_of = {
+        entry.name: {project for line in entry.requires if (project := _project_name(line))} for entry in entries
+    }
+    return frozenset(requirements_of) - closure(declared, requirements_of)
+
+
 def closure(start: Iterable[str], requirements_of: Mapping[str, Collection[str]]) -> set[str]:
     """Return ``start`` and everything it requires, as far as it is in ``requirements_of`` (project to projects)."""
     reached: set[str] = set()

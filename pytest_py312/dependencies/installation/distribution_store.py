@@ -9,13 +9,15 @@ Entries include byte code. An entry is renamed into its place when it is complet
 serializes the installation of wheels, and a lock per source its build.
 """
 
+import base64
 import hashlib
 import json
 import re
 import shutil
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from csv import reader as csv_reader
 from dataclasses import asdict, dataclass
@@ -96,6 +98,7 @@ class DistributionStore:
     ) -> None:
         self._root = cache / "store"
         self._temporary = cache / "tmp"
+        self._builds = cache / "built"
         self._runner = runner
         self._settings = uv_settings
         self._compilers = threading.BoundedSemaphore(parallel_builds)
@@ -126,6 +129,10 @@ class DistributionStore:
             wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
             for batch in _batches(wheels):
                 self._install(batch, build, request, [])
+                # those that share a path with others, and whose file was overwritten
+                for pin in batch if len(batch) > 1 else ():
+                    if self.get(pin, build) is None:
+                        self._install([pin], build, request, [])
         self._build_sources([pin for pin in missing if pin.from_source], build, request, build_limit)
 
     def _build_sources(
@@ -197,7 +204,7 @@ class DistributionStore:
         # the markers of a line do not change what is installed; a URL and hashes do
         has_own_file = " @ " in pin.line or "--hash" in pin.line or not pin.version
         requirement = pin.line if has_own_file else f"{pin.name}=={pin.version}"
-        kind = "source" if pin.from_source else "wheel"
+        kind = "built" if pin.from_source else "wheel"  # "source" may have been built by another interpreter
         digest = hashlib.sha256(f"{requirement}\0{kind}\0{pin.index}".encode()).hexdigest()[:12]
         return self._root / f"{self._runner.name}-{build.digest}" / f"{pin.name}-{pin.version or 'tree'}-{digest}"
 
@@ -225,9 +232,7 @@ class DistributionStore:
             argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--link-mode", "copy"]
             argv += ["--directory", inside(work)]
             argv += ["--python", inside(environment / "bin" / "python"), *options]
-            # uv caches a universal wheel that an older Python has built, which says nothing about a build on this one,
-            # and for a wheel in a local folder it keeps the first content that it has seen under that name
-            argv += ["--refresh"] if any(pin.from_source or "--find-links /" in pin.index for pin in pins) else []
+            argv += self._cache_options(pins, build, work)
             install_result = self._runner.run_tool(
                 build, [*argv, "--requirements", inside(requirements)], time_limit=limit
             )
@@ -249,6 +254,19 @@ class DistributionStore:
         finally:
             shutil.rmtree(work, ignore_errors=True)
 
+    def _cache_options(self, pins: Sequence[Pin], build: InterpreterBuild, work: Path) -> list[str]:
+        """Return the options that keep uv from installing a wheel that another interpreter has built.
+
+        A universal wheel fits every interpreter, but says nothing about a build on any other than its own. So builds
+        have a cache for each interpreter build, and a project with a wheel in the index is installed from that wheel.
+        """
+        # of a file in a local folder, uv keeps the first content that it has seen under that name
+        in_local_folder = any("--find-links /" in pin.index for pin in pins)
+        if any(pin.from_source for pin in pins):
+            folder = work / "uv" if in_local_folder else self._builds / f"{self._runner.name}-{build.digest}"
+            return ["--cache-dir", self._runner.path_inside(folder)]
+        return ["--only-binary", ":all:", *(["--refresh"] if in_local_folder else [])]
+
     def _split_by_record(
         self, environment: Path, pins: Sequence[Pin], build: InterpreterBuild
     ) -> list[StoredDistribution]:
@@ -256,7 +274,14 @@ class DistributionStore:
         site = environment / "lib" / f"python{build.interpreter}" / "site-packages"
         by_name = {pin.name: pin for pin in pins}
         distributions = []
-        for info in sorted(site.glob("*.dist-info")):
+        infos = sorted(site.glob("*.dist-info"))
+        records = {info: _read_record(info) for info in infos}
+        owners = Counter(name for record in records.values() for name in record)
+        shared = frozenset(name for name, count in owners.items() if count > 1)
+        overwritten = {info for info, record in records.items() if _is_overwritten(record, shared, site)}
+        for info in infos:
+            if info in overwritten and len(pins) > 1:
+                continue
             metadata = HeaderParser().parsestr((info / "METADATA").read_text(encoding="utf-8", errors="replace"))
             name = canonicalize_name(str(metadata["Name"]))
             pin = by_name.get(name) or (pins[0] if len(pins) == 1 else None)
@@ -264,7 +289,7 @@ class DistributionStore:
                 continue
             target = self._folder(pin, build)
             staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
-            _move_recorded(info, site, environment, staging)
+            _move_recorded(records[info], site, environment, staging, shared=shared)
             distribution = StoredDistribution(
                 name=name,
                 version=str(metadata["Version"]),
@@ -333,11 +358,35 @@ def _batches(pins: Sequence[Pin]) -> list[list[Pin]]:
     return [list(batch.values()) for batch in batches]
 
 
-def _move_recorded(info: Path, site: Path, environment: Path, staging: Path) -> None:
-    """Move the files that RECORD lists, and their byte code, from an environment into ``staging``."""
-    shutil.rmtree(staging, ignore_errors=True)
+def _read_record(info: Path) -> dict[str, str]:
+    """Return the files that RECORD lists, with their hashes (``sha256=...``, or empty)."""
     with (info / "RECORD").open(encoding="utf-8", newline="") as file:
-        names = [row[0] for row in csv_reader(file) if row]
+        return {row[0]: row[1] if len(row) > 1 else "" for row in csv_reader(file) if row}
+
+
+def _is_overwritten(record: Mapping[str, str], shared: frozenset[str], site: Path) -> bool:
+    """Return whether a file that several distributions have at the same path has the content of another one."""
+    for name in shared & record.keys():
+        algorithm, _, expected = record[name].partition("=")
+        if algorithm != "sha256":
+            continue
+        try:
+            digest = hashlib.sha256((site / name).read_bytes()).digest()
+        except OSError:
+            return True
+        if base64.urlsafe_b64encode(digest).rstrip(b"=").decode() != expected:
+            return True
+    return False
+
+
+def _move_recorded(
+    names: Iterable[str], site: Path, environment: Path, staging: Path, *, shared: frozenset[str] = frozenset()
+) -> None:
+    """Move the files that RECORD lists, and their byte code, from an environment into ``staging``.
+
+    Files at ``shared`` paths belong to other distributions as well, so they are linked and stay.
+    """
+    shutil.rmtree(staging, ignore_errors=True)
     for name in names:
         source = (site / name).absolute()
         real = Path(*_normalized_parts(PurePosixPath(source)))
@@ -347,10 +396,11 @@ def _move_recorded(info: Path, site: Path, environment: Path, staging: Path) -> 
             target = staging / "data" / real.relative_to(environment)
         else:
             continue  # never move a file outside of the environment, whatever RECORD lists
-        _move(real, target)
+        transfer = _link if name in shared else _move
+        transfer(real, target)
         if real.suffix == ".py":
             for compiled in (real.parent / "__pycache__").glob(f"{real.stem}.cpython-*.pyc"):
-                _move(compiled, target.parent / "__pycache__" / compiled.name)
+                transfer(compiled, target.parent / "__pycache__" / compiled.name)
     (staging / "lib").mkdir(parents=True, exist_ok=True)
 
 
@@ -368,6 +418,15 @@ def _move(source: Path, target: Path) -> None:
     if source.is_file() and not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
         source.rename(target)
+
+
+def _link(source: Path, target: Path) -> None:
+    if source.is_file() and not target.exists():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            target.hardlink_to(source)
+        except OSError:
+            shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _top_level_modules(lib: Path) -> tuple[str, ...]:

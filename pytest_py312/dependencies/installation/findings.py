@@ -77,6 +77,15 @@ def missing_environment_reason(installation: Installation) -> str:
     return installation.unchecked or "its requirements cannot be installed there (see dependencies)"
 
 
+def incomplete_environment_reason(*installations: Installation) -> str:
+    """Return why what ran in one of ``installations`` proves nothing; empty if all environments are as required."""
+    incomplete = next((installation for installation in installations if installation.incomplete), None)
+    if incomplete is None:
+        return ""
+    interpreter = f" on {incomplete.build.interpreter}" if incomplete.build is not None else ""
+    return f"the environment{interpreter} is not what is required, so this proves nothing: {incomplete.incomplete}"
+
+
 def finding_identity(finding: Finding) -> tuple[str, tuple[str, ...], str]:
     """Return a key that is equal for findings about the same problem on different interpreters.
 

@@ -40,6 +40,7 @@ from pytest_py312.dependencies.installation.requests import (
     tool_constraints,
 )
 from pytest_py312.dependencies.installation.system_packages import installation_hint
+from pytest_py312.dependencies.installation.verification import ExpectedDistribution, incomplete_reason
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
@@ -72,8 +73,9 @@ class Installation:
     """The result of resolving, installing and importing the requirements of a cell.
 
     ``environment`` is ``None`` if there is none: because of blocking ``findings``, or because the result is unknown
-    (``unchecked`` is the reason). ``built``: the service itself was built and is installed in it. ``imports`` maps each
-    module of the directly required distributions to the end of its traceback, empty if it imports.
+    (``unchecked`` is the reason). ``incomplete`` says how an environment differs from what is required: what runs in it
+    may fail, but it proves nothing. ``built``: the service itself was built and is installed in it. ``imports`` maps
+    each module of the directly required distributions to the end of its traceback, empty if it imports.
 
     ``unavailable`` are the projects for which it is unknown, if it is not because of all. ``rest`` is then the
     installation without them: only its findings count, as what runs in it may miss them.
@@ -84,6 +86,7 @@ class Installation:
     environment: Environment | None = None
     findings: tuple[Finding, ...] = ()
     unchecked: str = ""
+    incomplete: str = ""
     built: bool = False
     imports: Mapping[str, str] | None = None
     distributions: tuple[StoredDistribution, ...] = ()
@@ -433,8 +436,10 @@ class Installer:
         self, cell: Cell, build: InterpreterBuild, lock: DependencyLock, build_limit: float
     ) -> Installation:
         trees, findings = self._built_trees(cell, build)
-        pins = list(lock.pins)
-        pins += [seed for seed in preinstalled(build) if seed.name not in lock.versions]
+        tree_names = {tree.name for tree in trees}
+        # what the repository itself provides replaces a release of the same project
+        pins = [pin for pin in lock.pins if pin.name not in tree_names]
+        pins += [seed for seed in preinstalled(build) if seed.name not in {*lock.versions, *tree_names}]
         self._store.fill(pins, build, self.request_builder.request(cell, trees, ()), build_limit)
         distributions = [distribution for pin in pins if (distribution := self._store.get(pin, build))] + trees
         unhashed = tuple(
@@ -458,6 +463,16 @@ class Installer:
             lock=lock,
             environment=environment,
             findings=(*findings, *self._lock_file_diagnosis.stale_lock_findings(cell)),
+            incomplete=findings[0].message
+            if findings
+            else incomplete_reason(
+                environment.folder,
+                distributions,
+                trees,
+                [ExpectedDistribution(name=pin.name, version=pin.version) for pin in pins],
+                [entry.text for entry in self.request_builder.requirements(cell.service).entries],
+                build,
+            ),
             built=own_distribution is not None and not own_distribution.static and not findings,
             imports=self._single_flight.run(
                 f"imports {key} {modules}", lambda: self._import_checker.check(cell, build, environment, modules)

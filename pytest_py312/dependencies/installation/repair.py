@@ -71,7 +71,7 @@ class TrialSide:
         """The steps that succeeded, as verbs; empty if none did."""
         if not self.resolves:
             return ""
-        if self.installation.environment is None:
+        if self.installation.environment is None or self.installation.incomplete:
             return "resolves"
         return "resolves and installs" if self.errors else "resolves, installs and imports"
 

@@ -57,8 +57,7 @@ def _with_offline_option(argv: Sequence[str]) -> list[str]:
     if words[0] != "{uv}" or "--offline" in words:
         return words
     if "--refresh" in words:
-        # offline nothing can be refreshed, and a wheel built by an older Python must not pass for one built by this
-        # one: an empty cache works the same for local files, and fails for the rest
+        # offline nothing can be refreshed: an empty cache works the same for local files, and fails for the rest
         position = words.index("--refresh")
         words[position : position + 1] = ["--cache-dir", f"{words[words.index('--directory') + 1]}/uv"]
     return [words[0], "--offline", *words[1:]]

@@ -13,7 +13,7 @@ from pathlib import Path
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkResults
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.dependencies.installation.findings import missing_environment_reason
+from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.installer import Installation, installed_versions
 from pytest_py312.gate.benchmarks.cpu_cores import exclusive_core
 from pytest_py312.gate.benchmarks.jobs import BenchmarkSide
@@ -83,6 +83,8 @@ class BenchmarkRunner:
         cell_installation = self.installation(cell)
         if cell_installation.environment is None or cell_installation.build is None:
             return f"there is no environment on {cell.interpreter}: {missing_environment_reason(cell_installation)}"
+        if cell_installation.incomplete:
+            return incomplete_environment_reason(cell_installation)
         return BenchmarkSide(
             cell=cell,
             build=cell_installation.build,

@@ -114,6 +114,16 @@ def _without_guess(finding: Finding) -> Finding:
     return replace(finding, severity=Severity.WARNING) if is_guess else finding
 
 
+def unless_incomplete(result: CheckResult, reason: str) -> CheckResult:
+    """Return ``result``; if it passed although its environment is incomplete for ``reason``, as one without an answer.
+
+    A failure remains: what fails in such an environment has been seen to fail.
+    """
+    if not reason or result.outcome.status is not Status.PASSED:
+        return result
+    return replace(result, outcome=replace(result.outcome, status=Status.ERRORED, reason=reason))
+
+
 def needs_installation(check: Check) -> bool:
     """Whether a check may request the installation of a cell (default: yes)."""
     return bool(getattr(check, "needs_installation", True))

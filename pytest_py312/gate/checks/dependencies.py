@@ -5,12 +5,16 @@ from dataclasses import dataclass, replace
 
 from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.dependencies.installation.findings import finding_identity, installation_findings
+from pytest_py312.dependencies.installation.findings import (
+    finding_identity,
+    incomplete_environment_reason,
+    installation_findings,
+)
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.gate.checks.check import CheckResult, Facts
+from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.repository.services.requirement_sources import additional_services
 
-PREVENT_INSTALLATION = frozenset(("PY101", "PY102", "PY103", "PY104", "PY107", "PY114"))
+PREVENT_INSTALLATION = frozenset(("PY101", "PY102", "PY103", "PY104", "PY106", "PY107", "PY114"))
 """Codes that prevent the installation of a set: they fail the check even if they are pre-existing."""
 
 
@@ -45,7 +49,10 @@ class DependencyCheck:
             *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
         ]
         set_results = [_check_set(set_cell, facts, is_additional=set_cell is not cell) for set_cell in sets]
-        return CheckResult(outcome=_outcome(cell, set_results))
+        return unless_incomplete(
+            CheckResult(outcome=_outcome(cell, set_results)),
+            incomplete_environment_reason(*(set_result.installation for set_result in set_results)),
+        )
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

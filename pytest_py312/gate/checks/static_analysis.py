@@ -6,8 +6,8 @@ distributions run on the target, and provide what the service imports?
 
 from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.dependencies.installation.findings import missing_environment_reason
-from pytest_py312.gate.checks.check import CheckResult, Facts, result_of_analysis
+from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
+from pytest_py312.gate.checks.check import CheckResult, Facts, result_of_analysis, unless_incomplete
 
 
 class LibraryCheck:
@@ -29,7 +29,9 @@ class LibraryCheck:
             return CheckResult(
                 outcome=Outcome.errored(service=cell.service.name, interpreter=None, check=self.name, reason=reason)
             )
-        return result_of_analysis(self, cell, facts.library_analysis(cell))
+        return unless_incomplete(
+            result_of_analysis(self, cell, facts.library_analysis(cell)), incomplete_environment_reason(installation)
+        )
 
 
 class SourceCheck:

@@ -8,10 +8,10 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Out
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
 from pytest_py312.core.text import error_line
-from pytest_py312.dependencies.installation.findings import missing_environment_reason
+from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.installer import Installation, installed_versions
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
-from pytest_py312.gate.checks.check import CheckResult, Facts
+from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.deprecations import removed_after_warning
 from pytest_py312.gate.checks.failure_hints import GENERAL_REMEDY, remedy_for
 from pytest_py312.gate.checks.suite_comparison import (
@@ -58,7 +58,11 @@ class SuiteCheck:
             else _judge_against_baseline(cell, suite_run, facts)
         )
         reason = _nothing_passes_reason(cell, suite_run, facts) if result.outcome.status is Status.PASSED else ""
-        return replace(result, outcome=_errored(cell, reason, result.outcome.findings)) if reason else result
+        result = replace(result, outcome=_errored(cell, reason, result.outcome.findings)) if reason else result
+        # a test that fails on an incomplete baseline only would hide a regression
+        return unless_incomplete(
+            result, incomplete_environment_reason(installation, facts.installation(facts.cells(cell.service)[0]))
+        )
 
 
 def _outcome(cell: Cell, findings: list[Finding]) -> Outcome:

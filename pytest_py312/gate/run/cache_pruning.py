@@ -7,6 +7,7 @@
     source/<key>.json               facts of source files       images/<key>.json   facts on images
     oracle/<version>/               answers of interpreters     libraries/          the same, for distributions
     parts/<scope>.<key>.json        parts of sets               tmp/<name>/         work in progress
+    built/<build>/                  uv's cache of builds
 
 Everything in it can be created again, so pruning costs time but changes no result. Only whole entries are removed, the
 least recently used first. An entry is renamed into a temporary folder before it is deleted, so no run sees half of it.
@@ -80,7 +81,8 @@ def list_entries(cache: Path) -> list[CacheEntry]:
     entries += [_entry(area, file, file) for area in _FILES for file in _list_folder(cache / area)]
     entries += [_entry("oracle", path) for area in _ORACLES for path in _list_folder(cache / area)]
     entries += [_entry(area, path) for area in ("sources", "tmp") for path in _list_folder(cache / area)]
-    entries += [_tool_cache(path) for path in (cache / "pip", cache / "uv") if path.is_dir()]
+    entries += [_tool_cache(name, cache / name) for name in ("pip", "uv") if (cache / name).is_dir()]
+    entries += [_tool_cache("built", path) for path in _list_folder(cache / "built")]
     entries += [_entry("tmp", path) for path in _list_folder(cache) if path.name.startswith(TRASH_PREFIX)]
     return sorted(entries, key=lambda entry: (entry.area, entry.name))
 
@@ -193,9 +195,9 @@ def _environments(folder: Path) -> Iterator[CacheEntry]:
         yield _entry("envs", first, first / "environment.json", companions=[path for path in paths if path != first])
 
 
-def _tool_cache(path: Path) -> CacheEntry:
+def _tool_cache(area: str, path: Path) -> CacheEntry:
     """Return the whole cache of a tool as one entry, last used when anything at its top level was changed."""
-    entry = _entry(path.name, path)
+    entry = _entry(area, path)
     return replace(entry, last_used=max([entry.last_used, *(_last_used(inner, None) for inner in _list_folder(path))]))
 
 

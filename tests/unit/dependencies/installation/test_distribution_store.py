@@ -1,6 +1,8 @@
 """The distribution store, with a fake installer: how installed files become entries, and what is cached."""
 
+import base64
 import csv
+import hashlib
 import io
 import json
 import threading
@@ -28,6 +30,7 @@ class Installing(FakeRunner):
     """A runner whose uv writes ``files`` of each project into the environment, as an installer would."""
 
     files: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    hashes: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     refusal: CommandResult | None = None
 
     def run_tool(
@@ -54,7 +57,8 @@ class Installing(FakeRunner):
         content = {f"{info}/METADATA": metadata, **self.files.get(name, {f"{name}/__init__.py": ""})}
         record = io.StringIO()
         writer = csv.writer(record)
-        writer.writerows([[path, "", ""] for path in (*content, f"{info}/RECORD")])
+        hashes = self.hashes.get(name, {})
+        writer.writerows([[path, hashes.get(path, ""), ""] for path in (*content, f"{info}/RECORD")])
         for path, text in {**content, f"{info}/RECORD": record.getvalue()}.items():
             target = site / path
             target.parent.mkdir(parents=True, exist_ok=True)
@@ -333,3 +337,54 @@ def test_the_number_of_parallel_builds_is_limited(tmp_path: Path, at_once: int, 
 
     assert runner.met == [met] * 2
     assert all(held.get(pin, BUILD) for pin in pins)
+
+
+def test_a_source_is_built_with_a_cache_of_its_interpreter_build(tmp_path: Path) -> None:
+    """uv hands a universal wheel in a cache to every interpreter, whichever has built it."""
+    filled, runner = store(tmp_path)
+    builds = [build_of(interpreter) for interpreter in ("3.9", "3.10", "3.12")]
+
+    for build in builds:
+        filled.fill([SOURCE, NUMPY], build, ResolutionRequest(lines=()))
+
+    caches = [argv[argv.index("--cache-dir") + 1] for argv in installs(runner) if "--cache-dir" in argv]
+    assert len(set(caches)) == len(builds) == len(caches)
+    wheels = [argv for argv in installs(runner) if "--cache-dir" not in argv]
+    assert len(wheels) == len(builds)
+    assert all(argv[argv.index("--only-binary") + 1] == ":all:" for argv in wheels)
+
+
+def test_a_file_that_two_distributions_have_belongs_to_both(tmp_path: Path) -> None:
+    """Each may be linked into an environment without the other."""
+    files = {
+        "numpy": {"shared/__init__.py": "same = 1\n", "numpy/__init__.py": ""},
+        "six": {"shared/__init__.py": "same = 1\n", "six.py": ""},
+    }
+    filled, _ = store(tmp_path, files=files)
+
+    filled.fill([NUMPY, SIX], BUILD, ResolutionRequest(lines=()))
+
+    for pin in (NUMPY, SIX):
+        entry = filled.get(pin, BUILD)
+        assert entry is not None
+        assert (entry.folder / "lib/shared/__init__.py").read_text() == "same = 1\n"
+
+
+def test_a_distribution_whose_file_another_one_overwrote_is_installed_alone(tmp_path: Path) -> None:
+    """The last one wins in a common environment, as in that of a service that requires both."""
+    digest = base64.urlsafe_b64encode(hashlib.sha256(b"of = 'numpy'\n").digest()).rstrip(b"=").decode()
+    files = {
+        "numpy": {"shared/__init__.py": "of = 'numpy'\n"},
+        "six": {"shared/__init__.py": "of = 'six'\n"},
+    }
+    filled, runner = store(tmp_path, files=files, hashes={"numpy": {"shared/__init__.py": f"sha256={digest}"}})
+
+    filled.fill([NUMPY, SIX], BUILD, ResolutionRequest(lines=()))
+
+    contents = [
+        (entry.folder / "lib/shared/__init__.py").read_text()
+        for pin in (NUMPY, SIX)
+        if (entry := filled.get(pin, BUILD))
+    ]
+    assert contents == ["of = 'numpy'\n", "of = 'six'\n"]
+    assert len(installs(runner)) == 2

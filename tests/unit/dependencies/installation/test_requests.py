@@ -83,3 +83,30 @@ def test_a_project_of_the_repository_is_built_and_not_requested_from_the_index(
     assert builder.source_trees(service) == ("acme",)
     lines = [line for line in request.lines if not line.startswith("pytest")]
     assert lines == (["six==1.16.0", "idna", "wheel"] if is_built else ["six==1.16.0"])
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_project_that_is_installed_from_a_folder_is_not_requested_from_the_index(
+    tmp_path: Path, interpreter: str
+) -> None:
+    """By path in one file and by name in another: one distribution, and the folder decides which."""
+    files = {
+        "app/requirements.txt": "acme[more]\nsix==1.16.0\n",
+        "app/dev.txt": "-e ../acme\n",
+        "acme/setup.py": "",
+    }
+    root = service_tree(tmp_path, files)
+    sources = tuple(RequirementSource(path=f"app/{name}.txt") for name in ("requirements", "dev"))
+    cell = cell_of(interpreter)
+    cell = replace(cell, service=replace(cell.service, path="app", requirements=sources, test_requirements=()))
+    builder = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
+    key = builder.source_copy("acme")[1]
+    requires = ("idna", 'wheel ; extra == "more"', "ghi ; extra == 'other'", "other")
+    trees = [
+        StoredDistribution(name="acme", version="0.9.0", folder=Path(f"tree-{key}"), requires=requires),
+        StoredDistribution(name="other", version="1", folder=Path("tree-x"), requires=("acme>=0.9",)),
+    ]
+
+    request = builder.request(cell, trees, ())
+
+    assert [line for line in request.lines if not line.startswith("pytest")] == ["six==1.16.0", "idna", "wheel"]

@@ -76,7 +76,7 @@ def test_a_lock_from_uvs_cache_is_not_stored(tmp_path: Path) -> None:
     ],
 )
 def test_uv_gets_the_offline_option(argv: list[str], run: list[str]) -> None:
-    """``--refresh`` becomes an empty cache: a wheel built by an older Python proves nothing here."""
+    """``--refresh`` becomes an empty cache: a local folder may have other content under the same name."""
     inner = FakeRunner(answers=[command_run_of("output")])
 
     assert OfflineRunner(inner).run_tool(build_of(), argv).stdout == "output"

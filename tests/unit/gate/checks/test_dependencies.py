@@ -338,3 +338,30 @@ def test_the_others_are_judged_where_one_requirement_cannot_be_had(rest: Install
 
     assert outcome.status is status
     assert outcome.reason == (GIT if status is Status.ERRORED else "the set conflicts")
+
+
+# ---- what is required and not installed
+
+NOT_BUILT = Finding(code="PY106", message="svc/vendored does not build on 3.12: no", location=WHERE)
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_path_that_builds_nowhere_fails_on_every_interpreter(interpreter: str) -> None:
+    sides = {
+        text: installation_of(text, findings=(NOT_BUILT,), incomplete=NOT_BUILT.message)
+        for text in ("3.9", "3.10", "3.12")
+    }
+
+    outcome = DependencyCheck().run(cell_of(interpreter), FakeFacts(installations=sides)).outcome
+
+    assert outcome.status is Status.FAILED
+
+
+def test_an_environment_that_lacks_a_locked_distribution_is_errored() -> None:
+    target = installation_of("3.12", {"six": "1.16.0"}, incomplete="it lacks idna 3.6, which is locked")
+
+    outcome = judged(target)
+
+    assert outcome.status is Status.ERRORED
+    assert "on 3.12 is not what is required" in outcome.reason
+    assert outcome.reason.endswith("it lacks idna 3.6, which is locked")

@@ -51,3 +51,16 @@ def test_without_an_installation_the_outcome_is_errored() -> None:
 
 def test_the_codes_are_those_of_its_findings() -> None:
     assert set(LibraryCheck.codes) == {"PY120", "PY121", "PY240", "PY241", "PY242", "PY243"}
+
+
+def test_an_incomplete_environment_proves_nothing() -> None:
+    """What fails in it has been seen to fail."""
+    incomplete = {"3.12": installation_of(incomplete="svc/vendored does not build on 3.12: no")}
+    quiet = FakeFacts(installations=incomplete)
+    broken = FakeFacts(installations=incomplete, library_inspections={"3.12": AnalysisResult(findings=(BROKEN,))})
+
+    outcome = LibraryCheck().run(cell_of(), quiet).outcome
+
+    assert outcome.status is Status.ERRORED
+    assert outcome.reason.endswith("svc/vendored does not build on 3.12: no")
+    assert LibraryCheck().run(cell_of(), broken).outcome.status is Status.FAILED

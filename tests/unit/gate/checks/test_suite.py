@@ -308,3 +308,16 @@ def test_a_known_crash_of_the_suite_has_a_remedy() -> None:
     judged = run_check(facts(WELL, dead))
 
     assert judged.outcome.reason.endswith("cannot load tests on 3.10 and newer: require a newer version)")
+
+
+@pytest.mark.parametrize("side", ["3.9", "3.12"])
+def test_a_suite_in_an_incomplete_environment_proves_nothing(side: str) -> None:
+    """A test that fails on the baseline, because something is not installed there, would hide a regression."""
+    incomplete = installation_of(side, incomplete="it lacks idna 3.6, which is locked")
+
+    passing = run_check(facts(WELL, WELL, installations={side: incomplete}))
+    failing = run_check(facts(WELL, WORSE, installations={side: incomplete}))
+
+    assert passing.outcome.status is Status.ERRORED
+    assert "it lacks idna 3.6" in passing.outcome.reason
+    assert failing.outcome.status is Status.FAILED

@@ -71,6 +71,7 @@ def cache(tmp_path: Path) -> Path:
         "sources/key/setup.py",
         "tmp/work/requirements.in",
         "uv/x",
+        "built/local-39/x",
         "pip/x",
     ):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -97,6 +98,7 @@ def test_an_entry_has_all_of_its_files(cache: Path) -> None:
         "tmp",
         "uv",
         "pip",
+        "built",
     }
 
 

@@ -1,0 +1,172 @@
+"""What is required and not installed is never green: paths that build nowhere, wheels that another Python built."""
+
+import io
+import json
+import tarfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.integration.gate_runs import gate
+from tests.support.fakes import service_tree
+
+pytestmark = pytest.mark.network
+
+REFUSES = "raise SystemExit('never')\n"
+SETUP = "from setuptools import setup\nsetup(name='moved', version='1.0', py_modules=['moved'])\n"
+REFUSES_TARGET = f"import sys\nif sys.version_info >= (3, 12):\n    raise SystemExit('not here')\n{SETUP}"
+METADATA = "Metadata-Version: 2.1\nName: moved\nVersion: 1.0\n"
+CHECKS = "py312_dependencies or py312_libraries or py312_suite"
+
+
+def repository(root: Path, requirements: str, **files: str) -> Path:
+    """A repository of one service, ``svc``, whose suite passes whatever is installed."""
+    return service_tree(
+        root,
+        {
+            "py312.toml": 'target = "3.12"\ninterpreters = ["3.9", "3.11", "3.12"]\n',
+            "svc/Dockerfile": "FROM python:3.9-slim\n",
+            "svc/requirements.txt": requirements,
+            "svc/tests/test_app.py": "def test_app():\n    pass\n",
+            **files,
+        },
+    )
+
+
+def archive(path: Path, **files: str) -> bytes:
+    content = io.BytesIO()
+    with tarfile.open(fileobj=content, mode="w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(text.encode())
+            tar.addfile(member, io.BytesIO(text.encode()))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content.getvalue())
+    return content.getvalue()
+
+
+def outcomes(root: Path, cache: Path) -> dict[tuple[str, str], dict[str, Any]]:
+    """The outcomes of the gate's run, by check and interpreter."""
+    done = gate(root, cache, f"--py312-report={root / 'report.json'}", checks=CHECKS, seconds=600)
+    assert done.returncode in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), done.stdout + done.stderr
+    report = json.loads((root / "report.json").read_text(encoding="utf-8"))
+    return {(outcome["check"], str(outcome["interpreter"])): outcome for outcome in report["outcomes"]}
+
+
+@pytest.mark.parametrize("kind", ["archive", "folder", "truncated", "leaves its folder"])
+def test_a_path_that_builds_nowhere_is_green_nowhere(tmp_path: Path, kind: str) -> None:
+    line = "./vendored\n" if kind == "folder" else "./vendored.tar.gz\n"
+    root = repository(tmp_path / "repository", line)
+    path = root / "svc/vendored.tar.gz"
+    if kind == "folder":
+        service_tree(root, {"svc/vendored/setup.py": REFUSES})
+    elif kind == "archive":
+        archive(path, **{"vendored-1.0/setup.py": REFUSES})
+    elif kind == "truncated":
+        path.write_bytes(archive(path, **{"vendored-1.0/setup.py": SETUP, "vendored-1.0/moved.py": ""})[:100])
+    else:
+        archive(path, **{"../../../moved.py": "", "vendored-1.0/setup.py": SETUP, "vendored-1.0/moved.py": ""})
+
+    by_check = outcomes(root, tmp_path / "cache")
+
+    assert len(by_check) == 7
+    assert "passed" not in {outcome["status"] for outcome in by_check.values()}
+    if kind in ("archive", "folder"):
+        assert by_check["dependencies", "3.12"]["status"] == "failed"
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve ``folder`` as an index: the listing of a folder is a page of links."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(QuietHandler, directory=str(folder))) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+        thread.join(10)
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *arguments: object) -> None:
+        """Write nothing."""
+
+
+@pytest.mark.parametrize("source", ["path", "folder of files", "index"])
+def test_a_wheel_counts_for_the_interpreter_that_built_it(
+    tmp_path: Path, source: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The wheel of the baseline is universal, and the target's own build fails."""
+    lines = {"path": "./files/moved/moved-1.0.tar.gz\n", "folder of files": "--find-links files/moved\nmoved==1.0\n"}
+    root = repository(tmp_path / "repository", lines.get(source, "moved==1.0\n"))
+    files = {"setup.py": REFUSES_TARGET, "moved.py": "", "PKG-INFO": METADATA}
+    folder = tmp_path / "index" if source == "index" else root / "svc/files"
+    archive(folder / "moved/moved-1.0.tar.gz", **{f"moved-1.0/{name}": text for name, text in files.items()})
+    monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
+
+    with served(folder) as url:
+        if source == "index":
+            monkeypatch.setenv("UV_INDEX", url)
+        by_check = outcomes(root, tmp_path / "cache")
+
+    statuses = [by_check["dependencies", interpreter]["status"] for interpreter in ("3.9", "3.11", "3.12")]
+    assert statuses == ["passed", "passed", "failed"], [outcome["reason"] for outcome in by_check.values()]
+    assert "not here" in by_check["dependencies", "3.12"]["reason"]
+
+
+@pytest.mark.parametrize("by_name", ["sibling", "sibling==0.9.1"])
+def test_the_repositorys_own_distribution_is_installed_once(
+    tmp_path: Path, by_name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The index has a newer release of it, which the service never gets; requiring that release fits nothing."""
+    setup = "from setuptools import setup\nsetup(name='sibling', version='0.9.0', py_modules=['sibling'])\n"
+    suite = "import sibling\nfrom importlib.metadata import distributions\n\n\ndef test_app():\n"
+    suite += "    names = [each.metadata['Name'] for each in distributions()]\n"
+    suite += "    assert (sibling.OF, names.count('sibling')) == ('repository', 1)\n"
+    files = {"sibling/setup.py": setup, "sibling/sibling.py": "OF = 'repository'\n"}
+    files |= {"svc/requirements-dev.txt": "-e ../sibling\n", "svc/tests/test_app.py": suite}
+    root = repository(tmp_path / "repository", f"{by_name}\n", **files)
+    newer = setup.replace("0.9.0", "0.9.1")
+    archive(
+        tmp_path / "index/sibling/sibling-0.9.1.tar.gz",
+        **{"sibling-0.9.1/setup.py": newer, "sibling-0.9.1/sibling.py": "OF = 'index'\n"},
+        **{"sibling-0.9.1/PKG-INFO": "Metadata-Version: 2.1\nName: sibling\nVersion: 0.9.1\n"},
+    )
+    with served(tmp_path / "index") as url:
+        monkeypatch.setenv("UV_INDEX", url)
+        by_check = outcomes(root, tmp_path / "cache")
+
+    statuses = {outcome["status"] for (check, _), outcome in by_check.items() if check != "libraries"}
+    reasons = " ".join(outcome["reason"] for outcome in by_check.values())
+    if by_name == "sibling":
+        assert statuses == {"passed"}, reasons
+    else:
+        assert statuses == {"errored"}
+        assert "sibling==0.9.1 is required, and the repository's own sibling is 0.9.0" in reasons
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "reason"),
+    [
+        ("svc/app/__init__.py", "import flask\n", "imports flask, which nothing that is installed provides"),
+        ("svc/main.py", "import packaging\n", "which only packaging provides, and no run-time requirement requires it"),
+        ("svc/main.py", "import distutils\n", "which only setuptools provides, and no run-time requirement requires"),
+    ],
+)
+def test_what_the_requirements_do_not_provide_is_not_proven(tmp_path: Path, path: str, text: str, reason: str) -> None:
+    """The suite passes: it imports none of it, or has what its own requirements bring."""
+    files = {path: text, "svc/optional.py": "import absent\n"}
+    files |= {"svc/requirements-test.txt": "setuptools<82\n"} if "distutils" in text else {}
+    root = repository(tmp_path / "repository", "six==1.16.0\n", **files)
+
+    by_check = outcomes(root, tmp_path / "cache")
+
+    assert by_check["suite", "3.12"]["status"] == "passed"
+    assert by_check["libraries", "None"]["status"] == "errored"
+    assert reason in by_check["libraries", "None"]["reason"]
+    assert "absent" not in by_check["libraries", "None"]["reason"]

@@ -1,0 +1,192 @@
+"""Which imports of a service certainly run, and which of them its requirements do not provide."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.analysis.libraries.missing_requirements import undeclared_distributions
+from pytest_py312.analysis.libraries.service_imports import external_imports, refine_by_context
+from pytest_py312.analysis.libraries.unprovided_imports import (
+    Providers,
+    ReachedFiles,
+    UnprovidedImport,
+    describe_unprovided,
+    reached_files,
+    unprovided_imports,
+    unprovided_setuptools_imports,
+)
+from pytest_py312.analysis.scanner.scan import scan_text
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.fleet import Program
+from pytest_py312.core.model.plan import Suite, SuiteKind
+from tests.support.fakes import service
+from tests.unit.analysis.libraries.samples import entries, installed
+
+TOGETHER = ("3.9", "3.10", "3.12")
+ALL_REQUIRED = Providers(gate_only=frozenset(), run_time=None)
+SUITE = Suite(kind=SuiteKind.PYTEST, arguments=("tests",))
+LIBRARIES = {"six": {"six.py": ""}, "packaging": {"packaging/__init__.py": ""}, "pytest": {"pytest/__init__.py": ""}}
+
+
+def reached(
+    texts: Mapping[str, str], interpreter: str = "3.12", *programs: Program, suite: Suite | None = SUITE
+) -> ReachedFiles:
+    """The files of a service in the root folder that are certainly imported."""
+    files = [scan_text(text, path) for path, text in texts.items()]
+    of = replace(service(), path=".", programs=programs, suite=suite)
+    contents = {path: text.encode() for path, text in texts.items()}
+    return reached_files(files, contents, of, Interpreter.parse(interpreter))
+
+
+def unprovided(texts: Mapping[str, str], providers: Providers = ALL_REQUIRED, interpreter: str = "3.12") -> list[str]:
+    """What is not provided for a service in the root folder, as ``module`` or ``module by owner``."""
+    files = [scan_text(text, path) for path, text in texts.items()]
+    contents = {path: text.encode() for path, text in texts.items()}
+    version = Interpreter.parse(interpreter)
+    roots = refine_by_context(list(external_imports(files, {"app", "tests"}, (version.major, version.minor))), contents)
+    imports = unprovided_imports(roots, reached(texts, interpreter), installed(**LIBRARIES), providers, contents)
+    imports += unprovided_setuptools_imports(
+        files, contents, reached(texts, interpreter), providers, version, {"setuptools"}
+    )
+    return [f"{item.module} by {item.owner}" if item.owner else item.module for item in imports]
+
+
+# ---- what certainly runs
+
+
+def test_the_start_and_what_it_imports_is_reached() -> None:
+    texts = {
+        "main.py": "from app.core import run\n",
+        "app/__init__.py": "",
+        "app/core.py": "from . import base\ndef run():\n    from app import late\n",
+        "app/base.py": "try:\n    from app import fast\nexcept ImportError:\n    fast = None\n",
+        "app/late.py": "",
+        "app/fast.py": "",
+        "scripts/main.py": "from app import other\n",
+        "app/other.py": "",
+    }
+
+    assert reached(texts).from_start == {"main.py", "app/__init__.py", "app/core.py", "app/base.py"}
+
+
+def test_a_start_command_names_the_start() -> None:
+    texts = {"app/__init__.py": "", "app/serve.py": "", "app/main.py": ""}
+
+    assert reached(texts, "3.12", Program(name="app.serve", is_module=True)).from_start == {
+        "app/__init__.py",
+        "app/serve.py",
+    }
+
+
+@pytest.mark.parametrize(("interpreter", "branch"), [("3.9", "old"), ("3.10", "old"), ("3.12", "new")])
+def test_branches_on_the_version_are_followed(interpreter: str, branch: str) -> None:
+    text = "import sys\nif sys.version_info >= (3, 12):\n    import app.new\nelse:\n    import app.old\n"
+    texts = {"main.py": text, "app/__init__.py": "", "app/new.py": "", "app/old.py": ""}
+
+    assert reached(texts, interpreter).from_start == {"main.py", "app/__init__.py", f"app/{branch}.py"}
+
+
+def test_files_that_the_suite_collects_are_reached() -> None:
+    texts = {
+        "tests/conftest.py": "from tests import helpers\n",
+        "tests/helpers.py": "",
+        "tests/test_app.py": "",
+        "tests/test_gpu.py": "import pytest\npytest.skip('no GPU', allow_module_level=True)\n",
+        "tests/data.py": "",
+        "load/test_load.py": "",
+    }
+
+    assert reached(texts).from_tests == {"tests/conftest.py", "tests/helpers.py", "tests/test_app.py"}
+    assert reached(texts, suite=None).from_tests == frozenset()
+
+
+# ---- what is provided
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+@pytest.mark.parametrize("path", ["main.py", "app/__init__.py", "tests/test_app.py", "tests/conftest.py"])
+def test_a_module_that_nothing_provides_is_named(path: str, interpreter: str) -> None:
+    assert unprovided({path: "import six\nfrom flask import Flask\n"}, interpreter=interpreter) == ["flask"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "try:\n    import flask\nexcept ImportError:\n    flask = None\n",
+        "def serve():\n    import flask\n",
+        "import typing\nif typing.TYPE_CHECKING:\n    import flask\n",
+        "import os\nif os.environ.get('WEB'):\n    import flask\n",
+        "import users_pb2\nfrom proto import users_pb2_grpc\n",
+    ],
+)
+def test_what_may_not_run_or_is_generated_is_not_named(text: str) -> None:
+    assert unprovided({"main.py": text}) == []
+
+
+def test_what_tests_skip_or_replace_is_not_named() -> None:
+    skipping = "import pytest\npytest.importorskip('flask')\nimport flask\n"
+    replacing = "import sys\nsys.modules['RPi'] = object()\n"
+
+    assert unprovided({"tests/test_web.py": skipping}) == []
+    assert unprovided({"tests/conftest.py": replacing, "main.py": "import RPi.GPIO\n"}) == []
+
+
+def test_a_file_that_nothing_imports_is_not_named() -> None:
+    assert unprovided({"main.py": "", "app/__init__.py": "", "app/old.py": "import flask\n"}) == []
+
+
+def test_what_only_the_gate_installs_provides_nothing_at_run_time() -> None:
+    """pytest is what runs the suite, so tests may import it and what it requires."""
+    providers = Providers(gate_only=frozenset({"pytest", "packaging"}), run_time=frozenset({"six"}))
+    texts = {"main.py": "import six\nimport packaging.version\n", "tests/test_app.py": "import pytest, packaging\n"}
+
+    assert unprovided(texts, providers) == ["packaging by packaging"]
+
+
+@pytest.mark.parametrize(("interpreter", "named"), [("3.9", []), ("3.10", []), ("3.12", ["distutils by setuptools"])])
+def test_a_setuptools_of_the_gate_hides_no_removal(interpreter: str, named: list[str]) -> None:
+    """Before 3.12 ``distutils`` belongs to the standard library, and environments have a setuptools."""
+    providers = Providers(gate_only=frozenset({"setuptools"}), run_time=None)
+
+    assert unprovided({"tests/conftest.py": "import distutils\n"}, providers, interpreter) == named
+
+
+@pytest.mark.parametrize(
+    ("run_time", "named"),
+    [(frozenset({"setuptools"}), []), (None, []), (frozenset({"six"}), ["pkg_resources by setuptools"])],
+)
+def test_a_setuptools_of_the_tests_is_none_at_run_time(run_time: frozenset[str] | None, named: list[str]) -> None:
+    providers = Providers(gate_only=frozenset(), run_time=run_time)
+    texts = {"main.py": "import pkg_resources\n", "tests/test_app.py": "import pkg_resources\n"}
+
+    assert unprovided(texts, providers) == named
+
+
+def test_undeclared_distributions_are_those_that_nothing_declared_requires() -> None:
+    held = entries({"fastapi": ("starlette",), "starlette": (), "pytest": ("pluggy",), "pluggy": (), "ghost": ()})
+
+    assert undeclared_distributions(held, {"fastapi"}) == {"pytest", "pluggy", "ghost"}
+    assert undeclared_distributions(held, {"fastapi", "pytest"}) == {"ghost"}
+
+
+def test_the_reason_names_the_first_modules() -> None:
+    found = [UnprovidedImport(path="main.py", line=line, module=name) for line, name in enumerate("abcde", 1)]
+
+    reason = describe_unprovided([*found, found[0]], Interpreter(3, 12))
+
+    assert "on 3.12: main.py:1 imports a, which nothing that is installed provides; main.py:2" in reason
+    assert "; and 2 more modules. Require the project" in reason
+    assert describe_unprovided([], Interpreter(3, 12)) == ""
+
+
+@given(first=st.text(), second=st.text())
+def test_no_text_makes_it_raise(first: str, second: str) -> None:
+    texts = {
+        "main.py": f"import app.x\n{first}".encode("utf-8", "replace").decode(),
+        "tests/test_app.py": second.encode("utf-8", "replace").decode(),
+    }
+
+    assert isinstance(unprovided(texts), list)
