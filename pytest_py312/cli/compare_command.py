@@ -104,7 +104,7 @@ def _windows(options: argparse.Namespace) -> tuple[TimeWindow, TimeWindow] | Non
 
 
 class _StageComparison:
-    """Compares the recorded metrics of a stage's services by the rules of the plan."""
+    """Comparison of the recorded metrics of a stage's services by the rules of the plan."""
 
     def __init__(self, run: StageRun, context: RolloutContext, metrics: Sequence[str]) -> None:
         self._run = run

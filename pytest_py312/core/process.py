@@ -163,7 +163,7 @@ def _not_started_result(argv: Sequence[str], error: Exception) -> CommandResult:
 
 
 class _ProcessMonitor:
-    """Reads the pipes of a running command and stops it when a limit is reached."""
+    """Reader of the pipes of a running command, which it stops when a limit is reached."""
 
     def __init__(
         self,

@@ -86,7 +86,7 @@ def suggest_service(pattern: str, services: Sequence[tuple[str, str]]) -> str:
 
 
 class PatternIndex:
-    """Finds the services (name, path) that match a pattern; plain names are looked up, not compared one by one."""
+    """Finder of the services (name, path) that match a pattern; plain names are looked up, not compared one by one."""
 
     def __init__(self, services: Sequence[tuple[str, str]]) -> None:
         self._services = tuple(services)

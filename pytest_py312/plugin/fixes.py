@@ -103,7 +103,7 @@ class FixOptions:
 
 
 class FixSession:
-    """Shows or writes changes at the end of a session."""
+    """Output of changes, shown or written at the end of a session."""
 
     def __init__(
         self, root: Path, *, target: Interpreter, options: FixOptions, judges: AnalyzeSource, plan_moves: PlanMoves

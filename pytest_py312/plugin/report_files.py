@@ -11,7 +11,7 @@ from pytest_py312.plugin.command_line import checkout_root, report_ending
 
 
 class ReportWriter:
-    """Writes reports at the end of a session.
+    """Writer of reports at the end of a session.
 
     :param annotations: ``github``, ``none``, or ``auto``: only in a GitHub workflow.
     """

@@ -51,7 +51,7 @@ class RolloutFailed(Exception):
 
 
 class StepExecutor(Protocol):
-    """Performs the steps of a stage. ``ended`` is the stage's last run in the journal, once closed."""
+    """Executor of the steps of a stage. ``ended`` is the stage's last run in the journal, once closed."""
 
     ended: StageRun | None
 

@@ -13,8 +13,9 @@ from pytest_py312.runners.agent.probe import FOLLOWED_LINKS_LIMIT, NOT_COPIED, F
 def tree_digest(folder: Path, *, within: Path | None = None) -> str:
     """Return a digest of the relative path, executable bit and content of every file that a cell sees.
 
-    Symlinks count by their target path, and those that stay ``within`` a folder also by the content there. A missing
-    folder has its own digest. If ``folder`` is a file (a wheel that is required by path), its name and content count.
+    Files and folders of ``NOT_COPIED`` and nested virtual environments are skipped. Symlinks count by their target
+    path, and those that stay in the folder ``within`` also by the content there. A missing folder has the same digest
+    as an empty one. If ``folder`` is a file (a wheel that is required by path), its name and content count.
     """
     return _digest(folder, f"{os.path.realpath(within)}{os.sep}" if within else "", frozenset())
 
@@ -53,7 +54,7 @@ def _digest(folder: Path, allowed_prefix: str, entered: frozenset[str]) -> str:
 def _link_content(link: Path, allowed_prefix: str, entered: frozenset[str]) -> bytes:
     """Return the content behind a link that stays below ``allowed_prefix``.
 
-    A folder that contains the link, or was ``entered`` already, is left out, as it would recurse without end.
+    A folder that contains the link, or was ``entered`` already, is skipped, as it would recurse without end.
     """
     real = os.path.realpath(link)
     if not allowed_prefix or not real.startswith(allowed_prefix):
@@ -66,7 +67,7 @@ def _link_content(link: Path, allowed_prefix: str, entered: frozenset[str]) -> b
 
 
 def _content(path: str) -> bytes:
-    """Return the content of a file. An unreadable or deleted one is reported when a cell needs it."""
+    """Return the content of a file. An unreadable file counts by its errno; it is reported when a cell needs it."""
     try:
         return Path(path).read_bytes()
     except OSError as error:

@@ -6,6 +6,7 @@ cell's process group and drops its environment variables. Not guaranteed: a suit
 can, and use the network. The docker runner prevents that.
 """
 
+import errno
 import os
 import shutil
 import threading
@@ -41,27 +42,35 @@ class LocalRunner:
     name = LOCAL
 
     def __init__(
-        self, *, cache: Path, uv: Path, run_id: str, run_folder: Path, fetch: bool, reason: str = "", parallel: int = 2
+        self,
+        *,
+        cache: Path,
+        uv: Path,
+        run_id: str,
+        run_folder: Path,
+        download_interpreters: bool,
+        choice_reason: str = "",
+        parallel: int = 2,
     ) -> None:
         self._uv = uv
         self._run_id = run_id
         self._folder = run_folder / "cells"
-        self._fetch = fetch
-        self._reason = reason
+        self._download_interpreters = download_interpreters
+        self._choice_reason = choice_reason
         self._fingerprints = FingerprintCache(cache / "interpreters")
         self._builds: dict[Interpreter, InterpreterBuild] = {}
         self._lock = threading.Lock()
         self._closed = threading.Event()
-        self._tools = threading.Semaphore(TOOLS_PER_CORE * parallel)
+        self._tool_slots = threading.Semaphore(TOOLS_PER_CORE * parallel)
 
     def describe(self) -> str:
-        return f"local ({self._reason})" if self._reason else "local"
+        return f"local ({self._choice_reason})" if self._choice_reason else "local"
 
     def find_interpreter(self, interpreter: Interpreter) -> InterpreterBuild:
         with self._lock:
             if interpreter not in self._builds:
                 self._builds[interpreter] = find_local(
-                    interpreter, uv=str(self._uv), fetch=self._fetch, cache=self._fingerprints
+                    interpreter, uv=str(self._uv), fetch=self._download_interpreters, cache=self._fingerprints
                 )
             return self._builds[interpreter]
 
@@ -75,7 +84,7 @@ class LocalRunner:
         # uv wraps its output at the terminal's width, which would break the parsing of compiler messages
         for name in ("PYTHONPATH", "VIRTUAL_ENV", "COLUMNS"):
             env.pop(name, None)
-        with self._tools:
+        with self._tool_slots:
             return process.run(
                 command, env=env, stdin=stdin, time_limit=time_limit, tail_limit=4 * 1024 * 1024, cancelled=self._closed
             )
@@ -88,13 +97,13 @@ class LocalRunner:
         try:
             return self._run_in(folder, job)
         except OSError as error:
-            full = error.errno in (28, 122)  # ENOSPC, EDQUOT
+            full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             return ProbeResult(
                 exit_reason=ExitReason.DISK_FULL if full else ExitReason.NOT_STARTED,
                 exit_code=None,
                 seconds=0.0,
                 records=(),
-                failure=f"{folder} cannot be written: {error.strerror or error}",
+                failure=f"the cell could not be run in {folder}: {error.strerror or error}",
             )
         finally:
             shutil.rmtree(folder, ignore_errors=True)
@@ -149,7 +158,7 @@ def _free_bytes(folder: Path) -> int:
 
 
 def _exit_of(result: CommandResult, job: ProbeJob, *, complete: bool, disk_free: int) -> tuple[ExitReason, str]:
-    """Return how the cell ended and, unless it ended normally, the sentence that says so."""
+    """Return (exit reason, failure message; empty if it ended normally)."""
     if result.exit_reason is ExitReason.TIMED_OUT:
         return result.exit_reason, f"time limit of {job.time_limit:g} s reached"
     if result.exit_reason is ExitReason.OUT_OF_MEMORY:

@@ -32,7 +32,9 @@ def environment(folder: Path, python: str) -> Path:
 def local(work: Path) -> tuple[Runner, Path]:
     """Return the local runner and an environment for it. ``work`` is a scratch folder."""
     uv = Path(find_uv_bin())
-    runner = LocalRunner(cache=work / "cache", uv=uv, run_id="rig", run_folder=work / "run", fetch=False)
+    runner = LocalRunner(
+        cache=work / "cache", uv=uv, run_id="rig", run_folder=work / "run", download_interpreters=False
+    )
     return runner, environment(work / "cache/envs/local", runner.find_interpreter(HERE).executable)
 
 

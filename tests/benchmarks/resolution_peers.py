@@ -176,7 +176,9 @@ def show(what: str, ours: float, theirs: float, mine: str = "ours", other: str =
 @contextmanager
 def runner(cache: Path) -> Iterator[LocalRunner]:
     cache.mkdir(parents=True, exist_ok=True)
-    made = LocalRunner(cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=cache / "run", fetch=False)
+    made = LocalRunner(
+        cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=cache / "run", download_interpreters=False
+    )
     try:
         yield made
     finally:

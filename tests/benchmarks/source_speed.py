@@ -127,7 +127,11 @@ def inspected(root: Path, work: Path, processes: int, rounds: int) -> tuple[Take
     for _ in range(rounds):
         shutil.rmtree(work, ignore_errors=True)
         runner = LocalRunner(
-            cache=work / "cache", uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=work / "run", fetch=False
+            cache=work / "cache",
+            uv=Path(find_uv_bin()),
+            run_id=uuid4().hex,
+            run_folder=work / "run",
+            download_interpreters=False,
         )
         try:
             for minor in range(BASELINE.minor, TARGET.minor + 1):

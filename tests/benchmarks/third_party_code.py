@@ -86,7 +86,11 @@ def uv(*arguments: str | Path) -> None:
 def scan(root: Path, names: Sequence[str], work: Path, lock: Mapping[str, str] | None) -> dict[str, list[Finding]]:
     """Return the findings in each folder of ``root``. Incomplete analyses are reported on standard error."""
     runner = LocalRunner(
-        cache=work / "cache", uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=work / "run", fetch=False
+        cache=work / "cache",
+        uv=Path(find_uv_bin()),
+        run_id=uuid4().hex,
+        run_folder=work / "run",
+        download_interpreters=False,
     )
     try:
         plan = Plan(root=root, target=TARGET)

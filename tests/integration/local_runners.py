@@ -14,4 +14,6 @@ def local_runner(cache: Path, folder: Path | None = None) -> LocalRunner:
     :param folder: parent of the run folder; default: the cache's folder.
     """
     run_folder = (folder or cache) / "run"
-    return LocalRunner(cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=run_folder, fetch=False)
+    return LocalRunner(
+        cache=cache, uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=run_folder, download_interpreters=False
+    )

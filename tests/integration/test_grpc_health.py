@@ -45,7 +45,7 @@ def port() -> Iterator[int]:
 def test_health_of_the_server_and_of_single_services(port: int) -> None:
     assert (check_grpc_health("127.0.0.1", port, "", timeout=20.0).value or 0.0) > 0.0
     bad = check_grpc_health("127.0.0.1", port, "bad", timeout=20.0)
-    assert (bad.result, bad.detail) == (Result.FAILED, "its health service reports NOT_SERVING")
+    assert (bad.result, bad.detail) == (Result.FAILED, "the health service reports NOT_SERVING")
     assert check_grpc_health("127.0.0.1", port, "other", timeout=20.0).result is Result.ERROR
 
 

@@ -41,7 +41,7 @@ class Bench:
             uv=Path(find_uv_bin()),
             run_id=uuid4().hex,
             run_folder=run_folder or folder / "run",
-            fetch=False,
+            download_interpreters=False,
         )
         self.build: InterpreterBuild = self.runner.find_interpreter(HERE)
         environments = EnvironmentStore(cache=folder / "cache", runner=self.runner)

@@ -81,13 +81,13 @@ FIRING: list[tuple[str, dict[str, str], str, str]] = [
         "Py312NewException",
         {failed("exceptions"): "1+0x5"},
         "2m",
-        f"{WHERE} logs an exception that the old version does not",
+        f"{WHERE} logs an exception that the previous version does not",
     ),
     (
         "Py312Slower",
         {value("latency", "new"): "3+0x200", value("latency", "old"): "2+0x200"},
         "150m",
-        f"{WHERE} takes 1.5 times as long as the old version",
+        f"{WHERE} takes 1.5 times as long as the previous version",
     ),
     (
         "Py312MemoryGrows",
@@ -101,7 +101,7 @@ FIRING: list[tuple[str, dict[str, str], str, str]] = [
         "Py312RolledBack",
         {state("rolled back"): "0+0x100 1+0x200"},
         "120m",
-        "Stage 1 in test was rolled back to the old version",
+        "Stage 1 in test was rolled back to the previous version",
     ),
     (
         "Py312NotMonitored",

@@ -43,7 +43,7 @@ class Cells:
             uv=Path(find_uv_bin()),
             run_id=self.run_id,
             run_folder=self.folder / "run",
-            fetch=False,
+            download_interpreters=False,
         )
 
     def environment(self, interpreter: str, *lines: str) -> Path:

@@ -42,7 +42,11 @@ def findings_of(
     contents = {path: content for item in read.values() for path, content in item.contents.items()}
     questions = {question for files in facts.values() for item in files for question in item.queries()}
     runner = LocalRunner(
-        cache=folder / "cache", uv=Path(find_uv_bin()), run_id=uuid4().hex, run_folder=folder / "run", fetch=False
+        cache=folder / "cache",
+        uv=Path(find_uv_bin()),
+        run_id=uuid4().hex,
+        run_folder=folder / "run",
+        download_interpreters=False,
     )
     try:
         oracle = Oracle(cache=folder / "cache", tool_runner=runner)

@@ -27,7 +27,7 @@ BATCH_BYTES = 512 * 1024
 
 
 class NewerSyntaxScanner:
-    """Scans files with other interpreters and caches the facts. Safe for threads and for several runs on one cache."""
+    """Scanner that uses other interpreters and caches the facts. Safe for threads and for several runs on one cache."""
 
     def __init__(self, *, cache: Path, tool_runner: ToolRunner) -> None:
         self._folder = cache / "scanner" / scanner_version()

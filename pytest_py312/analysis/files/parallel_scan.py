@@ -49,7 +49,7 @@ class ScanTask:
 
 
 class FileScanner:
-    """Scans in this process and in up to ``processes`` - 1 others, which exchange files in ``cache``."""
+    """Scanner that works in this process and in up to ``processes`` - 1 others, which exchange files in ``cache``."""
 
     def __init__(self, *, cache: Path, processes: int) -> None:
         self._cache = cache

@@ -96,7 +96,7 @@ def _is_module(name: str) -> bool:
 
 
 class SourceReader:
-    """Reads the sources below ``root``.
+    """Reader of the sources below ``root``.
 
     :param processes: number of processes that scan at the same time.
     :param overrides: contents, by path, that replace those of the files.

@@ -80,7 +80,7 @@ def _deduplicate(findings: Sequence[Finding]) -> list[Finding]:
 
 
 class _FileJudge:
-    """Derives the findings of one file."""
+    """Derivation of the findings of one file."""
 
     def __init__(
         self, facts: FileFacts, evidence: Evidence, distributions: CellDistributions, defined: frozenset[str]

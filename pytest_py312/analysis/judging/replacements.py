@@ -1,7 +1,7 @@
 """Replacements for removed and deprecated names, and the source changes that apply them.
 
-``source`` is the documentation of a replacement: a page of docs.python.org or a PEP. Names that are not in these tables
-are explained by their own deprecation warnings.
+``source`` is for maintainers: the page of docs.python.org or the PEP that documents a replacement. Names that are not
+in these tables are explained by their own deprecation warnings.
 
 A change is proposed only if the new text means the same on the baseline and on the target; everything else remains a
 remedy in words. Whether the surrounding code permits the change (how a name was imported, how it is called) is decided
@@ -23,7 +23,7 @@ class StdlibReplacement:
     remedy: str
     source: str
     removed: str = ""
-    """The first release without the name, if it is decided."""
+    """The first release without the name, perhaps only announced; empty if none is, or if it is not recorded here."""
 
 
 PEP_594 = "PEP 594"
@@ -112,7 +112,9 @@ NAME_REPLACEMENTS: dict[str, StdlibReplacement] = {
     **{
         f"unittest.TestCase.{old}": _r(f"use {new}", _NEW[12], "3.12") for old, new in ASSERTION_RENAMES.items()
     },
-    "unittest.TestCase.assertDictContainsSubset": _r("compare {**a, **b} with a by assertEqual", _NEW[12], "3.12"),
+    "unittest.TestCase.assertDictContainsSubset": _r(
+        "use assertEqual(dictionary, {**dictionary, **subset})", _NEW[12], "3.12"
+    ),
     "unittest.makeSuite": _r("use unittest.TestLoader.loadTestsFromTestCase", _NEW[13], "3.13"),
     "unittest.findTestCases": _r("use unittest.TestLoader.loadTestsFromModule", _NEW[13], "3.13"),
     "unittest._TextTestResult": _r("use unittest.TextTestResult", _NEW[12], "3.12"),
@@ -131,7 +133,7 @@ NAME_REPLACEMENTS: dict[str, StdlibReplacement] = {
     "datetime.datetime.utcnow": _r("use datetime.now(timezone.utc)", _DATETIME_DOCS),
     "datetime.datetime.utcfromtimestamp": _r("use datetime.fromtimestamp(t, timezone.utc)", _DATETIME_DOCS),
     "ssl.wrap_socket": _r("use ssl.SSLContext.wrap_socket", _NEW[12], "3.12"),
-    "ssl.match_hostname": _r("set context.check_hostname: ssl then checks it", _NEW[12], "3.12"),
+    "ssl.match_hostname": _r("set context.check_hostname: ssl then checks the host name", _NEW[12], "3.12"),
     "ssl.RAND_pseudo_bytes": _r("use ssl.RAND_bytes, or os.urandom", _NEW[12], "3.12"),
     "pkgutil.ImpImporter": _r("use importlib.machinery.FileFinder", _NEW[12], "3.12"),
     "pkgutil.ImpLoader": _r("use importlib.machinery.SourceFileLoader", _NEW[12], "3.12"),
@@ -204,6 +206,7 @@ PARAMETER_REPLACEMENTS: dict[str, StdlibReplacement] = {
     "check_hostname": _r("set check_hostname of the ssl.SSLContext", _NEW[12], "3.12"),
     "encoding": _r("remove it", _NEW[9], "3.9"),
 }
+"""Replacements of removed parameters by their name, whatever the function is."""
 
 
 def replacement_of(name: str) -> StdlibReplacement | None:
@@ -262,12 +265,15 @@ MOVED_NAMES: Mapping[str, str] = {
     "imp.source_from_cache": "importlib.util.source_from_cache",
     **UTC_REPLACEMENTS,
 }
+"""Full name -> full name of its replacement, where more than the last part of the name changes."""
 
 _ESCAPE_WARNING = re.compile(
     r"invalid escape sequence '?(\\[^\r\n])|^[^\"]*\"(\\[^\r\n])\" is an invalid escape sequence"
 )
 _NAME_CODES = frozenset({"PY202", "PY203", "PY220"})
+"""Codes of findings about one name, which may have a new name."""
 NAIVE_SUFFIX = ".replace(tzinfo=None)"
+"""Makes an aware datetime naive again."""
 
 
 def attach_changes(finding: Finding, facts: FileFacts) -> Finding:
@@ -284,7 +290,7 @@ def attach_changes(finding: Finding, facts: FileFacts) -> Finding:
 
 
 def _is_own_alias(finding: Finding, facts: FileFacts) -> bool:
-    """Return whether the code uses an own name that was assigned the stdlib name. Such a name is not renamed."""
+    """Return whether the name at the finding is one of the service, to which the stdlib name was assigned. It stays."""
     location = finding.location
     return location is not None and any(
         reference.kind == ReferenceKind.ALIAS

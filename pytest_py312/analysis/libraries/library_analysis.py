@@ -66,7 +66,7 @@ from pytest_py312.runners.runner import CellUnavailable, Runner
 
 
 class LibraryAnalyzer:
-    """Analyzes installations. Safe for several threads.
+    """Analysis of installations. Safe for several threads.
 
     :param read: returns the Python files of a service.
     :param ended: set when the run was stopped and results are no longer needed.

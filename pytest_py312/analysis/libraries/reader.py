@@ -60,7 +60,7 @@ class _ReadJob:
 
 
 class LibraryReader:
-    """Creates summaries. Safe for threads and for several runs on one cache.
+    """Reader of installed libraries, which creates their summaries. Safe for threads and for several runs on one cache.
 
     Only one process at a time scans for an interpreter build.
     """

@@ -1,4 +1,4 @@
-"""Collect the third-party imports of a service, and tell its own modules and its run-time files apart from others."""
+"""Collect the third-party imports of a service, its own module names, and the files that it runs."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -39,13 +39,13 @@ def is_runtime_file(path: str, service: str) -> bool:
 
 
 def external_imports(
-    files: Sequence[FileFacts], local: Collection[str], version: tuple[int, int]
+    files: Sequence[FileFacts], own_names: Collection[str], version: tuple[int, int]
 ) -> Iterator[ImportRoot]:
     """Yield the imports of third-party modules in all files of a service. See also :func:`refine_by_context`."""
     for facts in files:
-        tests = is_test(facts.path)
+        in_tests = is_test(facts.path)
         for module_import in facts.imports:
-            if not is_external(module_import, local):
+            if not is_external(module_import, own_names):
                 continue
             likelihood = import_likelihood(module_import, facts.guards, version)
             if likelihood is None:
@@ -56,7 +56,7 @@ def external_imports(
                 else module_import.module
             )
             yield ImportRoot(
-                path=facts.path, line=module_import.line, target=target, likelihood=likelihood, in_tests=tests
+                path=facts.path, line=module_import.line, target=target, likelihood=likelihood, in_tests=in_tests
             )
 
 
@@ -77,15 +77,15 @@ def refine_by_context(roots: Sequence[ImportRoot], contents: Mapping[str, bytes]
     return tuple(refined_roots)
 
 
-def is_external(module_import: ModuleImport, local: Collection[str]) -> bool:
-    """Return whether an import is of a third-party module."""
+def is_external(module_import: ModuleImport, own_names: Collection[str]) -> bool:
+    """Return whether an import names a third-party module."""
     top = module_import.module.partition(".")[0]
     return (
         bool(top)
         and not module_import.level
         and module_import.scope != "type checking"
         and not is_stdlib_module(top)
-        and top not in local
+        and top not in own_names
     )
 
 
@@ -114,7 +114,7 @@ def _member_name(module: str, name: str) -> str:
 
 
 SHARED_FOLDERS = frozenset({"common", "lib", "libs", "packages", "python", "shared", "src"})
-"""Folders above a service whose subfolders are shared by services."""
+"""Names of folders in an ancestor of a service whose subfolders services share."""
 
 
 def own_module_names(
@@ -122,8 +122,8 @@ def own_module_names(
 ) -> frozenset[str]:
     """Return the names of all modules and folders that may belong to the repository.
 
-    These are the modules of the service (``files``), and those beside it, above it and in folders that it needs. The
-    result may contain too many names rather than too few: they are not looked up among the installed distributions.
+    These are the modules of the service (``files``), and those beside it, above it and in folders that it needs. These
+    names are not looked up among the installed distributions, so too many are better than too few.
 
     :param neighbors: a cache for ``tree``, for callers that handle several services.
     """
@@ -144,7 +144,7 @@ def own_module_names(
 
 
 class NeighborModules:
-    """Lists the modules in folders around services; folders that several services share are listed once."""
+    """Index of the modules in folders around services; folders that several services share are listed once."""
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
@@ -152,8 +152,8 @@ class NeighborModules:
         self._shared: dict[str, tuple[str, ...]] = {}
 
     def names(self, service: Service) -> set[str]:
-        """Return the part of :func:`own_module_names` that lies beside the service, above it, or in a folder that it
-        needs.
+        """Return those of :func:`own_module_names` that are beside the service, above it, in folders that it needs, or
+        on its Python path.
         """
         names: set[str] = set()
         for folder in self._folders(service):
@@ -163,9 +163,9 @@ class NeighborModules:
         return names
 
     def _folders(self, service: Service) -> Iterable[str]:
-        steps = [] if service.path == "." else service.path.split("/")
-        for count in range(len(steps)):
-            ancestor = join_path(".", *steps[:count])
+        parts = [] if service.path == "." else service.path.split("/")
+        for count in range(len(parts)):
+            ancestor = join_path(".", *parts[:count])
             if ancestor not in self._shared:
                 folders = self._tree.list_folder(ancestor).folders
                 self._shared[ancestor] = (
@@ -174,7 +174,7 @@ class NeighborModules:
                 )
             yield from self._shared[ancestor]
         for needed in service.settings.needs:
-            yield from (needed, join_path(needed, ".."))
+            yield from (needed, join_path(needed, ".."))  # a folder that is a package is imported from its parent
         for folder in service.python_path:
             path = join_path(service.path, folder)
             if not leaves_root(path):

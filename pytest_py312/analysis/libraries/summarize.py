@@ -147,7 +147,7 @@ def _is_caught(module_import: ModuleImport, facts: FileFacts) -> bool:
 
 
 class _SuspectFilter:
-    """Selects the facts that may be a problem on an interpreter."""
+    """Selection of the facts that may be a problem on an interpreter."""
 
     def __init__(self, interpreter_answers: InterpreterAnswers, defined: frozenset[str]) -> None:
         self._interpreter_answers = interpreter_answers

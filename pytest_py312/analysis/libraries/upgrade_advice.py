@@ -74,7 +74,7 @@ def find_first_good(versions: Sequence[str], is_bad: Callable[[str], bool]) -> U
 
 
 class UpgradeFinder:
-    """Finds newer versions in the index from which a cell installs its distributions."""
+    """Finder of newer versions in the index from which a cell installs its distributions."""
 
     def __init__(
         self, *, store: DistributionStore, index: PackageIndex, target: TargetEnvironment, build: InterpreterBuild
@@ -115,7 +115,7 @@ def _size(entry: StoredDistribution) -> int:
 
 
 class UpgradeAdvisor:
-    """Advises on upgrades of installed distributions.
+    """Advice on upgrades of installed distributions.
 
     :param summarize: summarizes an installed distribution.
     :param gather_evidence: queries the interpreters about it.

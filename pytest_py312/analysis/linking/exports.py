@@ -34,7 +34,7 @@ class ResolvedExport(NamedTuple):
 
 
 class NameResolver:
-    """Resolves names of one file that another file uses."""
+    """Resolver of the names of one file that another file uses."""
 
     def __init__(self, files: Sequence[FileFacts], find: FindModule, resolve_condition: ResolveCondition) -> None:
         self._library_names = _names_leading_to_library(export for facts in files for export in facts.exported_names)

@@ -27,7 +27,7 @@ UNKNOWN: Condition = ("unknown",)
 
 
 class ModuleIndex:
-    """Finds the files of a service by the names under which they may be imported."""
+    """Index of the files of a service by the names under which they may be imported."""
 
     def __init__(self, files: Sequence[FileFacts]) -> None:
         self._by_name: dict[str, list[FileFacts]] = {}
@@ -127,7 +127,7 @@ def _resolve_guards(facts: FileFacts, flag_resolver: "_FlagResolver", names: Nam
 
 
 class _FlagResolver:
-    """Resolves conditions that depend on other files."""
+    """Resolver of conditions that depend on other files."""
 
     def __init__(self, modules: ModuleIndex) -> None:
         self._modules = modules

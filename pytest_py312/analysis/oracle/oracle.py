@@ -65,7 +65,7 @@ it took too long. The message is an error, but not one of the syntax: whether th
 
 
 class Oracle:
-    """Asks builds of interpreters and caches the answers.
+    """Oracle that asks builds of interpreters and caches the answers.
 
     Safe for use by threads, and by several runs with one cache folder.
     """

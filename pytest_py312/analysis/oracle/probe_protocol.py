@@ -40,7 +40,7 @@ class ToolResult(Protocol):
 
 
 class ToolRunner(Protocol):
-    """Starts a process in the environment of a build (``runners.runner.Runner``)."""
+    """Starter of a process in the environment of a build (``runners.runner.Runner``)."""
 
     def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
@@ -65,7 +65,7 @@ def batches(items: Iterable[T], size: Callable[[T], int], limit: int) -> Iterato
 
 
 class ProbeClient:
-    """Starts probes in the environment of a build.
+    """Starter of probes in the environment of a build.
 
     ``probe_files`` returns the probes and their imports, as paths inside of this package with their contents. They are
     copied into ``folder``.

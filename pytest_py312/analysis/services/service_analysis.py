@@ -64,7 +64,7 @@ class _Answered:
 
 
 class ServiceAnalyzer:
-    """Analyzes the source of services. Safe for several threads; shared work is done once.
+    """Analysis of the source of services. Safe for several threads; shared work is done once.
 
     :param overrides: contents, by path, that replace those of the files.
     """

@@ -29,7 +29,7 @@ RESOLUTIONS_PER_CORE = 6
 
 
 class Locker:
-    """Locks requirement sets and diagnoses unresolvable ones. Safe for threads and several processes.
+    """Locker of requirement sets, which diagnoses unresolvable ones. Safe for threads and several processes.
 
     The planned resolver decides whether a set resolves. Unresolvable sets are diagnosed with uv and the index, also
     for pip-tools: the results are the same, in a fraction of the time.

@@ -36,7 +36,7 @@ class RequirementChange:
 
 
 class RepairTester(Protocol):
-    """Tests changes of a set."""
+    """Tester of changes of a set."""
 
     def candidates(self, item: LocatedEntry) -> Sequence[str]:
         """Return specifiers for a requirement, the smallest change first."""

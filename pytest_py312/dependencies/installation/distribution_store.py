@@ -1,6 +1,6 @@
 """Store of installed distributions: each is installed once per interpreter build, and hard-linked into environments.
 
-    <cache>/store/<build digest>/<name>-<version>-<line digest>/
+    <cache>/store/<runner>-<build digest>/<name>-<version>-<digest>/
         lib/...       files of site-packages
         data/...      files outside of it (bin/, share/, include/)
         entry.json    metadata for environments and checks
@@ -42,18 +42,18 @@ NON_MODULE_FOLDERS = frozenset(
 
 
 CATALOGUE_SIZE = 64
-"""Modules in a folder above which it is a catalogue (lexers, locales), of which a program imports only a few."""
+"""A folder with more modules is a catalogue (lexers, locales), of which a program imports only a few."""
 
 BUILD_TIME_LIMIT = 1800.0
 """Time limit of an installation, or of the build of one source, in seconds."""
 
 COMPILE_SCRIPT = """
 import compileall, os, sys
-root, largest, left_out = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",")
+root, catalogue_size, left_out = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",")
 for folder, folders, files in os.walk(root):
     folders[:] = [name for name in folders if name not in ("__pycache__", "tests", *left_out)]
     modules = [name for name in files if name.endswith(".py")]
-    if len(modules) > largest:
+    if len(modules) > catalogue_size:
         modules = [name for name in modules if name.startswith("_")]
     for name in modules:
         compileall.compile_file(os.path.join(folder, name), quiet=2)
@@ -79,12 +79,12 @@ class StoredDistribution:
     from_source: bool = False
 
 
-UvSettingsText = Callable[[tuple[str, ...], InterpreterBuild], str]
-"""Returns the text of uv's settings file for some index options (``--index-url ...``) and an interpreter build."""
+UvSettingsRenderer = Callable[[tuple[str, ...], InterpreterBuild], str]
+"""Renderer of uv's settings file for some index options (``--index-url ...``) and an interpreter build."""
 
 
 class DistributionStore:
-    """Installs distributions and returns the installed ones. Safe for several processes at once."""
+    """Store that installs distributions and returns the installed ones. Safe for several processes at once."""
 
     def __init__(
         self,
@@ -93,7 +93,7 @@ class DistributionStore:
         runner: Runner,
         lock_hours: float = 0.0,
         uv_version: str = "",
-        uv_settings: UvSettingsText = lambda options, build: "",
+        uv_settings: UvSettingsRenderer = lambda options, build: "",
         parallel_builds: int = 2,
     ) -> None:
         self._root = cache / "store"
@@ -101,8 +101,10 @@ class DistributionStore:
         self._builds = cache / "built"
         self._runner = runner
         self._settings = uv_settings
-        self._compilers = threading.BoundedSemaphore(parallel_builds)
-        self._failed = BuildFailureCache(cache=cache, tools=f"{runner.name} {uv_version}", lock_hours=lock_hours)
+        self._build_slots = threading.BoundedSemaphore(parallel_builds)
+        self._build_failures = BuildFailureCache(
+            cache=cache, tools=f"{runner.name} {uv_version}", lock_hours=lock_hours
+        )
 
     def get(self, pin: Pin, build: InterpreterBuild) -> StoredDistribution | None:
         """Return the stored distribution of ``pin``, or ``None`` if it is not installed yet."""
@@ -124,7 +126,7 @@ class DistributionStore:
         pins_by_line = {pin.line: pin for pin in pins}
         if all(self.get(pin, build) for pin in pins_by_line.values()):
             return
-        with self._exclusive(build):
+        with self._lock(build):
             missing = [pin for pin in pins_by_line.values() if self.get(pin, build) is None]
             wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
             for batch in _batches(wheels):
@@ -144,8 +146,8 @@ class DistributionStore:
         for pin in pins:
             try:
                 self._build_source(pin, build, request, limit)
-            except Unresolvable as blocked:
-                findings += blocked.findings
+            except Unresolvable as error:
+                findings += error.findings
             except Undetermined as reason:
                 unchecked = unchecked or reason
         if findings:
@@ -155,21 +157,21 @@ class DistributionStore:
 
     def _build_source(self, pin: Pin, build: InterpreterBuild, request: ResolutionRequest, limit: float) -> None:
         # not under the lock of the wheels: other cells must not wait for a compiler
-        with self._exclusive(build, pin), self._compilers:
+        with self._lock(build, pin), self._build_slots:
             if self.get(pin, build) is not None:
                 return
-            self._failed.raise_if_known(pin, build, request, limit)
+            self._build_failures.raise_if_known(pin, build, request, limit)
             options = ["--no-binary", pin.name] if pin.version else []
             started = clock.stopwatch()
             try:
                 self._install([pin], build, request, options, limit)
-            except Unresolvable as blocked:
-                self._failed.put(pin, build, blocked)
+            except Unresolvable as error:
+                self._build_failures.put(pin, build, error)
                 raise
             except Undetermined:
                 if clock.stopwatch() - started < limit:
                     raise
-                self._failed.put_unfinished(pin, build, limit)
+                self._build_failures.put_unfinished(pin, build, limit)
                 raise unfinished_build(pin, build, limit) from None
 
     def install_tree(self, source: Path, key: str, build: InterpreterBuild) -> StoredDistribution:
@@ -192,7 +194,7 @@ class DistributionStore:
     def _tree_pin(self, source: Path, key: str) -> Pin:
         return Pin(name=f"tree-{key}", version="", line=self._runner.path_inside(source), from_source=True)
 
-    def _exclusive(self, build: InterpreterBuild, pin: Pin | None = None) -> AbstractContextManager[object]:
+    def _lock(self, build: InterpreterBuild, pin: Pin | None = None) -> AbstractContextManager[object]:
         """Return the lock for installing wheels on ``build``, or for building the source ``pin`` on it."""
         from filelock import FileLock  # takes 6 ms to import, which an unchanged run saves
 
@@ -237,9 +239,9 @@ class DistributionStore:
                 build, [*argv, "--requirements", inside(requirements)], time_limit=limit
             )
             _raise_unless_installed(install_result, request, build)
-            seeds = {seed.partition("==")[0] for seed in build.preinstalled}
-            if any(pin.name not in seeds for pin in pins):
-                left_out = ",".join(sorted(seeds))
+            preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
+            if any(pin.name not in preinstalled for pin in pins):
+                left_out = ",".join(sorted(preinstalled))
                 argv = [
                     "{python}",
                     "-I",
@@ -324,7 +326,7 @@ def _raise_unless_installed(result: CommandResult, request: ResolutionRequest, b
         return
     error_text = " ".join(result.stderr.split())
     if result.exit_reason is not ExitReason.EXITED:
-        raise Undetermined(f"installing was ended: {result.exit_reason.value} {error_text[-200:]}".strip())
+        raise Undetermined(f"the installation was stopped: {result.exit_reason.value} {error_text[-200:]}".strip())
     mismatch = re.search(r"[Hh]ash mismatch for `?([A-Za-z0-9._-]+?)(?:==([^`\s]+))?`?(?:\s|$)", error_text)
     if mismatch:
         raise Unresolvable([_hash_mismatch_finding(canonicalize_name(mismatch[1]), request)])
@@ -338,7 +340,7 @@ def _raise_unless_installed(result: CommandResult, request: ResolutionRequest, b
 def _hash_mismatch_finding(name: str, request: ResolutionRequest) -> Finding:
     return Finding(
         code="PY114",
-        message=f"none of the required hashes of {name} matches its file for this interpreter: pip refuses it",
+        message=f"none of the required hashes of {name} matches its file for this interpreter, so it is refused",
         remedy="regenerate the file with the hashes, so that it includes those of the target's wheels",
         location=request.location_of(name),
         names=(name,),

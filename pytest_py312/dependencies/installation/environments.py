@@ -46,7 +46,7 @@ class Environment:
 
 
 class EnvironmentStore:
-    """Builds environments, and caches results of what was run in them."""
+    """Builder of environments, and cache of the results of what was run in them."""
 
     def __init__(self, *, cache: Path, runner: Runner) -> None:
         self._root = cache / "envs"

@@ -13,7 +13,7 @@ from pytest_py312.runners.suite_job import describe_crash
 
 
 class ImportChecker:
-    """Imports modules in environments and caches the results. Thread-safe.
+    """Importer of modules in environments, which caches the results. Thread-safe.
 
     ``root`` is the root of the repository.
     """

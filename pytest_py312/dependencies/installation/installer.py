@@ -95,7 +95,7 @@ class Installation:
 
 
 class Installer:
-    """Creates installations. Safe for threads and, through ``single_flight``, for xdist workers."""
+    """Builder of installations. Safe for threads and, through ``single_flight``, for xdist workers."""
 
     def __init__(
         self,

@@ -22,7 +22,7 @@ from pytest_py312.dependencies.resolution.lockfile_pins import (
 
 
 class LockFileDiagnosis:
-    """Resolves sets with lock files and attributes their problems. Thread-safe."""
+    """Resolver of sets with lock files, which attributes their problems. Thread-safe."""
 
     def __init__(self, request_builder: RequestBuilder, locker: Locker) -> None:
         self._request_builder = request_builder

@@ -90,7 +90,9 @@ class TrialResult:
 
 @dataclass(kw_only=True)
 class RepairTrials:
-    """Tries changes for one cell. Implements :class:`~pytest_py312.dependencies.diagnosis.repair_search.RepairTester`.
+    """Trials of changes for one cell.
+
+    Implements :class:`~pytest_py312.dependencies.diagnosis.repair_search.RepairTester`.
 
     A change has to resolve on the baseline too, as long as such a change exists.
     """

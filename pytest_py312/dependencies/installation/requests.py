@@ -39,7 +39,7 @@ PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "covera
 
 
 class RequestBuilder:
-    """Builds the resolution requests of the services of a plan. Thread-safe."""
+    """Builder of the resolution requests of the services of a plan. Thread-safe."""
 
     def __init__(self, *, plan: Plan, cache: Path) -> None:
         self._plan = plan

@@ -1,1 +1,1 @@
-"""Requirements to a lock: the resolvers, and what is remembered of their answers."""
+"""Resolve requirements to a lock, and cache results."""

@@ -13,7 +13,7 @@ from pytest_py312.runners.runner import Runner
 
 
 class Resolver(Protocol):
-    """Decides whether a set of requirements resolves on an interpreter. Safe for threads and several processes."""
+    """Decision whether requirements resolve on an interpreter. Safe for threads and several processes."""
 
     @property
     def offline(self) -> bool:

@@ -47,7 +47,7 @@ class ProcessMeasurements:
 
 
 class BenchmarkSession:
-    """Runs the measurements of one side in one job session, on ``core`` if it is given and allowed there."""
+    """Runner of the measurements of one side in one job session, on ``core`` if it is given and allowed there."""
 
     def __init__(self, session: JobSession, root: Path, side: BenchmarkSide, *, core: int | None = None) -> None:
         self._session = session

@@ -62,7 +62,7 @@ class NothingToMeasure(MeasurementFailed):
 
 
 class ServiceBenchmark:
-    """Measures one service. ``measured_services``: the number of services that are measured in the run."""
+    """Measurement of one service. ``measured_services``: the number of services that are measured in the run."""
 
     def __init__(
         self,

@@ -79,7 +79,7 @@ class BenchmarkResult:
 
 @dataclass(slots=True)
 class _Sampler:
-    """Takes the blocks of all rounds, so that no two rounds share hash seeds or the random order."""
+    """Sampler of the blocks of all rounds, so that no two rounds share hash seeds or the random order."""
 
     sides: SidePair
     settings: SamplingSettings

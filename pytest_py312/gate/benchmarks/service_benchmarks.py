@@ -33,7 +33,7 @@ from pytest_py312.runners.runner import Runner
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchmarkRunner:
-    """Benchmarks services, each on its own.
+    """Benchmark runner for services, each on its own.
 
     ``slots`` is the semaphore of running suites, of size ``parallel``. ``files_of`` lists the files of a service, and
     ``startable_image`` returns its image in a cell (or why there is none). ``cache`` holds the locks of CPU cores.

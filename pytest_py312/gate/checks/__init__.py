@@ -1,4 +1,4 @@
-"""The checks, in the order in which they run. To add one, write a class in this folder and add it to ``CHECKS``."""
+"""The checks of every run; the session adds optional ones. To add one, write a class here and add it to ``CHECKS``."""
 
 from pytest_py312.gate.checks.check import Check
 from pytest_py312.gate.checks.dependencies import DependencyCheck

@@ -20,9 +20,10 @@ _MAX_DETAIL_LENGTH = 3_000
 
 
 class ImageCheck:
-    """The service's own Dockerfiles build with all version declarations migrated, and the images work.
+    """Check of the service's own Dockerfiles: they build with all version declarations migrated, and the images work.
 
-    Runs on baseline and target only. Pre-existing findings do not block, except a failing build, which proves nothing.
+    Runs on baseline and target only. Pre-existing findings do not block, with one exception: a build that also
+    fails on the baseline still fails the check, because it proves nothing about the target.
     """
 
     name = "image"
@@ -66,9 +67,9 @@ def _outcome(name: str, cell: Cell, runs: Sequence[ImageCheckResult], findings: 
             service=cell.service.name, interpreter=cell.interpreter, check=name, findings=findings,
             reason=f"{unchecked.dockerfile}: {unchecked.unchecked}",
         )  # fmt: skip
-    failed = next((finding for finding in findings if finding.code == "PY701"), None)
-    if failed is not None and not cell.is_baseline:
-        reason = f"{failed.message} (also fails on {cell.service.baseline})"
+    build_finding = next((finding for finding in findings if finding.code == "PY701"), None)
+    if build_finding is not None and not cell.is_baseline:
+        reason = f"{build_finding.message} (also fails on {cell.service.baseline})"
         return replace(outcome, status=Status.FAILED, reason=reason)
     return outcome
 
@@ -93,23 +94,28 @@ def _findings(run: ImageCheckResult, cell: Cell) -> Iterator[Finding]:
         )
         return
     if run.interpreter != cell.interpreter:
-        image_python = f"Python {run.interpreter}" if run.interpreter else "no working Python"
+        has_other = f"has Python {run.interpreter} instead of {cell.interpreter}"
+        has_none = f"has no working Python; it needs Python {cell.interpreter}"
         yield _image_finding(
             run,
             code="PY702",
-            message=f"the image of {run.dockerfile} has {image_python} instead of {cell.interpreter}",
+            message=f"the image of {run.dockerfile} {has_other if run.interpreter else has_none}",
             remedy="change the base image of its last stage, or the Python that it installs",
             severity=Severity.WARNING if cell.is_baseline else Severity.ERROR,
             detail=run.output,
         )
     yield from _entry_point_findings(run)
     if run.health in (ImageHealth.UNHEALTHY, ImageHealth.ENDED):
-        word = "is not healthy within its declared time" if run.health is ImageHealth.UNHEALTHY else run.health.value
+        word = (
+            "is not healthy within the time that its health check declares"
+            if run.health is ImageHealth.UNHEALTHY
+            else run.health.value
+        )
         yield _image_finding(
             run,
             code="PY704",
             message=f"a container of {run.dockerfile} {word}",
-            remedy="see the output of its health check",
+            remedy="start a container of the image, and fix what its log and its health check report",
             detail=run.last_output,
         )
 

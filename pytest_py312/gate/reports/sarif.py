@@ -24,7 +24,14 @@ FINGERPRINT_KEY = "py312/v1"
 """Key of ``Finding.fingerprint`` among the partial fingerprints of a result. The service has its own key."""
 
 _ROOT = "%SRCROOT%"
-_TAGS = {"PY1": "dependencies", "PY2": "source", "PY3": "versions", "PY4": "suite"}
+_TAGS = {
+    "PY1": "dependencies",
+    "PY2": "source",
+    "PY3": "versions",
+    "PY4": "suite",
+    "PY5": "benchmark",
+    "PY7": "image",
+}
 _COMPLETE_EXIT_CODES = (0, 1)  # exit codes of a complete pytest run with tests
 
 
@@ -267,6 +274,14 @@ RULES: Mapping[str, Rule] = {
             "Tests fail on the baseline because of something too new for it",
             "Use a form that both versions support.",
         ),
+        ("PY501", "A benchmark of the service is slower on the target", "Profile it on both Pythons."),
+        ("PY502", "A benchmark is inconclusive", "Measure more pairs, as the message says."),
+        ("PY503", "Import, start, memory or tests take more than on the baseline", "See whether it matters."),
+        ("PY504", "The interpreters were built with different optimisations", "Measure with builds of one kind."),
+        ("PY701", "The image cannot be built", "Fix the error at the end of the output."),
+        ("PY702", "The image has another Python, or none that works", "Change the base image of its last stage."),
+        ("PY703", "The module that the image starts cannot be imported", "Fix the error at the end of the traceback."),
+        ("PY704", "A container of the image ends or does not become healthy", "See its last output."),
         ("PY901", "A waiver that is no longer needed", "Remove it from the plan."),
     )
 }

@@ -21,7 +21,7 @@ MAX_FINDINGS = 10
 
 _MAX_EVIDENCE_LINES = 10
 _MAX_ITEM_FINDINGS = 5  # in the text of a failing item
-_ITEM_PAGE = TerminalFormat(
+_ITEM_FORMAT = TerminalFormat(
     width=120, unicode=True, verbosity=0
 )  # a fixed format, because JUnit files contain this text as well
 _MAX_NAMES = 5
@@ -43,6 +43,7 @@ class MergedFinding:
 def merge_findings(pairs: Iterable[tuple[Interpreter | None, Finding]]) -> list[MergedFinding]:
     """Merge findings with the same text. The evidence is that of the newest interpreter."""
     groups: dict[tuple[object, ...], tuple[Finding, set[Interpreter]]] = {}
+    # Interpreter(3, 0) stands for none, which is older than all
     for interpreter, finding in sorted(pairs, key=lambda pair: (pair[0] is not None, pair[0] or Interpreter(3, 0))):
         key = (finding.code, finding.message, finding.location, finding.names, finding.remedy, finding.severity)
         _, interpreters = groups.get(key, (finding, set()))
@@ -91,7 +92,7 @@ def _subject(finding: Finding) -> tuple[object, ...]:
 
 
 def node_id(outcome: Outcome, paths: Mapping[str, str]) -> str:
-    """Return the node id of the item, or the id that it would have."""
+    """Return the node id of the item or, for an outcome without an item, the id that its item would have."""
     if outcome.nodeid:
         return escape_control(outcome.nodeid)
     parts = [paths.get(outcome.service, outcome.service), outcome.check]
@@ -101,10 +102,10 @@ def node_id(outcome: Outcome, paths: Mapping[str, str]) -> str:
 
 
 def blocking_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
-    """Return the failed cells, grouped by service and check."""
+    """Return the lines of the section of failed cells, grouped by service and check."""
     groups = _group_by_check(report, Status.FAILED)
     paths = {service.name: service.path for service in report.services}
-    first_bad = _first_bad(report)
+    first_bad = _first_failing(report)
     lines = [page.styled_line(("Blocking", "bold"))] if groups else []
     for outcomes in groups:
         lines += _check_section(outcomes, paths, first_bad.get(outcomes[0].service, {}), page)
@@ -112,7 +113,7 @@ def blocking_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
 
 
 def errored_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
-    """Return the checks that could not be run, grouped by reason."""
+    """Return the lines of the section of checks that could not be run, grouped by reason."""
     paths = {service.name: service.path for service in report.services}
     by_reason: dict[str, list[Outcome]] = {}
     for outcomes in _group_by_check(report, Status.ERRORED):
@@ -142,7 +143,7 @@ def _group_by_check(report: Report, status: Status) -> list[list[Outcome]]:
     return [sorted(group, key=lambda outcome: outcome.interpreter or Interpreter(3, 0)) for group in ordered]
 
 
-def _first_bad(report: Report) -> dict[str, dict[str, Interpreter]]:
+def _first_failing(report: Report) -> dict[str, dict[str, Interpreter]]:
     """Return, by service and test id, the first interpreter on which a test fails. The comparison on the target takes
     precedence.
     """
@@ -155,16 +156,22 @@ def _first_bad(report: Report) -> dict[str, dict[str, Interpreter]]:
 def _check_section(
     outcomes: Sequence[Outcome], paths: Mapping[str, str], first_bad: Mapping[str, Interpreter], page: TerminalFormat
 ) -> list[StyledLine]:
-    on = tuple(outcome.interpreter for outcome in outcomes if outcome.interpreter)
+    failed_interpreters = tuple(outcome.interpreter for outcome in outcomes if outcome.interpreter)
     newest = outcomes[-1]
-    other_interpreters_note = f"  (on {', '.join(interpreter.label for interpreter in on)})" if len(on) > 1 else ""
+    other_interpreters_note = (
+        f"  (on {', '.join(interpreter.label for interpreter in failed_interpreters)})"
+        if len(failed_interpreters) > 1
+        else ""
+    )
     lines = [page.styled_line(("  " + node_id(newest, paths), "red"), (other_interpreters_note, ""))]
     pairs = [(outcome.interpreter, finding) for outcome in outcomes for finding in failure_findings(outcome)]
     blocking_subjects = {_subject(finding) for _, finding in pairs if finding.blocks}
     if blocking_subjects:
-        # report what also blocks on the baseline once, as on the newest interpreter, which has the remedy
+        # show a problem that also blocks on the baseline once, with the newest interpreter's remedy
         pairs = [
-            (on, replace(finding, preexisting=False)) for on, finding in pairs if _subject(finding) in blocking_subjects
+            (interpreter, replace(finding, preexisting=False))
+            for interpreter, finding in pairs
+            if _subject(finding) in blocking_subjects
         ]
     findings = merge_for_display(pairs, page)
     reasons = dict.fromkeys(outcome.reason for outcome in outcomes if not _repeats_finding(outcome))
@@ -172,7 +179,7 @@ def _check_section(
         if reason.strip():
             lines += page.paragraph(("    ", ""), escape_terminal(reason))
     for merged_finding in _visible_findings(findings, page):
-        lines += _finding_lines(merged_finding, on, first_bad, page)
+        lines += _finding_lines(merged_finding, failed_interpreters, first_bad, page)
     return lines + _hidden_count_lines(findings, page)
 
 
@@ -208,7 +215,7 @@ def _finding_lines(
         facts.append(("on", merged_finding.interpreter_labels, ""))
     lines += [page.styled_line(("      ", ""), *_join_facts(facts))] if facts else []
     lines += source_excerpt(finding, page, 8) if page.verbosity >= 0 else []
-    if names := _blamed_names(finding):
+    if names := _names_to_show(finding):
         lines += page.paragraph(("      names: ", ""), names)
     if page.verbosity >= 1:
         lines += [
@@ -230,7 +237,7 @@ def _message(finding: Finding) -> str:
     return escape_terminal(finding.message) + (" (likely)" if finding.confidence is Confidence.LIKELY else "")
 
 
-def _blamed_names(finding: Finding) -> str:
+def _names_to_show(finding: Finding) -> str:
     """Return the names to blame, unless the message contains all of them."""
     return "" if all(name in finding.message for name in finding.names) else join_names(finding.names, _MAX_NAMES)
 
@@ -260,8 +267,8 @@ def failure_text(outcome: Outcome, *, verbosity: int) -> str:
         lines.append(f"  {head}")
         if place and not repeats_reason:
             lines.append(f"    {place}")
-        lines += [line.text for line in source_excerpt(finding, _ITEM_PAGE, 6) if verbosity >= 0]
-        if names := _blamed_names(finding):
+        lines += [line.text for line in source_excerpt(finding, _ITEM_FORMAT, 6) if verbosity >= 0]
+        if names := _names_to_show(finding):
             lines.append(f"    names: {names}")
         evidence = last_lines(finding.detail, _MAX_EVIDENCE_LINES * 2 if verbosity >= 1 else _MAX_EVIDENCE_LINES // 2)
         lines += [f"      {line}" for line in evidence if verbosity >= 0]

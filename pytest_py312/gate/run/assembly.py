@@ -133,8 +133,8 @@ class GateAssembly:
             uv=uv,
             run_id=self._run_id,
             run_folder=self._run_folder,
-            fetch=self._plan.fetch_interpreters and not self._options.offline,
-            reason=reason,
+            download_interpreters=self._plan.fetch_interpreters and not self._options.offline,
+            choice_reason=reason,
             parallel=self._parallel,
         )
 

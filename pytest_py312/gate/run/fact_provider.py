@@ -42,7 +42,7 @@ WROTE_TO_ENVIRONMENT = (
 
 
 class FactProvider:
-    """Computes facts; implements :class:`~pytest_py312.gate.checks.check.Facts`. Thread-safe.
+    """Provider of facts; implements :class:`~pytest_py312.gate.checks.check.Facts`. Thread-safe.
 
     Stop it before its runner is closed. Its components are imported on first use: a run without changes needs few of
     them.

@@ -23,7 +23,7 @@ from pytest_py312.runners.runner import Runner
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ImageBuilds:
-    """Builds and checks the images of a cell, once per run. Thread-safe."""
+    """Builder and checker of the images of a cell, once per run. Thread-safe."""
 
     plan: Plan
     runner: Runner

@@ -49,7 +49,8 @@ class OutcomeKeys:
     def key_of(self, task: CheckTask, *, installs: bool) -> str:
         """Return the key of a task; empty if a part of it (a lock) is not known yet.
 
-        A check of a third party has no key, because neither its inputs nor its code are known.
+        A check of another plugin has no key, because neither its inputs nor its code are known. Image and benchmark do
+        not keep their outcomes.
 
         :param installs: whether this run installs the cell.
         """

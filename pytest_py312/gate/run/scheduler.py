@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 
 class Scheduler:
-    """Runs check tasks. Thread-safe; has to be closed."""
+    """Scheduler of check tasks. Thread-safe; has to be closed."""
 
     def __init__(
         self,
@@ -245,7 +245,7 @@ class Scheduler:
 
 
 class _Readiness:
-    """Calls ``on_ready`` with the tasks of a service when all of its interpreters are prepared."""
+    """Watcher that calls ``on_ready`` with the tasks of a service when all of its interpreters are prepared."""
 
     def __init__(self, tasks: Sequence[CheckTask], on_ready: Callable[[Sequence[CheckTask]], None]) -> None:
         self._items: dict[str, list[CheckTask]] = {}

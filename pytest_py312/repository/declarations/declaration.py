@@ -121,7 +121,7 @@ class VersionDeclaration:
 
 
 class LinePositions:
-    """Converts character offsets to lines and columns. ``\\n``, ``\\r\\n`` and ``\\r`` end lines."""
+    """Converter of character offsets to lines and columns. ``\\n``, ``\\r\\n`` and ``\\r`` end lines."""
 
     def __init__(self, text: str) -> None:
         self._starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
@@ -136,7 +136,7 @@ class LinePositions:
 
 
 class DeclarationCollector:
-    """Collects the declarations of one text. Of several at the same offset the first one counts."""
+    """Collector of the declarations of one text. Of several at the same offset the first one counts."""
 
     def __init__(self, text: str, path: str) -> None:
         self.text = text

@@ -113,7 +113,7 @@ class RequirementsText:
 
 @dataclass(slots=True)
 class RequirementCollector:
-    """Collects the parts of a :class:`RequirementsText` while a file is read."""
+    """Collector of the parts of a :class:`RequirementsText` while a file is read."""
 
     path: str
     entries: list[RequirementEntry] = field(default_factory=list)

@@ -81,7 +81,7 @@ def _variable_value(
 
 
 class SourcePositions:
-    """Maps nodes of a syntax tree, whose columns count bytes, to character offsets in the text."""
+    """Mapping of nodes of a syntax tree, whose columns count bytes, to character offsets in the text."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -66,7 +66,7 @@ class SharedFile:
 
 
 class VersionSurvey:
-    """Reads the version declarations of services. Thread-safe."""
+    """Reader of the version declarations of services. Thread-safe."""
 
     def __init__(self, root: Path, services: Iterable[Service], *, exclude: Sequence[str] = ()) -> None:
         """Prepare for all ``services`` of a fleet; ``exclude`` are the plan's patterns of excluded folders."""

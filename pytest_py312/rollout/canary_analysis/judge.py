@@ -14,6 +14,8 @@ from itertools import pairwise
 from pytest_py312.repository.plan.rollout_settings import ConfirmSettings, SoakSettings
 from pytest_py312.rollout.domain.model import BreachSeverity, Reaction, Result, Sample, Timestamp, Usage, Verdict
 
+CONCLUSIVE = (Result.SUCCESSFUL, Result.FAILED)
+"""Results that say something about the service."""
 CRASH_LOOP_RESTARTS = 3
 CRASH_LOOP_WINDOW = 15 * 60.0
 """This many restarts within this many seconds are a crash loop."""

@@ -14,15 +14,15 @@ from pytest_py312.rollout.domain.state_machine import MONITORED
 SILENT_INTERVALS = 2.0
 """Intervals without a sample after which sampling seems to have stopped."""
 NewestSamples = Mapping[str, tuple[int, Timestamp]]
-"""Slot and time of the newest sample by service, and of the first of the schedule under ``""``; see
+"""Slot and time of the newest sample by service, and under ``""`` slot 0, the start of the schedule.
 
-:meth:`~pytest_py312.rollout.domain.journal.Journal.newest_samples`.
+See :meth:`~pytest_py312.rollout.domain.journal.Journal.newest_samples`.
 """
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SoakStatus:
-    """Status of a soak, in seconds. ``left`` is what is not credited yet: the soak lasts at least as long.
+    """Status of a soak, in seconds. ``left`` is what is not credited yet: the soak lasts at least that much longer.
 
     ``next_in`` is the time to the next sample, 0.0 if one is due; ``None`` if sampling has ended.
     """
@@ -31,7 +31,7 @@ class SoakStatus:
     last_sample: float | None = None
     """Time of the newest sample since the epoch; ``None``: there is none yet."""
     silent_for: float | None = None
-    """Time since the newest sample, or since the schedule began; ``None`` if it has not begun."""
+    """Time since the newest sample, or since the schedule began; ``None`` if it has not begun or has ended."""
     next_in: float | None = None
     is_silent: bool = False
     """Whether there was no sample for so long that sampling seems to have stopped."""
@@ -78,7 +78,7 @@ def describe_soak_status(status: SoakStatus, run: StageRun) -> str:
     else:
         parts.append(f"next sample in {format_duration(status.next_in)}" if status.next_in else "a sample is due")
     if status.next_in is not None and (status.is_silent or status.silent_for is None):
-        parts.append(f"`py312 watch --stage {run.stage} --env {run.environment}` continues it")
+        parts.append(f"run `py312 watch --stage {run.stage} --env {run.environment}` to continue monitoring")
     return "; ".join(parts)
 
 

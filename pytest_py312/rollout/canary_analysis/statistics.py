@@ -1,8 +1,9 @@
-"""Compare the new version with the control: a rank test and a ratio, both. Pure.
+"""Compare the new version with the control: a change counts only if both the rank test and the ratio show it. Pure.
 
 Looking at a p-value every hour finds something in most soaks of an unchanged service: samples are correlated, and
-chance gets many tries. So the size of the change has to count as well, only points of the same slot are compared, and a
-reaction needs the same result in consecutive interim analyses. The test guards against chance, the ratio decides.
+many tests raise the false-positive rate. So the size of the change has to count as well, only points of the same slot
+are compared, and a reaction needs the same result in consecutive interim analyses. The test guards against chance, the
+ratio decides.
 """
 
 import math
@@ -33,9 +34,9 @@ class MetricComparison:
 
 
 def mann_whitney(old: Sequence[float], new: Sequence[float], *, above: bool, sample_share: float = 1.0) -> float:
-    """Return the probability that ``new`` ranks so far above (or below) ``old`` by chance, if both are alike.
+    """Return the one-sided p-value of the Mann-Whitney U test: is ``new`` above (or below) ``old``?
 
-    Normal approximation with corrections for ties and continuity; good from about eight points a side.
+    Normal approximation with corrections for ties and continuity; good from about eight points per side.
 
     :param sample_share: share of points that count as independent, see :func:`effective_sample_share`.
     """
@@ -102,7 +103,7 @@ def compare(
     direction: str = "increase",
     confidence: float = 0,
 ) -> MetricComparison:
-    """Judge all ``pairs`` (old, new) at once.
+    """Judge the whole series of ``pairs`` (old, new) in one test.
 
     :param direction: of a change for the worse: ``increase``, ``decrease`` or ``either``.
     :param confidence: used instead of the plan's, unless it is 0.
@@ -122,7 +123,7 @@ def compare(
         is_worse = change > settings.max_ratio and p_value < significance
         verdict = Verdict.FAILED if is_worse else result.verdict
         reason = (
-            f"{ratio:.2f} times the old version's over {len(pairs)} points (p = {p_value:.2g}); "
+            f"the median is {ratio:.2f} times that of the previous version ({len(pairs)} points, p = {p_value:.2g}); "
             f"{settings.max_ratio:g} is allowed"
         )
         if is_worse or p_value < result.p_value:
@@ -156,6 +157,8 @@ def judge_interim(
     pairs: Sequence[tuple[float, float]], settings: CompareSettings, *, direction: str = "increase"
 ) -> MetricComparison:
     """Judge by all interim analyses so far: failed once enough consecutive ones have failed.
+
+    How many are enough is the setting ``looks``: a look at the data is an interim analysis.
 
     The result depends on the points only, so every process comes to the same one.
     """

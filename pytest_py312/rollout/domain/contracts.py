@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pytest_py312.repository.plan.rollout_settings import ContractSettings
-from pytest_py312.rollout.domain.model import Result
+from pytest_py312.rollout.domain.model import MAX_DETAIL_LENGTH, Result
 
 OLD, NEW = "old", "new"
 VERSION_PAIRS = ((NEW, NEW), (OLD, NEW), (NEW, OLD), (OLD, OLD))
@@ -20,7 +20,6 @@ CALLEE_PLACEHOLDER = "{callee}"
 """Placeholder for the callee's host and port in a command."""
 MAX_DATA_BYTES = 64 * 1024
 """Limit for what a writer may write: the data is passed on as a command-line argument."""
-MAX_DETAIL_LENGTH = 300
 UNREACHABLE_HINT = 'if they connect through a proxy or a published port, add at = "host:port" to the contract'
 
 

@@ -20,7 +20,15 @@ from pytest_py312.core.database import MIN_FREE_BYTES, Database, Execute
 from pytest_py312.core.errors import RolloutRefused, StateError
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.rollout.domain.events import EVENT_TYPES, DrillFinished, Event, stored_name
-from pytest_py312.rollout.domain.model import Intent, Measurement, Result, Sample, StageRun, Timestamp
+from pytest_py312.rollout.domain.model import (
+    MAX_DETAIL_LENGTH,
+    Intent,
+    Measurement,
+    Result,
+    Sample,
+    StageRun,
+    Timestamp,
+)
 from pytest_py312.rollout.domain.run_history import find_restored_run, select_current_run
 from pytest_py312.rollout.domain.state_machine import IllegalEvent, advance
 
@@ -74,6 +82,7 @@ class Journal:
         self._database = Database(folder / JOURNAL_FILE, schema=SCHEMA, version=SCHEMA_VERSION, max_bytes=MAX_BYTES)
 
     def close(self) -> None:
+        """Close the file."""
         self._database.close()
 
     @property
@@ -84,7 +93,7 @@ class Journal:
     # ---- runs
 
     def begin(self, run: StageRun, *, owner: str, retain: int = 5) -> None:
-        """Record a new run, and delete samples of the stage's earlier runs except for the newest ``retain`` runs.
+        """Record a new run, and keep only the samples of the stage's newest ``retain`` runs, this one included.
 
         :raises RolloutRefused: there is not enough free space to record a rollout to its end.
         """
@@ -111,9 +120,9 @@ class Journal:
         """Become the owner of a run: the previous owner can no longer write to it."""
 
         def work(execute: Execute) -> StageRun:
-            number, document = self._look_up(execute, run)
-            execute("UPDATE runs SET owner = ? WHERE id = ?", (owner, number))
-            return self._rebuild(execute, number, document)
+            run_id, document = self._look_up(execute, run)
+            execute("UPDATE runs SET owner = ? WHERE id = ?", (owner, run_id))
+            return self._rebuild(execute, run_id, document)
 
         return self._database.transact(work)
 
@@ -124,8 +133,8 @@ class Journal:
         """
 
         def work(execute: Execute) -> None:
-            number, _ = self._require_owner(execute, run, owner)
-            execute("UPDATE runs SET owner = ? WHERE id = ?", (f"{RELEASED_PREFIX}{owner}", number))
+            run_id, _ = self._require_owner(execute, run, owner)
+            execute("UPDATE runs SET owner = ? WHERE id = ?", (f"{RELEASED_PREFIX}{owner}", run_id))
 
         self._database.transact(work)
 
@@ -137,12 +146,12 @@ class Journal:
     def load_run(self, run: str) -> StageRun:
         """Return a run in its current state.
 
-        :raises StateError: also if there is no run of that name.
+        :raises StateError: also if there is no such run.
         """
         return self._database.read(lambda execute: self._rebuild(execute, *self._look_up(execute, run)))
 
     def current_runs(self, environment: str | None = None) -> list[StageRun]:
-        """Return the current run of each stage, in all environments or in one, by environment and stage.
+        """Return the current run of each stage, in all environments or in one, ordered by environment and stage.
 
         See :func:`.run_history.select_current_run`.
         """
@@ -157,7 +166,7 @@ class Journal:
             for _, stage_rows in groupby(rows, key=lambda row: (row[0], row[1])):
                 runs.append(
                     select_current_run(
-                        self._rebuild(execute, number, document) for _, _, number, document in stage_rows
+                        self._rebuild(execute, run_id, document) for _, _, run_id, document in stage_rows
                     )
                 )
             return runs
@@ -173,6 +182,7 @@ class Journal:
         return find_restored_run(run, map(self.load_run, reversed([*earlier_names])))
 
     def has_run(self, run: str) -> bool:
+        """Return whether the journal has a run of that name."""
         return bool(self._database.read(lambda execute: execute("SELECT 1 FROM runs WHERE run = ?", (run,))))
 
     def find_damage(self) -> list[str]:
@@ -207,11 +217,11 @@ class Journal:
                 "SELECT id, document FROM runs WHERE id IN (SELECT run FROM entries WHERE kind = ?) ORDER BY id",
                 (stored_name(DrillFinished),),
             )
-            return [self._rebuild(execute, number, document) for number, document in rows]
+            return [self._rebuild(execute, run_id, document) for run_id, document in rows]
 
         return self._database.read(work)
 
-    def initial_run(self, run: str) -> tuple[str, StageRun]:
+    def begun_and_initial_run(self, run: str) -> tuple[str, StageRun]:
         """Return when a run began (RFC 3339, UTC), and the run as it was then."""
         rows = self._database.read(lambda execute: execute("SELECT begun, document FROM runs WHERE run = ?", (run,)))
         if not rows:
@@ -227,8 +237,8 @@ class Journal:
         """
 
         def work(execute: Execute) -> None:
-            number, _ = self._require_owner(execute, run, owner)
-            _append(execute, number, INTENT_KIND, _to_json(encode(intent)))
+            run_id, _ = self._require_owner(execute, run, owner)
+            _append(execute, run_id, INTENT_KIND, _to_json(encode(intent)))
 
         self._database.transact(work)
 
@@ -237,14 +247,14 @@ class Journal:
 
         :raises LostOwnership: another process owns the run.
         :raises IllegalEvent: see :func:`.state_machine.advance`; nothing is written.
-        :raises RolloutRefused: likewise.
+        :raises RolloutRefused: a person requested something that is not possible now; nothing is written.
         """
         text = _to_json(encode(event))
 
         def work(execute: Execute) -> StageRun:
-            number, document = self._require_owner(execute, run, owner)
-            updated = advance(self._rebuild(execute, number, document), event)
-            _append(execute, number, stored_name(type(event)), text)
+            run_id, document = self._require_owner(execute, run, owner)
+            updated = advance(self._rebuild(execute, run_id, document), event)
+            _append(execute, run_id, stored_name(type(event)), text)
             return updated
 
         return self._database.transact(work)
@@ -253,8 +263,8 @@ class Journal:
         """Add a note for readers of the history: a takeover, an interruption, a clock that jumped."""
 
         def work(execute: Execute) -> None:
-            number, _ = self._look_up(execute, run)
-            _append(execute, number, NOTE_KIND, _to_json(text[:2000]))
+            run_id, _ = self._look_up(execute, run)
+            _append(execute, run_id, NOTE_KIND, _to_json(text[:2000]))
 
         self._database.transact(work)
 
@@ -286,13 +296,13 @@ class Journal:
         rows = [(sample, encode_measurements(sample.measurements)) for sample in samples]
 
         def work(execute: Execute) -> int:
-            number, document = self._require_owner(execute, run, owner)
+            run_id, document = self._require_owner(execute, run, owner)
             services = _service_names(document)
             return sum(
                 len(
                     execute(
                         "INSERT OR IGNORE INTO samples VALUES (?, ?, ?, ?, ?, ?, ?) RETURNING slot",
-                        (number, services.index(sample.service), sample.slot, *_clock_columns(sample.at), text),
+                        (run_id, services.index(sample.service), sample.slot, *_clock_columns(sample.at), text),
                     )
                 )
                 for sample, text in rows
@@ -305,17 +315,19 @@ class Journal:
         return self._database.read(lambda execute: self._read_samples(execute, run, service, first_slot))
 
     def newest_samples(self, run: str) -> dict[str, tuple[int, Timestamp]]:
-        """Return slot and time of the newest sample of each service, and of the first of the schedule under ``""``."""
+        """Return slot and time of the newest sample of each service and, under the key ``""``, slot 0, the start of the
+        schedule.
+        """
 
         def work(execute: Execute) -> dict[str, tuple[int, Timestamp]]:
-            number, document = self._look_up(execute, run)
+            run_id, document = self._look_up(execute, run)
             names = _service_names(document)
             newest = {}
             for index, name in [*enumerate(names), (0, "")]:
                 rows = execute(
                     "SELECT slot, wall, boottime, boot FROM samples WHERE run = ? AND service = ? AND slot >= ? "
                     "AND slot <= ? ORDER BY slot DESC LIMIT 1",
-                    (number, index, *((1, 2**62) if name else (0, 0))),
+                    (run_id, index, *((1, 2**62) if name else (0, 0))),
                 )
                 for slot, wall, boottime, boot in rows:
                     newest[name] = (int(slot), Timestamp(wall=wall, boottime=boottime, boot=boot))
@@ -324,11 +336,11 @@ class Journal:
         return self._database.read(work)
 
     def _read_samples(self, execute: Execute, run: str, service: str, first_slot: int) -> list[Sample]:
-        number, document = self._look_up(execute, run)
+        run_id, document = self._look_up(execute, run)
         rows = execute(
             "SELECT slot, wall, boottime, boot, document FROM samples WHERE run = ? AND service = ? AND slot >= ? "
             "ORDER BY slot",
-            (number, _service_names(document).index(service), first_slot),
+            (run_id, _service_names(document).index(service), first_slot),
         )
         return [
             Sample(
@@ -349,17 +361,17 @@ class Journal:
         return rows[0][0], rows[0][1]
 
     def _require_owner(self, execute: Execute, run: str, owner: str) -> tuple[int, str]:
-        number, document = self._look_up(execute, run)
-        current_owner = execute("SELECT owner FROM runs WHERE id = ?", (number,))[0][0]
+        run_id, document = self._look_up(execute, run)
+        current_owner = execute("SELECT owner FROM runs WHERE id = ?", (run_id,))[0][0]
         if current_owner != owner:
             raise LostOwnership(f"run {run} is now owned by another process; this one stops")
-        return number, document
+        return run_id, document
 
-    def _rebuild(self, execute: Execute, number: int, document: str) -> StageRun:
+    def _rebuild(self, execute: Execute, run_id: int, document: str) -> StageRun:
         run = _decode_document(StageRun, document)
         rows = execute(
             "SELECT kind, document FROM entries WHERE run = ? AND kind NOT IN (?, ?) ORDER BY number",
-            (number, INTENT_KIND, NOTE_KIND),
+            (run_id, INTENT_KIND, NOTE_KIND),
         )
         try:
             for kind, text in rows:
@@ -369,10 +381,10 @@ class Journal:
         return run
 
 
-def _append(execute: Execute, number: int, kind: str, text: str) -> None:
+def _append(execute: Execute, run_id: int, kind: str, text: str) -> None:
     execute(
         "INSERT INTO entries SELECT ?1, coalesce(max(number), 0) + 1, ?2, ?3, ?4 FROM entries WHERE run = ?1",
-        (number, clock.now_text(), kind, text),
+        (run_id, clock.now_text(), kind, text),
     )
 
 
@@ -409,8 +421,6 @@ def _clock_columns(at: Timestamp) -> tuple[float, float, str]:
 
 _RESULT_LETTERS = {Result.SUCCESSFUL: "s", Result.FAILED: "f", Result.INCONCLUSIVE: "i", Result.ERROR: "e"}
 _RESULTS_BY_LETTER = {letter: result for result, letter in _RESULT_LETTERS.items()}
-MAX_DETAIL_LENGTH = 300
-"""Longest evidence of a measurement that is stored, in characters."""
 
 
 def encode_measurements(measurements: Sequence[Measurement]) -> str:

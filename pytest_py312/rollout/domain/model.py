@@ -93,6 +93,10 @@ class Timestamp:
         return self.boottime - earlier.boottime if self.boot == earlier.boot else None
 
 
+MAX_DETAIL_LENGTH = 300
+"""Maximum length of :attr:`Measurement.detail`, in characters."""
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Measurement:
     """One value of a metric. ``detail`` is the evidence: the query, the broken limit, or why there is no value."""

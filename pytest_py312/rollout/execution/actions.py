@@ -25,7 +25,7 @@ from pytest_py312.rollout.targets.target import ReadinessPhase, SupportsControl,
 
 
 class Actions:
-    """Performs acts. All methods raise :class:`.TargetError` if the target does not answer, or refuses."""
+    """Executor of acts. All methods raise :class:`.TargetError` if the target does not answer, or refuses."""
 
     def __init__(self, target: Target, *, pause: Callable[[float], None], stopwatch: Callable[[], float]) -> None:
         self._target = target

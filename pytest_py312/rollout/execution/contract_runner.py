@@ -66,7 +66,7 @@ def script_text() -> str:
 
 
 class ContractRunner:
-    """Runs contracts on one target. It has to be closed, which stops the stand-ins that it has started.
+    """Runner of contracts on one target. It has to be closed, which stops the stand-ins that it has started.
 
     :param runs: the current run of each stage in the environment.
     :param specs: service -> what the target needs in order to reach it, from the plan.

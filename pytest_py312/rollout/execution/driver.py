@@ -60,7 +60,7 @@ UNREACHABLE_LIMIT = 60.0
 
 
 class Driver:
-    """Drives runs on one target, recorded in one journal.
+    """Driver of runs on one target, recorded in one journal.
 
     ``stop_reason`` returns why to stop (``"SIGINT"``), or ``""``: a deployment is then rolled back, a rollback
     continues. ``log`` receives each step as text. ``pause`` and ``stopwatch`` are the clock.

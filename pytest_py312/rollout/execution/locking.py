@@ -52,7 +52,7 @@ class LockedByAnother(RolloutRefused):
 
 
 class EnvironmentLocks:
-    """Acquires and releases the locks of environments for one process."""
+    """Locks of environments, acquired and released for one process."""
 
     def __init__(self, journal: Journal, target: Target, operator: Operator, log: Callable[[str], None]) -> None:
         self._journal = journal

@@ -13,7 +13,7 @@ from pytest_py312.rollout.targets.target import Target, TargetError
 
 
 class RollbackVerifier:
-    """Verifies the services of the current run of a stage, one by one."""
+    """Verifier of the services of the current run of a stage, one by one."""
 
     def __init__(self, context: RolloutContext, *, stage: int, environment: str) -> None:
         self._context = context

@@ -78,7 +78,7 @@ def make_steps(services: Sequence[str], stage: int, *, deploys: bool, edges: Seq
 
 
 class StepRunner:
-    """Runs steps. What blocks a step fails the first step that meets it; later ones are skipped for that reason."""
+    """Runner of steps. What blocks a step fails the first step that meets it; later ones are skipped for it."""
 
     def __init__(self, stage_runner: StageRunner) -> None:
         self.stage_runner = stage_runner

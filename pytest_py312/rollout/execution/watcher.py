@@ -23,7 +23,10 @@ from pytest_py312.rollout.targets.target import Target
 
 
 class StateReporter:
-    """Reports changes to people, and metrics to a Prometheus. A failure is logged and noted, and changes nothing."""
+    """Reporter of changes to people, and of metrics to a Prometheus.
+
+    A failure is logged; one of a notification is also recorded in the journal. It changes nothing else.
+    """
 
     def __init__(self, journal: Journal, environment: EnvironmentSettings, log: Callable[[str], None]) -> None:
         self.log = log
@@ -39,18 +42,18 @@ class StateReporter:
             self.log(failure)
             self._journal.add_note(current.run, f"notification failed: {failure}")
 
-    def write_metrics(self, figures: list[StageMetrics]) -> None:
-        """Write the textfile, if there is to be one."""
+    def write_metrics(self, stage_metrics: list[StageMetrics]) -> None:
+        """Write the node-exporter textfile if the environment has one."""
         if not self._environment.textfile:
             return
         try:
-            write_textfile(Path(self._environment.textfile), figures)
+            write_textfile(Path(self._environment.textfile), stage_metrics)
         except OSError as error:
             self.log(f"{self._environment.textfile} could not be written: {error}")
 
 
 class Watcher:
-    """Monitors one run, which it owns from the beginning.
+    """Monitor of one run, of which it becomes the owner when created.
 
     ``soak`` takes the samples; when it is over or was stopped, :meth:`finish` does the rest.
 
@@ -84,39 +87,39 @@ class Watcher:
             on_state_change=self.reporter.report_change,
         )
 
-    def figures(self, progress: SoakSnapshot) -> list[StageMetrics]:
+    def stage_metrics(self, snapshot: SoakSnapshot) -> list[StageMetrics]:
         """Return the metrics of all stages of the environment, with the measurements of the monitored one."""
-        figures = []
-        for run in self._journal.current_runs(progress.run.environment):
+        stage_metrics = []
+        for run in self._journal.current_runs(snapshot.run.environment):
             history = self._journal.history(run.run)
-            if run.run != progress.run.run:
-                figures.append(collect_stage_metrics(run, history))
+            if run.run != snapshot.run.run:
+                stage_metrics.append(collect_stage_metrics(run, history))
                 continue
-            figures.append(
+            stage_metrics.append(
                 collect_stage_metrics(
                     run,
                     history,
                     metrics_by_service=self.soak.metrics_by_service,
                     interval=self.settings.soak_settings_for(stage=run.stage).interval,
-                    missed=progress.missed,
-                    inconclusive=len(progress.inconclusive_reasons),
+                    missed=snapshot.missed,
+                    inconclusive=len(snapshot.inconclusive_reasons),
                 )
             )
-        return figures
+        return stage_metrics
 
     def metrics_text(self) -> bytes:
-        """Return what a Prometheus fetches."""
-        return render_metrics(self.figures(self.soak.snapshot()))
+        """Return the metrics for ``/metrics``."""
+        return render_metrics(self.stage_metrics(self.soak.snapshot()))
 
-    def finish(self, progress: SoakSnapshot) -> SoakSnapshot:
-        """Roll back if necessary, release what is over, and write the textfile."""
-        run = progress.run
+    def finish(self, snapshot: SoakSnapshot) -> SoakSnapshot:
+        """Roll back if necessary, release the lock of a finished run, and write the textfile."""
+        run = snapshot.run
         if run.state is StageState.ROLLING_BACK:
             run = self._roll_back(run)
         self._driver.detach(run.run)
-        progress = replace(progress, run=run)
-        self.reporter.write_metrics(self.figures(progress))
-        return progress
+        snapshot = replace(snapshot, run=run)
+        self.reporter.write_metrics(self.stage_metrics(snapshot))
+        return snapshot
 
     def _roll_back(self, run: StageRun) -> StageRun:
         """Let the driver roll back, and report that like any other change."""

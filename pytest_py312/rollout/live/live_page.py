@@ -19,7 +19,7 @@ MIN_REFRESH, MAX_REFRESH = 5, 30
 
 
 class LivePage:
-    """Renders the page of one watcher. ``status_of`` returns the soak status of a run."""
+    """Renderer of the page of one watcher. ``status_of`` returns the soak status of a run."""
 
     def __init__(
         self,

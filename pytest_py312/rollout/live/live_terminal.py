@@ -47,7 +47,7 @@ def make_table(view: LiveView) -> "Table":
     service_table = Table(
         title=Text(escape_terminal(title)), caption=Text(_caption(view)), title_justify="left", caption_justify="left"
     )
-    for column in ("service", "latency", "old version", "memory", "not well now", "limits broken"):
+    for column in ("service", "latency", "previous version", "memory", "not well now", "limits broken"):
         service_table.add_column(column)
     for service in view.services:
         latency = next((metric for metric in service.metrics if metric.metric == LATENCY), None)

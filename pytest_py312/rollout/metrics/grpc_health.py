@@ -11,7 +11,7 @@ from pytest_py312.rollout.domain.model import Result
 from pytest_py312.rollout.metrics.reading import MetricReading
 
 HEALTH_CHECK_METHOD = "/grpc.health.v1.Health/Check"
-MISSING_GRPC = "gRPC health checks need pytest-py312[grpc]"
+MISSING_GRPC = "gRPC health checks need: pip install 'pytest-py312[grpc]'"
 SERVING, NOT_SERVING = 1, 2
 _CHANNEL_OPTIONS = (
     # a kept or shared connection would hide that the server no longer accepts connections
@@ -41,7 +41,7 @@ def check_grpc_health(host: str, port: int, service: str, *, timeout: float) -> 
 
 
 def encode_request(service: str) -> bytes:
-    """Encode a HealthCheckRequest: field 1 is the service, truncated to 127 bytes."""
+    """Encode a HealthCheckRequest: field 1 is the service, truncated to 127 bytes (the longest length of one byte)."""
     name = service.encode("utf-8", "replace")[:127]
     return b"\x0a" + bytes([len(name)]) + name if name else b""
 
@@ -49,15 +49,15 @@ def encode_request(service: str) -> bytes:
 def parse_health_response(body: Any, seconds: float) -> MetricReading:
     """Parse a HealthCheckResponse: field 1 is the status, missing if it is 0. Pure."""
     if not isinstance(body, bytes) or (body and (len(body) < 2 or body[0] != 0x08)):
-        return MetricReading.error("its health service sent an invalid answer")
+        return MetricReading.error("the health service sent an invalid answer")
     status = body[1] if body else 0
     if status == SERVING:
         return MetricReading(value=seconds)
     if status == NOT_SERVING:
-        return MetricReading.failed("its health service reports NOT_SERVING")
+        return MetricReading.failed("the health service reports NOT_SERVING")
     return MetricReading(
         result=Result.INCONCLUSIVE,
-        detail=f"its health service reports status {status}, which is neither SERVING nor NOT_SERVING",
+        detail=f"the health service reports status {status}, which is neither SERVING nor NOT_SERVING",
     )
 
 
@@ -67,8 +67,8 @@ def reading_from_error(error: Any, timeout: float) -> MetricReading:
     if code == "DEADLINE_EXCEEDED":
         return MetricReading.failed(f"no answer within {timeout:g} s")
     if code == "UNIMPLEMENTED":
-        return MetricReading.error("it has no health service (grpc.health.v1)")
+        return MetricReading.error("the server has no health service (grpc.health.v1)")
     if code == "NOT_FOUND":
-        return MetricReading.error("its health service has no service of that name")
+        return MetricReading.error("the health service has no service of that name")
     details = str(error.details()) if hasattr(error, "details") else ""
     return MetricReading.failed(f"{code}: {details}")

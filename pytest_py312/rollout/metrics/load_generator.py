@@ -1,4 +1,4 @@
-"""Load generator with a constant request rate that does not wait for answers (an open model).
+"""Load generator that sends at a constant rate, without waiting for answers (open loop).
 
 A generator that waits for each answer sends less when the service is slow and so hides the problem: during a stall of
 two seconds it sees one late request, although all requests due in that time would have been late. Here each request has
@@ -103,17 +103,17 @@ class _StepMeasurements:
 
     @property
     def achieved_rate(self) -> float:
-        """Successful answers per second, at most the requested rate.
+        """Successful requests per second of the step, at most the rate at which answers of any kind arrive.
 
         A constant delay does not lower the rate; answers that come later and later do.
         """
         good = len(self.latencies) - self.errors
         span = self.last_end - self.first_end
-        requested_rate = self.step.rate * good / self.step.requests
+        successful_rate = self.step.rate * good / self.step.requests
         return (
-            min(requested_rate, (len(self.latencies) - 1) / span)
+            min(successful_rate, (len(self.latencies) - 1) / span)
             if span > 0 and len(self.latencies) > 1
-            else requested_rate
+            else successful_rate
         )
 
 
@@ -169,7 +169,7 @@ async def generate_load(
 def validate_steps(steps: Sequence[LoadStep]) -> None:
     """Check rates, durations and the total number of requests.
 
-    :raises ValueError: they are not allowed; the text is for people.
+    :raises ValueError: they are not allowed; the message is shown to the user.
     """
     if not any(step.is_judged for step in steps):
         raise ValueError("there is no step besides warm-ups")
@@ -281,7 +281,10 @@ async def generate_http(url: str, steps: Sequence[LoadStep], limits: LoadLimits,
 
 
 def run_load(url: str, steps: Sequence[LoadStep], limits: LoadLimits, *, time_limit: float = 30.0) -> LoadReport:
-    """Run :func:`generate_http` in a separate process. Without a report, the result is inconclusive with the reason."""
+    """Run :func:`generate_http` in a separate process.
+
+    If the process yields no report, return an inconclusive one that says why.
+    """
     return run_loads([url], steps, limits, time_limit=time_limit)[0]
 
 

@@ -80,7 +80,7 @@ def count_patterns(log: Iterable[str], *, is_incomplete: bool = False) -> LogPat
 
 
 class _LogReader:
-    """Reads a log line by line."""
+    """Reader of a log, line by line."""
 
     def __init__(self) -> None:
         self.lines = 0

@@ -4,10 +4,7 @@ import math
 from dataclasses import dataclass
 
 from pytest_py312.repository.plan.metric_conditions import MetricCondition, parse_condition
-from pytest_py312.rollout.domain.model import Measurement, Result
-
-MAX_DETAIL_LENGTH = 300
-"""Maximum length of a measurement's detail in the journal."""
+from pytest_py312.rollout.domain.model import MAX_DETAIL_LENGTH, Measurement, Result
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -23,12 +20,12 @@ class MetricReading:
 
     @classmethod
     def error(cls, detail: str) -> "MetricReading":
-        """The metric could not be measured, which says nothing about the service."""
+        """Return the reading of a metric that could not be measured, which says nothing about the service."""
         return cls(result=Result.ERROR, detail=detail)
 
     @classmethod
     def failed(cls, detail: str) -> "MetricReading":
-        """The service failed."""
+        """Return the reading of a service that failed."""
         return cls(result=Result.FAILED, detail=detail)
 
 
@@ -60,7 +57,7 @@ def to_measurement(
 
 
 def single_line(text: str) -> str:
-    """Return ``text`` as one line without control characters, at most :data:`MAX_DETAIL_LENGTH` characters long."""
+    """Return ``text`` as one line without control characters, at most ``MAX_DETAIL_LENGTH`` characters long."""
     plain = "".join(character if character.isprintable() else " " for character in text[: 4 * MAX_DETAIL_LENGTH])
     return " ".join(plain.split())[:MAX_DETAIL_LENGTH]
 

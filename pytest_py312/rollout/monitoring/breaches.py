@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, MetricSettings, SoakSettings
 from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX, ErrorBudget, describe_budget_burn
 from pytest_py312.rollout.canary_analysis.judge import (
+    CONCLUSIVE,
     CRASH_LOOP_RESTARTS,
     BreachKind,
     MetricVerdict,
@@ -38,7 +39,6 @@ COMPARISON_SUFFIX = " compared"
 _IMMEDIATE = frozenset({OUT_OF_MEMORY, INTERPRETER, ENGINE_ROLLBACK})
 """Metrics whose first failure is a breach."""
 _LATENCY_METRICS = frozenset({LATENCY, LOAD_LATENCY})
-_CONCLUSIVE = (Result.SUCCESSFUL, Result.FAILED)
 _BREACH_KINDS = {
     AVAILABILITY: BreachKind.AVAILABILITY,
     HEALTH_CHECK: BreachKind.AVAILABILITY,
@@ -56,7 +56,10 @@ _BREACH_KINDS = {
     "deprecations": BreachKind.LOG,
 }
 CONTROL_HEALTH = "twin"
-"""Metric with 1 if the control was available, 0 if not; missing if the control does not run."""
+"""Metric with 1 if the control was available, 0 if not; missing if the control does not run.
+
+"twin" is its name in stored journals.
+"""
 BURN_SUFFIX = " burn"
 """Suffix of a metric's name in a breach of its error budget."""
 AUXILIARY_METRICS = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER, CONTROL_HEALTH})
@@ -153,14 +156,14 @@ def merge_with_control(
             measurement = replace(measurement, result=result, detail=f"{EXCUSED_PREFIX}{measurement.detail}")
         merged.append(measurement)
     availability_results = [measurement.result for measurement in old if measurement.metric == AVAILABILITY]
-    if availability_results and availability_results[0] in _CONCLUSIVE:
+    if availability_results and availability_results[0] in CONCLUSIVE:
         was_well = float(availability_results[0] is Result.SUCCESSFUL)
         merged.append(Measurement(metric=CONTROL_HEALTH, result=Result.SUCCESSFUL, value=was_well))
     merged += [
         Measurement(metric=CONTROL_PREFIX + measurement.metric, result=Result.SUCCESSFUL, value=measurement.value)
         for measurement in old
         if measurement.value is not None
-        and measurement.result in _CONCLUSIVE
+        and measurement.result in CONCLUSIVE
         and monitored.is_compared(measurement.metric)
     ]
     return tuple(merged)
@@ -243,7 +246,7 @@ def make_breach(monitored: MonitoredService, metric: str, detail: str, *, ratio:
 
 
 def inconclusive_reasons(monitored: MonitoredService, service_metrics: ServiceMetrics) -> list[str]:
-    """Return why the state of a service is unclear; meanwhile the soak earns no credit."""
+    """Return why the state of a service is unclear; this time does not count towards the soak."""
     return [
         f"{monitored.service}: {metric} {verdict.reason}"
         + (f": {series.last.detail}" if series.last and series.last.detail else "")

@@ -180,13 +180,13 @@ def _compare_step(
         return inconclusive(f"{fewest} requests; {min_requests} are needed")
     old_median, new_median = (median(getattr(step, quantile_name) for step in steps) for steps in (old, new))
     if old_median <= 0:
-        return inconclusive("the old version has a latency of 0")
+        return inconclusive("the previous version has a latency of 0")
     ratio, rounds = new_median / old_median, min(len(old), len(new))
     if rounds < MIN_ROUNDS:
-        detail = f"{ratio:.2f} times the old version's, in {rounds} round{'s' * (rounds > 1)} of one of them"
+        detail = f"{ratio:.2f} times that of the previous version, in {rounds} round{'s' * (rounds > 1)} of one of them"
         return inconclusive(f"{detail}: run {MIN_ROUNDS} of each to rule out chance")
     is_slower = ratio > settings.max_ratio
-    detail = f"{new_median * 1000:.3g} ms; the old version took {old_median * 1000:.3g} ms; "
+    detail = f"{new_median * 1000:.3g} ms; the previous version took {old_median * 1000:.3g} ms; "
     detail += f"{settings.max_ratio:g} times are allowed"
     return MetricComparison(
         verdict=Verdict.FAILED if is_slower else Verdict.PASSED,

@@ -14,7 +14,7 @@ from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetError,
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GrpcProbe:
-    """Measures availability and latency through the gRPC health service. ``service`` is empty for the whole server."""
+    """Measurement of availability and latency by the gRPC health service. ``service`` is empty for the whole server."""
 
     address: AddressLookup
     service: str = ""
@@ -59,7 +59,7 @@ class SupportsExec(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ExecProbe:
-    """Measures availability with a command in the container, which has to exit with 0."""
+    """Measurement of availability with a command in the container, which has to exit with 0."""
 
     target: SupportsExec
     container: Container

@@ -59,7 +59,7 @@ AddressLookup = Callable[[], tuple[str, int]]
 
 
 class Probe(Protocol):
-    """Takes measurements of one service."""
+    """Source of measurements of one service."""
 
     @property
     def repeatable(self) -> bool:
@@ -73,7 +73,7 @@ class Probe(Protocol):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HttpProbe:
-    """Measures availability and latency with one request; a status below 400 in time counts as available.
+    """Measurement of availability and latency with one request; a status below 400 in time counts as available.
 
     With ``metric``, a metric of the plan, the latency is judged by its conditions instead.
     """
@@ -117,7 +117,7 @@ class HttpProbe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TcpProbe:
-    """Measures availability by connecting to the port."""
+    """Measurement of availability by connecting to the port."""
 
     address: AddressLookup
     timeout: float = PROBE_TIMEOUT
@@ -154,7 +154,7 @@ def _connect(host: str, port: int, timeout: float) -> MetricReading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContainerHealthProbe:
-    """Measures availability by the state of the container and its health check in the engine."""
+    """Measurement of availability by the state of the container and its health check in the engine."""
 
     target: Target
     spec: ServiceSpec
@@ -170,7 +170,7 @@ class ContainerHealthProbe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ReadinessProbe:
-    """Measures availability through the target, for a service that this machine cannot reach."""
+    """Measurement of availability through the target, for a service that this machine cannot reach."""
 
     target: Target
     spec: ServiceSpec
@@ -214,7 +214,7 @@ def availability_reading(observation: Observation | None) -> MetricReading:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ContainerProbe:
-    """Measures what the engine reports: identity of the container, interpreter, resource usage and log.
+    """Measurement of what the engine reports: identity of the container, interpreter, resource usage and log.
 
     ``metrics`` are those of the plan with the providers ``docker`` and ``logs``. ``known_exceptions`` returns the
     exceptions that the previous version logs too. While it returns ``None``, exceptions are only recorded.
@@ -333,7 +333,7 @@ def log_readings(patterns: LogPatterns, known_exceptions: frozenset[str] | None)
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class PrometheusProbe:
-    """Measures a metric of the plan with a query, and its number of requests if the plan has a query for it."""
+    """Measurement of a metric of the plan with a query, and its number of requests if the plan has a query for it."""
 
     base_url: str
     metric: MetricSettings
@@ -369,7 +369,7 @@ class PrometheusProbe:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class UserFunctionProbe:
-    """Measures a metric of the plan with a function of the user."""
+    """Measurement of a metric of the plan with a function of the user."""
 
     function: UserFunction
     metric: MetricSettings

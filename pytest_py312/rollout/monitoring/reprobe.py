@@ -1,7 +1,7 @@
 """Repeated probes of the control: whenever the new version is probed again within a sample, so is the control.
 
-With a single probe of the control against several of the new version, an incident that starts between them would count
-against the new version only, and a short failure of the control would excuse an outage.
+Otherwise one control probe would be compared with several of the new version: an incident that starts between them
+would count against the new version only, and a short failure of the control would excuse an outage.
 """
 
 import asyncio
@@ -13,7 +13,6 @@ from pytest_py312.rollout.canary_analysis.judge import judge_reprobe
 from pytest_py312.rollout.domain.model import Measurement, Result
 from pytest_py312.rollout.monitoring.probes import Probe
 
-CONCLUSIVE = (Result.FAILED, Result.SUCCESSFUL)
 FirstMeasurements = asyncio.Future[tuple[Measurement, ...]]
 
 
@@ -41,7 +40,7 @@ class ControlReprobe:
             if metric in results:
                 self._repeated_results.setdefault(metric, []).append(results[metric])
 
-    def bursts(self, metrics: Iterable[str]) -> list[list[Result]]:
+    def repeated_results(self, metrics: Iterable[str]) -> list[list[Result]]:
         """Return the repeated results of those ``metrics`` that have any."""
         return [self._repeated_results[metric] for metric in metrics if metric in self._repeated_results]
 

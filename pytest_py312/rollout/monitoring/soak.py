@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from pytest_py312.core import clock
 from pytest_py312.core.database import DiskFull
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
-from pytest_py312.rollout.canary_analysis.judge import clock_jumps, is_from_future, judge_reprobe, slot_due
+from pytest_py312.rollout.canary_analysis.judge import (
+    CONCLUSIVE,
+    clock_jumps,
+    is_from_future,
+    judge_reprobe,
+    slot_due,
+)
 from pytest_py312.rollout.canary_analysis.time_series import CONFIRMED_PREFIX, ServiceMetrics, SoakProgress
 from pytest_py312.rollout.domain.events import Breached, Drifted, Event, Judged, SoakCredited
 from pytest_py312.rollout.domain.identity import current_timestamp
@@ -29,7 +35,7 @@ from pytest_py312.rollout.monitoring.breaches import (
     merge_with_control,
 )
 from pytest_py312.rollout.monitoring.probes import DRIFT, INTERPRETER, Probe
-from pytest_py312.rollout.monitoring.reprobe import CONCLUSIVE, ControlReprobe
+from pytest_py312.rollout.monitoring.reprobe import ControlReprobe
 
 START_SLOT = 0
 """Slot of the sample that stores the start of the schedule; it is not part of the soak."""
@@ -66,7 +72,7 @@ async def _ignore_change(previous: StageRun, current: StageRun) -> None:
 
 
 class SoakMonitor:
-    """Samples and judges the services of one run.
+    """Monitor that samples and judges the services of one run.
 
     ``owner`` has to own the run in the journal. ``now`` and ``sleep`` are the clock. All methods raise
     :class:`~pytest_py312.rollout.domain.journal.LostOwnership` once another process owns the run; the caller must then
@@ -341,7 +347,10 @@ class SoakMonitor:
             for metric, burst in bursts.items():
                 burst.append(repeated.get(metric, Result.INCONCLUSIVE))
             reprobe.record(failed, _flatten(measurements[1:]))
-            if all(judge_reprobe(burst, rule) in CONCLUSIVE for burst in (*bursts.values(), *reprobe.bursts(failed))):
+            if all(
+                judge_reprobe(burst, rule) in CONCLUSIVE
+                for burst in (*bursts.values(), *reprobe.repeated_results(failed))
+            ):
                 break
         confirmed_bursts = {metric: (judge_reprobe(burst, rule), burst) for metric, burst in bursts.items()}
         reprobe.confirm([metric for metric in failed if confirmed_bursts[metric][0] is Result.FAILED], rule)

@@ -40,7 +40,7 @@ START_ALLOWANCE = 60.0
 
 @dataclass(kw_only=True)
 class TrafficGenerator:
-    """Generates load on all ``addresses`` (version -> address) once per sample, at the first request for a report."""
+    """Generator of load on all ``addresses`` (version -> address): once per sample, at the first request for it."""
 
     addresses: Mapping[str, AddressLookup]
     path: str

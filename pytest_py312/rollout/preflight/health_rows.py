@@ -1,7 +1,6 @@
 """The rows of ``py312 doctor``: what was found, and what to do about it. Pure.
 
-All rows that are *needed* have to be well, and what could not be checked does not count as well. Other rows are only
-shown.
+Every required row must be ok; "could not be checked" is not ok. Other rows are only shown.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,13 +20,16 @@ class HealthStatus(Enum):
     """The three results of a check."""
 
     OK = "ok"
-    PROBLEM = "trouble"
+    PROBLEM = "trouble"  # the value in the JSON of `py312 doctor`, which other programs read
     UNKNOWN = "could not be checked"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class HealthRow:
-    """One result: ``detail`` is what was found, ``remedy`` what to do if it is not well."""
+    """One result: ``detail`` is what was found, ``remedy`` what to do if it is not ok.
+
+    The names of the fields are keys in the JSON of ``py312 doctor``. A ``needed`` row is a required one.
+    """
 
     area: str
     what: str
@@ -38,9 +40,9 @@ class HealthRow:
 
 
 def all_required_ok(rows: Iterable[HealthRow]) -> bool:
-    """Whether all needed rows are well, and there is at least one."""
-    needed = [row.health for row in rows if row.needed]
-    return bool(needed) and all(health is HealthStatus.OK for health in needed)
+    """Return whether all required rows are ok, and there is at least one."""
+    statuses = [row.health for row in rows if row.needed]
+    return bool(statuses) and all(status is HealthStatus.OK for status in statuses)
 
 
 def engine_rows(facts: EngineInfo, target: str) -> list[HealthRow]:
@@ -105,7 +107,10 @@ def identity_row(identity: str, problem: str) -> HealthRow:
             needed=False,
         )  # fmt: skip
     if problem:
-        remedy = "point it to the previous engine, or confirm that it was moved: py312 recover --accept-new-engine"
+        remedy = (
+            "let DOCKER_HOST, or engine or context of the environment, name the previous one, or confirm that it was "
+            "moved: py312 recover --accept-new-engine"
+        )
         return HealthRow(area="engine", what="identity", health=HealthStatus.PROBLEM, detail=problem, remedy=remedy)
     return HealthRow(area="engine", what="identity", health=HealthStatus.OK, detail=identity)
 
@@ -124,7 +129,9 @@ def usage_row(unmeasured_reason: str, missing: str) -> HealthRow:
         what="usage",
         health=HealthStatus.PROBLEM if missing == "fail" else HealthStatus.UNKNOWN,
         detail=f"{unmeasured_reason}; {consequences.get(missing, 'no sample counts, and the soak is inconclusive')}",
-        remedy="" if missing == "pass" else 'install it, or set soak.missing = "pass" for the soak or these metrics',
+        remedy=""
+        if missing == "pass"
+        else 'install metrics-server, or set soak.missing = "pass" for the soak or these metrics',
         needed=missing != "pass",
     )
 
@@ -180,7 +187,7 @@ def engine_clock_row(local_time: float, engine_time: float | None, round_trip: f
 
 
 def clock_jump_row(jump: float | None) -> HealthRow:
-    """Return the row about jumps of the date since the newest sample; ``None``: no sample since the last boot."""
+    """Return the row about jumps of the wall clock since the newest sample; ``None``: no sample since the last boot."""
     if jump is None:
         detail = "no sample since the last boot to compare with"
         return HealthRow(area="clock", what="date", health=HealthStatus.OK, detail=detail, needed=False)
@@ -191,7 +198,7 @@ def clock_jump_row(jump: float | None) -> HealthRow:
         detail=f"was changed by {jump:+.0f} s since the newest sample"
         if jump
         else "was not changed since the newest sample",
-        remedy="soaks follow a clock that never jumps; set the date by NTP" if jump else "",
+        remedy="soaks use the monotonic boot clock; set the wall clock by NTP" if jump else "",
         needed=False,
     )
 
@@ -207,7 +214,7 @@ def synchronised_row(is_synchronised: bool | None) -> HealthRow:
         detail=details[is_synchronised],
         remedy=""
         if is_synchronised
-        else "run chrony or systemd-timesyncd here: samples and alerts are dated by this clock",
+        else "run chrony or systemd-timesyncd here: samples and alerts are timestamped with this clock",
         needed=False,
     )
 
@@ -284,7 +291,7 @@ def image_row(service: str, reference: str, facts: ImageInfo | None, target_vers
 
 
 def rollback_row(service: str, *, container_exists: bool | None, image_exists: bool | None) -> HealthRow:
-    """Return the row about the version before a stage that is up; ``None``: unknown."""
+    """Return the row about whether the previous version of a deployed stage still exists; ``None``: unknown."""
     if container_exists:
         return HealthRow(area="rollback", what=service, health=HealthStatus.OK, detail="the previous container exists")
     if image_exists:
@@ -305,13 +312,13 @@ def rollback_row(service: str, *, container_exists: bool | None, image_exists: b
 
 
 def serving_row(service: str, problem: str, serves: bool = True) -> HealthRow:
-    """Return the row about what serves now, which a rollback would restore. ``problem`` is why a deployment would
-    refuse it.
+    """Return the row about what serves now, which a rollback would restore. ``problem`` is why a deployment
+    would not start.
     """
     if problem:
         return HealthRow(
             area="rollback", what=service, health=HealthStatus.PROBLEM, detail=problem,
             remedy="fix what serves first: a deployment needs a version to roll back to",
         )  # fmt: skip
-    detail = "what serves now is well" if serves else "nothing serves now; a rollback would leave nothing"
+    detail = "what serves now is ok" if serves else "nothing serves now; a rollback would leave nothing"
     return HealthRow(area="rollback", what=service, health=HealthStatus.OK, detail=detail)

@@ -42,7 +42,7 @@ def alert_rules(
 
     :param interval: seconds between samples; each range covers at least three.
     :param error_budget: allowed share of failed probes.
-    :param max_ratio: allowed ratio of the new version's latency to the old version's.
+    :param max_ratio: allowed ratio of the new version's latency to the previous version's.
     :param max_growth: allowed growth of memory in bytes per hour.
     """
     short = max(300.0, 3 * interval)
@@ -92,7 +92,7 @@ def _service_rules(short_window: float, budget: float) -> tuple[AlertRule, ...]:
             name="Py312NewException",
             expression='py312_measurement_failed{metric="exceptions"} == 1',
             severity=TICKET,
-            summary=f"{subject} logs an exception that the old version does not",
+            summary=f"{subject} logs an exception that the previous version does not",
         ),
     )
 
@@ -108,7 +108,7 @@ def _trend_rules(max_ratio: float, max_growth: float) -> tuple[AlertRule, ...]:
             name="Py312Slower",
             expression=f"{new} / ignoring (version) {old} > {max_ratio:g}",
             severity=TICKET,
-            summary=f"{subject} takes {{{{ $value | humanize }}}} times as long as the old version",
+            summary=f"{subject} takes {{{{ $value | humanize }}}} times as long as the previous version",
             for_seconds=_HOUR,
         ),
         AlertRule(
@@ -145,7 +145,7 @@ def _stage_rules(interval: float) -> tuple[AlertRule, ...]:
             expression='py312_stage_state{state="rolled back"} == 1 '
             'unless py312_stage_state{state="rolled back"} offset 1h == 1',
             severity=TICKET,
-            summary=f"{subject} was rolled back to the old version",
+            summary=f"{subject} was rolled back to the previous version",
         ),
         AlertRule(
             name="Py312NotMonitored",

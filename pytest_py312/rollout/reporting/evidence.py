@@ -74,7 +74,7 @@ def history_chain(journal: str, runs: Iterable[Mapping[str, Any]]) -> str:
 
 
 def _describe_run(journal: Journal, name: str, interval: float | None) -> dict[str, Any]:
-    at, planned_run = journal.initial_run(name)
+    at, planned_run = journal.begun_and_initial_run(name)
     history = journal.history(name)
     run = journal.load_run(name)
     # samples are read only once: a long soak has a million of them

@@ -1,4 +1,4 @@
-"""Grafana dashboard: stages, progress of their soaks, and metrics of the new and the old version."""
+"""Grafana dashboard: stages, progress of their soaks, and metrics of the new and the previous version."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -52,8 +52,8 @@ def notice_for_change(previous: StageRun, current: StageRun) -> Notice | None:
     affected = current.scope if event.startswith("roll") and current.scope else current.services
     phrase = {
         "held": "waits for a decision",
-        "rolling_back": "is being rolled back to the old version",
-        "rolled_back": "was rolled back to the old version",
+        "rolling_back": "is being rolled back to the previous version",
+        "rolled_back": "was rolled back to the previous version",
         "rollback_failed": "could not be rolled back",
         "accepted": f"is accepted on Python {current.target}",
     }[event]
@@ -67,7 +67,7 @@ def notice_for_change(previous: StageRun, current: StageRun) -> Notice | None:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Notifier:
-    """Sends notifications: to ``webhooks`` by POST of the JSON, to ``commands`` (argv each) with the JSON on stdin."""
+    """Sender of notifications: ``webhooks`` get a POST of the JSON, ``commands`` (argv each) get the JSON on stdin."""
 
     webhooks: tuple[str, ...] = ()
     commands: tuple[tuple[str, ...], ...] = ()

@@ -11,7 +11,10 @@ ALL_VERSIONS_SCRIPT = (
     "for link in /proc/[0-9]*/exe; do program=$(readlink $link 2>/dev/null) || continue; "
     'case "${program##*/}" in python*|pypy*) $link -V 2>&1;; esac; done'
 )
-"""Shell script that prints the version of every process's own executable, which may differ from the one in PATH."""
+"""Shell script that prints the version of the executable of each process whose name begins with ``python`` or ``pypy``.
+
+It may differ from the one in PATH.
+"""
 FIRST_PROCESS_VERSION_COMMAND = ("/proc/1/exe", "-V")
 """The same for the first process only, without a shell. Use it only if that process is known to be Python."""
 MAX_OUTPUT_BYTES = 64 * 1024
@@ -32,11 +35,11 @@ def parse_interpreters(output: bytes) -> set[Interpreter]:
     return {Interpreter(int(major), int(minor)) for major, minor in _VERSION.findall(text)}
 
 
-def add_self_reported(detected: set[Interpreter], body: bytes) -> set[Interpreter]:
-    """Combine the versions of the processes with the one that the service reports at its ``version`` path.
+def apply_self_reported(detected: set[Interpreter], body: bytes) -> set[Interpreter]:
+    """Apply the version that the service reports at its ``version`` path to those of its processes.
 
-    If a process confirms the reported version, other interpreters in the container do not matter (for example a
-    supervisor on the distribution's Python). Otherwise return both.
+    If a process confirms the reported version, return only that: other interpreters in the container do not matter (for
+    example a supervisor on the distribution's Python). Otherwise return both.
     """
     versions = _VERSION_IN_TEXT.findall(body.decode("utf-8", "replace"))
     self_reported = {Interpreter.parse(version) for version in versions[:1]}

@@ -99,7 +99,7 @@ def _supervise(supervisor: JobSupervisor, adopt: Callable[[], object]) -> None:
 
 
 class JobSupervisor:
-    """Runs one job, from its start to the end of its last process."""
+    """Supervisor of one job, from its start to the end of its last process."""
 
     def __init__(
         self, job: dict[str, Any], spool: str, scratch: str, probe: str, folders_to_empty: tuple[str, ...] = ()

@@ -260,7 +260,7 @@ def run_suite(request: Request, records: Records) -> int:
 
 
 class WarningRecorder:
-    """Counts warnings by text and place, including those that the suite's filters ignore.
+    """Counter of warnings by text and place, including those that the suite's filters ignore.
 
     Before each ``ignore`` filter it inserts one that matches the same warnings and passes them to this recorder. The
     suite behaves as before: the same warnings are shown, raised as errors, or collected by tests.

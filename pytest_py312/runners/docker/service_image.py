@@ -64,7 +64,7 @@ class ContainerExit:
 
 @dataclass(kw_only=True)
 class ServiceImageTester:
-    """Builds and checks images for one run, and removes all of them at the end. Safe for several threads."""
+    """Builder and checker of images for one run; all of them are removed at the end. Safe for several threads."""
 
     engine: DockerEngine
     context: RunContext

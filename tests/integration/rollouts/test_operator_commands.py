@@ -53,7 +53,7 @@ def test_the_doctor_reports_what_exists_and_what_is_missing(
         assert health_rows["engine", "reachable"]["detail"].startswith("Docker ")
         assert health_rows["clock", "engine's clock"]["health"] == "ok"
         assert health_rows["images", "auth"]["detail"].endswith("declares Python 3.12")
-        assert health_rows["rollback", "auth"]["detail"] == "what serves now is well"
+        assert health_rows["rollback", "auth"]["detail"] == "what serves now is ok"
         assert environment.containers() == containers_before, "the doctor starts no container"
         assert main(["deploy", "--stage", "1", str(root), "--env", environment.name]) == 0
         capsys.readouterr()

@@ -58,7 +58,7 @@ def test_a_severe_breach_is_rolled_back_and_reported(py312: Shell) -> None:
     assert (done["state"], done["verdict"]) == ("rolled back", "failed")
     assert done["reason"] == "auth: out of memory: killed by the kernel: out of memory"
     assert py312.target.serving()["auth"] == "old-3.9"
-    assert f"Stage 1 in test was rolled back to the old version: {done['reason']}" in py312.logged
+    assert f"Stage 1 in test was rolled back to the previous version: {done['reason']}" in py312.logged
     assert any(text.startswith("the webhook at 127.0.0.1: ") for text in py312.logged)
     assert 'py312_rollback_total{environment="test",reason="breach",stage="1"} 1.0' in textfile(py312)
 

@@ -85,7 +85,7 @@ def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 def test_the_plan_of_a_stage_shows_the_order(py312: Shell) -> None:
     text = py312("plan --stage 1")
     assert text.splitlines() == [
-        "stage 1 in test, to Python 3.12, monitored for 1.0 h:",
+        "stage 1 in test, to Python 3.12, monitored for 60 min:",
         "  1. user: container user from new-3.12",
         "  2. auth: container auth from new-3.12",
     ]

@@ -15,12 +15,13 @@ if TYPE_CHECKING:
 
 HEADER = re.compile(r"(async\s+def|def|class)\s+(\w+)")
 STATEMENT = re.compile(r"@|[A-Za-z_][\w.]*(?:\s*=|\()|(?:async def|class|def|del|for|from|if|import|with)\s|try:|\Z")
-"""Common beginnings of statements at the margin."""
+"""Common beginnings of statements that are not indented."""
 MARGIN = re.compile(r"\n[^\s#)]")
 INDENT = re.compile(r"\n([ \t]+)(?=[^\s#)])")
 """The indentation of the first line in the body of a class."""
 CLASS_HEADER = re.compile(r"class[ \t]+(\w+)")
 ASSIGNMENT_TARGET = re.compile(r"\b(?![ \t]*[(.\[])")
+"""The end of a name that may be assigned: it is not followed by ``(``, ``.`` or ``[``."""
 DYNAMIC_SETTERS = ("__dict__", "setattr", "vars")
 """Words that a method must contain to set attributes whose names are not written in it."""
 
@@ -46,9 +47,9 @@ def class_headers(text: str) -> dict[str, list[int]]:
 
 
 def class_body(text: str, start: int) -> str | None:
-    """Return the body of the class at the margin that begins at ``start``.
+    """Return the body of the class that begins at ``start`` and is not indented.
 
-    ``None`` if its end cannot be determined by layout, because a string or a bracket may continue at the margin.
+    ``None`` if its end cannot be determined by layout, because a string or a bracket may continue without indentation.
     """
     first = text.find("\n", start)
     end = MARGIN.search(text, first) if first >= 0 else None
@@ -70,16 +71,16 @@ def setter_methods(body: str, name: str) -> list[str] | None:
     indent = INDENT.search(body) if positions else None
     if indent is None:
         return None if positions else []
-    parts = list(re.finditer(rf"\n{indent[1]}(?=[^\s#)])(?P<method>(?:async[ \t]+)?def\b)?", body))
-    starts = [part.start() for part in parts]
-    part_numbers: dict[int, None] = dict.fromkeys(bisect_right(starts, hit) - 1 for hit in positions)
-    if any(number < 0 or not parts[number]["method"] for number in part_numbers):
+    statements = list(re.finditer(rf"\n{indent[1]}(?=[^\s#)])(?P<method>(?:async[ \t]+)?def\b)?", body))
+    starts = [statement.start() for statement in statements]
+    statement_numbers: dict[int, None] = dict.fromkeys(bisect_right(starts, position) - 1 for position in positions)
+    if any(number < 0 or not statements[number]["method"] for number in statement_numbers):
         return None
-    return [body[starts[number] + 1 : [*starts, len(body)][number + 1]] for number in part_numbers]
+    return [body[starts[number] + 1 : [*starts, len(body)][number + 1]] for number in statement_numbers]
 
 
 def _assignment_positions(body: str, name: str) -> Iterator[int]:
-    """Yield positions of ``.name``, or ``name`` at the start of a line, that are neither called nor read further."""
+    """Yield positions of ``.name``, or ``name`` at the start of a line, not followed by ``(``, ``.`` or ``[``."""
     for position in _positions(body, name):
         indent = body[body.rfind("\n", 0, position) + 1 : position]
         if (indent[-1:] == "." or not indent.strip(" \t")) and ASSIGNMENT_TARGET.match(body, position + len(name)):
@@ -94,9 +95,10 @@ def _positions(text: str, word: str) -> Iterator[int]:
 
 
 def function_around(lines: Sequence[str], number: int) -> tuple[int, str] | None:
-    """Return the first line (from 0, with decorators) of the function around line ``number``.
+    """Return the first line number of the function around line ``number``, and the prefix of its qualified name.
 
-    Also return the prefix of its qualified name (``TestCase.``). ``None`` if the layout is ambiguous.
+    Line numbers are from 0, a decorator counts as the first line, and a prefix is such as ``TestCase.``.
+    ``None`` if there is no function, or the layout is ambiguous.
     """
     indent = indent_of(lines[number])
     chain: list[tuple[int, str, str]] = []
@@ -126,22 +128,22 @@ def function_around(lines: Sequence[str], number: int) -> tuple[int, str] | None
 def end_of_block(lines: Sequence[str], first: int) -> int:
     """Return the line, from 0, after the function or class whose first line (with decorators) is ``first``."""
     indent = indent_of(lines[first])
-    last = next(place for place in range(first, len(lines)) if HEADER.match(lines[place].lstrip())) + 1
-    while last < len(lines):
-        line = lines[last].lstrip()
-        if line and len(lines[last]) - len(line) <= indent and line[0] not in "#)":
+    end = next(place for place in range(first, len(lines)) if HEADER.match(lines[place].lstrip())) + 1
+    while end < len(lines):
+        line = lines[end].lstrip()
+        if line and len(lines[end]) - len(line) <= indent and line[0] not in "#)":
             break
-        last += 1
-    return last
+        end += 1
+    return end
 
 
 def parse_block(lines: Sequence[str], first: int) -> ast.Module | None:
-    """Parse the function or class at line ``first``, moved below an added first line; ``None`` if that fails."""
+    """Parse the function or class at line ``first`` as :func:`parse_definition` does."""
     return parse_definition("\n".join(lines[first : end_of_block(lines, first)]))
 
 
 def parse_definition(text: str) -> ast.Module | None:
-    """Parse a function or class, moved below an added first line; ``None`` if that fails."""
+    """Parse a function or class with a line prepended, so line numbers are 1 higher; ``None`` if that fails."""
     try:
         return ast.parse(f"if 1:\n{text}" if text[:1].isspace() else f"\n{text}")
     except (SyntaxError, ValueError, RecursionError, MemoryError):

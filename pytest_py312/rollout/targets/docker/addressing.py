@@ -23,7 +23,7 @@ _UNROUTABLE_DRIVERS = ("macvlan", "ipvlan", "overlay")
 
 
 class AddressResolver:
-    """Resolves addresses of containers of one engine. Methods also raise errors of the engine's client."""
+    """Resolver of the addresses of containers of one engine. Methods also raise errors of the engine's client."""
 
     def __init__(self, engine: DockerEngine, address: str = "") -> None:
         self._engine = engine

@@ -39,7 +39,7 @@ from pytest_py312.rollout.targets.interpreter_detection import (
     ALL_VERSIONS_SCRIPT,
     FIRST_PROCESS_VERSION_COMMAND,
     MAX_OUTPUT_BYTES,
-    add_self_reported,
+    apply_self_reported,
     is_python_executable,
     parse_interpreters,
 )
@@ -124,7 +124,9 @@ class DockerTarget:
             interpreters = self._run_version_command(container_id, list(FIRST_PROCESS_VERSION_COMMAND))
         if spec.version and spec.port:
             response = self._http_get(container_info, spec, spec.version)
-            interpreters = add_self_reported(interpreters, response.body if isinstance(response, HttpResponse) else b"")
+            interpreters = apply_self_reported(
+                interpreters, response.body if isinstance(response, HttpResponse) else b""
+            )
         return tuple(sorted(interpreters))
 
     def _run_version_command(self, container_id: str, argv: list[str]) -> set[Interpreter]:

@@ -17,7 +17,7 @@ from pytest_py312.rollout.targets.interpreter_detection import (
     ALL_VERSIONS_SCRIPT,
     FIRST_PROCESS_VERSION_COMMAND,
     MAX_OUTPUT_BYTES,
-    add_self_reported,
+    apply_self_reported,
     is_python_executable,
     parse_interpreters,
 )
@@ -139,7 +139,7 @@ class KubernetesTarget:
         interpreters = parse_interpreters(output or b"")
         if spec.version and spec.port:
             status, body = self._cluster.http_get(*namespace_and_pod, spec.port, spec.version)
-            interpreters = add_self_reported(interpreters, body if 200 <= status < 300 else b"")
+            interpreters = apply_self_reported(interpreters, body if 200 <= status < 300 else b"")
         return interpreters
 
     def readiness(self, spec: ServiceSpec, container: Container) -> Readiness:

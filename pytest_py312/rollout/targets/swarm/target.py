@@ -18,7 +18,7 @@ from pytest_py312.rollout.metrics.http_client import HttpResponse
 from pytest_py312.rollout.targets.docker import inspection
 from pytest_py312.rollout.targets.docker.engine_calls import read_log
 from pytest_py312.rollout.targets.docker.target import MAX_LOG_LINES, RECENT_START_SECONDS, seconds_since
-from pytest_py312.rollout.targets.interpreter_detection import add_self_reported
+from pytest_py312.rollout.targets.interpreter_detection import apply_self_reported
 from pytest_py312.rollout.targets.swarm.errors import as_swarm_target_errors
 from pytest_py312.rollout.targets.swarm.lock import SwarmLock
 from pytest_py312.rollout.targets.swarm.nodes import SwarmNodes
@@ -136,7 +136,7 @@ class SwarmTarget:
             )
         observation = target.observe(_spec_of_task(spec, task)) if target is not None else None
         interpreters = set(observation.interpreters) if observation is not None else set()
-        return add_self_reported(interpreters, response.body) if isinstance(response, HttpResponse) else interpreters
+        return apply_self_reported(interpreters, response.body) if isinstance(response, HttpResponse) else interpreters
 
     def _node_unreachable_message(self, task: SwarmTask) -> str:
         name = self._nodes.node(task.node).name

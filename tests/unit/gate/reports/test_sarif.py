@@ -17,6 +17,8 @@ from pytest_py312.core.model.findings import Confidence, Location, Outcome, Seve
 from pytest_py312.core.model.plan import Waiver
 from pytest_py312.core.model.report import Report
 from pytest_py312.gate.checks import CHECKS
+from pytest_py312.gate.checks.benchmark import BenchmarkCheck
+from pytest_py312.gate.checks.image import ImageCheck
 from pytest_py312.gate.reports.sarif import render, rule_of, uri_of
 from tests.support.fakes import service
 from tests.support.report_samples import PY39, PY310, PY312, errored, finding, judged, report_of
@@ -193,9 +195,15 @@ def test_the_log_does_not_depend_on_the_order_of_the_outcomes() -> None:
 
 def test_every_code_of_a_check_has_a_rule_of_its_own() -> None:
     """Code scanning shows its title."""
-    codes = [code for check in CHECKS for code in check.codes] + ["PY901"]
+    codes = [code for check in (*CHECKS, BenchmarkCheck(), ImageCheck()) for code in check.codes] + ["PY901"]
     bare = rule_of("ACME1").help
     assert [code for code in codes if rule_of(code).help == bare] == []
+
+
+@pytest.mark.parametrize(("code", "tag"), [("PY202", "source"), ("PY501", "benchmark"), ("PY701", "image")])
+def test_a_rule_is_tagged_with_its_area(code: str, tag: str) -> None:
+    (rule,) = run_of(report_of(judged(replace(finding(), code=code))))["tool"]["driver"]["rules"]
+    assert rule["properties"]["tags"] == ["python-upgrade", tag]
 
 
 @given(st.text(st.characters(), max_size=30), st.text(st.characters(), max_size=30), st.integers(1, 10**6))

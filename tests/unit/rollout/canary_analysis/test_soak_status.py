@@ -36,8 +36,9 @@ def test_silence_is_reported_after_two_intervals() -> None:
     assert not status_at(soaking(), 1200.0, user=(2, at(600))).is_silent
     late = status_at(soaking(), 1620.0, user=(2, at(600)))
     assert late.is_silent
-    assert "no sample for 17 min; `py312 watch --stage 1 --env test` continues it" in describe_soak_status(
-        late, soaking()
+    assert (
+        "no sample for 17 min; run `py312 watch --stage 1 --env test` to continue monitoring"
+        in describe_soak_status(late, soaking())
     )
 
 
@@ -91,7 +92,7 @@ def test_status_tells_how_much_is_left_and_that_nobody_looks(py312: Shell) -> No
     assert "not monitored yet" in py312("status")
     py312("sample --stage 1", code=75)
     py312.sample_once()
-    assert "1 min of 3 min" in py312("status")
+    assert "60 s of 3 min" in py312("status")
     assert "at least 2 min left; next sample in 60 s" in py312("status")
     py312.seconds += 1000.0
     assert "no sample for 17 min" in py312("status")

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.rollout.domain.model import Result
-from pytest_py312.rollout.metrics.reading import MAX_DETAIL_LENGTH, MetricReading, single_line, to_measurement
+from pytest_py312.rollout.domain.model import MAX_DETAIL_LENGTH, Result
+from pytest_py312.rollout.metrics.reading import MetricReading, single_line, to_measurement
 
 
 @pytest.mark.parametrize(

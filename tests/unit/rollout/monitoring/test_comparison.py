@@ -91,19 +91,19 @@ def test_loads_are_compared_by_the_median_of_their_rounds() -> None:
 def test_fewer_than_three_rounds_are_inconclusive(p95: float, old: int, new: int) -> None:
     found = dict(compare_loads([report()] * old, [report(p95)] * new, SETTINGS))["p95 at 100/s"]
     assert found.verdict is Verdict.INCONCLUSIVE
-    assert found.reason.startswith(f"{p95 * 10:.2f} times the old version's, in {min(old, new)} round")
+    assert found.reason.startswith(f"{p95 * 10:.2f} times that of the previous version, in {min(old, new)} round")
 
 
 def test_a_slowdown_is_reported_with_both_times() -> None:
     reason = dict(compare_loads([report()] * 3, [report(0.2)] * 3, SETTINGS))["p95 at 100/s"].reason
-    assert reason == "200 ms; the old version took 100 ms; 1.25 times are allowed"
+    assert reason == "200 ms; the previous version took 100 ms; 1.25 times are allowed"
 
 
 def test_verdicts_of_the_loads_override_the_comparison() -> None:
     failed = replace(report(), verdict=Verdict.FAILED, reason="5 % failed")
     saturated = replace(report(), verdict=Verdict.INCONCLUSIVE, reason="generator saturated")
     assert verdicts([report()], [failed]) == {Verdict.FAILED}
-    assert verdicts([failed], [report()]) == {Verdict.INCONCLUSIVE}, "the old version is unknown"
+    assert verdicts([failed], [report()]) == {Verdict.INCONCLUSIVE}, "the previous version is unknown"
     assert verdicts([saturated], [failed]) == {Verdict.INCONCLUSIVE}
     assert verdicts([report()], [saturated]) == {Verdict.INCONCLUSIVE}
 

@@ -311,7 +311,7 @@ def test_slower_than_the_control_is_held_and_twice_as_slow_rolled_back(tmp_path:
         )
         progress = waited(watching, watched)
         assert progress.run.state is state
-        assert progress.run.reason.startswith(f"user: latency compared: {factor:.2f} times the old version's")
+        assert progress.run.reason.startswith(f"user: latency compared: the median is {factor:.2f} times that of")
         assert len(watching.samples()) >= 16
         watching.journal.close()
 

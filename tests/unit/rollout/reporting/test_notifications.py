@@ -17,12 +17,12 @@ from tests.unit.rollout.runs import soaking
         (
             StageState.ROLLING_BACK,
             "rolling_back",
-            "Stage 1 in test is being rolled back to the old version: user: latency: slow",
+            "Stage 1 in test is being rolled back to the previous version: user: latency: slow",
         ),
         (
             StageState.ROLLED_BACK,
             "rolled_back",
-            "Stage 1 in test was rolled back to the old version: user: latency: slow",
+            "Stage 1 in test was rolled back to the previous version: user: latency: slow",
         ),
         (
             StageState.ROLLBACK_FAILED,

@@ -4,7 +4,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.targets.interpreter_detection import (
-    add_self_reported,
+    apply_self_reported,
     is_python_executable,
     parse_interpreters,
 )
@@ -36,4 +36,4 @@ def test_versions_of_all_processes_are_parsed() -> None:
 def test_a_reported_version_counts_if_a_process_confirms_it(
     processes: set[Interpreter], body: bytes, expected: set[Interpreter]
 ) -> None:
-    assert add_self_reported(processes, body) == expected
+    assert apply_self_reported(processes, body) == expected
