@@ -12,6 +12,7 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun, SuiteWarning, TestResult
 from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.runner import ProbeJob, ProbeResult, Runner
+from pytest_py312.runners.suite_ids import SuiteIds, read_folders
 
 CRASH_SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 """Signals of a crashing interpreter: the test that was running is to blame."""
@@ -140,15 +141,20 @@ class _SuiteRecords:
         self.running = ""
         self.failure = ""
         self.exit_code: object = None
+        self._ids = SuiteIds()
+        self._is_started = False
 
     def add(self, record: Mapping[str, Any]) -> None:
         event = record.get("event")
-        if event == "running":
-            self.running = str(record.get("id", ""))
+        if event == "start" and not self._is_started:
+            self._ids, self._is_started = SuiteIds(read_folders(record)), True  # the probe's own, before any test
+        elif event == "running":
+            self.running = self._ids.comparable(str(record.get("id", "")))
         elif event == "test":
             self._add_test(record)
         elif event == "collect_error":
-            self.collection_errors[str(record.get("id", "."))] = str(record.get("detail", ""))
+            collector = self._ids.comparable(str(record.get("id", ".")))
+            self.collection_errors[collector] = str(record.get("detail", ""))
         elif event == "warning":
             self._add_warning(record)
         elif event == "trouble":
@@ -176,7 +182,7 @@ class _SuiteRecords:
         self.results[EXIT_CODE_TEST] = TestResult(id=EXIT_CODE_TEST, outcome="error", detail=detail)
 
     def _add_test(self, record: Mapping[str, Any]) -> None:
-        name = str(record.get("id", ""))
+        name = self._ids.comparable(str(record.get("id", "")))
         outcome = str(record.get("outcome", ""))
         if name and outcome in OUTCOMES:
             seconds = record.get("seconds")

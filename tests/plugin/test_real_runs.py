@@ -250,3 +250,40 @@ def test_the_plans_words_hold_over_a_repository_without_stages(real: Real) -> No
     real.root.joinpath("py312.toml").write_text(PLAN.split("[[stage]]")[0])
     run = real.run("--py312-stage=1", "--collect-only", "-q")
     assert [line for line in run.out.splitlines() if "::" in line] == REAL_IDS
+
+
+TESTS_WITH_CHANGING_IDS = """
+import json, os, sys, tempfile, uuid
+import pytest
+
+THING = object()
+
+
+@pytest.mark.parametrize("path", [__file__, os.getcwd(), pytest.__file__, json.__file__, sys.executable, sys.prefix,
+                                  tempfile.mkdtemp(), str(THING), sys.version.split()[0]])
+def test_folder(path):
+    assert path != json.__file__ or not OLD
+
+
+@pytest.mark.parametrize("value", [str(uuid.uuid4()), str(uuid.uuid4())])
+def test_random(value, request):
+    assert request.node.callspec.indices["value"] or not OLD
+"""
+
+
+def test_a_regression_is_seen_although_the_id_of_its_test_differs_in_every_run(real: Real) -> None:
+    """Scratch folders, environments, versions and random values in ids: neither flaky nor missing."""
+    tests = real.root / "services/auth-service/tests/test_auth.py"
+    tests.write_text(f"import sys\nOLD = sys.version_info >= (3, 12)\n{TESTS_WITH_CHANGING_IDS}")
+
+    run = real.run("services/auth-service")
+
+    findings = run.findings("services/auth-service::py3.12::suite")
+    function = "tests/test_auth.py::test_random"
+    assert sorted((found["code"], *found["names"]) for found in findings) == [
+        ("PY401", "tests/test_auth.py::test_folder[<stdlib>/json/__init__.py]"),
+        ("PY401", f"{function}[<unpaired 2>]"),
+        ("PY406", function),
+    ]
+    tests.write_text(f"OLD = False\n{TESTS_WITH_CHANGING_IDS}")
+    assert real.run("services/auth-service").statuses["services/auth-service::py3.12::suite"] == "passed"

@@ -15,17 +15,22 @@ from pytest_py312.gate.checks.check import CheckResult, Facts
 from pytest_py312.gate.checks.deprecations import removed_after_warning
 from pytest_py312.gate.checks.failure_hints import GENERAL_REMEDY, remedy_for
 from pytest_py312.gate.checks.suite_comparison import (
+    PairedRuns,
     compare_runs,
     confirm_regressions,
     covers,
     exception_line,
     find_first_bad,
     nothing_ran_reason,
+    pair_runs,
     without_addresses,
 )
 
 MAX_CAUSE_LENGTH = 240
 """Characters of the exception line in a message; the detail has all of it."""
+
+MAX_UNPAIRED_IDS = 3
+"""Ids of each side that are shown of tests that cannot be paired."""
 
 TOO_NEW_ERROR = re.compile(r"\b(?:ImportError|ModuleNotFoundError|AttributeError|SyntaxError|NameError|TypeError)\b")
 """Exceptions that code for a newer Python raises on an older one."""
@@ -38,7 +43,7 @@ class SuiteCheck:
     """
 
     name = "suite"
-    codes: tuple[str, ...] = ("PY250", "PY401", "PY402", "PY403", "PY404", "PY405")
+    codes: tuple[str, ...] = ("PY250", "PY401", "PY402", "PY403", "PY404", "PY405", "PY406")
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         if cell.service.suite is None:
@@ -183,10 +188,12 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
     def rerun(interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
         return facts.suite_run(replace(cell, interpreter=interpreter), attempt, select)
 
+    pairs = pair_runs(baseline_run, run, rerun, facts.plan.reruns)
+    baseline_run, run = pairs.baseline, pairs.target
     comparison = confirm_regressions(
-        compare_runs(cell.service.name, baseline_run, run), baseline_run, run, rerun, facts.plan.reruns
+        compare_runs(cell.service.name, baseline_run, run), baseline_run, run, pairs.rerun, facts.plan.reruns
     )
-    runs = _runs_up_to(cell, facts)
+    runs = [run if other.interpreter == run.interpreter else other for other in _runs_up_to(cell, facts)]
     comparison = replace(
         comparison,
         first_bad=find_first_bad(comparison, runs),
@@ -194,6 +201,7 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
     )
     findings = _downgrade_intermediate_only(cell, facts, _regressions(cell, comparison, run, facts))
     findings += _nonblocking_findings(cell, comparison, run)
+    findings += _unpaired_findings(cell, pairs)
     findings += _removed_after_warning(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
     return CheckResult(outcome=_outcome(cell, findings), suite_comparison=comparison)
 
@@ -270,6 +278,24 @@ def _nonblocking_findings(cell: Cell, comparison: SuiteComparison, run: SuiteRun
         *_group_by_cause(cell, comparison.flaky, run, flaky),
         *_group_by_cause(cell, comparison.failing_on_both, run, both),
     ]
+
+
+def _unpaired_findings(cell: Cell, pairs: PairedRuns) -> Iterator[Finding]:
+    """Yield what cannot be compared test by test, with the ids of both sides."""
+    for function, (baseline_ids, target_ids) in sorted(pairs.unpaired.items()):
+        sides = ((pairs.baseline.interpreter, baseline_ids), (pairs.target.interpreter, target_ids))
+        examples = [f"{on}: {', '.join(ids[:MAX_UNPAIRED_IDS])}" for on, ids in sides]
+        yield Finding(
+            code="PY406",
+            message=f"the parameters in the ids of {function} differ in every run, so {len(baseline_ids)} tests on "
+            f"{pairs.baseline.interpreter} and {len(target_ids)} on {pairs.target.interpreter} cannot be paired: only "
+            "how many of them pass was compared",
+            remedy="give its parameters fixed ids (pytest.param(..., id=...)), so that each test can be compared",
+            severity=Severity.WARNING,
+            location=_location(cell, function, ""),
+            names=(function,),
+            detail="\n".join(examples),
+        )
 
 
 def _differing_versions(facts: Facts, cell: Cell) -> str:

@@ -267,6 +267,7 @@ RULES: Mapping[str, Rule] = {
             "Tests fail on the baseline because of something too new for it",
             "Use a form that both versions support.",
         ),
+        ("PY406", "Tests whose ids differ in every run", "Give their parameters fixed ids."),
         ("PY901", "A waiver that is no longer needed", "Remove it from the plan."),
     )
 }

@@ -82,7 +82,8 @@ def main(argv: list[str]) -> int:
     with open(argv[1], encoding="utf-8") as file:
         request = json.load(file)
     records = Records(argv[2])
-    records.add("start", python=sys.version.split()[0], executable=sys.executable)
+    folders = folders_of_run(request)
+    records.add("start", python=sys.version.split()[0], executable=sys.executable, folders=folders)
     kinds = {"suite": run_suite, "imports": run_imports, "benchmark": run_benchmark}
     code = kinds[request["kind"]](request, records)
     for stream in (sys.stdout, sys.stderr):
@@ -91,6 +92,20 @@ def main(argv: list[str]) -> int:
     records.add("end", code=code)
     # without waiting for threads that the suite left running, or for its atexit hooks
     os._exit(0)
+
+
+def folders_of_run(request: Request) -> dict[str, str]:
+    """Return the folders that differ between runs and interpreters, by the names of runners/suite_ids.py."""
+    version = "%d.%d" % sys.version_info[:2]
+    folders = {
+        "<scratch>": str(request.get("scratch") or ""),
+        "<site-packages>": os.path.join(sys.prefix, "lib", "python" + version, "site-packages"),
+        "<environment>": sys.prefix,
+        "<stdlib>": os.path.dirname(os.__file__),
+    }
+    if version in os.path.basename(sys.base_prefix):  # /opt/python3.12, but not /usr, which has more than Python
+        folders["<python>"] = sys.base_prefix
+    return folders
 
 
 # ---- the scratch copy

@@ -308,3 +308,22 @@ def test_a_known_crash_of_the_suite_has_a_remedy() -> None:
     judged = run_check(facts(WELL, dead))
 
     assert judged.outcome.reason.endswith("cannot load tests on 3.10 and newer: require a newer version)")
+
+
+# ---- ids that differ between the sides
+
+
+def test_tests_that_cannot_be_paired_are_reported() -> None:
+    function = "tests/test_x.py::test_r"
+    numbers = iter(range(100))
+
+    def again(name: str, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        return run_of({f"{function}[{next(numbers)}]": "passed"}, name)
+
+    judgement = run_check(facts(again("3.9", 0, ()), again("3.12", 0, ()), again=again))
+
+    (finding,) = judgement.outcome.findings
+    assert judgement.outcome.status is Status.PASSED
+    assert (finding.code, finding.severity, finding.names) == ("PY406", Severity.WARNING, (function,))
+    assert "1 tests on 3.9 and 1 on 3.12 cannot be paired" in finding.message
+    assert finding.detail == f"3.9: {function}[0]\n3.12: {function}[1]"
