@@ -21,9 +21,11 @@ def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteCom
     """Compare one run of each side, without confirmation.
 
     A test that passed on the baseline and is skipped, expected to fail, or absent on the target is *missing*: it proves
-    nothing there. If a file cannot be collected, all of its tests are missing.
+    nothing there. If a file cannot be collected, all of its tests are missing. One that cannot be collected on either
+    side is *uncollected*: nothing of it was compared.
     """
     newly_failing, missing, failing_on_both, fixed = set(), set(), set(), set()
+    uncollected = set(baseline.collection_errors).intersection(target.collection_errors)
     for name, baseline_result in baseline.results.items():
         target_result = target.results.get(name)
         if baseline_result.is_passing:
@@ -42,9 +44,7 @@ def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteCom
         if name not in baseline.results and target_result.is_failing:
             (failing_on_both if covering_collector(name, baseline.collection_errors) else newly_failing).add(name)
     for collector in target.collection_errors:
-        if collector in baseline.collection_errors:
-            failing_on_both.add(collector)
-        elif not any(covers(collector, name) for name in missing):
+        if collector not in uncollected and not any(covers(collector, name) for name in missing):
             newly_failing.add(collector)
     return SuiteComparison(
         service=service,
@@ -54,6 +54,7 @@ def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteCom
         missing=tuple(sorted(missing)),
         fixed=tuple(sorted(fixed | set(baseline.collection_errors).difference(target.collection_errors))),
         failing_on_both=tuple(sorted(failing_on_both)),
+        uncollected=tuple(sorted(uncollected)),
         new=tuple(sorted(set(target.results).difference(baseline.results))),
         counts={baseline.interpreter: baseline.counts, target.interpreter: target.counts},
     )

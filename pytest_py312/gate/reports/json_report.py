@@ -195,10 +195,13 @@ def _suite(comparison: SuiteComparison) -> dict[str, Any]:
         "missing": sorted(comparison.missing),
         "fixed": sorted(comparison.fixed),
         "failing_on_both": sorted(comparison.failing_on_both),
+        "uncollected": sorted(comparison.uncollected),
         "flaky": sorted(comparison.flaky),
         "new": sorted(comparison.new),
         "first_bad": {test: str(comparison.first_bad[test]) for test in sorted(comparison.first_bad)},
         "counts": {str(on): dict(sorted(comparison.counts[on].items())) for on in sorted(comparison.counts)},
+        "test_files": comparison.test_files,
+        "silent_files": sorted(comparison.silent_files),
     }
 
 

@@ -48,6 +48,9 @@ class RunVerdict:
     interrupted: bool
     known_findings: int
     """Number of recorded findings, which do not block."""
+    silent_files: int = 0
+    """Test files of the ready services that prove nothing on the target, of :attr:`test_files` that are known."""
+    test_files: int = 0
 
     @property
     def proven(self) -> bool:
@@ -70,6 +73,9 @@ class RunVerdict:
             parts.append(f"{self.cached_cells} cached")
         if self.without_suite:
             parts.append(f"{pluralize(len(self.without_suite), 'service')} without a suite")
+        if self.silent_files:
+            verb = "proves" if self.silent_files == 1 else "prove"
+            parts.append(f"{self.silent_files} of {pluralize(self.test_files, 'test file')} {verb} nothing")
         if self.known_findings:
             parts.append(pluralize(self.known_findings, "known finding"))
         return "; ".join(parts)
@@ -131,6 +137,11 @@ def summarize(report: Report) -> RunVerdict:
             incomplete.append((name, reason))
         else:
             ready.append(name)
+    on_target = [
+        comparison
+        for comparison in report.comparisons
+        if comparison.target == report.plan.target and comparison.service in ready
+    ]
     passed = [
         cell_outcomes
         for (_, interpreter), cell_outcomes in outcomes.items()
@@ -149,6 +160,8 @@ def summarize(report: Report) -> RunVerdict:
         skipped_checks=sum(outcome.status is Status.SKIPPED for outcome in report.outcomes),
         interrupted=report.exit_status in _INTERRUPTED_EXIT_CODES,
         known_findings=sum(result.finding.known for result in reported_findings(report)),
+        silent_files=sum(len(comparison.silent_files) for comparison in on_target),
+        test_files=sum(comparison.test_files for comparison in on_target),
     )
 
 

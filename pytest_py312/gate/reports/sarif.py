@@ -268,6 +268,7 @@ RULES: Mapping[str, Rule] = {
             "Use a form that both versions support.",
         ),
         ("PY406", "Tests whose ids differ in every run", "Give their parameters fixed ids."),
+        ("PY407", "Test files that cannot be collected on either side", "Install what they import."),
         ("PY901", "A waiver that is no longer needed", "Remove it from the plan."),
     )
 }

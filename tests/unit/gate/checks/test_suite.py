@@ -327,3 +327,65 @@ def test_tests_that_cannot_be_paired_are_reported() -> None:
     assert (finding.code, finding.severity, finding.names) == ("PY406", Severity.WARNING, (function,))
     assert "1 tests on 3.9 and 1 on 3.12 cannot be paired" in finding.message
     assert finding.detail == f"3.9: {function}[0]\n3.12: {function}[1]"
+
+
+# ---- how much of the suite proves anything
+
+LOST = {f"tests/test_{name}.py": "E   ModuleNotFoundError: No module named 'agent_sdk'" for name in "vwxyz"}
+ONE = "tests/test_a.py::test_a"
+
+
+def with_lost(number: int, interpreter: str) -> SuiteRun:
+    return run_of({ONE: "passed"}, interpreter, collection_errors=dict(list(LOST.items())[:number]))
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_suite_of_which_most_files_cannot_be_collected_could_not_be_checked(interpreter: str) -> None:
+    runs = {name: with_lost(5, name) for name in ("3.9", "3.10", "3.12")}
+
+    judgement = run_check(facts(runs["3.9"], runs["3.12"], between=runs["3.10"]), interpreter)
+
+    outcome = judgement.outcome
+    assert outcome.status is Status.ERRORED
+    assert "5 of 6 test files cannot be collected on either side" in outcome.reason
+    assert "tests/test_v.py: cannot be collected: ModuleNotFoundError: No module named 'agent_sdk'" in outcome.reason
+    assert "`suite-share`" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("lost", "share", "status"),
+    [
+        (1, 0.5, Status.PASSED),
+        (2, 0.5, Status.ERRORED),
+        (2, 0.3, Status.PASSED),
+        (1, 0.6, Status.ERRORED),
+        (5, 0.0, Status.PASSED),
+    ],
+)
+def test_the_plan_sets_how_much_of_the_suite_must_prove_something(lost: int, share: float, status: Status) -> None:
+    known = facts(with_lost(lost, "3.9"), with_lost(lost, "3.12"))
+
+    assert run_check(known, settings=ServiceSettings(suite_share=share)).outcome.status is status
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_a_file_that_cannot_be_collected_on_either_side_is_not_checked(interpreter: str) -> None:
+    """It does not fail on both, and the verdict says how many there are."""
+    outcome = run_check(facts(with_lost(1, "3.9"), with_lost(1, "3.12")), interpreter).outcome
+
+    (finding,) = outcome.findings
+    assert outcome.status is Status.PASSED
+    assert outcome.reason == "1 of 1 test ran; 1 of 2 test files cannot be collected on either side"
+    assert (finding.code, finding.severity, finding.preexisting) == ("PY407", Severity.WARNING, False)
+    assert finding.message == (
+        "1 test file cannot be collected on 3.9 or 3.12, so nothing in it is checked: ModuleNotFoundError: "
+        "No module named 'agent_sdk'"
+    )
+    assert "agent_sdk" in finding.remedy
+
+
+def test_the_comparison_has_the_files_that_prove_nothing() -> None:
+    comparison = run_check(facts(with_lost(1, "3.9"), with_lost(1, "3.12"))).suite_comparison
+
+    assert comparison is not None
+    assert (comparison.test_files, comparison.silent_files) == (2, ("tests/test_v.py",))

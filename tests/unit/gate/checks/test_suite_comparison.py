@@ -111,13 +111,14 @@ def test_a_lost_file_without_known_tests_is_newly_failing() -> None:
     assert groups(found) == {"newly_failing": ("tests/test_x.py",)}
 
 
-def test_a_file_that_is_lost_on_both_is_pre_existing() -> None:
+def test_a_file_that_is_lost_on_both_is_not_compared() -> None:
     lost = {"tests/test_x.py": "boom"}
     baseline, target = sides({C: "passed"}, {C: "passed"})
 
     found = compare_runs("s", replace(baseline, collection_errors=lost), replace(target, collection_errors=lost))
 
-    assert groups(found) == {"failing_on_both": ("tests/test_x.py",)}
+    assert groups(found) == {}
+    assert found.uncollected == ("tests/test_x.py",)
 
 
 def test_tests_of_a_file_that_the_baseline_could_not_collect_cannot_be_new_failures() -> None:

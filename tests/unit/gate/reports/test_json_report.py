@@ -238,10 +238,13 @@ def test_suites_on_the_target_are_separate_from_the_others() -> None:
             "missing": [],
             "fixed": [],
             "failing_on_both": [],
+            "uncollected": [],
             "flaky": [],
             "new": [],
             "first_bad": {TEST: "3.10"},
             "counts": {"3.9": {"passed": 2}, "3.12": {"failed": 1, "passed": 1}},
+            "test_files": 0,
+            "silent_files": [],
         }
     ]
     assert [other["target"] for other in document["between"]] == ["3.10"]
