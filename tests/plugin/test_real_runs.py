@@ -287,3 +287,28 @@ def test_a_regression_is_seen_although_the_id_of_its_test_differs_in_every_run(r
     ]
     tests.write_text(f"OLD = False\n{TESTS_WITH_CHANGING_IDS}")
     assert real.run("services/auth-service").statuses["services/auth-service::py3.12::suite"] == "passed"
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        "import sys\nif sys.version_info >= (3, 12):\n    raise AttributeError('removed in 3.12')\n",
+        "import sys\ndef pytest_configure():\n    if sys.version_info >= (3, 12):\n"
+        "        raise AttributeError('removed in 3.12')\n",
+        "import sys\ndef pytest_sessionstart():\n    if sys.version_info >= (3, 12):\n"
+        "        raise AttributeError('removed in 3.12')\n",
+        "import sys\nif sys.version_info >= (3, 12):\n    raise SystemExit('AttributeError: removed in 3.12')\n",
+    ],
+    ids=["import", "configure", "session start", "exit"],
+)
+def test_a_pytest_that_fails_at_its_start_on_the_target_is_a_regression(real: Real, conftest: str) -> None:
+    (real.root / "services/auth-service/conftest.py").write_text(conftest)
+
+    run = real.run("services/auth-service::py3.12::suite")
+
+    (finding,) = run.findings("services/auth-service::py3.12::suite")
+    assert run.statuses["services/auth-service::py3.12::suite"] == "failed"
+    assert finding["code"] == "PY402"
+    assert "pytest fails at its start: AttributeError: removed in 3.12" in finding["message"] or "SystemExit" in (
+        finding["message"]
+    )

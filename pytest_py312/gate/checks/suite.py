@@ -31,6 +31,7 @@ from pytest_py312.gate.checks.suite_coverage import (
     measure_coverage,
     uncollected_on_both,
 )
+from pytest_py312.runners.suite_job import START_COLLECTOR
 
 MAX_CAUSE_LENGTH = 240
 """Characters of the exception line in a message; the detail has all of it."""
@@ -443,7 +444,9 @@ def _cause(run: SuiteRun, name: str) -> str:
     if not detail:
         return "the test no longer exists"
     line = without_addresses(exception_line(detail))[:MAX_CAUSE_LENGTH]
-    return line if result is not None else f"{_UNCOLLECTED}{line}"
+    if result is not None:
+        return line
+    return f"pytest fails at its start: {line}" if START_COLLECTOR in run.collection_errors else f"{_UNCOLLECTED}{line}"
 
 
 def _remedy(code: str, cause: str, detail: str) -> str:
@@ -472,8 +475,8 @@ def _uncollected_remedy(cause: str) -> str:
 
 def _failing_library(detail: str) -> str:
     """Return the installed package in which a traceback ends; empty if it ends in code of the service."""
-    frames = re.findall(r"^(\S+\.py):\d+: ", detail, re.MULTILINE)
-    package_match = re.search(r"site-packages/([A-Za-z]\w*)", frames[-1]) if frames else None
+    frames = re.findall(r"^(?:(\S+\.py):\d+: |\s*File \"([^\"\n]+\.py)\", line \d+)", detail, re.MULTILINE)
+    package_match = re.search(r"site-packages/([A-Za-z]\w*)", "".join(frames[-1])) if frames else None
     return package_match[1] if package_match else ""
 
 

@@ -12,6 +12,10 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun, TestResult
 from pytest_py312.core.model.plan import SuiteKind
 from pytest_py312.runners.suite_ids import UNPAIRED, function_of, selection_of
+from pytest_py312.runners.suite_job import START_COLLECTOR
+
+WHOLE_SUITE = (".", START_COLLECTOR)
+"""Collectors to which every test belongs."""
 
 Rerun = Callable[[Interpreter, int, tuple[str, ...]], SuiteRun]
 """(interpreter, attempt, test ids; an empty tuple means all) -> a new run."""
@@ -63,7 +67,9 @@ def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteCom
 def covers(collector: str, name: str) -> bool:
     """Whether the test ``name`` belongs to ``collector`` (a file, a folder, a class or a module)."""
     return (
-        collector == "." or name == collector or name.startswith((f"{collector}::", f"{collector}/", f"{collector}."))
+        collector in WHOLE_SUITE
+        or name == collector
+        or name.startswith((f"{collector}::", f"{collector}/", f"{collector}."))
     )
 
 
@@ -298,7 +304,7 @@ def _rerun_selection(run: SuiteRun, name: str) -> str:
     if name in run.results:
         return selection_of(name)
     collector = covering_collector(name, run.collection_errors)
-    return "" if collector == "." else collector  # "." is the whole suite, which is rerun anyway
+    return "" if collector in WHOLE_SUITE else collector  # which is rerun anyway
 
 
 def _sorted_unique(names: Iterable[str]) -> tuple[str, ...]:
@@ -336,6 +342,8 @@ def nothing_ran_reason(run: SuiteRun, service: Service) -> str:
         first, detail = next(iter(sorted(run.collection_errors.items())))
         reason = exception_line(detail) or "no reason given"
         count = len(run.collection_errors)
+        if START_COLLECTOR in run.collection_errors:
+            return f"no test ran in {where}: pytest fails at its start ({reason})"
         return f"no test ran in {where}: {count} file{'s' if count > 1 else ''} cannot be imported ({first}: {reason})"
     return f"no test ran in {where}: {kind.value} found none"
 

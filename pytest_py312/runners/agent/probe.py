@@ -364,6 +364,10 @@ class PytestRecorder:
         # pytest.exit() may choose any exit code, even 0, and the remaining tests have not run
         self._records.add("trouble", what="the suite was interrupted: %s" % str(excinfo.value)[:300], detail="")
 
+    def pytest_internalerror(self, excrepr: object) -> None:
+        if not self.tests and not self._open:  # a plugin fails before the first test
+            self._records.add("start_error", detail=tail(str(excrepr)))
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.add("collected", count=len(session.items))
 
@@ -430,7 +434,17 @@ def run_pytest(request: Request, records: Records) -> int:
         arguments += ["--", *request["select"]]
     sys.argv = ["pytest", *arguments]
     recorder = PytestRecorder(records, os.path.join(request["scratch"], "repository"), pytest.__version__)
-    code = int(pytest.main(arguments, plugins=[recorder]))
+    try:
+        code = int(pytest.main(arguments, plugins=[recorder]))
+    except (KeyboardInterrupt, MemoryError):  # limits of the cell
+        raise
+    except BaseException:  # a plugin that pytest loads at its start may raise anything, SystemExit as well
+        if recorder.tests:
+            raise
+        import traceback
+
+        records.add("start_error", detail=tail(traceback.format_exc()))
+        return 1
     records.add("exit", code=code, meaning=_PYTEST_CODES.get(code, ""))
     return code
 

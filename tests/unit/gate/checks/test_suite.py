@@ -11,6 +11,7 @@ from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.suite import SuiteCheck
+from pytest_py312.runners.suite_job import START_COLLECTOR
 from tests.support.fakes import FakeFacts, cell_of, installation_of, run_of, service
 
 A, B = "tests/test_x.py::test_a", "tests/test_x.py::test_b"
@@ -389,3 +390,38 @@ def test_the_comparison_has_the_files_that_prove_nothing() -> None:
 
     assert comparison is not None
     assert (comparison.test_files, comparison.silent_files) == (2, ("tests/test_v.py",))
+
+
+# ---- a pytest that fails at its start
+
+PLUGIN = """Traceback (most recent call last):
+  File "/e/lib/python3.12/site-packages/pyfakefs/fake_pathlib.py", line 40, in <module>
+AttributeError: module 'pathlib' has no attribute '_Flavour'"""
+DEAD = run_of({}, collection_errors={START_COLLECTOR: PLUGIN})
+
+
+def test_a_pytest_that_fails_at_its_start_on_the_target_only_is_a_regression() -> None:
+    outcome = run_check(facts(WELL, DEAD)).outcome
+
+    (finding,) = outcome.findings
+    assert outcome.status is Status.FAILED
+    assert (finding.code, finding.names) == ("PY402", (A, B))
+    assert finding.message == (
+        "2 tests are missing (passes on 3.9): pytest fails at its start: AttributeError: module 'pathlib' has no "
+        "attribute '_Flavour'"
+    )
+    assert "pyfakefs" in finding.remedy
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_a_pytest_that_fails_at_its_start_on_both_could_not_be_checked(interpreter: str) -> None:
+    outcome = run_check(facts(replace(DEAD, interpreter=Interpreter(3, 9)), DEAD), interpreter).outcome
+
+    assert outcome.status is Status.ERRORED
+    assert "pytest fails at its start (AttributeError: module 'pathlib'" in outcome.reason
+
+
+def test_a_start_that_fails_once_only_is_flaky() -> None:
+    known = facts(WELL, DEAD, again=lambda name, attempt, select: run_of({A: "passed", B: "passed"}, name))
+
+    assert run_check(known).outcome.status is Status.PASSED
