@@ -309,6 +309,7 @@ def test_a_pytest_that_fails_at_its_start_on_the_target_is_a_regression(real: Re
     (finding,) = run.findings("services/auth-service::py3.12::suite")
     assert run.statuses["services/auth-service::py3.12::suite"] == "failed"
     assert finding["code"] == "PY402"
-    assert "pytest fails at its start: AttributeError: removed in 3.12" in finding["message"] or "SystemExit" in (
-        finding["message"]
+    assert (
+        "pytest fails at its start: AttributeError: removed in 3.12" in finding["message"]
+        or "SystemExit" in (finding["message"])
     )
