@@ -245,6 +245,42 @@ def test_an_interrupted_run_leaves_nothing_behind(real: Real, start: str) -> Non
     assert real.run_folders() == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_that_is_ended_reports_what_is_known(real: Real, number: signal.Signals, workers: int) -> None:
+    """As with SIGINT, also if a second signal follows while the reports are written."""
+    if workers and number == signal.SIGHUP:
+        pytest.skip("as SIGTERM")
+    fifo, report = real.root.parent / "begun", real.root.parent / "report.json"
+    os.mkfifo(fifo)
+    real.root.joinpath("services/user-service/tests/test_user.py").write_text(
+        f"import os, time\n\ndef test_a():\n    with open({str(fifo)!r}, 'w') as file:\n"
+        "        file.write(str(os.getpid()))\n    time.sleep(600)\n"
+    )
+    argv = real.command(
+        "services/auth-service::py3.12::dependencies",
+        "services/user-service::py3.12::suite",
+        "--py312-jobs=1",
+        f"--py312-report={report}",
+        *(["-n", str(workers)] if workers else []),
+    )
+    with subprocess.Popen(
+        argv, cwd=real.root, env=real.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        cell = psutil.Process(int(fifo.read_text()))
+        running.send_signal(number)
+        running.send_signal(number)
+        out, _ = running.communicate(timeout=60)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED, out
+    assert "Traceback" not in out
+    assert f"the run was interrupted by {number.name}" in out
+    document = json.loads(report.read_text())
+    assert document["complete"] is False
+    assert [found["status"] for found in document["outcomes"]] == ["passed"]
+    assert not cell.is_running() or cell.status() == psutil.STATUS_ZOMBIE
+    assert real.run_folders() == []
+
+
 def test_the_plans_words_hold_over_a_repository_without_stages(real: Real) -> None:
     """All services count as stage 1 then."""
     real.root.joinpath("py312.toml").write_text(PLAN.split("[[stage]]")[0])

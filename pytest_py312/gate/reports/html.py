@@ -50,6 +50,7 @@ def _template_context(report: Report) -> dict[str, Any]:
         "target": str(report.plan.target),
         "proven": verdict.proven,
         "verdict": verdict.sentence,
+        "complete": verdict.complete,
         "tiles": [
             ("ready", "passed", verdict.ready),
             ("blocked", "failed", verdict.blocked),

@@ -14,6 +14,7 @@ from pytest_py312.core.model.measurements import BenchmarkComparison, Interprete
 from pytest_py312.core.model.plan import Stage, Waiver
 from pytest_py312.core.model.report import Report, RolloutReport
 from pytest_py312.core.serialization import format_json
+from pytest_py312.gate.reports.run_verdict import summarize
 
 SCHEMA = 1
 """Version of the document. It is increased only when a name is removed or changes its meaning."""
@@ -60,6 +61,7 @@ def _document(report: Report) -> dict[str, Any]:
         "waivers": [_waiver(waiver) for waiver in report.plan.waivers],
         "assumptions": list(report.assumptions),
         "exit_status": int(report.exit_status),
+        "complete": summarize(report).complete,
     }
 
 

@@ -45,6 +45,7 @@ def _sections(report: Report) -> list[str]:
     head = f"# Python {report.plan.target}: {escape_markdown(verdict.sentence)}\n"
     return [
         head,
+        "" if verdict.complete else "**Not complete**: the run was ended early. This is what was known by then.\n",
         _readiness_table(report),
         _findings_section("Blocking", worst_first(result for result in findings if result.fails_check)),
         _reasons_section("Failed", [outcome for outcome in reason_only if outcome.status is Status.FAILED]),

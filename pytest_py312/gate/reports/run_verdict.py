@@ -46,6 +46,10 @@ class RunVerdict:
     anything_checked: bool
     skipped_checks: int
     interrupted: bool
+    end_signal: str
+    """The signal that ended the run, else empty."""
+    complete: bool
+    """Whether the run came to its end; if not, a report only contains what was known by then."""
     known_findings: int
     """Number of recorded findings, which do not block."""
     silent_files: int = 0
@@ -61,7 +65,7 @@ class RunVerdict:
         """Closing line of a run."""
         if not self.anything_checked:
             skips = f": {pluralize(self.skipped_checks, 'check')} skipped" if self.skipped_checks else ""
-            return f"nothing was checked{skips}"
+            return f"nothing was checked{skips}{', ' if self.interrupted else ''}{self._interruption_text}"
         if self.proven:
             return f"proven: {pluralize(len(self.ready), 'service')} ready for {self.target} ({self._scope_text})"
         return f"not proven: {self._problems_text}"
@@ -81,6 +85,11 @@ class RunVerdict:
         return "; ".join(parts)
 
     @property
+    def _interruption_text(self) -> str:
+        by = f" by {self.end_signal}" if self.end_signal else ""
+        return f"the run was interrupted{by}" if self.interrupted else ""
+
+    @property
     def _problems_text(self) -> str:
         problem_counts = (
             (len(self.blocked), "blocked"),
@@ -92,7 +101,7 @@ class RunVerdict:
             number, _, problem = parts[0].partition(" ")
             parts[0] = f"{pluralize(int(number), 'service')} {problem}"
         if self.interrupted:
-            parts.append("the run was interrupted")
+            parts.append(self._interruption_text)
         return ", ".join(parts) + (f"; {len(self.ready)} ready for {self.target}" if self.ready else "")
 
 
@@ -159,6 +168,8 @@ def summarize(report: Report) -> RunVerdict:
         anything_checked=any(outcome.status is not Status.SKIPPED for outcome in report.outcomes),
         skipped_checks=sum(outcome.status is Status.SKIPPED for outcome in report.outcomes),
         interrupted=report.exit_status in _INTERRUPTED_EXIT_CODES,
+        end_signal=report.end_signal,
+        complete=not report.cut_short and report.exit_status not in _INTERRUPTED_EXIT_CODES,
         known_findings=sum(result.finding.known for result in reported_findings(report)),
         silent_files=sum(len(comparison.silent_files) for comparison in on_target),
         test_files=sum(comparison.test_files for comparison in on_target),
