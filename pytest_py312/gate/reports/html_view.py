@@ -13,7 +13,7 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import TerminalFormat, escape_control, escape_terminal, last_lines
 from pytest_py312.gate.reports.benchmark_table import OWN_BENCHMARK, format_measurement, format_ratio, sorted_for_table
 from pytest_py312.gate.reports.results import ReportedFinding, reported_findings, source_excerpt, worst_first
-from pytest_py312.gate.reports.run_verdict import CellState, all_cached, outcomes_by_cell, state_of
+from pytest_py312.gate.reports.run_verdict import CellState, all_cached, outcomes_by_cell, state_of, table_columns
 
 MAX_FINDINGS_PER_SERVICE = 300
 """Findings shown per service. The other report formats contain all of them."""
@@ -169,17 +169,6 @@ def _cell_sign(outcomes: Sequence[Outcome], *, baseline: bool) -> StatusSign:
     check_names = ", ".join(names) if state in (CellState.FAILED, CellState.ERRORED) else ""
     cached = state is CellState.PASSED and all_cached(outcomes)
     return replace(status_sign(state, cached=cached, baseline=baseline), checks=check_names)
-
-
-def table_columns(report: Report) -> tuple[Interpreter | None, ...]:
-    """Return the columns of the readiness table.
-
-    ``None`` stands for the service as a whole. It is present if any check ran per service.
-    """
-    used = {cell.interpreter for cell in report.cells}
-    used |= {outcome.interpreter for outcome in report.outcomes if outcome.interpreter}
-    has_service_outcomes = any(outcome.interpreter is None for outcome in report.outcomes)
-    return (*((None,) if has_service_outcomes else ()), *sorted(used))
 
 
 def service_views(report: Report) -> list[ServiceView]:

@@ -7,7 +7,7 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_markdown, escape_terminal, join_names, markdown_row, pluralize
 from pytest_py312.gate.reports.benchmark_table import benchmark_rows
 from pytest_py312.gate.reports.results import ReportedFinding, reason_only_outcomes, reported_findings, worst_first
-from pytest_py312.gate.reports.run_verdict import CellState, outcomes_by_cell, state_of, summarize
+from pytest_py312.gate.reports.run_verdict import CellState, outcomes_by_cell, state_of, summarize, table_columns
 
 SIZE_LIMIT = 1024 * 1024
 """GitHub's limit in bytes for the summary of one step. It does not show a larger summary at all."""
@@ -61,11 +61,12 @@ def _sections(report: Report) -> list[str]:
 def _readiness_table(report: Report) -> str:
     """Return the table of services and interpreters, with the current interpreter of each service in bold."""
     states = {key: state_of(outcomes) for key, outcomes in outcomes_by_cell(report.outcomes).items()}
-    columns = sorted({cell.interpreter for cell in report.cells})
+    columns = table_columns(report)
     if not columns:
         return ""
     planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
-    lines = [markdown_row(["Service", "Stage", *map(str, columns)]), markdown_row(["---"] * (2 + len(columns)))]
+    titles = [str(on) if on else "As a whole" for on in columns]
+    lines = [markdown_row(["Service", "Stage", *titles]), markdown_row(["---"] * (2 + len(columns)))]
     for service in report.services:
         signs = [_cell_text(service.name, on, service.baseline, states, planned_cells) for on in columns]
         lines.append(markdown_row([escape_markdown(escape_control(service.name)), str(service.stage), *signs]))
@@ -84,12 +85,12 @@ def _benchmark_section(report: Report) -> str:
 
 def _cell_text(
     service: str,
-    interpreter: Interpreter,
+    interpreter: Interpreter | None,
     baseline: Interpreter,
     states: dict[tuple[str, Interpreter | None], CellState],
     planned_cells: set[tuple[str, Interpreter]],
 ) -> str:
-    if (service, interpreter) not in planned_cells:
+    if (service, interpreter) not in states and (interpreter is None or (service, interpreter) not in planned_cells):
         return ""
     sign = _SIGNS[states.get((service, interpreter), CellState.UNCHECKED)]
     return f"**{sign}**" if interpreter == baseline else sign

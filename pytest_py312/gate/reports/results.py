@@ -7,7 +7,7 @@ characters, which are shown as escapes because a terminal would interpret them.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
@@ -23,8 +23,9 @@ class ReportedFinding:
     """A finding of a service with the check that made it and the interpreters on which it was made.
 
     ``interpreters`` is empty for a finding about the service as a whole. Where the finding differs between
-    interpreters, it is the one that blocks; if several do, that of the newest interpreter. ``fails_check`` is whether a
-    check failed because of it.
+    interpreters, it is one that failed a check; if several did, that of the newest interpreter, with the remedy of the
+    newest one that has changes, since those were tried there. It is pre-existing only if it blocks nowhere.
+    ``fails_check`` is whether a check failed because of it.
     """
 
     service: str
@@ -66,15 +67,20 @@ def reported_findings(report: Report) -> list[ReportedFinding]:
 
 
 def _merge_group(group: list[tuple[Outcome, Finding, bool]]) -> ReportedFinding:
-    outcome, finding, _ = max(
-        group, key=lambda candidate: (candidate[2], candidate[1].blocks, candidate[0].interpreter or Interpreter(0, 0))
-    )
+    by_interpreter = sorted(group, key=lambda candidate: candidate[0].interpreter or Interpreter(0, 0))
+    fails_check = any(fails_check for *_, fails_check in group)
+    outcome, finding, _ = next(candidate for candidate in reversed(by_interpreter) if candidate[2] or not fails_check)
+    with_changes = next((other for _, other, _ in reversed(by_interpreter) if other.changes), finding)
+    if not finding.changes:
+        finding = replace(finding, remedy=with_changes.remedy, changes=with_changes.changes)
+    if any(other.blocks for _, other, _ in group):
+        finding = replace(finding, preexisting=False)
     return ReportedFinding(
         service=outcome.service,
         check=outcome.check,
         finding=finding,
         interpreters=tuple(sorted({outcome.interpreter for outcome, *_ in group if outcome.interpreter})),
-        fails_check=any(fails_check for *_, fails_check in group),
+        fails_check=fails_check,
     )
 
 

@@ -113,6 +113,17 @@ def outcomes_by_cell(outcomes: Iterable[Outcome]) -> OutcomesByCell:
     return groups
 
 
+def table_columns(report: Report) -> tuple[Interpreter | None, ...]:
+    """Return the columns of the readiness table.
+
+    ``None`` stands for the service as a whole. It is present if any check ran per service.
+    """
+    used = {cell.interpreter for cell in report.cells}
+    used |= {outcome.interpreter for outcome in report.outcomes if outcome.interpreter}
+    has_service_outcomes = any(outcome.interpreter is None for outcome in report.outcomes)
+    return (*((None,) if has_service_outcomes else ()), *sorted(used))
+
+
 def state_of(outcomes: Iterable[Outcome]) -> CellState:
     """Return the worst state of ``outcomes``. A passed one outweighs skipped ones."""
     statuses = {outcome.status for outcome in outcomes}

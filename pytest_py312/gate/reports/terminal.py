@@ -35,6 +35,7 @@ from pytest_py312.gate.reports.run_verdict import (
     outcomes_by_cell,
     state_of,
     summarize,
+    table_columns,
 )
 from pytest_py312.gate.reports.terminal_findings import (
     MergedFinding,
@@ -316,7 +317,7 @@ def readiness_table(report: Report, page: TerminalFormat) -> list[StyledLine]:
     """Return the table: one row per service, grouped by stage; one column per interpreter and one for the service as a
     whole.
     """
-    headings = _column_headings(report)
+    headings = table_columns(report)
     outcomes = outcomes_by_cell(report.outcomes)
     planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
     participants = {name for name, _ in planned_cells} | {name for name, _ in outcomes}
@@ -338,13 +339,6 @@ def readiness_table(report: Report, page: TerminalFormat) -> list[StyledLine]:
         lines.append(page.styled_line((f"{_INDENT}{hidden_count}: all ok", "green")))
     legend = _legend(page, [sign for row in visible_rows for sign in row.signs])
     return [*lines, *([page.styled_line((_INDENT + legend, "dim"))] if legend else [])]
-
-
-def _column_headings(report: Report) -> list[Interpreter | None]:
-    used = {cell.interpreter for cell in report.cells}
-    used |= {outcome.interpreter for outcome in report.outcomes if outcome.interpreter}
-    has_service_outcomes = any(outcome.interpreter is None for outcome in report.outcomes)
-    return [*([None] if has_service_outcomes else []), *sorted(used)]
 
 
 def _cell_sign(
