@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 
-from pytest_py312.core.model.findings import Interpreter, Location, Outcome, Severity, Status
+from pytest_py312.core.model.findings import Interpreter, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_markdown, escape_terminal, join_names, markdown_row, pluralize
 from pytest_py312.gate.reports.benchmark_table import benchmark_rows
-from pytest_py312.gate.reports.results import ReportedFinding, reason_only_outcomes, reported_findings, worst_first
+from pytest_py312.gate.reports.results import (
+    ReportedFinding,
+    merge_places,
+    reason_only_outcomes,
+    reported_findings,
+    worst_first,
+)
 from pytest_py312.gate.reports.run_verdict import CellState, outcomes_by_cell, state_of, summarize, table_columns
 
 SIZE_LIMIT = 1024 * 1024
@@ -40,7 +46,7 @@ def render(report: Report, *, limit: int = 0) -> str:
 def _sections(report: Report) -> list[str]:
     verdict = summarize(report)
     findings = reported_findings(report)
-    unaccepted = [result for result in findings if not result.is_accepted and not result.fails_check]
+    unaccepted = [result for result in merge_places(findings) if not result.is_accepted and not result.fails_check]
     reason_only = reason_only_outcomes(report)
     head = f"# Python {report.plan.target}: {escape_markdown(verdict.sentence)}\n"
     return [
@@ -115,7 +121,7 @@ def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:
         cells = (
             escape_control(finding.code),
             escape_control(affected),
-            _format_location(finding.location),
+            escape_control(result.place),
             what,
             escape_terminal(finding.remedy),
         )
@@ -123,10 +129,6 @@ def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:
     if len(findings) > _MAX_ROWS:
         lines += ["", f"and {len(findings) - _MAX_ROWS} more"]
     return "\n".join([*lines, ""])
-
-
-def _format_location(location: Location | None) -> str:
-    return escape_control(str(location)) if location else ""
 
 
 def _reasons_section(title: str, reason_only: Sequence[Outcome]) -> str:

@@ -12,7 +12,7 @@ from itertools import accumulate
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import StyledLine, TerminalFormat, display_width, escape_control
+from pytest_py312.core.text import StyledLine, TerminalFormat, display_width, escape_control, pluralize
 
 _NO_LOCATION = Location(path="")
 _SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -33,6 +33,15 @@ class ReportedFinding:
     finding: Finding
     interpreters: tuple[Interpreter, ...]
     fails_check: bool
+    more_places: tuple[Location | None, ...] = ()
+    """Places of further findings that only differ in that, see :func:`merge_places`."""
+
+    @property
+    def place(self) -> str:
+        """``app.py:3``, with the number of further places; empty if it has none."""
+        text = str(self.finding.location) if self.finding.location else ""
+        more = f"and {pluralize(len(self.more_places), 'more place')}" if self.more_places else ""
+        return f"{text} ({more})" if text and more else text or more
 
     @property
     def interpreter_labels(self) -> str:
@@ -82,6 +91,26 @@ def _merge_group(group: list[tuple[Outcome, Finding, bool]]) -> ReportedFinding:
         interpreters=tuple(sorted({outcome.interpreter for outcome, *_ in group if outcome.interpreter})),
         fails_check=fails_check,
     )
+
+
+def merge_places(findings: Iterable[ReportedFinding]) -> list[ReportedFinding]:
+    """Merge the findings of one kind that fail no check: a deprecation with 700 places is one item with a number.
+
+    Those that fail a check are kept apart, since each of their places has to be changed.
+    """
+    groups: dict[object, list[ReportedFinding]] = {}
+    for result in findings:
+        finding = result.finding
+        kind = (result.service, result.check, finding.code, finding.message, result.level, result.is_accepted)
+        groups.setdefault((result.fails_check and id(result), *kind), []).append(result)
+    return [
+        replace(
+            group[0],
+            interpreters=tuple(sorted({interpreter for result in group for interpreter in result.interpreters})),
+            more_places=tuple(result.finding.location for result in group[1:]),
+        )
+        for group in groups.values()
+    ]
 
 
 def failure_findings(outcome: Outcome) -> list[Finding]:

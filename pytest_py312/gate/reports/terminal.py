@@ -219,16 +219,26 @@ def _finding_lines(
             if matches(finding) and not (is_reported and outcome.check == "suite"):
                 by_service.setdefault(outcome.service, []).append((outcome.interpreter, finding))
     return [
-        _finding_line(service, merged_finding)
+        _finding_line(service, group[0], len(group) - 1)
         for service, pairs in by_service.items()
-        for merged_finding in merge_for_display(pairs, page)
+        for group in _by_kind(merge_for_display(pairs, page))
     ]
 
 
-def _finding_line(service: str, merged_finding: MergedFinding) -> str:
+def _by_kind(merged_findings: Iterable[MergedFinding]) -> Iterable[list[MergedFinding]]:
+    """Group findings that only differ in their place."""
+    groups: dict[tuple[object, ...], list[MergedFinding]] = {}
+    for merged_finding in merged_findings:
+        kind = (merged_finding.finding.code, merged_finding.finding.message, merged_finding.interpreters)
+        groups.setdefault(kind, []).append(merged_finding)
+    return groups.values()
+
+
+def _finding_line(service: str, merged_finding: MergedFinding, more_places: int) -> str:
     finding = merged_finding.finding
     where = escape_control(str(finding.location)) if finding.location else escape_control(service)
     on = f" ({merged_finding.interpreter_labels})" if merged_finding.interpreter_labels else ""
+    where += f" (and {pluralize(more_places, 'more place')})" if more_places else ""
     return f"{escape_control(finding.code)} {where}: {escape_terminal(finding.message)}{on}"
 
 

@@ -82,6 +82,45 @@ def test_a_service_that_fails_as_a_whole_is_seen_in_each_table() -> None:
     assert re.search(r"user-service +FAIL +\[ok\] +ok +ok", texts["terminal"])
 
 
+DEPRECATION = "datetime.utcnow() is deprecated"
+
+
+@pytest.mark.parametrize("name", ["terminal", "html", "markdown", "github"])
+def test_a_warning_with_many_places_is_shown_once(name: str) -> None:
+    warnings = [
+        finding("PY230", line=line, message=DEPRECATION, severity=Severity.WARNING, names=(str(line),))
+        for line in range(1, 727)
+    ]
+    outcome = Outcome.from_findings(service="user-service", interpreter=None, check="source", findings=warnings)
+
+    text = texts_of(report_of(outcome))[name]
+
+    assert text.count(DEPRECATION) == 1
+    assert "725 more places" in text
+    assert "app.py:1" in text or "line=1," in text
+
+
+def test_what_blocks_is_shown_at_each_place() -> None:
+    outcome = Outcome.from_findings(
+        service="user-service",
+        interpreter=None,
+        check="source",
+        findings=[finding(line=line, names=(str(line),)) for line in (3, 4)],
+    )
+
+    text = texts_of(report_of(outcome))["markdown"]
+
+    assert "app.py:3" in text
+    assert "app.py:4" in text
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "sarif", "github"])
+def test_a_reason_on_several_interpreters_is_shown_once(name: str) -> None:
+    outcomes = [errored("no tests were found in services/user-service", on=on) for on in (PY39, PY310, PY312)]
+
+    assert texts_of(report_of(*outcomes))[name].count("no tests were found") == 1
+
+
 FINDINGS = st.builds(
     finding,
     code=st.sampled_from(["PY104", "PY202"]),
