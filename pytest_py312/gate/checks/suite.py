@@ -31,6 +31,7 @@ from pytest_py312.gate.checks.suite_coverage import (
     measure_coverage,
     uncollected_on_both,
 )
+from pytest_py312.repository.services.optional_requirements import table_that_provides
 from pytest_py312.runners.suite_job import START_COLLECTOR
 
 MAX_CAUSE_LENGTH = 240
@@ -207,7 +208,7 @@ def _broken_on_baseline(cell: Cell, broken: list[str], run: SuiteRun, target: Ce
             run,
             FindingTemplate(code="PY404", qualifier=" (pre-existing)", severity=Severity.NOTE),
         ),
-        *_uncollected_findings(cell, uncollected, run, target.interpreter),
+        *_uncollected_findings(cell, uncollected, run, target.interpreter, facts),
     ]
 
 
@@ -247,7 +248,7 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
         counts={**{other.interpreter: other.counts for other in (baseline_run, *runs)}},
     )
     findings = _downgrade_intermediate_only(cell, facts, _regressions(cell, comparison, run, facts))
-    findings += _nonblocking_findings(cell, comparison, run)
+    findings += _nonblocking_findings(cell, comparison, run, facts)
     findings += _unpaired_findings(cell, pairs)
     findings += _removed_after_warning(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
     return CheckResult(outcome=_outcome(cell, findings), suite_comparison=comparison)
@@ -313,7 +314,7 @@ def _downgrade_intermediate_only(cell: Cell, facts: Facts, findings: list[Findin
     ]
 
 
-def _nonblocking_findings(cell: Cell, comparison: SuiteComparison, run: SuiteRun) -> list[Finding]:
+def _nonblocking_findings(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: Facts) -> list[Finding]:
     flaky = FindingTemplate(code="PY403", qualifier=" intermittently (flaky)", severity=Severity.WARNING)
     both = FindingTemplate(
         code="PY404",
@@ -324,12 +325,12 @@ def _nonblocking_findings(cell: Cell, comparison: SuiteComparison, run: SuiteRun
     return [
         *_group_by_cause(cell, comparison.flaky, run, flaky),
         *_group_by_cause(cell, comparison.failing_on_both, run, both),
-        *_uncollected_findings(cell, comparison.uncollected, run, comparison.baseline),
+        *_uncollected_findings(cell, comparison.uncollected, run, comparison.baseline, facts),
     ]
 
 
 def _uncollected_findings(
-    cell: Cell, collectors: Sequence[str], run: SuiteRun, other: Interpreter
+    cell: Cell, collectors: Sequence[str], run: SuiteRun, other: Interpreter, facts: Facts
 ) -> Iterator[Finding]:
     """Yield what could be collected on neither side: it is not checked, which is not the same as failing on both."""
     template = FindingTemplate(
@@ -339,7 +340,15 @@ def _uncollected_findings(
         noun="test file",
         verb=("cannot be collected", "cannot be collected"),
     )
-    yield from _group_by_cause(cell, collectors, run, template)
+    optional = facts.optional_requirements(cell.service) if collectors else {}
+    for finding in _group_by_cause(cell, collectors, run, template):
+        module = _missing_module(finding.message)
+        table = table_that_provides(module, optional) if module else ""
+        if table:
+            reason = f"{module} is provided by {table}, which is not installed"
+            remedy = f'add "{table}" to `test-requirements` in the plan'
+            finding = replace(finding, message=f"{finding.message}; {reason}", remedy=remedy)
+        yield finding
 
 
 def _unpaired_findings(cell: Cell, pairs: PairedRuns) -> Iterator[Finding]:
@@ -462,6 +471,11 @@ def _remedy(code: str, cause: str, detail: str) -> str:
     if cause.startswith(("skipped", "expected to fail", "the test no longer exists")):
         return "make it run on this interpreter as well, or waive it in the plan with a reason"
     return remedy_for(cause) or GENERAL_REMEDY
+
+
+def _missing_module(text: str) -> str:
+    match = re.search(r"No module named '([A-Za-z_]\w*)", text)
+    return match[1] if match else ""
 
 
 def _uncollected_remedy(cause: str) -> str:

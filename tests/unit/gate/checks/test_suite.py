@@ -385,6 +385,17 @@ def test_a_file_that_cannot_be_collected_on_either_side_is_not_checked(interpret
     assert "agent_sdk" in finding.remedy
 
 
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_a_missing_module_that_an_extra_provides_is_reported_as_that(interpreter: str) -> None:
+    table = "pyproject.toml [project.optional-dependencies.agent]"
+    known = facts(with_lost(1, "3.9"), with_lost(1, "3.12"), optional={"agent-sdk": table})
+
+    (finding,) = run_check(known, interpreter).outcome.findings
+
+    assert finding.message.endswith(f"; agent_sdk is provided by {table}, which is not installed")
+    assert finding.remedy == f'add "{table}" to `test-requirements` in the plan'
+
+
 def test_the_comparison_has_the_files_that_prove_nothing() -> None:
     comparison = run_check(facts(with_lost(1, "3.9"), with_lost(1, "3.12"))).suite_comparison
 
