@@ -229,14 +229,14 @@ def write_document(path: Path, content: bytes) -> None:
             device.write(content)
         return
     path = path.resolve()
-    before = path.stat() if path.exists() else None
-    if before is not None and not os.access(path, os.W_OK):
+    state = path.stat() if path.exists() else None
+    if state is not None and not os.access(path, os.W_OK):
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
     try:
-        _replace_whole(path, content, before)
+        _replace_whole(path, content, state)
     except OSError as error:
         # a file that is mounted into a container, or one in a folder that is write-protected, cannot be replaced
-        if before is None or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV):
+        if state is None or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV):
             raise
         _overwrite(path, content)
 

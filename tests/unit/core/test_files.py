@@ -76,22 +76,22 @@ def test_a_document_is_written(tmp_path: Path) -> None:
     assert names_in(tmp_path) == {"report.json"}
 
 
-@pytest.mark.parametrize("before", [None, b"an earlier report"])
+@pytest.mark.parametrize("previous", [None, b"an earlier report"])
 @pytest.mark.parametrize("write", [write_document, append_to_document])
 def test_a_full_disk_leaves_what_was_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, before: bytes | None, write: Callable[[Path, bytes], None]
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, previous: bytes | None, write: Callable[[Path, bytes], None]
 ) -> None:
     path = tmp_path / "report.json"
-    if before is not None:
-        path.write_bytes(before)
+    if previous is not None:
+        path.write_bytes(previous)
     fill_disk(monkeypatch)
 
     with pytest.raises(OSError, match="No space left on device"):
         write(path, b"x" * 1000)
 
     if write is write_document:
-        assert path.exists() is (before is not None)
-    assert not path.exists() or path.read_bytes() == (before or b"")
+        assert path.exists() is (previous is not None)
+    assert not path.exists() or path.read_bytes() == (previous or b"")
     assert names_in(tmp_path) <= {"report.json"}
 
 

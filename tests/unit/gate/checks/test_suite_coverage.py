@@ -76,12 +76,12 @@ def test_the_file_of_a_test(name: str, collector: bool, file: str) -> None:
 
 @given(RUNS, RUNS)
 def test_the_share_is_one_of_a_whole(run: SuiteRun, other: SuiteRun) -> None:
-    found = measure_coverage(run, other)
+    measured = measure_coverage(run, other)
 
-    assert 0 <= found.share <= 1
-    assert found.tests_run <= found.tests
-    assert not set(found.uncollected).intersection(found.failing)
-    assert (found.share == 1) is (not found.gaps)
+    assert 0 <= measured.share <= 1
+    assert measured.tests_run <= measured.tests
+    assert not set(measured.uncollected).intersection(measured.failing)
+    assert (measured.share == 1) is (not measured.gaps)
 
 
 @given(st.text(), st.booleans())

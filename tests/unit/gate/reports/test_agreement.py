@@ -146,12 +146,12 @@ def test_all_formats_have_the_same_verdict(outcomes: list[Outcome], exit_status:
     assert verdict.sentence in texts["html"]
     assert escape_markdown(verdict.sentence) in texts["markdown"]
     assert json.loads(texts["json"])["complete"] is verdict.complete
-    blocking = [found for found in findings if found.fails_check]
+    blocking = [result for result in findings if result.fails_check]
     for kind in ("terminal", "markdown"):
         assert ("Blocking" in texts[kind]) is bool(blocking), kind
     (run,) = json.loads(texts["sarif"])["runs"]
-    of_level_error = [found for found in run["results"] if found["level"] == "error" and not found["suppressions"]]
+    of_level_error = [result for result in run["results"] if result["level"] == "error" and not result["suppressions"]]
     assert bool(of_level_error) >= bool(blocking)
-    for found in blocking:
+    for result in blocking:
         for kind in ("terminal", "html", "markdown"):
-            assert found.finding.remedy in texts[kind], kind
+            assert result.finding.remedy in texts[kind], kind
