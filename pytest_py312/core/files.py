@@ -4,6 +4,7 @@ A file is replaced by a complete new one (written beside it, flushed to disk, re
 or none: if one of them cannot be written, those before it are restored.
 """
 
+import errno
 import json
 import os
 import re
@@ -216,9 +217,92 @@ def _describe_error(error: BaseException) -> str:
     return str(error)
 
 
+def write_document(path: Path, content: bytes) -> None:
+    """Write a file of the user's, whole or not at all: after an error its previous content is there, or no file.
+
+    A link is followed. What is no regular file (``/dev/stdout``, a pipe) is written as it is.
+
+    :raises OSError: it cannot be written, for example because the disk is full.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as device:
+            device.write(content)
+        return
+    path = path.resolve()
+    state = path.stat() if path.exists() else None
+    if state is not None and not os.access(path, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    try:
+        _replace_whole(path, content, state)
+    except OSError as error:
+        # a file that is mounted into a container, or one in a folder that is write-protected, cannot be replaced
+        if state is None or error.errno not in (errno.EACCES, errno.EPERM, errno.EROFS, errno.EBUSY, errno.EXDEV):
+            raise
+        _overwrite(path, content)
+
+
+def _replace_whole(path: Path, content: bytes, state: os.stat_result | None) -> None:
+    folder = os.open(path.parent, _FOLDER_FLAGS)
+    try:
+        part_name = _create_part_file(folder, content, state)
+        try:
+            os.replace(part_name, path.name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            os.unlink(part_name, dir_fd=folder)
+            raise
+    finally:
+        os.close(folder)
+
+
+def append_to_document(path: Path, content: bytes) -> None:
+    """Append to a file, all of ``content`` or nothing of it.
+
+    :raises OSError: it cannot be written.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o666)
+    try:
+        size = os.fstat(descriptor).st_size
+        try:
+            _write_all(descriptor, content)
+        except BaseException:
+            if stat.S_ISREG(os.fstat(descriptor).st_mode):
+                os.ftruncate(descriptor, size)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _overwrite(path: Path, content: bytes) -> None:
+    """Write into an existing file; restore its content if that fails."""
+    previous = path.read_bytes()
+    descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+    try:
+        try:
+            os.ftruncate(descriptor, 0)
+            _write_all(descriptor, content)
+        except BaseException:
+            os.ftruncate(descriptor, 0)
+            os.pwrite(descriptor, previous, 0)
+            raise
+    finally:
+        os.close(descriptor)
+
+
+def _write_all(descriptor: int, content: bytes) -> None:
+    rest = memoryview(content)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.fsync(descriptor)  # some file systems report a full disk only here
+
+
 def write_json_atomically(path: Path, data: object) -> None:
     """Write a JSON cache file so that readers see either all of it or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part_file = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-    part_file.write_text(json.dumps(data), encoding="utf-8")
-    part_file.replace(path)
+    try:
+        part_file.write_text(json.dumps(data), encoding="utf-8")
+        part_file.replace(path)
+    except BaseException:
+        part_file.unlink(missing_ok=True)  # on a full disk it would keep the last bytes
+        raise

@@ -1,11 +1,13 @@
 """Write the report files of a session, annotations for a GitHub workflow, and the summary of its job."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_py312.core.files import append_to_document, write_document
 from pytest_py312.core.model.report import Report
 from pytest_py312.plugin.command_line import checkout_root, report_ending
 
@@ -22,19 +24,20 @@ class ReportWriter:
         self._is_forced = annotations == "github"
         self._annotates = self._is_forced or (annotations != "none" and os.environ.get("GITHUB_ACTIONS") == "true")
         self._summary = "" if annotations == "none" else os.environ.get("GITHUB_STEP_SUMMARY", "")
-        self._errors: list[str] = []
+        self._errors: dict[Path, str] = {}
 
     def write(self, session: pytest.Session, report: Report) -> None:
         """Write all reports. Failures are reported, and a requested file that cannot be written fails the run."""
         for path in self._files:
-            if not self._write_file(path, self._render(path, report), "w"):
+            if not self._write_file(path, self._render(path, report), write_document):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if self._summary:
             from pytest_py312.gate.reports import markdown
 
             path = Path(self._summary)
             remaining = markdown.SIZE_LIMIT - (path.stat().st_size if path.is_file() else 0)
-            self._write_file(path, markdown.render(report, limit=remaining) if remaining > 0 else "", "a")
+            text = markdown.render(report, limit=remaining) if remaining > 0 else ""
+            self._write_file(path, text, append_to_document)
 
     def _render(self, path: Path, report: Report) -> str:
         """Render the report in the file's format, importing only the module of that format."""
@@ -71,12 +74,11 @@ class ReportWriter:
 
         return "" if charts.can_draw() else " (without charts: pip install 'pytest-py312[charts]' draws them)"
 
-    def _write_file(self, path: Path, text: str, mode: str) -> bool:
+    def _write_file(self, path: Path, text: str, write: Callable[[Path, bytes], None]) -> bool:
         try:
-            with path.open(mode, encoding="utf-8", errors="backslashreplace") as file:
-                file.write(text)
+            write(path, text.encode("utf-8", "backslashreplace"))
         except OSError as error:
-            self._errors.append(f"{path} could not be written: {error.strerror or error}")
+            self._errors[path] = f"{path} could not be written: {error.strerror or error}"
             return False
         return True
 
@@ -90,9 +92,9 @@ class ReportWriter:
     def show(self, terminal: Any, report: Report) -> None:
         """Print what was written, and the annotations."""
         for path in self._files:
-            if not self._errors:
+            if path not in self._errors:
                 terminal.write_line(f"report: {path}{self._missing_extra_hint(path, report)}")
-        for error in self._errors:
+        for error in self._errors.values():
             terminal.write_line(error, red=True)
         if self._annotates:
             from pytest_py312.gate.reports import github_annotations

@@ -43,6 +43,7 @@ from pytest_py312.plugin.nodes import (
     result_properties,
 )
 from pytest_py312.plugin.report_files import ReportWriter
+from pytest_py312.plugin.termination import TerminationHandler
 from pytest_py312.plugin.xdist import is_controller, is_worker, shared_folder
 from pytest_py312.repository.plan.fleet_check import check_against_fleet
 
@@ -92,6 +93,8 @@ class GateSession:
             self.assembly.describe_runner()  # reports a runner that does not work before the first item
         self._results: dict[str, CheckResult] = {}
         self._cut_short = False
+        self._termination = TerminationHandler()
+        self._termination.install()
         self._exit_status: int | None = None
         self._source_lines = SourceLines(self.options.plan.root)
         self._known_findings = read_known_findings(self.options)
@@ -337,6 +340,8 @@ class GateSession:
             generated=clock.now_text(),
             tool_version=__version__,
             exit_status=exit_status,
+            cut_short=self._cut_short,
+            end_signal=self._termination.signal_name,
             builds=self.assembly.builds(),
             rollout=self.rollout.report() if self.rollout is not None else None,
         )
@@ -349,8 +354,12 @@ class GateSession:
             cell for cell in cells.values() if self._cut_short or (cell.service.name, cell.interpreter) in answered
         )
 
+    def pytest_keyboard_interrupt(self) -> None:
+        self._termination.begin_ending()
+
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        self._termination.begin_ending()
         self._cut_short = bool(session.shouldstop or session.shouldfail) or exitstatus == pytest.ExitCode.INTERRUPTED
         if is_worker(session.config) or session.config.option.collectonly:
             return
@@ -397,6 +406,7 @@ class GateSession:
 
     def pytest_unconfigure(self) -> None:
         self.assembly.close()
+        self._termination.restore()
         gc.freeze()  # pytest collects garbage several times now, which is useless in a process that ends
 
     @pytest.hookimpl(optionalhook=True)

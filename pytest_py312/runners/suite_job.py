@@ -3,6 +3,7 @@
 Two runs are compared in gate/checks/suite_comparison.py.
 """
 
+import re
 import zlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -12,15 +13,29 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun, SuiteWarning, TestResult
 from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.runner import ProbeJob, ProbeResult, Runner
+from pytest_py312.runners.suite_ids import SuiteIds, read_folders
 
 CRASH_SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 """Signals of a crashing interpreter: the test that was running is to blame."""
+
+USAGE_ERROR = 4
+"""Exit code of a pytest that was called wrongly, or cannot load what its configuration names."""
 
 OUTCOMES = ("passed", "xpassed", "skipped", "xfailed", "failed", "error")
 """Outcomes of a test, the worst last."""
 
 EXIT_CODE_TEST = "exit code of pytest"
 """Id of an artificial test that stands for a run that failed as a whole."""
+
+
+START_COLLECTOR = "start of pytest"
+"""Id in ``collection_errors`` for a pytest that failed before it ran a test: no file could be collected."""
+
+_START_ERROR = re.compile(r"^(?:ImportError while loading conftest|This error occurred:)", re.MULTILINE)
+"""What pytest prints if a conftest, or a class that a warning filter names, cannot be imported (exit code 4)."""
+
+MAX_DETAIL_LENGTH = 2400
+"""Characters of output that are kept of such an error."""
 
 
 def folders_read_by(service: Service) -> tuple[str, ...]:
@@ -100,6 +115,10 @@ def parse_suite_run(result: ProbeResult, cell: Cell, versions: Mapping[str, str]
     records.add_exit_code_result()
     failure = result.failure or records.failure
     crash = describe_crash(result)
+    start_error = _start_error(result, records, crash)
+    if start_error:
+        records.collection_errors[START_COLLECTOR] = start_error
+        failure = ""
     if crash and records.running and cell.is_baseline:
         # without the baseline's results of the later tests, their failures elsewhere prove nothing
         failure = f"the interpreter crashed in {records.running} ({crash})"
@@ -121,6 +140,21 @@ def parse_suite_run(result: ProbeResult, cell: Cell, versions: Mapping[str, str]
     )
 
 
+def _start_error(result: ProbeResult, records: "_SuiteRecords", crash: str) -> str:
+    """Return the error of code under test, or of a plugin, with which pytest ended before its first test, if any.
+
+    That the command line is wrong, a limit is reached or the engine is lost is no such error.
+    """
+    if records.results or records.running:
+        return ""
+    if crash in CRASH_SIGNALS.values():
+        return f"{result.output_tail[-MAX_DETAIL_LENGTH:]}\nthe interpreter crashed at the start of the suite ({crash})"
+    if result.failure:
+        return ""
+    match = _START_ERROR.search(result.output_tail) if records.exit_code == USAGE_ERROR else None
+    return records.start_error or (result.output_tail[match.start() :][-MAX_DETAIL_LENGTH:].strip() if match else "")
+
+
 def describe_crash(result: ProbeResult) -> str:
     """Return the signal or exit code of a cell's process that ended early by itself, else an empty text."""
     code = result.exit_code
@@ -139,21 +173,29 @@ class _SuiteRecords:
         self.warnings: list[SuiteWarning] = []
         self.running = ""
         self.failure = ""
+        self.start_error = ""
         self.exit_code: object = None
+        self._ids = SuiteIds()
+        self._is_started = False
 
     def add(self, record: Mapping[str, Any]) -> None:
         event = record.get("event")
-        if event == "running":
-            self.running = str(record.get("id", ""))
+        if event == "start" and not self._is_started:
+            self._ids, self._is_started = SuiteIds(read_folders(record)), True  # the probe's own, before any test
+        elif event == "running":
+            self.running = self._ids.comparable(str(record.get("id", "")))
         elif event == "test":
             self._add_test(record)
         elif event == "collect_error":
-            self.collection_errors[str(record.get("id", "."))] = str(record.get("detail", ""))
+            collector = self._ids.comparable(str(record.get("id", ".")))
+            self.collection_errors[collector] = str(record.get("detail", ""))
         elif event == "warning":
             self._add_warning(record)
         elif event == "trouble":
             detail = str(record.get("detail", "")).strip()
             self.failure = str(record.get("what", "")) + (f"\n{detail}" if detail else "")
+        elif event == "start_error":
+            self.start_error = str(record.get("detail", "")).strip() or "no reason given"
         elif event == "exit":
             self._add_exit(record)
 
@@ -176,7 +218,7 @@ class _SuiteRecords:
         self.results[EXIT_CODE_TEST] = TestResult(id=EXIT_CODE_TEST, outcome="error", detail=detail)
 
     def _add_test(self, record: Mapping[str, Any]) -> None:
-        name = str(record.get("id", ""))
+        name = self._ids.comparable(str(record.get("id", "")))
         outcome = str(record.get("outcome", ""))
         if name and outcome in OUTCOMES:
             seconds = record.get("seconds")

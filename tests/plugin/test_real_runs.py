@@ -245,8 +245,108 @@ def test_an_interrupted_run_leaves_nothing_behind(real: Real, start: str) -> Non
     assert real.run_folders() == []
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_run_that_is_ended_reports_what_is_known(real: Real, number: signal.Signals, workers: int) -> None:
+    """As with SIGINT, also if a second signal follows while the reports are written."""
+    if workers and number == signal.SIGHUP:
+        pytest.skip("as SIGTERM")
+    fifo, report = real.root.parent / "begun", real.root.parent / "report.json"
+    os.mkfifo(fifo)
+    real.root.joinpath("services/user-service/tests/test_user.py").write_text(
+        f"import os, time\n\ndef test_a():\n    with open({str(fifo)!r}, 'w') as file:\n"
+        "        file.write(str(os.getpid()))\n    time.sleep(600)\n"
+    )
+    argv = real.command(
+        "services/auth-service::py3.12::dependencies",
+        "services/user-service::py3.12::suite",
+        "--py312-jobs=1",
+        f"--py312-report={report}",
+        *(["-n", str(workers)] if workers else []),
+    )
+    with subprocess.Popen(
+        argv, cwd=real.root, env=real.variables, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+    ) as running:
+        cell = psutil.Process(int(fifo.read_text()))
+        running.send_signal(number)
+        running.send_signal(number)
+        out, _ = running.communicate(timeout=60)
+    assert running.returncode == pytest.ExitCode.INTERRUPTED, out
+    assert "Traceback" not in out
+    assert f"the run was interrupted by {number.name}" in out
+    document = json.loads(report.read_text())
+    assert document["complete"] is False
+    assert [found["status"] for found in document["outcomes"]] == ["passed"]
+    assert not cell.is_running() or cell.status() == psutil.STATUS_ZOMBIE
+    # xdist kills workers that are slow to end, and the next run removes the folder of one that was killed
+    assert workers or real.run_folders() == []
+
+
 def test_the_plans_words_hold_over_a_repository_without_stages(real: Real) -> None:
     """All services count as stage 1 then."""
     real.root.joinpath("py312.toml").write_text(PLAN.split("[[stage]]")[0])
     run = real.run("--py312-stage=1", "--collect-only", "-q")
     assert [line for line in run.out.splitlines() if "::" in line] == REAL_IDS
+
+
+TESTS_WITH_CHANGING_IDS = """
+import json, os, sys, tempfile, uuid
+import pytest
+
+THING = object()
+
+
+@pytest.mark.parametrize("path", [__file__, os.getcwd(), pytest.__file__, json.__file__, sys.executable, sys.prefix,
+                                  tempfile.mkdtemp(), str(THING), sys.version.split()[0]])
+def test_folder(path):
+    assert path != json.__file__ or not OLD
+
+
+@pytest.mark.parametrize("value", [str(uuid.uuid4()), str(uuid.uuid4())])
+def test_random(value, request):
+    assert request.node.callspec.indices["value"] or not OLD
+"""
+
+
+def test_a_regression_is_seen_although_the_id_of_its_test_differs_in_every_run(real: Real) -> None:
+    """Scratch folders, environments, versions and random values in ids: neither flaky nor missing."""
+    tests = real.root / "services/auth-service/tests/test_auth.py"
+    tests.write_text(f"import sys\nOLD = sys.version_info >= (3, 12)\n{TESTS_WITH_CHANGING_IDS}")
+
+    run = real.run("services/auth-service")
+
+    findings = run.findings("services/auth-service::py3.12::suite")
+    function = "tests/test_auth.py::test_random"
+    assert sorted((found["code"], *found["names"]) for found in findings) == [
+        ("PY401", "tests/test_auth.py::test_folder[<stdlib>/json/__init__.py]"),
+        ("PY401", f"{function}[<unpaired 2>]"),
+        ("PY406", function),
+    ]
+    tests.write_text(f"OLD = False\n{TESTS_WITH_CHANGING_IDS}")
+    assert real.run("services/auth-service").statuses["services/auth-service::py3.12::suite"] == "passed"
+
+
+@pytest.mark.parametrize(
+    "conftest",
+    [
+        "import sys\nif sys.version_info >= (3, 12):\n    raise AttributeError('removed in 3.12')\n",
+        "import sys\ndef pytest_configure():\n    if sys.version_info >= (3, 12):\n"
+        "        raise AttributeError('removed in 3.12')\n",
+        "import sys\ndef pytest_sessionstart():\n    if sys.version_info >= (3, 12):\n"
+        "        raise AttributeError('removed in 3.12')\n",
+        "import sys\nif sys.version_info >= (3, 12):\n    raise SystemExit('AttributeError: removed in 3.12')\n",
+    ],
+    ids=["import", "configure", "session start", "exit"],
+)
+def test_a_pytest_that_fails_at_its_start_on_the_target_is_a_regression(real: Real, conftest: str) -> None:
+    (real.root / "services/auth-service/conftest.py").write_text(conftest)
+
+    run = real.run("services/auth-service::py3.12::suite")
+
+    (finding,) = run.findings("services/auth-service::py3.12::suite")
+    assert run.statuses["services/auth-service::py3.12::suite"] == "failed"
+    assert finding["code"] == "PY402"
+    assert (
+        "pytest fails at its start: AttributeError: removed in 3.12" in finding["message"]
+        or "SystemExit" in (finding["message"])
+    )

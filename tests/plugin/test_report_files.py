@@ -7,6 +7,7 @@ import pytest
 from jsonschema import Draft4Validator
 
 from pytest_py312.core.model.findings import Finding, Location
+from pytest_py312.plugin import report_files
 from tests.plugin.gate_helpers import Faked
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data/sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
@@ -142,3 +143,21 @@ def test_a_summary_that_cannot_be_written_is_reported_and_changes_no_verdict(
 
     assert result.ret == pytest.ExitCode.OK
     result.stdout.fnmatch_lines(["*summary.md could not be written: No such file or directory"])
+
+
+def test_a_full_disk_leaves_no_part_of_a_report(failing: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each report is there as a whole or not at all, and the reason is shown."""
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".json":
+            raise OSError(28, "No space left on device")
+        path.write_bytes(content)
+
+    monkeypatch.setattr(report_files, "write_document", full)
+
+    result = failing.run("--py312-report=all.json", "--py312-report=all.md")
+
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    result.stdout.fnmatch_lines(["report: *all.md", "*all.json could not be written: No space left on device"])
+    result.stdout.no_fnmatch_line("report: *all.json")
+    assert not failing.root.joinpath("all.json").exists()

@@ -118,6 +118,7 @@ class FakeFacts:
     required: RequirementSet = field(default_factory=RequirementSet)
     inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
     library_inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
+    optional: Mapping[str, str] = field(default_factory=dict)
     reading: DeclaredVersions = field(default_factory=DeclaredVersions)
     image_results: Mapping[str, Sequence[ImageCheckResult]] = field(default_factory=dict)
     measured: BenchmarkResults = field(default_factory=BenchmarkResults)
@@ -148,6 +149,9 @@ class FakeFacts:
 
     def source_analysis(self, cell: Cell) -> AnalysisResult:
         return self.inspections.get(str(cell.interpreter)) or AnalysisResult()
+
+    def optional_requirements(self, service: Service) -> Mapping[str, str]:
+        return self.optional
 
     def declared_versions(self, service: Service) -> DeclaredVersions:
         return self.reading

@@ -186,7 +186,12 @@ class SuiteRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteComparison:
-    """A suite on an interpreter compared with the same suite on the baseline. All fields are sorted test ids."""
+    """A suite on an interpreter compared with the same suite on the baseline. Fields without a type of their own are
+    sorted test ids; ``uncollected`` are the files (or other collectors) that could be collected on neither side.
+
+    ``test_files`` is the number of known test files, ``silent_files`` those of them that prove nothing, because they
+    cannot be collected on either side or none of their tests passes.
+    """
 
     service: str
     baseline: Interpreter
@@ -195,7 +200,10 @@ class SuiteComparison:
     missing: tuple[str, ...] = ()
     fixed: tuple[str, ...] = ()
     failing_on_both: tuple[str, ...] = ()
+    uncollected: tuple[str, ...] = ()
     flaky: tuple[str, ...] = ()
     new: tuple[str, ...] = ()
     first_bad: Mapping[str, Interpreter] = field(default_factory=dict)
     counts: Mapping[Interpreter, Mapping[str, int]] = field(default_factory=dict)
+    test_files: int = 0
+    silent_files: tuple[str, ...] = ()

@@ -77,6 +77,8 @@ class ServiceSettings:
     """Seconds of wall time for one run of the suite."""
     memory_limit: int = 2 * 1024**3
     """Bytes, for all processes of a cell together."""
+    suite_share: float = 0.5
+    """The share of its test files that must prove something; below it, the suite could not be checked."""
     network: bool = False
     """Whether the suite may use the network. Only the Docker runner can deny it."""
     benchmark: BenchmarkSettings = BenchmarkSettings()

@@ -47,6 +47,10 @@ class Report:
     """RFC 3339, UTC."""
     tool_version: str = ""
     exit_status: int = 0
+    cut_short: bool = False
+    """Whether the run ended before all selected items were checked."""
+    end_signal: str = ""
+    """The signal that ended the run (``SIGTERM``), else empty."""
     builds: tuple[InterpreterBuild, ...] = ()
     benchmarks: tuple[BenchmarkComparison, ...] = ()
     """Benchmarks, ordered by service, then by name."""

@@ -4,7 +4,7 @@ A check requests facts through :class:`Facts` and turns them into findings. It s
 pass facts without running anything.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Protocol
 
@@ -42,6 +42,10 @@ class Facts(Protocol):
         ...
 
     def requirements(self, service: Service) -> "RequirementSet": ...
+
+    def optional_requirements(self, service: Service) -> Mapping[str, str]:
+        """Return the projects that only extras and groups have which are not installed, with their table."""
+        ...
 
     def installation(self, cell: Cell) -> "Installation": ...
 

@@ -3,6 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from packaging.utils import canonicalize_name
+
 from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.findings import (
@@ -135,7 +137,20 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult]) -> Outcome:
             "the service runs"
         )
         return replace(outcome, status=Status.ERRORED, reason=reason)
+    started = next((found for found in map(_unimportable_on_both, set_results) if _is_started(cell, found)), None)
+    if outcome.status is Status.PASSED and started is not None:
+        reason = (
+            f"{started.message} (also fails on {cell.service.baseline}), and the service is started with it, so "
+            "nothing proves that it starts. Install what it needs, as the service's image does"
+        )
+        return replace(outcome, status=Status.ERRORED, reason=reason)
     return outcome
+
+
+def _is_started(cell: Cell, finding: Finding | None) -> bool:
+    """Whether a program in the start commands of the service is of the project that the finding is about."""
+    programs = {canonicalize_name(program.name.partition(".")[0]) for program in cell.service.programs}
+    return finding is not None and not programs.isdisjoint(canonicalize_name(name) for name in finding.names)
 
 
 def _unimportable_on_both(set_result: _SetResult) -> Finding | None:

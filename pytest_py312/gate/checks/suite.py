@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
-from pytest_py312.core.text import error_line
+from pytest_py312.core.text import error_line, pluralize
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.installer import Installation, installed_versions
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
@@ -15,17 +15,32 @@ from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.deprecations import removed_after_warning
 from pytest_py312.gate.checks.failure_hints import GENERAL_REMEDY, remedy_for
 from pytest_py312.gate.checks.suite_comparison import (
+    PairedRuns,
     compare_runs,
     confirm_regressions,
     covers,
     exception_line,
     find_first_bad,
     nothing_ran_reason,
+    pair_runs,
     without_addresses,
 )
+from pytest_py312.gate.checks.suite_coverage import (
+    SuiteCoverage,
+    file_of_test,
+    measure_coverage,
+    uncollected_on_both,
+)
+from pytest_py312.repository.services.optional_requirements import table_that_provides
+from pytest_py312.runners.suite_job import START_COLLECTOR
 
 MAX_CAUSE_LENGTH = 240
 """Characters of the exception line in a message; the detail has all of it."""
+
+MAX_UNPAIRED_IDS = 3
+"""Ids of each side that are shown of tests that cannot be paired."""
+
+_UNCOLLECTED = "cannot be collected: "
 
 TOO_NEW_ERROR = re.compile(r"\b(?:ImportError|ModuleNotFoundError|AttributeError|SyntaxError|NameError|TypeError)\b")
 """Exceptions that code for a newer Python raises on an older one."""
@@ -38,7 +53,7 @@ class SuiteCheck:
     """
 
     name = "suite"
-    codes: tuple[str, ...] = ("PY250", "PY401", "PY402", "PY403", "PY404", "PY405")
+    codes: tuple[str, ...] = ("PY250", "PY401", "PY402", "PY403", "PY404", "PY405", "PY406", "PY407")
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         if cell.service.suite is None:
@@ -57,11 +72,10 @@ class SuiteCheck:
             if cell.is_baseline
             else _judge_against_baseline(cell, suite_run, facts)
         )
-        reason = _nothing_passes_reason(cell, suite_run, facts) if result.outcome.status is Status.PASSED else ""
-        result = replace(result, outcome=_errored(cell, reason, result.outcome.findings)) if reason else result
         # a test that fails on an incomplete baseline only would hide a regression
         return unless_incomplete(
-            result, incomplete_environment_reason(installation, facts.installation(facts.cells(cell.service)[0]))
+            _with_coverage(cell, suite_run, facts, result),
+            incomplete_environment_reason(installation, facts.installation(facts.cells(cell.service)[0])),
         )
 
 
@@ -113,18 +127,55 @@ def _unusable_reason(cell: Cell, run: SuiteRun) -> str:
     return nothing_ran_reason(run, cell.service)
 
 
-def _nothing_passes_reason(cell: Cell, run: SuiteRun, facts: Facts) -> str:
+def _with_coverage(cell: Cell, run: SuiteRun, facts: Facts, result: CheckResult) -> CheckResult:
+    """Add how much of the suite proves anything. If it is too little, the suite could not be checked."""
+    other_cell = facts.cells(cell.service)[-1 if cell.is_baseline else 0]
+    other_run = facts.suite_run(other_cell) if facts.installation(other_cell).environment is not None else run
+    if not other_run.complete:
+        other_run = run  # known as not checked elsewhere; here it is no evidence that files are lost
+    coverage = measure_coverage(run, other_run)
+    outcome, comparison = result.outcome, result.suite_comparison
+    if comparison is not None:
+        silent_files = tuple(sorted((*coverage.uncollected, *coverage.failing)))
+        comparison = replace(comparison, test_files=coverage.files, silent_files=silent_files)
+    if outcome.status is Status.PASSED:
+        reason = _nothing_passes_reason(cell, run, other_run) or _small_share_reason(cell, run, other_run, coverage)
+        if reason:
+            outcome = _errored(cell, reason, outcome.findings)
+        else:
+            outcome = replace(outcome, reason=coverage.summary)
+    return replace(result, outcome=outcome, suite_comparison=comparison)
+
+
+def _small_share_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun, coverage: SuiteCoverage) -> str:
+    """Return the reason if fewer test files prove something than the plan requires; otherwise empty."""
+    required = cell.service.settings.suite_share
+    if coverage.share >= required:
+        return ""
+    first = (*coverage.uncollected, *coverage.failing)[0]
+    collectors = [name for name in run.collection_errors if file_of_test(name, collector=True) == first]
+    failing = [name for name, result in run.results.items() if result.is_failing and file_of_test(name) == first]
+    name = next(iter([*collectors, *failing]), first)
+    return (
+        f"the suite of {cell.service.path} proves too little on {_interpreters(run, other_run)}: {coverage.summary} "
+        f"({first}: {_cause(run, name)}). Let more of them run, or set `suite-share` in the plan (now {required:g})"
+    )
+
+
+def _interpreters(run: SuiteRun, other_run: SuiteRun) -> str:
+    return " or ".join(str(interpreter) for interpreter in sorted({run.interpreter, other_run.interpreter}))
+
+
+def _nothing_passes_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun) -> str:
     """Return the reason if no test passes, neither here nor on the interpreter to compare with; otherwise empty.
 
     This happens if something that the suite needs (a database, a setting) is missing: then nothing is proven.
     """
-    other_cell = facts.cells(cell.service)[-1 if cell.is_baseline else 0]
-    other_run = facts.suite_run(other_cell) if facts.installation(other_cell).environment is not None else run
     if any(result.is_passing for side in (run, other_run) for result in side.results.values()):
         return ""
     first = next((name for name, result in sorted(run.results.items()) if result.is_failing), "")
     cause = f" ({first}: {_cause(run, first)})" if first else ""
-    interpreters = " or ".join(str(interpreter) for interpreter in sorted({run.interpreter, other_run.interpreter}))
+    interpreters = _interpreters(run, other_run)
     return f"no test of {cell.service.path} passes on {interpreters}, so the suite proves nothing{cause}"
 
 
@@ -150,7 +201,8 @@ def _broken_on_baseline(cell: Cell, broken: list[str], run: SuiteRun, target: Ce
     too_new = [
         name for name in broken if target_run is not None and _ran_well(target_run, name) and _looks_too_new(run, name)
     ]
-    preexisting = [name for name in broken if name not in too_new]
+    uncollected = uncollected_on_both(run, target_run) if target_run is not None else ()
+    preexisting = [name for name in broken if name not in too_new and name not in uncollected]
     baseline_only = f" on the baseline, but not on {target.interpreter} (breaks rollback)"
     return [
         *_group_by_cause(cell, too_new, run, FindingTemplate(code="PY405", qualifier=baseline_only)),
@@ -160,6 +212,7 @@ def _broken_on_baseline(cell: Cell, broken: list[str], run: SuiteRun, target: Ce
             run,
             FindingTemplate(code="PY404", qualifier=" (pre-existing)", severity=Severity.NOTE),
         ),
+        *_uncollected_findings(cell, uncollected, run, target.interpreter, facts),
     ]
 
 
@@ -187,17 +240,20 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
     def rerun(interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
         return facts.suite_run(replace(cell, interpreter=interpreter), attempt, select)
 
+    pairs = pair_runs(baseline_run, run, rerun, facts.plan.reruns)
+    baseline_run, run = pairs.baseline, pairs.target
     comparison = confirm_regressions(
-        compare_runs(cell.service.name, baseline_run, run), baseline_run, run, rerun, facts.plan.reruns
+        compare_runs(cell.service.name, baseline_run, run), baseline_run, run, pairs.rerun, facts.plan.reruns
     )
-    runs = _runs_up_to(cell, facts)
+    runs = [run if other.interpreter == run.interpreter else other for other in _runs_up_to(cell, facts)]
     comparison = replace(
         comparison,
         first_bad=find_first_bad(comparison, runs),
         counts={**{other.interpreter: other.counts for other in (baseline_run, *runs)}},
     )
     findings = _downgrade_intermediate_only(cell, facts, _regressions(cell, comparison, run, facts))
-    findings += _nonblocking_findings(cell, comparison, run)
+    findings += _nonblocking_findings(cell, comparison, run, facts)
+    findings += _unpaired_findings(cell, pairs)
     findings += _removed_after_warning(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
     return CheckResult(outcome=_outcome(cell, findings), suite_comparison=comparison)
 
@@ -262,7 +318,7 @@ def _downgrade_intermediate_only(cell: Cell, facts: Facts, findings: list[Findin
     ]
 
 
-def _nonblocking_findings(cell: Cell, comparison: SuiteComparison, run: SuiteRun) -> list[Finding]:
+def _nonblocking_findings(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: Facts) -> list[Finding]:
     flaky = FindingTemplate(code="PY403", qualifier=" intermittently (flaky)", severity=Severity.WARNING)
     both = FindingTemplate(
         code="PY404",
@@ -273,7 +329,48 @@ def _nonblocking_findings(cell: Cell, comparison: SuiteComparison, run: SuiteRun
     return [
         *_group_by_cause(cell, comparison.flaky, run, flaky),
         *_group_by_cause(cell, comparison.failing_on_both, run, both),
+        *_uncollected_findings(cell, comparison.uncollected, run, comparison.baseline, facts),
     ]
+
+
+def _uncollected_findings(
+    cell: Cell, collectors: Sequence[str], run: SuiteRun, other: Interpreter, facts: Facts
+) -> Iterator[Finding]:
+    """Yield what could be collected on neither side: it is not checked, which is not the same as failing on both."""
+    template = FindingTemplate(
+        code="PY407",
+        qualifier=f" on {' or '.join(map(str, sorted({run.interpreter, other})))}, so nothing in it is checked",
+        severity=Severity.WARNING,
+        noun="test file",
+        verb=("cannot be collected", "cannot be collected"),
+    )
+    optional = facts.optional_requirements(cell.service) if collectors else {}
+    for finding in _group_by_cause(cell, collectors, run, template):
+        module = _missing_module(finding.message)
+        table = table_that_provides(module, optional) if module else ""
+        if table:
+            reason = f"{module} is provided by {table}, which is not installed"
+            remedy = f'add "{table}" to `test-requirements` in the plan'
+            finding = replace(finding, message=f"{finding.message}; {reason}", remedy=remedy)
+        yield finding
+
+
+def _unpaired_findings(cell: Cell, pairs: PairedRuns) -> Iterator[Finding]:
+    """Yield what cannot be compared test by test, with the ids of both sides."""
+    for function, (baseline_ids, target_ids) in sorted(pairs.unpaired.items()):
+        sides = ((pairs.baseline.interpreter, baseline_ids), (pairs.target.interpreter, target_ids))
+        examples = [f"{on}: {', '.join(ids[:MAX_UNPAIRED_IDS])}" for on, ids in sides]
+        yield Finding(
+            code="PY406",
+            message=f"the parameters in the ids of {function} differ in every run, so {len(baseline_ids)} tests on "
+            f"{pairs.baseline.interpreter} and {len(target_ids)} on {pairs.target.interpreter} cannot be paired: only "
+            "how many of them pass was compared",
+            remedy="give its parameters fixed ids (pytest.param(..., id=...)), so that each test can be compared",
+            severity=Severity.WARNING,
+            location=_location(cell, function, ""),
+            names=(function,),
+            detail="\n".join(examples),
+        )
 
 
 def _differing_versions(facts: Facts, cell: Cell) -> str:
@@ -313,6 +410,7 @@ class FindingTemplate:
     code: str
     qualifier: str
     severity: Severity = Severity.ERROR
+    noun: str = "test"
     verb: tuple[str, str] = ("fails", "fail")
     since: Mapping[str, Interpreter] = field(default_factory=dict)
     note: str = ""
@@ -327,10 +425,11 @@ def _group_by_cause(cell: Cell, names: Iterable[str], run: SuiteRun, template: F
     for cause, members in groups.items():
         detail = _detail(run, members[0])
         singular, plural = template.verb
-        count = f"1 test {singular}" if len(members) == 1 else f"{len(members)} tests {plural}"
+        count = f"{pluralize(len(members), template.noun)} {singular if len(members) == 1 else plural}"
         yield Finding(
             code=template.code,
-            message=f"{count}{template.qualifier}: {cause}",
+            message=f"{count}{template.qualifier}: "
+            + (cause.removeprefix(_UNCOLLECTED) if template.code == "PY407" else cause),
             remedy=_remedy(template.code, cause, detail),
             severity=template.severity,
             location=_location(cell, members[0], detail),
@@ -358,7 +457,9 @@ def _cause(run: SuiteRun, name: str) -> str:
     if not detail:
         return "the test no longer exists"
     line = without_addresses(exception_line(detail))[:MAX_CAUSE_LENGTH]
-    return line if result is not None else f"cannot be collected: {line}"
+    if result is not None:
+        return line
+    return f"pytest fails at its start: {line}" if START_COLLECTOR in run.collection_errors else f"{_UNCOLLECTED}{line}"
 
 
 def _remedy(code: str, cause: str, detail: str) -> str:
@@ -366,6 +467,8 @@ def _remedy(code: str, cause: str, detail: str) -> str:
         return "make it independent of values that change between runs, such as the order of a set"
     if code == "PY404":
         return ""
+    if code == "PY407":
+        return _uncollected_remedy(cause)
     library = _failing_library(detail)
     if library:
         return f"the cause is in {library}: {SUCCESSORS.get(library) or 'require a version of it that runs there'}"
@@ -374,10 +477,24 @@ def _remedy(code: str, cause: str, detail: str) -> str:
     return remedy_for(cause) or GENERAL_REMEDY
 
 
+def _missing_module(text: str) -> str:
+    match = re.search(r"No module named '([A-Za-z_]\w*)", text)
+    return match[1] if match else ""
+
+
+def _uncollected_remedy(cause: str) -> str:
+    missing = re.search(r"No module named '([A-Za-z_]\w*)", cause)
+    if missing:
+        return (
+            f"install what provides {missing[1]} with the tests (`test-requirements` in the plan), or remove the file"
+        )
+    return "make it importable, or exclude it from the suite"
+
+
 def _failing_library(detail: str) -> str:
     """Return the installed package in which a traceback ends; empty if it ends in code of the service."""
-    frames = re.findall(r"^(\S+\.py):\d+: ", detail, re.MULTILINE)
-    package_match = re.search(r"site-packages/([A-Za-z]\w*)", frames[-1]) if frames else None
+    frames = re.findall(r"^(?:(\S+\.py):\d+: |\s*File \"([^\"\n]+\.py)\", line \d+)", detail, re.MULTILINE)
+    package_match = re.search(r"site-packages/([A-Za-z]\w*)", "".join(frames[-1])) if frames else None
     return package_match[1] if package_match else ""
 
 

@@ -4,13 +4,18 @@ Pure, except for the argument ``rerun``, which runs some tests of one side once 
 """
 
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
-from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
+from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun, TestResult
 from pytest_py312.core.model.plan import SuiteKind
+from pytest_py312.runners.suite_ids import UNPAIRED, function_of, selection_of
+from pytest_py312.runners.suite_job import START_COLLECTOR
+
+WHOLE_SUITE = (".", START_COLLECTOR)
+"""Collectors to which every test belongs."""
 
 Rerun = Callable[[Interpreter, int, tuple[str, ...]], SuiteRun]
 """(interpreter, attempt, test ids; an empty tuple means all) -> a new run."""
@@ -20,9 +25,11 @@ def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteCom
     """Compare one run of each side, without confirmation.
 
     A test that passed on the baseline and is skipped, expected to fail, or absent on the target is *missing*: it proves
-    nothing there. If a file cannot be collected, all of its tests are missing.
+    nothing there. If a file cannot be collected, all of its tests are missing. One that cannot be collected on either
+    side is *uncollected*: nothing of it was compared.
     """
     newly_failing, missing, failing_on_both, fixed = set(), set(), set(), set()
+    uncollected = set(baseline.collection_errors).intersection(target.collection_errors)
     for name, baseline_result in baseline.results.items():
         target_result = target.results.get(name)
         if baseline_result.is_passing:
@@ -41,9 +48,7 @@ def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteCom
         if name not in baseline.results and target_result.is_failing:
             (failing_on_both if covering_collector(name, baseline.collection_errors) else newly_failing).add(name)
     for collector in target.collection_errors:
-        if collector in baseline.collection_errors:
-            failing_on_both.add(collector)
-        elif not any(covers(collector, name) for name in missing):
+        if collector not in uncollected and not any(covers(collector, name) for name in missing):
             newly_failing.add(collector)
     return SuiteComparison(
         service=service,
@@ -53,6 +58,7 @@ def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteCom
         missing=tuple(sorted(missing)),
         fixed=tuple(sorted(fixed | set(baseline.collection_errors).difference(target.collection_errors))),
         failing_on_both=tuple(sorted(failing_on_both)),
+        uncollected=tuple(sorted(uncollected)),
         new=tuple(sorted(set(target.results).difference(baseline.results))),
         counts={baseline.interpreter: baseline.counts, target.interpreter: target.counts},
     )
@@ -61,7 +67,9 @@ def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteCom
 def covers(collector: str, name: str) -> bool:
     """Whether the test ``name`` belongs to ``collector`` (a file, a folder, a class or a module)."""
     return (
-        collector == "." or name == collector or name.startswith((f"{collector}::", f"{collector}/", f"{collector}."))
+        collector in WHOLE_SUITE
+        or name == collector
+        or name.startswith((f"{collector}::", f"{collector}/", f"{collector}."))
     )
 
 
@@ -125,18 +133,149 @@ def confirm_regressions(
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class PairedRuns:
+    """Two runs in which the same test has the same id, as far as that can be known.
+
+    ``unpaired`` has the functions of which some tests cannot be paired, with the ids on each side. These tests are
+    compared by their number: the k-th best of one side with the k-th best of the other.
+    """
+
+    baseline: SuiteRun
+    target: SuiteRun
+    rerun: Rerun
+    unpaired: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = field(default_factory=dict)
+
+
+def pair_runs(baseline: SuiteRun, target: SuiteRun, rerun: Rerun, reruns: int) -> PairedRuns:
+    """Give tests the same id on both sides whose parameters only contain different versions or differ in every run.
+
+    An id that names the version of its interpreter is paired with that of the other side. For the others, that have
+    ids which only one side has on both sides, the function is run once more on the baseline: if its ids are the same
+    there again, they are real, and those that the target lacks are missing. Otherwise they differ in every run, so that
+    no rerun could find them again, and the tests of the function are compared by number.
+    """
+    renamed = _paired_by_version(baseline, target)
+    target = _rename(target, renamed)
+    suspected = _one_sided_ids(baseline, target)
+    first_rerun = _renaming(rerun, renamed, target.interpreter)
+    if not suspected or reruns == 0:
+        return PairedRuns(baseline=baseline, target=target, rerun=first_rerun)
+    again = rerun(baseline.interpreter, 1, _sorted_unique(suspected))
+    unstable = {
+        function: ids
+        for function, ids in suspected.items()
+        if not again.complete or not set(ids[0]).issubset(again.results)
+    }
+    if not unstable:
+        return PairedRuns(baseline=baseline, target=target, rerun=first_rerun)
+    paired = frozenset(baseline.results).intersection(target.results)
+
+    def rerun_by_number(interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        return _number_tests(first_rerun(interpreter, attempt, select), unstable, paired)
+
+    return PairedRuns(
+        baseline=_number_tests(baseline, unstable, paired),
+        target=_number_tests(target, unstable, paired),
+        rerun=rerun_by_number,
+        unpaired=unstable,
+    )
+
+
+def _one_sided_ids(baseline: SuiteRun, target: SuiteRun) -> dict[str, tuple[tuple[str, ...], tuple[str, ...]]]:
+    """Return the functions of which each side has tests that the other has not, with their ids."""
+    groups: dict[str, tuple[set[str], set[str]]] = {}
+    for index, (side, other) in enumerate(((baseline, target), (target, baseline))):
+        for name in side.results:
+            function = function_of(name)
+            if name not in other.results and function != name and not covering_collector(name, other.collection_errors):
+                groups.setdefault(function, (set(), set()))[index].add(name)
+    return {
+        function: (tuple(sorted(ids[0])), tuple(sorted(ids[1])))
+        for function, ids in groups.items()
+        if ids[0] and ids[1]
+    }
+
+
+def _paired_by_version(baseline: SuiteRun, target: SuiteRun) -> dict[str, str]:
+    """Map ids of the target to those of the baseline that are equal except for the version of their interpreter."""
+    renamed: dict[str, str] = {}
+    for ids in _one_sided_ids(baseline, target).values():
+        without_version: dict[str, list[str]] = {}
+        for name in ids[0]:
+            without_version.setdefault(_without_version(name, baseline.interpreter), []).append(name)
+        for name in ids[1]:
+            candidates = without_version.get(_without_version(name, target.interpreter), [])
+            if candidates:
+                renamed[name] = candidates.pop(0)
+    return renamed
+
+
+def _without_version(name: str, interpreter: Interpreter) -> str:
+    """Return the id without the version of the interpreter: 3.12.1, 3.12, py312, cp312, python3.12, (3, 12)."""
+    function, bracket, parameters = name.partition("[")
+    major, minor = interpreter.major, interpreter.minor
+    version = rf"(?<![\d.]){major}\.{minor}(?:\.\d+)?(?![\d.])|(?<=py){major}{minor}(?!\d)|(?<=cp){major}{minor}(?!\d)"
+    return function + bracket + re.sub(rf"{version}|\({major}, {minor}(?:, \d+)?\)", "<version>", parameters)
+
+
+def _rename(run: SuiteRun, names: Mapping[str, str]) -> SuiteRun:
+    if not any(name in run.results for name in names):
+        return run
+    results = {names.get(name, name): result for name, result in run.results.items()}
+    return replace(run, results={name: replace(result, id=name) for name, result in results.items()})
+
+
+def _renaming(rerun: Rerun, names: Mapping[str, str], target: Interpreter) -> Rerun:
+    """Return ``rerun`` for ids of the baseline that the target knows by another name."""
+    if not names:
+        return rerun
+    target_names = {name: target_name for target_name, name in names.items()}
+
+    def rerun_renamed(interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        if interpreter != target:
+            return rerun(interpreter, attempt, select)
+        selected = _sorted_unique(selection_of(target_names.get(name, name)) or name for name in select)
+        return _rename(rerun(interpreter, attempt, selected), names)
+
+    return rerun_renamed
+
+
+_BEST_FIRST = ("passed", "xpassed", "skipped", "xfailed", "failed", "error")
+
+
+def _number_tests(run: SuiteRun, functions: Iterable[str], paired: frozenset[str]) -> SuiteRun:
+    """Return the run with numbers, the best result first, for the tests of ``functions`` that are not ``paired``."""
+    chosen = set(functions)
+    results = {}
+    unpaired: dict[str, list[TestResult]] = {}
+    for name, result in run.results.items():
+        function = function_of(name)
+        if function in chosen and function != name and name not in paired:
+            unpaired.setdefault(function, []).append(result)
+        else:
+            results[name] = result
+    for function, tests in unpaired.items():
+        ordered = sorted(tests, key=lambda result: (_BEST_FIRST.index(result.outcome), result.id))
+        for number, result in enumerate(ordered, 1):
+            name = f"{function}[{UNPAIRED}{number}>]"
+            results[name] = replace(result, id=name)
+    return replace(run, results=results)
+
+
 def _rerun_alone(sides: _RunPair, suspects: set[str], reruns: int) -> tuple[set[str], set[str]]:
     """Rerun only the suspects, ``reruns`` times; return (confirmed, doubtful)."""
     selections = {name: _rerun_selection(sides.target, name) for name in suspects}
-    confirmed = {name for name in suspects if selections[name]}
+    confirmed = {name for name in suspects if selections[name] and selection_of(name)}
     doubtful = suspects - confirmed
     for attempt in range(1, reruns + 1):
         if not confirmed:
             break
         selected = _sorted_unique(selections[name] for name in confirmed)
         target_run = sides.rerun(sides.target.interpreter, attempt, selected)
-        baseline_tests = _sorted_unique(name for name in confirmed if name in sides.baseline.results)
-        baseline_run = sides.rerun(sides.baseline.interpreter, attempt, baseline_tests) if baseline_tests else None
+        baseline_tests = {name for name in confirmed if name in sides.baseline.results}
+        baseline_selected = _sorted_unique(map(selection_of, baseline_tests))
+        baseline_run = sides.rerun(sides.baseline.interpreter, attempt, baseline_selected) if baseline_tests else None
         if not target_run.complete or (baseline_run is not None and not baseline_run.complete):
             return set(), suspects  # ids that change between runs cannot be selected
         for name in sorted(confirmed):
@@ -163,9 +302,9 @@ def _rerun_whole_suite(sides: _RunPair, doubtful: set[str]) -> set[str]:
 def _rerun_selection(run: SuiteRun, name: str) -> str:
     """Return what to select to rerun ``name``: itself, or the file that could not be collected; otherwise empty."""
     if name in run.results:
-        return name
+        return selection_of(name)
     collector = covering_collector(name, run.collection_errors)
-    return "" if collector == "." else collector  # "." is the whole suite, which is rerun anyway
+    return "" if collector in WHOLE_SUITE else collector  # which is rerun anyway
 
 
 def _sorted_unique(names: Iterable[str]) -> tuple[str, ...]:
@@ -203,6 +342,8 @@ def nothing_ran_reason(run: SuiteRun, service: Service) -> str:
         first, detail = next(iter(sorted(run.collection_errors.items())))
         reason = exception_line(detail) or "no reason given"
         count = len(run.collection_errors)
+        if START_COLLECTOR in run.collection_errors:
+            return f"no test ran in {where}: pytest fails at its start ({reason})"
         return f"no test ran in {where}: {count} file{'s' if count > 1 else ''} cannot be imported ({first}: {reason})"
     return f"no test ran in {where}: {kind.value} found none"
 

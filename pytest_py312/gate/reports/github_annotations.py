@@ -10,7 +10,13 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Location, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_terminal, join_names, pluralize
-from pytest_py312.gate.reports.results import ReportedFinding, reason_only_outcomes, reported_findings, worst_first
+from pytest_py312.gate.reports.results import (
+    ReportedFinding,
+    merge_places,
+    reason_only_outcomes,
+    reported_findings,
+    worst_first,
+)
 
 MAX_ANNOTATIONS_PER_KIND = 10
 """Annotations of one kind that GitHub shows per step."""
@@ -63,7 +69,7 @@ def command_lines(report: Report, *, prefix: str = "") -> list[str]:
 
 def annotations(report: Report) -> list[WorkflowAnnotation]:
     """Return all annotations, worst first: blocking findings, failed checks, warnings, notices."""
-    unaccepted = worst_first(result for result in reported_findings(report) if not result.is_accepted)
+    unaccepted = worst_first(result for result in merge_places(reported_findings(report)) if not result.is_accepted)
     blocking = [result for result in unaccepted if result.fails_check]
     others = [result for result in unaccepted if not result.fails_check]
     places = {service.name: service.manifest or service.path for service in report.services}
@@ -89,7 +95,8 @@ def _annotate_group(group: Sequence[ReportedFinding]) -> WorkflowAnnotation:
     finding = result.finding
     services = join_names(list(dict.fromkeys(member.service for member in group)), _MAX_SERVICES_IN_TITLE)
     on = f" ({result.interpreter_labels})" if result.interpreters else ""
-    message = escape_terminal(finding.message)
+    more = f" ({pluralize(len(result.more_places), 'more place')})" if result.more_places else ""
+    message = escape_terminal(finding.message) + more
     return WorkflowAnnotation(
         kind=_KINDS[result.level],
         title=f"{escape_control(finding.code)} {services}{on}",

@@ -13,8 +13,8 @@ from pytest_py312.core.model.measurements import BenchmarkComparison
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_terminal
 from pytest_py312.gate.reports import charts
-from pytest_py312.gate.reports.html_view import BenchmarkView, benchmark_views, service_views, table_columns
-from pytest_py312.gate.reports.run_verdict import summarize
+from pytest_py312.gate.reports.html_view import BenchmarkView, benchmark_views, service_views
+from pytest_py312.gate.reports.run_verdict import summarize, table_columns
 
 PAGE_DIR = Path(__file__).parent / "page"
 
@@ -50,6 +50,7 @@ def _template_context(report: Report) -> dict[str, Any]:
         "target": str(report.plan.target),
         "proven": verdict.proven,
         "verdict": verdict.sentence,
+        "complete": verdict.complete,
         "tiles": [
             ("ready", "passed", verdict.ready),
             ("blocked", "failed", verdict.blocked),

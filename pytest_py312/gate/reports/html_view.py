@@ -12,8 +12,14 @@ from pytest_py312.core.model.measurements import BenchmarkComparison, SpeedVerdi
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import TerminalFormat, escape_control, escape_terminal, last_lines
 from pytest_py312.gate.reports.benchmark_table import OWN_BENCHMARK, format_measurement, format_ratio, sorted_for_table
-from pytest_py312.gate.reports.results import ReportedFinding, reported_findings, source_excerpt, worst_first
-from pytest_py312.gate.reports.run_verdict import CellState, all_cached, outcomes_by_cell, state_of
+from pytest_py312.gate.reports.results import (
+    ReportedFinding,
+    merge_places,
+    reported_findings,
+    source_excerpt,
+    worst_first,
+)
+from pytest_py312.gate.reports.run_verdict import CellState, all_cached, outcomes_by_cell, state_of, table_columns
 
 MAX_FINDINGS_PER_SERVICE = 300
 """Findings shown per service. The other report formats contain all of them."""
@@ -21,6 +27,7 @@ MAX_BENCHMARKS = 2_000
 """Comparisons shown on the page."""
 _MAX_NAMES = 50
 _MAX_EVIDENCE_LINES = 30
+_MAX_PLACES = 200
 _PAGE = TerminalFormat(width=110, unicode=True, verbosity=1)
 _STATE_ORDER = {
     CellState.FAILED: 0,
@@ -171,17 +178,6 @@ def _cell_sign(outcomes: Sequence[Outcome], *, baseline: bool) -> StatusSign:
     return replace(status_sign(state, cached=cached, baseline=baseline), checks=check_names)
 
 
-def table_columns(report: Report) -> tuple[Interpreter | None, ...]:
-    """Return the columns of the readiness table.
-
-    ``None`` stands for the service as a whole. It is present if any check ran per service.
-    """
-    used = {cell.interpreter for cell in report.cells}
-    used |= {outcome.interpreter for outcome in report.outcomes if outcome.interpreter}
-    has_service_outcomes = any(outcome.interpreter is None for outcome in report.outcomes)
-    return (*((None,) if has_service_outcomes else ()), *sorted(used))
-
-
 def service_views(report: Report) -> list[ServiceView]:
     """Return the views of all services in report order."""
     columns = table_columns(report)
@@ -198,7 +194,7 @@ def service_views(report: Report) -> list[ServiceView]:
     for number, service in enumerate(report.services, 1):
         outcomes, service_findings = (
             outcomes_by_service.get(service.name, []),
-            worst_first(findings_by_service.get(service.name, [])),
+            worst_first(merge_places(findings_by_service.get(service.name, []))),
         )
         stage = stages.get(service.stage)
         signs = []
@@ -255,15 +251,22 @@ def _finding_view(result: ReportedFinding) -> FindingView:
         fails_check=result.fails_check,
         code=escape_control(finding.code),
         message=escape_terminal(finding.message),
-        location=escape_control(str(finding.location)) if finding.location else "",
+        location=escape_control(result.place),
         notes=tuple(_notes(result)),
         excerpt="\n".join(line.text for line in lines),
         names=tuple(escape_control(name[:400]) for name in finding.names[:_MAX_NAMES] if name not in finding.message),
         more_names=max(0, len(finding.names) - _MAX_NAMES),
         remedy=escape_terminal(finding.remedy),
-        evidence="\n".join(last_lines(finding.detail, _MAX_EVIDENCE_LINES)),
+        evidence="\n".join([*last_lines(finding.detail, _MAX_EVIDENCE_LINES), *_more_places(result)]),
         changes=tuple(_describe_changes(finding)),
     )
+
+
+def _more_places(result: ReportedFinding) -> Iterator[str]:
+    places = [escape_control(str(place)) for place in result.more_places if place is not None]
+    if places:
+        hidden = len(places) - _MAX_PLACES
+        yield f"also at {', '.join(places[:_MAX_PLACES])}{f' and {hidden} more' if hidden > 0 else ''}"
 
 
 def _notes(result: ReportedFinding) -> Iterator[str]:

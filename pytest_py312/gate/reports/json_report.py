@@ -14,6 +14,7 @@ from pytest_py312.core.model.measurements import BenchmarkComparison, Interprete
 from pytest_py312.core.model.plan import Stage, Waiver
 from pytest_py312.core.model.report import Report, RolloutReport
 from pytest_py312.core.serialization import format_json
+from pytest_py312.gate.reports.run_verdict import summarize
 
 SCHEMA = 1
 """Version of the document. It is increased only when a name is removed or changes its meaning."""
@@ -60,6 +61,7 @@ def _document(report: Report) -> dict[str, Any]:
         "waivers": [_waiver(waiver) for waiver in report.plan.waivers],
         "assumptions": list(report.assumptions),
         "exit_status": int(report.exit_status),
+        "complete": summarize(report).complete,
     }
 
 
@@ -195,10 +197,13 @@ def _suite(comparison: SuiteComparison) -> dict[str, Any]:
         "missing": sorted(comparison.missing),
         "fixed": sorted(comparison.fixed),
         "failing_on_both": sorted(comparison.failing_on_both),
+        "uncollected": sorted(comparison.uncollected),
         "flaky": sorted(comparison.flaky),
         "new": sorted(comparison.new),
         "first_bad": {test: str(comparison.first_bad[test]) for test in sorted(comparison.first_bad)},
         "counts": {str(on): dict(sorted(comparison.counts[on].items())) for on in sorted(comparison.counts)},
+        "test_files": comparison.test_files,
+        "silent_files": sorted(comparison.silent_files),
     }
 
 

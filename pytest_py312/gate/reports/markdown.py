@@ -2,12 +2,18 @@
 
 from collections.abc import Sequence
 
-from pytest_py312.core.model.findings import Interpreter, Location, Outcome, Severity, Status
+from pytest_py312.core.model.findings import Interpreter, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_markdown, escape_terminal, join_names, markdown_row, pluralize
 from pytest_py312.gate.reports.benchmark_table import benchmark_rows
-from pytest_py312.gate.reports.results import ReportedFinding, reason_only_outcomes, reported_findings, worst_first
-from pytest_py312.gate.reports.run_verdict import CellState, outcomes_by_cell, state_of, summarize
+from pytest_py312.gate.reports.results import (
+    ReportedFinding,
+    merge_places,
+    reason_only_outcomes,
+    reported_findings,
+    worst_first,
+)
+from pytest_py312.gate.reports.run_verdict import CellState, outcomes_by_cell, state_of, summarize, table_columns
 
 SIZE_LIMIT = 1024 * 1024
 """GitHub's limit in bytes for the summary of one step. It does not show a larger summary at all."""
@@ -40,11 +46,12 @@ def render(report: Report, *, limit: int = 0) -> str:
 def _sections(report: Report) -> list[str]:
     verdict = summarize(report)
     findings = reported_findings(report)
-    unaccepted = [result for result in findings if not result.is_accepted and not result.fails_check]
+    unaccepted = [result for result in merge_places(findings) if not result.is_accepted and not result.fails_check]
     reason_only = reason_only_outcomes(report)
     head = f"# Python {report.plan.target}: {escape_markdown(verdict.sentence)}\n"
     return [
         head,
+        "" if verdict.complete else "**Not complete**: the run was ended early. This is what was known by then.\n",
         _readiness_table(report),
         _findings_section("Blocking", worst_first(result for result in findings if result.fails_check)),
         _reasons_section("Failed", [outcome for outcome in reason_only if outcome.status is Status.FAILED]),
@@ -60,11 +67,12 @@ def _sections(report: Report) -> list[str]:
 def _readiness_table(report: Report) -> str:
     """Return the table of services and interpreters, with the current interpreter of each service in bold."""
     states = {key: state_of(outcomes) for key, outcomes in outcomes_by_cell(report.outcomes).items()}
-    columns = sorted({cell.interpreter for cell in report.cells})
+    columns = table_columns(report)
     if not columns:
         return ""
     planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
-    lines = [markdown_row(["Service", "Stage", *map(str, columns)]), markdown_row(["---"] * (2 + len(columns)))]
+    titles = [str(on) if on else "As a whole" for on in columns]
+    lines = [markdown_row(["Service", "Stage", *titles]), markdown_row(["---"] * (2 + len(columns)))]
     for service in report.services:
         signs = [_cell_text(service.name, on, service.baseline, states, planned_cells) for on in columns]
         lines.append(markdown_row([escape_markdown(escape_control(service.name)), str(service.stage), *signs]))
@@ -83,12 +91,12 @@ def _benchmark_section(report: Report) -> str:
 
 def _cell_text(
     service: str,
-    interpreter: Interpreter,
+    interpreter: Interpreter | None,
     baseline: Interpreter,
     states: dict[tuple[str, Interpreter | None], CellState],
     planned_cells: set[tuple[str, Interpreter]],
 ) -> str:
-    if (service, interpreter) not in planned_cells:
+    if (service, interpreter) not in states and (interpreter is None or (service, interpreter) not in planned_cells):
         return ""
     sign = _SIGNS[states.get((service, interpreter), CellState.UNCHECKED)]
     return f"**{sign}**" if interpreter == baseline else sign
@@ -113,7 +121,7 @@ def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:
         cells = (
             escape_control(finding.code),
             escape_control(affected),
-            _format_location(finding.location),
+            escape_control(result.place),
             what,
             escape_terminal(finding.remedy),
         )
@@ -121,10 +129,6 @@ def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:
     if len(findings) > _MAX_ROWS:
         lines += ["", f"and {len(findings) - _MAX_ROWS} more"]
     return "\n".join([*lines, ""])
-
-
-def _format_location(location: Location | None) -> str:
-    return escape_control(str(location)) if location else ""
 
 
 def _reasons_section(title: str, reason_only: Sequence[Outcome]) -> str:

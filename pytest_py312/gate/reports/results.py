@@ -7,12 +7,12 @@ characters, which are shown as escapes because a terminal would interpret them.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import StyledLine, TerminalFormat, display_width, escape_control
+from pytest_py312.core.text import StyledLine, TerminalFormat, display_width, escape_control, pluralize
 
 _NO_LOCATION = Location(path="")
 _SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -23,8 +23,9 @@ class ReportedFinding:
     """A finding of a service with the check that made it and the interpreters on which it was made.
 
     ``interpreters`` is empty for a finding about the service as a whole. Where the finding differs between
-    interpreters, it is the one that blocks; if several do, that of the newest interpreter. ``fails_check`` is whether a
-    check failed because of it.
+    interpreters, it is one that failed a check; if several did, that of the newest interpreter, with the remedy of the
+    newest one that has changes, since those were tried there. It is pre-existing only if it blocks nowhere.
+    ``fails_check`` is whether a check failed because of it.
     """
 
     service: str
@@ -32,6 +33,15 @@ class ReportedFinding:
     finding: Finding
     interpreters: tuple[Interpreter, ...]
     fails_check: bool
+    more_places: tuple[Location | None, ...] = ()
+    """Places of further findings that only differ in that, see :func:`merge_places`."""
+
+    @property
+    def place(self) -> str:
+        """``app.py:3``, with the number of further places; empty if it has none."""
+        text = str(self.finding.location) if self.finding.location else ""
+        more = f"and {pluralize(len(self.more_places), 'more place')}" if self.more_places else ""
+        return f"{text} ({more})" if text and more else text or more
 
     @property
     def interpreter_labels(self) -> str:
@@ -66,16 +76,41 @@ def reported_findings(report: Report) -> list[ReportedFinding]:
 
 
 def _merge_group(group: list[tuple[Outcome, Finding, bool]]) -> ReportedFinding:
-    outcome, finding, _ = max(
-        group, key=lambda candidate: (candidate[2], candidate[1].blocks, candidate[0].interpreter or Interpreter(0, 0))
-    )
+    by_interpreter = sorted(group, key=lambda candidate: candidate[0].interpreter or Interpreter(0, 0))
+    fails_check = any(fails_check for *_, fails_check in group)
+    outcome, finding, _ = next(candidate for candidate in reversed(by_interpreter) if candidate[2] or not fails_check)
+    with_changes = next((other for _, other, _ in reversed(by_interpreter) if other.changes), finding)
+    if not finding.changes:
+        finding = replace(finding, remedy=with_changes.remedy, changes=with_changes.changes)
+    if any(other.blocks for _, other, _ in group):
+        finding = replace(finding, preexisting=False)
     return ReportedFinding(
         service=outcome.service,
         check=outcome.check,
         finding=finding,
         interpreters=tuple(sorted({outcome.interpreter for outcome, *_ in group if outcome.interpreter})),
-        fails_check=any(fails_check for *_, fails_check in group),
+        fails_check=fails_check,
     )
+
+
+def merge_places(findings: Iterable[ReportedFinding]) -> list[ReportedFinding]:
+    """Merge the findings of one kind that fail no check: a deprecation with 700 places is one item with a number.
+
+    Those that fail a check are kept apart, since each of their places has to be changed.
+    """
+    groups: dict[object, list[ReportedFinding]] = {}
+    for result in findings:
+        finding = result.finding
+        kind = (result.service, result.check, finding.code, finding.message, result.level, result.is_accepted)
+        groups.setdefault((result.fails_check and id(result), *kind), []).append(result)
+    return [
+        replace(
+            group[0],
+            interpreters=tuple(sorted({interpreter for result in group for interpreter in result.interpreters})),
+            more_places=tuple(result.finding.location for result in group[1:]),
+        )
+        for group in groups.values()
+    ]
 
 
 def failure_findings(outcome: Outcome) -> list[Finding]:

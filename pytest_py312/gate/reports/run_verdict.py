@@ -46,8 +46,15 @@ class RunVerdict:
     anything_checked: bool
     skipped_checks: int
     interrupted: bool
+    end_signal: str
+    """The signal that ended the run, else empty."""
+    complete: bool
+    """Whether the run came to its end; if not, a report only contains what was known by then."""
     known_findings: int
     """Number of recorded findings, which do not block."""
+    silent_files: int = 0
+    """Test files of the ready services that prove nothing on the target, of :attr:`test_files` that are known."""
+    test_files: int = 0
 
     @property
     def proven(self) -> bool:
@@ -58,7 +65,7 @@ class RunVerdict:
         """Closing line of a run."""
         if not self.anything_checked:
             skips = f": {pluralize(self.skipped_checks, 'check')} skipped" if self.skipped_checks else ""
-            return f"nothing was checked{skips}"
+            return f"nothing was checked{skips}{', ' if self.interrupted else ''}{self._interruption_text}"
         if self.proven:
             return f"proven: {pluralize(len(self.ready), 'service')} ready for {self.target} ({self._scope_text})"
         return f"not proven: {self._problems_text}"
@@ -70,9 +77,17 @@ class RunVerdict:
             parts.append(f"{self.cached_cells} cached")
         if self.without_suite:
             parts.append(f"{pluralize(len(self.without_suite), 'service')} without a suite")
+        if self.silent_files:
+            verb = "proves" if self.silent_files == 1 else "prove"
+            parts.append(f"{self.silent_files} of {pluralize(self.test_files, 'test file')} {verb} nothing")
         if self.known_findings:
             parts.append(pluralize(self.known_findings, "known finding"))
         return "; ".join(parts)
+
+    @property
+    def _interruption_text(self) -> str:
+        by = f" by {self.end_signal}" if self.end_signal else ""
+        return f"the run was interrupted{by}" if self.interrupted else ""
 
     @property
     def _problems_text(self) -> str:
@@ -86,7 +101,7 @@ class RunVerdict:
             number, _, problem = parts[0].partition(" ")
             parts[0] = f"{pluralize(int(number), 'service')} {problem}"
         if self.interrupted:
-            parts.append("the run was interrupted")
+            parts.append(self._interruption_text)
         return ", ".join(parts) + (f"; {len(self.ready)} ready for {self.target}" if self.ready else "")
 
 
@@ -96,6 +111,17 @@ def outcomes_by_cell(outcomes: Iterable[Outcome]) -> OutcomesByCell:
     for outcome in outcomes:
         groups.setdefault((outcome.service, outcome.interpreter), []).append(outcome)
     return groups
+
+
+def table_columns(report: Report) -> tuple[Interpreter | None, ...]:
+    """Return the columns of the readiness table.
+
+    ``None`` stands for the service as a whole. It is present if any check ran per service.
+    """
+    used = {cell.interpreter for cell in report.cells}
+    used |= {outcome.interpreter for outcome in report.outcomes if outcome.interpreter}
+    has_service_outcomes = any(outcome.interpreter is None for outcome in report.outcomes)
+    return (*((None,) if has_service_outcomes else ()), *sorted(used))
 
 
 def state_of(outcomes: Iterable[Outcome]) -> CellState:
@@ -131,6 +157,11 @@ def summarize(report: Report) -> RunVerdict:
             incomplete.append((name, reason))
         else:
             ready.append(name)
+    on_target = [
+        comparison
+        for comparison in report.comparisons
+        if comparison.target == report.plan.target and comparison.service in ready
+    ]
     passed = [
         cell_outcomes
         for (_, interpreter), cell_outcomes in outcomes.items()
@@ -148,7 +179,11 @@ def summarize(report: Report) -> RunVerdict:
         anything_checked=any(outcome.status is not Status.SKIPPED for outcome in report.outcomes),
         skipped_checks=sum(outcome.status is Status.SKIPPED for outcome in report.outcomes),
         interrupted=report.exit_status in _INTERRUPTED_EXIT_CODES,
+        end_signal=report.end_signal,
+        complete=not report.cut_short and report.exit_status not in _INTERRUPTED_EXIT_CODES,
         known_findings=sum(result.finding.known for result in reported_findings(report)),
+        silent_files=sum(len(comparison.silent_files) for comparison in on_target),
+        test_files=sum(comparison.test_files for comparison in on_target),
     )
 
 

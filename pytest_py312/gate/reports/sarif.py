@@ -8,7 +8,7 @@ A check that could not be run is a notification of the invocation, and the invoc
 Otherwise the absence of results would look like a success.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
@@ -92,13 +92,23 @@ def _invocation(report: Report, services: dict[str, Service], prefix: str) -> di
         "exitCode": int(report.exit_status),
         **end_time,
         "toolExecutionNotifications": [
-            _notification(outcome, services.get(outcome.service), prefix) for outcome in errored
+            _notification(outcomes, services.get(outcomes[0].service), prefix) for outcomes in _by_reason(errored)
         ],
     }
 
 
-def _notification(outcome: Outcome, service: Service | None, prefix: str) -> dict[str, Any]:
-    on = f" on {outcome.interpreter}" if outcome.interpreter else ""
+def _by_reason(outcomes: Iterable[Outcome]) -> Iterable[list[Outcome]]:
+    """Group the outcomes of one check that have the same reason on several interpreters."""
+    groups: dict[tuple[str, str, str], list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault((outcome.service, outcome.check, outcome.reason), []).append(outcome)
+    return groups.values()
+
+
+def _notification(outcomes: Sequence[Outcome], service: Service | None, prefix: str) -> dict[str, Any]:
+    outcome = outcomes[0]
+    interpreters = ", ".join(str(other.interpreter) for other in outcomes if other.interpreter)
+    on = f" on {interpreters}" if interpreters else ""
     return {
         "level": "error",
         "message": {"text": f"{outcome.service}: {outcome.check}{on} could not be checked: {outcome.reason}"},
@@ -274,6 +284,8 @@ RULES: Mapping[str, Rule] = {
             "Tests fail on the baseline because of something too new for it",
             "Use a form that both versions support.",
         ),
+        ("PY406", "Tests whose ids differ in every run", "Give their parameters fixed ids."),
+        ("PY407", "Test files that cannot be collected on either side", "Install what they import."),
         ("PY501", "A benchmark of the service is slower on the target", "Profile it on both Pythons."),
         ("PY502", "A benchmark is inconclusive", "Measure more pairs, as the message says."),
         ("PY503", "Import, start, memory or tests take more than on the baseline", "See whether it matters."),

@@ -35,6 +35,7 @@ from pytest_py312.gate.reports.run_verdict import (
     outcomes_by_cell,
     state_of,
     summarize,
+    table_columns,
 )
 from pytest_py312.gate.reports.terminal_findings import (
     MergedFinding,
@@ -218,16 +219,26 @@ def _finding_lines(
             if matches(finding) and not (is_reported and outcome.check == "suite"):
                 by_service.setdefault(outcome.service, []).append((outcome.interpreter, finding))
     return [
-        _finding_line(service, merged_finding)
+        _finding_line(service, group[0], len(group) - 1)
         for service, pairs in by_service.items()
-        for merged_finding in merge_for_display(pairs, page)
+        for group in _by_kind(merge_for_display(pairs, page))
     ]
 
 
-def _finding_line(service: str, merged_finding: MergedFinding) -> str:
+def _by_kind(merged_findings: Iterable[MergedFinding]) -> Iterable[list[MergedFinding]]:
+    """Group findings that only differ in their place."""
+    groups: dict[tuple[object, ...], list[MergedFinding]] = {}
+    for merged_finding in merged_findings:
+        kind = (merged_finding.finding.code, merged_finding.finding.message, merged_finding.interpreters)
+        groups.setdefault(kind, []).append(merged_finding)
+    return groups.values()
+
+
+def _finding_line(service: str, merged_finding: MergedFinding, more_places: int) -> str:
     finding = merged_finding.finding
     where = escape_control(str(finding.location)) if finding.location else escape_control(service)
     on = f" ({merged_finding.interpreter_labels})" if merged_finding.interpreter_labels else ""
+    where += f" (and {pluralize(more_places, 'more place')})" if more_places else ""
     return f"{escape_control(finding.code)} {where}: {escape_terminal(finding.message)}{on}"
 
 
@@ -316,7 +327,7 @@ def readiness_table(report: Report, page: TerminalFormat) -> list[StyledLine]:
     """Return the table: one row per service, grouped by stage; one column per interpreter and one for the service as a
     whole.
     """
-    headings = _column_headings(report)
+    headings = table_columns(report)
     outcomes = outcomes_by_cell(report.outcomes)
     planned_cells = {(cell.service.name, cell.interpreter) for cell in report.cells}
     participants = {name for name, _ in planned_cells} | {name for name, _ in outcomes}
@@ -338,13 +349,6 @@ def readiness_table(report: Report, page: TerminalFormat) -> list[StyledLine]:
         lines.append(page.styled_line((f"{_INDENT}{hidden_count}: all ok", "green")))
     legend = _legend(page, [sign for row in visible_rows for sign in row.signs])
     return [*lines, *([page.styled_line((_INDENT + legend, "dim"))] if legend else [])]
-
-
-def _column_headings(report: Report) -> list[Interpreter | None]:
-    used = {cell.interpreter for cell in report.cells}
-    used |= {outcome.interpreter for outcome in report.outcomes if outcome.interpreter}
-    has_service_outcomes = any(outcome.interpreter is None for outcome in report.outcomes)
-    return [*([None] if has_service_outcomes else []), *sorted(used)]
 
 
 def _cell_sign(

@@ -23,6 +23,7 @@ from pytest_py312.dependencies.resolution.lock import DependencyLock
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.repository.services.requirement_set import RequirementSet
+from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 from pytest_py312.runners.suite_job import run_suite, suite_job
 
@@ -161,6 +162,11 @@ class FactProvider:
 
     def requirements(self, service: Service) -> RequirementSet:
         return self.installer.request_builder.requirements(service)
+
+    def optional_requirements(self, service: Service) -> Mapping[str, str]:
+        from pytest_py312.repository.services.optional_requirements import optional_requirements  # lazy: rarely needed
+
+        return optional_requirements(Tree(self._plan.root), service)
 
     def installation(self, cell: Cell) -> Installation:
         return self.installer.installation(cell)

@@ -103,6 +103,7 @@ _SERVICE_READERS: Mapping[str, tuple[str, Callable[[PlanNode], object]]] = {
     "needs": ("needs", lambda node: read.relative_paths(node, "libs/common")),
     "time-limit": ("time_limit", read.duration),
     "memory-limit": ("memory_limit", read.memory),
+    "suite-share": ("suite_share", read.share),
     "network": ("network", PlanNode.flag),
     "benchmark": ("benchmark", benchmark_settings),
 }

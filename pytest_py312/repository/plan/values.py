@@ -221,6 +221,17 @@ def hours(node: PlanNode) -> float:
     return float(value)
 
 
+def share(node: PlanNode) -> float:
+    """Read a share of a whole: 0 to 1."""
+    value = node.value
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        raise node.unexpected("a share", "0.5 (one half)")
+    if not 0 <= value <= 1:
+        hint = f"; for {value} % write {value / 100}" if 1 < value <= 100 else ""
+        raise node.error(f"expected a share from 0 to 1; found {describe_value(value)}{hint}")
+    return float(value)
+
+
 def _as_float(value: int | float) -> float:
     return float(value) if abs(value) < 10**15 else math.inf  # also where an int is too large for a float
 

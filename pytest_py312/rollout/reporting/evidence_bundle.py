@@ -6,7 +6,6 @@ both (readable by ``sha256sum --check``) and the chain of the journal's lines. T
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312 import __version__
+from pytest_py312.core.files import write_document
 from pytest_py312.core.serialization import format_json
 from pytest_py312.rollout.reporting.evidence import KIND, SCHEMA, history_chain
 from pytest_py312.rollout.reporting.html import digest_of_page, evidence_page
@@ -83,9 +83,7 @@ def _sha256(content: bytes) -> str:
 
 
 def _write(path: Path, text: str) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    temporary.write_bytes(text.encode())
-    temporary.replace(path)
+    write_document(path, text.encode())
 
 
 def verify_bundle(location: Path, *, noted_digest: str = "") -> tuple[list[str], dict[str, Any]]:

@@ -84,7 +84,8 @@ def main(argv: list[str]) -> int:
     with open(argv[1], encoding="utf-8") as file:
         request = json.load(file)
     records = Records(argv[2])
-    records.add("start", python=sys.version.split()[0], executable=sys.executable)
+    folders = folders_of_run(request)
+    records.add("start", python=sys.version.split()[0], executable=sys.executable, folders=folders)
     kinds = {"suite": run_suite, "imports": run_imports, "benchmark": run_benchmark}
     code = kinds[request["kind"]](request, records)
     for stream in (sys.stdout, sys.stderr):
@@ -93,6 +94,20 @@ def main(argv: list[str]) -> int:
     records.add("end", code=code)
     # without waiting for threads that the suite left running, or for its atexit hooks
     os._exit(0)
+
+
+def folders_of_run(request: Request) -> dict[str, str]:
+    """Return the folders that differ between runs and interpreters, by the names of runners/suite_ids.py."""
+    version = "%d.%d" % sys.version_info[:2]
+    folders = {
+        "<scratch>": str(request.get("scratch") or ""),
+        "<site-packages>": os.path.join(sys.prefix, "lib", "python" + version, "site-packages"),
+        "<environment>": sys.prefix,
+        "<stdlib>": os.path.dirname(os.__file__),
+    }
+    if version in os.path.basename(sys.base_prefix):  # /opt/python3.12, but not /usr, which has more than Python
+        folders["<python>"] = sys.base_prefix
+    return folders
 
 
 # ---- the scratch copy
@@ -401,6 +416,10 @@ class PytestRecorder:
         # pytest.exit() may choose any exit code, even 0, and the remaining tests have not run
         self._records.add("trouble", what="the suite was interrupted: %s" % str(excinfo.value)[:300], detail="")
 
+    def pytest_internalerror(self, excrepr: object) -> None:
+        if not self.tests and not self._open:  # a plugin fails before the first test
+            self._records.add("start_error", detail=tail(str(excrepr)))
+
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         self._records.add("collected", count=len(session.items))
 
@@ -467,7 +486,17 @@ def run_pytest(request: Request, records: Records) -> int:
         arguments += ["--", *request["select"]]
     sys.argv = ["pytest", *arguments]
     recorder = PytestRecorder(records, os.path.join(request["scratch"], "repository"), pytest.__version__)
-    code = int(pytest.main(arguments, plugins=[recorder]))
+    try:
+        code = int(pytest.main(arguments, plugins=[recorder]))
+    except (KeyboardInterrupt, MemoryError):  # limits of the cell
+        raise
+    except BaseException:  # a plugin that pytest loads at its start may raise anything, SystemExit as well
+        if recorder.tests:
+            raise
+        import traceback
+
+        records.add("start_error", detail=tail(traceback.format_exc()))
+        return 1
     records.add("exit", code=code, meaning=_PYTEST_CODES.get(code, ""))
     return code
 

@@ -12,7 +12,7 @@ from pytest_py312.core.model.measurements import SuiteWarning
 from pytest_py312.core.model.plan import ServiceSettings
 from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.runner import ProbeJob
-from pytest_py312.runners.suite_job import EXIT_CODE_TEST, parse_suite_run, run_suite, suite_job
+from pytest_py312.runners.suite_job import EXIT_CODE_TEST, START_COLLECTOR, parse_suite_run, run_suite, suite_job
 from tests.support.fakes import FakeRunner, build_of, cell_of, cell_run_of, service
 
 
@@ -233,3 +233,83 @@ def test_no_record_crashes_the_parser(records: list[tuple[Any, dict[str, Any]]])
     run = parse_suite_run(cell_run_of(*({"event": event, **fields} for event, fields in records)), cell_of(), {})
 
     assert all(result.outcome and result.id for result in run.results.values())
+
+
+# ---- ids, and a pytest that fails at its start
+
+
+def test_ids_are_comparable_between_runs() -> None:
+    run = parse_suite_run(
+        cell_run_of(
+            {"event": "start", "folders": {"<scratch>": "/tmp/run/scratch"}},
+            {"event": "running", "id": "t.py::a[/tmp/run/scratch/x]"},
+            {"event": "test", "id": "t.py::a[/tmp/run/scratch/x]", "outcome": "passed"},
+            {"event": "start", "folders": {"<scratch>": "/forged"}},
+            {"event": "test", "id": "t.py::a[/forged/x]", "outcome": "passed"},
+            {"event": "end"},
+        ),
+        cell_of(),
+        {},
+    )
+
+    assert list(run.results) == ["t.py::a[<scratch>/x]", "t.py::a[/forged/x]"]
+    assert run.results["t.py::a[<scratch>/x]"].id == "t.py::a[<scratch>/x]"
+
+
+CONFTEST = """\
+ImportError while loading conftest '/scratch/tests/conftest.py'.
+tests/conftest.py:3: in <module>
+    import imp
+E   ModuleNotFoundError: No module named 'imp'
+"""
+FILTER = """\
+ERROR: while parsing the following warning configuration:
+
+  ignore::pkg_resources.PkgResourcesDeprecationWarning
+
+This error occurred:
+
+Traceback (most recent call last):
+ModuleNotFoundError: No module named 'pkg_resources'
+"""
+RAISED = {"event": "start_error", "detail": "AttributeError: module 'pathlib' has no attribute '_Flavour'"}
+EXIT_4 = {"event": "exit", "code": 4, "meaning": "pytest was called wrongly"}
+
+
+@pytest.mark.parametrize(
+    ("records", "changes", "word"),
+    [
+        ((RAISED, {"event": "end"}), {}, "_Flavour"),
+        ((RAISED, {"event": "exit", "code": 3}, {"event": "end"}), {}, "_Flavour"),
+        ((EXIT_4, {"event": "end"}), {"output_tail": CONFTEST}, "No module named 'imp'"),
+        ((EXIT_4, {"event": "end"}), {"output_tail": FILTER}, "No module named 'pkg_resources'"),
+        ((), {"exit_reason": ExitReason.KILLED, "exit_code": -11, "failure": "killed"}, "crashed"),
+    ],
+)
+def test_a_pytest_that_fails_at_its_start_has_collected_nothing(
+    records: tuple[dict[str, Any], ...], changes: dict[str, Any], word: str
+) -> None:
+    run = parse_suite_run(cell_run_of(*records, **changes), cell_of(), {})
+
+    assert run.complete
+    assert word in run.collection_errors[START_COLLECTOR]
+
+
+@pytest.mark.parametrize(
+    ("records", "changes"),
+    [
+        ((EXIT_4,), {"output_tail": "ERROR: usage: pytest\npytest: error: unrecognized arguments: --cov"}),
+        ((RAISED,), {"exit_reason": ExitReason.OUT_OF_MEMORY, "failure": "memory limit"}),
+        ((RAISED,), {"exit_reason": ExitReason.TIMED_OUT, "failure": "time limit"}),
+        (({"event": "running", "id": "a"}, EXIT_4), {"output_tail": CONFTEST}),
+        ((), {"exit_reason": ExitReason.KILLED, "exit_code": -9, "failure": "killed"}),
+        ((), {"exit_reason": ExitReason.EXITED, "exit_code": 1, "failure": "ended early"}),
+    ],
+)
+def test_other_ends_before_the_first_test_are_incomplete(
+    records: tuple[dict[str, Any], ...], changes: dict[str, Any]
+) -> None:
+    run = parse_suite_run(cell_run_of(*records, **changes), cell_of(), {})
+
+    assert not run.complete
+    assert not run.collection_errors

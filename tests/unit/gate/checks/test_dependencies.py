@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
-from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
+from pytest_py312.core.model.fleet import Cell, Program, RequirementSource, Service
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
@@ -129,6 +129,26 @@ def test_an_import_that_fails_on_both_is_errored_without_a_suite() -> None:
     assert outcome.status is Status.ERRORED
     assert "`import flask` fails" in outcome.reason
     assert outcome.reason.endswith("(also fails on 3.9), and without a suite nothing proves that the service runs")
+
+
+@pytest.mark.parametrize(
+    ("program", "status"),
+    [
+        (Program(name="gunicorn"), Status.ERRORED),
+        (Program(name="gunicorn.app.wsgiapp", is_module=True), Status.ERRORED),
+        (Program(name="celery"), Status.PASSED),
+    ],
+)
+def test_a_start_program_that_can_be_imported_on_neither_side_is_errored(program: Program, status: Status) -> None:
+    """Also where the service has a suite, which does not start it."""
+    failing = {"gunicorn": "ImportError: no gevent"}
+    sides = [replace(installation_of(text, {"gunicorn": "1"}), imports=failing) for text in ("3.12", "3.10")]
+    facts = FakeFacts(installations={"3.12": sides[0], "3.9": sides[1]})
+
+    outcome = DependencyCheck().run(cell_of("3.12", service(programs=(program,))), facts).outcome
+
+    assert outcome.status is status
+    assert ("the service is started with it" in outcome.reason) is (status is Status.ERRORED)
 
 
 def test_a_module_that_needs_an_extra_is_pre_existing() -> None:

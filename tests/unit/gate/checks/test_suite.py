@@ -11,6 +11,7 @@ from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.suite import SuiteCheck
+from pytest_py312.runners.suite_job import START_COLLECTOR
 from tests.support.fakes import FakeFacts, cell_of, installation_of, run_of, service
 
 A, B = "tests/test_x.py::test_a", "tests/test_x.py::test_b"
@@ -321,3 +322,130 @@ def test_a_suite_in_an_incomplete_environment_proves_nothing(side: str) -> None:
     assert passing.outcome.status is Status.ERRORED
     assert "it lacks idna 3.6" in passing.outcome.reason
     assert failing.outcome.status is Status.FAILED
+
+
+# ---- ids that differ between the sides
+
+
+def test_tests_that_cannot_be_paired_are_reported() -> None:
+    function = "tests/test_x.py::test_r"
+    numbers = iter(range(100))
+
+    def again(name: str, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        return run_of({f"{function}[{next(numbers)}]": "passed"}, name)
+
+    judgement = run_check(facts(again("3.9", 0, ()), again("3.12", 0, ()), again=again))
+
+    (finding,) = judgement.outcome.findings
+    assert judgement.outcome.status is Status.PASSED
+    assert (finding.code, finding.severity, finding.names) == ("PY406", Severity.WARNING, (function,))
+    assert "1 tests on 3.9 and 1 on 3.12 cannot be paired" in finding.message
+    assert finding.detail == f"3.9: {function}[0]\n3.12: {function}[1]"
+
+
+# ---- how much of the suite proves anything
+
+LOST = {f"tests/test_{name}.py": "E   ModuleNotFoundError: No module named 'agent_sdk'" for name in "vwxyz"}
+ONE = "tests/test_a.py::test_a"
+
+
+def with_lost(number: int, interpreter: str) -> SuiteRun:
+    return run_of({ONE: "passed"}, interpreter, collection_errors=dict(list(LOST.items())[:number]))
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_suite_of_which_most_files_cannot_be_collected_could_not_be_checked(interpreter: str) -> None:
+    runs = {name: with_lost(5, name) for name in ("3.9", "3.10", "3.12")}
+
+    judgement = run_check(facts(runs["3.9"], runs["3.12"], between=runs["3.10"]), interpreter)
+
+    outcome = judgement.outcome
+    assert outcome.status is Status.ERRORED
+    assert "5 of 6 test files cannot be collected on either side" in outcome.reason
+    assert "tests/test_v.py: cannot be collected: ModuleNotFoundError: No module named 'agent_sdk'" in outcome.reason
+    assert "`suite-share`" in outcome.reason
+
+
+@pytest.mark.parametrize(
+    ("lost", "share", "status"),
+    [
+        (1, 0.5, Status.PASSED),
+        (2, 0.5, Status.ERRORED),
+        (2, 0.3, Status.PASSED),
+        (1, 0.6, Status.ERRORED),
+        (5, 0.0, Status.PASSED),
+    ],
+)
+def test_the_plan_sets_how_much_of_the_suite_must_prove_something(lost: int, share: float, status: Status) -> None:
+    known = facts(with_lost(lost, "3.9"), with_lost(lost, "3.12"))
+
+    assert run_check(known, settings=ServiceSettings(suite_share=share)).outcome.status is status
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_a_file_that_cannot_be_collected_on_either_side_is_not_checked(interpreter: str) -> None:
+    """It does not fail on both, and the verdict says how many there are."""
+    outcome = run_check(facts(with_lost(1, "3.9"), with_lost(1, "3.12")), interpreter).outcome
+
+    (finding,) = outcome.findings
+    assert outcome.status is Status.PASSED
+    assert outcome.reason == "1 of 1 test ran; 1 of 2 test files cannot be collected on either side"
+    assert (finding.code, finding.severity, finding.preexisting) == ("PY407", Severity.WARNING, False)
+    assert finding.message == (
+        "1 test file cannot be collected on 3.9 or 3.12, so nothing in it is checked: ModuleNotFoundError: "
+        "No module named 'agent_sdk'"
+    )
+    assert "agent_sdk" in finding.remedy
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_a_missing_module_that_an_extra_provides_is_reported_as_that(interpreter: str) -> None:
+    table = "pyproject.toml [project.optional-dependencies.agent]"
+    known = facts(with_lost(1, "3.9"), with_lost(1, "3.12"), optional={"agent-sdk": table})
+
+    (finding,) = run_check(known, interpreter).outcome.findings
+
+    assert finding.message.endswith(f"; agent_sdk is provided by {table}, which is not installed")
+    assert finding.remedy == f'add "{table}" to `test-requirements` in the plan'
+
+
+def test_the_comparison_has_the_files_that_prove_nothing() -> None:
+    comparison = run_check(facts(with_lost(1, "3.9"), with_lost(1, "3.12"))).suite_comparison
+
+    assert comparison is not None
+    assert (comparison.test_files, comparison.silent_files) == (2, ("tests/test_v.py",))
+
+
+# ---- a pytest that fails at its start
+
+PLUGIN = """Traceback (most recent call last):
+  File "/e/lib/python3.12/site-packages/pyfakefs/fake_pathlib.py", line 40, in <module>
+AttributeError: module 'pathlib' has no attribute '_Flavour'"""
+DEAD = run_of({}, collection_errors={START_COLLECTOR: PLUGIN})
+
+
+def test_a_pytest_that_fails_at_its_start_on_the_target_only_is_a_regression() -> None:
+    outcome = run_check(facts(WELL, DEAD)).outcome
+
+    (finding,) = outcome.findings
+    assert outcome.status is Status.FAILED
+    assert (finding.code, finding.names) == ("PY402", (A, B))
+    assert finding.message == (
+        "2 tests are missing (passes on 3.9): pytest fails at its start: AttributeError: module 'pathlib' has no "
+        "attribute '_Flavour'"
+    )
+    assert "pyfakefs" in finding.remedy
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_a_pytest_that_fails_at_its_start_on_both_could_not_be_checked(interpreter: str) -> None:
+    outcome = run_check(facts(replace(DEAD, interpreter=Interpreter(3, 9)), DEAD), interpreter).outcome
+
+    assert outcome.status is Status.ERRORED
+    assert "pytest fails at its start (AttributeError: module 'pathlib'" in outcome.reason
+
+
+def test_a_start_that_fails_once_only_is_flaky() -> None:
+    known = facts(WELL, DEAD, again=lambda name, attempt, select: run_of({A: "passed", B: "passed"}, name))
+
+    assert run_check(known).outcome.status is Status.PASSED

@@ -2,6 +2,8 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import count
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -9,7 +11,15 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun, TestResult
-from pytest_py312.gate.checks.suite_comparison import Rerun, compare_runs, confirm_regressions, covers, find_first_bad
+from pytest_py312.gate.checks.suite_comparison import (
+    Rerun,
+    compare_runs,
+    confirm_regressions,
+    covers,
+    find_first_bad,
+    pair_runs,
+)
+from pytest_py312.runners.suite_ids import function_of
 from tests.support.fakes import run_of
 
 OLD, NEW = Interpreter(3, 9), Interpreter(3, 12)
@@ -101,13 +111,14 @@ def test_a_lost_file_without_known_tests_is_newly_failing() -> None:
     assert groups(found) == {"newly_failing": ("tests/test_x.py",)}
 
 
-def test_a_file_that_is_lost_on_both_is_pre_existing() -> None:
+def test_a_file_that_is_lost_on_both_is_not_compared() -> None:
     lost = {"tests/test_x.py": "boom"}
     baseline, target = sides({C: "passed"}, {C: "passed"})
 
     found = compare_runs("s", replace(baseline, collection_errors=lost), replace(target, collection_errors=lost))
 
-    assert groups(found) == {"failing_on_both": ("tests/test_x.py",)}
+    assert groups(found) == {}
+    assert found.uncollected == ("tests/test_x.py",)
 
 
 def test_tests_of_a_file_that_the_baseline_could_not_collect_cannot_be_new_failures() -> None:
@@ -158,7 +169,11 @@ def repeating(baseline: SuiteRun, target: SuiteRun) -> RecordingRerun:
         run = baseline if interpreter == baseline.interpreter else target
         if not select:
             return run
-        chosen = {name: result for name, result in run.results.items() if any(covers(place, name) for place in select)}
+        chosen = {
+            name: result
+            for name, result in run.results.items()
+            if function_of(name) in select or any(covers(place, name) for place in select)
+        }
         lost = {place: detail for place, detail in run.collection_errors.items() if place in select}
         return replace(run, results=chosen, collection_errors=lost)
 
@@ -386,3 +401,94 @@ def test_suspects_that_always_pass_in_reruns_are_flaky(baseline: SuiteRun, targe
 
     assert (second.newly_failing, second.missing) == ((), ())
     assert set(second.flaky) == {*first.newly_failing, *first.missing}
+
+
+# ---- ids that differ between the sides
+
+
+def paired_groups(baseline: SuiteRun, target: SuiteRun, rerun: Rerun) -> dict[str, tuple[str, ...]]:
+    pairs = pair_runs(baseline, target, rerun, 2)
+    first = compare_runs("s", pairs.baseline, pairs.target)
+    return groups(confirm_regressions(first, pairs.baseline, pairs.target, pairs.rerun, 2))
+
+
+def random_ids(outcomes: dict[str, list[str]]) -> RecordingRerun:
+    """Return runs in which the tests of ``t.py::test_r`` have other ids each time; the outcomes are by interpreter."""
+    numbers = count()
+
+    def answer(interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        assert set(select) <= {"t.py::test_r"}, "an id of an earlier run was selected"
+        found = outcomes[str(interpreter)]
+        return run_of({f"t.py::test_r[{next(numbers)}]": outcome for outcome in found}, str(interpreter))
+
+    return RecordingRerun(answer)
+
+
+@pytest.mark.parametrize(
+    ("baseline", "target", "expected"),
+    [
+        (["passed", "passed"], ["passed", "passed"], {}),
+        (["passed", "passed"], ["passed", "failed"], {"newly_failing": ("t.py::test_r[<unpaired 2>]",)}),
+        (["passed", "failed"], ["failed", "failed"], {"newly_failing": 1, "failing_on_both": 1}),
+        (["failed", "passed"], ["passed", "failed"], {"failing_on_both": ("t.py::test_r[<unpaired 2>]",)}),
+        (["passed", "passed"], ["passed"], {"missing": ("t.py::test_r[<unpaired 2>]",)}),
+        (["passed", "passed"], ["passed", "skipped"], {"missing": ("t.py::test_r[<unpaired 2>]",)}),
+        (["passed"], ["passed", "passed"], {}),
+        (["passed"], ["passed", "failed"], {"newly_failing": ("t.py::test_r[<unpaired 2>]",)}),
+    ],
+)
+def test_tests_with_random_ids_are_compared_by_number(
+    baseline: list[str], target: list[str], expected: dict[str, Any]
+) -> None:
+    """A regression among them is confirmed, and not called flaky because its id never comes back."""
+    rerun = random_ids({"3.9": baseline, "3.12": target})
+
+    found = paired_groups(rerun(OLD, 0, ()), rerun(NEW, 0, ()), rerun)
+
+    assert {kind: found[kind] if isinstance(expected.get(kind), tuple) else len(found[kind]) for kind in found} == (
+        expected
+    )
+
+
+def test_what_cannot_be_paired_is_known() -> None:
+    baseline, target = sides({"t.py::test_r[1]": "passed"}, {"t.py::test_r[2]": "passed"})
+
+    pairs = pair_runs(baseline, target, random_ids({"3.9": ["passed"]}), 2)
+
+    assert pairs.unpaired == {"t.py::test_r": (("t.py::test_r[1]",), ("t.py::test_r[2]",))}
+
+
+def test_a_real_id_that_the_target_lacks_is_missing() -> None:
+    """On the baseline it is the same in each run, so another one on the target is another test."""
+    baseline, target = sides({"t.py::test_r[imp]": "passed"}, {"t.py::test_r[new]": "passed"})
+
+    found = paired_groups(baseline, target, repeating(baseline, target))
+
+    assert found == {"missing": ("t.py::test_r[imp]",)}
+
+
+@pytest.mark.parametrize("text", ["{0}", "{0}.4", "py{1}", "cp{1}", "python{0}", "({2})", "({2}, 4)", "x-{0}-y"])
+def test_an_id_with_the_version_of_its_interpreter_is_paired(text: str) -> None:
+    old = f"t.py::test_r[{text.format('3.9', '39', '3, 9')}]"
+    new = f"t.py::test_r[{text.format('3.12', '312', '3, 12')}]"
+    baseline, target = sides({old: "passed"}, {new: "failed"})
+
+    assert paired_groups(baseline, target, repeating(baseline, target)) == {"newly_failing": (old,)}
+
+
+def test_ids_with_the_versions_of_both_are_left_alone() -> None:
+    baseline, target = sides(
+        {"t.py::test_r[3.9]": "passed", "t.py::test_r[3.12]": "passed"},
+        {"t.py::test_r[3.9]": "passed", "t.py::test_r[3.12]": "failed"},
+    )
+
+    assert paired_groups(baseline, target, repeating(baseline, target)) == {"newly_failing": ("t.py::test_r[3.12]",)}
+
+
+def test_a_test_with_a_folder_of_the_run_in_its_id_is_rerun_by_its_function() -> None:
+    name = "t.py::test_r[<scratch>/x]"
+    baseline, target = sides({name: "passed"}, {name: "failed"})
+    rerun = repeating(baseline, target)
+
+    assert paired_groups(baseline, target, rerun) == {"newly_failing": (name,)}
+    assert {select for _, _, select in rerun.asked} == {("t.py::test_r",)}

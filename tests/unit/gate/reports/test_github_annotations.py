@@ -108,7 +108,7 @@ def test_what_failed_without_a_finding_is_annotated_with_its_reason() -> None:
 
 def test_ten_of_a_kind_are_shown_worst_first_and_the_others_are_counted() -> None:
     """GitHub would drop them silently."""
-    many = [finding(line=line, names=(f"n{line}",)) for line in range(1, 14)]
+    many = [finding(line=line, message=f"gone: {line}", names=(f"n{line}",)) for line in range(1, 14)]
     warnings = [replace(one, severity=Severity.WARNING) for one in many[:12]]
     notes = [replace(one, severity=Severity.NOTE) for one in many[:10]]
 

@@ -121,7 +121,7 @@ def test_a_finding_has_place_source_remedy_and_evidence() -> None:
 
 
 def test_a_long_list_of_findings_is_shortened_and_counted() -> None:
-    many = [finding(line=line, severity=Severity.WARNING) for line in range(1, 311)]
+    many = [finding(line=line, message=f"gone: {line}", severity=Severity.WARNING) for line in range(1, 311)]
     assert "And 10 more: see a report as .json." in shown(report_of(judged(*many)))
 
 

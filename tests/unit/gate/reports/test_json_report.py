@@ -238,10 +238,13 @@ def test_suites_on_the_target_are_separate_from_the_others() -> None:
             "missing": [],
             "fixed": [],
             "failing_on_both": [],
+            "uncollected": [],
             "flaky": [],
             "new": [],
             "first_bad": {TEST: "3.10"},
             "counts": {"3.9": {"passed": 2}, "3.12": {"failed": 1, "passed": 1}},
+            "test_files": 0,
+            "silent_files": [],
         }
     ]
     assert [other["target"] for other in document["between"]] == ["3.10"]
@@ -347,3 +350,11 @@ def test_an_interval_of_too_few_pairs_has_no_end() -> None:
     assert document["comparisons"][1]["high"] is None
     assert document["comparisons"][1]["earlier"][0]["high"] is None
     assert document["comparisons"][1]["control"] == {"ratio": 1.0, "low": 0.0, "high": None}
+
+
+@pytest.mark.parametrize(
+    ("changes", "complete"),
+    [({}, True), ({"exit_status": 2}, False), ({"exit_status": 3}, False), ({"cut_short": True}, False)],
+)
+def test_a_document_of_a_run_that_was_ended_says_so(changes: dict[str, Any], complete: bool) -> None:
+    assert document_of(replace(sample(), **changes))["complete"] is complete

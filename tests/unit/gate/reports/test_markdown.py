@@ -106,3 +106,8 @@ def test_texts_of_services_do_not_change_the_columns_of_a_table(untrusted: str) 
 
 def test_a_backslash_does_not_unescape_a_character() -> None:
     assert escape_markdown("\\|") == "\\\\\\|"
+
+
+def test_a_page_of_a_run_that_was_ended_says_so() -> None:
+    assert "**Not complete**" in render(report_of(judged(finding()), exit_status=2))
+    assert "**Not complete**" not in render(report_of(judged(finding())))

@@ -327,6 +327,28 @@ def test_an_interrupted_run_proves_nothing() -> None:
     )
 
 
+def test_the_signal_that_ended_the_run_is_named() -> None:
+    assert closing(report([service("a")], well("a"), exit_status=2, end_signal="SIGTERM")) == (
+        "not proven: the run was interrupted by SIGTERM; 1 ready for 3.12",
+        "red",
+    )
+    assert closing(report([service("a")], [], exit_status=2, end_signal="SIGTERM")) == (
+        "nothing was checked, the run was interrupted by SIGTERM",
+        "red",
+    )
+
+
+def test_test_files_that_prove_nothing_stand_in_the_verdict() -> None:
+    comparison = SuiteComparison(
+        service="a", baseline=PY310, target=PY312, test_files=9, silent_files=("tests/test_a.py", "tests/test_b.py")
+    )
+
+    sentence, _ = closing(report([service("a")], well("a"), comparisons=(comparison,)))
+
+    assert sentence.startswith("proven: 1 service ready for 3.12")
+    assert "2 of 9 test files prove nothing" in sentence
+
+
 def test_the_reason_for_an_incomplete_service_is_named() -> None:
     outcomes = [passed(name, on, "source") for name in "ab" for on in (PY39, PY310, PY312)]
     lines = lines_of(report([service("a"), service("b")], outcomes))

@@ -56,6 +56,7 @@ prepare = [["python", "-m", "grpc_tools.protoc", ""]]
 environment = { MODE = "user" }
 needs = ["libs/common"]
 memory-limit = "512MiB"
+suite-share = 0.75
 network = true
 
 [[waiver]]
@@ -181,6 +182,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path, name: str) -> None:
         needs=("libs/common",),
         time_limit=600.0,
         memory_limit=512 * 1024**2,
+        suite_share=0.75,
         network=True,
     )
     assert plan == Plan(

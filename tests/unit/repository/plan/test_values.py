@@ -122,6 +122,10 @@ SERVICE = [
     ("memory-limit = 1.5", "memory-limit", "expected an amount of memory"),
     ('memory-limit = "99999TiB"', "memory-limit", "at most 1024TiB"),
     ("network = 1", "network", "expected true or false"),
+    ("suite-share = 50", "suite-share", "from 0 to 1; found the number 50; for 50 % write 0.5"),
+    ("suite-share = -0.1", "suite-share", "expected a share from 0 to 1"),
+    ("suite-share = nan", "suite-share", "expected a share from 0 to 1"),
+    ("suite-share = true", "suite-share", "expected a share, such as 0.5"),
     ("time_limit = 1", "time_limit", 'perhaps you meant "time-limit"'),
     ("reruns = 1", "reruns", "it belongs to the top, above the first table"),
 ]

@@ -1,0 +1,49 @@
+"""Let SIGTERM and SIGHUP end a session as SIGINT does: with its summary and the reports of what is known so far.
+
+CI systems cancel a job with SIGTERM, some of them soon after SIGINT, and so does ``timeout``.
+"""
+
+import signal
+import threading
+from types import FrameType
+
+SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+
+
+class TerminationHandler:
+    """Raises KeyboardInterrupt in the main thread on the first of :data:`SIGNALS`; further ones are ignored.
+
+    A signal that the process ignores, or handles by other means, is left alone.
+    """
+
+    def __init__(self) -> None:
+        self.signal_name = ""
+        """``SIGTERM`` after it has ended the session, else empty."""
+        self._is_ending = False
+        self._installed: list[signal.Signals] = []
+
+    def install(self) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return
+        for number in SIGNALS:
+            if signal.getsignal(number) is signal.SIG_DFL:
+                signal.signal(number, self._on_signal)
+                self._installed.append(number)
+
+    def restore(self) -> None:
+        """Restore the default handlers, unless somebody else has set others meanwhile."""
+        for number in self._installed:
+            if signal.getsignal(number) == self._on_signal:
+                signal.signal(number, signal.SIG_DFL)
+        self._installed.clear()
+
+    def begin_ending(self) -> None:
+        """From now on nothing interrupts the process, which writes its reports and cleans up."""
+        self._is_ending = True
+
+    def _on_signal(self, number: int, frame: FrameType | None) -> None:
+        if self._is_ending:
+            return
+        self._is_ending = True
+        self.signal_name = signal.Signals(number).name
+        raise KeyboardInterrupt(f"{self.signal_name} received")
