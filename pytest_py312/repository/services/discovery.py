@@ -7,20 +7,24 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
-from pytest_py312.core.model.fleet import Fleet, RequirementSource, Service
+from pytest_py312.core.model.fleet import Fleet, InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.services.baseline import find_baseline
 from pytest_py312.repository.services.entry_points import started_programs
+from pytest_py312.repository.services.install_recipes import find_production_recipe
 from pytest_py312.repository.services.packaging import find_distribution, has_src_packages
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
     MAX_ADDITIONAL_SOURCES,
+    describe_completion,
+    describe_sources_by_name,
     detect_sources,
     find_additional_sources,
     planned_sources,
+    with_recipe,
 )
 from pytest_py312.repository.services.service_files import (
     NON_SERVICE_FOLDERS,
@@ -67,6 +71,7 @@ def discover(plan: Plan) -> Fleet:
             plan, tree, paths, [needed for discovered in services for needed in discovered.settings.needs]
         ),
         *assumptions,
+        *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
 
@@ -236,10 +241,11 @@ def _describe_service(
     files = read_service_files(tree, path, inner)
     baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
-    run_time, tests, requirement_clause = _requirement_sources(plan, tree, files, settings)
+    recipe = find_production_recipe(tree, files)
+    run_time, tests, requirement_clauses = _requirement_sources(plan, tree, files, settings, recipe)
     suite, suite_clause = _choose_suite(tree, files, settings)
     additional = _additional_sources(plan, files, (*run_time, *tests))
-    clauses = [*baseline.assumptions, requirement_clause, suite_clause]
+    clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
     if len(additional) > MAX_ADDITIONAL_SOURCES:
         clauses.append(
             f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
@@ -266,20 +272,28 @@ def _describe_service(
         additional_requirements=additional,
         nested_folders=tuple(inner),
         programs=started_programs(tree, files),
+        recipe=recipe,
     )
     return service, tuple(filter(None, clauses))
 
 
 def _requirement_sources(
-    plan: Plan, tree: Tree, files: ServiceFiles, settings: ServiceSettings
-) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], str]:
+    plan: Plan, tree: Tree, files: ServiceFiles, settings: ServiceSettings, recipe: InstallRecipe | None
+) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], tuple[str, ...]]:
+    """Return the sources for run time and tests, and what was assumed about them."""
     inferred = detect_sources(files)
-    run_time, tests, clause = inferred.run_time, inferred.tests, inferred.assumption
+    tests, test_clause, run_time_clause = inferred.tests, inferred.assumption, ""
     if settings.requirements is not None:
         run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
+    else:
+        installed, added = with_recipe(tree, inferred.run_time, recipe)
+        run_time = (*installed, *added)
+        run_time_clause = describe_completion(added, recipe) if recipe else ""
     if settings.test_requirements is not None:
-        tests, clause = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements)), ""
-    return run_time, tests, clause
+        tests = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements))
+        test_clause = ""
+    tests = tuple(source for source in tests if source not in run_time)
+    return run_time, tests, (run_time_clause, test_clause)
 
 
 def _additional_sources(
