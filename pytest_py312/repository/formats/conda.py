@@ -4,20 +4,21 @@ https://docs.conda.io/projects/conda/en/stable/user-guide/tasks/manage-environme
 """
 
 from pytest_py312.repository.formats.requirements_file import DependencyTable, RequirementCollector, read_requirements
-from pytest_py312.repository.formats.yaml import (
-    InvalidYaml,
-    YamlMapping,
-    YamlScalar,
-    YamlSequence,
-    child_of,
-    parse_documents,
-)
 
 PIP_TABLE = "dependencies.pip"
 
 
 def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
     """Return the ``pip`` section as one table; what conda itself installs is in none."""
+    from pytest_py312.repository.formats.yaml import (  # loads YAML, which few services need here
+        InvalidYaml,
+        YamlMapping,
+        YamlScalar,
+        YamlSequence,
+        child_of,
+        parse_documents,
+    )
+
     collector = RequirementCollector(path)
     try:
         documents = parse_documents(text)

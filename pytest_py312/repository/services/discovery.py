@@ -14,7 +14,7 @@ from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.services.baseline import find_baseline
 from pytest_py312.repository.services.entry_points import started_programs
-from pytest_py312.repository.services.install_recipes import find_production_recipe
+from pytest_py312.repository.services.install_recipes import find_production_recipe, find_test_recipe
 from pytest_py312.repository.services.packaging import find_distribution, has_src_packages
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
@@ -241,8 +241,8 @@ def _describe_service(
     files = read_service_files(tree, path, inner)
     baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
-    recipe = find_production_recipe(tree, files)
-    run_time, tests, requirement_clauses = _requirement_sources(plan, tree, files, settings, recipe)
+    recipe, test_recipe = find_production_recipe(tree, files), find_test_recipe(tree, files, name)
+    run_time, tests, requirement_clauses = _requirement_sources(plan, tree, files, settings, recipe, test_recipe)
     suite, suite_clause = _choose_suite(tree, files, settings)
     additional = _additional_sources(plan, files, (*run_time, *tests))
     clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
@@ -273,27 +273,39 @@ def _describe_service(
         nested_folders=tuple(inner),
         programs=started_programs(tree, files),
         recipe=recipe,
+        test_recipe=test_recipe,
     )
     return service, tuple(filter(None, clauses))
 
 
 def _requirement_sources(
-    plan: Plan, tree: Tree, files: ServiceFiles, settings: ServiceSettings, recipe: InstallRecipe | None
+    plan: Plan,
+    tree: Tree,
+    files: ServiceFiles,
+    settings: ServiceSettings,
+    recipe: InstallRecipe | None,
+    test_recipe: InstallRecipe | None,
 ) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], tuple[str, ...]]:
     """Return the sources for run time and tests, and what was assumed about them."""
     inferred = detect_sources(files)
-    tests, test_clause, run_time_clause = inferred.tests, inferred.assumption, ""
+    clauses: list[str] = []
     if settings.requirements is not None:
         run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
     else:
         installed, added = with_recipe(tree, inferred.run_time, recipe)
         run_time = (*installed, *added)
-        run_time_clause = describe_completion(added, recipe) if recipe else ""
+        clauses.append(describe_completion(added, recipe) if recipe else "")
     if settings.test_requirements is not None:
         tests = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements))
-        test_clause = ""
-    tests = tuple(source for source in tests if source not in run_time)
-    return run_time, tests, (run_time_clause, test_clause)
+    else:
+        installed, added = with_recipe(tree, inferred.tests, test_recipe)
+        tests = (*installed, *added)
+        clauses.append(describe_completion(added, test_recipe) if test_recipe else inferred.assumption)
+    places = {(source.path, source.table, source.arguments, source.constraints) for source in run_time}
+    tests = tuple(
+        source for source in tests if (source.path, source.table, source.arguments, source.constraints) not in places
+    )
+    return run_time, tests, tuple(clauses)
 
 
 def _additional_sources(

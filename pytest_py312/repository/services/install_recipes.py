@@ -1,4 +1,4 @@
-"""Find what installs a service: the recipe of its image."""
+"""Find what installs a service: for production the recipe of its image, for its tests that of CI, tox or nox."""
 
 from collections.abc import Iterator
 from itertools import islice
@@ -6,6 +6,7 @@ from itertools import islice
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
+from pytest_py312.repository.recipes.suite_recipe import read_runner_recipe, read_workflow_recipe
 from pytest_py312.repository.services.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path
 
@@ -29,6 +30,14 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
     for path in islice(_outer_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is not None and any(_installs_from(step, files.path) for step in recipe.steps):
+            return recipe
+    return None
+
+
+def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecipe | None:
+    """Return the recipe of the service's tests; ``None`` if no workflow, tox or nox says what they are run with."""
+    for recipe in (read_workflow_recipe(tree, files.path, name), read_runner_recipe(tree, files.path)):
+        if recipe is not None and any(step.is_for_python for step in recipe.steps):
             return recipe
     return None
 

@@ -115,20 +115,38 @@ def describe_completion(added: Sequence[RequirementSource], recipe: InstallRecip
         return ""
     names = ", ".join(map(str, added))
     taken = f"; by their names these are taken as well: {names}" if names else ""
-    return f"is installed by {recipe.source}, which could not be followed in full ({reasons}){taken}"
+    return f"is installed as {recipe.source} says, which could not be followed in full ({reasons}){taken}"
 
 
 def describe_sources_by_name(services: Sequence[Service]) -> list[str]:
-    """Return the assumption about services for which no file says what is installed; a sentence, or nothing."""
-    names = [
+    """Return the assumptions about services for which no file says what is installed, as sentences."""
+    run_time = [
         service.name
         for service in services
         if service.recipe is None and service.requirements and service.settings.requirements is None
     ]
-    if not names:
-        return []
-    shown = ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
-    return [f"No Dockerfile says what is installed for {shown}: the requirements are taken from files by their names."]
+    tests = [
+        service.name
+        for service in services
+        if service.test_recipe is None and service.test_requirements and service.settings.test_requirements is None
+    ]
+    sentences = []
+    if run_time:
+        names = _shortened(run_time)
+        sentences.append(
+            f"No Dockerfile says what is installed for {names}: the requirements are taken from files by their names."
+        )
+    if tests:
+        names = _shortened(tests)
+        sentences.append(
+            f"No workflow, tox or nox says what is installed for the tests of {names}: the requirements are taken from "
+            "files by their names."
+        )
+    return sentences
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 MAX_ADDITIONAL_SOURCES = 20

@@ -636,8 +636,8 @@ def test_a_recipe_that_cannot_be_followed_is_completed_by_names(tmp_path: Path) 
     fleet = fleet_of(tmp_path, {f"svc/{name}": text for name, text in files.items()})
     assert sources_of(fleet["svc"]) == ["Dockerfile:4 (flask)", "requirements.txt"]
     assert fleet.assumptions == (
-        "svc is installed by svc/Dockerfile, which could not be followed in full (svc/Dockerfile:4: $WHERE); by their "
-        "names these are taken as well: svc/requirements.txt.",
+        "svc is installed as svc/Dockerfile says, which could not be followed in full (svc/Dockerfile:4: $WHERE); by "
+        "their names these are taken as well: svc/requirements.txt.",
     )
 
 
@@ -656,3 +656,43 @@ def test_the_plan_goes_before_the_recipe(tmp_path: Path) -> None:
     files = {"svc/a.txt": "", "svc/b.txt": "", "svc/Dockerfile": dockerfile("RUN pip install -r a.txt")}
     fleet = fleet_of(tmp_path, files, overrides=(("svc", ServiceSettings(requirements=("b.txt",))),))
     assert sources_of(fleet["svc"]) == ["b.txt"]
+
+
+WORKFLOW = "jobs:\n  tests:\n    steps:\n      - run: {commands}\n"
+
+
+def test_what_the_workflow_installs_are_the_requirements_of_the_tests(tmp_path: Path) -> None:
+    """Extras and groups as well; files that are only named so are a separate set."""
+    files = {
+        "svc/pyproject.toml": PROJECT + 'dependencies = ["a"]\n[project.optional-dependencies]\nserver = ["b"]\n',
+        "svc/requirements-test.txt": "c",
+        "svc/Dockerfile": dockerfile("RUN pip install ."),
+        ".github/workflows/ci.yml": WORKFLOW.format(commands="pip install './svc[server]' mock && pytest svc"),
+    }
+    fleet = fleet_of(tmp_path, files)
+    service = fleet["svc"]
+    assert sources_of(service) == ["pyproject.toml [project.dependencies]"]
+    assert [str(source) for source in service.test_requirements] == [
+        ".github/workflows/ci.yml:4 (mock)", "svc/pyproject.toml [project.optional-dependencies.server]",
+    ]  # fmt: skip
+    assert [str(source) for source in service.additional_requirements] == ["svc/requirements-test.txt"]
+    assert fleet.assumptions == ()
+
+
+def test_without_a_workflow_the_environment_of_tox_counts(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": "a", "reqs/qa.txt": "b", "requirements-dev.txt": "c",
+        "tox.ini": "[tox]\nenvlist = py311\n[testenv]\nskip_install = true\ndeps = -rreqs/qa.txt\ncommands = pytest\n",
+    }  # fmt: skip
+    service = service_of(tmp_path, files)
+    assert [str(source) for source in service.test_requirements] == ["svc/reqs/qa.txt"]
+
+
+def test_names_of_files_are_an_assumption(tmp_path: Path) -> None:
+    """For each kind of requirements on its own."""
+    fleet = fleet_of(tmp_path, {"svc/requirements.txt": "", "svc/requirements-test.txt": ""})
+    assert fleet.assumptions[-2:] == (
+        "No Dockerfile says what is installed for svc: the requirements are taken from files by their names.",
+        "No workflow, tox or nox says what is installed for the tests of svc: the requirements are taken from files by "
+        "their names.",
+    )
