@@ -89,6 +89,8 @@ class InstallStep:
     indexes: tuple[tuple[str, str], ...] = ()
     """Options for indexes, and their values."""
     system_packages: tuple[str, ...] = ()
+    environment: str = ""
+    """The virtual environment whose program is named by its path; empty: the one that is active."""
     conditional: bool = False
     """Whether it runs under a condition that cannot be evaluated."""
     unresolved: tuple[str, ...] = ()

@@ -36,6 +36,7 @@ def describe_step(step: InstallStep) -> str:
     words += step.flags
     words += [f"{option} {_without_password(value)}" for option, value in step.indexes]
     words += [f"--target {step.target}"] * bool(step.target) + [f"--prefix {step.prefix}"] * bool(step.prefix)
+    words += [f"into {step.environment}"] * bool(step.environment)
     words += step.system_packages
     notes = ["under a condition"] * step.conditional
     notes += [f"cannot be determined: {', '.join(step.unresolved)}"] * bool(step.unresolved)
@@ -79,6 +80,7 @@ def _step_document(step: InstallStep) -> Mapping[str, Any]:
         "prefix": step.prefix,
         "indexes": [[option, _without_password(value)] for option, value in step.indexes],
         "system_packages": list(step.system_packages),
+        "environment": step.environment,
         "conditional": step.conditional,
         "unresolved": list(step.unresolved),
     }

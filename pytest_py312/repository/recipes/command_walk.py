@@ -314,7 +314,15 @@ class CommandWalk:
             output = expand_words((command.output,) if command.output else (), self.variables)
             if output and not read.output:
                 read = replace(read, output=output[0])
-            made = make_step(read, location, self.files, self.folder, self.variables, conditional=self.conditional)
+            made = make_step(
+                read,
+                location,
+                self.files,
+                self.folder,
+                self.variables,
+                program=words[0],
+                conditional=self.conditional,
+            )
             if read.generates:
                 if read.output:
                     self.files.add_generated(resolve_path(read.output, self.folder), made.step)

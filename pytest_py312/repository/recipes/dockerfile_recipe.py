@@ -29,14 +29,38 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
     parsed = read_dockerfile(text, dockerfile) if text is not None else None
     if text is None or parsed is None or parsed.final_stage is None:
         return None
-    context = find_build_context(tree, service_path, parsed)
-    image = _ImageReader(tree, text, parsed, context)
-    stage = image.stage(parsed.final_stage)
-    return InstallRecipe(
-        source=dockerfile,
-        steps=tuple(dict.fromkeys(stage.steps)),
-        limits=tuple(dict.fromkeys(stage.limits)),
+    contexts = dict.fromkeys(
+        (find_build_context(tree, service_path, parsed), service_path, *_folders_above(dockerfile))
     )
+    recipes = []
+    for context in contexts:
+        stage = _ImageReader(tree, text, parsed, context).stage(parsed.final_stage)
+        steps = _of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path)
+        recipe = InstallRecipe(source=dockerfile, steps=steps, limits=tuple(dict.fromkeys(stage.limits)))
+        if recipe.is_complete:
+            return recipe
+        recipes.append(recipe)
+    # `COPY . /app` fits every folder: the context is the one in which most of what is installed exists
+    return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while path:
+        path = path.rpartition("/")[0]
+        yield path or "."
+
+
+def _of_one_environment(steps: tuple[InstallStep, ...], service_path: str) -> tuple[InstallStep, ...]:
+    """Leave out the steps of other virtual environments than the one that has something of the service."""
+    environment = next((step.environment for step in steps if step.environment and _is_of(step, service_path)), "")
+    if not environment:
+        return steps
+    return tuple(step for step in steps if step.environment in ("", environment))
+
+
+def _is_of(step: InstallStep, folder: str) -> bool:
+    places = [*step.files, *(project.path for project in step.projects), *filter(None, [step.project])]
+    return any(place == folder or place.startswith(f"{folder}/") for place in places)
 
 
 @dataclass(slots=True)

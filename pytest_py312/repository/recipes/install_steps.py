@@ -80,11 +80,13 @@ def make_step(
     folder: str,
     variables: Mapping[str, str],
     *,
+    program: str = "",
     conditional: bool = False,
 ) -> MadeStep:
     """Make the step of ``command``, which runs in ``folder`` (an absolute path of ``files``).
 
     :param variables: the environment: pip and uv read options from it.
+    :param program: the first word of the command, whose path may name a virtual environment.
     """
     folder = resolve_path(command.folder, folder) if command.folder else folder
     paths = _Paths(files, folder)
@@ -130,6 +132,7 @@ def make_step(
         prefix=command.prefix,
         indexes=(*command.indexes, *(_environment_indexes(variables, command.tool) if is_pip else ())),
         system_packages=command.system_packages,
+        environment=_environment_of(program, folder),
         conditional=conditional,
         unresolved=tuple(dict.fromkeys((*map(_shown, paths.unresolved), *_unknown_values(command)))),
     )
@@ -153,6 +156,13 @@ def _unknown_values(command: InstallCommand) -> Iterator[str]:
     lists = (command.arguments, command.editables, command.extras, command.groups, command.without, command.only)
     for text in (text for values in lists for text in values):
         yield from unknown_parts(text)
+
+
+def _environment_of(program: str, folder: str) -> str:
+    """Return the virtual environment of a program such as ``/venv/bin/pip``; those of the system have none."""
+    path, slash, _ = program.rpartition("/bin/")
+    environment = resolve_path(path, folder) if slash and UNKNOWN not in path else ""
+    return "" if environment in ("/", "/usr", "/usr/local") else environment
 
 
 def _shown(text: str) -> str:

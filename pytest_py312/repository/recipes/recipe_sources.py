@@ -29,22 +29,25 @@ _MAIN_GROUPS = frozenset({"main", "default"})
 
 
 def sources_of_recipe(
-    tree: Tree, recipe: InstallRecipe, readers: Mapping[str, TableReader]
+    tree: Tree, recipe: InstallRecipe, readers: Mapping[str, TableReader], service_path: str
 ) -> tuple[RequirementSource, ...]:
     """Return the sources of all steps, without duplicates, in the order in which they are installed.
 
     :param readers: file names with tables of requirements -> their readers.
+    :param service_path: of the service itself its tables count; other projects are requirements by their path.
     """
     sources: dict[tuple[object, ...], RequirementSource] = {}
     for step in recipe.steps:
-        for source in _sources_of_step(tree, step, readers):
+        for source in _sources_of_step(tree, step, readers, service_path):
             key = (source.path, source.table, source.arguments, source.constraints)
             if key not in sources or (sources[key].folder is None and source.folder is not None):
                 sources[key] = source
     return tuple(sources.values())
 
 
-def _sources_of_step(tree: Tree, step: InstallStep, readers: Mapping[str, TableReader]) -> Iterator[RequirementSource]:
+def _sources_of_step(
+    tree: Tree, step: InstallStep, readers: Mapping[str, TableReader], service_path: str
+) -> Iterator[RequirementSource]:
     for path in step.constraints:
         yield RequirementSource(path=path, constraints=True)
     for path in step.files:
@@ -58,23 +61,30 @@ def _sources_of_step(tree: Tree, step: InstallStep, readers: Mapping[str, TableR
     if step.project is not None:
         yield from _project_sources(tree, step.project, readers, lambda table, toml: _is_selected(step, table, toml))
     for project in step.projects:
-        yield from _local_sources(tree, step, project, readers)
+        if project.path == service_path:
+            yield from _own_sources(tree, step, project, readers)
+        else:
+            extras = f"[{','.join(project.extras)}]" if project.extras else ""
+            yield RequirementSource(
+                path=step.location.path,
+                line=step.location.line,
+                arguments=(f"./{project.path}{extras}",),
+                folder=".",
+            )
 
 
-def _local_sources(
+def _own_sources(
     tree: Tree, step: InstallStep, project: LocalProject, readers: Mapping[str, TableReader]
 ) -> Iterator[RequirementSource]:
-    """Yield the tables of a project that is installed by its path; an archive is a requirement itself."""
-    if not tree.is_folder(project.path):
-        location = step.location
-        yield RequirementSource(path=location.path, line=location.line, arguments=(f"./{project.path}",), folder=".")
-    elif "--no-deps" not in step.flags:
-        extras = {canonicalize_name(name) for name in project.extras}
+    """Yield the tables of the service, which is installed by its path."""
+    if "--no-deps" in step.flags:
+        return
+    extras = {canonicalize_name(name) for name in project.extras}
 
-        def is_selected(table: str, toml: TomlText) -> bool:
-            return table in _RUN_TIME_TABLES or _extra_of(table) in extras
+    def is_selected(table: str, toml: TomlText) -> bool:
+        return table in _RUN_TIME_TABLES or _extra_of(table) in extras
 
-        yield from _project_sources(tree, project.path, readers, is_selected)
+    yield from _project_sources(tree, project.path, readers, is_selected)
 
 
 def _project_sources(

@@ -47,7 +47,7 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
     """Return what the service's own tox or nox installs for its tests; ``None`` if neither is configured."""
     configuration = read_tox_configuration(tree, service_path)
     if configuration is not None:
-        for name in (*configuration.environments, "py"):
+        for name in dict.fromkeys((*configuration.environments, *configuration.factors, "py")):
             walk = _new_walk(tree, configuration.path, service_path)
             walk_tox(configuration, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):

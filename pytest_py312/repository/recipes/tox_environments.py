@@ -44,6 +44,12 @@ class ToxConfiguration:
         names = itertools.chain.from_iterable(map(_expand_braces, re.split(r"[,\s]+(?![^{]*\})", text)))
         return tuple(dict.fromkeys(filter(None, names)))[:ENVIRONMENT_LIMIT]
 
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The Pythons that its settings mention, such as ``py311``: each is an environment as well."""
+        names = (name for line in self.ini.lines for name in re.findall(r"\bpy3\d{1,2}\b", line, re.ASCII))
+        return tuple(dict.fromkeys(names))[:ENVIRONMENT_LIMIT]
+
 
 def read_tox_configuration(tree: Tree, folder: str) -> ToxConfiguration | None:
     """Return the configuration of tox in a folder, in the order in which tox looks for it."""

@@ -292,13 +292,13 @@ def _requirement_sources(
     if settings.requirements is not None:
         run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
     else:
-        installed, added = with_recipe(tree, inferred.run_time, recipe)
+        installed, added = with_recipe(tree, inferred.run_time, recipe, files.path)
         run_time = (*installed, *added)
         clauses.append(describe_completion(added, recipe) if recipe else "")
     if settings.test_requirements is not None:
         tests = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements))
     else:
-        installed, added = with_recipe(tree, inferred.tests, test_recipe)
+        installed, added = with_recipe(tree, inferred.tests, test_recipe, files.path)
         tests = (*installed, *added)
         clauses.append(describe_completion(added, test_recipe) if test_recipe else inferred.assumption)
     places = {(source.path, source.table, source.arguments, source.constraints) for source in run_time}

@@ -92,14 +92,14 @@ def detect_sources(files: ServiceFiles) -> DetectedSources:
 
 
 def with_recipe(
-    tree: Tree, detected: Sequence[RequirementSource], recipe: InstallRecipe | None
+    tree: Tree, detected: Sequence[RequirementSource], recipe: InstallRecipe | None, service_path: str
 ) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...]]:
     """Return the sources that the recipe installs, and those of ``detected`` that complete them.
 
     They are completed if there is no recipe, if it could not be followed to its end, and if it installs neither files
     nor projects.
     """
-    installed = sources_of_recipe(tree, recipe, TABLE_READERS) if recipe is not None else ()
+    installed = sources_of_recipe(tree, recipe, TABLE_READERS, service_path) if recipe is not None else ()
     is_known = recipe is not None and recipe.is_complete
     if is_known and any(not source.arguments and not source.constraints for source in installed):
         return installed, ()

@@ -178,6 +178,23 @@ def test_tools_and_packages_of_the_system(tmp_path: Path) -> None:
     assert [step.is_for_python for step in steps] == [False, True]
 
 
+def test_the_build_context_is_the_one_in_which_the_files_exist(tmp_path: Path) -> None:
+    """`COPY . .` fits every folder."""
+    text = "FROM python:3.11\nCOPY . /app\nWORKDIR /app\nRUN cd svc && pip install -r a.txt\n"
+    assert files_of(recipe_of(tmp_path, text, {"a.txt": ""})) == [("svc/Dockerfile:4", ("svc/a.txt",))]
+
+
+def test_another_virtual_environment_of_the_image_is_not_the_services(tmp_path: Path) -> None:
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool/b.txt").write_text("")
+    text = (
+        "FROM python:3.11\nCOPY . /app\nWORKDIR /app\nRUN cd svc && /app/bin/pip install -r a.txt\n"
+        "RUN cd tool && /app/tool_venv/bin/pip install -r b.txt\nRUN /usr/local/bin/pip install c\n"
+    )
+    recipe = recipe_of(tmp_path, text, {"a.txt": ""})
+    assert [(step.files, step.environment) for step in recipe.steps] == [(("svc/a.txt",), "/app"), ((), "")]
+
+
 LINES = st.sampled_from(
     [
         "FROM python:3.11 AS a", "FROM a", "COPY . .", "COPY --from=a / /x", "COPY --from=0 /w /w", "WORKDIR $X/..",

@@ -47,7 +47,7 @@ def sources(root: Path, step: InstallStep, name: str = "pyproject.toml", text: s
     (root / "svc").mkdir(exist_ok=True)
     (root / "svc" / name).write_text(text)
     recipe = InstallRecipe(source="svc/Dockerfile", steps=(step,))
-    found = sources_of_recipe(Tree(root), recipe, TABLE_READERS)
+    found = sources_of_recipe(Tree(root), recipe, TABLE_READERS, "svc")
     return [str(source).removeprefix(f"svc/{name} ").strip("[]") for source in found]
 
 
@@ -104,6 +104,12 @@ def test_a_project_by_its_path_has_its_extras(tmp_path: Path) -> None:
         "project.dependencies", "project.optional-dependencies.server",
     ]  # fmt: skip
     assert sources(tmp_path, step(projects=(project,), flags=("--no-deps",))) == []
+
+
+def test_another_project_of_the_repository_is_a_requirement_by_its_path(tmp_path: Path) -> None:
+    """It is built and installed itself, with what it requires."""
+    library = LocalProject(path="lib/common", extras=("x", "y"), editable=True)
+    assert sources(tmp_path, step(projects=(library,))) == ["svc/Dockerfile:3 (./lib/common[x,y])"]
 
 
 def test_files_constraints_and_arguments(tmp_path: Path) -> None:

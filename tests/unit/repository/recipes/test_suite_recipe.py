@@ -130,6 +130,16 @@ def test_a_job_that_runs_an_environment_of_tox(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+def test_an_environment_that_only_its_factor_names(tmp_path: Path) -> None:
+    """The list has one that starts a container, in which `tox -e py311` runs."""
+    text = (
+        "[tox]\nenvlist = docker\n[testenv:docker]\nskip_install = true\ncommands = docker run x py311\n"
+        "[testenv]\nskip_install = true\ndeps =\n    py311: -r dev.txt\ncommands = {posargs:py.test {toxinidir}}\n"
+    )
+    tree = write(tmp_path, {"services/a/tox.ini": text})
+    assert shown(read_runner_recipe(tree, "services/a")) == [("services/a/tox.ini:8", "services/a/dev.txt")]
+
+
 TOX_TOML = """\
 [tool.tox]
 env_list = ["lint", "3.11"]
