@@ -62,7 +62,8 @@ def _sources_of_step(
         yield from _project_sources(tree, step.project, readers, lambda table, toml: _is_selected(step, table, toml))
     for project in step.projects:
         if project.path == service_path:
-            yield from _own_sources(tree, step, project, readers)
+            if "--no-deps" not in step.flags:
+                yield from own_sources(tree, project, readers)
         else:
             extras = f"[{','.join(project.extras)}]" if project.extras else ""
             yield RequirementSource(
@@ -73,12 +74,8 @@ def _sources_of_step(
             )
 
 
-def _own_sources(
-    tree: Tree, step: InstallStep, project: LocalProject, readers: Mapping[str, TableReader]
-) -> Iterator[RequirementSource]:
-    """Yield the tables of the service, which is installed by its path."""
-    if "--no-deps" in step.flags:
-        return
+def own_sources(tree: Tree, project: LocalProject, readers: Mapping[str, TableReader]) -> Iterator[RequirementSource]:
+    """Yield the tables of a project that is installed by its path, with those of its extras."""
     extras = {canonicalize_name(name) for name in project.extras}
 
     def is_selected(table: str, toml: TomlText) -> bool:

@@ -7,11 +7,12 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
-from pytest_py312.core.model.fleet import Fleet, InstallRecipe, RequirementSource, Service
+from pytest_py312.core.model.fleet import Fleet, InstallRecipe, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
+from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.baseline import find_baseline
 from pytest_py312.repository.services.entry_points import started_programs
 from pytest_py312.repository.services.install_recipes import find_production_recipe, find_test_recipe
@@ -19,6 +20,7 @@ from pytest_py312.repository.services.packaging import find_distribution, has_sr
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
     MAX_ADDITIONAL_SOURCES,
+    TABLE_READERS,
     describe_completion,
     describe_sources_by_name,
     detect_sources,
@@ -293,19 +295,34 @@ def _requirement_sources(
         run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
     else:
         installed, added = with_recipe(tree, inferred.run_time, recipe, files.path)
-        run_time = (*installed, *added)
+        run_time = _with_own_tables(plan, tree, files, (*installed, *added))
         clauses.append(describe_completion(added, recipe) if recipe else "")
     if settings.test_requirements is not None:
         tests = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements))
     else:
         installed, added = with_recipe(tree, inferred.tests, test_recipe, files.path)
-        tests = (*installed, *added)
+        tests = _with_own_tables(plan, tree, files, (*installed, *added))
         clauses.append(describe_completion(added, test_recipe) if test_recipe else inferred.assumption)
     places = {(source.path, source.table, source.arguments, source.constraints) for source in run_time}
     tests = tuple(
         source for source in tests if (source.path, source.table, source.arguments, source.constraints) not in places
     )
     return run_time, tests, tuple(clauses)
+
+
+def _with_own_tables(
+    plan: Plan, tree: Tree, files: ServiceFiles, sources: tuple[RequirementSource, ...]
+) -> tuple[RequirementSource, ...]:
+    """Add the tables of the service itself where one of its requirements files installs it: ``-e .[test]``."""
+    if all(source.table or source.arguments for source in sources):
+        return sources
+    locals_of_service = (
+        LocalProject(path=local.path, extras=local.extras)
+        for local in read_requirement_set(plan.root, sources).locals
+        if local.path == files.path
+    )
+    tables = [source for project in locals_of_service for source in own_sources(tree, project, TABLE_READERS)]
+    return tuple(dict.fromkeys((*sources, *tables)))
 
 
 def _additional_sources(

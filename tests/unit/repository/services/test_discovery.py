@@ -696,3 +696,18 @@ def test_names_of_files_are_an_assumption(tmp_path: Path) -> None:
         "No workflow, tox or nox says what is installed for the tests of svc: the requirements are taken from files by "
         "their names.",
     )
+
+
+def test_a_requirements_file_that_installs_the_service_itself_has_its_tables(tmp_path: Path) -> None:
+    """With the extras that it asks for."""
+    files = {
+        "pyproject.toml": PROJECT + 'dependencies = ["a"]\n[project.optional-dependencies]\ntest = ["t"]\n',
+        "requirements.txt": "-e .\nb\n",
+        "requirements-test.txt": "-e .[test]\n",
+        "Dockerfile": dockerfile("RUN pip install -r requirements.txt"),
+    }
+    service = service_of(tmp_path, files)
+    assert sources_of(service) == ["requirements.txt", "pyproject.toml [project.dependencies]"]
+    assert [str(source) for source in service.test_requirements] == [
+        "svc/requirements-test.txt", "svc/pyproject.toml [project.optional-dependencies.test]",
+    ]  # fmt: skip
