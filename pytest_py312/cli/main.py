@@ -35,6 +35,7 @@ from pytest_py312.gate.reports import inventory
 from pytest_py312.gate.run import cache_pruning
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 from pytest_py312.repository.services.discovery import discover
+from pytest_py312.repository.services.requirement_sources import describe_sources_by_name
 from pytest_py312.repository.services.version_survey import with_all_declarations
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
 from pytest_py312.runners.runner import CellUnavailable
@@ -195,11 +196,9 @@ def _restrict_to_folder(fleet: Fleet, plan: Plan, folder: Path) -> Fleet:
     }
     if not names:
         raise OptionError(f"there is no service at {folder}; `py312 inventory {root}` lists all of them")
-    return replace(
-        fleet,
-        services=tuple(service for service in fleet.services if service.name in names),
-        assumptions=tuple(text for text in fleet.assumptions if text.split(" ", 1)[0] in names),
-    )
+    services = tuple(service for service in fleet.services if service.name in names)
+    assumptions = [text for text in fleet.assumptions if text.split(" ", 1)[0] in names]
+    return replace(fleet, services=services, assumptions=(*assumptions, *describe_sources_by_name(services)))
 
 
 def _stream_width(stream: TextIO) -> int:

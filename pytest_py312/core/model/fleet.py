@@ -24,13 +24,99 @@ class Declaration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementSource:
-    """A source of requirements: a requirements file, or a ``table`` of a pyproject.toml or setup.cfg."""
+    """A source of requirements: a requirements file, a ``table`` of a pyproject.toml or setup.cfg, or a command.
+
+    A command has its ``arguments`` and ``line``. ``folder`` is where pip is run, relative to the root: local paths in
+    a requirements file start there. ``None``: it is not known. ``constraints``: the file only restricts versions.
+    """
 
     path: str
     table: str = ""
+    arguments: tuple[str, ...] = ()
+    line: int | None = None
+    folder: str | None = None
+    constraints: bool = False
 
     def __str__(self) -> str:
+        if self.arguments:
+            return f"{self.path}:{self.line} ({' '.join(self.arguments)})"
         return f"{self.path} [{self.table}]" if self.table else self.path
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LocalProject:
+    """A folder or archive of the repository that is installed; ``path`` is relative to the root."""
+
+    path: str
+    extras: tuple[str, ...] = ()
+    editable: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstallStep:
+    """One command that installs: what it installs, and the place that says so.
+
+    ``tool`` is pip, ``uv pip``, pip-sync, uv, poetry, pdm, pipenv, hatch, conda, ``setup.py``, or one for packages of
+    the system (apt, apk, dnf). Files, constraints, ``folder`` (where it runs) and ``project`` (whose dependencies it
+    installs) are paths relative to the root; ``folder`` is ``None`` outside of the repository.
+    """
+
+    tool: str
+    location: Location
+    folder: str | None = None
+    files: tuple[str, ...] = ()
+    constraints: tuple[str, ...] = ()
+    arguments: tuple[str, ...] = ()
+    """Requirements on the command line."""
+    projects: tuple[LocalProject, ...] = ()
+    project: str | None = None
+    extras: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    """Groups that are left out."""
+    only: tuple[str, ...] = ()
+    """If not empty, only these groups are installed."""
+    all_extras: bool = False
+    all_groups: bool = False
+    default_groups: bool = True
+    """Whether the groups are installed that the tool installs by default."""
+    flags: tuple[str, ...] = ()
+    """Options that change what is installed: ``--no-deps``, ``--require-hashes``."""
+    target: str = ""
+    """The folder of ``--target``, in the image or on the machine."""
+    prefix: str = ""
+    """The folder of ``--prefix`` or ``--root``."""
+    indexes: tuple[tuple[str, str], ...] = ()
+    """Options for indexes, and their values."""
+    system_packages: tuple[str, ...] = ()
+    environment: str = ""
+    """The virtual environment whose program is named by its path; empty: the one that is active."""
+    conditional: bool = False
+    """Whether it runs under a condition that cannot be evaluated."""
+    unresolved: tuple[str, ...] = ()
+    """What of it could not be determined: files that are not in the repository, variables without a value."""
+
+    @property
+    def is_for_python(self) -> bool:
+        """Whether it installs Python distributions, and not only packages of the system."""
+        return bool(self.files or self.arguments or self.projects or self.project is not None or self.unresolved)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class InstallRecipe:
+    """What installs a service, as ordered steps. ``source`` is the file that they start in.
+
+    ``limits`` are sentences about what could not be followed: then the recipe may be incomplete.
+    """
+
+    source: str
+    steps: tuple[InstallStep, ...] = ()
+    limits: tuple[str, ...] = ()
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether everything that it installs for Python is known."""
+        return not self.limits and not any(step.unresolved for step in self.steps)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -86,6 +172,10 @@ class Service:
     """Folders of other services inside this one, relative to the root; their files belong to those services."""
     programs: tuple[Program, ...] = ()
     """Programs of its start commands (of images, processes, compose files) that may be Python."""
+    recipe: InstallRecipe | None = None
+    """What installs it for production, if a file says so."""
+    test_recipe: InstallRecipe | None = None
+    """What installs it for its tests, if a file says so."""
 
     @property
     def images(self) -> tuple[Declaration, ...]:

@@ -58,7 +58,9 @@ class RequestBuilder:
                     # if requirements files define the deployment, a lock file next to them does not
                     self._plan.root,
                     sources,
-                    with_locks=all(source.table for source in service.requirements),
+                    with_locks=all(
+                        source.table for source in service.requirements if not (source.arguments or source.constraints)
+                    ),
                 )
                 self._sets[service.name] = (
                     _without_setup_problems(read_set, service) if _needs_build(service) else read_set

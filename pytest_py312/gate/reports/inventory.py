@@ -9,6 +9,7 @@ from typing import Any
 from pytest_py312.core.model.fleet import Declaration, Fleet, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, Suite
 from pytest_py312.core.text import escape_control, escape_markdown, markdown_row
+from pytest_py312.gate.reports.install_recipes import recipe_document, recipe_lines
 
 SCHEMA = 1
 """Version of the JSON document. It is increased when a name in the document changes its meaning."""
@@ -59,6 +60,11 @@ def render_table(fleet: Fleet, plan: Plan, *, width: int, color: bool) -> str:
     console.print(table)
     if width < _WIDE_TERMINAL:
         console.print("A wider terminal and the other formats also show declared versions and distributions.")
+    steps = [line for service in fleet.services for line in recipe_lines(service)]
+    if steps:
+        console.print("Installed by:")
+        for line in steps:
+            console.print(Text(f"  {escape_control(line)}"))
     if fleet.assumptions:
         console.print("Assumptions:")
         for assumption in fleet.assumptions:
@@ -109,6 +115,10 @@ def render_markdown(fleet: Fleet, plan: Plan) -> str:
     """Return a Markdown table for a page or a pull request, followed by the assumptions."""
     lines = [f"# {_title(fleet, plan)}", "", markdown_row(_HEADINGS), markdown_row(["---"] * len(_HEADINGS))]
     lines += [markdown_row([escape_markdown(cell) for cell in _table_row(service)]) for service in fleet.services]
+    steps = [line for service in fleet.services for line in recipe_lines(service)]
+    if steps:
+        lines += ["", "## Installed by", ""]
+        lines += [f"{'  ' if line.startswith(' ') else ''}- {escape_markdown(line.strip())}" for line in steps]
     if fleet.assumptions:
         lines += ["", "## Assumptions", "", *(f"- {escape_markdown(assumption)}" for assumption in fleet.assumptions)]
     return "\n".join(lines) + "\n"
@@ -196,6 +206,8 @@ def _service_document(service: Service) -> Mapping[str, Any]:
             "scripts": dict(distribution.scripts),
         },
         "manifest": service.manifest,
+        "recipe": recipe_document(service.recipe),
+        "test_recipe": recipe_document(service.test_recipe),
     }
 
 
@@ -210,8 +222,13 @@ def _declaration_document(declaration: Declaration) -> Mapping[str, Any]:
     }
 
 
-def _source_document(source: RequirementSource) -> Mapping[str, str]:
-    return {"path": source.path, "table": source.table}
+def _source_document(source: RequirementSource) -> Mapping[str, Any]:
+    document: dict[str, Any] = {"path": source.path, "table": source.table}
+    if source.arguments:
+        document |= {"arguments": list(source.arguments), "line": source.line}
+    if source.constraints:
+        document["constraints"] = True
+    return document
 
 
 def _escape_formula(field: str) -> str:

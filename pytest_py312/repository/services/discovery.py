@@ -7,20 +7,26 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
-from pytest_py312.core.model.fleet import Fleet, RequirementSource, Service
+from pytest_py312.core.model.fleet import Fleet, InstallRecipe, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
+from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.baseline import find_baseline
 from pytest_py312.repository.services.entry_points import started_programs
+from pytest_py312.repository.services.install_recipes import find_production_recipe, find_test_recipe
 from pytest_py312.repository.services.packaging import find_distribution, has_src_packages
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
     MAX_ADDITIONAL_SOURCES,
+    TABLE_READERS,
+    describe_completion,
+    describe_sources_by_name,
     detect_sources,
     find_additional_sources,
     planned_sources,
+    with_recipe,
 )
 from pytest_py312.repository.services.service_files import (
     NON_SERVICE_FOLDERS,
@@ -67,6 +73,7 @@ def discover(plan: Plan) -> Fleet:
             plan, tree, paths, [needed for discovered in services for needed in discovered.settings.needs]
         ),
         *assumptions,
+        *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
 
@@ -236,10 +243,11 @@ def _describe_service(
     files = read_service_files(tree, path, inner)
     baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
-    run_time, tests, requirement_clause = _requirement_sources(plan, tree, files, settings)
+    recipe, test_recipe = find_production_recipe(tree, files), find_test_recipe(tree, files, name)
+    run_time, tests, requirement_clauses = _requirement_sources(plan, tree, files, settings, recipe, test_recipe)
     suite, suite_clause = _choose_suite(tree, files, settings)
     additional = _additional_sources(plan, files, (*run_time, *tests))
-    clauses = [*baseline.assumptions, requirement_clause, suite_clause]
+    clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
     if len(additional) > MAX_ADDITIONAL_SOURCES:
         clauses.append(
             f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
@@ -266,20 +274,55 @@ def _describe_service(
         additional_requirements=additional,
         nested_folders=tuple(inner),
         programs=started_programs(tree, files),
+        recipe=recipe,
+        test_recipe=test_recipe,
     )
     return service, tuple(filter(None, clauses))
 
 
 def _requirement_sources(
-    plan: Plan, tree: Tree, files: ServiceFiles, settings: ServiceSettings
-) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], str]:
+    plan: Plan,
+    tree: Tree,
+    files: ServiceFiles,
+    settings: ServiceSettings,
+    recipe: InstallRecipe | None,
+    test_recipe: InstallRecipe | None,
+) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], tuple[str, ...]]:
+    """Return the sources for run time and tests, and what was assumed about them."""
     inferred = detect_sources(files)
-    run_time, tests, clause = inferred.run_time, inferred.tests, inferred.assumption
+    clauses: list[str] = []
     if settings.requirements is not None:
         run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
+    else:
+        installed, added = with_recipe(tree, inferred.run_time, recipe, files.path)
+        run_time = _with_own_tables(plan, tree, files, (*installed, *added))
+        clauses.append(describe_completion(added, recipe) if recipe else "")
     if settings.test_requirements is not None:
-        tests, clause = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements)), ""
-    return run_time, tests, clause
+        tests = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements))
+    else:
+        installed, added = with_recipe(tree, inferred.tests, test_recipe, files.path)
+        tests = _with_own_tables(plan, tree, files, (*installed, *added))
+        clauses.append(describe_completion(added, test_recipe) if test_recipe else inferred.assumption)
+    places = {(source.path, source.table, source.arguments, source.constraints) for source in run_time}
+    tests = tuple(
+        source for source in tests if (source.path, source.table, source.arguments, source.constraints) not in places
+    )
+    return run_time, tests, tuple(clauses)
+
+
+def _with_own_tables(
+    plan: Plan, tree: Tree, files: ServiceFiles, sources: tuple[RequirementSource, ...]
+) -> tuple[RequirementSource, ...]:
+    """Add the tables of the service itself where one of its requirements files installs it: ``-e .[test]``."""
+    if all(source.table or source.arguments for source in sources):
+        return sources
+    locals_of_service = (
+        LocalProject(path=local.path, extras=local.extras)
+        for local in read_requirement_set(plan.root, sources).locals
+        if local.path == files.path
+    )
+    tables = [source for project in locals_of_service for source in own_sources(tree, project, TABLE_READERS)]
+    return tuple(dict.fromkeys((*sources, *tables)))
 
 
 def _additional_sources(

@@ -3,10 +3,9 @@
 Only reads files of the tree.
 """
 
-import json
 import re
 import shlex
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from pathlib import Path
@@ -15,9 +14,10 @@ from typing import Protocol, runtime_checkable
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.repository.declarations.reader import is_dockerfile
-from pytest_py312.repository.formats.dockerfile import DockerfileText, Instruction, read_dockerfile
+from pytest_py312.repository.formats.dockerfile import read_dockerfile
+from pytest_py312.repository.recipes.build_context import find_build_context
 from pytest_py312.repository.services.service_files import is_production_dockerfile
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.tree import Tree
 
 MAX_IMAGES = 4
 """Maximum number of Dockerfiles that are built of one service."""
@@ -138,7 +138,7 @@ def service_images(tree: Tree, service: Service, files: Iterable[str]) -> tuple[
         text = tree.read_or_none(path)
         dockerfile = read_dockerfile(text, path) if text is not None else None
         if dockerfile is not None and dockerfile.final_stage is not None and dockerfile.final_stage.is_python:
-            images.append(ServiceImage(dockerfile=path, context=_build_context(tree, service, dockerfile)))
+            images.append(ServiceImage(dockerfile=path, context=find_build_context(tree, service.path, dockerfile)))
     return tuple(images[:MAX_IMAGES])
 
 
@@ -151,40 +151,6 @@ def declares_health_check(tree: Tree, image: ServiceImage) -> bool:
         elif instruction.keyword == "HEALTHCHECK":
             has_health_check = instruction.arguments.strip().upper() != "NONE"
     return has_health_check
-
-
-def _build_context(tree: Tree, service: Service, dockerfile: DockerfileText) -> str:
-    """Return the folder with most of what the Dockerfile copies: the service's, the Dockerfile's, or the root."""
-    candidates = dict.fromkeys((service.path, join_path(".", dockerfile.path.rpartition("/")[0] or "."), "."))
-    sources = [source for instruction in dockerfile.instructions for source in _copied_sources(instruction)]
-    return max(candidates, key=lambda folder: sum(_exists_in_context(tree, folder, source) for source in sources))
-
-
-def _copied_sources(instruction: Instruction) -> Iterator[str]:
-    """Yield what a COPY or ADD takes from the build context."""
-    if instruction.keyword not in ("COPY", "ADD") or "<<" in instruction.arguments or "--from" in instruction.arguments:
-        return
-    words = [word for word in instruction_words(instruction.arguments) if not word.startswith("--")]
-    for word in words[:-1]:
-        if "$" not in word and "://" not in word and not word.startswith("git@"):
-            yield word.lstrip("/")
-
-
-def instruction_words(arguments: str) -> list[str]:
-    """Split the arguments of a Dockerfile instruction, in JSON or shell form."""
-    try:
-        if arguments.lstrip().startswith("["):
-            parsed = json.loads(arguments)
-            return [str(word) for word in parsed] if isinstance(parsed, list) else []
-        return shlex.split(arguments)
-    except (ValueError, RecursionError):
-        return arguments.split()
-
-
-def _exists_in_context(tree: Tree, folder: str, source: str) -> bool:
-    fixed = re.split(r"[*?\[]", source, maxsplit=1)[0]
-    path = join_path(folder, (fixed if fixed == source else fixed.rpartition("/")[0]) or ".")
-    return not leaves_root(path) and (tree.is_file(path) or tree.is_folder(path))
 
 
 # ---- what it starts

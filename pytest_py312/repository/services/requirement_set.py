@@ -22,7 +22,7 @@ from pytest_py312.repository.formats.requirements_file import (
     RequirementsText,
     read_requirements,
 )
-from pytest_py312.repository.services.requirement_sources import TABLE_READERS
+from pytest_py312.repository.services.requirement_sources import table_reader
 from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, leaves_root
 
 FILE_COUNT_LIMIT = 200
@@ -152,10 +152,13 @@ class _RequirementCollector:
     duplicates: list[LocatedEntry] = field(default_factory=list)
     locks: dict[str, LockFileText] = field(default_factory=dict)
     files: set[str] = field(default_factory=set)
-    visited: set[tuple[str, str, str]] = field(default_factory=set)
+    visited: set[tuple[str, str, str | None]] = field(default_factory=set)
 
     def read_source(self, source: RequirementSource) -> None:
-        where = Location(path=source.path)
+        where = Location(path=source.path, line=source.line)
+        if source.arguments:
+            self._read_arguments(source)
+            return
         if is_lock_file(source.path.rpartition("/")[2]):
             self._add_standalone_lock(source.path, where)
             return
@@ -165,9 +168,10 @@ class _RequirementCollector:
             self._add_problem(str(source), f"{source.path} {error}.", where)
             return
         self.files.add(source.path)
-        reader = TABLE_READERS.get(source.path.rpartition("/")[2])
+        reader = table_reader(source)
         if not source.table or reader is None:
-            self._read_file(source.path, "requirements", where, (), text)
+            kind = "constraints" if source.constraints else "requirements"
+            self._read_file(source.path, kind, where, (), text, source.folder)
             return
         tables = reader(text, source.path)
         selected = next((table for table in tables if table.table in (source.table, "")), None)
@@ -178,6 +182,15 @@ class _RequirementCollector:
         self._add(selected.requirements, "requirements", (source.path,))
         if self.with_locks:
             self._add_lock_of(source, where)
+
+    def _read_arguments(self, source: RequirementSource) -> None:
+        """Add the requirements in the arguments of a command."""
+        collector = RequirementCollector(source.path)
+        for argument in source.arguments:
+            collector.add_requirement(argument, source.line or 1)
+        if self.tree.is_file(source.path):
+            self.files.add(source.path)
+        self._add(collector.build(), "requirements", (source.path,), source.folder)
 
     def _add_lock_of(self, source: RequirementSource, where: Location) -> None:
         """Add the lock file of a table of requirements: beside it or, for uv workspaces, above it."""
@@ -220,32 +233,41 @@ class _RequirementCollector:
         self._add(collector.build(), "requirements", (path,))
 
     def _read_file(
-        self, path: str, kind: str, requested_at: Location, include_chain: tuple[str, ...], text: str | None
+        self,
+        path: str,
+        kind: str,
+        requested_at: Location,
+        include_chain: tuple[str, ...],
+        text: str | None,
+        folder: str | None = None,
     ) -> None:
-        """Read one requirements file. ``requested_at`` is where it is named, ``include_chain`` the files that led to
-        it.
+        """Read one requirements file.
+
+        ``requested_at`` is where it is named, ``include_chain`` the files that led to it, ``folder`` where pip is run.
         """
         if path in include_chain:
             chain = " -> ".join([*include_chain[include_chain.index(path) :], path])
             self._add_problem(path, f"The files include each other in a circle: {chain}.", requested_at)
             return
-        if (path, kind, "") in self.visited:
+        if (path, kind, folder) in self.visited:
             return
         if len(self.files) > FILE_COUNT_LIMIT:
             self._add_problem(
                 path, f"More than {FILE_COUNT_LIMIT} files are included; {path} is not read.", requested_at
             )
             return
-        self.visited.add((path, kind, ""))
+        self.visited.add((path, kind, folder))
         try:
             text = self.tree.read(path) if text is None else text
         except UnreadableFile as error:
             self._add_problem(path, f"{path} {error}.", requested_at)
             return
         self.files.add(path)
-        self._add(read_requirements(text, path), kind, (*include_chain, path))
+        self._add(read_requirements(text, path), kind, (*include_chain, path), folder)
 
-    def _add(self, parsed: RequirementsText, kind: str, include_chain: tuple[str, ...]) -> None:
+    def _add(
+        self, parsed: RequirementsText, kind: str, include_chain: tuple[str, ...], folder: str | None = None
+    ) -> None:
         entries = self.entries if kind == "requirements" else self.constraints
         for entry in parsed.entries:
             key = (entry.name, entry.extras, entry.specifier, entry.marker, entry.url, entry.hashes)
@@ -253,7 +275,8 @@ class _RequirementCollector:
             if entries.setdefault(key, located) is not located and kind == "requirements":
                 self.duplicates.append(located)
         for local in parsed.locals:
-            self._add_local(local.path, local.extras, local.editable, Location(path=parsed.path, line=local.line))
+            where = Location(path=parsed.path, line=local.line)
+            self._add_local(local.path, local.extras, local.editable, where, folder)
         for option in parsed.options:
             where = Location(path=parsed.path, line=option.line)
             located_option = LocatedOption(name=option.name, value=option.value, location=where)
@@ -262,9 +285,11 @@ class _RequirementCollector:
             where = Location(path=parsed.path, line=problem.line, column=problem.column)
             self._add_problem(problem.text, problem.message, where, computed=problem.is_computed)
         for include in parsed.includes:
-            self._follow_include(include, kind, include_chain)
+            self._follow_include(include, kind, include_chain, folder)
 
-    def _follow_include(self, include: IncludedFile, kind: str, include_chain: tuple[str, ...]) -> None:
+    def _follow_include(
+        self, include: IncludedFile, kind: str, include_chain: tuple[str, ...], folder: str | None
+    ) -> None:
         where = Location(path=include_chain[-1], line=include.line)
         # everything that a constraints file includes is a constraint, even with -r
         inner = "constraints" if "constraints" in (kind, include.kind) else "requirements"
@@ -280,13 +305,18 @@ class _RequirementCollector:
         elif "${" in target:
             self._add_problem(include.target, f"{include.target} depends on an environment variable.", where)
         else:
-            self._read_file(target, inner, where, include_chain, None)
+            self._read_file(target, inner, where, include_chain, None, folder)
 
-    def _add_local(self, path: str, extras: tuple[str, ...], editable: bool, where: Location) -> None:
+    def _add_local(
+        self, path: str, extras: tuple[str, ...], editable: bool, where: Location, folder: str | None
+    ) -> None:
         path = self._relative_path(path, where)
-        # pip resolves such a path in its working directory: the file's folder, or the one above a folder of such files
+        # pip resolves such a path in its working directory. Where that is not known, it is the file's folder, or the
+        # one above a folder of such files
         target = join_path(where.path, "..", path)
-        if (
+        if folder is not None and self._is_project(join_path(folder, path)):
+            target = join_path(folder, path)
+        elif (
             not self._is_project(target)
             and "/" in where.path
             and self._is_project(outer := join_path(where.path, "../..", path))

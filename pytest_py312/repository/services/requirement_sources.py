@@ -5,11 +5,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core.errors import PlanError, did_you_mean
-from pytest_py312.core.model.fleet import RequirementSource, Service
+from pytest_py312.core.model.fleet import InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.repository.formats.conda import PIP_TABLE, read_conda_dependencies
 from pytest_py312.repository.formats.pyproject import read_pipfile_dependencies, read_pyproject_dependencies
 from pytest_py312.repository.formats.requirements_file import DependencyTable
 from pytest_py312.repository.formats.setuptools import read_setup_cfg_dependencies, read_setup_py_dependencies
+from pytest_py312.repository.recipes.recipe_sources import sources_of_recipe
 from pytest_py312.repository.services.file_ownership import THIRD_PARTY_FOLDERS
 from pytest_py312.repository.services.service_files import ServiceFiles, is_requirements_name
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
@@ -21,6 +23,14 @@ TABLE_READERS: Mapping[str, Callable[[str, str], tuple[DependencyTable, ...]]] =
     "Pipfile": read_pipfile_dependencies,
 }
 """Files that hold requirements in tables -> their readers."""
+
+
+def table_reader(source: RequirementSource) -> Callable[[str, str], tuple[DependencyTable, ...]] | None:
+    """Return the reader for the file of a source with a table; an environment of conda may have any name."""
+    if source.table == PIP_TABLE:
+        return read_conda_dependencies
+    return TABLE_READERS.get(source.path.rpartition("/")[2])
+
 
 _RUN_TIME_FILES = ("requirements", "requirements/base", "requirements/prod", "requirements/production",
                    "requirements/main", "requirements/requirements")  # fmt: skip
@@ -82,6 +92,64 @@ def detect_sources(files: ServiceFiles) -> DetectedSources:
     return DetectedSources(run_time=tuple(run_time), tests=tuple(tests), assumption=clause)
 
 
+def with_recipe(
+    tree: Tree, detected: Sequence[RequirementSource], recipe: InstallRecipe | None, service_path: str
+) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...]]:
+    """Return the sources that the recipe installs, and those of ``detected`` that complete them.
+
+    They are completed if there is no recipe, if it could not be followed to its end, and if it installs neither files
+    nor projects.
+    """
+    installed = sources_of_recipe(tree, recipe, TABLE_READERS, service_path) if recipe is not None else ()
+    is_known = recipe is not None and recipe.is_complete
+    if is_known and any(not source.arguments and not source.constraints for source in installed):
+        return installed, ()
+    places = {(source.path, source.table) for source in installed}
+    return installed, tuple(source for source in detected if (source.path, source.table) not in places)
+
+
+def describe_completion(added: Sequence[RequirementSource], recipe: InstallRecipe) -> str:
+    """Return what is assumed where a recipe could not be followed in full: a clause, or empty."""
+    unresolved = [f"{step.location}: {part}" for step in recipe.steps for part in step.unresolved]
+    reasons = "; ".join((*recipe.limits, *unresolved)[:3])
+    if not reasons:
+        return ""
+    names = ", ".join(map(str, added))
+    taken = f"; by their names these are taken as well: {names}" if names else ""
+    return f"is installed as {recipe.source} says, which could not be followed in full ({reasons}){taken}"
+
+
+def describe_sources_by_name(services: Sequence[Service]) -> list[str]:
+    """Return the assumptions about services for which no file says what is installed, as sentences."""
+    run_time = [
+        service.name
+        for service in services
+        if service.recipe is None and service.requirements and service.settings.requirements is None
+    ]
+    tests = [
+        service.name
+        for service in services
+        if service.test_recipe is None and service.test_requirements and service.settings.test_requirements is None
+    ]
+    sentences = []
+    if run_time:
+        names = _shortened(run_time)
+        sentences.append(
+            f"No Dockerfile says what is installed for {names}: the requirements are taken from files by their names."
+        )
+    if tests:
+        names = _shortened(tests)
+        sentences.append(
+            f"No workflow, tox or nox says what is installed for the tests of {names}: the requirements are taken from "
+            "files by their names."
+        )
+    return sentences
+
+
+def _shortened(names: Sequence[str]) -> str:
+    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
+
+
 MAX_ADDITIONAL_SOURCES = 20
 """Maximum number of additional requirements files that are checked of one service."""
 
@@ -124,6 +192,8 @@ def additional_services(service: Service) -> tuple[Service, ...]:
             distribution=None,
             additional_requirements=(),
             programs=(),
+            recipe=None,
+            test_recipe=None,
         )
         for source in service.additional_requirements[:MAX_ADDITIONAL_SOURCES]
     )

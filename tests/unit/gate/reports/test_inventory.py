@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter, Location
-from pytest_py312.core.model.fleet import Declaration, Distribution, Fleet, RequirementSource, Service
+from pytest_py312.core.model.fleet import (
+    Declaration,
+    Distribution,
+    Fleet,
+    InstallRecipe,
+    InstallStep,
+    RequirementSource,
+    Service,
+)
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
 from pytest_py312.gate.reports.inventory import render_csv, render_json, render_markdown, render_table
 
@@ -122,3 +132,52 @@ def test_names_from_the_tree_are_escaped_in_all_formats(name: str) -> None:
     (row,) = csv.DictReader(io.StringIO(render_csv(fleet, PLAN)))
     assert not row["name"].startswith("=")
     assert json.loads(render_json(fleet, PLAN))["services"][0]["name"] == name
+
+
+# ---- what installs the service
+
+RECIPE = InstallRecipe(
+    source="svc/Dockerfile",
+    steps=(
+        InstallStep(
+            tool="pip",
+            location=Location(path="svc/Dockerfile", line=4),
+            files=("svc/requirements.txt",),
+            flags=("--no-deps",),
+            indexes=(("--index-url", "https://user:secret@index/simple"),),
+        ),
+        InstallStep(
+            tool="uv",
+            location=Location(path="svc/build.sh", line=2),
+            project="svc",
+            extras=("server",),
+            conditional=True,
+            unresolved=("$GROUP",),
+        ),
+    ),
+    limits=("svc/Dockerfile:9 runs x.sh, which is not in the repository",),
+)
+
+
+def with_recipe() -> Fleet:
+    return replace(FLEET, services=(replace(SERVICE, recipe=RECIPE),))
+
+
+@pytest.mark.parametrize("render", [render_markdown, partial(render_table, width=200, color=False)])
+def test_the_steps_of_a_recipe_are_shown_with_their_places(render: Callable[[Fleet, Plan], str]) -> None:
+    """And no password of an index."""
+    text = render(with_recipe(), PLAN).replace("\\", "")
+    assert "production: svc/Dockerfile" in text
+    assert "svc/Dockerfile:4" in text
+    assert "pip -r svc/requirements.txt --no-deps --index-url https://index/simple" in text
+    assert "uv project svc --extra server (under a condition; cannot be determined: $GROUP)" in text
+    assert "svc/Dockerfile:9 runs x.sh, which is not in the repository" in text
+
+
+def test_the_document_has_the_steps() -> None:
+    (service,) = json.loads(render_json(with_recipe(), PLAN))["services"]
+    assert service["test_recipe"] is None
+    assert [(step["path"], step["line"], step["tool"]) for step in service["recipe"]["steps"]] == [
+        ("svc/Dockerfile", 4, "pip"), ("svc/build.sh", 2, "uv"),
+    ]  # fmt: skip
+    assert "secret" not in json.dumps(service)

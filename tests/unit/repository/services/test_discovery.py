@@ -13,6 +13,7 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind
 from pytest_py312.repository.services.discovery import discover, unique_names
+from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import additional_services
 
 PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
@@ -346,6 +347,7 @@ def test_a_service_that_says_nothing_is_assumed_to_be_on_the_oldest(tmp_path: Pa
     fleet = fleet_of(tmp_path, {"svc/requirements.txt": ""})
     assert fleet.assumptions == (
         "svc says nowhere which Python it runs on; 3.9, the oldest of the plan, is taken as its baseline.",
+        "No Dockerfile says what is installed for svc: the requirements are taken from files by their names.",
     )
 
 
@@ -553,3 +555,160 @@ def test_the_project_of_djangos_settings_is_on_the_path(
     """As with ``pytest FOLDER``; if it is the service's own folder, it is on the path anyway."""
     settings = {"pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = core.settings\n", "requirements.txt": ""}
     assert service_of(tmp_path, dict.fromkeys(files, "") | settings).python_path == path
+
+
+# ---- what installs the service
+
+
+def dockerfile(*lines: str) -> str:
+    return "\n".join(("FROM python:3.11", "WORKDIR /app", "COPY . .", *lines, ""))
+
+
+def sources_of(service: Service) -> list[str]:
+    return [str(source).removeprefix("svc/") for source in service.requirements]
+
+
+def test_requirements_in_any_folder_are_the_services_if_its_image_installs_them(tmp_path: Path) -> None:
+    """They were a separate set, and the service's own was that of setup.py: empty."""
+    files = {
+        "requirements/python3/requirements.txt": "flask",
+        "setup.py": "from setuptools import setup\nsetup(install_requires=[])\n",
+        "Dockerfile": dockerfile("RUN pip install -r requirements/python3/requirements.txt"),
+    }
+    service = service_of(tmp_path, files)
+    assert sources_of(service) == ["requirements/python3/requirements.txt"]
+    assert service.additional_requirements == ()
+
+
+@pytest.mark.parametrize(
+    ("command", "expected", "separate"),
+    [
+        ("pip install -r requirements.txt", ["requirements.txt"], []),
+        ("pip install .", ["pyproject.toml [project.dependencies]"], ["svc/requirements.txt"]),
+        ("pip install . -r requirements.txt", ["requirements.txt", "pyproject.toml [project.dependencies]"], []),
+        (
+            "pip install '.[server]'",
+            ["pyproject.toml [project.dependencies]", "pyproject.toml [project.optional-dependencies.server]"],
+            ["svc/requirements.txt"],
+        ),
+    ],
+)
+def test_only_what_is_installed_together_is_one_set(
+    tmp_path: Path, command: str, expected: list[str], separate: list[str]
+) -> None:
+    files = {
+        "requirements.txt": "a==1",
+        "pyproject.toml": PROJECT + 'dependencies = ["a>1"]\n[project.optional-dependencies]\nserver = ["b"]\n',
+        "Dockerfile": dockerfile(f"RUN {command}"),
+    }
+    service = service_of(tmp_path, files)
+    assert sources_of(service) == expected
+    assert [str(source) for source in service.additional_requirements] == separate
+
+
+def test_requirements_of_a_command_are_part_of_the_set(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": "a",
+        "Dockerfile": dockerfile("RUN pip install -r requirements.txt", "RUN pip install gunicorn==20.1"),
+    }
+    service = service_of(tmp_path, files)
+    assert sources_of(service) == ["requirements.txt", "Dockerfile:5 (gunicorn==20.1)"]
+    entries = read_requirement_set(tmp_path, service.requirements).entries
+    assert [(entry.text, str(entry.location)) for entry in entries] == [
+        ("a", "svc/requirements.txt:1"), ("gunicorn==20.1", "svc/Dockerfile:5"),
+    ]  # fmt: skip
+
+
+def test_a_local_path_starts_where_pip_is_run(tmp_path: Path) -> None:
+    """And not at the file that has it, as `-r` does."""
+    files = {
+        "svc/functions/one/requirements.txt": "./libs/common\n",
+        "svc/libs/common/setup.py": "",
+        "svc/Dockerfile": dockerfile("RUN pip install -r functions/one/requirements.txt"),
+    }
+    fleet = fleet_of(tmp_path, files, services=("svc",))
+    read = read_requirement_set(tmp_path, fleet["svc"].requirements)
+    assert ([local.path for local in read.locals], read.problems) == (["svc/libs/common"], ())
+
+
+def test_a_recipe_that_cannot_be_followed_is_completed_by_names(tmp_path: Path) -> None:
+    """And both are reported: no requirement is lost because a reader gave up."""
+    files = {"requirements.txt": "a", "Dockerfile": dockerfile("RUN pip install flask && pip install -r $WHERE")}
+    fleet = fleet_of(tmp_path, {f"svc/{name}": text for name, text in files.items()})
+    assert sources_of(fleet["svc"]) == ["Dockerfile:4 (flask)", "requirements.txt"]
+    assert fleet.assumptions == (
+        "svc is installed as svc/Dockerfile says, which could not be followed in full (svc/Dockerfile:4: $WHERE); by "
+        "their names these are taken as well: svc/requirements.txt.",
+    )
+
+
+def test_a_dockerfile_above_the_service_counts_if_it_installs_something_of_it(tmp_path: Path) -> None:
+    files = {
+        "services/a/reqs/run.txt": "a", "services/a/setup.py": "from setuptools import setup\nsetup()\n",
+        "services/b/requirements.txt": "b",
+        "docker/Dockerfile.a": "FROM python:3.11\nCOPY services/a /a\nRUN pip install -r /a/reqs/run.txt\n",
+    }  # fmt: skip
+    fleet = fleet_of(tmp_path, files, services=("services/*",))
+    assert [str(source) for source in fleet["a"].requirements] == ["services/a/reqs/run.txt"]
+    assert fleet["b"].recipe is None
+
+
+def test_the_plan_goes_before_the_recipe(tmp_path: Path) -> None:
+    files = {"svc/a.txt": "", "svc/b.txt": "", "svc/Dockerfile": dockerfile("RUN pip install -r a.txt")}
+    fleet = fleet_of(tmp_path, files, overrides=(("svc", ServiceSettings(requirements=("b.txt",))),))
+    assert sources_of(fleet["svc"]) == ["b.txt"]
+
+
+WORKFLOW = "jobs:\n  tests:\n    steps:\n      - run: {commands}\n"
+
+
+def test_what_the_workflow_installs_are_the_requirements_of_the_tests(tmp_path: Path) -> None:
+    """Extras and groups as well; files that are only named so are a separate set."""
+    files = {
+        "svc/pyproject.toml": PROJECT + 'dependencies = ["a"]\n[project.optional-dependencies]\nserver = ["b"]\n',
+        "svc/requirements-test.txt": "c",
+        "svc/Dockerfile": dockerfile("RUN pip install ."),
+        ".github/workflows/ci.yml": WORKFLOW.format(commands="pip install './svc[server]' mock && pytest svc"),
+    }
+    fleet = fleet_of(tmp_path, files)
+    service = fleet["svc"]
+    assert sources_of(service) == ["pyproject.toml [project.dependencies]"]
+    assert [str(source) for source in service.test_requirements] == [
+        ".github/workflows/ci.yml:4 (mock)", "svc/pyproject.toml [project.optional-dependencies.server]",
+    ]  # fmt: skip
+    assert [str(source) for source in service.additional_requirements] == ["svc/requirements-test.txt"]
+    assert fleet.assumptions == ()
+
+
+def test_without_a_workflow_the_environment_of_tox_counts(tmp_path: Path) -> None:
+    files = {
+        "requirements.txt": "a", "reqs/qa.txt": "b", "requirements-dev.txt": "c",
+        "tox.ini": "[tox]\nenvlist = py311\n[testenv]\nskip_install = true\ndeps = -rreqs/qa.txt\ncommands = pytest\n",
+    }  # fmt: skip
+    service = service_of(tmp_path, files)
+    assert [str(source) for source in service.test_requirements] == ["svc/reqs/qa.txt"]
+
+
+def test_names_of_files_are_an_assumption(tmp_path: Path) -> None:
+    """For each kind of requirements on its own."""
+    fleet = fleet_of(tmp_path, {"svc/requirements.txt": "", "svc/requirements-test.txt": ""})
+    assert fleet.assumptions[-2:] == (
+        "No Dockerfile says what is installed for svc: the requirements are taken from files by their names.",
+        "No workflow, tox or nox says what is installed for the tests of svc: the requirements are taken from files by "
+        "their names.",
+    )
+
+
+def test_a_requirements_file_that_installs_the_service_itself_has_its_tables(tmp_path: Path) -> None:
+    """With the extras that it asks for."""
+    files = {
+        "pyproject.toml": PROJECT + 'dependencies = ["a"]\n[project.optional-dependencies]\ntest = ["t"]\n',
+        "requirements.txt": "-e .\nb\n",
+        "requirements-test.txt": "-e .[test]\n",
+        "Dockerfile": dockerfile("RUN pip install -r requirements.txt"),
+    }
+    service = service_of(tmp_path, files)
+    assert sources_of(service) == ["requirements.txt", "pyproject.toml [project.dependencies]"]
+    assert [str(source) for source in service.test_requirements] == [
+        "svc/requirements-test.txt", "svc/pyproject.toml [project.optional-dependencies.test]",
+    ]  # fmt: skip

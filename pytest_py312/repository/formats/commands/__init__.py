@@ -1,0 +1,1 @@
+"""Readers of what runs other programs: shell text, commands that install, Makefiles."""

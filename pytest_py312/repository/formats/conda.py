@@ -1,0 +1,41 @@
+"""Read environments of conda: text in, the requirements of their ``pip`` section out. Never raises.
+
+https://docs.conda.io/projects/conda/en/stable/user-guide/tasks/manage-environments.html
+"""
+
+from pytest_py312.repository.formats.requirements_file import DependencyTable, RequirementCollector, read_requirements
+
+PIP_TABLE = "dependencies.pip"
+
+
+def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
+    """Return the ``pip`` section as one table; what conda itself installs is in none."""
+    from pytest_py312.repository.formats.yaml import (  # loads YAML, which few services need here
+        InvalidYaml,
+        YamlMapping,
+        YamlScalar,
+        YamlSequence,
+        child_of,
+        parse_documents,
+    )
+
+    collector = RequirementCollector(path)
+    try:
+        documents = parse_documents(text)
+    except InvalidYaml as error:
+        collector.add_problem(error.line or 1, "", f"The environment cannot be read: {error}")
+        return (DependencyTable(table=PIP_TABLE, requirements=collector.build()),)
+    dependencies = child_of(documents[0], "dependencies") if documents else None
+    for item in dependencies.items if isinstance(dependencies, YamlSequence) else ():
+        section = child_of(item, "pip") if isinstance(item, YamlMapping) else None
+        for scalar in section.items if isinstance(section, YamlSequence) else ():
+            if isinstance(scalar, YamlScalar):
+                # an item is a line of a requirements file; empty lines in front give it its line number
+                line = text.count("\n", 0, scalar.start)
+                parsed = read_requirements("\n" * line + scalar.value, path)
+                collector.entries += parsed.entries
+                collector.includes += parsed.includes
+                collector.locals += parsed.locals
+                collector.options += parsed.options
+                collector.problems += parsed.problems
+    return (DependencyTable(table=PIP_TABLE, requirements=collector.build()),)

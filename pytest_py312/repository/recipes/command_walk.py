@@ -1,0 +1,402 @@
+"""Follow the commands of a script: folders, variables, conditions, other scripts and Makefiles. Nothing is executed.
+
+A command is assumed to succeed. A condition is evaluated where it compares variables or asks for files; otherwise what
+depends on it counts, and is marked as conditional.
+"""
+
+import posixpath
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_py312.core.model.findings import Location
+from pytest_py312.core.model.fleet import InstallStep
+from pytest_py312.repository.formats.commands.install_commands import read_install_command
+from pytest_py312.repository.formats.commands.makefile import read_makefile
+from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, expand_words, read_shell
+from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.install_steps import make_step
+
+DEPTH_LIMIT = 6
+"""Maximum nesting of scripts."""
+COMMAND_LIMIT = 10_000
+STEP_LIMIT = 200
+
+_ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)=(?P<value>.*)", re.DOTALL | re.ASCII)
+_SHELLS = frozenset({"sh", "bash", "ash", "dash", "zsh"})
+_PREFIXES = frozenset({"exec", "time", "nohup", "nice", "command", "builtin", "then", "do", "else", "!", "{", "eval"})
+_WRAPPERS_WITH_USER = frozenset({"gosu", "su-exec", "setuidgid", "chpst"})
+_UNCERTAIN_COMMANDS = frozenset({"command", "which", "type", "hash", "grep", "egrep", "diff", "cmp", "id", "getent"})
+_ENVIRONMENT_RUNNERS = frozenset({"poetry", "pipenv", "pdm", "uv", "rye", "hatch", "conda"})
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CommandRun:
+    """A command that installs nothing itself, with the folder (relative to the root) in which it runs."""
+
+    words: tuple[str, ...]
+    folder: str | None
+    location: Location
+    conditional: bool = False
+
+
+@dataclass(slots=True)
+class _Condition:
+    keyword: str
+    value: bool | None
+    earlier: bool | None = False
+    """Whether one of the earlier branches was taken."""
+    is_open: bool = True
+    """Whether its commands are still the condition itself."""
+
+    @property
+    def any_taken(self) -> bool | None:
+        """Whether this branch or an earlier one is taken."""
+        if True in (self.earlier, self.value):
+            return True
+        return None if None in (self.earlier, self.value) else False
+
+
+@dataclass(slots=True)
+class CommandWalk:
+    """Walks through commands and collects the steps that install, and what else is run."""
+
+    files: FileMap
+    path: str
+    """The file of the commands, relative to the root."""
+    folder: str = "/"
+    """The working folder, as an absolute path of ``files``."""
+    variables: dict[str, str] = field(default_factory=lambda: {"HOME": "/root"})
+    steps: list[InstallStep] = field(default_factory=list)
+    runs: list[CommandRun] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+    depth: int = 0
+    count: int = 0
+    conditional: bool = False
+
+    def run(self, text: str, line: int = 1) -> None:
+        """Walk through shell text whose first line is ``line`` of the file."""
+        self._run_commands(read_shell(text), line - 1)
+
+    def run_script(self, text: str, path: str, arguments: Sequence[str] = ()) -> None:
+        """Walk through the text of another file, in the current folder."""
+        if self.depth >= DEPTH_LIMIT:
+            self.limits.append(f"{path} is not followed: scripts are nested too deeply")
+            return
+        positional = {f"{ARGUMENT}{number}": "" for number in range(1, 10)}
+        positional |= {f"{ARGUMENT}{number}": value for number, value in enumerate(arguments, start=1)}
+        outer_path, outer_variables = self.path, self.variables
+        self.path, self.variables = path, {**outer_variables, **positional, f"{ARGUMENT}S": " ".join(arguments)}
+        self.depth += 1
+        self.run(text)
+        self.depth -= 1
+        self.path, self.variables = outer_path, outer_variables
+
+    def run_argv(self, words: Sequence[str], line: int) -> None:
+        """Run one command that is already split into words."""
+        self._run_words(list(words), line, ShellCommand(words=(), line=line))
+
+    # ---- control structures
+
+    def _run_commands(self, commands: Sequence[ShellCommand], offset: int) -> None:
+        outer_conditional = self.conditional
+        conditions: list[_Condition] = []
+        folders: list[str] = []
+        result: bool | None = True
+        index = 0
+        while index < len(commands):
+            command = commands[index]
+            index += 1
+            self.count += 1
+            if self.count > COMMAND_LIMIT or len(self.steps) > STEP_LIMIT:
+                self.limits.append(f"{self.path} has too many commands; the rest is not followed")
+                return
+            for operator in command.operator:
+                if operator == "(":
+                    folders.append(self.folder)
+                elif operator == ")" and folders:
+                    self.folder = folders.pop()
+            words = expand_words(command.words, self.variables)
+            keyword = words[0] if words else ""
+            if keyword == "for" and "in" in words[:3]:
+                index = self._run_loop(words, commands, index, offset)
+                continue
+            if keyword in ("if", "while", "until", "case"):
+                conditions.append(_Condition(keyword=keyword, value=None, is_open=keyword != "case"))
+                words = words[1:] if keyword != "case" else ()
+            elif keyword == "elif" and conditions:
+                last = conditions[-1]
+                last.earlier = last.any_taken
+                last.value, last.is_open = None, True
+                words = words[1:]
+            elif keyword == "else" and conditions:
+                last = conditions[-1]
+                last.earlier = last.any_taken
+                last.value, last.is_open = (None if last.earlier is None else not last.earlier), False
+                words = words[1:]
+            elif keyword in ("then", "do") and conditions:
+                last = conditions[-1]
+                last.is_open = False
+                last.value = False if last.earlier is True else result if last.earlier is False else None
+                last.value = None if last.keyword in ("while", "until") else last.value
+                words = words[1:]
+            elif keyword in ("fi", "done", "esac") and conditions:
+                conditions.pop()
+                continue
+            closed = [condition.value for condition in conditions if not condition.is_open]
+            if False in closed or not (words or (command.here_document and not command.words)):
+                result = True if not words else result
+                continue
+            chained = command.operator.replace("(", "").replace(")", "")[-2:]
+            if (chained == "&&" and result is False) or (chained == "||" and result is True):
+                continue
+            is_uncertain = None in closed or (chained in ("&&", "||") and result is None)
+            self.conditional = outer_conditional or is_uncertain
+            outcome = self._run_words(list(words), command.line + offset, command, offset)
+            self.conditional = outer_conditional
+            result = None if is_uncertain and chained in ("&&", "||") and outcome is True else outcome
+
+    def _run_loop(self, words: Sequence[str], commands: Sequence[ShellCommand], index: int, offset: int) -> int:
+        """Run the commands of ``for NAME in WORDS`` for each word; return the index after its ``done``."""
+        depth, end = 1, index
+        while end < len(commands):
+            first = commands[end].words[0] if commands[end].words else ()
+            keyword = "".join(part.text for part in first)
+            second = "".join(part.text for part in commands[end].words[1]) if len(commands[end].words) > 1 else ""
+            depth += (keyword in ("for", "while", "until")) or (keyword == "do" and second in ("for", "while", "until"))
+            depth -= keyword == "done"
+            if depth == 0:
+                break
+            end += 1
+        body = [_without_keyword(command, "do") for command in commands[index:end]]
+        name, values = words[1], words[words.index("in") + 1 :]
+        for value in values[:50]:
+            self.variables[name] = value
+            self._run_commands(body, offset)
+        return end + 1
+
+    # ---- one command
+
+    def _run_words(self, words: list[str], line: int, command: ShellCommand, offset: int = 0) -> bool | None:
+        """Run one command; return whether it succeeds (``None``: it cannot be known)."""
+        outer_variables = None
+        while words:
+            assignment = _ASSIGNMENT.fullmatch(words[0])
+            if assignment:
+                if len(words) > 1 and outer_variables is None:
+                    outer_variables, self.variables = self.variables, dict(self.variables)
+                self.variables[assignment["name"]] = assignment["value"]
+                if UNKNOWN in assignment["value"]:
+                    self.variables.pop(assignment["name"], None)
+                words = words[1:]
+                continue
+            stripped = _without_wrapper(words)
+            if stripped is None:
+                break
+            words = stripped
+        try:
+            return self._run_command(words, line, command, offset) if words else self._run_document(command, offset)
+        finally:
+            if outer_variables is not None:
+                self.variables = outer_variables
+
+    def _run_document(self, command: ShellCommand, offset: int) -> bool:
+        if command.here_document and not command.words:  # RUN <<EOF
+            self._run_commands(read_shell(command.here_document), command.here_document_line - 1 + offset)
+        return True
+
+    def _run_command(self, words: list[str], line: int, command: ShellCommand, offset: int) -> bool | None:
+        name = words[0].rpartition("/")[2]
+        if name in ("[", "[[", "test"):
+            return self._evaluate(words[1:-1] if name != "test" else words[1:])
+        if name in ("cd", "pushd"):
+            arguments = [word for word in words[1:] if not word.startswith("-")]
+            self.folder = resolve_path(arguments[0], self.folder) if arguments else self.folder
+            return True
+        if name in ("export", "declare", "local", "readonly"):
+            for word in words[1:]:
+                assignment = _ASSIGNMENT.fullmatch(word)
+                if assignment and UNKNOWN not in assignment["value"]:
+                    self.variables[assignment["name"]] = assignment["value"]
+            return True
+        if name in ("false", "exit") and len(words) == 1:
+            return name != "false"
+        if name == "make":
+            self._run_make(words[1:], line)
+            return True
+        if name == "su":
+            self._run_nested(words, "-c", line)
+            return True
+        if name in _SHELLS or name in (".", "source"):
+            return self._run_shell(words, name, line, command, offset)
+        if self._follow_script(words):
+            return True
+        return self._install_or_run(words, line, command)
+
+    def _run_shell(self, words: list[str], name: str, line: int, command: ShellCommand, offset: int) -> bool:
+        if name in _SHELLS and self._run_nested(words, "c", line):
+            return True
+        arguments = [word for word in words[1:] if not word.startswith("-")]
+        if arguments and not self._follow_script(arguments):
+            self._note_unfollowed(arguments[0], line)
+        elif not arguments and command.here_document:
+            self._run_commands(read_shell(command.here_document), command.here_document_line - 1 + offset)
+        return True
+
+    def _run_nested(self, words: Sequence[str], option: str, line: int) -> bool:
+        """Run the text of ``-c``, also of ``-lc`` or ``-exc``."""
+        for number, word in enumerate(words[1:-1], start=1):
+            if re.fullmatch(rf"-[a-z]*{option.lstrip('-')}", word):
+                if self.depth < DEPTH_LIMIT:
+                    self.depth += 1
+                    self.run(words[number + 1], line)
+                    self.depth -= 1
+                return True
+        return False
+
+    def _follow_script(self, words: Sequence[str]) -> bool:
+        """Walk through a script of the repository that ``words`` start; ``False`` if there is none."""
+        if UNKNOWN in words[0] or ("/" not in words[0] and not words[0].endswith((".sh", ".bash"))):
+            return False
+        script_path = self.files.find(resolve_path(words[0], self.folder))
+        text = (
+            self.files.tree.read_or_none(script_path)
+            if script_path is not None and self.files.tree.is_file(script_path)
+            else None
+        )
+        if script_path is None or text is None:
+            return False
+        first_line = text.partition("\n")[0]
+        if not first_line.startswith("#!") or any(shell in first_line for shell in _SHELLS):
+            outer_folder = self.folder
+            self.run_script(text, script_path, words[1:])
+            self.folder = outer_folder
+        return True
+
+    def _note_unfollowed(self, name: str, line: int) -> None:
+        if re.search(r"install|require|dep|build|setup|bootstrap", posixpath.basename(name)):
+            self.limits.append(f"{self.path}:{line} runs {name}, which is not in the repository")
+
+    def _run_make(self, words: Sequence[str], line: int) -> None:
+        folder, makefile, targets, variables = self.folder, "", [], {}
+        remaining = list(words)
+        while remaining:
+            word = remaining.pop(0)
+            assignment = _ASSIGNMENT.fullmatch(word)
+            if word in ("-C", "--directory", "-f", "--file", "-j", "-O") and remaining:
+                value = remaining.pop(0) if word not in ("-j", "-O") or remaining[0].isdigit() else ""
+                folder = resolve_path(value, folder) if word in ("-C", "--directory") else folder
+                makefile = value if word in ("-f", "--file") else makefile
+            elif assignment:
+                variables[assignment["name"]] = assignment["value"]
+            elif not word.startswith("-"):
+                targets.append(word)
+        names = (makefile,) if makefile else ("GNUmakefile", "makefile", "Makefile")
+        makefile_path = next((path for name in names if (path := self.files.find(resolve_path(name, folder)))), None)
+        text = self.files.tree.read_or_none(makefile_path) if makefile_path else None
+        if makefile_path is None or text is None or self.depth >= DEPTH_LIMIT:
+            self.limits.append(f"{self.path}:{line} runs make, whose Makefile is not followed")
+            return
+        parsed = read_makefile(text)
+        outer = (self.path, self.folder, self.variables)
+        self.depth += 1
+        for target in targets or [parsed.default]:
+            for number, command in parsed.commands_of(target, variables):
+                self.path, self.folder, self.variables = makefile_path, folder, dict(outer[2])
+                self.run(command, number)
+        self.depth -= 1
+        self.path, self.folder, self.variables = outer
+
+    def _install_or_run(self, words: list[str], line: int, command: ShellCommand) -> bool | None:
+        location = Location(path=self.path, line=line)
+        read = read_install_command(words)
+        if read is not None:
+            output = expand_words((command.output,) if command.output else (), self.variables)
+            if output and not read.output:
+                read = replace(read, output=output[0])
+            made = make_step(
+                read,
+                location,
+                self.files,
+                self.folder,
+                self.variables,
+                program=words[0],
+                conditional=self.conditional,
+            )
+            if read.generates:
+                if read.output:
+                    self.files.add_generated(resolve_path(read.output, self.folder), made.step)
+                return True
+            self.steps += made.generated
+            if made.step.is_for_python or made.step.system_packages:
+                self.steps.append(made.step)
+        started = _started_program(words)
+        if started != list(words) and started:
+            return self._run_words(started, line, command)
+        self.runs.append(
+            CommandRun(
+                words=tuple(words),
+                folder=self.files.find(self.folder),
+                location=location,
+                conditional=self.conditional,
+            )
+        )
+        name = words[0].rpartition("/")[2]
+        return None if name in _UNCERTAIN_COMMANDS or (name.startswith("python") and "-c" in words) else True
+
+    def _evaluate(self, words: Sequence[str]) -> bool | None:
+        """Evaluate a test; ``None`` if it cannot be known."""
+        words = [word for word in words if word not in ("]", "]]")]
+        if words[:1] == ["!"]:
+            inner = self._evaluate(words[1:])
+            return None if inner is None else not inner
+        if any(UNKNOWN in word for word in words):
+            return None
+        if len(words) == 3 and words[1] in ("=", "==", "!="):
+            return (words[0] == words[2]) is (words[1] != "!=")
+        if len(words) == 2 and words[0] in ("-n", "-z"):
+            return bool(words[1]) is (words[0] == "-n")
+        if len(words) == 2 and words[0] in ("-f", "-e", "-s", "-d", "-r", "-x"):
+            path = resolve_path(words[1], self.folder)
+            return True if self.files.find(path) is not None else None
+        if len(words) == 1 and not words[0].startswith("-"):
+            return bool(words[0])
+        return None
+
+
+def _without_keyword(command: ShellCommand, keyword: str) -> ShellCommand:
+    first = "".join(part.text for part in command.words[0]) if command.words else ""
+    return replace(command, words=command.words[1:], operator=";") if first == keyword else command
+
+
+def _without_wrapper(words: Sequence[str]) -> list[str] | None:
+    """Return the command without a wrapper in front; ``None`` if there is none."""
+    name = words[0].rpartition("/")[2]
+    if name in _PREFIXES and len(words) > 1 and not words[1].startswith("-"):
+        return list(words[1:])
+    if name in ("sudo", "env", "time", "nice", "doas"):
+        remaining = list(words[1:])
+        while remaining and remaining[0].startswith("-"):
+            del remaining[: 2 if remaining[0] in ("-u", "--user", "-g", "-n", "--unset", "-C") else 1]
+        return remaining
+    if name in _WRAPPERS_WITH_USER:
+        return list(words[2:])
+    return None
+
+
+def _started_program(words: Sequence[str]) -> list[str]:
+    """Return what ``poetry run PROGRAM`` and its like start."""
+    name = words[0].rpartition("/")[2]
+    if name not in _ENVIRONMENT_RUNNERS or "run" not in words:
+        return list(words)
+    remaining = list(words[words.index("run") + 1 :])
+    takes_value = ("-n", "--name", "-p", "--prefix", "--group", "--extra", "--with", "--python", "--package",
+                   "--directory", "--project", "--with-requirements", "--with-editable", "--only-group", "--no-group",
+                   "-C", "-P")  # fmt: skip
+    while remaining and remaining[0].startswith("-"):
+        option = remaining.pop(0)
+        if option == "--":
+            break
+        if option in takes_value and remaining:
+            del remaining[0]
+    return remaining

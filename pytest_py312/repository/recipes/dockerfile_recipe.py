@@ -1,0 +1,285 @@
+"""Read what an image installs: the last stage of its Dockerfile, and the stages that it builds on or copies from."""
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
+from pytest_py312.repository.formats.dockerfile import (
+    BuildStage,
+    DockerfileText,
+    Instruction,
+    read_dockerfile,
+    substitute_variables,
+)
+from pytest_py312.repository.recipes.build_context import find_build_context, instruction_words
+from pytest_py312.repository.recipes.command_walk import CommandWalk
+from pytest_py312.repository.recipes.file_map import FileMap, is_related, resolve_path
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
+
+STAGE_LIMIT = 50
+_ENVIRONMENT_PAIR = re.compile(r"([A-Za-z_]\w*)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'])*)", re.ASCII)
+_RUN_FLAG = re.compile(r"(?:\s|\\\n)*--(?P<name>mount|network|security)(?:=(?P<value>\S*))?")
+
+
+def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> InstallRecipe | None:
+    """Return what the image of a Dockerfile installs; ``None`` if the file cannot be read or has no stage."""
+    text = tree.read_or_none(dockerfile)
+    parsed = read_dockerfile(text, dockerfile) if text is not None else None
+    if text is None or parsed is None or parsed.final_stage is None:
+        return None
+    contexts = dict.fromkeys(
+        (find_build_context(tree, service_path, parsed), service_path, *_folders_above(dockerfile))
+    )
+    recipes = []
+    for context in contexts:
+        stage = _ImageReader(tree, text, parsed, context).stage(parsed.final_stage)
+        steps = _of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path)
+        recipe = InstallRecipe(source=dockerfile, steps=steps, limits=tuple(dict.fromkeys(stage.limits)))
+        if recipe.is_complete:
+            return recipe
+        recipes.append(recipe)
+    # `COPY . /app` fits every folder: the context is the one in which most of what is installed exists
+    return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
+
+
+def _folders_above(path: str) -> Iterator[str]:
+    while path:
+        path = path.rpartition("/")[0]
+        yield path or "."
+
+
+def _of_one_environment(steps: tuple[InstallStep, ...], service_path: str) -> tuple[InstallStep, ...]:
+    """Leave out the steps of other virtual environments than the one that has something of the service."""
+    environment = next((step.environment for step in steps if step.environment and _is_of(step, service_path)), "")
+    if not environment:
+        return steps
+    return tuple(step for step in steps if step.environment in ("", environment))
+
+
+def _is_of(step: InstallStep, folder: str) -> bool:
+    places = [*step.files, *(project.path for project in step.projects), *filter(None, [step.project])]
+    return any(place == folder or place.startswith(f"{folder}/") for place in places)
+
+
+@dataclass(slots=True)
+class _StageState:
+    files: FileMap
+    folder: str = "/"
+    variables: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+    """The variables of ``ENV``, which a stage hands on to those that build on it."""
+    steps: list[InstallStep] = field(default_factory=list)
+    limits: list[str] = field(default_factory=list)
+    copied_stages: set[int] = field(default_factory=set)
+
+
+class _ImageReader:
+    def __init__(self, tree: Tree, text: str, dockerfile: DockerfileText, context: str) -> None:
+        self._tree = tree
+        self._text = text
+        self._dockerfile = dockerfile
+        self._context = context
+        self._stages: dict[int, _StageState] = {}
+
+    def stage(self, stage: BuildStage) -> _StageState:
+        if stage.index not in self._stages:
+            self._stages[stage.index] = self._read_stage(stage)
+        return self._stages[stage.index]
+
+    def _read_stage(self, stage: BuildStage) -> _StageState:
+        parent = self._dockerfile.stages[stage.parent] if stage.parent is not None else None
+        if parent is not None and len(self._stages) < STAGE_LIMIT:
+            base = self.stage(parent)
+            state = _StageState(
+                files=base.files.copy(), folder=base.folder, variables=dict(base.environment),
+                environment=dict(base.environment), steps=list(base.steps), limits=list(base.limits),
+                copied_stages=set(base.copied_stages),
+            )  # fmt: skip
+        else:
+            state = _StageState(files=FileMap(self._tree))
+        for instruction in self._instructions_of(stage):
+            self._apply(instruction, state, stage)
+        return state
+
+    def _instructions_of(self, stage: BuildStage) -> Iterator[Instruction]:
+        following = self._dockerfile.stages[stage.index + 1 : stage.index + 2]
+        end = following[0].line if following else float("inf")
+        for instruction in self._dockerfile.instructions:
+            if stage.line < instruction.line < end:
+                yield instruction
+
+    def _apply(self, instruction: Instruction, state: _StageState, stage: BuildStage) -> None:
+        if instruction.keyword == "ARG":
+            self._declare_arguments(instruction, state)
+        elif instruction.keyword == "ENV":
+            pairs = dict(_environment_pairs(instruction.arguments, state.variables))
+            state.variables.update(pairs)
+            state.environment.update(pairs)
+        elif instruction.keyword == "WORKDIR":
+            folder = substitute_variables(instruction.arguments.strip().strip("\"'"), state.variables)[0]
+            state.folder = resolve_path(folder, state.folder)
+        elif instruction.keyword in ("COPY", "ADD"):
+            self._copy(instruction, state, stage)
+        elif instruction.keyword == "RUN":
+            self._run(instruction, state, stage)
+
+    def _declare_arguments(self, instruction: Instruction, state: _StageState) -> None:
+        defaults = dict(self._dockerfile.arguments)
+        for match in re.finditer(r"([A-Za-z_]\w*)(=(?:\"[^\"]*\"|'[^']*'|\S)*)?", instruction.arguments, re.ASCII):
+            value = match[2][1:] if match[2] is not None else defaults.get(match[1], "")
+            if match[1] not in state.environment:  # ENV takes precedence over ARG
+                state.variables[match[1]] = substitute_variables(_unquoted(value), state.variables)[0]
+
+    # ---- files
+
+    def _copy(self, instruction: Instruction, state: _StageState, stage: BuildStage) -> None:
+        arguments = instruction.arguments
+        source_stage = None
+        flag = re.search(r"--from=(\S+)", arguments)
+        if flag:
+            source_stage = self._named_stage(substitute_variables(flag[1].strip("\"'"), state.variables)[0], stage)
+            if source_stage is None:
+                return  # another image, whose files are not in the repository
+        words = instruction_words(re.sub(r"^(?:\s*--[a-z-]+(?:=\S*)?)+", "", arguments))
+        words = [substitute_variables(word, state.variables)[0] for word in words]
+        if len(words) < 2 or "<<" in arguments:
+            return
+        *sources, target = words
+        destination = resolve_path(target, state.folder)
+        into_folder = target.endswith(("/", "/.")) or target in (".", "..") or len(sources) > 1
+        for source in sources[:200]:
+            if source_stage is not None:
+                self._copy_from_stage(source, destination, source_stage, state, into_folder=into_folder)
+            elif "://" not in source and not source.startswith("git@"):
+                self._copy_from_context(source, destination, state, into_folder=into_folder)
+
+    def _copy_from_context(self, source: str, destination: str, state: _StageState, *, into_folder: bool) -> None:
+        for path in self._context_paths(source):
+            if self._tree.is_folder(path):
+                state.files.add(destination, path)
+            elif self._tree.is_file(path):
+                name = path.rpartition("/")[2]
+                state.files.add(f"{destination}/{name}" if into_folder else destination, path)
+
+    def _context_paths(self, source: str) -> list[str]:
+        path = join_path(self._context, source.lstrip("/") or ".")
+        if leaves_root(path):
+            return []
+        # the context is mounted at the root of a map of its own, so that patterns are expanded in one place
+        context = FileMap(self._tree)
+        context.add("/", self._context)
+        found = [context.find(name) for name in context.expand(resolve_path(source, "/"))]
+        return [name for name in found if name is not None]
+
+    def _named_stage(self, name: str, current: BuildStage) -> BuildStage | None:
+        earlier = self._dockerfile.stages[: current.index]
+        if name.isdigit():
+            return earlier[int(name)] if int(name) < len(earlier) else None
+        return next((stage for stage in reversed(earlier) if stage.name == name.lower()), None)
+
+    def _copy_from_stage(
+        self, source: str, destination: str, source_stage: BuildStage, state: _StageState, *, into_folder: bool
+    ) -> None:
+        other = self.stage(source_stage)
+        for path in other.files.expand(resolve_path(source, "/")):
+            state.files.copy_from(other.files, path, destination, into_folder=into_folder)
+            found = other.files.find(path)
+            if found is not None and self._tree.is_file(found):
+                continue  # only a file of the repository
+            if other.files.find_generated(path) is not None:
+                continue  # its steps count where the file is installed
+            self._take_steps(other, path, state)
+
+    def _take_steps(self, other: _StageState, path: str, state: _StageState) -> None:
+        """Add the steps of a stage whose result is copied.
+
+        If some of them install into the folder that is copied, the others do not count, except for the packages of the
+        system that they were built with.
+        """
+
+        def installs_into_copy(step: InstallStep) -> bool:
+            folder = step.target or step.prefix
+            return bool(folder) and is_related(resolve_path(folder, "/"), [path])
+
+        has_own_folder = any(installs_into_copy(step) for step in other.steps)
+        for step in other.steps:
+            is_elsewhere = (has_own_folder or bool(step.target or step.prefix)) and not installs_into_copy(step)
+            if step not in state.steps and not (is_elsewhere and step.is_for_python):
+                state.steps.append(step)
+        state.limits += other.limits
+
+    # ---- commands
+
+    def _run(self, instruction: Instruction, state: _StageState, stage: BuildStage) -> None:
+        lines = _raw_lines(self._text, instruction)
+        keyword = re.match(r"\s*RUN", lines, re.IGNORECASE)
+        text = (" " * keyword.end() + lines[keyword.end() :]) if keyword else lines
+        files = state.files.copy()
+        while flag := _RUN_FLAG.match(text):
+            if flag["name"] == "mount":
+                self._mount(flag["value"] or "", files, state, stage)
+            text = "\n" * flag[0].count("\n") + text[flag.end() :]
+        walk = CommandWalk(
+            files=files, path=self._dockerfile.path, folder=state.folder, variables={"HOME": "/root", **state.variables}
+        )
+        if text.lstrip().startswith("["):
+            try:
+                argv = json.loads(text.strip().replace("\\\n", " "))
+            except (ValueError, RecursionError):
+                argv = None
+            if isinstance(argv, list):
+                walk.run_argv([str(word) for word in argv], instruction.line)
+                text = ""
+        walk.run(text, instruction.line)
+        state.steps += walk.steps
+        state.limits += walk.limits
+        known = len(state.files.mounts)
+        state.files.mounts += [mount for mount in files.mounts[known:] if mount.generated is not None]
+
+    def _mount(self, value: str, files: FileMap, state: _StageState, stage: BuildStage) -> None:
+        """Apply ``--mount=type=bind``: files of the context or of another stage."""
+        options = dict(part.partition("=")[::2] for part in value.split(","))
+        if options.get("type", "bind") != "bind":
+            return
+        source = substitute_variables(options.get("source", options.get("src", ".")), state.variables)[0]
+        target = options.get("target", options.get("dst", options.get("destination", source)))
+        destination = resolve_path(substitute_variables(target, state.variables)[0], state.folder)
+        name = substitute_variables(options.get("from", ""), state.variables)[0]
+        other = self._named_stage(name, stage) if name else None
+        if other is not None:
+            files.copy_from(self.stage(other).files, resolve_path(source, "/"), destination, into_folder=False)
+        elif not name:
+            for path in self._context_paths(source):
+                files.add(destination, path)
+
+
+def _raw_lines(text: str, instruction: Instruction) -> str:
+    """Return an instruction as shell text of as many lines, with its here-documents."""
+    head, body = text[instruction.start : instruction.end], text[instruction.end : instruction.body_end]
+    lines = re.split(r"\r\n|\r|\n", head)
+    for number, line in enumerate(lines):
+        is_last = number == len(lines) - 1
+        if number and (line.lstrip().startswith("#") or not line.strip()) and not is_last:
+            lines[number] = "\\"  # comments and empty lines do not end a continued instruction
+        elif instruction.escape != "\\" and line.rstrip().endswith(instruction.escape):
+            lines[number] = line.rstrip()[: -len(instruction.escape)] + "\\"
+        else:
+            lines[number] = line.rstrip() if line.rstrip().endswith("\\") else line
+    return "\n".join(lines) + body.replace("\r\n", "\n")
+
+
+def _environment_pairs(arguments: str, variables: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """Yield the pairs of ``ENV A=1 B="2"`` or ``ENV A 1``."""
+    if "=" not in arguments.split(" ", 1)[0]:
+        name, _, value = arguments.strip().partition(" ")
+        yield name, substitute_variables(value.strip().strip("\"'"), variables)[0]
+        return
+    for match in _ENVIRONMENT_PAIR.finditer(arguments):
+        yield match[1], substitute_variables(_unquoted(match[2]), variables)[0]
+
+
+def _unquoted(value: str) -> str:
+    parts: Sequence[str] = re.findall(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'\\]+", value)
+    return "".join(part[1:-1] if part[:1] in "\"'" else part.removeprefix("\\") for part in parts)

@@ -1,0 +1,125 @@
+"""Map paths of an image, or of a working folder, to files of the repository."""
+
+import posixpath
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+
+from pytest_py312.core.model.fleet import InstallStep
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
+
+MOUNT_LIMIT = 2_000
+"""Maximum number of files and folders that are tracked in one image."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Mount:
+    """``destination`` (absolute) has the content of ``source`` (relative to the root), or what a command generates."""
+
+    destination: str
+    source: str = ""
+    generated: InstallStep | None = None
+
+
+@dataclass(slots=True)
+class FileMap:
+    """The files of an image that come from the repository. Later mounts hide earlier ones."""
+
+    tree: Tree
+    mounts: list[Mount] = field(default_factory=list)
+
+    def copy(self) -> "FileMap":
+        return FileMap(self.tree, list(self.mounts))
+
+    def add(self, destination: str, source: str) -> None:
+        """Record that ``source`` of the repository lies at ``destination``."""
+        self._add(Mount(destination=_absolute(destination, "/"), source=source))
+
+    def add_generated(self, destination: str, step: InstallStep) -> None:
+        """Record that ``step`` generates the file or folder ``destination``."""
+        self._add(Mount(destination=_absolute(destination, "/"), generated=step))
+
+    def _add(self, mount: Mount) -> None:
+        if len(self.mounts) < MOUNT_LIMIT:
+            self.mounts.append(mount)
+
+    def find(self, path: str) -> str | None:
+        """Return the file or folder of the repository at an absolute ``path``."""
+        for mount in reversed(self.mounts):
+            inner = _inside(path, mount.destination)
+            if inner is None:
+                continue
+            if mount.generated is not None:
+                return None
+            source = join_path(mount.source, inner)
+            if not leaves_root(source) and (self.tree.is_file(source) or self.tree.is_folder(source)):
+                return source
+        return None
+
+    def find_generated(self, path: str) -> InstallStep | None:
+        """Return the command that generates the file at ``path``, or a folder around it."""
+        for mount in reversed(self.mounts):
+            if _inside(path, mount.destination) is not None:
+                if mount.generated is not None:
+                    return mount.generated
+                if self.find(path) is not None:
+                    return None
+        return None
+
+    def copy_from(self, other: "FileMap", path: str, destination: str, *, into_folder: bool) -> None:
+        """Copy the file or folder at ``path`` of another image to ``destination``."""
+        target = posixpath.join(destination, posixpath.basename(path)) if into_folder else destination
+        found = other.find(path)
+        if found is not None:
+            is_folder = self.tree.is_folder(found)
+            self.add(destination if is_folder else target, found)
+        for mount in list(other.mounts):
+            inner = _inside(mount.destination, path)
+            if inner is not None and inner != ".":
+                self._add(
+                    Mount(destination=_absolute(inner, destination), source=mount.source, generated=mount.generated)
+                )
+        generated = other.find_generated(path)
+        if generated is not None:
+            self.add_generated(target if _has_suffix(path) else destination, generated)
+
+    def expand(self, pattern: str) -> list[str]:
+        """Return the absolute paths that a pattern of the last component fits; the pattern itself without one."""
+        folder, name = posixpath.split(pattern)
+        if not any(character in name for character in "*?["):
+            return [pattern]
+        found = self.find(folder)
+        if found is None or not self.tree.is_folder(found):
+            return [pattern]
+        listing = self.tree.list_folder(found)
+        names = [entry for entry in (*listing.files, *listing.folders) if fnmatchcase(entry, name)]
+        return [posixpath.join(folder, entry) for entry in sorted(names)] or [pattern]
+
+
+def resolve_path(path: str, folder: str) -> str:
+    """Return the absolute path of ``path`` in ``folder``."""
+    if path == "~" or path.startswith("~/"):
+        path = f"/root{path[1:]}"
+    return _absolute(path, folder)
+
+
+def is_related(first: str, others: Iterable[str]) -> bool:
+    """Whether ``first`` contains one of ``others``, or is in it."""
+    return any(_inside(first, other) is not None or _inside(other, first) is not None for other in others)
+
+
+def _absolute(path: str, folder: str) -> str:
+    joined = posixpath.normpath(posixpath.join("/", folder, path))
+    return f"/{joined.lstrip('/')}"
+
+
+def _inside(path: str, folder: str) -> str | None:
+    """Return ``path`` relative to ``folder``; ``None`` if it is not in it."""
+    if path == folder:
+        return "."
+    prefix = folder.rstrip("/") + "/"
+    return path.removeprefix(prefix) if path.startswith(prefix) else None
+
+
+def _has_suffix(path: str) -> bool:
+    return "." in posixpath.basename(path)

@@ -1,0 +1,210 @@
+"""Turn a command that installs into a step of a recipe: its paths become paths of the repository."""
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from pytest_py312.core.model.findings import Location
+from pytest_py312.core.model.fleet import InstallStep, LocalProject
+from pytest_py312.repository.formats.commands.install_commands import InstallCommand
+from pytest_py312.repository.formats.commands.shell import UNKNOWN, unknown_parts
+from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
+
+INSTALLERS = frozenset(
+    {
+        "pip", "pip-tools", "pipenv", "poetry", "poetry-core", "poetry-plugin-export", "uv", "pdm", "hatch", "tox",
+        "nox", "virtualenv", "pipx", "conda", "tox-uv", "tox-gh-actions", "tox-gh", "nox-uv", "awscli", "codecov",
+        "build", "twine", "pre-commit",
+    }
+)  # fmt: skip
+"""Distributions that only install, build or publish others. They are no requirements of a service."""
+
+_ARCHIVE = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz)(?:\[[^\[\]]*\])?$", re.IGNORECASE)
+_LOCAL = re.compile(r"(?P<path>[^\[\]]+?)\s*(?:\[(?P<extras>[\w\s.,-]*)\])?", re.ASCII)
+_NAME = re.compile(r"[A-Za-z0-9][\w.-]*", re.ASCII)
+_PIP_TOOLS = ("pip", "uv pip", "pip-sync", "pip-compile", "setup.py")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class MadeStep:
+    """A step, and the steps that describe the files which it installs and other commands have generated."""
+
+    step: InstallStep
+    generated: tuple[InstallStep, ...] = ()
+
+
+@dataclass(slots=True)
+class _Paths:
+    files: FileMap
+    folder: str
+    unresolved: list[str] = field(default_factory=list)
+    generated: list[InstallStep] = field(default_factory=list)
+
+    def all_of(self, names: Sequence[str]) -> tuple[str, ...]:
+        sources: list[str] = []
+        for name in names:
+            for path in self.files.expand(resolve_path(name, self.folder)):
+                source = self.files.find(path)
+                generated = self.files.find_generated(path) if source is None else None
+                if source is not None and self.files.tree.is_file(source):
+                    sources.append(source)
+                elif generated is not None:
+                    self.generated.append(generated)
+                else:
+                    self.unresolved.append(name)
+        return tuple(dict.fromkeys(sources))
+
+    def projects(self, texts: Sequence[str], *, editable: bool) -> tuple[LocalProject, ...]:
+        projects: list[LocalProject] = []
+        for text in texts:
+            match = _LOCAL.fullmatch(re.sub(r"^file:(?://(?:localhost)?)?", "", text.partition("#")[0]))
+            path = match["path"] if match else text
+            names = (match["extras"] or "").split(",") if match else []
+            extras = tuple(sorted(name.strip() for name in names if name.strip()))
+            for absolute in self.files.expand(resolve_path(path, self.folder)):
+                source = _project_folder(self.files, absolute)
+                generated = self.files.find_generated(absolute) if source is None else None
+                if source is not None:
+                    projects.append(LocalProject(path=source, extras=extras, editable=editable))
+                elif generated is not None:
+                    self.generated.append(generated)
+                else:
+                    self.unresolved.append(text)
+        return tuple(dict.fromkeys(projects))
+
+
+def make_step(
+    command: InstallCommand,
+    location: Location,
+    files: FileMap,
+    folder: str,
+    variables: Mapping[str, str],
+    *,
+    program: str = "",
+    conditional: bool = False,
+) -> MadeStep:
+    """Make the step of ``command``, which runs in ``folder`` (an absolute path of ``files``).
+
+    :param variables: the environment: pip and uv read options from it.
+    :param program: the first word of the command, whose path may name a virtual environment.
+    """
+    folder = resolve_path(command.folder, folder) if command.folder else folder
+    paths = _Paths(files, folder)
+    local_texts = [text for text in command.arguments if _is_local(text, paths)]
+    arguments = tuple(
+        text
+        for text in command.arguments
+        if text not in local_texts and _name_of(text) not in INSTALLERS and UNKNOWN not in text
+    )
+    is_pip = command.tool in _PIP_TOOLS
+    constraints = [*command.constraints]
+    if is_pip:
+        constraints += [name for name in re.split(r"\s+", variables.get(_constraint_variable(command), "")) if name]
+    is_project = command.project or bool(is_pip and command.groups)
+    project = _project_folder(files, folder) if is_project else None
+    if is_project and project is None:
+        paths.unresolved.append(f"the project in {folder}")
+    if command.package:
+        paths.unresolved.append(f"--package {command.package}")
+    remote = [text for text in command.editables if "://" in text and not text.startswith("file:")]
+    local_editables = [text for text in command.editables if text not in remote]
+    step = InstallStep(
+        tool=command.tool,
+        location=location,
+        folder=files.find(folder),
+        files=paths.all_of(command.files),
+        constraints=paths.all_of([name for name in constraints if "://" not in name]),
+        arguments=(*arguments, *remote),
+        projects=(
+            *paths.projects(local_texts, editable=False),
+            *paths.projects(local_editables, editable=True),
+        ),
+        project=project,
+        extras=command.extras,
+        groups=command.groups,
+        without=command.without,
+        only=command.only,
+        all_extras=command.all_extras,
+        all_groups=command.all_groups,
+        default_groups=command.default_groups,
+        flags=(*command.flags, *_environment_flags(variables, is_pip=is_pip)),
+        target=command.target,
+        prefix=command.prefix,
+        indexes=(*command.indexes, *(_environment_indexes(variables, command.tool) if is_pip else ())),
+        system_packages=command.system_packages,
+        environment=_environment_of(program, folder),
+        conditional=conditional,
+        unresolved=tuple(dict.fromkeys((*map(_shown, paths.unresolved), *_unknown_values(command)))),
+    )
+    generated = tuple(replace(item, conditional=item.conditional or conditional) for item in paths.generated)
+    return MadeStep(step=step, generated=tuple(dict.fromkeys(generated)))
+
+
+def _project_folder(files: FileMap, folder: str) -> str | None:
+    """Return the folder of the project in ``folder``, into which perhaps only its metadata was copied."""
+    for name in ("pyproject.toml", "setup.py", "setup.cfg", "Pipfile"):
+        found = files.find(resolve_path(name, folder))
+        if found is not None:
+            return found.rpartition("/")[0] or "."
+    return files.find(folder)
+
+
+def _unknown_values(command: InstallCommand) -> Iterator[str]:
+    """Yield the variables without a value that decide what is installed."""
+    if command.system_packages:
+        return
+    lists = (command.arguments, command.editables, command.extras, command.groups, command.without, command.only)
+    for text in (text for values in lists for text in values):
+        yield from unknown_parts(text)
+
+
+def _environment_of(program: str, folder: str) -> str:
+    """Return the virtual environment of a program such as ``/venv/bin/pip``; those of the system have none."""
+    path, slash, _ = program.rpartition("/bin/")
+    environment = resolve_path(path, folder) if slash and UNKNOWN not in path else ""
+    return "" if environment in ("/", "/usr", "/usr/local") else environment
+
+
+def _shown(text: str) -> str:
+    return text.replace(UNKNOWN, "")
+
+
+def _is_local(text: str, paths: _Paths) -> bool:
+    """Whether pip takes an argument for a path."""
+    if ("://" in text and not text.startswith("file:")) or re.search(r"\s@\s|^[\w.-]+(\[[^\]]*\])?@", text):
+        return False
+    if text.startswith((".", "/", "~", "file:")) or _ARCHIVE.search(text):
+        return True
+    path = text.partition("[")[0]
+    return "/" in path and paths.files.find(resolve_path(path, paths.folder)) is not None
+
+
+def _name_of(text: str) -> str:
+    match = _NAME.match(text)
+    return re.sub(r"[-_.]+", "-", match[0]).lower() if match else ""
+
+
+def _constraint_variable(command: InstallCommand) -> str:
+    return "UV_CONSTRAINT" if command.tool == "uv pip" else "PIP_CONSTRAINT"
+
+
+def _environment_flags(variables: Mapping[str, str], *, is_pip: bool) -> tuple[str, ...]:
+    """Return the flags that variables set for pip; https://pip.pypa.io/en/stable/topics/configuration/"""
+    flags = {
+        "PIP_NO_DEPS": "--no-deps", "PIP_REQUIRE_HASHES": "--require-hashes", "PIP_PRE": "--pre",
+        "PIP_NO_INDEX": "--no-index", "PIP_NO_BUILD_ISOLATION": "--no-build-isolation",
+    }  # fmt: skip
+    values = {"PIP_NO_BINARY": "--no-binary", "PIP_ONLY_BINARY": "--only-binary"}
+    if not is_pip:
+        return ()
+    return (
+        *(flag for name, flag in flags.items() if variables.get(name, "0").lower() in ("1", "true", "yes", "on")),
+        *(f"{flag} {variables[name]}" for name, flag in values.items() if variables.get(name)),
+    )
+
+
+def _environment_indexes(variables: Mapping[str, str], tool: str) -> tuple[tuple[str, str], ...]:
+    prefix = "UV" if tool == "uv pip" else "PIP"
+    options = ("--index-url", "--extra-index-url", "--find-links")
+    named = ((option, f"{prefix}_{option.strip('-').replace('-', '_').upper()}") for option in options)
+    return tuple((option, variables[name]) for option, name in named if variables.get(name))

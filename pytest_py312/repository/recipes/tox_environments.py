@@ -1,0 +1,260 @@
+"""Follow environments of tox: their requirements, the project itself, and their commands.
+
+https://tox.wiki/en/stable/config.html; what a configuration computes otherwise (plugins, ``toxfile.py``) is not read.
+"""
+
+import itertools
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+from pytest_py312.core.model.findings import Location
+from pytest_py312.repository.formats.commands.install_commands import InstallCommand, read_install_command
+from pytest_py312.repository.formats.setuptools import IniText, read_ini
+from pytest_py312.repository.formats.toml import read_toml, strings_in
+from pytest_py312.repository.recipes.command_walk import CommandWalk
+from pytest_py312.repository.recipes.file_map import resolve_path
+from pytest_py312.repository.recipes.install_steps import make_step
+from pytest_py312.repository.tree import Tree, join_path
+
+ENVIRONMENT_LIMIT = 100
+"""Maximum number of environments of one configuration."""
+
+_SUBSTITUTION = re.compile(r"\{(?P<name>[^{}]*)\}")
+_FACTORS = re.compile(r"(?P<factors>[\w.!,{}-]+):(?:\s+|$)(?P<value>.*)", re.ASCII)
+_BRACES = re.compile(r"\{([^{}]*)\}")
+_TRUE = ("true", "1", "yes", "on")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ToxConfiguration:
+    """A configuration of tox; ``folder`` is its folder, relative to the root. ``base`` is the section of ``[tox]``."""
+
+    path: str
+    folder: str
+    ini: IniText
+    base: str
+    first_line: int = 0
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """The environments that run by default."""
+        text = self.ini.get(self.base, "envlist", "env_list") or ""
+        names = itertools.chain.from_iterable(map(_expand_braces, re.split(r"[,\s]+(?![^{]*\})", text)))
+        return tuple(dict.fromkeys(filter(None, names)))[:ENVIRONMENT_LIMIT]
+
+    @property
+    def factors(self) -> tuple[str, ...]:
+        """The Pythons that its settings mention, such as ``py311``: each is an environment as well."""
+        names = (name for line in self.ini.lines for name in re.findall(r"\bpy3\d{1,2}\b", line, re.ASCII))
+        return tuple(dict.fromkeys(names))[:ENVIRONMENT_LIMIT]
+
+
+def read_tox_configuration(tree: Tree, folder: str) -> ToxConfiguration | None:
+    """Return the configuration of tox in a folder, in the order in which tox looks for it."""
+    for name, base in (("tox.ini", "tox"), ("setup.cfg", "tox:tox")):
+        path = join_path(folder, name)
+        text = tree.read_or_none(path) if tree.is_file(path) else None
+        if text is not None and base in (ini := read_ini(text)).sections:
+            return ToxConfiguration(path=path, folder=folder, ini=ini, base=base)
+    path = join_path(folder, "pyproject.toml")
+    toml = read_toml(tree.read_or_none(path) or "" if tree.is_file(path) else "")
+    legacy = toml.value("tool", "tox", "legacy_tox_ini")
+    if isinstance(legacy, str):
+        line = toml.line("tool", "tox", "legacy_tox_ini") - 1
+        return ToxConfiguration(path=path, folder=folder, ini=read_ini(legacy), base="tox", first_line=line)
+    return None
+
+
+def walk_tox(configuration: ToxConfiguration, names: Sequence[str], walk: CommandWalk) -> None:
+    """Follow the environments ``names``: what they install, and what they run."""
+    for name in names[:ENVIRONMENT_LIMIT]:
+        _Environment(configuration, name, walk).follow()
+
+
+def walk_tox_toml(tree: Tree, folder: str, walk: CommandWalk, names: Sequence[str] = ()) -> bool:
+    """Follow the environments of ``tox.toml`` or ``[tool.tox]``; ``False`` if there is no such configuration."""
+    for name, keys in (("tox.toml", ()), ("pyproject.toml", ("tool", "tox"))):
+        path = join_path(folder, name)
+        text = tree.read_or_none(path) if tree.is_file(path) else None
+        toml = read_toml(text or "")
+        base = toml.table(*keys, "env_run_base")
+        environments = toml.table(*keys, "env")
+        if not base and not environments:
+            continue
+        root = resolve_path(folder, "/repository")
+        for environment in names or tuple(strings_in(toml.value(*keys, "env_list"))) or tuple(environments) or ("py",):
+            own = environments.get(environment)
+            values = {**base, **(own if isinstance(own, Mapping) else {})}
+            where = (*keys, "env", environment) if environment in environments else (*keys, "env_run_base")
+            location = Location(path=path, line=toml.line(*where) or 1)
+            install = InstallCommand(
+                tool="pip",
+                groups=tuple(strings_in(values.get("dependency_groups") or ())),
+            )
+            words = [text.replace("{tox_root}", root) for text in strings_in(values.get("deps") or ())]
+            _add_install(walk, _requirements_command(words, install), location, root)
+            skips = values.get("skip_install") is True or values.get("package") == "skip"
+            if not skips and toml.value(*keys, "no_package") is not True:
+                _add_project(walk, location, root, tuple(strings_in(values.get("extras") or ())))
+            outer = (walk.path, walk.folder)
+            walk.path, walk.folder = path, root
+            for key in ("commands_pre", "commands"):
+                commands = values.get(key)
+                for command in commands if isinstance(commands, list) else ():
+                    if isinstance(command, list):
+                        walk.run_argv([str(word) for word in command], location.line or 1)
+            walk.path, walk.folder = outer
+        return True
+    return False
+
+
+class _Environment:
+    def __init__(self, configuration: ToxConfiguration, name: str, walk: CommandWalk) -> None:
+        self._configuration = configuration
+        self._name = name
+        self._walk = walk
+        self._root = resolve_path(configuration.folder, "/repository")
+        self._factors = set(name.split("-"))
+
+    def follow(self) -> None:
+        section = self._section_of("deps")
+        location = self._location(section, "deps")
+        command = _requirements_command(
+            self._lines("deps"), InstallCommand(tool="pip", groups=self._names("dependency_groups"))
+        )
+        _add_install(self._walk, command, location, self._root)
+        if self._installs_project():
+            _add_project(
+                self._walk, self._location(self._section_of("extras"), "extras"), self._root, self._names("extras")
+            )
+        outer = (self._walk.path, self._walk.folder, self._walk.variables)
+        self._walk.path = self._configuration.path
+        self._walk.variables = {**outer[2], **self._variables()}
+        folder = (self._lines("changedir", "change_dir") or [self._root])[0]
+        for key in ("commands_pre", "commands"):
+            line = self._location(self._section_of(key), key).line or 1
+            self._walk.folder = resolve_path(folder, self._root)
+            for text in self._lines(key):
+                self._walk.run(text.lstrip("-! "), line)
+        self._walk.path, self._walk.folder, self._walk.variables = outer
+
+    def _installs_project(self) -> bool:
+        tox_values = self._configuration.ini
+        skips_all = (tox_values.get(self._configuration.base, "skipsdist", "no_package") or "").lower() in _TRUE
+        develops = self._flag("usedevelop", "use_develop")
+        is_skipped = self._flag("skip_install") or (self._lines("package") or [""])[0] == "skip"
+        return not is_skipped and (develops or not skips_all)
+
+    def _flag(self, *keys: str) -> bool:
+        return (self._lines(*keys) or [""])[0].lower() in _TRUE
+
+    def _names(self, key: str) -> tuple[str, ...]:
+        return tuple(name for line in self._lines(key) for name in re.split(r"[,\s]+", line) if name)
+
+    def _variables(self) -> dict[str, str]:
+        pairs = (line.partition("=") for line in self._lines("setenv", "set_env"))
+        return {name.strip(): value.strip() for name, equals, value in pairs if equals}
+
+    def _section_of(self, *keys: str) -> str:
+        own = f"testenv:{self._name}"
+        return own if self._configuration.ini.get(own, *keys) is not None else "testenv"
+
+    def _location(self, section: str, key: str) -> Location:
+        line = self._configuration.ini.line(section, key) or 1
+        return Location(path=self._configuration.path, line=line + self._configuration.first_line)
+
+    def _lines(self, *keys: str) -> list[str]:
+        """Return the lines of a setting that apply to this environment, with substitutions."""
+        value = self._configuration.ini.get(self._section_of(*keys), *keys) or ""
+        lines: list[str] = []
+        for line in re.sub(r"\\\n\s*", " ", self._substituted(value)).splitlines():
+            match = _FACTORS.match(line.strip())
+            if match and self._is_condition(match["factors"]):
+                if not self._applies(match["factors"]):
+                    continue
+                line = match["value"]
+            if line.strip() and not line.strip().startswith("#"):
+                lines.append(line.strip())
+        return lines
+
+    def _is_condition(self, text: str) -> bool:
+        return "://" not in text and not text.startswith(("-", "{tox"))
+
+    def _applies(self, text: str) -> bool:
+        """Whether one of the conditions ``a-b,!c`` holds for the factors of the environment."""
+        for alternative in itertools.chain.from_iterable(map(_expand_braces, re.split(r",(?![^{]*\})", text))):
+            factors = alternative.split("-")
+            if all((factor.lstrip("!") in self._factors) is not factor.startswith("!") for factor in factors):
+                return True
+        return False
+
+    def _substituted(self, text: str, depth: int = 5) -> str:
+        def value(match: re.Match[str]) -> str:
+            name = str(match["name"])
+            reference = re.fullmatch(r"\[(?P<section>[^\]]+)\](?P<key>\w+)", name)
+            if name in ("toxinidir", "tox_root"):
+                return self._root
+            if name in ("envpython",):
+                return "python"
+            if name in ("envbindir", "env_bin_dir"):
+                return "/bin"
+            if name == "envname" or name == "env_name":
+                return self._name
+            if name == "posargs" or name.startswith("posargs:"):
+                return str(name.partition(":")[2])
+            if name.startswith("env:"):
+                _, variable, default = [*name.split(":", 2), ""][:3]
+                return self._walk.variables.get(variable, default)
+            if reference and depth:
+                found_value = self._configuration.ini.get(reference["section"], reference["key"]) or ""
+                return self._substituted(found_value, depth - 1)
+            return str(match[0])
+
+        for _ in range(2):
+            text = _SUBSTITUTION.sub(value, text)[:50_000]
+        return text
+
+
+def _requirements_command(lines: Sequence[str], base: InstallCommand) -> InstallCommand:
+    """Return the lines of ``deps`` as one command of pip: each is a requirement, or options."""
+    words: list[str] = []
+    for line in lines:
+        text = line.partition(" #")[0].strip()
+        try:
+            words += shlex.split(text) if text.startswith("-") else [text]
+        except ValueError:
+            words += text.split()
+    command = read_install_command(["pip", "install", *words])
+    return replace(command, groups=(*command.groups, *base.groups)) if command is not None else base
+
+
+def _add_install(walk: CommandWalk, command: InstallCommand, location: Location, root: str) -> None:
+    made = make_step(command, location, walk.files, root, walk.variables, conditional=walk.conditional)
+    walk.steps += made.generated
+    if made.step.is_for_python:
+        walk.steps.append(made.step)
+
+
+def _add_project(walk: CommandWalk, location: Location, root: str, extras: Sequence[str]) -> None:
+    names = ("pyproject.toml", "setup.py", "setup.cfg")
+    if any(walk.files.find(resolve_path(name, root)) is not None for name in names):
+        argument = f".[{','.join(extras)}]" if extras else "."
+        _add_install(walk, InstallCommand(tool="pip", arguments=(argument,)), location, root)
+
+
+def _expand_braces(text: str) -> list[str]:
+    """Return ``py{39,310}-x`` as ``py39-x`` and ``py310-x``."""
+    texts = [text.strip()]
+    for _ in range(5):
+        expanded: list[str] = []
+        for item in texts:
+            match = _BRACES.search(item)
+            if match is None:
+                expanded.append(item)
+                continue
+            alternatives = match[1].split(",")
+            expanded += [f"{item[: match.start()]}{part.strip()}{item[match.end() :]}" for part in alternatives]
+        texts = expanded[:ENVIRONMENT_LIMIT]
+    return texts

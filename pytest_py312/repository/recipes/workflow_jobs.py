@@ -1,0 +1,121 @@
+"""Read the commands of the jobs of GitHub workflows: text in, jobs with their folders and variables out. Never raises.
+
+Of a matrix each value that is a plain text can be chosen; other expressions have no value.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+from pytest_py312.repository.formats.yaml import (
+    InvalidYaml,
+    YamlMapping,
+    YamlNode,
+    YamlScalar,
+    YamlSequence,
+    child_of,
+    parse_documents,
+    scalar_text,
+)
+
+JOB_LIMIT = 100
+STEP_LIMIT = 200
+_EXPRESSION = re.compile(r"\$\{\{\s*(?P<name>[^{}]*?)\s*\}\}")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class JobStep:
+    """A ``run`` of a job. ``line`` is that of its first command."""
+
+    text: str
+    line: int
+    folder: str = "."
+    variables: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkflowJob:
+    """A job: its steps, and the values of each key of its matrix."""
+
+    name: str
+    steps: tuple[JobStep, ...]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    matrix: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def expand(self, text: str, choice: Mapping[str, str]) -> str:
+        """Replace expressions: those of the matrix by ``choice``, those of variables by their values."""
+
+        def value(match: re.Match[str]) -> str:
+            scope, _, name = match["name"].partition(".")
+            if scope == "matrix" and name in choice:
+                return choice[name]
+            if scope == "env" and name in self.variables:
+                return self.variables[name]
+            return "${_EXPRESSION}"  # a variable without a value
+
+        return _EXPRESSION.sub(value, text)
+
+
+@lru_cache(maxsize=64)  # each service of a fleet asks for the jobs of the same workflows
+def read_workflow_jobs(text: str) -> tuple[WorkflowJob, ...]:
+    """Read the jobs of one workflow."""
+    try:
+        documents = parse_documents(text)
+    except InvalidYaml:
+        return ()
+    root = documents[0] if documents else None
+    variables = dict(_pairs(child_of(root, "env")))
+    folder = _default_folder(root) or "."
+    jobs = child_of(root, "jobs")
+    read_jobs: list[WorkflowJob] = []
+    for name, node in (jobs.pairs if isinstance(jobs, YamlMapping) else [])[:JOB_LIMIT]:
+        job_variables = {**variables, **dict(_pairs(child_of(node, "env")))}
+        steps = child_of(node, "steps")
+        items = steps.items[:STEP_LIMIT] if isinstance(steps, YamlSequence) else []
+        default = _default_folder(node) or folder
+        read_steps = [step for item in items if (step := _read_step(text, item, default)) is not None]
+        read_jobs.append(
+            WorkflowJob(name=scalar_text(name), steps=tuple(read_steps), variables=job_variables, matrix=_matrix(node))
+        )
+    return tuple(read_jobs)
+
+
+def _read_step(text: str, node: YamlNode, folder: str) -> JobStep | None:
+    run = child_of(node, "run")
+    if not isinstance(run, YamlScalar):
+        return None
+    line = text.count("\n", 0, run.start) + 1
+    if run.style in ("|", ">") or text[run.start : run.start + 1] in ("|", ">"):
+        line += 1  # a block starts on the line after its sign
+    return JobStep(
+        text=run.value,
+        line=line,
+        folder=scalar_text(child_of(node, "working-directory")) or folder,
+        variables=dict(_pairs(child_of(node, "env"))),
+    )
+
+
+def _default_folder(node: YamlNode | None) -> str:
+    return scalar_text(child_of(child_of(child_of(node, "defaults"), "run"), "working-directory"))
+
+
+def _pairs(node: YamlNode | None) -> Iterator[tuple[str, str]]:
+    for name, value in node.pairs if isinstance(node, YamlMapping) else []:
+        if isinstance(value, YamlScalar):
+            yield scalar_text(name), value.value
+
+
+def _matrix(job: YamlNode) -> dict[str, tuple[str, ...]]:
+    matrix = child_of(child_of(job, "strategy"), "matrix")
+    values: dict[str, list[str]] = {}
+    for name, node in matrix.pairs if isinstance(matrix, YamlMapping) else []:
+        if scalar_text(name) == "include" and isinstance(node, YamlSequence):
+            for item in node.items:
+                for key, value in _pairs(item):
+                    values.setdefault(key, []).append(value)
+        elif isinstance(node, YamlSequence):
+            values.setdefault(scalar_text(name), []).extend(
+                item.value for item in node.items if isinstance(item, YamlScalar)
+            )
+    return {name: tuple(dict.fromkeys(texts)) for name, texts in values.items()}

@@ -1,0 +1,63 @@
+"""Find what installs a service: for production the recipe of its image, for its tests that of CI, tox or nox."""
+
+from collections.abc import Iterator
+from itertools import islice
+
+from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
+from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
+from pytest_py312.repository.recipes.suite_recipe import read_runner_recipe, read_workflow_recipe
+from pytest_py312.repository.services.service_files import ServiceFiles, is_production_dockerfile
+from pytest_py312.repository.tree import Tree, join_path
+
+OUTER_DOCKERFILE_LIMIT = 50
+"""Maximum number of Dockerfiles above a service that are read for it."""
+
+_DOCKER_FOLDERS = (".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images")
+
+
+def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | None:
+    """Return the recipe of the service's image; ``None`` if no Dockerfile says what is installed for Python.
+
+    Of several Dockerfiles of the service the outermost counts, and ``Dockerfile`` before others. Without one of its
+    own, those in the folders above it count that install something of the service.
+    """
+    own = [dockerfile.path for dockerfile in files.dockerfiles if is_production_dockerfile(dockerfile.path, files.path)]
+    for path in sorted(own, key=_dockerfile_order):
+        recipe = read_dockerfile_recipe(tree, path, files.path)
+        if recipe is not None and any(step.is_for_python for step in recipe.steps):
+            return recipe
+    for path in islice(_outer_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
+        recipe = read_dockerfile_recipe(tree, path, files.path)
+        if recipe is not None and any(_installs_from(step, files.path) for step in recipe.steps):
+            return recipe
+    return None
+
+
+def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecipe | None:
+    """Return the recipe of the service's tests; ``None`` if no workflow, tox or nox says what they are run with."""
+    for recipe in (read_workflow_recipe(tree, files.path, name), read_runner_recipe(tree, files.path)):
+        if recipe is not None and any(step.is_for_python for step in recipe.steps):
+            return recipe
+    return None
+
+
+def _dockerfile_order(path: str) -> tuple[int, bool, str]:
+    return path.count("/"), path.rpartition("/")[2] != "Dockerfile", path
+
+
+def _outer_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
+    """Yield the production Dockerfiles in the folders above a service, the nearest first."""
+    folder = path
+    while folder != ".":
+        folder = folder.rpartition("/")[0] or "."
+        for inner in _DOCKER_FOLDERS:
+            for name in tree.list_folder(join_path(folder, inner)).files:
+                if is_dockerfile(name) and is_production_dockerfile(join_path(inner, name), "."):
+                    yield join_path(folder, inner, name)
+
+
+def _installs_from(step: InstallStep, path: str) -> bool:
+    """Whether a step installs a file or project in the folder ``path``."""
+    places = [*step.files, *(project.path for project in step.projects), *filter(None, [step.project])]
+    return any(place == path or place.startswith(f"{path}/") for place in places)

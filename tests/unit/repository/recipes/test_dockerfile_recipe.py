@@ -1,0 +1,223 @@
+"""From a Dockerfile to what its image installs, with the place of each step."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProject
+from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
+from pytest_py312.repository.tree import Tree
+
+
+def recipe_of(root: Path, dockerfile: str, files: Mapping[str, str] | None = None) -> InstallRecipe:
+    """The recipe of ``svc/Dockerfile``; ``files`` are relative to the service."""
+    for name, text in {"Dockerfile": dockerfile, **(files or {})}.items():
+        path = root / "svc" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    recipe = read_dockerfile_recipe(Tree(root), "svc/Dockerfile", "svc")
+    assert recipe is not None
+    return recipe
+
+
+def files_of(recipe: InstallRecipe) -> list[tuple[str, tuple[str, ...]]]:
+    return [(str(step.location), step.files) for step in recipe.steps if step.files]
+
+
+def test_a_step_has_its_files_and_its_line(tmp_path: Path) -> None:
+    text = (
+        "FROM python:3.11\nWORKDIR /app\nCOPY reqs/ ./reqs\n"
+        "RUN apt-get update \\\n # why\n && pip install -r reqs/a.txt\n"
+    )
+    assert files_of(recipe_of(tmp_path, text, {"reqs/a.txt": ""})) == [("svc/Dockerfile:6", ("svc/reqs/a.txt",))]
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        "ARG F=a\nRUN pip install -r $F.txt",
+        "ENV F=a G=b\nRUN pip install -r ${F}.txt",
+        'ENV F "a.txt"\nRUN pip install -r "$F"',
+        "RUN F=a; pip install -r $F.txt",
+        "RUN export F=a && pip install -r $F.txt",
+        "RUN cd / && pip install -r /app/a.txt",
+        "RUN for f in a; do pip install -r $f.txt; done",
+        "RUN <<EOF\nset -e\npip install -r a.txt\nEOF",
+        "RUN bash -c 'pip install -r a.txt'",
+        'RUN ["pip", "install", "-r", "a.txt"]',
+        "RUN --mount=type=cache,target=/root/.cache \\\n  pip install -r a.txt",
+        "RUN if [ \"$X\" = 1 ]; then true; else pip install -r a.txt; fi",
+        "ARG X\nRUN [ -z \"$X\" ] && pip install -r a.txt",
+        "RUN pip install -r a.txt || pip install -r b.txt",
+        "RUN sudo -H python3 -m pip install -r a.txt",
+        "RUN ./install.sh a",
+        "RUN make deps F=a",
+        "RUN cat a.txt > c.txt; pip install -r a.txt",
+    ],
+)  # fmt: skip
+def test_ways_to_install_one_file(tmp_path: Path, lines: str) -> None:
+    files = {
+        "a.txt": "", "b.txt": "", "install.sh": "#!/bin/sh\npip install -r $1.txt\n",
+        "Makefile": "F = b\ndeps:\n\tpip install -r $(F).txt\n",
+    }  # fmt: skip
+    recipe = recipe_of(tmp_path, f"FROM python:3.11\nWORKDIR /app\nCOPY . .\n{lines}\n", files)
+    assert [step.files for step in recipe.steps] == [("svc/a.txt",)]
+    assert recipe.is_complete
+
+
+def test_a_step_of_a_script_has_its_place_there(tmp_path: Path) -> None:
+    files = {"a.txt": "", "bin/i.sh": "set -e\npip install -r a.txt\n"}
+    recipe = recipe_of(tmp_path, "FROM python:3.11\nCOPY . /x\nWORKDIR /x\nRUN sh bin/i.sh\n", files)
+    assert files_of(recipe) == [("svc/bin/i.sh:2", ("svc/a.txt",))]
+
+
+MULTI_STAGE = """\
+FROM python:3.11 AS base
+COPY base.txt .
+RUN pip install -r base.txt
+FROM python:3.11 AS builder
+COPY *.txt /b/
+RUN pip install --prefix=/install -r /b/a.txt
+RUN pip install -r /b/tools.txt
+FROM base AS tests
+COPY test.txt /t/
+RUN pip install -r /t/test.txt
+FROM base
+COPY --from=builder /install /usr/local
+"""
+
+
+def test_only_stages_that_reach_the_last_one_count(tmp_path: Path) -> None:
+    """The tests' stage does not, nor do tools of the builder that are not copied."""
+    names = ("base.txt", "a.txt", "tools.txt", "test.txt")
+    recipe = recipe_of(tmp_path, MULTI_STAGE, dict.fromkeys(names, ""))
+    assert [step.files for step in recipe.steps] == [("svc/base.txt",), ("svc/a.txt",)]
+
+
+def test_wheels_of_another_stage_are_what_they_were_built_from(tmp_path: Path) -> None:
+    text = """FROM python:3.11 AS w
+COPY a.txt .
+RUN pip wheel -w /wheels -r a.txt
+FROM python:3.11
+COPY --from=w /wheels /wheels
+RUN pip install --no-index /wheels/*.whl
+"""
+    recipe = recipe_of(tmp_path, text, {"a.txt": ""})
+    assert (files_of(recipe), recipe.is_complete) == ([("svc/Dockerfile:3", ("svc/a.txt",))], True)
+
+
+def test_an_exported_file_is_the_project_that_it_comes_from(tmp_path: Path) -> None:
+    text = """FROM python:3.11 AS r
+WORKDIR /tmp
+COPY pyproject.toml poetry.lock* /tmp/
+RUN poetry export -f requirements.txt --output requirements.txt --extras agent
+FROM python:3.11
+WORKDIR /code
+COPY --from=r /tmp/requirements.txt /code/requirements.txt
+RUN pip install -r /code/requirements.txt
+"""
+    recipe = recipe_of(tmp_path, text, {"pyproject.toml": "", "poetry.lock": ""})
+    (step,) = recipe.steps
+    assert (step.tool, step.project, step.extras, step.default_groups) == ("poetry", "svc", ("agent",), False)
+    assert recipe.is_complete
+
+
+def test_extras_and_groups_of_an_argument_of_the_build(tmp_path: Path) -> None:
+    text = "FROM python:3.11\nCOPY . /x\nWORKDIR /x\nARG flags='--with a --extras b'\nRUN poetry install ${flags}\n"
+    (step,) = recipe_of(tmp_path, text, {"pyproject.toml": ""}).steps
+    assert (step.groups, step.extras, step.project) == (("a",), ("b",), "svc")
+
+
+def test_the_project_itself_with_extras(tmp_path: Path) -> None:
+    text = "FROM python:3.11\nWORKDIR /x\nCOPY pyproject.toml ./\nCOPY src src\nRUN pip install '.[server]' -e ./src\n"
+    (step,) = recipe_of(tmp_path, text, {"pyproject.toml": "", "src/setup.py": ""}).steps
+    assert step.projects == (
+        LocalProject(path="svc", extras=("server",)),
+        LocalProject(path="svc/src", editable=True),
+    )
+
+
+def test_what_cannot_be_determined_is_said(tmp_path: Path) -> None:
+    """A file that is not in the repository, a variable without a value, a script that is not there."""
+    text = "FROM python:3.11\nRUN pip install -r gone.txt\nRUN pip install $WHAT\nRUN sh /install.sh\n"
+    recipe = recipe_of(tmp_path, text)
+    assert [step.unresolved for step in recipe.steps] == [("gone.txt",), ("$WHAT",)]
+    assert recipe.limits == ("svc/Dockerfile:4 runs /install.sh, which is not in the repository",)
+    assert not recipe.is_complete
+
+
+def test_an_index_without_a_value_leaves_the_rest_known(tmp_path: Path) -> None:
+    text = "FROM python:3.11\nRUN pip install --index-url https://$TOKEN@x/ a\n"
+    assert recipe_of(tmp_path, text).is_complete
+
+
+def test_a_condition_that_cannot_be_evaluated_is_marked(tmp_path: Path) -> None:
+    text = 'FROM python:3.11\nRUN if [ "$CI" = 1 ]; then pip install a; fi; pip install b\n'
+    steps = recipe_of(tmp_path, text).steps
+    assert [(step.arguments, step.conditional) for step in steps] == [(("a",), True), (("b",), False)]
+
+
+def test_options_of_the_environment_count(tmp_path: Path) -> None:
+    text = (
+        "FROM python:3.11\nENV PIP_CONSTRAINT=/c.txt PIP_NO_BINARY=x PIP_EXTRA_INDEX_URL=https://i/\n"
+        "COPY c.txt /\nRUN pip install --require-hashes a\n"
+    )
+    (step,) = recipe_of(tmp_path, text, {"c.txt": ""}).steps
+    assert (step.constraints, step.flags) == (("svc/c.txt",), ("--require-hashes", "--no-binary x"))
+    assert step.indexes == (("--extra-index-url", "https://i/"),)
+
+
+def test_tools_and_packages_of_the_system(tmp_path: Path) -> None:
+    """What only installs others is no requirement of the service."""
+    text = "FROM python:3.11\nRUN apt-get install -y gcc && pip install -U pip poetry==1.8 && pip install gunicorn\n"
+    steps = recipe_of(tmp_path, text).steps
+    assert [(step.system_packages, step.arguments) for step in steps] == [(("gcc",), ()), ((), ("gunicorn",))]
+    assert [step.is_for_python for step in steps] == [False, True]
+
+
+def test_the_build_context_is_the_one_in_which_the_files_exist(tmp_path: Path) -> None:
+    """`COPY . .` fits every folder."""
+    text = "FROM python:3.11\nCOPY . /app\nWORKDIR /app\nRUN cd svc && pip install -r a.txt\n"
+    assert files_of(recipe_of(tmp_path, text, {"a.txt": ""})) == [("svc/Dockerfile:4", ("svc/a.txt",))]
+
+
+def test_another_virtual_environment_of_the_image_is_not_the_services(tmp_path: Path) -> None:
+    (tmp_path / "tool").mkdir()
+    (tmp_path / "tool/b.txt").write_text("")
+    text = (
+        "FROM python:3.11\nCOPY . /app\nWORKDIR /app\nRUN cd svc && /app/bin/pip install -r a.txt\n"
+        "RUN cd tool && /app/tool_venv/bin/pip install -r b.txt\nRUN /usr/local/bin/pip install c\n"
+    )
+    recipe = recipe_of(tmp_path, text, {"a.txt": ""})
+    assert [(step.files, step.environment) for step in recipe.steps] == [(("svc/a.txt",), "/app"), ((), "")]
+
+
+LINES = st.sampled_from(
+    [
+        "FROM python:3.11 AS a", "FROM a", "COPY . .", "COPY --from=a / /x", "COPY --from=0 /w /w", "WORKDIR $X/..",
+        "ARG X=1", "ENV A=$X B='c d'", "RUN pip install -r a.txt", "RUN <<EOF\npip install $A\nEOF", "RUN [\"pip\",",
+        "RUN if [ a ]; then", "RUN for x in $A *; do make; done", "RUN --mount=type=bind,from=a,source=x,target=/y y",
+        "RUN ((( && || ;; $( `", "ADD a.txt ../../../", "RUN pip wheel -r a.txt", "RUN sh a.txt",
+        "# escape=`", "RUN case x in a) pip install b;; esac", "RUN fi done esac }", "RUN make -C",
+    ]
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    (root / "svc").mkdir()
+    (root / "svc/a.txt").write_text("sh a.txt\nmake x\n")
+    (root / "svc/Makefile").write_text("x: x\n\tmake x\n\t./a.txt\n")
+    return root
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(LINES, max_size=12))
+def test_no_dockerfile_raises(folder: Path, lines: list[str]) -> None:
+    (folder / "svc/Dockerfile").write_text("\n".join(lines))
+    recipe = read_dockerfile_recipe(Tree(folder), "svc/Dockerfile", "svc")
+    assert recipe is None or all(isinstance(step, InstallStep) for step in recipe.steps)

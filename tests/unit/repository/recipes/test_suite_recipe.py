@@ -1,0 +1,220 @@
+"""From workflows, tox and nox to what the tests of a service are run with."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
+from pytest_py312.repository.recipes.suite_recipe import read_runner_recipe, read_workflow_recipe
+from pytest_py312.repository.tree import Tree
+
+FILES = {
+    "services/a/pyproject.toml": "[project]\nname = 'a'\n",
+    "services/a/dev.txt": "",
+    "services/b/dev.txt": "",
+}
+
+
+def write(root: Path, files: Mapping[str, str]) -> Tree:
+    for name, text in {**FILES, **files}.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+    return Tree(root)
+
+
+def shown(recipe: InstallRecipe | None) -> list[tuple[str, str]]:
+    """The places of the steps, and what they install."""
+    assert recipe is not None
+    return [(str(step.location), contents(step)) for step in recipe.steps]
+
+
+def contents(step: InstallStep) -> str:
+    projects = [f"{project.path}{list(project.extras) or ''}" for project in step.projects]
+    project = [f"{step.tool} {step.project}"] if step.project else []
+    return " ".join((*step.files, *step.arguments, *projects, *project, *step.extras, *step.groups))
+
+
+LINT = "  lint:\n    steps:\n      - run: pip install ruff\n      - run: ruff check services/a\n"
+JOB = """\
+on: push
+jobs:
+{lint}  tests:
+    strategy:
+      matrix:
+        service: [a, b]
+    defaults:
+      run:
+        working-directory: services/${{{{ matrix.service }}}}
+    steps:
+      - uses: actions/checkout@v4
+      - run: |
+          pip install -U pip
+          pip install -r dev.txt
+      - name: tests
+        run: {tests}
+"""
+
+
+@pytest.mark.parametrize("service", ["a", "b"])
+def test_the_job_of_a_matrix_that_tests_the_service(tmp_path: Path, service: str) -> None:
+    """A job that only checks its style is none."""
+    tree = write(tmp_path, {".github/workflows/ci.yml": JOB.format(lint=LINT, tests="python -m pytest")})
+    recipe = read_workflow_recipe(tree, f"services/{service}", service)
+    assert shown(recipe) == [(".github/workflows/ci.yml:18", f"services/{service}/dev.txt")]
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        ("cd services/a && poetry install --all-extras && poetry run pytest", "poetry services/a"),
+        ("cd services/a; uv sync --group ci; uv run pytest tests", "uv services/a ci"),
+        ("uv run --directory services/a --group ci pytest services/a/tests", "uv services/a ci"),
+        ("pip install -e './services/a[test]'; pytest services/a/tests", "services/a['test']"),
+        ("make -C services/a test", "services/a/dev.txt"),
+        ("pip install -r services/a/dev.txt; coverage run -m pytest services/a", "services/a/dev.txt"),
+    ],
+)
+def test_ways_to_run_the_tests(tmp_path: Path, run: str, expected: str) -> None:
+    workflow = f"jobs:\n  t:\n    steps:\n      - run: {run}\n"
+    makefile = "test: deps\n\tpytest\ndeps:\n\tpip install -r dev.txt\n"
+    tree = write(tmp_path, {".github/workflows/ci.yml": workflow, "services/a/Makefile": makefile})
+    recipe = read_workflow_recipe(tree, "services/a", "a")
+    assert [content for _, content in shown(recipe)][:1] == [expected]
+    assert read_workflow_recipe(tree, "services/b", "b") is None
+
+
+TOX = """\
+[tox]
+envlist = lint, py{310,311}-{unit,all}
+[base]
+deps =
+    pytest
+[testenv]
+deps =
+    {[base]deps}
+    unit: -r{toxinidir}/dev.txt
+    !unit: other >= 1 ; python_version > "3"
+    -cconstraints.txt
+extras = test
+commands = pytest {posargs:tests}
+[testenv:lint]
+skip_install = true
+deps = ruff
+commands = ruff check
+"""
+
+
+def test_the_environment_of_tox_that_runs_tests(tmp_path: Path) -> None:
+    """With its factors, substitutions and the project itself."""
+    tree = write(tmp_path, {"services/a/tox.ini": TOX, "services/a/constraints.txt": ""})
+    recipe = read_runner_recipe(tree, "services/a")
+    assert shown(recipe) == [
+        ("services/a/tox.ini:7", "services/a/dev.txt pytest"),
+        ("services/a/tox.ini:12", "services/a['test']"),
+    ]
+    assert recipe is not None
+    assert recipe.steps[0].constraints == ("services/a/constraints.txt",)
+
+
+def test_a_job_that_runs_an_environment_of_tox(tmp_path: Path) -> None:
+    workflow = "jobs:\n  t:\n    steps:\n      - run: pip install tox\n      - run: tox -e py311-all\n"
+    text = workflow + "        working-directory: services/a\n"
+    tree = write(
+        tmp_path, {".github/workflows/ci.yml": text, "services/a/tox.ini": TOX.replace("    -cc", "    # -cc")}
+    )
+    assert shown(read_workflow_recipe(tree, "services/a", "a"))[0] == (
+        "services/a/tox.ini:7", 'pytest other >= 1 ; python_version > "3"',
+    )  # fmt: skip
+
+
+def test_an_environment_that_only_its_factor_names(tmp_path: Path) -> None:
+    """The list has one that starts a container, in which `tox -e py311` runs."""
+    text = (
+        "[tox]\nenvlist = docker\n[testenv:docker]\nskip_install = true\ncommands = docker run x py311\n"
+        "[testenv]\nskip_install = true\ndeps =\n    py311: -r dev.txt\ncommands = {posargs:py.test {toxinidir}}\n"
+    )
+    tree = write(tmp_path, {"services/a/tox.ini": text})
+    assert shown(read_runner_recipe(tree, "services/a")) == [("services/a/tox.ini:8", "services/a/dev.txt")]
+
+
+TOX_TOML = """\
+[tool.tox]
+env_list = ["lint", "3.11"]
+[tool.tox.env_run_base]
+deps = ["pytest>=8", "-r dev.txt"]
+extras = ["test"]
+commands = [["pytest", "tests"]]
+[tool.tox.env.lint]
+skip_install = true
+deps = []
+commands = [["ruff", "check"]]
+"""
+
+
+def test_the_configuration_of_tox_in_toml(tmp_path: Path) -> None:
+    tree = write(tmp_path, {"services/a/pyproject.toml": TOX_TOML})
+    recipe = read_runner_recipe(tree, "services/a")
+    assert [content for _, content in shown(recipe)] == ["services/a/dev.txt pytest>=8", "services/a['test']"]
+
+
+NOX = """\
+import nox
+DEPS = ["pytest", "pytest-cov"]
+
+@nox.session
+def lint(session):
+    session.install("ruff")
+    session.run("ruff", "check")
+
+@nox.session(python=["3.11"], name="unit")
+def unit_tests(session: nox.Session) -> None:
+    session.install("-r", "dev.txt", *DEPS)
+    session.install(".[test]")
+    session.run("pytest", *session.posargs)
+"""
+
+
+def test_the_session_of_nox_that_runs_tests(tmp_path: Path) -> None:
+    tree = write(tmp_path, {"services/a/noxfile.py": NOX})
+    assert shown(read_runner_recipe(tree, "services/a")) == [
+        ("services/a/noxfile.py:11", "services/a/dev.txt pytest pytest-cov"),
+        ("services/a/noxfile.py:12", "services/a['test']"),
+    ]
+
+
+def test_without_any_of_them_there_is_no_recipe(tmp_path: Path) -> None:
+    tree = write(tmp_path, {})
+    assert read_workflow_recipe(tree, "services/a", "a") is None
+    assert read_runner_recipe(tree, "services/a") is None
+
+
+TEXTS = st.lists(
+    st.sampled_from(
+        [
+            "[tox]", "envlist = py{3,", "[testenv]", "deps =", "  {[testenv]deps}", "  -r", "  a: b", "  !: x",
+            "commands = tox -e py", "  nox", "  {toxinidir}/x.sh", "  pytest", "jobs:", "  t:", "    steps:",
+            "      - run: tox", "    strategy: {matrix: {x: [1, {y: 2}]}}", "      - run: |", "          nox -s a",
+            "import nox", "@nox.session", "def a(s):", "  s.install(*s)", "  s.run('tox')", "  s.run('nox', 'pytest')",
+            "[tool.tox]", "env_list = 1", "[tool.tox.env.a]", "deps = 1", 'commands = [["tox"]]', 'extras = ["x"]',
+        ]
+    ),
+    max_size=12,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("repository")
+    (root / ".github/workflows").mkdir(parents=True)
+    return root
+
+
+@settings(max_examples=200, deadline=None)
+@given(TEXTS, st.sampled_from(["tox.ini", "noxfile.py", "pyproject.toml", ".github/workflows/a.yml"]))
+def test_no_text_raises(folder: Path, lines: list[str], name: str) -> None:
+    (folder / name).write_text("\n".join(lines))
+    read_workflow_recipe(Tree(folder), ".", "x")
+    read_runner_recipe(Tree(folder), ".")
