@@ -16,6 +16,7 @@ from itertools import pairwise
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.repository.declarations.reader import can_declare_versions, is_dockerfile, is_jenkinsfile, is_yaml
+from pytest_py312.repository.formats.comments import blank_hash_comments, blank_slash_comments
 from pytest_py312.repository.tree import Tree, join_path
 
 ServiceNames = frozenset[str]
@@ -37,8 +38,17 @@ _USED_FILE = re.compile(r"(?m)\b(?:uses|local|template):[ \t]*[\"']?\.?/([^\s\"'
 _YAML_KEY = re.compile(
     r"(?m)^(?P<indent>[ ]{0,40})(?P<dash>-[ ]{1,8})?[\"']?(?P<key>[\w./-][\w. /-]{0,100}?)[\"']?[ ]{0,8}:(?=[ \r\n]|\Z)"
 )
+_KEY_SUFFIX = re.compile(
+    r"(?:[-_.](?:tests?|testing|unit|integration|ci|checks?|lint|build|image|docker|py(?:thon)?-?3[.\d]{0,5})){1,4}\Z",
+    re.IGNORECASE | re.ASCII,
+)
+_DEPENDENCIES = re.compile(
+    r"(?m)^(?P<indent>[ ]{0,40})(?:depends_on|depends-on|dependencies|needs|resources|links):[^\r\n]*(?:\r?\n|\Z)"
+    r"(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)*"
+)
+"""What a part of a file only waits for, or is built with."""
 _DOCUMENT_START = re.compile(r"(?m)^---(?:[ \t].*)?$")
-_PART_CONTAINER_KEYS = frozenset({"jobs", "services"})
+_PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks"})
 _GITLAB_NON_JOB_KEYS = frozenset(
     {"default", "variables", "include", "stages", "workflow", "image", "services", "cache", "pages"}
 )
@@ -112,17 +122,15 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
     """Return the services that the file at ``path`` names.
 
     Metadata, pins and tool settings at the root apply to all services, whatever words they contain; only their path
-    counts.
+    counts. What stands in a comment names nothing: it says where a line was copied from, or what was there before.
     """
     name = path.rpartition("/")[2]
     if not (is_yaml(name) or is_dockerfile(name) or is_jenkinsfile(name)):
         whole_file = FilePart(start=0, end=len(text), names=_names_of_path(path, index))
         return NamedServices(parts=(), surroundings=whole_file)
+    text = _without_comments(text, name)
     spans = list(_yaml_parts(text, path)) if path.endswith((".yml", ".yaml")) else []
-    parts = [
-        _file_part(text[start:end], start, end, index, _names_of_word(key, index) if key else frozenset())
-        for start, end, key in spans
-    ]
+    parts = [_keyed_part(text[start:end], start, end, index, key) for start, end, key in spans]
     between_parts: list[str] = []
     position = 0
     for start, end, _ in spans:
@@ -131,6 +139,24 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
     between_parts.append(text[position:])
     surroundings = _file_part("".join(between_parts), 0, len(text), index, _names_of_path(path, index))
     return NamedServices(parts=tuple(parts), surroundings=surroundings)
+
+
+def _keyed_part(text: str, start: int, end: int, index: ServiceNameIndex, key: str) -> FilePart:
+    """Return the part with the given key; where the key is a service, what the part depends on does not own it too."""
+    names = _names_of_key(key, index) if key else frozenset()
+    return _file_part(_DEPENDENCIES.sub("", text) if names else text, start, end, index, names)
+
+
+def _names_of_key(key: str, index: ServiceNameIndex) -> ServiceNames:
+    """Return the service that is the key, also with a suffix for its tests: ``user-service-test-py39``."""
+    return _names_of_word(key, index) or _names_of_word(_KEY_SUFFIX.sub("", key), index)
+
+
+def _without_comments(text: str, name: str) -> str:
+    """Blank the comments of a YAML file, a Dockerfile or a Jenkinsfile; all positions stay."""
+    if is_jenkinsfile(name) or name.endswith(".json"):
+        return blank_slash_comments(text)
+    return blank_hash_comments(text, whole_lines_only=is_dockerfile(name))
 
 
 def _file_part(text: str, start: int, end: int, index: ServiceNameIndex, extra_names: ServiceNames) -> FilePart:

@@ -183,3 +183,36 @@ def test_a_second_migration_changes_nothing(
     assert planned(root, services).changes == ()
     others = {one.path for one in BOTH} - {one.path for one in services}
     assert not [path for path in texts(plan) if path.startswith(tuple(f"{other}/" for other in others))]
+
+
+@each_old
+def test_a_comment_hands_no_image_of_others_to_a_service(old: str, tmp_path: Path) -> None:
+    """The images of a taskcluster kind are for the tasks that are keyed by a service; the others wait for all."""
+    kind = (
+        f"tasks:\n  python{old.replace('.', '')}:\n    args:\n      PYTHON_VERSION: '{old}'\n"
+        f"  base:\n    args:\n      BASE_IMAGE: python:{old}\n"
+        f"  auth-service-test:\n    args:\n      BASE_IMAGE: python:{old}\n"
+        f"  user-service-test:\n    args:\n      BASE_IMAGE: python:{old}\n"
+        "      # copied from services/user-service/docker.d/image_setup.sh\n      APT_PACKAGES: ostree\n"
+    )
+    files = {"taskcluster/kinds/docker-image/kind.yml": kind, f"{USER.path}/Dockerfile": f"FROM python:{old}\n"}
+    plan = planned(service_tree(tmp_path, files), [USER], old=old)
+    head, _, own = kind.rpartition("  user-service-test:")
+    assert texts(plan) == {
+        f"{USER.path}/Dockerfile": "FROM python:3.12\n",
+        "taskcluster/kinds/docker-image/kind.yml": head + "  user-service-test:" + own.replace(old, "3.12"),
+    }
+    of_all = kind.replace(f"python:{old}", "python:3.12").replace(
+        "  base:\n", "  python312:\n    args:\n      PYTHON_VERSION: '3.12'\n  base:\n"
+    )
+    assert texts(planned(tmp_path, old=old))["taskcluster/kinds/docker-image/kind.yml"] == of_all
+
+
+@each_old
+def test_the_versions_of_a_task(old: str, tmp_path: Path) -> None:
+    """``python-versions: [39]`` of a task is a list: the target is added."""
+    compact = old.replace(".", "")
+    kind = f"tasks:\n  user-service:\n    python-versions: [38, {compact}]\n  init:\n    python-versions: [{compact}]\n"
+    files = {"taskcluster/kinds/tox/kind.yml": kind, f"{USER.path}/Dockerfile": f"FROM python:{old}\n"}
+    plan = planned(service_tree(tmp_path, files), [USER], old=old)
+    assert texts(plan)["taskcluster/kinds/tox/kind.yml"] == kind.replace(f"38, {compact}", f"38, {compact}, 312")
