@@ -47,6 +47,7 @@ _DEPENDENCIES = re.compile(
     r"(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)*"
 )
 """What a part of a file only waits for, or is built with."""
+_TOX_ROOT = re.compile(r"\{(?:toxinidir|tox_root)\}/?", re.ASCII)
 _DOCUMENT_START = re.compile(r"(?m)^---(?:[ \t].*)?$")
 _PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks"})
 _GITLAB_NON_JOB_KEYS = frozenset(
@@ -125,6 +126,8 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
     counts. What stands in a comment names nothing: it says where a line was copied from, or what was there before.
     """
     name = path.rpartition("/")[2]
+    if name == "tox.ini":
+        return _services_of_tox(text, path, index)
     if not (is_yaml(name) or is_dockerfile(name) or is_jenkinsfile(name)):
         whole_file = FilePart(start=0, end=len(text), names=_names_of_path(path, index))
         return NamedServices(parts=(), surroundings=whole_file)
@@ -145,6 +148,41 @@ def _keyed_part(text: str, start: int, end: int, index: ServiceNameIndex, key: s
     """Return the part with the given key; where the key is a service, what the part depends on does not own it too."""
     names = _names_of_key(key, index) if key else frozenset()
     return _file_part(_DEPENDENCIES.sub("", text) if names else text, start, end, index, names)
+
+
+def _services_of_tox(text: str, path: str, index: ServiceNameIndex) -> NamedServices:
+    """Return the services that the environments name: ``user-service-py39``, ``changedir = {toxinidir}/api``."""
+    from pytest_py312.repository.declarations.tox import tox_parts
+
+    text = blank_hash_comments(text)
+    parts = [
+        FilePart(
+            start=start,
+            end=end,
+            names=_names_of_environment(name, index)
+            or _file_part(_TOX_ROOT.sub("./", text[start:end]), start, end, index, frozenset()).names,
+        )
+        for start, end, name in tox_parts(text)
+    ]
+    surroundings = FilePart(start=0, end=len(text), names=_names_of_path(path, index))
+    return NamedServices(parts=tuple(parts), surroundings=surroundings)
+
+
+def _names_of_environment(name: str, index: ServiceNameIndex) -> ServiceNames:
+    """Return the services among the factors of a tox environment, the longest names first."""
+    names: set[str] = set()
+    for alternative in re.split(r"[{},\s]+", name)[:20]:
+        factors = [factor for factor in alternative.split("-")[:12] if factor]
+        position = 0
+        while position < len(factors):
+            for end in range(len(factors), position, -1):
+                found = _names_of_word("-".join(factors[position:end]), index)
+                if found:
+                    names |= found
+                    position = end - 1
+                    break
+            position += 1
+    return frozenset(names)
 
 
 def _names_of_key(key: str, index: ServiceNameIndex) -> ServiceNames:

@@ -16,7 +16,8 @@ from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_p
 SCAN_DEPTH = 6
 NON_SERVICE_FOLDERS = frozenset(
     {
-        "docs", "doc", "tests", "test", "examples", "example", "scripts", "tools", "vendor", "third_party", "docker",
+        "docs", "doc", "tests", "test", "examples", "example", "scripts", "tools", "vendor", "vendored", "_vendor",
+        "third_party", "third-party", "docker",
         "deploy", "build", "dist", "requirements",
     }
 )  # fmt: skip

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.gate.checks.version_consistency import check_consistency
 from pytest_py312.gate.fixes.version_changes import MigrationPlan, plan_migrations
 from pytest_py312.repository.edits.change_set import FileChange
 from pytest_py312.repository.edits.declarations import MigrationTarget
@@ -216,3 +217,43 @@ def test_the_versions_of_a_task(old: str, tmp_path: Path) -> None:
     files = {"taskcluster/kinds/tox/kind.yml": kind, f"{USER.path}/Dockerfile": f"FROM python:{old}\n"}
     plan = planned(service_tree(tmp_path, files), [USER], old=old)
     assert texts(plan)["taskcluster/kinds/tox/kind.yml"] == kind.replace(f"38, {compact}", f"38, {compact}, 312")
+
+
+@each_old
+def test_the_environments_of_a_service_in_a_root_tox(old: str, tmp_path: Path) -> None:
+    """Its entry and its section get those of the target; the others' stay."""
+    compact = old.replace(".", "")
+    names = [f"{one.name}-py{compact}" for one in BOTH]
+    sections = [f"\n[testenv:{name}]\nchangedir = x\ncommands = tox -e py{compact}\n" for name in names]
+    head = f"[tox]\nenvlist =\n    {names[0]}\n"
+    files = {"tox.ini": f"{head}    {names[1]}\n{''.join(sections)}", f"{USER.path}/Dockerfile": f"FROM python:{old}\n"}
+    plan = planned(service_tree(tmp_path, files), [USER], old=old)
+    new_section = sections[0].replace(f"py{compact}", "py312")
+    assert (
+        texts(plan)["tox.ini"]
+        == f"{head}    user-service-py312\n    {names[1]}\n{sections[0]}{new_section}{sections[1]}"
+    )
+
+
+@each_old
+def test_the_argument_of_a_test_image_stands_in_the_tox_ini_beside_it(old: str, tmp_path: Path) -> None:
+    """Dockerfile.test has none; both are moved where it stands, and nothing is unclear."""
+    compact = old.replace(".", "")
+    tox = (
+        f"[testenv:docker]\ncommands =\n    docker build --build-arg PYTHON_VERSION={old}.7 -f Dockerfile.test .\n"
+        f"    docker run x py{compact}\n\n[testenv]\ndeps =\n    py{compact}: -r requirements/test.txt\n"
+    )
+    files = {
+        f"{USER.path}/Dockerfile": f"FROM python:{old}\n",
+        f"{USER.path}/Dockerfile.test": "ARG PYTHON_VERSION\nFROM python:${PYTHON_VERSION}\n",
+        f"{USER.path}/tox.ini": tox,
+    }
+    root = service_tree(tmp_path, files)
+    migration = MigrationTarget(baseline=Interpreter.parse(old), target=TARGET)
+    declarations = VersionSurvey(root, BOTH).read(USER).declarations
+    assert check_consistency(declarations, migration, service=USER.path).unclear == ()
+    assert texts(planned(root, [USER], old=old))[f"{USER.path}/tox.ini"] == (
+        "[testenv:docker]\ncommands =\n    docker build --build-arg PYTHON_VERSION=3.12 -f Dockerfile.test .\n"
+        f"    docker run x py312\n\n[testenv]\ndeps =\n    py{compact}: -r requirements/test.txt\n"
+        "    py312: -r requirements/test.txt\n"
+    )

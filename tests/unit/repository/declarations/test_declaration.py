@@ -260,7 +260,8 @@ def test_environments_named_after_a_python_keep_it(version: str) -> None:
         DeclarationRole.IGNORED,
         DeclarationRole.EXACT,
     ]
-    assert only("tox.ini", f"[testenv:py{compact}]\nbasepython = python{version}\n").role is DeclarationRole.IGNORED
+    of_section = read_declarations(f"[testenv:py{compact}]\nbasepython = python{version}\n", "tox.ini")
+    assert [place.role for place in of_section] == [DeclarationRole.LIST_ITEM, DeclarationRole.IGNORED]
 
 
 def test_a_list_from_the_callers_is_ignored() -> None:

@@ -297,6 +297,9 @@ def test_a_suite_that_the_plan_skips_is_none(tmp_path: Path) -> None:
          "svc/setup.cfg:2 says >=3.6, of which 3.9 is the oldest in the plan"),
         ({"requirements.txt": "", ".github/workflows/ci.yml": "python-version: ['3.12', '3.10']\n"}, "3.10",
          "svc/.github/workflows/ci.yml:1 says 3.10"),
+        ({"tox.ini": "[testenv:a]\ncommands =\n  docker build --build-arg PYTHON_VERSION=3.10.1 .\n"}, "3.10",
+         "svc/tox.ini:3 says 3.10.1"),
+        ({"tox.ini": "[tox]\nenvlist = py27, py311, py310\n"}, "3.10", "svc/tox.ini:2 says py310"),
         ({"requirements.txt": ""}, "3.9", "the oldest interpreter of the plan"),
     ],
 )  # fmt: skip
@@ -306,6 +309,13 @@ def test_the_most_telling_file_gives_the_baseline(
     """Image, pin, requires-python, workflow, plan; the source is described."""
     service = service_of(tmp_path, {"requirements.txt": "", **files})
     assert (str(service.baseline), service.baseline_source) == (baseline, source)
+
+
+def test_a_baseline_above_the_oldest_supported_is_said(tmp_path: Path) -> None:
+    """The plan's interpreters do not reach down to what the service allows."""
+    fleet = fleet_of(tmp_path, {"svc/pyproject.toml": PROJECT + 'requires-python = ">=3.8"\n'})
+    assert str(fleet["svc"].baseline) == "3.9"
+    assert fleet.assumptions[0].startswith("svc allows 3.8 as well, which is not in the plan; 3.9 is taken as its")
 
 
 def test_dockerfiles_that_disagree_are_reported(tmp_path: Path) -> None:

@@ -168,7 +168,22 @@ def test_a_task_is_a_part() -> None:
 @pytest.mark.parametrize("key", ["depends_on", "needs", "resources"])
 def test_what_a_service_depends_on_does_not_own_its_part(key: str) -> None:
     """The part of a service is its own; a part of nobody is for those that it is made of."""
-    text = f"services:\n  auth:\n    {key}:\n    - api\n    - user-service\n    image: x\n  init:\n    {key}:\n      - api\n"
+    text = f"services:\n  auth:\n    {key}:\n    - api\n    - user-service\n    image: x\n"
+    text += f"  init:\n    {key}:\n      - api\n"
     named = find_named_services(text, "ci.yml", INDEX)
     assert named.names_at(text.index("image")) == {"auth"}
     assert named.names_at(text.index("init")) == {"api"}
+
+
+def test_the_environments_of_a_root_tox_are_those_of_services() -> None:
+    """By their factors, or by the folder that they change to; an environment of none of them is nobody's."""
+    text = (
+        "[tox]\nenvlist =\n    user-service-py39, {api,auth}-py310\n    lint-py39\n    # api-py39\n"
+        "[testenv:user-service-py39]\na = 1\n[testenv:x-py39]\nchangedir = {toxinidir}/auth\nb = 2\n"
+        "[testenv:lint-py39]\nc = 3\n"
+    )
+    named = find_named_services(text, "tox.ini", INDEX)
+    places = ("user-service-py39", "{api,auth}", "lint-py39", "a = 1", "b = 2", "c = 3")
+    assert [set(named.names_at(text.index(place))) for place in places] == [
+        {"user-service"}, {"api", "auth"}, set(), {"user-service"}, {"auth"}, set(),
+    ]  # fmt: skip
