@@ -306,6 +306,16 @@ TEST_DATA_FOLDERS = frozenset(
 """Folders below a folder of tests with files that only tests read."""
 
 
+def is_vendored_test(path: str) -> bool:
+    """Whether the file is a test, or is read by tests, in a folder of vendored code."""
+    *folders, name = path.split("/")
+    vendored = next((number for number, folder in enumerate(folders) if folder in THIRD_PARTY_FOLDERS), None)
+    if vendored is None:
+        return False
+    is_test = re.fullmatch(r"(?:test_.*|.*_test|tests?|conftest)\.py", name) is not None
+    return is_test or not {"test", "tests", "testing"}.isdisjoint(folders[vendored:])
+
+
 def shared_files(tree: Tree, services: Mapping[str, Service], exclude: Sequence[str]) -> Iterator[str]:
     """Yield the paths of files outside of all services that may declare a Python version.
 
