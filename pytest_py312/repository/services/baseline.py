@@ -15,6 +15,8 @@ from pytest_py312.repository.tree import join_path
 
 OLDEST_SUPPORTED = Interpreter(3, 8)
 """The oldest interpreter that the probe supports."""
+FALLBACK_SOURCE = "the oldest interpreter of the plan"
+"""The source of a baseline that no file of the service declares."""
 _PIN_FILES = (".python-version", "runtime.txt", ".tool-versions", "Pipfile")
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 
@@ -155,7 +157,7 @@ def _fallback_baseline(files: ServiceFiles, plan: Plan) -> Baseline:
     unclear = [declaration for dockerfile in files.dockerfiles for declaration in dockerfile.declarations]
     hint = f" ({unclear[0].location} says only {unclear[0].text})" if unclear else ""
     clause = f"says nowhere which Python it runs on{hint}; {oldest}, the oldest of the plan, is taken as its baseline"
-    return Baseline(interpreter=oldest, source="the oldest interpreter of the plan", assumptions=(clause,))
+    return Baseline(interpreter=oldest, source=FALLBACK_SOURCE, assumptions=(clause,))
 
 
 def _usable(interpreters: Sequence[Interpreter], target: Interpreter) -> Sequence[Interpreter]:

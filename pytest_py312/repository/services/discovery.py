@@ -31,6 +31,7 @@ from pytest_py312.repository.services.service_files import (
     read_service_files,
     service_indicator,
 )
+from pytest_py312.repository.services.shared_baseline import with_shared_baselines
 from pytest_py312.repository.services.suites import django_project_folder, find_suite
 from pytest_py312.repository.services.unassigned_files import (
     FOLDER_LIMIT,
@@ -61,6 +62,10 @@ def discover(plan: Plan) -> Fleet:
         service, clauses = _describe_service(plan, tree, name, path, stages.get((name, path)), inner.get(path, ()))
         services.append(service)
         assumptions += [f"{name} {clause}." for clause in clauses]
+    declared_elsewhere = with_shared_baselines(plan, services)
+    outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
+    assumptions = [text for text in assumptions if not text.startswith(outdated)]
+    services = [declared_elsewhere.get(service.name, service) for service in services]
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     assumptions = [
         *describe_unassigned_files(

@@ -48,8 +48,11 @@ _DEPENDENCIES = re.compile(
 )
 """What a part of a file only waits for, or is built with."""
 _TOX_ROOT = re.compile(r"\{(?:toxinidir|tox_root)\}/?", re.ASCII)
+_CODE_FOLDER = re.compile(
+    r"(?m)^[ \t]*(?:CodeUri|DockerContext):[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII
+)
 _DOCUMENT_START = re.compile(r"(?m)^---(?:[ \t].*)?$")
-_PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks"})
+_PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks", "Resources"})
 _GITLAB_NON_JOB_KEYS = frozenset(
     {"default", "variables", "include", "stages", "workflow", "image", "services", "cache", "pages"}
 )
@@ -133,7 +136,12 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         return NamedServices(parts=(), surroundings=whole_file)
     text = _without_comments(text, name)
     spans = list(_yaml_parts(text, path)) if path.endswith((".yml", ".yaml")) else []
-    parts = [_keyed_part(text[start:end], start, end, index, key) for start, end, key in spans]
+    folder = path.rpartition("/")[0]
+    parts = [
+        _function_part(text[start:end], start, end, index, folder)
+        or _keyed_part(text[start:end], start, end, index, key)
+        for start, end, key in spans
+    ]
     between_parts: list[str] = []
     position = 0
     for start, end, _ in spans:
@@ -142,6 +150,19 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
     between_parts.append(text[position:])
     surroundings = _file_part("".join(between_parts), 0, len(text), index, _names_of_path(path, index))
     return NamedServices(parts=tuple(parts), surroundings=surroundings)
+
+
+def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, folder: str) -> FilePart | None:
+    """Return the part of a serverless function: it belongs to the service that has its code, whatever its name is."""
+    match = _CODE_FOLDER.search(text)
+    if match is None:
+        return None
+    code = posixpath.normpath(posixpath.join(folder, match["path"]))
+    while code not in ("", "."):
+        if code in index.paths:
+            return FilePart(start=start, end=end, names=frozenset((index.paths[code],)))
+        code = code.rpartition("/")[0]
+    return FilePart(start=start, end=end, names=frozenset((index.paths["."],)) if "." in index.paths else frozenset())
 
 
 def _keyed_part(text: str, start: int, end: int, index: ServiceNameIndex, key: str) -> FilePart:
@@ -272,8 +293,13 @@ def _yaml_parts(text: str, path: str) -> Iterator[tuple[int, int, str]]:
         end = top[number + 1].start() if number + 1 < len(top) else len(text)
         if gitlab and match["key"] not in _GITLAB_NON_JOB_KEYS:
             yield match.start(), end, match["key"]
-        elif match["key"] in _PART_CONTAINER_KEYS and not gitlab:
+        elif _is_part_container(match["key"], path) and not gitlab:
             yield from _child_parts([key for key in keys if match.end() <= key.start() < end], end)
+
+
+def _is_part_container(key: str, path: str) -> bool:
+    is_serverless = path.rpartition("/")[2].startswith("serverless")
+    return key in _PART_CONTAINER_KEYS or (key == "functions" and is_serverless)
 
 
 def _child_parts(keys: list[re.Match[str]], end: int) -> Iterator[tuple[int, int, str]]:

@@ -311,6 +311,39 @@ def test_the_most_telling_file_gives_the_baseline(
     assert (str(service.baseline), service.baseline_source) == (baseline, source)
 
 
+@pytest.mark.parametrize("version", ["3.9", "3.10"])
+@pytest.mark.parametrize(
+    ("path", "text", "source"),
+    [
+        ("Dockerfile.user-service", "FROM python:@ AS a\nFROM python:@-slim\nADD services/user-service /app\n", ":2"),
+        ("docker/web.Dockerfile", "FROM python:@\nADD services/user-service /app\n", ":1"),
+        (
+            "template.yaml",
+            "Resources:\n  Look:\n    Type: AWS::Serverless::Function\n    Properties:\n"
+            "      CodeUri: services/user-service/\n      Runtime: python@\n  UserService:\n    Properties:\n"
+            "      CodeUri: services/other/\n      Runtime: python3.8\n",
+            ":6",
+        ),
+        (
+            "serverless.yml",
+            "functions:\n  a:\n    handler: services/user-service/handler.main\n    runtime: python@\n"
+            "  b:\n    handler: services/other/handler.main\n    runtime: python3.8\n",
+            ":4",
+        ),
+        ("tox.ini", "[tox]\nenvlist = user-service-py@, lint-py38\n", ":2"),
+    ],
+)  # fmt: skip
+def test_a_shared_file_gives_the_baseline_of_a_service_that_declares_none(
+    tmp_path: Path, path: str, text: str, source: str, version: str
+) -> None:
+    """By what it adds, by the folder of its code, by the factors of an environment; not by a similar name."""
+    files = {f"services/{name}/requirements.txt": "" for name in ("user-service", "other")}
+    fleet = fleet_of(tmp_path, {path: text.replace("@", version), **files})
+    service = fleet["user-service"]
+    assert (str(service.baseline), service.baseline_source.partition(" says")[0]) == (version, f"{path}{source}")
+    assert not any(text.startswith("user-service says nowhere") for text in fleet.assumptions)
+
+
 def test_a_baseline_above_the_oldest_supported_is_said(tmp_path: Path) -> None:
     """The plan's interpreters do not reach down to what the service allows."""
     fleet = fleet_of(tmp_path, {"svc/pyproject.toml": PROJECT + 'requires-python = ">=3.8"\n'})
