@@ -26,6 +26,7 @@ from pytest_py312.repository.services.service_files import (
     NON_SERVICE_FOLDERS,
     ServiceFiles,
     has_own_code,
+    has_project_metadata,
     has_python_image,
     is_deployable,
     read_service_files,
@@ -40,6 +41,8 @@ from pytest_py312.repository.services.unassigned_files import (
     is_excluded,
 )
 from pytest_py312.repository.tree import FolderListing, Tree, join_path, nested_paths
+
+_TEST_FOLDERS = frozenset({"tests", "test"})
 
 
 def discover(plan: Plan) -> Fleet:
@@ -124,6 +127,7 @@ def _detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
     """
     service_folders: list[str] = []
     groups: dict[str, str] = {}
+    test_projects: list[str] = []
     assumptions: list[str] = []
     pending = [(".", 0)]
     for _ in range(FOLDER_LIMIT):
@@ -140,6 +144,11 @@ def _detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
                 continue
             if sign:
                 groups[path] = sign
+        test_projects += [
+            inner
+            for name in _TEST_FOLDERS.intersection(listing.folders)
+            if has_project_metadata(tree, inner := join_path(path, name)) and not is_excluded(plan, name, inner)
+        ]
         if depth < SEARCH_DEPTH:
             pending += [(join_path(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
     else:
@@ -153,7 +162,13 @@ def _detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             service_folders.append(path)
         elif path != ".":
             assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
+    # tests that are a project of their own, beside code in another language
+    service_folders += [path for path in test_projects if not _is_below(path, service_folders)]
     return sorted(service_folders), assumptions
+
+
+def _is_below(path: str, folders: Sequence[str]) -> bool:
+    return any(folder == "." or path.startswith(f"{folder}/") for folder in folders)
 
 
 def _is_searched(name: str) -> bool:

@@ -185,6 +185,11 @@ def _python_dockerfiles(tree: Tree, path: str, listing: FolderListing) -> Iterat
                 yield join_path(folder, name) if folder else name
 
 
+def has_project_metadata(tree: Tree, path: str) -> bool:
+    """Whether the folder has a pyproject.toml of a project, and not only of tools."""
+    return _has_package_metadata(tree, path, "pyproject.toml")
+
+
 def _has_package_metadata(tree: Tree, path: str, name: str) -> bool:
     text = tree.read_or_none(join_path(path, name)) if tree.is_file(join_path(path, name)) else None
     if text is None:

@@ -595,3 +595,15 @@ def test_the_project_of_djangos_settings_is_on_the_path(
     """As with ``pytest FOLDER``; if it is the service's own folder, it is on the path anyway."""
     settings = {"pytest.ini": "[pytest]\nDJANGO_SETTINGS_MODULE = core.settings\n", "requirements.txt": ""}
     assert service_of(tmp_path, dict.fromkeys(files, "") | settings).python_path == path
+
+
+def test_tests_that_are_a_project_of_their_own_are_a_service(tmp_path: Path) -> None:
+    """Beside code in another language; tests of a service are the service's."""
+    poetry = '[tool.poetry]\nname = "a"\n'
+    fleet = fleet_of(
+        tmp_path,
+        {"Cargo.toml": "", "tests/pyproject.toml": poetry, "tests/test_a.py": "", "docs/pyproject.toml": poetry},
+    )
+    assert [service.path for service in fleet.services] == ["tests"]
+    fleet = fleet_of(tmp_path, {"svc/requirements.txt": "", "svc/tests/pyproject.toml": poetry})
+    assert "svc/tests" not in [service.path for service in fleet.services]
