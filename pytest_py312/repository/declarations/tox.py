@@ -176,20 +176,22 @@ def _conditions(text: str, value: IniValue) -> Iterator[tuple[int, int, re.Match
 
 
 def _add_conditions(collector: DeclarationCollector, value: IniValue, newest: Interpreter) -> None:
-    """Add ``py39: -r test.txt``, if the newest environment has such a line: ``py38: backport`` is for old ones only."""
-    found: list[tuple[int, int, re.Match[str], int, Interpreter]] = []
+    """Add ``py39: -r test.txt`` if the newest environment has such a line.
+
+    What only older environments need (``py38: backport``) is nothing for the target.
+    """
+    conditions: list[tuple[int, int, re.Match[str], tuple[int, int], Interpreter]] = []
     for start, end, condition in _conditions(collector.text, value):
         factors = list(_FACTOR.finditer(condition["factors"]))
         version = version_of(factors[0]["version"]) if len(factors) == 1 else None
         if version:
-            found.append(
-                (start, end, condition, start + condition.start("factors") + factors[0].start("version"), version)
-            )
-    if not any(version == newest for *_, version in found):
+            shift = start + condition.start("factors")
+            span = (shift + factors[0].start("version"), shift + factors[0].end("version"))
+            conditions.append((start, end, condition, span, version))
+    if not any(version == newest for *_, version in conditions):
         return
-    for start, end, condition, position, version in found:
+    for start, end, condition, (position, factor_end), version in conditions:
         line = collector.text[start:end]
-        factor_end = position + len(re.match(r"3\.?\d{1,2}", collector.text[position:])[0])  # type: ignore[index]
         first = start + len(line) - len(line.lstrip())
         other_factors = collector.text[first:position] + "|" + collector.text[factor_end : start + condition.end()]
         compact = f"{version.major}{version.minor}"

@@ -27,13 +27,13 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
         for declaration in file.declarations:
             for name in file.owners(declaration) & by_service.keys():
                 by_service[name].append(declaration)
-    found: dict[str, Service] = {}
+    with_baseline: dict[str, Service] = {}
     for service in undeclared:
         running = _running_declaration(by_service[service.name], plan)
         if running is not None and running.version is not None:
             source = f"{running.location} says {running.text[:80]}"
-            found[service.name] = replace(service, baseline=running.version, baseline_source=source)
-    return found
+            with_baseline[service.name] = replace(service, baseline=running.version, baseline_source=source)
+    return with_baseline
 
 
 def _running_declaration(declarations: Sequence[VersionDeclaration], plan: Plan) -> VersionDeclaration | None:

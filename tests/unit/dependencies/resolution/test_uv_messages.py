@@ -33,9 +33,9 @@ def test_a_conflict_ends_with_what_is_required(interpreter: str) -> None:
 
 def test_a_long_explanation_is_cut_between_words() -> None:
     """And it shows that something is missing."""
-    told = message_for("Because " + "a==1 depends on b<2 and we can conclude it, " * 40 + CONCLUSION, "a==1", "b")
-    assert told.endswith(" ...")
-    assert told.removesuffix(" ...").rpartition(" ")[2] in (
+    message = message_for("Because " + "a==1 depends on b<2 and we can conclude it, " * 40 + CONCLUSION, "a==1", "b")
+    assert message.endswith(" ...")
+    assert message.removesuffix(" ...").rpartition(" ")[2] in (
         "a==1",
         "depends",
         "on",
