@@ -29,6 +29,16 @@ _ESCAPE_SEQUENCE = re.compile(
 _JOINERS = "\u200c\u200d"  # zero-width joiners: unprintable, but needed by several languages and by emoji
 
 
+def shorten(text: str, limit: int) -> str:
+    """Return ``text`` with at most ``limit`` characters: cut between two words, and marked with ``...``."""
+    if len(text) <= limit:
+        return text
+    head = text[: max(0, limit - 4) + 1]
+    cut = max(head.rfind(" "), head.rfind("\n"))
+    # a word that fills the limit by itself has to be cut
+    return f"{head[:cut].rstrip(' ,;:') if cut > 0 else head[:-1]} ..."[: max(limit, 0)]
+
+
 def without_escapes(text: str) -> str:
     """Remove terminal escape sequences from ``text``."""
     return _ESCAPE_SEQUENCE.sub("", text)
@@ -52,7 +62,7 @@ def _escape_character(char: str) -> str:
 def escape_terminal(text: str) -> str:
     """Return a sentence for a terminal: like :func:`escape_control`, with whitespace collapsed and length limited."""
     sentence = " ".join(without_escapes(text[: MESSAGE_LIMIT * 4]).split())
-    return escape_control(sentence if len(sentence) <= MESSAGE_LIMIT else sentence[:MESSAGE_LIMIT] + " ...")
+    return escape_control(shorten(sentence, MESSAGE_LIMIT + 4))
 
 
 def last_lines(text: str, limit: int) -> list[str]:

@@ -1,5 +1,6 @@
 """``--py312-diff`` and ``--py312-fix``: show or write the changes that fix findings, and check the result."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -7,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.analysis.judging.replacements import apply_utc_choice
+from pytest_py312.analysis.judging.replacements import UTC_REPLACEMENTS, apply_utc_choice
 from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
+from pytest_py312.core.text import shorten, without_escapes
 from pytest_py312.gate.fixes.ready_services import merge_changes
 from pytest_py312.gate.fixes.relock import LockUpdate, plan_lock_updates, update_lock
 from pytest_py312.gate.fixes.source_verification import AnalyzeSource, verify_source
@@ -26,10 +28,17 @@ from pytest_py312.repository.edits.change_set import (
     unified_diff,
 )
 from pytest_py312.repository.services.compiled_requirements import redirect_to_sources
+from pytest_py312.repository.services.file_ownership import is_vendored_test
+
+_RESULT_LINE = re.compile(r"\b\d+ (?:passed|failed|errors?|skipped|warnings?)\b.* in \d", re.ASCII)
+"""The line with which pytest ends."""
 
 ANNOTATED_CODES = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
 """Codes of findings about a requirement, which can be added as a comment."""
 
+
+COMPILER_WARNING = "PY221"
+"""What a later compiler refuses, and what can be changed without a change of meaning."""
 
 PlanMoves = Callable[[Sequence[Outcome], Sequence[FileChange]], MigrationPlan]
 """Plans the migration of services that a run found ready, on top of other changes."""
@@ -49,8 +58,25 @@ def specifier_changes(outcomes: Iterable[Outcome]) -> tuple[SpecifierChange, ...
 
 def source_changes(outcomes: Iterable[Outcome], utc: str = "") -> tuple[SourceChange, ...]:
     """Return all changes of source; those of UTC times only if ``utc`` says how."""
-    adapted = (apply_utc_choice(change, utc) for change in _all_changes(outcomes) if isinstance(change, SourceChange))
+    adapted = (apply_utc_choice(change, utc) for change in _wanted_source_changes(outcomes))
     return tuple(dict.fromkeys(change for change in adapted if change is not None))
+
+
+def _wanted_source_changes(outcomes: Iterable[Outcome]) -> Iterator[SourceChange]:
+    """Yield the changes of source for what blocks or what the target's compiler warns of.
+
+    A name that is deprecated and still there keeps nobody back: its change would be one more to review in a pull
+    request that is about the Python. Times in UTC have an option of their own. Tests of vendored code are not the
+    service's to change.
+    """
+    for outcome in outcomes:
+        for finding in outcome.findings:
+            blocks = finding.severity is Severity.ERROR or finding.code == COMPILER_WARNING
+            for change in () if finding.waived else finding.changes:
+                if not isinstance(change, SourceChange) or is_vendored_test(change.path):
+                    continue
+                if blocks or change.old in UTC_REPLACEMENTS:
+                    yield change
 
 
 def requirement_comments(outcomes: Iterable[Outcome], target: Interpreter) -> Iterator[RequirementComment]:
@@ -115,6 +141,8 @@ class FixSession:
         self._plan_moves = plan_moves
         self._lines: list[tuple[str, bool]] = []
         self._rerun_output = ""
+        self.last_line = ""
+        """What the second run ended with; empty if there was none."""
 
     def finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
         """Plan the changes, and write them if requested. A refused change is reported, and fails the run."""
@@ -212,8 +240,10 @@ class FixSession:
         if rerun.exit_code is None:
             self._add_line("the gate was run again and did not finish, so nothing is proven; see below", is_error=True)
             session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+            self.last_line = "py312: after the changes: the gate did not finish; the line above is from before them"
             return
         session.exitstatus = rerun.exit_code
+        self.last_line = last_line(rerun.output, rerun.exit_code)
         for line in rerun.disagreements:
             self._add_line(f"the gate was run again and does not confirm it: {line}", is_error=True)
         if not rerun.disagreements:
@@ -235,6 +265,13 @@ class FixSession:
         if self._rerun_output:
             terminal.section("the gate again, after the changes", sep="=")
             terminal.write_line(_printable(self._rerun_output.rstrip("\n")))
+
+
+def last_line(output: str, exit_code: int) -> str:
+    """Return the result of the second run, which would otherwise stand above that of the first."""
+    lines = [line.strip("= \t") for line in without_escapes(output).splitlines() if line.strip("= \t")]
+    result = next((line for line in reversed(lines) if _RESULT_LINE.search(line)), f"exit status {exit_code}")
+    return f"py312: after the changes: {shorten(result, 200)}; the line above is from before them"
 
 
 def _printable(text: str) -> str:

@@ -27,6 +27,7 @@ from pytest_py312.gate.reports import terminal
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
 from pytest_py312.gate.run.selection import select_cells, select_services
+from pytest_py312.gate.run.shared_remedies import with_shared_remedies
 from pytest_py312.gate.run.source_excerpts import SourceLines
 from pytest_py312.gate.run.tasks import CheckTask, internal_error_outcome, tasks_of, unproven_tasks
 from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
@@ -324,13 +325,13 @@ class GateSession:
     def report(self, exit_status: int) -> Report:
         """Return the report of the run so far."""
         results = list(self._results.values())
-        outcomes = [result.outcome for result in results]
+        outcomes = with_shared_remedies([result.outcome for result in results], self.options.plan.target)
         service_names = {outcome.service for outcome in outcomes} | {service.name for service, _ in self.tasks}
         return Report(
             plan=self.options.plan,
             services=tuple(service for service in self.fleet.services if service.name in service_names),
             cells=self._cells(outcomes),
-            outcomes=tuple(outcomes),
+            outcomes=outcomes,
             checks=tuple(check.name for check in self._checks),
             comparisons=tuple(comparison for result in results if (comparison := result.suite_comparison) is not None),
             benchmarks=self._history.with_history(speed for result in results for speed in result.benchmarks),
@@ -404,7 +405,10 @@ class GateSession:
             self.rollout.show(writer)
         self._report_writer.show(writer, report)
 
-    def pytest_unconfigure(self) -> None:
+    def pytest_unconfigure(self, config: pytest.Config) -> None:
+        terminal = config.pluginmanager.get_plugin("terminalreporter")
+        if self._fix_session is not None and self._fix_session.last_line and terminal is not None:
+            terminal.write_line(self._fix_session.last_line)
         self.assembly.close()
         self._termination.restore()
         gc.freeze()  # pytest collects garbage several times now, which is useless in a process that ends

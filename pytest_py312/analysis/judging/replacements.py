@@ -55,7 +55,12 @@ MODULE_REPLACEMENTS: dict[str, StdlibReplacement] = {
     "distutils.command": _r("use setuptools.command", "PEP 632", "3.12"),
     "formatter": _r("format the text yourself", _NEW[10], "3.10"),
     "imghdr": _r("use the package filetype or puremagic", PEP_594, "3.13"),
-    "imp": _r("use importlib", _NEW[12], "3.12"),
+    "imp": _r(
+        "use importlib.import_module for load_module, importlib.util.find_spec for find_module, "
+        "importlib.util.spec_from_file_location and module_from_spec for load_source, importlib.reload for reload",
+        _NEW[12],
+        "3.12",
+    ),
     "lib2to3": _r("use the package libcst or parso", _NEW[13], "3.13"),
     "mailcap": _r("use mimetypes", PEP_594, "3.13"),
     "msilib": _r("see the package python-msilib", PEP_594, "3.13"),
@@ -189,6 +194,24 @@ NAME_REPLACEMENTS: dict[str, StdlibReplacement] = {
     "pipes.quote": _r("use shlex.quote", PEP_594, "3.13"),
     "imp.reload": _r("use importlib.reload", _NEW[12], "3.12"),
     "imp.load_source": _r("use importlib.util.spec_from_file_location and module_from_spec", _NEW[12], "3.12"),
+    "imp.load_compiled": _r("use importlib.machinery.SourcelessFileLoader", _NEW[12], "3.12"),
+    "imp.load_dynamic": _r("use importlib.machinery.ExtensionFileLoader", _NEW[12], "3.12"),
+    "imp.load_package": _r("use importlib.util.spec_from_file_location and module_from_spec", _NEW[12], "3.12"),
+    "imp.load_module": _r("use importlib.import_module", _NEW[12], "3.12"),
+    "imp.init_builtin": _r("use importlib.import_module", _NEW[12], "3.12"),
+    "imp.init_frozen": _r("use importlib.import_module", _NEW[12], "3.12"),
+    "imp.is_builtin": _r("use sys.builtin_module_names", _NEW[12], "3.12"),
+    "imp.is_frozen": _r("use importlib.machinery.FrozenImporter.find_spec", _NEW[12], "3.12"),
+    "imp.get_suffixes": _r("use SOURCE_SUFFIXES, BYTECODE_SUFFIXES and EXTENSION_SUFFIXES of importlib.machinery",
+                           _NEW[12], "3.12"),
+    "imp.get_magic": _r("use importlib.util.MAGIC_NUMBER", _NEW[12], "3.12"),
+    "imp.get_tag": _r("use sys.implementation.cache_tag", _NEW[12], "3.12"),
+    "imp.cache_from_source": _r("use importlib.util.cache_from_source", _NEW[12], "3.12"),
+    "imp.source_from_cache": _r("use importlib.util.source_from_cache", _NEW[12], "3.12"),
+    "imp.acquire_lock": _r("remove it: each module has a lock of its own since 3.3", _NEW[12], "3.12"),
+    "imp.release_lock": _r("remove it: each module has a lock of its own since 3.3", _NEW[12], "3.12"),
+    "imp.lock_held": _r("remove it: each module has a lock of its own since 3.3", _NEW[12], "3.12"),
+    "imp.NullImporter": _r("use None in sys.path_importer_cache", _NEW[12], "3.12"),
     "imp.find_module": _r("use importlib.util.find_spec", _NEW[12], "3.12"),
     "imp.new_module": _r("use types.ModuleType", _NEW[12], "3.12"),
     "binascii.b2a_hqx": _r("use base64", _NEW[11], "3.11"),
@@ -285,7 +308,9 @@ def attach_changes(finding: Finding, facts: FileFacts) -> Finding:
     if not finding.names:
         return finding
     if finding.code in ("PY201", "PY220") and finding.names[0] in _PARTLY_MOVED_MODULES:
-        return replace(finding, changes=_module_changes(finding.names[0], facts))
+        module = finding.names[0]
+        remedy = _remedy_by_use(module, facts) or finding.remedy
+        return replace(finding, remedy=remedy, changes=_module_changes(module, facts))
     return replace(finding, changes=_name_changes(finding)) if finding.code in _NAME_CODES else finding
 
 
@@ -339,6 +364,18 @@ def _name_changes(finding: Finding) -> tuple[SourceChange, ...]:
 
 _PARTLY_MOVED_MODULES = frozenset({"imp", "pipes"})
 """Modules of which only some names moved. Their imports are changed only if no other name is used."""
+
+
+def _remedy_by_use(module: str, facts: FileFacts) -> str:
+    """Return which function replaces which use of a removed module in this file; empty if a use is not known."""
+    used = dict.fromkeys(
+        f"{module}.{reference.path.partition('.')[0].removesuffix('()')}"
+        for reference in facts.references
+        if reference.module == module and reference.path
+    )
+    if not used or not all(name in NAME_REPLACEMENTS for name in used):
+        return ""
+    return "; ".join(f"{name}: {NAME_REPLACEMENTS[name].remedy}" for name in used)
 
 
 def _module_changes(module: str, facts: FileFacts) -> tuple[SourceChange, ...]:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from packaging.requirements import InvalidRequirement, Requirement
+from packaging.utils import canonicalize_name
 
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner
 from pytest_py312.analysis.files.source_reader import ScannedSource
@@ -18,8 +19,10 @@ from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.libraries.findings import LocatedProblem, find_problems, library_findings, locate_problems
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, InstalledLibrary
 from pytest_py312.analysis.libraries.missing_requirements import (
+    ExcludedRequirement,
     OwnImports,
     declared_requirements,
+    excluded_requirements,
     missing_modules,
     requirement_findings,
     tool_only_distributions,
@@ -241,6 +244,10 @@ class LibraryAnalyzer:
             mentioned=frozenset(item.name for requirements in requirement_sets for item in requirements.entries),
             installation=installation,
             baseline_installation=baseline_installation,
+            own_lines=tuple(
+                (str(item.location), f"{item.name}; {item.entry.marker}" if item.entry.marker else item.name)
+                for item in requirement_sets[0].entries
+            ),
             intermediate=tuple(planned_cell.interpreter for planned_cell in cells_of(self._plan, service)),
             is_waived=any(
                 waiver.code == "PY120" and matches(waiver.service, service.name, service.path)
@@ -278,6 +285,7 @@ class _AnalysisInputs:
 
     ``local_names`` are the top-level names of the service's own modules. ``run_time`` maps the projects in its run-time
     requirement files to the requested extras; ``mentioned`` are the projects in any of its requirement files.
+    ``own_lines`` are the places of its requirements, with their names and markers.
     """
 
     source: ScannedSource
@@ -286,6 +294,7 @@ class _AnalysisInputs:
     mentioned: frozenset[str]
     installation: Installation
     baseline_installation: Installation
+    own_lines: tuple[tuple[str, str], ...]
     intermediate: tuple[Interpreter, ...]
     is_waived: bool = False
     """Whether the plan accepts imports that nothing provides."""
@@ -312,6 +321,7 @@ class _AnalysisInputs:
         parts: list[Any] = [summary_version(), source_digest.hexdigest(), cell.service.path, str(cell.service.baseline)]
         parts += [sorted(self.local_names), sorted(self.mentioned), self.installation.imports]
         parts += [sorted((name, sorted(extras)) for name, extras in self.run_time.items())]
+        parts += [sorted(self.own_lines)]
         parts += [
             [str(entry.folder) for entry in installation.distributions]
             for installation in (self.installation, self.baseline_installation)
@@ -341,11 +351,18 @@ def _missing_requirement_findings(
     required = declared_requirements(
         inputs.run_time, inputs.mentioned, inputs.installation.distributions, cell.interpreter
     )
-    on_baseline = {
-        name: _contains_module(inputs.baseline_installation.distributions, name)
-        for name in missing_modules(own_imports, installed)
-    }
-    return requirement_findings(own_imports, required, installed, cell.interpreter, on_baseline)
+    baseline_entries = inputs.baseline_installation.distributions
+    owners = {name: _owner_of_module(baseline_entries, name) for name in missing_modules(own_imports, installed)}
+    by_project = excluded_requirements(
+        inputs.own_lines, baseline_entries, baseline=cell.service.baseline, target=cell.interpreter
+    )
+    excluded: dict[str, ExcludedRequirement] = {}
+    for name, owner in owners.items():
+        project = owner or canonicalize_name(name.partition(".")[0])
+        if project in by_project:
+            excluded[name] = by_project[project]
+    on_baseline = {name: owner is not None for name, owner in owners.items()}
+    return requirement_findings(own_imports, required, installed, cell.interpreter, on_baseline, excluded)
 
 
 def _read_cached(cache_file: Path) -> AnalysisResult | None:
@@ -366,15 +383,15 @@ def _extras(text: str) -> set[str]:
         return set()
 
 
-def _contains_module(entries: Sequence[StoredDistribution], module: str) -> bool:
-    """Return whether one of ``entries`` contains a module, judged by its file names."""
+def _owner_of_module(entries: Sequence[StoredDistribution], module: str) -> str | None:
+    """Return the first of ``entries`` that contains a module, judged by its file names."""
     if not re.fullmatch(r"[\w.]+", module):
-        return False
+        return None
     path = module.replace(".", "/")
     for entry in entries:
         module_path = entry.folder / "lib" / path
         if module_path.is_dir() or module_path.with_name(f"{module_path.name}.py").is_file():
-            return True
+            return entry.name
         if next(module_path.parent.glob(f"{module_path.name}.*.so"), None) is not None:
-            return True
-    return False
+            return entry.name
+    return None

@@ -94,16 +94,66 @@ def _applies(line: str, interpreter: Interpreter) -> bool:
         return False
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ExcludedRequirement:
+    """A requirement that a marker keeps away from the target: who requires it (a place in a file, or a project)."""
+
+    name: str
+    marker: str
+    origin: str
+    is_own: bool
+
+    @property
+    def reason(self) -> str:
+        return f"{self.origin} requires {self.name} only where {self.marker}"
+
+    @property
+    def remedy(self) -> str:
+        return f"remove that marker of {self.name}" if self.is_own else f"require {self.name}"
+
+
+def excluded_requirements(
+    own_lines: Iterable[tuple[str, str]],
+    entries: Iterable[StoredDistribution],
+    *,
+    baseline: Interpreter,
+    target: Interpreter,
+) -> Mapping[str, ExcludedRequirement]:
+    """Return the requirements that apply on the baseline and not on the target, by normalised project name.
+
+    :param own_lines: places and requirements of the service's files; they count before those of ``entries``.
+    :param entries: what is installed on the baseline.
+    """
+    lines = [(origin, line, True) for origin, line in own_lines]
+    lines += [(entry.name, line, False) for entry in entries for line in entry.requires]
+    excluded: dict[str, ExcludedRequirement] = {}
+    required: set[str] = set()
+    for origin, line, is_own in lines:
+        name = _project_name(line)
+        if not name or (is_own and name in required):
+            continue
+        if _applies(line, target):
+            if is_own:
+                required.add(name)
+                excluded.pop(name, None)
+        elif _applies(line, baseline):
+            marker = line.partition(";")[2].strip()
+            excluded.setdefault(name, ExcludedRequirement(name=name, marker=marker, origin=origin, is_own=is_own))
+    return excluded
+
+
 def requirement_findings(
     own: OwnImports,
     required: DeclaredRequirements,
     installed: EnvironmentModules,
     target: Interpreter,
     on_baseline: Mapping[str, bool],
+    excluded: Mapping[str, ExcludedRequirement] | None = None,
 ) -> list[Finding]:
     """Return the findings, sorted.
 
     :param on_baseline: whether the baseline has each of the :func:`missing_modules`.
+    :param excluded: the requirement that would provide a missing module, if a marker keeps it away.
     """
     missing: dict[str, list[ImportRoot]] = {}
     transitive: dict[str, list[ImportRoot]] = {}
@@ -120,7 +170,10 @@ def requirement_findings(
             missing.setdefault(_missing_module(root.target, installed), []).append(root)
         elif owners.isdisjoint(required.mentioned):
             transitive.setdefault(min(owners), []).append(root)
-    findings = [_missing_finding(name, roots, own, target, on_baseline) for name, roots in sorted(missing.items())]
+    findings = [
+        _missing_finding(name, roots, own, target, on_baseline, (excluded or {}).get(name))
+        for name, roots in sorted(missing.items())
+    ]
     findings += [_transitive_finding(owner, roots, required) for owner, roots in sorted(transitive.items())]
     return [finding for finding in findings if finding is not None]
 
@@ -137,19 +190,22 @@ def _missing_module(target: str, installed: EnvironmentModules) -> str:
 
 
 def _missing_finding(
-    name: str, roots: list[ImportRoot], own: OwnImports, target: Interpreter, on_baseline: Mapping[str, bool]
-) -> Finding | None:
+    name: str, roots: list[ImportRoot], own: OwnImports, target: Interpreter, on_baseline: Mapping[str, bool],
+    excluded: ExcludedRequirement | None,
+) -> Finding | None:  # fmt: skip
     certain = [root for root in roots if root.likelihood == Likelihood.AT_IMPORT]
     if not certain:
         return None  # imports in a function or under a condition may be for an optional feature
     in_use = [root for root in certain if root.path in own.used_files]
     first = (in_use or certain)[0]
     works_on_baseline = on_baseline.get(name, False)
+    reason = ": on the baseline another project provides it" if works_on_baseline else ""
+    if excluded:
+        reason = f": {excluded.reason}"
     return Finding(
         code="PY120",
-        message=f"{name} is imported, but nothing installed on {target} provides it"
-        + (": on the baseline another project provides it" if works_on_baseline else ""),
-        remedy="require the project that provides it",
+        message=f"{name} is imported, but nothing installed on {target} provides it" + reason,
+        remedy=excluded.remedy if excluded else "require the project that provides it",
         severity=Severity.ERROR if in_use else Severity.WARNING,
         location=Location(path=first.path, line=first.line),
         names=(name,),

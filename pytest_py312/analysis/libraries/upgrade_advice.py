@@ -16,6 +16,7 @@ from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment
 from pytest_py312.dependencies.diagnosis.package_index import IndexPage, PackageIndex, PageState
+from pytest_py312.dependencies.diagnosis.version_candidates import accepts_prereleases
 from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
@@ -37,20 +38,32 @@ class UpgradeSearch:
 
 
 def newer_versions(page: IndexPage, version: str, target: TargetEnvironment) -> list[str]:
-    """Return the final releases after ``version`` with a wheel for the target, ascending."""
-    candidates: dict[Version, str] = {}
-    for text, files in page.files.items():
+    """Return the releases after ``version`` with a wheel for the target, ascending.
+
+    Pre-releases are among them if ``version`` is one itself, or if the project has nothing else.
+    """
+    releases: dict[Version, str] = {}
+    for text in page.files:
         try:
-            candidate = Version(text)
-            is_newer = candidate > Version(version) and not candidate.is_prerelease
+            releases[Version(text)] = text
         except InvalidVersion:
             continue
-        usable = (
-            file for file in files if file.tags and not file.yanked and target.accepts_python(file.requires_python)
-        )
-        if is_newer and any(target.accepts_tags(file.tags) for file in usable):
-            candidates[candidate] = text
-    return [candidates[candidate] for candidate in sorted(candidates)]
+    try:
+        current = Version(version)
+    except InvalidVersion:
+        return []
+    prereleases = accepts_prereleases(current, releases)
+    newer = [
+        release for release in sorted(releases) if release > current and (prereleases or not release.is_prerelease)
+    ]
+    return [releases[release] for release in newer if _has_usable_wheel(page, releases[release], target)]
+
+
+def _has_usable_wheel(page: IndexPage, version: str, target: TargetEnvironment) -> bool:
+    return any(
+        file.tags and not file.yanked and target.accepts_python(file.requires_python) and target.accepts_tags(file.tags)
+        for file in page.files[version]
+    )
 
 
 def find_first_good(versions: Sequence[str], is_bad: Callable[[str], bool]) -> UpgradeSearch:
@@ -171,11 +184,13 @@ class UpgradeAdvisor:
 def remedy_for(problem: LocatedProblem, upgrade: UpgradeSearch | None) -> str:
     """Describe the remedy: the first version without the problem, or that there is none, and a successor of the
     project.
+
+    Where such a version was found by trying it, nothing that was not tried is named beside it.
     """
     library = problem.problem.library
     if upgrade is not None and upgrade.first_good:
-        text = f"require {library.name}>={upgrade.first_good}, the first version without the problem"
-    elif upgrade is not None or library.name in SUCCESSORS:
+        return f"require {library.name}>={upgrade.first_good}, the first version without the problem"
+    if upgrade is not None or library.name in SUCCESSORS:
         text = f"replace {library.name}{_no_upgrade_reason(library, upgrade)}"
         text += f": {SUCCESSORS[library.name]}" if library.name in SUCCESSORS else ""
     else:

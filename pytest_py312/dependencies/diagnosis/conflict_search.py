@@ -27,6 +27,7 @@ from pytest_py312.dependencies.diagnosis.compatibility import parse_requirement
 from pytest_py312.dependencies.resolution.conflict_cache import ConflictScope
 from pytest_py312.dependencies.resolution.known_solutions import projects_in
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined
+from pytest_py312.dependencies.resolution.uv_messages import relaxation_of
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 
 MAX_CONFLICTS = 15
@@ -350,7 +351,7 @@ class ConflictSearch:
                 f"require another version of {members[0]}",
             )
         else:
-            summary, remedy = f"{_join(texts)} conflict on {interpreter}", f"relax one of: {', '.join(members)}"
+            summary, remedy = f"{_join(texts)} conflict on {interpreter}", relaxation_of(members)
         return replace(refusal, message=f"{summary}: {cause}", remedy=remedy, names=members)
 
 

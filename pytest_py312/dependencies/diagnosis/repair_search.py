@@ -18,8 +18,9 @@ MAX_ATTEMPTS = 60
 """Combinations tried for one set, and again each time another project is left out of it."""
 FIRST_STEPS = 3
 """Candidates of each requirement of a conflict that are tried before all candidates of a single one."""
-MAX_INSTALLATIONS = 4
-"""Combinations that are also installed and imported, if they resolve."""
+MAX_INSTALLATIONS = 8
+"""Combinations that are also installed and imported, if they resolve: enough to reach the last candidate of one
+requirement in growing steps."""
 MAX_EXCLUSION_ROUNDS = 4
 """How many times further projects are left out of a set because no change repairs them."""
 
@@ -139,6 +140,7 @@ class RepairSearch:
         self._answers: dict[object, Collection[str] | None] = {}
         self._attempts = 0
         self._installations = 0
+        self._failed_installations: dict[object, frozenset[str]] = {}
         self.immovable: frozenset[str] = frozenset()
         """The projects that were to blame last, and that no change repairs."""
 
@@ -192,13 +194,20 @@ class RepairSearch:
         without: frozenset[str],
         limit: int,
     ) -> bool:
-        """Set ``requirement`` to its first candidate for which it is not to blame, and return whether there is one."""
+        """Set ``requirement`` to a candidate for which it is not to blame, and return whether there is one.
+
+        Candidates are tried in order. Where they are installed and fail, the steps grow: what fails in one version
+        mostly fails in the next, and only a few can be installed.
+        """
         start = requirement.position
+        step = 1
         while requirement.has_next and requirement.position < start + limit and self._attempts < MAX_ATTEMPTS:
-            requirement.position += 1
-            blamed = self._blamed_by(_current_change(adjustable, without))
+            requirement.position = min(requirement.position + step, len(requirement.specifiers) - 1)
+            change = _current_change(adjustable, without)
+            blamed = self._blamed_by(change)
             if blamed is None or requirement.entry.name not in blamed:
                 return True
+            step = step * 2 if requirement.entry.name in self._failed_installations.get(_key(change), ()) else 1
         requirement.position = start
         return False
 
@@ -220,7 +229,7 @@ class RepairSearch:
         return added
 
     def _blamed_by(self, change: RequirementChange) -> Collection[str] | None:
-        key = (*change.specifiers.items(), change.without)
+        key = _key(change)
         if key not in self._answers:
             self._attempts += 1
             self._answers[key] = self._try_change(change)
@@ -228,11 +237,20 @@ class RepairSearch:
 
     def _try_change(self, change: RequirementChange) -> Collection[str] | None:
         blamed = self._tester.resolve(change)
-        if blamed is not None or self._installations >= MAX_INSTALLATIONS or not change.specifiers:
+        if blamed is not None or not change.specifiers:
             return blamed
+        changed = {item.name for item in change.specifiers}
+        if self._installations >= MAX_INSTALLATIONS:
+            # other versions of them failed, so these cannot be offered without a trial
+            return changed & frozenset().union(*self._failed_installations.values()) or None
         self._installations += 1
-        failing = set(self._tester.install(change)) & {item.name for item in change.specifiers}
+        failing = frozenset(self._tester.install(change)) & changed
+        self._failed_installations[_key(change)] = failing
         return failing or None  # failures of unchanged requirements are reported, but do not speak against the change
+
+
+def _key(change: RequirementChange) -> object:
+    return (*change.specifiers.items(), change.without)
 
 
 def _current_change(adjustable: Sequence[AdjustableRequirement], without: frozenset[str]) -> RequirementChange:

@@ -4,7 +4,7 @@ Each candidate is checked by itself; dependencies/installation/repair.py tests t
 specifier stays: a pin remains a pin, and a range keeps both bounds.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -155,6 +155,11 @@ def latest_version(page: ProjectPage, target: InstallTarget) -> str:
     return str(max(installable)[2]) if installable else ""
 
 
+def accepts_prereleases(current: Version | None, releases: Iterable[Version]) -> bool:
+    """Return whether pre-releases may replace ``current``: it is one itself, or there is nothing else."""
+    return (current is not None and current.is_prerelease) or all(version.is_prerelease for version in releases)
+
+
 class _CandidateSearch:
     def __init__(
         self, page: ProjectPage, specifier: str, target: InstallTarget, baseline: InstallTarget | None
@@ -173,8 +178,7 @@ class _CandidateSearch:
             if version.local == local and any(_is_usable_wheel(file, target, target.cut_off) for file in files)
         )
         """Versions with a wheel for the target, including pre-releases."""
-        pinned = self._minimum is not None and self._minimum.is_prerelease
-        self.prereleases = pinned or all(version.is_prerelease for version in self._releases)
+        self.prereleases = accepts_prereleases(self._minimum, self._releases)
 
     def candidates(self) -> list[VersionCandidate]:
         ranked: list[tuple[bool, bool, Version, VersionCandidate]] = []

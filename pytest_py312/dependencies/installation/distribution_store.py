@@ -30,6 +30,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.installation.build_failures import BuildFailureCache, unfinished_build
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_messages import BUILD_FAILURE_MESSAGES, explain_build_failure
@@ -333,7 +334,7 @@ def _raise_unless_installed(result: CommandResult, request: ResolutionRequest, b
     if any(text in error_text for text in BUILD_FAILURE_MESSAGES):
         raise explain_build_failure(result.stderr, request, build)
     raise Undetermined(
-        f"installing failed: {error_text.removeprefix('error: ')[:400] or f'exit code {result.exit_code}'}"
+        f"installing failed: {shorten(error_text.removeprefix('error: '), 400) or f'exit code {result.exit_code}'}"
     )
 
 

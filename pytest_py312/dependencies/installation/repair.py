@@ -341,6 +341,17 @@ def _with_remedies(findings: Sequence[Finding], trial: TrialResult, cell: Cell) 
     return explained
 
 
+def _fails_on_target(trial: TrialResult) -> frozenset[str]:
+    """Return the projects that fail on the target in the trial, and do not fail like that on the baseline."""
+    on_baseline = {finding_identity(finding) for finding in trial.baseline.errors}
+    return frozenset(
+        name
+        for finding in trial.target.errors
+        if finding.code in REPAIRABLE and finding_identity(finding) not in on_baseline
+        for name in finding.names
+    )
+
+
 def _was_built_in_trial(finding: Finding, trial: TrialResult) -> bool:
     """Whether the trial has built the source that ``finding`` reports as not tried."""
     if finding.code != "PY112" or trial.target.installation.environment is None:
@@ -352,6 +363,8 @@ def _was_built_in_trial(finding: Finding, trial: TrialResult) -> bool:
 
 def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell) -> Finding:
     project_changes = tuple(change for change in trial.changes if change.name in finding.names)
+    if _fails_on_target(trial).intersection(change.name for change in project_changes):
+        return finding  # it was tried, and would change nothing
     if not project_changes or finding.code not in REPAIRABLE | {"PY112"}:
         return finding
     change_text = ", ".join(

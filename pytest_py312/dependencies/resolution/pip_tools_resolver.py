@@ -24,6 +24,7 @@ from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
@@ -34,7 +35,7 @@ from pytest_py312.dependencies.resolution.lock import (
     parse_pins,
 )
 from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, pip_settings_digest
-from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure
+from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure, relaxation_of
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.runners.runner import Runner
 
@@ -265,7 +266,7 @@ def _explain_failure(result: CommandResult, request: ResolutionRequest, build: I
             "PY101",
             f"the set conflicts on {interpreter} according to pip: {', '.join(names)}",
         )
-        remedy = f"relax one of: {', '.join(names)}"
+        remedy = relaxation_of(names)
     location = next((project_location for name in names if (project_location := request.location_of(name))), None)
     return Unresolvable([Finding(code=code, message=description, remedy=remedy, location=location, names=names)])
 
@@ -288,4 +289,4 @@ def _conflicting_projects(stderr: str, request: ResolutionRequest) -> tuple[str,
 
 def _last_line(stderr: str) -> str:
     lines = [line.strip() for line in stderr.splitlines() if line.strip()]
-    return lines[-1][:400] if lines else "no reason given"
+    return shorten(lines[-1], 400) if lines else "no reason given"

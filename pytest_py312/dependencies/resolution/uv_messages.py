@@ -1,13 +1,14 @@
 """Turn uv's error messages into findings or reasons for users."""
 
 import re
+from collections.abc import Sequence
 
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
-from pytest_py312.core.text import error_line
+from pytest_py312.core.text import error_line, shorten
 from pytest_py312.dependencies.resolution.build_tools import find_missing_tool
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined, Unresolvable
@@ -42,10 +43,12 @@ def explain_failure(
     unreachable = _INDEX_UNREACHABLE.search(message)
     if unreachable:
         # without the requested project: a run in which all cells fail like this reports the message once
-        return Undetermined(f"the index {unreachable[1]} did not answer: {message.rpartition('cause: ')[2][:200]}")
+        return Undetermined(
+            f"the index {unreachable[1]} did not answer: {shorten(message.rpartition('cause: ')[2], 200)}"
+        )
     if "No solution found" not in message:
         return Undetermined(
-            f"uv could not resolve the set: {message.removeprefix('error: ')[:400] or 'no reason given'}"
+            f"uv could not resolve the set: {shorten(message.removeprefix('error: '), 400) or 'no reason given'}"
         )
     denied = re.search(r"hint: An index .*?((?:401|403) \w+)", message)
     if denied:  # uv continues as if the index were empty
@@ -63,7 +66,7 @@ def explain_failure(
         remedy = f"require a version of {name} that exists"
     else:
         code, description = "PY101", f"the set conflicts on {build.interpreter}: {_readable_cause(cause)}"
-        remedy = f"relax one of: {', '.join(names)}" if names else "relax one of the named requirements"
+        remedy = relaxation_of(names)
     location = next((project_location for name in names if (project_location := request.location_of(name))), None)
     return Unresolvable([Finding(code=code, message=description, remedy=remedy, location=location, names=names)])
 
@@ -80,9 +83,20 @@ def _blamed_projects(cause: str, request: ResolutionRequest) -> tuple[str, ...]:
     return names or tuple(dict.fromkeys(required))
 
 
+def relaxation_of(names: Sequence[str]) -> str:
+    """Return the remedy of a conflict of requirements."""
+    if len(names) == 1:
+        return f"relax the requirement on {names[0]}, or what it conflicts with"
+    return f"relax one of: {', '.join(names)}" if names else "relax one of the named requirements"
+
+
 def _readable_cause(cause: str) -> str:
-    text = re.sub(r",? we can conclude that your requirements are unsatisfiable\.?$", "", cause)
-    return text.removeprefix("Because ").strip()[:500]
+    """Return uv's explanation without its conclusion, and without the words that only introduce that."""
+    text = re.sub(r",? we can conclude that your requirements are unsatisfiable\.?\s*$", "", cause.strip())
+    head, introduction, last = text.rpartition("And because ")
+    if introduction and "we can conclude" not in last:
+        text = f"{head}And {last}"
+    return shorten(text.removeprefix("Because ").strip(), 500)
 
 
 BUILD_FAILURE_MESSAGES = ("Failed to build", "Failed to download and build", "The build backend returned an error")
@@ -122,7 +136,8 @@ def _best_error_line(stderr: str) -> str:
     if not any(text in last_line for text in BUILD_FAILURE_MESSAGES):
         return last_line
     cause = stderr.rpartition("cause: ")[2].splitlines()
-    return " ".join(line.strip() for line in cause if not re.match(r"\s*\d*\s*\|", line)).strip()[:400] or last_line
+    words = " ".join(line.strip() for line in cause if not re.match(r"\s*\d*\s*\|", line)).strip()
+    return shorten(words, 400) or last_line
 
 
 def explain_source_failure(

@@ -14,7 +14,11 @@ REMEDIES: tuple[tuple[str, str], ...] = (
         "Python 3.12 environments no longer include setuptools, and distutils was removed in 3.12: require setuptools "
         "(below 82 for pkg_resources), or use importlib.metadata, importlib.resources and packaging",
     ),
-    (r"No module named 'imp'", "module 'imp' was removed in 3.12: use importlib"),
+    (
+        r"No module named 'imp'",
+        "module 'imp' was removed in 3.12: use importlib.import_module for load_module, "
+        "importlib.util.spec_from_file_location for load_source, importlib.reload for reload",
+    ),
     (r"No module named 'async(?:ore|hat)'", "removed in 3.12: use asyncio, or require pyasyncore or pyasynchat"),
     (r"No module named 'smtpd'", "module 'smtpd' was removed in 3.12: require aiosmtpd"),
     (

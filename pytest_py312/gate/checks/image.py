@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.installation.findings import finding_identity
 from pytest_py312.gate.checks.check import CheckResult, Facts
 from pytest_py312.gate.checks.failure_hints import remedy_for
@@ -77,7 +78,7 @@ def _outcome(name: str, cell: Cell, runs: Sequence[ImageCheckResult], findings: 
 def _last_instruction_output(output: str) -> str:
     """Return the last output of the failed instruction, without messages of the builder."""
     lines = [line.strip() for line in output.splitlines() if line.strip() and not _BUILDER_OUTPUT.match(line)]
-    return f" ({lines[-1][:240]})" if lines else ""
+    return f" ({shorten(lines[-1], 240)})" if lines else ""
 
 
 def _findings(run: ImageCheckResult, cell: Cell) -> Iterator[Finding]:
@@ -87,7 +88,7 @@ def _findings(run: ImageCheckResult, cell: Cell) -> Iterator[Finding]:
         yield _image_finding(
             run,
             code="PY701",
-            message=f"{run.dockerfile} cannot be built on {cell.interpreter}: {run.failed[:300]}"
+            message=f"{run.dockerfile} cannot be built on {cell.interpreter}: {shorten(run.failed, 300)}"
             f"{_last_instruction_output(run.output)}",
             remedy=remedy_for(run.output) or "fix the error at the end of the output",
             detail=run.output,
@@ -128,7 +129,7 @@ def _entry_point_findings(run: ImageCheckResult) -> Iterator[Finding]:
             run,
             code="PY703",
             message=f"{run.entry_point}, which the image of {run.dockerfile} starts, cannot be imported: "
-            f"{last_line[:240]}",
+            f"{shorten(last_line, 240)}",
             remedy=remedy_for(run.import_error) or "fix the error at the end of the traceback",
             names=(run.dockerfile, run.entry_point),
             detail=run.import_error,

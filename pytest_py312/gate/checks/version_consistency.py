@@ -13,7 +13,7 @@ from pytest_py312.repository.declarations.declaration import DeclarationRole, Ve
 from pytest_py312.repository.edits.declarations import MigrationTarget, image_tag_problem
 from pytest_py312.repository.edits.version_ranges import migrated_range
 from pytest_py312.repository.formats.version_ranges import range_includes
-from pytest_py312.repository.services.service_files import is_production_dockerfile
+from pytest_py312.repository.services.detection.service_files import is_production_dockerfile
 
 EXCLUDES = "PY301"
 """A declaration excludes the target (an error), or still has the old version (a note)."""

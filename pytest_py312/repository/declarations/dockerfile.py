@@ -20,6 +20,51 @@ from pytest_py312.repository.formats.text_positions import TrackedText, expand_v
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:=(?P<value>\"[^\"]*\"|'[^']*'|\S*))?", re.ASCII)
 _VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?_?VER(?:SION)?", re.IGNORECASE | re.ASCII)
 _VARIABLE_PREFIX = re.compile(r"(?:\$\{?[A-Za-z_]\w*\}?/?)+", re.ASCII)
+_ANY_VARIABLE = re.compile(r"\$\{[^}]*\}?|\$\w+", re.ASCII)
+_OTHER_IMAGES = frozenset(
+    {
+        "bash",
+        "busybox",
+        "caddy",
+        "composer",
+        "corretto",
+        "dotnet",
+        "elixir",
+        "envoy",
+        "erlang",
+        "go",
+        "golang",
+        "gradle",
+        "haproxy",
+        "haskell",
+        "httpd",
+        "java",
+        "jdk",
+        "jre",
+        "kubectl",
+        "mariadb",
+        "maven",
+        "memcached",
+        "mongo",
+        "mysql",
+        "nginx",
+        "node",
+        "nodejs",
+        "openjdk",
+        "php",
+        "postgres",
+        "rabbitmq",
+        "redis",
+        "ruby",
+        "rust",
+        "scratch",
+        "swift",
+        "temurin",
+        "terraform",
+        "traefik",
+    }
+)
+"""Words in names of images that show what the image is for, which is not Python."""
 _FROM_FLAG = re.compile(r"(?<!\w)from=(?P<image>[^\s,]+)")
 
 _PYTHON_WORD = re.compile(r"(?<![\w.-])(?P<lib>lib)?(?P<name>python|pip)(?P<version>3\.\d{1,2})(?!\d|\.\d)", re.ASCII)
@@ -60,6 +105,17 @@ def _after_unknown_prefix(word: TrackedText) -> TrackedText:
         return TrackedText("", ())
     remainder = word.section(prefix.end(), len(word.text))
     return remainder if prefix[0].endswith("/") or remainder.text.startswith("python:") else TrackedText("", ())
+
+
+def _names_other_image(reference: str, variables: Sequence[str]) -> bool:
+    """Whether the name of an image shows that it is no Python, whatever its variables are: ``${ARCH}-golang:1.22``."""
+    name = reference.partition("@")[0].rpartition("/")[2].partition(":")[0]
+    words = set(re.split(r"[-_.]+", _ANY_VARIABLE.sub("-", name).lower()))
+    return (
+        not words.isdisjoint(_OTHER_IMAGES)
+        and not any(word.startswith("py") for word in words)
+        and not any("PY" in variable.upper() for variable in variables)
+    )
 
 
 class _DockerfileReader:
@@ -117,6 +173,8 @@ class _DockerfileReader:
             image = expand_variables(image_word, self._arguments, missing)
             if image.text and not missing:
                 self._add_image(image, image_word, subject, stage.line)
+                return
+            if _names_other_image(word.text, stage.unresolved):
                 return
             variables = ", ".join(stage.unresolved)
             self._collector.add(

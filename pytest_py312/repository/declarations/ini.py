@@ -28,7 +28,9 @@ _PYLINT_SECTIONS = frozenset({"main", "master", "pylint.main", "pylint.master"})
 
 
 @dataclass(frozen=True, slots=True)
-class _IniValue:
+class IniValue:
+    """A value with its position; ``key`` is in lower case."""
+
     section: str
     key: str
     start: int
@@ -41,19 +43,19 @@ def read_ini_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...
     if len(text) > LENGTH_LIMIT:
         collector.add_unreadable_file("tool", f"it is longer than {LENGTH_LIMIT} characters")
         return collector.declarations
-    for value in _values(text):
+    for value in ini_values(text):
         _add_value(collector, value)
     return collector.declarations
 
 
 def add_tox_environments(collector: DeclarationCollector, start: int, end: int) -> None:
     """Add the environments of a tox.ini that is embedded in another file."""
-    for value in _values(collector.text[start:end]):
+    for value in ini_values(collector.text[start:end]):
         if value.section == "tox" and value.key in ("envlist", "env_list"):
             _add_envlist(collector, start + value.start, start + value.end)
 
 
-def _values(text: str) -> Iterator[_IniValue]:
+def ini_values(text: str) -> Iterator[IniValue]:
     """Yield each value with its position; it continues on lines that are indented deeper than its key."""
     section, key, start, end = "", "", 0, 0
     for line in _LINE.finditer(text.replace("\ufeff", " ", 1) if text.startswith("\ufeff") else text):
@@ -65,7 +67,7 @@ def _values(text: str) -> Iterator[_IniValue]:
             end = line.start() + len(body.rstrip())
             continue
         if key:
-            yield _IniValue(section, key, start, end)
+            yield IniValue(section, key, start, end)
             key = ""
         header, key_match = _SECTION.match(stripped), _KEY.match(stripped)
         if header:
@@ -75,10 +77,10 @@ def _values(text: str) -> Iterator[_IniValue]:
             start = line.start() + body.index(stripped) + key_match.end()
             end = max(start, line.start() + len(body.rstrip()))
     if key:
-        yield _IniValue(section, key, start, end)
+        yield IniValue(section, key, start, end)
 
 
-def _add_value(collector: DeclarationCollector, value: _IniValue) -> None:
+def _add_value(collector: DeclarationCollector, value: IniValue) -> None:
     section, key = value.section, value.key
     start, end = value.start, value.end
     text = collector.text[start:end]

@@ -16,6 +16,10 @@ DeclarationReader = Callable[[str, str], tuple[VersionDeclaration, ...]]
 def _read_ini(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     from pytest_py312.repository.declarations.ini import read_ini_declarations
 
+    if path.rpartition("/")[2] == "tox.ini":
+        from pytest_py312.repository.declarations.tox import read_tox_declarations
+
+        return read_tox_declarations(text, path)
     return read_ini_declarations(text, path)
 
 

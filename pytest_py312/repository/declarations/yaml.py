@@ -35,7 +35,7 @@ from pytest_py312.repository.formats.yaml import (
 from pytest_py312.repository.formats.yaml import YamlMapping as YamlMapping
 
 VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?[-_.]?VER(?:SION)?S?", re.IGNORECASE | re.ASCII)
-_IMAGE_KEYS = frozenset({"image", "container", "base_image", "baseImage"})
+_IMAGE_KEY = re.compile(r"(?:[\w-]+[-_])?image|container|baseImage", re.IGNORECASE | re.ASCII)
 _SCRIPT_KEYS = frozenset({"run", "script", "before_script", "after_script", "command", "entry", "install"})
 _REFERENCE = re.compile(
     r"\$\{\{\s*(?:matrix|env|inputs|parameters|variables|vars|steps|needs|github)?"
@@ -58,6 +58,12 @@ _VERSION_IN_NAME = re.compile(
     r"\bpython[ -]?v?(?P<version>3\.\d{1,2}(?:\.\d{1,3})?)(?![\w.]*\d)", re.IGNORECASE | re.ASCII
 )
 _VERSION_IN_SCRIPT = re.compile(r"(?<![\w.-])(?:python|pip)(?P<version>3\.\d{1,2})(?!\d|\.\d)", re.ASCII)
+_ENVIRONMENT_IN_SCRIPT = re.compile(
+    r"\b(?:tox|nox)\b[^\r\n;&|]{0,80}?\s-[es][ =]?(?:(?!py(?:thon)?-?3)[\w.-]){0,80}?"
+    r"(?<![\w.])(?:py|python)-?(?P<version>3\.?\d{1,2})(?![\w.,])",
+    re.ASCII,
+)
+"""The environment in ``tox -e user-service-py39``; several environments are not one version."""
 _ENVIRONMENT_NAME = re.compile(r"(?<![\w.])(?:py|python)-?(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII)
 
 
@@ -126,7 +132,9 @@ class _YamlReader:
         if "features/python" in key:  # of a development container
             value = child_of(value, "version") or value
         is_version_key = key in dialect.keys or "features/python" in key or (context.parent, key) in dialect.paths
-        if not is_version_key and not (VERSION_VARIABLE.fullmatch(key) and self._allows_variable_names(context)):
+        if not is_version_key and not (
+            VERSION_VARIABLE.fullmatch(key) and (self._allows_variable_names(context) or _is_version_list(value))
+        ):
             return
         for value_node in (value, child_of(value, "default"), child_of(value, "options"), child_of(value, "enum")):
             for scalar, item in scalars_of(value_node):
@@ -158,7 +166,7 @@ class _YamlReader:
         return self._dialect.is_pipeline or bool({"args", "environment", "env", "containerEnv"} & {*context.keys[:-1]})
 
     def _read_other_key(self, context: YamlContext, key: str, value: YamlNode) -> None:
-        if key in _IMAGE_KEYS or (key == "name" and context.parent == "image"):
+        if _IMAGE_KEY.fullmatch(key) or (key == "name" and context.parent == "image"):
             for scalar, _ in scalars_of(value):
                 self._read_image(context, scalar)
             self._read_helm_image(value)
@@ -173,6 +181,7 @@ class _YamlReader:
             self._read_patterns(value, _VERSION_IN_NAME, DeclarationRole.LABEL, "a name")
         elif key in _SCRIPT_KEYS:
             self._read_patterns(value, _VERSION_IN_SCRIPT, DeclarationRole.EXACT, "a command")
+            self._read_patterns(value, _ENVIRONMENT_IN_SCRIPT, DeclarationRole.EXACT, "a command")
         elif key.lower() in ("toxenv", "tox_env", "tox-env", "nox_session"):
             for scalar, item in scalars_of(value):
                 self._read_environment_name(context, scalar, item)
@@ -334,12 +343,14 @@ class _YamlReader:
             self._add_unknown(scalar, "an image")
             return
         self._add_image(
-            image_text, parsed_image.span, (start, start + len(scalar.value)), is_literal=content is not None
-        )
+            image_text, parsed_image.span, (start, start + len(scalar.value)), is_literal=content is not None,
+            item=context.item if context.in_versioned_entry else None,
+        )  # fmt: skip
 
     def _add_image(
-        self, image: TrackedText, span: tuple[int, int] | None, whole_span: tuple[int, int], *, is_literal: bool
-    ) -> None:
+        self, image: TrackedText, span: tuple[int, int] | None, whole_span: tuple[int, int], *, is_literal: bool,
+        item: ListItem | None = None,
+    ) -> None:  # fmt: skip
         parsed_image = parse_python_image(image.text)
         if parsed_image is None:
             return
@@ -348,8 +359,9 @@ class _YamlReader:
             self._collector.add_image(version_span[0], image.text)
             return
         reason = parsed_image.reason or ("" if version_span else "The version is composed of several values.")
+        role = DeclarationRole.LIST_ITEM if item else DeclarationRole.EXACT
         self._add(
-            DeclarationRole.EXACT if parsed_image.version else DeclarationRole.FLOATING,
+            role if parsed_image.version else DeclarationRole.FLOATING,
             version_span or whole_span,
             subject="an image",
             text=image.text,
@@ -357,6 +369,7 @@ class _YamlReader:
             images=(image.text,),
             not_editable_reason=reason,
             unknown_reason="" if parsed_image.version else reason,
+            item=item,
         )
 
     def _variables_in_scope(self, context: YamlContext) -> Mapping[str, TrackedText]:
@@ -423,6 +436,15 @@ class _YamlReader:
 
     def _add(self, role: DeclarationRole, span: tuple[int, int], **attributes: Any) -> None:
         self._collector.add(self._dialect.kind, role, *span, **attributes)
+
+
+def _is_version_list(value: YamlNode) -> bool:
+    """Whether it is a list of Python versions only: ``[38, 39, 311]``, ``["3.9", "3.10"]``."""
+    return (
+        isinstance(value, YamlSequence)
+        and bool(value.items)
+        and all(isinstance(item, YamlScalar) and version_of(item.value) is not None for item in value.items)
+    )
 
 
 def _matrix_scalars(strategy: YamlNode | None, name: str) -> Iterator[tuple[YamlContext, YamlScalar, ListItem | None]]:

@@ -21,6 +21,18 @@ _APPVEYOR = YamlDialect(
         for key in ("PYTHON", "python")
     ),
 )
+_TASKCLUSTER = YamlDialect(
+    kind="workflow",
+    is_pipeline=True,
+    # an image of the repository itself is named after its Python: ``docker-image: {in-tree: python39}``
+    patterns=(
+        (
+            "in-tree",
+            re.compile(r"(?<![a-z0-9.])(?:python|py)-?(?P<version>3\.?\d{1,2})(?![\w.])", re.IGNORECASE | re.ASCII),
+            DeclarationRole.EXACT,
+        ),
+    ),
+)
 _READTHEDOCS = YamlDialect(kind="tool", paths=frozenset({("tools", "python"), ("python", "version")}))
 _PRE_COMMIT = YamlDialect(
     kind="tool",
@@ -79,6 +91,7 @@ _BY_PATH = tuple(
         (r"(?:.*/)?\.circleci/[^/]+\.ya?ml", _CIRCLECI),
         (r"(?:.*/)?\.?azure-pipelines[^/]*\.ya?ml|(?:.*/)?\.?azure-pipelines/.+\.ya?ml", _AZURE),
         (r"(?:.*/)?\.travis\.ya?ml", _TRAVIS),
+        (r"(?:.*/)?\.taskcluster\.ya?ml|(?:.*/)?taskcluster/.+\.ya?ml", _TASKCLUSTER),
         (r"(?:.*/)?\.?appveyor\.ya?ml", _APPVEYOR),
         (r"(?:.*/)?\.?readthedocs\.ya?ml", _READTHEDOCS),
         (r"(?:.*/)?\.pre-commit-config\.ya?ml", _PRE_COMMIT),

@@ -19,7 +19,9 @@ NODE_LIMIT = 50_000
 _CONTEXT_DEPTH = 16
 """Levels that are kept: enough for every workflow, and a bound for maliciously deep files."""
 _COMBINATION_KEYS = ("include", "matrix")
+_VERSION_IN_KEY = re.compile(r"(?<![a-z0-9])(?:python|py)-?3\.?\d{1,2}(?![\d.])", re.ASCII)
 _EXCLUDE_KEY = "exclude"
+_ENTRY_GROUP = "@tasks:"
 _STEP_OUTPUT = re.compile(r"\bsteps\.(?P<step>[\w-]+)\.outputs\.python-version\b", re.ASCII)
 _JOB_OUTPUT = re.compile(r"\bneeds\.(?P<job>[\w-]+)\.outputs\.(?P<output>[\w-]+)", re.ASCII)
 _INPUT_REFERENCE = re.compile(r"\binputs\.(?P<name>[\w-]+)", re.ASCII)
@@ -36,6 +38,11 @@ class YamlContext:
     keys: tuple[str, ...] = ()
     item: ListItem | None = None
     is_excluded: bool = False
+
+    @property
+    def in_versioned_entry(self) -> bool:
+        """Whether the value is in a task whose key names a version, such as ``test-py39``."""
+        return self.item is not None and self.item.group.startswith(_ENTRY_GROUP)
 
     @property
     def parent(self) -> str:
@@ -115,6 +122,15 @@ def walk_pairs(root: YamlNode, outer_context: YamlContext | None = None) -> Iter
                         start=key.start,
                         end=content_end(value),
                         on_own_lines=True,
+                        is_combination=True,
+                    )
+                elif context.keys[-1:] == ("tasks",) and _VERSION_IN_KEY.search(name):
+                    # others refer to the entry by its name, so the one of the target stands beside it
+                    item = ListItem(
+                        group=f"{_ENTRY_GROUP}{node.start}:{_VERSION_IN_KEY.sub('', name)}",
+                        start=key.start,
+                        end=content_end(value),
+                        on_own_lines=not node.is_flow,
                         is_combination=True,
                     )
                 keys = (*context.keys, name)[-_CONTEXT_DEPTH:]

@@ -304,7 +304,8 @@ def _template_member(members: Sequence[VersionDeclaration], target: Interpreter)
 
 
 def _substitute_version(text: str, version: Interpreter, target: Interpreter) -> str:
-    dotted = rf"(?<![\d.]){version.major}\.{version.minor}(?:\.\d+)?(?![\d.]*\d)"
+    # "protobuf==3.11.2" is a version of something else
+    dotted = rf"(?:(?<=python==)|(?<![=<>~!]=)(?<![<>\d.])){version.major}\.{version.minor}(?:\.\d+)?(?![\d.]*\d)"
     text = re.sub(dotted, str(target), text)
     compact = rf"(?i)(?<![a-z])(py|python|cp)(-?){version.major}{version.minor}(?!\d)"
     return re.sub(compact, lambda match: f"{match[1]}{match[2]}{target.major}{target.minor}", text)

@@ -13,6 +13,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
 
 from pytest_py312.core.errors import did_you_mean
+from pytest_py312.core.text import shorten
 
 LINE_LIMIT = 20_000
 LENGTH_LIMIT = 100_000
@@ -329,7 +330,7 @@ def _unparsable_problem(text: str, line: int, column: int, error: Exception) -> 
         message = f'"{text[:80]}" names no project; write "name @ {text[:80]}".'
     else:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        message = f'"{text[:80]}" is not a requirement that pip can read: {reason[:200]}'
+        message = f'"{text[:80]}" is not a requirement that pip can read: {shorten(reason, 200)}'
     return ReadProblem(line=line, column=column, text=text[:200], message=message)
 
 

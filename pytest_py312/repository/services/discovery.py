@@ -13,10 +13,21 @@ from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.recipes.recipe_sources import own_sources
-from pytest_py312.repository.services.baseline import find_baseline
-from pytest_py312.repository.services.entry_points import started_programs
+from pytest_py312.repository.services.detection.baseline import find_baseline
+from pytest_py312.repository.services.detection.entry_points import started_programs
+from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
+from pytest_py312.repository.services.detection.service_files import (
+    NON_SERVICE_FOLDERS,
+    ServiceFiles,
+    has_own_code,
+    has_project_metadata,
+    has_python_image,
+    is_deployable,
+    read_service_files,
+    service_indicator,
+)
+from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
 from pytest_py312.repository.services.install_recipes import find_production_recipe, find_test_recipe
-from pytest_py312.repository.services.packaging import find_distribution, has_src_packages
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
     MAX_ADDITIONAL_SOURCES,
@@ -28,16 +39,7 @@ from pytest_py312.repository.services.requirement_sources import (
     planned_sources,
     with_recipe,
 )
-from pytest_py312.repository.services.service_files import (
-    NON_SERVICE_FOLDERS,
-    ServiceFiles,
-    has_own_code,
-    has_python_image,
-    is_deployable,
-    read_service_files,
-    service_indicator,
-)
-from pytest_py312.repository.services.suites import django_project_folder, find_suite
+from pytest_py312.repository.services.shared_baseline import with_shared_baselines
 from pytest_py312.repository.services.unassigned_files import (
     FOLDER_LIMIT,
     SEARCH_DEPTH,
@@ -45,6 +47,8 @@ from pytest_py312.repository.services.unassigned_files import (
     is_excluded,
 )
 from pytest_py312.repository.tree import FolderListing, Tree, join_path, nested_paths
+
+_TEST_FOLDERS = frozenset({"tests", "test"})
 
 
 def discover(plan: Plan) -> Fleet:
@@ -67,6 +71,10 @@ def discover(plan: Plan) -> Fleet:
         service, clauses = _describe_service(plan, tree, name, path, stages.get((name, path)), inner.get(path, ()))
         services.append(service)
         assumptions += [f"{name} {clause}." for clause in clauses]
+    declared_elsewhere = with_shared_baselines(plan, services)
+    outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
+    assumptions = [text for text in assumptions if not text.startswith(outdated)]
+    services = [declared_elsewhere.get(service.name, service) for service in services]
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     assumptions = [
         *describe_unassigned_files(
@@ -126,6 +134,7 @@ def _detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
     """
     service_folders: list[str] = []
     groups: dict[str, str] = {}
+    test_projects: list[str] = []
     assumptions: list[str] = []
     pending = [(".", 0)]
     for _ in range(FOLDER_LIMIT):
@@ -142,6 +151,11 @@ def _detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
                 continue
             if sign:
                 groups[path] = sign
+        test_projects += [
+            inner
+            for name in _TEST_FOLDERS.intersection(listing.folders)
+            if has_project_metadata(tree, inner := join_path(path, name)) and not is_excluded(plan, name, inner)
+        ]
         if depth < SEARCH_DEPTH:
             pending += [(join_path(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
     else:
@@ -155,7 +169,13 @@ def _detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             service_folders.append(path)
         elif path != ".":
             assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
+    # tests that are a project of their own, beside code in another language
+    service_folders += [path for path in test_projects if not _is_below(path, service_folders)]
     return sorted(service_folders), assumptions
+
+
+def _is_below(path: str, folders: Sequence[str]) -> bool:
+    return any(folder == "." or path.startswith(f"{folder}/") for folder in folders)
 
 
 def _is_searched(name: str) -> bool:

@@ -16,6 +16,7 @@ from itertools import pairwise
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.repository.declarations.reader import can_declare_versions, is_dockerfile, is_jenkinsfile, is_yaml
+from pytest_py312.repository.formats.comments import blank_hash_comments, blank_slash_comments
 from pytest_py312.repository.tree import Tree, join_path
 
 ServiceNames = frozenset[str]
@@ -37,8 +38,21 @@ _USED_FILE = re.compile(r"(?m)\b(?:uses|local|template):[ \t]*[\"']?\.?/([^\s\"'
 _YAML_KEY = re.compile(
     r"(?m)^(?P<indent>[ ]{0,40})(?P<dash>-[ ]{1,8})?[\"']?(?P<key>[\w./-][\w. /-]{0,100}?)[\"']?[ ]{0,8}:(?=[ \r\n]|\Z)"
 )
+_KEY_SUFFIX = re.compile(
+    r"(?:[-_.](?:tests?|testing|unit|integration|ci|checks?|lint|build|image|docker|py(?:thon)?-?3[.\d]{0,5})){1,4}\Z",
+    re.IGNORECASE | re.ASCII,
+)
+_DEPENDENCIES = re.compile(
+    r"(?m)^(?P<indent>[ ]{0,40})(?:depends_on|depends-on|dependencies|needs|resources|links):[^\r\n]*(?:\r?\n|\Z)"
+    r"(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)*"
+)
+"""What a part of a file only waits for, or is built with."""
+_TOX_ROOT = re.compile(r"\{(?:toxinidir|tox_root)\}/?", re.ASCII)
+_CODE_FOLDER = re.compile(
+    r"(?m)^[ \t]*(?:CodeUri|DockerContext):[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII
+)
 _DOCUMENT_START = re.compile(r"(?m)^---(?:[ \t].*)?$")
-_PART_CONTAINER_KEYS = frozenset({"jobs", "services"})
+_PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks", "Resources"})
 _GITLAB_NON_JOB_KEYS = frozenset(
     {"default", "variables", "include", "stages", "workflow", "image", "services", "cache", "pages"}
 )
@@ -112,15 +126,20 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
     """Return the services that the file at ``path`` names.
 
     Metadata, pins and tool settings at the root apply to all services, whatever words they contain; only their path
-    counts.
+    counts. What stands in a comment names nothing: it says where a line was copied from, or what was there before.
     """
     name = path.rpartition("/")[2]
+    if name == "tox.ini":
+        return _services_of_tox(text, path, index)
     if not (is_yaml(name) or is_dockerfile(name) or is_jenkinsfile(name)):
         whole_file = FilePart(start=0, end=len(text), names=_names_of_path(path, index))
         return NamedServices(parts=(), surroundings=whole_file)
+    text = _without_comments(text, name)
     spans = list(_yaml_parts(text, path)) if path.endswith((".yml", ".yaml")) else []
+    folder = path.rpartition("/")[0]
     parts = [
-        _file_part(text[start:end], start, end, index, _names_of_word(key, index) if key else frozenset())
+        _function_part(text[start:end], start, end, index, folder)
+        or _keyed_part(text[start:end], start, end, index, key)
         for start, end, key in spans
     ]
     between_parts: list[str] = []
@@ -131,6 +150,72 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
     between_parts.append(text[position:])
     surroundings = _file_part("".join(between_parts), 0, len(text), index, _names_of_path(path, index))
     return NamedServices(parts=tuple(parts), surroundings=surroundings)
+
+
+def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, folder: str) -> FilePart | None:
+    """Return the part of a serverless function: it belongs to the service that has its code, whatever its name is."""
+    match = _CODE_FOLDER.search(text)
+    if match is None:
+        return None
+    code = posixpath.normpath(posixpath.join(folder, match["path"]))
+    while code not in ("", "."):
+        if code in index.paths:
+            return FilePart(start=start, end=end, names=frozenset((index.paths[code],)))
+        code = code.rpartition("/")[0]
+    return FilePart(start=start, end=end, names=frozenset((index.paths["."],)) if "." in index.paths else frozenset())
+
+
+def _keyed_part(text: str, start: int, end: int, index: ServiceNameIndex, key: str) -> FilePart:
+    """Return the part with the given key; where the key is a service, what the part depends on does not own it too."""
+    names = _names_of_key(key, index) if key else frozenset()
+    return _file_part(_DEPENDENCIES.sub("", text) if names else text, start, end, index, names)
+
+
+def _services_of_tox(text: str, path: str, index: ServiceNameIndex) -> NamedServices:
+    """Return the services that the environments name: ``user-service-py39``, ``changedir = {toxinidir}/api``."""
+    from pytest_py312.repository.declarations.tox import tox_parts
+
+    text = blank_hash_comments(text)
+    parts = [
+        FilePart(
+            start=start,
+            end=end,
+            names=_names_of_environment(name, index)
+            or _file_part(_TOX_ROOT.sub("./", text[start:end]), start, end, index, frozenset()).names,
+        )
+        for start, end, name in tox_parts(text)
+    ]
+    surroundings = FilePart(start=0, end=len(text), names=_names_of_path(path, index))
+    return NamedServices(parts=tuple(parts), surroundings=surroundings)
+
+
+def _names_of_environment(name: str, index: ServiceNameIndex) -> ServiceNames:
+    """Return the services among the factors of a tox environment, the longest names first."""
+    names: set[str] = set()
+    for alternative in re.split(r"[{},\s]+", name)[:20]:
+        factors = [factor for factor in alternative.split("-")[:12] if factor]
+        position = 0
+        while position < len(factors):
+            for end in range(len(factors), position, -1):
+                found = _names_of_word("-".join(factors[position:end]), index)
+                if found:
+                    names |= found
+                    position = end - 1
+                    break
+            position += 1
+    return frozenset(names)
+
+
+def _names_of_key(key: str, index: ServiceNameIndex) -> ServiceNames:
+    """Return the service that is the key, also with a suffix for its tests: ``user-service-test-py39``."""
+    return _names_of_word(key, index) or _names_of_word(_KEY_SUFFIX.sub("", key), index)
+
+
+def _without_comments(text: str, name: str) -> str:
+    """Blank the comments of a YAML file, a Dockerfile or a Jenkinsfile; all positions stay."""
+    if is_jenkinsfile(name) or name.endswith(".json"):
+        return blank_slash_comments(text)
+    return blank_hash_comments(text, whole_lines_only=is_dockerfile(name))
 
 
 def _file_part(text: str, start: int, end: int, index: ServiceNameIndex, extra_names: ServiceNames) -> FilePart:
@@ -208,8 +293,13 @@ def _yaml_parts(text: str, path: str) -> Iterator[tuple[int, int, str]]:
         end = top[number + 1].start() if number + 1 < len(top) else len(text)
         if gitlab and match["key"] not in _GITLAB_NON_JOB_KEYS:
             yield match.start(), end, match["key"]
-        elif match["key"] in _PART_CONTAINER_KEYS and not gitlab:
+        elif _is_part_container(match["key"], path) and not gitlab:
             yield from _child_parts([key for key in keys if match.end() <= key.start() < end], end)
+
+
+def _is_part_container(key: str, path: str) -> bool:
+    is_serverless = path.rpartition("/")[2].startswith("serverless")
+    return key in _PART_CONTAINER_KEYS or (key == "functions" and is_serverless)
 
 
 def _child_parts(keys: list[re.Match[str]], end: int) -> Iterator[tuple[int, int, str]]:
@@ -240,6 +330,16 @@ TEST_DATA_FOLDERS = frozenset(
     {"assets", "cases", "data", "examples", "files", "projects", "resources", "samples", "snippets"}
 )
 """Folders below a folder of tests with files that only tests read."""
+
+
+def is_vendored_test(path: str) -> bool:
+    """Whether the file is a test, or is read by tests, in a folder of vendored code."""
+    *folders, name = path.split("/")
+    vendored = next((number for number, folder in enumerate(folders) if folder in THIRD_PARTY_FOLDERS), None)
+    if vendored is None:
+        return False
+    is_test = re.fullmatch(r"(?:test_.*|.*_test|tests?|conftest)\.py", name) is not None
+    return is_test or not {"test", "tests", "testing"}.isdisjoint(folders[vendored:])
 
 
 def shared_files(tree: Tree, services: Mapping[str, Service], exclude: Sequence[str]) -> Iterator[str]:

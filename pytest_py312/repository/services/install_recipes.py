@@ -7,7 +7,7 @@ from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.suite_recipe import read_runner_recipe, read_workflow_recipe
-from pytest_py312.repository.services.service_files import ServiceFiles, is_production_dockerfile
+from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path
 
 OUTER_DOCKERFILE_LIMIT = 50

@@ -15,7 +15,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Distribution, RequirementSource, Service
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
-from pytest_py312.repository.services.packaging import find_distribution
+from pytest_py312.repository.services.detection.packaging import find_distribution
 from pytest_py312.repository.services.requirement_set import RequirementSet, read_requirement_set
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, is_requirements_path
 from pytest_py312.repository.tree import Tree, join_path, leaves_root

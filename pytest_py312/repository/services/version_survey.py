@@ -14,6 +14,7 @@ from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
 from pytest_py312.repository.declarations.reader import can_declare_versions, read_declarations
+from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH, declaration_order
 from pytest_py312.repository.services.file_ownership import (
     SHARED_FILE_LIMIT,
     TEST_DATA_FOLDERS,
@@ -25,7 +26,6 @@ from pytest_py312.repository.services.file_ownership import (
     may_name_several_services,
     shared_files,
 )
-from pytest_py312.repository.services.service_files import SCAN_DEPTH, declaration_order
 from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, nested_paths
 
 FILE_LIMIT = 1_000

@@ -13,6 +13,7 @@ from pytest_py312.core.text import (
     join_names,
     last_lines,
     pad,
+    shorten,
     shorten_middle,
     truncate,
     wrap_words,
@@ -92,3 +93,24 @@ def test_wrapping_loses_no_word_and_breaks_none(text: str, width: int) -> None:
 def test_a_list_of_names_counts_the_omitted_ones() -> None:
     assert join_names(["a", "b"]) == "a, b"
     assert join_names(["a", "b", "c"], 2) == "a, b, and 1 more"
+
+
+@pytest.mark.parametrize(
+    ("text", "limit", "shortened"),
+    [
+        ("short", 5, "short"),
+        ("we can conclude that", 13, "we can ..."),
+        ("we can conclude that", 19, "we can conclude ..."),
+        ("we can, conclude that", 12, "we can ..."),
+        ("unbreakable", 8, "unbr ..."),
+    ],
+)
+def test_a_text_is_cut_between_words(text: str, limit: int, shortened: str) -> None:
+    """And it shows that something is missing."""
+    assert shorten(text, limit) == shortened
+
+
+@given(st.text(alphabet="ab ,\n", max_size=40), st.integers(0, 40))
+def test_a_cut_text_keeps_to_its_limit(text: str, limit: int) -> None:
+    """Whatever is in it."""
+    assert len(shorten(text, limit)) <= max(limit, 0) or shorten(text, limit) == text

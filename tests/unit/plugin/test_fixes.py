@@ -14,7 +14,7 @@ from pytest_py312.core.model.findings import (
     SourceChange,
     SpecifierChange,
 )
-from pytest_py312.plugin.fixes import plan_fixes, requirement_comments, source_changes, specifier_changes
+from pytest_py312.plugin.fixes import last_line, plan_fixes, requirement_comments, source_changes, specifier_changes
 from pytest_py312.repository.edits.change_set import RequirementComment
 
 PATH = "services/app/requirements.txt"
@@ -103,3 +103,41 @@ def test_source_is_changed_in_the_encoding_that_it_declares(tmp_path: Path) -> N
     after = content.replace(b"import imp", b"import importlib").replace(b"imp.reload", b"importlib.reload")
     assert [change.after for change in plan.changes] == [after]
     assert [refusal.edit.path for refusal in plan.refusals] == ["b.py"]
+
+
+def source_finding(code: str, severity: Severity, path: str = "app/a.py", old: str = "logging.warn") -> Finding:
+    change = SourceChange(path=path, line=1, column=1, old=old, new="new")
+    return Finding(code=code, message="x", severity=severity, changes=(change,), location=Location(path=path, line=1))
+
+
+@pytest.mark.parametrize(
+    ("finding", "is_changed"),
+    [
+        (source_finding("PY202", Severity.ERROR), True),
+        (source_finding("PY221", Severity.WARNING), True),
+        (source_finding("PY220", Severity.WARNING), False),
+        (replace(source_finding("PY202", Severity.ERROR), waived=True), False),
+        (source_finding("PY202", Severity.ERROR, "app/vendored/mozbuild/test/test_a.py"), False),
+        (source_finding("PY202", Severity.ERROR, "app/vendor/x/test_a.py"), False),
+        (source_finding("PY202", Severity.ERROR, "app/vendored/mozbuild/a.py"), True),
+        (source_finding("PY202", Severity.ERROR, "app/tests/test_a.py"), True),
+    ],
+)
+def test_what_nothing_blocks_is_not_changed(finding: Finding, is_changed: bool) -> None:
+    """Nor are tests of vendored code; what is deprecated in UTC times follows its option."""
+    assert bool(source_changes([outcome(finding)])) is is_changed
+    utc = source_finding("PY220", Severity.WARNING, old="datetime.datetime.utcnow")
+    assert bool(source_changes([outcome(utc)], "aware")) is True
+
+
+@pytest.mark.parametrize(
+    ("output", "line"),
+    [
+        ("\x1b[32m==== \x1b[1m8 passed\x1b[0m in 51.88s ====\x1b[0m\n", "8 passed in 51.88s"),
+        ("=== 1 failed, 3 passed in 2s (0:00:02) ===\nwarning\n", "1 failed, 3 passed in 2s (0:00:02)"),
+        ("", "exit status 0"),
+    ],
+)
+def test_the_last_line_is_that_of_the_second_run(output: str, line: str) -> None:
+    """The first run's stands above it."""
+    assert last_line(output, 0) == f"py312: after the changes: {line}; the line above is from before them"

@@ -6,6 +6,7 @@ from textwrap import dedent
 import pytest
 
 from pytest_py312.analysis.judging.replacements import (
+    MODULE_REPLACEMENTS,
     MOVED_NAMES,
     NAME_REPLACEMENTS,
     RENAMED_NAMES,
@@ -133,3 +134,31 @@ def test_times_in_utc_are_fixed_only_on_request() -> None:
 def test_all_other_changes_are_applied_in_any_case() -> None:
     change = SourceChange(path=PATH, line=1, column=1, old="pipes.quote", new="shlex.quote")
     assert [apply_utc_choice(change, utc) for utc in ("", "aware", "naive")] == [change] * 3
+
+
+@pytest.mark.parametrize(
+    ("text", "remedy"),
+    [
+        ("import imp\nimp.reload(x)\n", "imp.reload: use importlib.reload"),
+        (
+            "import imp\nm = imp.load_source('a', 'b')\nimp.find_module('c')\n",
+            "imp.load_source: use importlib.util.spec_from_file_location and module_from_spec; "
+            "imp.find_module: use importlib.util.find_spec",
+        ),
+        ("from imp import get_magic\n", "imp.get_magic: use importlib.util.MAGIC_NUMBER"),
+    ],
+)
+def test_the_remedy_says_which_function_replaces_which_use(text: str, remedy: str) -> None:
+    """Of those that this file uses."""
+    assert attach_changes(finding_for("imp", "PY201"), scan_text(text, PATH)).remedy == remedy
+
+
+def test_every_function_of_imp_has_a_replacement() -> None:
+    """Of those that users call; the general remedy names the usual ones."""
+    functions = (
+        "acquire_lock", "cache_from_source", "find_module", "get_magic", "get_suffixes", "get_tag", "init_builtin",
+        "init_frozen", "is_builtin", "is_frozen", "load_compiled", "load_dynamic", "load_module", "load_package",
+        "load_source", "lock_held", "new_module", "release_lock", "reload", "source_from_cache",
+    )  # fmt: skip
+    assert [name for name in functions if f"imp.{name}" not in NAME_REPLACEMENTS] == []
+    assert "load_source" in MODULE_REPLACEMENTS["imp"].remedy

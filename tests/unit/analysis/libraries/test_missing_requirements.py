@@ -6,8 +6,10 @@ import pytest
 
 from pytest_py312.analysis.libraries.import_graph import ImportRoot
 from pytest_py312.analysis.libraries.missing_requirements import (
+    ExcludedRequirement,
     OwnImports,
     declared_requirements,
+    excluded_requirements,
     missing_modules,
     requirement_findings,
 )
@@ -114,3 +116,33 @@ def test_conditional_imports_may_be_missing(how: int) -> None:
 def test_places_are_listed_together() -> None:
     (found,) = reported(root("consul"), root("consul.aio", path="services/a/b.py"), root("consul.base"))
     assert found.detail.splitlines() == ["services/a/main.py:7", "services/a/b.py:7"]
+
+
+@pytest.mark.parametrize("baseline", ["3.8", "3.9"])
+def test_a_marker_that_keeps_a_requirement_away_is_the_cause(baseline: str) -> None:
+    """Of the service's own line, or of a project that it requires; a line that applies as well settles it."""
+    on = Interpreter.parse(baseline)
+    own = [("app/requirements.txt:3", 'importlib-metadata; python_version < "3.10"'), ("a:1", "fastapi")]
+    excluded = excluded_requirements(own, ENTRIES, baseline=on, target=TARGET)
+    assert excluded["importlib-metadata"].reason == (
+        'app/requirements.txt:3 requires importlib-metadata only where python_version < "3.10"'
+    )
+    assert "remove that marker" in excluded["importlib-metadata"].remedy
+    (transitive,) = excluded_requirements([], ENTRIES, baseline=on, target=TARGET).values()
+    assert transitive.reason == "fastapi requires importlib-metadata only where python_version < '3.10'"
+    assert transitive.remedy == "require importlib-metadata"
+    both = [*own, ("a:2", "importlib-metadata; python_version >= '3.10'")]
+    assert "importlib-metadata" not in excluded_requirements(both, [], baseline=on, target=TARGET)
+    assert excluded_requirements(own, [], baseline=TARGET, target=TARGET) == {}
+
+
+def test_the_finding_names_the_marker() -> None:
+    """Instead of saying that nothing provides the module."""
+    marker = ExcludedRequirement(name="importlib-metadata", marker="python_version < '3.10'", origin="a:3", is_own=True)
+    own = OwnImports(roots=(root("importlib_metadata"),), used_files=frozenset({"services/a/main.py"}))
+    required = declared_requirements({}, (), ENTRIES, TARGET)
+    (finding,) = requirement_findings(
+        own, required, installed(**INSTALLED), TARGET, {"importlib_metadata": True}, {"importlib_metadata": marker}
+    )
+    assert finding.message.endswith(": a:3 requires importlib-metadata only where python_version < '3.10'")
+    assert (finding.remedy, finding.preexisting) == ("remove that marker of importlib-metadata", False)

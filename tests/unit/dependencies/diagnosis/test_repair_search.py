@@ -160,6 +160,26 @@ def test_the_number_of_installations_is_limited() -> None:
     assert len(tester.installed) == MAX_INSTALLATIONS
 
 
+@pytest.mark.parametrize("first_good", [1, 5, 12, 19])
+def test_a_version_that_works_is_found_however_many_before_it_fail(first_good: int) -> None:
+    """Steps grow, since only a few can be installed; what is returned was installed and works."""
+    many = [f"==1.{number}" for number in range(20)]
+    tester = FakeTester({"powertools": set(many)}, {"powertools": many}, broken={"powertools": set(many[:first_good])})
+
+    change = find_repair([blocked("PY105", "powertools")], [entry("powertools", "==1")], tester)
+
+    assert specifiers(change)["powertools"] in many[first_good:]
+    assert specifiers(change) in tester.installed
+
+
+def test_a_version_that_was_not_tried_is_not_returned_where_others_failed() -> None:
+    """The last of many could fail as well."""
+    many = [f"==1.{number}" for number in range(30)]
+    tester = FakeTester({"powertools": set(many)}, {"powertools": many}, broken={"powertools": set(many)})
+
+    assert find_repair([blocked("PY105", "powertools")], [entry("powertools", "==1")], tester) is None
+
+
 def test_failures_of_unchanged_requirements_do_not_count() -> None:
     tester = FakeTester({"numpy": {"==1.26.0"}}, {"numpy": ["==1.26.0"]}, broken={"redis": {"unchanged"}})
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.gate.checks.version_consistency import check_consistency
 from pytest_py312.gate.fixes.version_changes import MigrationPlan, plan_migrations
 from pytest_py312.repository.edits.change_set import FileChange
 from pytest_py312.repository.edits.declarations import MigrationTarget
@@ -183,3 +184,76 @@ def test_a_second_migration_changes_nothing(
     assert planned(root, services).changes == ()
     others = {one.path for one in BOTH} - {one.path for one in services}
     assert not [path for path in texts(plan) if path.startswith(tuple(f"{other}/" for other in others))]
+
+
+@each_old
+def test_a_comment_hands_no_image_of_others_to_a_service(old: str, tmp_path: Path) -> None:
+    """The images of a taskcluster kind are for the tasks that are keyed by a service; the others wait for all."""
+    kind = (
+        f"tasks:\n  python{old.replace('.', '')}:\n    args:\n      PYTHON_VERSION: '{old}'\n"
+        f"  base:\n    args:\n      BASE_IMAGE: python:{old}\n"
+        f"  auth-service-test:\n    args:\n      BASE_IMAGE: python:{old}\n"
+        f"  user-service-test:\n    args:\n      BASE_IMAGE: python:{old}\n"
+        "      # copied from services/user-service/docker.d/image_setup.sh\n      APT_PACKAGES: ostree\n"
+    )
+    files = {"taskcluster/kinds/docker-image/kind.yml": kind, f"{USER.path}/Dockerfile": f"FROM python:{old}\n"}
+    plan = planned(service_tree(tmp_path, files), [USER], old=old)
+    head, _, own = kind.rpartition("  user-service-test:")
+    assert texts(plan) == {
+        f"{USER.path}/Dockerfile": "FROM python:3.12\n",
+        "taskcluster/kinds/docker-image/kind.yml": head + "  user-service-test:" + own.replace(old, "3.12"),
+    }
+    of_all = kind.replace(f"python:{old}", "python:3.12").replace(
+        "  base:\n", "  python312:\n    args:\n      PYTHON_VERSION: '3.12'\n  base:\n"
+    )
+    assert texts(planned(tmp_path, old=old))["taskcluster/kinds/docker-image/kind.yml"] == of_all
+
+
+@each_old
+def test_the_versions_of_a_task(old: str, tmp_path: Path) -> None:
+    """``python-versions: [39]`` of a task is a list: the target is added."""
+    compact = old.replace(".", "")
+    kind = f"tasks:\n  user-service:\n    python-versions: [38, {compact}]\n  init:\n    python-versions: [{compact}]\n"
+    files = {"taskcluster/kinds/tox/kind.yml": kind, f"{USER.path}/Dockerfile": f"FROM python:{old}\n"}
+    plan = planned(service_tree(tmp_path, files), [USER], old=old)
+    assert texts(plan)["taskcluster/kinds/tox/kind.yml"] == kind.replace(f"38, {compact}", f"38, {compact}, 312")
+
+
+@each_old
+def test_the_environments_of_a_service_in_a_root_tox(old: str, tmp_path: Path) -> None:
+    """Its entry and its section get those of the target; the others' stay."""
+    compact = old.replace(".", "")
+    names = [f"{one.name}-py{compact}" for one in BOTH]
+    sections = [f"\n[testenv:{name}]\nchangedir = x\ncommands = tox -e py{compact}\n" for name in names]
+    head = f"[tox]\nenvlist =\n    {names[0]}\n"
+    files = {"tox.ini": f"{head}    {names[1]}\n{''.join(sections)}", f"{USER.path}/Dockerfile": f"FROM python:{old}\n"}
+    plan = planned(service_tree(tmp_path, files), [USER], old=old)
+    new_section = sections[0].replace(f"py{compact}", "py312")
+    assert (
+        texts(plan)["tox.ini"]
+        == f"{head}    user-service-py312\n    {names[1]}\n{sections[0]}{new_section}{sections[1]}"
+    )
+
+
+@each_old
+def test_the_argument_of_a_test_image_stands_in_the_tox_ini_beside_it(old: str, tmp_path: Path) -> None:
+    """Dockerfile.test has none; both are moved where it stands, and nothing is unclear."""
+    compact = old.replace(".", "")
+    tox = (
+        f"[testenv:docker]\ncommands =\n    docker build --build-arg PYTHON_VERSION={old}.7 -f Dockerfile.test .\n"
+        f"    docker run x py{compact}\n\n[testenv]\ndeps =\n    py{compact}: -r requirements/test.txt\n"
+    )
+    files = {
+        f"{USER.path}/Dockerfile": f"FROM python:{old}\n",
+        f"{USER.path}/Dockerfile.test": "ARG PYTHON_VERSION\nFROM python:${PYTHON_VERSION}\n",
+        f"{USER.path}/tox.ini": tox,
+    }
+    root = service_tree(tmp_path, files)
+    migration = MigrationTarget(baseline=Interpreter.parse(old), target=TARGET)
+    declarations = VersionSurvey(root, BOTH).read(USER).declarations
+    assert check_consistency(declarations, migration, service=USER.path).unclear == ()
+    assert texts(planned(root, [USER], old=old))[f"{USER.path}/tox.ini"] == (
+        "[testenv:docker]\ncommands =\n    docker build --build-arg PYTHON_VERSION=3.12 -f Dockerfile.test .\n"
+        f"    docker run x py312\n\n[testenv]\ndeps =\n    py{compact}: -r requirements/test.txt\n"
+        "    py312: -r requirements/test.txt\n"
+    )

@@ -260,7 +260,8 @@ def test_environments_named_after_a_python_keep_it(version: str) -> None:
         DeclarationRole.IGNORED,
         DeclarationRole.EXACT,
     ]
-    assert only("tox.ini", f"[testenv:py{compact}]\nbasepython = python{version}\n").role is DeclarationRole.IGNORED
+    of_section = read_declarations(f"[testenv:py{compact}]\nbasepython = python{version}\n", "tox.ini")
+    assert [place.role for place in of_section] == [DeclarationRole.LIST_ITEM, DeclarationRole.IGNORED]
 
 
 def test_a_list_from_the_callers_is_ignored() -> None:
@@ -287,3 +288,23 @@ def test_several_installed_pythons_are_ignored(version: str) -> None:
 def test_the_registry_of_an_image_may_be_unknown() -> None:
     """A registry that is a build argument does not affect the Python; other images are no Python."""
     assert rows("Dockerfile", "FROM ${REGISTRY}/node:18\n") == []
+
+
+@pytest.mark.parametrize(
+    ("reference", "is_unknown"),
+    [
+        ("${ARCH}-golang", False),
+        ("${ARCH}/golang:${GO_VERSION}", False),
+        ("$REGISTRY/node:$NODE", False),
+        ("${BASE}", True),
+        ("${BASE}-slim", True),
+        ("${ARCH}-backend", True),
+        ("${ARCH}-python:${TAG}", True),
+        ("company/service-base:${TAG}", True),
+        ("golang-and-more:${PYTHON_VERSION}", True),
+    ],
+)
+def test_an_image_of_something_else_is_not_unclear(reference: str, is_unknown: bool) -> None:
+    """Its name shows that it is no Python, whatever its variables are."""
+    places = read_declarations(f"FROM {reference} AS build\nFROM python:3.9\n", "Dockerfile")
+    assert [place.role is DeclarationRole.UNKNOWN for place in places] == ([True, False] if is_unknown else [False])

@@ -437,3 +437,99 @@ def test_line_ends_and_marks_survive(
     assert re.findall(r"\r\n|\r|\n", migrated_text).count(newline) == len(re.findall(r"\r\n|\r|\n", migrated_text))
     if not close:
         assert all(word in migrated_text for word in re.findall(r"[A-Za-z_]{4,}", text))
+
+
+TOX = [
+    # an environment with a section of its own needs one for the target
+    (
+        "[tox]\n\n[testenv:api-py<C>]\nchangedir = {toxinidir}/api\ncommands =\n    tox -e py<C>\n    - tox -e x\n"
+        "«\n[testenv:api-py312]\nchangedir = {toxinidir}/api\ncommands =\n    tox -e py312\n    - tox -e x\n»"
+        "\n[testenv:lint]\n"
+    ),
+    (
+        "[tox]\nenvlist = api-py<C>«, api-py312»\n\n[testenv:api-py<C>]\ndeps = protobuf==<V>.2"
+        "«\n\n[testenv:api-py312]\ndeps = protobuf==<V>.2»"
+    ),
+    # what only an old one has a section for, the target needs none
+    "[tox]\nenvlist = py38, py<C>«, py312»\n\n[testenv:py38]\ndeps = backport\n",
+    "[tox]\nenvlist = py{38,<C>«,312»}\n\n[testenv:py38]\ndeps = backport\n",
+    # the newest environment's conditions
+    (
+        "[tox]\nenvlist = py38,py<C>«,py312»\n[testenv]\ndeps =\n    py<C>: -r test.txt\n"
+        "«    py312: -r test.txt\n»    py38: -r test.py38.txt\n"
+    ),
+    "[tox]\nenvlist = py38,py<C>«,py312»\n[testenv]\ndeps =\n    py38: backport\n    x\n",
+    "[testenv]\ndeps =\n    !py<C>: x\n    py<C>-django: y\n    «py312-django: y\n    »z\n",
+    # several versions in the commands are a list
+    (
+        "[testenv:docker]\ncommands =\n    docker build --build-arg PYTHON_VERSION=3.8 --build-arg SUFFIX=.py38 .\n"
+        "    docker run x py38\n    docker build --build-arg PYTHON_VERSION=<V>.7 .\n    docker run x-py<C> py<C>\n"
+        "«    docker build --build-arg PYTHON_VERSION=3.12 .\n    docker run x-py312 py312\n»    echo done\n"
+    ),
+]
+
+
+@each_old
+@pytest.mark.parametrize("template", TOX)
+def test_the_environments_of_tox(template: str, old: Interpreter) -> None:
+    """All that an environment of the target needs is there, and a second time changes nothing."""
+    marked = filled(template, old)
+    first = moved("tox.ini", without(marked))
+    assert (first.text, first.refused) == (completed(marked), ())
+    assert moved("tox.ini", first.text).text == first.text
+
+
+@each_old
+def test_one_version_in_the_commands_of_tox_is_replaced(old: Interpreter) -> None:
+    """In build arguments, names of images and environments."""
+    template = (
+        "[testenv:docker]\ncommands =\n    docker build --build-arg PYTHON_VERSION=<F> -t x-{envname}-py<C> .\n"
+        "    docker build --build-arg BASE_IMAGE=python:<V>-slim .\n    docker run --rm x-py<C> py<C>\n"
+        "    docker run python:<V> -c pass\n    echo py<C>\n"
+    )
+    head, _, tail = filled(template, old).replace("<F>", f"{old}.7").rpartition("    echo")
+    expected = filled(template, TARGET).replace("<F>", "3.12").rpartition("    echo")[0]
+    assert moved("tox.ini", f"{head}    echo{tail}").text == f"{expected}    echo{tail}"
+
+
+@each_old
+def test_a_condition_on_a_file_of_one_version_is_refused(old: Interpreter) -> None:
+    """That of the target has to be made first."""
+    compact = f"{old.major}{old.minor}"
+    condition = f"[testenv]\ndeps =\n    py{compact}: -r test.py{compact}.txt\n"
+    command = f"[testenv]\ncommands =\n    docker build --build-arg PYTHON_VERSION={old} --build-arg S=.py{compact} .\n"
+    for text in (condition, command):
+        refused = moved("tox.ini", text).refused
+        assert {str(one.declaration.location) for one in refused} == {"tox.ini:3"}
+        assert "first" in refused[0].reason
+
+
+@each_old
+def test_old_environments_of_tox_are_closed(old: Interpreter) -> None:
+    """With their sections and their conditions."""
+    compact = f"{old.major}{old.minor}"
+    text = (
+        f"[tox]\nenvlist = py{compact}, py312\n\n[testenv]\ndeps =\n    py{compact}: a\n    py312: b\n\n"
+        f"[testenv:py{compact}]\nx = 1\n\n[testenv:py312]\nx = 2\n"
+    )
+    assert moved("tox.ini", text, close=True).text == (
+        "[tox]\nenvlist = py312\n\n[testenv]\ndeps =\n    py312: b\n\n[testenv:py312]\nx = 2\n"
+    )
+
+
+TOX_LINES = (
+    "[testenv]\n", "[testenv:py39]\n", "[testenv:a-py310]\n", "[tox]\n", "envlist = py39,a-py310\n", "deps =\n",
+    "  py39: x\n", "  py310: y\n", "\n", "commands =\n", "  tox -e py39\n", "  docker run python:3.10-slim\n", "\r\n",
+    "  docker build --build-arg PYTHON_VERSION=3.9 .\n", "# py39\n", "py39",
+)  # fmt: skip
+
+
+@given(st.lists(st.sampled_from(TOX_LINES), max_size=14).map("".join))
+def test_no_tox_ini_crashes(text: str) -> None:
+    """It is moved as a whole, or refused; twice is once."""
+    try:
+        first = moved("tox.ini", text)
+    except EditRefused:
+        return
+    if not first.refused:
+        assert moved("tox.ini", first.text).text == first.text

@@ -298,6 +298,9 @@ def test_a_suite_that_the_plan_skips_is_none(tmp_path: Path) -> None:
          "svc/setup.cfg:2 says >=3.6, of which 3.9 is the oldest in the plan"),
         ({"requirements.txt": "", ".github/workflows/ci.yml": "python-version: ['3.12', '3.10']\n"}, "3.10",
          "svc/.github/workflows/ci.yml:1 says 3.10"),
+        ({"tox.ini": "[testenv:a]\ncommands =\n  docker build --build-arg PYTHON_VERSION=3.10.1 .\n"}, "3.10",
+         "svc/tox.ini:3 says 3.10.1"),
+        ({"tox.ini": "[tox]\nenvlist = py27, py311, py310\n"}, "3.10", "svc/tox.ini:2 says py310"),
         ({"requirements.txt": ""}, "3.9", "the oldest interpreter of the plan"),
     ],
 )  # fmt: skip
@@ -307,6 +310,46 @@ def test_the_most_telling_file_gives_the_baseline(
     """Image, pin, requires-python, workflow, plan; the source is described."""
     service = service_of(tmp_path, {"requirements.txt": "", **files})
     assert (str(service.baseline), service.baseline_source) == (baseline, source)
+
+
+@pytest.mark.parametrize("version", ["3.9", "3.10"])
+@pytest.mark.parametrize(
+    ("path", "text", "source"),
+    [
+        ("Dockerfile.user-service", "FROM python:@ AS a\nFROM python:@-slim\nADD services/user-service /app\n", ":2"),
+        ("docker/web.Dockerfile", "FROM python:@\nADD services/user-service /app\n", ":1"),
+        (
+            "template.yaml",
+            "Resources:\n  Look:\n    Type: AWS::Serverless::Function\n    Properties:\n"
+            "      CodeUri: services/user-service/\n      Runtime: python@\n  UserService:\n    Properties:\n"
+            "      CodeUri: services/other/\n      Runtime: python3.8\n",
+            ":6",
+        ),
+        (
+            "serverless.yml",
+            "functions:\n  a:\n    handler: services/user-service/handler.main\n    runtime: python@\n"
+            "  b:\n    handler: services/other/handler.main\n    runtime: python3.8\n",
+            ":4",
+        ),
+        ("tox.ini", "[tox]\nenvlist = user-service-py@, lint-py38\n", ":2"),
+    ],
+)  # fmt: skip
+def test_a_shared_file_gives_the_baseline_of_a_service_that_declares_none(
+    tmp_path: Path, path: str, text: str, source: str, version: str
+) -> None:
+    """By what it adds, by the folder of its code, by the factors of an environment; not by a similar name."""
+    files = {f"services/{name}/requirements.txt": "" for name in ("user-service", "other")}
+    fleet = fleet_of(tmp_path, {path: text.replace("@", version), **files})
+    service = fleet["user-service"]
+    assert (str(service.baseline), service.baseline_source.partition(" says")[0]) == (version, f"{path}{source}")
+    assert not any(text.startswith("user-service says nowhere") for text in fleet.assumptions)
+
+
+def test_a_baseline_above_the_oldest_supported_is_said(tmp_path: Path) -> None:
+    """The plan's interpreters do not reach down to what the service allows."""
+    fleet = fleet_of(tmp_path, {"svc/pyproject.toml": PROJECT + 'requires-python = ">=3.8"\n'})
+    assert str(fleet["svc"].baseline) == "3.9"
+    assert fleet.assumptions[0].startswith("svc allows 3.8 as well, which is not in the plan; 3.9 is taken as its")
 
 
 def test_dockerfiles_that_disagree_are_reported(tmp_path: Path) -> None:
@@ -712,3 +755,15 @@ def test_a_requirements_file_that_installs_the_service_itself_has_its_tables(tmp
     assert [str(source) for source in service.test_requirements] == [
         "svc/requirements-test.txt", "svc/pyproject.toml [project.optional-dependencies.test]",
     ]  # fmt: skip
+
+
+def test_tests_that_are_a_project_of_their_own_are_a_service(tmp_path: Path) -> None:
+    """Beside code in another language; tests of a service are the service's."""
+    poetry = '[tool.poetry]\nname = "a"\n'
+    fleet = fleet_of(
+        tmp_path,
+        {"Cargo.toml": "", "tests/pyproject.toml": poetry, "tests/test_a.py": "", "docs/pyproject.toml": poetry},
+    )
+    assert [service.path for service in fleet.services] == ["tests"]
+    fleet = fleet_of(tmp_path, {"svc/requirements.txt": "", "svc/tests/pyproject.toml": poetry})
+    assert "svc/tests" not in [service.path for service in fleet.services]

@@ -138,3 +138,52 @@ def test_long_lines_take_no_time() -> None:
     """A file of the size limit, in which nothing ends."""
     for piece in (" ", "a", "a/", "- ", "[a", "a: "):
         assert find_named_services(piece * (400_000 // len(piece)), "a.yml", INDEX).all_names == set()
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        (
+            "kinds/kind.yml",
+            "tasks:\n  python39:\n    # copied from services/user-service/image_setup.sh\n    args: {}\n",
+        ),
+        ("ci.yml", "# for user-service\nname: x  # user-service\n"),
+        ("ci.yml", "jobs:\n  x:\n    run: |\n      # cd services/user-service\n      make\n"),
+        ("docker/base.Dockerfile", "# like services/user-service/Dockerfile\nFROM python:3.9\n"),
+        ("Jenkinsfile", "// services/user-service\nnode {}\n/* user-service */\n"),
+    ],
+)
+def test_a_comment_names_nothing(path: str, text: str) -> None:
+    """It says where a line comes from, and owns nothing."""
+    assert find_named_services(text, path, INDEX).all_names == set()
+
+
+def test_a_task_is_a_part() -> None:
+    """Taskcluster's kinds have a task for each service; a task for none of them is nobody's."""
+    text = "tasks:\n  api:\n    v: 1\n  python39:\n    v: 2\n  api-test-py39:\n    v: 3\n  auth-server:\n    v: 4\n"
+    named = find_named_services(text, "taskcluster/kinds/docker-image/kind.yml", INDEX)
+    assert [named.names_at(text.index(f"v: {number}")) for number in (1, 2, 3, 4)] == [{"api"}, set(), {"api"}, set()]
+
+
+@pytest.mark.parametrize("key", ["depends_on", "needs", "resources"])
+def test_what_a_service_depends_on_does_not_own_its_part(key: str) -> None:
+    """The part of a service is its own; a part of nobody is for those that it is made of."""
+    text = f"services:\n  auth:\n    {key}:\n    - api\n    - user-service\n    image: x\n"
+    text += f"  init:\n    {key}:\n      - api\n"
+    named = find_named_services(text, "ci.yml", INDEX)
+    assert named.names_at(text.index("image")) == {"auth"}
+    assert named.names_at(text.index("init")) == {"api"}
+
+
+def test_the_environments_of_a_root_tox_are_those_of_services() -> None:
+    """By their factors, or by the folder that they change to; an environment of none of them is nobody's."""
+    text = (
+        "[tox]\nenvlist =\n    user-service-py39, {api,auth}-py310\n    lint-py39\n    # api-py39\n"
+        "[testenv:user-service-py39]\na = 1\n[testenv:x-py39]\nchangedir = {toxinidir}/auth\nb = 2\n"
+        "[testenv:lint-py39]\nc = 3\n"
+    )
+    named = find_named_services(text, "tox.ini", INDEX)
+    places = ("user-service-py39", "{api,auth}", "lint-py39", "a = 1", "b = 2", "c = 3")
+    assert [set(named.names_at(text.index(place))) for place in places] == [
+        {"user-service"}, {"api", "auth"}, set(), {"user-service"}, {"auth"}, set(),
+    ]  # fmt: skip

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import Distribution
-from pytest_py312.repository.services.packaging import find_distribution
+from pytest_py312.repository.services.detection.packaging import find_distribution
 
 PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
 

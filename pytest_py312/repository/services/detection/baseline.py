@@ -6,12 +6,17 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Declaration
 from pytest_py312.core.model.plan import Plan, ServiceSettings
+from pytest_py312.repository.declarations.declaration import DeclarationRole
+from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.formats.dockerfile import BuildStage
 from pytest_py312.repository.formats.version_ranges import lowest_minor
-from pytest_py312.repository.services.service_files import ServiceFiles, is_production_dockerfile
+from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
+from pytest_py312.repository.tree import join_path
 
 OLDEST_SUPPORTED = Interpreter(3, 8)
 """The oldest interpreter that the probe supports."""
+FALLBACK_SOURCE = "the oldest interpreter of the plan"
+"""The source of a baseline that no file of the service declares."""
 _PIN_FILES = (".python-version", "runtime.txt", ".tool-versions", "Pipfile")
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 
@@ -28,7 +33,7 @@ class Baseline:
 
 
 def find_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Plan) -> Baseline:
-    """Return the baseline that the plan, the images, the pins, requires-python or the workflows declare, in this order.
+    """Return the baseline that plan, images, pins, requires-python, workflows or tox.ini declare, in this order.
 
     Without any of them it is the oldest interpreter of the plan. An image or a pin may be older than all interpreters
     of the plan. A baseline after the target is replaced by the target, one before :data:`OLDEST_SUPPORTED` by the
@@ -56,6 +61,7 @@ def _declared_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Pla
         or _baseline_of_pins(files)
         or _baseline_of_ranges(files, plan)
         or _baseline_of_workflows(files)
+        or _baseline_of_tox(files)
     )
 
 
@@ -97,9 +103,13 @@ def _baseline_of_ranges(files: ServiceFiles, plan: Plan) -> Baseline | None:
             continue
         source = f"{declaration.location} says {declaration.text}"
         older = lowest_minor(declaration.text, [Interpreter(3, minor) for minor in range(lowest.minor)])
-        if older is not None:
-            source += f", of which {lowest} is the oldest in the plan"
-        return Baseline(interpreter=lowest, source=source)
+        if older is None:
+            return Baseline(interpreter=lowest, source=source)
+        checkable = [Interpreter(3, minor) for minor in range(OLDEST_SUPPORTED.minor, lowest.minor)]
+        raised_from = lowest_minor(declaration.text, checkable)
+        source += f", of which {lowest} is the oldest in the plan"
+        clause = f"allows {raised_from} as well, which is not in the plan; {lowest} is taken as its baseline ({source})"
+        return Baseline(interpreter=lowest, source=source, assumptions=(clause,) if raised_from else ())
     return None
 
 
@@ -122,6 +132,22 @@ def _baseline_of_workflows(files: ServiceFiles) -> Baseline | None:
     return _baseline_from(declaration, interpreter)
 
 
+def _baseline_of_tox(files: ServiceFiles) -> Baseline | None:
+    """Return the oldest Python for which the service's own tox.ini has an environment or builds an image."""
+    text = files.texts.get("tox.ini")
+    declarations = read_declarations(text, join_path(files.path, "tox.ini")) if text else ()
+    running = [
+        (declaration.version, declaration)
+        for declaration in declarations
+        if declaration.version and declaration.role in (DeclarationRole.LIST_ITEM, DeclarationRole.EXACT)
+        and declaration.version >= OLDEST_SUPPORTED
+    ]  # fmt: skip
+    if not running:
+        return None
+    version, declaration = min(running, key=lambda one: (one[0], one[1].start))
+    return Baseline(interpreter=version, source=f"{declaration.location} says {declaration.text[:80]}")
+
+
 def _baseline_from(declaration: Declaration, interpreter: Interpreter) -> Baseline:
     return Baseline(interpreter=interpreter, source=f"{declaration.location} says {declaration.text}")
 
@@ -131,7 +157,7 @@ def _fallback_baseline(files: ServiceFiles, plan: Plan) -> Baseline:
     unclear = [declaration for dockerfile in files.dockerfiles for declaration in dockerfile.declarations]
     hint = f" ({unclear[0].location} says only {unclear[0].text})" if unclear else ""
     clause = f"says nowhere which Python it runs on{hint}; {oldest}, the oldest of the plan, is taken as its baseline"
-    return Baseline(interpreter=oldest, source="the oldest interpreter of the plan", assumptions=(clause,))
+    return Baseline(interpreter=oldest, source=FALLBACK_SOURCE, assumptions=(clause,))
 
 
 def _usable(interpreters: Sequence[Interpreter], target: Interpreter) -> Sequence[Interpreter]:

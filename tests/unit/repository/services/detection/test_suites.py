@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.plan import Suite, SuiteKind
-from pytest_py312.repository.services.suites import INI_FILES, find_suite, read_pytest_settings
+from pytest_py312.repository.services.detection.suites import INI_FILES, find_suite, read_pytest_settings
 
 
 def suite_of(*files: str, **texts: str) -> tuple[tuple[str, ...], str] | None:
@@ -30,6 +30,7 @@ def test_a_service_without_tests_has_no_suite() -> None:
         (["test_a.py"], ()),
         (["tests/test_a.py", "app/test_b.py", "test_c.py"], ("app", "test_c.py", "tests")),
         (["tests/test_a.py", "scripts/test_connection.py"], ("tests",)),
+        (["tests/test_a.py", "src/app/vendored/mozbuild/test/test_b.py"], ("tests",)),
     ],
 )
 def test_every_folder_with_tests_is_run(files: list[str], arguments: tuple[str, ...]) -> None:
@@ -114,3 +115,30 @@ def test_no_settings_crash(name: str, text: str) -> None:
     """Whatever stands there, the test file is found by one name or another, or not at all."""
     found = find_suite(["tests/test_a.py"], ["tests"], {name: text})
     assert found.suite is None or found.suite.arguments in ((), ("tests",))
+
+
+@pytest.mark.parametrize(
+    ("commands", "arguments"),
+    [
+        (
+            "{posargs:py.test --cov-config=tox.ini --cov={toxinidir}/src/app --cov-report term tests}",
+            ("tests",),
+        ),
+        ("\n    coverage erase\n    python -m pytest -q -n 2 {toxinidir}/tests {posargs}", ("tests",)),
+        ("pytest {posargs:tests/unit}", ("tests/unit",)),
+        ("pytest", ("app", "tests")),
+        ("pytest gone", ("app", "tests")),
+        ("pytest {posargs}", ("app", "tests")),
+        ("echo tests", ("app", "tests")),
+    ],
+)
+def test_tox_says_which_tests_are_run(commands: str, arguments: tuple[str, ...]) -> None:
+    """What exists of its command's words; otherwise it is guessed."""
+    tox = f"[tox]\nenvlist = py39\n\n[testenv]\ncommands = {commands}\n"
+    assert suite_of("tests/unit/test_a.py", "tests/test_b.py", "app/test_c.py", tox_ini=tox) == (arguments, "")
+
+
+@given(st.text(alphabet=st.sampled_from("{}posargs: pytest/tests-=\n  '\"[]"), max_size=60))
+def test_no_command_of_tox_crashes(commands: str) -> None:
+    """Whatever is in it."""
+    assert suite_of("tests/test_a.py", tox_ini=f"[testenv]\ncommands = {commands}\n") is not None

@@ -10,13 +10,14 @@ from pytest_py312.repository.declarations.metadata import FILES, VersionMetadata
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
-from pytest_py312.repository.services.suites import INI_FILES
+from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to
 
 SCAN_DEPTH = 6
 NON_SERVICE_FOLDERS = frozenset(
     {
-        "docs", "doc", "tests", "test", "examples", "example", "scripts", "tools", "vendor", "third_party", "docker",
+        "docs", "doc", "tests", "test", "examples", "example", "scripts", "tools", "vendor", "vendored", "_vendor",
+        "third_party", "third-party", "docker",
         "deploy", "build", "dist", "requirements",
     }
 )  # fmt: skip
@@ -182,6 +183,11 @@ def _python_dockerfiles(tree: Tree, path: str, listing: FolderListing) -> Iterat
             text = tree.read_or_none(join_path(path, folder, name))
             if text is not None and read_dockerfile(text, name).final_python_stage is not None:
                 yield join_path(folder, name) if folder else name
+
+
+def has_project_metadata(tree: Tree, path: str) -> bool:
+    """Whether the folder has a pyproject.toml of a project, and not only of tools."""
+    return _has_package_metadata(tree, path, "pyproject.toml")
 
 
 def _has_package_metadata(tree: Tree, path: str, name: str) -> bool:

@@ -2,9 +2,10 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from itertools import pairwise
 
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.repository.formats.setuptools import read_ini
@@ -13,6 +14,7 @@ from pytest_py312.repository.formats.toml import read_toml, strings_in
 INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """In pytest's own order: the first file with a section for pytest applies."""
 
+_POSITIONAL_ARGUMENTS = re.compile(r"\{(?:posargs|\[\])(?::([^{}]*(?:\{\w+\}[^{}]*)*))?\}")
 _TEST_FOLDERS = ("tests", "test")
 _DJANGO_SETTINGS_KEY = "DJANGO_SETTINGS_MODULE"
 _DJANGO_SETTINGS_VALUE = re.compile(r"""["']DJANGO_SETTINGS_MODULE["']\]?\s*[,=]\s*["']([\w.]+)["']""")
@@ -20,6 +22,8 @@ _NON_TEST_FOLDERS = frozenset(
     {"scripts", "tools", "examples", "example", "docs", "doc", "vendor", "third_party", "build", "dist", "benchmarks"}
 )
 """Folders whose ``test_*.py`` files are scripts that are run manually; importing them may do anything."""
+
+_VENDORED_FOLDERS = frozenset({"vendor", "vendored", "_vendor", "third_party", "third-party"})
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -71,6 +75,9 @@ def find_suite(
     if any(path.strip("/") in present or "*" in path for path in settings.testpaths):
         arguments: tuple[str, ...] = ()
         reached, left_out = tests, no_tests
+    elif commanded := _commanded_paths(texts_of.get("tox.ini", ""), present):
+        arguments, no_tests = commanded, [path for path in tests if not _is_reached(path, commanded)]
+        reached, left_out = [path for path in tests if _is_reached(path, commanded)], no_tests
     else:
         arguments, reached, left_out = _pytest_arguments(tests)
     arguments += tuple(f"--ignore={folder}" for folder in inner if _is_reached(folder, arguments))
@@ -172,10 +179,42 @@ def _pytest_arguments(tests: Sequence[str]) -> tuple[tuple[str, ...], list[str],
     top_names = {path.partition("/")[0] for path in tests}
     if not top_names & set(_TEST_FOLDERS):
         return (), list(tests), []
-    reached = [path for path in tests if path.partition("/")[0] not in _NON_TEST_FOLDERS]
-    left_out = [path for path in tests if path.partition("/")[0] in _NON_TEST_FOLDERS]
+    left_out = [path for path in tests if _is_no_test_of_the_service(path)]
+    reached = [path for path in tests if not _is_no_test_of_the_service(path)]
     arguments = sorted({path.partition("/")[0] for path in reached})
     return tuple(arguments), reached, left_out
+
+
+def _is_no_test_of_the_service(path: str) -> bool:
+    """Whether a test file is a script, or belongs to vendored code."""
+    folders = path.split("/")[:-1]
+    return bool(folders) and (folders[0] in _NON_TEST_FOLDERS or not _VENDORED_FOLDERS.isdisjoint(folders))
+
+
+def _commanded_paths(tox_text: str, present: Set[str]) -> tuple[str, ...]:
+    """Return the files and folders that tox hands to pytest, if all of them exist; otherwise none.
+
+    ``commands = {posargs:py.test --cov=src/app tests}``: the words after ``pytest`` that are no options.
+    """
+    ini = read_ini(tox_text)
+    commands = ini.get("testenv", "commands") or ""
+    if ini.get("testenv", "changedir", "change_dir"):
+        return ()
+    for line in commands.splitlines():
+        words = _setting_words(_POSITIONAL_ARGUMENTS.sub(r"\1", line).replace("{toxinidir}/", ""))
+        start = next(
+            (number for number, word in enumerate(words) if word.rpartition("/")[2] in ("pytest", "py.test")), None
+        )
+        if start is None:
+            continue
+        paths = []
+        for before, word in pairwise(words[start:]):
+            follows_option = before.startswith("-") and "=" not in before
+            if not word.startswith("-") and not (follows_option and word.strip("/") not in present):
+                paths.append(word.strip("/") or ".")
+        if paths and all(path in present for path in paths):
+            return tuple(dict.fromkeys(paths))
+    return ()
 
 
 def _is_reached(folder: str, arguments: Sequence[str]) -> bool:

@@ -7,7 +7,7 @@ from itertools import islice
 from pytest_py312.core.model.fleet import Program
 from pytest_py312.repository.formats.dockerfile import DockerfileText
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command
-from pytest_py312.repository.services.service_files import ServiceFiles, is_production_dockerfile
+from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path
 
 MAX_PROGRAMS = 20

@@ -1,0 +1,40 @@
+"""Give all findings of a service about one requirement the same remedy: the change that was tried. Pure."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, SpecifierChange
+
+_REQUIRES_VERSION = re.compile(r"require (?P<name>[A-Za-z0-9][\w.-]*)[<>=!~]=?", re.ASCII)
+_DEPENDENCIES = "dependencies"
+
+
+def with_shared_remedies(outcomes: Sequence[Outcome], target: Interpreter) -> tuple[Outcome, ...]:
+    """Return ``outcomes`` in which one change stands for all findings about a requirement.
+
+    The check of dependencies installs and imports what it offers on the target. A version that another check names for
+    the same requirement was found in another way, and two remedies for one line contradict each other.
+    """
+    tried: dict[str, dict[str, Finding]] = {}
+    for outcome in outcomes:
+        if outcome.check == _DEPENDENCIES and outcome.interpreter == target:
+            for finding in outcome.findings:
+                for change in finding.changes:
+                    if isinstance(change, SpecifierChange):
+                        tried.setdefault(outcome.service, {}).setdefault(change.name, finding)
+    return tuple(
+        _with_tried_remedies(outcome, tried.get(outcome.service, {})) if outcome.check != _DEPENDENCIES else outcome
+        for outcome in outcomes
+    )
+
+
+def _with_tried_remedies(outcome: Outcome, tried: Mapping[str, Finding]) -> Outcome:
+    findings = tuple(_with_tried_remedy(finding, tried) for finding in outcome.findings)
+    return outcome if findings == outcome.findings else replace(outcome, findings=findings)
+
+
+def _with_tried_remedy(finding: Finding, tried: Mapping[str, Finding]) -> Finding:
+    named = _REQUIRES_VERSION.match(finding.remedy)
+    other = tried.get(named["name"]) if named else None
+    return replace(finding, remedy=other.remedy) if other is not None and not finding.changes else finding

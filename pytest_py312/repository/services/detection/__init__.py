@@ -1,0 +1,1 @@
+"""What the files of one service show: its suite, baseline, packaging and entry points."""

@@ -1,0 +1,64 @@
+"""Determine the baseline of services whose own files declare none, from shared files that are about them.
+
+A Dockerfile at the root that adds the folder of a service, the runtime of a serverless function, a job of a workflow.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
+from pytest_py312.repository.services.detection.baseline import FALLBACK_SOURCE, OLDEST_SUPPORTED
+from pytest_py312.repository.services.detection.service_files import is_production_dockerfile
+from pytest_py312.repository.services.version_survey import VersionSurvey
+
+_RUNNING = (DeclarationRole.EXACT, DeclarationRole.LIST_ITEM)
+
+
+def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, Service]:
+    """Return those ``services``, by name, whose baseline only shared files declare, with that baseline."""
+    undeclared = [service for service in services if service.baseline_source == FALLBACK_SOURCE]
+    if not undeclared:
+        return {}
+    survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
+    by_service: dict[str, list[VersionDeclaration]] = {service.name: [] for service in undeclared}
+    for file in survey.shared_files():
+        for declaration in file.declarations:
+            for name in file.owners(declaration) & by_service.keys():
+                by_service[name].append(declaration)
+    with_baseline: dict[str, Service] = {}
+    for service in undeclared:
+        running = _running_declaration(by_service[service.name], plan)
+        if running is not None and running.version is not None:
+            source = f"{running.location} says {running.text[:80]}"
+            with_baseline[service.name] = replace(service, baseline=running.version, baseline_source=source)
+    return with_baseline
+
+
+def _running_declaration(declarations: Sequence[VersionDeclaration], plan: Plan) -> VersionDeclaration | None:
+    """Return the oldest version that runs, of images and runtimes before that of jobs and environments."""
+    usable = [
+        declaration
+        for declaration in declarations
+        if declaration.role in _RUNNING
+        and declaration.version is not None
+        and OLDEST_SUPPORTED <= declaration.version <= plan.target
+        and not declaration.misread_as
+    ]
+    deployed = [
+        declaration
+        for declaration in usable
+        if declaration.kind == "image" and declaration.declared and is_production_dockerfile(declaration.path, ".")
+    ]
+    last_images = [
+        declaration
+        for declaration in deployed
+        if not any(
+            other.path == declaration.path
+            and max(other.image_lines, default=0) > max(declaration.image_lines, default=0)
+            for other in deployed
+        )
+    ]
+    candidates = last_images or usable
+    return min(candidates, key=lambda one: (one.version or plan.target, one.path, one.start), default=None)

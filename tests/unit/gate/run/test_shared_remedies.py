@@ -1,0 +1,47 @@
+"""One requirement, one remedy: the change that was tried."""
+
+from dataclasses import replace
+
+import pytest
+
+from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, SpecifierChange
+from pytest_py312.gate.run.shared_remedies import with_shared_remedies
+
+TARGET = Interpreter(3, 12)
+CHANGE = SpecifierChange(path="app/requirements.txt", line=1, name="powertools", old="==1.15.0", new="==1.24.0")
+TRIED = Finding(
+    code="PY105", message="fails", names=("powertools",), changes=(CHANGE,),
+    remedy="powertools==1.15.0 -> powertools==1.24.0 (verified: resolves, installs and imports on 3.12 and 3.9)",
+)  # fmt: skip
+SCANNED = Finding(
+    code="PY243", message="fails on import", names=("powertools",),
+    remedy="require powertools>=1.25.0, the first version without the problem",
+)  # fmt: skip
+
+
+def outcome(finding: Finding, check: str, interpreter: str | None = None, service: str = "app") -> Outcome:
+    on = Interpreter.parse(interpreter) if interpreter else None
+    return Outcome.from_findings(service=service, interpreter=on, check=check, findings=[finding])
+
+
+def test_the_tried_change_stands_in_all_findings() -> None:
+    """A version that was found by reading is not named beside it."""
+    of_libraries, of_cell = with_shared_remedies(
+        [outcome(SCANNED, "libraries"), outcome(TRIED, "dependencies", "3.12")], TARGET
+    )
+    assert [finding.remedy for finding in (*of_libraries.findings, *of_cell.findings)] == [TRIED.remedy] * 2
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        outcome(TRIED, "dependencies", "3.10"),
+        outcome(TRIED, "dependencies", "3.12", service="other"),
+        outcome(replace(TRIED, changes=()), "dependencies", "3.12"),
+        outcome(replace(TRIED, changes=(replace(CHANGE, name="numpy"),)), "dependencies", "3.12"),
+    ],
+)
+def test_other_remedies_stay(others: Outcome) -> None:
+    """Of another service, another Python, another requirement, or without a change."""
+    outcomes = (outcome(SCANNED, "libraries"), others)
+    assert with_shared_remedies(outcomes, TARGET) == outcomes
