@@ -13,7 +13,13 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import RequirementSource
-from pytest_py312.repository.formats.lockfiles import LENGTH_LIMIT, LockFileText, is_lock_file, read_lock_file
+from pytest_py312.repository.formats.lockfiles import (
+    LENGTH_LIMIT,
+    LOCK_FORMATS,
+    LockFileText,
+    lock_format,
+    read_lock_file,
+)
 from pytest_py312.repository.formats.requirements_file import (
     IncludedFile,
     RequirementCollector,
@@ -108,17 +114,14 @@ def read_requirement_set(
 def lock_file_candidates(source: RequirementSource) -> tuple[str, ...]:
     """Return where the lock file of a table of requirements may be, most likely first."""
     folder, _, name = source.path.rpartition("/")
-    if name == "Pipfile":
-        return (join_path(folder, "Pipfile.lock"),)
-    if name != "pyproject.toml":
-        return ()
-    if source.table.startswith("tool.poetry."):
-        return (join_path(folder, "poetry.lock"),)
-    adjacent = [join_path(folder, lock) for lock in ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")]
+    formats = [lock for lock in LOCK_FORMATS if lock.source_file == name]
+    owners = [lock for lock in formats if lock.source_table and source.table.startswith(lock.source_table)]
+    formats = owners or formats
+    adjacent = [join_path(folder, lock.name) for lock in formats]
     workspace_locks = []
     while folder:
         folder = folder.rpartition("/")[0]
-        workspace_locks.append(join_path(folder, "uv.lock"))
+        workspace_locks += [join_path(folder, lock.name) for lock in formats if lock.covers_workspace]
     return (*adjacent, *workspace_locks)
 
 
@@ -155,7 +158,7 @@ class _RequirementCollector:
 
     def read_source(self, source: RequirementSource) -> None:
         where = Location(path=source.path)
-        if is_lock_file(source.path.rpartition("/")[2]):
+        if lock_format(source.path.rpartition("/")[2]):
             self._add_standalone_lock(source.path, where)
             return
         try:
