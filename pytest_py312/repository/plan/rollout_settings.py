@@ -17,6 +17,8 @@ from typing import Any
 from pytest_py312.core.service_patterns import matches
 
 KUBERNETES = "kubernetes"
+TARGETS = ("docker", "swarm", KUBERNETES)
+"""Values of ``deploy.target``; ``rollout/execution/target_factory.py`` connects each of them."""
 
 SettingsOverrides = Mapping[str, Any]
 """Field of a settings class -> the value that replaces it."""
