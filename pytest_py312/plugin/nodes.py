@@ -183,12 +183,15 @@ def result_properties(outcome: Outcome) -> list[tuple[str, object]]:
 
 
 def finding_location(item: CheckItem, outcome: Outcome) -> tuple[str, int | None, str]:
-    """Return where the first blocking finding is, for annotations and editors, relative to pytest's root directory."""
-    path, line, domain = item.location
+    """Return path, line (from 0) and test name of the first blocking finding, for annotations and editors.
+
+    The path is relative to pytest's root directory. It is the item's own location if no finding has one there.
+    """
+    _, _, test_name = item.location
     for finding in outcome.findings:
         if finding.blocks and finding.location is not None:
             file = item.fleet_root() / finding.location.path
             if file.is_relative_to(item.config.rootpath):
                 path = file.relative_to(item.config.rootpath).as_posix()
-            return path, (finding.location.line or 1) - 1, domain
-    return path, line, domain
+                return path, (finding.location.line or 1) - 1, test_name
+    return item.location

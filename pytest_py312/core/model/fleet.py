@@ -24,7 +24,10 @@ class Declaration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementSource:
-    """A source of requirements: a requirements file, or a ``table`` of a pyproject.toml or setup.cfg."""
+    """A source of requirements: a requirements file, a lock file (of a service that has only that), or a ``table``.
+
+    A table is in a ``pyproject.toml``, ``setup.cfg``, ``setup.py`` or ``Pipfile``.
+    """
 
     path: str
     table: str = ""

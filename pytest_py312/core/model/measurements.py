@@ -186,16 +186,27 @@ class SuiteRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteComparison:
-    """A suite on an interpreter compared with the same suite on the baseline. All fields are sorted test ids."""
+    """A suite on an interpreter compared with the same suite on the baseline. Tests are sorted ids.
+
+    Where a file cannot be collected, the id of its collector is listed like that of a test.
+    """
 
     service: str
     baseline: Interpreter
     target: Interpreter
     newly_failing: tuple[str, ...] = ()
+    """Fail on the target and do not fail on the baseline."""
     missing: tuple[str, ...] = ()
+    """Pass on the baseline; are skipped, expected to fail, or absent on the target, so they prove nothing there."""
     fixed: tuple[str, ...] = ()
+    """Fail on the baseline and pass on the target."""
     failing_on_both: tuple[str, ...] = ()
+    """Fail on the baseline, and fail or are absent on the target."""
     flaky: tuple[str, ...] = ()
+    """Gave different results when they were run again."""
     new: tuple[str, ...] = ()
+    """Exist on the target only."""
     first_bad: Mapping[str, Interpreter] = field(default_factory=dict)
+    """Test that is newly failing or missing -> the first interpreter after the baseline where it is."""
     counts: Mapping[Interpreter, Mapping[str, int]] = field(default_factory=dict)
+    """Interpreter -> the number of its tests per outcome (:attr:`SuiteRun.counts`)."""

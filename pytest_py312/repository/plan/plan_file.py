@@ -78,9 +78,9 @@ def format_key(key: KeyPath) -> str:
 
 
 def read_plan_file(path: Path) -> PlanFile:
-    """Read ``py312.toml``, or the table ``[tool.pytest-py312]`` of any other TOML file.
+    """Read the table ``[tool.pytest-py312]`` of a ``pyproject.toml``, or the whole of any other TOML file.
 
-    :raises PlanError: the file cannot be read, is too large, is not TOML, or has no such table.
+    :raises PlanError: the file cannot be read, is too large, is not TOML, or is a ``pyproject.toml`` without the table.
     """
     text = _read_text(path)
     document = _parse(path.name, text)
