@@ -25,11 +25,11 @@ class Selection:
     parts: tuple[str, ...] = ()
 
     def includes_service(self, folder: Path) -> bool:
-        """Whether the service in ``folder`` is at, below or above the path."""
+        """Return whether the service in ``folder`` is at, below or above the path."""
         return folder == self.path or folder.is_relative_to(self.path) or self.path.is_relative_to(folder)
 
     def includes_item(self, folder: Path, names: tuple[str, ...]) -> bool:
-        """Whether the item ``names`` (``py3.12``, ``suite``) of the service in ``folder`` is selected."""
+        """Return whether the item ``names`` (``py3.12``, ``suite``) of the service in ``folder`` is selected."""
         return self.includes_service(folder) and names[: len(self.parts)] == self.parts
 
 
@@ -81,7 +81,7 @@ def option_value(config: pytest.Config, name: str) -> object:
 
 
 def asks_for_rollout(config: pytest.Config) -> bool:
-    """Whether a stage is to be deployed, monitored or verified.
+    """Return whether a stage is to be deployed, monitored or verified.
 
     :raises OptionError: an option that modifies a rollout is given without one.
     """
@@ -144,12 +144,12 @@ def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> Ru
 
 
 def _changes_files(config: pytest.Config, name: str) -> bool:
-    """Whether changes are to be shown or written; never in the second run, which verifies them."""
+    """Return whether changes are to be shown or written; never in the second run, which verifies them."""
     return bool(option_value(config, name)) and not is_second_run()
 
 
 def asks_for_lock_updates(config: pytest.Config) -> bool:
-    """Whether stale lock files are to be regenerated.
+    """Return whether stale lock files are to be regenerated.
 
     :raises OptionError: this needs the network, and the run is offline.
     """

@@ -73,7 +73,7 @@ def _compose_files(tree: Tree, path: str) -> Iterator[str]:
 
 
 def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:
-    """Whether an image built in ``context`` with a Dockerfile in ``folder`` is the service's."""
+    """Return whether an image built in ``context`` with a Dockerfile in ``folder`` is the service's."""
 
     def is_own(path: str) -> bool:
         inner = path == files.path or files.path == "." or path.startswith(f"{files.path}/")

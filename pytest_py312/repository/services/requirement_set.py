@@ -302,7 +302,7 @@ class _RequirementCollector:
             self.locals.setdefault((target, extras), local)
 
     def _is_project(self, path: str) -> bool:
-        """Whether the path can be installed: a wheel or an archive, or a folder with metadata."""
+        """Return whether the path can be installed: a wheel or an archive, or a folder with metadata."""
         if path.startswith(("/", "~")) or leaves_root(path):
             return False
         return self.tree.is_file(path) or any(

@@ -98,12 +98,12 @@ def find_additional_sources(files: ServiceFiles, taken: Collection[str]) -> tupl
 
 
 def _is_compile_input(path: str, present: Collection[str]) -> bool:
-    """Whether the file is only the source of a compiled file beside it, which is checked itself."""
+    """Return whether the file is only the source of a compiled file beside it, which is checked itself."""
     return path.endswith(".in") and f"{path.removesuffix('.in')}.txt" in present
 
 
 def is_requirements_path(path: str) -> bool:
-    """Whether the path is a requirements file, by its name or its folder. Constraints do not count."""
+    """Return whether the path is a requirements file, by its name or its folder. Constraints do not count."""
     folder, _, name = path.rpartition("/")
     if "constraint" in name.lower():
         return False

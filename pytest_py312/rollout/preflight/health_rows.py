@@ -38,7 +38,7 @@ class HealthRow:
 
 
 def all_required_ok(rows: Iterable[HealthRow]) -> bool:
-    """Whether all needed rows are well, and there is at least one."""
+    """Return whether all needed rows are well, and there is at least one."""
     needed = [row.health for row in rows if row.needed]
     return bool(needed) and all(health is HealthStatus.OK for health in needed)
 
