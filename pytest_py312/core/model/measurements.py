@@ -1,4 +1,4 @@
-"""Values of what was run: interpreters, suites, tests and benchmarks."""
+"""Results of suites and benchmarks, and the interpreters that they ran on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,8 +36,9 @@ class PastComparison:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchmarkComparison:
-    """A subject that was measured alternately on baseline and target. ``ratio`` is target divided by baseline; less is
-    better.
+    """A subject (a test, an import, ...) that was measured alternately on baseline and target.
+
+    ``ratio`` is target divided by baseline; less is better.
 
     ``low`` and ``high`` contain the median ratio with ``confidence``, whatever the distribution of the measurements;
     ``high`` is infinite if there were too few pairs. ``p_value`` is corrected for the number of benchmarks and of
@@ -64,7 +65,7 @@ class BenchmarkComparison:
     pairs: tuple[tuple[float, float], ...] = ()
     """Measurements (baseline, target) in the order in which they were taken, without the warm-up."""
     pairs_needed: int | None = 0
-    """If inconclusive: about how many more pairs would decide; ``None`` if no number would."""
+    """About how many more pairs would make it conclusive; 0: it is; ``None``: no number suffices."""
     control: tuple[float, float, float] | None = None
     """Baseline divided by baseline, measured alongside: ratio, low, high. Expected to lie within the threshold."""
     confirmed: bool = False
@@ -159,7 +160,7 @@ class SuiteRun:
 
     ``complete`` is false if it did not run to its end (time limit, memory limit, crash, lost engine);
     ``incomplete_reason`` then states why. ``collection_errors`` maps a file (or another collector id) to the end of its
-    traceback.
+    traceback. ``output_tail`` is the end of what it printed.
     """
 
     interpreter: Interpreter

@@ -16,7 +16,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
 from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest
 from pytest_py312.repository.formats.lockfiles import LockedDependency, LockedPin, LockFileText
-from pytest_py312.repository.formats.version_ranges import to_specifiers
+from pytest_py312.repository.formats.version_ranges import specifiers_of_alternatives
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
 LOCKED_VERSION_CODE = "PY115"
@@ -226,7 +226,7 @@ def _entry_allows(entry: LocatedEntry, pin: LockedPin) -> bool:
 
 def _supports_interpreter(requires_python: str, interpreter: Interpreter) -> bool:
     """Return whether some patch release of ``interpreter`` matches; in the syntax of PEP 440 or of Poetry."""
-    alternatives = to_specifiers(requires_python)
+    alternatives = specifiers_of_alternatives(requires_python)
     patches = [f"{interpreter}.{patch}" for patch in (0, 1, 5, 10, 20, 99)]
     try:
         return not alternatives or any(

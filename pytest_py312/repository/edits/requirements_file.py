@@ -173,7 +173,8 @@ def _same_except_specifier(original: RequirementsText, edited: RequirementsText,
         )
         and (original.includes, original.options, original.problems)
         == (edited.includes, edited.options, edited.problems)
-        and [replace(local, raw="") for local in original.locals] == [replace(local, raw="") for local in edited.locals]
+        and [replace(local, raw="") for local in original.local_paths]
+        == [replace(local, raw="") for local in edited.local_paths]
     )
 
 

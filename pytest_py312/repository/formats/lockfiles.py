@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 from pytest_py312.repository.formats.requirements_file import ReadProblem
 from pytest_py312.repository.formats.toml import strings_in
 
-LENGTH_LIMIT = 4_000_000
+MAX_LENGTH = 4_000_000
 """Characters: a lock of several hundred projects, each with all its wheels, has a quarter of that."""
 MAX_PINS = 20_000
 
@@ -143,8 +143,8 @@ def read_lock_file(text: str, path: str) -> LockFileText:
     try:
         if file_format is None:
             raise _InvalidLockFile("The file does not have the name of a supported lock file.")
-        if len(text) > LENGTH_LIMIT:
-            raise _InvalidLockFile(f"The lock file is longer than {LENGTH_LIMIT} characters, and is not read.")
+        if len(text) > MAX_LENGTH:
+            raise _InvalidLockFile(f"The lock file is longer than {MAX_LENGTH} characters, and is not read.")
         return file_format.reader(text.removeprefix("\ufeff").replace("\r\n", "\n"), path)
     except _InvalidLockFile as error:
         problem = ReadProblem(line=error.line, column=1, text="", message=str(error))

@@ -185,9 +185,9 @@ class ContractSettings:
     """
 
     first: str
-    """The caller, or the writer of the data."""
+    """The initiator: the caller, or the writer of the data."""
     second: str
-    """The callee, or the reader of the data."""
+    """The responder: the callee, or the reader of the data."""
     path: str = ""
     at: str = ""
     """Host and port of the callee, where the two services share no network."""

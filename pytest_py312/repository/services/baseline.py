@@ -7,7 +7,7 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Declaration
 from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.repository.formats.dockerfile import BuildStage
-from pytest_py312.repository.formats.version_ranges import lowest_minor
+from pytest_py312.repository.formats.version_ranges import oldest_included
 from pytest_py312.repository.services.service_files import ServiceFiles, is_production_dockerfile
 
 OLDEST_SUPPORTED = Interpreter(3, 8)
@@ -92,11 +92,11 @@ def _baseline_of_pins(files: ServiceFiles) -> Baseline | None:
 
 def _baseline_of_ranges(files: ServiceFiles, plan: Plan) -> Baseline | None:
     for declaration in _declared_ranges(files):
-        lowest = lowest_minor(declaration.text, plan.interpreters)
+        lowest = oldest_included(declaration.text, plan.interpreters)
         if lowest is None:
             continue
         source = f"{declaration.location} says {declaration.text}"
-        older = lowest_minor(declaration.text, [Interpreter(3, minor) for minor in range(lowest.minor)])
+        older = oldest_included(declaration.text, [Interpreter(3, minor) for minor in range(lowest.minor)])
         if older is not None:
             source += f", of which {lowest} is the oldest in the plan"
         return Baseline(interpreter=lowest, source=source)

@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import RequirementSource
 from pytest_py312.repository.formats.lockfiles import (
-    LENGTH_LIMIT,
     LOCK_FORMATS,
+    MAX_LENGTH,
     LockFileText,
     lock_format,
     read_lock_file,
@@ -105,7 +105,7 @@ def read_requirement_set(
     plan_root: Path, sources: Sequence[RequirementSource], *, with_locks: bool = False
 ) -> RequirementSet:
     """Read ``sources`` and all that they include; with ``with_locks``, also the lock files beside tables."""
-    collector = _RequirementCollector(Tree(plan_root), with_locks=with_locks)
+    collector = _RequirementSetBuilder(Tree(plan_root), with_locks=with_locks)
     for source in sources:
         collector.read_source(source)
     return collector.result()
@@ -143,7 +143,7 @@ def requirement_with_extras(line: str, project: str, extras: Collection[str], in
 
 
 @dataclass(slots=True)
-class _RequirementCollector:
+class _RequirementSetBuilder:
     tree: Tree
     with_locks: bool
     entries: dict[tuple[object, ...], LocatedEntry] = field(default_factory=dict)
@@ -198,7 +198,7 @@ class _RequirementCollector:
 
     def _read_lock(self, path: str, requested_at: Location) -> LockFileText | None:
         try:
-            text = self.tree.read(path, limit=4 * LENGTH_LIMIT)
+            text = self.tree.read(path, limit=4 * MAX_LENGTH)
         except UnreadableFile as error:
             self._add_problem(path, f"{path} {error}.", requested_at)
             return None
@@ -254,7 +254,7 @@ class _RequirementCollector:
             located = LocatedEntry(entry=entry, location=Location(path=parsed.path, line=entry.line, column=1))
             if entries.setdefault(key, located) is not located and kind == "requirements":
                 self.duplicates.append(located)
-        for local in parsed.locals:
+        for local in parsed.local_paths:
             self._add_local(local.path, local.extras, local.editable, Location(path=parsed.path, line=local.line))
         for option in parsed.options:
             where = Location(path=parsed.path, line=option.line)
@@ -270,17 +270,13 @@ class _RequirementCollector:
         where = Location(path=include_chain[-1], line=include.line)
         # everything that a constraints file includes is a constraint, even with -r
         inner = "constraints" if "constraints" in (kind, include.kind) else "requirements"
-        target = (
-            join_path(include_chain[-1], "..", include.target) if not include.target.startswith("/") else include.target
-        )
-        if "://" in include.target:
-            self._add_problem(include.target, f"{include.target} is not in the repository, so it is not read.", where)
+        target = join_path(include_chain[-1], "..", include.path) if not include.path.startswith("/") else include.path
+        if "://" in include.path:
+            self._add_problem(include.path, f"{include.path} is not in the repository, so it is not read.", where)
         elif leaves_root(target) or "\0" in target:
-            self._add_problem(
-                include.target, f"{include.target} lies outside the repository, so it is not read.", where
-            )
+            self._add_problem(include.path, f"{include.path} lies outside the repository, so it is not read.", where)
         elif "${" in target:
-            self._add_problem(include.target, f"{include.target} depends on an environment variable.", where)
+            self._add_problem(include.path, f"{include.path} depends on an environment variable.", where)
         else:
             self._read_file(target, inner, where, include_chain, None)
 

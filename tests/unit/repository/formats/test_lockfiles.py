@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.repository.formats.lockfiles import (
-    LENGTH_LIMIT,
     LOCK_FORMATS,
+    MAX_LENGTH,
     LockedDependency,
     LockFileText,
     LockFormat,
@@ -373,7 +373,7 @@ def test_a_file_of_another_name_is_not_read_as_a_lock_file() -> None:
         ("Pipfile.lock", '{"default": [1]}', 1, '"default" of the lock file is not an object'),
         ("Pipfile.lock", "[" * 100_000, 1, "nested too deeply"),
         ("uv.lock", "a = " + "[" * 100_000, 1, ""),
-        ("uv.lock", "#" * (LENGTH_LIMIT + 1), 1, "is longer than"),
+        ("uv.lock", "#" * (MAX_LENGTH + 1), 1, "is longer than"),
     ],
 )
 def test_an_unreadable_file_is_one_problem_with_its_line(name: str, text: str, line: int, words: str) -> None:
