@@ -140,7 +140,9 @@ def _build_parsers() -> tuple[_ArgumentParser, Mapping[str, _ArgumentParser]]:
 
 def _require_choice(option: str, value: str, choices: Sequence[str]) -> str:
     if value not in choices:
-        raise OptionError(f"{option} {value}: it is one of {', '.join(choices)}{did_you_mean(value, tuple(choices))}")
+        raise OptionError(
+            f"{option} {value}: expected one of {', '.join(choices)}{did_you_mean(value, tuple(choices))}"
+        )
     return value
 
 

@@ -15,7 +15,7 @@ PAGE_FOLDER = Path(__file__).parent / "page"
 
 
 def stylesheet() -> str:
-    """Return the style sheet."""
+    """Return ``page.css``, which all pages share."""
     return (PAGE_FOLDER / "page.css").read_text(encoding="utf-8")
 
 
@@ -37,13 +37,13 @@ def load_template(file: Path) -> "Template":
 
 
 def content_security_policy(style: str, script: str = "") -> str:
-    """Return a policy that loads nothing and allows exactly these styles and this script."""
-    script_source = f"'{_digest(script)}'" if script else "'none'"
+    """Return a policy that loads nothing and allows exactly this style element and this script element."""
+    script_source = f"'{_csp_hash(script)}'" if script else "'none'"
     return "; ".join(
         (
             "default-src 'none'",
             "img-src data:",  # an empty icon, so that browsers do not request one
-            f"style-src '{_digest(style)}'",
+            f"style-src '{_csp_hash(style)}'",
             f"script-src {script_source}",
             "base-uri 'none'",
             "form-action 'none'",
@@ -51,5 +51,6 @@ def content_security_policy(style: str, script: str = "") -> str:
     )
 
 
-def _digest(text: str) -> str:
+def _csp_hash(text: str) -> str:
+    """Return the source expression of an inline element with this text."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

@@ -123,7 +123,7 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def _is_enabled(config: pytest.Config) -> bool:
-    """Whether the run checks services: the ini setting ``py312``, or an option other than a modifier such as
+    """Return whether the run checks services: the ini setting ``py312``, or an option other than a modifier such as
     ``--py312-runner``.
     """
     options = config.known_args_namespace

@@ -1,4 +1,4 @@
-"""Read the pytest command line into one value: options, ini settings, paths and node ids."""
+"""Read the pytest command line into one value, then load the plan and discover the fleet that it is about."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -19,18 +19,23 @@ from pytest_py312.repository.services.discovery import discover
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Selection:
-    """An absolute path of the command line, and its node id parts: ``services/user-service::py3.12::suite``."""
+    """An argument of the command line such as ``services/user-service::py3.12::suite``: an absolute path, and ``parts``
+    of a node id below it.
+    """
 
     path: Path
     parts: tuple[str, ...] = ()
 
-    def includes_service(self, folder: Path) -> bool:
-        """Whether the service in ``folder`` is at, below or above the path."""
+    def touches_service(self, folder: Path) -> bool:
+        """Return whether the service in ``folder`` is at, below or above the path.
+
+        Above: a path inside of a service selects the service.
+        """
         return folder == self.path or folder.is_relative_to(self.path) or self.path.is_relative_to(folder)
 
     def includes_item(self, folder: Path, names: tuple[str, ...]) -> bool:
-        """Whether the item ``names`` (``py3.12``, ``suite``) of the service in ``folder`` is selected."""
-        return self.includes_service(folder) and names[: len(self.parts)] == self.parts
+        """Return whether the item ``names`` (``py3.12``, ``suite``) of the service in ``folder`` is selected."""
+        return self.touches_service(folder) and names[: len(self.parts)] == self.parts
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -45,9 +50,9 @@ class RunOptions:
     runner: str
     isolation: str
     reports: tuple[Path, ...]
-    cache: Path
+    cache_folder: Path
     jobs: int
-    reuse: bool
+    reuse_outcomes: bool
     resolver: str = ""
     offline: bool = False
     diff: bool = False
@@ -58,7 +63,7 @@ class RunOptions:
     images: bool = False
     """Whether the services' own images are built and checked."""
     benchmark: bool = False
-    """Whether the services are measured."""
+    """Whether benchmarks are run."""
     drop_old_versions: bool = False
     """Whether versions before the target are removed from matrices and ranges."""
     utc: str = ""
@@ -72,6 +77,7 @@ class RunOptions:
 ROLLOUT_OPTIONS = ("deploy", "soak", "verify_rollback")
 """Options that start a rollout. They have no ini settings: no configuration file deploys anything."""
 ROLLOUT_MODIFIERS = ("interval", "soak_mode", "env", "state_dir", "accept_config_change")
+"""Options that change how a rollout runs, and are refused without one of :data:`ROLLOUT_OPTIONS`."""
 
 
 def option_value(config: pytest.Config, name: str) -> object:
@@ -81,12 +87,12 @@ def option_value(config: pytest.Config, name: str) -> object:
 
 
 def asks_for_rollout(config: pytest.Config) -> bool:
-    """Whether a stage is to be deployed, monitored or verified.
+    """Return whether a stage is to be deployed, monitored or verified.
 
     :raises OptionError: an option that modifies a rollout is given without one.
     """
-    typed = config.known_args_namespace
-    given = [name for name in (*ROLLOUT_OPTIONS, *ROLLOUT_MODIFIERS) if getattr(typed, f"py312_{name}", None)]
+    cli_options = config.known_args_namespace
+    given = [name for name in (*ROLLOUT_OPTIONS, *ROLLOUT_MODIFIERS) if getattr(cli_options, f"py312_{name}", None)]
     if given and not set(given) & set(ROLLOUT_OPTIONS):
         raise OptionError(
             f"--py312-{given[0].replace('_', '-')} applies to a stage that is deployed or monitored: combine it with "
@@ -95,7 +101,7 @@ def asks_for_rollout(config: pytest.Config) -> bool:
     return bool(given)
 
 
-def _option_texts(config: pytest.Config, name: str) -> tuple[str, ...]:
+def _option_list(config: pytest.Config, name: str) -> tuple[str, ...]:
     value = option_value(config, name)
     items: Iterable[object] = value if isinstance(value, list) else [value] if value else []
     return tuple(part.strip() for item in items for part in str(item).split(",") if part.strip())
@@ -104,7 +110,7 @@ def _option_texts(config: pytest.Config, name: str) -> tuple[str, ...]:
 def _option_text(config: pytest.Config, name: str, allowed: tuple[str, ...] = ()) -> str:
     value = str(option_value(config, name) or "")
     if value and allowed and value not in allowed:
-        raise OptionError(f"--py312-{name}={value}: it is one of {', '.join(allowed)}{did_you_mean(value, allowed)}")
+        raise OptionError(f"--py312-{name}={value}: expected one of {', '.join(allowed)}{did_you_mean(value, allowed)}")
     return value
 
 
@@ -117,19 +123,19 @@ def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> Ru
     return RunOptions(
         plan=find_and_load_plan(config, selections),
         selections=selections,
-        stages=frozenset(_parse_stage(text) for text in _option_texts(config, "stage")),
-        services=_option_texts(config, "services"),
-        interpreters=frozenset(_parse_interpreter(text) for text in _option_texts(config, "python")),
+        stages=frozenset(_parse_stage(text) for text in _option_list(config, "stage")),
+        services=_option_list(config, "services"),
+        interpreters=frozenset(_parse_interpreter(text) for text in _option_list(config, "python")),
         runner=_option_text(config, "runner", ("auto", "local", "docker")),
         isolation=_option_text(config, "isolation", ("cell", "interpreter")),
-        reports=tuple(_report_path(config, text) for text in _option_texts(config, "report")),
-        cache=_cache_folder(config, default_cache),
+        reports=tuple(_report_path(config, text) for text in _option_list(config, "report")),
+        cache_folder=_cache_folder(config, default_cache),
         jobs=_parse_jobs(_option_text(config, "jobs")),
-        reuse=not option_value(config, "no_cache"),
+        reuse_outcomes=not option_value(config, "no_cache"),
         resolver=_option_text(config, "resolver", RESOLVERS),
         offline=bool(option_value(config, "offline")),
-        diff=_changes_files(config, "diff") or asks_for_lock_updates(config),
-        fix=_changes_files(config, "fix"),
+        diff=_wants_changes(config, "diff") or asks_for_lock_updates(config),
+        fix=_wants_changes(config, "fix"),
         annotate=_asks_for_annotations(config),
         update_locks=asks_for_lock_updates(config),
         allow_dirty=bool(option_value(config, "allow_dirty")),
@@ -143,17 +149,17 @@ def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> Ru
     )
 
 
-def _changes_files(config: pytest.Config, name: str) -> bool:
-    """Whether changes are to be shown or written; never in the second run, which verifies them."""
+def _wants_changes(config: pytest.Config, name: str) -> bool:
+    """Return whether changes are to be shown or written; never in the second run, which verifies them."""
     return bool(option_value(config, name)) and not is_second_run()
 
 
 def asks_for_lock_updates(config: pytest.Config) -> bool:
-    """Whether stale lock files are to be regenerated.
+    """Return whether stale lock files are to be regenerated.
 
     :raises OptionError: this needs the network, and the run is offline.
     """
-    requested = _changes_files(config, "update_locks")
+    requested = _wants_changes(config, "update_locks")
     if requested and option_value(config, "offline"):
         raise OptionError(
             "--py312-update-locks regenerates lock files, which needs the network: remove --py312-offline"
@@ -209,12 +215,19 @@ def selected_paths(config: pytest.Config) -> tuple[Selection, ...]:
 
 
 def find_and_load_plan(config: pytest.Config, selections: tuple[Selection, ...]) -> Plan:
+    """Load the plan of ``--py312-plan``, or of the selected paths or the working directory and the folders above them.
+
+    Without a plan file it is the default plan.
+
+    :raises PlanError: the file does not exist, or is invalid.
+    :raises OptionError: the paths belong to different plans.
+    """
     start = config.invocation_params.dir.resolve()
-    named = _option_text(config, "plan")
-    if named:
-        file = (start / named).resolve()
+    plan_argument = _option_text(config, "plan")
+    if plan_argument:
+        file = (start / plan_argument).resolve()
         if not file.is_file():
-            raise PlanError(named, "", "there is no such plan file")
+            raise PlanError(plan_argument, "", "there is no such plan file")
         return load_plan(file, today=clock.today())
     folders = [item.path if item.path.is_dir() else item.path.parent for item in selections] or [start]
     files = {plan_file for folder in folders if (plan_file := find_plan(folder)) is not None}
@@ -259,13 +272,13 @@ def _parse_jobs(text: str) -> int:
     if not text:
         return 0
     if not text.isdecimal() or int(text) < 1:
-        raise OptionError(f"--py312-jobs={text}: it is the number of parallel cells, 1 or more")
+        raise OptionError(f"--py312-jobs={text}: expected a number of at least 1")
     return int(text)
 
 
 def _cache_folder(config: pytest.Config, default_cache: Callable[[], Path]) -> Path:
-    named = _option_text(config, "cache_dir")
-    path = (config.invocation_params.dir / Path(named or default_cache()).expanduser()).absolute()
+    folder_argument = _option_text(config, "cache_dir")
+    path = (config.invocation_params.dir / Path(folder_argument or default_cache()).expanduser()).absolute()
     if path.exists() and not path.is_dir():
         raise OptionError(
             f"{path}: the cache has to be a folder, and this is a file; choose another with --py312-cache-dir"
@@ -278,17 +291,18 @@ def _known_findings_path(config: pytest.Config) -> Path | None:
 
     On the command line it is relative to the working directory; in the ini file, to pytest's root directory.
     """
-    named = _option_text(config, "known_findings")
-    if not named:
+    file_argument = _option_text(config, "known_findings")
+    if not file_argument:
         if option_value(config, "update_known_findings"):
-            raise OptionError("--py312-update-known-findings: which file? Name it with --py312-known-findings=FILE")
+            raise OptionError("--py312-update-known-findings needs --py312-known-findings=FILE")
         return None
-    is_typed = getattr(config.known_args_namespace, "py312_known_findings", None) is not None
-    path = (config.invocation_params.dir if is_typed else config.rootpath) / Path(named).expanduser()
+    is_from_command_line = getattr(config.known_args_namespace, "py312_known_findings", None) is not None
+    folder = config.invocation_params.dir if is_from_command_line else config.rootpath
+    path = folder / Path(file_argument).expanduser()
     if not path.parent.is_dir():
-        raise OptionError(f"--py312-known-findings={named}: there is no folder {path.parent}")
+        raise OptionError(f"--py312-known-findings={file_argument}: there is no folder {path.parent}")
     if path.is_dir():
-        raise OptionError(f"--py312-known-findings={named}: it is a folder; name a file")
+        raise OptionError(f"--py312-known-findings={file_argument}: it is a folder; name a file")
     return path
 
 
@@ -304,7 +318,7 @@ REPORT_ENDINGS = (
     ".json",
 )
 """Endings of report files; the first that fits determines the format."""
-_ONE_SIDED_ENDINGS = (".pyperf.json", ".pytest-benchmark.json")
+_ENDINGS_WITHOUT_SIDE = (".pyperf.json", ".pytest-benchmark.json")
 """Endings of benchmark exports that do not name a side, and so are invalid."""
 
 
@@ -314,7 +328,7 @@ def report_ending(path: Path) -> str:
     :raises OptionError: it has none of them.
     """
     for ending in REPORT_ENDINGS:
-        if ending == ".json" and path.name.endswith(_ONE_SIDED_ENDINGS):
+        if ending == ".json" and path.name.endswith(_ENDINGS_WITHOUT_SIDE):
             break  # otherwise the last ending would match
         if path.name.endswith(ending):
             return ending
@@ -336,7 +350,7 @@ _FLEET = pytest.StashKey[tuple[Plan, Fleet]]()
 
 
 def discover_fleet(config: pytest.Config, plan: Plan) -> Fleet:
-    """Return the fleet of ``plan``, discovered once a session.
+    """Return the fleet of ``plan``, discovered once per session.
 
     :raises NoFleetError, PlanError: see :func:`~pytest_py312.repository.services.discovery.discover`.
     """

@@ -35,7 +35,7 @@ def isolate_conftests(early_config: pytest.Config, args: list[str]) -> Generator
 
 
 def _is_one_service(config: pytest.Config) -> bool:
-    """Whether the plan's folder is itself a service."""
+    """Return whether the plan's folder is itself a service."""
     plan = find_and_load_plan(config, selected_paths(config))
     if plan.services and "." not in map(normalize_pattern, plan.services):
         return False

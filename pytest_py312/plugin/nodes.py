@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 class GateFailed(Exception):
-    """Raised by an item that failed or could not be checked; never shown as a traceback."""
+    """Raised by an item whose check failed or could not be carried out; never shown as a traceback."""
 
     def __init__(self, outcome: Outcome) -> None:
         self.outcome = outcome
@@ -42,6 +42,7 @@ class CollectionContext:
 
 
 def no_extra_nodes(parent: pytest.Collector) -> Iterable[pytest.Collector]:
+    """Return no nodes: the ``extra_nodes`` of a run without a rollout."""
     return ()
 
 
@@ -56,7 +57,7 @@ class AncestorDirectory(pytest.Directory):
 
 
 class FleetNode(pytest.Directory):
-    """The plan's folder."""
+    """The fleet's root: the plan's folder."""
 
     context: CollectionContext
 
@@ -115,6 +116,7 @@ class CellNode(pytest.Collector):
 
 
 def make_check_item(parent: pytest.Collector, task: CheckTask, run_task: RunTask) -> "CheckItem":
+    """Return the item of ``task`` below ``parent``."""
     node = CheckItem.from_parent(parent, name=task.check.name)
     node.bind(task, run_task)
     return node
@@ -161,7 +163,7 @@ class CheckItem(pytest.Item):
         return path, 0, " ".join(("-".join((service.name, *self.task.node_parts[:-1])), self.task.check.name))
 
     def fleet_root(self) -> Path:
-        """Return the plan's folder."""
+        """Return the fleet's root."""
         for node in self.listchain():
             if isinstance(node, FleetNode):
                 return node.path
@@ -173,6 +175,7 @@ RESULT_PROPERTIES = ("py312_status", "py312_codes", "py312_cached")
 
 
 def result_properties(outcome: Outcome) -> list[tuple[str, object]]:
+    """Return the user properties :data:`RESULT_PROPERTIES` of an item; those that do not apply are missing."""
     codes = sorted({finding.code for finding in outcome.findings if finding.blocks})
     properties: list[tuple[str, object]] = [("py312_status", outcome.status.value)]
     if codes:
@@ -183,12 +186,15 @@ def result_properties(outcome: Outcome) -> list[tuple[str, object]]:
 
 
 def finding_location(item: CheckItem, outcome: Outcome) -> tuple[str, int | None, str]:
-    """Return where the first blocking finding is, for annotations and editors, relative to pytest's root directory."""
-    path, line, domain = item.location
+    """Return path, line (from 0) and test name of the first blocking finding, for annotations and editors.
+
+    The path is relative to pytest's root directory. It is the item's own location if no finding has one there.
+    """
+    _, _, test_name = item.location
     for finding in outcome.findings:
         if finding.blocks and finding.location is not None:
             file = item.fleet_root() / finding.location.path
             if file.is_relative_to(item.config.rootpath):
                 path = file.relative_to(item.config.rootpath).as_posix()
-            return path, (finding.location.line or 1) - 1, domain
-    return path, line, domain
+                return path, (finding.location.line or 1) - 1, test_name
+    return item.location

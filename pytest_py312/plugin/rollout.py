@@ -93,7 +93,7 @@ def read_rollout_options(config: pytest.Config, options: RunOptions, fleet: Flee
     mode = typed.py312_soak_mode or SOAK_MODES[0]
     if mode not in SOAK_MODES:
         raise OptionError(
-            f"--py312-soak-mode={mode}: it is one of {', '.join(SOAK_MODES)}{did_you_mean(mode, SOAK_MODES)}"
+            f"--py312-soak-mode={mode}: expected one of {', '.join(SOAK_MODES)}{did_you_mean(mode, SOAK_MODES)}"
         )
     request = StageRequest(
         stage=_single_stage(options, fleet),

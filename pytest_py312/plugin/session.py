@@ -147,7 +147,7 @@ class GateSession:
     def _is_selected(self, service: Service) -> bool:
         folder = self._service_folder(service)
         return not self.options.selections or any(
-            selection.includes_service(folder) for selection in self.options.selections
+            selection.touches_service(folder) for selection in self.options.selections
         )
 
     def _tasks_of(self, service: Service) -> tuple[CheckTask, ...]:
@@ -166,13 +166,13 @@ class GateSession:
         ]
 
     def _require_match(self, selection: Selection, service_tasks: ServiceTasks) -> None:
-        if any(selection.includes_service(self._service_folder(service)) and tasks for service, tasks in service_tasks):
+        if any(selection.touches_service(self._service_folder(service)) and tasks for service, tasks in service_tasks):
             return
         typed = "::".join((str(selection.path), *selection.parts))
         node_ids = [
             "::".join(task.node_parts)
             for service in self.fleet.services
-            if selection.includes_service(self._service_folder(service))
+            if selection.touches_service(self._service_folder(service))
             for task in self._tasks_of(service)
         ]
         raise OptionError(f"{typed}: there is no such item; the service has {', '.join(node_ids[:12]) or 'none'}")

@@ -10,12 +10,12 @@ def is_worker(config: pytest.Config) -> bool:
 
 
 def is_controller(config: pytest.Config) -> bool:
-    """Whether this is xdist's controller, which collects nothing and gets outcomes from its workers' reports."""
+    """Return whether this is xdist's controller, which collects nothing and gets outcomes from its workers' reports."""
     return config.pluginmanager.hasplugin("dsession")
 
 
 def uses_xdist_workers(config: pytest.Config) -> bool:
-    """Whether the command line asks for workers."""
+    """Return whether the command line asks for workers."""
     count, distribution = getattr(config.option, "numprocesses", None), getattr(config.option, "dist", "no")
     return bool(count) or distribution != "no"
 

@@ -250,7 +250,7 @@ def test_the_ini_settings(with_a_record: Faked) -> None:
     ("options", "text", "says"),
     [
         ([WITH], None, "known.json: there is no such file; record it with --py312-update-known-findings"),
-        ([UPDATE], None, "--py312-update-known-findings: which file?"),
+        ([UPDATE], None, "--py312-update-known-findings needs --py312-known-findings=FILE"),
         (["--py312-known-findings=nowhere/known.json", UPDATE], None, "there is no folder"),
         (["--py312-known-findings=services", UPDATE], None, "it is a folder; name a file"),
         ([WITH], "{\n\n,", "known.json:3: this is not JSON"),

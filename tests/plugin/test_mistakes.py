@@ -32,7 +32,7 @@ def mistake(faked: Faked, *arguments: str) -> str:
         (["--py312-python=latest"], "--py312-python: 'latest' is not a Python version"),
         (["--py312-python=3.8"], "no chosen service runs on Python 3.8"),
         (["--py312-runner=dokcer"], 'perhaps you meant "docker"'),
-        (["--py312-isolation=none"], "--py312-isolation=none: it is one of cell, interpreter"),
+        (["--py312-isolation=none"], "--py312-isolation=none: expected one of cell, interpreter"),
         (["--py312-jobs=0"], "--py312-jobs=0"),
         (["--py312-jobs=many"], "--py312-jobs=many"),
         (["--py312-plan=nowhere.toml"], "nowhere.toml: there is no such plan file"),

@@ -42,7 +42,12 @@ def test_options_in_native_toml(faked: Faked, strict: list[str]) -> None:
 
 def _are_in_the_settings(faked: Faked) -> None:
     (settings,) = faked.settings
-    assert (settings.runner, settings.isolation, settings.jobs, settings.reuse) == ("local", "interpreter", 3, False)
+    assert (settings.runner, settings.isolation, settings.jobs, settings.reuse_outcomes) == (
+        "local",
+        "interpreter",
+        3,
+        False,
+    )
 
 
 def test_an_option_overrides_its_ini_setting(faked: Faked) -> None:

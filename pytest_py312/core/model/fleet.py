@@ -1,4 +1,4 @@
-"""Values of a repository: services, their requirements and programs, and the cells to be checked."""
+"""Services, their requirements, and the cells to be checked."""
 
 from dataclasses import dataclass
 
@@ -24,7 +24,8 @@ class Declaration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementSource:
-    """A source of requirements: a requirements file, a ``table`` of a pyproject.toml or setup.cfg, or a command.
+    """A source of requirements: a requirements file, a lock file (of a service that has only that), a ``table`` (of a
+    ``pyproject.toml``, ``setup.cfg``, ``setup.py`` or ``Pipfile``), or a command.
 
     A command has its ``arguments`` and ``line``. ``folder`` is where pip is run, relative to the root: local paths in
     a requirements file start there. ``None``: it is not known. ``constraints``: the file only restricts versions.
@@ -123,9 +124,9 @@ class InstallRecipe:
 class Distribution:
     """A service that is itself a distribution.
 
-    ``name`` and ``version`` are empty if only a build can determine them. ``static`` is true if the metadata is literal
-    and the code is pure Python: then it is installed into a cell without running its build. ``source_roots`` are the
-    folders, relative to the service, that contain its importable code.
+    ``name`` and ``version`` are empty if only a build can determine them. ``static`` is true if the metadata is
+    literal and the code is pure Python: then it is installed into a cell without running its build. ``source_roots``
+    are the folders, relative to the service, that contain its importable code.
     """
 
     name: str
@@ -165,7 +166,7 @@ class Service:
     distribution: Distribution | None = None
     declarations: tuple[Declaration, ...] = ()
     manifest: str = ""
-    """The file that represents the service in an editor, relative to the root (may be empty)."""
+    """The file that an editor opens for the service's items, relative to the root (may be empty)."""
     additional_requirements: tuple[RequirementSource, ...] = ()
     """Requirements files that are used neither at run time nor by tests: each is checked as a separate set."""
     nested_folders: tuple[str, ...] = ()

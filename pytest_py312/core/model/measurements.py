@@ -1,4 +1,4 @@
-"""Values of what was run: interpreters, suites, tests and benchmarks."""
+"""Results of suites and benchmarks, and the interpreters that they ran on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -36,8 +36,9 @@ class PastComparison:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class BenchmarkComparison:
-    """A subject that was measured alternately on baseline and target. ``ratio`` is target divided by baseline; less is
-    better.
+    """A subject (a test, an import, ...) that was measured alternately on baseline and target.
+
+    ``ratio`` is target divided by baseline; less is better.
 
     ``low`` and ``high`` contain the median ratio with ``confidence``, whatever the distribution of the measurements;
     ``high`` is infinite if there were too few pairs. ``p_value`` is corrected for the number of benchmarks and of
@@ -64,7 +65,7 @@ class BenchmarkComparison:
     pairs: tuple[tuple[float, float], ...] = ()
     """Measurements (baseline, target) in the order in which they were taken, without the warm-up."""
     pairs_needed: int | None = 0
-    """If inconclusive: about how many more pairs would decide; ``None`` if no number would."""
+    """About how many more pairs would make it conclusive; 0: it is; ``None``: no number suffices."""
     control: tuple[float, float, float] | None = None
     """Baseline divided by baseline, measured alongside: ratio, low, high. Expected to lie within the threshold."""
     confirmed: bool = False
@@ -159,7 +160,7 @@ class SuiteRun:
 
     ``complete`` is false if it did not run to its end (time limit, memory limit, crash, lost engine);
     ``incomplete_reason`` then states why. ``collection_errors`` maps a file (or another collector id) to the end of its
-    traceback.
+    traceback. ``output_tail`` is the end of what it printed.
     """
 
     interpreter: Interpreter
@@ -186,24 +187,33 @@ class SuiteRun:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class SuiteComparison:
-    """A suite on an interpreter compared with the same suite on the baseline. Fields without a type of their own are
-    sorted test ids; ``uncollected`` are the files (or other collectors) that could be collected on neither side.
+    """A suite on an interpreter compared with the same suite on the baseline. Tests are sorted ids.
 
-    ``test_files`` is the number of known test files, ``silent_files`` those of them that prove nothing, because they
-    cannot be collected on either side or none of their tests passes.
+    Where a file cannot be collected, the id of its collector is listed like that of a test.
     """
 
     service: str
     baseline: Interpreter
     target: Interpreter
     newly_failing: tuple[str, ...] = ()
+    """Fail on the target and do not fail on the baseline."""
     missing: tuple[str, ...] = ()
+    """Pass on the baseline; are skipped, expected to fail, or absent on the target, so they prove nothing there."""
     fixed: tuple[str, ...] = ()
+    """Fail on the baseline and pass on the target."""
     failing_on_both: tuple[str, ...] = ()
+    """Fail on the baseline, and fail or are absent on the target."""
     uncollected: tuple[str, ...] = ()
+    """Files (or other collectors) that could be collected on neither side."""
     flaky: tuple[str, ...] = ()
+    """Gave different results when they were run again."""
     new: tuple[str, ...] = ()
+    """Exist on the target only."""
     first_bad: Mapping[str, Interpreter] = field(default_factory=dict)
+    """Test that is newly failing or missing -> the first interpreter after the baseline where it is."""
     counts: Mapping[Interpreter, Mapping[str, int]] = field(default_factory=dict)
+    """Interpreter -> the number of its tests per outcome (:attr:`SuiteRun.counts`)."""
     test_files: int = 0
+    """The number of known test files."""
     silent_files: tuple[str, ...] = ()
+    """Test files that prove nothing: not collected on either side, or none of their tests passes."""

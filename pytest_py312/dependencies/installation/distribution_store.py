@@ -446,7 +446,7 @@ def _top_level_modules(lib: Path) -> tuple[str, ...]:
 
 
 def _holds_code(folder: Path) -> bool:
-    """Whether ``folder`` is a package or contains modules, rather than only data or stubs."""
+    """Return whether ``folder`` is a package or contains modules, rather than only data or stubs."""
     if (folder / "__init__.py").is_file():
         return True
     return next(folder.glob("*.py"), None) is not None or next(folder.glob("*.so"), None) is not None

@@ -132,7 +132,7 @@ class EnvironmentStore:
                 target.chmod(0o755)
 
     def is_intact(self, environment: Environment) -> bool:
-        """Whether an environment is unchanged. One that a suite has written to is removed.
+        """Return whether an environment is unchanged. One that a suite has written to is removed.
 
         Its files are hard links to the store, so a write reaches every environment with the same distribution.
         Therefore its stored distributions are removed as well, and are installed again when they are needed.

@@ -493,7 +493,7 @@ class Installer:
         )
 
     def is_intact(self, environment: Environment) -> bool:
-        """Whether a suite has left its environment unchanged; see :meth:`EnvironmentStore.is_intact`."""
+        """Return whether a suite has left its environment unchanged; see :meth:`EnvironmentStore.is_intact`."""
         return self._environments.is_intact(environment)
 
     def _modules_to_import(

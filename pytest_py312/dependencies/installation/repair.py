@@ -170,7 +170,7 @@ class RepairTrials:
         return valid_change
 
     def _works(self, change: RequirementChange) -> bool:
-        """Whether the set resolves, and the projects that ``change`` touches install and import."""
+        """Return whether the set resolves, and the projects that ``change`` touches install and import."""
         touched = {item.name for item in change.specifiers}
         return self.resolve(change) is None and not touched & set(self.install(change))
 
@@ -353,7 +353,7 @@ def _fails_on_target(trial: TrialResult) -> frozenset[str]:
 
 
 def _was_built_in_trial(finding: Finding, trial: TrialResult) -> bool:
-    """Whether the trial has built the source that ``finding`` reports as not tried."""
+    """Return whether the trial has built the source that ``finding`` reports as not tried."""
     if finding.code != "PY112" or trial.target.installation.environment is None:
         return False
     return any(

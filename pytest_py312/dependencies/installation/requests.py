@@ -88,7 +88,7 @@ class RequestBuilder:
             return self._digests[folder]
 
     def is_unchanged(self, folder: str) -> bool:
-        """Whether the content of a folder still matches :meth:`digest`."""
+        """Return whether the content of a folder still matches :meth:`digest`."""
         return self._digest_now(folder) == self.digest(folder)
 
     def _digest_now(self, folder: str) -> str:

@@ -16,27 +16,13 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
 from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest
 from pytest_py312.repository.formats.lockfiles import LockedDependency, LockedPin, LockFileText
-from pytest_py312.repository.formats.version_ranges import to_specifiers
+from pytest_py312.repository.formats.version_ranges import specifiers_of_alternatives
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
 LOCKED_VERSION_CODE = "PY115"
 """Code of a finding about a locked version that cannot be installed."""
 STALE_LOCK_CODE = "PY116"
 """Code of a finding about a lock file that contradicts its requirements, or is not for this Python."""
-
-_LOCK_COMMANDS = {
-    "uv.lock": "uv lock",
-    "poetry.lock": "poetry lock",
-    "pdm.lock": "pdm lock",
-    "Pipfile.lock": "pipenv lock",
-}
-_UPGRADE_COMMANDS = {
-    "uv.lock": ("uv lock", "--upgrade-package "),
-    "poetry.lock": ("poetry update --lock", ""),
-    "pdm.lock": ("pdm update --no-sync", ""),
-    "Pipfile.lock": ("pipenv upgrade", ""),
-}
-"""Lock file -> the command that selects other versions of some projects, and the option before each project."""
 
 
 def pinned_constraints(
@@ -92,10 +78,10 @@ def stale_lock_findings(
 
 def describe_regeneration(lock: LockFileText, *names: str) -> str:
     """Return how to regenerate ``lock``, with other versions of ``names``."""
-    if lock.name not in _LOCK_COMMANDS:
+    words = lock.format.upgrade_words(names) if lock.format else ()
+    if not words:
         return f"regenerate {lock.path} with the tool that wrote it"
-    command, argument_prefix = _UPGRADE_COMMANDS[lock.name] if names else (_LOCK_COMMANDS[lock.name], "")
-    return f"regenerate {lock.path}: `{' '.join([command, *(argument_prefix + name for name in names)])}`"
+    return f"regenerate {lock.path}: `{' '.join(words)}`"
 
 
 def with_locked_pins(
@@ -196,8 +182,9 @@ def _pins_by_name(lock: LockFileText) -> Mapping[str, list[LockedPin]]:
 def _is_locked_by(lock: LockFileText, entry: LocatedEntry) -> bool:
     """Return whether ``lock`` was made from the file of a requirement: one in the lock's folder or below it."""
     folder, _, name = f"/{entry.location.path}".rpartition("/")
-    made_from = "Pipfile" if lock.name == "Pipfile.lock" else "pyproject.toml"
-    return name == made_from and f"{folder}/".startswith(f"/{lock.path}".rpartition("/")[0] + "/")
+    if lock.format is None or name != lock.format.source_file:
+        return False
+    return f"{folder}/".startswith(f"/{lock.path}".rpartition("/")[0] + "/")
 
 
 def _entries_for(entries: Iterable[LocatedEntry], name: str, interpreter: Interpreter) -> list[LocatedEntry]:
@@ -239,7 +226,7 @@ def _entry_allows(entry: LocatedEntry, pin: LockedPin) -> bool:
 
 def _supports_interpreter(requires_python: str, interpreter: Interpreter) -> bool:
     """Return whether some patch release of ``interpreter`` matches; in the syntax of PEP 440 or of Poetry."""
-    alternatives = to_specifiers(requires_python)
+    alternatives = specifiers_of_alternatives(requires_python)
     patches = [f"{interpreter}.{patch}" for patch in (0, 1, 5, 10, 20, 99)]
     try:
         return not alternatives or any(

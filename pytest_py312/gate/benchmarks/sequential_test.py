@@ -122,7 +122,7 @@ class SamplingRound:
         return self._looked == len(LOOKS) or not any(self._is_worth_sampling(name) for name in self.undecided)
 
     def _is_worth_sampling(self, name: str) -> bool:
-        """Whether more pairs are taken for the undecided benchmark ``name``."""
+        """Return whether more pairs are taken for the undecided benchmark ``name``."""
         state = self._states[name]
         return (
             name not in self._secondary

@@ -145,7 +145,7 @@ def _import_target(tree: Tree, service: Service, module: str) -> str:
 
 
 def _is_safe_to_import(text: str) -> bool:
-    """Whether a ``__main__.py`` contains only imports, definitions and code under ``if __name__ == ...``."""
+    """Return whether a ``__main__.py`` contains only imports, definitions and code under ``if __name__ == ...``."""
     try:
         body = ast.parse(text).body
     except (SyntaxError, ValueError):

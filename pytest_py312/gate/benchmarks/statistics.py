@@ -24,7 +24,7 @@ class Interval:
     confidence: float
 
     def within(self, low: float, high: float) -> bool:
-        """Whether the whole interval is between two ratios."""
+        """Return whether the whole interval is between two ratios."""
         return low < self.low and self.high < high
 
 

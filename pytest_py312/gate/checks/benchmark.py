@@ -57,7 +57,7 @@ class BenchmarkCheck:
 
 
 def _is_unanswered(comparison: BenchmarkComparison, cell: Cell) -> bool:
-    """Whether an own benchmark of the service is inconclusive, and the plan does not accept that."""
+    """Return whether an own benchmark of the service is inconclusive, and the plan does not accept that."""
     inconclusive = comparison.verdict is SpeedVerdict.INCONCLUSIVE and comparison.kind not in GENERAL_KINDS
     return inconclusive and not cell.service.settings.benchmark.accept_inconclusive
 

@@ -129,35 +129,35 @@ def unless_incomplete(result: CheckResult, reason: str) -> CheckResult:
 
 
 def needs_installation(check: Check) -> bool:
-    """Whether a check may request the installation of a cell (default: yes)."""
+    """Return whether a check may request the installation of a cell (default: yes)."""
     return bool(getattr(check, "needs_installation", True))
 
 
 def keeps_outcome(check: Check) -> bool:
-    """Whether a passed outcome is valid while everything that it depends on is unchanged (default: yes)."""
+    """Return whether a passed outcome is valid while everything that it depends on is unchanged (default: yes)."""
     return bool(getattr(check, "keeps_outcome", True))
 
 
 def reads_around(check: Check) -> bool:
-    """Whether a check also reads files outside of all services."""
+    """Return whether a check also reads files outside of all services."""
     return bool(getattr(check, "reads_around", False))
 
 
 def sees_names_around(check: Check) -> bool:
-    """Whether an outcome depends on the names of modules outside of the service, but not on their content."""
+    """Return whether an outcome depends on the names of modules outside of the service, but not on their content."""
     return bool(getattr(check, "sees_names_around", False))
 
 
 def ends_only(check: Check) -> bool:
-    """Whether a check skips the interpreters between baseline and target."""
+    """Return whether a check skips the interpreters between baseline and target."""
     return bool(getattr(check, "ends_only", False))
 
 
 def comes_last(check: Check) -> bool:
-    """Whether a check measures time, and therefore runs when nothing else is running."""
+    """Return whether a check measures time, and therefore runs when nothing else is running."""
     return bool(getattr(check, "comes_last", False))
 
 
 def is_per_service(check: Check) -> bool:
-    """Whether a check is about a service as a whole (default: no)."""
+    """Return whether a check is about a service as a whole (default: no)."""
     return bool(getattr(check, "per_service", False))

@@ -175,7 +175,7 @@ def _unimportable_on_both(set_result: _SetResult) -> Finding | None:
 
 
 def _prevents_installation(findings: list[Finding]) -> bool:
-    """Whether a pre-existing error prevents the installation of the set."""
+    """Return whether a pre-existing error prevents the installation of the set."""
     errors = (finding for finding in findings if finding.severity is Severity.ERROR and not finding.waived)
     return any(finding.code in PREVENT_INSTALLATION for finding in errors)
 

@@ -112,7 +112,10 @@ def _no_environment(cell: Cell, installation: Installation) -> str:
 
 
 def _is_lost_to_collection(cell: Cell, run: SuiteRun) -> bool:
-    """Whether no test ran because no file could be collected: a failure, not an unusable run, on a later Python."""
+    """Return whether no test ran because no file could be collected.
+
+    On a later Python that is a failure and not an unusable run.
+    """
     return run.complete and not run.results and bool(run.collection_errors) and not cell.is_baseline
 
 

@@ -65,7 +65,7 @@ def compare_runs(service: str, baseline: SuiteRun, target: SuiteRun) -> SuiteCom
 
 
 def covers(collector: str, name: str) -> bool:
-    """Whether the test ``name`` belongs to ``collector`` (a file, a folder, a class or a module)."""
+    """Return whether the test ``name`` belongs to ``collector`` (a file, a folder, a class or a module)."""
     return (
         collector in WHOLE_SUITE
         or name == collector
@@ -78,7 +78,7 @@ def covering_collector(name: str, collectors: Iterable[str]) -> str:
 
 
 def ran_badly(run: SuiteRun, name: str) -> bool:
-    """Whether the test ``name`` is broken, skipped or absent in ``run``."""
+    """Return whether the test ``name`` is broken, skipped or absent in ``run``."""
     result = run.results.get(name)
     return result is None or not result.is_passing
 

@@ -97,7 +97,7 @@ def _sort_key(finding: Finding) -> tuple[str, str, int, int]:
 
 
 def _sets_running_version(declaration: VersionDeclaration) -> bool:
-    """Whether the declaration sets the version that runs somewhere."""
+    """Return whether the declaration sets the version that runs somewhere."""
     return declaration.role is DeclarationRole.EXACT and declaration.declared and not declaration.misread_as
 
 

@@ -12,19 +12,12 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.process import ExitReason
 from pytest_py312.dependencies.resolution.lockfile_pins import LOCKED_VERSION_CODE, STALE_LOCK_CODE
 from pytest_py312.repository.edits.apply import has_uncommitted_changes
-from pytest_py312.repository.edits.change_set import REGENERATED_BY, FileChange, stale_locks
+from pytest_py312.repository.edits.change_set import FileChange, stale_locks
+from pytest_py312.repository.formats.lockfiles import lock_format
 from pytest_py312.repository.services.compiled_requirements import CompiledRequirements, recompile_command
 
 TIME_LIMIT = 1800.0
 """Time limit of one command, in seconds."""
-
-_UPGRADE_COMMANDS: Mapping[str, tuple[tuple[str, ...], str]] = {
-    "uv.lock": (("uv", "lock"), "--upgrade-package"),
-    "poetry.lock": (("poetry", "update", "--lock"), ""),
-    "pdm.lock": (("pdm", "update", "--no-sync"), ""),
-    "Pipfile.lock": (("pipenv", "upgrade"), ""),
-}
-"""Lock file -> (the command that upgrades some projects, the option before the name of each project)."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -58,15 +51,14 @@ def plan_lock_updates(
     upgrades_by_lock: dict[str, dict[str, None]] = {}
     for finding in findings:
         path = finding.location.path if finding.location else ""
-        if finding.code in (LOCKED_VERSION_CODE, STALE_LOCK_CODE) and _file_name(path) in _UPGRADE_COMMANDS:
+        if finding.code in (LOCKED_VERSION_CODE, STALE_LOCK_CODE):
             names = finding.names if finding.code == LOCKED_VERSION_CODE else ()
             upgrades_by_lock.setdefault(path, {}).update(dict.fromkeys(names))
     for path, upgrades in upgrades_by_lock.items():
-        argv, option = (
-            _UPGRADE_COMMANDS[_file_name(path)] if upgrades else (tuple(REGENERATED_BY[_file_name(path)].split()), "")
-        )
-        upgrade_arguments = [word for name in upgrades for word in (option, name) if word]
-        updates[path] = LockUpdate(path=path, folder=_folder(path), argv=(*argv, *upgrade_arguments))
+        lock = lock_format(path.rpartition("/")[2])
+        argv = lock.upgrade_words(upgrades) if lock else ()
+        if argv:
+            updates[path] = LockUpdate(path=path, folder=_folder(path), argv=argv)
     for compiled_file, wanted_upgrades in compiled.items():
         argv = recompile_command(compiled_file, wanted_upgrades)
         updates[compiled_file.path] = LockUpdate(
@@ -106,10 +98,6 @@ def _find_program(name: str) -> str | None:
 
         return find_uv_bin()
     return program_path
-
-
-def _file_name(path: str) -> str:
-    return path.rpartition("/")[2]
 
 
 def _folder(path: str) -> str:

@@ -39,7 +39,7 @@ class SecondRun:
 
 
 def is_second_run() -> bool:
-    """Whether this process is a second run."""
+    """Return whether this process is a second run."""
     return bool(os.environ.get(SECOND_RUN_VARIABLE))
 
 
@@ -100,5 +100,5 @@ def find_disagreements(document: Mapping[str, Any], changes: AppliedChanges) -> 
 
 
 def _had_source_change(finding: Mapping[str, Any], changed: Set[tuple[str, str]]) -> bool:
-    """Whether one of the ``changed`` source names is among the changes that the finding offers."""
+    """Return whether one of the ``changed`` source names is among the changes that the finding offers."""
     return any((change["path"], change["old"]) in changed for change in finding["changes"])

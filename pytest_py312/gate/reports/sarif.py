@@ -207,27 +207,31 @@ def _has_only_escaped_bytes(path: str) -> bool:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class Rule:
+class SarifRule:
     """A rule of the catalogue: what is wrong, and what to do about it."""
 
     title: str
     help: str
 
 
-def rule_of(code: str) -> Rule:
+def rule_of(code: str) -> SarifRule:
     """Return the rule for ``code``, that of its family, or a generic one for codes of other plugins."""
-    fallback = Rule(title=f"Finding {code}", help="See the message of the finding.")
-    return RULES.get(code) or next((rule for prefix, rule in _FAMILIES if code.startswith(prefix)), fallback)
+    fallback = SarifRule(title=f"Finding {code}", help="See the message of the finding.")
+    return SARIF_RULES.get(code) or next((rule for prefix, rule in _FAMILIES if code.startswith(prefix)), fallback)
 
 
 _REPLACE = "Use the replacement that the message names, in a form that the baseline supports as well."
-_FAMILIES = (
-    ("PY24", Rule(title="An installed distribution breaks on the target", help="Require a version that runs there.")),
-    ("PY3", Rule(title="A declared Python version does not match the migration", help="Declare the intended version.")),
+_FAMILIES = tuple(
+    (prefix, SarifRule(title=title, help=text))
+    for prefix, title, text in (
+        ("PY24", "An installed distribution breaks on the target", "Require a version that runs there."),
+        ("PY3", "A declared Python version does not match the migration", "Declare the intended version."),
+    )
 )
+"""(prefix of the codes of a family, rule for those without a row in :data:`SARIF_RULES`)."""
 
-RULES: Mapping[str, Rule] = {
-    code: Rule(title=title, help=text)
+SARIF_RULES: Mapping[str, SarifRule] = {
+    code: SarifRule(title=title, help=text)
     for code, title, text in (
         ("PY101", "Requirements conflict", "Relax one of the named requirements."),
         ("PY102", "A project is not on the index, or none of its versions matches", "Correct the name or the version."),
@@ -297,3 +301,4 @@ RULES: Mapping[str, Rule] = {
         ("PY901", "A waiver that is no longer needed", "Remove it from the plan."),
     )
 }
+"""Rules by code."""

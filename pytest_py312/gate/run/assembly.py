@@ -33,11 +33,11 @@ class AssemblyOptions(Protocol):
     @property
     def isolation(self) -> str: ...
     @property
-    def cache(self) -> Path: ...
+    def cache_folder(self) -> Path: ...
     @property
     def jobs(self) -> int: ...
     @property
-    def reuse(self) -> bool: ...
+    def reuse_outcomes(self) -> bool: ...
     @property
     def resolver(self) -> str: ...
     @property
@@ -115,7 +115,7 @@ class GateAssembly:
         from uv import find_uv_bin
 
         name, reason = self._chosen_runner
-        cache, uv = self._options.cache, Path(find_uv_bin())
+        cache, uv = self._options.cache_folder, Path(find_uv_bin())
         cache.mkdir(parents=True, exist_ok=True)
         if name == "docker":
             from pytest_py312.runners.docker.runner import DockerRunner
@@ -150,7 +150,7 @@ class GateAssembly:
         facts = FactProvider(
             plan=self._plan,
             runner=self._runner,
-            cache=self._options.cache,
+            cache=self._options.cache_folder,
             state=state,
             uv_version=version("uv"),
             parallel=self._parallel,
@@ -171,7 +171,7 @@ class GateAssembly:
             state=state,
             single_flight=single_flight,
             parallel=self._parallel,
-            reuse=self._options.reuse,
+            reuse=self._options.reuse_outcomes,
         )
 
     def builds(self) -> tuple[InterpreterBuild, ...]:

@@ -255,7 +255,7 @@ def _lock_stores(store: Path, chosen: Iterable[CacheEntry], locks: ExitStack) ->
 
 
 def _was_used_since(entry: CacheEntry) -> bool:
-    """Whether an entry was used or created again since it was listed."""
+    """Return whether an entry was used or created again since it was listed."""
     single_files = dict.fromkeys(_FILES, "")
     marks = {"store": "entry.json", "envs": "environment.json", **single_files}
     path = entry.paths[0]

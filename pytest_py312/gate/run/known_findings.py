@@ -71,7 +71,7 @@ KnownFindingsByKey = Mapping[tuple[str, str], KnownFinding]
 
 
 def is_recordable(code: str) -> bool:
-    """Whether findings with ``code`` may be recorded."""
+    """Return whether findings with ``code`` may be recorded."""
     return _CODE.fullmatch(code) is not None
 
 

@@ -67,7 +67,7 @@ class OutcomeKeys:
         ).hexdigest()
 
     def is_still_valid(self, task: CheckTask) -> bool:
-        """Whether the files that an outcome depends on are unchanged since its key was computed."""
+        """Return whether the files that an outcome depends on are unchanged since its key was computed."""
         folders = self._folders_read(task.cell.service)
         own_unchanged = all(self._installer.request_builder.is_unchanged(folder) for folder in folders)
         return own_unchanged and (

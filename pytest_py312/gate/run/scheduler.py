@@ -74,7 +74,7 @@ class Scheduler:
         return self._run(task)
 
     def is_proven(self, task: CheckTask) -> bool:
-        """Whether ``task`` has passed in an earlier run, and nothing that it depends on has changed since."""
+        """Return whether ``task`` has passed in an earlier run, and nothing that it depends on has changed since."""
         key = self._key(task)
         return bool(key) and self._cached_result(key, task) is not None
 

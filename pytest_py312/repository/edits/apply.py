@@ -44,7 +44,7 @@ def apply_changes(
 
 
 def has_uncommitted_changes(root: Path, path: str) -> bool:
-    """Whether overwriting the file would lose changes, or an untracked file. False outside of a git checkout.
+    """Return whether overwriting the file would lose changes, or an untracked file. False outside of a git checkout.
 
     :raises WriteRefused: it is a checkout, and git fails.
     """

@@ -196,7 +196,7 @@ class _MigrationPlanner:
         self._replace(declaration, f'"{declaration.source_text}"')
 
     def _label_follows(self, label: VersionDeclaration) -> bool:
-        """Whether the version that the label describes is the only one in the file, and is migrated."""
+        """Return whether the version that the label describes is the only one in the file, and is migrated."""
         same = [
             declaration
             for declaration in self._declarations

@@ -164,7 +164,7 @@ def _to_file_edits(text_edit: TextEdit, shift: int, offsets: Sequence[int]) -> I
 
 
 def _same_except_specifier(original: RequirementsText, edited: RequirementsText, index: int | None) -> bool:
-    """Whether both are the same but for the specifier of the entry ``index``."""
+    """Return whether both are the same but for the specifier of the entry ``index``."""
     return (
         len(original.entries) == len(edited.entries)
         and all(
@@ -173,7 +173,8 @@ def _same_except_specifier(original: RequirementsText, edited: RequirementsText,
         )
         and (original.includes, original.options, original.problems)
         == (edited.includes, edited.options, edited.problems)
-        and [replace(local, raw="") for local in original.locals] == [replace(local, raw="") for local in edited.locals]
+        and [replace(local, raw="") for local in original.local_paths]
+        == [replace(local, raw="") for local in edited.local_paths]
     )
 
 

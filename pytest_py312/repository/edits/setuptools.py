@@ -71,7 +71,7 @@ def _entries_of(tables: Iterable[DependencyTable]) -> list[RequirementEntry]:
 def _differs_in_one_specifier(
     old_tables: tuple[DependencyTable, ...], new_tables: tuple[DependencyTable, ...], requested: SpecifierSet
 ) -> bool:
-    """Whether both are the same but for the specifier of one entry, which is ``requested`` now."""
+    """Return whether both are the same but for the specifier of one entry, which is ``requested`` now."""
     old_entries, new_entries = _entries_of(old_tables), _entries_of(new_tables)
     if len(old_entries) != len(new_entries) or _without_entries(old_tables) != _without_entries(new_tables):
         return False

@@ -41,7 +41,7 @@ def parse_specifier(text: str) -> SpecifierSet:
 
 
 def same_specifier(text: str, specifiers: SpecifierSet) -> bool:
-    """Whether ``text``, a specifier or empty, is equal to ``specifiers``."""
+    """Return whether ``text``, a specifier or empty, is equal to ``specifiers``."""
     try:
         return SpecifierSet(text) == specifiers
     except ValueError:

@@ -65,7 +65,7 @@ def _widen_single(
 
 
 def _is_beyond(clause: SpecifierClause, target: Interpreter) -> bool:
-    """Whether an upper bound is later than every release of the target."""
+    """Return whether an upper bound is later than every release of the target."""
     try:
         release = Version(clause.version.removesuffix(".*")).release
     except InvalidVersion:

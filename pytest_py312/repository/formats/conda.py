@@ -35,7 +35,7 @@ def read_conda_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]
                 parsed = read_requirements("\n" * line + scalar.value, path)
                 collector.entries += parsed.entries
                 collector.includes += parsed.includes
-                collector.locals += parsed.locals
+                collector.local_paths += parsed.local_paths
                 collector.options += parsed.options
                 collector.problems += parsed.problems
     return (DependencyTable(table=PIP_TABLE, requirements=collector.build()),)

@@ -13,8 +13,8 @@ from pytest_py312.core.model.fleet import Declaration
 from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
 
-LINE_LIMIT = 20_000
-INSTRUCTION_LIMIT = 200_000
+MAX_LINES = 20_000
+MAX_INSTRUCTION_LENGTH = 200_000
 """Characters of one instruction."""
 
 _HEREDOC = re.compile(r"<<-?(?P<quote>[\"']?)(?P<end>[A-Za-z_]\w*)(?P=quote)")
@@ -171,7 +171,7 @@ def _assignments(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _instructions(text: str) -> Iterator[Instruction]:
-    lines = re.split(r"\r\n|\r|\n", text)[:LINE_LIMIT]
+    lines = re.split(r"\r\n|\r|\n", text)[:MAX_LINES]
     starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
     escape = _escape_character(lines)
     number = 0
@@ -189,7 +189,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
             parts.append(stripped.removesuffix(escape))
             if not stripped.endswith(escape):
                 break
-        joined = " ".join(part.strip() for part in parts).strip()[:INSTRUCTION_LIMIT]
+        joined = " ".join(part.strip() for part in parts).strip()[:MAX_INSTRUCTION_LENGTH]
         keyword, _, rest = joined.partition(" ") if " " in joined else joined.partition("\t")
         if not keyword:
             continue

@@ -7,7 +7,7 @@ Other content of lock files is ignored.
 import json
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Any
@@ -19,7 +19,7 @@ from packaging.version import InvalidVersion, Version
 from pytest_py312.repository.formats.requirements_file import ReadProblem
 from pytest_py312.repository.formats.toml import strings_in
 
-LENGTH_LIMIT = 4_000_000
+MAX_LENGTH = 4_000_000
 """Characters: a lock of several hundred projects, each with all its wheels, has a quarter of that."""
 MAX_PINS = 20_000
 
@@ -76,6 +76,11 @@ class LockFileText:
     def name(self) -> str:
         return self.path.rpartition("/")[2]
 
+    @property
+    def format(self) -> "LockFormat | None":
+        """The format that follows from the name."""
+        return lock_format(self.name)
+
 
 class _InvalidLockFile(Exception):
     """The file is not a lock file of its kind. ``str()`` is a sentence."""
@@ -85,23 +90,62 @@ class _InvalidLockFile(Exception):
         super().__init__(message)
 
 
-def is_lock_file(name: str) -> bool:
-    """Return whether a file of this name is a supported lock file."""
-    return name in ("uv.lock", "poetry.lock", "pdm.lock", "Pipfile.lock") or _is_pylock(name)
+@dataclass(frozen=True, kw_only=True, slots=True)
+class LockFormat:
+    """A lock file format, and the tool that writes it.
+
+    ``reader`` is called with the text and the path. Commands are words; they run in the folder of the lock file.
+    """
+
+    name: str
+    """The usual name of the file."""
+    reader: Callable[[str, str], LockFileText]
+    source_file: str
+    """The name of the file that it is generated from, in its folder or (of a workspace) below it."""
+    other_names: re.Pattern[str] | None = None
+    """Other names that such a file may have."""
+    lock_command: tuple[str, ...] = ()
+    """Regenerates the file; empty if several tools write this format."""
+    upgrade_command: tuple[str, ...] = ()
+    """Selects other versions of the projects whose names follow; empty if ``lock_command`` is."""
+    upgrade_option: str = ""
+    """Precedes the name of each project; empty if there is none."""
+    example_command: str = ""
+    """A command that writes such a file, for messages, where ``lock_command`` is empty."""
+    source_table: str = ""
+    """The prefix of the tables that no other lock file belongs to, such as ``tool.poetry.``."""
+    covers_workspace: bool = False
+    """Whether the file may be in a folder above its source."""
+    usable_alone: bool = False
+    """Whether it determines what is deployed even if its source has no requirements or is missing."""
+
+    def has_name(self, name: str) -> bool:
+        """Return whether a file of this name has this format."""
+        return name == self.name or (self.other_names is not None and self.other_names.fullmatch(name) is not None)
+
+    def upgrade_words(self, names: Iterable[str]) -> tuple[str, ...]:
+        """Return the command that selects other versions of ``names``, or that regenerates the file if there are none.
+
+        It is empty if ``lock_command`` is.
+        """
+        arguments = [word for name in names for word in (self.upgrade_option, name) if word]
+        return (*(self.upgrade_command if arguments else self.lock_command), *arguments) if self.lock_command else ()
 
 
-def _is_pylock(name: str) -> bool:
-    return re.fullmatch(r"pylock(?:\.[^.]+)?\.toml", name) is not None
+def lock_format(name: str) -> LockFormat | None:
+    """Return the format of a file of this name, ``None`` if it is not a supported lock file."""
+    return next((candidate for candidate in LOCK_FORMATS if candidate.has_name(name)), None)
 
 
 def read_lock_file(text: str, path: str) -> LockFileText:
-    """Read the lock file ``path``, whose kind follows from its name; an invalid one yields a problem."""
-    name = path.rpartition("/")[2]
-    reader: Callable[[str, str], LockFileText] = _read_pylock if _is_pylock(name) else _READERS.get(name, _read_pylock)
+    """Read the lock file ``path``, whose format follows from its name; an invalid one yields a problem."""
+    file_format = lock_format(path.rpartition("/")[2])
     try:
-        if len(text) > LENGTH_LIMIT:
-            raise _InvalidLockFile(f"The lock file is longer than {LENGTH_LIMIT} characters, and is not read.")
-        return reader(text.removeprefix("\ufeff").replace("\r\n", "\n"), path)
+        if file_format is None:
+            raise _InvalidLockFile("The file does not have the name of a supported lock file.")
+        if len(text) > MAX_LENGTH:
+            raise _InvalidLockFile(f"The lock file is longer than {MAX_LENGTH} characters, and is not read.")
+        return file_format.reader(text.removeprefix("\ufeff").replace("\r\n", "\n"), path)
     except _InvalidLockFile as error:
         problem = ReadProblem(line=error.line, column=1, text="", message=str(error))
     except (RecursionError, OverflowError):
@@ -385,9 +429,47 @@ def _json_line(text: str, key: str, start: int) -> tuple[int | None, int]:
     return text.count("\n", 0, match.start()) + 1, match.end()
 
 
-_READERS: Mapping[str, Callable[[str, str], LockFileText]] = {
-    "uv.lock": _read_uv,
-    "poetry.lock": _read_poetry,
-    "pdm.lock": _read_pdm,
-    "Pipfile.lock": _read_pipfile,
-}
+LOCK_FORMATS = (
+    LockFormat(
+        name="uv.lock",
+        reader=_read_uv,
+        source_file="pyproject.toml",
+        lock_command=("uv", "lock"),
+        upgrade_command=("uv", "lock"),
+        upgrade_option="--upgrade-package",
+        covers_workspace=True,
+    ),
+    LockFormat(
+        name="poetry.lock",
+        reader=_read_poetry,
+        source_file="pyproject.toml",
+        lock_command=("poetry", "lock"),
+        upgrade_command=("poetry", "update", "--lock"),
+        source_table="tool.poetry.",
+        usable_alone=True,
+    ),
+    LockFormat(
+        name="pdm.lock",
+        reader=_read_pdm,
+        source_file="pyproject.toml",
+        lock_command=("pdm", "lock"),
+        upgrade_command=("pdm", "update", "--no-sync"),
+    ),
+    LockFormat(
+        name="pylock.toml",
+        reader=_read_pylock,
+        source_file="pyproject.toml",
+        other_names=re.compile(r"pylock\.[^.]+\.toml"),
+        example_command="uv export --format pylock.toml",
+        usable_alone=True,
+    ),
+    LockFormat(
+        name="Pipfile.lock",
+        reader=_read_pipfile,
+        source_file="Pipfile",
+        lock_command=("pipenv", "lock"),
+        upgrade_command=("pipenv", "upgrade"),
+        usable_alone=True,
+    ),
+)
+"""All supported formats; where several lock files belong to one source, an earlier row takes precedence."""

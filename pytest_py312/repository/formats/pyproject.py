@@ -52,7 +52,7 @@ def _project_tables(toml: TomlText, path: str) -> Iterator[DependencyTable]:
         collector = RequirementCollector(path)
         for target in strings_in(dynamic["dependencies"].get("file")):
             line = toml.line(*keys)
-            collector.includes.append(IncludedFile(kind="requirements", target=target, line=line))
+            collector.includes.append(IncludedFile(kind="requirements", path=target, line=line))
         yield DependencyTable(table=".".join(keys), requirements=collector.build())
 
 
@@ -187,7 +187,7 @@ def _add_dependency_form(
     extras = strings_in(form.get("extras"))
     path = form.get("path")
     if isinstance(path, str):
-        collector.locals.append(
+        collector.local_paths.append(
             LocalPath(path=path, editable=bool(form.get("develop")), extras=extras, line=line, raw=raw)
         )
         return

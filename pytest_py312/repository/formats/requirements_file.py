@@ -15,8 +15,8 @@ from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel
 from pytest_py312.core.errors import did_you_mean
 from pytest_py312.core.text import shorten
 
-LINE_LIMIT = 20_000
-LENGTH_LIMIT = 100_000
+MAX_LINES = 20_000
+MAX_LINE_LENGTH = 100_000
 """Characters of one joined line: enough for a requirement with a thousand hashes."""
 
 _COMMENT = re.compile(r"(?:^|\s)#.*$")
@@ -62,13 +62,13 @@ class IncludedFile:
     """A file that this one includes: ``kind`` is ``requirements`` (``-r``) or ``constraints`` (``-c``)."""
 
     kind: str
-    target: str
+    path: str
     line: int
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocalPath:
-    """A distribution in the repository itself: ``-e ../lib``, ``./lib[extra]``, ``name @ file:../lib``."""
+    """A distribution at a local path: ``-e ../lib``, ``./lib[extra]``, ``name @ file:../lib``."""
 
     path: str
     editable: bool = False
@@ -107,7 +107,7 @@ class RequirementsText:
     path: str
     entries: tuple[RequirementEntry, ...] = ()
     includes: tuple[IncludedFile, ...] = ()
-    locals: tuple[LocalPath, ...] = ()
+    local_paths: tuple[LocalPath, ...] = ()
     options: tuple[FileOption, ...] = ()
     problems: tuple[ReadProblem, ...] = ()
 
@@ -119,7 +119,7 @@ class RequirementCollector:
     path: str
     entries: list[RequirementEntry] = field(default_factory=list)
     includes: list[IncludedFile] = field(default_factory=list)
-    locals: list[LocalPath] = field(default_factory=list)
+    local_paths: list[LocalPath] = field(default_factory=list)
     options: list[FileOption] = field(default_factory=list)
     problems: list[ReadProblem] = field(default_factory=list)
 
@@ -135,7 +135,7 @@ class RequirementCollector:
         if isinstance(parsed, RequirementEntry):
             self.entries.append(parsed)
         elif isinstance(parsed, LocalPath):
-            self.locals.append(parsed)
+            self.local_paths.append(parsed)
         else:
             self.problems.append(parsed)
 
@@ -144,7 +144,7 @@ class RequirementCollector:
             path=self.path,
             entries=tuple(self.entries),
             includes=tuple(self.includes),
-            locals=tuple(self.locals),
+            local_paths=tuple(self.local_paths),
             options=tuple(self.options),
             problems=tuple(self.problems),
         )
@@ -154,15 +154,15 @@ def read_requirements(text: str, path: str) -> RequirementsText:
     """Read a requirements file. ``path`` is only stored in the result."""
     collector = RequirementCollector(path)
     for number, raw in _joined_lines(text.removeprefix("\ufeff")):
-        if number > LINE_LIMIT:
-            collector.add_problem(number, "", f"The file has more than {LINE_LIMIT} lines; the rest is ignored.")
+        if number > MAX_LINES:
+            collector.add_problem(number, "", f"The file has more than {MAX_LINES} lines; the rest is ignored.")
             break
         line = _COMMENT.sub("", raw).strip()
         if not line:
             continue
         column = len(raw) - len(raw.lstrip()) + 1
-        if len(line) > LENGTH_LIMIT:
-            collector.add_problem(number, line, f"The line is longer than {LENGTH_LIMIT} characters.", column)
+        if len(line) > MAX_LINE_LENGTH:
+            collector.add_problem(number, line, f"The line is longer than {MAX_LINE_LENGTH} characters.", column)
         elif line.startswith("-"):
             _read_option(collector, line, number, raw, column)
         else:
@@ -229,7 +229,7 @@ def _read_option(collector: RequirementCollector, line: str, number: int, raw: s
             collector.add_problem(number, line, f'"{name}" needs a value.', column)
         elif name in ("--requirement", "--constraint"):
             kind = "requirements" if name == "--requirement" else "constraints"
-            collector.includes.append(IncludedFile(kind=kind, target=value, line=number))
+            collector.includes.append(IncludedFile(kind=kind, path=value, line=number))
         elif name == "--editable":
             _read_editable(collector, value, number, raw, column)
         elif name in _VALUE_OPTIONS:
@@ -237,10 +237,8 @@ def _read_option(collector: RequirementCollector, line: str, number: int, raw: s
         elif name in _FLAG_OPTIONS:
             collector.options.append(FileOption(name=name, value="", line=number))
         else:
-            option_names = [*_VALUE_OPTIONS, *_FLAG_OPTIONS]
-            collector.add_problem(
-                number, line, f'pip has no option "{name}" in a file{did_you_mean(name, option_names)}.', column
-            )
+            hint = did_you_mean(name, [*_VALUE_OPTIONS, *_FLAG_OPTIONS])
+            collector.add_problem(number, line, f'pip allows no "{name}" in a requirements file{hint}.', column)
 
 
 def _read_editable(collector: RequirementCollector, value: str, number: int, raw: str, column: int) -> None:
@@ -249,9 +247,9 @@ def _read_editable(collector: RequirementCollector, value: str, number: int, raw
         return
     match = re.fullmatch(r"([^\[\]]+?)\s*(\[[\w\s.,-]*\])?", value)
     if not match or "\0" in value:
-        collector.add_problem(number, value, "This is not the path of a distribution.", column)
+        collector.add_problem(number, value, f'"{value[:80]}" is not the path of a distribution.', column)
         return
-    collector.locals.append(
+    collector.local_paths.append(
         LocalPath(path=_path_of(match[1]), editable=True, extras=_extras(match[2] or ""), line=number, raw=raw)
     )
 
@@ -259,12 +257,12 @@ def _read_editable(collector: RequirementCollector, value: str, number: int, raw
 def parse_requirement(
     text: str, line: int, raw: str, column: int = 1, hashes: tuple[str, ...] = ()
 ) -> RequirementEntry | LocalPath | ReadProblem:
-    """Parse one requirement as an entry, a path in the repository, or a problem."""
-    named_text = text
+    """Parse one requirement as an entry, a local path, or a problem."""
+    pep508_text = text
     if _VCS.match(text) or _URL.match(text):
-        named_text = _with_project_name(text)
+        pep508_text = _with_project_name(text)
     try:
-        parsed = Requirement(named_text)
+        parsed = Requirement(pep508_text)
         name, specifier, marker = canonicalize_name(parsed.name), str(parsed.specifier), str(parsed.marker or "")
     except (ValueError, RecursionError) as error:
         return _local_path(text, line, raw) or _unparsable_problem(text, line, column, error)
@@ -274,7 +272,7 @@ def parse_requirement(
         return LocalPath(path=_path_of(url), extras=extras, line=line, raw=raw)
     variables = tuple(dict.fromkeys(_VARIABLE.findall(raw)))
     return RequirementEntry(
-        text=named_text, name=name, extras=extras, specifier=specifier, marker=marker, url=url, line=line, raw=raw,
+        text=pep508_text, name=name, extras=extras, specifier=specifier, marker=marker, url=url, line=line, raw=raw,
         hashes=hashes, variables=variables,
     )  # fmt: skip
 
@@ -330,7 +328,7 @@ def _unparsable_problem(text: str, line: int, column: int, error: Exception) -> 
         message = f'"{text[:80]}" names no project; write "name @ {text[:80]}".'
     else:
         reason = (str(error) or type(error).__name__).splitlines()[0]
-        message = f'"{text[:80]}" is not a requirement that pip can read: {shorten(reason, 200)}'
+        message = f'"{text[:80]}" is not a requirement that pip can read: {shorten(reason, 200).rstrip(".")}.'
     return ReadProblem(line=line, column=column, text=text[:200], message=message)
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from pytest_py312.repository.formats.requirements_file import DependencyTable, IncludedFile, RequirementCollector
 
-LENGTH_LIMIT = 500_000
+MAX_LENGTH = 500_000
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -60,8 +60,8 @@ def read_ini(text: str) -> IniText:
     """Read setup.cfg, tox.ini, pytest.ini or mypy.ini."""
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="\0none")
     lines = tuple(text.removeprefix("\ufeff").splitlines())
-    if len(text) > LENGTH_LIMIT:
-        return IniText(parse_error=f"it is longer than {LENGTH_LIMIT} characters")
+    if len(text) > MAX_LENGTH:
+        return IniText(parse_error=f"it is longer than {MAX_LENGTH} characters")
     try:
         parser.read_string("\n".join(lines))
     except (configparser.Error, ValueError, AttributeError) as error:
@@ -96,7 +96,7 @@ def _setup_cfg_table(path: str, ini: IniText, keys: tuple[str, str], value: str)
     line = ini.line(*keys)
     if value.strip().startswith("file:"):
         for target in value.strip().removeprefix("file:").split(","):
-            collector.includes.append(IncludedFile(kind="requirements", target=target.strip(), line=line))
+            collector.includes.append(IncludedFile(kind="requirements", path=target.strip(), line=line))
     else:
         for piece, number in _pieces_with_lines(value, ini.lines, line):
             requirement = re.sub(r"(?:^|\s+)#.*", "", piece)
@@ -171,7 +171,7 @@ def _requirement_lines(value: str, node: ast.expr | None, line: int) -> Iterator
 
 def parse_module(text: str) -> ast.Module | None:
     """Parse a Python file; return ``None`` if it is invalid or too long to be hand-written."""
-    if len(text) > LENGTH_LIMIT:
+    if len(text) > MAX_LENGTH:
         return None
     try:
         with warnings.catch_warnings():

@@ -1,7 +1,7 @@
-"""Read start commands: words or shell text in, the Python programs and modules that they may run out. Never raises.
+"""Extract the Python programs that a start command may run, from words or shell text. Never raises.
 
 Names are not resolved here. The caller keeps only programs that are console scripts of an installed distribution, so
-this module rather returns too many programs than too few.
+this module returns too many rather than too few.
 """
 
 import json
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from pytest_py312.core.model.fleet import Program
 
-TEXT_LIMIT = 100_000
+MAX_LENGTH = 100_000
 """Characters of a start script that are read."""
 _MAX_SHELL_DEPTH = 3
 """Maximum nesting of shells within shells."""
@@ -30,15 +30,16 @@ _COMMAND_PREFIXES = frozenset(
     }
 )  # fmt: skip
 """Words in front of a command that are not commands themselves."""
-_SHELL_BUILTINS = frozenset(
+_NON_PYTHON_COMMANDS = frozenset(
     {
         "break", "case", "cd", "chmod", "chown", "continue", "cp", "done", "echo", "esac", "exit", "export", "false",
         "fi", "for", "grep", "ln", "ls", "mkdir", "mv", "printf", "read", "return", "rm", "sed", "set", "shift",
         "sleep", "source", "test", "trap", "true", "unset", "wait",
     }
 )  # fmt: skip
-"""Commands of the shell and its system, which never run Python."""
+"""Words and builtins of the shell, and programs of the system, which never run Python."""
 _USER_SWITCHERS = frozenset({"gosu", "su-exec", "chpst", "setuidgid"})
+"""Programs that run a command as another user: ``gosu USER COMMAND``."""
 _ENVIRONMENT_MANAGERS = frozenset({"poetry", "pipenv", "uv", "pdm", "hatch", "rye"})
 """``poetry run PROGRAM``: the program is in the environment."""
 _PYTHON_WRAPPERS = frozenset(
@@ -52,7 +53,7 @@ class StartCommand:
     """The Python programs that a command may run, and the names of the shell scripts among its words."""
 
     programs: tuple[Program, ...] = ()
-    scripts: tuple[str, ...] = ()
+    shell_scripts: tuple[str, ...] = ()
 
 
 def read_command(text: str, *, is_script: bool = False) -> StartCommand:
@@ -67,10 +68,10 @@ def read_command(text: str, *, is_script: bool = False) -> StartCommand:
             argv = None
         if isinstance(argv, list):
             return read_argv([str(word) for word in argv])
-    text = text[:TEXT_LIMIT]
+    text = text[:MAX_LENGTH]
     return StartCommand(
         programs=tuple(dict.fromkeys(_programs_in_text(text, _MAX_SHELL_DEPTH))),
-        scripts=_script_names(re.split(r"[\s\"';&|]+", text)),
+        shell_scripts=_script_names(re.split(r"[\s\"';&|]+", text)),
     )
 
 
@@ -78,7 +79,7 @@ def read_argv(words: Sequence[str]) -> StartCommand:
     """Read one command that is already split into words."""
     return StartCommand(
         programs=tuple(dict.fromkeys(_programs_in_words(list(words), _MAX_SHELL_DEPTH))),
-        scripts=_script_names(part for word in words for part in re.split(r"[\s;&|]+", word)),
+        shell_scripts=_script_names(part for word in words for part in re.split(r"[\s;&|]+", word)),
     )
 
 
@@ -113,7 +114,7 @@ def _programs_in_words(words: list[str], depth: int) -> Iterator[Program]:
         if name in _COMMAND_PREFIXES or _ASSIGNMENT.match(word) or word.startswith("-"):
             continue
         if name in _USER_SWITCHERS:
-            del words[:1]
+            del words[:1]  # the user
         elif name in SHELLS:
             yield from _programs_in_shell(words, depth)
             return
@@ -124,7 +125,7 @@ def _programs_in_words(words: list[str], depth: int) -> Iterator[Program]:
             if words[:1] != ["run"]:
                 return
             del words[:1]
-        elif name in _SHELL_BUILTINS:
+        elif name in _NON_PYTHON_COMMANDS:
             return
         elif _NAME.fullmatch(name) and not _SCRIPT.fullmatch(name):
             yield Program(name=name)
@@ -136,9 +137,9 @@ def _programs_in_words(words: list[str], depth: int) -> Iterator[Program]:
 
 
 def _programs_in_shell(words: Sequence[str], depth: int) -> Iterator[Program]:
-    for number, word in enumerate(words[:-1]):
+    for index, word in enumerate(words[:-1]):
         if re.fullmatch(r"-[a-z]*c[a-z]*", word):
-            yield from _programs_in_text(words[number + 1], depth - 1)
+            yield from _programs_in_text(words[index + 1], depth - 1)
             return
         if not word.startswith("-"):
             return
@@ -146,10 +147,10 @@ def _programs_in_shell(words: Sequence[str], depth: int) -> Iterator[Program]:
 
 def _module_of_python(words: Sequence[str]) -> Iterator[Program]:
     """Yield the module of ``-m NAME``; scripts are ignored."""
-    for number, word in enumerate(words[:-1]):
+    for index, word in enumerate(words[:-1]):
         if word == "-m":
-            if _MODULE.fullmatch(words[number + 1]):
-                yield Program(name=words[number + 1], is_module=True)
+            if _MODULE.fullmatch(words[index + 1]):
+                yield Program(name=words[index + 1], is_module=True)
             return
-        if not word.startswith("-") and (number == 0 or words[number - 1] not in ("-W", "-X")):
+        if not word.startswith("-") and (index == 0 or words[index - 1] not in ("-W", "-X")):
             return

@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-LENGTH_LIMIT = 4_000
+MAX_LENGTH = 4_000
 """Characters of one value after substituting all variables."""
 
 _VARIABLE = re.compile(
@@ -54,8 +54,8 @@ def expand_variables(
         position = match.end()
         parts.append(_variable_value(value, match, values, missing))
     parts.append(value.section(position, len(value.text)))
-    text = "".join(part.text for part in parts)[:LENGTH_LIMIT]
-    offsets = [offset for part in parts for offset in part.offsets][:LENGTH_LIMIT]
+    text = "".join(part.text for part in parts)[:MAX_LENGTH]
+    offsets = [offset for part in parts for offset in part.offsets][:MAX_LENGTH]
     return TrackedText(text, offsets)
 
 

@@ -218,7 +218,7 @@ class _Scanner:
         return match[0]
 
 
-LENGTH_LIMIT = 1_000_000
+MAX_LENGTH = 1_000_000
 
 
 @lru_cache(maxsize=4)
@@ -236,8 +236,8 @@ class TomlText:
         self.parse_error_line: int | None = None
         self._original = text
         self._text = text.removeprefix("\ufeff").replace("\r\n", "\n")
-        if len(text) > LENGTH_LIMIT:
-            self.parse_error = f"it is longer than {LENGTH_LIMIT} characters"
+        if len(text) > MAX_LENGTH:
+            self.parse_error = f"it is longer than {MAX_LENGTH} characters"
             return
         try:
             self.data = tomllib.loads(self._text)

@@ -15,7 +15,7 @@ _CONSTRAINT = re.compile(r"\s*(\^|~=|~(?!=)|===|==|!=|<=|>=|<|>|=)?\s*v?([0-9][^
 
 
 class Untranslatable(Exception):
-    """PEP 508 cannot express it. ``str()`` is the reason, as the end of a sentence."""
+    """A version constraint that cannot be read or expressed in PEP 508. ``str()`` is the reason: a sentence's end."""
 
 
 def to_specifier(constraint: str) -> str:
@@ -42,7 +42,7 @@ def to_specifier(constraint: str) -> str:
     return joined
 
 
-def to_specifiers(constraint: str) -> tuple[str, ...]:
+def specifiers_of_alternatives(constraint: str) -> tuple[str, ...]:
     """Return the PEP 440 specifiers of the alternatives in ``constraint`` (``||``); unreadable ones are omitted."""
     specifiers = []
     for part in re.split(r"\|\|?", constraint):
@@ -99,12 +99,16 @@ def _tilde_upper_bound(release: tuple[int, ...]) -> str:
 _MAX_PATCH = 40
 """Higher than any patch number of a CPython minor version so far."""
 _POSSIBLE_MINORS = tuple(Interpreter(3, minor) for minor in range(6, 26))
+"""From the oldest version that repositories still declare to versions that do not exist yet.
+
+A constraint without an upper bound includes several of them, so it is not mistaken for a single version.
+"""
 
 
 @lru_cache(maxsize=4096)
-def range_includes(specifier_text: str, interpreter: Interpreter) -> bool:
-    """Return whether the range (PEP 440 or Poetry) includes a patch release of ``interpreter``."""
-    for alternative in to_specifiers(specifier_text) or (specifier_text,):
+def range_includes(constraint: str, interpreter: Interpreter) -> bool:
+    """Return whether ``constraint`` (PEP 440 or Poetry) includes a patch release of ``interpreter``."""
+    for alternative in specifiers_of_alternatives(constraint) or (constraint,):
         try:
             specifier = SpecifierSet(alternative)
             if any(specifier.contains(f"{interpreter}.{patch}", prereleases=True) for patch in range(_MAX_PATCH)):
@@ -114,23 +118,21 @@ def range_includes(specifier_text: str, interpreter: Interpreter) -> bool:
     return False
 
 
-def is_readable_range(specifier_text: str) -> bool:
-    """Return whether the text is a version range."""
+def is_readable_range(constraint: str) -> bool:
+    """Return whether at least one alternative of ``constraint`` can be read."""
     try:
-        return bool(to_specifiers(specifier_text)) or SpecifierSet(specifier_text) is not None
+        return bool(specifiers_of_alternatives(constraint)) or SpecifierSet(constraint) is not None
     except (InvalidSpecifier, ValueError):
         return False
 
 
-def lowest_minor(specifier_text: str, interpreters: Sequence[Interpreter]) -> Interpreter | None:
-    """Return the oldest of ``interpreters`` in the range; ``None`` if there is none or the range is unreadable."""
-    return next(
-        (interpreter for interpreter in sorted(interpreters) if range_includes(specifier_text, interpreter)), None
-    )
+def oldest_included(constraint: str, interpreters: Sequence[Interpreter]) -> Interpreter | None:
+    """Return the oldest of ``interpreters`` that ``constraint`` includes; ``None`` if there is none."""
+    return next((interpreter for interpreter in sorted(interpreters) if range_includes(constraint, interpreter)), None)
 
 
 @lru_cache(maxsize=4096)
-def single_minor(specifier_text: str) -> Interpreter | None:
-    """Return the only minor version in the range; ``None`` if there are none or several."""
-    included = [interpreter for interpreter in _POSSIBLE_MINORS if range_includes(specifier_text, interpreter)]
+def single_minor(constraint: str) -> Interpreter | None:
+    """Return the only minor version that ``constraint`` includes; ``None`` if there are none or several."""
+    included = [interpreter for interpreter in _POSSIBLE_MINORS if range_includes(constraint, interpreter)]
     return included[0] if len(included) == 1 else None

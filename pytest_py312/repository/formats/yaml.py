@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import yaml
 
-LENGTH_LIMIT = 500_000
-NODE_LIMIT = 50_000
-DEPTH_LIMIT = 100
-DOCUMENT_LIMIT = 200
+MAX_LENGTH = 500_000
+MAX_NODES = 50_000
+MAX_DEPTH = 100
+MAX_DOCUMENTS = 200
 
 _LOADER: Any = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
@@ -64,8 +64,8 @@ def parse_documents(text: str) -> tuple[YamlNode, ...]:
 
     :raises InvalidYaml: the text is not YAML, or too long, too deep or too large to be hand-written.
     """
-    if len(text) > LENGTH_LIMIT:
-        raise InvalidYaml(f"It is longer than {LENGTH_LIMIT} characters.")
+    if len(text) > MAX_LENGTH:
+        raise InvalidYaml(f"It is longer than {MAX_LENGTH} characters.")
     without_mark = text.removeprefix("\ufeff")
     try:
         return tuple(_Composer(len(text) - len(without_mark)).compose(without_mark))
@@ -90,8 +90,8 @@ class _Composer:
             if isinstance(event, yaml.DocumentStartEvent):
                 documents += 1
                 self._anchors = {}
-                if documents > DOCUMENT_LIMIT:
-                    raise InvalidYaml(f"It has more than {DOCUMENT_LIMIT} documents.")
+                if documents > MAX_DOCUMENTS:
+                    raise InvalidYaml(f"It has more than {MAX_DOCUMENTS} documents.")
                 continue
             node = self._completed_node(event)
             if node is not None and not self._open_collections:
@@ -117,8 +117,8 @@ class _Composer:
             collection = kind(start, is_flow=bool(event.flow_style))
             self._register(event, collection)
             self._open_collections.append((collection, []))
-            if len(self._open_collections) > DEPTH_LIMIT:
-                raise InvalidYaml(f"It is nested deeper than {DEPTH_LIMIT} levels.")
+            if len(self._open_collections) > MAX_DEPTH:
+                raise InvalidYaml(f"It is nested deeper than {MAX_DEPTH} levels.")
             return None
         if isinstance(event, yaml.CollectionEndEvent):
             node, children = self._open_collections.pop()
@@ -132,8 +132,8 @@ class _Composer:
 
     def _register(self, event: Any, node: YamlNode) -> None:
         self._count += 1
-        if self._count > NODE_LIMIT:
-            raise InvalidYaml(f"It has more than {NODE_LIMIT} nodes.")
+        if self._count > MAX_NODES:
+            raise InvalidYaml(f"It has more than {MAX_NODES} nodes.")
         if event.anchor:
             self._anchors[event.anchor] = node
 
@@ -154,7 +154,7 @@ def scalar_text(node: YamlNode | None) -> str:
 
 def content_end(node: YamlNode) -> int:
     """Return the end of the last character of ``node``, without the blanks and comments that follow a block."""
-    for _ in range(DEPTH_LIMIT):
+    for _ in range(MAX_DEPTH):
         if isinstance(node, YamlScalar) or node.is_flow:
             break
         last_child = node.items[-1:] if isinstance(node, YamlSequence) else [node.pairs[-1][1]] if node.pairs else []

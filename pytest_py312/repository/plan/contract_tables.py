@@ -1,4 +1,4 @@
-"""Read the key ``contract`` of the plan: what services rely on each other for."""
+"""Read the key ``contract`` of the plan: calls and data that services rely on each other for."""
 
 import re
 
@@ -7,12 +7,13 @@ from pytest_py312.repository.plan.rollout_settings import ContractAction, Contra
 from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values
 
 DATA_FORMATS = ("pickle", "marshal", "json", "shelve", "hash")
+"""How data is serialized; with ``hash`` both services compute the hash of an object, which has to be equal."""
 _HOST = re.compile(r"[A-Za-z0-9_.-]+|\[[0-9A-Fa-f:.]+\]", re.ASCII)
 _FUNCTION = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_]\w*", re.ASCII)
 
 
 def read_contracts(node: PlanNode) -> tuple[ContractSettings, ...]:
-    """Read all contracts.
+    """Read the tables ``[[contract]]``.
 
     :raises PlanError: one of them is invalid.
     """
@@ -42,15 +43,17 @@ def _contract(item: PlanNode) -> ContractSettings:
             raise item.error(f'has no "{key}"; add one, such as {key} = {_EXAMPLES[key]}')
     for key in ("caller", "callee", "path", "at", "call") if is_data else ("write", "read", "format"):
         if key in members:
-            kind = "that data is read" if is_data else "that a call is answered"
-            raise members[key].error(f"does not belong to a contract {kind}; write a table of its own for it")
+            kinds = ("call", "data") if is_data else ("data", "call")
+            raise members[key].error(
+                f"applies to {kinds[0]} contracts only; this is a {kinds[1]} contract: write a separate [[contract]]"
+            )
     contract = ContractSettings(**read_values(members, readers))
     if not is_data and bool(contract.path) == bool(contract.call):
         raise item.error('needs a "path" of the callee or something to "call", and not both')
     if contract.at and contract.call.command and not any("{callee}" in word for word in contract.call.command):
-        raise members["at"].error("has no effect: the command has no {callee}, which it would replace")
+        raise members["at"].error("has no effect, because no word of the command contains {callee}")
     if is_data and not (contract.read or contract.format):
-        raise item.error('needs an action to "read" it, or a "format"')
+        raise item.error('needs "read" or "format"')
     if contract.format and contract.write.command:
         raise members["write"].error(
             "is a command and writes bytes, which need no `format`; name a function, or leave `format` out"
@@ -78,7 +81,7 @@ def _service(node: PlanNode) -> str:
 def _path(node: PlanNode) -> str:
     text = node.text('"/verify"')
     if not text.startswith("/") or any(character.isspace() for character in text):
-        raise node.unexpected("a path of the callee, from its /", '"/verify"')
+        raise node.unexpected("a URL path that starts with /", '"/verify"')
     return text
 
 

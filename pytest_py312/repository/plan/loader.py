@@ -142,7 +142,7 @@ def default_plan(root: Path) -> Plan:
 
 
 def _has_rollout_settings(table: Mapping[str, Any]) -> bool:
-    """Whether the plan has settings for deploying or monitoring, at the top or in a stage or service."""
+    """Return whether the plan has settings for deploying or monitoring, at the top or in a stage or service."""
     stages, services = table.get("stage"), table.get("service")
     if "contract" in table:
         return True

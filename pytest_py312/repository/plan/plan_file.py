@@ -16,7 +16,7 @@ PYPROJECT_NAME = "pyproject.toml"
 PYPROJECT_TABLE: KeyPath = ("tool", "pytest-py312")
 """The plan's table in a pyproject.toml."""
 
-MAXIMUM_SIZE = 1024 * 1024
+MAX_SIZE = 1024 * 1024
 """Largest plan file in bytes."""
 
 # tomllib takes quadratic time for long dotted keys; no plan has keys that deep
@@ -38,14 +38,14 @@ class PlanFile:
     lines: Mapping[KeyPath, int]
 
     def line(self, key: KeyPath) -> int | None:
-        """Return the line of ``key``, or of the table that lacks it; ``None`` if it is not certain."""
+        """Return the line of ``key``, or of the table that lacks it; ``None`` if unknown."""
         path = (*self.prefix, *key)
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines[path] if len(path) >= len(self.prefix) and path else None
 
     def where(self, key: KeyPath) -> str:
-        """Return ``py312.toml:12``, or only the path if the line is not certain."""
+        """Return ``py312.toml:12``, or only the path if the line is unknown."""
         line = self.line(key)
         return f"{self.name}:{line}" if line else self.name
 
@@ -78,9 +78,9 @@ def format_key(key: KeyPath) -> str:
 
 
 def read_plan_file(path: Path) -> PlanFile:
-    """Read ``py312.toml``, or the table ``[tool.pytest-py312]`` of any other TOML file.
+    """Read the table ``[tool.pytest-py312]`` of a ``pyproject.toml``, or the whole of any other TOML file.
 
-    :raises PlanError: the file cannot be read, is too large, is not TOML, or has no such table.
+    :raises PlanError: the file cannot be read, is too large, is not TOML, or is a ``pyproject.toml`` without the table.
     """
     text = _read_text(path)
     document = _parse(path.name, text)
@@ -101,7 +101,7 @@ def read_plan_file(path: Path) -> PlanFile:
 def plan_file_in(folder: Path) -> Path | None:
     """Return the plan file in ``folder``, if there is one.
 
-    :raises PlanError: there are two, or a ``pyproject.toml`` that mentions a plan cannot be read.
+    :raises PlanError: there are two, or a ``pyproject.toml`` that contains ``pytest-py312`` cannot be read.
     """
     dedicated = folder / PLAN_NAME
     pyproject = folder / PYPROJECT_NAME
@@ -118,7 +118,7 @@ def plan_file_in(folder: Path) -> Path | None:
 def _pyproject_has_plan(path: Path) -> bool:
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAXIMUM_SIZE + 1)
+            data = stream.read(MAX_SIZE + 1)
     except OSError:
         return False  # it may have no plan at all; the project's own tools report this
     if b"pytest-py312" not in data:
@@ -135,21 +135,21 @@ def _plan_table(document: Mapping[str, Any]) -> object:
 def _read_text(path: Path) -> str:
     name = path.name
     if path.is_symlink() and not path.resolve().is_relative_to(path.parent.resolve()):
-        raise PlanError(name, "", "is a link that leads out of its folder; put the plan itself there")
+        raise PlanError(name, "", "is a link that leads out of its folder; replace the link with the file")
     if path.exists() and not path.is_file():
         raise PlanError(name, "", "is not a file")
     try:
         with path.open("rb") as stream:
-            data = stream.read(MAXIMUM_SIZE + 1)
+            data = stream.read(MAX_SIZE + 1)
     except OSError as error:
         raise PlanError(name, "", f"cannot be read: {error.strerror or error}") from None
-    if len(data) > MAXIMUM_SIZE:
-        raise PlanError(name, "", f"is larger than {MAXIMUM_SIZE // 1024**2} MiB; a plan is not")
+    if len(data) > MAX_SIZE:
+        raise PlanError(name, "", f"is larger than {MAX_SIZE // 1024**2} MiB, the limit for plan files")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = error.object[: error.start].count(b"\n") + 1
-        raise PlanError(f"{name}:{line}", "", "is not UTF-8 text; TOML files are, so save it as UTF-8") from None
+        raise PlanError(f"{name}:{line}", "", "is not UTF-8; save it as UTF-8") from None
 
 
 def _parse(name: str, text: str) -> dict[str, Any]:

@@ -17,6 +17,8 @@ from typing import Any
 from pytest_py312.core.service_patterns import matches
 
 KUBERNETES = "kubernetes"
+TARGETS = ("docker", "swarm", KUBERNETES)
+"""Values of ``deploy.target``; ``rollout/execution/target_factory.py`` connects each of them."""
 
 SettingsOverrides = Mapping[str, Any]
 """Field of a settings class -> the value that replaces it."""
@@ -183,9 +185,9 @@ class ContractSettings:
     """
 
     first: str
-    """The caller, or the writer of the data."""
+    """The initiator: the caller, or the writer of the data."""
     second: str
-    """The callee, or the reader of the data."""
+    """The responder: the callee, or the reader of the data."""
     path: str = ""
     at: str = ""
     """Host and port of the callee, where the two services share no network."""

@@ -16,7 +16,7 @@ from pytest_py312.repository.plan.contract_tables import read_contracts
 from pytest_py312.repository.plan.metric_conditions import parse_condition
 from pytest_py312.repository.plan.plan_file import PlanFile, read_plan_file
 from pytest_py312.repository.plan.rollout_settings import (
-    KUBERNETES,
+    TARGETS,
     CompareSettings,
     ConfirmSettings,
     DeploySettings,
@@ -37,6 +37,7 @@ from pytest_py312.repository.plan.target_tables import (
 from pytest_py312.repository.plan.values import FieldReaders, NodeReader, PlanNode, read_table, read_values
 
 PROVIDERS = ("http", "prometheus", "docker", "logs", "python")
+"""Values of ``provider`` of a metric; ``rollout/monitoring/probe_plan.py`` has a probe for each of them."""
 _PUBLISH = re.compile(r"(?:(?:\d{1,3}\.){3}\d{1,3}:)?\d{1,5}:\d{1,5}", re.ASCII)
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
@@ -241,7 +242,7 @@ _DEPLOY_READERS: FieldReaders = {
     "monitor": ("monitor", _duration_or_zero),
     "drain": ("drain", _duration_or_zero),
     "retain": ("retain", _count_reader(1, 1000, "5")),
-    "target": ("target", _choice_reader("docker", "swarm", KUBERNETES)),
+    "target": ("target", _choice_reader(*TARGETS)),
     "image": ("image", _image),
     "container": ("container", _pattern_reader(_CONTAINER, "the name of a container", '"user-service"')),
     "port": ("port", _count_reader(1, 65535, "8080")),

@@ -183,7 +183,7 @@ def _is_searched(name: str) -> bool:
 
 
 def _is_group(tree: Tree, path: str, listing: FolderListing) -> bool:
-    """Whether a folder with requirements only groups services: at least two folders in it look like services."""
+    """Return whether a folder with requirements only groups services: at least two folders in it look like services."""
     if has_python_image(tree, path, listing):
         return False
     inside = 0

@@ -361,7 +361,7 @@ def shared_files(tree: Tree, services: Mapping[str, Service], exclude: Sequence[
 
 
 def may_name_several_services(path: str) -> bool:
-    """Whether a file may have parts for several services: workflows, compose files, manifests, pipelines."""
+    """Return whether a file may have parts for several services: workflows, compose files, manifests, pipelines."""
     name = path.rpartition("/")[2]
     return (is_yaml(name) or is_jenkinsfile(name)) and can_declare_versions(path)
 

@@ -143,7 +143,7 @@ def service_images(tree: Tree, service: Service, files: Iterable[str]) -> tuple[
 
 
 def declares_health_check(tree: Tree, image: ServiceImage) -> bool:
-    """Whether the last stage of the image's Dockerfile has a health check."""
+    """Return whether the last stage of the image's Dockerfile has a health check."""
     has_health_check = False
     for instruction in read_dockerfile(tree.read_or_none(image.dockerfile) or "", image.dockerfile).instructions:
         if instruction.keyword == "FROM":

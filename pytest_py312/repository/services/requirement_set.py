@@ -14,7 +14,13 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import RequirementSource
-from pytest_py312.repository.formats.lockfiles import LENGTH_LIMIT, LockFileText, is_lock_file, read_lock_file
+from pytest_py312.repository.formats.lockfiles import (
+    LOCK_FORMATS,
+    MAX_LENGTH,
+    LockFileText,
+    lock_format,
+    read_lock_file,
+)
 from pytest_py312.repository.formats.requirements_file import (
     IncludedFile,
     RequirementCollector,
@@ -100,7 +106,7 @@ def read_requirement_set(
     plan_root: Path, sources: Sequence[RequirementSource], *, with_locks: bool = False
 ) -> RequirementSet:
     """Read ``sources`` and all that they include; with ``with_locks``, also the lock files beside tables."""
-    collector = _RequirementCollector(Tree(plan_root), with_locks=with_locks)
+    collector = _RequirementSetBuilder(Tree(plan_root), with_locks=with_locks)
     for source in sources:
         collector.read_source(source)
     return collector.result()
@@ -109,17 +115,14 @@ def read_requirement_set(
 def lock_file_candidates(source: RequirementSource) -> tuple[str, ...]:
     """Return where the lock file of a table of requirements may be, most likely first."""
     folder, _, name = source.path.rpartition("/")
-    if name == "Pipfile":
-        return (join_path(folder, "Pipfile.lock"),)
-    if name != "pyproject.toml":
-        return ()
-    if source.table.startswith("tool.poetry."):
-        return (join_path(folder, "poetry.lock"),)
-    adjacent = [join_path(folder, lock) for lock in ("uv.lock", "poetry.lock", "pdm.lock", "pylock.toml")]
+    formats = [lock for lock in LOCK_FORMATS if lock.source_file == name]
+    owners = [lock for lock in formats if lock.source_table and source.table.startswith(lock.source_table)]
+    formats = owners or formats
+    adjacent = [join_path(folder, lock.name) for lock in formats]
     workspace_locks = []
     while folder:
         folder = folder.rpartition("/")[0]
-        workspace_locks.append(join_path(folder, "uv.lock"))
+        workspace_locks += [join_path(folder, lock.name) for lock in formats if lock.covers_workspace]
     return (*adjacent, *workspace_locks)
 
 
@@ -141,7 +144,7 @@ def requirement_with_extras(line: str, project: str, extras: Collection[str], in
 
 
 @dataclass(slots=True)
-class _RequirementCollector:
+class _RequirementSetBuilder:
     tree: Tree
     with_locks: bool
     entries: dict[tuple[object, ...], LocatedEntry] = field(default_factory=dict)
@@ -159,7 +162,7 @@ class _RequirementCollector:
         if source.arguments:
             self._read_arguments(source)
             return
-        if is_lock_file(source.path.rpartition("/")[2]):
+        if lock_format(source.path.rpartition("/")[2]):
             self._add_standalone_lock(source.path, where)
             return
         try:
@@ -209,7 +212,7 @@ class _RequirementCollector:
 
     def _read_lock(self, path: str, requested_at: Location) -> LockFileText | None:
         try:
-            text = self.tree.read(path, limit=4 * LENGTH_LIMIT)
+            text = self.tree.read(path, limit=4 * MAX_LENGTH)
         except UnreadableFile as error:
             self._add_problem(path, f"{path} {error}.", requested_at)
             return None
@@ -274,7 +277,7 @@ class _RequirementCollector:
             located = LocatedEntry(entry=entry, location=Location(path=parsed.path, line=entry.line, column=1))
             if entries.setdefault(key, located) is not located and kind == "requirements":
                 self.duplicates.append(located)
-        for local in parsed.locals:
+        for local in parsed.local_paths:
             where = Location(path=parsed.path, line=local.line)
             self._add_local(local.path, local.extras, local.editable, where, folder)
         for option in parsed.options:
@@ -293,17 +296,13 @@ class _RequirementCollector:
         where = Location(path=include_chain[-1], line=include.line)
         # everything that a constraints file includes is a constraint, even with -r
         inner = "constraints" if "constraints" in (kind, include.kind) else "requirements"
-        target = (
-            join_path(include_chain[-1], "..", include.target) if not include.target.startswith("/") else include.target
-        )
-        if "://" in include.target:
-            self._add_problem(include.target, f"{include.target} is not in the repository, so it is not read.", where)
+        target = join_path(include_chain[-1], "..", include.path) if not include.path.startswith("/") else include.path
+        if "://" in include.path:
+            self._add_problem(include.path, f"{include.path} is not in the repository, so it is not read.", where)
         elif leaves_root(target) or "\0" in target:
-            self._add_problem(
-                include.target, f"{include.target} lies outside the repository, so it is not read.", where
-            )
+            self._add_problem(include.path, f"{include.path} lies outside the repository, so it is not read.", where)
         elif "${" in target:
-            self._add_problem(include.target, f"{include.target} depends on an environment variable.", where)
+            self._add_problem(include.path, f"{include.path} depends on an environment variable.", where)
         else:
             self._read_file(target, inner, where, include_chain, None, folder)
 
@@ -338,7 +337,7 @@ class _RequirementCollector:
         return path
 
     def _is_project(self, path: str) -> bool:
-        """Whether the path can be installed: a wheel or an archive, or a folder with metadata."""
+        """Return whether the path can be installed: a wheel or an archive, or a folder with metadata."""
         if path.startswith(("/", "~")) or leaves_root(path):
             return False
         return self.tree.is_file(path) or any(

@@ -8,6 +8,7 @@ from pytest_py312.core.errors import PlanError, did_you_mean
 from pytest_py312.core.model.fleet import InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.formats.conda import PIP_TABLE, read_conda_dependencies
+from pytest_py312.repository.formats.lockfiles import LOCK_FORMATS
 from pytest_py312.repository.formats.pyproject import read_pipfile_dependencies, read_pyproject_dependencies
 from pytest_py312.repository.formats.requirements_file import DependencyTable
 from pytest_py312.repository.formats.setuptools import read_setup_cfg_dependencies, read_setup_py_dependencies
@@ -40,7 +41,6 @@ _RUN_TIME_TABLES = frozenset(
         "options.install_requires", "install_requires", "packages",
     }
 )  # fmt: skip
-_STANDALONE_LOCKS = ("pylock.toml", "poetry.lock", "Pipfile.lock")
 _TEST_WORDS = ("test", "tests", "testing", "unittest", "unittests", "unit-test", "unit-tests", "hatch-test")
 _DEV_WORDS = ("dev", "develop", "development", "ci", "local")
 _GROUP_TABLE = re.compile(
@@ -73,7 +73,8 @@ def detect_sources(files: ServiceFiles) -> DetectedSources:
     run_time = [RequirementSource(path=join_path(files.path, name)) for name in _run_time_files(files.scan.files)]
     run_time += [_table_source(files, name, table) for name, table in tables if table in _RUN_TIME_TABLES]
     if not run_time:  # without requirements, a lock determines what is deployed
-        locks = [name for name in files.scan.files if name in _STANDALONE_LOCKS]
+        usable_alone = [lock.name for lock in LOCK_FORMATS if lock.usable_alone]
+        locks = [name for name in files.scan.files if name in usable_alone]
         run_time = [RequirementSource(path=join_path(files.path, name)) for name in locks[:1]]
     levels = (
         _test_files(files, _TEST_WORDS),
@@ -167,12 +168,12 @@ def find_additional_sources(files: ServiceFiles, taken: Collection[str]) -> tupl
 
 
 def _is_compile_input(path: str, present: Collection[str]) -> bool:
-    """Whether the file is only the source of a compiled file beside it, which is checked itself."""
+    """Return whether the file is only the source of a compiled file beside it, which is checked itself."""
     return path.endswith(".in") and f"{path.removesuffix('.in')}.txt" in present
 
 
 def is_requirements_path(path: str) -> bool:
-    """Whether the path is a requirements file, by its name or its folder. Constraints do not count."""
+    """Return whether the path is a requirements file, by its name or its folder. Constraints do not count."""
     folder, _, name = path.rpartition("/")
     if "constraint" in name.lower():
         return False

@@ -16,7 +16,7 @@ _MAX_LISTED = 5
 
 
 def is_excluded(plan: Plan, name: str, path: str) -> bool:
-    """Whether the plan excludes the folder ``path`` of a service called ``name``."""
+    """Return whether the plan excludes the folder ``path`` of a service called ``name``."""
     return any(matches(pattern, name, path) for pattern in plan.exclude)
 
 

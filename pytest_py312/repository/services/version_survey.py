@@ -114,7 +114,7 @@ class VersionSurvey:
         return tuple(paths[:FILE_LIMIT])
 
     def _leads_inside(self, path: str, folder: str) -> bool:
-        """Whether a link leads to another file of the same folder, which is read as itself."""
+        """Return whether a link leads to another file of the same folder, which is read as itself."""
         return (self._tree.root / path).resolve().is_relative_to((self._tree.root / folder).resolve())
 
     def shared_files(self) -> tuple[SharedFile, ...]:
@@ -240,5 +240,5 @@ def _is_third_party_or_test_data(name: str) -> bool:
 
 
 def _must_be_readable(path: str) -> bool:
-    """Whether an unreadable file is reported: most YAML files declare no Python at all."""
+    """Return whether an unreadable file is reported: most YAML files declare no Python at all."""
     return not path.endswith((".yml", ".yaml")) or re.search(r"(?:^|/)\.(?:github|gitlab|circleci)", path) is not None

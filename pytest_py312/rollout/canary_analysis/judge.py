@@ -196,7 +196,7 @@ def credited_seconds(
 
 
 def counts_towards_soak(sample: Sample, ignored: Collection[str] = ()) -> bool:
-    """Whether a sample counts: something was measured, and everything that is not ignored was successful."""
+    """Return whether a sample counts: something was measured, and everything that is not ignored was successful."""
     if not ignored:
         return sample.is_good
     results = [
@@ -208,7 +208,7 @@ def counts_towards_soak(sample: Sample, ignored: Collection[str] = ()) -> bool:
 
 
 def is_from_future(sample: Timestamp, now: Timestamp, slack: float) -> bool:
-    """Whether a sample claims to be more than ``slack`` seconds newer than ``now``. Such a sample is refused."""
+    """Return whether a sample claims to be more than ``slack`` seconds newer than ``now``. Such a sample is refused."""
     age = now.seconds_since(sample)
     return (now.wall - sample.wall if age is None else age) < -slack
 

@@ -171,7 +171,7 @@ def script_request(
 
 
 def needs_callee_address(contract: ContractSettings) -> bool:
-    """Whether the caller needs the address of one particular version of the callee.
+    """Return whether the caller needs the address of one particular version of the callee.
 
     It does not if the plan names an address, or if its command finds the callee by itself: both lead to the deployed
     version.

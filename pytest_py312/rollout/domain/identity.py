@@ -25,7 +25,7 @@ def current_host_name() -> str:
 
 
 def is_dead(process: str) -> bool:
-    """Whether a process has certainly ended.
+    """Return whether a process has certainly ended.
 
     That can be known only on the same boot of the same machine; everywhere else the answer is ``False``.
 
@@ -38,7 +38,7 @@ def is_dead(process: str) -> bool:
 
 
 def is_alive(process: str) -> bool:
-    """Whether a process is certainly running; ``False`` if that cannot be known, as in :func:`is_dead`."""
+    """Return whether a process is certainly running; ``False`` if that cannot be known, as in :func:`is_dead`."""
     identity, current = ProcessIdentity.parse(process), this_process()
     if (
         identity is None

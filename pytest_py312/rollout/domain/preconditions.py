@@ -119,7 +119,7 @@ def check_promotion(run: StageRun, prior_environments: Sequence[str], runs: Iter
 
 
 def is_same_deployment(run: StageRun, other: StageRun) -> bool:
-    """Whether two runs of a stage have the same images and the same plan."""
+    """Return whether two runs of a stage have the same images and the same plan."""
     return (dict(run.images), run.configuration) == (dict(other.images), other.configuration)
 
 

@@ -47,12 +47,18 @@ MONITORED = frozenset({StageState.SOAKING, StageState.SOAKED, StageState.HELD})
 
 
 def is_in_progress(run: StageRun) -> bool:
-    """Whether a deployment or rollback is under way or was abandoned: the run is neither over, nor up and monitored."""
+    """Return whether a deployment or rollback is under way or was abandoned.
+
+    The run is then neither over, nor up and monitored.
+    """
     return not run.state.is_over and run.state not in MONITORED
 
 
 def has_pending_work(run: StageRun) -> bool:
-    """Whether something can be done without a decision: to finish a deployment or rollback, or to remove a control."""
+    """Return whether something can be done without a decision.
+
+    That is to finish a deployment or rollback, or to remove a control.
+    """
     return is_in_progress(run) or next_act(run) is not None
 
 

@@ -46,7 +46,7 @@ def keep_foreign(target: Target, deployment: Deployment, run: str) -> str:
 
 
 def is_expected(deployment: Deployment, observed: Observation) -> bool:
-    """Whether it is the previous or the new container; a target that replaces step by step may report both."""
+    """Return whether it is the previous or the new container; a target that replaces step by step may report both."""
     expected_ids = [container.id for container in (deployment.old, deployment.new) if container is not None]
     return any(container_id in observed.container.id for container_id in expected_ids)
 
@@ -60,7 +60,7 @@ UNREACHABLE_PREFIX = "the target did not answer: "
 
 
 def was_unreachable(history: Iterable[JournalEntry]) -> bool:
-    """Whether the target was unreachable at any time of a run."""
+    """Return whether the target was unreachable at any time of a run."""
     return any(isinstance(entry.content, str) and entry.content.startswith(UNREACHABLE_PREFIX) for entry in history)
 
 

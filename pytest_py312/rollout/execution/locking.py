@@ -124,7 +124,7 @@ class EnvironmentLocks:
             raise LockedByAnother(run.environment, holder)
 
     def _may_take_over(self, holder: LockHolder, run: str, force_takeover: bool = False) -> bool:
-        """Whether it does no harm to take the lock of ``holder`` for ``run``."""
+        """Return whether it does no harm to take the lock of ``holder`` for ``run``."""
         if holder.journal != self._journal.identity:
             return False  # only its own journal has recorded what it began
         has_left = is_dead(holder.process) or self._journal.owner(holder.run) == f"{RELEASED_PREFIX}{holder.process}"
@@ -170,12 +170,14 @@ class EnvironmentLocks:
 
 
 def _is_same_holder(holder: LockHolder, other: LockHolder) -> bool:
-    """Whether both are the same process with the same run, at whatever time."""
+    """Return whether both are the same process with the same run, at whatever time."""
     return (holder.process, holder.run, holder.journal) == (other.process, other.run, other.journal)
 
 
 def is_holder_active(holder: LockHolder, journal: Journal, run: StageRun, interval: float) -> bool:
-    """Whether ``holder`` is certainly at work on ``run``: its process is alive on this machine, or samples arrive.
+    """Return whether ``holder`` is certainly at work on ``run``.
+
+    Its process is alive on this machine, or samples arrive.
 
     :param interval: seconds between two samples.
     """

@@ -307,7 +307,7 @@ class StageRunner:
         return run
 
     def _is_still_accepted(self, run: StageRun) -> bool:
-        """Whether what was accepted is what is requested, and serves."""
+        """Return whether what was accepted is what is requested, and serves."""
         if not run.is_completed or run.credited < self.request.soak_overrides.get(DURATION, 0.0):
             return False
         if self.request.deploys and (

@@ -12,7 +12,7 @@ def connect_target(settings: RolloutSettings, environment: str) -> AbstractConte
 
     :raises TargetError, Py312Error: it cannot be reached, or what it needs is not installed.
     """
-    return _TARGETS[settings.deploy.target](settings.environment_settings(environment))
+    return CONNECTORS[settings.deploy.target](settings.environment_settings(environment))
 
 
 @contextmanager
@@ -54,8 +54,9 @@ def _kubernetes(environment: EnvironmentSettings) -> Iterator[Target]:
         cluster.close()
 
 
-_TARGETS: Mapping[str, Callable[[EnvironmentSettings], AbstractContextManager[Target]]] = {
+CONNECTORS: Mapping[str, Callable[[EnvironmentSettings], AbstractContextManager[Target]]] = {
     "docker": _docker,
     "swarm": _swarm,
     KUBERNETES: _kubernetes,
 }
+"""Value of ``deploy.target`` -> what connects it."""

@@ -1,15 +1,19 @@
 """Availability probes for services without HTTP: the gRPC health service, or a command in the container."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 from pytest_py312.rollout.domain.model import Container, Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.metrics.grpc_health import check_grpc_health
 from pytest_py312.rollout.metrics.reading import MetricReading, single_line, to_measurement
 from pytest_py312.rollout.metrics.threads import run_in_thread
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY, ENGINE_TIMEOUT, LATENCY, PROBE_TIMEOUT, AddressLookup
-from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetError, TargetRefused, TargetUnavailable
+from pytest_py312.rollout.targets.target import (
+    ServiceUnreachable,
+    SupportsExec,
+    TargetError,
+    TargetRefused,
+    TargetUnavailable,
+)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -43,18 +47,6 @@ class GrpcProbe:
             return MetricReading.failed(str(error))
         except (TargetUnavailable, TimeoutError) as error:
             return MetricReading.error(str(error) or "the engine did not return the address in time")
-
-
-@runtime_checkable
-class SupportsExec(Protocol):
-    """A target that can run commands in a container."""
-
-    def execute(self, container: Container, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
-        """Return exit code and the end of the output. Raises errors of a target.
-
-        :raises TargetRefused: among others if it did not end within ``timeout`` seconds, or the program is missing.
-        """
-        ...
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, runtime_checkable
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.core.model.fleet import Service
@@ -14,7 +13,7 @@ from pytest_py312.repository.plan.rollout_settings import (
     SoakSettings,
 )
 from pytest_py312.rollout.canary_analysis.error_budget import ErrorBudget
-from pytest_py312.rollout.domain.model import Container, Deployment, ServiceSpec, StageRun
+from pytest_py312.rollout.domain.model import Deployment, StageRun
 from pytest_py312.rollout.metrics.user_functions import UserFunction
 from pytest_py312.rollout.monitoring.breaches import MetricRule, MonitoredService
 from pytest_py312.rollout.monitoring.control_probes import (
@@ -23,7 +22,7 @@ from pytest_py312.rollout.monitoring.control_probes import (
     control_address,
     control_probes,
 )
-from pytest_py312.rollout.monitoring.health_probes import ExecProbe, GrpcProbe, SupportsExec
+from pytest_py312.rollout.monitoring.health_probes import ExecProbe, GrpcProbe
 from pytest_py312.rollout.monitoring.probes import (
     DEFAULT_WINDOW,
     AddressLookup,
@@ -43,16 +42,10 @@ from pytest_py312.rollout.monitoring.traffic import (
     TrafficGenerator,
     TrafficProbe,
 )
-from pytest_py312.rollout.targets.target import Target
+from pytest_py312.rollout.targets.target import SupportsAddress, SupportsExec, Target
 
-
-@runtime_checkable
-class SupportsAddress(Protocol):
-    """A target that knows the address of a container, so that the service itself can be probed."""
-
-    def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
-        """Return host and port under which this machine reaches ``spec.port``. Raises errors of a target."""
-        ...
+CONTAINER_METRIC_PROVIDERS = ("docker", "logs")
+"""Providers whose metrics are read together, by one :class:`ContainerProbe`."""
 
 
 def monitored_services(
@@ -224,37 +217,52 @@ class _ServiceProbePlan:
         return lambda: target.address(self._spec, self._container)
 
     def _metric_probes(self) -> list[Probe]:
-        return [self._metric_probe(metric) for metric in self._metrics if metric.provider not in ("docker", "logs")]
+        return [
+            self._metric_probe(metric) for metric in self._metrics if metric.provider not in CONTAINER_METRIC_PROVIDERS
+        ]
 
     def _metric_probe(self, metric: MetricSettings) -> Probe:
-        name = self._service.name
-        missing = self._soak_settings(metric.name).missing
-        if metric.provider == "prometheus":
-            if not self._environment.prometheus:
-                raise RolloutRefused(
-                    f"the metric {metric.name} needs a Prometheus, but the plan has no address of one; write "
-                    f'{self._environment.name} = {{ prometheus = "http://..." }} in [deploy.environments]'
-                )
-            return PrometheusProbe(
-                base_url=self._environment.prometheus,
-                metric=metric,
-                service=name,
-                missing=missing,
-                min_requests=self._soak_settings(metric.name).min_requests,
+        if metric.provider not in _PROBE_BUILDERS:
+            raise RolloutRefused(f"the metric {metric.name} has the provider {metric.provider!r}, which has no probe")
+        return _PROBE_BUILDERS[metric.provider](self, metric)
+
+    def prometheus_probe(self, metric: MetricSettings) -> Probe:
+        """Return the probe of a metric that is a query to Prometheus."""
+        if not self._environment.prometheus:
+            raise RolloutRefused(
+                f"the metric {metric.name} needs a Prometheus, but the plan has no address of one; write "
+                f'{self._environment.name} = {{ prometheus = "http://..." }} in [deploy.environments]'
             )
-        if metric.provider == "python":
-            function = UserFunction(metric.query, self._root)
-            return UserFunctionProbe(function=function, metric=metric, service=name, missing=missing)
+        settings = self._soak_settings(metric.name)
+        return PrometheusProbe(
+            base_url=self._environment.prometheus,
+            metric=metric,
+            service=self._service.name,
+            missing=settings.missing,
+            min_requests=settings.min_requests,
+        )
+
+    def user_function_probe(self, metric: MetricSettings) -> Probe:
+        """Return the probe of a metric that is a function of the repository."""
+        return UserFunctionProbe(
+            function=UserFunction(metric.query, self._root),
+            metric=metric,
+            service=self._service.name,
+            missing=self._soak_settings(metric.name).missing,
+        )
+
+    def http_probe(self, metric: MetricSettings) -> Probe:
+        """Return the probe of a metric that is a request to the service."""
         address = self._address()
         path = metric.query or self._spec.health
         if address is None or not path.startswith("/"):
             raise RolloutRefused(
-                f"the metric {metric.name} needs HTTP access to {name}, but there is no port or no path"
+                f"the metric {metric.name} needs HTTP access to {self._service.name}, but there is no port or no path"
             )
-        return HttpProbe(address=address, path=path, metric=metric, missing=missing)
+        return HttpProbe(address=address, path=path, metric=metric, missing=self._soak_settings(metric.name).missing)
 
     def _container_probe(self) -> Probe:
-        metrics = tuple(metric for metric in self._metrics if metric.provider in ("docker", "logs"))
+        metrics = tuple(metric for metric in self._metrics if metric.provider in CONTAINER_METRIC_PROVIDERS)
         return ContainerProbe(
             target=self._target,
             spec=self._spec,
@@ -265,3 +273,13 @@ class _ServiceProbePlan:
             missing_by_metric={metric.name: self._soak_settings(metric.name).missing for metric in metrics},
             known_exceptions=self._old_version_exceptions(),
         )
+
+
+_PROBE_BUILDERS: Mapping[str, Callable[[_ServiceProbePlan, MetricSettings], Probe]] = {
+    "http": _ServiceProbePlan.http_probe,
+    "prometheus": _ServiceProbePlan.prometheus_probe,
+    "python": _ServiceProbePlan.user_function_probe,
+}
+"""Provider of a metric -> what makes its probe; :data:`CONTAINER_METRIC_PROVIDERS` share one probe."""
+METRIC_PROVIDERS = (*_PROBE_BUILDERS, *CONTAINER_METRIC_PROVIDERS)
+"""The providers that can be measured: those that the plan accepts."""

@@ -145,7 +145,7 @@ def _unreachable_row(problem: str, target: str) -> HealthRow:
 
 
 def _is_local_engine(facts: EngineInfo) -> bool:
-    """Whether the engine runs on this very machine, with no container between the two."""
+    """Return whether the engine runs on this very machine, with no container between the two."""
     return facts.is_local and facts.host == current_host_name() and facts.kernel == os.uname().release
 
 

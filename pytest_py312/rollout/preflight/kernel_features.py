@@ -10,7 +10,7 @@ SWARM_NEEDS = (("VXLAN", "vxlan"), ("IP_VS", "ip_vs"))
 
 
 def has_feature(option: str, module: str, *, root: Path = Path("/"), release: str | None = None) -> bool | None:
-    """Whether the kernel has a feature built in, loaded, or as a loadable module; ``None`` if that is unknown.
+    """Return whether the kernel has a feature built in, loaded, or as a loadable module; ``None`` if that is unknown.
 
     :param release: of the kernel; by default that of the running one.
     """

@@ -94,11 +94,32 @@ class SupportsControl(Protocol):
 
 
 @runtime_checkable
+class SupportsAddress(Protocol):
+    """A target that knows the address of a container, so that the service itself can be probed."""
+
+    def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
+        """Return host and port under which this machine reaches ``spec.port``. Raises errors of a target."""
+        ...
+
+
+@runtime_checkable
+class SupportsExec(Protocol):
+    """A target that can run commands in a container."""
+
+    def execute(self, container: Container, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
+        """Return exit code and the end of the output. Raises errors of a target.
+
+        :raises TargetRefused: among others if it did not end within ``timeout`` seconds, or the program is missing.
+        """
+        ...
+
+
+@runtime_checkable
 class SupportsContracts(Protocol):
     """A target that can run commands in containers, for contract tests. Raises like :class:`Target`."""
 
     def execute(self, container: Container, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
-        """Run a command; see :class:`~pytest_py312.rollout.monitoring.health_probes.SupportsExec`."""
+        """Run a command; see :class:`SupportsExec`."""
         ...
 
     def start_stand_in(self, spec: ServiceSpec, old: Container, *, run: str) -> Container:

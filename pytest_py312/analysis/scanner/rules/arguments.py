@@ -24,7 +24,8 @@ from pytest_py312.analysis.scanner.evaluation.values import (
 )
 from pytest_py312.analysis.scanner.rules import operators
 
-Rule = Callable[[ScanState, ast.Call, Value, Arguments], None]
+ArgumentRule = Callable[[ScanState, ast.Call, Value, Arguments], None]
+"""Checks a call of a stdlib callable, and records what it matches in the scan."""
 
 _SET_EXPRESSION = re.compile(
     r"(?:frozen)?set\(\)(?:\.(?:union|intersection|difference|symmetric_difference|copy)\(\))?"
@@ -41,7 +42,7 @@ _BYTE_STRINGS = frozenset({"typing.ByteString", "collections.abc.ByteString"})
 OLD_AST_CLASSES = frozenset({"ast.Num", "ast.Str", "ast.Bytes", "ast.NameConstant", "ast.Ellipsis"})
 
 
-def simple_rule(rule: str) -> Rule:
+def simple_rule(rule: str) -> ArgumentRule:
     """Return a rule that matches every call."""
 
     def read(scan: ScanState, node: ast.Call, value: Value, _arguments: Arguments) -> None:
@@ -62,7 +63,7 @@ def is_float(value: Value, node: ast.expr) -> bool:
     return is_builtin_float or (value.module == "math" and value.path in _FLOAT_FUNCTIONS)
 
 
-def float_argument(rule: str) -> Rule:
+def float_argument(rule: str) -> ArgumentRule:
     def read(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
         for given, argument in zip(arguments, node.args, strict=False):
             if is_float(given, argument) or (stdlib_name(given) in _DECIMAL_TYPES and value.module == "random"):
@@ -147,7 +148,7 @@ def array_type_code(scan: ScanState, node: ast.Call, _value: Value, arguments: A
         scan.add_rule_match("array-u", node, "array.array")
 
 
-def positional_limit(count: int, rule: str) -> Rule:
+def positional_limit(count: int, rule: str) -> ArgumentRule:
     """Return a rule that matches more than ``count`` positional arguments."""
 
     def read(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
@@ -319,7 +320,7 @@ def loader_method(scan: ScanState, node: ast.Call, name: str) -> None:
 WARNING_CLASSES = frozenset({"urllib.request.FancyURLopener", "urllib.request.URLopener"})
 """Classes that warn when they, or classes derived from them, are instantiated."""
 
-RULES: dict[str, Rule] = {
+ARGUMENT_RULES: dict[str, ArgumentRule] = {
     **dict.fromkeys(OLD_AST_CLASSES, old_ast_class),
     "builtins.dict": dict_of_entry_points,
     "random.sample": sample_of_set,
@@ -359,7 +360,7 @@ RULES: dict[str, Rule] = {
 }
 """Rules by the full name of the callable."""
 
-ADDITIONAL_RULES: dict[str, Rule] = {
+ADDITIONAL_ARGUMENT_RULES: dict[str, ArgumentRule] = {
     f"re.{name}": positional_limit(count, "re-positional") for name, count in (("sub", 3), ("subn", 3), ("split", 2))
 }
 """Rules that apply in addition to another rule for the same callable."""

@@ -32,7 +32,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
 )
 from pytest_py312.analysis.scanner.rules import arguments as argument_rules
 from pytest_py312.analysis.scanner.rules import classes, newer_features, operators, regexes
-from pytest_py312.analysis.scanner.rules.arguments import Rule
+from pytest_py312.analysis.scanner.rules.arguments import ArgumentRule
 
 OLD_PROTOCOLS = frozenset({
     "PROTOCOL_TLS", "PROTOCOL_SSLv23", "PROTOCOL_SSLv2", "PROTOCOL_SSLv3", "PROTOCOL_TLSv1", "PROTOCOL_TLSv1_1",
@@ -44,13 +44,13 @@ ADAPTED_DATES = ("datetime.now()", "datetime.utcnow()", "datetime.today()", "dat
 
 def check_stdlib_call(scan: ScanState, node: ast.Call, value: Value, arguments: Arguments) -> None:
     name = stdlib_name(value)
-    if name in argument_rules.ADDITIONAL_RULES:
-        argument_rules.ADDITIONAL_RULES[name](scan, node, value, arguments)
+    if name in argument_rules.ADDITIONAL_ARGUMENT_RULES:
+        argument_rules.ADDITIONAL_ARGUMENT_RULES[name](scan, node, value, arguments)
     if name in keyword_arguments.DICT_METHODS:
         keyword_arguments.call_dict_method(scan, node, name, arguments)
     if name in keyword_arguments.FORWARDING_FUNCTIONS:
         keyword_arguments.refer_forwarded_keywords(scan, node, name, value, arguments)
-    rule = _RULES.get(name)
+    rule = _CALL_RULES.get(name)
     if rule is not None:
         rule(scan, node, value, arguments)
     elif value.path.endswith((".extractall", ".extract")) and value.module == "tarfile":
@@ -71,7 +71,7 @@ def check_stdlib_call(scan: ScanState, node: ast.Call, value: Value, arguments: 
     elif value.module == "pathlib" and value.path.endswith("Path().open"):
         _open_mode(scan, node, arguments, 0)
     elif value.module == "random" and value.path.startswith(("Random().", "SystemRandom().")):
-        inner = _RULES.get(f"random.{value.path.partition('.')[2]}")
+        inner = _CALL_RULES.get(f"random.{value.path.partition('.')[2]}")
         if inner is not None:
             inner(scan, node, value, arguments)
 
@@ -79,7 +79,7 @@ def check_stdlib_call(scan: ScanState, node: ast.Call, value: Value, arguments: 
 def check_instantiation(scan: ScanState, node: ast.Call, base: Value) -> None:
     """Match an instantiation of a class of this file whose constructor is that of a stdlib class."""
     if stdlib_name(base) in argument_rules.WARNING_CLASSES:
-        argument_rules.RULES[stdlib_name(base)](scan, node, base, Arguments())
+        argument_rules.ARGUMENT_RULES[stdlib_name(base)](scan, node, base, Arguments())
 
 
 def selects_entry_points(node: ast.Call, value: Value) -> bool:
@@ -319,13 +319,13 @@ def _bool_builtin(scan: ScanState, node: ast.Call, _value: Value, arguments: Arg
         operators.check_truth(scan, node.args[0], arguments[0])
 
 
-_RULES: dict[str, Rule] = {
-    **argument_rules.RULES,
+_CALL_RULES: dict[str, ArgumentRule] = {
+    **argument_rules.ARGUMENT_RULES,
     **dict.fromkeys(
         ("builtins.open", "io.open", "codecs.open", "os.fdopen", "fileinput.input", "fileinput.FileInput"), _open
     ),
     "argparse.FileType": _open,
-    **regexes.RULES,
+    **regexes.REGEX_RULES,
     "ssl.SSLContext": _ssl_context,
     "asyncio.get_event_loop": _event_loop,
     "asyncio.get_event_loop_policy().get_event_loop": _event_loop,

@@ -8,7 +8,7 @@ from pytest_py312.analysis.scanner.evaluation.names import resolve_name, stdlib_
 from pytest_py312.analysis.scanner.evaluation.scan_state import ScanState
 from pytest_py312.analysis.scanner.evaluation.values import BYTES, PARTIAL_TEXT, TEXT, Arguments, Value, alternatives
 from pytest_py312.analysis.scanner.rules import newer_features
-from pytest_py312.analysis.scanner.rules.arguments import Rule
+from pytest_py312.analysis.scanner.rules.arguments import ArgumentRule
 
 MAX_PATTERN_LENGTH = 5000
 _INNER_FLAGS = re.compile(r"\(\?[aiLmsux]+\)")
@@ -107,7 +107,7 @@ def _is_odd_number(group: str) -> bool:
         return False
 
 
-RULES: dict[str, Rule] = {
+REGEX_RULES: dict[str, ArgumentRule] = {
     **dict.fromkeys([f"re.{name}" for name in _FLAGS_POSITION], _check_pattern),
     "re.sub": _check_template,
     "re.subn": _check_template,

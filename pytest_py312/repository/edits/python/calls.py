@@ -27,7 +27,7 @@ def call_edits(source: PythonSource, node: ast.Attribute, old: str, new: str) ->
 
 
 def needs_call_rewrite(old: str) -> bool:
-    """Whether the name can only be replaced together with its call."""
+    """Return whether the name can only be replaced together with its call."""
     return _rewriter_key(old) in _CALL_REWRITERS
 
 
@@ -147,7 +147,7 @@ def _utc_call_edits(source: PythonSource, node: ast.Attribute, new: str) -> list
 
 
 def _is_default_factory(source: PythonSource, node: ast.Attribute) -> bool:
-    """Whether it is the value of ``default=datetime.utcnow`` and the like, which is called without arguments."""
+    """Return whether it is the value of ``default=datetime.utcnow`` and the like, which is called without arguments."""
     keyword = source.parent(node)
     return isinstance(keyword, ast.keyword) and keyword.arg in _FACTORY_PARAMETERS and node.attr == "utcnow"
 

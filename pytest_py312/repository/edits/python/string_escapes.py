@@ -91,7 +91,7 @@ def _literal_edits(literal: str, start: int) -> list[TextEdit]:
 
 
 def _is_same_value(original: str, edited: str) -> bool:
-    """Whether both literals have the same value, and the second has no invalid escape."""
+    """Return whether both literals have the same value, and the second has no invalid escape."""
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

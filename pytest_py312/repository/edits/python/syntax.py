@@ -117,7 +117,7 @@ class PythonSource:
         return enclosing
 
     def can_see(self, node: ast.AST, binding: ast.AST) -> bool:
-        """Whether ``node`` can read a name that ``binding`` (an import) sets."""
+        """Return whether ``node`` can read a name that ``binding`` (an import) sets."""
         scope = self.scopes(binding)[0]
         enclosing = self.scopes(node)
         return scope in enclosing and (scope is enclosing[0] or not isinstance(scope, ast.ClassDef))

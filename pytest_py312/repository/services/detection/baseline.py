@@ -9,7 +9,7 @@ from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.repository.declarations.declaration import DeclarationRole
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.formats.dockerfile import BuildStage
-from pytest_py312.repository.formats.version_ranges import lowest_minor
+from pytest_py312.repository.formats.version_ranges import oldest_included
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import join_path
 
@@ -98,15 +98,15 @@ def _baseline_of_pins(files: ServiceFiles) -> Baseline | None:
 
 def _baseline_of_ranges(files: ServiceFiles, plan: Plan) -> Baseline | None:
     for declaration in _declared_ranges(files):
-        lowest = lowest_minor(declaration.text, plan.interpreters)
+        lowest = oldest_included(declaration.text, plan.interpreters)
         if lowest is None:
             continue
         source = f"{declaration.location} says {declaration.text}"
-        older = lowest_minor(declaration.text, [Interpreter(3, minor) for minor in range(lowest.minor)])
+        older = oldest_included(declaration.text, [Interpreter(3, minor) for minor in range(lowest.minor)])
         if older is None:
             return Baseline(interpreter=lowest, source=source)
         checkable = [Interpreter(3, minor) for minor in range(OLDEST_SUPPORTED.minor, lowest.minor)]
-        raised_from = lowest_minor(declaration.text, checkable)
+        raised_from = oldest_included(declaration.text, checkable)
         source += f", of which {lowest} is the oldest in the plan"
         clause = f"allows {raised_from} as well, which is not in the plan; {lowest} is taken as its baseline ({source})"
         return Baseline(interpreter=lowest, source=source, assumptions=(clause,) if raised_from else ())

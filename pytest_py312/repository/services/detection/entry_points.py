@@ -56,7 +56,7 @@ def _dockerfile_commands(dockerfile: DockerfileText) -> Iterator[str]:
     entry_point, command = instructions.get("ENTRYPOINT", "").strip(), instructions.get("CMD", "").strip()
     if entry_point.endswith("]") and command.startswith("["):
         yield f"{entry_point[:-1]}, {command[1:]}"
-        if not read_command(entry_point).scripts:
+        if not read_command(entry_point).shell_scripts:
             return  # a script may end with `exec "$@"`, so CMD counts as well
     yield from filter(None, (entry_point, command))
 
@@ -73,7 +73,7 @@ def _compose_files(tree: Tree, path: str) -> Iterator[str]:
 
 
 def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:
-    """Whether an image built in ``context`` with a Dockerfile in ``folder`` is the service's."""
+    """Return whether an image built in ``context`` with a Dockerfile in ``folder`` is the service's."""
 
     def is_own(path: str) -> bool:
         inner = path == files.path or files.path == "." or path.startswith(f"{files.path}/")
@@ -86,7 +86,7 @@ def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:
 def _programs_of(tree: Tree, files: ServiceFiles, command: StartCommand) -> Iterator[Program]:
     """Yield the programs of a command, and of the service's shell scripts that it names."""
     yield from command.programs
-    for name in command.scripts:
+    for name in command.shell_scripts:
         for path in _outermost_named(files.scan.files, name):
             yield from read_command(tree.read_or_none(join_path(files.path, path)) or "", is_script=True).programs
 

@@ -68,14 +68,14 @@ def find_distribution(files: Sequence[str], texts_of: Mapping[str, str]) -> Dist
 
 
 def _has_module(files: Sequence[str], name: str) -> bool:
-    """Whether there is a module or package with the project's name where Poetry expects it."""
+    """Return whether there is a module or package with the project's name where Poetry expects it."""
     module = re.sub(r"[-_.]+", "_", name).lower()
     candidates = (f"{root}{form}" for root in ("", "src/") for form in (f"{module}.py", f"{module}/"))
     return any(path.lower().startswith(candidate) for candidate in candidates for path in files)
 
 
 def has_src_packages(files: Sequence[str]) -> bool:
-    """Whether ``src/`` holds importable modules or packages, and is not a package itself."""
+    """Return whether ``src/`` holds importable modules or packages, and is not a package itself."""
     inside = [path for path in files if path.startswith("src/") and path.endswith(".py")]
     return "src/__init__.py" not in inside and any(
         path.count("/") == 1 or path.endswith("/__init__.py") for path in inside
@@ -83,7 +83,7 @@ def has_src_packages(files: Sequence[str]) -> bool:
 
 
 def _is_plain_build(files: Sequence[str], toml: TomlText, setup: SetupPy) -> bool:
-    """Whether there is no sign of compiled code, or of a build that does more than copy files."""
+    """Return whether there is no sign of compiled code, or of a build that does more than copy files."""
     backend = toml.value("build-system", "build-backend") or ""
     needed = strings_in(toml.value("build-system", "requires"))
     compiled = any(

@@ -113,14 +113,14 @@ def _readable_texts(tree: Tree, path: str, names: list[str]) -> Iterator[tuple[s
 
 
 def is_production_dockerfile(dockerfile: str, service: str) -> bool:
-    """Whether no part of the Dockerfile's path inside the service names tests or tools."""
+    """Return whether no part of the Dockerfile's path inside the service names tests or tools."""
     inner = dockerfile if service == "." else dockerfile.removeprefix(service + "/")
     *folders, name = inner.lower().split("/")
     return not _NON_PRODUCTION_WORDS & {*folders, *re.split(r"[._-]", name)}
 
 
 def is_requirements_name(name: str) -> bool:
-    """Whether a file name is like ``requirements.txt``, ``requirements-dev.txt`` or ``test_requirements.in``."""
+    """Return whether a file name is like ``requirements.txt``, ``requirements-dev.txt`` or ``test_requirements.in``."""
     return _REQUIREMENTS_NAME.fullmatch(name) is not None
 
 
@@ -143,7 +143,7 @@ def service_indicator(tree: Tree, path: str, listing: FolderListing) -> str:
 
 
 def is_deployable(tree: Tree, path: str) -> bool:
-    """Whether the folder declares what is needed to run it, not only what is needed to develop it."""
+    """Return whether the folder declares what is needed to run it, not only what is needed to develop it."""
     listing = tree.list_folder(path)
     in_folder = tree.list_folder(join_path(path, "requirements")).files
     return (
@@ -155,7 +155,7 @@ def is_deployable(tree: Tree, path: str) -> bool:
 
 
 def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
-    """Whether the folder or its ``src`` has modules or packages that are in none of the ``services``."""
+    """Return whether the folder or its ``src`` has modules or packages that are in none of the ``services``."""
     for folder in (path, join_path(path, "src")):
         listing = tree.list_folder(folder)
         if any(name.endswith(".py") and name not in _DEVELOPER_MODULES for name in listing.files):
@@ -170,7 +170,7 @@ def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
 
 
 def has_python_image(tree: Tree, path: str, listing: FolderListing) -> bool:
-    """Whether the folder has a production Dockerfile of its own that is based on a Python image."""
+    """Return whether the folder has a production Dockerfile of its own that is based on a Python image."""
     return next(_python_dockerfiles(tree, path, listing), "") != ""
 
 

@@ -218,7 +218,7 @@ def _commanded_paths(tox_text: str, present: Set[str]) -> tuple[str, ...]:
 
 
 def _is_reached(folder: str, arguments: Sequence[str]) -> bool:
-    """Whether pytest would collect ``folder``; without arguments it collects everything."""
+    """Return whether pytest would collect ``folder``; without arguments it collects everything."""
     return not arguments or any(folder == path or folder.startswith(f"{path}/") for path in arguments)
 
 
@@ -230,7 +230,7 @@ def _describe_left_out(paths: Sequence[str]) -> str:
 
 
 def _has_module_conflict(tests: Sequence[str], files: set[str]) -> bool:
-    """Whether two test files have the same module name in pytest's default import mode."""
+    """Return whether two test files have the same module name in pytest's default import mode."""
     modules: set[str] = set()
     for path in tests:
         module = _module_name(path, files)

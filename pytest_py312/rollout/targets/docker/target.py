@@ -150,7 +150,7 @@ class DockerTarget:
 
     def address(self, spec: ServiceSpec, container: Container) -> tuple[str, int]:
         """Return host and port of the service, as
-        :class:`~pytest_py312.rollout.monitoring.probe_plan.SupportsAddress` does.
+        :class:`~pytest_py312.rollout.targets.target.SupportsAddress` does.
 
         :raises ServiceUnreachable: no route from this machine is known.
         """
@@ -191,7 +191,7 @@ class DockerTarget:
             return Readiness(phase=ReadinessPhase.READY, is_probed=is_probed)
 
     def execute(self, container: Container, argv: Sequence[str], *, timeout: float) -> tuple[int, str]:
-        """Run a command; see :class:`~pytest_py312.rollout.monitoring.health_probes.SupportsExec`."""
+        """Run a command; see :class:`~pytest_py312.rollout.targets.target.SupportsExec`."""
         with as_target_errors():
             return run_in_container(self._engine, container, argv, timeout=timeout)
 

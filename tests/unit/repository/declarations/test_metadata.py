@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Declaration
 from pytest_py312.repository.declarations.metadata import FILES, read_metadata
-from pytest_py312.repository.formats.version_ranges import lowest_minor
+from pytest_py312.repository.formats.version_ranges import oldest_included
 
 PLANNED = [Interpreter(3, minor) for minor in (12, 9, 11, 10)]
 
@@ -40,13 +40,13 @@ def short(declarations: tuple[Declaration, ...]) -> list[tuple[str, str, int | N
 )
 def test_the_lowest_minor_is_a_version_not_a_text(specifier: str, lowest: str) -> None:
     """3.9 comes before 3.10, which comes before 3.12; PEP 440 and Poetry's constraints both count."""
-    assert str(lowest_minor(specifier, PLANNED)) == lowest
+    assert str(oldest_included(specifier, PLANNED)) == lowest
 
 
 @pytest.mark.parametrize("specifier", [">=3.13", "<3.9", "nonsense", ">=3.9,<3.9"])
 def test_a_range_without_a_planned_minor_has_none(specifier: str) -> None:
     """Neither has an unreadable one."""
-    assert lowest_minor(specifier, PLANNED) is None
+    assert oldest_included(specifier, PLANNED) is None
 
 
 PYPROJECT = """\
@@ -129,4 +129,4 @@ def test_no_text_crashes_a_reader(name: str, text: str) -> None:
 @given(st.text(), st.sampled_from([">=3", "<", "~=", "^", ",", "||", "3.9", ".*"]))
 def test_no_range_crashes(text: str, mark: str) -> None:
     """It has a lowest minor version among the given ones, or none."""
-    assert lowest_minor(text + mark + text, PLANNED) in (None, *PLANNED)
+    assert oldest_included(text + mark + text, PLANNED) in (None, *PLANNED)

@@ -42,7 +42,7 @@ def test_built_services_and_their_start_commands() -> None:
         ["alembic", "uvicorn"],
         [],
     ]
-    assert entries[1].commands[0].scripts == ("entry.sh",)
+    assert entries[1].commands[0].shell_scripts == ("entry.sh",)
 
 
 @given(st.text(max_size=200) | st.sampled_from(["services: [a]", "services: {a: {build: [], command: {}}}", "- a"]))

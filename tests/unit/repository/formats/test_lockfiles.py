@@ -9,10 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.repository.formats.lockfiles import (
-    LENGTH_LIMIT,
+    LOCK_FORMATS,
+    MAX_LENGTH,
     LockedDependency,
     LockFileText,
-    is_lock_file,
+    LockFormat,
+    lock_format,
     read_lock_file,
 )
 
@@ -323,7 +325,36 @@ def test_lock_files_are_recognised_by_name() -> None:
         "pylock.a.b.toml",
     ]
 
-    assert [name for name in names if is_lock_file(name)] == names[:6]
+    assert [name for name in names if lock_format(name)] == names[:6]
+
+
+def test_each_lock_file_has_one_format() -> None:
+    for row in LOCK_FORMATS:
+        assert [other for other in LOCK_FORMATS if other.has_name(row.name)] == [row]
+        assert bool(row.upgrade_command) == bool(row.lock_command) != bool(row.example_command)
+
+
+def test_a_row_of_the_table_is_all_that_a_new_format_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    row = LockFormat(
+        name="new.lock",
+        reader=lambda text, path: LockFileText(path=path, requires_python=text),
+        source_file="pyproject.toml",
+        lock_command=("new", "lock"),
+        upgrade_command=("new", "update"),
+        upgrade_option="--only",
+    )
+    monkeypatch.setattr("pytest_py312.repository.formats.lockfiles.LOCK_FORMATS", (*LOCK_FORMATS, row))
+
+    assert read_lock_file(">=3.9", "a/new.lock") == LockFileText(path="a/new.lock", requires_python=">=3.9")
+    assert read_lock_file(">=3.9", "a/new.lock").format is row
+    assert row.upgrade_words(()) == ("new", "lock")
+    assert row.upgrade_words(("a", "b")) == ("new", "update", "--only", "a", "--only", "b")
+
+
+def test_a_file_of_another_name_is_not_read_as_a_lock_file() -> None:
+    (problem,) = read_lock_file("lock-version = '1.0'\n", "a/conda.lock").problems
+
+    assert problem.message == "The file does not have the name of a supported lock file."
 
 
 @pytest.mark.parametrize(
@@ -342,7 +373,7 @@ def test_lock_files_are_recognised_by_name() -> None:
         ("Pipfile.lock", '{"default": [1]}', 1, '"default" of the lock file is not an object'),
         ("Pipfile.lock", "[" * 100_000, 1, "nested too deeply"),
         ("uv.lock", "a = " + "[" * 100_000, 1, ""),
-        ("uv.lock", "#" * (LENGTH_LIMIT + 1), 1, "is longer than"),
+        ("uv.lock", "#" * (MAX_LENGTH + 1), 1, "is longer than"),
     ],
 )
 def test_an_unreadable_file_is_one_problem_with_its_line(name: str, text: str, line: int, words: str) -> None:

@@ -71,7 +71,7 @@ detached = true
         "tool.hatch.envs.default": ["mypy"],
         "tool.hatch.envs.test": ["mypy", "pytest-cov"],
     }
-    assert [[local.path for local in table.locals] for table in dependency_tables.values()] == [
+    assert [[local.path for local in table.local_paths] for table in dependency_tables.values()] == [
         ["./libs/shop"],
         [],
         ["libs/shop"],
@@ -150,7 +150,7 @@ def test_poetry_tables_become_pep_508() -> None:
         ('numpy<2; python_version < "3.12"', 8),
         ('numpy>=2; python_version >= "3.12"', 8),
     ]
-    assert [(local.path, local.editable) for local in main.locals] == [("../common", True)]
+    assert [(local.path, local.editable) for local in main.local_paths] == [("../common", True)]
     assert main.problems == ()
     assert [entry.text for entry in dependency_tables["tool.poetry.extras.cache"].entries] == ["redis"]
     assert [entry.name for entry in dependency_tables["tool.poetry.group.dev.dependencies"].entries] == ["pytest"]

@@ -77,10 +77,10 @@ def test_a_comment_ends_a_continued_line() -> None:
 @pytest.mark.parametrize(
     ("line", "include"),
     [
-        ("-r base.txt", IncludedFile(kind="requirements", target="base.txt", line=1)),
-        ("-rbase.txt  # all", IncludedFile(kind="requirements", target="base.txt", line=1)),
-        ("--requirement=base.txt", IncludedFile(kind="requirements", target="base.txt", line=1)),
-        ("-c ../constraints.txt", IncludedFile(kind="constraints", target="../constraints.txt", line=1)),
+        ("-r base.txt", IncludedFile(kind="requirements", path="base.txt", line=1)),
+        ("-rbase.txt  # all", IncludedFile(kind="requirements", path="base.txt", line=1)),
+        ("--requirement=base.txt", IncludedFile(kind="requirements", path="base.txt", line=1)),
+        ("-c ../constraints.txt", IncludedFile(kind="constraints", path="../constraints.txt", line=1)),
     ],
 )
 def test_includes_are_not_requirements(line: str, include: IncludedFile) -> None:
@@ -116,7 +116,7 @@ def test_options_have_their_long_names() -> None:
 def test_paths_of_the_repository_are_local_paths(line: str, path: str, editable: bool) -> None:
     """Every form of requiring a distribution beside the service."""
     found = read_requirements(line, "r.txt")
-    assert [(local.path, local.editable) for local in found.locals] == [(path, editable)]
+    assert [(local.path, local.editable) for local in found.local_paths] == [(path, editable)]
     assert found.entries == ()
     assert found.problems == ()
 

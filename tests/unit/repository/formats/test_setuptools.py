@@ -82,7 +82,7 @@ def test_requirements_of_a_setup_cfg_have_lines() -> None:
     assert [(entry.name, entry.line) for entry in tables["options.install_requires"].entries] == [("a", 3), ("b", 4)]
     assert [entry.name for entry in tables["options.extras_require.test"].entries] == ["x", "y"]
     (table,) = read_setup_cfg_dependencies("[options]\ninstall_requires = file: requirements.txt\n", "setup.cfg")
-    assert [include.target for include in table.requirements.includes] == ["requirements.txt"]
+    assert [include.path for include in table.requirements.includes] == ["requirements.txt"]
 
 
 def test_each_requirement_has_its_own_line() -> None:

@@ -48,8 +48,8 @@ def test_a_script_is_read_line_by_line() -> None:
 
 
 def test_the_shell_scripts_among_the_words() -> None:
-    assert read_command('["sh", "/app/bin/start.sh", "worker"]').scripts == ("start.sh",)
-    assert read_command("bash -c './wait.sh && ./docker-entrypoint'").scripts == ("wait.sh", "docker-entrypoint")
+    assert read_command('["sh", "/app/bin/start.sh", "worker"]').shell_scripts == ("start.sh",)
+    assert read_command("bash -c './wait.sh && ./docker-entrypoint'").shell_scripts == ("wait.sh", "docker-entrypoint")
 
 
 @given(st.text(max_size=200), st.booleans())

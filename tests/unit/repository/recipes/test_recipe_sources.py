@@ -131,8 +131,8 @@ dependencies:
 def test_the_pip_section_of_a_conda_environment() -> None:
     (table,) = read_conda_dependencies(CONDA, "environment.yml")
     assert [(entry.text, entry.line) for entry in table.requirements.entries] == [("flask==2.0", 5)]
-    assert [(include.target, include.line) for include in table.requirements.includes] == [("more.txt", 6)]
-    assert [(local.path, local.line) for local in table.requirements.locals] == [("./lib", 7)]
+    assert [(include.path, include.line) for include in table.requirements.includes] == [("more.txt", 6)]
+    assert [(local.path, local.line) for local in table.requirements.local_paths] == [("./lib", 7)]
 
 
 @given(st.text(alphabet=st.sampled_from("dependencies:pip \n-[]{}&*'\"#="), max_size=60))

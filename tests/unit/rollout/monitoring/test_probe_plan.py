@@ -1,7 +1,7 @@
 """Probes of the services of a stage."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +9,12 @@ import pytest
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.repository.plan.rollout_tables import load_rollout_settings
+from pytest_py312.repository.plan.rollout_tables import PROVIDERS, load_rollout_settings
 from pytest_py312.rollout.canary_analysis.error_budget import ErrorBudget
 from pytest_py312.rollout.domain.model import Container, Result, ServiceSpec, StageRun, Timestamp
 from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.control_probes import ControlUsageProbe
-from pytest_py312.rollout.monitoring.probe_plan import monitored_services
+from pytest_py312.rollout.monitoring.probe_plan import METRIC_PROVIDERS, monitored_services
 from pytest_py312.rollout.monitoring.probes import (
     ContainerHealthProbe,
     ContainerProbe,
@@ -111,6 +111,18 @@ def test_each_service_has_the_probes_of_the_plan(tmp_path: Path) -> None:
     assert kinds(found["user"].probes) == [ContainerHealthProbe, PrometheusProbe, ContainerProbe]
     assert kinds(found["gateway"].probes) == [ContainerHealthProbe, PrometheusProbe, UserFunctionProbe, ContainerProbe]
     assert [one.critical for one in found.values()] == [True, False]
+
+
+def test_there_is_a_probe_for_each_provider_that_the_plan_accepts() -> None:
+    assert sorted(METRIC_PROVIDERS) == sorted(PROVIDERS)
+
+
+def test_a_provider_without_a_probe_is_refused(tmp_path: Path) -> None:
+    plan, services = settings(tmp_path), {name: service(name) for name in ("user", "gateway")}
+    plan = replace(plan, metrics=(replace(plan.metrics[0], provider="statsd"),))
+
+    with pytest.raises(RolloutRefused, match="the metric errors has the provider 'statsd', which has no probe"):
+        monitored_services(soaking(), services, plan, FakeTarget(), root=tmp_path)
 
 
 def test_the_most_specific_limits_apply(tmp_path: Path) -> None:
