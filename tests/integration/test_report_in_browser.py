@@ -186,7 +186,7 @@ CONTRAST = """() => {
     const [r, g, b] = numbers(colour).map(part);
     return 0.2126 * r + 0.7152 * g + 0.0722 * b;
   };
-  { => const background = (one) => { => {
+  const background = (one) => {
     for (; one; one = one.parentElement) {
       const colour = getComputedStyle(one).backgroundColor;
       if (numbers(colour)[3] !== 0) return colour;

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
-from typing import Protocol, runtime_checkable
 
 from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError, RolloutRefused, did_you_mean
@@ -16,28 +15,19 @@ from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.context import PlannedRollout, RolloutContext
 from pytest_py312.rollout.domain.events import DrillFinished
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.model import Container, StageRun, StageState
+from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.state_machine import MONITORED
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator
 from pytest_py312.rollout.execution.watcher import Watcher
-from pytest_py312.rollout.targets.target import Target, TargetError
+from pytest_py312.rollout.targets.target import SupportsDrill, Target, TargetError
 
 DRILL_INTERVAL = 2.0
 """Seconds between two samples of a drill, which tests that an outage is noticed, not how fast by the plan."""
 NOTICE_TIMEOUT = 90.0
 """Seconds within which the fault has to be noticed."""
 NO_FAULT = "none"
-
-
-@runtime_checkable
-class Breakable(Protocol):
-    """A target that can make a container fail."""
-
-    def break_down(self, container: Container) -> None:
-        """Stop ``container`` from serving. Raises as other methods of a target do."""
-        ...
 
 
 def check_drill_allowed(stage: int, environment: str, runs: Iterable[StageRun]) -> None:
@@ -81,7 +71,7 @@ class Drill:
         :param fault: ``none`` or ``stop``.
         :raises RolloutRefused: it cannot start, or its target cannot inject faults. Nothing was changed.
         """
-        if fault != NO_FAULT and not isinstance(self.target, Breakable):
+        if fault != NO_FAULT and not isinstance(self.target, SupportsDrill):
             raise RolloutRefused(f"the target {self.target.name} cannot inject faults: drill with --fault none")
         self._finish_earlier_drills(planned.run)
         run = replace(planned.run, is_drill=True, needs_drill=False)
@@ -120,7 +110,7 @@ class Drill:
         """Make ``service`` fail and monitor; return why the fault was not noticed, empty if it was."""
         container = run[service].new
         assert container is not None, "it was deployed"
-        assert isinstance(self.target, Breakable)
+        assert isinstance(self.target, SupportsDrill)
         watcher = Watcher(
             self.journal,
             self.driver,
@@ -132,7 +122,7 @@ class Drill:
             log=self.context.log,
         )
         try:
-            self.target.break_down(container)
+            self.target.stop_for_drill(container)
         except TargetError as error:
             return f"{service} could not be made to fail: {error}"
         self.context.log(f"{service} was stopped; waiting for monitoring to notice it")

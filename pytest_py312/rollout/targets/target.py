@@ -103,6 +103,15 @@ class SupportsAddress(Protocol):
 
 
 @runtime_checkable
+class SupportsDrill(Protocol):
+    """A target that can make a container fail, for a drill."""
+
+    def stop_for_drill(self, container: Container) -> None:
+        """Stop ``container`` as a crash would. Raises errors of a target."""
+        ...
+
+
+@runtime_checkable
 class SupportsExec(Protocol):
     """A target that can run commands in a container."""
 

@@ -54,7 +54,7 @@ def test_a_stage_is_deployed_and_rolled_back(
         assert document["held_by"]["run"] == document["runs"][0]["run"]
         typed("deploy", "--stage", "1", code=4)  # it is deployed already
         output = typed("test-contracts", "--stage", "1")
-        assert output.startswith("auth->auth  /version  kept: not tried: the old auth is not running")
+        assert output.startswith("auth->auth  /version  holds: not tried: the old auth is not running")
         assert "    old -> new: holds (200)\n" in output
         assert {
             contract["result"]

@@ -143,7 +143,9 @@ format = "hash"
         failing="contract[auth->auth]",
         reason="old -> new: broken (the hash is",
     ),
-    "wrong interpreter": Fault(image="3.11-good", state=None, failing="preflight", reason="has Python 3.11, not"),
+    "wrong interpreter": Fault(
+        image="3.11-good", state=None, failing="preflight", reason="declares Python 3.11, not 3.12"
+    ),
     "wrong interpreter that claims to be right": Fault(
         image="3.11-good-claims", state=S.ROLLED_BACK, failing="verify[auth]", reason="Python 3.11, not on 3.12"
     ),

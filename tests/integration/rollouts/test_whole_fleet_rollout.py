@@ -24,7 +24,7 @@ def test_all_four_stages_are_accepted_in_order(tmp_path: Path) -> None:
         out = run(2, code=1)
         assert f"stage 2 cannot start in {fleet.name}: stage 1 was never deployed there" in out
         assert fleet.serving(2) == {"3.11"}
-        ticks = ("--py312-stage=1", f"--py312-deploy={fleet.name}", "--py312-soak-mode=tick")
+        ticks = ("--py312-stage=1", f"--py312-deploy={fleet.name}", "--py312-soak-mode=sample-once")
         assert f"pending: stage 1 in {fleet.name} is soaking: 0 s of 3 s credited" in fleet.pytest(*ticks, code=75)
         out = fleet.run_until_done(*ticks)
         for stage in stages:

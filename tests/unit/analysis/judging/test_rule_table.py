@@ -39,13 +39,19 @@ SCANNER = Path(pytest_py312.__file__).parent / "analysis/scanner"
 
 
 def recorded_rules(trees: list[ast.Module]) -> Iterator[str]:
-    """Yield the rule names that the scanner records: texts for a parameter named ``rule``, of any function."""
+    """Yield the rule names that the scanner records.
+
+    They are texts for a parameter named ``rule`` of any function, or returned by a function named ``_..._rule``.
+    """
     functions = [node for tree in trees for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     positions: dict[str, int] = {}
     for function in functions:
         names = [argument.arg for argument in function.args.args if argument.arg != "self"]
         if "rule" in names:
             positions[function.name] = names.index("rule")
+        if function.name.endswith("_rule"):
+            returns = [node for node in ast.walk(function) if isinstance(node, ast.Return) and node.value is not None]
+            yield from (text for node in returns if node.value is not None for text in texts_in(node.value))
     for tree in trees:
         for node in ast.walk(tree):
             if isinstance(node, ast.Call):

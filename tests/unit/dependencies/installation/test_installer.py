@@ -114,15 +114,15 @@ def test_a_requirement_that_cannot_be_fetched_does_not_hide_the_others(
 
     monkeypatch.setattr(Locker, "lock", lock)
 
-    found = installer.installation(cell_of(interpreter, replace(of, baseline=Interpreter.parse(interpreter))))
+    installation = installer.installation(cell_of(interpreter, replace(of, baseline=Interpreter.parse(interpreter))))
 
     assert requested[-1] == ("six==1.16.0", "numpy==1.0")
-    assert found.environment is None
-    assert found.unchecked == (
+    assert installation.environment is None
+    assert installation.unchecked == (
         "acme could not be fetched with git: no such host; the other requirements were checked without acme"
     )
-    assert found.rest is not None
-    assert found.rest.findings == (numpy,)
+    assert installation.rest is not None
+    assert installation.rest.findings == (numpy,)
 
 
 def test_nothing_is_judged_without_a_project_that_others_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -46,7 +46,7 @@ NETWORK = "error: Failed to download and build `x==1`\n  cause: Failed to fetch:
         ("error: Failed to build `x==1`\n  cause: No space left on device\n", None),
     ],
 )
-def test_what_uv_refuses_by_itself_is_told_from_failed_builds(stderr: str, refused: tuple[str, str] | None) -> None:
+def test_refusals_of_uv_itself_are_no_failed_builds(stderr: str, refused: tuple[str, str] | None) -> None:
     assert refused_by_uv(stderr) == refused
 
 

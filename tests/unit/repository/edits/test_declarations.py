@@ -450,7 +450,7 @@ TOX = [
         "[tox]\nenvlist = api-py<C>«, api-py312»\n\n[testenv:api-py<C>]\ndeps = protobuf==<V>.2"
         "«\n\n[testenv:api-py312]\ndeps = protobuf==<V>.2»"
     ),
-    # what only an old one has a section for, the target needs none
+    # a section of an older version only: the target needs none
     "[tox]\nenvlist = py38, py<C>«, py312»\n\n[testenv:py38]\ndeps = backport\n",
     "[tox]\nenvlist = py{38,<C>«,312»}\n\n[testenv:py38]\ndeps = backport\n",
     # the newest environment's conditions

@@ -140,7 +140,7 @@ def test_the_project_itself_with_extras(tmp_path: Path) -> None:
     )
 
 
-def test_what_cannot_be_determined_is_said(tmp_path: Path) -> None:
+def test_undetermined_steps_are_reported(tmp_path: Path) -> None:
     """A file that is not in the repository, a variable without a value, a script that is not there."""
     text = "FROM python:3.11\nRUN pip install -r gone.txt\nRUN pip install $WHAT\nRUN sh /install.sh\n"
     recipe = recipe_of(tmp_path, text)

@@ -345,7 +345,7 @@ def test_a_shared_file_gives_the_baseline_of_a_service_that_declares_none(
     assert not any(text.startswith("user-service says nowhere") for text in fleet.assumptions)
 
 
-def test_a_baseline_above_the_oldest_supported_is_said(tmp_path: Path) -> None:
+def test_a_baseline_above_the_oldest_supported_is_reported(tmp_path: Path) -> None:
     """The plan's interpreters do not reach down to what the service allows."""
     fleet = fleet_of(tmp_path, {"svc/pyproject.toml": PROJECT + 'requires-python = ">=3.8"\n'})
     assert str(fleet["svc"].baseline) == "3.9"

@@ -73,7 +73,7 @@ def test_an_outage_that_nobody_notices_fails_the_drill_and_is_brought_back(
     py312: Shell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(drill, "NOTICE_TIMEOUT", 0.3)
-    monkeypatch.setattr(type(py312.target), "break_down", lambda target, container: None)
+    monkeypatch.setattr(type(py312.target), "stop_for_drill", lambda target, container: None)
     done = py312.document("drill --stage 1 --fault stop", code=1)
     assert done["detail"] == "auth was down for 0.3 s without being noticed"
     assert serving(py312)["auth"] == "old-3.9"
@@ -152,7 +152,7 @@ def test_a_drill_that_was_killed_while_it_was_up_is_brought_back_first(
         raise MemoryError
 
     with monkeypatch.context() as patched:
-        patched.setattr(type(py312.target), "break_down", killed)
+        patched.setattr(type(py312.target), "stop_for_drill", killed)
         with pytest.raises(MemoryError):
             py312("drill --stage 1 --fault stop")
     assert serving(py312)["auth"] == "new-3.12", "left up, as any soak is"
