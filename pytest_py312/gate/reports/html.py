@@ -58,7 +58,7 @@ def _template_context(report: Report) -> dict[str, Any]:
             ("incomplete", "unchecked", [name for name, _ in verdict.incomplete]),
         ],
         "incomplete": [(escape_control(name), escape_terminal(reason)) for name, reason in verdict.incomplete],
-        "columns": ["service" if column is None else str(column) for column in table_columns(report)],
+        "columns": ["As a whole" if column is None else str(column) for column in table_columns(report)],
         "services": services,
         "unfold": sum(service.blocking for service in services) <= _MAX_EXPANDED_FINDINGS,
         "waivers": [

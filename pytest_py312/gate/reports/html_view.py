@@ -235,7 +235,7 @@ def _outcome_view(outcome: Outcome) -> OutcomeView:
     interpreter = outcome.interpreter
     return OutcomeView(
         check=escape_control(outcome.check),
-        interpreter=str(interpreter) if interpreter else "service",
+        interpreter=str(interpreter) if interpreter else "as a whole",
         order=(interpreter.major, interpreter.minor) if interpreter else (0, 0),
         sign=status_sign(CellState(outcome.status.value), cached=outcome.cached),
         reason=escape_terminal(outcome.reason) or ("nothing is blocking" if outcome.status is Status.PASSED else ""),

@@ -205,7 +205,8 @@ def _fit_line(line: str, index: int, width: int, page: TerminalFormat) -> tuple[
     has_caret = indentation <= index <= len(pieces)
     pieces, caret_index = pieces[indentation:], index - indentation if has_caret else 0
     starts = [0, *accumulate(display_width(piece) for piece in pieces)]
-    if starts[-1] <= width:
+    is_behind_end = has_caret and caret_index == len(pieces)
+    if starts[-1] + is_behind_end <= width:
         return "".join(pieces), starts[caret_index] if has_caret else None
     dots = page.ellipsis
     first = _first_shown(starts, caret_index, width - 2 * display_width(dots))

@@ -1,7 +1,7 @@
 """Source lines with a caret that is always below the right column."""
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Location
@@ -93,6 +93,7 @@ def test_a_failing_item_shows_the_line() -> None:
     assert "12 |" not in failure_text(outcome, verbosity=-1)
 
 
+@example("0" * 20, 21, 1, False)
 @given(st.text(st.characters(), max_size=200), st.integers(-1, 220), st.integers(1, 90), st.booleans())
 def test_any_line_fits_and_is_escaped(line: str, column: int, width: int, unicode: bool) -> None:
     lines = shown(line, column, width=width, unicode=unicode)
