@@ -3,7 +3,7 @@ CREATE TABLE entries (
   run INTEGER NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL,
   PRIMARY KEY (run, number)
 ) WITHOUT ROWID;
-INSERT INTO "entries" VALUES(1,1,'2026-11-28T04:14:34Z','Locked','{"by":"root on vm"}');
+INSERT INTO "entries" VALUES(1,1,'2026-11-28T04:14:34Z','Locked','{"by":"operator on host"}');
 INSERT INTO "entries" VALUES(1,2,'2026-11-28T04:14:34Z','intent','{"act":"observe","service":"auth"}');
 INSERT INTO "entries" VALUES(1,3,'2026-11-28T04:14:34Z','Observed','{"service":"auth","old":{"id":"id1","image":"old-3.9"},"interpreter":{"major":3,"minor":9}}');
 INSERT INTO "entries" VALUES(1,4,'2026-11-28T04:14:34Z','intent','{"act":"prepare","service":"auth"}');

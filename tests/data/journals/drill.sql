@@ -3,7 +3,7 @@ CREATE TABLE entries (
   run INTEGER NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL,
   PRIMARY KEY (run, number)
 ) WITHOUT ROWID;
-INSERT INTO "entries" VALUES(1,1,'2026-11-28T04:14:27Z','Locked','{"by":"root on vm"}');
+INSERT INTO "entries" VALUES(1,1,'2026-11-28T04:14:27Z','Locked','{"by":"operator on host"}');
 INSERT INTO "entries" VALUES(1,2,'2026-11-28T04:14:27Z','note','"a drill: deployed only to be rolled back (fault: none)"');
 INSERT INTO "entries" VALUES(1,3,'2026-11-28T04:14:27Z','intent','{"act":"observe","service":"auth"}');
 INSERT INTO "entries" VALUES(1,4,'2026-11-28T04:14:27Z','Observed','{"service":"auth","old":{"id":"id1","image":"old-3.9"},"interpreter":{"major":3,"minor":9}}');
@@ -15,10 +15,10 @@ INSERT INTO "entries" VALUES(1,9,'2026-11-28T04:14:27Z','intent','{"act":"ready"
 INSERT INTO "entries" VALUES(1,10,'2026-11-28T04:14:27Z','BecameReady','{"service":"auth"}');
 INSERT INTO "entries" VALUES(1,11,'2026-11-28T04:14:27Z','intent','{"act":"verify","service":"auth"}');
 INSERT INTO "entries" VALUES(1,12,'2026-11-28T04:14:27Z','Verified','{"service":"auth"}');
-INSERT INTO "entries" VALUES(1,13,'2026-11-28T04:14:27Z','RollbackAsked','{"reason":"a drill, asked for by root on vm","services":[],"by":"root on vm"}');
+INSERT INTO "entries" VALUES(1,13,'2026-11-28T04:14:27Z','RollbackAsked','{"reason":"a drill, asked for by operator on host","services":[],"by":"operator on host"}');
 INSERT INTO "entries" VALUES(1,14,'2026-11-28T04:14:27Z','intent','{"act":"restore","service":"auth"}');
 INSERT INTO "entries" VALUES(1,15,'2026-11-28T04:14:27Z','RestoreFailed','{"service":"auth","reason":"the old container is gone"}');
-INSERT INTO "entries" VALUES(1,16,'2026-11-28T04:14:27Z','Drilled','{"passed":false,"fault":"none","by":"root on vm","seconds":0.0015181799999481882,"detail":"a drill, asked for by root on vm; auth could not be brought back: the old container is gone"}');
+INSERT INTO "entries" VALUES(1,16,'2026-11-28T04:14:27Z','Drilled','{"passed":false,"fault":"none","by":"operator on host","seconds":0.0015181799999481882,"detail":"a drill, asked for by operator on host; auth could not be brought back: the old container is gone"}');
 CREATE TABLE identity (name TEXT NOT NULL);
 INSERT INTO "identity" VALUES('caba5aa456986f85f04a8816efcd019b');
 CREATE TABLE runs (

@@ -3,7 +3,7 @@ CREATE TABLE entries (
   run INTEGER NOT NULL, number INTEGER NOT NULL, at TEXT NOT NULL, kind TEXT NOT NULL, document TEXT NOT NULL,
   PRIMARY KEY (run, number)
 ) WITHOUT ROWID;
-INSERT INTO "entries" VALUES(1,1,'2026-11-28T04:14:47Z','Locked','{"by":"root on vm"}');
+INSERT INTO "entries" VALUES(1,1,'2026-11-28T04:14:47Z','Locked','{"by":"operator on host"}');
 INSERT INTO "entries" VALUES(1,2,'2026-11-28T04:14:47Z','intent','{"act":"observe","service":"auth"}');
 INSERT INTO "entries" VALUES(1,3,'2026-11-28T04:14:47Z','Observed','{"service":"auth","old":{"id":"id1","image":"old-3.9"},"interpreter":{"major":3,"minor":9}}');
 INSERT INTO "entries" VALUES(1,4,'2026-11-28T04:14:47Z','intent','{"act":"prepare","service":"auth"}');
@@ -14,7 +14,7 @@ INSERT INTO "entries" VALUES(1,8,'2026-11-28T04:14:47Z','intent','{"act":"ready"
 INSERT INTO "entries" VALUES(1,9,'2026-11-28T04:14:47Z','BecameReady','{"service":"auth"}');
 INSERT INTO "entries" VALUES(1,10,'2026-11-28T04:14:47Z','intent','{"act":"verify","service":"auth"}');
 INSERT INTO "entries" VALUES(1,11,'2026-11-28T04:14:47Z','Verified','{"service":"auth"}');
-INSERT INTO "entries" VALUES(1,12,'2026-11-28T04:14:47Z','Moved','{"place":"the Docker engine BBBB","by":"root on vm"}');
+INSERT INTO "entries" VALUES(1,12,'2026-11-28T04:14:47Z','Moved','{"place":"the Docker engine BBBB","by":"operator on host"}');
 CREATE TABLE identity (name TEXT NOT NULL);
 INSERT INTO "identity" VALUES('b526038efd0d2df9df918236f086b091');
 CREATE TABLE runs (
