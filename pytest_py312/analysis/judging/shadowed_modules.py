@@ -1,7 +1,7 @@
 """Find modules of a service that have the name of a new standard library module.
 
-The service itself means its own module. Its dependencies do not: they start to use new standard library modules, and if
-the folder of the service comes first on the import path, they get the service's module instead.
+Imports in the service are meant for its own module. A dependency that imports the new standard library module of that
+name gets the service's file instead, if the folder of the service comes first on the import path.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -32,7 +32,10 @@ def shadowing_queries(names: Mapping[str, str]) -> Iterator[StdlibQuery]:
 
 
 def shadowing_findings(names: Mapping[str, str], evidence: Evidence) -> Iterator[Finding]:
-    """Report modules whose name is standard on the target and not on the baseline. All others are pre-existing."""
+    """Report modules whose name is standard on the target and not on the baseline.
+
+    What is standard on both is pre-existing.
+    """
     for name, path in names.items():
         if evidence.target_answer(name, "").present and evidence.baseline_answer(name, "").present is False:
             yield Finding(

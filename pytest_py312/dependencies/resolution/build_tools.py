@@ -111,7 +111,8 @@ _PACKAGES: dict[str, tuple[str, ...]] = {
 class MissingTool:
     """What the machine lacks: ``name`` for users (``gcc``, ``the header libpq-fe.h``); ``message`` is the evidence.
 
-    ``key`` is the bare name of the program, the library or the header without its suffix.
+    ``key`` identifies it: the name of a program or library, the first part of a header's path, or a phrase such as
+    "a C compiler".
     """
 
     name: str

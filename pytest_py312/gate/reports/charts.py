@@ -22,6 +22,7 @@ WIDTH = 250
 _MAX_RATIO = 8.0
 """Ratios above this, or below its inverse, are drawn at the edge."""
 _MIN_MAX_RATIO = 1.3
+"""A ratio axis reaches at least this far."""
 _TICKS = (0.25, 0.5, 0.8, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 _MAX_TICKS = 6
 _MEDIAN_SHAPE = "M-0.06,-0.5H0.06V0.5H-0.06Z"
@@ -73,7 +74,7 @@ def _round_numbers(attribute: "re.Match[str]") -> str:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RatioScale:
-    """Range of ratios that all charts of a page share."""
+    """Range of the ratio axis of a chart."""
 
     low: float
     high: float
@@ -145,7 +146,7 @@ def _layer(mark: Spec, point: dict[str, float]) -> Spec:
 def samples_chart(speed: BenchmarkComparison, factor: float, unit: str) -> str:
     """Draw all samples of both interpreters as dots, with quartiles and medians.
 
-    :param factor: size of one ``unit``, in the unit of the samples.
+    :param factor: samples are divided by it to be in ``unit``.
     """
     names = (str(speed.baseline), str(speed.target))
     rows: list[Spec] = []

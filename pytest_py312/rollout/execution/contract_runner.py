@@ -1,7 +1,8 @@
 """Run contracts between deployed services: each version of one service with each version of the other.
 
-The new version is what serves. The previous one is its control, or what serves if the service was not migrated yet. For
-calling, writing and reading a stand-in is enough: a container of the retained image in which the service does not run.
+The new version is what serves. The previous one is its control, or what serves if the service was not migrated yet. A
+version that only calls, writes or reads may be a stand-in: a container of the retained image in which the service does
+not run.
 """
 
 import json
@@ -43,7 +44,7 @@ PYTHON_COMMANDS = ("python3", "python")
 START_GRACE = 20.0
 """Seconds beyond a contract's limit, which is enforced in the container: an interpreter has to start there."""
 RETRIES, RETRY_DELAY = 2, 1.0
-"""A call that fails is repeated so often, after so many seconds: a blip does not break a contract."""
+"""Repetitions of a failed call, and seconds between them: one transient failure does not break a contract."""
 _NOT_STARTED_CODES = (126, 127)
 
 

@@ -1,7 +1,7 @@
 """Prometheus metrics about rollouts, as a textfile or over HTTP.
 
-All values are computed from the journal and the samples at each request. Nothing is counted separately, so a restarted
-watcher exports the same values as the previous process.
+All values are computed from the journal and the samples at each request, so a restarted watcher exports the same values
+as the previous process. Only ``py312_soak_missed_samples`` counts since the watcher started.
 """
 
 import os

@@ -1,10 +1,9 @@
-"""Specifications of containers: what each kind runs, sees and may do. Pure: nothing is started here.
+"""Specifications of containers: what each kind runs, sees and may do. Nothing is started here.
 
-There are four kinds. A *cell* container runs one probe without network and privileges. A *session* container does that
-for several jobs of one cell, one after the other. A *pool* container is as isolated and runs one clean process per job
-of any cell of an interpreter. A *tool* container runs our own tools (uv, the byte compiler) with network and a writable
-cache.
-"""
+There are four kinds. A *cell* container runs one probe without privileges, and without network unless the job asks for
+it. A *session* container does that for several jobs of one cell, one after the other. A *pool* container is as isolated
+and runs one clean process per job of any cell of an interpreter. A *tool* container runs our own tools (uv, the byte
+compiler) with network and a writable cache."""
 
 import os
 import re
