@@ -3,7 +3,8 @@
 There are four kinds. A *cell* container runs one probe without privileges, and without network unless the job asks for
 it. A *session* container does that for several jobs of one cell, one after the other. A *pool* container is as isolated
 and runs one clean process per job of any cell of an interpreter. A *tool* container runs our own tools (uv, the byte
-compiler) with network and a writable cache."""
+compiler) with network and a writable cache.
+"""
 
 import os
 import re
