@@ -116,7 +116,7 @@ def test_a_suite_is_measured(tmp_path: Path) -> None:
 def test_the_tests_of_a_suite_are_measured(tmp_path: Path) -> None:
     """Time and processor time of each passing test that takes more than a moment."""
     wait = "import time\n\ndef test_waits():\n    time.sleep(0.2)\n\ndef test_quick():\n    assert True\n"
-    work = "def test_works():\n    sum(range(2_000_000))\n"
+    work = "def test_works():\n    sum(range(20_000_000))\n"
     sample = measured(tmp_path, {"test_a.py": wait, "test_b.py": work, "test_speed.py": SPEED}, measure="suite")
     named = {name for name in sample.values if " of " in name}
     assert {name for name in named if "waits" in name or "works" in name} == {

@@ -176,6 +176,8 @@ def test_a_link_to_a_folded_service_unfolds_it(browser: "Browser", file: Path) -
     service_of = page.page.locator("details.service").filter(has_text="auth").first
     assert service_of.get_attribute("open") is None
     page.page.locator(".fleet").get_by_role("link", name="auth").click()
+    # the browser reports the new fragment a little later
+    page.page.locator("details.service[open]").filter(has_text="auth").first.wait_for(timeout=10_000)
     assert service_of.get_attribute("open") is not None
 
 
