@@ -28,8 +28,8 @@ SCAN_LIMIT = 300.0
 _WORKER = """
 import sys
 sys.path[:0] = [sys.argv[1]]
-from pytest_py312.analysis.scanner.scan_worker import work
-work(sys.argv[2], sys.argv[3])
+from pytest_py312.analysis.scanner.scan_worker import scan_files
+scan_files(sys.argv[2], sys.argv[3])
 """
 
 
