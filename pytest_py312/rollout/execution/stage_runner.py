@@ -18,7 +18,7 @@ from pytest_py312.rollout.domain.deployment_plan import stage_services
 from pytest_py312.rollout.domain.events import Breached, ContractPassed
 from pytest_py312.rollout.domain.journal import Journal, JournalEntry, LostOwnership
 from pytest_py312.rollout.domain.model import CONTRACT_METRIC, LockHolder, StageRun, StageState
-from pytest_py312.rollout.domain.preconditions import is_same_deployment
+from pytest_py312.rollout.domain.preconditions import DEPLOYMENT_STATES, is_same_deployment
 from pytest_py312.rollout.domain.soak_overrides import (
     DURATION,
     effective_settings,
@@ -43,7 +43,6 @@ from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.monitoring.soak_report import format_hours
 from pytest_py312.rollout.targets.target import Target, TargetError
 
-DEPLOYMENT_STATES = frozenset({StageState.PLANNED, StageState.LOCKED, StageState.DEPLOYING, StageState.VERIFYING})
 ROLLBACK_STATES = frozenset({StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED})
 END_OF_RUN = "the end of the run"
 
