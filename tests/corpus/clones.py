@@ -2,8 +2,7 @@
 
 import os
 import re
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,12 +31,62 @@ class CloneError(Exception):
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class CorpusOptions:
+    """What both commands of the corpus are asked for.
+
+    ``repositories`` is the folder of the clones; ``results`` where reports and output are kept; ``kept`` that of an
+    earlier run, whose results are taken without a run. ``with_plan``: the gate gets the plan of the manifest.
+    ``pytest_options`` are handed to the gate.
+    """
+
+    repositories: Path | None
+    manifests: Path
+    only: str
+    python: str
+    results: Path | None
+    kept: Path | None
+    time_limit: float
+    with_plan: bool = False
+    pytest_options: tuple[str, ...] = ()
+
+    def clone_of(self, manifest: Manifest) -> Path:
+        """Return the clone of a repository, which is at the commit of the manifest and unchanged.
+
+        :raises CloneError: there is none.
+        """
+        if self.repositories is None:
+            raise CloneError("where are the clones? Name their folder by --repositories")
+        clone = self.repositories / manifest.name
+        check_clone(clone, manifest)
+        return clone
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class GateRun:
-    """A finished run of the gate. ``problem`` says why it has no whole report; empty if it has one."""
+    """A finished run of the gate: output and JSON report. ``problem`` says why it has no report, else it is empty."""
 
     output: str
+    report: str
     seconds: float | None
     problem: str = ""
+
+
+def gate_run(manifest: Manifest, options: CorpusOptions) -> GateRun:
+    """Run the gate on a copy of one clone, or take the result that is kept.
+
+    :raises CloneError: the clone cannot be used, or no result is kept.
+    """
+    if options.kept is not None:
+        return _kept_run(options.kept, manifest.name)
+    clone = options.clone_of(manifest)
+    with (
+        TemporaryDirectory(prefix="corpus-report-") as folder,
+        copy_of(clone, manifest, with_plan=options.with_plan) as copy,
+    ):
+        finished = run_gate(copy, Path(folder).resolve() / "report.json", options)
+    if options.results is not None:
+        _keep(options.results, manifest.name, finished)
+    return finished
 
 
 def check_clone(folder: Path, manifest: Manifest) -> None:
@@ -78,7 +127,7 @@ def _git_variables() -> dict[str, str]:
 
 
 @contextmanager
-def copy_of(clone: Path, manifest: Manifest) -> Iterator[Path]:
+def copy_of(clone: Path, manifest: Manifest, *, with_plan: bool = False) -> Iterator[Path]:
     """Make a copy of the clone's tree for one run; it shares the objects of the clone.
 
     :raises CloneError: git refuses.
@@ -87,45 +136,64 @@ def copy_of(clone: Path, manifest: Manifest) -> Iterator[Path]:
         copy = Path(folder).resolve() / manifest.name.partition("+")[2]
         git(clone, "clone", "--quiet", "--shared", "--no-checkout", str(clone.resolve()), str(copy))
         git(copy, "checkout", "--quiet", "--detach", manifest.commit)
-        if str(manifest.target) != DEFAULT_TARGET:
-            (copy / "py312.toml").write_text(f'target = "{manifest.target}"\n', encoding="utf-8")
+        target = "" if str(manifest.target) == DEFAULT_TARGET else f'target = "{manifest.target}"\n'
+        plan = f"{target}{manifest.plan if with_plan else ''}"
+        if plan:
+            (copy / "py312.toml").write_text(plan, encoding="utf-8")
         yield copy
 
 
-def run_gate(copy: Path, report: Path, *, python: str, time_limit: float, options: Sequence[str] = ()) -> GateRun:
-    """Run the gate on a copy as its user would: without a plan, on this machine."""
-    report.unlink(missing_ok=True)
+def run_gate(copy: Path, report: Path, options: CorpusOptions) -> GateRun:
+    """Run the gate on a copy as its user would, on this machine."""
     # -P: as with the program pytest, no module of the copy can hide a library
-    command = (python, "-P", "-m", "pytest", "--py312", "--py312-runner=local", f"--py312-report={report}", *options)
+    command = (options.python, "-P", "-m", "pytest", "--py312", "--py312-runner=local", f"--py312-report={report}")
     result = run(
-        command,
+        (*command, *options.pytest_options),
         cwd=copy,
-        time_limit=time_limit,
+        time_limit=options.time_limit,
         grace_period=GRACE_PERIOD,
         tail_limit=OUTPUT_LIMIT,
         merge_stderr=True,
     )
-    output = f"{result.stdout.rstrip()}\nwall time: {result.seconds:.1f} s\n"
-    return GateRun(output=output, seconds=result.seconds, problem=_problem(result, report, time_limit))
+    return GateRun(
+        output=f"{result.stdout.rstrip()}\nwall time: {result.seconds:.1f} s\n",
+        report=report.read_text(encoding="utf-8") if report.exists() else "",
+        seconds=result.seconds,
+        problem=_problem(result, options.time_limit, has_report=report.exists()),
+    )
 
 
-def _problem(result: CommandResult, report: Path, time_limit: float) -> str:
+def _problem(result: CommandResult, time_limit: float, *, has_report: bool) -> str:
     if result.exit_reason is ExitReason.TIMED_OUT:
         return f"the run was ended after {time_limit:.0f} s"
     if result.exit_reason is not ExitReason.EXITED:
         return f"the run was not finished: {result.exit_reason.value} {result.stderr.strip()}".strip()
-    if not report.exists():
+    if not has_report:
         last_line = next((line.strip() for line in reversed(result.stdout.splitlines()) if line.strip("= ")), "")
         return f"no report was written (exit code {result.exit_code}): {last_line}"
     return ""
 
 
-def kept_run(folder: Path, name: str) -> GateRun:
-    """Return a run whose report and output are kept as ``NAME.json`` and ``NAME.txt``."""
-    path = folder / f"{name}.txt"
+def _kept_run(folder: Path, name: str) -> GateRun:
+    path, report = folder / f"{name}.txt", folder / f"{name}.json"
+    if not (path.exists() or report.exists()):
+        raise CloneError(f"{folder} has neither {report.name} nor {path.name}")
     output = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
-    problem = "" if (folder / f"{name}.json").exists() else f"{folder} has no {name}.json"
-    return GateRun(output=output, seconds=wall_time(output), problem=problem)
+    return GateRun(
+        output=output,
+        report=report.read_text(encoding="utf-8") if report.exists() else "",
+        seconds=wall_time(output),
+        problem="" if report.exists() else f"the run wrote no report, see {path}",
+    )
+
+
+def _keep(folder: Path, name: str, finished: GateRun) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / f"{name}.txt").write_text(finished.output, encoding="utf-8", errors="replace")
+    report = folder / f"{name}.json"
+    report.unlink(missing_ok=True)
+    if finished.report:
+        report.write_text(finished.report, encoding="utf-8")
 
 
 def wall_time(output: str) -> float | None:
@@ -134,12 +202,3 @@ def wall_time(output: str) -> float | None:
         if match := pattern.search(output):
             return float(match["s"]) + (60 * int(match["m"]) if has_minutes else 0)
     return None
-
-
-def keep(folder: Path, name: str, report: Path, output: str) -> None:
-    """Keep the report and the output of a run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{name}.txt").write_text(output, encoding="utf-8", errors="replace")
-    (folder / f"{name}.json").unlink(missing_ok=True)
-    if report.exists():
-        shutil.copyfile(report, folder / f"{name}.json")

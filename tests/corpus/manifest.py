@@ -1,4 +1,4 @@
-"""Read the manifests of the corpus: what was found by hand about one repository, before the gate was asked.
+r'''Read the manifests of the corpus: what was found by hand about one repository, before the gate was asked.
 
 One TOML file for each repository in ``repositories/``, named ``OWNER+NAME.toml``. The keys:
 
@@ -10,6 +10,10 @@ One TOML file for each repository in ``repositories/``, named ``OWNER+NAME.toml`
     moved-by = ["40 hex digits"]   # the maintainers' commits of the move, oldest first
     kinds = ["tox"]                # what makes it special, in free words
     complete = true                # every service is listed: any other that the gate reports is invented
+    plan = """                     # what the gate asks for; used by --with-plan only
+    [service."services/worker"]
+    suite = false
+    """
 
     [[service]]
     path = "services/api"
@@ -30,7 +34,7 @@ One TOML file for each repository in ``repositories/``, named ``OWNER+NAME.toml`
 
 ``[[upstream.unrelated]]`` has places that their commits changed for another reason than the Python, and
 ``[[upstream.right]]`` places that only the gate changes, and rightly so.
-"""
+'''
 
 import re
 from collections.abc import Callable, Iterator
@@ -135,6 +139,8 @@ class Manifest:
     moved_by: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
     complete: bool = False
+    plan: str = ""
+    """Text of the plan for a run with one, without its target."""
     services: tuple[TrueService, ...] = ()
     out_of_reach: tuple[ExcusedPlace, ...] = ()
     unrelated: tuple[ExcusedPlace, ...] = ()
@@ -181,7 +187,7 @@ def read_manifest(path: Path) -> Manifest:
 def _read_repository(name: str, top: dict[str, PlanNode]) -> Manifest:
     if "repository" not in top:
         raise PlanError(f"{name}.toml", "", "has no table [repository]")
-    keys = ("url", "commit", "baseline", "target", "moved-by", "kinds", "complete")
+    keys = ("url", "commit", "baseline", "target", "moved-by", "kinds", "complete", "plan")
     table = read_table(top["repository"], keys, "repository")
     required = _require(top["repository"], table, ("url", "commit", "baseline", "target"))
     baseline, target = interpreter(required["baseline"]), interpreter(required["target"])
@@ -204,6 +210,7 @@ def _read_repository(name: str, top: dict[str, PlanNode]) -> Manifest:
         moved_by=_optional_list(table, "moved-by", _read_commit),
         kinds=_optional_list(table, "kinds", _read_text),
         complete=table["complete"].flag() if "complete" in table else False,
+        plan=table["plan"].text('"[service.api]"') if "plan" in table else "",
         services=services,
         out_of_reach=excused["out-of-reach"],
         unrelated=excused["unrelated"],

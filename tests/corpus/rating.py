@@ -12,6 +12,7 @@ from enum import Enum
 
 from packaging.utils import canonicalize_name
 
+from pytest_py312.core.text import shorten
 from tests.corpus.manifest import Culprit, CulpritKind, Manifest, Place, TrueService, TrueVerdict
 from tests.corpus.report import BlockingFinding, ReportedService, ReportedState
 
@@ -30,13 +31,15 @@ class Rating(Enum):
     WRONG_CULPRIT = "wrong culprit"
     NOT_CHECKED = "not checked"
     """Could not be checked although it can be: the reason lies with the gate."""
+    ASKS = "asks"
+    """Not checked yet, because the gate asks for a line in the plan and says which."""
     NOT_FOUND = "not found"
     INVENTED = "invented"
     UNLISTED = "unlisted"
     """Reported, and neither in the manifest nor excluded by it: nothing is known of it."""
 
 
-WRONG = frozenset(Rating) - {Rating.RIGHT, Rating.UNLISTED}
+WRONG = frozenset(Rating) - {Rating.RIGHT, Rating.ASKS, Rating.UNLISTED}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -109,6 +112,8 @@ def _rate_service(service: TrueService, entries: Sequence[ReportedService], prob
     state = _worst_state(entries)
     findings = [finding for entry in entries for finding in entry.findings]
     rating, note = _JUDGES[service.verdict](service, state, findings)
+    if service.verdict is TrueVerdict.READY and all(_is_ready_or_asks(entry) for entry in entries):
+        rating = Rating.RIGHT if state is ReportedState.PROVEN else Rating.ASKS
     unexplained = _unexplained(service, findings) if service.verdict is TrueVerdict.BROKEN else ()
     return RatedService(
         path=service.path,
@@ -118,6 +123,10 @@ def _rate_service(service: TrueService, entries: Sequence[ReportedService], prob
         note=note or ("" if rating is Rating.RIGHT else _evidence(entries)),
         unexplained=tuple(unexplained),
     )
+
+
+def _is_ready_or_asks(entry: ReportedService) -> bool:
+    return entry.state is ReportedState.PROVEN or entry.asks_for_setting
 
 
 def _judge_ready(_: TrueService, state: ReportedState, findings: Sequence[BlockingFinding]) -> tuple[Rating, str]:
@@ -176,15 +185,22 @@ def _evidence(entries: Sequence[ReportedService]) -> str:
     findings = [finding for entry in entries for finding in entry.findings]
     if findings:
         return _first_findings(findings)
-    return next((reason for entry in entries for reason in entry.reasons), "")
+    return shorten(next((reason for entry in entries for reason in entry.reasons), ""), 300)
 
 
 def _first_findings(findings: Sequence[BlockingFinding]) -> str:
-    """Format the first two findings; those of the same code and names on several Pythons are one."""
-    distinct = list({(finding.code, finding.path, finding.names): finding for finding in reversed(findings)}.values())
-    distinct.reverse()
+    """Format the first two findings."""
+    distinct = _distinct(findings)
     remainder = f" (and {len(distinct) - 2} more)" if len(distinct) > 2 else ""
     return "; ".join(map(_with_interpreter, distinct[:2])) + remainder
+
+
+def _distinct(findings: Iterable[BlockingFinding]) -> list[BlockingFinding]:
+    """Return the findings; those of the same code and names on several Pythons are one."""
+    distinct: dict[tuple[str, str, tuple[str, ...]], BlockingFinding] = {}
+    for finding in findings:
+        distinct.setdefault((finding.code, finding.path, finding.names), finding)
+    return list(distinct.values())
 
 
 def _with_interpreter(finding: BlockingFinding) -> str:
@@ -192,8 +208,11 @@ def _with_interpreter(finding: BlockingFinding) -> str:
 
 
 def _unexplained(service: TrueService, findings: Iterable[BlockingFinding]) -> Iterator[BlockingFinding]:
-    """Yield the findings that no culprit explains. What a suite reports is a consequence of any of them."""
-    for finding in findings:
+    """Yield the findings that no culprit explains, each once for all Pythons.
+
+    What a suite reports is a consequence of any of them.
+    """
+    for finding in _distinct(findings):
         is_consequence = finding.code.startswith("PY4") and service.culprits
         if not is_consequence and not any(points_at(finding, culprit) for culprit in service.culprits):
             yield finding

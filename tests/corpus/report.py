@@ -1,14 +1,18 @@
 """Read what the gate reports about each service from its JSON report (``docs/reference/json.md``)."""
 
 import json
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 from typing import Any
+
+from pytest_py312.core.text import shorten
 
 SCHEMA = 1
 """The version of the document that is understood."""
+_SETTING = re.compile(r"`[a-z-]+(?: = [^`]*)?` in the plan|in py312\.toml")
+"""What a reason has that says which line to write."""
 
 
 class ReportError(Exception):
@@ -53,16 +57,23 @@ class ReportedService:
     findings: tuple[BlockingFinding, ...] = ()
     reasons: tuple[str, ...] = ()
 
+    @property
+    def asks_for_setting(self) -> bool:
+        """Whether it could not be checked for one reason only: a line of the plan, which the reason names."""
+        return (
+            self.state is ReportedState.NOT_CHECKED
+            and bool(self.reasons)
+            and all(_SETTING.search(reason) for reason in self.reasons)
+        )
 
-def read_report(path: Path) -> tuple[ReportedService, ...]:
-    """Return the services of the report at ``path``, in its order.
+
+def read_report(text: str) -> tuple[ReportedService, ...]:
+    """Return the services of a report, in its order.
 
     :raises ReportError: it cannot be read, or the run did not come to its end.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ReportError(f"no report: {error.strerror}") from None
+        document = json.loads(text)
     except ValueError as error:
         raise ReportError(f"the report is no JSON: {error}") from None
     return services_of(document)
@@ -100,16 +111,16 @@ def _service(service: Mapping[str, Any], document: Mapping[str, Any]) -> Reporte
 
 def _unchecked_reasons(outcomes: list[dict[str, Any]], target: str, *, has_suite: bool) -> Iterator[str]:
     """Yield why nothing is proven although nothing failed: the rule of the gate's own verdict."""
-    for outcome in outcomes:
-        if outcome["status"] == "errored":
-            place = f"{outcome['check']} on {outcome['interpreter'] or 'all Pythons'}"
-            yield f"{place}: {_one_line(outcome['reason'])}"
+    errored = [outcome for outcome in outcomes if outcome["status"] == "errored"]
+    for outcome in errored:
+        place = f"{outcome['check']} on {outcome['interpreter'] or 'all Pythons'}"
+        yield f"{place}: {_one_line(outcome['reason'], limit=2000)}"
     passed = {
         outcome["check"] for outcome in outcomes if outcome["status"] == "passed" and outcome["interpreter"] == target
     }
-    if not passed:
+    if not passed and not errored:
         yield f"nothing was checked on {target}"
-    elif has_suite and "suite" not in passed:
+    elif has_suite and "suite" not in passed and not errored:
         yield f"the suite was not run on {target}"
 
 
@@ -129,7 +140,6 @@ def _blocking_findings(outcomes: list[dict[str, Any]]) -> Iterator[BlockingFindi
                 )
 
 
-def _one_line(text: str) -> str:
-    """Return the first line of a text, at most 200 characters of it."""
-    line = next((line.strip() for line in text.splitlines() if line.strip()), "")
-    return line if len(line) <= 200 else f"{line[:200]}..."
+def _one_line(text: str, limit: int = 200) -> str:
+    """Return the first line of a text, shortened."""
+    return shorten(next((line.strip() for line in text.splitlines() if line.strip()), ""), limit)

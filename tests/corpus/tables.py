@@ -2,14 +2,17 @@
 
 from collections.abc import Iterator, Sequence
 
+from pytest_py312.core.text import pluralize
 from tests.corpus.manifest import TrueVerdict
 from tests.corpus.rating import WRONG, RatedRepository, Rating
 
 HEADINGS = (
     "repository", "commit", "move", "services", "ready", "broken", "not checkable", "right", "wrong green",
-    "false alarm", "culprit", "not checked", "not found", "invented", "seconds",
+    "false alarm", "culprit", "not checked", "asks", "not found", "invented", "seconds",
 )  # fmt: skip
-"""``ready``, ``broken`` and ``not checkable`` were found by hand; what follows is the gate's answer."""
+"""``ready``, ``broken`` and ``not checkable`` were found by hand; what follows is the gate's answer. ``asks``: it says
+which line it needs in the plan.
+"""
 
 
 def rows(repositories: Sequence[RatedRepository]) -> Iterator[tuple[str, ...]]:
@@ -29,7 +32,7 @@ def _figures(repositories: Sequence[RatedRepository]) -> Iterator[str]:
     for rating in (Rating.RIGHT, Rating.WRONG_GREEN, Rating.FALSE_ALARM):
         yield str(_count(repositories, rating))
     yield "/".join(map(str, culprits(repositories)))
-    for rating in (Rating.NOT_CHECKED, Rating.NOT_FOUND, Rating.INVENTED):
+    for rating in (Rating.NOT_CHECKED, Rating.ASKS, Rating.NOT_FOUND, Rating.INVENTED):
         yield str(_count(repositories, rating))
     times = [rated.seconds for rated in repositories if rated.seconds is not None]
     yield f"{sum(times):,.0f}" if times else ""
@@ -63,12 +66,14 @@ def totals(repositories: Sequence[RatedRepository]) -> str:
     unlisted = _count(repositories, Rating.UNLISTED)
     times = [rated.seconds for rated in repositories if rated.seconds is not None]
     parts = [
-        f"{services} services of {len(repositories)} repositories: {_count(repositories, Rating.RIGHT)} right",
-        f"{_count(repositories, Rating.WRONG_GREEN)} wrong greens",
-        f"{_count(repositories, Rating.FALSE_ALARM)} false alarms",
-        f"first culprit right in {right} of {blocked} blocked services{_percent(right, blocked)}",
+        f"{pluralize(services, 'service')} of {len(repositories)} repositories: "
+        f"{_count(repositories, Rating.RIGHT)} right",
+        pluralize(_count(repositories, Rating.WRONG_GREEN), "wrong green"),
+        pluralize(_count(repositories, Rating.FALSE_ALARM), "false alarm"),
+        f"first culprit right in {right} of {blocked} broken services that are blocked{_percent(right, blocked)}",
         f"{not_checked} not checked for a reason of the gate{_percent(not_checked, services)} and {theirs} for one of "
         "the repository",
+        f"{_count(repositories, Rating.ASKS)} for which a line of the plan is asked",
         f"{_count(repositories, Rating.NOT_FOUND)} not found",
         f"{_count(repositories, Rating.INVENTED)} invented",
     ]

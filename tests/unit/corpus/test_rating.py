@@ -1,7 +1,7 @@
 """What the gate's answer is worth, by what was found by hand."""
 
 import json
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -122,6 +122,25 @@ def test_services_that_are_missing_or_too_many() -> None:
     assert rate(manifest(none), ()).services == ()
     assert [item.rating for item in rate(manifest(), [extra]).services] == [Rating.UNLISTED]
     assert [item.rating for item in rate(manifest(complete=True), [extra]).services] == [Rating.INVENTED]
+
+
+ASKS = "suite on 3.11: no tests were found in api: name them with `suite` in the plan, or set `suite = false`"
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reasons", "rating"),
+    [
+        (TrueVerdict.READY, (ASKS,), Rating.ASKS),
+        (TrueVerdict.READY, (ASKS, "source on all Pythons: a file is not UTF-8"), Rating.NOT_CHECKED),
+        (TrueVerdict.BROKEN, (ASKS,), Rating.NOT_CHECKED),
+        (TrueVerdict.NOT_CHECKABLE, (ASKS,), Rating.RIGHT),
+    ],
+)
+def test_a_question_with_its_answer_is_not_wrong(
+    verdict: TrueVerdict, reasons: tuple[str, ...], rating: Rating
+) -> None:
+    entry = replace(reported(ReportedState.NOT_CHECKED), reasons=reasons)
+    assert rate_one(truth(verdict, GREENLET), entry).rating is rating
 
 
 def test_without_a_report_nothing_was_checked() -> None:
@@ -263,15 +282,11 @@ def test_findings_that_do_not_block_are_left_out() -> None:
         ("[]", "not of version 1"),
         (json.dumps({"schema": 2}), "not of version 1"),
         (json.dumps({"schema": 1, "complete": False}), "did not come to its end"),
-        (None, "no report: No such file"),
     ],
 )
-def test_a_report_that_is_not_whole(tmp_path: Path, text: str | None, message: str) -> None:
-    path = tmp_path / "report.json"
-    if text is not None:
-        path.write_text(text, encoding="utf-8")
+def test_a_report_that_is_not_whole(text: str, message: str) -> None:
     with pytest.raises(ReportError, match=message):
-        read_report(path)
+        read_report(text)
 
 
 # ---- the tables
@@ -297,7 +312,8 @@ def test_the_tables() -> None:
     assert dict(zip(HEADINGS, table[0], strict=True)) == {
         "repository": "[acme/shop](https://github.com/acme/shop)", "commit": "01234567", "move": "3.11 to 3.12",
         "services": "4", "ready": "2", "broken": "1", "not checkable": "1", "right": "3", "wrong green": "0",
-        "false alarm": "0", "culprit": "1/1", "not checked": "1", "not found": "0", "invented": "0", "seconds": "12",
+        "false alarm": "0", "culprit": "1/1", "not checked": "1", "asks": "0", "not found": "0",
+        "invented": "0", "seconds": "12",
     }  # fmt: skip
     assert table[1][0] == "all 1"
     assert markdown(HEADINGS, table).splitlines()[2].startswith("| [acme/shop](https://github.com/acme/shop) | 0123")
