@@ -103,7 +103,7 @@ def compare(
             if partner is not None:
                 free_theirs.remove(place)
                 free_ours.remove(partner)
-                same = _text(place.new) == _text(partner.new)
+                same = _text(place.new) == _text(partner.new) and bool(place.old) is bool(partner.old)
                 places.append(
                     ComparedPlace(agreement=Agreement.SAME if same else Agreement.OTHER, theirs=place, ours=partner)
                 )

@@ -5,8 +5,8 @@
 
 DIR has a clone of each repository, in a folder that is named like its manifest, ``OWNER+NAME``. The gate runs on a copy
 of each, with the local runner and without a plan (``--with-plan``: with that of the manifest). The command prints a
-table, what is wrong, and the totals; the exit code is 0 only where nothing is wrong. With ``--from`` nothing is run: the
-reports that ``--results`` kept are rated. What follows ``--`` are options for pytest.
+table, what is wrong, and the totals; the exit code is 0 only where nothing is wrong. With ``--from`` nothing is run:
+the reports that ``--results`` kept are rated. What follows ``--`` are options for pytest.
 """
 
 import sys

@@ -30,9 +30,14 @@ LONGEST_BLOCK = 200
 _REQUIREMENT = re.compile(
     r"""^\s*(?:-\s+|[\w.-]+\s*=\s*\[\s*)?["']?(?P<name>[A-Za-z0-9](?:[\w.-]*[A-Za-z0-9])?)["']?\s*(?:\[[^\]]*\])?\s*
     (?P<specifier>(?:===?|~=|>=|<=|!=|>|<)\s*[\w.*+!-]+(?:\s*,\s*(?:===?|~=|>=|<=|!=|>|<)\s*[\w.*+!-]+)*
-    |@\s*\S+|=\s*["'{].+)?""",
+    |@\s*\S+|=\s*["'{\d].*)?""",
     re.VERBOSE,
 )
+_NOT_REQUIRED = frozenset(
+    ("python", "python-version", "python-full-version", "python-requires", "requires-python", "target-version",
+     "minversion", "version")
+)  # fmt: skip
+"""Keys of tables that look like a requirement with its version."""
 _VERSION_KEY = re.compile(r"py|runtime|interpreter|target|env_?list|factor|version|\bFROM\b|\bARG\b", re.IGNORECASE)
 _NUMBER = re.compile(r"\d+(?:\.\d+)*")
 
@@ -186,8 +191,8 @@ class _PlaceReader:
 
     def _versions(self, path: str, line: str) -> tuple[str, ...]:
         """Return the versions of the move that a line declares."""
-        requirement = _read_requirement(line) if _may_require(path) else None
-        if requirement is not None and requirement[1] and not requirement[0].startswith("python"):
+        requirement = _read_requirement(path, line) if _may_require(path) else None
+        if requirement is not None and requirement[1]:
             return tuple(match[0] for match in self._prefixed.finditer(line))
         versions = [match[0] for match in self._prefixed.finditer(line)]
         versions += [
@@ -212,9 +217,9 @@ def _declares(text_before: str, text_after: str, version: str) -> bool:
 
 def _is_other_requirement(path: str, old: str, new: str) -> bool:
     """Return whether a requirement is another one after the change: its version, or whether it is there at all."""
-    old_requirement, new_requirement = _read_requirement(old), _read_requirement(new)
+    old_requirement, new_requirement = _read_requirement(path, old), _read_requirement(path, new)
     both = [item for item in (old_requirement, new_requirement) if item is not None]
-    if not both or any(name.startswith("python") and not name.startswith("python-") for name, _ in both):
+    if not both:
         return False
     if old_requirement and new_requirement:
         return old_requirement[0] == new_requirement[0] and bool(old_requirement[1] or new_requirement[1])
@@ -231,16 +236,23 @@ def _is_other_requirement(path: str, old: str, new: str) -> bool:
     )
 
 
-def _read_requirement(line: str) -> tuple[str, str] | None:
-    """Return canonical name and specifier (with marker) of a requirement; ``None`` if the line is none."""
+def _read_requirement(path: str, line: str) -> tuple[str, str] | None:
+    """Return canonical name and specifier (with marker) of a requirement; ``None`` if the line is none.
+
+    A single ``=`` is one in tables and in conda's files; elsewhere it is an argument or a setting.
+    """
     text = line.strip()
     if not text or text.startswith(("#", "[", "-r", "-c", "--")):
         return None
     match = _REQUIREMENT.match(text)
-    if not match:
+    name = canonicalize_name(match["name"]) if match else ""
+    if not match or name in _NOT_REQUIRED:
+        return None
+    has_single_sign = re.match("=(?!=)", match["specifier"] or "") is not None
+    if has_single_sign and not path.endswith(("pyproject.toml", "Pipfile", ".yml", ".yaml")):
         return None
     rest = text[match.end("name") :].strip(" \"',")
-    return canonicalize_name(match["name"]), rest if match["specifier"] or ";" in rest else ""
+    return name, rest if match["specifier"] or ";" in rest else ""
 
 
 def _is_code(line: str) -> bool:
