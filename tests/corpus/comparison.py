@@ -5,14 +5,15 @@ found by the path and the line's text before the change, or after it; its number
 """
 
 import re
-from collections.abc import Callable, Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
 
 from packaging.utils import canonicalize_name
 
-from tests.corpus.manifest import ExcusedPlace, Manifest
-from tests.corpus.places import ChangedPlace, PlaceKind
+from tests.corpus.manifest import ExcusedPlace, Manifest, TrueVerdict
+from tests.corpus.places import ChangedPlace, PlaceKind, is_lock
+from tests.corpus.rating import is_below, project_name
 
 
 class Agreement(Enum):
@@ -23,6 +24,8 @@ class Agreement(Enum):
     ONLY_THEY = "only they"
     OUT_OF_REACH = "out of reach"
     """Only they, and the manifest says why no tool can know it."""
+    NOT_NEEDED = "only they, not needed"
+    """A requirement that they raise and that is no culprit of a service whose culprits are known."""
     ONLY_WE = "only we"
     RIGHT = "only we, rightly"
     """Only we, and the manifest says why that is right."""
@@ -94,29 +97,21 @@ def compare(
     manifest: Manifest, theirs: Sequence[ChangedPlace], ours: Sequence[ChangedPlace], notes: Sequence[str] = ()
 ) -> ComparedRepository:
     """Compare place by place."""
-    places: list[ComparedPlace] = []
-    free_theirs = [place for place in theirs if _excuse(manifest.unrelated, place) is None]
-    free_ours = list(ours)
-    for key in _KEYS:
-        for place in list(free_theirs):
-            partner = next((other for other in free_ours if _have_same_key(place, other, key)), None)
-            if partner is not None:
-                free_theirs.remove(place)
-                free_ours.remove(partner)
-                same = _text(place.new) == _text(partner.new) and bool(place.old) is bool(partner.old)
-                places.append(
-                    ComparedPlace(agreement=Agreement.SAME if same else Agreement.OTHER, theirs=place, ours=partner)
-                )
-    # what the manifest calls unrelated is no fault of ours if we change it as well
-    free_ours = [place for place in free_ours if not _is_among(place, theirs)]
-    for place in free_theirs:
-        reason = _excuse(manifest.out_of_reach, place)
-        agreement = Agreement.ONLY_THEY if reason is None else Agreement.OUT_OF_REACH
-        places.append(ComparedPlace(agreement=agreement, theirs=place, reason=reason or ""))
-    for place in free_ours:
-        reason = _excuse(manifest.right, place)
-        agreement = Agreement.ONLY_WE if reason is None else Agreement.RIGHT
-        places.append(ComparedPlace(agreement=agreement, ours=place, reason=reason or ""))
+    related = [place for place in theirs if _excuse(manifest.unrelated, place) is None]
+    pairs = list(_pairs(related, ours))
+    places = [
+        ComparedPlace(agreement=_agreement_of(place, partner), theirs=place, ours=partner) for place, partner in pairs
+    ]
+    matched_theirs, matched_ours = {id(place) for place, _ in pairs}, {id(partner) for _, partner in pairs}
+    places += [_only_they(manifest, place) for place in related if id(place) not in matched_theirs]
+    for place in ours:
+        # what the manifest calls unrelated is no fault of ours if we change it as well
+        if id(place) not in matched_ours and not any(
+            _have_same_key(place, other, key) for other in theirs for key in _KEYS[:2]
+        ):
+            reason = _excuse(manifest.right, place)
+            agreement = Agreement.ONLY_WE if reason is None else Agreement.RIGHT
+            places.append(ComparedPlace(agreement=agreement, ours=place, reason=reason or ""))
     places.sort(key=_order)
     return ComparedRepository(manifest=manifest, places=tuple(places), notes=tuple(notes))
 
@@ -131,8 +126,51 @@ def _excuse(excused: Iterable[ExcusedPlace], place: ChangedPlace) -> str | None:
     return next((item.reason for item in excused if item.place.covers(place.path, *place.lines)), None)
 
 
-def _is_among(place: ChangedPlace, others: Iterable[ChangedPlace]) -> bool:
-    return any(_have_same_key(place, other, key) for other in others for key in _KEYS[:2])
+def _pairs(theirs: Sequence[ChangedPlace], ours: Sequence[ChangedPlace]) -> Iterator[tuple[ChangedPlace, ChangedPlace]]:
+    """Yield which places are the same. A line is paired once; a block of source may be several blocks of the other."""
+    free_theirs, free_ours = list(theirs), list(ours)
+    for key in _KEYS:
+        for place in list(free_theirs):
+            candidates = ours if place.kind is PlaceKind.SOURCE else free_ours
+            partner = next((other for other in candidates if _have_same_key(place, other, key)), None)
+            if partner is not None:
+                free_theirs.remove(place)
+                if partner in free_ours:
+                    free_ours.remove(partner)
+                yield place, partner
+
+
+def _agreement_of(theirs: ChangedPlace, ours: ChangedPlace) -> Agreement:
+    same = _text(theirs.new) == _text(ours.new) and bool(theirs.old) is bool(ours.old)
+    return Agreement.SAME if same else Agreement.OTHER
+
+
+def _only_they(manifest: Manifest, place: ChangedPlace) -> ComparedPlace:
+    reason = _excuse(manifest.out_of_reach, place)
+    if reason is not None:
+        return ComparedPlace(agreement=Agreement.OUT_OF_REACH, theirs=place, reason=reason)
+    agreement = Agreement.ONLY_THEY if is_needed(manifest, place) else Agreement.NOT_NEEDED
+    return ComparedPlace(agreement=agreement, theirs=place)
+
+
+def is_needed(manifest: Manifest, place: ChangedPlace) -> bool:
+    """Return whether a place had to change for the Python.
+
+    Of a service whose verdict was found by hand all culprits are known: what its maintainers raised beside them, in an
+    update of everything, is not needed. Nor are its compiled requirement files, unless it has culprits; other lock files
+    know the range of Pythons that the project declares, which changes.
+    """
+    if place.kind not in (PlaceKind.REQUIREMENT, PlaceKind.LOCK) or is_lock(place.path):
+        return True
+    owners = [
+        service
+        for service in manifest.services
+        if service.verdict in (TrueVerdict.READY, TrueVerdict.BROKEN) and is_below(place.path, service.path)
+    ]
+    culprits = [culprit for service in manifest.services for culprit in service.culprits]
+    if place.kind is PlaceKind.LOCK:
+        return not owners or any(service.culprits for service in owners)
+    return not owners or bool(_project(place) & {project_name(culprit.name) for culprit in culprits})
 
 
 PlaceKey = Callable[[ChangedPlace], frozenset[Hashable]]

@@ -228,7 +228,7 @@ def _points_at_requirement(finding: BlockingFinding, culprit: Culprit) -> bool:
         return False
     if finding.code.startswith("PY1") and finding.line and _is_at(finding, culprit.place, tolerance=0):
         return True
-    name = _project_name(culprit.name)
+    name = project_name(culprit.name)
     return bool(name) and (name in map(canonicalize_name, finding.names) or _names_project(finding, name))
 
 
@@ -244,7 +244,7 @@ def _points_at_suite(finding: BlockingFinding, culprit: Culprit) -> bool:
         return False
     wanted_file, _, wanted_test = culprit.name.partition("::")
     if not wanted_file.endswith(".py"):  # the suite as a whole
-        return not culprit.place.path or _is_below(finding.path, culprit.place.path)
+        return not culprit.place.path or is_below(finding.path, culprit.place.path)
     for name in finding.names:
         file, _, test = name.partition("::")
         if _same_tail(file, wanted_file) and (not wanted_test or not test or _same_test(test, wanted_test)):
@@ -277,7 +277,8 @@ def _is_at(finding: BlockingFinding, place: Place, *, tolerance: int) -> bool:
     return not (place.line and finding.line) or abs(place.line - finding.line) <= tolerance
 
 
-def _project_name(requirement: str) -> str:
+def project_name(requirement: str) -> str:
+    """Return the canonical name of a requirement; empty if it has none."""
     match = _PROJECT_NAME.match(requirement.strip())
     return canonicalize_name(match[0]) if match else ""
 
@@ -313,5 +314,6 @@ def _same_test(test: str, wanted: str) -> bool:
     return test == wanted or test.startswith((f"{wanted}[", f"{wanted}::"))
 
 
-def _is_below(path: str, folder: str) -> bool:
+def is_below(path: str, folder: str) -> bool:
+    """Return whether a path is a folder or below it; everything is below the root."""
     return folder in ("", ".") or path == folder or path.startswith(f"{folder.rstrip('/')}/")

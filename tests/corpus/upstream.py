@@ -25,10 +25,12 @@ from tests.corpus.places import ChangedPlace, PlaceKind, is_compiled, is_lock, p
 from tests.corpus.tables import aligned, markdown
 
 HEADINGS = (
-    "repository", "commit", "move", "their places", "both, same", "both, other", "only they", "out of reach", "share",
-    *(f"{kind.value}s" for kind in PlaceKind), "only we", "of these right",
+    "repository", "commit", "move", "their places", "both, same", "both, other", "only they", "out of reach",
+    "not needed", "share", *(f"{kind.value}s" for kind in PlaceKind), "only we", "of these right",
 )  # fmt: skip
-"""The columns of the kinds have: changed by both / by them, without what is out of reach."""
+"""``their places`` are those that count, without what is not needed. The columns of the kinds have: changed by both / by
+them, without what is out of reach.
+"""
 
 _STALE_LOCK = re.compile(r"^(?P<path>\S.*?) (?:is out of date: run `|has to be regenerated manually: )", re.MULTILINE)
 _NOTE = re.compile(r"^(?:not migrated|not changed): .+$", re.MULTILINE)
@@ -99,7 +101,13 @@ def _figures(repositories: Sequence[ComparedRepository]) -> Iterator[str]:
 
     both, wanted = count(*BOTH), count(*BOTH, Agreement.ONLY_THEY)
     yield str(wanted + count(Agreement.OUT_OF_REACH))
-    for agreement in (Agreement.SAME, Agreement.OTHER, Agreement.ONLY_THEY, Agreement.OUT_OF_REACH):
+    for agreement in (
+        Agreement.SAME,
+        Agreement.OTHER,
+        Agreement.ONLY_THEY,
+        Agreement.OUT_OF_REACH,
+        Agreement.NOT_NEEDED,
+    ):
         yield str(count(agreement))
     yield f"{100 * both / wanted:.0f} %" if wanted else ""
     for kind in PlaceKind:
@@ -112,7 +120,8 @@ def disagreements(repositories: Sequence[ComparedRepository]) -> Iterator[str]:
     """Yield the places that are not changed by both with the same result, and the gate's own remarks."""
     for compared in repositories:
         yield f"== {compared.manifest.label}"
-        yield from (str(place) for place in compared.places if place.agreement is not Agreement.SAME)
+        agreed = (Agreement.SAME, Agreement.NOT_NEEDED)
+        yield from (str(place) for place in compared.places if place.agreement not in agreed)
         yield from compared.notes
 
 

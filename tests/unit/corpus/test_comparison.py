@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from pytest_py312.core.model.findings import Interpreter
-from tests.corpus.comparison import Agreement, compare, joined
-from tests.corpus.manifest import ExcusedPlace, Manifest, Place
+from tests.corpus.comparison import Agreement, compare, is_needed, joined
+from tests.corpus.manifest import Culprit, CulpritKind, ExcusedPlace, Manifest, Place, TrueService, TrueVerdict
 from tests.corpus.places import ChangedPlace, PlaceKind
 from tests.corpus.upstream import HEADINGS, disagreements, rows
 
@@ -93,6 +93,7 @@ def test_what_the_manifest_explains() -> None:
     assert dict(zip(HEADINGS, row, strict=True)) == {
         "repository": "[acme/shop](https://github.com/acme/shop)", "commit": "01234567", "move": "3.9 to 3.12",
         "their places": "2", "both, same": "1", "both, other": "0", "only they": "0", "out of reach": "1",
+        "not needed": "0",
         "share": "100 %", "declared versions": "1/1", "requirements": "0/0", "sources": "0/0", "lock files": "0/0",
         "only we": "1", "of these right": "1",
     }  # fmt: skip
@@ -104,6 +105,39 @@ def test_what_the_manifest_explains() -> None:
         "    they forgot it",
         "not migrated: api: it is blocked",
     ]
+
+
+def test_an_update_of_everything_is_not_needed() -> None:
+    culprit = Culprit(
+        kind=CulpritKind.REQUIREMENT, name="Greenlet==1.1.2", place=Place(path="api/r.txt", line=2), reason="no wheel"
+    )
+    broken = TrueService(path="api", verdict=TrueVerdict.BROKEN, reason="tried", culprits=(culprit,))
+    ready = TrueService(path="web", verdict=TrueVerdict.READY, reason="tried")
+    manifest = replace(MANIFEST, services=(broken, ready))
+    raised = change("flask==2.2", "flask==3.0", "api/r.txt", PlaceKind.REQUIREMENT)
+    needed = change("greenlet==1.1.2", "greenlet==3", "api/r.txt", PlaceKind.REQUIREMENT)
+
+    def is_needed_in(place: ChangedPlace, path: str) -> bool:
+        return is_needed(manifest, replace(place, path=path))
+
+    assert is_needed(manifest, needed)
+    assert not is_needed(manifest, raised)
+    assert [is_needed_in(raised, path) for path in ("web/r.txt", "worker/r.txt")] == [False, True]
+    assert [is_needed_in(LOCK, f"{path}/r.txt") for path in ("api", "web", "worker")] == [True, False, True]
+    assert is_needed_in(LOCK, "web/poetry.lock")
+    compared = compare(manifest, [raised, needed], [raised])
+    assert [place.agreement for place in compared.places] == [Agreement.SAME, Agreement.ONLY_THEY]
+    assert [place.agreement for place in compare(manifest, [raised], []).places] == [Agreement.NOT_NEEDED]
+
+
+def test_a_block_of_theirs_may_be_several_of_ours() -> None:
+    theirs = change("import imp\nx = imp.a()", "import b\nx = b.a()", "a.py", PlaceKind.SOURCE)
+    ours = [
+        change("import imp", "import b", "a.py", PlaceKind.SOURCE),
+        change("x = imp.a()", "x = b.a()", "a.py", PlaceKind.SOURCE, line=9),
+    ]
+    assert agreements([theirs], ours) == ["both, other result"]
+    assert agreements(ours, [theirs]) == ["both, other result", "both, other result"]
 
 
 def test_what_was_changed_twice_is_one_place() -> None:
