@@ -157,8 +157,8 @@ def is_needed(manifest: Manifest, place: ChangedPlace) -> bool:
     """Return whether a place had to change for the Python.
 
     Of a service whose verdict was found by hand all culprits are known: what its maintainers raised beside them, in an
-    update of everything, is not needed. Nor are its compiled requirement files, unless it has culprits; other lock files
-    know the range of Pythons that the project declares, which changes.
+    update of everything, is not needed. Nor are its compiled requirement files, unless it has culprits; other lock
+    files know the range of Pythons that the project declares, which changes.
     """
     if place.kind not in (PlaceKind.REQUIREMENT, PlaceKind.LOCK) or is_lock(place.path):
         return True

@@ -28,8 +28,8 @@ HEADINGS = (
     "repository", "commit", "move", "their places", "both, same", "both, other", "only they", "out of reach",
     "not needed", "share", *(f"{kind.value}s" for kind in PlaceKind), "only we", "of these right",
 )  # fmt: skip
-"""``their places`` are those that count, without what is not needed. The columns of the kinds have: changed by both / by
-them, without what is out of reach.
+"""``their places`` are those that count, without what is not needed. The columns of the kinds have: changed by both /
+by them, without what is out of reach.
 """
 
 _STALE_LOCK = re.compile(r"^(?P<path>\S.*?) (?:is out of date: run `|has to be regenerated manually: )", re.MULTILINE)
