@@ -13,6 +13,7 @@ One TOML file for each repository in ``repositories/``, named ``OWNER+NAME.toml`
     plan = """                     # what the gate asks for; used by --with-plan only
     [service."services/worker"]
     suite = false
+    reason = "it has no tests"
     """
 
     [[service]]

@@ -229,7 +229,8 @@ def _points_at_requirement(finding: BlockingFinding, culprit: Culprit) -> bool:
     if finding.code.startswith("PY1") and finding.line and _is_at(finding, culprit.place, tolerance=0):
         return True
     name = project_name(culprit.name)
-    return bool(name) and (name in map(canonicalize_name, finding.names) or _names_project(finding, name))
+    is_named = name in {project_name(other) for other in finding.names} or _names_project(finding, name)
+    return bool(name) and is_named
 
 
 def _points_at_source(finding: BlockingFinding, culprit: Culprit) -> bool:
