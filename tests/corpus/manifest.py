@@ -107,6 +107,10 @@ class Culprit:
     reason: str
     remedy: str = ""
 
+    def __str__(self) -> str:
+        place = f" ({self.place})" if self.place.path else ""
+        return f"{self.kind.value} {self.name}{place}"
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrueService:

@@ -55,6 +55,12 @@ class RatedService:
     note: str = ""
     unexplained: tuple[BlockingFinding, ...] = ()
     """Blocking findings of a broken service that no culprit of the manifest explains."""
+    named: tuple[Culprit, ...] = ()
+    """The culprits of a broken service at which a blocking finding points."""
+    unnamed: tuple[Culprit, ...] = ()
+    """Its other culprits."""
+    fixed: bool = False
+    """Whether the gate offers a change for its first culprit."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -114,14 +120,18 @@ def _rate_service(service: TrueService, entries: Sequence[ReportedService], prob
     rating, note = _JUDGES[service.verdict](service, state, findings)
     if service.verdict is TrueVerdict.READY and all(_is_ready_or_asks(entry) for entry in entries):
         rating = Rating.RIGHT if state is ReportedState.PROVEN else Rating.ASKS
-    unexplained = _unexplained(service, findings) if service.verdict is TrueVerdict.BROKEN else ()
+    culprits = service.culprits if service.verdict is TrueVerdict.BROKEN else ()
+    named = tuple(culprit for culprit in culprits if any(points_at(item, culprit) for item in findings))
     return RatedService(
         path=service.path,
         rating=rating,
         truth=service.verdict,
         reported=state,
         note=note or ("" if rating is Rating.RIGHT else _evidence(entries)),
-        unexplained=tuple(unexplained),
+        unexplained=tuple(_unexplained(service, findings)) if culprits else (),
+        named=named,
+        unnamed=tuple(culprit for culprit in culprits if culprit not in named),
+        fixed=any(item.changes and points_at(item, culprits[0]) for item in findings) if culprits else False,
     )
 
 
@@ -139,7 +149,7 @@ def _judge_broken(
     service: TrueService, state: ReportedState, findings: Sequence[BlockingFinding]
 ) -> tuple[Rating, str]:
     first = service.culprits[0]
-    label = f"{first.kind.value} {first.name} ({first.place})"
+    label = str(first)
     if state is ReportedState.PROVEN:
         return Rating.WRONG_GREEN, f"broken by {label}: {first.reason}"
     if state is ReportedState.NOT_CHECKED:

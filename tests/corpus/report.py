@@ -38,6 +38,8 @@ class BlockingFinding:
     names: tuple[str, ...] = ()
     detail: str = ""
     remedy: str = ""
+    changes: tuple[str, ...] = ()
+    """The tried changes of requirements and the changes of source that the gate offers."""
     interpreter: str = ""
     """Empty if it is about the service as a whole."""
 
@@ -136,6 +138,7 @@ def _blocking_findings(outcomes: list[dict[str, Any]]) -> Iterator[BlockingFindi
                     names=tuple(finding["names"]),
                     detail=finding["detail"],
                     remedy=finding["remedy"],
+                    changes=tuple(f"{change.get('name', '')}{change['new']}" for change in finding["changes"]),
                     interpreter=outcome["interpreter"] or "",
                 )
 

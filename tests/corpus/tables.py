@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pytest_py312.core.text import pluralize
 from tests.corpus.manifest import TrueVerdict
 from tests.corpus.rating import WRONG, RatedRepository, Rating
+from tests.corpus.report import ReportedState
 
 HEADINGS = (
     "repository", "commit", "move", "services", "ready", "broken", "not checkable", "right", "wrong green",
@@ -57,6 +58,15 @@ def totals(repositories: Sequence[RatedRepository]) -> str:
     """Return the totals as a paragraph."""
     services = sum(len(rated.listed) for rated in repositories)
     right, blocked = culprits(repositories)
+    blocked_services = [
+        service
+        for rated in repositories
+        for service in rated.services
+        if service.truth is TrueVerdict.BROKEN and service.reported is ReportedState.BLOCKED
+    ]
+    named = sum(len(service.named) for service in blocked_services)
+    culprit_count = named + sum(len(service.unnamed) for service in blocked_services)
+    fixed = sum(service.fixed for service in blocked_services)
     not_checked = _count(repositories, Rating.NOT_CHECKED)
     theirs = sum(
         service.truth is TrueVerdict.NOT_CHECKABLE and service.rating is Rating.RIGHT
@@ -71,6 +81,8 @@ def totals(repositories: Sequence[RatedRepository]) -> str:
         pluralize(_count(repositories, Rating.WRONG_GREEN), "wrong green"),
         pluralize(_count(repositories, Rating.FALSE_ALARM), "false alarm"),
         f"first culprit right in {right} of {blocked} broken services that are blocked{_percent(right, blocked)}",
+        f"a change is offered for {fixed} of these, and {named} of all their {pluralize(culprit_count, 'culprit')} are "
+        "named",
         f"{not_checked} not checked for a reason of the gate{_percent(not_checked, services)} and {theirs} for one of "
         "the repository",
         f"{_count(repositories, Rating.ASKS)} for which a line of the plan is asked",
@@ -95,6 +107,9 @@ def mistakes(repositories: Sequence[RatedRepository]) -> Iterator[str]:
             place = f"{rated.manifest.label} {service.path}"
             if service.rating is not Rating.RIGHT:
                 yield f"{service.rating.value}: {place}: {service.note or 'nothing is reported'}"
+            if service.reported is ReportedState.BLOCKED:
+                for culprit in service.unnamed:
+                    yield f"not named as well: {place}: {culprit}: {culprit.reason}"
             for finding in service.unexplained:
                 yield f"blocks as well: {place}: {finding}"
 

@@ -104,6 +104,12 @@ def test_the_first_culprit_has_to_be_named() -> None:
         "3.12; PY401 api/tests/test_a.py 2 tests fail"
     )  # fmt: skip
     assert result.unexplained == ()  # a suite fails as a consequence
+    assert (result.named, result.unnamed, result.fixed) == ((GREENLET,), (gone,), False)
+
+
+def test_a_change_for_the_first_culprit_is_a_fix() -> None:
+    finding = replace(PY104, changes=("greenlet==3.0",))
+    assert rate_one(truth(TrueVerdict.BROKEN, GREENLET), reported(ReportedState.BLOCKED, finding)).fixed
 
 
 def test_what_else_blocks_is_listed() -> None:
@@ -268,11 +274,11 @@ def test_only_what_was_checked_is_proven(outcomes: tuple[dict[str, Any], ...], s
 def test_findings_that_do_not_block_are_left_out() -> None:
     entry = {
         "code": "PY104", "message": "no wheel", "path": "r.txt", "line": None, "names": ["a"], "detail": "",
-        "remedy": "",
+        "remedy": "", "changes": [{"name": "a", "new": "==2"}],
     }  # fmt: skip
     findings = ({**entry, "blocks": True}, {**entry, "code": "PY110", "blocks": False})
     (service,) = services_of(document(outcome("dependencies", "failed", "3.12", *findings)))
-    assert [str(found_finding) for found_finding in service.findings] == ["PY104 r.txt no wheel"]
+    assert [(str(item), item.changes) for item in service.findings] == [("PY104 r.txt no wheel", ("a==2",))]
 
 
 @pytest.mark.parametrize(
