@@ -68,21 +68,38 @@ class ComparedRepository:
     places: tuple[ComparedPlace, ...]
     notes: tuple[str, ...] = ()
 
+    @property
+    def not_migrated(self) -> int:
+        """In how many services the gate changed no declared version, because they are not ready."""
+        return sum(note.startswith("not migrated: ") for note in self.notes)
+
     def count(self, *agreements: Agreement, kind: PlaceKind | None = None) -> int:
         return sum(place.agreement in agreements and kind in (None, place.kind) for place in self.places)
 
 
 def joined(commits: Iterable[Sequence[ChangedPlace]]) -> tuple[ChangedPlace, ...]:
-    """Return the places of several commits, oldest first, as of one: what was changed twice is one place."""
+    """Return the places of several commits, oldest first, as of one.
+
+    What was changed twice is one place: it was changed further, or undone and made again (or picked to another branch).
+    """
     places: list[ChangedPlace] = []
     for commit in commits:
+        earlier_places = list(places)
         for place in commit:
-            index = next((index for index, earlier in enumerate(places) if _continues(earlier, place)), None)
-            if index is None:
+            earlier = next((earlier for earlier in earlier_places if _continues(earlier, place)), None)
+            if earlier is not None:
+                places[places.index(earlier)] = replace(earlier, new=place.new, new_line=place.new_line)
+                earlier_places.remove(earlier)
+            elif not any(_is_repeated(other, place) for other in earlier_places):
                 places.append(place)
-            else:
-                places[index] = replace(places[index], new=place.new, new_line=place.new_line)
     return tuple(place for place in places if place.kind is PlaceKind.LOCK or _text(place.old) != _text(place.new))
+
+
+def _is_repeated(earlier: ChangedPlace, later: ChangedPlace) -> bool:
+    return earlier.path == later.path and (_text(earlier.old), _text(earlier.new)) == (
+        _text(later.old),
+        _text(later.new),
+    )
 
 
 def _continues(earlier: ChangedPlace, later: ChangedPlace) -> bool:

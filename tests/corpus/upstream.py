@@ -27,9 +27,11 @@ from tests.corpus.tables import aligned, markdown
 HEADINGS = (
     "repository", "commit", "move", "their places", "both, same", "both, other", "only they", "out of reach",
     "not needed", "share", *(f"{kind.value}s" for kind in PlaceKind), "only we", "of these right",
+    "not migrated",
 )  # fmt: skip
 """``their places`` are those that count, without what is not needed. The columns of the kinds have: changed by both /
-by them, without what is out of reach.
+by them, without what is out of reach. ``not migrated`` counts services that are not ready: the gate leaves the versions
+that they declare.
 """
 
 _STALE_LOCK = re.compile(r"^(?P<path>\S.*?) (?:is out of date: run `|has to be regenerated manually: )", re.MULTILINE)
@@ -114,6 +116,7 @@ def _figures(repositories: Sequence[ComparedRepository]) -> Iterator[str]:
         yield f"{count(*BOTH, kind=kind)}/{count(*BOTH, Agreement.ONLY_THEY, kind=kind)}"
     yield str(count(Agreement.ONLY_WE, Agreement.RIGHT))
     yield str(count(Agreement.RIGHT))
+    yield str(sum(compared.not_migrated for compared in repositories))
 
 
 def disagreements(repositories: Sequence[ComparedRepository]) -> Iterator[str]:

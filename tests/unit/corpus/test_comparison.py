@@ -95,7 +95,7 @@ def test_what_the_manifest_explains() -> None:
         "their places": "2", "both, same": "1", "both, other": "0", "only they": "0", "out of reach": "1",
         "not needed": "0",
         "share": "100 %", "declared versions": "1/1", "requirements": "0/0", "sources": "0/0", "lock files": "0/0",
-        "only we": "1", "of these right": "1",
+        "only we": "1", "of these right": "1", "not migrated": "1",
     }  # fmt: skip
     assert list(disagreements([compared])) == [
         "== acme/shop",
@@ -147,3 +147,5 @@ def test_what_was_changed_twice_is_one_place() -> None:
     back = change("- 3.12", "- 3.9", "ci.yml")
 
     assert joined([[first, undone, LOCK], [second, back, LOCK]]) == (IMAGE, LOCK)
+    twice = replace(IMAGE, old_line=9)
+    assert joined([[IMAGE, twice], [IMAGE]]) == (IMAGE, twice)
