@@ -62,16 +62,16 @@ class ComparedPlace:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ComparedRepository:
-    """All places of a repository. ``notes`` are the gate's own remarks about what it did not change."""
+    """All places of a repository.
+
+    ``notes`` are the gate's own remarks about what it did not change. ``not_ready`` is the number of services that it
+    reports as not ready: it does not change the versions that they declare.
+    """
 
     manifest: Manifest
     places: tuple[ComparedPlace, ...]
     notes: tuple[str, ...] = ()
-
-    @property
-    def not_migrated(self) -> int:
-        """In how many services the gate changed no declared version, because they are not ready."""
-        return sum(note.startswith("not migrated: ") for note in self.notes)
+    not_ready: int = 0
 
     def count(self, *agreements: Agreement, kind: PlaceKind | None = None) -> int:
         return sum(place.agreement in agreements and kind in (None, place.kind) for place in self.places)

@@ -22,16 +22,17 @@ from tests.corpus.command_line import for_each, parse
 from tests.corpus.comparison import BOTH, Agreement, ComparedRepository, compare, joined
 from tests.corpus.manifest import Manifest
 from tests.corpus.places import ChangedPlace, PlaceKind, is_compiled, is_lock, places_of
+from tests.corpus.report import ReportedState, ReportError, read_report
 from tests.corpus.tables import aligned, markdown
 
 HEADINGS = (
     "repository", "commit", "move", "their places", "both, same", "both, other", "only they", "out of reach",
     "not needed", "share", *(f"{kind.value}s" for kind in PlaceKind), "only we", "of these right",
-    "not migrated",
+    "not ready",
 )  # fmt: skip
 """``their places`` are those that count, without what is not needed. The columns of the kinds have: changed by both /
-by them, without what is out of reach. ``not migrated`` counts services that are not ready: the gate leaves the versions
-that they declare.
+by them, without what is out of reach. ``not ready`` counts services of which the gate leaves the versions that they
+declare.
 """
 
 _STALE_LOCK = re.compile(r"^(?P<path>\S.*?) (?:is out of date: run `|has to be regenerated manually: )", re.MULTILINE)
@@ -51,11 +52,16 @@ def compare_with_upstream(manifest: Manifest, options: CorpusOptions) -> Compare
     finished = gate_run(manifest, replace(options, pytest_options=("--py312-diff", *options.pytest_options)))
     if finished.problem:
         raise CloneError(finished.problem)
+    try:
+        services = read_report(finished.report)
+    except ReportError as error:
+        raise CloneError(str(error)) from None
     changes = changes_section(finished.output)
     if not changes:
         raise CloneError("the output has no section of changes: was the gate run with --py312-diff?")
     ours = our_places(clone, manifest, changes)
-    return compare(manifest, theirs, ours, [match[0] for match in _NOTE.finditer(changes)])
+    compared = compare(manifest, theirs, ours, [match[0] for match in _NOTE.finditer(changes)])
+    return replace(compared, not_ready=sum(item.state is not ReportedState.PROVEN for item in services))
 
 
 def _places_of_commit(clone: Path, commit: str, manifest: Manifest) -> tuple[ChangedPlace, ...]:
@@ -116,7 +122,7 @@ def _figures(repositories: Sequence[ComparedRepository]) -> Iterator[str]:
         yield f"{count(*BOTH, kind=kind)}/{count(*BOTH, Agreement.ONLY_THEY, kind=kind)}"
     yield str(count(Agreement.ONLY_WE, Agreement.RIGHT))
     yield str(count(Agreement.RIGHT))
-    yield str(sum(compared.not_migrated for compared in repositories))
+    yield str(sum(compared.not_ready for compared in repositories))
 
 
 def disagreements(repositories: Sequence[ComparedRepository]) -> Iterator[str]:

@@ -95,7 +95,7 @@ def test_what_the_manifest_explains() -> None:
         "their places": "2", "both, same": "1", "both, other": "0", "only they": "0", "out of reach": "1",
         "not needed": "0",
         "share": "100 %", "declared versions": "1/1", "requirements": "0/0", "sources": "0/0", "lock files": "0/0",
-        "only we": "1", "of these right": "1", "not migrated": "1",
+        "only we": "1", "of these right": "1", "not ready": "0",
     }  # fmt: skip
     assert list(disagreements([compared])) == [
         "== acme/shop",
