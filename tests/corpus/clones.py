@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -24,6 +24,7 @@ _WALL_TIME = (
     (re.compile(r"\bin (?P<s>[0-9]+\.[0-9]+)s\b(?![\s\S]*\bin [0-9]+\.[0-9]+s\b)"), False),
 )
 """Where kept output says how long the run took: our own line, that of a shell's ``time``, the last line of pytest."""
+_WALL_TIME_AGAIN = re.compile(r"^wall time again: (?P<s>[0-9.]+) s$", re.MULTILINE)
 
 
 class CloneError(Exception):
@@ -36,7 +37,7 @@ class CorpusOptions:
 
     ``repositories`` is the folder of the clones; ``results`` where reports and output are kept; ``kept`` that of an
     earlier run, whose results are taken without a run. ``with_plan``: the gate gets the plan of the manifest.
-    ``pytest_options`` are handed to the gate.
+    ``twice``: the gate runs again where nothing has changed, for its time. ``pytest_options`` are handed to the gate.
     """
 
     repositories: Path | None
@@ -47,6 +48,7 @@ class CorpusOptions:
     kept: Path | None
     time_limit: float
     with_plan: bool = False
+    twice: bool = False
     pytest_options: tuple[str, ...] = ()
 
     def clone_of(self, manifest: Manifest) -> Path:
@@ -69,6 +71,8 @@ class GateRun:
     report: str
     seconds: float | None
     problem: str = ""
+    seconds_again: float | None = None
+    """Of a second run, where nothing had changed."""
 
 
 def gate_run(manifest: Manifest, options: CorpusOptions) -> GateRun:
@@ -84,6 +88,10 @@ def gate_run(manifest: Manifest, options: CorpusOptions) -> GateRun:
         copy_of(clone, manifest, with_plan=options.with_plan) as copy,
     ):
         finished = run_gate(copy, Path(folder).resolve() / "report.json", options)
+        if options.twice:
+            again = run_gate(copy, Path(folder).resolve() / "again.json", options).seconds
+            output = f"{finished.output}wall time again: {again:.1f} s\n"
+            finished = replace(finished, output=output, seconds_again=again)
     if options.results is not None:
         _keep(options.results, manifest.name, finished)
     return finished
@@ -183,6 +191,7 @@ def _kept_run(folder: Path, name: str) -> GateRun:
         output=output,
         report=report.read_text(encoding="utf-8") if report.exists() else "",
         seconds=wall_time(output),
+        seconds_again=float(match["s"]) if (match := _WALL_TIME_AGAIN.search(output)) else None,
         problem="" if report.exists() else f"the run wrote no report, see {path}",
     )
 

@@ -28,6 +28,7 @@ def parse(arguments: Sequence[str], program: str, description: str) -> tuple[Cor
     add("--from", dest="kept", type=Path, help="run nothing, take what --results has kept in this folder")
     add("--time-limit", type=float, default=TIME_LIMIT, metavar="SECONDS", help="for each run of the gate")
     add("--with-plan", action="store_true", help="with the lines of py312.toml that the manifest has")
+    add("--twice", action="store_true", help="run the gate again on each copy, and show how long that takes")
     add("--markdown", action="store_true", help="print the table for docs/reference/accuracy.md")
     chosen = parser.parse_args(words[:end])
     if chosen.repositories is None and chosen.kept is None:
@@ -41,6 +42,7 @@ def parse(arguments: Sequence[str], program: str, description: str) -> tuple[Cor
         kept=chosen.kept,
         time_limit=chosen.time_limit,
         with_plan=chosen.with_plan,
+        twice=chosen.twice,
         pytest_options=tuple(words[end + 1 :]),
     )
     return options, chosen.markdown

@@ -11,6 +11,7 @@ the reports that ``--results`` kept are rated. What follows ``--`` are options f
 
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 
 from tests.corpus.clones import CorpusOptions, gate_run
 from tests.corpus.command_line import for_each, parse
@@ -26,13 +27,12 @@ def judge(manifest: Manifest, options: CorpusOptions) -> RatedRepository:
     :raises CloneError: the clone cannot be used.
     """
     finished = gate_run(manifest, options)
-    problem = finished.problem
-    if not problem:
-        try:
-            return rate(manifest, read_report(finished.report), seconds=finished.seconds)
-        except ReportError as error:
-            problem = str(error)
-    return rate(manifest, (), seconds=finished.seconds, problem=problem)
+    try:
+        services, problem = () if finished.problem else read_report(finished.report), finished.problem
+    except ReportError as error:
+        services, problem = (), str(error)
+    rated = rate(manifest, services, seconds=finished.seconds, problem=problem)
+    return replace(rated, seconds_again=finished.seconds_again)
 
 
 def main(arguments: Sequence[str]) -> int:

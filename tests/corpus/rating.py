@@ -65,11 +65,15 @@ class RatedService:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RatedRepository:
-    """The ratings of a repository. ``seconds`` is the wall time of the run, if it is known."""
+    """The ratings of a repository.
+
+    ``seconds`` is the wall time of the run, if it is known, ``seconds_again`` that of a second run of the same.
+    """
 
     manifest: Manifest
     services: tuple[RatedService, ...]
     seconds: float | None = None
+    seconds_again: float | None = None
     problem: str = ""
     """Why there is no report; then nothing was checked."""
 

@@ -1,6 +1,6 @@
 """Print ratings as a table for a terminal or for ``docs/reference/accuracy.md``."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from pytest_py312.core.text import pluralize
 from tests.corpus.manifest import TrueVerdict
@@ -10,9 +10,10 @@ from tests.corpus.report import ReportedState
 HEADINGS = (
     "repository", "commit", "move", "services", "ready", "broken", "not checkable", "right", "wrong green",
     "false alarm", "culprit", "not checked", "asks", "not found", "invented", "seconds",
+    "again",
 )  # fmt: skip
 """``ready``, ``broken`` and ``not checkable`` were found by hand; what follows is the gate's answer. ``asks``: it says
-which line it needs in the plan.
+which line it needs in the plan. ``again``: seconds of a second run, with ``--twice``.
 """
 
 
@@ -35,8 +36,14 @@ def _figures(repositories: Sequence[RatedRepository]) -> Iterator[str]:
     yield "/".join(map(str, culprits(repositories)))
     for rating in (Rating.NOT_CHECKED, Rating.ASKS, Rating.NOT_FOUND, Rating.INVENTED):
         yield str(_count(repositories, rating))
-    times = [rated.seconds for rated in repositories if rated.seconds is not None]
-    yield f"{sum(times):,.0f}" if times else ""
+    yield _total(rated.seconds for rated in repositories)
+    yield _total(rated.seconds_again for rated in repositories)
+
+
+def _total(seconds: Iterable[float | None]) -> str:
+    """Return a sum of seconds; empty if none is known."""
+    times = [time for time in seconds if time is not None]
+    return f"{sum(times):,.0f}" if times else ""
 
 
 def culprits(repositories: Sequence[RatedRepository]) -> tuple[int, int]:
@@ -74,7 +81,6 @@ def totals(repositories: Sequence[RatedRepository]) -> str:
         for service in rated.services
     )
     unlisted = _count(repositories, Rating.UNLISTED)
-    times = [rated.seconds for rated in repositories if rated.seconds is not None]
     parts = [
         f"{pluralize(services, 'service')} of {len(repositories)} repositories: "
         f"{_count(repositories, Rating.RIGHT)} right",
@@ -91,8 +97,8 @@ def totals(repositories: Sequence[RatedRepository]) -> str:
     ]
     if unlisted:
         parts.append(f"{unlisted} more reported of which the manifests say nothing")
-    if times:
-        parts.append(f"{sum(times):,.0f} s")
+    if seconds := _total(rated.seconds for rated in repositories):
+        parts.append(f"{seconds} s")
     return "; ".join(parts) + "."
 
 

@@ -88,12 +88,13 @@ def test_a_clone_is_judged_and_its_report_is_kept(folders: Path, capsys: pytest.
     program = gate(folders, f"cp {report(folders)} $report; cat Dockerfile; ls")
     results = folders / "results"
 
-    code = judge.main(options(folders, "--python", program, "--results", str(results)))
+    code = judge.main(options(folders, "--python", program, "--results", str(results), "--twice"))
 
     assert code == 0, capsys.readouterr()
     assert "1 service of 1 repositories: 1 right" in capsys.readouterr().out
     output = (results / "acme+shop.txt").read_text(encoding="utf-8")
     assert output.startswith("FROM python:3.11\nDockerfile\nwall time: ")  # no plan in the copy
+    assert "\nwall time again: " in output
     assert judge.main(["--manifests", str(folders / "manifests"), "--from", str(results)]) == 0
 
 
