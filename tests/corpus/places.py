@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core.model.findings import Interpreter
 from tests.corpus.changes import ChangedBlock
 
-LOCK_NAMES = frozenset(("poetry.lock", "uv.lock", "pdm.lock", "Pipfile.lock", "pixi.lock", "conda-lock.yml"))
+LOCK_NAMES = frozenset(("conda-lock.yml", "package-lock.json"))
 SETUP_NAMES = frozenset(("setup.py", "noxfile.py"))
 PIN_NAMES = frozenset((".python-version", "runtime.txt", ".tool-versions"))
 DOCUMENT_ENDINGS = (".md", ".rst", ".adoc", ".html", ".svg", ".ipynb")
@@ -126,7 +126,7 @@ def _is_source(path: str) -> bool:
 
 def is_lock(path: str) -> bool:
     name = PurePosixPath(path).name
-    return name in LOCK_NAMES or (name.startswith("pylock") and name.endswith(".toml"))
+    return name in LOCK_NAMES or name.endswith(".lock") or (name.startswith("pylock") and name.endswith(".toml"))
 
 
 def is_compiled(text: str) -> bool:
@@ -200,7 +200,7 @@ class _PlaceReader:
 
     def _kind(self, path: str, old: str, new: str) -> PlaceKind | None:
         """Return why a line is a place; ``None`` if it is none."""
-        if old == new:
+        if old == new or not (self._everything or _is_code(old) or _is_code(new)):
             return None
         name = PurePosixPath(path).name
         if _may_require(path) and _is_other_requirement(path, old, new):
@@ -280,8 +280,9 @@ def _read_requirement(path: str, line: str) -> tuple[str, str] | None:
 
 
 def _is_code(line: str) -> bool:
+    """Return whether a line is more than a comment."""
     text = line.strip()
-    return bool(text) and not text.startswith("#")
+    return bool(text) and not text.startswith(("#", "//"))
 
 
 def _line_at(lines: Sequence[str], index: int | None) -> str:

@@ -140,6 +140,7 @@ def test_a_declared_version(path: str, old: str, new: str) -> None:
 @pytest.mark.parametrize(
     ("path", "old", "new"),
     [
+        ("pants.toml", "# if you have no Python 3.9", "# if you have no Python 3.12"),
         ("README.md", "needs Python 3.9", "needs Python 3.12"),
         ("docs/install.txt", "python3.9", "python3.12"),
         ("Dockerfile", "FROM python:3.9-slim", "FROM python:3.9-slim-bookworm"),
@@ -188,10 +189,10 @@ def test_blocks_of_source_that_are_close_are_one_place() -> None:
 
 
 def test_a_lock_is_one_place() -> None:
-    blocks = [block("poetry.lock", "a", "b"), block("poetry.lock", "c", "d", 9), block("r.txt", "a==1", "a==2")]
+    blocks = [block("some.lock", "a", "b"), block("some.lock", "c", "d", 9), block("r.txt", "a==1", "a==2")]
     places = places_of(blocks, Interpreter(3, 9), Interpreter(3, 12), locks=frozenset(("r.txt",)))
     assert places == (
-        ChangedPlace(kind=PlaceKind.LOCK, path="poetry.lock"), ChangedPlace(kind=PlaceKind.LOCK, path="r.txt")
+        ChangedPlace(kind=PlaceKind.LOCK, path="some.lock"), ChangedPlace(kind=PlaceKind.LOCK, path="r.txt")
     )  # fmt: skip
 
 
