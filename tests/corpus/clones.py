@@ -9,6 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pytest_py312.core.process import CommandResult, ExitReason, run
+from pytest_py312.core.text import shorten
 from tests.corpus.manifest import Manifest
 
 DEFAULT_TARGET = "3.12"
@@ -25,6 +26,7 @@ _WALL_TIME = (
 )
 """Where kept output says how long the run took: our own line, that of a shell's ``time``, the last line of pytest."""
 _WALL_TIME_AGAIN = re.compile(r"^wall time again: (?P<s>[0-9.]+) s$", re.MULTILINE)
+_TIMES = re.compile(r"(?:real|user|sys)\s+[0-9]+m|wall time", re.ASCII)
 
 
 class CloneError(Exception):
@@ -176,10 +178,16 @@ def _problem(result: CommandResult, time_limit: float, *, has_report: bool) -> s
         return f"the run was ended after {time_limit:.0f} s"
     if result.exit_reason is not ExitReason.EXITED:
         return f"the run was not finished: {result.exit_reason.value} {result.stderr.strip()}".strip()
-    if not has_report:
-        last_line = next((line.strip() for line in reversed(result.stdout.splitlines()) if line.strip("= ")), "")
-        return f"no report was written (exit code {result.exit_code}): {last_line}"
-    return ""
+    return "" if has_report else f"no report was written: {_error_line(result.stdout)}"
+
+
+def _error_line(output: str) -> str:
+    """Return the line of an output that says what went wrong: the first error, or else the last line."""
+    lines = [line.strip() for line in output.splitlines() if line.strip("= \t") and not _TIMES.match(line)]
+    errors = [
+        line for line in lines if re.search(r"\berror: |^(?:ERROR|INTERNALERROR>?|[A-Za-z]+Error):? (?!usage)", line)
+    ]
+    return shorten((errors or lines[-1:] or ["it printed nothing"])[0], 200)
 
 
 def _kept_run(folder: Path, name: str) -> GateRun:
@@ -192,7 +200,7 @@ def _kept_run(folder: Path, name: str) -> GateRun:
         report=report.read_text(encoding="utf-8") if report.exists() else "",
         seconds=wall_time(output),
         seconds_again=float(match["s"]) if (match := _WALL_TIME_AGAIN.search(output)) else None,
-        problem="" if report.exists() else f"the run wrote no report, see {path}",
+        problem="" if report.exists() else f"no report was written: {_error_line(output)}",
     )
 
 

@@ -255,6 +255,8 @@ def _points_at_source(finding: BlockingFinding, culprit: Culprit) -> bool:
 
 
 def _points_at_suite(finding: BlockingFinding, culprit: Culprit) -> bool:
+    if culprit.place.line and finding.line and _is_at(finding, culprit.place, tolerance=LINE_TOLERANCE):
+        return True  # whichever check names the line
     if not finding.code.startswith("PY4"):
         return False
     wanted_file, _, wanted_test = culprit.name.partition("::")

@@ -221,6 +221,11 @@ def culprit(kind: str, name: str, place: str = "", line: int | None = None) -> C
             False,
         ),
         (culprit("suite", "all tests", "api"), finding("PY401", "", "api/tests/test_a.py"), True),
+        (
+            culprit("suite", "test_a.py", "a/test_a.py", 74),
+            finding("PY206", "", "a/test_a.py", 75, "called_with"),
+            True,
+        ),
         (culprit("suite", "all tests", "api"), finding("PY201", "", "api/tests/test_a.py"), False),
         # versions, builds and locks: by their file
         (
