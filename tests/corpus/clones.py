@@ -145,6 +145,8 @@ def copy_of(clone: Path, manifest: Manifest, *, with_plan: bool = False) -> Iter
     with TemporaryDirectory(prefix="corpus-", ignore_cleanup_errors=True) as folder:
         copy = Path(folder).resolve() / manifest.name.partition("+")[2]
         git(clone, "clone", "--quiet", "--shared", "--no-checkout", str(clone.resolve()), str(copy))
+        if manifest.folders:
+            git(copy, "sparse-checkout", "set", "--cone", *manifest.folders)
         git(copy, "checkout", "--quiet", "--detach", manifest.commit)
         target = "" if str(manifest.target) == DEFAULT_TARGET else f'target = "{manifest.target}"\n'
         plan = f"{target}{manifest.plan if with_plan else ''}"

@@ -9,6 +9,7 @@ One TOML file for each repository in ``repositories/``, named ``OWNER+NAME.toml`
     target = "3.12"
     moved-by = ["40 hex digits"]   # the maintainers' commits of the move, oldest first
     kinds = ["tox"]                # what makes it special, in free words
+    folders = ["samples/page"]     # of a huge repository: only these folders, and the files of the root
     complete = true                # every service is listed: any other that the gate reports is invented
     plan = """                     # what the gate asks for; used by --with-plan only
     [service."services/worker"]
@@ -143,6 +144,8 @@ class Manifest:
     target: Interpreter
     moved_by: tuple[str, ...] = ()
     kinds: tuple[str, ...] = ()
+    folders: tuple[str, ...] = ()
+    """The folders that are checked out, beside the files of the root; all if empty."""
     complete: bool = False
     plan: str = ""
     """Text of the plan for a run with one, without its target."""
@@ -192,7 +195,7 @@ def read_manifest(path: Path) -> Manifest:
 def _read_repository(name: str, top: dict[str, PlanNode]) -> Manifest:
     if "repository" not in top:
         raise PlanError(f"{name}.toml", "", "has no table [repository]")
-    keys = ("url", "commit", "baseline", "target", "moved-by", "kinds", "complete", "plan")
+    keys = ("url", "commit", "baseline", "target", "moved-by", "kinds", "folders", "complete", "plan")
     table = read_table(top["repository"], keys, "repository")
     required = _require(top["repository"], table, ("url", "commit", "baseline", "target"))
     baseline, target = interpreter(required["baseline"]), interpreter(required["target"])
@@ -214,6 +217,7 @@ def _read_repository(name: str, top: dict[str, PlanNode]) -> Manifest:
         target=target,
         moved_by=_optional_list(table, "moved-by", _read_commit),
         kinds=_optional_list(table, "kinds", _read_text),
+        folders=_optional_list(table, "folders", _read_path),
         complete=table["complete"].flag() if "complete" in table else False,
         plan=table["plan"].text('"[service.api]"') if "plan" in table else "",
         services=services,

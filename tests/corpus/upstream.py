@@ -21,7 +21,7 @@ from tests.corpus.clones import CloneError, CorpusOptions, gate_run, git
 from tests.corpus.command_line import for_each, parse
 from tests.corpus.comparison import BOTH, Agreement, ComparedRepository, compare, joined
 from tests.corpus.manifest import Manifest
-from tests.corpus.places import ChangedPlace, PlaceKind, is_compiled, is_lock, places_of
+from tests.corpus.places import ChangedPlace, PlaceKind, is_compiled, places_of
 from tests.corpus.report import ReportedState, ReportError, read_report
 from tests.corpus.tables import aligned, markdown
 
@@ -37,7 +37,6 @@ declare.
 
 _STALE_LOCK = re.compile(r"^(?P<path>\S.*?) (?:is out of date: run `|has to be regenerated manually: )", re.MULTILINE)
 _NOTE = re.compile(r"^(?:not migrated|not changed): .+$", re.MULTILINE)
-_TEXT_REQUIREMENTS = (".txt", ".in", ".pip")
 
 
 def compare_with_upstream(manifest: Manifest, options: CorpusOptions) -> ComparedRepository | None:
@@ -84,7 +83,7 @@ def our_places(clone: Path, manifest: Manifest, changes: str) -> tuple[ChangedPl
 def _compiled_files(clone: Path, commit: str, blocks: Sequence[ChangedBlock]) -> frozenset[str]:
     """Return which of the changed requirement files were written by a tool."""
     compiled = set()
-    for path in {block.path for block in blocks if block.path.endswith(_TEXT_REQUIREMENTS) and not is_lock(block.path)}:
+    for path in {block.path for block in blocks if block.path.endswith(".txt")}:
         try:
             text = git(clone, "show", f"{commit}:{path}")
         except CloneError:

@@ -98,6 +98,23 @@ def test_a_clone_is_judged_and_its_report_is_kept(folders: Path, capsys: pytest.
     assert judge.main(["--manifests", str(folders / "manifests"), "--from", str(results)]) == 0
 
 
+def test_only_the_folders_of_the_manifest_are_copied(folders: Path) -> None:
+    clone, path = folders / "clones" / "acme+shop", folders / "manifests" / "acme+shop.toml"
+    for name in ("api", "web"):
+        (clone / name).mkdir()
+        (clone / name / "app.py").write_text("", encoding="utf-8")
+    git(clone, "add", "-A")
+    git(clone, "commit", "-q", "-m", "folders")
+    lines = path.read_text(encoding="utf-8").splitlines()
+    lines[2] = f'commit = "{git(clone, "rev-parse", "HEAD")}"\nfolders = ["web"]'
+    path.write_text("\n".join(lines), encoding="utf-8")
+    program = gate(folders, f"cp {report(folders)} $report; ls")
+
+    assert judge.main(options(folders, "--python", program, "--results", str(folders))) == 0
+
+    assert (folders / "acme+shop.txt").read_text(encoding="utf-8").startswith("Dockerfile\nweb\n")
+
+
 def test_a_gate_that_writes_nothing_or_does_not_end(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert judge.main(options(folders, "--python", gate(folders, "echo no such option; exit 4"))) == 1
     assert "not checked: acme/shop .: no report was written: no such option" in capsys.readouterr().out
