@@ -2,14 +2,16 @@
 
 import os
 import re
-from collections.abc import Iterator
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from pytest_py312.core.process import CommandResult, ExitReason, run
-from pytest_py312.core.text import shorten
+from pytest_py312.core.text import pluralize, shorten
 from tests.corpus.manifest import Manifest
 
 DEFAULT_TARGET = "3.12"
@@ -100,7 +102,7 @@ def gate_run(manifest: Manifest, options: CorpusOptions) -> GateRun:
 
 
 def check_clone(folder: Path, manifest: Manifest) -> None:
-    """Check that a clone is at the commit of its manifest, and unchanged.
+    """Check that a clone is at the commit of its manifest, and unchanged; files may be missing.
 
     :raises CloneError: it is not.
     """
@@ -109,8 +111,11 @@ def check_clone(folder: Path, manifest: Manifest) -> None:
     head = git(folder, "rev-parse", "HEAD").strip()
     if head != manifest.commit:
         raise CloneError(f"the clone is at {head[:8]} and not at {manifest.commit[:8]}: {_checkout(folder, manifest)}")
-    if git(folder, "status", "--porcelain").strip():
+    changes = git(folder, "status", "--porcelain").splitlines()
+    if any(not line.startswith(" D ") for line in changes):
         raise CloneError(f"the clone has changes: git -C {folder} stash --include-untracked")
+    if changes:  # a mirror may leave out large files
+        print(f"{manifest.label}: without {pluralize(len(changes), 'file')} ({changes[0][3:]}, ...)", file=sys.stderr)
 
 
 def _checkout(folder: Path, manifest: Manifest) -> str:
@@ -145,14 +150,26 @@ def copy_of(clone: Path, manifest: Manifest, *, with_plan: bool = False) -> Iter
     with TemporaryDirectory(prefix="corpus-", ignore_cleanup_errors=True) as folder:
         copy = Path(folder).resolve() / manifest.name.partition("+")[2]
         git(clone, "clone", "--quiet", "--shared", "--no-checkout", str(clone.resolve()), str(copy))
-        if manifest.folders:
-            git(copy, "sparse-checkout", "set", "--cone", *manifest.folders)
-        git(copy, "checkout", "--quiet", "--detach", manifest.commit)
+        git(copy, "update-ref", "--no-deref", "HEAD", manifest.commit)
+        git(copy, "read-tree", manifest.commit)
+        _copy_files(clone, copy, manifest.folders)
+        git(copy, "add", "--update")  # what is not copied is no part of the tree
         target = "" if str(manifest.target) == DEFAULT_TARGET else f'target = "{manifest.target}"\n'
         plan = f"{target}{manifest.plan if with_plan else ''}"
         if plan:
             (copy / "py312.toml").write_text(plan, encoding="utf-8")
         yield copy
+
+
+def _copy_files(clone: Path, copy: Path, folders: Sequence[str]) -> None:
+    """Copy the files of a tree, links as links; with ``folders`` only these and the files of the root."""
+    for path in clone.iterdir():
+        if path.is_symlink() or not path.is_dir():
+            shutil.copy2(path, copy / path.name, follow_symlinks=False)
+        elif path.name != ".git" and not folders:
+            shutil.copytree(path, copy / path.name, symlinks=True)
+    for folder in folders:
+        shutil.copytree(clone / folder, copy / folder, symlinks=True, dirs_exist_ok=True)
 
 
 def run_gate(copy: Path, report: Path, options: CorpusOptions) -> GateRun:

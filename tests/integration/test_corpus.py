@@ -108,11 +108,12 @@ def test_only_the_folders_of_the_manifest_are_copied(folders: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     lines[2] = f'commit = "{git(clone, "rev-parse", "HEAD")}"\nfolders = ["web"]'
     path.write_text("\n".join(lines), encoding="utf-8")
-    program = gate(folders, f"cp {report(folders)} $report; ls")
+    program = gate(folders, f"cp {report(folders)} $report; ls; git ls-files")
+    (clone / "Dockerfile").unlink()  # as where a mirror leaves out large files
 
     assert judge.main(options(folders, "--python", program, "--results", str(folders))) == 0
 
-    assert (folders / "acme+shop.txt").read_text(encoding="utf-8").startswith("Dockerfile\nweb\n")
+    assert (folders / "acme+shop.txt").read_text(encoding="utf-8").startswith("web\nweb/app.py\nwall time")
 
 
 def test_a_gate_that_writes_nothing_or_does_not_end(folders: Path, capsys: pytest.CaptureFixture[str]) -> None:
