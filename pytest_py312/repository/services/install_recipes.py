@@ -1,11 +1,15 @@
 """Find what installs a service: for production the recipe of its image, for its tests that of CI, tox or nox."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
+from pytest_py312.core.model.plan import Plan, PlannedCommand
 from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
+from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.suite_recipe import read_runner_recipe, read_workflow_recipe
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path
@@ -13,6 +17,7 @@ from pytest_py312.repository.tree import Tree, join_path
 OUTER_DOCKERFILE_LIMIT = 50
 """Maximum number of Dockerfiles above a service that are read for it."""
 
+_ROOT = "/repository"
 _DOCKER_FOLDERS = (".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images")
 
 
@@ -32,6 +37,26 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         if recipe is not None and any(_installs_from(step, files.path) for step in recipe.steps):
             return recipe
     return None
+
+
+def read_planned_recipe(
+    tree: Tree, plan: Plan, path: str, key: str, commands: Sequence[PlannedCommand]
+) -> InstallRecipe:
+    """Return the recipe of the commands that the plan sets for the service in the folder ``path``.
+
+    :raises PlanError: a command names something that is not in the repository.
+    """
+    files = FileMap(tree)
+    files.add(_ROOT, ".")
+    walk = CommandWalk(files=files, path=plan.source, folder=resolve_path(path, _ROOT))
+    for command in commands:
+        walk.run_argv(command.words, command.location.line or 1)
+    for step in walk.steps:
+        for missing in step.unresolved:
+            message = f'"{missing}" is not in the repository (the service is at {path})'
+            raise PlanError(str(step.location), key, message)
+    steps = (step for step in walk.steps if step.is_for_python)
+    return InstallRecipe(source=plan.source, steps=tuple(dict.fromkeys(steps)))
 
 
 def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecipe | None:
