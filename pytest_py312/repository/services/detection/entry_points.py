@@ -1,12 +1,16 @@
-"""Find the programs that a service starts: in Dockerfiles, a Procfile, compose files, and their shell scripts."""
+"""Find the programs that a service starts: in Dockerfiles, a Procfile, compose files, and their shell scripts.
+
+The handlers of serverless functions are imported as those of servers are.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
 from pytest_py312.core.model.fleet import Program, StartModule
 from pytest_py312.repository.formats.dockerfile import DockerfileText
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command
+from pytest_py312.repository.recipes.serverless_builds import handler_programs
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path
 
@@ -19,7 +23,8 @@ _PROCFILE_LINE = re.compile(r"^[\w-]+[ \t]*:(?P<command>.*)$", re.MULTILINE | re
 def started_programs(tree: Tree, files: ServiceFiles) -> tuple[Program, ...]:
     """Return the programs that the service starts, without duplicates; they need not be Python."""
     programs = (program for command in _commands(tree, files) for program in _programs_of(tree, files, command))
-    return tuple(islice(dict.fromkeys(programs), MAX_PROGRAMS))
+    handlers = handler_programs(tree, files.path, files.nested_folders)
+    return tuple(islice(dict.fromkeys(chain(programs, handlers)), MAX_PROGRAMS))
 
 
 def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[StartModule, ...]:
