@@ -4,6 +4,7 @@ Nothing is started: of ``python -m NAME`` only the imports run, of ``uvicorn NAM
 server does.
 """
 
+import posixpath
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -22,12 +23,15 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
     ``built``: the service's distribution is installed in the environment.
     """
     service, settings = cell.service, cell.service.settings
+    paths = paths_of_service(service, built=built)
+    folders = service.recipe.code_folders if service.recipe is not None else ()
+    paths["python_path"] += [posixpath.relpath(folder, service.path) for folder in folders]
     return ProbeJob(
         identifier=f"{cell.identifier}-start",
         build=build,
         environment=environment,
         root=root,
-        folders=folders_read_by(service),
+        folders=tuple(dict.fromkeys((*folders_read_by(service), *(folder for folder in folders if folder != ".")))),
         request={
             "kind": "start",
             "prepare": [list(argv) for argv in settings.prepare],
@@ -36,7 +40,7 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
                 for module in service.start_modules
             ],
             "without_pth": service.runs_without_pth is not None,
-            **paths_of_service(service, built=built),
+            **paths,
         },
         variables=(("PYTHONHASHSEED", "0"), *settings.environment),
         time_limit=TIME_LIMIT,

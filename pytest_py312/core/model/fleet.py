@@ -135,6 +135,8 @@ class InstallRecipe:
     limits: tuple[str, ...] = ()
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
+    code_folders: tuple[str, ...] = ()
+    """The folders of the repository that are on the path for imports in the image: its working folder, PYTHONPATH."""
 
     @property
     def folder_without_pth(self) -> Location | None:

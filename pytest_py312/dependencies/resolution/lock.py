@@ -143,8 +143,6 @@ def resolve_parts(request: ResolutionRequest, resolve: Callable[[ResolutionReque
             [pin for pin in pins.values() if pin.version and pin.name not in part.names],
             [],
         ]
-        # without its dependencies, a project is installed in the version that its line says
-        attempts = [[]] if part.no_deps else attempts
         lines = dict.fromkeys(tuple(f"{pin.name}=={pin.version}" for pin in attempt) for attempt in attempts)
         for number, installed in enumerate(lines, start=1):
             try:

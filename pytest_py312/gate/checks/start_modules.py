@@ -8,7 +8,8 @@ from pytest_py312.core.model.fleet import Cell, StartModule
 from pytest_py312.dependencies.installation.findings import how_imported
 
 _IMPORT_ERRORS = re.compile(
-    r"(?:ModuleNotFoundError|ImportError|SyntaxError|IndentationError|TabError|AttributeError|NameError)\b"
+    r"(?:ModuleNotFoundError|ImportError|SyntaxError|IndentationError|TabError|NameError)\b"
+    r"|AttributeError: (?:partially initialized )?module '"
 )
 """The code itself cannot be imported. Other errors come from what it finds: no database, no variable."""
 _FRAME = re.compile(r'File "(?P<path>[^"]+)", line (?P<line>\d{1,7})')

@@ -36,11 +36,14 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
     for context in contexts:
         stage = _ImageReader(tree, text, parsed, context).stage(parsed.final_stage)
         steps = _of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path)
+        python_path = tuple(filter(None, stage.environment.get("PYTHONPATH", "").split(":")))
+        code = (stage.files.find(resolve_path(folder, stage.folder)) for folder in (".", *python_path))
         recipe = InstallRecipe(
             source=dockerfile,
             steps=steps,
             limits=tuple(dict.fromkeys(stage.limits)),
-            python_path=tuple(filter(None, stage.environment.get("PYTHONPATH", "").split(":"))),
+            python_path=python_path,
+            code_folders=tuple(dict.fromkeys(folder for folder in code if folder and tree.is_folder(folder))),
         )
         if recipe.is_complete:
             return recipe

@@ -62,7 +62,10 @@ def test_what_is_installed_later_replaces_another_version() -> None:
 def test_an_installation_without_dependencies_takes_what_its_lines_say() -> None:
     last = ResolutionRequest(lines=("a==2",), no_deps=True, position=2)
     request = ResolutionRequest(lines=("b",), position=1, others=(last,))
-    assert resolved(request, {("b",): "a==1 b==1", ("a==2",): "a==2"})[0] == {"a": "2", "b": "1"}
+    assert resolved(request, {("b",): "a==1 b==1", ("a==2", "b==1"): "a==2"})[0] == {"a": "2", "b": "1"}
+    last = ResolutionRequest(lines=("a",), no_deps=True, position=2)
+    request = ResolutionRequest(lines=("b",), position=1, others=(last,))
+    assert resolved(request, {("b",): "a==1 b==1", ("a", "a==1", "b==1"): "a==1"})[0] == {"a": "1", "b": "1"}
 
 
 def test_a_part_that_does_not_resolve_blocks_the_set() -> None:

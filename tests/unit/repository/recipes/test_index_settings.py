@@ -132,3 +132,19 @@ def test_a_file_that_is_installed_with_and_without_dependencies_has_them(tmp_pat
 def test_no_value_makes_the_reader_fail_or_breaks_a_line(options: list[tuple[str, str]]) -> None:
     found = read_index_settings(options, ("--no-index",), FileMap(Tree(Path("/nonexistent"))), "/")
     assert all(value.isprintable() for _, value in found.indexes)
+
+
+@pytest.mark.parametrize(
+    ("lines", "folders"),
+    [
+        ("COPY wheels /app\nWORKDIR /app", ("svc/wheels",)),
+        ("COPY . /code\nENV PYTHONPATH=/code/wheels:/usr/lib", ("svc/wheels",)),
+        ("WORKDIR /code\nCOPY . .\nENV PYTHONPATH=wheels:/code", ("svc", "svc/wheels")),
+        ("WORKDIR /code\nCOPY a.txt .", ()),
+    ],
+)
+def test_the_folders_of_the_repository_that_an_image_imports_from(
+    tmp_path: Path, lines: str, folders: tuple[str, ...]
+) -> None:
+    recipe = recipe_of(tmp_path, f"FROM python:3.11\nCOPY a.txt /x/\nRUN pip install -r /x/a.txt\n{lines}\n", FILES)
+    assert recipe.code_folders == folders
