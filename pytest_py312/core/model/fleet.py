@@ -31,11 +31,13 @@ class InstallSettings:
 
     ``options`` are those that a requirements file could have (``--index-url``, ``--pre``, ``--no-binary``), with their
     values; a folder in them is relative to the root. ``by_uv``: uv and not pip chooses among several indexes.
+    ``upgrade``: what it names is upgraded, also if an environment comes with an older version.
     """
 
     no_deps: bool = False
     options: tuple[tuple[str, str], ...] = ()
     by_uv: bool = False
+    upgrade: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

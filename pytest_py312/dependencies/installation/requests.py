@@ -97,6 +97,11 @@ class RequestBuilder:
                 ) or (_Group(requirements=requirements),)
             return self._groups_by_service[service.name]
 
+    def _upgraded(self, service: Service) -> frozenset[str]:
+        """Return the normalised names of the projects that a command upgrades."""
+        sources = [source for source in (*service.requirements, *service.test_requirements) if source.settings.upgrade]
+        return frozenset(item.name for item in read_requirement_set(self._plan.root, sources).entries)
+
     def installed_alone(self, service: Service) -> frozenset[str]:
         """Return the normalised names of the projects that are installed without what they require."""
         return frozenset(
@@ -173,8 +178,7 @@ class RequestBuilder:
             constraints=(
                 *(item.text for item in requirements.constraints),
                 *locked_constraints,
-                *extra_constraints,
-                *constraints,
+                *self._without_upgraded(cell.service, (*extra_constraints, *constraints)),
             ),
             direct=tuple((item.name, item.location) for item in requirements.entries),
             exclude_newer=self._plan.exclude_newer,
@@ -191,6 +195,11 @@ class RequestBuilder:
             lines=tuple(dict.fromkeys((*main.lines, *added))),
             others=tuple(part for part in parts if part.position != main.position and part.lines),
         )
+
+    def _without_upgraded(self, service: Service, constraints: Sequence[str]) -> list[str]:
+        """Return ``constraints`` without those that keep an older version of what a command upgrades."""
+        names = self._upgraded(service) if constraints else frozenset()
+        return [line for line in constraints if "==" not in line or _project(line) not in names]
 
     def _part(self, group: _Group, shared: ResolutionRequest, lines: Sequence[str], position: int) -> ResolutionRequest:
         """Return the request of one group, with its settings."""

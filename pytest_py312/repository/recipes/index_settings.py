@@ -83,5 +83,8 @@ def settings_of(step: InstallStep) -> InstallSettings:
         elif flag == "--no-build":
             options.append(("--only-binary", ":all:"))
     return InstallSettings(
-        no_deps="--no-deps" in step.flags, options=tuple(dict.fromkeys(options)), by_uv=step.tool == "uv pip"
+        no_deps="--no-deps" in step.flags,
+        options=tuple(dict.fromkeys(options)),
+        by_uv=step.tool == "uv pip",
+        upgrade="--upgrade" in step.flags,
     )

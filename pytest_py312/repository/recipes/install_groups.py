@@ -44,7 +44,7 @@ def _separating(settings: InstallSettings) -> InstallSettings:
         for name, value in settings.options
         if name != "--require-hashes" and (is_closed or name not in _ADDED_FILES)
     )
-    return replace(settings, options=tuple(sorted(options)), by_uv=False)
+    return replace(settings, options=tuple(sorted(options)), by_uv=False, upgrade=False)
 
 
 def installs_own_dependencies(service: Service) -> bool:
