@@ -65,7 +65,7 @@ def test_what_cannot_be_imported_is_reported(cells: Cells) -> None:
     details = imports(cells, "3.12", *(StartModule(name=name, is_program=name != "ends") for name in names))
     assert details == [
         "ModuleNotFoundError: No module named 'no_such_module'",
-        "ModuleNotFoundError: No module named 'cmd.server'; 'cmd' is not a package",
+        "ModuleNotFoundError: __path__ attribute not found on 'cmd' while trying to find 'cmd.server'",
         "ImportError: No module named empty.__main__",
         "exit code 3",
     ]
