@@ -133,7 +133,7 @@ class _Pipeline:
             return
         names = [scalar_text(item) for item in node.items]
         if len(names) == 2 and names[0] in self._values and names[1] in (*_SCRIPTS, "after_script"):
-            referenced = self._value(*names)
+            referenced = self._value(names[0], names[1])
             if referenced is not None:
                 yield from self._steps(referenced, depth + 1)
             return

@@ -1,7 +1,5 @@
 """PY117: what a service is started with, on both sides."""
 
-from dataclasses import replace
-
 import pytest
 
 from pytest_py312.core.model.findings import Location, Outcome, Severity, Status
@@ -76,17 +74,18 @@ def test_the_finding_says_that_no_pth_file_ran() -> None:
 
 
 @pytest.mark.parametrize(
-    ("values", "python_path", "expected"),
+    ("target", "prefix", "python_path", "expected"),
     [
-        ({"target": "/deps"}, (), True),
-        ({"target": "/usr/local/lib/python3.12/site-packages"}, (), False),
-        ({"prefix": "/install"}, (), False),
-        ({"prefix": "/install"}, ("/install/lib/python3.12/site-packages",), True),
-        ({"prefix": "/install"}, ("/app",), False),
-        ({}, ("/app",), False),
+        ("/deps", "", (), True),
+        ("/usr/local/lib/python3.12/site-packages", "", (), False),
+        ("", "/install", (), False),
+        ("", "/install", ("/install/lib/python3.12/site-packages",), True),
+        ("", "/install", ("/app",), False),
+        ("", "", ("/app",), False),
     ],
 )
-def test_which_folders_run_no_pth_files(values: dict[str, str], python_path: tuple[str, ...], expected: bool) -> None:
-    step = replace(InstallStep(tool="pip", location=Location(path="Dockerfile", line=1), files=("a.txt",)), **values)
+def test_which_folders_run_no_pth_files(target: str, prefix: str, python_path: tuple[str, ...], expected: bool) -> None:
+    location = Location(path="Dockerfile", line=1)
+    step = InstallStep(tool="pip", location=location, files=("a.txt",), target=target, prefix=prefix)
     recipe = InstallRecipe(source="Dockerfile", steps=(step,), python_path=python_path)
     assert (recipe.folder_without_pth is not None) is expected
