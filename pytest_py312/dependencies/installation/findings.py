@@ -5,14 +5,17 @@ Used for the installation of a cell and for the trial installation of a repair.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from pytest_py312.core.model.findings import Finding, Location
+from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.console_scripts import project_of_module
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.dependencies.installation.requests import excluded_by_requires_python
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.repository.services.requirement_set import LocatedEntry
+
+NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."
 
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
 _NEEDS_SETUPTOOLS = re.compile(r"No module named '(?:setuptools|pkg_resources|distutils)[.']")
@@ -93,6 +96,17 @@ def finding_identity(finding: Finding) -> tuple[str, tuple[str, ...], str]:
     """
     module = _IMPORTED.search(finding.message) if finding.code == "PY105" else None
     return finding.code, finding.names, module[1] if module else ""
+
+
+def without_blocking(finding: Finding, installation: Installation) -> Finding:
+    """Return a finding as a warning if the service and its suite do without the project that it is about."""
+    reasons = {finding_identity(reason) for reason in installation.dispensed}
+    is_about_dispensable = bool(finding.names) and installation.dispensable.issuperset(finding.names)
+    if finding.severity is not Severity.ERROR or not (is_about_dispensable or finding_identity(finding) in reasons):
+        return finding
+    message = f"{finding.message} (only tests or development require it, and nothing of the service names it)"
+    detail = f"{finding.detail}\n{NOT_NEEDED}".strip()
+    return replace(finding, severity=Severity.WARNING, message=message, detail=detail)
 
 
 def _import_remedy(project: str, cell: Cell, last_line: str) -> str:

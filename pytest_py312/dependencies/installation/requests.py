@@ -22,6 +22,7 @@ from pytest_py312.dependencies.installation.distribution_store import StoredDist
 from pytest_py312.dependencies.installation.hash_checking import requires_hashes
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
+from pytest_py312.repository.services.development_requirements import is_for_development, unnamed_projects
 from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirement_set import (
     LocatedEntry,
@@ -97,6 +98,25 @@ class RequestBuilder:
     def directly_required(self, service: Service) -> tuple[str, ...]:
         """Return the normalised names of the projects that the files of the service require."""
         return tuple(dict.fromkeys(item.name for item in self.requirements(service).entries))
+
+    def dispensable(
+        self, service: Service, trees: Sequence[StoredDistribution], modules: Mapping[str, Collection[str]]
+    ) -> frozenset[str]:
+        """Return the projects that only tests or development require, and that nothing of the service names.
+
+        :param trees: the distributions that are built from folders; what they require is needed.
+        :param modules: project -> its importable modules, as far as they are known.
+        """
+        required = frozenset(self.directly_required(service))
+        sources = list(service.requirements)
+        if service.recipe is None and service.settings.requirements is None:  # they were found by their names
+            sources = [source for source in sources if not is_for_development(source.path, service.path)]
+        at_run_time = {item.name for item in read_requirement_set(self._plan.root, sources).entries}
+        of_trees = {_project(line) for tree in trees for line in tree.requires}
+        if suite := service.suite:
+            at_run_time.update(_suite_tools(suite))
+        only_tests = required - at_run_time - of_trees - self.own_distributions(service).keys()
+        return unnamed_projects(Tree(self._plan.root), service, only_tests, modules)
 
     def request(
         self,

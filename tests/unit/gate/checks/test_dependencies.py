@@ -284,6 +284,27 @@ def test_the_codes_of_all_findings_are_declared() -> None:
     assert codes <= set(DependencyCheck().codes)
 
 
+# ---- development requirements that nothing names
+
+
+def test_a_development_requirement_that_nothing_names_does_not_block() -> None:
+    """Neither if it cannot be imported, nor if the environment is without it."""
+    gone = Finding(code="PY104", message="pyspark==2.4: no wheel", names=("py4j",))
+    installation = replace(
+        installation_of("3.12", {"black": "19.10", "numpy": "1.26.4"}, imports={"black": "ImportError: imp"}),
+        dispensable=frozenset({"black", "pyspark"}),
+        dispensed=(gone,),
+    )
+
+    outcome = judged(installation)
+
+    assert outcome.status is Status.PASSED
+    assert [(found.code, found.severity) for found in outcome.findings] == [
+        ("PY105", Severity.WARNING),
+        ("PY104", Severity.WARNING),
+    ]
+
+
 # ---- additional sets
 
 
