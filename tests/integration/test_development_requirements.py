@@ -20,7 +20,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Repo
     with repository_of(tmp_path, INDEX, monkeypatch) as made:
         made.require("fine\n")
         plan = made.root / "py312.toml"
-        plan.write_text(plan.read_text() + '\n[service."services/app"]\nsuite = ["unittest", "discover", "-s", "tests"]\n')
+        plan.write_text(
+            plan.read_text() + '\n[service."services/app"]\nsuite = ["unittest", "discover", "-s", "tests"]\n'
+        )
         yield made
 
 

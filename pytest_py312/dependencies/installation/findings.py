@@ -12,6 +12,7 @@ from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.console_scripts import project_of_module
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.dependencies.installation.requests import excluded_by_requires_python
+from pytest_py312.dependencies.resolution.known_packages import missing_library
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
@@ -113,6 +114,9 @@ def _import_remedy(project: str, cell: Cell, last_line: str) -> str:
     successor = SUCCESSORS.get(project)
     if successor:
         return f"replace {project}: {successor}"
+    library = missing_library(last_line)
+    if library is not None:
+        return f"install {library.package}, which has {library.name}, on this machine and in the image"
     other_version = f"require a version of {project} that runs on {cell.interpreter}"
     if _NEEDS_SETUPTOOLS.search(last_line):
         return f"{other_version}, or add setuptools (below 82 for pkg_resources), which it needs and does not require"

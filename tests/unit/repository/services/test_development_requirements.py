@@ -42,7 +42,13 @@ def test_a_file_that_names_its_module_needs_a_project(tmp_path: Path, source: st
 
 @pytest.mark.parametrize(
     "source",
-    ["", "# import pyspark\n", '"""Runs without pyspark."""\n', "from . import pyspark\n", "from .pyspark import job\n"],
+    [
+        "",
+        "# import pyspark\n",
+        '"""Runs without pyspark."""\n',
+        "from . import pyspark\n",
+        "from .pyspark import job\n",
+    ],
 )
 def test_what_no_statement_names_is_not_needed(tmp_path: Path, source: str) -> None:
     assert unnamed(tmp_path, {"app/main.py": source}, "pyspark") == {"pyspark"}
