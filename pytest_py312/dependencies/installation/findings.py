@@ -19,7 +19,7 @@ from pytest_py312.repository.services.requirement_set import LocatedEntry
 NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."
 
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
-_NEEDS_SETUPTOOLS = re.compile(r"No module named '(?:setuptools|pkg_resources|distutils)[.']")
+_NEEDS_SETUPTOOLS = re.compile(r"No module named '(?P<top>setuptools|pkg_resources|distutils)[.']")
 
 
 def installation_findings(cell: Cell, installation: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
@@ -118,9 +118,15 @@ def _import_remedy(project: str, cell: Cell, last_line: str) -> str:
     if library is not None:
         return f"install {library.package}, which has {library.name}, on this machine and in the image"
     other_version = f"require a version of {project} that runs on {cell.interpreter}"
-    if _NEEDS_SETUPTOOLS.search(last_line):
-        return f"{other_version}, or add setuptools (below 82 for pkg_resources), which it needs and does not require"
     return f"{other_version}, or replace it"
+
+
+def missing_setuptools(finding: Finding) -> tuple[str, str] | None:
+    """Return the module whose import fails because setuptools is not there, and the requirement that may mend it."""
+    module, missing = _IMPORTED.search(finding.message), _NEEDS_SETUPTOOLS.search(finding.message)
+    if finding.code != "PY105" or module is None or missing is None:
+        return None
+    return module[1], "setuptools<82" if missing["top"] == "pkg_resources" else "setuptools"
 
 
 def _requirement_location(project: str, entries: Sequence[LocatedEntry]) -> Location | None:

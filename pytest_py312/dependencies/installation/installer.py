@@ -276,6 +276,23 @@ class Installer:
             return Installation(build=build, lock=lock, unchecked=f"{large}; the next run with the change installs it")
         return self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
 
+    def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> Mapping[str, str] | None:
+        """Import ``modules`` in an environment of the cell that has the requirements ``added`` as well.
+
+        :returns: each module and the end of its traceback, empty if it imports; ``None`` if it cannot be tried.
+        """
+        make_request = partial(self.request_builder.request, added=added)
+        try:
+            build = self._runner.find_interpreter(cell.interpreter)
+            trees, _ = self._built_trees(cell, build)
+            lock = self._locker.lock(make_request(cell, trees, ()), build)
+            installation = self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
+            if installation.environment is None:
+                return None
+            return self._import_checker.check(cell, build, installation.environment, tuple(sorted(modules)))
+        except (CellUnavailable, Undetermined, Unresolvable):
+            return None
+
     # -- source trees: the service itself if its metadata need a build, and requirements by path
 
     def _built_trees(self, cell: Cell, build: InterpreterBuild) -> tuple[list[StoredDistribution], list[Finding]]:

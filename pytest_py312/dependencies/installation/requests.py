@@ -128,6 +128,7 @@ class RequestBuilder:
         locked: bool = True,
         extra_constraints: Sequence[str] = (),
         unavailable: Collection[str] = (),
+        added: Sequence[str] = (),
     ) -> ResolutionRequest:
         """Return the request of a cell: the requirements of its files, its test tool, and those of ``trees``.
 
@@ -138,9 +139,10 @@ class RequestBuilder:
         :param without: projects that are left out, to try a change.
         :param extra_constraints: added to ``constraints``.
         :param unavailable: projects that are left out because they cannot be had here; locked versions are kept.
+        :param added: requirements that no file has, to try them.
         """
         requirements = self.requirements(cell.service)
-        holds_locked_versions = locked and changed is None and not without
+        holds_locked_versions = locked and changed is None and not without and not added
         locked_constraints = (
             tuple(pinned_constraints(requirements.locks, requirements.entries, cell.interpreter))
             if holds_locked_versions
@@ -148,7 +150,7 @@ class RequestBuilder:
         )
         # those that do not build are reported as such, and not as missing from the index
         tree_names = {tree.name for tree in trees} | self.own_distributions(cell.service).keys()
-        lines = []
+        lines = list(added)
         for item in requirements.entries:
             if item.name in without or item.name in tree_names or item.name in unavailable:
                 continue  # a folder of the repository that is installed by its path is no project of the index

@@ -199,16 +199,12 @@ def test_a_failing_import_on_the_baseline_does_not_block_the_migration(
     assert (outcome.status, [found.severity for found in outcome.findings]) == (status, [severity])
 
 
-@pytest.mark.parametrize("module", ["pkg_resources", "distutils", "setuptools"])
-def test_a_project_that_needs_setuptools_says_so(module: str) -> None:
-    """Environments of 3.12 do not include it."""
-    target = replace(
-        installation_of("3.12", {"web3": "6.11"}), imports={"web3": f"ModuleNotFoundError: No module named '{module}'"}
-    )
+def test_an_import_that_lacks_a_library_of_the_system_names_its_package() -> None:
+    error = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
 
-    (finding,) = judged(target).findings
+    (finding,) = judged(replace(installation_of("3.12", {"cv2": "4.8"}), imports={"cv2": error})).findings
 
-    assert "or add setuptools (below 82 for pkg_resources)" in finding.remedy
+    assert finding.remedy == ("install libgl1 (Alpine: mesa-gl), which has libGL.so, on this machine and in the image")
 
 
 def test_a_module_of_another_name_still_names_its_project() -> None:
