@@ -279,9 +279,12 @@ class Installer:
     def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> Mapping[str, str] | None:
         """Import ``modules`` in an environment of the cell that has the requirements ``added`` as well.
 
+        Those replace the requirements of the same projects.
+
         :returns: each module and the end of its traceback, empty if it imports; ``None`` if it cannot be tried.
         """
-        make_request = partial(self.request_builder.request, added=added)
+        replaced = {canonicalize_name(name[0]) for line in added if (name := re.match(PROJECT_NAME, line))}
+        make_request = partial(self.request_builder.request, added=added, without=replaced)
         try:
             build = self._runner.find_interpreter(cell.interpreter)
             trees, _ = self._built_trees(cell, build)
