@@ -12,6 +12,8 @@ from typing import Protocol
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from pytest_py312.core.text import shorten
+
 MAX_CANDIDATES = 20
 """Candidates of one requirement; each costs a run of the resolver."""
 
@@ -89,7 +91,7 @@ def smallest_change(
         current = SpecifierSet(specifier)
         search = _CandidateSearch(page, specifier, target, baseline)
     except (InvalidSpecifier, InvalidVersion, ValueError):
-        return NoCandidate(reason=f'"{specifier[:80]}" has no version that can be compared')
+        return NoCandidate(reason=f'"{shorten(specifier, 80)}" has no version that can be compared')
     allowed = [version for version in search.fitting if current.contains(version, prereleases=search.prereleases)]
     if allowed:
         return NoCandidate(

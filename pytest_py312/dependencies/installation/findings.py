@@ -122,7 +122,7 @@ def _import_remedy(project: str, cell: Cell, last_line: str) -> str:
 
 
 def missing_setuptools(finding: Finding) -> tuple[str, str] | None:
-    """Return the module whose import fails because setuptools is not there, and the requirement that may mend it."""
+    """Return the module whose import fails because setuptools is not there, and the requirement that may fix it."""
     module, missing = _IMPORTED.search(finding.message), _NEEDS_SETUPTOOLS.search(finding.message)
     if finding.code != "PY105" or module is None or missing is None:
         return None

@@ -37,11 +37,11 @@ def installation_hint(missing: MissingTool, service: Service, tree: Tree) -> str
     installation = find_installation(missing, packages)
     if installation is not None:
         return f"; {installation[1]} installs {installation[0]}, which has it"
-    known = package_for_build(missing.key)
-    if known is None:
+    package = package_for_build(missing.key)
+    if package is None:
         return ""
     is_alpine = bool(service.images) and all("alpine" in image.text for image in service.images)
-    name = known.alpine if is_alpine and known.alpine else str(known)
+    name = package.alpine if is_alpine and package.alpine else str(package)
     return f"; {name} has it" + (f", which {next(iter(paths))} does not install" if len(paths) == 1 else "")
 
 
