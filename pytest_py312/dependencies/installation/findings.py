@@ -11,7 +11,7 @@ from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.console_scripts import project_of_module
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.dependencies.installation.requests import excluded_by_requires_python
+from pytest_py312.dependencies.installation.requests import decisiveness, excluded_by_requires_python
 from pytest_py312.dependencies.resolution.known_packages import missing_library
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.repository.services.requirement_set import LocatedEntry
@@ -130,4 +130,5 @@ def missing_setuptools(finding: Finding) -> tuple[str, str] | None:
 
 
 def _requirement_location(project: str, entries: Sequence[LocatedEntry]) -> Location | None:
-    return next((item.location for item in entries if item.name == project), None)
+    same_project = [item for item in entries if item.name == project]
+    return max(same_project, key=decisiveness).location if same_project else None

@@ -179,7 +179,7 @@ class RequestBuilder:
                 *constraints,
             ),
             options=tuple(dict.fromkeys(self._option_line(item) for item in requirements.options)),
-            direct=tuple((item.name, item.location) for item in requirements.entries),
+            direct=tuple((item.name, item.location) for item in sorted(requirements.entries, key=decisiveness)),
             exclude_newer=self._plan.exclude_newer,
             hashes=any(item.entry.hashes for item in requirements.entries),
         )
@@ -242,6 +242,11 @@ class RequestBuilder:
         folder_path = self._cache / "sources" / key
         is_file = (self._plan.root / folder).is_file()  # a wheel must keep its file name
         return (folder_path / Path(folder).name if is_file else folder_path), key
+
+
+def decisiveness(item: LocatedEntry) -> tuple[bool, bool]:
+    """Return a key by which, of the requirements of one project, the greatest decides its version: a pin."""
+    return "==" in item.entry.specifier, bool(item.entry.specifier)
 
 
 def _suite_tools(suite: Suite) -> tuple[str, ...]:
