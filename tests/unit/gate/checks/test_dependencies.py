@@ -199,6 +199,15 @@ def test_a_failing_import_on_the_baseline_does_not_block_the_migration(
     assert (outcome.status, [found.severity for found in outcome.findings]) == (status, [severity])
 
 
+def test_a_finding_stands_at_the_line_that_pins_its_project() -> None:
+    """And not at an earlier one that allows every version."""
+    target = replace(installation_of("3.12", {"web3": "6.11"}), imports={"web3": "ImportError: no"})
+
+    (finding,) = judged(target, required=required("web3", "web3>=1", "web3==6.11", "web3<9")).findings
+
+    assert finding.location == Location(path=WHERE.path, line=3)
+
+
 def test_an_import_that_lacks_a_library_of_the_system_names_its_package() -> None:
     error = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
 
