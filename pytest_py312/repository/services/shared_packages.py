@@ -26,6 +26,7 @@ _IMPORT_LINE = re.compile(
     re.MULTILINE | re.ASCII,
 )
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+_PROJECT_FILES = frozenset((*_METADATA_FILES, "Cargo.toml", "Dockerfile", "requirements.txt"))
 _TOX_PATH = re.compile(r"(?m)^\s*PYTHONPATH\s*=\s*(?P<value>.+)$")
 
 
@@ -110,13 +111,20 @@ def _packages_in(tree: Tree, roots: Sequence[str]) -> dict[str, tuple[str, str]]
         listing = tree.list_folder(root)
         for name in listing.folders:
             folder = join_path(root, name)
-            is_module = name.isidentifier() and name not in ("tests", "test", "docs")
-            if is_module and any(file.endswith(".py") for file in tree.list_folder(folder).files):
+            is_name = name.isidentifier() and name not in ("tests", "test", "docs")
+            if is_name and _is_package(tree.list_folder(folder).files):
                 packages.setdefault(name, (root, folder))
         for name in listing.files if root != "." else ():
             if name.endswith(".py") and name not in ("setup.py", "conftest.py", "noxfile.py"):
                 packages.setdefault(name.removesuffix(".py"), (root, root))
     return packages
+
+
+def _is_package(files: Sequence[str]) -> bool:
+    """Return whether a folder with these files is imported as it stands, and is not a project that is built."""
+    if "__init__.py" in files:
+        return True
+    return any(name.endswith(".py") for name in files) and _PROJECT_FILES.isdisjoint(files)
 
 
 def _import_roots(tree: Tree) -> Iterator[str]:

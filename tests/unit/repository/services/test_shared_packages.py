@@ -49,6 +49,7 @@ def first_service(root: Path, files: dict[str, str]) -> Service:
             ("../..",),
             ("common",),
         ),
+        ({"conftest.py": "", "rusty/build.py": "", "rusty/Cargo.toml": ""}, "import rusty\n", (), ()),
         ({}, "import common\n", (), ()),
         ({"conftest.py": ""}, "import six\nNAME = 'common'\n", (), ()),
         ({"conftest.py": "", "six/__init__.py": ""}, "import six\n", (), ()),
