@@ -99,6 +99,11 @@ class Installation:
     distributions: tuple[StoredDistribution, ...] = ()
     unavailable: tuple[str, ...] = ()
     rest: "Installation | None" = None
+    dispensable: frozenset[str] = frozenset()
+    """Projects that only tests or development require, and that nothing of the service names; empty if no finding is
+    about one."""
+    dispensed: tuple[Finding, ...] = ()
+    """Why ``environment`` is without some of ``dispensable``. They do not block the service."""
 
 
 class Installer:
@@ -284,6 +289,26 @@ class Installer:
             return Installation(build=build, lock=lock, unchecked=f"{large}; the next run with the change installs it")
         return self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
 
+    def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> Mapping[str, str] | None:
+        """Import ``modules`` in an environment of the cell that has the requirements ``added`` as well.
+
+        Those replace the requirements of the same projects.
+
+        :returns: each module and the end of its traceback, empty if it imports; ``None`` if it cannot be tried.
+        """
+        replaced = {canonicalize_name(name[0]) for line in added if (name := re.match(PROJECT_NAME, line))}
+        make_request = partial(self.request_builder.request, added=added, without=replaced)
+        try:
+            build = self._runner.find_interpreter(cell.interpreter)
+            trees, _ = self._built_trees(cell, build)
+            lock = self._locker.lock(make_request(cell, trees, ()), build)
+            installation = self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
+            if installation.environment is None:
+                return None
+            return self._import_checker.check(cell, build, installation.environment, tuple(sorted(modules)))
+        except (CellUnavailable, Undetermined, Unresolvable):
+            return None
+
     # -- source trees: the service itself if its metadata need a build, and requirements by path
 
     def _built_trees(self, cell: Cell, build: InterpreterBuild) -> tuple[list[StoredDistribution], list[Finding]]:
@@ -354,6 +379,8 @@ class Installer:
             if isinstance(lock, Installation)
             else self._install_or_explain(cell, lock, self.request_builder.request)
         )
+        if installation.environment is None or any((installation.imports or {}).values()):
+            installation = self._without_dispensable(cell, installation)
         rest = self._install_rest(cell, installation.unavailable) if installation.unavailable else None
         if rest is None:
             return installation
@@ -362,6 +389,33 @@ class Installer:
             installation, rest=rest, unchecked=f"{installation.unchecked}; the other requirements were checked "
             f"without {without}",
         )  # fmt: skip
+
+    def _without_dispensable(self, cell: Cell, installation: Installation) -> Installation:
+        """Leave out what cannot be had and is not needed, see :attr:`Installation.dispensable`.
+
+        Return ``installation`` with :attr:`Installation.dispensable` if that changes nothing.
+        """
+        dispensable = self._dispensable(cell)
+        if not dispensable:
+            return installation
+        blamed = {*installation.unavailable, *(name for finding in installation.findings for name in finding.names)}
+        # if none of them is named, one of them may require what is
+        left_out = dispensable & blamed or dispensable
+        if installation.environment is None and (installation.findings or installation.unavailable):
+            rest = self._install_without(cell, left_out)
+            reasons = _reasons_left_out(installation, rest, left_out)
+            if reasons:
+                return replace(rest, dispensable=dispensable, dispensed=reasons)
+        return replace(installation, dispensable=dispensable)
+
+    def _dispensable(self, cell: Cell) -> frozenset[str]:
+        try:
+            trees, _ = self._built_trees(cell, self._runner.find_interpreter(cell.interpreter))
+        except (CellUnavailable, Undetermined):
+            return frozenset()
+        baseline = self.installation(_baseline_cell(cell)) if not cell.is_baseline else None
+        environment = baseline.environment if baseline is not None else None
+        return self.request_builder.dispensable(cell.service, trees, environment.modules if environment else {})
 
     def _install_rest(self, cell: Cell, unavailable: Sequence[str]) -> Installation | None:
         """Install the requirements of a cell without those of ``unavailable`` that its files require.
@@ -536,6 +590,20 @@ def _is_about(finding: Finding, names: set[str]) -> bool:
     """Whether a finding is about one of some projects, or its message mentions one."""
     words = {canonicalize_name(word) for word in re.findall(PROJECT_NAME, finding.message)}
     return not names.isdisjoint(finding.names) or not names.isdisjoint(words)
+
+
+def _reasons_left_out(whole: Installation, rest: Installation, left_out: Collection[str]) -> tuple[Finding, ...]:
+    """Return the findings of ``whole`` that leaving out some projects takes away; those of an unknown result are one.
+
+    Empty if that does not help.
+    """
+    remaining = {(finding.code, finding.message) for finding in rest.findings}
+    gone = tuple(finding for finding in whole.findings if (finding.code, finding.message) not in remaining)
+    if whole.unchecked and not rest.unchecked:
+        names = tuple(sorted(left_out))
+        message = f"{', '.join(names)} could not be checked: {whole.unchecked}"
+        gone += (Finding(code="PY111", message=message, names=names),)
+    return gone if rest.environment is not None or rest.findings else ()
 
 
 def _own_build_finding(finding: Finding, folder: str, cell: Cell) -> Finding:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.dependencies.resolution.build_tools import MissingTool, SystemPackages, find_installation
+from pytest_py312.dependencies.resolution.known_packages import package_for_build
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.tree import Tree
 
@@ -26,15 +27,22 @@ _PACKAGE = re.compile(r"[A-Za-z0-9][A-Za-z0-9+._-]*")
 
 
 def installation_hint(missing: MissingTool, service: Service, tree: Tree) -> str:
-    """Return the clause that names the package that has what is missing, and where the service's image installs it.
+    """Return the clause that names the package that has what is missing, and whether the service's image installs it.
 
-    Empty if none of the service's Dockerfiles installs it.
+    Empty if neither its Dockerfiles nor the table of known packages name one.
     """
     paths = dict.fromkeys(image.location.path for image in service.images)
     texts = ((path, tree.read_or_none(path)) for path in paths)
     packages = (group for path, text in texts if text for group in system_packages(read_dockerfile(text, path)))
     installation = find_installation(missing, packages)
-    return f"; {installation[1]} installs {installation[0]}, which has it" if installation else ""
+    if installation is not None:
+        return f"; {installation[1]} installs {installation[0]}, which has it"
+    package = package_for_build(missing.key)
+    if package is None:
+        return ""
+    is_alpine = bool(service.images) and all("alpine" in image.text for image in service.images)
+    name = package.alpine if is_alpine and package.alpine else str(package)
+    return f"; {name} has it" + (f", which {next(iter(paths))} does not install" if len(paths) == 1 else "")
 
 
 def system_packages(dockerfile: DockerfileText) -> Iterator[SystemPackages]:

@@ -41,7 +41,10 @@ def test_packages_are_read_with_the_line_of_their_instruction() -> None:
     ("key", "hint"),
     [
         ("pg_config", "; services/user-service/Dockerfile:3 installs libpq-dev, which has it"),
-        ("rustc", ""),
+        ("rustc", "; cargo has it, which services/user-service/Dockerfile does not install"),
+        ("git2", "; libgit2-dev has it, which services/user-service/Dockerfile does not install"),
+        ("ninja", "; ninja-build (Alpine: samurai) has it, which services/user-service/Dockerfile does not install"),
+        ("unknown", ""),
     ],
 )
 def test_the_hint_names_the_services_own_dockerfile(tmp_path: Path, interpreter: str, key: str, hint: str) -> None:
@@ -52,6 +55,16 @@ def test_the_hint_names_the_services_own_dockerfile(tmp_path: Path, interpreter:
     missing = MissingTool(name=key, key=key, message="")
 
     assert installation_hint(missing, service(declarations=(image, image)), tree) == hint
+
+
+def test_an_image_of_alpine_has_packages_of_alpine(tmp_path: Path) -> None:
+    path = "services/user-service/Dockerfile"
+    image = Declaration(kind="image", text="python:3.9-alpine", location=Location(path=path, line=1))
+    tree = Tree(service_tree(tmp_path, {path: "FROM python:3.9-alpine\nRUN apk add git\n"}))
+
+    hint = installation_hint(MissingTool(name="ninja", key="ninja", message=""), service(declarations=(image,)), tree)
+
+    assert hint == "; samurai has it, which services/user-service/Dockerfile does not install"
 
 
 @given(st.text())
