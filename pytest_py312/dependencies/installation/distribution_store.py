@@ -156,7 +156,9 @@ class DistributionStore:
         if unchecked is not None:
             raise unchecked
 
-    def _build_source(self, pin: Pin, build: InterpreterBuild, request: ResolutionRequest, limit: float) -> None:
+    def _build_source(
+        self, pin: Pin, build: InterpreterBuild, request: ResolutionRequest, limit: float, tree: Path | None = None
+    ) -> None:
         # not under the lock of the wheels: other cells must not wait for a compiler
         with self._lock(build, pin), self._build_slots:
             if self.get(pin, build) is not None:
@@ -165,7 +167,7 @@ class DistributionStore:
             options = ["--no-binary", pin.name] if pin.version else []
             started = clock.stopwatch()
             try:
-                self._install([pin], build, request, options, limit)
+                self._install([pin], build, request, options, limit, tree)
             except Unresolvable as error:
                 self._build_failures.put(pin, build, error)
                 raise
@@ -182,7 +184,8 @@ class DistributionStore:
         """
         distribution = self.get_tree(source, key, build)
         if distribution is None:
-            self._build_source(self._tree_pin(source, key), build, ResolutionRequest(lines=()), BUILD_TIME_LIMIT)
+            pin = self._tree_pin(source, key)
+            self._build_source(pin, build, ResolutionRequest(lines=()), BUILD_TIME_LIMIT, tree=source)
             distribution = self.get_tree(source, key, build)
         if distribution is None:
             raise Undetermined(f"{source.name} installed nothing")
@@ -218,7 +221,13 @@ class DistributionStore:
         request: ResolutionRequest,
         options: Sequence[str],
         limit: float = BUILD_TIME_LIMIT,
+        tree: Path | None = None,
     ) -> list[StoredDistribution]:
+        """Install ``pins`` into an environment of their own, and move them from there into the store.
+
+        ``tree`` is the source of the only pin. A folder is built in a copy: builds write into their source, and those
+        of several interpreters run in parallel.
+        """
         work = self._temporary / uuid.uuid4().hex
         work.mkdir(parents=True)
         # uv reads the nearest settings file above its folder: without this one, that of a parent of the cache
@@ -227,6 +236,9 @@ class DistributionStore:
         environment, requirements = work / "environment", work / "requirements.txt"
         try:
             lines = [pins[0].index, *(pin.line for pin in pins)]
+            if tree is not None and tree.is_dir():
+                shutil.copytree(tree, work / tree.name, symlinks=True)
+                lines = [inside(work / tree.name)]
             requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
             venv_result = self._runner.run_tool(
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]

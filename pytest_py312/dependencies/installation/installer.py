@@ -39,11 +39,18 @@ from pytest_py312.dependencies.installation.requests import (
     older_than,
     tool_constraints,
 )
-from pytest_py312.dependencies.installation.system_packages import installation_hint
+from pytest_py312.dependencies.installation.system_packages import (
+    CellBuilds,
+    installation_hint,
+    lacks_packages,
+    needed_interpreters,
+)
 from pytest_py312.dependencies.installation.verification import ExpectedDistribution, incomplete_reason
+from pytest_py312.dependencies.resolution.build_tools import MissingTool
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
+    Pin,
     ResolutionRequest,
     Undetermined,
     Unresolvable,
@@ -91,6 +98,8 @@ class Installation:
     imports: Mapping[str, str] | None = None
     distributions: tuple[StoredDistribution, ...] = ()
     unavailable: tuple[str, ...] = ()
+    missing: MissingTool | None = None
+    """What the machine or the image lacks, if nothing else is the reason."""
     rest: "Installation | None" = None
 
 
@@ -118,6 +127,7 @@ class Installer:
         self._single_flight = single_flight
         self._parallel = parallel
         self._import_checker = ImportChecker(root=plan.root, runner=runner, environments=environments)
+        self._builds = CellBuilds(runner)
         self._locker = Locker(
             cache=cache, resolver=self._resolver, single_flight=single_flight, lock_hours=plan.lock_hours
         )
@@ -128,7 +138,7 @@ class Installer:
 
     def cached_lock(self, cell: Cell) -> DependencyLock | None:
         """Return the lock of the cell if it is cached, without asking a resolver; otherwise ``None``."""
-        build = self._runner.find_interpreter(cell.interpreter)
+        build = self._builds.find(cell)
         trees = [
             self._store.get_tree(*self.request_builder.source_copy(folder), build)
             for folder in self.request_builder.source_trees(cell.service)
@@ -159,9 +169,7 @@ class Installer:
         ]
         locks = [self.cached_lock(set_cell) for set_cell in cells]
         digests = [lock.digest for lock in locks if lock is not None]
-        return (
-            [self._runner.find_interpreter(cell.interpreter).digest, *digests] if len(digests) == len(locks) else None
-        )
+        return [self._builds.find(cell).digest, *digests] if len(digests) == len(locks) else None
 
     def _resolve(self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution]) -> DependencyLock:
         """Resolve the set of a cell, with the test tools of the baseline if they work on its interpreter as well.
@@ -183,11 +191,19 @@ class Installer:
 
     def lock(self, cell: Cell) -> DependencyLock | Installation:
         """Return the lock of a cell or, if there is none, the installation that explains why."""
-        return self._single_flight.run(f"lock {cell.identifier}", lambda: self._resolve_or_explain(cell))
+        return self._single_flight.run(
+            f"lock {cell.identifier} {self._build_digest(cell)}", lambda: self._resolve_or_explain(cell)
+        )
+
+    def _build_digest(self, cell: Cell) -> str:
+        try:
+            return self._builds.find(cell).digest
+        except CellUnavailable:  # reported by what needs it
+            return ""
 
     def _resolve_or_explain(self, cell: Cell) -> DependencyLock | Installation:
         try:
-            build = self._runner.find_interpreter(cell.interpreter)
+            build = self._builds.find(cell)
             trees, build_findings = self._built_trees(cell, build)
             try:
                 return self.request_builder.with_required_hashes(cell, self._resolve(cell, build, trees))
@@ -202,7 +218,10 @@ class Installer:
 
     def _unchecked(self, cell: Cell, reason: Exception, lock: DependencyLock | None = None) -> Installation:
         names = reason.names if isinstance(reason, Undetermined) else ()
-        return Installation(lock=lock, unchecked=self._unchecked_reason(cell, reason), unavailable=tuple(names))
+        missing = reason.missing if isinstance(reason, Undetermined) else None
+        return Installation(
+            lock=lock, unchecked=self._unchecked_reason(cell, reason), unavailable=tuple(names), missing=missing
+        )
 
     def _unchecked_reason(self, cell: Cell, reason: Exception) -> str:
         """Return why a cell could not be checked and, for a missing program or library, where its image installs it."""
@@ -226,14 +245,14 @@ class Installer:
 
         :raises CellUnavailable: there is none.
         """
-        return self._runner.find_interpreter(cell.interpreter)
+        return self._builds.find(cell)
 
     def index(self, cell: Cell) -> "PackageIndex":
         """Return the package index that the requirements of the cell are taken from.
 
         :raises CellUnavailable, Undetermined: it could not be determined.
         """
-        build = self._runner.find_interpreter(cell.interpreter)
+        build = self._builds.find(cell)
         return self._locker.index_for(self.request_builder.request(cell, (), ()), build)
 
     def blamed_projects(self, cell: Cell, change: "RequirementChange") -> tuple[str, ...] | None:
@@ -241,7 +260,7 @@ class Installer:
 
         :raises CellUnavailable, Undetermined: it could not be determined.
         """
-        build = self._runner.find_interpreter(cell.interpreter)
+        build = self._builds.find(cell)
         trees, _ = self._built_trees(cell, build)
         return self._locker.blamed_projects(
             self.request_builder.request(cell, trees, (), change.specifiers, change.without), build
@@ -253,7 +272,7 @@ class Installer:
         The environment stays in the cache, and is used by the cell once the change is written.
         """
         try:
-            build = self._runner.find_interpreter(cell.interpreter)
+            build = self._builds.find(cell)
             trees, _ = self._built_trees(cell, build)
             make_request = partial(self.request_builder.request, changed=change.specifiers, without=change.without)
             try:
@@ -322,11 +341,16 @@ class Installer:
         return True
 
     def _fill_store(self, interpreter: Interpreter, cells: Sequence[Cell]) -> None:
-        locks = [lock for cell in cells if isinstance(lock := self.lock(cell), DependencyLock)]
-        wheels = {pin.line: pin for lock in locks for pin in lock.pins if not pin.from_source}
+        """Install the wheels of ``cells``, together for those with the same build of ``interpreter``."""
         try:
-            build = self._runner.find_interpreter(interpreter)
-            self._store.fill([*wheels.values(), *preinstalled(build)], build, ResolutionRequest(lines=()))
+            wheels: dict[InterpreterBuild, dict[str, Pin]] = {self._runner.find_interpreter(interpreter): {}}
+            for cell in cells:
+                lock = self.lock(cell)
+                if isinstance(lock, DependencyLock):
+                    of_build = wheels.setdefault(self._builds.find(cell), {})
+                    of_build.update({pin.line: pin for pin in lock.pins if not pin.from_source})
+            for build, pins in wheels.items():
+                self._store.fill([*pins.values(), *preinstalled(build)], build, ResolutionRequest(lines=()))
         except (CellUnavailable, Unresolvable, Undetermined):
             return  # the installation of each cell tries again and reports the failure
 
@@ -334,13 +358,48 @@ class Installer:
         """Return the installed and imported environment of a cell, or why there is none."""
         return self._single_flight.run(f"installation {cell.identifier}", lambda: self._install(cell))
 
+    def _attempt(self, cell: Cell) -> Installation:
+        """Resolve and install the whole set of a cell, on the build that it has at this moment."""
+
+        def attempt() -> Installation:
+            lock = self.lock(cell)
+            if isinstance(lock, Installation):
+                return lock
+            return self._install_or_explain(cell, lock, self.request_builder.request)
+
+        return self._single_flight.run(f"attempt {cell.identifier} {self._build_digest(cell)}", attempt)
+
+    def _attempt_equipped(self, cell: Cell) -> Installation:
+        """As :meth:`_attempt`, with the system packages of the service's own image if the set needs them.
+
+        It does if the cell, its baseline or its target needs them: these are compared.
+        """
+        installation = self._attempt(cell)
+        try:
+            if not self._builds.can_equip(cell):
+                return installation
+            interpreters = needed_interpreters(cell, self._plan.target)
+            others = [replace(cell, interpreter=interpreter) for interpreter in interpreters]
+            if not any(self._needs_packages(other) for other in others):
+                return installation
+        except CellUnavailable:
+            return installation
+        failure = self._builds.equip(cell.service, interpreters)
+        if not failure:
+            return self._attempt(cell)
+        if installation.unchecked:
+            return replace(installation, unchecked=f"{installation.unchecked}; {failure}")
+        lacking = lacks_packages(None, installation.imports)
+        return replace(installation, environment=None, imports=None, unchecked=failure) if lacking else installation
+
+    def _needs_packages(self, cell: Cell) -> bool:
+        if not self._builds.can_equip(cell):
+            return True  # it has them already
+        attempt = self._attempt(cell)
+        return lacks_packages(attempt.missing, attempt.imports)
+
     def _install(self, cell: Cell) -> Installation:
-        lock = self.lock(cell)
-        installation = (
-            lock
-            if isinstance(lock, Installation)
-            else self._install_or_explain(cell, lock, self.request_builder.request)
-        )
+        installation = self._attempt_equipped(cell)
         rest = self._install_rest(cell, installation.unavailable) if installation.unavailable else None
         if rest is None:
             return installation
@@ -372,7 +431,7 @@ class Installer:
     def _install_without(self, cell: Cell, names: Collection[str]) -> Installation:
         make_request = partial(self.request_builder.request, unavailable=names)
         try:
-            build = self._runner.find_interpreter(cell.interpreter)
+            build = self._builds.find(cell)
             trees, build_findings = self._built_trees(cell, build)
             try:
                 lock = self._locker.lock(make_request(cell, trees, ()), build)
@@ -395,7 +454,7 @@ class Installer:
         :param make_request: makes the resolution request of ``lock`` from a cell, its trees and constraints.
         """
         try:
-            build = self._runner.find_interpreter(cell.interpreter)
+            build = self._builds.find(cell)
             return self._install_with_older_versions(cell, build, lock, make_request, build_limit)
         except Unresolvable as blocked:
             findings = self._lock_file_diagnosis.attribute_to_lock_files(
