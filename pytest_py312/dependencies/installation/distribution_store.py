@@ -29,6 +29,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.plan import DEFAULT_BUILD_LIMIT
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.installation.build_failures import BuildFailureCache, unfinished_build
@@ -45,8 +46,8 @@ NON_MODULE_FOLDERS = frozenset(
 CATALOGUE_SIZE = 64
 """A folder with more modules is a catalogue (lexers, locales), of which a program imports only a few."""
 
-BUILD_TIME_LIMIT = 1800.0
-"""Time limit of an installation, or of the build of one source, in seconds."""
+INSTALLATION_TIME_LIMIT = 1800.0
+"""Time limit of an installation of wheels, in seconds."""
 
 COMPILE_SCRIPT = """
 import compileall, os, sys
@@ -116,7 +117,7 @@ class DistributionStore:
         pins: Iterable[Pin],
         build: InterpreterBuild,
         request: ResolutionRequest,
-        build_limit: float = BUILD_TIME_LIMIT,
+        build_limit: float = DEFAULT_BUILD_LIMIT,
     ) -> None:
         """Install the missing ones of ``pins``: all wheels together, then each source on its own.
 
@@ -171,13 +172,16 @@ class DistributionStore:
             except Unresolvable as error:
                 self._build_failures.put(pin, build, error)
                 raise
-            except Undetermined:
+            except Undetermined as reason:
                 if clock.stopwatch() - started < limit:
+                    self._build_failures.put_undetermined(pin, build, reason)
                     raise
                 self._build_failures.put_unfinished(pin, build, limit)
                 raise unfinished_build(pin, build, limit) from None
 
-    def install_tree(self, source: Path, key: str, build: InterpreterBuild) -> StoredDistribution:
+    def install_tree(
+        self, source: Path, key: str, build: InterpreterBuild, limit: float = DEFAULT_BUILD_LIMIT
+    ) -> StoredDistribution:
         """Build and install the source tree ``source``, a folder in the cache; ``key`` identifies its content.
 
         :raises Unresolvable, Undetermined: as :meth:`fill`.
@@ -185,7 +189,7 @@ class DistributionStore:
         distribution = self.get_tree(source, key, build)
         if distribution is None:
             pin = self._tree_pin(source, key)
-            self._build_source(pin, build, ResolutionRequest(lines=()), BUILD_TIME_LIMIT, tree=source)
+            self._build_source(pin, build, ResolutionRequest(lines=()), limit, tree=source)
             distribution = self.get_tree(source, key, build)
         if distribution is None:
             raise Undetermined(f"{source.name} installed nothing")
@@ -220,7 +224,7 @@ class DistributionStore:
         build: InterpreterBuild,
         request: ResolutionRequest,
         options: Sequence[str],
-        limit: float = BUILD_TIME_LIMIT,
+        limit: float = INSTALLATION_TIME_LIMIT,
         tree: Path | None = None,
     ) -> list[StoredDistribution]:
         """Install ``pins`` into an environment of their own, and move them from there into the store.

@@ -23,7 +23,6 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
 from pytest_py312.dependencies.installation.console_scripts import start_modules_of_programs, start_modules_of_project
 from pytest_py312.dependencies.installation.distribution_store import (
-    BUILD_TIME_LIMIT,
     DistributionStore,
     StoredDistribution,
 )
@@ -101,6 +100,16 @@ class Installation:
     missing: MissingTool | None = None
     """What the machine or the image lacks, if nothing else is the reason."""
     rest: "Installation | None" = None
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TreeBuild:
+    """The result of building a source tree: a distribution, or findings, or why there is no result."""
+
+    distribution: StoredDistribution | None = None
+    findings: tuple[Finding, ...] = ()
+    unchecked: str = ""
+    missing: MissingTool | None = None
 
 
 class Installer:
@@ -292,22 +301,45 @@ class Installer:
 
     # -- source trees: the service itself if its metadata need a build, and requirements by path
 
-    def _built_trees(self, cell: Cell, build: InterpreterBuild) -> tuple[list[StoredDistribution], list[Finding]]:
-        """Build the source trees; return them, and a finding for each that does not build on this interpreter."""
+    def _built_trees(
+        self, cell: Cell, build: InterpreterBuild, without: Collection[str] = ()
+    ) -> tuple[list[StoredDistribution], list[Finding]]:
+        """Build the source trees; return them, and a finding for each that does not build on this interpreter.
+
+        :param without: folders that are left out.
+        :raises Undetermined: some could not be built for another reason; ``names`` are their folders.
+        """
         distributions, findings = [], []
+        unbuilt: dict[str, TreeBuild] = {}
         for folder in self.request_builder.source_trees(cell.service):
-            try:
-                distributions.append(self._built_tree(folder, build))
-            except Unresolvable as blocked:
-                findings += [_own_build_finding(finding, folder, cell) for finding in blocked.findings]
+            if folder in without:
+                continue
+            result = self._built_tree(folder, build)
+            if result.distribution is not None:
+                distributions.append(result.distribution)
+            elif result.unchecked:
+                unbuilt[folder] = result
+            findings += [_own_build_finding(finding, folder, cell) for finding in result.findings]
+        if unbuilt:
+            folder, first = next(iter(unbuilt.items()))
+            subject = "the service itself" if folder == cell.service.path else folder
+            raise Undetermined(f"{subject}: {first.unchecked}", names=tuple(unbuilt), missing=first.missing)
         return distributions, findings
 
-    def _built_tree(self, folder: str, build: InterpreterBuild) -> StoredDistribution:
+    def _built_tree(self, folder: str, build: InterpreterBuild) -> "TreeBuild":
+        """Build a source tree, once per run and interpreter build whatever the result is."""
         source, key = self.request_builder.source_copy(folder)
         self._single_flight.run(f"copy {key}", lambda: self._copy_source_tree(folder, source))
-        return self._single_flight.run(
-            f"tree {key} {build.digest}", lambda: self._store.install_tree(source, key, build)
-        )
+
+        def built() -> TreeBuild:
+            try:
+                return TreeBuild(distribution=self._store.install_tree(source, key, build, self._plan.build_limit))
+            except Unresolvable as blocked:
+                return TreeBuild(findings=blocked.findings)
+            except Undetermined as reason:
+                return TreeBuild(unchecked=str(reason), missing=reason.missing)
+
+        return self._single_flight.run(f"tree {key} {build.digest}", built)
 
     def _copy_source_tree(self, folder: str, source: Path) -> bool:
         if not source.exists():
@@ -417,7 +449,11 @@ class Installer:
         """
         names = set(unavailable)
         for _ in range(MAX_UNAVAILABLE):
-            if not names < set(self.request_builder.directly_required(cell.service)):
+            parts = {
+                *self.request_builder.directly_required(cell.service),
+                *self.request_builder.source_trees(cell.service),
+            }
+            if not names < parts:
                 return None  # another requirement brings it, or nothing is left
             rest = self._install_without(cell, names)
             if not rest.unchecked:
@@ -432,7 +468,7 @@ class Installer:
         make_request = partial(self.request_builder.request, unavailable=names)
         try:
             build = self._builds.find(cell)
-            trees, build_findings = self._built_trees(cell, build)
+            trees, build_findings = self._built_trees(cell, build, names)
             try:
                 lock = self._locker.lock(make_request(cell, trees, ()), build)
                 lock = self._locker.keep_preinstalled(lock, build, partial(make_request, cell, trees))
@@ -440,25 +476,31 @@ class Installer:
                 return Installation(build=build, findings=(*build_findings, *blocked.findings))
         except (CellUnavailable, Undetermined) as reason:
             return self._unchecked(cell, reason)
-        return self._install_or_explain(cell, self.request_builder.with_required_hashes(cell, lock), make_request)
+        return self._install_or_explain(
+            cell, self.request_builder.with_required_hashes(cell, lock), make_request, without=names
+        )
 
     def _install_or_explain(
         self,
         cell: Cell,
         lock: DependencyLock,
         make_request: Callable[..., ResolutionRequest],
-        build_limit: float = BUILD_TIME_LIMIT,
+        build_limit: float | None = None,
+        without: Collection[str] = (),
     ) -> Installation:
         """Install ``lock``.
 
         :param make_request: makes the resolution request of ``lock`` from a cell, its trees and constraints.
+        :param build_limit: time limit of the build of one source, in seconds; the plan's if there is none.
+        :param without: folders that are not built.
         """
         try:
             build = self._builds.find(cell)
-            return self._install_with_older_versions(cell, build, lock, make_request, build_limit)
+            limit = self._plan.build_limit if build_limit is None else build_limit
+            return self._install_with_older_versions(cell, build, lock, make_request, limit, without)
         except Unresolvable as blocked:
             findings = self._lock_file_diagnosis.attribute_to_lock_files(
-                cell, build, lambda: self._built_trees(cell, build)[0], blocked.findings
+                cell, build, lambda: self._built_trees(cell, build, without)[0], blocked.findings
             )
             return Installation(build=build, lock=lock, findings=findings)
         except (CellUnavailable, Undetermined) as reason:
@@ -473,28 +515,29 @@ class Installer:
         lock: DependencyLock,
         make_request: Callable[..., ResolutionRequest],
         build_limit: float,
+        without: Collection[str],
     ) -> Installation:
         """Install ``lock``, with older versions of distributions that exclude ``build``, as pip would choose them."""
-        installation = self._install_lock(cell, build, lock, build_limit)
+        installation = self._install_lock(cell, build, lock, build_limit, without)
         for _ in range(MAX_OLDER_ATTEMPTS):
             excluded = excluded_by_requires_python(installation.distributions, build)
             if not excluded:
                 break
             try:
-                trees, _build_findings = self._built_trees(cell, build)
+                trees, _build_findings = self._built_trees(cell, build, without)
                 older_lock = self._locker.try_lock(make_request(cell, trees, older_than(lock, excluded, build)), build)
                 if older_lock is None:
                     break
                 lock = self.request_builder.with_required_hashes(cell, older_lock)
-                installation = self._install_lock(cell, build, lock, build_limit)
+                installation = self._install_lock(cell, build, lock, build_limit, without)
             except (Unresolvable, Undetermined):
                 break  # the finding is about the newer version, which excludes this interpreter
         return installation
 
     def _install_lock(
-        self, cell: Cell, build: InterpreterBuild, lock: DependencyLock, build_limit: float
+        self, cell: Cell, build: InterpreterBuild, lock: DependencyLock, build_limit: float, without: Collection[str]
     ) -> Installation:
-        trees, findings = self._built_trees(cell, build)
+        trees, findings = self._built_trees(cell, build, without)
         tree_names = {tree.name for tree in trees}
         # what the repository itself provides replaces a release of the same project
         pins = [pin for pin in lock.pins if pin.name not in tree_names]

@@ -300,9 +300,21 @@ def test_failures_of_the_machine_or_the_network_are_tried_again(tmp_path: Path, 
         made.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
 
     runner.refusal = None
-    made.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
+    next_run = DistributionStore(cache=tmp_path, runner=runner, lock_hours=24.0, uv_version="1")
+    next_run.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
 
-    assert made.get(SOURCE, BUILD) is not None
+    assert next_run.get(SOURCE, BUILD) is not None
+
+
+def test_a_build_that_lacks_a_program_is_tried_once_for_all_cells_of_a_run(tmp_path: Path) -> None:
+    refusal = command_run_of(stderr="error: Failed to build `olddist==0.1`\nmysql_config not found", exit_code=1)
+    made, runner = store(tmp_path, refusal=refusal)
+
+    for _ in range(3):
+        with pytest.raises(Undetermined, match="mysql_config is missing"):
+            made.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
+
+    assert len(installs(runner)) == 1
 
 
 @dataclass(kw_only=True)

@@ -138,3 +138,35 @@ def test_nothing_is_judged_without_a_project_that_others_bring(tmp_path: Path, m
     found = installer.installation(cell_of("3.9", of))
 
     assert (found.unchecked, found.rest) == ("psycopg2 cannot be built here", None)
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_folder_whose_build_takes_too_long_is_built_once_and_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    """Two services require it; what else they require is judged."""
+    sources = (RequirementSource(path="user/requirements.txt"),)
+    root = service_tree(tmp_path, {"user/requirements.txt": "../slow\nsix==1.0\n", "slow/setup.py": ""})
+    installer = installer_of(root, FakeRunner())
+    built: list[float] = []
+
+    def install_tree(_store: object, _source: Path, _key: str, build: InterpreterBuild, limit: float) -> None:
+        built.append(limit)
+        raise Undetermined(f"its build on {build.interpreter} took longer than {limit:g} s, and was ended")
+
+    def lock(*_: object) -> DependencyLock:
+        raise Unresolvable([Finding(code="PY102", message="no six==1.0", names=("six",))])
+
+    monkeypatch.setattr(DistributionStore, "install_tree", install_tree)
+    monkeypatch.setattr(Locker, "lock", lock)
+
+    for name in ("user-service", "other-service"):
+        of = service(name=name, requirements=sources, suite=None, baseline=Interpreter.parse(interpreter))
+        installation = installer.installation(cell_of(interpreter, of))
+        assert installation.unchecked == (
+            f"slow: its build on {interpreter} took longer than 600 s, and was ended; "
+            "the other requirements were checked without slow"
+        )
+        assert installation.rest is not None
+        assert [finding.code for finding in installation.rest.findings] == ["PY102"]
+    assert built == [600.0]
