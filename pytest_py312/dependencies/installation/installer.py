@@ -136,11 +136,11 @@ class Installer:
         self._single_flight = single_flight
         self._parallel = parallel
         self._import_checker = ImportChecker(root=plan.root, runner=runner, environments=environments)
-        self._builds = CellBuilds(runner)
         self._locker = Locker(
             cache=cache, resolver=self._resolver, single_flight=single_flight, lock_hours=plan.lock_hours
         )
         self.request_builder = RequestBuilder(plan=plan, cache=cache)
+        self._builds = CellBuilds(runner, self.request_builder.requires_git)
         self._lock_file_diagnosis = LockFileDiagnosis(self.request_builder, self._locker)
 
     # -- locks

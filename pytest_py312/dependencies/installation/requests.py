@@ -98,6 +98,10 @@ class RequestBuilder:
         """Return the normalised names of the projects that the files of the service require."""
         return tuple(dict.fromkeys(item.name for item in self.requirements(service).entries))
 
+    def requires_git(self, service: Service) -> bool:
+        """Whether a requirement of the service is fetched with git."""
+        return any("git+" in item.text for item in self.requirements(service).entries)
+
     def request(
         self,
         cell: Cell,

@@ -6,7 +6,7 @@ Only commands that are written out are read; nothing of the repository is run.
 import re
 import shlex
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Cell, InstallStep, Service
@@ -98,15 +98,23 @@ def _installed_packages(command: str) -> list[str]:
 # ---- adding them to the image of a cell
 
 
-def packages_of_service(service: Service) -> tuple[ImagePackages | None, Location | None]:
-    """Return the packages that install a service for production and for its tests, and the first place that says so."""
+GIT_PACKAGES = ("git", "ca-certificates")
+"""What fetches a requirement from git, which slim images lack."""
+
+
+def packages_of_service(service: Service, required: Sequence[str] = ()) -> tuple[ImagePackages | None, Location | None]:
+    """Return the packages that install a service for production and for its tests, and the first place that says so.
+
+    :param required: packages that its requirements need, whatever its image installs.
+    """
     recipes = [recipe for recipe in (service.recipe, service.test_recipe) if recipe is not None]
     steps = [step for recipe in recipes for step in recipe.steps if step.tool in ("apt", "apk", "dnf")]
-    names = tuple(dict.fromkeys(name for step in steps for name in debian_packages(step)))
+    of_image = dict.fromkeys(name for step in steps for name in debian_packages(step))
+    names = tuple(dict.fromkeys([*of_image, *required]))
     if not names:
         return None, None
     recommends = any(step.tool == "apt" and "--no-install-recommends" not in step.flags for step in steps)
-    return ImagePackages(names=names, recommends=recommends), steps[0].location
+    return ImagePackages(names=names, recommends=recommends), steps[0].location if of_image else None
 
 
 def debian_packages(step: InstallStep) -> Iterator[str]:
@@ -136,8 +144,12 @@ class CellBuilds:
     engine keeps the images, so that the next run uses them at once. Thread-safe.
     """
 
-    def __init__(self, runner: Runner) -> None:
+    def __init__(self, runner: Runner, requires_git: Callable[[Service], bool] = lambda service: False) -> None:
+        """
+        :param requires_git: whether a requirement of a service comes from git.
+        """
         self._runner = runner
+        self._requires_git = requires_git
         self._lock = threading.Lock()
         self._found: dict[tuple[str, ImagePackages], InterpreterBuild | None] = {}
 
@@ -159,7 +171,7 @@ class CellBuilds:
 
     def equip(self, service: Service, interpreters: Iterable[Interpreter]) -> str:
         """Add the packages to the images of some interpreters; return why that failed, or an empty string."""
-        packages, location = packages_of_service(service)
+        packages, location = self._packages_and_place(service)
         runner = self._runner
         if packages is None or not isinstance(runner, SupportsSystemPackages):
             return ""
@@ -168,13 +180,17 @@ class CellBuilds:
                 build = runner.find_interpreter(interpreter)
                 equipped = runner.add_packages(build, packages)
             except CellUnavailable as reason:
-                return f"the packages that {location} installs ({packages}) could not be added to the image: {reason}"
+                origin = f"that {location} installs" if location else "that its requirements need"
+                return f"the packages {origin} ({packages}) could not be added to the image: {reason}"
             with self._lock:
                 self._found[build.digest, packages] = equipped
         return ""
 
     def _packages(self, service: Service) -> ImagePackages | None:
-        return packages_of_service(service)[0] if isinstance(self._runner, SupportsSystemPackages) else None
+        return self._packages_and_place(service)[0] if isinstance(self._runner, SupportsSystemPackages) else None
+
+    def _packages_and_place(self, service: Service) -> tuple[ImagePackages | None, Location | None]:
+        return packages_of_service(service, GIT_PACKAGES if self._requires_git(service) else ())
 
     def _existing(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild | None:
         runner = self._runner

@@ -1,8 +1,12 @@
 """Packages of the system in the image of a cell, with a real engine and real apt."""
 
+import functools
 import subprocess
 import sys
+from collections.abc import Iterator
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -86,3 +90,41 @@ def test_a_source_that_needs_a_compiler_is_built_where_the_image_has_one(images:
         unavailable(done.stdout[-2000:])
     assert done.returncode == 0, done.stdout
     assert "not checked on 3.12: source, versions: api" in done.stdout
+
+
+@pytest.fixture
+def git_server(tmp_path: Path) -> Iterator[str]:
+    """Serve a repository with one distribution over HTTP on this machine; return its address."""
+    work, bare = tmp_path / "work", tmp_path / "served" / "acme.git"
+    service_tree(work, {"setup.py": "from setuptools import setup\nsetup(name='acme', version='1', py_modules=['acme'])\n",
+                        "acme.py": ""})  # fmt: skip
+    who = ["-c", "user.email=a@example.org", "-c", "user.name=a"]
+    for argv in (["init", "-q", "."], ["add", "."], [*who, "commit", "-qm", "x"], ["clone", "-q", "--bare", ".", bare]):
+        subprocess.run(["git", *map(str, argv)], cwd=work, check=True)
+    subprocess.run(["git", "update-server-info"], cwd=bare, check=True)
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=str(bare.parent))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/acme.git"
+        server.shutdown()
+
+
+def test_a_requirement_from_git_is_fetched_in_an_image_without_git(
+    images: None, tmp_path: Path, git_server: str
+) -> None:
+    root = service_tree(
+        tmp_path / "fleet",
+        {
+            "services/api/Dockerfile": "FROM python:3.9\nCOPY . .\nRUN pip install -r requirements.txt\n",
+            "services/api/requirements.txt": f"acme @ git+{git_server}\n",
+            "services/api/app.py": "import acme\n",
+        },
+    )
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--py312", "--py312-runner=docker", f"--py312-cache-dir={tmp_path / 'cache'}",
+         "-p", "no:cacheprovider", "-m", "py312_dependencies"],
+        cwd=root, capture_output=True, text=True, check=False, timeout=400,
+    )  # fmt: skip
+    if "could not be reached" in done.stdout:
+        unavailable(done.stdout[-2000:])
+    assert done.returncode == 0, done.stdout

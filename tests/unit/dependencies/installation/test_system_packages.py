@@ -177,6 +177,17 @@ def test_packages_that_cannot_be_added_are_told_with_their_place() -> None:
     assert builds.find(cells_on(of)[-1]).packages is None
 
 
+def test_a_requirement_from_git_needs_git_whatever_the_image_installs() -> None:
+    builds = CellBuilds(ImageRunner(failure="no route"), lambda of: True)
+
+    assert builds.equip(service(), [Interpreter(3, 9)]) == (
+        "the packages that its requirements need (git, ca-certificates) could not be added to the image: no route"
+    )
+    found, place = packages_of_service(installed_by("gcc"), ("git", "ca-certificates"))
+    assert found == ImagePackages(names=("gcc", "git", "ca-certificates"))
+    assert place is not None
+
+
 def test_a_runner_without_images_has_none() -> None:
     of = installed_by("gcc")
 
