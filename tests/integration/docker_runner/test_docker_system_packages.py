@@ -96,8 +96,8 @@ def test_a_source_that_needs_a_compiler_is_built_where_the_image_has_one(images:
 def git_server(tmp_path: Path) -> Iterator[str]:
     """Serve a repository with one distribution over HTTP on this machine; return its address."""
     work, bare = tmp_path / "work", tmp_path / "served" / "acme.git"
-    service_tree(work, {"setup.py": "from setuptools import setup\nsetup(name='acme', version='1', py_modules=['acme'])\n",
-                        "acme.py": ""})  # fmt: skip
+    setup = "from setuptools import setup\nsetup(name='acme', version='1', py_modules=['acme'])\n"
+    service_tree(work, {"setup.py": setup, "acme.py": ""})
     who = ["-c", "user.email=a@example.org", "-c", "user.name=a"]
     for argv in (["init", "-q", "."], ["add", "."], [*who, "commit", "-qm", "x"], ["clone", "-q", "--bare", ".", bare]):
         subprocess.run(["git", *map(str, argv)], cwd=work, check=True)
