@@ -29,6 +29,17 @@ def projects_without_wheels(message: str) -> list[str]:
     return list(dict.fromkeys(canonicalize_name(name) for name in names))
 
 
+_DISABLED_BUILD = re.compile(rf"Building source distributions for `{PROJECT_NAME}` is disabled")
+
+
+def projects_with_disabled_builds(stderr: str) -> list[str]:
+    """Return the projects that uv was told not to build, although they have no index that could have a wheel.
+
+    These are requirements from git or from the URL of an archive.
+    """
+    return list(dict.fromkeys(canonicalize_name(name) for name in _DISABLED_BUILD.findall(stderr)))
+
+
 _INDEX_UNREACHABLE = re.compile(r"Failed to fetch: `?(https?://\S+/)[\w.-]+/`? cause: error sending request")
 
 
