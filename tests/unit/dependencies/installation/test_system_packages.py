@@ -1,6 +1,5 @@
 """What a service's Dockerfiles install with the system's package manager."""
 
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +8,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Cell, Declaration, InstallRecipe, InstallStep, Service
-from pytest_py312.core.model.measurements import ImagePackages, InterpreterBuild
+from pytest_py312.core.model.measurements import ImagePackages
 from pytest_py312.dependencies.installation.system_packages import (
     CellBuilds,
     installation_hint,
@@ -20,8 +19,7 @@ from pytest_py312.dependencies.installation.system_packages import (
 from pytest_py312.dependencies.resolution.build_tools import MissingTool
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.tree import Tree
-from pytest_py312.runners.runner import CellUnavailable
-from tests.support.fakes import FakeRunner, cell_of, service, service_tree
+from tests.support.fakes import FakeRunner, ImageRunner, cell_of, service, service_tree
 
 DOCKERFILE = """\
 FROM python:3.11-slim
@@ -119,27 +117,6 @@ def test_what_packages_of_the_system_may_mend(key: str | None, detail: str, expe
     missing = MissingTool(name=key, key=key, message="") if key else None
 
     assert lacks_packages(missing, {"app": detail}) is expected
-
-
-@dataclass(kw_only=True)
-class ImageRunner(FakeRunner):
-    """A runner whose images can have packages; ``made`` are those that exist."""
-
-    made: dict[Interpreter, ImagePackages] = field(default_factory=dict)
-    failure: str = ""
-
-    def find_with_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild | None:
-        if self.made.get(build.interpreter) != packages:
-            return None
-        return replace(build, digest=f"{build.digest}+", packages=packages)
-
-    def add_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild:
-        if self.failure:
-            raise CellUnavailable(self.failure)
-        self.made[build.interpreter] = packages
-        found = self.find_with_packages(build, packages)
-        assert found is not None
-        return found
 
 
 def cells_on(of: Service) -> list[Cell]:

@@ -424,6 +424,22 @@ def test_a_failed_git_fetch_is_no_broken_source() -> None:
     )
 
 
+def test_an_image_without_git_lacks_a_program() -> None:
+    """So the set can be tried in an image that has it."""
+    output = (
+        "error: Failed to download and build `fakec @ git+https://git.invalid/fakec`\n"
+        "  cause: Git operation failed\n"
+        "  cause: Git executable not found. Ensure that Git is installed and available.\n"
+    )
+
+    refusal = explain_build_failure(output, request_for("fakec"), build_of("3.12"))
+
+    assert isinstance(refusal, Undetermined)
+    assert refusal.missing is not None
+    assert refusal.missing.key == "git"
+    assert refusal.names == ("fakec",)
+
+
 def test_a_source_that_uv_rejects_has_uvs_message() -> None:
     output = (
         "error: Failed to download and build `fakec==1.0`\n"
