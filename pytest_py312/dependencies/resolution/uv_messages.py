@@ -33,7 +33,7 @@ _DISABLED_BUILD = re.compile(rf"Building source distributions for `{PROJECT_NAME
 
 
 def projects_with_disabled_builds(stderr: str) -> list[str]:
-    """Return the projects that uv was told not to build, although they have no index that could have a wheel.
+    """Return the projects that uv must not build, although they have no index that could have a wheel.
 
     These are requirements from git or from the URL of an archive.
     """

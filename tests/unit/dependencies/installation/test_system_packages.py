@@ -113,7 +113,7 @@ def test_recommended_packages_are_installed_where_the_image_has_them() -> None:
         (None, "", False),
     ],
 )
-def test_what_packages_of_the_system_may_mend(key: str | None, detail: str, expected: bool) -> None:
+def test_what_packages_of_the_system_may_fix(key: str | None, detail: str, expected: bool) -> None:
     missing = MissingTool(name=key, key=key, message="") if key else None
 
     assert lacks_packages(missing, {"app": detail}) is expected
@@ -143,7 +143,7 @@ def test_an_image_of_an_earlier_run_is_used_at_once() -> None:
     assert [CellBuilds(runner).find(cell).packages is None for cell in cells_on(of)] == [False, True, True]
 
 
-def test_packages_that_cannot_be_added_are_told_with_their_place() -> None:
+def test_packages_that_cannot_be_added_are_reported_with_their_place() -> None:
     of, runner = installed_by("gcc"), ImageRunner(failure="apt's servers could not be reached: no route")
     builds = CellBuilds(runner)
 

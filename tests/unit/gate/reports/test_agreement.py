@@ -166,7 +166,9 @@ def test_all_formats_have_the_same_verdict(outcomes: list[Outcome], exit_status:
         ("no environment on {on}: six=={on} has no wheel", "on 3.9, 3.10, 3.12: six=={on} has no wheel"),
     ],
 )
-def test_a_reason_that_several_interpreters_have_in_common_is_told_once(name: str, reason: str, merged: str) -> None:
+def test_a_reason_that_several_interpreters_have_in_common_is_reported_once(
+    name: str, reason: str, merged: str
+) -> None:
     """Except for a text that has the same digits in another meaning, such as a version of a project."""
     is_same = "=={on}" not in reason
     text = texts_of(report_of(*(errored(reason.format(on=on), on=on) for on in (PY39, PY310, PY312))))[name]
@@ -178,9 +180,9 @@ def test_a_reason_that_several_interpreters_have_in_common_is_told_once(name: st
 
 
 @pytest.mark.parametrize("name", ["terminal", "html", "markdown", "sarif", "github"])
-def test_a_finding_without_names_is_told_once_for_all_interpreters(name: str) -> None:
+def test_a_finding_without_names_is_reported_once_for_all_interpreters(name: str) -> None:
     """Two modules on three interpreters are two findings, not six."""
-    found = {
+    findings_by_interpreter = {
         on: [
             replace(finding("PY208"), message=f"module {module} cannot be read on {on}", names=(), location=None)
             for module in ("alpha", "beta")
@@ -190,7 +192,7 @@ def test_a_finding_without_names_is_told_once_for_all_interpreters(name: str) ->
     report = report_of(
         *(
             Outcome.from_findings(service="user-service", interpreter=on, check="libraries", findings=findings)
-            for on, findings in found.items()
+            for on, findings in findings_by_interpreter.items()
         )
     )
 
