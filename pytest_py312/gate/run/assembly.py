@@ -109,9 +109,9 @@ class GateAssembly:
         runner = self._online_runner()
         if not self._options.offline:
             return runner
-        from pytest_py312.dependencies.resolution.offline import OfflineRunner
+        from pytest_py312.dependencies.resolution.offline import offline_runner
 
-        return OfflineRunner(runner)
+        return offline_runner(runner)
 
     def _online_runner(self) -> Runner:
         from uv import find_uv_bin
