@@ -170,3 +170,29 @@ def test_what_the_requirements_do_not_provide_is_not_proven(tmp_path: Path, path
     assert by_check["libraries", "None"]["status"] == "errored"
     assert reason in by_check["libraries", "None"]["reason"]
     assert "absent" not in by_check["libraries", "None"]["reason"]
+
+
+def test_the_modules_that_the_service_imports_are_imported(tmp_path: Path) -> None:
+    """Those of a package without ``__init__.py`` too, whose own import proves nothing."""
+    root = repository(
+        tmp_path / "repository",
+        "./storage.tar.gz\n",
+        **{"svc/main.py": "from cloud.storage.client import Client\nfrom cloud.storage import settings\n"},
+    )
+    archive(
+        root / "svc/storage.tar.gz",
+        **{
+            "storage-1.0/setup.py": "from setuptools import setup\n"
+            "setup(name='storage', version='1.0', packages=['cloud.storage', 'cloud.storage.client'])\n",
+            "storage-1.0/cloud/storage/__init__.py": "",
+            "storage-1.0/cloud/storage/settings.py": "raise RuntimeError('not configured')\n",
+            "storage-1.0/cloud/storage/client/__init__.py": "Client = __import__('im' + 'p')\n",
+        },
+    )
+
+    by_check = outcomes(root, tmp_path / "cache")
+
+    (finding,) = by_check["dependencies", "3.12"]["findings"]
+    assert (finding["code"], finding["names"]) == ("PY105", ["storage"])
+    assert "`import cloud.storage.client` fails: ModuleNotFoundError: No module named 'imp'" in finding["message"]
+    assert by_check["dependencies", "3.11"]["status"] == "passed"

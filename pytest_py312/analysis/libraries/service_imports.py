@@ -10,7 +10,7 @@ from pytest_py312.analysis.libraries.summary import Likelihood, ModuleKind
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
-from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 NON_RUNTIME_FOLDERS = frozenset(
@@ -58,6 +58,20 @@ def external_imports(
             yield ImportRoot(
                 path=facts.path, line=module_import.line, target=target, likelihood=likelihood, in_tests=in_tests
             )
+
+
+def run_time_imports(
+    files: Sequence[FileFacts], contents: Mapping[str, bytes], cell: Cell, tree: Tree, neighbors: "NeighborModules"
+) -> tuple[str, ...]:
+    """Return the third-party names that the run-time files of a service import in any case, sorted.
+
+    ``from package import name`` is ``package.name``.
+    """
+    service, version = cell.service, (cell.interpreter.major, cell.interpreter.minor)
+    own_names = own_module_names(service, [facts.path for facts in files], tree, neighbors)
+    run_time_files = [facts for facts in files if is_runtime_file(facts.path, service.path)]
+    roots = refine_by_context(tuple(external_imports(run_time_files, own_names, version)), contents)
+    return tuple(sorted({root.target for root in roots if root.likelihood == Likelihood.AT_IMPORT}))
 
 
 def refine_by_context(roots: Sequence[ImportRoot], contents: Mapping[str, bytes]) -> tuple[ImportRoot, ...]:

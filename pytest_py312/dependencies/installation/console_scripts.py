@@ -58,6 +58,27 @@ def start_modules_of_programs(
     return tuple(dict.fromkeys(module for program in programs for module in _start_modules(program, distributions)))
 
 
+def installed_modules(names: Iterable[str], distributions: Sequence[StoredDistribution]) -> frozenset[str]:
+    """Return the modules of ``distributions`` in which dotted ``names`` are found; names of nothing are left out.
+
+    Of ``package.module.attribute`` that is ``package.module``. A package without ``__init__.py`` is not one of them:
+    importing it proves nothing about what it contains.
+    """
+    providers: dict[str, list[StoredDistribution]] = {}
+    modules = set()
+    for name in names:
+        steps = name.split(".")
+        if steps[0] not in providers:
+            providers[steps[0]] = [
+                distribution
+                for distribution in distributions
+                if (distribution.folder / "lib" / steps[0]).is_dir() or _module_file(steps[0], distribution)
+            ]
+        candidates = (".".join(steps[:count]) for count in range(len(steps), 0, -1))
+        modules.add(next((m for m in candidates if any(_module_file(m, found) for found in providers[steps[0]])), ""))
+    return frozenset(modules - {""})
+
+
 def project_of_module(module: str, distributions: Iterable[StoredDistribution] = ()) -> str | None:
     """Return the project whose program starts with ``module``, or that contains it."""
     return _PROJECT_BY_MODULE.get(module) or next(

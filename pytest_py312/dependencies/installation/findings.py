@@ -72,6 +72,18 @@ def _import_findings(cell: Cell, installation: Installation, entries: Sequence[L
         )
 
 
+def fails_only_here(finding: Finding, installation: Installation, baseline: Installation) -> bool:
+    """Return whether a finding counts: that on a module which only the source of the service imports needs a contrast.
+
+    Such a module may need a configuration that only the service makes, so its failure in ``installation`` is one of
+    the interpreter only if the module can be imported in that of the ``baseline``.
+    """
+    module = _IMPORTED.search(finding.message) if finding.code == "PY105" else None
+    if module is None or module[1] not in installation.source_imports:
+        return True
+    return (baseline.imports or {}).get(module[1]) == ""
+
+
 def missing_environment_reason(installation: Installation) -> str:
     """Explain why ``installation`` has no environment. Only valid if it has none."""
     return installation.unchecked or "its requirements cannot be installed there (see dependencies)"

@@ -21,7 +21,11 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
-from pytest_py312.dependencies.installation.console_scripts import start_modules_of_programs, start_modules_of_project
+from pytest_py312.dependencies.installation.console_scripts import (
+    installed_modules,
+    start_modules_of_programs,
+    start_modules_of_project,
+)
 from pytest_py312.dependencies.installation.distribution_store import (
     DistributionStore,
     StoredDistribution,
@@ -82,6 +86,8 @@ class Installation:
     (``unchecked`` is the reason). ``incomplete`` says how an environment differs from what is required: what runs in it
     may fail, but it proves nothing. ``built``: the service itself was built and is installed in it. ``imports`` maps
     each module of the directly required distributions to the end of its traceback, empty if it imports.
+    ``source_imports`` are those of its modules that were imported only because the source of the service imports them:
+    some need a configuration that only the service makes, so one that fails says something if it imports elsewhere.
 
     ``unavailable`` are the projects for which it is unknown, if it is not because of all. ``rest`` is then the
     installation without them: only its findings count, as what runs in it may miss them.
@@ -95,6 +101,7 @@ class Installation:
     incomplete: str = ""
     built: bool = False
     imports: Mapping[str, str] | None = None
+    source_imports: frozenset[str] = frozenset()
     distributions: tuple[StoredDistribution, ...] = ()
     unavailable: tuple[str, ...] = ()
     missing: MissingTool | None = None
@@ -126,8 +133,14 @@ class Installer:
         environments: EnvironmentStore,
         single_flight: SingleFlight,
         parallel: int,
+        imported_names: Callable[[Cell], Collection[str]] = lambda _: (),
     ) -> None:
+        """
+        :param imported_names: returns the dotted names of other projects that the service of a cell imports whenever
+            it runs; the last part may be an attribute.
+        """
         self._plan = plan
+        self._imported_names = imported_names
         self._cache = cache
         self._runner = runner
         self._resolver = make_resolver(plan, resolver, cache=cache, runner=runner)
@@ -558,7 +571,9 @@ class Installer:
         environment = self._single_flight.run(
             f"environment {key}", lambda: self._environments.create(key, distributions, build)
         )
-        modules = self._modules_to_import(cell.service, environment, trees, distributions)
+        declared = self._modules_of_requirements(cell.service, environment, trees, distributions)
+        imported = installed_modules(self._imported_names(cell), distributions) - declared
+        modules = tuple(sorted(declared | imported))
         own_distribution = cell.service.distribution
         return Installation(
             build=build,
@@ -579,6 +594,7 @@ class Installer:
             imports=self._single_flight.run(
                 f"imports {key} {modules}", lambda: self._import_checker.check(cell, build, environment, modules)
             ),
+            source_imports=imported,
             distributions=tuple(distributions),
         )
 
@@ -598,17 +614,17 @@ class Installer:
         """Return whether a suite has left its environment unchanged; see :meth:`EnvironmentStore.is_intact`."""
         return self._environments.is_intact(environment)
 
-    def _modules_to_import(
+    def _modules_of_requirements(
         self,
         service: Service,
         environment: Environment,
         trees: Sequence[StoredDistribution],
         distributions: Sequence[StoredDistribution],
-    ) -> tuple[str, ...]:
+    ) -> frozenset[str]:
         names = [*self.request_builder.directly_required(service), *(tree.name for tree in trees)]
         started = {module for name in names for module in start_modules_of_project(name, distributions)}
         started.update(start_modules_of_programs(service.programs, distributions))
-        return tuple(sorted(started.union(*(environment.modules.get(name, ()) for name in names))))
+        return frozenset(started.union(*(environment.modules.get(name, ()) for name in names)))
 
 
 def _baseline_cell(cell: Cell) -> Cell:

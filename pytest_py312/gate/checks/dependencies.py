@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.findings import (
+    fails_only_here,
     finding_identity,
     incomplete_environment_reason,
     installation_findings,
@@ -74,7 +75,14 @@ def _check_set(cell: Cell, facts: Facts, *, is_additional: bool) -> _SetResult:
     if is_additional:
         # pip refuses this file, so the service does not run with it and can migrate without it
         unreadable = [replace(finding, severity=Severity.WARNING) for finding in unreadable]
-    findings = [*unreadable, *_findings(cell, installation, facts)]
+    findings = [
+        *unreadable,
+        *(
+            finding
+            for finding in _findings(cell, installation, facts)
+            if fails_only_here(finding, installation, baseline_installation)
+        ),
+    ]
     if not cell.is_baseline:
         # findings that the baseline has as well are pre-existing
         baseline_identities = {

@@ -90,6 +90,7 @@ class FactProvider:
             environments=EnvironmentStore(cache=cache, runner=runner),
             single_flight=single_flight,
             parallel=parallel,
+            imported_names=self._imported_names,
         )
 
     # -- components that a run without changes does not need
@@ -148,6 +149,19 @@ class FactProvider:
             startable_image=self._image_builds().startable_image,
             run_ended=self._closed,
         )
+
+    def _imported_names(self, cell: Cell) -> Sequence[str]:
+        """Return what the source of a service imports of other projects whenever it runs; nothing if it is unread."""
+        from pytest_py312.analysis.libraries.service_imports import NeighborModules, run_time_imports
+        from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
+
+        tree = Tree(self._plan.root)
+        neighbors = self._components.run("neighbors", lambda: NeighborModules(tree))
+        try:
+            source = self.service_analyzer.read(cell.service)
+        except (InterpreterUnavailable, CellUnavailable):
+            return ()
+        return run_time_imports(source.facts, source.contents, cell, tree, neighbors)
 
     # -- facts
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Declaration
 from pytest_py312.core.model.plan import Plan, ServiceSettings
-from pytest_py312.repository.declarations.declaration import DeclarationRole
+from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.formats.dockerfile import BuildStage
 from pytest_py312.repository.formats.version_ranges import oldest_included
@@ -15,6 +15,8 @@ from pytest_py312.repository.tree import join_path
 
 OLDEST_SUPPORTED = Interpreter(3, 8)
 """The oldest interpreter that the probe supports."""
+MIN_SEQUENCE = 3
+"""Number of interpreters that a workflow sets up one after another to be taken for a matrix."""
 FALLBACK_SOURCE = "the oldest interpreter of the plan"
 """The source of a baseline that no file of the service declares."""
 _PIN_FILES = (".python-version", "runtime.txt", ".tool-versions", "Pipfile")
@@ -33,11 +35,13 @@ class Baseline:
 
 
 def find_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Plan) -> Baseline:
-    """Return the baseline that plan, images, pins, requires-python, workflows or tox.ini declare, in this order.
+    """Return the baseline that plan, images, pins, matrices of tests, requires-python, workflows or tox.ini declare.
 
-    Without any of them it is the oldest interpreter of the plan. An image or a pin may be older than all interpreters
-    of the plan. A baseline after the target is replaced by the target, one before :data:`OLDEST_SUPPORTED` by the
-    oldest supported one of the plan.
+    They are asked in this order. Of a matrix it is the newest interpreter before the target: the code is known to work
+    there, and what differs from it is due to the target and not to requirements that have newer releases for newer
+    interpreters. Without any of them it is the oldest interpreter of the plan. An image or a pin may be older than all
+    interpreters of the plan. A baseline after the target is replaced by the target, one before
+    :data:`OLDEST_SUPPORTED` by the oldest supported one of the plan.
     """
     baseline = _declared_baseline(files, settings, plan) or _fallback_baseline(files, plan)
     if baseline.interpreter < OLDEST_SUPPORTED:
@@ -59,6 +63,7 @@ def _declared_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Pla
     return (
         _baseline_of_images(files)
         or _baseline_of_pins(files)
+        or _baseline_of_matrix(files, plan)
         or _baseline_of_ranges(files, plan)
         or _baseline_of_workflows(files)
         or _baseline_of_tox(files)
@@ -94,6 +99,35 @@ def _baseline_of_pins(files: ServiceFiles) -> Baseline | None:
             if pin.interpreter:
                 return _baseline_from(pin, pin.interpreter)
     return None
+
+
+def _baseline_of_matrix(files: ServiceFiles, plan: Plan) -> Baseline | None:
+    """Return the newest interpreter before the target on which the service's own workflows or its tox.ini run tests."""
+    tested = [
+        declaration
+        for declarations in _declarations_of_tests(files)
+        for declaration in _side_by_side(declarations)
+        if declaration.version and OLDEST_SUPPORTED <= declaration.version < plan.target
+    ]
+    if not tested:
+        return None
+    newest = max(tested, key=lambda one: (one.version, -one.start))
+    version = newest.version or plan.target
+    return Baseline(interpreter=version, source=f"{newest.location} says {newest.text[:80]}")
+
+
+def _declarations_of_tests(files: ServiceFiles) -> Iterator[Sequence[VersionDeclaration]]:
+    yield from (workflow.places for workflow in files.workflows)
+    if "tox.ini" in files.texts:
+        yield read_declarations(files.texts["tox.ini"], join_path(files.path, "tox.ini"))
+
+
+def _side_by_side(declarations: Sequence[VersionDeclaration]) -> Sequence[VersionDeclaration]:
+    """Return the versions that a file uses side by side: those in lists, or many that are set up one after another."""
+    listed = [declaration for declaration in declarations if declaration.role is DeclarationRole.LIST_ITEM]
+    set_up = [declaration for declaration in declarations if declaration.role is DeclarationRole.EXACT]
+    in_sequence = len({declaration.version for declaration in set_up}) >= MIN_SEQUENCE
+    return listed or (set_up if in_sequence else [])
 
 
 def _baseline_of_ranges(files: ServiceFiles, plan: Plan) -> Baseline | None:

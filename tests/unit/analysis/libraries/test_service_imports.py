@@ -5,16 +5,18 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.analysis.libraries.service_imports import (
+    NeighborModules,
     external_imports,
     is_runtime_file,
     own_module_names,
     refine_by_context,
+    run_time_imports,
     used_files,
 )
 from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.repository.tree import Tree
-from tests.support.fakes import service, service_tree
+from tests.support.fakes import cell_of, service, service_tree
 
 FILES = {
     "services/user-service/main.py": (
@@ -84,3 +86,14 @@ def test_a_folder_without_python_is_no_module(tmp_path: Path) -> None:
     names = own_module_names(service(), ["services/user-service/a.py"], tree)
     assert {"a", "tools", "libs"} <= names
     assert "redis" not in names
+
+
+def test_run_time_imports_are_those_that_run_in_any_case(tmp_path: Path) -> None:
+    """Neither what only tests or a function import, nor what may be missing."""
+    tree = Tree(service_tree(tmp_path, FILES))
+    facts = [scan_text(text, path) for path, text in FILES.items() if path.startswith("services/user-service")]
+    contents = {path: text.encode() for path, text in FILES.items()}
+
+    names = run_time_imports(facts, contents, cell_of("3.12"), tree, NeighborModules(tree))
+
+    assert names == ("redis", "sqlalchemy.orm.Session")

@@ -7,6 +7,7 @@ import pytest
 from pytest_py312.core.model.fleet import Program
 from pytest_py312.dependencies.installation.console_scripts import (
     PROGRAM_MODULES,
+    installed_modules,
     project_of_module,
     start_modules_of_programs,
     start_modules_of_project,
@@ -69,3 +70,17 @@ def test_for_python_dash_m_the_imports_of_main_are_imported(tmp_path: Path) -> N
     programs = [Program(name="run", is_module=True), Program(name="shop.main", is_module=True)]
 
     assert start_modules_of_programs(programs, [run]) == ("run", "run.log", "run.cli")
+
+
+def test_names_are_found_in_the_modules_of_distributions(tmp_path: Path) -> None:
+    """The longest part that is a module. Packages without ``__init__.py`` prove nothing about their content."""
+    entries = [
+        entry(tmp_path, "storage", "google/cloud/storage/__init__.py", "google/cloud/storage/blob.py"),
+        entry(tmp_path, "tasks", "google/cloud/tasks/__init__.py"),
+        entry(tmp_path, "six", "six.py"),
+    ]
+    names = ("google.cloud.storage.Client", "google.cloud.storage.blob", "google.cloud.tasks", "six.moves.urllib")
+
+    found = installed_modules((*names, "google.cloud", "google.cloud.gone", "gone", "six.py"), entries)
+
+    assert found == {"google.cloud.storage", "google.cloud.storage.blob", "google.cloud.tasks", "six"}

@@ -97,6 +97,29 @@ def test_a_failing_import_fails_and_names_its_project() -> None:
     assert finding.detail == detail
 
 
+@pytest.mark.parametrize(
+    ("on_baseline", "status"),
+    [
+        ({"google.cloud.storage": ""}, Status.FAILED),
+        ({"google.cloud.storage": "ImproperlyConfigured: no settings"}, Status.PASSED),
+        ({}, Status.PASSED),
+    ],
+)
+def test_a_module_that_only_the_source_imports_blocks_if_it_imports_on_the_baseline(
+    on_baseline: dict[str, str], status: Status
+) -> None:
+    """It may need a configuration that only the service makes: alone, its failure says nothing of the interpreter."""
+    failing = {"google.cloud.storage": "ModuleNotFoundError: No module named 'six.moves'"}
+    pinned = {"google-cloud-storage": "1.20.0"}
+    target = replace(installation_of("3.12", pinned), imports=failing, source_imports=frozenset(failing))
+    baseline = replace(installation_of("3.9", pinned), imports=on_baseline, source_imports=frozenset(failing))
+
+    outcome = judged(target, baseline, required=required("google-cloud-storage==1.20.0"))
+
+    assert outcome.status is status
+    assert [finding.code for finding in outcome.findings] == (["PY105"] if status is Status.FAILED else [])
+
+
 def test_a_failing_import_without_output_is_broken() -> None:
     """The output of a cell is written by the code of the service, and may be blank."""
     target = replace(installation_of("3.12", {"aioredis": "1"}), imports={"aioredis": " \n"})

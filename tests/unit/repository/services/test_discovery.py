@@ -281,6 +281,10 @@ def test_a_suite_that_the_plan_skips_is_none(tmp_path: Path) -> None:
 
 # ---- the baseline
 
+IN_SEQUENCE = "jobs:\n  test:\n    steps:\n" + "".join(
+    f"      - uses: actions/setup-python@v5\n        with: {{python-version: '3.{minor}'}}\n" for minor in (8, 9, 10)
+)
+
 
 @pytest.mark.parametrize(
     ("files", "baseline", "source"),
@@ -300,14 +304,20 @@ def test_a_suite_that_the_plan_skips_is_none(tmp_path: Path) -> None:
          "svc/.github/workflows/ci.yml:1 says 3.10"),
         ({"tox.ini": "[testenv:a]\ncommands =\n  docker build --build-arg PYTHON_VERSION=3.10.1 .\n"}, "3.10",
          "svc/tox.ini:3 says 3.10.1"),
-        ({"tox.ini": "[tox]\nenvlist = py27, py311, py310\n"}, "3.10", "svc/tox.ini:2 says py310"),
+        ({"tox.ini": "[tox]\nenvlist = py27, py312, py311, py310\n"}, "3.11", "svc/tox.ini:2 says py311"),
+        ({"setup.cfg": "[options]\npython_requires = >=3.6\n", ".github/workflows/ci.yml":
+          "python-version: ['3.9', '3.10']\n"}, "3.10", "svc/.github/workflows/ci.yml:1 says 3.10"),
+        ({"setup.cfg": "[options]\npython_requires = >=3.6\n", ".github/workflows/ci.yml": IN_SEQUENCE}, "3.10",
+         "svc/.github/workflows/ci.yml:9 says 3.10"),
+        ({"setup.cfg": "[options]\npython_requires = >=3.9\n", ".github/workflows/ci.yml":
+          "python-version: '3.10'\n"}, "3.9", "svc/setup.cfg:2 says >=3.9"),
         ({"requirements.txt": ""}, "3.9", "the oldest interpreter of the plan"),
     ],
 )  # fmt: skip
 def test_the_most_telling_file_gives_the_baseline(
     tmp_path: Path, files: dict[str, str], baseline: str, source: str
 ) -> None:
-    """Image, pin, requires-python, workflow, plan; the source is described."""
+    """Image, pin, the newest of a matrix, requires-python, workflow, plan; the source is described."""
     service = service_of(tmp_path, {"requirements.txt": "", **files})
     assert (str(service.baseline), service.baseline_source) == (baseline, source)
 
