@@ -162,6 +162,10 @@ class RequestBuilder:
         only_tests = required - at_run_time - of_trees - self.own_distributions(service).keys()
         return unnamed_projects(Tree(self._plan.root), service, only_tests, modules)
 
+    def requires_git(self, service: Service) -> bool:
+        """Whether a requirement of the service is fetched with git."""
+        return any("git+" in item.text for item in self.requirements(service).entries)
+
     def request(
         self,
         cell: Cell,

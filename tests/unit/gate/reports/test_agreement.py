@@ -155,3 +155,47 @@ def test_all_formats_have_the_same_verdict(outcomes: list[Outcome], exit_status:
     for result in blocking:
         for kind in ("terminal", "html", "markdown"):
             assert result.finding.remedy in texts[kind], kind
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "sarif", "github"])
+@pytest.mark.parametrize(
+    ("reason", "merged"),
+    [
+        ("no tests were found in services/user-service", "no tests were found in services/user-service"),
+        ("the suite did not complete on {on}: ended", "the suite did not complete on 3.9, 3.10, 3.12: ended"),
+        ("no environment on {on}: six=={on} has no wheel", "on 3.9, 3.10, 3.12: six=={on} has no wheel"),
+    ],
+)
+def test_a_reason_that_several_interpreters_have_in_common_is_reported_once(
+    name: str, reason: str, merged: str
+) -> None:
+    """Except for a text that has the same digits in another meaning, such as a version of a project."""
+    is_same = "=={on}" not in reason
+    text = texts_of(report_of(*(errored(reason.format(on=on), on=on) for on in (PY39, PY310, PY312))))[name]
+
+    start = reason.partition("{on}")[0]
+    assert text.count(start) == (1 if is_same else 3)
+    if is_same:
+        assert merged in " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", ["terminal", "html", "markdown", "sarif", "github"])
+def test_a_finding_without_names_is_reported_once_for_all_interpreters(name: str) -> None:
+    """Two modules on three interpreters are two findings, not six."""
+    findings_by_interpreter = {
+        on: [
+            replace(finding("PY208"), message=f"module {module} cannot be read on {on}", names=(), location=None)
+            for module in ("alpha", "beta")
+        ]
+        for on in (PY39, PY310, PY312)
+    }
+    report = report_of(
+        *(
+            Outcome.from_findings(service="user-service", interpreter=on, check="libraries", findings=findings)
+            for on, findings in findings_by_interpreter.items()
+        )
+    )
+
+    assert len(reported_findings(report)) == 2
+    # the page has the reason of each check as well, in the table of checks
+    assert texts_of(report)[name].count("module alpha cannot be read on") == (4 if name == "html" else 1)
