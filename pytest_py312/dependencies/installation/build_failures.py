@@ -19,8 +19,8 @@ from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.serialization import decode, encode
-from pytest_py312.dependencies.resolution.build_tools import NETWORK
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.system.build_tools import NETWORK
 
 CACHE_VERSION = 3
 """Part of each key. Raise it when build output is parsed in another way, so that wrong findings are discarded."""

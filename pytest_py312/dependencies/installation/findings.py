@@ -12,8 +12,8 @@ from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.console_scripts import project_of_module
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.dependencies.installation.requests import decisiveness, excluded_by_requires_python
-from pytest_py312.dependencies.resolution.known_packages import missing_library
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
+from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
 NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."

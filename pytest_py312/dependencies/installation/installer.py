@@ -42,14 +42,7 @@ from pytest_py312.dependencies.installation.requests import (
     older_than,
     tool_constraints,
 )
-from pytest_py312.dependencies.installation.system_packages import (
-    CellBuilds,
-    installation_hint,
-    lacks_packages,
-    needed_interpreters,
-)
 from pytest_py312.dependencies.installation.verification import ExpectedDistribution, incomplete_reason
-from pytest_py312.dependencies.resolution.build_tools import MissingTool
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
@@ -61,6 +54,13 @@ from pytest_py312.dependencies.resolution.lock import (
 )
 from pytest_py312.dependencies.resolution.resolvers import make_resolver
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.system.build_tools import MissingTool
+from pytest_py312.dependencies.system.system_packages import (
+    CellBuilds,
+    installation_hint,
+    lacks_packages,
+    needed_interpreters,
+)
 from pytest_py312.repository.services.requirement_sources import additional_services
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import copy_tree

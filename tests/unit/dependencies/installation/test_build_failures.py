@@ -7,8 +7,8 @@ import pytest
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.dependencies.installation.build_failures import BuildFailureCache
-from pytest_py312.dependencies.resolution.build_tools import NETWORK, MissingTool
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool
 from tests.support.fakes import build_of
 
 NUMPY = Pin(name="numpy", version="1.24.3", line="numpy==1.24.3", from_source=True)

@@ -17,9 +17,9 @@ from pytest_py312.dependencies.installation.distribution_store import Distributi
 from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.installation.import_check import ImportChecker
 from pytest_py312.dependencies.installation.installer import Installer
-from pytest_py312.dependencies.resolution.build_tools import MissingTool
 from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.system.build_tools import MissingTool
 from tests.support.fakes import FakeRunner, ImageRunner, build_of, cell_of, cell_run_of, service, service_tree
 
 IMPORTING = {"event": "importing", "module": "acme"}

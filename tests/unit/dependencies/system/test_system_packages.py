@@ -9,14 +9,14 @@ from hypothesis import strategies as st
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Cell, Declaration, InstallRecipe, InstallStep, Service
 from pytest_py312.core.model.measurements import ImagePackages
-from pytest_py312.dependencies.installation.system_packages import (
+from pytest_py312.dependencies.system.build_tools import MissingTool
+from pytest_py312.dependencies.system.system_packages import (
     CellBuilds,
     installation_hint,
     lacks_packages,
     packages_of_service,
     system_packages,
 )
-from pytest_py312.dependencies.resolution.build_tools import MissingTool
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import FakeRunner, ImageRunner, cell_of, service, service_tree

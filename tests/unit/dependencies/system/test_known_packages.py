@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.dependencies.resolution.build_tools import find_missing_tool
-from pytest_py312.dependencies.resolution.known_packages import missing_library, package_for_build
+from pytest_py312.dependencies.system.build_tools import find_missing_tool
+from pytest_py312.dependencies.system.known_packages import missing_library, package_for_build
 
 
 @pytest.mark.parametrize(

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Cell, InstallStep, Service
 from pytest_py312.core.model.measurements import ImagePackages, InterpreterBuild
-from pytest_py312.dependencies.resolution.build_tools import (
+from pytest_py312.dependencies.system.build_tools import (
     NETWORK,
     MissingTool,
     SystemPackages,
     find_installation,
 )
-from pytest_py312.dependencies.resolution.known_packages import package_for_build
+from pytest_py312.dependencies.system.known_packages import package_for_build
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner, SupportsSystemPackages, is_system_package
