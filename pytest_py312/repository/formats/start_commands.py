@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.core.model.fleet import Program
-from pytest_py312.repository.formats.commands.server_options import configuration_names, modules_of_options
 
 MAX_LENGTH = 100_000
 """Characters of a start script that are read."""
@@ -65,16 +64,16 @@ _PYTHON_WRAPPERS = frozenset(
 class StartCommand:
     """The Python programs that a command may run, and the names of the shell scripts among its words.
 
-    ``configurations`` are the names of the Python files that configure its servers; they need not exist.
+    ``calls`` are those programs with their arguments.
     """
 
     programs: tuple[Program, ...] = ()
     shell_scripts: tuple[str, ...] = ()
-    configurations: tuple[str, ...] = ()
+    calls: tuple["ProgramCall", ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
-class _Server:
+class ProgramCall:
     """A program of a command with its arguments."""
 
     name: str
@@ -105,19 +104,12 @@ def read_argv(words: Sequence[str]) -> StartCommand:
     )
 
 
-def _start_command(found: Iterable[Program | _Server], words: Iterable[str]) -> StartCommand:
-    items = list(dict.fromkeys(found))
-    servers = [item for item in items if isinstance(item, _Server)]
-    options = (
-        Program(name=module, is_module=True, is_application=True, is_option=True)
-        for server in servers
-        for module in modules_of_options(server.name, server.arguments)
-    )
-    files = (name for server in servers for name in configuration_names(server.name, server.arguments))
+def _start_command(found: Iterable[Program | ProgramCall], words: Iterable[str]) -> StartCommand:
+    items = tuple(dict.fromkeys(found))
     return StartCommand(
-        programs=tuple(dict.fromkeys((*(item for item in items if isinstance(item, Program)), *options))),
+        programs=tuple(item for item in items if isinstance(item, Program)),
         shell_scripts=_script_names(words),
-        configurations=tuple(dict.fromkeys(files)),
+        calls=tuple(item for item in items if isinstance(item, ProgramCall)),
     )
 
 
@@ -126,7 +118,7 @@ def _script_names(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if _SCRIPT.fullmatch(name)))
 
 
-def _programs_in_text(text: str, depth: int) -> Iterator[Program | _Server]:
+def _programs_in_text(text: str, depth: int) -> Iterator[Program | ProgramCall]:
     if depth == 0:
         return
     for line in re.sub(r"\\\r?\n", " ", text).splitlines():
@@ -145,7 +137,7 @@ def _programs_in_text(text: str, depth: int) -> Iterator[Program | _Server]:
                 command.append(token)
 
 
-def _programs_in_words(words: list[str], depth: int) -> Iterator[Program | _Server]:
+def _programs_in_words(words: list[str], depth: int) -> Iterator[Program | ProgramCall]:
     environment: list[str] = []
     while words:
         word = words.pop(0)
@@ -171,7 +163,7 @@ def _programs_in_words(words: list[str], depth: int) -> Iterator[Program | _Serv
         elif _NAME.fullmatch(name) and not _SCRIPT.fullmatch(name):
             yield Program(name=name)
             yield from _applications(name, words)
-            yield _Server(name=name, arguments=(*words, *environment))
+            yield ProgramCall(name=name, arguments=(*words, *environment))
             if name not in _PYTHON_WRAPPERS:
                 return
             words = words[1:] if words[:1] in (["run-program"], ["start"]) else words
@@ -203,7 +195,7 @@ def _applications(server: str, words: Sequence[str]) -> Iterator[Program]:
             return
 
 
-def _programs_in_shell(words: Sequence[str], depth: int) -> Iterator[Program | _Server]:
+def _programs_in_shell(words: Sequence[str], depth: int) -> Iterator[Program | ProgramCall]:
     for index, word in enumerate(words[:-1]):
         if re.fullmatch(r"-[a-z]*c[a-z]*", word):
             yield from _programs_in_text(words[index + 1], depth - 1)
@@ -212,7 +204,7 @@ def _programs_in_shell(words: Sequence[str], depth: int) -> Iterator[Program | _
             return
 
 
-def _module_of_python(words: Sequence[str]) -> Iterator[Program | _Server]:
+def _module_of_python(words: Sequence[str]) -> Iterator[Program | ProgramCall]:
     """Yield the module of ``-m NAME``, with what it serves; scripts are ignored."""
     for index, word in enumerate(words[:-1]):
         if word == "-m":
@@ -220,7 +212,7 @@ def _module_of_python(words: Sequence[str]) -> Iterator[Program | _Server]:
             if _MODULE.fullmatch(name):
                 yield Program(name=name, is_module=True)
                 yield from _applications(name, words[index + 2 :])
-                yield _Server(name=name, arguments=tuple(words[index + 2 :]))
+                yield ProgramCall(name=name, arguments=tuple(words[index + 2 :]))
             return
         if not word.startswith("-") and (index == 0 or words[index - 1] not in ("-W", "-X")):
             return

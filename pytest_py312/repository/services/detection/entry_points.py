@@ -8,7 +8,11 @@ from collections.abc import Iterator, Sequence
 from itertools import chain, islice
 
 from pytest_py312.core.model.fleet import Program, StartModule
-from pytest_py312.repository.formats.commands.server_options import modules_of_configuration
+from pytest_py312.repository.formats.commands.server_options import (
+    configuration_names,
+    modules_of_configuration,
+    modules_of_options,
+)
 from pytest_py312.repository.formats.dockerfile import DockerfileText
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command
 from pytest_py312.repository.recipes.serverless_builds import handler_programs
@@ -129,10 +133,16 @@ def _programs_of(tree: Tree, files: ServiceFiles, command: StartCommand) -> Iter
     ]
     for one in (command, *scripts):
         yield from one.programs
-    for name in dict.fromkeys(name for one in (command, *scripts) for name in one.configurations):
-        for path in _outermost_named(files.scan.files, name):
-            for module in modules_of_configuration(tree.read_or_none(join_path(files.path, path)) or ""):
-                yield Program(name=module, is_module=True, is_application=True, is_option=True)
+        for call in one.calls:
+            yield from map(_option_program, modules_of_options(call.name, call.arguments))
+            for name in configuration_names(call.name, call.arguments):
+                for path in _outermost_named(files.scan.files, name):
+                    text = tree.read_or_none(join_path(files.path, path)) or ""
+                    yield from map(_option_program, modules_of_configuration(text))
+
+
+def _option_program(module: str) -> Program:
+    return Program(name=module, is_module=True, is_application=True, is_option=True)
 
 
 def _outermost_named(paths: Sequence[str], name: str) -> Iterator[str]:

@@ -31,7 +31,7 @@ def shown(command: StartCommand) -> list[str]:
         ("newrelic-admin run-program gunicorn shop", ["newrelic-admin", "gunicorn"]),
         ("flask db upgrade; daphne shop.asgi | tee log", ["flask", "daphne", "tee"]),
         ("gunicorn -k uvicorn.workers.UvicornWorker -c gunicorn.conf.py --bind unix:/x shop.wsgi",
-         ["gunicorn", "-m shop.wsgi", "-m uvicorn.workers"]),
+         ["gunicorn", "-m shop.wsgi"]),
         ("gunicorn 'shop:create(debug=False)' -w 2", ["gunicorn", "-m shop"]),
         ("uvicorn --host 0.0.0.0 --app-dir src --factory shop.main:create", ["uvicorn", "-m shop.main"]),
         ("flask --app=shop.web run", ["flask", "-m shop.web"]),

@@ -4,12 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.formats.commands.server_options import modules_of_configuration
+from pytest_py312.repository.formats.commands.server_options import (
+    configuration_names,
+    modules_of_configuration,
+    modules_of_options,
+)
 from pytest_py312.repository.formats.start_commands import read_command
 
 
 def options_of(text: str) -> list[str]:
-    return [program.name for program in read_command(text).programs if program.is_option]
+    calls = read_command(text).calls
+    return [module for call in calls for module in modules_of_options(call.name, call.arguments)]
 
 
 @pytest.mark.parametrize(
@@ -51,7 +56,8 @@ def test_options_name_modules(text: str, modules: list[str]) -> None:
     ],
 )
 def test_the_configuration_file_of_a_server(text: str, files: tuple[str, ...]) -> None:
-    assert read_command(text).configurations == files
+    calls = read_command(text).calls
+    assert tuple(name for call in calls for name in configuration_names(call.name, call.arguments)) == files
 
 
 @pytest.mark.parametrize(
