@@ -60,7 +60,8 @@ class DependencyCheck:
         if cell.service.start_modules:
             imports = facts.start_imports(cell)
             earlier = imports if cell.is_baseline else facts.start_imports(_baseline_of(cell))
-        outcome = _outcome(cell, set_results, list(start_findings(cell, imports, earlier)))
+        installations = (set_results[0].installation, set_results[0].baseline_installation)
+        outcome = _outcome(cell, set_results, list(start_findings(cell, imports, earlier, installations)))
         reason = unimportable_on_both(cell, imports, earlier)
         if outcome.status is Status.PASSED and reason and cell == facts.cells(cell.service)[-1]:
             outcome = replace(outcome, status=Status.ERRORED, reason=reason)

@@ -23,6 +23,8 @@ RUN_LIMIT = 50
 
 _ROOT = "/repository"
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
+_TEST_WORKFLOW = re.compile(r"(?:run[-_]?|unit[-_]?|py)?tests?")
+_OTHER_WORKFLOW = re.compile(r"(?:^|[-_.])(?:bench|codecov|cov|coverage|deploy|docs?|lint|nightly|publish|release)")
 _OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
 
@@ -36,13 +38,19 @@ def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> In
         # loads YAML, which a fleet without workflows does not need
         from pytest_py312.repository.recipes.workflow_jobs import read_workflow_jobs
 
-        for name in names[:WORKFLOW_LIMIT]:
+        for name in sorted(names[:WORKFLOW_LIMIT], key=_workflow_order):
             path = join_path(inner, name)
             for job in read_workflow_jobs(tree.read_or_none(path) or ""):
                 recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
                 if recipe is not None:
                     return recipe
     return _read_gitlab_recipe(tree, service_path, service_name)
+
+
+def _workflow_order(name: str) -> int:
+    """Put workflows that are for tests only first, and those for something else that run them as well last."""
+    stem = name.rpartition(".")[0].lower()
+    return 0 if _TEST_WORKFLOW.fullmatch(stem) else 2 if _OTHER_WORKFLOW.search(stem) else 1
 
 
 def _read_gitlab_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:
