@@ -13,11 +13,11 @@ from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.edits.declarations import (
     Migrated,
     MigrationTarget,
-    image_tag_problem,
     migrate,
     migrate_files,
     respell,
 )
+from pytest_py312.repository.edits.image_tags import image_tag_problem
 from pytest_py312.repository.edits.version_ranges import migrated_range
 
 TARGET = Interpreter(3, 12)
