@@ -12,6 +12,7 @@ from pytest_py312.gate.checks.versions import VersionCheck
 from pytest_py312.gate.fixes.version_changes import MigrationPlan, Unmigrated, plan_migrations
 from pytest_py312.repository.edits.change_set import FileChange
 from pytest_py312.repository.edits.declarations import MigrationTarget
+from pytest_py312.repository.edits.lower_bounds import oldest_supported
 from pytest_py312.repository.services.version_survey import VersionSurvey
 
 _MAX_ADVICE = 3
@@ -45,6 +46,7 @@ def plan_ready_migrations(
         if any(service_outcome.check == VersionCheck.name for service_outcome in by_service.get(service.name, ()))
     ]
     blocking_reasons = {service.name: blocking_reason(by_service[service.name]) for service in asked_services}
+    survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
     full_version = _target_patch_release(plan, builds)
     migrations = {
         service.name: MigrationTarget(
@@ -52,10 +54,10 @@ def plan_ready_migrations(
             target=plan.target,
             drop_old_versions=drop_old_versions,
             full_version=full_version,
+            oldest_supported=oldest_supported(survey.read(service).declarations),
         )
         for service in asked_services
     }
-    survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
     ready = [service for service in asked_services if not blocking_reasons[service.name]]
     earlier = tuple(earlier_changes)
     migration_plan = plan_migrations(survey, plan.root, migrations, ready, earlier_changes=earlier)

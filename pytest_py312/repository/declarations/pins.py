@@ -79,7 +79,7 @@ def _add_pin(collector: DeclarationCollector, start: int, source_text: str, line
             subject="the pin",
             text=line,
             version=version,
-            keeps_patch=source_text.count(".") > 1,
+            keeps_patch=source_text.count(".") > 1 and not source_text.endswith((".x", ".*")),
             unknown_reason="" if version else "It names no minor version of CPython.",
         )
 

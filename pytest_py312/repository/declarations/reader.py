@@ -37,6 +37,7 @@ def _read_toml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
         "ruff.toml": toml.read_ruff_declarations,
         "mise.toml": toml.read_mise_declarations,
         "Pipfile": toml.read_pipfile_declarations,
+        "pants.toml": toml.read_pants_declarations,
     }
     return readers[path.rpartition("/")[2].removeprefix(".")](text, path)
 
@@ -61,11 +62,23 @@ def _read_pin(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     return readers.get(path.rpartition("/")[2], pins.read_jenkins_declarations)(text, path)
 
 
+MAKEFILE_NAMES = ("Makefile", "makefile", "GNUmakefile")
+
+
+def _read_makefile(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.makefile import read_makefile_declarations
+
+    return read_makefile_declarations(text, path)
+
+
 _READERS: Mapping[str, DeclarationReader] = {
     **dict.fromkeys(
         ("setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", ".pylintrc", "pylintrc", ".coveragerc"), _read_ini
     ),
-    **dict.fromkeys(("pyproject.toml", "ruff.toml", ".ruff.toml", "mise.toml", ".mise.toml", "Pipfile"), _read_toml),
+    **dict.fromkeys(
+        ("pyproject.toml", "ruff.toml", ".ruff.toml", "mise.toml", ".mise.toml", "Pipfile", "pants.toml"), _read_toml
+    ),
+    **dict.fromkeys(MAKEFILE_NAMES, _read_makefile),
     **dict.fromkeys(("setup.py", "noxfile.py"), _read_python),
     **dict.fromkeys((".python-version", "runtime.txt", ".tool-versions", ".manylinux-install.sh"), _read_pin),
 }
@@ -161,7 +174,17 @@ METADATA_NAMES: tuple[str, ...] = (
 """The files that discovery reads for every service."""
 
 _OTHER_NAMES = frozenset(
-    {".pylintrc", "pylintrc", ".coveragerc", "mise.toml", ".mise.toml", "noxfile.py", ".manylinux-install.sh"}
+    {
+        ".pylintrc",
+        "pylintrc",
+        ".coveragerc",
+        "mise.toml",
+        ".mise.toml",
+        "noxfile.py",
+        ".manylinux-install.sh",
+        "pants.toml",
+        *MAKEFILE_NAMES,
+    }
 )
 _JENKINSFILE = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file)", re.IGNORECASE)

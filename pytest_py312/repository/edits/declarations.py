@@ -15,6 +15,7 @@ from pytest_py312.repository.declarations.declaration import DeclarationRole, Ve
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.edits.image_tags import TagSuffix, image_tag_problem, proposed_suffix
 from pytest_py312.repository.edits.list_items import insertion_edits, removal_edits
+from pytest_py312.repository.edits.lower_bounds import tests_lower_bound
 from pytest_py312.repository.edits.version_ranges import migrated_range
 from pytest_py312.repository.formats.version_ranges import range_includes
 
@@ -33,6 +34,8 @@ class MigrationTarget:
     target: Interpreter
     drop_old_versions: bool = False
     full_version: str = ""
+    oldest_supported: Interpreter | None = None
+    """The lower bound of the project's metadata: a job that sets it up tests that bound, and stays."""
     for_review: bool = False
     """Whether somebody decides about the result: then an image gets the nearest tag where the exact one is unknown."""
 
@@ -95,10 +98,12 @@ def migrate(
 
 
 def respell(written: str, version: Interpreter, target: Interpreter, full_version: str = "") -> str:
-    """Write ``target`` as ``written`` spells ``version``: ``3.10``, ``3.10.13``, ``py310``, ``310``, ``10``.
+    """Write ``target`` as ``written`` spells ``version``: ``3.10``, ``py310``, ``310``, ``10``, ``~=3.10.0``.
 
     :raises EditRefused: the spelling is unknown.
     """
+    if re.match(r"[<>=~^]", written):
+        return migrated_range(written, baseline=version, target=target, drop_old_versions=True)
     match = re.fullmatch(r"(?P<head>(?:cpython|python|py|cp)?-?)(?P<version>\d.*)", written, re.ASCII)
     number = match["version"] if match else ""
     if match and number == f"{version.major}{version.minor}":
@@ -106,7 +111,8 @@ def respell(written: str, version: Interpreter, target: Interpreter, full_versio
     if match and number == str(version.minor):
         return f"{match['head']}{target.minor}"
     if match and re.match(rf"{version.major}\.{version.minor}(?!\d)", number):
-        return match["head"] + (full_version or f"{target}{'.*' if number.endswith('.*') else ''}")
+        wildcard = number[-2:] if number.endswith((".*", ".x")) else ""
+        return match["head"] + (full_version or f"{target}{wildcard}")
     raise EditRefused(f'It is not clear how to write {target} in place of "{written[:80]}".')
 
 
@@ -173,6 +179,8 @@ class _MigrationPlanner:
         if declaration.role is DeclarationRole.RANGE:
             self._plan_range(declaration)
             return
+        if self._stays(declaration):
+            return
         must_change = declaration.role in (DeclarationRole.EXACT, DeclarationRole.PATH, DeclarationRole.LIST_ITEM)
         must_change = must_change or (declaration.role is DeclarationRole.MINIMUM and migration.drop_old_versions)
         must_change = must_change or (declaration.role is DeclarationRole.LABEL and self._label_follows(declaration))
@@ -203,6 +211,12 @@ class _MigrationPlanner:
         self.text_edits.append(TextEdit(start=declaration.start, end=end, text=new))
         self.changed.append(declaration)
         self.notes.append(f"{declaration.location}: {suffix.note}.")
+
+    def _stays(self, declaration: VersionDeclaration) -> bool:
+        migration = self._migration
+        return not migration.drop_old_versions and tests_lower_bound(
+            declaration, migration.oldest_supported, migration.baseline
+        )
 
     def _target_for(self, declaration: VersionDeclaration) -> Interpreter:
         """Return the version of the image that a path belongs to if it is newer, otherwise the target."""
@@ -241,8 +255,13 @@ class _MigrationPlanner:
         same = [
             declaration
             for declaration in self._declarations
-            if declaration.version == label.version and declaration is not label
+            if declaration.version == label.version and declaration is not label and not self._stays(declaration)
         ]
+        if label.bound_line is not None:
+            return any(
+                declaration.line == label.bound_line and declaration.role is DeclarationRole.EXACT
+                for declaration in same
+            )
         single = any(declaration.role is DeclarationRole.EXACT and declaration.editable for declaration in same)
         return single and not any(declaration.role is DeclarationRole.LIST_ITEM for declaration in same)
 
