@@ -544,6 +544,14 @@ TOX = [
     # a section of an older version only: the target needs none
     "[tox]\nenvlist = py38, py<C>«, py312»\n\n[testenv:py38]\ndeps = backport\n",
     "[tox]\nenvlist = py{38,<C>«,312»}\n\n[testenv:py38]\ndeps = backport\n",
+    # generative sections and conditions, which the environment of the target needs as well
+    (
+        "[sets]\npythons = {38,<C>«,312»}\n[tox]\nenv_list = py{[sets]pythons}-test-{lin,mac}\n"
+        "[testenv:py{38,<C>«,312»}-test-{lin,mac}]\ndeps =\n    {[common]deps}\n    py{37,38}: c\n"
+        "[common]\ndeps =\n    py{38,<C>«,312»}-{lin}: a\n    mac: b\n"
+    ),
+    "[tox]\nenvlist = py3{8,<M>«,12»}-x\n[testenv:py3{8,<M>«,12»}-x]\n[testenv:py3{7,8}-y]\n",
+    "[tox]\nenvlist = py{38,<C>«,312»}\n[testenv]\ndeps = {[common]pythons}\n[common]\npythons = x{1}\n",
     # the newest environment's conditions
     (
         "[tox]\nenvlist = py38,py<C>«,py312»\n[testenv]\ndeps =\n    py<C>: -r test.txt\n"
