@@ -174,7 +174,8 @@ class _DockerfileReader:
             if image.text and not missing:
                 self._add_image(image, image_word, subject, stage.line)
                 return
-            if _names_other_image(word.text, stage.unresolved):
+            known_part = expand_variables(word, self._arguments, []).text
+            if _names_other_image(word.text, stage.unresolved) or _names_other_image(known_part, stage.unresolved):
                 return
             variables = ", ".join(stage.unresolved)
             self._collector.add(
