@@ -62,6 +62,12 @@ def _read_pin(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     return readers.get(path.rpartition("/")[2], pins.read_jenkins_declarations)(text, path)
 
 
+def _read_script(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.pins import read_script_declarations
+
+    return read_script_declarations(text, path)
+
+
 MAKEFILE_NAMES = ("Makefile", "makefile", "GNUmakefile")
 
 
@@ -99,6 +105,8 @@ def reader_of(path: str) -> DeclarationReader | None:
         return _read_dockerfile
     if is_jenkinsfile(name):
         return _read_pin
+    if is_script(path):
+        return _read_script
     return _read_yaml if is_yaml(name) else None
 
 
@@ -186,6 +194,7 @@ _OTHER_NAMES = frozenset(
         *MAKEFILE_NAMES,
     }
 )
+_SCRIPT_FOLDERS = frozenset({"ci", ".ci", "bin", "build", "hack", "script", "scripts", "tools", "maintenance"})
 _JENKINSFILE = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file)", re.IGNORECASE)
 _NOT_DOCKERFILE_ENDINGS = (
@@ -217,8 +226,14 @@ def is_yaml(name: str) -> bool:
     return name.lower().endswith((".yml", ".yaml", "devcontainer.json"))
 
 
+def is_script(path: str) -> bool:
+    """Return whether it is a shell script by its name, or may be one: a file without a suffix in a folder of tools."""
+    folder, _, name = path.rpartition("/")
+    return name.endswith(".sh") or ("." not in name and folder.rpartition("/")[2].lower() in _SCRIPT_FOLDERS)
+
+
 def can_declare_versions(path: str) -> bool:
     """Return whether there is a reader for the file at ``path``."""
     name = path.rpartition("/")[2]
     is_known_name = name in METADATA_NAMES or name in _OTHER_NAMES
-    return is_known_name or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)
+    return is_known_name or is_script(path) or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)

@@ -108,6 +108,11 @@ SINGLE = [
         "Makefile",
         "PYTHON_VERSION_VENV ?= python<V>\nTOX_ENVLIST ?= py<C>\nBASE = python:<V>-slim  # an image\n\nall:\n",
     ),
+    (
+        "ci/compile",
+        "#!/bin/bash\ndocker run --rm -v $PWD:/io \\\n  --user root \\\n  python:<V>-bullseye \\\n  sh -c 'x'\n",
+    ),
+    ("pin.sh", 'set -e\n  for a in b; do podman run "python:<V>" a; done\n'),
     ("GNUmakefile", "export PYTHON_VERSION := <V>\n"),
 ]
 
@@ -259,6 +264,20 @@ def test_a_range_takes_in_the_target(written: str, opened: str | None, closed: s
                 migrated_range(written, baseline=OLD[1], target=TARGET, drop_old_versions=close)
         else:
             assert migrated_range(written, baseline=OLD[1], target=TARGET, drop_old_versions=close) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("ci/compile", "docker run python:3.9\n"),  # no script of a shell
+        ("ci/compile", "#!/usr/bin/env python3\ndocker run python:3.9\n"),
+        ("notes", "#!/bin/sh\ndocker run python:3.9\n"),
+        ("a.sh", "# docker run python:3.9\ndocker build .\necho python:3.9\n"),
+        ("a.sh", "docker run $REGISTRY/python:3.9 x\ndocker run my-python:3.9\n"),
+    ],
+)
+def test_other_words_of_scripts_are_left(path: str, text: str) -> None:
+    assert moved(path, text) == Migrated(text=text)
 
 
 @each_old
