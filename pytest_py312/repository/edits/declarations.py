@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
 from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
+from pytest_py312.repository.declarations.dockerfile import DISTUTILS_PACKAGE
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.edits.image_tags import TagSuffix, image_tag_problem, proposed_suffix
 from pytest_py312.repository.edits.list_items import insertion_edits, removal_edits
@@ -189,11 +190,27 @@ class _MigrationPlanner:
             if declaration.misread_as:
                 self._quote(declaration)
             return
+        if self._migration.for_review and declaration.not_editable_reason == DISTUTILS_PACKAGE:
+            self._remove_package(declaration)
+            return
         suffix = self._proposed_suffix(declaration) if self._migration.for_review else None
         if suffix is None:
             self._replace(declaration, self._new_text(declaration, target))
         else:
             self._replace_with_suffix(declaration, target, suffix)
+
+    def _remove_package(self, declaration: VersionDeclaration) -> None:
+        """Remove ``python3.9-distutils`` from a list of packages, with its line if nothing else stands there."""
+        word = re.compile(r"python3\.\d{1,2}-distutils").match(self._text, declaration.start - len("python"))
+        if word is None:
+            raise EditRefused(declaration.not_editable_reason)
+        line = re.compile(r"(?<=\n)[ \t]*python3\.\d{1,2}-distutils[ \t]*\\\r?\n")
+        whole_line = line.match(self._text, self._text.rfind("\n", 0, word.start()) + 1)
+        start, end = whole_line.span() if whole_line else word.span()
+        if not whole_line and self._text[start - 1] in " \t":
+            start -= 1
+        self.text_edits.append(TextEdit(start=start, end=end, text=""))
+        self.changed.append(declaration)
 
     def _proposed_suffix(self, declaration: VersionDeclaration) -> TagSuffix | None:
         """Return what is proposed for the rest of an image's tag; ``None`` if that can stay, or is not written here."""

@@ -21,9 +21,9 @@ def oldest_supported(declarations: Iterable[VersionDeclaration]) -> Interpreter 
 
 
 def tests_lower_bound(declaration: VersionDeclaration, oldest: Interpreter | None, baseline: Interpreter) -> bool:
-    """Return whether a job of a workflow sets up the oldest supported Python, which is not what the service runs on."""
+    """Return whether a job or a tool runs on the oldest supported Python, which is not what the service runs on."""
     return (
-        declaration.kind == "workflow"
+        declaration.kind in ("workflow", "tool")
         and declaration.role is DeclarationRole.EXACT
         and oldest is not None
         and declaration.version == oldest

@@ -166,6 +166,19 @@ def test_the_nearest_variant_of_an_image_is_proposed(tag: str, new: str, tmp_pat
     )
 
 
+def test_the_package_of_distutils_is_taken_out_of_a_proposal(tmp_path: Path) -> None:
+    """The target has none; what needs distutils is found by other checks."""
+    text = (
+        "FROM debian\nRUN add-apt-repository ppa:deadsnakes/ppa && apt-get install \\\n    python3.9-dev \\\n"
+        "    python3.9-distutils \\\n    -y\nRUN apt-get install -y python3.9-distutils git\n"
+    )
+    plan = proposed(tmp_path, [judged("versions")], {"Dockerfile": text})
+    assert plan.changes[0].after.decode() == (
+        "FROM debian\nRUN add-apt-repository ppa:deadsnakes/ppa && apt-get install \\\n    python3.12-dev \\\n"
+        "    -y\nRUN apt-get install -y git\n"
+    )
+
+
 @pytest.mark.parametrize(
     "text",
     [

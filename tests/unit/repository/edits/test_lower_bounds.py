@@ -33,11 +33,12 @@ def test_the_lower_bound_of_the_metadata(path: str, text: str, oldest: Interpret
         (".github/workflows/a.yml", "python-version: 3.8\n", True),
         (".github/workflows/a.yml", "python-version: 3.9\n", False),
         (".github/workflows/a.yml", "python-version: [3.8]\n", False),  # a matrix gets the target as well
+        (".pre-commit-config.yaml", "default_language_version: {python: python3.8}\n", True),
         ("Dockerfile", "FROM python:3.8\n", False),
         (".python-version", "3.8\n", False),
     ],
 )
-def test_only_a_job_tests_it(path: str, text: str, expected: bool) -> None:
+def test_only_jobs_and_tools_test_it(path: str, text: str, expected: bool) -> None:
     (declaration,) = read_declarations(text, path)
     assert is_kept(declaration, Interpreter(3, 8), Interpreter(3, 11)) is expected
     assert not is_kept(declaration, Interpreter(3, 8), Interpreter(3, 8))
