@@ -163,6 +163,10 @@ class FixSession:
         for refusal in plan.refusals:
             self._add_line(f"not changed: {refusal}", is_error=True)
         stale = self._stale_locks(plan, outcomes)
+        if not options.fix:
+            known = {job.path for job in stale}
+            for job in plan_lock_updates(self._root, plan.changes, (), {}):
+                self._add_line(f"{job} after these changes" if job.path not in known else "")
         if not plan.changes and not stale:
             self._add_line("nothing to change: there is no known fix for any finding")
         elif not options.fix and plan.changes:

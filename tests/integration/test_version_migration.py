@@ -89,7 +89,10 @@ def test_a_service_that_is_not_ready_is_not_migrated(tmp_path: Path) -> None:
             f"{USER}/app.py": "import asyncore\n",
         },
     )
+    (root / USER / "Pipfile").write_text('[requires]\npython_version = "3.9"\n', encoding="utf-8")
+    (root / USER / "Pipfile.lock").write_text("{}", encoding="utf-8")
     shown = gate(root, "--py312-diff", checks="py312_versions or py312_source").stdout
+    assert f"{USER}/Pipfile.lock is out of date: run `pipenv lock` in {USER} after these changes\n" in shown
     assert "# not proven on 3.12: user-service: blocked: source failed\n--- a/" in shown
     assert "+FROM python:3.12\n" in shown
     assert "but no versions of what is not proven on 3.12: user-service" in shown
