@@ -177,7 +177,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
         from pytest_py312.plugin.conftest_isolation import isolate_conftests
 
         try:
-            with isolate_conftests(early_config, args):
+            with isolate_conftests(early_config, args, VALUE_OPTIONS):
                 return (yield)
         except Py312Error as error:
             raise pytest.UsageError(str(error)) from None

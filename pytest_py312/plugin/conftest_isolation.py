@@ -2,26 +2,27 @@
 
 import copy
 import sys
-from collections.abc import Generator, Sequence
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pytest_py312.core.service_patterns import normalize_pattern
-from pytest_py312.plugin import VALUE_OPTIONS
 from pytest_py312.plugin.command_line import discover_fleet, find_and_load_plan, option_value, selected_paths
 from pytest_py312.repository.plan.loader import find_plan
 
 
 @contextmanager
-def isolate_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
+def isolate_conftests(early_config: pytest.Config, args: list[str], value_options: Collection[str]) -> Generator[None]:
     """Let pytest load the conftest files of the repository, but not those of services on the command line.
 
     pytest imports ``conftest.py`` of every path on the command line, and of its ``test*`` folders. Those of a service
     belong in its cells: here their dependencies are missing, and the interpreter is the wrong one.
+
+    :param value_options: the gate's options that take a value.
     """
-    _drop_repository_settings(early_config, args)
+    _drop_repository_settings(early_config, args, value_options)
     namespace = early_config.known_args_namespace
     typed = namespace.file_or_dir
     folder = _plan_folder(early_config, typed)
@@ -55,10 +56,10 @@ def _gate_conftest(folder: Path) -> list[str]:
         return []
 
 
-def _drop_repository_settings(config: pytest.Config, args: list[str]) -> None:
+def _drop_repository_settings(config: pytest.Config, args: list[str], value_options: Collection[str]) -> None:
     """Let no pytest setting of the repository apply to this process, but those of the gate.
 
-    pytest takes its settings from the first file in or above the first path, whoever they are for: a service's
+    pytest takes its settings from the first file in or above the first path: a service's
     ``addopts`` (``--cov=app``), ``timeout``, ``filterwarnings`` or ``required_plugins`` are for its cells, and may name
     plugins that are not installed here, or end a check of the gate. The command line, ``-o NAME=VALUE`` and a file that
     is named by ``-c`` are the user's own and count.
@@ -68,7 +69,7 @@ def _drop_repository_settings(config: pytest.Config, args: list[str]) -> None:
         return
     options = config.getini("addopts")
     if options and args[: len(options)] == options:
-        args[: len(options)] = _gate_options(options)
+        args[: len(options)] = _gate_options(options, value_options)
         # the value of an option that is unknown here was taken for a path
         config.known_args_namespace = config._parser.parse_known_args(args, namespace=copy.copy(config.option))
         config.known_args_namespace.confcutdir = config.known_args_namespace.confcutdir or namespace.confcutdir
@@ -84,14 +85,14 @@ def _drop_repository_settings(config: pytest.Config, args: list[str]) -> None:
     config._inicache.clear()
 
 
-def _gate_options(options: Sequence[str]) -> list[str]:
+def _gate_options(options: Sequence[str], value_options: Collection[str]) -> list[str]:
     """Return the gate's own of ``options``, with their values."""
     kept: list[str] = []
     is_value = False
     for option in options:
         if option.startswith("--py312") or is_value:
             kept.append(option)
-        is_value = not is_value and option in VALUE_OPTIONS
+        is_value = not is_value and option in value_options
     return kept
 
 

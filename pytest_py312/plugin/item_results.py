@@ -1,4 +1,4 @@
-"""Keep the result of every item of the gate: none that was to run ends without one, whoever ended it.
+"""Keep the result of every item of the gate: none that was to run ends without one.
 
 Other plugins may end an item (``pytest.fail`` of a timeout), skip it, turn its failure into an expected one, take it
 out of the run, or end the run; with xdist its process may crash. What was not checked so is an errored outcome, or
