@@ -70,11 +70,18 @@ def suite_job(
         root=root,
         folders=folders_read_by(service),
         request={**_probe_request(service, built=built), "select": list(select)},
-        variables=(("PYTHONHASHSEED", str(attempt)), *settings.environment),
+        variables=(("PYTHONHASHSEED", str(attempt)), *environment_of_tests(service)),
         time_limit=settings.time_limit,
         memory_limit=settings.memory_limit,
         network=settings.network,
     )
+
+
+def environment_of_tests(service: Service) -> tuple[tuple[str, str], ...]:
+    """Return the variables of a service's suite: those of its recipe, and the plan's, which take precedence."""
+    inferred = service.test_recipe.environment if service.test_recipe is not None else ()
+    variables = {name: value for name, value in inferred if name != "PYTHONPATH"}  # it is in the service's own path
+    return tuple({**variables, **dict(service.settings.environment)}.items())
 
 
 def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:

@@ -113,6 +113,8 @@ class InstallRecipe:
     source: str
     steps: tuple[InstallStep, ...] = ()
     limits: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    """The variables that it sets for the tests, as far as their values are literal."""
 
     @property
     def is_complete(self) -> bool:

@@ -2,10 +2,11 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import InstallRecipe
+from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
@@ -19,7 +20,19 @@ WORKFLOW_LIMIT = 100
 RUN_LIMIT = 50
 """Maximum number of runs of tox and nox that are followed from one job."""
 
+VARIABLE_LIMIT = 100
+"""Maximum number of variables of a suite."""
+
 _ROOT = "/repository"
+_ROOT_PATH = re.compile(r"/repository(?:/[\w.@+-]+)*", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
+_MACHINE_VARIABLES = re.compile(
+    r"(?:PYTHON(?!PATH$)|LD_|DYLD_|PIP_|UV_|TOX|NOX|POETRY_|PDM_|PIPENV_|HATCH_|CONDA|COV_|COVERAGE|CODECOV|GITHUB_|"
+    r"RUNNER_|ACTIONS_|DOCKER_|BUILDKIT_|SSH_|PRE_COMMIT|PY312_|PYTEST_|PATH$|HOME$|PWD$|OLDPWD$|USER$|LOGNAME$|SHELL$|"
+    r"TMP$|TEMP$|TMPDIR$|CI$|VIRTUAL_ENV|XDG_|FORCE_COLOR$|PY_COLORS$|NO_COLOR$|TERM$)"
+)
+_UNKNOWN_VALUE = re.compile(rf"\$\{{|\{{[^{{}}]*\}}|\$\(|\n|{re.escape(UNKNOWN)}")
+"""A value that is not literal, or that its file computes."""
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
 _OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
@@ -51,18 +64,23 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
             walk = _new_walk(tree, configuration.path, service_path)
             walk_tox(configuration, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
-                return _recipe(configuration.path, walk)
+                return _recipe(configuration.path, walk, _first_test_run(walk), service_path)
     walk = _new_walk(tree, join_path(service_path, "pyproject.toml"), service_path)
     if walk_tox_toml(tree, service_path, walk) and any(_is_test_run(run) for run in walk.runs):
-        return _recipe(walk.steps[0].location.path if walk.steps else walk.path, walk)
+        source = walk.steps[0].location.path if walk.steps else walk.path
+        return _recipe(source, walk, _first_test_run(walk), service_path)
     path = join_path(service_path, "noxfile.py")
     if tree.is_file(path):
         for name in _session_names(tree.read_or_none(path) or ""):
             walk = _new_walk(tree, path, service_path)
             walk_nox(tree.read_or_none(path) or "", path, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
-                return _recipe(path, walk)
+                return _recipe(path, walk, _first_test_run(walk), service_path)
     return None
+
+
+def _first_test_run(walk: CommandWalk) -> CommandRun:
+    return next(run for run in walk.runs if _is_test_run(run))
 
 
 def _new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
@@ -72,10 +90,27 @@ def _new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
     return CommandWalk(files=files, path=path, folder=resolve_path(folder, _ROOT), variables=variables)
 
 
-def _recipe(source: str, walk: CommandWalk) -> InstallRecipe:
+def _recipe(source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
     return InstallRecipe(
-        source=source, steps=tuple(dict.fromkeys(walk.steps)), limits=tuple(dict.fromkeys(walk.limits))
+        source=source,
+        steps=tuple(dict.fromkeys(walk.steps)),
+        limits=tuple(dict.fromkeys(walk.limits)),
+        environment=test_environment(run.environment, service_path),
     )
+
+
+def test_environment(variables: Iterable[tuple[str, str]], service_path: str) -> tuple[tuple[str, str], ...]:
+    """Return the ``variables`` that tests need, with paths relative to the service.
+
+    Those of tools and of the machine are left out: a cell has its own. So are values that only CI knows.
+    """
+    home = resolve_path(service_path, _ROOT)
+    kept: dict[str, str] = {}
+    for name, value in variables:
+        if _MACHINE_VARIABLES.match(name) or not _VARIABLE.fullmatch(name) or _UNKNOWN_VALUE.search(value):
+            continue
+        kept[name] = _ROOT_PATH.sub(lambda match: posixpath.relpath(match[0], home), value)
+    return tuple(sorted(kept.items()))[:VARIABLE_LIMIT]
 
 
 def _recipe_of_job(
@@ -84,18 +119,21 @@ def _recipe_of_job(
     """Return what a job installs if it runs tests of the service."""
     choice = {name: _chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
     walk = _new_walk(tree, path, folder)
-    walk.variables |= {name: job.expand(value, choice) for name, value in job.variables.items()}
+    job_variables = {name: job.expand(value, choice) for name, value in job.variables.items()}
+    walk.variables |= job_variables
+    walk.exported = job_variables
     for step in job.steps:
         outer = dict(walk.variables)
-        walk.variables |= {name: job.expand(value, choice) for name, value in step.variables.items()}
+        step_variables = {name: job.expand(value, choice) for name, value in step.variables.items()}
+        walk.variables |= step_variables
+        walk.exported = {**job_variables, **step_variables}
         walk.folder = resolve_path(join_path(folder, job.expand(step.folder, choice)), _ROOT)
         walk.path = path
         walk.run(job.expand(step.text, choice), step.line)
         walk.variables = outer
     _follow_runners(tree, walk)
-    if not walk.steps or not any(_is_test_of(run, service_path) for run in walk.runs):
-        return None
-    return _recipe(path, walk)
+    tests = [run for run in walk.runs if _is_test_of(run, service_path)]
+    return _recipe(path, walk, tests[0], service_path) if walk.steps and tests else None
 
 
 def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -> str:
@@ -116,8 +154,8 @@ def _follow_runners(tree: Tree, walk: CommandWalk) -> None:
         if not words or run.folder is None or (run.words, run.folder) in seen:
             continue
         seen.add((run.words, run.folder))
-        outer = walk.conditional
-        walk.conditional = run.conditional
+        outer = (walk.conditional, walk.exported)
+        walk.conditional, walk.exported = run.conditional, dict(run.environment)
         if words[0] == "tox":
             _follow_tox(tree, words[1:], run, walk)
         elif words[0] == "nox":
@@ -126,7 +164,7 @@ def _follow_runners(tree: Tree, walk: CommandWalk) -> None:
             text = tree.read_or_none(path) if tree.is_file(path) else None
             if text is not None:
                 walk_nox(text, path, names, walk)
-        walk.conditional = outer
+        walk.conditional, walk.exported = outer
 
 
 def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: CommandWalk) -> None:

@@ -218,3 +218,75 @@ def test_no_text_raises(folder: Path, lines: list[str], name: str) -> None:
     (folder / name).write_text("\n".join(lines))
     read_workflow_recipe(Tree(folder), ".", "x")
     read_runner_recipe(Tree(folder), ".")
+
+
+def variables_of(recipe: InstallRecipe | None) -> dict[str, str]:
+    assert recipe is not None
+    return dict(recipe.environment)
+
+
+def test_variables_of_a_job(tmp_path: Path) -> None:
+    """Those of workflow, job, step and command reach the tests; those of other steps, of tools and secrets do not."""
+    workflow = """\
+env: {A_URL: "redis://fake", CI: "1", TOKEN: "${{ secrets.TOKEN }}", PIP_INDEX_URL: x}
+jobs:
+  tests:
+    env: {MODE: testing}
+    steps:
+      - run: pip install -r services/a/dev.txt
+        env: {OTHER: "1"}
+      - run: |
+          export LEVEL=3
+          unexported=4
+          DEBUG=yes PYTHONPATH=$PWD/services/a/src pytest services/a
+        env: {PORT: "80"}
+"""
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    expected = {"A_URL": "redis://fake", "MODE": "testing", "LEVEL": "3", "DEBUG": "yes", "PORT": "80"}
+    assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {**expected, "PYTHONPATH": "src"}
+
+
+TOX_VARIABLES = """\
+[tox]
+envlist = py310, py312
+[testenv]
+deps = -r dev.txt
+passenv = MODE_*
+setenv =
+    A_URL = redis://fake
+    DATA = {toxinidir}/tests/data
+    OLD = {env:OLD:none}
+    PYTHONWARNINGS = error
+    HOME = {envtmpdir}
+    TEMPORARY = {envtmpdir}/x
+commands = pytest tests
+"""
+
+
+def test_variables_of_tox(tmp_path: Path) -> None:
+    """Of a job that starts it the tests get what tox passes on."""
+    tree = write(tmp_path, {"services/a/tox.ini": TOX_VARIABLES})
+    own = {"A_URL": "redis://fake", "DATA": "tests/data", "OLD": "none"}
+    assert variables_of(read_runner_recipe(tree, "services/a")) == own
+    workflow = "env: {MODE_A: x, OTHER: x}\njobs: {t: {steps: [{run: tox, working-directory: services/a}]}}\n"
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {**own, "MODE_A": "x"}
+
+
+def test_variables_of_tox_toml(tmp_path: Path) -> None:
+    text = """\
+env_list = ["py312"]
+[env_run_base]
+deps = ["-r dev.txt"]
+set_env = { A_URL = "redis://fake", FROM = { replace = "env", name = "X" } }
+commands = [["pytest", "tests"]]
+"""
+    tree = write(tmp_path, {"services/a/tox.toml": text})
+    assert variables_of(read_runner_recipe(tree, "services/a")) == {"A_URL": "redis://fake"}
+
+
+def test_variables_of_a_makefile(tmp_path: Path) -> None:
+    makefile = "tests:\n\tpip install -r dev.txt\n\tAPP_ENV=testing pytest tests\n"
+    workflow = "jobs: {t: {steps: [{run: make tests, working-directory: services/a}]}}\n"
+    tree = write(tmp_path, {"services/a/Makefile": makefile, ".github/workflows/t.yml": workflow})
+    assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {"APP_ENV": "testing"}
