@@ -34,6 +34,13 @@ _MACHINE_VARIABLES = re.compile(
 _UNKNOWN_VALUE = re.compile(rf"\$\{{|\{{[^{{}}]*\}}|\$\(|\n|{re.escape(UNKNOWN)}")
 """A value that is not literal, or that its file computes."""
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
+_TEST_SCRIPT = re.compile(
+    r"(?:run[-_]?(?:all[-_]?)?)?(?:unit)?tests?(?:[-_]\w+)*\.py|\w+_tests?\.py", re.IGNORECASE | re.ASCII
+)
+_TEST_MODULE = re.compile(r"(?:\w+\.)*(?:tests?|test_\w+|\w+_tests?|run_?tests?)(?:\.(?:\w+))?", re.ASCII)
+"""``tests``, ``tests.unit``, ``app.tests.run``, ``app.test_all``."""
+_TEST_COMMANDS = frozenset({"test", "pytest", "nosetests", "trial"})
+"""Commands of ``setup.py`` and ``manage.py`` that run tests."""
 _OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
 
@@ -215,7 +222,27 @@ def _is_test_run(run: CommandRun) -> bool:
     if not words or words[0] in _OTHER_SYSTEMS:
         return False
     names = {posixpath.basename(word) for word in words}
-    return not names.isdisjoint(_TEST_PROGRAMS) or ("manage.py" in names and "test" in words)
+    if not names.isdisjoint(_TEST_PROGRAMS):
+        return True
+    if names & {"manage.py", "setup.py"}:
+        return not _TEST_COMMANDS.isdisjoint(words)
+    return _is_script_of_tests(run.words)
+
+
+def _is_script_of_tests(words: Sequence[str]) -> bool:
+    """Whether ``python`` runs a script or module that is named as one of tests: ``python -m tests.unit``."""
+    if not re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])):
+        return _TEST_SCRIPT.fullmatch(posixpath.basename(words[0])) is not None
+    remaining = list(words[1:])
+    while remaining and remaining[0].startswith("-"):
+        option = remaining.pop(0)
+        if option == "-m":
+            return bool(remaining) and _TEST_MODULE.fullmatch(remaining[0]) is not None
+        if option in ("-W", "-X") and remaining:
+            del remaining[0]
+        elif option == "-c":
+            return False
+    return bool(remaining) and _TEST_SCRIPT.fullmatch(posixpath.basename(remaining[0])) is not None
 
 
 def _is_test_of(run: CommandRun, service_path: str) -> bool:

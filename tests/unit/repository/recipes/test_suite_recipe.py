@@ -290,3 +290,50 @@ def test_variables_of_a_makefile(tmp_path: Path) -> None:
     workflow = "jobs: {t: {steps: [{run: make tests, working-directory: services/a}]}}\n"
     tree = write(tmp_path, {"services/a/Makefile": makefile, ".github/workflows/t.yml": workflow})
     assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {"APP_ENV": "testing"}
+
+
+@pytest.mark.parametrize(
+    ("command", "is_run"),
+    [
+        ("python -m tests.unit", True),
+        ("python3 -W error -m app.tests", True),
+        ("python -m app.test_all -v", True),
+        ("python setup.py test", True),
+        ("python setup.py -q pytest --addopts x", True),
+        ("python3 test_gui.py -v", True),
+        ("python ci/run_tests.py", True),
+        ("./runtests.py --parallel=4", True),
+        ("python -m tests.fixtures.load", False),
+        ("python -m app.contest", False),
+        ("python setup.py sdist", False),
+        ("python manage.py migrate", False),
+        ("python -c 'import test'", False),
+        ("python latest.py", False),
+        ("python", False),
+    ],
+)
+def test_scripts_and_modules_that_run_tests(tmp_path: Path, command: str, *, is_run: bool) -> None:
+    """What the job installs is for them; a job that runs something else is none of tests."""
+    workflow = f"jobs: {{t: {{steps: [{{run: pip install -r dev.txt}}, {{run: {command!r}}}]}}}}\n"
+    workflow = workflow.replace("steps:", "defaults: {run: {working-directory: services/a}}, steps:")
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    assert (read_workflow_recipe(tree, "services/a", "a") is not None) is is_run
+
+
+def test_a_matrix_value_in_the_command_of_the_tests(tmp_path: Path) -> None:
+    """``pytest -m ${{ matrix.kind }}`` is a run of tests, whether the value is known or not."""
+    workflow = """\
+jobs:
+  t:
+    strategy: {matrix: {include: [{kind: main}, {kind: auth}]}}
+    steps:
+      - run: |
+          pip install -r services/a/dev.txt
+          pip install -e services/a
+      - run: pytest services/a -m "${{ matrix.kind }}" --cov=${{ steps.x.outputs.y }} --junitxml=out.xml
+"""
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    assert shown(read_workflow_recipe(tree, "services/a", "a")) == [
+        (".github/workflows/t.yml:6", "services/a/dev.txt"),
+        (".github/workflows/t.yml:7", "services/a"),
+    ]
