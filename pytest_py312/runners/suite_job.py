@@ -95,7 +95,10 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
         "arguments": list(suite.arguments),
         "junit": suite.junit,
         "import_mode": suite.import_mode,
-        "prepare": [list(argv) for argv in service.settings.prepare],
+        "prepare": [
+            *(["mkdir", "-p", folder] for folder in (service.test_recipe.folders if service.test_recipe else ())),
+            *(list(argv) for argv in service.settings.prepare),
+        ],
         "service": service.path,
         "python_path": list(service.python_path),
         "installed": [],

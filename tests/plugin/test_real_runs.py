@@ -355,7 +355,7 @@ def test_a_pytest_that_fails_at_its_start_on_the_target_is_a_regression(real: Re
 def test_a_suite_gets_the_variables_of_its_recipe(real: Real) -> None:
     """Of tox and workflows; what the plan says takes precedence."""
     tox = "[testenv]\ndeps = -r requirements.txt\nsetenv =\n  A_URL = redis://fake\n  LEVEL = 1\n"
-    tox += "  PYTHONPATH = {toxinidir}/extra\ncommands = pytest tests\n"
+    tox += "  PYTHONPATH = {toxinidir}/extra\ncommands =\n  mkdir -p data\n  pytest tests\n"
     service = real.root / "services/auth-service"
     service.joinpath("tox.ini").write_text(f"[tox]\nenvlist = py312\n{tox}")
     service.joinpath("extra").mkdir()

@@ -115,6 +115,8 @@ class InstallRecipe:
     limits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     """The variables that it sets for the tests, as far as their values are literal."""
+    folders: tuple[str, ...] = ()
+    """Folders, relative to the service, that it makes for the tests."""
 
     @property
     def is_complete(self) -> bool:

@@ -3,6 +3,7 @@
 import posixpath
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import InstallRecipe
@@ -25,6 +26,7 @@ VARIABLE_LIMIT = 100
 
 _ROOT = "/repository"
 _ROOT_PATH = re.compile(r"/repository(?:/[\w.@+-]+)*", re.ASCII)
+_VERSION = re.compile(r"\d{1,6}(?:\.\d{1,6}){0,4}(?:\.\*)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
 _MACHINE_VARIABLES = re.compile(
     r"(?:PYTHON(?!PATH$)|LD_|DYLD_|PIP_|UV_|TOX|NOX|POETRY_|PDM_|PIPENV_|HATCH_|CONDA|COV_|COVERAGE|CODECOV|GITHUB_|"
@@ -41,11 +43,20 @@ _TEST_MODULE = re.compile(r"(?:\w+\.)*(?:tests?|test_\w+|\w+_tests?|run_?tests?)
 """``tests``, ``tests.unit``, ``app.tests.run``, ``app.test_all``."""
 _TEST_COMMANDS = frozenset({"test", "pytest", "nosetests", "trial"})
 """Commands of ``setup.py`` and ``manage.py`` that run tests."""
+_OTHER_PURPOSE = re.compile(
+    r"deploy|publish|release|\bdocs?\b|document|coverage|nightly|schedule|bench|perf|mutation|codeql|lint|e2e|"
+    r"old.?dep|min.?(?:dep|ver)|lowest|upstream|dev.?dep"
+)
+"""Names of workflows and jobs whose runs of tests are not those of each change, or whose requirements are others."""
 _OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
 
 def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:
-    """Return what the first job installs that runs the service's tests; ``None`` if there is none."""
+    """Return what a job installs that runs the service's tests; ``None`` if there is none.
+
+    Of several jobs one with a matrix of Pythons counts before one without, and one that is named as tests before the
+    others.
+    """
     for folder in dict.fromkeys((".", service_path)):
         inner = join_path(folder, ".github/workflows")
         names = [name for name in tree.list_folder(inner).files if name.endswith((".yml", ".yaml"))]
@@ -54,13 +65,23 @@ def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> In
         # loads YAML, which a fleet without workflows does not need
         from pytest_py312.repository.recipes.workflow_jobs import read_workflow_jobs
 
-        for name in names[:WORKFLOW_LIMIT]:
-            path = join_path(inner, name)
-            for job in read_workflow_jobs(tree.read_or_none(path) or ""):
-                recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
-                if recipe is not None:
-                    return recipe
+        jobs = [
+            (join_path(inner, name), job)
+            for name in names[:WORKFLOW_LIMIT]
+            for job in read_workflow_jobs(tree.read_or_none(join_path(inner, name)) or "")
+        ]
+        for path, job in sorted(jobs, key=lambda item: _job_order(*item)):
+            recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
+            if recipe is not None and any(step.is_for_python for step in recipe.steps):
+                return recipe
     return None
+
+
+def _job_order(path: str, job: "WorkflowJob") -> tuple[bool, bool, bool]:
+    """Return how little a job looks like the one that proves each change; equal ones stay in their order."""
+    name = f"{posixpath.basename(path)} {job.name}".lower()
+    has_pythons = any(re.match(r"py(thon|\b|_|-|ver)", key.lower()) for key in job.matrix)
+    return _OTHER_PURPOSE.search(name) is not None, not has_pythons, "test" not in name
 
 
 def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
@@ -103,7 +124,20 @@ def _recipe(source: str, walk: CommandWalk, run: CommandRun, service_path: str) 
         steps=tuple(dict.fromkeys(walk.steps)),
         limits=tuple(dict.fromkeys(walk.limits)),
         environment=test_environment(run.environment, service_path),
+        folders=tuple(islice(_made_folders(walk.runs, service_path), VARIABLE_LIMIT)),
     )
+
+
+def _made_folders(runs: Iterable[CommandRun], service_path: str) -> Iterator[str]:
+    """Yield the folders, relative to the service, that ``mkdir`` makes in it: git keeps no empty folder."""
+    for run in runs:
+        if run.words[0] != "mkdir" or run.folder is None or run.conditional:
+            continue
+        for word in run.words[1:]:
+            if re.fullmatch(r"[\w./-]+", word, re.ASCII) and not word.startswith(("-", "/")):
+                folder = posixpath.relpath(join_path(run.folder, word), service_path)
+                if not folder.startswith(".") and ".." not in word.split("/"):
+                    yield folder
 
 
 def test_environment(variables: Iterable[tuple[str, str]], service_path: str) -> tuple[tuple[str, str], ...]:
@@ -129,8 +163,9 @@ def _recipe_of_job(
     job_variables = {name: job.expand(value, choice) for name, value in job.variables.items()}
     walk.variables |= job_variables
     walk.exported = job_variables
+    needed = 0
     for step in job.steps:
-        outer = dict(walk.variables)
+        outer, known_runs = dict(walk.variables), len(walk.runs)
         step_variables = {name: job.expand(value, choice) for name, value in step.variables.items()}
         walk.variables |= step_variables
         walk.exported = {**job_variables, **step_variables}
@@ -138,16 +173,28 @@ def _recipe_of_job(
         walk.path = path
         walk.run(job.expand(step.text, choice), step.line)
         walk.variables = outer
+        if any(_is_test_of(run, service_path) or _starts_runner(run) for run in walk.runs[known_runs:]):
+            needed = len(walk.steps)
+    del walk.steps[needed:]  # what is installed after the last run of tests is for something else
     _follow_runners(tree, walk)
     tests = [run for run in walk.runs if _is_test_of(run, service_path)]
     return _recipe(path, walk, tests[0], service_path) if walk.steps and tests else None
 
 
 def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -> str:
-    """Return the value of a matrix that names the service; the first one if none does."""
+    """Return the value of a matrix that names the service; otherwise the newest of versions, or the first.
+
+    An older version of a library is an alternative, and no requirement of the service.
+    """
     folder_name = service_path.rpartition("/")[2]
     names = {service_path, service_name, folder_name, f"./{service_path}"}
-    return next((value for value in values if value.strip("/") in names), values[0])
+    named = next((value for value in values if value.strip("/") in names), None)
+    if named is not None:
+        return named
+    versions = [value for value in values if _VERSION.fullmatch(value)]
+    if len(versions) < len(values):
+        return values[0]
+    return max(versions, key=lambda value: [int(part) for part in value.removesuffix(".*").split(".")])
 
 
 def _follow_runners(tree: Tree, walk: CommandWalk) -> None:
@@ -243,6 +290,11 @@ def _is_script_of_tests(words: Sequence[str]) -> bool:
         elif option == "-c":
             return False
     return bool(remaining) and _TEST_SCRIPT.fullmatch(posixpath.basename(remaining[0])) is not None
+
+
+def _starts_runner(run: CommandRun) -> bool:
+    """Whether a command starts tox or nox, which may run tests."""
+    return _without_python(run.words)[:1] in (("tox",), ("nox",))
 
 
 def _is_test_of(run: CommandRun, service_path: str) -> bool:

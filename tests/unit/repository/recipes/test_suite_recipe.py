@@ -337,3 +337,48 @@ jobs:
         (".github/workflows/t.yml:6", "services/a/dev.txt"),
         (".github/workflows/t.yml:7", "services/a"),
     ]
+
+
+def job(requirement: str, *, head: str = "", tail: str = "") -> str:
+    return (
+        f"jobs:\n  j:\n{head}    steps:\n      - run: pip install {requirement} -r services/a/dev.txt\n"
+        f"      - run: pytest services/a\n{tail}"
+    )
+
+
+def test_of_several_jobs_the_one_of_each_change_counts(tmp_path: Path) -> None:
+    """``coverage.yml`` and ``deploy.yml`` come before ``tests.yml`` by their names."""
+    matrix = "    strategy: {matrix: {python-version: ['3.9', '3.11']}}\n"
+    names = {"coverage.yml": job("coveralls"), "deploy.yml": job("awscli", head=matrix), "other.yml": job("black")}
+    files = {f".github/workflows/{name}": text for name, text in names.items()}
+    tree = write(tmp_path, files)
+    assert shown(read_workflow_recipe(tree, "services/a", "a"))[0][1] == "services/a/dev.txt black"
+    tree = write(tmp_path, {**files, ".github/workflows/tests.yml": job("six")})
+    assert shown(read_workflow_recipe(tree, "services/a", "a"))[0][1] == "services/a/dev.txt six"
+    tree = write(tmp_path, {**files, ".github/workflows/zz.yml": job("attrs", head=matrix)})
+    assert shown(read_workflow_recipe(tree, "services/a", "a"))[0][1] == "services/a/dev.txt attrs"
+
+
+def test_of_versions_in_a_matrix_the_newest_is_installed(tmp_path: Path) -> None:
+    """An older alternative would be a requirement that nobody has."""
+    head = "    strategy: {matrix: {celery: ['5.2', '5.10', '5.3'], kind: [slow, fast]}}\n"
+    text = job("celery==${{ matrix.celery }} x-${{ matrix.kind }}", head=head)
+    tree = write(tmp_path, {".github/workflows/t.yml": text})
+    (step,) = shown(read_workflow_recipe(tree, "services/a", "a"))
+    assert step[1] == "services/a/dev.txt celery==5.10 x-slow"
+
+
+def test_what_a_job_installs_after_its_tests_is_not_for_them(tmp_path: Path) -> None:
+    tail = "      - run: |\n          pip install coveralls\n          coveralls\n"
+    tree = write(tmp_path, {".github/workflows/t.yml": job("six", tail=tail)})
+    assert [text for _, text in shown(read_workflow_recipe(tree, "services/a", "a"))] == ["services/a/dev.txt six"]
+
+
+def test_folders_that_a_job_makes(tmp_path: Path) -> None:
+    """Git keeps no empty folders; paths out of the service are nothing of its tests."""
+    made = "mkdir -p services/a/data services/a/x/y /tmp/z ../up services/a/../b $OTHER"
+    text = job("six").replace("pytest services/a", f"{made} && mkdir services/b/c && pytest services/a")
+    tree = write(tmp_path, {".github/workflows/t.yml": text})
+    recipe = read_workflow_recipe(tree, "services/a", "a")
+    assert recipe is not None
+    assert recipe.folders == ("data", "x/y")
