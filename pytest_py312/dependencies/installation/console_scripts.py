@@ -52,8 +52,9 @@ def start_modules_of_programs(
 ) -> tuple[str, ...]:
     """Return the modules that ``programs`` import first, as far as an installed distribution has them.
 
-    For a console script this is the module of its entry point. For ``python -m package`` it is the package and the
-    submodules that its ``__main__`` imports: importing ``__main__`` itself would start most programs.
+    For a console script this is the module of its entry point; for a script without one, those of its modules that it
+    imports. For ``python -m package`` it is the package and the submodules that its ``__main__`` imports: importing
+    ``__main__`` itself would start most programs.
     """
     return tuple(dict.fromkeys(module for program in programs for module in _start_modules(program, distributions)))
 
@@ -95,8 +96,8 @@ def _start_modules(program: Program, distributions: Sequence[StoredDistribution]
         ]
         for distribution in owners:
             module = _entry_point_module(distribution, program.name)
-            if module and _module_file(module, distribution):
-                yield module
+            imported = (module,) if module else _imported_modules(distribution.folder / "data" / "bin" / program.name)
+            yield from (name for name in imported if _module_file(name, distribution))
         return
     for distribution in distributions:
         file = _module_file(program.name, distribution)
@@ -129,15 +130,21 @@ def _entry_point_module(distribution: StoredDistribution, script: str) -> str:
 
 def _imported_submodules(file: Path, package: str) -> Iterator[str]:
     """Yield the modules of ``package`` that ``file`` imports outside of functions and conditions."""
+    for module in _imported_modules(file, package):
+        if module.startswith(f"{package}."):
+            yield module
+
+
+def _imported_modules(file: Path, package: str = "") -> Iterator[str]:
+    """Yield the dotted names that ``file``, which is in ``package``, imports outside of functions and conditions."""
     try:
         body = ast.parse(file.read_bytes()).body
     except (OSError, SyntaxError, ValueError, RecursionError):
         return
     for node in body:
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith(f"{package}."))
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level <= 1:
             module = ".".join(filter(None, (package if node.level else "", node.module or "")))
-            if module == package or module.startswith(f"{package}."):
-                yield module
-                yield from (f"{module}.{alias.name}" for alias in node.names)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)

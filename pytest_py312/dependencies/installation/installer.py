@@ -17,7 +17,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Interpreter, Location
-from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.fleet import Cell, Program, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
@@ -86,8 +86,9 @@ class Installation:
     (``unchecked`` is the reason). ``incomplete`` says how an environment differs from what is required: what runs in it
     may fail, but it proves nothing. ``built``: the service itself was built and is installed in it. ``imports`` maps
     each module of the directly required distributions to the end of its traceback, empty if it imports.
-    ``source_imports`` are those of its modules that were imported only because the source of the service imports them:
-    some need a configuration that only the service makes, so one that fails says something if it imports elsewhere.
+    ``source_imports`` are those of its modules that were imported only because the source of the service imports them,
+    or starts a program that does: some need a configuration that only the service makes, so one that fails says
+    something if it imports elsewhere.
 
     ``unavailable`` are the projects for which it is unknown, if it is not because of all. ``rest`` is then the
     installation without them: only its findings count, as what runs in it may miss them.
@@ -139,13 +140,16 @@ class Installer:
         single_flight: SingleFlight,
         parallel: int,
         imported_names: Callable[[Cell], Collection[str]] = lambda _: (),
+        started_programs: Callable[[Cell], Collection[Program]] = lambda _: (),
     ) -> None:
         """
         :param imported_names: returns the dotted names of other projects that the service of a cell imports whenever
             it runs; the last part may be an attribute.
+        :param started_programs: returns the programs that the source of the service of a cell starts.
         """
         self._plan = plan
         self._imported_names = imported_names
+        self._started_programs = started_programs
         self._cache = cache
         self._runner = runner
         self._resolver = make_resolver(plan, resolver, cache=cache, runner=runner)
@@ -626,7 +630,7 @@ class Installer:
             f"environment {key}", lambda: self._environments.create(key, distributions, build)
         )
         declared = self._modules_of_requirements(cell.service, environment, trees, distributions)
-        imported = installed_modules(self._imported_names(cell), distributions) - declared
+        imported = self._modules_of_source(cell, distributions) - declared
         modules = tuple(sorted(declared | imported))
         own_distribution = cell.service.distribution
         return Installation(
@@ -670,6 +674,11 @@ class Installer:
     def is_intact(self, environment: Environment) -> bool:
         """Return whether a suite has left its environment unchanged; see :meth:`EnvironmentStore.is_intact`."""
         return self._environments.is_intact(environment)
+
+    def _modules_of_source(self, cell: Cell, distributions: Sequence[StoredDistribution]) -> frozenset[str]:
+        """Return the modules that the source of the service imports, and those of the programs that it starts."""
+        started = start_modules_of_programs(self._started_programs(cell), distributions)
+        return installed_modules(self._imported_names(cell), distributions).union(started)
 
     def _modules_of_requirements(
         self,

@@ -43,21 +43,20 @@ def test_a_start_module_belongs_to_its_distribution() -> None:
 
 
 def test_a_console_script_starts_with_the_module_of_its_entry_point(tmp_path: Path) -> None:
-    """Whichever distribution provides it.
-
-    A script without an entry point (``scripts=`` in old setups) is not parsed.
-    """
+    """Whichever distribution provides it. A script without one (``scripts=`` in old setups) starts with its imports."""
     served = entry(tmp_path, "server", "server/cli.py", "server-1.0.dist-info/entry_points.txt")
     (served.folder / "lib/server-1.0.dist-info/entry_points.txt").write_text(
         "[console_scripts]\nServe = server.cli:main [fast]\nold = server.gone:main\n"
     )
     (served.folder / "data/bin").mkdir(parents=True)
-    for name in ("Serve", "old", "plain"):
-        (served.folder / "data/bin" / name).touch()
+    for name in ("Serve", "old", "plain", "shell"):
+        (served.folder / "data/bin" / name).write_text('#!/bin/sh\nexec server "$@"\n' if name == "shell" else "")
+    (served.folder / "data/bin/plain").write_text("import sys\nfrom server import cli\nif cli:\n    import server\n")
 
-    programs = [Program(name=name) for name in ("Serve", "old", "plain", "ls")]
+    programs = [Program(name=name) for name in ("Serve", "old", "shell", "ls")]
 
     assert start_modules_of_programs(programs, [entry(tmp_path, "other", "other.py"), served]) == ("server.cli",)
+    assert start_modules_of_programs([Program(name="plain")], [served]) == ("server.cli",)
     assert project_of_module("server.cli", [served]) == "server"
 
 
