@@ -6,6 +6,7 @@ with the import of its module.
 """
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from configparser import ConfigParser, Error
 from pathlib import Path
@@ -78,6 +79,15 @@ def installed_modules(names: Iterable[str], distributions: Sequence[StoredDistri
         candidates = (".".join(steps[:count]) for count in range(len(steps), 0, -1))
         modules.add(next((m for m in candidates if any(_module_file(m, found) for found in providers[steps[0]])), ""))
     return frozenset(modules - {""})
+
+
+_NOT_FOR_IMPORT = re.compile(r"tests?|test_\w+|\w+_tests?|conftest|setup|docs|examples?|benchmarks?")
+"""Top-level modules that a distribution contains by mistake: they need what only its own development has."""
+
+
+def importable_modules(modules: Sequence[str]) -> tuple[str, ...]:
+    """Return the top-level modules of a distribution that are meant to be imported; all, if it has no other."""
+    return tuple(name for name in modules if not _NOT_FOR_IMPORT.fullmatch(name)) or tuple(modules)
 
 
 def project_of_module(module: str, distributions: Iterable[StoredDistribution] = ()) -> str | None:

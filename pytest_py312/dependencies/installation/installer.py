@@ -6,7 +6,7 @@ per run, also with several workers.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -22,6 +22,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
 from pytest_py312.dependencies.installation.console_scripts import (
+    importable_modules,
     installed_modules,
     start_modules_of_programs,
     start_modules_of_project,
@@ -103,6 +104,8 @@ class Installation:
     built: bool = False
     imports: Mapping[str, str] | None = None
     source_imports: frozenset[str] = frozenset()
+    unneeded_imports: frozenset[str] = frozenset()
+    """Those that fail and that nothing of the service names or starts: some need an extra, or another program."""
     distributions: tuple[StoredDistribution, ...] = ()
     unavailable: tuple[str, ...] = ()
     missing: MissingTool | None = None
@@ -633,6 +636,10 @@ class Installer:
         imported = self._modules_of_source(cell, distributions) - declared
         modules = tuple(sorted(declared | imported))
         own_distribution = cell.service.distribution
+        imports = self._single_flight.run(
+            f"imports {key} {modules} {cell.service.runs_without_pth is not None}",
+            lambda: self._import_checker.check(cell, build, environment, modules),
+        )
         return Installation(
             build=build,
             lock=lock,
@@ -651,11 +658,9 @@ class Installer:
                 | {tree.name for tree in trees if self.request_builder.is_tree_alone(cell.service, tree)},
             ),
             built=own_distribution is not None and not own_distribution.static and not findings,
-            imports=self._single_flight.run(
-                f"imports {key} {modules} {cell.service.runs_without_pth is not None}",
-                lambda: self._import_checker.check(cell, build, environment, modules),
-            ),
+            imports=imports,
             source_imports=imported,
+            unneeded_imports=self._unneeded_imports(cell, imports, imported, distributions),
             distributions=tuple(distributions),
         )
 
@@ -688,9 +693,27 @@ class Installer:
         distributions: Sequence[StoredDistribution],
     ) -> frozenset[str]:
         names = [*self.request_builder.directly_required(service), *(tree.name for tree in trees)]
+        started = self._started_modules(service, distributions, names)
+        return started.union(*(importable_modules(environment.modules.get(name, ())) for name in names))
+
+    def _started_modules(
+        self, service: Service, distributions: Sequence[StoredDistribution], names: Iterable[str]
+    ) -> frozenset[str]:
         started = {module for name in names for module in start_modules_of_project(name, distributions)}
-        started.update(start_modules_of_programs(service.programs, distributions))
-        return frozenset(started.union(*(environment.modules.get(name, ()) for name in names)))
+        return frozenset(started.union(start_modules_of_programs(service.programs, distributions)))
+
+    def _unneeded_imports(
+        self,
+        cell: Cell,
+        imports: Mapping[str, str],
+        imported: Collection[str],
+        distributions: Sequence[StoredDistribution],
+    ) -> frozenset[str]:
+        names = self.request_builder.directly_required(cell.service)
+        started = {*imported, *self._started_modules(cell.service, distributions, names)}
+        packages = {module.partition(".")[0] for module in started}
+        failing = [name for name, detail in imports.items() if detail and name.partition(".")[0] not in packages]
+        return self.request_builder.unnamed_modules(cell.service, failing)
 
 
 def _baseline_cell(cell: Cell) -> Cell:

@@ -7,6 +7,7 @@ import pytest
 from pytest_py312.core.model.fleet import Program
 from pytest_py312.dependencies.installation.console_scripts import (
     PROGRAM_MODULES,
+    importable_modules,
     installed_modules,
     project_of_module,
     start_modules_of_programs,
@@ -83,3 +84,8 @@ def test_names_are_found_in_the_modules_of_distributions(tmp_path: Path) -> None
     found = installed_modules((*names, "google.cloud", "google.cloud.gone", "gone", "six.py"), entries)
 
     assert found == {"google.cloud.storage", "google.cloud.storage.blob", "google.cloud.tasks", "six"}
+
+
+def test_test_modules_of_a_distribution_are_not_imported() -> None:
+    assert importable_modules(("path", "test_path", "tests", "conftest", "testing")) == ("path", "testing")
+    assert importable_modules(("test_path",)) == ("test_path",)
