@@ -13,6 +13,7 @@ from pytest_py312.dependencies.installation.findings import (
     incomplete_environment_reason,
     installation_findings,
     without_blocking,
+    without_unneeded,
 )
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
@@ -102,7 +103,12 @@ def _check_set(cell: Cell, facts: Facts, *, is_additional: bool) -> _SetResult:
             finding_identity(finding) for finding in (*unreadable, *_findings(baseline, baseline_installation, facts))
         }
         findings = [
-            replace(finding, preexisting=finding_identity(finding) in baseline_identities) for finding in findings
+            without_unneeded(
+                replace(finding, preexisting=finding_identity(finding) in baseline_identities),
+                installation,
+                baseline_installation,
+            )
+            for finding in findings
         ]
     elif cell != facts.cells(cell.service)[-1]:
         # a failing import that the service runs with today, such as of a missing extra, blocks no migration

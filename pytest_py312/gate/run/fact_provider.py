@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding
-from pytest_py312.core.model.fleet import Cell, Service, StartModule, cells_of
+from pytest_py312.core.model.fleet import Cell, Program, Service, StartModule, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.distribution_store import DistributionStore
@@ -91,6 +91,7 @@ class FactProvider:
             single_flight=single_flight,
             parallel=parallel,
             imported_names=self._imported_names,
+            started_programs=self._started_programs,
         )
 
     # -- components that a run without changes does not need
@@ -162,6 +163,17 @@ class FactProvider:
         except (InterpreterUnavailable, CellUnavailable):
             return ()
         return run_time_imports(source.facts, source.contents, cell, tree, neighbors)
+
+    def _started_programs(self, cell: Cell) -> Sequence[Program]:
+        """Return the programs that the source of a service starts; nothing if it is unread."""
+        from pytest_py312.analysis.libraries.named_programs import programs_started_by
+        from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
+
+        try:
+            contents = self.service_analyzer.read(cell.service).contents
+        except (InterpreterUnavailable, CellUnavailable):
+            return ()
+        return programs_started_by(contents, cell.service.path)
 
     # -- facts
 
