@@ -161,7 +161,7 @@ class Installer:
                     build,
                     partial(self.request_builder.request, cell, built_trees, extra_constraints=constraint_set),
                 )
-                return self.request_builder.with_required_hashes(cell, adjusted_lock) if adjusted_lock else None
+                return self.request_builder.as_installed(cell, adjusted_lock) if adjusted_lock else None
         return None
 
     def cached_lock_digests(self, cell: Cell) -> list[str] | None:
@@ -203,7 +203,7 @@ class Installer:
             build = self._runner.find_interpreter(cell.interpreter)
             trees, build_findings = self._built_trees(cell, build)
             try:
-                return self.request_builder.with_required_hashes(cell, self._resolve(cell, build, trees))
+                return self.request_builder.as_installed(cell, self._resolve(cell, build, trees))
             except Unresolvable as blocked:
                 findings = self._with_sources_built(cell, build, trees, blocked.findings)
                 return Installation(
@@ -394,7 +394,7 @@ class Installer:
                 return Installation(build=build, findings=(*build_findings, *blocked.findings))
         except (CellUnavailable, Undetermined) as reason:
             return self._unchecked(cell, reason)
-        return self._install_or_explain(cell, self.request_builder.with_required_hashes(cell, lock), make_request)
+        return self._install_or_explain(cell, self.request_builder.as_installed(cell, lock), make_request)
 
     def _install_or_explain(
         self,
@@ -439,7 +439,7 @@ class Installer:
                 older_lock = self._locker.try_lock(make_request(cell, trees, older_than(lock, excluded, build)), build)
                 if older_lock is None:
                     break
-                lock = self.request_builder.with_required_hashes(cell, older_lock)
+                lock = self.request_builder.as_installed(cell, older_lock)
                 installation = self._install_lock(cell, build, lock, build_limit)
             except (Unresolvable, Undetermined):
                 break  # the finding is about the newer version, which excludes this interpreter
@@ -487,6 +487,7 @@ class Installer:
                 [ExpectedDistribution(name=pin.name, version=pin.version) for pin in pins],
                 [entry.text for entry in self.request_builder.requirements(cell.service).entries],
                 build,
+                self.request_builder.left_out(cell.service),
             ),
             built=own_distribution is not None and not own_distribution.static and not findings,
             imports=self._single_flight.run(

@@ -136,7 +136,11 @@ def make_step(
         conditional=conditional,
         unresolved=tuple(dict.fromkeys((*map(_shown, paths.unresolved), *_unknown_values(command)))),
     )
-    generated = tuple(replace(item, conditional=item.conditional or conditional) for item in paths.generated)
+    no_deps = tuple(flag for flag in step.flags if flag == "--no-deps")
+    generated = tuple(
+        replace(item, conditional=item.conditional or conditional, exported=True, flags=(*item.flags, *no_deps))
+        for item in paths.generated
+    )
     return MadeStep(step=step, generated=tuple(dict.fromkeys(generated)))
 
 
