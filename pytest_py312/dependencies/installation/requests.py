@@ -190,19 +190,18 @@ class RequestBuilder:
 
     def production_leaves_out(self, service: Service) -> frozenset[str]:
         """Return the distributions that the service's image leaves out although others in it require them."""
-        return production_leaves_out(service, self._side(service, tests=False))
+        return production_leaves_out(service, self.production(service))
 
-    def _side(self, service: Service, *, tests: bool) -> RequirementSet:
-        sources = service.test_requirements if tests else service.requirements
-        return read_requirement_set(self._plan.root, sources, with_locks=True)
+    def production(self, service: Service) -> RequirementSet:
+        """Return the run-time requirements of the service, with the lock files beside them."""
+        return read_requirement_set(self._plan.root, service.requirements, with_locks=True)
 
     def left_out(self, service: Service) -> frozenset[str]:
         """Return the distributions that the environment of the service lacks although others in it require them."""
         with self._lock:
             if service.name not in self._omitted:
-                self._omitted[service.name] = environment_leaves_out(
-                    service, self._side(service, tests=False), self._side(service, tests=True)
-                )
+                tests = read_requirement_set(self._plan.root, service.test_requirements, with_locks=True)
+                self._omitted[service.name] = environment_leaves_out(service, self.production(service), tests)
             return self._omitted[service.name]
 
     def as_installed(self, cell: Cell, lock: DependencyLock) -> DependencyLock:

@@ -29,6 +29,8 @@ class CheckResult:
     outcome: Outcome
     suite_comparison: SuiteComparison | None = None
     benchmarks: tuple[BenchmarkComparison, ...] = ()
+    is_kept: bool = True
+    """Whether a passed outcome is valid in later runs: not if it is about a part of what the cell installs."""
 
 
 class Facts(Protocol):

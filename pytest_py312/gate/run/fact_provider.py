@@ -91,6 +91,7 @@ class FactProvider:
             single_flight=single_flight,
             parallel=parallel,
             imported_names=self._imported_names,
+            all_imports=self._all_imports,
         )
 
     # -- components that a run without changes does not need
@@ -163,6 +164,19 @@ class FactProvider:
             return ()
         return run_time_imports(source.facts, source.contents, cell, tree, neighbors)
 
+    def _all_imports(self, service: Service) -> frozenset[str] | None:
+        """Return the top-level names of other projects that a service or its tests import; ``None`` if it is unread."""
+        from pytest_py312.analysis.libraries.service_imports import NeighborModules, imported_projects
+        from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
+
+        tree = Tree(self._plan.root)
+        neighbors = self._components.run("neighbors", lambda: NeighborModules(tree))
+        try:
+            source = self.service_analyzer.read(service)
+        except (InterpreterUnavailable, CellUnavailable):
+            return None
+        return imported_projects(source.facts, service, self._plan.target, tree, neighbors)
+
     # -- facts
 
     @property
@@ -209,7 +223,10 @@ class FactProvider:
     def _locked_versions(self, cell: Cell) -> Mapping[str, str] | None:
         """Return the versions in the lock of a cell. A cell that this run does not install is not resolved for it."""
         try:
-            lock = self.installer.lock(cell) if cell in self.installed_cells else self.installer.cached_lock(cell)
+            is_installed = cell in self.installed_cells
+            lock = self.installer.lock(cell) if is_installed else self.installer.cached_lock(cell)
+            if is_installed and not isinstance(lock, DependencyLock):
+                lock = self.installer.installation(cell).lock  # without what cannot be had here
         except CellUnavailable:  # reported by the analysis, which needs the interpreter as well
             return None
         return lock.versions if isinstance(lock, DependencyLock) else None
