@@ -26,6 +26,7 @@ from pytest_py312.repository.services.requirement_set import RequirementSet
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 from pytest_py312.runners.suite_job import run_suite, suite_job
+from pytest_py312.runners.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from pytest_py312.analysis.libraries.library_analysis import LibraryAnalyzer
@@ -66,6 +67,7 @@ class FactProvider:
         """
         self._plan = plan
         self._services = services
+        self._surroundings = Surroundings(plan.root, services)
         self._cache = cache
         self._parallel = parallel
         self._runner = runner
@@ -271,6 +273,7 @@ class FactProvider:
             built=cell_installation.built,
             attempt=attempt,
             select=select,
+            around=self._surroundings.files(cell.service),
         )
         with self._slots:
             if self._closed.is_set():

@@ -60,6 +60,8 @@ def _is_locked_by_name(source: RequirementSource) -> bool:
 
 
 def _installs_a_list(step: InstallStep, *, is_locked: bool) -> bool:
-    if "--no-deps" in step.flags:
-        return True
-    return is_locked and step.project is not None and step.tool in _LOCKING_TOOLS and not step.exported
+    has_no_dependencies = "--no-deps" in step.flags
+    if step.project is None:
+        return has_no_dependencies
+    # without a lock, what the tool resolves and exports has what is required
+    return is_locked and step.tool in _LOCKING_TOOLS and (has_no_dependencies or not step.exported)

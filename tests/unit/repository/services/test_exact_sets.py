@@ -73,7 +73,14 @@ def test_without_dependencies_only_the_file_counts(tmp_path: Path, flags: tuple[
 
 
 def test_tools_without_a_lock_resolve(tmp_path: Path) -> None:
+    exported = replace(POETRY, exported=True, flags=("--no-deps",))
+
     assert installed(tmp_path, lock="", recipe=recipe(POETRY)) == ["setuptools", "zope"]
+    assert installed(tmp_path, lock="", recipe=recipe(exported)) == ["setuptools", "zope"]
+
+
+def test_what_is_exported_from_a_lock_may_be_the_whole_list(tmp_path: Path) -> None:
+    assert installed(tmp_path, recipe=recipe(replace(POETRY, exported=True, flags=("--no-deps",)))) == ["zope"]
 
 
 def test_tests_that_pip_installs_have_what_is_required(tmp_path: Path) -> None:
