@@ -69,10 +69,12 @@ class _SetResult:
     findings: list[Finding]
 
 
-def _check_set(cell: Cell, facts: Facts, *, is_additional: bool = False, known: Collection[Finding] = ()) -> _SetResult:
+def _check_set(
+    cell: Cell, facts: Facts, *, is_additional: bool = False, others: Collection[Finding] = ()
+) -> _SetResult:
     """Check one set.
 
-    :param known: findings on another set of the cell; those that equal one of them are left out.
+    :param others: findings on another set of the cell; those that equal one of them are left out.
     """
     installation = facts.installation(cell)
     baseline = replace(cell, interpreter=cell.service.baseline)
@@ -102,8 +104,8 @@ def _check_set(cell: Cell, facts: Facts, *, is_additional: bool = False, known: 
         findings = [
             replace(finding, severity=Severity.NOTE) if finding.code == "PY105" else finding for finding in findings
         ]
-    known_keys = {_problem_key(finding) for finding in known}
-    findings = [finding for finding in findings if _problem_key(finding) not in known_keys]
+    other_keys = {_problem_key(finding) for finding in others}
+    findings = [finding for finding in findings if _problem_key(finding) not in other_keys]
     if cell == facts.cells(cell.service)[-1] and not installation.unchecked:
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
     return _SetResult(installation=installation, baseline_installation=baseline_installation, findings=findings)
@@ -118,8 +120,8 @@ def _with_production(cell: Cell, facts: Facts, set_results: list[_SetResult]) ->
     whole = set_results[0]
     if whole.installation.environment is not None or production is None:
         return set_results
-    known = [] if whole.installation.unchecked else [item for item in whole.findings if item.blocks]
-    result = _check_set(replace(cell, service=production), facts, known=known)
+    blocking = [] if whole.installation.unchecked else [item for item in whole.findings if item.blocks]
+    result = _check_set(replace(cell, service=production), facts, others=blocking)
     own = {_problem_key(finding) for finding in result.findings}
     others = [finding for finding in whole.findings if _problem_key(finding) not in own]
     return [replace(whole, findings=others), result, *set_results[1:]]
