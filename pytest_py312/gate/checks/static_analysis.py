@@ -9,8 +9,7 @@ from dataclasses import replace
 from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
-from pytest_py312.gate.checks.check import CheckResult, Facts, result_of_analysis, unless_incomplete
-from pytest_py312.repository.services.requirement_sources import production_service
+from pytest_py312.gate.checks.check import CheckResult, Facts, installed_cell, result_of_analysis, unless_incomplete
 
 
 class LibraryCheck:
@@ -26,27 +25,18 @@ class LibraryCheck:
     codes: tuple[str, ...] = ("PY120", "PY121", "PY240", "PY241", "PY242", "PY243")
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
-        installed_cell = _installed_cell(cell, facts)
-        installation = facts.installation(installed_cell)
+        checked_cell = installed_cell(cell, facts)
+        installation = facts.installation(checked_cell)
         if installation.environment is None:
             reason = f"nothing is installed on {cell.interpreter}: {missing_environment_reason(installation)}"
             return CheckResult(
                 outcome=Outcome.errored(service=cell.service.name, interpreter=None, check=self.name, reason=reason)
             )
         result = unless_incomplete(
-            result_of_analysis(self, cell, facts.library_analysis(installed_cell)),
+            result_of_analysis(self, cell, facts.library_analysis(checked_cell)),
             incomplete_environment_reason(installation),
         )
-        return replace(result, is_kept=installed_cell is cell)
-
-
-def _installed_cell(cell: Cell, facts: Facts) -> Cell:
-    """Return the cell, or one of its run-time requirements only where those of its tests cannot be installed."""
-    production = production_service(cell.service)
-    if facts.installation(cell).environment is not None or production is None:
-        return cell
-    production_cell = replace(cell, service=production)
-    return production_cell if facts.installation(production_cell).environment is not None else cell
+        return replace(result, is_kept=checked_cell is cell)
 
 
 class SourceCheck:
