@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Service
-from pytest_py312.repository.formats.git_index import tracked_files
 from pytest_py312.runners.agent.probe import NOT_COPIED
+from pytest_py312.runners.git_index import tracked_files
 
 FILE_COUNT_LIMIT = 1000
 FILE_SIZE_LIMIT = 256 * 1024

@@ -10,7 +10,7 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.runners import surroundings
 from pytest_py312.runners.surroundings import Surroundings
 from tests.support.fakes import service, service_tree
-from tests.unit.repository.formats.test_git_index import written
+from tests.unit.runners.test_git_index import written
 
 FILES = {
     ".env": "A=1\n",

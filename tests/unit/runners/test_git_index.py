@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.formats.git_index import tracked_files
+from pytest_py312.runners.git_index import tracked_files
 
 REGULAR, PROGRAM, LINK, MODULE = 0o100644, 0o100755, 0o120000, 0o160000
 NAMES = st.lists(st.from_regex(r"[a-z/.]{1,30}", fullmatch=True), unique=True, max_size=20).map(sorted)
