@@ -10,7 +10,6 @@ from pytest_py312.analysis.libraries.summary import Likelihood, ModuleKind
 from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.analysis.scanner.facts.stdlib_names import is_stdlib_module
-from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
@@ -73,16 +72,6 @@ def run_time_imports(
     run_time_files = [facts for facts in files if is_runtime_file(facts.path, service.path)]
     roots = refine_by_context(tuple(external_imports(run_time_files, own_names, version)), contents)
     return tuple(sorted({root.target for root in roots if root.likelihood == Likelihood.AT_IMPORT}))
-
-
-def imported_projects(
-    files: Sequence[FileFacts], service: Service, interpreter: Interpreter, tree: Tree, neighbors: "NeighborModules"
-) -> frozenset[str]:
-    """Return the top-level third-party names that run-time and test files of a service import, under any condition."""
-    own_names = own_module_names(service, [facts.path for facts in files], tree, neighbors)
-    used = [facts for facts in files if is_runtime_file(facts.path, service.path) or is_test(facts.path)]
-    roots = external_imports(used, own_names, (interpreter.major, interpreter.minor))
-    return frozenset(root.target.partition(".")[0] for root in roots)
 
 
 def refine_by_context(roots: Sequence[ImportRoot], contents: Mapping[str, bytes]) -> tuple[ImportRoot, ...]:

@@ -53,7 +53,6 @@ from pytest_py312.dependencies.resolution.lock import (
     preinstalled,
 )
 from pytest_py312.dependencies.resolution.resolvers import make_resolver
-from pytest_py312.dependencies.resolution.unneeded import only_tests_require, unneeded_finding
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.system.build_tools import MissingTool
 from pytest_py312.dependencies.system.system_packages import (
@@ -140,17 +139,13 @@ class Installer:
         single_flight: SingleFlight,
         parallel: int,
         imported_names: Callable[[Cell], Collection[str]] = lambda _: (),
-        all_imports: Callable[[Service], Collection[str] | None] = lambda _: None,
     ) -> None:
         """
-        :param all_imports: returns the top-level names of other projects that a service or its tests import anywhere;
-            ``None`` if they are unknown.
         :param imported_names: returns the dotted names of other projects that the service of a cell imports whenever
             it runs; the last part may be an attribute.
         """
         self._plan = plan
         self._imported_names = imported_names
-        self._all_imports = all_imports
         self._cache = cache
         self._runner = runner
         self._resolver = make_resolver(plan, resolver, cache=cache, runner=runner)
@@ -480,10 +475,6 @@ class Installer:
         rest = self._install_rest(cell, installation.unavailable) if installation.unavailable else None
         if rest is None:
             return installation
-        if self._is_unneeded(cell, rest):
-            entries = self.request_builder.requirements(cell.service).entries
-            note = unneeded_finding(rest.unavailable, installation.unchecked, entries)
-            return replace(rest, findings=(*rest.findings, note), unavailable=())
         without = " and ".join(sorted(rest.unavailable))
         return replace(
             installation, rest=rest, unchecked=f"{installation.unchecked}; the other requirements were checked "
@@ -539,18 +530,6 @@ class Installer:
                 return None
             names |= set(rest.unavailable)
         return None
-
-    def _is_unneeded(self, cell: Cell, rest: Installation) -> bool:
-        """Return whether the service and its tests run without the projects that ``rest`` was installed without."""
-        if rest.environment is None or rest.incomplete:
-            return False
-        service = cell.service
-        requires = [line for distribution in rest.distributions for line in distribution.requires]
-        if not only_tests_require(rest.unavailable, self.request_builder.production(service), requires):
-            return False
-        imported = self._all_imports(service)
-        provided = {module.partition(".")[0] for names in rest.environment.modules.values() for module in names}
-        return imported is not None and provided.issuperset(imported)
 
     def _install_without(self, cell: Cell, names: Collection[str]) -> Installation:
         make_request = partial(self.request_builder.request, unavailable=names)

@@ -93,7 +93,6 @@ class FactProvider:
             single_flight=single_flight,
             parallel=parallel,
             imported_names=self._imported_names,
-            all_imports=self._all_imports,
         )
 
     # -- components that a run without changes does not need
@@ -165,19 +164,6 @@ class FactProvider:
         except (InterpreterUnavailable, CellUnavailable):
             return ()
         return run_time_imports(source.facts, source.contents, cell, tree, neighbors)
-
-    def _all_imports(self, service: Service) -> frozenset[str] | None:
-        """Return the top-level names of other projects that a service or its tests import; ``None`` if it is unread."""
-        from pytest_py312.analysis.libraries.service_imports import NeighborModules, imported_projects
-        from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
-
-        tree = Tree(self._plan.root)
-        neighbors = self._components.run("neighbors", lambda: NeighborModules(tree))
-        try:
-            source = self.service_analyzer.read(service)
-        except (InterpreterUnavailable, CellUnavailable):
-            return None
-        return imported_projects(source.facts, service, self._plan.target, tree, neighbors)
 
     # -- facts
 
