@@ -55,9 +55,11 @@ def suite_job(
     built: bool,
     attempt: int = 0,
     select: Sequence[str] = (),
+    around: Mapping[str, str] | None = None,
 ) -> ProbeJob:
     """Return the job that runs the suite of ``cell``, or only the tests in ``select``.
 
+    ``around``: files around the service, see runners/surroundings.py.
     ``built``: the service's distribution is installed in the environment. ``attempt`` becomes the hash seed, the same
     on all interpreters: a test that depends on the order of a set fails in one attempt and passes in another, so it is
     recognized as flaky. With random seeds it could look like a regression.
@@ -72,7 +74,7 @@ def suite_job(
         environment=environment,
         root=root,
         folders=folders_read_by(service),
-        request={**_probe_request(service, built=built), "select": list(select)},
+        request={**_probe_request(service, built=built), "select": list(select), "around": around or {}},
         variables=(("PYTHONHASHSEED", str(attempt)), *environment_of_tests(service)),
         time_limit=settings.time_limit,
         memory_limit=settings.memory_limit,

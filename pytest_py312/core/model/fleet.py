@@ -114,6 +114,8 @@ class InstallStep:
     """The virtual environment whose program is named by its path; empty: the one that is active."""
     conditional: bool = False
     """Whether it runs under a condition that cannot be evaluated."""
+    exported: bool = False
+    """Whether it only writes the file from which another installer installs."""
     unresolved: tuple[str, ...] = ()
     """What of it could not be determined: files that are not in the repository, variables without a value."""
     left_out: tuple[str, ...] = ()

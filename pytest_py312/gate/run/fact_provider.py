@@ -26,6 +26,7 @@ from pytest_py312.repository.services.requirement_set import RequirementSet
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 from pytest_py312.runners.suite_job import run_suite, suite_job
+from pytest_py312.runners.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from pytest_py312.analysis.libraries.library_analysis import LibraryAnalyzer
@@ -66,6 +67,7 @@ class FactProvider:
         """
         self._plan = plan
         self._services = services
+        self._surroundings = Surroundings(plan.root, services)
         self._cache = cache
         self._parallel = parallel
         self._runner = runner
@@ -270,7 +272,10 @@ class FactProvider:
     def _locked_versions(self, cell: Cell) -> Mapping[str, str] | None:
         """Return the versions in the lock of a cell. A cell that this run does not install is not resolved for it."""
         try:
-            lock = self.installer.lock(cell) if cell in self.installed_cells else self.installer.cached_lock(cell)
+            is_installed = cell in self.installed_cells
+            lock = self.installer.lock(cell) if is_installed else self.installer.cached_lock(cell)
+            if is_installed and not isinstance(lock, DependencyLock):
+                lock = self.installer.installation(cell).lock  # without what cannot be had here
         except CellUnavailable:  # reported by the analysis, which needs the interpreter as well
             return None
         return lock.versions if isinstance(lock, DependencyLock) else None
@@ -315,6 +320,7 @@ class FactProvider:
             built=cell_installation.built,
             attempt=attempt,
             select=select,
+            around=self._surroundings.files(cell.service),
         )
         with self._slots:
             if self._closed.is_set():
