@@ -80,16 +80,16 @@ def reported_findings(report: Report) -> list[ReportedFinding]:
 def _without_consequences(findings: Sequence[ReportedFinding]) -> list[ReportedFinding]:
     """Leave out the start module that cannot be imported because of a line that another finding names as the cause."""
     causes = {
-        (found.service, found.finding.location.path, found.finding.location.line)
-        for found in findings
-        if found.fails_check and found.finding.location and found.finding.code != "PY117"
+        (reported.service, reported.finding.location.path, reported.finding.location.line)
+        for reported in findings
+        if reported.fails_check and reported.finding.location and reported.finding.code != "PY117"
     }
     return [
-        found
-        for found in findings
-        if found.finding.code != "PY117"
-        or found.finding.location is None
-        or (found.service, found.finding.location.path, found.finding.location.line) not in causes
+        reported
+        for reported in findings
+        if reported.finding.code != "PY117"
+        or reported.finding.location is None
+        or (reported.service, reported.finding.location.path, reported.finding.location.line) not in causes
     ]
 
 

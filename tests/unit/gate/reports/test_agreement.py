@@ -203,7 +203,9 @@ def test_a_finding_without_names_is_reported_once_for_all_interpreters(name: str
 
 @pytest.mark.parametrize(("line", "shown"), [(3, False), (4, True)])
 @pytest.mark.parametrize("name", ["markdown", "sarif", "github"])
-def test_a_start_that_fails_at_a_line_that_is_blamed_already_is_told_once(name: str, line: int, shown: bool) -> None:
+def test_a_start_that_fails_at_a_line_that_is_blamed_already_is_reported_once(
+    name: str, line: int, shown: bool
+) -> None:
     """The terminal, which explains each failing item, is the exception."""
     cause = finding("PY201", message="module 'imp' was removed", location=Location(path="app.py", line=3))
     start = finding("PY117", message="the start fails there", location=Location(path="app.py", line=line))
