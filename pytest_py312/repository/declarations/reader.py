@@ -164,7 +164,9 @@ _OTHER_NAMES = frozenset(
     {".pylintrc", "pylintrc", ".coveragerc", "mise.toml", ".mise.toml", "noxfile.py", ".manylinux-install.sh"}
 )
 _JENKINSFILE = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
-_DOCKERFILE = re.compile(r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file)", re.IGNORECASE)
+_DOCKERFILE = re.compile(
+    r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
+)
 _NOT_DOCKERFILE_ENDINGS = (
     ".dockerignore",
     ".bak",
