@@ -114,6 +114,8 @@ class InstallStep:
     """The virtual environment whose program is named by its path; empty: the one that is active."""
     conditional: bool = False
     """Whether it runs under a condition that cannot be evaluated."""
+    exported: bool = False
+    """Whether it only writes the file from which another installer installs."""
     unresolved: tuple[str, ...] = ()
     """What of it could not be determined: files that are not in the repository, variables without a value."""
     left_out: tuple[str, ...] = ()
@@ -135,6 +137,10 @@ class InstallRecipe:
     source: str
     steps: tuple[InstallStep, ...] = ()
     limits: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    """The variables that it sets for the tests, as far as their values are literal."""
+    folders: tuple[str, ...] = ()
+    """Folders, relative to the service, that it makes for the tests."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     code_folders: tuple[str, ...] = ()

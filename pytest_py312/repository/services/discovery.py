@@ -10,6 +10,7 @@ from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
 from pytest_py312.core.model.fleet import Fleet, InstallRecipe, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
+from pytest_py312.core.text import join_names
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.recipes.recipe_sources import own_sources
@@ -222,6 +223,9 @@ def _describe_service(
     programs = started_programs(tree, files)
     additional = _additional_sources(plan, files, (*run_time, *tests))
     clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
+    if suite is not None and test_recipe is not None and test_recipe.environment:
+        names = join_names([name for name, _ in test_recipe.environment])
+        clauses.append(f"is tested with the variables of {test_recipe.source}: {names}")
     if len(additional) > MAX_ADDITIONAL_SOURCES:
         clauses.append(
             f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
@@ -241,7 +245,7 @@ def _describe_service(
         test_requirements=tests,
         suite=suite,
         settings=settings,
-        python_path=_python_path(files, settings, is_distribution=distribution is not None),
+        python_path=_python_path(files, settings, test_recipe, is_distribution=distribution is not None),
         distribution=distribution,
         declarations=files.declarations,
         manifest=_manifest(files, run_time),
@@ -322,12 +326,17 @@ def _choose_suite(tree: Tree, files: ServiceFiles, settings: ServiceSettings) ->
     return detected.suite, detected.assumption
 
 
-def _python_path(files: ServiceFiles, settings: ServiceSettings, *, is_distribution: bool) -> tuple[str, ...]:
+def _python_path(
+    files: ServiceFiles, settings: ServiceSettings, test_recipe: InstallRecipe | None, *, is_distribution: bool
+) -> tuple[str, ...]:
     if settings.python_path is not None:
         return settings.python_path
     source = ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
     project = django_project_folder(files.scan.files, files.texts)
-    return (*source, project) if project and project not in source else source
+    variables = dict(test_recipe.environment) if test_recipe is not None else {}
+    named = [path.strip("/") for path in variables.get("PYTHONPATH", "").split(":")]
+    folders = [path.removeprefix("./") for path in named if path.removeprefix("./") in files.scan.folders]
+    return tuple(dict.fromkeys((*source, *filter(None, [project]), *folders)))
 
 
 def _manifest(files: ServiceFiles, sources: Sequence[RequirementSource]) -> str:
