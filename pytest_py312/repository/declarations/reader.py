@@ -196,7 +196,9 @@ _OTHER_NAMES = frozenset(
 )
 _SCRIPT_FOLDERS = frozenset({"ci", ".ci", "bin", "build", "hack", "script", "scripts", "tools", "maintenance"})
 _JENKINSFILE = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
-_DOCKERFILE = re.compile(r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file)", re.IGNORECASE)
+_DOCKERFILE = re.compile(
+    r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file|[\w-]+Dockerfile)", re.IGNORECASE
+)
 _NOT_DOCKERFILE_ENDINGS = (
     ".dockerignore",
     ".bak",

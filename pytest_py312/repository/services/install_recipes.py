@@ -1,5 +1,6 @@
 """Find what installs a service: for production the recipe of its image, for its tests that of CI, tox or nox."""
 
+import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
@@ -19,6 +20,7 @@ OUTER_DOCKERFILE_LIMIT = 50
 """Maximum number of Dockerfiles above a service that are read for it."""
 
 _ROOT = "/repository"
+_FOR_DEVELOPERS = re.compile(r"demo|dev(?!ice)|test", re.IGNORECASE)
 _DOCKER_FOLDERS = (".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images")
 
 
@@ -27,7 +29,7 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
 
     Of several Dockerfiles of the service the outermost counts, and ``Dockerfile`` before others. Without one of its
     own, a build of AWS SAM or of the Serverless Framework counts, then the Dockerfiles in the folders above it that
-    install something of the service.
+    install something of the service, then those beside it with a virtual environment for it.
     """
     own = [dockerfile.path for dockerfile in files.dockerfiles if is_production_dockerfile(dockerfile.path, files.path)]
     for path in sorted(own, key=_dockerfile_order):
@@ -40,6 +42,10 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
     for path in islice(_outer_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is not None and any(_installs_from(step, files.path) for step in recipe.steps):
+            return recipe
+    for path in islice(_neighboring_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
+        recipe = read_dockerfile_recipe(tree, path, files.path)
+        if recipe is not None and _has_environment_for(recipe, files.path):
             return recipe
     return None
 
@@ -72,8 +78,9 @@ def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecip
     return None
 
 
-def _dockerfile_order(path: str) -> tuple[int, bool, str]:
-    return path.count("/"), path.rpartition("/")[2] != "Dockerfile", path
+def _dockerfile_order(path: str) -> tuple[int, bool, bool, str]:
+    name = path.rpartition("/")[2]
+    return path.count("/"), name != "Dockerfile", _FOR_DEVELOPERS.search(name) is not None, path
 
 
 def _outer_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
@@ -85,6 +92,26 @@ def _outer_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
             for name in tree.list_folder(join_path(folder, inner)).files:
                 if is_dockerfile(name) and is_production_dockerfile(join_path(inner, name), "."):
                     yield join_path(folder, inner, name)
+
+
+def _neighboring_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
+    """Yield the production Dockerfiles in the folders beside a service that name its folder."""
+    parent, _, name = path.rpartition("/")
+    if path == ".":
+        return
+    for neighbor in tree.list_folder(parent or ".").folders:
+        folder = join_path(parent or ".", neighbor)
+        for file in tree.list_folder(folder).files if folder != path else ():
+            if is_dockerfile(file) and is_production_dockerfile(file, "."):
+                dockerfile = join_path(folder, file)
+                if name in (tree.read_or_none(dockerfile) or ""):
+                    yield dockerfile
+
+
+def _has_environment_for(recipe: InstallRecipe, path: str) -> bool:
+    """Whether an image has a virtual environment in which only the service is installed."""
+    inside = [step for step in recipe.steps if step.environment and step.is_for_python]
+    return bool(inside) and all(_installs_from(step, path) for step in inside)
 
 
 def _installs_from(step: InstallStep, path: str) -> bool:

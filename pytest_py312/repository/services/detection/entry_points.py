@@ -22,6 +22,7 @@ from pytest_py312.repository.tree import Tree, join_path
 MAX_PROGRAMS = 40
 """Maximum number of programs of one service."""
 _COMPOSE_FILE = re.compile(r"(?:docker-)?compose(?:[._-][\w.-]*)?\.ya?ml", re.ASCII)
+_GUNICORN_VARIABLE = re.compile(r"(?<!\w)GUNICORN_CMD_ARGS=(?:\"[^\"\n]*\"|'[^'\n]*'|\S+)", re.ASCII)
 _PROCFILE_LINE = re.compile(r"^[\w-]+[ \t]*:(?P<command>.*)$", re.MULTILINE | re.ASCII)
 
 
@@ -66,7 +67,7 @@ def _depth(folder: str) -> int:
 def _commands(tree: Tree, files: ServiceFiles) -> Iterator[StartCommand]:
     for dockerfile in files.dockerfiles:
         if is_production_dockerfile(dockerfile.path, files.path):
-            yield from map(read_command, _dockerfile_commands(dockerfile))
+            yield from map(read_command, (*_dockerfile_commands(dockerfile), *_gunicorn_arguments(dockerfile)))
     if files.scan.existing_files("Procfile"):
         for process in _PROCFILE_LINE.finditer(tree.read_or_none(join_path(files.path, "Procfile")) or ""):
             yield read_command(process["command"])
@@ -100,6 +101,13 @@ def _dockerfile_commands(dockerfile: DockerfileText) -> Iterator[str]:
         if not read_command(entry_point).shell_scripts:
             return  # a script may end with `exec "$@"`, so CMD counts as well
     yield from filter(None, (entry_point, command))
+
+
+def _gunicorn_arguments(dockerfile: DockerfileText) -> Iterator[str]:
+    """Yield a command with the arguments that a variable of the image adds to each run of gunicorn."""
+    for instruction in dockerfile.instructions:
+        if instruction.keyword == "ENV" and (match := _GUNICORN_VARIABLE.search(instruction.arguments)):
+            yield f"{match[0]} gunicorn"
 
 
 def _compose_files(tree: Tree, path: str) -> Iterator[str]:

@@ -66,6 +66,18 @@ def test_the_job_of_a_matrix_that_tests_the_service(tmp_path: Path, service: str
     assert shown(recipe) == [(".github/workflows/ci.yml:18", f"services/{service}/dev.txt")]
 
 
+def test_the_workflow_of_the_tests_is_read_before_others(tmp_path: Path) -> None:
+    """One that measures coverage or builds the documentation may run the tests with other things."""
+    job = "jobs:\n  a:\n    steps:\n      - run: pip install {}\n      - run: pytest services/a\n"
+    names = ("coverage", "main", "tests", "x-docs")
+    files = {f".github/workflows/{name}.yml": job.format(name) for name in names}
+    for best in ("tests", "main"):
+        recipe = read_workflow_recipe(write(tmp_path, files), "services/a", "a")
+        assert shown(recipe) == [(f".github/workflows/{best}.yml:4", best)]
+        (tmp_path / f".github/workflows/{best}.yml").unlink()
+        del files[f".github/workflows/{best}.yml"]
+
+
 @pytest.mark.parametrize(
     ("run", "expected"),
     [

@@ -885,3 +885,34 @@ def test_a_requirements_file_inside_of_a_package_makes_no_service(tmp_path: Path
 )
 def test_a_folder_of_code_is_named_after_the_folder_around_it(paths: list[str], names: list[str]) -> None:
     assert list(unique_names(paths, "root").values()) == names
+
+
+def test_an_image_under_another_name_says_what_is_installed(tmp_path: Path) -> None:
+    """Those for demonstrations come after it."""
+    files = {
+        "dockerfiles/focal/DemoDockerfile": "FROM ubuntu:20.04\nCOPY reqs reqs\nRUN pip install -r reqs/demo.txt\n",
+        "dockerfiles/focal/SlimDockerfile": "FROM ubuntu:20.04\nCOPY reqs reqs\nRUN pip install -r reqs/main.txt\n",
+        "dockerfiles/focal/Dockerfile": "FROM slim\n", "reqs/main.txt": "six\n", "reqs/demo.txt": "",
+        "requirements.txt": "",
+    }  # fmt: skip
+    service = service_of(tmp_path, files)
+    assert service.recipe is not None
+    assert service.recipe.source == "svc/dockerfiles/focal/SlimDockerfile"
+
+
+def test_a_virtual_environment_in_the_image_of_another_service(tmp_path: Path) -> None:
+    """One that has only what belongs to the service; what is installed beside others says nothing of it alone."""
+    image = (
+        "FROM python:3.11\nWORKDIR /app\nCOPY . /app\n"
+        "RUN cd /app/lib && /app/bin/pip install . && cd /app/web && /app/bin/pip install -r base.txt\n"
+        "RUN cd /app/loader && /app/loader_venv/bin/pip install --no-deps -r base.txt\n"
+    )
+    files = {
+        "web/Dockerfile": image, "web/base.txt": "", "web/setup.cfg": "[metadata]\nname = w\n",
+        "lib/pyproject.toml": PROJECT, "loader/pyproject.toml": PROJECT, "loader/base.txt": "six\n",
+    }  # fmt: skip
+    services = {one.path: one for one in fleet_of(tmp_path, files).services}
+    recipe = services["loader"].recipe
+    assert recipe is not None
+    assert [(step.files, step.environment) for step in recipe.steps] == [(("loader/base.txt",), "/app/loader_venv")]
+    assert services["lib"].recipe is None

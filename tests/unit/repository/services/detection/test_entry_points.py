@@ -80,6 +80,8 @@ def test_the_modules_of_the_service_that_start_it(
     ("command", "files", "modules"),
     [
         ("gunicorn app:app -k gevent", {}, [("gunicorn.workers.ggevent", ".", False)]),
+        ("gunicorn app:app\nENV A=b GUNICORN_CMD_ARGS='--bind :80 -k gevent'", {},
+         [("gunicorn.workers.ggevent", ".", False)]),
         ("gunicorn app:app -k shop.own.Worker", {"src/shop/own.py": ""}, [("shop.own", "src", True)]),
         ("gunicorn app:app", {"conf/gunicorn.conf.py": "worker_class = 'gevent'\n"},
          [("gunicorn.workers.ggevent", ".", False)]),
