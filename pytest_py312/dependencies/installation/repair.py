@@ -23,9 +23,12 @@ from pytest_py312.dependencies.diagnosis.version_candidates import (
     with_minimum,
 )
 from pytest_py312.dependencies.installation.findings import (
+    SETUPTOOLS_VERIFIED,
     finding_identity,
     installation_findings,
     missing_setuptools,
+    setuptools_changes,
+    setuptools_remedy,
 )
 from pytest_py312.dependencies.installation.installer import Installation, Installer
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
@@ -51,9 +54,11 @@ def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclud
     trials = RepairTrials(installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch())
     entries = installer.request_builder.requirements(cell.service).entries
     try:
-        change = trials.pin_free_versions(find_repair(findings, entries, trials))
+        findings = [trials.with_setuptools(finding, only_changes=True) for finding in findings]
+        others = [finding for finding in findings if SETUPTOOLS_VERIFIED not in finding.remedy]
+        change = trials.pin_free_versions(find_repair(others, entries, trials))
         if change is None and trials.pinning_failed:
-            change = find_repair(findings, entries, trials)
+            change = find_repair(others, entries, trials)
         explained = list(findings) if change is None else _with_remedies(findings, trials.result_of(change), cell)
         return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:
@@ -196,14 +201,14 @@ class RepairTrials:
         A version beyond an upper bound is only mentioned: the reason for the bound is not known. Requirements that are
         computed by code are not changed either.
         """
-        if finding.changes or finding.code not in REPAIRABLE:
+        if finding.changes or finding.code not in REPAIRABLE or SETUPTOOLS_VERIFIED in finding.remedy:
             return finding
         matching_requirements = [item for item in self._required.entries if item.name in finding.names]
         if not matching_requirements and finding.location is None and self._required.computed:
             manually = "the requirements are computed by code here, so change them manually"
             return replace(finding, location=self._required.computed[0], remedy=f"{finding.remedy}; {manually}")
         if finding.code not in ("PY102", "PY103", "PY104"):
-            return self._with_setuptools(finding)
+            return self.with_setuptools(finding)
         version_candidates = (
             self._version_candidates(matching_requirements[0]) if len(matching_requirements) == 1 else ()
         )
@@ -221,19 +226,29 @@ class RepairTrials:
             f"{suggestion} has one, but is beyond the upper bound: check why that bound was set",
         )
 
-    def _with_setuptools(self, finding: Finding) -> Finding:
-        """Offer to require setuptools for a failing import that lacks it, if the import works with it."""
+    def with_setuptools(self, finding: Finding, *, only_changes: bool = False) -> Finding:
+        """Offer to require setuptools for a failing import that lacks it, if the import works with it.
+
+        To narrow a line that requires it already (``only_changes``) is a smaller change than another version of what is
+        imported.
+        """
         missing = (
             missing_setuptools(finding) if finding.severity is Severity.ERROR and not finding.preexisting else None
         )
         if missing is None:
             return finding
         module, requirement = missing
+        changes = setuptools_changes(self._required, requirement)
+        if only_changes and not changes:
+            return finding
         results = self.installer.imports_with(self.cell, (requirement,), (module,))
         if results is None or results.get(module, "not tried"):
             return finding
-        proof = f"verified: with it {module} imports on {self.cell.interpreter}"
-        return replace(finding, remedy=f"require {requirement} ({proof}), or {finding.remedy}")
+        return replace(
+            finding,
+            remedy=setuptools_remedy(requirement, module, self.cell),
+            changes=changes,
+        )
 
     def _with_source_advice(self, finding: Finding, item: LocatedEntry) -> Finding:
         """Add to a finding on a source that does not build what to do if there is no wheel."""
