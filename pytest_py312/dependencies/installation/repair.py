@@ -46,19 +46,29 @@ class _SearchTimeout(Exception):
     """No change was found within :data:`SEARCH_LIMIT`."""
 
 
-def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclude_newer: str) -> list[Finding]:
+def repair(
+    installer: Installer,
+    cell: Cell,
+    findings: Sequence[Finding],
+    exclude_newer: str,
+    unavailable: frozenset[str] = frozenset(),
+) -> list[Finding]:
     """Return ``findings`` of a blocked cell with verified changes as remedies, as far as some were found.
 
     Findings that appear only once the set can be installed, such as a failing import, are added.
+
+    :param unavailable: projects and folders that cannot be had here, which are left out of every trial.
     """
-    trials = RepairTrials(installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch())
+    trials = RepairTrials(
+        installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch(), unavailable=unavailable
+    )
     entries = installer.request_builder.requirements(cell.service).entries
     try:
         findings = [trials.with_setuptools(finding, only_changes=True) for finding in findings]
         others = [finding for finding in findings if SETUPTOOLS_VERIFIED not in finding.remedy]
-        change = trials.pin_free_versions(find_repair(others, entries, trials))
+        change = trials.pin_free_versions(find_repair(others, entries, trials, unavailable))
         if change is None and trials.pinning_failed:
-            change = find_repair(others, entries, trials)
+            change = find_repair(others, entries, trials, unavailable)
         explained = list(findings) if change is None else _with_remedies(findings, trials.result_of(change), cell)
         return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:
@@ -95,6 +105,8 @@ class TrialResult:
     baseline: TrialSide
     freely_chosen: frozenset[str]
     """Projects whose version was chosen only because the rest of the set allows it."""
+    unavailable: frozenset[str] = frozenset()
+    """What cannot be had here, and was left out for that reason."""
 
 
 @dataclass(kw_only=True)
@@ -109,6 +121,7 @@ class RepairTrials:
     installer: Installer
     cell: Cell
     exclude_newer: str
+    unavailable: frozenset[str] = frozenset()
     pinning_failed: bool = False
     """Whether a freely chosen version failed once it was pinned; :data:`ANY_VERSION` is no candidate any more then."""
     _freely_chosen: frozenset[str] = frozenset()
@@ -324,6 +337,7 @@ class RepairTrials:
             target=self._trial_side(self.cell, change),
             baseline=self._trial_side(self._baseline_cell, change),
             freely_chosen=self._freely_chosen,
+            unavailable=self.unavailable,
         )
 
     def _trial_side(self, cell: Cell, change: RequirementChange) -> TrialSide:
@@ -411,8 +425,10 @@ def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell) -> Finding:
 def _describe_trial(trial: TrialResult, cell: Cell) -> str:
     """Describe the result: ``verified: resolves, installs and imports on 3.12 and 3.9``."""
     target, baseline = str(cell.interpreter), str(cell.service.baseline)
-    left_out = sorted(trial.change.without)
-    prefix = f"verified without {_join_with_and(left_out)}, which no change fixes" if left_out else "verified"
+    left_out = sorted(trial.change.without - trial.unavailable)
+    unfixed = f" without {_join_with_and(left_out)}, which no change fixes" if left_out else ""
+    absent = _join_with_and(sorted(trial.unavailable))
+    prefix = f"verified{unfixed}{f' without {absent}, which could not be checked here' if absent else ''}"
     on_target, on_baseline = trial.target, trial.baseline
     if on_target.progress == on_baseline.progress or cell.is_baseline:
         interpreters = target if cell.is_baseline else f"{target} and {baseline}"

@@ -114,7 +114,7 @@ def _check_set(cell: Cell, facts: Facts, *, is_additional: bool) -> _SetResult:
         findings = [
             replace(finding, severity=Severity.NOTE) if finding.code == "PY105" else finding for finding in findings
         ]
-    if cell == facts.cells(cell.service)[-1] and not installation.unchecked:
+    if cell == facts.cells(cell.service)[-1] and (not installation.unchecked or installation.rest is not None):
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
     findings = [without_blocking(finding, installation) for finding in findings]
     return _SetResult(installation=installation, baseline_installation=baseline_installation, findings=findings)

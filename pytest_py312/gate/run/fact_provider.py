@@ -212,7 +212,14 @@ class FactProvider:
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         from pytest_py312.dependencies.installation.repair import repair  # lazy: only needed for blocked sets
 
-        return repair(self.installer, cell, findings, self._plan.exclude_newer)
+        baseline = replace(cell, interpreter=cell.service.baseline)
+        unavailable = {
+            name
+            for installation in (self.installation(cell), self.installation(baseline))
+            if installation.rest is not None
+            for name in installation.rest.unavailable
+        }
+        return repair(self.installer, cell, findings, self._plan.exclude_newer, frozenset(unavailable))
 
     def source_analysis(self, cell: Cell) -> "AnalysisResult":
         result = self._analyze_source(self.service_analyzer, cell)

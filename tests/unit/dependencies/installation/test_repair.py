@@ -393,3 +393,24 @@ def test_a_line_that_requires_setuptools_gets_the_bound(line: str, change: tuple
         assert explained.changes == (
             SpecifierChange(path=PATH, line=2, name="setuptools", old=change[0], new=change[1]),
         )
+
+
+def test_what_cannot_be_had_here_is_left_out_of_the_trial() -> None:
+    """As it is left out of the verdict: it takes no remedy of another requirement with it."""
+    left_out: list[frozenset[str]] = []
+
+    class Recording(FakeInstaller):
+        def blamed_projects(self, cell: Cell, change: RequirementChange) -> tuple[str, ...] | None:
+            left_out.append(change.without)
+            if "private" not in change.without:
+                raise Undetermined("private cannot be fetched")
+            return None
+
+    installer = Recording(entries=required("numpy==1.24.3", "private @ git+https://example.org/private"))
+    (finding,) = repair(cast("Installer", installer), cell_of("3.12"), [BLOCKED], "", frozenset({"private"}))
+
+    assert set(left_out) == {frozenset({"private"})}
+    assert finding.remedy == (
+        "numpy==1.24.3 -> numpy==2.0 (verified without private, which could not be checked here: "
+        "resolves, installs and imports on 3.12 and 3.9)"
+    )
