@@ -192,7 +192,7 @@ class Installer:
                     build,
                     partial(self.request_builder.request, cell, built_trees, extra_constraints=constraint_set),
                 )
-                return self.request_builder.with_required_hashes(cell, adjusted_lock) if adjusted_lock else None
+                return self.request_builder.as_installed(cell, adjusted_lock) if adjusted_lock else None
         return None
 
     def cached_lock_digests(self, cell: Cell) -> list[str] | None:
@@ -240,7 +240,7 @@ class Installer:
             build = self._builds.find(cell)
             trees, build_findings = self._built_trees(cell, build)
             try:
-                return self.request_builder.with_required_hashes(cell, self._resolve(cell, build, trees))
+                return self.request_builder.as_installed(cell, self._resolve(cell, build, trees))
             except Unresolvable as blocked:
                 findings = self._with_sources_built(cell, build, trees, blocked.findings)
                 return Installation(
@@ -551,7 +551,7 @@ class Installer:
         except (CellUnavailable, Undetermined) as reason:
             return self._unchecked(cell, reason)
         return self._install_or_explain(
-            cell, self.request_builder.with_required_hashes(cell, lock), make_request, without=names
+            cell, self.request_builder.as_installed(cell, lock), make_request, without=names
         )
 
     def _install_or_explain(
@@ -602,7 +602,7 @@ class Installer:
                 older_lock = self._locker.try_lock(make_request(cell, trees, older_than(lock, excluded, build)), build)
                 if older_lock is None:
                     break
-                lock = self.request_builder.with_required_hashes(cell, older_lock)
+                lock = self.request_builder.as_installed(cell, older_lock)
                 installation = self._install_lock(cell, build, lock, build_limit, without)
             except (Unresolvable, Undetermined):
                 break  # the finding is about the newer version, which excludes this interpreter
@@ -656,6 +656,7 @@ class Installer:
                 build,
                 self.request_builder.installed_alone(cell.service)
                 | {tree.name for tree in trees if self.request_builder.is_tree_alone(cell.service, tree)},
+                self.request_builder.left_out(cell.service),
             ),
             built=own_distribution is not None and not own_distribution.static and not findings,
             imports=imports,
