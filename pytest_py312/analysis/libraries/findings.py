@@ -12,7 +12,7 @@ from pytest_py312.analysis.judging.rule_table import RULES
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportChain, InstalledLibrary
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState, is_for_building
 from pytest_py312.analysis.libraries.summary import Likelihood, ModuleKind, ModuleSummary
-from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity
+from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity, SpecifierChange
 
 REFUSES_PYTHON = RULES["refuses"].phases[0].message
 
@@ -82,8 +82,16 @@ class LocatedProblem:
         return names if self.likelihood == Likelihood.AT_IMPORT else (*names, self.problem.module.name)
 
 
-Advice = Callable[[LocatedProblem], str]
-"""Returns what to do about a distribution that fails on import; empty if nothing better is known."""
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ImportRemedy:
+    """What to do about a distribution that fails on import; empty if nothing better is known."""
+
+    text: str = ""
+    changes: tuple[SpecifierChange, ...] = ()
+
+
+Advice = Callable[[LocatedProblem], ImportRemedy]
+NO_REMEDY = ImportRemedy()
 
 
 def find_problems(
@@ -176,7 +184,7 @@ def library_findings(
     proven_imports: frozenset[str],
     try_on_target: TryImports,
     try_on_baseline: TryImports,
-    advice: Advice = lambda _: "",
+    advice: Advice = lambda _: NO_REMEDY,
 ) -> list[Finding]:
     """Return the findings, worst first.
 
@@ -204,9 +212,15 @@ def library_findings(
         fails_on_baseline = all(baseline_failures.get(problem.entry_module) for problem in group)
         finding = _library_finding(group, "fails on import", Severity.ERROR, failures[group[0].entry_module])
         works_on_baseline = any(problem.problem.works_on_baseline for problem in group)
-        advised_remedy = advice(group[0]) if works_on_baseline and not fails_on_baseline else ""
-        remedy = advised_remedy or finding.remedy
-        findings.append(replace(finding, preexisting=fails_on_baseline or not works_on_baseline, remedy=remedy))
+        advised = advice(group[0]) if works_on_baseline and not fails_on_baseline else NO_REMEDY
+        findings.append(
+            replace(
+                finding,
+                preexisting=fails_on_baseline or not works_on_baseline,
+                remedy=advised.text or finding.remedy,
+                changes=advised.changes,
+            )
+        )
     broken_ids = set(map(id, broken))
     failing_libraries = {
         name for finding in findings if finding.code == "PY240" and finding.blocks for name in finding.names

@@ -16,7 +16,13 @@ from packaging.utils import canonicalize_name
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner
 from pytest_py312.analysis.files.source_reader import ScannedSource
 from pytest_py312.analysis.judging.evidence import Evidence
-from pytest_py312.analysis.libraries.findings import LocatedProblem, find_problems, library_findings, locate_problems
+from pytest_py312.analysis.libraries.findings import (
+    ImportRemedy,
+    LocatedProblem,
+    find_problems,
+    library_findings,
+    locate_problems,
+)
 from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, ImportRoot, InstalledLibrary
 from pytest_py312.analysis.libraries.missing_requirements import (
     ExcludedRequirement,
@@ -46,7 +52,12 @@ from pytest_py312.analysis.libraries.unprovided_imports import (
     unprovided_imports,
     unprovided_setuptools_imports,
 )
-from pytest_py312.analysis.libraries.upgrade_advice import FIRST_GOOD, UpgradeAdvisor, UpgradeFinder
+from pytest_py312.analysis.libraries.upgrade_advice import (
+    FIRST_GOOD,
+    FIRST_GOOD_VERSION,
+    UpgradeAdvisor,
+    UpgradeFinder,
+)
 from pytest_py312.analysis.oracle.oracle import Oracle
 from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers
@@ -60,6 +71,7 @@ from pytest_py312.core.serialization import decode, encode
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.dependencies.diagnosis.compatibility import target_environment
 from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.installation.findings import setuptools_changes, setuptools_remedy
 from pytest_py312.dependencies.installation.installer import Installation, Installer
 from pytest_py312.dependencies.resolution.lock import Undetermined
 from pytest_py312.repository.services.requirement_set import read_requirement_set
@@ -196,8 +208,37 @@ class LibraryAnalyzer:
             for entry in entries
         ]
 
-    def _advice(self, cell: Cell, inputs: "_AnalysisInputs", problem: LocatedProblem) -> str:
-        """Return what to do about a distribution that fails on import, as far as the index shows it."""
+    def _advice(self, cell: Cell, inputs: "_AnalysisInputs", problem: LocatedProblem) -> ImportRemedy:
+        """Return what to do about a distribution that fails on import, as far as trials and the index show it.
+
+        To require setuptools, where that is what is missing, is a smaller change than another version.
+        """
+        upgrade = self._tried_upgrade(cell, problem, self._upgrade_advice(cell, inputs, problem))
+        if not problem.problem.setuptools_module:
+            return ImportRemedy(text=upgrade)
+        requirement, module = problem.problem.remedy.removeprefix("require "), problem.entry_module
+        if not self._imports_with(cell, requirement, module):
+            return ImportRemedy(text=upgrade)
+        text = setuptools_remedy(requirement, module, cell)
+        required = self._installer.request_builder.requirements(cell.service)
+        return ImportRemedy(
+            text=f"{text}, or {upgrade}" if FIRST_GOOD in upgrade and upgrade.startswith("require ") else text,
+            changes=setuptools_changes(required, requirement),
+        )
+
+    def _tried_upgrade(self, cell: Cell, problem: LocatedProblem, advice: str) -> str:
+        """Return ``advice`` with what a trial of the version that it names in the whole set has shown."""
+        version = FIRST_GOOD_VERSION.match(advice)
+        if version is None or self._imports_with(cell, version["requirement"], problem.entry_module):
+            return advice
+        named = version["requirement"]
+        return f"other requirements do not work with {named}, {FIRST_GOOD}: raise those together with it"
+
+    def _imports_with(self, cell: Cell, requirement: str, module: str) -> bool:
+        results = self._installer.imports_with(cell, (requirement,), (module,))
+        return results is not None and results.get(module) == ""
+
+    def _upgrade_advice(self, cell: Cell, inputs: "_AnalysisInputs", problem: LocatedProblem) -> str:
         build = self._runner.find_interpreter(cell.interpreter)
         try:
             index = self._installer.index(cell)
@@ -212,18 +253,7 @@ class LibraryAnalyzer:
             summarize=lambda entry: self._summarize([entry], build)[0],
             gather_evidence=lambda installed: self._evidence(cell, inputs, installed),
         )
-        return self._with_setuptools(cell, problem, advisor(problem))
-
-    def _with_setuptools(self, cell: Cell, problem: LocatedProblem, advice: str) -> str:
-        """Offer to require setuptools where it is missing, nothing newer helps, and the import works with it."""
-        if not problem.problem.setuptools_module or FIRST_GOOD in advice:
-            return advice
-        requirement, module = problem.problem.remedy.removeprefix("require "), problem.entry_module
-        results = self._installer.imports_with(cell, (requirement,), (module,))
-        if results is None or results.get(module, "not tried"):
-            return advice
-        proof = f"verified: with it {module} imports on {cell.interpreter}"
-        return f"require {requirement} ({proof})" + (f"; or {advice}" if advice else "")
+        return advisor(problem)
 
     def _try_on_baseline(
         self, cell: Cell, baseline_installation: Installation, modules: Sequence[str]

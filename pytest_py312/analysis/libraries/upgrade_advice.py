@@ -3,6 +3,7 @@
 Some versions between the installed one and the newest are installed into the store and scanned.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -29,6 +30,8 @@ MAX_SIZE = 40 * 1024**2
 """Size in bytes. Other versions of larger distributions are not downloaded just to give advice."""
 
 FIRST_GOOD = "the first version without the problem"
+FIRST_GOOD_VERSION = re.compile(rf"require (?P<requirement>[\w.-]+>=[\w.!+-]+), {FIRST_GOOD}")
+"""The remedy that names such a version."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

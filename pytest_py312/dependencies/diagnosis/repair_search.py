@@ -73,11 +73,14 @@ class AdjustableRequirement:
 
 
 def find_repair(
-    findings: Iterable[Finding], entries: Sequence[LocatedEntry], tester: RepairTester
+    findings: Iterable[Finding],
+    entries: Sequence[LocatedEntry],
+    tester: RepairTester,
+    unavailable: frozenset[str] = frozenset(),
 ) -> RequirementChange | None:
     """Return the change with which the set, or its repairable part, works; ``None`` if none was found.
 
-    Projects that are left out are listed in the change.
+    Projects that are left out are listed in the change, those of ``unavailable`` in any case.
     """
     blocking = [finding for finding in findings if finding.severity is Severity.ERROR and not _is_harmless(finding)]
     repairable = [finding for finding in blocking if finding.code in REPAIRABLE]
@@ -94,9 +97,9 @@ def find_repair(
             conflicts=sum(item.name in finding.names for finding in repairable),
         )
         for item in entries
-        if item.name in blamed and (specifiers := tester.candidates(item))
+        if item.name in blamed - unavailable and (specifiers := tester.candidates(item))
     ]
-    without = frozenset(blocking_alone - {requirement.entry.name for requirement in adjustable})
+    without = unavailable | frozenset(blocking_alone - {requirement.entry.name for requirement in adjustable})
     search = RepairSearch(adjustable, entries, tester)
     for _ in range(MAX_EXCLUSION_ROUNDS):
         finding = search.run(without)

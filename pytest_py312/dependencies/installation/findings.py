@@ -7,14 +7,14 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pytest_py312.core.model.findings import Finding, Location, Severity
+from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.console_scripts import project_of_module
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.dependencies.installation.requests import decisiveness, excluded_by_requires_python
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.system.known_packages import missing_library
-from pytest_py312.repository.services.requirement_set import LocatedEntry
+from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
 
 NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."
 
@@ -176,6 +176,38 @@ def missing_setuptools(finding: Finding) -> tuple[str, str] | None:
     if finding.code != "PY105" or module is None or missing is None:
         return None
     return module[1], "setuptools<82" if missing["top"] == "pkg_resources" else "setuptools"
+
+
+SETUPTOOLS_VERIFIED = "verified: with it "
+
+
+def setuptools_remedy(requirement: str, module: str, cell: Cell) -> str:
+    """Return the advice to require setuptools, with which ``module`` was imported."""
+    return f"require {requirement} ({SETUPTOOLS_VERIFIED}{module} imports on {cell.interpreter})"
+
+
+def setuptools_changes(required: RequirementSet, requirement: str) -> tuple[SpecifierChange, ...]:
+    """Return the changes with which the lines that require setuptools are as narrow as ``requirement``.
+
+    Empty if no line does, or if one cannot be changed: a pin was chosen, and a URL has no specifier.
+    """
+    bound = requirement.removeprefix("setuptools")
+    lines = [item for item in (*required.entries, *required.duplicates) if item.name == "setuptools"]
+    specifiers = [item.entry.specifier for item in lines]
+    if not bound or any(item.entry.url or item.entry.hashes or not item.location.line for item in lines):
+        return ()
+    if any(re.search(r"==|~=|<", specifier) for specifier in specifiers):
+        return ()
+    return tuple(
+        SpecifierChange(
+            path=item.location.path,
+            line=item.location.line or 0,
+            name=item.name,
+            old=item.entry.specifier,
+            new=",".join(filter(None, (item.entry.specifier, bound))),
+        )
+        for item in lines
+    )
 
 
 def _requirement_location(project: str, entries: Sequence[LocatedEntry]) -> Location | None:

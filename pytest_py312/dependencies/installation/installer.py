@@ -295,7 +295,7 @@ class Installer:
         :raises CellUnavailable, Undetermined: it could not be determined.
         """
         build = self._builds.find(cell)
-        trees, _ = self._built_trees(cell, build)
+        trees, _ = self._built_trees(cell, build, change.without)
         return self._locker.blamed_projects(
             self.request_builder.request(cell, trees, (), change.specifiers, change.without), build
         )
@@ -307,7 +307,7 @@ class Installer:
         """
         try:
             build = self._builds.find(cell)
-            trees, _ = self._built_trees(cell, build)
+            trees, _ = self._built_trees(cell, build, change.without)
             make_request = partial(self.request_builder.request, changed=change.specifiers, without=change.without)
             try:
                 lock = self._locker.lock(make_request(cell, trees, ()), build)
@@ -322,7 +322,7 @@ class Installer:
             limit = TRIAL_SIZE_LIMIT // 1024**3
             large = f"the download is {size / 1024**3:.1f} GiB, and the limit of a trial is {limit} GiB"
             return Installation(build=build, lock=lock, unchecked=f"{large}; the next run with the change installs it")
-        return self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
+        return self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT, without=change.without)
 
     def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> Mapping[str, str] | None:
         """Import ``modules`` in an environment of the cell that has the requirements ``added`` as well.

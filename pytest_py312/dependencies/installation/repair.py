@@ -23,9 +23,12 @@ from pytest_py312.dependencies.diagnosis.version_candidates import (
     with_minimum,
 )
 from pytest_py312.dependencies.installation.findings import (
+    SETUPTOOLS_VERIFIED,
     finding_identity,
     installation_findings,
     missing_setuptools,
+    setuptools_changes,
+    setuptools_remedy,
 )
 from pytest_py312.dependencies.installation.installer import Installation, Installer
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
@@ -43,17 +46,29 @@ class _SearchTimeout(Exception):
     """No change was found within :data:`SEARCH_LIMIT`."""
 
 
-def repair(installer: Installer, cell: Cell, findings: Sequence[Finding], exclude_newer: str) -> list[Finding]:
+def repair(
+    installer: Installer,
+    cell: Cell,
+    findings: Sequence[Finding],
+    exclude_newer: str,
+    unavailable: frozenset[str] = frozenset(),
+) -> list[Finding]:
     """Return ``findings`` of a blocked cell with verified changes as remedies, as far as some were found.
 
     Findings that appear only once the set can be installed, such as a failing import, are added.
+
+    :param unavailable: projects and folders that cannot be had here, which are left out of every trial.
     """
-    trials = RepairTrials(installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch())
+    trials = RepairTrials(
+        installer=installer, cell=cell, exclude_newer=exclude_newer, started=clock.stopwatch(), unavailable=unavailable
+    )
     entries = installer.request_builder.requirements(cell.service).entries
     try:
-        change = trials.pin_free_versions(find_repair(findings, entries, trials))
+        findings = [trials.with_setuptools(finding, only_changes=True) for finding in findings]
+        others = [finding for finding in findings if SETUPTOOLS_VERIFIED not in finding.remedy]
+        change = trials.pin_free_versions(find_repair(others, entries, trials, unavailable))
         if change is None and trials.pinning_failed:
-            change = find_repair(findings, entries, trials)
+            change = find_repair(others, entries, trials, unavailable)
         explained = list(findings) if change is None else _with_remedies(findings, trials.result_of(change), cell)
         return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:
@@ -90,6 +105,8 @@ class TrialResult:
     baseline: TrialSide
     freely_chosen: frozenset[str]
     """Projects whose version was chosen only because the rest of the set allows it."""
+    unavailable: frozenset[str] = frozenset()
+    """What cannot be had here, and was left out for that reason."""
 
 
 @dataclass(kw_only=True)
@@ -104,6 +121,7 @@ class RepairTrials:
     installer: Installer
     cell: Cell
     exclude_newer: str
+    unavailable: frozenset[str] = frozenset()
     pinning_failed: bool = False
     """Whether a freely chosen version failed once it was pinned; :data:`ANY_VERSION` is no candidate any more then."""
     _freely_chosen: frozenset[str] = frozenset()
@@ -196,14 +214,14 @@ class RepairTrials:
         A version beyond an upper bound is only mentioned: the reason for the bound is not known. Requirements that are
         computed by code are not changed either.
         """
-        if finding.changes or finding.code not in REPAIRABLE:
+        if finding.changes or finding.code not in REPAIRABLE or SETUPTOOLS_VERIFIED in finding.remedy:
             return finding
         matching_requirements = [item for item in self._required.entries if item.name in finding.names]
         if not matching_requirements and finding.location is None and self._required.computed:
             manually = "the requirements are computed by code here, so change them manually"
             return replace(finding, location=self._required.computed[0], remedy=f"{finding.remedy}; {manually}")
         if finding.code not in ("PY102", "PY103", "PY104"):
-            return self._with_setuptools(finding)
+            return self.with_setuptools(finding)
         version_candidates = (
             self._version_candidates(matching_requirements[0]) if len(matching_requirements) == 1 else ()
         )
@@ -221,19 +239,29 @@ class RepairTrials:
             f"{suggestion} has one, but is beyond the upper bound: check why that bound was set",
         )
 
-    def _with_setuptools(self, finding: Finding) -> Finding:
-        """Offer to require setuptools for a failing import that lacks it, if the import works with it."""
+    def with_setuptools(self, finding: Finding, *, only_changes: bool = False) -> Finding:
+        """Offer to require setuptools for a failing import that lacks it, if the import works with it.
+
+        To narrow a line that requires it already (``only_changes``) is a smaller change than another version of what is
+        imported.
+        """
         missing = (
             missing_setuptools(finding) if finding.severity is Severity.ERROR and not finding.preexisting else None
         )
         if missing is None:
             return finding
         module, requirement = missing
+        changes = setuptools_changes(self._required, requirement)
+        if only_changes and not changes:
+            return finding
         results = self.installer.imports_with(self.cell, (requirement,), (module,))
         if results is None or results.get(module, "not tried"):
             return finding
-        proof = f"verified: with it {module} imports on {self.cell.interpreter}"
-        return replace(finding, remedy=f"require {requirement} ({proof}), or {finding.remedy}")
+        return replace(
+            finding,
+            remedy=setuptools_remedy(requirement, module, self.cell),
+            changes=changes,
+        )
 
     def _with_source_advice(self, finding: Finding, item: LocatedEntry) -> Finding:
         """Add to a finding on a source that does not build what to do if there is no wheel."""
@@ -309,6 +337,7 @@ class RepairTrials:
             target=self._trial_side(self.cell, change),
             baseline=self._trial_side(self._baseline_cell, change),
             freely_chosen=self._freely_chosen,
+            unavailable=self.unavailable,
         )
 
     def _trial_side(self, cell: Cell, change: RequirementChange) -> TrialSide:
@@ -396,8 +425,10 @@ def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell) -> Finding:
 def _describe_trial(trial: TrialResult, cell: Cell) -> str:
     """Describe the result: ``verified: resolves, installs and imports on 3.12 and 3.9``."""
     target, baseline = str(cell.interpreter), str(cell.service.baseline)
-    left_out = sorted(trial.change.without)
-    prefix = f"verified without {_join_with_and(left_out)}, which no change fixes" if left_out else "verified"
+    left_out = sorted(trial.change.without - trial.unavailable)
+    unfixed = f" without {_join_with_and(left_out)}, which no change fixes" if left_out else ""
+    absent = _join_with_and(sorted(trial.unavailable))
+    prefix = f"verified{unfixed}{f' without {absent}, which could not be checked here' if absent else ''}"
     on_target, on_baseline = trial.target, trial.baseline
     if on_target.progress == on_baseline.progress or cell.is_baseline:
         interpreters = target if cell.is_baseline else f"{target} and {baseline}"

@@ -1,6 +1,7 @@
 """PY1xx: do the requirements of a cell resolve, install and import?"""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
@@ -124,7 +125,7 @@ def _check_set(
         ]
     other_keys = {_problem_key(finding) for finding in others}
     findings = [finding for finding in findings if _problem_key(finding) not in other_keys]
-    if cell == facts.cells(cell.service)[-1] and not installation.unchecked:
+    if cell == facts.cells(cell.service)[-1] and (not installation.unchecked or installation.rest is not None):
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
     findings = [without_blocking(finding, installation) for finding in findings]
     return _SetResult(installation=installation, baseline_installation=baseline_installation, findings=findings)
@@ -165,11 +166,7 @@ def _baseline_of(cell: Cell) -> Cell:
 
 
 def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Finding]) -> Outcome:
-    # two sets may share files, whose findings are reported once
-    unique_findings: dict[Finding, Finding] = {}
-    for finding in (finding for set_result in set_results for finding in set_result.findings):
-        unique_findings.setdefault(replace(finding, severity=Severity.ERROR), finding)
-    findings = [*unique_findings.values(), *started]
+    findings = [*_once_per_cause(finding for result in set_results for finding in result.findings), *started]
     unchecked = next(
         (set_result.installation.unchecked for set_result in set_results if set_result.installation.unchecked), ""
     )
@@ -210,6 +207,38 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Fi
         )
         return replace(outcome, status=Status.ERRORED, reason=reason)
     return outcome
+
+
+_ENVIRONMENT_PATH = re.compile(r"/\S*/site-packages/")
+
+
+def _once_per_cause(findings: Iterable[Finding]) -> list[Finding]:
+    """Return ``findings`` without those that two sets share, and with one for each cause why imports of a project fail.
+
+    The detail of that one names the other modules.
+    """
+    groups: dict[object, list[Finding]] = {}
+    for finding in findings:
+        key: object = replace(finding, severity=Severity.ERROR)
+        if finding.code == "PY105":
+            cause = _ENVIRONMENT_PATH.sub("", finding.message.partition(" fails: ")[2])
+            key = (finding.names, cause, finding.preexisting, finding.severity)
+        groups.setdefault(key, []).append(finding)
+    return [_with_other_modules(group) for group in groups.values()]
+
+
+def _with_other_modules(group: Sequence[Finding]) -> Finding:
+    first = next((finding for finding in group if finding.changes), group[0])
+    modules = {_failing_import(finding) for finding in group} - {_failing_import(first)}
+    if first.code != "PY105" or not modules:
+        return first
+    return replace(
+        first, detail="\n".join([first.detail, *(f"{name} fails alike" for name in sorted(modules))]).strip()
+    )
+
+
+def _failing_import(finding: Finding) -> str:
+    return "`import " + finding.message.partition(" fails: ")[0].rpartition("`import ")[2]
 
 
 def _is_started(cell: Cell, finding: Finding | None) -> bool:

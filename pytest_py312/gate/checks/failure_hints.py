@@ -5,6 +5,10 @@ of pytest (https://docs.pytest.org/en/stable/changelog.html). Other failures get
 """
 
 import re
+from collections.abc import Iterable
+from dataclasses import replace
+
+from pytest_py312.core.model.findings import Finding
 
 GENERAL_REMEDY = "fix the code so that it runs on both, or require a version of the library that does"
 
@@ -60,3 +64,33 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 def remedy_for(text: str) -> str:
     """Return the remedy for the end of a traceback, or an empty string if no pattern matches."""
     return next((remedy for pattern, remedy in REMEDIES if re.search(pattern, text)), "")
+
+
+def with_source_remedy(finding: Finding, source_findings: Iterable[Finding]) -> Finding:
+    """Return the finding on a failing test with the place and the remedy of what the source check says of its cause.
+
+    It is about the same cause if it is in the file of the test, and if the exception names what it is about.
+    """
+    location = finding.location
+    if location is None:
+        return finding
+    file = re.escape(location.path.rpartition("/")[2])
+    lines = {int(line) for line in re.findall(rf"^(?:\S*/)?{file}:(\d+): ", finding.detail, re.MULTILINE)}
+    about_same = [
+        other
+        for other in source_findings
+        if other.location is not None
+        and other.location.path == location.path
+        and (not lines or other.location.line in lines)
+        and any(_mentions(finding.message, name) for name in other.names)
+        and other.remedy
+    ]
+    if len({other.remedy for other in about_same}) != 1:
+        return finding
+    only_place = about_same[0].location if len({other.location for other in about_same}) == 1 else location
+    return replace(finding, remedy=about_same[0].remedy, location=only_place)
+
+
+def _mentions(message: str, name: str) -> bool:
+    last = name.rpartition(".")[2].partition("(")[0]
+    return bool(last) and re.search(rf"(?<!\w){re.escape(last)}(?!\w)", message.partition(": ")[2]) is not None

@@ -13,7 +13,7 @@ from pytest_py312.dependencies.installation.installer import Installation, insta
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.deprecations import removed_after_warning
-from pytest_py312.gate.checks.failure_hints import GENERAL_REMEDY, remedy_for
+from pytest_py312.gate.checks.failure_hints import GENERAL_REMEDY, remedy_for, with_source_remedy
 from pytest_py312.gate.checks.suite_comparison import (
     PairedRuns,
     compare_runs,
@@ -301,10 +301,14 @@ def _regressions(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: 
         since=comparison.first_bad,
         note=differing,
     )
-    return [
+    findings = [
         *_group_by_cause(cell, comparison.newly_failing, run, failing),
         *_group_by_cause(cell, comparison.missing, run, missing),
     ]
+    if not findings or cell != facts.cells(cell.service)[-1]:
+        return findings
+    source_findings = facts.source_analysis(cell).findings
+    return [with_source_remedy(finding, source_findings) for finding in findings]
 
 
 def _downgrade_intermediate_only(cell: Cell, facts: Facts, findings: list[Finding]) -> list[Finding]:
@@ -424,8 +428,9 @@ def _group_by_cause(cell: Cell, names: Iterable[str], run: SuiteRun, template: F
     """Yield one finding per cause: tests that fail with the same exception are grouped."""
     groups: dict[str, list[str]] = {}
     for name in names:
-        groups.setdefault(_cause(run, name), []).append(name)
-    for cause, members in groups.items():
+        groups.setdefault(_without_own_class(_cause(run, name), name), []).append(name)
+    for members in groups.values():
+        cause = _cause(run, members[0])
         detail = _detail(run, members[0])
         singular, plural = template.verb
         count = f"{pluralize(len(members), template.noun)} {singular if len(members) == 1 else plural}"
@@ -440,6 +445,13 @@ def _group_by_cause(cell: Cell, names: Iterable[str], run: SuiteRun, template: F
             preexisting=template.preexisting,
             detail="\n".join(part for part in (detail, _since(template, members, run), template.note) if part),
         )
+
+
+def _without_own_class(cause: str, name: str) -> str:
+    """Return a cause in which the classes of the test are not named: ``'A' object has no attribute 'x'``."""
+    for part in filter(None, re.split(r"::|\.", name.partition("[")[0])[1:]):
+        cause = re.sub(rf"(?<=['\".]){re.escape(part)}(?=['\".])", "...", cause)
+    return cause
 
 
 def _since(template: FindingTemplate, names: list[str], run: SuiteRun) -> str:

@@ -235,7 +235,14 @@ class FactProvider:
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         from pytest_py312.dependencies.installation.repair import repair  # lazy: only needed for blocked sets
 
-        return repair(self.installer, cell, findings, self._plan.exclude_newer)
+        baseline = replace(cell, interpreter=cell.service.baseline)
+        unavailable = {
+            name
+            for installation in (self.installation(cell), self.installation(baseline))
+            if installation.rest is not None
+            for name in installation.rest.unavailable
+        }
+        return repair(self.installer, cell, findings, self._plan.exclude_newer, frozenset(unavailable))
 
     def source_analysis(self, cell: Cell) -> "AnalysisResult":
         result = self._analyze_source(self.service_analyzer, cell)
@@ -248,13 +255,16 @@ class FactProvider:
         if finding.code != "PY209":
             return finding
         from pytest_py312.analysis.judging.packaging import offered_setuptools, without_setuptools_offer
+        from pytest_py312.dependencies.installation.findings import setuptools_changes
 
         requirement = offered_setuptools(finding)
         if not requirement or self.installer.installation(cell).environment is None:
             return finding
         imports = self.installer.imports_with(cell, (requirement,), finding.names)
-        works = imports is not None and not any(imports.values())
-        return finding if works else without_setuptools_offer(finding, requirement)
+        if imports is None or any(imports.values()):
+            return without_setuptools_offer(finding, requirement)
+        required = self.installer.request_builder.requirements(cell.service)
+        return replace(finding, changes=finding.changes or setuptools_changes(required, requirement))
 
     def source_analysis_with(
         self, files: Mapping[str, bytes], services: Sequence[Service]

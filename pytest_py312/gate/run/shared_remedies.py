@@ -10,6 +10,8 @@ _ABOUT_REQUIREMENT = re.compile(
     r"(?:require (?P<name>[A-Za-z0-9][\w.-]*)[<>=!~]=?|replace (?P<replaced>[A-Za-z0-9][\w.-]*)(?![\w.-]))", re.ASCII
 )
 """The beginning of a remedy that changes or replaces a requirement."""
+_OF_LIBRARIES = frozenset(("PY240", "PY243"))
+"""Codes of findings on a distribution that fails on import."""
 _DEPENDENCIES = "dependencies"
 
 
@@ -39,5 +41,7 @@ def _with_tried_remedies(outcome: Outcome, tried: Mapping[str, Finding]) -> Outc
 
 def _with_tried_remedy(finding: Finding, tried: Mapping[str, Finding]) -> Finding:
     named = _ABOUT_REQUIREMENT.match(finding.remedy)
-    other = tried.get(named["name"] or named["replaced"]) if named else None
+    names = [named["name"] or named["replaced"]] if named else []
+    names += finding.names if finding.code in _OF_LIBRARIES else ()
+    other = next((tried[name] for name in names if name in tried), None)
     return replace(finding, remedy=other.remedy) if other is not None and not finding.changes else finding

@@ -364,5 +364,53 @@ def test_setuptools_is_offered_if_the_import_works_with_it(
     (explained,) = repair(installer, cell_of(interpreter), [lacks], "")
 
     assert tried == ([f"{needed} web3.auto"] if needed else [])
-    verified = f"require {needed} (verified: with it web3.auto imports on {interpreter}), or replace it"
+    verified = f"require {needed} (verified: with it web3.auto imports on {interpreter})"
     assert explained.remedy == (verified if needed and result == "" else "replace it")
+
+
+@pytest.mark.parametrize(
+    ("line", "change"),
+    [
+        ("setuptools", ("", "<82")),
+        ("setuptools>=40", (">=40", ">=40,<82")),
+        ("setuptools==84.0", None),
+        ("setuptools<90", None),
+        ("setuptools @ https://example.org/setuptools.zip", None),
+    ],
+)
+def test_a_line_that_requires_setuptools_gets_the_bound(line: str, change: tuple[str, str] | None) -> None:
+    """Before another version of what is imported, whose finding it belongs to."""
+    message = "numpy==1.24.3 installs, but `import numpy` fails: ModuleNotFoundError: No module named 'pkg_resources'"
+    lacks = Finding(code="PY105", message=message, names=("numpy",), remedy="replace it")
+    installer = FakeInstaller(entries=required("numpy==1.24.3", line), imports=lambda added, module: "")
+
+    (explained,) = repaired(installer, lacks)
+
+    if change is None:
+        assert "numpy==1.24.3 -> numpy==2.0 (verified" in explained.remedy
+    else:
+        assert explained.remedy == "require setuptools<82 (verified: with it numpy imports on 3.12)"
+        assert explained.changes == (
+            SpecifierChange(path=PATH, line=2, name="setuptools", old=change[0], new=change[1]),
+        )
+
+
+def test_what_cannot_be_had_here_is_left_out_of_the_trial() -> None:
+    """As it is left out of the verdict: it takes no remedy of another requirement with it."""
+    left_out: list[frozenset[str]] = []
+
+    class Recording(FakeInstaller):
+        def blamed_projects(self, cell: Cell, change: RequirementChange) -> tuple[str, ...] | None:
+            left_out.append(change.without)
+            if "private" not in change.without:
+                raise Undetermined("private cannot be fetched")
+            return None
+
+    installer = Recording(entries=required("numpy==1.24.3", "private @ git+https://example.org/private"))
+    (finding,) = repair(cast("Installer", installer), cell_of("3.12"), [BLOCKED], "", frozenset({"private"}))
+
+    assert set(left_out) == {frozenset({"private"})}
+    assert finding.remedy == (
+        "numpy==1.24.3 -> numpy==2.0 (verified without private, which could not be checked here: "
+        "resolves, installs and imports on 3.12 and 3.9)"
+    )

@@ -464,6 +464,24 @@ def test_a_module_that_nobody_needs_and_that_fails_on_both_is_a_note(
     assert named.severity is Severity.ERROR
 
 
+def test_one_cause_of_failing_imports_is_reported_once() -> None:
+    """Of several modules of a project and of the environments of two sets, whose paths differ."""
+    reasons = {
+        folder: f"ImportError: no x in /cache/envs/{folder}/lib/python3.12/site-packages/x.py" for folder in ("1", "2")
+    }
+    made = installation_of(
+        "3.12", {"boto": "1"}, imports={"boto": reasons["1"], "boto3": reasons["2"], "botox": "E: y"}
+    )
+    assert made.environment is not None
+    target = replace(made, environment=replace(made.environment, modules={"boto": ("boto", "boto3", "botox")}))
+
+    first, other = judged(target, installation_of("3.9", {"boto": "1"})).findings
+
+    assert "`import boto` fails" in first.message
+    assert first.detail.endswith("`import boto3` fails alike")
+    assert "`import botox` fails" in other.message
+
+
 # ---- production by itself, where the requirements of tests cannot be installed
 
 TEST_FILE = RequirementSource(path="services/user-service/test.txt")

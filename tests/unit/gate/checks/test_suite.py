@@ -5,7 +5,8 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.core.model.findings import Interpreter, Severity, Status
+from pytest_py312.analysis.services.service_analysis import AnalysisResult
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity, Status
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.dependencies.installation.installer import Installation
@@ -449,3 +450,47 @@ def test_a_start_that_fails_once_only_is_flaky() -> None:
     known = facts(WELL, DEAD, again=lambda name, attempt, select: run_of({A: "passed", B: "passed"}, name))
 
     assert run_check(known).outcome.status is Status.PASSED
+
+
+def test_a_cause_that_names_the_class_of_its_test_is_one_cause() -> None:
+    names = [f"tests/test_x.py::{name}::test_a" for name in ("First", "Second")]
+    ends = {name: f"E   AttributeError: '{name.split('::')[1]}' object has no attribute 'runTest'" for name in names}
+    broken = run_of(dict.fromkeys(names, "failed") | {B: "passed"}, details=ends)
+
+    (finding,) = run_check(facts(broken, broken)).outcome.findings
+
+    assert (finding.code, finding.names) == ("PY404", tuple(names))
+    assert finding.message.startswith("2 tests fail")
+
+
+@pytest.mark.parametrize(
+    ("places", "expected"),
+    [
+        ([(7, "has_calls")], (7, "write assert_has_calls")),
+        ([(7, "has_calls"), (9, "has_calls")], (None, "write assert_has_calls")),
+        ([(7, "called_with")], (None, "fix the code")),
+    ],
+)
+def test_a_regression_takes_the_place_and_the_remedy_of_the_source_check(
+    places: list[tuple[int, str]], expected: tuple[int | None, str]
+) -> None:
+    failing = run_of(
+        {A: "failed", B: "passed"}, details={A: "E   AttributeError: 'has_calls' is not a valid assertion"}
+    )
+    source_findings = tuple(
+        Finding(
+            code="PY206",
+            message="it is not an assertion",
+            remedy="write assert_has_calls",
+            names=(name,),
+            location=Location(path="services/user-service/tests/test_x.py", line=line),
+        )
+        for line, name in places
+    )
+
+    outcome = run_check(facts(WELL, failing, inspections={"3.12": AnalysisResult(findings=source_findings)})).outcome
+
+    (finding,) = (finding for finding in outcome.findings if finding.code == "PY401")
+    assert finding.location is not None
+    assert finding.location.line == expected[0]
+    assert finding.remedy.startswith(expected[1])

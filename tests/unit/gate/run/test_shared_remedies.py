@@ -49,3 +49,11 @@ def test_other_remedies_stay(others: Outcome) -> None:
     """Of another service, another Python, another requirement, or without a change."""
     outcomes = (outcome(SCANNED, "libraries"), others)
     assert with_shared_remedies(outcomes, TARGET) == outcomes
+
+
+def test_findings_on_a_library_share_the_change_whatever_they_name() -> None:
+    scanned = replace(SCANNED, remedy="require setuptools<82 (verified: with it powertools imports on 3.12)")
+    of_libraries, _ = with_shared_remedies(
+        [outcome(scanned, "libraries"), outcome(TRIED, "dependencies", "3.12")], TARGET
+    )
+    assert [finding.remedy for finding in of_libraries.findings] == [TRIED.remedy]
