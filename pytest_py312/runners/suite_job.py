@@ -89,10 +89,13 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
         "junit": suite.junit,
         "import_mode": suite.import_mode,
         "prepare": [list(argv) for argv in service.settings.prepare],
-        "service": service.path,
-        "python_path": list(service.python_path),
-        "installed": [],
     }
+    return {**request, **paths_of_service(service, built=built)}
+
+
+def paths_of_service(service: Service, *, built: bool) -> dict[str, Any]:
+    """Return the part of a probe's request that says where the code of the service is."""
+    request: dict[str, Any] = {"service": service.path, "python_path": list(service.python_path), "installed": []}
     distribution = service.distribution
     if distribution is not None and not built:
         request["installed"] = list(distribution.source_roots)

@@ -115,6 +115,7 @@ class FakeFacts:
     interpreters: Sequence[str] = INTERPRETERS
     runs: Mapping[str, SuiteRun] = field(default_factory=dict)
     installations: Mapping[str, Installation] = field(default_factory=dict)
+    started: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     required: RequirementSet = field(default_factory=RequirementSet)
     inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
     library_inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
@@ -138,6 +139,9 @@ class FakeFacts:
 
     def installation(self, cell: Cell) -> Installation:
         return self.installations.get(str(cell.interpreter)) or installation_of(str(cell.interpreter))
+
+    def start_imports(self, cell: Cell) -> Mapping[str, str]:
+        return self.started.get(str(cell.interpreter), {})
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings without repairs."""

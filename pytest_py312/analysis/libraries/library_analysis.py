@@ -319,6 +319,7 @@ class _AnalysisInputs:
             source_digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
             source_digest.update(content)
         parts: list[Any] = [summary_version(), source_digest.hexdigest(), cell.service.path, str(cell.service.baseline)]
+        parts += [str(cell.service.runs_without_pth)]
         parts += [sorted(self.local_names), sorted(self.mentioned), self.installation.imports]
         parts += [sorted((name, sorted(extras)) for name, extras in self.run_time.items())]
         parts += [sorted(self.own_lines)]
@@ -338,6 +339,7 @@ def _setuptools_state(cell: Cell, inputs: _AnalysisInputs) -> SetuptoolsState:
         baseline=cell.service.baseline,
         target_versions=_versions(inputs.installation.distributions),
         baseline_versions=_versions(inputs.baseline_installation.distributions),
+        without_pth=cell.service.runs_without_pth is not None,
     )
 
 

@@ -58,12 +58,24 @@ class BenchmarkSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedCommand:
+    """A command of the plan that installs something: its words, and its place in the plan."""
+
+    words: tuple[str, ...]
+    location: Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceSettings:
     """The plan's settings of one service; ``None`` (or empty) if it sets none and discovery infers it."""
 
     baseline: Interpreter | None = None
     requirements: tuple[str, ...] | None = None
     test_requirements: tuple[str, ...] | None = None
+    install: tuple[PlannedCommand, ...] | None = None
+    """The commands that install it for production, from its folder. They are read, and not run."""
+    test_install: tuple[PlannedCommand, ...] | None = None
+    """The commands that install what its tests need beside that."""
     suite: Suite | None = None
     suite_skip_reason: str = ""
     """Not empty if the plan sets ``suite = false``: the reason given there."""

@@ -234,6 +234,8 @@ class DistributionStore:
             _raise_unless_installed(venv_result, request, build)
             argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--link-mode", "copy"]
             argv += ["--directory", inside(work)]
+            # any index may have the version that was chosen
+            argv += ["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in pins[0].index else []
             argv += ["--python", inside(environment / "bin" / "python"), *options]
             argv += self._cache_options(pins, build, work)
             install_result = self._runner.run_tool(

@@ -64,7 +64,8 @@ def _import_findings(cell: Cell, installation: Installation, entries: Sequence[L
         last_line = (detail.strip().splitlines() or ["no reason was reported"])[-1]
         yield Finding(
             code="PY105",
-            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last_line}",
+            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last_line}"
+            f"{how_imported(cell)}",
             remedy=_import_remedy(project, cell, last_line),
             location=_requirement_location(project, entries),
             names=(project,),
@@ -82,6 +83,17 @@ def fails_only_here(finding: Finding, installation: Installation, baseline: Inst
     if module is None or module[1] not in installation.source_imports:
         return True
     return (baseline.imports or {}).get(module[1]) == ""
+
+
+def how_imported(cell: Cell) -> str:
+    """Return what a message adds about imports that ran as in a folder without .pth files; empty for others."""
+    location = cell.service.runs_without_pth
+    if location is None:
+        return ""
+    return (
+        f" (imported as the service is deployed: {location} installs into a folder that is no site-packages of Python, "
+        "so no .pth file runs, and setuptools does not provide distutils)"
+    )
 
 
 def missing_environment_reason(installation: Installation) -> str:

@@ -487,10 +487,13 @@ class Installer:
                 [ExpectedDistribution(name=pin.name, version=pin.version) for pin in pins],
                 [entry.text for entry in self.request_builder.requirements(cell.service).entries],
                 build,
+                self.request_builder.installed_alone(cell.service)
+                | {tree.name for tree in trees if self.request_builder.is_tree_alone(cell.service, tree)},
             ),
             built=own_distribution is not None and not own_distribution.static and not findings,
             imports=self._single_flight.run(
-                f"imports {key} {modules}", lambda: self._import_checker.check(cell, build, environment, modules)
+                f"imports {key} {modules} {cell.service.runs_without_pth is not None}",
+                lambda: self._import_checker.check(cell, build, environment, modules),
             ),
             source_imports=imported,
             distributions=tuple(distributions),

@@ -108,7 +108,10 @@ def environment_deviations(
 
 
 def requirement_deviations(
-    distributions: Sequence[StoredDistribution], trees: Collection[str], build: InterpreterBuild
+    distributions: Sequence[StoredDistribution],
+    trees: Collection[str],
+    build: InterpreterBuild,
+    alone: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return the requirements that ``distributions`` do not satisfy.
 
@@ -116,11 +119,12 @@ def requirement_deviations(
     that, so the requirements of built distributions are compared, and those on ``trees``, which no resolver has seen.
 
     :param trees: names of the distributions that were built from folders of the repository.
+    :param alone: names of those that are installed without what they require, as with ``pip install --no-deps``.
     """
     versions = {distribution.name: distribution.version for distribution in distributions}
     deviations = []
     for distribution in distributions:
-        for line in distribution.requires:
+        for line in distribution.requires if distribution.name not in alone else ():
             requirement = _applicable(line, build)
             if requirement is None:
                 continue
@@ -160,12 +164,14 @@ def incomplete_reason(
     expected: Sequence[ExpectedDistribution],
     required_lines: Iterable[str],
     build: InterpreterBuild,
+    alone: Collection[str] = (),
 ) -> str:
     """Return how an environment differs from what is required; empty if it is as required.
 
     :param distributions: what it was built from, including ``trees``, those that come from folders of the repository.
     :param expected: the distributions of the lock, and what the interpreter's own environments have.
     :param required_lines: the requirements of the service's files.
+    :param alone: names of the distributions that are installed without what they require.
     """
     tree_names = {tree.name for tree in trees}
     wanted = [item for item in expected if item.name not in tree_names]
@@ -173,7 +179,7 @@ def incomplete_reason(
     return describe_deviations(
         (
             *environment_deviations(read_installed(environment, build), wanted),
-            *requirement_deviations(distributions, tree_names, build),
+            *requirement_deviations(distributions, tree_names, build, alone),
             *tree_deviations(required_lines, trees, build),
         )
     )

@@ -49,6 +49,13 @@ class Facts(Protocol):
 
     def installation(self, cell: Cell) -> "Installation": ...
 
+    def start_imports(self, cell: Cell) -> Mapping[str, str]:
+        """Map the modules that the service is started with to the end of their traceback, empty if they import.
+
+        What is not known is missing: nothing is known without an environment.
+        """
+        ...
+
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """Return ``findings`` of a blocked set with verified changes as remedies, as far as there are some."""
         ...

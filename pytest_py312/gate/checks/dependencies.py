@@ -1,6 +1,6 @@
 """PY1xx: do the requirements of a cell resolve, install and import?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
@@ -15,6 +15,7 @@ from pytest_py312.dependencies.installation.findings import (
 )
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
+from pytest_py312.gate.checks.start_modules import start_findings, unimportable_on_both
 from pytest_py312.repository.services.requirement_sources import additional_services
 
 PREVENT_INSTALLATION = frozenset(("PY101", "PY102", "PY103", "PY104", "PY106", "PY107", "PY114"))
@@ -44,6 +45,7 @@ class DependencyCheck:
         "PY114",
         "PY115",
         "PY116",
+        "PY117",
     )
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
@@ -52,8 +54,17 @@ class DependencyCheck:
             *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
         ]
         set_results = [_check_set(set_cell, facts, is_additional=set_cell is not cell) for set_cell in sets]
+        imports: Mapping[str, str] = {}
+        earlier: Mapping[str, str] = {}
+        if cell.service.start_modules:
+            imports = facts.start_imports(cell)
+            earlier = imports if cell.is_baseline else facts.start_imports(_baseline_of(cell))
+        outcome = _outcome(cell, set_results, list(start_findings(cell, imports, earlier)))
+        reason = unimportable_on_both(cell, imports, earlier)
+        if outcome.status is Status.PASSED and reason and cell == facts.cells(cell.service)[-1]:
+            outcome = replace(outcome, status=Status.ERRORED, reason=reason)
         return unless_incomplete(
-            CheckResult(outcome=_outcome(cell, set_results)),
+            CheckResult(outcome=outcome),
             incomplete_environment_reason(*(set_result.installation for set_result in set_results)),
         )
 
@@ -69,7 +80,7 @@ class _SetResult:
 
 def _check_set(cell: Cell, facts: Facts, *, is_additional: bool) -> _SetResult:
     installation = facts.installation(cell)
-    baseline = replace(cell, interpreter=cell.service.baseline)
+    baseline = _baseline_of(cell)
     baseline_installation = installation if cell.is_baseline else facts.installation(baseline)
     unreadable = list(_unreadable_lines(cell, facts))
     if is_additional:
@@ -109,12 +120,16 @@ def _findings(cell: Cell, installation: Installation, facts: Facts) -> Iterator[
     yield from _source_build_notes(installation)
 
 
-def _outcome(cell: Cell, set_results: Sequence[_SetResult]) -> Outcome:
+def _baseline_of(cell: Cell) -> Cell:
+    return replace(cell, interpreter=cell.service.baseline)
+
+
+def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Finding]) -> Outcome:
     # two sets may share files, whose findings are reported once
     unique_findings: dict[Finding, Finding] = {}
     for finding in (finding for set_result in set_results for finding in set_result.findings):
         unique_findings.setdefault(replace(finding, severity=Severity.ERROR), finding)
-    findings = list(unique_findings.values())
+    findings = [*unique_findings.values(), *started]
     unchecked = next(
         (set_result.installation.unchecked for set_result in set_results if set_result.installation.unchecked), ""
     )
@@ -145,10 +160,10 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult]) -> Outcome:
             "the service runs"
         )
         return replace(outcome, status=Status.ERRORED, reason=reason)
-    started = next((found for found in map(_unimportable_on_both, set_results) if _is_started(cell, found)), None)
-    if outcome.status is Status.PASSED and started is not None:
+    failing = next((found for found in map(_unimportable_on_both, set_results) if _is_started(cell, found)), None)
+    if outcome.status is Status.PASSED and failing is not None:
         reason = (
-            f"{started.message} (also fails on {cell.service.baseline}), and the service is started with it, so "
+            f"{failing.message} (also fails on {cell.service.baseline}), and the service is started with it, so "
             "nothing proves that it starts. Install what it needs, as the service's image does"
         )
         return replace(outcome, status=Status.ERRORED, reason=reason)

@@ -185,6 +185,18 @@ class FactProvider:
     def installation(self, cell: Cell) -> Installation:
         return self.installer.installation(cell)
 
+    def start_imports(self, cell: Cell) -> Mapping[str, str]:
+        installation = self.installation(cell)
+        environment, build = installation.environment, installation.build
+        if not cell.service.start_modules or environment is None or build is None:
+            return {}
+        from pytest_py312.runners.start_job import import_start_modules, start_job  # lazy: few services need it
+
+        job = start_job(cell, build, environment.folder, root=self._plan.root, built=installation.built)
+        return self._single_flight.run(
+            f"start {cell.identifier}", lambda: dict(import_start_modules(self._runner, job))
+        )
+
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         from pytest_py312.dependencies.installation.repair import repair  # lazy: only needed for blocked sets
 

@@ -42,6 +42,16 @@ _USER_SWITCHERS = frozenset({"gosu", "su-exec", "chpst", "setuidgid"})
 """Programs that run a command as another user: ``gosu USER COMMAND``."""
 _ENVIRONMENT_MANAGERS = frozenset({"poetry", "pipenv", "uv", "pdm", "hatch", "rye"})
 """``poetry run PROGRAM``: the program is in the environment."""
+_APPLICATION = re.compile(
+    r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?P<object>:[A-Za-z_][\w.]*(?:\([\w=\s,\"']*\))?)?", re.ASCII
+)
+"""``package.module:object``"""
+_MODULE_SERVERS = frozenset({"gunicorn", "uvicorn", "hypercorn", "daphne", "granian", "waitress-serve"})
+_APPLICATION_OPTIONS = {
+    "celery": ("-A", "--app"), "flask": ("--app", "-A"), "waitress-serve": ("--app",), "dagster": ("-m",),
+    "faust": ("-A", "--app"),
+}  # fmt: skip
+"""Program -> its options that name a module."""
 _PYTHON_WRAPPERS = frozenset(
     {"opentelemetry-instrument", "ddtrace-run", "newrelic-admin", "scout-apm", "honcho", "aws-lambda"}
 )
@@ -129,10 +139,35 @@ def _programs_in_words(words: list[str], depth: int) -> Iterator[Program]:
             return
         elif _NAME.fullmatch(name) and not _SCRIPT.fullmatch(name):
             yield Program(name=name)
+            yield from _applications(name, words)
             if name not in _PYTHON_WRAPPERS:
                 return
             words = words[1:] if words[:1] in (["run-program"], ["start"]) else words
         else:
+            return
+
+
+def _applications(server: str, words: Sequence[str]) -> Iterator[Program]:
+    """Yield the modules that a server imports: ``gunicorn app.wsgi:application``, ``celery -A app worker``."""
+    if server in _MODULE_SERVERS:
+        matches = [
+            match
+            for earlier, word in zip(("", *words), words, strict=False)
+            if not earlier.startswith("-") and not word.endswith(".py") and (match := _APPLICATION.fullmatch(word))
+        ]
+        with_object = [match for match in map(_APPLICATION.fullmatch, words) if match and match["object"]]
+        # gunicorn takes a module alone as well
+        alone = [match for match in matches if "." in match["module"]] if server == "gunicorn" else []
+        for match in (*with_object, *reversed(alone)):
+            yield Program(name=match["module"], is_module=True, is_application=True)
+            return
+    options = _APPLICATION_OPTIONS.get(server, ())
+    for position, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        following = words[position + 1] if position + 1 < len(words) else ""
+        module = _APPLICATION.fullmatch(value if equals else following) if option in options else None
+        if module:
+            yield Program(name=module["module"], is_module=True, is_application=True)
             return
 
 

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.repository.formats.dockerfile import (
@@ -36,7 +36,15 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
     for context in contexts:
         stage = _ImageReader(tree, text, parsed, context).stage(parsed.final_stage)
         steps = _of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path)
-        recipe = InstallRecipe(source=dockerfile, steps=steps, limits=tuple(dict.fromkeys(stage.limits)))
+        python_path = tuple(filter(None, stage.environment.get("PYTHONPATH", "").split(":")))
+        code = (stage.files.find(resolve_path(folder, stage.folder)) for folder in (".", *python_path))
+        recipe = InstallRecipe(
+            source=dockerfile,
+            steps=steps,
+            limits=tuple(dict.fromkeys(stage.limits)),
+            python_path=python_path,
+            code_folders=tuple(dict.fromkeys(folder for folder in code if folder and tree.is_folder(folder))),
+        )
         if recipe.is_complete:
             return recipe
         recipes.append(recipe)
@@ -190,9 +198,9 @@ class _ImageReader:
                 continue  # only a file of the repository
             if other.files.find_generated(path) is not None:
                 continue  # its steps count where the file is installed
-            self._take_steps(other, path, state)
+            self._take_steps(other, path, resolve_path(destination, state.folder), state)
 
-    def _take_steps(self, other: _StageState, path: str, state: _StageState) -> None:
+    def _take_steps(self, other: _StageState, path: str, destination: str, state: _StageState) -> None:
         """Add the steps of a stage whose result is copied.
 
         If some of them install into the folder that is copied, the others do not count, except for the packages of the
@@ -206,6 +214,8 @@ class _ImageReader:
         has_own_folder = any(installs_into_copy(step) for step in other.steps)
         for step in other.steps:
             is_elsewhere = (has_own_folder or bool(step.target or step.prefix)) and not installs_into_copy(step)
+            if step.target and installs_into_copy(step):
+                step = replace(step, target=_moved(resolve_path(step.target, "/"), path, destination))
             if step not in state.steps and not (is_elsewhere and step.is_for_python):
                 state.steps.append(step)
         state.limits += other.limits
@@ -235,6 +245,8 @@ class _ImageReader:
         walk.run(text, instruction.line)
         state.steps += walk.steps
         state.limits += walk.limits
+        state.variables = {**walk.settings, **state.variables}
+        state.environment = {**walk.settings, **state.environment}
         known = len(state.files.mounts)
         state.files.mounts += [mount for mount in files.mounts[known:] if mount.generated is not None]
 
@@ -253,6 +265,12 @@ class _ImageReader:
         elif not name:
             for path in self._context_paths(source):
                 files.add(destination, path)
+
+
+def _moved(folder: str, source: str, destination: str) -> str:
+    """Return where ``folder`` is once ``source``, which contains it or is in it, was copied to ``destination``."""
+    inner = folder.removeprefix(source).strip("/") if f"{folder}/".startswith(f"{source.rstrip('/')}/") else ""
+    return f"{destination.rstrip('/')}/{inner}".rstrip("/")
 
 
 def _raw_lines(text: str, instruction: Instruction) -> str:

@@ -10,12 +10,14 @@ from pytest_py312.repository.recipes.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
 from pytest_py312.repository.recipes.tox_environments import read_tox_configuration, walk_tox, walk_tox_toml
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 if TYPE_CHECKING:
     from pytest_py312.repository.recipes.workflow_jobs import WorkflowJob
 
 WORKFLOW_LIMIT = 100
+INCLUDE_LIMIT = 20
+"""Maximum number of included files of GitLab CI that are read."""
 RUN_LIMIT = 50
 """Maximum number of runs of tox and nox that are followed from one job."""
 
@@ -40,6 +42,26 @@ def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> In
                 recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
                 if recipe is not None:
                     return recipe
+    return _read_gitlab_recipe(tree, service_path, service_name)
+
+
+def _read_gitlab_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:
+    for folder in dict.fromkeys((".", service_path)):
+        path = join_path(folder, ".gitlab-ci.yml")
+        if not tree.is_file(path):
+            continue
+        from pytest_py312.repository.recipes.gitlab_jobs import included_files, read_gitlab_jobs  # loads YAML
+
+        text = tree.read_or_none(path) or ""
+        included = {
+            name: tree.read_or_none(name) or ""
+            for name in map(posixpath.normpath, included_files(text)[:INCLUDE_LIMIT])
+            if not leaves_root(name) and tree.is_file(name)
+        }
+        for job in read_gitlab_jobs({**included, path: text}):
+            recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
+            if recipe is not None:
+                return recipe
     return None
 
 
@@ -68,7 +90,7 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
 def _new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
     files = FileMap(tree)
     files.add(_ROOT, ".")
-    variables = {"HOME": "/root", "GITHUB_WORKSPACE": _ROOT, "PWD": _ROOT, "CI": "true"}
+    variables = {"HOME": "/root", "GITHUB_WORKSPACE": _ROOT, "CI_PROJECT_DIR": _ROOT, "PWD": _ROOT, "CI": "true"}
     return CommandWalk(files=files, path=path, folder=resolve_path(folder, _ROOT), variables=variables)
 
 
@@ -85,13 +107,15 @@ def _recipe_of_job(
     choice = {name: _chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
     walk = _new_walk(tree, path, folder)
     walk.variables |= {name: job.expand(value, choice) for name, value in job.variables.items()}
+    walk.variables |= choice if job.is_matrix_in_environment else {}
     for step in job.steps:
         outer = dict(walk.variables)
         walk.variables |= {name: job.expand(value, choice) for name, value in step.variables.items()}
-        walk.folder = resolve_path(join_path(folder, job.expand(step.folder, choice)), _ROOT)
-        walk.path = path
+        if not step.is_same_shell:
+            walk.folder = resolve_path(join_path(folder, job.expand(step.folder, choice)), _ROOT)
+        walk.path = step.path or path
         walk.run(job.expand(step.text, choice), step.line)
-        walk.variables = outer
+        walk.variables = walk.variables if step.is_same_shell else outer
     _follow_runners(tree, walk)
     if not walk.steps or not any(_is_test_of(run, service_path) for run in walk.runs):
         return None

@@ -14,7 +14,7 @@ from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.detection.baseline import find_baseline
-from pytest_py312.repository.services.detection.entry_points import started_programs
+from pytest_py312.repository.services.detection.entry_points import start_modules, started_programs
 from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
 from pytest_py312.repository.services.detection.service_files import (
     NON_SERVICE_FOLDERS,
@@ -27,15 +27,21 @@ from pytest_py312.repository.services.detection.service_files import (
     service_indicator,
 )
 from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
-from pytest_py312.repository.services.install_recipes import find_production_recipe, find_test_recipe
+from pytest_py312.repository.services.install_recipes import (
+    find_production_recipe,
+    find_test_recipe,
+    read_planned_recipe,
+)
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
     MAX_ADDITIONAL_SOURCES,
     TABLE_READERS,
     describe_completion,
+    describe_left_out,
     describe_sources_by_name,
     detect_sources,
     find_additional_sources,
+    installed_sources,
     planned_sources,
     with_recipe,
 )
@@ -263,9 +269,19 @@ def _describe_service(
     files = read_service_files(tree, path, inner)
     baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
-    recipe, test_recipe = find_production_recipe(tree, files), find_test_recipe(tree, files, name)
+    recipe = (
+        read_planned_recipe(tree, plan, path, "install", settings.install)
+        if settings.install is not None
+        else find_production_recipe(tree, files)
+    )
+    test_recipe = (
+        read_planned_recipe(tree, plan, path, "test-install", settings.test_install)
+        if settings.test_install is not None
+        else find_test_recipe(tree, files, name)
+    )
     run_time, tests, requirement_clauses = _requirement_sources(plan, tree, files, settings, recipe, test_recipe)
     suite, suite_clause = _choose_suite(tree, files, settings)
+    programs = started_programs(tree, files)
     additional = _additional_sources(plan, files, (*run_time, *tests))
     clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
     if len(additional) > MAX_ADDITIONAL_SOURCES:
@@ -293,7 +309,8 @@ def _describe_service(
         manifest=_manifest(files, run_time),
         additional_requirements=additional,
         nested_folders=tuple(inner),
-        programs=started_programs(tree, files),
+        programs=programs,
+        start_modules=start_modules(programs, files),
         recipe=recipe,
         test_recipe=test_recipe,
     )
@@ -310,15 +327,19 @@ def _requirement_sources(
 ) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], tuple[str, ...]]:
     """Return the sources for run time and tests, and what was assumed about them."""
     inferred = detect_sources(files)
-    clauses: list[str] = []
+    clauses = [describe_left_out(recipe), describe_left_out(test_recipe)]
     if settings.requirements is not None:
         run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
+    elif settings.install is not None:
+        run_time = _with_own_tables(plan, tree, files, installed_sources(tree, recipe, files.path))
     else:
         installed, added = with_recipe(tree, inferred.run_time, recipe, files.path)
         run_time = _with_own_tables(plan, tree, files, (*installed, *added))
         clauses.append(describe_completion(added, recipe) if recipe else "")
     if settings.test_requirements is not None:
         tests = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements))
+    elif settings.test_install is not None:
+        tests = _with_own_tables(plan, tree, files, installed_sources(tree, test_recipe, files.path))
     else:
         installed, added = with_recipe(tree, inferred.tests, test_recipe, files.path)
         tests = _with_own_tables(plan, tree, files, (*installed, *added))

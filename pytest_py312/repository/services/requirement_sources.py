@@ -93,6 +93,11 @@ def detect_sources(files: ServiceFiles) -> DetectedSources:
     return DetectedSources(run_time=tuple(run_time), tests=tuple(tests), assumption=clause)
 
 
+def installed_sources(tree: Tree, recipe: InstallRecipe | None, service_path: str) -> tuple[RequirementSource, ...]:
+    """Return the sources that a recipe installs."""
+    return sources_of_recipe(tree, recipe, TABLE_READERS, service_path) if recipe is not None else ()
+
+
 def with_recipe(
     tree: Tree, detected: Sequence[RequirementSource], recipe: InstallRecipe | None, service_path: str
 ) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...]]:
@@ -101,7 +106,7 @@ def with_recipe(
     They are completed if there is no recipe, if it could not be followed to its end, and if it installs neither files
     nor projects.
     """
-    installed = sources_of_recipe(tree, recipe, TABLE_READERS, service_path) if recipe is not None else ()
+    installed = installed_sources(tree, recipe, service_path)
     is_known = recipe is not None and recipe.is_complete
     if is_known and any(not source.arguments and not source.constraints for source in installed):
         return installed, ()
@@ -118,6 +123,15 @@ def describe_completion(added: Sequence[RequirementSource], recipe: InstallRecip
     names = ", ".join(map(str, added))
     taken = f"; by their names these are taken as well: {names}" if names else ""
     return f"is installed as {recipe.source} says, which could not be followed in full ({reasons}){taken}"
+
+
+def describe_left_out(recipe: InstallRecipe | None) -> str:
+    """Return what is assumed where options of a recipe are not used: a clause, or empty."""
+    left_out = [f"{step.location}: {option}" for step in recipe.steps for option in step.left_out] if recipe else []
+    if recipe is None or not left_out:
+        return ""
+    shown = "; ".join(left_out[:3])
+    return f"is installed as {recipe.source} says, without what cannot be had from the repository ({shown})"
 
 
 def describe_sources_by_name(services: Sequence[Service]) -> list[str]:
@@ -193,6 +207,7 @@ def additional_services(service: Service) -> tuple[Service, ...]:
             distribution=None,
             additional_requirements=(),
             programs=(),
+            start_modules=(),
             recipe=None,
             test_recipe=None,
         )

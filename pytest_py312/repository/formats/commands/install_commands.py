@@ -124,6 +124,22 @@ def read_install_command(words: Sequence[str]) -> InstallCommand | None:
     return reader(arguments) if reader else None
 
 
+def read_pip_setting(words: Sequence[str]) -> tuple[str, str] | None:
+    """Read ``pip config set global.index-url URL``: the variable that sets the same option, and its value."""
+    remaining = list(words)
+    if remaining and _PYTHON.fullmatch(remaining[0].rpartition("/")[2]) and remaining[1:2] == ["-m"]:
+        remaining = remaining[2:]
+    if not remaining or not _PIP.fullmatch(remaining[0].rpartition("/")[2]):
+        return None
+    arguments = [word for word in remaining[1:] if not word.startswith("-")]
+    if len(arguments) != 4 or arguments[:2] != ["config", "set"]:
+        return None
+    section, _, option = arguments[2].partition(".")
+    if section not in ("global", "install") or not option:
+        return None
+    return f"PIP_{option.replace('-', '_').upper()}", arguments[3]
+
+
 def _read_python(words: list[str]) -> InstallCommand | None:
     while words and words[0].startswith("-") and words[0] != "-m":
         del words[: 2 if words[0] in ("-W", "-X") else 1]

@@ -41,7 +41,7 @@ def test_scripts_and_processes_are_followed(tmp_path: Path) -> None:
         "shop/Procfile": "web: gunicorn shop\nworker: rq worker\n",
         "shop/Dockerfile.dev": IMAGE + "CMD flask run\n",
     }
-    assert programs_in(tmp_path, files) == ["hypercorn", "gunicorn", "rq"]
+    assert programs_in(tmp_path, files) == ["hypercorn", "shop", "gunicorn", "rq"]
 
 
 def test_compose_files_start_what_they_build(tmp_path: Path) -> None:
@@ -53,5 +53,24 @@ def test_compose_files_start_what_they_build(tmp_path: Path) -> None:
         "  b: {build: {context: ., dockerfile: mail/Dockerfile}, command: dramatiq mail}\n",
         "compose.dev.yml": "services:\n  a: {build: shop, command: flask run}\n",
     }
-    assert programs_in(tmp_path, files) == ["uvicorn"]
+    assert programs_in(tmp_path, files) == ["uvicorn", "shop"]
     assert programs_in(tmp_path, files, "mail") == ["dramatiq"]
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "modules"),
+    [
+        ("python -m shop.server", ["shop/server.py"], [("shop.server", ".", True)]),
+        ("python -m shop", ["shop/__init__.py", "shop/__main__.py"], [("shop", ".", True)]),
+        ("uvicorn main:app", ["src/main.py", "src/lib/main.py"], [("main", "src", False)]),
+        ("uvicorn main:app", ["a/main.py", "b/main.py"], []),
+        ("uvicorn other:app", ["main.py"], []),
+        ("python -m flask run", ["main.py"], []),
+    ],
+)
+def test_the_modules_of_the_service_that_start_it(
+    tmp_path: Path, command: str, files: list[str], modules: list[tuple[str, str, bool]]
+) -> None:
+    programs_in(tmp_path, {"svc/Dockerfile": f"{IMAGE}CMD {command}\n", **{f"svc/{name}": "" for name in files}}, "svc")
+    (service,) = discover(Plan(root=tmp_path)).services
+    assert [(module.name, module.folder, module.is_program) for module in service.start_modules] == modules
