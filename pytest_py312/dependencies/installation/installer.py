@@ -170,11 +170,13 @@ class Installer:
             cell,
             *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
         ]
-        locks = [self.cached_lock(set_cell) for set_cell in cells]
-        digests = [lock.digest for lock in locks if lock is not None]
-        return (
-            [self._runner.find_interpreter(cell.interpreter).digest, *digests] if len(digests) == len(locks) else None
-        )
+        digests = [self._runner.find_interpreter(cell.interpreter).digest]
+        for set_cell in cells:
+            lock = self.cached_lock(set_cell)
+            if lock is None and not all(source.uninstalled for source in set_cell.service.requirements):
+                return None
+            digests.append(lock.digest if lock is not None else "")
+        return digests
 
     def _resolve(self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution]) -> DependencyLock:
         """Resolve the set of a cell, with the test tools of the baseline if they work on its interpreter as well.

@@ -52,6 +52,7 @@ from pytest_py312.repository.services.unassigned_files import (
     describe_unassigned_files,
     is_excluded,
 )
+from pytest_py312.repository.services.uninstalled_requirements import with_uninstalled
 from pytest_py312.repository.tree import FolderListing, Tree, join_path, nested_paths
 
 _TEST_FOLDERS = frozenset({"tests", "test"})
@@ -282,7 +283,9 @@ def _describe_service(
     run_time, tests, requirement_clauses = _requirement_sources(plan, tree, files, settings, recipe, test_recipe)
     suite, suite_clause = _choose_suite(tree, files, settings)
     programs = started_programs(tree, files)
-    additional = _additional_sources(plan, files, (*run_time, *tests))
+    additional = with_uninstalled(
+        tree, files, _additional_sources(plan, files, (*run_time, *tests)), (recipe, test_recipe)
+    )
     clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
     if len(additional) > MAX_ADDITIONAL_SOURCES:
         clauses.append(
