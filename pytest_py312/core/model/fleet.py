@@ -58,6 +58,8 @@ class RequirementSource:
     folder: str | None = None
     constraints: bool = False
     settings: InstallSettings = InstallSettings()
+    step: int = 0
+    """The position, from 1, of the command among those that install; 0: no command is known."""
     uninstalled: bool = False
 
     def __str__(self) -> str:

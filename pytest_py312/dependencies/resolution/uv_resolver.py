@@ -11,7 +11,9 @@ import os
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pytest_py312.core import clock
@@ -27,6 +29,8 @@ from pytest_py312.dependencies.resolution.lock import (
     ResolutionRequest,
     Undetermined,
     Unresolvable,
+    may_go_back,
+    newer_versions,
     parse_pins,
     resolve_parts,
 )
@@ -38,6 +42,9 @@ from pytest_py312.runners.runner import Runner
 MAX_ROUNDS = 200
 """How many times a resolution is repeated with one more project allowed to build from source. uv names one at a time,
 and sets pinned years ago have dozens that never had a wheel."""
+
+_METHOD = "newest versions of what is required directly"
+"""How versions are chosen; locks of another method are not used."""
 
 
 class UvResolver:
@@ -143,6 +150,7 @@ class UvResolver:
         """Return a digest of everything that a lock depends on."""
         inputs = json.dumps(
             [
+                _METHOD,
                 self._runner.name,
                 self.uv_version,
                 self._settings_digest,
@@ -156,6 +164,8 @@ class UvResolver:
                 sorted(request.formats.source_only),
                 sorted(request.formats.wheel_only),
                 request.best_match,
+                request.upgrade,
+                request.position if request.others else 0,
                 [self.cache_key(other, build) for other in request.others],
             ]
         )
@@ -169,9 +179,19 @@ class UvResolver:
     def _resolve_part(
         self, request: ResolutionRequest, build: InterpreterBuild, sources: Sequence[str], *, offline: bool
     ) -> DependencyLock:
-        text, from_source, wheels = self._compile_allowing_builds(
-            request, build, sources, offline=offline, extra_options=("--no-annotate",)
+        compile_set = partial(
+            self._compile_allowing_builds, build=build, offline=offline, extra_options=("--no-annotate",)
         )
+        text, from_source, wheels = compile_set(request, sources=sources)
+        if may_go_back(request):
+            newest = ""
+            with suppress(Unresolvable, Undetermined):
+                newest, *_ = compile_set(replace(request, no_deps=True), sources=from_source)
+            for constraints in newer_versions(request, text, newest):
+                with suppress(Unresolvable, Undetermined):
+                    narrowed = replace(request, constraints=(*request.constraints, *constraints))
+                    text, from_source, wheels = compile_set(narrowed, sources=from_source)
+                    break
         pins = (
             replace(pin, index="\n".join((pin.index, self._find_links(wheels[pin.name]))).strip())
             if pin.name in wheels
@@ -258,6 +278,7 @@ class UvResolver:
         folder = self._temporary / uuid.uuid4().hex
         folder.mkdir(parents=True)
         requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
+        installed = folder / "installed.txt"
         # uv also reads the nearest settings file above its folder: this one keeps it from those of the cache's parents
         settings_file = folder / "uv.toml"
         try:
@@ -280,8 +301,14 @@ class UvResolver:
             argv += ["--offline"] if offline else []
             argv += extra_options
             argv += ["--constraint", inside(constraints)] if request.constraints else []
-            return self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=600)
+            if not request.installed:
+                return self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=600)
+            # uv prefers the versions of an existing output file
+            installed.write_text("\n".join(request.installed) + "\n", encoding="utf-8")
+            argv += ["--output-file", inside(installed)]
+            result = self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=600)
+            return replace(result, stdout=installed.read_text(encoding="utf-8")) if result.ok else result
         finally:
-            for file in (requirements, constraints, settings_file):
+            for file in (requirements, constraints, installed, settings_file):
                 file.unlink(missing_ok=True)
             folder.rmdir()

@@ -4,6 +4,7 @@ Only reads files. Starts no process, uses no network, imports and executes nothi
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 
 from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
@@ -360,12 +361,13 @@ def _with_own_tables(
     """Add the tables of the service itself where one of its requirements files installs it: ``-e .[test]``."""
     if all(source.table or source.arguments for source in sources):
         return sources
-    locals_of_service = (
-        LocalProject(path=local.path, extras=local.extras)
+    steps = {source.path: source.step for source in sources if not source.table}
+    tables = [
+        replace(table, step=steps.get(local.location.path, 0))
         for local in read_requirement_set(plan.root, sources).locals
         if local.path == files.path
-    )
-    tables = [source for project in locals_of_service for source in own_sources(tree, project, TABLE_READERS)]
+        for table in own_sources(tree, LocalProject(path=local.path, extras=local.extras), TABLE_READERS)
+    ]
     return tuple(dict.fromkeys((*sources, *tables)))
 
 
