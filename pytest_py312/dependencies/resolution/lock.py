@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
@@ -20,7 +20,7 @@ from pytest_py312.dependencies.resolution.format_control import ANY_FORMAT, Form
 
 PROJECT_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 """Pattern of a project's name, as a group."""
-MAX_NEWER_ATTEMPTS = 5
+MAX_NEWER_ATTEMPTS = 8
 """Number of resolutions that are tried with newer versions of what is required directly."""
 
 _EXACT = re.compile(rf"{PROJECT_NAME}\s*(?:\[[^\]]*\])?\s*(?:===?\s*[^*,\s;]+|@\s.+)(?:\s.*|;.*)?", re.DOTALL)
@@ -221,25 +221,20 @@ def may_go_back(request: ResolutionRequest) -> bool:
     return is_open and len(request.names) > 1 and not request.no_deps
 
 
-def newer_versions(request: ResolutionRequest, output: str, newest: str) -> Iterator[tuple[str, ...]]:
-    """Yield constraints that keep newer versions of what is required directly, in the order of preference.
+def newer_versions(request: ResolutionRequest, output: str, newest: str) -> tuple[str, ...]:
+    """Return constraints that keep newer versions of what is required directly, in the order of the requirements.
 
     :param output: the resolution.
     :param newest: the resolution of the same lines without what they require.
     """
     names = [canonicalize_name(match[0]) for line in request.lines if (match := re.match(PROJECT_NAME, line))]
     versions = {pin.name: pin.version for pin in parse_pins(output, (), "")}
-    newest_pins = {pin.name: pin.version for pin in parse_pins(newest, (), "")}
-    lines = [
-        f"{name}>={newest_pins[name]}"
+    newest_versions = {pin.name: pin.version for pin in parse_pins(newest, (), "")}
+    return tuple(
+        f"{name}>={newest_versions[name]}"
         for name in dict.fromkeys(names)
-        if _is_older(versions.get(name, ""), newest_pins.get(name, ""))
-    ]
-    if lines:
-        yield tuple(lines)
-    if len(lines) > 1:
-        # pip goes back on what comes last first
-        yield from (tuple(lines[:count]) for count in range(len(lines) - 1, 0, -1)[: MAX_NEWER_ATTEMPTS - 1])
+        if _is_older(versions.get(name, ""), newest_versions.get(name, ""))
+    )
 
 
 def _is_older(version: str, other: str) -> bool:

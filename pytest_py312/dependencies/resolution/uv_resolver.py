@@ -24,6 +24,7 @@ from pytest_py312.dependencies.resolution.conflict_cache import ConflictCache
 from pytest_py312.dependencies.resolution.format_control import ALL
 from pytest_py312.dependencies.resolution.known_solutions import parse_solution
 from pytest_py312.dependencies.resolution.lock import (
+    MAX_NEWER_ATTEMPTS,
     DependencyLock,
     LockCache,
     ResolutionRequest,
@@ -187,10 +188,15 @@ class UvResolver:
             newest = ""
             with suppress(Unresolvable, Undetermined):
                 newest, *_ = compile_set(replace(request, no_deps=True), sources=from_source)
-            for constraints in newer_versions(request, text, newest):
+            kept: tuple[str, ...] = ()
+            newer = newer_versions(request, text, newest)
+            attempts = [newer, *((line,) for line in newer if len(newer) > 1)] if newer else []
+            for more in attempts[:MAX_NEWER_ATTEMPTS]:
+                narrowed = replace(request, constraints=(*request.constraints, *kept, *more))
                 with suppress(Unresolvable, Undetermined):
-                    narrowed = replace(request, constraints=(*request.constraints, *constraints))
                     text, from_source, wheels = compile_set(narrowed, sources=from_source)
+                    kept = (*kept, *more)
+                if kept == newer:
                     break
         pins = (
             replace(pin, index="\n".join((pin.index, self._find_links(wheels[pin.name]))).strip())

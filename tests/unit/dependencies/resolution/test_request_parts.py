@@ -106,11 +106,11 @@ def test_uv_goes_back_where_nothing_newer_fits(tmp_path: Path) -> None:
     assert lock.versions == {"boto3": "1.7.84", "urllib3": "2.6.3"}
 
 
-def test_what_comes_first_is_kept_new_where_not_all_of_it_can_be(tmp_path: Path) -> None:
-    request = ResolutionRequest(lines=("a", "b"))
-    answers = ("a==1\nb==1\n", "a==2\nb==2\n", None, "a==2\nb==1\n")
+def test_as_much_as_possible_is_kept_new_in_the_order_of_the_requirements(tmp_path: Path) -> None:
+    request = ResolutionRequest(lines=("a", "b", "c"))
+    answers = ("a==1\nb==1\nc==1\n", "a==2\nb==2\nc==2\n", None, "a==2\nb==1\nc==1\n", None, "a==2\nb==1\nc==2\n")
     runs = [NO_SOLUTION if answer is None else command_run_of(answer) for answer in answers]
-    assert asked_of_uv(tmp_path, request, *runs)[0].versions == {"a": "2", "b": "1"}
+    assert asked_of_uv(tmp_path, request, *runs)[0].versions == {"a": "2", "b": "1", "c": "2"}
 
 
 @pytest.mark.parametrize(
