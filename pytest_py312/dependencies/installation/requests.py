@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
+from pytest_py312.core.model.fleet import Cell, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
@@ -26,6 +26,7 @@ from pytest_py312.dependencies.resolution.format_control import read_format_cont
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
+from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirement_set import (
     LocalRequirement,
@@ -35,7 +36,7 @@ from pytest_py312.repository.services.requirement_set import (
     read_requirement_set,
     requirement_with_extras,
 )
-from pytest_py312.repository.services.requirement_sources import additional_services
+from pytest_py312.repository.services.requirement_sources import TABLE_READERS, additional_services
 from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.fingerprints import tree_digest
 
@@ -75,9 +76,9 @@ class RequestBuilder:
         with self._lock:
             if service.name not in self._sets:
                 sources = (*service.requirements, *service.test_requirements)
-                read_set = read_requirement_set(
+                read_set = self._read(
                     # if requirements files define the deployment, a lock file next to them does not
-                    self._plan.root,
+                    service,
                     sources,
                     with_locks=all(
                         source.table for source in service.requirements if not (source.arguments or source.constraints)
@@ -88,6 +89,27 @@ class RequestBuilder:
                 )
             return self._sets[service.name]
 
+    def _read(
+        self, service: Service, sources: Sequence[RequirementSource], *, with_locks: bool = False
+    ) -> RequirementSet:
+        """Read ``sources``. What they require of the service's own distribution is the service, not one of an index."""
+        read_set = read_requirement_set(self._plan.root, sources, with_locks=with_locks)
+        own = canonicalize_name(service.distribution.name) if service.distribution else ""
+        extras: set[str] = set()
+        while own and any(item.name == own for item in read_set.entries):
+            named = [item for item in read_set.entries if item.name == own]
+            more = {extra for item in named for extra in item.entry.extras} - extras
+            if more or not extras:
+                extras |= more
+                project = LocalProject(path=service.path, extras=tuple(sorted(extras)))
+                tables = own_sources(Tree(self._plan.root), project, TABLE_READERS)
+                sources = tuple(dict.fromkeys((*sources, *tables)))
+                read_set = read_requirement_set(self._plan.root, sources, with_locks=with_locks)
+                if more:
+                    continue
+            return replace(read_set, entries=tuple(item for item in read_set.entries if item.name != own))
+        return read_set
+
     def _groups(self, service: Service) -> tuple[_Group, ...]:
         """Return the requirements of the service by the settings with which they are installed; always one group."""
         requirements = self.requirements(service)
@@ -95,26 +117,26 @@ class RequestBuilder:
             if service.name not in self._groups_by_service:
                 groups = group_sources(service.requirements, service.test_requirements)
                 self._groups_by_service[service.name] = tuple(
-                    self._group(groups, position, requirements) for position in range(len(groups))
+                    self._group(service, groups, position) for position in range(len(groups))
                 ) or (_Group(requirements=requirements),)
             return self._groups_by_service[service.name]
 
-    def _group(self, groups: Sequence[InstallGroup], position: int, all_requirements: RequirementSet) -> _Group:
+    def _group(self, service: Service, groups: Sequence[InstallGroup], position: int) -> _Group:
         """Return the requirements of one of ``groups``, and what it keeps of those before it."""
         if len(groups) == 1:
-            return _Group(requirements=all_requirements, by_uv=groups[0].by_uv, upgrade=groups[0].upgrade)
+            return _Group(requirements=self._sets[service.name], by_uv=groups[0].by_uv, upgrade=groups[0].upgrade)
         group = groups[position]
         kept: dict[bool, list[LocatedEntry]] = {True: [], False: []}
         replaced: set[str] = set()
         for earlier in reversed(groups[: position + 1] if group.tests else ()):
             production = [source for source in earlier.sources if source not in earlier.tests]
-            entries = read_requirement_set(self._plan.root, production).entries
+            entries = self._read(service, production).entries
             if earlier is not group:
                 is_together = earlier.settings == group.settings and not group.settings.no_deps
                 kept[is_together] += [item for item in entries if item.name not in replaced]
             replaced |= {item.name for item in entries}
         return _Group(
-            requirements=read_requirement_set(self._plan.root, group.sources),
+            requirements=self._read(service, group.sources),
             by_uv=group.by_uv,
             upgrade=group.upgrade,
             kept_lines=tuple(kept[True]),

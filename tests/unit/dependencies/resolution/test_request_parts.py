@@ -46,7 +46,8 @@ def resolved(request: ResolutionRequest, answers: Mapping[tuple[str, ...], str])
 
 def test_what_is_installed_is_preferred(tmp_path: Path) -> None:
     request = ResolutionRequest(lines=("b",), position=1, others=(ALONE,))
-    versions, asked = resolved(request, {("a==1",): "a==1", ("b",): "a==1 b==2 c==3"})
+    answers: dict[tuple[str, ...], str] = {("a==1",): "a==1", ("b",): "a==1 b==2 c==3"}
+    versions, asked = resolved(request, answers)
     assert versions == {"a": "1", "b": "2", "c": "3"}
     assert asked == ["", "a==1"]
 
