@@ -28,7 +28,7 @@ from pytest_py312.repository.edits.change_set import (
     unified_diff,
 )
 from pytest_py312.repository.services.compiled_requirements import redirect_to_sources
-from pytest_py312.repository.services.file_ownership import is_vendored_test
+from pytest_py312.repository.services.file_ownership import is_kept_as_it_is
 
 _RESULT_LINE = re.compile(r"\b\d+ (?:passed|failed|errors?|skipped|warnings?)\b.* in \d", re.ASCII)
 """The line with which pytest ends."""
@@ -66,14 +66,14 @@ def _wanted_source_changes(outcomes: Iterable[Outcome]) -> Iterator[SourceChange
     """Yield the changes of source for what blocks or what the target's compiler warns of.
 
     A name that is deprecated and still there keeps nobody back: its change would be one more to review in a pull
-    request that is about the Python. Times in UTC have an option of their own. Tests of vendored code are not the
-    service's to change.
+    request that is about the Python. Times in UTC have an option of their own. Vendored code is not the service's
+    to change: its next copy undoes that.
     """
     for outcome in outcomes:
         for finding in outcome.findings:
             blocks = finding.severity is Severity.ERROR or finding.code == COMPILER_WARNING
             for change in () if finding.waived else finding.changes:
-                if not isinstance(change, SourceChange) or is_vendored_test(change.path):
+                if not isinstance(change, SourceChange) or is_kept_as_it_is(change.path):
                     continue
                 if blocks or change.old in UTC_REPLACEMENTS:
                     yield change

@@ -18,8 +18,8 @@ from pytest_py312.runners.suite_ids import SuiteIds, read_folders
 CRASH_SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 """Signals of a crashing interpreter: the test that was running is to blame."""
 
-USAGE_ERROR = 4
-"""Exit code of a pytest that was called wrongly, or cannot load what its configuration names."""
+INTERNAL_ERROR, USAGE_ERROR = 3, 4
+"""Exit codes of a pytest that cannot load a plugin or what its configuration names, or was called wrongly."""
 
 OUTCOMES = ("passed", "xpassed", "skipped", "xfailed", "failed", "error")
 """Outcomes of a test, the worst last."""
@@ -31,8 +31,11 @@ EXIT_CODE_TEST = "exit code of pytest"
 START_COLLECTOR = "start of pytest"
 """Id in ``collection_errors`` for a pytest that failed before it ran a test: no file could be collected."""
 
-_START_ERROR = re.compile(r"^(?:ImportError while loading conftest|This error occurred:)", re.MULTILINE)
-"""What pytest prints if a conftest, or a class that a warning filter names, cannot be imported (exit code 4)."""
+_START_ERROR = re.compile(
+    r"^(?:ImportError while loading conftest|This error occurred:|Error while loading plugin |Error importing plugin )",
+    re.MULTILINE,
+)
+"""What pytest prints if a conftest, a plugin, or a class that a warning filter names cannot be imported."""
 
 MAX_DETAIL_LENGTH = 2400
 """Characters of output that are kept of such an error."""
@@ -154,7 +157,7 @@ def _start_error(result: ProbeResult, records: "_SuiteRecords", crash: str) -> s
         return f"{result.output_tail[-MAX_DETAIL_LENGTH:]}\nthe interpreter crashed at the start of the suite ({crash})"
     if result.failure:
         return ""
-    match = _START_ERROR.search(result.output_tail) if records.exit_code == USAGE_ERROR else None
+    match = _START_ERROR.search(result.output_tail) if records.exit_code in (INTERNAL_ERROR, USAGE_ERROR) else None
     return records.start_error or (result.output_tail[match.start() :][-MAX_DETAIL_LENGTH:].strip() if match else "")
 
 

@@ -6,6 +6,7 @@ and no longer has ``pkg_resources`` from version 82 on.
 
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -150,6 +151,19 @@ def _diagnose(top: str, evidence: Evidence, distributions: CellDistributions) ->
 
 def _alternative_text(top: str) -> str:
     return ", or use importlib.metadata and importlib.resources" if top == "pkg_resources" else ""
+
+
+def offered_setuptools(finding: Finding) -> str:
+    """Return the requirement of setuptools that the remedy of a finding begins with; empty if there is none."""
+    match = re.match(r"require (setuptools(?:<82)?)(?:,|$)", finding.remedy) if finding.code == "PY209" else None
+    return match[1] if match else ""
+
+
+def without_setuptools_offer(finding: Finding, requirement: str) -> Finding:
+    """Return a finding without the advice to require setuptools, which was tried and does not work."""
+    alternative = finding.remedy.removeprefix(f"require {requirement}").removeprefix(", or ")
+    tried = f"the other requirements do not work with {requirement}"
+    return replace(finding, remedy=f"{alternative or f'do without {finding.names[0]}'} ({tried})")
 
 
 def _finding(path: str, module_import: ModuleImport, top: str, message: str, remedy: str, certain: bool) -> Finding:

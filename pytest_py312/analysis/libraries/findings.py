@@ -244,8 +244,7 @@ def _library_finding(group: Sequence[LocatedProblem], effect: str, severity: Sev
 
 
 def _remedy(problem: LibraryProblem) -> str:
-    newer = f"try a newer version of {problem.library.name}"
-    return f"{newer}, or {problem.remedy}" if problem.setuptools_module else newer
+    return f"try a newer version of {problem.library.name}"
 
 
 def _unreached_finding(group: Sequence[LocatedProblem]) -> Finding:

@@ -46,7 +46,7 @@ from pytest_py312.analysis.libraries.unprovided_imports import (
     unprovided_imports,
     unprovided_setuptools_imports,
 )
-from pytest_py312.analysis.libraries.upgrade_advice import UpgradeAdvisor, UpgradeFinder
+from pytest_py312.analysis.libraries.upgrade_advice import FIRST_GOOD, UpgradeAdvisor, UpgradeFinder
 from pytest_py312.analysis.oracle.oracle import Oracle
 from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers
@@ -212,7 +212,18 @@ class LibraryAnalyzer:
             summarize=lambda entry: self._summarize([entry], build)[0],
             gather_evidence=lambda installed: self._evidence(cell, inputs, installed),
         )
-        return advisor(problem)
+        return self._with_setuptools(cell, problem, advisor(problem))
+
+    def _with_setuptools(self, cell: Cell, problem: LocatedProblem, advice: str) -> str:
+        """Offer to require setuptools where it is missing, nothing newer helps, and the import works with it."""
+        if not problem.problem.setuptools_module or FIRST_GOOD in advice:
+            return advice
+        requirement, module = problem.problem.remedy.removeprefix("require "), problem.entry_module
+        results = self._installer.imports_with(cell, (requirement,), (module,))
+        if results is None or results.get(module, "not tried"):
+            return advice
+        proof = f"verified: with it {module} imports on {cell.interpreter}"
+        return f"require {requirement} ({proof})" + (f"; or {advice}" if advice else "")
 
     def _try_on_baseline(
         self, cell: Cell, baseline_installation: Installation, modules: Sequence[str]

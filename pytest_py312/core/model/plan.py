@@ -119,6 +119,9 @@ class Waiver:
     location: Location | None = None
 
 
+DEFAULT_BUILD_LIMIT = 600.0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """All settings of the plan.
@@ -152,6 +155,8 @@ class Plan:
     """Cut-off date of the resolution, RFC 3339 in UTC; empty for none."""
     lock_hours: float = 24.0
     """How long a resolution without a cut-off date may be reused."""
+    build_limit: float = DEFAULT_BUILD_LIMIT
+    """Seconds for the build of one source on one interpreter."""
 
     def image_of(self, interpreter: Interpreter) -> str:
         """Return the base image of ``interpreter``, such as ``python:3.12-slim``."""

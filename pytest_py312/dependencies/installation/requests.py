@@ -27,6 +27,7 @@ from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLo
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
+from pytest_py312.repository.services.development_requirements import is_for_development, unnamed_projects
 from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirement_set import (
     LocalRequirement,
@@ -188,6 +189,29 @@ class RequestBuilder:
         """Return the normalised names of the projects that the files of the service require."""
         return tuple(dict.fromkeys(item.name for item in self.requirements(service).entries))
 
+    def dispensable(
+        self, service: Service, trees: Sequence[StoredDistribution], modules: Mapping[str, Collection[str]]
+    ) -> frozenset[str]:
+        """Return the projects that only tests or development require, and that nothing of the service names.
+
+        :param trees: the distributions that are built from folders; what they require is needed.
+        :param modules: project -> its importable modules, as far as they are known.
+        """
+        required = frozenset(self.directly_required(service))
+        sources = list(service.requirements)
+        if service.recipe is None and service.settings.requirements is None:  # they were found by their names
+            sources = [source for source in sources if not is_for_development(source.path, service.path)]
+        at_run_time = {item.name for item in read_requirement_set(self._plan.root, sources).entries}
+        of_trees = {_project(line) for tree in trees for line in tree.requires}
+        if suite := service.suite:
+            at_run_time.update(_suite_tools(suite))
+        only_tests = required - at_run_time - of_trees - self.own_distributions(service).keys()
+        return unnamed_projects(Tree(self._plan.root), service, only_tests, modules)
+
+    def requires_git(self, service: Service) -> bool:
+        """Whether a requirement of the service is fetched with git."""
+        return any("git+" in item.text for item in self.requirements(service).entries)
+
     def request(
         self,
         cell: Cell,
@@ -198,6 +222,7 @@ class RequestBuilder:
         locked: bool = True,
         extra_constraints: Sequence[str] = (),
         unavailable: Collection[str] = (),
+        added: Sequence[str] = (),
     ) -> ResolutionRequest:
         """Return the request of a cell: the requirements of its files, its test tool, and those of ``trees``.
 
@@ -208,9 +233,10 @@ class RequestBuilder:
         :param without: projects that are left out, to try a change.
         :param extra_constraints: added to ``constraints``.
         :param unavailable: projects that are left out because they cannot be had here; locked versions are kept.
+        :param added: requirements that no file has, to try them.
         """
         requirements = self.requirements(cell.service)
-        holds_locked_versions = locked and changed is None and not without
+        holds_locked_versions = locked and changed is None and not without and not added
         locked_constraints = (
             tuple(pinned_constraints(requirements.locks, requirements.entries, cell.interpreter))
             if holds_locked_versions
@@ -226,7 +252,7 @@ class RequestBuilder:
                 *locked_constraints,
                 *self._without_upgraded(cell.service, (*extra_constraints, *constraints)),
             ),
-            direct=tuple((item.name, item.location) for item in requirements.entries),
+            direct=tuple((item.name, item.location) for item in sorted(requirements.entries, key=decisiveness)),
             exclude_newer=self._plan.exclude_newer,
         )
         groups = self._groups(cell.service)
@@ -235,10 +261,11 @@ class RequestBuilder:
             for position, group in enumerate(groups)
         ]
         main = next((part for part in reversed(parts) if not part.no_deps), replace(shared, position=len(parts)))
-        added = [*_tool_lines(cell.service, requirements), *self._tree_lines(cell, trees, {*tree_names, *unavailable})]
+        tools = _tool_lines(cell.service, requirements)
+        of_trees = self._tree_lines(cell, trees, {*tree_names, *unavailable})
         return replace(
             main,
-            lines=tuple(dict.fromkeys((*main.lines, *added))),
+            lines=tuple(dict.fromkeys((*added, *main.lines, *tools, *of_trees))),
             others=tuple(part for part in parts if part.position != main.position and part.lines),
         )
 
@@ -351,6 +378,11 @@ class RequestBuilder:
 def _allows(item: LocatedEntry, version: str) -> bool:
     specifier = SpecifierSet(item.entry.specifier)
     return bool(version) and specifier.contains(version, prereleases=True)
+
+
+def decisiveness(item: LocatedEntry) -> tuple[bool, bool]:
+    """Return a key by which, of the requirements of one project, the greatest decides its version: a pin."""
+    return "==" in item.entry.specifier, bool(item.entry.specifier)
 
 
 def _suite_tools(suite: Suite) -> tuple[str, ...]:

@@ -15,8 +15,8 @@ from pytest_py312.core import clock
 from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.resolution.build_tools import MissingTool
 from pytest_py312.dependencies.resolution.format_control import ANY_FORMAT, FormatControl
+from pytest_py312.dependencies.system.build_tools import MissingTool
 
 PROJECT_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 """Pattern of a project's name, as a group."""

@@ -37,7 +37,12 @@ from pytest_py312.dependencies.resolution.lock import (
 )
 from pytest_py312.dependencies.resolution.pip_wheels import PipWheels, refused_by_uv
 from pytest_py312.dependencies.resolution.uv_config import index_settings_toml, single_index_url, uv_settings_digest
-from pytest_py312.dependencies.resolution.uv_messages import explain_failure, projects_without_wheels, unwrap_message
+from pytest_py312.dependencies.resolution.uv_messages import (
+    explain_failure,
+    projects_with_disabled_builds,
+    projects_without_wheels,
+    unwrap_message,
+)
 from pytest_py312.runners.runner import Runner
 
 MAX_ROUNDS = 200
@@ -257,9 +262,10 @@ class UvResolver:
                 from_source = [name for name in from_source if name not in wheels]
                 continue
             message = unwrap_message(result.stderr)
+            without_wheels = [*projects_without_wheels(message), *projects_with_disabled_builds(message)]
             newly_without_wheels = [
                 name
-                for name in projects_without_wheels(message)
+                for name in dict.fromkeys(without_wheels)
                 if name not in from_source and not request.formats.is_wheel_only(name)
             ]
             if not newly_without_wheels:

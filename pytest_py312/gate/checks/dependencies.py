@@ -12,6 +12,7 @@ from pytest_py312.dependencies.installation.findings import (
     finding_identity,
     incomplete_environment_reason,
     installation_findings,
+    without_blocking,
 )
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
@@ -114,6 +115,7 @@ def _check_set(cell: Cell, facts: Facts, *, is_additional: bool) -> _SetResult:
     is_uninstalled = is_additional and all(source.uninstalled for source in cell.service.requirements)
     if cell == facts.cells(cell.service)[-1] and not installation.unchecked and not is_uninstalled:
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
+    findings = [without_blocking(finding, installation) for finding in findings]
     return _SetResult(
         installation=installation,
         baseline_installation=baseline_installation,
@@ -142,6 +144,7 @@ def _findings(cell: Cell, installation: Installation, facts: Facts) -> Iterator[
     if installation.rest is not None:
         yield from installation_findings(cell, installation.rest, facts.requirements(cell.service).entries)
         yield from _source_build_notes(installation.rest)
+    yield from installation.dispensed
     yield from _source_build_notes(installation)
 
 

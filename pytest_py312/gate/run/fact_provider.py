@@ -203,7 +203,23 @@ class FactProvider:
         return repair(self.installer, cell, findings, self._plan.exclude_newer)
 
     def source_analysis(self, cell: Cell) -> "AnalysisResult":
-        return self._analyze_source(self.service_analyzer, cell)
+        result = self._analyze_source(self.service_analyzer, cell)
+        if cell not in self.installed_cells:
+            return result
+        return replace(result, findings=tuple(self._with_tried_setuptools(cell, found) for found in result.findings))
+
+    def _with_tried_setuptools(self, cell: Cell, finding: Finding) -> Finding:
+        """Take the advice to require setuptools out of a finding if the set cannot be had with it."""
+        if finding.code != "PY209":
+            return finding
+        from pytest_py312.analysis.judging.packaging import offered_setuptools, without_setuptools_offer
+
+        requirement = offered_setuptools(finding)
+        if not requirement or self.installer.installation(cell).environment is None:
+            return finding
+        imports = self.installer.imports_with(cell, (requirement,), finding.names)
+        works = imports is not None and not any(imports.values())
+        return finding if works else without_setuptools_offer(finding, requirement)
 
     def source_analysis_with(
         self, files: Mapping[str, bytes], services: Sequence[Service]

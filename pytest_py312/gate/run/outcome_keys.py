@@ -121,7 +121,7 @@ class OutcomeKeys:
 
     def _build_digest(self, cell: Cell) -> str:
         try:
-            return self._runner.find_interpreter(cell.interpreter).digest
+            return self._installer.build(cell).digest
         except CellUnavailable as reason:
             return f"none: {reason}"
 

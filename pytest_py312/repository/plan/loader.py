@@ -44,6 +44,7 @@ TOP_KEYS = (
     "reruns",
     "exclude-newer",
     "lock-hours",
+    "build-limit",
     "stage",
     "defaults",
     "service",
@@ -199,6 +200,7 @@ def load_plan(path: Path, *, today: date) -> Plan:
         ),
         exclude_newer=_read_or_default(top, "exclude-newer", read.utc_timestamp, base.exclude_newer),
         lock_hours=_read_or_default(top, "lock-hours", read.hours, base.lock_hours),
+        build_limit=_read_or_default(top, "build-limit", read.duration, base.build_limit),
     )
     return with_resolution(
         plan, resolver=_read_or_default(top, "resolver", lambda node: read.choice(node, RESOLVERS), "")

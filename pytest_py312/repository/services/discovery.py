@@ -50,6 +50,7 @@ from pytest_py312.repository.services.requirement_sources import (
     with_recipe,
 )
 from pytest_py312.repository.services.shared_baseline import with_shared_baselines
+from pytest_py312.repository.services.shared_packages import with_shared_packages
 from pytest_py312.repository.services.unassigned_files import (
     FOLDER_LIMIT,
     SEARCH_DEPTH,
@@ -86,6 +87,7 @@ def discover(plan: Plan) -> Fleet:
     outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
     assumptions = [text for text in assumptions if not text.startswith(outdated)]
     services = [declared_elsewhere.get(service.name, service) for service in services]
+    services = with_shared_packages(tree, services)
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     assumptions = [
         *describe_unassigned_files(

@@ -51,6 +51,8 @@ _TOX_ROOT = re.compile(r"\{(?:toxinidir|tox_root)\}/?", re.ASCII)
 _CODE_FOLDER = re.compile(
     r"(?m)^[ \t]*(?:CodeUri|DockerContext):[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII
 )
+_HANDLER = re.compile(r"(?m)^[ \t]*handler:[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII)
+"""Of a function in a serverless.yml: the file with its code, with the function in place of the ending."""
 _DOCUMENT_START = re.compile(r"(?m)^---(?:[ \t].*)?$")
 _PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks", "Resources"})
 _GITLAB_NON_JOB_KEYS = frozenset(
@@ -136,10 +138,8 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         return NamedServices(parts=(), surroundings=whole_file)
     text = _without_comments(text, name)
     spans = list(_yaml_parts(text, path)) if path.endswith((".yml", ".yaml")) else []
-    folder = path.rpartition("/")[0]
     parts = [
-        _function_part(text[start:end], start, end, index, folder)
-        or _keyed_part(text[start:end], start, end, index, key)
+        _function_part(text[start:end], start, end, index, path) or _keyed_part(text[start:end], start, end, index, key)
         for start, end, key in spans
     ]
     between_parts: list[str] = []
@@ -152,9 +152,10 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
     return NamedServices(parts=tuple(parts), surroundings=surroundings)
 
 
-def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, folder: str) -> FilePart | None:
+def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, path: str) -> FilePart | None:
     """Return the part of a serverless function: it belongs to the service that has its code, whatever its name is."""
-    match = _CODE_FOLDER.search(text)
+    folder, _, name = path.rpartition("/")
+    match = _CODE_FOLDER.search(text) or (_HANDLER.search(text) if name.startswith("serverless") else None)
     if match is None:
         return None
     code = posixpath.normpath(posixpath.join(folder, match["path"]))
@@ -332,9 +333,19 @@ TEST_DATA_FOLDERS = frozenset(
 """Folders below a folder of tests with files that only tests read."""
 
 
-def is_vendored_test(path: str) -> bool:
-    """Whether the file is a test, or is read by tests, in a folder of vendored code."""
+_VENDOR_FOLDERS = frozenset(
+    {
+        "_third_party", "_vendor", "_vendored", "_vendored_packages", "third-party", "third_party", "thirdparty",
+        "vendor", "vendored",
+    }
+)  # fmt: skip
+
+
+def is_kept_as_it_is(path: str) -> bool:
+    """Return whether no fix changes the file: it is code of another project, or a test that reads such files."""
     *folders, name = path.split("/")
+    if not _VENDOR_FOLDERS.isdisjoint(folders):
+        return True
     vendored = next((number for number, folder in enumerate(folders) if folder in THIRD_PARTY_FOLDERS), None)
     if vendored is None:
         return False

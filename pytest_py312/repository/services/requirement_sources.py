@@ -12,6 +12,7 @@ from pytest_py312.repository.formats.lockfiles import LOCK_FORMATS
 from pytest_py312.repository.formats.pyproject import read_pipfile_dependencies, read_pyproject_dependencies
 from pytest_py312.repository.formats.requirements_file import DependencyTable
 from pytest_py312.repository.formats.setuptools import read_setup_cfg_dependencies, read_setup_py_dependencies
+from pytest_py312.repository.formats.toml import read_toml
 from pytest_py312.repository.recipes.recipe_sources import sources_of_recipe
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_requirements_name
 from pytest_py312.repository.services.file_ownership import THIRD_PARTY_FOLDERS
@@ -76,14 +77,19 @@ def detect_sources(files: ServiceFiles) -> DetectedSources:
         usable_alone = [lock.name for lock in LOCK_FORMATS if lock.usable_alone]
         locks = [name for name in files.scan.files if name in usable_alone]
         run_time = [RequirementSource(path=join_path(files.path, name)) for name in locks[:1]]
+    poetry_groups = _poetry_groups(files.texts.get("pyproject.toml", ""))
     levels = (
         _test_files(files, _TEST_WORDS),
-        [_table_source(files, name, table) for name, table in tables if _is_group_named(table, _TEST_WORDS)],
+        [
+            _table_source(files, name, table)
+            for name, table in tables
+            if table in poetry_groups or (_is_group_named(table, _TEST_WORDS) and not _is_poetry_group(table))
+        ],
         _test_files(files, _DEV_WORDS),
         [
             _table_source(files, n, table)
             for n, table in tables
-            if _is_group_named(table, _DEV_WORDS) or table in _DEV_TABLES
+            if (_is_group_named(table, _DEV_WORDS) or table in _DEV_TABLES) and not _is_poetry_group(table)
         ],
     )
     present = [level for level in levels if level]
@@ -96,6 +102,26 @@ def detect_sources(files: ServiceFiles) -> DetectedSources:
 def installed_sources(tree: Tree, recipe: InstallRecipe | None, service_path: str) -> tuple[RequirementSource, ...]:
     """Return the sources that a recipe installs."""
     return sources_of_recipe(tree, recipe, TABLE_READERS, service_path) if recipe is not None else ()
+
+
+def _is_poetry_group(table: str) -> bool:
+    return table.startswith("tool.poetry.group.") or table == "tool.poetry.dev-dependencies"
+
+
+def _poetry_groups(text: str) -> frozenset[str]:
+    """Return the tables of the groups that ``poetry install`` installs, and of optional ones that are for tests.
+
+    https://python-poetry.org/docs/managing-dependencies/
+    """
+    if "tool.poetry" not in text:
+        return frozenset()
+    groups = read_toml(text).table("tool", "poetry", "group")
+    chosen = {
+        f"tool.poetry.group.{name}.dependencies"
+        for name, group in groups.items()
+        if name.lower() in _TEST_WORDS or not (isinstance(group, Mapping) and group.get("optional") is True)
+    }
+    return frozenset(chosen | {"tool.poetry.dev-dependencies"})
 
 
 def with_recipe(

@@ -480,7 +480,8 @@ def _read_system(tool: str, verb: str) -> Callable[[list[str]], InstallCommand |
         # `apk add -t NAME` and `--virtual NAME` name a group of packages
         if arguments[:1] != [verb] or not arguments[1:]:
             return None
-        return InstallCommand(tool=tool, system_packages=tuple(arguments[1:]))
+        flags = tuple(name for name, _ in pairs if name == "--no-install-recommends")
+        return InstallCommand(tool=tool, system_packages=tuple(arguments[1:]), flags=flags[:1])
 
     return read
 

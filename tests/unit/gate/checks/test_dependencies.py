@@ -222,16 +222,21 @@ def test_a_failing_import_on_the_baseline_does_not_block_the_migration(
     assert (outcome.status, [found.severity for found in outcome.findings]) == (status, [severity])
 
 
-@pytest.mark.parametrize("module", ["pkg_resources", "distutils", "setuptools"])
-def test_a_project_that_needs_setuptools_says_so(module: str) -> None:
-    """Environments of 3.12 do not include it."""
-    target = replace(
-        installation_of("3.12", {"web3": "6.11"}), imports={"web3": f"ModuleNotFoundError: No module named '{module}'"}
-    )
+def test_a_finding_stands_at_the_line_that_pins_its_project() -> None:
+    """And not at an earlier one that allows every version."""
+    target = replace(installation_of("3.12", {"web3": "6.11"}), imports={"web3": "ImportError: no"})
 
-    (finding,) = judged(target).findings
+    (finding,) = judged(target, required=required("web3", "web3>=1", "web3==6.11", "web3<9")).findings
 
-    assert "or add setuptools (below 82 for pkg_resources)" in finding.remedy
+    assert finding.location == Location(path=WHERE.path, line=3)
+
+
+def test_an_import_that_lacks_a_library_of_the_system_names_its_package() -> None:
+    error = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
+
+    (finding,) = judged(replace(installation_of("3.12", {"cv2": "4.8"}), imports={"cv2": error})).findings
+
+    assert finding.remedy == ("install libgl1 (Alpine: mesa-gl), which has libGL.so, on this machine and in the image")
 
 
 def test_a_module_of_another_name_still_names_its_project() -> None:
@@ -305,6 +310,27 @@ def test_the_codes_of_all_findings_are_declared() -> None:
     codes = {finding.code for finding in outcome.findings}
     assert codes == {"PY103", "PY105", "PY107", "PY110", "PY111"}
     assert codes <= set(DependencyCheck().codes)
+
+
+# ---- development requirements that nothing names
+
+
+def test_a_development_requirement_that_nothing_names_does_not_block() -> None:
+    """Neither if it cannot be imported, nor if the environment is without it."""
+    gone = Finding(code="PY104", message="pyspark==2.4: no wheel", names=("py4j",))
+    installation = replace(
+        installation_of("3.12", {"black": "19.10", "numpy": "1.26.4"}, imports={"black": "ImportError: imp"}),
+        dispensable=frozenset({"black", "pyspark"}),
+        dispensed=(gone,),
+    )
+
+    outcome = judged(installation)
+
+    assert outcome.status is Status.PASSED
+    assert [(found.code, found.severity) for found in outcome.findings] == [
+        ("PY105", Severity.WARNING),
+        ("PY104", Severity.WARNING),
+    ]
 
 
 # ---- additional sets

@@ -59,7 +59,10 @@ def read(text: str) -> dict[str, object] | None:
           "installs_project": False}),
         ("hatch run test:cov", {"tool": "hatch", "groups": ("test",), "project": True}),
         ("conda env update -n base -f environment.yml", {"tool": "conda", "files": ("environment.yml",)}),
-        ("apt-get install -y --no-install-recommends gcc", {"tool": "apt", "system_packages": ("gcc",)}),
+        (
+            "apt-get install -y --no-install-recommends gcc",
+            {"tool": "apt", "system_packages": ("gcc",), "flags": ("--no-install-recommends",)},
+        ),
         ("apk add --no-cache --virtual .build gcc", {"tool": "apk", "system_packages": ("gcc",)}),
         ("python setup.py develop", {"tool": "setup.py", "arguments": (".",)}),
         ("apt-get update", None),
