@@ -210,6 +210,11 @@ def parse_pins(output: str, from_source: Sequence[str], index: str) -> tuple[Pin
     return tuple(sorted(pins, key=lambda pin: pin.name))
 
 
+def is_exact(line: str) -> bool:
+    """Whether a requirement leaves no choice: it has an exact version, or is at an address."""
+    return _EXACT.fullmatch(line) is not None
+
+
 def may_go_back(request: ResolutionRequest) -> bool:
     """Whether uv may go back to an old version of what is required directly, where pip would not.
 
@@ -217,7 +222,7 @@ def may_go_back(request: ResolutionRequest) -> bool:
     boto3 of years ago that says nothing about it. As only wheels are allowed at first, it also goes back where a
     dependency has none. pip takes the newest version of what is required directly, where that fits.
     """
-    is_open = any(not _EXACT.fullmatch(line) for line in request.lines)
+    is_open = not all(map(is_exact, request.lines))
     return is_open and len(request.names) > 1 and not request.no_deps
 
 

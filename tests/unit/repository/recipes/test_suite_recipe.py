@@ -218,3 +218,13 @@ def test_no_text_raises(folder: Path, lines: list[str], name: str) -> None:
     (folder / name).write_text("\n".join(lines))
     read_workflow_recipe(Tree(folder), ".", "x")
     read_runner_recipe(Tree(folder), ".")
+
+
+def test_of_several_pythons_in_tox_the_newest_has_the_requirements(tmp_path: Path) -> None:
+    """The first one that the text mentions, in a command of another environment, was taken."""
+    tox = (
+        "[tox]\nenvlist = docker\n[testenv:docker]\ncommands = docker run x py38\n"
+        "[testenv]\ndeps =\n    py311: -r dev.txt\n    py38: -r dev38.txt\ncommands = pytest tests\n"
+    )
+    tree = write(tmp_path, {"services/a/tox.ini": tox, "services/a/dev38.txt": ""})
+    assert shown(read_runner_recipe(tree, "services/a"))[0][1] == "services/a/dev.txt"
