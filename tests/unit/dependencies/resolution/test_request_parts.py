@@ -54,13 +54,14 @@ def test_what_is_installed_is_preferred(tmp_path: Path) -> None:
 
 def test_what_is_installed_later_replaces_another_version() -> None:
     request = ResolutionRequest(lines=("b==2",), position=1, others=(FIRST,))
-    answers = {("first",): "b==1 c==1", ("b==2",): "b==2"}
+    answers: dict[tuple[str, ...], str] = {("first",): "b==1 c==1", ("b==2",): "b==2"}
     assert resolved(request, answers) == ({"b": "2", "c": "1"}, ["", "b==1 c==1"])
 
 
 def test_what_a_command_upgrades_is_not_preferred_as_it_is() -> None:
     request = ResolutionRequest(lines=("b",), position=1, upgrade=True, others=(FIRST,))
-    assert resolved(request, {("first",): "b==1 c==1", ("b",): "b==2"})[1] == ["", "c==1"]
+    answers: dict[tuple[str, ...], str] = {("first",): "b==1 c==1", ("b",): "b==2"}
+    assert resolved(request, answers)[1] == ["", "c==1"]
 
 
 def test_uv_gets_what_is_installed_as_an_existing_lock(tmp_path: Path) -> None:
