@@ -47,7 +47,8 @@ class RequirementSource:
 
     A command has its ``arguments`` and ``line``. ``folder`` is where pip is run, relative to the root: local paths in
     a requirements file start there. ``None``: it is not known. ``constraints``: the file only restricts versions.
-    ``settings`` are those of the command that installs it, if it is known.
+    ``settings`` are those of the command that installs it, if it is known. ``uninstalled``: nothing is known to install
+    it where the service or its tests run.
     """
 
     path: str
@@ -57,6 +58,9 @@ class RequirementSource:
     folder: str | None = None
     constraints: bool = False
     settings: InstallSettings = InstallSettings()
+    step: int = 0
+    """The position, from 1, of the command among those that install; 0: no command is known."""
+    uninstalled: bool = False
 
     def __str__(self) -> str:
         if self.arguments:

@@ -201,9 +201,13 @@ class Installer:
             cell,
             *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
         ]
-        locks = [self.cached_lock(set_cell) for set_cell in cells]
-        digests = [lock.digest for lock in locks if lock is not None]
-        return [self._builds.find(cell).digest, *digests] if len(digests) == len(locks) else None
+        digests = [self._builds.find(cell).digest]
+        for set_cell in cells:
+            lock = self.cached_lock(set_cell)
+            if lock is None and not all(source.uninstalled for source in set_cell.service.requirements):
+                return None
+            digests.append(lock.digest if lock is not None else "")
+        return digests
 
     def _resolve(self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution]) -> DependencyLock:
         """Resolve the set of a cell, with the test tools of the baseline if they work on its interpreter as well.
@@ -527,16 +531,28 @@ class Installer:
                 *self.request_builder.directly_required(cell.service),
                 *self.request_builder.source_trees(cell.service),
             }
-            if not names < parts:
-                return None  # another requirement brings it, or nothing is left
+            if not names < parts:  # another requirement brings it, or nothing is left
+                return self._judge_pins_alone(cell, names)
             rest = self._install_without(cell, names)
             if not rest.unchecked:
                 findings = [finding for finding in rest.findings if not _is_about(finding, names)]
                 return replace(rest, findings=tuple(findings), unavailable=tuple(names))
             if names >= set(rest.unavailable):
-                return None
+                return self._judge_pins_alone(cell, names)
             names |= set(rest.unavailable)
         return None
+
+    def _judge_pins_alone(self, cell: Cell, names: set[str]) -> Installation | None:
+        """Return what blocks the pinned versions of a set of which the rest cannot be had without ``names``."""
+        from pytest_py312.dependencies.installation.source_builds import findings_on_pins_alone  # lazy: rarely needed
+
+        try:
+            build = self._builds.find(cell)
+            request = self.request_builder.request(cell, (), (), unavailable=names)
+            findings, left_out = findings_on_pins_alone(request, build, self._locker, self._store)
+        except (CellUnavailable, Undetermined):
+            return None
+        return Installation(build=build, findings=findings, unavailable=(*names, *left_out)) if findings else None
 
     def _install_without(self, cell: Cell, names: Collection[str]) -> Installation:
         make_request = partial(self.request_builder.request, unavailable=names)

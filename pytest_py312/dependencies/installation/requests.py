@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
-from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.fleet import Cell, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
@@ -24,7 +25,8 @@ from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMA
 from pytest_py312.dependencies.resolution.format_control import read_format_control
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
-from pytest_py312.repository.recipes.install_groups import group_sources, installs_own_dependencies
+from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
+from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.development_requirements import (
     is_for_development,
     unnamed_modules,
@@ -44,7 +46,7 @@ from pytest_py312.repository.services.requirement_set import (
     read_requirement_set,
     requirement_with_extras,
 )
-from pytest_py312.repository.services.requirement_sources import additional_services
+from pytest_py312.repository.services.requirement_sources import TABLE_READERS, additional_services
 from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.fingerprints import tree_digest
 
@@ -54,10 +56,17 @@ PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "covera
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class _Group:
-    """What commands with the same settings install."""
+    """What a command installs, or several with the same settings.
+
+    ``kept_lines`` and ``kept_constraints`` are what earlier commands of production require, where this one is of the
+    tests: they install nothing that contradicts it.
+    """
 
     requirements: RequirementSet
     by_uv: bool = False
+    upgrade: bool = False
+    kept_lines: tuple[LocatedEntry, ...] = ()
+    kept_constraints: tuple[LocatedEntry, ...] = ()
 
 
 class RequestBuilder:
@@ -78,9 +87,9 @@ class RequestBuilder:
         with self._lock:
             if service.name not in self._sets:
                 sources = (*service.requirements, *service.test_requirements)
-                read_set = read_requirement_set(
+                read_set = self._read(
                     # if requirements files define the deployment, a lock file next to them does not
-                    self._plan.root,
+                    service,
                     sources,
                     with_locks=all(
                         source.table for source in service.requirements if not (source.arguments or source.constraints)
@@ -91,22 +100,59 @@ class RequestBuilder:
                 )
             return self._sets[service.name]
 
+    def _read(
+        self, service: Service, sources: Sequence[RequirementSource], *, with_locks: bool = False
+    ) -> RequirementSet:
+        """Read ``sources``. What they require of the service's own distribution is the service, not one of an index."""
+        read_set = read_requirement_set(self._plan.root, sources, with_locks=with_locks)
+        own = canonicalize_name(service.distribution.name) if service.distribution else ""
+        extras: set[str] = set()
+        while own and any(item.name == own for item in read_set.entries):
+            named = [item for item in read_set.entries if item.name == own]
+            more = {extra for item in named for extra in item.entry.extras} - extras
+            if more or not extras:
+                extras |= more
+                project = LocalProject(path=service.path, extras=tuple(sorted(extras)))
+                tables = own_sources(Tree(self._plan.root), project, TABLE_READERS)
+                sources = tuple(dict.fromkeys((*sources, *tables)))
+                read_set = read_requirement_set(self._plan.root, sources, with_locks=with_locks)
+                if more:
+                    continue
+            return replace(read_set, entries=tuple(item for item in read_set.entries if item.name != own))
+        return read_set
+
     def _groups(self, service: Service) -> tuple[_Group, ...]:
         """Return the requirements of the service by the settings with which they are installed; always one group."""
         requirements = self.requirements(service)
         with self._lock:
             if service.name not in self._groups_by_service:
-                groups = group_sources((*service.requirements, *service.test_requirements))
+                groups = group_sources(service.requirements, service.test_requirements)
                 self._groups_by_service[service.name] = tuple(
-                    _Group(
-                        requirements=requirements
-                        if len(groups) == 1
-                        else read_requirement_set(self._plan.root, group.sources),
-                        by_uv=group.by_uv,
-                    )
-                    for group in groups
+                    self._group(service, groups, position) for position in range(len(groups))
                 ) or (_Group(requirements=requirements),)
             return self._groups_by_service[service.name]
+
+    def _group(self, service: Service, groups: Sequence[InstallGroup], position: int) -> _Group:
+        """Return the requirements of one of ``groups``, and what it keeps of those before it."""
+        if len(groups) == 1:
+            return _Group(requirements=self._sets[service.name], by_uv=groups[0].by_uv, upgrade=groups[0].upgrade)
+        group = groups[position]
+        kept: dict[bool, list[LocatedEntry]] = {True: [], False: []}
+        replaced: set[str] = set()
+        for earlier in reversed(groups[: position + 1] if group.tests else ()):
+            production = [source for source in earlier.sources if source not in earlier.tests]
+            entries = self._read(service, production).entries
+            if earlier is not group:
+                is_together = earlier.settings == group.settings and not group.settings.no_deps
+                kept[is_together] += [item for item in entries if item.name not in replaced]
+            replaced |= {item.name for item in entries}
+        return _Group(
+            requirements=self._read(service, group.sources),
+            by_uv=group.by_uv,
+            upgrade=group.upgrade,
+            kept_lines=tuple(kept[True]),
+            kept_constraints=tuple(kept[False]),
+        )
 
     def _upgraded(self, service: Service) -> frozenset[str]:
         """Return the normalised names of the projects that a command upgrades."""
@@ -225,10 +271,10 @@ class RequestBuilder:
         )
         groups = self._groups(cell.service)
         parts = [
-            self._part(group, shared, _entry_lines(group.requirements, changed or {}, excluded), position)
+            self._part(group, shared, _entry_lines(group, changed or {}, excluded), position)
             for position, group in enumerate(groups)
         ]
-        main = next((part for part in parts if not part.no_deps), replace(shared, position=len(parts)))
+        main = next((part for part in reversed(parts) if not part.no_deps), replace(shared, position=len(parts)))
         tools = _tool_lines(cell.service, requirements)
         of_trees = self._tree_lines(cell, trees, {*tree_names, *unavailable})
         return replace(
@@ -249,12 +295,14 @@ class RequestBuilder:
         return replace(
             shared,
             lines=tuple(dict.fromkeys(lines)),
+            constraints=(*shared.constraints, *(_as_constraint(item) for item in group.kept_constraints)),
             options=tuple(dict.fromkeys(self._option_line(item) for item in other_options)),
             hashes=any(item.entry.hashes for item in group.requirements.entries),
             no_deps=group.requirements.no_deps,
             formats=read_format_control((option.name, option.value) for option in options),
             best_match=not group.by_uv and any(option.name == "--extra-index-url" for option in options),
             position=position,
+            upgrade=group.upgrade,
         )
 
     def _tree_lines(self, cell: Cell, trees: Sequence[StoredDistribution], excluded: Collection[str]) -> list[str]:
@@ -287,15 +335,18 @@ class RequestBuilder:
         return is_own and not installs_own_dependencies(service)
 
     def hashed_installs(self, service: Service) -> tuple[RequirementSet, ...]:
-        """Return the requirements that each file or table of the service has by itself; none if no file has hashes.
+        """Return the requirements of each command that installs, or of each file; none if no file has hashes.
 
         pip checks hashes in each installation, not in what several of them bring together.
         """
         requirements = self.requirements(service)
         if not requires_hashes(requirements):
             return ()
-        sources = (*service.requirements, *service.test_requirements)
-        return tuple(read_requirement_set(self._plan.root, (source,)) for source in sources)
+        commands: dict[object, list[RequirementSource]] = {}
+        for number, source in enumerate((*service.requirements, *service.test_requirements)):
+            is_test = number >= len(service.requirements)
+            commands.setdefault((is_test, source.step) if source.step else number, []).append(source)
+        return tuple(read_requirement_set(self._plan.root, sources) for sources in commands.values())
 
     def _option_line(self, option: LocatedOption) -> str:
         """Return an option line. A folder in it is relative to the file that contains the option."""
@@ -331,25 +382,16 @@ class RequestBuilder:
         left_out = self.left_out(cell.service) if OFTEN_LEFT_OUT in lock.versions else frozenset()
         if left_out:
             lock = replace(lock, pins=tuple(pin for pin in lock.pins if pin.name not in left_out))
-        hashes_by_project = {
-            item.name: item.entry.hashes for item in self.requirements(cell.service).entries if item.entry.hashes
-        }
-        if not hashes_by_project:
+        hashed = [item for item in self.requirements(cell.service).entries if item.entry.hashes]
+        if not hashed:
             return lock
-        pins = [
-            replace(
-                pin,
-                line=" ".join(
-                    (
-                        f"{pin.name}=={pin.version}",
-                        *(f"--hash={file_hash}" for file_hash in hashes_by_project[pin.name]),
-                    )
-                ),
-            )
-            if pin.name in hashes_by_project and pin.version
-            else pin
-            for pin in lock.pins
-        ]
+        pins = []
+        for pin in lock.pins:
+            # of several files that pin a project, the one counts whose version is installed
+            allowing = [item for item in hashed if item.name == pin.name and _allows(item, pin.version)]
+            hashes = [f"--hash={file_hash}" for item in allowing for file_hash in item.entry.hashes]
+            line = " ".join((f"{pin.name}=={pin.version}", *dict.fromkeys(hashes)))
+            pins.append(replace(pin, line=line) if hashes and pin.version else pin)
         return replace(lock, pins=tuple(pins))
 
     def source_trees(self, service: Service) -> tuple[str, ...]:
@@ -366,6 +408,11 @@ class RequestBuilder:
         return (folder_path / Path(folder).name if is_file else folder_path), key
 
 
+def _allows(item: LocatedEntry, version: str) -> bool:
+    specifier = SpecifierSet(item.entry.specifier)
+    return bool(version) and specifier.contains(version, prereleases=True)
+
+
 def decisiveness(item: LocatedEntry) -> tuple[bool, bool]:
     """Return a key by which, of the requirements of one project, the greatest decides its version: a pin."""
     return "==" in item.entry.specifier, bool(item.entry.specifier)
@@ -377,20 +424,24 @@ def _suite_tools(suite: Suite) -> tuple[str, ...]:
     return ("pytest", "pytest-django") if django else ("pytest",)
 
 
-def _entry_lines(
-    requirements: RequirementSet, changed: Mapping[LocatedEntry, str], excluded: Collection[str]
-) -> list[str]:
+def _entry_lines(group: _Group, changed: Mapping[LocatedEntry, str], excluded: Collection[str]) -> list[str]:
     """Return the lines of requirements for a resolver, with the specifiers of ``changed``.
 
     :param excluded: names of projects that are left out. A folder of the repository that is installed by its path is
         no project of the index.
     """
     lines = []
-    for item in requirements.entries:
+    for item in (*group.requirements.entries, *group.kept_lines):
         if item.name not in excluded:
             hashes = "".join(f" --hash={file_hash}" for file_hash in item.entry.hashes)
             lines.append(_with_specifier(item, changed[item]) if item in changed else item.text + hashes)
     return lines
+
+
+def _as_constraint(item: LocatedEntry) -> str:
+    """Return the versions that a requirement allows, without its extras."""
+    marker = f" ; {item.entry.marker}" if item.entry.marker else ""
+    return f"{item.name}{f' @ {item.entry.url}' if item.entry.url else item.entry.specifier}{marker}"
 
 
 def _tool_lines(service: Service, requirements: RequirementSet) -> list[str]:

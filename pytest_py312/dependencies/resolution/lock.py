@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
 
 from pytest_py312.core import clock
 from pytest_py312.core.files import write_json_atomically
@@ -19,6 +20,10 @@ from pytest_py312.dependencies.system.build_tools import MissingTool
 
 PROJECT_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 """Pattern of a project's name, as a group."""
+MAX_NEWER_ATTEMPTS = 8
+"""Number of resolutions that are tried with newer versions of what is required directly."""
+
+_EXACT = re.compile(rf"{PROJECT_NAME}\s*(?:\[[^\]]*\])?\s*(?:===?\s*[^*,\s;]+|@\s.+)(?:\s.*|;.*)?", re.DOTALL)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -46,6 +51,10 @@ class ResolutionRequest:
     best_match: bool = False
     """Whether the best version of all indexes is taken, as pip does; uv takes the first index that has the project."""
     position: int = 0
+    upgrade: bool = False
+    """Whether the projects of the ``lines`` are upgraded, whatever is installed already."""
+    installed: tuple[str, ...] = ()
+    """What is installed already, as ``name==version``: it is kept where the lines allow that."""
     others: tuple["ResolutionRequest", ...] = ()
 
     @property
@@ -133,26 +142,11 @@ def resolve_parts(request: ResolutionRequest, resolve: Callable[[ResolutionReque
 
     :param resolve: resolves a request without ``others``; raises ``Unresolvable`` and ``Undetermined``.
     """
-    parts = parts_of(request)
-    if len(parts) == 1:
-        return resolve(parts[0])
     pins: dict[str, Pin] = {}
-    for part in parts:
-        attempts = [
-            [pin for pin in pins.values() if pin.version],
-            [pin for pin in pins.values() if pin.version and pin.name not in part.names],
-            [],
-        ]
-        lines = dict.fromkeys(tuple(f"{pin.name}=={pin.version}" for pin in attempt) for attempt in attempts)
-        for number, installed in enumerate(lines, start=1):
-            try:
-                lock = resolve(replace(part, constraints=(*part.constraints, *installed)))
-            except Unresolvable:
-                if number == len(lines):
-                    raise
-                continue
-            pins |= {pin.name: pin for pin in lock.pins}
-            break
+    for part in parts_of(request):
+        kept = (pin for pin in pins.values() if pin.version and not (part.upgrade and pin.name in part.names))
+        lock = resolve(replace(part, installed=tuple(f"{pin.name}=={pin.version}" for pin in kept)))
+        pins |= {pin.name: pin for pin in lock.pins}
     return DependencyLock(pins=tuple(sorted(pins.values(), key=lambda pin: pin.name)), created=clock.timestamp())
 
 
@@ -214,3 +208,42 @@ def parse_pins(output: str, from_source: Sequence[str], index: str) -> tuple[Pin
             )
         )
     return tuple(sorted(pins, key=lambda pin: pin.name))
+
+
+def is_exact(line: str) -> bool:
+    """Whether a requirement leaves no choice: it has an exact version, or is at an address."""
+    return _EXACT.fullmatch(line) is not None
+
+
+def may_go_back(request: ResolutionRequest) -> bool:
+    """Whether uv may go back to an old version of what is required directly, where pip would not.
+
+    uv decides on projects in another order: with ``boto3`` and ``urllib3`` it may take the newest urllib3, and then a
+    boto3 of years ago that says nothing about it. As only wheels are allowed at first, it also goes back where a
+    dependency has none. pip takes the newest version of what is required directly, where that fits.
+    """
+    is_open = not all(map(is_exact, request.lines))
+    return is_open and len(request.names) > 1 and not request.no_deps
+
+
+def newer_versions(request: ResolutionRequest, output: str, newest: str) -> tuple[str, ...]:
+    """Return constraints that keep newer versions of what is required directly, in the order of the requirements.
+
+    :param output: the resolution.
+    :param newest: the resolution of the same lines without what they require.
+    """
+    names = [canonicalize_name(match[0]) for line in request.lines if (match := re.match(PROJECT_NAME, line))]
+    versions = {pin.name: pin.version for pin in parse_pins(output, (), "")}
+    newest_versions = {pin.name: pin.version for pin in parse_pins(newest, (), "")}
+    return tuple(
+        f"{name}>={newest_versions[name]}"
+        for name in dict.fromkeys(names)
+        if _is_older(versions.get(name, ""), newest_versions.get(name, ""))
+    )
+
+
+def _is_older(version: str, other: str) -> bool:
+    try:
+        return bool(version and other) and Version(version) < Version(other)
+    except InvalidVersion:
+        return False

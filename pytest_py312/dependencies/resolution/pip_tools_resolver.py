@@ -171,6 +171,7 @@ class PipToolsResolver:
         folder.mkdir(parents=True)
         try:
             requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
+            installed = folder / "installed.txt"
             options = (*self._index_options(request, build), *request.options)
             # the requirements first: pip names them by their line
             requirements.write_text("\n".join((*request.lines, *options)) + "\n", encoding="utf-8")
@@ -184,11 +185,17 @@ class PipToolsResolver:
             # -I: otherwise files of the current folder, such as a build.py, would be imported
             argv = [inside(tool / "bin" / "python"), "-I", "-m", "piptools", "compile", "--no-config", "--no-header"]
             argv += ["--no-annotate", "--strip-extras", "--allow-unsafe", "--no-emit-options", "--no-emit-index-url"]
-            argv += ["--no-emit-trusted-host", "--no-emit-find-links", "--output-file", "-"]
+            argv += ["--no-emit-trusted-host", "--no-emit-find-links"]
+            argv += ["--output-file", inside(installed) if request.installed else "-"]
             argv += ["--cache-dir", inside(self._cache / "pip"), "--pip-args", " ".join(pip)]
             argv += ["--generate-hashes"] if request.hashes else []
             argv += ["--constraint", inside(constraints)] if request.constraints else []
-            return self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=TIME_LIMIT)
+            if not request.installed:
+                return self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=TIME_LIMIT)
+            # pip-compile keeps the versions of an existing output file where it can
+            installed.write_text("\n".join(request.installed) + "\n", encoding="utf-8")
+            result = self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=TIME_LIMIT)
+            return replace(result, stdout=installed.read_text(encoding="utf-8")) if result.ok else result
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -25,7 +25,9 @@ def unwrap_message(text: str) -> str:
 def projects_without_wheels(message: str) -> list[str]:
     """Return the projects that, according to uv, have a source distribution but no matching wheel."""
     cause = message.split("hint:")[0]
-    names = re.findall(rf"{PROJECT_NAME}(?:\[[^\]]*\])?(?:[=<>!~]=?\S+)? (?:has|have) no (?:usable )?wheels", cause)
+    # uv adds the marker under which a requirement holds: name{python_full_version < '3.10'}
+    decorations = r"(?:\[[^\]]*\]|\{[^{}]*\})*(?:[=<>!~]=?\S+)?"
+    names = re.findall(rf"{PROJECT_NAME}{decorations} (?:has|have) no (?:usable )?wheels", cause)
     return list(dict.fromkeys(canonicalize_name(name) for name in names))
 
 

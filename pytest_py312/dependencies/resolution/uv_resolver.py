@@ -11,7 +11,9 @@ import os
 import threading
 import uuid
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pytest_py312.core import clock
@@ -22,11 +24,14 @@ from pytest_py312.dependencies.resolution.conflict_cache import ConflictCache
 from pytest_py312.dependencies.resolution.format_control import ALL
 from pytest_py312.dependencies.resolution.known_solutions import parse_solution
 from pytest_py312.dependencies.resolution.lock import (
+    MAX_NEWER_ATTEMPTS,
     DependencyLock,
     LockCache,
     ResolutionRequest,
     Undetermined,
     Unresolvable,
+    may_go_back,
+    newer_versions,
     parse_pins,
     resolve_parts,
 )
@@ -43,6 +48,9 @@ from pytest_py312.runners.runner import Runner
 MAX_ROUNDS = 200
 """How many times a resolution is repeated with one more project allowed to build from source. uv names one at a time,
 and sets pinned years ago have dozens that never had a wheel."""
+
+_METHOD = "newest versions of what is required directly"
+"""How versions are chosen; locks of another method are not used."""
 
 
 class UvResolver:
@@ -148,6 +156,7 @@ class UvResolver:
         """Return a digest of everything that a lock depends on."""
         inputs = json.dumps(
             [
+                _METHOD,
                 self._runner.name,
                 self.uv_version,
                 self._settings_digest,
@@ -161,6 +170,8 @@ class UvResolver:
                 sorted(request.formats.source_only),
                 sorted(request.formats.wheel_only),
                 request.best_match,
+                request.upgrade,
+                request.position if request.others else 0,
                 [self.cache_key(other, build) for other in request.others],
             ]
         )
@@ -174,9 +185,24 @@ class UvResolver:
     def _resolve_part(
         self, request: ResolutionRequest, build: InterpreterBuild, sources: Sequence[str], *, offline: bool
     ) -> DependencyLock:
-        text, from_source, wheels = self._compile_allowing_builds(
-            request, build, sources, offline=offline, extra_options=("--no-annotate",)
+        compile_set = partial(
+            self._compile_allowing_builds, build=build, offline=offline, extra_options=("--no-annotate",)
         )
+        text, from_source, wheels = compile_set(request, sources=sources)
+        if may_go_back(request):
+            newest = ""
+            with suppress(Unresolvable, Undetermined):
+                newest, *_ = compile_set(replace(request, no_deps=True), sources=from_source)
+            kept: tuple[str, ...] = ()
+            newer = newer_versions(request, text, newest)
+            attempts = [newer, *((line,) for line in newer if len(newer) > 1)] if newer else []
+            for more in attempts[:MAX_NEWER_ATTEMPTS]:
+                narrowed = replace(request, constraints=(*request.constraints, *kept, *more))
+                with suppress(Unresolvable, Undetermined):
+                    text, from_source, wheels = compile_set(narrowed, sources=from_source)
+                    kept = (*kept, *more)
+                if kept == newer:
+                    break
         pins = (
             replace(pin, index="\n".join((pin.index, self._find_links(wheels[pin.name]))).strip())
             if pin.name in wheels
@@ -264,6 +290,7 @@ class UvResolver:
         folder = self._temporary / uuid.uuid4().hex
         folder.mkdir(parents=True)
         requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
+        installed = folder / "installed.txt"
         # uv also reads the nearest settings file above its folder: this one keeps it from those of the cache's parents
         settings_file = folder / "uv.toml"
         try:
@@ -286,8 +313,14 @@ class UvResolver:
             argv += ["--offline"] if offline else []
             argv += extra_options
             argv += ["--constraint", inside(constraints)] if request.constraints else []
-            return self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=600)
+            if not request.installed:
+                return self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=600)
+            # uv prefers the versions of an existing output file
+            installed.write_text("\n".join(request.installed) + "\n", encoding="utf-8")
+            argv += ["--output-file", inside(installed)]
+            result = self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=600)
+            return replace(result, stdout=installed.read_text(encoding="utf-8")) if result.ok else result
         finally:
-            for file in (requirements, constraints, settings_file):
+            for file in (requirements, constraints, installed, settings_file):
                 file.unlink(missing_ok=True)
             folder.rmdir()

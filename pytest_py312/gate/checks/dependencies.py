@@ -56,7 +56,8 @@ class DependencyCheck:
             cell,
             *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
         ]
-        set_results = [_check_set(set_cell, facts, is_additional=set_cell is not cell) for set_cell in sets]
+        results = [_check_set(set_cell, facts, is_additional=set_cell is not cell) for set_cell in sets]
+        set_results = [set_result for set_result in results if not set_result.is_uninstalled]
         set_results = _with_production(cell, facts, set_results)
         imports: Mapping[str, str] = {}
         earlier: Mapping[str, str] = {}
@@ -64,7 +65,8 @@ class DependencyCheck:
             imports = facts.start_imports(installed_cell(cell, facts))
             earlier = imports if cell.is_baseline else facts.start_imports(installed_cell(_baseline_of(cell), facts))
         installations = (set_results[0].installation, set_results[0].baseline_installation)
-        outcome = _outcome(cell, set_results, list(start_findings(cell, imports, earlier, installations)))
+        started = start_findings(cell, imports, earlier, installations)
+        outcome = _outcome(cell, set_results, (*started, *_warnings(results)))
         reason = unimportable_on_both(cell, imports, earlier)
         if outcome.status is Status.PASSED and reason and cell == facts.cells(cell.service)[-1]:
             outcome = replace(outcome, status=Status.ERRORED, reason=reason)
@@ -81,6 +83,8 @@ class _SetResult:
     installation: Installation
     baseline_installation: Installation
     findings: list[Finding]
+    is_uninstalled: bool = False
+    """Whether nothing is known to install it: then it proves nothing, and blocks nothing."""
 
 
 def _check_set(
@@ -125,10 +129,32 @@ def _check_set(
         ]
     other_keys = {_problem_key(finding) for finding in others}
     findings = [finding for finding in findings if _problem_key(finding) not in other_keys]
-    if cell == facts.cells(cell.service)[-1] and (not installation.unchecked or installation.rest is not None):
+    is_uninstalled = is_additional and all(source.uninstalled for source in cell.service.requirements)
+    is_checked = not installation.unchecked or installation.rest is not None
+    if cell == facts.cells(cell.service)[-1] and is_checked and not is_uninstalled:
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
     findings = [without_blocking(finding, installation) for finding in findings]
-    return _SetResult(installation=installation, baseline_installation=baseline_installation, findings=findings)
+    return _SetResult(
+        installation=installation,
+        baseline_installation=baseline_installation,
+        findings=findings,
+        is_uninstalled=is_uninstalled,
+    )
+
+
+def _warnings(set_results: Sequence[_SetResult]) -> Iterator[Finding]:
+    """Yield the findings on files that nothing is known to install, unless a set that counts has them as well."""
+    counting = [result for result in set_results if not result.is_uninstalled]
+    known = {finding_identity(finding) for result in counting for finding in result.findings}
+    for finding in (finding for result in set_results if result.is_uninstalled for finding in result.findings):
+        if finding_identity(finding) not in known:
+            known.add(finding_identity(finding))
+            is_error = finding.severity is Severity.ERROR
+            yield replace(
+                finding,
+                severity=Severity.WARNING if is_error else finding.severity,
+                message=f"{finding.message} (nothing is known to install this file)" if is_error else finding.message,
+            )
 
 
 def _with_production(cell: Cell, facts: Facts, set_results: list[_SetResult]) -> list[_SetResult]:

@@ -37,6 +37,10 @@ _REQUIREMENT_OPTIONS = ("--hash", "--global-option", "--config-settings", "--ins
 _PATH = re.compile(r"(?P<path>(?:file:|\.|/|~|[\w.-]+/)[^\[\];<>|*?\"]*?)(?P<extras>\[[\w\s.,-]*\])?", re.ASCII)
 _ARCHIVE = re.compile(r"\.(?:whl|zip|tar\.gz|tgz|tar\.bz2|tar\.xz)$", re.IGNORECASE)
 _URL = re.compile(r"(?:[a-z][a-z0-9+.-]*)://", re.IGNORECASE)
+_REPOSITORY = re.compile(
+    r"(?:git\+)?\w+://(?:[^/@]+@)?[^/]+/(?:[\w.~-]+/)+?(?P<name>[A-Za-z0-9][\w.-]*?)"
+    r"(?:\.git(?:@[^#]*)?|/(?:-/)?(?:archive|zipball|tarball)/.+)", re.ASCII,
+)  # fmt: skip
 _VCS = re.compile(r"(?:git|hg|svn|bzr)\+", re.IGNORECASE)
 
 
@@ -277,6 +281,12 @@ def parse_requirement(
     )  # fmt: skip
 
 
+def project_name(text: str) -> str:
+    """Return the normalised name of the project that a requirement names; empty for others."""
+    parsed = parse_requirement(text, 1, text)
+    return parsed.name if isinstance(parsed, RequirementEntry) else ""
+
+
 def _with_project_name(text: str) -> str:
     """Rewrite ``git+https://x/y#egg=name`` and ``https://x/name-1.0.whl`` as ``name @ url``, if they have a name."""
     address, semicolon, marker = text.partition(" ;")
@@ -284,6 +294,9 @@ def _with_project_name(text: str) -> str:
     egg = re.search(r"[#&]egg=([\w.-]+(?:\[[\w.,-]*\])?)", address, re.ASCII)
     if egg:
         return f"{egg[1]} @ {address}{suffix}"
+    repository = _REPOSITORY.fullmatch(address.partition("#")[0].partition("?")[0].strip())
+    if repository:  # pip reads the name from the metadata, which is nearly always that of the repository
+        return f"{repository['name']} @ {address}{suffix}"
     file = address.partition("#")[0].partition("?")[0].rsplit("/", 1)[-1]
     try:
         if file.endswith(".whl"):

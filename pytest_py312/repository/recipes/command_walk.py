@@ -76,6 +76,8 @@ class CommandWalk:
     limits: list[str] = field(default_factory=list)
     settings: dict[str, str] = field(default_factory=dict)
     """What ``pip config set`` writes for later commands, under the names of variables."""
+    unset: frozenset[str] = frozenset()
+    """Variables that are empty unless a build gives them a value: conditions are evaluated so."""
     depth: int = 0
     count: int = 0
     conditional: bool = False
@@ -368,6 +370,8 @@ class CommandWalk:
         if words[:1] == ["!"]:
             inner = self._evaluate(words[1:])
             return None if inner is None else not inner
+        for name in self.unset:
+            words = [word.replace(f"{UNKNOWN}${name}{UNKNOWN}", "") for word in words]
         if any(UNKNOWN in word for word in words):
             return None
         if len(words) == 3 and words[1] in ("=", "==", "!="):

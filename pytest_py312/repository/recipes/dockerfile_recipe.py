@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
+from pytest_py312.core.model.findings import Location
+from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProject
 from pytest_py312.repository.formats.dockerfile import (
     BuildStage,
     DockerfileText,
@@ -87,6 +88,8 @@ class _StageState:
     variables: dict[str, str] = field(default_factory=dict)
     environment: dict[str, str] = field(default_factory=dict)
     """The variables of ``ENV``, which a stage hands on to those that build on it."""
+    unset: set[str] = field(default_factory=set)
+    """The variables of ``ARG`` without a default."""
     steps: list[InstallStep] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     copied_stages: set[int] = field(default_factory=set)
@@ -155,8 +158,10 @@ class _ImageReader:
     def _declare_arguments(self, instruction: Instruction, state: _StageState) -> None:
         defaults = dict(self._dockerfile.arguments)
         for match in re.finditer(r"([A-Za-z_]\w*)(=(?:\"[^\"]*\"|'[^']*'|\S)*)?", instruction.arguments, re.ASCII):
-            value = match[2][1:] if match[2] is not None else defaults.get(match[1], "")
-            if match[1] not in state.environment:  # ENV takes precedence over ARG
+            value = match[2][1:] if match[2] is not None else defaults.get(match[1])
+            if value is None:  # a build gives it; without one it is empty
+                state.unset.update({match[1]} - state.variables.keys())
+            elif match[1] not in state.environment:  # ENV takes precedence over ARG
                 state.variables[match[1]] = substitute_variables(_unquoted(value), state.variables)[0]
 
     # ---- files
@@ -184,6 +189,11 @@ class _ImageReader:
                 self._copy_from_context(source, destination, state, into_folder=into_folder)
 
     def _copy_from_context(self, source: str, destination: str, state: _StageState, *, into_folder: bool) -> None:
+        built = self._built_project(source)
+        if built is not None:
+            name = source.rpartition("/")[2]
+            is_file = into_folder and name.endswith(".whl") and "*" not in name
+            state.files.add_generated(f"{destination}/{name}" if is_file else destination, built)
         for path in self._context_paths(source):
             if self._tree.is_folder(path):
                 state.files.add(destination, path)
@@ -200,6 +210,20 @@ class _ImageReader:
         context.add("/", self._context)
         found = [context.find(name) for name in context.expand(resolve_path(source, "/"))]
         return [name for name in found if name is not None]
+
+    def _built_project(self, source: str) -> InstallStep | None:
+        """Return the step for wheels that are built before the image, in a ``dist`` which the repository lacks."""
+        folder, slash, name = source.strip("/").rpartition("/")
+        folder, name = (folder, name) if name.endswith((".whl", ".tar.gz", "*")) else (f"{folder}{slash}{name}", "")
+        *above, last = folder.split("/")
+        project = join_path(self._context, *above) if above else self._context
+        is_there = self._tree.is_folder(join_path(self._context, folder))
+        is_project = any(self._tree.is_file(join_path(project, file)) for file in ("pyproject.toml", "setup.py"))
+        if last != "dist" or is_there or leaves_root(project) or not is_project:
+            return None
+        return InstallStep(
+            tool="pip", location=Location(path=self._dockerfile.path), projects=(LocalProject(path=project),)
+        )
 
     def _named_stage(self, name: str, current: BuildStage) -> BuildStage | None:
         earlier = self._dockerfile.stages[: current.index]
@@ -252,7 +276,11 @@ class _ImageReader:
                 self._mount(flag["value"] or "", files, state, stage)
             text = "\n" * flag[0].count("\n") + text[flag.end() :]
         walk = CommandWalk(
-            files=files, path=self._dockerfile.path, folder=state.folder, variables={"HOME": "/root", **state.variables}
+            files=files,
+            path=self._dockerfile.path,
+            folder=state.folder,
+            variables={"HOME": "/root", **state.variables},
+            unset=frozenset(state.unset),
         )
         if text.lstrip().startswith("["):
             try:

@@ -11,28 +11,52 @@ _ADDED_FILES = ("--extra-index-url", "--find-links")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstallGroup:
-    """Sources that are resolved together. ``by_uv``: all of them are installed by uv."""
+    """Sources that are resolved together, and their common ``settings``.
+
+    ``tests`` are those of ``sources`` that only the tests need: what production requires has to stay as it is.
+    ``by_uv``: all of them are installed by uv. ``upgrade``: what they name is upgraded, whatever is installed already.
+    """
 
     sources: tuple[RequirementSource, ...]
+    settings: InstallSettings
+    tests: tuple[RequirementSource, ...] = ()
     by_uv: bool = False
+    upgrade: bool = False
 
 
-def group_sources(sources: Sequence[RequirementSource]) -> tuple[InstallGroup, ...]:
-    """Return groups of sources that are installed with the same settings, in the order of their first source.
+def group_sources(
+    sources: Sequence[RequirementSource], test_sources: Sequence[RequirementSource] = ()
+) -> tuple[InstallGroup, ...]:
+    """Return groups of sources, in the order in which they are installed: one for each command of production.
 
-    Sources that differ only by indexes which add files to others are one group: they may need each other's files.
+    Sources whose command is not known, and those of the tests, belong to the last group with the same settings, or form
+    one. Sources that differ only by indexes which add files to others have the same: they may need each other's files.
     """
-    groups: dict[InstallSettings, list[RequirementSource]] = {}
+    groups: dict[tuple[InstallSettings, int], list[RequirementSource]] = {}
     for source in sources:
         if not source.constraints:
-            groups.setdefault(_separating(source.settings), []).append(source)
-    constraints = tuple(source for source in sources if source.constraints)
+            groups.setdefault((_separating(source.settings), source.step), []).append(source)
+    for key in [key for key in groups if key[1] == 0]:
+        last = next((other for other in reversed(groups) if other[0] == key[0] and other != key), None)
+        if last is not None:
+            groups[last] += groups.pop(key)
+    tests: dict[tuple[InstallSettings, int], list[RequirementSource]] = {}
+    for source in test_sources:
+        if not source.constraints:
+            settings = _separating(source.settings)
+            last = next((key for key in reversed(groups) if key[0] == settings), (settings, 0))
+            tests.setdefault(last, []).append(source)
+    constraints = tuple(source for source in (*sources, *test_sources) if source.constraints)
     return tuple(
         InstallGroup(
             sources=(*constraints, *members),
+            settings=key[0],
+            tests=tuple(tests.get(key, ())),
             by_uv=all(member.settings.by_uv for member in members),
+            upgrade=all(member.settings.upgrade for member in members),
         )
-        for members in groups.values()
+        for key in dict.fromkeys((*groups, *tests))
+        if (members := [*groups.get(key, ()), *tests.get(key, ())])
     )
 
 

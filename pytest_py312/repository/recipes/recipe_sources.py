@@ -39,12 +39,14 @@ def sources_of_recipe(
     :param service_path: of the service itself its tables count; other projects are requirements by their path.
     """
     sources: dict[tuple[object, ...], RequirementSource] = {}
-    for step in recipe.steps:
+    for position, step in enumerate(recipe.steps, start=1):
         for source in _sources_of_step(tree, step, readers, service_path):
+            source = source if source.constraints else replace(source, step=position)
             key = (source.path, source.table, source.arguments, source.constraints)
             earlier = sources.get(key)
             # what one command installs without its dependencies, another one may install with them
             if earlier is None or (earlier.settings.no_deps and not source.settings.no_deps):
+                sources.pop(key, None)
                 sources[key] = source
             elif earlier.folder is None and source.folder is not None:
                 sources[key] = replace(earlier, folder=source.folder)

@@ -76,7 +76,38 @@ def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> In
             recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
             if recipe is not None and any(step.is_for_python for step in recipe.steps):
                 return recipe
-    return _read_gitlab_recipe(tree, service_path, service_name)
+    return _read_gitlab_recipe(tree, service_path, service_name) or _read_circleci_recipe(
+        tree, service_path, service_name
+    )
+
+
+def _read_circleci_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:
+    for folder in dict.fromkeys((".", service_path)):
+        path = join_path(folder, ".circleci/config.yml")
+        if not tree.is_file(path):
+            continue
+        from pytest_py312.repository.recipes.workflow_jobs import read_circleci_jobs  # loads YAML
+
+        for job in read_circleci_jobs(tree.read_or_none(path) or ""):
+            recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
+            if recipe is not None:
+                return recipe
+    return None
+
+
+def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
+    """Return what the first target of a Makefile installs that runs the service's tests; ``None`` if there is none."""
+    for folder in dict.fromkeys((service_path, ".")):
+        path = join_path(folder, "Makefile")
+        text = tree.read_or_none(path) if tree.is_file(path) else None
+        for target in re.findall(r"^([\w-]*(?:test|check|ci)[\w-]*)\s*:(?!=)", text or "", re.MULTILINE | re.ASCII):
+            walk = _new_walk(tree, path, folder)
+            walk.run_argv(("make", target), 1)
+            _follow_runners(tree, walk)
+            tests = [run for run in walk.runs if _is_test_of(run, service_path)]
+            if walk.steps and tests:
+                return _recipe(path, walk, tests[0], service_path)
+    return None
 
 
 def _read_gitlab_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:

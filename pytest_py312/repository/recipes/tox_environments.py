@@ -75,9 +75,9 @@ class ToxConfiguration:
 
     @property
     def factors(self) -> tuple[str, ...]:
-        """The Pythons that its settings mention, such as ``py311``: each is an environment as well."""
-        names = (name for line in self.ini.lines for name in re.findall(r"\bpy3\d{1,2}\b", line, re.ASCII))
-        return tuple(dict.fromkeys(names))[:ENVIRONMENT_LIMIT]
+        """The Pythons that its settings mention (``py311``), the newest first: each is an environment as well."""
+        names = {name for line in self.ini.lines for name in re.findall(r"\bpy3\d{1,2}\b", line, re.ASCII)}
+        return tuple(sorted(names, key=lambda name: -int(name.removeprefix("py3"))))[:ENVIRONMENT_LIMIT]
 
 
 def read_tox_configuration(tree: Tree, folder: str) -> ToxConfiguration | None:

@@ -1,6 +1,6 @@
-"""Read the commands of the jobs of GitHub workflows: text in, jobs with their folders and variables out. Never raises.
+"""Read the commands of the jobs of GitHub workflows and of CircleCI: text in, jobs with folders and variables out.
 
-Of a matrix each value that is a plain text can be chosen; other expressions have no value.
+Never raises. Of a matrix each value that is a plain text can be chosen; other expressions have no value.
 """
 
 import re
@@ -21,6 +21,8 @@ from pytest_py312.repository.formats.yaml import (
 
 JOB_LIMIT = 100
 STEP_LIMIT = 200
+STEP_DEPTH = 4
+"""Levels of commands of CircleCI that are followed."""
 _EXPRESSION = re.compile(r"\$\{\{\s*(?P<name>[^{}]*?)\s*\}\}")
 
 
@@ -96,6 +98,59 @@ def _read_step(text: str, node: YamlNode, folder: str) -> JobStep | None:
         folder=scalar_text(child_of(node, "working-directory")) or folder,
         variables=dict(_pairs(child_of(node, "env"))),
     )
+
+
+@lru_cache(maxsize=8)
+def read_circleci_jobs(text: str) -> tuple[WorkflowJob, ...]:
+    """Read the jobs of a configuration of CircleCI, with the steps of its own commands.
+
+    https://circleci.com/docs/configuration-reference/; parameters and orbs have no value.
+    """
+    try:
+        documents = parse_documents(text)
+    except InvalidYaml:
+        return ()
+    root = documents[0] if documents else None
+    jobs, commands = child_of(root, "jobs"), child_of(root, "commands")
+    read_jobs: list[WorkflowJob] = []
+    for name, node in (jobs.pairs if isinstance(jobs, YamlMapping) else [])[:JOB_LIMIT]:
+        folder = _circleci_folder(scalar_text(child_of(node, "working_directory")))
+        steps = list(_circleci_steps(text, node, commands, folder))
+        variables = dict(_pairs(child_of(node, "environment")))
+        read_jobs.append(WorkflowJob(name=scalar_text(name), steps=tuple(steps[:STEP_LIMIT]), variables=variables))
+    return tuple(read_jobs)
+
+
+def _circleci_steps(
+    text: str, node: YamlNode | None, commands: YamlNode | None, folder: str, depth: int = 0
+) -> Iterator[JobStep]:
+    steps = child_of(node, "steps")
+    for item in steps.items[:STEP_LIMIT] if isinstance(steps, YamlSequence) else []:
+        run = child_of(item, "run")
+        command = run if isinstance(run, YamlScalar) else child_of(run, "command")
+        if isinstance(command, YamlScalar):
+            yield JobStep(
+                # a value such as << parameters.x >> is no redirection
+                text=re.sub(r"<<\s*[\w.]+\s*>>", "${_EXPRESSION}", command.value),
+                line=line_of_text(text, command),
+                folder=_circleci_folder(scalar_text(child_of(run, "working_directory")))
+                if run is not command
+                else folder,
+                variables=dict(_pairs(child_of(run, "environment"))),
+            )
+        elif depth < STEP_DEPTH:
+            names = [scalar_text(item)] if isinstance(item, YamlScalar) else []
+            names = [scalar_text(key) for key, _ in item.pairs] if isinstance(item, YamlMapping) else names
+            for name in names:
+                if name in ("when", "unless"):
+                    yield from _circleci_steps(text, child_of(item, name), commands, folder, depth + 1)
+                else:
+                    yield from _circleci_steps(text, child_of(commands, name), commands, folder, depth + 1)
+
+
+def _circleci_folder(folder: str) -> str:
+    """Return a working directory relative to the checkout, which is ``~/project`` or another folder of the home."""
+    return "." if not folder or folder.startswith(("~", "/")) else folder
 
 
 def line_of_text(text: str, scalar: YamlScalar) -> int:

@@ -4,7 +4,10 @@ Only reads files. Starts no process, uses no network, imports and executes nothi
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
+
+from packaging.utils import canonicalize_name
 
 from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
 from pytest_py312.core.model.fleet import Fleet, InstallRecipe, LocalProject, RequirementSource, Service
@@ -12,6 +15,7 @@ from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.core.text import join_names
 from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.detection.baseline import find_baseline
@@ -24,6 +28,7 @@ from pytest_py312.repository.services.detection.service_files import (
 )
 from pytest_py312.repository.services.detection.service_folders import detect_folders, is_excluded
 from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
+from pytest_py312.repository.services.detection.uninstalled_requirements import with_uninstalled
 from pytest_py312.repository.services.install_recipes import (
     find_production_recipe,
     find_test_recipe,
@@ -221,7 +226,9 @@ def _describe_service(
     run_time, tests, requirement_clauses = _requirement_sources(plan, tree, files, settings, recipe, test_recipe)
     suite, suite_clause = _choose_suite(tree, files, settings)
     programs = started_programs(tree, files)
-    additional = _additional_sources(plan, files, (*run_time, *tests))
+    additional = with_uninstalled(
+        tree, files, _additional_sources(plan, files, (*run_time, *tests)), (recipe, test_recipe)
+    )
     clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
     if suite is not None and test_recipe is not None and test_recipe.environment:
         names = join_names([name for name, _ in test_recipe.environment])
@@ -296,16 +303,31 @@ def _requirement_sources(
 def _with_own_tables(
     plan: Plan, tree: Tree, files: ServiceFiles, sources: tuple[RequirementSource, ...]
 ) -> tuple[RequirementSource, ...]:
-    """Add the tables of the service itself where one of its requirements files installs it: ``-e .[test]``."""
-    if all(source.table or source.arguments for source in sources):
+    """Add the tables of the service itself where a file or a command installs it: ``-e .[test]``, or its own name."""
+    distribution = find_distribution(files.scan.files, files.texts)
+    own = canonicalize_name(distribution.name) if distribution is not None else ""
+    if all(source.table or (source.arguments and not own) for source in sources):
         return sources
-    locals_of_service = (
-        LocalProject(path=local.path, extras=local.extras)
-        for local in read_requirement_set(plan.root, sources).locals
-        if local.path == files.path
-    )
-    tables = [source for project in locals_of_service for source in own_sources(tree, project, TABLE_READERS)]
-    return tuple(dict.fromkeys((*sources, *tables)))
+    read = read_requirement_set(plan.root, sources)
+    steps = {source.path: source.step for source in sources if not source.table}
+    places = [(local.location.path, local.extras) for local in read.locals if local.path == files.path]
+    places += [(item.location.path, item.entry.extras) for item in read.entries if own and item.name == own]
+    tables = [
+        replace(table, step=steps.get(path, 0))
+        for path, extras in places
+        for table in own_sources(tree, LocalProject(path=files.path, extras=extras), TABLE_READERS)
+    ]
+    kept = [other for source in sources if (other := _without_project(source, own)) is not None]
+    known = {(source.path, source.table) for source in kept}
+    return tuple(dict.fromkeys((*kept, *(table for table in tables if (table.path, table.table) not in known))))
+
+
+def _without_project(source: RequirementSource, name: str) -> RequirementSource | None:
+    """Return the source without the requirement of a project in its command; ``None`` if nothing else is in it."""
+    if not source.arguments or not name:
+        return source
+    others = tuple(text for text in source.arguments if project_name(text) != name)
+    return replace(source, arguments=others) if others else None
 
 
 def _additional_sources(

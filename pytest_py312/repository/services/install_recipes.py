@@ -12,7 +12,11 @@ from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.serverless_builds import read_serverless_recipe
-from pytest_py312.repository.recipes.suite_recipe import read_runner_recipe, read_workflow_recipe
+from pytest_py312.repository.recipes.suite_recipe import (
+    read_makefile_recipe,
+    read_runner_recipe,
+    read_workflow_recipe,
+)
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path
 
@@ -71,8 +75,12 @@ def read_planned_recipe(
 
 
 def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecipe | None:
-    """Return the recipe of the service's tests; ``None`` if no workflow, tox or nox says what they are run with."""
-    for recipe in (read_workflow_recipe(tree, files.path, name), read_runner_recipe(tree, files.path)):
+    """Return the recipe of the service's tests; ``None`` if no CI, tox, nox or Makefile says what they are run with."""
+    for recipe in (
+        read_workflow_recipe(tree, files.path, name),
+        read_runner_recipe(tree, files.path),
+        read_makefile_recipe(tree, files.path),
+    ):
         if recipe is not None and any(step.is_for_python for step in recipe.steps):
             return recipe
     return None

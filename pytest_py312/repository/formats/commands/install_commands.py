@@ -116,6 +116,8 @@ def read_install_command(words: Sequence[str]) -> InstallCommand | None:
     if not words:
         return None
     name, arguments = words[0].rpartition("/")[2], list(words[1:])
+    if _is_build(name, arguments):
+        return _read_build(arguments[1:] if name != "pyproject-build" else arguments)
     if _PYTHON.fullmatch(name):
         return _read_python(arguments)
     if _PIP.fullmatch(name):
@@ -148,6 +150,32 @@ def _read_python(words: list[str]) -> InstallCommand | None:
     if words and words[0].rpartition("/")[2] == "setup.py" and {"install", "develop"} & set(words[1:]):
         return InstallCommand(tool="setup.py", arguments=(words[0].rpartition("/")[0] or ".",))
     return None
+
+
+_BUILDING_TOOLS = frozenset({"poetry", "pdm", "uv", "hatch", "flit", "rye"})
+
+
+def _is_build(name: str, words: Sequence[str]) -> bool:
+    """Whether a command builds the distributions of a project: ``poetry build``, ``python setup.py bdist_wheel``."""
+    if _PYTHON.fullmatch(name):
+        is_setup = words[:1] == ["setup.py"] and not {"bdist_wheel", "sdist"}.isdisjoint(words)
+        return is_setup or list(words[:2]) == ["-m", "build"]
+    return name == "pyproject-build" or (name in _BUILDING_TOOLS and words[:1] == ["build"])
+
+
+def _read_build(words: Sequence[str]) -> InstallCommand:
+    """Read what a build writes: by default into ``dist``."""
+    output, folders = "dist", []
+    remaining = list(words)
+    while remaining:
+        word = remaining.pop(0)
+        option, equals, value = word.partition("=")
+        if option in ("-o", "--outdir", "--output", "--out-dir", "-d", "--dist-dir", "--dest"):
+            output = value if equals else (remaining.pop(0) if remaining else output)
+        elif not word.startswith("-") and word not in ("build", "setup.py", "bdist_wheel", "sdist"):
+            folders.append(word)
+    arguments = (folders[0] if folders and "/" in folders[0] else ".",)
+    return InstallCommand(tool="pip", arguments=arguments, output=output, generates=True)
 
 
 def _read_pip(tool: str, words: list[str]) -> InstallCommand | None:

@@ -9,7 +9,7 @@ from pytest_py312.core.model.fleet import Distribution, InstallSettings, Require
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.requests import RequestBuilder
-from pytest_py312.dependencies.resolution.lock import ResolutionRequest
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, parts_of
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
 
@@ -141,11 +141,35 @@ def test_commands_with_settings_of_their_own_are_requests_of_their_own(tmp_path:
         installed("own", options=(("--index-url", "https://x/"),)),
         installed("more", options=(("--extra-index-url", "https://y/"),)),
     )
-    assert [line for line in request.lines if line != "pytest"] == ["six", "more"]
-    assert (request.options, request.best_match, request.position) == (("--extra-index-url https://y/",), True, 1)
-    alone, own = request.others
+    # these have no known order, so that those with the same settings are one request
+    alone, more = request.others
     assert (alone.lines, alone.no_deps, alone.position) == (("alone==1",), True, 0)
-    assert (own.lines, own.options, own.best_match, own.position) == (("own",), ("--index-url https://x/",), False, 2)
+    assert (more.lines, more.options, more.position) == (("six", "more"), ("--extra-index-url https://y/",), 1)
+    assert more.best_match
+    assert [line for line in request.lines if line != "pytest"] == ["own"]
+    assert (request.options, request.best_match, request.position) == (("--index-url https://x/",), False, 2)
+
+
+def steps_of(root: Path, tests: tuple[str, ...], *steps: tuple[str, ...]) -> list[ResolutionRequest]:
+    sources = [replace(installed("x"), arguments=lines, step=number) for number, lines in enumerate(steps, start=1)]
+    service_tree(root, {IMAGE: ""})
+    service = replace(
+        cell_of("3.12").service, path="svc", requirements=tuple(sources), suite=None,
+        test_requirements=(replace(installed("x"), arguments=tests, step=1),) if tests else (),
+    )  # fmt: skip
+    builder = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
+    return list(parts_of(builder.request(cell_of("3.12", service), (), ())))
+
+
+def test_each_command_of_production_is_a_request_in_its_order(tmp_path: Path) -> None:
+    first, second = steps_of(tmp_path, (), ("six==1.15.0", "a"), ("six==1.16.0",))
+    assert (first.lines, second.lines) == (("six==1.15.0", "a"), ("six==1.16.0",))
+
+
+def test_tests_do_not_replace_what_production_requires(tmp_path: Path) -> None:
+    """A later command of production does: of two pins the last one counts."""
+    _, second = steps_of(tmp_path, ("six<1.16",), ("six==1.15.0", "a==1"), ("six==1.16.0",))
+    assert second.lines == ("six==1.16.0", "six<1.16", "a==1")
 
 
 def test_options_of_formats_are_no_lines_of_a_requirements_file(tmp_path: Path) -> None:

@@ -9,10 +9,15 @@ from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.diagnose import find_all_conflicts
+from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PackageIndex, PageState
 from pytest_py312.dependencies.installation.distribution_store import DistributionStore
-from pytest_py312.dependencies.installation.source_builds import SET_TIME_LIMIT, build_untried_sources
-from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.installation.source_builds import (
+    SET_TIME_LIMIT,
+    build_untried_sources,
+    findings_on_pins_alone,
+)
+from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from tests.support.fakes import FakeRunner, build_of
 
@@ -119,3 +124,41 @@ def test_the_time_for_a_set_is_limited(blocked: list[Finding], monkeypatch: pyte
         "numpy": "PY110",
         "jieba": "PY112",
     }
+
+
+# ---- pins of a set that cannot be had as a whole
+
+
+class FakeLocker(Locker):
+    """A locker whose locks have everything from source; ``unavailable`` cannot be had here."""
+
+    def __init__(self, *unavailable: str) -> None:
+        self.unavailable = unavailable
+        self.asked: list[tuple[str, ...]] = []
+
+    def lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
+        self.asked.append(request.lines)
+        assert request.no_deps
+        missing = [name for name in self.unavailable if any(line.startswith(name) for line in request.lines)]
+        if missing:
+            raise Undetermined("no header", missing[:1])
+        return DependencyLock(
+            pins=tuple(
+                Pin(name=line.partition("==")[0].partition("[")[0], version="1", line=line, from_source=True)
+                for line in request.lines
+            )
+        )
+
+
+def test_pins_are_judged_without_the_rest_of_their_set() -> None:
+    """celery brings back what was left out, so that the set as a whole cannot be had without it."""
+    request = ResolutionRequest(
+        lines=("celery[sqs]==1", "open>=1", "x @ https://x/x.zip", "pycurl==1", "greenlet==1"),
+        direct=(("greenlet", Location(path="r.txt", line=5)),),
+    )
+    fails = Finding(code="PY104", message="greenlet fails to build", names=("greenlet",))
+    locker, store = FakeLocker("pycurl"), FakeStore(greenlet=Unresolvable([fails]), celery=Undetermined("no"))
+    findings, left_out = findings_on_pins_alone(request, BUILD, locker, store)
+    assert [(finding.code, str(finding.location)) for finding in findings] == [("PY104", "r.txt:5")]
+    assert left_out == ("pycurl", "celery")
+    assert locker.asked == [("celery[sqs]==1", "pycurl==1", "greenlet==1"), ("celery[sqs]==1", "greenlet==1")]

@@ -1,11 +1,13 @@
 """What several commands install one after the other becomes one lock."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_py312.core.model.findings import Finding
+from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.resolution.format_control import FormatControl
 from pytest_py312.dependencies.resolution.lock import (
@@ -13,6 +15,7 @@ from pytest_py312.dependencies.resolution.lock import (
     Pin,
     ResolutionRequest,
     Unresolvable,
+    may_go_back,
     parts_of,
     resolve_parts,
 )
@@ -29,43 +32,100 @@ def pin(text: str) -> Pin:
 
 
 def resolved(request: ResolutionRequest, answers: Mapping[tuple[str, ...], str]) -> tuple[dict[str, str], list[str]]:
-    """The versions of the lock, and the constraints of each resolution; lines without an answer do not resolve."""
+    """The versions of the lock, and what is installed at each resolution; lines without an answer do not resolve."""
     asked = []
 
     def resolve(part: ResolutionRequest) -> DependencyLock:
-        asked.append(" ".join(part.constraints))
-        key = (*part.lines, *part.constraints)
-        if key not in answers:
+        asked.append(" ".join(part.installed))
+        if part.lines not in answers:
             raise Unresolvable([Finding(code="PY101", message="no")])
-        return DependencyLock(pins=tuple(map(pin, answers[key].split())))
+        return DependencyLock(pins=tuple(map(pin, answers[part.lines].split())))
 
     return resolve_parts(request, resolve).versions, asked
 
 
-def test_what_is_installed_is_kept_where_that_is_possible() -> None:
+def test_what_is_installed_is_preferred(tmp_path: Path) -> None:
     request = ResolutionRequest(lines=("b",), position=1, others=(ALONE,))
-    versions, asked = resolved(request, {("a==1",): "a==1", ("b", "a==1"): "a==1 b==2 c==3"})
+    answers: dict[tuple[str, ...], str] = {("a==1",): "a==1", ("b",): "a==1 b==2 c==3"}
+    versions, asked = resolved(request, answers)
     assert versions == {"a": "1", "b": "2", "c": "3"}
     assert asked == ["", "a==1"]
 
 
 def test_what_is_installed_later_replaces_another_version() -> None:
-    """A project that the command names itself may change; the rest stays if it can."""
     request = ResolutionRequest(lines=("b==2",), position=1, others=(FIRST,))
-    answers = {("first",): "b==1 c==1", ("b==2", "c==1"): "b==2 c==1"}
-    assert resolved(request, answers) == ({"b": "2", "c": "1"}, ["", "b==1 c==1", "c==1"])
-
-    answers = {("first",): "b==1 c==1", ("b==2",): "b==2 c==2"}
-    assert resolved(request, answers)[0] == {"b": "2", "c": "2"}
+    answers: dict[tuple[str, ...], str] = {("first",): "b==1 c==1", ("b==2",): "b==2"}
+    assert resolved(request, answers) == ({"b": "2", "c": "1"}, ["", "b==1 c==1"])
 
 
-def test_an_installation_without_dependencies_takes_what_its_lines_say() -> None:
-    last = ResolutionRequest(lines=("a==2",), no_deps=True, position=2)
-    request = ResolutionRequest(lines=("b",), position=1, others=(last,))
-    assert resolved(request, {("b",): "a==1 b==1", ("a==2", "b==1"): "a==2"})[0] == {"a": "2", "b": "1"}
-    last = ResolutionRequest(lines=("a",), no_deps=True, position=2)
-    request = ResolutionRequest(lines=("b",), position=1, others=(last,))
-    assert resolved(request, {("b",): "a==1 b==1", ("a", "a==1", "b==1"): "a==1"})[0] == {"a": "1", "b": "1"}
+def test_what_a_command_upgrades_is_not_preferred_as_it_is() -> None:
+    request = ResolutionRequest(lines=("b",), position=1, upgrade=True, others=(FIRST,))
+    answers: dict[tuple[str, ...], str] = {("first",): "b==1 c==1", ("b",): "b==2"}
+    assert resolved(request, answers)[1] == ["", "c==1"]
+
+
+def test_uv_gets_what_is_installed_as_an_existing_lock(tmp_path: Path) -> None:
+    written = []
+
+    class Writing(FakeRunner):
+        def run_tool(self, build: InterpreterBuild, argv: Sequence[str], **options: Any) -> CommandResult:
+            if "--output-file" in argv:
+                file = Path(argv[argv.index("--output-file") + 1])
+                written.append(file.read_text(encoding="utf-8"))
+                file.write_text("b==2\n", encoding="utf-8")
+                return command_run_of()
+            return super().run_tool(build, argv, **options)
+
+    uv = UvResolver(
+        cache=tmp_path, runner=Writing(answers=[command_run_of("a==1\n")]), uv_version="0.9.0", lock_hours=1.0
+    )
+    request = ResolutionRequest(lines=("b==2",), position=1, others=(ALONE,))
+    assert uv.resolve(request, build_of()).versions == {"a": "1", "b": "2"}
+    assert written == ["a==1\n"]
+
+
+# ---- newest versions
+
+OPEN = ResolutionRequest(lines=("boto3", "urllib3!=1.21"))
+OLD = command_run_of("boto3==1.7.84\nurllib3==2.6.3\n")
+NEWEST = command_run_of("boto3==1.42.97\nurllib3==2.6.3\n")
+NO_SOLUTION = command_run_of(
+    stderr="error: No solution found when resolving dependencies\n  cause: Because boto3>=1 depends on urllib3<2, we "
+    "can conclude that your requirements are unsatisfiable.",
+    exit_code=1,
+)
+
+
+def test_uv_does_not_go_back_where_a_newer_version_fits(tmp_path: Path) -> None:
+    both = command_run_of("boto3==1.42.97\nurllib3==1.26.20\n")
+    lock, commands = asked_of_uv(tmp_path, OPEN, OLD, NEWEST, both)
+    assert lock.versions == {"boto3": "1.42.97", "urllib3": "1.26.20"}
+    assert "--constraint" in commands[-1]
+
+
+def test_uv_goes_back_where_nothing_newer_fits(tmp_path: Path) -> None:
+    lock, _ = asked_of_uv(tmp_path, OPEN, OLD, NEWEST, NO_SOLUTION)
+    assert lock.versions == {"boto3": "1.7.84", "urllib3": "2.6.3"}
+
+
+def test_as_much_as_possible_is_kept_new_in_the_order_of_the_requirements(tmp_path: Path) -> None:
+    request = ResolutionRequest(lines=("a", "b", "c"))
+    answers = ("a==1\nb==1\nc==1\n", "a==2\nb==2\nc==2\n", None, "a==2\nb==1\nc==1\n", None, "a==2\nb==1\nc==2\n")
+    runs = [NO_SOLUTION if answer is None else command_run_of(answer) for answer in answers]
+    assert asked_of_uv(tmp_path, request, *runs)[0].versions == {"a": "2", "b": "1", "c": "2"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (("a==1", "b[x]==2 ; python_version > '3'", "c @ https://x/c.zip"), False),
+        (("a", "b==2"), True),
+        (("a==1.*", "b==2"), True),
+        (("a",), False),
+    ],
+)
+def test_a_set_of_exact_versions_cannot_go_back(lines: tuple[str, ...], expected: bool) -> None:
+    assert may_go_back(ResolutionRequest(lines=lines)) is expected
 
 
 def test_a_part_that_does_not_resolve_blocks_the_set() -> None:

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Unresolvable
-from pytest_py312.dependencies.resolution.uv_messages import explain_failure, relaxation_of
+from pytest_py312.dependencies.resolution.uv_messages import explain_failure, projects_without_wheels, relaxation_of
 from tests.support.fakes import build_of
 
 CONCLUSION = ", we can conclude that your requirements are unsatisfiable."
@@ -65,3 +65,12 @@ def test_no_explanation_crashes(pieces: list[str]) -> None:
 def test_one_requirement_is_not_one_of_several(names: tuple[str, ...], remedy: str) -> None:
     """The remedy of a conflict."""
     assert relaxation_of(names) == remedy
+
+
+def test_a_project_without_wheels_may_have_a_marker() -> None:
+    """Otherwise its source is not allowed, and the set counts as unresolvable."""
+    cause = (
+        "cause: Because all versions of win-unicode-console{python_full_version < '3.10'} have no usable wheels and "
+        "behave>=1.3.3 depends on win-unicode-console{python_full_version < '3.10'}, we can conclude that ..."
+    )
+    assert projects_without_wheels(cause) == ["win-unicode-console"]

@@ -436,6 +436,31 @@ def test_an_environment_that_lacks_a_locked_distribution_is_errored() -> None:
     assert outcome.reason.endswith("it lacks idna 3.6, which is locked")
 
 
+# ---- files that nothing installs
+
+
+def with_file(*, uninstalled: bool) -> Cell:
+    source = RequirementSource(path="services/user-service/requirements/test.txt", uninstalled=uninstalled)
+    return cell_of("3.12", service(additional_requirements=(source,)))
+
+
+class FailingAdditionalSet(FakeFacts):
+    def installation(self, cell: Cell) -> Installation:
+        if "+" in cell.service.name:
+            return Installation(unchecked="no network") if cell.is_baseline else broken(CONFLICT)
+        return installation_of(str(cell.interpreter))
+
+
+def test_a_file_that_nothing_installs_only_warns() -> None:
+    facts = FailingAdditionalSet()
+    outcome = DependencyCheck().run(with_file(uninstalled=True), facts).outcome
+    assert outcome.status is Status.PASSED
+    (finding,) = outcome.findings
+    assert (finding.code, finding.severity) == ("PY101", Severity.WARNING)
+    assert finding.message == "the set conflicts (nothing is known to install this file)"
+    assert DependencyCheck().run(with_file(uninstalled=False), facts).outcome.status is Status.FAILED
+
+
 @pytest.mark.parametrize(
     ("failures", "modules", "severity"),
     [

@@ -116,16 +116,29 @@ def test_the_steps_of_an_image_become_groups(tmp_path: Path) -> None:
     groups = group_sources(sources_of_recipe(Tree(tmp_path), recipe, TABLE_READERS, "svc"))
     assert [([source.path for source in group.sources], group.sources[0].settings.no_deps) for group in groups] == [
         (["svc/a.txt"], True),
-        (["svc/b.txt", "svc/Dockerfile"], False),
+        (["svc/b.txt"], False),
+        (["svc/Dockerfile"], False),
         (["svc/Dockerfile"], False),
     ]
+
+
+def test_the_requirements_of_the_tests_join_the_last_command_with_their_settings() -> None:
+    """So do those whose command is not known. What contradicts production has to be seen."""
+    first, last = RequirementSource(path="a", step=1), RequirementSource(path="b", step=2)
+    named, tests = RequirementSource(path="c"), RequirementSource(path="d", step=1)
+    alone = RequirementSource(path="e", step=2, settings=InstallSettings(no_deps=True))
+    groups = group_sources((first, last, named), (tests, alone))
+    assert [group.sources for group in groups] == [(first,), (last, named, tests), (alone,)]
+    assert [group.tests for group in groups] == [(), (tests,), (alone,)]
+    assert [group.sources for group in group_sources((named,), (tests,))] == [(named, tests)]
+    assert [group.sources for group in group_sources((), (tests,))] == [(tests,)]
 
 
 def test_a_file_that_is_installed_with_and_without_dependencies_has_them(tmp_path: Path) -> None:
     text = "FROM python:3.11\nCOPY a.txt .\nRUN pip install --no-deps -r a.txt\nRUN pip install -r a.txt\n"
     recipe = recipe_of(tmp_path, text, FILES)
     (source,) = sources_of_recipe(Tree(tmp_path), recipe, TABLE_READERS, "svc")
-    assert source == RequirementSource(path="svc/a.txt", folder=source.folder)
+    assert source == RequirementSource(path="svc/a.txt", folder=source.folder, step=2)
 
 
 @given(st.lists(st.tuples(st.sampled_from(["--index-url", "--find-links"]), st.text(max_size=12)), max_size=4))

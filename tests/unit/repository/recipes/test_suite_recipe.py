@@ -8,7 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
-from pytest_py312.repository.recipes.suite_recipe import read_runner_recipe, read_workflow_recipe
+from pytest_py312.repository.recipes.suite_recipe import read_makefile_recipe, read_runner_recipe, read_workflow_recipe
+from pytest_py312.repository.recipes.workflow_jobs import read_circleci_jobs
 from pytest_py312.repository.tree import Tree
 
 FILES = {
@@ -230,6 +231,60 @@ def test_no_text_raises(folder: Path, lines: list[str], name: str) -> None:
     (folder / name).write_text("\n".join(lines))
     read_workflow_recipe(Tree(folder), ".", "x")
     read_runner_recipe(Tree(folder), ".")
+
+
+def test_of_several_pythons_in_tox_the_newest_has_the_requirements(tmp_path: Path) -> None:
+    """The first one that the text mentions, in a command of another environment, was taken."""
+    tox = (
+        "[tox]\nenvlist = docker\n[testenv:docker]\ncommands = docker run x py38\n"
+        "[testenv]\ndeps =\n    py311: -r dev.txt\n    py38: -r dev38.txt\ncommands = pytest tests\n"
+    )
+    tree = write(tmp_path, {"services/a/tox.ini": tox, "services/a/dev38.txt": ""})
+    assert shown(read_runner_recipe(tree, "services/a"))[0][1] == "services/a/dev.txt"
+
+
+MAKEFILE = """\
+T := tests
+POETRY := poetry --directory $(T)
+lint:
+\t$(POETRY) install --only dev
+integration-test:
+\t$(POETRY) install --without dev --no-root
+\t$(POETRY) run pytest $(T)/integration/test_all.py
+"""
+CIRCLE = """\
+commands:
+  install:
+    steps:
+      - run: pip install poetry
+jobs:
+  lint:
+    steps: [checkout, {run: make lint}]
+  test:
+    environment: {A: 1}
+    steps:
+      - checkout
+      - install
+      - run:
+          name: tests
+          command: make integration-test
+"""
+
+
+def test_what_the_tests_are_run_with_in_circleci(tmp_path: Path) -> None:
+    """By a target of a Makefile, with the groups of Poetry that it installs."""
+    project = "[tool.poetry]\nname = 'a'\n[tool.poetry.group.integration.dependencies]\nrequests = '*'\n"
+    tree = write(tmp_path, {"Makefile": MAKEFILE, ".circleci/config.yml": CIRCLE, "tests/pyproject.toml": project})
+    for recipe in (read_workflow_recipe(tree, "tests", "tests"), read_makefile_recipe(tree, "tests")):
+        assert shown(recipe) == [("Makefile:6", "poetry tests")]
+        assert recipe is not None
+        assert recipe.steps[0].without == ("dev",)
+    assert read_makefile_recipe(tree, "services/a") is None
+
+
+@given(st.text(alphabet="abc:-[]{}<>&*# \n", max_size=80))
+def test_no_configuration_of_circleci_makes_the_reader_fail(text: str) -> None:
+    read_circleci_jobs(f"jobs:\n  a:\n    steps:\n      - {text}")
 
 
 def variables_of(recipe: InstallRecipe | None) -> dict[str, str]:

@@ -845,6 +845,65 @@ def test_tests_that_are_a_project_of_their_own_are_a_service(tmp_path: Path) -> 
     assert "svc/tests" not in [service.path for service in fleet.services]
 
 
+# ---- the service itself, by its name
+
+
+@pytest.mark.parametrize(
+    ("command", "expected"),
+    [
+        ("pip install redis app", ["Dockerfile:4 (redis)", "pyproject.toml [project.dependencies]"]),
+        (
+            "pip install 'app[server]==1.0'",
+            ["pyproject.toml [project.dependencies]", "pyproject.toml [project.optional-dependencies.server]"],
+        ),
+        (
+            "pip install https://code.invalid/x/app/archive/refs/tags/1.0.zip",
+            ["pyproject.toml [project.dependencies]"],
+        ),
+        ("pip install git+https://code.invalid/x/App.git@main", ["pyproject.toml [project.dependencies]"]),
+        ("python -m build && pip install dist/*.whl", ["pyproject.toml [project.dependencies]"]),
+        (
+            "pdm build && pip install --no-deps /app/dist/app-1.0-py3-none-any.whl",
+            ["pyproject.toml [project.dependencies]"],
+        ),
+    ],
+)
+def test_the_distribution_of_the_service_is_not_one_of_the_index(
+    tmp_path: Path, command: str, expected: list[str]
+) -> None:
+    table = 'dependencies = ["six"]\n[project.optional-dependencies]\nserver = ["b"]\n'
+    files = {
+        "pyproject.toml": "[project]\nname = 'app'\nversion = '1.0'\n" + table,
+        "Dockerfile": dockerfile(f"RUN {command}").replace("WORKDIR /x", "WORKDIR /app"),
+    }
+    service = service_of(tmp_path, files)
+    assert sources_of(service) == expected
+    assert service.recipe is not None
+    assert service.recipe.is_complete
+
+
+def test_wheels_that_are_built_before_the_image_are_the_service(tmp_path: Path) -> None:
+    files = {
+        "pyproject.toml": "[project]\nname = 'app'\nversion = '1.0'\ndependencies = ['six']\n",
+        "Dockerfile": "FROM python:3.11\nCOPY dist/*.whl ./\nRUN pip install ./app*.whl\n",
+    }
+    assert sources_of(service_of(tmp_path, files)) == ["pyproject.toml [project.dependencies]"]
+
+
+def test_an_argument_without_a_default_is_not_empty(tmp_path: Path) -> None:
+    """It names a file that nobody has; in a condition it is what a build without it has."""
+    files = {
+        "requirements.txt": "six\n",
+        "Dockerfile": "FROM python:3.11\nARG VERSION\nARG DEV\nCOPY . .\n"
+        "RUN pip install https://example.org/app/${VERSION}.zip\n"
+        'RUN if [ "$DEV" = "true" ]; then pip install pytest; fi\n',
+    }
+    service = service_of(tmp_path, files)
+    assert service.recipe is not None
+    assert [step.unresolved for step in service.recipe.steps] == [("$VERSION",)]
+    assert sources_of(service) == ["requirements.txt"]
+
+
 def test_a_locked_project_below_tests_is_a_service(tmp_path: Path) -> None:
     """A load test has versions of its own; a project of tests without a lock file or image belongs to the service."""
     table = "[tool.poetry]\nname = 'a'\n[tool.poetry.dependencies]\npython = '^3.9'\n"
