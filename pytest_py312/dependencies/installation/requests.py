@@ -25,7 +25,11 @@ from pytest_py312.dependencies.resolution.format_control import read_format_cont
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
 from pytest_py312.repository.recipes.install_groups import group_sources, installs_own_dependencies
-from pytest_py312.repository.services.development_requirements import is_for_development, unnamed_projects
+from pytest_py312.repository.services.development_requirements import (
+    is_for_development,
+    unnamed_modules,
+    unnamed_projects,
+)
 from pytest_py312.repository.services.exact_sets import (
     OFTEN_LEFT_OUT,
     environment_leaves_out,
@@ -167,6 +171,10 @@ class RequestBuilder:
             at_run_time.update(_suite_tools(suite))
         only_tests = required - at_run_time - of_trees - self.own_distributions(service).keys()
         return unnamed_projects(Tree(self._plan.root), service, only_tests, modules)
+
+    def unnamed_modules(self, service: Service, modules: Collection[str]) -> frozenset[str]:
+        """Return those of ``modules`` that no file of the service names."""
+        return unnamed_modules(Tree(self._plan.root), service, modules)
 
     def requires_git(self, service: Service) -> bool:
         """Whether a requirement of the service is fetched with git."""

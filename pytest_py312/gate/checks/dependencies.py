@@ -13,6 +13,7 @@ from pytest_py312.dependencies.installation.findings import (
     incomplete_environment_reason,
     installation_findings,
     without_blocking,
+    without_unneeded,
 )
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, installed_cell, unless_incomplete
@@ -61,7 +62,8 @@ class DependencyCheck:
         if cell.service.start_modules:
             imports = facts.start_imports(installed_cell(cell, facts))
             earlier = imports if cell.is_baseline else facts.start_imports(installed_cell(_baseline_of(cell), facts))
-        outcome = _outcome(cell, set_results, list(start_findings(cell, imports, earlier)))
+        installations = (set_results[0].installation, set_results[0].baseline_installation)
+        outcome = _outcome(cell, set_results, list(start_findings(cell, imports, earlier, installations)))
         reason = unimportable_on_both(cell, imports, earlier)
         if outcome.status is Status.PASSED and reason and cell == facts.cells(cell.service)[-1]:
             outcome = replace(outcome, status=Status.ERRORED, reason=reason)
@@ -108,7 +110,12 @@ def _check_set(
             finding_identity(finding) for finding in (*unreadable, *_findings(baseline, baseline_installation, facts))
         }
         findings = [
-            replace(finding, preexisting=finding_identity(finding) in baseline_identities) for finding in findings
+            without_unneeded(
+                replace(finding, preexisting=finding_identity(finding) in baseline_identities),
+                installation,
+                baseline_installation,
+            )
+            for finding in findings
         ]
     elif cell != facts.cells(cell.service)[-1]:
         # a failing import that the service runs with today, such as of a missing extra, blocks no migration

@@ -436,6 +436,34 @@ def test_an_environment_that_lacks_a_locked_distribution_is_errored() -> None:
     assert outcome.reason.endswith("it lacks idna 3.6, which is locked")
 
 
+@pytest.mark.parametrize(
+    ("failures", "modules", "severity"),
+    [
+        (["ImportError: no aiohttp"] * 2, {"black": ("black", "blackd")}, Severity.NOTE),
+        (["ImportError: no aiohttp"] * 2, {"black": ("blackd",)}, Severity.ERROR),
+        (["ModuleNotFoundError: No module named 'uwsgi'"] * 2, {"black": ("blackd",)}, Severity.NOTE),
+        (["ModuleNotFoundError: No module named 'blackd.x'"] * 2, {"black": ("blackd",)}, Severity.ERROR),
+        (["ImportError: x", ""], {"black": ("black", "blackd")}, Severity.ERROR),
+        (["ModuleNotFoundError: No module named 'imp'", "ImportError: x"], {"black": ("blackd",)}, Severity.ERROR),
+    ],
+)
+def test_a_module_that_nobody_needs_and_that_fails_on_both_is_a_note(
+    failures: list[str], modules: dict[str, tuple[str, ...]], severity: Severity
+) -> None:
+    sides = []
+    for text, failure in zip(("3.12", "3.9"), failures, strict=True):
+        made = installation_of(text, {"black": "23.7.0"}, imports={"black": "", "blackd": failure})
+        assert made.environment is not None
+        environment = replace(made.environment, modules=modules)
+        sides.append(replace(made, environment=environment, unneeded_imports=frozenset({"blackd"})))
+
+    (finding,) = judged(*sides).findings
+    assert finding.severity is severity
+    assert bool(finding.remedy) is (severity is Severity.ERROR)
+    (named,) = judged(replace(sides[0], unneeded_imports=frozenset()), sides[1]).findings
+    assert named.severity is Severity.ERROR
+
+
 # ---- production by itself, where the requirements of tests cannot be installed
 
 TEST_FILE = RequirementSource(path="services/user-service/test.txt")
