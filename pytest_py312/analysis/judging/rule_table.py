@@ -57,6 +57,12 @@ def _changes_silently(since: tuple[int, int], message: str, remedy: str) -> Rule
 
 
 RULES: dict[str, RuleMeaning] = {
+    "exec-locals": _breaks(
+        (3, 13),
+        "{0} no longer has the names that exec has bound",
+        "pass a dictionary: exec(text, globals(), names), then names[...]",
+        "KeyError",
+    ),
     "open-mode-u": _breaks(
         (3, 11), 'the mode "{0}" is rejected: "U" was removed', 'remove "U": it has no effect since 3.0', "ValueError"
     ),

@@ -43,7 +43,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
 )
 from pytest_py312.analysis.scanner.facts.facts import Call, ClassDefinition, InheritedAttribute, ReferenceKind
 from pytest_py312.analysis.scanner.facts.stdlib_names import BUILTIN_TYPES, DISTINCTIVE_METHODS
-from pytest_py312.analysis.scanner.rules import classes, newer_features
+from pytest_py312.analysis.scanner.rules import classes, executed_names, newer_features
 
 SETUP_METHODS = frozenset(
     {
@@ -66,6 +66,8 @@ SETUP_METHODS = frozenset(
 
 def read_function(scan: ScanState, node: Any) -> None:
     scan.defined_names.add(node.name)
+    if scan.may_execute_names:
+        executed_names.names_of_exec(scan, node)
     _bind_globals(scan, node)
     body_guard = _read_decorators(scan, node)
     arguments = node.args

@@ -119,6 +119,7 @@ def _facts_of_failure(path: str, text: str, failure: ScanFailure) -> FileFacts:
 def _scan_tree(tree: ast.Module, text: str, path: str, local_modules: frozenset[str]) -> FileFacts:
     scan = ScanState(local_modules=local_modules)
     scan.may_mention_version = text_mentions_version(text)
+    scan.may_execute_names = "exec(" in text and "locals()" in text
     read_block(scan, tree.body)
     definitions.read_deferred_functions(scan)
     guarded_public = guarded_functions.guard_functions(scan, text) if scan.guarded_uses else ()

@@ -18,6 +18,8 @@ from pytest_py312.repository.services.requirement_set import LocatedEntry, Requi
 
 NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."
 
+_ENVIRONMENT_PATH = re.compile(r"[^\s'\"(]*/envs/[0-9a-f]{16,64}/(?:lib/python\d+\.\d+/site-packages/)?")
+"""The path of an environment, which differs between the sets of one interpreter."""
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
 _LACKS_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<top>\w+)")
 _NEEDS_SETUPTOOLS = re.compile(r"No module named '(?P<top>setuptools|pkg_resources|distutils)[.']")
@@ -58,9 +60,10 @@ def _requires_python_findings(
 
 
 def _import_findings(cell: Cell, installation: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
-    for module, detail in sorted((installation.imports or {}).items()):
-        if not detail or installation.environment is None:
+    for module, traceback in sorted((installation.imports or {}).items()):
+        if not traceback or installation.environment is None:
             continue
+        detail = _ENVIRONMENT_PATH.sub("", traceback)
         owners = (
             name for name, project_modules in installation.environment.modules.items() if module in project_modules
         )

@@ -11,6 +11,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, target_environment
+from pytest_py312.dependencies.diagnosis.expired_requirements import expired_requirement
 from pytest_py312.dependencies.diagnosis.repair_search import REPAIRABLE, RequirementChange, find_repair
 from pytest_py312.dependencies.diagnosis.version_candidates import (
     ANY_VERSION,
@@ -222,6 +223,9 @@ class RepairTrials:
             return replace(finding, location=self._required.computed[0], remedy=f"{finding.remedy}; {manually}")
         if finding.code not in ("PY102", "PY103", "PY104"):
             return self.with_setuptools(finding)
+        marker_advice = self._marker_advice(matching_requirements)
+        if marker_advice:
+            return replace(finding, remedy=marker_advice)
         version_candidates = (
             self._version_candidates(matching_requirements[0]) if len(matching_requirements) == 1 else ()
         )
@@ -261,6 +265,27 @@ class RepairTrials:
             finding,
             remedy=setuptools_remedy(requirement, module, self.cell),
             changes=changes,
+        )
+
+    def _marker_advice(self, requirements: Sequence[LocatedEntry]) -> str:
+        """Return the marker to add to a pin that only the baseline needs; empty if it is no such pin."""
+        if len({item.name for item in requirements}) != 1 or any(item.entry.marker for item in requirements):
+            return ""
+        item, baseline = requirements[0], self.installer.installation(self._baseline_cell)
+        requires = [(entry.name, line) for entry in baseline.distributions for line in entry.requires]
+        expired = expired_requirement(item.name, requires, self.cell.service.baseline, self.cell.interpreter)
+        if expired is None:
+            return ""
+        trial = self.installer.try_change(self.cell, RequirementChange(without=frozenset({item.name})))
+        if trial.lock is not None and item.name in trial.lock.versions:
+            return ""
+        is_verified = trial.environment is not None and not trial.incomplete
+        verified = f" (verified: without it, the set installs on {self.cell.interpreter})" if is_verified else ""
+        requirers = _join_with_and(expired.requirers)
+        verb = "requires" if len(expired.requirers) == 1 else "require"
+        return (
+            f"{item.text} ; {expired.marker}{verified}: {requirers} {verb} it with this marker, so "
+            f"{self.cell.interpreter} needs none; if the file is compiled, write it in its source or compile it again"
         )
 
     def _with_source_advice(self, finding: Finding, item: LocatedEntry) -> Finding:

@@ -18,6 +18,7 @@ from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.recipes.recipe_sources import own_sources
+from pytest_py312.repository.services.compiled_requirements import read_compile_header
 from pytest_py312.repository.services.detection.baseline import find_baseline
 from pytest_py312.repository.services.detection.entry_points import start_modules, started_programs
 from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
@@ -44,6 +45,7 @@ from pytest_py312.repository.services.requirement_sources import (
     detect_sources,
     find_additional_sources,
     installed_sources,
+    is_requirements_path,
     planned_sources,
     with_recipe,
 )
@@ -337,7 +339,11 @@ def _additional_sources(
     taken = {source.path for source in sources}
     if not find_additional_sources(files, taken):
         return ()
-    return find_additional_sources(files, {*taken, *read_requirement_set(plan.root, sources).files})
+    tree = Tree(plan.root)
+    names = (name for name in files.scan.files if is_requirements_path(name))
+    compiled = (read_compile_header(tree, join_path(files.path, name)) for name in names)
+    inputs = {source for header in compiled if header is not None for source in header.sources}
+    return find_additional_sources(files, {*taken, *inputs, *read_requirement_set(plan.root, sources).files})
 
 
 def _choose_suite(tree: Tree, files: ServiceFiles, settings: ServiceSettings) -> tuple[Suite | None, str]:

@@ -73,6 +73,7 @@ class ScanState:
 
     local_modules: frozenset[str]
     may_mention_version: bool = True
+    may_execute_names: bool = True
     module_scope: dict[str, Value] = field(default_factory=dict)
     scope: dict[str, Value] = field(init=False)
     enclosing_scopes: tuple[dict[str, Value], ...] = ()

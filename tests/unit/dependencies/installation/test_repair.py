@@ -15,6 +15,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PageState
 from pytest_py312.dependencies.diagnosis.repair_search import RequirementChange
 from pytest_py312.dependencies.diagnosis.version_candidates import ANY_VERSION
+from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.installer import Installation, Installer
 from pytest_py312.dependencies.installation.repair import AFTER_REPAIR, SEARCH_LIMIT, repair
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, Undetermined
@@ -54,6 +55,7 @@ class FakeInstaller:
     installed: Callable[[str, dict[str, str]], Installation] = lambda on, now: installation_of(on, {"numpy": "2.0"})
     attempts: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     imports: Callable[[str, str], str | None] = lambda added, module: None
+    current: Installation = field(default_factory=lambda: installation_of("3.9"))
 
     def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> dict[str, str] | None:
         results = {module: self.imports(added[0], module) for module in modules}
@@ -63,6 +65,9 @@ class FakeInstaller:
     def request_builder(self) -> Any:
         requirements = RequirementSet(entries=self.entries, duplicates=self.repeats, computed=self.computed)
         return SimpleNamespace(requirements=lambda service: requirements)
+
+    def installation(self, cell: Cell) -> Installation:
+        return self.current
 
     def build(self, cell: Cell) -> InterpreterBuild:
         return build_of(str(cell.interpreter))
@@ -414,3 +419,36 @@ def test_what_cannot_be_had_here_is_left_out_of_the_trial() -> None:
         "numpy==1.24.3 -> numpy==2.0 (verified without private, which could not be checked here: "
         "resolves, installs and imports on 3.12 and 3.9)"
     )
+
+
+ZONEINFO = replace(BLOCKED, message="backports-zoneinfo==0.2.1: no wheel", names=("backports-zoneinfo",))
+
+
+def backport_on_3_9(lock: DependencyLock | None = None) -> FakeInstaller:
+    """Return an installer with a pin that Django requires up to 3.9."""
+    django = StoredDistribution(
+        name="django", version="4.2", folder=Path("/nowhere"), requires=('backports.zoneinfo; python_version < "3.10"',)
+    )
+    return FakeInstaller(
+        entries=required("backports-zoneinfo==0.2.1", "django==4.2"),
+        versions=(),
+        current=replace(installation_of("3.9"), distributions=(django,)),
+        installed=lambda on, now: replace(installation_of(on, {"django": "4.2"}), lock=lock),
+    )
+
+
+def test_a_backport_that_the_target_does_not_need_gets_its_marker() -> None:
+    (finding,) = repaired(backport_on_3_9(), ZONEINFO)
+
+    assert finding.remedy.startswith(
+        'backports-zoneinfo==0.2.1 ; python_version < "3.10" (verified: without it, the set installs on 3.12): django '
+        "requires it with this marker"
+    )
+
+
+def test_a_backport_that_the_target_takes_anyway_gets_no_marker() -> None:
+    pin = Pin(name="backports-zoneinfo", version="0.2.1", line="backports-zoneinfo==0.2.1")
+
+    (finding,) = repaired(backport_on_3_9(DependencyLock(pins=(pin,))), ZONEINFO)
+
+    assert "python_version" not in finding.remedy

@@ -584,3 +584,16 @@ def test_the_start_is_tried_in_production_where_tests_cannot_be_had() -> None:
 
     assert outcome.status is Status.FAILED
     assert "PY117" in [finding.code for finding in outcome.findings if finding.blocks]
+
+
+@pytest.mark.parametrize("folder", ["/home/me/.cache/pytest-py312/envs", "/cache/envs"])
+def test_the_path_of_an_environment_is_no_part_of_a_finding(folder: str) -> None:
+    """It differs between the sets of one interpreter, whose equal findings are reported once."""
+    path = f"{folder}/{'0a' * 16}/lib/python3.12/site-packages/psycopg2/_psycopg.so"
+    detail = f'  File "{path}", line 1\nImportError: {path}: undefined symbol: _PyInterpreterState_Get'
+    target = replace(installation_of("3.12", {"psycopg2": "2.9.6"}), imports={"psycopg2": detail})
+
+    (finding,) = judged(target, installation_of("3.9", {"psycopg2": "2.9.6"})).findings
+
+    assert finding.message.endswith("ImportError: psycopg2/_psycopg.so: undefined symbol: _PyInterpreterState_Get")
+    assert "envs" not in finding.detail
