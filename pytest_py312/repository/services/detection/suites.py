@@ -24,9 +24,10 @@ _NON_TEST_FOLDERS = frozenset(
 """Folders whose ``test_*.py`` files are scripts that are run manually; importing them may do anything."""
 
 _VALUE_OPTIONS = frozenset(
-    {"-c", "-k", "-m", "-n", "-o", "-p", "-W", "-r", "--basetemp", "--confcutdir", "--config-file", "--cov", "--cov-config",
-     "--cov-report", "--deselect", "--dist", "--durations", "--ignore", "--ignore-glob", "--junit-xml", "--junitxml",
-     "--log-file", "--maxfail", "--numprocesses", "--override-ini", "--reruns", "--rootdir", "--timeout", "--html"}
+    {"-c", "-k", "-m", "-n", "-o", "-p", "-W", "-r", "--basetemp", "--confcutdir", "--config-file", "--cov",
+     "--cov-config", "--cov-report", "--deselect", "--dist", "--durations", "--ignore", "--ignore-glob", "--junit-xml",
+     "--junitxml", "--log-file", "--maxfail", "--numprocesses", "--override-ini", "--reruns",
+     "--rootdir", "--timeout", "--html"}
 )  # fmt: skip
 """Options of pytest and its common plugins that take the next word as their value."""
 
