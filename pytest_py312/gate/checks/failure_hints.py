@@ -61,6 +61,25 @@ REMEDIES: tuple[tuple[str, str], ...] = (
 )
 
 
+_MISSING_VARIABLE = re.compile(
+    r"KeyError: '(?P<key>[A-Z][A-Z0-9_]{2,60})'|[Ss]et the (?P<named>[A-Z][A-Z0-9_]{2,60}) environment variable|"
+    r"The (?P<setting>SECRET_KEY) setting must not be empty",
+    re.ASCII,
+)
+
+
+def missing_variable_hint(text: str, service: str) -> str:
+    """Return what to add to the plan if ``text`` tells of a variable that the suite needs; otherwise empty."""
+    match = _MISSING_VARIABLE.search(text)
+    if match is None:
+        return ""
+    name = match[str(match.lastgroup)]
+    return (
+        f'. If {name} is a variable that the tests need, add to py312.toml: [service."{service}"] '
+        f'environment = {{ {name} = "..." }}'
+    )
+
+
 def remedy_for(text: str) -> str:
     """Return the remedy for the end of a traceback, or an empty string if no pattern matches."""
     return next((remedy for pattern, remedy in REMEDIES if re.search(pattern, text)), "")

@@ -13,7 +13,12 @@ from pytest_py312.dependencies.installation.installer import Installation, insta
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.deprecations import removed_after_warning
-from pytest_py312.gate.checks.failure_hints import GENERAL_REMEDY, remedy_for, with_source_remedy
+from pytest_py312.gate.checks.failure_hints import (
+    GENERAL_REMEDY,
+    missing_variable_hint,
+    remedy_for,
+    with_source_remedy,
+)
 from pytest_py312.gate.checks.suite_comparison import (
     PairedRuns,
     compare_runs,
@@ -86,9 +91,9 @@ def _outcome(cell: Cell, findings: list[Finding]) -> Outcome:
 
 
 def _errored(cell: Cell, reason: str, findings: Iterable[Finding] = ()) -> Outcome:
-    return Outcome.errored(
-        service=cell.service.name, interpreter=cell.interpreter, check="suite", reason=reason, findings=findings
-    )
+    name = cell.service.name
+    reason += missing_variable_hint(reason, name)
+    return Outcome.errored(service=name, interpreter=cell.interpreter, check="suite", reason=reason, findings=findings)
 
 
 def _without_suite(cell: Cell) -> Outcome:

@@ -11,7 +11,12 @@ from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
-from pytest_py312.repository.recipes.tox_environments import read_tox_configuration, walk_tox, walk_tox_toml
+from pytest_py312.repository.recipes.tox_environments import (
+    ToxConfiguration,
+    read_tox_configuration,
+    walk_tox,
+    walk_tox_toml,
+)
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 if TYPE_CHECKING:
@@ -28,6 +33,7 @@ VARIABLE_LIMIT = 100
 
 _ROOT = "/repository"
 _ROOT_PATH = re.compile(r"/repository(?:/[\w.@+-]+)*", re.ASCII)
+_PYTHON_FACTOR = re.compile(r"(?:^|-)py(?:thon)?3\.?(\d{1,2})(?:-|$)", re.ASCII)
 _VERSION = re.compile(r"\d{1,6}(?:\.\d{1,6}){0,4}(?:\.\*)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
 _MACHINE_VARIABLES = re.compile(
@@ -141,7 +147,7 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
     """Return what the service's own tox or nox installs for its tests; ``None`` if neither is configured."""
     configuration = read_tox_configuration(tree, service_path)
     if configuration is not None:
-        for name in dict.fromkeys((*configuration.environments, *configuration.factors, "py")):
+        for name in _newest_first(dict.fromkeys((*configuration.environments, *configuration.factors, "py"))):
             walk = _new_walk(tree, configuration.path, service_path)
             walk_tox(configuration, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
@@ -158,6 +164,17 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
             if any(_is_test_run(run) for run in walk.runs):
                 return _recipe(path, walk, _first_test_run(walk), service_path)
     return None
+
+
+def _newest_first(names: Iterable[str]) -> list[str]:
+    """Return environments of tox with those of the newest Python before the same of older ones.
+
+    What only an old Python needs is no requirement of the service.
+    """
+    ordered = list(names)
+    minors = {name: int(match[1]) for name in ordered if (match := _PYTHON_FACTOR.search(name))}
+    newest = iter(sorted(minors, key=lambda name: -minors[name]))
+    return [next(newest) if name in minors else name for name in ordered]
 
 
 def _first_test_run(walk: CommandWalk) -> CommandRun:
@@ -284,10 +301,26 @@ def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: Command
     names = names or [name for name in re.split(r"[,\s]+", walk.variables.get("TOXENV", "")) if name]
     configuration = read_tox_configuration(tree, folder)
     if configuration is not None:
-        # without a name all of its environments run; one for each Python installs the same
-        walk_tox(configuration, names or configuration.environments[:1] or ("py",), walk)
+        if names:
+            walk_tox(configuration, names, walk)
+        else:
+            _follow_all_of_tox(configuration, walk)
     else:
         walk_tox_toml(tree, folder, walk, names)
+
+
+def _follow_all_of_tox(configuration: ToxConfiguration, walk: CommandWalk) -> None:
+    """Follow what ``tox`` alone runs: all environments. The first that runs tests counts; the others install their own.
+
+    Without a run of tests it is the first one.
+    """
+    names = _newest_first(configuration.environments) or ["py"]
+    steps, runs, limits = list(walk.steps), list(walk.runs), list(walk.limits)
+    for name in [*names, names[0]]:
+        walk.steps, walk.runs, walk.limits = list(steps), list(runs), list(limits)
+        walk_tox(configuration, (name,), walk)
+        if any(_is_test_run(run) for run in walk.runs[len(runs) :]):
+            return
 
 
 def _values_of(words: Sequence[str], options: Sequence[str]) -> list[str]:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.gate.checks.failure_hints import REMEDIES, remedy_for
+from pytest_py312.gate.checks.failure_hints import REMEDIES, missing_variable_hint, remedy_for
 
 
 @pytest.mark.parametrize(
@@ -39,6 +39,21 @@ from pytest_py312.gate.checks.failure_hints import REMEDIES, remedy_for
 )
 def test_a_known_failure_has_its_remedy(text: str, word: str) -> None:
     assert word in remedy_for(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("pytest fails at its start (KeyError: 'SECRET_KEY')", "SECRET_KEY"),
+        ("environ.ImproperlyConfigured: Set the DATABASE_URL environment variable", "DATABASE_URL"),
+        ("ImproperlyConfigured: The SECRET_KEY setting must not be empty.", "SECRET_KEY"),
+        ("KeyError: 'name'", ""),
+        ("OSError: no database", ""),
+    ],
+)
+def test_a_variable_that_is_missing_has_its_line_of_the_plan(text: str, name: str) -> None:
+    expected = f'[service."a"] environment = {{ {name} = "..." }}'
+    assert missing_variable_hint(text, "a").endswith(expected) if name else missing_variable_hint(text, "a") == ""
 
 
 @pytest.mark.parametrize(

@@ -193,6 +193,14 @@ def test_a_suite_of_which_no_test_passes_proves_nothing(end: str, interpreter: s
     assert "no test of services/user-service passes on 3.9 or 3.1" in outcome.reason
 
 
+def test_a_suite_that_lacks_a_variable_says_where_to_set_it() -> None:
+    lost = run_of({A: "error"}, details={A: "E   KeyError: 'SECRET_KEY'"})
+
+    reason = run_check(facts(lost, lost)).outcome.reason
+
+    assert '[service."user-service"] environment = { SECRET_KEY = "..." }' in reason
+
+
 @pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
 def test_a_suite_that_passes_on_the_target_only_does_not_block(interpreter: str) -> None:
     lost = run_of({A: "failed"}, details={A: "E   OSError: broken before"})

@@ -449,3 +449,35 @@ def test_folders_that_a_job_makes(tmp_path: Path) -> None:
     recipe = read_workflow_recipe(tree, "services/a", "a")
     assert recipe is not None
     assert recipe.folders == ("data", "x/y")
+
+
+TOX_OF_SEVERAL = """\
+[tox]
+envlist = py310,py312,lint,test
+[testenv]
+deps = -r dev.txt
+[testenv:lint]
+deps = ruff
+commands = ruff check
+[testenv:test]
+deps =
+    six
+commands = pytest tests
+"""
+
+
+def test_tox_without_a_name_runs_all_of_its_environments(tmp_path: Path) -> None:
+    """The tests may be in the last one; what the others install is not for them."""
+    workflow = "jobs: {t: {steps: [{run: pip install tox}, {run: tox, working-directory: services/a}]}}\n"
+    tree = write(tmp_path, {"services/a/tox.ini": TOX_OF_SEVERAL, ".github/workflows/t.yml": workflow})
+    texts = [text for _, text in shown(read_workflow_recipe(tree, "services/a", "a"))]
+    assert texts == ["six", "services/a"]
+
+
+def test_what_an_old_python_needs_is_no_requirement(tmp_path: Path) -> None:
+    """The environment of the newest Python counts, in whatever order they stand."""
+    deps = "deps =\n    py312: -r dev.txt\n    py38: old\ncommands = pytest tests\n"
+    for envlist in ("py38, py312", "py312, py38", "docker, py38, py312"):
+        text = f"[tox]\nenvlist = {envlist}\n[testenv:docker]\ncommands = docker run x\n[testenv]\n{deps}"
+        tree = write(tmp_path, {"services/a/tox.ini": text})
+        assert next(text for _, text in shown(read_runner_recipe(tree, "services/a"))) == "services/a/dev.txt"
