@@ -64,6 +64,8 @@ _ROLLOUT_FLAGS: tuple[tuple[str, str], ...] = (
     ("verify-rollback", "after a rollback: check that the previous version serves again, on its previous Python"),
     ("accept-config-change", "continue a soak although the plan was changed since it began"),
 )
+VALUE_OPTIONS = frozenset(f"--py312-{name}" for name, *_ in (*_VALUE_OPTIONS, *_ROLLOUT_OPTIONS))
+"""The options that take a value, which may stand apart."""
 _FLAG_OPTIONS: tuple[tuple[str, str], ...] = (
     ("no-cache", "check everything again: use no outcomes of earlier runs (locks and environments are still cached)"),
     (
@@ -91,7 +93,12 @@ _FLAG_OPTIONS: tuple[tuple[str, str], ...] = (
 )
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
+_ENABLING = ("", "_stage", "_services", "_python", "_plan", "_deploy", "_soak", "_verify_rollback")
+"""The options that ask for the gate; the others only modify it."""
+
+
+def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginManager) -> None:
+    _waive_required_plugins(pluginmanager)
     group = parser.getgroup("py312", "migration of services to a new Python")
     group.addoption("--py312", action="store_true", default=None, help="check the services of this repository")
     parser.addini("py312", "check the services on every run", type="bool", default=False)
@@ -116,6 +123,19 @@ def pytest_addoption(parser: pytest.Parser) -> None:
             parser.addini(dest, text, type="bool", default=False)
 
 
+def _waive_required_plugins(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Drop ``required_plugins`` of the repository's settings from a run of the gate: they are for its services' cells.
+
+    pytest looks at them before it calls ``pytest_load_initial_conftests``, where all other settings are dropped.
+    """
+    config = pluginmanager.get_plugin("pytestconfig")
+    if config is None:
+        return
+    words = {word.partition("=")[0] for word in config.invocation_params.args}
+    if not words.isdisjoint(f"--py312{name}".replace("_", "-") for name in _ENABLING):
+        config._inicache["required_plugins"] = []
+
+
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     from pytest_py312.plugin import hookspecs
 
@@ -127,8 +147,7 @@ def _is_enabled(config: pytest.Config) -> bool:
     ``--py312-runner``.
     """
     options = config.known_args_namespace
-    named = ("", "_stage", "_services", "_python", "_plan", "_deploy", "_soak", "_verify_rollback")
-    return any(getattr(options, f"py312{name}", None) for name in named) or bool(config.getini("py312"))
+    return any(getattr(options, f"py312{name}", None) for name in _ENABLING) or bool(config.getini("py312"))
 
 
 def _check_spelling(args: list[str]) -> None:
@@ -158,7 +177,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
         from pytest_py312.plugin.conftest_isolation import isolate_conftests
 
         try:
-            with isolate_conftests(early_config, args):
+            with isolate_conftests(early_config, args, VALUE_OPTIONS):
                 return (yield)
         except Py312Error as error:
             raise pytest.UsageError(str(error)) from None

@@ -1,6 +1,8 @@
 """Keep pytest settings and conftest files of services out of the process that runs the gate."""
 
-from collections.abc import Generator
+import copy
+import sys
+from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -12,22 +14,23 @@ from pytest_py312.repository.plan.loader import find_plan
 
 
 @contextmanager
-def isolate_conftests(early_config: pytest.Config, args: list[str]) -> Generator[None]:
+def isolate_conftests(early_config: pytest.Config, args: list[str], value_options: Collection[str]) -> Generator[None]:
     """Let pytest load the conftest files of the repository, but not those of services on the command line.
 
     pytest imports ``conftest.py`` of every path on the command line, and of its ``test*`` folders. Those of a service
     belong in its cells: here their dependencies are missing, and the interpreter is the wrong one.
+
+    :param value_options: the gate's options that take a value.
     """
+    _drop_repository_settings(early_config, args, value_options)
     namespace = early_config.known_args_namespace
     typed = namespace.file_or_dir
     folder = _plan_folder(early_config, typed)
     namespace.file_or_dir = [str(folder)]
-    is_one_service = _is_one_service(early_config)
-    if is_one_service:  # all conftest files are the service's, except one that extends the gate
+    if _is_one_service(early_config):  # all conftest files are the service's, except one that extends the gate
         gate_conftest = _gate_conftest(folder)
         namespace.noconftest = namespace.noconftest or not gate_conftest
         namespace.file_or_dir = gate_conftest or [str(folder)]
-    _drop_service_options(early_config, args, folder, at_root=is_one_service)
     try:
         yield
     finally:
@@ -53,29 +56,44 @@ def _gate_conftest(folder: Path) -> list[str]:
         return []
 
 
-def _drop_service_options(config: pytest.Config, args: list[str], folder: Path, *, at_root: bool) -> None:
-    """Remove the ``addopts`` of a service's own pytest settings from the command line.
+def _drop_repository_settings(config: pytest.Config, args: list[str], value_options: Collection[str]) -> None:
+    """Let no pytest setting of the repository apply to this process, but those of the gate.
 
-    pytest reads its settings from the first file above the first path. For the path of a service, and if the root is a
-    service, that is often the service's file, and its options (``--cov=app``) are for its cells and may be unknown
-    here. Options of the gate stay.
-
-    :param at_root: whether the root is a service.
+    pytest takes its settings from the first file in or above the first path: a service's
+    ``addopts`` (``--cov=app``), ``timeout``, ``filterwarnings`` or ``required_plugins`` are for its cells, and may name
+    plugins that are not installed here, or end a check of the gate. The command line, ``-o NAME=VALUE`` and a file that
+    is named by ``-c`` are the user's own and count.
     """
-    file = config.inipath
-    explicit_ini = getattr(config.known_args_namespace, "inifilename", None)
-    if file is None or explicit_ini:
-        return
-    if folder.resolve() not in file.parent.resolve().parents and not at_root:
+    namespace = config.known_args_namespace
+    if config.inipath is None or getattr(namespace, "inifilename", None):
         return
     options = config.getini("addopts")
     if options and args[: len(options)] == options:
-        args[: len(options)] = [option for option in options if option.startswith("--py312")]
-    # the service's warning filters do not apply here, and its settings may be of plugins that are not installed
-    for name in ("strict", "strict_config"):
-        setattr(config.known_args_namespace, name, False)  # where pytest 8 looks
-    # pytest has no public way to override ini values
-    config._inicache |= {"filterwarnings": [], "strict": False, "strict_config": False}
+        args[: len(options)] = _gate_options(options, value_options)
+        # the value of an option that is unknown here was taken for a path
+        config.known_args_namespace = config._parser.parse_known_args(args, namespace=copy.copy(config.option))
+        config.known_args_namespace.confcutdir = config.known_args_namespace.confcutdir or namespace.confcutdir
+        namespace = config.known_args_namespace
+    for folder in map(str, config.getini("pythonpath")):
+        if folder in sys.path:
+            sys.path.remove(folder)
+    overridden = {setting.partition("=")[0] for setting in getattr(namespace, "override_ini", None) or ()}
+    # pytest has no public way to change its settings
+    settings = config._inicfg if hasattr(config, "_inicfg") else config.inicfg
+    for name in [name for name in settings if not name.startswith("py312") and name not in overridden]:
+        del settings[name]
+    config._inicache.clear()
+
+
+def _gate_options(options: Sequence[str], value_options: Collection[str]) -> list[str]:
+    """Return the gate's own of ``options``, with their values."""
+    kept: list[str] = []
+    is_value = False
+    for option in options:
+        if option.startswith("--py312") or is_value:
+            kept.append(option)
+        is_value = not is_value and option in value_options
+    return kept
 
 
 def _plan_folder(config: pytest.Config, typed: list[str]) -> Path:

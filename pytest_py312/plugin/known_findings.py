@@ -128,7 +128,7 @@ class KnownFindings:
             )
 
     def _record(self, session: pytest.Session, report: Report) -> None:
-        if session.shouldstop or session.shouldfail or report.exit_status not in _COMPLETE_EXITS:
+        if report.cut_short or report.not_run or report.exit_status not in _COMPLETE_EXITS:
             self._add_message("nothing was recorded: the run did not come to its end, or nothing was checked", "red")
             return
         entries = findings_to_record(report.outcomes)

@@ -145,6 +145,7 @@ class CheckItem(pytest.Item):
         self.extra_keyword_matches.update((service.name, f"stage{service.stage}", task.cell.identifier))
 
     def runtest(self) -> None:
+        self.result = None  # of an earlier attempt, if the item is run again
         self.result = self._run_task(self.task)
         outcome = self.result.outcome
         if outcome.status is Status.SKIPPED:
@@ -155,6 +156,10 @@ class CheckItem(pytest.Item):
     def repr_failure(self, excinfo: "ExceptionInfo[BaseException]", style: Any = None) -> "str | TerminalRepr":
         if isinstance(excinfo.value, GateFailed):
             return failure_text(excinfo.value.outcome, verbosity=self.config.get_verbosity())
+        if not isinstance(
+            excinfo.value, Exception
+        ):  # another plugin has ended it: where the gate was then says nothing
+            return f"{type(excinfo.value).__name__}: {excinfo.value}"
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Path, int | None, str]:

@@ -16,11 +16,10 @@ from pytest_py312 import __version__
 from pytest_py312.core import clock
 from pytest_py312.core.directories import STATE_FOLDER, default_cache_folder
 from pytest_py312.core.errors import OptionError, Py312Error
-from pytest_py312.core.model.findings import Outcome, Status
+from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Cell, Fleet, Service
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.process import enable_interrupts
-from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, CheckResult, comes_last
 from pytest_py312.gate.reports import terminal
@@ -29,20 +28,11 @@ from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
 from pytest_py312.gate.run.selection import select_cells, select_services
 from pytest_py312.gate.run.shared_remedies import with_shared_remedies
 from pytest_py312.gate.run.source_excerpts import SourceLines
-from pytest_py312.gate.run.tasks import CheckTask, internal_error_outcome, tasks_of, unproven_tasks
+from pytest_py312.gate.run.tasks import CheckTask, tasks_of, unproven_tasks
 from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
+from pytest_py312.plugin.item_results import ItemResults
 from pytest_py312.plugin.known_findings import read_known_findings
-from pytest_py312.plugin.nodes import (
-    RESULT_PROPERTIES,
-    CheckItem,
-    CollectionContext,
-    GateFailed,
-    ServiceTasks,
-    directory_node,
-    finding_location,
-    no_extra_nodes,
-    result_properties,
-)
+from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks, directory_node, no_extra_nodes
 from pytest_py312.plugin.report_files import ReportWriter
 from pytest_py312.plugin.termination import TerminationHandler
 from pytest_py312.plugin.xdist import is_controller, is_worker, shared_folder
@@ -56,9 +46,6 @@ if TYPE_CHECKING:
     from pytest_py312.plugin.rollout import RolloutPlugin
     from pytest_py312.repository.edits.change_set import FileChange
     from pytest_py312.rollout.execution.stage_runner import FindUnproven
-
-RESULT_ATTRIBUTE = "py312_judgement"
-"""Attribute of a test report that carries the check's result, serialized, from xdist's workers to the controller."""
 
 
 def register(config: pytest.Config) -> None:
@@ -92,7 +79,7 @@ class GateSession:
         self.assembly = GateAssembly(self.options, shared_folder=shared_folder(config), fleet=self.fleet)
         if not config.option.collectonly:
             self.assembly.describe_runner()  # reports a runner that does not work before the first item
-        self._results: dict[str, CheckResult] = {}
+        self._results = ItemResults(config)
         self._cut_short = False
         self._termination = TerminationHandler()
         self._termination.install()
@@ -212,6 +199,14 @@ class GateSession:
                 # keeps a service on one worker with --dist loadgroup; otherwise it has no effect
                 item.add_marker(pytest.mark.xdist_group(item.task.cell.service.name))
 
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        self._results.select_items(session.items)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
+        tasks = [task for _, service_tasks in self.tasks for task in service_tasks]
+        self._results.select_ids(ids, tasks, self.options.plan.root)
+
     # -- running
 
     def run_task(self, task: CheckTask) -> CheckResult:
@@ -257,38 +252,11 @@ class GateSession:
         self, item: pytest.Item, call: "pytest.CallInfo[None]"
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
-        if not isinstance(item, CheckItem) or call.when != "call":
-            return report
-        result = item.result
-        if result is None and call.excinfo is not None and isinstance(call.excinfo.value, Exception):
-            outcome = internal_error_outcome(item.task, call.excinfo.value)
-            result = CheckResult(outcome=outcome)
-        if result is None:
-            return report
-        outcome = replace(result.outcome, nodeid=item.nodeid)
-        self._results[item.nodeid] = replace(result, outcome=outcome)
-        if is_worker(self._config):
-            setattr(report, RESULT_ATTRIBUTE, encode(self._results[item.nodeid]))
-        properties = result_properties(outcome)
-        report.user_properties += properties
-        # JUnit takes them from the teardown's report; an item that is run again (--reruns) has them once
-        item.user_properties = [
-            user_property for user_property in item.user_properties if user_property[0] not in RESULT_PROPERTIES
-        ] + properties
-        if outcome.status is Status.ERRORED and report.failed:
-            report.when = "setup"  # pytest's own word for "could not be tried": shown as ERROR, counted apart
-        if isinstance(call.excinfo and call.excinfo.value, GateFailed):
-            report.location = finding_location(item, outcome)
-        if report.skipped:
-            path, line, _ = item.reportinfo()
-            report.longrepr = (str(path), (line or 0) + 1, f"Skipped: {outcome.reason}")
-        return report
+        return self._results.record(item, call, report) if isinstance(item, CheckItem) else report
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        payload = getattr(report, RESULT_ATTRIBUTE, None)
-        if payload is not None:
-            self._results[report.nodeid] = decode(CheckResult, payload)
+        self._results.receive(report)
 
     def pytest_report_teststatus(self, report: pytest.TestReport, config: pytest.Config) -> Any:
         result = self._results.get(report.nodeid)
@@ -299,9 +267,7 @@ class GateSession:
     def _find_unproven(self, services: Sequence[str]) -> list[str]:
         """Return the tasks of ``services`` that passed neither in this run nor in an earlier one that still holds."""
         tasks = [task for name in services for task in self._tasks_of(self.fleet[name])]
-        return unproven_tasks(
-            tasks, [result.outcome for result in self._results.values()], self.assembly.scheduler.is_proven
-        )
+        return unproven_tasks(tasks, self._results.outcomes, self.assembly.scheduler.is_proven)
 
     # -- reporting
 
@@ -325,7 +291,7 @@ class GateSession:
 
     def report(self, exit_status: int) -> Report:
         """Return the report of the run so far."""
-        results = list(self._results.values())
+        results = self._results.results
         outcomes = with_shared_remedies([result.outcome for result in results], self.options.plan.target)
         service_names = {outcome.service for outcome in outcomes} | {service.name for service, _ in self.tasks}
         return Report(
@@ -343,31 +309,36 @@ class GateSession:
             tool_version=__version__,
             exit_status=exit_status,
             cut_short=self._cut_short,
+            not_run=self._results.not_run,
             end_signal=self._termination.signal_name,
             builds=self.assembly.builds(),
             rollout=self.rollout.report() if self.rollout is not None else None,
         )
 
     def _cells(self, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
-        """Return the cells that were checked; if the run was cut short, all that were selected."""
+        """Return the cells that were checked or were to be; if the run was cut short, all that were selected."""
         answered = {(outcome.service, outcome.interpreter) for outcome in outcomes}
+        answered |= {(service, interpreter) for service, interpreter, _ in self._results.not_run}
         cells = {task.cell.identifier: task.cell for _, tasks in self.tasks for task in tasks}
         return tuple(
             cell for cell in cells.values() if self._cut_short or (cell.service.name, cell.interpreter) in answered
         )
 
     def pytest_keyboard_interrupt(self) -> None:
+        self._results.end_early()
         self._termination.begin_ending()
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._termination.begin_ending()
-        self._cut_short = bool(session.shouldstop or session.shouldfail) or exitstatus == pytest.ExitCode.INTERRUPTED
+        tasks = [task for _, service_tasks in self.tasks for task in service_tasks]
         if is_worker(session.config) or session.config.option.collectonly:
             return
-        self._exit_status = int(exitstatus)
+        self._exit_status, self._cut_short = self._results.finish(session, int(exitstatus), tasks)
+        if self._exit_status != exitstatus:
+            session.exitstatus = self._exit_status
         if self.rollout is not None:
-            self._exit_status = self.rollout.finish(session, int(exitstatus))
+            self._exit_status = self.rollout.finish(session, self._exit_status)
         report = self.report(self._exit_status)
         self._history.record(report.benchmarks, report.generated)
         session.config.hook.pytest_py312_report(config=session.config, report=report)

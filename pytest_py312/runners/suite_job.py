@@ -55,9 +55,11 @@ def suite_job(
     built: bool,
     attempt: int = 0,
     select: Sequence[str] = (),
+    around: Mapping[str, str] | None = None,
 ) -> ProbeJob:
     """Return the job that runs the suite of ``cell``, or only the tests in ``select``.
 
+    ``around``: files around the service, see runners/surroundings.py.
     ``built``: the service's distribution is installed in the environment. ``attempt`` becomes the hash seed, the same
     on all interpreters: a test that depends on the order of a set fails in one attempt and passes in another, so it is
     recognized as flaky. With random seeds it could look like a regression.
@@ -72,12 +74,19 @@ def suite_job(
         environment=environment,
         root=root,
         folders=folders_read_by(service),
-        request={**_probe_request(service, built=built), "select": list(select)},
-        variables=(("PYTHONHASHSEED", str(attempt)), *settings.environment),
+        request={**_probe_request(service, built=built), "select": list(select), "around": around or {}},
+        variables=(("PYTHONHASHSEED", str(attempt)), *environment_of_tests(service)),
         time_limit=settings.time_limit,
         memory_limit=settings.memory_limit,
         network=settings.network,
     )
+
+
+def environment_of_tests(service: Service) -> tuple[tuple[str, str], ...]:
+    """Return the variables of a service's suite: those of its recipe, and the plan's, which take precedence."""
+    inferred = service.test_recipe.environment if service.test_recipe is not None else ()
+    variables = {name: value for name, value in inferred if name != "PYTHONPATH"}  # it is in the service's own path
+    return tuple({**variables, **dict(service.settings.environment)}.items())
 
 
 def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
@@ -91,7 +100,10 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
         "arguments": list(suite.arguments),
         "junit": suite.junit,
         "import_mode": suite.import_mode,
-        "prepare": [list(argv) for argv in service.settings.prepare],
+        "prepare": [
+            *(["mkdir", "-p", folder] for folder in (service.test_recipe.folders if service.test_recipe else ())),
+            *(list(argv) for argv in service.settings.prepare),
+        ],
     }
     return {**request, **paths_of_service(service, built=built)}
 

@@ -1,5 +1,6 @@
 """What a service is started with is imported in its cell, with or without the .pth files of its environment."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep, StartModule
 from pytest_py312.runners.start_job import import_start_modules, start_job
+from tests.integration.gate_runs import gate
 from tests.integration.test_probe import Cells
 from tests.support.fakes import cell_of, service, service_tree
 
@@ -78,3 +80,29 @@ def test_distutils_of_setuptools_needs_a_pth_file(cells: Cells) -> None:
         "ModuleNotFoundError: No module named 'distutils'"
     ]
     assert imports(cells, "3.11", shim, target="/deps", requires="setuptools==75.0.0") == [""]
+
+
+def test_a_worker_that_only_the_tools_of_the_tests_can_import_blocks(tmp_path: Path) -> None:
+    """pytest brings packaging, which gunicorn 27 does not require any more, but its worker for gevent imports."""
+    root = service_tree(
+        tmp_path / "repository",
+        {
+            "py312.toml": 'target = "3.12"\ninterpreters = ["3.9", "3.12"]\n',
+            "svc/Dockerfile": 'FROM python:3.9-slim\nCMD ["gunicorn", "-k", "gevent", "app:app"]\n',
+            "svc/requirements.txt": "gevent\ngunicorn<24; python_version < '3.12'\n"
+            "gunicorn==27.0.1; python_version >= '3.12'\n",
+            "svc/app.py": "app = None\n",
+            "svc/tests/test_app.py": "def test_app():\n    pass\n",
+        },
+    )
+    report = root / "report.json"
+    done = gate(root, tmp_path / "cache", f"--py312-report={report}", checks="py312_dependencies", seconds=600)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    outcomes = json.loads(report.read_text(encoding="utf-8"))["outcomes"]
+    blocking = {
+        (str(outcome["interpreter"]), finding["code"], finding["remedy"])
+        for outcome in outcomes
+        for finding in outcome["findings"]
+        if finding["severity"] == "error"
+    }
+    assert blocking == {("3.12", "PY117", "require packaging, which only another project requires on 3.9")}

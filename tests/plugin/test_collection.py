@@ -145,10 +145,11 @@ def test_settings_that_pytest_takes_before_any_plugin_can_be_blanked(
     faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As the how-to describes; otherwise pytest ends before the plugin is loaded."""
-    settings = "[pytest]\naddopts = -p no_such_plugin\nfilterwarnings =\n  error\n  ignore::no_such.Warning\n"
+    settings = "[pytest]\naddopts = -p no_such_plugin\nminversion = 99\n"
+    settings += "filterwarnings =\n  error\n  ignore::no_such.Warning\n"
     root = service_tree(tmp_path / "alone", {"requirements.txt": "", "tests/test_x.py": TRAP, "pytest.ini": settings})
     monkeypatch.chdir(root)
-    assert faked.ids("-o", "addopts=", "-o", "filterwarnings=")[-1].endswith("py3.12::suite")
+    assert faked.ids("-o", "addopts=", "-o", "minversion=", "-o", "filterwarnings=")[-1].endswith("py3.12::suite")
 
 
 def test_a_conftest_of_the_only_service_that_adds_to_the_gate_is_loaded(
@@ -178,8 +179,73 @@ def test_a_service_on_the_target_has_one_cell(faked: Faked) -> None:
 
 
 def test_options_in_a_services_own_settings_stay_in_its_cells(faked: Faked) -> None:
-    """pytest would take ``addopts`` of the file that is nearest to a typed path; the repository's own still hold."""
+    """pytest would take ``addopts`` of the file that is nearest to a typed path."""
     faked.root.joinpath("services/user-service/pytest.ini").write_text("[pytest]\naddopts = -k nothing --no-such\n")
     faked.run("services/user-service", "-k", "suite").assert_outcomes(passed=3, deselected=3)
-    faked.root.joinpath("pytest.ini").write_text("[pytest]\naddopts = -k py3.9\n")
-    faked.run().assert_outcomes(passed=2, deselected=8)
+
+
+SETTINGS = {
+    "addopts": "--cov=app --cov-report term -k nothing --maxfail=1",
+    "timeout": "0.01",
+    "required_plugins": "pytest-no-such-plugin",
+    "filterwarnings": "error",
+    "xfail_strict": "true",
+    "strict": "true",
+    "asyncio_mode": "auto",
+    "faulthandler_timeout": "0.01",
+    "reruns": "3",
+    "pythonpath": "shadows",
+    "markers": "slow: a test of a service",
+    "env": "A=1",
+}
+SLOW = """
+import sys, time
+def pytest_py312_fleet(config, plan, fleet):
+    print("loaded by", [name for name in sys.path if name.endswith("shadows")])
+def pytest_runtest_call(item):
+    time.sleep(0.03)
+"""
+
+
+def settings_file(values: dict[str, str]) -> str:
+    return "[pytest]\n" + "".join(f"{name} = {value}\n" for name, value in values.items())
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_settings_above_the_services_are_for_their_cells(faked: Faked, name: str) -> None:
+    """Services often share a file of settings, which names plugins that only their cells have."""
+    faked.root.joinpath("slow_items.py").write_text(SLOW)
+    faked.pytester.syspathinsert()
+    faked.root.joinpath("pytest.ini").write_text(settings_file({name: SETTINGS[name]}))
+    for arguments, passed in ([], 10), (["services/user-service"], 6):
+        result = faked.run("-s", "-p", "slow_items", *arguments)
+        result.assert_outcomes(passed=passed)
+        result.stdout.fnmatch_lines(["*loaded by []*"])
+
+
+def test_settings_of_the_gate_and_of_the_command_line_hold(faked: Faked) -> None:
+    options = {"addopts": "--py312-python 3.9 --cov --no-such x", "py312_stage": "2", "junit_family": "none"}
+    faked.root.joinpath("pytest.ini").write_text(settings_file(options))
+    assert faked.ids() == IDS[4:6]
+    assert faked.ids("-k", "suite") == IDS[5:6]
+    result = faked.run("-o", "console_output_style=count")
+    result.assert_outcomes(passed=2)
+    result.stdout.fnmatch_lines(["*2/2*"])
+
+
+def test_settings_that_are_named_on_the_command_line_hold(faked: Faked) -> None:
+    """``-c FILE`` is the user's choice for this run."""
+    faked.root.joinpath("gate.ini").write_text("[pytest]\naddopts = -k py3.9\n")
+    faked.run("-c", "gate.ini").assert_outcomes(passed=2, deselected=8)
+
+
+def test_an_unknown_option_of_the_only_service_may_have_its_value_apart(
+    faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``--cov-report term``: the value is no path of the run."""
+    settings = "[pytest]\naddopts = --cov=app --cov-report term\n"
+    root = service_tree(tmp_path / "alone", {"requirements.txt": "", "tests/test_x.py": TRAP, "pytest.ini": settings})
+    monkeypatch.chdir(root)
+    ids = faked.ids()
+    assert ids[-1].endswith("py3.12::suite")
+    faked.run(ids[-1]).assert_outcomes(passed=1)

@@ -349,3 +349,21 @@ def test_a_pytest_that_fails_at_its_start_on_the_target_is_a_regression(real: Re
         "pytest fails at its start: AttributeError: removed in 3.12" in finding["message"]
         or "SystemExit" in (finding["message"])
     )
+
+
+def test_a_suite_gets_the_variables_of_its_recipe(real: Real) -> None:
+    """Of tox and workflows; what the plan says takes precedence."""
+    tox = "[testenv]\ndeps = -r requirements.txt\nsetenv =\n  A_URL = redis://fake\n  LEVEL = 1\n"
+    tox += "  PYTHONPATH = {toxinidir}/extra\ncommands =\n  mkdir -p data\n  pytest tests\n"
+    service = real.root / "services/auth-service"
+    service.joinpath("tox.ini").write_text(f"[tox]\nenvlist = py312\n{tox}")
+    service.joinpath("extra").mkdir()
+    service.joinpath("extra/helper.py").write_text("A = 1\n")
+    test = (
+        "import os, helper\ndef test_a(): assert (os.environ['A_URL'], os.environ['LEVEL']) == ('redis://fake', '2')\n"
+    )
+    service.joinpath("tests/test_auth.py").write_text(test)
+    append(real.root / "py312.toml", '[service."auth-service"]\nenvironment = { LEVEL = "2" }\n')
+    run = real.run("services/auth-service")
+    assert run.cells == dict.fromkeys(AUTH, "passed")
+    assert "is tested with the variables of services/auth-service/tox.ini" in " ".join(run.out.split())

@@ -45,7 +45,7 @@ class Recorder:
 @pytest.fixture
 def recorded() -> Recorder:
     recorder = Recorder()
-    plugin.pytest_addoption(recorder)  # type: ignore[arg-type]  # stands for pytest's
+    plugin.pytest_addoption(recorder, pytest.PytestPluginManager())  # type: ignore[arg-type]  # stands for pytest's
     return recorder
 
 

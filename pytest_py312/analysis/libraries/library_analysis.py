@@ -260,6 +260,7 @@ class LibraryAnalyzer:
                 for item in requirement_sets[0].entries
             ),
             intermediate=tuple(planned_cell.interpreter for planned_cell in cells_of(self._plan, service)),
+            left_out=request_builder.production_leaves_out(service),
             is_waived=any(
                 waiver.code == "PY120" and matches(waiver.service, service.name, service.path)
                 for waiver in self._plan.waivers
@@ -307,6 +308,8 @@ class _AnalysisInputs:
     baseline_installation: Installation
     own_lines: tuple[tuple[str, str], ...]
     intermediate: tuple[Interpreter, ...]
+    left_out: frozenset[str] = frozenset()
+    """What the service's image leaves out although distributions in it require it."""
     is_waived: bool = False
     """Whether the plan accepts imports that nothing provides."""
 
@@ -318,7 +321,7 @@ class _AnalysisInputs:
         required = {*declared.mentioned, *preinstalled_names}
         return Providers(
             gate_only=undeclared_distributions(entries, required),
-            run_time=declared.run_time_closure if cell.service.requirements else None,
+            run_time=declared.run_time_closure - self.left_out if cell.service.requirements else None,
         )
 
     def cache_path(self, cell: Cell) -> Path:
@@ -339,7 +342,7 @@ class _AnalysisInputs:
             for installation in (self.installation, self.baseline_installation)
         ]
         parts += [str(interpreter) for interpreter in self.intermediate]
-        parts += [self.is_waived]
+        parts += [self.is_waived, sorted(self.left_out)]
         digest = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
         return environment.folder.with_name(f"{environment.key}.libraries-{digest}.json")
 

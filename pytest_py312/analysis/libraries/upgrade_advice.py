@@ -188,7 +188,11 @@ class UpgradeAdvisor:
             find_problems(installed, self._gather_evidence(installed), self._setuptools_state),
             installed.import_chains([root]),
         )
-        return any(candidate_problem.likelihood == Likelihood.AT_IMPORT for candidate_problem in candidate_problems)
+        return any(
+            candidate_problem.likelihood == Likelihood.AT_IMPORT
+            or (candidate_problem.certainly_reached and candidate_problem.problem.message == problem.problem.message)
+            for candidate_problem in candidate_problems
+        )
 
     def _belongs_to_library(self, problem: LocatedProblem, module: str) -> bool:
         return any(library_module.name == module for library_module in problem.problem.library.summary.modules)

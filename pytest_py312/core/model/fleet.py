@@ -114,6 +114,8 @@ class InstallStep:
     """The virtual environment whose program is named by its path; empty: the one that is active."""
     conditional: bool = False
     """Whether it runs under a condition that cannot be evaluated."""
+    exported: bool = False
+    """Whether it only writes the file from which another installer installs."""
     unresolved: tuple[str, ...] = ()
     """What of it could not be determined: files that are not in the repository, variables without a value."""
     left_out: tuple[str, ...] = ()
@@ -135,6 +137,10 @@ class InstallRecipe:
     source: str
     steps: tuple[InstallStep, ...] = ()
     limits: tuple[str, ...] = ()
+    environment: tuple[tuple[str, str], ...] = ()
+    """The variables that it sets for the tests, as far as their values are literal."""
+    folders: tuple[str, ...] = ()
+    """Folders, relative to the service, that it makes for the tests."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     code_folders: tuple[str, ...] = ()
@@ -182,24 +188,28 @@ class Distribution:
 class Program:
     """A program of a start command: a console script, or a module (``python -m NAME``).
 
-    ``is_application``: a server imports the module (``uvicorn NAME:app``).
+    ``is_application``: a server imports the module (``uvicorn NAME:app``). ``is_option``: an option of its command
+    says so (``gunicorn -k gevent``).
     """
 
     name: str
     is_module: bool = False
     is_application: bool = False
+    is_option: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartModule:
-    """A module of the service that it is started with; ``folder``, relative to the service, is where imports begin.
+    """A module that the service is started with; ``folder``, relative to the service, is where imports begin.
 
-    ``is_program``: it is run with ``python -m``. Otherwise a server imports it.
+    ``is_program``: it is run with ``python -m``. Otherwise a server imports it. ``is_own``: it is a module of the
+    service. Otherwise an option of the server names it (``gunicorn -k gevent``).
     """
 
     name: str
     folder: str = "."
     is_program: bool = False
+    is_own: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from pytest_py312.core.model.findings import Outcome
+from pytest_py312.core.model.findings import Interpreter, Outcome
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, SuiteComparison
 from pytest_py312.core.model.plan import Plan
@@ -49,6 +49,8 @@ class Report:
     exit_status: int = 0
     cut_short: bool = False
     """Whether the run ended before all selected items were checked."""
+    not_run: tuple[tuple[str, Interpreter | None, str], ...] = ()
+    """Service, interpreter and check of what was to be checked, was not, and has no outcome."""
     end_signal: str = ""
     """The signal that ended the run (``SIGTERM``), else empty."""
     builds: tuple[InterpreterBuild, ...] = ()

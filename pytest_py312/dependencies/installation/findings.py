@@ -19,6 +19,7 @@ from pytest_py312.repository.services.requirement_set import LocatedEntry
 NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."
 
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
+_LACKS_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<top>\w+)")
 _NEEDS_SETUPTOOLS = re.compile(r"No module named '(?P<top>setuptools|pkg_resources|distutils)[.']")
 
 
@@ -87,6 +88,30 @@ def fails_only_here(finding: Finding, installation: Installation, baseline: Inst
     if module is None or module[1] not in installation.source_imports:
         return True
     return (baseline.imports or {}).get(module[1]) == ""
+
+
+def without_unneeded(finding: Finding, installation: Installation, baseline: Installation) -> Finding:
+    """Return a finding as a note if nothing needs the import that fails in ``installation`` and on the ``baseline``.
+
+    A module that needs an extra or is only there inside of another program says nothing of its project, if another
+    module of it can be imported, or if it lacks a module that no requirement provides on any interpreter.
+    """
+    module = _IMPORTED.search(finding.message) if finding.code == "PY105" else None
+    environment = installation.environment
+    if module is None or environment is None or module[1] not in installation.unneeded_imports:
+        return finding
+    details = [(side.imports or {}).get(module[1], "") for side in (installation, baseline)]
+    if not all(details):
+        return finding
+    imports = installation.imports or {}
+    others = [name for project in finding.names for name in environment.modules.get(project, ()) if name != module[1]]
+    provided = {name for names in environment.modules.values() for name in names}
+    missing = [_LACKS_MODULE.search(detail.strip().splitlines()[-1]) for detail in details]
+    lacks_same = missing[0] and missing[1] and missing[0]["top"] == missing[1]["top"] not in provided
+    if not lacks_same and not any(imports.get(name, "not tried") == "" for name in others):
+        return finding
+    message = f"{finding.message} (on the baseline too, and nothing of the service names this module)"
+    return replace(finding, severity=Severity.NOTE, message=message, remedy="")
 
 
 def how_imported(cell: Cell) -> str:

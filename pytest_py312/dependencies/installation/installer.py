@@ -6,7 +6,7 @@ per run, also with several workers.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,11 +17,12 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Interpreter, Location
-from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.fleet import Cell, Program, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
 from pytest_py312.dependencies.installation.console_scripts import (
+    importable_modules,
     installed_modules,
     start_modules_of_programs,
     start_modules_of_project,
@@ -86,8 +87,9 @@ class Installation:
     (``unchecked`` is the reason). ``incomplete`` says how an environment differs from what is required: what runs in it
     may fail, but it proves nothing. ``built``: the service itself was built and is installed in it. ``imports`` maps
     each module of the directly required distributions to the end of its traceback, empty if it imports.
-    ``source_imports`` are those of its modules that were imported only because the source of the service imports them:
-    some need a configuration that only the service makes, so one that fails says something if it imports elsewhere.
+    ``source_imports`` are those of its modules that were imported only because the source of the service imports them,
+    or starts a program that does: some need a configuration that only the service makes, so one that fails says
+    something if it imports elsewhere.
 
     ``unavailable`` are the projects for which it is unknown, if it is not because of all. ``rest`` is then the
     installation without them: only its findings count, as what runs in it may miss them.
@@ -102,6 +104,8 @@ class Installation:
     built: bool = False
     imports: Mapping[str, str] | None = None
     source_imports: frozenset[str] = frozenset()
+    unneeded_imports: frozenset[str] = frozenset()
+    """Those that fail and that nothing of the service names or starts: some need an extra, or another program."""
     distributions: tuple[StoredDistribution, ...] = ()
     unavailable: tuple[str, ...] = ()
     missing: MissingTool | None = None
@@ -139,13 +143,16 @@ class Installer:
         single_flight: SingleFlight,
         parallel: int,
         imported_names: Callable[[Cell], Collection[str]] = lambda _: (),
+        started_programs: Callable[[Cell], Collection[Program]] = lambda _: (),
     ) -> None:
         """
         :param imported_names: returns the dotted names of other projects that the service of a cell imports whenever
             it runs; the last part may be an attribute.
+        :param started_programs: returns the programs that the source of the service of a cell starts.
         """
         self._plan = plan
         self._imported_names = imported_names
+        self._started_programs = started_programs
         self._cache = cache
         self._runner = runner
         self._resolver = make_resolver(plan, resolver, cache=cache, runner=runner)
@@ -185,7 +192,7 @@ class Installer:
                     build,
                     partial(self.request_builder.request, cell, built_trees, extra_constraints=constraint_set),
                 )
-                return self.request_builder.with_required_hashes(cell, adjusted_lock) if adjusted_lock else None
+                return self.request_builder.as_installed(cell, adjusted_lock) if adjusted_lock else None
         return None
 
     def cached_lock_digests(self, cell: Cell) -> list[str] | None:
@@ -233,7 +240,7 @@ class Installer:
             build = self._builds.find(cell)
             trees, build_findings = self._built_trees(cell, build)
             try:
-                return self.request_builder.with_required_hashes(cell, self._resolve(cell, build, trees))
+                return self.request_builder.as_installed(cell, self._resolve(cell, build, trees))
             except Unresolvable as blocked:
                 findings = self._with_sources_built(cell, build, trees, blocked.findings)
                 return Installation(
@@ -544,7 +551,7 @@ class Installer:
         except (CellUnavailable, Undetermined) as reason:
             return self._unchecked(cell, reason)
         return self._install_or_explain(
-            cell, self.request_builder.with_required_hashes(cell, lock), make_request, without=names
+            cell, self.request_builder.as_installed(cell, lock), make_request, without=names
         )
 
     def _install_or_explain(
@@ -595,7 +602,7 @@ class Installer:
                 older_lock = self._locker.try_lock(make_request(cell, trees, older_than(lock, excluded, build)), build)
                 if older_lock is None:
                     break
-                lock = self.request_builder.with_required_hashes(cell, older_lock)
+                lock = self.request_builder.as_installed(cell, older_lock)
                 installation = self._install_lock(cell, build, lock, build_limit, without)
             except (Unresolvable, Undetermined):
                 break  # the finding is about the newer version, which excludes this interpreter
@@ -626,9 +633,13 @@ class Installer:
             f"environment {key}", lambda: self._environments.create(key, distributions, build)
         )
         declared = self._modules_of_requirements(cell.service, environment, trees, distributions)
-        imported = installed_modules(self._imported_names(cell), distributions) - declared
+        imported = self._modules_of_source(cell, distributions) - declared
         modules = tuple(sorted(declared | imported))
         own_distribution = cell.service.distribution
+        imports = self._single_flight.run(
+            f"imports {key} {modules} {cell.service.runs_without_pth is not None}",
+            lambda: self._import_checker.check(cell, build, environment, modules),
+        )
         return Installation(
             build=build,
             lock=lock,
@@ -645,13 +656,12 @@ class Installer:
                 build,
                 self.request_builder.installed_alone(cell.service)
                 | {tree.name for tree in trees if self.request_builder.is_tree_alone(cell.service, tree)},
+                self.request_builder.left_out(cell.service),
             ),
             built=own_distribution is not None and not own_distribution.static and not findings,
-            imports=self._single_flight.run(
-                f"imports {key} {modules} {cell.service.runs_without_pth is not None}",
-                lambda: self._import_checker.check(cell, build, environment, modules),
-            ),
+            imports=imports,
             source_imports=imported,
+            unneeded_imports=self._unneeded_imports(cell, imports, imported, distributions),
             distributions=tuple(distributions),
         )
 
@@ -671,6 +681,11 @@ class Installer:
         """Return whether a suite has left its environment unchanged; see :meth:`EnvironmentStore.is_intact`."""
         return self._environments.is_intact(environment)
 
+    def _modules_of_source(self, cell: Cell, distributions: Sequence[StoredDistribution]) -> frozenset[str]:
+        """Return the modules that the source of the service imports, and those of the programs that it starts."""
+        started = start_modules_of_programs(self._started_programs(cell), distributions)
+        return installed_modules(self._imported_names(cell), distributions).union(started)
+
     def _modules_of_requirements(
         self,
         service: Service,
@@ -679,9 +694,27 @@ class Installer:
         distributions: Sequence[StoredDistribution],
     ) -> frozenset[str]:
         names = [*self.request_builder.directly_required(service), *(tree.name for tree in trees)]
+        started = self._started_modules(service, distributions, names)
+        return started.union(*(importable_modules(environment.modules.get(name, ())) for name in names))
+
+    def _started_modules(
+        self, service: Service, distributions: Sequence[StoredDistribution], names: Iterable[str]
+    ) -> frozenset[str]:
         started = {module for name in names for module in start_modules_of_project(name, distributions)}
-        started.update(start_modules_of_programs(service.programs, distributions))
-        return frozenset(started.union(*(environment.modules.get(name, ()) for name in names)))
+        return frozenset(started.union(start_modules_of_programs(service.programs, distributions)))
+
+    def _unneeded_imports(
+        self,
+        cell: Cell,
+        imports: Mapping[str, str],
+        imported: Collection[str],
+        distributions: Sequence[StoredDistribution],
+    ) -> frozenset[str]:
+        names = self.request_builder.directly_required(cell.service)
+        started = {*imported, *self._started_modules(cell.service, distributions, names)}
+        packages = {module.partition(".")[0] for module in started}
+        failing = [name for name, detail in imports.items() if detail and name.partition(".")[0] not in packages]
+        return self.request_builder.unnamed_modules(cell.service, failing)
 
 
 def _baseline_cell(cell: Cell) -> Cell:

@@ -25,7 +25,16 @@ from pytest_py312.dependencies.resolution.format_control import read_format_cont
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
 from pytest_py312.repository.recipes.install_groups import group_sources, installs_own_dependencies
-from pytest_py312.repository.services.development_requirements import is_for_development, unnamed_projects
+from pytest_py312.repository.services.development_requirements import (
+    is_for_development,
+    unnamed_modules,
+    unnamed_projects,
+)
+from pytest_py312.repository.services.exact_sets import (
+    OFTEN_LEFT_OUT,
+    environment_leaves_out,
+    production_leaves_out,
+)
 from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirement_set import (
     LocalRequirement,
@@ -60,6 +69,7 @@ class RequestBuilder:
         self._sets: dict[str, RequirementSet] = {}
         self._groups_by_service: dict[str, tuple[_Group, ...]] = {}
         self._own: dict[str, Mapping[str, str]] = {}
+        self._omitted: dict[str, frozenset[str]] = {}
         self._digests: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -161,6 +171,10 @@ class RequestBuilder:
             at_run_time.update(_suite_tools(suite))
         only_tests = required - at_run_time - of_trees - self.own_distributions(service).keys()
         return unnamed_projects(Tree(self._plan.root), service, only_tests, modules)
+
+    def unnamed_modules(self, service: Service, modules: Collection[str]) -> frozenset[str]:
+        """Return those of ``modules`` that no file of the service names."""
+        return unnamed_modules(Tree(self._plan.root), service, modules)
 
     def requires_git(self, service: Service) -> bool:
         """Whether a requirement of the service is fetched with git."""
@@ -293,11 +307,30 @@ class RequestBuilder:
             value = f"{folder} # {self.digest(os.path.relpath(folder, self._plan.root))}"
         return f"{option.name} {value}".strip()
 
-    def with_required_hashes(self, cell: Cell, lock: DependencyLock) -> DependencyLock:
-        """Replace the hashes of ``lock`` by those that the files of the service require.
+    def production_leaves_out(self, service: Service) -> frozenset[str]:
+        """Return the distributions that the service's image leaves out although others in it require them."""
+        return production_leaves_out(service, self.production(service))
+
+    def production(self, service: Service) -> RequirementSet:
+        """Return the run-time requirements of the service, with the lock files beside them."""
+        return read_requirement_set(self._plan.root, service.requirements, with_locks=True)
+
+    def left_out(self, service: Service) -> frozenset[str]:
+        """Return the distributions that the environment of the service lacks although others in it require them."""
+        with self._lock:
+            if service.name not in self._omitted:
+                tests = read_requirement_set(self._plan.root, service.test_requirements, with_locks=True)
+                self._omitted[service.name] = environment_leaves_out(service, self.production(service), tests)
+            return self._omitted[service.name]
+
+    def as_installed(self, cell: Cell, lock: DependencyLock) -> DependencyLock:
+        """Return ``lock`` without what the installers of the service leave out, and with the hashes of its files.
 
         A resolver returns the hashes of the files in the index, which would match any file.
         """
+        left_out = self.left_out(cell.service) if OFTEN_LEFT_OUT in lock.versions else frozenset()
+        if left_out:
+            lock = replace(lock, pins=tuple(pin for pin in lock.pins if pin.name not in left_out))
         hashes_by_project = {
             item.name: item.entry.hashes for item in self.requirements(cell.service).entries if item.entry.hashes
         }

@@ -72,9 +72,25 @@ def reported_findings(report: Report) -> list[ReportedFinding]:
             groups.setdefault(key, []).append((outcome, finding, id(finding) in failing_ids))
     order = {service.name: index for index, service in enumerate(report.services)}
     return sorted(
-        map(_merge_group, groups.values()),
+        _without_consequences(list(map(_merge_group, groups.values()))),
         key=lambda reported: (order.get(reported.service, len(order)), *_sort_key(reported)),
     )
+
+
+def _without_consequences(findings: Sequence[ReportedFinding]) -> list[ReportedFinding]:
+    """Leave out the start module that cannot be imported because of a line that another finding names as the cause."""
+    causes = {
+        (found.service, found.finding.location.path, found.finding.location.line)
+        for found in findings
+        if found.fails_check and found.finding.location and found.finding.code != "PY117"
+    }
+    return [
+        found
+        for found in findings
+        if found.finding.code != "PY117"
+        or found.finding.location is None
+        or (found.service, found.finding.location.path, found.finding.location.line) not in causes
+    ]
 
 
 _INTERPRETER_MARK = "\0"

@@ -180,7 +180,7 @@ def summarize(report: Report) -> RunVerdict:
         skipped_checks=sum(outcome.status is Status.SKIPPED for outcome in report.outcomes),
         interrupted=report.exit_status in _INTERRUPTED_EXIT_CODES,
         end_signal=report.end_signal,
-        complete=not report.cut_short and report.exit_status not in _INTERRUPTED_EXIT_CODES,
+        complete=not report.cut_short and not report.not_run and report.exit_status not in _INTERRUPTED_EXIT_CODES,
         known_findings=sum(result.finding.known for result in reported_findings(report)),
         silent_files=sum(len(comparison.silent_files) for comparison in on_target),
         test_files=sum(comparison.test_files for comparison in on_target),
@@ -213,4 +213,8 @@ def _unchecked_reason(
     unchecked = [interpreter for interpreter in planned if not outcomes.get((name, interpreter))]
     if unchecked:
         return f"nothing was checked on {', '.join(map(str, sorted(unchecked)))}"
+    not_run = [(interpreter, check) for service_name, interpreter, check in report.not_run if service_name == name]
+    if not_run:
+        labels = [f"{check} on {interpreter}" if interpreter else check for interpreter, check in not_run]
+        return f"not run: {', '.join(labels)}"
     return ""

@@ -59,6 +59,16 @@ def internal_error_outcome(task: CheckTask, error: Exception) -> Outcome:
     )
 
 
+def unfinished_outcome(task: CheckTask, reason: str) -> Outcome:
+    """Return the errored outcome of a task that was not ended by its own check."""
+    return Outcome.errored(
+        service=task.cell.service.name,
+        interpreter=task.interpreter,
+        check=task.check.name,
+        reason=f"the check did not come to its end: {reason}",
+    )
+
+
 def unproven_tasks(
     tasks: Sequence[CheckTask], outcomes: Sequence[Outcome], is_proven: Callable[[CheckTask], bool]
 ) -> list[str]:

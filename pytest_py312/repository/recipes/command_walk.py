@@ -38,6 +38,8 @@ class CommandRun:
     folder: str | None
     location: Location
     conditional: bool = False
+    environment: tuple[tuple[str, str], ...] = ()
+    """The variables that the commands before it have exported, and its own."""
 
 
 @dataclass(slots=True)
@@ -67,6 +69,8 @@ class CommandWalk:
     folder: str = "/"
     """The working folder, as an absolute path of ``files``."""
     variables: dict[str, str] = field(default_factory=lambda: {"HOME": "/root"})
+    exported: dict[str, str] = field(default_factory=dict)
+    """Those of the variables that programs get, without the ones of the machine."""
     steps: list[InstallStep] = field(default_factory=list)
     runs: list[CommandRun] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
@@ -87,12 +91,12 @@ class CommandWalk:
             return
         positional = {f"{ARGUMENT}{number}": "" for number in range(1, 10)}
         positional |= {f"{ARGUMENT}{number}": value for number, value in enumerate(arguments, start=1)}
-        outer_path, outer_variables = self.path, self.variables
+        outer_path, outer_variables, outer_exported = self.path, self.variables, self.exported
         self.path, self.variables = path, {**outer_variables, **positional, f"{ARGUMENT}S": " ".join(arguments)}
         self.depth += 1
         self.run(text)
         self.depth -= 1
-        self.path, self.variables = outer_path, outer_variables
+        self.path, self.variables, self.exported = outer_path, outer_variables, outer_exported
 
     def run_argv(self, words: Sequence[str], line: int) -> None:
         """Run one command that is already split into words."""
@@ -182,6 +186,7 @@ class CommandWalk:
     def _run_words(self, words: list[str], line: int, command: ShellCommand, offset: int = 0) -> bool | None:
         """Run one command; return whether it succeeds (``None``: it cannot be known)."""
         outer_variables = None
+        outer_exported = self.exported
         while words:
             assignment = _ASSIGNMENT.fullmatch(words[0])
             if assignment:
@@ -190,6 +195,8 @@ class CommandWalk:
                 self.variables[assignment["name"]] = assignment["value"]
                 if UNKNOWN in assignment["value"]:
                     self.variables.pop(assignment["name"], None)
+                elif len(words) > 1 or assignment["name"] in self.exported:
+                    self.exported = {**self.exported, assignment["name"]: assignment["value"]}
                 words = words[1:]
                 continue
             stripped = _without_wrapper(words)
@@ -200,7 +207,7 @@ class CommandWalk:
             return self._run_command(words, line, command, offset) if words else self._run_document(command, offset)
         finally:
             if outer_variables is not None:
-                self.variables = outer_variables
+                self.variables, self.exported = outer_variables, outer_exported
 
     def _run_document(self, command: ShellCommand, offset: int) -> bool:
         if command.here_document and not command.words:  # RUN <<EOF
@@ -220,6 +227,9 @@ class CommandWalk:
                 assignment = _ASSIGNMENT.fullmatch(word)
                 if assignment and UNKNOWN not in assignment["value"]:
                     self.variables[assignment["name"]] = assignment["value"]
+                variable = word.partition("=")[0]
+                if name in ("export", "declare") and variable in self.variables:
+                    self.exported = {**self.exported, variable: self.variables[variable]}
             return True
         if name in ("false", "exit") and len(words) == 1:
             return name != "false"
@@ -346,6 +356,7 @@ class CommandWalk:
                 folder=self.files.find(self.folder),
                 location=location,
                 conditional=self.conditional,
+                environment=tuple(self.exported.items()),
             )
         )
         name = words[0].rpartition("/")[2]

@@ -20,6 +20,15 @@ from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 STAGE_LIMIT = 50
 _ENVIRONMENT_PAIR = re.compile(r"([A-Za-z_]\w*)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'])*)", re.ASCII)
+_LINUX_FOLDERS = frozenset(
+    {
+        "/", "/etc", "/home", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/bin", "/usr/lib",
+        "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/share", "/usr/src", "/var", "/var/lib", "/var/tmp",
+    }
+)  # fmt: skip
+"""Folders that every image has: a file that is copied there keeps its name."""
+_MADE_FOLDERS = re.compile(r"\bmkdir[ \t]+(?P<folders>[^;&|\r\n]{1,1000})")
+_RUN_LIMIT = 20_000
 _RUN_FLAG = re.compile(r"(?:\s|\\\n)*--(?P<name>mount|network|security)(?:=(?P<value>\S*))?")
 
 
@@ -81,6 +90,15 @@ class _StageState:
     steps: list[InstallStep] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     copied_stages: set[int] = field(default_factory=set)
+    made_folders: set[str] = field(default_factory=set)
+
+    def has_folder(self, path: str) -> bool:
+        """Return whether ``path`` is certainly a folder of the image: one of Linux, or one that a line has made."""
+        if path in _LINUX_FOLDERS or path in self.made_folders or path == self.folder:
+            return True
+        found = self.files.find(path)
+        is_around = any(mount.destination.startswith(f"{path}/") for mount in self.files.mounts)
+        return is_around or (found is not None and self.files.tree.is_folder(found))
 
 
 class _ImageReader:
@@ -103,7 +121,7 @@ class _ImageReader:
             state = _StageState(
                 files=base.files.copy(), folder=base.folder, variables=dict(base.environment),
                 environment=dict(base.environment), steps=list(base.steps), limits=list(base.limits),
-                copied_stages=set(base.copied_stages),
+                copied_stages=set(base.copied_stages), made_folders=set(base.made_folders),
             )  # fmt: skip
         else:
             state = _StageState(files=FileMap(self._tree))
@@ -128,6 +146,7 @@ class _ImageReader:
         elif instruction.keyword == "WORKDIR":
             folder = substitute_variables(instruction.arguments.strip().strip("\"'"), state.variables)[0]
             state.folder = resolve_path(folder, state.folder)
+            state.made_folders.add(state.folder)
         elif instruction.keyword in ("COPY", "ADD"):
             self._copy(instruction, state, stage)
         elif instruction.keyword == "RUN":
@@ -157,6 +176,7 @@ class _ImageReader:
         *sources, target = words
         destination = resolve_path(target, state.folder)
         into_folder = target.endswith(("/", "/.")) or target in (".", "..") or len(sources) > 1
+        into_folder = into_folder or state.has_folder(destination)
         for source in sources[:200]:
             if source_stage is not None:
                 self._copy_from_stage(source, destination, source_stage, state, into_folder=into_folder)
@@ -247,6 +267,9 @@ class _ImageReader:
         state.limits += walk.limits
         state.variables = {**walk.settings, **state.variables}
         state.environment = {**walk.settings, **state.environment}
+        for match in _MADE_FOLDERS.finditer(instruction.arguments[:_RUN_LIMIT]):
+            words = (substitute_variables(word, state.variables)[0] for word in match["folders"].split())
+            state.made_folders.update(resolve_path(word, state.folder) for word in words if not word.startswith("-"))
         known = len(state.files.mounts)
         state.files.mounts += [mount for mount in files.mounts[known:] if mount.generated is not None]
 

@@ -10,6 +10,7 @@ from pytest_py312.repository.formats.commands.install_commands import InstallCom
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, unknown_parts
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.index_settings import IndexSettings, environment_indexes, read_index_settings
+from pytest_py312.repository.recipes.workspaces import workspace_member
 
 INSTALLERS = frozenset(
     {
@@ -110,7 +111,9 @@ def make_step(
     if is_project and project is None:
         paths.unresolved.append(f"the project in {folder}")
     if command.package:
-        paths.unresolved.append(f"--package {command.package}")
+        member = workspace_member(files.tree, project, command.package) if project is not None else None
+        project = member if member is not None else project
+        paths.unresolved += [] if member is not None else [f"--package {command.package}"]
     remote = [text for text in command.editables if "://" in text and not text.startswith("file:")]
     local_editables = [text for text in command.editables if text not in remote]
     step = InstallStep(
@@ -157,6 +160,7 @@ def _as_installed(generated: InstallStep, step: InstallStep, settings: IndexSett
         generated,
         flags=tuple(flags),
         conditional=generated.conditional or step.conditional,
+        exported=True,
         target=step.target,
         prefix=step.prefix,
     )

@@ -2,10 +2,12 @@
 
 import posixpath
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import InstallRecipe
+from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.command_walk import CommandRun, CommandWalk
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
@@ -21,13 +23,42 @@ INCLUDE_LIMIT = 20
 RUN_LIMIT = 50
 """Maximum number of runs of tox and nox that are followed from one job."""
 
+VARIABLE_LIMIT = 100
+"""Maximum number of variables of a suite."""
+
 _ROOT = "/repository"
+_ROOT_PATH = re.compile(r"/repository(?:/[\w.@+-]+)*", re.ASCII)
+_VERSION = re.compile(r"\d{1,6}(?:\.\d{1,6}){0,4}(?:\.\*)?", re.ASCII)
+_VARIABLE = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
+_MACHINE_VARIABLES = re.compile(
+    r"(?:PYTHON(?!PATH$)|LD_|DYLD_|PIP_|UV_|TOX|NOX|POETRY_|PDM_|PIPENV_|HATCH_|CONDA|COV_|COVERAGE|CODECOV|GITHUB_|"
+    r"RUNNER_|ACTIONS_|DOCKER_|BUILDKIT_|SSH_|PRE_COMMIT|PY312_|PYTEST_|PATH$|HOME$|PWD$|OLDPWD$|USER$|LOGNAME$|SHELL$|"
+    r"TMP$|TEMP$|TMPDIR$|CI$|VIRTUAL_ENV|XDG_|FORCE_COLOR$|PY_COLORS$|NO_COLOR$|TERM$)"
+)
+_UNKNOWN_VALUE = re.compile(rf"\$\{{|\{{[^{{}}]*\}}|\$\(|\n|{re.escape(UNKNOWN)}")
+"""A value that is not literal, or that its file computes."""
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
+_TEST_SCRIPT = re.compile(
+    r"(?:run[-_]?(?:all[-_]?)?)?(?:unit)?tests?(?:[-_]\w+)*\.py|\w+_tests?\.py", re.IGNORECASE | re.ASCII
+)
+_TEST_MODULE = re.compile(r"(?:\w+\.)*(?:tests?|test_\w+|\w+_tests?|run_?tests?)(?:\.(?:\w+))?", re.ASCII)
+"""``tests``, ``tests.unit``, ``app.tests.run``, ``app.test_all``."""
+_TEST_COMMANDS = frozenset({"test", "pytest", "nosetests", "trial"})
+"""Commands of ``setup.py`` and ``manage.py`` that run tests."""
+_OTHER_PURPOSE = re.compile(
+    r"deploy|publish|release|\bdocs?\b|document|cov|nightly|schedule|bench|perf|mutation|codeql|lint|e2e|"
+    r"old.?dep|min.?(?:dep|ver)|lowest|upstream|dev.?dep"
+)
+"""Names of workflows and jobs whose runs of tests are not those of each change, or whose requirements are others."""
 _OTHER_SYSTEMS = frozenset({"docker", "docker-compose", "podman", "kubectl", "echo", "pip", "ssh", "act"})
 
 
 def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:
-    """Return what the first job installs that runs the service's tests; ``None`` if there is none."""
+    """Return what a job installs that runs the service's tests; ``None`` if there is none.
+
+    Of several jobs one with a matrix of Pythons counts before one without, and one that is named as tests before the
+    others.
+    """
     for folder in dict.fromkeys((".", service_path)):
         inner = join_path(folder, ".github/workflows")
         names = [name for name in tree.list_folder(inner).files if name.endswith((".yml", ".yaml"))]
@@ -36,12 +67,15 @@ def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> In
         # loads YAML, which a fleet without workflows does not need
         from pytest_py312.repository.recipes.workflow_jobs import read_workflow_jobs
 
-        for name in names[:WORKFLOW_LIMIT]:
-            path = join_path(inner, name)
-            for job in read_workflow_jobs(tree.read_or_none(path) or ""):
-                recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
-                if recipe is not None:
-                    return recipe
+        jobs = [
+            (join_path(inner, name), job)
+            for name in names[:WORKFLOW_LIMIT]
+            for job in read_workflow_jobs(tree.read_or_none(join_path(inner, name)) or "")
+        ]
+        for path, job in sorted(jobs, key=lambda item: _job_order(*item)):
+            recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
+            if recipe is not None and any(step.is_for_python for step in recipe.steps):
+                return recipe
     return _read_gitlab_recipe(tree, service_path, service_name)
 
 
@@ -65,6 +99,13 @@ def _read_gitlab_recipe(tree: Tree, service_path: str, service_name: str) -> Ins
     return None
 
 
+def _job_order(path: str, job: "WorkflowJob") -> tuple[bool, bool, bool]:
+    """Return how little a job looks like the one that proves each change; equal ones stay in their order."""
+    name = f"{posixpath.basename(path)} {job.name}".lower()
+    has_pythons = any(re.match(r"py(thon|\b|_|-|ver)", key.lower()) for key in job.matrix)
+    return _OTHER_PURPOSE.search(name) is not None, not has_pythons, "test" not in name
+
+
 def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
     """Return what the service's own tox or nox installs for its tests; ``None`` if neither is configured."""
     configuration = read_tox_configuration(tree, service_path)
@@ -73,18 +114,23 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
             walk = _new_walk(tree, configuration.path, service_path)
             walk_tox(configuration, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
-                return _recipe(configuration.path, walk)
+                return _recipe(configuration.path, walk, _first_test_run(walk), service_path)
     walk = _new_walk(tree, join_path(service_path, "pyproject.toml"), service_path)
     if walk_tox_toml(tree, service_path, walk) and any(_is_test_run(run) for run in walk.runs):
-        return _recipe(walk.steps[0].location.path if walk.steps else walk.path, walk)
+        source = walk.steps[0].location.path if walk.steps else walk.path
+        return _recipe(source, walk, _first_test_run(walk), service_path)
     path = join_path(service_path, "noxfile.py")
     if tree.is_file(path):
         for name in _session_names(tree.read_or_none(path) or ""):
             walk = _new_walk(tree, path, service_path)
             walk_nox(tree.read_or_none(path) or "", path, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
-                return _recipe(path, walk)
+                return _recipe(path, walk, _first_test_run(walk), service_path)
     return None
+
+
+def _first_test_run(walk: CommandWalk) -> CommandRun:
+    return next(run for run in walk.runs if _is_test_run(run))
 
 
 def _new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
@@ -94,10 +140,40 @@ def _new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
     return CommandWalk(files=files, path=path, folder=resolve_path(folder, _ROOT), variables=variables)
 
 
-def _recipe(source: str, walk: CommandWalk) -> InstallRecipe:
+def _recipe(source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
     return InstallRecipe(
-        source=source, steps=tuple(dict.fromkeys(walk.steps)), limits=tuple(dict.fromkeys(walk.limits))
+        source=source,
+        steps=tuple(dict.fromkeys(walk.steps)),
+        limits=tuple(dict.fromkeys(walk.limits)),
+        environment=test_environment(run.environment, service_path),
+        folders=tuple(islice(_made_folders(walk.runs, service_path), VARIABLE_LIMIT)),
     )
+
+
+def _made_folders(runs: Iterable[CommandRun], service_path: str) -> Iterator[str]:
+    """Yield the folders, relative to the service, that ``mkdir`` makes in it: git keeps no empty folder."""
+    for run in runs:
+        if run.words[0] != "mkdir" or run.folder is None or run.conditional:
+            continue
+        for word in run.words[1:]:
+            if re.fullmatch(r"[\w./-]+", word, re.ASCII) and not word.startswith(("-", "/")):
+                folder = posixpath.relpath(join_path(run.folder, word), service_path)
+                if not folder.startswith(".") and ".." not in word.split("/"):
+                    yield folder
+
+
+def test_environment(variables: Iterable[tuple[str, str]], service_path: str) -> tuple[tuple[str, str], ...]:
+    """Return the ``variables`` that tests need, with paths relative to the service.
+
+    Those of tools and of the machine are left out: a cell has its own. So are values that only CI knows.
+    """
+    home = resolve_path(service_path, _ROOT)
+    kept: dict[str, str] = {}
+    for name, value in variables:
+        if _MACHINE_VARIABLES.match(name) or not _VARIABLE.fullmatch(name) or _UNKNOWN_VALUE.search(value):
+            continue
+        kept[name] = _ROOT_PATH.sub(lambda match: posixpath.relpath(match[0], home), value)
+    return tuple(sorted(kept.items()))[:VARIABLE_LIMIT]
 
 
 def _recipe_of_job(
@@ -106,27 +182,43 @@ def _recipe_of_job(
     """Return what a job installs if it runs tests of the service."""
     choice = {name: _chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
     walk = _new_walk(tree, path, folder)
-    walk.variables |= {name: job.expand(value, choice) for name, value in job.variables.items()}
-    walk.variables |= choice if job.is_matrix_in_environment else {}
+    job_variables = {name: job.expand(value, choice) for name, value in job.variables.items()}
+    job_variables |= choice if job.is_matrix_in_environment else {}
+    walk.variables |= job_variables
+    walk.exported = job_variables
+    needed = 0
     for step in job.steps:
-        outer = dict(walk.variables)
-        walk.variables |= {name: job.expand(value, choice) for name, value in step.variables.items()}
+        outer, known_runs = dict(walk.variables), len(walk.runs)
+        step_variables = {name: job.expand(value, choice) for name, value in step.variables.items()}
+        walk.variables |= step_variables
+        walk.exported = {**(walk.exported if step.is_same_shell else job_variables), **step_variables}
         if not step.is_same_shell:
             walk.folder = resolve_path(join_path(folder, job.expand(step.folder, choice)), _ROOT)
         walk.path = step.path or path
         walk.run(job.expand(step.text, choice), step.line)
         walk.variables = walk.variables if step.is_same_shell else outer
+        if any(_is_test_of(run, service_path) or _starts_runner(run) for run in walk.runs[known_runs:]):
+            needed = len(walk.steps)
+    del walk.steps[needed:]  # what is installed after the last run of tests is for something else
     _follow_runners(tree, walk)
-    if not walk.steps or not any(_is_test_of(run, service_path) for run in walk.runs):
-        return None
-    return _recipe(path, walk)
+    tests = [run for run in walk.runs if _is_test_of(run, service_path)]
+    return _recipe(path, walk, tests[0], service_path) if walk.steps and tests else None
 
 
 def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -> str:
-    """Return the value of a matrix that names the service; the first one if none does."""
+    """Return the value of a matrix that names the service; otherwise the newest of versions, or the first.
+
+    An older version of a library is an alternative, and no requirement of the service.
+    """
     folder_name = service_path.rpartition("/")[2]
     names = {service_path, service_name, folder_name, f"./{service_path}"}
-    return next((value for value in values if value.strip("/") in names), values[0])
+    named = next((value for value in values if value.strip("/") in names), None)
+    if named is not None:
+        return named
+    versions = [value for value in values if _VERSION.fullmatch(value)]
+    if len(versions) < len(values):
+        return values[0]
+    return max(versions, key=lambda value: [int(part) for part in value.removesuffix(".*").split(".")])
 
 
 def _follow_runners(tree: Tree, walk: CommandWalk) -> None:
@@ -140,8 +232,8 @@ def _follow_runners(tree: Tree, walk: CommandWalk) -> None:
         if not words or run.folder is None or (run.words, run.folder) in seen:
             continue
         seen.add((run.words, run.folder))
-        outer = walk.conditional
-        walk.conditional = run.conditional
+        outer = (walk.conditional, walk.exported)
+        walk.conditional, walk.exported = run.conditional, dict(run.environment)
         if words[0] == "tox":
             _follow_tox(tree, words[1:], run, walk)
         elif words[0] == "nox":
@@ -150,7 +242,7 @@ def _follow_runners(tree: Tree, walk: CommandWalk) -> None:
             text = tree.read_or_none(path) if tree.is_file(path) else None
             if text is not None:
                 walk_nox(text, path, names, walk)
-        walk.conditional = outer
+        walk.conditional, walk.exported = outer
 
 
 def _follow_tox(tree: Tree, words: Sequence[str], run: CommandRun, walk: CommandWalk) -> None:
@@ -201,7 +293,32 @@ def _is_test_run(run: CommandRun) -> bool:
     if not words or words[0] in _OTHER_SYSTEMS:
         return False
     names = {posixpath.basename(word) for word in words}
-    return not names.isdisjoint(_TEST_PROGRAMS) or ("manage.py" in names and "test" in words)
+    if not names.isdisjoint(_TEST_PROGRAMS):
+        return True
+    if names & {"manage.py", "setup.py"}:
+        return not _TEST_COMMANDS.isdisjoint(words)
+    return _is_script_of_tests(run.words)
+
+
+def _is_script_of_tests(words: Sequence[str]) -> bool:
+    """Whether ``python`` runs a script or module that is named as one of tests: ``python -m tests.unit``."""
+    if not re.fullmatch(r"python[\d.]*", posixpath.basename(words[0])):
+        return _TEST_SCRIPT.fullmatch(posixpath.basename(words[0])) is not None
+    remaining = list(words[1:])
+    while remaining and remaining[0].startswith("-"):
+        option = remaining.pop(0)
+        if option == "-m":
+            return bool(remaining) and _TEST_MODULE.fullmatch(remaining[0]) is not None
+        if option in ("-W", "-X") and remaining:
+            del remaining[0]
+        elif option == "-c":
+            return False
+    return bool(remaining) and _TEST_SCRIPT.fullmatch(posixpath.basename(remaining[0])) is not None
+
+
+def _starts_runner(run: CommandRun) -> bool:
+    """Whether a command starts tox or nox, which may run tests."""
+    return _without_python(run.words)[:1] in (("tox",), ("nox",))
 
 
 def _is_test_of(run: CommandRun, service_path: str) -> bool:

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.repository.formats.commands.install_commands import InstallCommand, read_install_command
@@ -126,14 +127,20 @@ def walk_tox_toml(tree: Tree, folder: str, walk: CommandWalk, names: Sequence[st
             skips = values.get("skip_install") is True or values.get("package") == "skip"
             if not skips and toml.value(*keys, "no_package") is not True:
                 _add_project(walk, location, root, tuple(strings_in(values.get("extras") or ())))
-            outer = (walk.path, walk.folder)
-            walk.path, walk.folder = path, root
+            outer = (walk.path, walk.folder, walk.exported)
+            set_env = values.get("set_env")
+            texts = {
+                name: value.replace("{tox_root}", root).replace("{env_name}", environment)
+                for name, value in (set_env.items() if isinstance(set_env, Mapping) else ())
+                if isinstance(value, str)
+            }
+            walk.path, walk.folder, walk.exported = path, root, texts
             for key in ("commands_pre", "commands"):
                 commands = values.get(key)
                 for command in commands if isinstance(commands, list) else ():
                     if isinstance(command, list):
                         walk.run_argv([str(word) for word in command], location.line or 1)
-            walk.path, walk.folder = outer
+            walk.path, walk.folder, walk.exported = outer
         return True
     return False
 
@@ -158,16 +165,20 @@ class _Environment:
             _add_project(
                 self._walk, self._location(self._section_of("extras"), "extras"), self._root, self._names("extras")
             )
-        outer = (self._walk.path, self._walk.folder, self._walk.variables)
+        outer = (self._walk.path, self._walk.folder, self._walk.variables, self._walk.exported)
         self._walk.path = self._configuration.path
         self._walk.variables = {**outer[2], **self._variables()}
+        passed = [name for line in self._lines("passenv", "pass_env") for name in re.split(r"[,\s]+", line)]
+        self._walk.exported = {
+            name: value for name, value in outer[3].items() if any(fnmatchcase(name, pattern) for pattern in passed)
+        } | self._variables()
         folder = (self._lines("changedir", "change_dir") or [self._root])[0]
         for key in ("commands_pre", "commands"):
             line = self._location(self._section_of(key), key).line or 1
             self._walk.folder = resolve_path(folder, self._root)
             for text in self._lines(key):
                 self._walk.run(text.lstrip("-! "), line)
-        self._walk.path, self._walk.folder, self._walk.variables = outer
+        self._walk.path, self._walk.folder, self._walk.variables, self._walk.exported = outer
 
     def _installs_project(self) -> bool:
         tox_values = self._configuration.ini

@@ -63,6 +63,12 @@ def unnamed_projects(
     return frozenset(project for project, names in candidates.items() if named.isdisjoint(names))
 
 
+def unnamed_modules(tree: Tree, service: Service, modules: Collection[str]) -> frozenset[str]:
+    """Return those of ``modules`` whose top-level package no file of the service names, as :func:`unnamed_projects`."""
+    named = _named_in(tree, service) if modules else None
+    return frozenset(module for module in modules if named is not None and module.partition(".")[0] not in named)
+
+
 def _likely_modules(project: str) -> frozenset[str]:
     """Return the modules that a project may have according to its name; the names of its programs are like them."""
     name = canonicalize_name(project).replace("-", "_")

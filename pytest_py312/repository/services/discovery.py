@@ -10,6 +10,7 @@ from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
 from pytest_py312.core.model.fleet import Fleet, InstallRecipe, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
+from pytest_py312.core.text import join_names
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.recipes.recipe_sources import own_sources
@@ -17,15 +18,11 @@ from pytest_py312.repository.services.detection.baseline import find_baseline
 from pytest_py312.repository.services.detection.entry_points import start_modules, started_programs
 from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
 from pytest_py312.repository.services.detection.service_files import (
-    NON_SERVICE_FOLDERS,
     ServiceFiles,
-    has_own_code,
-    has_project_metadata,
-    has_python_image,
-    is_deployable,
     read_service_files,
     service_indicator,
 )
+from pytest_py312.repository.services.detection.service_folders import detect_folders, is_excluded
 from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
 from pytest_py312.repository.services.install_recipes import (
     find_production_recipe,
@@ -47,15 +44,11 @@ from pytest_py312.repository.services.requirement_sources import (
 )
 from pytest_py312.repository.services.shared_baseline import with_shared_baselines
 from pytest_py312.repository.services.shared_packages import with_shared_packages
-from pytest_py312.repository.services.unassigned_files import (
-    FOLDER_LIMIT,
-    SEARCH_DEPTH,
-    describe_unassigned_files,
-    is_excluded,
-)
-from pytest_py312.repository.tree import FolderListing, Tree, join_path, nested_paths
+from pytest_py312.repository.services.unassigned_files import describe_unassigned_files
+from pytest_py312.repository.tree import Tree, join_path, nested_paths
 
-_TEST_FOLDERS = frozenset({"tests", "test"})
+_CODE_FOLDERS = frozenset({"app", "code", "python", "src"})
+_GROUP_FOLDERS = frozenset({"apps", "functions", "lambdas", "libs", "packages", "projects", "samples", "services"})
 
 
 def discover(plan: Plan) -> Fleet:
@@ -65,7 +58,7 @@ def discover(plan: Plan) -> Fleet:
     :raises PlanError: the plan names services, stages, files or folders that do not exist.
     """
     tree = Tree(plan.root)
-    paths, assumptions = _planned_folders(plan, tree) if plan.services else _detect_folders(plan, tree)
+    paths, assumptions = _planned_folders(plan, tree) if plan.services else detect_folders(plan, tree)
     names = unique_names(paths, plan.root.resolve().name or "root")
     named_paths = [(names[path], path) for path in paths if not is_excluded(plan, names[path], path)]
     inner = nested_paths(paths)
@@ -95,8 +88,11 @@ def discover(plan: Plan) -> Fleet:
 
 
 def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:
-    """Name each path after its folder, with as many parent folders in front as it takes to make the names unique."""
-    parts = {path: [root_name] if path == "." else path.split("/") for path in paths}
+    """Name each path after its folder, with as many parent folders in front as it takes to make the names unique.
+
+    A folder such as ``hello/src``, beside which nothing else is a service, is named after the folder around it.
+    """
+    parts = {path: [root_name] if path == "." else _naming_parts(path, paths) for path in paths}
     component_counts = dict.fromkeys(paths, 1)
     while True:
         names = {path: "-".join(parts[path][-component_counts[path] :]) for path in paths}
@@ -120,6 +116,15 @@ def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:
     return names
 
 
+def _naming_parts(path: str, paths: Sequence[str]) -> list[str]:
+    *outer, last = path.split("/")
+    parent = "/".join(outer)
+    if last not in _CODE_FOLDERS or not outer or outer[-1] in _CODE_FOLDERS | _GROUP_FOLDERS:
+        return [*outer, last]
+    is_shared = any(other == parent or other.startswith(f"{parent}/") for other in paths if other != path)
+    return [*outer, last] if is_shared else outer
+
+
 def _no_service_message(plan: Plan) -> str:
     if plan.exclude:
         exclusion = f" that is not excluded ({', '.join(plan.exclude)})"
@@ -135,74 +140,6 @@ def _no_service_message(plan: Plan) -> str:
 # ---- which folders
 
 
-def _detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
-    """Return the folders that look like services, outermost first, and assumptions.
-
-    A folder that contains services, such as the root, is itself a service only if it has code of its own.
-    """
-    service_folders: list[str] = []
-    groups: dict[str, str] = {}
-    test_projects: list[str] = []
-    assumptions: list[str] = []
-    pending = [(".", 0)]
-    for _ in range(FOLDER_LIMIT):
-        if not pending:
-            break
-        path, depth = pending.pop()
-        listing = tree.list_folder(path)
-        if path != ".":
-            if is_excluded(plan, path.rpartition("/")[2], path):
-                continue
-            sign = service_indicator(tree, path, listing)
-            if sign and not _is_group(tree, path, listing):
-                service_folders.append(path)
-                continue
-            if sign:
-                groups[path] = sign
-        test_projects += [
-            inner
-            for name in _TEST_FOLDERS.intersection(listing.folders)
-            if has_project_metadata(tree, inner := join_path(path, name)) and not is_excluded(plan, name, inner)
-        ]
-        if depth < SEARCH_DEPTH:
-            pending += [(join_path(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
-    else:
-        assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
-    if sign := service_indicator(tree, ".", tree.list_folder(".")):
-        if not service_folders or service_folders == ["src"]:  # "src" is the layout of a distribution, no service
-            return ["."], assumptions
-        groups["."] = sign
-    for path, sign in groups.items():
-        if is_deployable(tree, path) and has_own_code(tree, path, service_folders):
-            service_folders.append(path)
-        elif path != ".":
-            assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
-    # tests that are a project of their own, beside code in another language
-    service_folders += [path for path in test_projects if not _is_below(path, service_folders)]
-    return sorted(service_folders), assumptions
-
-
-def _is_below(path: str, folders: Sequence[str]) -> bool:
-    return any(folder == "." or path.startswith(f"{folder}/") for folder in folders)
-
-
-def _is_searched(name: str) -> bool:
-    return name not in NON_SERVICE_FOLDERS and not name.startswith(".")
-
-
-def _is_group(tree: Tree, path: str, listing: FolderListing) -> bool:
-    """Return whether a folder with requirements only groups services: at least two folders in it look like services."""
-    if has_python_image(tree, path, listing):
-        return False
-    inside = 0
-    for name in filter(_is_searched, listing.folders):
-        inner = join_path(path, name)
-        inside += bool(service_indicator(tree, inner, tree.list_folder(inner)))
-        if inside > 1:
-            return True
-    return False
-
-
 def _planned_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
     """Return the folders that match the plan's ``services``, and assumptions.
 
@@ -216,7 +153,7 @@ def _planned_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             path for path in matching if not is_glob(pattern) or service_indicator(tree, path, tree.list_folder(path))
         ]
         if not with_sign:
-            where, detected = plan.source or "the plan", _detect_folders(plan, tree)[0]
+            where, detected = plan.source or "the plan", detect_folders(plan, tree)[0]
             missing = "no folder with a Python service" if matching else "no folder"
             raise PlanError(
                 where, "services", f'"{pattern}" fits {missing}{did_you_mean(normalize_pattern(pattern), detected)}'
@@ -286,6 +223,9 @@ def _describe_service(
     programs = started_programs(tree, files)
     additional = _additional_sources(plan, files, (*run_time, *tests))
     clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
+    if suite is not None and test_recipe is not None and test_recipe.environment:
+        names = join_names([name for name, _ in test_recipe.environment])
+        clauses.append(f"is tested with the variables of {test_recipe.source}: {names}")
     if len(additional) > MAX_ADDITIONAL_SOURCES:
         clauses.append(
             f"has {len(additional)} additional requirements files, of which {MAX_ADDITIONAL_SOURCES} are checked"
@@ -305,7 +245,7 @@ def _describe_service(
         test_requirements=tests,
         suite=suite,
         settings=settings,
-        python_path=_python_path(files, settings, is_distribution=distribution is not None),
+        python_path=_python_path(files, settings, test_recipe, is_distribution=distribution is not None),
         distribution=distribution,
         declarations=files.declarations,
         manifest=_manifest(files, run_time),
@@ -386,12 +326,17 @@ def _choose_suite(tree: Tree, files: ServiceFiles, settings: ServiceSettings) ->
     return detected.suite, detected.assumption
 
 
-def _python_path(files: ServiceFiles, settings: ServiceSettings, *, is_distribution: bool) -> tuple[str, ...]:
+def _python_path(
+    files: ServiceFiles, settings: ServiceSettings, test_recipe: InstallRecipe | None, *, is_distribution: bool
+) -> tuple[str, ...]:
     if settings.python_path is not None:
         return settings.python_path
     source = ("src",) if not is_distribution and has_src_packages(files.scan.files) else ()
     project = django_project_folder(files.scan.files, files.texts)
-    return (*source, project) if project and project not in source else source
+    variables = dict(test_recipe.environment) if test_recipe is not None else {}
+    named = [path.strip("/") for path in variables.get("PYTHONPATH", "").split(":")]
+    folders = [path.removeprefix("./") for path in named if path.removeprefix("./") in files.scan.folders]
+    return tuple(dict.fromkeys((*source, *filter(None, [project]), *folders)))
 
 
 def _manifest(files: ServiceFiles, sources: Sequence[RequirementSource]) -> str:

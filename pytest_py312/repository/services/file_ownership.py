@@ -47,6 +47,12 @@ _DEPENDENCIES = re.compile(
     r"(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)*"
 )
 """What a part of a file only waits for, or is built with."""
+_RESOURCES = re.compile(
+    r"(?m)\bresources:[ ]{0,8}\[[^\]]{0,5000}\]|"
+    r"^(?P<indent>[ ]{0,40})resources:[^\r\n]*(?:\r?\n|\Z)"
+    r"(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)*"
+)
+"""The files that a task is computed from."""
 _TOX_ROOT = re.compile(r"\{(?:toxinidir|tox_root)\}/?", re.ASCII)
 _CODE_FOLDER = re.compile(
     r"(?m)^[ \t]*(?:CodeUri|DockerContext):[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII
@@ -167,9 +173,23 @@ def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, pat
 
 
 def _keyed_part(text: str, start: int, end: int, index: ServiceNameIndex, key: str) -> FilePart:
-    """Return the part with the given key; where the key is a service, what the part depends on does not own it too."""
+    """Return the part with the given key; where the key is a service, what the part depends on does not own it too.
+
+    A folder below a service among the resources of a task, ``api/docker.d``, is data: the task is not the service's.
+    """
     names = _names_of_key(key, index) if key else frozenset()
-    return _file_part(_DEPENDENCIES.sub("", text) if names else text, start, end, index, names)
+    if names:
+        return _file_part(_RESOURCES.sub("", _DEPENDENCIES.sub("", text)), start, end, index, names)
+    return _file_part(_RESOURCES.sub(lambda match: _without_data(match[0], index), text), start, end, index, names)
+
+
+def _without_data(resources: str, index: ServiceNameIndex) -> str:
+    """Return a list of resources without the paths that are no services."""
+
+    def kept(match: re.Match[str]) -> str:
+        return match[0] if "/" not in match[0] or "/".join(_path_components(match[0])) in index.paths else ""
+
+    return _TOKEN.sub(kept, resources)
 
 
 def _services_of_tox(text: str, path: str, index: ServiceNameIndex) -> NamedServices:

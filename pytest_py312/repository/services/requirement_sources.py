@@ -241,6 +241,20 @@ def additional_services(service: Service) -> tuple[Service, ...]:
     )
 
 
+def production_service(service: Service) -> Service | None:
+    """Return the service with its run-time requirements only; ``None`` if its tests require nothing else."""
+    if not service.requirements or set(service.test_requirements) <= set(service.requirements):
+        return None
+    return replace(
+        service,
+        name=f"{service.name}+production",
+        test_requirements=(),
+        suite=None,
+        additional_requirements=(),
+        test_recipe=None,
+    )
+
+
 def planned_sources(plan: Plan, tree: Tree, files: ServiceFiles, key: str, items: Sequence[str]) -> Iterator[
     RequirementSource
 ]:  # fmt: skip

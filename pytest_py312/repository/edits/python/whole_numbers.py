@@ -59,7 +59,7 @@ def _may_be_float(node: ast.expr) -> bool:
 def _constant(node: ast.expr) -> int | float | None:
     """Return the value of an expression of literal numbers; ``None`` for all else."""
     if isinstance(node, ast.Constant):
-        return node.value if type(node.value) in (int, float) else None
+        return node.value if isinstance(node.value, int | float) and not isinstance(node.value, bool) else None
     if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub | ast.UAdd):
         value = _constant(node.operand)
         return value if value is None or isinstance(node.op, ast.UAdd) else -value

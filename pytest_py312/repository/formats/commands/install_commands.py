@@ -208,14 +208,27 @@ def _options(words: Sequence[str], describe: Callable[[str], tuple[str, bool]]) 
             only_arguments = True
             continue
         option, equals, value = word.partition("=")
-        if not word.startswith("--") and len(word) > 2 and describe(word[:2])[1]:
-            yield describe(word[:2])[0], word[2:].removeprefix("=")  # -rrequirements.txt
+        if not word.startswith("--") and len(word) > 2 and (describe(word[:2])[1] or word[1:3].isalpha()):
+            yield from _short_options(word, remaining, describe)
             continue
         name, takes_value = describe(option)
         if equals:
             yield name, value
         else:
             yield name, remaining.pop(0) if takes_value and remaining else ""
+
+
+def _short_options(
+    word: str, remaining: list[str], describe: Callable[[str], tuple[str, bool]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the options in ``-qUr``: flags, then perhaps one with a value: ``-rFILE``, or the next of ``remaining``."""
+    for number, letter in enumerate(word[1:], 2):
+        name, takes_value = describe(f"-{letter}")
+        if takes_value:
+            rest = word[number:].removeprefix("=")
+            yield name, rest or (remaining.pop(0) if remaining else "")
+            return
+        yield name, ""
 
 
 @dataclass(slots=True)

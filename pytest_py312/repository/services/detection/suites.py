@@ -2,7 +2,7 @@
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence, Set
+from collections.abc import Collection, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -22,6 +22,14 @@ _NON_TEST_FOLDERS = frozenset(
     {"scripts", "tools", "examples", "example", "docs", "doc", "vendor", "third_party", "build", "dist", "benchmarks"}
 )
 """Folders whose ``test_*.py`` files are scripts that are run manually; importing them may do anything."""
+
+_VALUE_OPTIONS = frozenset(
+    {"-c", "-k", "-m", "-n", "-o", "-p", "-W", "-r", "--basetemp", "--confcutdir", "--config-file", "--cov",
+     "--cov-config", "--cov-report", "--deselect", "--dist", "--durations", "--html", "--ignore", "--ignore-glob",
+     "--junit-xml", "--junitxml", "--log-file", "--maxfail", "--numprocesses", "--override-ini", "--reruns",
+     "--rootdir", "--timeout"}
+)  # fmt: skip
+"""Options of pytest and its common plugins that take the next word as their value."""
 
 _VENDORED_FOLDERS = frozenset({"vendor", "vendored", "_vendor", "third_party", "third-party"})
 
@@ -75,7 +83,7 @@ def find_suite(
     if any(path.strip("/") in present or "*" in path for path in settings.testpaths):
         arguments: tuple[str, ...] = ()
         reached, left_out = tests, no_tests
-    elif commanded := _commanded_paths(texts_of.get("tox.ini", ""), present):
+    elif commanded := _commanded_paths(texts_of.get("tox.ini", ""), present, folders):
         arguments, no_tests = commanded, [path for path in tests if not _is_reached(path, commanded)]
         reached, left_out = [path for path in tests if _is_reached(path, commanded)], no_tests
     else:
@@ -193,7 +201,7 @@ def _is_no_test_of_the_service(path: str) -> bool:
     return bool(folders) and (folders[0] in _NON_TEST_FOLDERS or not _VENDORED_FOLDERS.isdisjoint(folders))
 
 
-def _commanded_paths(tox_text: str, present: Set[str]) -> tuple[str, ...]:
+def _commanded_paths(tox_text: str, present: Set[str], folders: Collection[str]) -> tuple[str, ...]:
     """Return the files and folders that tox hands to pytest, if all of them exist; otherwise none.
 
     ``commands = {posargs:py.test --cov=src/app tests}``: the words after ``pytest`` that are no options.
@@ -211,10 +219,11 @@ def _commanded_paths(tox_text: str, present: Set[str]) -> tuple[str, ...]:
             continue
         paths = []
         for before, word in pairwise(words[start:]):
-            follows_option = before.startswith("-") and "=" not in before
-            if not word.startswith("-") and not (follows_option and word.strip("/") not in present):
-                paths.append(word.strip("/") or ".")
-        if paths and all(path in present for path in paths):
+            is_path = word.strip("/") in present or word == "."
+            is_value = before in _VALUE_OPTIONS or (before.startswith("-") and "=" not in before and not is_path)
+            if not word.startswith("-") and not is_value:
+                paths.append(word.partition("::")[0].strip("/") or ".")
+        if paths and all(path in present and (path in folders or path.endswith(".py")) for path in paths):
             return tuple(dict.fromkeys(paths))
     return ()
 

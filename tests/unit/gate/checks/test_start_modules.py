@@ -5,7 +5,7 @@ import pytest
 from pytest_py312.core.model.findings import Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep, StartModule
 from pytest_py312.gate.checks.dependencies import DependencyCheck
-from tests.support.fakes import FakeFacts, cell_of, service
+from tests.support.fakes import FakeFacts, cell_of, installation_of, service
 
 NO_MODULE = (
     'Traceback (most recent call last):\n  File "/x/repository/cache/repository/services/user-service/app/main.py", '
@@ -89,3 +89,52 @@ def test_which_folders_run_no_pth_files(target: str, prefix: str, python_path: t
     step = InstallStep(tool="pip", location=location, files=("a.txt",), target=target, prefix=prefix)
     recipe = InstallRecipe(source="Dockerfile", steps=(step,), python_path=python_path)
     assert (recipe.folder_without_pth is not None) is expected
+
+
+NO_PACKAGING = "ModuleNotFoundError: No module named 'packaging'"
+NO_WORKER = "ModuleNotFoundError: No module named 'server.workers'"
+NO_GEVENT = "RuntimeError: gevent worker requires gevent"
+
+
+def option_judged(name: str, target: str, baseline: str) -> Outcome:
+    of_target = cell_of("3.12", service(start_modules=(StartModule(name=name, is_own=False),)))
+    earlier = str(of_target.service.baseline)
+    facts = FakeFacts(
+        started={"3.12": {name: target}, earlier: {name: baseline}},
+        installations={
+            "3.12": installation_of("3.12", {"server": "27.0"}),
+            earlier: installation_of(earlier, {"server": "23.0", "packaging": "26.2"}),
+        },
+    )
+    return DependencyCheck().run(of_target, facts).outcome
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (NO_PACKAGING, "require packaging, which only another project requires on 3.9"),
+        (NO_WORKER, "require a version of server that has server.workers, as server==23.0 does"),
+        (NO_GEVENT, ""),
+    ],
+)
+def test_what_an_option_of_a_server_names_blocks_if_only_the_target_lacks_it(error: str, remedy: str) -> None:
+    outcome = option_judged("gunicorn.workers.ggevent", error, "")
+    assert outcome.status is Status.FAILED
+    (finding,) = outcome.findings
+    assert (finding.code, finding.severity, finding.remedy) == ("PY117", Severity.ERROR, remedy)
+    assert "gunicorn.workers.ggevent, which an option of the start command names" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "expected"),
+    [
+        ("gunicorn.workers.ggevent", NO_GEVENT, Status.ERRORED),
+        ("uvicorn.workers", "ModuleNotFoundError: No module named 'uvicorn'", Status.ERRORED),
+        ("elsewhere.workers", "ModuleNotFoundError: No module named 'elsewhere'", Status.PASSED),
+        ("elsewhere.workers", "ModuleNotFoundError: No module named 'six'", Status.ERRORED),
+        ("django_celery_beat.schedulers", "ImproperlyConfigured: no settings", Status.PASSED),
+    ],
+)
+def test_what_an_option_names_and_neither_side_has(name: str, error: str, expected: Status) -> None:
+    """A package that nobody knows may be in another folder of the repository, and one may need settings."""
+    assert option_judged(name, error, error).status is expected

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SpecifierChange, Status
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, SpecifierChange, Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_markdown
 from pytest_py312.gate.reports import github_annotations, html, json_report, markdown, sarif, terminal
@@ -199,3 +199,16 @@ def test_a_finding_without_names_is_reported_once_for_all_interpreters(name: str
     assert len(reported_findings(report)) == 2
     # the page has the reason of each check as well, in the table of checks
     assert texts_of(report)[name].count("module alpha cannot be read on") == (4 if name == "html" else 1)
+
+
+@pytest.mark.parametrize(("line", "shown"), [(3, False), (4, True)])
+@pytest.mark.parametrize("name", ["markdown", "sarif", "github"])
+def test_a_start_that_fails_at_a_line_that_is_blamed_already_is_told_once(name: str, line: int, shown: bool) -> None:
+    """The terminal, which explains each failing item, is the exception."""
+    cause = finding("PY201", message="module 'imp' was removed", location=Location(path="app.py", line=3))
+    start = finding("PY117", message="the start fails there", location=Location(path="app.py", line=line))
+
+    text = texts_of(report_of(failed(cause, None, "source"), failed(start, PY312)))[name]
+
+    assert "module 'imp' was removed" in text
+    assert ("the start fails there" in text) is shown

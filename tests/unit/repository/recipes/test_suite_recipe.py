@@ -218,3 +218,167 @@ def test_no_text_raises(folder: Path, lines: list[str], name: str) -> None:
     (folder / name).write_text("\n".join(lines))
     read_workflow_recipe(Tree(folder), ".", "x")
     read_runner_recipe(Tree(folder), ".")
+
+
+def variables_of(recipe: InstallRecipe | None) -> dict[str, str]:
+    assert recipe is not None
+    return dict(recipe.environment)
+
+
+def test_variables_of_a_job(tmp_path: Path) -> None:
+    """Those of workflow, job, step and command reach the tests; those of other steps, of tools and secrets do not."""
+    workflow = """\
+env: {A_URL: "redis://fake", CI: "1", TOKEN: "${{ secrets.TOKEN }}", PIP_INDEX_URL: x}
+jobs:
+  tests:
+    env: {MODE: testing}
+    steps:
+      - run: pip install -r services/a/dev.txt
+        env: {OTHER: "1"}
+      - run: |
+          export LEVEL=3
+          unexported=4
+          DEBUG=yes PYTHONPATH=$PWD/services/a/src pytest services/a
+        env: {PORT: "80"}
+"""
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    expected = {"A_URL": "redis://fake", "MODE": "testing", "LEVEL": "3", "DEBUG": "yes", "PORT": "80"}
+    assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {**expected, "PYTHONPATH": "src"}
+
+
+TOX_VARIABLES = """\
+[tox]
+envlist = py310, py312
+[testenv]
+deps = -r dev.txt
+passenv = MODE_*
+setenv =
+    A_URL = redis://fake
+    DATA = {toxinidir}/tests/data
+    OLD = {env:OLD:none}
+    PYTHONWARNINGS = error
+    HOME = {envtmpdir}
+    TEMPORARY = {envtmpdir}/x
+commands = pytest tests
+"""
+
+
+def test_variables_of_tox(tmp_path: Path) -> None:
+    """Of a job that starts it the tests get what tox passes on."""
+    tree = write(tmp_path, {"services/a/tox.ini": TOX_VARIABLES})
+    own = {"A_URL": "redis://fake", "DATA": "tests/data", "OLD": "none"}
+    assert variables_of(read_runner_recipe(tree, "services/a")) == own
+    workflow = "env: {MODE_A: x, OTHER: x}\njobs: {t: {steps: [{run: tox, working-directory: services/a}]}}\n"
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {**own, "MODE_A": "x"}
+
+
+def test_variables_of_tox_toml(tmp_path: Path) -> None:
+    text = """\
+env_list = ["py312"]
+[env_run_base]
+deps = ["-r dev.txt"]
+set_env = { A_URL = "redis://fake", FROM = { replace = "env", name = "X" } }
+commands = [["pytest", "tests"]]
+"""
+    tree = write(tmp_path, {"services/a/tox.toml": text})
+    assert variables_of(read_runner_recipe(tree, "services/a")) == {"A_URL": "redis://fake"}
+
+
+def test_variables_of_a_makefile(tmp_path: Path) -> None:
+    makefile = "tests:\n\tpip install -r dev.txt\n\tAPP_ENV=testing pytest tests\n"
+    workflow = "jobs: {t: {steps: [{run: make tests, working-directory: services/a}]}}\n"
+    tree = write(tmp_path, {"services/a/Makefile": makefile, ".github/workflows/t.yml": workflow})
+    assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {"APP_ENV": "testing"}
+
+
+@pytest.mark.parametrize(
+    ("command", "is_run"),
+    [
+        ("python -m tests.unit", True),
+        ("python3 -W error -m app.tests", True),
+        ("python -m app.test_all -v", True),
+        ("python setup.py test", True),
+        ("python setup.py -q pytest --addopts x", True),
+        ("python3 test_gui.py -v", True),
+        ("python ci/run_tests.py", True),
+        ("./runtests.py --parallel=4", True),
+        ("python -m tests.fixtures.load", False),
+        ("python -m app.contest", False),
+        ("python setup.py sdist", False),
+        ("python manage.py migrate", False),
+        ("python -c 'import test'", False),
+        ("python latest.py", False),
+        ("python", False),
+    ],
+)
+def test_scripts_and_modules_that_run_tests(tmp_path: Path, command: str, *, is_run: bool) -> None:
+    """What the job installs is for them; a job that runs something else is none of tests."""
+    workflow = f"jobs: {{t: {{steps: [{{run: pip install -r dev.txt}}, {{run: {command!r}}}]}}}}\n"
+    workflow = workflow.replace("steps:", "defaults: {run: {working-directory: services/a}}, steps:")
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    assert (read_workflow_recipe(tree, "services/a", "a") is not None) is is_run
+
+
+def test_a_matrix_value_in_the_command_of_the_tests(tmp_path: Path) -> None:
+    """``pytest -m ${{ matrix.kind }}`` is a run of tests, whether the value is known or not."""
+    workflow = """\
+jobs:
+  t:
+    strategy: {matrix: {include: [{kind: main}, {kind: auth}]}}
+    steps:
+      - run: |
+          pip install -r services/a/dev.txt
+          pip install -e services/a
+      - run: pytest services/a -m "${{ matrix.kind }}" --cov=${{ steps.x.outputs.y }} --junitxml=out.xml
+"""
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow})
+    assert shown(read_workflow_recipe(tree, "services/a", "a")) == [
+        (".github/workflows/t.yml:6", "services/a/dev.txt"),
+        (".github/workflows/t.yml:7", "services/a"),
+    ]
+
+
+def job(requirement: str, *, head: str = "", tail: str = "") -> str:
+    return (
+        f"jobs:\n  j:\n{head}    steps:\n      - run: pip install {requirement} -r services/a/dev.txt\n"
+        f"      - run: pytest services/a\n{tail}"
+    )
+
+
+def test_of_several_jobs_the_one_of_each_change_counts(tmp_path: Path) -> None:
+    """``coverage.yml`` and ``deploy.yml`` come before ``tests.yml`` by their names."""
+    matrix = "    strategy: {matrix: {python-version: ['3.9', '3.11']}}\n"
+    names = {"coverage.yml": job("coveralls"), "deploy.yml": job("awscli", head=matrix), "other.yml": job("black")}
+    files = {f".github/workflows/{name}": text for name, text in names.items()}
+    tree = write(tmp_path, files)
+    assert shown(read_workflow_recipe(tree, "services/a", "a"))[0][1] == "services/a/dev.txt black"
+    tree = write(tmp_path, {**files, ".github/workflows/tests.yml": job("six")})
+    assert shown(read_workflow_recipe(tree, "services/a", "a"))[0][1] == "services/a/dev.txt six"
+    tree = write(tmp_path, {**files, ".github/workflows/zz.yml": job("attrs", head=matrix)})
+    assert shown(read_workflow_recipe(tree, "services/a", "a"))[0][1] == "services/a/dev.txt attrs"
+
+
+def test_of_versions_in_a_matrix_the_newest_is_installed(tmp_path: Path) -> None:
+    """An older alternative would be a requirement that nobody has."""
+    head = "    strategy: {matrix: {celery: ['5.2', '5.10', '5.3'], kind: [slow, fast]}}\n"
+    text = job("celery==${{ matrix.celery }} x-${{ matrix.kind }}", head=head)
+    tree = write(tmp_path, {".github/workflows/t.yml": text})
+    (step,) = shown(read_workflow_recipe(tree, "services/a", "a"))
+    assert step[1] == "services/a/dev.txt celery==5.10 x-slow"
+
+
+def test_what_a_job_installs_after_its_tests_is_not_for_them(tmp_path: Path) -> None:
+    tail = "      - run: |\n          pip install coveralls\n          coveralls\n"
+    tree = write(tmp_path, {".github/workflows/t.yml": job("six", tail=tail)})
+    assert [text for _, text in shown(read_workflow_recipe(tree, "services/a", "a"))] == ["services/a/dev.txt six"]
+
+
+def test_folders_that_a_job_makes(tmp_path: Path) -> None:
+    """Git keeps no empty folders; paths out of the service are nothing of its tests."""
+    made = "mkdir -p services/a/data services/a/x/y /tmp/z ../up services/a/../b $OTHER"
+    text = job("six").replace("pytest services/a", f"{made} && mkdir services/b/c && pytest services/a")
+    tree = write(tmp_path, {".github/workflows/t.yml": text})
+    recipe = read_workflow_recipe(tree, "services/a", "a")
+    assert recipe is not None
+    assert recipe.folders == ("data", "x/y")

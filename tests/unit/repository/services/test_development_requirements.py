@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from pytest_py312.repository.services.development_requirements import (
     is_for_development,
     names_in_source,
+    unnamed_modules,
     unnamed_projects,
 )
 from pytest_py312.repository.tree import Tree
@@ -88,3 +89,9 @@ def test_the_name_of_a_file_tells_whether_it_is_for_development(path: str, expec
 @given(st.text())
 def test_no_text_makes_the_reader_fail(text: str) -> None:
     assert all(names_in_source(text) | {"x"})
+
+
+def test_modules_that_no_file_names(tmp_path: Path) -> None:
+    of = service()
+    service_tree(tmp_path, {f"{of.path}/app.py": "import black\nAPPS = ['google.cloud']\n"})
+    assert unnamed_modules(Tree(tmp_path), of, ("black", "blackd", "google.api")) == {"blackd"}

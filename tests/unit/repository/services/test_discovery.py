@@ -843,3 +843,45 @@ def test_tests_that_are_a_project_of_their_own_are_a_service(tmp_path: Path) -> 
     assert [service.path for service in fleet.services] == ["tests"]
     fleet = fleet_of(tmp_path, {"svc/requirements.txt": "", "svc/tests/pyproject.toml": poetry})
     assert "svc/tests" not in [service.path for service in fleet.services]
+
+
+def test_a_locked_project_below_tests_is_a_service(tmp_path: Path) -> None:
+    """A load test has versions of its own; a project of tests without a lock file or image belongs to the service."""
+    table = "[tool.poetry]\nname = 'a'\n[tool.poetry.dependencies]\npython = '^3.9'\n"
+    files = {
+        "pyproject.toml": table, "shop/__init__.py": "", "tests/test_a.py": "",
+        "tests/load/pyproject.toml": table, "tests/load/poetry.lock": "",
+        "tests/image/pyproject.toml": table, "tests/image/Dockerfile": "FROM python:3.9\n",
+        "tests/plain/pyproject.toml": table,
+    }  # fmt: skip
+    assert [one.path for one in fleet_of(tmp_path / "a", files).services] == [".", "tests/image", "tests/load"]
+    inner = {f"svc/{path}": text for path, text in files.items()}
+    assert [one.path for one in fleet_of(tmp_path / "b", inner).services] == [
+        "svc", "svc/tests/image", "svc/tests/load",
+    ]  # fmt: skip
+
+
+def test_a_requirements_file_inside_of_a_package_makes_no_service(tmp_path: Path) -> None:
+    files = {
+        "pyproject.toml": "[project]\nname = 'u'\n", "u/__init__.py": "", "u/version_tools/__init__.py": "",
+        "u/version_tools/requirements_for_test_common.in": "pytest\n",
+    }  # fmt: skip
+    assert [one.path for one in fleet_of(tmp_path / "a", files).services] == ["."]
+    files["u/version_tools/requirements.txt"] = "six\n"
+    assert "u/version_tools" in [one.path for one in fleet_of(tmp_path / "b", files).services]
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["samples/hello/src"], ["hello"]),
+        (["hello/src", "other/src"], ["hello", "other"]),
+        (["hello/src", "hello/web"], ["src", "web"]),
+        (["services/app"], ["app"]),
+        (["hello", "hello/src"], ["hello", "src"]),
+        (["a/hello/src", "b/hello"], ["a-hello", "b-hello"]),
+        (["src"], ["src"]),
+    ],
+)
+def test_a_folder_of_code_is_named_after_the_folder_around_it(paths: list[str], names: list[str]) -> None:
+    assert list(unique_names(paths, "root").values()) == names

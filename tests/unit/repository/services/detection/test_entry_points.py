@@ -74,3 +74,23 @@ def test_the_modules_of_the_service_that_start_it(
     programs_in(tmp_path, {"svc/Dockerfile": f"{IMAGE}CMD {command}\n", **{f"svc/{name}": "" for name in files}}, "svc")
     (service,) = discover(Plan(root=tmp_path)).services
     assert [(module.name, module.folder, module.is_program) for module in service.start_modules] == modules
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "modules"),
+    [
+        ("gunicorn app:app -k gevent", {}, [("gunicorn.workers.ggevent", ".", False)]),
+        ("gunicorn app:app -k shop.own.Worker", {"src/shop/own.py": ""}, [("shop.own", "src", True)]),
+        ("gunicorn app:app", {"conf/gunicorn.conf.py": "worker_class = 'gevent'\n"},
+         [("gunicorn.workers.ggevent", ".", False)]),
+        ("./run.sh", {"run.sh": "exec gunicorn -c web.py app:app\n", "web.py": "threads = 4\n"},
+         [("gunicorn.workers.gthread", ".", False)]),
+    ],
+)  # fmt: skip
+def test_options_of_servers_are_start_modules(
+    tmp_path: Path, command: str, files: Mapping[str, str], modules: list[tuple[str, str, bool]]
+) -> None:
+    own = {f"svc/{name}": text for name, text in files.items()}
+    programs_in(tmp_path, {"svc/Dockerfile": f"{IMAGE}CMD {command}\n", "svc/b.py": "", **own}, "svc")
+    (service,) = discover(Plan(root=tmp_path)).services
+    assert [(module.name, module.folder, module.is_own) for module in service.start_modules] == modules

@@ -133,12 +133,19 @@ def test_no_settings_crash(name: str, text: str) -> None:
         ("pytest gone", ("app", "tests")),
         ("pytest {posargs}", ("app", "tests")),
         ("echo tests", ("app", "tests")),
+        ("pytest --cov-config .coveragerc --cov=src", ("app", "tests")),
+        ("pytest .coveragerc", ("app", "tests")),
+        ("pytest -c tox.ini --ignore app --junitxml tests/out.xml tests", ("tests",)),
+        ("pytest --cov app tests/unit", ("tests/unit",)),
+        ("pytest -x tests/unit", ("tests/unit",)),
+        ("pytest tests/unit/test_a.py", ("tests/unit/test_a.py",)),
     ],
 )
 def test_tox_says_which_tests_are_run(commands: str, arguments: tuple[str, ...]) -> None:
     """What exists of its command's words; otherwise it is guessed."""
     tox = f"[tox]\nenvlist = py39\n\n[testenv]\ncommands = {commands}\n"
-    assert suite_of("tests/unit/test_a.py", "tests/test_b.py", "app/test_c.py", tox_ini=tox) == (arguments, "")
+    files = ("tests/unit/test_a.py", "tests/test_b.py", "app/test_c.py", ".coveragerc", "tox.ini")
+    assert suite_of(*files, tox_ini=tox) == (arguments, "")
 
 
 @given(st.text(alphabet=st.sampled_from("{}posargs: pytest/tests-=\n  '\"[]"), max_size=60))
