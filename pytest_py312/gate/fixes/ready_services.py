@@ -20,6 +20,7 @@ from pytest_py312.repository.tree import Tree, join_path
 
 _MAX_ADVICE = 3
 """Number of services for which the advice is given in full."""
+_SHARED = "its versions are shared with services that are not proven"
 NOT_READY = (Status.FAILED, Status.ERRORED)
 
 
@@ -98,10 +99,12 @@ def _with_proposals(
     """Return the plan of all services: that of the ``proven`` ones is written, the others are proposed."""
     refused = {unmigrated.service: unmigrated.reason for unmigrated in proven.unmigrated}
     unproven = [
-        Unmigrated(service=name, reason=doubts[name] or refused.get(name, "a declaration is left to decide"))
+        Unmigrated(service=name, reason=doubts[name] or refused.get(name, _SHARED))
         for name in proposed.migrated
         if name not in proven.migrated
     ]
+    if not unproven and proposed.changes != proven.changes:  # a file is for the fleet as a whole
+        unproven = [Unmigrated(service=name, reason=doubt) for name, doubt in doubts.items() if doubt]
     return replace(
         proven,
         changes=proposed.changes,

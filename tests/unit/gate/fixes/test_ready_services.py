@@ -132,6 +132,45 @@ def test_a_proven_service_is_not_proposed_but_migrated(tmp_path: Path) -> None:
     assert (plan.migrated, plan.unproven, len(plan.changes)) == ((USER.name,), (), 1)
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "named"),
+    [
+        (f"{USER.path}/Dockerfile", "FROM python:3.9\n", {}),
+        (".python-version", "3.9\n", {"auth-service": "suite could not be checked"}),  # for the fleet
+    ],
+)
+def test_who_is_not_proven_is_named_for_what_waits(path: str, text: str, named: dict[str, str], tmp_path: Path) -> None:
+    """A file that is for all services waits for the other one."""
+    other = service("auth-service")
+    root = service_tree(tmp_path, {f"{USER.path}/a.py": "", f"{other.path}/a.py": "", path: text})
+    checked = [judged("versions"), replace(judged("versions"), service=other.name)]
+    outcomes = [*checked, replace(errored("suite"), service=other.name)]
+    plan = plan_ready_migrations(Plan(root=root), [USER, other], outcomes, propose_unproven=True)
+    assert [change.path for change in plan.changes] == [path]
+    assert {unproven.service: unproven.reason for unproven in plan.unproven} == named
+
+
+def test_a_version_that_is_shared_waits_for_the_other_service(tmp_path: Path) -> None:
+    """The proven one is named as well."""
+    other = service("auth-service")
+    text = (
+        "jobs:\n  a:\n    steps:\n    - run: services/user-service/x services/auth-service/y\n"
+        "    - with: {python-version: 3.9}\n"
+    )
+    files = {f"{USER.path}/a.py": "", f"{other.path}/a.py": "", ".github/workflows/ci.yml": text}
+    outcomes = [
+        judged("versions"),
+        *(replace(one, service=other.name) for one in (judged("versions"), errored("suite"))),
+    ]
+    plan = plan_ready_migrations(
+        Plan(root=service_tree(tmp_path, files)), [USER, other], outcomes, propose_unproven=True
+    )
+    assert {unproven.service: unproven.reason for unproven in plan.unproven} == {
+        USER.name: "its versions are shared with services that are not proven",
+        other.name: "suite could not be checked",
+    }
+
+
 def test_what_nobody_can_decide_here_is_left_out_of_a_proposal(tmp_path: Path) -> None:
     """The other declarations are proposed, also if the service is proven; the remark names the place."""
     files = {"Dockerfile": "FROM python:3.9\n", "docker/Dockerfile": "FROM circleci/python:3.9\nRUN python3.9 -V\n"}
