@@ -1,7 +1,7 @@
 """``--py312-diff`` and ``--py312-fix``: show or write the changes that fix findings, and check the result."""
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence, Set
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,8 @@ ANNOTATED_CODES = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
 
 _MAX_NAMES = 5
 """Services that one line names."""
+_MAX_LOCKS = 30
+"""Compiled requirement files that are named."""
 _COMMENT_LIMIT = 240
 """Maximum length of a comment above the diff."""
 COMPILER_WARNING = "PY221"
@@ -164,9 +166,7 @@ class FixSession:
             self._add_line(f"not changed: {refusal}", is_error=True)
         stale = self._stale_locks(plan, outcomes)
         if not options.fix:
-            known = {job.path for job in stale}
-            for job in plan_lock_updates(self._root, plan.changes, (), {}):
-                self._add_line(f"{job} after these changes" if job.path not in known else "")
+            self._name_later_locks(plan, moves, {job.path for job in stale})
         if not plan.changes and not stale:
             self._add_line("nothing to change: there is no known fix for any finding")
         elif not options.fix and plan.changes:
@@ -229,6 +229,17 @@ class FixSession:
                 else str(job)
             )
         return set()
+
+    def _name_later_locks(self, plan: ChangeSet, moves: MigrationPlan, named_paths: Set[str]) -> None:
+        """Name what has to be regenerated once the shown changes are made."""
+        for job in plan_lock_updates(self._root, plan.changes, (), {}):
+            if job.path not in named_paths:
+                self._add_line(f"{job} after these changes")
+        for job in plan_lock_updates(self._root, (), (), dict.fromkeys(moves.outdated, ()))[:_MAX_LOCKS]:
+            if job.path not in named_paths and job.unavailable_reason:
+                self._add_line(f"{job.path} has to be regenerated manually: {job.unavailable_reason}")
+            elif job.path not in named_paths:
+                self._add_line(f"{job} with Python {self._target} after these changes")
 
     def _update_locks(self, stale: Sequence[LockUpdate]) -> set[str]:
         """Regenerate stale lock files; return the paths of those that were."""

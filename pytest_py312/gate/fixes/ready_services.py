@@ -13,10 +13,14 @@ from pytest_py312.gate.fixes.version_changes import MigrationPlan, Unmigrated, p
 from pytest_py312.repository.edits.change_set import FileChange
 from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.edits.lower_bounds import oldest_supported
+from pytest_py312.repository.services.compiled_requirements import CompiledRequirements, compiled_for_older
+from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH
 from pytest_py312.repository.services.version_survey import VersionSurvey
+from pytest_py312.repository.tree import Tree, join_path
 
 _MAX_ADVICE = 3
 """Number of services for which the advice is given in full."""
+_SHARED = "its versions are shared with services that are not proven"
 NOT_READY = (Status.FAILED, Status.ERRORED)
 
 
@@ -67,6 +71,8 @@ def plan_ready_migrations(
             plan_migrations(survey, plan.root, _for_review(migrations), asked_services, earlier_changes=earlier),
             {service.name: doubt_about(by_service[service.name]) for service in asked_services},
         )
+        moved = [service for service in asked_services if service.name in _changed_services(migration_plan)]
+        migration_plan = replace(migration_plan, outdated=_outdated_files(plan, moved))
         blocking_reasons = dict.fromkeys(blocking_reasons, "")
     unready = _unready(
         survey,
@@ -93,10 +99,12 @@ def _with_proposals(
     """Return the plan of all services: that of the ``proven`` ones is written, the others are proposed."""
     refused = {unmigrated.service: unmigrated.reason for unmigrated in proven.unmigrated}
     unproven = [
-        Unmigrated(service=name, reason=doubts[name] or refused.get(name, "a declaration is left to decide"))
+        Unmigrated(service=name, reason=doubts[name] or refused.get(name, _SHARED))
         for name in proposed.migrated
         if name not in proven.migrated
     ]
+    if not unproven and proposed.changes != proven.changes:  # a file is for the fleet as a whole
+        unproven = [Unmigrated(service=name, reason=doubt) for name, doubt in doubts.items() if doubt]
     return replace(
         proven,
         changes=proposed.changes,
@@ -104,6 +112,22 @@ def _with_proposals(
         unproven=tuple(unproven),
         remarks=proposed.remarks,
     )
+
+
+def _changed_services(plan: MigrationPlan) -> frozenset[str]:
+    return frozenset((*plan.migrated, *(unproven.service for unproven in plan.unproven)))
+
+
+def _outdated_files(plan: Plan, services: Iterable[Service]) -> tuple[CompiledRequirements, ...]:
+    """Return the requirement files of the services that were compiled with an older Python."""
+    tree = Tree(plan.root)
+    paths = {
+        join_path(service.path, name)
+        for service in services
+        for name in tree.scan_folder(service.path, depth=SCAN_DEPTH).files
+        if name.endswith(".txt")
+    }
+    return compiled_for_older(tree, sorted(paths), plan.target)
 
 
 def _advice(migrated: Iterable[Service], plan: Plan) -> Iterator[str]:

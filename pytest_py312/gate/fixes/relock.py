@@ -13,7 +13,7 @@ from pytest_py312.core.process import ExitReason
 from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.resolution.lockfile_pins import LOCKED_VERSION_CODE, STALE_LOCK_CODE
 from pytest_py312.repository.edits.apply import has_uncommitted_changes
-from pytest_py312.repository.edits.change_set import FileChange, stale_locks
+from pytest_py312.repository.edits.change_set import PANTS_LOCK_COMMAND, FileChange, stale_locks
 from pytest_py312.repository.formats.lockfiles import lock_format
 from pytest_py312.repository.services.compiled_requirements import CompiledRequirements, recompile_command
 
@@ -48,7 +48,8 @@ def plan_lock_updates(
     """Return the updates of all stale files: of ``changes``, of ``findings`` on lock files, and compiled files."""
     updates: dict[str, LockUpdate] = {}
     for path, words in stale_locks(root, changes):
-        updates[path] = LockUpdate(path=path, folder=_folder(path), argv=tuple(words.split()))
+        folder = "." if words == PANTS_LOCK_COMMAND else _folder(path)
+        updates[path] = LockUpdate(path=path, folder=folder, argv=tuple(words.split()))
     upgrades_by_lock: dict[str, dict[str, None]] = {}
     for finding in findings:
         path = finding.location.path if finding.location else ""

@@ -16,6 +16,7 @@ from pytest_py312.repository.declarations.declaration import DeclarationRole
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.edits.change_set import FileChange, decode_text
 from pytest_py312.repository.edits.declarations import DeclarationSelector, Migrated, MigrationTarget, migrate
+from pytest_py312.repository.services.compiled_requirements import CompiledRequirements
 from pytest_py312.repository.services.version_survey import SharedFile, VersionSurvey
 from pytest_py312.repository.tree import FILE_LIMIT
 
@@ -36,7 +37,8 @@ class MigrationPlan:
     """The file changes, sorted by path, the names of the migrated services, and what is not migrated.
 
     ``advice`` are sentences on what to do after the migration. ``unproven`` are services whose changes are proposed and
-    not written; ``remarks`` are sentences about what remains to be decided or done in the files.
+    not written; ``remarks`` are sentences about what remains to be decided or done in the files; ``outdated`` are
+    requirement files that were compiled with an older Python.
     """
 
     changes: tuple[FileChange, ...] = ()
@@ -45,6 +47,7 @@ class MigrationPlan:
     advice: tuple[str, ...] = ()
     unproven: tuple[Unmigrated, ...] = ()
     remarks: tuple[str, ...] = ()
+    outdated: tuple[CompiledRequirements, ...] = ()
 
 
 def plan_migrations(

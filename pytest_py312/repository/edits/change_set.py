@@ -21,10 +21,13 @@ from pytest_py312.repository.edits.python.syntax import decode_source as decoded
 from pytest_py312.repository.edits.specifiers import parse_specifier
 from pytest_py312.repository.formats.lockfiles import LOCK_FORMATS, lock_format
 from pytest_py312.repository.formats.toml import read_toml
+from pytest_py312.repository.tree import join_path, leaves_root
 
 SIZE_LIMIT = 2 * 1024**2
 """Maximum size in bytes: larger files hold no requirements written by a person."""
 
+PANTS_LOCK_COMMAND = "pants generate-lockfiles"
+_MAX_RESOLVES = 50
 _BYTE_ORDER_MARKS = ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be"))
 
 
@@ -236,6 +239,8 @@ def stale_locks(root: Path, changes: Iterable[FileChange]) -> tuple[tuple[str, s
     stale: set[tuple[str, str]] = set()
     for change in changes:
         folder, _, name = change.path.rpartition("/")
+        if name == "pants.toml":
+            stale |= {(path, PANTS_LOCK_COMMAND) for path in _pants_locks(root, folder, change)}
         locks = [lock for lock in LOCK_FORMATS if lock.source_file == name and lock.lock_command]
         locks = locks if _concerns_lock(change) else []
         while locks:
@@ -249,6 +254,15 @@ def stale_locks(root: Path, changes: Iterable[FileChange]) -> tuple[tuple[str, s
                 break
             folder = folder.rpartition("/")[0]
     return tuple(sorted(stale))
+
+
+def _pants_locks(root: Path, folder: str, change: FileChange) -> Iterable[str]:
+    """Yield the lock files of Pants that are in the repository."""
+    resolves = read_toml(change.after.decode("utf-8", "replace")).table("python", "resolves")
+    for name in list(resolves.values())[:_MAX_RESOLVES]:
+        path = join_path(folder or ".", name) if isinstance(name, str) else ""
+        if path and not leaves_root(path) and (root / path).is_file():
+            yield path
 
 
 def _concerns_lock(change: FileChange) -> bool:

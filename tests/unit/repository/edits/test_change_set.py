@@ -149,6 +149,14 @@ def test_a_lock_knows_only_of_a_part_of_the_project(before: str, after: str, is_
     assert bool(stale_locks(root, [change])) is is_stale
 
 
+def test_the_locks_of_pants_are_those_that_its_file_names(root: Path) -> None:
+    """Where they are in the repository."""
+    (root / "default.lock").touch()
+    text = '[python]\nresolves = { a = "default.lock", b = "missing.lock", c = "../default.lock", d = 1 }\n'
+    change = FileChange(path="pants.toml", before=b"", after=text.encode())
+    assert stale_locks(root, [change]) == (("default.lock", "pants generate-lockfiles"),)
+
+
 def test_a_diff_is_unified_and_says_where_a_final_newline_is_missing() -> None:
     """Line ends are those of the file, and paths start with a/ and b/."""
     change = FileChange(path="a/r.txt", before=b"x\r\nnumpy==1", after=b"x\r\nnumpy==2")
