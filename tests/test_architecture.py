@@ -18,7 +18,8 @@ from tests.architecture import NAME, Module, all_modules, read_imports
 ONLY_IN = {
     # what the agent is made of runs inside cells, where nothing of ours is installed
     "subprocess": (
-        "core.process", "runners.agent.probe", "runners.agent.benchmark_probe", "rollout.execution.contract_script"
+        "core.process", "runners.agent.probe", "runners.agent.benchmark_probe", "runners.agent.system_packages",
+        "rollout.execution.contract_script",
     ),
     "multiprocessing": (),
     "docker": ("runners.docker.*",),
@@ -52,6 +53,7 @@ SHIPPED = {
     "runners.agent.probe": {"pytest", "benchmark_probe"},
     "runners.agent.benchmark_probe": {"pytest", "pytest_benchmark"},
     "runners.agent.job_supervisor": set[str](),
+    "runners.agent.system_packages": set[str](),
     "rollout.execution.contract_script": set[str](),
 }
 """Module that runs alone on an old Python -> what it may import beside the standard library."""

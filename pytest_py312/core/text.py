@@ -228,7 +228,7 @@ def _join_folded_lines(lines: list[str], number: int) -> str:
 
 
 def _limit_error_line(text: str) -> str:
-    return text if len(text) <= _ERROR_LINE_LIMIT else f"{text[:_ERROR_LINE_LIMIT]} ..."
+    return shorten(text, _ERROR_LINE_LIMIT + 4)
 
 
 # ---- Markdown

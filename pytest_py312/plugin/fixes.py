@@ -28,7 +28,7 @@ from pytest_py312.repository.edits.change_set import (
     unified_diff,
 )
 from pytest_py312.repository.services.compiled_requirements import redirect_to_sources
-from pytest_py312.repository.services.file_ownership import is_vendored_test
+from pytest_py312.repository.services.file_ownership import is_kept_as_it_is
 
 _RESULT_LINE = re.compile(r"\b\d+ (?:passed|failed|errors?|skipped|warnings?)\b.* in \d", re.ASCII)
 """The line with which pytest ends."""
@@ -37,6 +37,10 @@ ANNOTATED_CODES = frozenset(("PY101", "PY102", "PY103", "PY104", "PY105"))
 """Codes of findings about a requirement, which can be added as a comment."""
 
 
+_MAX_NAMES = 5
+"""Services that one line names."""
+_COMMENT_LIMIT = 240
+"""Maximum length of a comment above the diff."""
 COMPILER_WARNING = "PY221"
 """What a later compiler refuses, and what can be changed without a change of meaning."""
 
@@ -66,14 +70,14 @@ def _wanted_source_changes(outcomes: Iterable[Outcome]) -> Iterator[SourceChange
     """Yield the changes of source for what blocks or what the target's compiler warns of.
 
     A name that is deprecated and still there keeps nobody back: its change would be one more to review in a pull
-    request that is about the Python. Times in UTC have an option of their own. Tests of vendored code are not the
-    service's to change.
+    request that is about the Python. Times in UTC have an option of their own. Vendored code is not the service's
+    to change: its next copy undoes that.
     """
     for outcome in outcomes:
         for finding in outcome.findings:
             blocks = finding.severity is Severity.ERROR or finding.code == COMPILER_WARNING
             for change in () if finding.waived else finding.changes:
-                if not isinstance(change, SourceChange) or is_vendored_test(change.path):
+                if not isinstance(change, SourceChange) or is_kept_as_it_is(change.path):
                     continue
                 if blocks or change.old in UTC_REPLACEMENTS:
                     yield change
@@ -151,7 +155,7 @@ class FixSession:
         plan = self._verified(plan, outcomes)
         moves = self._plan_moves(outcomes, plan.changes)
         plan = replace(plan, changes=merge_changes(plan.changes, moves.changes))
-        self._add_line(unified_diff(plan.changes))
+        self._show_diff(plan, moves)
         for unmigrated in moves.unmigrated:
             self._add_line(f"not migrated: {unmigrated}")
         for advice in moves.advice:
@@ -159,10 +163,14 @@ class FixSession:
         for refusal in plan.refusals:
             self._add_line(f"not changed: {refusal}", is_error=True)
         stale = self._stale_locks(plan, outcomes)
+        if not options.fix:
+            known = {job.path for job in stale}
+            for job in plan_lock_updates(self._root, plan.changes, (), {}):
+                self._add_line(f"{job} after these changes" if job.path not in known else "")
         if not plan.changes and not stale:
             self._add_line("nothing to change: there is no known fix for any finding")
         elif not options.fix and plan.changes:
-            self._add_line("--py312-fix writes these changes")
+            self._add_line(self._announcement(moves))
         elif plan.changes and not self._write(session, plan):
             return
         written = {change.path for change in plan.changes} if options.fix else set()
@@ -181,6 +189,23 @@ class FixSession:
         migrated = set(moves.migrated) if written else set()
         if changes or regenerated or migrated:  # comments alone need no second run
             self._rerun_gate(session, changes, regenerated | migrated)
+
+    def _show_diff(self, plan: ChangeSet, moves: MigrationPlan) -> None:
+        """Show the diff, below comment lines (which ``git apply`` and ``patch`` skip) about what is not proven."""
+        comments = [f"# not proven on {self._target}: {unproven}" for unproven in moves.unproven]
+        comments += [f"# {remark}" for remark in moves.remarks]
+        diff = unified_diff(plan.changes)
+        self._add_line("\n".join((*map(_one_line, comments), diff)) if diff else "")
+
+    def _announcement(self, moves: MigrationPlan) -> str:
+        names = [unproven.service for unproven in moves.unproven]
+        if not names:
+            return "--py312-fix writes these changes"
+        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
+        return (
+            f"--py312-fix writes these changes, but no versions of what is not proven on {self._target}: "
+            f"{', '.join(names[:_MAX_NAMES])}{more}"
+        )
 
     def _verified(self, plan: ChangeSet, outcomes: Sequence[Outcome]) -> ChangeSet:
         """Return ``plan`` with the source changes that the interpreters confirm."""
@@ -272,6 +297,10 @@ def last_line(output: str, exit_code: int) -> str:
     lines = [line.strip("= \t") for line in without_escapes(output).splitlines() if line.strip("= \t")]
     result = next((line for line in reversed(lines) if _RESULT_LINE.search(line)), f"exit status {exit_code}")
     return f"py312: after the changes: {shorten(result, 200)}; the line above is from before them"
+
+
+def _one_line(text: str) -> str:
+    return shorten(" ".join(text.split()), _COMMENT_LIMIT)
 
 
 def _printable(text: str) -> str:

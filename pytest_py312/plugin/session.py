@@ -231,6 +231,7 @@ class GateSession:
             drop_old_versions=self.options.drop_old_versions,
             builds=builds,
             earlier_changes=written,
+            propose_unproven=not self.options.fix,
         )
 
     @pytest.hookimpl(tryfirst=True)

@@ -270,10 +270,25 @@ class Tree:
     def _real_path(self, path: str) -> str:
         if leaves_root(path):
             raise UnreadableFile("lies outside the repository")
+        plain = self._path_without_links(path)
+        if plain is not None:
+            return plain
         real = os.path.realpath(os.path.join(self._real_root, path))  # noqa: PTH118 - str is faster, and this is called often
         if real != self._real_root and not real.startswith(self._real_root.rstrip("/") + "/"):
             raise UnreadableFile("lies outside the repository")
         return real
+
+    def _path_without_links(self, path: str) -> str | None:
+        """Return the real path if nothing below the root is a link; this is most often so, and quickly found."""
+        real = self._real_root.rstrip("/")
+        for part in path.split("/"):
+            if part == ".." or "\0" in part:
+                return None
+            if part not in ("", "."):
+                real = f"{real}/{part}"
+                if os.path.islink(real):  # noqa: PTH114 - see above
+                    return None
+        return real or "/"
 
 
 def _is_utf8_name(name: str) -> bool:

@@ -4,13 +4,14 @@ A runner finds the build of an interpreter, runs trusted tools (uv, the byte com
 in cells, and cleans up.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.measurements import ImagePackages, InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 
 TOOLS_PER_CORE = 4
@@ -23,6 +24,14 @@ TOOL_VARIABLES: Mapping[str, str] = {"RES_OPTIONS": "timeout:2 attempts:5"}
 repeated once, after 5 seconds. With these values it is repeated every 2 seconds, for the same total. Source:
 resolv.conf(5).
 """
+
+
+_SYSTEM_PACKAGE = re.compile(r"[a-z0-9][a-z0-9+.-]{0,98}[a-z0-9+]", re.ASCII)
+
+
+def is_system_package(name: str) -> bool:
+    """Whether a text is the name of a Debian package, and nothing that apt takes for anything else (``name-``)."""
+    return _SYSTEM_PACKAGE.fullmatch(name) is not None
 
 
 class CellUnavailable(Exception):
@@ -131,6 +140,27 @@ class SupportsSessions(Protocol):
 
     def session(self) -> JobSession:
         """Open a session; the caller closes it."""
+        ...
+
+
+@runtime_checkable
+class SupportsSystemPackages(Protocol):
+    """A runner whose interpreters are in images, to which packages of the system can be added."""
+
+    def find_with_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild | None:
+        """Return ``build`` in the image that also has ``packages``; ``None`` if there is no such image yet.
+
+        :raises CellUnavailable: it could not be determined.
+        """
+        ...
+
+    def add_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild:
+        """Return ``build`` in an image that also has ``packages``; the image is made if there is none.
+
+        Names that are no packages of the image's distribution are left out.
+
+        :raises CellUnavailable: the packages cannot be added.
+        """
         ...
 
 

@@ -18,8 +18,8 @@ from pytest_py312.runners.suite_ids import SuiteIds, read_folders
 CRASH_SIGNALS = {4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 11: "SIGSEGV"}
 """Signals of a crashing interpreter: the test that was running is to blame."""
 
-USAGE_ERROR = 4
-"""Exit code of a pytest that was called wrongly, or cannot load what its configuration names."""
+INTERNAL_ERROR, USAGE_ERROR = 3, 4
+"""Exit codes of a pytest that cannot load a plugin or what its configuration names, or was called wrongly."""
 
 OUTCOMES = ("passed", "xpassed", "skipped", "xfailed", "failed", "error")
 """Outcomes of a test, the worst last."""
@@ -31,8 +31,11 @@ EXIT_CODE_TEST = "exit code of pytest"
 START_COLLECTOR = "start of pytest"
 """Id in ``collection_errors`` for a pytest that failed before it ran a test: no file could be collected."""
 
-_START_ERROR = re.compile(r"^(?:ImportError while loading conftest|This error occurred:)", re.MULTILINE)
-"""What pytest prints if a conftest, or a class that a warning filter names, cannot be imported (exit code 4)."""
+_START_ERROR = re.compile(
+    r"^(?:ImportError while loading conftest|This error occurred:|Error while loading plugin |Error importing plugin )",
+    re.MULTILINE,
+)
+"""What pytest prints if a conftest, a plugin, or a class that a warning filter names cannot be imported."""
 
 MAX_DETAIL_LENGTH = 2400
 """Characters of output that are kept of such an error."""
@@ -52,9 +55,11 @@ def suite_job(
     built: bool,
     attempt: int = 0,
     select: Sequence[str] = (),
+    around: Mapping[str, str] | None = None,
 ) -> ProbeJob:
     """Return the job that runs the suite of ``cell``, or only the tests in ``select``.
 
+    ``around``: files around the service, see runners/surroundings.py.
     ``built``: the service's distribution is installed in the environment. ``attempt`` becomes the hash seed, the same
     on all interpreters: a test that depends on the order of a set fails in one attempt and passes in another, so it is
     recognized as flaky. With random seeds it could look like a regression.
@@ -69,7 +74,7 @@ def suite_job(
         environment=environment,
         root=root,
         folders=folders_read_by(service),
-        request={**_probe_request(service, built=built), "select": list(select)},
+        request={**_probe_request(service, built=built), "select": list(select), "around": around or {}},
         variables=(("PYTHONHASHSEED", str(attempt)), *environment_of_tests(service)),
         time_limit=settings.time_limit,
         memory_limit=settings.memory_limit,
@@ -99,10 +104,13 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
             *(["mkdir", "-p", folder] for folder in (service.test_recipe.folders if service.test_recipe else ())),
             *(list(argv) for argv in service.settings.prepare),
         ],
-        "service": service.path,
-        "python_path": list(service.python_path),
-        "installed": [],
     }
+    return {**request, **paths_of_service(service, built=built)}
+
+
+def paths_of_service(service: Service, *, built: bool) -> dict[str, Any]:
+    """Return the part of a probe's request that says where the code of the service is."""
+    request: dict[str, Any] = {"service": service.path, "python_path": list(service.python_path), "installed": []}
     distribution = service.distribution
     if distribution is not None and not built:
         request["installed"] = list(distribution.source_roots)
@@ -161,7 +169,7 @@ def _start_error(result: ProbeResult, records: "_SuiteRecords", crash: str) -> s
         return f"{result.output_tail[-MAX_DETAIL_LENGTH:]}\nthe interpreter crashed at the start of the suite ({crash})"
     if result.failure:
         return ""
-    match = _START_ERROR.search(result.output_tail) if records.exit_code == USAGE_ERROR else None
+    match = _START_ERROR.search(result.output_tail) if records.exit_code in (INTERNAL_ERROR, USAGE_ERROR) else None
     return records.start_error or (result.output_tail[match.start() :][-MAX_DETAIL_LENGTH:].strip() if match else "")
 
 

@@ -115,6 +115,8 @@ def compare(
 ) -> ComparedRepository:
     """Compare place by place."""
     related = [place for place in theirs if _excuse(manifest.unrelated, place) is None]
+    # a block of source of theirs may be several of ours
+    others = [place for place in theirs if place not in related or place.kind is PlaceKind.SOURCE]
     pairs = list(_pairs(related, ours))
     places = [
         ComparedPlace(agreement=_agreement_of(place, partner), theirs=place, ours=partner) for place, partner in pairs
@@ -124,7 +126,7 @@ def compare(
     for place in ours:
         # what the manifest calls unrelated is no fault of ours if we change it as well
         if id(place) not in matched_ours and not any(
-            _have_same_key(place, other, key) for other in theirs for key in _KEYS[:2]
+            _have_same_key(place, other, key) for other in others for key in _KEYS[:2]
         ):
             reason = _excuse(manifest.right, place)
             agreement = Agreement.ONLY_WE if reason is None else Agreement.RIGHT
@@ -214,6 +216,13 @@ def _masked_lines(place: ChangedPlace) -> frozenset[Hashable]:
     return frozenset(re.sub(r"\d+(?:\.\d+)*", "#", str(line)) for line in _old_lines(place))
 
 
+def _added_items(place: ChangedPlace) -> frozenset[Hashable]:
+    """Return the new lines without their versions: one side replaces an item of a list, the other adds one."""
+    if place.kind is PlaceKind.SOURCE:
+        return frozenset()
+    return frozenset(re.sub(r"\d+(?:\.\d+)*", "#", str(line)) for line in _new_lines(place))
+
+
 def _project(place: ChangedPlace) -> frozenset[Hashable]:
     """Return the project of a requirement."""
     if place.kind is not PlaceKind.REQUIREMENT:
@@ -222,7 +231,7 @@ def _project(place: ChangedPlace) -> frozenset[Hashable]:
     return frozenset((canonicalize_name(match["name"]),)) if match else frozenset()
 
 
-_KEYS: Sequence[PlaceKey] = (_old_lines, _new_lines, _masked_lines, _project)
+_KEYS: Sequence[PlaceKey] = (_old_lines, _new_lines, _masked_lines, _added_items, _project)
 """By what two changes are the same place, best first."""
 
 

@@ -10,6 +10,7 @@ One TOML file for each repository in ``repositories/``, named ``OWNER+NAME.toml`
     moved-by = ["40 hex digits"]   # the maintainers' commits of the move, oldest first
     kinds = ["tox"]                # what makes it special, in free words
     folders = ["samples/page"]     # of a huge repository: only these folders, and the files of the root
+    drop-old-versions = true       # their commits end the support of older Pythons, so the gate is asked for that too
     complete = true                # every service is listed: any other that the gate reports is invented
     plan = """                     # what the gate asks for; used by --with-plan only
     [service."services/worker"]
@@ -146,6 +147,7 @@ class Manifest:
     kinds: tuple[str, ...] = ()
     folders: tuple[str, ...] = ()
     """The folders that are checked out, beside the files of the root; all if empty."""
+    drop_old_versions: bool = False
     complete: bool = False
     plan: str = ""
     """Text of the plan for a run with one, without its target."""
@@ -195,7 +197,9 @@ def read_manifest(path: Path) -> Manifest:
 def _read_repository(name: str, top: dict[str, PlanNode]) -> Manifest:
     if "repository" not in top:
         raise PlanError(f"{name}.toml", "", "has no table [repository]")
-    keys = ("url", "commit", "baseline", "target", "moved-by", "kinds", "folders", "complete", "plan")
+    keys = (
+        "url", "commit", "baseline", "target", "moved-by", "kinds", "folders", "drop-old-versions", "complete", "plan",
+    )  # fmt: skip
     table = read_table(top["repository"], keys, "repository")
     required = _require(top["repository"], table, ("url", "commit", "baseline", "target"))
     baseline, target = interpreter(required["baseline"]), interpreter(required["target"])
@@ -218,6 +222,7 @@ def _read_repository(name: str, top: dict[str, PlanNode]) -> Manifest:
         moved_by=_optional_list(table, "moved-by", _read_commit),
         kinds=_optional_list(table, "kinds", _read_text),
         folders=_optional_list(table, "folders", _read_path),
+        drop_old_versions=table["drop-old-versions"].flag() if "drop-old-versions" in table else False,
         complete=table["complete"].flag() if "complete" in table else False,
         plan=table["plan"].text('"[service.api]"') if "plan" in table else "",
         services=services,

@@ -48,7 +48,8 @@ def compare_with_upstream(manifest: Manifest, options: CorpusOptions) -> Compare
         return None
     clone = options.clone_of(manifest)
     theirs = joined(_places_of_commit(clone, commit, manifest) for commit in manifest.moved_by)
-    finished = gate_run(manifest, replace(options, pytest_options=("--py312-diff", *options.pytest_options)))
+    wanted = ("--py312-diff", *(("--py312-drop-old-versions",) if manifest.drop_old_versions else ()))
+    finished = gate_run(manifest, replace(options, pytest_options=(*wanted, *options.pytest_options)))
     if finished.problem:
         raise CloneError(finished.problem)
     try:

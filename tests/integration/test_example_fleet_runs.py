@@ -22,7 +22,7 @@ SCHEMA = json.loads(
 )
 SERVICES, CELLS = 20, 61
 KINDS = {
-    "dependencies": {"cannot_build": "PY104", "import_fails": "PY105"},
+    "dependencies": {"cannot_build": "PY104", "import_fails": "PY105", "start_fails": "PY117"},
     "libraries": {"needs_setuptools": "PY243"},
     "source": {"removed": "PY201", "undeclared": "PY209", "too_new": "PY210"},
     "suite": {

@@ -196,3 +196,32 @@ def test_the_modules_that_the_service_imports_are_imported(tmp_path: Path) -> No
     assert (finding["code"], finding["names"]) == ("PY105", ["storage"])
     assert "`import cloud.storage.client` fails: ModuleNotFoundError: No module named 'imp'" in finding["message"]
     assert by_check["dependencies", "3.11"]["status"] == "passed"
+
+
+def test_programs_that_the_source_starts_are_imported(tmp_path: Path) -> None:
+    """Starting one begins with an import of the module of its entry point, or of what the script itself imports."""
+    root = repository(
+        tmp_path / "repository",
+        "./uploader.tar.gz\n",
+        **{"svc/main.py": "import subprocess\nCOPY = ['upload', '-q']\nsubprocess.run('fetch --all')\n"},
+    )
+    archive(
+        root / "svc/uploader.tar.gz",
+        **{
+            "uploader-1.0/setup.py": "from setuptools import setup\n"
+            "setup(name='uploader', version='1.0', packages=['uploader'], scripts=['bin/fetch'],\n"
+            "      entry_points={'console_scripts': ['upload = uploader.run:main']})\n",
+            "uploader-1.0/uploader/__init__.py": "",
+            "uploader-1.0/uploader/run.py": "main = __import__('im' + 'p')\n",
+            "uploader-1.0/uploader/fetching.py": "main = __import__('as' + 'ynchat')\n",
+            "uploader-1.0/bin/fetch": "#!/usr/bin/env python\nimport uploader.fetching\n",
+        },
+    )
+
+    by_check = outcomes(root, tmp_path / "cache")
+
+    findings = by_check["dependencies", "3.12"]["findings"]
+    assert [(found["code"], found["names"]) for found in findings] == [("PY105", ["uploader"])] * 2
+    assert "`import uploader.fetching` fails" in findings[0]["message"]
+    assert "`import uploader.run` fails: ModuleNotFoundError: No module named 'imp'" in findings[1]["message"]
+    assert by_check["dependencies", "3.11"]["status"] == "passed"

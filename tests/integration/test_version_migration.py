@@ -51,8 +51,8 @@ def test_all_declarations_of_a_service_are_migrated_or_none(old: str, tmp_path: 
 
     shown = gate(root, "--py312-diff")
     assert texts(root) == original
-    assert "not migrated: auth-service: " in shown.stdout
-    assert "slim-bullseye" in shown.stdout
+    assert "# not proven on 3.12: auth-service: " in shown.stdout
+    assert "+FROM python:3.12-slim-bullseye\n" in shown.stdout  # the nearest one, which nothing writes
     # requires-python excludes the target until it is migrated
     assert (shown.returncode, "PY301" in shown.stdout) == (1, True)
 
@@ -89,6 +89,13 @@ def test_a_service_that_is_not_ready_is_not_migrated(tmp_path: Path) -> None:
             f"{USER}/app.py": "import asyncore\n",
         },
     )
+    (root / USER / "Pipfile").write_text('[requires]\npython_version = "3.9"\n', encoding="utf-8")
+    (root / USER / "Pipfile.lock").write_text("{}", encoding="utf-8")
+    shown = gate(root, "--py312-diff", checks="py312_versions or py312_source").stdout
+    assert f"{USER}/Pipfile.lock is out of date: run `pipenv lock` in {USER} after these changes\n" in shown
+    assert "# not proven on 3.12: user-service: blocked: source failed\n--- a/" in shown
+    assert "+FROM python:3.12\n" in shown
+    assert "but no versions of what is not proven on 3.12: user-service" in shown
     both = gate(root, "--py312-fix", checks="py312_versions or py312_source")
     assert "not migrated: user-service: source failed" in both.stdout
     assert (both.returncode, texts(root)[f"{USER}/Dockerfile"]) == (1, "FROM python:3.9\n")

@@ -12,7 +12,13 @@ from typing import Any
 from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.model.findings import Finding, Interpreter
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
-from pytest_py312.core.model.measurements import BenchmarkResults, InterpreterBuild, SuiteRun, TestResult
+from pytest_py312.core.model.measurements import (
+    BenchmarkResults,
+    ImagePackages,
+    InterpreterBuild,
+    SuiteRun,
+    TestResult,
+)
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
@@ -115,6 +121,7 @@ class FakeFacts:
     interpreters: Sequence[str] = INTERPRETERS
     runs: Mapping[str, SuiteRun] = field(default_factory=dict)
     installations: Mapping[str, Installation] = field(default_factory=dict)
+    started: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     required: RequirementSet = field(default_factory=RequirementSet)
     inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
     library_inspections: Mapping[str, AnalysisResult] = field(default_factory=dict)
@@ -138,6 +145,9 @@ class FakeFacts:
 
     def installation(self, cell: Cell) -> Installation:
         return self.installations.get(str(cell.interpreter)) or installation_of(str(cell.interpreter))
+
+    def start_imports(self, cell: Cell) -> Mapping[str, str]:
+        return self.started.get(str(cell.interpreter), {})
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """Return the findings without repairs."""
@@ -211,6 +221,27 @@ class FakeRunner:
 
     def close(self) -> None:
         self.closed = True
+
+
+@dataclass(kw_only=True)
+class ImageRunner(FakeRunner):
+    """A runner whose images can have packages; ``made`` are those that exist."""
+
+    made: dict[Interpreter, ImagePackages] = field(default_factory=dict)
+    failure: str = ""
+
+    def find_with_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild | None:
+        if self.made.get(build.interpreter) != packages:
+            return None
+        return replace(build, digest=f"{build.digest}+", packages=packages)
+
+    def add_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild:
+        if self.failure:
+            raise CellUnavailable(self.failure)
+        self.made[build.interpreter] = packages
+        found = self.find_with_packages(build, packages)
+        assert found is not None
+        return found
 
 
 @dataclass(kw_only=True)

@@ -29,6 +29,8 @@ class Evidence:
     intermediate: Sequence[InterpreterAnswers] = ()
     baseline_messages: Mapping[str, Sequence[CompilerMessage]] = field(default_factory=dict)
     target_messages: Mapping[str, Sequence[CompilerMessage]] = field(default_factory=dict)
+    without_pth: str = ""
+    """The place that installs the service into a folder whose .pth files do not run; empty if they do."""
 
     def baseline_answer(self, module: str, path: str) -> StdlibAnswer:
         return self.baseline.answers.get(StdlibQuery(module=module, path=path), NO_ANSWER)

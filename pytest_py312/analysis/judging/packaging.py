@@ -4,7 +4,9 @@ Until 3.11 ``venv`` installs setuptools, from 3.12 on it does not. setuptools pr
 and no longer has ``pkg_resources`` from version 82 on.
 """
 
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
@@ -27,6 +29,10 @@ SETUPTOOLS_WITH_DISTUTILS = Version("60")
 VENV_WITHOUT_SETUPTOOLS = (3, 12)
 IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
 BUILD_SCRIPTS = ("setup.py",)
+
+
+_TEST_FILE = re.compile(r"(?:^|/)(?:tests?/|test_[^/]*$|conftest\.py$|[^/]*_test\.py$)")
+"""Tests run in an environment of their own."""
 
 
 class CellDistributions:
@@ -73,12 +79,19 @@ class CellDistributions:
     def distutils_finding(self, reference: Reference, path: str, evidence: Evidence) -> Finding:
         """Return the finding about an import of ``distutils``, which the target's standard library lacks."""
         setuptools = self.locked_version("setuptools")
+        lacks_shim = bool(evidence.without_pth) and not _TEST_FILE.search(path)
         is_provided = setuptools >= SETUPTOOLS_WITH_DISTUTILS if setuptools is not None else self.contains("setuptools")
         name = f"{reference.module}.{reference.path}" if reference.path else reference.module
         builds = path.rpartition("/")[2] in BUILD_SCRIPTS
         replacement = replacements.replacement_of(name)
         message = f"{reference.module} was removed{in_release(evidence.first_release_without('distutils', ''))}"
-        if is_provided:
+        if is_provided and lacks_shim:
+            is_provided = False
+            message += (
+                "; setuptools provides a replacement by a .pth file, and none runs in the folder that "
+                f"{evidence.without_pth} installs into"
+            )
+        elif is_provided:
             which = f"setuptools {setuptools}" if setuptools is not None else "setuptools"
             message += f" and works only because {which} provides a replacement"
         elif builds:
@@ -138,6 +151,19 @@ def _diagnose(top: str, evidence: Evidence, distributions: CellDistributions) ->
 
 def _alternative_text(top: str) -> str:
     return ", or use importlib.metadata and importlib.resources" if top == "pkg_resources" else ""
+
+
+def offered_setuptools(finding: Finding) -> str:
+    """Return the requirement of setuptools that the remedy of a finding begins with; empty if there is none."""
+    match = re.match(r"require (setuptools(?:<82)?)(?:,|$)", finding.remedy) if finding.code == "PY209" else None
+    return match[1] if match else ""
+
+
+def without_setuptools_offer(finding: Finding, requirement: str) -> Finding:
+    """Return a finding without the advice to require setuptools, which was tried and does not work."""
+    alternative = finding.remedy.removeprefix(f"require {requirement}").removeprefix(", or ")
+    tried = f"the other requirements do not work with {requirement}"
+    return replace(finding, remedy=f"{alternative or f'do without {finding.names[0]}'} ({tried})")
 
 
 def _finding(path: str, module_import: ModuleImport, top: str, message: str, remedy: str, certain: bool) -> Finding:

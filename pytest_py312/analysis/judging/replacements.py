@@ -307,6 +307,10 @@ def attach_changes(finding: Finding, facts: FileFacts) -> Finding:
         return replace(finding, changes=_escape_changes(finding))
     if not finding.names:
         return finding
+    is_certain = finding.confidence is Confidence.CERTAIN
+    if finding.code == "PY206" and finding.message.endswith("rejects floats") and is_certain:
+        name = finding.names[0]
+        return replace(finding, changes=(_change_at_finding(finding, f"{name}(float)", f"{name}(int)"),))
     if finding.code in ("PY201", "PY220") and finding.names[0] in _PARTLY_MOVED_MODULES:
         module = finding.names[0]
         remedy = _remedy_by_use(module, facts) or finding.remedy

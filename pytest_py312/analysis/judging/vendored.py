@@ -2,10 +2,13 @@
 
 A vendored copy of another project often has parts for Pythons and situations that the service never meets. What no
 import reaches from the service's own files, its tests included, cannot break it. In doubt a file counts as used: by any
-import that ends like its path, and by all in a file that imports by name or changes ``sys.path`` and mentions the
-folder.
+import that ends like its path, and by all in a file that imports by name and mentions the folder. A file that only adds
+the folder to ``sys.path`` imports nothing: what is imported from there ends like a path below it. It counts as such a
+file if another one imports by name, and what it puts first is found by installed projects as well.
 """
 
+import re
+import sys
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -21,8 +24,13 @@ VENDOR_FOLDERS = frozenset(
         "_third_party", "third-party",
     }
 )  # fmt: skip
-_DYNAMIC = (b"import_module", b"__import__", b"sys.path", b"runpy", b"entry_points")
+_BY_NAME = (b"import_module", b"__import__", b"runpy", b"spec_from_file_location")
+_DYNAMIC = (*_BY_NAME, b"entry_points")
 """What a file contains that may import a module without an import statement."""
+_PATH = b"sys.path"
+_APPENDED = re.compile(rb"sys\.path\s*(?:\.(?:append|extend)\(|\+=)")
+_TOP_DEPTH = 2
+"""How deep below a folder of vendored code (``vendored/NAME/NAME``) the modules are that installed projects find."""
 
 _Parts = tuple[str, ...]
 
@@ -73,6 +81,7 @@ def _used_files(
             vendored.setdefault(parts[-1], []).append((parts, facts))
     used = {facts.path for facts in files if not is_vendored(facts.path)}
     pending = deque(facts for facts in files if facts.path in used)
+    any_dynamic = any(word in contents.get(path, b"") for path in used for word in _BY_NAME)
 
     def use(names: _Parts) -> None:
         for parts, facts in vendored.get(names[-1], ()):
@@ -86,15 +95,29 @@ def _used_files(
         facts = pending.popleft()
         for names in _imported(facts, evidence):
             use(names)
-        content = contents.get(facts.path, b"")
-        if not is_vendored(facts.path) and any(word in content for word in _DYNAMIC):
-            mentioned = [folder for folder in VENDOR_FOLDERS if folder.encode() in content]
+        depth = 0 if is_vendored(facts.path) else _depth_of_use(contents.get(facts.path, b""), any_dynamic=any_dynamic)
+        if depth:
+            mentioned = {folder for folder in VENDOR_FOLDERS if folder.encode() in contents[facts.path]}
             for candidates in vendored.values():
                 for parts, candidate in candidates:
-                    if candidate.path not in used and not set(mentioned).isdisjoint(parts):
+                    if candidate.path not in used and _is_within(parts, mentioned, depth):
                         used.add(candidate.path)
                         pending.append(candidate)
     return used
+
+
+def _depth_of_use(content: bytes, *, any_dynamic: bool) -> int:
+    """Return how deep below the vendored folders that it mentions a file uses all modules; 0 if it does not.
+
+    :param any_dynamic: a file of the service imports by name.
+    """
+    if any(word in content for word in _DYNAMIC) or (_PATH in content and any_dynamic):
+        return sys.maxsize
+    return _TOP_DEPTH if content.count(_PATH) > len(_APPENDED.findall(content)) else 0
+
+
+def _is_within(parts: _Parts, folders: Collection[str], depth: int) -> bool:
+    return any(part in folders and len(parts) - number - 1 <= depth for number, part in enumerate(parts))
 
 
 def _imported(facts: FileFacts, evidence: Evidence) -> Iterator[_Parts]:

@@ -67,6 +67,20 @@ class LocatedProblem:
             return ""
         return self.chain.via[0] if self.chain.via else self.problem.module.name
 
+    @property
+    def certainly_reached(self) -> bool:
+        """Whether the service imports the module in any case, so that a failure of that import breaks it."""
+        return self.chain is not None and self.chain.likelihood == Likelihood.AT_IMPORT
+
+    @property
+    def modules_to_try(self) -> tuple[str, ...]:
+        """The modules whose imports fail if the problem is one at import.
+
+        If it is not certain, the module with the problem has to fail as well: the failure may have another cause.
+        """
+        names = (self.entry_module,)
+        return names if self.likelihood == Likelihood.AT_IMPORT else (*names, self.problem.module.name)
+
 
 Advice = Callable[[LocatedProblem], str]
 """Returns what to do about a distribution that fails on import; empty if nothing better is known."""
@@ -166,15 +180,15 @@ def library_findings(
 ) -> list[Finding]:
     """Return the findings, worst first.
 
-    Imports that would be an error are tried. One that succeeds disproves the error; one that fails on the baseline with
-    the same message has another cause. ``advice`` is requested for errors only.
+    Imports that would be an error are tried, and those that may be one. One that succeeds disproves the error; one that
+    fails on the baseline with the same message has another cause. ``advice`` is requested for errors only.
     """
     suspected = [
         problem
         for problem in problems
-        if problem.likelihood == Likelihood.AT_IMPORT and problem.problem.module.name not in proven_imports
+        if problem.certainly_reached and problem.problem.module.name not in proven_imports
     ]
-    entry_modules = sorted({problem.entry_module for problem in suspected})
+    entry_modules = sorted({module for problem in suspected for module in problem.modules_to_try})
     failures = {
         name: failure for name, failure in (try_on_target(entry_modules) if entry_modules else {}).items() if failure
     }
@@ -184,7 +198,7 @@ def library_findings(
         for name, failure in failures.items()
         if _exception_line(failure) != _exception_line(baseline_failures.get(name, ""))
     }
-    broken = [problem for problem in suspected if problem.entry_module in new_failures]
+    broken = [problem for problem in suspected if new_failures.issuperset(problem.modules_to_try)]
     findings = []
     for group in _by_library(broken):
         fails_on_baseline = all(baseline_failures.get(problem.entry_module) for problem in group)
@@ -244,8 +258,7 @@ def _library_finding(group: Sequence[LocatedProblem], effect: str, severity: Sev
 
 
 def _remedy(problem: LibraryProblem) -> str:
-    newer = f"try a newer version of {problem.library.name}"
-    return f"{newer}, or {problem.remedy}" if problem.setuptools_module else newer
+    return f"try a newer version of {problem.library.name}"
 
 
 def _unreached_finding(group: Sequence[LocatedProblem]) -> Finding:

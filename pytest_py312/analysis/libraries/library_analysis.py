@@ -46,7 +46,7 @@ from pytest_py312.analysis.libraries.unprovided_imports import (
     unprovided_imports,
     unprovided_setuptools_imports,
 )
-from pytest_py312.analysis.libraries.upgrade_advice import UpgradeAdvisor, UpgradeFinder
+from pytest_py312.analysis.libraries.upgrade_advice import FIRST_GOOD, UpgradeAdvisor, UpgradeFinder
 from pytest_py312.analysis.oracle.oracle import Oracle
 from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers
@@ -212,7 +212,18 @@ class LibraryAnalyzer:
             summarize=lambda entry: self._summarize([entry], build)[0],
             gather_evidence=lambda installed: self._evidence(cell, inputs, installed),
         )
-        return advisor(problem)
+        return self._with_setuptools(cell, problem, advisor(problem))
+
+    def _with_setuptools(self, cell: Cell, problem: LocatedProblem, advice: str) -> str:
+        """Offer to require setuptools where it is missing, nothing newer helps, and the import works with it."""
+        if not problem.problem.setuptools_module or FIRST_GOOD in advice:
+            return advice
+        requirement, module = problem.problem.remedy.removeprefix("require "), problem.entry_module
+        results = self._installer.imports_with(cell, (requirement,), (module,))
+        if results is None or results.get(module, "not tried"):
+            return advice
+        proof = f"verified: with it {module} imports on {cell.interpreter}"
+        return f"require {requirement} ({proof})" + (f"; or {advice}" if advice else "")
 
     def _try_on_baseline(
         self, cell: Cell, baseline_installation: Installation, modules: Sequence[str]
@@ -249,6 +260,7 @@ class LibraryAnalyzer:
                 for item in requirement_sets[0].entries
             ),
             intermediate=tuple(planned_cell.interpreter for planned_cell in cells_of(self._plan, service)),
+            left_out=request_builder.production_leaves_out(service),
             is_waived=any(
                 waiver.code == "PY120" and matches(waiver.service, service.name, service.path)
                 for waiver in self._plan.waivers
@@ -296,6 +308,8 @@ class _AnalysisInputs:
     baseline_installation: Installation
     own_lines: tuple[tuple[str, str], ...]
     intermediate: tuple[Interpreter, ...]
+    left_out: frozenset[str] = frozenset()
+    """What the service's image leaves out although distributions in it require it."""
     is_waived: bool = False
     """Whether the plan accepts imports that nothing provides."""
 
@@ -307,7 +321,7 @@ class _AnalysisInputs:
         required = {*declared.mentioned, *preinstalled_names}
         return Providers(
             gate_only=undeclared_distributions(entries, required),
-            run_time=declared.run_time_closure if cell.service.requirements else None,
+            run_time=declared.run_time_closure - self.left_out if cell.service.requirements else None,
         )
 
     def cache_path(self, cell: Cell) -> Path:
@@ -319,6 +333,7 @@ class _AnalysisInputs:
             source_digest.update(f"{path}\0{len(content)}\0".encode("utf-8", "surrogatepass"))
             source_digest.update(content)
         parts: list[Any] = [summary_version(), source_digest.hexdigest(), cell.service.path, str(cell.service.baseline)]
+        parts += [str(cell.service.runs_without_pth)]
         parts += [sorted(self.local_names), sorted(self.mentioned), self.installation.imports]
         parts += [sorted((name, sorted(extras)) for name, extras in self.run_time.items())]
         parts += [sorted(self.own_lines)]
@@ -327,7 +342,7 @@ class _AnalysisInputs:
             for installation in (self.installation, self.baseline_installation)
         ]
         parts += [str(interpreter) for interpreter in self.intermediate]
-        parts += [self.is_waived]
+        parts += [self.is_waived, sorted(self.left_out)]
         digest = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
         return environment.folder.with_name(f"{environment.key}.libraries-{digest}.json")
 
@@ -338,6 +353,7 @@ def _setuptools_state(cell: Cell, inputs: _AnalysisInputs) -> SetuptoolsState:
         baseline=cell.service.baseline,
         target_versions=_versions(inputs.installation.distributions),
         baseline_versions=_versions(inputs.baseline_installation.distributions),
+        without_pth=cell.service.runs_without_pth is not None,
     )
 
 

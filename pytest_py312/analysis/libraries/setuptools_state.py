@@ -41,10 +41,12 @@ class SetuptoolsState:
     baseline: Interpreter
     target_versions: Mapping[str, str]
     baseline_versions: Mapping[str, str]
+    without_pth: bool = False
+    """Whether no .pth file runs, by which setuptools puts its distutils in place."""
 
     def why_missing(self, top: str) -> MissingModule | None:
         """Return why the target's environment lacks the module ``top``; ``None`` if it has it."""
-        if _provides(top, self.target, self.target_versions):
+        if _provides(top, self.target, self.target_versions, without_pth=self.without_pth):
             return None
         setuptools = self.target_versions.get("setuptools")
         requirement = "setuptools<82" if top == "pkg_resources" else "setuptools"
@@ -52,14 +54,20 @@ class SetuptoolsState:
             message = f"setuptools {setuptools} no longer includes pkg_resources"
         else:
             message = f"'{top}' is missing, and nothing requires setuptools"
+        remedy = f"require {requirement}"
+        if top == "distutils" and self.without_pth:
+            message = "'distutils' is missing: setuptools provides it by a .pth file, which does not run as deployed"
+            remedy = "require a version that does not need distutils"
         return MissingModule(
             message=message,
-            remedy=f"require {requirement}",
-            works_on_baseline=_provides(top, self.baseline, self.baseline_versions),
+            remedy=remedy,
+            works_on_baseline=_provides(top, self.baseline, self.baseline_versions, without_pth=self.without_pth),
         )
 
 
-def _provides(top: str, interpreter: Interpreter, versions: Mapping[str, str]) -> bool:
+def _provides(top: str, interpreter: Interpreter, versions: Mapping[str, str], *, without_pth: bool = False) -> bool:
+    if top == "distutils" and without_pth:
+        return interpreter < DISTUTILS_REMOVED_IN
     try:
         setuptools = Version(versions["setuptools"])
     except (KeyError, InvalidVersion):

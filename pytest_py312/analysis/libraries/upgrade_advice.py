@@ -23,8 +23,12 @@ from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Un
 
 MAX_TRIED = 6
 """Versions that are downloaded per distribution."""
+MAX_BUILD_TIME = 60.0
+"""Time limit of the build of one source, in seconds."""
 MAX_SIZE = 40 * 1024**2
 """Size in bytes. Other versions of larger distributions are not downloaded just to give advice."""
+
+FIRST_GOOD = "the first version without the problem"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -38,7 +42,7 @@ class UpgradeSearch:
 
 
 def newer_versions(page: IndexPage, version: str, target: TargetEnvironment) -> list[str]:
-    """Return the releases after ``version`` with a wheel for the target, ascending.
+    """Return the releases after ``version`` with a wheel for the target, ascending; without any, those with a source.
 
     Pre-releases are among them if ``version`` is one itself, or if the project has nothing else.
     """
@@ -56,14 +60,21 @@ def newer_versions(page: IndexPage, version: str, target: TargetEnvironment) -> 
     newer = [
         release for release in sorted(releases) if release > current and (prereleases or not release.is_prerelease)
     ]
-    return [releases[release] for release in newer if _has_usable_wheel(page, releases[release], target)]
+    with_wheel = [releases[release] for release in newer if has_usable_wheel(page, releases[release], target)]
+    return with_wheel or [releases[release] for release in newer if _has_usable_source(page, releases[release], target)]
 
 
-def _has_usable_wheel(page: IndexPage, version: str, target: TargetEnvironment) -> bool:
+def has_usable_wheel(page: IndexPage, version: str, target: TargetEnvironment) -> bool:
+    """Return whether a version has a wheel that the target can install."""
     return any(
         file.tags and not file.yanked and target.accepts_python(file.requires_python) and target.accepts_tags(file.tags)
         for file in page.files[version]
     )
+
+
+def _has_usable_source(page: IndexPage, version: str, target: TargetEnvironment) -> bool:
+    files = page.files[version]
+    return any(not (file.tags or file.yanked) and target.accepts_python(file.requires_python) for file in files)
 
 
 def find_first_good(versions: Sequence[str], is_bad: Callable[[str], bool]) -> UpgradeSearch:
@@ -110,13 +121,15 @@ class UpgradeFinder:
         if not versions:
             return UpgradeSearch(first_good="", latest=entry.version)
         try:
-            return find_first_good(versions, lambda version: is_bad(self._install(pin, version)))
+            from_source = not has_usable_wheel(page, versions[-1], self._target)
+            return find_first_good(versions, lambda version: is_bad(self._install(pin, version, from_source)))
         except (Unresolvable, Undetermined, OSError):
             return None
 
-    def _install(self, pin: Pin, version: str) -> StoredDistribution:
-        candidate = Pin(name=pin.name, version=version, line=f"{pin.name}=={version}", index=pin.index)
-        self._store.fill([candidate], self._build, ResolutionRequest(lines=(candidate.line,)))
+    def _install(self, pin: Pin, version: str, from_source: bool) -> StoredDistribution:
+        line = f"{pin.name}=={version}"
+        candidate = Pin(name=pin.name, version=version, line=line, index=pin.index, from_source=from_source)
+        self._store.fill([candidate], self._build, ResolutionRequest(lines=(line,)), MAX_BUILD_TIME)
         entry = self._store.get(candidate, self._build)
         if entry is None:
             raise Undetermined(f"{candidate.line} installed nothing")
@@ -175,7 +188,11 @@ class UpgradeAdvisor:
             find_problems(installed, self._gather_evidence(installed), self._setuptools_state),
             installed.import_chains([root]),
         )
-        return any(candidate_problem.likelihood == Likelihood.AT_IMPORT for candidate_problem in candidate_problems)
+        return any(
+            candidate_problem.likelihood == Likelihood.AT_IMPORT
+            or (candidate_problem.certainly_reached and candidate_problem.problem.message == problem.problem.message)
+            for candidate_problem in candidate_problems
+        )
 
     def _belongs_to_library(self, problem: LocatedProblem, module: str) -> bool:
         return any(library_module.name == module for library_module in problem.problem.library.summary.modules)
@@ -189,13 +206,11 @@ def remedy_for(problem: LocatedProblem, upgrade: UpgradeSearch | None) -> str:
     """
     library = problem.problem.library
     if upgrade is not None and upgrade.first_good:
-        return f"require {library.name}>={upgrade.first_good}, the first version without the problem"
-    if upgrade is not None or library.name in SUCCESSORS:
-        text = f"replace {library.name}{_no_upgrade_reason(library, upgrade)}"
-        text += f": {SUCCESSORS[library.name]}" if library.name in SUCCESSORS else ""
-    else:
+        return f"require {library.name}>={upgrade.first_good}, {FIRST_GOOD}"
+    if upgrade is None and library.name not in SUCCESSORS:
         return ""
-    return f"{text}; or {problem.problem.remedy}" if problem.problem.setuptools_module else text
+    text = f"replace {library.name}{_no_upgrade_reason(library, upgrade)}"
+    return f"{text}: {SUCCESSORS[library.name]}" if library.name in SUCCESSORS else text
 
 
 def _no_upgrade_reason(library: InstalledLibrary, upgrade: UpgradeSearch | None) -> str:

@@ -15,6 +15,7 @@ from typing import Any, Protocol, TypeGuard, TypeVar
 from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage, Signature, StdlibAnswer
 from pytest_py312.core.json_cache import JsonCache
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.text import shorten
 
 T = TypeVar("T")
 
@@ -145,7 +146,7 @@ def _failed_to_start(result: ToolResult) -> bool:
 def _failure_text(result: ToolResult) -> str:
     error_lines = result.stderr.strip().splitlines()
     code = "it was stopped" if result.exit_code is None else f"exit code {result.exit_code}"
-    return f"{error_lines[-1][:200]} ({code})" if error_lines else code
+    return f"{shorten(error_lines[-1], 200)} ({code})" if error_lines else code
 
 
 def parse_answer(data: Any) -> StdlibAnswer | None:

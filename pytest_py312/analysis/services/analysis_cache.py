@@ -72,7 +72,7 @@ def analysis_key(
     parts = [
         code_digest(),
         sys.version,
-        f"{cell.interpreter} {cell.service.baseline}",
+        f"{cell.interpreter} {cell.service.baseline} {cell.service.runs_without_pth or ''}",
         [build.digest for build in builds],
         [(task.key, task.path) for task in source.tasks],
         source.unread,

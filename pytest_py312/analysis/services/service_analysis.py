@@ -197,6 +197,7 @@ class _Batch:
             target=self._answers_of(target).interpreter_answers,
             baseline_messages=_messages_of(read, self._compiler_messages(baseline)),
             target_messages=_messages_of(read, self._compiler_messages(target)),
+            without_pth=str(cell.service.runs_without_pth or ""),
         )
         findings = judge_files(facts, evidence, lock=lock, declared=declared)
         if any(finding.code in CODES_WITH_RELEASE for finding in findings):

@@ -76,8 +76,9 @@ class SpecifierChange:
 class SourceChange:
     """A replacement of ``old`` by ``new`` at a position in Python source.
 
-    Both are dotted names of the standard library (``collections.Mapping``), or an escape sequence of a string and its
-    equivalent. ``line`` and ``column`` count from 1, columns in characters.
+    Both are dotted names of the standard library (``collections.Mapping``), an escape sequence of a string and its
+    equivalent, or a function with the type of its arguments (``random.randint(float)``). ``line`` and ``column`` count
+    from 1, columns in characters.
     """
 
     path: str

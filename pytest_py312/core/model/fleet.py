@@ -1,9 +1,12 @@
 """Services, their requirements, and the cells to be checked."""
 
+import re
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite
+
+_SITE_FOLDER = re.compile(r"/lib/python3[.]?\d*/(?:site|dist)-packages/?$")
 
 # ---- the fleet: what discovery has read from the repository
 
@@ -23,12 +26,28 @@ class Declaration:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class InstallSettings:
+    """The options of a command that hold for everything that it installs.
+
+    ``options`` are those that a requirements file could have (``--index-url``, ``--pre``, ``--no-binary``), with their
+    values; a folder in them is relative to the root. ``by_uv``: uv and not pip chooses among several indexes.
+    ``upgrade``: what it names is upgraded, also if an environment comes with an older version.
+    """
+
+    no_deps: bool = False
+    options: tuple[tuple[str, str], ...] = ()
+    by_uv: bool = False
+    upgrade: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class RequirementSource:
     """A source of requirements: a requirements file, a lock file (of a service that has only that), a ``table`` (of a
     ``pyproject.toml``, ``setup.cfg``, ``setup.py`` or ``Pipfile``), or a command.
 
     A command has its ``arguments`` and ``line``. ``folder`` is where pip is run, relative to the root: local paths in
     a requirements file start there. ``None``: it is not known. ``constraints``: the file only restricts versions.
+    ``settings`` are those of the command that installs it, if it is known.
     """
 
     path: str
@@ -37,6 +56,7 @@ class RequirementSource:
     line: int | None = None
     folder: str | None = None
     constraints: bool = False
+    settings: InstallSettings = InstallSettings()
 
     def __str__(self) -> str:
         if self.arguments:
@@ -94,8 +114,12 @@ class InstallStep:
     """The virtual environment whose program is named by its path; empty: the one that is active."""
     conditional: bool = False
     """Whether it runs under a condition that cannot be evaluated."""
+    exported: bool = False
+    """Whether it only writes the file from which another installer installs."""
     unresolved: tuple[str, ...] = ()
     """What of it could not be determined: files that are not in the repository, variables without a value."""
+    left_out: tuple[str, ...] = ()
+    """Options that cannot be followed, such as an index whose address has an unknown part."""
 
     @property
     def is_for_python(self) -> bool:
@@ -117,6 +141,25 @@ class InstallRecipe:
     """The variables that it sets for the tests, as far as their values are literal."""
     folders: tuple[str, ...] = ()
     """Folders, relative to the service, that it makes for the tests."""
+    python_path: tuple[str, ...] = ()
+    """The folders of ``PYTHONPATH`` in the image."""
+    code_folders: tuple[str, ...] = ()
+    """The folders of the repository that are on the path for imports in the image: its working folder, PYTHONPATH."""
+
+    @property
+    def folder_without_pth(self) -> Location | None:
+        """Where it installs into a folder that is no site-packages of an interpreter: only these process .pth files.
+
+        https://docs.python.org/3/library/site.html
+        """
+        for step in self.steps:
+            is_on_path = bool(step.prefix) and any(
+                folder == step.prefix or folder.startswith(f"{step.prefix.rstrip('/')}/") for folder in self.python_path
+            )
+            is_target = bool(step.target) and not _SITE_FOLDER.search(step.target)
+            if step.is_for_python and (is_target or is_on_path):
+                return step.location
+        return None
 
     @property
     def is_complete(self) -> bool:
@@ -143,10 +186,30 @@ class Distribution:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Program:
-    """A program of a start command: a console script, or a module (``python -m NAME``)."""
+    """A program of a start command: a console script, or a module (``python -m NAME``).
+
+    ``is_application``: a server imports the module (``uvicorn NAME:app``). ``is_option``: an option of its command
+    says so (``gunicorn -k gevent``).
+    """
 
     name: str
     is_module: bool = False
+    is_application: bool = False
+    is_option: bool = False
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class StartModule:
+    """A module that the service is started with; ``folder``, relative to the service, is where imports begin.
+
+    ``is_program``: it is run with ``python -m``. Otherwise a server imports it. ``is_own``: it is a module of the
+    service. Otherwise an option of the server names it (``gunicorn -k gevent``).
+    """
+
+    name: str
+    folder: str = "."
+    is_program: bool = False
+    is_own: bool = True
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -181,6 +244,13 @@ class Service:
     """What installs it for production, if a file says so."""
     test_recipe: InstallRecipe | None = None
     """What installs it for its tests, if a file says so."""
+    start_modules: tuple[StartModule, ...] = ()
+    """Its own modules among its programs."""
+
+    @property
+    def runs_without_pth(self) -> Location | None:
+        """What installs it into a folder whose ``.pth`` files no Python processes; ``None`` if nothing does."""
+        return self.recipe.folder_without_pth if self.recipe is not None else None
 
     @property
     def images(self) -> tuple[Declaration, ...]:

@@ -104,6 +104,18 @@ class BenchmarkResults:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class ImagePackages:
+    """Packages of the system that are added to an image; ``recommends``: with those that they recommend."""
+
+    names: tuple[str, ...]
+    recommends: bool = False
+
+    def __str__(self) -> str:
+        more = len(self.names) - 5
+        return ", ".join(self.names[:5]) + (f" and {more} more" if more > 0 else "")
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class InterpreterBuild:
     """One actual interpreter: a program on this machine, or one inside an image.
 
@@ -121,6 +133,8 @@ class InterpreterBuild:
     """``pgo+lto``, ``pgo``, ``lto`` or ``plain``: builds that differ here are not compared for speed."""
     preinstalled: tuple[str, ...] = ()
     """What ``python -m venv`` installs besides pip on this interpreter (``setuptools==65.5.0`` before 3.12)."""
+    packages: ImagePackages | None = None
+    """What was added to the image."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

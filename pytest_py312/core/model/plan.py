@@ -58,12 +58,24 @@ class BenchmarkSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class PlannedCommand:
+    """A command of the plan that installs something: its words, and its place in the plan."""
+
+    words: tuple[str, ...]
+    location: Location
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class ServiceSettings:
     """The plan's settings of one service; ``None`` (or empty) if it sets none and discovery infers it."""
 
     baseline: Interpreter | None = None
     requirements: tuple[str, ...] | None = None
     test_requirements: tuple[str, ...] | None = None
+    install: tuple[PlannedCommand, ...] | None = None
+    """The commands that install it for production, from its folder. They are read, and not run."""
+    test_install: tuple[PlannedCommand, ...] | None = None
+    """The commands that install what its tests need beside that."""
     suite: Suite | None = None
     suite_skip_reason: str = ""
     """Not empty if the plan sets ``suite = false``: the reason given there."""
@@ -107,6 +119,9 @@ class Waiver:
     location: Location | None = None
 
 
+DEFAULT_BUILD_LIMIT = 600.0
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Plan:
     """All settings of the plan.
@@ -140,6 +155,8 @@ class Plan:
     """Cut-off date of the resolution, RFC 3339 in UTC; empty for none."""
     lock_hours: float = 24.0
     """How long a resolution without a cut-off date may be reused."""
+    build_limit: float = DEFAULT_BUILD_LIMIT
+    """Seconds for the build of one source on one interpreter."""
 
     def image_of(self, interpreter: Interpreter) -> str:
         """Return the base image of ``interpreter``, such as ``python:3.12-slim``."""

@@ -20,6 +20,7 @@ from packaging.version import Version
 
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PageState, parse_timestamp
+from pytest_py312.dependencies.diagnosis.version_candidates import accepts_prereleases
 
 ASSUMED_GLIBC_MINOR = 60
 """The x of glibc 2.x that is assumed if the libc is unknown."""
@@ -300,8 +301,9 @@ class _EligibleReleases:
         )
 
     def _next_with_wheel(self, above: Version, excluded: set[Version]) -> str:
+        prereleases = self._target.prereleases or accepts_prereleases(above, self._files)
         for version in sorted(self._files):
-            if version <= above or version in excluded or version.is_prerelease:
+            if version <= above or version in excluded or (version.is_prerelease and not prereleases):
                 continue
             for file in self._usable_files(version, pinned=False):
                 if (

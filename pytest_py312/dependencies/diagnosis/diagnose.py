@@ -58,8 +58,12 @@ def find_all_conflicts(
         _standalone_finding(item, check, build) for item, check in checks if check.installability.blocks
     ]
     source_only = [check for _, check in checks if check.installability is Installability.SOURCE_ONLY]
+    forbidden = [check for check in source_only if request.formats.is_wheel_only(check.name)]
+    standalone_findings += [_forbidden_source_finding(check, build) for check in forbidden]
+    source_only = [check for check in source_only if check not in forbidden]
 
     blocked_projects = {check.name for _, check in checks if check.installability.blocks}
+    blocked_projects |= {check.name for check in forbidden}
     search = _conflict_search(request, build, resolver, single_flight or SingleFlight(None), requested, source_only)
     search.run(without_projects(request, blocked_projects), None if blocked_projects else first_refusal)
     search.split_pairs()
@@ -173,6 +177,19 @@ def _standalone_finding(item: RequirementLine, check: ReleaseCheck, build: Inter
         message = f"{release}: no wheel for {interpreter}, and no source that could be built{detail}"
         remedy = upgrade or f"no later version of {name} has a wheel for {interpreter}: replace it"
     return Finding(code=code, message=message, remedy=remedy, names=(name,))
+
+
+def _forbidden_source_finding(check: ReleaseCheck, build: InterpreterBuild) -> Finding:
+    upgrade = (
+        f"{check.name}=={check.next_with_wheel} is the first after it with a wheel" if check.next_with_wheel else ""
+    )
+    return Finding(
+        code="PY104",
+        message=f"{check.name}=={check.version} has no wheel for {build.interpreter}, and it is installed with "
+        "--only-binary, which excludes its source",
+        remedy=upgrade or f"allow its source, or replace {check.name}",
+        names=(check.name,),
+    )
 
 
 def unbuilt_source(finding: Finding) -> tuple[str, str] | None:

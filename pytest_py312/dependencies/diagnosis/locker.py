@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.resolution.failure_cache import FailureCache, with_locations
+from pytest_py312.dependencies.resolution.failure_cache import FailureCache, sorted_by_location, with_locations
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
     ResolutionRequest,
     Undetermined,
     Unresolvable,
     differing_preinstalled,
+    parts_of,
 )
 
 if TYPE_CHECKING:
@@ -155,6 +156,16 @@ class Locker:
         )
 
     def _diagnose(
+        self, request: ResolutionRequest, build: InterpreterBuild, first: Finding | None
+    ) -> tuple[Finding, ...]:
+        """Return what blocks ``request``: in each of its parts, as these are resolved one after the other."""
+        parts = parts_of(request)
+        if len(parts) == 1:
+            return self._diagnose_part(parts[0], build, first)
+        findings = [finding for part in parts for finding in self._diagnose_part(part, build, None)]
+        return sorted_by_location(list(dict.fromkeys(findings)))
+
+    def _diagnose_part(
         self, request: ResolutionRequest, build: InterpreterBuild, first: Finding | None
     ) -> tuple[Finding, ...]:
         from pytest_py312.dependencies.diagnosis.conflict_search import UNDETERMINED_CODE

@@ -12,6 +12,8 @@ from typing import Protocol
 from packaging.specifiers import InvalidSpecifier, Specifier, SpecifierSet
 from packaging.version import InvalidVersion, Version
 
+from pytest_py312.core.text import shorten
+
 MAX_CANDIDATES = 20
 """Candidates of one requirement; each costs a run of the resolver."""
 
@@ -89,7 +91,7 @@ def smallest_change(
         current = SpecifierSet(specifier)
         search = _CandidateSearch(page, specifier, target, baseline)
     except (InvalidSpecifier, InvalidVersion, ValueError):
-        return NoCandidate(reason=f'"{specifier[:80]}" has no version that can be compared')
+        return NoCandidate(reason=f'"{shorten(specifier, 80)}" has no version that can be compared')
     allowed = [version for version in search.fitting if current.contains(version, prereleases=search.prereleases)]
     if allowed:
         return NoCandidate(
@@ -108,12 +110,12 @@ def candidates(
     for the baseline come first, and then lower versions. Excluded are versions below the specifier's lower bound or
     pin, yanked ones, those after the cut-off date, and pre-releases (unless the pin is one, or there is nothing else).
 
-    If the project never had a wheel for the target, the result is the highest version below the upper bound: only a
-    build can show which sources work there.
+    If the highest version below the upper bound has no wheel for the target, it is the last one: only a build can show
+    whether its source works there.
     """
     try:
         search = _CandidateSearch(page, specifier, target, baseline)
-        return tuple(search.candidates() if search.fitting else search.source_candidates())
+        return (*search.candidates(), *search.source_candidates())
     except (InvalidSpecifier, InvalidVersion, ValueError):
         return ()
 
@@ -202,7 +204,7 @@ class _CandidateSearch:
         return [row[3] for row in sorted(ranked, key=lambda row: row[:3])[:MAX_CANDIDATES]]
 
     def source_candidates(self) -> list[VersionCandidate]:
-        """Return the highest version with a usable source, if it is above the present minimum."""
+        """Return the highest version with a usable source, if it is above the minimum and has no wheel."""
         for version in sorted(self._releases, reverse=True):
             files = [file for file in self._releases[version] if not file.tags]
             usable = [file for file in files if _is_allowed(file, self._target, self._target.cut_off)]
@@ -214,7 +216,7 @@ class _CandidateSearch:
             changed = (
                 _rewrite_specifier(self._clauses, version) if self._minimum is None or version > self._minimum else None
             )
-            if changed is None or SpecifierSet(changed) == self._current:
+            if version in self.fitting or changed is None or SpecifierSet(changed) == self._current:
                 return []
             baseline = self._baseline
             also_on_baseline = baseline is None or any(

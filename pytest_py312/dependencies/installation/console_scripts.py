@@ -6,6 +6,7 @@ with the import of its module.
 """
 
 import ast
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from configparser import ConfigParser, Error
 from pathlib import Path
@@ -52,8 +53,9 @@ def start_modules_of_programs(
 ) -> tuple[str, ...]:
     """Return the modules that ``programs`` import first, as far as an installed distribution has them.
 
-    For a console script this is the module of its entry point. For ``python -m package`` it is the package and the
-    submodules that its ``__main__`` imports: importing ``__main__`` itself would start most programs.
+    For a console script this is the module of its entry point; for a script without one, those of its modules that it
+    imports. For ``python -m package`` it is the package and the submodules that its ``__main__`` imports: importing
+    ``__main__`` itself would start most programs.
     """
     return tuple(dict.fromkeys(module for program in programs for module in _start_modules(program, distributions)))
 
@@ -79,6 +81,15 @@ def installed_modules(names: Iterable[str], distributions: Sequence[StoredDistri
     return frozenset(modules - {""})
 
 
+_NOT_FOR_IMPORT = re.compile(r"tests?|test_\w+|\w+_tests?|conftest|setup|docs|examples?|benchmarks?")
+"""Top-level modules that a distribution contains by mistake: they need what only its own development has."""
+
+
+def importable_modules(modules: Sequence[str]) -> tuple[str, ...]:
+    """Return the top-level modules of a distribution that are meant to be imported; all, if it has no other."""
+    return tuple(name for name in modules if not _NOT_FOR_IMPORT.fullmatch(name)) or tuple(modules)
+
+
 def project_of_module(module: str, distributions: Iterable[StoredDistribution] = ()) -> str | None:
     """Return the project whose program starts with ``module``, or that contains it."""
     return _PROJECT_BY_MODULE.get(module) or next(
@@ -95,8 +106,8 @@ def _start_modules(program: Program, distributions: Sequence[StoredDistribution]
         ]
         for distribution in owners:
             module = _entry_point_module(distribution, program.name)
-            if module and _module_file(module, distribution):
-                yield module
+            imported = (module,) if module else _imported_modules(distribution.folder / "data" / "bin" / program.name)
+            yield from (name for name in imported if _module_file(name, distribution))
         return
     for distribution in distributions:
         file = _module_file(program.name, distribution)
@@ -129,15 +140,21 @@ def _entry_point_module(distribution: StoredDistribution, script: str) -> str:
 
 def _imported_submodules(file: Path, package: str) -> Iterator[str]:
     """Yield the modules of ``package`` that ``file`` imports outside of functions and conditions."""
+    for module in _imported_modules(file, package):
+        if module.startswith(f"{package}."):
+            yield module
+
+
+def _imported_modules(file: Path, package: str = "") -> Iterator[str]:
+    """Yield the dotted names that ``file``, which is in ``package``, imports outside of functions and conditions."""
     try:
         body = ast.parse(file.read_bytes()).body
     except (OSError, SyntaxError, ValueError, RecursionError):
         return
     for node in body:
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names if alias.name.startswith(f"{package}."))
+            yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.level <= 1:
             module = ".".join(filter(None, (package if node.level else "", node.module or "")))
-            if module == package or module.startswith(f"{package}."):
-                yield module
-                yield from (f"{module}.{alias.name}" for alias in node.names)
+            yield module
+            yield from (f"{module}.{alias.name}" for alias in node.names)

@@ -29,6 +29,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.plan import DEFAULT_BUILD_LIMIT
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.installation.build_failures import BuildFailureCache, unfinished_build
@@ -45,8 +46,8 @@ NON_MODULE_FOLDERS = frozenset(
 CATALOGUE_SIZE = 64
 """A folder with more modules is a catalogue (lexers, locales), of which a program imports only a few."""
 
-BUILD_TIME_LIMIT = 1800.0
-"""Time limit of an installation, or of the build of one source, in seconds."""
+INSTALLATION_TIME_LIMIT = 1800.0
+"""Time limit of an installation of wheels, in seconds."""
 
 COMPILE_SCRIPT = """
 import compileall, os, sys
@@ -116,7 +117,7 @@ class DistributionStore:
         pins: Iterable[Pin],
         build: InterpreterBuild,
         request: ResolutionRequest,
-        build_limit: float = BUILD_TIME_LIMIT,
+        build_limit: float = DEFAULT_BUILD_LIMIT,
     ) -> None:
         """Install the missing ones of ``pins``: all wheels together, then each source on its own.
 
@@ -156,7 +157,9 @@ class DistributionStore:
         if unchecked is not None:
             raise unchecked
 
-    def _build_source(self, pin: Pin, build: InterpreterBuild, request: ResolutionRequest, limit: float) -> None:
+    def _build_source(
+        self, pin: Pin, build: InterpreterBuild, request: ResolutionRequest, limit: float, tree: Path | None = None
+    ) -> None:
         # not under the lock of the wheels: other cells must not wait for a compiler
         with self._lock(build, pin), self._build_slots:
             if self.get(pin, build) is not None:
@@ -165,24 +168,28 @@ class DistributionStore:
             options = ["--no-binary", pin.name] if pin.version else []
             started = clock.stopwatch()
             try:
-                self._install([pin], build, request, options, limit)
+                self._install([pin], build, request, options, limit, tree)
             except Unresolvable as error:
                 self._build_failures.put(pin, build, error)
                 raise
-            except Undetermined:
+            except Undetermined as reason:
                 if clock.stopwatch() - started < limit:
+                    self._build_failures.put_undetermined(pin, build, reason)
                     raise
                 self._build_failures.put_unfinished(pin, build, limit)
                 raise unfinished_build(pin, build, limit) from None
 
-    def install_tree(self, source: Path, key: str, build: InterpreterBuild) -> StoredDistribution:
+    def install_tree(
+        self, source: Path, key: str, build: InterpreterBuild, limit: float = DEFAULT_BUILD_LIMIT
+    ) -> StoredDistribution:
         """Build and install the source tree ``source``, a folder in the cache; ``key`` identifies its content.
 
         :raises Unresolvable, Undetermined: as :meth:`fill`.
         """
         distribution = self.get_tree(source, key, build)
         if distribution is None:
-            self._build_source(self._tree_pin(source, key), build, ResolutionRequest(lines=()), BUILD_TIME_LIMIT)
+            pin = self._tree_pin(source, key)
+            self._build_source(pin, build, ResolutionRequest(lines=()), limit, tree=source)
             distribution = self.get_tree(source, key, build)
         if distribution is None:
             raise Undetermined(f"{source.name} installed nothing")
@@ -217,8 +224,14 @@ class DistributionStore:
         build: InterpreterBuild,
         request: ResolutionRequest,
         options: Sequence[str],
-        limit: float = BUILD_TIME_LIMIT,
+        limit: float = INSTALLATION_TIME_LIMIT,
+        tree: Path | None = None,
     ) -> list[StoredDistribution]:
+        """Install ``pins`` into an environment of their own, and move them from there into the store.
+
+        ``tree`` is the source of the only pin. A folder is built in a copy: builds write into their source, and those
+        of several interpreters run in parallel.
+        """
         work = self._temporary / uuid.uuid4().hex
         work.mkdir(parents=True)
         # uv reads the nearest settings file above its folder: without this one, that of a parent of the cache
@@ -227,6 +240,9 @@ class DistributionStore:
         environment, requirements = work / "environment", work / "requirements.txt"
         try:
             lines = [pins[0].index, *(pin.line for pin in pins)]
+            if tree is not None and tree.is_dir():
+                shutil.copytree(tree, work / tree.name, symlinks=True)
+                lines = [inside(work / tree.name)]
             requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
             venv_result = self._runner.run_tool(
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
@@ -234,6 +250,8 @@ class DistributionStore:
             _raise_unless_installed(venv_result, request, build)
             argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--link-mode", "copy"]
             argv += ["--directory", inside(work)]
+            # any index may have the version that was chosen
+            argv += ["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in pins[0].index else []
             argv += ["--python", inside(environment / "bin" / "python"), *options]
             argv += self._cache_options(pins, build, work)
             install_result = self._runner.run_tool(

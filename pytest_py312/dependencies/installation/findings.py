@@ -5,17 +5,22 @@ Used for the installation of a cell and for the trial installation of a repair.
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
-from pytest_py312.core.model.findings import Finding, Location
+from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.console_scripts import project_of_module
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.dependencies.installation.requests import excluded_by_requires_python
+from pytest_py312.dependencies.installation.requests import decisiveness, excluded_by_requires_python
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
+from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
+NOT_NEEDED = "The service and its suite were checked without it. Who installs all of that file meets it all the same."
+
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
-_NEEDS_SETUPTOOLS = re.compile(r"No module named '(?:setuptools|pkg_resources|distutils)[.']")
+_LACKS_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<top>\w+)")
+_NEEDS_SETUPTOOLS = re.compile(r"No module named '(?P<top>setuptools|pkg_resources|distutils)[.']")
 
 
 def installation_findings(cell: Cell, installation: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:
@@ -64,7 +69,8 @@ def _import_findings(cell: Cell, installation: Installation, entries: Sequence[L
         last_line = (detail.strip().splitlines() or ["no reason was reported"])[-1]
         yield Finding(
             code="PY105",
-            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last_line}",
+            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last_line}"
+            f"{how_imported(cell)}",
             remedy=_import_remedy(project, cell, last_line),
             location=_requirement_location(project, entries),
             names=(project,),
@@ -82,6 +88,41 @@ def fails_only_here(finding: Finding, installation: Installation, baseline: Inst
     if module is None or module[1] not in installation.source_imports:
         return True
     return (baseline.imports or {}).get(module[1]) == ""
+
+
+def without_unneeded(finding: Finding, installation: Installation, baseline: Installation) -> Finding:
+    """Return a finding as a note if nothing needs the import that fails in ``installation`` and on the ``baseline``.
+
+    A module that needs an extra or is only there inside of another program says nothing of its project, if another
+    module of it can be imported, or if it lacks a module that no requirement provides on any interpreter.
+    """
+    module = _IMPORTED.search(finding.message) if finding.code == "PY105" else None
+    environment = installation.environment
+    if module is None or environment is None or module[1] not in installation.unneeded_imports:
+        return finding
+    details = [(side.imports or {}).get(module[1], "") for side in (installation, baseline)]
+    if not all(details):
+        return finding
+    imports = installation.imports or {}
+    others = [name for project in finding.names for name in environment.modules.get(project, ()) if name != module[1]]
+    provided = {name for names in environment.modules.values() for name in names}
+    missing = [_LACKS_MODULE.search(detail.strip().splitlines()[-1]) for detail in details]
+    lacks_same = missing[0] and missing[1] and missing[0]["top"] == missing[1]["top"] not in provided
+    if not lacks_same and not any(imports.get(name, "not tried") == "" for name in others):
+        return finding
+    message = f"{finding.message} (on the baseline too, and nothing of the service names this module)"
+    return replace(finding, severity=Severity.NOTE, message=message, remedy="")
+
+
+def how_imported(cell: Cell) -> str:
+    """Return what a message adds about imports that ran as in a folder without .pth files; empty for others."""
+    location = cell.service.runs_without_pth
+    if location is None:
+        return ""
+    return (
+        f" (imported as the service is deployed: {location} installs into a folder that is no site-packages of Python, "
+        "so no .pth file runs, and setuptools does not provide distutils)"
+    )
 
 
 def missing_environment_reason(installation: Installation) -> str:
@@ -107,15 +148,36 @@ def finding_identity(finding: Finding) -> tuple[str, tuple[str, ...], str]:
     return finding.code, finding.names, module[1] if module else ""
 
 
+def without_blocking(finding: Finding, installation: Installation) -> Finding:
+    """Return a finding as a warning if the service and its suite do without the project that it is about."""
+    reasons = {finding_identity(reason) for reason in installation.dispensed}
+    is_about_dispensable = bool(finding.names) and installation.dispensable.issuperset(finding.names)
+    if finding.severity is not Severity.ERROR or not (is_about_dispensable or finding_identity(finding) in reasons):
+        return finding
+    message = f"{finding.message} (only tests or development require it, and nothing of the service names it)"
+    detail = f"{finding.detail}\n{NOT_NEEDED}".strip()
+    return replace(finding, severity=Severity.WARNING, message=message, detail=detail)
+
+
 def _import_remedy(project: str, cell: Cell, last_line: str) -> str:
     successor = SUCCESSORS.get(project)
     if successor:
         return f"replace {project}: {successor}"
+    library = missing_library(last_line)
+    if library is not None:
+        return f"install {library.package}, which has {library.name}, on this machine and in the image"
     other_version = f"require a version of {project} that runs on {cell.interpreter}"
-    if _NEEDS_SETUPTOOLS.search(last_line):
-        return f"{other_version}, or add setuptools (below 82 for pkg_resources), which it needs and does not require"
     return f"{other_version}, or replace it"
 
 
+def missing_setuptools(finding: Finding) -> tuple[str, str] | None:
+    """Return the module whose import fails because setuptools is not there, and the requirement that may fix it."""
+    module, missing = _IMPORTED.search(finding.message), _NEEDS_SETUPTOOLS.search(finding.message)
+    if finding.code != "PY105" or module is None or missing is None:
+        return None
+    return module[1], "setuptools<82" if missing["top"] == "pkg_resources" else "setuptools"
+
+
 def _requirement_location(project: str, entries: Sequence[LocatedEntry]) -> Location | None:
-    return next((item.location for item in entries if item.name == project), None)
+    same_project = [item for item in entries if item.name == project]
+    return max(same_project, key=decisiveness).location if same_project else None

@@ -51,8 +51,11 @@ def unhashed_findings(
                 if entry.name not in hashed | available:
                     yield _unhashed_entry_finding(entry)
             named = {entry.name for entry in entries}
-            yield from _dependency_findings(entries, named | available, distributions, build)
-        available |= {entry.name for entry in entries} | _closure(entries, available, distributions, build).keys()
+            if not requirements.no_deps:
+                yield from _dependency_findings(entries, named | available, distributions, build)
+        available |= {entry.name for entry in entries}
+        if not requirements.no_deps:
+            available |= _closure(entries, available, distributions, build).keys()
 
 
 def _preinstalled_names(versions: Mapping[str, str], build: InterpreterBuild) -> set[str]:

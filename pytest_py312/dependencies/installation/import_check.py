@@ -32,7 +32,8 @@ class ImportChecker:
 
         :raises Undetermined: the modules could not be imported for a reason outside of them.
         """
-        result_name = f"imports-{zlib.crc32(','.join(modules).encode()):x}"
+        without_pth = cell.service.runs_without_pth is not None
+        result_name = f"imports-{zlib.crc32(','.join(modules).encode()):x}{'-without-pth' if without_pth else ''}"
         cached_result = self._environments.cached_result(environment.key, result_name)
         if isinstance(cached_result, dict):
             return {str(name): str(detail) for name, detail in cached_result.items()}
@@ -56,7 +57,11 @@ class ImportChecker:
                 environment=environment.folder,
                 root=self._root,
                 folders=(),
-                request={"kind": "imports", "modules": list(modules)},
+                request={
+                    "kind": "imports",
+                    "modules": list(modules),
+                    "without_pth": cell.service.runs_without_pth is not None,
+                },
                 time_limit=300.0,
                 memory_limit=cell.service.settings.memory_limit,
             )

@@ -6,7 +6,7 @@ per run, also with several workers.
 """
 
 import re
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,17 +17,17 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Interpreter, Location
-from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.model.fleet import Cell, Program, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
 from pytest_py312.dependencies.installation.console_scripts import (
+    importable_modules,
     installed_modules,
     start_modules_of_programs,
     start_modules_of_project,
 )
 from pytest_py312.dependencies.installation.distribution_store import (
-    BUILD_TIME_LIMIT,
     DistributionStore,
     StoredDistribution,
 )
@@ -43,11 +43,11 @@ from pytest_py312.dependencies.installation.requests import (
     older_than,
     tool_constraints,
 )
-from pytest_py312.dependencies.installation.system_packages import installation_hint
 from pytest_py312.dependencies.installation.verification import ExpectedDistribution, incomplete_reason
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
+    Pin,
     ResolutionRequest,
     Undetermined,
     Unresolvable,
@@ -55,6 +55,13 @@ from pytest_py312.dependencies.resolution.lock import (
 )
 from pytest_py312.dependencies.resolution.resolvers import make_resolver
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.system.build_tools import MissingTool
+from pytest_py312.dependencies.system.system_packages import (
+    CellBuilds,
+    installation_hint,
+    lacks_packages,
+    needed_interpreters,
+)
 from pytest_py312.repository.services.requirement_sources import additional_services
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import copy_tree
@@ -80,8 +87,9 @@ class Installation:
     (``unchecked`` is the reason). ``incomplete`` says how an environment differs from what is required: what runs in it
     may fail, but it proves nothing. ``built``: the service itself was built and is installed in it. ``imports`` maps
     each module of the directly required distributions to the end of its traceback, empty if it imports.
-    ``source_imports`` are those of its modules that were imported only because the source of the service imports them:
-    some need a configuration that only the service makes, so one that fails says something if it imports elsewhere.
+    ``source_imports`` are those of its modules that were imported only because the source of the service imports them,
+    or starts a program that does: some need a configuration that only the service makes, so one that fails says
+    something if it imports elsewhere.
 
     ``unavailable`` are the projects for which it is unknown, if it is not because of all. ``rest`` is then the
     installation without them: only its findings count, as what runs in it may miss them.
@@ -96,9 +104,28 @@ class Installation:
     built: bool = False
     imports: Mapping[str, str] | None = None
     source_imports: frozenset[str] = frozenset()
+    unneeded_imports: frozenset[str] = frozenset()
+    """Those that fail and that nothing of the service names or starts: some need an extra, or another program."""
     distributions: tuple[StoredDistribution, ...] = ()
     unavailable: tuple[str, ...] = ()
+    missing: MissingTool | None = None
+    """What the machine or the image lacks, if nothing else is the reason."""
     rest: "Installation | None" = None
+    dispensable: frozenset[str] = frozenset()
+    """Projects that only tests or development require, and that nothing of the service names; empty if no finding is
+    about one."""
+    dispensed: tuple[Finding, ...] = ()
+    """Why ``environment`` is without some of ``dispensable``. They do not block the service."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TreeBuild:
+    """The result of building a source tree: a distribution, or findings, or why there is no result."""
+
+    distribution: StoredDistribution | None = None
+    findings: tuple[Finding, ...] = ()
+    unchecked: str = ""
+    missing: MissingTool | None = None
 
 
 class Installer:
@@ -116,13 +143,16 @@ class Installer:
         single_flight: SingleFlight,
         parallel: int,
         imported_names: Callable[[Cell], Collection[str]] = lambda _: (),
+        started_programs: Callable[[Cell], Collection[Program]] = lambda _: (),
     ) -> None:
         """
         :param imported_names: returns the dotted names of other projects that the service of a cell imports whenever
             it runs; the last part may be an attribute.
+        :param started_programs: returns the programs that the source of the service of a cell starts.
         """
         self._plan = plan
         self._imported_names = imported_names
+        self._started_programs = started_programs
         self._cache = cache
         self._runner = runner
         self._resolver = make_resolver(plan, resolver, cache=cache, runner=runner)
@@ -135,13 +165,14 @@ class Installer:
             cache=cache, resolver=self._resolver, single_flight=single_flight, lock_hours=plan.lock_hours
         )
         self.request_builder = RequestBuilder(plan=plan, cache=cache)
+        self._builds = CellBuilds(runner, self.request_builder.requires_git)
         self._lock_file_diagnosis = LockFileDiagnosis(self.request_builder, self._locker)
 
     # -- locks
 
     def cached_lock(self, cell: Cell) -> DependencyLock | None:
         """Return the lock of the cell if it is cached, without asking a resolver; otherwise ``None``."""
-        build = self._runner.find_interpreter(cell.interpreter)
+        build = self._builds.find(cell)
         trees = [
             self._store.get_tree(*self.request_builder.source_copy(folder), build)
             for folder in self.request_builder.source_trees(cell.service)
@@ -161,7 +192,7 @@ class Installer:
                     build,
                     partial(self.request_builder.request, cell, built_trees, extra_constraints=constraint_set),
                 )
-                return self.request_builder.with_required_hashes(cell, adjusted_lock) if adjusted_lock else None
+                return self.request_builder.as_installed(cell, adjusted_lock) if adjusted_lock else None
         return None
 
     def cached_lock_digests(self, cell: Cell) -> list[str] | None:
@@ -172,9 +203,7 @@ class Installer:
         ]
         locks = [self.cached_lock(set_cell) for set_cell in cells]
         digests = [lock.digest for lock in locks if lock is not None]
-        return (
-            [self._runner.find_interpreter(cell.interpreter).digest, *digests] if len(digests) == len(locks) else None
-        )
+        return [self._builds.find(cell).digest, *digests] if len(digests) == len(locks) else None
 
     def _resolve(self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution]) -> DependencyLock:
         """Resolve the set of a cell, with the test tools of the baseline if they work on its interpreter as well.
@@ -196,14 +225,22 @@ class Installer:
 
     def lock(self, cell: Cell) -> DependencyLock | Installation:
         """Return the lock of a cell or, if there is none, the installation that explains why."""
-        return self._single_flight.run(f"lock {cell.identifier}", lambda: self._resolve_or_explain(cell))
+        return self._single_flight.run(
+            f"lock {cell.identifier} {self._build_digest(cell)}", lambda: self._resolve_or_explain(cell)
+        )
+
+    def _build_digest(self, cell: Cell) -> str:
+        try:
+            return self._builds.find(cell).digest
+        except CellUnavailable:  # reported by what needs it
+            return ""
 
     def _resolve_or_explain(self, cell: Cell) -> DependencyLock | Installation:
         try:
-            build = self._runner.find_interpreter(cell.interpreter)
+            build = self._builds.find(cell)
             trees, build_findings = self._built_trees(cell, build)
             try:
-                return self.request_builder.with_required_hashes(cell, self._resolve(cell, build, trees))
+                return self.request_builder.as_installed(cell, self._resolve(cell, build, trees))
             except Unresolvable as blocked:
                 findings = self._with_sources_built(cell, build, trees, blocked.findings)
                 return Installation(
@@ -215,7 +252,10 @@ class Installer:
 
     def _unchecked(self, cell: Cell, reason: Exception, lock: DependencyLock | None = None) -> Installation:
         names = reason.names if isinstance(reason, Undetermined) else ()
-        return Installation(lock=lock, unchecked=self._unchecked_reason(cell, reason), unavailable=tuple(names))
+        missing = reason.missing if isinstance(reason, Undetermined) else None
+        return Installation(
+            lock=lock, unchecked=self._unchecked_reason(cell, reason), unavailable=tuple(names), missing=missing
+        )
 
     def _unchecked_reason(self, cell: Cell, reason: Exception) -> str:
         """Return why a cell could not be checked and, for a missing program or library, where its image installs it."""
@@ -239,14 +279,14 @@ class Installer:
 
         :raises CellUnavailable: there is none.
         """
-        return self._runner.find_interpreter(cell.interpreter)
+        return self._builds.find(cell)
 
     def index(self, cell: Cell) -> "PackageIndex":
         """Return the package index that the requirements of the cell are taken from.
 
         :raises CellUnavailable, Undetermined: it could not be determined.
         """
-        build = self._runner.find_interpreter(cell.interpreter)
+        build = self._builds.find(cell)
         return self._locker.index_for(self.request_builder.request(cell, (), ()), build)
 
     def blamed_projects(self, cell: Cell, change: "RequirementChange") -> tuple[str, ...] | None:
@@ -254,7 +294,7 @@ class Installer:
 
         :raises CellUnavailable, Undetermined: it could not be determined.
         """
-        build = self._runner.find_interpreter(cell.interpreter)
+        build = self._builds.find(cell)
         trees, _ = self._built_trees(cell, build)
         return self._locker.blamed_projects(
             self.request_builder.request(cell, trees, (), change.specifiers, change.without), build
@@ -266,7 +306,7 @@ class Installer:
         The environment stays in the cache, and is used by the cell once the change is written.
         """
         try:
-            build = self._runner.find_interpreter(cell.interpreter)
+            build = self._builds.find(cell)
             trees, _ = self._built_trees(cell, build)
             make_request = partial(self.request_builder.request, changed=change.specifiers, without=change.without)
             try:
@@ -284,24 +324,67 @@ class Installer:
             return Installation(build=build, lock=lock, unchecked=f"{large}; the next run with the change installs it")
         return self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
 
+    def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> Mapping[str, str] | None:
+        """Import ``modules`` in an environment of the cell that has the requirements ``added`` as well.
+
+        Those replace the requirements of the same projects.
+
+        :returns: each module and the end of its traceback, empty if it imports; ``None`` if it cannot be tried.
+        """
+        replaced = {canonicalize_name(name[0]) for line in added if (name := re.match(PROJECT_NAME, line))}
+        make_request = partial(self.request_builder.request, added=added, without=replaced)
+        try:
+            build = self._runner.find_interpreter(cell.interpreter)
+            trees, _ = self._built_trees(cell, build)
+            lock = self._locker.lock(make_request(cell, trees, ()), build)
+            installation = self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
+            if installation.environment is None:
+                return None
+            return self._import_checker.check(cell, build, installation.environment, tuple(sorted(modules)))
+        except (CellUnavailable, Undetermined, Unresolvable):
+            return None
+
     # -- source trees: the service itself if its metadata need a build, and requirements by path
 
-    def _built_trees(self, cell: Cell, build: InterpreterBuild) -> tuple[list[StoredDistribution], list[Finding]]:
-        """Build the source trees; return them, and a finding for each that does not build on this interpreter."""
+    def _built_trees(
+        self, cell: Cell, build: InterpreterBuild, without: Collection[str] = ()
+    ) -> tuple[list[StoredDistribution], list[Finding]]:
+        """Build the source trees; return them, and a finding for each that does not build on this interpreter.
+
+        :param without: folders that are left out.
+        :raises Undetermined: some could not be built for another reason; ``names`` are their folders.
+        """
         distributions, findings = [], []
+        unbuilt: dict[str, TreeBuild] = {}
         for folder in self.request_builder.source_trees(cell.service):
-            try:
-                distributions.append(self._built_tree(folder, build))
-            except Unresolvable as blocked:
-                findings += [_own_build_finding(finding, folder, cell) for finding in blocked.findings]
+            if folder in without:
+                continue
+            result = self._built_tree(folder, build)
+            if result.distribution is not None:
+                distributions.append(result.distribution)
+            elif result.unchecked:
+                unbuilt[folder] = result
+            findings += [_own_build_finding(finding, folder, cell) for finding in result.findings]
+        if unbuilt:
+            folder, first = next(iter(unbuilt.items()))
+            subject = "the service itself" if folder == cell.service.path else folder
+            raise Undetermined(f"{subject}: {first.unchecked}", names=tuple(unbuilt), missing=first.missing)
         return distributions, findings
 
-    def _built_tree(self, folder: str, build: InterpreterBuild) -> StoredDistribution:
+    def _built_tree(self, folder: str, build: InterpreterBuild) -> "TreeBuild":
+        """Build a source tree, once per run and interpreter build whatever the result is."""
         source, key = self.request_builder.source_copy(folder)
         self._single_flight.run(f"copy {key}", lambda: self._copy_source_tree(folder, source))
-        return self._single_flight.run(
-            f"tree {key} {build.digest}", lambda: self._store.install_tree(source, key, build)
-        )
+
+        def built() -> TreeBuild:
+            try:
+                return TreeBuild(distribution=self._store.install_tree(source, key, build, self._plan.build_limit))
+            except Unresolvable as blocked:
+                return TreeBuild(findings=blocked.findings)
+            except Undetermined as reason:
+                return TreeBuild(unchecked=str(reason), missing=reason.missing)
+
+        return self._single_flight.run(f"tree {key} {build.digest}", built)
 
     def _copy_source_tree(self, folder: str, source: Path) -> bool:
         if not source.exists():
@@ -335,11 +418,16 @@ class Installer:
         return True
 
     def _fill_store(self, interpreter: Interpreter, cells: Sequence[Cell]) -> None:
-        locks = [lock for cell in cells if isinstance(lock := self.lock(cell), DependencyLock)]
-        wheels = {pin.line: pin for lock in locks for pin in lock.pins if not pin.from_source}
+        """Install the wheels of ``cells``, together for those with the same build of ``interpreter``."""
         try:
-            build = self._runner.find_interpreter(interpreter)
-            self._store.fill([*wheels.values(), *preinstalled(build)], build, ResolutionRequest(lines=()))
+            wheels: dict[InterpreterBuild, dict[str, Pin]] = {self._runner.find_interpreter(interpreter): {}}
+            for cell in cells:
+                lock = self.lock(cell)
+                if isinstance(lock, DependencyLock):
+                    of_build = wheels.setdefault(self._builds.find(cell), {})
+                    of_build.update({pin.line: pin for pin in lock.pins if not pin.from_source})
+            for build, pins in wheels.items():
+                self._store.fill([*pins.values(), *preinstalled(build)], build, ResolutionRequest(lines=()))
         except (CellUnavailable, Unresolvable, Undetermined):
             return  # the installation of each cell tries again and reports the failure
 
@@ -347,13 +435,50 @@ class Installer:
         """Return the installed and imported environment of a cell, or why there is none."""
         return self._single_flight.run(f"installation {cell.identifier}", lambda: self._install(cell))
 
+    def _attempt(self, cell: Cell) -> Installation:
+        """Resolve and install the whole set of a cell, on the build that it has at this moment."""
+
+        def attempt() -> Installation:
+            lock = self.lock(cell)
+            if isinstance(lock, Installation):
+                return lock
+            return self._install_or_explain(cell, lock, self.request_builder.request)
+
+        return self._single_flight.run(f"attempt {cell.identifier} {self._build_digest(cell)}", attempt)
+
+    def _attempt_equipped(self, cell: Cell) -> Installation:
+        """As :meth:`_attempt`, with the system packages of the service's own image if the set needs them.
+
+        It does if the cell, its baseline or its target needs them: these are compared.
+        """
+        installation = self._attempt(cell)
+        try:
+            if not self._builds.can_equip(cell):
+                return installation
+            interpreters = needed_interpreters(cell, self._plan.target)
+            others = [replace(cell, interpreter=interpreter) for interpreter in interpreters]
+            if not any(self._needs_packages(other) for other in others):
+                return installation
+        except CellUnavailable:
+            return installation
+        failure = self._builds.equip(cell.service, interpreters)
+        if not failure:
+            return self._attempt(cell)
+        if installation.unchecked:
+            return replace(installation, unchecked=f"{installation.unchecked}; {failure}")
+        lacking = lacks_packages(None, installation.imports)
+        return replace(installation, environment=None, imports=None, unchecked=failure) if lacking else installation
+
+    def _needs_packages(self, cell: Cell) -> bool:
+        if not self._builds.can_equip(cell):
+            return True  # it has them already
+        attempt = self._attempt(cell)
+        return lacks_packages(attempt.missing, attempt.imports)
+
     def _install(self, cell: Cell) -> Installation:
-        lock = self.lock(cell)
-        installation = (
-            lock
-            if isinstance(lock, Installation)
-            else self._install_or_explain(cell, lock, self.request_builder.request)
-        )
+        installation = self._attempt_equipped(cell)
+        if installation.environment is None or any((installation.imports or {}).values()):
+            installation = self._without_dispensable(cell, installation)
         rest = self._install_rest(cell, installation.unavailable) if installation.unavailable else None
         if rest is None:
             return installation
@@ -363,6 +488,33 @@ class Installer:
             f"without {without}",
         )  # fmt: skip
 
+    def _without_dispensable(self, cell: Cell, installation: Installation) -> Installation:
+        """Leave out what cannot be had and is not needed, see :attr:`Installation.dispensable`.
+
+        Return ``installation`` with :attr:`Installation.dispensable` if that changes nothing.
+        """
+        dispensable = self._dispensable(cell)
+        if not dispensable:
+            return installation
+        blamed = {*installation.unavailable, *(name for finding in installation.findings for name in finding.names)}
+        # if none of them is named, one of them may require what is
+        left_out = dispensable & blamed or dispensable
+        if installation.environment is None and (installation.findings or installation.unavailable):
+            rest = self._install_without(cell, left_out)
+            reasons = _reasons_left_out(installation, rest, left_out)
+            if reasons:
+                return replace(rest, dispensable=dispensable, dispensed=reasons)
+        return replace(installation, dispensable=dispensable)
+
+    def _dispensable(self, cell: Cell) -> frozenset[str]:
+        try:
+            trees, _ = self._built_trees(cell, self._runner.find_interpreter(cell.interpreter))
+        except (CellUnavailable, Undetermined):
+            return frozenset()
+        baseline = self.installation(_baseline_cell(cell)) if not cell.is_baseline else None
+        environment = baseline.environment if baseline is not None else None
+        return self.request_builder.dispensable(cell.service, trees, environment.modules if environment else {})
+
     def _install_rest(self, cell: Cell, unavailable: Sequence[str]) -> Installation | None:
         """Install the requirements of a cell without those of ``unavailable`` that its files require.
 
@@ -371,7 +523,11 @@ class Installer:
         """
         names = set(unavailable)
         for _ in range(MAX_UNAVAILABLE):
-            if not names < set(self.request_builder.directly_required(cell.service)):
+            parts = {
+                *self.request_builder.directly_required(cell.service),
+                *self.request_builder.source_trees(cell.service),
+            }
+            if not names < parts:
                 return None  # another requirement brings it, or nothing is left
             rest = self._install_without(cell, names)
             if not rest.unchecked:
@@ -385,8 +541,8 @@ class Installer:
     def _install_without(self, cell: Cell, names: Collection[str]) -> Installation:
         make_request = partial(self.request_builder.request, unavailable=names)
         try:
-            build = self._runner.find_interpreter(cell.interpreter)
-            trees, build_findings = self._built_trees(cell, build)
+            build = self._builds.find(cell)
+            trees, build_findings = self._built_trees(cell, build, names)
             try:
                 lock = self._locker.lock(make_request(cell, trees, ()), build)
                 lock = self._locker.keep_preinstalled(lock, build, partial(make_request, cell, trees))
@@ -394,25 +550,31 @@ class Installer:
                 return Installation(build=build, findings=(*build_findings, *blocked.findings))
         except (CellUnavailable, Undetermined) as reason:
             return self._unchecked(cell, reason)
-        return self._install_or_explain(cell, self.request_builder.with_required_hashes(cell, lock), make_request)
+        return self._install_or_explain(
+            cell, self.request_builder.as_installed(cell, lock), make_request, without=names
+        )
 
     def _install_or_explain(
         self,
         cell: Cell,
         lock: DependencyLock,
         make_request: Callable[..., ResolutionRequest],
-        build_limit: float = BUILD_TIME_LIMIT,
+        build_limit: float | None = None,
+        without: Collection[str] = (),
     ) -> Installation:
         """Install ``lock``.
 
         :param make_request: makes the resolution request of ``lock`` from a cell, its trees and constraints.
+        :param build_limit: time limit of the build of one source, in seconds; the plan's if there is none.
+        :param without: folders that are not built.
         """
         try:
-            build = self._runner.find_interpreter(cell.interpreter)
-            return self._install_with_older_versions(cell, build, lock, make_request, build_limit)
+            build = self._builds.find(cell)
+            limit = self._plan.build_limit if build_limit is None else build_limit
+            return self._install_with_older_versions(cell, build, lock, make_request, limit, without)
         except Unresolvable as blocked:
             findings = self._lock_file_diagnosis.attribute_to_lock_files(
-                cell, build, lambda: self._built_trees(cell, build)[0], blocked.findings
+                cell, build, lambda: self._built_trees(cell, build, without)[0], blocked.findings
             )
             return Installation(build=build, lock=lock, findings=findings)
         except (CellUnavailable, Undetermined) as reason:
@@ -427,28 +589,29 @@ class Installer:
         lock: DependencyLock,
         make_request: Callable[..., ResolutionRequest],
         build_limit: float,
+        without: Collection[str],
     ) -> Installation:
         """Install ``lock``, with older versions of distributions that exclude ``build``, as pip would choose them."""
-        installation = self._install_lock(cell, build, lock, build_limit)
+        installation = self._install_lock(cell, build, lock, build_limit, without)
         for _ in range(MAX_OLDER_ATTEMPTS):
             excluded = excluded_by_requires_python(installation.distributions, build)
             if not excluded:
                 break
             try:
-                trees, _build_findings = self._built_trees(cell, build)
+                trees, _build_findings = self._built_trees(cell, build, without)
                 older_lock = self._locker.try_lock(make_request(cell, trees, older_than(lock, excluded, build)), build)
                 if older_lock is None:
                     break
-                lock = self.request_builder.with_required_hashes(cell, older_lock)
-                installation = self._install_lock(cell, build, lock, build_limit)
+                lock = self.request_builder.as_installed(cell, older_lock)
+                installation = self._install_lock(cell, build, lock, build_limit, without)
             except (Unresolvable, Undetermined):
                 break  # the finding is about the newer version, which excludes this interpreter
         return installation
 
     def _install_lock(
-        self, cell: Cell, build: InterpreterBuild, lock: DependencyLock, build_limit: float
+        self, cell: Cell, build: InterpreterBuild, lock: DependencyLock, build_limit: float, without: Collection[str]
     ) -> Installation:
-        trees, findings = self._built_trees(cell, build)
+        trees, findings = self._built_trees(cell, build, without)
         tree_names = {tree.name for tree in trees}
         # what the repository itself provides replaces a release of the same project
         pins = [pin for pin in lock.pins if pin.name not in tree_names]
@@ -470,9 +633,13 @@ class Installer:
             f"environment {key}", lambda: self._environments.create(key, distributions, build)
         )
         declared = self._modules_of_requirements(cell.service, environment, trees, distributions)
-        imported = installed_modules(self._imported_names(cell), distributions) - declared
+        imported = self._modules_of_source(cell, distributions) - declared
         modules = tuple(sorted(declared | imported))
         own_distribution = cell.service.distribution
+        imports = self._single_flight.run(
+            f"imports {key} {modules} {cell.service.runs_without_pth is not None}",
+            lambda: self._import_checker.check(cell, build, environment, modules),
+        )
         return Installation(
             build=build,
             lock=lock,
@@ -487,12 +654,14 @@ class Installer:
                 [ExpectedDistribution(name=pin.name, version=pin.version) for pin in pins],
                 [entry.text for entry in self.request_builder.requirements(cell.service).entries],
                 build,
+                self.request_builder.installed_alone(cell.service)
+                | {tree.name for tree in trees if self.request_builder.is_tree_alone(cell.service, tree)},
+                self.request_builder.left_out(cell.service),
             ),
             built=own_distribution is not None and not own_distribution.static and not findings,
-            imports=self._single_flight.run(
-                f"imports {key} {modules}", lambda: self._import_checker.check(cell, build, environment, modules)
-            ),
+            imports=imports,
             source_imports=imported,
+            unneeded_imports=self._unneeded_imports(cell, imports, imported, distributions),
             distributions=tuple(distributions),
         )
 
@@ -512,6 +681,11 @@ class Installer:
         """Return whether a suite has left its environment unchanged; see :meth:`EnvironmentStore.is_intact`."""
         return self._environments.is_intact(environment)
 
+    def _modules_of_source(self, cell: Cell, distributions: Sequence[StoredDistribution]) -> frozenset[str]:
+        """Return the modules that the source of the service imports, and those of the programs that it starts."""
+        started = start_modules_of_programs(self._started_programs(cell), distributions)
+        return installed_modules(self._imported_names(cell), distributions).union(started)
+
     def _modules_of_requirements(
         self,
         service: Service,
@@ -520,9 +694,27 @@ class Installer:
         distributions: Sequence[StoredDistribution],
     ) -> frozenset[str]:
         names = [*self.request_builder.directly_required(service), *(tree.name for tree in trees)]
+        started = self._started_modules(service, distributions, names)
+        return started.union(*(importable_modules(environment.modules.get(name, ())) for name in names))
+
+    def _started_modules(
+        self, service: Service, distributions: Sequence[StoredDistribution], names: Iterable[str]
+    ) -> frozenset[str]:
         started = {module for name in names for module in start_modules_of_project(name, distributions)}
-        started.update(start_modules_of_programs(service.programs, distributions))
-        return frozenset(started.union(*(environment.modules.get(name, ()) for name in names)))
+        return frozenset(started.union(start_modules_of_programs(service.programs, distributions)))
+
+    def _unneeded_imports(
+        self,
+        cell: Cell,
+        imports: Mapping[str, str],
+        imported: Collection[str],
+        distributions: Sequence[StoredDistribution],
+    ) -> frozenset[str]:
+        names = self.request_builder.directly_required(cell.service)
+        started = {*imported, *self._started_modules(cell.service, distributions, names)}
+        packages = {module.partition(".")[0] for module in started}
+        failing = [name for name, detail in imports.items() if detail and name.partition(".")[0] not in packages]
+        return self.request_builder.unnamed_modules(cell.service, failing)
 
 
 def _baseline_cell(cell: Cell) -> Cell:
@@ -533,6 +725,20 @@ def _is_about(finding: Finding, names: set[str]) -> bool:
     """Whether a finding is about one of some projects, or its message mentions one."""
     words = {canonicalize_name(word) for word in re.findall(PROJECT_NAME, finding.message)}
     return not names.isdisjoint(finding.names) or not names.isdisjoint(words)
+
+
+def _reasons_left_out(whole: Installation, rest: Installation, left_out: Collection[str]) -> tuple[Finding, ...]:
+    """Return the findings of ``whole`` that leaving out some projects takes away; those of an unknown result are one.
+
+    Empty if that does not help.
+    """
+    remaining = {(finding.code, finding.message) for finding in rest.findings}
+    gone = tuple(finding for finding in whole.findings if (finding.code, finding.message) not in remaining)
+    if whole.unchecked and not rest.unchecked:
+        names = tuple(sorted(left_out))
+        message = f"{', '.join(names)} could not be checked: {whole.unchecked}"
+        gone += (Finding(code="PY111", message=message, names=names),)
+    return gone if rest.environment is not None or rest.findings else ()
 
 
 def _own_build_finding(finding: Finding, folder: str, cell: Cell) -> Finding:

@@ -22,7 +22,11 @@ from pytest_py312.dependencies.diagnosis.version_candidates import (
     smallest_change,
     with_minimum,
 )
-from pytest_py312.dependencies.installation.findings import finding_identity, installation_findings
+from pytest_py312.dependencies.installation.findings import (
+    finding_identity,
+    installation_findings,
+    missing_setuptools,
+)
 from pytest_py312.dependencies.installation.installer import Installation, Installer
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import Undetermined
@@ -199,7 +203,7 @@ class RepairTrials:
             manually = "the requirements are computed by code here, so change them manually"
             return replace(finding, location=self._required.computed[0], remedy=f"{finding.remedy}; {manually}")
         if finding.code not in ("PY102", "PY103", "PY104"):
-            return finding
+            return self._with_setuptools(finding)
         version_candidates = (
             self._version_candidates(matching_requirements[0]) if len(matching_requirements) == 1 else ()
         )
@@ -216,6 +220,20 @@ class RepairTrials:
             remedy=f"no version that {matching_requirements[0].text} allows has a wheel for {interpreter}; "
             f"{suggestion} has one, but is beyond the upper bound: check why that bound was set",
         )
+
+    def _with_setuptools(self, finding: Finding) -> Finding:
+        """Offer to require setuptools for a failing import that lacks it, if the import works with it."""
+        missing = (
+            missing_setuptools(finding) if finding.severity is Severity.ERROR and not finding.preexisting else None
+        )
+        if missing is None:
+            return finding
+        module, requirement = missing
+        results = self.installer.imports_with(self.cell, (requirement,), (module,))
+        if results is None or results.get(module, "not tried"):
+            return finding
+        proof = f"verified: with it {module} imports on {self.cell.interpreter}"
+        return replace(finding, remedy=f"require {requirement} ({proof}), or {finding.remedy}")
 
     def _with_source_advice(self, finding: Finding, item: LocatedEntry) -> Finding:
         """Add to a finding on a source that does not build what to do if there is no wheel."""

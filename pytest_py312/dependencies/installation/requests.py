@@ -8,7 +8,7 @@ import os
 import re
 import threading
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from packaging.requirements import Requirement
@@ -20,10 +20,24 @@ from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.hash_checking import requires_hashes
+from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMAT_OPTIONS
+from pytest_py312.dependencies.resolution.format_control import read_format_control
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
+from pytest_py312.repository.recipes.install_groups import group_sources, installs_own_dependencies
+from pytest_py312.repository.services.development_requirements import (
+    is_for_development,
+    unnamed_modules,
+    unnamed_projects,
+)
+from pytest_py312.repository.services.exact_sets import (
+    OFTEN_LEFT_OUT,
+    environment_leaves_out,
+    production_leaves_out,
+)
 from pytest_py312.repository.services.own_distributions import find_own_distributions
 from pytest_py312.repository.services.requirement_set import (
+    LocalRequirement,
     LocatedEntry,
     LocatedOption,
     RequirementSet,
@@ -38,6 +52,14 @@ PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "covera
 """Test tools that have the version of the baseline on every interpreter, as do all plugins of pytest."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Group:
+    """What commands with the same settings install."""
+
+    requirements: RequirementSet
+    by_uv: bool = False
+
+
 class RequestBuilder:
     """Builder of the resolution requests of the services of a plan. Thread-safe."""
 
@@ -45,7 +67,9 @@ class RequestBuilder:
         self._plan = plan
         self._cache = cache
         self._sets: dict[str, RequirementSet] = {}
+        self._groups_by_service: dict[str, tuple[_Group, ...]] = {}
         self._own: dict[str, Mapping[str, str]] = {}
+        self._omitted: dict[str, frozenset[str]] = {}
         self._digests: dict[str, str] = {}
         self._lock = threading.Lock()
 
@@ -66,6 +90,37 @@ class RequestBuilder:
                     _without_setup_problems(read_set, service) if _needs_build(service) else read_set
                 )
             return self._sets[service.name]
+
+    def _groups(self, service: Service) -> tuple[_Group, ...]:
+        """Return the requirements of the service by the settings with which they are installed; always one group."""
+        requirements = self.requirements(service)
+        with self._lock:
+            if service.name not in self._groups_by_service:
+                groups = group_sources((*service.requirements, *service.test_requirements))
+                self._groups_by_service[service.name] = tuple(
+                    _Group(
+                        requirements=requirements
+                        if len(groups) == 1
+                        else read_requirement_set(self._plan.root, group.sources),
+                        by_uv=group.by_uv,
+                    )
+                    for group in groups
+                ) or (_Group(requirements=requirements),)
+            return self._groups_by_service[service.name]
+
+    def _upgraded(self, service: Service) -> frozenset[str]:
+        """Return the normalised names of the projects that a command upgrades."""
+        sources = [source for source in (*service.requirements, *service.test_requirements) if source.settings.upgrade]
+        return frozenset(item.name for item in read_requirement_set(self._plan.root, sources).entries)
+
+    def installed_alone(self, service: Service) -> frozenset[str]:
+        """Return the normalised names of the projects that are installed without what they require."""
+        return frozenset(
+            item.name
+            for group in self._groups(service)
+            if group.requirements.no_deps
+            for item in group.requirements.entries
+        )
 
     def own_distributions(self, service: Service) -> Mapping[str, str]:
         """Return the distributions of the repository that the service requires by name, and their folders."""
@@ -98,6 +153,33 @@ class RequestBuilder:
         """Return the normalised names of the projects that the files of the service require."""
         return tuple(dict.fromkeys(item.name for item in self.requirements(service).entries))
 
+    def dispensable(
+        self, service: Service, trees: Sequence[StoredDistribution], modules: Mapping[str, Collection[str]]
+    ) -> frozenset[str]:
+        """Return the projects that only tests or development require, and that nothing of the service names.
+
+        :param trees: the distributions that are built from folders; what they require is needed.
+        :param modules: project -> its importable modules, as far as they are known.
+        """
+        required = frozenset(self.directly_required(service))
+        sources = list(service.requirements)
+        if service.recipe is None and service.settings.requirements is None:  # they were found by their names
+            sources = [source for source in sources if not is_for_development(source.path, service.path)]
+        at_run_time = {item.name for item in read_requirement_set(self._plan.root, sources).entries}
+        of_trees = {_project(line) for tree in trees for line in tree.requires}
+        if suite := service.suite:
+            at_run_time.update(_suite_tools(suite))
+        only_tests = required - at_run_time - of_trees - self.own_distributions(service).keys()
+        return unnamed_projects(Tree(self._plan.root), service, only_tests, modules)
+
+    def unnamed_modules(self, service: Service, modules: Collection[str]) -> frozenset[str]:
+        """Return those of ``modules`` that no file of the service names."""
+        return unnamed_modules(Tree(self._plan.root), service, modules)
+
+    def requires_git(self, service: Service) -> bool:
+        """Whether a requirement of the service is fetched with git."""
+        return any("git+" in item.text for item in self.requirements(service).entries)
+
     def request(
         self,
         cell: Cell,
@@ -108,6 +190,7 @@ class RequestBuilder:
         locked: bool = True,
         extra_constraints: Sequence[str] = (),
         unavailable: Collection[str] = (),
+        added: Sequence[str] = (),
     ) -> ResolutionRequest:
         """Return the request of a cell: the requirements of its files, its test tool, and those of ``trees``.
 
@@ -118,9 +201,10 @@ class RequestBuilder:
         :param without: projects that are left out, to try a change.
         :param extra_constraints: added to ``constraints``.
         :param unavailable: projects that are left out because they cannot be had here; locked versions are kept.
+        :param added: requirements that no file has, to try them.
         """
         requirements = self.requirements(cell.service)
-        holds_locked_versions = locked and changed is None and not without
+        holds_locked_versions = locked and changed is None and not without and not added
         locked_constraints = (
             tuple(pinned_constraints(requirements.locks, requirements.entries, cell.interpreter))
             if holds_locked_versions
@@ -128,39 +212,79 @@ class RequestBuilder:
         )
         # those that do not build are reported as such, and not as missing from the index
         tree_names = {tree.name for tree in trees} | self.own_distributions(cell.service).keys()
-        lines = []
-        for item in requirements.entries:
-            if item.name in without or item.name in tree_names or item.name in unavailable:
-                continue  # a folder of the repository that is installed by its path is no project of the index
-            hashes = "".join(f" --hash={file_hash}" for file_hash in item.entry.hashes)
-            lines.append(_with_specifier(item, changed[item]) if changed and item in changed else item.text + hashes)
-        suite = cell.service.suite
-        names = {item.name for item in requirements.entries}
-        if suite is not None and suite.kind is SuiteKind.PYTEST:
-            lines += [tool for tool in _suite_tools(suite) if tool not in names]
+        excluded = {*without, *tree_names, *unavailable}
+        shared = ResolutionRequest(
+            lines=(),
+            constraints=(
+                *(item.text for item in requirements.constraints),
+                *locked_constraints,
+                *self._without_upgraded(cell.service, (*extra_constraints, *constraints)),
+            ),
+            direct=tuple((item.name, item.location) for item in sorted(requirements.entries, key=decisiveness)),
+            exclude_newer=self._plan.exclude_newer,
+        )
+        groups = self._groups(cell.service)
+        parts = [
+            self._part(group, shared, _entry_lines(group.requirements, changed or {}, excluded), position)
+            for position, group in enumerate(groups)
+        ]
+        main = next((part for part in parts if not part.no_deps), replace(shared, position=len(parts)))
+        tools = _tool_lines(cell.service, requirements)
+        of_trees = self._tree_lines(cell, trees, {*tree_names, *unavailable})
+        return replace(
+            main,
+            lines=tuple(dict.fromkeys((*added, *main.lines, *tools, *of_trees))),
+            others=tuple(part for part in parts if part.position != main.position and part.lines),
+        )
+
+    def _without_upgraded(self, service: Service, constraints: Sequence[str]) -> list[str]:
+        """Return ``constraints`` without those that keep an older version of what a command upgrades."""
+        names = self._upgraded(service) if constraints else frozenset()
+        return [line for line in constraints if "==" not in line or _project(line) not in names]
+
+    def _part(self, group: _Group, shared: ResolutionRequest, lines: Sequence[str], position: int) -> ResolutionRequest:
+        """Return the request of one group, with its settings."""
+        options = group.requirements.options
+        other_options = (item for item in options if item.name not in FORMAT_OPTIONS)
+        return replace(
+            shared,
+            lines=tuple(dict.fromkeys(lines)),
+            options=tuple(dict.fromkeys(self._option_line(item) for item in other_options)),
+            hashes=any(item.entry.hashes for item in group.requirements.entries),
+            no_deps=group.requirements.no_deps,
+            formats=read_format_control((option.name, option.value) for option in options),
+            best_match=not group.by_uv and any(option.name == "--extra-index-url" for option in options),
+            position=position,
+        )
+
+    def _tree_lines(self, cell: Cell, trees: Sequence[StoredDistribution], excluded: Collection[str]) -> list[str]:
+        """Return what the folders require that are built and installed with their dependencies."""
+        requirements = self.requirements(cell.service)
+        lines: list[str] = []
         for tree in trees:
-            matching_locals = [
-                local for local in requirements.locals if self.source_copy(local.path)[1] in tree.folder.name
-            ]
-            extras = {extra for local in matching_locals for extra in local.extras}
+            if self.is_tree_alone(cell.service, tree):
+                continue
+            extras = {extra for local in self._locals_of(cell.service, tree) for extra in local.extras}
             extras |= {extra for item in requirements.entries if item.name == tree.name for extra in item.entry.extras}
             dependency_lines = (
                 requirement_with_extras(line, tree.name, extras, cell.interpreter) for line in tree.requires
             )
-            lines += [line for line in dependency_lines if line and _project(line) not in {*tree_names, *unavailable}]
-        return ResolutionRequest(
-            lines=tuple(dict.fromkeys(lines)),
-            constraints=(
-                *(item.text for item in requirements.constraints),
-                *locked_constraints,
-                *extra_constraints,
-                *constraints,
-            ),
-            options=tuple(dict.fromkeys(self._option_line(item) for item in requirements.options)),
-            direct=tuple((item.name, item.location) for item in requirements.entries),
-            exclude_newer=self._plan.exclude_newer,
-            hashes=any(item.entry.hashes for item in requirements.entries),
-        )
+            lines += [line for line in dependency_lines if line and _project(line) not in excluded]
+        return lines
+
+    def _locals_of(self, service: Service, tree: StoredDistribution) -> list[LocalRequirement]:
+        """Return the requirements by path that a built folder or archive fulfils."""
+        return [
+            local for local in self.requirements(service).locals if self.source_copy(local.path)[1] in tree.folder.name
+        ]
+
+    def is_tree_alone(self, service: Service, tree: StoredDistribution) -> bool:
+        """Whether a built folder is installed without what it requires."""
+        locals_of_tree = self._locals_of(service, tree)
+        if locals_of_tree:
+            return all(local.no_deps for local in locals_of_tree)
+        is_own = _needs_build(service) and self.source_copy(service.path)[1] in tree.folder.name
+        return is_own and not installs_own_dependencies(service)
 
     def hashed_installs(self, service: Service) -> tuple[RequirementSet, ...]:
         """Return the requirements that each file or table of the service has by itself; none if no file has hashes.
@@ -177,16 +301,36 @@ class RequestBuilder:
         """Return an option line. A folder in it is relative to the file that contains the option."""
         value = option.value
         if option.name == "--find-links" and "://" not in value:
-            folder = (self._plan.root / option.location.path).parent / value
+            base = self._plan.root / option.location.path / ".." if option.folder is None else self._plan.root
+            folder = Path(os.path.normpath(base / (option.folder or "") / value))
             # the comment makes locks and installed distributions depend on the content of the folder
             value = f"{folder} # {self.digest(os.path.relpath(folder, self._plan.root))}"
         return f"{option.name} {value}".strip()
 
-    def with_required_hashes(self, cell: Cell, lock: DependencyLock) -> DependencyLock:
-        """Replace the hashes of ``lock`` by those that the files of the service require.
+    def production_leaves_out(self, service: Service) -> frozenset[str]:
+        """Return the distributions that the service's image leaves out although others in it require them."""
+        return production_leaves_out(service, self.production(service))
+
+    def production(self, service: Service) -> RequirementSet:
+        """Return the run-time requirements of the service, with the lock files beside them."""
+        return read_requirement_set(self._plan.root, service.requirements, with_locks=True)
+
+    def left_out(self, service: Service) -> frozenset[str]:
+        """Return the distributions that the environment of the service lacks although others in it require them."""
+        with self._lock:
+            if service.name not in self._omitted:
+                tests = read_requirement_set(self._plan.root, service.test_requirements, with_locks=True)
+                self._omitted[service.name] = environment_leaves_out(service, self.production(service), tests)
+            return self._omitted[service.name]
+
+    def as_installed(self, cell: Cell, lock: DependencyLock) -> DependencyLock:
+        """Return ``lock`` without what the installers of the service leave out, and with the hashes of its files.
 
         A resolver returns the hashes of the files in the index, which would match any file.
         """
+        left_out = self.left_out(cell.service) if OFTEN_LEFT_OUT in lock.versions else frozenset()
+        if left_out:
+            lock = replace(lock, pins=tuple(pin for pin in lock.pins if pin.name not in left_out))
         hashes_by_project = {
             item.name: item.entry.hashes for item in self.requirements(cell.service).entries if item.entry.hashes
         }
@@ -222,10 +366,40 @@ class RequestBuilder:
         return (folder_path / Path(folder).name if is_file else folder_path), key
 
 
+def decisiveness(item: LocatedEntry) -> tuple[bool, bool]:
+    """Return a key by which, of the requirements of one project, the greatest decides its version: a pin."""
+    return "==" in item.entry.specifier, bool(item.entry.specifier)
+
+
 def _suite_tools(suite: Suite) -> tuple[str, ...]:
     """Return the projects that a pytest suite needs to run; the option ``--ds`` belongs to pytest-django."""
     django = any(argument.startswith("--ds=") for argument in suite.arguments)
     return ("pytest", "pytest-django") if django else ("pytest",)
+
+
+def _entry_lines(
+    requirements: RequirementSet, changed: Mapping[LocatedEntry, str], excluded: Collection[str]
+) -> list[str]:
+    """Return the lines of requirements for a resolver, with the specifiers of ``changed``.
+
+    :param excluded: names of projects that are left out. A folder of the repository that is installed by its path is
+        no project of the index.
+    """
+    lines = []
+    for item in requirements.entries:
+        if item.name not in excluded:
+            hashes = "".join(f" --hash={file_hash}" for file_hash in item.entry.hashes)
+            lines.append(_with_specifier(item, changed[item]) if item in changed else item.text + hashes)
+    return lines
+
+
+def _tool_lines(service: Service, requirements: RequirementSet) -> list[str]:
+    """Return what the service's suite is run with and its files do not require."""
+    suite = service.suite
+    names = {item.name for item in requirements.entries}
+    if suite is None or suite.kind is not SuiteKind.PYTEST:
+        return []
+    return [tool for tool in _suite_tools(suite) if tool not in names]
 
 
 def _project(line: str) -> str:

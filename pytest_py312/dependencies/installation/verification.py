@@ -108,7 +108,11 @@ def environment_deviations(
 
 
 def requirement_deviations(
-    distributions: Sequence[StoredDistribution], trees: Collection[str], build: InterpreterBuild
+    distributions: Sequence[StoredDistribution],
+    trees: Collection[str],
+    build: InterpreterBuild,
+    alone: Collection[str] = (),
+    left_out: Collection[str] = (),
 ) -> tuple[str, ...]:
     """Return the requirements that ``distributions`` do not satisfy.
 
@@ -116,16 +120,18 @@ def requirement_deviations(
     that, so the requirements of built distributions are compared, and those on ``trees``, which no resolver has seen.
 
     :param trees: names of the distributions that were built from folders of the repository.
+    :param alone: names of those that are installed without what they require, as with ``pip install --no-deps``.
+    :param left_out: projects that the service's own installers leave out.
     """
     versions = {distribution.name: distribution.version for distribution in distributions}
     deviations = []
     for distribution in distributions:
-        for line in distribution.requires:
+        for line in distribution.requires if distribution.name not in alone else ():
             requirement = _applicable(line, build)
             if requirement is None:
                 continue
             name = canonicalize_name(requirement.name)
-            if not distribution.from_source and name not in trees:
+            if name in left_out or (not distribution.from_source and name not in trees):
                 continue
             label = f"{_label(distribution.name, distribution.version)} requires {requirement.name}"
             if name not in versions:
@@ -160,12 +166,16 @@ def incomplete_reason(
     expected: Sequence[ExpectedDistribution],
     required_lines: Iterable[str],
     build: InterpreterBuild,
+    alone: Collection[str] = (),
+    left_out: Collection[str] = (),
 ) -> str:
     """Return how an environment differs from what is required; empty if it is as required.
 
     :param distributions: what it was built from, including ``trees``, those that come from folders of the repository.
     :param expected: the distributions of the lock, and what the interpreter's own environments have.
     :param required_lines: the requirements of the service's files.
+    :param alone: names of the distributions that are installed without what they require.
+    :param left_out: projects that the service's own installers leave out although others require them.
     """
     tree_names = {tree.name for tree in trees}
     wanted = [item for item in expected if item.name not in tree_names]
@@ -173,7 +183,7 @@ def incomplete_reason(
     return describe_deviations(
         (
             *environment_deviations(read_installed(environment, build), wanted),
-            *requirement_deviations(distributions, tree_names, build),
+            *requirement_deviations(distributions, tree_names, build, alone, left_out),
             *tree_deviations(required_lines, trees, build),
         )
     )

@@ -156,7 +156,7 @@ class ConflictCache:
 
     def scope_for(self, request: ResolutionRequest, build: InterpreterBuild) -> ConflictScope:
         """Return the scope of sets with the options of ``request``, on ``build``."""
-        name = self._key_provider.cache_key(replace(request, lines=(), direct=()), build)
+        name = self._key_provider.cache_key(replace(request, lines=(), direct=(), others=()), build)
         with self._guard:
             if name not in self._scopes:
                 seconds = None if request.exclude_newer else self._seconds
@@ -185,4 +185,4 @@ class ConflictCache:
 
 def _build_independent_key(request: ResolutionRequest) -> object:
     """Return what two scopes have in common if they differ only by the build."""
-    return (request.options, tuple(sorted(request.constraints)), request.exclude_newer, request.hashes)
+    return replace(request, lines=(), direct=(), others=(), constraints=tuple(sorted(request.constraints)))

@@ -3,8 +3,8 @@
 import hashlib
 import json
 import re
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Protocol
 
@@ -14,7 +14,8 @@ from pytest_py312.core import clock
 from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.resolution.build_tools import MissingTool
+from pytest_py312.dependencies.resolution.format_control import ANY_FORMAT, FormatControl
+from pytest_py312.dependencies.system.build_tools import MissingTool
 
 PROJECT_NAME = r"([A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?)"
 """Pattern of a project's name, as a group."""
@@ -28,6 +29,9 @@ class ResolutionRequest:
     folder to take files from (``--index-url ...``, as in a requirements file). ``direct`` holds the location of each
     directly required project (normalised name). ``exclude_newer`` is the cut-off date; with ``hashes`` the lock gets
     hashes.
+
+    What is installed with other settings (an index of its own, without dependencies) is in ``others``. ``position`` is
+    the place in the order of all of them: what is installed later replaces other versions.
     """
 
     lines: tuple[str, ...]
@@ -36,6 +40,13 @@ class ResolutionRequest:
     direct: tuple[tuple[str, Location], ...] = ()
     exclude_newer: str = ""
     hashes: bool = False
+    no_deps: bool = False
+    """Whether only the ``lines`` are installed, without what they require."""
+    formats: FormatControl = ANY_FORMAT
+    best_match: bool = False
+    """Whether the best version of all indexes is taken, as pip does; uv takes the first index that has the project."""
+    position: int = 0
+    others: tuple["ResolutionRequest", ...] = ()
 
     @property
     def names(self) -> frozenset[str]:
@@ -104,6 +115,45 @@ class Undetermined(Exception):
         self.names = tuple(names)
         self.missing = missing
         super().__init__(reason)
+
+
+def parts_of(request: ResolutionRequest) -> tuple[ResolutionRequest, ...]:
+    """Return what is resolved on its own, in the order in which it is installed."""
+    if not request.others:
+        return (request,)
+    alone = replace(request, others=())
+    parts = (*((alone,) if alone.lines else ()), *(part for part in request.others if part.lines))
+    return tuple(sorted(parts, key=lambda part: part.position)) or (alone,)
+
+
+def resolve_parts(request: ResolutionRequest, resolve: Callable[[ResolutionRequest], DependencyLock]) -> DependencyLock:
+    """Return the lock of what several commands install one after the other, as pip does.
+
+    What is installed already is kept where the next command allows that, and is replaced otherwise.
+
+    :param resolve: resolves a request without ``others``; raises ``Unresolvable`` and ``Undetermined``.
+    """
+    parts = parts_of(request)
+    if len(parts) == 1:
+        return resolve(parts[0])
+    pins: dict[str, Pin] = {}
+    for part in parts:
+        attempts = [
+            [pin for pin in pins.values() if pin.version],
+            [pin for pin in pins.values() if pin.version and pin.name not in part.names],
+            [],
+        ]
+        lines = dict.fromkeys(tuple(f"{pin.name}=={pin.version}" for pin in attempt) for attempt in attempts)
+        for number, installed in enumerate(lines, start=1):
+            try:
+                lock = resolve(replace(part, constraints=(*part.constraints, *installed)))
+            except Unresolvable:
+                if number == len(lines):
+                    raise
+                continue
+            pins |= {pin.name: pin for pin in lock.pins}
+            break
+    return DependencyLock(pins=tuple(sorted(pins.values(), key=lambda pin: pin.name)), created=clock.timestamp())
 
 
 class LockCache:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding, Interpreter
-from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.measurements import ImagePackages, InterpreterBuild
 from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
@@ -20,7 +20,13 @@ from pytest_py312.dependencies.resolution.lock import (
     Unresolvable,
 )
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
-from pytest_py312.runners.runner import ProbeJob, ProbeResult, Runner
+from pytest_py312.runners.runner import (
+    CellUnavailable,
+    ProbeJob,
+    ProbeResult,
+    Runner,
+    SupportsSystemPackages,
+)
 
 
 class OfflineRunner:
@@ -49,6 +55,28 @@ class OfflineRunner:
 
     def close(self) -> None:
         self._runner.close()
+
+
+class OfflineImageRunner(OfflineRunner):
+    """As :class:`OfflineRunner`, for a runner with images: those that exist are used, and no packages are added."""
+
+    def __init__(self, runner: Runner, images: SupportsSystemPackages) -> None:
+        super().__init__(runner)
+        self._images = images
+
+    def find_with_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild | None:
+        return self._images.find_with_packages(build, packages)
+
+    def add_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild:
+        existing = self.find_with_packages(build, packages)
+        if existing is None:
+            raise CellUnavailable("offline, and no image of an earlier run has them")
+        return existing
+
+
+def offline_runner(runner: Runner) -> Runner:
+    """Return a runner around ``runner`` that keeps uv and apt from using the network."""
+    return OfflineImageRunner(runner, runner) if isinstance(runner, SupportsSystemPackages) else OfflineRunner(runner)
 
 
 def _with_offline_option(argv: Sequence[str]) -> list[str]:

@@ -15,6 +15,7 @@ import re
 import shutil
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from packaging.utils import canonicalize_name
@@ -25,6 +26,7 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import shorten
+from pytest_py312.dependencies.resolution.format_control import ALL
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
@@ -33,6 +35,7 @@ from pytest_py312.dependencies.resolution.lock import (
     Undetermined,
     Unresolvable,
     parse_pins,
+    resolve_parts,
 )
 from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, pip_settings_digest
 from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure, relaxation_of
@@ -126,6 +129,13 @@ class PipToolsResolver:
     def _resolve_uncached(
         self, request: ResolutionRequest, build: InterpreterBuild, sources: Sequence[str]
     ) -> DependencyLock:
+        return resolve_parts(request, lambda part: self._resolve_part(part, build, sources))
+
+    def _resolve_part(
+        self, request: ResolutionRequest, build: InterpreterBuild, sources: Sequence[str]
+    ) -> DependencyLock:
+        if request.no_deps:
+            return self.diagnoser.resolve(request, build)  # pip-compile has no such option, and nothing to decide
         if self.offline:
             raise Undetermined("offline, and pip-compile, which has no offline mode, has not resolved this set before")
         tool, pip = self._ensure_tool(build)
@@ -133,13 +143,22 @@ class PipToolsResolver:
             raise Undetermined(
                 f"pip {pip}, with which pip-tools runs on {build.interpreter}, does not support a cut-off date"
             )
-        from_source = list(sources)
+        formats = request.formats
+        allowed = (name for name in sources if not formats.is_wheel_only(name))
+        from_source = list(dict.fromkeys((*allowed, *sorted(formats.source_only - {ALL}))))
         for _ in range(MAX_ROUNDS):
             result = self._compile(tool, request, build, from_source)
             if result.ok:
                 pins = parse_pins(result.stdout, from_source, "\n".join(request.options))
+                pins = tuple(
+                    replace(pin, from_source=pin.from_source or formats.is_source_only(pin.name)) for pin in pins
+                )
                 return DependencyLock(pins=pins, created=clock.timestamp())
-            newly_without_wheels = [name for name in _projects_not_found(result.stderr) if name not in from_source]
+            newly_without_wheels = [
+                name
+                for name in _projects_not_found(result.stderr)
+                if name not in from_source and not formats.is_wheel_only(name)
+            ]
             if not newly_without_wheels or _INDEX_UNREACHABLE.search(result.stderr):
                 raise _explain_failure(result, request, build)
             from_source += newly_without_wheels
@@ -158,6 +177,8 @@ class PipToolsResolver:
             constraints.write_text("\n".join(request.constraints) + "\n", encoding="utf-8")
             inside = self._runner.path_inside
             pip = ["--only-binary :all:", *(f"--no-binary {name}" for name in from_source)]
+            if request.formats.is_source_by_default:
+                pip = ["--no-binary :all:", *(f"--only-binary {name}" for name in sorted(request.formats.wheel_only))]
             pip += ["--retries 2", "--timeout 20", "--disable-pip-version-check"]
             pip += [f"--uploaded-prior-to {request.exclude_newer}"] if request.exclude_newer else []
             # -I: otherwise files of the current folder, such as a build.py, would be imported

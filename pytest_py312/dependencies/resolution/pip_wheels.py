@@ -18,10 +18,10 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import ExitReason
-from pytest_py312.dependencies.resolution.build_tools import find_missing_tool
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined
 from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index
 from pytest_py312.dependencies.resolution.uv_messages import FETCH_FAILURES, explain_source_failure
+from pytest_py312.dependencies.system.build_tools import find_missing_tool
 from pytest_py312.runners.runner import Runner
 
 TIME_LIMIT = 600.0

@@ -9,9 +9,9 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import error_line, shorten
-from pytest_py312.dependencies.resolution.build_tools import find_missing_tool
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.system.build_tools import MissingTool, find_missing_tool
 
 
 def unwrap_message(text: str) -> str:
@@ -27,6 +27,17 @@ def projects_without_wheels(message: str) -> list[str]:
     cause = message.split("hint:")[0]
     names = re.findall(rf"{PROJECT_NAME}(?:\[[^\]]*\])?(?:[=<>!~]=?\S+)? (?:has|have) no (?:usable )?wheels", cause)
     return list(dict.fromkeys(canonicalize_name(name) for name in names))
+
+
+_DISABLED_BUILD = re.compile(rf"Building source distributions for `{PROJECT_NAME}` is disabled")
+
+
+def projects_with_disabled_builds(stderr: str) -> list[str]:
+    """Return the projects that uv must not build, although they have no index that could have a wheel.
+
+    These are requirements from git or from the URL of an archive.
+    """
+    return list(dict.fromkeys(canonicalize_name(name) for name in _DISABLED_BUILD.findall(stderr)))
 
 
 _INDEX_UNREACHABLE = re.compile(r"Failed to fetch: `?(https?://\S+/)[\w.-]+/`? cause: error sending request")
@@ -152,8 +163,13 @@ def explain_source_failure(
             names=(name,) if name else (),
         )
     if _GIT_FAILURE in stderr:
-        git_error = re.findall(r"^\s*(?:fatal|cause): (.+)", stderr, re.MULTILINE)[-1]
-        return Undetermined(f"{source} could not be fetched with git: {git_error}", names=(name,) if name else ())
+        git_error = (re.findall(r"^\s*(?:fatal|cause|Caused by): (.+)", stderr, re.MULTILINE) or [_GIT_FAILURE])[-1]
+        lacks_git = re.search(r"[Gg]it executable not found", stderr)
+        return Undetermined(
+            f"{source} could not be fetched with git: {git_error}",
+            names=(name,) if name else (),
+            missing=MissingTool(name="git", key="git", message=git_error) if lacks_git else None,
+        )
     missing = find_missing_tool(stderr)
     if missing is not None:
         return Undetermined(

@@ -19,6 +19,7 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.resolution.conflict_cache import ConflictCache
+from pytest_py312.dependencies.resolution.format_control import ALL
 from pytest_py312.dependencies.resolution.known_solutions import parse_solution
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
@@ -27,10 +28,16 @@ from pytest_py312.dependencies.resolution.lock import (
     Undetermined,
     Unresolvable,
     parse_pins,
+    resolve_parts,
 )
 from pytest_py312.dependencies.resolution.pip_wheels import PipWheels, refused_by_uv
 from pytest_py312.dependencies.resolution.uv_config import index_settings_toml, single_index_url, uv_settings_digest
-from pytest_py312.dependencies.resolution.uv_messages import explain_failure, projects_without_wheels, unwrap_message
+from pytest_py312.dependencies.resolution.uv_messages import (
+    explain_failure,
+    projects_with_disabled_builds,
+    projects_without_wheels,
+    unwrap_message,
+)
 from pytest_py312.runners.runner import Runner
 
 MAX_ROUNDS = 200
@@ -150,6 +157,11 @@ class UvResolver:
                 request.options,
                 request.exclude_newer,
                 request.hashes,
+                request.no_deps,
+                sorted(request.formats.source_only),
+                sorted(request.formats.wheel_only),
+                request.best_match,
+                [self.cache_key(other, build) for other in request.others],
             ]
         )
         return hashlib.sha256(inputs.encode()).hexdigest()[:40]
@@ -157,13 +169,18 @@ class UvResolver:
     def _resolve_uncached(
         self, request: ResolutionRequest, build: InterpreterBuild, sources: Sequence[str] = (), *, offline: bool = False
     ) -> DependencyLock:
+        return resolve_parts(request, lambda part: self._resolve_part(part, build, sources, offline=offline))
+
+    def _resolve_part(
+        self, request: ResolutionRequest, build: InterpreterBuild, sources: Sequence[str], *, offline: bool
+    ) -> DependencyLock:
         text, from_source, wheels = self._compile_allowing_builds(
             request, build, sources, offline=offline, extra_options=("--no-annotate",)
         )
         pins = (
             replace(pin, index="\n".join((pin.index, self._find_links(wheels[pin.name]))).strip())
             if pin.name in wheels
-            else pin
+            else replace(pin, from_source=pin.from_source or request.formats.is_source_only(pin.name))
             for pin in parse_pins(text, from_source, "\n".join(request.options))
         )
         return DependencyLock(pins=tuple(pins), created=clock.timestamp())
@@ -195,7 +212,8 @@ class UvResolver:
 
         :raises Unresolvable, Undetermined: see :meth:`resolve`.
         """
-        from_source = list(sources)
+        allowed = (name for name in sources if not request.formats.is_wheel_only(name))
+        from_source = list(dict.fromkeys((*allowed, *sorted(request.formats.source_only - {ALL}))))
         wheels: dict[str, Path] = {}
         for _ in range(MAX_ROUNDS):
             find_links = [word for folder in wheels.values() for word in self._find_links(folder).split(" ", 1)]
@@ -218,7 +236,12 @@ class UvResolver:
                 from_source = [name for name in from_source if name not in wheels]
                 continue
             message = unwrap_message(result.stderr)
-            newly_without_wheels = [name for name in projects_without_wheels(message) if name not in from_source]
+            without_wheels = [*projects_without_wheels(message), *projects_with_disabled_builds(message)]
+            newly_without_wheels = [
+                name
+                for name in dict.fromkeys(without_wheels)
+                if name not in from_source and not request.formats.is_wheel_only(name)
+            ]
             if not newly_without_wheels:
                 raise explain_failure(result, message, request, build)
             from_source += newly_without_wheels
@@ -249,8 +272,15 @@ class UvResolver:
             constraints.write_text("\n".join(request.constraints) + "\n", encoding="utf-8")
             inside = self._runner.path_inside
             argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--color", "never"]
-            argv += ["--directory", inside(folder), "--python", "{python}", "--only-binary", ":all:"]
-            argv += [word for name in from_source for word in ("--no-binary", name)]
+            argv += ["--directory", inside(folder), "--python", "{python}"]
+            if request.formats.is_source_by_default:
+                argv += ["--no-binary", ALL]
+                argv += [word for name in sorted(request.formats.wheel_only) for word in ("--only-binary", name)]
+            else:
+                argv += ["--only-binary", ALL]
+                argv += [word for name in from_source for word in ("--no-binary", name)]
+            argv += ["--no-deps"] if request.no_deps else []
+            argv += ["--index-strategy", "unsafe-best-match"] if request.best_match else []
             argv += ["--exclude-newer", request.exclude_newer] if request.exclude_newer else []
             argv += ["--generate-hashes"] if request.hashes else []
             argv += ["--offline"] if offline else []

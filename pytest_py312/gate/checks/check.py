@@ -12,6 +12,7 @@ from pytest_py312.core.model.findings import Confidence, Finding, Outcome, Sever
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, SuiteComparison, SuiteRun
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.repository.services.requirement_sources import production_service
 
 if TYPE_CHECKING:  # a run without changes needs none of them, and must not wait for their imports
     from pytest_py312.analysis.services.service_analysis import AnalysisResult
@@ -29,6 +30,8 @@ class CheckResult:
     outcome: Outcome
     suite_comparison: SuiteComparison | None = None
     benchmarks: tuple[BenchmarkComparison, ...] = ()
+    is_kept: bool = True
+    """Whether a passed outcome is valid in later runs: not if it is about a part of what the cell installs."""
 
 
 class Facts(Protocol):
@@ -48,6 +51,13 @@ class Facts(Protocol):
         ...
 
     def installation(self, cell: Cell) -> "Installation": ...
+
+    def start_imports(self, cell: Cell) -> Mapping[str, str]:
+        """Map the modules that the service is started with to the end of their traceback, empty if they import.
+
+        What is not known is missing: nothing is known without an environment.
+        """
+        ...
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         """Return ``findings`` of a blocked set with verified changes as remedies, as far as there are some."""
@@ -116,6 +126,15 @@ def _without_guess(finding: Finding) -> Finding:
     """Return ``finding``, as a warning if it is only likely: what is not certain does not block by itself."""
     is_guess = finding.confidence is Confidence.LIKELY and finding.severity is Severity.ERROR
     return replace(finding, severity=Severity.WARNING) if is_guess else finding
+
+
+def installed_cell(cell: Cell, facts: Facts) -> Cell:
+    """Return the cell, or one of its run-time requirements only where those of its tests cannot be installed."""
+    production = production_service(cell.service)
+    if facts.installation(cell).environment is not None or production is None:
+        return cell
+    production_cell = replace(cell, service=production)
+    return production_cell if facts.installation(production_cell).environment is not None else cell
 
 
 def unless_incomplete(result: CheckResult, reason: str) -> CheckResult:

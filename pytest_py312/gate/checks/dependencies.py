@@ -1,6 +1,6 @@
 """PY1xx: do the requirements of a cell resolve, install and import?"""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from packaging.utils import canonicalize_name
@@ -12,10 +12,13 @@ from pytest_py312.dependencies.installation.findings import (
     finding_identity,
     incomplete_environment_reason,
     installation_findings,
+    without_blocking,
+    without_unneeded,
 )
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
-from pytest_py312.repository.services.requirement_sources import additional_services
+from pytest_py312.gate.checks.check import CheckResult, Facts, installed_cell, unless_incomplete
+from pytest_py312.gate.checks.start_modules import start_findings, unimportable_on_both
+from pytest_py312.repository.services.requirement_sources import additional_services, production_service
 
 PREVENT_INSTALLATION = frozenset(("PY101", "PY102", "PY103", "PY104", "PY106", "PY107", "PY114"))
 """Codes that prevent the installation of a set: they fail the check even if they are pre-existing."""
@@ -44,6 +47,7 @@ class DependencyCheck:
         "PY114",
         "PY115",
         "PY116",
+        "PY117",
     )
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
@@ -52,8 +56,19 @@ class DependencyCheck:
             *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
         ]
         set_results = [_check_set(set_cell, facts, is_additional=set_cell is not cell) for set_cell in sets]
+        set_results = _with_production(cell, facts, set_results)
+        imports: Mapping[str, str] = {}
+        earlier: Mapping[str, str] = {}
+        if cell.service.start_modules:
+            imports = facts.start_imports(installed_cell(cell, facts))
+            earlier = imports if cell.is_baseline else facts.start_imports(installed_cell(_baseline_of(cell), facts))
+        installations = (set_results[0].installation, set_results[0].baseline_installation)
+        outcome = _outcome(cell, set_results, list(start_findings(cell, imports, earlier, installations)))
+        reason = unimportable_on_both(cell, imports, earlier)
+        if outcome.status is Status.PASSED and reason and cell == facts.cells(cell.service)[-1]:
+            outcome = replace(outcome, status=Status.ERRORED, reason=reason)
         return unless_incomplete(
-            CheckResult(outcome=_outcome(cell, set_results)),
+            CheckResult(outcome=outcome),
             incomplete_environment_reason(*(set_result.installation for set_result in set_results)),
         )
 
@@ -67,9 +82,15 @@ class _SetResult:
     findings: list[Finding]
 
 
-def _check_set(cell: Cell, facts: Facts, *, is_additional: bool) -> _SetResult:
+def _check_set(
+    cell: Cell, facts: Facts, *, is_additional: bool = False, others: Collection[Finding] = ()
+) -> _SetResult:
+    """Check one set.
+
+    :param others: findings on another set of the cell; those that equal one of them are left out.
+    """
     installation = facts.installation(cell)
-    baseline = replace(cell, interpreter=cell.service.baseline)
+    baseline = _baseline_of(cell)
     baseline_installation = installation if cell.is_baseline else facts.installation(baseline)
     unreadable = list(_unreadable_lines(cell, facts))
     if is_additional:
@@ -89,16 +110,45 @@ def _check_set(cell: Cell, facts: Facts, *, is_additional: bool) -> _SetResult:
             finding_identity(finding) for finding in (*unreadable, *_findings(baseline, baseline_installation, facts))
         }
         findings = [
-            replace(finding, preexisting=finding_identity(finding) in baseline_identities) for finding in findings
+            without_unneeded(
+                replace(finding, preexisting=finding_identity(finding) in baseline_identities),
+                installation,
+                baseline_installation,
+            )
+            for finding in findings
         ]
     elif cell != facts.cells(cell.service)[-1]:
         # a failing import that the service runs with today, such as of a missing extra, blocks no migration
         findings = [
             replace(finding, severity=Severity.NOTE) if finding.code == "PY105" else finding for finding in findings
         ]
+    other_keys = {_problem_key(finding) for finding in others}
+    findings = [finding for finding in findings if _problem_key(finding) not in other_keys]
     if cell == facts.cells(cell.service)[-1] and not installation.unchecked:
         findings = facts.repair(cell, findings)  # only what fails on the target has to be fixed
+    findings = [without_blocking(finding, installation) for finding in findings]
     return _SetResult(installation=installation, baseline_installation=baseline_installation, findings=findings)
+
+
+def _with_production(cell: Cell, facts: Facts, set_results: list[_SetResult]) -> list[_SetResult]:
+    """Add the run-time requirements as a set of their own, if they cannot be installed together with those of tests.
+
+    What only tests need must not hide what breaks production.
+    """
+    production = production_service(cell.service)
+    whole = set_results[0]
+    if whole.installation.environment is not None or production is None:
+        return set_results
+    blocking = [] if whole.installation.unchecked else [item for item in whole.findings if item.blocks]
+    result = _check_set(replace(cell, service=production), facts, others=blocking)
+    own = {_problem_key(finding) for finding in result.findings}
+    others = [finding for finding in whole.findings if _problem_key(finding) not in own]
+    return [replace(whole, findings=others), result, *set_results[1:]]
+
+
+def _problem_key(finding: Finding) -> tuple[object, ...]:
+    """Return a key that is equal for the same finding on two sets of a cell."""
+    return finding.code, finding.names, finding.message
 
 
 def _findings(cell: Cell, installation: Installation, facts: Facts) -> Iterator[Finding]:
@@ -106,15 +156,20 @@ def _findings(cell: Cell, installation: Installation, facts: Facts) -> Iterator[
     if installation.rest is not None:
         yield from installation_findings(cell, installation.rest, facts.requirements(cell.service).entries)
         yield from _source_build_notes(installation.rest)
+    yield from installation.dispensed
     yield from _source_build_notes(installation)
 
 
-def _outcome(cell: Cell, set_results: Sequence[_SetResult]) -> Outcome:
+def _baseline_of(cell: Cell) -> Cell:
+    return replace(cell, interpreter=cell.service.baseline)
+
+
+def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Finding]) -> Outcome:
     # two sets may share files, whose findings are reported once
     unique_findings: dict[Finding, Finding] = {}
     for finding in (finding for set_result in set_results for finding in set_result.findings):
         unique_findings.setdefault(replace(finding, severity=Severity.ERROR), finding)
-    findings = list(unique_findings.values())
+    findings = [*unique_findings.values(), *started]
     unchecked = next(
         (set_result.installation.unchecked for set_result in set_results if set_result.installation.unchecked), ""
     )
@@ -126,10 +181,12 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult]) -> Outcome:
             reason=unchecked,
             findings=findings,
         )
-    for baseline_installation in (set_result.baseline_installation for set_result in set_results):
-        if not cell.is_baseline and baseline_installation.environment is None and baseline_installation.unchecked:
-            note = f"{cell.service.baseline}, the baseline, could not be checked: {baseline_installation.unchecked}"
-            findings.append(Finding(code="PY111", message=note, severity=Severity.WARNING))
+    notes = dict.fromkeys(
+        f"{cell.service.baseline}, the baseline, could not be checked: {baseline_installation.unchecked}"
+        for baseline_installation in (set_result.baseline_installation for set_result in set_results)
+        if not cell.is_baseline and baseline_installation.environment is None and baseline_installation.unchecked
+    )
+    findings += [Finding(code="PY111", message=note, severity=Severity.WARNING) for note in notes]
     outcome = Outcome.from_findings(
         service=cell.service.name, interpreter=cell.interpreter, check="dependencies", findings=findings
     )
@@ -145,10 +202,10 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult]) -> Outcome:
             "the service runs"
         )
         return replace(outcome, status=Status.ERRORED, reason=reason)
-    started = next((found for found in map(_unimportable_on_both, set_results) if _is_started(cell, found)), None)
-    if outcome.status is Status.PASSED and started is not None:
+    failing = next((found for found in map(_unimportable_on_both, set_results) if _is_started(cell, found)), None)
+    if outcome.status is Status.PASSED and failing is not None:
         reason = (
-            f"{started.message} (also fails on {cell.service.baseline}), and the service is started with it, so "
+            f"{failing.message} (also fails on {cell.service.baseline}), and the service is started with it, so "
             "nothing proves that it starts. Install what it needs, as the service's image does"
         )
         return replace(outcome, status=Status.ERRORED, reason=reason)

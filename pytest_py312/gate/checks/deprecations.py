@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
+from pytest_py312.core.text import shorten
 from pytest_py312.gate.checks.suite_comparison import without_addresses
 
 if TYPE_CHECKING:
@@ -90,7 +91,7 @@ def _add_to_group(
 ) -> None:
     """Add a warning to its group. Interpreters may word the same warning differently, so one line is one group."""
     path, package, line = _parse_origin(warning.origin)
-    text = without_addresses(" ".join(warning.message.split()))[:MAX_MESSAGE_LENGTH]
+    text = shorten(without_addresses(" ".join(warning.message.split())), MAX_MESSAGE_LENGTH)
     location = f"{path}:{line}" if path else warning.origin
     for group in groups:
         same = (group.path, group.package, group.removal.release) == (path, package, removal.release)

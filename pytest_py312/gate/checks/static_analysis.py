@@ -4,10 +4,12 @@ PY2xx: does the source use anything that an interpreter lacks or handles differe
 distributions run on the target, and provide what the service imports?
 """
 
+from dataclasses import replace
+
 from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
-from pytest_py312.gate.checks.check import CheckResult, Facts, result_of_analysis, unless_incomplete
+from pytest_py312.gate.checks.check import CheckResult, Facts, installed_cell, result_of_analysis, unless_incomplete
 
 
 class LibraryCheck:
@@ -23,15 +25,18 @@ class LibraryCheck:
     codes: tuple[str, ...] = ("PY120", "PY121", "PY240", "PY241", "PY242", "PY243")
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
-        installation = facts.installation(cell)
+        checked_cell = installed_cell(cell, facts)
+        installation = facts.installation(checked_cell)
         if installation.environment is None:
             reason = f"nothing is installed on {cell.interpreter}: {missing_environment_reason(installation)}"
             return CheckResult(
                 outcome=Outcome.errored(service=cell.service.name, interpreter=None, check=self.name, reason=reason)
             )
-        return unless_incomplete(
-            result_of_analysis(self, cell, facts.library_analysis(cell)), incomplete_environment_reason(installation)
+        result = unless_incomplete(
+            result_of_analysis(self, cell, facts.library_analysis(checked_cell)),
+            incomplete_environment_reason(installation),
         )
+        return replace(result, is_kept=checked_cell is cell)
 
 
 class SourceCheck:

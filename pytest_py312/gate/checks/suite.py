@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
-from pytest_py312.core.text import error_line, pluralize
+from pytest_py312.core.text import error_line, pluralize, shorten
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.installer import Installation, installed_versions
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
@@ -459,7 +459,7 @@ def _cause(run: SuiteRun, name: str) -> str:
     detail = _detail(run, name)
     if not detail:
         return "the test no longer exists"
-    line = without_addresses(exception_line(detail))[:MAX_CAUSE_LENGTH]
+    line = shorten(without_addresses(exception_line(detail)), MAX_CAUSE_LENGTH)
     if result is not None:
         return line
     return f"pytest fails at its start: {line}" if START_COLLECTOR in run.collection_errors else f"{_UNCOLLECTED}{line}"

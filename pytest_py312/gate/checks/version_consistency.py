@@ -10,7 +10,9 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Severity
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
-from pytest_py312.repository.edits.declarations import MigrationTarget, image_tag_problem
+from pytest_py312.repository.edits.declarations import MigrationTarget
+from pytest_py312.repository.edits.image_tags import image_tag_problem
+from pytest_py312.repository.edits.lower_bounds import tests_lower_bound
 from pytest_py312.repository.edits.version_ranges import migrated_range
 from pytest_py312.repository.formats.version_ranges import range_includes
 from pytest_py312.repository.services.detection.service_files import is_production_dockerfile
@@ -54,7 +56,14 @@ def check_consistency(
 
     :param service: the folder of the service; if empty, all folders belong to it.
     """
-    ordered = sorted(declarations, key=lambda declaration: (declaration.path, declaration.start))
+    ordered = sorted(
+        (
+            declaration
+            for declaration in declarations
+            if not tests_lower_bound(declaration, migration.oldest_supported, migration.baseline)
+        ),
+        key=lambda declaration: (declaration.path, declaration.start),
+    )
     has_migrated = any(
         declaration.version and declaration.version >= migration.target
         for declaration in _deployed_images(ordered, service)

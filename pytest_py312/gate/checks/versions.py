@@ -32,10 +32,15 @@ class VersionCheck:
             check_consistency,
         )
         from pytest_py312.repository.edits.declarations import MigrationTarget
+        from pytest_py312.repository.edits.lower_bounds import oldest_supported
 
         service = cell.service
         declared = facts.declared_versions(service)
-        migration = MigrationTarget(baseline=service.baseline, target=cell.interpreter)
+        migration = MigrationTarget(
+            baseline=service.baseline,
+            target=cell.interpreter,
+            oldest_supported=oldest_supported(declared.declarations),
+        )
         consistency = check_consistency(declared.declarations, migration, service=service.path)
         outcome = Outcome.from_findings(
             service=service.name, interpreter=None, check=self.name, findings=consistency.findings

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_py312.core.model.findings import Outcome, Status
+from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
@@ -12,6 +12,7 @@ from pytest_py312.gate.checks.versions import VersionCheck
 from pytest_py312.gate.fixes.version_changes import MigrationPlan, Unmigrated, plan_migrations
 from pytest_py312.repository.edits.change_set import FileChange
 from pytest_py312.repository.edits.declarations import MigrationTarget
+from pytest_py312.repository.edits.lower_bounds import oldest_supported
 from pytest_py312.repository.services.version_survey import VersionSurvey
 
 _MAX_ADVICE = 3
@@ -27,12 +28,14 @@ def plan_ready_migrations(
     drop_old_versions: bool = False,
     builds: Iterable[InterpreterBuild] = (),
     earlier_changes: Iterable[FileChange] = (),
+    propose_unproven: bool = False,
 ) -> MigrationPlan:
     """Plan the migrations of those ``services`` that the run has checked and found ready.
 
     :param drop_old_versions: remove the old versions from lists and ranges, at the end of the rollout.
     :param builds: the interpreters that were used: a declaration of a patch release gets that of the target.
     :param earlier_changes: changes that are applied before the migrations.
+    :param propose_unproven: also plan the migrations of the others, as far as that is possible: somebody reviews them.
     """
     by_service: dict[str, list[Outcome]] = {}
     for outcome in outcomes:
@@ -43,6 +46,7 @@ def plan_ready_migrations(
         if any(service_outcome.check == VersionCheck.name for service_outcome in by_service.get(service.name, ()))
     ]
     blocking_reasons = {service.name: blocking_reason(by_service[service.name]) for service in asked_services}
+    survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
     full_version = _target_patch_release(plan, builds)
     migrations = {
         service.name: MigrationTarget(
@@ -50,12 +54,20 @@ def plan_ready_migrations(
             target=plan.target,
             drop_old_versions=drop_old_versions,
             full_version=full_version,
+            oldest_supported=oldest_supported(survey.read(service).declarations),
         )
         for service in asked_services
     }
-    survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
     ready = [service for service in asked_services if not blocking_reasons[service.name]]
-    migration_plan = plan_migrations(survey, plan.root, migrations, ready, earlier_changes=earlier_changes)
+    earlier = tuple(earlier_changes)
+    migration_plan = plan_migrations(survey, plan.root, migrations, ready, earlier_changes=earlier)
+    if propose_unproven:
+        migration_plan = _with_proposals(
+            migration_plan,
+            plan_migrations(survey, plan.root, _for_review(migrations), asked_services, earlier_changes=earlier),
+            {service.name: doubt_about(by_service[service.name]) for service in asked_services},
+        )
+        blocking_reasons = dict.fromkeys(blocking_reasons, "")
     unready = _unready(
         survey,
         plan,
@@ -71,6 +83,29 @@ def plan_ready_migrations(
     return replace(migration_plan, unmigrated=(*unready, *migration_plan.unmigrated), advice=tuple(advice))
 
 
+def _for_review(migrations: Mapping[str, MigrationTarget]) -> Mapping[str, MigrationTarget]:
+    return {name: replace(migration, for_review=True) for name, migration in migrations.items()}
+
+
+def _with_proposals(
+    proven: MigrationPlan, proposed: MigrationPlan, doubts: Mapping[str, str]
+) -> MigrationPlan:  # fmt: skip
+    """Return the plan of all services: that of the ``proven`` ones is written, the others are proposed."""
+    refused = {unmigrated.service: unmigrated.reason for unmigrated in proven.unmigrated}
+    unproven = [
+        Unmigrated(service=name, reason=doubts[name] or refused.get(name, "a declaration is left to decide"))
+        for name in proposed.migrated
+        if name not in proven.migrated
+    ]
+    return replace(
+        proven,
+        changes=proposed.changes,
+        unmigrated=proposed.unmigrated,
+        unproven=tuple(unproven),
+        remarks=proposed.remarks,
+    )
+
+
 def _advice(migrated: Iterable[Service], plan: Plan) -> Iterator[str]:
     """Yield advice to declare the baseline: after the migration, no file contains the old version any more."""
     undeclared = [
@@ -83,6 +118,23 @@ def _advice(migrated: Iterable[Service], plan: Plan) -> Iterator[str]:
         )
     if len(undeclared) > _MAX_ADVICE:
         yield f"likewise for the {len(undeclared) - _MAX_ADVICE} other migrated services"
+
+
+def doubt_about(outcomes: Sequence[Outcome]) -> str:
+    """Return why a service is not proven, in half a line: what blocks it before what could not be checked.
+
+    Empty if nothing keeps it back.
+    """
+    failed = [outcome for outcome in outcomes if outcome.status is Status.FAILED and outcome.check != VersionCheck.name]
+    if not failed:
+        return blocking_reason(outcomes)
+    blocking = [finding for outcome in failed for finding in outcome.findings if _blocks(finding)]
+    remedies = " (the remedies are in this diff)" if blocking and all(finding.changes for finding in blocking) else ""
+    return f"blocked: {blocking_reason(failed)}{remedies}"
+
+
+def _blocks(finding: Finding) -> bool:
+    return finding.severity is Severity.ERROR and not finding.waived
 
 
 def blocking_reason(outcomes: Iterable[Outcome]) -> str:

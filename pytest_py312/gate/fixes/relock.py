@@ -10,6 +10,7 @@ from pathlib import Path
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.process import ExitReason
+from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.resolution.lockfile_pins import LOCKED_VERSION_CODE, STALE_LOCK_CODE
 from pytest_py312.repository.edits.apply import has_uncommitted_changes
 from pytest_py312.repository.edits.change_set import FileChange, stale_locks
@@ -88,7 +89,7 @@ def update_lock(root: Path, update: LockUpdate, *, allow_dirty: bool) -> str:
     if result.exit_reason is not ExitReason.EXITED:
         return f"it was ended: {result.exit_reason.value}"
     output_lines = [line.strip() for line in re.split(r"[\r\n]+", result.stderr or result.stdout) if line.strip()]
-    return f"exit code {result.exit_code}: {output_lines[-1][:300] if output_lines else 'it gave no reason'}"
+    return f"exit code {result.exit_code}: {shorten(output_lines[-1], 300) if output_lines else 'it gave no reason'}"
 
 
 def _find_program(name: str) -> str | None:

@@ -1,10 +1,11 @@
 """Plan the migrations of services to the target, as file contents before and after. Writes nothing.
 
 All version declarations of a service change, or none does. A declaration that several services share changes when all
-of them migrate, and one for the whole fleet when every service migrates.
+of them migrate, and one for the whole fleet when every service migrates. A migration that is only proposed leaves out
+the declarations that are refused, and says so.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -34,13 +35,16 @@ class Unmigrated:
 class MigrationPlan:
     """The file changes, sorted by path, the names of the migrated services, and what is not migrated.
 
-    ``advice`` are sentences on what to do after the migration.
+    ``advice`` are sentences on what to do after the migration. ``unproven`` are services whose changes are proposed and
+    not written; ``remarks`` are sentences about what remains to be decided or done in the files.
     """
 
     changes: tuple[FileChange, ...] = ()
     migrated: tuple[str, ...] = ()
     unmigrated: tuple[Unmigrated, ...] = ()
     advice: tuple[str, ...] = ()
+    unproven: tuple[Unmigrated, ...] = ()
+    remarks: tuple[str, ...] = ()
 
 
 def plan_migrations(
@@ -70,6 +74,8 @@ class _MigrationPlanner:
     shared_changes: dict[str, FileChange] = field(default_factory=dict)
     unmigrated: dict[str, str] = field(default_factory=dict)
     shared_notes: list[str] = field(default_factory=list)
+    remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Path -> what remains to be decided or done in the file."""
 
     def migrate_service(self, service: Service) -> None:
         """Migrate the files in the folder of the service."""
@@ -149,11 +155,15 @@ class _MigrationPlanner:
             result = (
                 migrate(text, declarations, migration, chosen) if chosen else migrate(text, declarations, migration)
             )
-            if result.refused:
+            if result.refused and not migration.for_review:
                 return None, _refusal_text(result)
+            self.remarks[path] = (*result.notes, *_left_declarations(result))
             migrated = encode(result.text)
         except EditRefused as error:
-            return None, f"{path}: {error}"
+            if not migration.for_review:
+                return None, f"{path}: {error}"
+            self.remarks[path] = (f"{path} is left as it is. {error}",)
+            return None, ""
         return None if migrated == current else FileChange(path=path, before=original, after=migrated), ""
 
     def plan(self) -> MigrationPlan:
@@ -171,6 +181,7 @@ class _MigrationPlanner:
                 *unmigrated,
                 *(Unmigrated(service="", reason=reason) for reason in dict.fromkeys(self.shared_notes)),
             ),
+            remarks=tuple(remark for _, remarks in sorted(self.remarks.items()) for remark in remarks),
         )
 
     def _has_shared_changes(self, name: str) -> bool:
@@ -182,3 +193,8 @@ def _refusal_text(result: Migrated) -> str:
     first = result.refused[0]
     more = f" ({len(result.refused) - 1} more in this file.)" if len(result.refused) > 1 else ""
     return f"{first}{more}"
+
+
+def _left_declarations(result: Migrated) -> Iterator[str]:
+    for refusal in result.refused:
+        yield f"{refusal.declaration.location} is left as it is. {refusal.reason}"

@@ -13,6 +13,7 @@ from pytest_py312.core.text import escape_control, escape_terminal, join_names, 
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
     merge_places,
+    merge_reasons,
     reason_only_outcomes,
     reported_findings,
     worst_first,
@@ -107,11 +108,13 @@ def _annotate_group(group: Sequence[ReportedFinding]) -> WorkflowAnnotation:
 
 def _annotate_reasons(reason_only: Iterable[Outcome], places: dict[str, str]) -> list[WorkflowAnnotation]:
     """Return one annotation per service and reason."""
-    groups: dict[tuple[str, str, Status], list[Outcome]] = {}
+    groups: dict[tuple[str, Status], list[Outcome]] = {}
     for outcome in reason_only:
-        groups.setdefault((outcome.service, outcome.reason, outcome.status), []).append(outcome)
+        groups.setdefault((outcome.service, outcome.status), []).append(outcome)
     new_annotations = []
-    for (service, reason, status), outcomes in groups.items():
+    reasons = [(key, reason) for key, group in groups.items() for reason in merge_reasons(group)]
+    for (service, status), reason in reasons:
+        outcomes = reason.outcomes
         on = dict.fromkeys(outcome.interpreter.label for outcome in outcomes if outcome.interpreter)
         checks = ", ".join(dict.fromkeys(outcome.check for outcome in outcomes))
         where = f" ({', '.join(on)})" if on else ""
@@ -121,7 +124,7 @@ def _annotate_reasons(reason_only: Iterable[Outcome], places: dict[str, str]) ->
             WorkflowAnnotation(
                 kind="error",
                 title=f"{escape_control(checks)} of {escape_control(service)} {ended}{where}",
-                message=escape_terminal(reason),
+                message=escape_terminal(reason.text),
                 location=Location(path=place) if place else None,
             )
         )

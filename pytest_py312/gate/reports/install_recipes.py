@@ -40,6 +40,7 @@ def describe_step(step: InstallStep) -> str:
     words += step.system_packages
     notes = ["under a condition"] * step.conditional
     notes += [f"cannot be determined: {', '.join(step.unresolved)}"] * bool(step.unresolved)
+    notes += [f"not used: {', '.join(step.left_out)}"] * bool(step.left_out)
     return " ".join(words) + (f" ({'; '.join(notes)})" if notes else "")
 
 
@@ -83,6 +84,7 @@ def _step_document(step: InstallStep) -> Mapping[str, Any]:
         "environment": step.environment,
         "conditional": step.conditional,
         "unresolved": list(step.unresolved),
+        "left_out": list(step.left_out),
     }
 
 

@@ -9,6 +9,7 @@ from pytest_py312.gate.reports.benchmark_table import benchmark_rows
 from pytest_py312.gate.reports.results import (
     ReportedFinding,
     merge_places,
+    merge_reasons,
     reason_only_outcomes,
     reported_findings,
     worst_first,
@@ -132,15 +133,12 @@ def _findings_section(title: str, findings: Sequence[ReportedFinding]) -> str:
 
 
 def _reasons_section(title: str, reason_only: Sequence[Outcome]) -> str:
-    by_reason: dict[str, list[Outcome]] = {}
-    for outcome in reason_only:
-        by_reason.setdefault(outcome.reason, []).append(outcome)
-    if not by_reason:
+    if not reason_only:
         return ""
     lines = [f"## {title} ({len(reason_only)})", ""]
-    for reason, outcomes in by_reason.items():
-        labels = join_names([_outcome_label(outcome) for outcome in outcomes])
-        lines.append(f"- {escape_markdown(escape_terminal(reason))}: {escape_markdown(labels)}")
+    for reason in merge_reasons(reason_only):
+        labels = join_names([_outcome_label(outcome) for outcome in reason.outcomes])
+        lines.append(f"- {escape_markdown(escape_terminal(reason.text))}: {escape_markdown(labels)}")
     return "\n".join([*lines, ""])
 
 

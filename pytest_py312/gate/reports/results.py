@@ -1,18 +1,19 @@
 """Select and merge the findings of a run for the reports, and print source lines with a caret.
 
-A finding that several interpreters have in common is reported once.
+What several interpreters have in common, a finding or a reason, is reported once, even if its text names them.
 
 The caret under a source line is aligned whatever precedes it: tabs, wide and combining characters, and control
 characters, which are shown as escapes because a terminal would interpret them.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import StyledLine, TerminalFormat, display_width, escape_control, pluralize
+from pytest_py312.core.text import StyledLine, TerminalFormat, display_width, escape_control, join_names, pluralize
 
 _NO_LOCATION = Location(path="")
 _SEVERITY_ORDER = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
@@ -66,13 +67,62 @@ def reported_findings(report: Report) -> list[ReportedFinding]:
             {id(finding) for finding in failure_findings(outcome)} if outcome.status is Status.FAILED else frozenset()
         )
         for finding in outcome.findings:
-            key = (outcome.service, outcome.check, finding.code, finding.fingerprint, finding.location)
+            subject = finding.names or without_interpreter(finding.message, outcome.interpreter)
+            key = (outcome.service, outcome.check, finding.code, subject, finding.location)
             groups.setdefault(key, []).append((outcome, finding, id(finding) in failing_ids))
     order = {service.name: index for index, service in enumerate(report.services)}
     return sorted(
-        map(_merge_group, groups.values()),
+        _without_consequences(list(map(_merge_group, groups.values()))),
         key=lambda reported: (order.get(reported.service, len(order)), *_sort_key(reported)),
     )
+
+
+def _without_consequences(findings: Sequence[ReportedFinding]) -> list[ReportedFinding]:
+    """Leave out the start module that cannot be imported because of a line that another finding names as the cause."""
+    causes = {
+        (found.service, found.finding.location.path, found.finding.location.line)
+        for found in findings
+        if found.fails_check and found.finding.location and found.finding.code != "PY117"
+    }
+    return [
+        found
+        for found in findings
+        if found.finding.code != "PY117"
+        or found.finding.location is None
+        or (found.service, found.finding.location.path, found.finding.location.line) not in causes
+    ]
+
+
+_INTERPRETER_MARK = "\0"
+"""Stands for the interpreter of an outcome in a text; no text of a report contains it."""
+
+
+def without_interpreter(text: str, interpreter: Interpreter | None) -> str:
+    """Return ``text`` with a mark in the place of the interpreter, to compare it with that of another one."""
+    if interpreter is None:
+        return text
+    return re.sub(rf"(?<![\w.=<>~!-]){re.escape(str(interpreter))}(?![\w-]|\.\d)", _INTERPRETER_MARK, text)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ReportedReason:
+    """A reason that outcomes have in common. If it names their interpreters, ``text`` names all of them."""
+
+    text: str
+    outcomes: tuple[Outcome, ...]
+
+
+def merge_reasons(outcomes: Iterable[Outcome]) -> list[ReportedReason]:
+    """Merge reasons that are equal, or that differ only in the interpreter of their outcome."""
+    groups: dict[str, list[Outcome]] = {}
+    for outcome in outcomes:
+        groups.setdefault(without_interpreter(outcome.reason, outcome.interpreter), []).append(outcome)
+    reasons = []
+    for text, group in groups.items():
+        interpreters = sorted({outcome.interpreter for outcome in group if outcome.interpreter})
+        named = text.replace(_INTERPRETER_MARK, join_names([str(interpreter) for interpreter in interpreters]))
+        reasons.append(ReportedReason(text=named, outcomes=tuple(group)))
+    return reasons
 
 
 def _merge_group(group: list[tuple[Outcome, Finding, bool]]) -> ReportedFinding:

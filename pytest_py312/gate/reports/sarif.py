@@ -17,7 +17,13 @@ from pytest_py312.core.model.findings import Finding, Location, Outcome, Severit
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.serialization import format_json
-from pytest_py312.gate.reports.results import ReportedFinding, errored_outcomes, reported_findings
+from pytest_py312.gate.reports.results import (
+    ReportedFinding,
+    ReportedReason,
+    errored_outcomes,
+    merge_reasons,
+    reported_findings,
+)
 
 SCHEMA_URI = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 FINGERPRINT_KEY = "py312/v1"
@@ -92,26 +98,27 @@ def _invocation(report: Report, services: dict[str, Service], prefix: str) -> di
         "exitCode": int(report.exit_status),
         **end_time,
         "toolExecutionNotifications": [
-            _notification(outcomes, services.get(outcomes[0].service), prefix) for outcomes in _by_reason(errored)
+            _notification(reason, services.get(reason.outcomes[0].service), prefix) for reason in _by_reason(errored)
         ],
     }
 
 
-def _by_reason(outcomes: Iterable[Outcome]) -> Iterable[list[Outcome]]:
+def _by_reason(outcomes: Iterable[Outcome]) -> Iterable[ReportedReason]:
     """Group the outcomes of one check that have the same reason on several interpreters."""
-    groups: dict[tuple[str, str, str], list[Outcome]] = {}
+    groups: dict[tuple[str, str], list[Outcome]] = {}
     for outcome in outcomes:
-        groups.setdefault((outcome.service, outcome.check, outcome.reason), []).append(outcome)
-    return groups.values()
+        groups.setdefault((outcome.service, outcome.check), []).append(outcome)
+    return (reason for group in groups.values() for reason in merge_reasons(group))
 
 
-def _notification(outcomes: Sequence[Outcome], service: Service | None, prefix: str) -> dict[str, Any]:
+def _notification(reason: ReportedReason, service: Service | None, prefix: str) -> dict[str, Any]:
+    outcomes = reason.outcomes
     outcome = outcomes[0]
     interpreters = ", ".join(str(other.interpreter) for other in outcomes if other.interpreter)
     on = f" on {interpreters}" if interpreters else ""
     return {
         "level": "error",
-        "message": {"text": f"{outcome.service}: {outcome.check}{on} could not be checked: {outcome.reason}"},
+        "message": {"text": f"{outcome.service}: {outcome.check}{on} could not be checked: {reason.text}"},
         "locations": [_location(None, service, outcome.service, prefix)],
     }
 
@@ -251,6 +258,7 @@ SARIF_RULES: Mapping[str, SarifRule] = {
         ("PY114", "No required hash matches the file for the target", "Regenerate the requirements file."),
         ("PY115", "A version in a lock file is not available", "Regenerate the lock file."),
         ("PY116", "A lock file does not match its requirements", "Regenerate the lock file."),
+        ("PY117", "The service's start module cannot be imported", "Fix what the traceback shows."),
         ("PY120", "An imported module is not installed", "Require the project that provides it."),
         (
             "PY121",

@@ -14,7 +14,7 @@ from pytest_py312.core.text import (
     last_lines,
     pluralize,
 )
-from pytest_py312.gate.reports.results import failure_findings, source_excerpt
+from pytest_py312.gate.reports.results import failure_findings, merge_reasons, source_excerpt, without_interpreter
 
 MAX_FINDINGS = 10
 """Findings shown per check, unless ``-v`` is given."""
@@ -71,7 +71,9 @@ def _merge_variants(merged_findings: Sequence[MergedFinding]) -> list[MergedFind
     by_subject: dict[tuple[object, ...], list[MergedFinding]] = {}
     for variant in merged_findings:
         finding = variant.finding
-        key = (*_subject(finding), finding.severity, finding.preexisting)
+        newest_interpreter = variant.interpreters[-1] if variant.interpreters else None
+        text = "" if finding.names else without_interpreter(finding.message, newest_interpreter)
+        key = (*_subject(finding), text, finding.severity, finding.preexisting)
         by_subject.setdefault(key, []).append(variant)
     representatives: list[MergedFinding] = []
     for group in by_subject.values():
@@ -115,13 +117,11 @@ def blocking_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
 def errored_section(report: Report, page: TerminalFormat) -> list[StyledLine]:
     """Return the lines of the section of checks that could not be run, grouped by reason."""
     paths = {service.name: service.path for service in report.services}
-    by_reason: dict[str, list[Outcome]] = {}
-    for outcomes in _group_by_check(report, Status.ERRORED):
-        for outcome in outcomes:
-            by_reason.setdefault(outcome.reason, []).append(outcome)
-    lines = [page.styled_line(("Could not be checked", "bold"))] if by_reason else []
-    for reason, outcomes in by_reason.items():
-        lines += page.paragraph(("  ", ""), escape_terminal(reason), "yellow")
+    errored = [outcome for outcomes in _group_by_check(report, Status.ERRORED) for outcome in outcomes]
+    lines = [page.styled_line(("Could not be checked", "bold"))] if errored else []
+    for reason in merge_reasons(errored):
+        outcomes = reason.outcomes
+        lines += page.paragraph(("  ", ""), escape_terminal(reason.text), "yellow")
         nodes = [node_id(outcome, paths) for outcome in outcomes]
         lines += page.paragraph(("    ", ""), join_names(nodes))
         pairs = ((outcome.interpreter, finding) for outcome in outcomes for finding in outcome.findings)
@@ -174,10 +174,9 @@ def _check_section(
             if _subject(finding) in blocking_subjects
         ]
     findings = merge_for_display(pairs, page)
-    reasons = dict.fromkeys(outcome.reason for outcome in outcomes if not _repeats_finding(outcome))
-    for reason in reasons:
-        if reason.strip():
-            lines += page.paragraph(("    ", ""), escape_terminal(reason))
+    for reason in merge_reasons(outcome for outcome in outcomes if not _repeats_finding(outcome)):
+        if reason.text.strip():
+            lines += page.paragraph(("    ", ""), escape_terminal(reason.text))
     for merged_finding in _visible_findings(findings, page):
         lines += _finding_lines(merged_finding, failed_interpreters, first_bad, page)
     return lines + _hidden_count_lines(findings, page)

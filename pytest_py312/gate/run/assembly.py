@@ -64,6 +64,7 @@ class GateAssembly:
         self._plan = with_resolution(self._plan, resolver=options.resolver, offline=options.offline)
         self._run_id = new_run_id()
         self._is_open = False
+        self._has_workers = False
 
     @cached_property
     def _chosen_runner(self) -> tuple[str, str]:
@@ -92,6 +93,7 @@ class GateAssembly:
 
     def shared_folder(self) -> Path:
         """Return the folder for the xdist workers of this run, and create it if necessary."""
+        self._has_workers = True
         folder = self._run_folder / "shared"
         folder.mkdir(mode=0o700, exist_ok=True)
         return folder
@@ -107,9 +109,9 @@ class GateAssembly:
         runner = self._online_runner()
         if not self._options.offline:
             return runner
-        from pytest_py312.dependencies.resolution.offline import OfflineRunner
+        from pytest_py312.dependencies.resolution.offline import offline_runner
 
-        return OfflineRunner(runner)
+        return offline_runner(runner)
 
     def _online_runner(self) -> Runner:
         from uv import find_uv_bin
@@ -186,3 +188,6 @@ class GateAssembly:
         if self._is_open:
             shutil.rmtree(self._run_folder, ignore_errors=True)
             self._is_open = False
+        if self._has_workers:  # xdist has ended them, and kills those that are slow to end
+            directories.remove_abandoned_runs()
+            self._has_workers = False

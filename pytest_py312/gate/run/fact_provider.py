@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding
-from pytest_py312.core.model.fleet import Cell, Service, cells_of
+from pytest_py312.core.model.fleet import Cell, Program, Service, StartModule, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.distribution_store import DistributionStore
@@ -26,6 +26,7 @@ from pytest_py312.repository.services.requirement_set import RequirementSet
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 from pytest_py312.runners.suite_job import run_suite, suite_job
+from pytest_py312.runners.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from pytest_py312.analysis.libraries.library_analysis import LibraryAnalyzer
@@ -66,6 +67,7 @@ class FactProvider:
         """
         self._plan = plan
         self._services = services
+        self._surroundings = Surroundings(plan.root, services)
         self._cache = cache
         self._parallel = parallel
         self._runner = runner
@@ -91,6 +93,7 @@ class FactProvider:
             single_flight=single_flight,
             parallel=parallel,
             imported_names=self._imported_names,
+            started_programs=self._started_programs,
         )
 
     # -- components that a run without changes does not need
@@ -163,6 +166,17 @@ class FactProvider:
             return ()
         return run_time_imports(source.facts, source.contents, cell, tree, neighbors)
 
+    def _started_programs(self, cell: Cell) -> Sequence[Program]:
+        """Return the programs that the source of a service starts; nothing if it is unread."""
+        from pytest_py312.analysis.libraries.named_programs import programs_started_by
+        from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
+
+        try:
+            contents = self.service_analyzer.read(cell.service).contents
+        except (InterpreterUnavailable, CellUnavailable):
+            return ()
+        return programs_started_by(contents, cell.service.path)
+
     # -- facts
 
     @property
@@ -185,13 +199,62 @@ class FactProvider:
     def installation(self, cell: Cell) -> Installation:
         return self.installer.installation(cell)
 
+    def start_imports(self, cell: Cell) -> Mapping[str, str]:
+        modules = cell.service.start_modules
+        own = self._start_imports(cell, [module for module in modules if module.is_own], self.installation(cell))
+        named = [module for module in modules if not module.is_own]
+        return {**own, **self._start_imports(cell, named, self._as_started(cell))} if named else own
+
+    def _as_started(self, cell: Cell) -> Installation:
+        """Return what production installs, without what tests bring; all of it if that cannot be installed alone."""
+        service = cell.service
+        if not service.requirements or (service.suite is None and not service.test_requirements):
+            return self.installation(cell)
+        started = replace(
+            service, name=f"{service.name}+start", test_requirements=(), suite=None, additional_requirements=(),
+            test_recipe=None,
+        )  # fmt: skip
+        installation = self.installation(replace(cell, service=started))
+        return installation if installation.environment is not None else self.installation(cell)
+
+    def _start_imports(
+        self, cell: Cell, modules: Sequence[StartModule], installation: Installation
+    ) -> Mapping[str, str]:
+        environment, build = installation.environment, installation.build
+        if not modules or environment is None or build is None:
+            return {}
+        from pytest_py312.runners.start_job import import_start_modules, start_job  # lazy: few services need it
+
+        started = replace(cell, service=replace(cell.service, start_modules=tuple(modules)))
+        job = start_job(started, build, environment.folder, root=self._plan.root, built=installation.built)
+        return self._single_flight.run(
+            f"start {cell.identifier} {environment.key} {modules[0].is_own}",
+            lambda: dict(import_start_modules(self._runner, job)),
+        )
+
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         from pytest_py312.dependencies.installation.repair import repair  # lazy: only needed for blocked sets
 
         return repair(self.installer, cell, findings, self._plan.exclude_newer)
 
     def source_analysis(self, cell: Cell) -> "AnalysisResult":
-        return self._analyze_source(self.service_analyzer, cell)
+        result = self._analyze_source(self.service_analyzer, cell)
+        if cell not in self.installed_cells:
+            return result
+        return replace(result, findings=tuple(self._with_tried_setuptools(cell, found) for found in result.findings))
+
+    def _with_tried_setuptools(self, cell: Cell, finding: Finding) -> Finding:
+        """Take the advice to require setuptools out of a finding if the set cannot be had with it."""
+        if finding.code != "PY209":
+            return finding
+        from pytest_py312.analysis.judging.packaging import offered_setuptools, without_setuptools_offer
+
+        requirement = offered_setuptools(finding)
+        if not requirement or self.installer.installation(cell).environment is None:
+            return finding
+        imports = self.installer.imports_with(cell, (requirement,), finding.names)
+        works = imports is not None and not any(imports.values())
+        return finding if works else without_setuptools_offer(finding, requirement)
 
     def source_analysis_with(
         self, files: Mapping[str, bytes], services: Sequence[Service]
@@ -209,7 +272,10 @@ class FactProvider:
     def _locked_versions(self, cell: Cell) -> Mapping[str, str] | None:
         """Return the versions in the lock of a cell. A cell that this run does not install is not resolved for it."""
         try:
-            lock = self.installer.lock(cell) if cell in self.installed_cells else self.installer.cached_lock(cell)
+            is_installed = cell in self.installed_cells
+            lock = self.installer.lock(cell) if is_installed else self.installer.cached_lock(cell)
+            if is_installed and not isinstance(lock, DependencyLock):
+                lock = self.installer.installation(cell).lock  # without what cannot be had here
         except CellUnavailable:  # reported by the analysis, which needs the interpreter as well
             return None
         return lock.versions if isinstance(lock, DependencyLock) else None
@@ -254,6 +320,7 @@ class FactProvider:
             built=cell_installation.built,
             attempt=attempt,
             select=select,
+            around=self._surroundings.files(cell.service),
         )
         with self._slots:
             if self._closed.is_set():

@@ -23,6 +23,7 @@ from pytest_py312.runners.fingerprints import code_digest
 from pytest_py312.runners.local import LOCAL, RESULT_AFFECTING_VARIABLES
 from pytest_py312.runners.runner import CellUnavailable, Runner
 from pytest_py312.runners.suite_job import folders_read_by
+from pytest_py312.runners.surroundings import Surroundings
 
 if TYPE_CHECKING:
     from pytest_py312.analysis.libraries.service_imports import NeighborModules
@@ -42,6 +43,7 @@ class OutcomeKeys:
         self._installer = installer
         self._uv_version = uv_version
         self._services = services
+        self._surroundings = Surroundings(plan.root, services)
         self._shared_digest = ""
         self._sibling_names: NeighborModules | None = None
         self._keys: dict[tuple[str, bool], str] = {}
@@ -105,6 +107,7 @@ class OutcomeKeys:
             file for file in self._installer.request_builder.files(service) if not file.startswith(f"{service.path}/")
         ]
         parts += [hashlib.sha256((self._plan.root / file).read_bytes()).hexdigest() for file in sorted(outside)]
+        parts += [sorted(self._surroundings.files(service).items())]
         parts += [self._build_digest(cell) for cell in cells]
         lock_digests = [self._cached_lock_digests(cell) for cell in cells]
         if installs and None in lock_digests:
@@ -121,7 +124,7 @@ class OutcomeKeys:
 
     def _build_digest(self, cell: Cell) -> str:
         try:
-            return self._runner.find_interpreter(cell.interpreter).digest
+            return self._installer.build(cell).digest
         except CellUnavailable as reason:
             return f"none: {reason}"
 

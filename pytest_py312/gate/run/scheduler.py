@@ -119,7 +119,7 @@ class Scheduler:
 
     def _store(self, task: CheckTask, result: CheckResult) -> None:
         """Cache a passed outcome for later runs, unless the source has changed while it was computed."""
-        key = self._key(task)
+        key = self._key(task) if result.is_kept else ""
         if key and self._keys.is_still_valid(task):
             self._state.store_outcome(key, encode(result))
 

@@ -6,7 +6,10 @@ from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, SpecifierChange
 
-_REQUIRES_VERSION = re.compile(r"require (?P<name>[A-Za-z0-9][\w.-]*)[<>=!~]=?", re.ASCII)
+_ABOUT_REQUIREMENT = re.compile(
+    r"(?:require (?P<name>[A-Za-z0-9][\w.-]*)[<>=!~]=?|replace (?P<replaced>[A-Za-z0-9][\w.-]*)(?![\w.-]))", re.ASCII
+)
+"""The beginning of a remedy that changes or replaces a requirement."""
 _DEPENDENCIES = "dependencies"
 
 
@@ -35,6 +38,6 @@ def _with_tried_remedies(outcome: Outcome, tried: Mapping[str, Finding]) -> Outc
 
 
 def _with_tried_remedy(finding: Finding, tried: Mapping[str, Finding]) -> Finding:
-    named = _REQUIRES_VERSION.match(finding.remedy)
-    other = tried.get(named["name"]) if named else None
+    named = _ABOUT_REQUIREMENT.match(finding.remedy)
+    other = tried.get(named["name"] or named["replaced"]) if named else None
     return replace(finding, remedy=other.remedy) if other is not None and not finding.changes else finding

@@ -87,7 +87,7 @@ class VersionDeclaration:
     image_lines: tuple[int, ...] = ()
     """The lines of the instructions whose image this declaration determines."""
     bound_line: int | None = None
-    """The line of the instruction whose image this declaration has to match."""
+    """The line of the instruction whose image this declaration has to match; of a label, that of its version."""
     item: ListItem | None = None
     keeps_patch: bool = False
     """Whether a patch release must be given here (asdf, a source archive)."""

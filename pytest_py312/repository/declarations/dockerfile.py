@@ -17,6 +17,8 @@ from pytest_py312.repository.formats.dockerfile import BuildStage, DockerfileTex
 from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
 
+DISTUTILS_PACKAGE = "distutils was removed in Python 3.12, and so was its package."
+"""Why ``python3.11-distutils`` cannot be edited."""
 _ASSIGNMENT = re.compile(r"(?P<name>[A-Za-z_]\w*)(?:=(?P<value>\"[^\"]*\"|'[^']*'|\S*))?", re.ASCII)
 _VERSION_VARIABLE = re.compile(r"(?:DEFAULT_|BASE_)?PY(?:THON)?_?VER(?:SION)?", re.IGNORECASE | re.ASCII)
 _VARIABLE_PREFIX = re.compile(r"(?:\$\{?[A-Za-z_]\w*\}?/?)+", re.ASCII)
@@ -174,7 +176,8 @@ class _DockerfileReader:
             if image.text and not missing:
                 self._add_image(image, image_word, subject, stage.line)
                 return
-            if _names_other_image(word.text, stage.unresolved):
+            known_part = expand_variables(word, self._arguments, []).text
+            if _names_other_image(word.text, stage.unresolved) or _names_other_image(known_part, stage.unresolved):
                 return
             variables = ", ".join(stage.unresolved)
             self._collector.add(
@@ -344,9 +347,7 @@ class _DockerfileReader:
         is_package = not folder and match["name"] == "python" and any(a <= match.start() < b for a, b in packages)
         if is_package or match["lib"] or (suffix and not folder):
             if suffix and suffix[0] == "-distutils":
-                return _OwningPython(
-                    not_editable_reason="distutils was removed in Python 3.12, and so was its package."
-                )
+                return _OwningPython(not_editable_reason=DISTUTILS_PACKAGE)
             if self._deadsnakes:
                 return _OwningPython()
             return _OwningPython(

@@ -19,7 +19,7 @@ _KEY = re.compile(r"(?P<key>[^\s=:#;\[][^=:\r\n]*?)[ \t]*[=:][ \t]*")
 _LINE = re.compile(r"(?P<body>[^\r\n]*)(?:\r\n|\r|\n|\Z)")
 _TOX_FACTOR = re.compile(r"(?<![\w.])(?:python|py)-?(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII)
 _OWN_VERSION = re.compile(r"(?<![\w.])(?:(?:python|py|cp)-?3\.?\d|3\.\d)|pypy", re.ASCII)
-_FACTOR_SET = re.compile(r"(?<![\w.])(?:python|py)(?P<head>3?\.?)\{(?P<pieces>[\d,.\s]{1,200})\}", re.ASCII)
+FACTOR_SET = re.compile(r"(?<![\w.])(?:python|py)(?P<head>3?\.?)\{(?P<pieces>[\d,.\s]{1,200})\}", re.ASCII)
 _CLASSIFIER = re.compile(r"Programming Language :: Python :: (?P<version>3\.\d{1,2})(?=\s*(?:\r|\n|,|\Z))", re.ASCII)
 _VERSION_IN_PATH = re.compile(r"python(?P<version>3\.\d{1,2})(?!\d)", re.ASCII)
 _ENVLIST_ENTRY = re.compile(r"(?:\{[^}\r\n]*\}?|[^\s,{])+")
@@ -158,16 +158,8 @@ def _add_envlist(collector: DeclarationCollector, start: int, end: int) -> None:
     """Add each Python of an envlist: ``py39``, ``py3.10``, ``py3{9,10}``, ``py{39,310}``, ``{py39,py310}-x``."""
     text = collector.text
     for first, last in _envlist_entries(text, start, end):
-        for match in _FACTOR_SET.finditer(text, first, last):
-            group_start = match.start("pieces")
-            for piece in re.finditer(r"[\d.]+", match["pieces"]):
-                version = version_of(match["head"] + piece[0])
-                item = ListItem(
-                    group=f"@{group_start}", start=group_start + piece.start(), end=group_start + piece.end()
-                )
-                if version:
-                    collector.add("tool", DeclarationRole.LIST_ITEM, item.start, item.end, subject="tox environments",
-                                text=match[0], version=version, item=item)  # fmt: skip
+        for match in FACTOR_SET.finditer(text, first, last):
+            add_set(collector, match["head"], *match.span("pieces"), "tox environments")
         for match in _TOX_FACTOR.finditer(text, first, last):
             brace = text.rfind("{", first, match.start())
             if brace >= 0 and text.find("}", brace, match.start()) < 0:
@@ -181,6 +173,18 @@ def _add_envlist(collector: DeclarationCollector, start: int, end: int) -> None:
                 other_factors = text[first : match.start()] + "|" + text[match.end() : last]
                 item = _line_or_comma_item(text, f"@{start}:{other_factors}", first, last)
             _add_factor(collector, match, DeclarationRole.LIST_ITEM, item, "tox environments")
+
+
+def add_set(
+    collector: DeclarationCollector, head: str, start: int, end: int, subject: str, *, declared: bool = True
+) -> None:
+    """Add each Python of a set of factors: ``39,310`` of ``py{39,310}``, or ``9,10`` of ``py3{9,10}`` (its head)."""
+    for piece in re.finditer(r"[\d.]+", collector.text[start:end]):
+        item = ListItem(group=f"@{start}", start=start + piece.start(), end=start + piece.end())
+        version = version_of(head + piece[0])
+        if version:
+            collector.add("tool", DeclarationRole.LIST_ITEM, item.start, item.end, subject=subject, declared=declared,
+                        text=collector.text[start:end], version=version, item=item)  # fmt: skip
 
 
 def _add_factor(

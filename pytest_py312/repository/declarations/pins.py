@@ -14,6 +14,15 @@ from pytest_py312.repository.formats.image_reference import parse_python_image
 
 _QUOTED = re.compile(r"([\"'])(?P<text>[^\"'\r\n$]{1,300})\1")
 _LIMIT = 500_000
+_SHELL = re.compile(r"#!\s*\S*/(?:env\s+(?:-S\s+)?)?(?:ba|da|k|z)?sh\b")
+_CONTAINER_COMMAND = re.compile(
+    r"^[ \t]*(?:[^#\r\n]*?[\s;&|(`])?(?:docker|podman|nerdctl)\s+(?:container\s+)?(?:run|pull|create)\b"
+    r"(?:[^\\\r\n]|\\(?:\r\n|.|\n))*",
+    re.MULTILINE,
+)
+_IMAGE_WORD = re.compile(
+    r"(?<=[\s\"'])(?P<image>(?:[\w.-]+(?::\d+)?/){0,5}[\w.-]*python:[\w.-]+)(?=[\s\"']|\Z)", re.ASCII
+)
 
 
 def _meaningful_lines(text: str) -> Iterator[tuple[int, str]]:
@@ -79,7 +88,7 @@ def _add_pin(collector: DeclarationCollector, start: int, source_text: str, line
             subject="the pin",
             text=line,
             version=version,
-            keeps_patch=source_text.count(".") > 1,
+            keeps_patch=source_text.count(".") > 1 and not source_text.endswith((".x", ".*")),
             unknown_reason="" if version else "It names no minor version of CPython.",
         )
 
@@ -98,6 +107,23 @@ def read_jenkins_declarations(text: str, path: str) -> tuple[VersionDeclaration,
             text=match["text"], version=image.version, images=(match["text"],), not_editable_reason=image.reason,
             unknown_reason="" if image.version else image.reason,
         )  # fmt: skip
+    return collector.declarations
+
+
+def read_script_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read a shell script: the Python images in which it runs containers."""
+    collector = DeclarationCollector(text, path)
+    if path.endswith(".sh") or _SHELL.match(text):
+        for command in _CONTAINER_COMMAND.finditer(text[:_LIMIT]):
+            for match in _IMAGE_WORD.finditer(text, *command.span()):
+                image = parse_python_image(match["image"])
+                if image and image.version and image.span and image.scheme:
+                    start = match.start("image")
+                    collector.add(
+                        "tool", DeclarationRole.EXACT, start + image.span[0], start + image.span[1],
+                        subject="an image", text=match["image"], version=image.version, images=(match["image"],),
+                        declared=False,
+                    )  # fmt: skip
     return collector.declarations
 
 

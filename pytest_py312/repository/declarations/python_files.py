@@ -1,6 +1,7 @@
 """Find the literal Python versions in setup.py and noxfile.py. Runs no code and never raises."""
 
 import ast
+import re
 from collections.abc import Iterator
 
 from pytest_py312.repository.declarations.declaration import (
@@ -15,6 +16,9 @@ from pytest_py312.repository.formats.setuptools import constant_assignments, par
 from pytest_py312.repository.formats.text_positions import SourcePositions
 from pytest_py312.repository.formats.version_ranges import is_readable_range, single_minor
 
+_CLASSIFIER_LINE = re.compile(
+    r"(?m)^[ \t]*(?P<item>Programming Language :: Python :: (?P<version>3\.\d{1,2}))[ \t]*$", re.ASCII
+)
 _NOT_PYTHON_REASON = "it is not valid Python"
 _COMPUTED_REASON = "It is computed by code, and no code is run to read it."
 
@@ -47,7 +51,25 @@ def read_setup_py_declarations(text: str, path: str) -> tuple[VersionDeclaration
                     group=f"classifiers{brackets}", start=source.span_of(node)[0], end=source.span_of(node)[1]
                 ),
             )
+    if not collector.declarations or all(found.subject != "classifiers" for found in collector.declarations):
+        _add_classifier_lines(collector, source, text)
     return collector.declarations
+
+
+def _add_classifier_lines(collector: DeclarationCollector, source: SourcePositions, text: str) -> None:
+    """Add classifiers that are lines of one string, which code splits."""
+    for node in ast.walk(parse_module(text) or ast.Module(body=[], type_ignores=[])):
+        if not isinstance(node, ast.Constant) or not isinstance(node.value, str) or node.value.count("\n") < 2:
+            continue
+        span, exact = source.string_content(node)
+        for match in _CLASSIFIER_LINE.finditer(text, *span) if exact else ():
+            item = ListItem(
+                group=f"classifiers@{span[0]}", start=match.start("item"), end=match.end("item"), on_own_lines=True
+            )
+            collector.add(
+                "metadata", DeclarationRole.LIST_ITEM, *match.span("version"), subject="classifiers",
+                text=match["item"], version=version_of(match["version"]), item=item,
+            )  # fmt: skip
 
 
 def _add_python_requires(collector: DeclarationCollector, source: SourcePositions, node: ast.expr) -> None:

@@ -37,6 +37,7 @@ def _read_toml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
         "ruff.toml": toml.read_ruff_declarations,
         "mise.toml": toml.read_mise_declarations,
         "Pipfile": toml.read_pipfile_declarations,
+        "pants.toml": toml.read_pants_declarations,
     }
     return readers[path.rpartition("/")[2].removeprefix(".")](text, path)
 
@@ -61,11 +62,29 @@ def _read_pin(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     return readers.get(path.rpartition("/")[2], pins.read_jenkins_declarations)(text, path)
 
 
+def _read_script(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.pins import read_script_declarations
+
+    return read_script_declarations(text, path)
+
+
+MAKEFILE_NAMES = ("Makefile", "makefile", "GNUmakefile")
+
+
+def _read_makefile(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.makefile import read_makefile_declarations
+
+    return read_makefile_declarations(text, path)
+
+
 _READERS: Mapping[str, DeclarationReader] = {
     **dict.fromkeys(
         ("setup.cfg", "tox.ini", "mypy.ini", ".mypy.ini", ".pylintrc", "pylintrc", ".coveragerc"), _read_ini
     ),
-    **dict.fromkeys(("pyproject.toml", "ruff.toml", ".ruff.toml", "mise.toml", ".mise.toml", "Pipfile"), _read_toml),
+    **dict.fromkeys(
+        ("pyproject.toml", "ruff.toml", ".ruff.toml", "mise.toml", ".mise.toml", "Pipfile", "pants.toml"), _read_toml
+    ),
+    **dict.fromkeys(MAKEFILE_NAMES, _read_makefile),
     **dict.fromkeys(("setup.py", "noxfile.py"), _read_python),
     **dict.fromkeys((".python-version", "runtime.txt", ".tool-versions", ".manylinux-install.sh"), _read_pin),
 }
@@ -86,6 +105,8 @@ def reader_of(path: str) -> DeclarationReader | None:
         return _read_dockerfile
     if is_jenkinsfile(name):
         return _read_pin
+    if is_script(path):
+        return _read_script
     return _read_yaml if is_yaml(name) else None
 
 
@@ -161,8 +182,19 @@ METADATA_NAMES: tuple[str, ...] = (
 """The files that discovery reads for every service."""
 
 _OTHER_NAMES = frozenset(
-    {".pylintrc", "pylintrc", ".coveragerc", "mise.toml", ".mise.toml", "noxfile.py", ".manylinux-install.sh"}
+    {
+        ".pylintrc",
+        "pylintrc",
+        ".coveragerc",
+        "mise.toml",
+        ".mise.toml",
+        "noxfile.py",
+        ".manylinux-install.sh",
+        "pants.toml",
+        *MAKEFILE_NAMES,
+    }
 )
+_SCRIPT_FOLDERS = frozenset({"ci", ".ci", "bin", "build", "hack", "script", "scripts", "tools", "maintenance"})
 _JENKINSFILE = re.compile(r"Jenkinsfile(?:[._-].+)?", re.IGNORECASE)
 _DOCKERFILE = re.compile(r"(?:(?:Docker|Container)file(?:[._-].+)?|.+\.(?:Docker|Container)file)", re.IGNORECASE)
 _NOT_DOCKERFILE_ENDINGS = (
@@ -194,8 +226,14 @@ def is_yaml(name: str) -> bool:
     return name.lower().endswith((".yml", ".yaml", "devcontainer.json"))
 
 
+def is_script(path: str) -> bool:
+    """Return whether it is a shell script by its name, or may be one: a file without a suffix in a folder of tools."""
+    folder, _, name = path.rpartition("/")
+    return name.endswith(".sh") or ("." not in name and folder.rpartition("/")[2].lower() in _SCRIPT_FOLDERS)
+
+
 def can_declare_versions(path: str) -> bool:
     """Return whether there is a reader for the file at ``path``."""
     name = path.rpartition("/")[2]
     is_known_name = name in METADATA_NAMES or name in _OTHER_NAMES
-    return is_known_name or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)
+    return is_known_name or is_script(path) or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)

@@ -64,6 +64,14 @@ def read_pipfile_declarations(text: str, path: str) -> tuple[VersionDeclaration,
     return reader.declarations
 
 
+def read_pants_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read a pants.toml: the Pythons of the code, and those of single tools."""
+    reader = _TomlReader(text, path)
+    for table in reader.tables[:100]:
+        reader.add_constraints((table, "interpreter_constraints"))
+    return reader.declarations
+
+
 def read_mise_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     """Read a mise.toml: the first of several versions runs."""
     reader = _TomlReader(text, path)
@@ -85,6 +93,11 @@ class _TomlReader:
     @property
     def declarations(self) -> tuple[VersionDeclaration, ...]:
         return self._collector.declarations
+
+    @property
+    def tables(self) -> tuple[str, ...]:
+        """The names of the tables at the top."""
+        return tuple(name for name, value in self._toml.data.items() if isinstance(value, dict))
 
     def _value(self, keys: KeyPath) -> Any:
         node: Any = self._toml.data
@@ -166,6 +179,25 @@ class _TomlReader:
             not_editable_reason="" if content[2] else "It contains escape sequences.",
             unknown_reason="" if is_readable else "It is not a readable version range.",
         )
+
+    def add_constraints(self, keys: KeyPath) -> None:
+        """Add a list of ranges; one that allows a single minor version chooses the Python that runs."""
+        value = self._value(keys)
+        for index, constraint in enumerate(value[:20] if isinstance(value, list) else ()):
+            content = self._content((*keys, index))
+            if not isinstance(constraint, str) or content is None or not is_readable_range(constraint):
+                continue
+            version = single_minor(constraint)
+            self._collector.add(
+                "pin",
+                DeclarationRole.EXACT if version else DeclarationRole.RANGE,
+                content[0],
+                content[1],
+                subject=_subject(keys),
+                text=constraint,
+                version=version,
+                not_editable_reason="" if content[2] else "It contains escape sequences.",
+            )
 
     def add_classifiers(self, keys: KeyPath) -> None:
         """Add the classifiers that name a minor version."""

@@ -16,13 +16,25 @@ from pytest_py312.repository.declarations.declaration import (
     VersionDeclaration,
     version_of,
 )
-from pytest_py312.repository.declarations.ini import LENGTH_LIMIT, IniValue, ini_values, read_ini_declarations
+from pytest_py312.repository.declarations.ini import (
+    FACTOR_SET,
+    LENGTH_LIMIT,
+    IniValue,
+    add_set,
+    ini_values,
+    read_ini_declarations,
+)
 from pytest_py312.repository.formats.image_reference import parse_python_image
 
 _HEADER = re.compile(r"^\[(?P<name>testenv:[^\]\r\n]+)\][^\r\n]*", re.MULTILINE)
 _ANY_HEADER = re.compile(r"^\[[^\]\r\n]+\]", re.MULTILINE)
 _FACTOR = re.compile(r"(?<![\w.!])(?:python|py)-?(?P<version>3\.?\d{1,2})(?![\w.])", re.ASCII)
 _CONDITION = re.compile(r"[ \t]*(?P<factors>!?[\w.-]+(?:[ \t]*,[ \t]*!?[\w.-]+)*)[ \t]*:(?=[ \t]|\Z)", re.ASCII)
+_GENERATIVE_CONDITION = re.compile(r"[ \t]*(?P<factors>!?[\w.,{}-]*\{[\w.,{}-]*)[ \t]*:(?=[ \t]|\Z)", re.ASCII)
+_REFERENCED_SET = re.compile(
+    r"(?<![\w.])(?:python|py)-?(?P<head>3?\.?)\{\[(?P<section>[^\]\r\n{}]{1,100})\](?P<key>\w{1,100})\}", re.ASCII
+)
+_NUMBERS = re.compile(r"\s*\{?(?P<pieces>[\d,. \t]+)\}?", re.ASCII)
 _LINE = re.compile(r"[^\r\n]+")
 _RUNS_ELSEWHERE = re.compile(r"(?<![\w./-])(?:docker|podman|buildah|nerdctl|tox|nox)(?![\w.-])", re.ASCII)
 """Commands that run another Python than that of their environment."""
@@ -61,7 +73,10 @@ def read_tox_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...
         if value.section.partition(":")[0] == "testenv"
         and not any(start <= value.start < end for start, end in versioned)
     ]
+    _add_referenced_sets(collector)
     newest = max((version for version in _environment_versions(collector, settings, values)), default=None)
+    if newest is not None:
+        _add_generative(collector, [value for value in ini_values(text) if value.section != "tox"], newest)
     for value in values:
         if value.key.startswith("commands"):
             _add_commands(collector, value)
@@ -135,6 +150,32 @@ def _versioned_sections(text: str) -> Iterator[tuple[re.Match[str], tuple[int, i
             continue
         span = (header.start("name") + factors[0].start("version"), header.start("name") + factors[0].end("version"))
         yield header, span, version, f"{header['name'][8 : factors[0].start()]}|{header['name'][factors[0].end() :]}"
+
+
+def _add_referenced_sets(collector: DeclarationCollector) -> None:
+    """Add the sets that environments refer to: ``python_matrix = {39,310}`` for ``py{[common]python_matrix}``."""
+    values = {(value.section, value.key): value for value in ini_values(collector.text)}
+    for match in _REFERENCED_SET.finditer(collector.text):
+        value = values.get((match["section"], match["key"].lower()))
+        numbers = _NUMBERS.fullmatch(collector.text, value.start, value.end) if value else None
+        if numbers:
+            add_set(collector, match["head"], *numbers.span("pieces"), "tox environments")
+
+
+def _add_generative(collector: DeclarationCollector, values: Sequence[IniValue], newest: Interpreter) -> None:
+    """Add the sets in names of sections and in conditions that are for the newest Python: ``py{39,310}-x: mock``."""
+    text = collector.text
+    spans = [header.span("name") for header in _HEADER.finditer(text)]
+    for value in values:
+        for line in _LINE.finditer(text, value.start, value.end):
+            condition = _GENERATIVE_CONDITION.match(line[0])
+            if condition:
+                spans.append((line.start() + condition.start("factors"), line.start() + condition.end("factors")))
+    for start, end in spans:
+        for match in FACTOR_SET.finditer(text, start, end):
+            pieces = re.findall(r"[\d.]+", match["pieces"])
+            if newest in (version_of(match["head"] + piece) for piece in pieces):
+                add_set(collector, match["head"], *match.span("pieces"), "tox sections", declared=False)
 
 
 def _listed_versions(settings: Sequence[VersionDeclaration], other_factors: str) -> Iterator[Interpreter]:

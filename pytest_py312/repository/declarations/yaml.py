@@ -17,6 +17,7 @@ from pytest_py312.repository.declarations.declaration import (
     VersionDeclaration,
     version_of,
 )
+from pytest_py312.repository.declarations.step_sequences import sequence_items
 from pytest_py312.repository.declarations.yaml_walk import YamlContext, scalars_of, walk_pairs
 from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
@@ -113,6 +114,7 @@ class _YamlReader:
         self._text = text
         self._dialect = dialect
         self._collector = DeclarationCollector(text, path)
+        self._step_items: dict[int, tuple[ListItem, str]] = {}
 
     @property
     def declarations(self) -> tuple[VersionDeclaration, ...]:
@@ -120,6 +122,8 @@ class _YamlReader:
 
     def read(self, root: YamlNode) -> None:
         pairs = list(walk_pairs(root))
+        if self._dialect.is_pipeline:
+            self._step_items.update(sequence_items(root, self._text))
         for context, key, value in pairs:
             self._read_version_key(context, key, value)
         for context, key, value in pairs:
@@ -178,7 +182,9 @@ class _YamlReader:
         if not self._dialect.is_pipeline:
             return
         if key in ("name", "displayName"):
-            self._read_patterns(value, _VERSION_IN_NAME, DeclarationRole.LABEL, "a name")
+            setup = child_of(child_of(context.mappings[-1] if context.mappings else None, "with"), "python-version")
+            bound_line = self._collector.line_at(setup.start) if isinstance(setup, YamlScalar) else None
+            self._read_patterns(value, _VERSION_IN_NAME, DeclarationRole.LABEL, "a name", bound_line=bound_line)
         elif key in _SCRIPT_KEYS:
             self._read_patterns(value, _VERSION_IN_SCRIPT, DeclarationRole.EXACT, "a command")
             self._read_patterns(value, _ENVIRONMENT_IN_SCRIPT, DeclarationRole.EXACT, "a command")
@@ -233,7 +239,8 @@ class _YamlReader:
         if self._collector.has_declaration_at(span[0]):
             self._collector.add_image(span[0], image)
             return
-        item = _item_of_matrix(context, item or context.item)
+        step_item, reason = self._step_items.get(scalar.start, (None, ""))
+        item = step_item or _item_of_matrix(context, item or context.item)
         if version and context.is_excluded:
             self._add(DeclarationRole.IGNORED, span, subject=subject, version=version, declared=False)
         elif version:
@@ -246,7 +253,7 @@ class _YamlReader:
                 quoted=bool(scalar.style),
                 misread_as=_misread_number(scalar),
                 images=(image,) if image else (),
-                not_editable_reason="" if content else "It contains escape sequences or spans several lines.",
+                not_editable_reason=reason if content else "It contains escape sequences or spans several lines.",
             )
         elif _OTHER_PYTHON.match(value):
             self._add(DeclarationRole.IGNORED, span, subject=subject)
@@ -419,7 +426,7 @@ class _YamlReader:
 
     def _read_patterns(
         self, value: YamlNode, pattern: re.Pattern[str], role: DeclarationRole, subject: str, *, declared: bool = False,
-        item: ListItem | None = None,
+        item: ListItem | None = None, bound_line: int | None = None,
     ) -> None:  # fmt: skip
         for scalar, _ in scalars_of(value):
             for match in pattern.finditer(self._text, scalar.start, scalar.end):
@@ -431,7 +438,7 @@ class _YamlReader:
                         role = DeclarationRole.LIST_ITEM
                     self._add(
                         DeclarationRole.RANGE if range_text else role, span, subject=subject, version=version,
-                        text=range_text or match[0].strip(), declared=declared, item=item,
+                        text=range_text or match[0].strip(), declared=declared, item=item, bound_line=bound_line,
                     )  # fmt: skip
 
     def _add(self, role: DeclarationRole, span: tuple[int, int], **attributes: Any) -> None:

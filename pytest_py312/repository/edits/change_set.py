@@ -20,6 +20,7 @@ from pytest_py312.repository.edits.python.rewrite import rewrite
 from pytest_py312.repository.edits.python.syntax import decode_source as decoded_python
 from pytest_py312.repository.edits.specifiers import parse_specifier
 from pytest_py312.repository.formats.lockfiles import LOCK_FORMATS, lock_format
+from pytest_py312.repository.formats.toml import read_toml
 
 SIZE_LIMIT = 2 * 1024**2
 """Maximum size in bytes: larger files hold no requirements written by a person."""
@@ -236,6 +237,7 @@ def stale_locks(root: Path, changes: Iterable[FileChange]) -> tuple[tuple[str, s
     for change in changes:
         folder, _, name = change.path.rpartition("/")
         locks = [lock for lock in LOCK_FORMATS if lock.source_file == name and lock.lock_command]
+        locks = locks if _concerns_lock(change) else []
         while locks:
             prefix = f"{folder}/" if folder else ""
             stale |= {
@@ -247,6 +249,29 @@ def stale_locks(root: Path, changes: Iterable[FileChange]) -> tuple[tuple[str, s
                 break
             folder = folder.rpartition("/")[0]
     return tuple(sorted(stale))
+
+
+def _concerns_lock(change: FileChange) -> bool:
+    """Return whether a lock has to know of a change: not of the settings of a formatter, or of classifiers."""
+    if not change.path.endswith("pyproject.toml"):
+        return True
+    before, after = (_locked_part(data) for data in (change.before, change.after))
+    return before is None or before != after
+
+
+def _locked_part(data: bytes) -> object:
+    """Return what a lock depends on in a pyproject.toml; ``None`` if it cannot be read."""
+    toml = read_toml(data.decode("utf-8", "replace"))
+    if toml.parse_error:
+        return None
+    keys = ("requires-python", "dependencies", "optional-dependencies")
+    poetry = {key: value for key, value in toml.table("tool", "poetry").items() if key != "classifiers"}
+    return (
+        [toml.value("project", key) for key in keys],
+        toml.value("dependency-groups"),
+        poetry,
+        [toml.value("tool", name) for name in ("pdm", "uv", "pixi")],
+    )
 
 
 def unified_diff(changes: Iterable[FileChange]) -> str:

@@ -3,8 +3,6 @@
 A declaration of the version that is used is replaced. Lists get the target added; older versions are removed from them,
 and minimum versions raised, only when old versions are dropped, because the code has to support them until then. Newer
 versions always stay. Each edit is verified by reading the new text again.
-
-The module also knows which tags of Python images exist, so that no edit names one that does not.
 """
 
 import re
@@ -14,10 +12,12 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
 from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
+from pytest_py312.repository.declarations.dockerfile import DISTUTILS_PACKAGE
 from pytest_py312.repository.declarations.reader import read_declarations
+from pytest_py312.repository.edits.image_tags import TagSuffix, image_tag_problem, proposed_suffix
 from pytest_py312.repository.edits.list_items import insertion_edits, removal_edits
+from pytest_py312.repository.edits.lower_bounds import tests_lower_bound
 from pytest_py312.repository.edits.version_ranges import migrated_range
-from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.formats.version_ranges import range_includes
 
 _PATCH_REQUIRED = "It has to name a patch release, and this tool does not choose one."
@@ -35,6 +35,10 @@ class MigrationTarget:
     target: Interpreter
     drop_old_versions: bool = False
     full_version: str = ""
+    oldest_supported: Interpreter | None = None
+    """The lower bound of the project's metadata: a job that sets it up tests that bound, and stays."""
+    for_review: bool = False
+    """Whether somebody decides about the result: then an image gets the nearest tag where the exact one is unknown."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -50,11 +54,15 @@ class RefusedMigration:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Migrated:
-    """The new text, the declarations that were changed, and those that were refused (unchanged)."""
+    """The new text, the declarations that were changed, and those that were refused (unchanged).
+
+    ``notes`` are sentences with the location about what is left to decide in a text for review.
+    """
 
     text: str
     changed: tuple[VersionDeclaration, ...] = ()
     refused: tuple[RefusedMigration, ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 DeclarationSelector = Callable[[str, Sequence[VersionDeclaration]], Sequence[VersionDeclaration]]
@@ -85,14 +93,18 @@ def migrate(
         check.plan()
         if check.text_edits or _unaffected(reread, migration) != _unaffected(declarations, migration):
             raise EditRefused("The versions cannot be changed without changing something else in the file.")
-    return Migrated(text=edited, changed=tuple(planner.changed), refused=tuple(planner.refused))
+    return Migrated(
+        text=edited, changed=tuple(planner.changed), refused=tuple(planner.refused), notes=tuple(planner.notes)
+    )
 
 
 def respell(written: str, version: Interpreter, target: Interpreter, full_version: str = "") -> str:
-    """Write ``target`` as ``written`` spells ``version``: ``3.10``, ``3.10.13``, ``py310``, ``310``, ``10``.
+    """Write ``target`` as ``written`` spells ``version``: ``3.10``, ``py310``, ``310``, ``10``, ``~=3.10.0``.
 
     :raises EditRefused: the spelling is unknown.
     """
+    if re.match(r"[<>=~^]", written):
+        return migrated_range(written, baseline=version, target=target, drop_old_versions=True)
     match = re.fullmatch(r"(?P<head>(?:cpython|python|py|cp)?-?)(?P<version>\d.*)", written, re.ASCII)
     number = match["version"] if match else ""
     if match and number == f"{version.major}{version.minor}":
@@ -100,7 +112,8 @@ def respell(written: str, version: Interpreter, target: Interpreter, full_versio
     if match and number == str(version.minor):
         return f"{match['head']}{target.minor}"
     if match and re.match(rf"{version.major}\.{version.minor}(?!\d)", number):
-        return match["head"] + (full_version or f"{target}{'.*' if number.endswith('.*') else ''}")
+        wildcard = number[-2:] if number.endswith((".*", ".x")) else ""
+        return match["head"] + (full_version or f"{target}{wildcard}")
     raise EditRefused(f'It is not clear how to write {target} in place of "{written[:80]}".')
 
 
@@ -129,6 +142,7 @@ class _MigrationPlanner:
         self.text_edits: list[TextEdit] = []
         self.changed: list[VersionDeclaration] = []
         self.refused: list[RefusedMigration] = []
+        self.notes: list[str] = []
 
     def plan(self) -> None:
         groups: dict[str, list[VersionDeclaration]] = {}
@@ -145,6 +159,19 @@ class _MigrationPlanner:
                 self._plan_list(members)
             except EditRefused as error:
                 self.refused.append(RefusedMigration(declaration=members[0], reason=str(error)))
+        self._leave_what_is_bound_to_refused()
+
+    def _leave_what_is_bound_to_refused(self) -> None:
+        """Leave paths whose image stays."""
+        lines = {line for refusal in self.refused for line in refusal.declaration.image_lines}
+        bound = [
+            declaration
+            for declaration in self.changed
+            if declaration.role is DeclarationRole.PATH and declaration.bound_line in lines
+        ]
+        starts = {declaration.start for declaration in bound}
+        self.changed = [declaration for declaration in self.changed if declaration not in bound]
+        self.text_edits = [edit for edit in self.text_edits if edit.start not in starts]
 
     # ---- one version
 
@@ -152,6 +179,8 @@ class _MigrationPlanner:
         migration = self._migration
         if declaration.role is DeclarationRole.RANGE:
             self._plan_range(declaration)
+            return
+        if self._stays(declaration):
             return
         must_change = declaration.role in (DeclarationRole.EXACT, DeclarationRole.PATH, DeclarationRole.LIST_ITEM)
         must_change = must_change or (declaration.role is DeclarationRole.MINIMUM and migration.drop_old_versions)
@@ -161,7 +190,50 @@ class _MigrationPlanner:
             if declaration.misread_as:
                 self._quote(declaration)
             return
-        self._replace(declaration, self._new_text(declaration, target))
+        if self._migration.for_review and declaration.not_editable_reason == DISTUTILS_PACKAGE:
+            self._remove_package(declaration)
+            return
+        suffix = self._proposed_suffix(declaration) if self._migration.for_review else None
+        if suffix is None:
+            self._replace(declaration, self._new_text(declaration, target))
+        else:
+            self._replace_with_suffix(declaration, target, suffix)
+
+    def _remove_package(self, declaration: VersionDeclaration) -> None:
+        """Remove ``python3.9-distutils`` from a list of packages, with its line if nothing else stands there."""
+        word = re.compile(r"python3\.\d{1,2}-distutils").match(self._text, declaration.start - len("python"))
+        if word is None:
+            raise EditRefused(declaration.not_editable_reason)
+        line = re.compile(r"(?<=\n)[ \t]*python3\.\d{1,2}-distutils[ \t]*\\\r?\n")
+        whole_line = line.match(self._text, self._text.rfind("\n", 0, word.start()) + 1)
+        start, end = whole_line.span() if whole_line else word.span()
+        if not whole_line and self._text[start - 1] in " \t":
+            start -= 1
+        self.text_edits.append(TextEdit(start=start, end=end, text=""))
+        self.changed.append(declaration)
+
+    def _proposed_suffix(self, declaration: VersionDeclaration) -> TagSuffix | None:
+        """Return what is proposed for the rest of an image's tag; ``None`` if that can stay, or is not written here."""
+        images = [image for image in declaration.images if image_tag_problem(image, self._migration.target)]
+        proposals = [proposed_suffix(image, self._migration.target) for image in images]
+        first = proposals[0] if proposals else None
+        if first is None or declaration.not_editable_reason or len(images) < len(declaration.images):
+            return None
+        is_written_here = self._text.startswith(first.old, declaration.end)
+        return first if is_written_here and all(proposal == first for proposal in proposals) else None
+
+    def _replace_with_suffix(self, declaration: VersionDeclaration, target: Interpreter, suffix: TagSuffix) -> None:
+        new = respell(declaration.source_text, declaration.version or target, target) + suffix.new
+        end = declaration.end + len(suffix.old)
+        self.text_edits.append(TextEdit(start=declaration.start, end=end, text=new))
+        self.changed.append(declaration)
+        self.notes.append(f"{declaration.location}: {suffix.note}.")
+
+    def _stays(self, declaration: VersionDeclaration) -> bool:
+        migration = self._migration
+        return not migration.drop_old_versions and tests_lower_bound(
+            declaration, migration.oldest_supported, migration.baseline
+        )
 
     def _target_for(self, declaration: VersionDeclaration) -> Interpreter:
         """Return the version of the image that a path belongs to if it is newer, otherwise the target."""
@@ -200,8 +272,13 @@ class _MigrationPlanner:
         same = [
             declaration
             for declaration in self._declarations
-            if declaration.version == label.version and declaration is not label
+            if declaration.version == label.version and declaration is not label and not self._stays(declaration)
         ]
+        if label.bound_line is not None:
+            return any(
+                declaration.line == label.bound_line and declaration.role is DeclarationRole.EXACT
+                for declaration in same
+            )
         single = any(declaration.role is DeclarationRole.EXACT and declaration.editable for declaration in same)
         return single and not any(declaration.role is DeclarationRole.LIST_ITEM for declaration in same)
 
@@ -334,55 +411,3 @@ def migrate_files(
         if result.text != text:
             migrated[path] = result.text
     return ({}, tuple(refused)) if refused else (migrated, ())
-
-
-_DEBIAN_RELEASES = {
-    # minor: releases of Debian for which the official image was built, oldest first
-    9: ("buster", "bullseye", "bookworm", "trixie"),
-    10: ("buster", "bullseye", "bookworm", "trixie"),
-    11: ("buster", "bullseye", "bookworm", "trixie"),
-    12: ("bullseye", "bookworm", "trixie"),
-    13: ("bullseye", "bookworm", "trixie"),
-    14: ("bookworm", "trixie"),
-}
-_ALPINE_RELEASES = {9: (14, 22), 10: (14, 24), 11: (15, 24), 12: (17, 24), 13: (19, 24), 14: (21, 24)}
-"""Minor: the first and the last 3.x of Alpine for which the official image was built."""
-# Both from the history of versions.json in https://github.com/docker-library/python up to June 2026, which is what
-# the official images are built from. A tag stays in the registry when it is no longer rebuilt.
-
-
-def image_tag_problem(reference: str, target: Interpreter) -> str:
-    """Explain why the image has no tag for ``target`` with the variant of ``reference``; empty if it has one."""
-    image = parse_python_image(reference)
-    if image is None or image.span is None:
-        return "The image names no version."
-    if image.reason:
-        return image.reason
-    if image.digest:
-        return (
-            f"The image is pinned by the digest of {image.version}; look up the digest of the image for {target} "
-            "and write both."
-        )
-    if image.scheme == "official":
-        return _official_tag_problem(image.variant, target)
-    if "buster" in image.variant or "stretch" in image.variant:
-        return f'There is no image for {target} with the variant "{image.variant}".'
-    return ""
-
-
-def _official_tag_problem(variant: str, target: Interpreter) -> str:
-    if variant in ("", "slim", "alpine"):
-        return ""
-    debian, alpine = _DEBIAN_RELEASES.get(target.minor), _ALPINE_RELEASES.get(target.minor)
-    if target.major != 3 or not debian or not alpine:
-        return f'Whether there is an image for {target} with the variant "{variant}" is not known here.'
-    if variant.removeprefix("slim-") in debian:
-        return ""
-    release = re.fullmatch(r"alpine3\.(\d+)", variant, re.ASCII)
-    if release and alpine[0] <= int(release[1]) <= alpine[1]:
-        return ""
-    if release:
-        nearest = f"alpine3.{min(max(int(release[1]), alpine[0]), alpine[1])}"
-    else:
-        nearest = f"slim-{debian[0]}" if variant.startswith("slim") else debian[0]
-    return f'python:{target}-{variant} does not exist; the nearest variant for {target} is "{nearest}".'

@@ -13,6 +13,8 @@ _SINGLE_VERSION = re.compile(
     r"(?P<operator>\^|~(?!=)|~=|===?|=)?(?P<space>\s*)(?P<version>3\.\d{1,2}(?:\.[\d*x]+)?)", re.ASCII
 )
 
+_LOWER_BOUND = re.compile(r"(?P<head>(?:>=|\^|~=|~(?!=))\s*)3\.(?P<minor>\d{1,2})(?P<patch>\.\d+)?(?![\d.*])", re.ASCII)
+
 
 def migrated_range(text: str, *, baseline: Interpreter, target: Interpreter, drop_old_versions: bool = False) -> str:
     """Return ``text`` with ``target`` included; with ``drop_old_versions``, without what is older.
@@ -57,7 +59,9 @@ def _widen_single(
     start, end = indent + single.start(), indent + single.end()
     if drop_old_versions:
         tail = re.sub(r"^3\.\d{1,2}", "", single["version"])
-        new = (single["operator"] or "") + single["space"] + str(target) + (tail if tail in (".*", ".x") else "")
+        if single["operator"] == "~=":  # without a patch release it would allow all of 3
+            tail = ".0" if tail else ""
+        new = (single["operator"] or "") + single["space"] + str(target) + (tail if tail in (".*", ".x", ".0") else "")
     else:
         oldest = min(baseline, Interpreter.parse(re.sub(r"\.[*x]$", "", single["version"])))
         new = f">={oldest},<{target.major}.{target.minor + 1}"
@@ -77,9 +81,15 @@ def _raise_lower_bounds(text: str, target: Interpreter) -> str:
     """Replace lower bounds before the target by the target."""
 
     def raised(match: re.Match[str]) -> str:
-        older = int(match["minor"]) < target.minor
-        return match["head"] + str(target) if older else match[0]
+        if int(match["minor"]) >= target.minor:
+            return match[0]
+        # "~=3.12" would allow all of 3
+        patch = ".0" if match["patch"] and match["head"].startswith("~=") else ""
+        return f"{match['head']}{target}{patch}"
 
     return re.sub(
-        r"(?P<head>(?:>=|\^|~=|~(?!=))\s*)3\.(?P<minor>\d{1,2})(?:\.\d+)?(?![\d.*])", raised, text, flags=re.ASCII
+        r"(?P<head>(?:>=|\^|~=|~(?!=))\s*)3\.(?P<minor>\d{1,2})(?P<patch>\.\d+)?(?![\d.*])",
+        raised,
+        text,
+        flags=re.ASCII,
     )

@@ -42,6 +42,18 @@ _USER_SWITCHERS = frozenset({"gosu", "su-exec", "chpst", "setuidgid"})
 """Programs that run a command as another user: ``gosu USER COMMAND``."""
 _ENVIRONMENT_MANAGERS = frozenset({"poetry", "pipenv", "uv", "pdm", "hatch", "rye"})
 """``poetry run PROGRAM``: the program is in the environment."""
+_GUNICORN_ARGUMENTS = "GUNICORN_CMD_ARGS="
+"""The variable with more arguments for gunicorn, in front of its command."""
+_APPLICATION = re.compile(
+    r"(?P<module>[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?P<object>:[A-Za-z_][\w.]*(?:\([\w=\s,\"']*\))?)?", re.ASCII
+)
+"""``package.module:object``"""
+_MODULE_SERVERS = frozenset({"gunicorn", "uvicorn", "hypercorn", "daphne", "granian", "waitress-serve"})
+_APPLICATION_OPTIONS = {
+    "celery": ("-A", "--app"), "flask": ("--app", "-A"), "waitress-serve": ("--app",), "dagster": ("-m",),
+    "faust": ("-A", "--app"),
+}  # fmt: skip
+"""Program -> its options that name a module."""
 _PYTHON_WRAPPERS = frozenset(
     {"opentelemetry-instrument", "ddtrace-run", "newrelic-admin", "scout-apm", "honcho", "aws-lambda"}
 )
@@ -50,10 +62,22 @@ _PYTHON_WRAPPERS = frozenset(
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartCommand:
-    """The Python programs that a command may run, and the names of the shell scripts among its words."""
+    """The Python programs that a command may run, and the names of the shell scripts among its words.
+
+    ``calls`` are those programs with their arguments.
+    """
 
     programs: tuple[Program, ...] = ()
     shell_scripts: tuple[str, ...] = ()
+    calls: tuple["ProgramCall", ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ProgramCall:
+    """A program of a command with its arguments."""
+
+    name: str
+    arguments: tuple[str, ...]
 
 
 def read_command(text: str, *, is_script: bool = False) -> StartCommand:
@@ -69,17 +93,23 @@ def read_command(text: str, *, is_script: bool = False) -> StartCommand:
         if isinstance(argv, list):
             return read_argv([str(word) for word in argv])
     text = text[:MAX_LENGTH]
-    return StartCommand(
-        programs=tuple(dict.fromkeys(_programs_in_text(text, _MAX_SHELL_DEPTH))),
-        shell_scripts=_script_names(re.split(r"[\s\"';&|]+", text)),
-    )
+    return _start_command(_programs_in_text(text, _MAX_SHELL_DEPTH), re.split(r"[\s\"';&|]+", text))
 
 
 def read_argv(words: Sequence[str]) -> StartCommand:
     """Read one command that is already split into words."""
+    return _start_command(
+        _programs_in_words(list(words), _MAX_SHELL_DEPTH),
+        (part for word in words for part in re.split(r"[\s;&|]+", word)),
+    )
+
+
+def _start_command(found: Iterable[Program | ProgramCall], words: Iterable[str]) -> StartCommand:
+    items = tuple(dict.fromkeys(found))
     return StartCommand(
-        programs=tuple(dict.fromkeys(_programs_in_words(list(words), _MAX_SHELL_DEPTH))),
-        shell_scripts=_script_names(part for word in words for part in re.split(r"[\s;&|]+", word)),
+        programs=tuple(item for item in items if isinstance(item, Program)),
+        shell_scripts=_script_names(words),
+        calls=tuple(item for item in items if isinstance(item, ProgramCall)),
     )
 
 
@@ -88,7 +118,7 @@ def _script_names(words: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if _SCRIPT.fullmatch(name)))
 
 
-def _programs_in_text(text: str, depth: int) -> Iterator[Program]:
+def _programs_in_text(text: str, depth: int) -> Iterator[Program | ProgramCall]:
     if depth == 0:
         return
     for line in re.sub(r"\\\r?\n", " ", text).splitlines():
@@ -107,10 +137,13 @@ def _programs_in_text(text: str, depth: int) -> Iterator[Program]:
                 command.append(token)
 
 
-def _programs_in_words(words: list[str], depth: int) -> Iterator[Program]:
+def _programs_in_words(words: list[str], depth: int) -> Iterator[Program | ProgramCall]:
+    environment: list[str] = []
     while words:
         word = words.pop(0)
         name = word.rpartition("/")[2]
+        if word.startswith(_GUNICORN_ARGUMENTS):
+            environment = word.removeprefix(_GUNICORN_ARGUMENTS).split()
         if name in _COMMAND_PREFIXES or _ASSIGNMENT.match(word) or word.startswith("-"):
             continue
         if name in _USER_SWITCHERS:
@@ -129,6 +162,8 @@ def _programs_in_words(words: list[str], depth: int) -> Iterator[Program]:
             return
         elif _NAME.fullmatch(name) and not _SCRIPT.fullmatch(name):
             yield Program(name=name)
+            yield from _applications(name, words)
+            yield ProgramCall(name=name, arguments=(*words, *environment))
             if name not in _PYTHON_WRAPPERS:
                 return
             words = words[1:] if words[:1] in (["run-program"], ["start"]) else words
@@ -136,7 +171,31 @@ def _programs_in_words(words: list[str], depth: int) -> Iterator[Program]:
             return
 
 
-def _programs_in_shell(words: Sequence[str], depth: int) -> Iterator[Program]:
+def _applications(server: str, words: Sequence[str]) -> Iterator[Program]:
+    """Yield the modules that a server imports: ``gunicorn app.wsgi:application``, ``celery -A app worker``."""
+    if server in _MODULE_SERVERS:
+        matches = [
+            match
+            for earlier, word in zip(("", *words), words, strict=False)
+            if not earlier.startswith("-") and not word.endswith(".py") and (match := _APPLICATION.fullmatch(word))
+        ]
+        with_object = [match for match in map(_APPLICATION.fullmatch, words) if match and match["object"]]
+        # gunicorn takes a module alone as well
+        alone = [match for match in matches if "." in match["module"]] if server == "gunicorn" else []
+        for match in (*with_object, *reversed(alone)):
+            yield Program(name=match["module"], is_module=True, is_application=True)
+            return
+    options = _APPLICATION_OPTIONS.get(server, ())
+    for position, word in enumerate(words):
+        option, equals, value = word.partition("=")
+        following = words[position + 1] if position + 1 < len(words) else ""
+        module = _APPLICATION.fullmatch(value if equals else following) if option in options else None
+        if module:
+            yield Program(name=module["module"], is_module=True, is_application=True)
+            return
+
+
+def _programs_in_shell(words: Sequence[str], depth: int) -> Iterator[Program | ProgramCall]:
     for index, word in enumerate(words[:-1]):
         if re.fullmatch(r"-[a-z]*c[a-z]*", word):
             yield from _programs_in_text(words[index + 1], depth - 1)
@@ -145,12 +204,15 @@ def _programs_in_shell(words: Sequence[str], depth: int) -> Iterator[Program]:
             return
 
 
-def _module_of_python(words: Sequence[str]) -> Iterator[Program]:
-    """Yield the module of ``-m NAME``; scripts are ignored."""
+def _module_of_python(words: Sequence[str]) -> Iterator[Program | ProgramCall]:
+    """Yield the module of ``-m NAME``, with what it serves; scripts are ignored."""
     for index, word in enumerate(words[:-1]):
         if word == "-m":
-            if _MODULE.fullmatch(words[index + 1]):
-                yield Program(name=words[index + 1], is_module=True)
+            name = words[index + 1]
+            if _MODULE.fullmatch(name):
+                yield Program(name=name, is_module=True)
+                yield from _applications(name, words[index + 2 :])
+                yield ProgramCall(name=name, arguments=tuple(words[index + 2 :]))
             return
         if not word.startswith("-") and (index == 0 or words[index - 1] not in ("-W", "-X")):
             return

@@ -44,6 +44,7 @@ TOP_KEYS = (
     "reruns",
     "exclude-newer",
     "lock-hours",
+    "build-limit",
     "stage",
     "defaults",
     "service",
@@ -98,6 +99,8 @@ _SERVICE_READERS: Mapping[str, tuple[str, Callable[[PlanNode], object]]] = {
         "test_requirements",
         lambda node: read.relative_paths(node, "requirements-test.txt", allow_parent=True),
     ),
+    "install": ("install", read.install_commands),
+    "test-install": ("test_install", read.install_commands),
     "python-path": ("python_path", lambda node: read.relative_paths(node, "src", allow_parent=True)),
     "prepare": ("prepare", read.commands),
     "needs": ("needs", lambda node: read.relative_paths(node, "libs/common")),
@@ -197,6 +200,7 @@ def load_plan(path: Path, *, today: date) -> Plan:
         ),
         exclude_newer=_read_or_default(top, "exclude-newer", read.utc_timestamp, base.exclude_newer),
         lock_hours=_read_or_default(top, "lock-hours", read.hours, base.lock_hours),
+        build_limit=_read_or_default(top, "build-limit", read.duration, base.build_limit),
     )
     return with_resolution(
         plan, resolver=_read_or_default(top, "resolver", lambda node: read.choice(node, RESOLVERS), "")
@@ -306,6 +310,11 @@ def _service_settings(
     overridden: dict[str, Any] = {
         field: reader(keys[key]) for key, (field, reader) in _SERVICE_READERS.items() if key in keys
     } | _suite_settings(keys)
+    for key, other in (("requirements", "install"), ("test-requirements", "test-install")):
+        if key in keys and other in keys:
+            raise keys[other].error(f"`{key}` beside it says the same in another way; leave one of the two")
+        if key in keys or other in keys:  # of the defaults, the other one does not apply then
+            overridden.setdefault((other if key in keys else key).replace("-", "_"), None)
     if "environment" in keys:
         overridden["environment"] = tuple(
             {**dict(base.environment), **dict(read.environment(keys["environment"]))}.items()

@@ -13,8 +13,10 @@ from datetime import UTC, date, datetime, time
 from typing import Any
 
 from pytest_py312.core.errors import PlanError, did_you_mean
-from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.findings import Interpreter, Location
+from pytest_py312.core.model.plan import PlannedCommand
 from pytest_py312.core.service_patterns import glob_problem, normalize_pattern
+from pytest_py312.repository.formats.commands.install_commands import read_install_command
 from pytest_py312.repository.formats.toml import KeyPath
 from pytest_py312.repository.plan.plan_file import PlanFile
 
@@ -303,6 +305,25 @@ def command(node: PlanNode, example: str) -> tuple[str, ...]:
 def commands(node: PlanNode) -> tuple[tuple[str, ...], ...]:
     example = '[["python", "-m", "grpc_tools.protoc", "--version"]]'
     return tuple(command(item, '["python", "-m", "grpc_tools.protoc"]') for item in node.items(example))
+
+
+_INSTALL_EXAMPLE = '[["pip", "install", "-r", "requirements.txt"]]'
+
+
+def install_commands(node: PlanNode) -> tuple[PlannedCommand, ...]:
+    """Read commands that install, each a list of words; ``cd`` changes the folder of those that follow."""
+    commands = []
+    for item in node.items(_INSTALL_EXAMPLE):
+        words = command(item, '["pip", "install", "-r", "requirements.txt"]')
+        if words[0] != "cd" and read_install_command(words) is None:
+            raise item.error(
+                f'"{" ".join(words[:3])}" is no known command that installs something; write one of pip, uv, poetry, '
+                "pdm, pipenv, hatch or conda as the service's image runs it"
+            )
+        commands.append(
+            PlannedCommand(words=words, location=Location(path=item.file.name, line=item.file.line(item.key)))
+        )
+    return tuple(commands)
 
 
 def environment(node: PlanNode) -> tuple[tuple[str, str], ...]:

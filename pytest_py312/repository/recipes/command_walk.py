@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep
-from pytest_py312.repository.formats.commands.install_commands import read_install_command
+from pytest_py312.repository.formats.commands.install_commands import read_install_command, read_pip_setting
 from pytest_py312.repository.formats.commands.makefile import read_makefile
 from pytest_py312.repository.formats.commands.shell import ARGUMENT, UNKNOWN, ShellCommand, expand_words, read_shell
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
@@ -74,6 +74,8 @@ class CommandWalk:
     steps: list[InstallStep] = field(default_factory=list)
     runs: list[CommandRun] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
+    settings: dict[str, str] = field(default_factory=dict)
+    """What ``pip config set`` writes for later commands, under the names of variables."""
     depth: int = 0
     count: int = 0
     conditional: bool = False
@@ -319,6 +321,11 @@ class CommandWalk:
 
     def _install_or_run(self, words: list[str], line: int, command: ShellCommand) -> bool | None:
         location = Location(path=self.path, line=line)
+        configured = read_pip_setting(words)
+        if configured is not None:
+            self.settings[configured[0]] = configured[1]
+            self.variables.setdefault(*configured)  # variables take precedence over the file of settings
+            return True
         read = read_install_command(words)
         if read is not None:
             output = expand_words((command.output,) if command.output else (), self.variables)

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.repository.formats.dockerfile import (
@@ -20,6 +20,15 @@ from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 STAGE_LIMIT = 50
 _ENVIRONMENT_PAIR = re.compile(r"([A-Za-z_]\w*)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'])*)", re.ASCII)
+_LINUX_FOLDERS = frozenset(
+    {
+        "/", "/etc", "/home", "/mnt", "/opt", "/root", "/run", "/srv", "/tmp", "/usr", "/usr/bin", "/usr/lib",
+        "/usr/local", "/usr/local/bin", "/usr/local/lib", "/usr/share", "/usr/src", "/var", "/var/lib", "/var/tmp",
+    }
+)  # fmt: skip
+"""Folders that every image has: a file that is copied there keeps its name."""
+_MADE_FOLDERS = re.compile(r"\bmkdir[ \t]+(?P<folders>[^;&|\r\n]{1,1000})")
+_RUN_LIMIT = 20_000
 _RUN_FLAG = re.compile(r"(?:\s|\\\n)*--(?P<name>mount|network|security)(?:=(?P<value>\S*))?")
 
 
@@ -36,7 +45,15 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
     for context in contexts:
         stage = _ImageReader(tree, text, parsed, context).stage(parsed.final_stage)
         steps = _of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path)
-        recipe = InstallRecipe(source=dockerfile, steps=steps, limits=tuple(dict.fromkeys(stage.limits)))
+        python_path = tuple(filter(None, stage.environment.get("PYTHONPATH", "").split(":")))
+        code = (stage.files.find(resolve_path(folder, stage.folder)) for folder in (".", *python_path))
+        recipe = InstallRecipe(
+            source=dockerfile,
+            steps=steps,
+            limits=tuple(dict.fromkeys(stage.limits)),
+            python_path=python_path,
+            code_folders=tuple(dict.fromkeys(folder for folder in code if folder and tree.is_folder(folder))),
+        )
         if recipe.is_complete:
             return recipe
         recipes.append(recipe)
@@ -73,6 +90,15 @@ class _StageState:
     steps: list[InstallStep] = field(default_factory=list)
     limits: list[str] = field(default_factory=list)
     copied_stages: set[int] = field(default_factory=set)
+    made_folders: set[str] = field(default_factory=set)
+
+    def has_folder(self, path: str) -> bool:
+        """Return whether ``path`` is certainly a folder of the image: one of Linux, or one that a line has made."""
+        if path in _LINUX_FOLDERS or path in self.made_folders or path == self.folder:
+            return True
+        found = self.files.find(path)
+        is_around = any(mount.destination.startswith(f"{path}/") for mount in self.files.mounts)
+        return is_around or (found is not None and self.files.tree.is_folder(found))
 
 
 class _ImageReader:
@@ -95,7 +121,7 @@ class _ImageReader:
             state = _StageState(
                 files=base.files.copy(), folder=base.folder, variables=dict(base.environment),
                 environment=dict(base.environment), steps=list(base.steps), limits=list(base.limits),
-                copied_stages=set(base.copied_stages),
+                copied_stages=set(base.copied_stages), made_folders=set(base.made_folders),
             )  # fmt: skip
         else:
             state = _StageState(files=FileMap(self._tree))
@@ -120,6 +146,7 @@ class _ImageReader:
         elif instruction.keyword == "WORKDIR":
             folder = substitute_variables(instruction.arguments.strip().strip("\"'"), state.variables)[0]
             state.folder = resolve_path(folder, state.folder)
+            state.made_folders.add(state.folder)
         elif instruction.keyword in ("COPY", "ADD"):
             self._copy(instruction, state, stage)
         elif instruction.keyword == "RUN":
@@ -149,6 +176,7 @@ class _ImageReader:
         *sources, target = words
         destination = resolve_path(target, state.folder)
         into_folder = target.endswith(("/", "/.")) or target in (".", "..") or len(sources) > 1
+        into_folder = into_folder or state.has_folder(destination)
         for source in sources[:200]:
             if source_stage is not None:
                 self._copy_from_stage(source, destination, source_stage, state, into_folder=into_folder)
@@ -190,9 +218,9 @@ class _ImageReader:
                 continue  # only a file of the repository
             if other.files.find_generated(path) is not None:
                 continue  # its steps count where the file is installed
-            self._take_steps(other, path, state)
+            self._take_steps(other, path, resolve_path(destination, state.folder), state)
 
-    def _take_steps(self, other: _StageState, path: str, state: _StageState) -> None:
+    def _take_steps(self, other: _StageState, path: str, destination: str, state: _StageState) -> None:
         """Add the steps of a stage whose result is copied.
 
         If some of them install into the folder that is copied, the others do not count, except for the packages of the
@@ -206,6 +234,8 @@ class _ImageReader:
         has_own_folder = any(installs_into_copy(step) for step in other.steps)
         for step in other.steps:
             is_elsewhere = (has_own_folder or bool(step.target or step.prefix)) and not installs_into_copy(step)
+            if step.target and installs_into_copy(step):
+                step = replace(step, target=_moved(resolve_path(step.target, "/"), path, destination))
             if step not in state.steps and not (is_elsewhere and step.is_for_python):
                 state.steps.append(step)
         state.limits += other.limits
@@ -235,6 +265,11 @@ class _ImageReader:
         walk.run(text, instruction.line)
         state.steps += walk.steps
         state.limits += walk.limits
+        state.variables = {**walk.settings, **state.variables}
+        state.environment = {**walk.settings, **state.environment}
+        for match in _MADE_FOLDERS.finditer(instruction.arguments[:_RUN_LIMIT]):
+            words = (substitute_variables(word, state.variables)[0] for word in match["folders"].split())
+            state.made_folders.update(resolve_path(word, state.folder) for word in words if not word.startswith("-"))
         known = len(state.files.mounts)
         state.files.mounts += [mount for mount in files.mounts[known:] if mount.generated is not None]
 
@@ -253,6 +288,12 @@ class _ImageReader:
         elif not name:
             for path in self._context_paths(source):
                 files.add(destination, path)
+
+
+def _moved(folder: str, source: str, destination: str) -> str:
+    """Return where ``folder`` is once ``source``, which contains it or is in it, was copied to ``destination``."""
+    inner = folder.removeprefix(source).strip("/") if f"{folder}/".startswith(f"{source.rstrip('/')}/") else ""
+    return f"{destination.rstrip('/')}/{inner}".rstrip("/")
 
 
 def _raw_lines(text: str, instruction: Instruction) -> str:

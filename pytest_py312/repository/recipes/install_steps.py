@@ -9,6 +9,8 @@ from pytest_py312.core.model.fleet import InstallStep, LocalProject
 from pytest_py312.repository.formats.commands.install_commands import InstallCommand
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, unknown_parts
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.index_settings import IndexSettings, environment_indexes, read_index_settings
+from pytest_py312.repository.recipes.workspaces import workspace_member
 
 INSTALLERS = frozenset(
     {
@@ -97,6 +99,10 @@ def make_step(
         if text not in local_texts and _name_of(text) not in INSTALLERS and UNKNOWN not in text
     )
     is_pip = command.tool in _PIP_TOOLS
+    flags = (*command.flags, *_environment_flags(variables, is_pip=is_pip))
+    settings = read_index_settings(
+        (*command.indexes, *(environment_indexes(variables, command.tool) if is_pip else ())), flags, files, folder
+    )
     constraints = [*command.constraints]
     if is_pip:
         constraints += [name for name in re.split(r"\s+", variables.get(_constraint_variable(command), "")) if name]
@@ -105,7 +111,9 @@ def make_step(
     if is_project and project is None:
         paths.unresolved.append(f"the project in {folder}")
     if command.package:
-        paths.unresolved.append(f"--package {command.package}")
+        member = workspace_member(files.tree, project, command.package) if project is not None else None
+        project = member if member is not None else project
+        paths.unresolved += [] if member is not None else [f"--package {command.package}"]
     remote = [text for text in command.editables if "://" in text and not text.startswith("file:")]
     local_editables = [text for text in command.editables if text not in remote]
     step = InstallStep(
@@ -127,17 +135,40 @@ def make_step(
         all_extras=command.all_extras,
         all_groups=command.all_groups,
         default_groups=command.default_groups,
-        flags=(*command.flags, *_environment_flags(variables, is_pip=is_pip)),
+        flags=settings.flags,
         target=command.target,
         prefix=command.prefix,
-        indexes=(*command.indexes, *(_environment_indexes(variables, command.tool) if is_pip else ())),
+        indexes=settings.indexes,
         system_packages=command.system_packages,
         environment=_environment_of(program, folder),
         conditional=conditional,
         unresolved=tuple(dict.fromkeys((*map(_shown, paths.unresolved), *_unknown_values(command)))),
+        left_out=tuple(dict.fromkeys((*settings.left_out, *_remote_files(constraints)))),
     )
-    generated = tuple(replace(item, conditional=item.conditional or conditional) for item in paths.generated)
+    generated = (_as_installed(item, step, settings) for item in paths.generated)
     return MadeStep(step=step, generated=tuple(dict.fromkeys(generated)))
+
+
+def _as_installed(generated: InstallStep, step: InstallStep, settings: IndexSettings) -> InstallStep:
+    """Return the step that describes wheels or a file which ``step`` installs.
+
+    Whether their dependencies are installed as well, and into which folder, is decided when they are installed.
+    """
+    flags = [flag for flag in generated.flags if flag != "--no-deps"]
+    flags += [flag for flag in settings.flags if flag == "--no-deps"]
+    return replace(
+        generated,
+        flags=tuple(flags),
+        conditional=generated.conditional or step.conditional,
+        exported=True,
+        target=step.target,
+        prefix=step.prefix,
+    )
+
+
+def _remote_files(constraints: Sequence[str]) -> Iterator[str]:
+    """Yield the constraints that are at an address, which is not asked."""
+    yield from (f"--constraint {_shown(name)}" for name in constraints if "://" in name)
 
 
 def _project_folder(files: FileMap, folder: str) -> str | None:
@@ -201,10 +232,3 @@ def _environment_flags(variables: Mapping[str, str], *, is_pip: bool) -> tuple[s
         *(flag for name, flag in flags.items() if variables.get(name, "0").lower() in ("1", "true", "yes", "on")),
         *(f"{flag} {variables[name]}" for name, flag in values.items() if variables.get(name)),
     )
-
-
-def _environment_indexes(variables: Mapping[str, str], tool: str) -> tuple[tuple[str, str], ...]:
-    prefix = "UV" if tool == "uv pip" else "PIP"
-    options = ("--index-url", "--extra-index-url", "--find-links")
-    named = ((option, f"{prefix}_{option.strip('-').replace('-', '_').upper()}") for option in options)
-    return tuple((option, variables[name]) for option, name in named if variables.get(name))

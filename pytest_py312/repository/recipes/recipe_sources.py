@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 
 from packaging.utils import canonicalize_name
 
@@ -9,6 +10,7 @@ from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, LocalProje
 from pytest_py312.repository.formats.conda import PIP_TABLE
 from pytest_py312.repository.formats.requirements_file import DependencyTable
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
+from pytest_py312.repository.recipes.index_settings import settings_of
 from pytest_py312.repository.tree import Tree, join_path
 
 TableReader = Callable[[str, str], tuple[DependencyTable, ...]]
@@ -40,30 +42,43 @@ def sources_of_recipe(
     for step in recipe.steps:
         for source in _sources_of_step(tree, step, readers, service_path):
             key = (source.path, source.table, source.arguments, source.constraints)
-            if key not in sources or (sources[key].folder is None and source.folder is not None):
+            earlier = sources.get(key)
+            # what one command installs without its dependencies, another one may install with them
+            if earlier is None or (earlier.settings.no_deps and not source.settings.no_deps):
                 sources[key] = source
+            elif earlier.folder is None and source.folder is not None:
+                sources[key] = replace(earlier, folder=source.folder)
     return tuple(sources.values())
 
 
 def _sources_of_step(
     tree: Tree, step: InstallStep, readers: Mapping[str, TableReader], service_path: str
 ) -> Iterator[RequirementSource]:
+    settings = settings_of(step)
     for path in step.constraints:
         yield RequirementSource(path=path, constraints=True)
     for path in step.files:
         if step.tool == "conda":
             yield RequirementSource(path=path, table=PIP_TABLE)
         else:
-            yield RequirementSource(path=path, folder=step.folder)
+            yield RequirementSource(path=path, folder=step.folder, settings=settings)
     if step.arguments:
         location = step.location
-        yield RequirementSource(path=location.path, line=location.line, arguments=step.arguments, folder=step.folder)
+        yield RequirementSource(
+            path=location.path,
+            line=location.line,
+            arguments=step.arguments,
+            folder=step.folder,
+            settings=settings,
+        )
     if step.project is not None:
-        yield from _project_sources(tree, step.project, readers, lambda table, toml: _is_selected(step, table, toml))
+        tables = _project_sources(tree, step.project, readers, lambda table, toml: _is_selected(step, table, toml))
+        yield from (replace(source, settings=settings) for source in tables)
     for project in step.projects:
         if project.path == service_path:
-            if "--no-deps" not in step.flags:
-                yield from own_sources(tree, project, readers)
+            if not settings.no_deps:
+                own = own_sources(tree, project, readers)
+                yield from (replace(source, settings=settings) for source in own)
         else:
             extras = f"[{','.join(project.extras)}]" if project.extras else ""
             yield RequirementSource(
@@ -71,6 +86,7 @@ def _sources_of_step(
                 line=step.location.line,
                 arguments=(f"./{project.path}{extras}",),
                 folder=".",
+                settings=settings,
             )
 
 

@@ -17,12 +17,14 @@ from pytest_py312.repository.recipes.tox_environments import (
     walk_tox,
     walk_tox_toml,
 )
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 if TYPE_CHECKING:
     from pytest_py312.repository.recipes.workflow_jobs import WorkflowJob
 
 WORKFLOW_LIMIT = 100
+INCLUDE_LIMIT = 20
+"""Maximum number of included files of GitLab CI that are read."""
 RUN_LIMIT = 50
 """Maximum number of runs of tox and nox that are followed from one job."""
 
@@ -50,7 +52,7 @@ _TEST_MODULE = re.compile(r"(?:\w+\.)*(?:tests?|test_\w+|\w+_tests?|run_?tests?)
 _TEST_COMMANDS = frozenset({"test", "pytest", "nosetests", "trial"})
 """Commands of ``setup.py`` and ``manage.py`` that run tests."""
 _OTHER_PURPOSE = re.compile(
-    r"deploy|publish|release|\bdocs?\b|document|coverage|nightly|schedule|bench|perf|mutation|codeql|lint|e2e|"
+    r"deploy|publish|release|\bdocs?\b|document|cov|nightly|schedule|bench|perf|mutation|codeql|lint|e2e|"
     r"old.?dep|min.?(?:dep|ver)|lowest|upstream|dev.?dep"
 )
 """Names of workflows and jobs whose runs of tests are not those of each change, or whose requirements are others."""
@@ -79,6 +81,26 @@ def read_workflow_recipe(tree: Tree, service_path: str, service_name: str) -> In
         for path, job in sorted(jobs, key=lambda item: _job_order(*item)):
             recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
             if recipe is not None and any(step.is_for_python for step in recipe.steps):
+                return recipe
+    return _read_gitlab_recipe(tree, service_path, service_name)
+
+
+def _read_gitlab_recipe(tree: Tree, service_path: str, service_name: str) -> InstallRecipe | None:
+    for folder in dict.fromkeys((".", service_path)):
+        path = join_path(folder, ".gitlab-ci.yml")
+        if not tree.is_file(path):
+            continue
+        from pytest_py312.repository.recipes.gitlab_jobs import included_files, read_gitlab_jobs  # loads YAML
+
+        text = tree.read_or_none(path) or ""
+        included = {
+            name: tree.read_or_none(name) or ""
+            for name in map(posixpath.normpath, included_files(text)[:INCLUDE_LIMIT])
+            if not leaves_root(name) and tree.is_file(name)
+        }
+        for job in read_gitlab_jobs({**included, path: text}):
+            recipe = _recipe_of_job(tree, path, job, service_path, service_name, folder)
+            if recipe is not None:
                 return recipe
     return None
 
@@ -131,7 +153,7 @@ def _first_test_run(walk: CommandWalk) -> CommandRun:
 def _new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
     files = FileMap(tree)
     files.add(_ROOT, ".")
-    variables = {"HOME": "/root", "GITHUB_WORKSPACE": _ROOT, "PWD": _ROOT, "CI": "true"}
+    variables = {"HOME": "/root", "GITHUB_WORKSPACE": _ROOT, "CI_PROJECT_DIR": _ROOT, "PWD": _ROOT, "CI": "true"}
     return CommandWalk(files=files, path=path, folder=resolve_path(folder, _ROOT), variables=variables)
 
 
@@ -178,6 +200,7 @@ def _recipe_of_job(
     choice = {name: _chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
     walk = _new_walk(tree, path, folder)
     job_variables = {name: job.expand(value, choice) for name, value in job.variables.items()}
+    job_variables |= choice if job.is_matrix_in_environment else {}
     walk.variables |= job_variables
     walk.exported = job_variables
     needed = 0
@@ -185,11 +208,12 @@ def _recipe_of_job(
         outer, known_runs = dict(walk.variables), len(walk.runs)
         step_variables = {name: job.expand(value, choice) for name, value in step.variables.items()}
         walk.variables |= step_variables
-        walk.exported = {**job_variables, **step_variables}
-        walk.folder = resolve_path(join_path(folder, job.expand(step.folder, choice)), _ROOT)
-        walk.path = path
+        walk.exported = {**(walk.exported if step.is_same_shell else job_variables), **step_variables}
+        if not step.is_same_shell:
+            walk.folder = resolve_path(join_path(folder, job.expand(step.folder, choice)), _ROOT)
+        walk.path = step.path or path
         walk.run(job.expand(step.text, choice), step.line)
-        walk.variables = outer
+        walk.variables = walk.variables if step.is_same_shell else outer
         if any(_is_test_of(run, service_path) or _starts_runner(run) for run in walk.runs[known_runs:]):
             needed = len(walk.steps)
     del walk.steps[needed:]  # what is installed after the last run of tests is for something else

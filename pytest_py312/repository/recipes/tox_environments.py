@@ -26,6 +26,12 @@ _SUBSTITUTION = re.compile(r"\{(?P<name>[^{}]*)\}")
 _FACTORS = re.compile(r"(?P<factors>[\w.!,{}-]+):(?:\s+|$)(?P<value>.*)", re.ASCII)
 _BRACES = re.compile(r"\{([^{}]*)\}")
 _TRUE = ("true", "1", "yes", "on")
+_REFERENCE = re.compile(r"\{\[(?P<section>[^\]{}]+)\](?P<key>\w+)\}")
+_REFERENCE_DEPTH = 5
+_TEXT_LIMIT = 50_000
+_PYTHON_FACTOR = re.compile(r"(?:py|python|pypy|graalpy)-?3?\.?\d*", re.ASCII)
+_OLDEST = re.compile(r"min|old|low|legacy|earliest", re.IGNORECASE)
+_UNSTABLE = re.compile(r"main|master|dev|head|pre|nightly|next", re.IGNORECASE)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -40,10 +46,32 @@ class ToxConfiguration:
 
     @property
     def environments(self) -> tuple[str, ...]:
-        """The environments that run by default."""
-        text = self.ini.get(self.base, "envlist", "env_list") or ""
-        names = itertools.chain.from_iterable(map(_expand_braces, re.split(r"[,\s]+(?![^{]*\})", text)))
+        """The environments that run by default. Of several versions of a library the newest comes first.
+
+        ``py{310,311}-django{32,42}``: the older ones test what else is supported; the requirements of an old library
+        would otherwise be taken for those of the service.
+        """
+        text = self.with_references(self.ini.get(self.base, "envlist", "env_list") or "")
+        entries = re.split(r"[,\s]+(?![^{]*\})", text)
+        names = itertools.chain.from_iterable(_expand_braces(_newest_first(entry)) for entry in entries)
         return tuple(dict.fromkeys(filter(None, names)))[:ENVIRONMENT_LIMIT]
+
+    def section_of(self, name: str) -> str:
+        """Return the own section of an environment, whose name may be generative; empty if it has none."""
+        literal = f"testenv:{name}"
+        if literal in self.ini.sections:
+            return literal
+        for section in list(self.ini.sections)[:ENVIRONMENT_LIMIT]:
+            generative = self.with_references(section.removeprefix("testenv:")) if section[:8] == "testenv:" else ""
+            if "{" in generative and name in _expand_list(generative):
+                return section
+        return ""
+
+    def with_references(self, text: str) -> str:
+        """Return the text with ``{[section]key}`` replaced by the value there."""
+        for _ in range(_REFERENCE_DEPTH):
+            text = _REFERENCE.sub(lambda match: self.ini.get(match["section"], match["key"]) or "", text)[:_TEXT_LIMIT]
+        return text
 
     @property
     def factors(self) -> tuple[str, ...]:
@@ -124,6 +152,7 @@ class _Environment:
         self._walk = walk
         self._root = resolve_path(configuration.folder, "/repository")
         self._factors = set(name.split("-"))
+        self._own_section = configuration.section_of(name)
 
     def follow(self) -> None:
         section = self._section_of("deps")
@@ -169,8 +198,8 @@ class _Environment:
         return {name.strip(): value.strip() for name, equals, value in pairs if equals}
 
     def _section_of(self, *keys: str) -> str:
-        own = f"testenv:{self._name}"
-        return own if self._configuration.ini.get(own, *keys) is not None else "testenv"
+        own = self._own_section
+        return own if own and self._configuration.ini.get(own, *keys) is not None else "testenv"
 
     def _location(self, section: str, key: str) -> Location:
         line = self._configuration.ini.line(section, key) or 1
@@ -224,7 +253,7 @@ class _Environment:
             return str(match[0])
 
         for _ in range(2):
-            text = _SUBSTITUTION.sub(value, text)[:50_000]
+            text = _SUBSTITUTION.sub(value, text)[:_TEXT_LIMIT]
         return text
 
 
@@ -253,6 +282,33 @@ def _add_project(walk: CommandWalk, location: Location, root: str, extras: Seque
     if any(walk.files.find(resolve_path(name, root)) is not None for name in names):
         argument = f".[{','.join(extras)}]" if extras else "."
         _add_install(walk, InstallCommand(tool="pip", arguments=(argument,)), location, root)
+
+
+def _newest_first(entry: str) -> str:
+    """Return an entry of an envlist with the alternatives of each factor in the order in which they are preferred.
+
+    Pythons stay in their order, and so does what has different names, apart from old and unstable alternatives. Of
+    several versions of one project the last is the newest.
+    """
+
+    def ordered(match: re.Match[str]) -> str:
+        alternatives = [part.strip() for part in match[1].split(",")]
+        names = {re.sub(r"[\d.]+$", "", part) for part in alternatives if not _UNSTABLE.search(part)}
+        if all(_PYTHON_FACTOR.fullmatch(part) for part in alternatives):
+            return match[0]
+        if len(names) == 1:  # versions of one project
+            alternatives.reverse()
+        alternatives.sort(key=lambda part: (bool(_OLDEST.search(part)), bool(_UNSTABLE.search(part))))
+        return "{" + ",".join(alternatives) + "}"
+
+    # django{32,42} has no Pythons, py{39,310} has
+    parts = re.split(r"(?<![\w.])((?:py|python|pypy)(?:-?3?\.?)\{[^{}]*\})", entry)
+    return "".join(part if number % 2 else _BRACES.sub(ordered, part) for number, part in enumerate(parts))
+
+
+def _expand_list(text: str) -> list[str]:
+    """Return the environments of a section's name: commas outside of braces separate several."""
+    return list(itertools.chain.from_iterable(map(_expand_braces, re.split(r",(?![^{]*\})", text))))
 
 
 def _expand_braces(text: str) -> list[str]:

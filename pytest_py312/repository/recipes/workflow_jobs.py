@@ -26,12 +26,15 @@ _EXPRESSION = re.compile(r"\$\{\{\s*(?P<name>[^{}]*?)\s*\}\}")
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class JobStep:
-    """A ``run`` of a job. ``line`` is that of its first command."""
+    """A ``run`` of a job. ``line`` is that of its first command, in ``path`` (empty: the file of the job)."""
 
     text: str
     line: int
     folder: str = "."
     variables: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
+    is_same_shell: bool = False
+    """Whether it runs in the shell of the step in front of it, with its folder and variables."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -42,6 +45,8 @@ class WorkflowJob:
     steps: tuple[JobStep, ...]
     variables: Mapping[str, str] = field(default_factory=dict)
     matrix: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_matrix_in_environment: bool = False
+    """Whether the values of the matrix are variables of the shell."""
 
     def expand(self, text: str, choice: Mapping[str, str]) -> str:
         """Replace expressions: those of the matrix by ``choice``, those of variables by their values."""
@@ -85,15 +90,18 @@ def _read_step(text: str, node: YamlNode, folder: str) -> JobStep | None:
     run = child_of(node, "run")
     if not isinstance(run, YamlScalar):
         return None
-    line = text.count("\n", 0, run.start) + 1
-    if run.style in ("|", ">") or text[run.start : run.start + 1] in ("|", ">"):
-        line += 1  # a block starts on the line after its sign
     return JobStep(
         text=run.value,
-        line=line,
+        line=line_of_text(text, run),
         folder=scalar_text(child_of(node, "working-directory")) or folder,
         variables=dict(_pairs(child_of(node, "env"))),
     )
+
+
+def line_of_text(text: str, scalar: YamlScalar) -> int:
+    """Return the line on which the content of a scalar starts; that of a block is on the line after its sign."""
+    is_block = scalar.style in ("|", ">") or text[scalar.start : scalar.start + 1] in ("|", ">")
+    return text.count("\n", 0, scalar.start) + 1 + is_block
 
 
 def _default_folder(node: YamlNode | None) -> str:

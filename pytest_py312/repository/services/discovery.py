@@ -15,41 +15,40 @@ from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.detection.baseline import find_baseline
-from pytest_py312.repository.services.detection.entry_points import started_programs
+from pytest_py312.repository.services.detection.entry_points import start_modules, started_programs
 from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
 from pytest_py312.repository.services.detection.service_files import (
-    NON_SERVICE_FOLDERS,
     ServiceFiles,
-    has_own_code,
-    has_project_metadata,
-    has_python_image,
-    is_deployable,
     read_service_files,
     service_indicator,
 )
+from pytest_py312.repository.services.detection.service_folders import detect_folders, is_excluded
 from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
-from pytest_py312.repository.services.install_recipes import find_production_recipe, find_test_recipe
+from pytest_py312.repository.services.install_recipes import (
+    find_production_recipe,
+    find_test_recipe,
+    read_planned_recipe,
+)
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
     MAX_ADDITIONAL_SOURCES,
     TABLE_READERS,
     describe_completion,
+    describe_left_out,
     describe_sources_by_name,
     detect_sources,
     find_additional_sources,
+    installed_sources,
     planned_sources,
     with_recipe,
 )
 from pytest_py312.repository.services.shared_baseline import with_shared_baselines
-from pytest_py312.repository.services.unassigned_files import (
-    FOLDER_LIMIT,
-    SEARCH_DEPTH,
-    describe_unassigned_files,
-    is_excluded,
-)
-from pytest_py312.repository.tree import FolderListing, Tree, join_path, nested_paths
+from pytest_py312.repository.services.shared_packages import with_shared_packages
+from pytest_py312.repository.services.unassigned_files import describe_unassigned_files
+from pytest_py312.repository.tree import Tree, join_path, nested_paths
 
-_TEST_FOLDERS = frozenset({"tests", "test"})
+_CODE_FOLDERS = frozenset({"app", "code", "python", "src"})
+_GROUP_FOLDERS = frozenset({"apps", "functions", "lambdas", "libs", "packages", "projects", "samples", "services"})
 
 
 def discover(plan: Plan) -> Fleet:
@@ -59,7 +58,7 @@ def discover(plan: Plan) -> Fleet:
     :raises PlanError: the plan names services, stages, files or folders that do not exist.
     """
     tree = Tree(plan.root)
-    paths, assumptions = _planned_folders(plan, tree) if plan.services else _detect_folders(plan, tree)
+    paths, assumptions = _planned_folders(plan, tree) if plan.services else detect_folders(plan, tree)
     names = unique_names(paths, plan.root.resolve().name or "root")
     named_paths = [(names[path], path) for path in paths if not is_excluded(plan, names[path], path)]
     inner = nested_paths(paths)
@@ -76,6 +75,7 @@ def discover(plan: Plan) -> Fleet:
     outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
     assumptions = [text for text in assumptions if not text.startswith(outdated)]
     services = [declared_elsewhere.get(service.name, service) for service in services]
+    services = with_shared_packages(tree, services)
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     assumptions = [
         *describe_unassigned_files(
@@ -88,8 +88,11 @@ def discover(plan: Plan) -> Fleet:
 
 
 def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:
-    """Name each path after its folder, with as many parent folders in front as it takes to make the names unique."""
-    parts = {path: [root_name] if path == "." else path.split("/") for path in paths}
+    """Name each path after its folder, with as many parent folders in front as it takes to make the names unique.
+
+    A folder such as ``hello/src``, beside which nothing else is a service, is named after the folder around it.
+    """
+    parts = {path: [root_name] if path == "." else _naming_parts(path, paths) for path in paths}
     component_counts = dict.fromkeys(paths, 1)
     while True:
         names = {path: "-".join(parts[path][-component_counts[path] :]) for path in paths}
@@ -113,6 +116,15 @@ def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:
     return names
 
 
+def _naming_parts(path: str, paths: Sequence[str]) -> list[str]:
+    *outer, last = path.split("/")
+    parent = "/".join(outer)
+    if last not in _CODE_FOLDERS or not outer or outer[-1] in _CODE_FOLDERS | _GROUP_FOLDERS:
+        return [*outer, last]
+    is_shared = any(other == parent or other.startswith(f"{parent}/") for other in paths if other != path)
+    return [*outer, last] if is_shared else outer
+
+
 def _no_service_message(plan: Plan) -> str:
     if plan.exclude:
         exclusion = f" that is not excluded ({', '.join(plan.exclude)})"
@@ -128,74 +140,6 @@ def _no_service_message(plan: Plan) -> str:
 # ---- which folders
 
 
-def _detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
-    """Return the folders that look like services, outermost first, and assumptions.
-
-    A folder that contains services, such as the root, is itself a service only if it has code of its own.
-    """
-    service_folders: list[str] = []
-    groups: dict[str, str] = {}
-    test_projects: list[str] = []
-    assumptions: list[str] = []
-    pending = [(".", 0)]
-    for _ in range(FOLDER_LIMIT):
-        if not pending:
-            break
-        path, depth = pending.pop()
-        listing = tree.list_folder(path)
-        if path != ".":
-            if is_excluded(plan, path.rpartition("/")[2], path):
-                continue
-            sign = service_indicator(tree, path, listing)
-            if sign and not _is_group(tree, path, listing):
-                service_folders.append(path)
-                continue
-            if sign:
-                groups[path] = sign
-        test_projects += [
-            inner
-            for name in _TEST_FOLDERS.intersection(listing.folders)
-            if has_project_metadata(tree, inner := join_path(path, name)) and not is_excluded(plan, name, inner)
-        ]
-        if depth < SEARCH_DEPTH:
-            pending += [(join_path(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
-    else:
-        assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
-    if sign := service_indicator(tree, ".", tree.list_folder(".")):
-        if not service_folders or service_folders == ["src"]:  # "src" is the layout of a distribution, no service
-            return ["."], assumptions
-        groups["."] = sign
-    for path, sign in groups.items():
-        if is_deployable(tree, path) and has_own_code(tree, path, service_folders):
-            service_folders.append(path)
-        elif path != ".":
-            assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
-    # tests that are a project of their own, beside code in another language
-    service_folders += [path for path in test_projects if not _is_below(path, service_folders)]
-    return sorted(service_folders), assumptions
-
-
-def _is_below(path: str, folders: Sequence[str]) -> bool:
-    return any(folder == "." or path.startswith(f"{folder}/") for folder in folders)
-
-
-def _is_searched(name: str) -> bool:
-    return name not in NON_SERVICE_FOLDERS and not name.startswith(".")
-
-
-def _is_group(tree: Tree, path: str, listing: FolderListing) -> bool:
-    """Return whether a folder with requirements only groups services: at least two folders in it look like services."""
-    if has_python_image(tree, path, listing):
-        return False
-    inside = 0
-    for name in filter(_is_searched, listing.folders):
-        inner = join_path(path, name)
-        inside += bool(service_indicator(tree, inner, tree.list_folder(inner)))
-        if inside > 1:
-            return True
-    return False
-
-
 def _planned_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
     """Return the folders that match the plan's ``services``, and assumptions.
 
@@ -209,7 +153,7 @@ def _planned_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             path for path in matching if not is_glob(pattern) or service_indicator(tree, path, tree.list_folder(path))
         ]
         if not with_sign:
-            where, detected = plan.source or "the plan", _detect_folders(plan, tree)[0]
+            where, detected = plan.source or "the plan", detect_folders(plan, tree)[0]
             missing = "no folder with a Python service" if matching else "no folder"
             raise PlanError(
                 where, "services", f'"{pattern}" fits {missing}{did_you_mean(normalize_pattern(pattern), detected)}'
@@ -264,9 +208,19 @@ def _describe_service(
     files = read_service_files(tree, path, inner)
     baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
-    recipe, test_recipe = find_production_recipe(tree, files), find_test_recipe(tree, files, name)
+    recipe = (
+        read_planned_recipe(tree, plan, path, "install", settings.install)
+        if settings.install is not None
+        else find_production_recipe(tree, files)
+    )
+    test_recipe = (
+        read_planned_recipe(tree, plan, path, "test-install", settings.test_install)
+        if settings.test_install is not None
+        else find_test_recipe(tree, files, name)
+    )
     run_time, tests, requirement_clauses = _requirement_sources(plan, tree, files, settings, recipe, test_recipe)
     suite, suite_clause = _choose_suite(tree, files, settings)
+    programs = started_programs(tree, files)
     additional = _additional_sources(plan, files, (*run_time, *tests))
     clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
     if suite is not None and test_recipe is not None and test_recipe.environment:
@@ -297,7 +251,8 @@ def _describe_service(
         manifest=_manifest(files, run_time),
         additional_requirements=additional,
         nested_folders=tuple(inner),
-        programs=started_programs(tree, files),
+        programs=programs,
+        start_modules=start_modules(programs, files),
         recipe=recipe,
         test_recipe=test_recipe,
     )
@@ -314,15 +269,19 @@ def _requirement_sources(
 ) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...], tuple[str, ...]]:
     """Return the sources for run time and tests, and what was assumed about them."""
     inferred = detect_sources(files)
-    clauses: list[str] = []
+    clauses = [describe_left_out(recipe), describe_left_out(test_recipe)]
     if settings.requirements is not None:
         run_time = tuple(planned_sources(plan, tree, files, "requirements", settings.requirements))
+    elif settings.install is not None:
+        run_time = _with_own_tables(plan, tree, files, installed_sources(tree, recipe, files.path))
     else:
         installed, added = with_recipe(tree, inferred.run_time, recipe, files.path)
         run_time = _with_own_tables(plan, tree, files, (*installed, *added))
         clauses.append(describe_completion(added, recipe) if recipe else "")
     if settings.test_requirements is not None:
         tests = tuple(planned_sources(plan, tree, files, "test-requirements", settings.test_requirements))
+    elif settings.test_install is not None:
+        tests = _with_own_tables(plan, tree, files, installed_sources(tree, test_recipe, files.path))
     else:
         installed, added = with_recipe(tree, inferred.tests, test_recipe, files.path)
         tests = _with_own_tables(plan, tree, files, (*installed, *added))

@@ -47,10 +47,18 @@ _DEPENDENCIES = re.compile(
     r"(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)*"
 )
 """What a part of a file only waits for, or is built with."""
+_RESOURCES = re.compile(
+    r"(?m)\bresources:[ ]{0,8}\[[^\]]{0,5000}\]|"
+    r"^(?P<indent>[ ]{0,40})resources:[^\r\n]*(?:\r?\n|\Z)"
+    r"(?:(?P=indent)(?:[ ]|-[ ])[^\r\n]*(?:\r?\n|\Z)|[ ]*\r?\n)*"
+)
+"""The files that a task is computed from."""
 _TOX_ROOT = re.compile(r"\{(?:toxinidir|tox_root)\}/?", re.ASCII)
 _CODE_FOLDER = re.compile(
     r"(?m)^[ \t]*(?:CodeUri|DockerContext):[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII
 )
+_HANDLER = re.compile(r"(?m)^[ \t]*handler:[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII)
+"""Of a function in a serverless.yml: the file with its code, with the function in place of the ending."""
 _DOCUMENT_START = re.compile(r"(?m)^---(?:[ \t].*)?$")
 _PART_CONTAINER_KEYS = frozenset({"jobs", "services", "tasks", "Resources"})
 _GITLAB_NON_JOB_KEYS = frozenset(
@@ -136,10 +144,8 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         return NamedServices(parts=(), surroundings=whole_file)
     text = _without_comments(text, name)
     spans = list(_yaml_parts(text, path)) if path.endswith((".yml", ".yaml")) else []
-    folder = path.rpartition("/")[0]
     parts = [
-        _function_part(text[start:end], start, end, index, folder)
-        or _keyed_part(text[start:end], start, end, index, key)
+        _function_part(text[start:end], start, end, index, path) or _keyed_part(text[start:end], start, end, index, key)
         for start, end, key in spans
     ]
     between_parts: list[str] = []
@@ -152,9 +158,10 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
     return NamedServices(parts=tuple(parts), surroundings=surroundings)
 
 
-def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, folder: str) -> FilePart | None:
+def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, path: str) -> FilePart | None:
     """Return the part of a serverless function: it belongs to the service that has its code, whatever its name is."""
-    match = _CODE_FOLDER.search(text)
+    folder, _, name = path.rpartition("/")
+    match = _CODE_FOLDER.search(text) or (_HANDLER.search(text) if name.startswith("serverless") else None)
     if match is None:
         return None
     code = posixpath.normpath(posixpath.join(folder, match["path"]))
@@ -166,9 +173,23 @@ def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, fol
 
 
 def _keyed_part(text: str, start: int, end: int, index: ServiceNameIndex, key: str) -> FilePart:
-    """Return the part with the given key; where the key is a service, what the part depends on does not own it too."""
+    """Return the part with the given key; where the key is a service, what the part depends on does not own it too.
+
+    A folder below a service among the resources of a task, ``api/docker.d``, is data: the task is not the service's.
+    """
     names = _names_of_key(key, index) if key else frozenset()
-    return _file_part(_DEPENDENCIES.sub("", text) if names else text, start, end, index, names)
+    if names:
+        return _file_part(_RESOURCES.sub("", _DEPENDENCIES.sub("", text)), start, end, index, names)
+    return _file_part(_RESOURCES.sub(lambda match: _without_data(match[0], index), text), start, end, index, names)
+
+
+def _without_data(resources: str, index: ServiceNameIndex) -> str:
+    """Return a list of resources without the paths that are no services."""
+
+    def kept(match: re.Match[str]) -> str:
+        return match[0] if "/" not in match[0] or "/".join(_path_components(match[0])) in index.paths else ""
+
+    return _TOKEN.sub(kept, resources)
 
 
 def _services_of_tox(text: str, path: str, index: ServiceNameIndex) -> NamedServices:
@@ -332,9 +353,19 @@ TEST_DATA_FOLDERS = frozenset(
 """Folders below a folder of tests with files that only tests read."""
 
 
-def is_vendored_test(path: str) -> bool:
-    """Whether the file is a test, or is read by tests, in a folder of vendored code."""
+_VENDOR_FOLDERS = frozenset(
+    {
+        "_third_party", "_vendor", "_vendored", "_vendored_packages", "third-party", "third_party", "thirdparty",
+        "vendor", "vendored",
+    }
+)  # fmt: skip
+
+
+def is_kept_as_it_is(path: str) -> bool:
+    """Return whether no fix changes the file: it is code of another project, or a test that reads such files."""
     *folders, name = path.split("/")
+    if not _VENDOR_FOLDERS.isdisjoint(folders):
+        return True
     vendored = next((number for number, folder in enumerate(folders) if folder in THIRD_PARTY_FOLDERS), None)
     if vendored is None:
         return False

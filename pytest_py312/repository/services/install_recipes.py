@@ -1,11 +1,16 @@
 """Find what installs a service: for production the recipe of its image, for its tests that of CI, tox or nox."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
+from pytest_py312.core.model.plan import Plan, PlannedCommand
 from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
+from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.serverless_builds import read_serverless_recipe
 from pytest_py312.repository.recipes.suite_recipe import read_runner_recipe, read_workflow_recipe
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path
@@ -13,25 +18,50 @@ from pytest_py312.repository.tree import Tree, join_path
 OUTER_DOCKERFILE_LIMIT = 50
 """Maximum number of Dockerfiles above a service that are read for it."""
 
+_ROOT = "/repository"
 _DOCKER_FOLDERS = (".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images")
 
 
 def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | None:
-    """Return the recipe of the service's image; ``None`` if no Dockerfile says what is installed for Python.
+    """Return the recipe of the service's image or function; ``None`` if no file says what is installed for Python.
 
     Of several Dockerfiles of the service the outermost counts, and ``Dockerfile`` before others. Without one of its
-    own, those in the folders above it count that install something of the service.
+    own, a build of AWS SAM or of the Serverless Framework counts, then the Dockerfiles in the folders above it that
+    install something of the service.
     """
     own = [dockerfile.path for dockerfile in files.dockerfiles if is_production_dockerfile(dockerfile.path, files.path)]
     for path in sorted(own, key=_dockerfile_order):
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is not None and any(step.is_for_python for step in recipe.steps):
             return recipe
+    built = read_serverless_recipe(tree, files.path, files.nested_folders)
+    if built is not None:
+        return built
     for path in islice(_outer_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is not None and any(_installs_from(step, files.path) for step in recipe.steps):
             return recipe
     return None
+
+
+def read_planned_recipe(
+    tree: Tree, plan: Plan, path: str, key: str, commands: Sequence[PlannedCommand]
+) -> InstallRecipe:
+    """Return the recipe of the commands that the plan sets for the service in the folder ``path``.
+
+    :raises PlanError: a command names something that is not in the repository.
+    """
+    files = FileMap(tree)
+    files.add(_ROOT, ".")
+    walk = CommandWalk(files=files, path=plan.source, folder=resolve_path(path, _ROOT))
+    for command in commands:
+        walk.run_argv(command.words, command.location.line or 1)
+    for step in walk.steps:
+        for missing in step.unresolved:
+            message = f'"{missing}" is not in the repository (the service is at {path})'
+            raise PlanError(str(step.location), key, message)
+    steps = (step for step in walk.steps if step.is_for_python)
+    return InstallRecipe(source=plan.source, steps=tuple(dict.fromkeys(steps)))
 
 
 def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecipe | None:

@@ -6,6 +6,7 @@ folder that the plan says the service ``needs``. Having the name alone does not 
 other projects have names as well. Nothing is built; names and versions are read from the metadata.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
@@ -22,6 +23,11 @@ from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 FOLDER_LIMIT = 500
 """Folders that are looked at for one service."""
+_MAY_BE_LOCAL = re.compile(
+    r"^\s*(?:-e|--editable|-r|--requirement|\.)|^[^#\n]*(?:/|@\s*\.|file:|\\|\$|\.(?:whl|zip|t?gz|tar|bz2|xz))",
+    re.MULTILINE,
+)
+"""What a line has that requires a folder or archive of the repository, or reads another file."""
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 _RUN_TIME_TABLES = frozenset(
     {"project.dependencies", "tool.poetry.dependencies", "options.install_requires", "install_requires"}
@@ -60,6 +66,8 @@ def _installed_folders(tree: Tree, service: Service, requirements: RequirementSe
         files = (*tree.list_folder(folder).files, *_files_in(tree, join_path(folder, "requirements")))
         paths = [join_path(folder, name) for name in files if is_requirements_path(join_path(folder, name))]
         for path in paths[:FOLDER_LIMIT]:
+            if not _MAY_BE_LOCAL.search(tree.read_or_none(path) or ""):
+                continue  # most files have names and versions only, and reading their syntax takes long
             yield from (local.path for local in read_requirement_set(tree.root, [RequirementSource(path=path)]).locals)
 
 

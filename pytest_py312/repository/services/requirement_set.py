@@ -61,15 +61,21 @@ class LocalRequirement:
     extras: tuple[str, ...]
     editable: bool
     location: Location
+    no_deps: bool = False
+    """Whether it is installed without its dependencies."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class LocatedOption:
-    """An option of pip in a requirements file, under its long name. Relative paths in it start at the file's folder."""
+    """An option of pip in a requirements file or of a command, under its long name.
+
+    Relative paths in it start at ``folder`` (relative to the root); ``None``: at the folder of the file that has it.
+    """
 
     name: str
     value: str
     location: Location
+    folder: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -100,6 +106,8 @@ class RequirementSet:
     """Lock files beside the tables that were read: the versions that are deployed."""
     files: tuple[str, ...] = ()
     """All files that were read, sorted; the set depends on them."""
+    no_deps: bool = False
+    """Whether everything is installed without what it requires."""
 
 
 def read_requirement_set(
@@ -109,7 +117,8 @@ def read_requirement_set(
     collector = _RequirementSetBuilder(Tree(plan_root), with_locks=with_locks)
     for source in sources:
         collector.read_source(source)
-    return collector.result()
+    installed = [source for source in sources if not source.constraints]
+    return collector.result(no_deps=bool(installed) and all(source.settings.no_deps for source in installed))
 
 
 def lock_file_candidates(source: RequirementSource) -> tuple[str, ...]:
@@ -150,7 +159,9 @@ class _RequirementSetBuilder:
     entries: dict[tuple[object, ...], LocatedEntry] = field(default_factory=dict)
     constraints: dict[tuple[object, ...], LocatedEntry] = field(default_factory=dict)
     locals: dict[tuple[str, tuple[str, ...]], LocalRequirement] = field(default_factory=dict)
-    options: dict[tuple[str, str], LocatedOption] = field(default_factory=dict)
+    options: dict[tuple[str, str, str | None], LocatedOption] = field(default_factory=dict)
+    no_deps: bool = False
+    """Whether the source that is read is installed without its dependencies."""
     problems: dict[tuple[str, str], RequirementProblem] = field(default_factory=dict)
     duplicates: list[LocatedEntry] = field(default_factory=list)
     locks: dict[str, LockFileText] = field(default_factory=dict)
@@ -159,6 +170,10 @@ class _RequirementSetBuilder:
 
     def read_source(self, source: RequirementSource) -> None:
         where = Location(path=source.path, line=source.line)
+        self.no_deps = source.settings.no_deps
+        for name, value in source.settings.options:
+            option = LocatedOption(name=name, value=value, location=where, folder=".")
+            self.options.setdefault((name, value, "."), option)
         if source.arguments:
             self._read_arguments(source)
             return
@@ -283,7 +298,7 @@ class _RequirementSetBuilder:
         for option in parsed.options:
             where = Location(path=parsed.path, line=option.line)
             located_option = LocatedOption(name=option.name, value=option.value, location=where)
-            self.options.setdefault((option.name, option.value), located_option)
+            self.options.setdefault((option.name, option.value, None), located_option)
         for problem in parsed.problems:
             where = Location(path=parsed.path, line=problem.line, column=problem.column)
             self._add_problem(problem.text, problem.message, where, computed=problem.is_computed)
@@ -326,8 +341,12 @@ class _RequirementSetBuilder:
         elif not (self.tree.is_folder(target) or self.tree.is_file(target)):
             self._add_problem(path, f"{target} does not exist.", where)
         else:
-            local = LocalRequirement(path=target, extras=extras, editable=editable, location=where)
-            self.locals.setdefault((target, extras), local)
+            local = LocalRequirement(
+                path=target, extras=extras, editable=editable, location=where, no_deps=self.no_deps
+            )
+            earlier = self.locals.setdefault((target, extras), local)
+            if earlier.no_deps and not local.no_deps:
+                self.locals[(target, extras)] = local
 
     def _relative_path(self, path: str, where: Location) -> str:
         """Return an absolute path inside the root relative to the folder of the file that has it; others unchanged."""
@@ -348,7 +367,7 @@ class _RequirementSetBuilder:
         problem = RequirementProblem(text=text, message=message, location=where, computed=computed)
         self.problems.setdefault((str(where), message), problem)
 
-    def result(self) -> RequirementSet:
+    def result(self, *, no_deps: bool) -> RequirementSet:
         return RequirementSet(
             entries=tuple(self.entries.values()),
             constraints=tuple(self.constraints.values()),
@@ -358,4 +377,5 @@ class _RequirementSetBuilder:
             duplicates=tuple(self.duplicates),
             locks=tuple(self.locks.values()),
             files=tuple(sorted(self.files)),
+            no_deps=no_deps,
         )

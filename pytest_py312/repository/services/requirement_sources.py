@@ -12,6 +12,7 @@ from pytest_py312.repository.formats.lockfiles import LOCK_FORMATS
 from pytest_py312.repository.formats.pyproject import read_pipfile_dependencies, read_pyproject_dependencies
 from pytest_py312.repository.formats.requirements_file import DependencyTable
 from pytest_py312.repository.formats.setuptools import read_setup_cfg_dependencies, read_setup_py_dependencies
+from pytest_py312.repository.formats.toml import read_toml
 from pytest_py312.repository.recipes.recipe_sources import sources_of_recipe
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_requirements_name
 from pytest_py312.repository.services.file_ownership import THIRD_PARTY_FOLDERS
@@ -76,14 +77,19 @@ def detect_sources(files: ServiceFiles) -> DetectedSources:
         usable_alone = [lock.name for lock in LOCK_FORMATS if lock.usable_alone]
         locks = [name for name in files.scan.files if name in usable_alone]
         run_time = [RequirementSource(path=join_path(files.path, name)) for name in locks[:1]]
+    poetry_groups = _poetry_groups(files.texts.get("pyproject.toml", ""))
     levels = (
         _test_files(files, _TEST_WORDS),
-        [_table_source(files, name, table) for name, table in tables if _is_group_named(table, _TEST_WORDS)],
+        [
+            _table_source(files, name, table)
+            for name, table in tables
+            if table in poetry_groups or (_is_group_named(table, _TEST_WORDS) and not _is_poetry_group(table))
+        ],
         _test_files(files, _DEV_WORDS),
         [
             _table_source(files, n, table)
             for n, table in tables
-            if _is_group_named(table, _DEV_WORDS) or table in _DEV_TABLES
+            if (_is_group_named(table, _DEV_WORDS) or table in _DEV_TABLES) and not _is_poetry_group(table)
         ],
     )
     present = [level for level in levels if level]
@@ -91,6 +97,31 @@ def detect_sources(files: ServiceFiles) -> DetectedSources:
     left_out = [str(source) for level in present[1:2] for source in level if source.table]
     clause = f"has its test requirements from {tests[0]}, so {', '.join(left_out)} is not read" if left_out else ""
     return DetectedSources(run_time=tuple(run_time), tests=tuple(tests), assumption=clause)
+
+
+def installed_sources(tree: Tree, recipe: InstallRecipe | None, service_path: str) -> tuple[RequirementSource, ...]:
+    """Return the sources that a recipe installs."""
+    return sources_of_recipe(tree, recipe, TABLE_READERS, service_path) if recipe is not None else ()
+
+
+def _is_poetry_group(table: str) -> bool:
+    return table.startswith("tool.poetry.group.") or table == "tool.poetry.dev-dependencies"
+
+
+def _poetry_groups(text: str) -> frozenset[str]:
+    """Return the tables of the groups that ``poetry install`` installs, and of optional ones that are for tests.
+
+    https://python-poetry.org/docs/managing-dependencies/
+    """
+    if "tool.poetry" not in text:
+        return frozenset()
+    groups = read_toml(text).table("tool", "poetry", "group")
+    chosen = {
+        f"tool.poetry.group.{name}.dependencies"
+        for name, group in groups.items()
+        if name.lower() in _TEST_WORDS or not (isinstance(group, Mapping) and group.get("optional") is True)
+    }
+    return frozenset(chosen | {"tool.poetry.dev-dependencies"})
 
 
 def with_recipe(
@@ -101,7 +132,7 @@ def with_recipe(
     They are completed if there is no recipe, if it could not be followed to its end, and if it installs neither files
     nor projects.
     """
-    installed = sources_of_recipe(tree, recipe, TABLE_READERS, service_path) if recipe is not None else ()
+    installed = installed_sources(tree, recipe, service_path)
     is_known = recipe is not None and recipe.is_complete
     if is_known and any(not source.arguments and not source.constraints for source in installed):
         return installed, ()
@@ -118,6 +149,15 @@ def describe_completion(added: Sequence[RequirementSource], recipe: InstallRecip
     names = ", ".join(map(str, added))
     taken = f"; by their names these are taken as well: {names}" if names else ""
     return f"is installed as {recipe.source} says, which could not be followed in full ({reasons}){taken}"
+
+
+def describe_left_out(recipe: InstallRecipe | None) -> str:
+    """Return what is assumed where options of a recipe are not used: a clause, or empty."""
+    left_out = [f"{step.location}: {option}" for step in recipe.steps for option in step.left_out] if recipe else []
+    if recipe is None or not left_out:
+        return ""
+    shown = "; ".join(left_out[:3])
+    return f"is installed as {recipe.source} says, without what cannot be had from the repository ({shown})"
 
 
 def describe_sources_by_name(services: Sequence[Service]) -> list[str]:
@@ -193,10 +233,25 @@ def additional_services(service: Service) -> tuple[Service, ...]:
             distribution=None,
             additional_requirements=(),
             programs=(),
+            start_modules=(),
             recipe=None,
             test_recipe=None,
         )
         for source in service.additional_requirements[:MAX_ADDITIONAL_SOURCES]
+    )
+
+
+def production_service(service: Service) -> Service | None:
+    """Return the service with its run-time requirements only; ``None`` if its tests require nothing else."""
+    if not service.requirements or set(service.test_requirements) <= set(service.requirements):
+        return None
+    return replace(
+        service,
+        name=f"{service.name}+production",
+        test_requirements=(),
+        suite=None,
+        additional_requirements=(),
+        test_recipe=None,
     )
 
 

@@ -4,20 +4,12 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.service_patterns import matches
+from pytest_py312.repository.services.detection.service_folders import FOLDER_LIMIT, SEARCH_DEPTH, is_excluded
 from pytest_py312.repository.services.requirement_sources import is_requirements_path
 from pytest_py312.repository.tree import FolderListing, Tree, join_path
 
-SEARCH_DEPTH = 8
-FOLDER_LIMIT = 50_000
-"""Maximum number of folders that are searched."""
 _MAX_LISTED = 5
 """Maximum number of files or folders that one sentence names."""
-
-
-def is_excluded(plan: Plan, name: str, path: str) -> bool:
-    """Return whether the plan excludes the folder ``path`` of a service called ``name``."""
-    return any(matches(pattern, name, path) for pattern in plan.exclude)
 
 
 def describe_unassigned_files(

@@ -9,14 +9,18 @@ run is ``{"event": "end", ...}``; without it the run counts as incomplete.
 Requests (key ``kind``):
 
 * ``suite``: ``runner`` (pytest, unittest, command), ``arguments``, ``junit``, ``import_mode``, ``prepare``, ``select``
-  (test ids: only these), ``service`` (folder), ``folders`` (copied), ``python_path``, ``installed`` (source roots that
+  (test ids: only these), ``service`` (folder), ``folders`` (copied), ``around`` (further files: path to content in
+  base64), ``python_path``, ``installed`` (source roots that
   act as installed), ``distribution`` (name, version, scripts: metadata of a service that is not built).
-* ``imports``: import each of ``modules`` and record the result.
+* ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
+* ``start``: import ``modules`` (name, folder in the service, is_program) from the service's own code; also ``prepare``,
+  ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
 * ``benchmark``: see benchmark_probe.py in the same folder.
 """
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import shutil
@@ -86,7 +90,7 @@ def main(argv: list[str]) -> int:
     records = Records(argv[2])
     folders = folders_of_run(request)
     records.add("start", python=sys.version.split()[0], executable=sys.executable, folders=folders)
-    kinds = {"suite": run_suite, "imports": run_imports, "benchmark": run_benchmark}
+    kinds = {"suite": run_suite, "imports": run_imports, "start": run_start, "benchmark": run_benchmark}
     code = kinds[request["kind"]](request, records)
     for stream in (sys.stdout, sys.stderr):
         with suppress(OSError, ValueError, AttributeError):
@@ -120,9 +124,20 @@ def copy_source(request: Request) -> str:
     for folder, start in copied.items():
         target = os.path.normpath(os.path.join(scratch, "repository", folder))
         FolderCopy(source, list(copied.values())).copy(start, target)
+    write_around(os.path.join(scratch, "repository"), request.get("around") or {})
     service = os.path.normpath(os.path.join(scratch, "repository", request["service"]))
     os.makedirs(service, exist_ok=True)
     return service
+
+
+def write_around(repository: str, files: Mapping[str, str]) -> None:
+    """Write files around the service into the copy, without replacing what was copied."""
+    for name, content in files.items():
+        target = os.path.normpath(os.path.join(repository, name))
+        if _is_below(target, repository) and not os.path.lexists(target):
+            os.makedirs(os.path.dirname(target), exist_ok=True)
+            with open(target, "wb") as file:
+                file.write(base64.b64decode(content))
 
 
 class FolderCopy:
@@ -642,9 +657,13 @@ def run_imports(request: Request, records: Records) -> int:
 
     os.chdir(request["scratch"])
     sys.path[0:1] = []
+    without_pth = bool(request.get("without_pth"))
     failed: list[str] = []
     for name in request["modules"]:
         records.add("importing", module=name)
+        if without_pth:
+            failed.append(name)
+            continue
         try:
             importlib.import_module(name)
         except BaseException:  # a module may raise SystemExit, or worse
@@ -653,21 +672,88 @@ def run_imports(request: Request, records: Records) -> int:
             records.add("import", module=name, ok=True, detail="")
     for name in failed:
         records.add("importing", module=name)
-        ok, detail = import_alone(name)
+        ok, detail = import_alone(name, without_pth=without_pth)
         records.add("import", module=name, ok=ok, detail=detail)
     return 0
 
 
-def import_alone(name: str) -> tuple[bool, str]:
+IMPORT_SCRIPT = """\
+import ast, importlib, importlib.util, sys
+name, kind = sys.argv[1], sys.argv[2]
+if sys.flags.no_site:
+    import site
+    sys.path += sys.argv[3:]
+    site.setquit()
+    site.sethelper()
+spec = importlib.util.find_spec(name) if kind == "program" else None
+if spec is not None and spec.submodule_search_locations is not None:
+    importlib.import_module(name)
+    name += ".__main__"
+    spec = importlib.util.find_spec(name)
+    if spec is None:
+        raise ImportError("No module named %s" % name)
+text = b""
+if spec is not None and spec.origin and spec.origin.endswith(".py"):
+    with open(spec.origin, "rb") as file:
+        text = file.read()
+if text and (b"__name__" not in text or name.endswith(".__main__")):
+    tree = ast.parse(text, spec.origin)
+    tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
+    exec(compile(tree, spec.origin, "exec"), {
+        "__name__": name, "__package__": name.rpartition(".")[0], "__file__": spec.origin, "__builtins__": __builtins__,
+    })
+else:
+    importlib.import_module(name)
+"""
+"""Imports a module. Of a program (``python -m``) that runs whatever imports it, only the imports are executed.
+
+Without ``site`` no ``.pth`` file is processed: the folders of the environment are on the path, as with PYTHONPATH.
+"""
+IMPORT_TIME_LIMIT = 90
+
+
+def import_alone(name: str, kind: str = "module", *, without_pth: bool = False, folder: str = "") -> tuple[bool, str]:
+    """Import a module in a fresh process. Raises ``subprocess.TimeoutExpired``."""
     import subprocess
 
+    version = "%d.%d" % sys.version_info[:2]
+    site = os.path.join(sys.prefix, "lib", "python" + version, "site-packages")
+    installed = [item for item in os.environ.get("PY312_PATH", "").split(os.pathsep) if item]
     done = subprocess.run(
-        [sys.executable, "-c", "import importlib, sys; importlib.import_module(sys.argv[1])", name],
+        [sys.executable, *(["-S"] if without_pth else []), "-c", IMPORT_SCRIPT, name, kind, site, *installed],
+        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         check=False,
+        cwd=folder or None,
+        timeout=IMPORT_TIME_LIMIT if folder else None,
     )
     return done.returncode == 0, tail(done.stderr.decode("utf-8", "replace")) or "exit code %d" % done.returncode
+
+
+# ---- what the service is started with
+
+
+def run_start(request: Request, records: Records) -> int:
+    """Import each module that the service is started with, in a fresh process; one that fails, twice."""
+    import subprocess
+
+    service = copy_source(request)
+    prepare_paths(request, service)
+    if not run_prepare(request, records):
+        return 1
+    without_pth = bool(request.get("without_pth"))
+    for module in request["modules"]:
+        name, folder = module["name"], os.path.normpath(os.path.join(service, module["folder"]))
+        kind = "program" if module["is_program"] else "module"
+        try:
+            ok, detail = import_alone(name, kind, without_pth=without_pth, folder=folder)
+            if not ok:
+                ok, detail = import_alone(name, kind, without_pth=without_pth, folder=folder)
+        except subprocess.TimeoutExpired:
+            continue  # it may have been started: then it is not known whether it imports
+        records.add("import", module=name, ok=ok, detail=detail)
+    return 0
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
 """Specifications of containers: what each kind runs, sees and may do. Nothing is started here.
 
-There are four kinds. A *cell* container runs one probe without privileges, and without network unless the job asks for
+There are five kinds. A *cell* container runs one probe without privileges, and without network unless the job asks for
 it. A *session* container does that for several jobs of one cell, one after the other. A *pool* container is as isolated
 and runs one clean process per job of any cell of an interpreter. A *tool* container runs our own tools (uv, the byte
-compiler) with network and a writable cache.
+compiler) with network and a writable cache. In a *packages* container (system_packages.py) apt adds packages to an
+image.
 """
 
 import os
@@ -79,6 +80,7 @@ class BindMount:
 class ContainerSpec:
     """The specification of a container. ``isolated`` ones have no capabilities and a read-only root file system.
 
+    If ``capabilities`` is not empty, a container that is not isolated has only these.
     ``memory`` is in bytes, ``None`` for no limit; ``tmpfs`` maps a folder to its mount options.
     """
 
@@ -90,6 +92,7 @@ class ContainerSpec:
     variables: Mapping[str, str]
     working_folder: str
     isolated: bool = True
+    capabilities: tuple[str, ...] = ()
     network: str = "none"
     memory: int | None = None
     max_processes: int | None = None
@@ -265,7 +268,7 @@ def tool_spec(context: RunContext, *, image: str, executable: str, environ: Mapp
     """
     variables = {
         **TOOL_VARIABLES,
-        **{name: value for name, value in environ.items() if _FORWARDED_VARIABLES.fullmatch(name)},
+        **{name: value for name, value in environ.items() if FORWARDED_VARIABLES.fullmatch(name)},
         "HOME": "/tmp",
         "LANG": "C.UTF-8",
         "UV_CACHE_DIR": f"{CACHE}/uv",
@@ -298,7 +301,7 @@ def tool_spec(context: RunContext, *, image: str, executable: str, environ: Mapp
     )
 
 
-_FORWARDED_VARIABLES = re.compile(
+FORWARDED_VARIABLES = re.compile(
     r"UV_(DEFAULT_INDEX|INDEX\w*|EXTRA_INDEX_URL|FIND_LINKS|INSECURE_HOST|HTTP_TIMEOUT|OFFLINE)"
     r"|PIP_(INDEX_URL|EXTRA_INDEX_URL|FIND_LINKS|TRUSTED_HOST|DEFAULT_TIMEOUT|NO_INDEX)"
     r"|(HTTP|HTTPS|ALL|NO)_PROXY|(http|https|all|no)_proxy|SOURCE_DATE_EPOCH",

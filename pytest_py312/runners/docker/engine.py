@@ -160,6 +160,8 @@ class DockerEngine:
             limits |= {"pids_limit": spec.max_processes}
         if spec.isolated:
             limits |= {"cap_drop": ["ALL"], "read_only": True, "ipc_mode": "private", "init": True}
+        elif spec.capabilities:
+            limits |= {"cap_drop": ["ALL"], "cap_add": list(spec.capabilities), "ipc_mode": "private", "init": True}
         with translate_errors():
             host = self._client.create_host_config(
                 # Mount and not `volumes`, which a commit of the container would write into the image's configuration

@@ -105,6 +105,8 @@ def _build_with_buildkit(request: BuildRequest, closing: Event) -> BuildResult:
     )
     if result.ok:
         return BuildResult(image=id_file.read_text("ascii").strip(), output=result.stdout)
+    if result.exit_reason is ExitReason.TIMED_OUT:
+        return BuildResult(unchecked=f"its build took longer than {BUILD_LIMIT:g} s", output=result.stdout)
     if result.exit_reason is not ExitReason.EXITED:
         return BuildResult(
             unchecked=f"its build was stopped: {result.exit_reason.value}", output=result.stdout or result.stderr
@@ -181,7 +183,7 @@ def _messages(engine: DockerEngine, request: BuildRequest, closing: Event) -> It
         if closing.is_set():
             raise _BuildAborted("cancelled")
         if time.monotonic() > deadline:
-            raise _BuildAborted(f"time limit of {BUILD_LIMIT:g} s reached")
+            raise _BuildAborted(f"it took longer than {BUILD_LIMIT:g} s")
         if message is None:
             return
         if isinstance(message, Exception):

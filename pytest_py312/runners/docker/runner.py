@@ -4,17 +4,19 @@ Importing this module does not import the Docker SDK.
 """
 
 import atexit
+import hashlib
 import os
 import shutil
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from threading import Event, Lock, Semaphore
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.measurements import ImagePackages, InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.process_identity import this_process
@@ -28,6 +30,7 @@ from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
 from pytest_py312.runners.docker.ping import engine_version as engine_version
 from pytest_py312.runners.docker.service_image import ServiceImageTester
 from pytest_py312.runners.docker.startup_timing import ImageStartTimer
+from pytest_py312.runners.docker.system_packages import BaseImage, PackageImages
 from pytest_py312.runners.docker.tool_container import ToolContainer
 from pytest_py312.runners.interpreters import build_from_fingerprint
 from pytest_py312.runners.runner import TOOLS_PER_CORE, CellUnavailable, ProbeJob, ProbeResult
@@ -160,8 +163,10 @@ class DockerRunner:
     def _image_and_tools(self, build: InterpreterBuild) -> tuple[str, ToolContainer]:
         with self._lock:
             cached = self._images.get(build.digest)
-        if cached is None:  # the build is from an earlier run's cache, and not used in this run yet
-            self.find_interpreter(build.interpreter)
+        if cached is None:  # the build is of another process or an earlier run, and not used in this process yet
+            found = self.find_interpreter(build.interpreter)
+            if build.packages is not None:
+                self.add_packages(found, build.packages)
             with self._lock:
                 cached = self._images.get(build.digest)
         if cached is None:
@@ -169,6 +174,52 @@ class DockerRunner:
                 f"{build.origin} no longer has the Python {build.version} that was found in it before"
             )
         return cached
+
+    # ---- packages of the system
+
+    @cached_property
+    def _package_images(self) -> PackageImages:
+        return PackageImages(engine=self._engine, context=self._context, folder=self._folder, closing=self._closing)
+
+    def find_with_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild | None:
+        """See :class:`~pytest_py312.runners.runner.SupportsSystemPackages`."""
+        return self._with_packages(build, packages, make=False)
+
+    def add_packages(self, build: InterpreterBuild, packages: ImagePackages) -> InterpreterBuild:
+        """See :class:`~pytest_py312.runners.runner.SupportsSystemPackages`."""
+        equipped = self._with_packages(build, packages, make=True)
+        assert equipped is not None
+        return equipped
+
+    def _with_packages(
+        self, build: InterpreterBuild, packages: ImagePackages, *, make: bool
+    ) -> InterpreterBuild | None:
+        base = BaseImage(
+            id=self._image_and_tools(build)[0],
+            name=self._plan.image_of(build.interpreter),
+            executable=build.executable,
+        )
+        try:
+            with self._lock:
+                images = self._package_images
+            image = images.make(base, packages) if make else images.find(base, packages)
+        except (EngineUnavailable, EngineRefused) as error:
+            raise CellUnavailable(f"image {base.name} with {packages} cannot be used: {error}") from error
+        if image is None:
+            return None
+        equipped = replace(
+            build,
+            origin=f"image {base.name} with {packages}",
+            digest=hashlib.sha256(f"{build.digest} {image}".encode()).hexdigest()[:16],
+            packages=packages,
+        )
+        with self._lock:
+            if equipped.digest not in self._images:
+                tools = ToolContainer(
+                    self._engine, self._context, image=image, name=equipped.origin, closing=self._closing
+                )
+                self._images[equipped.digest] = (image, tools)
+        return equipped
 
     def _known_images(self) -> dict[InterpreterBuild, str]:
         """Return the builds used in this run so far, with their images (ids)."""

@@ -42,6 +42,8 @@ def agreements(theirs: list[ChangedPlace], ours: list[ChangedPlace]) -> list[str
         (IMAGE, replace(IMAGE, new="FROM python:3.12-slim"), "both, other result"),
         # they replace an item, we add one
         (change("- 3.9", "- 3.12"), change("", "- 3.12"), "both, other result"),
+        # they replace it by another than we add
+        (change("- 3.9", "- 3.11"), change("", "- 3.12"), "both, other result"),
         # their tree is newer than the manifest's
         (
             change("FROM python:3.9.8", "FROM python:3.12"),
@@ -73,6 +75,12 @@ def test_places_of_one_side() -> None:
 
 def test_equal_lines_are_paired_one_by_one() -> None:
     assert agreements([IMAGE, replace(IMAGE, old_line=9)], [IMAGE]) == ["both, same result", "only they"]
+
+
+def test_a_line_that_only_we_change_to_what_they_write_elsewhere() -> None:
+    theirs = change("version: 3.11", "version: 3.12", line=4)
+    ours = [theirs, change("version: 3.8", "version: 3.12", line=9)]
+    assert agreements([theirs], ours) == ["both, same result", "only we"]
 
 
 def test_what_the_manifest_explains() -> None:

@@ -119,12 +119,13 @@ def source_finding(code: str, severity: Severity, path: str = "app/a.py", old: s
         (replace(source_finding("PY202", Severity.ERROR), waived=True), False),
         (source_finding("PY202", Severity.ERROR, "app/vendored/mozbuild/test/test_a.py"), False),
         (source_finding("PY202", Severity.ERROR, "app/vendor/x/test_a.py"), False),
-        (source_finding("PY202", Severity.ERROR, "app/vendored/mozbuild/a.py"), True),
+        (source_finding("PY202", Severity.ERROR, "app/vendored/mozbuild/a.py"), False),
+        (source_finding("PY202", Severity.ERROR, "app/vendored.py"), True),
         (source_finding("PY202", Severity.ERROR, "app/tests/test_a.py"), True),
     ],
 )
 def test_what_nothing_blocks_is_not_changed(finding: Finding, is_changed: bool) -> None:
-    """Nor are tests of vendored code; what is deprecated in UTC times follows its option."""
+    """Nor is vendored code; what is deprecated in UTC times follows its option."""
     assert bool(source_changes([outcome(finding)])) is is_changed
     utc = source_finding("PY220", Severity.WARNING, old="datetime.datetime.utcnow")
     assert bool(source_changes([outcome(utc)], "aware")) is True

@@ -112,3 +112,18 @@ def test_text_is_decoded_as_editors_do(data: bytes, text: str) -> None:
 )
 def test_leaves_root(path: str, out: bool) -> None:
     assert leaves_root(path) is out
+
+
+@pytest.mark.parametrize(
+    "path", [".", "a", "./a//file.txt", "a/../a/file.txt", "missing/x", "linked/file.txt", "deep/to-a/file.txt"]
+)
+def test_a_path_without_links_is_the_real_one(tmp_path: Path, path: str) -> None:
+    """The quick way gives what the slow one does."""
+    (tmp_path / "a").mkdir()
+    (tmp_path / "deep").mkdir()
+    (tmp_path / "a" / "file.txt").write_text("text")
+    (tmp_path / "linked").symlink_to("a")
+    (tmp_path / "deep" / "to-a").symlink_to(tmp_path / "a")
+    tree = Tree(tmp_path)
+
+    assert tree._real_path(path) == os.path.realpath(tmp_path / path)

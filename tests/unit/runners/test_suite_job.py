@@ -272,6 +272,12 @@ This error occurred:
 Traceback (most recent call last):
 ModuleNotFoundError: No module named 'pkg_resources'
 """
+PLUGIN = """\
+Error while loading plugin "pytest11".
+/envs/1/lib/python3.12/site-packages/pyfakefs/fake_pathlib.py:161: in <module>
+    flavour = pathlib._Flavour
+E   AttributeError: module 'pathlib' has no attribute '_Flavour'
+"""
 RAISED = {"event": "start_error", "detail": "AttributeError: module 'pathlib' has no attribute '_Flavour'"}
 EXIT_4 = {"event": "exit", "code": 4, "meaning": "pytest was called wrongly"}
 
@@ -283,6 +289,7 @@ EXIT_4 = {"event": "exit", "code": 4, "meaning": "pytest was called wrongly"}
         ((RAISED, {"event": "exit", "code": 3}, {"event": "end"}), {}, "_Flavour"),
         ((EXIT_4, {"event": "end"}), {"output_tail": CONFTEST}, "No module named 'imp'"),
         ((EXIT_4, {"event": "end"}), {"output_tail": FILTER}, "No module named 'pkg_resources'"),
+        (({"event": "exit", "code": 3}, {"event": "end"}), {"output_tail": PLUGIN}, "_Flavour"),
         ((), {"exit_reason": ExitReason.KILLED, "exit_code": -11, "failure": "killed"}, "crashed"),
     ],
 )
@@ -298,6 +305,7 @@ def test_a_pytest_that_fails_at_its_start_has_collected_nothing(
 @pytest.mark.parametrize(
     ("records", "changes"),
     [
+        (({"event": "exit", "code": 3},), {"output_tail": "INTERNALERROR> of pytest itself"}),
         ((EXIT_4,), {"output_tail": "ERROR: usage: pytest\npytest: error: unrecognized arguments: --cov"}),
         ((RAISED,), {"exit_reason": ExitReason.OUT_OF_MEMORY, "failure": "memory limit"}),
         ((RAISED,), {"exit_reason": ExitReason.TIMED_OUT, "failure": "time limit"}),

@@ -30,6 +30,7 @@ from pytest_py312.analysis.scanner.evaluation.values import (
     UNION,
     UNKNOWN,
     Value,
+    alternatives,
 )
 from pytest_py312.analysis.scanner.facts.facts import Condition, ReferenceKind
 
@@ -270,10 +271,12 @@ def _other_call_refused(scan: ScanState, handler: ast.ExceptHandler, calls: dict
     if not calls or "TypeError" not in exception_names(scan, handler.type):
         return ()
     for node in ast.walk(ast.Module(handler.body, [])):
-        body_call = calls.get(stdlib_name(resolve_name(scan, node.func))) if isinstance(node, ast.Call) else None
-        if body_call is not None and isinstance(node, ast.Call):
-            names = tuple([keyword.arg for keyword in node.keywords])
-            if (len(node.args), names) != body_call[3:]:
+        if not isinstance(node, ast.Call):
+            continue
+        names = tuple([keyword.arg for keyword in node.keywords])
+        for alternative in alternatives(resolve_name(scan, node.func)):  # the other may be a backport
+            body_call = calls.get(stdlib_name(alternative))
+            if body_call is not None and (len(node.args), names) != body_call[3:]:
                 return ("not", body_call)
     return ()
 

@@ -20,6 +20,7 @@ from pytest_py312.repository.edits.python.imports import (
 )
 from pytest_py312.repository.edits.python.string_escapes import InvalidEscapes
 from pytest_py312.repository.edits.python.syntax import PythonSource, normalize_line_ends, parse_source
+from pytest_py312.repository.edits.python.whole_numbers import MARK, whole_number_edits
 
 EXPLICIT_SUBMODULES = frozenset({"collections.abc"})
 """Submodules that a name moves into from their parent, and that have to be imported explicitly."""
@@ -75,6 +76,9 @@ class _RewriteAttempt:
                 if change.old.startswith("\\"):
                     escapes = escapes or InvalidEscapes(self._source)
                     self._record(change, escapes.edits_on(change.line))
+                elif change.old.endswith(MARK):
+                    name = change.old.removesuffix(MARK).rpartition(".")[2]
+                    self._record(change, whole_number_edits(self._source, change.line, change.column, name))
                 else:
                     self._add_rename(change)
             except EditRefused as reason:

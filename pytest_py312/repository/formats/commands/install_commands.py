@@ -124,6 +124,22 @@ def read_install_command(words: Sequence[str]) -> InstallCommand | None:
     return reader(arguments) if reader else None
 
 
+def read_pip_setting(words: Sequence[str]) -> tuple[str, str] | None:
+    """Read ``pip config set global.index-url URL``: the variable that sets the same option, and its value."""
+    remaining = list(words)
+    if remaining and _PYTHON.fullmatch(remaining[0].rpartition("/")[2]) and remaining[1:2] == ["-m"]:
+        remaining = remaining[2:]
+    if not remaining or not _PIP.fullmatch(remaining[0].rpartition("/")[2]):
+        return None
+    arguments = [word for word in remaining[1:] if not word.startswith("-")]
+    if len(arguments) != 4 or arguments[:2] != ["config", "set"]:
+        return None
+    section, _, option = arguments[2].partition(".")
+    if section not in ("global", "install") or not option:
+        return None
+    return f"PIP_{option.replace('-', '_').upper()}", arguments[3]
+
+
 def _read_python(words: list[str]) -> InstallCommand | None:
     while words and words[0].startswith("-") and words[0] != "-m":
         del words[: 2 if words[0] in ("-W", "-X") else 1]
@@ -192,14 +208,27 @@ def _options(words: Sequence[str], describe: Callable[[str], tuple[str, bool]]) 
             only_arguments = True
             continue
         option, equals, value = word.partition("=")
-        if not word.startswith("--") and len(word) > 2 and describe(word[:2])[1]:
-            yield describe(word[:2])[0], word[2:].removeprefix("=")  # -rrequirements.txt
+        if not word.startswith("--") and len(word) > 2 and (describe(word[:2])[1] or word[1:3].isalpha()):
+            yield from _short_options(word, remaining, describe)
             continue
         name, takes_value = describe(option)
         if equals:
             yield name, value
         else:
             yield name, remaining.pop(0) if takes_value and remaining else ""
+
+
+def _short_options(
+    word: str, remaining: list[str], describe: Callable[[str], tuple[str, bool]]
+) -> Iterator[tuple[str, str]]:
+    """Yield the options in ``-qUr``: flags, then perhaps one with a value: ``-rFILE``, or the next of ``remaining``."""
+    for number, letter in enumerate(word[1:], 2):
+        name, takes_value = describe(f"-{letter}")
+        if takes_value:
+            rest = word[number:].removeprefix("=")
+            yield name, rest or (remaining.pop(0) if remaining else "")
+            return
+        yield name, ""
 
 
 @dataclass(slots=True)
@@ -436,7 +465,8 @@ def _read_system(tool: str, verb: str) -> Callable[[list[str]], InstallCommand |
         # `apk add -t NAME` and `--virtual NAME` name a group of packages
         if arguments[:1] != [verb] or not arguments[1:]:
             return None
-        return InstallCommand(tool=tool, system_packages=tuple(arguments[1:]))
+        flags = tuple(name for name, _ in pairs if name == "--no-install-recommends")
+        return InstallCommand(tool=tool, system_packages=tuple(arguments[1:]), flags=flags[:1])
 
     return read
 

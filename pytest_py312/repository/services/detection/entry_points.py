@@ -1,16 +1,25 @@
-"""Find the programs that a service starts: in Dockerfiles, a Procfile, compose files, and their shell scripts."""
+"""Find the programs that a service starts: in Dockerfiles, a Procfile, compose files, and their shell scripts.
+
+The handlers of serverless functions are imported as those of servers are.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
-from itertools import islice
+from itertools import chain, islice
 
-from pytest_py312.core.model.fleet import Program
+from pytest_py312.core.model.fleet import Program, StartModule
+from pytest_py312.repository.formats.commands.server_options import (
+    configuration_names,
+    modules_of_configuration,
+    modules_of_options,
+)
 from pytest_py312.repository.formats.dockerfile import DockerfileText
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command
+from pytest_py312.repository.recipes.serverless_builds import handler_programs
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
 from pytest_py312.repository.tree import Tree, join_path
 
-MAX_PROGRAMS = 20
+MAX_PROGRAMS = 40
 """Maximum number of programs of one service."""
 _COMPOSE_FILE = re.compile(r"(?:docker-)?compose(?:[._-][\w.-]*)?\.ya?ml", re.ASCII)
 _PROCFILE_LINE = re.compile(r"^[\w-]+[ \t]*:(?P<command>.*)$", re.MULTILINE | re.ASCII)
@@ -19,7 +28,39 @@ _PROCFILE_LINE = re.compile(r"^[\w-]+[ \t]*:(?P<command>.*)$", re.MULTILINE | re
 def started_programs(tree: Tree, files: ServiceFiles) -> tuple[Program, ...]:
     """Return the programs that the service starts, without duplicates; they need not be Python."""
     programs = (program for command in _commands(tree, files) for program in _programs_of(tree, files, command))
-    return tuple(islice(dict.fromkeys(programs), MAX_PROGRAMS))
+    handlers = handler_programs(tree, files.path, files.nested_folders)
+    return tuple(islice(dict.fromkeys(chain(programs, handlers)), MAX_PROGRAMS))
+
+
+def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[StartModule, ...]:
+    """Return the modules of the service among ``programs``, each with the folder from which it can be imported.
+
+    A module that is in several folders, none of which is the outermost, is left out. Modules that options of servers
+    name are included if the service does not have them: then they are in what is installed.
+    """
+    present = files.scan.files
+    modules = []
+    for program in programs:
+        if not program.is_module:
+            continue
+        inner = program.name.replace(".", "/")
+        names = (f"{inner}.py", f"{inner}/__init__.py", f"{inner}/__main__.py")
+        matching = {
+            path[: -len(name)].rstrip("/") or "."
+            for path in present
+            for name in names
+            if path == name or path.endswith(f"/{name}")
+        }
+        ordered = sorted(matching, key=_depth)
+        if ordered and (len(ordered) == 1 or _depth(ordered[0]) < _depth(ordered[1])):
+            modules.append(StartModule(name=program.name, folder=ordered[0], is_program=not program.is_application))
+        elif program.is_option and not ordered:
+            modules.append(StartModule(name=program.name, is_own=False))
+    return tuple(dict.fromkeys(modules))
+
+
+def _depth(folder: str) -> int:
+    return 0 if folder == "." else folder.count("/") + 1
 
 
 def _commands(tree: Tree, files: ServiceFiles) -> Iterator[StartCommand]:
@@ -84,11 +125,24 @@ def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:
 
 
 def _programs_of(tree: Tree, files: ServiceFiles, command: StartCommand) -> Iterator[Program]:
-    """Yield the programs of a command, and of the service's shell scripts that it names."""
-    yield from command.programs
-    for name in command.shell_scripts:
-        for path in _outermost_named(files.scan.files, name):
-            yield from read_command(tree.read_or_none(join_path(files.path, path)) or "", is_script=True).programs
+    """Yield the programs of a command, and of the service's shell scripts and configuration files that it names."""
+    scripts = [
+        read_command(tree.read_or_none(join_path(files.path, path)) or "", is_script=True)
+        for name in command.shell_scripts
+        for path in _outermost_named(files.scan.files, name)
+    ]
+    for one in (command, *scripts):
+        yield from one.programs
+        for call in one.calls:
+            yield from map(_option_program, modules_of_options(call.name, call.arguments))
+            for name in configuration_names(call.name, call.arguments):
+                for path in _outermost_named(files.scan.files, name):
+                    text = tree.read_or_none(join_path(files.path, path)) or ""
+                    yield from map(_option_program, modules_of_configuration(text))
+
+
+def _option_program(module: str) -> Program:
+    return Program(name=module, is_module=True, is_application=True, is_option=True)
 
 
 def _outermost_named(paths: Sequence[str], name: str) -> Iterator[str]:

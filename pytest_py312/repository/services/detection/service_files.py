@@ -10,6 +10,7 @@ from pytest_py312.repository.declarations.metadata import FILES, VersionMetadata
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
+from pytest_py312.repository.formats.toml import read_toml
 from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to
 
@@ -154,6 +155,9 @@ def is_deployable(tree: Tree, path: str) -> bool:
     )
 
 
+_POETRY_DECLARES = frozenset({"name", "dependencies", "dev-dependencies", "group"})
+
+
 def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
     """Return whether the folder or its ``src`` has modules or packages that are in none of the ``services``."""
     for folder in (path, join_path(path, "src")):
@@ -195,7 +199,12 @@ def _has_package_metadata(tree: Tree, path: str, name: str) -> bool:
     if text is None:
         return False
     if name == "pyproject.toml":
-        return re.search(r"^\s*\[\s*(?:project|tool\s*\.\s*poetry)\s*[\].]", text, re.MULTILINE) is not None
+        if re.search(r"^\s*\[\s*(?:project|tool\s*\.\s*poetry)\s*[\].]", text, re.MULTILINE) is None:
+            return False
+        toml = read_toml(text)
+        poetry = toml.table("tool", "poetry")
+        # an empty [tool.poetry], or one with settings only, declares nothing that is installed
+        return bool(toml.parse_error or toml.table("project")) or not poetry.keys().isdisjoint(_POETRY_DECLARES)
     if name == "setup.py":
         return read_setup_py(text).is_packaging
     ini = read_ini(text)

@@ -25,9 +25,9 @@ _NON_TEST_FOLDERS = frozenset(
 
 _VALUE_OPTIONS = frozenset(
     {"-c", "-k", "-m", "-n", "-o", "-p", "-W", "-r", "--basetemp", "--confcutdir", "--config-file", "--cov",
-     "--cov-config", "--cov-report", "--deselect", "--dist", "--durations", "--ignore", "--ignore-glob", "--junit-xml",
-     "--junitxml", "--log-file", "--maxfail", "--numprocesses", "--override-ini", "--reruns",
-     "--rootdir", "--timeout", "--html"}
+     "--cov-config", "--cov-report", "--deselect", "--dist", "--durations", "--html", "--ignore", "--ignore-glob",
+     "--junit-xml", "--junitxml", "--log-file", "--maxfail", "--numprocesses", "--override-ini", "--reruns",
+     "--rootdir", "--timeout"}
 )  # fmt: skip
 """Options of pytest and its common plugins that take the next word as their value."""
 
@@ -194,8 +194,10 @@ def _pytest_arguments(tests: Sequence[str]) -> tuple[tuple[str, ...], list[str],
 
 
 def _is_no_test_of_the_service(path: str) -> bool:
-    """Whether a test file is a script, or belongs to vendored code."""
+    """Whether a test file, beside a folder of tests, is a script, a module of the code, or belongs to vendored code."""
     folders = path.split("/")[:-1]
+    if folders and folders[0] == "src" and {*_TEST_FOLDERS, "testing"}.isdisjoint(folders):
+        return True
     return bool(folders) and (folders[0] in _NON_TEST_FOLDERS or not _VENDORED_FOLDERS.isdisjoint(folders))
 
 

@@ -36,6 +36,11 @@ def finding_for(name: str, code: str = "PY202", message: str = "it is gone") -> 
             "unittest.IsolatedAsyncioTestCase.assertEqual",
         ),
         (finding_for("threading.Thread.getName", "PY220"), "threading.Thread.getName", "threading.Thread.name"),
+        (
+            finding_for("random.randint", "PY206", "random.randint rejects floats"),
+            "random.randint(float)",
+            "random.randint(int)",
+        ),
         (finding_for("", "PY221", "3.11 warns: invalid escape sequence '\\d'"), "\\d", "\\\\d"),
         (finding_for("", "PY221", "3.12 warns: invalid escape sequence '\\('"), "\\(", "\\\\("),
         (finding_for("", "PY221", '3.14 warns: "\\.b" is an invalid escape sequence. Did'), "\\.", "\\\\."),

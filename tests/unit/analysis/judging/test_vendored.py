@@ -30,7 +30,8 @@ def blocking(files: Mapping[str, str], target: tuple[int, int] = (3, 12), progra
     contents = {path: text.encode("utf-8", "replace") for path, text in texts.items()}
     findings = [
         Finding(code="PY201", message="module 'imp' was removed", location=Location(path=path, line=1))
-        for path in (SIX, OLD)
+        for path in texts
+        if path in (SIX, OLD) or path.endswith("/inner/commands.py")
     ]
     answers = (InterpreterAnswers(version=version, answers={}, origin="a test") for version in ((3, 9), target))
     evidence = Evidence(baseline=next(answers), target=next(answers))
@@ -61,6 +62,29 @@ def test_what_nothing_imports_does_not_block(target: tuple[int, int]) -> None:
 )
 def test_what_the_service_or_its_tests_import_blocks(files: Mapping[str, str], used: set[str]) -> None:
     assert blocking(files) == used
+
+
+ON_PATH = "import os, sys\nsys.path.append(os.path.join(os.path.dirname(__file__), 'vendored'))\n"
+FIRST = ON_PATH.replace("append(", "insert(0, ")
+INNERMOST = "svc/src/app/vendored/pkg/inner/commands.py"
+
+
+@pytest.mark.parametrize(
+    ("files", "used"),
+    [
+        ({"svc/src/app/__init__.py": ON_PATH}, set()),
+        ({"svc/src/app/__init__.py": ON_PATH, "svc/setup.py": "setup(entry_points={})\n"}, set()),
+        ({"svc/src/app/__init__.py": ON_PATH + "import six\n"}, {SIX}),
+        ({"svc/src/app/__init__.py": ON_PATH + "from pkg import old\n"}, {OLD}),
+        ({"svc/src/app/__init__.py": ON_PATH, "svc/src/app/a.py": "from pkg.old import x\n"}, {OLD}),
+        ({"svc/src/app/__init__.py": ON_PATH, "svc/src/app/a.py": "import importlib\nimportlib.import_module(n)\n"},
+         {SIX, OLD, INNERMOST}),
+        ({"svc/src/app/__init__.py": FIRST}, {SIX, OLD}),
+    ],
+)  # fmt: skip
+def test_a_folder_on_the_path_is_used_where_an_import_reaches(files: Mapping[str, str], used: set[str]) -> None:
+    """Installed projects find what is first on the path; imports by name may find anything."""
+    assert blocking({INNERMOST: "def f():\n    import imp\n", **files}) == used
 
 
 def test_a_module_that_a_start_command_runs_blocks() -> None:

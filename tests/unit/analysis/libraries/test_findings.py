@@ -105,10 +105,29 @@ def test_of_what_cannot_be_imported_nothing_else_is_reported() -> None:
 
 
 def test_what_runs_when_it_is_called_is_a_warning() -> None:
-    (found,) = judged({"old": {"old.py": "import asyncio\ndef f():\n    return asyncio.coroutine(g)\n"}}, "old")
+    libraries = {"old": {"old.py": "import asyncio\ndef f():\n    return asyncio.coroutine(g)\n"}}
+    (found,) = judged(libraries, "old", target_cell=FakeCell())
     assert (found.code, found.severity) == ("PY241", Severity.WARNING)
     assert "asyncio.coroutine was removed in 3.11 (old.py:3)" in found.message
     assert "when called" in found.detail
+
+
+def test_what_may_fail_when_used_is_imported() -> None:
+    """If that fails on the target only, and the service imports it in any case, it is an error of that distribution."""
+    old = "import asyncio\ndef f():\n    return asyncio.coroutine(g)\nf()\n"
+    libraries = {"uses": {"uses.py": "import old\n"}, "old": {"old.py": old}}
+    both = ("old", "uses")
+
+    (finding,) = judged(libraries, "uses", target_cell=FakeCell(both))
+    assert (finding.code, finding.severity, finding.names) == ("PY240", Severity.ERROR, ("old",))
+    for only, baseline, worked in (("uses", (), {}), ("uses", both, {}), ("", (), {}), ("old", (), {"uses": ""})):
+        cell = FakeCell([only])
+        (finding,) = judged(libraries, "uses", target_cell=cell, baseline_cell=FakeCell(baseline), worked=worked)
+        assert (finding.code, finding.severity) == ("PY241", Severity.WARNING)
+        assert cell.tried == ([] if worked else ["old", "uses"])
+    for likelihood in (Likelihood.CONDITIONAL, Likelihood.WHEN_CALLED):
+        (finding,) = judged(libraries, "uses", target_cell=FakeCell(both), likelihood=likelihood)
+        assert finding.code == "PY241"
 
 
 @pytest.mark.parametrize("how", [Likelihood.CONDITIONAL, Likelihood.WHEN_CALLED])
@@ -169,7 +188,7 @@ DISTUTILS = {"old": {"old.py": "from distutils.version import StrictVersion\n"}}
 def test_distutils_of_a_distribution_depends_on_setuptools() -> None:
     (found,) = judged(DISTUTILS, "old")
     assert (found.code, found.severity) == ("PY243", Severity.ERROR)
-    assert found.remedy == "try a newer version of old, or require setuptools"
+    assert found.remedy == "try a newer version of old"
     assert judged(DISTUTILS, "old", versions={"setuptools": "75.0"}) == []
 
 
@@ -179,7 +198,8 @@ def test_setuptools_for_building_other_projects_is_not_required() -> None:
     assert judged(libraries, "old") == []
     helper = "def build():\n    from distutils.core import setup\n    from distutils.dir_util import mkpath\n"
     assert judged({"old": {"old.py": helper}}, "old") == []
-    (found,) = judged({"old": {"old.py": "def f():\n    import pkg_resources\n"}}, "old")
+    libraries = {"old": {"old.py": "def f():\n    import pkg_resources\n"}}
+    (found,) = judged(libraries, "old", target_cell=FakeCell())
     assert (found.code, found.severity) == ("PY243", Severity.WARNING)
 
 

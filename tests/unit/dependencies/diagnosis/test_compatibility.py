@@ -50,6 +50,22 @@ def results(app: IndexPage, text: str, **changes: Any) -> list[Installability]:
     return [check.installability for check in checks_on_each(app, text, **changes)]
 
 
+@pytest.mark.parametrize(
+    ("text", "releases", "following"),
+    [
+        ("app==1.0b1", ("1.0b1", "1.0b2", "1.0b3"), "1.0b2"),
+        ("app==1.0b1", ("1.0b1", "1.0b2", "0.9"), "1.0b2"),
+        ("app==1.0", ("1.0", "1.1rc1", "1.2"), "1.2"),
+        ("app==1.0", ("1.0", "1.1rc1"), ""),
+    ],
+)
+def test_prereleases_follow_a_pin_that_is_one(text: str, releases: Sequence[str], following: str) -> None:
+    old, *newer = releases
+    app = page(f"app-{old}-cp38-cp38-any.whl", *(f"app-{version}-py3-none-any.whl" for version in newer))
+
+    assert [check.next_with_wheel for check in checks_on_each(app, text)] == [following] * 3
+
+
 # the published files of numpy 1.24.3 and 1.26.0
 NUMPY = page(
     *(

@@ -128,12 +128,12 @@ def test_an_upper_bound_is_raised_only_without_a_candidate_below_it() -> None:
         (page(v1_2="", v1_4="", v2_0=""), ">=1.2,<2", [">=1.4,<2"]),
         (page(v1_2="", v1_4=""), "==1.4", []),
         (page(v1_2="", v1_4=""), "", []),
-        (page(v1_2="312", v1_4=""), "==1.3", []),
+        (page(v1_2="312", v1_4=""), "==1.3", ["==1.4"]),
+        (page(v1_2="312", v1_3="312", v1_4=""), "==1.2", ["==1.3", "==1.4"]),
+        (page(v1_2="312", v1_3="", v1_4="312"), "==1.2", ["==1.4"]),
     ],
 )
-def test_the_highest_source_is_tried_for_projects_without_wheels(
-    project: Page, specifier: str, changed: list[str]
-) -> None:
+def test_the_highest_source_is_tried_if_it_has_no_wheel(project: Page, specifier: str, changed: list[str]) -> None:
     assert [candidate.specifier for candidate in candidates(project, specifier, target=PY312, baseline=PY39)] == changed
 
 

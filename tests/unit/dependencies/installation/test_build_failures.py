@@ -8,6 +8,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.dependencies.installation.build_failures import BuildFailureCache
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool
 from tests.support.fakes import build_of
 
 NUMPY = Pin(name="numpy", version="1.24.3", line="numpy==1.24.3", from_source=True)
@@ -73,17 +74,31 @@ def test_a_failure_expires_with_locks(failed: BuildFailureCache, monkeypatch: py
     assert raised_text(failed) == ""
 
 
-def test_failures_of_url_requirements_are_not_cached(failed: BuildFailureCache) -> None:
+def test_failures_of_url_requirements_count_for_their_run_only(failed: BuildFailureCache, tmp_path: Path) -> None:
+    """Other cells of the run do not build the source again; before the next run it may have changed."""
     pin = Pin(name="own", version="", line="own @ git+https://example.org/own", from_source=True)
     failed.put(pin, BUILD, Unresolvable([BROKEN]))
 
-    assert raised_text(failed, pin) == ""
+    assert raised_text(failed, pin) == f"blocked: {BROKEN.message}"
+    assert not (tmp_path / "builds").exists()
+
+
+def test_a_build_that_lacks_a_program_is_not_repeated_in_the_same_run(failed: BuildFailureCache) -> None:
+    """The network may be back for the next cell."""
+    gcc = MissingTool(name="gcc", key="gcc", message="gcc: not found")
+    network = MissingTool(name=NETWORK, key=NETWORK, message="Could not resolve host")
+    for missing in (network, None):
+        failed.put_undetermined(NUMPY, BUILD, Undetermined("not built", missing=missing))
+        assert raised_text(failed) == ""
+    failed.put_undetermined(NUMPY, BUILD, Undetermined("gcc is missing", missing=gcc))
+
+    assert raised_text(failed) == "unchecked: gcc is missing"
 
 
 def test_an_unfinished_build_is_tried_again_only_with_a_longer_time_limit(failed: BuildFailureCache) -> None:
     failed.put_unfinished(NUMPY, BUILD, 90.0)
 
-    assert "not finished within 90 s" in raised_text(failed, limit=90.0)
+    assert raised_text(failed, limit=90.0).endswith("the build of its source took longer than 90 s, and was ended")
     assert raised_text(failed, limit=1800.0) == ""
 
 

@@ -7,6 +7,7 @@ import pytest
 from pytest_py312.core.model.fleet import Program
 from pytest_py312.dependencies.installation.console_scripts import (
     PROGRAM_MODULES,
+    importable_modules,
     installed_modules,
     project_of_module,
     start_modules_of_programs,
@@ -43,21 +44,20 @@ def test_a_start_module_belongs_to_its_distribution() -> None:
 
 
 def test_a_console_script_starts_with_the_module_of_its_entry_point(tmp_path: Path) -> None:
-    """Whichever distribution provides it.
-
-    A script without an entry point (``scripts=`` in old setups) is not parsed.
-    """
+    """Whichever distribution provides it. A script without one (``scripts=`` in old setups) starts with its imports."""
     served = entry(tmp_path, "server", "server/cli.py", "server-1.0.dist-info/entry_points.txt")
     (served.folder / "lib/server-1.0.dist-info/entry_points.txt").write_text(
         "[console_scripts]\nServe = server.cli:main [fast]\nold = server.gone:main\n"
     )
     (served.folder / "data/bin").mkdir(parents=True)
-    for name in ("Serve", "old", "plain"):
-        (served.folder / "data/bin" / name).touch()
+    for name in ("Serve", "old", "plain", "shell"):
+        (served.folder / "data/bin" / name).write_text('#!/bin/sh\nexec server "$@"\n' if name == "shell" else "")
+    (served.folder / "data/bin/plain").write_text("import sys\nfrom server import cli\nif cli:\n    import server\n")
 
-    programs = [Program(name=name) for name in ("Serve", "old", "plain", "ls")]
+    programs = [Program(name=name) for name in ("Serve", "old", "shell", "ls")]
 
     assert start_modules_of_programs(programs, [entry(tmp_path, "other", "other.py"), served]) == ("server.cli",)
+    assert start_modules_of_programs([Program(name="plain")], [served]) == ("server.cli",)
     assert project_of_module("server.cli", [served]) == "server"
 
 
@@ -84,3 +84,8 @@ def test_names_are_found_in_the_modules_of_distributions(tmp_path: Path) -> None
     found = installed_modules((*names, "google.cloud", "google.cloud.gone", "gone", "six.py"), entries)
 
     assert found == {"google.cloud.storage", "google.cloud.storage.blob", "google.cloud.tasks", "six"}
+
+
+def test_test_modules_of_a_distribution_are_not_imported() -> None:
+    assert importable_modules(("path", "test_path", "tests", "conftest", "testing")) == ("path", "testing")
+    assert importable_modules(("test_path",)) == ("test_path",)

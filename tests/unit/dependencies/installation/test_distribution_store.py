@@ -300,9 +300,21 @@ def test_failures_of_the_machine_or_the_network_are_tried_again(tmp_path: Path, 
         made.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
 
     runner.refusal = None
-    made.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
+    next_run = DistributionStore(cache=tmp_path, runner=runner, lock_hours=24.0, uv_version="1")
+    next_run.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
 
-    assert made.get(SOURCE, BUILD) is not None
+    assert next_run.get(SOURCE, BUILD) is not None
+
+
+def test_a_build_that_lacks_a_program_is_tried_once_for_all_cells_of_a_run(tmp_path: Path) -> None:
+    refusal = command_run_of(stderr="error: Failed to build `olddist==0.1`\nmysql_config not found", exit_code=1)
+    made, runner = store(tmp_path, refusal=refusal)
+
+    for _ in range(3):
+        with pytest.raises(Undetermined, match="mysql_config is missing"):
+            made.fill([SOURCE], BUILD, ResolutionRequest(lines=()))
+
+    assert len(installs(runner)) == 1
 
 
 @dataclass(kw_only=True)
@@ -388,3 +400,27 @@ def test_a_distribution_whose_file_another_one_overwrote_is_installed_alone(tmp_
     ]
     assert contents == ["of = 'numpy'\n", "of = 'six'\n"]
     assert len(installs(runner)) == 2
+
+
+def test_interpreters_build_a_tree_in_copies_of_their_own(tmp_path: Path) -> None:
+    """Builds write into their source, and those of several interpreters run in parallel."""
+    source = tmp_path / "sources" / "tree"
+    source.mkdir(parents=True)
+    (source / "setup.py").write_text("")
+    places: list[Path] = []
+
+    class Building(Installing):
+        def _install(self, site: Path, name: str, version: str) -> None:
+            places.append(Path(name))
+            assert (Path(name) / "setup.py").is_file()
+            (Path(name) / "build").mkdir()  # fails if another build has left it there
+            super()._install(site, "acme", "1")
+
+    kept = DistributionStore(cache=tmp_path, runner=Building())
+    for interpreter in ("3.9", "3.10", "3.12"):
+        assert kept.install_tree(source, "key", build_of(interpreter)).name == "acme"
+
+    assert len(set(places)) == 3
+    assert source not in places
+    assert [item.name for item in source.iterdir()] == ["setup.py"]
+    assert kept.get_tree(source, "key", build_of("3.9")) is not None

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.concurrency import SingleFlight
-from pytest_py312.core.model.findings import Finding, Interpreter
-from pytest_py312.core.model.fleet import RequirementSource
+from pytest_py312.core.model.findings import Finding, Interpreter, Location
+from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, RequirementSource
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import ExitReason
@@ -19,7 +19,8 @@ from pytest_py312.dependencies.installation.import_check import ImportChecker
 from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
-from tests.support.fakes import FakeRunner, build_of, cell_of, cell_run_of, service, service_tree
+from pytest_py312.dependencies.system.build_tools import MissingTool
+from tests.support.fakes import FakeRunner, ImageRunner, build_of, cell_of, cell_run_of, service, service_tree
 
 IMPORTING = {"event": "importing", "module": "acme"}
 
@@ -138,3 +139,70 @@ def test_nothing_is_judged_without_a_project_that_others_bring(tmp_path: Path, m
     found = installer.installation(cell_of("3.9", of))
 
     assert (found.unchecked, found.rest) == ("psycopg2 cannot be built here", None)
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_folder_whose_build_takes_too_long_is_built_once_and_does_not_hide_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    """Two services require it; what else they require is judged."""
+    sources = (RequirementSource(path="user/requirements.txt"),)
+    root = service_tree(tmp_path, {"user/requirements.txt": "../slow\nsix==1.0\n", "slow/setup.py": ""})
+    installer = installer_of(root, FakeRunner())
+    built: list[float] = []
+
+    def install_tree(_store: object, _source: Path, _key: str, build: InterpreterBuild, limit: float) -> None:
+        built.append(limit)
+        raise Undetermined(f"its build on {build.interpreter} took longer than {limit:g} s, and was ended")
+
+    def lock(*_: object) -> DependencyLock:
+        raise Unresolvable([Finding(code="PY102", message="no six==1.0", names=("six",))])
+
+    monkeypatch.setattr(DistributionStore, "install_tree", install_tree)
+    monkeypatch.setattr(Locker, "lock", lock)
+
+    for name in ("user-service", "other-service"):
+        of = service(name=name, requirements=sources, suite=None, baseline=Interpreter.parse(interpreter))
+        installation = installer.installation(cell_of(interpreter, of))
+        assert installation.unchecked == (
+            f"slow: its build on {interpreter} took longer than 600 s, and was ended; "
+            "the other requirements were checked without slow"
+        )
+        assert installation.rest is not None
+        assert [finding.code for finding in installation.rest.findings] == ["PY102"]
+    assert built == [600.0]
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize("failure", ["", "apt's servers could not be reached: no route"])
+def test_a_set_that_lacks_a_compiler_is_tried_in_an_image_that_has_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str, failure: str
+) -> None:
+    """All sides get the packages. If these cannot be had, the set could not be checked, and is not broken."""
+    place = Location(path="services/user-service/Dockerfile", line=4)
+    step = InstallStep(tool="apt", location=place, system_packages=("gcc",), flags=("--no-install-recommends",))
+    of = service(
+        requirements=(RequirementSource(path="user/requirements.txt"),), suite=None,
+        recipe=InstallRecipe(source=place.path, steps=(step,)),
+    )  # fmt: skip
+    root = service_tree(tmp_path, {"user/requirements.txt": "fakec==1.0\n"})
+    runner = ImageRunner(name="docker", failure=failure)
+    installer = installer_of(root, runner)
+    blocked = Finding(code="PY102", message="the set was resolved with a compiler")
+
+    def lock(_locker: Locker, _request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
+        if build.packages is None and build.interpreter == Interpreter(3, 12):
+            raise Undetermined("gcc is missing", missing=MissingTool(name="gcc", key="gcc", message="gcc: not found"))
+        raise Unresolvable([blocked])
+
+    monkeypatch.setattr(Locker, "lock", lock)
+
+    installation = installer.installation(cell_of(interpreter, of))
+
+    if failure:
+        assert not installation.environment
+        assert (installation.unchecked != "") == (interpreter == "3.12")
+        assert failure in installation.unchecked or interpreter != "3.12"
+    else:
+        assert installation.findings == (blocked,)
+        assert set(runner.made) == {Interpreter(3, 9), Interpreter(3, 12), Interpreter.parse(interpreter)}

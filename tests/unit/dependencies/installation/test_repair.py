@@ -53,6 +53,11 @@ class FakeInstaller:
     blamed: Callable[[str, dict[str, str]], tuple[str, ...] | None] = lambda on, now: None
     installed: Callable[[str, dict[str, str]], Installation] = lambda on, now: installation_of(on, {"numpy": "2.0"})
     attempts: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    imports: Callable[[str, str], str | None] = lambda added, module: None
+
+    def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> dict[str, str] | None:
+        results = {module: self.imports(added[0], module) for module in modules}
+        return None if None in results.values() else cast("dict[str, str]", results)
 
     @property
     def request_builder(self) -> Any:
@@ -334,3 +339,30 @@ def test_a_search_that_takes_too_long_is_ended(monkeypatch: pytest.MonkeyPatch) 
 
     assert repaired(table) == [BLOCKED]
     assert asked == [{"numpy": "==2.0"}, {"numpy": "==2.1"}, {"numpy": "==2.2"}]
+
+
+# ---- setuptools
+
+
+@pytest.mark.parametrize("interpreter", ["3.10", "3.12"])
+@pytest.mark.parametrize(
+    ("missing", "needed"), [("pkg_resources", "setuptools<82"), ("distutils", "setuptools"), ("os.path", "")]
+)
+@pytest.mark.parametrize("result", ["", "ImportError: still", None])
+def test_setuptools_is_offered_if_the_import_works_with_it(
+    interpreter: str, missing: str, needed: str, result: str | None
+) -> None:
+    message = f"web3==6.11 installs, but `import web3.auto` fails: ModuleNotFoundError: No module named '{missing}'"
+    lacks = Finding(code="PY105", message=message, names=("web3",), remedy="replace it")
+    tried: list[str] = []
+
+    def imports(added: str, module: str) -> str | None:
+        tried.append(f"{added} {module}")
+        return result
+
+    installer = cast(Installer, FakeInstaller(entries=required("web3==6.11"), versions=(), imports=imports))
+    (explained,) = repair(installer, cell_of(interpreter), [lacks], "")
+
+    assert tried == ([f"{needed} web3.auto"] if needed else [])
+    verified = f"require {needed} (verified: with it web3.auto imports on {interpreter}), or replace it"
+    assert explained.remedy == (verified if needed and result == "" else "replace it")

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.core.model.fleet import Distribution, RequirementSource, Service
+from pytest_py312.core.model.fleet import Distribution, InstallSettings, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
 
@@ -110,3 +111,56 @@ def test_a_project_that_is_installed_from_a_folder_is_not_requested_from_the_ind
     request = builder.request(cell, trees, ())
 
     assert [line for line in request.lines if not line.startswith("pytest")] == ["six==1.16.0", "idna", "wheel"]
+
+
+IMAGE = "svc/Dockerfile"
+
+
+def installed(text: str, **settings: object) -> RequirementSource:
+    return RequirementSource(
+        path=IMAGE,
+        line=2,
+        arguments=tuple(text.split()),
+        settings=InstallSettings(**settings),  # type: ignore[arg-type]
+    )
+
+
+def request_of(root: Path, *sources: RequirementSource, constraints: tuple[str, ...] = ()) -> ResolutionRequest:
+    service_tree(root, {IMAGE: "", "svc/wheels/x.txt": ""})
+    cell = cell_of("3.12")
+    service = replace(cell.service, path="svc", requirements=sources, test_requirements=())
+    builder = RequestBuilder(plan=Plan(root=root), cache=root / "cache")
+    return builder.request(replace(cell, service=service), (), constraints)
+
+
+def test_commands_with_settings_of_their_own_are_requests_of_their_own(tmp_path: Path) -> None:
+    request = request_of(
+        tmp_path,
+        installed("alone==1", no_deps=True),
+        installed("six"),
+        installed("own", options=(("--index-url", "https://x/"),)),
+        installed("more", options=(("--extra-index-url", "https://y/"),)),
+    )
+    assert [line for line in request.lines if line != "pytest"] == ["six", "more"]
+    assert (request.options, request.best_match, request.position) == (("--extra-index-url https://y/",), True, 1)
+    alone, own = request.others
+    assert (alone.lines, alone.no_deps, alone.position) == (("alone==1",), True, 0)
+    assert (own.lines, own.options, own.best_match, own.position) == (("own",), ("--index-url https://x/",), False, 2)
+
+
+def test_options_of_formats_are_no_lines_of_a_requirements_file(tmp_path: Path) -> None:
+    options = (("--no-binary", "six"), ("--find-links", "svc/wheels"))
+    request = request_of(tmp_path, installed("six", options=options))
+    assert request.formats.is_source_only("six")
+    assert [option.partition(" #")[0] for option in request.options] == [f"--find-links {tmp_path}/svc/wheels"]
+
+
+def test_what_uv_installs_is_searched_as_uv_does(tmp_path: Path) -> None:
+    options = (("--extra-index-url", "https://y/"),)
+    assert not request_of(tmp_path, installed("six", options=options, by_uv=True)).best_match
+
+
+def test_what_a_command_upgrades_is_not_kept_at_an_older_version(tmp_path: Path) -> None:
+    constraints = ("setuptools==65.5.1", "wheel==0.40", "other<2")
+    request = request_of(tmp_path, installed("setuptools", upgrade=True), installed("wheel"), constraints=constraints)
+    assert request.constraints == ("wheel==0.40", "other<2")

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from pytest_py312.core.model.measurements import ImagePackages
 from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined
-from pytest_py312.dependencies.resolution.offline import OfflineResolver, OfflineRunner
-from tests.support.fakes import FakeRunner, build_of, command_run_of
+from pytest_py312.dependencies.resolution.offline import OfflineResolver, OfflineRunner, offline_runner
+from pytest_py312.runners.runner import CellUnavailable, SupportsSystemPackages
+from tests.support.fakes import FakeRunner, ImageRunner, build_of, command_run_of
 
 TOGETHER = ("3.9", "3.10", "3.12")
 REQUEST = ResolutionRequest(lines=("numpy==1.26.4", "torch"))
@@ -91,3 +93,18 @@ def test_everything_else_is_delegated_to_the_runner(tmp_path: Path) -> None:
     assert runner.find_interpreter(build_of().interpreter) == build_of()
     runner.close()
     assert inner.closed
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_offline_only_images_of_earlier_runs_have_packages(interpreter: str) -> None:
+    build, packages = build_of(interpreter), ImagePackages(names=("gcc",))
+    inner = ImageRunner(name="docker")
+    runner = offline_runner(inner)
+    assert isinstance(runner, SupportsSystemPackages)
+    with pytest.raises(CellUnavailable, match="offline"):
+        runner.add_packages(build, packages)
+
+    inner.add_packages(build, packages)
+
+    assert runner.add_packages(build, packages).packages == packages
+    assert not isinstance(offline_runner(FakeRunner()), SupportsSystemPackages)

@@ -156,6 +156,24 @@ def test_a_project_that_never_had_a_wheel_may_be_built(tmp_path: Path, line: str
     assert [(pin.name, pin.from_source) for pin in uv.resolve(request_for(line), build_of()).pins] == [("docopt", True)]
 
 
+DISABLED = """\
+error: Failed to download and build `Acme_Lib @ git+https://example.org/acme`
+  cause: Building source distributions for `acme-lib` is disabled
+"""
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_requirement_from_git_or_an_archive_is_built(tmp_path: Path, interpreter: str) -> None:
+    """It has no index that could have a wheel. uv says so for what other projects require as well."""
+    line = "acme-lib @ git+https://example.org/acme@0123"
+    uv, runner = resolver(tmp_path, [command_run_of(stderr=DISABLED, exit_code=2), command_run_of(f"{line}\n")])
+
+    lock = uv.resolve(request_for("acme-lib @ git+https://example.org/acme"), build_of(interpreter))
+
+    assert [(pin.line, pin.from_source) for pin in lock.pins] == [(line, True)]
+    assert runner.tools[-1][runner.tools[-1].index("--no-binary") + 1] == "acme-lib"
+
+
 def test_a_set_of_many_projects_without_wheels_is_resolved(tmp_path: Path) -> None:
     """uv names only one of them at a time."""
     names = [f"old{number}" for number in range(40)]
@@ -404,6 +422,22 @@ def test_a_failed_git_fetch_is_no_broken_source() -> None:
         "fakec could not be fetched with git: unable to access 'https://git.invalid/fakec/': Could not resolve host: "
         "git.invalid"
     )
+
+
+def test_an_image_without_git_lacks_a_program() -> None:
+    """So the set can be tried in an image that has it."""
+    output = (
+        "error: Failed to download and build `fakec @ git+https://git.invalid/fakec`\n"
+        "  cause: Git operation failed\n"
+        "  cause: Git executable not found. Ensure that Git is installed and available.\n"
+    )
+
+    refusal = explain_build_failure(output, request_for("fakec"), build_of("3.12"))
+
+    assert isinstance(refusal, Undetermined)
+    assert refusal.missing is not None
+    assert refusal.missing.key == "git"
+    assert refusal.names == ("fakec",)
 
 
 def test_a_source_that_uv_rejects_has_uvs_message() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
-from pytest_py312.core.model.fleet import Cell, Program, RequirementSource, Service
+from pytest_py312.core.model.fleet import Cell, Program, RequirementSource, Service, StartModule
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
@@ -222,16 +222,21 @@ def test_a_failing_import_on_the_baseline_does_not_block_the_migration(
     assert (outcome.status, [found.severity for found in outcome.findings]) == (status, [severity])
 
 
-@pytest.mark.parametrize("module", ["pkg_resources", "distutils", "setuptools"])
-def test_a_project_that_needs_setuptools_says_so(module: str) -> None:
-    """Environments of 3.12 do not include it."""
-    target = replace(
-        installation_of("3.12", {"web3": "6.11"}), imports={"web3": f"ModuleNotFoundError: No module named '{module}'"}
-    )
+def test_a_finding_stands_at_the_line_that_pins_its_project() -> None:
+    """And not at an earlier one that allows every version."""
+    target = replace(installation_of("3.12", {"web3": "6.11"}), imports={"web3": "ImportError: no"})
 
-    (finding,) = judged(target).findings
+    (finding,) = judged(target, required=required("web3", "web3>=1", "web3==6.11", "web3<9")).findings
 
-    assert "or add setuptools (below 82 for pkg_resources)" in finding.remedy
+    assert finding.location == Location(path=WHERE.path, line=3)
+
+
+def test_an_import_that_lacks_a_library_of_the_system_names_its_package() -> None:
+    error = "ImportError: libGL.so.1: cannot open shared object file: No such file or directory"
+
+    (finding,) = judged(replace(installation_of("3.12", {"cv2": "4.8"}), imports={"cv2": error})).findings
+
+    assert finding.remedy == ("install libgl1 (Alpine: mesa-gl), which has libGL.so, on this machine and in the image")
 
 
 def test_a_module_of_another_name_still_names_its_project() -> None:
@@ -305,6 +310,27 @@ def test_the_codes_of_all_findings_are_declared() -> None:
     codes = {finding.code for finding in outcome.findings}
     assert codes == {"PY103", "PY105", "PY107", "PY110", "PY111"}
     assert codes <= set(DependencyCheck().codes)
+
+
+# ---- development requirements that nothing names
+
+
+def test_a_development_requirement_that_nothing_names_does_not_block() -> None:
+    """Neither if it cannot be imported, nor if the environment is without it."""
+    gone = Finding(code="PY104", message="pyspark==2.4: no wheel", names=("py4j",))
+    installation = replace(
+        installation_of("3.12", {"black": "19.10", "numpy": "1.26.4"}, imports={"black": "ImportError: imp"}),
+        dispensable=frozenset({"black", "pyspark"}),
+        dispensed=(gone,),
+    )
+
+    outcome = judged(installation)
+
+    assert outcome.status is Status.PASSED
+    assert [(found.code, found.severity) for found in outcome.findings] == [
+        ("PY105", Severity.WARNING),
+        ("PY104", Severity.WARNING),
+    ]
 
 
 # ---- additional sets
@@ -408,3 +434,110 @@ def test_an_environment_that_lacks_a_locked_distribution_is_errored() -> None:
     assert outcome.status is Status.ERRORED
     assert "on 3.12 is not what is required" in outcome.reason
     assert outcome.reason.endswith("it lacks idna 3.6, which is locked")
+
+
+@pytest.mark.parametrize(
+    ("failures", "modules", "severity"),
+    [
+        (["ImportError: no aiohttp"] * 2, {"black": ("black", "blackd")}, Severity.NOTE),
+        (["ImportError: no aiohttp"] * 2, {"black": ("blackd",)}, Severity.ERROR),
+        (["ModuleNotFoundError: No module named 'uwsgi'"] * 2, {"black": ("blackd",)}, Severity.NOTE),
+        (["ModuleNotFoundError: No module named 'blackd.x'"] * 2, {"black": ("blackd",)}, Severity.ERROR),
+        (["ImportError: x", ""], {"black": ("black", "blackd")}, Severity.ERROR),
+        (["ModuleNotFoundError: No module named 'imp'", "ImportError: x"], {"black": ("blackd",)}, Severity.ERROR),
+    ],
+)
+def test_a_module_that_nobody_needs_and_that_fails_on_both_is_a_note(
+    failures: list[str], modules: dict[str, tuple[str, ...]], severity: Severity
+) -> None:
+    sides = []
+    for text, failure in zip(("3.12", "3.9"), failures, strict=True):
+        made = installation_of(text, {"black": "23.7.0"}, imports={"black": "", "blackd": failure})
+        assert made.environment is not None
+        environment = replace(made.environment, modules=modules)
+        sides.append(replace(made, environment=environment, unneeded_imports=frozenset({"blackd"})))
+
+    (finding,) = judged(*sides).findings
+    assert finding.severity is severity
+    assert bool(finding.remedy) is (severity is Severity.ERROR)
+    (named,) = judged(replace(sides[0], unneeded_imports=frozenset()), sides[1]).findings
+    assert named.severity is Severity.ERROR
+
+
+# ---- production by itself, where the requirements of tests cannot be installed
+
+TEST_FILE = RequirementSource(path="services/user-service/test.txt")
+WITH_TESTS = service(test_requirements=(TEST_FILE,))
+BROKEN_IMPORT = {"supervisor": "ModuleNotFoundError: No module named 'pkg_resources'"}
+
+
+class UnavailableTests(FakeFacts):
+    """The set with tests is as ``whole`` says; production is as in ``installations``."""
+
+    whole: Installation = Installation(unchecked="theme could not be fetched with git")
+
+    def installation(self, cell: Cell) -> Installation:
+        return self.whole if cell.service.test_requirements else super().installation(cell)
+
+
+@pytest.mark.parametrize(
+    "whole",
+    [Installation(unchecked="theme could not be fetched with git"), broken(CONFLICT)],
+    ids=["unknown", "blocked"],
+)
+def test_production_is_judged_without_the_requirements_of_tests(whole: Installation) -> None:
+    target = replace(installation_of("3.12", {"supervisor": "4.2.5"}), imports=BROKEN_IMPORT)
+    baseline = installation_of("3.9", {"supervisor": "4.2.5"})
+    facts = UnavailableTests(installations={"3.12": target, "3.9": baseline})
+    facts.whole = whole
+
+    outcome = DependencyCheck().run(cell_of("3.12", WITH_TESTS), facts).outcome
+
+    assert outcome.status is Status.FAILED
+    assert "PY105" in [finding.code for finding in outcome.findings if finding.blocks]
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_production_that_works_does_not_prove_the_rest(interpreter: str) -> None:
+    outcome = DependencyCheck().run(cell_of(interpreter, WITH_TESTS), UnavailableTests()).outcome
+
+    assert (outcome.status, outcome.reason) == (Status.ERRORED, "theme could not be fetched with git")
+
+
+def test_what_both_sets_have_is_reported_once() -> None:
+    """As production has it: with a remedy, and compared with a baseline that could be installed."""
+    blocked = broken(CONFLICT)
+    facts = UnavailableTests(installations={"3.12": blocked, "3.9": installation_of("3.9")})
+    for whole in (blocked, Installation(unchecked="no", unavailable=("theme",), rest=blocked)):
+        facts.whole = whole
+
+        outcome = DependencyCheck().run(cell_of("3.12", WITH_TESTS), facts).outcome
+
+        assert [finding.message for finding in outcome.findings if finding.code == "PY101"] == [CONFLICT.message]
+        assert outcome.status is Status.FAILED
+
+
+def test_an_unchecked_baseline_is_reported_once_for_all_sets() -> None:
+    of = service(additional_requirements=(DEV,), test_requirements=(TEST_FILE,))
+
+    class NoBaseline(FakeFacts):
+        def installation(self, cell: Cell) -> Installation:
+            return Installation(unchecked="no 3.9 here") if cell.is_baseline else broken(CONFLICT)
+
+    outcome = DependencyCheck().run(cell_of("3.12", of), NoBaseline()).outcome
+
+    assert [finding.code for finding in outcome.findings].count("PY111") == 1
+
+
+def test_the_start_is_tried_in_production_where_tests_cannot_be_had() -> None:
+    of = replace(WITH_TESTS, start_modules=(StartModule(name="app"),))
+
+    class Started(UnavailableTests):
+        def start_imports(self, cell: Cell) -> dict[str, str]:
+            is_broken = not cell.service.test_requirements and str(cell.interpreter) == "3.12"
+            return {"app": "ModuleNotFoundError: No module named 'imp'" if is_broken else ""}
+
+    outcome = DependencyCheck().run(cell_of("3.12", of), Started()).outcome
+
+    assert outcome.status is Status.FAILED
+    assert "PY117" in [finding.code for finding in outcome.findings if finding.blocks]

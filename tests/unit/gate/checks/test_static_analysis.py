@@ -6,8 +6,10 @@ import pytest
 
 from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.model.findings import Confidence, Finding, Severity, Status
+from pytest_py312.core.model.fleet import Cell, RequirementSource
+from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.gate.checks.static_analysis import LibraryCheck, SourceCheck
-from tests.support.fakes import FakeFacts, cell_of, installation_of
+from tests.support.fakes import FakeFacts, cell_of, installation_of, service
 
 BROKEN = Finding(code="PY240", message="nose 1.3.7 fails when it is imported", names=("nose",))
 NOTE = Finding(code="PY242", message="nose 1.3.7 uses what is gone", severity=Severity.NOTE, names=("nose",))
@@ -64,3 +66,21 @@ def test_an_incomplete_environment_proves_nothing() -> None:
     assert outcome.status is Status.ERRORED
     assert outcome.reason.endswith("svc/vendored does not build on 3.12: no")
     assert LibraryCheck().run(cell_of(), broken).outcome.status is Status.FAILED
+
+
+def test_production_is_analyzed_where_the_requirements_of_tests_cannot_be_installed() -> None:
+    """Such an outcome is about a part of what is installed, and not kept for later runs."""
+    of = service(test_requirements=(RequirementSource(path="services/user-service/test.txt"),))
+
+    class WithoutTests(FakeFacts):
+        def installation(self, cell: Cell) -> Installation:
+            return Installation(unchecked="no network") if cell.service.test_requirements else installation_of()
+
+    result = LibraryCheck().run(cell_of("3.12", of), WithoutTests())
+    broken = LibraryCheck().run(
+        cell_of("3.12", of), WithoutTests(library_inspections={"3.12": AnalysisResult(findings=(BROKEN,))})
+    )
+
+    assert (result.outcome.status, result.outcome.service, result.is_kept) == (Status.PASSED, "user-service", False)
+    assert broken.outcome.status is Status.FAILED
+    assert LibraryCheck().run(cell_of("3.12"), FakeFacts()).is_kept

@@ -1,11 +1,12 @@
 """Which services are migrated: those that were checked and have no other problem."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Outcome
+from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, SpecifierChange
 from pytest_py312.core.model.plan import Plan, ServiceSettings
 from pytest_py312.gate.fixes.ready_services import blocking_reason, merge_changes, plan_ready_migrations
 from pytest_py312.gate.fixes.version_changes import MigrationPlan
@@ -14,6 +15,7 @@ from tests.support.fakes import build_of, service, service_tree
 
 USER = service("user-service")
 BROKEN = Finding(code="PY401", message="it broke")
+FIX = SpecifierChange(path="requirements.txt", line=1, name="six", old="==1", new="==2")
 EXCLUDED = Finding(code="PY301", message="excluded")
 
 
@@ -95,3 +97,97 @@ def test_changes_of_one_file_are_merged() -> None:
     first = [FileChange(path="a", before=b"1", after=b"2"), FileChange(path="c", before=b"1", after=b"2")]
     then = [FileChange(path="a", before=b"1", after=b"3"), FileChange(path="b", before=b"1", after=b"2")]
     assert [(one.path, one.after) for one in merge_changes(first, then)] == [("a", b"3"), ("b", b"2"), ("c", b"2")]
+
+
+def proposed(root: Path, outcomes: Sequence[Outcome], files: dict[str, str]) -> MigrationPlan:
+    service_tree(root, {f"{USER.path}/{name}": text for name, text in files.items()})
+    return plan_ready_migrations(Plan(root=root), [USER], outcomes, propose_unproven=True)
+
+
+@pytest.mark.parametrize(
+    ("outcomes", "doubt"),
+    [
+        ([errored("suite")], "suite could not be checked"),
+        ([errored("suite"), judged("source", BROKEN)], "blocked: source failed"),
+        (
+            [judged("source", replace(BROKEN, changes=(FIX,)))],
+            "blocked: source failed (the remedies are in this diff)",
+        ),
+        ([errored("versions")], "not all of its version declarations could be understood (nobody knows)"),
+    ],
+)
+def test_the_migration_of_an_unproven_service_is_proposed(
+    outcomes: Sequence[Outcome], doubt: str, tmp_path: Path
+) -> None:
+    """With the reason why nothing writes it; what blocks comes before what could not be checked."""
+    plan = proposed(tmp_path, [judged("versions"), *outcomes], {"Dockerfile": "FROM python:3.9\n"})
+    assert [change.after for change in plan.changes] == [b"FROM python:3.12\n"]
+    assert [str(unproven) for unproven in plan.unproven] == [f"{USER.name}: {doubt}"]
+    assert (plan.migrated, plan.unmigrated, plan.advice) == ((), (), ())
+
+
+def test_a_proven_service_is_not_proposed_but_migrated(tmp_path: Path) -> None:
+    """The diff of both is the same."""
+    plan = proposed(tmp_path, [judged("versions"), judged("suite")], {"Dockerfile": "FROM python:3.9\n"})
+    assert (plan.migrated, plan.unproven, len(plan.changes)) == ((USER.name,), (), 1)
+
+
+def test_what_nobody_can_decide_here_is_left_out_of_a_proposal(tmp_path: Path) -> None:
+    """The other declarations are proposed, also if the service is proven; the remark names the place."""
+    files = {"Dockerfile": "FROM python:3.9\n", "docker/Dockerfile": "FROM circleci/python:3.9\nRUN python3.9 -V\n"}
+    plan = proposed(tmp_path, [judged("versions")], files)
+    assert [change.path for change in plan.changes] == [f"{USER.path}/Dockerfile"]
+    assert plan.remarks == (
+        f"{USER.path}/docker/Dockerfile:1 is left as it is. "
+        "The image is discontinued and has no tags for newer Pythons; use cimg/python.",
+    )
+    assert [unproven.service for unproven in plan.unproven] == [USER.name]
+
+
+def test_a_digest_is_left_out_of_a_proposal(tmp_path: Path) -> None:
+    """Only a registry knows the digest of another image; nothing is written without it."""
+    text = f"FROM python:3.9.5-slim@sha256:{'0' * 64} AS base\nCOPY x /usr/local/lib/python3.9/\n"
+    plan = proposed(tmp_path, [judged("versions")], {"Dockerfile": text})
+    assert plan.changes[0].after == b"FROM python:3.12-slim AS base\nCOPY x /usr/local/lib/python3.12/\n"
+    assert "pin it again" in plan.remarks[0]
+    assert [unproven.service for unproven in plan.unproven] == [USER.name]
+    assert plan_ready_migrations(Plan(root=tmp_path), [USER], [judged("versions")]).changes == ()
+
+
+@pytest.mark.parametrize(
+    ("tag", "new"), [("slim-buster", "slim-bullseye"), ("alpine3.13", "alpine3.17"), ("stretch", "bullseye")]
+)
+def test_the_nearest_variant_of_an_image_is_proposed(tag: str, new: str, tmp_path: Path) -> None:
+    """Where the same one does not exist for the target."""
+    plan = proposed(tmp_path, [judged("versions")], {"Dockerfile": f"FROM python:3.9-{tag}\n"})
+    assert plan.changes[0].after.decode() == f"FROM python:3.12-{new}\n"
+    assert plan.remarks == (
+        f"{USER.path}/Dockerfile:1: python:3.12-{tag} does not exist, so the nearest variant is proposed.",
+    )
+
+
+def test_the_package_of_distutils_is_taken_out_of_a_proposal(tmp_path: Path) -> None:
+    """The target has none; what needs distutils is found by other checks."""
+    text = (
+        "FROM debian\nRUN add-apt-repository ppa:deadsnakes/ppa && apt-get install \\\n    python3.9-dev \\\n"
+        "    python3.9-distutils \\\n    -y\nRUN apt-get install -y python3.9-distutils git\n"
+    )
+    plan = proposed(tmp_path, [judged("versions")], {"Dockerfile": text})
+    assert plan.changes[0].after.decode() == (
+        "FROM debian\nRUN add-apt-repository ppa:deadsnakes/ppa && apt-get install \\\n    python3.12-dev \\\n"
+        "    -y\nRUN apt-get install -y git\n"
+    )
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"ARG V=3.9\nARG D=@sha256:{'0' * 64}\nFROM python:${{V}}-slim${{D}}\n",  # the digest stands elsewhere
+        "FROM python:3.9-windowsservercore\n",  # nobody here knows whether it exists
+    ],
+)
+def test_other_tags_are_left_to_decide(text: str, tmp_path: Path) -> None:
+    """With the reason."""
+    plan = proposed(tmp_path, [judged("versions")], {"Dockerfile": text})
+    assert plan.changes == ()
+    assert "is left as it is" in plan.remarks[0]

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SpecifierChange, Status
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, SpecifierChange, Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_markdown
 from pytest_py312.gate.reports import github_annotations, html, json_report, markdown, sarif, terminal
@@ -155,3 +155,60 @@ def test_all_formats_have_the_same_verdict(outcomes: list[Outcome], exit_status:
     for result in blocking:
         for kind in ("terminal", "html", "markdown"):
             assert result.finding.remedy in texts[kind], kind
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown", "sarif", "github"])
+@pytest.mark.parametrize(
+    ("reason", "merged"),
+    [
+        ("no tests were found in services/user-service", "no tests were found in services/user-service"),
+        ("the suite did not complete on {on}: ended", "the suite did not complete on 3.9, 3.10, 3.12: ended"),
+        ("no environment on {on}: six=={on} has no wheel", "on 3.9, 3.10, 3.12: six=={on} has no wheel"),
+    ],
+)
+def test_a_reason_that_several_interpreters_have_in_common_is_reported_once(
+    name: str, reason: str, merged: str
+) -> None:
+    """Except for a text that has the same digits in another meaning, such as a version of a project."""
+    is_same = "=={on}" not in reason
+    text = texts_of(report_of(*(errored(reason.format(on=on), on=on) for on in (PY39, PY310, PY312))))[name]
+
+    start = reason.partition("{on}")[0]
+    assert text.count(start) == (1 if is_same else 3)
+    if is_same:
+        assert merged in " ".join(text.split())
+
+
+@pytest.mark.parametrize("name", ["terminal", "html", "markdown", "sarif", "github"])
+def test_a_finding_without_names_is_reported_once_for_all_interpreters(name: str) -> None:
+    """Two modules on three interpreters are two findings, not six."""
+    findings_by_interpreter = {
+        on: [
+            replace(finding("PY208"), message=f"module {module} cannot be read on {on}", names=(), location=None)
+            for module in ("alpha", "beta")
+        ]
+        for on in (PY39, PY310, PY312)
+    }
+    report = report_of(
+        *(
+            Outcome.from_findings(service="user-service", interpreter=on, check="libraries", findings=findings)
+            for on, findings in findings_by_interpreter.items()
+        )
+    )
+
+    assert len(reported_findings(report)) == 2
+    # the page has the reason of each check as well, in the table of checks
+    assert texts_of(report)[name].count("module alpha cannot be read on") == (4 if name == "html" else 1)
+
+
+@pytest.mark.parametrize(("line", "shown"), [(3, False), (4, True)])
+@pytest.mark.parametrize("name", ["markdown", "sarif", "github"])
+def test_a_start_that_fails_at_a_line_that_is_blamed_already_is_told_once(name: str, line: int, shown: bool) -> None:
+    """The terminal, which explains each failing item, is the exception."""
+    cause = finding("PY201", message="module 'imp' was removed", location=Location(path="app.py", line=3))
+    start = finding("PY117", message="the start fails there", location=Location(path="app.py", line=line))
+
+    text = texts_of(report_of(failed(cause, None, "source"), failed(start, PY312)))[name]
+
+    assert "module 'imp' was removed" in text
+    assert ("the start fails there" in text) is shown

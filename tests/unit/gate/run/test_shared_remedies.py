@@ -24,10 +24,14 @@ def outcome(finding: Finding, check: str, interpreter: str | None = None, servic
     return Outcome.from_findings(service=service, interpreter=on, check=check, findings=[finding])
 
 
-def test_the_tried_change_stands_in_all_findings() -> None:
-    """A version that was found by reading is not named beside it."""
+@pytest.mark.parametrize(
+    "remedy",
+    [SCANNED.remedy, "replace powertools (it has no newer version)", "replace powertools: it is unmaintained"],
+)
+def test_the_tried_change_stands_in_all_findings(remedy: str) -> None:
+    """Neither a version that was found by reading nor a replacement is named beside it."""
     of_libraries, of_cell = with_shared_remedies(
-        [outcome(SCANNED, "libraries"), outcome(TRIED, "dependencies", "3.12")], TARGET
+        [outcome(replace(SCANNED, remedy=remedy), "libraries"), outcome(TRIED, "dependencies", "3.12")], TARGET
     )
     assert [finding.remedy for finding in (*of_libraries.findings, *of_cell.findings)] == [TRIED.remedy] * 2
 

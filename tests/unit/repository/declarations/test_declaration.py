@@ -308,3 +308,10 @@ def test_an_image_of_something_else_is_not_unclear(reference: str, is_unknown: b
     """Its name shows that it is no Python, whatever its variables are."""
     places = read_declarations(f"FROM {reference} AS build\nFROM python:3.9\n", "Dockerfile")
     assert [place.role is DeclarationRole.UNKNOWN for place in places] == ([True, False] if is_unknown else [False])
+
+
+@pytest.mark.parametrize(("default", "is_unknown"), [("=postgres", False), ("=service-base", True), ("", True)])
+def test_a_name_that_is_known_may_show_that_an_image_is_something_else(default: str, is_unknown: bool) -> None:
+    """Also if its tag is only known to the build."""
+    places = read_declarations(f"ARG TAG\nARG BASE{default}\nFROM ${{BASE}}:${{TAG}}\nRUN pip list\n", "Dockerfile")
+    assert [place.role for place in places] == [DeclarationRole.UNKNOWN] * is_unknown

@@ -133,6 +133,22 @@ def test_locks_that_the_changes_leave_behind_are_named_with_their_command(root: 
     assert stale("a/requirements.txt") == ()
 
 
+@pytest.mark.parametrize(
+    ("before", "after", "is_stale"),
+    [
+        ('[project]\nrequires-python = "<3.12"\n', '[project]\nrequires-python = "<3.13"\n', True),
+        ('[tool.poetry.dependencies]\npython = "^3.9"\n', '[tool.poetry.dependencies]\npython = "^3.12"\n', True),
+        ('[dependency-groups]\na = ["x"]\n', '[dependency-groups]\na = ["y"]\n', True),
+        ('[project]\nclassifiers = ["a"]\n', '[project]\nclassifiers = ["b"]\n', False),
+        ('[tool.black]\ntarget-version = ["py39"]\n', '[tool.black]\ntarget-version = ["py312"]\n', False),
+    ],
+)
+def test_a_lock_knows_only_of_a_part_of_the_project(before: str, after: str, is_stale: bool, root: Path) -> None:
+    (root / "uv.lock").touch()
+    change = FileChange(path="pyproject.toml", before=before.encode(), after=after.encode())
+    assert bool(stale_locks(root, [change])) is is_stale
+
+
 def test_a_diff_is_unified_and_says_where_a_final_newline_is_missing() -> None:
     """Line ends are those of the file, and paths start with a/ and b/."""
     change = FileChange(path="a/r.txt", before=b"x\r\nnumpy==1", after=b"x\r\nnumpy==2")

@@ -13,11 +13,11 @@ from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.edits.declarations import (
     Migrated,
     MigrationTarget,
-    image_tag_problem,
     migrate,
     migrate_files,
     respell,
 )
+from pytest_py312.repository.edits.image_tags import image_tag_problem
 from pytest_py312.repository.edits.version_ranges import migrated_range
 
 TARGET = Interpreter(3, 12)
@@ -102,6 +102,18 @@ SINGLE = [
     ),
     ("tox.ini", "[testenv:lint]\nbasepython = python<V>\n"),
     ("noxfile.py", "import nox\n\n@nox.session(python='<V>')\ndef a(s): ...\n"),
+    ("runtime.txt", "python-<V>.x\n"),
+    ("pants.toml", '[python]\ninterpreter_constraints = ["==<V>.*"]\n[mypy]\ninterpreter_constraints = ["~=<V>.0"]\n'),
+    (
+        "Makefile",
+        "PYTHON_VERSION_VENV ?= python<V>\nTOX_ENVLIST ?= py<C>\nBASE = python:<V>-slim  # an image\n\nall:\n",
+    ),
+    (
+        "ci/compile",
+        "#!/bin/bash\ndocker run --rm -v $PWD:/io \\\n  --user root \\\n  python:<V>-bullseye \\\n  sh -c 'x'\n",
+    ),
+    ("pin.sh", 'set -e\n  for a in b; do podman run "python:<V>" a; done\n'),
+    ("GNUmakefile", "export PYTHON_VERSION := <V>\n"),
 ]
 
 
@@ -125,6 +137,11 @@ SEVERAL = [
         "m:\n  python-version:\n    - '<V>'  # the previous\n    - «'3.12'\n    - »pypy-3.9\n",
     ),
     (".github/workflows/ci.yml", 'python-versions: \'["3.8","<V>"«,"3.12"»]\'\n'),
+    (
+        "setup.py",
+        'a = """\n  Programming Language :: Python\n  Programming Language :: Python :: <V>\n'
+        '«  Programming Language :: Python :: 3.12\n»  License :: X\n"""\nsetup(classifiers=a.splitlines())\n',
+    ),
     (
         ".github/workflows/ci.yml",
         (
@@ -231,6 +248,8 @@ def test_the_oldest_version_to_suit_stays_until_the_rollout_is_closed(path: str,
         ("~3.10", ">=3.10,<3.13", "~3.12"),
         ("3.10.*", ">=3.10,<3.13", "3.12.*"),
         ("==3.9.*", ">=3.9,<3.13", "==3.12.*"),
+        ("~=3.10.0", ">=3.10,<3.13", "~=3.12.0"),
+        ("~=3.8", "~=3.8", "~=3.12"),
         (">=3.12", ">=3.12", ">=3.12"),
         (">=3.13", None, None),
         (">=3.9,!=3.12.*", None, None),
@@ -245,6 +264,97 @@ def test_a_range_takes_in_the_target(written: str, opened: str | None, closed: s
                 migrated_range(written, baseline=OLD[1], target=TARGET, drop_old_versions=close)
         else:
             assert migrated_range(written, baseline=OLD[1], target=TARGET, drop_old_versions=close) == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("ci/compile", "docker run python:3.9\n"),  # no script of a shell
+        ("ci/compile", "#!/usr/bin/env python3\ndocker run python:3.9\n"),
+        ("notes", "#!/bin/sh\ndocker run python:3.9\n"),
+        ("a.sh", "# docker run python:3.9\ndocker build .\necho python:3.9\n"),
+        ("a.sh", "docker run $REGISTRY/python:3.9 x\ndocker run my-python:3.9\n"),
+    ],
+)
+def test_other_words_of_scripts_are_left(path: str, text: str) -> None:
+    assert moved(path, text) == Migrated(text=text)
+
+
+@each_old
+def test_pants_runs_the_only_minor_version_of_a_range(old: Interpreter) -> None:
+    """A range of several is widened."""
+    text = f'[python]\ninterpreter_constraints = [">={old},<3.{old.minor + 1}"]\n'
+    assert moved("pants.toml", text).text == '[python]\ninterpreter_constraints = [">=3.12,<3.13"]\n'
+    several = '[python]\ninterpreter_constraints = [">=3.8,<3.12"]\n'
+    assert moved("pants.toml", several).text == several.replace("<3.12", "<3.13")
+
+
+@pytest.mark.parametrize(
+    "text", ["PYTHON = /usr/bin/python3.9\n", "V = 3.9\n", "all:\n\tPYTHON=python3.9 make\n", "PYTHON = $(X)3.9\n"]
+)
+def test_other_lines_of_a_makefile_are_left(text: str) -> None:
+    assert moved("Makefile", text) == Migrated(text=text)
+
+
+STEPS = """steps:
+- uses: actions/checkout@v3
+- name: Set up Python 3.9
+  uses: actions/setup-python@v4
+  with: {python-version: 3.9}
+- name: Test
+  run: ./test
+
+- name: Set up Python <V>
+  uses: actions/setup-python@v4
+  with: {python-version: '<V>'}
+- name: Test
+  run: ./test
+- run: ./upload
+"""
+
+
+def test_steps_that_are_repeated_for_each_python_are_a_matrix() -> None:
+    """They get one more block, and none of them changes."""
+    old = Interpreter(3, 11)
+    block = STEPS[STEPS.index("- name: Set up Python <V>") : STEPS.index("- run: ./upload")]
+    end = STEPS.index("- run: ./upload")
+    expected = filled(STEPS[:end], old) + filled(block, TARGET) + STEPS[end:]
+    assert moved(".github/workflows/ci.yml", filled(STEPS, old)).text == expected
+    assert moved(".github/workflows/ci.yml", expected) == Migrated(text=expected)
+
+
+def test_a_sequence_of_different_steps_is_left_to_decide() -> None:
+    """From three Pythons on; with two, each has its own purpose and both move."""
+    steps = "".join(f"- uses: actions/setup-python@v4\n  with: {{python-version: 3.{minor}}}\n" for minor in (7, 8))
+    last = "- uses: actions/setup-python@v4\n  with: {python-version: 3.9}\n"
+    text = f"steps:\n{steps}- run: a\n{last}- run: b\n"
+    found = moved(".github/workflows/ci.yml", text)
+    assert (found.text, [item.reason for item in found.refused]) == (
+        text,
+        ["The job sets up several Pythons one after another; write the steps for the target manually."],
+    )
+    two = f"steps:\n{last}- run: a\n{last.replace('3.9', '3.8')}- run: b\n"
+    assert moved(".github/workflows/ci.yml", two).text.count("3.12") == 2
+
+
+@pytest.mark.parametrize(("baseline", "stays"), [(Interpreter(3, 11), True), (Interpreter(3, 9), False)])
+def test_the_job_of_the_oldest_supported_python_stays(baseline: Interpreter, stays: bool) -> None:
+    """It tests the lower bound of the metadata, unless the service runs on that. Its label stays as well."""
+    text = "steps:\n- name: Set up Python 3.9\n  uses: actions/setup-python@v4\n  with: {python-version: 3.9}\n"
+    path = ".github/workflows/ci.yml"
+    for drops in (False, True):
+        migration = MigrationTarget(
+            baseline=baseline, target=TARGET, oldest_supported=Interpreter(3, 9), drop_old_versions=drops
+        )
+        after = migrate(text, read_declarations(text, path), migration).text
+        assert after == (text if stays and not drops else text.replace("3.9", "3.12"))
+
+
+def test_a_label_follows_the_version_of_its_own_step() -> None:
+    """Also if the file lists the same version elsewhere."""
+    text = "a: {matrix: {python: ['3.9']}}\nsteps:\n- name: Python <V>\n  with: {python-version: '<V>'}\n"
+    after = moved(".github/workflows/ci.yml", filled(text, Interpreter(3, 9))).text
+    assert after.endswith("- name: Python 3.12\n  with: {python-version: '3.12'}\n")
 
 
 @pytest.mark.parametrize(
@@ -453,6 +563,14 @@ TOX = [
     # a section of an older version only: the target needs none
     "[tox]\nenvlist = py38, py<C>«, py312»\n\n[testenv:py38]\ndeps = backport\n",
     "[tox]\nenvlist = py{38,<C>«,312»}\n\n[testenv:py38]\ndeps = backport\n",
+    # generative sections and conditions, which the environment of the target needs as well
+    (
+        "[sets]\npythons = {38,<C>«,312»}\n[tox]\nenv_list = py{[sets]pythons}-test-{lin,mac}\n"
+        "[testenv:py{38,<C>«,312»}-test-{lin,mac}]\ndeps =\n    {[common]deps}\n    py{37,38}: c\n"
+        "[common]\ndeps =\n    py{38,<C>«,312»}-{lin}: a\n    mac: b\n"
+    ),
+    "[tox]\nenvlist = py3{8,<M>«,12»}-x\n[testenv:py3{8,<M>«,12»}-x]\n[testenv:py3{7,8}-y]\n",
+    "[tox]\nenvlist = py{38,<C>«,312»}\n[testenv]\ndeps = {[common]pythons}\n[common]\npythons = x{1}\n",
     # the newest environment's conditions
     (
         "[tox]\nenvlist = py38,py<C>«,py312»\n[testenv]\ndeps =\n    py<C>: -r test.txt\n"

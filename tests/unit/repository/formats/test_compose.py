@@ -37,9 +37,9 @@ def test_built_services_and_their_start_commands() -> None:
         ("deploy", "deploy"),
     ]
     assert [[program.name for command in entry.commands for program in command.programs] for entry in entries] == [
-        ["gunicorn"],
+        ["gunicorn", "shop.wsgi"],
         ["celery"],
-        ["alembic", "uvicorn"],
+        ["alembic", "uvicorn", "shop"],
         [],
     ]
     assert entries[1].commands[0].shell_scripts == ("entry.sh",)

@@ -14,29 +14,35 @@ def shown(command: StartCommand) -> list[str]:
 @pytest.mark.parametrize(
     ("text", "programs"),
     [
-        ('["celery", "-A", "shop", "worker"]', ["celery"]),
-        ('["/venv/bin/gunicorn", "shop.wsgi"]', ["gunicorn"]),
+        ('["celery", "-A", "shop", "worker"]', ["celery", "-m shop"]),
+        ('["/venv/bin/gunicorn", "shop.wsgi"]', ["gunicorn", "-m shop.wsgi"]),
         ('["python", "-m", "flask", "run"]', ["-m flask"]),
         ('["python3.10", "-u", "-W", "ignore", "-m", "shop.main"]', ["-m shop.main"]),
         ('["python", "manage.py", "-m"]', []),
         ('["python", "-c", "print(1)"]', []),
-        ('["tini", "-g", "--", "uvicorn", "shop:app"]', ["uvicorn"]),
-        ('["sh", "-c", "alembic upgrade head && exec uvicorn shop:app"]', ["alembic", "uvicorn"]),
-        ("exec gunicorn --bind :$PORT shop:app", ["gunicorn"]),
-        ("PORT=80 DEBUG= hypercorn shop:app", ["hypercorn"]),
+        ('["tini", "-g", "--", "uvicorn", "shop:app"]', ["uvicorn", "-m shop"]),
+        ('["sh", "-c", "alembic upgrade head && exec uvicorn shop:app"]', ["alembic", "uvicorn", "-m shop"]),
+        ("exec gunicorn --bind :$PORT shop:app", ["gunicorn", "-m shop"]),
+        ("PORT=80 DEBUG= hypercorn shop:app", ["hypercorn", "-m shop"]),
         ("poetry run --quiet flower", ["flower"]),
         ("poetry install", []),
         ("gosu shop rq worker", ["rq"]),
-        ("opentelemetry-instrument uvicorn shop:app", ["opentelemetry-instrument", "uvicorn"]),
+        ("opentelemetry-instrument uvicorn shop:app", ["opentelemetry-instrument", "uvicorn", "-m shop"]),
         ("newrelic-admin run-program gunicorn shop", ["newrelic-admin", "gunicorn"]),
         ("flask db upgrade; daphne shop.asgi | tee log", ["flask", "daphne", "tee"]),
+        ("gunicorn -k uvicorn.workers.UvicornWorker -c gunicorn.conf.py --bind unix:/x shop.wsgi",
+         ["gunicorn", "-m shop.wsgi"]),
+        ("gunicorn 'shop:create(debug=False)' -w 2", ["gunicorn", "-m shop"]),
+        ("uvicorn --host 0.0.0.0 --app-dir src --factory shop.main:create", ["uvicorn", "-m shop.main"]),
+        ("flask --app=shop.web run", ["flask", "-m shop.web"]),
+        ("celery -A", ["celery"]),
         ("locust --headless 2>&1", ["locust"]),
         ("[ -f .env ] && arq shop.Worker", ["arq"]),
         ("echo 'a quotation", []),
         ("./entrypoint.sh gunicorn shop", []),
         ("", []),
     ],
-)
+)  # fmt: skip
 def test_the_programs_of_a_command(text: str, programs: list[str]) -> None:
     assert shown(read_command(text)) == programs
 

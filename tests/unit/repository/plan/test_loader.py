@@ -28,6 +28,7 @@ fetch-interpreters = true
 reruns = 0
 exclude-newer = "2026-11-01T02:00:00+02:00"
 lock-hours = 1.5
+build-limit = "5m"
 
 [images]
 "3.12" = "registry/python:3.12-bookworm"
@@ -216,6 +217,7 @@ def test_every_key_reaches_the_plan(tmp_path: Path, name: str) -> None:
         reruns=0,
         exclude_newer="2026-11-01T00:00:00Z",
         lock_hours=1.5,
+        build_limit=300.0,
     )
     assert plan.image_of(PY312) == "registry/python:3.12-bookworm"
     assert plan.image_of(PY39) == "mirror/python:3.9-slim"

@@ -195,6 +195,22 @@ def test_another_virtual_environment_of_the_image_is_not_the_services(tmp_path: 
     assert [(step.files, step.environment) for step in recipe.steps] == [(("svc/a.txt",), "/app"), ((), "")]
 
 
+@pytest.mark.parametrize(
+    ("lines", "place"),
+    [
+        ("COPY a.txt /tmp", "/tmp/a.txt"),
+        ("WORKDIR /app\nWORKDIR /\nCOPY a.txt /app", "/app/a.txt"),
+        ("RUN mkdir -p /build/reqs && true\nCOPY a.txt /build/reqs", "/build/reqs/a.txt"),
+        ("COPY sub/b.txt /data/sub/\nCOPY a.txt /data", "/data/a.txt"),
+        ("COPY a.txt /other", "/other"),
+    ],
+)
+def test_a_file_that_is_copied_to_a_folder_keeps_its_name(tmp_path: Path, lines: str, place: str) -> None:
+    text = f"FROM python:3.11\n{lines}\nRUN pip install -r {place}\n"
+    recipe = recipe_of(tmp_path, text, {"a.txt": "", "sub/b.txt": ""})
+    assert [step.files for step in recipe.steps] == [("svc/a.txt",)]
+
+
 LINES = st.sampled_from(
     [
         "FROM python:3.11 AS a", "FROM a", "COPY . .", "COPY --from=a / /x", "COPY --from=0 /w /w", "WORKDIR $X/..",

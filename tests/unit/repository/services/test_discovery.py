@@ -355,6 +355,72 @@ def test_a_shared_file_gives_the_baseline_of_a_service_that_declares_none(
     assert not any(text.startswith("user-service says nowhere") for text in fleet.assumptions)
 
 
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        ({".python-version": "3.10\n", "tox.ini": "[tox]\nenvlist = py39\n"}, ".python-version:1"),
+        ({"tox.ini": "[tox]\nenvlist = py310, py311\n"}, "tox.ini:2"),
+        (
+            {
+                ".github/workflows/ci.yml": "jobs:\n  t:\n    steps:\n    - uses: actions/setup-python@v5\n"
+                '      with:\n        python-version: "3.10"\n    - run: make test\n'
+            },
+            ".github/workflows/ci.yml:6",
+        ),
+    ],
+)
+def test_what_is_for_all_services_gives_the_baseline_of_those_that_nothing_names(
+    tmp_path: Path, files: dict[str, str], source: str
+) -> None:
+    fleet = fleet_of(tmp_path, {**files, "services/a/requirements.txt": "", "services/b/requirements.txt": ""})
+
+    found = [(str(service.baseline), service.baseline_source.partition(" says")[0]) for service in fleet.services]
+    assert found == [("3.10", source)] * 2
+    assert not any("says nowhere" in text for text in fleet.assumptions)
+
+
+def test_a_function_follows_its_own_runtime_and_its_code(tmp_path: Path) -> None:
+    """Not the one of all functions, and not a function of its name."""
+    text = (
+        "provider:\n  runtime: python3.9\nfunctions:\n  b:\n    handler: a/handler.main\n"
+        "  a:\n    handler: b/handler.main\n    runtime: python3.10\n"
+    )
+    fleet = fleet_of(tmp_path, {"serverless.yml": text, "a/requirements.txt": "", "b/requirements.txt": ""})
+
+    assert [(service.path, str(service.baseline)) for service in fleet.services] == [("a", "3.9"), ("b", "3.10")]
+
+
+@pytest.mark.parametrize(
+    ("table", "expected"),
+    [
+        ("[tool.poetry]\n", []),
+        ("[tool.poetry]\npackage-mode = false\n", []),
+        ('[tool.poetry]\n[tool.poetry.dependencies]\npython = "^3.9"\n', ["tests"]),
+        ('[project]\nname = "tests"\n', ["tests"]),
+    ],
+)
+def test_a_table_of_poetry_alone_is_no_service(tmp_path: Path, table: str, expected: list[str]) -> None:
+    fleet = fleet_of(tmp_path, {"tests/pyproject.toml": table, "tests/test_a.py": "", "api/requirements.txt": ""})
+
+    assert [service.path for service in fleet.services] == ["api", *expected]
+
+
+def test_groups_of_poetry_are_those_that_poetry_installs(tmp_path: Path) -> None:
+    """All that are not optional; an optional one if it is for tests."""
+    text = (
+        '[tool.poetry]\nname = "a"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.9"\n'
+        '[tool.poetry.group.integration.dependencies]\nattrs = "*"\n[tool.poetry.group.tests]\noptional = true\n'
+        '[tool.poetry.group.tests.dependencies]\npytest = "*"\n[tool.poetry.group.docs]\noptional = true\n'
+        '[tool.poetry.group.docs.dependencies]\nsphinx = "*"\n'
+    )
+    (service,) = fleet_of(tmp_path, {"svc/pyproject.toml": text, "svc/a.py": ""}).services
+
+    assert [source.table for source in service.test_requirements] == [
+        "tool.poetry.group.integration.dependencies",
+        "tool.poetry.group.tests.dependencies",
+    ]
+
+
 def test_a_baseline_above_the_oldest_supported_is_reported(tmp_path: Path) -> None:
     """The plan's interpreters do not reach down to what the service allows."""
     fleet = fleet_of(tmp_path, {"svc/pyproject.toml": PROJECT + 'requires-python = ">=3.8"\n'})
@@ -777,3 +843,45 @@ def test_tests_that_are_a_project_of_their_own_are_a_service(tmp_path: Path) -> 
     assert [service.path for service in fleet.services] == ["tests"]
     fleet = fleet_of(tmp_path, {"svc/requirements.txt": "", "svc/tests/pyproject.toml": poetry})
     assert "svc/tests" not in [service.path for service in fleet.services]
+
+
+def test_a_locked_project_below_tests_is_a_service(tmp_path: Path) -> None:
+    """A load test has versions of its own; a project of tests without a lock file or image belongs to the service."""
+    table = "[tool.poetry]\nname = 'a'\n[tool.poetry.dependencies]\npython = '^3.9'\n"
+    files = {
+        "pyproject.toml": table, "shop/__init__.py": "", "tests/test_a.py": "",
+        "tests/load/pyproject.toml": table, "tests/load/poetry.lock": "",
+        "tests/image/pyproject.toml": table, "tests/image/Dockerfile": "FROM python:3.9\n",
+        "tests/plain/pyproject.toml": table,
+    }  # fmt: skip
+    assert [one.path for one in fleet_of(tmp_path / "a", files).services] == [".", "tests/image", "tests/load"]
+    inner = {f"svc/{path}": text for path, text in files.items()}
+    assert [one.path for one in fleet_of(tmp_path / "b", inner).services] == [
+        "svc", "svc/tests/image", "svc/tests/load",
+    ]  # fmt: skip
+
+
+def test_a_requirements_file_inside_of_a_package_makes_no_service(tmp_path: Path) -> None:
+    files = {
+        "pyproject.toml": "[project]\nname = 'u'\n", "u/__init__.py": "", "u/version_tools/__init__.py": "",
+        "u/version_tools/requirements_for_test_common.in": "pytest\n",
+    }  # fmt: skip
+    assert [one.path for one in fleet_of(tmp_path / "a", files).services] == ["."]
+    files["u/version_tools/requirements.txt"] = "six\n"
+    assert "u/version_tools" in [one.path for one in fleet_of(tmp_path / "b", files).services]
+
+
+@pytest.mark.parametrize(
+    ("paths", "names"),
+    [
+        (["samples/hello/src"], ["hello"]),
+        (["hello/src", "other/src"], ["hello", "other"]),
+        (["hello/src", "hello/web"], ["src", "web"]),
+        (["services/app"], ["app"]),
+        (["hello", "hello/src"], ["hello", "src"]),
+        (["a/hello/src", "b/hello"], ["a-hello", "b-hello"]),
+        (["src"], ["src"]),
+    ],
+)
+def test_a_folder_of_code_is_named_after_the_folder_around_it(paths: list[str], names: list[str]) -> None:
+    assert list(unique_names(paths, "root").values()) == names

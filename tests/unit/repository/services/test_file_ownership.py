@@ -187,3 +187,21 @@ def test_the_environments_of_a_root_tox_are_those_of_services() -> None:
     assert [set(named.names_at(text.index(place))) for place in places] == [
         {"user-service"}, {"api", "auth"}, set(), {"user-service"}, {"auth"}, set(),
     ]  # fmt: skip
+
+
+TASKS = """\
+tasks:
+  auth: {python-versions: [311], resources: [auth, services/api]}
+  init: {python-versions: [39], resources: [docker.d, auth/docker.d, services/api/docker.d]}
+  again:
+    python-versions: [38]
+    resources:
+      - auth/docker.d
+      - services/api
+"""
+
+
+@pytest.mark.parametrize(("at", "names"), [("311", {"auth"}), ("[39]", set()), ("[38]", {"api"})])
+def test_data_of_a_service_does_not_make_it_the_owner_of_a_task(at: str, names: set[str]) -> None:
+    """Nor what else the task of another service reads."""
+    assert find_named_services(TASKS, "taskcluster/kinds/tox/kind.yml", INDEX).names_at(TASKS.index(at)) == names

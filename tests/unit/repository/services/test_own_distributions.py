@@ -98,3 +98,17 @@ def test_no_workspace_breaks_it(tmp_path_factory: pytest.TempPathFactory, patter
         {"acme-client": "client"},
         {"acme-client": "client", "acme-core": "core"},
     )
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "./client", "-e client", "--editable client", "client/", "acme-client @ ./client", "acme-client@file:client",
+        "-r base/all.txt", "  -r base/all.txt", "six  # six\n./client",
+    ],
+)  # fmt: skip
+def test_no_way_of_requiring_a_folder_is_overlooked(tmp_path: Path, line: str) -> None:
+    """Files that only have names and versions are not read in full."""
+    assert own(tmp_path, {"requirements.txt": f"{line}\n", "base/all.txt": "-e ../client\n"}) == {
+        "acme-client": "client"
+    }

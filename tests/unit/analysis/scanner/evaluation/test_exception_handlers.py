@@ -70,6 +70,24 @@ def test_a_handler_with_another_call_runs_where_the_first_call_is_refused(
     assert ("PY204 5" in codes(findings)) is runs
 
 
+def test_a_handler_with_another_call_is_recognised_if_the_name_may_be_a_backport() -> None:
+    text = """
+        try:
+            from asyncio import Lock
+        except ImportError:
+            from backport import Lock
+        try:
+            Lock()
+        except TypeError:
+            Lock(loop=x)
+    """
+
+    assert (
+        judge_texts(text, baseline_signatures={"asyncio:Lock": WITH_LOOP}, target_signatures={"asyncio:Lock": PLAIN})
+        == ()
+    )
+
+
 def test_code_after_handlers_that_return_runs_where_the_body_succeeded() -> None:
     text = "def f():\n    try:\n        import imp\n    except ImportError:\n        return\n    imp.reload\n"
 

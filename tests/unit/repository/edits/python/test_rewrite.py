@@ -426,3 +426,44 @@ def test_the_encoding_is_the_one_that_the_file_declares(data: bytes) -> None:
 def test_what_would_not_survive_an_edit_is_refused(data: bytes, reason: str) -> None:
     with pytest.raises(EditRefused, match=reason):
         decode_source(data)
+
+
+# ---- whole numbers
+
+
+def converted(text: str, column: int = 1, name: str = "random.randint") -> RewriteResult:
+    return rewrite(text, [SourceChange(path=PATH, line=1, column=column, old=f"{name}(float)", new=f"{name}(int)")])
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("random.randint(1e9, (1e10 - 1))\n", "random.randint(int(1e9), (int(1e10 - 1)))\n"),
+        ("randint(1, -2.0 * 3)\n", "randint(1, int(-2.0 * 3))\n"),
+        ("random.randint(a, 4 / 2)\n", "random.randint(a, int(4 / 2))\n"),
+        ("random.randint(a=0, b=10**2.0)\n", "random.randint(a=0, b=int(10**2.0))\n"),
+    ],
+)
+def test_literal_floats_with_a_whole_value_are_converted(text: str, after: str) -> None:
+    """The value stays; a second time changes nothing."""
+    assert converted(text) == RewriteResult(text=after)
+    assert converted(after) == RewriteResult(text=after)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("random.randint(0, 1.5)\n", "whole number"),
+        ("random.randint(0, n * 2.0)\n", "whole number"),
+        ("random.randint(0, n / 2)\n", "whole number"),
+        ("random.randint(0, 10.0 ** 999)\n", "whole number"),
+        ("random.randint(0, 1e400)\n", "whole number"),
+        ("random.randint(0, time.time())\n", "None of the arguments"),
+        ("x = random.randint\n", "not called here"),
+    ],
+)
+def test_other_floats_are_refused(text: str, reason: str) -> None:
+    """What they are is not known here."""
+    result = converted(text, column=5 if text.startswith("x") else 1)
+    assert result.text == text
+    assert [reason in refused for _, refused in result.refused] == [True]

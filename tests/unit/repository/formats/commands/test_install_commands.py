@@ -59,7 +59,10 @@ def read(text: str) -> dict[str, object] | None:
           "installs_project": False}),
         ("hatch run test:cov", {"tool": "hatch", "groups": ("test",), "project": True}),
         ("conda env update -n base -f environment.yml", {"tool": "conda", "files": ("environment.yml",)}),
-        ("apt-get install -y --no-install-recommends gcc", {"tool": "apt", "system_packages": ("gcc",)}),
+        (
+            "apt-get install -y --no-install-recommends gcc",
+            {"tool": "apt", "system_packages": ("gcc",), "flags": ("--no-install-recommends",)},
+        ),
         ("apk add --no-cache --virtual .build gcc", {"tool": "apk", "system_packages": ("gcc",)}),
         ("python setup.py develop", {"tool": "setup.py", "arguments": (".",)}),
         ("apt-get update", None),
@@ -86,3 +89,29 @@ WORDS = st.sampled_from(
 @given(st.lists(WORDS | st.text(max_size=5), max_size=8))
 def test_no_words_raise(words: list[str]) -> None:
     read_install_command(words)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "pip install -qr base.txt",
+        "pip install -qrbase.txt",
+        "pip install -Ur base.txt",
+        "pip install -qUr base.txt",
+        "pip install -qqr base.txt",
+        "uv pip install -qr base.txt",
+    ],
+)
+def test_short_flags_may_be_joined(text: str) -> None:
+    command = read_install_command(text.split())
+
+    assert command is not None
+    assert (command.files, command.arguments) == (("base.txt",), ())
+    assert command.flags == (("--upgrade",) if "U" in text else ())
+
+
+def test_a_joined_editable_is_a_project() -> None:
+    command = read_install_command(["pip", "install", "-qe", ".", "-vvv", "six"])
+
+    assert command is not None
+    assert (command.editables, command.arguments, command.flags) == ((".",), ("six",), ())

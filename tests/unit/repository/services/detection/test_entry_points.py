@@ -41,7 +41,7 @@ def test_scripts_and_processes_are_followed(tmp_path: Path) -> None:
         "shop/Procfile": "web: gunicorn shop\nworker: rq worker\n",
         "shop/Dockerfile.dev": IMAGE + "CMD flask run\n",
     }
-    assert programs_in(tmp_path, files) == ["hypercorn", "gunicorn", "rq"]
+    assert programs_in(tmp_path, files) == ["hypercorn", "shop", "gunicorn", "rq"]
 
 
 def test_compose_files_start_what_they_build(tmp_path: Path) -> None:
@@ -53,5 +53,44 @@ def test_compose_files_start_what_they_build(tmp_path: Path) -> None:
         "  b: {build: {context: ., dockerfile: mail/Dockerfile}, command: dramatiq mail}\n",
         "compose.dev.yml": "services:\n  a: {build: shop, command: flask run}\n",
     }
-    assert programs_in(tmp_path, files) == ["uvicorn"]
+    assert programs_in(tmp_path, files) == ["uvicorn", "shop"]
     assert programs_in(tmp_path, files, "mail") == ["dramatiq"]
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "modules"),
+    [
+        ("python -m shop.server", ["shop/server.py"], [("shop.server", ".", True)]),
+        ("python -m shop", ["shop/__init__.py", "shop/__main__.py"], [("shop", ".", True)]),
+        ("uvicorn main:app", ["src/main.py", "src/lib/main.py"], [("main", "src", False)]),
+        ("uvicorn main:app", ["a/main.py", "b/main.py"], []),
+        ("uvicorn other:app", ["main.py"], []),
+        ("python -m flask run", ["main.py"], []),
+    ],
+)
+def test_the_modules_of_the_service_that_start_it(
+    tmp_path: Path, command: str, files: list[str], modules: list[tuple[str, str, bool]]
+) -> None:
+    programs_in(tmp_path, {"svc/Dockerfile": f"{IMAGE}CMD {command}\n", **{f"svc/{name}": "" for name in files}}, "svc")
+    (service,) = discover(Plan(root=tmp_path)).services
+    assert [(module.name, module.folder, module.is_program) for module in service.start_modules] == modules
+
+
+@pytest.mark.parametrize(
+    ("command", "files", "modules"),
+    [
+        ("gunicorn app:app -k gevent", {}, [("gunicorn.workers.ggevent", ".", False)]),
+        ("gunicorn app:app -k shop.own.Worker", {"src/shop/own.py": ""}, [("shop.own", "src", True)]),
+        ("gunicorn app:app", {"conf/gunicorn.conf.py": "worker_class = 'gevent'\n"},
+         [("gunicorn.workers.ggevent", ".", False)]),
+        ("./run.sh", {"run.sh": "exec gunicorn -c web.py app:app\n", "web.py": "threads = 4\n"},
+         [("gunicorn.workers.gthread", ".", False)]),
+    ],
+)  # fmt: skip
+def test_options_of_servers_are_start_modules(
+    tmp_path: Path, command: str, files: Mapping[str, str], modules: list[tuple[str, str, bool]]
+) -> None:
+    own = {f"svc/{name}": text for name, text in files.items()}
+    programs_in(tmp_path, {"svc/Dockerfile": f"{IMAGE}CMD {command}\n", "svc/b.py": "", **own}, "svc")
+    (service,) = discover(Plan(root=tmp_path)).services
+    assert [(module.name, module.folder, module.is_own) for module in service.start_modules] == modules

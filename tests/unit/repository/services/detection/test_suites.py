@@ -30,6 +30,9 @@ def test_a_service_without_tests_has_no_suite() -> None:
         (["test_a.py"], ()),
         (["tests/test_a.py", "app/test_b.py", "test_c.py"], ("app", "test_c.py", "tests")),
         (["tests/test_a.py", "scripts/test_connection.py"], ("tests",)),
+        (["tests/test_a.py", "src/app/test_utils.py"], ("tests",)),
+        (["tests/test_a.py", "src/app/tests/test_b.py"], ("src", "tests")),
+        (["src/app/test_utils.py"], ()),
         (["tests/test_a.py", "src/app/vendored/mozbuild/test/test_b.py"], ("tests",)),
     ],
 )

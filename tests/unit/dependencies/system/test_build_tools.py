@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Location
-from pytest_py312.dependencies.resolution.build_tools import (
+from pytest_py312.dependencies.system.build_tools import (
     MissingTool,
     SystemPackages,
     find_installation,

@@ -1,0 +1,132 @@
+"""Find the folders of a repository that look like services. Reads files only."""
+
+from collections.abc import Sequence
+
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.service_patterns import matches
+from pytest_py312.repository.services.detection.service_files import (
+    NON_SERVICE_FOLDERS,
+    has_own_code,
+    has_project_metadata,
+    has_python_image,
+    is_deployable,
+    service_indicator,
+)
+from pytest_py312.repository.tree import FolderListing, Tree, join_path
+
+SEARCH_DEPTH = 8
+FOLDER_LIMIT = 50_000
+"""Maximum number of folders that are searched."""
+_TEST_FOLDERS = frozenset({"tests", "test"})
+_LOCK_FILES = frozenset({"poetry.lock", "uv.lock", "pdm.lock", "pylock.toml"})
+
+
+def is_excluded(plan: Plan, name: str, path: str) -> bool:
+    """Return whether the plan excludes the folder ``path`` of a service called ``name``."""
+    return any(matches(pattern, name, path) for pattern in plan.exclude)
+
+
+def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
+    """Return the folders that look like services, outermost first, and assumptions.
+
+    A folder that contains services, such as the root, is itself a service only if it has code of its own.
+    """
+    service_folders: list[str] = []
+    groups: dict[str, str] = {}
+    test_projects: list[str] = []
+    locked_projects: list[str] = []
+    assumptions: list[str] = []
+    pending = [(".", 0)]
+    for _ in range(FOLDER_LIMIT):
+        if not pending:
+            break
+        path, depth = pending.pop()
+        listing = tree.list_folder(path)
+        if path != ".":
+            if is_excluded(plan, path.rpartition("/")[2], path):
+                continue
+            locked_projects += _locked_test_projects(plan, tree, path, listing)
+            sign = service_indicator(tree, path, listing)
+            if sign and _is_inner_package(tree, path, listing):
+                sign = ""
+            elif sign and not _is_group(tree, path, listing):
+                service_folders.append(path)
+                continue
+            if sign:
+                groups[path] = sign
+        else:
+            locked_projects += _locked_test_projects(plan, tree, path, listing)
+        test_projects += [
+            inner
+            for name in _TEST_FOLDERS.intersection(listing.folders)
+            if has_project_metadata(tree, inner := join_path(path, name)) and not is_excluded(plan, name, inner)
+        ]
+        if depth < SEARCH_DEPTH:
+            pending += [(join_path(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
+    else:
+        assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
+    if sign := service_indicator(tree, ".", tree.list_folder(".")):
+        if not service_folders or service_folders == ["src"]:  # "src" is the layout of a distribution, no service
+            return sorted([".", *locked_projects]), assumptions
+        groups["."] = sign
+    for path, sign in groups.items():
+        if is_deployable(tree, path) and has_own_code(tree, path, service_folders):
+            service_folders.append(path)
+        elif path != ".":
+            assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
+    # tests that are a project of their own, beside code in another language
+    service_folders += [path for path in test_projects if not _is_below(path, service_folders)]
+    return sorted({*service_folders, *locked_projects}), assumptions
+
+
+def _locked_test_projects(plan: Plan, tree: Tree, path: str, listing: FolderListing) -> list[str]:
+    """Return the folders below the tests of ``path`` that are projects with a lock file or an image of their own.
+
+    A load test, for example, is installed and started on its own, with versions that no test of the service has.
+    """
+    folders = [
+        join_path(path, tests, name)
+        for tests in sorted(_TEST_FOLDERS.intersection(listing.folders))
+        for name in tree.list_folder(join_path(path, tests)).folders
+        if _is_searched(name)
+    ]
+    return [
+        folder
+        for folder in folders
+        if has_project_metadata(tree, folder)
+        and not is_excluded(plan, folder.rpartition("/")[2], folder)
+        and (
+            not _LOCK_FILES.isdisjoint((files := tree.list_folder(folder)).files)
+            or has_python_image(tree, folder, files)
+        )
+    ]
+
+
+def _is_below(path: str, folders: Sequence[str]) -> bool:
+    return any(folder == "." or path.startswith(f"{folder}/") for folder in folders)
+
+
+def _is_searched(name: str) -> bool:
+    return name not in NON_SERVICE_FOLDERS and not name.startswith(".")
+
+
+def _is_inner_package(tree: Tree, path: str, listing: FolderListing) -> bool:
+    """Return whether a folder is a package inside of another one, and its requirements only a file of its code."""
+    return (
+        "__init__.py" in listing.files
+        and tree.is_file(join_path(path, "..", "__init__.py"))
+        and not is_deployable(tree, path)
+    )
+
+
+def _is_group(tree: Tree, path: str, listing: FolderListing) -> bool:
+    """Return whether a folder with requirements only groups services: at least two folders in it look like services."""
+    if has_python_image(tree, path, listing):
+        return False
+    inside = 0
+    for name in filter(_is_searched, listing.folders):
+        inner = join_path(path, name)
+        inside += bool(service_indicator(tree, inner, tree.list_folder(inner)))
+        if inside > 1:
+            return True
+    return False

@@ -1,0 +1,168 @@
+"""Find packages of the repository outside of a service that its suite imports, and the folders that hold them.
+
+What stands at the root says what is on the path there: ``pythonpath`` of pytest, a ``conftest.py``, a distribution, or
+``PYTHONPATH`` of tox. Only what the service imports counts, so that an unrelated change does not concern it.
+"""
+
+import os
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pytest_py312.core.model.fleet import Service
+from pytest_py312.repository.formats.setuptools import read_ini
+from pytest_py312.repository.formats.toml import read_toml, strings_in
+from pytest_py312.repository.services.detection.packaging import find_distribution
+from pytest_py312.repository.services.detection.suites import INI_FILES
+from pytest_py312.repository.services.requirement_set import read_requirement_set
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
+
+MAX_PACKAGES = 20
+"""Packages outside of a service that its suite gets."""
+FILE_LIMIT = 3_000
+"""Files of a service that are read."""
+_IMPORT_LINE = re.compile(
+    r"^[ \t]*(?:from[ \t]+(?P<source>[A-Za-z_][\w.]*)[ \t]+import\b|import[ \t]+(?P<names>[A-Za-z_][\w., \t]*))",
+    re.MULTILINE | re.ASCII,
+)
+_METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+_PROJECT_FILES = frozenset((*_METADATA_FILES, "Cargo.toml", "Dockerfile", "requirements.txt"))
+_TOX_PATH = re.compile(r"(?m)^\s*PYTHONPATH\s*=\s*(?P<value>.+)$")
+
+
+def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Service]:
+    """Return ``services`` with the folders of the repository that their suites import from its root.
+
+    What the plan says of a service's path or needs is kept.
+    """
+    roots = list(dict.fromkeys(_import_roots(tree)))
+    if not roots:
+        return list(services)
+    packages = _packages_in(tree, roots)
+    return [_with_packages(tree, service, packages) if _may_need(service) else service for service in services]
+
+
+def _may_need(service: Service) -> bool:
+    settings = service.settings
+    return service.path != "." and service.suite is not None and settings.python_path is None and not settings.needs
+
+
+def _with_packages(tree: Tree, service: Service, packages: dict[str, tuple[str, str]]) -> Service:
+    needed: dict[str, str] = {}
+    own = _own_names(tree, service) | _required_names(tree, service)
+    pending = [service.path]
+    read: set[str] = set()
+    while pending and len(needed) < MAX_PACKAGES:
+        folder = pending.pop()
+        read.add(folder)
+        for name in sorted(_imported_names(tree, folder) - own):
+            root, path = packages.get(name, ("", ""))
+            if path and path not in read and not _overlaps(path, service.path):
+                needed[path] = root
+                pending.append(path)
+    if not needed:
+        return service
+    python_path = [os.path.relpath(root or ".", service.path) for root in dict.fromkeys(needed.values())]
+    return replace(
+        service,
+        python_path=tuple(dict.fromkeys((*service.python_path, *python_path))),
+        settings=replace(service.settings, needs=tuple(sorted(needed))),
+    )
+
+
+def _overlaps(path: str, service_path: str) -> bool:
+    return path == service_path or service_path.startswith(f"{path}/") or path.startswith(f"{service_path}/")
+
+
+def _own_names(tree: Tree, service: Service) -> set[str]:
+    """Return the modules at the top of the service and of its source folders: they come first on the path."""
+    names = set()
+    for folder in (service.path, *(join_path(service.path, entry) for entry in ("src", *service.python_path))):
+        if tree.is_folder(folder):
+            listing = tree.list_folder(folder)
+            names |= {name.removesuffix(".py") for name in listing.files if name.endswith(".py")}
+            names.update(listing.folders)
+    return names
+
+
+def _required_names(tree: Tree, service: Service) -> set[str]:
+    """Return the names of required projects in the form of modules: those are installed."""
+    required = read_requirement_set(tree.root, (*service.requirements, *service.test_requirements)).entries
+    return {item.name.replace("-", "_") for item in required}
+
+
+def _imported_names(tree: Tree, folder: str) -> set[str]:
+    files = [name for name in tree.scan_folder(folder, depth=8).files if name.endswith(".py")]
+    texts = (tree.read_or_none(join_path(folder, name)) for name in files[:FILE_LIMIT])
+    return {name for text in texts if text for name in _imports_in(text)}
+
+
+def _imports_in(text: str) -> Iterator[str]:
+    """Yield the top-level modules that import lines name. Each service is read at every start, so nothing is parsed."""
+    for match in _IMPORT_LINE.finditer(text):
+        names = match["names"].split(",") if match["names"] else [match["source"]]
+        yield from (name.split()[0].partition(".")[0] for name in names if name.strip())
+
+
+def _packages_in(tree: Tree, roots: Sequence[str]) -> dict[str, tuple[str, str]]:
+    """Map the modules in ``roots`` to their root and the folder that has to be there for them."""
+    packages: dict[str, tuple[str, str]] = {}
+    for root in roots:
+        listing = tree.list_folder(root)
+        for name in listing.folders:
+            folder = join_path(root, name)
+            is_name = name.isidentifier() and name not in ("tests", "test", "docs")
+            if is_name and _is_package(tree.list_folder(folder).files):
+                packages.setdefault(name, (root, folder))
+        for name in listing.files if root != "." else ():
+            if name.endswith(".py") and name not in ("setup.py", "conftest.py", "noxfile.py"):
+                packages.setdefault(name.removesuffix(".py"), (root, root))
+    return packages
+
+
+def _is_package(files: Sequence[str]) -> bool:
+    """Return whether a folder with these files is imported as it stands, and is not a project that is built."""
+    if "__init__.py" in files:
+        return True
+    return any(name.endswith(".py") for name in files) and _PROJECT_FILES.isdisjoint(files)
+
+
+def _import_roots(tree: Tree) -> Iterator[str]:
+    """Yield the folders that are on the path of a suite at the root of the repository."""
+    listing = tree.list_folder(".")
+    texts = {name: tree.read_or_none(name) or "" for name in (*INI_FILES, *_METADATA_FILES) if name in listing.files}
+    yield from filter(tree.is_folder, _pytest_path(texts))
+    if "conftest.py" in listing.files and "__init__.py" not in listing.files:
+        yield "."
+    for match in _TOX_PATH.finditer(texts.get("tox.ini", "")):
+        for entry in re.split(r"[:;]", re.sub(r"\{(?:toxinidir|tox_root)\}/?", "", match["value"].strip())):
+            path = join_path(".", entry.strip() or ".")
+            if "{" not in entry and not leaves_root(path) and tree.is_folder(path):
+                yield path
+    metadata = {name: texts[name] for name in _METADATA_FILES if name in texts}
+    distribution = find_distribution(tree.scan_folder(".", depth=3, limit=5_000).files, metadata) if metadata else None
+    if distribution is not None:
+        yield from (root for root in distribution.source_roots if tree.is_folder(root))
+
+
+def _pytest_path(texts: dict[str, str]) -> list[str]:
+    """Return the ``pythonpath`` of the first file with settings for pytest."""
+    for name in INI_FILES:
+        if name not in texts:
+            continue
+        if name.endswith(".toml"):
+            keys = ("tool", "pytest", "ini_options") if name == "pyproject.toml" else ("pytest",)
+            table = read_toml(texts[name]).table(*keys)
+            if not table and name == "pyproject.toml":
+                continue
+            value = table.get("pythonpath")
+            paths = value.split() if isinstance(value, str) else list(strings_in(value))
+        else:
+            ini = read_ini(texts[name])
+            section = "tool:pytest" if name == "setup.cfg" else "pytest"
+            if section not in ini.sections and not name.endswith("pytest.ini"):
+                continue
+            paths = (ini.get(section, "pythonpath") or "").split()
+        inside = [path for path in (join_path(".", entry) for entry in paths) if not leaves_root(path)]
+        return [path for path in inside if not path.startswith("/")]
+    return []

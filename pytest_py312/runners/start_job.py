@@ -1,0 +1,60 @@
+"""Import what a service is started with, in a cell: build the job for the probe, and parse its records.
+
+Nothing is started: of ``python -m NAME`` only the imports run, of ``uvicorn NAME:app`` the module is imported as the
+server does.
+"""
+
+import posixpath
+from collections.abc import Mapping
+from pathlib import Path
+
+from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.runners.runner import ProbeJob, Runner
+from pytest_py312.runners.suite_job import folders_read_by, paths_of_service
+
+TIME_LIMIT = 300.0
+"""Seconds for all modules of a service."""
+
+
+def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: Path, built: bool) -> ProbeJob:
+    """Return the job that imports the modules with which the service of ``cell`` is started.
+
+    ``built``: the service's distribution is installed in the environment.
+    """
+    service, settings = cell.service, cell.service.settings
+    paths = paths_of_service(service, built=built)
+    folders = service.recipe.code_folders if service.recipe is not None else ()
+    paths["python_path"] += [posixpath.relpath(folder, service.path) for folder in folders]
+    return ProbeJob(
+        identifier=f"{cell.identifier}-start",
+        build=build,
+        environment=environment,
+        root=root,
+        folders=tuple(dict.fromkeys((*folders_read_by(service), *(folder for folder in folders if folder != ".")))),
+        request={
+            "kind": "start",
+            "prepare": [list(argv) for argv in settings.prepare],
+            "modules": [
+                {"name": module.name, "folder": module.folder, "is_program": module.is_program}
+                for module in service.start_modules
+            ],
+            "without_pth": service.runs_without_pth is not None,
+            **paths,
+        },
+        variables=(("PYTHONHASHSEED", "0"), *settings.environment),
+        time_limit=TIME_LIMIT,
+        memory_limit=settings.memory_limit,
+        network=settings.network,
+    )
+
+
+def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, str]:
+    """Run the job; map each module to the end of its traceback, empty if it imports. Unknown ones are missing."""
+    outcomes: dict[str, str] = {}
+    for record in runner.run(job).records:
+        if record.get("event") == "import":
+            outcomes[str(record.get("module"))] = (
+                "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
+            )
+    return outcomes

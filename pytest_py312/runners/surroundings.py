@@ -1,0 +1,125 @@
+"""The files around a service that its suite may read, as it can in CI: tracked files above it and beside it.
+
+They are copied with the service. What would change how pytest runs the suite is left out, and so is everything that
+belongs to other services: their code must not become importable. Of large repositories only the files directly in the
+folders above the service are taken, because every run of a suite copies them.
+"""
+
+import base64
+import os
+import stat
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from pytest_py312.core.model.fleet import Service
+from pytest_py312.runners.agent.probe import NOT_COPIED
+from pytest_py312.runners.git_index import tracked_files
+
+FILE_COUNT_LIMIT = 1000
+FILE_SIZE_LIMIT = 256 * 1024
+TOTAL_SIZE_LIMIT = 4 * 1024**2
+"""Limits of what is copied for one suite: settings and small fixtures, not data."""
+INDEX_SIZE_LIMIT = 64 * 1024**2
+
+_DECIDE_HOW_PYTEST_RUNS = frozenset(
+    {
+        "conftest.py", "pytest.ini", ".pytest.ini", "pytest.toml", ".pytest.toml", "pyproject.toml", "setup.cfg",
+        "setup.py", "tox.ini", "__init__.py",
+    }
+)  # fmt: skip
+
+
+class Surroundings:
+    """The files around each service of a repository. Thread-safe.
+
+    :param services: all services; the files of others are left out.
+    """
+
+    def __init__(self, root: Path, services: Sequence[Service]) -> None:
+        self._root = root
+        self._services = services
+        self._tracked: tuple[str, ...] | None = None
+        self._lock = threading.Lock()
+
+    def files(self, service: Service) -> Mapping[str, str]:
+        """Return path (relative to the root) to content (base64) of the files around ``service``."""
+        if service.path == ".":
+            return {}
+        with self._lock:
+            if self._tracked is None:
+                self._tracked = _tracked_below(self._root)
+        paths = list(self._around(service, self._tracked))
+        taken = self._read(paths)
+        if taken is None:
+            above = {"", *_ancestors(service.path)}
+            taken = self._read([path for path in paths if path.rpartition("/")[0] in above])
+        return taken or {}
+
+    def _around(self, service: Service, tracked: Sequence[str]) -> Iterator[str]:
+        copied = [service.path, *service.settings.needs]
+        others = [other.path for other in self._services if other.path not in (".", service.path)]
+        root_is_service = any(other.path == "." for other in self._services)
+        for path in tracked:
+            parts = path.split("/")
+            is_code = parts[-1].endswith(".py") and root_is_service
+            if is_code or parts[-1] in _DECIDE_HOW_PYTEST_RUNS or not NOT_COPIED.isdisjoint(parts):
+                continue
+            if not any(path.startswith(f"{folder}/") for folder in (*copied, *others)):
+                yield path
+
+    def _read(self, paths: Sequence[str]) -> dict[str, str] | None:
+        """Return the contents of small regular files; ``None`` if they are too many, or too large together."""
+        contents, size = {}, 0
+        if len(paths) > FILE_COUNT_LIMIT:
+            return None
+        for path in paths:
+            content = _regular_file(self._root, path)
+            size += len(content or b"")
+            if size > TOTAL_SIZE_LIMIT:
+                return None
+            if content is not None:
+                contents[path] = base64.b64encode(content).decode()
+        return contents
+
+
+def _ancestors(path: str) -> Iterator[str]:
+    while "/" in path:
+        path = path.rpartition("/")[0]
+        yield path
+
+
+def _tracked_below(root: Path) -> tuple[str, ...]:
+    """Return the tracked files below ``root``, relative to it; none outside of a work tree of git."""
+    real = Path(os.path.realpath(root))
+    for top in (real, *real.parents):
+        git = top / ".git"
+        if git.exists():
+            index = _index_of(git)
+            tracked = tracked_files(index) if index is not None else None
+            prefix = "" if top == real else f"{real.relative_to(top).as_posix()}/"
+            return tuple(path[len(prefix) :] for path in tracked or () if path.startswith(prefix))
+    return ()
+
+
+def _index_of(git: Path) -> bytes | None:
+    try:
+        if git.is_file():  # a linked work tree
+            text = git.read_text(encoding="utf-8", errors="replace")[:4096]
+            git = git.parent / text.partition("gitdir:")[2].strip()
+        index = git / "index"
+        return index.read_bytes() if index.stat().st_size <= INDEX_SIZE_LIMIT else None
+    except (OSError, ValueError):
+        return None
+
+
+def _regular_file(root: Path, path: str) -> bytes | None:
+    """Return the content of a small file below ``root`` that is reached through no link; otherwise ``None``."""
+    full = Path(os.path.realpath(root)) / path
+    try:
+        info = full.lstat()
+        if not stat.S_ISREG(info.st_mode) or info.st_size > FILE_SIZE_LIMIT or os.path.realpath(full) != str(full):
+            return None
+        return full.read_bytes()
+    except (OSError, ValueError):
+        return None

@@ -1,0 +1,70 @@
+"""The steps of a recipe are carried out: the environment of a cell holds what the image has."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tests.integration.gate_runs import gate
+from tests.support.fakes import service_tree
+
+pytestmark = pytest.mark.network
+
+CHECKS = "py312_dependencies or py312_libraries"
+
+
+def report_of(tmp_path: Path, dockerfile: str, files: dict[str, str]) -> dict[str, dict[str, object]]:
+    """The outcomes on the target, by check."""
+    root = service_tree(
+        tmp_path / "repository",
+        {
+            "py312.toml": 'target = "3.12"\ninterpreters = ["3.11", "3.12"]\n',
+            "svc/Dockerfile": f"FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\n{dockerfile}",
+            "svc/app.py": "",
+            **files,
+        },
+    )
+    done = gate(root, tmp_path / "cache", f"--py312-report={root / 'report.json'}", checks=CHECKS, seconds=600)
+    assert done.returncode in (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED), done.stdout + done.stderr
+    report = json.loads((root / "report.json").read_text(encoding="utf-8"))
+    return {outcome["check"]: outcome for outcome in report["outcomes"] if str(outcome["interpreter"]) == "3.12"}
+
+
+# iniconfig-2.0.0-py3-none-any.whl, gunicorn-20.1.0-py3-none-any.whl
+HASHED = (
+    "gunicorn==20.1.0 --hash=sha256:9dcc4547dbb1cb284accfb15ab5667a0e5d1881cc443e0677b4882a4067a807e\n"
+    "iniconfig==2.0.0 --hash=sha256:b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374\n"
+)
+
+
+def test_without_dependencies_nothing_else_needs_a_hash(tmp_path: Path) -> None:
+    """gunicorn 20.1 requires setuptools, which 3.12 does not have: pip installs it all the same, and it does not start.
+
+    What it lacks is a fact about the image, and no refusal of pip.
+    """
+    outcomes = report_of(
+        tmp_path,
+        "RUN pip install --no-deps --require-hashes -r requirements.txt\n",
+        {"svc/requirements.txt": HASHED},
+    )
+    findings = json.dumps(outcomes)
+    assert "PY114" not in findings
+    assert "setuptools" in findings or "pkg_resources" in findings
+    assert outcomes["dependencies"]["status"] != "passed" or outcomes["libraries"]["status"] != "passed"
+
+
+def test_a_step_without_dependencies_beside_one_with_them(tmp_path: Path) -> None:
+    """`requests` comes alone, and its dependencies from the second step."""
+    outcomes = report_of(
+        tmp_path,
+        "RUN pip install --no-deps -r alone.txt\nRUN pip install -r with.txt\n",
+        {"svc/alone.txt": "requests==2.31.0\nidna==3.6\n", "svc/with.txt": "urllib3\ncertifi\ncharset-normalizer\n"},
+    )
+    assert outcomes["dependencies"]["status"] == "passed", outcomes
+
+
+def test_a_source_that_must_not_be_built_blocks(tmp_path: Path) -> None:
+    """future 0.18.2 has no wheel."""
+    outcomes = report_of(tmp_path, "RUN pip install --only-binary :all: future==0.18.2\n", {})
+    assert outcomes["dependencies"]["status"] == "failed"
+    assert "only-binary" in json.dumps(outcomes["dependencies"])

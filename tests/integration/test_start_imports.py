@@ -1,0 +1,108 @@
+"""What a service is started with is imported in its cell, with or without the .pth files of its environment."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core.model.findings import Location
+from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep, StartModule
+from pytest_py312.runners.start_job import import_start_modules, start_job
+from tests.integration.gate_runs import gate
+from tests.integration.test_probe import Cells
+from tests.support.fakes import cell_of, service, service_tree
+
+pytestmark = pytest.mark.network
+
+FILES = {
+    "good.py": "import json\n",
+    "serves.py": "import json\nraise SystemExit('serves')\n",
+    "guarded.py": "import json\nif __name__ == '__main__':\n    raise SystemExit('serves')\n",
+    "pkg/__init__.py": "",
+    "pkg/__main__.py": "from pkg import inner\nraise SystemExit('serves')\n",
+    "pkg/inner.py": "",
+    "empty/__init__.py": "",
+    "cmd/server.py": "",
+    "inside/src/deep.py": "import beside\n",
+    "inside/src/beside.py": "",
+    "broken.py": "import no_such_module\n",
+    "ends.py": "import os\nos._exit(3)\n",
+    "shim.py": "import distutils.version\n",
+}
+
+
+@pytest.fixture
+def cells(tmp_path: Path) -> Iterator[Cells]:
+    cells = Cells(folder=tmp_path, cache=tmp_path / "cache")
+    yield cells
+    cells.runner.close()
+
+
+def imports(cells: Cells, interpreter: str, *modules: StartModule, target: str = "", requires: str = "") -> list[str]:
+    """The last line of each traceback, in the order of ``modules``; empty if it imports."""
+    step = InstallStep(tool="pip", location=Location(path="Dockerfile", line=1), arguments=("a",), target=target)
+    recipe = InstallRecipe(source="Dockerfile", steps=(step,))
+    cell: Cell = cell_of(interpreter, service(start_modules=modules, recipe=recipe, suite=None))
+    root = service_tree(cells.folder / "repository" / cell.service.path, FILES).parents[1]
+    environment = cells.environment(interpreter, *filter(None, [requires]))
+    job = start_job(cell, cells.runner.find_interpreter(cell.interpreter), environment, root=root, built=False)
+    outcomes = import_start_modules(cells.runner, job)
+    return [(outcomes[module.name].strip().splitlines() or [""])[-1] for module in modules]
+
+
+@pytest.mark.parametrize("target", ["", "/deps"])
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_modules_are_imported_and_nothing_is_started(cells: Cells, interpreter: str, target: str) -> None:
+    programs = [
+        StartModule(name=name, folder=folder, is_program=True)
+        for name, folder in (("good", "."), ("serves", "."), ("guarded", "."), ("pkg", "."), ("deep", "inside/src"))
+    ]
+    assert imports(cells, interpreter, *programs, target=target) == ["", "", "", "", ""]
+
+
+def test_what_cannot_be_imported_is_reported(cells: Cells) -> None:
+    """A folder without ``__init__.py`` loses against a module of the standard library, as with ``python -m``."""
+    names = ("broken", "cmd.server", "empty", "ends")
+    details = imports(cells, "3.12", *(StartModule(name=name, is_program=name != "ends") for name in names))
+    assert details == [
+        "ModuleNotFoundError: No module named 'no_such_module'",
+        "ModuleNotFoundError: __path__ attribute not found on 'cmd' while trying to find 'cmd.server'",
+        "ImportError: No module named empty.__main__",
+        "exit code 3",
+    ]
+
+
+def test_distutils_of_setuptools_needs_a_pth_file(cells: Cells) -> None:
+    shim = StartModule(name="shim")
+    assert imports(cells, "3.12", shim, requires="setuptools==75.0.0") == [""]
+    assert imports(cells, "3.12", shim, target="/deps", requires="setuptools==75.0.0") == [
+        "ModuleNotFoundError: No module named 'distutils'"
+    ]
+    assert imports(cells, "3.11", shim, target="/deps", requires="setuptools==75.0.0") == [""]
+
+
+def test_a_worker_that_only_the_tools_of_the_tests_can_import_blocks(tmp_path: Path) -> None:
+    """pytest brings packaging, which gunicorn 27 does not require any more, but its worker for gevent imports."""
+    root = service_tree(
+        tmp_path / "repository",
+        {
+            "py312.toml": 'target = "3.12"\ninterpreters = ["3.9", "3.12"]\n',
+            "svc/Dockerfile": 'FROM python:3.9-slim\nCMD ["gunicorn", "-k", "gevent", "app:app"]\n',
+            "svc/requirements.txt": "gevent\ngunicorn<24; python_version < '3.12'\n"
+            "gunicorn==27.0.1; python_version >= '3.12'\n",
+            "svc/app.py": "app = None\n",
+            "svc/tests/test_app.py": "def test_app():\n    pass\n",
+        },
+    )
+    report = root / "report.json"
+    done = gate(root, tmp_path / "cache", f"--py312-report={report}", checks="py312_dependencies", seconds=600)
+    assert done.returncode == pytest.ExitCode.TESTS_FAILED, done.stdout + done.stderr
+    outcomes = json.loads(report.read_text(encoding="utf-8"))["outcomes"]
+    blocking = {
+        (str(outcome["interpreter"]), finding["code"], finding["remedy"])
+        for outcome in outcomes
+        for finding in outcome["findings"]
+        if finding["severity"] == "error"
+    }
+    assert blocking == {("3.12", "PY117", "require packaging, which only another project requires on 3.9")}

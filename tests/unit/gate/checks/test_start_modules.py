@@ -1,0 +1,140 @@
+"""PY117: what a service is started with, on both sides."""
+
+import pytest
+
+from pytest_py312.core.model.findings import Location, Outcome, Severity, Status
+from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep, StartModule
+from pytest_py312.gate.checks.dependencies import DependencyCheck
+from tests.support.fakes import FakeFacts, cell_of, installation_of, service
+
+NO_MODULE = (
+    'Traceback (most recent call last):\n  File "/x/repository/cache/repository/services/user-service/app/main.py", '
+    "line 3, in <module>\n    import imp\nModuleNotFoundError: No module named 'imp'\n"
+)
+NO_VARIABLE = "Traceback (most recent call last):\nKeyError: 'SECRET_KEY'\n"
+
+
+def cell(interpreter: str = "3.12", recipe: InstallRecipe | None = None) -> Cell:
+    started = service(start_modules=(StartModule(name="app.main"),), recipe=recipe)
+    return cell_of(interpreter, started)
+
+
+def judged(target: str | None, baseline: str | None, interpreter: str = "3.12") -> Outcome:
+    """``None``: it is not known."""
+    started = {
+        name: {} if detail is None else {"app.main": detail}
+        for name, detail in (("3.12", target), (str(cell().service.baseline), baseline))
+    }
+    return DependencyCheck().run(cell(interpreter), FakeFacts(started=started)).outcome
+
+
+def test_a_start_that_fails_on_the_target_only_blocks() -> None:
+    outcome = judged(NO_MODULE, "")
+    assert outcome.status is Status.FAILED
+    (finding,) = outcome.findings
+    assert (finding.code, finding.severity) == ("PY117", Severity.ERROR)
+    assert finding.location == Location(path="services/user-service/app/main.py", line=3)
+    assert "No module named 'imp'" in finding.message
+
+
+def test_code_that_can_be_imported_on_neither_side_proves_nothing() -> None:
+    outcome = judged(NO_MODULE, NO_MODULE)
+    assert outcome.status is Status.ERRORED
+    assert "app.main" in outcome.reason
+
+
+def test_what_is_missing_outside_of_the_code_is_a_note() -> None:
+    outcome = judged(NO_VARIABLE, NO_VARIABLE)
+    assert outcome.status is Status.PASSED
+    assert [finding.severity for finding in outcome.findings] == [Severity.NOTE]
+
+
+@pytest.mark.parametrize(("target", "baseline"), [("", ""), (None, ""), ("", NO_MODULE), (None, None)])
+def test_what_imports_and_what_is_not_known_passes(target: str | None, baseline: str | None) -> None:
+    assert judged(target, baseline).status is Status.PASSED
+
+
+def test_a_failure_where_the_baseline_is_not_known_is_no_regression() -> None:
+    assert judged(NO_MODULE, None).status is Status.PASSED
+
+
+def test_the_baseline_itself_is_not_blocked() -> None:
+    outcome = judged("", NO_MODULE, str(cell().service.baseline))
+    assert outcome.status is Status.PASSED
+
+
+def test_the_finding_says_that_no_pth_file_ran() -> None:
+    where = Location(path="services/user-service/Dockerfile", line=4)
+    step = InstallStep(tool="pip", location=where, arguments=("a",), target="/deps")
+    of_target = cell(recipe=InstallRecipe(source=where.path, steps=(step,)))
+    baseline = str(of_target.service.baseline)
+    facts = FakeFacts(started={"3.12": {"app.main": NO_MODULE}, baseline: {"app.main": ""}})
+    (finding,) = DependencyCheck().run(of_target, facts).outcome.findings
+    assert "services/user-service/Dockerfile:4 installs into a folder" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("target", "prefix", "python_path", "expected"),
+    [
+        ("/deps", "", (), True),
+        ("/usr/local/lib/python3.12/site-packages", "", (), False),
+        ("", "/install", (), False),
+        ("", "/install", ("/install/lib/python3.12/site-packages",), True),
+        ("", "/install", ("/app",), False),
+        ("", "", ("/app",), False),
+    ],
+)
+def test_which_folders_run_no_pth_files(target: str, prefix: str, python_path: tuple[str, ...], expected: bool) -> None:
+    location = Location(path="Dockerfile", line=1)
+    step = InstallStep(tool="pip", location=location, files=("a.txt",), target=target, prefix=prefix)
+    recipe = InstallRecipe(source="Dockerfile", steps=(step,), python_path=python_path)
+    assert (recipe.folder_without_pth is not None) is expected
+
+
+NO_PACKAGING = "ModuleNotFoundError: No module named 'packaging'"
+NO_WORKER = "ModuleNotFoundError: No module named 'server.workers'"
+NO_GEVENT = "RuntimeError: gevent worker requires gevent"
+
+
+def option_judged(name: str, target: str, baseline: str) -> Outcome:
+    of_target = cell_of("3.12", service(start_modules=(StartModule(name=name, is_own=False),)))
+    earlier = str(of_target.service.baseline)
+    facts = FakeFacts(
+        started={"3.12": {name: target}, earlier: {name: baseline}},
+        installations={
+            "3.12": installation_of("3.12", {"server": "27.0"}),
+            earlier: installation_of(earlier, {"server": "23.0", "packaging": "26.2"}),
+        },
+    )
+    return DependencyCheck().run(of_target, facts).outcome
+
+
+@pytest.mark.parametrize(
+    ("error", "remedy"),
+    [
+        (NO_PACKAGING, "require packaging, which only another project requires on 3.9"),
+        (NO_WORKER, "require a version of server that has server.workers, as server==23.0 does"),
+        (NO_GEVENT, ""),
+    ],
+)
+def test_what_an_option_of_a_server_names_blocks_if_only_the_target_lacks_it(error: str, remedy: str) -> None:
+    outcome = option_judged("gunicorn.workers.ggevent", error, "")
+    assert outcome.status is Status.FAILED
+    (finding,) = outcome.findings
+    assert (finding.code, finding.severity, finding.remedy) == ("PY117", Severity.ERROR, remedy)
+    assert "gunicorn.workers.ggevent, which an option of the start command names" in finding.message
+
+
+@pytest.mark.parametrize(
+    ("name", "error", "expected"),
+    [
+        ("gunicorn.workers.ggevent", NO_GEVENT, Status.ERRORED),
+        ("uvicorn.workers", "ModuleNotFoundError: No module named 'uvicorn'", Status.ERRORED),
+        ("elsewhere.workers", "ModuleNotFoundError: No module named 'elsewhere'", Status.PASSED),
+        ("elsewhere.workers", "ModuleNotFoundError: No module named 'six'", Status.ERRORED),
+        ("django_celery_beat.schedulers", "ImproperlyConfigured: no settings", Status.PASSED),
+    ],
+)
+def test_what_an_option_names_and_neither_side_has(name: str, error: str, expected: Status) -> None:
+    """A package that nobody knows may be in another folder of the repository, and one may need settings."""
+    assert option_judged(name, error, error).status is expected

@@ -1,0 +1,53 @@
+"""Which environments of tox are followed first, and which section each of them has."""
+
+import pytest
+
+from pytest_py312.repository.formats.setuptools import read_ini
+from pytest_py312.repository.recipes.tox_environments import ToxConfiguration
+
+
+def configuration(text: str) -> ToxConfiguration:
+    return ToxConfiguration(path="tox.ini", folder=".", ini=read_ini(text), base="tox")
+
+
+@pytest.mark.parametrize(
+    ("envlist", "expected"),
+    [
+        ("py39, py310", ["py39", "py310"]),
+        ("py{39,310}-x", ["py39-x", "py310-x"]),
+        ("py3{9,10}", ["py39", "py310"]),
+        ("{py39,pypy3}-lib{5,6}", ["py39-lib6", "py39-lib5", "pypy3-lib6", "pypy3-lib5"]),
+        ("py39-django{32,42}", ["py39-django42", "py39-django32"]),
+        ("py39-{old,new}", ["py39-new", "py39-old"]),
+        ("py39-{latest,lowest}", ["py39-latest", "py39-lowest"]),
+        ("py39-django{32,42,main}", ["py39-django42", "py39-django32", "py39-djangomain"]),
+        ("py{[common]pythons}-test-{lin,mac}", ["py39-test-lin", "py39-test-mac", "py310-test-lin", "py310-test-mac"]),
+        ("a, py{[nothing]here}", ["a", "py"]),
+    ],
+)
+def test_the_newest_version_of_a_library_comes_first(envlist: str, expected: list[str]) -> None:
+    """After it what is called old or unstable. Pythons and different names stay in their order."""
+    assert configuration(f"[common]\npythons = {{39,310}}\n[tox]\nenvlist = {envlist}\n").environments == (*expected,)
+
+
+@pytest.mark.parametrize(
+    ("header", "name", "found"),
+    [
+        ("testenv:py39", "py39", True),
+        ("testenv:py{39,310}-test-{lin,mac}", "py310-test-mac", True),
+        ("testenv:py{39,310}, lint", "lint", True),
+        ("testenv:{py39,py310}", "py311", False),
+        ("testenv:py{[common]pythons}", "py310", True),
+        ("other:py{39,310}", "py39", False),
+    ],
+)
+def test_the_name_of_a_section_may_be_generative(header: str, name: str, found: bool) -> None:
+    """It has one alternative for each of its environments."""
+    text = f"[common]\npythons = {{39,310}}\n[tox]\n[{header}]\ndeps = a\n"
+    assert configuration(text).section_of(name) == (header if found else "")
+
+
+def test_references_that_refer_to_themselves_end() -> None:
+    """After some rounds; the text stays short."""
+    text = "[a]\nb = {[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}{[a]b}\n[tox]\nenvlist = {[a]b}\n"
+    assert len(configuration(text).environments) <= 100

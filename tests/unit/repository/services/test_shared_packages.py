@@ -1,0 +1,65 @@
+"""Packages at the root of the repository that the suites of services import."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.repository.services.discovery import discover
+from tests.support.fakes import service_tree
+
+SERVICES = {
+    "services/a/requirements.txt": "six\n",
+    "services/a/main.py": "",
+    "services/b/requirements.txt": "six\n",
+    "services/b/main.py": "",
+}
+TEST = "services/a/tests/test_a.py"
+LIBRARY = {"libs/util.py": "", "libs/common/__init__.py": "", "common/__init__.py": "import shared\n"}
+
+
+def first_service(root: Path, files: dict[str, str]) -> Service:
+    fleet = discover(Plan(root=service_tree(root, {**SERVICES, **files})))
+    return next(service for service in fleet.services if service.path == "services/a")
+
+
+@pytest.mark.parametrize(
+    ("files", "source", "path", "needs"),
+    [
+        ({"pytest.ini": "[pytest]\npythonpath = libs\n"}, "import util\n", ("../../libs",), ("libs",)),
+        (
+            {"pyproject.toml": '[tool.pytest.ini_options]\npythonpath = ["libs"]\n'},
+            "from common import x\n",
+            ("../../libs",),
+            ("libs/common",),
+        ),
+        ({"setup.cfg": "[tool:pytest]\npythonpath = .\n"}, "import common\n", ("../..",), ("common",)),
+        ({"conftest.py": ""}, "import common.x\n", ("../..",), ("common",)),
+        ({"conftest.py": "", "shared/a.py": ""}, "import common\n", ("../..",), ("common", "shared")),
+        (
+            {"tox.ini": "[testenv]\nsetenv =\n    PYTHONPATH = {toxinidir}/libs\n"},
+            "import util\n",
+            ("../../libs",),
+            ("libs",),
+        ),
+        (
+            {"setup.py": "from setuptools import setup\nsetup(name='m', version='1', packages=['common'])\n"},
+            "import common\n",
+            ("../..",),
+            ("common",),
+        ),
+        ({"conftest.py": "", "rusty/build.py": "", "rusty/Cargo.toml": ""}, "import rusty\n", (), ()),
+        ({}, "import common\n", (), ()),
+        ({"conftest.py": ""}, "import six\nNAME = 'common'\n", (), ()),
+        ({"conftest.py": "", "six/__init__.py": ""}, "import six\n", (), ()),
+        ({"conftest.py": "", "services/a/common.py": ""}, "import common\n", (), ()),
+        ({"pytest.ini": "[pytest]\npythonpath = ../outside /etc\n"}, "import util\n", (), ()),
+    ],
+)
+def test_what_the_root_puts_on_the_path_is_there_if_it_is_imported(
+    tmp_path: Path, files: dict[str, str], source: str, path: tuple[str, ...], needs: tuple[str, ...]
+) -> None:
+    service = first_service(tmp_path, {**LIBRARY, **files, TEST: source})
+
+    assert (service.python_path, service.settings.needs) == (path, needs)
