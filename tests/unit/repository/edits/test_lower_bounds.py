@@ -24,7 +24,11 @@ from pytest_py312.repository.edits.lower_bounds import tests_lower_bound as is_k
     ],
 )
 def test_the_lower_bound_of_the_metadata(path: str, text: str, oldest: Interpreter | None) -> None:
-    assert oldest_supported(read_declarations(text, path)) == oldest
+    declarations = read_declarations(text, path)
+    newer = read_declarations("python-version: [3.8, 3.11]\n", ".github/workflows/a.yml")
+    assert oldest_supported((*declarations, *newer)) == oldest
+    same = read_declarations("python-version: 3.8\n", ".github/workflows/a.yml")
+    assert oldest_supported((*declarations, *same)) is None  # the only test of all
 
 
 @pytest.mark.parametrize(
