@@ -170,7 +170,9 @@ class ConflictCache:
         lines = frozenset(request.lines)
         with self._guard:
             other_scopes = [
-                scope for scope in self._scopes_by_request[_build_independent_key(request)] if scope is not own_scope
+                scope
+                for scope in self._scopes_by_request.get(_build_independent_key(request), ())
+                if scope is not own_scope
             ]
         conflicts = {conflict for scope in other_scopes for conflict, _ in scope.conflicts_among(lines)}
         return sorted(
@@ -185,4 +187,5 @@ class ConflictCache:
 
 def _build_independent_key(request: ResolutionRequest) -> object:
     """Return what two scopes have in common if they differ only by the build."""
-    return replace(request, lines=(), direct=(), others=(), constraints=tuple(sorted(request.constraints)))
+    constraints = tuple(sorted(request.constraints))
+    return replace(request, lines=(), direct=(), others=(), position=0, installed=(), constraints=constraints)

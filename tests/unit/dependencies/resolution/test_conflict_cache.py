@@ -120,6 +120,14 @@ def test_a_conflict_on_one_interpreter_is_suspected_on_the_next(tmp_path: Path) 
     assert conflicts.suspected_conflicts(REQUEST, build_of("3.9")) == []  # known and not only suspected
 
 
+def test_the_position_of_a_command_does_not_matter(tmp_path: Path) -> None:
+    """The same set may be the second command of one service and the only one of another."""
+    conflicts = learn(tmp_path, replace(REQUEST, position=1), on="3.9")
+
+    assert conflicts.suspected_conflicts(REQUEST, build_of("3.9")) == []
+    assert conflicts.suspected_conflicts(REQUEST, build_of("3.12")) == [frozenset(["a", "b"])]
+
+
 def test_decided_conflicts_are_no_longer_suspected(tmp_path: Path) -> None:
     conflicts = learn(tmp_path, on="3.9")
     conflicts.scope_for(REQUEST, build_of("3.12")).add_conflict(["a"], CONFLICT)
