@@ -87,10 +87,8 @@ def fails_only_here(finding: Finding, installation: Installation, baseline: Inst
     Such a module may need a configuration that only the service makes, so its failure in ``installation`` is one of
     the interpreter only if the module can be imported in that of the ``baseline``.
     """
-    module = _IMPORTED.search(finding.message) if finding.code == "PY105" else None
-    if module is None or module[1] not in installation.source_imports:
-        return True
-    return (baseline.imports or {}).get(module[1]) == ""
+    module = _failed_module(finding)
+    return module not in installation.source_imports or (baseline.imports or {}).get(module) == ""
 
 
 def without_unneeded(finding: Finding, installation: Installation, baseline: Installation) -> Finding:
@@ -99,15 +97,14 @@ def without_unneeded(finding: Finding, installation: Installation, baseline: Ins
     A module that needs an extra or is only there inside of another program says nothing of its project, if another
     module of it can be imported, or if it lacks a module that no requirement provides on any interpreter.
     """
-    module = _IMPORTED.search(finding.message) if finding.code == "PY105" else None
-    environment = installation.environment
-    if module is None or environment is None or module[1] not in installation.unneeded_imports:
+    module, environment = _failed_module(finding), installation.environment
+    if environment is None or module not in installation.unneeded_imports:
         return finding
-    details = [(side.imports or {}).get(module[1], "") for side in (installation, baseline)]
+    details = [(side.imports or {}).get(module, "") for side in (installation, baseline)]
     if not all(details):
         return finding
     imports = installation.imports or {}
-    others = [name for project in finding.names for name in environment.modules.get(project, ()) if name != module[1]]
+    others = [name for project in finding.names for name in environment.modules.get(project, ()) if name != module]
     provided = {name for names in environment.modules.values() for name in names}
     missing = [_LACKS_MODULE.search(detail.strip().splitlines()[-1]) for detail in details]
     lacks_same = missing[0] and missing[1] and missing[0]["top"] == missing[1]["top"] not in provided
@@ -147,8 +144,13 @@ def finding_identity(finding: Finding) -> tuple[str, tuple[str, ...], str]:
 
     For imports it includes the module, because a project may have several modules of which only some fail.
     """
+    return finding.code, finding.names, _failed_module(finding)
+
+
+def _failed_module(finding: Finding) -> str:
+    """Return the module whose import a PY105 is about; empty for other findings."""
     module = _IMPORTED.search(finding.message) if finding.code == "PY105" else None
-    return finding.code, finding.names, module[1] if module else ""
+    return module[1] if module else ""
 
 
 def without_blocking(finding: Finding, installation: Installation) -> Finding:
@@ -175,10 +177,10 @@ def _import_remedy(project: str, cell: Cell, last_line: str) -> str:
 
 def missing_setuptools(finding: Finding) -> tuple[str, str] | None:
     """Return the module whose import fails because setuptools is not there, and the requirement that may fix it."""
-    module, missing = _IMPORTED.search(finding.message), _NEEDS_SETUPTOOLS.search(finding.message)
-    if finding.code != "PY105" or module is None or missing is None:
+    module, missing = _failed_module(finding), _NEEDS_SETUPTOOLS.search(finding.message)
+    if not module or missing is None:
         return None
-    return module[1], "setuptools<82" if missing["top"] == "pkg_resources" else "setuptools"
+    return module, "setuptools<82" if missing["top"] == "pkg_resources" else "setuptools"
 
 
 SETUPTOOLS_VERIFIED = "verified: with it "

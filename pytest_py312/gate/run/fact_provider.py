@@ -29,6 +29,7 @@ from pytest_py312.runners.suite_job import run_suite, suite_job
 from pytest_py312.runners.surroundings import Surroundings
 
 if TYPE_CHECKING:
+    from pytest_py312.analysis.files.source_reader import ScannedSource
     from pytest_py312.analysis.libraries.library_analysis import LibraryAnalyzer
     from pytest_py312.analysis.services.service_analysis import AnalysisResult, ServiceAnalyzer
     from pytest_py312.core.model.measurements import BenchmarkResults
@@ -153,29 +154,39 @@ class FactProvider:
             run_ended=self._closed,
         )
 
+    def _read_source(self, service: Service) -> "ScannedSource | None":
+        """Return the Python files of a service; ``None`` if an interpreter that has to read them is not there."""
+        from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
+
+        try:
+            return self.service_analyzer.read(service)
+        except (InterpreterUnavailable, CellUnavailable):
+            return None
+
     def _imported_names(self, cell: Cell) -> Sequence[str]:
         """Return what the source of a service imports of other projects whenever it runs; nothing if it is unread."""
         from pytest_py312.analysis.libraries.service_imports import NeighborModules, run_time_imports
-        from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 
-        tree = Tree(self._plan.root)
-        neighbors = self._components.run("neighbors", lambda: NeighborModules(tree))
-        try:
-            source = self.service_analyzer.read(cell.service)
-        except (InterpreterUnavailable, CellUnavailable):
-            return ()
-        return run_time_imports(source.facts, source.contents, cell, tree, neighbors)
+        def collect() -> Sequence[str]:
+            source = self._read_source(cell.service)
+            if source is None:
+                return ()
+            tree = Tree(self._plan.root)
+            neighbors = self._components.run("neighbors", lambda: NeighborModules(tree))
+            return run_time_imports(source.facts, source.contents, cell, tree, neighbors)
+
+        # each trial of a change asks again
+        return self._components.run(f"imports of {cell.identifier}", collect)
 
     def _started_programs(self, cell: Cell) -> Sequence[Program]:
         """Return the programs that the source of a service starts; nothing if it is unread."""
         from pytest_py312.analysis.libraries.named_programs import programs_started_by
-        from pytest_py312.analysis.oracle.probe_protocol import InterpreterUnavailable
 
-        try:
-            contents = self.service_analyzer.read(cell.service).contents
-        except (InterpreterUnavailable, CellUnavailable):
-            return ()
-        return programs_started_by(contents, cell.service.path)
+        def collect() -> Sequence[Program]:
+            source = self._read_source(cell.service)
+            return () if source is None else programs_started_by(source.contents, cell.service.path)
+
+        return self._components.run(f"programs of {cell.service.path}", collect)
 
     # -- facts
 
