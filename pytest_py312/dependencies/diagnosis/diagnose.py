@@ -180,16 +180,18 @@ def _standalone_finding(item: RequirementLine, check: ReleaseCheck, build: Inter
 
 
 def _forbidden_source_finding(check: ReleaseCheck, build: InterpreterBuild) -> Finding:
-    upgrade = (
-        f"{check.name}=={check.next_with_wheel} is the first after it with a wheel" if check.next_with_wheel else ""
-    )
     return Finding(
         code="PY104",
         message=f"{check.name}=={check.version} has no wheel for {build.interpreter}, and it is installed with "
         "--only-binary, which excludes its source",
-        remedy=upgrade or f"allow its source, or replace {check.name}",
+        remedy=_upgrade(check) or f"allow its source, or replace {check.name}",
         names=(check.name,),
     )
+
+
+def _upgrade(check: ReleaseCheck) -> str:
+    """Return the next version with a wheel as a remedy; empty if there is none."""
+    return f"{check.name}=={check.next_with_wheel} is the first after it with a wheel" if check.next_with_wheel else ""
 
 
 def unbuilt_source(finding: Finding) -> tuple[str, str] | None:
@@ -200,14 +202,11 @@ def unbuilt_source(finding: Finding) -> tuple[str, str] | None:
 
 def _unbuilt_source_note(check: ReleaseCheck, build: InterpreterBuild) -> Finding:
     detail = f" ({check.reason})" if check.reason else ""
-    upgrade = (
-        f"{check.name}=={check.next_with_wheel} is the first after it with a wheel" if check.next_with_wheel else ""
-    )
     return Finding(
         code="PY112",
         message=f"{check.name}=={check.version} has no wheel for {build.interpreter}{detail}; whether its source "
         "builds was not tried, as the set is blocked by something else",
-        remedy=upgrade or "fix what blocks the set; its source is then built as well",
+        remedy=_upgrade(check) or "fix what blocks the set; its source is then built as well",
         severity=Severity.WARNING,
         names=(check.name,),
     )
