@@ -9,6 +9,7 @@ import posixpath
 import stat
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 FILE_LIMIT = 2 * 1024**2
@@ -111,6 +112,11 @@ def leaves_root(path: str) -> bool:
     """Return whether ``path``, relative to the root, is absolute or leads out of the root."""
     normal = posixpath.normpath(path)
     return normal.startswith(("/", "../")) or normal == ".."
+
+
+def is_inside_root(path: str) -> bool:
+    """Return whether a path that a file of the repository names, relative to the root, can be one inside of it."""
+    return not (path.startswith(("/", "~")) or leaves_root(path) or "\0" in path)
 
 
 def decode_text(data: bytes) -> str:
@@ -298,3 +304,28 @@ def _is_utf8_name(name: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def matching_folders(tree: Tree, folder: str, pattern: str, limit: int) -> list[str]:
+    """Return the folders that match a pattern such as ``packages/*``, at most ``limit`` of a step with wildcards.
+
+    A ``**`` matches a single level.
+    """
+    matching = [folder]
+    for step in pattern.split("/"):
+        if step in ("", "."):
+            continue
+        if any(character in step for character in "*?["):
+            matching = [
+                join_path(path, name)
+                for path in matching
+                for name in tree.list_folder(path).folders
+                if fnmatchcase(name, step)
+            ][:limit]
+        else:
+            matching = [
+                target
+                for path in matching
+                if is_inside_root(target := join_path(path, step)) and tree.is_folder(target)
+            ]
+    return matching

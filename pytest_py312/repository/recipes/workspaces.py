@@ -4,13 +4,12 @@ https://docs.astral.sh/uv/concepts/projects/workspaces/
 """
 
 from collections.abc import Iterator
-from fnmatch import fnmatchcase
 from itertools import islice
 
 from packaging.utils import canonicalize_name
 
 from pytest_py312.repository.formats.toml import read_toml, strings_in
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.tree import Tree, join_path, matching_folders
 
 MEMBER_LIMIT = 200
 """Maximum number of members of a workspace that are read."""
@@ -28,7 +27,7 @@ def workspace_member(tree: Tree, folder: str, name: str) -> str | None:
         if root != folder and not toml.table("tool", "uv", "workspace"):
             continue
         patterns = strings_in(toml.value("tool", "uv", "workspace", "members"))[:_PATTERN_LIMIT]
-        members = (member for pattern in patterns for member in _expand(tree, root, pattern))
+        members = (member for pattern in patterns for member in matching_folders(tree, root, pattern, MEMBER_LIMIT))
         for member in (root, *islice(members, MEMBER_LIMIT)):
             project = read_toml(tree.read_or_none(join_path(member, "pyproject.toml")) or "").table("project")
             if canonicalize_name(str(project.get("name", ""))) == wanted:
@@ -41,19 +40,3 @@ def _ancestors(folder: str) -> Iterator[str]:
     while folder != ".":
         folder = folder.rpartition("/")[0] or "."
         yield folder
-
-
-def _expand(tree: Tree, root: str, pattern: str) -> Iterator[str]:
-    """Yield the folders that a pattern such as ``packages/*`` matches."""
-    folders = [root]
-    for part in pattern.strip("/").split("/"):
-        if "*" in part or "?" in part or "[" in part:
-            folders = [
-                join_path(folder, name)
-                for folder in folders
-                for name in tree.list_folder(folder).folders
-                if fnmatchcase(name, part)
-            ][:MEMBER_LIMIT]
-        else:
-            folders = [path for folder in folders if not leaves_root(path := join_path(folder, part))]
-    yield from folders

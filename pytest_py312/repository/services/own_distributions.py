@@ -7,7 +7,7 @@ other projects have names as well. Nothing is built; names and versions are read
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -19,7 +19,7 @@ from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
 from pytest_py312.repository.services.detection.packaging import find_distribution
 from pytest_py312.repository.services.requirement_set import RequirementSet, read_requirement_set
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, is_requirements_path
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.tree import Tree, is_inside_root, join_path, matching_folders
 
 FOLDER_LIMIT = 500
 """Folders that are looked at for one service."""
@@ -87,7 +87,7 @@ def _sources_of(toml: TomlText, folder: str) -> Iterator[str]:
     for source in toml.table("tool", "uv", "sources").values():
         for alternative in source if isinstance(source, list) else [source]:
             path = alternative.get("path") if isinstance(alternative, dict) else None
-            if isinstance(path, str) and _is_inside(target := join_path(folder, path)):
+            if isinstance(path, str) and is_inside_root(target := join_path(folder, path)):
                 yield target
 
 
@@ -98,38 +98,14 @@ def _workspace_members(tree: Tree, toml: TomlText, folder: str) -> list[str]:
         table: Mapping[str, Any] = toml.table(*keys)
         excluded = strings_in(table.get("exclude"))
         for pattern in strings_in(table.get("members"))[:FOLDER_LIMIT]:
-            for path in _matching_folders(tree, folder, pattern):
+            for path in matching_folders(tree, folder, pattern, FOLDER_LIMIT):
                 if not any(fnmatchcase(path, join_path(folder, other)) for other in excluded):
                     members[path] = None
     return list(members)[:FOLDER_LIMIT]
 
 
-def _matching_folders(tree: Tree, folder: str, pattern: str) -> Iterable[str]:
-    """Return the folders that match a pattern such as ``packages/*``. A ``**`` matches a single level."""
-    matching = [folder]
-    for step in pattern.split("/"):
-        if step in ("", "."):
-            continue
-        if any(character in step for character in "*?["):
-            matching = [
-                join_path(path, name)
-                for path in matching
-                for name in tree.list_folder(path).folders
-                if fnmatchcase(name, step)
-            ][:FOLDER_LIMIT]
-        else:
-            matching = [
-                target for path in matching if _is_inside(target := join_path(path, step)) and tree.is_folder(target)
-            ]
-    return matching
-
-
-def _is_inside(path: str) -> bool:
-    return not (path.startswith(("/", "~")) or leaves_root(path) or "\0" in path)
-
-
 def _distribution_of(tree: Tree, folder: str) -> Distribution | None:
-    if not _is_inside(folder) or not tree.is_folder(folder):
+    if not is_inside_root(folder) or not tree.is_folder(folder):
         return None
     texts = {name: text for name in _METADATA_FILES if (text := tree.read_or_none(join_path(folder, name)))}
     return find_distribution(tree.scan_folder(folder, depth=2, limit=2_000).files, texts) if texts else None
