@@ -157,6 +157,8 @@ class Plan:
     """How long a resolution without a cut-off date may be reused."""
     build_limit: float = DEFAULT_BUILD_LIMIT
     """Seconds for the build of one source on one interpreter."""
+    has_rollout: bool = False
+    """Whether the plan says how to deploy or monitor something."""
 
     def image_of(self, interpreter: Interpreter) -> str:
         """Return the base image of ``interpreter``, such as ``python:3.12-slim``."""

@@ -32,8 +32,8 @@ def settings_for(plan: Plan, name: str, path: str) -> ServiceSettings:
 def check_against_fleet(plan: Plan, services: Sequence[tuple[str, str]]) -> None:
     """Validate the plan against the services (name, path) of the fleet.
 
-    :raises PlanError: a stage, a ``[service."..."]`` or a waiver matches no service, a service is in two stages, or a
-        path of a service leaves the fleet's root.
+    :raises PlanError: a stage, a ``[service."..."]`` or a waiver matches no service, a service is in two stages, a path
+        of a service leaves the fleet's root, or a deployment cannot work.
     """
     lookup = PatternIndex(services)
     _check_stages(plan, services, lookup)
@@ -49,6 +49,17 @@ def check_against_fleet(plan: Plan, services: Sequence[tuple[str, str]]) -> None
                 expected=waiver.service,
             )
     _check_paths(plan, services)
+    if plan.has_rollout:
+        _check_rollout(plan, services)
+
+
+def _check_rollout(plan: Plan, services: Sequence[tuple[str, str]]) -> None:
+    # slow to import, and most plans deploy nothing
+    from pytest_py312.repository.plan.deployment_check import check_deployments
+    from pytest_py312.repository.plan.rollout_tables import read_rollout_settings
+
+    if file := _reread_plan_file(plan):
+        check_deployments(file, plan, read_rollout_settings(file), services)
 
 
 def _check_stages(plan: Plan, services: Sequence[tuple[str, str]], lookup: PatternIndex) -> None:
@@ -120,7 +131,7 @@ def _plan_error(plan: Plan, key: KeyPath, message: str, expected: str | None = N
 
 
 def _reread_plan_file(plan: Plan) -> PlanFile | None:
-    """Read the plan's file again for line numbers, which the Plan does not keep. Only used for errors."""
+    """Read the plan's file again for what the Plan does not keep: line numbers, and the settings of the rollout."""
     if not plan.source:
         return None
     try:

@@ -167,7 +167,8 @@ def load_plan(path: Path, *, today: date) -> Plan:
     :raises PlanError: something in the file is invalid.
     """
     file = read_plan_file(path)
-    if _has_rollout_settings(file.table):
+    has_rollout = _has_rollout_settings(file.table)
+    if has_rollout:
         from pytest_py312.repository.plan.rollout_tables import read_rollout_settings  # slow, and not needed by checks
 
         read_rollout_settings(file)  # reports mistakes now, not when a stage is deployed
@@ -201,6 +202,7 @@ def load_plan(path: Path, *, today: date) -> Plan:
         exclude_newer=_read_or_default(top, "exclude-newer", read.utc_timestamp, base.exclude_newer),
         lock_hours=_read_or_default(top, "lock-hours", read.hours, base.lock_hours),
         build_limit=_read_or_default(top, "build-limit", read.duration, base.build_limit),
+        has_rollout=has_rollout,
     )
     return with_resolution(
         plan, resolver=_read_or_default(top, "resolver", lambda node: read.choice(node, RESOLVERS), "")

@@ -9,10 +9,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.core.errors import did_you_mean
 from pytest_py312.core.service_patterns import glob_problem
 from pytest_py312.repository.plan import values as read
 from pytest_py312.repository.plan.contract_tables import read_contracts
+from pytest_py312.repository.plan.environment_tables import read_environments
 from pytest_py312.repository.plan.metric_conditions import parse_condition
 from pytest_py312.repository.plan.plan_file import PlanFile, read_plan_file
 from pytest_py312.repository.plan.rollout_settings import (
@@ -20,7 +20,6 @@ from pytest_py312.repository.plan.rollout_settings import (
     CompareSettings,
     ConfirmSettings,
     DeploySettings,
-    EnvironmentSettings,
     MetricSettings,
     RolloutSettings,
     SettingsOverrides,
@@ -31,14 +30,13 @@ from pytest_py312.repository.plan.target_tables import (
     TARGET_DEFAULTS,
     check_target_keys,
     deployment,
-    engines,
     namespace,
 )
 from pytest_py312.repository.plan.values import FieldReaders, NodeReader, PlanNode, read_table, read_values
 
 PROVIDERS = ("http", "prometheus", "docker", "logs", "python")
 """Values of ``provider`` of a metric; ``rollout/monitoring/probe_plan.py`` has a probe for each of them."""
-_PUBLISH = re.compile(r"(?:(?:\d{1,3}\.){3}\d{1,3}:)?\d{1,5}:\d{1,5}", re.ASCII)
+_PUBLISH = re.compile(r"(?:(?:\d{1,3}\.){3}\d{1,3}:)?(\d{1,5}):(\d{1,5})", re.ASCII)
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _GRPC = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,120}", re.ASCII)
@@ -72,7 +70,7 @@ def read_rollout_settings(file: PlanFile) -> RolloutSettings:
         compare=replace(CompareSettings(), **(_compare_values(soak["compare"]) if "compare" in soak else {})),
         metrics=_metrics(soak["metric"]) if "metric" in soak else (),
         contracts=read_contracts(top["contract"]) if "contract" in top else (),
-        environments=_environments(deploy["environments"]) if "environments" in deploy else (),
+        environments=read_environments(deploy["environments"]) if "environments" in deploy else (),
         stages=tuple(_stage_overrides(top["stage"])) if "stage" in top else (),
         services=tuple(_service_overrides(top["service"])) if "service" in top else (),
     )
@@ -139,22 +137,11 @@ def _path(node: PlanNode) -> str:
     return text
 
 
-def _url(node: PlanNode) -> str:
-    text = node.text('"http://prometheus:9090"')
-    if not text.startswith(("http://", "https://")) or any(character.isspace() for character in text):
-        raise node.unexpected("an address of HTTP", '"http://prometheus:9090"')
-    return text
-
-
 def _grpc(node: PlanNode) -> str | None:
     """Read ``true`` (the whole server) or the name of a gRPC service."""
     if isinstance(node.value, bool):
         return "" if node.value else None
     return str(_pattern_reader(_GRPC, "true or the name of a gRPC service", '"orders.Orders"')(node))
-
-
-def _argv(node: PlanNode) -> tuple[str, ...]:
-    return read.strings(node, '["tell-us", "--urgent"]')
 
 
 def _confirm_settings(node: PlanNode) -> ConfirmSettings:
@@ -207,8 +194,15 @@ def _image(node: PlanNode) -> str:
 
 
 def _published_ports(node: PlanNode) -> tuple[str, ...]:
-    read_port = _pattern_reader(_PUBLISH, "[address:]port:port inside", '"127.0.0.1:8080:80"')
-    return tuple(read_port(item) for item in node.items('["127.0.0.1:8080:80"]'))
+    return tuple(_published_port(item) for item in node.items('["127.0.0.1:8080:80"]'))
+
+
+def _published_port(node: PlanNode) -> str:
+    text = node.text('"127.0.0.1:8080:80"')
+    match = _PUBLISH.fullmatch(text)
+    if not match or not all(1 <= int(port) <= 65535 for port in match.groups()):
+        raise node.unexpected("[address:]port:port inside, with ports from 1 to 65535", '"127.0.0.1:8080:80"')
+    return text
 
 
 _SOAK_READERS: FieldReaders = {
@@ -313,41 +307,6 @@ def _metrics(node: PlanNode) -> tuple[MetricSettings, ...]:
             **read_values(members, _METRIC_READERS),
         )
     return tuple(metrics.values())
-
-
-def _environments(node: PlanNode) -> tuple[EnvironmentSettings, ...]:
-    readers: FieldReaders = {
-        "after": ("after", lambda node: read.strings(node, '["test"]')),
-        "shares-target-with": ("shares_target_with", lambda node: read.strings(node, '["test"]')),
-        "engine": ("engine", lambda node: node.text('"ssh://deploy@host"')),
-        "engines": ("engines", engines),
-        "context": ("context", lambda node: node.text('"staging"')),
-        "namespace": ("namespace", namespace),
-        "prometheus": ("prometheus", _url),
-        "textfile": ("textfile", lambda node: node.text('"/var/lib/node_exporter/py312.prom"')),
-        "webhooks": ("webhooks", lambda node: tuple(_url(item) for item in node.items('["https://chat/hook"]'))),
-        "notify": ("notify", lambda node: tuple(_argv(item) for item in node.items('[["tell-us", "--urgent"]]'))),
-        "drill": ("drill", PlanNode.flag),
-    }
-    environments = []
-    tables = node.members('prod = { after = ["test"] }')
-    for name, item in tables.items():
-        if not _NAME.fullmatch(name):
-            raise item.error("is no valid name of an environment (letters, digits, _, - and .)")
-        environment = EnvironmentSettings(
-            name=name, **read_values(read_table(item, tuple(readers), "an environment"), readers)
-        )
-        for relation, other_names in (
-            ("comes after", environment.after),
-            ("shares its target with", environment.shares_target_with),
-        ):
-            for other_name in other_names:
-                if other_name not in tables or other_name == name:
-                    raise item.error(
-                        f'{relation} "{other_name}", which is no other environment{did_you_mean(other_name, [*tables])}'
-                    )
-        environments.append(environment)
-    return tuple(environments)
 
 
 def _overrides_in(item: PlanNode) -> list[tuple[str, SettingsOverrides]]:

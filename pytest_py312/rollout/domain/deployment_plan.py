@@ -1,6 +1,6 @@
 """Create the run of a stage from plan and fleet: its services in order, their images and their names. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.model.findings import Interpreter
@@ -98,7 +98,6 @@ def create_run(
     }
     order = _order_by_needs(services, deploy_settings)
     specs = {name: make_service_spec(services[name], deploy_settings[name]) for name in order}
-    _check_unique_names(specs.values())
     return StageRun(
         run=name,
         environment=environment,
@@ -148,15 +147,3 @@ def environments_sharing_target(settings: RolloutSettings, environment: str) -> 
             (*own, *(other.name for other in settings.environments if environment in other.shares_target_with))
         )
     )
-
-
-def _check_unique_names(specs: Iterable[ServiceSpec]) -> None:
-    """Refuse two services of the same name on the target: they would replace each other."""
-    owners: dict[tuple[str, str], str] = {}
-    for spec in specs:
-        other = owners.setdefault((spec.namespace, spec.container), spec.service)
-        if other != spec.service:
-            raise RolloutRefused(
-                f"{other} and {spec.service} would both be named {spec.container}; rename one of them in deploy of "
-                f'[service."{spec.service}"]'
-            )

@@ -198,6 +198,15 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
         ('[[soak.metric]]\nname = "a"\nprovider = "http"\nsuccess = "x < 1"', "is no condition; write one such as"),
         ('[deploy]\ncontainer = "a/b"', "the name of a container"),
         ('[deploy]\npublish = ["80"]', "port inside"),
+        ('[deploy]\npublish = ["80000:80"]', "ports from 1 to 65535"),
+        (
+            "[deploy.environments]\ntest = { engine = 'ssh://a' }\nprod = { engine = 'ssh://a/' }",
+            r'py312\.toml:3: .*has the same address as "test".*shares-target-with = \["test"\]',
+        ),
+        (
+            "[deploy]\ntarget = 'kubernetes'\n[deploy.environments]\na = { namespace = 'n' }\nb = { namespace = 'n' }",
+            r'py312\.toml:5: .*has the same address as "a"',
+        ),
         ('[deploy]\nhealth = "health"', "from its /"),
         ('[deploy.environments]\nprod = { after = ["tset"] }\ntest = {}', 'perhaps you meant "test"'),
         ('[defaults]\nsoak = { interval = "1m" }', r"\[defaults\] has no such key"),
