@@ -15,6 +15,7 @@ from typing import NoReturn, TextIO
 
 from pytest_py312 import __version__
 from pytest_py312.cli.rollout_parser import (
+    JOURNAL_COMMANDS,
     MONITOR_COMMANDS,
     OPERATIONS_COMMANDS,
     ROLLOUT_COMMANDS,
@@ -325,7 +326,7 @@ def _rollout(options: argparse.Namespace) -> int:
     from pytest_py312.rollout import context
     from pytest_py312.rollout.execution.target_factory import connect_target
 
-    plan = _read_plan(options)
+    plan, plan_problem = _read_rollout_plan(options)
     state = Path(options.state_dir).expanduser() if options.state_dir else plan.root / STATE_FOLDER
     with ExitStack() as exit_stack:
         rollout_context = context.RolloutContext(
@@ -333,6 +334,7 @@ def _rollout(options: argparse.Namespace) -> int:
             state_dir=state.absolute(),
             target=lambda: exit_stack.enter_context(connect_target(rollout_context.settings(), options.env)),
             log=lambda text: print(text, file=sys.stderr, flush=True),
+            plan_problem=plan_problem,
         )
         run_command = (
             monitor_commands.run_command if options.command in MONITOR_COMMANDS else rollout_commands.run_command
@@ -341,6 +343,20 @@ def _rollout(options: argparse.Namespace) -> int:
         text, code = run_command(options, rollout_context)
     _write(text)
     return code
+
+
+def _read_rollout_plan(options: argparse.Namespace) -> tuple[Plan, str]:
+    """Return the plan; or the default plan, and why the real one cannot be used, for what works from the journal."""
+    try:
+        return _read_plan(options), ""
+    except Py312Error as error:
+        if options.command not in JOURNAL_COMMANDS and not getattr(options, "rollback", False):
+            raise
+        print(f"py312: the plan cannot be used, so the journal's record of it applies: {error}", file=sys.stderr)
+        start = Path(options.plan).parent if options.plan is not None else Path(options.path)
+        folders = (start.absolute(), *start.absolute().parents)
+        root = next((folder for folder in folders if (folder / STATE_FOLDER).is_dir()), start)
+        return default_plan(root), str(error)
 
 
 # ---- the gate

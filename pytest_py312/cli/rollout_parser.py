@@ -134,6 +134,9 @@ def pytest_argv(options: argparse.Namespace, pytest_arguments: list[str]) -> lis
     return [*argv, *pytest_arguments]
 
 
+JOURNAL_COMMANDS = frozenset({"status", "recover", "rollback", "unlock", "abort", "evidence"})
+"""Commands that work without the plan, from what the journal has recorded: a rollback must not need a valid file."""
+
 ROLLOUT_COMMANDS = {
     "plan": "show how a stage would be deployed: order, containers, images; changes nothing",
     "deploy": "deploy a stage up to the start of its soak; roll it back if that fails",

@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pytest_py312.core import clock
+from pytest_py312.core.errors import Py312Error, RolloutRefused
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.repository.plan.rollout_tables import load_rollout_settings
 from pytest_py312.repository.services.discovery import discover
-from pytest_py312.rollout.domain.deployment_plan import create_run
+from pytest_py312.rollout.domain.deployment_plan import create_run, recorded_settings
+from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
 from pytest_py312.rollout.domain.model import StageRun
 from pytest_py312.rollout.targets.target import Target
 
@@ -26,16 +28,45 @@ class RolloutContext:
     log: Callable[[str], None]
     discovered_fleet: Fleet | None = None
     """The fleet, if it has been discovered already."""
+    plan_problem: str = ""
+    """Why the plan cannot be used; ``plan`` is then the default. What was recorded at the deployment applies."""
 
     def settings(self) -> RolloutSettings:
-        return load_rollout_settings(self.plan.root / self.plan.source) if self.plan.source else RolloutSettings()
+        """Return the settings of the plan; without a plan, those that the journal has recorded.
+
+        :raises Py312Error: there are none.
+        """
+        if self.plan.source:
+            return load_rollout_settings(self.plan.root / self.plan.source)
+        runs = _current_runs(self.state_dir)
+        if not runs and not self.plan_problem:
+            return RolloutSettings()
+        try:
+            return recorded_settings(runs)
+        except RolloutRefused as error:
+            if not self.plan_problem:
+                return RolloutSettings()
+            raise RolloutRefused(f"{self.plan_problem}; {error}") from None
 
     def fleet(self) -> Fleet:
         return self.discovered_fleet or discover(self.plan)
 
     def service_paths(self) -> dict[str, str]:
-        """Return the path of each service by its name."""
-        return {service.name: service.path for service in self.fleet().services}
+        """Return the path of each service by its name; none if the services cannot be read."""
+        try:
+            return {service.name: service.path for service in self.fleet().services}
+        except Py312Error:
+            return {}
+
+
+def _current_runs(state_dir: Path) -> list[StageRun]:
+    if not (state_dir / JOURNAL_FILE).exists():
+        return []
+    journal = Journal(state_dir)
+    try:
+        return journal.current_runs()
+    finally:
+        journal.close()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -1,15 +1,22 @@
 """Create the run of a stage from plan and fleet: its services in order, their images and their names. Pure."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import matches
-from pytest_py312.repository.plan.rollout_settings import KUBERNETES, DeploySettings, RolloutSettings
+from pytest_py312.repository.plan.rollout_settings import (
+    KUBERNETES,
+    DeploySettings,
+    EnvironmentSettings,
+    RolloutSettings,
+    SoakSettings,
+)
 from pytest_py312.rollout.domain.contracts import contract_edges
-from pytest_py312.rollout.domain.model import Deployment, ServiceSpec, StageRun
+from pytest_py312.rollout.domain.model import Deployment, ServiceSpec, StageRun, TargetAddress
 from pytest_py312.rollout.domain.preconditions import deployment_order
 from pytest_py312.rollout.domain.soak_overrides import DURATION, INTERVAL, with_overrides
 
@@ -122,6 +129,52 @@ def create_run(
         planned={DURATION: planned.duration, INTERVAL: planned.interval},
         shares=environments_sharing_target(settings, environment),
         contracts=tuple(contract_edges(settings.contracts, list(services))),
+        address=_target_address(settings, environment),
+    )
+
+
+def _target_address(settings: RolloutSettings, environment: str) -> TargetAddress:
+    own = settings.environment_settings(environment)
+    return TargetAddress(
+        kind=settings.deploy.target,
+        engine=own.engine,
+        engines=own.engines,
+        context=own.context,
+        namespace=own.namespace,
+    )
+
+
+def recorded_settings(runs: Iterable[StageRun]) -> RolloutSettings:
+    """Return what a recovery needs of the settings that ``runs`` began with: targets, and the schedule of the soak.
+
+    :param runs: the newest run of each stage in each environment.
+    :raises RolloutRefused: a version before this field has recorded them.
+    """
+    addresses: dict[str, TargetAddress] = {}
+    soak = SoakSettings()
+    for run in sorted(runs, key=lambda one: one.run):  # names begin with the time
+        if run.address is not None:
+            addresses[run.environment] = run.address
+            soak = replace(
+                soak,
+                interval=run.planned.get(INTERVAL, soak.interval),
+                duration=run.planned.get(DURATION, soak.duration),
+            )
+    if not addresses:
+        raise RolloutRefused("the journal does not say how to reach the target; the plan has to be corrected first")
+    return RolloutSettings(
+        deploy=DeploySettings(target=list(addresses.values())[-1].kind),
+        soak=soak,
+        environments=tuple(
+            EnvironmentSettings(
+                name=name,
+                engine=address.engine,
+                engines=address.engines,
+                context=address.context,
+                namespace=address.namespace,
+            )
+            for name, address in addresses.items()
+        ),
     )
 
 

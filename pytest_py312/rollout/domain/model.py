@@ -295,6 +295,21 @@ class LockHolder:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TargetAddress:
+    """How to reach the target of an environment, according to the plan with which a run began.
+
+    The fields are those of :class:`~pytest_py312.repository.plan.rollout_settings.EnvironmentSettings`; ``kind`` is the
+    plan's ``deploy.target``.
+    """
+
+    kind: str
+    engine: str = ""
+    engines: tuple[tuple[str, str], ...] = ()
+    context: str = ""
+    namespace: str = ""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StageRun:
     """One attempt to bring a stage into service, in its current state. Only :mod:`.state_machine` changes it.
 
@@ -341,6 +356,8 @@ class StageRun:
     """Edges whose contracts were tried and hold."""
     place: str = ""
     """Identity of the environment's target; empty if the target did not report one."""
+    address: TargetAddress | None = None
+    """How to reach the target without the plan; ``None`` for runs that are older than this field."""
     shares: tuple[str, ...] = ()
     """Other environments that may share this target, according to the plan."""
     drill: str = ""
