@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite
 
+AWS_LAMBDA = "AWS Lambda"
+PLATFORMS = (AWS_LAMBDA,)
+"""What runs functions, and has packages of its own: in place of the tool of an install step."""
 _SITE_FOLDER = re.compile(r"/lib/python3[.]?\d*/(?:site|dist)-packages/?$")
 
 # ---- the fleet: what discovery has read from the repository
@@ -31,13 +34,15 @@ class InstallSettings:
 
     ``options`` are those that a requirements file could have (``--index-url``, ``--pre``, ``--no-binary``), with their
     values; a folder in them is relative to the root. ``by_uv``: uv and not pip chooses among several indexes.
-    ``upgrade``: what it names is upgraded, also if an environment comes with an older version.
+    ``upgrade``: what it names is upgraded, also if an environment comes with an older version. ``provided``: the
+    platform has it installed, and what the service installs is kept beside it.
     """
 
     no_deps: bool = False
     options: tuple[tuple[str, str], ...] = ()
     by_uv: bool = False
     upgrade: bool = False
+    provided: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -63,6 +68,8 @@ class RequirementSource:
     uninstalled: bool = False
 
     def __str__(self) -> str:
+        if self.settings.provided:
+            return f"{self.path}:{self.line} (provided)"
         if self.arguments:
             return f"{self.path}:{self.line} ({' '.join(self.arguments)})"
         return f"{self.path} [{self.table}]" if self.table else self.path
@@ -81,9 +88,10 @@ class LocalProject:
 class InstallStep:
     """One command that installs: what it installs, and the place that says so.
 
-    ``tool`` is pip, ``uv pip``, pip-sync, uv, poetry, pdm, pipenv, hatch, conda, ``setup.py``, or one for packages of
-    the system (apt, apk, dnf). Files, constraints, ``folder`` (where it runs) and ``project`` (whose dependencies it
-    installs) are paths relative to the root; ``folder`` is ``None`` outside of the repository.
+    ``tool`` is pip, ``uv pip``, pip-sync, uv, poetry, pdm, pipenv, hatch, conda, ``setup.py``, one for packages of the
+    system (apt, apk, dnf), or the platform of a function, which provides the ``arguments``. Files, constraints,
+    ``folder`` (where it runs) and ``project`` (whose dependencies it installs) are paths relative to the root;
+    ``folder`` is ``None`` outside of the repository.
     """
 
     tool: str

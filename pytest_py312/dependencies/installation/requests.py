@@ -65,6 +65,7 @@ class _Group:
     requirements: RequirementSet
     by_uv: bool = False
     upgrade: bool = False
+    provided: bool = False
     kept_lines: tuple[LocatedEntry, ...] = ()
     kept_constraints: tuple[LocatedEntry, ...] = ()
 
@@ -135,7 +136,13 @@ class RequestBuilder:
     def _group(self, service: Service, groups: Sequence[InstallGroup], position: int) -> _Group:
         """Return the requirements of one of ``groups``, and what it keeps of those before it."""
         if len(groups) == 1:
-            return _Group(requirements=self._sets[service.name], by_uv=groups[0].by_uv, upgrade=groups[0].upgrade)
+            requirements, group = self._sets[service.name], groups[0]
+            return _Group(
+                requirements=requirements,
+                by_uv=group.by_uv,
+                upgrade=group.upgrade,
+                provided=group.settings.provided,
+            )
         group = groups[position]
         kept: dict[bool, list[LocatedEntry]] = {True: [], False: []}
         replaced: set[str] = set()
@@ -150,6 +157,7 @@ class RequestBuilder:
             requirements=self._read(service, group.sources),
             by_uv=group.by_uv,
             upgrade=group.upgrade,
+            provided=group.settings.provided,
             kept_lines=tuple(kept[True]),
             kept_constraints=tuple(kept[False]),
         )
@@ -274,7 +282,8 @@ class RequestBuilder:
             self._part(group, shared, _entry_lines(group, changed or {}, excluded), position)
             for position, group in enumerate(groups)
         ]
-        main = next((part for part in reversed(parts) if not part.no_deps), replace(shared, position=len(parts)))
+        usual = (part for part in reversed(parts) if not part.no_deps and not part.provided)
+        main = next(usual, replace(shared, position=len(parts)))
         tools = _tool_lines(cell.service, requirements)
         of_trees = self._tree_lines(cell, trees, {*tree_names, *unavailable})
         return replace(
@@ -303,6 +312,7 @@ class RequestBuilder:
             best_match=not group.by_uv and any(option.name == "--extra-index-url" for option in options),
             position=position,
             upgrade=group.upgrade,
+            provided=group.provided,
         )
 
     def _tree_lines(self, cell: Cell, trees: Sequence[StoredDistribution], excluded: Collection[str]) -> list[str]:

@@ -53,6 +53,8 @@ class ResolutionRequest:
     position: int = 0
     upgrade: bool = False
     """Whether the projects of the ``lines`` are upgraded, whatever is installed already."""
+    provided: bool = False
+    """Whether the platform has the ``lines`` installed: they fit to what is installed already, or stand beside it."""
     installed: tuple[str, ...] = ()
     """What is installed already, as ``name==version``: it is kept where the lines allow that."""
     others: tuple["ResolutionRequest", ...] = ()
@@ -145,9 +147,26 @@ def resolve_parts(request: ResolutionRequest, resolve: Callable[[ResolutionReque
     pins: dict[str, Pin] = {}
     for part in parts_of(request):
         kept = (pin for pin in pins.values() if pin.version and not (part.upgrade and pin.name in part.names))
-        lock = resolve(replace(part, installed=tuple(f"{pin.name}=={pin.version}" for pin in kept)))
-        pins |= {pin.name: pin for pin in lock.pins}
+        part = replace(part, installed=tuple(f"{pin.name}=={pin.version}" for pin in kept))
+        if part.provided:
+            pins = {pin.name: pin for pin in _resolve_provided(part, resolve).pins} | pins
+        else:
+            pins |= {pin.name: pin for pin in resolve(part).pins}
     return DependencyLock(pins=tuple(sorted(pins.values(), key=lambda pin: pin.name)), created=clock.timestamp())
+
+
+def _resolve_provided(
+    part: ResolutionRequest, resolve: Callable[[ResolutionRequest], DependencyLock]
+) -> DependencyLock:
+    """Return what a platform provides, which replaces nothing that is installed already."""
+    kept = replace(part, constraints=(*part.constraints, *part.installed))
+    try:
+        try:
+            return resolve(kept)
+        except Unresolvable:  # a platform does not compare its versions with what it finds beside them
+            return resolve(replace(kept, no_deps=True))
+    except Unresolvable as error:
+        raise Undetermined(f"what the platform provides cannot be resolved: {error}", sorted(part.names)) from error
 
 
 class LockCache:

@@ -171,6 +171,7 @@ class UvResolver:
                 sorted(request.formats.wheel_only),
                 request.best_match,
                 request.upgrade,
+                request.provided,
                 request.position if request.others else 0,
                 [self.cache_key(other, build) for other in request.others],
             ]

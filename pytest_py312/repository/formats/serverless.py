@@ -1,13 +1,14 @@
-"""Read what builds Python functions: templates of AWS SAM, and files of the Serverless Framework. Never raises.
+"""Read what builds Python functions: templates of AWS, and files of the Serverless Framework. Never raises.
 
 https://docs.aws.amazon.com/serverless-application-model/latest/developerguide/sam-specification.html,
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/aws-resource-lambda-function.html,
 https://www.serverless.com/framework/docs/providers/aws/guide/serverless.yml and
 https://www.serverless.com/plugins/serverless-python-requirements
 """
 
 import posixpath
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pytest_py312.repository.formats.yaml import (
@@ -24,6 +25,8 @@ from pytest_py312.repository.formats.yaml import (
 FUNCTION_LIMIT = 200
 _FILE = re.compile(r"(?:template|sam|serverless)(?:[._-][\w.-]*)?\.ya?ml", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_CODE_KEYS = {"AWS::Serverless::Function": "CodeUri", "AWS::Lambda::Function": "Code"}
+"""Types of functions, and their keys with the folder of the code."""
 _PLUGIN = "serverless-python-requirements"
 
 
@@ -44,11 +47,18 @@ class BuiltFolder:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ServerlessFunction:
-    """A Python function: the folder of its code, the module of its handler, and what is built for it."""
+    """A Python function: the folder of its code, the module of its handler, and what is built for it.
+
+    ``line`` names its Python. ``is_lambda``: it runs on AWS Lambda, from an archive. ``layers`` are the folders,
+    relative to the root, whose content its layers put on the path of imports.
+    """
 
     folder: str
     module: str = ""
     builds: tuple[BuiltFolder, ...] = ()
+    line: int = 1
+    is_lambda: bool = True
+    layers: tuple[str, ...] = ()
 
 
 def is_serverless_file(name: str) -> bool:
@@ -58,7 +68,7 @@ def is_serverless_file(name: str) -> bool:
 
 def read_serverless(text: str, path: str) -> tuple[ServerlessFunction, ...]:
     """Return the Python functions that a file defines; nothing for invalid YAML. ``path`` is the file's path."""
-    if "AWS::Serverless" not in text and "provider" not in text:
+    if not any(word in text for word in ("AWS::Serverless", "AWS::Lambda::Function", "provider")):
         return ()
     try:
         documents = parse_documents(text)
@@ -80,39 +90,56 @@ class _Reader:
         resources = dict(_members(child_of(root, "Resources")))
         for resource in resources.values():
             properties = child_of(resource, "Properties")
-            if scalar_text(child_of(resource, "Type")) != "AWS::Serverless::Function":
+            code_key = _CODE_KEYS.get(scalar_text(child_of(resource, "Type")))
+            if code_key is None:
                 continue
+            globals_ = defaults if code_key == "CodeUri" else None
 
-            def value(key: str, own: YamlNode | None = properties) -> YamlNode | None:
+            def value(
+                key: str, own: YamlNode | None = properties, defaults: YamlNode | None = globals_
+            ) -> YamlNode | None:
                 return child_of(own, key) or child_of(defaults, key)
 
-            code = value("CodeUri")
+            code = value(code_key)
             is_image = scalar_text(value("PackageType")) == "Image"
             folder = self._path(scalar_text(code)) if isinstance(code, YamlScalar) else ""
             if is_image or not folder or not scalar_text(value("Runtime")).startswith("python"):
                 continue
             builds = [BuiltFolder(folder=folder, line=self._line(code), target="/var/task")]
-            layers = value("Layers")
-            for name in layers.items if isinstance(layers, YamlSequence) else []:
-                builds += self._layer(resources.get(scalar_text(name)))
-            yield ServerlessFunction(folder=folder, module=_module(scalar_text(value("Handler"))), builds=tuple(builds))
+            layers: list[str] = []
+            for layer in self._layers(value("Layers"), resources):
+                builds += [layer] if layer.target else []
+                layers.append(layer.folder if layer.target else posixpath.join(layer.folder, "python"))
+            yield ServerlessFunction(
+                folder=folder,
+                module=_module(scalar_text(value("Handler"))),
+                builds=tuple(builds),
+                line=self._line(value("Runtime")),
+                layers=tuple(layers),
+            )
 
-    def _layer(self, resource: YamlNode | None) -> Iterator[BuiltFolder]:
-        """Yield what a layer of the same template builds."""
-        content = child_of(child_of(resource, "Properties"), "ContentUri")
-        method = scalar_text(child_of(child_of(resource, "Metadata"), "BuildMethod"))
-        folder = self._path(scalar_text(content)) if isinstance(content, YamlScalar) else ""
-        if folder and method.startswith("python"):
-            yield BuiltFolder(folder=folder, line=self._line(content), target="/opt/python")
+    def _layers(self, layers: YamlNode | None, resources: Mapping[str, YamlNode]) -> Iterator[BuiltFolder]:
+        """Yield the layers of the same template; one without a target is copied as it is."""
+        for name in layers.items if isinstance(layers, YamlSequence) else []:
+            resource = resources.get(scalar_text(name))
+            content = child_of(child_of(resource, "Properties"), "ContentUri")
+            method = scalar_text(child_of(child_of(resource, "Metadata"), "BuildMethod"))
+            folder = self._path(scalar_text(content)) if isinstance(content, YamlScalar) else ""
+            if folder and (not method or method.startswith("python")):
+                yield BuiltFolder(folder=folder, line=self._line(content), target="/opt/python" if method else "")
 
     def functions(self, root: YamlNode | None) -> Iterator[ServerlessFunction]:
-        runtime = scalar_text(child_of(child_of(root, "provider"), "runtime"))
+        provider = child_of(root, "provider")
+        is_lambda = scalar_text(child_of(provider, "name") or provider) == "aws"
+        runtime = scalar_text(child_of(provider, "runtime"))
         plugins = child_of(root, "plugins")
         names = [scalar_text(item) for item in plugins.items] if isinstance(plugins, YamlSequence) else []
         settings = child_of(child_of(root, "custom"), "pythonRequirements")
         file_name = scalar_text(child_of(settings, "fileName")) or "requirements.txt"
         for _, node in _members(child_of(root, "functions")):
-            if not (scalar_text(child_of(node, "runtime")) or runtime).startswith("python"):
+            own_runtime = child_of(node, "runtime")
+            is_image = child_of(node, "image") is not None
+            if is_image or not (scalar_text(own_runtime) or runtime).startswith("python"):
                 continue
             module = child_of(node, "module")
             folder = self._path(scalar_text(module) or ".")
@@ -128,6 +155,8 @@ class _Reader:
                 folder=folder,
                 module=_module(scalar_text(handler)),
                 builds=(build,) if folder and _PLUGIN in names else (),
+                line=self._line(own_runtime or child_of(provider, "runtime")),
+                is_lambda=is_lambda,
             )
 
     def _path(self, text: str) -> str:

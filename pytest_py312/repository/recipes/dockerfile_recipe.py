@@ -14,9 +14,11 @@ from pytest_py312.repository.formats.dockerfile import (
     read_dockerfile,
     substitute_variables,
 )
+from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.recipes.build_context import find_build_context, instruction_words
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.file_map import FileMap, is_related, resolve_path
+from pytest_py312.repository.recipes.serverless_builds import lambda_step
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 STAGE_LIMIT = 50
@@ -42,10 +44,13 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
     contexts = dict.fromkeys(
         (find_build_context(tree, service_path, parsed), service_path, *_folders_above(dockerfile))
     )
+    image = parse_python_image(parsed.final_stage.image)
+    is_lambda = image is not None and image.scheme == "lambda"
+    platform_steps = [lambda_step(Location(path=dockerfile, line=parsed.final_stage.image_line))] * is_lambda
     recipes = []
     for context in contexts:
         stage = _ImageReader(tree, text, parsed, context).stage(parsed.final_stage)
-        steps = _of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path)
+        steps = (*_of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path), *platform_steps)
         python_path = tuple(filter(None, stage.environment.get("PYTHONPATH", "").split(":")))
         code = (stage.files.find(resolve_path(folder, stage.folder)) for folder in (".", *python_path))
         recipe = InstallRecipe(

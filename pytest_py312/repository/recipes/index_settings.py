@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_py312.core.model.fleet import InstallSettings, InstallStep
+from pytest_py312.core.model.fleet import PLATFORMS, InstallSettings, InstallStep
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 
@@ -72,7 +72,7 @@ def environment_indexes(variables: Mapping[str, str], tool: str) -> Iterator[tup
 def settings_of(step: InstallStep) -> InstallSettings:
     """Return the settings that hold for all that a step of pip or of its like installs."""
     if step.tool not in _TOOLS:
-        return InstallSettings()
+        return InstallSettings(provided=step.tool in PLATFORMS)
     options = [(name, value) for name, value in step.indexes if name in _INDEX_OPTIONS]
     for flag in step.flags:
         name, _, value = flag.partition(" ")

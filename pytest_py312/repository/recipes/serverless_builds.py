@@ -1,9 +1,9 @@
-"""Read what installs the functions of a service: builds of AWS SAM and of the Serverless Framework."""
+"""Read what installs the functions of a service: builds of AWS SAM and of the Serverless Framework, and AWS Lambda."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from pytest_py312.core.model.findings import Location
-from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, Program
+from pytest_py312.core.model.fleet import AWS_LAMBDA, InstallRecipe, InstallStep, Program
 from pytest_py312.repository.formats.serverless import (
     BuiltFolder,
     ServerlessFunction,
@@ -14,19 +14,41 @@ from pytest_py312.repository.tree import Tree, join_path
 
 FILE_LIMIT = 20
 """Maximum number of files that are read for one service."""
+LAMBDA_PACKAGES = (
+    "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3",
+    "awslambdaric; sys_platform == 'linux'", "simplejson", "snapshot-restore-py",
+)  # fmt: skip
+"""What every Python of AWS Lambda has in ``/var/runtime``: the SDK and the client of the runtime, with what they need.
+
+https://docs.aws.amazon.com/lambda/latest/dg/python-package.html: "The Lambda Python runtimes include the AWS SDK for
+Python (Boto3) and its dependencies". A deployment package and layers come before them on the path. Its images are
+preloaded with them as well: https://docs.aws.amazon.com/lambda/latest/dg/python-image.html. The versions change without
+a deployment. The client has wheels for Linux only: https://pypi.org/project/awslambdaric/.
+"""
 
 
 def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] = ()) -> InstallRecipe | None:
-    """Return what a build installs for the functions of a service; ``None`` if no file defines one.
+    """Return what a build installs for the functions of a service, and what their platform provides.
+
+    ``None`` if no file defines one.
 
     :param nested: the folders of other services inside of it, relative to the service.
     """
     for path, functions in _functions_of(tree, service_path, nested):
         builds = dict.fromkeys(build for function in functions for build in function.builds)
-        steps = tuple(step for build in builds if (step := _step(tree, build, path)) is not None)
+        steps = [step for build in builds if (step := _step(tree, build, path)) is not None]
+        on_lambda = [function for function in functions if function.is_lambda]
+        if on_lambda:
+            steps.append(lambda_step(Location(path=path, line=on_lambda[0].line), target="/var/runtime"))
         if steps:
-            return InstallRecipe(source=path, steps=steps)
+            layers = dict.fromkeys(folder for function in functions for folder in function.layers)
+            return InstallRecipe(source=path, steps=tuple(steps), code_folders=tuple(filter(tree.is_folder, layers)))
     return None
+
+
+def lambda_step(location: Location, *, target: str = "") -> InstallStep:
+    """Return what AWS Lambda provides to a function of which ``location`` says that it runs there."""
+    return InstallStep(tool=AWS_LAMBDA, location=location, arguments=LAMBDA_PACKAGES, target=target)
 
 
 def handler_programs(tree: Tree, service_path: str, nested: Sequence[str] = ()) -> Iterator[Program]:
@@ -35,6 +57,17 @@ def handler_programs(tree: Tree, service_path: str, nested: Sequence[str] = ()) 
         for function in functions:
             if function.module:
                 yield Program(name=function.module, is_module=True, is_application=True)
+
+
+def function_folders(tree: Tree, folder: str) -> Mapping[str, str]:
+    """Return the folders with the code of the functions that files in ``folder`` define, and the names of these."""
+    found: dict[str, str] = {}
+    for name in [name for name in tree.list_folder(folder).files if is_serverless_file(name)][:FILE_LIMIT]:
+        path = join_path(folder, name)
+        for function in read_serverless(tree.read_or_none(path) or "", path):
+            if any(file.endswith(".py") for file in tree.list_folder(function.folder).files):
+                found[function.folder] = name
+    return found
 
 
 def _functions_of(

@@ -5,7 +5,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pytest_py312.core.errors import PlanError, did_you_mean
-from pytest_py312.core.model.fleet import InstallRecipe, RequirementSource, Service
+from pytest_py312.core.model.fleet import PLATFORMS, InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.formats.conda import PIP_TABLE, read_conda_dependencies
 from pytest_py312.repository.formats.lockfiles import LOCK_FORMATS
@@ -165,14 +165,16 @@ def describe_sources_by_name(services: Sequence[Service]) -> list[str]:
     run_time = [
         service.name
         for service in services
-        if service.recipe is None and service.requirements and service.settings.requirements is None
+        if not _is_described(service.recipe) and service.requirements and service.settings.requirements is None
     ]
     tests = [
         service.name
         for service in services
-        if service.test_recipe is None and service.test_requirements and service.settings.test_requirements is None
+        if not _is_described(service.test_recipe)
+        and service.test_requirements
+        and service.settings.test_requirements is None
     ]
-    sentences = []
+    sentences = describe_platforms(services)
     if run_time:
         names = _shortened(run_time)
         sentences.append(
@@ -185,6 +187,27 @@ def describe_sources_by_name(services: Sequence[Service]) -> list[str]:
             "files by their names."
         )
     return sentences
+
+
+def _is_described(recipe: InstallRecipe | None) -> bool:
+    """Return whether a file says what is installed, and not only what the platform provides."""
+    return recipe is not None and any(step.tool not in PLATFORMS for step in recipe.steps)
+
+
+def describe_platforms(services: Sequence[Service]) -> list[str]:
+    """Return what is assumed about the packages that platforms provide to functions, as sentences."""
+    provided: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+    for service in services:
+        sources = [source for source in service.requirements if source.settings.provided]
+        for step in service.recipe.steps if sources and service.recipe is not None else ():
+            if step.tool in PLATFORMS:
+                names = tuple(argument.partition(";")[0] for argument in step.arguments)
+                provided.setdefault((step.tool, names), []).append(f"{service.name} ({step.location})")
+    return [
+        f"{platform} provides {', '.join(names)} to {_shortened(places)}: the newest versions are installed that fit "
+        "to what is required."
+        for (platform, names), places in provided.items()
+    ]
 
 
 def _shortened(names: Sequence[str]) -> str:

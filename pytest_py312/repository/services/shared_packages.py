@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.fleet import PLATFORMS, Service
 from pytest_py312.repository.formats.setuptools import read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
 from pytest_py312.repository.services.detection.packaging import find_distribution
@@ -35,11 +35,26 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
 
     What the plan says of a service's path or needs is kept.
     """
+    services = [_with_layers(service) for service in services]
     roots = list(dict.fromkeys(_import_roots(tree)))
     if not roots:
-        return list(services)
+        return services
     packages = _packages_in(tree, roots)
     return [_with_packages(tree, service, packages) if _may_need(service) else service for service in services]
+
+
+def _with_layers(service: Service) -> Service:
+    """Return a function with the folders of the repository that its layers put on the path."""
+    settings, recipe = service.settings, service.recipe
+    if recipe is None or settings.needs or not any(step.tool in PLATFORMS for step in recipe.steps):
+        return service
+    layers = [folder for folder in recipe.code_folders if not _overlaps(folder, service.path)]
+    path = [os.path.relpath(folder, service.path) for folder in layers] if settings.python_path is None else []
+    return replace(
+        service,
+        python_path=tuple(dict.fromkeys((*service.python_path, *path))),
+        settings=replace(settings, needs=tuple(layers)),
+    )
 
 
 def _may_need(service: Service) -> bool:

@@ -60,6 +60,29 @@ def test_requirements_that_no_build_reveals_are_unreadable(tmp_path: Path, stati
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize("files", [{"app/requirements.txt": "boto3==1.20.0\n"}, {}])
+def test_what_a_platform_provides_is_resolved_after_what_is_required(
+    tmp_path: Path, interpreter: str, files: dict[str, str]
+) -> None:
+    """Apart from the test tool, which the platform does not have."""
+    service_tree(tmp_path, files)
+    platform = RequirementSource(
+        path="template.yaml", line=3, arguments=("boto3",), settings=InstallSettings(provided=True), step=2
+    )
+    sources = (*(RequirementSource(path=path, step=1) for path in files), platform)
+    cell = cell_of(interpreter)
+    cell = replace(cell, service=replace(cell.service, path="app", requirements=sources))
+    builder = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache")
+    request = builder.request(cell, (), ())
+    parts = {part.provided: part.lines for part in parts_of(request)}
+    assert parts[True] == ("boto3",)
+    assert parts[False] == (("boto3==1.20.0", "pytest") if files else ("pytest",))
+    location = request.location_of("boto3")
+    assert location is not None
+    assert location.path == ("app/requirements.txt" if files else "template.yaml")
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
 @pytest.mark.parametrize("is_built", [True, False])
 def test_a_project_of_the_repository_is_built_and_not_requested_from_the_index(
     tmp_path: Path, interpreter: str, is_built: bool

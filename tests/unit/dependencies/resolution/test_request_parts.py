@@ -14,6 +14,7 @@ from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
     Pin,
     ResolutionRequest,
+    Undetermined,
     Unresolvable,
     may_go_back,
     parts_of,
@@ -62,6 +63,35 @@ def test_what_a_command_upgrades_is_not_preferred_as_it_is() -> None:
     request = ResolutionRequest(lines=("b",), position=1, upgrade=True, others=(FIRST,))
     answers: dict[tuple[str, ...], str] = {("first",): "b==1 c==1", ("b",): "b==2"}
     assert resolved(request, answers)[1] == ["", "c==1"]
+
+
+def provided(*answers: str, first: str = "b==1") -> dict[str, str]:
+    """Lock ``first``, and what a platform provides: ``answers`` with, and then without, dependencies."""
+    remaining = list(answers)
+
+    def resolve(part: ResolutionRequest) -> DependencyLock:
+        if part.provided:
+            assert part.constraints == tuple(first.split())
+            assert part.no_deps == (len(remaining) < len(answers))
+        answer = remaining.pop(0) if part.provided else first
+        if not answer:
+            raise Unresolvable([Finding(code="PY101", message="no")])
+        return DependencyLock(pins=tuple(map(pin, answer.split())))
+
+    platform = ResolutionRequest(lines=("b", "sdk"), position=1, provided=True)
+    return resolve_parts(ResolutionRequest(lines=("b",), others=(platform,)), resolve).versions
+
+
+def test_what_a_platform_provides_replaces_nothing() -> None:
+    """It fits to what is required, or stands beside it."""
+    assert provided("sdk==3 b==1") == {"b": "1", "sdk": "3"}
+    assert provided("sdk==3 b==2") == {"b": "1", "sdk": "3"}
+    assert provided("", "sdk==4") == {"b": "1", "sdk": "4"}
+
+
+def test_a_platform_whose_packages_cannot_be_had_blocks_nothing() -> None:
+    with pytest.raises(Undetermined, match=r"what the platform provides cannot be resolved: .*no"):
+        provided("", "")
 
 
 def test_uv_gets_what_is_installed_as_an_existing_lock(tmp_path: Path) -> None:

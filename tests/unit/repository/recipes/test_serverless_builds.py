@@ -6,8 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.core.model.fleet import AWS_LAMBDA
 from pytest_py312.repository.formats.serverless import read_serverless
-from pytest_py312.repository.recipes.serverless_builds import handler_programs, read_serverless_recipe
+from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
+from pytest_py312.repository.recipes.serverless_builds import (
+    LAMBDA_PACKAGES,
+    handler_programs,
+    read_serverless_recipe,
+)
 from pytest_py312.repository.tree import Tree
 from tests.support.fakes import service_tree
 
@@ -20,7 +26,7 @@ Resources:
     Properties:
       CodeUri: functions/hello/
       Handler: hello.app.lambda_handler
-      Layers: [!Ref Deps, "arn:aws:lambda:x"]
+      Layers: [!Ref Deps, "arn:aws:lambda:x", !Ref Code]
   Other:
     Type: AWS::Serverless::Function
     Properties: {CodeUri: functions/other, Handler: index.main, Runtime: nodejs18.x}
@@ -32,6 +38,9 @@ Resources:
     Properties:
       ContentUri: layers/deps
     Metadata: {BuildMethod: python3.9}
+  Code:
+    Type: AWS::Serverless::LayerVersion
+    Properties: {ContentUri: layers/code}
 """
 SERVERLESS = """\
 service: x
@@ -58,6 +67,7 @@ def steps(root: Path, service: str, files: dict[str, str], nested: tuple[str, ..
     found = recipe.steps if recipe is not None else ()
     assert all(step.target for step in found)
     assert recipe is None or recipe.folder_without_pth is not None
+    found = tuple(step for step in found if step.tool != AWS_LAMBDA)
     return [f"{step.location} {step.tool} {''.join(step.files) or step.project}" for step in found]
 
 
@@ -74,6 +84,69 @@ def steps(root: Path, service: str, files: dict[str, str], nested: tuple[str, ..
 def test_functions_and_their_layers(tmp_path: Path, service: str, nested: tuple[str, ...], expected: list[str]) -> None:
     found = steps(tmp_path, service, {"template.yaml": SAM}, nested)
     assert found == [f"template.yaml:{step}/requirements.txt" for step in expected]
+
+
+def provided(root: Path, service: str, files: dict[str, str]) -> list[str]:
+    """Where a file says that the platform provides its packages to a service."""
+    recipe = read_serverless_recipe(Tree(service_tree(root, files)), service)
+    found = [step for step in recipe.steps if step.tool == AWS_LAMBDA] if recipe is not None else []
+    assert all(step.arguments == LAMBDA_PACKAGES for step in found)
+    return [str(step.location) for step in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (SAM, "template.yaml:2"),
+        (SAM.replace("      CodeUri: fun", "      Runtime: python3.9\n      CodeUri: fun"), "template.yaml:7"),
+        (SAM.replace("      CodeUri: fun", "      PackageType: Image\n      CodeUri: fun"), ""),
+        (SAM.replace("python3.9", "nodejs18.x"), ""),
+        ("Resources:\n  A:\n    Type: AWS::Lambda::Function\n    Properties:\n      Runtime: python3.9\n"
+         "      Code: functions/hello\n", "template.yaml:5"),
+        ("Globals: {Function: {Runtime: python3.9}}\nResources:\n  A:\n    Type: AWS::Lambda::Function\n"
+         "    Properties: {Code: functions/hello}\n", ""),
+        ("Resources:\n  A:\n    Type: AWS::Lambda::Function\n"
+         "    Properties: {Runtime: python3.9, Code: {ZipFile: x}}\n", ""),
+    ],
+)  # fmt: skip
+def test_aws_lambda_provides_its_packages_to_functions_in_archives(tmp_path: Path, text: str, expected: str) -> None:
+    """Also to one that requires nothing: the file of its requirements may be missing."""
+    files = {"functions/hello/hello/app.py": "", "template.yaml": text}
+    assert provided(tmp_path, "functions/hello", files) == list(filter(None, [expected]))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        (SERVERLESS, ["api/serverless.yml:4"]),
+        (SERVERLESS.replace("name: aws", "name: google"), []),
+        (SERVERLESS.replace("handler: src/one.run", "image: x"), []),
+    ],
+)
+def test_the_provider_of_the_serverless_framework_is_the_platform(
+    tmp_path: Path, text: str, expected: list[str]
+) -> None:
+    assert provided(tmp_path, "api", {"api/serverless.yml": text, "api/requirements.txt": ""}) == expected
+
+
+@pytest.mark.parametrize("base", ["public.ecr.aws/lambda/python:3.9", "amazon/aws-lambda-python:3.9", "python:3.9"])
+def test_an_image_of_aws_lambda_has_its_packages(tmp_path: Path, base: str) -> None:
+    """After what the image installs; pip installs that where .pth files are processed."""
+    text = f"FROM python:3.9 AS build\nFROM {base}\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"
+    tree = Tree(service_tree(tmp_path, {"svc/Dockerfile": text, "svc/requirements.txt": ""}))
+    recipe = read_dockerfile_recipe(tree, "svc/Dockerfile", "svc")
+    assert recipe is not None
+    assert recipe.folder_without_pth is None
+    expected = [f"{AWS_LAMBDA} svc/Dockerfile:2"] if "lambda" in base else []
+    assert [f"{step.tool} {step.location}" for step in recipe.steps] == ["pip svc/Dockerfile:4", *expected]
+
+
+def test_layers_without_a_build_are_on_the_path(tmp_path: Path) -> None:
+    """What a build installs into a layer is on the path as well, beside the layer's own code."""
+    files = {**FILES, "template.yaml": SAM, "layers/code/python/shared.py": "", "layers/deps/own.py": ""}
+    recipe = read_serverless_recipe(Tree(service_tree(tmp_path, files)), "functions/hello")
+    assert recipe is not None
+    assert recipe.code_folders == ("layers/deps", "layers/code/python")
 
 
 def test_a_template_beside_its_function(tmp_path: Path) -> None:
