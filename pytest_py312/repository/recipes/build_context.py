@@ -12,8 +12,13 @@ from pytest_py312.repository.tree import Tree, join_path, leaves_root
 def find_build_context(tree: Tree, service_path: str, dockerfile: DockerfileText) -> str:
     """Return the folder with most of what the Dockerfile copies: the service's, the Dockerfile's, or the root."""
     candidates = dict.fromkeys((service_path, join_path(".", dockerfile.path.rpartition("/")[0] or "."), "."))
-    sources = [source for instruction in dockerfile.instructions for source in _copied_sources(instruction)]
+    sources = copied_sources(dockerfile)
     return max(candidates, key=lambda folder: sum(_exists_in_context(tree, folder, source) for source in sources))
+
+
+def copied_sources(dockerfile: DockerfileText) -> list[str]:
+    """Return what the stages of a Dockerfile take from the build context, as far as it is literal."""
+    return [source for instruction in dockerfile.instructions for source in _copied_sources(instruction)]
 
 
 def _copied_sources(instruction: Instruction) -> Iterator[str]:

@@ -11,6 +11,8 @@ from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
 from pytest_py312.repository.formats.toml import read_toml
+from pytest_py312.repository.recipes.build_context import copied_sources
+from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to
 
@@ -173,6 +175,18 @@ def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
     return False
 
 
+def inner_services(tree: Tree, path: str, listing: FolderListing) -> tuple[str, ...]:
+    """Return the folders in a folder that look like services, and those of the functions that its files define."""
+    children = (join_path(path, name) for name in listing.folders if is_searched(name))
+    folders = [child for child in children if service_indicator(tree, child, tree.list_folder(child))]
+    return tuple(dict.fromkeys((*folders, *(name for name in function_folders(tree, path) if name != path))))
+
+
+def is_searched(name: str) -> bool:
+    """Return whether a folder with this name may be a service, or contain one."""
+    return name not in NON_SERVICE_FOLDERS and not name.startswith(".")
+
+
 def has_python_image(tree: Tree, path: str, listing: FolderListing) -> bool:
     """Return whether the folder has a production Dockerfile of its own that is based on a Python image."""
     return next(_python_dockerfiles(tree, path, listing), "") != ""
@@ -185,8 +199,26 @@ def _python_dockerfiles(tree: Tree, path: str, listing: FolderListing) -> Iterat
         names = tree.list_folder(join_path(path, folder)).files if folder else listing.files
         for name in filter(is_dockerfile, names):
             text = tree.read_or_none(join_path(path, folder, name))
-            if text is not None and read_dockerfile(text, name).final_python_stage is not None:
+            dockerfile = read_dockerfile(text, name) if text is not None else None
+            if dockerfile is None or dockerfile.final_python_stage is None:
+                continue
+            if not _is_of_inner_services(tree, path, listing, dockerfile):
                 yield join_path(folder, name) if folder else name
+
+
+def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerfile: DockerfileText) -> bool:
+    """Return whether an image takes its code from services inside of the folder, of which there are several."""
+    sources = {join_path(path, source) for source in copied_sources(dockerfile)}
+    if not sources or path in sources or any(_is_code(source, path) for source in sources):
+        return False
+    inner = inner_services(tree, path, listing)
+    return len(inner) > 1 and any(f"{source}/".startswith(f"{folder}/") for source in sources for folder in inner)
+
+
+def _is_code(source: str, folder: str) -> bool:
+    """Return whether a file directly in the folder is a module, or says what is installed; a pattern may match it."""
+    parent, _, name = source.rpartition("/")
+    return (parent or ".") == folder and ("*" in name or name.endswith((".py", ".txt", ".toml", ".cfg", ".lock")))
 
 
 def has_project_metadata(tree: Tree, path: str) -> bool:

@@ -4,12 +4,15 @@ from collections.abc import Sequence
 
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import matches
+from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.service_files import (
-    NON_SERVICE_FOLDERS,
     has_own_code,
     has_project_metadata,
     has_python_image,
+    inner_services,
     is_deployable,
+    is_requirements_name,
+    is_searched,
     service_indicator,
 )
 from pytest_py312.repository.tree import FolderListing, Tree, join_path
@@ -33,6 +36,7 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
     """
     service_folders: list[str] = []
     groups: dict[str, str] = {}
+    functions: dict[str, str] = {}
     test_projects: list[str] = []
     locked_projects: list[str] = []
     assumptions: list[str] = []
@@ -42,11 +46,12 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             break
         path, depth = pending.pop()
         listing = tree.list_folder(path)
+        functions |= function_folders(tree, path)
         if path != ".":
             if is_excluded(plan, path.rpartition("/")[2], path):
                 continue
             locked_projects += _locked_test_projects(plan, tree, path, listing)
-            sign = service_indicator(tree, path, listing)
+            sign = service_indicator(tree, path, listing) or functions.get(path, "")
             if sign and _is_inner_package(tree, path, listing):
                 sign = ""
             elif sign and not _is_group(tree, path, listing):
@@ -59,10 +64,11 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
         test_projects += [
             inner
             for name in _TEST_FOLDERS.intersection(listing.folders)
-            if has_project_metadata(tree, inner := join_path(path, name)) and not is_excluded(plan, name, inner)
+            if not is_excluded(plan, name, inner := join_path(path, name))
+            and (has_project_metadata(tree, inner) or _has_installed_suite(tree, inner))
         ]
         if depth < SEARCH_DEPTH:
-            pending += [(join_path(path, name), depth + 1) for name in reversed(listing.folders) if _is_searched(name)]
+            pending += [(join_path(path, name), depth + 1) for name in reversed(listing.folders) if is_searched(name)]
     else:
         assumptions.append(f"More than {FOLDER_LIMIT} folders; those after {path} were not searched for services.")
     if sign := service_indicator(tree, ".", tree.list_folder(".")):
@@ -75,7 +81,12 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
         elif path != ".":
             assumptions.append(f"{path} has {sign}, and services of its own below it, so it is taken for a group.")
     # tests that are a project of their own, beside code in another language
-    service_folders += [path for path in test_projects if not _is_below(path, service_folders)]
+    service_folders += [
+        path
+        for path in test_projects
+        if not _is_below(path, service_folders)
+        and (has_project_metadata(tree, path) or not _has_service(path.rpartition("/")[0] or ".", service_folders))
+    ]
     return sorted({*service_folders, *locked_projects}), assumptions
 
 
@@ -88,7 +99,7 @@ def _locked_test_projects(plan: Plan, tree: Tree, path: str, listing: FolderList
         join_path(path, tests, name)
         for tests in sorted(_TEST_FOLDERS.intersection(listing.folders))
         for name in tree.list_folder(join_path(path, tests)).folders
-        if _is_searched(name)
+        if is_searched(name)
     ]
     return [
         folder
@@ -102,12 +113,20 @@ def _locked_test_projects(plan: Plan, tree: Tree, path: str, listing: FolderList
     ]
 
 
+def _has_installed_suite(tree: Tree, path: str) -> bool:
+    """Return whether a folder of tests has Python and a requirements file for it."""
+    files = tree.scan_folder(path, depth=4).files
+    is_python = any(name.endswith(".py") for name in files)
+    return is_python and any(map(is_requirements_name, tree.list_folder(path).files))
+
+
+def _has_service(path: str, folders: Sequence[str]) -> bool:
+    """Return whether one of ``folders`` is in ``path``."""
+    return any(_is_below(folder, [path]) for folder in folders)
+
+
 def _is_below(path: str, folders: Sequence[str]) -> bool:
     return any(folder == "." or path.startswith(f"{folder}/") for folder in folders)
-
-
-def _is_searched(name: str) -> bool:
-    return name not in NON_SERVICE_FOLDERS and not name.startswith(".")
 
 
 def _is_inner_package(tree: Tree, path: str, listing: FolderListing) -> bool:
@@ -121,12 +140,4 @@ def _is_inner_package(tree: Tree, path: str, listing: FolderListing) -> bool:
 
 def _is_group(tree: Tree, path: str, listing: FolderListing) -> bool:
     """Return whether a folder with requirements only groups services: at least two folders in it look like services."""
-    if has_python_image(tree, path, listing):
-        return False
-    inside = 0
-    for name in filter(_is_searched, listing.folders):
-        inner = join_path(path, name)
-        inside += bool(service_indicator(tree, inner, tree.list_folder(inner)))
-        if inside > 1:
-            return True
-    return False
+    return not has_python_image(tree, path, listing) and len(inner_services(tree, path, listing)) > 1

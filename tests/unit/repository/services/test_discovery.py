@@ -159,6 +159,74 @@ def test_requirements_shared_by_a_group_do_not_hide_its_services(tmp_path: Path)
     assert any("taken for a group" in assumption for assumption in fleet.assumptions)
 
 
+FUNCTIONS = """\
+Globals: {Function: {Runtime: python3.9}}
+Resources:
+  A: {Type: "AWS::Serverless::Function", Properties: {CodeUri: src/a, Handler: app.run}}
+  B: {Type: "AWS::Serverless::Function", Properties: {CodeUri: src/b, Handler: app.run}}
+"""
+
+
+@pytest.mark.parametrize("requirements", [{}, {"src/a/requirements.txt": "", "src/b/requirements.txt": ""}])
+@pytest.mark.parametrize("beside", [{}, {"requirements.txt": ""}, {"Dockerfile": "FROM python:3.9\nCOPY page /page\n"}])
+def test_each_function_of_a_template_is_a_service(
+    tmp_path: Path, requirements: dict[str, str], beside: dict[str, str]
+) -> None:
+    """With requirements of its own or without; what is beside the template is no service because of them."""
+    files = {"template.yaml": FUNCTIONS, "src/a/app.py": "", "src/b/app.py": "", **requirements, **beside}
+    files |= {"page/requirements.txt": "", "page/page.py": ""} if "Dockerfile" in beside else {}
+    fleet = fleet_of(tmp_path, {f"shop/{name}": text for name, text in files.items()})
+    page = ["shop/page"] if "Dockerfile" in beside else []
+    assert [service.path for service in fleet.services] == [*page, "shop/src/a", "shop/src/b"]
+
+
+@pytest.mark.parametrize(
+    ("image", "files", "expected"),
+    [
+        ("COPY a/requirements.txt .\nCOPY a a", {}, ["svc/a", "svc/b"]),
+        ("COPY a a\nCOPY third_party third_party", {}, ["svc/a", "svc/b"]),
+        ("COPY . .", {}, ["svc"]),
+        ("COPY requirements*.txt a/ ./", {}, ["svc"]),
+        ("COPY main.py .\nCOPY a a", {}, ["svc"]),
+        ("RUN pip install six", {}, ["svc"]),
+        ("COPY a a", {"b/requirements.txt": None}, ["svc"]),
+    ],
+)
+def test_an_image_belongs_to_the_services_whose_code_it_copies(
+    tmp_path: Path, image: str, files: dict[str, str | None], expected: list[str]
+) -> None:
+    """Images of several services may be built in the folder above them; with one service inside, that is its code."""
+    texts: dict[str, str | None] = {"one.Dockerfile": f"FROM python:3.9\n{image}\n", "a/requirements.txt": ""}
+    texts |= {"b/requirements.txt": "", "a/app.py": "", "b/app.py": "", **files}
+    fleet = fleet_of(tmp_path, {f"svc/{name}": text for name, text in texts.items() if text is not None})
+    assert [service.path for service in fleet.services] == expected
+
+
+def test_tests_with_requirements_beside_no_python_are_a_service(tmp_path: Path) -> None:
+    """Not beside a service, which they may belong to."""
+    tests = {"tests/requirements.txt": "pytest\n", "tests/unit/test_machine.py": ""}
+    files = {f"machine/{name}": text for name, text in tests.items()}
+    files |= {f"shop/{name}": text for name, text in tests.items()} | {"shop/src/requirements.txt": ""}
+    files |= {"java/tests/requirements.txt": "", "java/tests/machine.java": ""}
+    assert [service.path for service in fleet_of(tmp_path, files).services] == ["machine/tests", "shop/src"]
+
+
+def test_what_a_platform_provides_is_an_assumption(tmp_path: Path) -> None:
+    """It is required in no file, and follows what is; layers are on the path, and go where the function goes."""
+    template = FUNCTIONS.replace("CodeUri: src/a,", "CodeUri: src/a, Layers: [!Ref L],")
+    template += '  L: {Type: "AWS::Serverless::LayerVersion", Properties: {ContentUri: layer}}\n'
+    files = {"template.yaml": template, "src/a/app.py": "", "src/a/requirements.txt": "six\n", "src/b/app.py": ""}
+    fleet = fleet_of(tmp_path, {**files, "layer/python/shared.py": ""})
+    first, second = fleet.services
+    assert [str(source) for source in first.requirements] == ["src/a/requirements.txt", "template.yaml:1 (provided)"]
+    assert [source.settings.provided for source in first.requirements] == [False, True]
+    assert (first.python_path, first.settings.needs) == (("../../layer/python",), ("layer/python",))
+    assert (second.python_path, second.settings.needs) == ((), ())
+    (sentence,) = [text for text in fleet.assumptions if "provides" in text]
+    assert sentence.startswith("AWS Lambda provides boto3, botocore, ")
+    assert " to a (template.yaml:1), b (template.yaml:1): the newest versions are installed" in sentence
+
+
 def test_services_of_one_name_are_distinguished_by_what_is_above_them(tmp_path: Path) -> None:
     """Only where it is needed."""
     fleet = fleet_of(
