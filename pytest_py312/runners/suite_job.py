@@ -100,6 +100,7 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
         "arguments": list(suite.arguments),
         "junit": suite.junit,
         "import_mode": suite.import_mode,
+        "working_folder": suite.folder,
         "prepare": [
             *(["mkdir", "-p", folder] for folder in (service.test_recipe.folders if service.test_recipe else ())),
             *(list(argv) for argv in service.settings.prepare),

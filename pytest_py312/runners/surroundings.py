@@ -59,11 +59,13 @@ class Surroundings:
     def _around(self, service: Service, tracked: Sequence[str]) -> Iterator[str]:
         copied = [service.path, *service.settings.needs]
         others = [other.path for other in self._services if other.path not in (".", service.path)]
+        decisive = service.suite.folder if service.suite is not None else ""
         root_is_service = any(other.path == "." for other in self._services)
         for path in tracked:
             parts = path.split("/")
             is_code = parts[-1].endswith(".py") and root_is_service
-            if is_code or parts[-1] in _DECIDE_HOW_PYTEST_RUNS or not NOT_COPIED.isdisjoint(parts):
+            is_decisive = parts[-1] in _DECIDE_HOW_PYTEST_RUNS and (path.rpartition("/")[0] or ".") != decisive
+            if is_code or is_decisive or not NOT_COPIED.isdisjoint(parts):
                 continue
             if not any(path.startswith(f"{folder}/") for folder in (*copied, *others)):
                 yield path

@@ -123,6 +123,17 @@ def of_kind(kind: SuiteKind, *arguments: str, **more: Any) -> Service:
     return service(suite=Suite(kind=kind, arguments=arguments, **more))
 
 
+# ---- where it is run
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_suite_is_run_in_its_folder(cells: Cells, interpreter: str) -> None:
+    """As with `python -m pytest` there: imports begin in that folder, and not in the service's."""
+    of = of_kind(SuiteKind.PYTEST, "user-service/tests", folder="services")
+    test = "import os, sys\ndef test_folder(): assert os.getcwd() in sys.path and os.getcwd()[-8:] == 'services'\n"
+    assert outcomes(cells.suite(interpreter, {"tests/test_a.py": test}, of)) == {"test_folder": "passed"}
+
+
 # ---- warnings
 
 WARNING = {

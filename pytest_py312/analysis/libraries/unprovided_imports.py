@@ -108,9 +108,10 @@ def _collected_files(files: Sequence[FileFacts], contents: Mapping[str, bytes], 
     if service.suite is None:
         return set()
     paths = [argument.partition("::")[0].strip("/") for argument in service.suite.arguments if argument[:1] != "-"]
+    folder = service.suite.folder or service.path
     collected = set()
     for facts in files:
-        path = _relative(facts.path, service.path)
+        path = _relative(facts.path, folder)
         if not is_test(path) or not _COLLECTED.fullmatch(path.rpartition("/")[2]):
             continue
         is_selected = not paths or any(item in ("", ".") or f"{path}/".startswith(f"{item}/") for item in paths)

@@ -24,7 +24,7 @@ class SuiteKind(Enum):
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Suite:
-    """How to run the tests of a service, from the service's folder.
+    """How to run the tests of a service, from the service's folder or from ``folder``, which is relative to the root.
 
     ``arguments`` are appended to the command of the kind (paths, options). For ``COMMAND`` they are the whole command
     line, and ``junit`` is the JUnit file that it writes, relative to the service. ``import_mode`` is pytest's
@@ -36,6 +36,7 @@ class Suite:
     arguments: tuple[str, ...] = ()
     junit: str = ""
     import_mode: str = ""
+    folder: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
-from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
 from pytest_py312.core.text import error_line, pluralize, shorten
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
@@ -49,6 +49,9 @@ _UNCOLLECTED = "cannot be collected: "
 
 TOO_NEW_ERROR = re.compile(r"\b(?:ImportError|ModuleNotFoundError|AttributeError|SyntaxError|NameError|TypeError)\b")
 """Exceptions that code for a newer Python raises on an older one."""
+
+
+_SUITE_REMEDY = "name them with `suite` in the plan, or set `suite = false` with a reason"
 
 
 class SuiteCheck:
@@ -107,8 +110,7 @@ def _without_suite(cell: Cell) -> Outcome:
         )
     return _errored(
         cell,
-        f"no tests were found in {service.path}: name them with `suite` in the plan, "
-        "or set `suite = false` with a reason",
+        f"no tests were found in {service.path}: {_SUITE_REMEDY}",
     )
 
 
@@ -183,8 +185,9 @@ def _nothing_passes_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun) -> st
         return ""
     first = next((name for name, result in sorted(run.results.items()) if result.is_failing), "")
     cause = f" ({first}: {_cause(run, first)})" if first else ""
-    interpreters = _interpreters(run, other_run)
-    return f"no test of {cell.service.path} passes on {interpreters}, so the suite proves nothing{cause}"
+    interpreters, folder = _interpreters(run, other_run), _folder_of(cell.service)
+    remedy = "" if folder == cell.service.path else f". {_SUITE_REMEDY}"
+    return f"no test of {folder} passes on {interpreters}, so the suite proves nothing{cause}{remedy}"
 
 
 def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckResult:
@@ -518,11 +521,16 @@ def _failing_library(detail: str) -> str:
     return package_match[1] if package_match else ""
 
 
+def _folder_of(service: Service) -> str:
+    """Return the folder in which the suite of a service is run."""
+    return (service.suite.folder if service.suite is not None else "") or service.path
+
+
 def _location(cell: Cell, name: str, detail: str) -> Location:
     """Return the file of the test with the line, if the traceback contains it."""
     file = name.split("::")[0]
     path = (
-        f"{cell.service.path}/{file}"
+        f"{_folder_of(cell.service)}/{file}"
         if "/" in file or file.endswith(".py")
         else cell.service.manifest or cell.service.path
     )

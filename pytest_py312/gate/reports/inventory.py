@@ -170,7 +170,8 @@ def _describe_suite(suite: Suite | None) -> str:
     if suite is None:
         return "none"
     mode = f" --import-mode={suite.import_mode}" if suite.import_mode else ""
-    return " ".join([suite.kind.value + mode, *suite.arguments])
+    folder = f" (in {suite.folder})" if suite.folder else ""
+    return " ".join([suite.kind.value + mode, *suite.arguments]) + folder
 
 
 def _describe_distribution(service: Service) -> str:

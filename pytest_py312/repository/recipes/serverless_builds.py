@@ -61,13 +61,13 @@ def handler_programs(tree: Tree, service_path: str, nested: Sequence[str] = ()) 
 
 def function_folders(tree: Tree, folder: str) -> Mapping[str, str]:
     """Return the folders with the code of the functions that files in ``folder`` define, and the names of these."""
-    found: dict[str, str] = {}
+    folders: dict[str, str] = {}
     for name in [name for name in tree.list_folder(folder).files if is_serverless_file(name)][:FILE_LIMIT]:
         path = join_path(folder, name)
         for function in read_serverless(tree.read_or_none(path) or "", path):
             if any(file.endswith(".py") for file in tree.list_folder(function.folder).files):
-                found[function.folder] = name
-    return found
+                folders[function.folder] = name
+    return folders
 
 
 def _functions_of(

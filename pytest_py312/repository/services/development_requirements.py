@@ -86,6 +86,8 @@ def _named_in(tree: Tree, service: Service) -> set[str] | None:
     if not scan.complete:
         return None
     paths = [join_path(service.path, name) for name in scan.files]
+    for folder in service.settings.needs:
+        paths += [join_path(folder, name) for name in tree.scan_folder(folder, depth=FOLDER_DEPTH).files]
     paths = [path for path in paths if not any(path.startswith(f"{inner}/") for inner in service.nested_folders)]
     sources = [path for path in paths if path.endswith((".py", ".pyi"))]
     if len(sources) > FILE_LIMIT:

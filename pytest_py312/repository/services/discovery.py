@@ -29,6 +29,7 @@ from pytest_py312.repository.services.detection.service_files import (
 )
 from pytest_py312.repository.services.detection.service_folders import detect_folders, is_excluded
 from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
+from pytest_py312.repository.services.detection.suites_above import with_suites_above
 from pytest_py312.repository.services.detection.uninstalled_requirements import with_uninstalled
 from pytest_py312.repository.services.install_recipes import (
     find_production_recipe,
@@ -82,13 +83,18 @@ def discover(plan: Plan) -> Fleet:
     outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
     assumptions = [text for text in assumptions if not text.startswith(outdated)]
     services = [declared_elsewhere.get(service.name, service) for service in services]
-    services = with_shared_packages(tree, services)
+    services, of_suites = with_suites_above(tree, with_shared_packages(tree, services))
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     assumptions = [
         *describe_unassigned_files(
-            plan, tree, paths, [needed for discovered in services for needed in discovered.settings.needs]
+            plan,
+            tree,
+            paths,
+            [needed for discovered in services for needed in discovered.settings.needs],
+            {source.path for discovered in services if discovered.suite for source in discovered.test_requirements},
         ),
         *assumptions,
+        *of_suites,
         *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))

@@ -13,16 +13,18 @@ _MAX_LISTED = 5
 
 
 def describe_unassigned_files(
-    plan: Plan, tree: Tree, services: Collection[str], judged_folders: Collection[str]
+    plan: Plan, tree: Tree, services: Collection[str], judged_folders: Collection[str], read: Collection[str] = ()
 ) -> list[str]:
     """Return a sentence about requirements and one about code outside of ``services`` (paths), if there are any.
 
-    ``judged_folders`` are other folders whose code is checked together with that of services.
+    ``judged_folders`` are other folders whose code is checked together with that of services, ``read`` files from which
+    these have requirements.
     """
     requirements: list[str] = []
     code: Counter[str] = Counter()
     for path, listing in _unassigned_folders(plan, tree, {*services}):
-        requirements += [file for name in listing.files if is_requirements_path(file := join_path(path, name))]
+        files = (join_path(path, name) for name in listing.files)
+        requirements += [file for file in files if is_requirements_path(file) and file not in read]
         if not _is_within(path, judged_folders):
             file_count = sum(name.endswith(".py") for name in listing.files)
             code += Counter({path.partition("/")[0]: file_count})

@@ -9,9 +9,9 @@ run is ``{"event": "end", ...}``; without it the run counts as incomplete.
 Requests (key ``kind``):
 
 * ``suite``: ``runner`` (pytest, unittest, command), ``arguments``, ``junit``, ``import_mode``, ``prepare``, ``select``
-  (test ids: only these), ``service`` (folder), ``folders`` (copied), ``around`` (further files: path to content in
-  base64), ``python_path``, ``installed`` (source roots that
-  act as installed), ``distribution`` (name, version, scripts: metadata of a service that is not built).
+  (test ids: only these), ``service`` (folder), ``working_folder`` (if it is another one), ``folders`` (copied),
+  ``around`` (further files: path to content in base64), ``python_path``, ``installed`` (source roots that act as
+  installed), ``distribution`` (name, version, scripts: metadata of a service that is not built).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, is_program) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
@@ -229,8 +229,10 @@ def prepare_paths(request: Request, service: str) -> None:
     extra = [os.path.normpath(os.path.join(service, root)) for root in request.get("python_path", ())]
     if extra:
         os.environ["PYTHONPATH"] = os.pathsep.join(extra)
-    os.chdir(service)
-    sys.path[0:1] = [service, *extra]  # as `python -m pytest` does; [0] was the folder of this file
+    working_folder = request.get("working_folder") or request["service"]
+    folder = os.path.normpath(os.path.join(scratch, "repository", working_folder))
+    os.chdir(folder)
+    sys.path[0:1] = [folder, *extra]  # as `python -m pytest` does; [0] was the folder of this file
     sys.path.extend(installed)
 
 

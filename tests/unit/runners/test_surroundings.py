@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.runners import surroundings
 from pytest_py312.runners.surroundings import Surroundings
 from tests.support.fakes import service, service_tree
@@ -37,6 +38,13 @@ def around(root: Path, of: Service = SVC, *services: Service, tracked: list[str]
 def test_tracked_files_outside_of_services_are_taken(tmp_path: Path) -> None:
     """But nothing of other services, and nothing that decides how pytest runs the suite."""
     assert around(tmp_path) == {".env": "A=1\n", "data/one.json": "{}", "shared/tool.py": ""}
+
+
+def test_what_decides_how_pytest_runs_is_taken_from_where_it_is_run(tmp_path: Path) -> None:
+    """A suite of the folder above is run there, with the settings of that folder."""
+    suite = Suite(kind=SuiteKind.PYTEST, arguments=("tests",), folder=".")
+    taken = around(tmp_path, replace(SVC, suite=suite))
+    assert set(taken) == {".env", "data/one.json", "shared/tool.py", "conftest.py", "pyproject.toml"}
 
 
 def test_untracked_files_are_not_taken(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity, Status
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
-from pytest_py312.core.model.plan import Plan, ServiceSettings
+from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.suite import SuiteCheck
@@ -191,6 +191,20 @@ def test_a_suite_of_which_no_test_passes_proves_nothing(end: str, interpreter: s
 
     assert outcome.status is Status.ERRORED
     assert "no test of services/user-service passes on 3.9 or 3.1" in outcome.reason
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_suite_beside_the_service_has_its_places_there(interpreter: str) -> None:
+    """That it is the service's is an assumption: one that proves nothing asks for a line of the plan."""
+    suite = Suite(kind=SuiteKind.PYTEST, arguments=("tests",), folder="services")
+
+    lost = run_of({A: "failed"}, details={A: "E   OSError: no database"})
+    reason = run_check(facts(lost, lost), interpreter, suite=suite).outcome.reason
+    assert reason.startswith("no test of services passes on 3.9 or 3.1")
+    assert "name them with `suite` in the plan" in reason
+
+    (finding,) = run_check(facts(WELL, WORSE), suite=suite).outcome.findings
+    assert str(finding.location) == "services/tests/test_x.py:7"
 
 
 def test_a_suite_that_lacks_a_variable_says_where_to_set_it() -> None:

@@ -211,6 +211,50 @@ def test_tests_with_requirements_beside_no_python_are_a_service(tmp_path: Path) 
     assert [service.path for service in fleet_of(tmp_path, files).services] == ["machine/tests", "shop/src"]
 
 
+SHOP = {
+    "shop/template.yaml": FUNCTIONS, "shop/src/a/app.py": "", "shop/src/b/app.py": "", "shop/pytest.ini": "[pytest]\n",
+    "shop/tests/requirements.txt": "moto\n", "shop/tests/unit/test_a.py": "sys.path.insert(0, './src/a')\n",
+    "shop/tests/unit/test_all.py": "", "shop/tests/integration/test_stack.py": "import src.b.app\n",
+}  # fmt: skip
+
+
+def test_tests_beside_several_functions_belong_to_those_that_they_name(tmp_path: Path) -> None:
+    """Of tests in ``unit`` and elsewhere only the former are run; the rest may need what is deployed."""
+    fleet = fleet_of(tmp_path, SHOP)
+    first, second = fleet.services
+    assert first.suite == Suite(kind=SuiteKind.PYTEST, arguments=("tests/unit/test_a.py",), folder="shop")
+    assert first.settings.needs == ("shop/tests",)
+    assert [str(source) for source in first.test_requirements] == ["shop/tests/requirements.txt"]
+    assert second.suite is None
+    assert "a is tested with tests/unit/test_a.py in shop, which is beside it." in fleet.assumptions
+    assert not any("requirements.txt belongs to no service" in text for text in fleet.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({}, Suite(kind=SuiteKind.PYTEST, arguments=("tests/unit",), folder="shop")),
+        ({"shop/tests/unit/test_a.py": None, "shop/tests/unit/test_all.py": None},
+         Suite(kind=SuiteKind.PYTEST, arguments=("tests",), folder="shop")),
+        ({"shop/src/a/test_own.py": ""}, Suite(kind=SuiteKind.PYTEST)),
+        ({"shop/tests/pyproject.toml": PROJECT, "shop/tests/inner/pyproject.toml": PROJECT,
+          "shop/tests/inner/poetry.lock": ""}, None),
+    ],
+)  # fmt: skip
+def test_tests_beside_the_only_function(tmp_path: Path, changes: dict[str, str | None], expected: Suite | None) -> None:
+    """Its own tests count before them, and those that are a service are not its."""
+    files = {name: text for name, text in {**SHOP, **changes}.items() if text is not None and "/b/" not in name}
+    fleet = fleet_of(tmp_path, files)
+    service = next(service for service in fleet.services if service.path.startswith("shop/src"))
+    assert service.suite == expected
+
+
+def test_a_plan_that_says_how_a_service_is_tested_is_kept(tmp_path: Path) -> None:
+    settings = ServiceSettings(suite_skip_reason="none here")
+    fleet = fleet_of(tmp_path, SHOP, overrides=(("a", settings),))
+    assert [service.suite for service in fleet.services] == [None, None]
+
+
 def test_what_a_platform_provides_is_an_assumption(tmp_path: Path) -> None:
     """It is required in no file, and follows what is; layers are on the path, and go where the function goes."""
     template = FUNCTIONS.replace("CodeUri: src/a,", "CodeUri: src/a, Layers: [!Ref L],")
