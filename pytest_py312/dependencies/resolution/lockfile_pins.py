@@ -31,15 +31,18 @@ def pinned_constraints(
     """Yield the versions that ``locks`` pin on ``interpreter``, as constraints.
 
     Left out: versions that a requirement excludes, as the lock is stale there (:func:`stale_lock_findings`), projects
-    with several applicable pins, and pins that do not come from an index.
+    with several applicable pins, and pins that do not come from an index. Of several locks that pin a project the last
+    one counts: what is installed from it replaces what the others have installed.
     """
+    constraints: dict[str, str] = {}
     for lock in locks:
         for name, pins in _pins_by_name(lock).items():
             applicable = [pin for pin in pins if _applies_to(pin, interpreter)]
             if len(applicable) != 1 or applicable[0].source != "index" or not applicable[0].version:
                 continue
             if all(_entry_allows(entry, applicable[0]) for entry in _entries_for(entries, name, interpreter)):
-                yield f"{name}=={applicable[0].version}"
+                constraints[name] = f"{name}=={applicable[0].version}"
+    yield from constraints.values()
 
 
 def stale_lock_findings(
@@ -88,15 +91,18 @@ def with_locked_pins(
     request: ResolutionRequest, locks: Iterable[LockFileText], entries: Sequence[LocatedEntry], interpreter: Interpreter
 ) -> ResolutionRequest:
     """Return ``request`` with the pins of ``locks`` as requirements, each located at its line in the lock file."""
-    lines, places = list(request.lines), list(request.direct)
+    located: dict[str, tuple[str, Location]] = {}
     for lock in locks:
         constraints = set(pinned_constraints((lock,), entries, interpreter))
         for pin in required_pins(lock, request.lines, interpreter):
             line = f"{pin.name}=={pin.version}"
             if line in constraints:
-                lines.append(line)
-                places.append((pin.name, Location(path=lock.path, line=pin.line)))
-    return replace(request, lines=tuple(dict.fromkeys(lines)), direct=tuple(places))
+                located[pin.name] = line, Location(path=lock.path, line=pin.line)
+    return replace(
+        request,
+        lines=tuple(dict.fromkeys((*request.lines, *(line for line, _ in located.values())))),
+        direct=(*request.direct, *((name, place) for name, (_, place) in located.items())),
+    )
 
 
 def required_pins(lock: LockFileText, lines: Iterable[str], interpreter: Interpreter) -> list[LockedPin]:

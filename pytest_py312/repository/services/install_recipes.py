@@ -1,5 +1,6 @@
 """Find what installs a service: for production the recipe of its image, for its tests that of CI, tox or nox."""
 
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
@@ -33,7 +34,8 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
 
     Of several Dockerfiles of the service the outermost counts, and ``Dockerfile`` before others. Without one of its
     own, a build of AWS SAM or of the Serverless Framework counts, then the Dockerfiles in the folders above it that
-    install something of the service, then those beside it with a virtual environment for it.
+    install something of the service, and not for another project that requires it by its path, then those beside it
+    with a virtual environment for it.
     """
     own = [dockerfile.path for dockerfile in files.dockerfiles if is_production_dockerfile(dockerfile.path, files.path)]
     for path in sorted(own, key=_dockerfile_order):
@@ -45,7 +47,9 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         return built
     for path in islice(_outer_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
         recipe = read_dockerfile_recipe(tree, path, files.path)
-        if recipe is not None and any(_installs_from(step, files.path) for step in recipe.steps):
+        if recipe is None or _is_of_dependent(tree, recipe, files.path):
+            continue
+        if any(_installs_from(step, files.path) for step in recipe.steps):
             return recipe
     for path in islice(_neighboring_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
         recipe = read_dockerfile_recipe(tree, path, files.path)
@@ -120,6 +124,15 @@ def _has_environment_for(recipe: InstallRecipe, path: str) -> bool:
     """Whether an image has a virtual environment in which only the service is installed."""
     inside = [step for step in recipe.steps if step.environment and step.is_for_python]
     return bool(inside) and all(_installs_from(step, path) for step in inside)
+
+
+def _is_of_dependent(tree: Tree, recipe: InstallRecipe, path: str) -> bool:
+    """Whether an image installs a project that requires the one in the folder ``path``, by its path."""
+    for other in {step.project for step in recipe.steps if step.project not in (None, path)}:
+        relative = re.escape(posixpath.relpath(path, other))
+        if re.search(rf"[\"']{relative}/?[\"']", tree.read_or_none(join_path(other or ".", "pyproject.toml")) or ""):
+            return True
+    return False
 
 
 def _installs_from(step: InstallStep, path: str) -> bool:

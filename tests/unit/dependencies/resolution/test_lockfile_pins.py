@@ -66,6 +66,17 @@ def test_ambiguous_pins_are_no_constraints(pins: tuple[LockedPin, ...]) -> None:
     assert list(pinned_constraints([lock(*pins)], [], ON312)) == []
 
 
+@pytest.mark.parametrize("on", TOGETHER)
+def test_of_several_locks_the_last_one_decides(on: Interpreter) -> None:
+    """`cd sdk && poetry install`, then `cd server && poetry install`: the second replaces what the first installed."""
+    first, last = lock(pin("six", "1.15"), pin("attrs", "23")), lock(pin("six", "1.16", line=7), path="b/uv.lock")
+    assert list(pinned_constraints([first, last], [], on)) == ["six==1.16", "attrs==23"]
+
+    request = with_locked_pins(ResolutionRequest(lines=("six", "attrs")), [first, last], [], on)
+    assert request.lines == ("six", "attrs", "attrs==23", "six==1.16")
+    assert str(request.location_of("six")) == "b/uv.lock:7"
+
+
 def test_a_pin_that_a_requirement_excludes_is_stale_and_no_constraint() -> None:
     entries = [entry("six>=2"), entry("numpy<2 ; python_version < '3.10'")]
     lock_file = lock(pin("six", "1.16", line=7), pin("numpy", "2.2"))

@@ -873,6 +873,21 @@ def test_a_recipe_that_cannot_be_followed_is_completed_by_names(tmp_path: Path) 
     )
 
 
+def test_an_image_of_a_project_that_requires_the_service_is_not_the_services(tmp_path: Path) -> None:
+    """It installs both; the service has its own image, or none."""
+    poetry = '[tool.poetry]\nname = "x"\n[tool.poetry.dependencies]\n'
+    both = "FROM python:3.9\nCOPY sdk sdk\nRUN cd sdk && poetry install\nCOPY api api\nRUN cd api && poetry install\n"
+    files = {
+        "api.Dockerfile": both,
+        "sdk/pyproject.toml": poetry,
+        "api/pyproject.toml": f'{poetry}sdk = {{path = "../sdk", develop = true}}\n',
+    }
+    found = {service.path: service.recipe for service in fleet_of(tmp_path, files).services}
+    assert found["sdk"] is None
+    assert found["api"] is not None
+    assert [step.project for step in found["api"].steps] == ["sdk", "api"]
+
+
 def test_a_dockerfile_above_the_service_counts_if_it_installs_something_of_it(tmp_path: Path) -> None:
     files = {
         "services/a/reqs/run.txt": "a", "services/a/setup.py": "from setuptools import setup\nsetup()\n",
