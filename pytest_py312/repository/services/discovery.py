@@ -83,7 +83,8 @@ def discover(plan: Plan) -> Fleet:
     outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
     assumptions = [text for text in assumptions if not text.startswith(outdated)]
     services = [declared_elsewhere.get(service.name, service) for service in services]
-    services, of_suites = with_suites_above(tree, with_shared_packages(tree, services))
+    services = with_shared_packages(tree, services)
+    services, of_suites = with_suites_above(tree, services, lambda files: detect_sources(files).tests)
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     assumptions = [
         *describe_unassigned_files(

@@ -64,11 +64,11 @@ FILES = {
 def steps(root: Path, service: str, files: dict[str, str], nested: tuple[str, ...] = ()) -> list[str]:
     tree = Tree(service_tree(root, {**FILES, **files}))
     recipe = read_serverless_recipe(tree, service, nested)
-    found = recipe.steps if recipe is not None else ()
-    assert all(step.target for step in found)
+    installing = recipe.steps if recipe is not None else ()
+    assert all(step.target for step in installing)
     assert recipe is None or recipe.folder_without_pth is not None
-    found = tuple(step for step in found if step.tool != AWS_LAMBDA)
-    return [f"{step.location} {step.tool} {''.join(step.files) or step.project}" for step in found]
+    installing = tuple(step for step in installing if step.tool != AWS_LAMBDA)
+    return [f"{step.location} {step.tool} {''.join(step.files) or step.project}" for step in installing]
 
 
 @pytest.mark.parametrize(
@@ -89,9 +89,9 @@ def test_functions_and_their_layers(tmp_path: Path, service: str, nested: tuple[
 def provided(root: Path, service: str, files: dict[str, str]) -> list[str]:
     """Where a file says that the platform provides its packages to a service."""
     recipe = read_serverless_recipe(Tree(service_tree(root, files)), service)
-    found = [step for step in recipe.steps if step.tool == AWS_LAMBDA] if recipe is not None else []
-    assert all(step.arguments == LAMBDA_PACKAGES for step in found)
-    return [str(step.location) for step in found]
+    provided_by = [step for step in recipe.steps if step.tool == AWS_LAMBDA] if recipe is not None else []
+    assert all(step.arguments == LAMBDA_PACKAGES for step in provided_by)
+    return [str(step.location) for step in provided_by]
 
 
 @pytest.mark.parametrize(
