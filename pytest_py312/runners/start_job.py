@@ -25,6 +25,7 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
     service, settings = cell.service, cell.service.settings
     paths = paths_of_service(service, built=built)
     folders = service.recipe.code_folders if service.recipe is not None else ()
+    provided = service.recipe.environment if service.recipe is not None else ()
     paths["python_path"] += [posixpath.relpath(folder, service.path) for folder in folders]
     return ProbeJob(
         identifier=f"{cell.identifier}-start",
@@ -42,7 +43,7 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
             "without_pth": service.runs_without_pth is not None,
             **paths,
         },
-        variables=(("PYTHONHASHSEED", "0"), *settings.environment),
+        variables=tuple({"PYTHONHASHSEED": "0", **dict(provided), **dict(settings.environment)}.items()),
         time_limit=TIME_LIMIT,
         memory_limit=settings.memory_limit,
         network=settings.network,

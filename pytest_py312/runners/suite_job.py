@@ -83,8 +83,9 @@ def suite_job(
 
 
 def environment_of_tests(service: Service) -> tuple[tuple[str, str], ...]:
-    """Return the variables of a service's suite: those of its recipe, and the plan's, which take precedence."""
-    inferred = service.test_recipe.environment if service.test_recipe is not None else ()
+    """Return the variables of a service's suite: those of its recipes, and the plan's, which take precedence."""
+    recipes = (service.recipe, service.test_recipe)
+    inferred = [variable for recipe in recipes if recipe is not None for variable in recipe.environment]
     variables = {name: value for name, value in inferred if name != "PYTHONPATH"}  # it is in the service's own path
     return tuple({**variables, **dict(service.settings.environment)}.items())
 

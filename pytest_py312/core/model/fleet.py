@@ -150,7 +150,7 @@ class InstallRecipe:
     steps: tuple[InstallStep, ...] = ()
     limits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
-    """The variables that it sets for the tests, as far as their values are literal."""
+    """The variables that it sets for the tests, or the platform for the service, as far as their values are literal."""
     folders: tuple[str, ...] = ()
     """Folders, relative to the service, that it makes for the tests."""
     python_path: tuple[str, ...] = ()

@@ -134,7 +134,8 @@ def _unusable_reason(cell: Cell, run: SuiteRun) -> str:
         because += f" ({remedy})" if remedy else ""
         ended = f"{run.incomplete_reason} ({len(run.results)} tests had finished)"
         return f"the suite did not complete on {run.interpreter}: {ended}{because}"
-    return nothing_ran_reason(run, cell.service)
+    reason = nothing_ran_reason(run, cell.service)
+    return f"{reason}{_beside_remedy(cell.service)}" if reason else ""
 
 
 def _with_coverage(cell: Cell, run: SuiteRun, facts: Facts, result: CheckResult) -> CheckResult:
@@ -185,9 +186,8 @@ def _nothing_passes_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun) -> st
         return ""
     first = next((name for name, result in sorted(run.results.items()) if result.is_failing), "")
     cause = f" ({first}: {_cause(run, first)})" if first else ""
-    interpreters, folder = _interpreters(run, other_run), _folder_of(cell.service)
-    remedy = "" if folder == cell.service.path else f". {_SUITE_REMEDY}"
-    return f"no test of {folder} passes on {interpreters}, so the suite proves nothing{cause}{remedy}"
+    where = f"{_folder_of(cell.service)} passes on {_interpreters(run, other_run)}"
+    return f"no test of {where}, so the suite proves nothing{cause}{_beside_remedy(cell.service)}"
 
 
 def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckResult:
@@ -524,6 +524,11 @@ def _failing_library(detail: str) -> str:
 def _folder_of(service: Service) -> str:
     """Return the folder in which the suite of a service is run."""
     return (service.suite.folder if service.suite is not None else "") or service.path
+
+
+def _beside_remedy(service: Service) -> str:
+    """Return what to do if the tests beside a service, which are its own by assumption, prove nothing."""
+    return "" if _folder_of(service) == service.path else f". If these are not its tests, {_SUITE_REMEDY}"
 
 
 def _location(cell: Cell, name: str, detail: str) -> Location:

@@ -18,7 +18,7 @@ from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.recipes.build_context import find_build_context, instruction_words
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.file_map import FileMap, is_related, resolve_path
-from pytest_py312.repository.recipes.serverless_builds import lambda_step
+from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, lambda_step
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 STAGE_LIMIT = 50
@@ -59,6 +59,7 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
             limits=tuple(dict.fromkeys(stage.limits)),
             python_path=python_path,
             code_folders=tuple(dict.fromkeys(folder for folder in code if folder and tree.is_folder(folder))),
+            environment=LAMBDA_VARIABLES if is_lambda else (),
         )
         if recipe.is_complete:
             return recipe

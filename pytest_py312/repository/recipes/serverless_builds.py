@@ -27,6 +27,13 @@ a deployment. The client has wheels for Linux only: https://pypi.org/project/aws
 """
 
 
+LAMBDA_VARIABLES = (("AWS_DEFAULT_REGION", "us-east-1"), ("AWS_REGION", "us-east-1"))
+"""What AWS Lambda sets; the SDK makes no client without a region.
+
+https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars.html
+"""
+
+
 def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] = ()) -> InstallRecipe | None:
     """Return what a build installs for the functions of a service, and what their platform provides.
 
@@ -42,7 +49,12 @@ def read_serverless_recipe(tree: Tree, service_path: str, nested: Sequence[str] 
             steps.append(lambda_step(Location(path=path, line=on_lambda[0].line), target="/var/runtime"))
         if steps:
             layers = dict.fromkeys(folder for function in functions for folder in function.layers)
-            return InstallRecipe(source=path, steps=tuple(steps), code_folders=tuple(filter(tree.is_folder, layers)))
+            return InstallRecipe(
+                source=path,
+                steps=tuple(steps),
+                code_folders=tuple(filter(tree.is_folder, layers)),
+                environment=LAMBDA_VARIABLES if on_lambda else (),
+            )
     return None
 
 

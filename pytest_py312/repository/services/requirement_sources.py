@@ -205,7 +205,7 @@ def describe_platforms(services: Sequence[Service]) -> list[str]:
                 provided.setdefault((step.tool, names), []).append(f"{service.name} ({step.location})")
     return [
         f"{platform} provides {', '.join(names)} to {_shortened(places)}: the newest versions are installed that fit "
-        "to what is required."
+        "to what is required. It sets a region."
         for (platform, names), places in provided.items()
     ]
 

@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.model.fleet import Distribution
+from pytest_py312.core.model.fleet import Distribution, InstallRecipe
 from pytest_py312.core.model.measurements import SuiteWarning
 from pytest_py312.core.model.plan import ServiceSettings
 from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.runner import ProbeJob
+from pytest_py312.runners.start_job import start_job
 from pytest_py312.runners.suite_job import EXIT_CODE_TEST, START_COLLECTOR, parse_suite_run, run_suite, suite_job
 from tests.support.fakes import FakeRunner, build_of, cell_of, cell_run_of, service
 
@@ -33,6 +34,17 @@ def test_the_hash_seed_is_the_attempt_unless_the_plan_sets_it() -> None:
     assert dict(job_of(attempt=2).variables) == {"PYTHONHASHSEED": "2"}
     set_by_plan = service(settings=ServiceSettings(environment=(("PYTHONHASHSEED", "9"),)))
     assert dict(job_of(attempt=2, of=set_by_plan).variables) == {"PYTHONHASHSEED": "9"}
+
+
+def test_variables_of_the_platform_are_there_and_the_plan_goes_before_them() -> None:
+    """AWS Lambda sets a region, without which its SDK makes no client."""
+    on_lambda = InstallRecipe(source="template.yaml", environment=(("AWS_REGION", "us-east-1"), ("OTHER", "1")))
+    settings = ServiceSettings(environment=(("AWS_REGION", "eu-west-1"),))
+    of = service(recipe=on_lambda, settings=settings)
+    expected = {"PYTHONHASHSEED": "0", "AWS_REGION": "eu-west-1", "OTHER": "1"}
+    assert dict(job_of(of=of).variables) == expected
+    start = start_job(cell_of("3.12", of), build_of(), Path("/environment"), root=Path("/repository"), built=False)
+    assert dict(start.variables) == expected
 
 
 def test_each_attempt_and_each_selection_of_tests_has_its_own_identifier() -> None:

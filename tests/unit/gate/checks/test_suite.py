@@ -201,7 +201,9 @@ def test_a_suite_beside_the_service_has_its_places_there(interpreter: str) -> No
     lost = run_of({A: "failed"}, details={A: "E   OSError: no database"})
     reason = run_check(facts(lost, lost), interpreter, suite=suite).outcome.reason
     assert reason.startswith("no test of services passes on 3.9 or 3.1")
-    assert "name them with `suite` in the plan" in reason
+    assert "If these are not its tests, name them with `suite` in the plan" in reason
+    unusable = run_check(facts(run_of({}), run_of({})), interpreter, suite=suite).outcome.reason
+    assert "If these are not its tests, name them with `suite` in the plan" in unusable
 
     (finding,) = run_check(facts(WELL, WORSE), suite=suite).outcome.findings
     assert str(finding.location) == "services/tests/test_x.py:7"

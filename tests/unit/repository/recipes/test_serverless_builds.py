@@ -138,6 +138,7 @@ def test_an_image_of_aws_lambda_has_its_packages(tmp_path: Path, base: str) -> N
     assert recipe is not None
     assert recipe.folder_without_pth is None
     expected = [f"{AWS_LAMBDA} svc/Dockerfile:2"] if "lambda" in base else []
+    assert bool(recipe.environment) == ("lambda" in base)
     assert [f"{step.tool} {step.location}" for step in recipe.steps] == ["pip svc/Dockerfile:4", *expected]
 
 
@@ -147,6 +148,7 @@ def test_layers_without_a_build_are_on_the_path(tmp_path: Path) -> None:
     recipe = read_serverless_recipe(Tree(service_tree(tmp_path, files)), "functions/hello")
     assert recipe is not None
     assert recipe.code_folders == ("layers/deps", "layers/code/python")
+    assert dict(recipe.environment)["AWS_DEFAULT_REGION"]
 
 
 def test_a_template_beside_its_function(tmp_path: Path) -> None:
