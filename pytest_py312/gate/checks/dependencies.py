@@ -269,7 +269,8 @@ def _failing_import(finding: Finding) -> str:
 
 def _is_started(cell: Cell, finding: Finding | None) -> bool:
     """Whether a program in the start commands of the service is of the project that the finding is about."""
-    programs = {canonicalize_name(program.name.partition(".")[0]) for program in cell.service.programs}
+    started = (program.name for program in cell.service.programs if not program.is_script)
+    programs = {canonicalize_name(name.partition(".")[0]) for name in started}
     return finding is not None and not programs.isdisjoint(canonicalize_name(name) for name in finding.names)
 
 
