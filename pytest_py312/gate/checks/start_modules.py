@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from pytest_py312.analysis.libraries.missing_requirements import GENERATED_SUFFIXES
 from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import Cell, StartModule
-from pytest_py312.dependencies.installation.findings import how_imported
+from pytest_py312.dependencies.installation.findings import how_imported, without_environment_path
 from pytest_py312.dependencies.installation.installer import Installation, installed_versions
 from pytest_py312.repository.formats.commands.server_options import SERVER_PACKAGES
 
@@ -31,7 +31,7 @@ def start_findings(
     :param installations: what is installed here, and on the baseline.
     """
     for module in cell.service.start_modules:
-        detail = imports.get(module.name, "")
+        detail = without_environment_path(imports.get(module.name, ""))
         if not detail or (not module.is_own and (installations[0].imports or {}).get(module.name)):
             continue  # the latter is a PY105
         is_new = not cell.is_baseline and baseline.get(module.name) == ""
@@ -56,7 +56,7 @@ def unimportable_on_both(cell: Cell, imports: Mapping[str, str], baseline: Mappi
     Empty if it can, and if it stops because there is no database or variable, as it may anywhere but at home.
     """
     for module in cell.service.start_modules:
-        detail, earlier = imports.get(module.name, ""), baseline.get(module.name, "")
+        detail, earlier = without_environment_path(imports.get(module.name, "")), baseline.get(module.name, "")
         last_line = (detail.strip().splitlines() or [""])[-1]
         if detail and earlier and _is_broken(module, last_line):
             return (

@@ -53,6 +53,16 @@ def test_a_script_is_called_as_it_is_run() -> None:
     assert outcome.reason.startswith("`python src/main.py` cannot be imported: ModuleNotFoundError")
 
 
+@pytest.mark.parametrize("baseline", ["", NO_MODULE])
+def test_the_path_of_an_environment_is_no_part_of_what_is_reported(baseline: str) -> None:
+    name = "ImportError: cannot import name 'a' from 'six' ({}six.py)"
+    path = f"/home/x/.cache/envs/{'0' * 32}/lib/python3.12/site-packages/"
+    outcome = judged(name.format(path), baseline)
+    assert outcome.status is (Status.ERRORED if baseline else Status.FAILED)
+    assert name.format("") in outcome.reason
+    assert path not in str(outcome)
+
+
 def test_code_that_is_generated_when_the_image_is_built_is_no_fault_of_the_start() -> None:
     missing = "ModuleNotFoundError: No module named 'shop_pb2'\n"
     outcome = judged(missing, missing)
