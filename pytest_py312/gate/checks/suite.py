@@ -14,6 +14,7 @@ from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.deprecations import removed_after_warning
 from pytest_py312.gate.checks.failure_hints import (
+    CAUSE_ELSEWHERE,
     GENERAL_REMEDY,
     missing_variable_hint,
     remedy_for,
@@ -491,7 +492,7 @@ def _remedy(code: str, cause: str, detail: str) -> str:
         return _uncollected_remedy(cause)
     library = _failing_library(detail)
     if library:
-        return f"the cause is in {library}: {SUCCESSORS.get(library) or 'require a version of it that runs there'}"
+        return f"{CAUSE_ELSEWHERE}{library}: {SUCCESSORS.get(library) or 'require a version of it that runs there'}"
     if cause.startswith(("skipped", "expected to fail", "the test no longer exists")):
         return "make it run on this interpreter as well, or waive it in the plan with a reason"
     return remedy_for(cause) or GENERAL_REMEDY
