@@ -23,7 +23,7 @@ from pytest_py312.repository.recipes.suite_recipe import new_walk
 from pytest_py312.repository.services.detection.packaging import find_distribution
 from pytest_py312.repository.services.requirement_set import RequirementSet, read_requirement_set
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, is_requirements_path
-from pytest_py312.repository.tree import Tree, is_inside_root, join_path, matching_folders
+from pytest_py312.repository.tree import Tree, is_inside_root, join_path, matching_folders, with_outer_folders
 
 FOLDER_LIMIT = 500
 """Folders that are looked at for one service."""
@@ -70,7 +70,7 @@ def _installed_folders(tree: Tree, service: Service, requirements: RequirementSe
     yield from service.settings.needs
     if service.recipe is None:
         yield from _folders_of_commands(tree, service.path)
-    for folder in _folders_above(service.path):
+    for folder in with_outer_folders(service.path):
         toml = read_toml(tree.read_or_none(join_path(folder, "pyproject.toml")) or "")
         yield from _sources_of(toml, folder)
         yield from _workspace_members(tree, toml, folder)
@@ -95,7 +95,7 @@ def _folders_of_commands(tree: Tree, service: str) -> Iterator[str]:
 
 def _commands(tree: Tree, service: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
     """Yield what somebody may run to install services: the file, the folder in which it is run, and the command."""
-    for folder in _folders_above(service):
+    for folder in with_outer_folders(service):
         names = tree.list_folder(folder).files
         inner = [f"{each}/{name}" for each in _SCRIPT_FOLDERS for name in _files_of(tree, join_path(folder, each))]
         for name in (*names, *inner):
@@ -114,13 +114,6 @@ def _commands(tree: Tree, service: str) -> Iterator[tuple[str, str, tuple[str, .
 
 def _files_of(tree: Tree, folder: str) -> tuple[str, ...]:
     return tuple(tree.list_folder(folder).files) if tree.is_folder(folder) else ()
-
-
-def _folders_above(path: str) -> Iterator[str]:
-    """Yield a folder and those above it, up to the root."""
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    for count in range(len(parts), -1, -1):
-        yield "/".join(parts[:count]) or "."
 
 
 def _files_in(tree: Tree, folder: str) -> list[str]:
