@@ -5,13 +5,13 @@ dependencies/installation/repair.py: the set has to resolve, install and import.
 left out of the set, so that the others can still be repaired.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Protocol
 
 from pytest_py312.core.model.findings import Finding, Severity
-from pytest_py312.dependencies.diagnosis.version_candidates import ANY_VERSION
 from pytest_py312.dependencies.resolution.uv_messages import CANNOT_BE_BUILT
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 
@@ -187,7 +187,7 @@ class RepairSearch:
             if requirement.entry.name not in without and _is_pin(requirement.entry)
         }
         for _ in range(MAX_EXCLUSION_ROUNDS):
-            change = RequirementChange(specifiers=dict.fromkeys(freed, ANY_VERSION), without=without)
+            change = RequirementChange(specifiers={item: newer_than_pin(item) for item in freed}, without=without)
             blamed = self._blamed_by(change) if len(freed) > 1 else ()
             if blamed is None:
                 return change
@@ -292,7 +292,12 @@ class RepairSearch:
 def _is_pin(item: LocatedEntry) -> bool:
     """Return whether a requirement has one exact version: a bound was set for a reason, and stays."""
     specifier = item.entry.specifier
-    return specifier.startswith("==") and "," not in specifier and "*" not in specifier
+    return specifier.startswith("==") and not re.search(r"[,*]|===", specifier)
+
+
+def newer_than_pin(item: LocatedEntry) -> str:
+    """Return the specifier of all versions after the one that ``item`` pins; empty if it is no pin."""
+    return f">{item.entry.specifier.removeprefix('==')}" if _is_pin(item) else ""
 
 
 def _key(change: RequirementChange) -> object:

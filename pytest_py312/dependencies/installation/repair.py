@@ -12,7 +12,12 @@ from pytest_py312.core.model.findings import Finding, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, target_environment
 from pytest_py312.dependencies.diagnosis.expired_requirements import expired_requirement
-from pytest_py312.dependencies.diagnosis.repair_search import REPAIRABLE, RequirementChange, find_repair
+from pytest_py312.dependencies.diagnosis.repair_search import (
+    REPAIRABLE,
+    RequirementChange,
+    find_repair,
+    newer_than_pin,
+)
 from pytest_py312.dependencies.diagnosis.version_candidates import (
     ANY_VERSION,
     NoCandidate,
@@ -173,15 +178,14 @@ class RepairTrials:
         return target_environment(self.installer.build(cell), exclude_newer=self.exclude_newer)
 
     def pin_free_versions(self, change: RequirementChange | None) -> RequirementChange | None:
-        """Replace :data:`ANY_VERSION` in ``change`` by the version in the lock of the target or of the baseline.
+        """Replace specifiers that leave the version open by the one in the lock of the target or of the baseline.
 
         Return ``None`` if neither works, and then set :attr:`pinning_failed`.
         """
-        if change is None or ANY_VERSION not in change.specifiers.values():
+        free = [item for item, specifier in change.specifiers.items() if _is_open(item, specifier)] if change else []
+        if change is None or not free:
             return change
-        self._freely_chosen = frozenset(
-            item.name for item, specifier in change.specifiers.items() if specifier == ANY_VERSION
-        )
+        self._freely_chosen = frozenset(item.name for item in free)
         pinned_changes = [
             pinned_change
             for cell in (self.cell, self._baseline_cell)
@@ -208,7 +212,7 @@ class RepairTrials:
         locked_versions = {pin.name: pin.version for pin in lock.pins} if lock is not None else {}
         specifiers = {
             item: with_minimum(item.entry.specifier, locked_versions.get(item.name, ""))
-            if specifier == ANY_VERSION
+            if _is_open(item, specifier)
             else specifier
             for item, specifier in change.specifiers.items()
         }
@@ -377,6 +381,11 @@ class RepairTrials:
             installation=self._installation(cell, change),
             errors=self._errors(cell, change),
         )
+
+
+def _is_open(item: LocatedEntry, specifier: str) -> bool:
+    """Return whether a changed specifier leaves the version to the rest of the set."""
+    return specifier in (ANY_VERSION, newer_than_pin(item))
 
 
 def _specifier_changes(change: RequirementChange, required: RequirementSet) -> Iterator[SpecifierChange]:
