@@ -187,7 +187,8 @@ class RepairSearch:
             if requirement.entry.name not in without and _is_pin(requirement.entry)
         }
         for _ in range(MAX_EXCLUSION_ROUNDS):
-            change = RequirementChange(specifiers={item: newer_than_pin(item) for item in freed}, without=without)
+            specifiers = {item: newer_than_pin(item) for item in self._entries if item in freed}
+            change = RequirementChange(specifiers=specifiers, without=without)
             blamed = self._blamed_by(change) if len(freed) > 1 else ()
             if blamed is None:
                 return change

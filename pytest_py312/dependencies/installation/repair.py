@@ -414,6 +414,7 @@ def _with_remedies(findings: Sequence[Finding], trial: TrialResult, cell: Cell) 
     """Return ``findings`` with the remedies of a trial, and the findings that appeared only in it."""
     named = {name for finding in findings if finding.code in REPAIRABLE for name in finding.names}
     companions = {change.name for change in trial.changes} - named
+    companions |= trial.freely_chosen if len(trial.freely_chosen) > 1 else frozenset()  # they fit only together
     explained = [
         _with_remedy(finding, trial, cell, companions)
         for finding in findings
@@ -451,10 +452,11 @@ def _was_built_in_trial(finding: Finding, trial: TrialResult) -> bool:
 
 
 def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell, companions: Collection[str]) -> Finding:
-    """Return ``finding`` with the change of its requirement, and of those that no finding is about."""
+    """Return ``finding`` with the change of its requirement, and of ``companions``, which have to move with it."""
     project_changes = tuple(change for change in trial.changes if change.name in finding.names)
-    if project_changes:  # what has to move with them has no finding of its own
-        project_changes += tuple(change for change in trial.changes if change.name in companions)
+    if project_changes:
+        names = {*finding.names, *companions}
+        project_changes = tuple(change for change in trial.changes if change.name in names)
     if _fails_on_target(trial).intersection(change.name for change in project_changes):
         return finding  # it was tried, and would change nothing
     if not project_changes or finding.code not in REPAIRABLE | {"PY112"}:

@@ -116,6 +116,27 @@ def test_what_moves_with_a_requirement_is_part_of_its_change() -> None:
     assert finding.remedy.startswith("numpy==1.24.3 -> numpy==2.0, flask==2 -> flask==2.1 (verified: resolves")
 
 
+def test_pins_that_fit_only_together_are_one_change() -> None:
+    """The version of each is the one that the rest of the set allows."""
+
+    def blamed(on: str, now: dict[str, str]) -> tuple[str, ...] | None:
+        return None if set(now.values()) == {">1.24.3", ">1"} or set(now.values()) == {"==2.1"} else ("numpy", "flask")
+
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        lock = DependencyLock(
+            pins=tuple(Pin(name=name, version="2.1", line=f"{name}==2.1") for name in ("numpy", "flask"))
+        )
+        return installation_of(on, {"numpy": "2.1", "flask": "2.1"}, lock=lock)
+
+    pins = required("numpy==1.24.3", "flask==1")
+    table = FakeInstaller(entries=pins, versions=("1.24.3", "2.0"), blamed=blamed, installed=installed)
+    found = repaired(table, BLOCKED, replace(BLOCKED, names=("flask",), location=Location(path=PATH, line=2)))
+
+    assert [finding.remedy for finding in found] == [
+        "numpy==1.24.3 -> numpy==2.1, flask==1 -> flask==2.1 (verified: resolves, installs and imports on 3.12 and 3.9)"
+    ] * 2
+
+
 @pytest.mark.parametrize("is_compiled", [True, False])
 def test_a_hashed_pin_changes_if_its_file_is_compiled_again(is_compiled: bool) -> None:
     """A file that people write has nothing that would make the other hashes."""
