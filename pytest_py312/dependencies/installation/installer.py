@@ -328,6 +328,22 @@ class Installer:
             return Installation(build=build, lock=lock, unchecked=f"{large}; the next run with the change installs it")
         return self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT, without=change.without)
 
+    def with_versions(self, cell: Cell, versions: Mapping[str, str]) -> Installation:
+        """Install the set of the cell in these versions, as far as it has the projects; what an environment has by
+        itself stays.
+        """
+        try:
+            build = self._builds.find(cell)
+            trees, _ = self._built_trees(cell, build)
+            own = {tree.name for tree in trees} | {pin.name for pin in preinstalled(build)}
+            pins = tuple(f"{name}=={version}" for name, version in sorted(versions.items()) if name not in own)
+            lock = self._locker.lock(self.request_builder.request(cell, trees, pins), build)
+        except Unresolvable as blocked:
+            return Installation(findings=blocked.findings)
+        except (CellUnavailable, Undetermined) as reason:
+            return Installation(unchecked=str(reason))
+        return self._install_or_explain(cell, lock, self.request_builder.request, TRIAL_BUILD_TIME_LIMIT)
+
     def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> Mapping[str, str] | None:
         """Import ``modules`` in an environment of the cell that has the requirements ``added`` as well.
 
