@@ -117,11 +117,13 @@ def test_the_remedy_is_a_version_or_another_project(
 )
 def test_another_version_is_entered_where_others_import_the_library(via: tuple[str, ...], entered: str) -> None:
     """It need not have the module with the problem: urllib3 2 has no ``packages.six``."""
-    one = library(
+    urllib3 = library(
         "urllib3", {"urllib3/__init__.py": "", "urllib3/packages/__init__.py": "", "urllib3/packages/six.py": ""}
     )
-    module = next(each for each in one.summary.modules if each.name == "urllib3.packages.six")
-    trouble = LibraryProblem(library=one, module=module, line=1, message="", remedy="", likelihood=Likelihood.AT_IMPORT)
+    module = next(each for each in urllib3.summary.modules if each.name == "urllib3.packages.six")
+    trouble = LibraryProblem(
+        library=urllib3, module=module, line=1, message="", remedy="", likelihood=Likelihood.AT_IMPORT
+    )
     root = ImportRoot(path="app.py", line=1, target="boto3", likelihood=Likelihood.AT_IMPORT)
     chain = ImportChain(likelihood=Likelihood.AT_IMPORT, root=root, via=via)
 

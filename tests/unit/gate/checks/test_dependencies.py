@@ -604,7 +604,7 @@ def test_conflicts_that_one_change_resolves_are_one_finding() -> None:
     """One bound of protobuf is in the way of three projects."""
     change = SpecifierChange(path="requirements.txt", line=1, name="protobuf", old="==3.20", new="==4.21")
     others = ("grpcio-tools", "logging", "pubsub")
-    found = [
+    conflicts = [
         Finding(code="PY101", message=f"{name} and protobuf conflict on 3.12", names=(name, "protobuf"), detail="a")
         for name in others
     ]
@@ -613,7 +613,7 @@ def test_conflicts_that_one_change_resolves_are_one_finding() -> None:
         def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
             return [replace(each, changes=(change,), remedy="protobuf==4.21") for each in findings]
 
-    of_all = {"3.12": broken(*found), "3.9": installation_of("3.9")}
+    of_all = {"3.12": broken(*conflicts), "3.9": installation_of("3.9")}
     apart = DependencyCheck().run(cell_of("3.12"), FakeFacts(installations=of_all)).outcome
     (finding,) = DependencyCheck().run(cell_of("3.12"), Repaired(installations=of_all)).outcome.findings
 
