@@ -88,6 +88,14 @@ def join_path(*parts: str) -> str:
     return posixpath.normpath(posixpath.join(*parts))
 
 
+def with_outer_folders(folder: str) -> Iterator[str]:
+    """Yield a folder and those around it, up to the root."""
+    yield folder
+    while folder not in (".", ""):
+        folder = folder.rpartition("/")[0] or "."
+        yield folder
+
+
 def relative_to(folder: str, paths: Iterable[str]) -> tuple[str, ...]:
     """Return those of ``paths`` that are below ``folder``, relative to it."""
     if folder == ".":

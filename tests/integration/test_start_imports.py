@@ -19,6 +19,7 @@ FILES = {
     "good.py": "import json\n",
     "serves.py": "import json\nraise SystemExit('serves')\n",
     "guarded.py": "import json\nif __name__ == '__main__':\n    raise SystemExit('serves')\n",
+    "run-server.py": "import logging\nlogging.getLogger(__name__)\nraise SystemExit('serves')\n",
     "pkg/__init__.py": "",
     "pkg/__main__.py": "from pkg import inner\nraise SystemExit('serves')\n",
     "pkg/inner.py": "",
@@ -56,9 +57,16 @@ def imports(cells: Cells, interpreter: str, *modules: StartModule, target: str =
 def test_modules_are_imported_and_nothing_is_started(cells: Cells, interpreter: str, target: str) -> None:
     programs = [
         StartModule(name=name, folder=folder, is_program=True)
-        for name, folder in (("good", "."), ("serves", "."), ("guarded", "."), ("pkg", "."), ("deep", "inside/src"))
+        for name, folder in (
+            ("good", "."),
+            ("serves", "."),
+            ("guarded", "."),
+            ("pkg", "."),
+            ("run-server", "."),
+            ("deep", "inside/src"),
+        )
     ]
-    assert imports(cells, interpreter, *programs, target=target) == ["", "", "", "", ""]
+    assert imports(cells, interpreter, *programs, target=target) == [""] * 6
 
 
 def test_what_cannot_be_imported_is_reported(cells: Cells) -> None:

@@ -131,6 +131,7 @@ class FakeFacts:
     measured: BenchmarkResults = field(default_factory=BenchmarkResults)
     again: Callable[[str, int, tuple[str, ...]], SuiteRun] | None = None
     asked: list[tuple[str, int, tuple[str, ...]]] = field(default_factory=list)
+    with_baseline_versions: SuiteRun | None = None
 
     def cells(self, service: Service) -> Sequence[Cell]:
         interpreters = [Interpreter.parse(text) for text in self.interpreters]
@@ -171,6 +172,9 @@ class FakeFacts:
 
     def benchmark_results(self, cell: Cell) -> BenchmarkResults:
         return self.measured
+
+    def suite_run_with_baseline_versions(self, cell: Cell, select: tuple[str, ...]) -> SuiteRun | None:
+        return self.with_baseline_versions
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         name = str(cell.interpreter)

@@ -19,6 +19,7 @@ from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.repository.tree import join_path
 
 MAX_ENTRY_DEPTH = 2
 """Folders below the service in which a file is taken for its start because of its name."""
@@ -86,9 +87,13 @@ def reached_files(
 
 def _starting_files(files: Sequence[FileFacts], service: Service, modules: ModuleIndex) -> set[str]:
     """Return the modules that start commands name; without any, files with the name of a start and the packages."""
-    started = set()
+    started = {
+        join_path(service.path, module.folder, f"{module.name}.py")
+        for module in service.start_modules
+        if module.is_script
+    }
     for program in service.programs:
-        for name in (program.name, f"{program.name}.__main__") if program.is_module else ():
+        for name in (program.name, f"{program.name}.__main__") if program.is_module and not program.is_script else ():
             facts = modules.find(name, f"{service.path}/")
             if facts is not None:
                 started.add(facts.path)

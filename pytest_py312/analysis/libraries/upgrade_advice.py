@@ -179,13 +179,9 @@ class UpgradeAdvisor:
     def _is_bad(self, problem: LocatedProblem, candidate: StoredDistribution) -> bool:
         """Return whether another version, imported as the service imports this one, would have such a problem."""
         installed = EnvironmentModules([self._summarize(candidate)])
-        entry_module = (
-            problem.entry_module
-            if self._belongs_to_library(problem, problem.entry_module)
-            else problem.problem.module.name
-        )
+        entry_module = entered_at(problem)
         if installed.module(entry_module) is None:
-            return True  # it lacks the module that the service imports
+            return True  # it lacks the module that is imported
         root = ImportRoot(path="", line=0, target=entry_module, likelihood=Likelihood.AT_IMPORT)
         candidate_problems = locate_problems(
             find_problems(installed, self._gather_evidence(installed), self._setuptools_state),
@@ -197,8 +193,16 @@ class UpgradeAdvisor:
             for candidate_problem in candidate_problems
         )
 
-    def _belongs_to_library(self, problem: LocatedProblem, module: str) -> bool:
-        return any(library_module.name == module for library_module in problem.problem.library.summary.modules)
+
+def entered_at(problem: LocatedProblem) -> str:
+    """Return the first module of the library with the problem that the chain of imports reaches.
+
+    Its inner modules may be others in another version; what is imported from outside has to be there.
+    """
+    inner = problem.problem.module.name
+    own = {module.name for module in problem.problem.library.summary.modules}
+    chain = problem.chain.via if problem.chain is not None else ()
+    return next((module for module in (*chain, inner) if module in own), inner)
 
 
 def remedy_for(problem: LocatedProblem, upgrade: UpgradeSearch | None) -> str:

@@ -201,27 +201,29 @@ class Program:
     """A program of a start command: a console script, or a module (``python -m NAME``).
 
     ``is_application``: a server imports the module (``uvicorn NAME:app``). ``is_option``: an option of its command
-    says so (``gunicorn -k gevent``).
+    says so (``gunicorn -k gevent``). ``is_script``: the module is run as a file (``python NAME.py``).
     """
 
     name: str
     is_module: bool = False
     is_application: bool = False
     is_option: bool = False
+    is_script: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class StartModule:
     """A module that the service is started with; ``folder``, relative to the service, is where imports begin.
 
-    ``is_program``: it is run with ``python -m``. Otherwise a server imports it. ``is_own``: it is a module of the
-    service. Otherwise an option of the server names it (``gunicorn -k gevent``).
+    ``is_program``: it is run with ``python -m``, or as a file if ``is_script``. Otherwise a server imports it.
+    ``is_own``: it is a module of the service. Otherwise an option of the server names it (``gunicorn -k gevent``).
     """
 
     name: str
     folder: str = "."
     is_program: bool = False
     is_own: bool = True
+    is_script: bool = False
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

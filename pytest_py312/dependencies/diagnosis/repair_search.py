@@ -5,6 +5,7 @@ dependencies/installation/repair.py: the set has to resolve, install and import.
 left out of the set, so that the others can still be repaired.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
@@ -77,10 +78,14 @@ def find_repair(
     entries: Sequence[LocatedEntry],
     tester: RepairTester,
     unavailable: frozenset[str] = frozenset(),
+    *,
+    may_free: bool = True,
 ) -> RequirementChange | None:
     """Return the change with which the set, or its repairable part, works; ``None`` if none was found.
 
     Projects that are left out are listed in the change, those of ``unavailable`` in any case.
+
+    :param may_free: whether pins that block may move to whatever version the others allow.
     """
     blocking = [finding for finding in findings if finding.severity is Severity.ERROR and not _is_harmless(finding)]
     repairable = [finding for finding in blocking if finding.code in REPAIRABLE]
@@ -110,6 +115,9 @@ def find_repair(
             return finding if finding.specifiers else None
         if not search.immovable:
             return None
+        together = search.move_together(without) if may_free else None
+        if together is not None:
+            return together
         without |= search.immovable
     return None
 
@@ -166,6 +174,36 @@ class RepairSearch:
             if helps and self._attempts < MAX_ATTEMPTS // 2 and self._blamed_by(change) is None:
                 return change
         return self._move_stepwise(adjustable, without)
+
+    def move_together(self, without: frozenset[str]) -> RequirementChange | None:
+        """Return the change that lets the requirements move that block, and those in their way, as the set allows.
+
+        Projects that pin each other, such as boto3 and botocore, fit in few combinations: the resolver finds the newest
+        one. ``None`` if that does not work either.
+        """
+        freed = {
+            requirement.entry
+            for requirement in self._adjustable
+            if requirement.entry.name not in without and _is_pin(requirement.entry)
+        }
+        for _ in range(MAX_EXCLUSION_ROUNDS):
+            specifiers = {item: newer_than_pin(item) for item in self._entries if item in freed}
+            change = RequirementChange(specifiers=specifiers, without=without)
+            blamed = self._blamed_by(change) if len(freed) > 1 else ()
+            if blamed is None:
+                return change
+            added = {
+                item
+                for item in self._entries
+                if item.name in (blamed or self.immovable)
+                and item not in freed
+                and _is_pin(item)
+                and self._tester.candidates(item)
+            }
+            if not added:
+                return None
+            freed |= added
+        return None
 
     def _move_stepwise(
         self, adjustable: list[AdjustableRequirement], without: frozenset[str]
@@ -250,6 +288,17 @@ class RepairSearch:
         failing = frozenset(self._tester.install(change)) & changed
         self._failed_installations[_key(change)] = failing
         return failing or None  # failures of unchanged requirements are reported, but do not speak against the change
+
+
+def _is_pin(item: LocatedEntry) -> bool:
+    """Return whether a requirement has one exact version: a bound was set for a reason, and stays."""
+    specifier = item.entry.specifier
+    return specifier.startswith("==") and not re.search(r"[,*]|===", specifier)
+
+
+def newer_than_pin(item: LocatedEntry) -> str:
+    """Return the specifier of all versions after the one that ``item`` pins; empty if it is no pin."""
+    return f">{item.entry.specifier.removeprefix('==')}" if _is_pin(item) else ""
 
 
 def _key(change: RequirementChange) -> object:

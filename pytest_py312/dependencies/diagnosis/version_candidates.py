@@ -106,6 +106,8 @@ def candidates(
 ) -> tuple[VersionCandidate, ...]:
     """Return changed specifiers, the smallest change first; at most :data:`MAX_CANDIDATES`. Never raises.
 
+    Of more, the first are returned, and others up to the last in growing steps.
+
     Versions below the upper bound come first, then those beyond it. Within each group, versions that also have a wheel
     for the baseline come first, and then lower versions. Excluded are versions below the specifier's lower bound or
     pin, yanked ones, those after the cut-off date, and pre-releases (unless the pin is one, or there is nothing else).
@@ -201,7 +203,9 @@ class _CandidateSearch:
                 beyond_upper_bound=beyond_upper_bound,
             )
             ranked.append((beyond_upper_bound, not also_on_baseline, version, candidate))
-        return [row[3] for row in sorted(ranked, key=lambda row: row[:3])[:MAX_CANDIDATES]]
+        ordered = [row[3] for row in sorted(ranked, key=lambda row: row[:3])]
+        below = [candidate for candidate in ordered if not candidate.beyond_upper_bound]
+        return _spread(below) if len(below) > MAX_CANDIDATES else ordered[:MAX_CANDIDATES]
 
     def source_candidates(self) -> list[VersionCandidate]:
         """Return the highest version with a usable source, if it is above the minimum and has no wheel."""
@@ -262,6 +266,17 @@ class _CandidateSearch:
             and any(_is_usable_wheel(file, self._target, None) for file in files)
         )
         return min(later, default=None)
+
+
+def _spread(candidates: Sequence[VersionCandidate]) -> list[VersionCandidate]:
+    """Return :data:`MAX_CANDIDATES` of more candidates: the first half one by one, then in growing steps to the last.
+
+    A project with a release each day has hundreds before the first that works.
+    """
+    last, half = len(candidates) - 1, MAX_CANDIDATES // 2
+    growth = [(last - half + 1) ** (step / half) for step in range(1, half + 1)]
+    positions = {*range(half), *(half - 1 + round(distance) for distance in growth)}
+    return [candidates[position] for position in sorted(positions)]
 
 
 def _files_by_version(page: ProjectPage) -> dict[Version, list[ReleaseFile]]:

@@ -109,7 +109,7 @@ def _start_modules(program: Program, distributions: Sequence[StoredDistribution]
             imported = (module,) if module else _imported_modules(distribution.folder / "data" / "bin" / program.name)
             yield from (name for name in imported if _module_file(name, distribution))
         return
-    for distribution in distributions:
+    for distribution in distributions if not program.is_script else ():
         file = _module_file(program.name, distribution)
         if file is not None and file.name == "__init__.py":
             yield program.name

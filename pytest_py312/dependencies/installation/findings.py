@@ -63,7 +63,7 @@ def _import_findings(cell: Cell, installation: Installation, entries: Sequence[L
     for module, traceback in sorted((installation.imports or {}).items()):
         if not traceback or installation.environment is None:
             continue
-        detail = _ENVIRONMENT_PATH.sub("", traceback)
+        detail = without_environment_path(traceback)
         owners = (
             name for name, project_modules in installation.environment.modules.items() if module in project_modules
         )
@@ -79,6 +79,11 @@ def _import_findings(cell: Cell, installation: Installation, entries: Sequence[L
             names=(project,),
             detail=detail,
         )
+
+
+def without_environment_path(text: str) -> str:
+    """Return a traceback without the path of the environment: it says nothing, and is another one for each set."""
+    return _ENVIRONMENT_PATH.sub("", text)
 
 
 def fails_only_here(finding: Finding, installation: Installation, baseline: Installation) -> bool:

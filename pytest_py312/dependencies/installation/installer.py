@@ -328,6 +328,22 @@ class Installer:
             return Installation(build=build, lock=lock, unchecked=f"{large}; the next run with the change installs it")
         return self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT, without=change.without)
 
+    def with_versions(self, cell: Cell, versions: Mapping[str, str]) -> Installation:
+        """Install the set of the cell in these versions, as far as it has the projects; what an environment has by
+        itself stays.
+        """
+        try:
+            build = self._builds.find(cell)
+            trees, _ = self._built_trees(cell, build)
+            own = {tree.name for tree in trees} | {pin.name for pin in preinstalled(build)}
+            pins = tuple(f"{name}=={version}" for name, version in sorted(versions.items()) if name not in own)
+            lock = self._locker.lock(self.request_builder.request(cell, trees, pins), build)
+        except Unresolvable as blocked:
+            return Installation(findings=blocked.findings)
+        except (CellUnavailable, Undetermined) as reason:
+            return Installation(unchecked=str(reason))
+        return self._install_or_explain(cell, lock, self.request_builder.request, TRIAL_BUILD_TIME_LIMIT)
+
     def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> Mapping[str, str] | None:
         """Import ``modules`` in an environment of the cell that has the requirements ``added`` as well.
 
@@ -587,7 +603,10 @@ class Installer:
         try:
             build = self._builds.find(cell)
             limit = self._plan.build_limit if build_limit is None else build_limit
-            return self._install_with_older_versions(cell, build, lock, make_request, limit, without)
+            is_trial = build_limit is not None
+            return self._install_with_older_versions(
+                cell, build, lock, make_request, limit, without, check_hashes=not is_trial
+            )
         except Unresolvable as blocked:
             findings = self._lock_file_diagnosis.attribute_to_lock_files(
                 cell, build, lambda: self._built_trees(cell, build, without)[0], blocked.findings
@@ -606,9 +625,11 @@ class Installer:
         make_request: Callable[..., ResolutionRequest],
         build_limit: float,
         without: Collection[str],
+        *,
+        check_hashes: bool,
     ) -> Installation:
         """Install ``lock``, with older versions of distributions that exclude ``build``, as pip would choose them."""
-        installation = self._install_lock(cell, build, lock, build_limit, without)
+        installation = self._install_lock(cell, build, lock, build_limit, without, check_hashes=check_hashes)
         for _ in range(MAX_OLDER_ATTEMPTS):
             excluded = excluded_by_requires_python(installation.distributions, build)
             if not excluded:
@@ -619,14 +640,22 @@ class Installer:
                 if older_lock is None:
                     break
                 lock = self.request_builder.as_installed(cell, older_lock)
-                installation = self._install_lock(cell, build, lock, build_limit, without)
+                installation = self._install_lock(cell, build, lock, build_limit, without, check_hashes=check_hashes)
             except (Unresolvable, Undetermined):
                 break  # the finding is about the newer version, which excludes this interpreter
         return installation
 
     def _install_lock(
-        self, cell: Cell, build: InterpreterBuild, lock: DependencyLock, build_limit: float, without: Collection[str]
+        self,
+        cell: Cell,
+        build: InterpreterBuild,
+        lock: DependencyLock,
+        build_limit: float,
+        without: Collection[str],
+        *,
+        check_hashes: bool,
     ) -> Installation:
+        """Install exactly ``lock``. In a trial hashes are not checked: what it changes has none yet."""
         trees, findings = self._built_trees(cell, build, without)
         tree_names = {tree.name for tree in trees}
         # what the repository itself provides replaces a release of the same project
@@ -634,9 +663,8 @@ class Installer:
         pins += [seed for seed in preinstalled(build) if seed.name not in {*lock.versions, *tree_names}]
         self._store.fill(pins, build, self.request_builder.request(cell, trees, ()), build_limit)
         distributions = [distribution for pin in pins if (distribution := self._store.get(pin, build))] + trees
-        unhashed = tuple(
-            unhashed_findings(self.request_builder.hashed_installs(cell.service), distributions, lock.versions, build)
-        )
+        installs = self.request_builder.hashed_installs(cell.service) if check_hashes else ()
+        unhashed = tuple(unhashed_findings(installs, distributions, lock.versions, build))
         if unhashed:
             raise Unresolvable(unhashed)
         lines = [

@@ -12,7 +12,12 @@ from pytest_py312.core.model.findings import Finding, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, target_environment
 from pytest_py312.dependencies.diagnosis.expired_requirements import expired_requirement
-from pytest_py312.dependencies.diagnosis.repair_search import REPAIRABLE, RequirementChange, find_repair
+from pytest_py312.dependencies.diagnosis.repair_search import (
+    REPAIRABLE,
+    RequirementChange,
+    find_repair,
+    newer_than_pin,
+)
 from pytest_py312.dependencies.diagnosis.version_candidates import (
     ANY_VERSION,
     NoCandidate,
@@ -69,7 +74,7 @@ def repair(
         others = [finding for finding in findings if SETUPTOOLS_VERIFIED not in finding.remedy]
         change = trials.pin_free_versions(find_repair(others, entries, trials, unavailable))
         if change is None and trials.pinning_failed:
-            change = find_repair(others, entries, trials, unavailable)
+            change = find_repair(others, entries, trials, unavailable, may_free=False)
         explained = list(findings) if change is None else _with_remedies(findings, trials.result_of(change), cell)
         return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:
@@ -147,7 +152,7 @@ class RepairTrials:
         specifiers = [
             candidate.specifier for candidate in self._version_candidates(item) if not candidate.beyond_upper_bound
         ]
-        if self.pinning_failed or not _can_change(item):
+        if self.pinning_failed or not self._can_change(item):
             return specifiers
         page = self.installer.index(self.cell).page(item.name)
         return (
@@ -156,8 +161,14 @@ class RepairTrials:
             else specifiers
         )
 
+    def _can_change(self, item: LocatedEntry) -> bool:
+        """Return whether another version can be written: hashes can be if a command makes the file again."""
+        if item.entry.url or not item.location.line:
+            return False
+        return not item.entry.hashes or self.installer.request_builder.is_compiled(item.location.path)
+
     def _version_candidates(self, item: LocatedEntry) -> Sequence[VersionCandidate]:
-        if not _can_change(item):
+        if not self._can_change(item):
             return []
         page = self.installer.index(self.cell).page(item.name)
         target, baseline = self._target_environment(self.cell), self._target_environment(self._baseline_cell)
@@ -167,15 +178,14 @@ class RepairTrials:
         return target_environment(self.installer.build(cell), exclude_newer=self.exclude_newer)
 
     def pin_free_versions(self, change: RequirementChange | None) -> RequirementChange | None:
-        """Replace :data:`ANY_VERSION` in ``change`` by the version in the lock of the target or of the baseline.
+        """Replace specifiers that leave the version open by the one in the lock of the target or of the baseline.
 
         Return ``None`` if neither works, and then set :attr:`pinning_failed`.
         """
-        if change is None or ANY_VERSION not in change.specifiers.values():
+        free = [item for item, specifier in change.specifiers.items() if _is_open(item, specifier)] if change else []
+        if change is None or not free:
             return change
-        self._freely_chosen = frozenset(
-            item.name for item, specifier in change.specifiers.items() if specifier == ANY_VERSION
-        )
+        self._freely_chosen = frozenset(item.name for item in free)
         pinned_changes = [
             pinned_change
             for cell in (self.cell, self._baseline_cell)
@@ -202,7 +212,7 @@ class RepairTrials:
         locked_versions = {pin.name: pin.version for pin in lock.pins} if lock is not None else {}
         specifiers = {
             item: with_minimum(item.entry.specifier, locked_versions.get(item.name, ""))
-            if specifier == ANY_VERSION
+            if _is_open(item, specifier)
             else specifier
             for item, specifier in change.specifiers.items()
         }
@@ -290,7 +300,7 @@ class RepairTrials:
 
     def _with_source_advice(self, finding: Finding, item: LocatedEntry) -> Finding:
         """Add to a finding on a source that does not build what to do if there is no wheel."""
-        if not _can_change(item):
+        if not self._can_change(item):
             return finding
         page = self.installer.index(self.cell).page(item.name)
         smallest = smallest_change(page, item.entry.specifier, target=self._target_environment(self.cell))
@@ -373,8 +383,9 @@ class RepairTrials:
         )
 
 
-def _can_change(item: LocatedEntry) -> bool:
-    return not item.entry.url and not item.entry.hashes and bool(item.location.line)
+def _is_open(item: LocatedEntry, specifier: str) -> bool:
+    """Return whether a changed specifier leaves the version to the rest of the set."""
+    return specifier in (ANY_VERSION, newer_than_pin(item))
 
 
 def _specifier_changes(change: RequirementChange, required: RequirementSet) -> Iterator[SpecifierChange]:
@@ -401,7 +412,14 @@ def _specifier_changes(change: RequirementChange, required: RequirementSet) -> I
 
 def _with_remedies(findings: Sequence[Finding], trial: TrialResult, cell: Cell) -> list[Finding]:
     """Return ``findings`` with the remedies of a trial, and the findings that appeared only in it."""
-    explained = [_with_remedy(finding, trial, cell) for finding in findings if not _was_built_in_trial(finding, trial)]
+    named = {name for finding in findings if finding.code in REPAIRABLE for name in finding.names}
+    companions = {change.name for change in trial.changes} - named
+    companions |= trial.freely_chosen if len(trial.freely_chosen) > 1 else frozenset()  # they fit only together
+    explained = [
+        _with_remedy(finding, trial, cell, companions)
+        for finding in findings
+        if not _was_built_in_trial(finding, trial)
+    ]
     identities = {finding_identity(finding) for finding in findings}
     baseline_identities = {finding_identity(finding) for finding in trial.baseline.errors}
     for finding in trial.target.errors:
@@ -433,8 +451,12 @@ def _was_built_in_trial(finding: Finding, trial: TrialResult) -> bool:
     )
 
 
-def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell) -> Finding:
+def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell, companions: Collection[str]) -> Finding:
+    """Return ``finding`` with the change of its requirement, and of ``companions``, which have to move with it."""
     project_changes = tuple(change for change in trial.changes if change.name in finding.names)
+    if project_changes:
+        names = {*finding.names, *companions}
+        project_changes = tuple(change for change in trial.changes if change.name in names)
     if _fails_on_target(trial).intersection(change.name for change in project_changes):
         return finding  # it was tried, and would change nothing
     if not project_changes or finding.code not in REPAIRABLE | {"PY112"}:
@@ -444,7 +466,11 @@ def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell) -> Finding:
     )
     name_doubt = "; no such version ever existed: check that this is the intended project"
     doubt = name_doubt if finding.code == "PY102" and trial.freely_chosen.intersection(finding.names) else ""
-    return replace(finding, remedy=f"{change_text} ({_describe_trial(trial, cell)}){doubt}", changes=project_changes)
+    hashed = {item.location.path for item in trial.change.specifiers if item.entry.hashes}
+    compiled = sorted(hashed & {change.path for change in project_changes})
+    again = f"; compile {_join_with_and(compiled)} again for the hashes" if compiled else ""
+    remedy = f"{change_text} ({_describe_trial(trial, cell)}){doubt}{again}"
+    return replace(finding, remedy=remedy, changes=project_changes)
 
 
 def _describe_trial(trial: TrialResult, cell: Cell) -> str:

@@ -27,6 +27,7 @@ from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLo
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
+from pytest_py312.repository.services.compiled_requirements import read_compile_header
 from pytest_py312.repository.services.development_requirements import (
     is_for_development,
     unnamed_modules,
@@ -183,6 +184,11 @@ class RequestBuilder:
             if service.name not in self._own:
                 self._own[service.name] = find_own_distributions(Tree(self._plan.root), service, requirements)
             return self._own[service.name]
+
+    def is_compiled(self, path: str) -> bool:
+        """Return whether a command that is known makes the requirements file again, with other hashes."""
+        compiled = read_compile_header(Tree(self._plan.root), path)
+        return compiled is not None and not compiled.problem
 
     def files(self, service: Service) -> tuple[str, ...]:
         """Return all files that the requirement sets of the service are read from."""

@@ -87,6 +87,13 @@ class Facts(Protocol):
         """Return a run of the suite, or of the tests in ``select``. ``attempt`` 0 is the first run."""
         ...
 
+    def suite_run_with_baseline_versions(self, cell: Cell, select: tuple[str, ...]) -> SuiteRun | None:
+        """Return a run of the tests in ``select`` with the versions of libraries that the baseline has.
+
+        ``None`` if these cannot be installed on the interpreter of the cell.
+        """
+        ...
+
 
 class Check(Protocol):
     """A question about each cell. It requests facts, returns findings, and starts no process.

@@ -8,6 +8,7 @@ from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.text import pluralize
 from pytest_py312.dependencies.installation.findings import (
     fails_only_here,
     finding_identity,
@@ -241,7 +242,7 @@ _ENVIRONMENT_PATH = re.compile(r"/\S*/site-packages/")
 def _once_per_cause(findings: Iterable[Finding]) -> list[Finding]:
     """Return ``findings`` without those that two sets share, and with one for each cause why imports of a project fail.
 
-    The detail of that one names the other modules.
+    The detail of that one names the other modules. Conflicts that one change resolves are one finding too.
     """
     groups: dict[object, list[Finding]] = {}
     for finding in findings:
@@ -249,8 +250,25 @@ def _once_per_cause(findings: Iterable[Finding]) -> list[Finding]:
         if finding.code == "PY105":
             cause = _ENVIRONMENT_PATH.sub("", finding.message.partition(" fails: ")[2])
             key = (finding.names, cause, finding.preexisting, finding.severity)
+        elif finding.code == "PY101" and finding.changes:
+            key = (finding.changes, finding.preexisting, finding.severity)
         groups.setdefault(key, []).append(finding)
-    return [_with_other_modules(group) for group in groups.values()]
+    return [
+        _with_other_conflicts(group) if group[0].code == "PY101" else _with_other_modules(group)
+        for group in groups.values()
+    ]
+
+
+def _with_other_conflicts(group: Sequence[Finding]) -> Finding:
+    others = {finding.message: None for finding in group if finding.message != group[0].message}
+    if not others:
+        return group[0]
+    return replace(
+        group[0],
+        message=f"{group[0].message} (and {pluralize(len(others), 'more conflict')} that the same change resolves)",
+        names=tuple(dict.fromkeys(name for finding in group for name in finding.names)),
+        detail="\n".join([group[0].detail, *others]).strip(),
+    )
 
 
 def _with_other_modules(group: Sequence[Finding]) -> Finding:
@@ -269,7 +287,8 @@ def _failing_import(finding: Finding) -> str:
 
 def _is_started(cell: Cell, finding: Finding | None) -> bool:
     """Whether a program in the start commands of the service is of the project that the finding is about."""
-    programs = {canonicalize_name(program.name.partition(".")[0]) for program in cell.service.programs}
+    started = (program.name for program in cell.service.programs if not program.is_script)
+    programs = {canonicalize_name(name.partition(".")[0]) for name in started}
     return finding is not None and not programs.isdisjoint(canonicalize_name(name) for name in finding.names)
 
 

@@ -10,6 +10,8 @@ from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding
 
+CAUSE_ELSEWHERE = "the cause is in "
+"""The beginning of the remedy of a failure in a library."""
 GENERAL_REMEDY = "fix the code so that it runs on both, or require a version of the library that does"
 
 REMEDIES: tuple[tuple[str, str], ...] = (

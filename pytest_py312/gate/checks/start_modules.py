@@ -3,9 +3,10 @@
 import re
 from collections.abc import Iterator, Mapping
 
+from pytest_py312.analysis.libraries.missing_requirements import GENERATED_SUFFIXES
 from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import Cell, StartModule
-from pytest_py312.dependencies.installation.findings import how_imported
+from pytest_py312.dependencies.installation.findings import how_imported, without_environment_path
 from pytest_py312.dependencies.installation.installer import Installation, installed_versions
 from pytest_py312.repository.formats.commands.server_options import SERVER_PACKAGES
 
@@ -30,7 +31,7 @@ def start_findings(
     :param installations: what is installed here, and on the baseline.
     """
     for module in cell.service.start_modules:
-        detail = imports.get(module.name, "")
+        detail = without_environment_path(imports.get(module.name, ""))
         if not detail or (not module.is_own and (installations[0].imports or {}).get(module.name)):
             continue  # the latter is a PY105
         is_new = not cell.is_baseline and baseline.get(module.name) == ""
@@ -55,7 +56,7 @@ def unimportable_on_both(cell: Cell, imports: Mapping[str, str], baseline: Mappi
     Empty if it can, and if it stops because there is no database or variable, as it may anywhere but at home.
     """
     for module in cell.service.start_modules:
-        detail, earlier = imports.get(module.name, ""), baseline.get(module.name, "")
+        detail, earlier = without_environment_path(imports.get(module.name, "")), baseline.get(module.name, "")
         last_line = (detail.strip().splitlines() or [""])[-1]
         if detail and earlier and _is_broken(module, last_line):
             return (
@@ -69,11 +70,12 @@ def unimportable_on_both(cell: Cell, imports: Mapping[str, str], baseline: Mappi
 def _is_broken(module: StartModule, last_line: str) -> bool:
     """Return whether an error comes from the code itself and not from what it finds where it runs."""
     package = module.name.partition(".")[0]
+    missing = _MISSING.match(last_line)
     if module.is_own:
-        return _IMPORT_ERRORS.match(last_line) is not None
+        is_generated = missing is not None and missing["module"].endswith(GENERATED_SUFFIXES)
+        return _IMPORT_ERRORS.match(last_line) is not None and not is_generated
     if package in SERVER_PACKAGES:
         return True  # a worker of a server reads nothing
-    missing = _MISSING.match(last_line)
     # another folder of the repository may provide the package
     return _IMPORT_ERRORS.match(last_line) is not None and not (missing and missing["module"] == package)
 
@@ -96,6 +98,8 @@ def _remedy(module: StartModule, last_line: str, baseline: Installation) -> str:
 def _command_of(module: StartModule) -> str:
     if not module.is_own:
         return f"{module.name}, which an option of the start command names,"
+    if module.is_script:
+        return f"`python {'' if module.folder == '.' else f'{module.folder}/'}{module.name}.py`"
     return f"`python -m {module.name}`" if module.is_program else f"{module.name}, with which the service is started,"
 
 

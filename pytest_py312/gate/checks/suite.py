@@ -14,6 +14,7 @@ from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.deprecations import removed_after_warning
 from pytest_py312.gate.checks.failure_hints import (
+    CAUSE_ELSEWHERE,
     GENERAL_REMEDY,
     missing_variable_hint,
     remedy_for,
@@ -41,6 +42,9 @@ from pytest_py312.runners.suite_job import START_COLLECTOR
 
 MAX_CAUSE_LENGTH = 240
 """Characters of the exception line in a message; the detail has all of it."""
+
+MAX_TRIED_TESTS = 50
+"""Tests that are run again with the versions of libraries that the baseline has."""
 
 MAX_UNPAIRED_IDS = 3
 """Ids of each side that are shown of tests that cannot be paired."""
@@ -316,7 +320,37 @@ def _regressions(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: 
     if not findings or cell != facts.cells(cell.service)[-1]:
         return findings
     source_findings = facts.source_analysis(cell).findings
-    return [with_source_remedy(finding, source_findings) for finding in findings]
+    findings = [with_source_remedy(finding, source_findings) for finding in findings]
+    return _with_tried_versions(cell, findings, differing, facts) if differing else findings
+
+
+def _with_tried_versions(cell: Cell, findings: Sequence[Finding], differing: str, facts: Facts) -> list[Finding]:
+    """Say whether the interpreter is the cause, or another version of a library that it has.
+
+    The tests are run again on the target with the versions of libraries that the baseline has.
+    """
+    names = tuple(name for finding in findings for name in finding.names if name != START_COLLECTOR)[:MAX_TRIED_TESTS]
+    run = facts.suite_run_with_baseline_versions(cell, names) if names else None
+    if run is None or not run.complete:
+        return list(findings)
+    baseline, target = cell.service.baseline, cell.interpreter
+    explained = []
+    for finding in findings:
+        tried = [name for name in finding.names if name in names]
+        passing = [name for name in tried if _ran_well(run, name)]
+        if tried and len(passing) == len(tried):
+            message = f"{finding.message} (passes on {target} with the libraries of {baseline})"
+            libraries = differing.partition(": ")[2]
+            remedy = (
+                f"the cause is another version of a library, not Python {target}: {libraries}. Require the "
+                f"version that {baseline} has, or follow its changes"
+            )
+            finding = replace(finding, message=message, remedy=remedy)
+        elif tried and not passing:
+            detail = f"{finding.detail}\nwith the versions of {baseline} it fails on {target} as well".strip()
+            finding = replace(finding, detail=detail)
+        explained.append(finding)
+    return explained
 
 
 def _downgrade_intermediate_only(cell: Cell, facts: Facts, findings: list[Finding]) -> list[Finding]:
@@ -494,7 +528,7 @@ def _remedy(code: str, cause: str, detail: str) -> str:
         return _uncollected_remedy(cause)
     library = _failing_library(detail)
     if library:
-        return f"the cause is in {library}: {SUCCESSORS.get(library) or 'require a version of it that runs there'}"
+        return f"{CAUSE_ELSEWHERE}{library}: {SUCCESSORS.get(library) or 'require a version of it that runs there'}"
     if cause.startswith(("skipped", "expected to fail", "the test no longer exists")):
         return "make it run on this interpreter as well, or waive it in the plan with a reason"
     return remedy_for(cause) or GENERAL_REMEDY

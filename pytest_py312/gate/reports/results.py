@@ -112,14 +112,27 @@ class ReportedReason:
     outcomes: tuple[Outcome, ...]
 
 
+_CONSEQUENCE = "nothing to compare with: "
+"""The beginning of a reason that repeats the one of the baseline."""
+
+
 def merge_reasons(outcomes: Iterable[Outcome]) -> list[ReportedReason]:
-    """Merge reasons that are equal, or that differ only in the interpreter of their outcome."""
+    """Merge reasons that are equal, or that differ only in the interpreter of their outcome.
+
+    A reason that only repeats the one of the baseline is merged into it.
+    """
     groups: dict[str, list[Outcome]] = {}
+    keys: dict[str, str] = {}
+    """reason -> the group of the first outcome with it"""
     for outcome in outcomes:
-        groups.setdefault(without_interpreter(outcome.reason, outcome.interpreter), []).append(outcome)
+        reason = outcome.reason.removeprefix(_CONSEQUENCE)
+        reason = reason if reason in keys else outcome.reason
+        key = keys.setdefault(reason, without_interpreter(reason, outcome.interpreter))
+        groups.setdefault(key, []).append(outcome)
     reasons = []
     for text, group in groups.items():
-        interpreters = sorted({outcome.interpreter for outcome in group if outcome.interpreter})
+        own = [outcome for outcome in group if without_interpreter(outcome.reason, outcome.interpreter) == text]
+        interpreters = sorted({outcome.interpreter for outcome in own if outcome.interpreter})
         named = text.replace(_INTERPRETER_MARK, join_names([str(interpreter) for interpreter in interpreters]))
         reasons.append(ReportedReason(text=named, outcomes=tuple(group)))
     return reasons

@@ -218,11 +218,12 @@ def _finding_lines(
             is_reported = finding.names and all((outcome.service, name) in reported_tests for name in finding.names)
             if matches(finding) and not (is_reported and outcome.check == "suite"):
                 by_service.setdefault(outcome.service, []).append((outcome.interpreter, finding))
-    return [
+    lines = (
         _finding_line(service, group[0], len(group) - 1)
         for service, pairs in by_service.items()
         for group in _by_kind(merge_for_display(pairs, page))
-    ]
+    )
+    return list(dict.fromkeys(lines))  # services share files
 
 
 def _by_kind(merged_findings: Iterable[MergedFinding]) -> Iterable[list[MergedFinding]]:

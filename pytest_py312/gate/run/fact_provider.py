@@ -325,11 +325,20 @@ class FactProvider:
             hashlib.sha256("\0".join(select).encode("utf-8", "surrogatepass")).hexdigest()[:16] if select else "all"
         )
         return self._single_flight.run(
-            f"run {cell.identifier} {attempt} {chosen}", lambda: self._run_suite(cell, attempt, select)
+            f"run {cell.identifier} {attempt} {chosen}",
+            lambda: self._run_suite(cell, self.installation(cell), attempt, select),
         )
 
-    def _run_suite(self, cell: Cell, attempt: int, select: tuple[str, ...]) -> SuiteRun:
-        cell_installation = self.installation(cell)
+    def suite_run_with_baseline_versions(self, cell: Cell, select: tuple[str, ...]) -> SuiteRun | None:
+        baseline = self.installation(replace(cell, interpreter=cell.service.baseline))
+        alike = self.installer.with_versions(cell, installed_versions(baseline))
+        if alike.environment is None or alike.incomplete:
+            return None
+        return self._run_suite(cell, alike, self._plan.reruns + 1, select)  # an attempt that no other run has
+
+    def _run_suite(
+        self, cell: Cell, cell_installation: Installation, attempt: int, select: tuple[str, ...]
+    ) -> SuiteRun:
         if cell_installation.environment is None or cell_installation.build is None:
             reason = cell_installation.unchecked or "its requirements cannot be installed"
             return SuiteRun(interpreter=cell.interpreter, results={}, complete=False, incomplete_reason=reason)

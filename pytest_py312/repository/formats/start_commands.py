@@ -19,6 +19,7 @@ _MAX_SHELL_DEPTH = 3
 SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
+_PYTHON_FILE = re.compile(r"(?:[^/\s]*/)*(?P<name>[A-Za-z_][\w-]*)\.py", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 _SEPARATOR = re.compile(r"[;&|()]+")
@@ -154,6 +155,9 @@ def _programs_in_words(words: list[str], depth: int) -> Iterator[Program | Progr
         elif _PYTHON.fullmatch(name):
             yield from _module_of_python(words)
             return
+        elif script := _script_program(word):
+            yield script
+            return
         elif name in _ENVIRONMENT_MANAGERS:
             if words[:1] != ["run"]:
                 return
@@ -205,14 +209,25 @@ def _programs_in_shell(words: Sequence[str], depth: int) -> Iterator[Program | P
 
 
 def _module_of_python(words: Sequence[str]) -> Iterator[Program | ProgramCall]:
-    """Yield the module of ``-m NAME``, with what it serves; scripts are ignored."""
-    for index, word in enumerate(words[:-1]):
+    """Yield the module of ``-m NAME``, with what it serves, or the script that is run."""
+    for index, word in enumerate(words):
         if word == "-m":
-            name = words[index + 1]
+            name = words[index + 1] if index + 1 < len(words) else ""
             if _MODULE.fullmatch(name):
                 yield Program(name=name, is_module=True)
                 yield from _applications(name, words[index + 2 :])
                 yield ProgramCall(name=name, arguments=tuple(words[index + 2 :]))
             return
         if not word.startswith("-") and (index == 0 or words[index - 1] not in ("-W", "-X")):
+            script = _script_program(word)
+            if script:
+                yield script
             return
+
+
+def _script_program(word: str) -> Program | None:
+    """Return the program of a Python file, by its name without folders; ``setup.py`` starts no service."""
+    script = _PYTHON_FILE.fullmatch(word)
+    if script is None or script["name"] == "setup":
+        return None
+    return Program(name=script["name"], is_module=True, is_script=True)

@@ -1,6 +1,7 @@
 """Read what an image installs: the last stage of its Dockerfile, and the stages that it builds on or copies from."""
 
 import json
+import posixpath
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -19,7 +20,7 @@ from pytest_py312.repository.recipes.build_context import find_build_context, in
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.file_map import FileMap, is_related, resolve_path
 from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, lambda_step
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
 
 STAGE_LIMIT = 50
 _ENVIRONMENT_PAIR = re.compile(r"([A-Za-z_]\w*)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'])*)", re.ASCII)
@@ -42,7 +43,11 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
     if text is None or parsed is None or parsed.final_stage is None:
         return None
     contexts = dict.fromkeys(
-        (find_build_context(tree, service_path, parsed), service_path, *_folders_above(dockerfile))
+        (
+            find_build_context(tree, service_path, parsed),
+            service_path,
+            *with_outer_folders(posixpath.dirname(dockerfile) or "."),
+        )
     )
     image = parse_python_image(parsed.final_stage.image)
     is_lambda = image is not None and image.scheme == "lambda"
@@ -66,12 +71,6 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
         recipes.append(recipe)
     # `COPY . /app` fits every folder: the context is the one in which most of what is installed exists
     return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
-
-
-def _folders_above(path: str) -> Iterator[str]:
-    while path:
-        path = path.rpartition("/")[0]
-        yield path or "."
 
 
 def _of_one_environment(steps: tuple[InstallStep, ...], service_path: str) -> tuple[InstallStep, ...]:

@@ -107,7 +107,7 @@ def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
         path = join_path(folder, "Makefile")
         text = tree.read_or_none(path) if tree.is_file(path) else None
         for target in re.findall(r"^([\w-]*(?:test|check|ci)[\w-]*)\s*:(?!=)", text or "", re.MULTILINE | re.ASCII):
-            walk = _new_walk(tree, path, folder)
+            walk = new_walk(tree, path, folder)
             walk.run_argv(("make", target), 1)
             _follow_runners(tree, walk)
             tests = [run for run in walk.runs if _is_test_of(run, service_path)]
@@ -148,18 +148,18 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
     configuration = read_tox_configuration(tree, service_path)
     if configuration is not None:
         for name in _newest_first(dict.fromkeys((*configuration.environments, *configuration.factors, "py"))):
-            walk = _new_walk(tree, configuration.path, service_path)
+            walk = new_walk(tree, configuration.path, service_path)
             walk_tox(configuration, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
                 return _recipe(configuration.path, walk, _first_test_run(walk), service_path)
-    walk = _new_walk(tree, join_path(service_path, "pyproject.toml"), service_path)
+    walk = new_walk(tree, join_path(service_path, "pyproject.toml"), service_path)
     if walk_tox_toml(tree, service_path, walk) and any(_is_test_run(run) for run in walk.runs):
         source = walk.steps[0].location.path if walk.steps else walk.path
         return _recipe(source, walk, _first_test_run(walk), service_path)
     path = join_path(service_path, "noxfile.py")
     if tree.is_file(path):
         for name in _session_names(tree.read_or_none(path) or ""):
-            walk = _new_walk(tree, path, service_path)
+            walk = new_walk(tree, path, service_path)
             walk_nox(tree.read_or_none(path) or "", path, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
                 return _recipe(path, walk, _first_test_run(walk), service_path)
@@ -181,7 +181,8 @@ def _first_test_run(walk: CommandWalk) -> CommandRun:
     return next(run for run in walk.runs if _is_test_run(run))
 
 
-def _new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
+def new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
+    """Return a walk through commands of the file ``path`` that begin in a folder of the repository."""
     files = FileMap(tree)
     files.add(_ROOT, ".")
     variables = {"HOME": "/root", "GITHUB_WORKSPACE": _ROOT, "CI_PROJECT_DIR": _ROOT, "PWD": _ROOT, "CI": "true"}
@@ -229,7 +230,7 @@ def _recipe_of_job(
 ) -> InstallRecipe | None:
     """Return what a job installs if it runs tests of the service."""
     choice = {name: _chosen_value(values, service_path, service_name) for name, values in job.matrix.items() if values}
-    walk = _new_walk(tree, path, folder)
+    walk = new_walk(tree, path, folder)
     job_variables = {name: job.expand(value, choice) for name, value in job.variables.items()}
     job_variables |= choice if job.is_matrix_in_environment else {}
     walk.variables |= job_variables

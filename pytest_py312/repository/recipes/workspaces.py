@@ -3,13 +3,12 @@
 https://docs.astral.sh/uv/concepts/projects/workspaces/
 """
 
-from collections.abc import Iterator
 from itertools import islice
 
 from packaging.utils import canonicalize_name
 
 from pytest_py312.repository.formats.toml import read_toml, strings_in
-from pytest_py312.repository.tree import Tree, join_path, matching_folders
+from pytest_py312.repository.tree import Tree, join_path, matching_folders, with_outer_folders
 
 MEMBER_LIMIT = 200
 """Maximum number of members of a workspace that are read."""
@@ -22,7 +21,7 @@ def workspace_member(tree: Tree, folder: str, name: str) -> str | None:
     ``folder`` may be the root of the workspace, or one of its members.
     """
     wanted = canonicalize_name(name)
-    for root in _ancestors(folder):
+    for root in with_outer_folders(folder):
         toml = read_toml(tree.read_or_none(join_path(root, "pyproject.toml")) or "")
         if root != folder and not toml.table("tool", "uv", "workspace"):
             continue
@@ -33,10 +32,3 @@ def workspace_member(tree: Tree, folder: str, name: str) -> str | None:
             if canonicalize_name(str(project.get("name", ""))) == wanted:
                 return member
     return None
-
-
-def _ancestors(folder: str) -> Iterator[str]:
-    yield folder
-    while folder != ".":
-        folder = folder.rpartition("/")[0] or "."
-        yield folder

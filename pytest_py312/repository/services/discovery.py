@@ -31,6 +31,7 @@ from pytest_py312.repository.services.detection.service_folders import detect_fo
 from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
 from pytest_py312.repository.services.detection.suites_above import with_suites_above
 from pytest_py312.repository.services.detection.uninstalled_requirements import with_uninstalled
+from pytest_py312.repository.services.exact_sets import contradicting_tables
 from pytest_py312.repository.services.install_recipes import (
     find_production_recipe,
     find_test_recipe,
@@ -239,6 +240,9 @@ def _describe_service(
         tree, files, _additional_sources(plan, files, (*run_time, *tests)), (recipe, test_recipe)
     )
     clauses = [*baseline.assumptions, *requirement_clauses, suite_clause]
+    if recipe is None and settings.requirements is None and (other := contradicting_tables(plan.root, run_time)):
+        run_time, additional = tuple(source for source in run_time if source not in other), (*other, *additional)
+        clauses.append(f"is installed from {run_time[0]} or from {other[0]}, which exclude each other: two sets")
     if suite is not None and test_recipe is not None and test_recipe.environment:
         names = join_names([name for name, _ in test_recipe.environment])
         clauses.append(f"is tested with the variables of {test_recipe.source}: {names}")

@@ -2,13 +2,19 @@
 
 Poetry, PDM, uv and ``pip install --no-deps`` install what a lock or a file lists. Lock files of Poetry before 1.3 have
 no setuptools, although distributions in them require it: up to 3.11 each environment has one, from 3.12 on none has.
+And which sources are lists of their own, since they pin what others exclude.
 """
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
+
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
 
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, RequirementSource, Service
 from pytest_py312.repository.formats.lockfiles import lock_format
-from pytest_py312.repository.services.requirement_set import RequirementSet
+from pytest_py312.repository.formats.requirements_file import RequirementEntry
+from pytest_py312.repository.services.requirement_set import RequirementSet, read_requirement_set
 
 OFTEN_LEFT_OUT = "setuptools"
 """The distribution that lock files leave out, as it was once part of each environment."""
@@ -65,3 +71,35 @@ def _installs_a_list(step: InstallStep, *, is_locked: bool) -> bool:
         return has_no_dependencies
     # without a lock, what the tool resolves and exports has what is required
     return is_locked and step.tool in _LOCKING_TOOLS and (has_no_dependencies or not step.exported)
+
+
+def contradicting_tables(plan_root: Path, sources: Sequence[RequirementSource]) -> tuple[RequirementSource, ...]:
+    """Return the tables among ``sources`` that nothing can install together with the requirements files among them.
+
+    One of them pins a version that the other excludes, so they are two ways to install the project.
+    """
+    files = read_requirement_set(plan_root, [source for source in sources if not source.table]).entries
+    return tuple(
+        source
+        for source in sources
+        if source.table
+        and any(
+            _exclude_each_other(item.entry, other.entry)
+            for item in read_requirement_set(plan_root, [source]).entries
+            for other in files
+            if item.name == other.name
+        )
+    )
+
+
+def _exclude_each_other(first: RequirementEntry, second: RequirementEntry) -> bool:
+    if first.marker or second.marker or first.url or second.url:
+        return False
+    for pinned, other in ((first, second), (second, first)):
+        version = pinned.specifier.removeprefix("==")
+        if version != pinned.specifier and not re.search(r"[=,*]", version):
+            try:
+                return not SpecifierSet(other.specifier).contains(version, prereleases=True)
+            except (InvalidSpecifier, ValueError):
+                return False
+    return False

@@ -1,25 +1,29 @@
 """Find the distributions that the repository itself provides, and that a service requires by name.
 
 A project of the repository is taken from there, and not from an index, where something installs it by its folder: a
-path or ``-e`` in a requirements file of the service or above it, a member of a workspace, a path in a table, or a
-folder that the plan says the service ``needs``. Having the name alone does not make it one: examples and copies of
+path or ``-e`` in a requirements file of the service or above it, a member of a workspace, a path in a table, a target
+of a Makefile or a script that installs it together with the service, or a folder that the plan says the service
+``needs``. Having the name alone does not make it one: examples and copies of
 other projects have names as well. Nothing is built; names and versions are read from the metadata.
 """
 
 import re
 from collections.abc import Iterator, Mapping
 from fnmatch import fnmatchcase
+from itertools import islice
 from typing import Any
 
 from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Distribution, RequirementSource, Service
+from pytest_py312.repository.formats.commands.makefile import read_makefile
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
+from pytest_py312.repository.recipes.suite_recipe import new_walk
 from pytest_py312.repository.services.detection.packaging import find_distribution
 from pytest_py312.repository.services.requirement_set import RequirementSet, read_requirement_set
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, is_requirements_path
-from pytest_py312.repository.tree import Tree, is_inside_root, join_path, matching_folders
+from pytest_py312.repository.tree import Tree, is_inside_root, join_path, matching_folders, with_outer_folders
 
 FOLDER_LIMIT = 500
 """Folders that are looked at for one service."""
@@ -28,7 +32,12 @@ _MAY_BE_LOCAL = re.compile(
     re.MULTILINE,
 )
 """What a line has that requires a folder or archive of the repository, or reads another file."""
+_INSTALLS_FOLDER = re.compile(r"\binstall\b[^\n]*(?:\s-e|\s--editable|[\s\"'][\w.$-]*/|\s\.)", re.ASCII)
+"""What a command has that installs a folder."""
+SCRIPT_LIMIT = 40
+"""Scripts and targets of Makefiles that are followed for one service."""
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
+_SCRIPT_FOLDERS = ("scripts", "script", "bin", "tools", "ci", ".ci")
 _RUN_TIME_TABLES = frozenset(
     {"project.dependencies", "tool.poetry.dependencies", "options.install_requires", "install_requires"}
 )
@@ -59,7 +68,9 @@ def _installed_folders(tree: Tree, service: Service, requirements: RequirementSe
     """Yield the folders that something installs for the service, or for all services."""
     yield from (local.path for local in requirements.locals)
     yield from service.settings.needs
-    for folder in _folders_above(service.path):
+    if service.recipe is None:
+        yield from _folders_of_commands(tree, service.path)
+    for folder in with_outer_folders(service.path):
         toml = read_toml(tree.read_or_none(join_path(folder, "pyproject.toml")) or "")
         yield from _sources_of(toml, folder)
         yield from _workspace_members(tree, toml, folder)
@@ -71,15 +82,42 @@ def _installed_folders(tree: Tree, service: Service, requirements: RequirementSe
             yield from (local.path for local in read_requirement_set(tree.root, [RequirementSource(path=path)]).locals)
 
 
-def _folders_above(path: str) -> Iterator[str]:
-    """Yield a folder and those above it, up to the root."""
-    parts = [part for part in path.split("/") if part not in ("", ".")]
-    for count in range(len(parts), -1, -1):
-        yield "/".join(parts[:count]) or "."
+def _folders_of_commands(tree: Tree, service: str) -> Iterator[str]:
+    """Yield the folders that a script or a target of a Makefile installs together with the service."""
+    for path, folder, words in islice(_commands(tree, service), SCRIPT_LIMIT):
+        walk = new_walk(tree, path, folder)
+        walk.run_argv(words, 1)
+        installed = {project.path for step in walk.steps for project in step.projects}
+        named = (path for step in walk.steps for path in (*step.files, step.project or ""))
+        if service in installed or any(path == service or path.startswith(f"{service}/") for path in named):
+            yield from installed
+
+
+def _commands(tree: Tree, service: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield what somebody may run to install services: the file, the folder in which it is run, and the command."""
+    for folder in with_outer_folders(service):
+        names = tree.list_folder(folder).files
+        inner = [f"{each}/{name}" for each in _SCRIPT_FOLDERS for name in _files_of(tree, join_path(folder, each))]
+        for name in (*names, *inner):
+            path = join_path(folder, name)
+            if name != "Makefile" and not name.endswith((".sh", ".bash")):
+                continue
+            text = tree.read_or_none(path) or ""
+            if not _INSTALLS_FOLDER.search(text):
+                continue
+            if name != "Makefile":
+                yield path, folder, ("bash", name)
+                continue
+            for target in read_makefile(text).targets:
+                yield path, folder, ("make", target)
+
+
+def _files_of(tree: Tree, folder: str) -> tuple[str, ...]:
+    return tuple(tree.list_folder(folder).files) if tree.is_folder(folder) else ()
 
 
 def _files_in(tree: Tree, folder: str) -> list[str]:
-    return [f"requirements/{name}" for name in tree.list_folder(folder).files] if tree.is_folder(folder) else []
+    return [f"requirements/{name}" for name in _files_of(tree, folder)]
 
 
 def _sources_of(toml: TomlText, folder: str) -> Iterator[str]:

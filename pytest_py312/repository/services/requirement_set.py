@@ -5,6 +5,7 @@ exception.
 """
 
 import os
+import posixpath
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -29,7 +30,7 @@ from pytest_py312.repository.formats.requirements_file import (
     read_requirements,
 )
 from pytest_py312.repository.services.requirement_sources import table_reader
-from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, leaves_root
+from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, leaves_root, with_outer_folders
 
 FILE_COUNT_LIMIT = 200
 """Maximum number of files in one set."""
@@ -326,16 +327,11 @@ class _RequirementSetBuilder:
     ) -> None:
         path = self._relative_path(path, where)
         # pip resolves such a path in its working directory. Where that is not known, it is the file's folder, or the
-        # one above a folder of such files
-        target = join_path(where.path, "..", path)
-        if folder is not None and self._is_project(join_path(folder, path)):
-            target = join_path(folder, path)
-        elif (
-            not self._is_project(target)
-            and "/" in where.path
-            and self._is_project(outer := join_path(where.path, "../..", path))
-        ):
-            target = outer
+        # nearest one above in which there is such a project
+        own = posixpath.dirname(where.path) or "."
+        folders = (*([folder] if folder is not None else []), *with_outer_folders(own))
+        targets = [join_path(each, path) for each in folders]
+        target = next(filter(self._is_project, targets), join_path(own, path))
         if path.startswith(("/", "~")) or leaves_root(target):
             self._add_problem(path, f"{path} lies outside the repository.", where)
         elif not (self.tree.is_folder(target) or self.tree.is_file(target)):

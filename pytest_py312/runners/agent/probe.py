@@ -698,7 +698,7 @@ text = b""
 if spec is not None and spec.origin and spec.origin.endswith(".py"):
     with open(spec.origin, "rb") as file:
         text = file.read()
-if text and (b"__name__" not in text or name.endswith(".__main__")):
+if text and (b"__main__" not in text or name.endswith(".__main__")):
     tree = ast.parse(text, spec.origin)
     tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
     exec(compile(tree, spec.origin, "exec"), {

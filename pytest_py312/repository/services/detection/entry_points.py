@@ -45,7 +45,9 @@ def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[Sta
         if not program.is_module:
             continue
         inner = program.name.replace(".", "/")
-        names = (f"{inner}.py", f"{inner}/__init__.py", f"{inner}/__main__.py")
+        names = (
+            (f"{inner}.py",) if program.is_script else (f"{inner}.py", f"{inner}/__init__.py", f"{inner}/__main__.py")
+        )
         matching = {
             path[: -len(name)].rstrip("/") or "."
             for path in present
@@ -54,7 +56,10 @@ def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[Sta
         }
         ordered = sorted(matching, key=_depth)
         if ordered and (len(ordered) == 1 or _depth(ordered[0]) < _depth(ordered[1])):
-            modules.append(StartModule(name=program.name, folder=ordered[0], is_program=not program.is_application))
+            is_program = not program.is_application
+            modules.append(
+                StartModule(name=program.name, folder=ordered[0], is_program=is_program, is_script=program.is_script)
+            )
         elif program.is_option and not ordered:
             modules.append(StartModule(name=program.name, is_own=False))
     return tuple(dict.fromkeys(modules))

@@ -20,7 +20,7 @@ from pytest_py312.analysis.libraries.unprovided_imports import (
 )
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.core.model.fleet import Program
+from pytest_py312.core.model.fleet import Program, StartModule
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from tests.support.fakes import service
 from tests.unit.analysis.libraries.samples import entries, installed
@@ -32,11 +32,15 @@ LIBRARIES = {"six": {"six.py": ""}, "packaging": {"packaging/__init__.py": ""}, 
 
 
 def reached(
-    texts: Mapping[str, str], interpreter: str = "3.12", *programs: Program, suite: Suite | None = SUITE
+    texts: Mapping[str, str],
+    interpreter: str = "3.12",
+    *programs: Program,
+    suite: Suite | None = SUITE,
+    start_modules: tuple[StartModule, ...] = (),
 ) -> ReachedFiles:
     """The files of a service in the root folder that are certainly imported."""
     files = [scan_text(text, path) for path, text in texts.items()]
-    of = replace(service(), path=".", programs=programs, suite=suite)
+    of = replace(service(), path=".", programs=programs, suite=suite, start_modules=start_modules)
     contents = {path: text.encode() for path, text in texts.items()}
     return reached_files(files, contents, of, Interpreter.parse(interpreter))
 
@@ -79,6 +83,12 @@ def test_a_start_command_names_the_start() -> None:
         "app/__init__.py",
         "app/serve.py",
     }
+
+
+def test_a_script_that_is_run_is_the_start() -> None:
+    script = StartModule(name="serve", folder="bin", is_program=True, is_script=True)
+
+    assert reached({"bin/serve.py": "", "main.py": ""}, start_modules=(script,)).from_start == {"bin/serve.py"}
 
 
 @pytest.mark.parametrize(("interpreter", "branch"), [("3.9", "old"), ("3.10", "old"), ("3.12", "new")])

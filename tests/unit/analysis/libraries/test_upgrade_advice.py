@@ -5,10 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.analysis.libraries.findings import LibraryProblem, LocatedProblem
+from pytest_py312.analysis.libraries.import_graph import ImportChain, ImportRoot
 from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.analysis.libraries.upgrade_advice import (
     MAX_TRIED,
     UpgradeSearch,
+    entered_at,
     find_first_good,
     newer_versions,
     remedy_for,
@@ -102,3 +104,28 @@ def test_the_remedy_is_a_version_or_another_project(
         setuptools_module=packaging,
     )
     assert remedy_for(LocatedProblem(problem=trouble, chain=None), newer) == remedy
+
+
+@pytest.mark.parametrize(
+    ("via", "entered"),
+    [
+        (("boto3", "botocore.session", "urllib3", "urllib3.packages"), "urllib3"),
+        (("boto3", "urllib3.packages"), "urllib3.packages"),
+        (("boto3",), "urllib3.packages.six"),
+        ((), "urllib3.packages.six"),
+    ],
+)
+def test_another_version_is_entered_where_others_import_the_library(via: tuple[str, ...], entered: str) -> None:
+    """It need not have the module with the problem: urllib3 2 has no ``packages.six``."""
+    urllib3 = library(
+        "urllib3", {"urllib3/__init__.py": "", "urllib3/packages/__init__.py": "", "urllib3/packages/six.py": ""}
+    )
+    module = next(each for each in urllib3.summary.modules if each.name == "urllib3.packages.six")
+    trouble = LibraryProblem(
+        library=urllib3, module=module, line=1, message="", remedy="", likelihood=Likelihood.AT_IMPORT
+    )
+    root = ImportRoot(path="app.py", line=1, target="boto3", likelihood=Likelihood.AT_IMPORT)
+    chain = ImportChain(likelihood=Likelihood.AT_IMPORT, root=root, via=via)
+
+    assert entered_at(LocatedProblem(problem=trouble, chain=chain)) == entered
+    assert entered_at(LocatedProblem(problem=trouble, chain=None)) == "urllib3.packages.six"

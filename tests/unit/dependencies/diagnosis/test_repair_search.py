@@ -249,6 +249,36 @@ def test_a_conflict_is_resolved_by_one_requirement_however_far_it_has_to_change(
     assert specifiers(find_repair(findings, entries, Conflicting({}, {}))) == {"pymilvus": "==2.9", "motor": "==4"}
 
 
+class Lockstep(FakeTester):
+    """Two projects of which each version pins the other, and a third that has to move with them."""
+
+    def resolve(self, change: RequirementChange) -> Sequence[str] | None:
+        now = {item.name: new for item, new in change.specifiers.items()}
+        self.tried.append(now)
+        if "boto3" in change.without:
+            return None
+        pair = {name for name in ("boto3", "botocore") if name in now}
+        if len(pair) == 1 or "==1.20.1" in now.values():
+            return ("boto3", "botocore")
+        return None if not pair or "s3transfer" in now else ("boto3", "s3transfer")
+
+
+@pytest.mark.parametrize(("third", "works"), [("==0.5", True), (">=0.5,<0.6", False)])
+def test_pins_that_fit_in_few_combinations_move_together(third: str, works: bool) -> None:
+    """A bound is not a pin: it was set for a reason, and stays."""
+    offers = {"boto3": ["==1.20.1"], "botocore": ["==1.23.1"], "s3transfer": ["==0.6"]}
+    broken = {"boto3": {"unchanged"}, "botocore": {"unchanged"}}
+    tester = Lockstep({}, offers if works else {**offers, "s3transfer": []}, broken)
+    entries = [entry("boto3", "==1.20"), entry("botocore", "==1.23"), entry("s3transfer", third)]
+    findings = [blocked("PY105", "boto3")]
+
+    change = find_repair(findings, entries, tester)
+
+    moved = {"boto3": ">1.20", "botocore": ">1.23", "s3transfer": ">0.5"}
+    assert specifiers(change) == (moved if works else {})
+    assert (find_repair(findings, entries, tester, may_free=False) is None) or works
+
+
 def test_a_project_that_takes_too_many_attempts_is_left_out() -> None:
     many = [f"==1.{number}" for number in range(200)]
     tester = FakeTester({"langchain": set(), "numpy": {"==1.26.0"}}, {"langchain": many, "numpy": ["==1.26.0"]})

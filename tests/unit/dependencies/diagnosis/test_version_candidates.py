@@ -15,6 +15,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.compatibility import target_environment
 from pytest_py312.dependencies.diagnosis.package_index import parse_page
 from pytest_py312.dependencies.diagnosis.version_candidates import (
+    MAX_CANDIDATES,
     NoCandidate,
     VersionCandidate,
     candidates,
@@ -157,6 +158,18 @@ def test_without_a_candidate_there_is_a_reason(project: Page, specifier: str, re
     answer = smallest_change(project, specifier, target=PY312, baseline=PY39)
     assert isinstance(answer, NoCandidate)
     assert reason in answer.reason
+
+
+def test_of_many_candidates_some_up_to_the_last_are_tried() -> None:
+    """With a release each day, the first twenty are all of one month."""
+    many = page(**{f"v1_{minor}": "39 312" for minor in range(400)})
+    versions = [int(one.version.partition(".")[2]) for one in candidates(many, "==1.0", target=PY312, baseline=PY39)]
+    assert versions[:10] == list(range(1, 11))
+    assert versions == sorted(set(versions))
+    assert versions[-1] == 399
+    assert len(versions) <= MAX_CANDIDATES
+    below = candidates(many, ">=1.0,<1.390", target=PY312, baseline=PY39)
+    assert below[-1].version == "1.389"
 
 
 def test_yanked_excluded_and_too_new_files_do_not_count() -> None:

@@ -56,6 +56,7 @@ class FakeInstaller:
     attempts: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     imports: Callable[[str, str], str | None] = lambda added, module: None
     current: Installation = field(default_factory=lambda: installation_of("3.9"))
+    is_compiled: bool = False
 
     def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> dict[str, str] | None:
         results = {module: self.imports(added[0], module) for module in modules}
@@ -64,7 +65,7 @@ class FakeInstaller:
     @property
     def request_builder(self) -> Any:
         requirements = RequirementSet(entries=self.entries, duplicates=self.repeats, computed=self.computed)
-        return SimpleNamespace(requirements=lambda service: requirements)
+        return SimpleNamespace(requirements=lambda service: requirements, is_compiled=lambda path: self.is_compiled)
 
     def installation(self, cell: Cell) -> Installation:
         return self.current
@@ -100,6 +101,51 @@ def test_the_remedy_describes_the_trial_on_both_sides() -> None:
         if isinstance(change, SpecifierChange)
     ] == [("numpy", "==1.24.3", "==2.0", 1)]
     assert sorted(table.attempts) == [("3.12", {"numpy": "==2.0"}), ("3.9", {"numpy": "==2.0"})]
+
+
+def test_what_moves_with_a_requirement_is_part_of_its_change() -> None:
+    """It has no finding of its own, and without it the file would not resolve."""
+    table = FakeInstaller(
+        blamed=lambda on, now: None if "flask" in now else ("numpy", "flask"),
+        installed=lambda on, now: installation_of(on, {"numpy": "2.0", "flask": "2.1"}),
+    )
+
+    (finding,) = repaired(table)
+
+    assert [change.name for change in finding.changes if isinstance(change, SpecifierChange)] == ["numpy", "flask"]
+    assert finding.remedy.startswith("numpy==1.24.3 -> numpy==2.0, flask==2 -> flask==2.1 (verified: resolves")
+
+
+def test_pins_that_fit_only_together_are_one_change() -> None:
+    """The version of each is the one that the rest of the set allows."""
+
+    def blamed(on: str, now: dict[str, str]) -> tuple[str, ...] | None:
+        return None if set(now.values()) == {">1.24.3", ">1"} or set(now.values()) == {"==2.1"} else ("numpy", "flask")
+
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        lock = DependencyLock(
+            pins=tuple(Pin(name=name, version="2.1", line=f"{name}==2.1") for name in ("numpy", "flask"))
+        )
+        return installation_of(on, {"numpy": "2.1", "flask": "2.1"}, lock=lock)
+
+    pins = required("numpy==1.24.3", "flask==1")
+    table = FakeInstaller(entries=pins, versions=("1.24.3", "2.0"), blamed=blamed, installed=installed)
+    found = repaired(table, BLOCKED, replace(BLOCKED, names=("flask",), location=Location(path=PATH, line=2)))
+
+    assert [finding.remedy for finding in found] == [
+        "numpy==1.24.3 -> numpy==2.1, flask==1 -> flask==2.1 (verified: resolves, installs and imports on 3.12 and 3.9)"
+    ] * 2
+
+
+@pytest.mark.parametrize("is_compiled", [True, False])
+def test_a_hashed_pin_changes_if_its_file_is_compiled_again(is_compiled: bool) -> None:
+    """A file that people write has nothing that would make the other hashes."""
+    hashed = required(f"numpy==1.24.3 --hash=sha256:{'0' * 64}")
+
+    (finding,) = repaired(FakeInstaller(entries=hashed, is_compiled=is_compiled))
+
+    assert [change.new for change in finding.changes if isinstance(change, SpecifierChange)] == ["==2.0"] * is_compiled
+    assert finding.remedy.endswith(f"; compile {PATH} again for the hashes") is is_compiled
 
 
 def test_a_version_that_resolves_on_the_baseline_is_preferred() -> None:

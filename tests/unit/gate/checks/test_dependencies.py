@@ -1,12 +1,13 @@
 """PY1xx from fake facts: what blocks, what is pre-existing, and what is undetermined."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
+from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, SpecifierChange, Status
 from pytest_py312.core.model.fleet import Cell, Program, RequirementSource, Service, StartModule
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.installer import Installation
@@ -597,3 +598,28 @@ def test_the_path_of_an_environment_is_no_part_of_a_finding(folder: str) -> None
 
     assert finding.message.endswith("ImportError: psycopg2/_psycopg.so: undefined symbol: _PyInterpreterState_Get")
     assert "envs" not in finding.detail
+
+
+def test_conflicts_that_one_change_resolves_are_one_finding() -> None:
+    """One bound of protobuf is in the way of three projects."""
+    change = SpecifierChange(path="requirements.txt", line=1, name="protobuf", old="==3.20", new="==4.21")
+    others = ("grpcio-tools", "logging", "pubsub")
+    conflicts = [
+        Finding(code="PY101", message=f"{name} and protobuf conflict on 3.12", names=(name, "protobuf"), detail="a")
+        for name in others
+    ]
+
+    class Repaired(FakeFacts):
+        def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
+            return [replace(each, changes=(change,), remedy="protobuf==4.21") for each in findings]
+
+    of_all = {"3.12": broken(*conflicts), "3.9": installation_of("3.9")}
+    apart = DependencyCheck().run(cell_of("3.12"), FakeFacts(installations=of_all)).outcome
+    (finding,) = DependencyCheck().run(cell_of("3.12"), Repaired(installations=of_all)).outcome.findings
+
+    assert len(apart.findings) == 3
+    assert finding.message == (
+        "grpcio-tools and protobuf conflict on 3.12 (and 2 more conflicts that the same change resolves)"
+    )
+    assert finding.names == ("grpcio-tools", "protobuf", "logging", "pubsub")
+    assert "pubsub and protobuf conflict on 3.12" in finding.detail

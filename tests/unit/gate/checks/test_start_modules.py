@@ -43,6 +43,32 @@ def test_code_that_can_be_imported_on_neither_side_proves_nothing() -> None:
     assert "app.main" in outcome.reason
 
 
+def test_a_script_is_called_as_it_is_run() -> None:
+    script = StartModule(name="main", folder="src", is_program=True, is_script=True)
+    facts = FakeFacts(started={"3.12": {"main": NO_MODULE}, "3.9": {"main": NO_MODULE}})
+
+    outcome = DependencyCheck().run(cell_of("3.12", service(start_modules=(script,))), facts).outcome
+
+    assert outcome.status is Status.ERRORED
+    assert outcome.reason.startswith("`python src/main.py` cannot be imported: ModuleNotFoundError")
+
+
+@pytest.mark.parametrize("baseline", ["", NO_MODULE])
+def test_the_path_of_an_environment_is_no_part_of_what_is_reported(baseline: str) -> None:
+    name = "ImportError: cannot import name 'a' from 'six' ({}six.py)"
+    path = f"/home/x/.cache/envs/{'0' * 32}/lib/python3.12/site-packages/"
+    outcome = judged(name.format(path), baseline)
+    assert outcome.status is (Status.ERRORED if baseline else Status.FAILED)
+    assert name.format("") in outcome.reason
+    assert path not in str(outcome)
+
+
+def test_code_that_is_generated_when_the_image_is_built_is_no_fault_of_the_start() -> None:
+    missing = "ModuleNotFoundError: No module named 'shop_pb2'\n"
+    outcome = judged(missing, missing)
+    assert (outcome.status, [finding.severity for finding in outcome.findings]) == (Status.PASSED, [Severity.NOTE])
+
+
 def test_what_is_missing_outside_of_the_code_is_a_note() -> None:
     outcome = judged(NO_VARIABLE, NO_VARIABLE)
     assert outcome.status is Status.PASSED

@@ -268,6 +268,25 @@ def test_different_versions_of_libraries_are_named_as_a_possible_cause() -> None
     assert "numpy 1.21.6 -> 1.26.4" in finding.detail
 
 
+@pytest.mark.parametrize(
+    ("tried", "is_library"), [(WELL, True), (WORSE, False), (None, None), (replace(WELL, complete=False), None)]
+)
+def test_the_versions_of_the_baseline_tell_the_python_from_a_library(
+    tried: SuiteRun | None, is_library: bool | None
+) -> None:
+    sides = {"3.9": installation_of("3.9", {"numpy": "1.21.6"}), "3.12": installation_of("3.12", {"numpy": "1.26.4"})}
+    of_interpreter = run_check(facts(WELL, WORSE)).outcome.findings[0]
+
+    outcome = run_check(facts(WELL, WORSE, installations=sides, with_baseline_versions=tried)).outcome
+
+    (finding,) = outcome.findings
+    assert (outcome.status, finding.blocks) == (Status.FAILED, True)
+    assert finding.message.endswith("(passes on 3.12 with the libraries of 3.9)") is (is_library is True)
+    assert (finding.remedy == of_interpreter.remedy) is (is_library is not True)
+    assert ("not Python 3.12: numpy 1.21.6 -> 1.26.4" in finding.remedy) is (is_library is True)
+    assert ("with the versions of 3.9 it fails on 3.12 as well" in finding.detail) is (is_library is False)
+
+
 def test_a_comparison_counts_every_interpreter_up_to_its_own() -> None:
     comparison = run_check(facts(WELL, WORSE)).suite_comparison
 

@@ -179,6 +179,36 @@ def test_a_reason_that_several_interpreters_have_in_common_is_reported_once(
         assert merged in " ".join(text.split())
 
 
+@pytest.mark.parametrize("name", ["terminal", "markdown", "sarif", "github"])
+@pytest.mark.parametrize(
+    ("baseline", "target", "merged"),
+    [
+        ("proves too little on 3.9 or 3.12", "proves too little on 3.9 or 3.12", "proves too little on 3.9 or 3.12"),
+        ("no test ran on 3.9: a.py", "nothing to compare with: no test ran on 3.9: a.py", "no test ran on 3.9: a.py"),
+    ],
+)
+def test_a_reason_about_both_sides_is_reported_once(name: str, baseline: str, target: str, merged: str) -> None:
+    text = texts_of(report_of(errored(baseline, on=PY39), errored(target, on=PY312)))[name]
+
+    assert " ".join(text.split()).count(merged) == 1
+    assert "nothing to compare with" not in text
+
+
+def test_a_warning_about_a_line_that_services_share_is_one_line_of_the_terminal() -> None:
+    warning = replace(
+        finding("PY104", message="numpy has no wheel", severity=Severity.WARNING),
+        location=Location(path="requirements-dev.txt", line=1),
+    )
+    outcomes = [
+        Outcome.from_findings(service=name, interpreter=PY312, check="dependencies", findings=[warning])
+        for name in ("user-service", "api-gateway")
+    ]
+
+    text = texts_of(report_of(*outcomes))["terminal"]
+
+    assert text.count("numpy has no wheel") == 1
+
+
 @pytest.mark.parametrize("name", ["terminal", "html", "markdown", "sarif", "github"])
 def test_a_finding_without_names_is_reported_once_for_all_interpreters(name: str) -> None:
     """Two modules on three interpreters are two findings, not six."""

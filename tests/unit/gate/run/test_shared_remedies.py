@@ -57,3 +57,43 @@ def test_findings_on_a_library_share_the_change_whatever_they_name() -> None:
         [outcome(scanned, "libraries"), outcome(TRIED, "dependencies", "3.12")], TARGET
     )
     assert [finding.remedy for finding in of_libraries.findings] == [TRIED.remedy]
+
+
+CORE = replace(SCANNED, names=("core",), remedy="try a newer version of core")
+FRAMES = (
+    'File "instrumentation/grpc.py", line 3, in <module>\n    from core import a\n'
+    'File "core/parts.py", line 4, in <module>\n    from pkg_resources import (\nModuleNotFoundError: pkg_resources'
+)
+
+
+@pytest.mark.parametrize(
+    ("finding", "check"),
+    [
+        (replace(CORE, message="fails on import: no pkg_resources (core/parts.py:4)"), "libraries"),
+        (
+            replace(CORE, detail='File "/x/site-packages/core/parts.py", line 4, in <module>'),
+            "libraries",
+        ),
+        (
+            Finding(
+                code="PY402", message="1 test is missing", names=("tests/test_a.py::test_a",),
+                detail="/x/site-packages/core/parts.py:4: in <module>\n    from pkg_resources import (",
+                remedy="the cause is in core: require a version of it that runs there",
+            ),
+            "suite",
+        ),
+    ],
+)  # fmt: skip
+def test_what_fails_at_the_same_line_has_the_same_remedy(finding: Finding, check: str) -> None:
+    """A requirement cannot be imported because of what it brings: changing the requirement fixes both."""
+    tried = replace(TRIED, detail=FRAMES)
+    outcomes = [outcome(finding, check, "3.12"), outcome(tried, "dependencies", "3.12")]
+    others = [
+        replace(finding, message="core/parts.py:42", detail=""),
+        replace(finding, message="other_core/parts.py:4", detail=""),
+    ]
+
+    assert [one.findings[0].remedy for one in with_shared_remedies(outcomes, TARGET)] == [TRIED.remedy] * 2
+    for other in others:
+        (judged, _) = with_shared_remedies([outcome(other, check), outcomes[1]], TARGET)
+        assert judged.findings[0].remedy == finding.remedy

@@ -8,7 +8,10 @@ from pytest_py312.repository.formats.start_commands import StartCommand, read_co
 
 
 def shown(command: StartCommand) -> list[str]:
-    return [f"-m {one.name}" if one.is_module else one.name for one in command.programs]
+    return [
+        f"{one.name}.py" if one.is_script else f"-m {one.name}" if one.is_module else one.name
+        for one in command.programs
+    ]
 
 
 @pytest.mark.parametrize(
@@ -18,7 +21,13 @@ def shown(command: StartCommand) -> list[str]:
         ('["/venv/bin/gunicorn", "shop.wsgi"]', ["gunicorn", "-m shop.wsgi"]),
         ('["python", "-m", "flask", "run"]', ["-m flask"]),
         ('["python3.10", "-u", "-W", "ignore", "-m", "shop.main"]', ["-m shop.main"]),
-        ('["python", "manage.py", "-m"]', []),
+        ('["python", "manage.py", "-m"]', ["manage.py"]),
+        ('["python3", "-u", "/app/src/run-server.py", "--port=80"]', ["run-server.py"]),
+        ("opentelemetry-instrument python main.py", ["opentelemetry-instrument", "main.py"]),
+        ("poetry run ./manage.py runserver", ["manage.py"]),
+        ("uv run worker.py", ["worker.py"]),
+        ("python setup.py develop && python -W ignore worker.py", ["worker.py"]),
+        ("python", []),
         ('["python", "-c", "print(1)"]', []),
         ('["tini", "-g", "--", "uvicorn", "shop:app"]', ["uvicorn", "-m shop"]),
         ('["sh", "-c", "alembic upgrade head && exec uvicorn shop:app"]', ["alembic", "uvicorn", "-m shop"]),

@@ -626,6 +626,25 @@ def test_tables_are_sources_beside_files(tmp_path: Path) -> None:
     assert [str(source) for source in service.additional_requirements] == ["svc/requirements-dev.txt"]
 
 
+@pytest.mark.parametrize(
+    ("required", "together"),
+    [("a==1.5", True), ("a==3.0", False), ("a", True), ('a==3.0; python_version < "3.9"', True), ("b==3.0", True)],
+)
+@pytest.mark.parametrize("installed", [True, False])
+def test_a_table_and_a_file_that_exclude_each_other_are_two_sets(
+    tmp_path: Path, required: str, together: bool, installed: bool
+) -> None:
+    """Unless an image is known to install both."""
+    files = {"svc/requirements.txt": f"{required}\n", "svc/pyproject.toml": PROJECT + 'dependencies = ["a<2"]\n'}
+    if installed:
+        files["svc/Dockerfile"] = "FROM python:3.11\nCOPY . .\nRUN pip install -r requirements.txt .\n"
+    fleet = fleet_of(tmp_path, files)
+    table = "svc/pyproject.toml [project.dependencies]"
+    assert (table in map(str, fleet["svc"].requirements)) is (together or installed)
+    assert (table in map(str, fleet["svc"].additional_requirements)) is not (together or installed)
+    assert any("exclude each other" in text for text in fleet.assumptions) is not (together or installed)
+
+
 def test_a_pyproject_that_cannot_be_parsed_stays_a_source(tmp_path: Path) -> None:
     """So that its trouble is met when requirements are read, and is not taken for none."""
     service = service_of(tmp_path, {"requirements.txt": "", "pyproject.toml": "[project\n"})

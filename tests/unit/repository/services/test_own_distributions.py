@@ -47,14 +47,33 @@ WORKSPACE = '[tool.uv.workspace]\nmembers = ["cl*", "core"]\n'
         {"svc/app/requirements-dev.txt": "-e ../../client\n-e ../../core\n"},
         {"pyproject.toml": WORKSPACE},
         {"svc/app/pyproject.toml": '[tool.uv.sources]\nx = {path = "../../client"}\ny = {path = "../../core"}\n'},
+        {
+            "Makefile": "DIRS = core\nall:\n\tpip install -e ./client -e $(DIRS)/ && pip install -r "
+            "svc/app/requirements.txt\n"
+        },
+        {
+            "scripts/setup.sh": "set -e\nfor each in client core; do pip install ./$each; done\n(cd svc && pip install "
+            "-e app)\n"
+        },
     ],
-    ids=["root", "folder of requirements", "above", "beside", "workspace", "sources"],
+    ids=["root", "folder of requirements", "above", "beside", "workspace", "sources", "Makefile", "script"],
 )
 def test_what_something_installs_from_the_repository_is_taken_from_there(
     tmp_path: Path, files: Mapping[str, str]
 ) -> None:
     """And what it requires by name in turn."""
     assert own(tmp_path, files) == {"acme-client": "client", "acme-core": "core"}
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"Makefile": "client:\n\tpip install -e ./client\napp:\n\tpip install -r svc/app/requirements.txt\n"},
+        {"setup.sh": "pip install ./client ./svc/other\n"},
+    ],
+)
+def test_what_is_installed_without_the_service_does_not_count(tmp_path: Path, files: Mapping[str, str]) -> None:
+    assert own(tmp_path, files) == {}
 
 
 def test_folders_that_the_plan_names_count(tmp_path: Path) -> None:

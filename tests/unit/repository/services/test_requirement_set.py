@@ -88,6 +88,25 @@ def test_a_folder_of_requirements_is_installed_from_around_it(tmp_path: Path) ->
     assert [local.path for local in read(tmp_path, files, "svc/requirements/dev.txt").locals] == ["svc"]
 
 
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"libs/common/setup.py": ""}, ["libs/common"]),
+        ({"libs/common/setup.py": "", "functions/libs/common/setup.py": ""}, ["functions/libs/common"]),
+        ({"libs/common/setup.py": "", "functions/one/libs/common/setup.py": ""}, ["functions/one/libs/common"]),
+        ({"libs/common/data.txt": ""}, []),
+    ],
+)
+def test_a_local_path_starts_in_the_nearest_folder_that_has_such_a_project(
+    tmp_path: Path, files: dict[str, str], expected: list[str]
+) -> None:
+    """A script at the root installs ``functions/one/requirements.txt``, and pip takes the path from the root."""
+    path = "functions/one/requirements.txt"
+    found = read(tmp_path, {path: "./libs/common\n", **files}, path)
+    assert [local.path for local in found.locals] == expected
+    assert len(found.problems) == (not expected)
+
+
 def test_a_local_distribution_is_found_from_the_file_that_names_it(tmp_path: Path) -> None:
     """Its path is relative to the root."""
     found = read(tmp_path, {"svc/r.txt": "-e ../libs/common[db]\n", "libs/common/setup.py": ""}, "svc/r.txt")

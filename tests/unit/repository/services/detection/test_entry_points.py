@@ -66,6 +66,10 @@ def test_compose_files_start_what_they_build(tmp_path: Path) -> None:
         ("uvicorn main:app", ["a/main.py", "b/main.py"], []),
         ("uvicorn other:app", ["main.py"], []),
         ("python -m flask run", ["main.py"], []),
+        ("python main.py", ["main.py", "lib/main.py", "main/__init__.py"], [("main", ".", True)]),
+        ("python /app/run-server.py", ["src/run-server.py"], [("run-server", "src", True)]),
+        ("python main.py", ["a/main.py", "b/main.py"], []),
+        ("python main.py", ["main/__init__.py"], []),
     ],
 )
 def test_the_modules_of_the_service_that_start_it(
