@@ -53,6 +53,8 @@ class RunOptions:
     cache_folder: Path
     jobs: int
     reuse_outcomes: bool
+    reuse_failures: bool = True
+    """Whether the failures of an earlier run are shown again: not where the user asks to run them again."""
     resolver: str = ""
     offline: bool = False
     diff: bool = False
@@ -132,6 +134,7 @@ def read_options(config: pytest.Config, default_cache: Callable[[], Path]) -> Ru
         cache_folder=_cache_folder(config, default_cache),
         jobs=_parse_jobs(_option_text(config, "jobs")),
         reuse_outcomes=not option_value(config, "no_cache"),
+        reuse_failures=not getattr(config.option, "lf", False),
         resolver=_option_text(config, "resolver", RESOLVERS),
         offline=bool(option_value(config, "offline")),
         diff=_wants_changes(config, "diff") or asks_for_lock_updates(config),

@@ -260,9 +260,9 @@ class GateSession:
 
     def pytest_report_teststatus(self, report: pytest.TestReport, config: pytest.Config) -> Any:
         result = self._results.get(report.nodeid)
-        if result is not None and report.when == "call" and report.passed and result.outcome.cached:
-            return "passed", ".", "PASSED (cached)"
-        return None
+        if result is None or report.when != "call" or report.skipped or not result.outcome.cached:
+            return None
+        return ("passed", ".", "PASSED (cached)") if report.passed else ("failed", "F", "FAILED (cached)")
 
     def _find_unproven(self, services: Sequence[str]) -> list[str]:
         """Return the tasks of ``services`` that passed neither in this run nor in an earlier one that still holds."""

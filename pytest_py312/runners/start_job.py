@@ -6,6 +6,7 @@ server does.
 
 import posixpath
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Cell
@@ -51,7 +52,19 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
 
 
 def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, str]:
-    """Run the job; map each module to the end of its traceback, empty if it imports. Unknown ones are missing."""
+    """Run the job; map each module to the end of its traceback, empty if it imports. Unknown ones are missing.
+
+    A module that fails is imported once more in a process of its own: it fails if it does so twice.
+    """
+    outcomes = _import_modules(runner, job)
+    again = [module for module in job.request["modules"] if outcomes.get(module["name"])]
+    if not again:
+        return outcomes
+    second = _import_modules(runner, replace(job, request={**job.request, "modules": again}))
+    return {name: second.get(name, detail) and detail for name, detail in outcomes.items()}
+
+
+def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, str]:
     outcomes: dict[str, str] = {}
     for record in runner.run(job).records:
         if record.get("event") == "import":

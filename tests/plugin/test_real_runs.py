@@ -25,8 +25,7 @@ VERDICTS = {nodeid: "failed" if nodeid in (BROKEN, SEEN) else "passed" for nodei
 
 def known_again(first: dict[str, str]) -> dict[str, str]:
     """The statuses of a second run in which nothing has changed."""
-    kept = {nodeid for nodeid, word in first.items() if word.startswith("passed")}
-    return {nodeid: "passed cached" if nodeid in kept else word for nodeid, word in first.items()}
+    return {nodeid: f"{word} cached" for nodeid, word in first.items()}
 
 
 def append(file: Path, text: str) -> None:
@@ -48,12 +47,16 @@ def test_a_fleet_is_judged(real: Real) -> None:
     assert real.run_folders() == []
 
 
-def test_what_passed_is_known_in_the_next_run(real: Real) -> None:
-    """Cached outcomes are marked, failures are checked again, and ``--py312-no-cache`` checks everything."""
-    assert real.run().statuses == VERDICTS
+def test_what_passed_or_failed_is_known_in_the_next_run(real: Real) -> None:
+    """Cached outcomes are marked; ``--lf`` checks failures again, and ``--py312-no-cache`` everything."""
+    first = real.run()
+    assert first.statuses == VERDICTS
     again = real.run("-v")
     assert again.statuses == known_again(VERDICTS)
     assert "PASSED (cached)" in again.out
+    assert "FAILED (cached)" in again.out
+    assert again.findings(BROKEN) == first.findings(BROKEN)
+    assert real.run("--lf").statuses == {BROKEN: "failed", SEEN: "failed"}
     assert real.run("--py312-no-cache").statuses == VERDICTS
 
 

@@ -158,6 +158,10 @@ class FakeFacts:
         """Return the result in ``library_inspections``, or one without findings."""
         return self.library_inspections.get(str(cell.interpreter)) or AnalysisResult()
 
+    def suite_warnings(self, cell: Cell) -> SuiteRun:
+        """Return the first run."""
+        return self.suite_run(cell)
+
     def source_analysis(self, cell: Cell) -> AnalysisResult:
         return self.inspections.get(str(cell.interpreter)) or AnalysisResult()
 

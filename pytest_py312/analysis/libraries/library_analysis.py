@@ -243,10 +243,17 @@ class LibraryAnalyzer:
         try:
             index = self._installer.index(cell)
         except Undetermined:
+            self._installer.mark_undetermined(cell)
             return ""
         target = target_environment(build, exclude_newer=self._plan.exclude_newer)
         advisor = UpgradeAdvisor(
-            versions=UpgradeFinder(store=self._store, index=index, target=target, build=build),
+            versions=UpgradeFinder(
+                store=self._store,
+                index=index,
+                target=target,
+                build=build,
+                undetermined=lambda: self._installer.mark_undetermined(cell),
+            ),
             entries=inputs.installation.distributions,
             pins=inputs.installation.lock.pins if inputs.installation.lock else (),
             setuptools_state=_setuptools_state(cell, inputs),

@@ -104,8 +104,18 @@ class UpgradeFinder:
     """Finder of newer versions in the index from which a cell installs its distributions."""
 
     def __init__(
-        self, *, store: DistributionStore, index: PackageIndex, target: TargetEnvironment, build: InterpreterBuild
+        self,
+        *,
+        store: DistributionStore,
+        index: PackageIndex,
+        target: TargetEnvironment,
+        build: InterpreterBuild,
+        undetermined: Callable[[], None] = lambda: None,
     ) -> None:
+        """
+        :param undetermined: is called if the answer is unknown for a reason outside of the versions.
+        """
+        self._undetermined = undetermined
         self._store = store
         self._index = index
         self._target = target
@@ -126,7 +136,10 @@ class UpgradeFinder:
         try:
             from_source = not has_usable_wheel(page, versions[-1], self._target)
             return find_first_good(versions, lambda version: is_bad(self._install(pin, version, from_source)))
-        except (Unresolvable, Undetermined, OSError):
+        except Unresolvable:
+            return None
+        except (Undetermined, OSError):
+            self._undetermined()
             return None
 
     def _install(self, pin: Pin, version: str, from_source: bool) -> StoredDistribution:

@@ -1,5 +1,7 @@
 """Lock a requirement set, or find everything that prevents it; both from the cache where an earlier run has done it."""
 
+import hashlib
+import json
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -9,6 +11,7 @@ from typing import TYPE_CHECKING
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.serialization import encode
 from pytest_py312.dependencies.resolution.failure_cache import FailureCache, sorted_by_location, with_locations
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
@@ -85,6 +88,20 @@ class Locker:
             return lock
         request = request_with(preinstalled_pins)
         return self._resolver.cached_lock(request, build) or (lock if self._failures.get(request, build) else None)
+
+    def cached_failure_digest(self, request: ResolutionRequest, build: InterpreterBuild) -> str:
+        """Return a digest of why ``request`` is known to be unresolvable; empty if that is not known."""
+        findings = self._failures.get(request, build)
+        return (
+            hashlib.sha256(json.dumps(encode(findings)).encode("utf-8", "surrogatepass")).hexdigest()
+            if findings
+            else ""
+        )
+
+    def lacks_pages(self) -> bool:
+        """Return whether an index did not answer in this run."""
+        with self._guard:
+            return any(index.has_failed for index in self._indexes.values())
 
     def lock(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
         """Return the lock of ``request``.

@@ -188,6 +188,8 @@ class PackageIndex:
         self._guard = threading.Lock()
         self._session: requests.Session | None = None
         self._failures = 0
+        self.has_failed = False
+        """Whether a page could not be fetched."""
         self._fetched_pages: dict[str, IndexPage] = {}
 
     def pages(self, names: Iterable[str]) -> dict[str, IndexPage]:
@@ -280,6 +282,7 @@ class PackageIndex:
             return page
         with self._guard:
             self._failures += self._failures >= 0
+            self.has_failed = True
         return unknown_page(name, reason)
 
     def _is_unreachable(self) -> bool:

@@ -8,6 +8,7 @@ from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.resolution.lock import Undetermined
+from pytest_py312.dependencies.system.system_packages import lacks_packages
 from pytest_py312.runners.runner import ProbeJob, Runner
 from pytest_py312.runners.suite_job import describe_crash
 
@@ -43,7 +44,8 @@ class ImportChecker:
             batch_outcomes = self._import_batch(cell, build, environment, remaining)
             outcomes.update(batch_outcomes)
             remaining = [module for module in remaining if module not in outcomes]
-        self._environments.store_result(environment.key, result_name, outcomes)
+        if not lacks_packages(None, outcomes):  # a library of this machine is no content of the environment
+            self._environments.store_result(environment.key, result_name, outcomes)
         return outcomes
 
     def _import_batch(

@@ -71,6 +71,8 @@ if TYPE_CHECKING:
     from pytest_py312.dependencies.diagnosis.package_index import PackageIndex
     from pytest_py312.dependencies.diagnosis.repair_search import RequirementChange
 
+WITHOUT_LOCK = "unresolvable "
+"""Begins the digest of a set that has no lock."""
 MAX_UNAVAILABLE = 5
 """Number of times that a set is tried without one more project that cannot be had here."""
 TRIAL_BUILD_TIME_LIMIT = 90.0
@@ -167,19 +169,24 @@ class Installer:
         self.request_builder = RequestBuilder(plan=plan, cache=cache)
         self._builds = CellBuilds(runner, self.request_builder.requires_git)
         self._lock_file_diagnosis = LockFileDiagnosis(self.request_builder, self._locker)
+        self._undetermined: set[str] = set()
+
+    def mark_undetermined(self, cell: Cell) -> None:
+        """Note that something about the set of a cell, or about a change of it, could not be determined in this run."""
+        self._undetermined.add(cell.service.path)
+
+    def is_determined(self, service: Service) -> bool:
+        """Return whether findings on ``service`` rest on its content only, and not on what this run could not do."""
+        return service.path not in self._undetermined and not self._locker.lacks_pages()
 
     # -- locks
 
     def cached_lock(self, cell: Cell) -> DependencyLock | None:
         """Return the lock of the cell if it is cached, without asking a resolver; otherwise ``None``."""
         build = self._builds.find(cell)
-        trees = [
-            self._store.get_tree(*self.request_builder.source_copy(folder), build)
-            for folder in self.request_builder.source_trees(cell.service)
-        ]
-        built_trees = [tree for tree in trees if tree is not None]
-        if len(built_trees) < len(trees):
-            return None  # the requirements of a source tree are known only after its build
+        built_trees = self._cached_trees(cell, build)
+        if built_trees is None:
+            return None
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:
             baseline_lock = self.cached_lock(_baseline_cell(cell))
@@ -195,8 +202,29 @@ class Installer:
                 return self.request_builder.as_installed(cell, adjusted_lock) if adjusted_lock else None
         return None
 
+    def _cached_trees(self, cell: Cell, build: InterpreterBuild) -> list[StoredDistribution] | None:
+        """Return the source trees of a cell; ``None`` if one is not built, since its requirements are unknown then."""
+        trees = [
+            self._store.get_tree(*self.request_builder.source_copy(folder), build)
+            for folder in self.request_builder.source_trees(cell.service)
+        ]
+        built_trees = [tree for tree in trees if tree is not None]
+        return built_trees if len(built_trees) == len(trees) else None
+
+    def _cached_failure_digest(self, cell: Cell) -> str:
+        """Return the digest of why the set of a cell is known to have no lock; empty if that is not known."""
+        build = self._builds.find(cell)
+        trees = self._cached_trees(cell, build)
+        if trees is None:
+            return ""
+        digest = self._locker.cached_failure_digest(self.request_builder.request(cell, trees, ()), build)
+        return f"{WITHOUT_LOCK}{digest}" if digest else ""
+
     def cached_lock_digests(self, cell: Cell) -> list[str] | None:
-        """Return the digests of the cached locks of a cell and its additional sets; ``None`` if one is not cached."""
+        """Return the digests of the cached locks of a cell and its additional sets; ``None`` if one is not cached.
+
+        The digest of a set that has no lock begins with :data:`WITHOUT_LOCK`.
+        """
         cells = [
             cell,
             *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
@@ -204,9 +232,10 @@ class Installer:
         digests = [self._builds.find(cell).digest]
         for set_cell in cells:
             lock = self.cached_lock(set_cell)
-            if lock is None and not all(source.uninstalled for source in set_cell.service.requirements):
+            digest = lock.digest if lock is not None else self._cached_failure_digest(set_cell)
+            if not digest and not all(source.uninstalled for source in set_cell.service.requirements):
                 return None
-            digests.append(lock.digest if lock is not None else "")
+            digests.append(digest)
         return digests
 
     def _resolve(self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution]) -> DependencyLock:
@@ -255,6 +284,7 @@ class Installer:
             return self._unchecked(cell, reason)
 
     def _unchecked(self, cell: Cell, reason: Exception, lock: DependencyLock | None = None) -> Installation:
+        self.mark_undetermined(cell)
         names = reason.names if isinstance(reason, Undetermined) else ()
         missing = reason.missing if isinstance(reason, Undetermined) else None
         return Installation(
@@ -319,6 +349,7 @@ class Installer:
             except Unresolvable as blocked:
                 return Installation(build=build, findings=blocked.findings)
         except (CellUnavailable, Undetermined) as reason:
+            self.mark_undetermined(cell)
             return Installation(unchecked=str(reason))
         missing = [pin for pin in lock.pins if self._store.get(pin, build) is None]
         size = download_size(missing, build, self._runner, self._cache / "tmp")
@@ -361,7 +392,10 @@ class Installer:
             if installation.environment is None:
                 return None
             return self._import_checker.check(cell, build, installation.environment, tuple(sorted(modules)))
-        except (CellUnavailable, Undetermined, Unresolvable):
+        except Unresolvable:
+            return None
+        except (CellUnavailable, Undetermined):
+            self.mark_undetermined(cell)
             return None
 
     # -- source trees: the service itself if its metadata need a build, and requirements by path
@@ -453,7 +487,10 @@ class Installer:
 
     def installation(self, cell: Cell) -> Installation:
         """Return the installed and imported environment of a cell, or why there is none."""
-        return self._single_flight.run(f"installation {cell.identifier}", lambda: self._install(cell))
+        installation = self._single_flight.run(f"installation {cell.identifier}", lambda: self._install(cell))
+        if installation.unchecked:
+            self.mark_undetermined(cell)  # another process may have found that out
+        return installation
 
     def _attempt(self, cell: Cell) -> Installation:
         """Resolve and install the whole set of a cell, on the build that it has at this moment."""
@@ -530,6 +567,7 @@ class Installer:
         try:
             trees, _ = self._built_trees(cell, self._runner.find_interpreter(cell.interpreter))
         except (CellUnavailable, Undetermined):
+            self.mark_undetermined(cell)
             return frozenset()
         baseline = self.installation(_baseline_cell(cell)) if not cell.is_baseline else None
         environment = baseline.environment if baseline is not None else None
@@ -641,7 +679,9 @@ class Installer:
                     break
                 lock = self.request_builder.as_installed(cell, older_lock)
                 installation = self._install_lock(cell, build, lock, build_limit, without, check_hashes=check_hashes)
-            except (Unresolvable, Undetermined):
+            except (Unresolvable, Undetermined) as reason:
+                if isinstance(reason, Undetermined):
+                    self.mark_undetermined(cell)
                 break  # the finding is about the newer version, which excludes this interpreter
         return installation
 
@@ -684,6 +724,8 @@ class Installer:
             f"imports {key} {modules} {cell.service.runs_without_pth is not None}",
             lambda: self._import_checker.check(cell, build, environment, modules),
         )
+        if lacks_packages(None, imports):
+            self.mark_undetermined(cell)  # what this machine lacks may be there in the next run
         return Installation(
             build=build,
             lock=lock,

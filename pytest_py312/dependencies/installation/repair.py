@@ -78,8 +78,10 @@ def repair(
         explained = list(findings) if change is None else _with_remedies(findings, trials.result_of(change), cell)
         return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:
+        installer.mark_undetermined(cell)
         return [trials.with_advice(finding) for finding in findings]
     except (CellUnavailable, Undetermined):
+        installer.mark_undetermined(cell)
         return list(findings)
 
 

@@ -31,7 +31,10 @@ class CheckResult:
     suite_comparison: SuiteComparison | None = None
     benchmarks: tuple[BenchmarkComparison, ...] = ()
     is_kept: bool = True
-    """Whether a passed outcome is valid in later runs: not if it is about a part of what the cell installs."""
+    """Whether the outcome is valid in later runs: not if it is about a part of what the cell installs, or if a failure
+    was not confirmed."""
+    computed: float = 0.0
+    """Unix time of a result that holds for the plan's ``lock-hours`` only; 0 if it holds while its key is the same."""
 
 
 class Facts(Protocol):
@@ -94,6 +97,10 @@ class Facts(Protocol):
         """
         ...
 
+    def suite_warnings(self, cell: Cell) -> SuiteRun:
+        """Return a run of the suite of which only the warnings are known; it may be one of an earlier session."""
+        ...
+
 
 class Check(Protocol):
     """A question about each cell. It requests facts, returns findings, and starts no process.
@@ -104,8 +111,8 @@ class Check(Protocol):
     - ``needs_installation = False``: nothing is resolved or installed for it.
     - ``ends_only = True``: run on baseline and target only, not on the interpreters between.
     - ``comes_last = True``: it measures time, so run it after all other checks.
-    - ``keeps_outcome = False``: run it in every run. Otherwise a passed outcome is cached while the files of the
-      service are unchanged.
+    - ``keeps_outcome = False``: run it in every run. Otherwise its outcome is cached while the files of the service are
+      unchanged.
     - ``reads_around = True``: the cached outcome also depends on files outside of all services.
     - ``sees_names_around = True``: the cached outcome also depends on the names of modules outside of the service.
     """
@@ -126,7 +133,7 @@ def result_of_analysis(check: Check, cell: Cell, analysis: "AnalysisResult") -> 
     outcome = Outcome.from_findings(service=cell.service.name, interpreter=None, check=check.name, findings=findings)
     if analysis.unchecked_reason and outcome.status is Status.PASSED:
         outcome = replace(outcome, status=Status.ERRORED, reason=analysis.unchecked_reason)
-    return CheckResult(outcome=outcome)
+    return CheckResult(outcome=outcome, is_kept=not analysis.unchecked_reason)
 
 
 def _without_guess(finding: Finding) -> Finding:
@@ -150,7 +157,7 @@ def unless_incomplete(result: CheckResult, reason: str) -> CheckResult:
     A failure remains: what fails in such an environment has been seen to fail.
     """
     if not reason or result.outcome.status is not Status.PASSED:
-        return result
+        return replace(result, is_kept=result.is_kept and not reason)
     return replace(result, outcome=replace(result.outcome, status=Status.ERRORED, reason=reason))
 
 
@@ -160,7 +167,7 @@ def needs_installation(check: Check) -> bool:
 
 
 def keeps_outcome(check: Check) -> bool:
-    """Return whether a passed outcome is valid while everything that it depends on is unchanged (default: yes)."""
+    """Return whether an outcome is valid while everything that it depends on is unchanged (default: yes)."""
     return bool(getattr(check, "keeps_outcome", True))
 
 

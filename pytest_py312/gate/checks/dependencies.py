@@ -62,9 +62,11 @@ class DependencyCheck:
         set_results = _with_production(cell, facts, set_results)
         imports: Mapping[str, str] = {}
         earlier: Mapping[str, str] = {}
+        is_complete = True
         if cell.service.start_modules:
-            imports = facts.start_imports(installed_cell(cell, facts))
-            earlier = imports if cell.is_baseline else facts.start_imports(installed_cell(_baseline_of(cell), facts))
+            imports, is_complete = _start_imports(cell, facts)
+            earlier, is_earlier_complete = _start_imports(_baseline_of(cell), facts)
+            is_complete = is_complete and is_earlier_complete
         installations = (set_results[0].installation, set_results[0].baseline_installation)
         started = start_findings(cell, imports, earlier, installations)
         outcome = _outcome(cell, set_results, (*started, *_warnings(results)))
@@ -72,7 +74,7 @@ class DependencyCheck:
         if outcome.status is Status.PASSED and reason and cell == facts.cells(cell.service)[-1]:
             outcome = replace(outcome, status=Status.ERRORED, reason=reason)
         return unless_incomplete(
-            CheckResult(outcome=outcome),
+            CheckResult(outcome=outcome, is_kept=is_complete),
             incomplete_environment_reason(*(set_result.installation for set_result in set_results)),
         )
 
@@ -86,6 +88,14 @@ class _SetResult:
     findings: list[Finding]
     is_uninstalled: bool = False
     """Whether nothing is known to install it: then it proves nothing, and blocks nothing."""
+
+
+def _start_imports(cell: Cell, facts: Facts) -> tuple[Mapping[str, str], bool]:
+    """Return the imports of what the service is started with, and whether all that could be tried are known."""
+    started = installed_cell(cell, facts)
+    imports = facts.start_imports(started)
+    names = {module.name for module in cell.service.start_modules}
+    return imports, facts.installation(started).environment is None or imports.keys() >= names
 
 
 def _check_set(

@@ -22,6 +22,7 @@ from pytest_py312.gate.checks.failure_hints import (
 )
 from pytest_py312.gate.checks.suite_comparison import (
     PairedRuns,
+    Rerun,
     compare_runs,
     confirm_regressions,
     covers,
@@ -194,28 +195,55 @@ def _nothing_passes_reason(cell: Cell, run: SuiteRun, other_run: SuiteRun) -> st
     return f"no test of {where}, so the suite proves nothing{cause}{_beside_remedy(cell.service)}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class _RecordedReruns:
+    """Reruns of the suite of a cell on any interpreter, and whether all of them are complete."""
+
+    cell: Cell
+    facts: Facts
+    runs: list[SuiteRun] = field(default_factory=list)
+
+    def __call__(self, interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        run = self.facts.suite_run(replace(self.cell, interpreter=interpreter), attempt, select)
+        self.runs.append(run)
+        return run
+
+    def result(self, outcome: Outcome, comparison: SuiteComparison, *, is_compared: bool = True) -> CheckResult:
+        """Return a result, in which a failure is kept for later runs only if complete reruns have confirmed it."""
+        is_confirmed = is_compared and self.facts.plan.reruns > 0 and all(run.complete for run in self.runs)
+        is_kept = outcome.status is not Status.FAILED or is_confirmed
+        return CheckResult(outcome=outcome, suite_comparison=comparison, is_kept=is_kept)
+
+
 def _judge_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckResult:
     """Return the result of the baseline: it passes if its suite ran. Failures of too new code are reported apart."""
     broken = [name for name, result in run.results.items() if result.is_failing] + list(run.collection_errors)
     later_cells = [other for other in facts.cells(cell.service) if not other.is_baseline]
+    rerun = _RecordedReruns(cell=cell, facts=facts)
     if broken and not later_cells:
         findings = list(_group_by_cause(cell, broken, run, FindingTemplate(code="PY401", qualifier="")))
     else:
-        findings = _broken_on_baseline(cell, broken, run, later_cells[-1], facts) if broken else []
+        findings = _broken_on_baseline(cell, broken, run, later_cells[-1], facts, rerun) if broken else []
     comparison = SuiteComparison(
         service=cell.service.name,
         baseline=run.interpreter,
         target=run.interpreter,
         counts={run.interpreter: run.counts},
     )
-    return CheckResult(outcome=_outcome(cell, findings), suite_comparison=comparison)
+    return rerun.result(_outcome(cell, findings), comparison, is_compared=bool(later_cells))
 
 
-def _broken_on_baseline(cell: Cell, broken: list[str], run: SuiteRun, target: Cell, facts: Facts) -> list[Finding]:
+def _broken_on_baseline(
+    cell: Cell, broken: list[str], run: SuiteRun, target: Cell, facts: Facts, rerun: Rerun
+) -> list[Finding]:
     target_run = facts.suite_run(target) if facts.installation(target).environment is not None else None
     too_new = [
         name for name in broken if target_run is not None and _ran_well(target_run, name) and _looks_too_new(run, name)
     ]
+    if too_new and target_run is not None:
+        suspects = replace(compare_runs(cell.service.name, target_run, run), newly_failing=tuple(too_new), missing=())
+        confirmed = confirm_regressions(suspects, target_run, run, rerun, facts.plan.reruns).newly_failing
+        too_new = [name for name in too_new if name in confirmed]
     uncollected = uncollected_on_both(run, target_run) if target_run is not None else ()
     preexisting = [name for name in broken if name not in too_new and name not in uncollected]
     baseline_only = f" on the baseline, but not on {target.interpreter} (breaks rollback)"
@@ -252,9 +280,7 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
     if reason:
         return CheckResult(outcome=_errored(cell, f"nothing to compare with: {reason}"))
 
-    def rerun(interpreter: Interpreter, attempt: int, select: tuple[str, ...]) -> SuiteRun:
-        return facts.suite_run(replace(cell, interpreter=interpreter), attempt, select)
-
+    rerun = _RecordedReruns(cell=cell, facts=facts)
     pairs = pair_runs(baseline_run, run, rerun, facts.plan.reruns)
     baseline_run, run = pairs.baseline, pairs.target
     comparison = confirm_regressions(
@@ -270,7 +296,7 @@ def _judge_against_baseline(cell: Cell, run: SuiteRun, facts: Facts) -> CheckRes
     findings += _nonblocking_findings(cell, comparison, run, facts)
     findings += _unpaired_findings(cell, pairs)
     findings += _removed_after_warning(cell, facts, run, worse=bool(comparison.newly_failing or comparison.missing))
-    return CheckResult(outcome=_outcome(cell, findings), suite_comparison=comparison)
+    return rerun.result(_outcome(cell, findings), comparison)
 
 
 def _removed_after_warning(
@@ -281,13 +307,14 @@ def _removed_after_warning(
     if cell != cells[-1]:
         return []
     older = [other for other in dict.fromkeys((cells[0], *cells[-2:-1])) if other != cell]
-    runs = [facts.suite_run(other) for other in older if facts.installation(other).environment is not None]
+    older_run = facts.suite_run if run is not None else facts.suite_warnings  # which have run in any case, or not
+    runs = [older_run(other) for other in older if facts.installation(other).environment is not None]
 
     def source() -> Sequence[Finding] | None:
         inspection = facts.source_analysis(cell)
         return None if inspection.unchecked_reason else inspection.findings
 
-    warned = [older_run for older_run in runs if older_run.warnings]
+    warned = [warning_run for warning_run in runs if warning_run.warnings]
     return removed_after_warning(cell.service, warned, cell.interpreter, run, source, worse=worse)
 
 

@@ -174,8 +174,7 @@ def _cell_sign(outcomes: Sequence[Outcome], *, baseline: bool) -> StatusSign:
     state = state_of(outcomes)
     names = sorted({escape_control(outcome.check) for outcome in outcomes if outcome.status.value == state.value})
     check_names = ", ".join(names) if state in (CellState.FAILED, CellState.ERRORED) else ""
-    cached = state is CellState.PASSED and all_cached(outcomes)
-    return replace(status_sign(state, cached=cached, baseline=baseline), checks=check_names)
+    return replace(status_sign(state, cached=all_cached(outcomes), baseline=baseline), checks=check_names)
 
 
 def service_views(report: Report) -> list[ServiceView]:

@@ -134,9 +134,9 @@ def state_of(outcomes: Iterable[Outcome]) -> CellState:
 
 
 def all_cached(outcomes: Iterable[Outcome]) -> bool:
-    """Return whether all passed outcomes come from the cache."""
-    passed = [outcome for outcome in outcomes if outcome.status is Status.PASSED]
-    return bool(passed) and all(outcome.cached for outcome in passed)
+    """Return whether all outcomes that passed or failed come from the cache, and none could not be checked."""
+    checked = [outcome for outcome in outcomes if outcome.status is not Status.SKIPPED]
+    return bool(checked) and all(outcome.cached for outcome in checked)
 
 
 def summarize(report: Report) -> RunVerdict:

@@ -360,7 +360,7 @@ def _cell_sign(
     if not cell_outcomes and (heading is None or (service.name, heading) not in planned_cells):
         return _CellSign(state=None, baseline=baseline)
     state = state_of(cell_outcomes)
-    return _CellSign(state=state, cached=state is CellState.PASSED and all_cached(cell_outcomes), baseline=baseline)
+    return _CellSign(state=state, cached=all_cached(cell_outcomes), baseline=baseline)
 
 
 def _render_rows(

@@ -39,6 +39,8 @@ class AssemblyOptions(Protocol):
     @property
     def reuse_outcomes(self) -> bool: ...
     @property
+    def reuse_failures(self) -> bool: ...
+    @property
     def resolver(self) -> str: ...
     @property
     def offline(self) -> bool: ...
@@ -174,6 +176,7 @@ class GateAssembly:
             single_flight=single_flight,
             parallel=self._parallel,
             reuse=self._options.reuse_outcomes,
+            reuse_failures=self._options.reuse_failures,
         )
 
     def builds(self) -> tuple[InterpreterBuild, ...]:

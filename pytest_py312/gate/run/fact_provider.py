@@ -5,7 +5,7 @@ plan + tree -> requirements -> lock -> environment -> suite runs; separately: so
 
 import hashlib
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -82,6 +82,7 @@ class FactProvider:
         """Cells that are installed in this run."""
         self.measured_services = 1
         """Number of services that are benchmarked in this run."""
+        self.suite_warnings: Callable[[Cell], SuiteRun] = self.suite_run
         resolver = UvResolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self._store = _store(cache, plan, resolver, runner, parallel)
         self.installer = Installer(
@@ -238,10 +239,13 @@ class FactProvider:
 
         started = replace(cell, service=replace(cell.service, start_modules=tuple(modules)))
         job = start_job(started, build, environment.folder, root=self._plan.root, built=installation.built)
-        return self._single_flight.run(
+        imports = self._single_flight.run(
             f"start {cell.identifier} {environment.key} {modules[0].is_own}",
             lambda: dict(import_start_modules(self._runner, job)),
         )
+        if len(imports) < len({module.name for module in modules}):
+            self.installer.mark_undetermined(cell)
+        return imports
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         from pytest_py312.dependencies.installation.repair import repair  # lazy: only needed for blocked sets
@@ -258,6 +262,8 @@ class FactProvider:
     def source_analysis(self, cell: Cell) -> "AnalysisResult":
         result = self._analyze_source(self.service_analyzer, cell)
         if cell not in self.installed_cells:
+            if any(finding.code == "PY209" for finding in result.findings):
+                self.installer.mark_undetermined(cell)  # a run that installs the cell tries the advice
             return result
         return replace(result, findings=tuple(self._with_tried_setuptools(cell, found) for found in result.findings))
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from pytest_py312.core.model.fleet import Cell, Service, cells_of
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.serialization import encode
-from pytest_py312.dependencies.installation.installer import Installer
+from pytest_py312.dependencies.installation.installer import WITHOUT_LOCK, Installer
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import keeps_outcome, reads_around, sees_names_around
 from pytest_py312.gate.run.tasks import CheckTask
@@ -47,9 +47,10 @@ class OutcomeKeys:
         self._shared_digest = ""
         self._sibling_names: NeighborModules | None = None
         self._keys: dict[tuple[str, bool], str] = {}
+        self._without_lock: set[str] = set()
 
     def key_of(self, task: CheckTask, *, installs: bool) -> str:
-        """Return the key of a task; empty if a part of it (a lock) is not known yet.
+        """Return the key of a task; empty if a part of it is not known yet: a lock, or why there is none.
 
         A check of another plugin has no key, because neither its inputs nor its code are known. Image and benchmark do
         not keep their outcomes.
@@ -67,6 +68,10 @@ class OutcomeKeys:
         return hashlib.sha256(
             f"{service_key} {task.check.name} {task.interpreter} {surroundings}".encode("utf-8", "surrogatepass")
         ).hexdigest()
+
+    def is_locked(self, service: Service) -> bool:
+        """Return whether a lock of each cell is part of the keys of ``service``."""
+        return service.name not in self._without_lock
 
     def is_still_valid(self, task: CheckTask) -> bool:
         """Return whether the files that an outcome depends on are unchanged since its key was computed."""
@@ -112,6 +117,8 @@ class OutcomeKeys:
         lock_digests = [self._cached_lock_digests(cell) for cell in cells]
         if installs and None in lock_digests:
             return ""
+        if any(digest.startswith(WITHOUT_LOCK) for digests in lock_digests for digest in digests or ()):
+            self._without_lock.add(service.name)
         key = hashlib.sha256(json.dumps([*parts, lock_digests]).encode("utf-8", "surrogatepass")).hexdigest()
         if None not in lock_digests:
             self._keys[service.name, installs] = key  # unknown locks may be known later

@@ -13,16 +13,19 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pytest_py312.core import clock
 from pytest_py312.core.concurrency import PriorityExecutor, SingleFlight
 from pytest_py312.core.model.findings import Interpreter, Status
 from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
+from pytest_py312.core.model.plan import is_offline
 from pytest_py312.core.serialization import decode, encode
+from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, comes_last, needs_installation
 from pytest_py312.gate.checks.static_analysis import SourceCheck
+from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.state import StateFile
@@ -32,6 +35,10 @@ from pytest_py312.runners.runner import Runner
 
 if TYPE_CHECKING:
     from pytest_py312.analysis.services.service_analysis import AnalysisResult
+
+
+UNDETERMINED_CODES = frozenset(("PY111", "PY112", "PY113"))
+"""Codes of findings on what could not be determined."""
 
 
 class Scheduler:
@@ -47,10 +54,12 @@ class Scheduler:
         single_flight: SingleFlight,
         parallel: int,
         reuse: bool = True,
+        reuse_failures: bool = True,
     ) -> None:
         """
         :param keys: cache keys of outcomes.
         :param reuse: use valid outcomes of earlier runs.
+        :param reuse_failures: use those that failed, too.
         """
         self._facts = facts
         self._keys = keys
@@ -59,7 +68,9 @@ class Scheduler:
         self._single_flight = single_flight
         self._parallel = parallel
         self._reuse = reuse
+        self._reusable = (Status.PASSED, Status.FAILED) if reuse_failures else (Status.PASSED,)
         self._used_keys: list[str] = []
+        facts.suite_warnings = self._suite_warnings
         self._futures: dict[str, Future[CheckResult]] = {}
         self._workers: PriorityExecutor | None = None
         self._preparers: PriorityExecutor | None = None
@@ -76,7 +87,8 @@ class Scheduler:
     def is_proven(self, task: CheckTask) -> bool:
         """Return whether ``task`` has passed in an earlier run, and nothing that it depends on has changed since."""
         key = self._key(task)
-        return bool(key) and self._cached_result(key, task) is not None
+        result = self._cached_result(key, task) if key else None
+        return result is not None and result.outcome.status is Status.PASSED
 
     def _run(self, task: CheckTask) -> CheckResult:
         started = clock.stopwatch()
@@ -94,8 +106,7 @@ class Scheduler:
         )
         outcome = replace(outcome, seconds=round(clock.stopwatch() - started, 3))
         result = replace(result, outcome=outcome)
-        if outcome.status is Status.PASSED and self._reuse:
-            self._store(task, result)
+        self._store(task, result)
         return result
 
     def _cached_result(self, key: str, task: CheckTask) -> CheckResult | None:
@@ -108,18 +119,56 @@ class Scheduler:
             return None
         outcome = result.outcome
         is_same_task = (outcome.service, outcome.interpreter) == (task.cell.service.name, task.interpreter)
-        if outcome.status is not Status.PASSED or not is_same_task:
+        is_valid = not result.computed or self._is_fresh(result.computed)
+        if outcome.status not in self._reusable or not is_same_task or not is_valid:
             return None
         self._used_keys.append(key)
+        self._facts.cells(task.cell.service)  # the report names the builds that the outcome is about
         return replace(result, outcome=replace(outcome, cached=True, seconds=0.0))
+
+    def _is_fresh(self, computed: float) -> bool:
+        """Return whether what was computed then is valid for as long as a lock would be."""
+        return 0 <= clock.timestamp() - computed < self._facts.plan.lock_hours * 3600
+
+    def _suite_warnings(self, cell: Cell) -> SuiteRun:
+        """Return the warnings of a complete run of the suite, which may be one of an earlier session.
+
+        A suite that cannot run on the target needs them from other interpreters in each session.
+        """
+        task = CheckTask(cell=cell, check=next(check for check in CHECKS if check.name == SuiteCheck.name))
+        key = f"{self._key(task)} warnings" if self._key(task) else ""
+        try:
+            document: Any = self._state.outcome(key)
+            if key and self._is_fresh(document["computed"]):
+                self._used_keys.append(key)
+                return decode(SuiteRun, document["run"])
+        except (ValueError, TypeError, KeyError):  # there is none
+            pass
+        run = self._facts.suite_run(cell)
+        if key and run.complete and self._keys.is_still_valid(task):
+            warnings_only = SuiteRun(interpreter=run.interpreter, results={}, warnings=run.warnings)
+            self._state.store_outcome(key, {"computed": clock.timestamp(), "run": encode(warnings_only)})
+        return run
 
     def _key(self, task: CheckTask) -> str:
         installs = needs_installation(task.check) or task.cell in self._facts.installed_cells
         return self._keys.key_of(task, installs=installs) if self._reuse else ""
 
     def _store(self, task: CheckTask, result: CheckResult) -> None:
-        """Cache a passed outcome for later runs, unless the source has changed while it was computed."""
-        key = self._key(task) if result.is_kept else ""
+        """Cache an outcome for later runs, unless the source has changed while it was computed.
+
+        One that could not be checked is never cached. A failure, and what belongs to a set without a lock, may depend
+        on answers of the index. It is cached for as long as a lock, and only if nothing remained undetermined.
+        """
+        if not result.is_kept or result.outcome.status not in (Status.PASSED, Status.FAILED):
+            return
+        key, service = self._key(task), task.cell.service
+        if result.outcome.status is Status.FAILED or not self._keys.is_locked(service):
+            if is_offline(self._facts.plan) or not self._facts.installer.is_determined(service):
+                return
+            if any(finding.code in UNDETERMINED_CODES for finding in result.outcome.findings):
+                return
+            result = replace(result, computed=clock.timestamp())
         if key and self._keys.is_still_valid(task):
             self._state.store_outcome(key, encode(result))
 

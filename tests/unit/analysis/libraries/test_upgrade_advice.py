@@ -1,5 +1,8 @@
 """Finding the first version of a distribution without a problem."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -9,16 +12,19 @@ from pytest_py312.analysis.libraries.import_graph import ImportChain, ImportRoot
 from pytest_py312.analysis.libraries.summary import Likelihood
 from pytest_py312.analysis.libraries.upgrade_advice import (
     MAX_TRIED,
+    UpgradeFinder,
     UpgradeSearch,
     entered_at,
     find_first_good,
     newer_versions,
     remedy_for,
 )
+from pytest_py312.core.model.findings import Finding
 from pytest_py312.dependencies.diagnosis.compatibility import target_environment
 from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PageState
+from pytest_py312.dependencies.resolution.lock import Pin, Undetermined, Unresolvable
 from tests.support.fakes import build_of
-from tests.unit.analysis.libraries.samples import library
+from tests.unit.analysis.libraries.samples import entries, library
 
 TARGET = target_environment(build_of("3.12"), machine="x86_64", glibc="2.36")
 
@@ -129,3 +135,27 @@ def test_another_version_is_entered_where_others_import_the_library(via: tuple[s
 
     assert entered_at(LocatedProblem(problem=trouble, chain=chain)) == entered
     assert entered_at(LocatedProblem(problem=trouble, chain=None)) == "urllib3.packages.six"
+
+
+@pytest.mark.parametrize(
+    ("error", "marks"), [(Undetermined("no network"), 1), (Unresolvable([Finding(code="PY104", message="no")]), 0)]
+)
+def test_what_the_network_prevents_is_undetermined(error: Exception, marks: int) -> None:
+    """The advice may be another one in the next run, so the failure is not cached."""
+    undetermined: list[str] = []
+
+    def fill(*arguments: object) -> None:
+        raise error
+
+    index = SimpleNamespace(page=lambda name: IndexPage(name=name, state=PageState.FOUND, files=page("1.0", "1.1")))
+    (entry,) = entries({"old": ()})
+    finder = UpgradeFinder(
+        store=cast("Any", SimpleNamespace(fill=fill)),
+        index=cast("Any", index),
+        target=TARGET,
+        build=build_of("3.12"),
+        undetermined=lambda: undetermined.append("once"),
+    )
+
+    assert finder.first_without(entry, Pin(name="old", version="1.0", line="old==1.0"), lambda installed: True) is None
+    assert len(undetermined) == marks

@@ -213,7 +213,10 @@ def test_an_unknown_page_is_not_cached(tmp_path: Path, monkeypatch: pytest.Monke
 
     assert away.page("demo-app").state is PageState.UNKNOWN
     assert away.requests == ["demo-app"] * 3
-    assert FakeIndex(tmp_path, DEMO).page("demo-app") == DEMO
+    assert away.has_failed
+    again = FakeIndex(tmp_path, DEMO)
+    assert again.page("demo-app") == DEMO
+    assert not again.has_failed
 
 
 def test_an_unwritable_cache_is_no_error(tmp_path: Path) -> None:

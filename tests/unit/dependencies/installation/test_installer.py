@@ -80,6 +80,21 @@ def test_an_import_that_the_run_or_the_machine_ended_is_undetermined(
     assert imports_of(tmp_path, {"event": "import", "module": "acme", "ok": True}) == {"acme": ""}
 
 
+@pytest.mark.parametrize(
+    ("detail", "now"),
+    [
+        ("ImportError: libgit2.so.1.5: cannot open shared object file: No such file or directory", ""),
+        ("ModuleNotFoundError: No module named 'imp'", "ModuleNotFoundError: No module named 'imp'"),
+    ],
+)
+def test_an_import_that_lacks_a_library_of_the_machine_is_tried_again(tmp_path: Path, detail: str, now: str) -> None:
+    """The library may be installed before the next run. Other results belong to the content of the environment."""
+    failed = imports_of(tmp_path, IMPORTING, {"event": "import", "module": "acme", "ok": False, "detail": detail})
+    again = imports_of(tmp_path, IMPORTING, {"event": "import", "module": "acme", "ok": True})
+
+    assert (failed, again) == ({"acme": detail}, {"acme": now})
+
+
 def test_a_lock_depends_on_the_content_of_a_local_folder_of_wheels(tmp_path: Path) -> None:
     """The option ``--find-links ../wheels`` is the same text when another wheel of the same version is put there."""
     of = service(requirements=(RequirementSource(path="user/requirements.txt"),))

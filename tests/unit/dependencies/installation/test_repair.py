@@ -57,6 +57,10 @@ class FakeInstaller:
     imports: Callable[[str, str], str | None] = lambda added, module: None
     current: Installation = field(default_factory=lambda: installation_of("3.9"))
     is_compiled: bool = False
+    undetermined: list[Cell] = field(default_factory=list)
+
+    def mark_undetermined(self, cell: Cell) -> None:
+        self.undetermined.append(cell)
 
     def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> dict[str, str] | None:
         results = {module: self.imports(added[0], module) for module in modules}
@@ -246,7 +250,12 @@ def test_without_network_the_findings_are_unchanged() -> None:
     def away(on: str, now: dict[str, str]) -> None:
         raise Undetermined("no network")
 
-    assert repaired(FakeInstaller(blamed=away)) == [BLOCKED]
+    installer = FakeInstaller(blamed=away)
+    assert repaired(installer) == [BLOCKED]
+    assert installer.undetermined
+    works = FakeInstaller()
+    repaired(works)
+    assert not works.undetermined
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])

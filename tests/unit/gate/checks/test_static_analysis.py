@@ -44,6 +44,14 @@ def test_an_incomplete_analysis_is_errored() -> None:
     assert (outcome.status, outcome.reason) == (Status.ERRORED, "CPython 3.12.1 could not be asked")
 
 
+def test_a_failure_of_an_incomplete_analysis_is_not_kept() -> None:
+    partial = AnalysisResult(findings=(BROKEN,), unchecked_reason="CPython 3.12.1 could not be asked")
+    whole = FakeFacts(library_inspections={"3.12": replace(partial, unchecked_reason="")})
+
+    assert not LibraryCheck().run(cell_of(), FakeFacts(library_inspections={"3.12": partial})).is_kept
+    assert LibraryCheck().run(cell_of(), whole).is_kept
+
+
 def test_without_an_installation_the_outcome_is_errored() -> None:
     facts = FakeFacts(installations={"3.12": installation_of(environment=None, unchecked="the index does not answer")})
     outcome = LibraryCheck().run(cell_of(), facts).outcome
@@ -65,7 +73,8 @@ def test_an_incomplete_environment_proves_nothing() -> None:
 
     assert outcome.status is Status.ERRORED
     assert outcome.reason.endswith("svc/vendored does not build on 3.12: no")
-    assert LibraryCheck().run(cell_of(), broken).outcome.status is Status.FAILED
+    result = LibraryCheck().run(cell_of(), broken)
+    assert (result.outcome.status, result.is_kept) == (Status.FAILED, False)
 
 
 def test_production_is_analyzed_where_the_requirements_of_tests_cannot_be_installed() -> None:

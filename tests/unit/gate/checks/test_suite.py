@@ -92,6 +92,50 @@ def test_a_suspect_is_rerun_as_often_as_the_plan_says() -> None:
     assert [attempt for name, attempt, select in fake_facts.asked if name == "3.12" and select] == [1, 2, 3]
 
 
+@pytest.mark.parametrize(
+    ("target", "again", "reruns", "kept"),
+    [
+        (WELL, WELL, 2, True),
+        (WORSE, WORSE, 2, True),
+        (WORSE, WORSE, 0, False),
+        (WORSE, replace(WORSE, complete=False, incomplete_reason="killed"), 2, False),
+    ],
+)
+def test_a_failure_is_kept_for_later_runs_only_if_it_was_confirmed(
+    target: SuiteRun, again: SuiteRun, reruns: int, kept: bool
+) -> None:
+    def rerun(name: str, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        return replace(WELL if name == "3.9" else again, interpreter=Interpreter.parse(name))
+
+    plan = replace(FakeFacts().plan, reruns=reruns)
+    result = run_check(facts(WELL, target, plan=plan, again=rerun))
+
+    assert (result.is_kept, result.outcome.status) == (kept, Status.PASSED if target is WELL else Status.FAILED)
+
+
+TOO_NEW = run_of({A: "failed", B: "passed"}, "3.9", details={A: "E   ImportError: cannot import name 'UTC'"})
+
+
+@pytest.mark.parametrize(("again", "status", "code"), [(TOO_NEW, "failed", "PY405"), (WELL, "passed", "PY404")])
+def test_a_failure_on_the_baseline_only_is_confirmed_by_reruns(again: SuiteRun, status: str, code: str) -> None:
+    def rerun(name: str, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        return replace(again if name == "3.9" else WELL, interpreter=Interpreter.parse(name))
+
+    fake_facts = facts(TOO_NEW, WELL, again=rerun)
+    result = run_check(fake_facts, "3.9")
+
+    assert (result.outcome.status, result.is_kept) == (Status(status), True)
+    assert codes_and_names(result) == [(code, (A,))]
+    assert ("3.9", 1, (A,)) in fake_facts.asked
+
+
+def test_a_failure_of_a_migrated_service_is_not_kept() -> None:
+    """There is no other Python, so nothing has confirmed it."""
+    result = run_check(facts(WELL, WORSE), baseline=Interpreter.parse("3.12"))
+
+    assert (result.outcome.status, result.is_kept) == (Status.FAILED, False)
+
+
 def test_failures_with_one_cause_are_grouped() -> None:
     both = run_of({A: "failed", B: "failed"}, details={A: "E   ValueError: x", B: "E   ValueError: x"})
 

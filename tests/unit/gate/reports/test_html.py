@@ -89,11 +89,13 @@ def test_the_table_has_a_word_and_a_sign_for_each_service_and_interpreter() -> N
     assert "user-service 1 ? not checked (current Python) ! could not be checked suite ✗ failed source 1" in text
 
 
-def test_a_cell_is_cached_if_all_passed_outcomes_are_and_nothing_failed() -> None:
-    known = replace(judged(on=PY310), cached=True)
-    assert "✓ passed cached" in shown(report_of(known))
+def test_a_cell_is_cached_if_all_of_its_outcomes_are() -> None:
+    cached = replace(judged(on=PY310), cached=True)
+    assert "✓ passed cached" in shown(report_of(cached))
     mixed = shown(report_of(replace(judged(), cached=True), judged(finding(), check="suite")))
     assert "✗ failed suite 1" in mixed
+    failed = shown(report_of(cached, replace(judged(finding(), check="suite", on=PY310), cached=True)))
+    assert "✗ failed cached suite ? not checked 1" in failed
 
 
 def test_each_outcome_has_its_reason() -> None:

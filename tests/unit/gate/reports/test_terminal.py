@@ -402,6 +402,10 @@ def test_a_cell_is_marked_as_cached_only_if_all_of_it_is() -> None:
         passed("a", PY39, "suite", cached=True),
     ]
     assert lines_of(report([service("a")], outcomes))[1] == "  a   ok*    [?]      ok"
+    failed = judged("a", PY312, "suite", broken_tests())
+    assert lines_of(report([service("a")], [*outcomes[:1], failed]))[1] == "  a   ?      [?]      FAIL"
+    again = replace(failed, cached=True)
+    assert lines_of(report([service("a")], [*outcomes[:1], again]))[1] == "  a   ?      [?]      FAIL*"
 
 
 def test_of_many_services_only_those_with_problems_have_a_row() -> None:

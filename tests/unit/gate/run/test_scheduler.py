@@ -1,14 +1,19 @@
 """Which outcomes of earlier runs are used again."""
 
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from pytest_py312.core import clock
 from pytest_py312.core.concurrency import SingleFlight
-from pytest_py312.core.model.findings import Outcome, Status
-from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
+from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
+from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
+from pytest_py312.core.model.plan import Plan, with_resolution
+from pytest_py312.dependencies.installation.installer import WITHOUT_LOCK
 from pytest_py312.dependencies.resolution.lock import DependencyLock
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, Facts
@@ -18,7 +23,11 @@ from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.scheduler import Scheduler
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.gate.run.tasks import CheckTask
-from tests.support.fakes import FakeRunner, cell_of, service
+from tests.support.fakes import FakeRunner, cell_of, run_of, service, service_tree
+
+INTERPRETERS = ("3.9", "3.10", "3.11", "3.12")
+BROKEN = Finding(code="PY105", message="`import six` fails", names=("six",))
+UNDETERMINED = Finding(code="PY113", message="the index did not answer", severity=Severity.WARNING)
 
 
 @dataclass(kw_only=True)
@@ -28,19 +37,25 @@ class ThirdPartyCheck:
     name: str = "own"
     codes: tuple[str, ...] = ("OWN1",)
     asked: list[Cell] = field(default_factory=list)
+    findings: tuple[Finding, ...] = ()
+    unchecked: str = ""
+    is_kept: bool = True
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         self.asked.append(cell)
-        passed = Outcome.from_findings(
-            service=cell.service.name, interpreter=cell.interpreter, check=self.name, findings=(), reason="it is fine"
+        on: dict[str, Any] = {"service": cell.service.name, "interpreter": cell.interpreter, "check": self.name}
+        outcome = (
+            Outcome.errored(**on, reason=self.unchecked)
+            if self.unchecked
+            else Outcome.from_findings(**on, findings=self.findings, reason="it is fine")
         )
-        return CheckResult(outcome=passed)
+        return CheckResult(outcome=outcome, is_kept=self.is_kept)
 
 
-def gate_on(*interpreters: str, root: Path) -> Scheduler:
+def gate_on(*interpreters: str, root: Path, plan: Plan | None = None, reuse_failures: bool = True) -> Scheduler:
     """Return a scheduler for ``root``, on a machine that has ``interpreters``."""
     plan, runner, once, state = (
-        Plan(root=root),
+        plan or Plan(root=root),
         FakeRunner(interpreters=interpreters),
         SingleFlight(None),
         StateFile(root / ".py312"),
@@ -49,7 +64,10 @@ def gate_on(*interpreters: str, root: Path) -> Scheduler:
         plan=plan, runner=runner, cache=root / "cache", state=state, uv_version="test", parallel=1, single_flight=once
     )
     keys = OutcomeKeys(plan=plan, runner=runner, installer=facts.installer, uv_version="test")
-    return Scheduler(facts=facts, keys=keys, runner=runner, state=state, single_flight=once, parallel=1)
+    return Scheduler(
+        facts=facts, keys=keys, runner=runner, state=state, single_flight=once, parallel=1,
+        reuse_failures=reuse_failures,
+    )  # fmt: skip
 
 
 def runs_of_own_check(
@@ -58,12 +76,15 @@ def runs_of_own_check(
     own: ThirdPartyCheck,
     monkeypatch: pytest.MonkeyPatch,
     zones: tuple[str, str] = ("UTC", "UTC"),
+    prepare: Callable[[Scheduler], None] = lambda gate: None,
+    **options: Any,
 ) -> int:
     """Return how often ``own`` was run in two runs with no change in between except the time zone."""
     for zone in zones:
         monkeypatch.setenv("TZ", zone)
-        gate = gate_on("3.9", "3.10", "3.11", "3.12", root=root)
+        gate = gate_on(*INTERPRETERS, root=root, **options)
         monkeypatch.setattr(gate._facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+        prepare(gate)
         gate.run(CheckTask(cell=cell_of("3.12", of), check=own))
         gate.close()
     return len(own.asked)
@@ -107,6 +128,166 @@ def test_a_removed_sibling_module_invalidates_the_outcome(
     shared.unlink()
 
     assert runs_of_own_check(*fleet_of_one, own, monkeypatch) == asked
+
+
+@pytest.fixture
+def kept(monkeypatch: pytest.MonkeyPatch) -> ThirdPartyCheck:
+    """Return a check that counts as one of the gate's own, and fails."""
+    own = ThirdPartyCheck(name=CHECKS[0].name, findings=(BROKEN,))
+    monkeypatch.setattr("pytest_py312.gate.run.outcome_keys.CHECKS", (own,))
+    return own
+
+
+def test_a_failure_is_reported_again_without_changes(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, of = fleet_of_one
+
+    assert runs_of_own_check(root, of, kept, monkeypatch) == 1
+    gate, task = gate_on(*INTERPRETERS, root=root), CheckTask(cell=cell_of("3.12", of), check=kept)
+    monkeypatch.setattr(gate._facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+    outcome = gate.run(task).outcome
+    assert (outcome.status, outcome.cached, outcome.findings) == (Status.FAILED, True, (BROKEN,))
+    assert not gate.is_proven(task)
+    assert [str(build.interpreter) for build in gate.builds()] == list(INTERPRETERS)
+    gate.close()
+
+
+def test_a_failure_is_checked_again_after_a_change(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    root, of = fleet_of_one
+    runs_of_own_check(root, of, kept, monkeypatch)
+    (root / of.path / "app.py").write_text("", encoding="utf-8")
+
+    assert runs_of_own_check(root, of, kept, monkeypatch) == 2
+
+
+@pytest.mark.parametrize(("hours", "runs"), [(23.9, 1), (24.1, 2), (-1.0, 2)])
+def test_a_failure_is_valid_for_as_long_as_a_lock(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch, hours: float, runs: int
+) -> None:
+    """Its remedies are those of the index of that time."""
+    runs_of_own_check(*fleet_of_one, kept, monkeypatch)
+    now = clock.timestamp()
+    monkeypatch.setattr(clock, "timestamp", lambda: now + hours * 3600)
+
+    assert runs_of_own_check(*fleet_of_one, kept, monkeypatch) == runs
+
+
+def leave_something_undetermined(gate: Scheduler) -> None:
+    gate._facts.installer.mark_undetermined(cell_of("3.9"))
+
+
+@pytest.mark.parametrize("findings", [(BROKEN,), ()])
+def test_a_failure_of_a_service_of_which_something_is_undetermined_is_checked_again(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch, findings: Any
+) -> None:
+    """A trial that was not possible may be possible in the next run. What passed has no part in it."""
+    kept.findings = findings
+
+    runs = runs_of_own_check(*fleet_of_one, kept, monkeypatch, prepare=leave_something_undetermined)
+
+    assert runs == (2 if findings else 1)
+
+
+def test_a_failure_beside_what_is_undetermined_is_checked_again(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.findings = (BROKEN, UNDETERMINED)
+
+    assert runs_of_own_check(*fleet_of_one, kept, monkeypatch) == 2
+
+
+def test_a_failure_offline_is_checked_again(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is not in the cache looks as if it did not exist."""
+    plan = with_resolution(Plan(root=fleet_of_one[0]), offline=True)
+
+    assert runs_of_own_check(*fleet_of_one, kept, monkeypatch, plan=plan) == 2
+
+
+def test_failures_are_checked_again_on_request(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert runs_of_own_check(*fleet_of_one, kept, monkeypatch, reuse_failures=False) == 2
+
+
+@pytest.mark.parametrize(("hours", "runs"), [(0.0, 1), (24.1, 2)])
+def test_what_passed_beside_a_set_without_a_lock_is_valid_for_as_long_as_a_lock(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch, hours: float, runs: int
+) -> None:
+    """What is installed instead of the set is part of no key."""
+    kept.findings = ()
+
+    def leave_unlocked(gate: Scheduler) -> None:
+        monkeypatch.setattr(gate._facts.installer, "cached_lock", lambda cell: None)
+        monkeypatch.setattr(gate._facts.installer._locker, "cached_failure_digest", lambda request, build: "0123")
+
+    runs_of_own_check(*fleet_of_one, kept, monkeypatch, prepare=leave_unlocked)
+    now = clock.timestamp()
+    monkeypatch.setattr(clock, "timestamp", lambda: now + hours * 3600)
+
+    assert runs_of_own_check(*fleet_of_one, kept, monkeypatch, prepare=leave_unlocked) == runs
+
+
+@pytest.mark.parametrize("status", [Status.FAILED, Status.PASSED])
+def test_what_was_not_confirmed_is_checked_again(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch, status: Status
+) -> None:
+    kept.is_kept, kept.findings = False, (BROKEN,) if status is Status.FAILED else ()
+
+    assert runs_of_own_check(*fleet_of_one, kept, monkeypatch) == 2
+
+
+def test_what_could_not_be_checked_is_checked_again(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept.unchecked = "the suite was killed"
+
+    assert runs_of_own_check(*fleet_of_one, kept, monkeypatch) == 2
+
+
+def test_a_set_that_is_known_to_have_no_lock_has_a_digest_as_well(tmp_path: Path) -> None:
+    """Otherwise nothing of a blocked service could be cached."""
+    source = RequirementSource(path="services/user-service/requirements.txt")
+    cell = cell_of("3.12", service(requirements=(source,)))
+    service_tree(tmp_path / cell.service.path, {"requirements.txt": "six==99\n"})
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    installer = gate._facts.installer
+    request, build = installer.request_builder.request(cell, (), ()), installer.build(cell)
+
+    earlier_digests = installer.cached_lock_digests(cell)
+    installer._locker._failures.put(request, build, (BROKEN,), complete=True)
+    digests = installer.cached_lock_digests(cell)
+    gate.close()
+
+    assert earlier_digests is None
+    assert digests is not None
+    assert digests[1].startswith(WITHOUT_LOCK)
+
+
+@pytest.mark.parametrize(("complete", "runs"), [(True, 1), (False, 2)])
+def test_the_warnings_of_a_suite_are_those_of_an_earlier_complete_run(
+    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch, complete: bool, runs: int
+) -> None:
+    root, of = fleet_of_one
+    warning = SuiteWarning(category="DeprecationWarning", message="gone in 3.12", origin="app.py:1")
+    asked: list[Cell] = []
+    for _ in range(2):
+        gate = gate_on(*INTERPRETERS, root=root)
+        monkeypatch.setattr(gate._facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+
+        def run_suite(cell: Cell) -> SuiteRun:
+            asked.append(cell)
+            return replace(run_of({"test_a": "passed"}, "3.9"), warnings=(warning,), complete=complete)
+
+        monkeypatch.setattr(gate._facts, "suite_run", run_suite)
+        assert gate._facts.suite_warnings(cell_of("3.9", of)).warnings == (warning,)
+        gate.close()
+
+    assert len(asked) == runs
 
 
 def test_a_third_party_check_always_runs(fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch) -> None:

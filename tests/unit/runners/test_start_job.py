@@ -1,0 +1,29 @@
+"""What the probe reports of the modules that a service is started with."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core.model.fleet import StartModule
+from pytest_py312.runners.runner import ProbeJob, ProbeResult
+from pytest_py312.runners.start_job import import_start_modules, start_job
+from tests.support.fakes import FakeRunner, build_of, cell_of, cell_run_of, service
+
+
+@pytest.mark.parametrize(("second", "detail"), [(True, ""), (False, "ImportError: again")])
+def test_a_module_that_fails_is_imported_once_more(second: bool, detail: str) -> None:
+    """It may have failed for a reason outside of it: another process had the port."""
+    runner = FakeRunner()
+
+    def run(job: ProbeJob) -> ProbeResult:
+        names = [module["name"] for module in job.request["modules"]]
+        failing = len(runner.jobs) == 1 or not second
+        records = [{"event": "import", "module": name, "ok": name == "good" or not failing} for name in names]
+        return cell_run_of(*({**record, "detail": "ImportError: again"} for record in records))
+
+    runner.cell = run
+    cell = cell_of("3.12", service(start_modules=(StartModule(name="good"), StartModule(name="server"))))
+    job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
+
+    assert import_start_modules(runner, job) == {"good": "", "server": detail}
+    assert [module["name"] for module in runner.jobs[1].request["modules"]] == ["server"]
