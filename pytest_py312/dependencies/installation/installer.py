@@ -65,6 +65,7 @@ from pytest_py312.dependencies.system.system_packages import (
 from pytest_py312.repository.services.requirement_sources import additional_services
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import copy_tree
+from pytest_py312.runners.git_version import write_repository
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
 if TYPE_CHECKING:
@@ -395,6 +396,8 @@ class Installer:
             staging = source.with_name(f".{source.name}.part")
             staging.parent.mkdir(parents=True, exist_ok=True)
             copy_tree(self._plan.root / folder, staging, within=self._plan.root)
+            if version := self.request_builder.git_version(folder):
+                write_repository(staging, version)
             staging.rename(source)
         return True
 

@@ -4,6 +4,7 @@ Files are read once, so the requests stay the same within a run. Also finds dist
 they were resolved for: uv ignores the upper bound of Requires-Python, where pip continues with an older version.
 """
 
+import hashlib
 import os
 import re
 import threading
@@ -49,6 +50,7 @@ from pytest_py312.repository.services.requirement_set import (
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, additional_services
 from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.fingerprints import tree_digest
+from pytest_py312.runners.git_version import GitVersion, describe, reads_git
 
 PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
 """Test tools that have the version of the baseline on every interpreter, as do all plugins of pytest."""
@@ -80,6 +82,7 @@ class RequestBuilder:
         self._own: dict[str, Mapping[str, str]] = {}
         self._omitted: dict[str, frozenset[str]] = {}
         self._digests: dict[str, str] = {}
+        self._git_versions: dict[str, GitVersion | None] = {}
         self._lock = threading.Lock()
 
     def requirements(self, service: Service) -> RequirementSet:
@@ -400,9 +403,19 @@ class RequestBuilder:
         required = [path for path in (*required, *self.own_distributions(service).values()) if path != service.path]
         return tuple(dict.fromkeys([*required, *([service.path] if _needs_build(service) else [])]))
 
+    def git_version(self, folder: str) -> GitVersion | None:
+        """Return the version that the build of a source tree reads from git; ``None`` if it reads none."""
+        with self._lock:
+            if folder not in self._git_versions:
+                path = self._plan.root / folder
+                self._git_versions[folder] = describe(path) if reads_git(path) else None
+            return self._git_versions[folder]
+
     def source_copy(self, folder: str) -> tuple[Path, str]:
         """Return the path of the copy of a source tree in the cache, and the key of its content."""
-        key = self.digest(folder)[:24]
+        version = self.git_version(folder)
+        versioned = f"{self.digest(folder)} {version.text if version else ''}"
+        key = hashlib.sha256(versioned.encode()).hexdigest()[:24]
         folder_path = self._cache / "sources" / key
         is_file = (self._plan.root / folder).is_file()  # a wheel must keep its file name
         return (folder_path / Path(folder).name if is_file else folder_path), key
