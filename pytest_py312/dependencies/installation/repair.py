@@ -70,6 +70,7 @@ def repair(
         change = trials.pin_free_versions(find_repair(others, entries, trials, unavailable))
         if change is None and trials.pinning_failed:
             change = find_repair(others, entries, trials, unavailable)
+        trials.change = change or trials.change
         explained = list(findings) if change is None else _with_remedies(findings, trials.result_of(change), cell)
         return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:
@@ -125,6 +126,8 @@ class RepairTrials:
     unavailable: frozenset[str] = frozenset()
     pinning_failed: bool = False
     """Whether a freely chosen version failed once it was pinned; :data:`ANY_VERSION` is no candidate any more then."""
+    change: RequirementChange = field(default_factory=RequirementChange)
+    """The change that was found, with which further advice is tried."""
     _freely_chosen: frozenset[str] = frozenset()
     started: float
     _baseline_constrains: bool = True
@@ -258,7 +261,7 @@ class RepairTrials:
         changes = setuptools_changes(self._required, requirement)
         if only_changes and not changes:
             return finding
-        results = self.installer.imports_with(self.cell, (requirement,), (module,))
+        results = self.installer.imports_with(self.cell, (requirement,), (module,), self.change)
         if results is None or results.get(module, "not tried"):
             return finding
         return replace(

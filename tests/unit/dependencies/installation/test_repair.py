@@ -55,9 +55,13 @@ class FakeInstaller:
     installed: Callable[[str, dict[str, str]], Installation] = lambda on, now: installation_of(on, {"numpy": "2.0"})
     attempts: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     imports: Callable[[str, str], str | None] = lambda added, module: None
+    advised_with: list[dict[str, str]] = field(default_factory=list)
     current: Installation = field(default_factory=lambda: installation_of("3.9"))
 
-    def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> dict[str, str] | None:
+    def imports_with(
+        self, cell: Cell, added: Sequence[str], modules: Sequence[str], change: RequirementChange
+    ) -> dict[str, str] | None:
+        self.advised_with.append({item.name: new for item, new in change.specifiers.items()})
         results = {module: self.imports(added[0], module) for module in modules}
         return None if None in results.values() else cast("dict[str, str]", results)
 
@@ -141,6 +145,21 @@ def test_findings_of_the_trial_are_added() -> None:
     assert (other.code, other.names, other.preexisting) == ("PY105", ("flask",), False)
     assert other.location == Location(path=PATH, line=2)
     assert AFTER_REPAIR in other.detail
+
+
+def test_advice_on_a_finding_of_the_trial_is_tried_with_the_change() -> None:
+    """Without the change, nothing can be installed that the advice could be tried in."""
+
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        detail = "ModuleNotFoundError: No module named 'pkg_resources'" if on == "3.12" else ""
+        return replace(installation_of(on, {"flask": "2"}), imports={"flask": detail})
+
+    table = FakeInstaller(installed=installed, imports=lambda added, module: "")
+
+    _, other = repaired(table)
+
+    assert other.remedy == "require setuptools<82 (verified: with it flask imports on 3.12)"
+    assert table.advised_with == [{"numpy": "==2.0"}]
 
 
 def test_a_finding_of_the_trial_on_both_sides_is_preexisting() -> None:
