@@ -45,6 +45,8 @@ def test_a_step_has_its_files_and_its_line(tmp_path: Path) -> None:
         "RUN export F=a && pip install -r $F.txt",
         "RUN cd / && pip install -r /app/a.txt",
         "RUN for f in a; do pip install -r $f.txt; done",
+        "RUN cd /etc && cd - && pip install -r a.txt",
+        "RUN pushd /etc; pushd /; popd; popd; pip install -r a.txt",
         "RUN <<EOF\nset -e\npip install -r a.txt\nEOF",
         "RUN bash -c 'pip install -r a.txt'",
         'RUN ["pip", "install", "-r", "a.txt"]',
