@@ -101,7 +101,7 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
         "junit": suite.junit,
         "import_mode": suite.import_mode,
         "prepare": [
-            *(["mkdir", "-p", folder] for folder in (service.test_recipe.folders if service.test_recipe else ())),
+            *(list(argv) for argv in (service.test_recipe.prepare if service.test_recipe else ())),
             *(list(argv) for argv in service.settings.prepare),
         ],
     }

@@ -143,8 +143,8 @@ class InstallRecipe:
     limits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     """The variables that it sets for the tests, as far as their values are literal."""
-    folders: tuple[str, ...] = ()
-    """Folders, relative to the service, that it makes for the tests."""
+    prepare: tuple[tuple[str, ...], ...] = ()
+    """Commands, in the service's folder, that make folders and copy templates for the tests."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     code_folders: tuple[str, ...] = ()
