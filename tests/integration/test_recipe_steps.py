@@ -1,6 +1,8 @@
 """The steps of a recipe are carried out: the environment of a cell holds what the image has."""
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -62,6 +64,25 @@ def test_a_step_without_dependencies_beside_one_with_them(tmp_path: Path) -> Non
         {"svc/alone.txt": "requests==2.31.0\nidna==3.6\n", "svc/with.txt": "urllib3\ncertifi\ncharset-normalizer\n"},
     )
     assert outcomes["dependencies"]["status"] == "passed", outcomes
+
+
+@pytest.mark.parametrize(("variable", "status"), [("PIP_CONSTRAINT", "passed"), ("OTHER", "failed")])
+def test_constraints_reach_the_environments_of_builds(tmp_path: Path, variable: str, status: str) -> None:
+    """The source needs the pkg_resources of an older setuptools."""
+    files = {"setup.py": "import pkg_resources\nfrom setuptools import setup\nsetup(name='old', version='1')\n"}
+    files["PKG-INFO"] = "Metadata-Version: 1.0\nName: old\nVersion: 1\n"
+    archive = tmp_path / "repository/svc/files/old-1.tar.gz"
+    archive.parent.mkdir(parents=True)
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"old-1/{name}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+
+    dockerfile = f"ENV {variable}=/app/c.txt\nRUN pip install --find-links files old==1\n"
+    outcomes = report_of(tmp_path, dockerfile, {"svc/c.txt": "setuptools<82\n"})
+
+    assert outcomes["dependencies"]["status"] == status
 
 
 def test_a_source_that_must_not_be_built_blocks(tmp_path: Path) -> None:

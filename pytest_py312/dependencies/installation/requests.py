@@ -26,6 +26,8 @@ from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMA
 from pytest_py312.dependencies.resolution.format_control import read_format_control
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
+from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
+from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.development_requirements import (
@@ -299,7 +301,7 @@ class RequestBuilder:
             shared,
             lines=tuple(dict.fromkeys(lines)),
             constraints=(*shared.constraints, *(_as_constraint(item) for item in group.kept_constraints)),
-            options=tuple(dict.fromkeys(self._option_line(item) for item in other_options)),
+            options=tuple(dict.fromkeys(line for item in other_options for line in self._option_lines(item))),
             hashes=any(item.entry.hashes for item in group.requirements.entries),
             no_deps=group.requirements.no_deps,
             formats=read_format_control((option.name, option.value) for option in options),
@@ -351,15 +353,19 @@ class RequestBuilder:
             commands.setdefault((is_test, source.step) if source.step else number, []).append(source)
         return tuple(read_requirement_set(self._plan.root, sources) for sources in commands.values())
 
-    def _option_line(self, option: LocatedOption) -> str:
-        """Return an option line. A folder in it is relative to the file that contains the option."""
+    def _option_lines(self, option: LocatedOption) -> list[str]:
+        """Return the lines of an option. A folder in it is relative to the file that contains the option."""
         value = option.value
+        if option.name == "--build-constraint":
+            text = Tree(self._plan.root).read_or_none(value) or ""
+            entries = read_requirements(text, value).entries
+            return [f"{BUILD_CONSTRAINT}{entry.text}" for entry in entries if not entry.url]
         if option.name == "--find-links" and "://" not in value:
             base = self._plan.root / option.location.path / ".." if option.folder is None else self._plan.root
             folder = Path(os.path.normpath(base / (option.folder or "") / value))
             # the comment makes locks and installed distributions depend on the content of the folder
             value = f"{folder} # {self.digest(os.path.relpath(folder, self._plan.root))}"
-        return f"{option.name} {value}".strip()
+        return [f"{option.name} {value}".strip()]
 
     def production_leaves_out(self, service: Service) -> frozenset[str]:
         """Return the distributions that the service's image leaves out although others in it require them."""
