@@ -117,6 +117,7 @@ def paths_of_service(service: Service, *, built: bool) -> dict[str, Any]:
         if distribution.static:
             scripts = [list(script) for script in distribution.scripts]
             request["distribution"] = {"name": distribution.name, "version": distribution.version, "scripts": scripts}
+            request["distribution"]["plugins"] = [list(plugin) for plugin in distribution.plugins]
     return request
 
 

@@ -186,6 +186,8 @@ class Distribution:
     source_roots: tuple[str, ...]
     scripts: tuple[tuple[str, str], ...] = ()
     """Console scripts: (name, ``module:function``)."""
+    plugins: tuple[tuple[str, str, str], ...] = ()
+    """Other entry points: (group, name, target), sorted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
