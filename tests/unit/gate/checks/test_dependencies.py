@@ -376,6 +376,26 @@ def test_findings_that_two_sets_share_are_reported_once() -> None:
     assert [found.code for found in outcome.findings] == ["PY107"]
 
 
+def test_a_finding_that_says_less_than_another_is_left_out() -> None:
+    """The source was built for one set, the version is pinned by a lock file, and the warning is an error elsewhere."""
+    failed = Finding(code="PY104", message="six==1.0: no wheel for 3.12, and its source fails to build", names=("six",))
+    pinned = Finding(code="PY115", message="poetry.lock pins gone to 1.0: no version fits", names=("gone",))
+    findings = (
+        Finding(code="PY112", message="six==1.0 has no wheel", names=("six",), severity=Severity.WARNING),
+        Finding(code="PY102", message="no version of gone fits", names=("gone",)),
+        replace(failed, severity=Severity.WARNING),
+        failed,
+        pinned,
+    )
+
+    outcome = DependencyCheck().run(cell_of("3.12"), FakeFacts(installations={"3.12": broken(*findings)})).outcome
+
+    assert {finding.message: finding.severity for finding in outcome.findings} == {
+        failed.message: Severity.ERROR,
+        pinned.message: Severity.ERROR,
+    }
+
+
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
 def test_an_invalid_line_in_an_additional_file_does_not_block(interpreter: str) -> None:
     """The service runs without that file, on its current Python as well."""
