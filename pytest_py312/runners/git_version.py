@@ -99,10 +99,10 @@ def write_repository(folder: Path, version: GitVersion) -> bool:
     It has all files that are not ignored.
     """
     # git never looks for a repository above the folder
-    here = (f"--git-dir={folder / '.git'}", f"--work-tree={folder}")
-    _git(folder, *here, "init", "--quiet", "--template=")
-    _git(folder, *here, "add", "--all")
-    tree = _git(folder, *here, "write-tree")
+    repository = (f"--git-dir={folder / '.git'}", f"--work-tree={folder}")
+    _git(folder, *repository, "init", "--quiet", "--template=")
+    _git(folder, *repository, "add", "--all")
+    tree = _git(folder, *repository, "write-tree")
     if not re.fullmatch("[0-9a-f]{40,64}", tree):
         return False
     commit = f"commit refs/heads/main\ncommitter {_AUTHOR}\ndata 0\n"
@@ -112,8 +112,8 @@ def write_repository(folder: Path, version: GitVersion) -> bool:
     elif version.tag:
         stream.append(f"reset refs/tags/{version.tag}\nfrom refs/heads/main\n\n")
     stream += [commit] * min(version.commits, MAX_COMMITS)
-    _git(folder, *here, "fast-import", "--quiet", stdin="".join(stream))
-    _git(folder, *here, "symbolic-ref", "HEAD", "refs/heads/main")
+    _git(folder, *repository, "fast-import", "--quiet", stdin="".join(stream))
+    _git(folder, *repository, "symbolic-ref", "HEAD", "refs/heads/main")
     return describe(folder) is not None
 
 

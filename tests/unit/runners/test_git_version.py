@@ -67,11 +67,11 @@ def test_the_repository_of_the_user_is_not_written(tmp_path: Path) -> None:
     folder = checkout(tmp_path / "checkout", tag=("1.0",))
     copy = folder / "cache" / "copy"
     copy.mkdir(parents=True)
-    before = {path: path.stat().st_mtime_ns for path in (folder / ".git").rglob("*")}
+    times = {path: path.stat().st_mtime_ns for path in (folder / ".git").rglob("*")}
 
     assert write_repository(copy, GitVersion(tag="1.0", commits=0, commit="abcdef1"))
 
-    assert {path: path.stat().st_mtime_ns for path in (folder / ".git").rglob("*")} == before
+    assert {path: path.stat().st_mtime_ns for path in (folder / ".git").rglob("*")} == times
 
 
 def test_a_folder_outside_of_a_checkout_has_no_version(tmp_path: Path) -> None:

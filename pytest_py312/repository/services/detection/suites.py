@@ -160,7 +160,7 @@ def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: Py
     if there is anything.
     """
     ignored = (*settings.ignored, *_ignored_paths(arguments))
-    found = [
+    candidates = [
         path
         for path in paths
         if (_is_test(path, settings.python_files) or path.rpartition("/")[2] == "conftest.py")
@@ -169,13 +169,13 @@ def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: Py
     ]
     named = [
         word.partition("::")[0]
-        for before, word in pairwise(("", *arguments))
-        if not word.startswith("-") and before not in _VALUE_OPTIONS
+        for option, word in pairwise(("", *arguments))
+        if not word.startswith("-") and option not in _VALUE_OPTIONS
     ]
     if named:
-        return [path for path in found if _is_selected(path, named)]
-    selected = [path for path in found if _is_selected(path, settings.testpaths)]
-    return selected if any(_is_test(path, settings.python_files) for path in selected) else found
+        return [path for path in candidates if _is_selected(path, named)]
+    selected = [path for path in candidates if _is_selected(path, settings.testpaths)]
+    return selected if any(_is_test(path, settings.python_files) for path in selected) else candidates
 
 
 def _is_selected(path: str, named: Sequence[str]) -> bool:
@@ -198,11 +198,11 @@ def _is_in_folder(path: str, patterns: Sequence[str]) -> bool:
 
 
 def _ignored_paths(options: Sequence[str]) -> Iterator[str]:
-    for before, word in pairwise(("", *options)):
+    for option, word in pairwise(("", *options)):
         name, _, value = word.partition("=")
         if name in _IGNORING:
             yield value.strip("/")
-        elif before in _IGNORING:
+        elif option in _IGNORING:
             yield word.strip("/")
 
 
