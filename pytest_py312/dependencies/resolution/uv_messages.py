@@ -11,7 +11,7 @@ from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import error_line, shorten
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined, Unresolvable
-from pytest_py312.dependencies.system.build_tools import MissingTool, find_missing_tool
+from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool, find_missing_tool
 
 
 def unwrap_message(text: str) -> str:
@@ -181,9 +181,11 @@ def explain_source_failure(
         )
     missing = find_missing_tool(stderr)
     if missing is not None:
+        needed = "Install what its build needs, or use an image that has it"
+        remedy = "Let its build reach what it fetches" if missing.name == NETWORK else needed
         return Undetermined(
             f"{source} has no wheel for {build.interpreter}, and its source {CANNOT_BE_BUILT}: {missing.name} is "
-            f"missing ({missing.message}). Install what its build needs, or use an image that has it"
+            f"missing ({missing.message}). {remedy}"
             + (f"; {WHEEL_ALTERNATIVES[name]} is the same code in wheels" if name in WHEEL_ALTERNATIVES else ""),
             names=(name,) if name else (),
             missing=missing,

@@ -394,6 +394,7 @@ def test_a_missing_tool_of_this_machine_is_not_the_sources_fault(reason: str) ->
 
     assert isinstance(refusal, Undetermined)
     assert "fakec==1.0 has no wheel for 3.12" in str(refusal)
+    assert ("Let its build reach what it fetches" in str(refusal)) is ("the network is missing" in str(refusal))
 
 
 @pytest.mark.parametrize(
