@@ -159,8 +159,9 @@ class RepairTrials:
             else specifiers
         )
 
-    def _version_candidates(self, item: LocatedEntry) -> Sequence[VersionCandidate]:
-        if not _can_change(item):
+    def _version_candidates(self, item: LocatedEntry, *, hashed: bool = False) -> Sequence[VersionCandidate]:
+        """Return versions for a requirement, none if its line is not changed; with ``hashed`` if hashes are why."""
+        if not _can_change(item) and not (hashed and not item.entry.url):
             return []
         page = self.installer.index(self.cell).page(item.name)
         target, baseline = self._target_environment(self.cell), self._target_environment(self._baseline_cell)
@@ -234,6 +235,8 @@ class RepairTrials:
         )
         if not version_candidates and finding.code == "PY102" and len(matching_requirements) == 1:
             return self._with_latest_version(finding, matching_requirements[0])
+        if finding.code == "PY104" and any(item.entry.hashes for item in matching_requirements[:1]):
+            return self._with_version_of_hashed(finding, matching_requirements[0])
         if not version_candidates and finding.code == "PY104" and len(matching_requirements) == 1:
             return self._with_source_advice(finding, matching_requirements[0])
         if not version_candidates or not version_candidates[0].beyond_upper_bound:
@@ -304,6 +307,17 @@ class RepairTrials:
             f"require {wheel_project} instead, which has the same code as wheels" if wheel_project else "replace it"
         )
         return replace(finding, remedy=f"{smallest.reason}: require one whose source builds there, or {alternative}")
+
+    def _with_version_of_hashed(self, finding: Finding, item: LocatedEntry) -> Finding:
+        """Name a version for a line with hashes: its file is compiled from another one, so no change is offered."""
+        versions = [each for each in self._version_candidates(item, hashed=True) if not each.beyond_upper_bound]
+        if not versions:
+            return finding
+        return replace(
+            finding,
+            remedy=f"{item.name}{versions[0].specifier} has a wheel for {self.cell.interpreter} (not tried): require "
+            "it where the file is compiled from, and compile it again with hashes",
+        )
 
     def _with_latest_version(self, finding: Finding, item: LocatedEntry) -> Finding:
         """Add the latest version to a finding on a version that never existed, without claiming that it works."""

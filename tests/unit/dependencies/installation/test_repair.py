@@ -206,6 +206,19 @@ def test_a_trial_that_builds_an_untried_source_drops_its_finding() -> None:
     assert [finding.code for finding in repaired(FakeInstaller(installed=installed), BLOCKED, note)] == ["PY104"]
 
 
+def test_a_version_is_named_for_a_line_with_hashes() -> None:
+    """Which is not changed: other files have other hashes."""
+    table = FakeInstaller(entries=required(f"numpy==1.24.3 --hash=sha256:{'0' * 64}"))
+
+    (finding,) = repaired(table)
+
+    assert finding.changes == ()
+    assert finding.remedy == (
+        "numpy==2.0 has a wheel for 3.12 (not tried): require it where the file is compiled from, and compile it again "
+        "with hashes"
+    )
+
+
 def test_a_version_beyond_an_upper_bound_is_only_mentioned() -> None:
     table = FakeInstaller(entries=required("numpy>=1.24,<2"))
 
