@@ -256,7 +256,7 @@ def _once_per_cause(findings: Iterable[Finding]) -> list[Finding]:
 def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
     """Return ``findings`` without those that say less than another one.
 
-    A source that was not tried in one set was built for another; a version that does not exist is pinned by a lock
+    A source that was not tried in one set was built for another; a version that cannot be had is pinned by a lock
     file; a warning is an error of another set.
     """
     built = {_built_source(finding) for finding in findings if finding.code in ("PY104", "PY110")}
@@ -264,7 +264,8 @@ def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
     kept: dict[object, Finding] = {}
     for finding in findings:
         is_untried = finding.code == "PY112" and _built_source(finding) in built
-        if is_untried or (finding.code == "PY102" and (finding.names, finding.blocks) in pinned):
+        is_pinned = finding.code in ("PY102", "PY104") and (finding.names, finding.blocks) in pinned
+        if is_untried or (is_pinned and not finding.changes):
             continue
         key = (*_problem_key(finding), finding.location)
         if finding.severity is Severity.ERROR or key not in kept:

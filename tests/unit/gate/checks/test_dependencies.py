@@ -383,6 +383,7 @@ def test_a_finding_that_says_less_than_another_is_left_out() -> None:
     findings = (
         Finding(code="PY112", message="six==1.0 has no wheel", names=("six",), severity=Severity.WARNING),
         Finding(code="PY102", message="no version of gone fits", names=("gone",)),
+        Finding(code="PY104", message="gone==1.0: no wheel, and its source fails to build", names=("gone",)),
         replace(failed, severity=Severity.WARNING),
         failed,
         pinned,
