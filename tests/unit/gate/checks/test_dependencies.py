@@ -367,6 +367,17 @@ def test_an_undetermined_additional_set_is_errored() -> None:
     assert (outcome.status, outcome.reason) == (Status.ERRORED, "no network")
 
 
+def test_a_library_that_asks_for_its_settings_need_not_be_replaced() -> None:
+    failing = {"rest_framework": "django.core.exceptions.ImproperlyConfigured: settings are not configured."}
+    target = replace(installation_of("3.12", {"rest-framework": "1"}), imports=failing)
+    facts = FakeFacts(installations={"3.12": target, "3.9": installation_of("3.9", {"rest-framework": "1"})})
+
+    outcome = DependencyCheck().run(cell_of("3.12"), facts).outcome
+
+    (finding,) = [finding for finding in outcome.findings if finding.code == "PY105"]
+    assert finding.remedy.startswith("no other version: it needs the settings of the service")
+
+
 def test_findings_that_two_sets_share_are_reported_once() -> None:
     problem = RequirementProblem(text="numpy=>1", message="It is not PEP 508.", location=WHERE)
     facts = FakeFacts(required=RequirementSet(problems=(problem,)))
