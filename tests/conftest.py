@@ -22,7 +22,8 @@ ABOUT_PROCESSES = frozenset(
     (
         "core/test_directories.py", "core/test_process.py", "core/test_process_identity.py",
         "runners/agent/test_job_supervisor.py", "runners/agent/test_probe.py", "runners/docker/test_runner.py",
-        "runners/docker/test_tool_container.py", "runners/test_interpreters.py", "runners/test_local.py",
+        "runners/docker/test_tool_container.py", "runners/test_git_version.py", "runners/test_interpreters.py",
+        "runners/test_local.py",
     )
 )  # fmt: skip
 """Unit tests of modules that are about processes; all other unit tests start none."""

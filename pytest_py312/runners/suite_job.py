@@ -103,7 +103,7 @@ def _probe_request(service: Service, *, built: bool) -> dict[str, Any]:
         "import_mode": suite.import_mode,
         "working_folder": suite.folder,
         "prepare": [
-            *(["mkdir", "-p", folder] for folder in (service.test_recipe.folders if service.test_recipe else ())),
+            *(list(argv) for argv in (service.test_recipe.prepare if service.test_recipe else ())),
             *(list(argv) for argv in service.settings.prepare),
         ],
     }
@@ -119,6 +119,7 @@ def paths_of_service(service: Service, *, built: bool) -> dict[str, Any]:
         if distribution.static:
             scripts = [list(script) for script in distribution.scripts]
             request["distribution"] = {"name": distribution.name, "version": distribution.version, "scripts": scripts}
+            request["distribution"]["plugins"] = [list(plugin) for plugin in distribution.plugins]
     return request
 
 

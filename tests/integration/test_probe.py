@@ -508,18 +508,24 @@ def test_metadata():
     assert importlib.metadata.version("acme-billing") == "1.2.3"
 def test_script():
     assert subprocess.check_output(["billing"]).strip() == b"billed"
+def test_plugin():
+    points = importlib.metadata.entry_points()
+    group = points.select(group="a.readers") if hasattr(points, "select") else points["a.readers"]
+    assert [(point.name, point.value) for point in group if point.name == "csv"] == [("csv", "billing:main")]
 def test_child():
     subprocess.check_call([sys.executable, "-c", "import billing"], cwd="/")
 """,
     }
     distribution = Distribution(
-        name="acme-billing", version="1.2.3", static=True, source_roots=("src",), scripts=(("billing", "billing:main"),)
-    )
+        name="acme-billing", version="1.2.3", static=True, source_roots=("src",),
+        scripts=(("billing", "billing:main"),),
+        plugins=(("a.readers", "csv", "billing:main"), ("a.readers", "xml", "billing:main")),
+    )  # fmt: skip
 
     run = cells.suite(interpreter, files, service(distribution=distribution))
 
     assert set(outcomes(run).values()) == {"passed"}, run.output_tail
-    assert len(run.results) == 4
+    assert len(run.results) == 5
 
 
 @pytest.mark.network

@@ -1,10 +1,13 @@
 """The steps of a recipe are carried out: the environment of a cell holds what the image has."""
 
+import io
 import json
+import tarfile
 from pathlib import Path
 
 import pytest
 
+from pytest_py312.core import process
 from tests.integration.gate_runs import gate
 from tests.support.fakes import service_tree
 
@@ -63,8 +66,69 @@ def test_a_step_without_dependencies_beside_one_with_them(tmp_path: Path) -> Non
     assert outcomes["dependencies"]["status"] == "passed", outcomes
 
 
+@pytest.mark.parametrize(("variable", "status"), [("PIP_CONSTRAINT", "passed"), ("OTHER", "failed")])
+def test_constraints_reach_the_environments_of_builds(tmp_path: Path, variable: str, status: str) -> None:
+    """The source needs the pkg_resources of an older setuptools."""
+    files = {"setup.py": "import pkg_resources\nfrom setuptools import setup\nsetup(name='old', version='1')\n"}
+    files["PKG-INFO"] = "Metadata-Version: 1.0\nName: old\nVersion: 1\n"
+    archive = tmp_path / "repository/svc/files/old-1.tar.gz"
+    archive.parent.mkdir(parents=True)
+    with tarfile.open(archive, "w:gz") as tar:
+        for name, text in files.items():
+            member = tarfile.TarInfo(f"old-1/{name}")
+            member.size = len(text)
+            tar.addfile(member, io.BytesIO(text.encode()))
+
+    dockerfile = f"ENV {variable}=/app/c.txt\nRUN pip install --find-links files old==1\n"
+    outcomes = report_of(tmp_path, dockerfile, {"svc/c.txt": "setuptools<82\n"})
+
+    assert outcomes["dependencies"]["status"] == status
+
+
 def test_a_source_that_must_not_be_built_blocks(tmp_path: Path) -> None:
     """future 0.18.2 has no wheel."""
     outcomes = report_of(tmp_path, "RUN pip install --only-binary :all: future==0.18.2\n", {})
     assert outcomes["dependencies"]["status"] == "failed"
     assert "only-binary" in json.dumps(outcomes["dependencies"])
+
+
+OWN_CODE = """
+import subprocess
+from setuptools import setup
+described = subprocess.check_output(["git", "describe", "--tags"], text=True).strip()
+setup(name="svc", version=described.split("-")[0], py_modules=["app"], install_requires=[])
+"""
+SETUPTOOLS_SCM = """
+[build-system]
+requires = ["setuptools", "setuptools-scm"]
+[project]
+name = "svc"
+dynamic = ["version", "dependencies"]
+[tool.setuptools]
+py-modules = ["app"]
+[tool.setuptools_scm]
+root = ".."
+"""
+
+
+@pytest.mark.parametrize(
+    ("files", "tagged"),
+    [
+        ({"svc/setup.py": OWN_CODE}, True),
+        ({"svc/setup.py": OWN_CODE}, False),
+        ({"svc/pyproject.toml": SETUPTOOLS_SCM, "svc/setup.cfg": "[options]\ninstall_requires =\n"}, True),
+    ],
+    ids=["own code", "own code without a tag", "setuptools-scm with the root above"],
+)
+def test_a_build_takes_its_version_from_git(tmp_path: Path, files: dict[str, str], tagged: bool) -> None:
+    """The copy that is built has one; where the checkout has no version, nothing is known of the service."""
+    root = tmp_path / "repository"
+    root.mkdir()
+    for command in (["init", "--quiet"], ["commit", "--quiet", "--allow-empty", "-m1"], ["tag", "1.2.0"][: 2 * tagged]):
+        author = ["-c", "user.name=a", "-c", "user.email=a@localhost"]
+        assert not command or process.run(["git", "-C", str(root), *author, *command]).ok
+
+    outcomes = report_of(tmp_path, "RUN pip install .\n", files)
+
+    assert "PY106" not in json.dumps(outcomes)
+    assert outcomes["dependencies"]["status"] == ("passed" if tagged else "errored")

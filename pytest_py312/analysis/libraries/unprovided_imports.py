@@ -19,6 +19,7 @@ from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.repository.services.detection.suites import PytestSettings, collected_files
 from pytest_py312.repository.tree import join_path
 
 MAX_ENTRY_DEPTH = 2
@@ -26,7 +27,6 @@ MAX_ENTRY_DEPTH = 2
 MAX_NAMED_IMPORTS = 3
 """Imports that :func:`describe_unprovided` names."""
 
-_COLLECTED = re.compile(r"(?:test_[^/]*|[^/]*_test|conftest)\.py")
 _SKIPS_MODULE = re.compile(rb"allow_module_level\s*=\s*True")
 _OPTIONAL_IN_TESTS = re.compile(rb"importorskip\(\s*[\"']([A-Za-z_][\w.]*)[\"']")
 _REPLACED_MODULE = re.compile(rb"sys\.modules(?:\[|\.setdefault\(\s*)\s*[\"']([A-Za-z_][\w.]*)[\"']")
@@ -76,11 +76,15 @@ class UnprovidedImport:
 
 
 def reached_files(
-    files: Sequence[FileFacts], contents: Mapping[str, bytes], service: Service, interpreter: Interpreter
+    files: Sequence[FileFacts],
+    contents: Mapping[str, bytes],
+    service: Service,
+    interpreter: Interpreter,
+    settings: PytestSettings,
 ) -> ReachedFiles:
     """Return the files whose import certainly runs when the service starts, and when its suite is collected."""
     graph = _OwnImports(files, contents)
-    start, tests = _starting_files(files, service, graph.modules), _collected_files(files, contents, service)
+    start, tests = _starting_files(files, service, graph.modules), _collected_files(files, contents, service, settings)
     version = (interpreter.major, interpreter.minor)
     return ReachedFiles(from_start=graph.closure(start, version), from_tests=graph.closure(tests, version))
 
@@ -108,21 +112,19 @@ def _starting_files(files: Sequence[FileFacts], service: Service, modules: Modul
     return started
 
 
-def _collected_files(files: Sequence[FileFacts], contents: Mapping[str, bytes], service: Service) -> set[str]:
+def _collected_files(
+    files: Sequence[FileFacts], contents: Mapping[str, bytes], service: Service, settings: PytestSettings
+) -> set[str]:
     """Return the files that pytest collects for the suite, except those that may skip themselves."""
     if service.suite is None:
         return set()
-    paths = [argument.partition("::")[0].strip("/") for argument in service.suite.arguments if argument[:1] != "-"]
     folder = service.suite.folder or service.path
-    collected = set()
-    for facts in files:
-        path = _relative(facts.path, folder)
-        if not is_test(path) or not _COLLECTED.fullmatch(path.rpartition("/")[2]):
-            continue
-        is_selected = not paths or any(item in ("", ".") or f"{path}/".startswith(f"{item}/") for item in paths)
-        if is_selected and not _SKIPS_MODULE.search(contents.get(facts.path, b"")):
-            collected.add(facts.path)
-    return collected
+    paths = {_relative(facts.path, folder): facts.path for facts in files}
+    return {
+        paths[path]
+        for path in collected_files(list(paths), service.suite.arguments, settings)
+        if is_test(path) and not _SKIPS_MODULE.search(contents.get(paths[path], b""))
+    }
 
 
 def _relative(path: str, service: str) -> str:

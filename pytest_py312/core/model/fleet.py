@@ -151,8 +151,8 @@ class InstallRecipe:
     limits: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
     """The variables that it sets for the tests, or the platform for the service, as far as their values are literal."""
-    folders: tuple[str, ...] = ()
-    """Folders, relative to the service, that it makes for the tests."""
+    prepare: tuple[tuple[str, ...], ...] = ()
+    """Commands, in the service's folder, that make folders and copy templates for the tests."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
     code_folders: tuple[str, ...] = ()
@@ -194,6 +194,8 @@ class Distribution:
     source_roots: tuple[str, ...]
     scripts: tuple[tuple[str, str], ...] = ()
     """Console scripts: (name, ``module:function``)."""
+    plugins: tuple[tuple[str, str, str], ...] = ()
+    """Other entry points: (group, name, target), sorted."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -35,6 +35,7 @@ from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.installation.build_failures import BuildFailureCache, unfinished_build
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_messages import BUILD_FAILURE_MESSAGES, explain_build_failure
+from pytest_py312.runners.git_version import describe
 from pytest_py312.runners.runner import Runner
 
 NON_MODULE_FOLDERS = frozenset(
@@ -248,7 +249,8 @@ class DistributionStore:
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
             )
             _raise_unless_installed(venv_result, request, build)
-            argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--link-mode", "copy"]
+            argv = [*_version_variables(tree), "{uv}", "pip", "install", "--quiet", "--no-deps"]
+            argv += ["--color", "never", "--link-mode", "copy"]
             argv += ["--directory", inside(work)]
             # any index may have the version that was chosen
             argv += ["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in pins[0].index else []
@@ -328,6 +330,12 @@ class DistributionStore:
         if not distributions:
             raise Undetermined(f"{', '.join(pin.line for pin in pins)} installed nothing")
         return distributions
+
+
+def _version_variables(tree: Path | None) -> list[str]:
+    """Return the start of a command that gives a build the version of its source's repository; empty without one."""
+    version = describe(tree) if tree is not None and (tree / ".git").is_dir() else None
+    return ["env", *(f"{name}={value}" for name, value in version.build_variables().items())] if version else []
 
 
 def _load_distribution(folder: Path) -> StoredDistribution | None:

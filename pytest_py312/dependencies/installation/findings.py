@@ -173,6 +173,8 @@ def _import_remedy(project: str, cell: Cell, last_line: str) -> str:
     successor = SUCCESSORS.get(project)
     if successor:
         return f"replace {project}: {successor}"
+    if "ImproperlyConfigured" in last_line:
+        return "no other version: it needs the settings of the service, whose start or suite shows whether it works"
     library = missing_library(last_line)
     if library is not None:
         return f"install {library.package}, which has {library.name}, on this machine and in the image"

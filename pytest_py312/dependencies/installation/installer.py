@@ -65,6 +65,7 @@ from pytest_py312.dependencies.system.system_packages import (
 from pytest_py312.repository.services.requirement_sources import additional_services
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import copy_tree
+from pytest_py312.runners.git_version import write_repository
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
 if TYPE_CHECKING:
@@ -300,11 +301,18 @@ class Installer:
         self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution], findings: Sequence[Finding]
     ) -> Sequence[Finding]:
         """Build the untried sources of a blocked set; only on baseline and target, as others are passed through."""
-        from pytest_py312.dependencies.installation.source_builds import build_untried_sources  # lazy: for blocked sets
+        from pytest_py312.dependencies.installation import source_builds  # lazy: for blocked sets
 
         if cell.interpreter not in (cell.service.baseline, self._plan.target):
             return findings
-        return build_untried_sources(findings, self.request_builder.request(cell, trees, ()), build, self._store)
+        request = self.request_builder.request(cell, trees, ())
+        built = source_builds.build_untried_sources(findings, request, build, self._store)
+        # of several commands, the one that blocks leaves the sources of the others unbuilt
+        if not request.others:
+            return built
+        alone, _ = source_builds.findings_on_pins_alone(request, build, self._locker, self._store)
+        blamed = {name for finding in built for name in finding.names}
+        return (*built, *(finding for finding in alone if blamed.isdisjoint(finding.names)))
 
     # -- trying a change
 
@@ -375,15 +383,20 @@ class Installer:
             return Installation(unchecked=str(reason))
         return self._install_or_explain(cell, lock, self.request_builder.request, TRIAL_BUILD_TIME_LIMIT)
 
-    def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> Mapping[str, str] | None:
-        """Import ``modules`` in an environment of the cell that has the requirements ``added`` as well.
+    def imports_with(
+        self, cell: Cell, added: Sequence[str], modules: Sequence[str], change: "RequirementChange | None" = None
+    ) -> Mapping[str, str] | None:
+        """Import ``modules`` in an environment of the cell that has ``change`` and the requirements ``added`` as well.
 
         Those replace the requirements of the same projects.
 
         :returns: each module and the end of its traceback, empty if it imports; ``None`` if it cannot be tried.
         """
         replaced = {canonicalize_name(name[0]) for line in added if (name := re.match(PROJECT_NAME, line))}
-        make_request = partial(self.request_builder.request, added=added, without=replaced)
+        without = replaced | change.without if change else replaced
+        make_request = partial(
+            self.request_builder.request, added=added, without=without, changed=change.specifiers if change else None
+        )
         try:
             build = self._runner.find_interpreter(cell.interpreter)
             trees, _ = self._built_trees(cell, build)
@@ -445,6 +458,8 @@ class Installer:
             staging = source.with_name(f".{source.name}.part")
             staging.parent.mkdir(parents=True, exist_ok=True)
             copy_tree(self._plan.root / folder, staging, within=self._plan.root)
+            if version := self.request_builder.git_version(folder):
+                write_repository(staging, version)
             staging.rename(source)
         return True
 
@@ -701,7 +716,8 @@ class Installer:
         # what the repository itself provides replaces a release of the same project
         pins = [pin for pin in lock.pins if pin.name not in tree_names]
         pins += [seed for seed in preinstalled(build) if seed.name not in {*lock.versions, *tree_names}]
-        self._store.fill(pins, build, self.request_builder.request(cell, trees, ()), build_limit)
+        request = self.request_builder.request(cell, trees, ())
+        self._store.fill([*pins, *lock.replaced], build, request, build_limit)
         distributions = [distribution for pin in pins if (distribution := self._store.get(pin, build))] + trees
         installs = self.request_builder.hashed_installs(cell.service) if check_hashes else ()
         unhashed = tuple(unhashed_findings(installs, distributions, lock.versions, build))

@@ -75,6 +75,7 @@ def repair(
         change = trials.pin_free_versions(find_repair(others, entries, trials, unavailable))
         if change is None and trials.pinning_failed:
             change = find_repair(others, entries, trials, unavailable, may_free=False)
+        trials.change = change or trials.change
         explained = list(findings) if change is None else _with_remedies(findings, trials.result_of(change), cell)
         return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:
@@ -132,6 +133,8 @@ class RepairTrials:
     unavailable: frozenset[str] = frozenset()
     pinning_failed: bool = False
     """Whether a freely chosen version failed once it was pinned; :data:`ANY_VERSION` is no candidate any more then."""
+    change: RequirementChange = field(default_factory=RequirementChange)
+    """The change that was found, with which further advice is tried."""
     _freely_chosen: frozenset[str] = frozenset()
     started: float
     _baseline_constrains: bool = True
@@ -169,8 +172,9 @@ class RepairTrials:
             return False
         return not item.entry.hashes or self.installer.request_builder.is_compiled(item.location.path)
 
-    def _version_candidates(self, item: LocatedEntry) -> Sequence[VersionCandidate]:
-        if not self._can_change(item):
+    def _version_candidates(self, item: LocatedEntry, *, hashed: bool = False) -> Sequence[VersionCandidate]:
+        """Return versions for a requirement, none if its line is not changed; with ``hashed`` if hashes are why."""
+        if not self._can_change(item) and not (hashed and not item.entry.url):
             return []
         page = self.installer.index(self.cell).page(item.name)
         target, baseline = self._target_environment(self.cell), self._target_environment(self._baseline_cell)
@@ -243,6 +247,8 @@ class RepairTrials:
         )
         if not version_candidates and finding.code == "PY102" and len(matching_requirements) == 1:
             return self._with_latest_version(finding, matching_requirements[0])
+        if finding.code == "PY104" and any(item.entry.hashes for item in matching_requirements[:1]):
+            return self._with_version_of_hashed(finding, matching_requirements[0])
         if not version_candidates and finding.code == "PY104" and len(matching_requirements) == 1:
             return self._with_source_advice(finding, matching_requirements[0])
         if not version_candidates or not version_candidates[0].beyond_upper_bound:
@@ -270,7 +276,7 @@ class RepairTrials:
         changes = setuptools_changes(self._required, requirement)
         if only_changes and not changes:
             return finding
-        results = self.installer.imports_with(self.cell, (requirement,), (module,))
+        results = self.installer.imports_with(self.cell, (requirement,), (module,), self.change)
         if results is None or results.get(module, "not tried"):
             return finding
         return replace(
@@ -313,6 +319,17 @@ class RepairTrials:
             f"require {wheel_project} instead, which has the same code as wheels" if wheel_project else "replace it"
         )
         return replace(finding, remedy=f"{smallest.reason}: require one whose source builds there, or {alternative}")
+
+    def _with_version_of_hashed(self, finding: Finding, item: LocatedEntry) -> Finding:
+        """Name a version for a line with hashes: its file is compiled from another one, so no change is offered."""
+        versions = [each for each in self._version_candidates(item, hashed=True) if not each.beyond_upper_bound]
+        if not versions:
+            return finding
+        return replace(
+            finding,
+            remedy=f"{item.name}{versions[0].specifier} has a wheel for {self.cell.interpreter} (not tried): require "
+            "it where the file is compiled from, and compile it again with hashes",
+        )
 
     def _with_latest_version(self, finding: Finding, item: LocatedEntry) -> Finding:
         """Add the latest version to a finding on a version that never existed, without claiming that it works."""

@@ -4,6 +4,7 @@ Files are read once, so the requests stay the same within a run. Also finds dist
 they were resolved for: uv ignores the upper bound of Requires-Python, where pip continues with an older version.
 """
 
+import hashlib
 import os
 import re
 import threading
@@ -25,6 +26,8 @@ from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMA
 from pytest_py312.dependencies.resolution.format_control import read_format_control
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
+from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
+from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.compiled_requirements import read_compile_header
@@ -50,6 +53,7 @@ from pytest_py312.repository.services.requirement_set import (
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, additional_services
 from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.fingerprints import tree_digest
+from pytest_py312.runners.git_version import GitVersion, describe, reads_git
 
 PINNED_TOOLS = frozenset(("pytest", "pluggy", "iniconfig", "hypothesis", "coverage"))
 """Test tools that have the version of the baseline on every interpreter, as do all plugins of pytest."""
@@ -82,6 +86,7 @@ class RequestBuilder:
         self._own: dict[str, Mapping[str, str]] = {}
         self._omitted: dict[str, frozenset[str]] = {}
         self._digests: dict[str, str] = {}
+        self._git_versions: dict[str, GitVersion | None] = {}
         self._lock = threading.Lock()
 
     def requirements(self, service: Service) -> RequirementSet:
@@ -311,7 +316,7 @@ class RequestBuilder:
             shared,
             lines=tuple(dict.fromkeys(lines)),
             constraints=(*shared.constraints, *(_as_constraint(item) for item in group.kept_constraints)),
-            options=tuple(dict.fromkeys(self._option_line(item) for item in other_options)),
+            options=tuple(dict.fromkeys(line for item in other_options for line in self._option_lines(item))),
             hashes=any(item.entry.hashes for item in group.requirements.entries),
             no_deps=group.requirements.no_deps,
             formats=read_format_control((option.name, option.value) for option in options),
@@ -364,15 +369,19 @@ class RequestBuilder:
             commands.setdefault((is_test, source.step) if source.step else number, []).append(source)
         return tuple(read_requirement_set(self._plan.root, sources) for sources in commands.values())
 
-    def _option_line(self, option: LocatedOption) -> str:
-        """Return an option line. A folder in it is relative to the file that contains the option."""
+    def _option_lines(self, option: LocatedOption) -> list[str]:
+        """Return the lines of an option. A folder in it is relative to the file that contains the option."""
         value = option.value
+        if option.name == "--build-constraint":
+            text = Tree(self._plan.root).read_or_none(value) or ""
+            entries = read_requirements(text, value).entries
+            return [f"{BUILD_CONSTRAINT}{entry.text}" for entry in entries if not entry.url]
         if option.name == "--find-links" and "://" not in value:
             base = self._plan.root / option.location.path / ".." if option.folder is None else self._plan.root
             folder = Path(os.path.normpath(base / (option.folder or "") / value))
             # the comment makes locks and installed distributions depend on the content of the folder
             value = f"{folder} # {self.digest(os.path.relpath(folder, self._plan.root))}"
-        return f"{option.name} {value}".strip()
+        return [f"{option.name} {value}".strip()]
 
     def production_leaves_out(self, service: Service) -> frozenset[str]:
         """Return the distributions that the service's image leaves out although others in it require them."""
@@ -416,9 +425,19 @@ class RequestBuilder:
         required = [path for path in (*required, *self.own_distributions(service).values()) if path != service.path]
         return tuple(dict.fromkeys([*required, *([service.path] if _needs_build(service) else [])]))
 
+    def git_version(self, folder: str) -> GitVersion | None:
+        """Return the version that the build of a source tree reads from git; ``None`` if it reads none."""
+        with self._lock:
+            if folder not in self._git_versions:
+                path = self._plan.root / folder
+                self._git_versions[folder] = describe(path) if reads_git(path) else None
+            return self._git_versions[folder]
+
     def source_copy(self, folder: str) -> tuple[Path, str]:
         """Return the path of the copy of a source tree in the cache, and the key of its content."""
-        key = self.digest(folder)[:24]
+        version = self.git_version(folder)
+        versioned = f"{self.digest(folder)} {version.text if version else ''}"
+        key = hashlib.sha256(versioned.encode()).hexdigest()[:24]
         folder_path = self._cache / "sources" / key
         is_file = (self._plan.root / folder).is_file()  # a wheel must keep its file name
         return (folder_path / Path(folder).name if is_file else folder_path), key

@@ -86,15 +86,21 @@ class Pin:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class DependencyLock:
-    """The exact versions for one cell, sorted by name. ``created`` is seconds since the epoch."""
+    """The exact versions for one cell, sorted by name. ``created`` is seconds since the epoch.
+
+    ``replaced`` are sources that a command builds and installs before a later one installs another version.
+    """
 
     pins: tuple[Pin, ...]
     created: float = 0.0
+    replaced: tuple[Pin, ...] = ()
 
     @property
     def digest(self) -> str:
         """A digest of the distributions, independent of when they were resolved."""
-        return hashlib.sha256("\n".join(pin.index + pin.line for pin in self.pins).encode()).hexdigest()[:32]
+        return hashlib.sha256(
+            "\n".join(pin.index + pin.line for pin in (*self.pins, *self.replaced)).encode()
+        ).hexdigest()[:32]
 
     @property
     def versions(self) -> dict[str, str]:
@@ -145,14 +151,18 @@ def resolve_parts(request: ResolutionRequest, resolve: Callable[[ResolutionReque
     :param resolve: resolves a request without ``others``; raises ``Unresolvable`` and ``Undetermined``.
     """
     pins: dict[str, Pin] = {}
+    replaced: list[Pin] = []
     for part in parts_of(request):
         kept = (pin for pin in pins.values() if pin.version and not (part.upgrade and pin.name in part.names))
         part = replace(part, installed=tuple(f"{pin.name}=={pin.version}" for pin in kept))
         if part.provided:
             pins = {pin.name: pin for pin in _resolve_provided(part, resolve).pins} | pins
-        else:
-            pins |= {pin.name: pin for pin in resolve(part).pins}
-    return DependencyLock(pins=tuple(sorted(pins.values(), key=lambda pin: pin.name)), created=clock.timestamp())
+            continue
+        resolved = {pin.name: pin for pin in resolve(part).pins}
+        replaced += [pin for pin in pins.values() if pin.from_source and resolved.get(pin.name, pin).line != pin.line]
+        pins |= resolved
+    in_order = tuple(sorted(pins.values(), key=lambda pin: pin.name))
+    return DependencyLock(pins=in_order, created=clock.timestamp(), replaced=tuple(replaced))
 
 
 def _resolve_provided(
@@ -180,15 +190,15 @@ class LockCache:
         """Return the lock stored under ``key`` if it is still valid; with ``any_age``, whatever its age."""
         try:
             data = json.loads((self._folder / f"{key}.json").read_text(encoding="utf-8"))
-            pins = tuple(Pin(**pin) for pin in data["pins"])
-            lock = DependencyLock(pins=pins, created=float(data["created"]))
+            pins, replaced = (tuple(Pin(**pin) for pin in data[key]) for key in ("pins", "replaced"))
+            lock = DependencyLock(pins=pins, created=float(data["created"]), replaced=replaced)
         except (OSError, ValueError, TypeError, KeyError):
             return None
         is_valid = any_age or bool(request.exclude_newer) or 0.0 <= clock.timestamp() - lock.created < self._seconds
         return lock if is_valid else None
 
     def put(self, key: str, lock: DependencyLock) -> None:
-        data = {"created": lock.created, "pins": [asdict(pin) for pin in lock.pins]}
+        data = asdict(lock)
         write_json_atomically(self._folder / f"{key}.json", data)
 
 

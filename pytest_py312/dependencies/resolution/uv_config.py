@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 
@@ -41,6 +41,17 @@ def only_uv_has_index(environ: Mapping[str, str]) -> bool:
     uv_variables = ("UV_DEFAULT_INDEX", "UV_INDEX_URL", "UV_INDEX", "UV_EXTRA_INDEX_URL", "UV_CONFIG_FILE")
     pip_variables = ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_CONFIG_FILE", "PIP_NO_INDEX")
     return any(environ.get(name) for name in uv_variables) and not any(environ.get(name) for name in pip_variables)
+
+
+BUILD_CONSTRAINT = "# build constraint: "
+"""Beginning of an option line with a version that builds must use: no requirements file can say that to uv."""
+
+
+def build_constraints_toml(options: Sequence[str]) -> str:
+    """Return uv settings (TOML) with the constraints of builds among the option lines; empty if there are none."""
+    lines = [line.removeprefix(BUILD_CONSTRAINT) for line in options if line.startswith(BUILD_CONSTRAINT)]
+    strings = [json.dumps(line) for line in lines if line.isascii() and line.isprintable()]
+    return f"build-constraint-dependencies = [{', '.join(strings)}]\n" if strings else ""
 
 
 PAGE_MAX_AGE = 600

@@ -11,7 +11,7 @@ from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import error_line, shorten
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined, Unresolvable
-from pytest_py312.dependencies.system.build_tools import MissingTool, find_missing_tool
+from pytest_py312.dependencies.system.build_tools import NETWORK, MissingTool, find_missing_tool
 
 
 def unwrap_message(text: str) -> str:
@@ -125,6 +125,13 @@ _BUILD_LOCK_TIMEOUT = re.compile(r"Timeout \(\d+s\) when waiting for lock")
 _GIT_FAILURE = "Git operation failed"
 """No network, no access, no such tag or no git: the source itself is not to blame."""
 
+_NO_GIT_VERSION = re.compile(
+    r".*(?:unable to detect version|not a git repository|access to an upstream git|find the version from "
+    r"SCM|\[?['\"]git['\"], |Command ['\"]git |cannot describe anything|\bgit\b.*\bversion\b|\bversion\b.*\bgit\b).*",
+    re.IGNORECASE,
+)
+"""What setuptools-scm, git, pbr and PDM say where there is no git or no repository, and what others may say."""
+
 FETCH_FAILURES = (
     _GIT_FAILURE,
     "when waiting for lock",
@@ -174,9 +181,11 @@ def explain_source_failure(
         )
     missing = find_missing_tool(stderr)
     if missing is not None:
+        needed = "Install what its build needs, or use an image that has it"
+        remedy = "Let its build reach what it fetches" if missing.name == NETWORK else needed
         return Undetermined(
             f"{source} has no wheel for {build.interpreter}, and its source {CANNOT_BE_BUILT}: {missing.name} is "
-            f"missing ({missing.message}). Install what its build needs, or use an image that has it"
+            f"missing ({missing.message}). {remedy}"
             + (f"; {WHEEL_ALTERNATIVES[name]} is the same code in wheels" if name in WHEEL_ALTERNATIVES else ""),
             names=(name,) if name else (),
             missing=missing,
@@ -186,6 +195,12 @@ def explain_source_failure(
     detail = "\n".join(lines[-6:])
     compiler = next((line for line in lines if re.search(r":\d+: (?:fatal )?error: ", line)), "")
     reason = compiler or _best_error_line(build_output) or "no reason given"
+    if _NO_GIT_VERSION.fullmatch(reason):
+        return Undetermined(
+            f"{source} was not built on {build.interpreter}: its version comes from git, and there is no git or no "
+            f"checkout with tags ({reason}). Check it out with its tags, or set the variable that its build reads",
+            names=(name,) if name else (),
+        )
     return Unresolvable(
         [
             Finding(

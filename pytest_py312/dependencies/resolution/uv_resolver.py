@@ -36,7 +36,12 @@ from pytest_py312.dependencies.resolution.lock import (
     resolve_parts,
 )
 from pytest_py312.dependencies.resolution.pip_wheels import PipWheels, refused_by_uv
-from pytest_py312.dependencies.resolution.uv_config import index_settings_toml, single_index_url, uv_settings_digest
+from pytest_py312.dependencies.resolution.uv_config import (
+    build_constraints_toml,
+    index_settings_toml,
+    single_index_url,
+    uv_settings_digest,
+)
 from pytest_py312.dependencies.resolution.uv_messages import (
     explain_failure,
     projects_with_disabled_builds,
@@ -148,9 +153,9 @@ class UvResolver:
     def settings_toml(self, options: tuple[str, ...], build: InterpreterBuild) -> str:
         """Return the content of uv's settings file for ``options``: how long pages of its index are reused.
 
-        Empty unless uv uses a single index without a password.
+        That only if uv uses a single index without a password. And the constraints of builds.
         """
-        return index_settings_toml(self._index_url(options, build))
+        return build_constraints_toml(options) + index_settings_toml(self._index_url(options, build))
 
     def cache_key(self, request: ResolutionRequest, build: InterpreterBuild) -> str:
         """Return a digest of everything that a lock depends on."""

@@ -263,10 +263,12 @@ def _once_per_cause(findings: Iterable[Finding]) -> list[Finding]:
         elif finding.code == "PY101" and finding.changes:
             key = (finding.changes, finding.preexisting, finding.severity)
         groups.setdefault(key, []).append(finding)
-    return [
-        _with_other_conflicts(group) if group[0].code == "PY101" else _with_other_modules(group)
-        for group in groups.values()
-    ]
+    return _without_repeats(
+        [
+            _with_other_conflicts(group) if group[0].code == "PY101" else _with_other_modules(group)
+            for group in groups.values()
+        ]
+    )
 
 
 def _with_other_conflicts(group: Sequence[Finding]) -> Finding:
@@ -281,8 +283,34 @@ def _with_other_conflicts(group: Sequence[Finding]) -> Finding:
     )
 
 
+def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
+    """Return ``findings`` without those that say less than another one.
+
+    A source that was not tried in one set was built for another; a version that cannot be had is pinned by a lock
+    file; a warning is an error of another set.
+    """
+    built = {_built_source(finding) for finding in findings if finding.code in ("PY104", "PY110")}
+    pinned = {(finding.names, finding.blocks) for finding in findings if finding.code == "PY115"}
+    kept: dict[object, Finding] = {}
+    for finding in findings:
+        is_untried = finding.code == "PY112" and _built_source(finding) in built
+        is_pinned = finding.code in ("PY102", "PY104") and (finding.names, finding.blocks) in pinned
+        if is_untried or (is_pinned and not finding.changes):
+            continue
+        key = (*_problem_key(finding), finding.location)
+        if finding.severity is Severity.ERROR or key not in kept:
+            kept[key] = finding
+    return list(kept.values())
+
+
+def _built_source(finding: Finding) -> str:
+    """Return the ``name==version`` with which the message about a source begins."""
+    return finding.message.partition(" ")[0].rstrip(":")
+
+
 def _with_other_modules(group: Sequence[Finding]) -> Finding:
-    first = next((finding for finding in group if finding.changes), group[0])
+    group = sorted(group, key=lambda finding: finding.severity is not Severity.ERROR)
+    first = next((finding for finding in group if finding.changes and finding.severity is group[0].severity), group[0])
     modules = {_failing_import(finding) for finding in group} - {_failing_import(first)}
     if first.code != "PY105" or not modules:
         return first

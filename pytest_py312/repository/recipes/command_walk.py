@@ -68,6 +68,10 @@ class CommandWalk:
     """The file of the commands, relative to the root."""
     folder: str = "/"
     """The working folder, as an absolute path of ``files``."""
+    previous: str = "/"
+    """That of ``cd -``."""
+    pushed: list[str] = field(default_factory=list)
+    """Those of ``popd``."""
     variables: dict[str, str] = field(default_factory=lambda: {"HOME": "/root"})
     exported: dict[str, str] = field(default_factory=dict)
     """Those of the variables that programs get, without the ones of the machine."""
@@ -221,8 +225,15 @@ class CommandWalk:
         if name in ("[", "[[", "test"):
             return self._evaluate(words[1:-1] if name != "test" else words[1:])
         if name in ("cd", "pushd"):
-            arguments = [word for word in words[1:] if not word.startswith("-")]
-            self.folder = resolve_path(arguments[0], self.folder) if arguments else self.folder
+            arguments = [word for word in words[1:] if word == "-" or not word.startswith("-")]
+            if name == "pushd":
+                self.pushed.append(self.folder)
+            if arguments:
+                target = self.previous if arguments[0] == "-" else resolve_path(arguments[0], self.folder)
+                self.previous, self.folder = self.folder, target
+            return True
+        if name == "popd":
+            self.previous, self.folder = self.folder, self.pushed.pop() if self.pushed else self.folder
             return True
         if name in ("export", "declare", "local", "readonly"):
             for word in words[1:]:

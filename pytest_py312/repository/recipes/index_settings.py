@@ -8,7 +8,7 @@ from pytest_py312.core.model.fleet import PLATFORMS, InstallSettings, InstallSte
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 
-_INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links")
+_INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--build-constraint")
 _FLAGS = ("--no-index", "--pre", "--require-hashes")
 _BINARY_OPTIONS = ("--no-binary", "--only-binary")
 _PROJECTS = re.compile(r"[\w.,:\s-]+", re.ASCII)
@@ -40,6 +40,10 @@ def read_index_settings(
         if UNKNOWN in value or not value or not value.isprintable():
             left_out.append(f"{option} {value.replace(UNKNOWN, '')}".rstrip())
             is_reachable = False
+        elif option == "--build-constraint":
+            source = files.find(resolve_path(value, folder)) if "://" not in value else None
+            indexes.update({(option, source): None} if source is not None else {})
+            left_out += [f"{option} {value}"] if source is None else []
         elif option != "--find-links" or ("://" in value and not value.startswith("file:")):
             if option != "--index-url" or not any(name == option for name, _ in indexes):
                 indexes[(option, value)] = None

@@ -5,8 +5,8 @@ from dataclasses import dataclass, replace
 
 from pytest_py312.core.model.fleet import InstallSettings, RequirementSource, Service
 
-_ADDED_FILES = ("--extra-index-url", "--find-links")
-"""Options that only add files to those of the index."""
+_ADDED_FILES = ("--extra-index-url", "--find-links", "--build-constraint")
+"""Options that only add files to those of the index, or only restrict what builds use."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

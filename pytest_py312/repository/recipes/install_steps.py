@@ -100,12 +100,12 @@ def make_step(
     )
     is_pip = command.tool in _PIP_TOOLS
     flags = (*command.flags, *_environment_flags(variables, is_pip=is_pip))
-    settings = read_index_settings(
-        (*command.indexes, *(environment_indexes(variables, command.tool) if is_pip else ())), flags, files, folder
-    )
-    constraints = [*command.constraints]
-    if is_pip:
-        constraints += [name for name in re.split(r"\s+", variables.get(_constraint_variable(command), "")) if name]
+    constraints = variables.get(_constraint_variable(command), "").split() if is_pip else []
+    options = [*command.indexes, *(environment_indexes(variables, command.tool) if is_pip else ())]
+    # pip hands its variables on to the environments of builds, unlike its arguments
+    options += [("--build-constraint", name) for name in constraints if command.tool != "uv pip" and "://" not in name]
+    settings = read_index_settings(options, flags, files, folder)
+    constraints = [*command.constraints, *constraints]
     is_project = command.project or bool(is_pip and command.groups)
     project = _project_folder(files, folder) if is_project else None
     if is_project and project is None:

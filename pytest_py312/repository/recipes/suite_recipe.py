@@ -112,7 +112,7 @@ def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
             _follow_runners(tree, walk)
             tests = [run for run in walk.runs if _is_test_of(run, service_path)]
             if walk.steps and tests:
-                return _recipe(path, walk, tests[0], service_path)
+                return _recipe(tree, path, walk, tests[0], service_path)
     return None
 
 
@@ -151,18 +151,18 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
             walk = new_walk(tree, configuration.path, service_path)
             walk_tox(configuration, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
-                return _recipe(configuration.path, walk, _first_test_run(walk), service_path)
+                return _recipe(tree, configuration.path, walk, _first_test_run(walk), service_path)
     walk = new_walk(tree, join_path(service_path, "pyproject.toml"), service_path)
     if walk_tox_toml(tree, service_path, walk) and any(_is_test_run(run) for run in walk.runs):
         source = walk.steps[0].location.path if walk.steps else walk.path
-        return _recipe(source, walk, _first_test_run(walk), service_path)
+        return _recipe(tree, source, walk, _first_test_run(walk), service_path)
     path = join_path(service_path, "noxfile.py")
     if tree.is_file(path):
         for name in _session_names(tree.read_or_none(path) or ""):
             walk = new_walk(tree, path, service_path)
             walk_nox(tree.read_or_none(path) or "", path, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
-                return _recipe(path, walk, _first_test_run(walk), service_path)
+                return _recipe(tree, path, walk, _first_test_run(walk), service_path)
     return None
 
 
@@ -189,26 +189,37 @@ def new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
     return CommandWalk(files=files, path=path, folder=resolve_path(folder, _ROOT), variables=variables)
 
 
-def _recipe(source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
+def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
     return InstallRecipe(
         source=source,
         steps=tuple(dict.fromkeys(walk.steps)),
         limits=tuple(dict.fromkeys(walk.limits)),
         environment=test_environment(run.environment, service_path),
-        folders=tuple(islice(_made_folders(walk.runs, service_path), VARIABLE_LIMIT)),
+        prepare=tuple(islice(_preparations(tree, walk.runs, service_path), VARIABLE_LIMIT)),
     )
 
 
-def _made_folders(runs: Iterable[CommandRun], service_path: str) -> Iterator[str]:
-    """Yield the folders, relative to the service, that ``mkdir`` makes in it: git keeps no empty folder."""
+def _preparations(tree: Tree, runs: Iterable[CommandRun], service_path: str) -> Iterator[tuple[str, ...]]:
+    """Yield the commands that make folders in the service, as git keeps no empty ones, or ``cp .env.example .env``."""
     for run in runs:
-        if run.words[0] != "mkdir" or run.folder is None or run.conditional:
+        if run.words[0] not in ("mkdir", "cp") or run.folder is None or (run.conditional and run.words[0] == "mkdir"):
             continue
-        for word in run.words[1:]:
-            if re.fullmatch(r"[\w./-]+", word, re.ASCII) and not word.startswith(("-", "/")):
-                folder = posixpath.relpath(join_path(run.folder, word), service_path)
-                if not folder.startswith(".") and ".." not in word.split("/"):
-                    yield folder
+        words = [word for word in run.words[1:] if not word.startswith("-")]
+        paths = [_path_inside(service_path, run.folder, word) for word in words]
+        if run.words[0] == "mkdir":
+            yield from (("mkdir", "-p", path) for path in paths if path)
+        elif len(paths) == 2 and all(paths) and tree.is_file(join_path(service_path, paths[0])):
+            is_missing = not tree.is_file(join_path(service_path, paths[1]))
+            if not run.conditional or is_missing:  # [ -f .env ] || cp .env.example .env
+                yield ("cp", *paths)
+
+
+def _path_inside(service_path: str, folder: str, word: str) -> str:
+    """Return the path that a word of a command names, relative to the service; empty if it leads out of it."""
+    if not re.fullmatch(r"[\w.][\w./-]*", word, re.ASCII) or ".." in word.split("/"):
+        return ""
+    path = posixpath.relpath(join_path(folder, word), service_path)
+    return "" if path == "." or path.startswith("../") or path == ".." else path
 
 
 def test_environment(variables: Iterable[tuple[str, str]], service_path: str) -> tuple[tuple[str, str], ...]:
@@ -251,7 +262,7 @@ def _recipe_of_job(
     del walk.steps[needed:]  # what is installed after the last run of tests is for something else
     _follow_runners(tree, walk)
     tests = [run for run in walk.runs if _is_test_of(run, service_path)]
-    return _recipe(path, walk, tests[0], service_path) if walk.steps and tests else None
+    return _recipe(tree, path, walk, tests[0], service_path) if walk.steps and tests else None
 
 
 def _chosen_value(values: Sequence[str], service_path: str, service_name: str) -> str:

@@ -26,7 +26,10 @@ OUTER_DOCKERFILE_LIMIT = 50
 
 _ROOT = "/repository"
 _FOR_DEVELOPERS = re.compile(r"demo|dev(?!ice)|test", re.IGNORECASE)
-_DOCKER_FOLDERS = (".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images")
+_DOCKER_FOLDERS = (
+    ".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images", "container", "containers"
+)  # fmt: skip
+"""Folders whose Dockerfiles, and those of the folders inside of them, may be for a service beside them."""
 
 
 def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | None:
@@ -101,9 +104,12 @@ def _outer_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
     while folder != ".":
         folder = folder.rpartition("/")[0] or "."
         for inner in _DOCKER_FOLDERS:
-            for name in tree.list_folder(join_path(folder, inner)).files:
-                if is_dockerfile(name) and is_production_dockerfile(join_path(inner, name), "."):
-                    yield join_path(folder, inner, name)
+            listing = tree.list_folder(join_path(folder, inner))
+            nested = [join_path(inner, name) for name in listing.folders if inner != "."]
+            for place in (inner, *nested):
+                for name in tree.list_folder(join_path(folder, place)).files:
+                    if is_dockerfile(name) and is_production_dockerfile(join_path(place, name), "."):
+                        yield join_path(folder, place, name)
 
 
 def _neighboring_dockerfiles(tree: Tree, path: str) -> Iterator[str]:

@@ -11,7 +11,8 @@ Requests (key ``kind``):
 * ``suite``: ``runner`` (pytest, unittest, command), ``arguments``, ``junit``, ``import_mode``, ``prepare``, ``select``
   (test ids: only these), ``service`` (folder), ``working_folder`` (if it is another one), ``folders`` (copied),
   ``around`` (further files: path to content in base64), ``python_path``, ``installed`` (source roots that act as
-  installed), ``distribution`` (name, version, scripts: metadata of a service that is not built).
+  installed), ``distribution`` (name, version, scripts, plugins:
+  metadata of a service that is not built).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, is_program) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
@@ -246,8 +247,11 @@ def write_distribution(distribution: Mapping[str, Any], site: str) -> str:
     with open(os.path.join(info, "METADATA"), "w", encoding="utf-8") as file:
         file.write("Metadata-Version: 2.1\nName: %s\nVersion: %s\n" % (name, version))
     with open(os.path.join(info, "entry_points.txt"), "w", encoding="utf-8") as file:
-        file.write("[console_scripts]\n")
-        file.writelines("%s = %s\n" % (script, target) for script, target in distribution["scripts"])
+        group = ""
+        scripts = [("console_scripts", name, target) for name, target in distribution["scripts"]]
+        for section, name, target in [*scripts, *distribution["plugins"]]:
+            file.write("%s%s = %s\n" % ("" if section == group else "[%s]\n" % section, name, target))
+            group = section
     for script, target in distribution["scripts"]:
         module, _, function = target.partition(":")
         path = os.path.join(programs, os.path.basename(script))

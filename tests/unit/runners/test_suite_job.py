@@ -56,12 +56,16 @@ def test_each_attempt_and_each_selection_of_tests_has_its_own_identifier() -> No
 
 def test_only_a_static_distribution_that_is_not_built_is_in_the_request() -> None:
     static = Distribution(
-        name="acme", version="1", static=True, source_roots=("src",), scripts=(("acme", "acme:main"),)
-    )
+        name="acme", version="1", static=True, source_roots=("src",), scripts=(("acme", "acme:main"),),
+        plugins=(("acme.readers", "csv", "acme.csv:Reader"),),
+    )  # fmt: skip
 
     unbuilt = job_of(of=service(distribution=static)).request
     assert unbuilt["installed"] == ["src"]
-    assert unbuilt["distribution"] == {"name": "acme", "version": "1", "scripts": [["acme", "acme:main"]]}
+    assert unbuilt["distribution"] == {
+        "name": "acme", "version": "1", "scripts": [["acme", "acme:main"]],
+        "plugins": [["acme.readers", "csv", "acme.csv:Reader"]],
+    }  # fmt: skip
     built = job_of(of=service(distribution=static), built=True).request
     assert built["installed"] == []
     assert "distribution" not in built

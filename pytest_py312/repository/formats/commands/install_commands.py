@@ -16,14 +16,15 @@ _ARGUMENT_SEPARATOR = re.compile(r"[,\s]+")
 _PIP_VALUES = {
     "-r": "--requirement", "--requirements": "--requirement", "-c": "--constraint", "--constraints": "--constraint",
     "-e": "--editable", "-t": "--target", "-i": "--index-url", "-f": "--find-links", "-w": "--wheel-dir",
-    "-d": "--dest", "-C": "--config-settings", "-b": "--build-constraint", "-p": "--python", "-P": "--upgrade-package",
+    "-d": "--dest", "-C": "--config-settings", "-b": "--build-constraint",
+    "--build-constraints": "--build-constraint", "-p": "--python", "-P": "--upgrade-package",
     "-o": "--output-file", "--default-index": "--index-url", "--index": "--extra-index-url",
 }  # fmt: skip
 """Options with a value -> their long name in pip."""
 _PIP_LONG_VALUES = frozenset(
     {
         "--requirement", "--constraint", "--editable", "--target", "--index-url", "--extra-index-url", "--find-links",
-        "--wheel-dir", "--dest", "--config-settings", "--config-setting", "--build-constraint", "--build-constraints",
+        "--wheel-dir", "--dest", "--config-settings", "--config-setting", "--build-constraint",
         "--python", "--upgrade-package", "--output-file", "--prefix", "--root", "--no-binary", "--only-binary",
         "--python-version", "--python-platform", "--platform", "--implementation", "--abi", "--trusted-host",
         "--allow-insecure-host", "--progress-bar", "--cache-dir", "--log", "--proxy", "--retries", "--timeout",
@@ -35,7 +36,7 @@ _PIP_LONG_VALUES = frozenset(
         "--reinstall-package", "--refresh-package", "--fork-strategy", "--color", "--config-file", "--resume-retries",
     }
 )  # fmt: skip
-_INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--trusted-host")
+_INDEX_OPTIONS = ("--index-url", "--extra-index-url", "--find-links", "--trusted-host", "--build-constraint")
 _KEPT_FLAGS = frozenset(
     {
         "--require-hashes", "--no-deps", "--pre", "--no-index", "--prefer-binary", "--no-build-isolation", "--user",

@@ -46,7 +46,8 @@ class MakefileText:
             for part in expand_make(needed, variables).split():
                 yield from self._commands_of(part, variables, seen)
         for line, text in target.commands:
-            yield line, expand_make(text, variables)
+            first_need = target.needs[0] if target.needs else ""
+            yield line, expand_make(text.replace("$@", name).replace("$<", first_need), variables)
 
 
 def read_makefile(text: str) -> MakefileText:

@@ -111,6 +111,7 @@ def _project_distribution(files: Sequence[str], toml: TomlText, ini: IniText, se
         static=static,
         source_roots=roots,
         scripts=_string_pairs(project.get("scripts")),
+        plugins=_plugins(toml.table("project", "entry-points")),
     )
 
 
@@ -127,6 +128,7 @@ def _poetry_distribution(files: Sequence[str], toml: TomlText) -> Distribution:
         static=_is_version(version) and not dynamic,
         source_roots=tuple(dict.fromkeys(roots)) or _default_roots(files),
         scripts=_string_pairs(poetry.get("scripts")),
+        plugins=_plugins(toml.table("tool", "poetry", "plugins")),
     )
 
 
@@ -137,9 +139,7 @@ def _setuptools_distribution(files: Sequence[str], ini: IniText, setup: SetupPy)
     if version.startswith(("attr:", "file:")):
         version = ""
     packaged = ini.get("options", "packages", "py_modules") or {"packages", "py_modules"} & set(setup.literal_arguments)
-    entry_points = setup.literal_arguments.get("entry_points")
-    listed = entry_points.get("console_scripts") if isinstance(entry_points, Mapping) else None
-    scripts = ini.get("options.entry_points", "console_scripts") or "\n".join(strings_in(listed))
+    groups = {**_literal_entry_points(setup), **ini.sections.get("options.entry_points", {})}
     static = (
         bool(name and packaged)
         and _is_version(version)
@@ -151,7 +151,8 @@ def _setuptools_distribution(files: Sequence[str], ini: IniText, setup: SetupPy)
         version=version if _is_version(version) else "",
         static=static,
         source_roots=_setuptools_roots(ini, setup) or _default_roots(files),
-        scripts=_listed_scripts(scripts),
+        scripts=_listed_scripts(groups.get("console_scripts", "")),
+        plugins=_plugins({group: dict(_listed_scripts(value or "")) for group, value in groups.items()}),
     )
 
 
@@ -192,6 +193,24 @@ def _default_roots(files: Sequence[str]) -> tuple[str, ...]:
 def _listed_scripts(value: str) -> tuple[tuple[str, str], ...]:
     pairs = (line.partition("=") for line in value.splitlines())
     return tuple(sorted((name.strip(), target.strip()) for name, _, target in pairs if target.strip()))
+
+
+def _literal_entry_points(setup: SetupPy) -> Mapping[str, str]:
+    """Return the groups of entry points of a setup.py, each as lines."""
+    value = setup.literal_arguments.get("entry_points")
+    if isinstance(value, str):
+        sections = read_ini(value).sections
+        return {
+            group: "\n".join(f"{name} = {target}" for name, target in sections[group].items()) for group in sections
+        }
+    groups = value if isinstance(value, Mapping) else {}
+    return {str(group): "\n".join(strings_in(lines) or [str(lines)]) for group, lines in groups.items()}
+
+
+def _plugins(groups: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
+    """Return the entry points that are no console scripts."""
+    others = sorted((group, value) for group, value in groups.items() if group != "console_scripts")
+    return tuple((group, name, target) for group, value in others for name, target in _string_pairs(value))
 
 
 def _string_pairs(value: Any) -> tuple[tuple[str, str], ...]:

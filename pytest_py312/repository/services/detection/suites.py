@@ -1,8 +1,9 @@
 """Determine from its files how a service's own tests are run. Nothing is executed."""
 
+import posixpath
 import re
 import shlex
-from collections.abc import Collection, Mapping, Sequence, Set
+from collections.abc import Collection, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
@@ -31,6 +32,8 @@ _VALUE_OPTIONS = frozenset(
 )  # fmt: skip
 """Options of pytest and its common plugins that take the next word as their value."""
 
+_IGNORING = ("--ignore", "--ignore-glob")
+
 _VENDORED_FOLDERS = frozenset({"vendor", "vendored", "_vendor", "third_party", "third-party"})
 
 
@@ -44,6 +47,10 @@ class PytestSettings:
     import_mode: bool = False
     django_settings: str = ""
     """The Django settings module for pytest-django."""
+    ignored: tuple[str, ...] = ()
+    """Patterns of the paths that ``addopts`` ignores."""
+    skipped_folders: tuple[str, ...] = ("*.egg", ".*", "_darcs", "build", "CVS", "dist", "node_modules", "venv")
+    """Patterns of folders that are not searched: ``norecursedirs``."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -137,11 +144,66 @@ def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
             source=name,
             testpaths=values.get("testpaths", ()),
             python_files=values.get("python_files") or ("test_*.py", "*_test.py"),
+            ignored=tuple(_ignored_paths(options)),
+            skipped_folders=values.get("norecursedirs") or PytestSettings().skipped_folders,
             import_mode=any(option.startswith("--import-mode") for option in options),
             # the INI reader converts keys to lower case
             django_settings=next((" ".join(values[key]) for key in values if key.upper() == _DJANGO_SETTINGS_KEY), ""),
         )
     return PytestSettings()
+
+
+def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: PytestSettings) -> list[str]:
+    """Return those of ``paths`` (relative to the service) that pytest imports when it collects the suite.
+
+    These are test files, and each ``conftest.py`` around them. ``testpaths`` count if ``arguments`` name no path, and
+    if there is anything.
+    """
+    ignored = (*settings.ignored, *_ignored_paths(arguments))
+    candidates = [
+        path
+        for path in paths
+        if (_is_test(path, settings.python_files) or path.rpartition("/")[2] == "conftest.py")
+        and not any(fnmatchcase(path, pattern) or fnmatchcase(path, f"{pattern}/*") for pattern in ignored)
+        and not _is_in_folder(path, settings.skipped_folders)
+    ]
+    named = [
+        word.partition("::")[0]
+        for option, word in pairwise(("", *arguments))
+        if not word.startswith("-") and option not in _VALUE_OPTIONS
+    ]
+    if named:
+        return [path for path in candidates if _is_selected(path, named)]
+    selected = [path for path in candidates if _is_selected(path, settings.testpaths)]
+    return selected if any(_is_test(path, settings.python_files) for path in selected) else candidates
+
+
+def _is_selected(path: str, named: Sequence[str]) -> bool:
+    folder, _, name = path.rpartition("/")
+    for item in (posixpath.normpath(item.strip("/")) for item in named):
+        is_above = name == "conftest.py" and (not folder or f"{item}/".startswith(f"{folder}/"))
+        if item == "." or is_above or fnmatchcase(path, item) or fnmatchcase(path, f"{item}/*"):
+            return True
+    return False
+
+
+def _is_in_folder(path: str, patterns: Sequence[str]) -> bool:
+    """Return whether a folder of ``path`` matches; a pattern with a slash is compared with the end of its path."""
+    parts = path.split("/")[:-1]
+    return any(
+        fnmatchcase(f"/{'/'.join(parts[:count])}", f"*/{pattern}") if "/" in pattern else fnmatchcase(part, pattern)
+        for count, part in enumerate(parts, 1)
+        for pattern in patterns
+    )
+
+
+def _ignored_paths(options: Sequence[str]) -> Iterator[str]:
+    for option, word in pairwise(("", *options)):
+        name, _, value = word.partition("=")
+        if name in _IGNORING:
+            yield value.strip("/")
+        elif option in _IGNORING:
+            yield word.strip("/")
 
 
 def _toml_settings(name: str, text: str) -> dict[str, tuple[str, ...]] | None:

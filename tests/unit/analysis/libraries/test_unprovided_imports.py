@@ -22,11 +22,13 @@ from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Program, StartModule
 from pytest_py312.core.model.plan import Suite, SuiteKind
+from pytest_py312.repository.services.detection.suites import PytestSettings
 from tests.support.fakes import service
 from tests.unit.analysis.libraries.samples import entries, installed
 
 TOGETHER = ("3.9", "3.10", "3.12")
 ALL_REQUIRED = Providers(gate_only=frozenset(), run_time=None)
+NO_SETTINGS = PytestSettings()
 SUITE = Suite(kind=SuiteKind.PYTEST, arguments=("tests",))
 LIBRARIES = {"six": {"six.py": ""}, "packaging": {"packaging/__init__.py": ""}, "pytest": {"pytest/__init__.py": ""}}
 
@@ -37,12 +39,13 @@ def reached(
     *programs: Program,
     suite: Suite | None = SUITE,
     start_modules: tuple[StartModule, ...] = (),
+    settings: PytestSettings = NO_SETTINGS,
 ) -> ReachedFiles:
     """The files of a service in the root folder that are certainly imported."""
     files = [scan_text(text, path) for path, text in texts.items()]
     of = replace(service(), path=".", programs=programs, suite=suite, start_modules=start_modules)
     contents = {path: text.encode() for path, text in texts.items()}
-    return reached_files(files, contents, of, Interpreter.parse(interpreter))
+    return reached_files(files, contents, of, Interpreter.parse(interpreter), settings)
 
 
 def unprovided(texts: Mapping[str, str], providers: Providers = ALL_REQUIRED, interpreter: str = "3.12") -> list[str]:
@@ -111,6 +114,15 @@ def test_files_that_the_suite_collects_are_reached() -> None:
 
     assert reached(texts).from_tests == {"tests/conftest.py", "tests/helpers.py", "tests/test_app.py"}
     assert reached(texts, suite=None).from_tests == frozenset()
+
+
+def test_files_outside_of_the_testpaths_are_not_reached() -> None:
+    """A test that the suite never runs may import what is gone."""
+    texts = {"conftest.py": "", "tests/test_app.py": "", "generators/tests/test_old.py": "import generate_queries\n"}
+    everything = replace(SUITE, arguments=())
+    assert reached(texts, suite=everything).from_tests == frozenset(texts)
+    of_tests = reached(texts, suite=everything, settings=PytestSettings(testpaths=("tests",)))
+    assert of_tests.from_tests == {"conftest.py", "tests/test_app.py"}
 
 
 # ---- what is provided

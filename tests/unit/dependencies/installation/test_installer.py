@@ -1,5 +1,6 @@
 """Imports in a cell, what they prove and what is cached; and the cache key of local wheels."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from pytest_py312.dependencies.installation.distribution_store import Distributi
 from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.installation.import_check import ImportChecker
 from pytest_py312.dependencies.installation.installer import Installer
-from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.system.build_tools import MissingTool
 from tests.support.fakes import FakeRunner, ImageRunner, build_of, cell_of, cell_run_of, service, service_tree
@@ -139,6 +140,40 @@ def test_a_requirement_that_cannot_be_fetched_does_not_hide_the_others(
     )
     assert installation.rest is not None
     assert installation.rest.findings == (numpy,)
+
+
+IMAGE = "user/Dockerfile"
+
+
+def test_the_sources_of_a_command_are_built_where_another_command_is_blocked(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service_tree(tmp_path, {"user/requirements.txt": "grpcio==1\n"})
+    sources = tuple(
+        RequirementSource(path=IMAGE, line=line, arguments=(name,), step=line)
+        for line, name in enumerate(("grpcio==1", "grpcio-tools==1"), 1)
+    )
+    of = service(requirements=sources, suite=None, baseline=Interpreter.parse("3.12"))
+    installer = installer_of(tmp_path, FakeRunner())
+    findings = {
+        name: Finding(code="PY104", message=f"{name}==1: its source fails to build", names=(name,))
+        for name in ("grpcio", "grpcio-tools")
+    }
+
+    def lock(_locker: Locker, request: ResolutionRequest, _build: InterpreterBuild) -> DependencyLock:
+        if request.others or request.lines != ("grpcio==1",):
+            raise Unresolvable([findings["grpcio-tools"]])
+        return DependencyLock(pins=(Pin(name="grpcio", version="1", line="grpcio==1", from_source=True),))
+
+    def fill(_store: DistributionStore, pins: Sequence[Pin], *_: object) -> None:
+        raise Unresolvable([findings[pin.name] for pin in pins])
+
+    monkeypatch.setattr(Locker, "lock", lock)
+    monkeypatch.setattr(DistributionStore, "fill", fill)
+
+    installation = installer.installation(cell_of("3.12", of))
+
+    assert {finding.names for finding in installation.findings} == {("grpcio",), ("grpcio-tools",)}
 
 
 def test_nothing_is_judged_without_a_project_that_others_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

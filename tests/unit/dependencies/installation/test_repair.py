@@ -55,6 +55,7 @@ class FakeInstaller:
     installed: Callable[[str, dict[str, str]], Installation] = lambda on, now: installation_of(on, {"numpy": "2.0"})
     attempts: list[tuple[str, dict[str, str]]] = field(default_factory=list)
     imports: Callable[[str, str], str | None] = lambda added, module: None
+    advised_with: list[dict[str, str]] = field(default_factory=list)
     current: Installation = field(default_factory=lambda: installation_of("3.9"))
     is_compiled: bool = False
     undetermined: list[Cell] = field(default_factory=list)
@@ -62,7 +63,10 @@ class FakeInstaller:
     def mark_undetermined(self, cell: Cell) -> None:
         self.undetermined.append(cell)
 
-    def imports_with(self, cell: Cell, added: Sequence[str], modules: Sequence[str]) -> dict[str, str] | None:
+    def imports_with(
+        self, cell: Cell, added: Sequence[str], modules: Sequence[str], change: RequirementChange
+    ) -> dict[str, str] | None:
+        self.advised_with.append({item.name: new for item, new in change.specifiers.items()})
         results = {module: self.imports(added[0], module) for module in modules}
         return None if None in results.values() else cast("dict[str, str]", results)
 
@@ -193,6 +197,21 @@ def test_findings_of_the_trial_are_added() -> None:
     assert AFTER_REPAIR in other.detail
 
 
+def test_advice_on_a_finding_of_the_trial_is_tried_with_the_change() -> None:
+    """Without the change, nothing can be installed that the advice could be tried in."""
+
+    def installed(on: str, now: dict[str, str]) -> Installation:
+        detail = "ModuleNotFoundError: No module named 'pkg_resources'" if on == "3.12" else ""
+        return replace(installation_of(on, {"flask": "2"}), imports={"flask": detail})
+
+    table = FakeInstaller(installed=installed, imports=lambda added, module: "")
+
+    _, other = repaired(table)
+
+    assert other.remedy == "require setuptools<82 (verified: with it flask imports on 3.12)"
+    assert table.advised_with == [{"numpy": "==2.0"}]
+
+
 def test_a_finding_of_the_trial_on_both_sides_is_preexisting() -> None:
     def installed(on: str, now: dict[str, str]) -> Installation:
         return replace(installation_of(on, {"flask": "2"}), imports={"flask": "ImportError: no"})
@@ -235,6 +254,19 @@ def test_a_trial_that_builds_an_untried_source_drops_its_finding() -> None:
         return replace(made, distributions=tuple(replace(entry, from_source=True) for entry in made.distributions))
 
     assert [finding.code for finding in repaired(FakeInstaller(installed=installed), BLOCKED, note)] == ["PY104"]
+
+
+def test_a_version_is_named_for_a_line_with_hashes() -> None:
+    """Which is not changed: other files have other hashes."""
+    table = FakeInstaller(entries=required(f"numpy==1.24.3 --hash=sha256:{'0' * 64}"))
+
+    (finding,) = repaired(table)
+
+    assert finding.changes == ()
+    assert finding.remedy == (
+        "numpy==2.0 has a wheel for 3.12 (not tried): require it where the file is compiled from, and compile it again "
+        "with hashes"
+    )
 
 
 def test_a_version_beyond_an_upper_bound_is_only_mentioned() -> None:

@@ -10,6 +10,7 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, parts_of
+from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
 
@@ -134,6 +135,19 @@ def test_a_project_that_is_installed_from_a_folder_is_not_requested_from_the_ind
     request = builder.request(cell, trees, ())
 
     assert [line for line in request.lines if not line.startswith("pytest")] == ["six==1.16.0", "idna", "wheel"]
+
+
+def test_constraints_of_builds_are_lines_of_the_request(tmp_path: Path) -> None:
+    """So locks and built distributions depend on what they say."""
+    root = service_tree(tmp_path, {"c.txt": "cython<3  # old\nx @ https://example.org/x.zip\n", "r.txt": "six\n"})
+    settings = InstallSettings(options=(("--build-constraint", "c.txt"),))
+    cell = cell_of("3.12")
+    sources = (RequirementSource(path="r.txt", settings=settings),)
+    cell = replace(cell, service=replace(cell.service, requirements=sources, test_requirements=()))
+
+    request = RequestBuilder(plan=Plan(root=root), cache=root / "cache").request(cell, (), ())
+
+    assert request.options == (f"{BUILD_CONSTRAINT}cython<3",)
 
 
 IMAGE = "svc/Dockerfile"

@@ -1,17 +1,20 @@
 """What several commands install one after the other becomes one lock."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult
 from pytest_py312.dependencies.resolution.format_control import FormatControl
 from pytest_py312.dependencies.resolution.lock import (
     DependencyLock,
+    LockCache,
     Pin,
     ResolutionRequest,
     Undetermined,
@@ -57,6 +60,26 @@ def test_what_is_installed_later_replaces_another_version() -> None:
     request = ResolutionRequest(lines=("b==2",), position=1, others=(FIRST,))
     answers: dict[tuple[str, ...], str] = {("first",): "b==1 c==1", ("b==2",): "b==2"}
     assert resolved(request, answers) == ({"b": "2", "c": "1"}, ["", "b==1 c==1"])
+
+
+def test_a_source_that_is_replaced_later_is_built_before() -> None:
+    """pip stops at the first command if the version of that one does not build."""
+    old, new = replace(pin("b==1"), from_source=True), pin("b==2")
+
+    def resolve(part: ResolutionRequest) -> DependencyLock:
+        return DependencyLock(pins=(old, pin("c==1")) if part.lines == FIRST.lines else (new,))
+
+    lock = resolve_parts(ResolutionRequest(lines=("b==2",), position=1, others=(FIRST,)), resolve)
+
+    assert lock.pins == (new, pin("c==1"))
+    assert lock.replaced == (old,)
+
+
+def test_a_lock_in_the_cache_keeps_what_is_replaced(tmp_path: Path) -> None:
+    lock = DependencyLock(pins=(pin("b==2"),), created=clock.timestamp(), replaced=(pin("b==1"),))
+    cache = LockCache(cache=tmp_path, lock_hours=1.0)
+    cache.put("key", lock)
+    assert cache.get("key", FIRST) == lock
 
 
 def test_what_a_command_upgrades_is_not_preferred_as_it_is() -> None:

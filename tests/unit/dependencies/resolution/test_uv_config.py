@@ -8,7 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.dependencies.resolution.uv_config import (
+    BUILD_CONSTRAINT,
     PAGE_MAX_AGE,
+    build_constraints_toml,
     index_settings_toml,
     single_index_url,
     uv_settings_digest,
@@ -78,3 +80,10 @@ def test_settings_are_valid_toml_for_every_address(url: str) -> None:
     settings = index_settings_toml(url)
     assert not settings or tomllib.loads(settings)["index"][0]["url"] == url
     assert settings or "@" in url or not url.isprintable() or not url.isascii()
+
+
+def test_what_builds_must_use_is_a_setting_of_uv() -> None:
+    options = ("--pre", f"{BUILD_CONSTRAINT}setuptools<70", f"{BUILD_CONSTRAINT}cython<3; python_version > '3'")
+    settings = tomllib.loads(build_constraints_toml(options) + index_settings_toml("https://index.example/simple"))
+    assert settings["build-constraint-dependencies"] == ["setuptools<70", "cython<3; python_version > '3'"]
+    assert build_constraints_toml(("--pre",)) == ""

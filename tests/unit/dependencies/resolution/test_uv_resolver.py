@@ -394,6 +394,25 @@ def test_a_missing_tool_of_this_machine_is_not_the_sources_fault(reason: str) ->
 
     assert isinstance(refusal, Undetermined)
     assert "fakec==1.0 has no wheel for 3.12" in str(refusal)
+    assert ("Let its build reach what it fetches" in str(refusal)) is ("the network is missing" in str(refusal))
+
+
+@pytest.mark.parametrize(
+    "reason",
+    [
+        "LookupError: setuptools-scm was unable to detect version for /tmp/fakec.",
+        "Exception: Versioning for this project requires either an sdist tarball, or access to an upstream git repo",
+        "ValueError: Cannot find the version from SCM or SCM isn't detected.",
+        "RuntimeError: version not available from git or from file '/tmp/fakec/version.py'",
+        "subprocess.CalledProcessError: Command '['git', 'describe', '--tags']' returned non-zero exit status 128.",
+    ],
+)
+def test_a_build_without_git_metadata_says_nothing_about_the_source(reason: str) -> None:
+    refusal = explain_build_failure(BUILD.format(reason=f"         {reason}"), request_for("fakec"), build_of("3.12"))
+
+    assert isinstance(refusal, Undetermined)
+    assert "its version comes from git" in str(refusal)
+    assert reason in str(refusal)
 
 
 def test_a_source_that_cannot_be_built_here_suggests_the_same_code_in_wheels() -> None:

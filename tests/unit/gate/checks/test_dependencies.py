@@ -368,6 +368,17 @@ def test_an_undetermined_additional_set_is_errored() -> None:
     assert (outcome.status, outcome.reason) == (Status.ERRORED, "no network")
 
 
+def test_a_library_that_asks_for_its_settings_need_not_be_replaced() -> None:
+    failing = {"rest_framework": "django.core.exceptions.ImproperlyConfigured: settings are not configured."}
+    target = replace(installation_of("3.12", {"rest-framework": "1"}), imports=failing)
+    facts = FakeFacts(installations={"3.12": target, "3.9": installation_of("3.9", {"rest-framework": "1"})})
+
+    outcome = DependencyCheck().run(cell_of("3.12"), facts).outcome
+
+    (finding,) = [finding for finding in outcome.findings if finding.code == "PY105"]
+    assert finding.remedy.startswith("no other version: it needs the settings of the service")
+
+
 def test_findings_that_two_sets_share_are_reported_once() -> None:
     problem = RequirementProblem(text="numpy=>1", message="It is not PEP 508.", location=WHERE)
     facts = FakeFacts(required=RequirementSet(problems=(problem,)))
@@ -375,6 +386,27 @@ def test_findings_that_two_sets_share_are_reported_once() -> None:
     outcome = DependencyCheck().run(cell_of("3.12", service(additional_requirements=(DEV,))), facts).outcome
 
     assert [found.code for found in outcome.findings] == ["PY107"]
+
+
+def test_a_finding_that_says_less_than_another_is_left_out() -> None:
+    """The source was built for one set, the version is pinned by a lock file, and the warning is an error elsewhere."""
+    failed = Finding(code="PY104", message="six==1.0: no wheel for 3.12, and its source fails to build", names=("six",))
+    pinned = Finding(code="PY115", message="poetry.lock pins gone to 1.0: no version fits", names=("gone",))
+    findings = (
+        Finding(code="PY112", message="six==1.0 has no wheel", names=("six",), severity=Severity.WARNING),
+        Finding(code="PY102", message="no version of gone fits", names=("gone",)),
+        Finding(code="PY104", message="gone==1.0: no wheel, and its source fails to build", names=("gone",)),
+        replace(failed, severity=Severity.WARNING),
+        failed,
+        pinned,
+    )
+
+    outcome = DependencyCheck().run(cell_of("3.12"), FakeFacts(installations={"3.12": broken(*findings)})).outcome
+
+    assert {finding.message: finding.severity for finding in outcome.findings} == {
+        failed.message: Severity.ERROR,
+        pinned.message: Severity.ERROR,
+    }
 
 
 @pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])

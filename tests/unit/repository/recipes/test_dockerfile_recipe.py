@@ -45,6 +45,8 @@ def test_a_step_has_its_files_and_its_line(tmp_path: Path) -> None:
         "RUN export F=a && pip install -r $F.txt",
         "RUN cd / && pip install -r /app/a.txt",
         "RUN for f in a; do pip install -r $f.txt; done",
+        "RUN cd /etc && cd - && pip install -r a.txt",
+        "RUN pushd /etc; pushd /; popd; popd; pip install -r a.txt",
         "RUN <<EOF\nset -e\npip install -r a.txt\nEOF",
         "RUN bash -c 'pip install -r a.txt'",
         'RUN ["pip", "install", "-r", "a.txt"]',
@@ -167,7 +169,26 @@ def test_options_of_the_environment_count(tmp_path: Path) -> None:
     )
     (step,) = recipe_of(tmp_path, text, {"c.txt": ""}).steps
     assert (step.constraints, step.flags) == (("svc/c.txt",), ("--require-hashes", "--no-binary x"))
-    assert step.indexes == (("--extra-index-url", "https://i/"),)
+    assert step.indexes == (("--extra-index-url", "https://i/"), ("--build-constraint", "svc/c.txt"))
+
+
+@pytest.mark.parametrize(
+    ("variable", "command", "files"),
+    [
+        ("PIP_CONSTRAINT", "pip install", ["svc/c.txt"]),
+        ("PIP_BUILD_CONSTRAINT", "pip install", ["svc/c.txt"]),
+        ("UV_CONSTRAINT", "uv pip install", []),
+        ("UV_BUILD_CONSTRAINT", "uv pip install", ["svc/c.txt"]),
+        ("X", "pip install -c /c.txt", []),
+        ("X", "pip install --build-constraint /c.txt", ["svc/c.txt"]),
+        ("X", "uv pip install -b /c.txt", ["svc/c.txt"]),
+    ],
+)
+def test_constraints_that_builds_get(tmp_path: Path, variable: str, command: str, files: list[str]) -> None:
+    """pip hands its variables on to the environments of builds; --constraint restricts only the set itself."""
+    text = f"FROM python:3.11\nENV {variable}=/c.txt\nCOPY c.txt /\nRUN {command} a\n"
+    (step,) = recipe_of(tmp_path, text, {"c.txt": ""}).steps
+    assert [value for option, value in step.indexes if option == "--build-constraint"] == files
 
 
 def test_tools_and_packages_of_the_system(tmp_path: Path) -> None:

@@ -448,7 +448,28 @@ def test_folders_that_a_job_makes(tmp_path: Path) -> None:
     tree = write(tmp_path, {".github/workflows/t.yml": text})
     recipe = read_workflow_recipe(tree, "services/a", "a")
     assert recipe is not None
-    assert recipe.folders == ("data", "x/y")
+    assert recipe.prepare == (("mkdir", "-p", "data"), ("mkdir", "-p", "x/y"))
+
+
+@pytest.mark.parametrize(
+    ("commands", "made"),
+    [
+        ("cp -f services/a/.env.example services/a/.env", [("cp", ".env.example", ".env")]),
+        ("make env", [("cp", ".env.example", ".env")]),
+        ("cd services/a && [ -f .env ] || cp .env.example .env && cd ../..", [("cp", ".env.example", ".env")]),
+        ("cp services/a/gone services/a/.env", []),
+        ("cp services/a/.env.example /etc/env", []),
+        ("cp services/b/dev.txt services/a/dev.txt", []),
+    ],
+)
+def test_templates_that_a_job_copies(tmp_path: Path, commands: str, made: list[tuple[str, ...]]) -> None:
+    """Settings for developers and tests are not tracked, but made from a file that is."""
+    text = job("six").replace("pytest services/a", f"{commands} && pytest services/a")
+    makefile = "env: services/a/.env\nservices/a/.env: services/a/.env.example\n\tcp $< $@\n"
+    files = {".github/workflows/t.yml": text, "services/a/.env.example": "A=1\n", "Makefile": makefile}
+    recipe = read_workflow_recipe(write(tmp_path, files), "services/a", "a")
+    assert recipe is not None
+    assert recipe.prepare == tuple(made)
 
 
 TOX_OF_SEVERAL = """\

@@ -907,11 +907,12 @@ def test_an_image_of_a_project_that_requires_the_service_is_not_the_services(tmp
     assert [step.project for step in found["api"].steps] == ["sdk", "api"]
 
 
-def test_a_dockerfile_above_the_service_counts_if_it_installs_something_of_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("folder", ["docker", "docker/a", "containers/a"])
+def test_a_dockerfile_above_the_service_counts_if_it_installs_something_of_it(tmp_path: Path, folder: str) -> None:
     files = {
         "services/a/reqs/run.txt": "a", "services/a/setup.py": "from setuptools import setup\nsetup()\n",
         "services/b/requirements.txt": "b",
-        "docker/Dockerfile.a": "FROM python:3.11\nCOPY services/a /a\nRUN pip install -r /a/reqs/run.txt\n",
+        f"{folder}/Dockerfile": "FROM python:3.11\nCOPY services/a /a\nRUN pip install -r /a/reqs/run.txt\n",
     }  # fmt: skip
     fleet = fleet_of(tmp_path, files, services=("services/*",))
     assert [str(source) for source in fleet["a"].requirements] == ["services/a/reqs/run.txt"]

@@ -130,3 +130,22 @@ def test_a_project_of_poetry_without_a_module_of_its_name_is_none(
     """Poetry has nothing to build then, and it is installed with ``--no-root``."""
     text = f'[tool.poetry]\nname = "shop-api"\nversion = "1.0"\n{more}'
     assert (find_distribution(files, {"pyproject.toml": text}) is not None) is is_distribution
+
+
+SETUP_CFG = "[metadata]\nname = x\n[options.entry_points]\nx.readers =\n    c = x:C\nconsole_scripts =\n  x=x:x\n"
+POETRY = '[tool.poetry]\nname = "x"\nversion = "1"\n[tool.poetry.plugins."x.readers"]\nc = "x:C"\n'
+
+
+@pytest.mark.parametrize(
+    "texts",
+    [
+        {"pyproject_toml": PROJECT + '[project.entry-points."x.readers"]\nc = "x:C"\n'},
+        {"pyproject_toml": POETRY},
+        {"setup_cfg": SETUP_CFG},
+        {"setup_py": "setup(name='x', entry_points={'x.readers': ['c=x:C'], 'console_scripts': 'x=x:x'})\n"},
+        {"setup_py": 'setup(name="x", entry_points="""\n[x.readers]\nc = x:C\n[console_scripts]\nx=x:x\n""")\n'},
+    ],
+)
+def test_plugins_are_read(texts: dict[str, str]) -> None:
+    """What an application finds by its entry points is there without a build as well."""
+    assert of(**texts).plugins == (("x.readers", "c", "x:C"),)

@@ -5,7 +5,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.plan import Suite, SuiteKind
-from pytest_py312.repository.services.detection.suites import INI_FILES, find_suite, read_pytest_settings
+from pytest_py312.repository.services.detection.suites import (
+    INI_FILES,
+    collected_files,
+    find_suite,
+    read_pytest_settings,
+)
 
 
 def suite_of(*files: str, **texts: str) -> tuple[tuple[str, ...], str] | None:
@@ -152,3 +157,30 @@ def test_tox_says_which_tests_are_run(commands: str, arguments: tuple[str, ...])
 def test_no_command_of_tox_crashes(commands: str) -> None:
     """Whatever is in it."""
     assert suite_of("tests/test_a.py", tox_ini=f"[testenv]\ncommands = {commands}\n") is not None
+
+
+# ---- what pytest collects
+
+FILES = (
+    "conftest.py", "setup.py", "test_root.py", "tests/conftest.py", "tests/unit/test_a.py", "tests/data/test_case.py",
+    "sql/udf/test_sql.py", "build/lib/test_a.py", "script/legacy/test_old.py", "src/check_a.py",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("arguments", "ini", "collected"),
+    [
+        ("", "", [0, 2, 3, 4, 5, 6, 8]),
+        ("tests -k unit", "", [0, 3, 4, 5]),
+        ("-q ./tests/unit/test_a.py::test", "", [0, 3, 4]),
+        ("", "testpaths = tests/unit sql/*", [0, 3, 4, 6]),
+        ("", "testpaths = gone", [0, 2, 3, 4, 5, 6, 8]),
+        ("sql", "testpaths = tests", [0, 6]),
+        ("--ignore=sql --ignore script", "addopts = --ignore-glob=tests/*/test_case.py", [0, 2, 3, 4]),
+        ("", "norecursedirs = script/legacy data", [0, 2, 3, 4, 6, 7]),
+        ("", "python_files = check_*.py", [0, 3, 9]),
+    ],
+)
+def test_the_files_that_pytest_imports(arguments: str, ini: str, collected: list[int]) -> None:
+    settings = read_pytest_settings({"pytest.ini": f"[pytest]\n{ini}\n"})
+    assert collected_files(FILES, arguments.split(), settings) == [FILES[number] for number in collected]
