@@ -13,7 +13,7 @@ from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
 from pytest_py312.core.text import shorten, without_escapes
 from pytest_py312.gate.fixes.ready_services import merge_changes
-from pytest_py312.gate.fixes.relock import LockUpdate, plan_lock_updates, update_lock
+from pytest_py312.gate.fixes.relock import LockUpdate, is_same_for, plan_lock_updates, update_lock
 from pytest_py312.gate.fixes.source_verification import AnalyzeSource, verify_source
 from pytest_py312.gate.fixes.verification_run import run_second_time
 from pytest_py312.gate.fixes.version_changes import MigrationPlan
@@ -235,10 +235,12 @@ class FixSession:
         for job in plan_lock_updates(self._root, plan.changes, (), {}):
             if job.path not in named_paths:
                 self._add_line(f"{job} after these changes")
-        for job in plan_lock_updates(self._root, (), (), dict.fromkeys(moves.outdated, ()))[:_MAX_LOCKS]:
-            if job.path not in named_paths and job.unavailable_reason:
+        outdated = [file for file in moves.outdated[:_MAX_LOCKS] if file.path not in named_paths]
+        outdated = [file for file in outdated if not is_same_for(self._root, file, self._target)]
+        for job in plan_lock_updates(self._root, (), (), dict.fromkeys(outdated, ())):
+            if job.unavailable_reason:
                 self._add_line(f"{job.path} has to be regenerated manually: {job.unavailable_reason}")
-            elif job.path not in named_paths:
+            else:
                 self._add_line(f"{job} with Python {self._target} after these changes")
 
     def _update_locks(self, stale: Sequence[LockUpdate]) -> set[str]:
