@@ -311,6 +311,8 @@ def attach_changes(finding: Finding, facts: FileFacts) -> Finding:
     if finding.code == "PY206" and finding.message.endswith("rejects floats") and is_certain:
         name = finding.names[0]
         return replace(finding, changes=(_change_at_finding(finding, f"{name}(float)", f"{name}(int)"),))
+    if finding.code == "PY206" and finding.names[0].startswith("locals()["):
+        return replace(finding, changes=(_change_at_finding(finding, finding.names[0], "namespace[...]"),))
     if finding.code in ("PY201", "PY220") and finding.names[0] in _PARTLY_MOVED_MODULES:
         module = finding.names[0]
         remedy = _remedy_by_use(module, facts) or finding.remedy

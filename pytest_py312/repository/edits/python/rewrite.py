@@ -12,6 +12,7 @@ from typing import Any
 from pytest_py312.core.model.findings import SourceChange
 from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
 from pytest_py312.repository.edits.python.calls import call_edits, needs_call_rewrite, rename_attribute
+from pytest_py312.repository.edits.python.exec_namespace import READ, exec_namespace_edits
 from pytest_py312.repository.edits.python.imports import (
     from_import_of,
     module_imports,
@@ -79,6 +80,8 @@ class _RewriteAttempt:
                 elif change.old.endswith(MARK):
                     name = change.old.removesuffix(MARK).rpartition(".")[2]
                     self._record(change, whole_number_edits(self._source, change.line, change.column, name))
+                elif change.old.startswith(READ):
+                    self._record(change, exec_namespace_edits(self._source, change.line, change.column))
                 else:
                     self._add_rename(change)
             except EditRefused as reason:

@@ -467,3 +467,49 @@ def test_other_floats_are_refused(text: str, reason: str) -> None:
     result = converted(text, column=5 if text.startswith("x") else 1)
     assert result.text == text
     assert [reason in refused for _, refused in result.refused] == [True]
+
+
+# ---- the namespace of exec
+
+
+def with_namespace(text: str) -> RewriteResult:
+    reads = re.finditer(r"(?:locals\(\)|\bnamespace)\[", text)
+    places = [(text.count("\n", 0, read.start()) + 1, read.start() - text.rfind("\n", 0, read.start())) for read in reads]
+    return rewrite(
+        text,
+        [SourceChange(path=PATH, line=line, column=column, old='locals()["x"]', new="") for line, column in places],
+    )
+
+
+@pytest.mark.parametrize("argument", ["text", "get('a', b=1)", '"""x = 2\n"""'])
+def test_exec_gets_the_namespace_that_is_read(argument: str) -> None:
+    before = f'def f(text):\n    exec({argument})\n    y = locals()["x"]\n    return y, locals()["x"]\n'
+    after = (
+        f"def f(text):\n    exec({argument}, globals(), namespace := locals())\n"
+        '    y = namespace["x"]\n    return y, namespace["x"]\n'
+    )
+    assert with_namespace(before) == RewriteResult(text=after)
+    assert with_namespace(after) == RewriteResult(text=after)
+
+
+def test_the_namespace_of_exec_means_the_same_here() -> None:
+    text = "def f(text):\n    a = 1\n    exec(text)\n    return locals()['x'], locals()['a']\n"
+    values: dict[str, Any] = {}
+    exec(with_namespace(text).text, values)
+    assert values["f"]("x = a + 1") == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(a, b):\n    exec(a)\n    exec(b)\n    return locals()['x']\n",
+        "def f(a):\n    exec(a, {})\n    return locals()['x']\n",
+        "exec(a)\nlocals()['x']\n",
+        "def f(a):\n    exec(a,)\n    return locals()['x']\n",
+        "def f(a):\n    exec(*a)\n    return locals()['x']\n",
+    ],
+)
+def test_another_exec_is_refused(text: str) -> None:
+    result = with_namespace(text)
+    assert result.text == text
+    assert len(result.refused) == 1
