@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
+from pytest_py312.analysis.judging.replacements import needs_trial
 from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -153,7 +154,8 @@ def doubt_about(outcomes: Sequence[Outcome]) -> str:
     if not failed:
         return blocking_reason(outcomes)
     blocking = [finding for outcome in failed for finding in outcome.findings if _blocks(finding)]
-    remedies = " (the remedies are in this diff)" if blocking and all(finding.changes for finding in blocking) else ""
+    are_mended = blocking and all(finding.changes and not needs_trial(finding) for finding in blocking)
+    remedies = " (the remedies are in this diff)" if are_mended else ""
     return f"blocked: {blocking_reason(failed)}{remedies}"
 
 

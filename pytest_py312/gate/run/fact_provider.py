@@ -321,6 +321,7 @@ class FactProvider:
         )
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
+        """Run the suite of a cell once, or the tests ``select`` of it."""
         chosen = (
             hashlib.sha256("\0".join(select).encode("utf-8", "surrogatepass")).hexdigest()[:16] if select else "all"
         )
@@ -328,7 +329,16 @@ class FactProvider:
             f"run {cell.identifier} {attempt} {chosen}", lambda: self._run_suite(cell, attempt, select)
         )
 
-    def _run_suite(self, cell: Cell, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+    def suite_trials(self, service: Service, select: tuple[str, ...], files: Mapping[str, bytes]) -> list[SuiteRun]:
+        """Run tests with other contents for some files: on the baseline, and on the target if it has an environment."""
+        cells = dict.fromkeys((self.cells(service)[0], self.cells(service)[-1]))
+        return [
+            self._run_suite(cell, 0, select, files) for cell in cells if self.installation(cell).environment is not None
+        ]
+
+    def _run_suite(
+        self, cell: Cell, attempt: int, select: tuple[str, ...], replaced: Mapping[str, bytes] | None = None
+    ) -> SuiteRun:
         cell_installation = self.installation(cell)
         if cell_installation.environment is None or cell_installation.build is None:
             reason = cell_installation.unchecked or "its requirements cannot be installed"
@@ -342,6 +352,7 @@ class FactProvider:
             attempt=attempt,
             select=select,
             around=self._surroundings.files(cell.service),
+            replaced=replaced,
         )
         with self._slots:
             if self._closed.is_set():

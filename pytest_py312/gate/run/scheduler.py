@@ -19,7 +19,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.concurrency import PriorityExecutor, SingleFlight
 from pytest_py312.core.model.findings import Interpreter, Status
 from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks.check import CheckResult, comes_last, needs_installation
 from pytest_py312.gate.checks.static_analysis import SourceCheck
@@ -230,6 +230,10 @@ class Scheduler:
     ) -> "dict[str, AnalysisResult]":
         """See :meth:`FactProvider.source_analysis_with`."""
         return self._facts.source_analysis_with(files, services)
+
+    def suite_trials(self, service: Service, select: tuple[str, ...], files: Mapping[str, bytes]) -> list[SuiteRun]:
+        """See :meth:`FactProvider.suite_trials`."""
+        return self._facts.suite_trials(service, select, files)
 
     def close(self) -> None:
         """Stop all running work and clean up."""

@@ -19,6 +19,7 @@ from pytest_py312.repository.edits.python.imports import (
     rename_imported_names,
     rename_module,
 )
+from pytest_py312.repository.edits.python.mock_assertions import REMOVED, mock_assertion_edits
 from pytest_py312.repository.edits.python.string_escapes import InvalidEscapes
 from pytest_py312.repository.edits.python.syntax import PythonSource, normalize_line_ends, parse_source
 from pytest_py312.repository.edits.python.whole_numbers import MARK, whole_number_edits
@@ -80,6 +81,9 @@ class _RewriteAttempt:
                 elif change.old.endswith(MARK):
                     name = change.old.removesuffix(MARK).rpartition(".")[2]
                     self._record(change, whole_number_edits(self._source, change.line, change.column, name))
+                elif "." not in change.old and change.new in (f"assert_{change.old}", REMOVED):
+                    position = change.line, change.column
+                    self._record(change, mock_assertion_edits(self._source, *position, change.old, change.new))
                 elif change.old.startswith(READ):
                     self._record(change, exec_namespace_edits(self._source, change.line, change.column))
                 else:

@@ -17,6 +17,7 @@ from pytest_py312.analysis.scanner.facts.facts import FileFacts
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.core.model.findings import Finding, Location, SourceChange
 from pytest_py312.core.text_edits import EditRefused
+from pytest_py312.repository.edits.python.mock_assertions import REMOVED
 from pytest_py312.repository.edits.python.rewrite import RewriteResult, rewrite
 from pytest_py312.repository.edits.python.syntax import decode_source
 
@@ -474,7 +475,9 @@ def test_other_floats_are_refused(text: str, reason: str) -> None:
 
 def with_namespace(text: str) -> RewriteResult:
     reads = re.finditer(r"(?:locals\(\)|\bnamespace)\[", text)
-    places = [(text.count("\n", 0, read.start()) + 1, read.start() - text.rfind("\n", 0, read.start())) for read in reads]
+    places = [
+        (text.count("\n", 0, read.start()) + 1, read.start() - text.rfind("\n", 0, read.start())) for read in reads
+    ]
     return rewrite(
         text,
         [SourceChange(path=PATH, line=line, column=column, old='locals()["x"]', new="") for line, column in places],
@@ -511,5 +514,61 @@ def test_the_namespace_of_exec_means_the_same_here() -> None:
 )
 def test_another_exec_is_refused(text: str) -> None:
     result = with_namespace(text)
+    assert result.text == text
+    assert len(result.refused) == 1
+
+
+# ---- assertions that mocks took for attributes
+
+MISSPELT = r"\b(?:called_once_with|called_once|called_with|has_calls|not_called)\b"
+
+
+def asserted(text: str, new: str = "") -> RewriteResult:
+    """The changes are where the scanner finds them: at the start of the expression."""
+    changes = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and re.fullmatch(MISSPELT, node.attr):
+            place = {"path": PATH, "line": node.lineno, "column": node.col_offset + 1}
+            changes.append(SourceChange(**place, old=node.attr, new=new or f"assert_{node.attr}"))  # type: ignore[arg-type]
+    return rewrite(text, changes)
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("assert m.called_once()", "m.assert_called_once()"),
+        ("assert m.called_once", "m.assert_called_once()"),
+        ("assert (m.f().not_called)", "m.f().assert_not_called()"),
+        ("assert m.called_with(1, a=[2])  # why", "m.assert_called_with(1, a=[2])  # why"),
+        ("m.called_once_with(\n    1,\n)", "m.assert_called_once_with(\n    1,\n)"),
+        ("await m.f.called_once_with(1)", "m.f.assert_called_once_with(1)"),
+        ("assert await m.called_with(1)", "m.assert_called_with(1)"),
+        ("self.assertTrue(m.has_calls([1]))", "m.assert_has_calls([1])"),
+    ],
+)
+def test_a_misspelt_assertion_becomes_one(before: str, after: str) -> None:
+    function = "async def test_a(self, m):\n    {}\n    return 1\n".format
+    assert asserted(function(before)) == RewriteResult(text=function(after))
+    assert asserted(function(after)).text == function(after)
+    removed = asserted(function(before), REMOVED)
+    assert removed == RewriteResult(text="async def test_a(self, m):\n    return 1\n")
+
+
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        ("x = m.called_with(1)\n", ""),
+        ("assert m.called_with(1) and y\n", ""),
+        ("assert m.called_with(1), 'why'\n", ""),
+        ("assert m.called_with\n", ""),
+        ("assert (  # why\n    m.called_with(1)\n)\n", ""),
+        ("self.assertTrue(m.called_with(1), 'why')\n", ""),
+        ("def test_a():\n    m.called_with(1)\n", REMOVED),
+        ("a = 1; m.called_with(1)\n", REMOVED),
+        ("x = m.called_with(1)\n", REMOVED),
+    ],
+)
+def test_another_use_of_the_attribute_is_refused(text: str, new: str) -> None:
+    result = asserted(text, new)
     assert result.text == text
     assert len(result.refused) == 1
