@@ -15,6 +15,7 @@ from pytest_py312.core.text import shorten, without_escapes
 from pytest_py312.gate.fixes.assertion_trials import TryFile, confirmed_assertions
 from pytest_py312.gate.fixes.ready_services import merge_changes
 from pytest_py312.gate.fixes.relock import LockUpdate, is_same_for, plan_lock_updates, update_lock
+from pytest_py312.gate.fixes.resource_trials import confirmed_resources
 from pytest_py312.gate.fixes.source_verification import AnalyzeSource, verify_source
 from pytest_py312.gate.fixes.verification_run import run_second_time
 from pytest_py312.gate.fixes.version_changes import MigrationPlan
@@ -167,7 +168,10 @@ class FixSession:
     def finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
         """Plan the changes, and write them if requested. A refused change is reported, and fails the run."""
         options = self._options
-        self._tried = tuple(confirmed_assertions(self._root, outcomes, self._try_file))
+        self._tried = (
+            *confirmed_assertions(self._root, outcomes, self._try_file),
+            *confirmed_resources(self._root, outcomes, lambda service, files: self._try_file(service, "", files)),
+        )
         plan = plan_fixes(
             self._root, outcomes, target=self._target, annotate=options.annotate, utc=options.utc, tried=self._tried
         )

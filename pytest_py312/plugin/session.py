@@ -224,11 +224,12 @@ class GateSession:
         return self.assembly.scheduler.source_analysis_with(files, [self.fleet[name] for name in services])
 
     def _try_file(self, name: str, path: str, files: Mapping[str, bytes]) -> "Sequence[SuiteRun]":
-        """Run the tests of one file of a service, see :mod:`pytest_py312.gate.fixes.assertion_trials`."""
+        """Run the tests of one file of a service, or all if ``path`` is empty, with other contents for some files."""
         service = self.fleet[name]
         below = path.removeprefix(f"{service.path}/") if service.path != "." else path
         has_ids = service.suite is not None and service.suite.kind is SuiteKind.PYTEST
-        return self.assembly.scheduler.suite_trials(service, (below,), files) if has_ids else ()
+        select = (below,) if below else ()
+        return self.assembly.scheduler.suite_trials(service, select, files) if has_ids else ()
 
     def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
         from pytest_py312.gate.fixes.ready_services import plan_ready_migrations

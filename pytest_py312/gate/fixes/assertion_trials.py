@@ -49,21 +49,21 @@ def _confirmed(
 ) -> Iterator[SourceChange]:
     text, encode = decode_source(content)
     source = PythonSource(text)
-    passing_before = _passing(try_with({})[:1])
+    passing_before = passing_tests(try_with({})[:1])
     names = {change: test_around(source, change.line, change.column) for change in changes}
     tests = {change: ids for change, name in names.items() if (ids := _tests_named(name, passing_before))}
     for new in ("", REMOVED):
         wanted = {replace(change, new=new or change.new): ids for change, ids in tests.items()}
         rewritten = rewrite(text, wanted)
         tried = [change for change in wanted if change not in dict(rewritten.refused)]
-        passing = _passing(try_with({tried[0].path: encode(rewritten.text)})) if tried else frozenset()
+        passing = passing_tests(try_with({tried[0].path: encode(rewritten.text)})) if tried else frozenset()
         for change in tried:
             if wanted[change] <= passing:
                 del tests[replace(change, new=f"assert_{change.old}")]
                 yield change
 
 
-def _passing(runs: Sequence[SuiteRun]) -> frozenset[str]:
+def passing_tests(runs: Sequence[SuiteRun]) -> frozenset[str]:
     """Return the tests that pass in each of the runs."""
     passing = [frozenset(test for test, result in run.results.items() if result.is_passing) for run in runs]
     return frozenset.intersection(*passing) if passing else frozenset()

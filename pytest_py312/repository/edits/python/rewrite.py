@@ -20,6 +20,7 @@ from pytest_py312.repository.edits.python.imports import (
     rename_module,
 )
 from pytest_py312.repository.edits.python.mock_assertions import REMOVED, mock_assertion_edits
+from pytest_py312.repository.edits.python.package_resources import MODULE, package_resources_edits
 from pytest_py312.repository.edits.python.string_escapes import InvalidEscapes
 from pytest_py312.repository.edits.python.syntax import PythonSource, normalize_line_ends, parse_source
 from pytest_py312.repository.edits.python.whole_numbers import MARK, whole_number_edits
@@ -84,6 +85,8 @@ class _RewriteAttempt:
                 elif "." not in change.old and change.new in (f"assert_{change.old}", REMOVED):
                     position = change.line, change.column
                     self._record(change, mock_assertion_edits(self._source, *position, change.old, change.new))
+                elif change.old == MODULE:
+                    self._record(change, package_resources_edits(self._source, change.line, change.column))
                 elif change.old.startswith(READ):
                     self._record(change, exec_namespace_edits(self._source, change.line, change.column))
                 else:

@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import importlib
 import re
 import warnings
 from collections.abc import Mapping
@@ -572,3 +573,91 @@ def test_another_use_of_the_attribute_is_refused(text: str, new: str) -> None:
     result = asserted(text, new)
     assert result.text == text
     assert len(result.refused) == 1
+
+
+# ---- pkg_resources
+
+
+def without_pkg_resources(text: str) -> RewriteResult:
+    line = next(number for number, line in enumerate(text.splitlines(), start=1) if "import pkg_resources" in line)
+    column = text.splitlines()[line - 1].index("pkg_resources") + 1
+    change = SourceChange(path=PATH, line=line, column=column, old="pkg_resources", new="importlib.resources")
+    return rewrite(text, [change])
+
+
+OWN_FILES = "importlib.resources.files(__package__ or __name__)"
+READ_METADATA = """\
+def f():
+    import pkg_resources
+    try:
+        return pkg_resources.get_distribution('a-b').version
+    except pkg_resources.DistributionNotFound:
+        return pkg_resources.resource_string(__package__, n)
+"""
+READ_METADATA_AFTER = f"""\
+def f():
+    import importlib.metadata
+    import importlib.resources
+    try:
+        return importlib.metadata.version('a-b')
+    except importlib.metadata.PackageNotFoundError:
+        return {OWN_FILES}.joinpath(n).read_bytes()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            'import pkg_resources\nx = pkg_resources.resource_string(__name__, "a/b.json").decode()\n',
+            f'import importlib.resources\nx = {OWN_FILES}.joinpath("a/b.json").read_bytes().decode()\n',
+        ),
+        (
+            "import pkg_resources\nwith pkg_resources.resource_stream(__name__,\n    x) as f:\n    pass\n",
+            f'import importlib.resources\nwith {OWN_FILES}.joinpath(x).open("rb") as f:\n    pass\n',
+        ),
+        (READ_METADATA, READ_METADATA_AFTER),
+    ],
+)
+def test_pkg_resources_is_replaced_by_the_standard_library(before: str, after: str) -> None:
+    assert without_pkg_resources(before) == RewriteResult(text=after)
+
+
+def test_the_file_of_a_package_is_read_as_before(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'import pkg_resources\nDATA = pkg_resources.resource_string(__name__, "b.txt")\n'
+    (tmp_path / "own_package_312").mkdir()
+    for name in ("__init__.py", "a.py"):
+        (tmp_path / "own_package_312" / name).write_text(without_pkg_resources(text).text)
+    (tmp_path / "own_package_312" / "b.txt").write_bytes(b"b")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [importlib.import_module(f"own_package_312{name}").DATA for name in ("", ".a")] == [b"b", b"b"]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "for e in pkg_resources.iter_entry_points('x'): pass",
+        "pkg_resources.resource_string('other', 'x')",
+        "pkg_resources.resource_string(__name__, *x)",
+        "pkg_resources.resource_string(__name__, 'x') if __name__ == '__main__' else 1",
+        "pkg_resources.resource_string(__name__, ('x'))",
+        "pkg_resources.get_distribution('a>=1').version",
+        "pkg_resources.get_distribution('a').key",
+        "f(pkg_resources)",
+        "pkg_resources = None",
+        "import x as importlib; pkg_resources.resource_string(__name__, 'x')",
+    ],
+)
+def test_pkg_resources_stays_for_another_use(use: str) -> None:
+    text = f"import pkg_resources\npkg_resources.resource_string(__name__, 'x')\n{use}\n"
+    result = without_pkg_resources(text)
+    assert result.text == text
+    assert len(result.refused) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["import pkg_resources as p", "import pkg_resources, os", "x = 1; import pkg_resources"]
+)
+def test_only_a_plain_import_of_pkg_resources_is_replaced(line: str) -> None:
+    text = f"{line}\npkg_resources.resource_string(__name__, 'x')\n"
+    assert without_pkg_resources(text).text == text
