@@ -12,6 +12,7 @@ from pytest_py312.analysis.judging.replacements import UTC_REPLACEMENTS, apply_u
 from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
 from pytest_py312.core.text import shorten, without_escapes
+from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.fixes.assertion_trials import TryFile, confirmed_assertions
 from pytest_py312.gate.fixes.ready_services import merge_changes
 from pytest_py312.gate.fixes.relock import LockUpdate, is_same_for, plan_lock_updates, update_lock
@@ -168,9 +169,11 @@ class FixSession:
     def finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
         """Plan the changes, and write them if requested. A refused change is reported, and fails the run."""
         options = self._options
+        with_suite = {outcome.service for outcome in outcomes if outcome.check == SuiteCheck.name}
+        tested = [outcome for outcome in outcomes if outcome.service in with_suite]
         self._tried = (
-            *confirmed_assertions(self._root, outcomes, self._try_file),
-            *confirmed_resources(self._root, outcomes, lambda service, files: self._try_file(service, "", files)),
+            *confirmed_assertions(self._root, tested, self._try_file),
+            *confirmed_resources(self._root, tested, lambda service, files: self._try_file(service, "", files)),
         )
         plan = plan_fixes(
             self._root, outcomes, target=self._target, annotate=options.annotate, utc=options.utc, tried=self._tried

@@ -233,6 +233,7 @@ class GateSession:
 
     def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
         from pytest_py312.gate.fixes.ready_services import plan_ready_migrations
+        from pytest_py312.gate.reports.run_verdict import not_run_reasons
 
         builds = self.assembly.builds()
         return plan_ready_migrations(
@@ -243,6 +244,7 @@ class GateSession:
             builds=builds,
             earlier_changes=written,
             propose_unproven=not self.options.fix,
+            incomplete=not_run_reasons(self.report(self._exit_status or 0)),
         )
 
     @pytest.hookimpl(tryfirst=True)

@@ -34,12 +34,14 @@ def plan_ready_migrations(
     builds: Iterable[InterpreterBuild] = (),
     earlier_changes: Iterable[FileChange] = (),
     propose_unproven: bool = False,
+    incomplete: Mapping[str, str] | None = None,
 ) -> MigrationPlan:
     """Plan the migrations of those ``services`` that the run has checked and found ready.
 
     :param drop_old_versions: remove the old versions from lists and ranges, at the end of the rollout.
     :param builds: the interpreters that were used: a declaration of a patch release gets that of the target.
     :param earlier_changes: changes that are applied before the migrations.
+    :param incomplete: the services of which something that was to be run was not, and what.
     :param propose_unproven: also plan the migrations of the others, as far as that is possible: somebody reviews them.
     """
     by_service: dict[str, list[Outcome]] = {}
@@ -50,7 +52,11 @@ def plan_ready_migrations(
         for service in services
         if any(service_outcome.check == VersionCheck.name for service_outcome in by_service.get(service.name, ()))
     ]
-    blocking_reasons = {service.name: blocking_reason(by_service[service.name]) for service in asked_services}
+    missing = incomplete or {}
+    blocking_reasons = {
+        service.name: blocking_reason(by_service[service.name]) or missing.get(service.name, "")
+        for service in asked_services
+    }
     survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
     full_version = _target_patch_release(plan, builds)
     migrations = {
@@ -70,7 +76,7 @@ def plan_ready_migrations(
         migration_plan = _with_proposals(
             migration_plan,
             plan_migrations(survey, plan.root, _for_review(migrations), asked_services, earlier_changes=earlier),
-            {service.name: doubt_about(by_service[service.name]) for service in asked_services},
+            {name: doubt_about(by_service[name]) or reason for name, reason in blocking_reasons.items()},
         )
         moved = [service for service in asked_services if service.name in _changed_services(migration_plan)]
         migration_plan = replace(migration_plan, outdated=_outdated_files(plan, moved))

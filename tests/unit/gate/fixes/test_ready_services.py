@@ -74,6 +74,19 @@ def test_a_service_that_is_not_ready_stays_with_a_reason(tmp_path: Path) -> None
     )
 
 
+def test_a_service_of_which_a_check_was_not_run_stays(tmp_path: Path) -> None:
+    """What was run of it passed; in a proposal it is named as not proven."""
+    service_tree(tmp_path, {f"{USER.path}/Dockerfile": "FROM python:3.9\n"})
+    missing = {USER.name: "not run: suite on 3.12"}
+    plan = plan_ready_migrations(Plan(root=tmp_path), [USER], [judged("versions", EXCLUDED)], incomplete=missing)
+    assert (plan.changes, [str(one) for one in plan.unmigrated]) == ((), [f"{USER.name}: {missing[USER.name]}"])
+    proposal = plan_ready_migrations(
+        Plan(root=tmp_path), [USER], [judged("versions")], incomplete=missing, propose_unproven=True
+    )
+    assert [(one.service, one.reason) for one in proposal.unproven] == list(missing.items())
+    assert len(proposal.changes) == 1
+
+
 def test_a_migrated_service_is_not_listed(tmp_path: Path) -> None:
     """Nothing is waiting there, even if a check fails."""
     assert moved(tmp_path, [judged("versions"), errored("suite")], version="3.12") == MigrationPlan()
