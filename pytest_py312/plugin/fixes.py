@@ -50,6 +50,11 @@ _COMMENT_LIMIT = 240
 COMPILER_WARNING = "PY221"
 """What a later compiler refuses, and what can be changed without a change of meaning."""
 
+REMOVED_NAMES = ("PY202", "PY203")
+"""What the target has removed. Where the class of an object is unknown it is a warning, and has a change only if no
+other library uses the name.
+"""
+
 PlanMoves = Callable[[Sequence[Outcome], Sequence[FileChange]], MigrationPlan]
 """Plans the migration of services that a run found ready, on top of other changes."""
 
@@ -83,7 +88,7 @@ def _wanted_source_changes(outcomes: Iterable[Outcome]) -> Iterator[SourceChange
         for finding in outcome.findings:
             if needs_trial(finding):
                 continue
-            blocks = finding.severity is Severity.ERROR or finding.code == COMPILER_WARNING
+            blocks = finding.severity is Severity.ERROR or finding.code in (COMPILER_WARNING, *REMOVED_NAMES)
             for change in () if finding.waived else finding.changes:
                 if not isinstance(change, SourceChange) or is_kept_as_it_is(change.path):
                     continue

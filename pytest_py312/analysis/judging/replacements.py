@@ -109,6 +109,7 @@ ASSERTION_RENAMES = {
     "failUnlessEqual": "assertEqual", "failIfEqual": "assertNotEqual", "failUnlessRaises": "assertRaises",
     "failUnlessAlmostEqual": "assertAlmostEqual", "failIfAlmostEqual": "assertNotAlmostEqual",
 }  # fmt: skip
+DISTINCTIVE_ASSERTIONS = frozenset((*ASSERTION_RENAMES, "assertDictContainsSubset"))
 _DATETIME_DOCS = "the documentation of datetime"
 
 NAME_REPLACEMENTS: dict[str, StdlibReplacement] = {
@@ -249,6 +250,7 @@ def _module_replacement(name: str) -> StdlibReplacement | None:
 
 RENAMED_NAMES: Mapping[tuple[str, str], str] = {
     **{("unittest", old): new for old, new in ASSERTION_RENAMES.items()},
+    ("unittest", "assertDictContainsSubset"): "assertEqual",
     ("unittest", "_TextTestResult"): "TextTestResult",
     ("configparser", "SafeConfigParser"): "ConfigParser",
     ("configparser", "readfp"): "read_file",
@@ -372,7 +374,7 @@ def _name_changes(finding: Finding) -> tuple[SourceChange, ...]:
     if new is None and (package, last) in RENAMED_NAMES:
         new = f"{name.rpartition('.')[0]}.{RENAMED_NAMES[package, last]}"
     # for objects of unknown class only names that no other library uses are changed
-    if new is None or (finding.confidence is Confidence.LIKELY and last not in ASSERTION_RENAMES):
+    if new is None or (finding.confidence is Confidence.LIKELY and last not in DISTINCTIVE_ASSERTIONS):
         return ()
     return (_change_at_finding(finding, name, new),)
 

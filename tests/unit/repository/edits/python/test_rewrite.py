@@ -471,6 +471,33 @@ def test_other_floats_are_refused(text: str, reason: str) -> None:
     assert [reason in refused for _, refused in result.refused] == [True]
 
 
+# ---- a subset of a dictionary
+
+SUBSET_CASE = "import unittest\nclass T(unittest.TestCase):\n    def test(self, d, e):\n        self.{}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("assertDictContainsSubset({'a': 1}, d)", "assertEqual({**d, **{'a': 1}}, {**d})"),
+        ("assertDictContainsSubset(\n            e, d.x, 'why'\n        )",
+         "assertEqual(\n            {**d.x, **e}, {**d.x}, 'why'\n        )"),
+        ("assertDictContainsSubset(dict(a=1), d, msg=e)", "assertEqual({**d, **dict(a=1)}, {**d}, msg=e)"),
+    ],
+)  # fmt: skip
+def test_a_subset_is_compared_with_the_whole(before: str, after: str) -> None:
+    assert once_and_twice(SUBSET_CASE.format(before)) == SUBSET_CASE.format(after)
+
+
+@pytest.mark.parametrize(
+    "call", ["({}, f())", "({}, f().x)", "(*d)", "({}, d, e, 1)", "(subset={}, dictionary=d)", "(d or e, d)"]
+)
+def test_a_dictionary_that_is_computed_is_left(call: str) -> None:
+    text = SUBSET_CASE.format(f"assertDictContainsSubset{call}")
+    result = rewritten(text)
+    assert (result.text, len(result.refused)) == (text, 1)
+
+
 # ---- the namespace of exec
 
 
