@@ -67,8 +67,12 @@ def _assertion(source: PythonSource, statement: Any, value: Any, name: ast.Attri
 def _removal(source: PythonSource, statement: Any) -> TextEdit:
     """Return the edit that removes a statement with its lines."""
     start, end = source.line_start(statement.lineno), source.line_end(statement.end_lineno)
-    body = getattr(source.parent(statement), "body", ())
+    body: list[Any] = getattr(source.parent(statement), "body", [])
     text_before, text_after = source.text[start : source.start(statement)], source.text[source.end(statement) : end]
     if text_before.strip() or text_after.partition("#")[0].strip() or statement not in body or len(body) == 1:
         raise EditRefused("It cannot be removed with its line.")
+    line = statement.lineno
+    while body[-1] is statement and not source.text[source.line_start(line - 1) : start].strip():
+        line -= 1  # no blank lines stay behind at the end of a block
+        start = source.line_start(line)
     return TextEdit(start=start, end=end + len(source.line_break(statement.end_lineno)), text="")

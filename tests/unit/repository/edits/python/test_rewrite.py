@@ -582,6 +582,11 @@ def test_a_misspelt_assertion_becomes_one(before: str, after: str) -> None:
     assert removed == RewriteResult(text="async def test_a(self, m):\n    return 1\n")
 
 
+def test_no_blank_lines_stay_at_the_end_of_a_block() -> None:
+    function = "def test_a(m):\n    m()  \n{}\n\ndef b(): pass\n".format
+    assert asserted(function("\n    m.called_with(1)\n"), REMOVED) == RewriteResult(text=function(""))
+
+
 @pytest.mark.parametrize(
     ("text", "new"),
     [
