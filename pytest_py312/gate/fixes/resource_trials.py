@@ -1,6 +1,6 @@
 """Try whether a service that is blocked by ``pkg_resources`` works with the standard library in its place.
 
-Only where no requirement of setuptools mends it: none is changed by the finding.
+Only where no requirement of setuptools fixes it: the finding has no change of one.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
