@@ -227,9 +227,9 @@ class GateSession:
         """Run the tests of one file of a service, or all if ``path`` is empty, with other contents for some files."""
         service = self.fleet[name]
         below = path.removeprefix(f"{service.path}/") if service.path != "." else path
-        has_ids = service.suite is not None and service.suite.kind is SuiteKind.PYTEST
-        select = (below,) if below else ()
-        return self.assembly.scheduler.suite_trials(service, select, files) if has_ids else ()
+        if service.suite is None or service.suite.kind is not SuiteKind.PYTEST or self._cut_short:
+            return ()
+        return self.assembly.scheduler.suite_trials(service, (below,) if below else (), files)
 
     def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
         from pytest_py312.gate.fixes.ready_services import plan_ready_migrations

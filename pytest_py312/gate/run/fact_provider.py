@@ -332,9 +332,10 @@ class FactProvider:
     def suite_trials(self, service: Service, select: tuple[str, ...], files: Mapping[str, bytes]) -> list[SuiteRun]:
         """Run tests with other contents for some files: on the baseline, and on the target if it has an environment."""
         cells = dict.fromkeys((self.cells(service)[0], self.cells(service)[-1]))
-        return [
-            self._run_suite(cell, 0, select, files) for cell in cells if self.installation(cell).environment is not None
-        ]
+        with suppress(CellUnavailable):
+            installed = [cell for cell in cells if self.installation(cell).environment is not None]
+            return [self._run_suite(cell, 0, select, files) for cell in installed]
+        return []
 
     def _run_suite(
         self, cell: Cell, attempt: int, select: tuple[str, ...], replaced: Mapping[str, bytes] | None = None
