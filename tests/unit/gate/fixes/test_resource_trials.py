@@ -36,12 +36,12 @@ def run(minor: int, outcome_of_test: str) -> SuiteRun:
 
 
 def confirmed(
-    root: Path, *findings: Finding, with_change: Sequence[SuiteRun], before: str = "passed", text: str = TEXT
+    root: Path, *findings: Finding, with_change: Sequence[SuiteRun], outcome_before: str = "passed", text: str = TEXT
 ) -> list[SourceChange]:
     def try_suite(service: str, files: Mapping[str, bytes]) -> Sequence[SuiteRun]:
         assert service == "a"
         assert all(b"importlib.resources.files" in content for content in files.values())
-        return with_change if files else [run(11, before), run(12, "error")]
+        return with_change if files else [run(11, outcome_before), run(12, "error")]
 
     (root / "a").mkdir(exist_ok=True)
     (root / PATH).write_text(text, encoding="utf-8")
@@ -60,10 +60,10 @@ def test_a_suite_that_does_not_pass_confirms_nothing(tmp_path: Path, with_change
 
 
 def test_nothing_is_tried_without_need(tmp_path: Path) -> None:
-    """A requirement of setuptools mends it, another module is meant, a use has no replacement, no test passes."""
+    """A requirement of setuptools fixes it, another module is meant, a use has no replacement, no test passes."""
     passed = [run(11, "passed")]
     required = SpecifierChange(path="a/requirements.txt", line=1, name="setuptools", old="", new="<82")
     assert confirmed(tmp_path, replace(FINDING, changes=(required,)), with_change=passed) == []
     assert confirmed(tmp_path, replace(FINDING, names=("setuptools",)), with_change=passed) == []
     assert confirmed(tmp_path, FINDING, with_change=passed, text=f"{TEXT}pkg_resources.require('x')\n") == []
-    assert confirmed(tmp_path, FINDING, with_change=passed, before="failed") == []
+    assert confirmed(tmp_path, FINDING, with_change=passed, outcome_before="failed") == []

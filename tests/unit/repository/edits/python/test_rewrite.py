@@ -514,12 +514,12 @@ def with_namespace(text: str) -> RewriteResult:
 
 @pytest.mark.parametrize("argument", ["text", "get('a', b=1)", '"""x = 2\n"""'])
 def test_exec_gets_the_namespace_that_is_read(argument: str) -> None:
-    before = f'def f(text):\n    exec({argument})\n    y = locals()["x"]\n    return y, locals()["x"]\n'
+    original = f'def f(text):\n    exec({argument})\n    y = locals()["x"]\n    return y, locals()["x"]\n'
     after = (
         f"def f(text):\n    exec({argument}, globals(), namespace := locals())\n"
         '    y = namespace["x"]\n    return y, namespace["x"]\n'
     )
-    assert with_namespace(before) == RewriteResult(text=after)
+    assert with_namespace(original) == RewriteResult(text=after)
     assert with_namespace(after) == RewriteResult(text=after)
 
 
@@ -562,7 +562,7 @@ def asserted(text: str, new: str = "") -> RewriteResult:
 
 
 @pytest.mark.parametrize(
-    ("before", "after"),
+    ("text", "after"),
     [
         ("assert m.called_once()", "m.assert_called_once()"),
         ("assert m.called_once", "m.assert_called_once()"),
@@ -574,11 +574,11 @@ def asserted(text: str, new: str = "") -> RewriteResult:
         ("self.assertTrue(m.has_calls([1]))", "m.assert_has_calls([1])"),
     ],
 )
-def test_a_misspelt_assertion_becomes_one(before: str, after: str) -> None:
+def test_a_misspelt_assertion_becomes_one(text: str, after: str) -> None:
     function = "async def test_a(self, m):\n    {}\n    return 1\n".format
-    assert asserted(function(before)) == RewriteResult(text=function(after))
+    assert asserted(function(text)) == RewriteResult(text=function(after))
     assert asserted(function(after)).text == function(after)
-    removed = asserted(function(before), REMOVED)
+    removed = asserted(function(text), REMOVED)
     assert removed == RewriteResult(text="async def test_a(self, m):\n    return 1\n")
 
 
