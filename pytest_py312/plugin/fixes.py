@@ -8,12 +8,15 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.analysis.judging.replacements import UTC_REPLACEMENTS, apply_utc_choice
+from pytest_py312.analysis.judging.replacements import UTC_REPLACEMENTS, apply_utc_choice, needs_trial
 from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
 from pytest_py312.core.text import shorten, without_escapes
+from pytest_py312.gate.checks.suite import SuiteCheck
+from pytest_py312.gate.fixes.assertion_trials import TryFile, confirmed_assertions
 from pytest_py312.gate.fixes.ready_services import merge_changes
-from pytest_py312.gate.fixes.relock import LockUpdate, plan_lock_updates, update_lock
+from pytest_py312.gate.fixes.relock import LockUpdate, is_same_for, plan_lock_updates, update_lock
+from pytest_py312.gate.fixes.resource_trials import confirmed_resources
 from pytest_py312.gate.fixes.source_verification import AnalyzeSource, verify_source
 from pytest_py312.gate.fixes.verification_run import run_second_time
 from pytest_py312.gate.fixes.version_changes import MigrationPlan
@@ -27,6 +30,7 @@ from pytest_py312.repository.edits.change_set import (
     plan_changes,
     unified_diff,
 )
+from pytest_py312.repository.edits.python.mock_assertions import REMOVED
 from pytest_py312.repository.services.compiled_requirements import redirect_to_sources
 from pytest_py312.repository.services.file_ownership import is_kept_as_it_is
 
@@ -45,6 +49,11 @@ _COMMENT_LIMIT = 240
 """Maximum length of a comment above the diff."""
 COMPILER_WARNING = "PY221"
 """What a later compiler refuses, and what can be changed without a change of meaning."""
+
+REMOVED_NAMES = ("PY202", "PY203")
+"""What the target has removed. Where the class of an object is unknown it is a warning, and has a change only if no
+other library uses the name.
+"""
 
 PlanMoves = Callable[[Sequence[Outcome], Sequence[FileChange]], MigrationPlan]
 """Plans the migration of services that a run found ready, on top of other changes."""
@@ -77,7 +86,9 @@ def _wanted_source_changes(outcomes: Iterable[Outcome]) -> Iterator[SourceChange
     """
     for outcome in outcomes:
         for finding in outcome.findings:
-            blocks = finding.severity is Severity.ERROR or finding.code == COMPILER_WARNING
+            if needs_trial(finding):
+                continue
+            blocks = finding.severity is Severity.ERROR or finding.code in (COMPILER_WARNING, *REMOVED_NAMES)
             for change in () if finding.waived else finding.changes:
                 if not isinstance(change, SourceChange) or is_kept_as_it_is(change.path):
                     continue
@@ -110,8 +121,9 @@ def plan_fixes(
     target: Interpreter | None = None,
     annotate: bool = False,
     utc: str = "",
+    tried: Sequence[SourceChange] = (),
 ) -> ChangeSet:
-    """Plan all edits of a run; with ``annotate``, also comments where nothing fixes a requirement.
+    """Plan all edits of a run and those that were ``tried``; with ``annotate``, also comments at other requirements.
 
     Generated files are not edited, but their sources (repository/services/compiled_requirements.py).
     """
@@ -121,7 +133,7 @@ def plan_fixes(
     ]
     if annotate and target is not None:
         edits += requirement_comments(outcomes, target)
-    return plan_changes(root, [*edits, *source_changes(outcomes, utc)])
+    return plan_changes(root, [*edits, *source_changes(outcomes, utc), *tried])
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -138,13 +150,22 @@ class FixSession:
     """Output of changes, shown or written at the end of a session."""
 
     def __init__(
-        self, root: Path, *, target: Interpreter, options: FixOptions, judges: AnalyzeSource, plan_moves: PlanMoves
+        self,
+        root: Path,
+        *,
+        target: Interpreter,
+        options: FixOptions,
+        judges: AnalyzeSource,
+        plan_moves: PlanMoves,
+        try_file: TryFile,
     ) -> None:
         self._root = root
         self._target = target
         self._options = options
         self._judges = judges
         self._plan_moves = plan_moves
+        self._try_file = try_file
+        self._tried: tuple[SourceChange, ...] = ()
         self._lines: list[tuple[str, bool]] = []
         self._rerun_output = ""
         self.last_line = ""
@@ -153,11 +174,25 @@ class FixSession:
     def finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
         """Plan the changes, and write them if requested. A refused change is reported, and fails the run."""
         options = self._options
-        plan = plan_fixes(self._root, outcomes, target=self._target, annotate=options.annotate, utc=options.utc)
+        with_suite = {outcome.service for outcome in outcomes if outcome.check == SuiteCheck.name}
+        tested = [outcome for outcome in outcomes if outcome.service in with_suite]
+        self._tried = (
+            *confirmed_assertions(self._root, tested, self._try_file),
+            *confirmed_resources(self._root, tested, lambda service, files: self._try_file(service, "", files)),
+        )
+        plan = plan_fixes(
+            self._root, outcomes, target=self._target, annotate=options.annotate, utc=options.utc, tried=self._tried
+        )
         plan = self._verified(plan, outcomes)
         moves = self._plan_moves(outcomes, plan.changes)
         plan = replace(plan, changes=merge_changes(plan.changes, moves.changes))
         self._show_diff(plan, moves)
+        for change in self._tried:
+            if change.new == REMOVED:
+                reason = (
+                    f"assert_{change.old} fails here on the baseline; the statement, which asserts nothing, is removed"
+                )
+                self._add_line(f"{change.path}:{change.line}: {reason}")
         for unmigrated in moves.unmigrated:
             self._add_line(f"not migrated: {unmigrated}")
         for advice in moves.advice:
@@ -183,7 +218,7 @@ class FixSession:
         refused = {(edit.path, edit.old) for refusal in plan.refusals if isinstance(edit := refusal.edit, SourceChange)}
         changes += [
             change
-            for change in source_changes(outcomes, options.utc)
+            for change in (*source_changes(outcomes, options.utc), *self._tried)
             if change.path in written and (change.path, change.old) not in refused
         ]
         migrated = set(moves.migrated) if written else set()
@@ -209,7 +244,8 @@ class FixSession:
 
     def _verified(self, plan: ChangeSet, outcomes: Sequence[Outcome]) -> ChangeSet:
         """Return ``plan`` with the source changes that the interpreters confirm."""
-        verification = verify_source(plan, outcomes, source_changes(outcomes, self._options.utc), self._judges)
+        changes = (*source_changes(outcomes, self._options.utc), *self._tried)
+        verification = verify_source(plan, outcomes, changes, self._judges)
         for doubt in verification.doubts:
             self._add_line(doubt, is_error=True)
         return verification.plan
@@ -235,10 +271,12 @@ class FixSession:
         for job in plan_lock_updates(self._root, plan.changes, (), {}):
             if job.path not in named_paths:
                 self._add_line(f"{job} after these changes")
-        for job in plan_lock_updates(self._root, (), (), dict.fromkeys(moves.outdated, ()))[:_MAX_LOCKS]:
-            if job.path not in named_paths and job.unavailable_reason:
+        outdated = [file for file in moves.outdated[:_MAX_LOCKS] if file.path not in named_paths]
+        outdated = [file for file in outdated if not is_same_for(self._root, file, self._target)]
+        for job in plan_lock_updates(self._root, (), (), dict.fromkeys(outdated, ())):
+            if job.unavailable_reason:
                 self._add_line(f"{job.path} has to be regenerated manually: {job.unavailable_reason}")
-            elif job.path not in named_paths:
+            else:
                 self._add_line(f"{job} with Python {self._target} after these changes")
 
     def _update_locks(self, stale: Sequence[LockUpdate]) -> set[str]:

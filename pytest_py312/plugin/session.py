@@ -18,6 +18,7 @@ from pytest_py312.core.directories import STATE_FOLDER, default_cache_folder
 from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Cell, Fleet, Service
+from pytest_py312.core.model.plan import SuiteKind
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
@@ -40,6 +41,8 @@ from pytest_py312.repository.plan.fleet_check import check_against_fleet
 
 if TYPE_CHECKING:
     from pytest_py312.analysis.services.service_analysis import AnalysisResult
+    from pytest_py312.core.model.measurements import SuiteRun
+    from pytest_py312.gate.fixes.assertion_trials import TryFile
     from pytest_py312.gate.fixes.source_verification import AnalyzeSource
     from pytest_py312.gate.fixes.version_changes import MigrationPlan
     from pytest_py312.plugin.fixes import FixSession, PlanMoves
@@ -90,7 +93,7 @@ class GateSession:
             self.options.plan.root, self.options.reports, annotations=self.options.annotations
         )
         self._history = BenchmarkHistory(self.options.plan.root / STATE_FOLDER)
-        self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves)
+        self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves, self._try_file)
 
     # -- selection
 
@@ -220,8 +223,17 @@ class GateSession:
     def _analyze_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> "Mapping[str, AnalysisResult]":
         return self.assembly.scheduler.source_analysis_with(files, [self.fleet[name] for name in services])
 
+    def _try_file(self, name: str, path: str, files: Mapping[str, bytes]) -> "Sequence[SuiteRun]":
+        """Run the tests of one file of a service, or all if ``path`` is empty, with other contents for some files."""
+        service = self.fleet[name]
+        below = path.removeprefix(f"{service.path}/") if service.path != "." else path
+        if service.suite is None or service.suite.kind is not SuiteKind.PYTEST or self._cut_short:
+            return ()
+        return self.assembly.scheduler.suite_trials(service, (below,) if below else (), files)
+
     def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
         from pytest_py312.gate.fixes.ready_services import plan_ready_migrations
+        from pytest_py312.gate.reports.run_verdict import not_run_reasons
 
         builds = self.assembly.builds()
         return plan_ready_migrations(
@@ -232,6 +244,7 @@ class GateSession:
             builds=builds,
             earlier_changes=written,
             propose_unproven=not self.options.fix,
+            incomplete=not_run_reasons(self.report(self._exit_status or 0)),
         )
 
     @pytest.hookimpl(tryfirst=True)
@@ -407,7 +420,9 @@ def _make_rollout(
     return rollout
 
 
-def _make_fix_session(options: RunOptions, judges: "AnalyzeSource", plan_moves: "PlanMoves") -> "FixSession | None":
+def _make_fix_session(
+    options: RunOptions, judges: "AnalyzeSource", plan_moves: "PlanMoves", try_file: "TryFile"
+) -> "FixSession | None":
     if not (options.diff or options.fix):
         return None
     from pytest_py312.plugin.fixes import FixOptions, FixSession  # imports the editors, which few runs need
@@ -416,5 +431,10 @@ def _make_fix_session(options: RunOptions, judges: "AnalyzeSource", plan_moves: 
         fix=options.fix, annotate=options.annotate, allow_dirty=options.allow_dirty, utc=options.utc
     )
     return FixSession(
-        options.plan.root, target=options.plan.target, options=fix_options, judges=judges, plan_moves=plan_moves
+        options.plan.root,
+        target=options.plan.target,
+        options=fix_options,
+        judges=judges,
+        plan_moves=plan_moves,
+        try_file=try_file,
     )

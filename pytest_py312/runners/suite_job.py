@@ -3,6 +3,7 @@
 Two runs are compared in gate/checks/suite_comparison.py.
 """
 
+import base64
 import re
 import zlib
 from collections.abc import Mapping, Sequence
@@ -56,10 +57,11 @@ def suite_job(
     attempt: int = 0,
     select: Sequence[str] = (),
     around: Mapping[str, str] | None = None,
+    replaced: Mapping[str, bytes] | None = None,
 ) -> ProbeJob:
     """Return the job that runs the suite of ``cell``, or only the tests in ``select``.
 
-    ``around``: files around the service, see runners/surroundings.py.
+    ``around``: files around the service, see runners/surroundings.py; ``replaced``: other contents for files of it.
     ``built``: the service's distribution is installed in the environment. ``attempt`` becomes the hash seed, the same
     on all interpreters: a test that depends on the order of a set fails in one attempt and passes in another, so it is
     recognized as flaky. With random seeds it could look like a regression.
@@ -67,14 +69,20 @@ def suite_job(
     service, settings = cell.service, cell.service.settings
     # the baseline may run different tests at the same time, for two interpreters
     selection_digest = f"-{zlib.crc32(chr(0).join(select).encode('utf-8', 'surrogatepass')):08x}" if select else ""
-    purpose = f"suite-{attempt}{selection_digest}"
+    purpose = f"suite-{attempt}{selection_digest}{'-changed' if replaced else ''}"
+    contents = {path: base64.b64encode(content).decode() for path, content in (replaced or {}).items()}
     return ProbeJob(
         identifier=f"{cell.identifier}-{purpose}",
         build=build,
         environment=environment,
         root=root,
         folders=folders_read_by(service),
-        request={**_probe_request(service, built=built), "select": list(select), "around": around or {}},
+        request={
+            **_probe_request(service, built=built),
+            "select": list(select),
+            "around": around or {},
+            "replaced": contents,
+        },
         variables=(("PYTHONHASHSEED", str(attempt)), *environment_of_tests(service)),
         time_limit=settings.time_limit,
         memory_limit=settings.memory_limit,

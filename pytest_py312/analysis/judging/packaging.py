@@ -25,6 +25,8 @@ from pytest_py312.core.model.findings import Finding, Location, Severity
 
 SETUPTOOLS_MODULES = ("pkg_resources", "setuptools")
 SETUPTOOLS_WITHOUT_PKG_RESOURCES = Version("82")
+PKG_RESOURCES_FOR_312 = Version("66.1")
+"""https://setuptools.pypa.io/en/latest/history.html#v66-1-0"""
 SETUPTOOLS_WITH_DISTUTILS = Version("60")
 VENV_WITHOUT_SETUPTOOLS = (3, 12)
 IMPORT_ERRORS = frozenset({"ImportError", "ModuleNotFoundError"})
@@ -146,6 +148,11 @@ def _diagnose(top: str, evidence: Evidence, distributions: CellDistributions) ->
         return f"setuptools {version} no longer includes pkg_resources", "require setuptools<82" + _alternative_text(
             top
         )
+    if version is not None and top == "pkg_resources" and version < PKG_RESOURCES_FOR_312:
+        return (
+            f"pkg_resources of setuptools {version} fails on import: it uses pkgutil.ImpImporter",
+            f"require setuptools>={PKG_RESOURCES_FOR_312},<82" + _alternative_text(top),
+        )
     return None
 
 
@@ -155,7 +162,11 @@ def _alternative_text(top: str) -> str:
 
 def offered_setuptools(finding: Finding) -> str:
     """Return the requirement of setuptools that the remedy of a finding begins with; empty if there is none."""
-    match = re.match(r"require (setuptools(?:<82)?)(?:,|$)", finding.remedy) if finding.code == "PY209" else None
+    match = (
+        re.match(r"require (setuptools(?:>=66\.1,<82|<82)?)(?:,|$)", finding.remedy)
+        if finding.code == "PY209"
+        else None
+    )
     return match[1] if match else ""
 
 

@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ReferenceKind
+from pytest_py312.analysis.scanner.rules.operators import MISSPELT_ASSERTIONS
 from pytest_py312.core.model.findings import Confidence, Finding, SourceChange
 
 
@@ -108,6 +109,7 @@ ASSERTION_RENAMES = {
     "failUnlessEqual": "assertEqual", "failIfEqual": "assertNotEqual", "failUnlessRaises": "assertRaises",
     "failUnlessAlmostEqual": "assertAlmostEqual", "failIfAlmostEqual": "assertNotAlmostEqual",
 }  # fmt: skip
+DISTINCTIVE_ASSERTIONS = frozenset((*ASSERTION_RENAMES, "assertDictContainsSubset"))
 _DATETIME_DOCS = "the documentation of datetime"
 
 NAME_REPLACEMENTS: dict[str, StdlibReplacement] = {
@@ -248,6 +250,7 @@ def _module_replacement(name: str) -> StdlibReplacement | None:
 
 RENAMED_NAMES: Mapping[tuple[str, str], str] = {
     **{("unittest", old): new for old, new in ASSERTION_RENAMES.items()},
+    ("unittest", "assertDictContainsSubset"): "assertEqual",
     ("unittest", "_TextTestResult"): "TextTestResult",
     ("configparser", "SafeConfigParser"): "ConfigParser",
     ("configparser", "readfp"): "read_file",
@@ -311,11 +314,21 @@ def attach_changes(finding: Finding, facts: FileFacts) -> Finding:
     if finding.code == "PY206" and finding.message.endswith("rejects floats") and is_certain:
         name = finding.names[0]
         return replace(finding, changes=(_change_at_finding(finding, f"{name}(float)", f"{name}(int)"),))
+    if finding.code == "PY206" and finding.names[0].startswith("locals()["):
+        return replace(finding, changes=(_change_at_finding(finding, finding.names[0], "namespace[...]"),))
+    if finding.code == "PY206" and finding.names[0] in MISSPELT_ASSERTIONS:
+        name = finding.names[0]
+        return replace(finding, changes=(_change_at_finding(finding, name, f"assert_{name}"),))
     if finding.code in ("PY201", "PY220") and finding.names[0] in _PARTLY_MOVED_MODULES:
         module = finding.names[0]
         remedy = _remedy_by_use(module, facts) or finding.remedy
         return replace(finding, remedy=remedy, changes=_module_changes(module, facts))
     return replace(finding, changes=_name_changes(finding)) if finding.code in _NAME_CODES else finding
+
+
+def needs_trial(finding: Finding) -> bool:
+    """Return whether the change makes an assertion of an attribute of a mock, so that a test may fail that passed."""
+    return any(isinstance(change, SourceChange) and change.old in MISSPELT_ASSERTIONS for change in finding.changes)
 
 
 def _is_own_alias(finding: Finding, facts: FileFacts) -> bool:
@@ -361,7 +374,7 @@ def _name_changes(finding: Finding) -> tuple[SourceChange, ...]:
     if new is None and (package, last) in RENAMED_NAMES:
         new = f"{name.rpartition('.')[0]}.{RENAMED_NAMES[package, last]}"
     # for objects of unknown class only names that no other library uses are changed
-    if new is None or (finding.confidence is Confidence.LIKELY and last not in ASSERTION_RENAMES):
+    if new is None or (finding.confidence is Confidence.LIKELY and last not in DISTINCTIVE_ASSERTIONS):
         return ()
     return (_change_at_finding(finding, name, new),)
 

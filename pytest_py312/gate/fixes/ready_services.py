@@ -4,12 +4,14 @@ import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
-from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
+from pytest_py312.analysis.judging.replacements import needs_trial
+from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.gate.checks.versions import VersionCheck
 from pytest_py312.gate.fixes.version_changes import MigrationPlan, Unmigrated, plan_migrations
+from pytest_py312.repository.declarations.declaration import DeclarationRole
 from pytest_py312.repository.edits.change_set import FileChange
 from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.edits.lower_bounds import oldest_supported
@@ -33,12 +35,14 @@ def plan_ready_migrations(
     builds: Iterable[InterpreterBuild] = (),
     earlier_changes: Iterable[FileChange] = (),
     propose_unproven: bool = False,
+    incomplete: Mapping[str, str] | None = None,
 ) -> MigrationPlan:
     """Plan the migrations of those ``services`` that the run has checked and found ready.
 
     :param drop_old_versions: remove the old versions from lists and ranges, at the end of the rollout.
     :param builds: the interpreters that were used: a declaration of a patch release gets that of the target.
     :param earlier_changes: changes that are applied before the migrations.
+    :param incomplete: the services of which something that was to be run was not, and what.
     :param propose_unproven: also plan the migrations of the others, as far as that is possible: somebody reviews them.
     """
     by_service: dict[str, list[Outcome]] = {}
@@ -49,7 +53,11 @@ def plan_ready_migrations(
         for service in services
         if any(service_outcome.check == VersionCheck.name for service_outcome in by_service.get(service.name, ()))
     ]
-    blocking_reasons = {service.name: blocking_reason(by_service[service.name]) for service in asked_services}
+    missing = incomplete or {}
+    blocking_reasons = {
+        service.name: blocking_reason(by_service[service.name]) or missing.get(service.name, "")
+        for service in asked_services
+    }
     survey = VersionSurvey(plan.root, services, exclude=plan.exclude)
     full_version = _target_patch_release(plan, builds)
     migrations = {
@@ -69,10 +77,11 @@ def plan_ready_migrations(
         migration_plan = _with_proposals(
             migration_plan,
             plan_migrations(survey, plan.root, _for_review(migrations), asked_services, earlier_changes=earlier),
-            {service.name: doubt_about(by_service[service.name]) for service in asked_services},
+            {name: doubt_about(by_service[name]) or reason for name, reason in blocking_reasons.items()},
         )
         moved = [service for service in asked_services if service.name in _changed_services(migration_plan)]
-        migration_plan = replace(migration_plan, outdated=_outdated_files(plan, moved))
+        kept = () if drop_old_versions else _kept_versions(survey, moved, plan.target)
+        migration_plan = _with_outdated_files(migration_plan, _outdated_files(plan, moved), kept, plan.target)
         blocking_reasons = dict.fromkeys(blocking_reasons, "")
     unready = _unready(
         survey,
@@ -130,6 +139,30 @@ def _outdated_files(plan: Plan, services: Iterable[Service]) -> tuple[CompiledRe
     return compiled_for_older(tree, sorted(paths), plan.target)
 
 
+def _kept_versions(
+    survey: VersionSurvey, services: Iterable[Service], target: Interpreter
+) -> tuple[Interpreter, ...]:  # fmt: skip
+    """Return the older versions that stay in lists of the services, such as the matrix of a workflow."""
+    declarations = [declaration for service in services for declaration in survey.read(service).declarations]
+    listed = [item.version for item in declarations if item.role is DeclarationRole.LIST_ITEM and item.version]
+    return tuple(sorted({version for version in listed if version < target}))
+
+
+def _with_outdated_files(
+    plan: MigrationPlan, outdated: tuple[CompiledRequirements, ...], kept: Sequence[Interpreter], target: Interpreter
+) -> MigrationPlan:
+    """Add the files that were compiled with an older Python, and what that means for the versions that are ``kept``."""
+    if not outdated or not kept:
+        return replace(plan, outdated=outdated)
+    more = f" and {len(outdated) - 1} more" if len(outdated) > 1 else ""
+    older = ", ".join(map(str, kept))
+    remark = (
+        f"{outdated[0].path}{more}: compiled with {target}, a file lacks what only {older} needs, which stays listed: "
+        "give that a marker in its source, or compile a file for each Python."
+    )
+    return replace(plan, outdated=outdated, remarks=(*plan.remarks, remark))
+
+
 def _advice(migrated: Iterable[Service], plan: Plan) -> Iterator[str]:
     """Yield advice to declare the baseline: after the migration, no file contains the old version any more."""
     undeclared = [
@@ -153,7 +186,8 @@ def doubt_about(outcomes: Sequence[Outcome]) -> str:
     if not failed:
         return blocking_reason(outcomes)
     blocking = [finding for outcome in failed for finding in outcome.findings if _blocks(finding)]
-    remedies = " (the remedies are in this diff)" if blocking and all(finding.changes for finding in blocking) else ""
+    are_fixed = blocking and all(finding.changes and not needs_trial(finding) for finding in blocking)
+    remedies = " (the remedies are in this diff)" if are_fixed else ""
     return f"blocked: {blocking_reason(failed)}{remedies}"
 
 

@@ -6,19 +6,27 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from pytest_py312.core import process
-from pytest_py312.core.model.findings import Finding
+from pytest_py312.core.model.findings import Finding, Interpreter
 from pytest_py312.core.process import ExitReason
 from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.resolution.lockfile_pins import LOCKED_VERSION_CODE, STALE_LOCK_CODE
 from pytest_py312.repository.edits.apply import has_uncommitted_changes
 from pytest_py312.repository.edits.change_set import PANTS_LOCK_COMMAND, FileChange, stale_locks
 from pytest_py312.repository.formats.lockfiles import lock_format
-from pytest_py312.repository.services.compiled_requirements import CompiledRequirements, recompile_command
+from pytest_py312.repository.services.compiled_requirements import (
+    UV_COMPILE,
+    CompiledRequirements,
+    recompile_command,
+    without_output,
+)
 
 TIME_LIMIT = 1800.0
 """Time limit of one command, in seconds."""
+COMPILE_LIMIT = 120.0
+"""Time limit of a command that only shows whether a file would change, in seconds."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,6 +99,28 @@ def update_lock(root: Path, update: LockUpdate, *, allow_dirty: bool) -> str:
         return f"it was ended: {result.exit_reason.value}"
     output_lines = [line.strip() for line in re.split(r"[\r\n]+", result.stderr or result.stdout) if line.strip()]
     return f"exit code {result.exit_code}: {shorten(output_lines[-1], 300) if output_lines else 'it gave no reason'}"
+
+
+def is_same_for(root: Path, compiled: CompiledRequirements, target: Interpreter) -> bool:
+    """Return whether uv compiles the same file for ``target``; ``False`` if the command is not one of uv.
+
+    The output of uv does not say for which Python it is. It is compiled into a copy; a failure changes nothing.
+    """
+    program = _find_program("uv") if compiled.argv[:3] == UV_COMPILE else None
+    if program is None:
+        return False
+    with TemporaryDirectory() as folder:
+        copy = Path(folder).resolve() / "requirements.txt"
+        shutil.copy2(root / compiled.path, copy)
+        argv = (*without_output(compiled.argv[1:]), "--quiet", f"--python-version={target}", f"--output-file={copy}")
+        before = _pinned_lines(copy)
+        process.run([program, *argv], cwd=root / compiled.folder, time_limit=COMPILE_LIMIT)
+        return _pinned_lines(copy) == before
+
+
+def _pinned_lines(path: Path) -> list[str]:
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    return [line for line in lines if not line.lstrip().startswith("#")]
 
 
 def _find_program(name: str) -> str | None:

@@ -213,8 +213,12 @@ def _unchecked_reason(
     unchecked = [interpreter for interpreter in planned if not outcomes.get((name, interpreter))]
     if unchecked:
         return f"nothing was checked on {', '.join(map(str, sorted(unchecked)))}"
-    not_run = [(interpreter, check) for service_name, interpreter, check in report.not_run if service_name == name]
-    if not_run:
-        labels = [f"{check} on {interpreter}" if interpreter else check for interpreter, check in not_run]
-        return f"not run: {', '.join(labels)}"
-    return ""
+    return not_run_reasons(report).get(name, "")
+
+
+def not_run_reasons(report: Report) -> dict[str, str]:
+    """Return the services of which something that was to be run was not, and what."""
+    labels: dict[str, list[str]] = {}
+    for name, interpreter, check in report.not_run:
+        labels.setdefault(name, []).append(f"{check} on {interpreter}" if interpreter else check)
+    return {name: f"not run: {', '.join(items)}" for name, items in labels.items()}

@@ -327,6 +327,7 @@ class FactProvider:
         )
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
+        """Run the suite of a cell once, or the tests ``select`` of it."""
         chosen = (
             hashlib.sha256("\0".join(select).encode("utf-8", "surrogatepass")).hexdigest()[:16] if select else "all"
         )
@@ -342,8 +343,21 @@ class FactProvider:
             return None
         return self._run_suite(cell, alike, self._plan.reruns + 1, select)  # an attempt that no other run has
 
+    def suite_trials(self, service: Service, select: tuple[str, ...], files: Mapping[str, bytes]) -> list[SuiteRun]:
+        """Run tests with other contents for some files: on the baseline, and on the target if it has an environment."""
+        cells = dict.fromkeys((self.cells(service)[0], self.cells(service)[-1]))
+        with suppress(CellUnavailable):
+            installed = [cell for cell in cells if self.installation(cell).environment is not None]
+            return [self._run_suite(cell, self.installation(cell), 0, select, files) for cell in installed]
+        return []
+
     def _run_suite(
-        self, cell: Cell, cell_installation: Installation, attempt: int, select: tuple[str, ...]
+        self,
+        cell: Cell,
+        cell_installation: Installation,
+        attempt: int,
+        select: tuple[str, ...],
+        replaced: Mapping[str, bytes] | None = None,
     ) -> SuiteRun:
         if cell_installation.environment is None or cell_installation.build is None:
             reason = cell_installation.unchecked or "its requirements cannot be installed"
@@ -357,6 +371,7 @@ class FactProvider:
             attempt=attempt,
             select=select,
             around=self._surroundings.files(cell.service),
+            replaced=replaced,
         )
         with self._slots:
             if self._closed.is_set():

@@ -280,6 +280,10 @@ class Scheduler:
         """See :meth:`FactProvider.source_analysis_with`."""
         return self._facts.source_analysis_with(files, services)
 
+    def suite_trials(self, service: Service, select: tuple[str, ...], files: Mapping[str, bytes]) -> list[SuiteRun]:
+        """See :meth:`FactProvider.suite_trials`."""
+        return self._facts.suite_trials(service, select, files)
+
     def close(self) -> None:
         """Stop all running work and clean up."""
         self._facts.stop()

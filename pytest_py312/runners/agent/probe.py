@@ -10,9 +10,9 @@ Requests (key ``kind``):
 
 * ``suite``: ``runner`` (pytest, unittest, command), ``arguments``, ``junit``, ``import_mode``, ``prepare``, ``select``
   (test ids: only these), ``service`` (folder), ``working_folder`` (if it is another one), ``folders`` (copied),
-  ``around`` (further files: path to content in base64), ``python_path``, ``installed`` (source roots that act as
-  installed), ``distribution`` (name, version, scripts, plugins:
-  metadata of a service that is not built).
+  ``around`` (further files: path to content in base64), ``replaced`` (the same, in place of what was copied),
+  ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name, version, scripts,
+  plugins: metadata of a service that is not built).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
 * ``start``: import ``modules`` (name, folder in the service, is_program) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
@@ -126,16 +126,17 @@ def copy_source(request: Request) -> str:
         target = os.path.normpath(os.path.join(scratch, "repository", folder))
         FolderCopy(source, list(copied.values())).copy(start, target)
     write_around(os.path.join(scratch, "repository"), request.get("around") or {})
+    write_around(os.path.join(scratch, "repository"), request.get("replaced") or {}, replacing=True)
     service = os.path.normpath(os.path.join(scratch, "repository", request["service"]))
     os.makedirs(service, exist_ok=True)
     return service
 
 
-def write_around(repository: str, files: Mapping[str, str]) -> None:
-    """Write files around the service into the copy, without replacing what was copied."""
+def write_around(repository: str, files: Mapping[str, str], replacing: bool = False) -> None:
+    """Write files around the service into the copy, without replacing what was copied, unless that is the purpose."""
     for name, content in files.items():
         target = os.path.normpath(os.path.join(repository, name))
-        if _is_below(target, repository) and not os.path.lexists(target):
+        if _is_below(target, repository) and os.path.lexists(target) == replacing:
             os.makedirs(os.path.dirname(target), exist_ok=True)
             with open(target, "wb") as file:
                 file.write(base64.b64decode(content))

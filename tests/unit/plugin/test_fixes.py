@@ -142,3 +142,17 @@ def test_what_nothing_blocks_is_not_changed(finding: Finding, is_changed: bool) 
 def test_the_last_line_is_that_of_the_second_run(output: str, line: str) -> None:
     """The first run's stands above it."""
     assert last_line(output, 0) == f"py312: after the changes: {line}; the line above is from before them"
+
+
+@pytest.mark.parametrize(("code", "is_changed"), [("PY203", True), ("PY220", False)])
+def test_a_removed_name_of_an_unknown_class_is_replaced(code: str, is_changed: bool) -> None:
+    """It is only a warning, but no other library has a name like ``assertEquals``; what is deprecated stays."""
+    change = SourceChange(path="a.py", line=1, column=1, old="unittest.TestCase.assertEquals", new="unittest.x")
+    finding = Finding(code=code, message="", severity=Severity.WARNING, changes=(change,))
+    assert source_changes([outcome(finding)]) == (change,) * is_changed
+
+
+def test_a_misspelt_assertion_is_tried_first() -> None:
+    change = SourceChange(path="a.py", line=1, column=1, old="called_once", new="assert_called_once")
+    finding = Finding(code="PY206", message="", changes=(change,))
+    assert source_changes([outcome(finding)]) == ()

@@ -92,6 +92,25 @@ def _rename_shared_fields_call(source: PythonSource, node: ast.Attribute, new: s
     return [rename_attribute(source, node, new.rpartition(".")[2])]
 
 
+def _subset_call_edits(source: PythonSource, node: ast.Attribute, _new: str) -> list[TextEdit]:
+    """``assertDictContainsSubset(subset, d)`` -> ``assertEqual({**d, **subset}, {**d})``; ``d`` may be any mapping."""
+    call = _call_of(source, node)
+    arguments = [argument for argument in call.args if not isinstance(argument, ast.Starred)]
+    if len(arguments) not in (2, 3) or arguments != call.args or {word.arg for word in call.keywords} - {"msg"}:
+        raise EditRefused("Its arguments may mean something else to its replacement.")
+    subset, whole = arguments[:2]
+    start, end = source.start(subset), source.end(whole)
+    between = source.text[source.end(subset) : source.start(whole)]
+    if not isinstance(whole, ast.Name | ast.Attribute) or between.strip() != ",":
+        raise EditRefused("The dictionary would be computed twice.")
+    is_plain = isinstance(subset, ast.Dict | ast.Name | ast.Attribute | ast.Call | ast.Subscript)
+    if not is_plain or any(isinstance(part, ast.Call) for part in ast.walk(whole)):
+        raise EditRefused("The dictionary would be computed twice.")
+    name = source.segment(whole)
+    text = f"{{**{name}, **{source.segment(subset)}}}, {{**{name}}}"
+    return [rename_attribute(source, node, "assertEqual"), TextEdit(start=start, end=end, text=text)]
+
+
 # ---- methods that became attributes
 
 
@@ -198,6 +217,7 @@ def _utc_expression(source: PythonSource, owner: ast.expr) -> tuple[str, list[Te
 
 
 _CALL_REWRITERS: Mapping[tuple[str, str], CallRewriter] = {
+    ("unittest", "assertDictContainsSubset"): _subset_call_edits,
     ("unittest", "makeSuite"): _rename_single_argument_call,
     ("unittest", "findTestCases"): _rename_single_argument_call,
     ("inspect", "getargspec"): _rename_shared_fields_call,

@@ -12,12 +12,15 @@ from typing import Any
 from pytest_py312.core.model.findings import SourceChange
 from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
 from pytest_py312.repository.edits.python.calls import call_edits, needs_call_rewrite, rename_attribute
+from pytest_py312.repository.edits.python.exec_namespace import READ, exec_namespace_edits
 from pytest_py312.repository.edits.python.imports import (
     from_import_of,
     module_imports,
     rename_imported_names,
     rename_module,
 )
+from pytest_py312.repository.edits.python.mock_assertions import REMOVED, mock_assertion_edits
+from pytest_py312.repository.edits.python.package_resources import MODULE, package_resources_edits
 from pytest_py312.repository.edits.python.string_escapes import InvalidEscapes
 from pytest_py312.repository.edits.python.syntax import PythonSource, normalize_line_ends, parse_source
 from pytest_py312.repository.edits.python.whole_numbers import MARK, whole_number_edits
@@ -79,6 +82,13 @@ class _RewriteAttempt:
                 elif change.old.endswith(MARK):
                     name = change.old.removesuffix(MARK).rpartition(".")[2]
                     self._record(change, whole_number_edits(self._source, change.line, change.column, name))
+                elif "." not in change.old and change.new in (f"assert_{change.old}", REMOVED):
+                    position = change.line, change.column
+                    self._record(change, mock_assertion_edits(self._source, *position, change.old, change.new))
+                elif change.old == MODULE:
+                    self._record(change, package_resources_edits(self._source, change.line, change.column))
+                elif change.old.startswith(READ):
+                    self._record(change, exec_namespace_edits(self._source, change.line, change.column))
                 else:
                     self._add_rename(change)
             except EditRefused as reason:

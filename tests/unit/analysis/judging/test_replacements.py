@@ -41,6 +41,8 @@ def finding_for(name: str, code: str = "PY202", message: str = "it is gone") -> 
             "random.randint(float)",
             "random.randint(int)",
         ),
+        (finding_for("has_calls", "PY206"), "has_calls", "assert_has_calls"),
+        (finding_for('locals()["x"]', "PY206"), 'locals()["x"]', "namespace[...]"),
         (finding_for("", "PY221", "3.11 warns: invalid escape sequence '\\d'"), "\\d", "\\\\d"),
         (finding_for("", "PY221", "3.12 warns: invalid escape sequence '\\('"), "\\(", "\\\\("),
         (finding_for("", "PY221", '3.14 warns: "\\.b" is an invalid escape sequence. Did'), "\\.", "\\\\."),

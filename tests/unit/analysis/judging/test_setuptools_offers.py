@@ -21,6 +21,13 @@ from pytest_py312.core.model.findings import Finding
             "setuptools",
             "do without setuptools (the other requirements do not work with setuptools)",
         ),
+        (
+            "PY209",
+            "require setuptools>=66.1,<82, or use importlib.metadata and importlib.resources",
+            "setuptools>=66.1,<82",
+            "use importlib.metadata and importlib.resources "
+            "(the other requirements do not work with setuptools>=66.1,<82)",
+        ),
         ("PY209", "use shutil.which", "", ""),
         ("PY243", "require setuptools<82", "", ""),
     ],

@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.core.model.findings import SpecifierChange
+from pytest_py312.core.model.findings import Interpreter, SpecifierChange
 from pytest_py312.repository.services.compiled_requirements import (
     CompiledRequirements,
+    compiled_for_older,
     read_compile_header,
     recompile_command,
     redirect_to_sources,
@@ -91,6 +92,59 @@ def test_what_is_not_run(tmp_path: Path, command: str, words: str) -> None:
     assert compiled is not None
     assert words in compiled.problem
     assert compiled.argv == ()
+
+
+MAKEFILE = """\
+OPTIONS = --allow-unsafe
+upgrade:
+\tpip install -q pip-tools
+\tpip-compile --upgrade --rebuild $(OPTIONS) $(MORE) -o services/a/requirements.txt services/a/requirements.in
+\tpip-compile --upgrade -o services/a/other.txt services/a/requirements.in
+\tpip install -r services/a/requirements.txt
+{}
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "target", "argv", "problem"),
+    [
+        ("", "upgrade", "pip-compile --allow-unsafe -o services/a/requirements.txt services/a/requirements.in", ""),
+        ("", "lock", "", "its header names no command of pip-compile or uv: run `make lock`"),
+        ("\tmv x.tmp services/a/requirements.txt", "upgrade", "", "`make upgrade` edits it after it is compiled"),
+        ("\tsed -i /x/d services/a/requirements.txt", "upgrade", "", "`make upgrade` edits it after it is compiled"),
+        ("\tcat x > services/a/requirements.txt", "upgrade", "", "`make upgrade` edits it after it is compiled"),
+        ("\tsed /x/d services/a/requirements.txt > y", "upgrade",
+         "pip-compile --allow-unsafe -o services/a/requirements.txt services/a/requirements.in", ""),
+    ],
+)  # fmt: skip
+def test_a_target_of_make_is_followed(tmp_path: Path, line: str, target: str, argv: str, problem: str) -> None:
+    """Without its upgrade of everything: the move of the Python is the change."""
+    tree(tmp_path, BY_PIP_COMPILE, f"make {target}")
+    service_tree(tmp_path, {"Makefile": MAKEFILE.format(line)})
+
+    compiled = read_compile_header(Tree(tmp_path), f"{A}/requirements.txt")
+
+    assert compiled is not None
+    assert compiled.argv == tuple(argv.split())
+    assert compiled.problem.startswith(problem)
+    assert bool(compiled.problem) is bool(problem)
+
+
+@pytest.mark.parametrize(
+    ("command", "is_outdated"),
+    [
+        ("uv pip compile requirements.in -o requirements.txt", True),
+        ("uv pip compile --universal requirements.in -o requirements.txt", False),
+        ("uv pip compile --python-version=3.9 requirements.in -o requirements.txt", False),
+        ("pip-compile requirements.in", False),
+    ],
+)
+def test_what_uv_compiled_for_its_environment_may_be_outdated(
+    tmp_path: Path, command: str, is_outdated: bool
+) -> None:  # fmt: skip
+    path = f"{A}/requirements.txt"
+    outdated = compiled_for_older(tree(tmp_path, BY_UV, command), [path], Interpreter(3, 12))
+    assert [file.path for file in outdated] == [path] * is_outdated
 
 
 def test_a_file_that_a_person_wrote_is_none(tmp_path: Path) -> None:

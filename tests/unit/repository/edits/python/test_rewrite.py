@@ -2,6 +2,7 @@
 
 import ast
 import collections
+import importlib
 import re
 import warnings
 from collections.abc import Mapping
@@ -17,6 +18,7 @@ from pytest_py312.analysis.scanner.facts.facts import FileFacts
 from pytest_py312.analysis.scanner.scan import scan_text
 from pytest_py312.core.model.findings import Finding, Location, SourceChange
 from pytest_py312.core.text_edits import EditRefused
+from pytest_py312.repository.edits.python.mock_assertions import REMOVED
 from pytest_py312.repository.edits.python.rewrite import RewriteResult, rewrite
 from pytest_py312.repository.edits.python.syntax import decode_source
 
@@ -467,3 +469,227 @@ def test_other_floats_are_refused(text: str, reason: str) -> None:
     result = converted(text, column=5 if text.startswith("x") else 1)
     assert result.text == text
     assert [reason in refused for _, refused in result.refused] == [True]
+
+
+# ---- a subset of a dictionary
+
+SUBSET_CASE = "import unittest\nclass T(unittest.TestCase):\n    def test(self, d, e):\n        self.{}\n"
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("assertDictContainsSubset({'a': 1}, d)", "assertEqual({**d, **{'a': 1}}, {**d})"),
+        ("assertDictContainsSubset(\n            e, d.x, 'why'\n        )",
+         "assertEqual(\n            {**d.x, **e}, {**d.x}, 'why'\n        )"),
+        ("assertDictContainsSubset(dict(a=1), d, msg=e)", "assertEqual({**d, **dict(a=1)}, {**d}, msg=e)"),
+    ],
+)  # fmt: skip
+def test_a_subset_is_compared_with_the_whole(before: str, after: str) -> None:
+    assert once_and_twice(SUBSET_CASE.format(before)) == SUBSET_CASE.format(after)
+
+
+@pytest.mark.parametrize(
+    "call", ["({}, f())", "({}, f().x)", "(*d)", "({}, d, e, 1)", "(subset={}, dictionary=d)", "(d or e, d)"]
+)
+def test_a_dictionary_that_is_computed_is_left(call: str) -> None:
+    text = SUBSET_CASE.format(f"assertDictContainsSubset{call}")
+    result = rewritten(text)
+    assert (result.text, len(result.refused)) == (text, 1)
+
+
+# ---- the namespace of exec
+
+
+def with_namespace(text: str) -> RewriteResult:
+    reads = re.finditer(r"(?:locals\(\)|\bnamespace)\[", text)
+    places = [
+        (text.count("\n", 0, read.start()) + 1, read.start() - text.rfind("\n", 0, read.start())) for read in reads
+    ]
+    return rewrite(
+        text,
+        [SourceChange(path=PATH, line=line, column=column, old='locals()["x"]', new="") for line, column in places],
+    )
+
+
+@pytest.mark.parametrize("argument", ["text", "get('a', b=1)", '"""x = 2\n"""'])
+def test_exec_gets_the_namespace_that_is_read(argument: str) -> None:
+    original = f'def f(text):\n    exec({argument})\n    y = locals()["x"]\n    return y, locals()["x"]\n'
+    after = (
+        f"def f(text):\n    exec({argument}, globals(), namespace := locals())\n"
+        '    y = namespace["x"]\n    return y, namespace["x"]\n'
+    )
+    assert with_namespace(original) == RewriteResult(text=after)
+    assert with_namespace(after) == RewriteResult(text=after)
+
+
+def test_the_namespace_of_exec_means_the_same_here() -> None:
+    text = "def f(text):\n    a = 1\n    exec(text)\n    return locals()['x'], locals()['a']\n"
+    values: dict[str, Any] = {}
+    exec(with_namespace(text).text, values)
+    assert values["f"]("x = a + 1") == (2, 1)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "def f(a, b):\n    exec(a)\n    exec(b)\n    return locals()['x']\n",
+        "def f(a):\n    exec(a, {})\n    return locals()['x']\n",
+        "exec(a)\nlocals()['x']\n",
+        "def f(a):\n    exec(a,)\n    return locals()['x']\n",
+        "def f(a):\n    exec(*a)\n    return locals()['x']\n",
+    ],
+)
+def test_another_exec_is_refused(text: str) -> None:
+    result = with_namespace(text)
+    assert result.text == text
+    assert len(result.refused) == 1
+
+
+# ---- assertions that mocks took for attributes
+
+MISSPELT = r"\b(?:called_once_with|called_once|called_with|has_calls|not_called)\b"
+
+
+def asserted(text: str, new: str = "") -> RewriteResult:
+    """The changes are where the scanner finds them: at the start of the expression."""
+    changes = []
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Attribute) and re.fullmatch(MISSPELT, node.attr):
+            place = {"path": PATH, "line": node.lineno, "column": node.col_offset + 1}
+            changes.append(SourceChange(**place, old=node.attr, new=new or f"assert_{node.attr}"))  # type: ignore[arg-type]
+    return rewrite(text, changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "after"),
+    [
+        ("assert m.called_once()", "m.assert_called_once()"),
+        ("assert m.called_once", "m.assert_called_once()"),
+        ("assert (m.f().not_called)", "m.f().assert_not_called()"),
+        ("assert m.called_with(1, a=[2])  # why", "m.assert_called_with(1, a=[2])  # why"),
+        ("m.called_once_with(\n    1,\n)", "m.assert_called_once_with(\n    1,\n)"),
+        ("await m.f.called_once_with(1)", "m.f.assert_called_once_with(1)"),
+        ("assert await m.called_with(1)", "m.assert_called_with(1)"),
+        ("self.assertTrue(m.has_calls([1]))", "m.assert_has_calls([1])"),
+    ],
+)
+def test_a_misspelt_assertion_becomes_one(text: str, after: str) -> None:
+    function = "async def test_a(self, m):\n    {}\n    return 1\n".format
+    assert asserted(function(text)) == RewriteResult(text=function(after))
+    assert asserted(function(after)).text == function(after)
+    removed = asserted(function(text), REMOVED)
+    assert removed == RewriteResult(text="async def test_a(self, m):\n    return 1\n")
+
+
+def test_no_blank_lines_stay_at_the_end_of_a_block() -> None:
+    function = "def test_a(m):\n    m()  \n{}\n\ndef b(): pass\n".format
+    assert asserted(function("\n    m.called_with(1)\n"), REMOVED) == RewriteResult(text=function(""))
+
+
+@pytest.mark.parametrize(
+    ("text", "new"),
+    [
+        ("x = m.called_with(1)\n", ""),
+        ("assert m.called_with(1) and y\n", ""),
+        ("assert m.called_with(1), 'why'\n", ""),
+        ("assert m.called_with\n", ""),
+        ("assert (  # why\n    m.called_with(1)\n)\n", ""),
+        ("self.assertTrue(m.called_with(1), 'why')\n", ""),
+        ("def test_a():\n    m.called_with(1)\n", REMOVED),
+        ("a = 1; m.called_with(1)\n", REMOVED),
+        ("x = m.called_with(1)\n", REMOVED),
+    ],
+)
+def test_another_use_of_the_attribute_is_refused(text: str, new: str) -> None:
+    result = asserted(text, new)
+    assert result.text == text
+    assert len(result.refused) == 1
+
+
+# ---- pkg_resources
+
+
+def without_pkg_resources(text: str) -> RewriteResult:
+    line = next(number for number, line in enumerate(text.splitlines(), start=1) if "import pkg_resources" in line)
+    column = text.splitlines()[line - 1].index("pkg_resources") + 1
+    change = SourceChange(path=PATH, line=line, column=column, old="pkg_resources", new="importlib.resources")
+    return rewrite(text, [change])
+
+
+OWN_FILES = "importlib.resources.files(__package__ or __name__)"
+READ_METADATA = """\
+def f():
+    import pkg_resources
+    try:
+        return pkg_resources.get_distribution('a-b').version
+    except pkg_resources.DistributionNotFound:
+        return pkg_resources.resource_string(__package__, n)
+"""
+READ_METADATA_AFTER = f"""\
+def f():
+    import importlib.metadata
+    import importlib.resources
+    try:
+        return importlib.metadata.version('a-b')
+    except importlib.metadata.PackageNotFoundError:
+        return {OWN_FILES}.joinpath(n).read_bytes()
+"""
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (
+            'import pkg_resources\nx = pkg_resources.resource_string(__name__, "a/b.json").decode()\n',
+            f'import importlib.resources\nx = {OWN_FILES}.joinpath("a/b.json").read_bytes().decode()\n',
+        ),
+        (
+            "import pkg_resources\nwith pkg_resources.resource_stream(__name__,\n    x) as f:\n    pass\n",
+            f'import importlib.resources\nwith {OWN_FILES}.joinpath(x).open("rb") as f:\n    pass\n',
+        ),
+        (READ_METADATA, READ_METADATA_AFTER),
+    ],
+)
+def test_pkg_resources_is_replaced_by_the_standard_library(before: str, after: str) -> None:
+    assert without_pkg_resources(before) == RewriteResult(text=after)
+
+
+def test_the_file_of_a_package_is_read_as_before(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = 'import pkg_resources\nDATA = pkg_resources.resource_string(__name__, "b.txt")\n'
+    (tmp_path / "own_package_312").mkdir()
+    for name in ("__init__.py", "a.py"):
+        (tmp_path / "own_package_312" / name).write_text(without_pkg_resources(text).text)
+    (tmp_path / "own_package_312" / "b.txt").write_bytes(b"b")
+    monkeypatch.syspath_prepend(tmp_path)
+    assert [importlib.import_module(f"own_package_312{name}").DATA for name in ("", ".a")] == [b"b", b"b"]
+
+
+@pytest.mark.parametrize(
+    "use",
+    [
+        "for e in pkg_resources.iter_entry_points('x'): pass",
+        "pkg_resources.resource_string('other', 'x')",
+        "pkg_resources.resource_string(__name__, *x)",
+        "pkg_resources.resource_string(__name__, 'x') if __name__ == '__main__' else 1",
+        "pkg_resources.resource_string(__name__, ('x'))",
+        "pkg_resources.get_distribution('a>=1').version",
+        "pkg_resources.get_distribution('a').key",
+        "f(pkg_resources)",
+        "pkg_resources = None",
+        "import x as importlib; pkg_resources.resource_string(__name__, 'x')",
+    ],
+)
+def test_pkg_resources_stays_for_another_use(use: str) -> None:
+    text = f"import pkg_resources\npkg_resources.resource_string(__name__, 'x')\n{use}\n"
+    result = without_pkg_resources(text)
+    assert result.text == text
+    assert len(result.refused) == 1
+
+
+@pytest.mark.parametrize(
+    "line", ["import pkg_resources as p", "import pkg_resources, os", "x = 1; import pkg_resources"]
+)
+def test_only_a_plain_import_of_pkg_resources_is_replaced(line: str) -> None:
+    text = f"{line}\npkg_resources.resource_string(__name__, 'x')\n"
+    assert without_pkg_resources(text).text == text
