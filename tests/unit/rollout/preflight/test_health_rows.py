@@ -158,9 +158,9 @@ def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
     return shell
 
 
-@pytest.fixture(autouse=True)
-def machine(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The Pythons of this machine, which unit tests do not look up."""
+@pytest.fixture
+def machine(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The Pythons of this machine, which a test can change."""
     local_pythons = ["3.9", "3.10", "3.11", "3.12"]
 
     def find(interpreter: Interpreter, **_: object) -> InterpreterBuild:
