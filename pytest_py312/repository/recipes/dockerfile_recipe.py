@@ -23,6 +23,8 @@ from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, 
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
 
 STAGE_LIMIT = 50
+_ARCHIVES = (".pyz", ".zip", ".pex")
+"""Ends of the names of applications in one file, such as those of ``python -m zipapp``."""
 _ENVIRONMENT_PAIR = re.compile(r"([A-Za-z_]\w*)=((?:\"(?:[^\"\\]|\\.)*\"|'[^']*'|\\.|[^\s\"'])*)", re.ASCII)
 _LINUX_FOLDERS = frozenset(
     {
@@ -253,8 +255,9 @@ class _ImageReader:
         """Add the steps of a stage whose result is copied.
 
         If some of them install into the folder that is copied, the others do not count, except for the packages of the
-        system that they were built with.
+        system that they were built with. An archive has what was installed into any folder of the stage.
         """
+        is_archive = path.endswith(_ARCHIVES)
 
         def installs_into_copy(step: InstallStep) -> bool:
             folder = step.target or step.prefix
@@ -262,7 +265,9 @@ class _ImageReader:
 
         has_own_folder = any(installs_into_copy(step) for step in other.steps)
         for step in other.steps:
-            is_elsewhere = (has_own_folder or bool(step.target or step.prefix)) and not installs_into_copy(step)
+            is_elsewhere = (
+                not is_archive and (has_own_folder or bool(step.target or step.prefix)) and not installs_into_copy(step)
+            )
             if step.target and installs_into_copy(step):
                 step = replace(step, target=_moved(resolve_path(step.target, "/"), path, destination))
             if step not in state.steps and not (is_elsewhere and step.is_for_python):

@@ -111,6 +111,19 @@ RUN pip install --no-index /wheels/*.whl
     assert (files_of(recipe), recipe.is_complete) == ([("svc/Dockerfile:3", ("svc/a.txt",))], True)
 
 
+def test_a_zipapp_runs_no_pth_file_of_what_was_put_into_it(tmp_path: Path) -> None:
+    """``python -m zipapp`` packs a folder that pip installed into; nothing processes .pth files in an archive."""
+    text = (
+        "FROM python:3.11 AS build\nWORKDIR /app\nCOPY a.txt .\n"
+        "RUN pip install --target pack -r a.txt && python -m zipapp pack -o app.pyz -m server:main\n"
+        'FROM python:3.11-slim\nCOPY --from=build /app/app.pyz /app.pyz\nCMD ["python", "/app.pyz"]\n'
+    )
+    recipe = recipe_of(tmp_path, text, {"a.txt": ""})
+    assert files_of(recipe) == [("svc/Dockerfile:4", ("svc/a.txt",))]
+    assert recipe.folder_without_pth is not None
+    assert str(recipe.folder_without_pth) == "svc/Dockerfile:4"
+
+
 def test_an_exported_file_is_the_project_that_it_comes_from(tmp_path: Path) -> None:
     text = """FROM python:3.11 AS r
 WORKDIR /tmp
