@@ -1,9 +1,11 @@
 """Keep pytest settings and conftest files of services out of the process that runs the gate."""
 
+import ast
 import copy
 import sys
 from collections.abc import Collection, Generator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
@@ -15,10 +17,11 @@ from pytest_py312.repository.plan.loader import find_plan
 
 @contextmanager
 def isolate_conftests(early_config: pytest.Config, args: list[str], value_options: Collection[str]) -> Generator[None]:
-    """Let pytest load the conftest files of the repository, but not those of services on the command line.
+    """Let pytest load the ``conftest.py`` beside the plan, and no other of the repository.
 
-    pytest imports ``conftest.py`` of every path on the command line, and of its ``test*`` folders. Those of a service
-    belong in its cells: here their dependencies are missing, and the interpreter is the wrong one.
+    pytest imports ``conftest.py`` of every path on the command line, and of its ``test*`` folders. Those belong in the
+    cells of the services, also where the tests of a service lie beside it: here their dependencies are missing, and the
+    interpreter is the wrong one.
 
     :param value_options: the gate's options that take a value.
     """
@@ -26,11 +29,10 @@ def isolate_conftests(early_config: pytest.Config, args: list[str], value_option
     namespace = early_config.known_args_namespace
     typed = namespace.file_or_dir
     folder = _plan_folder(early_config, typed)
-    namespace.file_or_dir = [str(folder)]
-    if _is_one_service(early_config):  # all conftest files are the service's, except one that extends the gate
-        gate_conftest = _gate_conftest(folder)
-        namespace.noconftest = namespace.noconftest or not gate_conftest
-        namespace.file_or_dir = gate_conftest or [str(folder)]
+    conftest = folder / "conftest.py"
+    is_loaded = _extends_gate(conftest) or (not _is_one_service(early_config) and _has_its_imports(conftest))
+    namespace.noconftest = namespace.noconftest or not is_loaded
+    namespace.file_or_dir = [str(conftest if is_loaded else folder)]  # named explicitly, pytest loads no other one
     try:
         yield
     finally:
@@ -45,15 +47,26 @@ def _is_one_service(config: pytest.Config) -> bool:
     return any(service.path == "." for service in discover_fleet(config, plan).services)
 
 
-def _gate_conftest(folder: Path) -> list[str]:
-    """Return the ``conftest.py`` in ``folder`` if it extends the gate. Named explicitly, it is the only one pytest
-    loads.
-    """
-    file = folder / "conftest.py"
+def _extends_gate(conftest: Path) -> bool:
     try:
-        return [str(file)] if b"pytest_py312" in file.read_bytes() else []
+        return b"pytest_py312" in conftest.read_bytes()
     except OSError:
-        return []
+        return False
+
+
+def _has_its_imports(conftest: Path) -> bool:
+    """Return whether all modules that a file imports are installed. If not, it is for the tests of the services."""
+    try:
+        tree = ast.parse(conftest.read_bytes())
+    except (OSError, SyntaxError, ValueError, RecursionError):
+        return False
+    names = {alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names}
+    names |= {node.module or "." for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)}
+    modules = {name.partition(".")[0] for name in names}
+    own = [
+        name for name in modules if not name or any((conftest.parent / path).exists() for path in (name, f"{name}.py"))
+    ]
+    return not own and all(find_spec(name) is not None for name in modules)
 
 
 def _drop_repository_settings(config: pytest.Config, args: list[str], value_options: Collection[str]) -> None:

@@ -117,6 +117,27 @@ def test_the_repositorys_own_conftest_is_loaded(faked: Faked) -> None:
         faked.run(*arguments).stdout.fnmatch_lines(["the conftest of the repository"])
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "import no_such_library\n",
+        "from no_such_library import fixture\n",
+        "from services import shared\n",
+        "from . import x\n",
+    ],
+)
+def test_a_conftest_for_the_tests_of_the_services_is_not_loaded(faked: Faked, text: str) -> None:
+    """What it imports is installed in their cells."""
+    faked.root.joinpath("conftest.py").write_text(text + TRAP)
+    assert faked.run().ret == 0
+
+
+def test_the_conftest_of_tests_beside_the_services_is_not_loaded(faked: Faked) -> None:
+    """pytest would load it with the folder above, because its name begins with ``test``."""
+    service_tree(faked.root, {"tests/conftest.py": TRAP, "tests/test_all.py": TRAP})
+    assert faked.run().ret == 0
+
+
 def test_a_repository_of_one_service(faked: Faked, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The service may be the repository itself: its conftest files are for its cells as well."""
     files = {"Dockerfile": "FROM python:3.9\n", "requirements.txt": "", "tests/test_x.py": TRAP}
