@@ -1,6 +1,8 @@
 """Finding and identifying the interpreters of this machine."""
 
 import os
+import resource
+import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +12,7 @@ from uv import find_uv_bin
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.dependencies.installation.distribution_store import COMPILE_SCRIPT
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
 from pytest_py312.runners.runner import CellUnavailable
 
@@ -61,3 +64,22 @@ def test_a_configured_program_of_another_version_is_reported(tmp_path: Path, mon
 
     with pytest.raises(CellUnavailable, match=r"PY312_PYTHON_3_98=.* cannot be used: .*not CPython 3\.98"):
         find_local(Interpreter(3, 98), uv="uv", fetch=False, cache=FingerprintCache(tmp_path))
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.11", "3.12"])
+def test_no_compiled_file_is_left_that_was_cut_off(interpreter: str, tmp_path: Path) -> None:
+    """A limit of the size of files stands for a full disk: both cut off what is written."""
+    build = find(interpreter, tmp_path / "cache")
+    library = tmp_path / "library"
+    library.mkdir()
+    (library / "small.py").write_text("A = 1\n")
+    (library / "large.py").write_text("".join(f"def f{number}(): return {number}\n" for number in range(200)))
+
+    def limit() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    command = [build.executable, "-c", COMPILE_SCRIPT, str(library), "64", ""]
+    subprocess.run(command, check=True, preexec_fn=limit)
+
+    compiled = {file.name.partition(".")[0] for file in (library / "__pycache__").glob("*.pyc")}
+    assert compiled == {"small"}

@@ -51,7 +51,7 @@ INSTALLATION_TIME_LIMIT = 1800.0
 """Time limit of an installation of wheels, in seconds."""
 
 COMPILE_SCRIPT = """
-import compileall, os, sys
+import compileall, importlib.util, marshal, os, sys
 root, catalogue_size, left_out = sys.argv[1], int(sys.argv[2]), sys.argv[3].split(",")
 for folder, folders, files in os.walk(root):
     folders[:] = [name for name in folders if name not in ("__pycache__", "tests", *left_out)]
@@ -59,11 +59,24 @@ for folder, folders, files in os.walk(root):
     if len(modules) > catalogue_size:
         modules = [name for name in modules if name.startswith("_")]
     for name in modules:
-        compileall.compile_file(os.path.join(folder, name), quiet=2)
+        path = os.path.join(folder, name)
+        compileall.compile_file(path, quiet=2)
+        compiled = importlib.util.cache_from_source(path)
+        try:
+            if os.path.getsize(compiled) % 512 == 0:
+                with open(compiled, "rb") as stream:
+                    marshal.loads(stream.read()[16:])
+        except OSError:
+            continue
+        except (EOFError, TypeError, ValueError):
+            os.remove(compiled)
 """
 """Compiles the modules that a cell is likely to import. uv's ``--compile-bytecode`` compiles everything, which takes a
 third of a cold run: mostly in catalogues, in tests, and in a setuptools that is not required. A module that is left out
-is compiled once per environment, when it is imported."""
+is compiled once per environment, when it is imported.
+
+Until 3.12.8 and 3.13.1 a full disk leaves a file that was cut off at a block of the disk, and each import of it fails
+(https://github.com/python/cpython/issues/126606). Such a file is removed here."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
