@@ -380,7 +380,7 @@ def _with_cause(
 ) -> Finding:
     """Add the cause of a failure, if all of its tests that were tried agree: ``passing`` or ``failing``."""
     baseline, target = cell.service.baseline, cell.interpreter
-    tried = names.intersection(finding.names)
+    tried = names & set(finding.names)
     if tried and tried <= passing:
         remedy = (
             f"the cause is another version of a library, not Python {target}: {differing.partition(': ')[2]}. Require "
