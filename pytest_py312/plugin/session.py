@@ -38,6 +38,7 @@ from pytest_py312.plugin.report_files import ReportWriter
 from pytest_py312.plugin.termination import TerminationHandler
 from pytest_py312.plugin.xdist import is_controller, is_worker, shared_folder
 from pytest_py312.repository.plan.fleet_check import check_against_fleet
+from pytest_py312.repository.tree import relative_to
 
 if TYPE_CHECKING:
     from pytest_py312.analysis.services.service_analysis import AnalysisResult
@@ -226,10 +227,13 @@ class GateSession:
     def _try_file(self, name: str, path: str, files: Mapping[str, bytes]) -> "Sequence[SuiteRun]":
         """Run the tests of one file of a service, or all if ``path`` is empty, with other contents for some files."""
         service = self.fleet[name]
-        below = path.removeprefix(f"{service.path}/") if service.path != "." else path
-        if service.suite is None or service.suite.kind is not SuiteKind.PYTEST or self._cut_short:
+        suite = service.suite
+        if suite is None or suite.kind is not SuiteKind.PYTEST or self._cut_short:
             return ()
-        return self.assembly.scheduler.suite_trials(service, (below,) if below else (), files)
+        below = relative_to(suite.folder or service.path, [path] if path else ())
+        if path and not below:  # the suite has no such file
+            return ()
+        return self.assembly.scheduler.suite_trials(service, below, files)
 
     def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
         from pytest_py312.gate.fixes.ready_services import plan_ready_migrations

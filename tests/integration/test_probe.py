@@ -134,6 +134,13 @@ def test_a_suite_is_run_in_its_folder(cells: Cells, interpreter: str) -> None:
     assert outcomes(cells.suite(interpreter, {"tests/test_a.py": test}, of)) == {"test_folder": "passed"}
 
 
+def test_what_prepares_a_suite_is_run_in_the_service(cells: Cells) -> None:
+    of = of_kind(SuiteKind.PYTEST, "user-service/tests", folder="services")
+    of = replace(of, settings=replace(of.settings, prepare=(("mkdir", "made"),)))
+    test = "import os\ndef test_made(): assert os.path.isdir('user-service/made')\n"
+    assert outcomes(cells.suite("3.12", {"tests/test_a.py": test}, of)) == {"test_made": "passed"}
+
+
 # ---- warnings
 
 WARNING = {

@@ -38,3 +38,23 @@ def test_misspelt_assertions_are_tried(tmp_path: Path) -> None:
     assert REMOVED in run.stdout
     assert "assert_called_once_with fails here on the baseline" in run.stdout
     assert "called_with(1)" not in run.stdout.partition("= changes =")[2]
+
+
+ABOVE = {
+    "shop/src/a/Dockerfile": "FROM python:3.11\n",
+    "shop/src/a/requirements.txt": "",
+    "shop/src/a/app.py": "",
+    "shop/tests/requirements.txt": "pytest\n",
+    "shop/tests/unit/test_mocks.py": (
+        "from unittest.mock import Mock\n\n\ndef test_holds():\n    m = Mock()\n    m(1)\n    assert m.called_once()\n"
+    ),
+}
+
+
+def test_assertions_of_a_suite_above_its_service_are_tried(tmp_path: Path) -> None:
+    root = service_tree(tmp_path / "demo", ABOVE)
+    subprocess.run(["git", "init", "-q"], cwd=root, check=True)
+
+    run = gate(root, tmp_path / "cache", "--py312-diff", checks="py312_source or py312_suite or py312_dependencies")
+
+    assert CHANGED in run.stdout, run.stdout

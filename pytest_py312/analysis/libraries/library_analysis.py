@@ -74,10 +74,10 @@ from pytest_py312.dependencies.installation.distribution_store import Distributi
 from pytest_py312.dependencies.installation.findings import setuptools_changes, setuptools_remedy
 from pytest_py312.dependencies.installation.installer import Installation, Installer
 from pytest_py312.dependencies.resolution.lock import Undetermined
-from pytest_py312.repository.services.detection.suites import INI_FILES, read_pytest_settings
+from pytest_py312.repository.services.detection.suites import settings_of_suite
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import additional_services
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
 
@@ -169,8 +169,7 @@ class LibraryAnalyzer:
         if inputs.is_waived:
             return ""
         files, contents = inputs.source.facts, inputs.source.contents
-        texts = {name: self._tree.read_or_none(join_path(cell.service.path, name)) for name in INI_FILES}
-        settings = read_pytest_settings({name: text for name, text in texts.items() if text is not None})
+        settings = settings_of_suite(self._tree, cell.service)
         reached = reached_files(files, contents, cell.service, cell.interpreter, settings)
         providers = inputs.providers(cell, self._runner.find_interpreter(cell.interpreter))
         unprovided = unprovided_imports(roots, reached, installed, providers, contents)

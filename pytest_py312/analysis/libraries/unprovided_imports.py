@@ -19,6 +19,7 @@ from pytest_py312.analysis.linking.link import ModuleIndex
 from pytest_py312.analysis.scanner.facts.facts import FileFacts, ModuleImport
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.model.plan import SuiteKind
 from pytest_py312.repository.services.detection.suites import PytestSettings, collected_files
 from pytest_py312.repository.tree import join_path
 
@@ -115,11 +116,13 @@ def _starting_files(files: Sequence[FileFacts], service: Service, modules: Modul
 def _collected_files(
     files: Sequence[FileFacts], contents: Mapping[str, bytes], service: Service, settings: PytestSettings
 ) -> set[str]:
-    """Return the files that pytest collects for the suite, except those that may skip themselves."""
+    """Return the files that the suite collects, except those that may skip themselves; pytest alone reads conftest."""
     if service.suite is None:
         return set()
     folder = service.suite.folder or service.path
     paths = {_relative(facts.path, folder): facts.path for facts in files}
+    if service.suite.kind is not SuiteKind.PYTEST:
+        paths = {path: name for path, name in paths.items() if path.rpartition("/")[2] != "conftest.py"}
     return {
         paths[path]
         for path in collected_files(list(paths), service.suite.arguments, settings)

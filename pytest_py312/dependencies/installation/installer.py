@@ -380,8 +380,14 @@ class Installer:
         except Unresolvable as blocked:
             return Installation(findings=blocked.findings)
         except (CellUnavailable, Undetermined) as reason:
-            return Installation(unchecked=str(reason))
-        return self._install_or_explain(cell, lock, self.request_builder.request, TRIAL_BUILD_TIME_LIMIT)
+            return self._unchecked(cell, reason)
+
+        def make_request(
+            cell: Cell, trees: Sequence[StoredDistribution], extra_constraints: Sequence[str]
+        ) -> ResolutionRequest:
+            return self.request_builder.request(cell, trees, (*pins, *extra_constraints))
+
+        return self._install_or_explain(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
 
     def imports_with(
         self, cell: Cell, added: Sequence[str], modules: Sequence[str], change: "RequirementChange | None" = None
@@ -503,8 +509,9 @@ class Installer:
     def installation(self, cell: Cell) -> Installation:
         """Return the installed and imported environment of a cell, or why there is none."""
         installation = self._single_flight.run(f"installation {cell.identifier}", lambda: self._install(cell))
-        if installation.unchecked:
-            self.mark_undetermined(cell)  # another process may have found that out
+        # another process may have found that out
+        if installation.unchecked or lacks_packages(None, installation.imports):
+            self.mark_undetermined(cell)
         return installation
 
     def _attempt(self, cell: Cell) -> Installation:

@@ -1,7 +1,7 @@
 """PY4xx: does the suite of the service pass on this interpreter as it does on the baseline?"""
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
@@ -25,6 +25,7 @@ from pytest_py312.gate.checks.suite_comparison import (
     Rerun,
     compare_runs,
     confirm_regressions,
+    covering_collector,
     covers,
     exception_line,
     find_first_bad,
@@ -39,6 +40,7 @@ from pytest_py312.gate.checks.suite_coverage import (
     uncollected_on_both,
 )
 from pytest_py312.repository.services.optional_requirements import table_that_provides
+from pytest_py312.runners.suite_ids import selection_of
 from pytest_py312.runners.suite_job import START_COLLECTOR
 
 MAX_CAUSE_LENGTH = 240
@@ -354,30 +356,42 @@ def _regressions(cell: Cell, comparison: SuiteComparison, run: SuiteRun, facts: 
 def _with_tried_versions(cell: Cell, findings: Sequence[Finding], differing: str, facts: Facts) -> list[Finding]:
     """Say whether the interpreter is the cause, or another version of a library that it has.
 
-    The tests are run again on the target with the versions of libraries that the baseline has.
+    The tests are run again on the target with the versions of libraries that the baseline has and, if any passes, with
+    its own: a test that fails only after others passes alone with any versions.
     """
-    names = tuple(name for finding in findings for name in finding.names if name != START_COLLECTOR)[:MAX_TRIED_TESTS]
-    run = facts.suite_run_with_baseline_versions(cell, names) if names else None
+    named = [name for finding in findings for name in finding.names if name != START_COLLECTOR and selection_of(name)]
+    names = frozenset(named[:MAX_TRIED_TESTS])
+    select = tuple(sorted(set(map(selection_of, names))))
+    run = facts.suite_run_with_baseline_versions(cell, select) if select else None
     if run is None or not run.complete:
         return list(findings)
+    passing = {name for name in names if _ran_well(run, name)}
+    failing = {
+        name for name in names - passing if name in run.results or covering_collector(name, run.collection_errors)
+    }
+    if passing:
+        own = facts.suite_run(cell, facts.plan.reruns + 1, select)
+        passing = {name for name in passing if own.complete and not _ran_well(own, name)}
+    return [_with_cause(cell, finding, names, passing, failing, differing) for finding in findings]
+
+
+def _with_cause(
+    cell: Cell, finding: Finding, names: Set[str], passing: Set[str], failing: Set[str], differing: str
+) -> Finding:
+    """Add the cause of a failure, if all of its tests that were tried agree: ``passing`` or ``failing``."""
     baseline, target = cell.service.baseline, cell.interpreter
-    explained = []
-    for finding in findings:
-        tried = [name for name in finding.names if name in names]
-        passing = [name for name in tried if _ran_well(run, name)]
-        if tried and len(passing) == len(tried):
-            message = f"{finding.message} (passes on {target} with the libraries of {baseline})"
-            libraries = differing.partition(": ")[2]
-            remedy = (
-                f"the cause is another version of a library, not Python {target}: {libraries}. Require the "
-                f"version that {baseline} has, or follow its changes"
-            )
-            finding = replace(finding, message=message, remedy=remedy)
-        elif tried and not passing:
-            detail = f"{finding.detail}\nwith the versions of {baseline} it fails on {target} as well".strip()
-            finding = replace(finding, detail=detail)
-        explained.append(finding)
-    return explained
+    tried = names & set(finding.names)
+    if tried and tried <= passing:
+        remedy = (
+            f"the cause is another version of a library, not Python {target}: {differing.partition(': ')[2]}. Require "
+            f"the version that {baseline} has, or follow its changes"
+        )
+        message = f"{finding.message} (passes on {target} with the libraries of {baseline})"
+        return replace(finding, message=message, remedy=remedy)
+    if tried and tried <= failing:
+        detail = f"{finding.detail}\nwith the versions of {baseline} it fails on {target} as well".strip()
+        return replace(finding, detail=detail)
+    return finding
 
 
 def _downgrade_intermediate_only(cell: Cell, facts: Facts, findings: list[Finding]) -> list[Finding]:

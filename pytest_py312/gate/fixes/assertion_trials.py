@@ -4,7 +4,7 @@ From 3.12 on mocks reject such names. What was meant is known, but not whether i
 baseline shows it. An assertion that fails there is removed instead, which changes nothing on the baseline.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +20,9 @@ from pytest_py312.repository.edits.python.syntax import PythonSource, decode_sou
 from pytest_py312.repository.services.file_ownership import is_kept_as_it_is
 
 FILE_LIMIT = 20
-"""Files that are tried: each is run two or three times on each side."""
+"""Files that are tried: each is run at least two times on each side."""
+ASSERTION_LIMIT = 4
+"""Assertions of one test that are tried, each in a run of its own."""
 
 TryFile = Callable[[str, str, Mapping[str, bytes]], Sequence[SuiteRun]]
 """Runs the tests of a file of a service, with other contents for some files: on the baseline, and on the target if it
@@ -52,15 +54,46 @@ def _confirmed(
     passing_before = passing_tests(try_with({})[:1])
     names = {change: test_around(source, change.line, change.column) for change in changes}
     tests = {change: ids for change, name in names.items() if (ids := _tests_named(name, passing_before))}
-    for new in ("", REMOVED):
-        wanted = {replace(change, new=new or change.new): ids for change, ids in tests.items()}
+    trials: dict[bytes, Sequence[SuiteRun]] = {}
+
+    def try_changes(wanted: Collection[SourceChange]) -> tuple[list[SourceChange], Sequence[SuiteRun]]:
+        """Return those of the changes that can be made, and the runs with them."""
         rewritten = rewrite(text, wanted)
-        tried = [change for change in wanted if change not in dict(rewritten.refused)]
-        passing = passing_tests(try_with({tried[0].path: encode(rewritten.text)})) if tried else frozenset()
-        for change in tried:
-            if wanted[change] <= passing:
-                del tests[replace(change, new=f"assert_{change.old}")]
-                yield change
+        made = [change for change in wanted if change not in dict(rewritten.refused)]
+        edited = encode(rewritten.text)
+        if made and edited not in trials:
+            trials[edited] = try_with({made[0].path: edited})
+        return made, trials[edited] if made else ()
+
+    decided: dict[SourceChange, frozenset[str]] = {}
+    for group in _one_of_each_test(tests):
+        made, runs = try_changes(group)
+        for change in made:
+            if tests[change] <= passing_tests(runs[:1]):
+                decided[change] = tests[change]
+            elif runs and all(_is_refuted(runs[0], test, change) for test in tests[change] - passing_tests(runs[:1])):
+                decided[replace(change, new=REMOVED)] = tests[change]
+    made, runs = try_changes(decided)
+    yield from (change for change in made if decided[change] <= passing_tests(runs))
+
+
+def _one_of_each_test(tests: Mapping[SourceChange, frozenset[str]]) -> list[list[SourceChange]]:
+    """Divide the changes, so that a test that fails shows which of its assertions does not hold."""
+    groups: list[list[SourceChange]] = []
+    for change, ids in tests.items():
+        free = (group for group in groups if all(ids.isdisjoint(tests[other]) for other in group))
+        group = next(free, None)
+        if group is not None:
+            group.append(change)
+        elif len(groups) < ASSERTION_LIMIT:
+            groups.append([change])
+    return groups
+
+
+def _is_refuted(run: SuiteRun, test: str, change: SourceChange) -> bool:
+    """Return whether a test fails because the assertion does not hold, and not because the object has none."""
+    result = run.results.get(test)
+    return result is not None and result.is_failing and f"has no attribute '{change.new}'" not in result.detail
 
 
 def passing_tests(runs: Sequence[SuiteRun]) -> frozenset[str]:

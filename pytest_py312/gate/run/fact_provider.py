@@ -341,7 +341,10 @@ class FactProvider:
         alike = self.installer.with_versions(cell, installed_versions(baseline))
         if alike.environment is None or alike.incomplete:
             return None
-        return self._run_suite(cell, alike, self._plan.reruns + 1, select)  # an attempt that no other run has
+        run = self._run_suite(cell, alike, self._plan.reruns + 1, select)  # no other run has this attempt meanwhile
+        if not run.complete:
+            self.installer.mark_undetermined(cell)
+        return run
 
     def suite_trials(self, service: Service, select: tuple[str, ...], files: Mapping[str, bytes]) -> list[SuiteRun]:
         """Run tests with other contents for some files: on the baseline, and on the target if it has an environment."""

@@ -265,14 +265,14 @@ def write_distribution(distribution: Mapping[str, Any], site: str) -> str:
     return programs
 
 
-def run_prepare(request: Request, records: Records) -> bool:
-    """Run the plan's prepare commands; return false if one fails, with a record that names it."""
+def run_prepare(request: Request, records: Records, service: str) -> bool:
+    """Run the plan's prepare commands in the service; return false if one fails, with a record that names it."""
     import subprocess
 
     for argv in request.get("prepare", ()):
         words = [sys.executable, *argv[1:]] if argv[0] in ("python", "python3") else argv
         try:
-            done = subprocess.run(words, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
+            done = subprocess.run(words, cwd=service, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False)
             code, output = done.returncode, done.stdout.decode("utf-8", "replace")
         except OSError as error:
             code, output = 127, str(error)
@@ -290,7 +290,7 @@ def run_prepare(request: Request, records: Records) -> bool:
 def run_suite(request: Request, records: Records) -> int:
     service = copy_source(request)
     prepare_paths(request, service)
-    if not run_prepare(request, records):
+    if not run_prepare(request, records, service):
         return 1
     runners = {"pytest": run_pytest, "unittest": run_unittest, "command": run_command}
     return runners[request["runner"]](request, records)
@@ -747,7 +747,7 @@ def run_start(request: Request, records: Records) -> int:
 
     service = copy_source(request)
     prepare_paths(request, service)
-    if not run_prepare(request, records):
+    if not run_prepare(request, records, service):
         return 1
     without_pth = bool(request.get("without_pth"))
     for module in request["modules"]:

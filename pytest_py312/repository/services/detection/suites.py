@@ -8,9 +8,11 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from itertools import pairwise
 
+from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.repository.formats.setuptools import read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
+from pytest_py312.repository.tree import Tree, join_path
 
 INI_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """In pytest's own order: the first file with a section for pytest applies."""
@@ -25,10 +27,11 @@ _NON_TEST_FOLDERS = frozenset(
 """Folders whose ``test_*.py`` files are scripts that are run manually; importing them may do anything."""
 
 _VALUE_OPTIONS = frozenset(
-    {"-c", "-k", "-m", "-n", "-o", "-p", "-W", "-r", "--basetemp", "--confcutdir", "--config-file", "--cov",
-     "--cov-config", "--cov-report", "--deselect", "--dist", "--durations", "--html", "--ignore", "--ignore-glob",
-     "--junit-xml", "--junitxml", "--log-file", "--maxfail", "--numprocesses", "--override-ini", "--reruns",
-     "--rootdir", "--timeout"}
+    {"-c", "-k", "-m", "-n", "-o", "-p", "-W", "-r", "--asyncio-mode", "--basetemp", "--capture", "--color",
+     "--confcutdir", "--config-file", "--cov", "--cov-config", "--cov-fail-under", "--cov-report", "--deselect",
+     "--dist", "--ds", "--durations", "--html", "--ignore", "--ignore-glob", "--import-mode", "--junit-xml",
+     "--junitxml", "--log-cli-level", "--log-file", "--log-level", "--maxfail", "--numprocesses", "--override-ini",
+     "--reruns", "--reruns-delay", "--rootdir", "--tb", "--timeout"}
 )  # fmt: skip
 """Options of pytest and its common plugins that take the next word as their value."""
 
@@ -153,6 +156,13 @@ def read_pytest_settings(texts_of: Mapping[str, str]) -> PytestSettings:
     return PytestSettings()
 
 
+def settings_of_suite(tree: Tree, service: Service) -> PytestSettings:
+    """Return the settings of the folder in which the suite of a service runs."""
+    folder = (service.suite.folder if service.suite is not None else "") or service.path
+    texts = {name: tree.read_or_none(join_path(folder, name)) for name in INI_FILES}
+    return read_pytest_settings({name: text for name, text in texts.items() if text is not None})
+
+
 def collected_files(paths: Sequence[str], arguments: Sequence[str], settings: PytestSettings) -> list[str]:
     """Return those of ``paths`` (relative to the service) that pytest imports when it collects the suite.
 
@@ -200,10 +210,8 @@ def _is_in_folder(path: str, patterns: Sequence[str]) -> bool:
 def _ignored_paths(options: Sequence[str]) -> Iterator[str]:
     for option, word in pairwise(("", *options)):
         name, _, value = word.partition("=")
-        if name in _IGNORING:
-            yield value.strip("/")
-        elif option in _IGNORING:
-            yield word.strip("/")
+        if name in _IGNORING or option in _IGNORING:
+            yield posixpath.normpath(value if name in _IGNORING else word)
 
 
 def _toml_settings(name: str, text: str) -> dict[str, tuple[str, ...]] | None:

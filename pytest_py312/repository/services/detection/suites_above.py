@@ -1,10 +1,12 @@
 """Find the tests of a service in a folder of tests beside it: ``tests/unit`` in the folder above several functions."""
 
+import ast
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.model.fleet import RequirementSource, Service
+from pytest_py312.repository.formats.setuptools import parse_module
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
 from pytest_py312.repository.services.detection.suites import find_suite
 from pytest_py312.repository.tree import Tree, join_path, relative_to
@@ -14,6 +16,7 @@ MAX_LEVELS = 3
 TEST_FOLDERS = ("tests", "test")
 _FILE_LIMIT = 500
 _TEST_FILE = re.compile(r"(?:test_[^/]*|[^/]*_test)\.py")
+_JOINING_CALLS = frozenset(("join", "joinpath", "Path"))
 
 SourcesByName = Callable[[ServiceFiles], tuple[RequirementSource, ...]]
 
@@ -23,9 +26,9 @@ def with_suites_above(
 ) -> tuple[list[Service], list[str]]:
     """Return ``services``, those without tests with the tests beside them, and what was assumed, as sentences.
 
-    Beside several services a test file is of those that it names by their path (``src/orders``, ``src.orders``). Of
-    tests beside each other in ``unit`` and in other folders only the former are run: the others need what is deployed.
-    What the plan says of a suite is kept.
+    Beside several services a test file is of those that it names, see :func:`names_folder`. Of tests beside each other
+    in ``unit`` and in other folders only the former are run: the others need what is deployed. What the plan says of a
+    suite is kept.
 
     :param test_sources: returns what tests require, by the names of files.
     """
@@ -98,7 +101,57 @@ class _Finder:
     def _naming(self, folder: str, tests: Sequence[str], service: Service) -> Iterator[str]:
         """Yield the test files that name the path of a service."""
         (relative,) = relative_to(folder, [service.path])
-        named = re.compile(rf"(?<![\w-]){r'[./]'.join(map(re.escape, relative.split('/')))}(?![\w-])")
         for path in [path for path in tests if _TEST_FILE.fullmatch(path.rpartition("/")[2])][:_FILE_LIMIT]:
-            if named.search(self.tree.read_or_none(join_path(folder, path)) or ""):
+            if names_folder(self.tree.read_or_none(join_path(folder, path)) or "", relative):
                 yield path
+
+
+def names_folder(text: str, folder: str) -> bool:
+    """Return whether a Python file imports from a folder, or has its path in a string.
+
+    Comments, documentation and variables do not count. A single word counts in an import, as a part of a path that is
+    joined (``root / "orders"``), or in a path that begins with a dot or ends with ``.py``: others may be data or URLs.
+    """
+    parts = folder.split("/")
+    named = re.compile(rf"(?<![\w-]){r'[./]'.join(map(re.escape, parts))}(?![\w-])")
+    if not named.search(text) and not all(part in text for part in parts):  # most files need not be parsed
+        return False
+    tree = parse_module(text)
+    if tree is None:
+        return False
+    imports_and_paths = (*_imported_modules(tree), *_joined_paths(tree))
+    if any(f"/{folder}/" in f"/{path}/" for path in imports_and_paths):
+        return True
+    strings = (value for value in _strings(tree) if len(parts) > 1 or value[:1] == "." or value.endswith(".py"))
+    return any(named.search(value) for value in strings)
+
+
+def _imported_modules(tree: ast.Module) -> Iterator[str]:
+    """Yield the modules, and the names that are imported from them, as paths."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name.replace(".", "/") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module or ''}.{alias.name}".replace(".", "/") for alias in node.names)
+
+
+def _joined_paths(tree: ast.Module) -> Iterator[str]:
+    """Yield the strings of ``os.path.join("src", "orders")`` and ``root / "src" / "orders"``, joined."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call):
+            name = getattr(node.func, "attr", "") or getattr(node.func, "id", "")
+            is_joined = name in _JOINING_CALLS and not isinstance(getattr(node.func, "value", None), ast.Constant)
+        else:
+            is_joined = isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div)
+        if is_joined:
+            inner = (child for child in ast.walk(node) if isinstance(child, ast.Constant))
+            ordered = sorted(inner, key=lambda child: (child.lineno, child.col_offset))
+            yield "/".join(child.value.strip("/") for child in ordered if isinstance(child.value, str))
+
+
+def _strings(tree: ast.Module) -> Iterator[str]:
+    """Yield the strings that are not documentation."""
+    documentation = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in documentation:
+            yield node.value

@@ -125,6 +125,13 @@ def test_files_outside_of_the_testpaths_are_not_reached() -> None:
     assert of_tests.from_tests == {"conftest.py", "tests/test_app.py"}
 
 
+@pytest.mark.parametrize("arguments", [(), ("discover", "-s", "tests")])
+def test_a_conftest_is_not_reached_without_pytest(arguments: tuple[str, ...]) -> None:
+    texts = {"conftest.py": "", "tests/test_app.py": ""}
+    suite = Suite(kind=SuiteKind.UNITTEST, arguments=arguments)
+    assert reached(texts, suite=suite).from_tests == {"tests/test_app.py"}
+
+
 # ---- what is provided
 
 

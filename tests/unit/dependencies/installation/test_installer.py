@@ -9,7 +9,7 @@ import pytest
 
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Interpreter, Location
-from pytest_py312.core.model.fleet import InstallRecipe, InstallStep, RequirementSource
+from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep, RequirementSource
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import ExitReason
@@ -17,7 +17,7 @@ from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.installation.distribution_store import DistributionStore
 from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.installation.import_check import ImportChecker
-from pytest_py312.dependencies.installation.installer import Installer
+from pytest_py312.dependencies.installation.installer import Installation, Installer
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.dependencies.system.build_tools import MissingTool
@@ -94,6 +94,55 @@ def test_an_import_that_lacks_a_library_of_the_machine_is_tried_again(tmp_path: 
     again = imports_of(tmp_path, IMPORTING, {"event": "import", "module": "acme", "ok": True})
 
     assert (failed, again) == ({"acme": detail}, {"acme": now})
+
+
+@pytest.mark.parametrize(
+    ("result", "determined"),
+    [
+        (Installation(), True),
+        (Installation(unchecked="no network"), False),
+        (Installation(imports={"acme": "ImportError: libgit2.so.1.5: cannot open shared object file"}), False),
+    ],
+)
+def test_what_another_process_could_not_determine_is_known_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, result: Installation, determined: bool
+) -> None:
+    """Another worker has installed the cell: what the machine lacks may be there in the next run."""
+    installer = installer_of(tmp_path, FakeRunner())
+    monkeypatch.setattr(SingleFlight, "run", lambda once, key, work: result)
+    assert installer.installation(cell_of()) is result
+    assert installer.is_determined(cell_of().service) is determined
+
+
+def test_versions_that_cannot_be_tried_are_undetermined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    installer = installer_of(tmp_path, FakeRunner())
+    monkeypatch.setattr(Locker, "lock", _without_answer)
+    assert installer.with_versions(cell_of(), {"acme": "1"}).unchecked
+    assert not installer.is_determined(cell_of().service)
+
+
+def _without_answer(*_: object) -> DependencyLock:
+    raise Undetermined("the index did not answer")
+
+
+def test_the_versions_of_another_interpreter_stay_if_older_ones_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installer = installer_of(tmp_path, FakeRunner())
+    asked: list[ResolutionRequest] = []
+
+    def lock(_: Locker, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
+        asked.append(request)
+        return DependencyLock(pins=())
+
+    def install(_: object, cell: Cell, found: DependencyLock, make_request: Any, limit: float) -> Installation:
+        asked.append(make_request(cell, (), ("other<2",)))
+        return Installation()
+
+    monkeypatch.setattr(Locker, "lock", lock)
+    monkeypatch.setattr(Installer, "_install_or_explain", install)
+    installer.with_versions(cell_of(), {"acme": "1"})
+    assert [request.constraints[-2:] for request in asked] == [("acme==1",), ("acme==1", "other<2")]
 
 
 def test_a_lock_depends_on_the_content_of_a_local_folder_of_wheels(tmp_path: Path) -> None:

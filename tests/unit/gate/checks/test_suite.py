@@ -331,6 +331,31 @@ def test_the_versions_of_the_baseline_tell_the_python_from_a_library(
     assert ("with the versions of 3.9 it fails on 3.12 as well" in finding.detail) is (is_library is False)
 
 
+@pytest.mark.parametrize(
+    ("alone", "is_library"), [(WORSE, True), (WELL, False), (replace(WORSE, complete=False), False)]
+)
+def test_versions_are_not_the_cause_where_the_same_tests_pass_with_any(alone: SuiteRun, is_library: bool) -> None:
+    """A test that fails only after others: the whole suite has confirmed it, and alone it passes."""
+
+    def rerun(name: str, attempt: int, select: tuple[str, ...]) -> SuiteRun:
+        is_alone = name == "3.12" and attempt > FakeFacts().plan.reruns
+        return replace(WELL if name == "3.9" else alone if is_alone else WORSE, interpreter=Interpreter.parse(name))
+
+    sides = {"3.9": installation_of("3.9", {"numpy": "1.21.6"}), "3.12": installation_of("3.12", {"numpy": "1.26.4"})}
+    known = facts(WELL, WORSE, again=rerun, installations=sides, with_baseline_versions=WELL)
+    (finding,) = run_check(known).outcome.findings
+    assert ("not Python 3.12" in finding.remedy) is is_library
+    assert "as well" not in finding.detail
+
+
+def test_what_did_not_run_with_the_versions_of_the_baseline_says_nothing_of_them() -> None:
+    sides = {"3.9": installation_of("3.9", {"numpy": "1.21.6"}), "3.12": installation_of("3.12", {"numpy": "1.26.4"})}
+    known = facts(WELL, WORSE, installations=sides, with_baseline_versions=run_of({B: "passed"}))
+    (finding,) = run_check(known).outcome.findings
+    assert "as well" not in finding.detail
+    assert "not Python" not in finding.remedy
+
+
 def test_a_comparison_counts_every_interpreter_up_to_its_own() -> None:
     comparison = run_check(facts(WELL, WORSE)).suite_comparison
 

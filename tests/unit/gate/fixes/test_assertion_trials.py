@@ -90,6 +90,52 @@ def test_what_no_passing_test_shows_stays(root: Path) -> None:
     assert list(confirmed_assertions(root, [outcome(ONE)], lambda *_: ())) == []
 
 
+BOTH = """\
+def test_one(m):
+    m(1)
+    m.called_once()
+    m.called_with(2)
+"""
+
+
+def runs_of(baseline: str, target: str, detail: str = "E   AssertionError") -> list[SuiteRun]:
+    test = "test_a.py::test_one"
+    return [
+        SuiteRun(interpreter=Interpreter(3, minor), results={test: TestResult(id=test, outcome=outcome, detail=detail)})
+        for minor, outcome in ((11, baseline), (12, target))
+    ]
+
+
+def test_of_two_assertions_of_a_test_only_the_one_that_does_not_hold_is_removed(root: Path) -> None:
+    (root / PATH).write_text(BOTH, encoding="utf-8")
+
+    def suite(service: str, path: str, files: Mapping[str, bytes]) -> Sequence[SuiteRun]:
+        content = files.get(PATH, BOTH.encode())
+        baseline = "failed" if b"assert_called_with" in content else "passed"
+        return runs_of(baseline, "failed" if b"m.called_" in content else baseline)
+
+    changes = list(confirmed_assertions(root, [outcome((3, 5, "called_once"), (4, 5, "called_with"))], suite))
+    assert changes == [change_at(3, 5, "called_once"), change_at(4, 5, "called_with", REMOVED)]
+
+
+def test_what_holds_on_the_baseline_only_is_not_removed(root: Path) -> None:
+    """The target breaks what is asserted: without the assertion nobody would see it."""
+
+    def suite(service: str, path: str, files: Mapping[str, bytes]) -> Sequence[SuiteRun]:
+        content = files.get(PATH, TEXT.encode())
+        return runs_of("passed", "failed" if b"called_once" in content else "passed")
+
+    assert list(confirmed_assertions(root, [outcome(ONE)], suite)) == []
+
+
+def test_an_attribute_of_another_object_than_a_mock_is_not_removed(root: Path) -> None:
+    def suite(service: str, path: str, files: Mapping[str, bytes]) -> Sequence[SuiteRun]:
+        result = "failed" if b"assert_called_once" in files.get(PATH, b"") else "passed"
+        return runs_of(result, result, "E   AttributeError: 'Spy' object has no attribute 'assert_called_once'")
+
+    assert list(confirmed_assertions(root, [outcome(ONE)], suite)) == []
+
+
 def test_other_changes_need_no_run(root: Path) -> None:
     change = SourceChange(path=PATH, line=1, column=1, old="imp.reload", new="importlib.reload")
     finding = Finding(code="PY202", message="", location=Location(path=PATH, line=1), changes=(change,))

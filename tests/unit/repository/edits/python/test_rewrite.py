@@ -537,6 +537,8 @@ def test_the_namespace_of_exec_means_the_same_here() -> None:
         "def f(a):\n    exec(a, {})\n    return locals()['x']\n",
         "exec(a)\nlocals()['x']\n",
         "def f(a):\n    exec(a,)\n    return locals()['x']\n",
+        "def f(a):\n    for b in a:\n        exec(b)\n    return locals()['x']\n",
+        "def f(a):\n    [exec(b) for b in a]\n    return locals()['x']\n",
         "def f(a):\n    exec(*a)\n    return locals()['x']\n",
     ],
 )

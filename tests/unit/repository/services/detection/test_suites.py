@@ -1,5 +1,7 @@
 """How a service's tests are run, determined from its files."""
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -10,7 +12,10 @@ from pytest_py312.repository.services.detection.suites import (
     collected_files,
     find_suite,
     read_pytest_settings,
+    settings_of_suite,
 )
+from pytest_py312.repository.tree import Tree
+from tests.support.fakes import service
 
 
 def suite_of(*files: str, **texts: str) -> tuple[tuple[str, ...], str] | None:
@@ -176,6 +181,8 @@ FILES = (
         ("", "testpaths = tests/unit sql/*", [0, 3, 4, 6]),
         ("", "testpaths = gone", [0, 2, 3, 4, 5, 6, 8]),
         ("sql", "testpaths = tests", [0, 6]),
+        ("--ignore=./sql --ignore ./script/", "addopts = --ignore ./tests --log-level INFO", [0, 2]),
+        ("--log-level INFO --ds app.settings", "testpaths = tests/unit", [0, 3, 4]),
         ("--ignore=sql --ignore script", "addopts = --ignore-glob=tests/*/test_case.py", [0, 2, 3, 4]),
         ("", "norecursedirs = script/legacy data", [0, 2, 3, 4, 6, 7]),
         ("", "python_files = check_*.py", [0, 3, 9]),
@@ -184,3 +191,12 @@ FILES = (
 def test_the_files_that_pytest_imports(arguments: str, ini: str, collected: list[int]) -> None:
     settings = read_pytest_settings({"pytest.ini": f"[pytest]\n{ini}\n"})
     assert collected_files(FILES, arguments.split(), settings) == [FILES[number] for number in collected]
+
+
+def test_the_settings_are_those_of_the_folder_in_which_the_suite_runs(tmp_path: Path) -> None:
+    for folder in ("above", "above/user"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "pytest.ini").write_text(f"[pytest]\ntestpaths = {folder}\n", encoding="utf-8")
+    for folder, testpaths in (("above", "above"), ("", "above/user")):
+        of = service(path="above/user", suite=Suite(kind=SuiteKind.PYTEST, folder=folder))
+        assert settings_of_suite(Tree(tmp_path), of).testpaths == (testpaths,)
