@@ -13,19 +13,22 @@ from pytest_py312.core.model.findings import Interpreter
 
 _CONSTRAINT = re.compile(r"\s*(\^|~=|~(?!=)|===|==|!=|<=|>=|<|>|=)?\s*v?([0-9][^\s,<>=!~^]*|\*)\s*,?", re.ASCII)
 
+_MAX_ALTERNATIVES = 50
+_NO_UPPER_BOUND = Version("999999")
+
 
 class Untranslatable(Exception):
     """A version constraint that cannot be read or expressed in PEP 508. ``str()`` is the reason: a sentence's end."""
 
 
 def to_specifier(constraint: str) -> str:
-    """Translate ``^1.2`` to ``>=1.2,<2`` and ``*`` to ``""``.
+    """Translate ``^1.2`` to ``>=1.2,<2``, ``^1 || ^3`` to ``>=1,<4,!=2.*`` and ``*`` to ``""``.
 
-    :raises Untranslatable: it has alternatives (``||``) or is not a version constraint.
+    :raises Untranslatable: it is not a version constraint, or has alternatives (``||``) that PEP 440 cannot express.
     """
     text = constraint.strip()
     if "|" in text:
-        raise Untranslatable('has alternatives ("||"), which a requirement cannot express')
+        return _joined_alternatives(constraint)
     parts: list[str] = []
     position = 0
     while position < len(text):
@@ -40,6 +43,39 @@ def to_specifier(constraint: str) -> str:
     except (InvalidSpecifier, ValueError):
         raise Untranslatable(f'has the version constraint "{constraint[:80]}", which cannot be read') from None
     return joined
+
+
+def _joined_alternatives(constraint: str) -> str:
+    """Join alternatives that are intervals: to one interval, without the majors between them."""
+    problem = Untranslatable('has alternatives ("||"), which a requirement cannot express')
+    parts = re.split(r"\|\|?", constraint, maxsplit=_MAX_ALTERNATIVES)
+    if len(parts) > _MAX_ALTERNATIVES:
+        raise problem
+    intervals = sorted(_interval(to_specifier(part), problem) for part in parts)
+    (lower, upper), excluded = intervals[0], list[str]()
+    for next_lower, next_upper in intervals[1:]:
+        if next_lower > upper:
+            is_of_majors = not any((upper.minor, upper.micro, next_lower.minor, next_lower.micro))
+            if not is_of_majors or next_lower.major - upper.major > _MAX_ALTERNATIVES:
+                raise problem
+            excluded += [f"!={major}.*" for major in range(upper.major, next_lower.major)]
+        upper = max(upper, next_upper)
+    return ",".join([f">={lower}", *([] if upper == _NO_UPPER_BOUND else [f"<{upper}"]), *excluded])
+
+
+def _interval(specifier: str, problem: Untranslatable) -> tuple[Version, Version]:
+    """Return the lower bound and the first version above ``>=A,<B``, ``>=A`` or ``==A.*``.
+
+    :raises Untranslatable: ``problem``, if it is another form.
+    """
+    match = re.fullmatch(r">=([^,*]+)(?:,<([^,=*]+))?|==([\d.]+)\.\*", specifier)
+    if not match:
+        raise problem
+    lower = Version(match[1] or match[3])
+    if match[3]:
+        *outer, last = lower.release
+        return lower, Version(".".join(map(str, (*outer, last + 1))))
+    return lower, Version(match[2]) if match[2] else _NO_UPPER_BOUND
 
 
 def specifiers_of_alternatives(constraint: str) -> tuple[str, ...]:

@@ -97,6 +97,12 @@ detached = true
         (">=1.0, <2.0", ">=1.0,<2.0"),
         (">=1.0 <2.0", ">=1.0,<2.0"),
         ("!=1.5", "!=1.5"),
+        ("^2.0.0 || ^3.0.0", ">=2.0.0,<4"),
+        ("^0.9.1 || ^0.10.0", ">=0.9.1,<0.11"),
+        ("^3.0 | ^1.0", ">=1.0,<4,!=2.*"),
+        ("^1.0 || ^5.0", ">=1.0,<6,!=2.*,!=3.*,!=4.*"),
+        ("1.* || >=2", ">=1"),
+        ("^1.0 || ^1.5", ">=1.0,<2"),
     ],
 )
 def test_poetry_constraints_become_pep_440(constraint: str, specifier: str) -> None:
@@ -104,7 +110,9 @@ def test_poetry_constraints_become_pep_440(constraint: str, specifier: str) -> N
     assert to_specifier(constraint) == specifier
 
 
-@pytest.mark.parametrize("constraint", ["^1.0 || ^2.0", "^abc", "latest", "^"])
+@pytest.mark.parametrize(
+    "constraint", ["^1.0 || ^5.1", "1.2.3 || ^2", "^1 || !=3", "^abc", "latest", "^", "^1" + 60 * " || ^2"]
+)
 def test_what_pep_440_cannot_express_is_not_guessed(constraint: str) -> None:
     """Alternatives, and text that is not a version."""
     with pytest.raises(Untranslatable):
