@@ -36,8 +36,8 @@ def started_programs(tree: Tree, files: ServiceFiles) -> tuple[Program, ...]:
 def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[StartModule, ...]:
     """Return the modules of the service among ``programs``, each with the folder from which it can be imported.
 
-    A module that is in several folders, none of which is the outermost, is left out. Modules that options of servers
-    name are included if the service does not have them: then they are in what is installed.
+    A module that is in several folders, none of which is the outermost or the one of the command, is left out. Modules
+    that options of servers name are included if the service does not have them: then they are in what is installed.
     """
     present = files.scan.files
     modules = []
@@ -54,7 +54,8 @@ def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[Sta
             for name in names
             if path == name or path.endswith(f"/{name}")
         }
-        ordered = sorted(matching, key=_depth)
+        named = {folder for folder in matching if program.folder and f"/{folder}".endswith(f"/{program.folder}")}
+        ordered = sorted(named or matching, key=_depth)
         if ordered and (len(ordered) == 1 or _depth(ordered[0]) < _depth(ordered[1])):
             is_program = not program.is_application
             modules.append(
