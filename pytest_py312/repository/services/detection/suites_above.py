@@ -14,6 +14,11 @@ MAX_LEVELS = 3
 TEST_FOLDERS = ("tests", "test")
 _FILE_LIMIT = 500
 _TEST_FILE = re.compile(r"(?:test_[^/]*|[^/]*_test)\.py")
+_NAMES_FOLDER = (
+    r"^\s*(?:from|import)\s+{0}\b|(?:patch|setattr|import_module)\(\s*[\"']{0}\.|[\"'](?:\.{{1,2}}/)+{0}[\"'/]"
+    r"|[Pp]ath\b[^\n]*[\"']{0}[\"'/]|/\s*[\"']{0}[\"']"
+)
+"""How a test names a folder, by its code or its path: the word alone may be part of an address, or a key."""
 
 SourcesByName = Callable[[ServiceFiles], tuple[RequirementSource, ...]]
 
@@ -23,7 +28,8 @@ def with_suites_above(
 ) -> tuple[list[Service], list[str]]:
     """Return ``services``, those without tests with the tests beside them, and what was assumed, as sentences.
 
-    Beside several services a test file is of those that it names by their path (``src/orders``, ``src.orders``). Of
+    Beside several services a test file is of those that it names by their path (``src/orders``, ``src.orders``) or, if
+    that is one word, as code or folder (``import orders``, ``"../orders"``, ``sys.path.append("orders")``). Of
     tests beside each other in ``unit`` and in other folders only the former are run: the others need what is deployed.
     What the plan says of a suite is kept.
 
@@ -98,7 +104,9 @@ class _Finder:
     def _naming(self, folder: str, tests: Sequence[str], service: Service) -> Iterator[str]:
         """Yield the test files that name the path of a service."""
         (relative,) = relative_to(folder, [service.path])
-        named = re.compile(rf"(?<![\w-]){r'[./]'.join(map(re.escape, relative.split('/')))}(?![\w-])")
+        parts = [re.escape(part) for part in relative.split("/")]
+        path = rf"(?<![\w-]){'[./]'.join(parts)}(?![\w-])"
+        named = re.compile(path if len(parts) > 1 else _NAMES_FOLDER.format(*parts), re.MULTILINE)
         for path in [path for path in tests if _TEST_FILE.fullmatch(path.rpartition("/")[2])][:_FILE_LIMIT]:
             if named.search(self.tree.read_or_none(join_path(folder, path)) or ""):
                 yield path
