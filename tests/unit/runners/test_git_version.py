@@ -110,7 +110,13 @@ def test_a_build_with_a_version_of_its_own_asks_nothing(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("tag", "version"),
-    [("v1.4.0", "1.4.0"), ("py3-shop-1.2", "1.2"), ("shop2/v0.10.1", "0.10.1"), ("release-7", "7"), ("x", "0.0.0+gabcd")],
+    [
+        ("v1.4.0", "1.4.0"),
+        ("py3-shop-1.2", "1.2"),
+        ("shop2/v0.10.1", "0.10.1"),
+        ("release-7", "7"),
+        ("x", "0.0.0+gabcd"),
+    ],
 )
 def test_the_version_of_a_tag_is_its_dotted_number(tag: str, version: str) -> None:
     assert GitVersion(tag=tag, commits=0, commit="abcd").version == version
