@@ -17,7 +17,7 @@ from pytest_py312.repository.formats.dockerfile import DockerfileText
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command
 from pytest_py312.repository.recipes.serverless_builds import handler_programs
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
 MAX_PROGRAMS = 40
 """Maximum number of programs of one service."""
@@ -118,13 +118,10 @@ def _gunicorn_arguments(dockerfile: DockerfileText) -> Iterator[str]:
 
 def _compose_files(tree: Tree, path: str) -> Iterator[str]:
     """Yield the compose files in the service's folder and in the folders above it."""
-    while True:
-        for name in tree.list_folder(path).files:
+    for folder in with_outer_folders(path):
+        for name in tree.list_folder(folder).files:
             if _COMPOSE_FILE.fullmatch(name) and is_production_dockerfile(name, "."):
-                yield join_path(path, name)
-        if path == ".":
-            return
-        path = path.rpartition("/")[0] or "."
+                yield join_path(folder, name)
 
 
 def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:
