@@ -22,7 +22,8 @@ _READS_GIT = re.compile(
     r"\bgit\b(?!hub)|scm\b|\bvcs\b|\bpbr\b|versioneer|versioningit|dunamai|-versioning\b|git-versioning", re.IGNORECASE
 )
 _DESCRIBED = re.compile(r"(?:(?P<tag>.+)-(?P<commits>[0-9]+)-g)?(?P<commit>[0-9a-f]{4,64})", re.ASCII)
-_RELEASE = re.compile(r"[0-9]+(?:\.[0-9]+)*", re.ASCII)
+_DOTTED = re.compile(r"[0-9]+(?:\.[0-9]+)+", re.ASCII)
+_NUMBER = re.compile(r"[0-9]+", re.ASCII)
 _AUTHOR = "gate <gate@localhost> 1000000000 +0000"
 _COPIED_REPOSITORY = {
     "GIT_CONFIG_COUNT": "1",
@@ -49,7 +50,7 @@ class GitVersion:
     @property
     def version(self) -> str:
         """A version of PEP 440: that of the tag, or a later one where commits follow it."""
-        release = _RELEASE.search(self.tag)
+        release = _DOTTED.search(self.tag) or _NUMBER.search(self.tag)  # py3-shop-1.2
         if release is None:
             return f"0.0.0+g{self.commit}"
         return f"{release[0]}.post{self.commits}" if self.commits else release[0]

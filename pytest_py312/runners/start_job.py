@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.fleet import Cell, StartModule
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.runners.runner import ProbeJob, Runner
 from pytest_py312.runners.suite_job import folders_read_by, paths_of_service
@@ -38,7 +38,7 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
             "kind": "start",
             "prepare": [list(argv) for argv in settings.prepare],
             "modules": [
-                {"name": module.name, "folder": module.folder, "is_program": module.is_program}
+                {"name": module.name, "folder": module.folder, "kind": _kind(module)}
                 for module in service.start_modules
             ],
             "without_pth": service.runs_without_pth is not None,
@@ -49,6 +49,11 @@ def start_job(cell: Cell, build: InterpreterBuild, environment: Path, *, root: P
         memory_limit=settings.memory_limit,
         network=settings.network,
     )
+
+
+def _kind(module: StartModule) -> str:
+    """Return how the probe imports a module."""
+    return "script" if module.is_script else "program" if module.is_program else "module"
 
 
 def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, str]:
@@ -65,10 +70,11 @@ def import_start_modules(runner: Runner, job: ProbeJob) -> Mapping[str, str]:
 
 
 def _import_modules(runner: Runner, job: ProbeJob) -> dict[str, str]:
+    """Of several modules with one name (``a/main.py``, ``b/main.py``), one that fails counts."""
     outcomes: dict[str, str] = {}
     for record in runner.run(job).records:
         if record.get("event") == "import":
-            outcomes[str(record.get("module"))] = (
-                "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
-            )
+            name = str(record.get("module"))
+            detail = "" if record.get("ok") is True else str(record.get("detail") or "no reason was reported")
+            outcomes[name] = outcomes.get(name) or detail
     return outcomes

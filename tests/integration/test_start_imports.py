@@ -30,6 +30,11 @@ FILES = {
     "broken.py": "import no_such_module\n",
     "ends.py": "import os\nos._exit(3)\n",
     "shim.py": "import distutils.version\n",
+    "pkg.py": "from pkg import inner\nraise SystemExit('serves')\n",
+    "empty.py": "import empty\nif __name__ == '__main__':\n    raise SystemExit('serves')\n",
+    "paths.py": "import os, sys\nsys.path.insert(0, os.path.dirname(__file__) + '/inside/src')\nimport deep\n",
+    "unknown.py": "import sys\nHERE = '.'\nsys.path.append(HERE + '/inside/src')\nimport deep\n",
+    "broken-paths.py": "import sys\nsys.path.append('cmd')\nimport no_such_module\n",
 }
 
 
@@ -67,6 +72,15 @@ def test_modules_are_imported_and_nothing_is_started(cells: Cells, interpreter: 
         )
     ]
     assert imports(cells, interpreter, *programs, target=target) == [""] * 6
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.12"])
+def test_scripts_are_imported_as_files(cells: Cells, interpreter: str) -> None:
+    """A package beside a script may have its name, and a script may add folders to the path."""
+    names = ("pkg", "empty", "paths", "unknown", "run-server", "broken-paths")
+    scripts = [StartModule(name=name, is_program=True, is_script=True) for name in names]
+    missing = "ModuleNotFoundError: No module named 'no_such_module'"
+    assert imports(cells, interpreter, *scripts) == ["", "", "", "", "", missing]
 
 
 def test_what_cannot_be_imported_is_reported(cells: Cells) -> None:

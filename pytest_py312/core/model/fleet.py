@@ -203,7 +203,8 @@ class Program:
     """A program of a start command: a console script, or a module (``python -m NAME``).
 
     ``is_application``: a server imports the module (``uvicorn NAME:app``). ``is_option``: an option of its command
-    says so (``gunicorn -k gevent``). ``is_script``: the module is run as a file (``python NAME.py``).
+    says so (``gunicorn -k gevent``). ``is_script``: the module is run as a file (``python FOLDER/NAME.py``), in a
+    ``folder`` below the working folder of the command if that says it.
     """
 
     name: str
@@ -211,6 +212,7 @@ class Program:
     is_application: bool = False
     is_option: bool = False
     is_script: bool = False
+    folder: str = ""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -175,8 +175,11 @@ class Locker:
     def _diagnose(
         self, request: ResolutionRequest, build: InterpreterBuild, first: Finding | None
     ) -> tuple[Finding, ...]:
-        """Return what blocks ``request``: in each of its parts, as these are resolved one after the other."""
-        parts = parts_of(request)
+        """Return what blocks ``request``: in each of its parts, as these are resolved one after the other.
+
+        What a platform provides blocks nothing.
+        """
+        parts = [part for part in parts_of(request) if not part.provided]
         if len(parts) == 1:
             return self._diagnose_part(parts[0], build, first)
         findings = [finding for part in parts for finding in self._diagnose_part(part, build, None)]

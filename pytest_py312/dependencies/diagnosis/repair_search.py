@@ -297,8 +297,11 @@ def _is_pin(item: LocatedEntry) -> bool:
 
 
 def newer_than_pin(item: LocatedEntry) -> str:
-    """Return the specifier of all versions after the one that ``item`` pins; empty if it is no pin."""
-    return f">{item.entry.specifier.removeprefix('==')}" if _is_pin(item) else ""
+    """Return the specifier of all versions after the one that ``item`` pins; empty if it is no pin.
+
+    It names no local part (``2.0.1+cu118``): only ``==`` and ``!=`` may.
+    """
+    return f">{item.entry.specifier.removeprefix('==').partition('+')[0]}" if _is_pin(item) else ""
 
 
 def _key(change: RequirementChange) -> object:

@@ -247,7 +247,9 @@ class RepairTrials:
         )
         if not version_candidates and finding.code == "PY102" and len(matching_requirements) == 1:
             return self._with_latest_version(finding, matching_requirements[0])
-        if finding.code == "PY104" and any(item.entry.hashes for item in matching_requirements[:1]):
+        if finding.code == "PY104" and any(
+            item.entry.hashes and not self._can_change(item) for item in matching_requirements[:1]
+        ):
             return self._with_version_of_hashed(finding, matching_requirements[0])
         if not version_candidates and finding.code == "PY104" and len(matching_requirements) == 1:
             return self._with_source_advice(finding, matching_requirements[0])

@@ -1,6 +1,5 @@
 """PY1xx: do the requirements of a cell resolve, install and import?"""
 
-import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -246,9 +245,6 @@ def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Fi
     return outcome
 
 
-_ENVIRONMENT_PATH = re.compile(r"/\S*/site-packages/")
-
-
 def _once_per_cause(findings: Iterable[Finding]) -> list[Finding]:
     """Return ``findings`` without those that two sets share, and with one for each cause why imports of a project fail.
 
@@ -258,7 +254,7 @@ def _once_per_cause(findings: Iterable[Finding]) -> list[Finding]:
     for finding in findings:
         key: object = replace(finding, severity=Severity.ERROR)
         if finding.code == "PY105":
-            cause = _ENVIRONMENT_PATH.sub("", finding.message.partition(" fails: ")[2])
+            cause = finding.message.partition(" fails: ")[2]
             key = (finding.names, cause, finding.preexisting, finding.severity)
         elif finding.code == "PY101" and finding.changes:
             key = (finding.changes, finding.preexisting, finding.severity)
@@ -287,7 +283,7 @@ def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
     """Return ``findings`` without those that say less than another one.
 
     A source that was not tried in one set was built for another; a version that cannot be had is pinned by a lock
-    file; a warning is an error of another set.
+    file; a warning is an error of another set. One that blocks is kept in any case.
     """
     built = {_built_source(finding) for finding in findings if finding.code in ("PY104", "PY110")}
     pinned = {(finding.names, finding.blocks) for finding in findings if finding.code == "PY115"}
@@ -298,9 +294,14 @@ def _without_repeats(findings: Sequence[Finding]) -> list[Finding]:
         if is_untried or (is_pinned and not finding.changes):
             continue
         key = (*_problem_key(finding), finding.location)
-        if finding.severity is Severity.ERROR or key not in kept:
+        if key not in kept or _weight(finding) > _weight(kept[key]):
             kept[key] = finding
     return list(kept.values())
+
+
+def _weight(finding: Finding) -> tuple[bool, bool, bool]:
+    """Return what orders findings on the same problem: what is pre-existing in one set may be new in another."""
+    return finding.blocks, finding.severity is Severity.ERROR, bool(finding.changes)
 
 
 def _built_source(finding: Finding) -> str:

@@ -20,6 +20,10 @@ _TAG_SCHEMES = {
     "devcontainers/python": "devcontainer",
 }
 """Images whose tags follow a known scheme, so that the tag of the target version can be derived."""
+_LAMBDA = re.compile(
+    rf"(?:{'|'.join(name for name, scheme in _TAG_SCHEMES.items() if scheme == 'lambda')})(?:[:@][^/]*)?\Z",
+    re.IGNORECASE,
+)
 
 _DISTROLESS_REASON = "Its Python is that of its Debian release; a newer one needs a newer Debian release."
 _UV_REASON = "It is an image of uv, whose tags do not exist for every Python; choose one manually."
@@ -58,6 +62,11 @@ class PythonImage:
     span: tuple[int, int] | None = None
     version: Interpreter | None = None
     reason: str = ""
+
+
+def is_lambda_image(reference: str) -> bool:
+    """Return whether an image is a Python of AWS Lambda, whatever its tag says about the version."""
+    return _LAMBDA.search(reference) is not None
 
 
 def parse_python_image(reference: str) -> PythonImage | None:

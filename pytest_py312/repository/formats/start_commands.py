@@ -5,6 +5,7 @@ this module returns too many rather than too few.
 """
 
 import json
+import posixpath
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Sequence
@@ -19,7 +20,7 @@ _MAX_SHELL_DEPTH = 3
 SHELLS = frozenset({"sh", "bash", "ash", "dash"})
 _PYTHON = re.compile(r"python(?:3(?:\.\d+)?)?", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
-_PYTHON_FILE = re.compile(r"(?:[^/\s]*/)*(?P<name>[A-Za-z_][\w-]*)\.py", re.ASCII)
+_PYTHON_FILE = re.compile(r"(?P<folder>(?:[^/\s]*/)*)(?P<name>[A-Za-z_][\w-]*)\.py", re.ASCII)
 _NAME = re.compile(r"[A-Za-z][\w.-]*", re.ASCII)
 _ASSIGNMENT = re.compile(r"[A-Za-z_]\w*=", re.ASCII)
 _SEPARATOR = re.compile(r"[;&|()]+")
@@ -226,8 +227,12 @@ def _module_of_python(words: Sequence[str]) -> Iterator[Program | ProgramCall]:
 
 
 def _script_program(word: str) -> Program | None:
-    """Return the program of a Python file, by its name without folders; ``setup.py`` starts no service."""
+    """Return the program of a Python file; ``setup.py`` starts no service.
+
+    Where an image has the folder of an absolute path is not analyzed.
+    """
     script = _PYTHON_FILE.fullmatch(word)
     if script is None or script["name"] == "setup":
         return None
-    return Program(name=script["name"], is_module=True, is_script=True)
+    folder = "" if word.startswith("/") else posixpath.normpath(script["folder"]).strip("./")
+    return Program(name=script["name"], is_module=True, is_script=True, folder=folder)

@@ -15,7 +15,7 @@ from pytest_py312.repository.formats.dockerfile import (
     read_dockerfile,
     substitute_variables,
 )
-from pytest_py312.repository.formats.image_reference import parse_python_image
+from pytest_py312.repository.formats.image_reference import is_lambda_image
 from pytest_py312.repository.recipes.build_context import find_build_context, instruction_words
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.file_map import FileMap, is_related, resolve_path
@@ -51,8 +51,7 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
             *with_outer_folders(posixpath.dirname(dockerfile) or "."),
         )
     )
-    image = parse_python_image(parsed.final_stage.image)
-    is_lambda = image is not None and image.scheme == "lambda"
+    is_lambda = is_lambda_image(parsed.final_stage.image)
     platform_steps = [lambda_step(Location(path=dockerfile, line=parsed.final_stage.image_line))] * is_lambda
     recipes = []
     for context in contexts:

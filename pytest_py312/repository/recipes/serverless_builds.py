@@ -10,7 +10,7 @@ from pytest_py312.repository.formats.serverless import (
     is_serverless_file,
     read_serverless,
 )
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
 FILE_LIMIT = 20
 """Maximum number of files that are read for one service."""
@@ -87,8 +87,7 @@ def _functions_of(
 ) -> Iterator[tuple[str, list[ServerlessFunction]]]:
     """Yield the files that define functions of a service, the nearest first, with these functions."""
     count = 0
-    folder = service_path
-    while True:
+    for folder in with_outer_folders(service_path):
         for name in tree.list_folder(folder).files:
             if not is_serverless_file(name) or count >= FILE_LIMIT:
                 continue
@@ -102,9 +101,6 @@ def _functions_of(
             ]
             if functions:
                 yield path, functions
-        if folder == ".":
-            return
-        folder = folder.rpartition("/")[0] or "."
 
 
 def _is_in(folder: str, service_path: str) -> bool:

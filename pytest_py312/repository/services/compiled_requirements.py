@@ -20,7 +20,7 @@ from pytest_py312.core.model.findings import Interpreter, SpecifierChange
 from pytest_py312.repository.declarations.declaration import version_of
 from pytest_py312.repository.formats.commands.makefile import read_makefile
 from pytest_py312.repository.formats.requirements_file import RequirementEntry, read_requirements
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
 
 HEADER_LINES = 40
 """Number of lines in which the header has to be."""
@@ -114,14 +114,12 @@ def _parse_target(tree: Tree, path: str, target: str) -> CompiledRequirements:
 
     :raises _CommandRejected: it does not, or does more with the file.
     """
-    folder = path.rpartition("/")[0] or "."
-    while True:
+    for folder in with_outer_folders(path.rpartition("/")[0] or "."):
         texts = (tree.read_or_none(join_path(folder, name)) for name in _MAKEFILES)
         makefile = read_makefile(next((text for text in texts if text is not None), ""))
         commands = [text for _, text in makefile.commands_of(target, {})]
-        if commands or folder == ".":
+        if commands:
             break
-        folder = folder.rpartition("/")[0] or "."
     compiled: CompiledRequirements | None = None
     for text in commands:
         words = _split(_UNSET.sub("", text))
@@ -162,8 +160,7 @@ def _parse_command(tree: Tree, path: str, words: Sequence[str]) -> CompiledRequi
     names = [*sources, *(value for name, value in paths if name in ("--constraint", "-c"))]
     if not sources:
         names = sources = ["requirements.in"]  # the default of pip-compile
-    folder = path.rpartition("/")[0] or "."
-    while True:
+    for folder in with_outer_folders(path.rpartition("/")[0] or "."):
         output_path = (
             join_path(folder, output) if output else f"{join_path(folder, sources[0]).removesuffix('.in')}.txt"
         )
@@ -176,9 +173,7 @@ def _parse_command(tree: Tree, path: str, words: Sequence[str]) -> CompiledRequi
                 argv=tuple(word for word in words if word not in _UPGRADES),
                 sources=tuple(join_path(folder, name) for name in sources),
             )
-        if folder == ".":
-            raise _CommandRejected("a source that its header names does not exist")
-        folder = folder.rpartition("/")[0] or "."
+    raise _CommandRejected("a source that its header names does not exist")
 
 
 def _parse_arguments(words: Sequence[str]) -> tuple[list[str], list[tuple[str, str]]]:

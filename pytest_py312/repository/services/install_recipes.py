@@ -19,7 +19,7 @@ from pytest_py312.repository.recipes.suite_recipe import (
     read_workflow_recipe,
 )
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
 OUTER_DOCKERFILE_LIMIT = 50
 """Maximum number of Dockerfiles above a service that are read for it."""
@@ -100,9 +100,7 @@ def _dockerfile_order(path: str) -> tuple[int, bool, bool, str]:
 
 def _outer_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
     """Yield the production Dockerfiles in the folders above a service, the nearest first."""
-    folder = path
-    while folder != ".":
-        folder = folder.rpartition("/")[0] or "."
+    for folder in islice(with_outer_folders(path), 1, None):
         for inner in _DOCKER_FOLDERS:
             listing = tree.list_folder(join_path(folder, inner))
             nested = [join_path(inner, name) for name in listing.folders if inner != "."]

@@ -14,7 +14,7 @@ Requests (key ``kind``):
   ``python_path``, ``installed`` (source roots that act as installed), ``distribution`` (name, version, scripts,
   plugins: metadata of a service that is not built).
 * ``imports``: import each of ``modules`` and record the result. With ``without_pth``, no .pth file is processed.
-* ``start``: import ``modules`` (name, folder in the service, is_program) from the service's own code; also ``prepare``,
+* ``start``: import ``modules`` (name, folder in the service, kind) from the service's own code; also ``prepare``,
   ``service``, ``folders``, ``python_path``, ``installed``, ``distribution`` and ``without_pth``.
 * ``benchmark``: see benchmark_probe.py in the same folder.
 """
@@ -685,14 +685,19 @@ def run_imports(request: Request, records: Records) -> int:
 
 
 IMPORT_SCRIPT = """\
-import ast, importlib, importlib.util, sys
+import ast, importlib, importlib.util, os, sys
 name, kind = sys.argv[1], sys.argv[2]
 if sys.flags.no_site:
     import site
     sys.path += sys.argv[3:]
     site.setquit()
     site.sethelper()
-spec = importlib.util.find_spec(name) if kind == "program" else None
+spec = None
+if kind == "script":
+    file, name = os.path.abspath(name + ".py"), "__mp_main__"
+    spec = importlib.util.spec_from_file_location(name, file)
+elif kind == "program":
+    spec = importlib.util.find_spec(name)
 if spec is not None and spec.submodule_search_locations is not None:
     importlib.import_module(name)
     name += ".__main__"
@@ -704,15 +709,28 @@ if spec is not None and spec.origin and spec.origin.endswith(".py"):
     with open(spec.origin, "rb") as file:
         text = file.read()
 if text and (b"__main__" not in text or name.endswith(".__main__")):
-    tree = ast.parse(text, spec.origin)
-    tree.body = [node for node in tree.body if isinstance(node, (ast.Import, ast.ImportFrom))]
-    exec(compile(tree, spec.origin, "exec"), {
+    variables = {
         "__name__": name, "__package__": name.rpartition(".")[0], "__file__": spec.origin, "__builtins__": __builtins__,
-    })
+    }
+    for node in ast.parse(text, spec.origin).body:
+        is_import = isinstance(node, (ast.Import, ast.ImportFrom))
+        changed = (part for part in ast.walk(node) if isinstance(part, ast.Attribute) and part.attr == "path")
+        if is_import or any(isinstance(part.value, ast.Name) and part.value.id == "sys" for part in changed):
+            try:
+                exec(compile(ast.Module(body=[node], type_ignores=[]), spec.origin, "exec"), variables)
+            except Exception:
+                if is_import:
+                    raise
+                break
+elif kind == "script":
+    module = sys.modules[name] = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
 else:
     importlib.import_module(name)
 """
-"""Imports a module. Of a program (``python -m``) that runs whatever imports it, only the imports are executed.
+"""Imports a module. Of a program (``python -m``, or a script) that runs whatever imports it, only the imports are
+executed, and what changes ``sys.path`` for them: after a change that needs more, nothing is known. A script has the
+name that a process of ``multiprocessing`` gives it: a package beside it may have its own.
 
 Without ``site`` no ``.pth`` file is processed: the folders of the environment are on the path, as with PYTHONPATH.
 """
@@ -752,7 +770,7 @@ def run_start(request: Request, records: Records) -> int:
     without_pth = bool(request.get("without_pth"))
     for module in request["modules"]:
         name, folder = module["name"], os.path.normpath(os.path.join(service, module["folder"]))
-        kind = "program" if module["is_program"] else "module"
+        kind = module["kind"]
         try:
             ok, detail = import_alone(name, kind, without_pth=without_pth, folder=folder)
             if not ok:

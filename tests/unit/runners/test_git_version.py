@@ -106,3 +106,17 @@ def test_a_build_with_a_version_of_its_own_asks_nothing(tmp_path: Path) -> None:
     (tmp_path / "setup.py").write_text('setup(name="a", version="1.0", url="https://github.com/a/a")')
     (tmp_path / "README.rst").write_text("git clone this")
     assert not reads_git(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tag", "version"),
+    [
+        ("v1.4.0", "1.4.0"),
+        ("py3-shop-1.2", "1.2"),
+        ("shop2/v0.10.1", "0.10.1"),
+        ("release-7", "7"),
+        ("x", "0.0.0+gabcd"),
+    ],
+)
+def test_the_version_of_a_tag_is_its_dotted_number(tag: str, version: str) -> None:
+    assert GitVersion(tag=tag, commits=0, commit="abcd").version == version

@@ -27,3 +27,17 @@ def test_a_module_that_fails_is_imported_once_more(second: bool, detail: str) ->
 
     assert import_start_modules(runner, job) == {"good": "", "server": detail}
     assert [module["name"] for module in runner.jobs[1].request["modules"]] == ["server"]
+
+
+def test_of_two_scripts_with_one_name_the_failing_one_counts() -> None:
+    runner = FakeRunner()
+    runner.cell = lambda job: cell_run_of(
+        {"event": "import", "module": "main", "ok": False, "detail": "ImportError: x"},
+        {"event": "import", "module": "main", "ok": True, "detail": ""},
+    )
+    modules = [StartModule(name="main", folder=folder, is_program=True, is_script=True) for folder in ("a", "b")]
+    cell = cell_of("3.12", service(start_modules=tuple(modules)))
+    job = start_job(cell, build_of("3.12"), Path("/environment"), root=Path("/root"), built=False)
+
+    assert {module["kind"] for module in job.request["modules"]} == {"script"}
+    assert import_start_modules(runner, job) == {"main": "ImportError: x"}

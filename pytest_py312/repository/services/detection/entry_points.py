@@ -17,7 +17,7 @@ from pytest_py312.repository.formats.dockerfile import DockerfileText
 from pytest_py312.repository.formats.start_commands import StartCommand, read_command
 from pytest_py312.repository.recipes.serverless_builds import handler_programs
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
 MAX_PROGRAMS = 40
 """Maximum number of programs of one service."""
@@ -36,8 +36,8 @@ def started_programs(tree: Tree, files: ServiceFiles) -> tuple[Program, ...]:
 def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[StartModule, ...]:
     """Return the modules of the service among ``programs``, each with the folder from which it can be imported.
 
-    A module that is in several folders, none of which is the outermost, is left out. Modules that options of servers
-    name are included if the service does not have them: then they are in what is installed.
+    A module that is in several folders, none of which is the outermost or the one of the command, is left out. Modules
+    that options of servers name are included if the service does not have them: then they are in what is installed.
     """
     present = files.scan.files
     modules = []
@@ -54,7 +54,8 @@ def start_modules(programs: Sequence[Program], files: ServiceFiles) -> tuple[Sta
             for name in names
             if path == name or path.endswith(f"/{name}")
         }
-        ordered = sorted(matching, key=_depth)
+        named = {folder for folder in matching if program.folder and f"/{folder}".endswith(f"/{program.folder}")}
+        ordered = sorted(named or matching, key=_depth)
         if ordered and (len(ordered) == 1 or _depth(ordered[0]) < _depth(ordered[1])):
             is_program = not program.is_application
             modules.append(
@@ -117,13 +118,10 @@ def _gunicorn_arguments(dockerfile: DockerfileText) -> Iterator[str]:
 
 def _compose_files(tree: Tree, path: str) -> Iterator[str]:
     """Yield the compose files in the service's folder and in the folders above it."""
-    while True:
-        for name in tree.list_folder(path).files:
+    for folder in with_outer_folders(path):
+        for name in tree.list_folder(folder).files:
             if _COMPOSE_FILE.fullmatch(name) and is_production_dockerfile(name, "."):
-                yield join_path(path, name)
-        if path == ".":
-            return
-        path = path.rpartition("/")[0] or "."
+                yield join_path(folder, name)
 
 
 def _builds_service(files: ServiceFiles, context: str, folder: str) -> bool:

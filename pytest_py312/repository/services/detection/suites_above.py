@@ -17,6 +17,9 @@ TEST_FOLDERS = ("tests", "test")
 _FILE_LIMIT = 500
 _TEST_FILE = re.compile(r"(?:test_[^/]*|[^/]*_test)\.py")
 _JOINING_CALLS = frozenset(("join", "joinpath", "Path"))
+_NAMING_CALLS = re.compile(
+    r"(?:.*\.)?(?:path\.(?:append|insert)|import_module|patch|setattr|syspath_prepend)", re.DOTALL
+)
 
 SourcesByName = Callable[[ServiceFiles], tuple[RequirementSource, ...]]
 
@@ -119,8 +122,13 @@ def names_folder(text: str, folder: str) -> bool:
     tree = parse_module(text)
     if tree is None:
         return False
-    imports_and_paths = (*_imported_modules(tree), *_joined_paths(tree))
-    if any(f"/{folder}/" in f"/{path}/" for path in imports_and_paths):
+    modules = (*_imported_modules(tree), *_named_modules(tree))
+    if any(
+        f"{module}/".startswith(f"{folder}/") or (len(parts) > 1 and f"/{folder}/" in f"/{module}/")
+        for module in modules
+    ):
+        return True
+    if any(f"/{folder}/" in f"/{path}/" for path in _joined_paths(tree)):
         return True
     strings = (value for value in _strings(tree) if len(parts) > 1 or value[:1] == "." or value.endswith(".py"))
     return any(named.search(value) for value in strings)
@@ -132,7 +140,15 @@ def _imported_modules(tree: ast.Module) -> Iterator[str]:
         if isinstance(node, ast.Import):
             yield from (alias.name.replace(".", "/") for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            yield from (f"{node.module or ''}.{alias.name}".replace(".", "/") for alias in node.names)
+            yield from (f"{node.module or ''}.{alias.name}".replace(".", "/").strip("/") for alias in node.names)
+
+
+def _named_modules(tree: ast.Module) -> Iterator[str]:
+    """Yield, as paths, what ``patch("orders.app.run")`` and ``sys.path.insert(0, "orders")`` name."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and _NAMING_CALLS.fullmatch(ast.unparse(node.func)):
+            values = (argument.value for argument in node.args if isinstance(argument, ast.Constant))
+            yield from (value.replace(".", "/") for value in values if isinstance(value, str))
 
 
 def _joined_paths(tree: ast.Module) -> Iterator[str]:

@@ -201,6 +201,24 @@ def test_a_set_blocked_only_by_a_source_that_cannot_be_built_here_is_undetermine
         locker_and_runner(tmp_path)[0].lock(request, build_of())
 
 
+@pytest.mark.parametrize("lines", [(), ("six",)])
+def test_what_a_platform_provides_blocks_nothing(tmp_path: Path, lines: tuple[str, ...]) -> None:
+    """Nobody installs it: that it cannot be had here says nothing about the service."""
+    locker, _ = locker_and_runner(tmp_path)
+    provided = replace(REQUEST, provided=True, position=1)
+
+    with pytest.raises(Undetermined, match="what the platform provides cannot be resolved"):
+        locker.lock(ResolutionRequest(lines=lines, others=(provided,)), build_of())
+
+
+def test_what_a_platform_provides_is_not_blamed_beside_what_blocks(tmp_path: Path) -> None:
+    provided = ResolutionRequest(lines=("mysqlclient",), provided=True, position=1)
+
+    assert {
+        finding.names for finding in blocked(locker_and_runner(tmp_path)[0], replace(REQUEST, others=(provided,)))
+    } == {("fastapi", "starlette")}
+
+
 def test_a_failed_attempt_is_not_diagnosed(tmp_path: Path) -> None:
     locker, runner = locker_and_runner(tmp_path)
 

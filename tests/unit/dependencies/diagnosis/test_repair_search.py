@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from packaging.specifiers import SpecifierSet
 
 from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.dependencies.diagnosis.repair_search import (
@@ -14,6 +15,7 @@ from pytest_py312.dependencies.diagnosis.repair_search import (
     MAX_INSTALLATIONS,
     RequirementChange,
     find_repair,
+    newer_than_pin,
 )
 from pytest_py312.repository.formats.requirements_file import RequirementEntry
 from pytest_py312.repository.services.requirement_set import LocatedEntry
@@ -277,6 +279,15 @@ def test_pins_that_fit_in_few_combinations_move_together(third: str, works: bool
     moved = {"boto3": ">1.20", "botocore": ">1.23", "s3transfer": ">0.5"}
     assert specifiers(change) == (moved if works else {})
     assert (find_repair(findings, entries, tester, may_free=False) is None) or works
+
+
+@pytest.mark.parametrize(
+    ("pin", "newer"),
+    [("==2.0.1+cu118", ">2.0.1"), ("==1.0rc1", ">1.0rc1"), ("==1.*", ""), ("===1.0", ""), ("==1,!=2", ""), (">=1", "")],
+)
+def test_what_is_newer_than_a_pin_is_a_valid_specifier(pin: str, newer: str) -> None:
+    assert newer_than_pin(entry("torch", pin)) == newer
+    assert str(SpecifierSet(newer)) == newer
 
 
 def test_a_project_that_takes_too_many_attempts_is_left_out() -> None:

@@ -269,6 +269,16 @@ def test_a_version_is_named_for_a_line_with_hashes() -> None:
     )
 
 
+def test_a_version_of_a_hashed_line_that_was_tried_is_not_called_untried() -> None:
+    """Its file is compiled again by a command, so the versions are tried like others; here none resolves."""
+    hashed = required(f"numpy==1.24.3 --hash=sha256:{'0' * 64}")
+
+    (finding,) = repaired(FakeInstaller(entries=hashed, is_compiled=True, blamed=lambda on, now: ("numpy",)))
+
+    assert finding.changes == ()
+    assert "not tried" not in finding.remedy
+
+
 def test_a_version_beyond_an_upper_bound_is_only_mentioned() -> None:
     table = FakeInstaller(entries=required("numpy>=1.24,<2"))
 

@@ -388,6 +388,23 @@ def test_findings_that_two_sets_share_are_reported_once() -> None:
     assert [found.code for found in outcome.findings] == ["PY107"]
 
 
+@pytest.mark.parametrize("is_new_in_additional", [True, False])
+def test_a_finding_that_is_new_in_one_set_blocks_if_it_is_pre_existing_in_another(is_new_in_additional: bool) -> None:
+    """In the other set the project lacks something on every interpreter."""
+
+    class Further(FakeFacts):
+        def installation(self, cell: Cell) -> Installation:
+            interpreter, is_additional = str(cell.interpreter), cell.service.requirements == (DEV,)
+            works = interpreter == "3.9" and is_additional is is_new_in_additional
+            imports = {"boto": "" if works else "ImportError: no x"}
+            return installation_of(interpreter, {"boto": "1"}, imports=imports)
+
+    outcome = DependencyCheck().run(cell_of("3.12", service(additional_requirements=(DEV,))), Further()).outcome
+
+    assert outcome.status is Status.FAILED
+    assert [(finding.code, finding.blocks) for finding in outcome.findings] == [("PY105", True)]
+
+
 def test_a_finding_that_says_less_than_another_is_left_out() -> None:
     """The source was built for one set, the version is pinned by a lock file, and the warning is an error elsewhere."""
     failed = Finding(code="PY104", message="six==1.0: no wheel for 3.12, and its source fails to build", names=("six",))
@@ -525,7 +542,8 @@ def test_a_module_that_nobody_needs_and_that_fails_on_both_is_a_note(
 def test_one_cause_of_failing_imports_is_reported_once() -> None:
     """Of several modules of a project and of the environments of two sets, whose paths differ."""
     reasons = {
-        folder: f"ImportError: no x in /cache/envs/{folder}/lib/python3.12/site-packages/x.py" for folder in ("1", "2")
+        folder: f"ImportError: no x in /cache/envs/{folder * 16}/lib/python3.12/site-packages/x.py"
+        for folder in ("1", "2")
     }
     made = installation_of(
         "3.12", {"boto": "1"}, imports={"boto": reasons["1"], "boto3": reasons["2"], "botox": "E: y"}

@@ -129,7 +129,17 @@ def test_the_provider_of_the_serverless_framework_is_the_platform(
     assert provided(tmp_path, "api", {"api/serverless.yml": text, "api/requirements.txt": ""}) == expected
 
 
-@pytest.mark.parametrize("base", ["public.ecr.aws/lambda/python:3.9", "amazon/aws-lambda-python:3.9", "python:3.9"])
+@pytest.mark.parametrize(
+    "base",
+    [
+        "public.ecr.aws/lambda/python:3.9",
+        "public.ecr.aws/lambda/python",
+        "example.org/aws/lambda/python:latest@sha256:0",
+        "amazon/aws-lambda-python:3.9",
+        "python:3.9",
+        "example.org/shop/python:3.9",
+    ],
+)
 def test_an_image_of_aws_lambda_has_its_packages(tmp_path: Path, base: str) -> None:
     """After what the image installs; pip installs that where .pth files are processed."""
     text = f"FROM python:3.9 AS build\nFROM {base}\nCOPY requirements.txt .\nRUN pip install -r requirements.txt\n"

@@ -231,6 +231,21 @@ def test_tests_beside_several_functions_belong_to_those_that_they_name(tmp_path:
 
 
 @pytest.mark.parametrize(
+    ("line", "is_its"),
+    [
+        ("from orders.app import run", True), ("if True:\n    import orders", True), ("patch('orders.app.run')", True),
+        ("sys.path.insert(0, 'orders')", True), ("ROOT / 'orders'", True), ('load("../orders/app.py")', True),
+        ('client.get("/orders/1")', False), ('answer["orders"]', False), ("# no orders", False),
+        ("from reorders import orders", False), ('"https://orders.example.org"', False),
+    ],
+)  # fmt: skip
+def test_one_word_names_a_service_as_code_or_folder_only(tmp_path: Path, line: str, is_its: bool) -> None:
+    files = {"orders/requirements.txt": "", "web/requirements.txt": "", "tests/test_all.py": f"import os\n{line}\n"}
+    first, _ = fleet_of(tmp_path, files).services
+    assert (first.suite is not None) is is_its
+
+
+@pytest.mark.parametrize(
     ("changes", "expected"),
     [
         ({}, Suite(kind=SuiteKind.PYTEST, arguments=("tests/unit",), folder="shop")),

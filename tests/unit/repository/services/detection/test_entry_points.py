@@ -70,6 +70,10 @@ def test_compose_files_start_what_they_build(tmp_path: Path) -> None:
         ("python /app/run-server.py", ["src/run-server.py"], [("run-server", "src", True)]),
         ("python main.py", ["a/main.py", "b/main.py"], []),
         ("python main.py", ["main/__init__.py"], []),
+        ("python ./api/main.py", ["main.py", "api/main.py"], [("main", "api", True)]),
+        ("python api/main.py", ["main.py", "src/api/main.py"], [("main", "src/api", True)]),
+        ("python api/main.py", ["main.py", "web/main.py"], [("main", ".", True)]),
+        ("python /app/main.py", ["main.py", "app/main.py"], [("main", ".", True)]),
     ],
 )
 def test_the_modules_of_the_service_that_start_it(
