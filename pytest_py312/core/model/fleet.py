@@ -155,6 +155,8 @@ class InstallRecipe:
     """Commands, in the service's folder, that make folders and copy templates for the tests."""
     python_path: tuple[str, ...] = ()
     """The folders of ``PYTHONPATH`` in the image."""
+    packages: tuple[str, ...] = ()
+    """Folders of the repository that lie under their own name in a folder on the path of the image."""
     code_folders: tuple[str, ...] = ()
     """The folders of the repository that are on the path for imports in the image: its working folder, PYTHONPATH."""
 

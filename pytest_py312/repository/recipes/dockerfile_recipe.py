@@ -58,12 +58,14 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
         stage = _ImageReader(tree, text, parsed, context).stage(parsed.final_stage)
         steps = (*_of_one_environment(tuple(dict.fromkeys(stage.steps)), service_path), *platform_steps)
         python_path = tuple(filter(None, stage.environment.get("PYTHONPATH", "").split(":")))
-        code = (stage.files.find(resolve_path(folder, stage.folder)) for folder in (".", *python_path))
+        path = [resolve_path(folder, stage.folder) for folder in (".", *python_path)]
+        code = (stage.files.find(folder) for folder in path)
         recipe = InstallRecipe(
             source=dockerfile,
             steps=steps,
             limits=tuple(dict.fromkeys(stage.limits)),
             python_path=python_path,
+            packages=tuple(dict.fromkeys(_packages_in(stage.files, path))),
             code_folders=tuple(dict.fromkeys(folder for folder in code if folder and tree.is_folder(folder))),
             environment=LAMBDA_VARIABLES if is_lambda else (),
         )
@@ -72,6 +74,15 @@ def read_dockerfile_recipe(tree: Tree, dockerfile: str, service_path: str) -> In
         recipes.append(recipe)
     # `COPY . /app` fits every folder: the context is the one in which most of what is installed exists
     return min(recipes, key=lambda recipe: sum(len(step.unresolved) for step in recipe.steps) + len(recipe.limits))
+
+
+def _packages_in(files: FileMap, path: Sequence[str]) -> Iterator[str]:
+    """Yield the folders that lie under their own name in a folder on the path of the image: ``COPY libs /app/libs``."""
+    for mount in files.mounts:
+        outer, name = posixpath.split(mount.destination)
+        has_its_name = name.isidentifier() and posixpath.basename(mount.source) == name
+        if outer in path and has_its_name and files.tree.is_folder(mount.source):
+            yield mount.source
 
 
 def _of_one_environment(steps: tuple[InstallStep, ...], service_path: str) -> tuple[InstallStep, ...]:

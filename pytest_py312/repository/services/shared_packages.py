@@ -5,6 +5,7 @@ What stands at the root says what is on the path there: ``pythonpath`` of pytest
 """
 
 import os
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -36,11 +37,26 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
     What the plan says of a service's path or needs is kept.
     """
     services = [_with_layers(service) for service in services]
-    roots = list(dict.fromkeys(_import_roots(tree)))
-    if not roots:
-        return services
-    packages = _packages_in(tree, roots)
-    return [_with_packages(tree, service, packages) if _may_need(service) else service for service in services]
+    packages = _packages_in(tree, list(dict.fromkeys(_import_roots(tree))))
+    found = []
+    for service in services:
+        in_image = _packages_in_image(tree, service)
+        known = in_image if service.suite is None else {**packages, **in_image}
+        found.append(_with_packages(tree, service, known) if known and _may_need(service) else service)
+    return found
+
+
+def _packages_in_image(tree: Tree, service: Service) -> dict[str, tuple[str, str]]:
+    """Map the modules that the service's image has on its path to their root and folder, as :func:`_packages_in`."""
+    if service.recipe is None:
+        return {}
+    outside = [
+        folder for folder in service.recipe.code_folders if not _overlaps(folder, service.path) and folder != "."
+    ]
+    copied = {
+        posixpath.basename(folder): (posixpath.dirname(folder) or ".", folder) for folder in service.recipe.packages
+    }
+    return {**_packages_in(tree, outside), **copied}
 
 
 def _with_layers(service: Service) -> Service:
@@ -59,7 +75,7 @@ def _with_layers(service: Service) -> Service:
 
 def _may_need(service: Service) -> bool:
     settings = service.settings
-    return service.path != "." and service.suite is not None and settings.python_path is None and not settings.needs
+    return service.path != "." and settings.python_path is None and not settings.needs
 
 
 def _with_packages(tree: Tree, service: Service, packages: dict[str, tuple[str, str]]) -> Service:

@@ -63,3 +63,24 @@ def test_what_the_root_puts_on_the_path_is_there_if_it_is_imported(
     service = first_service(tmp_path, {**LIBRARY, **files, TEST: source})
 
     assert (service.python_path, service.settings.needs) == (path, needs)
+
+
+@pytest.mark.parametrize(
+    ("dockerfile", "source", "path", "needs"),
+    [
+        ("ENV PYTHONPATH=/app\nCOPY common /app/common\n", "import common\n", ("../..",), ("common",)),
+        ("WORKDIR /app\nCOPY common common\n", "import common\n", ("../..",), ("common",)),
+        ("ENV PYTHONPATH=/app:/app/libs\nCOPY libs /app/libs\n", "import util\n", ("../../libs",), ("libs",)),
+        ("ENV PYTHONPATH=/app\nCOPY libs /app/common\n", "import common\n", (), ()),
+        ("COPY common /other/common\n", "import common\n", (), ()),
+    ],
+)
+@pytest.mark.parametrize("tests", [{}, {TEST: ""}])
+def test_what_the_image_has_on_its_path_is_there_if_it_is_imported(
+    tmp_path: Path, dockerfile: str, source: str, path: tuple[str, ...], needs: tuple[str, ...], tests: dict[str, str]
+) -> None:
+    """Also if the service has no tests: what starts it needs them as well."""
+    image = f"FROM python:3.9\n{dockerfile}COPY services/a/ /app/\nRUN pip install -r /app/requirements.txt\n"
+    files = {**LIBRARY, **tests, "services/a/main.py": source, "services/a/Dockerfile": image}
+    service = first_service(tmp_path, {**files, "common/__init__.py": ""})
+    assert (service.python_path, service.settings.needs) == (path, needs)
