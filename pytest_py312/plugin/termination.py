@@ -7,19 +7,25 @@ import signal
 import threading
 from types import FrameType
 
+from pytest_py312.core import clock
+
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
+REPEAT_INTERVAL = 5.0
+"""Seconds in which a repeated signal does not disturb a session that is about to end."""
 
 
 class TerminationHandler:
-    """Raises KeyboardInterrupt in the main thread on the first of :data:`SIGNALS`; further ones are ignored.
+    """Raises KeyboardInterrupt in the main thread on one of :data:`SIGNALS`; those that follow soon are ignored.
 
-    A signal that the process ignores, or handles by other means, is left alone.
+    A later one is raised again as long as the session goes on: Python drops an exception that is raised in a callback,
+    such as one of the garbage collector. A signal that the process ignores, or handles by other means, is left alone.
     """
 
     def __init__(self) -> None:
         self.signal_name = ""
         """``SIGTERM`` after it has ended the session, else empty."""
         self._is_ending = False
+        self._raised_at: float | None = None
         self._installed: list[signal.Signals] = []
 
     def install(self) -> None:
@@ -42,8 +48,9 @@ class TerminationHandler:
         self._is_ending = True
 
     def _on_signal(self, number: int, frame: FrameType | None) -> None:
-        if self._is_ending:
+        now = clock.stopwatch()
+        if self._is_ending or (self._raised_at is not None and now - self._raised_at < REPEAT_INTERVAL):
             return
-        self._is_ending = True
+        self._raised_at = now
         self.signal_name = signal.Signals(number).name
         raise KeyboardInterrupt(f"{self.signal_name} received")

@@ -38,12 +38,12 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
     """
     services = [_with_layers(service) for service in services]
     packages = _packages_in(tree, list(dict.fromkeys(_import_roots(tree))))
-    found = []
+    completed = []
     for service in services:
         in_image = _packages_in_image(tree, service)
         known = in_image if service.suite is None else {**packages, **in_image}
-        found.append(_with_packages(tree, service, known) if known and _may_need(service) else service)
-    return found
+        completed.append(_with_packages(tree, service, known) if known and _may_need(service) else service)
+    return completed
 
 
 def _packages_in_image(tree: Tree, service: Service) -> dict[str, tuple[str, str]]:
