@@ -261,14 +261,36 @@ def newer_versions(request: ResolutionRequest, output: str, newest: str) -> tupl
     :param output: the resolution.
     :param newest: the resolution of the same lines without what they require.
     """
-    names = [canonicalize_name(match[0]) for line in request.lines if (match := re.match(PROJECT_NAME, line))]
-    versions = {pin.name: pin.version for pin in parse_pins(output, (), "")}
-    newest_versions = {pin.name: pin.version for pin in parse_pins(newest, (), "")}
+    versions, newest_versions = _versions_in(output), _versions_in(newest)
     return tuple(
         f"{name}>={newest_versions[name]}"
-        for name in dict.fromkeys(names)
+        for name in _direct_names(request)
         if _is_older(versions.get(name, ""), newest_versions.get(name, ""))
     )
+
+
+def costs_an_earlier_one(request: ResolutionRequest, output: str, narrowed: str, constraints: Sequence[str]) -> bool:
+    """Return whether newer versions of some requirements cost a requirement before them its newer version.
+
+    pip decides on requirements in their order: it does not take an old boto3 for the newest python-dateutil after it.
+
+    :param narrowed: the resolution with ``constraints`` of :func:`newer_versions`; ``output`` is that without.
+    """
+    names, kept = _direct_names(request), {line.partition(">=")[0] for line in constraints}
+    last = max(names.index(name) for name in kept)
+    versions, narrowed_versions = _versions_in(output), _versions_in(narrowed)
+    return any(
+        _is_older(narrowed_versions.get(name, ""), versions.get(name, "")) for name in names[:last] if name not in kept
+    )
+
+
+def _direct_names(request: ResolutionRequest) -> list[str]:
+    names = (canonicalize_name(match[0]) for line in request.lines if (match := re.match(PROJECT_NAME, line)))
+    return list(dict.fromkeys(names))
+
+
+def _versions_in(output: str) -> dict[str, str]:
+    return {pin.name: pin.version for pin in parse_pins(output, (), "")}
 
 
 def _is_older(version: str, other: str) -> bool:

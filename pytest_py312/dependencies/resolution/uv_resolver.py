@@ -30,6 +30,7 @@ from pytest_py312.dependencies.resolution.lock import (
     ResolutionRequest,
     Undetermined,
     Unresolvable,
+    costs_an_earlier_one,
     may_go_back,
     newer_versions,
     parse_pins,
@@ -205,7 +206,10 @@ class UvResolver:
             for more in attempts[:MAX_NEWER_ATTEMPTS]:
                 narrowed = replace(request, constraints=(*request.constraints, *kept, *more))
                 with suppress(Unresolvable, Undetermined):
-                    text, from_source, wheels = compile_set(narrowed, sources=from_source)
+                    attempt = compile_set(narrowed, sources=from_source)
+                    if costs_an_earlier_one(request, text, attempt[0], more):
+                        continue
+                    text, from_source, wheels = attempt
                     kept = (*kept, *more)
                 if kept == newer:
                     break

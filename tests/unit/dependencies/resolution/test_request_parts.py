@@ -171,6 +171,22 @@ def test_as_much_as_possible_is_kept_new_in_the_order_of_the_requirements(tmp_pa
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
+        (("boto3", "dateutil"), {"boto3": "1.44", "dateutil": "2.9"}),
+        (("dateutil", "boto3"), {"boto3": "0.1", "dateutil": "4"}),
+    ],
+)
+def test_what_is_required_first_is_not_given_up_for_what_follows(
+    tmp_path: Path, lines: tuple[str, ...], expected: dict[str, str]
+) -> None:
+    """The newest boto3 wants an older dateutil; an ancient boto3 does not say."""
+    answers = ("boto3==1.44\ndateutil==2.9\n", "boto3==1.44\ndateutil==4\n", "boto3==0.1\ndateutil==4\n")
+    lock, _ = asked_of_uv(tmp_path, ResolutionRequest(lines=lines), *map(command_run_of, answers))
+    assert lock.versions == expected
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
         (("a==1", "b[x]==2 ; python_version > '3'", "c @ https://x/c.zip"), False),
         (("a", "b==2"), True),
         (("a==1.*", "b==2"), True),
