@@ -118,7 +118,7 @@ def run(request: Request, records: Any, probe: Any) -> int:
     core = "" if requested_core is None or requested_core is False else stay_on_one_core(requested_core)
     service = probe.copy_source(request)
     probe.prepare_paths(request, service)
-    if not probe.run_prepare(request, records):
+    if not probe.run_prepare(request, records, service):
         return 1
     records.add("conditions", values=measurement_conditions(core))
     measures = {"tests": measure_tests, "imports": measure_imports, "suite": measure_suite}
