@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.analysis.judging.replacements import apply_utc_choice
+from pytest_py312.analysis.judging.replacements import apply_utc_choice, needs_trial
 from pytest_py312.analysis.services.service_analysis import AnalysisResult, ServiceAnalyzer
 from pytest_py312.core.model.findings import Interpreter, Outcome, SourceChange
 from pytest_py312.core.model.fleet import Service
@@ -75,6 +75,7 @@ def _fix_all(folder: Path, runner: LocalRunner, pythons: Mapping[Version, Path])
         chosen_change
         for outcome in outcomes
         for finding in outcome.findings
+        if not needs_trial(finding)  # the suite of a service decides, and a snippet has none
         for change in finding.changes
         if isinstance(change, SourceChange) and (chosen_change := apply_utc_choice(change, "naive"))
     ]
