@@ -47,6 +47,19 @@ def check_deployments(
     _check_soaks(file, planned, settings)
 
 
+def needs_among(deployments: Mapping[str, DeploySettings], paths: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return for each service the others that it needs. Both arguments are by its name."""
+    return {
+        name: [
+            other
+            for pattern in deploy.needs
+            for other, path in paths.items()
+            if other != name and matches(pattern, other, path)
+        ]
+        for name, deploy in deployments.items()
+    }
+
+
 def _planned_services(
     plan: Plan, settings: RolloutSettings, services: Sequence[tuple[str, str]], lookup: PatternIndex
 ) -> list[PlannedService]:
@@ -97,15 +110,9 @@ def _check_circles(file: PlanFile, planned: Sequence[PlannedService]) -> None:
     """Refuse services of one stage that need each other: none of them can be deployed first."""
     for stage in {service.stage: None for service in planned}:
         members = [service for service in planned if service.stage == stage]
-        needs = {
-            service.name: [
-                other.name
-                for other in members
-                for pattern in service.deploy.needs
-                if other is not service and matches(pattern, other.name, other.path)
-            ]
-            for service in members
-        }
+        needs = needs_among(
+            {service.name: service.deploy for service in members}, {service.name: service.path for service in members}
+        )
         try:
             TopologicalSorter(needs).prepare()
         except CycleError as error:

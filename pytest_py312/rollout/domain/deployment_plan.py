@@ -7,7 +7,7 @@ from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.service_patterns import matches
+from pytest_py312.repository.plan.deployment_check import needs_among
 from pytest_py312.repository.plan.rollout_settings import (
     KUBERNETES,
     DeploySettings,
@@ -180,16 +180,8 @@ def recorded_settings(runs: Iterable[StageRun]) -> RolloutSettings:
 
 def _order_by_needs(services: Mapping[str, Service], deploy_settings: Mapping[str, DeploySettings]) -> list[str]:
     """Return the names of the services, each after those that it needs."""
-    needs = {
-        name: [
-            other.name
-            for pattern in deploy.needs
-            for other in services.values()
-            if matches(pattern, other.name, other.path) and other.name != name
-        ]
-        for name, deploy in deploy_settings.items()
-    }
-    return deployment_order(list(services), needs)
+    paths = {name: service.path for name, service in services.items()}
+    return deployment_order(list(services), needs_among(deploy_settings, paths))
 
 
 def environments_sharing_target(settings: RolloutSettings, environment: str) -> tuple[str, ...]:
