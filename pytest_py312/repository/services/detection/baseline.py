@@ -94,10 +94,11 @@ def _describe_stage(path: str, stage: BuildStage) -> str:
 
 
 def _baseline_of_pins(files: ServiceFiles) -> Baseline | None:
-    for name in _PIN_FILES:
-        for pin in files.metadata[name].pins if name in files.metadata else ():
-            if pin.interpreter:
-                return _baseline_from(pin, pin.interpreter)
+    """Return the version of the service's pin file, else that of a file which its workflows hand to setup-python."""
+    own = (pin for name in _PIN_FILES if name in files.metadata for pin in files.metadata[name].pins)
+    for pin in (*own, *files.workflow_pins):
+        if pin.interpreter:
+            return _baseline_from(pin, pin.interpreter)
     return None
 
 

@@ -1,7 +1,7 @@
 """Recognize the folders that are services, and read the files of one service: by name, nothing executed."""
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,6 +38,11 @@ _RUN_TIME_FILES = frozenset(
 )
 _DEVELOPER_MODULES = frozenset({"setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py"})
 """Modules beside the code that only developers run."""
+_VERSION_FILE = re.compile(
+    r"""^[ \t-]*python-version-file:[ \t]*(?P<quote>["']?)(?P<name>[\w.@/-]{1,200})(?P=quote)[ \t]*(?:\#.*)?$""",
+    re.ASCII | re.MULTILINE,
+)
+"""A file whose version a workflow hands to setup-python. Source: actions/setup-python, ``python-version-file``."""
 _FILE_LIMIT = 50
 """Maximum number of Dockerfiles, and of workflows, that are read of one service."""
 
@@ -58,6 +63,8 @@ class ServiceFiles:
     dockerfiles: tuple[DockerfileText, ...]
     workflows: "tuple[WorkflowText, ...]"
     metadata: Mapping[str, VersionMetadata]
+    workflow_pins: tuple[Declaration, ...] = ()
+    """The versions of the files that its workflows name (``python-version-file``) and that are not in ``metadata``."""
 
     @property
     def declarations(self) -> tuple[Declaration, ...]:
@@ -84,7 +91,8 @@ def read_service_files(tree: Tree, path: str, inner: Sequence[str] = ()) -> Serv
         if text is not None:
             texts[name] = text
     dockerfiles = [name for name in scan.files if is_dockerfile(name.rpartition("/")[2])]
-    workflows = [name for name in scan.files if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml", name)]
+    workflow_names = [name for name in scan.files if re.fullmatch(r"\.github/workflows/[^/]+\.ya?ml", name)]
+    workflows = dict(_readable_texts(tree, path, workflow_names[:_FILE_LIMIT]))
     return ServiceFiles(
         path=path,
         nested_folders=nested_folders,
@@ -93,19 +101,30 @@ def read_service_files(tree: Tree, path: str, inner: Sequence[str] = ()) -> Serv
         dockerfiles=tuple(
             read_dockerfile(text, place) for place, text in _readable_texts(tree, path, dockerfiles[:_FILE_LIMIT])
         ),
-        workflows=_workflows(tree, path, workflows[:_FILE_LIMIT]),
+        workflows=_read_workflows(workflows),
         metadata={name: read_metadata(text, join_path(path, name)) for name, text in texts.items()},
+        workflow_pins=_workflow_pins(tree, path, workflows.values(), set(texts)),
     )
 
 
-def _workflows(tree: Tree, path: str, names: list[str]) -> "tuple[WorkflowText, ...]":
-    if not names:
+def _workflow_pins(tree: Tree, path: str, workflows: Iterable[str], read: Set[str]) -> tuple[Declaration, ...]:
+    """Return the pins of the files that workflows hand to setup-python; of a range in a pyproject.toml, none."""
+    named = dict.fromkeys(match["name"] for text in workflows for match in _VERSION_FILE.finditer(text))
+    pins = [
+        read_metadata(text, place).pins
+        for place, text in _readable_texts(tree, path, [name for name in named if name not in read][:_FILE_LIMIT])
+    ]
+    return tuple(pin for file_pins in pins for pin in file_pins)
+
+
+def _read_workflows(texts: Mapping[str, str]) -> "tuple[WorkflowText, ...]":
+    if not texts:
         return ()
     from pytest_py312.repository.declarations.workflow import (
         read_workflow,  # loads YAML, which a fleet without workflows does not need
     )
 
-    return tuple(read_workflow(text, place) for place, text in _readable_texts(tree, path, names))
+    return tuple(read_workflow(text, place) for place, text in texts.items())
 
 
 def _readable_texts(tree: Tree, path: str, names: list[str]) -> Iterator[tuple[str, str]]:

@@ -438,6 +438,10 @@ IN_SEQUENCE = "jobs:\n  test:\n    steps:\n" + "".join(
          "svc/.github/workflows/ci.yml:9 says 3.10"),
         ({"setup.cfg": "[options]\npython_requires = >=3.9\n", ".github/workflows/ci.yml":
           "python-version: '3.10'\n"}, "3.9", "svc/setup.cfg:2 says >=3.9"),
+        ({"setup.cfg": "[options]\npython_requires = >=3.9\n", ".github/.python-version": "3.10.4\n",
+          ".github/workflows/ci.yml": "jobs:\n  t:\n    steps:\n    - uses: actions/setup-python@v5\n      with:\n"
+          "        python-version-file: .github/.python-version\n"},
+         "3.10", "svc/.github/.python-version:1 says 3.10.4"),
         ({"requirements.txt": ""}, "3.9", "the oldest interpreter of the plan"),
     ],
 )  # fmt: skip
