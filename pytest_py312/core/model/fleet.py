@@ -266,6 +266,9 @@ class Service:
     """What installs it for its tests, if a file says so."""
     start_modules: tuple[StartModule, ...] = ()
     """Its own modules among its programs."""
+    separate_tests: bool = False
+    """Whether its tests run with other versions than production has, in an environment without what production
+    installs."""
 
     @property
     def runs_without_pth(self) -> Location | None:

@@ -93,14 +93,13 @@ class RequestBuilder:
         """Return the requirements of the service for run time and tests, as read from its files."""
         with self._lock:
             if service.name not in self._sets:
-                sources = (*service.requirements, *service.test_requirements)
+                run_time, tests = _together(service)
+                sources = (*run_time, *tests)
                 read_set = self._read(
                     # if requirements files define the deployment, a lock file next to them does not
                     service,
                     sources,
-                    with_locks=all(
-                        source.table for source in service.requirements if not (source.arguments or source.constraints)
-                    ),
+                    with_locks=all(source.table for source in run_time if not (source.arguments or source.constraints)),
                 )
                 self._sets[service.name] = (
                     _without_setup_problems(read_set, service) if _needs_build(service) else read_set
@@ -133,7 +132,7 @@ class RequestBuilder:
         requirements = self.requirements(service)
         with self._lock:
             if service.name not in self._groups_by_service:
-                groups = group_sources(service.requirements, service.test_requirements)
+                groups = group_sources(*_together(service))
                 self._groups_by_service[service.name] = tuple(
                     self._group(service, groups, position) for position in range(len(groups))
                 ) or (_Group(requirements=requirements),)
@@ -441,6 +440,12 @@ class RequestBuilder:
         folder_path = self._cache / "sources" / key
         is_file = (self._plan.root / folder).is_file()  # a wheel must keep its file name
         return (folder_path / Path(folder).name if is_file else folder_path), key
+
+
+def _together(service: Service) -> tuple[tuple[RequirementSource, ...], tuple[RequirementSource, ...]]:
+    """Return the sources of run time and of tests that are installed into one environment with the tests."""
+    is_separate = service.separate_tests and bool(service.test_requirements)
+    return () if is_separate else service.requirements, service.test_requirements
 
 
 def _allows(item: LocatedEntry, version: str) -> bool:

@@ -143,9 +143,13 @@ def _without_guess(finding: Finding) -> Finding:
 
 
 def installed_cell(cell: Cell, facts: Facts) -> Cell:
-    """Return the cell, or one of its run-time requirements only where those of its tests cannot be installed."""
+    """Return the cell, or one of its run-time requirements only where those of its tests are installed apart from them
+    or cannot be installed.
+    """
     production = production_service(cell.service)
-    if facts.installation(cell).environment is not None or production is None:
+    if production is None:
+        return cell
+    if not cell.service.separate_tests and facts.installation(cell).environment is not None:
         return cell
     production_cell = replace(cell, service=production)
     return production_cell if facts.installation(production_cell).environment is not None else cell

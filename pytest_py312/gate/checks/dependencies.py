@@ -168,13 +168,13 @@ def _warnings(set_results: Sequence[_SetResult]) -> Iterator[Finding]:
 
 
 def _with_production(cell: Cell, facts: Facts, set_results: list[_SetResult]) -> list[_SetResult]:
-    """Add the run-time requirements as a set of their own, if they cannot be installed together with those of tests.
+    """Add the run-time requirements as a set of their own, if those of tests are not or cannot be installed with them.
 
     What only tests need must not hide what breaks production.
     """
     production = production_service(cell.service)
     whole = set_results[0]
-    if whole.installation.environment is not None or production is None:
+    if production is None or (whole.installation.environment is not None and not cell.service.separate_tests):
         return set_results
     blocking = [] if whole.installation.unchecked else [item for item in whole.findings if item.blocks]
     result = _check_set(replace(cell, service=production), facts, others=blocking)

@@ -31,7 +31,7 @@ from pytest_py312.repository.services.detection.service_folders import detect_fo
 from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
 from pytest_py312.repository.services.detection.suites_above import with_suites_above
 from pytest_py312.repository.services.detection.uninstalled_requirements import with_uninstalled
-from pytest_py312.repository.services.exact_sets import contradicting_tables
+from pytest_py312.repository.services.exact_sets import contradicting_projects, contradicting_tables
 from pytest_py312.repository.services.install_recipes import (
     find_production_recipe,
     find_test_recipe,
@@ -254,6 +254,11 @@ def _describe_service(
         clauses.append("is in no stage of the plan; it counts as stage 0")
     if not files.scan.complete:
         clauses.append("is too deep or too large to be searched in full")
+    other_versions = _versions_of_tests_only(tree, path, run_time, tests, test_recipe)
+    if other_versions:
+        clauses.append(
+            f"is tested with other versions of {join_names(other_versions)} than production has: two environments"
+        )
     service = Service(
         name=name,
         path=path,
@@ -275,8 +280,26 @@ def _describe_service(
         start_modules=start_modules(programs, files),
         recipe=recipe,
         test_recipe=test_recipe,
+        separate_tests=bool(other_versions),
     )
     return service, tuple(filter(None, clauses))
+
+
+def _versions_of_tests_only(
+    tree: Tree,
+    path: str,
+    run_time: Sequence[RequirementSource],
+    tests: Sequence[RequirementSource],
+    test_recipe: InstallRecipe | None,
+) -> tuple[str, ...]:
+    """Return the projects of which the tests require another version than production.
+
+    Empty if it is not known what installs the tests, or if that installs requirements of production as well.
+    """
+    installed = {(source.path, source.table) for source in installed_sources(tree, test_recipe, path)}
+    if not installed or not installed.isdisjoint((source.path, source.table) for source in run_time):
+        return ()
+    return contradicting_projects(tree.root, run_time, tests)
 
 
 def _requirement_sources(

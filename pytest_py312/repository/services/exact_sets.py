@@ -78,18 +78,24 @@ def contradicting_tables(plan_root: Path, sources: Sequence[RequirementSource]) 
 
     One of them pins a version that the other excludes, so they are two ways to install the project.
     """
-    files = read_requirement_set(plan_root, [source for source in sources if not source.table]).entries
-    return tuple(
-        source
-        for source in sources
-        if source.table
-        and any(
-            _exclude_each_other(item.entry, other.entry)
-            for item in read_requirement_set(plan_root, [source]).entries
-            for other in files
-            if item.name == other.name
-        )
-    )
+    files = [source for source in sources if not source.table]
+    return tuple(source for source in sources if source.table and contradicting_projects(plan_root, files, [source]))
+
+
+def contradicting_projects(
+    plan_root: Path, first: Sequence[RequirementSource], second: Sequence[RequirementSource]
+) -> tuple[str, ...]:
+    """Return the projects of which one of two lists of sources pins a version that the other excludes, sorted."""
+    entries = read_requirement_set(plan_root, first).entries if second else ()
+    others: dict[str, list[RequirementEntry]] = {}
+    for item in read_requirement_set(plan_root, second).entries if entries else ():
+        others.setdefault(item.name, []).append(item.entry)
+    contradicting = {
+        item.name
+        for item in entries
+        if any(_exclude_each_other(item.entry, other) for other in others.get(item.name, ()))
+    }
+    return tuple(sorted(contradicting))
 
 
 def _exclude_each_other(first: RequirementEntry, second: RequirementEntry) -> bool:

@@ -225,3 +225,22 @@ def test_what_a_command_upgrades_is_not_kept_at_an_older_version(tmp_path: Path)
     constraints = ("setuptools==65.5.1", "wheel==0.40", "other<2")
     request = request_of(tmp_path, installed("setuptools", upgrade=True), installed("wheel"), constraints=constraints)
     assert request.constraints == ("wheel==0.40", "other<2")
+
+
+@pytest.mark.parametrize(("separate", "lines"), [(True, {"a==1"}), (False, {"a==2", "a==1"})])
+def test_separate_tests_are_installed_without_production(tmp_path: Path, separate: bool, lines: set[str]) -> None:
+    service_tree(tmp_path, {"app/prod.txt": "a==2\n", "app/test.txt": "a==1\n"})
+    service = replace(
+        cell_of("3.12").service,
+        path="app",
+        suite=None,
+        requirements=(RequirementSource(path="app/prod.txt"),),
+        test_requirements=(RequirementSource(path="app/test.txt"),),
+        separate_tests=separate,
+    )
+
+    request = RequestBuilder(plan=Plan(root=tmp_path), cache=tmp_path / "cache").request(
+        cell_of("3.12", service), (), ()
+    )
+
+    assert {line.split(";")[0].strip() for line in request.lines} == lines

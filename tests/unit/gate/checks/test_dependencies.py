@@ -598,6 +598,17 @@ def test_a_production_that_works_does_not_prove_the_rest(interpreter: str) -> No
     assert (outcome.status, outcome.reason) == (Status.ERRORED, "theme could not be fetched with git")
 
 
+@pytest.mark.parametrize("separate", [True, False])
+def test_production_is_judged_beside_the_environment_of_separate_tests(separate: bool) -> None:
+    target = replace(installation_of("3.12", {"supervisor": "4.2.5"}), imports=BROKEN_IMPORT)
+    facts = UnavailableTests(installations={"3.12": target, "3.9": installation_of("3.9", {"supervisor": "4.2.5"})})
+    facts.whole = installation_of("3.12", {"pytest": "7.4.4"})
+
+    outcome = DependencyCheck().run(cell_of("3.12", replace(WITH_TESTS, separate_tests=separate)), facts).outcome
+
+    assert outcome.status is (Status.FAILED if separate else Status.PASSED)
+
+
 def test_what_both_sets_have_is_reported_once() -> None:
     """As production has it: with a remedy, and compared with a baseline that could be installed."""
     blocked = broken(CONFLICT)

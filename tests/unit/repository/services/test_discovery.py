@@ -664,6 +664,31 @@ def test_a_table_and_a_file_that_exclude_each_other_are_two_sets(
     assert any("exclude each other" in text for text in fleet.assumptions) is not (together or installed)
 
 
+@pytest.mark.parametrize(
+    ("of_tests", "command", "separate"),
+    [
+        ("attrs==22.2.0\npytest\n", "-r test.txt", True),
+        ("attrs==23.2.0\npytest\n", "-r test.txt", False),
+        ("attrs\npytest\n", "-r test.txt", False),
+        ("attrs==22.2.0\npytest\n", "-r requirements.txt -r test.txt", False),
+    ],
+)
+def test_tests_with_other_versions_than_production_have_an_environment_of_their_own(
+    tmp_path: Path, of_tests: str, command: str, separate: bool
+) -> None:
+    """Where it is known what installs them, and nothing installs both."""
+    files = {
+        "svc/Dockerfile": "FROM python:3.10\nCOPY . .\nRUN pip install -r requirements.txt\n",
+        "svc/requirements.txt": "attrs==23.2.0\n",
+        "svc/test.txt": of_tests,
+        "svc/tox.ini": f"[tox]\nenvlist = py39, py310\n[testenv]\ndeps = {command}\ncommands = pytest\n",
+    }
+    fleet = fleet_of(tmp_path, files)
+
+    assert fleet["svc"].separate_tests is separate
+    assert any("other versions of attrs than production" in text for text in fleet.assumptions) is separate
+
+
 def test_a_pyproject_that_cannot_be_parsed_stays_a_source(tmp_path: Path) -> None:
     """So that its trouble is met when requirements are read, and is not taken for none."""
     service = service_of(tmp_path, {"requirements.txt": "", "pyproject.toml": "[project\n"})
