@@ -6,7 +6,6 @@ reports) and xdist's workers (collect and check; shared results are computed by 
 
 import gc
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -22,13 +21,12 @@ from pytest_py312.core.model.plan import SuiteKind
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import Check, CheckResult, comes_last
+from pytest_py312.gate.checks.check import Check, comes_last
 from pytest_py312.gate.reports import terminal
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
 from pytest_py312.gate.run.selection import select_cells, select_services
 from pytest_py312.gate.run.shared_remedies import with_shared_remedies
-from pytest_py312.gate.run.source_excerpts import SourceLines
 from pytest_py312.gate.run.tasks import CheckTask, tasks_of, unproven_tasks
 from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
 from pytest_py312.plugin.item_results import ItemResults
@@ -80,7 +78,13 @@ class GateSession:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
         self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
-        self.assembly = GateAssembly(self.options, shared_folder=shared_folder(config), fleet=self.fleet)
+        self._known_findings = read_known_findings(self.options)
+        self.assembly = GateAssembly(
+            self.options,
+            shared_folder=shared_folder(config),
+            fleet=self.fleet,
+            known_findings=self._known_findings.entries if self._known_findings is not None else {},
+        )
         if not config.option.collectonly:
             self.assembly.describe_runner()  # reports a runner that does not work before the first item
         self._results = ItemResults(config)
@@ -88,8 +92,6 @@ class GateSession:
         self._termination = TerminationHandler()
         self._termination.install()
         self._exit_status: int | None = None
-        self._source_lines = SourceLines(self.options.plan.root)
-        self._known_findings = read_known_findings(self.options)
         self._report_writer = ReportWriter(
             self.options.plan.root, self.options.reports, annotations=self.options.annotations
         )
@@ -185,7 +187,12 @@ class GateSession:
             return directory_node(
                 parent,
                 path,
-                CollectionContext(root=root, tasks=self.tasks, run_task=self.run_task, extra_nodes=extra_nodes),
+                CollectionContext(
+                    root=root,
+                    tasks=self.tasks,
+                    run_task=lambda task: self.assembly.scheduler.run(task),
+                    extra_nodes=extra_nodes,
+                ),
             )
         return None
 
@@ -213,16 +220,8 @@ class GateSession:
 
     # -- running
 
-    def run_task(self, task: CheckTask) -> CheckResult:
-        """Run a task, and mark recorded findings as known. The scheduler caches the outcome without the marks."""
-        result = self.assembly.scheduler.run(task)
-        outcome = result.outcome
-        if self._known_findings is not None:
-            outcome = self._known_findings.apply(outcome)
-        return replace(result, outcome=self._source_lines.annotate(outcome))
-
     def _analyze_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> "Mapping[str, AnalysisResult]":
-        return self.assembly.scheduler.source_analysis_with(files, [self.fleet[name] for name in services])
+        return self.assembly.scheduler.facts.source_analysis_with(files, [self.fleet[name] for name in services])
 
     def _try_file(self, name: str, path: str, files: Mapping[str, bytes]) -> "Sequence[SuiteRun]":
         """Run the tests of one file of a service, or all if ``path`` is empty, with other contents for some files."""
@@ -233,7 +232,7 @@ class GateSession:
         below = relative_to(suite.folder or service.path, [path] if path else ())
         if path and not below:  # the suite has no such file
             return ()
-        return self.assembly.scheduler.suite_trials(service, below, files)
+        return self.assembly.scheduler.facts.suite_trials(service, below, files)
 
     def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
         from pytest_py312.gate.fixes.ready_services import plan_ready_migrations

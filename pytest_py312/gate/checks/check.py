@@ -34,7 +34,7 @@ class CheckResult:
     """Whether the outcome is valid in later runs: not if it is about a part of what the cell installs, or if a failure
     was not confirmed."""
     computed: float = 0.0
-    """Unix time of a result that holds for the plan's ``lock-hours`` only; 0 if it holds while its key is the same."""
+    """Unix time of a stored result if nothing about it is undetermined, else 0: then it is not valid as a failure."""
 
 
 class Facts(Protocol):

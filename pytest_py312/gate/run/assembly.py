@@ -15,8 +15,11 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, with_resolution
 from pytest_py312.dependencies.resolution.resolvers import resolver_description
 from pytest_py312.gate.run.fact_provider import FactProvider
+from pytest_py312.gate.run.finalization import Finalizer
+from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.scheduler import Scheduler, available_cores, new_run_id
+from pytest_py312.gate.run.source_excerpts import SourceLines
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.runners.docker.ping import engine_version
 from pytest_py312.runners.local import LocalRunner
@@ -53,10 +56,16 @@ class GateAssembly:
     """
 
     def __init__(
-        self, options: AssemblyOptions, *, shared_folder: Path | None = None, fleet: Fleet | None = None
+        self,
+        options: AssemblyOptions,
+        *,
+        shared_folder: Path | None = None,
+        fleet: Fleet | None = None,
+        known_findings: KnownFindingsByKey | None = None,
     ) -> None:
         self._options = options
         self._fleet = fleet
+        self._known_findings = known_findings or {}
         self._shared_folder = shared_folder
         self._plan = options.plan
         if options.isolation:
@@ -147,8 +156,17 @@ class GateAssembly:
         return self._options.jobs or available_cores()
 
     @cached_property
+    def finalizer(self) -> Finalizer:
+        """What completes the outcomes of this run."""
+        return Finalizer(
+            waivers=self._plan.waivers,
+            known_findings=self._known_findings,
+            source_lines=SourceLines(self._plan.root),
+        )
+
+    @cached_property
     def scheduler(self) -> Scheduler:
-        """The scheduler of this run."""
+        """The scheduler of this run; ``scheduler.facts`` has its facts."""
         single_flight, state = SingleFlight(self._shared_folder), StateFile(self._plan.root / STATE_FOLDER)
         services = self._fleet.services if self._fleet else ()
         facts = FactProvider(
@@ -171,6 +189,7 @@ class GateAssembly:
         return Scheduler(
             facts=facts,
             keys=keys,
+            finalizer=self.finalizer,
             runner=self._runner,
             state=state,
             single_flight=single_flight,
@@ -181,7 +200,7 @@ class GateAssembly:
 
     def builds(self) -> tuple[InterpreterBuild, ...]:
         """Return the interpreter builds that cells ran on; none if this process ran no cell."""
-        return self.scheduler.builds() if "scheduler" in self.__dict__ else ()
+        return self.scheduler.facts.builds() if "scheduler" in self.__dict__ else ()
 
     def close(self) -> None:
         """Stop everything and remove the run folder. May be called twice."""

@@ -5,6 +5,7 @@ Lines end as in Python: with ``\\n``, ``\\r\\n`` or ``\\r``, but not with a form
 
 import io
 import re
+import threading
 import tokenize
 from collections import OrderedDict
 from contextlib import suppress
@@ -25,11 +26,12 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class SourceLines:
-    """Lines of the files below ``root``. The most recently used files are cached."""
+    """Lines of the files below ``root``. The most recently used files are cached. Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._files: OrderedDict[str, list[str]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def annotate(self, outcome: Outcome) -> Outcome:
         """Add the source lines to the errors of ``outcome`` that are neither waived nor known."""
@@ -47,7 +49,8 @@ class SourceLines:
         """Return the line at ``location`` without its line end; empty if it does not exist or cannot be read."""
         if location.line is None:
             return ""
-        lines = self._lines(location.path)
+        with self._lock:
+            lines = self._lines(location.path)
         text = lines[location.line - 1] if 0 < location.line <= len(lines) else ""
         return text if len(text) <= MAX_LINE_LENGTH else ""
 
