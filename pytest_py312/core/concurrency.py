@@ -1,4 +1,4 @@
-"""Run work once per key, and run work ahead of time by priority.
+"""Run work once, and run work ahead of time by priority.
 
 :class:`SingleFlight` shares results between threads and xdist workers. :class:`PriorityExecutor` differs from
 ``concurrent.futures``, which runs jobs in the order of their submission: here the most urgent job runs first. Jobs
@@ -10,17 +10,30 @@ import pickle
 import threading
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import count
 from pathlib import Path
 from queue import PriorityQueue
-from typing import Any, TypeVar, cast
+from typing import Any, Generic, TypeVar, cast
 
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, slots=True)
+class Work(Generic[T]):
+    """A piece of work that is done once: its kind, and what it is about. ``T`` is the type of its result."""
+
+    kind: str
+    subject: tuple[str, ...] = ()
+
+    def of(self, *subject: object) -> "Work[T]":
+        """Return this kind of work about ``subject``, whose parts are distinguished by their text."""
+        return replace(self, subject=tuple(map(str, subject)))
+
+
 class SingleFlight:
-    """Run a piece of work once per key and share its result between threads and xdist workers.
+    """Run a piece of work once and share its result between threads and xdist workers.
 
     Results stay in memory, or are pickled into ``shared_folder`` when several processes take part in the run. That
     folder must be private to the run.
@@ -28,27 +41,27 @@ class SingleFlight:
 
     def __init__(self, shared_folder: Path | None) -> None:
         self._shared_folder = shared_folder
-        self._results: dict[str, Any] = {}
-        self._locks: dict[str, threading.Lock] = {}
+        self._results: dict[Work[Any], Any] = {}
+        self._locks: dict[Work[Any], threading.Lock] = {}
         self._locks_guard = threading.Lock()
 
-    def run(self, key: str, compute: Callable[[], T]) -> T:
-        """Return the result for ``key``, computing it on first use. Exceptions propagate and are not cached."""
+    def run(self, work: Work[T], compute: Callable[[], T]) -> T:
+        """Return the result of ``work``, computing it on first use. Exceptions propagate and are not cached."""
         with self._locks_guard:
-            lock = self._locks.setdefault(key, threading.Lock())
+            lock = self._locks.setdefault(work, threading.Lock())
         with lock:
-            if key not in self._results:
-                self._results[key] = (
+            if work not in self._results:
+                self._results[work] = (
                     compute()
                     if self._shared_folder is None
-                    else self._compute_across_processes(key, compute, self._shared_folder)
+                    else self._compute_across_processes(work, compute, self._shared_folder)
                 )
-            return cast(T, self._results[key])
+            return cast(T, self._results[work])
 
-    def _compute_across_processes(self, key: str, compute: Callable[[], T], folder: Path) -> T:
+    def _compute_across_processes(self, work: Work[T], compute: Callable[[], T], folder: Path) -> T:
         from filelock import FileLock
 
-        name = sha256(key.encode()).hexdigest()[:32]
+        name = sha256(repr(work).encode()).hexdigest()[:32]
         file = folder / f"{name}.pickle"
         with FileLock(folder / f"{name}.lock"):
             if file.exists():

@@ -24,7 +24,7 @@ from urllib.parse import urlsplit, urlunsplit
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core import clock
-from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.concurrency import SingleFlight, Work
 
 if TYPE_CHECKING:
     import requests
@@ -167,6 +167,9 @@ class _FetchFailed(Exception):
         super().__init__(reason)
 
 
+_PAGE: "Work[IndexPage]" = Work("page")
+
+
 class PackageIndex:
     """The index at ``url`` (PEP 503's root) with its cache. Safe for threads and several processes.
 
@@ -205,7 +208,7 @@ class PackageIndex:
         if not _NAME.fullmatch(name):
             return unknown_page(name, "its name is not valid on an index")
         self._fetched_pages[name] = self._single_flight.run(
-            name, lambda: self._read_cached(name) or self._fetch_unless_offline(name)
+            _PAGE.of(name), lambda: self._read_cached(name) or self._fetch_unless_offline(name)
         )
         return self._fetched_pages[name]
 

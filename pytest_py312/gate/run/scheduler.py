@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from pytest_py312.core import clock
-from pytest_py312.core.concurrency import PriorityExecutor, SingleFlight
+from pytest_py312.core.concurrency import PriorityExecutor, SingleFlight, Work
 from pytest_py312.core.model.findings import Interpreter, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteRun
@@ -35,6 +35,8 @@ from pytest_py312.runners.runner import Runner
 
 UNDETERMINED_CODES = frozenset(("PY111", "PY112", "PY113"))
 """Codes of findings on what could not be determined."""
+_ANALYZED: Work[None] = Work("analyzed")
+_PREPARED: Work[bool] = Work("prepared")
 
 
 class Scheduler:
@@ -262,12 +264,12 @@ class Scheduler:
         self.facts.service_analyzer.register(
             task.cell.service for task in pending if task.check.name == SourceCheck.name
         )
-        self._single_flight.run("inspect", self.facts.service_analyzer.prefetch)
+        self._single_flight.run(_ANALYZED, self.facts.service_analyzer.prefetch)
         for interpreter, cells in self.facts.installer.group_by_interpreter(
             [task.cell for task in pending if task.cell in self.facts.installed_cells]
         ).items():
             self._single_flight.run(
-                f"prepare {interpreter}", partial(self.facts.installer.prepare, interpreter, tuple(cells))
+                _PREPARED.of(interpreter), partial(self.facts.installer.prepare, interpreter, tuple(cells))
             )
 
     def close(self) -> None:
