@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_py312 import __version__
 from pytest_py312.core import clock
-from pytest_py312.core.directories import STATE_FOLDER, default_cache_folder
+from pytest_py312.core.directories import default_cache_folder
 from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.model.findings import Outcome
-from pytest_py312.core.model.fleet import Cell, Fleet, Service
+from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import SuiteKind
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.process import enable_interrupts
@@ -24,9 +23,8 @@ from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, comes_last
 from pytest_py312.gate.reports import terminal
 from pytest_py312.gate.run.assembly import GateAssembly
-from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
+from pytest_py312.gate.run.run_report import RunResults
 from pytest_py312.gate.run.selection import select_cells, select_services
-from pytest_py312.gate.run.shared_remedies import with_shared_remedies
 from pytest_py312.gate.run.tasks import CheckTask, tasks_of, unproven_tasks
 from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
 from pytest_py312.plugin.item_results import ItemResults
@@ -95,7 +93,6 @@ class GateSession:
         self._report_writer = ReportWriter(
             self.options.plan.root, self.options.reports, annotations=self.options.annotations
         )
-        self._history = BenchmarkHistory(self.options.plan.root / STATE_FOLDER)
         self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves, self._try_file)
 
     # -- selection
@@ -215,8 +212,7 @@ class GateSession:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
-        tasks = [task for _, service_tasks in self.tasks for task in service_tasks]
-        self._results.select_ids(ids, tasks, self.options.plan.root)
+        self._results.select_ids(ids, self._selected, self.options.plan.root)
 
     # -- running
 
@@ -288,7 +284,7 @@ class GateSession:
     # -- reporting
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
-        cells = {task.cell.identifier for _, tasks in self.tasks for task in tasks}
+        cells = {task.cell.identifier for task in self._selected}
         is_run = not config.option.collectonly  # listing items does not look for an engine
         return terminal.header_lines(
             target=str(self.options.plan.target),
@@ -305,40 +301,22 @@ class GateSession:
             task for service in self.fleet.services if service.name == name for task in self._tasks_of(service)
         )
 
+    @property
+    def _selected(self) -> list[CheckTask]:
+        return [task for _, tasks in self.tasks for task in tasks]
+
     def report(self, exit_status: int) -> Report:
         """Return the report of the run so far."""
-        results = self._results.results
-        outcomes = with_shared_remedies([result.outcome for result in results], self.options.plan.target)
-        service_names = {outcome.service for outcome in outcomes} | {service.name for service, _ in self.tasks}
-        return Report(
-            plan=self.options.plan,
-            services=tuple(service for service in self.fleet.services if service.name in service_names),
-            cells=self._cells(outcomes),
-            outcomes=outcomes,
-            checks=tuple(check.name for check in self._checks),
-            comparisons=tuple(comparison for result in results if (comparison := result.suite_comparison) is not None),
-            benchmarks=self._history.with_history(speed for result in results for speed in result.benchmarks),
-            assumptions=self.fleet.assumptions,
-            runner=self.assembly.describe_runner(),
-            resolver=self.assembly.describe_resolver(),
-            generated=clock.now_text(),
-            tool_version=__version__,
+        results = RunResults(
+            tasks=self._selected,
+            results=self._results.results,
             exit_status=exit_status,
             cut_short=self._cut_short,
             not_run=self._results.not_run,
             end_signal=self._termination.signal_name,
-            builds=self.assembly.builds(),
             rollout=self.rollout.report() if self.rollout is not None else None,
         )
-
-    def _cells(self, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
-        """Return the cells that were checked or were to be; if the run was cut short, all that were selected."""
-        answered = {(outcome.service, outcome.interpreter) for outcome in outcomes}
-        answered |= {(service, interpreter) for service, interpreter, _ in self._results.not_run}
-        cells = {task.cell.identifier: task.cell for _, tasks in self.tasks for task in tasks}
-        return tuple(
-            cell for cell in cells.values() if self._cut_short or (cell.service.name, cell.interpreter) in answered
-        )
+        return self.assembly.report(results, self._checks)
 
     def pytest_keyboard_interrupt(self) -> None:
         self._results.end_early()
@@ -347,16 +325,15 @@ class GateSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._termination.begin_ending()
-        tasks = [task for _, service_tasks in self.tasks for task in service_tasks]
         if is_worker(session.config) or session.config.option.collectonly:
             return
-        self._exit_status, self._cut_short = self._results.finish(session, int(exitstatus), tasks)
+        self._exit_status, self._cut_short = self._results.finish(session, int(exitstatus), self._selected)
         if self._exit_status != exitstatus:
             session.exitstatus = self._exit_status
         if self.rollout is not None:
             self._exit_status = self.rollout.finish(session, self._exit_status)
         report = self.report(self._exit_status)
-        self._history.record(report.benchmarks, report.generated)
+        self.assembly.history.record(report.benchmarks, report.generated)
         session.config.hook.pytest_py312_report(config=session.config, report=report)
         if self._known_findings is not None:
             self._known_findings.finish(session, report, self._all_tasks)

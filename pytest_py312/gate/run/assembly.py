@@ -1,6 +1,8 @@
 """Assemble the parts of a run: state file, run folder, runner, fact provider, scheduler. Each is created on demand."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -13,11 +15,15 @@ from pytest_py312.core.errors import RunnerUnavailable
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, with_resolution
+from pytest_py312.core.model.report import Report
 from pytest_py312.dependencies.resolution.resolvers import resolver_description
+from pytest_py312.gate.checks.check import Check
+from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
 from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.finalization import Finalizer
 from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
+from pytest_py312.gate.run.run_report import RunResults, build_report
 from pytest_py312.gate.run.scheduler import Scheduler, available_cores, new_run_id
 from pytest_py312.gate.run.source_excerpts import SourceLines
 from pytest_py312.gate.run.state import StateFile
@@ -69,10 +75,9 @@ class GateAssembly:
         self._shared_folder = shared_folder
         self._plan = options.plan
         if options.isolation:
-            from dataclasses import replace
-
             self._plan = replace(self._plan, isolation=options.isolation)
         self._plan = with_resolution(self._plan, resolver=options.resolver, offline=options.offline)
+        self.history = BenchmarkHistory(self._plan.root / STATE_FOLDER)
         self._run_id = new_run_id()
         self._is_open = False
         self._has_workers = False
@@ -201,6 +206,18 @@ class GateAssembly:
     def builds(self) -> tuple[InterpreterBuild, ...]:
         """Return the interpreter builds that cells ran on; none if this process ran no cell."""
         return self.scheduler.facts.builds() if "scheduler" in self.__dict__ else ()
+
+    def report(self, run: RunResults, checks: Sequence[Check]) -> Report:
+        """Return the report of ``run``, in which each service was to have ``checks``."""
+        report = build_report(self._options.plan, self._fleet or Fleet(services=()), run)
+        return replace(
+            report,
+            checks=tuple(check.name for check in checks),
+            benchmarks=self.history.with_history(report.benchmarks),
+            runner=self.describe_runner(),
+            resolver=self.describe_resolver(),
+            builds=self.builds(),
+        )
 
     def close(self) -> None:
         """Stop everything and remove the run folder. May be called twice."""

@@ -9,6 +9,9 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, ends_only, is_per_service
 
+TaskKey = tuple[str, Interpreter | None, str]
+"""Service, interpreter and check of a task, and of its outcome."""
+
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class CheckTask:
@@ -21,6 +24,11 @@ class CheckTask:
     def interpreter(self) -> Interpreter | None:
         """The interpreter of the outcome; ``None`` for a check of a service as a whole."""
         return None if is_per_service(self.check) else self.cell.interpreter
+
+    @property
+    def key(self) -> TaskKey:
+        """What tells the task apart from others, and its outcome as well."""
+        return self.cell.service.name, self.interpreter, self.check.name
 
     @property
     def node_parts(self) -> tuple[str, ...]:
@@ -80,7 +88,7 @@ def unproven_tasks(
     statuses = {(outcome.service, outcome.interpreter, outcome.check): outcome.status for outcome in outcomes}
     descriptions = []
     for task in tasks:
-        status = statuses.get((task.cell.service.name, task.interpreter, task.check.name))
+        status = statuses.get(task.key)
         if status in (Status.FAILED, Status.ERRORED):
             descriptions.append(f"{task.name} ({status.value})")
         elif status is None and not is_proven(task):
