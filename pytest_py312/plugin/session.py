@@ -24,8 +24,7 @@ from pytest_py312.gate.checks.check import Check, comes_last
 from pytest_py312.gate.reports import terminal
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.run_report import RunResults
-from pytest_py312.gate.run.selection import select_cells, select_services
-from pytest_py312.gate.run.tasks import CheckTask, tasks_of, unproven_tasks
+from pytest_py312.gate.run.tasks import CheckTask, select_cells, select_services, tasks_of, unproven_tasks
 from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
 from pytest_py312.plugin.item_results import ItemResults
 from pytest_py312.plugin.known_findings import read_known_findings
