@@ -2,13 +2,14 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from jsonschema import Draft4Validator
 
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.plugin import report_files
-from tests.plugin.gate_helpers import Faked
+from tests.plugin.gate_helpers import IDS, Faked
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data/sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
 APP = "services/user-service/app.py"
@@ -41,6 +42,29 @@ def test_several_forms_at_once(failing: Faked) -> None:
     Draft4Validator(SCHEMA).validate(json.loads(texts["all.sarif"]))
     (found,) = json.loads(texts["all.sarif"])["runs"][0]["results"]
     assert found["locations"][0]["physicalLocation"]["contextRegion"]["snippet"]["text"] == "\tasyncio.async(x)"
+
+
+def test_our_junit_file_has_the_items_of_pytests_own(failing: Faked) -> None:
+    failing.gate.answers |= {
+        "auth-service-py3.10-suite": ("errored", "the suite was killed"),
+        "auth-service-py3.12-suite": ("skipped", "it has none"),
+    }
+    failing.run("--py312-report=ours.junit.xml", "--junitxml=theirs.xml")
+
+    ours, theirs = (junit_cases(failing.root / name) for name in ("ours.junit.xml", "theirs.xml"))
+    assert len(ours) == len(IDS)
+    assert ours == theirs
+
+
+def junit_cases(file: Path) -> dict[tuple[str, str], list[object]]:
+    """Return problem, message and properties of each case; the stage is a property in pytest's file only."""
+    cases: dict[tuple[str, str], list[object]] = {}
+    for case in ElementTree.parse(file).iter("testcase"):
+        problems = [child.tag for child in case if child.tag != "properties"]
+        properties = {item.get("name"): item.get("value") for item in case.iter("property") if item.get("value")}
+        properties.pop("py312_stage", None)
+        cases[case.attrib["classname"], case.attrib["name"]] = [*problems, properties]
+    return cases
 
 
 def test_an_ending_that_is_not_known_is_answered_with_those_that_are(faked: Faked) -> None:
