@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_py312.core import clock
-from pytest_py312.core.directories import default_cache_folder
+from pytest_py312.core.directories import STATE_FOLDER, default_cache_folder
 from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Fleet, Service
@@ -21,9 +21,12 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, comes_last
+from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.reports import terminal
+from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.run_report import RunResults
+from pytest_py312.gate.run.stored_runs import RunStore
 from pytest_py312.gate.run.tasks import CheckTask, select_cells, select_services, tasks_of, unproven_tasks
 from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
 from pytest_py312.plugin.item_results import ItemResults
@@ -92,6 +95,8 @@ class GateSession:
         self._report_writer = ReportWriter(
             self.options.plan.root, self.options.reports, annotations=self.options.annotations
         )
+        self._runs = RunStore(self.options.plan.root / STATE_FOLDER)
+        self._is_stored = bool(self.tasks) and not is_worker(config) and not is_second_run()
         self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves, self._try_file)
 
     # -- selection
@@ -231,7 +236,6 @@ class GateSession:
 
     def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
         from pytest_py312.gate.fixes.ready_services import plan_ready_migrations
-        from pytest_py312.gate.reports.run_verdict import not_run_reasons
 
         builds = self.assembly.builds()
         return plan_ready_migrations(
@@ -249,6 +253,8 @@ class GateSession:
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         if session.config.option.collectonly or session.testsfailed:
             return
+        if self._is_stored:
+            self._runs.begin(self.assembly.run_id, clock.now_text())
         tasks = [node.task for node in session.items if isinstance(node, CheckItem)]
         try:
             if tasks and is_worker(session.config):
@@ -337,6 +343,8 @@ class GateSession:
         if self._known_findings is not None:
             self._known_findings.finish(session, report, self._all_tasks)
         self._report_writer.write(session, report)
+        if self._is_stored:
+            self._runs.complete(self.assembly.run_id, report, summarize(report).sentence)
         if self._fix_session is not None:
             self._fix_session.finish(
                 session, report.outcomes

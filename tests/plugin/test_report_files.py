@@ -7,7 +7,11 @@ from xml.etree import ElementTree
 import pytest
 from jsonschema import Draft4Validator
 
+from pytest_py312.cli.main import main
 from pytest_py312.core.model.findings import Finding, Location
+from pytest_py312.gate.fixes.verification_run import SECOND_RUN_VARIABLE
+from pytest_py312.gate.reports import FORMAT_OF_ENDING
+from pytest_py312.gate.run.stored_runs import RunStore
 from pytest_py312.plugin import report_files
 from tests.plugin.gate_helpers import IDS, Faked
 
@@ -42,6 +46,40 @@ def test_several_forms_at_once(failing: Faked) -> None:
     Draft4Validator(SCHEMA).validate(json.loads(texts["all.sarif"]))
     (found,) = json.loads(texts["all.sarif"])["runs"][0]["results"]
     assert found["locations"][0]["physicalLocation"]["contextRegion"]["snippet"]["text"] == "\tasyncio.async(x)"
+
+
+NAMES = [f"all{ending}" for ending in FORMAT_OF_ENDING]
+
+
+@pytest.mark.parametrize("options", [[], ["-x"], ["--py312-python=3.12"]])
+def test_an_earlier_run_gives_the_same_files_again(
+    failing: Faked, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    """Whole, cut short, or of a part."""
+    (failing.root / ".git").mkdir()
+    run = failing.run(*(f"--py312-report={name}" for name in NAMES), *options)
+    monkeypatch.chdir(failing.root)
+
+    codes = {main(["report", f"--output=again-{name}"]) for name in NAMES}
+
+    assert codes == {int(run.ret)}
+    for name in NAMES:
+        assert (failing.root / f"again-{name}").read_bytes() == (failing.root / name).read_bytes()
+
+
+def test_the_second_run_after_a_fix_is_not_stored(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a part of the first one."""
+    faked.run()
+    monkeypatch.setenv(SECOND_RUN_VARIABLE, "1")
+    faked.run()
+
+    assert len(RunStore(faked.root / ".py312").runs()) == 1
+
+
+def test_a_run_that_only_collects_is_not_stored(faked: Faked) -> None:
+    faked.run("--collect-only")
+
+    assert RunStore(faked.root / ".py312").runs() == ()
 
 
 def test_our_junit_file_has_the_items_of_pytests_own(failing: Faked) -> None:

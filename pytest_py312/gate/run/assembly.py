@@ -78,7 +78,7 @@ class GateAssembly:
             self._plan = replace(self._plan, isolation=options.isolation)
         self._plan = with_resolution(self._plan, resolver=options.resolver, offline=options.offline)
         self.history = BenchmarkHistory(self._plan.root / STATE_FOLDER)
-        self._run_id = new_run_id()
+        self.run_id = new_run_id()
         self._is_open = False
         self._has_workers = False
 
@@ -118,7 +118,7 @@ class GateAssembly:
     def _run_folder(self) -> Path:
         directories.remove_abandoned_runs()
         self._is_open = True
-        return directories.create_run_folder(self._run_id)
+        return directories.create_run_folder(self.run_id)
 
     @cached_property
     def _runner(self) -> Runner:
@@ -142,14 +142,14 @@ class GateAssembly:
                 plan=self._plan,
                 cache=cache,
                 uv=uv,
-                run_id=self._run_id,
+                run_id=self.run_id,
                 run_folder=self._run_folder,
                 parallel=self._parallel,
             )
         return LocalRunner(
             cache=cache,
             uv=uv,
-            run_id=self._run_id,
+            run_id=self.run_id,
             run_folder=self._run_folder,
             download_interpreters=self._plan.fetch_interpreters and not self._options.offline,
             choice_reason=reason,
