@@ -13,11 +13,11 @@ from typing import Any
 from pytest_py312.cli.common import select_services, stage_of_services
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
+from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.soak_status import (
     SoakStatus,
     compute_soak_status,
     describe_soak_status,
-    format_duration,
 )
 from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain import soak_overrides

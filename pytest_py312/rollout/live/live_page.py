@@ -4,8 +4,9 @@ from collections.abc import Callable, Mapping
 
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.text import format_duration
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, format_duration
+from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, StageState
