@@ -20,7 +20,6 @@ from pytest_py312.core.concurrency import PriorityExecutor, SingleFlight, Work
 from pytest_py312.core.model.findings import Interpreter, Status
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteRun
-from pytest_py312.core.model.plan import is_offline
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, comes_last, needs_installation
@@ -166,7 +165,7 @@ class Scheduler:
             return
         key, service = self._key(task), task.cell.service
         is_determined = (
-            not is_offline(self.facts.plan)
+            not self.facts.plan.offline
             and self.facts.installer.is_determined(service)
             and not any(finding.code in UNDETERMINED_CODES for finding in result.outcome.findings)
         )

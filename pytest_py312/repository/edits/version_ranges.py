@@ -13,8 +13,6 @@ _SINGLE_VERSION = re.compile(
     r"(?P<operator>\^|~(?!=)|~=|===?|=)?(?P<space>\s*)(?P<version>3\.\d{1,2}(?:\.[\d*x]+)?)", re.ASCII
 )
 
-_LOWER_BOUND = re.compile(r"(?P<head>(?:>=|\^|~=|~(?!=))\s*)3\.(?P<minor>\d{1,2})(?P<patch>\.\d+)?(?![\d.*])", re.ASCII)
-
 
 def migrated_range(text: str, *, baseline: Interpreter, target: Interpreter, drop_old_versions: bool = False) -> str:
     """Return ``text`` with ``target`` included; with ``drop_old_versions``, without what is older.
