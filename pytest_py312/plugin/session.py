@@ -32,9 +32,8 @@ from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rol
 from pytest_py312.plugin.item_results import ItemResults
 from pytest_py312.plugin.known_findings import read_known_findings
 from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks, directory_node, no_extra_nodes
+from pytest_py312.plugin.processes import TerminationHandler, is_controller, is_worker, shared_folder
 from pytest_py312.plugin.report_files import ReportWriter
-from pytest_py312.plugin.termination import TerminationHandler
-from pytest_py312.plugin.xdist import is_controller, is_worker, shared_folder
 from pytest_py312.repository.plan.fleet_check import check_against_fleet
 from pytest_py312.repository.tree import relative_to
 

@@ -12,8 +12,7 @@ from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
 from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.edits.image_tags import image_tag_problem
-from pytest_py312.repository.edits.lower_bounds import tests_lower_bound
-from pytest_py312.repository.edits.version_ranges import migrated_range
+from pytest_py312.repository.edits.version_ranges import migrated_range, tests_lower_bound
 from pytest_py312.repository.formats.version_ranges import range_includes
 from pytest_py312.repository.services.detection.service_files import is_production_dockerfile
 

@@ -16,8 +16,7 @@ from pytest_py312.repository.declarations.dockerfile import DISTUTILS_PACKAGE
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.edits.image_tags import TagSuffix, image_tag_problem, proposed_suffix
 from pytest_py312.repository.edits.list_items import insertion_edits, removal_edits
-from pytest_py312.repository.edits.lower_bounds import tests_lower_bound
-from pytest_py312.repository.edits.version_ranges import migrated_range
+from pytest_py312.repository.edits.version_ranges import migrated_range, tests_lower_bound
 from pytest_py312.repository.formats.version_ranges import range_includes
 
 _PATCH_REQUIRED = "It has to name a patch release, and this tool does not choose one."

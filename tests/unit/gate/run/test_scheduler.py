@@ -20,11 +20,10 @@ from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, Facts
 from pytest_py312.gate.checks.static_analysis import SourceCheck
 from pytest_py312.gate.run.fact_provider import FactProvider
-from pytest_py312.gate.run.finalization import Finalizer
+from pytest_py312.gate.run.finalization import Finalizer, SourceLines
 from pytest_py312.gate.run.known_findings import KnownFinding, KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.scheduler import Scheduler
-from pytest_py312.gate.run.source_excerpts import SourceLines
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.gate.run.tasks import CheckTask
 from tests.support.fakes import FakeRunner, cell_of, run_of, service, service_tree
