@@ -20,7 +20,7 @@ from pytest_py312.core.model.plan import SuiteKind
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import Check, comes_last
+from pytest_py312.gate.checks.check import Check, CheckTraits
 from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.reports import terminal
 from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
@@ -202,7 +202,7 @@ class GateSession:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         # stable: only benchmarks move, to the end, when nothing else runs any more
-        items.sort(key=lambda item: isinstance(item, CheckItem) and comes_last(item.task.check))
+        items.sort(key=lambda item: isinstance(item, CheckItem) and CheckTraits.of(item.task.check).comes_last)
         if not self._config.pluginmanager.hasplugin("xdist"):
             return
         for item in items:

@@ -13,7 +13,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Status
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import CheckResult, is_per_service
+from pytest_py312.gate.checks.check import CheckResult, CheckTraits
 from pytest_py312.gate.run.assembly import AssemblyOptions
 from pytest_py312.gate.run.finalization import Finalizer
 from pytest_py312.gate.run.tasks import CheckTask
@@ -166,9 +166,9 @@ REAL_FLEET = {
 """Services that need nothing but pytest. ``user-service`` has one test that fails on 3.12."""
 
 REAL_IDS = [
-    *(f"services/auth-service::{check.name}" for check in CHECKS if is_per_service(check)),
+    *(f"services/auth-service::{check.name}" for check in CHECKS if CheckTraits.of(check).per_service),
     *IDS[:4],
-    *(f"services/user-service::{check.name}" for check in CHECKS if is_per_service(check)),
+    *(f"services/user-service::{check.name}" for check in CHECKS if CheckTraits.of(check).per_service),
     *IDS[4:],
 ]
 """The items of all checks; those of a service as a whole come right below it."""

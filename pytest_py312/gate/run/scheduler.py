@@ -22,7 +22,7 @@ from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import CheckResult, comes_last, needs_installation
+from pytest_py312.gate.checks.check import CheckResult, CheckTraits
 from pytest_py312.gate.checks.static_analysis import SourceCheck
 from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.run.fact_provider import FactProvider
@@ -150,7 +150,7 @@ class Scheduler:
         return run
 
     def _key(self, task: CheckTask) -> str:
-        installs = needs_installation(task.check) or task.cell in self.facts.installed_cells
+        installs = CheckTraits.of(task.check).needs_installation or task.cell in self.facts.installed_cells
         return self._keys.key_of(task, installs=installs) if self._reuse else ""
 
     def _store(self, task: CheckTask, result: CheckResult, status: Status) -> None:
@@ -202,8 +202,10 @@ class Scheduler:
             )
 
     def _register(self, tasks: Sequence[CheckTask]) -> None:
-        self.facts.installed_cells = frozenset(task.cell for task in tasks if needs_installation(task.check))
-        self.facts.measured_services = max(1, sum(comes_last(task.check) for task in tasks))
+        self.facts.installed_cells = frozenset(
+            task.cell for task in tasks if CheckTraits.of(task.check).needs_installation
+        )
+        self.facts.measured_services = max(1, sum(CheckTraits.of(task.check).comes_last for task in tasks))
 
     def _prefetch_source_analysis(self, tasks: Sequence[CheckTask]) -> None:
         """Analyze the source of all selected services while their distributions are downloaded."""
@@ -228,7 +230,7 @@ class Scheduler:
     def _enqueue(self, tasks: Sequence[CheckTask], order: Mapping[str, int]) -> None:
         """Submit tasks of services whose interpreters are all prepared."""
         for index, task in enumerate(tasks):
-            last_offset = len(order) if comes_last(task.check) else 0
+            last_offset = len(order) if CheckTraits.of(task.check).comes_last else 0
             self._submit((order[task.cell.service.name] + last_offset, 1, index), partial(self._complete, task))
 
     def _submit(self, priority: tuple[int, ...], work: Callable[[], object]) -> None:

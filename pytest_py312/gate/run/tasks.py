@@ -9,7 +9,7 @@ from pytest_py312.core.model.fleet import Cell, Fleet, Service, cells_of
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import PatternIndex, suggest_service
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import Check, ends_only, is_per_service
+from pytest_py312.gate.checks.check import Check, CheckTraits
 
 TaskKey = tuple[str, Interpreter | None, str]
 """Service, interpreter and check of a task, and of its outcome."""
@@ -25,7 +25,7 @@ class CheckTask:
     @property
     def interpreter(self) -> Interpreter | None:
         """The interpreter of the outcome; ``None`` for a check of a service as a whole."""
-        return None if is_per_service(self.check) else self.cell.interpreter
+        return None if CheckTraits.of(self.check).per_service else self.cell.interpreter
 
     @property
     def key(self) -> TaskKey:
@@ -46,7 +46,7 @@ class CheckTask:
 def tasks_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> tuple[CheckTask, ...]:
     """Return all tasks of a service: checks of the whole service, then the other checks of each interpreter."""
     cells = cells_of(plan, service)
-    service_tasks = [CheckTask(cell=cells[-1], check=check) for check in checks if is_per_service(check)]
+    service_tasks = [CheckTask(cell=cells[-1], check=check) for check in checks if CheckTraits.of(check).per_service]
     endpoints = (cells[0], cells[-1])
     return (
         *service_tasks,
@@ -54,7 +54,7 @@ def tasks_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> 
             CheckTask(cell=cell, check=check)
             for cell in cells
             for check in checks
-            if not is_per_service(check) and (cell in endpoints or not ends_only(check))
+            if not CheckTraits.of(check).per_service and (cell in endpoints or not CheckTraits.of(check).ends_only)
         ),
     )
 
