@@ -17,6 +17,8 @@ from pathlib import Path
 from queue import PriorityQueue
 from typing import Any, Generic, TypeVar, cast
 
+from pytest_py312.core.files import write_atomically
+
 T = TypeVar("T")
 
 
@@ -67,9 +69,7 @@ class SingleFlight:
             if file.exists():
                 return cast(T, pickle.loads(file.read_bytes()))
             result = compute()
-            part_file = file.with_suffix(".part")
-            part_file.write_bytes(pickle.dumps(result))
-            part_file.replace(file)
+            write_atomically(file, pickle.dumps(result))
             return result
 
 

@@ -133,6 +133,16 @@ def pluralize(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def list_names(names: Sequence[str], limit: int = 5) -> str:
+    """Return ``a, b, c, d, e and 12 more``: names that are escaped where they are shown."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def join_with_and(names: Sequence[str]) -> str:
+    """Return ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
 def join_names(names: Sequence[str], limit: int = 5) -> str:
     """Return ``a, b, c, d, e, and 12 more``."""
     shown = ", ".join(escape_control(name[:LINE_LIMIT]) for name in names[:limit])

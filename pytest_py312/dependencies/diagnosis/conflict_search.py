@@ -23,6 +23,7 @@ from packaging.utils import canonicalize_name
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Confidence, Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.text import join_with_and
 from pytest_py312.dependencies.diagnosis.compatibility import parse_requirement
 from pytest_py312.dependencies.resolution.conflict_cache import ConflictScope
 from pytest_py312.dependencies.resolution.known_solutions import projects_in
@@ -353,7 +354,7 @@ class ConflictSearch:
                 f"require another version of {members[0]}",
             )
         else:
-            summary, remedy = f"{_join(texts)} conflict on {interpreter}", relaxation_of(members)
+            summary, remedy = f"{join_with_and(texts)} conflict on {interpreter}", relaxation_of(members)
         return replace(refusal, message=f"{summary}: {cause}", remedy=remedy, names=members)
 
 
@@ -369,10 +370,6 @@ def _minimal_hitting_sets(conflicts: Sequence[tuple[str, ...]]) -> list[frozense
         if not any(other <= way for other in hitting_sets):
             hitting_sets.append(way)
     return hitting_sets
-
-
-def _join(texts: Sequence[str]) -> str:
-    return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)
 
 
 def undetermined_finding(reason: str, names: Sequence[str]) -> Finding:

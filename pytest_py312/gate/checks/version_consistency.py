@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Severity
+from pytest_py312.core.text import list_names
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
 from pytest_py312.repository.edits.declarations import MigrationTarget
@@ -322,8 +323,7 @@ def _list_locations(declarations: Sequence[VersionDeclaration], version: Interpr
     locations = list(
         dict.fromkeys(str(declaration.location) for declaration in declarations if declaration.version == version)
     )
-    more = f" and {len(locations) - _MAX_LOCATIONS} more" if len(locations) > _MAX_LOCATIONS else ""
-    return ", ".join(locations[:_MAX_LOCATIONS]) + more
+    return list_names(locations, _MAX_LOCATIONS)
 
 
 def _path_mismatches(declarations: Sequence[VersionDeclaration], migration: MigrationTarget) -> Iterator[Finding]:
