@@ -26,7 +26,7 @@ ONLY_IN = {
     "sqlite3": ("core.database",),
     "scipy": ("gate.benchmarks.statistics",),
     "jinja2": ("core.html_page",),
-    "markupsafe": ("gate.reports.html", "rollout.reporting.html"),
+    "markupsafe": ("gate.reports.html", "core.html_page"),
     "vl_convert": ("gate.reports.charts",),
     "aiohttp": (
         "rollout.metrics.http_client", "rollout.metrics.load_generator", "rollout.reporting.prometheus_metrics"

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 
 from pytest_py312.core.errors import OptionError
 from pytest_py312.core.service_patterns import matches
-from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status, format_duration
+from pytest_py312.core.text import format_duration
+from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.state_machine import MONITORED
 from pytest_py312.rollout.metrics.load_generator import LoadStep

@@ -1,10 +1,9 @@
-"""Entry point of ``py312``: the commands ``inventory``, ``cache``, ``interpreters``, ``test``, and those of the
-rollout.
+"""Entry point of ``py312``: the commands ``inventory``, ``cache``, ``interpreters``, ``report``, ``test``, and those of
+the rollout.
 """
 
 import argparse
 import os
-import re
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from pytest_py312 import __version__
+from pytest_py312.cli.report_command import REPORT_COMMAND, add_report_command, report
 from pytest_py312.cli.rollout_parser import (
     JOURNAL_COMMANDS,
     MONITOR_COMMANDS,
@@ -32,6 +32,7 @@ from pytest_py312.core.errors import OptionError, PlanError, Py312Error, StateEr
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import enable_interrupts
+from pytest_py312.core.text import format_size, parse_size
 from pytest_py312.gate.reports import inventory
 from pytest_py312.gate.run import cache_pruning
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
@@ -46,12 +47,6 @@ PIPE_WIDTH = 160
 """Columns of a table that is not printed to a terminal."""
 DEFAULT_PRUNE_DAYS = 30.0
 """Days without use after which ``py312 cache prune`` removes an entry by default."""
-
-_UNITS = {"": 1, "B": 1} | {
-    f"{letter}{ending}": base**power
-    for power, letter in enumerate("KMGT", start=1)
-    for ending, base in (("iB", 1024), ("B", 1000))
-}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -132,6 +127,7 @@ def _build_parsers() -> tuple[_ArgumentParser, Mapping[str, _ArgumentParser]]:
     interpreters_parser = commands.add_parser("interpreters", help="show which of the plan's Pythons this machine has")
     for command in (inventory_parser, interpreters_parser):
         add_location_arguments(command)
+    add_report_command(commands)
     add_rollout_commands(commands)
     add_operations_commands(commands)
     for command in (cache_parser, interpreters_parser):
@@ -231,7 +227,7 @@ def _cache(options: argparse.Namespace) -> int:
         _write(_format_sizes(folder))
     else:
         days = _parse_days(options.older_than)
-        limit = None if options.max_size is None else _parse_bytes(options.max_size)
+        limit = None if options.max_size is None else _parse_limit(options.max_size)
         live_run_ids = cache_pruning.live_runs()
         if live_run_ids:
             raise StateError(
@@ -239,8 +235,8 @@ def _cache(options: argparse.Namespace) -> int:
             )
         prune_result = cache_pruning.prune(folder, older_than=days * cache_pruning.DAY, max_size=limit)
         lines = [
-            f"removed {prune_result.removed} entries, {_format_bytes(prune_result.freed)}; "
-            f"{_format_bytes(prune_result.remaining)} are left",
+            f"removed {prune_result.removed} entries, {format_size(prune_result.freed)}; "
+            f"{format_size(prune_result.remaining)} are left",
             *prune_result.skipped,
         ]
         if limit is not None and prune_result.remaining > limit:
@@ -257,13 +253,13 @@ def _format_sizes(folder: Path) -> str:
     entries = cache_pruning.list_entries(folder)
     areas = sorted({entry.area for entry in entries})
     lines = [
-        f"{area:<14}{len(area_entries):>8} entries {_format_bytes(cache_pruning.total_size(area_entries)):>12}"
+        f"{area:<14}{len(area_entries):>8} entries {format_size(cache_pruning.total_size(area_entries)):>12}"
         for area in areas
         if (area_entries := [entry for entry in entries if entry.area == area])
     ]
     # files that environments share with the store count once
     lines.append(
-        f"{'together':<14}{len(entries):>8} entries {_format_bytes(cache_pruning.total_size(entries)):>12}  in {folder}"
+        f"{'together':<14}{len(entries):>8} entries {format_size(cache_pruning.total_size(entries)):>12}  in {folder}"
     )
     return "\n".join(lines) + "\n"
 
@@ -280,20 +276,11 @@ def _parse_days(text: str | None) -> float:
     return days
 
 
-def _parse_bytes(text: str) -> int:
-    match = re.fullmatch(r"(\d{1,15}(?:\.\d{1,6})?)\s*([A-Za-z]*)", text.strip(), re.ASCII)
-    if not match or match[2] not in _UNITS:
+def _parse_limit(text: str) -> int:
+    size = float(text) if text.isdecimal() and len(text) < 16 else parse_size(text)
+    if size is None:
         raise OptionError(f"--max-size {text}: it is an amount such as 500MB or 2GiB")
-    return int(float(match[1]) * _UNITS[match[2]])
-
-
-def _format_bytes(size: int) -> str:
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} GiB"
+    return int(size)
 
 
 # ---- interpreters
@@ -377,6 +364,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "inventory": _inventory,
     "cache": _cache,
     "interpreters": _interpreters,
+    REPORT_COMMAND: report,
     **dict.fromkeys((*ROLLOUT_COMMANDS, *MONITOR_COMMANDS, *OPERATIONS_COMMANDS), _rollout),
     TEST_COMMAND: _test,
 }

@@ -13,21 +13,20 @@ from typing import Any
 from pytest_py312.cli.common import select_services, stage_of_services
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
+from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.soak_status import (
     SoakStatus,
     compute_soak_status,
     describe_soak_status,
-    format_duration,
 )
 from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain import soak_overrides
 from pytest_py312.rollout.domain.deployment_plan import image_reference, stage_services
 from pytest_py312.rollout.domain.identity import current_timestamp
 from pytest_py312.rollout.domain.journal import Journal
-from pytest_py312.rollout.domain.journal_queries import select_run
 from pytest_py312.rollout.domain.model import LockHolder, StageRun, StageState
 from pytest_py312.rollout.domain.preconditions import check_same_target, rollback_order
-from pytest_py312.rollout.domain.run_history import describe_restored_version
+from pytest_py312.rollout.domain.run_history import describe_restored_version, substitute_run
 from pytest_py312.rollout.domain.soak_overrides import sampling_interval
 from pytest_py312.rollout.domain.state_machine import has_pending_work
 from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_on_signals
@@ -206,7 +205,7 @@ def _recover(options: argparse.Namespace, context: RolloutContext, journal: Jour
 def _rollback(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
     runs, stage_requested = journal.current_runs(options.env), options.stage
     if options.run:
-        runs, stage_requested = select_run(journal, runs, options.run, options.env, stage_requested)
+        runs, stage_requested = _select_run(journal, runs, options.run, options.env, stage_requested)
     services = select_services(options.services, runs, context.service_paths)
     stage = (
         stage_of_services(options.services, runs, context.service_paths) if stage_requested is None else stage_requested
@@ -342,3 +341,19 @@ def _run_document(run: StageRun) -> dict[str, Any]:
             for deployment in run.deployments
         ],
     }
+
+
+def _select_run(
+    journal: Journal, current_runs: list[StageRun], name: str, environment: str, stage: int | None
+) -> tuple[list[StageRun], int]:
+    """Return the current runs with the named run in the place of its stage's, and the number of that stage.
+
+    :raises OptionError: there is no such run.
+    :raises RolloutRefused: the run does not serve.
+    """
+    run = journal.load_run(name) if journal.has_run(name) else None
+    if run is None or run.environment != environment or stage not in (None, run.stage):
+        place = environment if stage is None else f"stage {stage} of {environment}"
+        raise OptionError(f"--run {name}: {place} has no such run; `py312 status` shows which one serves")
+    newest = next(current for current in current_runs if current.stage == run.stage)
+    return substitute_run(current_runs, run, journal.restored_run(newest)), run.stage

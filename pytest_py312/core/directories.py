@@ -73,3 +73,19 @@ def default_cache_folder() -> Path:
     from platformdirs import user_cache_path
 
     return user_cache_path("pytest-py312")
+
+
+def checkout_root(folder: Path) -> Path:
+    """Return the root of the checkout around ``folder``, or ``folder`` itself.
+
+    Without a plan the paths of services are relative to it.
+    """
+    return next((ancestor for ancestor in (folder, *folder.parents) if (ancestor / ".git").exists()), folder)
+
+
+def path_in_checkout(folder: Path, workspace: str = "") -> str:
+    """Return the path from the workspace (default: the checkout) to ``folder``, such as ``platform/``, or empty."""
+    folder = folder.resolve()
+    start = Path(workspace).resolve() if workspace else checkout_root(folder)
+    inner = folder.relative_to(start if folder.is_relative_to(start) else checkout_root(folder)).as_posix()
+    return "" if inner == "." else f"{inner}/"

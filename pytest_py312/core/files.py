@@ -10,7 +10,6 @@ import os
 import re
 import secrets
 import stat
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -299,9 +298,17 @@ def _write_all(descriptor: int, content: bytes) -> None:
 def write_json_atomically(path: Path, data: object) -> None:
     """Write a JSON cache file so that readers see either all of it or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    part_file = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
+    write_atomically(path, json.dumps(data).encode("ascii"))
+
+
+def write_atomically(path: Path, content: bytes) -> None:
+    """Write a file of a cache, whole or not at all.
+
+    :raises OSError: it cannot be written.
+    """
+    part_file = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
-        part_file.write_text(json.dumps(data), encoding="utf-8")
+        part_file.write_bytes(content)
         part_file.replace(path)
     except BaseException:
         part_file.unlink(missing_ok=True)  # on a full disk it would keep the last bytes

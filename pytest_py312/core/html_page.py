@@ -36,6 +36,14 @@ def load_template(file: Path) -> "Template":
     return environment.get_template(file.name)
 
 
+def render_page(template: Path, style: Path, **facts: object) -> str:
+    """Return a page without scripts; ``style`` is a file that adds to the style sheet of all pages."""
+    from markupsafe import Markup
+
+    styles = stylesheet() + style.read_text(encoding="utf-8")
+    return load_template(template).render(style=Markup(styles), policy=content_security_policy(styles), **facts)
+
+
 def content_security_policy(style: str, script: str = "") -> str:
     """Return a policy that loads nothing and allows exactly this style element and this script element."""
     script_source = f"'{_csp_hash(script)}'" if script else "'none'"

@@ -4,14 +4,14 @@ An unreadable, damaged or foreign file counts as empty; if the file cannot be wr
 """
 
 import json
-import os
-import secrets
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
+
+from pytest_py312.core.files import write_atomically
 
 MAX_ENTRIES = 30_000
 """Entries that are kept; the least recently used ones are dropped."""
@@ -45,21 +45,7 @@ class JsonCache:
                     if key in new_entries or value is not None:
                         data[key] = new_entries.get(key, value)
                 newest = dict(list(data.items())[-MAX_ENTRIES:])
-                self.write_atomically(self._file, json.dumps(newest, separators=(",", ":")).encode())
-
-    @staticmethod
-    def write_atomically(file: Path, content: bytes) -> None:
-        """Write a complete file or nothing.
-
-        :raises OSError: it cannot be written.
-        """
-        part_file = file.with_name(f".{file.name}.{os.getpid()}-{secrets.token_hex(4)}")
-        try:
-            part_file.write_bytes(content)
-            part_file.replace(file)
-        except BaseException:
-            part_file.unlink(missing_ok=True)
-            raise
+                write_atomically(self._file, json.dumps(newest, separators=(",", ":")).encode())
 
 
 def _read_entries(file: Path) -> dict[str, Any]:

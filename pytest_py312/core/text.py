@@ -133,10 +133,62 @@ def pluralize(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
+def list_names(names: Sequence[str], limit: int = 5) -> str:
+    """Return ``a, b, c, d, e and 12 more``: names that are escaped where they are shown."""
+    return ", ".join(names[:limit]) + (f" and {len(names) - limit} more" if len(names) > limit else "")
+
+
+def join_with_and(names: Sequence[str]) -> str:
+    """Return ``a, b and c``."""
+    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)
+
+
 def join_names(names: Sequence[str], limit: int = 5) -> str:
     """Return ``a, b, c, d, e, and 12 more``."""
     shown = ", ".join(escape_control(name[:LINE_LIMIT]) for name in names[:limit])
     return f"{shown}, and {len(names) - limit} more" if len(names) > limit else shown
+
+
+# ---- sizes and durations, as people write and read them
+
+_SIZE = re.compile(r"(\d{1,15}(?:\.\d{1,15})?)\s*([kmgt]i?)?b", re.ASCII | re.IGNORECASE)
+_BYTES = {"": 1} | {
+    prefix + suffix: base**power
+    for power, prefix in enumerate("kmgt", start=1)
+    for suffix, base in (("", 1000), ("i", 1024))
+}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)", re.ASCII)
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+
+
+def parse_size(text: str) -> float | None:
+    """Convert ``"512MiB"``, ``"2GiB"`` or ``"1.5GB"`` to bytes; ``None`` if it is no such text."""
+    match = _SIZE.fullmatch(text.strip())
+    return float(match[1]) * _BYTES[(match[2] or "").lower()] if match else None
+
+
+def format_size(size: int) -> str:
+    """Format a number of bytes: ``256 MiB``, ``2 GiB``, ``1.5 GiB``."""
+    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
+        if size >= unit:
+            return f"{round(size / unit, 1):g} {name}"
+    return f"{size} bytes"
+
+
+def parse_duration(text: str) -> float | None:
+    """Convert ``"90s"``, ``"15m"``, ``"2h"`` or ``"2d"`` to seconds; ``None`` if it is no such text."""
+    match = _DURATION.fullmatch(text.strip())
+    return float(match[1]) * _SECONDS[match[2]] if match else None
+
+
+def format_duration(seconds: float) -> str:
+    """Format seconds: ``12 h 05 m``, ``4 m 30 s``, ``12 s``."""
+    total = round(seconds)
+    if total < 60:
+        return f"{total} s"
+    if total < 3600:
+        return f"{total // 60} m" + (f" {total % 60:02} s" if total % 60 else "")
+    return f"{total // 3600} h" + (f" {total % 3600 // 60:02} m" if total % 3600 >= 60 else "")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -32,7 +32,7 @@ _VALUE_OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
         "string",
         "the plan file (default: py312.toml or [tool.pytest-py312], here or in a parent folder)",
     ),
-    ("report", "FILE", "args", "write a report to this file (.html, .md, .json, .sarif); may be repeated"),
+    ("report", "FILE", "args", "write a report to this file (.html, .md, .json, .sarif, .junit.xml); may be repeated"),
     (
         "annotations",
         "auto|github|none",

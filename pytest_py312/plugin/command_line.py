@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core import clock
+from pytest_py312.core.directories import checkout_root
 from pytest_py312.core.errors import OptionError, PlanError, did_you_mean
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import RESOLVERS, Plan
 from pytest_py312.gate.fixes.verification_run import is_second_run
+from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 from pytest_py312.repository.services.discovery import discover
 
@@ -242,14 +244,6 @@ def find_and_load_plan(config: pytest.Config, selections: tuple[Selection, ...])
     return default_plan(checkout_root(_common_folder(folders)) if selections else start)
 
 
-def checkout_root(folder: Path) -> Path:
-    """Return the root of the checkout around ``folder``, or ``folder`` itself.
-
-    Without a plan the paths of services are relative to it.
-    """
-    return next((ancestor for ancestor in (folder, *folder.parents) if (ancestor / ".git").exists()), folder)
-
-
 def _common_folder(folders: list[Path]) -> Path:
     common = folders[0]
     for folder in folders[1:]:
@@ -309,39 +303,13 @@ def _known_findings_path(config: pytest.Config) -> Path | None:
     return path
 
 
-REPORT_ENDINGS = (
-    ".html",
-    ".md",
-    ".sarif.json",
-    ".sarif",
-    ".baseline.pyperf.json",
-    ".target.pyperf.json",
-    ".baseline.pytest-benchmark.json",
-    ".target.pytest-benchmark.json",
-    ".json",
-)
-"""Endings of report files; the first that fits determines the format."""
-_ENDINGS_WITHOUT_SIDE = (".pyperf.json", ".pytest-benchmark.json")
-"""Endings of benchmark exports that do not name a side, and so are invalid."""
-
-
-def report_ending(path: Path) -> str:
-    """Return which of :data:`REPORT_ENDINGS` the file has.
-
-    :raises OptionError: it has none of them.
-    """
-    for ending in REPORT_ENDINGS:
-        if ending == ".json" and path.name.endswith(_ENDINGS_WITHOUT_SIDE):
-            break  # otherwise the last ending would match
-        if path.name.endswith(ending):
-            return ending
-    endings = ", ".join(REPORT_ENDINGS)
-    raise OptionError(f"--py312-report={path.name}: the ending determines the format, and has to be one of {endings}")
-
-
 def _report_path(config: pytest.Config, text: str) -> Path:
     path = config.invocation_params.dir / text
-    report_ending(path)
+    if not format_of_file(path.name):
+        endings = ", ".join(FORMAT_OF_ENDING)
+        raise OptionError(
+            f"--py312-report={path.name}: the ending determines the format, and has to be one of {endings}"
+        )
     if not path.parent.is_dir():
         raise OptionError(f"--py312-report={text}: there is no folder {path.parent}")
     if path.is_dir():

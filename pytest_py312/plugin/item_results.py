@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.core.model.findings import Interpreter, Outcome, Status
+from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.reports.terminal_findings import failure_text
-from pytest_py312.gate.run.tasks import CheckTask, internal_error_outcome, unfinished_outcome
+from pytest_py312.gate.run.tasks import CheckTask, TaskKey, internal_error_outcome, unfinished_outcome
 from pytest_py312.plugin.nodes import (
     RESULT_PROPERTIES,
     CheckItem,
@@ -24,7 +24,7 @@ from pytest_py312.plugin.nodes import (
     finding_location,
     result_properties,
 )
-from pytest_py312.plugin.xdist import is_worker
+from pytest_py312.plugin.processes import is_worker
 
 RESULT_ATTRIBUTE = "py312_judgement"
 """Attribute of a test report that carries the check's result, serialized, from xdist's workers to the controller."""
@@ -32,9 +32,6 @@ RESULT_ATTRIBUTE = "py312_judgement"
 _USER_SELECTION = ("keyword", "markexpr", "deselect", "lf", "stepwise")
 """pytest's own options that leave items out."""
 _BLOCKING = (Status.FAILED, Status.ERRORED)
-
-TaskKey = tuple[str, Interpreter | None, str]
-"""Service, interpreter and check of a task, and of its outcome."""
 
 
 class ItemResults:
@@ -157,15 +154,11 @@ class ItemResults:
 
     def _missing(self, tasks: Sequence[CheckTask]) -> tuple[TaskKey, ...]:
         """Return the tasks without an outcome that the user has not left out."""
-        planned: Mapping[TaskKey, CheckTask] = {_key(task): task for task in self._selected.values()}
+        planned: Mapping[TaskKey, CheckTask] = {task.key: task for task in self._selected.values()}
         if not any(getattr(self._config.option, name, None) for name in _USER_SELECTION):
-            planned = {_key(task): task for task in tasks}
+            planned = {task.key: task for task in tasks}
         answered = {(outcome.service, outcome.interpreter, outcome.check) for outcome in self.outcomes}
         return tuple(key for key in planned if key not in answered)
-
-
-def _key(task: CheckTask) -> TaskKey:
-    return task.cell.service.name, task.interpreter, task.check.name
 
 
 def _result_of_call(item: CheckItem, error: BaseException | None) -> CheckResult:

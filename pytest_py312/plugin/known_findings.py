@@ -15,14 +15,13 @@ from pytest_py312.core.files import (
     read_regular_file,
     replace_files,
 )
-from pytest_py312.core.model.findings import Outcome, Status
+from pytest_py312.core.model.findings import Status
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_terminal, pluralize
 from pytest_py312.gate.run.known_findings import (
     SIZE_LIMIT,
     KnownFinding,
     KnownFindingsError,
-    apply_known_findings,
     findings_to_record,
     format_file,
     over_limit,
@@ -56,7 +55,7 @@ def read_known_findings(options: RunOptions) -> "KnownFindings | None":
 
 
 class KnownFindings:
-    """The recorded findings of a session: marks them in outcomes, and removes fixed ones from the file.
+    """The recorded findings of a session: reports those that occur, and removes fixed ones from the file.
 
     :param update: write the file: create it, or remove what is fixed.
     :param covers_all: the run covers all services of a plan, so a service that is missing no longer exists.
@@ -83,10 +82,6 @@ class KnownFindings:
             return read_regular_file(self._file.parent, self._file.name, SIZE_LIMIT)
         except UnsafeFile as refused:
             raise KnownFindingsError(f"--py312-known-findings={self._file}: {refused}") from None
-
-    def apply(self, outcome: Outcome) -> Outcome:
-        """Return ``outcome`` with recorded findings marked as known."""
-        return apply_known_findings(outcome, self.entries) if self.entries else outcome
 
     def finish(self, session: pytest.Session, report: Report, tasks_of_service: TasksOfService) -> None:
         """Determine which entries of the file are still needed, and update it if requested."""

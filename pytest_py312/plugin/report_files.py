@@ -7,9 +7,10 @@ from typing import Any
 
 import pytest
 
+from pytest_py312.core.directories import path_in_checkout
 from pytest_py312.core.files import append_to_document, write_document
 from pytest_py312.core.model.report import Report
-from pytest_py312.plugin.command_line import checkout_root, report_ending
+from pytest_py312.gate.reports import format_of_file, render
 
 
 class ReportWriter:
@@ -29,7 +30,8 @@ class ReportWriter:
     def write(self, session: pytest.Session, report: Report) -> None:
         """Write all reports. Failures are reported, and a requested file that cannot be written fails the run."""
         for path in self._files:
-            if not self._write_file(path, self._render(path, report), write_document):
+            content = render(report, format_of_file(path.name), prefix=path_in_checkout(self._root))
+            if not self._write_file(path, content, write_document):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if self._summary:
             from pytest_py312.gate.reports import markdown
@@ -37,57 +39,24 @@ class ReportWriter:
             path = Path(self._summary)
             remaining = markdown.SIZE_LIMIT - (path.stat().st_size if path.is_file() else 0)
             text = markdown.render(report, limit=remaining) if remaining > 0 else ""
-            self._write_file(path, text, append_to_document)
-
-    def _render(self, path: Path, report: Report) -> str:
-        """Render the report in the file's format, importing only the module of that format."""
-        ending = report_ending(path)
-        if ending == ".html":
-            from pytest_py312.gate.reports import html
-
-            return html.render(report)
-        if ending == ".md":
-            from pytest_py312.gate.reports import markdown
-
-            return markdown.render(report)
-        if ending.startswith(".sarif"):
-            from pytest_py312.gate.reports import sarif
-
-            return sarif.render(report, prefix=self._prefix(""))
-        if ending == ".json":
-            from pytest_py312.gate.reports import json_report
-
-            return json_report.render(report)
-        from pytest_py312.gate.reports import benchmark_export
-
-        side = benchmark_export.ExportedSide[ending.split(".")[1].upper()]
-        return (benchmark_export.for_pyperf if "pyperf" in ending else benchmark_export.for_pytest_benchmark)(
-            report, side
-        )
+            self._write_file(path, text.encode("utf-8", "backslashreplace"), append_to_document)
 
     @staticmethod
     def _missing_extra_hint(path: Path, report: Report) -> str:
         """Return a hint if a page lacks something because an extra is not installed."""
-        if report_ending(path) != ".html" or not report.benchmarks:
+        if format_of_file(path.name) != "html" or not report.benchmarks:
             return ""
         from pytest_py312.gate.reports import charts
 
         return "" if charts.can_draw() else " (without charts: pip install 'pytest-py312[charts]' draws them)"
 
-    def _write_file(self, path: Path, text: str, write: Callable[[Path, bytes], None]) -> bool:
+    def _write_file(self, path: Path, content: bytes, write: Callable[[Path, bytes], None]) -> bool:
         try:
-            write(path, text.encode("utf-8", "backslashreplace"))
+            write(path, content)
         except OSError as error:
             self._errors[path] = f"{path} could not be written: {error.strerror or error}"
             return False
         return True
-
-    def _prefix(self, workspace: str) -> str:
-        """Return the path from the workspace, or from the checkout, to the plan's folder, such as ``platform/``."""
-        root = self._root.resolve()
-        start = Path(workspace).resolve() if workspace else checkout_root(root)
-        inner = root.relative_to(start if root.is_relative_to(start) else checkout_root(root)).as_posix()
-        return "" if inner == "." else f"{inner}/"
 
     def show(self, terminal: Any, report: Report) -> None:
         """Print what was written, and the annotations."""
@@ -101,6 +70,6 @@ class ReportWriter:
 
             terminal.ensure_newline()
             for line in github_annotations.command_lines(
-                report, prefix=self._prefix(os.environ.get("GITHUB_WORKSPACE", ""))
+                report, prefix=path_in_checkout(self._root, os.environ.get("GITHUB_WORKSPACE", ""))
             ):
                 terminal.write_line(line)

@@ -6,37 +6,34 @@ reports) and xdist's workers (collect and check; shared results are computed by 
 
 import gc
 from collections.abc import Generator, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pytest_py312 import __version__
 from pytest_py312.core import clock
 from pytest_py312.core.directories import STATE_FOLDER, default_cache_folder
 from pytest_py312.core.errors import OptionError, Py312Error
 from pytest_py312.core.model.findings import Outcome
-from pytest_py312.core.model.fleet import Cell, Fleet, Service
+from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import SuiteKind
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import Check, CheckResult, comes_last
+from pytest_py312.gate.checks.check import Check, CheckTraits
+from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.reports import terminal
+from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
 from pytest_py312.gate.run.assembly import GateAssembly
-from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
-from pytest_py312.gate.run.selection import select_cells, select_services
-from pytest_py312.gate.run.shared_remedies import with_shared_remedies
-from pytest_py312.gate.run.source_excerpts import SourceLines
-from pytest_py312.gate.run.tasks import CheckTask, tasks_of, unproven_tasks
+from pytest_py312.gate.run.run_report import RunResults
+from pytest_py312.gate.run.stored_runs import RunStore
+from pytest_py312.gate.run.tasks import CheckTask, select_cells, select_services, tasks_of, unproven_tasks
 from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
 from pytest_py312.plugin.item_results import ItemResults
 from pytest_py312.plugin.known_findings import read_known_findings
 from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks, directory_node, no_extra_nodes
+from pytest_py312.plugin.processes import TerminationHandler, is_controller, is_worker, shared_folder
 from pytest_py312.plugin.report_files import ReportWriter
-from pytest_py312.plugin.termination import TerminationHandler
-from pytest_py312.plugin.xdist import is_controller, is_worker, shared_folder
 from pytest_py312.repository.plan.fleet_check import check_against_fleet
 from pytest_py312.repository.tree import relative_to
 
@@ -80,7 +77,13 @@ class GateSession:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
         self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
-        self.assembly = GateAssembly(self.options, shared_folder=shared_folder(config), fleet=self.fleet)
+        self._known_findings = read_known_findings(self.options)
+        self.assembly = GateAssembly(
+            self.options,
+            shared_folder=shared_folder(config),
+            fleet=self.fleet,
+            known_findings=self._known_findings.entries if self._known_findings is not None else {},
+        )
         if not config.option.collectonly:
             self.assembly.describe_runner()  # reports a runner that does not work before the first item
         self._results = ItemResults(config)
@@ -88,12 +91,11 @@ class GateSession:
         self._termination = TerminationHandler()
         self._termination.install()
         self._exit_status: int | None = None
-        self._source_lines = SourceLines(self.options.plan.root)
-        self._known_findings = read_known_findings(self.options)
         self._report_writer = ReportWriter(
             self.options.plan.root, self.options.reports, annotations=self.options.annotations
         )
-        self._history = BenchmarkHistory(self.options.plan.root / STATE_FOLDER)
+        self._runs = RunStore(self.options.plan.root / STATE_FOLDER)
+        self._is_stored = bool(self.tasks) and not is_worker(config) and not is_second_run()
         self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves, self._try_file)
 
     # -- selection
@@ -185,7 +187,12 @@ class GateSession:
             return directory_node(
                 parent,
                 path,
-                CollectionContext(root=root, tasks=self.tasks, run_task=self.run_task, extra_nodes=extra_nodes),
+                CollectionContext(
+                    root=root,
+                    tasks=self.tasks,
+                    run_task=lambda task: self.assembly.scheduler.run(task),
+                    extra_nodes=extra_nodes,
+                ),
             )
         return None
 
@@ -195,7 +202,7 @@ class GateSession:
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         # stable: only benchmarks move, to the end, when nothing else runs any more
-        items.sort(key=lambda item: isinstance(item, CheckItem) and comes_last(item.task.check))
+        items.sort(key=lambda item: isinstance(item, CheckItem) and CheckTraits.of(item.task.check).comes_last)
         if not self._config.pluginmanager.hasplugin("xdist"):
             return
         for item in items:
@@ -208,21 +215,12 @@ class GateSession:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: Any, ids: Sequence[str]) -> None:
-        tasks = [task for _, service_tasks in self.tasks for task in service_tasks]
-        self._results.select_ids(ids, tasks, self.options.plan.root)
+        self._results.select_ids(ids, self._selected, self.options.plan.root)
 
     # -- running
 
-    def run_task(self, task: CheckTask) -> CheckResult:
-        """Run a task, and mark recorded findings as known. The scheduler caches the outcome without the marks."""
-        result = self.assembly.scheduler.run(task)
-        outcome = result.outcome
-        if self._known_findings is not None:
-            outcome = self._known_findings.apply(outcome)
-        return replace(result, outcome=self._source_lines.annotate(outcome))
-
     def _analyze_with(self, files: Mapping[str, bytes], services: Sequence[str]) -> "Mapping[str, AnalysisResult]":
-        return self.assembly.scheduler.source_analysis_with(files, [self.fleet[name] for name in services])
+        return self.assembly.scheduler.facts.source_analysis_with(files, [self.fleet[name] for name in services])
 
     def _try_file(self, name: str, path: str, files: Mapping[str, bytes]) -> "Sequence[SuiteRun]":
         """Run the tests of one file of a service, or all if ``path`` is empty, with other contents for some files."""
@@ -233,11 +231,10 @@ class GateSession:
         below = relative_to(suite.folder or service.path, [path] if path else ())
         if path and not below:  # the suite has no such file
             return ()
-        return self.assembly.scheduler.suite_trials(service, below, files)
+        return self.assembly.scheduler.facts.suite_trials(service, below, files)
 
     def _plan_moves(self, outcomes: Sequence[Outcome], written: "Sequence[FileChange]") -> "MigrationPlan":
         from pytest_py312.gate.fixes.ready_services import plan_ready_migrations
-        from pytest_py312.gate.reports.run_verdict import not_run_reasons
 
         builds = self.assembly.builds()
         return plan_ready_migrations(
@@ -255,6 +252,8 @@ class GateSession:
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         if session.config.option.collectonly or session.testsfailed:
             return
+        if self._is_stored:
+            self._runs.begin(self.assembly.run_id, clock.now_text())
         tasks = [node.task for node in session.items if isinstance(node, CheckItem)]
         try:
             if tasks and is_worker(session.config):
@@ -289,7 +288,7 @@ class GateSession:
     # -- reporting
 
     def pytest_report_header(self, config: pytest.Config) -> list[str]:
-        cells = {task.cell.identifier for _, tasks in self.tasks for task in tasks}
+        cells = {task.cell.identifier for task in self._selected}
         is_run = not config.option.collectonly  # listing items does not look for an engine
         return terminal.header_lines(
             target=str(self.options.plan.target),
@@ -306,40 +305,22 @@ class GateSession:
             task for service in self.fleet.services if service.name == name for task in self._tasks_of(service)
         )
 
+    @property
+    def _selected(self) -> list[CheckTask]:
+        return [task for _, tasks in self.tasks for task in tasks]
+
     def report(self, exit_status: int) -> Report:
         """Return the report of the run so far."""
-        results = self._results.results
-        outcomes = with_shared_remedies([result.outcome for result in results], self.options.plan.target)
-        service_names = {outcome.service for outcome in outcomes} | {service.name for service, _ in self.tasks}
-        return Report(
-            plan=self.options.plan,
-            services=tuple(service for service in self.fleet.services if service.name in service_names),
-            cells=self._cells(outcomes),
-            outcomes=outcomes,
-            checks=tuple(check.name for check in self._checks),
-            comparisons=tuple(comparison for result in results if (comparison := result.suite_comparison) is not None),
-            benchmarks=self._history.with_history(speed for result in results for speed in result.benchmarks),
-            assumptions=self.fleet.assumptions,
-            runner=self.assembly.describe_runner(),
-            resolver=self.assembly.describe_resolver(),
-            generated=clock.now_text(),
-            tool_version=__version__,
+        results = RunResults(
+            tasks=self._selected,
+            results=self._results.results,
             exit_status=exit_status,
             cut_short=self._cut_short,
             not_run=self._results.not_run,
             end_signal=self._termination.signal_name,
-            builds=self.assembly.builds(),
             rollout=self.rollout.report() if self.rollout is not None else None,
         )
-
-    def _cells(self, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
-        """Return the cells that were checked or were to be; if the run was cut short, all that were selected."""
-        answered = {(outcome.service, outcome.interpreter) for outcome in outcomes}
-        answered |= {(service, interpreter) for service, interpreter, _ in self._results.not_run}
-        cells = {task.cell.identifier: task.cell for _, tasks in self.tasks for task in tasks}
-        return tuple(
-            cell for cell in cells.values() if self._cut_short or (cell.service.name, cell.interpreter) in answered
-        )
+        return self.assembly.report(results, self._checks)
 
     def pytest_keyboard_interrupt(self) -> None:
         self._results.end_early()
@@ -348,20 +329,21 @@ class GateSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._termination.begin_ending()
-        tasks = [task for _, service_tasks in self.tasks for task in service_tasks]
         if is_worker(session.config) or session.config.option.collectonly:
             return
-        self._exit_status, self._cut_short = self._results.finish(session, int(exitstatus), tasks)
+        self._exit_status, self._cut_short = self._results.finish(session, int(exitstatus), self._selected)
         if self._exit_status != exitstatus:
             session.exitstatus = self._exit_status
         if self.rollout is not None:
             self._exit_status = self.rollout.finish(session, self._exit_status)
         report = self.report(self._exit_status)
-        self._history.record(report.benchmarks, report.generated)
+        self.assembly.history.record(report.benchmarks, report.generated)
         session.config.hook.pytest_py312_report(config=session.config, report=report)
         if self._known_findings is not None:
             self._known_findings.finish(session, report, self._all_tasks)
         self._report_writer.write(session, report)
+        if self._is_stored:
+            self._runs.complete(self.assembly.run_id, report, summarize(report).sentence)
         if self._fix_session is not None:
             self._fix_session.finish(
                 session, report.outcomes

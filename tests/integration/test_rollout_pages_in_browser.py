@@ -6,11 +6,11 @@ import pytest
 
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
 from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
+from pytest_py312.rollout.live.live_page import live_page
 from pytest_py312.rollout.live.live_view import build_view
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
 from pytest_py312.rollout.reporting.evidence import build_evidence
 from pytest_py312.rollout.reporting.evidence_bundle import write_bundle
-from pytest_py312.rollout.reporting.html import live_page
 from tests.integration.browsers import browser_program
 from tests.integration.test_report_in_browser import OpenedPage
 from tests.unit.rollout.watchers import ME, MonitoredStage

@@ -5,14 +5,14 @@ gate. ``real`` runs pytest in a process of its own, with real cells on this mach
 """
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.gate.checks.dependencies import DependencyCheck
 from pytest_py312.gate.checks.suite import SuiteCheck
-from pytest_py312.gate.run.assembly import AssemblyOptions
+from pytest_py312.gate.run.assembly import AssemblyOptions, GateAssembly
 from pytest_py312.plugin import session
 from tests.plugin.gate_helpers import FLEET, REAL_FLEET, Faked, Real
 from tests.support.fakes import service_tree
@@ -26,14 +26,14 @@ def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
         monkeypatch.delenv(name, raising=False)  # this run may be a job itself, where pytest's summary is longer
     made = Faked(pytester=pytester, root=pytester.path)
 
-    class FakeAssembly:
-        """pytest_py312.gate.run.assembly.GateAssembly, as far as a session uses it."""
+    class FakeAssembly(GateAssembly):
+        """An assembly whose scheduler answers from a table."""
 
-        def __init__(
-            self, options: AssemblyOptions, *, shared_folder: Path | None = None, fleet: Fleet | None = None
-        ) -> None:
+        def __init__(self, options: AssemblyOptions, **parts: Any) -> None:
+            super().__init__(options, **parts)
             made.settings.append(options)
-            self.scheduler = made.gate
+            made.gate.finalizer = self.finalizer
+            self.__dict__["scheduler"] = made.gate
 
         def describe_runner(self) -> str:
             return "fake (a test)"

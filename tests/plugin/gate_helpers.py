@@ -13,8 +13,9 @@ import pytest
 
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Status
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import CheckResult, is_per_service
+from pytest_py312.gate.checks.check import CheckResult, CheckTraits
 from pytest_py312.gate.run.assembly import AssemblyOptions
+from pytest_py312.gate.run.finalization import Finalizer
 from pytest_py312.gate.run.tasks import CheckTask
 
 PLAN = """
@@ -79,6 +80,7 @@ class FakeGate:
     """Names of items that an earlier run has passed."""
     judged: list[str] = field(default_factory=list)
     ahead: list[str] = field(default_factory=list)
+    finalizer: Finalizer | None = None
 
     def prefetch(self, items: Sequence[CheckTask]) -> None:
         self.ahead += [item.name for item in items]
@@ -111,6 +113,8 @@ class FakeGate:
             outcome = replace(Outcome.from_findings(findings=[], **about), cached=self.cached)
         else:
             outcome = Outcome(status=Status(status), reason=reason, **about)
+        if self.finalizer is not None:
+            outcome = self.finalizer.finalize(outcome, item, is_target=False, cached=outcome.cached)
         return CheckResult(outcome=outcome)
 
 
@@ -162,9 +166,9 @@ REAL_FLEET = {
 """Services that need nothing but pytest. ``user-service`` has one test that fails on 3.12."""
 
 REAL_IDS = [
-    *(f"services/auth-service::{check.name}" for check in CHECKS if is_per_service(check)),
+    *(f"services/auth-service::{check.name}" for check in CHECKS if CheckTraits.of(check).per_service),
     *IDS[:4],
-    *(f"services/user-service::{check.name}" for check in CHECKS if is_per_service(check)),
+    *(f"services/user-service::{check.name}" for check in CHECKS if CheckTraits.of(check).per_service),
     *IDS[4:],
 ]
 """The items of all checks; those of a service as a whole come right below it."""

@@ -2,13 +2,18 @@
 
 import json
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 from jsonschema import Draft4Validator
 
+from pytest_py312.cli.main import main
 from pytest_py312.core.model.findings import Finding, Location
+from pytest_py312.gate.fixes.verification_run import SECOND_RUN_VARIABLE
+from pytest_py312.gate.reports import FORMAT_OF_ENDING
+from pytest_py312.gate.run.stored_runs import RunStore
 from pytest_py312.plugin import report_files
-from tests.plugin.gate_helpers import Faked
+from tests.plugin.gate_helpers import IDS, Faked
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data/sarif-schema-2.1.0.json").read_text(encoding="utf-8"))
 APP = "services/user-service/app.py"
@@ -41,6 +46,63 @@ def test_several_forms_at_once(failing: Faked) -> None:
     Draft4Validator(SCHEMA).validate(json.loads(texts["all.sarif"]))
     (found,) = json.loads(texts["all.sarif"])["runs"][0]["results"]
     assert found["locations"][0]["physicalLocation"]["contextRegion"]["snippet"]["text"] == "\tasyncio.async(x)"
+
+
+NAMES = [f"all{ending}" for ending in FORMAT_OF_ENDING]
+
+
+@pytest.mark.parametrize("options", [[], ["-x"], ["--py312-python=3.12"]])
+def test_an_earlier_run_gives_the_same_files_again(
+    failing: Faked, monkeypatch: pytest.MonkeyPatch, options: list[str]
+) -> None:
+    """Whole, cut short, or of a part."""
+    (failing.root / ".git").mkdir()
+    run = failing.run(*(f"--py312-report={name}" for name in NAMES), *options)
+    monkeypatch.chdir(failing.root)
+
+    codes = {main(["report", f"--output=again-{name}"]) for name in NAMES}
+
+    assert codes == {int(run.ret)}
+    for name in NAMES:
+        assert (failing.root / f"again-{name}").read_bytes() == (failing.root / name).read_bytes()
+
+
+def test_the_second_run_after_a_fix_is_not_stored(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a part of the first one."""
+    faked.run()
+    monkeypatch.setenv(SECOND_RUN_VARIABLE, "1")
+    faked.run()
+
+    assert len(RunStore(faked.root / ".py312").runs()) == 1
+
+
+def test_a_run_that_only_collects_is_not_stored(faked: Faked) -> None:
+    faked.run("--collect-only")
+
+    assert RunStore(faked.root / ".py312").runs() == ()
+
+
+def test_our_junit_file_has_the_items_of_pytests_own(failing: Faked) -> None:
+    failing.gate.answers |= {
+        "auth-service-py3.10-suite": ("errored", "the suite was killed"),
+        "auth-service-py3.12-suite": ("skipped", "it has none"),
+    }
+    failing.run("--py312-report=ours.junit.xml", "--junitxml=theirs.xml")
+
+    ours, theirs = (junit_cases(failing.root / name) for name in ("ours.junit.xml", "theirs.xml"))
+    assert len(ours) == len(IDS)
+    assert ours == theirs
+
+
+def junit_cases(file: Path) -> dict[tuple[str, str], list[object]]:
+    """Return problem, message and properties of each case; the stage is a property in pytest's file only."""
+    cases: dict[tuple[str, str], list[object]] = {}
+    for case in ElementTree.parse(file).iter("testcase"):
+        problems = [child.tag for child in case if child.tag != "properties"]
+        properties = {item.get("name"): item.get("value") for item in case.iter("property") if item.get("value")}
+        properties.pop("py312_stage", None)
+        cases[case.attrib["classname"], case.attrib["name"]] = [*problems, properties]
+    return cases
 
 
 def test_an_ending_that_is_not_known_is_answered_with_those_that_are(faked: Faked) -> None:

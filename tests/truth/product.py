@@ -16,7 +16,6 @@ from pytest_py312.analysis.judging.evidence import Evidence
 from pytest_py312.analysis.judging.judge import judge_files
 from pytest_py312.analysis.linking.link import link_files
 from pytest_py312.analysis.oracle.oracle import Oracle
-from pytest_py312.analysis.scanner.facts.stdlib_queries import InterpreterAnswers
 from pytest_py312.core.model.findings import Finding, Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.runners.local import LocalRunner
@@ -51,8 +50,7 @@ def findings_of(
     try:
         oracle = Oracle(cache=folder / "cache", tool_runner=runner)
         builds = {item: _build(runner, item) for item in INTERPRETERS if baseline <= item <= target}
-        replies = oracle.ask_all(questions, builds.values())
-        answers = {item: _answers_or_raise(replies[build.interpreter]) for item, build in builds.items()}
+        answers = {item: oracle.ask(questions, build) for item, build in builds.items()}
         evidence = Evidence(
             baseline=answers[baseline],
             target=answers[target],
@@ -70,12 +68,6 @@ def findings_of(
 
 def _build(runner: LocalRunner, version: Version) -> InterpreterBuild:
     return runner.find_interpreter(Interpreter(*version))
-
-
-def _answers_or_raise(reply: InterpreterAnswers | Exception) -> InterpreterAnswers:
-    if isinstance(reply, Exception):
-        raise reply
-    return reply
 
 
 def _remarks(service: str, findings: Sequence[Finding]) -> Iterator[Remark]:

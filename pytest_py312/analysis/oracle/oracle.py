@@ -11,14 +11,12 @@ import hashlib
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
 from pytest_py312.analysis.oracle.probe_protocol import (
-    InterpreterUnavailable,
     ProbeClient,
     ToolRunner,
     batches,
@@ -34,7 +32,6 @@ from pytest_py312.analysis.scanner.facts.stdlib_queries import (
     StdlibQuery,
 )
 from pytest_py312.core.json_cache import JsonCache
-from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 
 PROBE_FILES = tuple(
@@ -99,26 +96,6 @@ class Oracle:
             version=(build.interpreter.major, build.interpreter.minor),
             answers=answers,
         )
-
-    def ask_all(
-        self, queries: Iterable[StdlibQuery], builds: Iterable[InterpreterBuild]
-    ) -> dict[Interpreter, InterpreterAnswers | InterpreterUnavailable]:
-        """Ask all ``builds`` concurrently and return the answers of each, or the reason why there are none."""
-        all_queries = tuple(queries)
-        # fill the cache before the threads start
-        self._return_types.returned_classes([query for query in all_queries if is_askable(query.module)])
-
-        def ask_or_fail(build: InterpreterBuild) -> InterpreterAnswers | InterpreterUnavailable:
-            try:
-                return self.ask(all_queries, build)
-            except InterpreterUnavailable as reason:
-                return reason
-
-        builds_by_interpreter = {build.interpreter: build for build in builds}
-        with ThreadPoolExecutor(max_workers=max(1, len(builds_by_interpreter))) as threads:
-            return dict(
-                zip(builds_by_interpreter, threads.map(ask_or_fail, builds_by_interpreter.values()), strict=True)
-            )
 
     def compile(self, files: Mapping[str, bytes], build: InterpreterBuild) -> Mapping[str, tuple[CompilerMessage, ...]]:
         """Return the compiler messages of ``build`` about ``files`` (path to content), ordered by line.

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeGuard, TypeVar
 
 from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage, Signature, StdlibAnswer
-from pytest_py312.core.json_cache import JsonCache
+from pytest_py312.core.files import write_atomically
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.text import shorten
 
@@ -116,9 +116,9 @@ class ProbeClient:
         if not (self._folder / name).is_file() or not complete.is_file():
             for probe, content in self._probe_files().items():
                 (self._folder / probe).parent.mkdir(parents=True, exist_ok=True)
-                JsonCache.write_atomically(self._folder / probe, content)
+                write_atomically(self._folder / probe, content)
             complete.parent.mkdir(parents=True, exist_ok=True)
-            JsonCache.write_atomically(complete, b"")
+            write_atomically(complete, b"")
         return self._folder / name
 
 

@@ -27,7 +27,7 @@ from pytest_py312.analysis.scanner.facts.facts import FileFacts
 from pytest_py312.analysis.scanner.facts.stdlib_queries import CompilerMessage, InterpreterAnswers, StdlibQuery
 from pytest_py312.analysis.scanner.gc_pause import gc_paused
 from pytest_py312.analysis.services.analysis_cache import AnalysisCache, CachedFindings, analysis_key
-from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding, Interpreter, Severity
 from pytest_py312.core.model.fleet import Cell, Service, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -61,6 +61,16 @@ class _Answered:
     interpreter_answers: InterpreterAnswers
     build: InterpreterBuild | None
     reason: str = ""
+
+
+_SOURCES: Work[Mapping[str, SourceFiles]] = Work("sources")
+_SCANNED: Work[Mapping[str, ScannedSource]] = Work("scanned")
+_LINKED_FACTS: Work[Mapping[str, tuple[FileFacts, ...]]] = Work("facts")
+_QUERIES: Work[frozenset[StdlibQuery]] = Work("queries")
+_SHADOWING: Work[Mapping[str, str]] = Work("shadows")
+_ANSWERS: Work[_Answered] = Work("answers")
+_COMPILER: Work[Callable[[], MessagesByFile]] = Work("compiler")
+_COMPILER_MESSAGES: Work[MessagesByFile] = Work("compiler messages")
 
 
 class ServiceAnalyzer:
@@ -255,10 +265,10 @@ class _Batch:
         return self._scanned()[service.path]
 
     def _sources(self) -> Mapping[str, SourceFiles]:
-        return self._single_flight.run("sources", lambda: self._reader.load(map(_source_folder, self._services)))
+        return self._single_flight.run(_SOURCES, lambda: self._reader.load(map(_source_folder, self._services)))
 
     def _scanned(self) -> Mapping[str, ScannedSource]:
-        return self._single_flight.run("scanned", lambda: self._with_newer_syntax(self._reader.scan(self._sources())))
+        return self._single_flight.run(_SCANNED, lambda: self._with_newer_syntax(self._reader.scan(self._sources())))
 
     def _with_newer_syntax(self, reads: Mapping[str, ScannedSource]) -> Mapping[str, ScannedSource]:
         """Let the target scan the files that the running Python rejects and the target accepts."""
@@ -296,11 +306,11 @@ class _Batch:
 
     def _linked_facts(self) -> Mapping[str, tuple[FileFacts, ...]]:
         return self._single_flight.run(
-            "facts", lambda: {path: link_files(read.facts) for path, read in self._scanned().items()}
+            _LINKED_FACTS, lambda: {path: link_files(read.facts) for path, read in self._scanned().items()}
         )
 
     def _queries(self, service: Service) -> frozenset[StdlibQuery]:
-        return self._single_flight.run(f"queries {service.path}", lambda: frozenset(self._collect_queries(service)))
+        return self._single_flight.run(_QUERIES.of(service.path), lambda: frozenset(self._collect_queries(service)))
 
     def _collect_queries(self, service: Service) -> Iterator[StdlibQuery]:
         yield from shadowing_queries(self._shadowing_modules(service))
@@ -310,7 +320,7 @@ class _Batch:
     def _shadowing_modules(self, service: Service) -> Mapping[str, str]:
         roots = _source_folder(service).roots
         return self._single_flight.run(
-            f"shadows {service.path}", lambda: find_shadowing_modules(self._linked_facts()[service.path], roots)
+            _SHADOWING.of(service.path), lambda: find_shadowing_modules(self._linked_facts()[service.path], roots)
         )
 
     def _answers_of(self, interpreter: Interpreter) -> _Answered:
@@ -322,7 +332,7 @@ class _Batch:
             ]
             return frozenset().union(*map(self._queries, services))
 
-        return self._single_flight.run(f"answers {interpreter}", lambda: self._ask(interpreter, queries()))
+        return self._single_flight.run(_ANSWERS.of(interpreter), lambda: self._ask(interpreter, queries()))
 
     def _intermediate_answers(
         self, interpreter: Interpreter, baseline: Interpreter, target: Interpreter
@@ -340,8 +350,8 @@ class _Batch:
                 != (target_answers[query].present, target_answers[query].signature)
             )
 
-        name = f"answers between {baseline} and {target}: {interpreter}"
-        return self._single_flight.run(name, lambda: self._ask(interpreter, disputed())).interpreter_answers
+        work = _ANSWERS.of(interpreter, baseline, target)
+        return self._single_flight.run(work, lambda: self._ask(interpreter, disputed())).interpreter_answers
 
     def _ask(self, interpreter: Interpreter, queries: frozenset[StdlibQuery]) -> _Answered:
         try:
@@ -352,10 +362,10 @@ class _Batch:
         return _Answered(interpreter_answers=self._oracle.ask(queries, build), build=build)
 
     def _compiler_messages(self, interpreter: Interpreter) -> MessagesByFile:
-        return self._single_flight.run(f"compiler messages {interpreter}", lambda: self._compiler_run(interpreter)())
+        return self._single_flight.run(_COMPILER_MESSAGES.of(interpreter), lambda: self._compiler_run(interpreter)())
 
     def _compiler_run(self, interpreter: Interpreter) -> Callable[[], MessagesByFile]:
-        return self._single_flight.run(f"compiler {interpreter}", lambda: self._start_compiler(interpreter))
+        return self._single_flight.run(_COMPILER.of(interpreter), lambda: self._start_compiler(interpreter))
 
     def _start_compiler(self, interpreter: Interpreter) -> Callable[[], MessagesByFile]:
         try:

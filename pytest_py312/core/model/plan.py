@@ -1,6 +1,6 @@
 """Values of the plan: what is migrated, in which stages, and how each service is run."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, replace
 from datetime import date
 from enum import Enum
 from pathlib import Path
@@ -158,6 +158,9 @@ class Plan:
     """How long a resolution without a cut-off date may be reused."""
     build_limit: float = DEFAULT_BUILD_LIMIT
     """Seconds for the build of one source on one interpreter."""
+    resolver: str = RESOLVERS[0]
+    offline: bool = False
+    """Whether only the cache is used for resolution; the command line says so."""
     has_rollout: bool = False
     """Whether the plan says how to deploy or monitor something."""
 
@@ -166,29 +169,8 @@ class Plan:
         return dict(self.images).get(interpreter) or self.image.format(version=interpreter)
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class ResolvingPlan(Plan):
-    """A plan with settings of the resolution. ``resolver`` is one of :data:`RESOLVERS`."""
-
-    resolver: str = RESOLVERS[0]
-    offline: bool = False
-
-
-def resolver_of(plan: Plan) -> str:
-    """Return the resolver that ``plan`` selects."""
-    return plan.resolver if isinstance(plan, ResolvingPlan) else RESOLVERS[0]
-
-
-def is_offline(plan: Plan) -> bool:
-    return plan.offline if isinstance(plan, ResolvingPlan) else False
-
-
 def with_resolution(plan: Plan, *, resolver: str = "", offline: bool = False) -> Plan:
     """Return ``plan`` with another resolver (empty: unchanged) and, if ``offline``, with resolution from the cache
     only.
     """
-    chosen_resolver = resolver or resolver_of(plan)
-    if chosen_resolver == resolver_of(plan) and offline == is_offline(plan):
-        return plan
-    values = {plan_field.name: getattr(plan, plan_field.name) for plan_field in fields(Plan)}
-    return ResolvingPlan(**values, resolver=chosen_resolver, offline=offline or is_offline(plan))
+    return replace(plan, resolver=resolver or plan.resolver, offline=offline or plan.offline)

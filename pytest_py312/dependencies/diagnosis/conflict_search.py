@@ -20,9 +20,10 @@ from itertools import islice, product
 
 from packaging.utils import canonicalize_name
 
-from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Confidence, Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.text import join_with_and
 from pytest_py312.dependencies.diagnosis.compatibility import parse_requirement
 from pytest_py312.dependencies.resolution.conflict_cache import ConflictScope
 from pytest_py312.dependencies.resolution.known_solutions import projects_in
@@ -46,6 +47,8 @@ CONFLICT_PREFIX = "the set conflicts on "
 
 UNDETERMINED_CODE = "PY113"
 """Code of a finding about something that could not be determined: the list of blockers may be incomplete."""
+_REFUSAL: Work[Finding | None] = Work("explain")
+_OFFLINE_REFUSAL: Work[Finding | None] = Work("explain offline")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -264,21 +267,21 @@ class ConflictSearch:
         return False
 
     def _explain_offline(self, request: ResolutionRequest) -> Finding | None:
-        return self._query_once("explain offline", self.resolver.explain_offline, request)
+        return self._query_once(_OFFLINE_REFUSAL, self.resolver.explain_offline, request)
 
     def _explain(self, request: ResolutionRequest) -> Finding | None:
-        return self._query_once("explain", self.resolver.explain, request)
+        return self._query_once(_REFUSAL, self.resolver.explain, request)
 
     def _query_once(
         self,
-        kind: str,
+        kind: Work[Finding | None],
         query: Callable[[ResolutionRequest, InterpreterBuild, Sequence[str]], Finding | None],
         request: ResolutionRequest,
     ) -> Finding | None:
         self._count_query()
         sources = self._buildable_projects(request)
-        key = f"{kind} {self.resolver.cache_key(request, self.build)} {' '.join(sources)}"
-        refusal = self.single_flight.run(key, lambda: query(request, self.build, sources))
+        work = kind.of(self.resolver.cache_key(request, self.build), *sources)
+        refusal = self.single_flight.run(work, lambda: query(request, self.build, sources))
         if refusal is None:
             self.satisfiable.append(frozenset(request.lines))
         return refusal
@@ -351,7 +354,7 @@ class ConflictSearch:
                 f"require another version of {members[0]}",
             )
         else:
-            summary, remedy = f"{_join(texts)} conflict on {interpreter}", relaxation_of(members)
+            summary, remedy = f"{join_with_and(texts)} conflict on {interpreter}", relaxation_of(members)
         return replace(refusal, message=f"{summary}: {cause}", remedy=remedy, names=members)
 
 
@@ -367,10 +370,6 @@ def _minimal_hitting_sets(conflicts: Sequence[tuple[str, ...]]) -> list[frozense
         if not any(other <= way for other in hitting_sets):
             hitting_sets.append(way)
     return hitting_sets
-
-
-def _join(texts: Sequence[str]) -> str:
-    return " and ".join([", ".join(texts[:-1]), texts[-1]]) if len(texts) > 1 else "".join(texts)
 
 
 def undetermined_finding(reason: str, names: Sequence[str]) -> Finding:

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.serialization import encode
@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 RESOLUTIONS_PER_CORE = 6
 """Parallel resolutions per core: they wait for the index most of the time."""
+_RESOLUTION: Work[DependencyLock] = Work("resolve")
+_CONFLICTS: Work[list[Finding]] = Work("blockers")
 
 
 class Locker:
@@ -169,7 +171,7 @@ class Locker:
     def _resolve_once(self, request: ResolutionRequest, build: InterpreterBuild) -> DependencyLock:
         """Resolve once for all services with the same request, also if they run in parallel."""
         return self._single_flight.run(
-            f"resolve {self._resolver.cache_key(request, build)}", lambda: self._resolver.resolve(request, build)
+            _RESOLUTION.of(self._resolver.cache_key(request, build)), lambda: self._resolver.resolve(request, build)
         )
 
     def _diagnose(
@@ -194,9 +196,8 @@ class Locker:
         )
 
         uv, index = self._resolver.diagnoser, self.index_for(request, build)
-        key = f"blockers {self._resolver.cache_key(request, build)}"
         findings = self._single_flight.run(
-            key,
+            _CONFLICTS.of(self._resolver.cache_key(request, build)),
             lambda: find_all_conflicts(
                 request, build, uv, index, first_refusal=first, single_flight=self._single_flight
             ),
@@ -214,7 +215,9 @@ class Locker:
         if not blocking_findings:
             uv = self._resolver.diagnoser
             try:
-                self._single_flight.run(f"resolve {uv.cache_key(request, build)}", lambda: uv.resolve(request, build))
+                self._single_flight.run(
+                    _RESOLUTION.of(uv.cache_key(request, build)), lambda: uv.resolve(request, build)
+                )
                 return None
             except Unresolvable as unresolvable:
                 blocking_findings = unresolvable.findings

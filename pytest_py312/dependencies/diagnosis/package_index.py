@@ -10,7 +10,6 @@ import json
 import os
 import re
 import threading
-import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -24,7 +23,8 @@ from urllib.parse import urlsplit, urlunsplit
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core import clock
-from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.concurrency import SingleFlight, Work
+from pytest_py312.core.files import write_json_atomically
 
 if TYPE_CHECKING:
     import requests
@@ -167,6 +167,9 @@ class _FetchFailed(Exception):
         super().__init__(reason)
 
 
+_PAGE: "Work[IndexPage]" = Work("page")
+
+
 class PackageIndex:
     """The index at ``url`` (PEP 503's root) with its cache. Safe for threads and several processes.
 
@@ -205,7 +208,7 @@ class PackageIndex:
         if not _NAME.fullmatch(name):
             return unknown_page(name, "its name is not valid on an index")
         self._fetched_pages[name] = self._single_flight.run(
-            name, lambda: self._read_cached(name) or self._fetch_unless_offline(name)
+            _PAGE.of(name), lambda: self._read_cached(name) or self._fetch_unless_offline(name)
         )
         return self._fetched_pages[name]
 
@@ -245,14 +248,8 @@ class PackageIndex:
             "files": rows,
         }
         path = self._folder / f"{page.name}.json"
-        temporary_file = path.with_name(f".{path.name}.{os.getpid()}.{uuid.uuid4().hex[:8]}")
-        try:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            temporary_file.write_text(json.dumps(data, separators=(",", ":")), encoding="utf-8")
-            temporary_file.replace(path)
-        except (OSError, ValueError):  # only a cache: a full disk is reported where it matters
-            with suppress(OSError):
-                temporary_file.unlink()
+        with suppress(OSError, ValueError):  # only a cache: a full disk is reported where it matters
+            write_json_atomically(path, data)
 
     # -- the network
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from packaging.utils import canonicalize_name
 
-from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding, Interpreter, Location
 from pytest_py312.core.model.fleet import Cell, Program, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -129,6 +129,15 @@ class TreeBuild:
     findings: tuple[Finding, ...] = ()
     unchecked: str = ""
     missing: MissingTool | None = None
+
+
+_LOCK: Work[DependencyLock | Installation] = Work("lock")
+_INSTALLATION: Work[Installation] = Work("installation")
+_ATTEMPT: Work[Installation] = Work("attempt")
+_SOURCE_COPY: Work[bool] = Work("copy")
+_TREE_BUILD: Work[TreeBuild] = Work("tree")
+_ENVIRONMENT: Work[Environment] = Work("environment")
+_IMPORTS: Work[Mapping[str, str]] = Work("imports")
 
 
 class Installer:
@@ -260,7 +269,7 @@ class Installer:
     def lock(self, cell: Cell) -> DependencyLock | Installation:
         """Return the lock of a cell or, if there is none, the installation that explains why."""
         return self._single_flight.run(
-            f"lock {cell.identifier} {self._build_digest(cell)}", lambda: self._resolve_or_explain(cell)
+            _LOCK.of(cell.identifier, self._build_digest(cell)), lambda: self._resolve_or_explain(cell)
         )
 
     def _build_digest(self, cell: Cell) -> str:
@@ -447,7 +456,7 @@ class Installer:
     def _built_tree(self, folder: str, build: InterpreterBuild) -> "TreeBuild":
         """Build a source tree, once per run and interpreter build whatever the result is."""
         source, key = self.request_builder.source_copy(folder)
-        self._single_flight.run(f"copy {key}", lambda: self._copy_source_tree(folder, source))
+        self._single_flight.run(_SOURCE_COPY.of(key), lambda: self._copy_source_tree(folder, source))
 
         def built() -> TreeBuild:
             try:
@@ -457,7 +466,7 @@ class Installer:
             except Undetermined as reason:
                 return TreeBuild(unchecked=str(reason), missing=reason.missing)
 
-        return self._single_flight.run(f"tree {key} {build.digest}", built)
+        return self._single_flight.run(_TREE_BUILD.of(key, build.digest), built)
 
     def _copy_source_tree(self, folder: str, source: Path) -> bool:
         if not source.exists():
@@ -508,7 +517,7 @@ class Installer:
 
     def installation(self, cell: Cell) -> Installation:
         """Return the installed and imported environment of a cell, or why there is none."""
-        installation = self._single_flight.run(f"installation {cell.identifier}", lambda: self._install(cell))
+        installation = self._single_flight.run(_INSTALLATION.of(cell.identifier), lambda: self._install(cell))
         # another process may have found that out
         if installation.unchecked or lacks_packages(None, installation.imports):
             self.mark_undetermined(cell)
@@ -523,7 +532,7 @@ class Installer:
                 return lock
             return self._install_or_explain(cell, lock, self.request_builder.request)
 
-        return self._single_flight.run(f"attempt {cell.identifier} {self._build_digest(cell)}", attempt)
+        return self._single_flight.run(_ATTEMPT.of(cell.identifier, self._build_digest(cell)), attempt)
 
     def _attempt_equipped(self, cell: Cell) -> Installation:
         """As :meth:`_attempt`, with the system packages of the service's own image if the set needs them.
@@ -737,14 +746,14 @@ class Installer:
         ]
         key = self._environments.key_for(lines, build)
         environment = self._single_flight.run(
-            f"environment {key}", lambda: self._environments.create(key, distributions, build)
+            _ENVIRONMENT.of(key), lambda: self._environments.create(key, distributions, build)
         )
         declared = self._modules_of_requirements(cell.service, environment, trees, distributions)
         imported = self._modules_of_source(cell, distributions) - declared
         modules = tuple(sorted(declared | imported))
         own_distribution = cell.service.distribution
         imports = self._single_flight.run(
-            f"imports {key} {modules} {cell.service.runs_without_pth is not None}",
+            _IMPORTS.of(key, modules, cell.service.runs_without_pth is not None),
             lambda: self._import_checker.check(cell, build, environment, modules),
         )
         if lacks_packages(None, imports):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.text import join_with_and
 from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment, target_environment
 from pytest_py312.dependencies.diagnosis.expired_requirements import expired_requirement
 from pytest_py312.dependencies.diagnosis.repair_search import (
@@ -301,7 +302,7 @@ class RepairTrials:
             return ""
         is_verified = trial.environment is not None and not trial.incomplete
         verified = f" (verified: without it, the set installs on {self.cell.interpreter})" if is_verified else ""
-        requirers = _join_with_and(expired.requirers)
+        requirers = join_with_and(expired.requirers)
         verb = "requires" if len(expired.requirers) == 1 else "require"
         return (
             f"{item.text} ; {expired.marker}{verified}: {requirers} {verb} it with this marker, so "
@@ -489,7 +490,7 @@ def _with_remedy(finding: Finding, trial: TrialResult, cell: Cell, companions: C
     doubt = name_doubt if finding.code == "PY102" and trial.freely_chosen.intersection(finding.names) else ""
     hashed = {item.location.path for item in trial.change.specifiers if item.entry.hashes}
     compiled = sorted(hashed & {change.path for change in project_changes})
-    again = f"; compile {_join_with_and(compiled)} again for the hashes" if compiled else ""
+    again = f"; compile {join_with_and(compiled)} again for the hashes" if compiled else ""
     remedy = f"{change_text} ({_describe_trial(trial, cell)}){doubt}{again}"
     return replace(finding, remedy=remedy, changes=project_changes)
 
@@ -498,8 +499,8 @@ def _describe_trial(trial: TrialResult, cell: Cell) -> str:
     """Describe the result: ``verified: resolves, installs and imports on 3.12 and 3.9``."""
     target, baseline = str(cell.interpreter), str(cell.service.baseline)
     left_out = sorted(trial.change.without - trial.unavailable)
-    unfixed = f" without {_join_with_and(left_out)}, which no change fixes" if left_out else ""
-    absent = _join_with_and(sorted(trial.unavailable))
+    unfixed = f" without {join_with_and(left_out)}, which no change fixes" if left_out else ""
+    absent = join_with_and(sorted(trial.unavailable))
     prefix = f"verified{unfixed}{f' without {absent}, which could not be checked here' if absent else ''}"
     on_target, on_baseline = trial.target, trial.baseline
     if on_target.progress == on_baseline.progress or cell.is_baseline:
@@ -517,7 +518,3 @@ def _describe_trial(trial: TrialResult, cell: Cell) -> str:
     if on_baseline.resolves and on_baseline.errors:
         return f"{text}; on {baseline}: {on_baseline.errors[0].message}"
     return text
-
-
-def _join_with_and(names: Sequence[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]]) if len(names) > 1 else "".join(names)

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.model.plan import Plan, is_offline, resolver_of
+from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.resolution.lock import DependencyLock, ResolutionRequest
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.runners.runner import Runner
@@ -58,21 +58,21 @@ class Resolver(Protocol):
 def resolver_description(plan: Plan, uv_version: str) -> str:
     """Return the name of the planned resolver, for the report's header."""
     pip_tools = ""
-    if resolver_of(plan) == "pip-tools":
+    if plan.resolver == "pip-tools":
         from pytest_py312.dependencies.resolution.pip_tools_resolver import PIP_TOOLS_VERSION
 
         pip_tools = f"pip-tools {PIP_TOOLS_VERSION} under each interpreter, with "
-    return f"{pip_tools}uv {uv_version}{', offline' if is_offline(plan) else ''}"
+    return f"{pip_tools}uv {uv_version}{', offline' if plan.offline else ''}"
 
 
 def make_resolver(plan: Plan, uv: UvResolver, *, cache: Path, runner: Runner) -> Resolver:
     """Return the resolver of ``plan``; ``uv`` is its base, also for pip-tools."""
-    offline = is_offline(plan)
+    offline = plan.offline
     if offline:
         from pytest_py312.dependencies.resolution.offline import OfflineResolver
 
         uv = OfflineResolver(cache=cache, runner=runner, uv_version=uv.uv_version, lock_hours=plan.lock_hours)
-    if resolver_of(plan) == "pip-tools":
+    if plan.resolver == "pip-tools":
         from pytest_py312.dependencies.resolution.pip_tools_resolver import PipToolsResolver
 
         return PipToolsResolver(uv=uv, cache=cache, runner=runner, lock_hours=plan.lock_hours, offline=offline)

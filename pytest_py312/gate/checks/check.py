@@ -34,7 +34,7 @@ class CheckResult:
     """Whether the outcome is valid in later runs: not if it is about a part of what the cell installs, or if a failure
     was not confirmed."""
     computed: float = 0.0
-    """Unix time of a result that holds for the plan's ``lock-hours`` only; 0 if it holds while its key is the same."""
+    """Unix time of a stored result if nothing about it is undetermined, else 0: then it is not valid as a failure."""
 
 
 class Facts(Protocol):
@@ -102,19 +102,34 @@ class Facts(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class CheckTraits:
+    """How the scheduler runs a check. A check has attributes of these names where it differs from the defaults."""
+
+    per_service: bool = False
+    """Run once per service, with its cell on the target; the outcome has no interpreter."""
+    needs_installation: bool = True
+    """It may request the installation of a cell; otherwise nothing is resolved or installed for it."""
+    ends_only: bool = False
+    """Run on baseline and target only, not on the interpreters between."""
+    comes_last: bool = False
+    """It measures time, so it is run after all other checks."""
+    keeps_outcome: bool = True
+    """Its outcome is cached while the files of the service are unchanged; otherwise it is run in every run."""
+    reads_around: bool = False
+    """The cached outcome also depends on files outside of all services."""
+    sees_names_around: bool = False
+    """The cached outcome also depends on the names of modules outside of the service."""
+
+    @classmethod
+    def of(cls, check: "Check") -> "CheckTraits":
+        return cls(**{name: bool(getattr(check, name)) for name in cls.__slots__ if hasattr(check, name)})
+
+
 class Check(Protocol):
     """A question about each cell. It requests facts, returns findings, and starts no process.
 
-    Optional attributes tell the scheduler how to run it:
-
-    - ``per_service = True``: run once per service, with its cell on the target; the outcome has no interpreter.
-    - ``needs_installation = False``: nothing is resolved or installed for it.
-    - ``ends_only = True``: run on baseline and target only, not on the interpreters between.
-    - ``comes_last = True``: it measures time, so run it after all other checks.
-    - ``keeps_outcome = False``: run it in every run. Otherwise its outcome is cached while the files of the service are
-      unchanged.
-    - ``reads_around = True``: the cached outcome also depends on files outside of all services.
-    - ``sees_names_around = True``: the cached outcome also depends on the names of modules outside of the service.
+    Attributes named like the fields of :class:`CheckTraits` tell the scheduler how to run it.
     """
 
     name: str
@@ -163,38 +178,3 @@ def unless_incomplete(result: CheckResult, reason: str) -> CheckResult:
     if not reason or result.outcome.status is not Status.PASSED:
         return replace(result, is_kept=result.is_kept and not reason)
     return replace(result, outcome=replace(result.outcome, status=Status.ERRORED, reason=reason))
-
-
-def needs_installation(check: Check) -> bool:
-    """Return whether a check may request the installation of a cell (default: yes)."""
-    return bool(getattr(check, "needs_installation", True))
-
-
-def keeps_outcome(check: Check) -> bool:
-    """Return whether an outcome is valid while everything that it depends on is unchanged (default: yes)."""
-    return bool(getattr(check, "keeps_outcome", True))
-
-
-def reads_around(check: Check) -> bool:
-    """Return whether a check also reads files outside of all services."""
-    return bool(getattr(check, "reads_around", False))
-
-
-def sees_names_around(check: Check) -> bool:
-    """Return whether an outcome depends on the names of modules outside of the service, but not on their content."""
-    return bool(getattr(check, "sees_names_around", False))
-
-
-def ends_only(check: Check) -> bool:
-    """Return whether a check skips the interpreters between baseline and target."""
-    return bool(getattr(check, "ends_only", False))
-
-
-def comes_last(check: Check) -> bool:
-    """Return whether a check measures time, and therefore runs when nothing else is running."""
-    return bool(getattr(check, "comes_last", False))
-
-
-def is_per_service(check: Check) -> bool:
-    """Return whether a check is about a service as a whole (default: no)."""
-    return bool(getattr(check, "per_service", False))

@@ -8,12 +8,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Confidence, Finding, Interpreter, Severity
+from pytest_py312.core.text import list_names
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
 from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.edits.image_tags import image_tag_problem
-from pytest_py312.repository.edits.lower_bounds import tests_lower_bound
-from pytest_py312.repository.edits.version_ranges import migrated_range
+from pytest_py312.repository.edits.version_ranges import migrated_range, tests_lower_bound
 from pytest_py312.repository.formats.version_ranges import range_includes
 from pytest_py312.repository.services.detection.service_files import is_production_dockerfile
 
@@ -323,8 +323,7 @@ def _list_locations(declarations: Sequence[VersionDeclaration], version: Interpr
     locations = list(
         dict.fromkeys(str(declaration.location) for declaration in declarations if declaration.version == version)
     )
-    more = f" and {len(locations) - _MAX_LOCATIONS} more" if len(locations) > _MAX_LOCATIONS else ""
-    return ", ".join(locations[:_MAX_LOCATIONS]) + more
+    return list_names(locations, _MAX_LOCATIONS)
 
 
 def _path_mismatches(declarations: Sequence[VersionDeclaration], migration: MigrationTarget) -> Iterator[Finding]:

@@ -32,7 +32,7 @@ class VersionCheck:
             check_consistency,
         )
         from pytest_py312.repository.edits.declarations import MigrationTarget
-        from pytest_py312.repository.edits.lower_bounds import oldest_supported
+        from pytest_py312.repository.edits.version_ranges import oldest_supported
 
         service = cell.service
         declared = facts.declared_versions(service)

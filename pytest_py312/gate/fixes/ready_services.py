@@ -14,7 +14,7 @@ from pytest_py312.gate.fixes.version_changes import MigrationPlan, Unmigrated, p
 from pytest_py312.repository.declarations.declaration import DeclarationRole
 from pytest_py312.repository.edits.change_set import FileChange
 from pytest_py312.repository.edits.declarations import MigrationTarget
-from pytest_py312.repository.edits.lower_bounds import oldest_supported
+from pytest_py312.repository.edits.version_ranges import oldest_supported
 from pytest_py312.repository.services.compiled_requirements import CompiledRequirements, compiled_for_older
 from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH
 from pytest_py312.repository.services.version_survey import VersionSurvey

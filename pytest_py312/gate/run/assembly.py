@@ -1,6 +1,8 @@
 """Assemble the parts of a run: state file, run folder, runner, fact provider, scheduler. Each is created on demand."""
 
 import shutil
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
@@ -13,9 +15,15 @@ from pytest_py312.core.errors import RunnerUnavailable
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, with_resolution
+from pytest_py312.core.model.report import Report
 from pytest_py312.dependencies.resolution.resolvers import resolver_description
+from pytest_py312.gate.checks.check import Check
+from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
 from pytest_py312.gate.run.fact_provider import FactProvider
+from pytest_py312.gate.run.finalization import Finalizer, SourceLines
+from pytest_py312.gate.run.known_findings import KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
+from pytest_py312.gate.run.run_report import RunResults, build_report
 from pytest_py312.gate.run.scheduler import Scheduler, available_cores, new_run_id
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.runners.docker.ping import engine_version
@@ -53,18 +61,23 @@ class GateAssembly:
     """
 
     def __init__(
-        self, options: AssemblyOptions, *, shared_folder: Path | None = None, fleet: Fleet | None = None
+        self,
+        options: AssemblyOptions,
+        *,
+        shared_folder: Path | None = None,
+        fleet: Fleet | None = None,
+        known_findings: KnownFindingsByKey | None = None,
     ) -> None:
         self._options = options
         self._fleet = fleet
+        self._known_findings = known_findings or {}
         self._shared_folder = shared_folder
         self._plan = options.plan
         if options.isolation:
-            from dataclasses import replace
-
             self._plan = replace(self._plan, isolation=options.isolation)
         self._plan = with_resolution(self._plan, resolver=options.resolver, offline=options.offline)
-        self._run_id = new_run_id()
+        self.history = BenchmarkHistory(self._plan.root / STATE_FOLDER)
+        self.run_id = new_run_id()
         self._is_open = False
         self._has_workers = False
 
@@ -104,7 +117,7 @@ class GateAssembly:
     def _run_folder(self) -> Path:
         directories.remove_abandoned_runs()
         self._is_open = True
-        return directories.create_run_folder(self._run_id)
+        return directories.create_run_folder(self.run_id)
 
     @cached_property
     def _runner(self) -> Runner:
@@ -128,14 +141,14 @@ class GateAssembly:
                 plan=self._plan,
                 cache=cache,
                 uv=uv,
-                run_id=self._run_id,
+                run_id=self.run_id,
                 run_folder=self._run_folder,
                 parallel=self._parallel,
             )
         return LocalRunner(
             cache=cache,
             uv=uv,
-            run_id=self._run_id,
+            run_id=self.run_id,
             run_folder=self._run_folder,
             download_interpreters=self._plan.fetch_interpreters and not self._options.offline,
             choice_reason=reason,
@@ -147,8 +160,17 @@ class GateAssembly:
         return self._options.jobs or available_cores()
 
     @cached_property
+    def finalizer(self) -> Finalizer:
+        """What completes the outcomes of this run."""
+        return Finalizer(
+            waivers=self._plan.waivers,
+            known_findings=self._known_findings,
+            source_lines=SourceLines(self._plan.root),
+        )
+
+    @cached_property
     def scheduler(self) -> Scheduler:
-        """The scheduler of this run."""
+        """The scheduler of this run; ``scheduler.facts`` has its facts."""
         single_flight, state = SingleFlight(self._shared_folder), StateFile(self._plan.root / STATE_FOLDER)
         services = self._fleet.services if self._fleet else ()
         facts = FactProvider(
@@ -171,6 +193,7 @@ class GateAssembly:
         return Scheduler(
             facts=facts,
             keys=keys,
+            finalizer=self.finalizer,
             runner=self._runner,
             state=state,
             single_flight=single_flight,
@@ -181,7 +204,19 @@ class GateAssembly:
 
     def builds(self) -> tuple[InterpreterBuild, ...]:
         """Return the interpreter builds that cells ran on; none if this process ran no cell."""
-        return self.scheduler.builds() if "scheduler" in self.__dict__ else ()
+        return self.scheduler.facts.builds() if "scheduler" in self.__dict__ else ()
+
+    def report(self, run: RunResults, checks: Sequence[Check]) -> Report:
+        """Return the report of ``run``, in which each service was to have ``checks``."""
+        report = build_report(self._options.plan, self._fleet or Fleet(services=()), run)
+        return replace(
+            report,
+            checks=tuple(check.name for check in checks),
+            benchmarks=self.history.with_history(report.benchmarks),
+            runner=self.describe_runner(),
+            resolver=self.describe_resolver(),
+            builds=self.builds(),
+        )
 
     def close(self) -> None:
         """Stop everything and remove the run folder. May be called twice."""

@@ -3,7 +3,6 @@
 plan + tree -> requirements -> lock -> environment -> suite runs; separately: source analysis, images, declared versions
 """
 
-import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
@@ -11,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, Program, Service, StartModule, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
@@ -31,6 +30,7 @@ from pytest_py312.runners.surroundings import Surroundings
 if TYPE_CHECKING:
     from pytest_py312.analysis.files.source_reader import ScannedSource
     from pytest_py312.analysis.libraries.library_analysis import LibraryAnalyzer
+    from pytest_py312.analysis.libraries.service_imports import NeighborModules
     from pytest_py312.analysis.services.service_analysis import AnalysisResult, ServiceAnalyzer
     from pytest_py312.core.model.measurements import BenchmarkResults
     from pytest_py312.gate.benchmarks.service_benchmarks import BenchmarkRunner
@@ -42,6 +42,20 @@ WROTE_TO_ENVIRONMENT = (
     "its environment (site-packages, which cells share) was written to while it ran, by this suite or another one, and "
     "was removed. Keep suites from installing or patching there, or use the docker runner, where it is read-only"
 )
+
+# what is shared by all workers
+_START_IMPORTS: Work[Mapping[str, str]] = Work("start")
+_BENCHMARKS: "Work[BenchmarkResults]" = Work("speeds")
+_SUITE_RUN: Work[SuiteRun] = Work("run")
+# what each process has of its own
+_SERVICE_ANALYZER: "Work[ServiceAnalyzer]" = Work("service analyzer")
+_LIBRARY_ANALYZER: "Work[LibraryAnalyzer]" = Work("library analyzer")
+_VERSION_SURVEY: "Work[VersionSurvey]" = Work("version survey")
+_IMAGE_BUILDS: "Work[ImageBuilds]" = Work("image builds")
+_BENCHMARK_RUNNER: "Work[BenchmarkRunner]" = Work("benchmark runner")
+_NEIGHBORS: "Work[NeighborModules]" = Work("neighbors")
+_IMPORTED_NAMES: Work[Sequence[str]] = Work("imported names")
+_PROGRAMS: Work[Sequence[Program]] = Work("programs")
 
 
 class FactProvider:
@@ -103,7 +117,7 @@ class FactProvider:
     @property
     def service_analyzer(self) -> "ServiceAnalyzer":
         """The analyzer of the source of services."""
-        return self._components.run("inspector", lambda: self._service_analyzer_with({}))
+        return self._components.run(_SERVICE_ANALYZER, lambda: self._service_analyzer_with({}))
 
     def _service_analyzer_with(self, overrides: Mapping[str, bytes]) -> "ServiceAnalyzer":
         from pytest_py312.analysis.services.service_analysis import ServiceAnalyzer
@@ -130,7 +144,7 @@ class FactProvider:
         from pytest_py312.repository.services.version_survey import VersionSurvey
 
         return self._components.run(
-            "survey", lambda: VersionSurvey(self._plan.root, self._services, exclude=self._plan.exclude)
+            _VERSION_SURVEY, lambda: VersionSurvey(self._plan.root, self._services, exclude=self._plan.exclude)
         )
 
     def _image_builds(self) -> "ImageBuilds":
@@ -173,11 +187,11 @@ class FactProvider:
             if source is None:
                 return ()
             tree = Tree(self._plan.root)
-            neighbors = self._components.run("neighbors", lambda: NeighborModules(tree))
+            neighbors = self._components.run(_NEIGHBORS, lambda: NeighborModules(tree))
             return run_time_imports(source.facts, source.contents, cell, tree, neighbors)
 
         # each trial of a change asks again
-        return self._components.run(f"imports of {cell.identifier}", collect)
+        return self._components.run(_IMPORTED_NAMES.of(cell.identifier), collect)
 
     def _started_programs(self, cell: Cell) -> Sequence[Program]:
         """Return the programs that the source of a service starts; nothing if it is unread."""
@@ -187,7 +201,7 @@ class FactProvider:
             source = self._read_source(cell.service)
             return () if source is None else programs_started_by(source.contents, cell.service.path)
 
-        return self._components.run(f"programs of {cell.service.path}", collect)
+        return self._components.run(_PROGRAMS.of(cell.service.path), collect)
 
     # -- facts
 
@@ -240,7 +254,7 @@ class FactProvider:
         started = replace(cell, service=replace(cell.service, start_modules=tuple(modules)))
         job = start_job(started, build, environment.folder, root=self._plan.root, built=installation.built)
         imports = self._single_flight.run(
-            f"start {cell.identifier} {environment.key} {modules[0].is_own}",
+            _START_IMPORTS.of(cell.identifier, environment.key, modules[0].is_own),
             lambda: dict(import_start_modules(self._runner, job)),
         )
         if len(imports) < len({module.name for module in modules}):
@@ -309,30 +323,27 @@ class FactProvider:
 
     def library_analysis(self, cell: Cell) -> "AnalysisResult":
         baseline_cell = replace(cell, interpreter=cell.service.baseline)
-        return self._components.run("libraries", self._library_analyzer).analyze(
+        return self._components.run(_LIBRARY_ANALYZER, self._library_analyzer).analyze(
             cell, self.installation(cell), self.installation(baseline_cell)
         )
 
     def image_runs(self, cell: Cell) -> "Sequence[ImageCheckResult]":
-        return self._components.run("images", self._image_builds).results(cell)
+        return self._components.run(_IMAGE_BUILDS, self._image_builds).results(cell)
 
     def declared_versions(self, service: Service) -> "DeclaredVersions":
         return self._version_survey().read(service)
 
     def benchmark_results(self, cell: Cell) -> "BenchmarkResults":
-        benchmark_runner = self._components.run("speeds", self._benchmark_runner)
+        benchmark_runner = self._components.run(_BENCHMARK_RUNNER, self._benchmark_runner)
         return self._single_flight.run(
-            f"speeds {cell.identifier}",
+            _BENCHMARKS.of(cell.identifier),
             lambda: benchmark_runner.measure(cell, measured_services=self.measured_services),
         )
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         """Run the suite of a cell once, or the tests ``select`` of it."""
-        chosen = (
-            hashlib.sha256("\0".join(select).encode("utf-8", "surrogatepass")).hexdigest()[:16] if select else "all"
-        )
         return self._single_flight.run(
-            f"run {cell.identifier} {attempt} {chosen}",
+            _SUITE_RUN.of(cell.identifier, attempt, *select),
             lambda: self._run_suite(cell, self.installation(cell), attempt, select),
         )
 

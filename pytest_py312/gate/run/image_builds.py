@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from pytest_py312.core.concurrency import SingleFlight
+from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.gate.fixes.version_changes import plan_migrations
@@ -19,6 +19,8 @@ from pytest_py312.repository.services.images import (
 from pytest_py312.repository.services.version_survey import VersionSurvey
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import Runner
+
+_IMAGE_BUILD: Work[ImageCheckResult] = Work("image")
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -36,7 +38,9 @@ class ImageBuilds:
         return tuple(self._result(cell, image) for image in images)
 
     def _result(self, cell: Cell, image: ServiceImage) -> ImageCheckResult:
-        return self.single_flight.run(f"image {cell.identifier} {image.dockerfile}", lambda: self._build(cell, image))
+        return self.single_flight.run(
+            _IMAGE_BUILD.of(cell.identifier, image.dockerfile), lambda: self._build(cell, image)
+        )
 
     def _build(self, cell: Cell, image: ServiceImage) -> ImageCheckResult:
         if not isinstance(self.runner, ImageChecker):

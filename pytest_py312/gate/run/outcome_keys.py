@@ -14,7 +14,7 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.serialization import encode
 from pytest_py312.dependencies.installation.installer import WITHOUT_LOCK, Installer
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import keeps_outcome, reads_around, sees_names_around
+from pytest_py312.gate.checks.check import CheckTraits
 from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.gate.run.waivers import waivers_for
 from pytest_py312.repository.services.file_ownership import shared_files_digest
@@ -57,13 +57,14 @@ class OutcomeKeys:
 
         :param installs: whether this run installs the cell.
         """
-        if task.check not in CHECKS or not keeps_outcome(task.check):
+        traits = CheckTraits.of(task.check)
+        if task.check not in CHECKS or not traits.keeps_outcome:
             return ""
         service_key = self._service_key(task.cell.service, installs=installs)
         if not service_key:
             return ""
-        surroundings = self._cached_shared_digest() if reads_around(task.check) else ""
-        if sees_names_around(task.check):
+        surroundings = self._cached_shared_digest() if traits.reads_around else ""
+        if traits.sees_names_around:
             surroundings += " ".join(self._sibling_module_names(task.cell.service))
         return hashlib.sha256(
             f"{service_key} {task.check.name} {task.interpreter} {surroundings}".encode("utf-8", "surrogatepass")
@@ -78,7 +79,7 @@ class OutcomeKeys:
         folders = self._folders_read(task.cell.service)
         own_unchanged = all(self._installer.request_builder.is_unchanged(folder) for folder in folders)
         return own_unchanged and (
-            not reads_around(task.check) or self._cached_shared_digest() == self._compute_shared_digest()
+            not CheckTraits.of(task.check).reads_around or self._cached_shared_digest() == self._compute_shared_digest()
         )
 
     def _sibling_module_names(self, service: Service) -> list[str]:

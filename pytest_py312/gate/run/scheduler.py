@@ -13,32 +13,29 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from pytest_py312.core import clock
-from pytest_py312.core.concurrency import PriorityExecutor, SingleFlight
+from pytest_py312.core.concurrency import PriorityExecutor, SingleFlight, Work
 from pytest_py312.core.model.findings import Interpreter, Status
-from pytest_py312.core.model.fleet import Cell, Service
-from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
-from pytest_py312.core.model.plan import is_offline
+from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import CheckResult, comes_last, needs_installation
+from pytest_py312.gate.checks.check import CheckResult, CheckTraits
 from pytest_py312.gate.checks.static_analysis import SourceCheck
 from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.run.fact_provider import FactProvider
+from pytest_py312.gate.run.finalization import Finalizer
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.gate.run.tasks import CheckTask
-from pytest_py312.gate.run.waivers import apply_waivers, waivers_for
 from pytest_py312.runners.runner import Runner
-
-if TYPE_CHECKING:
-    from pytest_py312.analysis.services.service_analysis import AnalysisResult
-
 
 UNDETERMINED_CODES = frozenset(("PY111", "PY112", "PY113"))
 """Codes of findings on what could not be determined."""
+_ANALYZED: Work[None] = Work("analyzed")
+_PREPARED: Work[bool] = Work("prepared")
 
 
 class Scheduler:
@@ -49,6 +46,7 @@ class Scheduler:
         *,
         facts: FactProvider,
         keys: OutcomeKeys,
+        finalizer: Finalizer,
         runner: Runner,
         state: StateFile,
         single_flight: SingleFlight,
@@ -61,8 +59,9 @@ class Scheduler:
         :param reuse: use valid outcomes of earlier runs.
         :param reuse_failures: use those that failed, too.
         """
-        self._facts = facts
+        self.facts = facts
         self._keys = keys
+        self._finalizer = finalizer
         self._runner = runner
         self._state = state
         self._single_flight = single_flight
@@ -96,18 +95,17 @@ class Scheduler:
         cached_result = self._cached_result(key, task) if key else None
         if cached_result is not None:
             return cached_result
-        result = task.check.run(task.cell, self._facts)
-        target = self._facts.cells(task.cell.service)[-1]
-        outcome = apply_waivers(
-            result.outcome,
-            waivers_for(self._facts.plan.waivers, task.cell),
-            task.check.codes,
-            is_target=task.cell == target,
-        )
-        outcome = replace(outcome, seconds=round(clock.stopwatch() - started, 3))
-        result = replace(result, outcome=outcome)
-        self._store(task, result)
-        return result
+        result = task.check.run(task.cell, self.facts)
+        finalized = self._finalized(task, result, seconds=clock.stopwatch() - started)
+        self._store(task, result, finalized.outcome.status)
+        return finalized
+
+    def _finalized(
+        self, task: CheckTask, result: CheckResult, *, seconds: float = 0.0, cached: bool = False
+    ) -> CheckResult:
+        is_target = task.cell == self.facts.cells(task.cell.service)[-1]
+        outcome = self._finalizer.finalize(result.outcome, task, is_target=is_target, seconds=seconds, cached=cached)
+        return replace(result, outcome=outcome)
 
     def _cached_result(self, key: str, task: CheckTask) -> CheckResult | None:
         document = self._state.outcome(key)
@@ -117,18 +115,19 @@ class Scheduler:
             result = decode(CheckResult, document)
         except (ValueError, TypeError, KeyError):
             return None
-        outcome = result.outcome
-        is_same_task = (outcome.service, outcome.interpreter) == (task.cell.service.name, task.interpreter)
-        is_valid = not result.computed or self._is_fresh(result.computed)
-        if outcome.status not in self._reusable or not is_same_task or not is_valid:
+        if (result.outcome.service, result.outcome.interpreter) != (task.cell.service.name, task.interpreter):
+            return None
+        result = self._finalized(task, result, cached=True)
+        status = result.outcome.status
+        may_expire = status is Status.FAILED or not self._keys.is_locked(task.cell.service)
+        if status not in self._reusable or (may_expire and not self._is_fresh(result.computed)):
             return None
         self._used_keys.append(key)
-        self._facts.cells(task.cell.service)  # the report names the builds that the outcome is about
-        return replace(result, outcome=replace(outcome, cached=True, seconds=0.0))
+        return result
 
     def _is_fresh(self, computed: float) -> bool:
         """Return whether what was computed then is valid for as long as a lock would be."""
-        return 0 <= clock.timestamp() - computed < self._facts.plan.lock_hours * 3600
+        return 0 <= clock.timestamp() - computed < self.facts.plan.lock_hours * 3600
 
     def _suite_warnings(self, cell: Cell) -> SuiteRun:
         """Return the warnings of a complete run of the suite, which may be one of an earlier session.
@@ -144,33 +143,37 @@ class Scheduler:
                 return decode(SuiteRun, document["run"])
         except (ValueError, TypeError, KeyError):  # there is none
             pass
-        run = self._facts.suite_run(cell)
+        run = self.facts.suite_run(cell)
         if key and run.complete and self._keys.is_still_valid(task):
             warnings_only = SuiteRun(interpreter=run.interpreter, results={}, warnings=run.warnings)
             self._state.store_outcome(key, {"computed": clock.timestamp(), "run": encode(warnings_only)})
         return run
 
     def _key(self, task: CheckTask) -> str:
-        installs = needs_installation(task.check) or task.cell in self._facts.installed_cells
+        installs = CheckTraits.of(task.check).needs_installation or task.cell in self.facts.installed_cells
         return self._keys.key_of(task, installs=installs) if self._reuse else ""
 
-    def _store(self, task: CheckTask, result: CheckResult) -> None:
+    def _store(self, task: CheckTask, result: CheckResult, status: Status) -> None:
         """Cache an outcome for later runs, unless the source has changed while it was computed.
 
         One that could not be checked is never cached. A failure, and what belongs to a set without a lock, may depend
-        on answers of the index. It is cached for as long as a lock, and only if nothing remained undetermined.
+        on answers of the index. It is valid for as long as a lock, and only if nothing remained undetermined.
+
+        :param status: the status of the finalized outcome.
         """
-        if not result.is_kept or result.outcome.status not in (Status.PASSED, Status.FAILED):
+        if not result.is_kept or status not in (Status.PASSED, Status.FAILED):
             return
         key, service = self._key(task), task.cell.service
-        if result.outcome.status is Status.FAILED or not self._keys.is_locked(service):
-            if is_offline(self._facts.plan) or not self._facts.installer.is_determined(service):
-                return
-            if any(finding.code in UNDETERMINED_CODES for finding in result.outcome.findings):
-                return
-            result = replace(result, computed=clock.timestamp())
+        is_determined = (
+            not self.facts.plan.offline
+            and self.facts.installer.is_determined(service)
+            and not any(finding.code in UNDETERMINED_CODES for finding in result.outcome.findings)
+        )
+        if not is_determined and (status is Status.FAILED or not self._keys.is_locked(service)):
+            return
         if key and self._keys.is_still_valid(task):
-            self._state.store_outcome(key, encode(result))
+            computed = clock.timestamp() if is_determined else 0.0
+            self._state.store_outcome(key, encode(replace(result, computed=computed)))
 
     # -- prefetching
 
@@ -190,44 +193,44 @@ class Scheduler:
         for task in pending:
             self._futures[task.name] = Future()
         self._prefetch_source_analysis(pending)
-        self._enqueue([task for task in pending if task.cell not in self._facts.installed_cells], order)
-        installing = [task for task in pending if task.cell in self._facts.installed_cells]
+        self._enqueue([task for task in pending if task.cell not in self.facts.installed_cells], order)
+        installing = [task for task in pending if task.cell in self.facts.installed_cells]
         readiness = _Readiness(installing, lambda ready: self._enqueue(ready, order))
-        for interpreter, cells in self._facts.installer.group_by_interpreter(
-            [task.cell for task in installing]
-        ).items():
+        for interpreter, cells in self.facts.installer.group_by_interpreter([task.cell for task in installing]).items():
             self._preparers.submit(
                 (interpreter.minor,), partial(self._prepare_interpreter, interpreter, tuple(cells), readiness, order)
             )
 
     def _register(self, tasks: Sequence[CheckTask]) -> None:
-        self._facts.installed_cells = frozenset(task.cell for task in tasks if needs_installation(task.check))
-        self._facts.measured_services = max(1, sum(comes_last(task.check) for task in tasks))
+        self.facts.installed_cells = frozenset(
+            task.cell for task in tasks if CheckTraits.of(task.check).needs_installation
+        )
+        self.facts.measured_services = max(1, sum(CheckTraits.of(task.check).comes_last for task in tasks))
 
     def _prefetch_source_analysis(self, tasks: Sequence[CheckTask]) -> None:
         """Analyze the source of all selected services while their distributions are downloaded."""
         services = [task.cell.service for task in tasks if task.check.name == SourceCheck.name]
         if services:
-            self._facts.service_analyzer.register(services)
-            self._submit((-1,), self._facts.service_analyzer.prefetch)
+            self.facts.service_analyzer.register(services)
+            self._submit((-1,), self.facts.service_analyzer.prefetch)
 
     def _prepare_interpreter(
         self, interpreter: Interpreter, cells: Sequence[Cell], readiness: "_Readiness", order: Mapping[str, int]
     ) -> None:
         try:
-            self._facts.installer.prepare(interpreter, cells)
+            self.facts.installer.prepare(interpreter, cells)
         finally:
             for cell in cells:
                 if cell in readiness.cells_with_suites:
                     self._submit(
-                        (order[cell.service.name], 0, cell.interpreter.minor), partial(self._facts.suite_run, cell)
+                        (order[cell.service.name], 0, cell.interpreter.minor), partial(self.facts.suite_run, cell)
                     )
             readiness.mark_prepared(interpreter)
 
     def _enqueue(self, tasks: Sequence[CheckTask], order: Mapping[str, int]) -> None:
         """Submit tasks of services whose interpreters are all prepared."""
         for index, task in enumerate(tasks):
-            last_offset = len(order) if comes_last(task.check) else 0
+            last_offset = len(order) if CheckTraits.of(task.check).comes_last else 0
             self._submit((order[task.cell.service.name] + last_offset, 1, index), partial(self._complete, task))
 
     def _submit(self, priority: tuple[int, ...], work: Callable[[], object]) -> None:
@@ -259,34 +262,20 @@ class Scheduler:
         self._register(tasks)
         pending = [task for task in tasks if not self._answer_from_cache(task)]
         self._futures.clear()
-        self._facts.service_analyzer.register(
+        self.facts.service_analyzer.register(
             task.cell.service for task in pending if task.check.name == SourceCheck.name
         )
-        self._single_flight.run("inspect", self._facts.service_analyzer.prefetch)
-        for interpreter, cells in self._facts.installer.group_by_interpreter(
-            [task.cell for task in pending if task.cell in self._facts.installed_cells]
+        self._single_flight.run(_ANALYZED, self.facts.service_analyzer.prefetch)
+        for interpreter, cells in self.facts.installer.group_by_interpreter(
+            [task.cell for task in pending if task.cell in self.facts.installed_cells]
         ).items():
             self._single_flight.run(
-                f"prepare {interpreter}", partial(self._facts.installer.prepare, interpreter, tuple(cells))
+                _PREPARED.of(interpreter), partial(self.facts.installer.prepare, interpreter, tuple(cells))
             )
-
-    def builds(self) -> tuple[InterpreterBuild, ...]:
-        """Return the interpreter builds that were used."""
-        return self._facts.builds()
-
-    def source_analysis_with(
-        self, files: Mapping[str, bytes], services: Sequence[Service]
-    ) -> "dict[str, AnalysisResult]":
-        """See :meth:`FactProvider.source_analysis_with`."""
-        return self._facts.source_analysis_with(files, services)
-
-    def suite_trials(self, service: Service, select: tuple[str, ...], files: Mapping[str, bytes]) -> list[SuiteRun]:
-        """See :meth:`FactProvider.suite_trials`."""
-        return self._facts.suite_trials(service, select, files)
 
     def close(self) -> None:
         """Stop all running work and clean up."""
-        self._facts.stop()
+        self.facts.stop()
         for future in self._futures.values():
             future.cancel()
         self._runner.close()

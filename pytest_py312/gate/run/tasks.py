@@ -1,13 +1,18 @@
-"""The tasks of a run: each check of each cell, and the checks of services as a whole."""
+"""The tasks of a run: each check of each cell, and the checks of services as a whole; and which are selected. Pure."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.findings import Interpreter, Outcome, Status
-from pytest_py312.core.model.fleet import Cell, Service, cells_of
+from pytest_py312.core.model.fleet import Cell, Fleet, Service, cells_of
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.service_patterns import PatternIndex, suggest_service
 from pytest_py312.gate.checks import CHECKS
-from pytest_py312.gate.checks.check import Check, ends_only, is_per_service
+from pytest_py312.gate.checks.check import Check, CheckTraits
+
+TaskKey = tuple[str, Interpreter | None, str]
+"""Service, interpreter and check of a task, and of its outcome."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -20,7 +25,12 @@ class CheckTask:
     @property
     def interpreter(self) -> Interpreter | None:
         """The interpreter of the outcome; ``None`` for a check of a service as a whole."""
-        return None if is_per_service(self.check) else self.cell.interpreter
+        return None if CheckTraits.of(self.check).per_service else self.cell.interpreter
+
+    @property
+    def key(self) -> TaskKey:
+        """What tells the task apart from others, and its outcome as well."""
+        return self.cell.service.name, self.interpreter, self.check.name
 
     @property
     def node_parts(self) -> tuple[str, ...]:
@@ -36,7 +46,7 @@ class CheckTask:
 def tasks_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> tuple[CheckTask, ...]:
     """Return all tasks of a service: checks of the whole service, then the other checks of each interpreter."""
     cells = cells_of(plan, service)
-    service_tasks = [CheckTask(cell=cells[-1], check=check) for check in checks if is_per_service(check)]
+    service_tasks = [CheckTask(cell=cells[-1], check=check) for check in checks if CheckTraits.of(check).per_service]
     endpoints = (cells[0], cells[-1])
     return (
         *service_tasks,
@@ -44,7 +54,7 @@ def tasks_of(plan: Plan, service: Service, checks: Sequence[Check] = CHECKS) -> 
             CheckTask(cell=cell, check=check)
             for cell in cells
             for check in checks
-            if not is_per_service(check) and (cell in endpoints or not ends_only(check))
+            if not CheckTraits.of(check).per_service and (cell in endpoints or not CheckTraits.of(check).ends_only)
         ),
     )
 
@@ -80,9 +90,85 @@ def unproven_tasks(
     statuses = {(outcome.service, outcome.interpreter, outcome.check): outcome.status for outcome in outcomes}
     descriptions = []
     for task in tasks:
-        status = statuses.get((task.cell.service.name, task.interpreter, task.check.name))
+        status = statuses.get(task.key)
         if status in (Status.FAILED, Status.ERRORED):
             descriptions.append(f"{task.name} ({status.value})")
         elif status is None and not is_proven(task):
             descriptions.append(f"{task.name} (not run, and no earlier outcome is valid)")
     return descriptions
+
+
+def select_services(
+    fleet: Fleet, plan: Plan, *, stages: frozenset[int] = frozenset(), patterns: tuple[str, ...] = ()
+) -> tuple[Service, ...]:
+    """Return the services in one of ``stages`` that match one of ``patterns``, in the order of the fleet.
+
+    Without stages or patterns, all services match.
+
+    :raises OptionError: a stage does not exist, a pattern matches no service, or no service matches both.
+    """
+    _check_stages(fleet, plan, stages)
+    matching = _matching_services(fleet, patterns)
+    chosen = tuple(
+        service
+        for service in fleet.services
+        if (not stages or service.stage in stages) and (not patterns or (service.name, service.path) in matching)
+    )
+    if not chosen and stages and patterns:
+        elsewhere = ", ".join(
+            f"{service.name} is in stage {service.stage}"
+            for service in fleet.services
+            if (service.name, service.path) in matching
+        )
+        raise OptionError(
+            f"no service is in stage {_join_numbers(stages)} and matched by {', '.join(patterns)}: {elsewhere}"
+        )
+    return chosen
+
+
+def select_cells(cells: Sequence[Cell], interpreters: frozenset[Interpreter]) -> tuple[Cell, ...]:
+    """Return the cells on one of ``interpreters``, in their order. An empty set selects all cells.
+
+    :raises OptionError: no cell is on one of the interpreters. This is an error, because a run with fewer cells than
+        requested would look like a proof.
+    """
+    if not interpreters or not cells:
+        return tuple(cells)
+    present = {cell.interpreter for cell in cells}
+    absent = sorted(interpreters - present)
+    if absent:
+        available = ", ".join(str(interpreter) for interpreter in sorted(present))
+        raise OptionError(
+            f"no chosen service runs on Python {absent[0]}; their interpreters are {available}"
+            " (from a service's baseline up to the target, as the plan's \"interpreters\" lists them)"
+        )
+    return tuple(cell for cell in cells if cell.interpreter in interpreters)
+
+
+def _check_stages(fleet: Fleet, plan: Plan, stages: frozenset[int]) -> None:
+    existing_stages = {stage.number for stage in plan.stages} | {service.stage for service in fleet.services}
+    absent = sorted(stages - existing_stages)
+    if not absent:
+        return
+    if not plan.stages:
+        raise OptionError(
+            f"stage {absent[0]} does not exist; the plan has no [[stage]], "
+            f"and all services count as stage {_join_numbers(existing_stages) or 1}"
+        )
+    raise OptionError(f"stage {absent[0]} does not exist; the plan has {_join_numbers(existing_stages)}")
+
+
+def _matching_services(fleet: Fleet, patterns: tuple[str, ...]) -> set[tuple[str, str]]:
+    services = [(service.name, service.path) for service in fleet.services]
+    lookup = PatternIndex(services)
+    matching: set[tuple[str, str]] = set()
+    for pattern in patterns:
+        matches = lookup.matching_services(pattern)
+        if not matches:
+            raise OptionError(f'"{pattern}" matches no service{suggest_service(pattern, services)}')
+        matching.update(matches)
+    return matching
+
+
+def _join_numbers(numbers: frozenset[int] | set[int]) -> str:
+    return ", ".join(str(number) for number in sorted(numbers))

@@ -72,7 +72,7 @@ MAKEFILE_NAMES = ("Makefile", "makefile", "GNUmakefile")
 
 
 def _read_makefile(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    from pytest_py312.repository.declarations.makefile import read_makefile_declarations
+    from pytest_py312.repository.declarations.pins import read_makefile_declarations
 
     return read_makefile_declarations(text, path)
 

@@ -14,10 +14,9 @@ from pytest_py312.core.model.findings import SourceChange
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.edits import pyproject as pyproject_editor
 from pytest_py312.repository.edits import requirements_file as requirements_editor
-from pytest_py312.repository.edits import setup_cfg as setup_cfg_editor
-from pytest_py312.repository.edits import setup_py as setup_py_editor
 from pytest_py312.repository.edits.python.rewrite import rewrite
 from pytest_py312.repository.edits.python.syntax import decode_source as decoded_python
+from pytest_py312.repository.edits.setuptools import SetupCfgEditor, SetupPyEditor
 from pytest_py312.repository.edits.specifiers import parse_specifier
 from pytest_py312.repository.formats.lockfiles import LOCK_FORMATS, lock_format
 from pytest_py312.repository.formats.toml import read_toml
@@ -83,7 +82,7 @@ class ChangeSet:
 
 
 class _Editor(Protocol):
-    """A module of this package for one file format."""
+    """The editor of one file format: a module of this package, or an object."""
 
     def set_specifier(self, text: str, *, line: int, name: str, specifier: str, old: str | None = None) -> str: ...
 
@@ -93,8 +92,8 @@ class _Editor(Protocol):
 _EDITORS: Mapping[str, _Editor] = {
     "pyproject.toml": pyproject_editor,
     "Pipfile": pyproject_editor,
-    "setup.cfg": setup_cfg_editor,
-    "setup.py": setup_py_editor,
+    "setup.cfg": SetupCfgEditor(),
+    "setup.py": SetupPyEditor(),
 }
 
 

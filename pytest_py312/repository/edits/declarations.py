@@ -6,7 +6,7 @@ versions always stay. Each edit is verified by reading the new text again.
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from pytest_py312.core.model.findings import Interpreter
@@ -16,8 +16,7 @@ from pytest_py312.repository.declarations.dockerfile import DISTUTILS_PACKAGE
 from pytest_py312.repository.declarations.reader import read_declarations
 from pytest_py312.repository.edits.image_tags import TagSuffix, image_tag_problem, proposed_suffix
 from pytest_py312.repository.edits.list_items import insertion_edits, removal_edits
-from pytest_py312.repository.edits.lower_bounds import tests_lower_bound
-from pytest_py312.repository.edits.version_ranges import migrated_range
+from pytest_py312.repository.edits.version_ranges import migrated_range, tests_lower_bound
 from pytest_py312.repository.formats.version_ranges import range_includes
 
 _PATCH_REQUIRED = "It has to name a patch release, and this tool does not choose one."
@@ -386,28 +385,3 @@ def _substitute_version(text: str, version: Interpreter, target: Interpreter) ->
     text = re.sub(dotted, str(target), text)
     compact = rf"(?i)(?<![a-z])(py|python|cp)(-?){version.major}{version.minor}(?!\d)"
     return re.sub(compact, lambda match: f"{match[1]}{match[2]}{target.major}{target.minor}", text)
-
-
-def migrate_files(
-    texts: Mapping[str, str], migration: MigrationTarget
-) -> tuple[Mapping[str, str], tuple[RefusedMigration, ...]]:
-    """Migrate all declarations of one service's files (path -> text), or none if any is refused.
-
-    A partial migration would break the service. Declarations that are unknown, or determined elsewhere, do not prevent
-    it; the check of versions reports them.
-    """
-    refused: list[RefusedMigration] = []
-    migrated: dict[str, str] = {}
-    for path, text in texts.items():
-        declarations = read_declarations(text, path)
-        if not declarations:
-            continue
-        try:
-            result = migrate(text, declarations, migration)
-        except EditRefused as error:
-            refused.append(RefusedMigration(declaration=declarations[0], reason=str(error)))
-            continue
-        refused += result.refused
-        if result.text != text:
-            migrated[path] = result.text
-    return ({}, tuple(refused)) if refused else (migrated, ())

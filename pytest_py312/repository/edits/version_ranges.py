@@ -1,19 +1,22 @@
-"""Extend a range of Python versions to include the target, with as few changed characters as possible."""
+"""Extend a range of Python versions to include the target, with as few changed characters as possible.
+
+Declarations that test the oldest Python that a project supports stay while that is supported.
+"""
 
 import re
+from collections.abc import Iterable
 
 from packaging.version import InvalidVersion, Version
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
+from pytest_py312.repository.declarations.declaration import DeclarationRole, VersionDeclaration
 from pytest_py312.repository.edits.specifiers import SpecifierClause, parse_clauses
-from pytest_py312.repository.formats.version_ranges import range_includes
+from pytest_py312.repository.formats.version_ranges import oldest_included, range_includes
 
 _SINGLE_VERSION = re.compile(
     r"(?P<operator>\^|~(?!=)|~=|===?|=)?(?P<space>\s*)(?P<version>3\.\d{1,2}(?:\.[\d*x]+)?)", re.ASCII
 )
-
-_LOWER_BOUND = re.compile(r"(?P<head>(?:>=|\^|~=|~(?!=))\s*)3\.(?P<minor>\d{1,2})(?P<patch>\.\d+)?(?![\d.*])", re.ASCII)
 
 
 def migrated_range(text: str, *, baseline: Interpreter, target: Interpreter, drop_old_versions: bool = False) -> str:
@@ -92,4 +95,43 @@ def _raise_lower_bounds(text: str, target: Interpreter) -> str:
         raised,
         text,
         flags=re.ASCII,
+    )
+
+
+_CANDIDATES = tuple(Interpreter(3, minor) for minor in range(6, 26))
+
+
+def oldest_supported(declarations: Iterable[VersionDeclaration]) -> Interpreter | None:
+    """Return the lower bound of the ranges that a project declares for itself.
+
+    ``None`` if it has none, or if its workflows set up nothing newer: then what is on the bound is its only test.
+    """
+    all_declarations = tuple(declarations)
+    bounds = [
+        bound
+        for declaration in all_declarations
+        if declaration.role is DeclarationRole.RANGE and declaration.kind == "metadata"
+        if (bound := oldest_included(declaration.text, _CANDIDATES)) is not None and bound > _CANDIDATES[0]
+    ]
+    oldest = min(bounds, default=None)
+    newer = (
+        declaration
+        for declaration in all_declarations
+        if declaration.kind == "workflow"
+        and declaration.role in (DeclarationRole.EXACT, DeclarationRole.LIST_ITEM)
+        and oldest is not None
+        and declaration.version is not None
+        and declaration.version > oldest
+    )
+    return oldest if next(newer, None) is not None else None
+
+
+def tests_lower_bound(declaration: VersionDeclaration, oldest: Interpreter | None, baseline: Interpreter) -> bool:
+    """Return whether a job or a tool runs on the oldest supported Python, which is not what the service runs on."""
+    return (
+        declaration.kind in ("workflow", "tool")
+        and declaration.role is DeclarationRole.EXACT
+        and oldest is not None
+        and declaration.version == oldest
+        and oldest < baseline
     )

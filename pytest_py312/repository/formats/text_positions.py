@@ -1,7 +1,7 @@
 """Map text back to its positions in a file.
 
 :class:`TrackedText` is text whose characters keep their offsets, even after variables are substituted.
-:class:`SourcePositions` maps nodes of a Python syntax tree to character offsets.
+:class:`SourcePositions` maps nodes of a Python syntax tree to character offsets. Comments are blanked in place.
 """
 
 import ast
@@ -110,3 +110,31 @@ class SourcePositions:
             return (start, end), False
         span = (start + match.end(), max(start + match.end(), end - len(match[1])))
         return span, self._text[span[0] : span[1]] == node.value
+
+
+_QUOTED = r"""(?<![\w)\]])(?:"(?:\\.|[^"\\\r\n]){0,1000}"|'[^'\r\n]{0,1000}')"""
+_HASH_COMMENT = re.compile(rf"(?P<quoted>{_QUOTED})|(?:(?<=[ \t])|^)#[^\r\n]*", re.MULTILINE | re.ASCII)
+_HASH_LINE = re.compile(r"^[ \t]*#[^\r\n]*", re.MULTILINE)
+_SLASH_COMMENT = re.compile(
+    rf"(?P<quoted>{_QUOTED})|(?:(?<=[\s,;{{}}\[\]()])|^)(?://[^\r\n]*|/\*.*?\*/)", re.MULTILINE | re.DOTALL | re.ASCII
+)
+
+
+def blank_hash_comments(text: str, *, whole_lines_only: bool = False) -> str:
+    """Replace ``# ...`` by blanks: at the start of a line, or after a blank outside of quotation marks.
+
+    YAML, ini files and the scripts within them write comments like this. ``whole_lines_only``: only lines that are a
+    comment as a whole, as in a Dockerfile.
+    """
+    return (_HASH_LINE if whole_lines_only else _HASH_COMMENT).sub(_blank, text)
+
+
+def blank_slash_comments(text: str) -> str:
+    """Replace ``// ...`` and ``/* ... */`` outside of quotation marks by blanks."""
+    return _SLASH_COMMENT.sub(_blank, text)
+
+
+def _blank(match: re.Match[str]) -> str:
+    if match.groupdict().get("quoted"):
+        return match[0]
+    return re.sub(r"[^\r\n]", " ", match[0])

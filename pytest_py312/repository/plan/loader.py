@@ -22,7 +22,6 @@ from pytest_py312.core.model.plan import (
     Suite,
     SuiteKind,
     Waiver,
-    with_resolution,
 )
 from pytest_py312.core.service_patterns import glob_problem
 from pytest_py312.repository.plan import values as read
@@ -176,7 +175,7 @@ def load_plan(path: Path, *, today: date) -> Plan:
     base = default_plan(path.parent)
     target = _read_or_default(top, "target", read.interpreter, base.target)
     defaults = _read_or_default(top, "defaults", _defaults, base.defaults)
-    plan = Plan(
+    return Plan(
         root=base.root,
         source=file.name,
         target=target,
@@ -202,10 +201,8 @@ def load_plan(path: Path, *, today: date) -> Plan:
         exclude_newer=_read_or_default(top, "exclude-newer", read.utc_timestamp, base.exclude_newer),
         lock_hours=_read_or_default(top, "lock-hours", read.hours, base.lock_hours),
         build_limit=_read_or_default(top, "build-limit", read.duration, base.build_limit),
+        resolver=_read_or_default(top, "resolver", lambda node: read.choice(node, RESOLVERS), base.resolver),
         has_rollout=has_rollout,
-    )
-    return with_resolution(
-        plan, resolver=_read_or_default(top, "resolver", lambda node: read.choice(node, RESOLVERS), "")
     )
 
 

@@ -16,6 +16,7 @@ from pytest_py312.core.errors import PlanError, did_you_mean
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.plan import PlannedCommand
 from pytest_py312.core.service_patterns import glob_problem, normalize_pattern
+from pytest_py312.core.text import parse_duration, parse_size
 from pytest_py312.repository.formats.commands.install_commands import read_install_command
 from pytest_py312.repository.formats.toml import KeyPath
 from pytest_py312.repository.plan.plan_file import PlanFile
@@ -29,14 +30,6 @@ _MAX_MEMORY = 1024**5
 _CONTROL = re.compile(r"[\x00-\x08\x0b-\x1f\x7f]")
 """Texts of a plan are printed to terminals: tabs and line breaks are allowed, escape sequences are not."""
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]i?)?b", re.ASCII | re.IGNORECASE)
-_BYTES = {"": 1} | {
-    prefix + suffix: base**power
-    for power, prefix in enumerate("kmgt", start=1)
-    for suffix, base in (("", 1000), ("i", 1024))
-}
 _MINOR_VERSION = re.compile(r"3\.(\d{1,2})", re.ASCII)
 _TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,6})?(?:[Zz]|[+-]\d\d:\d\d)", re.ASCII)
 _UNZONED = re.compile(r"\d{4}-\d\d-\d\d(?:[Tt ][\d:.]+)?", re.ASCII)
@@ -191,12 +184,6 @@ def relative_paths(node: PlanNode, example: str, *, allow_parent: bool = False) 
     return tuple(relative_path(item, example, allow_parent=allow_parent) for item in node.items(f'["{example}"]'))
 
 
-def parse_duration(text: str) -> float | None:
-    """Convert ``"90s"``, ``"15m"``, ``"2h"`` or ``"2d"`` to seconds; ``None`` if it is no such text."""
-    match = _DURATION.fullmatch(text.strip())
-    return float(match[1]) * _SECONDS[match[2]] if match else None
-
-
 def duration(node: PlanNode) -> float:
     """Read seconds, as a number or as ``"90s"``, ``"15m"``, ``"2h"``, ``"2d"``."""
     value = node.value
@@ -242,10 +229,10 @@ def memory(node: PlanNode) -> int:
     """Read bytes, as a number or as ``"512MiB"``, ``"2GiB"``, ``"1.5GB"``."""
     value = node.value
     if isinstance(value, str):
-        match = _MEMORY.fullmatch(value.strip())
-        if not match:
+        parsed = parse_size(value)
+        if parsed is None:
             raise node.unexpected("an amount of memory", '"512MiB", "2GiB" or "1.5GB"')
-        amount = float(match[1]) * _BYTES[(match[2] or "").lower()]
+        amount = parsed
     elif isinstance(value, int) and not isinstance(value, bool):
         amount = _as_float(value) if abs(value) > _MAX_MEMORY else value
     else:

@@ -16,9 +16,14 @@ from pytest_py312.repository.formats.dockerfile import (
     substitute_variables,
 )
 from pytest_py312.repository.formats.image_reference import is_lambda_image
-from pytest_py312.repository.recipes.build_context import find_build_context, instruction_words
 from pytest_py312.repository.recipes.command_walk import CommandWalk
-from pytest_py312.repository.recipes.file_map import FileMap, is_related, resolve_path
+from pytest_py312.repository.recipes.file_map import (
+    FileMap,
+    find_build_context,
+    instruction_words,
+    is_related,
+    resolve_path,
+)
 from pytest_py312.repository.recipes.serverless_builds import LAMBDA_VARIABLES, lambda_step
 from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
 

@@ -3,14 +3,18 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
+
+from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import InstallStep, LocalProject
 from pytest_py312.repository.formats.commands.install_commands import InstallCommand
 from pytest_py312.repository.formats.commands.shell import UNKNOWN, unknown_parts
+from pytest_py312.repository.formats.toml import read_toml, strings_in
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.index_settings import IndexSettings, environment_indexes, read_index_settings
-from pytest_py312.repository.recipes.workspaces import workspace_member
+from pytest_py312.repository.tree import Tree, join_path, matching_folders, with_outer_folders
 
 INSTALLERS = frozenset(
     {
@@ -232,3 +236,27 @@ def _environment_flags(variables: Mapping[str, str], *, is_pip: bool) -> tuple[s
         *(flag for name, flag in flags.items() if variables.get(name, "0").lower() in ("1", "true", "yes", "on")),
         *(f"{flag} {variables[name]}" for name, flag in values.items() if variables.get(name)),
     )
+
+
+MEMBER_LIMIT = 200
+"""Maximum number of members of a workspace that are read."""
+_PATTERN_LIMIT = 50
+
+
+def workspace_member(tree: Tree, folder: str, name: str) -> str | None:
+    """Return the folder of the project ``name`` in the workspace of ``folder``; ``None`` if there is none.
+
+    ``folder`` may be the root of the workspace, or one of its members.
+    """
+    wanted = canonicalize_name(name)
+    for root in with_outer_folders(folder):
+        toml = read_toml(tree.read_or_none(join_path(root, "pyproject.toml")) or "")
+        if root != folder and not toml.table("tool", "uv", "workspace"):
+            continue
+        patterns = strings_in(toml.value("tool", "uv", "workspace", "members"))[:_PATTERN_LIMIT]
+        members = (member for pattern in patterns for member in matching_folders(tree, root, pattern, MEMBER_LIMIT))
+        for member in (root, *islice(members, MEMBER_LIMIT)):
+            project = read_toml(tree.read_or_none(join_path(member, "pyproject.toml")) or "").table("project")
+            if canonicalize_name(str(project.get("name", ""))) == wanted:
+                return member
+    return None

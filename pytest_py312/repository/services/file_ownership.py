@@ -16,7 +16,7 @@ from itertools import pairwise
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.repository.declarations.reader import can_declare_versions, is_dockerfile, is_jenkinsfile, is_yaml
-from pytest_py312.repository.formats.comments import blank_hash_comments, blank_slash_comments
+from pytest_py312.repository.formats.text_positions import blank_hash_comments, blank_slash_comments
 from pytest_py312.repository.tree import Tree, join_path
 
 ServiceNames = frozenset[str]

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pytest_py312.core.errors import PlanError, did_you_mean
 from pytest_py312.core.model.fleet import PLATFORMS, InstallRecipe, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.text import list_names
 from pytest_py312.repository.formats.conda import PIP_TABLE, read_conda_dependencies
 from pytest_py312.repository.formats.lockfiles import LOCK_FORMATS
 from pytest_py312.repository.formats.pyproject import read_pipfile_dependencies, read_pyproject_dependencies
@@ -176,12 +177,12 @@ def describe_sources_by_name(services: Sequence[Service]) -> list[str]:
     ]
     sentences = describe_platforms(services)
     if run_time:
-        names = _shortened(run_time)
+        names = list_names(run_time)
         sentences.append(
             f"No Dockerfile says what is installed for {names}: the requirements are taken from files by their names."
         )
     if tests:
-        names = _shortened(tests)
+        names = list_names(tests)
         sentences.append(
             f"No workflow, tox or nox says what is installed for the tests of {names}: the requirements are taken from "
             "files by their names."
@@ -204,14 +205,10 @@ def describe_platforms(services: Sequence[Service]) -> list[str]:
                 names = tuple(argument.partition(";")[0] for argument in step.arguments)
                 provided.setdefault((step.tool, names), []).append(f"{service.name} ({step.location})")
     return [
-        f"{platform} provides {', '.join(names)} to {_shortened(places)}: the newest versions are installed that fit "
+        f"{platform} provides {', '.join(names)} to {list_names(places)}: the newest versions are installed that fit "
         "to what is required. It sets a region."
         for (platform, names), places in provided.items()
     ]
-
-
-def _shortened(names: Sequence[str]) -> str:
-    return ", ".join(names[:5]) + (f" and {len(names) - 5} more" if len(names) > 5 else "")
 
 
 MAX_ADDITIONAL_SOURCES = 20

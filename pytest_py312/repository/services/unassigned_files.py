@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.text import list_names
 from pytest_py312.repository.services.detection.service_folders import FOLDER_LIMIT, SEARCH_DEPTH, is_excluded
 from pytest_py312.repository.services.requirement_sources import is_requirements_path
 from pytest_py312.repository.tree import FolderListing, Tree, join_path
@@ -58,7 +59,7 @@ def _describe_code(code: Counter[str]) -> list[str]:
     folders = [
         "the root" if name == "." else name for name, _ in sorted(code.items(), key=lambda one: (-one[1], one[0]))
     ]
-    listed = _join_limited(folders)
+    listed = list_names(folders, _MAX_LISTED)
     files_text = "1 Python file" if total == 1 else f"{total} Python files"
     verb, pronoun = ("belongs", "it is") if total == 1 else ("belong", "they are")
     summary = f"{files_text} (in {listed}) {verb} to no service, so {pronoun} not checked"
@@ -69,10 +70,4 @@ def _describe_requirements(paths: list[str]) -> list[str]:
     if not paths:
         return []
     verb = "belongs" if len(paths) == 1 else "belong"
-    return [f"{_join_limited(paths)} {verb} to no service, so what is required there is not checked."]
-
-
-def _join_limited(names: list[str]) -> str:
-    return ", ".join(names[:_MAX_LISTED]) + (
-        f" and {len(names) - _MAX_LISTED} more" if len(names) > _MAX_LISTED else ""
-    )
+    return [f"{list_names(paths, _MAX_LISTED)} {verb} to no service, so what is required there is not checked."]

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.text import list_names
 from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
 from pytest_py312.repository.declarations.reader import can_declare_versions, read_declarations
 from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH, declaration_order
@@ -208,9 +209,7 @@ def _fleet_wide_note(survey: VersionSurvey, full_fleet: Fleet) -> Iterator[str]:
         if any(not file.owners(declaration) for declaration in file.declarations)
     ]
     if paths and len(full_fleet.services) > 1:
-        listed = ", ".join(paths[:_MAX_LISTED]) + (
-            f" and {len(paths) - _MAX_LISTED} more" if len(paths) > _MAX_LISTED else ""
-        )
+        listed = list_names(paths, _MAX_LISTED)
         verb = "declares a Python version and names" if len(paths) == 1 else "declare a Python version and name"
         yield f"{listed} {verb} no service: this applies to the whole fleet, and is migrated once all services are."
 

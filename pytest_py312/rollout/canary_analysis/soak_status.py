@@ -7,6 +7,7 @@ shows how long there was no sample.
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.judge import slot_due
 from pytest_py312.rollout.domain.model import StageRun, StageState, Timestamp
 from pytest_py312.rollout.domain.state_machine import MONITORED
@@ -80,10 +81,3 @@ def describe_soak_status(status: SoakStatus, run: StageRun) -> str:
     if status.next_in is not None and (status.is_silent or status.silent_for is None):
         parts.append(f"run `py312 watch --stage {run.stage} --env {run.environment}` to continue monitoring")
     return "; ".join(parts)
-
-
-def format_duration(seconds: float) -> str:
-    """Format seconds as ``40 s``, ``17 min`` or ``45.0 h``."""
-    if seconds < 90:
-        return f"{seconds:.0f} s"
-    return f"{seconds / 60:.0f} min" if seconds < 90 * 60 else f"{seconds / 3600:.1f} h"

@@ -5,7 +5,7 @@ Each sample is added once, in order, whether it was read from the journal or jus
 
 from array import array
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, SoakSettings
@@ -201,8 +201,3 @@ class SoakProgress:
             min(slot_count * self._interval, last - first + self._interval)
             for slot_count, first, last in self._good_slots_by_boot.values()
         )
-
-
-def latest_measurements(service_metrics: ServiceMetrics) -> Mapping[str, Measurement]:
-    """Return the newest measurement of each metric."""
-    return {name: series.last for name, series in service_metrics.series.items() if series.last is not None}

@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 
 from pytest_py312.core.errors import OptionError, RolloutRefused
+from pytest_py312.core.text import parse_duration
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.repository.plan.values import MAX_DURATION, parse_duration
+from pytest_py312.repository.plan.values import MAX_DURATION
 from pytest_py312.rollout.domain.model import StageRun
 
 DURATION = "duration"

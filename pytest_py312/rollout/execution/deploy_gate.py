@@ -1,14 +1,15 @@
 """Preconditions for a deployment by the gate itself. An operator who types ``py312 deploy`` may ignore them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.context import RolloutContext
+from pytest_py312.rollout.domain.events import Breached, Decided, DeployFailed, RollbackRequested
 from pytest_py312.rollout.domain.journal import JournalEntry
-from pytest_py312.rollout.domain.journal_queries import rollback_cause
-from pytest_py312.rollout.domain.model import StageRun
+from pytest_py312.rollout.domain.model import Reaction, StageRun
 from pytest_py312.rollout.domain.preconditions import is_same_deployment
+from pytest_py312.rollout.domain.state_machine import INTERRUPTED_PREFIX
 from pytest_py312.rollout.preflight.health_checks import usage_rows
 from pytest_py312.rollout.targets.target import Target
 
@@ -69,3 +70,17 @@ def report_unmeasured(target: Target, settings: RolloutSettings, stage: int, log
     for row in usage_rows(target, settings, [stage]):
         if row.needed and row.remedy:
             log(f"{row.detail}: {row.remedy}")
+
+
+def rollback_cause(history: Iterable[JournalEntry]) -> str:
+    """Return why a run was rolled back, unless it was merely interrupted."""
+    reason = ""
+    for entry in history:
+        content = entry.content
+        if isinstance(content, DeployFailed) and not content.reason.startswith(INTERRUPTED_PREFIX):
+            reason = f"{content.service}: {content.reason}"
+        elif isinstance(content, Breached) and content.breach.reaction is Reaction.ROLL_BACK:
+            reason = f"{content.breach.key}: {content.breach.detail}"
+        elif isinstance(content, RollbackRequested) or (isinstance(content, Decided) and not content.accept):
+            reason = content.reason
+    return reason

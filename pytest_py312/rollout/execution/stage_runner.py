@@ -11,6 +11,7 @@ from functools import cached_property
 
 from pytest_py312.core.errors import Py312Error, RolloutRefused
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.text import format_duration
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.context import PlannedRollout, RolloutContext, plan_rollout
 from pytest_py312.rollout.domain.contracts import ContractResult
@@ -40,7 +41,6 @@ from pytest_py312.rollout.execution.locking import LockedByAnother, current_oper
 from pytest_py312.rollout.execution.watcher import Watcher
 from pytest_py312.rollout.monitoring.breaches import make_breach
 from pytest_py312.rollout.monitoring.soak import SoakSnapshot
-from pytest_py312.rollout.monitoring.soak_report import format_hours
 from pytest_py312.rollout.targets.target import Target, TargetError
 
 ROLLBACK_STATES = frozenset({StageState.ROLLING_BACK, StageState.ROLLED_BACK, StageState.ROLLBACK_FAILED})
@@ -280,7 +280,7 @@ class StageRunner:
         if not self.request.deploys:
             status = "was never deployed"
             if run is not None:
-                credit = f"{format_hours(run.credited)} credited"
+                credit = f"{format_duration(run.credited)} credited"
                 status = f"is {run.state.value} ({run.reason or 'by an earlier run'}, {credit})"
             raise RolloutRefused(f"{self} {status}: there is nothing to monitor; deploy it first")
         return self._begin(run)

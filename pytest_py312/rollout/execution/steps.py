@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from pytest_py312.core.errors import Py312Error
+from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.domain.contracts import worst_result
 from pytest_py312.rollout.domain.events import Breached, Drifted
 from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Reaction, Result, StageRun, StageState, Verdict
@@ -12,7 +13,7 @@ from pytest_py312.rollout.execution.contract_runner import describe_results
 from pytest_py312.rollout.execution.stage_runner import ROLLBACK_STATES, StageRunner, StepBlocked
 from pytest_py312.rollout.monitoring.breaches import COMPARISON_SUFFIX, final_comparisons
 from pytest_py312.rollout.monitoring.probes import DRIFT
-from pytest_py312.rollout.monitoring.soak_report import format_hours, format_limits, format_log_summary, format_samples
+from pytest_py312.rollout.monitoring.soak_report import format_limits, format_log_summary, format_samples
 from pytest_py312.rollout.targets.target import TargetError
 
 
@@ -311,7 +312,7 @@ def _describe_outcome(run: StageRun) -> str:
 
 
 def _describe_progress(run: StageRun) -> str:
-    return f"{format_hours(run.credited)} of {format_hours(run.soak)} credited"
+    return f"{format_duration(run.credited)} of {format_duration(run.soak)} credited"
 
 
 def _describe_outlook(stage_runner: StageRunner, run: StageRun) -> str:
@@ -319,9 +320,8 @@ def _describe_outlook(stage_runner: StageRunner, run: StageRun) -> str:
     parts = [_describe_progress(run)]
     progress = stage_runner.progress
     if progress is not None:
-        parts += (
-            [f"the next sample is due in {format_hours(progress.seconds_to_next)}"] if progress.seconds_to_next else []
-        )
+        if progress.seconds_to_next:
+            parts.append(f"the next sample is due in {format_duration(progress.seconds_to_next)}")
         parts += [f"inconclusive: {why}" for why in progress.inconclusive_reasons]
     if stage_runner.stop:
         parts.append(f"monitoring was interrupted by {stage_runner.stop.reason}; the new version keeps running")

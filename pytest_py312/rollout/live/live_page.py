@@ -1,17 +1,20 @@
 """The page at ``/`` while a stage is monitored, made for a phone. It has no script and reloads itself."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
+from pytest_py312.core.html_page import render_page
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.text import format_duration
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, format_duration
+from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.execution.watcher import Watcher
 from pytest_py312.rollout.live.live_view import LiveView, build_view
-from pytest_py312.rollout.reporting.html import live_page
+from pytest_py312.rollout.reporting.evidence_bundle import STYLE, TEMPLATE_FOLDER
 from pytest_py312.rollout.reporting.roadmap import RoadmapStage, build_roadmap
 
 MIN_REFRESH, MAX_REFRESH = 5, 30
@@ -86,3 +89,8 @@ def _stage_row(line: RoadmapStage, statuses: Mapping[str, SoakStatus | None], vi
         "share": min(1.0, credited / run.soak) if run is not None and is_soaking and run.soak else 0.0,
         "detail": "" if is_watched else stage_status.detail,
     }
+
+
+def live_page(**facts: Any) -> str:
+    """Render the page of a monitored stage."""
+    return render_page(TEMPLATE_FOLDER / "live.html.j2", STYLE, **facts)

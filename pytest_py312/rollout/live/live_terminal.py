@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
-from pytest_py312.core.text import escape_terminal
-from pytest_py312.rollout.canary_analysis.soak_status import format_duration
+from pytest_py312.core.text import escape_terminal, format_duration
 from pytest_py312.rollout.domain.model import Result
 from pytest_py312.rollout.live.live_view import LiveView
 from pytest_py312.rollout.metrics.resource_usage import MEMORY

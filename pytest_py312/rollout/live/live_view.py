@@ -6,7 +6,7 @@ It is computed from the metrics of the services each time; nothing is stored for
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from pytest_py312.rollout.canary_analysis.soak_status import format_duration
+from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, MetricSeries, ServiceMetrics
 from pytest_py312.rollout.domain.events import Breached, Drifted
 from pytest_py312.rollout.domain.journal import JournalEntry

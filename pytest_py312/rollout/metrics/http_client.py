@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pytest_py312.core import clock
-from pytest_py312.rollout.metrics.threads import run_in_thread
+from pytest_py312.core.concurrency import run_in_thread
 
 if TYPE_CHECKING:
     from aiohttp import ClientSession

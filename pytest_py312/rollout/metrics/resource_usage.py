@@ -18,7 +18,6 @@ RESTARTS = "restarts"
 OUT_OF_MEMORY = "out of memory"
 CPU_COUNTER = "cpu seconds"
 RESTART_COUNTER = "restart count"
-USAGE_METRICS = (CPU, MEMORY, RESTARTS, OUT_OF_MEMORY)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

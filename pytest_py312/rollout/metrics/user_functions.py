@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.rollout.metrics.reading import MetricReading
-from pytest_py312.rollout.metrics.threads import run_in_thread
 
 
 class UserFunction:

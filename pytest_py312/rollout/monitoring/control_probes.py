@@ -7,11 +7,11 @@ is the environment and not the new version.
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
+from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
 from pytest_py312.rollout.domain.model import Container, Measurement, Result, Sample, ServiceSpec, Timestamp
 from pytest_py312.rollout.metrics.log_patterns import count_patterns
 from pytest_py312.rollout.metrics.resource_usage import MEMORY
-from pytest_py312.rollout.metrics.threads import run_in_thread
 from pytest_py312.rollout.monitoring.health_probes import GrpcProbe
 from pytest_py312.rollout.monitoring.probes import ENGINE_TIMEOUT, AddressLookup, HttpProbe, Probe, TcpProbe
 from pytest_py312.rollout.targets.target import ServiceUnreachable, Target, TargetError, TargetRefused

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
 from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX
@@ -27,7 +28,6 @@ from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, R
 from pytest_py312.rollout.metrics.log_patterns import LogPatterns, count_patterns
 from pytest_py312.rollout.metrics.prometheus import run_query, substitute_placeholders
 from pytest_py312.rollout.metrics.reading import MetricReading, to_measurement
-from pytest_py312.rollout.metrics.threads import run_in_thread
 from pytest_py312.rollout.metrics.user_functions import UserFunction
 from pytest_py312.rollout.targets.target import (
     ReadinessPhase,

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from pytest_py312.core.text import format_duration
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
 from pytest_py312.rollout.domain.model import Result, Sample
@@ -11,16 +12,6 @@ from pytest_py312.rollout.monitoring.breaches import is_auxiliary
 MAX_EXCEPTIONS = 20
 """Maximum number of exceptions that are listed."""
 _LOG_METRICS = ("exceptions", "log errors", "log warnings", "deprecations")
-
-
-def format_hours(seconds: float) -> str:
-    """Format a duration: ``12 h 05 m``, ``4 m 30 s``, ``12 s``."""
-    total = round(seconds)
-    if total < 60:
-        return f"{total} s"
-    if total < 3600:
-        return f"{total // 60} m" + (f" {total % 60:02} s" if total % 60 else "")
-    return f"{total // 3600} h" + (f" {total % 3600 // 60:02} m" if total % 3600 >= 60 else "")
 
 
 def format_samples(service_metrics: ServiceMetrics) -> str:
@@ -40,8 +31,8 @@ def format_limits(settings: SoakSettings) -> str:
     """Describe the schedule and limits of a soak."""
     return "\n".join(
         (
-            f"a sample each {format_hours(settings.interval)} for {format_hours(settings.duration)}, after "
-            f"{format_hours(settings.initial_delay)} that are not judged",
+            f"a sample each {format_duration(settings.interval)} for {format_duration(settings.duration)}, after "
+            f"{format_duration(settings.initial_delay)} that are not judged",
             f"confirmed: {settings.confirm.bad} of {settings.confirm.probes} more probes fail",
             f"failed: {settings.consecutive_failure_limit} samples in a row, or more than "
             f"{settings.failure_limit:.2%} of the soak",

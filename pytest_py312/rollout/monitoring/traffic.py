@@ -9,6 +9,7 @@ import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.repository.plan.rollout_settings import TrafficSettings
 from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX
 from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
@@ -23,7 +24,6 @@ from pytest_py312.rollout.metrics.load_generator import (
     run_loads,
 )
 from pytest_py312.rollout.metrics.reading import MetricReading, to_measurement
-from pytest_py312.rollout.metrics.threads import run_in_thread
 from pytest_py312.rollout.monitoring.probes import PROBE_TIMEOUT, AddressLookup
 from pytest_py312.rollout.targets.target import TargetError, TargetUnavailable
 

@@ -14,13 +14,17 @@ from typing import Any
 
 from pytest_py312 import __version__
 from pytest_py312.core.files import write_document
+from pytest_py312.core.html_page import render_page
 from pytest_py312.core.serialization import format_json
 from pytest_py312.rollout.reporting.evidence import KIND, SCHEMA, history_chain
-from pytest_py312.rollout.reporting.html import digest_of_page, evidence_page
 
+TEMPLATE_FOLDER = Path(__file__).parent / "page"
+STYLE = TEMPLATE_FOLDER / "rollout.css"
+"""What pages about a rollout add to the style sheet of all pages."""
 MAX_FILE_BYTES = 256 * 1024**2
 _DIGEST = re.compile(r'<meta name="py312-evidence-sha256" content="([0-9a-f]{64})">')
 _OWN_DIGEST = re.compile(r'<meta name="py312-page-sha256" content="([0-9a-f]{64})">')
+_PLACEHOLDER_DIGEST = "0" * 64
 _UNSAFE = re.compile(r"[^A-Za-z0-9_.-]")
 
 
@@ -37,6 +41,20 @@ class EvidenceBundle:
     manifest: Path
     digest: str
     manifest_digest: str
+
+
+def evidence_page(document: Mapping[str, Any], digest: str) -> str:
+    """Render the document of :mod:`.evidence`. The page contains its own digest; see :func:`digest_of_page`.
+
+    :param digest: SHA-256 of the document's file.
+    """
+    page = render_page(TEMPLATE_FOLDER / "evidence.html.j2", STYLE, e=document, digest=digest, own=_PLACEHOLDER_DIGEST)
+    return page.replace(_PLACEHOLDER_DIGEST, digest_of_page(page, _PLACEHOLDER_DIGEST), 1)
+
+
+def digest_of_page(page: str, named_digest: str) -> str:
+    """Return the SHA-256 of a page with ``named_digest``, its own digest, replaced with zeros."""
+    return hashlib.sha256(page.replace(named_digest, _PLACEHOLDER_DIGEST, 1).encode("utf-8", "replace")).hexdigest()
 
 
 def write_bundle(folder: Path, document: Mapping[str, Any]) -> EvidenceBundle:

@@ -10,11 +10,11 @@ from dataclasses import asdict, dataclass
 from urllib.parse import urlsplit
 
 from pytest_py312.core import process
+from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.core.process import ExitReason
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.metrics.http_client import NoResponse, RequestNotSent, http_request
 from pytest_py312.rollout.metrics.reading import single_line
-from pytest_py312.rollout.metrics.threads import run_in_thread
 
 NOTIFY_TIMEOUT = 10.0
 """Seconds for each webhook and command."""

@@ -7,9 +7,9 @@ from typing import Any
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan, Stage
 from pytest_py312.core.serialization import encode
-from pytest_py312.core.text import escape_markdown, escape_terminal, markdown_row, pluralize
+from pytest_py312.core.text import escape_markdown, escape_terminal, format_duration, markdown_row, pluralize
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status, format_duration
+from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status
 from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.domain.state_machine import MONITORED
 

@@ -12,10 +12,10 @@ from pathlib import Path
 from threading import Event
 
 from pytest_py312.core.process import ExitReason
+from pytest_py312.core.text import format_size
 from pytest_py312.runners.docker.container_specs import RunContext, cell_spec, request_for
 from pytest_py312.runners.docker.engine import ContainerState, DockerEngine, StartedContainer
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
-from pytest_py312.runners.docker.output import format_size
 from pytest_py312.runners.probe_records import read_records
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
 

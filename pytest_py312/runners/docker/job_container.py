@@ -21,6 +21,7 @@ from threading import Event, Lock
 from typing import Any
 
 from pytest_py312.core.process import ExitReason
+from pytest_py312.core.text import format_size
 from pytest_py312.runners.docker.cell_container import (
     OUT_LIMIT,
     JobExit,
@@ -38,7 +39,6 @@ from pytest_py312.runners.docker.container_specs import (
 )
 from pytest_py312.runners.docker.engine import DockerEngine, StartedContainer
 from pytest_py312.runners.docker.errors import EngineUnavailable
-from pytest_py312.runners.docker.output import format_size
 from pytest_py312.runners.probe_records import read_bounded, read_records
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
 

@@ -94,11 +94,3 @@ class OutputTail:
         with self._lock:
             parts = sorted(part for lane in self._lanes for part in lane)
         return b"".join(part for _, part in parts).decode("utf-8", "replace")
-
-
-def format_size(size: int) -> str:
-    """Format a number of bytes: ``256 MiB``, ``2 GiB``, ``1.5 GiB``."""
-    for unit, name in ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB")):
-        if size >= unit:
-            return f"{round(size / unit, 1):g} {name}"
-    return f"{size} bytes"

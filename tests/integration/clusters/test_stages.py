@@ -6,7 +6,7 @@ import pytest
 
 from pytest_py312.core.errors import RolloutRefused
 from pytest_py312.rollout.domain.model import StageState
-from pytest_py312.rollout.targets.labels import RUN_LABEL
+from pytest_py312.rollout.targets.common import RUN_LABEL
 from pytest_py312.rollout.targets.target import ReadinessPhase
 from tests.integration.clusters.api_server import Refusal
 from tests.integration.clusters.shop import NAMESPACE, Shop

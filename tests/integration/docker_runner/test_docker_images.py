@@ -19,13 +19,14 @@ import pytest
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.process import ExitReason
 from pytest_py312.core.process_identity import ProcessIdentity, this_process
-from pytest_py312.repository.edits.declarations import MigrationTarget, migrate_files
+from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.services.images import ImageCheckResult, ImageHealth, ImageJob, ImageStartup, ServiceImage
 from pytest_py312.runners.docker.container_specs import OWNER_LABEL
 from pytest_py312.runners.docker.engine import DockerEngine, connect
 from pytest_py312.runners.docker.image_build import has_buildkit
 from tests.integration.docker_runner.conftest import Bench, unavailable
 from tests.support.fakes import service_tree
+from tests.support.migrations import migrate_files
 from tests.unit.repository.edits.test_moving_a_platform import COPIES_PACKAGES, platform
 
 pytestmark = [pytest.mark.docker, pytest.mark.timeout(300)]

@@ -163,7 +163,7 @@ def test_the_cache_is_not_pruned_during_a_run(
     ("text", "size"), [("0", 0), ("10", 10), ("1KB", 1000), ("1.5KiB", 1536), ("2GiB", 2 * 1024**3), ("1 TB", 10**12)]
 )
 def test_sizes_have_units(text: str, size: int) -> None:
-    assert cli._parse_bytes(text) == size
+    assert cli._parse_limit(text) == size
 
 
 def test_interpreters_are_listed_and_missing_ones_explained(

@@ -85,7 +85,7 @@ def py312(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shell:
 def test_the_plan_of_a_stage_shows_the_order(py312: Shell) -> None:
     text = py312("plan --stage 1")
     assert text.splitlines() == [
-        "stage 1 in test, to Python 3.12, monitored for 60 min:",
+        "stage 1 in test, to Python 3.12, monitored for 1 h:",
         "  1. user: container user from new-3.12",
         "  2. auth: container auth from new-3.12",
     ]
@@ -98,7 +98,7 @@ def test_the_deployment_of_a_stage_is_logged_step_by_step(py312: Shell) -> None:
     assert py312.target.serving() == {"auth": "new-3.12", "user": "new-3.12", "gateway": "old-3.9"}
     text = py312("status")
     assert "soaking" in text
-    assert "0 s of 60 min" in text
+    assert "0 s of 1 h" in text
     assert "2      not deployed" in text
     assert "test is locked by" in text
 

@@ -106,9 +106,9 @@ def test_each_changing_command_has_a_dry_run(py312: Shell, command: str) -> None
     [
         (
             "watch --stage 1",
-            "would sample auth of stage 1 in test until its soak is decided, every 60 s; at least 3 min left",
+            "would sample auth of stage 1 in test until its soak is decided, every 1 m; at least 3 m left",
         ),
-        ("sample --stage 1", "would sample auth of stage 1 in test once, if a sample is due, every 60 s"),
+        ("sample --stage 1", "would sample auth of stage 1 in test once, if a sample is due, every 1 m"),
         (
             "load-test http://127.0.0.1:9/ --step 20x5",
             "would send requests to http://127.0.0.1:9/: 20 a second for 5 s (100 requests)",

@@ -10,9 +10,12 @@ from pytest_py312.core.text import (
     display_width,
     escape_control,
     escape_terminal,
+    format_duration,
+    format_size,
     join_names,
     last_lines,
     pad,
+    parse_size,
     shorten,
     shorten_middle,
     truncate,
@@ -114,3 +117,24 @@ def test_a_text_is_cut_between_words(text: str, limit: int, shortened: str) -> N
 def test_a_cut_text_keeps_to_its_limit(text: str, limit: int) -> None:
     """Whatever is in it."""
     assert len(shorten(text, limit)) <= max(limit, 0) or shorten(text, limit) == text
+
+
+def test_sizes_have_units() -> None:
+    """Those that are written can be read again."""
+    assert [format_size(size) for size in (100, 2048, 256 * 1024**2, 3 * 512 * 1024**2)] == [
+        "100 bytes",
+        "2 KiB",
+        "256 MiB",
+        "1.5 GiB",
+    ]
+    assert [parse_size(text) for text in ("2 KiB", "256MiB", "1.5GiB", "1.5 gb", "2", "much")] == [
+        2048, 256 * 1024**2, 3 * 512 * 1024**2, 1.5e9, None, None,
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0.2, "0 s"), (59, "59 s"), (60, "1 m"), (270, "4 m 30 s"), (3600, "1 h"), (43500, "12 h 05 m"), (172800, "48 h")],
+)
+def test_durations_have_the_units_of_a_plan(seconds: float, text: str) -> None:
+    assert format_duration(seconds) == text

@@ -44,10 +44,6 @@ class ReferenceKind:
     """A module or an attribute that is named by a string."""
     MENTION = "part"
     """A name that is read without using anything that depends on it: ``imp.reload.__name__``."""
-    HOOK = "hook"
-    """A method that the library looks up by its name."""
-    BASE_CLASS = "base"
-    """A base class of a class in this file."""
     MAYBE_UNBOUND = "bare"
     """A module whose import may have failed silently, used while the file is executed."""
 

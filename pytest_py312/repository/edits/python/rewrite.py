@@ -11,8 +11,13 @@ from typing import Any
 
 from pytest_py312.core.model.findings import SourceChange
 from pytest_py312.core.text_edits import EditRefused, TextEdit, apply_edits
-from pytest_py312.repository.edits.python.calls import call_edits, needs_call_rewrite, rename_attribute
-from pytest_py312.repository.edits.python.exec_namespace import READ, exec_namespace_edits
+from pytest_py312.repository.edits.python.calls import (
+    READ,
+    call_edits,
+    exec_namespace_edits,
+    needs_call_rewrite,
+    rename_attribute,
+)
 from pytest_py312.repository.edits.python.imports import (
     from_import_of,
     module_imports,

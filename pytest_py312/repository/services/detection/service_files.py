@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import Declaration
-from pytest_py312.repository.declarations.metadata import FILES, VersionMetadata, read_metadata
 from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.declarations.summaries import FILES, VersionMetadata, read_metadata
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
 from pytest_py312.repository.formats.toml import read_toml
-from pytest_py312.repository.recipes.build_context import copied_sources
+from pytest_py312.repository.recipes.file_map import copied_sources
 from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.suites import INI_FILES
 from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to
@@ -48,7 +48,7 @@ _FILE_LIMIT = 50
 
 
 if TYPE_CHECKING:
-    from pytest_py312.repository.declarations.workflow import WorkflowText
+    from pytest_py312.repository.declarations.summaries import WorkflowText
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -120,7 +120,7 @@ def _workflow_pins(tree: Tree, path: str, workflows: Iterable[str], read: Set[st
 def _read_workflows(texts: Mapping[str, str]) -> "tuple[WorkflowText, ...]":
     if not texts:
         return ()
-    from pytest_py312.repository.declarations.workflow import (
+    from pytest_py312.repository.declarations.summaries import (
         read_workflow,  # loads YAML, which a fleet without workflows does not need
     )
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pytest_py312.rollout.domain.model import ServiceSpec
-from pytest_py312.rollout.targets.labels import JsonObject
+from pytest_py312.rollout.targets.common import JsonObject
 from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetRefused
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import translate_errors

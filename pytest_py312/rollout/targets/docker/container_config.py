@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_py312.rollout.domain.model import ServiceSpec
-from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, JsonObject
+from pytest_py312.rollout.targets.common import RUN_LABEL, SERVICE_LABEL, JsonObject
 
 ROLE_LABEL = "pytest-py312.rollout.role"
 CONTROL = "twin"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pytest_py312.rollout.domain.model import Container, ServiceSpec
+from pytest_py312.rollout.targets.common import JsonObject
 from pytest_py312.rollout.targets.docker.engine_calls import inspect_container
-from pytest_py312.rollout.targets.labels import JsonObject
 from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetRefused
 from pytest_py312.runners.docker.engine import DockerEngine
 

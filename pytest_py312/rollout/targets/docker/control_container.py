@@ -8,6 +8,7 @@ import secrets
 from typing import Any
 
 from pytest_py312.rollout.domain.model import Container, ServiceSpec
+from pytest_py312.rollout.targets.common import RUN_LABEL, SERVICE_LABEL
 from pytest_py312.rollout.targets.docker.container_config import (
     CONTROL,
     ROLE_LABEL,
@@ -16,7 +17,6 @@ from pytest_py312.rollout.targets.docker.container_config import (
     request_from_container,
 )
 from pytest_py312.rollout.targets.docker.engine_calls import inspect_container, list_containers, remove_container
-from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL
 from pytest_py312.rollout.targets.target import TargetRefused
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import translate_errors

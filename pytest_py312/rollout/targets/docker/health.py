@@ -6,8 +6,8 @@ from threading import Thread
 from pytest_py312.rollout.domain.model import Container, ServiceSpec
 from pytest_py312.rollout.metrics.grpc_health import check_grpc_health
 from pytest_py312.rollout.metrics.reading import single_line
+from pytest_py312.rollout.targets.common import JsonObject
 from pytest_py312.rollout.targets.docker.addressing import AddressResolver
-from pytest_py312.rollout.targets.labels import JsonObject
 from pytest_py312.rollout.targets.target import TargetRefused
 from pytest_py312.runners.docker.engine import DockerEngine
 

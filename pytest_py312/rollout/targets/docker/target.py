@@ -13,6 +13,17 @@ from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.metrics.http_client import HttpResponse, NoResponse, RequestNotSent, build_url, http_request
+from pytest_py312.rollout.targets.common import (
+    ALL_VERSIONS_SCRIPT,
+    FIRST_PROCESS_VERSION_COMMAND,
+    MAX_OUTPUT_BYTES,
+    RUN_LABEL,
+    SERVICE_LABEL,
+    JsonObject,
+    apply_self_reported,
+    is_python_executable,
+    parse_interpreters,
+)
 from pytest_py312.rollout.targets.docker import inspection
 from pytest_py312.rollout.targets.docker.addressing import AddressResolver
 from pytest_py312.rollout.targets.docker.container_config import (
@@ -35,15 +46,6 @@ from pytest_py312.rollout.targets.docker.engine_calls import (
 )
 from pytest_py312.rollout.targets.docker.health import health_problem, run_in_container
 from pytest_py312.rollout.targets.docker.lock import DockerLock
-from pytest_py312.rollout.targets.interpreter_detection import (
-    ALL_VERSIONS_SCRIPT,
-    FIRST_PROCESS_VERSION_COMMAND,
-    MAX_OUTPUT_BYTES,
-    apply_self_reported,
-    is_python_executable,
-    parse_interpreters,
-)
-from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, JsonObject
 from pytest_py312.rollout.targets.target import (
     EngineInfo,
     EnvironmentLock,

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from typing import Any
 
 from pytest_py312.core import clock
-from pytest_py312.rollout.targets.labels import JsonObject
+from pytest_py312.rollout.targets.common import JsonObject
 from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
 
 REQUEST_TIMEOUT = 10.0

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from pytest_py312.rollout.targets.labels import RUN_LABEL, JsonObject
+from pytest_py312.rollout.targets.common import RUN_LABEL, JsonObject
 from pytest_py312.rollout.targets.target import TargetRefused
 
 HASH_LABEL = "pod-template-hash"

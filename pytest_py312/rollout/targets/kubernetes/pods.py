@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_py312.rollout.targets.common import JsonObject
 from pytest_py312.rollout.targets.kubernetes.api import quantity_value
 from pytest_py312.rollout.targets.kubernetes.pod_template import find_container, pod_template_of, template_digest
-from pytest_py312.rollout.targets.labels import JsonObject
 from pytest_py312.rollout.targets.target import Readiness, ReadinessPhase
 
 RETRY_SECONDS = 1.0

@@ -10,16 +10,18 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar
 
 from pytest_py312.core import clock
+from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.model import Container, Observation, ServiceSpec, Usage
-from pytest_py312.rollout.metrics.threads import run_in_thread
-from pytest_py312.rollout.targets.interpreter_detection import (
+from pytest_py312.rollout.targets.common import (
     ALL_VERSIONS_SCRIPT,
     FIRST_PROCESS_VERSION_COMMAND,
     MAX_OUTPUT_BYTES,
+    JsonObject,
     apply_self_reported,
     is_python_executable,
     parse_interpreters,
+    printable_last_lines,
 )
 from pytest_py312.rollout.targets.kubernetes.api import Cluster, ConcurrentChange
 from pytest_py312.rollout.targets.kubernetes.lock import KubernetesLock
@@ -41,7 +43,6 @@ from pytest_py312.rollout.targets.kubernetes.pods import (
     parse_pods,
 )
 from pytest_py312.rollout.targets.kubernetes.template_store import TemplateStore
-from pytest_py312.rollout.targets.labels import JsonObject, printable_last_lines
 from pytest_py312.rollout.targets.target import (
     EnvironmentLock,
     Readiness,

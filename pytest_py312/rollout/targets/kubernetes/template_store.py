@@ -9,6 +9,7 @@ from typing import Any
 
 from pytest_py312.repository.plan.rollout_settings import label_value
 from pytest_py312.rollout.domain.model import ServiceSpec
+from pytest_py312.rollout.targets.common import RUN_LABEL, SERVICE_LABEL, JsonObject
 from pytest_py312.rollout.targets.kubernetes.api import Cluster, ConcurrentChange
 from pytest_py312.rollout.targets.kubernetes.pod_template import (
     HASH_LABEL,
@@ -16,7 +17,6 @@ from pytest_py312.rollout.targets.kubernetes.pod_template import (
     pod_template_of,
     template_digest,
 )
-from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, JsonObject
 from pytest_py312.rollout.targets.target import TargetRefused
 
 DEPLOYMENT_LABEL = "pytest-py312.rollout.deployment"

@@ -5,7 +5,7 @@ import re
 from typing import Any
 
 from pytest_py312.rollout.targets.environment_lock import HOLDER_LABEL, NamedObjectLock
-from pytest_py312.rollout.targets.swarm.errors import as_swarm_target_errors, is_name_taken
+from pytest_py312.rollout.targets.swarm.services import as_swarm_target_errors, is_name_taken
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, none_if_missing, translate_errors
 

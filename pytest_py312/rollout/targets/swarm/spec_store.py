@@ -8,7 +8,7 @@ import json
 from typing import Any
 
 from pytest_py312.rollout.domain.model import ServiceSpec
-from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, JsonObject
+from pytest_py312.rollout.targets.common import RUN_LABEL, SERVICE_LABEL, JsonObject
 from pytest_py312.rollout.targets.swarm.lock import create_config, list_configs, remove_config
 from pytest_py312.rollout.targets.swarm.specs import template_id
 from pytest_py312.rollout.targets.target import TargetRefused

@@ -15,14 +15,13 @@ from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.model import Container, Observation, ServiceSpec, Usage
 from pytest_py312.rollout.metrics.http_client import HttpResponse
+from pytest_py312.rollout.targets.common import apply_self_reported
 from pytest_py312.rollout.targets.docker import inspection
 from pytest_py312.rollout.targets.docker.engine_calls import read_log
 from pytest_py312.rollout.targets.docker.target import MAX_LOG_LINES, RECENT_START_SECONDS, seconds_since
-from pytest_py312.rollout.targets.interpreter_detection import apply_self_reported
-from pytest_py312.rollout.targets.swarm.errors import as_swarm_target_errors
 from pytest_py312.rollout.targets.swarm.lock import SwarmLock
 from pytest_py312.rollout.targets.swarm.nodes import SwarmNodes
-from pytest_py312.rollout.targets.swarm.services import SwarmServices
+from pytest_py312.rollout.targets.swarm.services import SwarmServices, as_swarm_target_errors
 from pytest_py312.rollout.targets.swarm.spec_store import SpecStore, stored_spec
 from pytest_py312.rollout.targets.swarm.specs import (
     desired_replicas,

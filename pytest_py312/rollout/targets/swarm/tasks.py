@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any
 
-from pytest_py312.rollout.targets.labels import JsonObject
+from pytest_py312.rollout.targets.common import JsonObject
 from pytest_py312.rollout.targets.swarm.specs import desired_replicas, template_id, template_image, template_run
 
 ENDED_STATES = frozenset({"complete", "failed", "rejected"})

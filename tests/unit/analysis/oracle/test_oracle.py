@@ -165,18 +165,6 @@ def test_an_unavailable_interpreter_is_reported_and_not_cached(tmp_path: Path, r
         Oracle(cache=tmp_path, tool_runner=tool_runner).ask(queries, build_of("3.12"))
 
 
-def test_all_interpreters_are_queried(tmp_path: Path) -> None:
-    def reply(request: dict[str, Any]) -> CommandResult:
-        return all_present(request)
-
-    builds = [build_of(interpreter) for interpreter in ("3.9", "3.10", "3.12")]
-    answers = Oracle(cache=tmp_path, tool_runner=FakeToolRunner(reply)).ask_all([IMP_QUERY], builds)
-    assert [str(interpreter) for interpreter in answers] == ["3.9", "3.10", "3.12"]
-
-    refused = Oracle(cache=tmp_path / "new", tool_runner=FakeToolRunner(lambda request: command_run_of(exit_code=1)))
-    assert {type(result) for result in refused.ask_all([IMP_QUERY], builds).values()} == {InterpreterUnavailable}
-
-
 def test_answers_for_several_return_types_are_merged_if_they_agree() -> None:
     yes, no = {"present": True, "defined": "x"}, {"present": False}
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.errors import PlanError
-from pytest_py312.core.model.plan import Plan, is_offline, resolver_of, with_resolution
+from pytest_py312.core.model.plan import Plan, with_resolution
 from pytest_py312.dependencies.resolution.offline import OfflineResolver
 from pytest_py312.dependencies.resolution.pip_tools_resolver import PipToolsResolver
 from pytest_py312.dependencies.resolution.resolvers import make_resolver, resolver_description
@@ -24,7 +24,7 @@ def planned(root: Path, text: str) -> Plan:
 def test_uv_is_the_default_resolver(tmp_path: Path) -> None:
     plan = planned(tmp_path, "")
 
-    assert (resolver_of(plan), is_offline(plan)) == ("uv", False)
+    assert (plan.resolver, plan.offline) == ("uv", False)
     assert type(plan) is Plan
 
 
@@ -32,13 +32,13 @@ def test_uv_is_the_default_resolver(tmp_path: Path) -> None:
 def test_the_command_line_overrides_the_plan(tmp_path: Path, option: str, resolver: str) -> None:
     plan = with_resolution(planned(tmp_path, 'resolver = "pip-tools"\nreruns = 7\n'), resolver=option)
 
-    assert (resolver_of(plan), plan.reruns, plan.source) == (resolver, 7, "py312.toml")
+    assert (plan.resolver, plan.reruns, plan.source) == (resolver, 7, "py312.toml")
 
 
 def test_a_change_of_the_plan_keeps_its_resolver(tmp_path: Path) -> None:
     plan = replace(with_resolution(Plan(root=tmp_path), resolver="pip-tools", offline=True), isolation="interpreter")
 
-    assert (resolver_of(plan), is_offline(plan)) == ("pip-tools", True)
+    assert (plan.resolver, plan.offline) == ("pip-tools", True)
 
 
 def test_an_unknown_resolver_is_rejected(tmp_path: Path) -> None:

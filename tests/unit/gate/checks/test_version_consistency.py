@@ -10,7 +10,8 @@ from pytest_py312.core.model.findings import Interpreter, Severity
 from pytest_py312.gate.checks.version_consistency import ConsistencyResult, check_consistency, exact_versions
 from pytest_py312.repository.declarations.declaration import VersionDeclaration
 from pytest_py312.repository.declarations.reader import read_declarations
-from pytest_py312.repository.edits.declarations import MigrationTarget, migrate_files
+from pytest_py312.repository.edits.declarations import MigrationTarget
+from tests.support.migrations import migrate_files
 
 TARGET = Interpreter(3, 12)
 each_old = pytest.mark.parametrize("old", [Interpreter(3, 9), Interpreter(3, 10)], ids=str)

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -9,16 +10,18 @@ import pytest
 
 from pytest_py312.core import clock
 from pytest_py312.core.concurrency import SingleFlight
-from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
+from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
-from pytest_py312.core.model.plan import Plan, with_resolution
+from pytest_py312.core.model.plan import Plan, Waiver, with_resolution
 from pytest_py312.dependencies.installation.installer import WITHOUT_LOCK
 from pytest_py312.dependencies.resolution.lock import DependencyLock
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, Facts
 from pytest_py312.gate.checks.static_analysis import SourceCheck
 from pytest_py312.gate.run.fact_provider import FactProvider
+from pytest_py312.gate.run.finalization import Finalizer, SourceLines
+from pytest_py312.gate.run.known_findings import KnownFinding, KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.scheduler import Scheduler
 from pytest_py312.gate.run.state import StateFile
@@ -52,7 +55,13 @@ class ThirdPartyCheck:
         return CheckResult(outcome=outcome, is_kept=self.is_kept)
 
 
-def gate_on(*interpreters: str, root: Path, plan: Plan | None = None, reuse_failures: bool = True) -> Scheduler:
+def gate_on(
+    *interpreters: str,
+    root: Path,
+    plan: Plan | None = None,
+    reuse_failures: bool = True,
+    recorded: KnownFindingsByKey | None = None,
+) -> Scheduler:
     """Return a scheduler for ``root``, on a machine that has ``interpreters``."""
     plan, runner, once, state = (
         plan or Plan(root=root),
@@ -64,8 +73,9 @@ def gate_on(*interpreters: str, root: Path, plan: Plan | None = None, reuse_fail
         plan=plan, runner=runner, cache=root / "cache", state=state, uv_version="test", parallel=1, single_flight=once
     )
     keys = OutcomeKeys(plan=plan, runner=runner, installer=facts.installer, uv_version="test")
+    finalizer = Finalizer(waivers=plan.waivers, known_findings=recorded or {}, source_lines=SourceLines(root))
     return Scheduler(
-        facts=facts, keys=keys, runner=runner, state=state, single_flight=once, parallel=1,
+        facts=facts, keys=keys, finalizer=finalizer, runner=runner, state=state, single_flight=once, parallel=1,
         reuse_failures=reuse_failures,
     )  # fmt: skip
 
@@ -83,7 +93,7 @@ def runs_of_own_check(
     for zone in zones:
         monkeypatch.setenv("TZ", zone)
         gate = gate_on(*INTERPRETERS, root=root, **options)
-        monkeypatch.setattr(gate._facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+        monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
         prepare(gate)
         gate.run(CheckTask(cell=cell_of("3.12", of), check=own))
         gate.close()
@@ -145,11 +155,11 @@ def test_a_failure_is_reported_again_without_changes(
 
     assert runs_of_own_check(root, of, kept, monkeypatch) == 1
     gate, task = gate_on(*INTERPRETERS, root=root), CheckTask(cell=cell_of("3.12", of), check=kept)
-    monkeypatch.setattr(gate._facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+    monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
     outcome = gate.run(task).outcome
     assert (outcome.status, outcome.cached, outcome.findings) == (Status.FAILED, True, (BROKEN,))
     assert not gate.is_proven(task)
-    assert [str(build.interpreter) for build in gate.builds()] == list(INTERPRETERS)
+    assert [str(build.interpreter) for build in gate.facts.builds()] == list(INTERPRETERS)
     gate.close()
 
 
@@ -176,7 +186,7 @@ def test_a_failure_is_valid_for_as_long_as_a_lock(
 
 
 def leave_something_undetermined(gate: Scheduler) -> None:
-    gate._facts.installer.mark_undetermined(cell_of("3.9"))
+    gate.facts.installer.mark_undetermined(cell_of("3.9"))
 
 
 @pytest.mark.parametrize("findings", [(BROKEN,), ()])
@@ -208,6 +218,69 @@ def test_a_failure_offline_is_checked_again(
     assert runs_of_own_check(*fleet_of_one, kept, monkeypatch, plan=plan) == 2
 
 
+RECORDABLE = Finding(code="PY202", message="asyncio.coroutine was removed", names=("asyncio.coroutine",))
+RECORDED = KnownFinding(
+    fingerprint=RECORDABLE.fingerprint, code="PY202", service="user-service", path="", message=RECORDABLE.message
+)
+
+
+def statuses_of_two_runs(
+    root: Path, of: Service, own: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch, recorded: tuple[bool, bool]
+) -> list[tuple[Status, bool]]:
+    """Return status and whether it is cached, of two runs that have the finding recorded, or not."""
+    outcomes = []
+    for is_known in recorded:
+        gate = gate_on(*INTERPRETERS, root=root, recorded={RECORDED.key: RECORDED} if is_known else {})
+        monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+        outcomes.append(gate.run(CheckTask(cell=cell_of("3.12", of), check=own)).outcome)
+        gate.close()
+    return [(outcome.status, outcome.cached) for outcome in outcomes]
+
+
+@pytest.mark.parametrize("recorded", [(False, True), (True, False), (True, True)])
+def test_a_cached_outcome_is_completed_with_the_findings_that_are_known_now(
+    fleet_of_one: tuple[Path, Service],
+    kept: ThirdPartyCheck,
+    monkeypatch: pytest.MonkeyPatch,
+    recorded: tuple[bool, bool],
+) -> None:
+    kept.findings = (RECORDABLE,)
+
+    assert statuses_of_two_runs(*fleet_of_one, kept, monkeypatch, recorded) == [
+        (Status.PASSED if is_known else Status.FAILED, cached)
+        for is_known, cached in zip(recorded, (False, True), strict=True)
+    ]
+
+
+def test_a_failure_that_was_known_is_checked_again_if_something_is_undetermined(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It passed, so it was cached; a failure would not have been."""
+    kept.findings = (RECORDABLE, UNDETERMINED)
+
+    assert statuses_of_two_runs(*fleet_of_one, kept, monkeypatch, (True, False)) == [
+        (Status.PASSED, False),
+        (Status.FAILED, False),
+    ]
+
+
+def test_an_outcome_has_waivers_lines_and_time_when_it_is_returned(
+    fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck
+) -> None:
+    root, of = fleet_of_one
+    (root / of.path / "app.py").write_text("import six\n", encoding="utf-8")
+    there = Location(path=f"{of.path}/app.py", line=1)
+    waiver = Waiver(service=of.name, code="PY105", reason="r", owner="ada", until=date(2030, 1, 1))
+    kept.findings = (BROKEN, replace(RECORDABLE, location=there))
+    kept.codes = ("PY105", "PY202")
+    gate = gate_on(*INTERPRETERS, root=root, plan=Plan(root=root, waivers=(waiver,)))
+    outcome = gate.run(CheckTask(cell=cell_of("3.12", of), check=kept)).outcome
+    gate.close()
+
+    assert [(found.waived, found.source_line) for found in outcome.findings] == [(True, ""), (False, "import six")]
+    assert outcome.seconds > 0
+
+
 def test_failures_are_checked_again_on_request(
     fleet_of_one: tuple[Path, Service], kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -222,8 +295,8 @@ def test_what_passed_beside_a_set_without_a_lock_is_valid_for_as_long_as_a_lock(
     kept.findings = ()
 
     def leave_unlocked(gate: Scheduler) -> None:
-        monkeypatch.setattr(gate._facts.installer, "cached_lock", lambda cell: None)
-        monkeypatch.setattr(gate._facts.installer._locker, "cached_failure_digest", lambda request, build: "0123")
+        monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: None)
+        monkeypatch.setattr(gate.facts.installer._locker, "cached_failure_digest", lambda request, build: "0123")
 
     runs_of_own_check(*fleet_of_one, kept, monkeypatch, prepare=leave_unlocked)
     now = clock.timestamp()
@@ -255,7 +328,7 @@ def test_a_set_that_is_known_to_have_no_lock_has_a_digest_as_well(tmp_path: Path
     cell = cell_of("3.12", service(requirements=(source,)))
     service_tree(tmp_path / cell.service.path, {"requirements.txt": "six==99\n"})
     gate = gate_on(*INTERPRETERS, root=tmp_path)
-    installer = gate._facts.installer
+    installer = gate.facts.installer
     request, build = installer.request_builder.request(cell, (), ()), installer.build(cell)
 
     earlier_digests = installer.cached_lock_digests(cell)
@@ -277,14 +350,14 @@ def test_the_warnings_of_a_suite_are_those_of_an_earlier_complete_run(
     asked: list[Cell] = []
     for _ in range(2):
         gate = gate_on(*INTERPRETERS, root=root)
-        monkeypatch.setattr(gate._facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+        monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
 
         def run_suite(cell: Cell) -> SuiteRun:
             asked.append(cell)
             return replace(run_of({"test_a": "passed"}, "3.9"), warnings=(warning,), complete=complete)
 
-        monkeypatch.setattr(gate._facts, "suite_run", run_suite)
-        assert gate._facts.suite_warnings(cell_of("3.9", of)).warnings == (warning,)
+        monkeypatch.setattr(gate.facts, "suite_run", run_suite)
+        assert gate.facts.suite_warnings(cell_of("3.9", of)).warnings == (warning,)
         gate.close()
 
     assert len(asked) == runs

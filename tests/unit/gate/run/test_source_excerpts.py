@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Location, Severity
-from pytest_py312.gate.run.source_excerpts import MAX_LINE_LENGTH, SIZE_LIMIT, SourceLines
+from pytest_py312.gate.run.finalization import MAX_LINE_LENGTH, SIZE_LIMIT, SourceLines
 from tests.support.report_samples import finding, judged
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.declarations.workflow import read_workflow
+from pytest_py312.repository.declarations.summaries import read_workflow
 
 
 def read_declared(text: str) -> list[tuple[str, int | None, str | None]]:

@@ -14,11 +14,11 @@ from pytest_py312.repository.edits.declarations import (
     Migrated,
     MigrationTarget,
     migrate,
-    migrate_files,
     respell,
 )
 from pytest_py312.repository.edits.image_tags import image_tag_problem
 from pytest_py312.repository.edits.version_ranges import migrated_range
+from tests.support.migrations import migrate_files
 
 TARGET = Interpreter(3, 12)
 OLD = [Interpreter(3, 9), Interpreter(3, 10)]

@@ -4,8 +4,8 @@ import pytest
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.repository.declarations.reader import read_declarations
-from pytest_py312.repository.edits.lower_bounds import oldest_supported
-from pytest_py312.repository.edits.lower_bounds import tests_lower_bound as is_kept
+from pytest_py312.repository.edits.version_ranges import oldest_supported
+from pytest_py312.repository.edits.version_ranges import tests_lower_bound as is_kept
 
 
 @pytest.mark.parametrize(

@@ -17,10 +17,11 @@ from pytest_py312.gate.checks.version_consistency import check_consistency
 from pytest_py312.gate.fixes.version_changes import plan_migrations
 from pytest_py312.repository.declarations.declaration import DeclarationRole
 from pytest_py312.repository.declarations.reader import read_declarations
-from pytest_py312.repository.edits.declarations import MigrationTarget, migrate_files
+from pytest_py312.repository.edits.declarations import MigrationTarget
 from pytest_py312.repository.services.discovery import discover
 from pytest_py312.repository.services.version_survey import VersionSurvey
 from tests.support.fakes import service_tree
+from tests.support.migrations import migrate_files
 
 TARGET = Interpreter(3, 12)
 

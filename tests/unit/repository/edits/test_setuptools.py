@@ -1,14 +1,15 @@
 """Edits of setup.cfg and setup.py: the characters of one specifier, and no code is run."""
 
-from types import ModuleType
-
 import pytest
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pytest_py312.core.text_edits import EditRefused
-from pytest_py312.repository.edits import setup_cfg, setup_py
+from pytest_py312.repository.edits.setuptools import SetupCfgEditor, SetupPyEditor
 from pytest_py312.repository.formats.setuptools import read_setup_cfg_dependencies, read_setup_py_dependencies
+
+Editor = SetupCfgEditor | SetupPyEditor
+setup_cfg, setup_py = SetupCfgEditor(), SetupPyEditor()
 
 CFG = """\
 [metadata]
@@ -61,7 +62,15 @@ setup(
 @pytest.mark.parametrize("ending", ["\n", "\r\n"])
 @pytest.mark.parametrize("mark", ["", "\ufeff"])
 def test_one_specifier_is_edited_where_it_stands(
-    editor: ModuleType, text: str, line: int, name: str, specifier: str, old: str, new: str, ending: str, mark: str
+    editor: Editor,
+    text: str,
+    line: int,
+    name: str,
+    specifier: str,
+    old: str,
+    new: str,
+    ending: str,
+    mark: str,
 ) -> None:
     """Comments, quotation marks, markers, line ends and the byte order mark stay; twice is once."""
     before = mark + text.replace("\n", ending)
@@ -88,14 +97,14 @@ def test_one_specifier_is_edited_where_it_stands(
         (setup_cfg, "[options]\ninstall_requires = numpy==1;numpy==2\n", "manually"),
     ],
 )
-def test_what_does_not_stand_there_literally_is_refused(editor: ModuleType, text: str, reason: str) -> None:
+def test_what_does_not_stand_there_literally_is_refused(editor: Editor, text: str, reason: str) -> None:
     """The message says to make the change manually."""
     with pytest.raises(EditRefused, match=reason):
         editor.set_specifier(text, line=2, name="numpy", specifier="==1.26.0")
 
 
 @pytest.mark.parametrize(("editor", "text", "line"), [(setup_cfg, CFG, 7), (setup_py, PY, 4)])
-def test_an_edit_of_what_has_changed_meanwhile_is_refused(editor: ModuleType, text: str, line: int) -> None:
+def test_an_edit_of_what_has_changed_meanwhile_is_refused(editor: Editor, text: str, line: int) -> None:
     """The specifier that was judged is no longer there."""
     with pytest.raises(EditRefused, match=r'numpy has the specifier "==1\.24\.3", not "==1\.0"'):
         editor.set_specifier(text, line=line, name="numpy", specifier="==1.26.0", old="==1.0")
@@ -140,7 +149,7 @@ def py_of(rows: list[tuple[str, str, str]], filling: str) -> str:
 @given(REQUIREMENTS, FILLING, st.data())
 @pytest.mark.parametrize("editor", [setup_cfg, setup_py], ids=["cfg", "py"])
 def test_an_edit_changes_its_own_line_alone(
-    editor: ModuleType, rows: list[tuple[str, str, str]], filling: str, data: st.DataObject
+    editor: Editor, rows: list[tuple[str, str, str]], filling: str, data: st.DataObject
 ) -> None:
     """Everything but that specifier stays, and applying the edit twice is applying it once."""
     make, read = (cfg_of, read_setup_cfg_dependencies) if editor is setup_cfg else (py_of, read_setup_py_dependencies)
@@ -159,7 +168,7 @@ def test_an_edit_changes_its_own_line_alone(
     ] == [(old.name, old.marker, old.specifier if old.line != entry.line else "") for old in table.requirements.entries]
 
 
-def made(editor: ModuleType, text: str, line: int, what: str, **words: str) -> str | None:
+def made(editor: Editor, text: str, line: int, what: str, **words: str) -> str | None:
     """``text`` after an edit, ``None`` where it is refused."""
     try:
         return str(getattr(editor, what)(text, line=line, **words))
@@ -175,7 +184,7 @@ def made(editor: ModuleType, text: str, line: int, what: str, **words: str) -> s
     st.integers(min_value=-1, max_value=20),
 )
 @pytest.mark.parametrize("editor", [setup_cfg, setup_py], ids=["cfg", "py"])
-def test_no_text_crashes_the_editors(editor: ModuleType, text: str, line: int) -> None:
+def test_no_text_crashes_the_editors(editor: Editor, text: str, line: int) -> None:
     """It is edited, or refused, and nothing is lost of it."""
     for after in (
         made(editor, text, line, "set_specifier", name="numpy", specifier="==9.9"),

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.repository.formats.comments import blank_hash_comments, blank_slash_comments
+from pytest_py312.repository.formats.text_positions import blank_hash_comments, blank_slash_comments
 
 anything = st.text(alphabet=st.sampled_from("#/*\"'\\ \n\r\tab:"), max_size=60)
 

@@ -10,7 +10,6 @@ from pytest_py312.rollout.canary_analysis.time_series import (
     MetricSeries,
     ServiceMetrics,
     SoakProgress,
-    latest_measurements,
 )
 from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage
 from pytest_py312.rollout.metrics.resource_usage import counter_measurements
@@ -76,4 +75,3 @@ def test_pairs_are_of_slots_that_both_versions_have() -> None:
     assert service_metrics.paired_values("latency") == [(2.0, 1.0), (6.0, 5.0)]
     assert service_metrics.compared_metrics == ["latency"]
     assert service_metrics.compare_interim("latency", CompareSettings(), "increase") is None
-    assert latest_measurements(service_metrics)["latency"].value == 5.0

@@ -10,7 +10,6 @@ from pytest_py312.repository.plan.rollout_settings import CompareSettings
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
 from pytest_py312.rollout.domain.events import Breached, Decided, DeployFailed, Event, Resumed, RollbackRequested
 from pytest_py312.rollout.domain.journal import JournalEntry
-from pytest_py312.rollout.domain.journal_queries import rollback_cause
 from pytest_py312.rollout.domain.model import (
     Breach,
     BreachSeverity,
@@ -23,6 +22,7 @@ from pytest_py312.rollout.domain.model import (
     Timestamp,
 )
 from pytest_py312.rollout.domain.stop_signals import StopRequest
+from pytest_py312.rollout.execution.deploy_gate import rollback_cause
 from pytest_py312.rollout.execution.stage_runner import StageRunner
 from pytest_py312.rollout.execution.steps import RolloutStep, StepRunner, StepStatus, make_steps
 from pytest_py312.rollout.monitoring.breaches import MonitoredService

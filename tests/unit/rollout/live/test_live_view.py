@@ -61,7 +61,7 @@ def test_a_service_that_was_not_measured_is_not_called_well() -> None:
 
 def test_a_line_for_a_log() -> None:
     line = seen(measured("availability", value=1.0)).log_line
-    assert line == "soaking, sample 1: all well; 10 min credited, 50 min left; 2 missed"
+    assert line == "soaking, sample 1: all well; 10 m credited, 50 m left; 2 missed"
     bad = seen(measured("availability", Result.FAILED), measured("errors", Result.INCONCLUSIVE))
     assert "user: availability failed, errors inconclusive" in bad.log_line
 
@@ -122,7 +122,7 @@ def test_on_a_terminal_a_table_is_kept_up_to_date(monkeypatch: pytest.MonkeyPatc
         "stage 1 in test is soaking",
         "HTTP 500",
         "drift: another",
-        "10 min of 60 min credited",
+        "10 m of 1 h credited",
         "next in 40 s",
     ):
         assert expected in text
@@ -160,7 +160,7 @@ def test_the_page_shows_all_stages_and_what_was_measured(py312: Shell) -> None:
     page = page_of(py312, ticks=3)
     assert "Stage 1 is" in page
     assert NOT_DEPLOYED in page, "stage 2"
-    assert "2 min of 3 min" in page
+    assert "2 m of 3 m" in page
     assert "<progress" in page
     assert re.search(r"availability</th>.*successful", page)
     assert '<meta http-equiv="refresh" content="15">' in page

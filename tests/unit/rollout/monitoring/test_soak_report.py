@@ -1,25 +1,15 @@
 """Texts about a soak."""
 
-import pytest
-
 from pytest_py312.repository.plan.rollout_settings import SoakSettings
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
 from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
-from pytest_py312.rollout.monitoring.soak_report import format_hours, format_limits, format_log_summary, format_samples
+from pytest_py312.rollout.monitoring.soak_report import format_limits, format_log_summary, format_samples
 
 
 def sample(slot: int, *measurements: Measurement) -> Sample:
     return Sample(
         service="user", slot=slot, at=Timestamp(wall=slot, boottime=slot, boot="b"), measurements=measurements
     )
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0.2, "0 s"), (59, "59 s"), (60, "1 m"), (270, "4 m 30 s"), (3600, "1 h"), (43500, "12 h 05 m"), (172800, "48 h")],
-)
-def test_durations_are_formatted(seconds: float, text: str) -> None:
-    assert format_hours(seconds) == text
 
 
 def test_samples_are_formatted_by_metric() -> None:

@@ -20,8 +20,14 @@ from pytest_py312.cli.operations_commands import run_command
 from pytest_py312.core.errors import OptionError
 from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage
 from pytest_py312.rollout.reporting.evidence import build_evidence, history_chain, summarize_gate_report
-from pytest_py312.rollout.reporting.evidence_bundle import InvalidBundle, manifest_of, verify_bundle, write_bundle
-from pytest_py312.rollout.reporting.html import digest_of_page, evidence_page
+from pytest_py312.rollout.reporting.evidence_bundle import (
+    InvalidBundle,
+    digest_of_page,
+    evidence_page,
+    manifest_of,
+    verify_bundle,
+    write_bundle,
+)
 from tests.unit.rollout.shells import Shell, shell_in
 from tests.unit.rollout.watchers import ME, MonitoredStage
 

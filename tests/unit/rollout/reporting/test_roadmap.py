@@ -92,13 +92,13 @@ def test_the_roadmap_has_all_stages_before_any_deployment(py312: Shell) -> None:
     assert text.startswith("# Roadmap to Python 3.12\n")
     assert "* test: 0 of 2 stages accepted. Next: `py312 deploy --stage 1 --env test`." in text
     assert "* prod: 0 of 2 stages accepted. Next: stage 1 waits for test." in text
-    assert "| 1: Core \\| &lt;b&gt; | 1 | 3 min | not deployed | not deployed |" in text
+    assert "| 1: Core \\| &lt;b&gt; | 1 | 3 m | not deployed | not deployed |" in text
     assert not py312.context.state_dir.exists(), "looking makes no journal"
 
 
 def test_the_roadmap_shows_the_state_of_each_stage(py312: Shell) -> None:
     py312("deploy --stage 1")
-    assert "| soaking<br>at least 3 min left; not monitored yet" in py312("roadmap")
+    assert "| soaking<br>at least 3 m left; not monitored yet" in py312("roadmap")
     py312.accept(1)
     text = py312("roadmap")
     assert "* test: 1 of 2 stages accepted. Next: `py312 deploy --stage 2 --env test`." in text

@@ -3,7 +3,7 @@
 import pytest
 
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.rollout.targets.interpreter_detection import (
+from pytest_py312.rollout.targets.common import (
     apply_self_reported,
     is_python_executable,
     parse_interpreters,

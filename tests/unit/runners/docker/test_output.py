@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.runners.docker.output import OutputTail, format_size
+from pytest_py312.runners.docker.output import OutputTail
 from pytest_py312.runners.probe_records import read_bounded, read_records
 
 MIB = 1024**2
@@ -62,13 +62,3 @@ def test_a_flood_on_one_stream_does_not_displace_the_other() -> None:
     for _ in range(100):
         tail.add(b"eeee", lane=1)
     assert tail.text() == "outeeee"
-
-
-def test_sizes_have_units() -> None:
-    """The units are those of a plan."""
-    assert [format_size(size) for size in (100, 2048, 256 * MIB, 3 * 512 * MIB)] == [
-        "100 bytes",
-        "2 KiB",
-        "256 MiB",
-        "1.5 GiB",
-    ]

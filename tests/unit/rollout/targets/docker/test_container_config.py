@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pytest_py312.rollout.targets.common import RUN_LABEL, SERVICE_LABEL, printable_last_lines
 from pytest_py312.rollout.targets.docker.container_config import (
     CONTROL,
     ROLE_LABEL,
@@ -12,7 +13,6 @@ from pytest_py312.rollout.targets.docker.container_config import (
     memory_in_use,
     request_from_container,
 )
-from pytest_py312.rollout.targets.labels import RUN_LABEL, SERVICE_LABEL, printable_last_lines
 from tests.unit.rollout.runs import spec
 
 OLD_IMAGE: dict[str, Any] = {

@@ -5,9 +5,8 @@ from typing import Any, cast
 
 import pytest
 
-from pytest_py312.rollout.targets.swarm.errors import as_swarm_target_errors
 from pytest_py312.rollout.targets.swarm.nodes import SwarmNodes
-from pytest_py312.rollout.targets.swarm.services import SwarmServices
+from pytest_py312.rollout.targets.swarm.services import SwarmServices, as_swarm_target_errors
 from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineUnavailable, translate_errors

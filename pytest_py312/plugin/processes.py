@@ -1,13 +1,38 @@
-"""Let SIGTERM and SIGHUP end a session as SIGINT does: with its summary and the reports of what is known so far.
+"""The processes of a session: which one of xdist's this is, where they share files, and how a signal ends them.
 
 CI systems cancel a job with SIGTERM, some of them soon after SIGINT, and so does ``timeout``.
 """
 
 import signal
 import threading
+from pathlib import Path
 from types import FrameType
 
+import pytest
+
 from pytest_py312.core import clock
+
+
+def is_worker(config: pytest.Config) -> bool:
+    return hasattr(config, "workerinput")
+
+
+def is_controller(config: pytest.Config) -> bool:
+    """Return whether this is xdist's controller, which collects nothing and gets outcomes from its workers' reports."""
+    return config.pluginmanager.hasplugin("dsession")
+
+
+def uses_xdist_workers(config: pytest.Config) -> bool:
+    """Return whether the command line asks for workers."""
+    count, distribution = getattr(config.option, "numprocesses", None), getattr(config.option, "dist", "no")
+    return bool(count) or distribution != "no"
+
+
+def shared_folder(config: pytest.Config) -> Path | None:
+    """Return the folder shared by xdist's workers; ``None`` in other processes."""
+    folder = getattr(config, "workerinput", {}).get("py312_shared")
+    return Path(folder) if folder else None
+
 
 SIGNALS = (signal.SIGTERM, signal.SIGHUP)
 REPEAT_INTERVAL = 5.0

@@ -1,11 +1,18 @@
-"""Give all findings of a service about one requirement the same remedy: the change that was tried. Pure."""
+"""Build the report of a run from its results. Pure."""
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from pytest_py312 import __version__
+from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, SpecifierChange
+from pytest_py312.core.model.fleet import Cell, Fleet
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.model.report import Report, RolloutReport
+from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.failure_hints import CAUSE_ELSEWHERE
+from pytest_py312.gate.run.tasks import CheckTask, TaskKey
 
 _ABOUT_REQUIREMENT = re.compile(
     r"(?:require (?P<name>[A-Za-z0-9][\w.-]*)[<>=!~]=?|replace (?P<replaced>[A-Za-z0-9][\w.-]*)(?![\w.-]))", re.ASCII
@@ -16,6 +23,50 @@ _OF_LIBRARIES = frozenset(("PY240", "PY243"))
 _FRAME = re.compile(r'File "(?P<path>[^"</][^"]*\.py)", line (?P<line>\d+)')
 """A line of a traceback in what is installed: these paths begin in the folder of the environment."""
 _DEPENDENCIES = "dependencies"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class RunResults:
+    """The results of a run, and how far it came. ``tasks`` are those that were selected."""
+
+    tasks: Sequence[CheckTask]
+    results: Sequence[CheckResult]
+    exit_status: int = 0
+    cut_short: bool = False
+    not_run: tuple[TaskKey, ...] = ()
+    end_signal: str = ""
+    rollout: RolloutReport | None = None
+
+
+def build_report(plan: Plan, fleet: Fleet, run: RunResults) -> Report:
+    """Return the report of ``run``, without what only its assembly knows: runner, resolver, builds, earlier runs."""
+    outcomes = with_shared_remedies([result.outcome for result in run.results], plan.target)
+    service_names = {outcome.service for outcome in outcomes} | {task.cell.service.name for task in run.tasks}
+    comparisons = [result.suite_comparison for result in run.results]
+    return Report(
+        plan=plan,
+        services=tuple(service for service in fleet.services if service.name in service_names),
+        cells=_cells(run, outcomes),
+        outcomes=outcomes,
+        comparisons=tuple(comparison for comparison in comparisons if comparison is not None),
+        benchmarks=tuple(benchmark for result in run.results for benchmark in result.benchmarks),
+        assumptions=fleet.assumptions,
+        generated=clock.now_text(),
+        tool_version=__version__,
+        exit_status=run.exit_status,
+        cut_short=run.cut_short,
+        not_run=run.not_run,
+        end_signal=run.end_signal,
+        rollout=run.rollout,
+    )
+
+
+def _cells(run: RunResults, outcomes: Sequence[Outcome]) -> tuple[Cell, ...]:
+    """Return the cells that were checked or were to be; if the run was cut short, all that were selected."""
+    answered = {(outcome.service, outcome.interpreter) for outcome in outcomes}
+    answered |= {(service, interpreter) for service, interpreter, _ in run.not_run}
+    cells = {task.cell.identifier: task.cell for task in run.tasks}
+    return tuple(cell for cell in cells.values() if run.cut_short or (cell.service.name, cell.interpreter) in answered)
 
 
 def with_shared_remedies(outcomes: Sequence[Outcome], target: Interpreter) -> tuple[Outcome, ...]:

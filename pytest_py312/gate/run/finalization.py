@@ -1,18 +1,23 @@
-"""Read the source lines that findings refer to, for reports.
+"""Complete the outcome that a check has returned. What is cached is the outcome before that.
 
-Lines end as in Python: with ``\\n``, ``\\r\\n`` or ``\\r``, but not with a form feed.
+Lines of the source end as in Python: with ``\\n``, ``\\r\\n`` or ``\\r``, but not with a form feed.
 """
 
 import io
 import re
+import threading
 import tokenize
 from collections import OrderedDict
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity
+from pytest_py312.core.model.plan import Waiver
+from pytest_py312.gate.run.known_findings import KnownFindingsByKey, apply_known_findings
+from pytest_py312.gate.run.tasks import CheckTask
+from pytest_py312.gate.run.waivers import apply_waivers, waivers_for
 from pytest_py312.repository.tree import decode_text
 
 SIZE_LIMIT = 2 * 1024 * 1024
@@ -25,11 +30,12 @@ _LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class SourceLines:
-    """Lines of the files below ``root``. The most recently used files are cached."""
+    """Lines of the files below ``root``. The most recently used files are cached. Thread-safe."""
 
     def __init__(self, root: Path) -> None:
         self._root = root
         self._files: OrderedDict[str, list[str]] = OrderedDict()
+        self._lock = threading.Lock()
 
     def annotate(self, outcome: Outcome) -> Outcome:
         """Add the source lines to the errors of ``outcome`` that are neither waived nor known."""
@@ -47,7 +53,8 @@ class SourceLines:
         """Return the line at ``location`` without its line end; empty if it does not exist or cannot be read."""
         if location.line is None:
             return ""
-        lines = self._lines(location.path)
+        with self._lock:
+            lines = self._lines(location.path)
         text = lines[location.line - 1] if 0 < location.line <= len(lines) else ""
         return text if len(text) <= MAX_LINE_LENGTH else ""
 
@@ -70,3 +77,25 @@ def _decode_source(content: bytes, path: str) -> str:
         with suppress(SyntaxError, ValueError, LookupError):  # ValueError: the file is in another encoding
             return content.decode(tokenize.detect_encoding(io.BytesIO(content).readline)[0])
     return decode_text(content)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Finalizer:
+    """What completes the outcomes of a run: the plan's waivers, the recorded findings, and the lines of the source."""
+
+    waivers: tuple[Waiver, ...]
+    known_findings: KnownFindingsByKey
+    source_lines: SourceLines
+
+    def finalize(
+        self, outcome: Outcome, task: CheckTask, *, is_target: bool, seconds: float = 0.0, cached: bool = False
+    ) -> Outcome:
+        """Return ``outcome`` with waived and known findings, the lines that they are about, and its time.
+
+        :param is_target: the cell is the service's last, where a waiver that is not needed is reported.
+        """
+        waivers = waivers_for(self.waivers, task.cell)
+        outcome = apply_waivers(outcome, waivers, task.check.codes, is_target=is_target)
+        if self.known_findings:
+            outcome = apply_known_findings(outcome, self.known_findings)
+        return replace(self.source_lines.annotate(outcome), seconds=round(seconds, 3), cached=cached)

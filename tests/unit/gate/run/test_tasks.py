@@ -10,7 +10,7 @@ from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service, cells_of
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage
-from pytest_py312.gate.run.selection import select_cells, select_services
+from pytest_py312.gate.run.tasks import select_cells, select_services
 
 PY38, PY39, PY310, PY311, PY312, PY313 = (Interpreter(3, minor) for minor in range(8, 14))
 

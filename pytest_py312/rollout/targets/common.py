@@ -1,11 +1,29 @@
-"""Commands that report the Python version of running processes, and parsing of their output.
+"""What all targets share: labels of the objects that they create, and commands that report the Python of processes.
 
 The module is pure; the targets execute the commands inside containers.
 """
 
 import re
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from pytest_py312.core.model.findings import Interpreter
+
+SERVICE_LABEL = "pytest-py312.rollout.service"
+RUN_LABEL = "pytest-py312.rollout.run"
+
+JsonObject = Mapping[str, Any]
+"""A JSON object as an engine's API returns it."""
+
+
+def printable_last_lines(log: bytes, count: int) -> Sequence[str]:
+    """Return the last lines of a log without terminal control characters."""
+    text = log.decode("utf-8", "replace")
+    return ["".join(character for character in line if character.isprintable()) for line in text.splitlines()[-count:]]
+
+
+# ---- Python versions of running processes
+
 
 ALL_VERSIONS_SCRIPT = (
     "for link in /proc/[0-9]*/exe; do program=$(readlink $link 2>/dev/null) || continue; "

@@ -1,11 +1,20 @@
-"""One requirement, one remedy: the change that was tried."""
+"""The report of a run; and one requirement, one remedy: the change that was tried."""
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, SpecifierChange
-from pytest_py312.gate.run.shared_remedies import with_shared_remedies
+from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, SpecifierChange, Status
+from pytest_py312.core.model.fleet import Fleet
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.model.report import Report
+from pytest_py312.gate.checks.check import CheckResult
+from pytest_py312.gate.checks.suite import SuiteCheck
+from pytest_py312.gate.run.run_report import RunResults, build_report, with_shared_remedies
+from pytest_py312.gate.run.tasks import CheckTask
+from tests.support.fakes import cell_of, service
 
 TARGET = Interpreter(3, 12)
 CHANGE = SpecifierChange(path="app/requirements.txt", line=1, name="powertools", old="==1.15.0", new="==1.24.0")
@@ -97,3 +106,44 @@ def test_what_fails_at_the_same_line_has_the_same_remedy(finding: Finding, check
     for other in others:
         (judged, _) = with_shared_remedies([outcome(other, check), outcomes[1]], TARGET)
         assert judged.findings[0].remedy == finding.remedy
+
+
+# ---- the report
+
+
+def run_of_tasks(*statuses: Status | None, **changes: Any) -> RunResults:
+    """Return a run of user-service on 3.9 and 3.12, with one task each; ``None``: it was not run."""
+    tasks = [CheckTask(cell=cell_of(minor), check=SuiteCheck()) for minor in ("3.9", "3.12")]
+    results = [
+        CheckResult(outcome=Outcome(service="user-service", interpreter=task.interpreter, check="suite", status=status))
+        for task, status in zip(tasks, statuses, strict=True)
+        if status is not None
+    ]
+    return RunResults(tasks=tasks, results=results, **changes)
+
+
+def reported(run: RunResults) -> Report:
+    fleet = Fleet(services=(service(), service("auth-service")), assumptions=("user-service has no baseline",))
+    return build_report(Plan(root=Path("repository")), fleet, run)
+
+
+def test_a_report_is_about_what_was_selected() -> None:
+    report = reported(run_of_tasks(Status.PASSED, Status.FAILED, exit_status=1))
+
+    assert [item.name for item in report.services] == ["user-service"]
+    assert [cell.identifier for cell in report.cells] == ["user-service-py3.9", "user-service-py3.12"]
+    assert [outcome.status for outcome in report.outcomes] == [Status.PASSED, Status.FAILED]
+    assert (report.exit_status, report.assumptions) == (1, ("user-service has no baseline",))
+
+
+@pytest.mark.parametrize(
+    ("changes", "cells"),
+    [
+        ({}, ["user-service-py3.9"]),
+        ({"not_run": (("user-service", TARGET, "suite"),)}, ["user-service-py3.9", "user-service-py3.12"]),
+        ({"cut_short": True, "end_signal": "SIGTERM"}, ["user-service-py3.9", "user-service-py3.12"]),
+    ],
+)
+def test_cells_that_were_left_out_on_request_are_not_reported(changes: dict[str, Any], cells: list[str]) -> None:
+    """Those that were to be checked and were not are: a service without them is not proven."""
+    assert [cell.identifier for cell in reported(run_of_tasks(Status.PASSED, None, **changes)).cells] == cells

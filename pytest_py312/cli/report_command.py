@@ -1,0 +1,96 @@
+"""``py312 report``: write a report of an earlier run in any format, without running anything."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import Any
+
+from pytest_py312.cli.rollout_parser import add_location_arguments
+from pytest_py312.core.directories import STATE_FOLDER, path_in_checkout
+from pytest_py312.core.errors import OptionError, StateError, did_you_mean
+from pytest_py312.core.files import write_document
+from pytest_py312.core.text import escape_terminal
+from pytest_py312.gate.reports import FORMAT_OF_ENDING, FORMATS, format_of_file, render
+from pytest_py312.gate.reports.run_verdict import summarize
+from pytest_py312.gate.run.stored_runs import FILE_NAME, RunStore, StoredRun
+
+REPORT_COMMAND = "report"
+
+
+def add_report_command(commands: Any) -> None:
+    """Add the command to the subparsers of ``py312``."""
+    parser = commands.add_parser(REPORT_COMMAND, help="write a report of an earlier run again; runs nothing")
+    add_location_arguments(parser)
+    parser.add_argument("--list", action="store_true", help="show the runs that are stored")
+    parser.add_argument(
+        "--from", dest="run", default="", metavar="RUN", help="id of a run, or its beginning (default: the last)"
+    )
+    parser.add_argument("--format", metavar="|".join(FORMATS), help="default: by the ending of the file, else md")
+    parser.add_argument("--output", metavar="FILE", help="default: standard output")
+
+
+def report(options: argparse.Namespace) -> int:
+    """Write the report, and return the exit status of its run; 0 for a list of runs."""
+    root = _root_of_runs(options)
+    store = RunStore(root / STATE_FOLDER)
+    if options.list:
+        for run in store.runs():
+            sys.stdout.write(f"{_describe(run)}\n")
+        return 0
+    report_format = _format(options)
+    run = store.find(options.run)
+    stored = store.report(run)
+    content = render(stored, report_format, prefix=path_in_checkout(root))
+    if options.output:
+        _write(Path(options.output), content)
+    else:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(content)
+    verdict = summarize(stored)
+    if not verdict.complete:
+        sys.stderr.write(f"py312: run {run.id} is not complete: {escape_terminal(verdict.sentence)}\n")
+    return int(stored.exit_status)
+
+
+def _root_of_runs(options: argparse.Namespace) -> Path:
+    """Return the folder of the plan, or the nearest one around the path that has stored runs: no plan is read."""
+    if options.plan is not None:
+        return Path(options.plan).resolve().parent
+    start = Path(options.path).resolve()
+    if not start.exists():
+        raise OptionError(f"{options.path}: there is no such file or folder")
+    for folder in (start, *start.parents):
+        if (folder / STATE_FOLDER / FILE_NAME).is_file():
+            return folder
+        if (folder / ".git").exists():
+            break
+    return start
+
+
+def _format(options: argparse.Namespace) -> str:
+    by_ending = format_of_file(Path(options.output).name) if options.output else "md"
+    chosen = options.format or by_ending
+    if options.format and options.format not in FORMATS:
+        raise OptionError(
+            f"--format {options.format}: expected one of {', '.join(FORMATS)}{did_you_mean(options.format, FORMATS)}"
+        )
+    if not chosen:
+        raise OptionError(
+            f"--output {options.output}: give --format, or one of these endings: {', '.join(FORMAT_OF_ENDING)}"
+        )
+    return chosen
+
+
+def _describe(run: StoredRun) -> str:
+    if run.exit_status is None:
+        end = "no report: it is still running, or was killed before its end"
+    else:
+        end = f"exit {run.exit_status}  {escape_terminal(run.summary)}"
+    return f"{escape_terminal(run.id)}  {escape_terminal(run.began)}  {end}"
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_document(path, content)
+    except OSError as error:
+        raise StateError(f"{path} could not be written: {error.strerror or error}") from None
