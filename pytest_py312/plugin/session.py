@@ -215,7 +215,14 @@ class GateSession:
 
     def run_task(self, task: CheckTask) -> CheckResult:
         """Run a task, and mark recorded findings as known. The scheduler caches the outcome without the marks."""
-        result = self.assembly.scheduler.run(task)
+        return self._marked(self.assembly.scheduler.run(task))
+
+    def _finished(self, task: CheckTask) -> CheckResult | None:
+        """Return the result of a task that was computed ahead of pytest, if it is there."""
+        result = self.assembly.finished(task)
+        return None if result is None else self._marked(result)
+
+    def _marked(self, result: CheckResult) -> CheckResult:
         outcome = result.outcome
         if self._known_findings is not None:
             outcome = self._known_findings.apply(outcome)
@@ -351,7 +358,9 @@ class GateSession:
         tasks = [task for _, service_tasks in self.tasks for task in service_tasks]
         if is_worker(session.config) or session.config.option.collectonly:
             return
-        self._exit_status, self._cut_short = self._results.finish(session, int(exitstatus), tasks)
+        self._exit_status, self._cut_short = self._results.finish(
+            session, int(exitstatus), tasks, self._finished
+        )
         if self._exit_status != exitstatus:
             session.exitstatus = self._exit_status
         if self.rollout is not None:

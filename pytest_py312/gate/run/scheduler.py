@@ -84,6 +84,13 @@ class Scheduler:
             return future.result()
         return self._run(task)
 
+    def finished(self, task: CheckTask) -> CheckResult | None:
+        """Return the result of ``task`` if it was prefetched and is there; ``None`` otherwise."""
+        future = self._futures.get(task.name)
+        if future is None or not future.done() or future.cancelled() or future.exception() is not None:
+            return None
+        return future.result()
+
     def is_proven(self, task: CheckTask) -> bool:
         """Return whether ``task`` has passed in an earlier run, and nothing that it depends on has changed since."""
         key = self._key(task)

@@ -1,6 +1,7 @@
 """Which outcomes of earlier runs are used again."""
 
 from collections.abc import Callable
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -310,3 +311,17 @@ def test_the_source_check_alone_is_errored_without_the_target(tmp_path: Path) ->
 
     assert outcome.status is Status.ERRORED
     assert "no Python 3." in outcome.reason
+
+
+def test_what_is_computed_ahead_is_finished_once_it_is_there(fleet_of_one: tuple[Path, Service]) -> None:
+    root, of = fleet_of_one
+    gate = gate_on(*INTERPRETERS, root=root)
+    passing, failing = (CheckTask(cell=cell_of("3.12", of), check=ThirdPartyCheck(name=name)) for name in ("a", "b"))
+    future: Future[CheckResult] = Future()
+    gate._futures |= {passing.name: future, failing.name: Future()}
+    assert gate.finished(passing) is None
+    result = passing.check.run(passing.cell, gate._facts)
+    future.set_result(result)
+    gate._futures[failing.name].set_exception(ValueError("of ours"))
+    assert (gate.finished(passing), gate.finished(failing)) == (result, None)
+    gate.close()
