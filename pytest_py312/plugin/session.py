@@ -358,9 +358,7 @@ class GateSession:
         tasks = [task for _, service_tasks in self.tasks for task in service_tasks]
         if is_worker(session.config) or session.config.option.collectonly:
             return
-        self._exit_status, self._cut_short = self._results.finish(
-            session, int(exitstatus), tasks, self._finished
-        )
+        self._exit_status, self._cut_short = self._results.finish(session, int(exitstatus), tasks, self._finished)
         if self._exit_status != exitstatus:
             session.exitstatus = self._exit_status
         if self.rollout is not None:

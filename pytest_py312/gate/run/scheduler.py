@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 
 UNDETERMINED_CODES = frozenset(("PY111", "PY112", "PY113"))
 """Codes of findings on what could not be determined."""
+LAST = 2**30
+"""Amount of work of what is done after everything else."""
+SERVICES_AT_ONCE = 8
+"""Number of services that are prepared together: the first ones of a large fleet end while others are installed."""
 
 
 class Scheduler:
@@ -73,6 +77,7 @@ class Scheduler:
         facts.suite_warnings = self._suite_warnings
         self._futures: dict[str, Future[CheckResult]] = {}
         self._workers: PriorityExecutor | None = None
+        self._builders: PriorityExecutor | None = None
         self._preparers: PriorityExecutor | None = None
 
     # -- results
@@ -185,13 +190,14 @@ class Scheduler:
         """Compute ``tasks`` in the background, with as many cells at once as there are cores.
 
         While the distributions of one interpreter are installed, those of the next one are resolved, and suites run as
-        soon as their environments are ready.
+        soon as their environments are ready. What has to build sources first has threads of its own, the least work
+        first: a compiler that runs for minutes keeps no other service back.
         """
         self._register(tasks)
         pending = [task for task in tasks if not self._answer_from_cache(task)]
         if not pending:
             return
-        self._workers = PriorityExecutor(self._parallel + 2)
+        self._workers, self._builders = PriorityExecutor(self._parallel + 2), PriorityExecutor(self._parallel)
         self._preparers = PriorityExecutor(2)
         order = {name: index for index, name in enumerate(dict.fromkeys(task.cell.service.name for task in pending))}
         for task in pending:
@@ -199,13 +205,16 @@ class Scheduler:
         self._prefetch_source_analysis(pending)
         self._enqueue([task for task in pending if task.cell not in self._facts.installed_cells], order)
         installing = [task for task in pending if task.cell in self._facts.installed_cells]
-        readiness = _Readiness(installing, lambda ready: self._enqueue(ready, order))
-        for interpreter, cells in self._facts.installer.group_by_interpreter(
-            [task.cell for task in installing]
-        ).items():
-            self._preparers.submit(
-                (interpreter.minor,), partial(self._prepare_interpreter, interpreter, tuple(cells), readiness, order)
-            )
+        names = list(dict.fromkeys(task.cell.service.name for task in installing))
+        for start in range(0, len(names), SERVICES_AT_ONCE):
+            group = frozenset(names[start : start + SERVICES_AT_ONCE])
+            tasks = [task for task in installing if task.cell.service.name in group]
+            readiness = _Readiness(tasks, lambda ready: self._enqueue(ready, order))
+            for interpreter, cells in self._facts.installer.group_by_interpreter([task.cell for task in tasks]).items():
+                self._preparers.submit(
+                    (start, interpreter.minor),
+                    partial(self._prepare_interpreter, interpreter, tuple(cells), readiness, order),
+                )
 
     def _register(self, tasks: Sequence[CheckTask]) -> None:
         self._facts.installed_cells = frozenset(task.cell for task in tasks if needs_installation(task.check))
@@ -226,20 +235,30 @@ class Scheduler:
         finally:
             for cell in cells:
                 if cell in readiness.cells_with_suites:
-                    self._submit(
-                        (order[cell.service.name], 0, cell.interpreter.minor), partial(self._facts.suite_run, cell)
-                    )
+                    priority = (order[cell.service.name], 0, cell.interpreter.minor)
+                    self._submit(priority, partial(self._facts.suite_run, cell), work=self._remaining_work(cell))
             readiness.mark_prepared(interpreter)
 
     def _enqueue(self, tasks: Sequence[CheckTask], order: Mapping[str, int]) -> None:
         """Submit tasks of services whose interpreters are all prepared."""
+        cells = dict.fromkeys(task.cell for task in tasks if task.cell in self._facts.installed_cells)
+        remaining: dict[str, int] = {}
+        for cell in cells:
+            remaining[cell.service.name] = remaining.get(cell.service.name, 0) + self._remaining_work(cell)
         for index, task in enumerate(tasks):
-            last_offset = len(order) if comes_last(task.check) else 0
-            self._submit((order[task.cell.service.name] + last_offset, 1, index), partial(self._complete, task))
+            work = LAST if comes_last(task.check) else remaining.get(task.cell.service.name, 0)
+            self._submit((order[task.cell.service.name], 1, index), partial(self._complete, task), work=work)
 
-    def _submit(self, priority: tuple[int, ...], work: Callable[[], object]) -> None:
-        if self._workers is not None:
-            self._workers.submit(priority, work)
+    def _remaining_work(self, cell: Cell) -> int:
+        try:
+            return self._facts.installer.remaining_work(cell)
+        except Exception:  # raised again where the result is needed
+            return LAST
+
+    def _submit(self, priority: tuple[int, ...], job: Callable[[], object], *, work: int = 0) -> None:
+        executor = self._builders if work else self._workers
+        if executor is not None:
+            executor.submit((work, *priority), job)
 
     def _complete(self, task: CheckTask) -> None:
         future = self._futures[task.name]
@@ -297,7 +316,7 @@ class Scheduler:
         for future in self._futures.values():
             future.cancel()
         self._runner.close()
-        for threads in (self._preparers, self._workers):
+        for threads in (self._preparers, self._workers, self._builders):
             if threads is not None:
                 threads.close()
         self._state.touch(self._used_keys)

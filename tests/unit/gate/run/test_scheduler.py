@@ -1,6 +1,7 @@
 """Which outcomes of earlier runs are used again."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 
 from pytest_py312.core import clock
 from pytest_py312.core.concurrency import SingleFlight
-from pytest_py312.core.model.findings import Finding, Outcome, Severity, Status
+from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.model.plan import Plan, with_resolution
@@ -325,3 +326,67 @@ def test_what_is_computed_ahead_is_finished_once_it_is_there(fleet_of_one: tuple
     gate._futures[failing.name].set_exception(ValueError("of ours"))
     assert (gate.finished(passing), gate.finished(failing)) == (result, None)
     gate.close()
+
+
+@dataclass(kw_only=True)
+class FakeInstaller:
+    """Prepares and counts work without installing anything. ``prepared`` has the services of each call."""
+
+    work: Mapping[str, int]
+    grouped: Callable[[Sequence[Cell]], dict[Interpreter, list[Cell]]]
+    prepared: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def group_by_interpreter(self, cells: Sequence[Cell]) -> dict[Interpreter, list[Cell]]:
+        return self.grouped(cells)
+
+    def prepare(self, interpreter: Interpreter, cells: Sequence[Cell]) -> bool:
+        self.prepared.append((str(interpreter), sorted({cell.service.name for cell in cells})))
+        return True
+
+    def remaining_work(self, cell: Cell) -> int:
+        if self.work.get(cell.service.name, 0) < 0:
+            raise ValueError("of ours")
+        return self.work.get(cell.service.name, 0)
+
+
+@dataclass(kw_only=True)
+class WaitingCheck(ThirdPartyCheck):
+    """A check of which the services that build wait until all others have ended."""
+
+    waiting: Collection[str]
+    others: int
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        if cell.service.name in self.waiting:
+            assert self.ended.wait(20)
+        result = super().run(cell, facts)
+        if sum(other.service.name not in self.waiting for other in self.asked) == self.others:
+            self.ended.set()
+        return result
+
+
+def test_services_that_build_for_long_keep_no_other_service_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one whose work is not known because of an error of ours."""
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    slow = {"service-1": 3, "service-2": 9, "service-3": 5, "service-4": -1}
+    services = [service(f"service-{number}", requirements=(), suite=None) for number in range(1, 21)]
+    check = WaitingCheck(waiting=slow, others=16)
+    installer = FakeInstaller(work=slow, grouped=gate._facts.installer.group_by_interpreter)
+    monkeypatch.setattr(gate._facts, "installer", installer)
+    monkeypatch.setattr(gate._keys, "key_of", lambda *_, **__: "")
+    tasks = [CheckTask(cell=cell_of("3.12", of), check=check) for of in services]
+
+    gate.prefetch(tasks)
+    for task in tasks:
+        assert gate.run(task).outcome.status is Status.PASSED
+    gate.close()
+
+    order = [cell.service.name for cell in check.asked]
+    assert sorted(order[:16]) == sorted(of.name for of in services if of.name not in slow)
+    assert order[16:] == ["service-1", "service-3", "service-2", "service-4"]
+    first = [names for interpreter, names in installer.prepared if interpreter == "3.12"]
+    assert sorted(map(len, first)) == [4, 8, 8]
+    assert {f"service-{number}" for number in range(1, 9)} in map(set, first)
