@@ -37,7 +37,6 @@ from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks
 from pytest_py312.plugin.report_files import ReportWriter
 from pytest_py312.plugin.termination import TerminationHandler
 from pytest_py312.plugin.xdist import is_controller, is_worker, shared_folder
-from pytest_py312.repository.plan.fleet_check import check_against_fleet
 from pytest_py312.repository.tree import relative_to
 
 if TYPE_CHECKING:
@@ -71,8 +70,6 @@ class GateSession:
         self._config = config
         self.options: RunOptions = read_options(config, default_cache_folder)
         self.fleet: Fleet = discover_fleet(config, self.options.plan)
-        names = [(service.name, service.path) for service in self.fleet.services]
-        check_against_fleet(self.options.plan, names)
         config.hook.pytest_py312_fleet(config=config, plan=self.options.plan, fleet=self.fleet)
         extra = [check for checks in config.hook.pytest_py312_checks(config=config) or () for check in checks]
         self._checks = (*CHECKS, *self._optional_checks(), *extra)
