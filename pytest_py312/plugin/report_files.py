@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from pytest_py312.core.errors import describe_internal_error
 from pytest_py312.core.files import append_to_document, write_document
 from pytest_py312.core.model.report import Report
 from pytest_py312.plugin.command_line import checkout_root, report_ending
@@ -29,7 +30,7 @@ class ReportWriter:
     def write(self, session: pytest.Session, report: Report) -> None:
         """Write all reports. Failures are reported, and a requested file that cannot be written fails the run."""
         for path in self._files:
-            if not self._write_file(path, self._render(path, report), write_document):
+            if not self._write_report(path, report):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if self._summary:
             from pytest_py312.gate.reports import markdown
@@ -38,6 +39,14 @@ class ReportWriter:
             remaining = markdown.SIZE_LIMIT - (path.stat().st_size if path.is_file() else 0)
             text = markdown.render(report, limit=remaining) if remaining > 0 else ""
             self._write_file(path, text, append_to_document)
+
+    def _write_report(self, path: Path, report: Report) -> bool:
+        """Write one report. An error of ours in it leaves the others as they are."""
+        try:
+            return self._write_file(path, self._render(path, report), write_document)
+        except Exception as error:
+            self._errors[path] = f"{path} could not be written: {describe_internal_error(error)}"
+            return False
 
     def _render(self, path: Path, report: Report) -> str:
         """Render the report in the file's format, importing only the module of that format."""

@@ -29,7 +29,7 @@ from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
 from pytest_py312.gate.run.selection import select_cells, select_services
 from pytest_py312.gate.run.shared_remedies import with_shared_remedies
 from pytest_py312.gate.run.source_excerpts import SourceLines
-from pytest_py312.gate.run.tasks import CheckTask, tasks_of, unproven_tasks
+from pytest_py312.gate.run.tasks import CheckTask, internal_error_outcome, tasks_of, unproven_tasks
 from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
 from pytest_py312.plugin.item_results import ItemResults
 from pytest_py312.plugin.known_findings import read_known_findings
@@ -217,7 +217,10 @@ class GateSession:
     def _finished(self, task: CheckTask) -> CheckResult | None:
         """Return the result of a task that was computed ahead of pytest, if it is there."""
         result = self.assembly.finished(task)
-        return None if result is None else self._marked(result)
+        try:
+            return None if result is None else self._marked(result)
+        except Exception as error:
+            return CheckResult(outcome=internal_error_outcome(task, error))
 
     def _marked(self, result: CheckResult) -> CheckResult:
         outcome = result.outcome

@@ -266,6 +266,8 @@ class Service:
     """What installs it for its tests, if a file says so."""
     start_modules: tuple[StartModule, ...] = ()
     """Its own modules among its programs."""
+    unread: str = ""
+    """Why nothing is known of it but its name and folder: an error of this package. Then nothing of it is checked."""
 
     @property
     def runs_without_pth(self) -> Location | None:

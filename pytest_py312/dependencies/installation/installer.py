@@ -8,6 +8,7 @@ per run, also with several workers.
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -529,17 +530,24 @@ class Installer:
         Failures are not reported here, but when the installation of the cell is requested.
         """
         with ThreadPoolExecutor(RESOLUTIONS_PER_CORE * self._parallel) as pool:
-            list(pool.map(self._resolved, cells))
-        self._fill_store(interpreter, cells)
+            locks = list(pool.map(self._resolved_ahead, cells))
+        self._fill_store(interpreter, cells, locks)
         return True
 
-    def _fill_store(self, interpreter: Interpreter, cells: Sequence[Cell]) -> None:
-        """Install the wheels of ``cells``, together for those with the same build of ``interpreter``."""
+    def _resolved_ahead(self, cell: Cell) -> DependencyLock | None:
+        with suppress(Exception):  # raised again where the result is needed
+            resolved = self._resolved(cell)
+            return resolved if isinstance(resolved, DependencyLock) else None
+        return None
+
+    def _fill_store(
+        self, interpreter: Interpreter, cells: Sequence[Cell], locks: Sequence[DependencyLock | None]
+    ) -> None:
+        """Install the wheels of ``locks``, together for those with the same build of ``interpreter``."""
         try:
             wheels: dict[InterpreterBuild, dict[str, Pin]] = {self._runner.find_interpreter(interpreter): {}}
-            for cell in cells:
-                lock = self._resolved(cell)
-                if isinstance(lock, DependencyLock):
+            for cell, lock in zip(cells, locks, strict=True):
+                if lock is not None:
                     of_build = wheels.setdefault(self._builds.find(cell), {})
                     of_build.update({pin.line: pin for pin in lock.pins if not pin.from_source})
             for build, pins in wheels.items():

@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -29,7 +30,7 @@ from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.state import StateFile
-from pytest_py312.gate.run.tasks import CheckTask
+from pytest_py312.gate.run.tasks import CheckTask, unread_outcome
 from pytest_py312.gate.run.waivers import apply_waivers, waivers_for
 from pytest_py312.runners.runner import Runner
 
@@ -87,7 +88,7 @@ class Scheduler:
         future = self._futures.get(task.name)
         if future is not None and not future.cancelled():
             return future.result()
-        return self._run(task)
+        return CheckResult(outcome=unread_outcome(task)) if task.cell.service.unread else self._run(task)
 
     def finished(self, task: CheckTask) -> CheckResult | None:
         """Return the result of ``task`` if it was prefetched and is there; ``None`` otherwise."""
@@ -193,8 +194,7 @@ class Scheduler:
         soon as their environments are ready. What has to build sources first has threads of its own, the least work
         first: a compiler that runs for minutes keeps no other service back.
         """
-        self._register(tasks)
-        pending = [task for task in tasks if not self._answer_from_cache(task)]
+        pending = self._pending(tasks)
         if not pending:
             return
         self._workers, self._builders = PriorityExecutor(self._parallel + 2), PriorityExecutor(self._parallel)
@@ -215,6 +215,12 @@ class Scheduler:
                     (start, interpreter.minor),
                     partial(self._prepare_interpreter, interpreter, tuple(cells), readiness, order),
                 )
+
+    def _pending(self, tasks: Sequence[CheckTask]) -> list[CheckTask]:
+        """Return the tasks to compute: those without a valid result, of services of which something is known."""
+        tasks = [task for task in tasks if not task.cell.service.unread]
+        self._register(tasks)
+        return [task for task in tasks if not self._answer_from_cache(task)]
 
     def _register(self, tasks: Sequence[CheckTask]) -> None:
         self._facts.installed_cells = frozenset(task.cell for task in tasks if needs_installation(task.check))
@@ -266,13 +272,16 @@ class Scheduler:
             return
         try:
             future.set_result(self._run(task))
-        except Exception as error:
+        except BaseException as error:  # also those with which pytest skips and exits: without one, pytest would wait
             future.set_exception(error)
 
     def _answer_from_cache(self, task: CheckTask) -> bool:
         """Complete a task at once if the result of an earlier run is still valid; return whether it is."""
-        key = self._key(task)
-        cached_result = self._cached_result(key, task) if key else None
+        try:
+            key = self._key(task)
+            cached_result = self._cached_result(key, task) if key else None
+        except Exception:  # raised again where the result is needed
+            return False
         if cached_result is None:
             return False
         future: Future[CheckResult] = Future()
@@ -282,19 +291,20 @@ class Scheduler:
 
     def prepare_shared(self, tasks: Sequence[CheckTask]) -> None:
         """Prepare what all tasks need, for xdist workers: the first worker resolves and installs it."""
-        self._register(tasks)
-        pending = [task for task in tasks if not self._answer_from_cache(task)]
+        pending = self._pending(tasks)
         self._futures.clear()
         self._facts.service_analyzer.register(
             task.cell.service for task in pending if task.check.name == SourceCheck.name
         )
-        self._single_flight.run("inspect", self._facts.service_analyzer.prefetch)
+        with suppress(Exception):  # raised again where the result is needed
+            self._single_flight.run("inspect", self._facts.service_analyzer.prefetch)
         for interpreter, cells in self._facts.installer.group_by_interpreter(
             [task.cell for task in pending if task.cell in self._facts.installed_cells]
         ).items():
-            self._single_flight.run(
-                f"prepare {interpreter}", partial(self._facts.installer.prepare, interpreter, tuple(cells))
-            )
+            with suppress(Exception):
+                self._single_flight.run(
+                    f"prepare {interpreter}", partial(self._facts.installer.prepare, interpreter, tuple(cells))
+                )
 
     def builds(self) -> tuple[InterpreterBuild, ...]:
         """Return the interpreter builds that were used."""

@@ -161,7 +161,7 @@ def test_of_a_run_that_was_ended_the_services_that_came_to_their_end_are_rated()
         {"name": name, "path": name, "baseline": "3.11", "has_suite": False, "complete": complete}
         for name, complete in (("api", True), ("web", False))
     ]
-    outcomes = [
+    outcomes: list[dict[str, object]] = [
         {"service": name, "interpreter": "3.12", "check": "dependencies", "status": "passed", "findings": []}
         for name in ("api", "web")
     ]

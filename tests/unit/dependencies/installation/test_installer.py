@@ -259,6 +259,35 @@ def test_preparing_many_services_does_not_wait_for_the_builds_of_a_blocked_one(
     assert [finding.code for finding in installation.findings] == ["PY110", "PY102"]
 
 
+def test_an_error_of_ours_in_one_set_does_not_end_the_preparation_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service_tree(tmp_path, {"a/requirements.txt": "acme==1\n", "b/requirements.txt": "numpy==1\n"})
+    installer = installer_of(tmp_path, FakeRunner())
+    cells = [
+        cell_of("3.12", service(name, requirements=(RequirementSource(path=f"{name}/requirements.txt"),), suite=None))
+        for name in "ab"
+    ]
+    filled: list[str] = []
+
+    def lock(_locker: Locker, request: ResolutionRequest, _build: InterpreterBuild) -> DependencyLock:
+        if "acme==1" in request.lines:
+            raise KeyError("of ours")
+        return DependencyLock(pins=(Pin(name="numpy", version="1", line="numpy==1"),))
+
+    def fill(_store: DistributionStore, pins: Sequence[Pin], *_: object, **_options: object) -> None:
+        filled.extend(pin.name for pin in pins)
+
+    monkeypatch.setattr(Locker, "lock", lock)
+    monkeypatch.setattr(Locker, "keep_preinstalled", lambda _locker, lock, *_: lock)
+    monkeypatch.setattr(DistributionStore, "fill", fill)
+
+    assert installer.prepare(cells[0].interpreter, cells)
+    assert "numpy" in filled
+    with pytest.raises(KeyError, match="of ours"):
+        installer.lock(cells[0])
+
+
 @pytest.mark.parametrize("interpreter", ["3.10", "3.12"])
 def test_all_projects_that_only_tests_need_are_left_out_one_after_the_other(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str

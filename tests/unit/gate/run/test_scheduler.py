@@ -390,3 +390,75 @@ def test_services_that_build_for_long_keep_no_other_service_back(
     first = [names for interpreter, names in installer.prepared if interpreter == "3.12"]
     assert sorted(map(len, first)) == [4, 8, 8]
     assert {f"service-{number}" for number in range(1, 9)} in map(set, first)
+
+
+# ---- errors of ours
+
+
+@dataclass(kw_only=True)
+class RaisingCheck(ThirdPartyCheck):
+    """A check that raises for one service."""
+
+    error: BaseException
+    name_of_service: str = "service-1"
+
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        if cell.service.name == self.name_of_service:
+            raise self.error
+        return super().run(cell, facts)
+
+
+def tasks_of_two(check: ThirdPartyCheck) -> list[CheckTask]:
+    return [
+        CheckTask(cell=cell_of("3.12", service(f"service-{number}", requirements=(), suite=None)), check=check)
+        for number in (1, 2)
+    ]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("error", [KeyError("of ours"), pytest.skip.Exception("of a plugin"), SystemExit(3)])
+def test_an_exception_in_one_task_is_raised_where_its_result_is_needed(tmp_path: Path, error: BaseException) -> None:
+    """Also one that is no ``Exception``: pytest would wait for the result for ever."""
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    first, second = tasks_of_two(RaisingCheck(error=error))
+    gate.prefetch([first, second])
+    with pytest.raises(type(error)):
+        gate.run(first)
+    assert gate.run(second).outcome.status is Status.PASSED
+    gate.close()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_key_that_cannot_be_computed_ends_only_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    first, second = tasks_of_two(ThirdPartyCheck())
+
+    def key_of(task: CheckTask, *, installs: bool) -> str:
+        if task is first:
+            raise ValueError("of ours")
+        return ""
+
+    monkeypatch.setattr(gate._keys, "key_of", key_of)
+    (gate.prepare_shared if shared else gate.prefetch)([first, second])
+    with pytest.raises(ValueError, match="of ours"):
+        gate.run(first)
+    assert gate.run(second).outcome.status is Status.PASSED
+    gate.close()
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_service_that_could_not_be_read_is_not_checked(tmp_path: Path, ahead: bool) -> None:
+    gate, check = gate_on(*INTERPRETERS, root=tmp_path), ThirdPartyCheck()
+    read, unread = tasks_of_two(check)
+    unread = replace(unread, cell=replace(unread.cell, service=replace(unread.cell.service, unread="KeyError: x")))
+    if ahead:
+        gate.prefetch([read, unread])
+    outcomes = [gate.run(task).outcome for task in (read, unread)]
+    assert [(outcome.status, outcome.reason) for outcome in outcomes] == [
+        (Status.PASSED, "it is fine"),
+        (Status.ERRORED, "KeyError: x"),
+    ]
+    assert check.asked == [read.cell]
+    gate.close()
