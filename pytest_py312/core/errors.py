@@ -5,7 +5,11 @@ of one cell must never hide the results of the others.
 """
 
 from difflib import get_close_matches
+from pathlib import Path
+from traceback import extract_tb
 from typing import ClassVar
+
+_PACKAGE = Path(__file__).parents[1]
 
 
 class Py312Error(Exception):
@@ -47,6 +51,14 @@ class StateError(Py312Error):
 
 class RolloutRefused(Py312Error):
     """The requested operation on a stage is not allowed now. The message names what blocks it."""
+
+
+def describe_internal_error(error: BaseException) -> str:
+    """Return what to report of an exception that nothing of this package expects, with the place that raised it."""
+    frames = extract_tb(error.__traceback__)
+    place = next((frame for frame in reversed(frames) if _PACKAGE in Path(frame.filename).parents), None)
+    where = f" ({Path(place.filename).relative_to(_PACKAGE).as_posix()}:{place.lineno})" if place else ""
+    return f"internal error in pytest-py312, please report it: {type(error).__name__}: {error}{where}"
 
 
 def did_you_mean(word: str, candidates: "list[str] | tuple[str, ...]") -> str:

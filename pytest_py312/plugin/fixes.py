@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.analysis.judging.replacements import UTC_REPLACEMENTS, apply_utc_choice, needs_trial
-from pytest_py312.core.errors import Py312Error
+from pytest_py312.core.errors import Py312Error, describe_internal_error
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
 from pytest_py312.core.text import shorten, without_escapes
 from pytest_py312.gate.checks.suite import SuiteCheck
@@ -172,7 +172,14 @@ class FixSession:
         """What the second run ended with; empty if there was none."""
 
     def finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
-        """Plan the changes, and write them if requested. A refused change is reported, and fails the run."""
+        """Plan the changes, and write them if requested. A refusal or an error is reported, and fails the run."""
+        try:
+            self._finish(session, outcomes)
+        except Exception as error:
+            self._add_line(describe_internal_error(error), is_error=True)
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
+
+    def _finish(self, session: pytest.Session, outcomes: Sequence[Outcome]) -> None:
         options = self._options
         with_suite = {outcome.service for outcome in outcomes if outcome.check == SuiteCheck.name}
         tested = [outcome for outcome in outcomes if outcome.service in with_suite]

@@ -5,7 +5,7 @@ out of the run, or end the run; with xdist its process may crash. What was not c
 keeps the service from being proven. Silence would look like a pass.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -132,12 +132,24 @@ class ItemResults:
         """Note that the run was ended, by a signal or by ``pytest.exit`` in another plugin."""
         self._is_ended = True
 
-    def finish(self, session: pytest.Session, exit_status: int, tasks: Sequence[CheckTask]) -> tuple[int, bool]:
-        """Account for all ``tasks`` of the run; return the exit status, and whether the run was cut short."""
+    def finish(
+        self,
+        session: pytest.Session,
+        exit_status: int,
+        tasks: Sequence[CheckTask],
+        finished: Callable[[CheckTask], CheckResult | None],
+    ) -> tuple[int, bool]:
+        """Account for all ``tasks`` of the run; return the exit status, and whether the run was cut short.
+
+        :param finished: returns the result of a task that was computed ahead of pytest, if it is there. It counts if
+            the run was ended from outside: with ``-x`` the user has asked to be shown no more.
+        """
         ended = self._is_ended or exit_status == pytest.ExitCode.INTERRUPTED
         cut_short = bool(session.shouldstop or session.shouldfail) or ended
         goes_on = not cut_short and exit_status not in (pytest.ExitCode.INTERNAL_ERROR, pytest.ExitCode.USAGE_ERROR)
         for nodeid, task in self._selected.items():
+            if ended and nodeid not in self._results and (result := finished(task)) is not None:
+                self._results[nodeid] = replace(result, outcome=replace(result.outcome, nodeid=nodeid))
             if nodeid in self._results or not (goes_on or nodeid in self._crashes):
                 continue
             crash = self._crashes.get(nodeid)

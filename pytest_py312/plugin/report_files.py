@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.directories import path_in_checkout
+from pytest_py312.core.errors import describe_internal_error
 from pytest_py312.core.files import append_to_document, write_document
 from pytest_py312.core.model.report import Report
 from pytest_py312.gate.reports import format_of_file, render
@@ -30,8 +31,7 @@ class ReportWriter:
     def write(self, session: pytest.Session, report: Report) -> None:
         """Write all reports. Failures are reported, and a requested file that cannot be written fails the run."""
         for path in self._files:
-            content = render(report, format_of_file(path.name), prefix=path_in_checkout(self._root))
-            if not self._write_file(path, content, write_document):
+            if not self._write_report(path, report):
                 session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         if self._summary:
             from pytest_py312.gate.reports import markdown
@@ -40,6 +40,15 @@ class ReportWriter:
             remaining = markdown.SIZE_LIMIT - (path.stat().st_size if path.is_file() else 0)
             text = markdown.render(report, limit=remaining) if remaining > 0 else ""
             self._write_file(path, text.encode("utf-8", "backslashreplace"), append_to_document)
+
+    def _write_report(self, path: Path, report: Report) -> bool:
+        """Write one report. An error of ours in it leaves the others as they are."""
+        try:
+            content = render(report, format_of_file(path.name), prefix=path_in_checkout(self._root))
+            return self._write_file(path, content, write_document)
+        except Exception as error:
+            self._errors[path] = f"{path} could not be written: {describe_internal_error(error)}"
+            return False
 
     @staticmethod
     def _missing_extra_hint(path: Path, report: Report) -> str:

@@ -34,7 +34,6 @@ from pytest_py312.plugin.known_findings import read_known_findings
 from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks, directory_node, no_extra_nodes
 from pytest_py312.plugin.processes import TerminationHandler, is_controller, is_worker, shared_folder
 from pytest_py312.plugin.report_files import ReportWriter
-from pytest_py312.repository.plan.fleet_check import check_against_fleet
 from pytest_py312.repository.tree import relative_to
 
 if TYPE_CHECKING:
@@ -68,8 +67,6 @@ class GateSession:
         self._config = config
         self.options: RunOptions = read_options(config, default_cache_folder)
         self.fleet: Fleet = discover_fleet(config, self.options.plan)
-        names = [(service.name, service.path) for service in self.fleet.services]
-        check_against_fleet(self.options.plan, names)
         config.hook.pytest_py312_fleet(config=config, plan=self.options.plan, fleet=self.fleet)
         extra = [check for checks in config.hook.pytest_py312_checks(config=config) or () for check in checks]
         self._checks = (*CHECKS, *self._optional_checks(), *extra)
@@ -331,7 +328,9 @@ class GateSession:
         self._termination.begin_ending()
         if is_worker(session.config) or session.config.option.collectonly:
             return
-        self._exit_status, self._cut_short = self._results.finish(session, int(exitstatus), self._selected)
+        self._exit_status, self._cut_short = self._results.finish(
+            session, int(exitstatus), self._selected, self.assembly.finished
+        )
         if self._exit_status != exitstatus:
             session.exitstatus = self._exit_status
         if self.rollout is not None:

@@ -69,7 +69,8 @@ class CorpusOptions:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class GateRun:
-    """A finished run of the gate: output and JSON report. ``problem`` says why it has no report, else it is empty."""
+    """A finished run of the gate: output and JSON report. ``problem`` says why it has no whole report, or is
+    empty."""
 
     output: str
     report: str

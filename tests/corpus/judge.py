@@ -28,9 +28,9 @@ def judge(manifest: Manifest, options: CorpusOptions) -> RatedRepository:
     """
     finished = gate_run(manifest, options)
     try:
-        services, problem = () if finished.problem else read_report(finished.report), finished.problem
+        services, problem = read_report(finished.report) if finished.report else (), finished.problem
     except ReportError as error:
-        services, problem = (), str(error)
+        services, problem = (), finished.problem or str(error)
     rated = rate(manifest, services, seconds=finished.seconds, problem=problem)
     return replace(rated, seconds_again=finished.seconds_again)
 

@@ -75,7 +75,7 @@ class RatedRepository:
     seconds: float | None = None
     seconds_again: float | None = None
     problem: str = ""
-    """Why there is no report; then nothing was checked."""
+    """Why there is no report, or not a whole one."""
 
     def count(self, *ratings: Rating) -> int:
         return sum(service.rating in ratings for service in self.services)
@@ -90,7 +90,7 @@ class RatedRepository:
 def rate(
     manifest: Manifest, reported: Sequence[ReportedService], *, seconds: float | None = None, problem: str = ""
 ) -> RatedRepository:
-    """Rate a report. With a ``problem`` there is none: what can be checked was not checked."""
+    """Rate a report. With a ``problem`` what is not in it was not checked: the run did not come to its end."""
     by_path: dict[str, list[ReportedService]] = {}
     for entry in reported:
         by_path.setdefault(entry.path or ".", []).append(entry)

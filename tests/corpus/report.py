@@ -16,7 +16,7 @@ _SETTING = re.compile(r"`[a-z-]+(?: = [^`]*)?` in the plan|in py312\.toml")
 
 
 class ReportError(Exception):
-    """A document that is no report of the gate, or not a whole one."""
+    """A document that is no report of the gate, or has no service that was checked to its end."""
 
 
 class ReportedState(Enum):
@@ -72,7 +72,7 @@ class ReportedService:
 def read_report(text: str) -> tuple[ReportedService, ...]:
     """Return the services of a report, in its order.
 
-    :raises ReportError: it cannot be read, or the run did not come to its end.
+    :raises ReportError: it cannot be read, or no service came to its end.
     """
     try:
         document = json.loads(text)
@@ -84,11 +84,11 @@ def read_report(text: str) -> tuple[ReportedService, ...]:
 def services_of(document: Any) -> tuple[ReportedService, ...]:
     """Return the services of a report, in its order.
 
-    :raises ReportError: it is of another version, or the run did not come to its end.
+    :raises ReportError: it is of another version, or no service came to its end.
     """
     if not isinstance(document, dict) or document.get("schema") != SCHEMA:
         raise ReportError(f"the report is not of version {SCHEMA} of the document")
-    if not document["complete"]:
+    if not document["complete"] and not any(service.get("complete") for service in document.get("services", ())):
         raise ReportError("the run did not come to its end")
     return tuple(_service(service, document) for service in document["services"])
 
@@ -96,7 +96,10 @@ def services_of(document: Any) -> tuple[ReportedService, ...]:
 def _service(service: Mapping[str, Any], document: Mapping[str, Any]) -> ReportedService:
     outcomes = [outcome for outcome in document["outcomes"] if outcome["service"] == service["name"]]
     statuses = {outcome["status"] for outcome in outcomes}
+    is_complete = service.get("complete", document["complete"])
     unchecked = tuple(_unchecked_reasons(outcomes, document["target"], has_suite=service["has_suite"]))
+    if not is_complete:
+        outcomes, statuses, unchecked = [], set(), ("the run was ended before all of it was checked",)
     if "failed" in statuses:
         state = ReportedState.BLOCKED
     else:

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.dependencies import DependencyCheck
 from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.run.assembly import AssemblyOptions, GateAssembly
+from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.plugin import session
 from tests.plugin.gate_helpers import FLEET, REAL_FLEET, Faked, Real
 from tests.support.fakes import service_tree
@@ -43,6 +45,9 @@ def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
 
         def shared_folder(self) -> Path:
             return made.root
+
+        def finished(self, task: CheckTask) -> CheckResult | None:
+            return made.gate.run(task) if task.name in made.gate.finished else None
 
         def builds(self) -> tuple[InterpreterBuild, ...]:
             return ()

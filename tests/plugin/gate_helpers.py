@@ -78,6 +78,8 @@ class FakeGate:
     raised: dict[str, BaseException] = field(default_factory=dict)
     proven: set[str] = field(default_factory=set)
     """Names of items that an earlier run has passed."""
+    finished: set[str] = field(default_factory=set)
+    """Names of items that were computed ahead, though pytest has not reached them."""
     judged: list[str] = field(default_factory=list)
     ahead: list[str] = field(default_factory=list)
     finalizer: Finalizer | None = None

@@ -113,3 +113,12 @@ def test_a_state_file_that_cannot_be_used(real: Real) -> None:
     assert "the state file cannot be used" in run.err
     assert "Traceback" not in run.out + run.err
     assert "INTERNALERROR" not in run.out + run.err
+
+
+def test_the_plan_is_checked_against_the_fleet_once(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    checked: list[object] = []
+    monkeypatch.setattr(
+        "pytest_py312.repository.services.discovery.check_against_fleet", lambda plan, _: checked.append(plan)
+    )
+    faked.run("--collect-only", "-q")
+    assert len(checked) == 1

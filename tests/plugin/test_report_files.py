@@ -9,6 +9,7 @@ from jsonschema import Draft4Validator
 
 from pytest_py312.cli.main import main
 from pytest_py312.core.model.findings import Finding, Location
+from pytest_py312.core.model.report import Report
 from pytest_py312.gate.fixes.verification_run import SECOND_RUN_VARIABLE
 from pytest_py312.gate.reports import FORMAT_OF_ENDING
 from pytest_py312.gate.run.stored_runs import RunStore
@@ -223,3 +224,27 @@ def test_a_full_disk_leaves_no_part_of_a_report(failing: Faked, monkeypatch: pyt
     result.stdout.fnmatch_lines(["report: *all.md", "*all.json could not be written: No space left on device"])
     result.stdout.no_fnmatch_line("report: *all.json")
     assert not failing.root.joinpath("all.json").exists()
+
+
+def test_an_error_of_ours_in_one_report_leaves_the_others(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def render(_report: Report) -> str:
+        raise KeyError("of ours")
+
+    monkeypatch.setattr("pytest_py312.gate.reports.html.render", render)
+    result = faked.run("--py312-report=all.html", "--py312-report=all.json")
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    assert json.loads((faked.root / "all.json").read_text(encoding="utf-8"))["complete"] is True
+    result.stdout.fnmatch_lines(
+        ["report: *all.json", "*all.html could not be written: internal error in pytest-py312, please report it: Key*"]
+    )
+
+
+def test_an_error_of_ours_in_the_fixes_leaves_the_reports(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    def plan_fixes(*_: object, **_options: object) -> None:
+        raise KeyError("of ours")
+
+    monkeypatch.setattr("pytest_py312.plugin.fixes.plan_fixes", plan_fixes)
+    result = faked.run("--py312-report=all.json", "--py312-diff")
+    assert result.ret == pytest.ExitCode.INTERNAL_ERROR
+    assert json.loads((faked.root / "all.json").read_text(encoding="utf-8"))["complete"] is True
+    result.stdout.fnmatch_lines(["proven: 2 services*", "internal error in pytest-py312, please report it: KeyError*"])

@@ -128,6 +128,43 @@ def test_a_run_that_another_plugin_ends_is_not_complete(faked: Faked, code: int)
     assert all(found["status"] == Status.PASSED.value for found in report["outcomes"])
 
 
+ENDED_AT_FIRST = (
+    "def pytest_runtest_call(item):\n    if 'auth-service::py3.10::dep' in item.nodeid: raise KeyboardInterrupt\n"
+)
+ALL_OF_USER_SERVICE = {
+    f"user-service-py{version}-{check}" for version in ("3.9", "3.10", "3.12") for check in ("dependencies", "suite")
+}
+
+
+def completeness(report: dict[str, Any]) -> dict[str, bool]:
+    return {service["name"]: service["complete"] for service in report["services"]}
+
+
+def test_what_was_checked_ahead_counts_in_a_run_that_is_ended(faked: Faked) -> None:
+    faked.gate.finished = ALL_OF_USER_SERVICE
+    result, report = run_with(faked, ENDED_AT_FIRST)
+    assert (result.ret, report["complete"]) == (pytest.ExitCode.INTERRUPTED, False)
+    assert completeness(report) == {"auth-service": False, "user-service": True}
+    assert [found["nodeid"] for found in report["outcomes"]] == IDS[4:]
+    result.stdout.fnmatch_lines(["*interrupted, with 1 of 2 services", "judged; 1 ready for 3.12"])
+
+
+def test_a_service_with_an_item_that_did_not_run_is_not_complete(faked: Faked) -> None:
+    faked.gate.finished = ALL_OF_USER_SERVICE - {"user-service-py3.9-suite"}
+    result, report = run_with(faked, ENDED_AT_FIRST)
+    assert completeness(report) == {"auth-service": False, "user-service": False}
+    result.stdout.fnmatch_lines(["*interrupted, with 0 of 2 services*"])
+
+
+def test_what_was_checked_ahead_is_not_shown_after_a_first_failure(faked: Faked) -> None:
+    """``-x`` asks to be shown no more."""
+    faked.gate.answers["auth-service-py3.10-dependencies"] = ("failed", "no wheel")
+    faked.gate.finished = ALL_OF_USER_SERVICE
+    _, report = run_with(faked, "", "-x")
+    assert [found["nodeid"] for found in report["outcomes"]] == IDS[:1]
+    assert completeness(report) == {"auth-service": False, "user-service": False}
+
+
 def test_a_baseline_that_was_not_reached_is_missed(faked: Faked) -> None:
     """In another order of the items ``-x`` may leave out what the verdict on the target does not look at."""
     faked.gate.answers["auth-service-py3.10-suite"] = ("failed", "1 test fails")

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from pytest_py312.analysis.files.newer_syntax import NewerSyntaxScanner, has_syntax_error, may_use_new_syntax
 from pytest_py312.analysis.files.source_reader import ScannedSource, SourceFiles, SourceFolder, SourceReader
@@ -63,6 +64,7 @@ class _Answered:
     reason: str = ""
 
 
+T = TypeVar("T")
 _SOURCES: Work[Mapping[str, SourceFiles]] = Work("sources")
 _SCANNED: Work[Mapping[str, ScannedSource]] = Work("scanned")
 _LINKED_FACTS: Work[Mapping[str, tuple[FileFacts, ...]]] = Work("facts")
@@ -106,9 +108,22 @@ class ServiceAnalyzer:
 
     def read(self, service: Service) -> ScannedSource:
         """Return the Python files of a service with their facts."""
+        return self._from_batch(service, lambda batch: batch.read(service))
+
+    def _from_batch(self, service: Service, ask: "Callable[[_Batch], T]") -> T:
+        """Ask the batch of a service; one of that service alone if there is an error of ours in the others."""
         if service.path not in self._batches:
             self.register([service])
-        return self._batches[service.path].read(service)
+        batch = self._batches[service.path]
+        try:
+            return ask(batch)
+        except (InterpreterUnavailable, CellUnavailable):
+            raise
+        except Exception:
+            if batch.is_alone:
+                raise
+            self.register([service])
+            return ask(self._batches[service.path])
 
     def analyze(self, cell: Cell, lock: Mapping[str, str] | None, declared: Sequence[str] = ()) -> AnalysisResult:
         """Return what of the service's source fails on the cell's interpreter, the target, or on the baseline.
@@ -116,10 +131,8 @@ class ServiceAnalyzer:
         :param lock: versions of the installed distributions by normalised name; ``None`` if they are unknown.
         :param declared: projects that the service itself requires. They are used if ``lock`` is ``None``.
         """
-        if cell.service.path not in self._batches:
-            self.register([cell.service])
         try:
-            return self._batches[cell.service.path].analyze(cell, lock, declared)
+            return self._from_batch(cell.service, lambda batch: batch.analyze(cell, lock, declared))
         except (InterpreterUnavailable, CellUnavailable) as reason:
             return AnalysisResult(unchecked_reason=str(reason))
 
@@ -145,6 +158,10 @@ class _Batch:
         self._newer_syntax = newer_syntax
         self._cache = cache
         self._single_flight = SingleFlight(None)
+
+    @property
+    def is_alone(self) -> bool:
+        return len(self._services) == 1
 
     def prefetch(self) -> None:
         """See :meth:`ServiceAnalyzer.prefetch`.

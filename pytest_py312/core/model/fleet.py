@@ -269,6 +269,8 @@ class Service:
     separate_tests: bool = False
     """Whether its tests run with other versions than production has, in an environment without what production
     installs."""
+    unread: str = ""
+    """Why nothing is known of it but its name and folder: an error of this package. Then nothing of it is checked."""
 
     @property
     def runs_without_pth(self) -> Location | None:

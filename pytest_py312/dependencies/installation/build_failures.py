@@ -35,6 +35,8 @@ class BuildFailureCache:
         self._seconds = lock_hours * 3600.0
         self._of_this_run: dict[Path, Mapping[str, object]] = {}
         self._undetermined: dict[Path, Undetermined] = {}
+        self._failed: set[tuple[str, str]] = set()
+        """Name and version of what did not build in this run, on some interpreter."""
 
     def raise_if_known(self, pin: Pin, build: InterpreterBuild, request: ResolutionRequest, time_limit: float) -> None:
         """Raise the cached failure of ``pin``, if there is one.
@@ -56,8 +58,13 @@ class BuildFailureCache:
         if isinstance(seconds, int | float) and seconds >= time_limit:
             raise unfinished_build(pin, build, time_limit)
 
+    def expectation(self, pin: Pin, build: InterpreterBuild) -> int:
+        """Return 2 if ``pin`` is known not to build, 1 if it did not on another interpreter in this run, else 0."""
+        return 2 if "finding" in self._read(pin, build) else int((pin.name, pin.version) in self._failed)
+
     def put(self, pin: Pin, build: InterpreterBuild, blocked: Unresolvable) -> None:
         """Cache why ``pin`` does not build."""
+        self._failed.add((pin.name, pin.version))
         (finding, *more) = blocked.findings
         if finding.code == "PY104" and not more:
             self._write(pin, build, {"finding": encode(finding)})

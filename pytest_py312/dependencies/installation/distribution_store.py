@@ -47,6 +47,9 @@ NON_MODULE_FOLDERS = frozenset(
 CATALOGUE_SIZE = 64
 """A folder with more modules is a catalogue (lexers, locales), of which a program imports only a few."""
 
+LIMIT_AFTER_FAILURE = 90.0
+"""Time limit of the build of one source of a set that is blocked by another one, in seconds."""
+
 INSTALLATION_TIME_LIMIT = 1800.0
 """Time limit of an installation of wheels, in seconds."""
 
@@ -132,10 +135,13 @@ class DistributionStore:
         build: InterpreterBuild,
         request: ResolutionRequest,
         build_limit: float = DEFAULT_BUILD_LIMIT,
+        *,
+        stop_at_failure: bool = False,
     ) -> None:
         """Install the missing ones of ``pins``: all wheels together, then each source on its own.
 
         :param build_limit: time limit of each source build, in seconds.
+        :param stop_at_failure: build nothing after a source that does not build, so that one failure is reported.
         :raises Unresolvable: a source does not build on this interpreter.
         :raises Undetermined: something could not be installed for another reason (network, disk).
         """
@@ -151,19 +157,34 @@ class DistributionStore:
                 for pin in batch if len(batch) > 1 else ():
                     if self.get(pin, build) is None:
                         self._install([pin], build, request, [])
-        self._build_sources([pin for pin in missing if pin.from_source], build, request, build_limit)
+        self._build_sources(
+            [pin for pin in missing if pin.from_source], build, request, build_limit, stop_at_failure=stop_at_failure
+        )
 
     def _build_sources(
-        self, pins: Sequence[Pin], build: InterpreterBuild, request: ResolutionRequest, limit: float
+        self,
+        pins: Sequence[Pin],
+        build: InterpreterBuild,
+        request: ResolutionRequest,
+        limit: float,
+        *,
+        stop_at_failure: bool,
     ) -> None:
-        """Build each source on its own, also after a failure, so that all failures are reported at once."""
+        """Build each source on its own, also after a failure, so that all failures are reported at once.
+
+        Those that are known to fail, here or on another interpreter, come first: after a failure the others only
+        complete the report, and have less time.
+        """
         findings: list[Finding] = []
         unchecked: Undetermined | None = None
-        for pin in pins:
+        for pin in sorted(pins, key=lambda pin: -self._build_failures.expectation(pin, build)):
             try:
                 self._build_source(pin, build, request, limit)
             except Unresolvable as error:
                 findings += error.findings
+                if stop_at_failure:
+                    break
+                limit = min(limit, LIMIT_AFTER_FAILURE)
             except Undetermined as reason:
                 unchecked = unchecked or reason
         if findings:

@@ -8,6 +8,7 @@ per run, also with several workers.
 import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -76,6 +77,8 @@ WITHOUT_LOCK = "unresolvable "
 """Begins the digest of a set that has no lock."""
 MAX_UNAVAILABLE = 5
 """Number of times that a set is tried without one more project that cannot be had here."""
+WORK_OF_BLOCKED_SET = 5
+"""Number of source builds that a set without a lock takes: what blocks it is tried one by one."""
 TRIAL_BUILD_TIME_LIMIT = 90.0
 """Time limit of the build of one source when a change is only tried, in seconds."""
 TRIAL_SIZE_LIMIT = 1024**3
@@ -122,6 +125,16 @@ class Installation:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class BlockedSet:
+    """A set of requirements without a lock, and what is known of it before its sources are built one by one."""
+
+    build: InterpreterBuild
+    trees: tuple[StoredDistribution, ...]
+    build_findings: tuple[Finding, ...]
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TreeBuild:
     """The result of building a source tree: a distribution, or findings, or why there is no result."""
 
@@ -132,6 +145,7 @@ class TreeBuild:
 
 
 _LOCK: Work[DependencyLock | Installation] = Work("lock")
+_RESOLVED: Work["DependencyLock | BlockedSet | Installation"] = Work("resolved")
 _INSTALLATION: Work[Installation] = Work("installation")
 _ATTEMPT: Work[Installation] = Work("attempt")
 _SOURCE_COPY: Work[bool] = Work("copy")
@@ -255,7 +269,7 @@ class Installer:
         """
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:
-            baseline_lock = self.lock(_baseline_cell(cell))
+            baseline_lock = self._resolved(_baseline_cell(cell))
             constraints = tool_constraints(baseline_lock) if isinstance(baseline_lock, DependencyLock) else ()
         if constraints:
             lock = self._locker.try_lock(self.request_builder.request(cell, trees, constraints), build)
@@ -272,6 +286,14 @@ class Installer:
             _LOCK.of(cell.identifier, self._build_digest(cell)), lambda: self._resolve_or_explain(cell)
         )
 
+    def remaining_work(self, cell: Cell) -> int:
+        """Return how many sources have to be built for a cell whose set is resolved; for one without a lock a guess."""
+        resolved = self._resolved(cell)
+        if isinstance(resolved, DependencyLock):
+            build = self._builds.find(cell)
+            return sum(pin.from_source and self._store.get(pin, build) is None for pin in resolved.pins)
+        return WORK_OF_BLOCKED_SET if isinstance(resolved, BlockedSet) else 0
+
     def _build_digest(self, cell: Cell) -> str:
         try:
             return self._builds.find(cell).digest
@@ -279,19 +301,36 @@ class Installer:
             return ""
 
     def _resolve_or_explain(self, cell: Cell) -> DependencyLock | Installation:
+        blocked = self._resolved(cell)
+        if not isinstance(blocked, BlockedSet):
+            return blocked
         try:
-            build = self._builds.find(cell)
-            trees, build_findings = self._built_trees(cell, build)
-            try:
-                return self.request_builder.as_installed(cell, self._resolve(cell, build, trees))
-            except Unresolvable as blocked:
-                findings = self._with_sources_built(cell, build, trees, blocked.findings)
-                return Installation(
-                    build=build,
-                    findings=(*build_findings, *self._lock_file_diagnosis.stale_lock_findings(cell), *findings),
-                )
+            findings = self._with_sources_built(cell, blocked.build, blocked.trees, blocked.findings)
+            stale = self._lock_file_diagnosis.stale_lock_findings(cell)
         except (CellUnavailable, Undetermined) as reason:
             return self._unchecked(cell, reason)
+        return Installation(build=blocked.build, findings=(*blocked.build_findings, *stale, *findings))
+
+    def _resolved(self, cell: Cell) -> DependencyLock | BlockedSet | Installation:
+        """Return the lock of a cell, or why it has none, without building the sources of a blocked set."""
+
+        def resolve() -> DependencyLock | BlockedSet | Installation:
+            try:
+                build = self._builds.find(cell)
+                trees, build_findings = self._built_trees(cell, build)
+                try:
+                    return self.request_builder.as_installed(cell, self._resolve(cell, build, trees))
+                except Unresolvable as blocked:
+                    return BlockedSet(
+                        build=build,
+                        trees=tuple(trees),
+                        build_findings=tuple(build_findings),
+                        findings=tuple(blocked.findings),
+                    )
+            except (CellUnavailable, Undetermined) as reason:
+                return self._unchecked(cell, reason)
+
+        return self._single_flight.run(_RESOLVED.of(cell.identifier, self._build_digest(cell)), resolve)
 
     def _unchecked(self, cell: Cell, reason: Exception, lock: DependencyLock | None = None) -> Installation:
         self.mark_undetermined(cell)
@@ -309,10 +348,10 @@ class Installer:
     def _with_sources_built(
         self, cell: Cell, build: InterpreterBuild, trees: Sequence[StoredDistribution], findings: Sequence[Finding]
     ) -> Sequence[Finding]:
-        """Build the untried sources of a blocked set; only on baseline and target, as others are passed through."""
+        """Build the untried sources of a blocked set, except where the first one says enough."""
         from pytest_py312.dependencies.installation import source_builds  # lazy: for blocked sets
 
-        if cell.interpreter not in (cell.service.baseline, self._plan.target):
+        if self._is_passed_through(cell):
             return findings
         request = self.request_builder.request(cell, trees, ())
         built = source_builds.build_untried_sources(findings, request, build, self._store)
@@ -322,6 +361,10 @@ class Installer:
         alone, _ = source_builds.findings_on_pins_alone(request, build, self._locker, self._store)
         blamed = {name for finding in built for name in finding.names}
         return (*built, *(finding for finding in alone if blamed.isdisjoint(finding.names)))
+
+    def _is_passed_through(self, cell: Cell) -> bool:
+        """Whether an interpreter is neither the service's own nor the target: whether it is blocked there is enough."""
+        return cell.interpreter not in (cell.service.baseline, self._plan.target)
 
     # -- trying a change
 
@@ -497,17 +540,24 @@ class Installer:
         Failures are not reported here, but when the installation of the cell is requested.
         """
         with ThreadPoolExecutor(RESOLUTIONS_PER_CORE * self._parallel) as pool:
-            list(pool.map(self.lock, cells))
-        self._fill_store(interpreter, cells)
+            locks = list(pool.map(self._resolved_ahead, cells))
+        self._fill_store(interpreter, cells, locks)
         return True
 
-    def _fill_store(self, interpreter: Interpreter, cells: Sequence[Cell]) -> None:
-        """Install the wheels of ``cells``, together for those with the same build of ``interpreter``."""
+    def _resolved_ahead(self, cell: Cell) -> DependencyLock | None:
+        with suppress(Exception):  # raised again where the result is needed
+            resolved = self._resolved(cell)
+            return resolved if isinstance(resolved, DependencyLock) else None
+        return None
+
+    def _fill_store(
+        self, interpreter: Interpreter, cells: Sequence[Cell], locks: Sequence[DependencyLock | None]
+    ) -> None:
+        """Install the wheels of ``locks``, together for those with the same build of ``interpreter``."""
         try:
             wheels: dict[InterpreterBuild, dict[str, Pin]] = {self._runner.find_interpreter(interpreter): {}}
-            for cell in cells:
-                lock = self.lock(cell)
-                if isinstance(lock, DependencyLock):
+            for cell, lock in zip(cells, locks, strict=True):
+                if lock is not None:
                     of_build = wheels.setdefault(self._builds.find(cell), {})
                     of_build.update({pin.line: pin for pin in lock.pins if not pin.from_source})
             for build, pins in wheels.items():
@@ -584,11 +634,16 @@ class Installer:
         dispensable = self._dispensable(cell)
         if not dispensable:
             return installation
-        blamed = {*installation.unavailable, *(name for finding in installation.findings for name in finding.names)}
         # if none of them is named, one of them may require what is
-        left_out = dispensable & blamed or dispensable
+        left_out = dispensable & _blamed(installation) or dispensable
         if installation.environment is None and (installation.findings or installation.unavailable):
             rest = self._install_without(cell, left_out)
+            for _ in range(MAX_UNAVAILABLE):
+                more = (dispensable & _blamed(rest)) - left_out
+                if rest.environment is not None or not more:
+                    break
+                left_out |= more
+                rest = self._install_without(cell, left_out)
             reasons = _reasons_left_out(installation, rest, left_out)
             if reasons:
                 return replace(rest, dispensable=dispensable, dispensed=reasons)
@@ -733,7 +788,9 @@ class Installer:
         pins = [pin for pin in lock.pins if pin.name not in tree_names]
         pins += [seed for seed in preinstalled(build) if seed.name not in {*lock.versions, *tree_names}]
         request = self.request_builder.request(cell, trees, ())
-        self._store.fill([*pins, *lock.replaced], build, request, build_limit)
+        self._store.fill(
+            [*pins, *lock.replaced], build, request, build_limit, stop_at_failure=self._is_passed_through(cell)
+        )
         distributions = [distribution for pin in pins if (distribution := self._store.get(pin, build))] + trees
         installs = self.request_builder.hashed_installs(cell.service) if check_hashes else ()
         unhashed = tuple(unhashed_findings(installs, distributions, lock.versions, build))
@@ -837,6 +894,10 @@ class Installer:
 
 def _baseline_cell(cell: Cell) -> Cell:
     return replace(cell, interpreter=cell.service.baseline)
+
+
+def _blamed(installation: Installation) -> frozenset[str]:
+    return frozenset(installation.unavailable).union(*(finding.names for finding in installation.findings))
 
 
 def _is_about(finding: Finding, names: set[str]) -> bool:

@@ -14,7 +14,7 @@ from pytest_py312.core.model.measurements import BenchmarkComparison, Interprete
 from pytest_py312.core.model.plan import Stage, Waiver
 from pytest_py312.core.model.report import Report, RolloutReport
 from pytest_py312.core.serialization import format_json
-from pytest_py312.gate.reports.run_verdict import summarize
+from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
 
 SCHEMA = 1
 """Version of the document. It is increased only when a name is removed or changes its meaning."""
@@ -38,6 +38,7 @@ def _document(report: Report) -> dict[str, Any]:
     for cell in cells:
         interpreters_by_service.setdefault(cell.service.name, []).append(str(cell.interpreter))
     target = report.plan.target
+    not_run = not_run_reasons(report)
     return {
         "schema": SCHEMA,
         "target": str(target),
@@ -47,7 +48,10 @@ def _document(report: Report) -> dict[str, Any]:
         "runner": report.runner,
         "resolver": report.resolver,
         "stages": [_stage(stage) for stage in report.plan.stages],
-        "services": [_service(service, interpreters_by_service.get(service.name, [])) for service in report.services],
+        "services": [
+            _service(service, interpreters_by_service.get(service.name, []), complete=service.name not in not_run)
+            for service in report.services
+        ],
         "cells": [_cell(cell) for cell in cells],
         "builds": [_build(build) for build in sorted(report.builds, key=_build_key)],
         "outcomes": [_outcome(outcome) for outcome in outcomes],
@@ -109,7 +113,7 @@ def _stage(stage: Stage) -> dict[str, Any]:
     return {"number": stage.number, "name": stage.name, "critical": stage.critical}
 
 
-def _service(service: Service, interpreters: list[str]) -> dict[str, Any]:
+def _service(service: Service, interpreters: list[str], *, complete: bool) -> dict[str, Any]:
     return {
         "name": service.name,
         "path": service.path,
@@ -119,6 +123,7 @@ def _service(service: Service, interpreters: list[str]) -> dict[str, Any]:
         "baseline_source": service.baseline_source,
         "interpreters": interpreters,
         "has_suite": service.suite is not None,
+        "complete": complete,
     }
 
 

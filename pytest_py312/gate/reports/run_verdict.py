@@ -52,6 +52,9 @@ class RunVerdict:
     """Whether the run came to its end; if not, a report only contains what was known by then."""
     known_findings: int
     """Number of recorded findings, which do not block."""
+    judged: int = 0
+    """Number of services of which every item that was to run has an outcome, of :attr:`services` that were chosen."""
+    services: int = 0
     silent_files: int = 0
     """Test files of the ready services that prove nothing on the target, of :attr:`test_files` that are known."""
     test_files: int = 0
@@ -87,7 +90,8 @@ class RunVerdict:
     @property
     def _interruption_text(self) -> str:
         by = f" by {self.end_signal}" if self.end_signal else ""
-        return f"the run was interrupted{by}" if self.interrupted else ""
+        judged = f", with {self.judged} of {pluralize(self.services, 'service')} judged" if self.services > 1 else ""
+        return f"the run was interrupted{by}{judged}" if self.interrupted else ""
 
     @property
     def _problems_text(self) -> str:
@@ -146,6 +150,7 @@ def summarize(report: Report) -> RunVerdict:
     planned: dict[str, list[Interpreter]] = {}
     for cell in report.cells:
         planned.setdefault(cell.service.name, []).append(cell.interpreter)
+    not_run = not_run_reasons(report)
     services = {service.name: service for service in report.services}
     ready, incomplete = [], []
     names = [name for name in dict.fromkeys([*services, *planned, *states]) if name in planned or name in states]
@@ -153,6 +158,7 @@ def summarize(report: Report) -> RunVerdict:
         if states.get(name) in (CellState.FAILED, CellState.ERRORED):
             continue
         reason = _unchecked_reason(name, services.get(name), planned.get(name, ()), outcomes, report)
+        reason = reason or not_run.get(name, "")
         if reason:
             incomplete.append((name, reason))
         else:
@@ -181,6 +187,8 @@ def summarize(report: Report) -> RunVerdict:
         interrupted=report.exit_status in _INTERRUPTED_EXIT_CODES,
         end_signal=report.end_signal,
         complete=not report.cut_short and not report.not_run and report.exit_status not in _INTERRUPTED_EXIT_CODES,
+        judged=sum(name not in not_run for name in names),
+        services=len(names),
         known_findings=sum(result.finding.known for result in reported_findings(report)),
         silent_files=sum(len(comparison.silent_files) for comparison in on_target),
         test_files=sum(comparison.test_files for comparison in on_target),
@@ -213,7 +221,7 @@ def _unchecked_reason(
     unchecked = [interpreter for interpreter in planned if not outcomes.get((name, interpreter))]
     if unchecked:
         return f"nothing was checked on {', '.join(map(str, sorted(unchecked)))}"
-    return not_run_reasons(report).get(name, "")
+    return ""
 
 
 def not_run_reasons(report: Report) -> dict[str, str]:

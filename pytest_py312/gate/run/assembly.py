@@ -17,7 +17,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, with_resolution
 from pytest_py312.core.model.report import Report
 from pytest_py312.dependencies.resolution.resolvers import resolver_description
-from pytest_py312.gate.checks.check import Check
+from pytest_py312.gate.checks.check import Check, CheckResult
 from pytest_py312.gate.run.benchmark_history import BenchmarkHistory
 from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.finalization import Finalizer, SourceLines
@@ -26,6 +26,7 @@ from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.run_report import RunResults, build_report
 from pytest_py312.gate.run.scheduler import Scheduler, available_cores, new_run_id
 from pytest_py312.gate.run.state import StateFile
+from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.runners.docker.ping import engine_version
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.runners.runner import Runner
@@ -201,6 +202,10 @@ class GateAssembly:
             reuse=self._options.reuse_outcomes,
             reuse_failures=self._options.reuse_failures,
         )
+
+    def finished(self, task: CheckTask) -> CheckResult | None:
+        """Return the result of ``task`` if it is there already, though pytest has not asked for it."""
+        return self.scheduler.finished(task) if "scheduler" in self.__dict__ else None
 
     def builds(self) -> tuple[InterpreterBuild, ...]:
         """Return the interpreter builds that cells ran on; none if this process ran no cell."""

@@ -11,6 +11,7 @@ import threading
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any
@@ -29,13 +30,17 @@ from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.finalization import Finalizer
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
 from pytest_py312.gate.run.state import StateFile
-from pytest_py312.gate.run.tasks import CheckTask
+from pytest_py312.gate.run.tasks import CheckTask, unread_outcome
 from pytest_py312.runners.runner import Runner
 
 UNDETERMINED_CODES = frozenset(("PY111", "PY112", "PY113"))
 """Codes of findings on what could not be determined."""
 _ANALYZED: Work[None] = Work("analyzed")
 _PREPARED: Work[bool] = Work("prepared")
+LAST = 2**30
+"""Amount of work of what is done after everything else."""
+SERVICES_AT_ONCE = 8
+"""Number of services that are prepared together: the first ones of a large fleet end while others are installed."""
 
 
 class Scheduler:
@@ -72,6 +77,7 @@ class Scheduler:
         facts.suite_warnings = self._suite_warnings
         self._futures: dict[str, Future[CheckResult]] = {}
         self._workers: PriorityExecutor | None = None
+        self._builders: PriorityExecutor | None = None
         self._preparers: PriorityExecutor | None = None
 
     # -- results
@@ -81,7 +87,14 @@ class Scheduler:
         future = self._futures.get(task.name)
         if future is not None and not future.cancelled():
             return future.result()
-        return self._run(task)
+        return CheckResult(outcome=unread_outcome(task)) if task.cell.service.unread else self._run(task)
+
+    def finished(self, task: CheckTask) -> CheckResult | None:
+        """Return the result of ``task`` if it was prefetched and is there; ``None`` otherwise."""
+        future = self._futures.get(task.name)
+        if future is None or not future.done() or future.cancelled() or future.exception() is not None:
+            return None
+        return future.result()
 
     def is_proven(self, task: CheckTask) -> bool:
         """Return whether ``task`` has passed in an earlier run, and nothing that it depends on has changed since."""
@@ -181,13 +194,13 @@ class Scheduler:
         """Compute ``tasks`` in the background, with as many cells at once as there are cores.
 
         While the distributions of one interpreter are installed, those of the next one are resolved, and suites run as
-        soon as their environments are ready.
+        soon as their environments are ready. What has to build sources first has threads of its own, the least work
+        first: a compiler that runs for minutes keeps no other service back.
         """
-        self._register(tasks)
-        pending = [task for task in tasks if not self._answer_from_cache(task)]
+        pending = self._pending(tasks)
         if not pending:
             return
-        self._workers = PriorityExecutor(self._parallel + 2)
+        self._workers, self._builders = PriorityExecutor(self._parallel + 2), PriorityExecutor(self._parallel)
         self._preparers = PriorityExecutor(2)
         order = {name: index for index, name in enumerate(dict.fromkeys(task.cell.service.name for task in pending))}
         for task in pending:
@@ -195,11 +208,22 @@ class Scheduler:
         self._prefetch_source_analysis(pending)
         self._enqueue([task for task in pending if task.cell not in self.facts.installed_cells], order)
         installing = [task for task in pending if task.cell in self.facts.installed_cells]
-        readiness = _Readiness(installing, lambda ready: self._enqueue(ready, order))
-        for interpreter, cells in self.facts.installer.group_by_interpreter([task.cell for task in installing]).items():
-            self._preparers.submit(
-                (interpreter.minor,), partial(self._prepare_interpreter, interpreter, tuple(cells), readiness, order)
-            )
+        names = list(dict.fromkeys(task.cell.service.name for task in installing))
+        for start in range(0, len(names), SERVICES_AT_ONCE):
+            group = frozenset(names[start : start + SERVICES_AT_ONCE])
+            tasks = [task for task in installing if task.cell.service.name in group]
+            readiness = _Readiness(tasks, lambda ready: self._enqueue(ready, order))
+            for interpreter, cells in self.facts.installer.group_by_interpreter([task.cell for task in tasks]).items():
+                self._preparers.submit(
+                    (start, interpreter.minor),
+                    partial(self._prepare_interpreter, interpreter, tuple(cells), readiness, order),
+                )
+
+    def _pending(self, tasks: Sequence[CheckTask]) -> list[CheckTask]:
+        """Return the tasks to compute: those without a valid result, of services of which something is known."""
+        tasks = [task for task in tasks if not task.cell.service.unread]
+        self._register(tasks)
+        return [task for task in tasks if not self._answer_from_cache(task)]
 
     def _register(self, tasks: Sequence[CheckTask]) -> None:
         self.facts.installed_cells = frozenset(
@@ -222,20 +246,30 @@ class Scheduler:
         finally:
             for cell in cells:
                 if cell in readiness.cells_with_suites:
-                    self._submit(
-                        (order[cell.service.name], 0, cell.interpreter.minor), partial(self.facts.suite_run, cell)
-                    )
+                    priority = (order[cell.service.name], 0, cell.interpreter.minor)
+                    self._submit(priority, partial(self.facts.suite_run, cell), work=self._remaining_work(cell))
             readiness.mark_prepared(interpreter)
 
     def _enqueue(self, tasks: Sequence[CheckTask], order: Mapping[str, int]) -> None:
         """Submit tasks of services whose interpreters are all prepared."""
+        cells = dict.fromkeys(task.cell for task in tasks if task.cell in self.facts.installed_cells)
+        remaining: dict[str, int] = {}
+        for cell in cells:
+            remaining[cell.service.name] = remaining.get(cell.service.name, 0) + self._remaining_work(cell)
         for index, task in enumerate(tasks):
-            last_offset = len(order) if CheckTraits.of(task.check).comes_last else 0
-            self._submit((order[task.cell.service.name] + last_offset, 1, index), partial(self._complete, task))
+            work = LAST if CheckTraits.of(task.check).comes_last else remaining.get(task.cell.service.name, 0)
+            self._submit((order[task.cell.service.name], 1, index), partial(self._complete, task), work=work)
 
-    def _submit(self, priority: tuple[int, ...], work: Callable[[], object]) -> None:
-        if self._workers is not None:
-            self._workers.submit(priority, work)
+    def _remaining_work(self, cell: Cell) -> int:
+        try:
+            return self.facts.installer.remaining_work(cell)
+        except Exception:  # raised again where the result is needed
+            return LAST
+
+    def _submit(self, priority: tuple[int, ...], job: Callable[[], object], *, work: int = 0) -> None:
+        executor = self._builders if work else self._workers
+        if executor is not None:
+            executor.submit((work, *priority), job)
 
     def _complete(self, task: CheckTask) -> None:
         future = self._futures[task.name]
@@ -243,13 +277,16 @@ class Scheduler:
             return
         try:
             future.set_result(self._run(task))
-        except Exception as error:
+        except BaseException as error:  # also those with which pytest skips and exits: without one, pytest would wait
             future.set_exception(error)
 
     def _answer_from_cache(self, task: CheckTask) -> bool:
         """Complete a task at once if the result of an earlier run is still valid; return whether it is."""
-        key = self._key(task)
-        cached_result = self._cached_result(key, task) if key else None
+        try:
+            key = self._key(task)
+            cached_result = self._cached_result(key, task) if key else None
+        except Exception:  # raised again where the result is needed
+            return False
         if cached_result is None:
             return False
         future: Future[CheckResult] = Future()
@@ -259,19 +296,20 @@ class Scheduler:
 
     def prepare_shared(self, tasks: Sequence[CheckTask]) -> None:
         """Prepare what all tasks need, for xdist workers: the first worker resolves and installs it."""
-        self._register(tasks)
-        pending = [task for task in tasks if not self._answer_from_cache(task)]
+        pending = self._pending(tasks)
         self._futures.clear()
         self.facts.service_analyzer.register(
             task.cell.service for task in pending if task.check.name == SourceCheck.name
         )
-        self._single_flight.run(_ANALYZED, self.facts.service_analyzer.prefetch)
+        with suppress(Exception):  # raised again where the result is needed
+            self._single_flight.run(_ANALYZED, self.facts.service_analyzer.prefetch)
         for interpreter, cells in self.facts.installer.group_by_interpreter(
             [task.cell for task in pending if task.cell in self.facts.installed_cells]
         ).items():
-            self._single_flight.run(
-                _PREPARED.of(interpreter), partial(self.facts.installer.prepare, interpreter, tuple(cells))
-            )
+            with suppress(Exception):
+                self._single_flight.run(
+                    _PREPARED.of(interpreter), partial(self.facts.installer.prepare, interpreter, tuple(cells))
+                )
 
     def close(self) -> None:
         """Stop all running work and clean up."""
@@ -279,7 +317,7 @@ class Scheduler:
         for future in self._futures.values():
             future.cancel()
         self._runner.close()
-        for threads in (self._preparers, self._workers):
+        for threads in (self._preparers, self._workers, self._builders):
             if threads is not None:
                 threads.close()
         self._state.touch(self._used_keys)

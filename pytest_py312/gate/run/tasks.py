@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from pytest_py312.core.errors import OptionError
+from pytest_py312.core.errors import OptionError, describe_internal_error
 from pytest_py312.core.model.findings import Interpreter, Outcome, Status
 from pytest_py312.core.model.fleet import Cell, Fleet, Service, cells_of
 from pytest_py312.core.model.plan import Plan
@@ -65,7 +65,17 @@ def internal_error_outcome(task: CheckTask, error: Exception) -> Outcome:
         service=task.cell.service.name,
         interpreter=task.interpreter,
         check=task.check.name,
-        reason=f"internal error in pytest-py312, please report it: {type(error).__name__}: {error}",
+        reason=describe_internal_error(error),
+    )
+
+
+def unread_outcome(task: CheckTask) -> Outcome:
+    """Return the errored outcome of a task of a service that discovery could not read."""
+    return Outcome.errored(
+        service=task.cell.service.name,
+        interpreter=task.interpreter,
+        check=task.check.name,
+        reason=task.cell.service.unread,
     )
 
 

@@ -6,6 +6,7 @@ Only reads files. Starts no process, uses no network, imports and executes nothi
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
+from functools import partial
 
 from packaging.utils import canonicalize_name
 
@@ -16,7 +17,7 @@ from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_
 from pytest_py312.core.text import join_names
 from pytest_py312.repository.declarations.reader import is_dockerfile
 from pytest_py312.repository.formats.requirements_file import project_name
-from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
+from pytest_py312.repository.plan.fleet_check import check_against_fleet
 from pytest_py312.repository.recipes.recipe_sources import own_sources
 from pytest_py312.repository.services.compiled_requirements import read_compile_header
 from pytest_py312.repository.services.detection.baseline import find_baseline
@@ -31,6 +32,7 @@ from pytest_py312.repository.services.detection.service_folders import detect_fo
 from pytest_py312.repository.services.detection.suites import django_project_folder, find_suite
 from pytest_py312.repository.services.detection.suites_above import with_suites_above
 from pytest_py312.repository.services.detection.uninstalled_requirements import with_uninstalled
+from pytest_py312.repository.services.detection.unread_service import bare_service, read_or_mark
 from pytest_py312.repository.services.exact_sets import contradicting_projects, contradicting_tables
 from pytest_py312.repository.services.install_recipes import (
     find_production_recipe,
@@ -77,9 +79,9 @@ def discover(plan: Plan) -> Fleet:
     stages = _stage_by_service(plan, named_paths)
     services = []
     for name, path in named_paths:
-        service, clauses = _describe_service(plan, tree, name, path, stages.get((name, path)), inner.get(path, ()))
-        services.append(service)
-        assumptions += [f"{name} {clause}." for clause in clauses]
+        stage = stages.get((name, path))
+        describe = partial(_describe_service, plan, tree, stage, inner.get(path, ()), assumptions)
+        services.append(read_or_mark(bare_service(plan, name, path, stage), describe))
     declared_elsewhere = with_shared_baselines(plan, services)
     outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
     assumptions = [text for text in assumptions if not text.startswith(outdated)]
@@ -216,10 +218,10 @@ def _stage_by_service(plan: Plan, services: Sequence[tuple[str, str]]) -> Mappin
 
 
 def _describe_service(
-    plan: Plan, tree: Tree, name: str, path: str, stage: Stage | None, inner: Sequence[str]
-) -> tuple[Service, tuple[str, ...]]:
-    """Return the service, and what was assumed about it: clauses that follow its name."""
-    settings = settings_for(plan, name, path)
+    plan: Plan, tree: Tree, stage: Stage | None, inner: Sequence[str], assumptions: list[str], bare: Service
+) -> Service:
+    """Return the service with what its files declare, and add what was assumed about it to ``assumptions``."""
+    name, path, settings = bare.name, bare.path, bare.settings
     files = read_service_files(tree, path, inner)
     baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
@@ -259,17 +261,14 @@ def _describe_service(
         clauses.append(
             f"is tested with other versions of {join_names(other_versions)} than production has: two environments"
         )
-    service = Service(
-        name=name,
-        path=path,
-        stage=stage.number if stage else 0 if plan.stages else 1,
-        critical=bool(stage and stage.critical),
+    assumptions += [f"{name} {clause}." for clause in clauses if clause]
+    return replace(
+        bare,
         baseline=baseline.interpreter,
         baseline_source=baseline.source,
         requirements=run_time,
         test_requirements=tests,
         suite=suite,
-        settings=settings,
         python_path=_python_path(files, settings, test_recipe, is_distribution=distribution is not None),
         distribution=distribution,
         declarations=files.declarations,
@@ -282,7 +281,6 @@ def _describe_service(
         test_recipe=test_recipe,
         separate_tests=bool(other_versions),
     )
-    return service, tuple(filter(None, clauses))
 
 
 def _versions_of_tests_only(

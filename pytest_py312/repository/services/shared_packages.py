@@ -15,6 +15,7 @@ from pytest_py312.repository.formats.setuptools import read_ini
 from pytest_py312.repository.formats.toml import read_toml, strings_in
 from pytest_py312.repository.services.detection.packaging import find_distribution
 from pytest_py312.repository.services.detection.suites import INI_FILES
+from pytest_py312.repository.services.detection.unread_service import read_or_mark
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
@@ -36,14 +37,15 @@ def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Servic
 
     What the plan says of a service's path or needs is kept.
     """
-    services = [_with_layers(service) for service in services]
+    services = [read_or_mark(service, _with_layers) for service in services]
     packages = _packages_in(tree, list(dict.fromkeys(_import_roots(tree))))
-    completed = []
-    for service in services:
+
+    def complete(service: Service) -> Service:
         in_image = _packages_in_image(tree, service)
         known = in_image if service.suite is None else {**packages, **in_image}
-        completed.append(_with_packages(tree, service, known) if known and _may_need(service) else service)
-    return completed
+        return _with_packages(tree, service, known) if known and _may_need(service) else service
+
+    return [read_or_mark(service, complete) for service in services]
 
 
 def _packages_in_image(tree: Tree, service: Service) -> dict[str, tuple[str, str]]:

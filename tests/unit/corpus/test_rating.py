@@ -156,6 +156,25 @@ def test_without_a_report_nothing_was_checked() -> None:
     ]
 
 
+def test_of_a_run_that_was_ended_the_services_that_came_to_their_end_are_rated() -> None:
+    services = [
+        {"name": name, "path": name, "baseline": "3.11", "has_suite": False, "complete": complete}
+        for name, complete in (("api", True), ("web", False))
+    ]
+    outcomes: list[dict[str, object]] = [
+        {"service": name, "interpreter": "3.12", "check": "dependencies", "status": "passed", "findings": []}
+        for name in ("api", "web")
+    ]
+    document = {"schema": 1, "target": "3.12", "complete": False, "services": services, "outcomes": outcomes}
+    assert {service.name: (service.state, service.reasons) for service in services_of(document)} == {
+        "api": (ReportedState.PROVEN, ()),
+        "web": (ReportedState.NOT_CHECKED, ("the run was ended before all of it was checked",)),
+    }
+    services[0]["complete"] = False
+    with pytest.raises(ReportError, match="did not come to its end"):
+        services_of(document)
+
+
 def finding(
     code: str, message: str = "", path: str = "", line: int = 0, *names: str, detail: str = ""
 ) -> BlockingFinding:

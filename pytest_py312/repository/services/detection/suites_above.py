@@ -9,6 +9,7 @@ from pytest_py312.core.model.fleet import RequirementSource, Service
 from pytest_py312.repository.formats.setuptools import parse_module
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, read_service_files
 from pytest_py312.repository.services.detection.suites import find_suite
+from pytest_py312.repository.services.detection.unread_service import read_or_mark
 from pytest_py312.repository.tree import Tree, join_path, relative_to
 
 MAX_LEVELS = 3
@@ -36,7 +37,7 @@ def with_suites_above(
     :param test_sources: returns what tests require, by the names of files.
     """
     finder = _Finder(tree=tree, paths=[service.path for service in services], test_sources=test_sources)
-    tested = [finder.with_suite(service) if _may_have(service) else service for service in services]
+    tested = [read_or_mark(service, finder.with_suite) if _may_have(service) else service for service in services]
     return tested, [
         f"{service.name} is tested with {' '.join(service.suite.arguments[:3])} in {service.suite.folder}, which is "
         "beside it."

@@ -274,6 +274,56 @@ def test_all_sources_that_fail_to_build_are_reported_together(tmp_path: Path) ->
         made.fill(pins[:1], BUILD, ResolutionRequest(lines=()))
 
 
+@dataclass(kw_only=True)
+class PartlyFailing(Installing):
+    """A runner for which ``failing`` do not build. ``built`` has what was tried, with the limit of its time."""
+
+    failing: frozenset[str] = frozenset()
+    built: list[tuple[str, float]] = field(default_factory=list)
+
+    def run_tool(
+        self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+    ) -> CommandResult:
+        if "install" in argv:
+            name = Path(argv[-1]).read_text().partition("==")[0].strip()
+            self.built.append((name, time_limit))
+            if name in self.failing:
+                text = f"error: Failed to build `{name}==1`\nNo module named 'distutils'\n"
+                return command_run_of(stderr=text, exit_code=1)
+        return super().run_tool(build, argv, stdin=stdin, time_limit=time_limit)
+
+
+def sources(*names: str) -> list[Pin]:
+    return [Pin(name=name, version="1", line=f"{name}==1", from_source=True) for name in names]
+
+
+def failing_sources(made: DistributionStore, names: str, interpreter: str, **options: bool) -> list[str]:
+    with pytest.raises(Unresolvable) as caught:
+        made.fill(sources(*names), build_of(interpreter), ResolutionRequest(lines=()), 600.0, **options)
+    return [name for finding in caught.value.findings for name in finding.names]
+
+
+def test_after_a_failure_the_other_sources_have_less_time(tmp_path: Path) -> None:
+    runner = PartlyFailing(failing=frozenset("bd"))
+    made = DistributionStore(cache=tmp_path, runner=runner)
+
+    assert failing_sources(made, "abcd", "3.12") == ["b", "d"]
+    assert runner.built == [("a", 600.0), ("b", 600.0), ("c", 90.0), ("d", 90.0)]
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_where_one_failure_is_enough_nothing_is_built_after_it(tmp_path: Path, interpreter: str) -> None:
+    """Neither before one that is known to fail: here, or on another interpreter in this run."""
+    runner = PartlyFailing(failing=frozenset("bd"))
+    made = DistributionStore(cache=tmp_path, runner=runner, lock_hours=24.0)
+
+    assert failing_sources(made, "abcd", interpreter, stop_at_failure=True) == ["b"]
+    assert failing_sources(made, "cab", interpreter, stop_at_failure=True) == ["b"]
+    assert [name for name, _ in runner.built] == ["a", "b"]
+    assert failing_sources(made, "acb", "3.11", stop_at_failure=True) == ["b"]
+    assert [name for name, _ in runner.built] == ["a", "b", "b"]
+
+
 def test_a_source_that_does_not_build_is_not_built_again(tmp_path: Path) -> None:
     """Neither by the next run, while the cached failure is valid."""
     for tries in (1, 0):

@@ -1,6 +1,6 @@
 """Imports in a cell, what they prove and what is cached; and the cache key of local wheels."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -223,6 +223,96 @@ def test_the_sources_of_a_command_are_built_where_another_command_is_blocked(
     installation = installer.installation(cell_of("3.12", of))
 
     assert {finding.names for finding in installation.findings} == {("grpcio",), ("grpcio-tools",)}
+
+
+def test_preparing_many_services_does_not_wait_for_the_builds_of_a_blocked_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = service(requirements=(RequirementSource(path="user/requirements.txt"),), suite=None)
+    service_tree(tmp_path, {"user/requirements.txt": "acme==1\nnumpy==1\n"})
+    installer, cell = installer_of(tmp_path, FakeRunner()), cell_of("3.12", of)
+    built: list[str] = []
+
+    def lock(*_: object) -> DependencyLock:
+        raise Unresolvable(
+            [
+                Finding(code="PY102", message="no acme==1", names=("acme",)),
+                Finding(code="PY112", message="numpy==1 has no wheel and was not tried", names=("numpy",)),
+            ]
+        )
+
+    def fill(_store: DistributionStore, pins: Sequence[Pin], *_: object, **_options: object) -> None:
+        built.extend(pin.name for pin in pins)
+
+    monkeypatch.setattr(Locker, "lock", lock)
+    monkeypatch.setattr(DistributionStore, "fill", fill)
+    monkeypatch.setattr(
+        "pytest_py312.dependencies.installation.source_builds.unbuilt_source",
+        lambda finding: ("numpy", "1") if finding.names == ("numpy",) else None,
+    )
+
+    installer.prepare(cell.interpreter, [cell])
+    assert (installer.remaining_work(cell) > 0, "numpy" in built) == (True, False)
+    installation = installer.lock(cell)
+    assert isinstance(installation, Installation)
+    assert built[-1] == "numpy"
+    assert [finding.code for finding in installation.findings] == ["PY110", "PY102"]
+
+
+def test_an_error_of_ours_in_one_set_does_not_end_the_preparation_of_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service_tree(tmp_path, {"a/requirements.txt": "acme==1\n", "b/requirements.txt": "numpy==1\n"})
+    installer = installer_of(tmp_path, FakeRunner())
+    cells = [
+        cell_of("3.12", service(name, requirements=(RequirementSource(path=f"{name}/requirements.txt"),), suite=None))
+        for name in "ab"
+    ]
+    filled: list[str] = []
+
+    def lock(_locker: Locker, request: ResolutionRequest, _build: InterpreterBuild) -> DependencyLock:
+        if "acme==1" in request.lines:
+            raise KeyError("of ours")
+        return DependencyLock(pins=(Pin(name="numpy", version="1", line="numpy==1"),))
+
+    def fill(_store: DistributionStore, pins: Sequence[Pin], *_: object, **_options: object) -> None:
+        filled.extend(pin.name for pin in pins)
+
+    monkeypatch.setattr(Locker, "lock", lock)
+    monkeypatch.setattr(Locker, "keep_preinstalled", lambda _locker, lock, *_: lock)
+    monkeypatch.setattr(DistributionStore, "fill", fill)
+
+    assert installer.prepare(cells[0].interpreter, cells)
+    assert "numpy" in filled
+    with pytest.raises(KeyError, match="of ours"):
+        installer.lock(cells[0])
+
+
+@pytest.mark.parametrize("interpreter", ["3.10", "3.12"])
+def test_all_projects_that_only_tests_need_are_left_out_one_after_the_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    """Between the service's own Python and the target, a build that fails ends the others."""
+    of = service(requirements=(RequirementSource(path="user/requirements.txt"),), suite=None)
+    service_tree(tmp_path, {"user/requirements.txt": "acme==1\nblack==1\ntyped-ast==1\n"})
+    installer, left_out = installer_of(tmp_path, FakeRunner()), list[frozenset[str]]()
+    whole = Installation(findings=(Finding(code="PY104", message="black==1", names=("black",)),))
+
+    def without(_installer: Installer, _cell: Cell, names: Collection[str]) -> Installation:
+        left_out.append(frozenset(names))
+        if "typed-ast" in names:
+            return Installation(environment=Environment(key="0", folder=tmp_path, versions={}, modules={}))
+        return Installation(findings=(Finding(code="PY104", message="typed-ast==1", names=("typed-ast",)),))
+
+    monkeypatch.setattr(Installer, "_attempt_equipped", lambda *_: whole)
+    monkeypatch.setattr(Installer, "_dispensable", lambda *_: frozenset(("black", "typed-ast", "flake8")))
+    monkeypatch.setattr(Installer, "_install_without", without)
+
+    installation = installer.installation(cell_of(interpreter, of))
+
+    assert installation.environment is not None
+    assert [finding.names for finding in installation.dispensed] == [("black",)]
+    assert left_out == [{"black"}, {"black", "typed-ast"}]
 
 
 def test_nothing_is_judged_without_a_project_that_others_bring(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

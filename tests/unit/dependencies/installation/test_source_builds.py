@@ -37,7 +37,13 @@ class FakeStore(DistributionStore):
         self.built: list[str] = []
 
     def fill(
-        self, pins: Iterable[Pin], build: InterpreterBuild, wanted: ResolutionRequest, build_limit: float = 1800.0
+        self,
+        pins: Iterable[Pin],
+        build: InterpreterBuild,
+        request: ResolutionRequest,
+        build_limit: float = 1800.0,
+        *,
+        stop_at_failure: bool = False,
     ) -> None:
         for pin in pins:
             assert pin.from_source

@@ -338,6 +338,15 @@ def test_the_signal_that_ended_the_run_is_named() -> None:
     )
 
 
+def test_an_interrupted_run_says_how_many_services_are_judged() -> None:
+    left = (("b", PY312, "suite"), ("c", PY312, "suite"), ("c", PY312, "dependencies"))
+    cut = report(map(service, "abc"), [*well("a"), *well("b")[:-1]], exit_status=2, cut_short=True, not_run=left)
+    assert closing(cut) == (
+        "not proven: 2 services incomplete, the run was interrupted, with 1 of 3 services judged; 1 ready for 3.12",
+        "red",
+    )
+
+
 def test_test_files_that_prove_nothing_stand_in_the_verdict() -> None:
     comparison = SuiteComparison(
         service="a", baseline=PY310, target=PY312, test_files=9, silent_files=("tests/test_a.py", "tests/test_b.py")

@@ -1,6 +1,8 @@
 """Which outcomes of earlier runs are used again."""
 
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -10,7 +12,7 @@ import pytest
 
 from pytest_py312.core import clock
 from pytest_py312.core.concurrency import SingleFlight
-from pytest_py312.core.model.findings import Finding, Location, Outcome, Severity, Status
+from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.model.plan import Plan, Waiver, with_resolution
@@ -383,3 +385,153 @@ def test_the_source_check_alone_is_errored_without_the_target(tmp_path: Path) ->
 
     assert outcome.status is Status.ERRORED
     assert "no Python 3." in outcome.reason
+
+
+def test_what_is_computed_ahead_is_finished_once_it_is_there(fleet_of_one: tuple[Path, Service]) -> None:
+    root, of = fleet_of_one
+    gate = gate_on(*INTERPRETERS, root=root)
+    passing, failing = (CheckTask(cell=cell_of("3.12", of), check=ThirdPartyCheck(name=name)) for name in ("a", "b"))
+    future: Future[CheckResult] = Future()
+    gate._futures |= {passing.name: future, failing.name: Future()}
+    assert gate.finished(passing) is None
+    result = passing.check.run(passing.cell, gate.facts)
+    future.set_result(result)
+    gate._futures[failing.name].set_exception(ValueError("of ours"))
+    assert (gate.finished(passing), gate.finished(failing)) == (result, None)
+    gate.close()
+
+
+@dataclass(kw_only=True)
+class FakeInstaller:
+    """Prepares and counts work without installing anything. ``prepared`` has the services of each call."""
+
+    work: Mapping[str, int]
+    grouped: Callable[[Sequence[Cell]], dict[Interpreter, list[Cell]]]
+    prepared: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    def group_by_interpreter(self, cells: Sequence[Cell]) -> dict[Interpreter, list[Cell]]:
+        return self.grouped(cells)
+
+    def prepare(self, interpreter: Interpreter, cells: Sequence[Cell]) -> bool:
+        self.prepared.append((str(interpreter), sorted({cell.service.name for cell in cells})))
+        return True
+
+    def remaining_work(self, cell: Cell) -> int:
+        if self.work.get(cell.service.name, 0) < 0:
+            raise ValueError("of ours")
+        return self.work.get(cell.service.name, 0)
+
+
+@dataclass(kw_only=True)
+class WaitingCheck(ThirdPartyCheck):
+    """A check of which the services that build wait until all others have ended."""
+
+    waiting: Collection[str]
+    others: int
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        if cell.service.name in self.waiting:
+            assert self.ended.wait(20)
+        result = super().run(cell, facts)
+        if sum(other.service.name not in self.waiting for other in self.asked) == self.others:
+            self.ended.set()
+        return result
+
+
+def test_services_that_build_for_long_keep_no_other_service_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does one whose work is not known because of an error of ours."""
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    slow = {"service-1": 3, "service-2": 9, "service-3": 5, "service-4": -1}
+    services = [service(f"service-{number}", requirements=(), suite=None) for number in range(1, 21)]
+    check = WaitingCheck(waiting=slow, others=16)
+    installer = FakeInstaller(work=slow, grouped=gate.facts.installer.group_by_interpreter)
+    monkeypatch.setattr(gate.facts, "installer", installer)
+    monkeypatch.setattr(gate._keys, "key_of", lambda *_, **__: "")
+    tasks = [CheckTask(cell=cell_of("3.12", of), check=check) for of in services]
+
+    gate.prefetch(tasks)
+    for task in tasks:
+        assert gate.run(task).outcome.status is Status.PASSED
+    gate.close()
+
+    order = [cell.service.name for cell in check.asked]
+    assert sorted(order[:16]) == sorted(of.name for of in services if of.name not in slow)
+    assert order[16:] == ["service-1", "service-3", "service-2", "service-4"]
+    first = [names for interpreter, names in installer.prepared if interpreter == "3.12"]
+    assert sorted(map(len, first)) == [4, 8, 8]
+    assert {f"service-{number}" for number in range(1, 9)} in map(set, first)
+
+
+# ---- errors of ours
+
+
+@dataclass(kw_only=True)
+class RaisingCheck(ThirdPartyCheck):
+    """A check that raises for one service."""
+
+    error: BaseException
+    name_of_service: str = "service-1"
+
+    def run(self, cell: Cell, facts: Facts) -> CheckResult:
+        if cell.service.name == self.name_of_service:
+            raise self.error
+        return super().run(cell, facts)
+
+
+def tasks_of_two(check: ThirdPartyCheck) -> list[CheckTask]:
+    return [
+        CheckTask(cell=cell_of("3.12", service(f"service-{number}", requirements=(), suite=None)), check=check)
+        for number in (1, 2)
+    ]
+
+
+@pytest.mark.timeout(30)
+@pytest.mark.parametrize("error", [KeyError("of ours"), pytest.skip.Exception("of a plugin"), SystemExit(3)])
+def test_an_exception_in_one_task_is_raised_where_its_result_is_needed(tmp_path: Path, error: BaseException) -> None:
+    """Also one that is no ``Exception``: pytest would wait for the result for ever."""
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    first, second = tasks_of_two(RaisingCheck(error=error))
+    gate.prefetch([first, second])
+    with pytest.raises(type(error)):
+        gate.run(first)
+    assert gate.run(second).outcome.status is Status.PASSED
+    gate.close()
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_key_that_cannot_be_computed_ends_only_its_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, shared: bool
+) -> None:
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    first, second = tasks_of_two(ThirdPartyCheck())
+
+    def key_of(task: CheckTask, *, installs: bool) -> str:
+        if task is first:
+            raise ValueError("of ours")
+        return ""
+
+    monkeypatch.setattr(gate._keys, "key_of", key_of)
+    (gate.prepare_shared if shared else gate.prefetch)([first, second])
+    with pytest.raises(ValueError, match="of ours"):
+        gate.run(first)
+    assert gate.run(second).outcome.status is Status.PASSED
+    gate.close()
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_a_service_that_could_not_be_read_is_not_checked(tmp_path: Path, ahead: bool) -> None:
+    gate, check = gate_on(*INTERPRETERS, root=tmp_path), ThirdPartyCheck()
+    read, unread = tasks_of_two(check)
+    unread = replace(unread, cell=replace(unread.cell, service=replace(unread.cell.service, unread="KeyError: x")))
+    if ahead:
+        gate.prefetch([read, unread])
+    outcomes = [gate.run(task).outcome for task in (read, unread)]
+    assert [(outcome.status, outcome.reason) for outcome in outcomes] == [
+        (Status.PASSED, "it is fine"),
+        (Status.ERRORED, "KeyError: x"),
+    ]
+    assert check.asked == [read.cell]
+    gate.close()
