@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from pytest_py312.repository.declarations.declaration import DeclarationCollector, DeclarationRole, VersionDeclaration
+from pytest_py312.repository.formats.comments import blank_jinja, without_jinja_ending
 
 DeclarationReader = Callable[[str, str], tuple[VersionDeclaration, ...]]
 
@@ -128,9 +129,11 @@ def _read_yaml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     if dialect is None:
         return ()
     without_comments = _JSON_TOKEN.sub(_blank_comment, text) if path.endswith(".json") else text
+    if without_jinja_ending(path) != path:
+        without_comments = blank_jinja(text)
     yaml_text = read_yaml_declarations(without_comments, path, dialect)
     if not yaml_text.parse_error:
-        # tabs in JSON strings were replaced by blanks: drop declarations whose text differs
+        # tabs in JSON strings and the syntax of Jinja were replaced: drop declarations whose text differs
         return tuple(
             declaration
             for declaration in yaml_text.declarations
@@ -224,8 +227,8 @@ def is_jenkinsfile(name: str) -> bool:
 
 
 def is_yaml(name: str) -> bool:
-    """Return whether it is YAML, or the JSON of a development container, which is read as YAML."""
-    return name.lower().endswith((".yml", ".yaml", "devcontainer.json"))
+    """Return whether it is YAML, perhaps made by Jinja, or the JSON of a development container, read as YAML."""
+    return without_jinja_ending(name).lower().endswith((".yml", ".yaml", "devcontainer.json"))
 
 
 def is_script(path: str) -> bool:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pytest_py312.repository.formats.comments import blank_jinja, without_jinja_ending
 from pytest_py312.repository.formats.yaml import (
     InvalidYaml,
     YamlMapping,
@@ -23,10 +24,11 @@ from pytest_py312.repository.formats.yaml import (
 )
 
 FUNCTION_LIMIT = 200
-_FILE = re.compile(r"(?:template|sam|serverless)(?:[._-][\w.-]*)?\.ya?ml", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _CODE_KEYS = {"AWS::Serverless::Function": "CodeUri", "AWS::Lambda::Function": "Code"}
 """Types of functions, and their keys with the folder of the code."""
+LAMBDA_CODE = "/var/task"
+"""Where AWS Lambda has the code of a function."""
 _PLUGIN = "serverless-python-requirements"
 
 
@@ -62,14 +64,17 @@ class ServerlessFunction:
 
 
 def is_serverless_file(name: str) -> bool:
-    """Return whether a file may define functions, by its name."""
-    return _FILE.fullmatch(name) is not None
+    """Return whether a file may define functions, by its name; Jinja may make it."""
+    return without_jinja_ending(name).endswith((".yml", ".yaml"))
 
 
 def read_serverless(text: str, path: str) -> tuple[ServerlessFunction, ...]:
     """Return the Python functions that a file defines; nothing for invalid YAML. ``path`` is the file's path."""
-    if not any(word in text for word in ("AWS::Serverless", "AWS::Lambda::Function", "provider")):
+    is_framework = posixpath.basename(path).startswith("serverless") and "provider" in text
+    if not is_framework and not any(word in text for word in _CODE_KEYS):
         return ()
+    if without_jinja_ending(path) != path:
+        text = blank_jinja(text)
     try:
         documents = parse_documents(text)
     except InvalidYaml:
@@ -105,7 +110,7 @@ class _Reader:
             folder = self._path(scalar_text(code)) if isinstance(code, YamlScalar) else ""
             if is_image or not folder or not scalar_text(value("Runtime")).startswith("python"):
                 continue
-            builds = [BuiltFolder(folder=folder, line=self._line(code), target="/var/task")]
+            builds = [BuiltFolder(folder=folder, line=self._line(code), target=LAMBDA_CODE)]
             layers: list[str] = []
             for layer in self._layers(value("Layers"), resources):
                 builds += [layer] if layer.target else []
@@ -147,7 +152,7 @@ class _Reader:
             build = BuiltFolder(
                 folder=folder,
                 line=self._line(module or handler or node),
-                target="/var/task",
+                target=LAMBDA_CODE,
                 file_name=file_name,
                 reads_projects=not scalar_text(module),
             )

@@ -37,6 +37,7 @@ from pytest_py312.repository.services.install_recipes import (
     find_test_recipe,
     read_planned_recipe,
 )
+from pytest_py312.repository.services.own_distributions import with_libraries
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
     MAX_ADDITIONAL_SOURCES,
@@ -84,7 +85,7 @@ def discover(plan: Plan) -> Fleet:
     outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
     assumptions = [text for text in assumptions if not text.startswith(outdated)]
     services = [declared_elsewhere.get(service.name, service) for service in services]
-    services = with_shared_packages(tree, services)
+    services = with_libraries(plan, tree, with_shared_packages(tree, services))
     services, of_suites = with_suites_above(tree, services, lambda files: detect_sources(files).tests)
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     assumptions = [

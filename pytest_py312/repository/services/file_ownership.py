@@ -16,7 +16,7 @@ from itertools import pairwise
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.repository.declarations.reader import can_declare_versions, is_dockerfile, is_jenkinsfile, is_yaml
-from pytest_py312.repository.formats.comments import blank_hash_comments, blank_slash_comments
+from pytest_py312.repository.formats.comments import blank_hash_comments, blank_slash_comments, without_jinja_ending
 from pytest_py312.repository.tree import Tree, join_path
 
 ServiceNames = frozenset[str]
@@ -55,7 +55,7 @@ _RESOURCES = re.compile(
 """The files that a task is computed from."""
 _TOX_ROOT = re.compile(r"\{(?:toxinidir|tox_root)\}/?", re.ASCII)
 _CODE_FOLDER = re.compile(
-    r"(?m)^[ \t]*(?:CodeUri|DockerContext):[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII
+    r"(?m)^[ \t]*(?:CodeUri|DockerContext|Code):[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII
 )
 _HANDLER = re.compile(r"(?m)^[ \t]*handler:[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII)
 """Of a function in a serverless.yml: the file with its code, with the function in place of the ending."""
@@ -143,7 +143,7 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         whole_file = FilePart(start=0, end=len(text), names=_names_of_path(path, index))
         return NamedServices(parts=(), surroundings=whole_file)
     text = _without_comments(text, name)
-    spans = list(_yaml_parts(text, path)) if path.endswith((".yml", ".yaml")) else []
+    spans = list(_yaml_parts(text, path)) if without_jinja_ending(path).endswith((".yml", ".yaml")) else []
     parts = [
         _function_part(text[start:end], start, end, index, path) or _keyed_part(text[start:end], start, end, index, key)
         for start, end, key in spans

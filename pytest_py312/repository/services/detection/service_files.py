@@ -179,7 +179,9 @@ def inner_services(tree: Tree, path: str, listing: FolderListing) -> tuple[str, 
     """Return the folders in a folder that look like services, and those of the functions that its files define."""
     children = (join_path(path, name) for name in listing.folders if is_searched(name))
     folders = [child for child in children if service_indicator(tree, child, tree.list_folder(child))]
-    return tuple(dict.fromkeys((*folders, *(name for name in function_folders(tree, path) if name != path))))
+    functions = function_folders(tree)
+    inside = functions if path == "." else (name for name in functions if name.startswith(f"{path}/"))
+    return tuple(dict.fromkeys((*folders, *(name for name in inside if name != path))))
 
 
 def is_searched(name: str) -> bool:

@@ -36,7 +36,7 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
     """
     service_folders: list[str] = []
     groups: dict[str, str] = {}
-    functions: dict[str, str] = {}
+    functions = function_folders(tree)
     test_projects: list[str] = []
     locked_projects: list[str] = []
     assumptions: list[str] = []
@@ -46,7 +46,6 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             break
         path, depth = pending.pop()
         listing = tree.list_folder(path)
-        functions |= function_folders(tree, path)
         if path != ".":
             if is_excluded(plan, path.rpartition("/")[2], path):
                 continue

@@ -1143,8 +1143,10 @@ def test_a_virtual_environment_in_the_image_of_another_service(tmp_path: Path) -
         "RUN cd /app/loader && /app/loader_venv/bin/pip install --no-deps -r base.txt\n"
     )
     files = {
-        "web/Dockerfile": image, "web/base.txt": "", "web/setup.cfg": "[metadata]\nname = w\n",
-        "lib/pyproject.toml": PROJECT, "loader/pyproject.toml": PROJECT, "loader/base.txt": "six\n",
+        "web/Dockerfile": image, "web/base.txt": "",
+        "web/setup.cfg": "[metadata]\nname = w\n",
+        "lib/pyproject.toml": PROJECT, "lib/test_lib.py": "",
+        "loader/pyproject.toml": PROJECT, "loader/base.txt": "six\n",
     }  # fmt: skip
     services = {one.path: one for one in fleet_of(tmp_path, files).services}
     recipe = services["loader"].recipe

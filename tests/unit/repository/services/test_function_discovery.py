@@ -1,0 +1,121 @@
+"""Functions of platforms as services: which files define them, what is installed for them, what is none."""
+
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core.model.plan import ServiceSettings
+from pytest_py312.repository.formats.comments import blank_jinja
+from tests.unit.repository.services.test_discovery import PROJECT, fleet_of
+
+CLOUDFORMATION = """\
+Parameters:
+  {% if is_private %}
+  Subnets: {Type: String}
+  {% endif %}
+Resources:
+  Role:
+    Type: {{ 'Custom::Role' if is_private else 'AWS::IAM::Role' }}
+  {{ name }}Log: {Type: "AWS::Logs::LogGroup"}
+  Function:
+    Type: AWS::Lambda::Function
+    Properties:
+      Code: src/
+      {# the oldest that is supported #}
+      Handler: shop.handler.run
+      Runtime: python3.10
+      {% if is_private %}
+      VpcConfig: {SubnetIds: !Ref Subnets}
+      {% endif %}
+"""
+
+
+@pytest.mark.parametrize("name", ["orders-cf.yml.j2", "orders.yaml.jinja2"])
+def test_a_template_that_jinja_fills_in_defines_functions(tmp_path: Path, name: str) -> None:
+    """Whatever its name is, and with a package below the folder of the code."""
+    files = {f"apps/orders/{name}": CLOUDFORMATION, "apps/orders/src/shop/handler.py": ""}
+    (service,) = fleet_of(tmp_path, files).services
+    assert service.path == "apps/orders/src"
+    assert [str(module.name) for module in service.start_modules] == ["shop.handler"]
+    assert str(service.baseline) == "3.10"
+    assert service.baseline_source == f"apps/orders/{name}:15 says 3.10"
+
+
+def test_blanking_a_template_keeps_all_positions() -> None:
+    blanked = blank_jinja(CLOUDFORMATION)
+    assert len(blanked) == len(CLOUDFORMATION)
+    assert [line.strip() for line in blanked.splitlines()][1] == ""
+    assert blanked.index("Runtime") == CLOUDFORMATION.index("Runtime")
+    assert not {"{{", "{%", "{#"} & {blanked[start : start + 2] for start in range(len(blanked))}
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [("infra/stack.yaml", "../src/orders"), ("deploy/aws/orders.yml", "../../src/orders")]
+)
+def test_a_template_in_a_folder_beside_the_code_defines_functions(tmp_path: Path, path: str, code: str) -> None:
+    text = CLOUDFORMATION.replace("Code: src/", f"Code: {code}")
+    fleet = fleet_of(
+        tmp_path, {f"{path}.j2": text, "src/orders/shop/handler.py": "", "src/web/requirements.txt": "flask\n"}
+    )
+    assert [service.path for service in fleet.services] == ["src/orders", "src/web"]
+    orders, web = fleet.services
+    assert [str(source) for source in orders.requirements] == [f"{path}.j2:15 (provided)"]
+    assert web.recipe is None
+
+
+def test_a_template_inside_of_a_service_is_not_its(tmp_path: Path) -> None:
+    """What it defines beside itself is something of its own, as an example of a plugin."""
+    files = {"requirements.txt": "", "app.py": "", "tests/data/template.yaml": CLOUDFORMATION.replace("{", "#{")}
+    (service,) = fleet_of(tmp_path, {**files, "tests/data/src/shop/handler.py": ""}).services
+    assert (service.path, service.recipe) == (".", None)
+
+
+INSTALLED = {
+    "apps/a/template.yaml": CLOUDFORMATION.replace("{", "#{"), "apps/a/src/shop/handler.py": "",
+    "apps/b/template.yaml": CLOUDFORMATION.replace("{", "#{"), "apps/b/src/shop/handler.py": "",
+    "requirements-a.txt": "six\n./lib/shared/\n", "requirements-b.txt": "attrs\n",
+    "lib/shared/setup.py": "from setuptools import setup\nsetup(name='shared', packages=['shared'])\n",
+    "lib/shared/shared/__init__.py": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Makefile", "A = ${PWD}/apps/a/src\nbuild:\n\tpip install -r requirements-a.txt -t ${A}; \\\n"
+         "\tpip install -r requirements-b.txt -t ${PWD}/apps/b/src\n"),
+        ("build.sh", "pip install --target apps/a/src -r requirements-a.txt\n"
+         "cd apps/b/src\npip install -r ../../../requirements-b.txt -t .\n"),
+    ],
+)  # fmt: skip
+def test_what_is_installed_into_the_folder_of_a_function_is_its(tmp_path: Path, path: str, text: str) -> None:
+    """Before what the platform provides. The library that it installs is no service, it is needed."""
+    first, second = fleet_of(tmp_path, {**INSTALLED, path: text}).services
+    provided = ["apps/{}/template.yaml:15 (provided)".format(name) for name in "ab"]  # noqa: UP032 - one template
+    assert [str(source) for source in first.requirements] == ["requirements-a.txt", provided[0]]
+    assert [str(source) for source in second.requirements] == ["requirements-b.txt", provided[1]]
+    assert (first.settings.needs, second.settings.needs) == (("lib/shared",), ())
+    assert first.runs_without_pth is not None
+
+
+@pytest.mark.parametrize(
+    ("files", "plan"),
+    [
+        ({"lib/tests/test_lib.py": ""}, {}),
+        ({"lib/Dockerfile": "FROM python:3.9\n"}, {}),
+        ({"lib/requirements.txt": ""}, {}),
+        ({"lib/pyproject.toml": f'{PROJECT}[project.scripts]\nrun = "lib:run"\n'}, {}),
+        ({"api/requirements.txt": "six\n"}, {}),
+        ({}, {"overrides": (("lib", ServiceSettings()),)}),
+    ],
+)
+def test_a_project_of_its_own_is_a_service_although_others_install_it(
+    tmp_path: Path, files: dict[str, str], plan: dict[str, object]
+) -> None:
+    """What nothing starts and nothing tests is a library, unless nobody installs it or the plan names it."""
+    library = {"api/requirements.txt": "-e ../lib\n", "lib/pyproject.toml": PROJECT, "lib/lib.py": ""}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert [service.path for service in fleet_of(tmp_path / "a", library).services] == ["api"]
+    found = fleet_of(tmp_path / "b", {**library, **files}, **plan).services
+    assert [service.path for service in found] == ["api", "lib"]
