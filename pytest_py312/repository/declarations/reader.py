@@ -69,6 +69,12 @@ def _read_script(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     return read_script_declarations(text, path)
 
 
+def _read_terraform(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.pins import read_terraform_declarations
+
+    return read_terraform_declarations(text, path)
+
+
 MAKEFILE_NAMES = ("Makefile", "makefile", "GNUmakefile")
 
 
@@ -108,6 +114,8 @@ def reader_of(path: str) -> DeclarationReader | None:
         return _read_pin
     if is_script(path):
         return _read_script
+    if is_terraform(name):
+        return _read_terraform
     return _read_yaml if is_yaml(name) else None
 
 
@@ -231,6 +239,10 @@ def is_yaml(name: str) -> bool:
     return without_jinja_ending(name).lower().endswith((".yml", ".yaml", "devcontainer.json"))
 
 
+def is_terraform(name: str) -> bool:
+    return name.endswith(".tf")
+
+
 def is_script(path: str) -> bool:
     """Return whether it is a shell script by its name, or may be one: a file without a suffix in a folder of tools."""
     folder, _, name = path.rpartition("/")
@@ -241,4 +253,5 @@ def can_declare_versions(path: str) -> bool:
     """Return whether there is a reader for the file at ``path``."""
     name = path.rpartition("/")[2]
     is_known_name = name in METADATA_NAMES or name in _OTHER_NAMES
+    is_known_name = is_known_name or is_terraform(name)
     return is_known_name or is_script(path) or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)

@@ -5,12 +5,13 @@ from functools import lru_cache
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import AWS_LAMBDA, InstallRecipe, InstallStep, Program
-from pytest_py312.repository.formats.serverless import (
+from pytest_py312.repository.formats.functions.serverless import (
     BuiltFolder,
     ServerlessFunction,
     is_serverless_file,
     read_serverless,
 )
+from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
 FILE_LIMIT = 2_000
@@ -80,8 +81,14 @@ def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]
     """Return the Python functions that files of the repository define, by the paths of these. Read once of a tree."""
     names = tree.scan_folder(".", depth=SEARCH_DEPTH, limit=FOLDER_LIMIT).files
     paths = [name for name in names if is_serverless_file(name.rpartition("/")[2])][:FILE_LIMIT]
-    read = {path: read_serverless(tree.read_or_none(path) or "", path) for path in paths}
-    return {path: functions for path, functions in read.items() if functions}
+    functions = {path: read_serverless(tree.read_or_none(path) or "", path) for path in paths}
+    of_terraform: dict[str, dict[str, str]] = {}
+    for path in [name for name in names if name.endswith(".tf")][:FILE_LIMIT]:
+        of_terraform.setdefault(_folder_of(path), {})[path] = tree.read_or_none(path) or ""
+    for texts in of_terraform.values():
+        for path, function in read_terraform(texts):
+            functions[path] = (*functions.get(path, ()), function)
+    return {path: found for path, found in functions.items() if found}
 
 
 def function_folders(tree: Tree) -> Mapping[str, str]:

@@ -10,7 +10,7 @@ from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.core.model.plan import Plan, PlannedCommand
 from pytest_py312.repository.declarations.reader import is_dockerfile
-from pytest_py312.repository.formats.serverless import LAMBDA_CODE
+from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path

@@ -3,9 +3,13 @@
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.plan import ServiceSettings
 from pytest_py312.repository.formats.comments import blank_jinja
+from pytest_py312.repository.formats.functions.terraform import read_terraform
 from tests.unit.repository.services.test_discovery import PROJECT, fleet_of
 
 CLOUDFORMATION = """\
@@ -119,3 +123,76 @@ def test_a_project_of_its_own_is_a_service_although_others_install_it(
     assert [service.path for service in fleet_of(tmp_path / "a", library).services] == ["api"]
     found = fleet_of(tmp_path / "b", {**library, **files}, **plan).services
     assert [service.path for service in found] == ["api", "lib"]
+
+
+TERRAFORM = """\
+data "archive_file" "orders" {
+  type        = "zip"
+  source_dir  = "${path.module}/../src/orders"
+  output_path = "${path.module}/build/orders.zip"
+}
+
+resource "aws_lambda_function" "orders" {
+  function_name = "orders"
+  filename      = data.archive_file.orders.output_path
+  handler       = "shop.handler.run"
+  runtime       = var.runtime
+  environment {
+    variables = { runtime = "x" }
+  }
+}
+
+module "web" {
+  source      = "terraform-aws-modules/lambda/aws"
+  source_path = "../src/web/app.py"
+  handler     = "app.run"
+  runtime     = "python3.11"
+}
+
+resource "aws_lambda_function" "node" {
+  filename = data.archive_file.orders.output_path
+  runtime  = "nodejs18.x"
+}
+"""
+VARIABLES = 'variable "runtime" {\n  type    = string\n  default = "python3.10"\n}\n'
+
+
+def test_terraform_defines_functions(tmp_path: Path) -> None:
+    """With the runtime of a variable in another file, and with what is installed for them."""
+    files = {
+        "infra/main.tf": TERRAFORM, "infra/variables.tf": VARIABLES, "src/orders/shop/handler.py": "",
+        "src/orders/requirements.txt": "six\n", "src/web/app.py": "", "src/web/helper.py": "",
+        "jobs/requirements.txt": "",
+    }  # fmt: skip
+    jobs, orders, web = fleet_of(tmp_path, files, target=Interpreter(3, 12)).services
+    assert [service.path for service in (jobs, orders, web)] == ["jobs", "src/orders", "src/web"]
+    assert (str(orders.baseline), orders.baseline_source) == ("3.10", "infra/variables.tf:3 says 3.10")
+    assert (str(web.baseline), web.baseline_source) == ("3.11", "infra/main.tf:21 says 3.11")
+    assert "oldest" in jobs.baseline_source
+    assert [str(source) for source in orders.requirements] == [
+        "src/orders/requirements.txt", "infra/variables.tf:3 (provided)",
+    ]  # fmt: skip
+    assert [module.name for module in orders.start_modules] == ["shop.handler"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('"${path.module}/../src/orders"', '"${path.module}/../../src/orders"'),
+        ('"${path.module}/../src/orders"', "var.folder"),
+        ("data.archive_file.orders.output_path", "aws_s3_object.orders.key"),
+        ('default = "python3.10"', "nullable = false"),
+        ('"aws_lambda_function" "orders"', '"aws_lambda_alias" "orders"'),
+    ],
+)
+def test_what_terraform_does_not_say_is_no_function(tmp_path: Path, change: tuple[str, str]) -> None:
+    files = {"infra/main.tf": TERRAFORM.replace(*change), "infra/variables.tf": VARIABLES.replace(*change)}
+    fleet = fleet_of(tmp_path, {**files, "src/orders/shop/handler.py": "", "src/web/app.py": ""})
+    assert [service.path for service in fleet.services] == ["src/web"]
+
+
+@given(st.lists(st.sampled_from([*TERRAFORM.splitlines(), *VARIABLES.splitlines(), "{", '"', "locals {"]), max_size=20))
+def test_no_text_of_terraform_makes_the_reader_fail(lines: list[str]) -> None:
+    for path, function in read_terraform({"infra/main.tf": "\n".join(lines)}):
+        assert path == "infra/main.tf"
+        assert not function.folder.startswith(("/", ".."))

@@ -107,7 +107,7 @@ class _Reader:
 
             code = value(code_key)
             is_image = scalar_text(value("PackageType")) == "Image"
-            folder = self._path(scalar_text(code)) if isinstance(code, YamlScalar) else ""
+            folder = code_folder(scalar_text(code), self.folder) if isinstance(code, YamlScalar) else ""
             if is_image or not folder or not scalar_text(value("Runtime")).startswith("python"):
                 continue
             builds = [BuiltFolder(folder=folder, line=self._line(code), target=LAMBDA_CODE)]
@@ -117,7 +117,7 @@ class _Reader:
                 layers.append(layer.folder if layer.target else posixpath.join(layer.folder, "python"))
             yield ServerlessFunction(
                 folder=folder,
-                module=_module(scalar_text(value("Handler"))),
+                module=handler_module(scalar_text(value("Handler"))),
                 builds=tuple(builds),
                 line=self._line(value("Runtime")),
                 layers=tuple(layers),
@@ -129,7 +129,7 @@ class _Reader:
             resource = resources.get(scalar_text(name))
             content = child_of(child_of(resource, "Properties"), "ContentUri")
             method = scalar_text(child_of(child_of(resource, "Metadata"), "BuildMethod"))
-            folder = self._path(scalar_text(content)) if isinstance(content, YamlScalar) else ""
+            folder = code_folder(scalar_text(content), self.folder) if isinstance(content, YamlScalar) else ""
             if folder and (not method or method.startswith("python")):
                 yield BuiltFolder(folder=folder, line=self._line(content), target="/opt/python" if method else "")
 
@@ -147,7 +147,7 @@ class _Reader:
             if is_image or not (scalar_text(own_runtime) or runtime).startswith("python"):
                 continue
             module = child_of(node, "module")
-            folder = self._path(scalar_text(module) or ".")
+            folder = code_folder(scalar_text(module) or ".", self.folder)
             handler = child_of(node, "handler")
             build = BuiltFolder(
                 folder=folder,
@@ -158,18 +158,11 @@ class _Reader:
             )
             yield ServerlessFunction(
                 folder=folder,
-                module=_module(scalar_text(handler)),
+                module=handler_module(scalar_text(handler)),
                 builds=(build,) if folder and _PLUGIN in names else (),
                 line=self._line(own_runtime or child_of(provider, "runtime")),
                 is_lambda=is_lambda,
             )
-
-    def _path(self, text: str) -> str:
-        """Return a folder relative to the root; empty for one that is not in the repository."""
-        if not text or "://" in text or "${" in text or text.startswith("/") or "\0" in text:
-            return ""
-        path = posixpath.normpath(posixpath.join(self.folder, text))
-        return "" if path == ".." or path.startswith("../") else path
 
     def _line(self, node: YamlNode | None) -> int:
         return self.text.count("\n", 0, node.start) + 1 if node is not None else 1
@@ -180,7 +173,15 @@ def _members(node: YamlNode | None) -> Iterator[tuple[str, YamlNode]]:
         yield scalar_text(name), value
 
 
-def _module(handler: str) -> str:
-    """Return the module of ``folder/file.function``."""
+def code_folder(text: str, folder: str) -> str:
+    """Return a path that a file in ``folder`` names, relative to the root; empty for one not in the repository."""
+    if not text or "://" in text or "$" in text or text.startswith("/") or "\0" in text:
+        return ""
+    path = posixpath.normpath(posixpath.join(folder, text))
+    return "" if path == ".." or path.startswith("../") else path
+
+
+def handler_module(handler: str) -> str:
+    """Return the module of ``folder/file.function``; empty if it names none."""
     module = handler.rpartition(".")[0].removeprefix("./").replace("/", ".")
     return module if _MODULE.fullmatch(module) else ""
