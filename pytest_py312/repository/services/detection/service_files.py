@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import Declaration
@@ -12,15 +13,16 @@ from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dock
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
 from pytest_py312.repository.formats.toml import read_toml
 from pytest_py312.repository.recipes.build_context import copied_sources
+from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.suites import INI_FILES
-from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to
+from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to, with_outer_folders
 
 SCAN_DEPTH = 6
 NON_SERVICE_FOLDERS = frozenset(
     {
         "docs", "doc", "tests", "test", "examples", "example", "scripts", "tools", "vendor", "vendored", "_vendor",
-        "third_party", "third-party", "docker",
+        "third_party", "third-party", "docker", "ci",
         "deploy", "build", "dist", "requirements",
     }
 )  # fmt: skip
@@ -147,11 +149,15 @@ def service_indicator(tree: Tree, path: str, listing: FolderListing) -> str:
 
 def is_deployable(tree: Tree, path: str) -> bool:
     """Return whether the folder declares what is needed to run it, not only what is needed to develop it."""
+    return has_python_image(tree, path, tree.list_folder(path)) or is_installable(tree, path)
+
+
+def is_installable(tree: Tree, path: str) -> bool:
+    """Return whether the folder declares requirements at run time, or is a project."""
     listing = tree.list_folder(path)
     in_folder = tree.list_folder(join_path(path, "requirements")).files
     return (
-        has_python_image(tree, path, listing)
-        or not _RUN_TIME_FILES.isdisjoint((*listing.files, *in_folder))
+        not _RUN_TIME_FILES.isdisjoint((*listing.files, *in_folder))
         or "Pipfile" in listing.files
         or any(_has_package_metadata(tree, path, name) for name in ("pyproject.toml", "setup.py", "setup.cfg"))
     )
@@ -204,8 +210,11 @@ def _python_dockerfiles(tree: Tree, path: str, listing: FolderListing) -> Iterat
             dockerfile = read_dockerfile(text, name) if text is not None else None
             if dockerfile is None or dockerfile.final_python_stage is None:
                 continue
-            if not _is_of_inner_services(tree, path, listing, dockerfile):
-                yield join_path(folder, name) if folder else name
+            inner = join_path(folder, name)
+            if not _is_of_inner_services(tree, path, listing, dockerfile) and not _is_of_outer_service(
+                tree, path, dockerfile, inner
+            ):
+                yield inner
 
 
 def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerfile: DockerfileText) -> bool:
@@ -215,6 +224,28 @@ def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerf
         return False
     inner = inner_services(tree, path, listing)
     return len(inner) > 1 and any(f"{source}/".startswith(f"{folder}/") for source in sources for folder in inner)
+
+
+def _is_of_outer_service(tree: Tree, path: str, dockerfile: DockerfileText, name: str) -> bool:
+    """Return whether an image installs what is around the folder, in which there is no code that it starts.
+
+    Single scripts that it copies beside all of that code, such as those of its start, are no code of the folder.
+    """
+    if any(file.endswith(".py") for file in tree.scan_folder(path, depth=SCAN_DEPTH).files):
+        sources = {join_path(".", source) for source in copied_sources(dockerfile)}
+        if "." not in sources or not any(
+            source.startswith(f"{path}/") and tree.is_file(source) for source in sources if source != path
+        ):
+            return False
+    for outer in islice(with_outer_folders(path), 1, None):
+        recipe = read_dockerfile_recipe(tree, join_path(path, name), outer) if is_installable(tree, outer) else None
+        steps = recipe.steps if recipe is not None else ()
+        places = [
+            place for step in steps for place in (*step.files, step.project, *(one.path for one in step.projects))
+        ]
+        if any(place is not None and not f"{place}/".startswith(f"{path}/") for place in places):
+            return True
+    return False
 
 
 def _is_code(source: str, folder: str) -> bool:

@@ -51,7 +51,7 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
                 continue
             locked_projects += _locked_test_projects(plan, tree, path, listing)
             sign = service_indicator(tree, path, listing) or functions.get(path, "")
-            if sign and _is_inner_package(tree, path, listing):
+            if sign and (_is_inner_package(tree, path, listing) or _is_documentation(tree, path, listing)):
                 sign = ""
             elif sign and not _is_group(tree, path, listing):
                 service_folders.append(path)
@@ -135,6 +135,12 @@ def _is_inner_package(tree: Tree, path: str, listing: FolderListing) -> bool:
         and tree.is_file(join_path(path, "..", "__init__.py"))
         and not is_deployable(tree, path)
     )
+
+
+def _is_documentation(tree: Tree, path: str, listing: FolderListing) -> bool:
+    """Return whether a folder has requirements for Sphinx, whose configuration is its only Python."""
+    names = {name.rpartition("/")[2] for name in tree.scan_folder(path, depth=3).files if name.endswith(".py")}
+    return names == {"conf.py"} and not has_python_image(tree, path, listing)
 
 
 def _is_group(tree: Tree, path: str, listing: FolderListing) -> bool:

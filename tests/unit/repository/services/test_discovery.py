@@ -202,6 +202,40 @@ def test_an_image_belongs_to_the_services_whose_code_it_copies(
     assert [service.path for service in fleet.services] == expected
 
 
+INSTALLS_ALL = "FROM python:3.10\nCOPY pyproject.toml poetry.lock /app/\nRUN cd /app && poetry install\nCOPY . /app\n"
+
+
+@pytest.mark.parametrize(
+    ("image", "files", "is_service"),
+    [
+        (INSTALLS_ALL, {}, False),
+        ("FROM python:3.10\nCOPY . /app\nWORKDIR /app\nRUN poetry install\n", {"start.sh": ""}, False),
+        (f"{INSTALLS_ALL}COPY load/ops/health.py /opt/\n", {"health.py": ""}, False),
+        (INSTALLS_ALL, {"main.py": ""}, True),
+        (f"{INSTALLS_ALL}COPY load/ops /code\n", {"main.py": ""}, True),
+        (INSTALLS_ALL, {"requirements.txt": ""}, True),
+        ("FROM python:3.10\nRUN pip install six\n", {}, True),
+        ("FROM python:3.10\nCOPY load/ops/reqs.txt .\nRUN pip install -r reqs.txt\n", {"reqs.txt": ""}, True),
+    ],
+)
+def test_an_image_of_what_is_around_its_folder_makes_no_service(
+    tmp_path: Path, image: str, files: dict[str, str], is_service: bool
+) -> None:
+    """A folder with only such an image, and with scripts that it copies, is of the project around it."""
+    texts = {"pyproject.toml": '[tool.poetry]\nname = "x"\n', "app.py": "", "load/ops/Dockerfile": image}
+    texts |= {f"load/ops/{name}": text for name, text in files.items()}
+    found = [service.path for service in fleet_of(tmp_path, texts).services]
+    assert found == [".", *(["load/ops"] if is_service else [])]
+
+
+def test_documentation_and_what_ci_runs_are_no_services(tmp_path: Path) -> None:
+    files = {"website/requirements.txt": "sphinx\n", "website/source/conf.py": "", "ci/requirements.txt": ""}
+    files["api/setup.cfg"] = "[options]\n"
+    assert [service.path for service in fleet_of(tmp_path, files).services] == ["api"]
+    (tmp_path / "website/source/app.py").touch()
+    assert [service.path for service in fleet_of(tmp_path, {}).services] == ["api", "website"]
+
+
 def test_tests_with_requirements_beside_no_python_are_a_service(tmp_path: Path) -> None:
     """Not beside a service, which they may belong to."""
     tests = {"tests/requirements.txt": "pytest\n", "tests/unit/test_machine.py": ""}
