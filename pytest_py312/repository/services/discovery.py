@@ -15,6 +15,7 @@ from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.core.text import join_names
 from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
 from pytest_py312.repository.recipes.recipe_sources import own_sources
@@ -222,13 +223,13 @@ def _describe_service(
     """Return the service, and what was assumed about it: clauses that follow its name."""
     settings = settings_for(plan, name, path)
     files = read_service_files(tree, path, inner)
-    baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
     recipe = (
         read_planned_recipe(tree, plan, path, "install", settings.install)
         if settings.install is not None
         else find_production_recipe(tree, files)
     )
+    baseline = find_baseline(_with_image(tree, files, recipe), settings, plan)
     test_recipe = (
         read_planned_recipe(tree, plan, path, "test-install", settings.test_install)
         if settings.test_install is not None
@@ -278,6 +279,14 @@ def _describe_service(
         test_recipe=test_recipe,
     )
     return service, tuple(filter(None, clauses))
+
+
+def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -> ServiceFiles:
+    """Return the service's files with the Dockerfile outside of it that installs it: what it runs on is said there."""
+    path = recipe.source if recipe is not None else ""
+    if not is_dockerfile(path.rpartition("/")[2]) or any(image.path == path for image in files.dockerfiles):
+        return files
+    return replace(files, dockerfiles=(*files.dockerfiles, read_dockerfile(tree.read_or_none(path) or "", path)))
 
 
 def _requirement_sources(

@@ -14,7 +14,12 @@ from pathlib import Path
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
-from pytest_py312.repository.declarations.reader import can_declare_versions, is_terraform, read_declarations
+from pytest_py312.repository.declarations.reader import (
+    can_declare_versions,
+    is_dockerfile,
+    is_terraform,
+    read_declarations,
+)
 from pytest_py312.repository.recipes.serverless_builds import functions_by_file
 from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH, declaration_order
 from pytest_py312.repository.services.file_ownership import (
@@ -163,8 +168,18 @@ class VersionSurvey:
     # ---- outside of all services
 
     def _named_services(self, text: str, path: str) -> NamedServices:
-        """Return the services that a file names; of Terraform by the functions that run on what a line names."""
+        """Return the services that a file names; of Terraform by the functions that run on what a line names.
+
+        A Dockerfile that names none is for those that it installs.
+        """
         named = find_named_services(text, path, self._name_index)
+        if is_dockerfile(path.rpartition("/")[2]) and not named.all_names:
+            installed = frozenset(
+                service.name
+                for service in self._services.values()
+                if service.recipe is not None and service.recipe.source == path
+            )
+            return replace(named, surroundings=replace(named.surroundings, names=installed))
         functions = functions_by_file(self._tree).get(path, ()) if is_terraform(path) else ()
         names: dict[int, ServiceNames] = {}
         for function in functions:

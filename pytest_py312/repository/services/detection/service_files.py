@@ -167,18 +167,26 @@ _POETRY_DECLARES = frozenset({"name", "dependencies", "dev-dependencies", "group
 
 
 def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
-    """Return whether the folder or its ``src`` has modules or packages that are in none of the ``services``."""
+    """Return whether the folder or its ``src`` has modules or packages that are in none of the ``services``.
+
+    With an image of its own, a folder with modules counts as a package.
+    """
+    is_imaged = has_python_image(tree, path, tree.list_folder(path))
     for folder in (path, join_path(path, "src")):
         listing = tree.list_folder(folder)
-        if any(name.endswith(".py") and name not in _DEVELOPER_MODULES for name in listing.files):
+        if any(map(_is_module, listing.files)):
             return True
-        inner = (join_path(folder, name) for name in listing.folders if name not in NON_SERVICE_FOLDERS)
-        if any(
-            package_folder not in services and tree.is_file(join_path(package_folder, "__init__.py"))
-            for package_folder in inner
-        ):
+        inner = [join_path(folder, name) for name in listing.folders if is_searched(name)]
+        packages = {place for place in inner if tree.is_file(join_path(place, "__init__.py"))}
+        if is_imaged:
+            packages |= {place for place in inner if any(map(_is_module, tree.list_folder(place).files))}
+        if not packages.issubset(services):
             return True
     return False
+
+
+def _is_module(name: str) -> bool:
+    return name.endswith(".py") and name not in _DEVELOPER_MODULES
 
 
 def inner_services(tree: Tree, path: str, listing: FolderListing) -> tuple[str, ...]:
