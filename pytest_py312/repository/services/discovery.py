@@ -10,11 +10,12 @@ from fnmatch import fnmatchcase
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
-from pytest_py312.core.model.fleet import Fleet, InstallRecipe, LocalProject, RequirementSource, Service
+from pytest_py312.core.model.fleet import PLATFORMS, Fleet, InstallRecipe, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.core.text import join_names
-from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.declarations.declaration import VersionDeclaration
+from pytest_py312.repository.declarations.reader import is_dockerfile, read_declarations
 from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.plan.fleet_check import check_against_fleet, settings_for
@@ -229,7 +230,7 @@ def _describe_service(
         if settings.install is not None
         else find_production_recipe(tree, files)
     )
-    baseline = find_baseline(_with_image(tree, files, recipe), settings, plan)
+    baseline = find_baseline(_with_image(tree, files, recipe), settings, plan, _runtime_of(tree, path, recipe))
     test_recipe = (
         read_planned_recipe(tree, plan, path, "test-install", settings.test_install)
         if settings.test_install is not None
@@ -287,6 +288,19 @@ def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -
     if not is_dockerfile(path.rpartition("/")[2]) or any(image.path == path for image in files.dockerfiles):
         return files
     return replace(files, dockerfiles=(*files.dockerfiles, read_dockerfile(tree.read_or_none(path) or "", path)))
+
+
+def _runtime_of(tree: Tree, path: str, recipe: InstallRecipe | None) -> VersionDeclaration | None:
+    """Return what a platform runs the service on: where its functions are defined, or in a file of App Engine."""
+    steps = recipe.steps if recipe is not None else ()
+    places = [(step.location.path, step.location.line) for step in steps if step.tool in PLATFORMS]
+    places += [(join_path(path, name), None) for name in ("app.yaml", "app.yml")]
+    for place, line in places:
+        for declaration in read_declarations(tree.read_or_none(place) or "", place):
+            is_there = line is None or declaration.line == line
+            if is_there and declaration.kind == "image" and declaration.version and not declaration.images:
+                return declaration
+    return None
 
 
 def _requirement_sources(

@@ -40,6 +40,7 @@ _RUN_TIME_FILES = frozenset(
 )
 _DEVELOPER_MODULES = frozenset({"setup.py", "conftest.py", "noxfile.py", "tasks.py", "fabfile.py", "dodo.py"})
 """Modules beside the code that only developers run."""
+_PYTHON_RUNTIME = re.compile(r"^runtime:[ \t]*[\"']?python", re.MULTILINE)
 _FILE_LIMIT = 50
 """Maximum number of Dockerfiles, and of workflows, that are read of one service."""
 
@@ -142,9 +143,23 @@ def service_indicator(tree: Tree, path: str, listing: FolderListing) -> str:
             return "requirements/"
     if "Pipfile" in listing.files:
         return "Pipfile"
-    return next(
-        (name for name in ("pyproject.toml", "setup.py", "setup.cfg") if _has_package_metadata(tree, path, name)), ""
+    metadata = (name for name in ("pyproject.toml", "setup.py", "setup.cfg") if _has_package_metadata(tree, path, name))
+    return next(metadata, "") or _platform_file(tree, path, listing)
+
+
+def _platform_file(tree: Tree, path: str, listing: FolderListing) -> str:
+    """Return the file with which a platform runs the folder's Python: App Engine, Heroku or Azure Functions."""
+    for name in ("app.yaml", "app.yml"):
+        if name in listing.files and _PYTHON_RUNTIME.search(tree.read_or_none(join_path(path, name)) or ""):
+            return name
+    pin = (tree.read_or_none(join_path(path, "runtime.txt")) or "") if "runtime.txt" in listing.files else ""
+    if "Procfile" in listing.files and pin.startswith("python"):
+        return "Procfile"
+    inner = (tree.list_folder(join_path(path, name)).files for name in listing.folders)
+    is_function = "function_app.py" in listing.files or any(
+        "function.json" in names and any(name.endswith(".py") for name in names) for names in inner
     )
+    return "host.json" if "host.json" in listing.files and is_function else ""
 
 
 def is_deployable(tree: Tree, path: str) -> bool:

@@ -125,6 +125,42 @@ def test_a_project_of_its_own_is_a_service_although_others_install_it(
     assert [service.path for service in found] == ["api", "lib"]
 
 
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        ({"app.yaml": "runtime: python310\n", "main.py": ""}, "svc/app.yaml:1 says 310"),
+        ({"app.yaml": "runtime: python310\n", "pyproject.toml": f'{PROJECT}requires-python = ">=3.9"\n'},
+         "svc/app.yaml:1 says 310"),
+        ({"serverless.yml": "provider: {name: aws, runtime: python3.10}\nfunctions: {a: {handler: x.y}}\n",
+          "setup.cfg": "[options]\npython_requires = >=3.9\n"}, "svc/serverless.yml:1 says 3.10"),
+        ({"runtime.txt": "python-3.10.4\n", "Procfile": "web: gunicorn app:app\n"},
+         "svc/runtime.txt:1 says python-3.10.4"),
+        ({"app.yaml": "runtime: nodejs20\n", "Dockerfile": "FROM python:3.10\n"}, "svc/Dockerfile:1 says python:3.10"),
+    ],
+)  # fmt: skip
+def test_a_platform_says_what_its_service_runs_on(tmp_path: Path, files: dict[str, str], source: str) -> None:
+    """Before what metadata allow. Its file alone makes a service."""
+    (service,) = fleet_of(tmp_path, {f"svc/{name}": text for name, text in files.items()}).services
+    assert (str(service.baseline), service.baseline_source) == ("3.10", source)
+
+
+@pytest.mark.parametrize(
+    ("files", "is_service"),
+    [
+        (["host.json", "function_app.py"], True),
+        (["host.json", "Hello/function.json", "Hello/__init__.py"], True),
+        (["host.json", "Hello/function.json", "Hello/index.js"], False),
+        (["app.yaml", "main.py"], False),
+        (["Procfile", "server.py"], False),
+    ],
+)
+def test_functions_of_azure_are_a_service(tmp_path: Path, files: list[str], is_service: bool) -> None:
+    """Without requirements as well."""
+    other = {"other/requirements.txt": ""}
+    found = fleet_of(tmp_path, {**other, **{f"svc/{name}": "" for name in files}}).services
+    assert ("svc" in [service.path for service in found]) is is_service
+
+
 TERRAFORM = """\
 data "archive_file" "orders" {
   type        = "zip"
