@@ -96,7 +96,11 @@ def discover(plan: Plan) -> Fleet:
             tree,
             paths,
             [needed for discovered in services for needed in discovered.settings.needs],
-            {source.path for discovered in services if discovered.suite for source in discovered.test_requirements},
+            {
+                source.path
+                for discovered in services
+                for source in (*discovered.requirements, *(discovered.test_requirements if discovered.suite else ()))
+            },
         ),
         *assumptions,
         *of_suites,

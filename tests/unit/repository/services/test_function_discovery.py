@@ -94,12 +94,14 @@ INSTALLED = {
 )  # fmt: skip
 def test_what_is_installed_into_the_folder_of_a_function_is_its(tmp_path: Path, path: str, text: str) -> None:
     """Before what the platform provides. The library that it installs is no service, it is needed."""
-    first, second = fleet_of(tmp_path, {**INSTALLED, path: text}).services
+    fleet = fleet_of(tmp_path, {**INSTALLED, path: text})
+    first, second = fleet.services
     provided = ["apps/{}/template.yaml:15 (provided)".format(name) for name in "ab"]  # noqa: UP032 - one template
     assert [str(source) for source in first.requirements] == ["requirements-a.txt", provided[0]]
     assert [str(source) for source in second.requirements] == ["requirements-b.txt", provided[1]]
     assert (first.settings.needs, second.settings.needs) == (("lib/shared",), ())
     assert first.runs_without_pth is not None
+    assert not any("requirements-a.txt" in text for text in fleet.assumptions)
 
 
 @pytest.mark.parametrize(
