@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from packaging.version import Version
+
 from pytest_py312.core.process import run
 
 GIT_TIME_LIMIT = 60.0
@@ -22,8 +24,9 @@ _READS_GIT = re.compile(
     r"\bgit\b(?!hub)|scm\b|\bvcs\b|\bpbr\b|versioneer|versioningit|dunamai|-versioning\b|git-versioning", re.IGNORECASE
 )
 _DESCRIBED = re.compile(r"(?:(?P<tag>.+)-(?P<commits>[0-9]+)-g)?(?P<commit>[0-9a-f]{4,64})", re.ASCII)
-_DOTTED = re.compile(r"[0-9]+(?:\.[0-9]+)+", re.ASCII)
-_NUMBER = re.compile(r"[0-9]+", re.ASCII)
+_STAGE = r"(?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|preview|post)[-_.]?[0-9]*(?![A-Za-z0-9])){0,2}"
+_DOTTED = re.compile(rf"[0-9]+(?:\.[0-9]+)+{_STAGE}", re.ASCII | re.IGNORECASE)
+_NUMBER = re.compile(rf"[0-9]+{_STAGE}", re.ASCII | re.IGNORECASE)
 _AUTHOR = "gate <gate@localhost> 1000000000 +0000"
 _COPIED_REPOSITORY = {
     "GIT_CONFIG_COUNT": "1",
@@ -53,7 +56,10 @@ class GitVersion:
         release = _DOTTED.search(self.tag) or _NUMBER.search(self.tag)  # py3-shop-1.2
         if release is None:
             return f"0.0.0+g{self.commit}"
-        return f"{release[0]}.post{self.commits}" if self.commits else release[0]
+        version = Version(release[0])
+        pre = "".join(map(str, version.pre or ()))
+        post = (version.post or 0) + self.commits
+        return f"{version.base_version}{pre}" + (f".post{post}" if post or version.is_postrelease else "")
 
     def build_variables(self) -> Mapping[str, str]:
         """Return the variables by which build tools take a version instead of asking git, and those for git."""

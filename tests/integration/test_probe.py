@@ -368,6 +368,30 @@ class Case(unittest.TestCase):
 
 
 @pytest.mark.network
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_class_that_needs_the_name_of_its_test_is_collected(cells: Cells, interpreter: str) -> None:
+    """As those of Tornado before 6.4.1: unittest runs them, and pytest 8.2 asks for one without a test."""
+    files = {
+        "test_x.py": """
+import unittest
+
+class Base(unittest.TestCase):
+    def __init__(self, name="runTest"):
+        super().__init__(name)
+        setattr(self, name, getattr(self, name))
+
+class Case(Base):
+    def test_good(self): pass
+    def test_bad(self): self.fail()
+"""
+    }
+    run = cells.suite(interpreter, files)
+
+    assert outcomes(run) == {"Case::test_good": "passed", "Case::test_bad": "failed"}, run.collection_errors
+    assert not run.collection_errors
+
+
+@pytest.mark.network
 @pytest.mark.parametrize(
     ("code", "expected"),
     [

@@ -54,7 +54,7 @@ class BuildFailureCache:
                 cached_finding = decode(Finding, finding)
             except (ValueError, TypeError, KeyError):
                 return
-            raise Unresolvable([replace(cached_finding, location=request.location_of(pin.name))])
+            raise Unresolvable([replace(cached_finding, location=request.pin_location_of(pin.name))])
         if isinstance(seconds, int | float) and seconds >= time_limit:
             raise unfinished_build(pin, build, time_limit)
 

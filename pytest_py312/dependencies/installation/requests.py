@@ -25,7 +25,7 @@ from pytest_py312.dependencies.installation.hash_checking import requires_hashes
 from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMAT_OPTIONS
 from pytest_py312.dependencies.resolution.format_control import read_format_control
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
-from pytest_py312.dependencies.resolution.lockfile_pins import pinned_constraints
+from pytest_py312.dependencies.resolution.lockfile_pins import pin_locations, pinned_constraints
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
@@ -285,6 +285,7 @@ class RequestBuilder:
                 *self._without_upgraded(cell.service, (*extra_constraints, *constraints)),
             ),
             direct=tuple((item.name, item.location) for item in sorted(requirements.entries, key=decisiveness)),
+            locked=tuple(pin_locations(requirements.locks, cell.interpreter)) if locked_constraints else (),
             exclude_newer=self._plan.exclude_newer,
         )
         groups = self._groups(cell.service)

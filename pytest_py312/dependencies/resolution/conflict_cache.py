@@ -156,7 +156,7 @@ class ConflictCache:
 
     def scope_for(self, request: ResolutionRequest, build: InterpreterBuild) -> ConflictScope:
         """Return the scope of sets with the options of ``request``, on ``build``."""
-        name = self._key_provider.cache_key(replace(request, lines=(), direct=(), others=()), build)
+        name = self._key_provider.cache_key(replace(request, lines=(), direct=(), locked=(), others=()), build)
         with self._guard:
             if name not in self._scopes:
                 seconds = None if request.exclude_newer else self._seconds
@@ -188,4 +188,5 @@ class ConflictCache:
 def _build_independent_key(request: ResolutionRequest) -> object:
     """Return what two scopes have in common if they differ only by the build."""
     constraints = tuple(sorted(request.constraints))
-    return replace(request, lines=(), direct=(), others=(), position=0, installed=(), constraints=constraints)
+    same = replace(request, lines=(), direct=(), locked=(), others=(), position=0, installed=())
+    return replace(same, constraints=constraints)

@@ -82,7 +82,8 @@ def sorted_by_location(findings: Sequence[Finding]) -> tuple[Finding, ...]:
 
 
 def _location_of(finding: Finding, request: ResolutionRequest) -> Location | None:
-    return next((location for name in finding.names if (location := request.location_of(name))), None)
+    direct = (location for name in finding.names if (location := request.location_of(name)))
+    return next(direct, None) or (request.pin_location_of(finding.names[0]) if len(finding.names) == 1 else None)
 
 
 def _sort_key(finding: Finding) -> tuple[object, ...]:

@@ -43,6 +43,8 @@ class ResolutionRequest:
     constraints: tuple[str, ...] = ()
     options: tuple[str, ...] = ()
     direct: tuple[tuple[str, Location], ...] = ()
+    locked: tuple[tuple[str, Location], ...] = ()
+    """Where a lock file pins the projects of ``constraints``."""
     exclude_newer: str = ""
     hashes: bool = False
     no_deps: bool = False
@@ -68,6 +70,10 @@ class ResolutionRequest:
     def location_of(self, name: str) -> Location | None:
         """Return where a directly required project is declared."""
         return dict(self.direct).get(name)
+
+    def pin_location_of(self, name: str) -> Location | None:
+        """Return where a project is declared, or where a lock file pins it."""
+        return self.location_of(name) or dict(self.locked).get(name)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

@@ -45,6 +45,14 @@ def pinned_constraints(
     yield from constraints.values()
 
 
+def pin_locations(locks: Iterable[LockFileText], interpreter: Interpreter) -> Iterator[tuple[str, Location]]:
+    """Yield the projects that ``locks`` pin on ``interpreter``, with the lines of their pins."""
+    for lock in locks:
+        for pin in lock.pins:
+            if _applies_to(pin, interpreter):
+                yield pin.name, Location(path=lock.path, line=pin.line)
+
+
 def stale_lock_findings(
     locks: Iterable[LockFileText], entries: Sequence[LocatedEntry], interpreter: Interpreter
 ) -> Iterator[Finding]:

@@ -207,7 +207,7 @@ def explain_source_failure(
                 code="PY104",
                 message=f"{source}: no wheel for {build.interpreter}, and its source fails to build: {reason}",
                 remedy=f"require a version of {name} that has a wheel for {build.interpreter}",
-                location=request.location_of(name),
+                location=request.pin_location_of(name),
                 names=(name,) if name else (),
                 detail=detail,
             )

@@ -202,7 +202,12 @@ def _service_document(service: Service) -> Mapping[str, Any]:
         "test_requirements": [_source_document(source) for source in service.test_requirements],
         "further_requirements": [_source_document(source) for source in service.additional_requirements],
         "suite": suite
-        and {"kind": suite.kind.value, "arguments": list(suite.arguments), "import_mode": suite.import_mode},
+        and {
+            "kind": suite.kind.value,
+            "arguments": list(suite.arguments),
+            "import_mode": suite.import_mode,
+            "folder": suite.folder,
+        },
         "suite_skip_reason": service.settings.suite_skip_reason,
         "python_path": list(service.python_path),
         "distribution": distribution

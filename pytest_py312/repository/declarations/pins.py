@@ -27,6 +27,8 @@ _IMAGE_WORD = re.compile(
     r"(?<=[\s\"'])(?P<image>(?:[\w.-]+(?::\d+)?/){0,5}[\w.-]*python:[\w.-]+)(?=[\s\"']|\Z)", re.ASCII
 )
 
+_TERRAFORM_RUNTIME = re.compile(r"(?m)^[ \t]*(?:\w*runtimes?|default)[ \t]*=[^\r\n]{1,500}")
+
 
 def _meaningful_lines(text: str) -> Iterator[tuple[int, str]]:
     """Yield the offset and the text of each non-empty line, without comments and surrounding blanks."""
@@ -176,4 +178,17 @@ def read_makefile_declarations(text: str, path: str) -> tuple[VersionDeclaration
                     "tool", DeclarationRole.EXACT, start + span[0], start + span[1], subject=name, text=value,
                     version=version, keeps_patch=value.count(".") > 1, declared=False,
                 )  # fmt: skip
+    return collector.declarations
+
+
+def read_terraform_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    """Read a file of Terraform: the runtimes of functions and layers, and the defaults of variables for them."""
+    collector = DeclarationCollector(text, path)
+    for attribute in _TERRAFORM_RUNTIME.finditer(text[:_LIMIT]):
+        for match in re.finditer(r"(?<=\"python)3\.?\d{1,2}(?=\")", attribute[0], re.ASCII):
+            start = attribute.start() + match.start()
+            collector.add(
+                "image", DeclarationRole.EXACT, start, start + len(match[0]), subject="a runtime",
+                version=version_of(match[0]),
+            )  # fmt: skip
     return collector.declarations

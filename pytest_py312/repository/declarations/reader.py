@@ -7,6 +7,7 @@ import re
 from collections.abc import Callable, Mapping
 
 from pytest_py312.repository.declarations.declaration import DeclarationCollector, DeclarationRole, VersionDeclaration
+from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
 
 DeclarationReader = Callable[[str, str], tuple[VersionDeclaration, ...]]
 
@@ -68,6 +69,12 @@ def _read_script(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     return read_script_declarations(text, path)
 
 
+def _read_terraform(text: str, path: str) -> tuple[VersionDeclaration, ...]:
+    from pytest_py312.repository.declarations.pins import read_terraform_declarations
+
+    return read_terraform_declarations(text, path)
+
+
 MAKEFILE_NAMES = ("Makefile", "makefile", "GNUmakefile")
 
 
@@ -107,6 +114,8 @@ def reader_of(path: str) -> DeclarationReader | None:
         return _read_pin
     if is_script(path):
         return _read_script
+    if is_terraform(name):
+        return _read_terraform
     return _read_yaml if is_yaml(name) else None
 
 
@@ -128,9 +137,11 @@ def _read_yaml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     if dialect is None:
         return ()
     without_comments = _JSON_TOKEN.sub(_blank_comment, text) if path.endswith(".json") else text
+    if without_jinja_ending(path) != path:
+        without_comments = blank_jinja(text)
     yaml_text = read_yaml_declarations(without_comments, path, dialect)
     if not yaml_text.parse_error:
-        # tabs in JSON strings were replaced by blanks: drop declarations whose text differs
+        # tabs in JSON strings and the syntax of Jinja were replaced: drop declarations whose text differs
         return tuple(
             declaration
             for declaration in yaml_text.declarations
@@ -224,8 +235,12 @@ def is_jenkinsfile(name: str) -> bool:
 
 
 def is_yaml(name: str) -> bool:
-    """Return whether it is YAML, or the JSON of a development container, which is read as YAML."""
-    return name.lower().endswith((".yml", ".yaml", "devcontainer.json"))
+    """Return whether it is YAML, perhaps made by Jinja, or the JSON of a development container, read as YAML."""
+    return without_jinja_ending(name).lower().endswith((".yml", ".yaml", "devcontainer.json"))
+
+
+def is_terraform(name: str) -> bool:
+    return name.endswith(".tf")
 
 
 def is_script(path: str) -> bool:
@@ -238,4 +253,5 @@ def can_declare_versions(path: str) -> bool:
     """Return whether there is a reader for the file at ``path``."""
     name = path.rpartition("/")[2]
     is_known_name = name in METADATA_NAMES or name in _OTHER_NAMES
+    is_known_name = is_known_name or is_terraform(name)
     return is_known_name or is_script(path) or is_dockerfile(name) or is_jenkinsfile(name) or is_yaml(name)

@@ -97,7 +97,7 @@ _BY_PATH = tuple(
         (r"(?:.*/)?\.pre-commit-config\.ya?ml", _PRE_COMMIT),
         (r"(?:.*/)?\.?devcontainer(?:/.*)?\.json", _DEVCONTAINER),
         (r"(?:.*/)?(?:[^/]*[-_])?(?:environment|conda)(?:[-_.][^/]*)?\.ya?ml", _CONDA),
-        (r"(?:.*/)?[^/]+\.ya?ml", _COMPOSE),
+        (r"(?:.*/)?[^/]+\.ya?ml(?:\.(?:j2|jinja2?))?", _COMPOSE),
     )
 )
 

@@ -26,7 +26,7 @@ class ComposeService:
     """A service of a compose file whose image is built.
 
     It is built in ``context`` with the Dockerfile in ``folder``, both relative to the root and normalised. ``commands``
-    are its ``entrypoint`` and ``command``.
+    are its ``entrypoint`` and ``command``, if it has some.
     """
 
     context: str
@@ -35,7 +35,7 @@ class ComposeService:
 
 
 def read_compose(text: str, path: str) -> tuple[ComposeService, ...]:
-    """Return the built services that have a start command; nothing for invalid YAML. ``path`` is the file's path."""
+    """Return the services that are built; nothing for invalid YAML. ``path`` is the file's path."""
     try:
         documents = parse_documents(text)
     except InvalidYaml:
@@ -52,7 +52,7 @@ def _built_services(node: YamlNode, base_folder: str) -> Iterator[ComposeService
         for key in ("entrypoint", "command")
         if (command_node := _merged_value(node, key)) is not None
     )
-    if build is None or not commands:
+    if build is None:
         return
     context = scalar_text(build) or scalar_text(_merged_value(build, "context")) or "."
     dockerfile = scalar_text(_merged_value(build, "dockerfile"))

@@ -1,7 +1,8 @@
 """Map text back to its positions in a file.
 
 :class:`TrackedText` is text whose characters keep their offsets, even after variables are substituted.
-:class:`SourcePositions` maps nodes of a Python syntax tree to character offsets. Comments are blanked in place.
+:class:`SourcePositions` maps nodes of a Python syntax tree to character offsets. Comments and the syntax
+of templates are blanked in place.
 """
 
 import ast
@@ -118,6 +119,23 @@ _HASH_LINE = re.compile(r"^[ \t]*#[^\r\n]*", re.MULTILINE)
 _SLASH_COMMENT = re.compile(
     rf"(?P<quoted>{_QUOTED})|(?:(?<=[\s,;{{}}\[\]()])|^)(?://[^\r\n]*|/\*.*?\*/)", re.MULTILINE | re.DOTALL | re.ASCII
 )
+
+
+_JINJA = re.compile(r"\{%.{0,2000}?%\}|\{#.{0,2000}?#\}|(?P<value>\{\{.{0,2000}?\}\})", re.DOTALL)
+_JINJA_ENDING = re.compile(r"\.(?:j2|jinja2?)$", re.IGNORECASE)
+
+
+def without_jinja_ending(name: str) -> str:
+    """Return the name of the file that Jinja makes from one with this name; other names stay."""
+    return _JINJA_ENDING.sub("", name)
+
+
+def blank_jinja(text: str) -> str:
+    """Replace the statements and comments of Jinja by blanks, and its values by words of the same length.
+
+    What conditions exclude stays beside what they include.
+    """
+    return _JINJA.sub(lambda match: "x" * len(match[0]) if match["value"] else _blank(match), text)
 
 
 def blank_hash_comments(text: str, *, whole_lines_only: bool = False) -> str:

@@ -1,19 +1,24 @@
 """Read what installs the functions of a service: builds of AWS SAM and of the Serverless Framework, and AWS Lambda."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.core.model.fleet import AWS_LAMBDA, InstallRecipe, InstallStep, Program
-from pytest_py312.repository.formats.serverless import (
+from pytest_py312.repository.formats.functions.serverless import (
     BuiltFolder,
     ServerlessFunction,
     is_serverless_file,
     read_serverless,
 )
+from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
-FILE_LIMIT = 20
-"""Maximum number of files that are read for one service."""
+FILE_LIMIT = 2_000
+"""Maximum number of files that are read."""
+SEARCH_DEPTH = 8
+FOLDER_LIMIT = 100_000
+"""Maximum number of files and folders among which they are searched."""
 LAMBDA_PACKAGES = (
     "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3",
     "awslambdaric; sys_platform == 'linux'", "simplejson", "snapshot-restore-py",
@@ -71,36 +76,56 @@ def handler_programs(tree: Tree, service_path: str, nested: Sequence[str] = ()) 
                 yield Program(name=function.module, is_module=True, is_application=True)
 
 
-def function_folders(tree: Tree, folder: str) -> Mapping[str, str]:
-    """Return the folders with the code of the functions that files in ``folder`` define, and the names of these."""
-    folders: dict[str, str] = {}
-    for name in [name for name in tree.list_folder(folder).files if is_serverless_file(name)][:FILE_LIMIT]:
-        path = join_path(folder, name)
-        for function in read_serverless(tree.read_or_none(path) or "", path):
-            if any(file.endswith(".py") for file in tree.list_folder(function.folder).files):
-                folders[function.folder] = name
-    return folders
+@lru_cache(maxsize=4)
+def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]]:
+    """Return the Python functions that files of the repository define, by the paths of these. Read once of a tree."""
+    names = tree.scan_folder(".", depth=SEARCH_DEPTH, limit=FOLDER_LIMIT).files
+    paths = [name for name in names if is_serverless_file(name.rpartition("/")[2])][:FILE_LIMIT]
+    functions = {path: read_serverless(tree.read_or_none(path) or "", path) for path in paths}
+    of_terraform: dict[str, dict[str, str]] = {}
+    for path in [name for name in names if name.endswith(".tf")][:FILE_LIMIT]:
+        of_terraform.setdefault(_folder_of(path), {})[path] = tree.read_or_none(path) or ""
+    for texts in of_terraform.values():
+        for path, function in read_terraform(texts):
+            functions[path] = (*functions.get(path, ()), function)
+    return {path: found for path, found in functions.items() if found}
+
+
+def function_folders(tree: Tree) -> Mapping[str, str]:
+    """Return the folders with the code of functions, and the paths of the files that define these."""
+    return {
+        function.folder: path
+        for path, functions in functions_by_file(tree).items()
+        for function in functions
+        if any(name.endswith(".py") for name in tree.list_folder(function.folder).files)
+        or (function.module and tree.is_file(join_path(function.folder, f"{function.module.replace('.', '/')}.py")))
+    }
 
 
 def _functions_of(
     tree: Tree, service_path: str, nested: Sequence[str]
 ) -> Iterator[tuple[str, list[ServerlessFunction]]]:
-    """Yield the files that define functions of a service, the nearest first, with these functions."""
-    count = 0
-    for folder in with_outer_folders(service_path):
-        for name in tree.list_folder(folder).files:
-            if not is_serverless_file(name) or count >= FILE_LIMIT:
-                continue
-            count += 1
-            path = join_path(folder, name)
-            functions = [
-                function
-                for function in read_serverless(tree.read_or_none(path) or "", path)
-                if _is_in(function.folder, service_path)
-                and not any(_is_in(function.folder, join_path(service_path, inner)) for inner in nested)
-            ]
-            if functions:
-                yield path, functions
+    """Yield the files that define functions of a service, with these functions.
+
+    Those in its folder and above it come first, the nearest before the others; then those in a folder beside the code.
+    """
+    levels = {folder: level for level, folder in enumerate(with_outer_folders(service_path))}
+    by_file = functions_by_file(tree)
+    for path in sorted(by_file, key=lambda path: (levels.get(_folder_of(path), len(levels)), path)):
+        functions = [
+            function
+            for function in by_file[path]
+            if _is_in(function.folder, service_path)
+            and not any(_is_in(function.folder, join_path(service_path, inner)) for inner in nested)
+            # what is in a folder inside of the service together with its template is something of its own
+            and (_folder_of(path) in levels or not _is_in(function.folder, _folder_of(path)))
+        ]
+        if functions:
+            yield path, functions
+
+
+def _folder_of(path: str) -> str:
+    return path.rpartition("/")[0] or "."
 
 
 def _is_in(folder: str, service_path: str) -> bool:

@@ -11,11 +11,13 @@ from functools import partial
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.errors import NoFleetError, PlanError, did_you_mean
-from pytest_py312.core.model.fleet import Fleet, InstallRecipe, LocalProject, RequirementSource, Service
+from pytest_py312.core.model.fleet import PLATFORMS, Fleet, InstallRecipe, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite
 from pytest_py312.core.service_patterns import PatternIndex, is_glob, normalize_pattern
 from pytest_py312.core.text import join_names
-from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.declarations.declaration import VersionDeclaration
+from pytest_py312.repository.declarations.reader import is_dockerfile, read_declarations
+from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.plan.fleet_check import check_against_fleet
 from pytest_py312.repository.recipes.recipe_sources import own_sources
@@ -39,6 +41,7 @@ from pytest_py312.repository.services.install_recipes import (
     find_test_recipe,
     read_planned_recipe,
 )
+from pytest_py312.repository.services.own_distributions import with_libraries
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import (
     MAX_ADDITIONAL_SOURCES,
@@ -86,7 +89,7 @@ def discover(plan: Plan) -> Fleet:
     outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
     assumptions = [text for text in assumptions if not text.startswith(outdated)]
     services = [declared_elsewhere.get(service.name, service) for service in services]
-    services = with_shared_packages(tree, services)
+    services = with_libraries(plan, tree, with_shared_packages(tree, services))
     services, of_suites = with_suites_above(tree, services, lambda files: detect_sources(files).tests)
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
     assumptions = [
@@ -95,7 +98,11 @@ def discover(plan: Plan) -> Fleet:
             tree,
             paths,
             [needed for discovered in services for needed in discovered.settings.needs],
-            {source.path for discovered in services if discovered.suite for source in discovered.test_requirements},
+            {
+                source.path
+                for discovered in services
+                for source in (*discovered.requirements, *(discovered.test_requirements if discovered.suite else ()))
+            },
         ),
         *assumptions,
         *of_suites,
@@ -223,13 +230,13 @@ def _describe_service(
     """Return the service with what its files declare, and add what was assumed about it to ``assumptions``."""
     name, path, settings = bare.name, bare.path, bare.settings
     files = read_service_files(tree, path, inner)
-    baseline = find_baseline(files, settings, plan)
     distribution = find_distribution(files.scan.files, files.texts)
     recipe = (
         read_planned_recipe(tree, plan, path, "install", settings.install)
         if settings.install is not None
         else find_production_recipe(tree, files)
     )
+    baseline = find_baseline(_with_image(tree, files, recipe), settings, plan, _runtime_of(tree, path, recipe))
     test_recipe = (
         read_planned_recipe(tree, plan, path, "test-install", settings.test_install)
         if settings.test_install is not None
@@ -298,6 +305,27 @@ def _versions_of_tests_only(
     if not installed or not installed.isdisjoint((source.path, source.table) for source in run_time):
         return ()
     return contradicting_projects(tree.root, run_time, tests)
+
+
+def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -> ServiceFiles:
+    """Return the service's files with the Dockerfile outside of it that installs it: what it runs on is said there."""
+    path = recipe.source if recipe is not None else ""
+    if not is_dockerfile(path.rpartition("/")[2]) or any(image.path == path for image in files.dockerfiles):
+        return files
+    return replace(files, dockerfiles=(*files.dockerfiles, read_dockerfile(tree.read_or_none(path) or "", path)))
+
+
+def _runtime_of(tree: Tree, path: str, recipe: InstallRecipe | None) -> VersionDeclaration | None:
+    """Return what a platform runs the service on: where its functions are defined, or in a file of App Engine."""
+    steps = recipe.steps if recipe is not None else ()
+    places = [(step.location.path, step.location.line) for step in steps if step.tool in PLATFORMS]
+    places += [(join_path(path, name), None) for name in ("app.yaml", "app.yml")]
+    for place, line in places:
+        for declaration in read_declarations(tree.read_or_none(place) or "", place):
+            is_there = line is None or declaration.line == line
+            if is_there and declaration.kind == "image" and declaration.version and not declaration.images:
+                return declaration
+    return None
 
 
 def _requirement_sources(

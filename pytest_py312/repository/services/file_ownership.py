@@ -15,9 +15,19 @@ from itertools import pairwise
 
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.service_patterns import matches
-from pytest_py312.repository.declarations.reader import can_declare_versions, is_dockerfile, is_jenkinsfile, is_yaml
-from pytest_py312.repository.formats.text_positions import blank_hash_comments, blank_slash_comments
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.declarations.reader import (
+    can_declare_versions,
+    is_dockerfile,
+    is_jenkinsfile,
+    is_terraform,
+    is_yaml,
+)
+from pytest_py312.repository.formats.text_positions import (
+    blank_hash_comments,
+    blank_slash_comments,
+    without_jinja_ending,
+)
+from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
 ServiceNames = frozenset[str]
 """Names of services."""
@@ -55,7 +65,7 @@ _RESOURCES = re.compile(
 """The files that a task is computed from."""
 _TOX_ROOT = re.compile(r"\{(?:toxinidir|tox_root)\}/?", re.ASCII)
 _CODE_FOLDER = re.compile(
-    r"(?m)^[ \t]*(?:CodeUri|DockerContext):[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII
+    r"(?m)^[ \t]*(?:CodeUri|DockerContext|Code):[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII
 )
 _HANDLER = re.compile(r"(?m)^[ \t]*handler:[ \t]*[\"']?(?P<path>[\w.][\w./-]{0,300})[\"']?[ \t]*$", re.ASCII)
 """Of a function in a serverless.yml: the file with its code, with the function in place of the ending."""
@@ -143,7 +153,7 @@ def find_named_services(text: str, path: str, index: ServiceNameIndex) -> NamedS
         whole_file = FilePart(start=0, end=len(text), names=_names_of_path(path, index))
         return NamedServices(parts=(), surroundings=whole_file)
     text = _without_comments(text, name)
-    spans = list(_yaml_parts(text, path)) if path.endswith((".yml", ".yaml")) else []
+    spans = list(_yaml_parts(text, path)) if without_jinja_ending(path).endswith((".yml", ".yaml")) else []
     parts = [
         _function_part(text[start:end], start, end, index, path) or _keyed_part(text[start:end], start, end, index, key)
         for start, end, key in spans
@@ -165,11 +175,13 @@ def _function_part(text: str, start: int, end: int, index: ServiceNameIndex, pat
     if match is None:
         return None
     code = posixpath.normpath(posixpath.join(folder, match["path"]))
-    while code not in ("", "."):
-        if code in index.paths:
-            return FilePart(start=start, end=end, names=frozenset((index.paths[code],)))
-        code = code.rpartition("/")[0]
-    return FilePart(start=start, end=end, names=frozenset((index.paths["."],)) if "." in index.paths else frozenset())
+    return FilePart(start=start, end=end, names=owners_of_folder(code, index))
+
+
+def owners_of_folder(folder: str, index: ServiceNameIndex) -> ServiceNames:
+    """Return the service that has the code in a folder; empty if none has."""
+    path = next((path for path in with_outer_folders(folder) if path in index.paths), None)
+    return frozenset() if path is None else frozenset((index.paths[path],))
 
 
 def _keyed_part(text: str, start: int, end: int, index: ServiceNameIndex, key: str) -> FilePart:
@@ -394,7 +406,7 @@ def shared_files(tree: Tree, services: Mapping[str, Service], exclude: Sequence[
 def may_name_several_services(path: str) -> bool:
     """Return whether a file may have parts for several services: workflows, compose files, manifests, pipelines."""
     name = path.rpartition("/")[2]
-    return (is_yaml(name) or is_jenkinsfile(name)) and can_declare_versions(path)
+    return (is_yaml(name) or is_jenkinsfile(name) or is_terraform(name)) and can_declare_versions(path)
 
 
 def _is_owned_or_excluded(path: str, services: Mapping[str, Service], exclude: Sequence[str]) -> bool:

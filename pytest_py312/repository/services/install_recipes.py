@@ -3,28 +3,33 @@
 import posixpath
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
 
 from pytest_py312.core.errors import PlanError
 from pytest_py312.core.model.fleet import InstallRecipe, InstallStep
 from pytest_py312.core.model.plan import Plan, PlannedCommand
 from pytest_py312.repository.declarations.reader import is_dockerfile
+from pytest_py312.repository.formats.functions.serverless import LAMBDA_CODE
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
 from pytest_py312.repository.recipes.serverless_builds import read_serverless_recipe
 from pytest_py312.repository.recipes.suite_recipe import (
+    new_walk,
     read_makefile_recipe,
     read_runner_recipe,
     read_workflow_recipe,
 )
 from pytest_py312.repository.services.detection.service_files import ServiceFiles, is_production_dockerfile
-from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
+from pytest_py312.repository.services.own_distributions import SCRIPT_LIMIT, installing_commands
+from pytest_py312.repository.tree import Tree, is_inside_root, join_path, with_outer_folders
 
 OUTER_DOCKERFILE_LIMIT = 50
 """Maximum number of Dockerfiles above a service that are read for it."""
 
 _ROOT = "/repository"
+_INSTALLS_INTO_FOLDER = re.compile(r"\binstall\b[^\n]*\s(?:-t|--target)\b", re.ASCII)
 _FOR_DEVELOPERS = re.compile(r"demo|dev(?!ice)|test", re.IGNORECASE)
 _DOCKER_FOLDERS = (
     ".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images", "container", "containers"
@@ -47,7 +52,7 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
             return recipe
     built = read_serverless_recipe(tree, files.path, files.nested_folders)
     if built is not None:
-        return built
+        return _with_installs_into(tree, built, files)
     for path in islice(_outer_dockerfiles(tree, files.path), OUTER_DOCKERFILE_LIMIT):
         recipe = read_dockerfile_recipe(tree, path, files.path)
         if recipe is None or _is_of_dependent(tree, recipe, files.path):
@@ -59,6 +64,27 @@ def find_production_recipe(tree: Tree, files: ServiceFiles) -> InstallRecipe | N
         if recipe is not None and _has_environment_for(recipe, files.path):
             return recipe
     return None
+
+
+def _with_installs_into(tree: Tree, recipe: InstallRecipe, files: ServiceFiles) -> InstallRecipe:
+    """Return a function's recipe with what a script or a target of a Makefile installs into the folder of its code."""
+    commands = installing_commands(tree, files.path, _INSTALLS_INTO_FOLDER)
+    for path, folder, words in islice(commands, SCRIPT_LIMIT):
+        walk = new_walk(tree, path, folder)
+        walk.run_argv(words, 1)
+        steps = [replace(step, target=LAMBDA_CODE) for step in walk.steps if _installs_into(step, files)]
+        if steps:
+            return replace(recipe, steps=tuple(dict.fromkeys((*steps, *recipe.steps))))
+    return recipe
+
+
+def _installs_into(step: InstallStep, files: ServiceFiles) -> bool:
+    if not step.target or step.folder is None:
+        return False
+    place = posixpath.relpath(
+        resolve_path(step.target, resolve_path(step.folder, _ROOT)), resolve_path(files.path, _ROOT)
+    )
+    return is_inside_root(place) and not any(f"{place}/".startswith(f"{inner}/") for inner in files.nested_folders)
 
 
 def read_planned_recipe(

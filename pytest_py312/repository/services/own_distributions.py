@@ -8,7 +8,8 @@ other projects have names as well. Nothing is built; names and versions are read
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from fnmatch import fnmatchcase
 from itertools import islice
 from typing import Any
@@ -17,6 +18,8 @@ from packaging.specifiers import InvalidSpecifier, SpecifierSet
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.fleet import Distribution, RequirementSource, Service
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.service_patterns import is_glob, matches
 from pytest_py312.repository.formats.commands.makefile import read_makefile
 from pytest_py312.repository.formats.toml import TomlText, read_toml, strings_in
 from pytest_py312.repository.recipes.suite_recipe import new_walk
@@ -64,6 +67,47 @@ def find_own_distributions(tree: Tree, service: Service, requirements: Requireme
     return own
 
 
+def with_libraries(plan: Plan, tree: Tree, services: Sequence[Service]) -> list[Service]:
+    """Return ``services`` without the libraries that others install by their folder; these need it instead.
+
+    A library has metadata only: nothing starts it, no image or lock installs it, and it has no tests. What the plan
+    names is a service.
+    """
+    libraries = {service.path for service in services if _is_library(service) and not _is_named(plan, service)}
+    installed = {
+        service.path: libraries.intersection(
+            local.path for local in read_requirement_set(tree.root, service.requirements).locals
+        )
+        for service in (services if libraries else ())
+        if service.path not in libraries
+    }
+    dropped = set().union(*installed.values())
+    kept = [service for service in services if service.path not in dropped]
+    return [_needing(service, sorted(installed.get(service.path, ()))) for service in kept]
+
+
+def _needing(service: Service, folders: Sequence[str]) -> Service:
+    needs = tuple(dict.fromkeys((*service.settings.needs, *folders)))
+    return replace(service, settings=replace(service.settings, needs=needs))
+
+
+def _is_library(service: Service) -> bool:
+    distribution = service.distribution
+    is_installed_alone = any((service.recipe, service.images, service.programs, service.suite))
+    sources = (*service.requirements, *service.test_requirements, *service.additional_requirements)
+    return (
+        distribution is not None
+        and not (distribution.scripts or distribution.plugins or is_installed_alone)
+        and all(source.table for source in sources)
+    )
+
+
+def _is_named(plan: Plan, service: Service) -> bool:
+    patterns = [pattern for stage in plan.stages for pattern in stage.services]
+    patterns += [*plan.services, *(pattern for pattern, _ in plan.overrides)]
+    return any(not is_glob(pattern) and matches(pattern, service.name, service.path) for pattern in patterns)
+
+
 def _installed_folders(tree: Tree, service: Service, requirements: RequirementSet) -> Iterator[str]:
     """Yield the folders that something installs for the service, or for all services."""
     yield from (local.path for local in requirements.locals)
@@ -84,7 +128,7 @@ def _installed_folders(tree: Tree, service: Service, requirements: RequirementSe
 
 def _folders_of_commands(tree: Tree, service: str) -> Iterator[str]:
     """Yield the folders that a script or a target of a Makefile installs together with the service."""
-    for path, folder, words in islice(_commands(tree, service), SCRIPT_LIMIT):
+    for path, folder, words in islice(installing_commands(tree, service, _INSTALLS_FOLDER), SCRIPT_LIMIT):
         walk = new_walk(tree, path, folder)
         walk.run_argv(words, 1)
         installed = {project.path for step in walk.steps for project in step.projects}
@@ -93,8 +137,13 @@ def _folders_of_commands(tree: Tree, service: str) -> Iterator[str]:
             yield from installed
 
 
-def _commands(tree: Tree, service: str) -> Iterator[tuple[str, str, tuple[str, ...]]]:
-    """Yield what somebody may run to install services: the file, the folder in which it is run, and the command."""
+def installing_commands(
+    tree: Tree, service: str, pattern: re.Pattern[str]
+) -> Iterator[tuple[str, str, tuple[str, ...]]]:
+    """Yield what somebody may run to install services: the file, the folder in which it is run, and the command.
+
+    :param pattern: what is in the text of a file that counts.
+    """
     for folder in with_outer_folders(service):
         names = tree.list_folder(folder).files
         inner = [f"{each}/{name}" for each in _SCRIPT_FOLDERS for name in _files_of(tree, join_path(folder, each))]
@@ -103,7 +152,7 @@ def _commands(tree: Tree, service: str) -> Iterator[tuple[str, str, tuple[str, .
             if name != "Makefile" and not name.endswith((".sh", ".bash")):
                 continue
             text = tree.read_or_none(path) or ""
-            if not _INSTALLS_FOLDER.search(text):
+            if not pattern.search(text):
                 continue
             if name != "Makefile":
                 yield path, folder, ("bash", name)

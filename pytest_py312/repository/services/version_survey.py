@@ -8,23 +8,32 @@ import re
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Fleet, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import list_names
 from pytest_py312.repository.declarations.declaration import VersionDeclaration, service_declarations
-from pytest_py312.repository.declarations.reader import can_declare_versions, read_declarations
+from pytest_py312.repository.declarations.reader import (
+    can_declare_versions,
+    is_dockerfile,
+    is_terraform,
+    read_declarations,
+)
+from pytest_py312.repository.recipes.serverless_builds import functions_by_file
 from pytest_py312.repository.services.detection.service_files import SCAN_DEPTH, declaration_order
 from pytest_py312.repository.services.file_ownership import (
     SHARED_FILE_LIMIT,
     TEST_DATA_FOLDERS,
     THIRD_PARTY_FOLDERS,
+    FilePart,
     NamedServices,
     ServiceNames,
     build_name_index,
     find_named_services,
     may_name_several_services,
+    owners_of_folder,
     shared_files,
 )
 from pytest_py312.repository.tree import Tree, UnreadableFile, join_path, nested_paths
@@ -147,7 +156,7 @@ class VersionSurvey:
         """
 
         def chosen(text: str, places: Sequence[VersionDeclaration]) -> Sequence[VersionDeclaration]:
-            named_services = find_named_services(text, file.path, self._name_index)
+            named_services = self._named_services(text, file.path)
             default_names = file.root_service or self._all_names
             return [
                 declaration
@@ -159,6 +168,32 @@ class VersionSurvey:
 
     # ---- outside of all services
 
+    def _named_services(self, text: str, path: str) -> NamedServices:
+        """Return the services that a file names; of Terraform by the functions that run on what a line names.
+
+        A Dockerfile that names none is for those that it installs.
+        """
+        named = find_named_services(text, path, self._name_index)
+        if is_dockerfile(path.rpartition("/")[2]) and not named.all_names:
+            installed = frozenset(
+                service.name
+                for service in self._services.values()
+                if service.recipe is not None and service.recipe.source == path
+            )
+            return replace(named, surroundings=replace(named.surroundings, names=installed))
+        functions = functions_by_file(self._tree).get(path, ()) if is_terraform(path) else ()
+        names: dict[int, ServiceNames] = {}
+        for function in functions:
+            owners = owners_of_folder(function.folder, self._name_index)
+            names[function.line] = names.get(function.line, frozenset()) | owners
+        starts = list(accumulate(map(len, text.splitlines(keepends=True)), initial=0))
+        parts = (
+            FilePart(start=starts[line - 1], end=starts[line], names=found)
+            for line, found in names.items()
+            if line < len(starts)
+        )
+        return replace(named, parts=(*named.parts, *parts))
+
     def _read_shared_files(self) -> tuple[SharedFile, ...]:
         parsed: dict[str, tuple[tuple[VersionDeclaration, ...], NamedServices]] = {}
         named_by_path: list[tuple[str, NamedServices]] = []
@@ -166,7 +201,7 @@ class VersionSurvey:
             text = self._tree.read_or_none(path) if number < SHARED_FILE_LIMIT else None
             declarations = read_declarations(text, path) if text else ()
             if text and (declarations or "uses:" in text or "local:" in text):
-                named_services = find_named_services(text, path, self._name_index)
+                named_services = self._named_services(text, path)
                 named_by_path.append((path, named_services))
                 if declarations:
                     parsed[path] = declarations, named_services

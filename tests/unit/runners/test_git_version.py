@@ -80,7 +80,16 @@ def test_a_folder_outside_of_a_checkout_has_no_version(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("tag", "commits", "expected"),
-    [("v1.2.3", 0, "1.2.3"), ("svc/release-2.0", 5, "2.0.post5"), ("live", 1, "0.0.0+gabc1")],
+    [
+        ("v1.2.3", 0, "1.2.3"),
+        ("svc/release-2.0", 5, "2.0.post5"),
+        ("live", 1, "0.0.0+gabc1"),
+        ("v1.2rc1", 0, "1.2rc1"),
+        ("py3-shop-2.0.0-beta.2", 3, "2.0.0b2.post3"),
+        ("1.0-alpine", 0, "1.0"),
+        ("v1.2.post1", 2, "1.2.post3"),
+        ("v7a1", 0, "7a1"),
+    ],
 )
 def test_build_tools_get_a_version_of_the_tag(tag: str, commits: int, expected: str) -> None:
     version = GitVersion(tag=tag, commits=commits, commit="abc1")

@@ -34,8 +34,12 @@ class Baseline:
     assumptions: tuple[str, ...] = ()
 
 
-def find_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Plan) -> Baseline:
+def find_baseline(
+    files: ServiceFiles, settings: ServiceSettings, plan: Plan, runtime: VersionDeclaration | None = None
+) -> Baseline:
     """Return the baseline that plan, images, pins, matrices of tests, requires-python, workflows or tox.ini declare.
+
+    The ``runtime`` of a platform comes after images.
 
     They are asked in this order. Of a matrix it is the newest interpreter before the target: the code is known to work
     there, and what differs from it is due to the target and not to requirements that have newer releases for newer
@@ -43,7 +47,7 @@ def find_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Plan) ->
     interpreters of the plan. A baseline after the target is replaced by the target, one before
     :data:`OLDEST_SUPPORTED` by the oldest supported one of the plan.
     """
-    baseline = _declared_baseline(files, settings, plan) or _fallback_baseline(files, plan)
+    baseline = _declared_baseline(files, settings, plan, runtime) or _fallback_baseline(files, plan)
     if baseline.interpreter < OLDEST_SUPPORTED:
         replacement = min(
             (candidate for candidate in plan.interpreters if candidate >= OLDEST_SUPPORTED), default=plan.target
@@ -57,11 +61,14 @@ def find_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Plan) ->
     return Baseline(interpreter=plan.target, source=baseline.source, assumptions=(*baseline.assumptions, clause))
 
 
-def _declared_baseline(files: ServiceFiles, settings: ServiceSettings, plan: Plan) -> Baseline | None:
+def _declared_baseline(
+    files: ServiceFiles, settings: ServiceSettings, plan: Plan, runtime: VersionDeclaration | None
+) -> Baseline | None:
     if settings.baseline:
         return Baseline(interpreter=settings.baseline, source=f"{plan.source or 'the plan'} says {settings.baseline}")
     return (
         _baseline_of_images(files)
+        or _baseline_of_runtime(runtime)
         or _baseline_of_pins(files)
         or _baseline_of_matrix(files, plan)
         or _baseline_of_ranges(files, plan)
@@ -87,6 +94,11 @@ def _baseline_of_images(files: ServiceFiles) -> Baseline | None:
         listed = ", ".join(_describe_stage(dockerfile_path, other_stage) for _, dockerfile_path, other_stage in finals)
         assumptions = (f"has Dockerfiles that disagree ({listed}); the oldest, {interpreter}, is its baseline",)
     return Baseline(interpreter=interpreter, source=_describe_stage(path, stage), assumptions=assumptions)
+
+
+def _baseline_of_runtime(runtime: VersionDeclaration | None) -> Baseline | None:
+    version = runtime.version if runtime is not None else None
+    return _baseline_from(runtime.as_service_declaration, version) if runtime is not None and version else None
 
 
 def _describe_stage(path: str, stage: BuildStage) -> str:

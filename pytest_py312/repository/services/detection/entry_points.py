@@ -116,11 +116,16 @@ def _gunicorn_arguments(dockerfile: DockerfileText) -> Iterator[str]:
             yield f"{match[0]} gunicorn"
 
 
+def is_compose_file(name: str) -> bool:
+    """Return whether it is a compose file, by its name."""
+    return _COMPOSE_FILE.fullmatch(name) is not None
+
+
 def _compose_files(tree: Tree, path: str) -> Iterator[str]:
     """Yield the compose files in the service's folder and in the folders above it."""
     for folder in with_outer_folders(path):
         for name in tree.list_folder(folder).files:
-            if _COMPOSE_FILE.fullmatch(name) and is_production_dockerfile(name, "."):
+            if is_compose_file(name) and is_production_dockerfile(name, "."):
                 yield join_path(folder, name)
 
 

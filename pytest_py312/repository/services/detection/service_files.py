@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from pytest_py312.core.model.fleet import Declaration
@@ -11,16 +12,17 @@ from pytest_py312.repository.declarations.summaries import FILES, VersionMetadat
 from pytest_py312.repository.formats.dockerfile import DockerfileText, read_dockerfile
 from pytest_py312.repository.formats.setuptools import read_ini, read_setup_py
 from pytest_py312.repository.formats.toml import read_toml
+from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.file_map import copied_sources
 from pytest_py312.repository.recipes.serverless_builds import function_folders
 from pytest_py312.repository.services.detection.suites import INI_FILES
-from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to
+from pytest_py312.repository.tree import FolderListing, FolderScan, Tree, join_path, relative_to, with_outer_folders
 
 SCAN_DEPTH = 6
 NON_SERVICE_FOLDERS = frozenset(
     {
         "docs", "doc", "tests", "test", "examples", "example", "scripts", "tools", "vendor", "vendored", "_vendor",
-        "third_party", "third-party", "docker",
+        "third_party", "third-party", "docker", "ci",
         "deploy", "build", "dist", "requirements",
     }
 )  # fmt: skip
@@ -43,6 +45,7 @@ _VERSION_FILE = re.compile(
     re.ASCII | re.MULTILINE,
 )
 """A file whose version a workflow hands to setup-python. Source: actions/setup-python, ``python-version-file``."""
+_PYTHON_RUNTIME = re.compile(r"^runtime:[ \t]*[\"']?python", re.MULTILINE)
 _FILE_LIMIT = 50
 """Maximum number of Dockerfiles, and of workflows, that are read of one service."""
 
@@ -159,18 +162,36 @@ def service_indicator(tree: Tree, path: str, listing: FolderListing) -> str:
             return "requirements/"
     if "Pipfile" in listing.files:
         return "Pipfile"
-    return next(
-        (name for name in ("pyproject.toml", "setup.py", "setup.cfg") if _has_package_metadata(tree, path, name)), ""
+    metadata = (name for name in ("pyproject.toml", "setup.py", "setup.cfg") if _has_package_metadata(tree, path, name))
+    return next(metadata, "") or _platform_file(tree, path, listing)
+
+
+def _platform_file(tree: Tree, path: str, listing: FolderListing) -> str:
+    """Return the file with which a platform runs the folder's Python: App Engine, Heroku or Azure Functions."""
+    for name in ("app.yaml", "app.yml"):
+        if name in listing.files and _PYTHON_RUNTIME.search(tree.read_or_none(join_path(path, name)) or ""):
+            return name
+    pin = (tree.read_or_none(join_path(path, "runtime.txt")) or "") if "runtime.txt" in listing.files else ""
+    if "Procfile" in listing.files and pin.startswith("python"):
+        return "Procfile"
+    inner = (tree.list_folder(join_path(path, name)).files for name in listing.folders)
+    is_function = "function_app.py" in listing.files or any(
+        "function.json" in names and any(name.endswith(".py") for name in names) for names in inner
     )
+    return "host.json" if "host.json" in listing.files and is_function else ""
 
 
 def is_deployable(tree: Tree, path: str) -> bool:
     """Return whether the folder declares what is needed to run it, not only what is needed to develop it."""
+    return has_python_image(tree, path, tree.list_folder(path)) or is_installable(tree, path)
+
+
+def is_installable(tree: Tree, path: str) -> bool:
+    """Return whether the folder declares requirements at run time, or is a project."""
     listing = tree.list_folder(path)
     in_folder = tree.list_folder(join_path(path, "requirements")).files
     return (
-        has_python_image(tree, path, listing)
-        or not _RUN_TIME_FILES.isdisjoint((*listing.files, *in_folder))
+        not _RUN_TIME_FILES.isdisjoint((*listing.files, *in_folder))
         or "Pipfile" in listing.files
         or any(_has_package_metadata(tree, path, name) for name in ("pyproject.toml", "setup.py", "setup.cfg"))
     )
@@ -180,25 +201,35 @@ _POETRY_DECLARES = frozenset({"name", "dependencies", "dev-dependencies", "group
 
 
 def has_own_code(tree: Tree, path: str, services: Sequence[str]) -> bool:
-    """Return whether the folder or its ``src`` has modules or packages that are in none of the ``services``."""
+    """Return whether the folder or its ``src`` has modules or packages that are in none of the ``services``.
+
+    With an image of its own, a folder with modules counts as a package.
+    """
+    is_imaged = has_python_image(tree, path, tree.list_folder(path))
     for folder in (path, join_path(path, "src")):
         listing = tree.list_folder(folder)
-        if any(name.endswith(".py") and name not in _DEVELOPER_MODULES for name in listing.files):
+        if any(map(_is_module, listing.files)):
             return True
-        inner = (join_path(folder, name) for name in listing.folders if name not in NON_SERVICE_FOLDERS)
-        if any(
-            package_folder not in services and tree.is_file(join_path(package_folder, "__init__.py"))
-            for package_folder in inner
-        ):
+        inner = [join_path(folder, name) for name in listing.folders if is_searched(name)]
+        packages = {place for place in inner if tree.is_file(join_path(place, "__init__.py"))}
+        if is_imaged:
+            packages |= {place for place in inner if any(map(_is_module, tree.list_folder(place).files))}
+        if not packages.issubset(services):
             return True
     return False
+
+
+def _is_module(name: str) -> bool:
+    return name.endswith(".py") and name not in _DEVELOPER_MODULES
 
 
 def inner_services(tree: Tree, path: str, listing: FolderListing) -> tuple[str, ...]:
     """Return the folders in a folder that look like services, and those of the functions that its files define."""
     children = (join_path(path, name) for name in listing.folders if is_searched(name))
     folders = [child for child in children if service_indicator(tree, child, tree.list_folder(child))]
-    return tuple(dict.fromkeys((*folders, *(name for name in function_folders(tree, path) if name != path))))
+    functions = function_folders(tree)
+    inside = functions if path == "." else (name for name in functions if name.startswith(f"{path}/"))
+    return tuple(dict.fromkeys((*folders, *(name for name in inside if name != path))))
 
 
 def is_searched(name: str) -> bool:
@@ -221,8 +252,11 @@ def _python_dockerfiles(tree: Tree, path: str, listing: FolderListing) -> Iterat
             dockerfile = read_dockerfile(text, name) if text is not None else None
             if dockerfile is None or dockerfile.final_python_stage is None:
                 continue
-            if not _is_of_inner_services(tree, path, listing, dockerfile):
-                yield join_path(folder, name) if folder else name
+            inner = join_path(folder, name)
+            if not _is_of_inner_services(tree, path, listing, dockerfile) and not _is_of_outer_service(
+                tree, path, dockerfile, inner
+            ):
+                yield inner
 
 
 def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerfile: DockerfileText) -> bool:
@@ -232,6 +266,28 @@ def _is_of_inner_services(tree: Tree, path: str, listing: FolderListing, dockerf
         return False
     inner = inner_services(tree, path, listing)
     return len(inner) > 1 and any(f"{source}/".startswith(f"{folder}/") for source in sources for folder in inner)
+
+
+def _is_of_outer_service(tree: Tree, path: str, dockerfile: DockerfileText, name: str) -> bool:
+    """Return whether an image installs what is around the folder, in which there is no code that it starts.
+
+    Single scripts that it copies beside all of that code, such as those of its start, are no code of the folder.
+    """
+    if any(file.endswith(".py") for file in tree.scan_folder(path, depth=SCAN_DEPTH).files):
+        sources = {join_path(".", source) for source in copied_sources(dockerfile)}
+        if "." not in sources or not any(
+            source.startswith(f"{path}/") and tree.is_file(source) for source in sources if source != path
+        ):
+            return False
+    for outer in islice(with_outer_folders(path), 1, None):
+        recipe = read_dockerfile_recipe(tree, join_path(path, name), outer) if is_installable(tree, outer) else None
+        steps = recipe.steps if recipe is not None else ()
+        places = [
+            place for step in steps for place in (*step.files, step.project, *(one.path for one in step.projects))
+        ]
+        if any(place is not None and not f"{place}/".startswith(f"{path}/") for place in places):
+            return True
+    return False
 
 
 def _is_code(source: str, folder: str) -> bool:

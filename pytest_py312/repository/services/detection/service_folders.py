@@ -1,10 +1,11 @@
 """Find the folders of a repository that look like services. Reads files only."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.repository.recipes.serverless_builds import function_folders
+from pytest_py312.repository.services.detection.entry_points import is_compose_file
 from pytest_py312.repository.services.detection.service_files import (
     has_own_code,
     has_project_metadata,
@@ -36,7 +37,7 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
     """
     service_folders: list[str] = []
     groups: dict[str, str] = {}
-    functions: dict[str, str] = {}
+    functions = function_folders(tree)
     test_projects: list[str] = []
     locked_projects: list[str] = []
     assumptions: list[str] = []
@@ -46,13 +47,12 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
             break
         path, depth = pending.pop()
         listing = tree.list_folder(path)
-        functions |= function_folders(tree, path)
         if path != ".":
             if is_excluded(plan, path.rpartition("/")[2], path):
                 continue
             locked_projects += _locked_test_projects(plan, tree, path, listing)
             sign = service_indicator(tree, path, listing) or functions.get(path, "")
-            if sign and _is_inner_package(tree, path, listing):
+            if sign and (_is_inner_package(tree, path, listing) or _is_documentation(tree, path, listing)):
                 sign = ""
             elif sign and not _is_group(tree, path, listing):
                 service_folders.append(path)
@@ -87,20 +87,33 @@ def detect_folders(plan: Plan, tree: Tree) -> tuple[list[str], list[str]]:
         if not _is_below(path, service_folders)
         and (has_project_metadata(tree, path) or not _has_service(path.rpartition("/")[0] or ".", service_folders))
     ]
-    return sorted({*service_folders, *locked_projects}), assumptions
+    return sorted({*service_folders, *locked_projects, *_built_by_compose(plan, tree)}), assumptions
+
+
+def _built_by_compose(plan: Plan, tree: Tree) -> Iterator[str]:
+    """Yield folders with code and an image of Python, wherever they are, that a compose file at the root builds."""
+    for name in filter(is_compose_file, tree.list_folder(".").files):
+        from pytest_py312.repository.formats.compose import read_compose  # loads YAML, which few services need here
+
+        for built in read_compose(tree.read_or_none(name) or "", name):
+            folder = built.context
+            listing = tree.list_folder(folder)
+            is_own = built.folder == folder != "." and any(file.endswith(".py") for file in listing.files)
+            is_excluded_there = is_excluded(plan, folder.rpartition("/")[2], folder)
+            if is_own and not is_excluded_there and has_python_image(tree, folder, listing):
+                yield folder
 
 
 def _locked_test_projects(plan: Plan, tree: Tree, path: str, listing: FolderListing) -> list[str]:
-    """Return the folders below the tests of ``path`` that are projects with a lock file or an image of their own.
+    """Return the tests of ``path`` and folders in them that are projects with a lock file or an image of their own.
 
     A load test, for example, is installed and started on its own, with versions that no test of the service has.
     """
-    folders = [
-        join_path(path, tests, name)
-        for tests in sorted(_TEST_FOLDERS.intersection(listing.folders))
-        for name in tree.list_folder(join_path(path, tests)).folders
-        if is_searched(name)
+    tests = [join_path(path, name) for name in sorted(_TEST_FOLDERS.intersection(listing.folders))]
+    inner = [
+        join_path(folder, name) for folder in tests for name in tree.list_folder(folder).folders if is_searched(name)
     ]
+    folders = [*(folder for folder in tests if path != "."), *inner]
     return [
         folder
         for folder in folders
@@ -136,6 +149,12 @@ def _is_inner_package(tree: Tree, path: str, listing: FolderListing) -> bool:
         and tree.is_file(join_path(path, "..", "__init__.py"))
         and not is_deployable(tree, path)
     )
+
+
+def _is_documentation(tree: Tree, path: str, listing: FolderListing) -> bool:
+    """Return whether a folder has requirements for Sphinx, whose configuration is its only Python."""
+    names = {name.rpartition("/")[2] for name in tree.scan_folder(path, depth=3).files if name.endswith(".py")}
+    return names == {"conf.py"} and not has_python_image(tree, path, listing)
 
 
 def _is_group(tree: Tree, path: str, listing: FolderListing) -> bool:

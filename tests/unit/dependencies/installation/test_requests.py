@@ -5,10 +5,12 @@ from pathlib import Path
 
 import pytest
 
+from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Distribution, InstallSettings, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.resolution.failure_cache import with_locations
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, parts_of
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.repository.services.requirement_set import RequirementSet
@@ -148,6 +150,23 @@ def test_constraints_of_builds_are_lines_of_the_request(tmp_path: Path) -> None:
     request = RequestBuilder(plan=Plan(root=root), cache=root / "cache").request(cell, (), ())
 
     assert request.options == (f"{BUILD_CONSTRAINT}cython<3",)
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_what_only_a_lock_file_pins_is_found_there(tmp_path: Path, interpreter: str) -> None:
+    """A build that fails is of the line that pins it; a conflict is of what is required."""
+    lock = '[[package]]\nname = "web"\nversion = "1.0"\n\n[[package]]\nname = "pyyaml"\nversion = "6.0"\n'
+    project = '[project]\nname = "x"\nversion = "1"\ndependencies = ["web"]\n'
+    root = service_tree(tmp_path, {"poetry.lock": lock, "pyproject.toml": project})
+    cell = cell_of(interpreter)
+    sources = (RequirementSource(path="pyproject.toml", table="project.dependencies"),)
+    cell = replace(cell, service=replace(cell.service, path=".", requirements=sources, test_requirements=()))
+    request = RequestBuilder(plan=Plan(root=root), cache=root / "cache").request(cell, (), ())
+    assert (request.location_of("pyyaml"), str(request.location_of("web"))) == (None, "pyproject.toml:4")
+    failure = Finding(code="PY104", message="no wheel", names=("pyyaml",))
+    assert [str(found.location) for found in with_locations([failure], request)] == ["poetry.lock:6"]
+    conflict = replace(failure, names=("pyyaml", "web"))
+    assert [str(found.location) for found in with_locations([conflict], request)] == ["pyproject.toml:4"]
 
 
 IMAGE = "svc/Dockerfile"

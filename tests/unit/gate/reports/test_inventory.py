@@ -41,7 +41,7 @@ SERVICE = Service(
     baseline_source="services/api/Dockerfile:3 says python:3.9-slim",
     requirements=(RequirementSource(path="services/api/requirements.txt"),),
     test_requirements=(RequirementSource(path="services/api/pyproject.toml", table="dependency-groups.test"),),
-    suite=Suite(kind=SuiteKind.PYTEST, arguments=("tests",), import_mode="importlib"),
+    suite=Suite(kind=SuiteKind.PYTEST, arguments=("tests",), import_mode="importlib", folder="services"),
     settings=ServiceSettings(),
     declarations=tuple(
         image(f"python:{version}", line) for line, version in enumerate(("3.9", "3.10", "3.12"), start=1)
@@ -86,6 +86,8 @@ def test_the_json_document_is_stable_and_complete() -> None:
         "interpreter": None,
     }
     assert service["distribution"]["source_roots"] == ["src"]
+    expected = {"kind": "pytest", "arguments": ["tests"], "import_mode": "importlib", "folder": "services"}
+    assert service["suite"] == expected
     assert "/nowhere" not in text
 
 

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.fleet import AWS_LAMBDA
-from pytest_py312.repository.formats.serverless import read_serverless
+from pytest_py312.repository.formats.functions.serverless import read_serverless
 from pytest_py312.repository.recipes.dockerfile_recipe import read_dockerfile_recipe
 from pytest_py312.repository.recipes.serverless_builds import (
     LAMBDA_PACKAGES,

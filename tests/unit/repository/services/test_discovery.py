@@ -15,6 +15,7 @@ from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, Su
 from pytest_py312.repository.services.discovery import discover, unique_names
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import additional_services
+from pytest_py312.repository.services.version_survey import VersionSurvey
 
 PROJECT = '[project]\nname = "x"\nversion = "1.0"\n'
 
@@ -200,6 +201,74 @@ def test_an_image_belongs_to_the_services_whose_code_it_copies(
     texts |= {"b/requirements.txt": "", "a/app.py": "", "b/app.py": "", **files}
     fleet = fleet_of(tmp_path, {f"svc/{name}": text for name, text in texts.items() if text is not None})
     assert [service.path for service in fleet.services] == expected
+
+
+INSTALLS_ALL = "FROM python:3.10\nCOPY pyproject.toml poetry.lock /app/\nRUN cd /app && poetry install\nCOPY . /app\n"
+
+
+@pytest.mark.parametrize(
+    ("image", "files", "is_service"),
+    [
+        (INSTALLS_ALL, {}, False),
+        ("FROM python:3.10\nCOPY . /app\nWORKDIR /app\nRUN poetry install\n", {"start.sh": ""}, False),
+        (f"{INSTALLS_ALL}COPY load/ops/health.py /opt/\n", {"health.py": ""}, False),
+        (INSTALLS_ALL, {"main.py": ""}, True),
+        (f"{INSTALLS_ALL}COPY load/ops /code\n", {"main.py": ""}, True),
+        (INSTALLS_ALL, {"requirements.txt": ""}, True),
+        ("FROM python:3.10\nRUN pip install six\n", {}, True),
+        ("FROM python:3.10\nCOPY load/ops/reqs.txt .\nRUN pip install -r reqs.txt\n", {"reqs.txt": ""}, True),
+    ],
+)
+def test_an_image_of_what_is_around_its_folder_makes_no_service(
+    tmp_path: Path, image: str, files: dict[str, str], is_service: bool
+) -> None:
+    """A folder with only such an image, and with scripts that it copies, is of the project around it."""
+    texts = {"pyproject.toml": '[tool.poetry]\nname = "x"\n', "app.py": "", "load/ops/Dockerfile": image}
+    texts |= {f"load/ops/{name}": text for name, text in files.items()}
+    found = [service.path for service in fleet_of(tmp_path, texts).services]
+    assert found == [".", *(["load/ops"] if is_service else [])]
+
+
+def test_the_image_above_a_service_that_installs_it_says_what_it_runs_on(tmp_path: Path) -> None:
+    """Before what its metadata allow; and it is a place of that service."""
+    image = "ARG BASE=python:3.10-slim\nFROM ${BASE} AS b\nCOPY web web\nRUN cd web && pip install .\nFROM ${BASE}\n"
+    image += "COPY --from=b web web\n"
+    files = {"apps/w.Dockerfile": image, "apps/web/pyproject.toml": PROJECT, "apps/web/test_web.py": ""}
+    files |= {"apps/jobs/pyproject.toml": PROJECT, "apps/jobs/jobs.py": ""}
+    jobs, web = (fleet := fleet_of(tmp_path, files)).services
+    assert (str(web.baseline), web.baseline_source) == ("3.10", "apps/w.Dockerfile:5 says python:3.10-slim")
+    assert jobs.baseline_source == "the oldest interpreter of the plan"
+    survey = VersionSurvey(tmp_path, fleet.services)
+    assert {place.path for place in survey.read(web).declarations} == {"apps/w.Dockerfile"}
+    assert survey.read(jobs).declarations == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "expected"),
+    [
+        ({"svc/tests/pyproject.toml": PROJECT, "svc/tests/poetry.lock": ""}, ["svc", "svc/tests"]),
+        ({"svc/tests/pyproject.toml": PROJECT}, ["svc"]),
+        ({"svc/tests/utils/ping/Dockerfile": "FROM python:3.9\n", "svc/tests/utils/ping/ping.py": "",
+          "compose.yml": "services:\n  ping:\n    build: svc/tests/utils/ping\n"}, ["svc", "svc/tests/utils/ping"]),
+        ({"svc/tests/utils/ping/Dockerfile": "FROM python:3.9\n", "compose.yml": "services:\n  ping:\n    build:"
+          " svc/tests/utils/ping\n  out:\n    build: ../..\n"}, ["svc"]),
+        ({"tools/run.py": "", "setup.py": "from setuptools import setup\nsetup()\n"}, ["svc"]),
+        ({"make/run.py": "", "setup.py": "from setuptools import setup\nsetup()\n",
+          "Dockerfile": "FROM python:3.9\nCOPY . .\nRUN pip install .\n"}, [".", "svc"]),
+    ],
+)  # fmt: skip
+def test_services_in_tests_and_around_services(tmp_path: Path, files: dict[str, str], expected: list[str]) -> None:
+    """A locked project of tests, what compose builds, and a root with an image and a package without a marker."""
+    texts = {"svc/requirements.txt": "", "svc/tests/test_it.py": "", **files}
+    assert [service.path for service in fleet_of(tmp_path, texts).services] == expected
+
+
+def test_documentation_and_what_ci_runs_are_no_services(tmp_path: Path) -> None:
+    files = {"website/requirements.txt": "sphinx\n", "website/source/conf.py": "", "ci/requirements.txt": ""}
+    files["api/setup.cfg"] = "[options]\n"
+    assert [service.path for service in fleet_of(tmp_path, files).services] == ["api"]
+    (tmp_path / "website/source/app.py").touch()
+    assert [service.path for service in fleet_of(tmp_path, {}).services] == ["api", "website"]
 
 
 def test_tests_with_requirements_beside_no_python_are_a_service(tmp_path: Path) -> None:
@@ -1172,8 +1241,10 @@ def test_a_virtual_environment_in_the_image_of_another_service(tmp_path: Path) -
         "RUN cd /app/loader && /app/loader_venv/bin/pip install --no-deps -r base.txt\n"
     )
     files = {
-        "web/Dockerfile": image, "web/base.txt": "", "web/setup.cfg": "[metadata]\nname = w\n",
-        "lib/pyproject.toml": PROJECT, "loader/pyproject.toml": PROJECT, "loader/base.txt": "six\n",
+        "web/Dockerfile": image, "web/base.txt": "",
+        "web/setup.cfg": "[metadata]\nname = w\n",
+        "lib/pyproject.toml": PROJECT, "lib/test_lib.py": "",
+        "loader/pyproject.toml": PROJECT, "loader/base.txt": "six\n",
     }  # fmt: skip
     services = {one.path: one for one in fleet_of(tmp_path, files).services}
     recipe = services["loader"].recipe

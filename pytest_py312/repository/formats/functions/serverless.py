@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from pytest_py312.repository.formats.text_positions import blank_jinja, without_jinja_ending
 from pytest_py312.repository.formats.yaml import (
     InvalidYaml,
     YamlMapping,
@@ -23,10 +24,11 @@ from pytest_py312.repository.formats.yaml import (
 )
 
 FUNCTION_LIMIT = 200
-_FILE = re.compile(r"(?:template|sam|serverless)(?:[._-][\w.-]*)?\.ya?ml", re.ASCII)
 _MODULE = re.compile(r"[A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*", re.ASCII)
 _CODE_KEYS = {"AWS::Serverless::Function": "CodeUri", "AWS::Lambda::Function": "Code"}
 """Types of functions, and their keys with the folder of the code."""
+LAMBDA_CODE = "/var/task"
+"""Where AWS Lambda has the code of a function."""
 _PLUGIN = "serverless-python-requirements"
 
 
@@ -62,14 +64,17 @@ class ServerlessFunction:
 
 
 def is_serverless_file(name: str) -> bool:
-    """Return whether a file may define functions, by its name."""
-    return _FILE.fullmatch(name) is not None
+    """Return whether a file may define functions, by its name; Jinja may make it."""
+    return without_jinja_ending(name).endswith((".yml", ".yaml"))
 
 
 def read_serverless(text: str, path: str) -> tuple[ServerlessFunction, ...]:
     """Return the Python functions that a file defines; nothing for invalid YAML. ``path`` is the file's path."""
-    if not any(word in text for word in ("AWS::Serverless", "AWS::Lambda::Function", "provider")):
+    is_framework = posixpath.basename(path).startswith("serverless") and "provider" in text
+    if not is_framework and not any(word in text for word in _CODE_KEYS):
         return ()
+    if without_jinja_ending(path) != path:
+        text = blank_jinja(text)
     try:
         documents = parse_documents(text)
     except InvalidYaml:
@@ -102,17 +107,17 @@ class _Reader:
 
             code = value(code_key)
             is_image = scalar_text(value("PackageType")) == "Image"
-            folder = self._path(scalar_text(code)) if isinstance(code, YamlScalar) else ""
+            folder = code_folder(scalar_text(code), self.folder) if isinstance(code, YamlScalar) else ""
             if is_image or not folder or not scalar_text(value("Runtime")).startswith("python"):
                 continue
-            builds = [BuiltFolder(folder=folder, line=self._line(code), target="/var/task")]
+            builds = [BuiltFolder(folder=folder, line=self._line(code), target=LAMBDA_CODE)]
             layers: list[str] = []
             for layer in self._layers(value("Layers"), resources):
                 builds += [layer] if layer.target else []
                 layers.append(layer.folder if layer.target else posixpath.join(layer.folder, "python"))
             yield ServerlessFunction(
                 folder=folder,
-                module=_module(scalar_text(value("Handler"))),
+                module=handler_module(scalar_text(value("Handler"))),
                 builds=tuple(builds),
                 line=self._line(value("Runtime")),
                 layers=tuple(layers),
@@ -124,7 +129,7 @@ class _Reader:
             resource = resources.get(scalar_text(name))
             content = child_of(child_of(resource, "Properties"), "ContentUri")
             method = scalar_text(child_of(child_of(resource, "Metadata"), "BuildMethod"))
-            folder = self._path(scalar_text(content)) if isinstance(content, YamlScalar) else ""
+            folder = code_folder(scalar_text(content), self.folder) if isinstance(content, YamlScalar) else ""
             if folder and (not method or method.startswith("python")):
                 yield BuiltFolder(folder=folder, line=self._line(content), target="/opt/python" if method else "")
 
@@ -142,29 +147,22 @@ class _Reader:
             if is_image or not (scalar_text(own_runtime) or runtime).startswith("python"):
                 continue
             module = child_of(node, "module")
-            folder = self._path(scalar_text(module) or ".")
+            folder = code_folder(scalar_text(module) or ".", self.folder)
             handler = child_of(node, "handler")
             build = BuiltFolder(
                 folder=folder,
                 line=self._line(module or handler or node),
-                target="/var/task",
+                target=LAMBDA_CODE,
                 file_name=file_name,
                 reads_projects=not scalar_text(module),
             )
             yield ServerlessFunction(
                 folder=folder,
-                module=_module(scalar_text(handler)),
+                module=handler_module(scalar_text(handler)),
                 builds=(build,) if folder and _PLUGIN in names else (),
                 line=self._line(own_runtime or child_of(provider, "runtime")),
                 is_lambda=is_lambda,
             )
-
-    def _path(self, text: str) -> str:
-        """Return a folder relative to the root; empty for one that is not in the repository."""
-        if not text or "://" in text or "${" in text or text.startswith("/") or "\0" in text:
-            return ""
-        path = posixpath.normpath(posixpath.join(self.folder, text))
-        return "" if path == ".." or path.startswith("../") else path
 
     def _line(self, node: YamlNode | None) -> int:
         return self.text.count("\n", 0, node.start) + 1 if node is not None else 1
@@ -175,7 +173,15 @@ def _members(node: YamlNode | None) -> Iterator[tuple[str, YamlNode]]:
         yield scalar_text(name), value
 
 
-def _module(handler: str) -> str:
-    """Return the module of ``folder/file.function``."""
+def code_folder(text: str, folder: str) -> str:
+    """Return a path that a file in ``folder`` names, relative to the root; empty for one not in the repository."""
+    if not text or "://" in text or "$" in text or text.startswith("/") or "\0" in text:
+        return ""
+    path = posixpath.normpath(posixpath.join(folder, text))
+    return "" if path == ".." or path.startswith("../") else path
+
+
+def handler_module(handler: str) -> str:
+    """Return the module of ``folder/file.function``; empty if it names none."""
     module = handler.rpartition(".")[0].removeprefix("./").replace("/", ".")
     return module if _MODULE.fullmatch(module) else ""

@@ -1,0 +1,121 @@
+"""Read the Python functions of AWS Lambda in Terraform's files: text in, functions out. Never raises.
+
+https://registry.terraform.io/providers/hashicorp/aws/latest/docs/resources/lambda_function,
+https://registry.terraform.io/providers/hashicorp/archive/latest/docs/data-sources/file and
+https://registry.terraform.io/modules/terraform-aws-modules/lambda/aws
+
+A block ends with the first line that begins with its brace, as ``terraform fmt`` writes it. Of expressions, variables
+with a default, locals and attributes of archives are evaluated.
+"""
+
+import posixpath
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+
+from pytest_py312.repository.formats.functions.serverless import (
+    FUNCTION_LIMIT,
+    LAMBDA_CODE,
+    BuiltFolder,
+    ServerlessFunction,
+    code_folder,
+    handler_module,
+)
+
+LINE_LIMIT = 20_000
+_OPENING = re.compile(r'(?P<kind>resource|data|module|variable|locals)((?:\s+"[\w.-]+"){0,2})\s*\{\s*(?:#.*)?')
+_ATTRIBUTE = re.compile(r"\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>\S.*)")
+_REFERENCE = re.compile(r"\$\{\s*([\w.-]+)\s*\}|^([A-Za-z_][\w-]*(?:\.[\w-]+)+)$", re.ASCII)
+_MODULE_FOLDER = re.compile(r"\$\{\s*path\.(?:module|root|cwd)\s*\}", re.ASCII)
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Value:
+    text: str
+    path: str = ""
+    line: int = 1
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Block:
+    """A block of one file: its labels and its attributes."""
+
+    path: str
+    kind: str
+    labels: tuple[str, ...]
+    attributes: dict[str, _Value] = field(default_factory=dict)
+
+    def value(self, name: str, values: Mapping[str, _Value]) -> _Value:
+        """Return the value of an attribute, empty if there is none."""
+        return _evaluated(self.attributes.get(name, _Value(text="")), values)
+
+
+def read_terraform(texts: Mapping[str, str]) -> Iterator[tuple[str, ServerlessFunction]]:
+    """Yield the functions that the files of one folder define together, each with the file that names its Python."""
+    blocks = [block for path, text in texts.items() for block in _blocks(text, path)]
+    values = {name: value for block in blocks for name, value in _values(block)}
+    for block in blocks[:FUNCTION_LIMIT]:
+        runtime = block.value("runtime", values)
+        if block.kind == "module":
+            source = block.value("source_path", values).text or block.value("source_dir", values).text
+        else:
+            archive = values.get(f"archive {block.value('filename', values).text}")
+            source = archive.text if archive is not None else ""
+        is_function = block.kind == "module" or block.labels[:1] == ("aws_lambda_function",)
+        folder = code_folder(source, posixpath.dirname(block.path))
+        folder = posixpath.dirname(folder) or "." if folder.endswith(".py") else folder
+        if is_function and folder and runtime.text.startswith("python"):
+            yield (
+                runtime.path,
+                ServerlessFunction(
+                    folder=folder,
+                    module=handler_module(block.value("handler", values).text),
+                    builds=(BuiltFolder(folder=folder, line=runtime.line, target=LAMBDA_CODE),),
+                    line=runtime.line,
+                ),
+            )
+
+
+def _blocks(text: str, path: str) -> Iterator[_Block]:
+    block: _Block | None = None
+    for number, line in enumerate(text.splitlines()[:LINE_LIMIT], start=1):
+        opening = _OPENING.fullmatch(line) if block is None else None
+        attribute = _ATTRIBUTE.match(line) if block is not None else None
+        if opening is not None:
+            block = _Block(path=path, kind=opening["kind"], labels=tuple(re.findall(r'"([^"]+)"', opening[2])))
+        elif block is not None and line.startswith("}"):
+            yield block
+            block = None
+        elif block is not None and attribute is not None:
+            block.attributes.setdefault(
+                attribute["name"], _Value(text=attribute["value"].strip(), path=path, line=number)
+            )
+
+
+def _values(block: _Block) -> Iterator[tuple[str, _Value]]:
+    """Yield what references stand for, and the source of an archive under its address and its path."""
+    if block.kind == "variable" and block.labels:
+        yield f"var.{block.labels[0]}", block.value("default", {})
+    elif block.kind == "locals":
+        yield from ((f"local.{name}", block.value(name, {})) for name in block.attributes)
+    elif block.labels[:1] == ("archive_file",) and len(block.labels) > 1:
+        source = block.value("source_dir", {})
+        source = source if source.text else block.value("source_file", {})
+        address = ".".join(("data", *block.labels, "output_path")[block.kind == "resource" :])
+        yield address, replace(source, text=address)
+        yield f"archive {address}", source
+        yield f"archive {block.value('output_path', {}).text}", source
+
+
+def _evaluated(value: _Value, values: Mapping[str, _Value]) -> _Value:
+    """Return a value with its references replaced; what is not known is left in it.
+
+    One that is a reference as a whole is where that is defined.
+    """
+    text = _MODULE_FOLDER.sub(".", value.text.strip('"'))
+    whole = _REFERENCE.fullmatch(text)
+    if whole is not None:
+        return values.get(whole[1] or whole[2], replace(value, text=text))
+    return replace(
+        value, text=_REFERENCE.sub(lambda match: values[match[1]].text if match[1] in values else match[0], text)
+    )

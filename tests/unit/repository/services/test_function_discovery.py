@@ -1,0 +1,236 @@
+"""Functions of platforms as services: which files define them, what is installed for them, what is none."""
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.core.model.plan import ServiceSettings
+from pytest_py312.repository.formats.functions.terraform import read_terraform
+from pytest_py312.repository.formats.text_positions import blank_jinja
+from tests.unit.repository.services.test_discovery import PROJECT, fleet_of
+
+CLOUDFORMATION = """\
+Parameters:
+  {% if is_private %}
+  Subnets: {Type: String}
+  {% endif %}
+Resources:
+  Role:
+    Type: {{ 'Custom::Role' if is_private else 'AWS::IAM::Role' }}
+  {{ name }}Log: {Type: "AWS::Logs::LogGroup"}
+  Function:
+    Type: AWS::Lambda::Function
+    Properties:
+      Code: src/
+      {# the oldest that is supported #}
+      Handler: shop.handler.run
+      Runtime: python3.10
+      {% if is_private %}
+      VpcConfig: {SubnetIds: !Ref Subnets}
+      {% endif %}
+"""
+
+
+@pytest.mark.parametrize("name", ["orders-cf.yml.j2", "orders.yaml.jinja2"])
+def test_a_template_that_jinja_fills_in_defines_functions(tmp_path: Path, name: str) -> None:
+    """Whatever its name is, and with a package below the folder of the code."""
+    files = {f"apps/orders/{name}": CLOUDFORMATION, "apps/orders/src/shop/handler.py": ""}
+    (service,) = fleet_of(tmp_path, files).services
+    assert service.path == "apps/orders/src"
+    assert [str(module.name) for module in service.start_modules] == ["shop.handler"]
+    assert str(service.baseline) == "3.10"
+    assert service.baseline_source == f"apps/orders/{name}:15 says 3.10"
+
+
+def test_blanking_a_template_keeps_all_positions() -> None:
+    blanked = blank_jinja(CLOUDFORMATION)
+    assert len(blanked) == len(CLOUDFORMATION)
+    assert [line.strip() for line in blanked.splitlines()][1] == ""
+    assert blanked.index("Runtime") == CLOUDFORMATION.index("Runtime")
+    assert not {"{{", "{%", "{#"} & {blanked[start : start + 2] for start in range(len(blanked))}
+
+
+@pytest.mark.parametrize(
+    ("path", "code"), [("infra/stack.yaml", "../src/orders"), ("deploy/aws/orders.yml", "../../src/orders")]
+)
+def test_a_template_in_a_folder_beside_the_code_defines_functions(tmp_path: Path, path: str, code: str) -> None:
+    text = CLOUDFORMATION.replace("Code: src/", f"Code: {code}")
+    fleet = fleet_of(
+        tmp_path, {f"{path}.j2": text, "src/orders/shop/handler.py": "", "src/web/requirements.txt": "flask\n"}
+    )
+    assert [service.path for service in fleet.services] == ["src/orders", "src/web"]
+    orders, web = fleet.services
+    assert [str(source) for source in orders.requirements] == [f"{path}.j2:15 (provided)"]
+    assert web.recipe is None
+
+
+def test_a_template_inside_of_a_service_is_not_its(tmp_path: Path) -> None:
+    """What it defines beside itself is something of its own, as an example of a plugin."""
+    files = {"requirements.txt": "", "app.py": "", "tests/data/template.yaml": CLOUDFORMATION.replace("{", "#{")}
+    (service,) = fleet_of(tmp_path, {**files, "tests/data/src/shop/handler.py": ""}).services
+    assert (service.path, service.recipe) == (".", None)
+
+
+INSTALLED = {
+    "apps/a/template.yaml": CLOUDFORMATION.replace("{", "#{"), "apps/a/src/shop/handler.py": "",
+    "apps/b/template.yaml": CLOUDFORMATION.replace("{", "#{"), "apps/b/src/shop/handler.py": "",
+    "requirements-a.txt": "six\n./lib/shared/\n", "requirements-b.txt": "attrs\n",
+    "lib/shared/setup.py": "from setuptools import setup\nsetup(name='shared', packages=['shared'])\n",
+    "lib/shared/shared/__init__.py": "",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("Makefile", "A = ${PWD}/apps/a/src\nbuild:\n\tpip install -r requirements-a.txt -t ${A}; \\\n"
+         "\tpip install -r requirements-b.txt -t ${PWD}/apps/b/src\n"),
+        ("build.sh", "pip install --target apps/a/src -r requirements-a.txt\n"
+         "cd apps/b/src\npip install -r ../../../requirements-b.txt -t .\n"),
+    ],
+)  # fmt: skip
+def test_what_is_installed_into_the_folder_of_a_function_is_its(tmp_path: Path, path: str, text: str) -> None:
+    """Before what the platform provides. The library that it installs is no service, it is needed."""
+    fleet = fleet_of(tmp_path, {**INSTALLED, path: text})
+    first, second = fleet.services
+    provided = ["apps/{}/template.yaml:15 (provided)".format(name) for name in "ab"]  # noqa: UP032 - one template
+    assert [str(source) for source in first.requirements] == ["requirements-a.txt", provided[0]]
+    assert [str(source) for source in second.requirements] == ["requirements-b.txt", provided[1]]
+    assert (first.settings.needs, second.settings.needs) == (("lib/shared",), ())
+    assert first.runs_without_pth is not None
+    assert not any("requirements-a.txt" in text for text in fleet.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("files", "plan"),
+    [
+        ({"lib/tests/test_lib.py": ""}, {}),
+        ({"lib/Dockerfile": "FROM python:3.9\n"}, {}),
+        ({"lib/requirements.txt": ""}, {}),
+        ({"lib/pyproject.toml": f'{PROJECT}[project.scripts]\nrun = "lib:run"\n'}, {}),
+        ({"api/requirements.txt": "six\n"}, {}),
+        ({}, {"overrides": (("lib", ServiceSettings()),)}),
+    ],
+)
+def test_a_project_of_its_own_is_a_service_although_others_install_it(
+    tmp_path: Path, files: dict[str, str], plan: dict[str, object]
+) -> None:
+    """What nothing starts and nothing tests is a library, unless nobody installs it or the plan names it."""
+    library = {"api/requirements.txt": "-e ../lib\n", "lib/pyproject.toml": PROJECT, "lib/lib.py": ""}
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    assert [service.path for service in fleet_of(tmp_path / "a", library).services] == ["api"]
+    found = fleet_of(tmp_path / "b", {**library, **files}, **plan).services
+    assert [service.path for service in found] == ["api", "lib"]
+
+
+@pytest.mark.parametrize(
+    ("files", "source"),
+    [
+        ({"app.yaml": "runtime: python310\n", "main.py": ""}, "svc/app.yaml:1 says 310"),
+        ({"app.yaml": "runtime: python310\n", "pyproject.toml": f'{PROJECT}requires-python = ">=3.9"\n'},
+         "svc/app.yaml:1 says 310"),
+        ({"serverless.yml": "provider: {name: aws, runtime: python3.10}\nfunctions: {a: {handler: x.y}}\n",
+          "setup.cfg": "[options]\npython_requires = >=3.9\n"}, "svc/serverless.yml:1 says 3.10"),
+        ({"runtime.txt": "python-3.10.4\n", "Procfile": "web: gunicorn app:app\n"},
+         "svc/runtime.txt:1 says python-3.10.4"),
+        ({"app.yaml": "runtime: nodejs20\n", "Dockerfile": "FROM python:3.10\n"}, "svc/Dockerfile:1 says python:3.10"),
+    ],
+)  # fmt: skip
+def test_a_platform_says_what_its_service_runs_on(tmp_path: Path, files: dict[str, str], source: str) -> None:
+    """Before what metadata allow. Its file alone makes a service."""
+    (service,) = fleet_of(tmp_path, {f"svc/{name}": text for name, text in files.items()}).services
+    assert (str(service.baseline), service.baseline_source) == ("3.10", source)
+
+
+@pytest.mark.parametrize(
+    ("files", "is_service"),
+    [
+        (["host.json", "function_app.py"], True),
+        (["host.json", "Hello/function.json", "Hello/__init__.py"], True),
+        (["host.json", "Hello/function.json", "Hello/index.js"], False),
+        (["app.yaml", "main.py"], False),
+        (["Procfile", "server.py"], False),
+    ],
+)
+def test_functions_of_azure_are_a_service(tmp_path: Path, files: list[str], is_service: bool) -> None:
+    """Without requirements as well."""
+    other = {"other/requirements.txt": ""}
+    found = fleet_of(tmp_path, {**other, **{f"svc/{name}": "" for name in files}}).services
+    assert ("svc" in [service.path for service in found]) is is_service
+
+
+TERRAFORM = """\
+data "archive_file" "orders" {
+  type        = "zip"
+  source_dir  = "${path.module}/../src/orders"
+  output_path = "${path.module}/build/orders.zip"
+}
+
+resource "aws_lambda_function" "orders" {
+  function_name = "orders"
+  filename      = data.archive_file.orders.output_path
+  handler       = "shop.handler.run"
+  runtime       = var.runtime
+  environment {
+    variables = { runtime = "x" }
+  }
+}
+
+module "web" {
+  source      = "terraform-aws-modules/lambda/aws"
+  source_path = "../src/web/app.py"
+  handler     = "app.run"
+  runtime     = "python3.11"
+}
+
+resource "aws_lambda_function" "node" {
+  filename = data.archive_file.orders.output_path
+  runtime  = "nodejs18.x"
+}
+"""
+VARIABLES = 'variable "runtime" {\n  type    = string\n  default = "python3.10"\n}\n'
+
+
+def test_terraform_defines_functions(tmp_path: Path) -> None:
+    """With the runtime of a variable in another file, and with what is installed for them."""
+    files = {
+        "infra/main.tf": TERRAFORM, "infra/variables.tf": VARIABLES, "src/orders/shop/handler.py": "",
+        "src/orders/requirements.txt": "six\n", "src/web/app.py": "", "src/web/helper.py": "",
+        "jobs/requirements.txt": "",
+    }  # fmt: skip
+    jobs, orders, web = fleet_of(tmp_path, files, target=Interpreter(3, 12)).services
+    assert [service.path for service in (jobs, orders, web)] == ["jobs", "src/orders", "src/web"]
+    assert (str(orders.baseline), orders.baseline_source) == ("3.10", "infra/variables.tf:3 says 3.10")
+    assert (str(web.baseline), web.baseline_source) == ("3.11", "infra/main.tf:21 says 3.11")
+    assert "oldest" in jobs.baseline_source
+    assert [str(source) for source in orders.requirements] == [
+        "src/orders/requirements.txt", "infra/variables.tf:3 (provided)",
+    ]  # fmt: skip
+    assert [module.name for module in orders.start_modules] == ["shop.handler"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        ('"${path.module}/../src/orders"', '"${path.module}/../../src/orders"'),
+        ('"${path.module}/../src/orders"', "var.folder"),
+        ("data.archive_file.orders.output_path", "aws_s3_object.orders.key"),
+        ('default = "python3.10"', "nullable = false"),
+        ('"aws_lambda_function" "orders"', '"aws_lambda_alias" "orders"'),
+    ],
+)
+def test_what_terraform_does_not_say_is_no_function(tmp_path: Path, change: tuple[str, str]) -> None:
+    files = {"infra/main.tf": TERRAFORM.replace(*change), "infra/variables.tf": VARIABLES.replace(*change)}
+    fleet = fleet_of(tmp_path, {**files, "src/orders/shop/handler.py": "", "src/web/app.py": ""})
+    assert [service.path for service in fleet.services] == ["src/web"]
+
+
+@given(st.lists(st.sampled_from([*TERRAFORM.splitlines(), *VARIABLES.splitlines(), "{", '"', "locals {"]), max_size=20))
+def test_no_text_of_terraform_makes_the_reader_fail(lines: list[str]) -> None:
+    for path, function in read_terraform({"infra/main.tf": "\n".join(lines)}):
+        assert path == "infra/main.tf"
+        assert not function.folder.startswith(("/", ".."))
