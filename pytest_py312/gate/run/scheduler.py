@@ -257,8 +257,11 @@ class Scheduler:
         for cell in cells:
             remaining[cell.service.name] = remaining.get(cell.service.name, 0) + self._remaining_work(cell)
         for index, task in enumerate(tasks):
-            work = LAST if CheckTraits.of(task.check).comes_last else remaining.get(task.cell.service.name, 0)
-            self._submit((order[task.cell.service.name], 1, index), partial(self._complete, task), work=work)
+            priority, job = (order[task.cell.service.name], 1, index), partial(self._complete, task)
+            if CheckTraits.of(task.check).comes_last:
+                self._submit((LAST, *priority), job)
+            else:
+                self._submit(priority, job, work=remaining.get(task.cell.service.name, 0))
 
     def _remaining_work(self, cell: Cell) -> int:
         try:

@@ -25,7 +25,7 @@ from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.finalization import Finalizer, SourceLines
 from pytest_py312.gate.run.known_findings import KnownFinding, KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
-from pytest_py312.gate.run.scheduler import Scheduler
+from pytest_py312.gate.run.scheduler import LAST, Scheduler
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.gate.run.tasks import CheckTask
 from tests.support.fakes import FakeRunner, cell_of, run_of, service, service_tree
@@ -45,6 +45,7 @@ class ThirdPartyCheck:
     findings: tuple[Finding, ...] = ()
     unchecked: str = ""
     is_kept: bool = True
+    comes_last: bool = False
 
     def run(self, cell: Cell, facts: Facts) -> CheckResult:
         self.asked.append(cell)
@@ -416,6 +417,9 @@ class FakeInstaller:
         self.prepared.append((str(interpreter), sorted({cell.service.name for cell in cells})))
         return True
 
+    def is_determined(self, service: Service) -> bool:
+        return True
+
     def remaining_work(self, cell: Cell) -> int:
         if self.work.get(cell.service.name, 0) < 0:
             raise ValueError("of ours")
@@ -463,6 +467,38 @@ def test_services_that_build_for_long_keep_no_other_service_back(
     first = [names for interpreter, names in installer.prepared if interpreter == "3.12"]
     assert sorted(map(len, first)) == [4, 8, 8]
     assert {f"service-{number}" for number in range(1, 9)} in map(set, first)
+
+
+@pytest.mark.parametrize("work", [{}, {"service-2": 3}])
+def test_a_benchmark_is_computed_after_all_that_is_waiting(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, work: Mapping[str, int]
+) -> None:
+    """It is measured where suites run: threads that build would start it beside them."""
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    submitted: list[tuple[bool, tuple[int, ...]]] = []
+
+    class Recorder:
+        def __init__(self, *, builds: bool) -> None:
+            self._builds = builds
+
+        def submit(self, priority: tuple[int, ...], job: Callable[[], object]) -> None:
+            submitted.append((self._builds, priority))
+
+    gate._workers, gate._builders = Recorder(builds=False), Recorder(builds=True)  # type: ignore[assignment]  # fakes
+    installer = FakeInstaller(work=work, grouped=gate.facts.installer.group_by_interpreter)
+    monkeypatch.setattr(gate.facts, "installer", installer)
+    services = [service(f"service-{number}", requirements=(), suite=None) for number in range(1, 4)]
+    benchmark, other = ThirdPartyCheck(name="benchmark", comes_last=True), ThirdPartyCheck()
+    tasks = [CheckTask(cell=cell_of("3.12", of), check=check) for of in services for check in (benchmark, other)]
+    gate._register(tasks)
+
+    gate._enqueue(tasks, {of.name: number for number, of in enumerate(services)})
+
+    workers = sorted(priority for builds, priority in submitted if not builds)
+    assert [priority[1] == LAST for priority in workers[-3:]] == [True] * 3
+    assert [priority[1] == LAST for builds, priority in submitted if builds] == [False] * len(work)
+    gate._workers = gate._builders = None
+    gate.close()
 
 
 # ---- errors of ours
