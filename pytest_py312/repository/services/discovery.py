@@ -308,7 +308,7 @@ def _versions_of_tests_only(
 
 
 def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -> ServiceFiles:
-    """Return the service's files with the Dockerfile outside of it that installs it: what it runs on is said there."""
+    """Return the service's files with the Dockerfile outside of it that installs it: its base is the service's."""
     path = recipe.source if recipe is not None else ""
     if not is_dockerfile(path.rpartition("/")[2]) or any(image.path == path for image in files.dockerfiles):
         return files
