@@ -35,16 +35,19 @@ def test_built_services_and_their_start_commands() -> None:
         ("deploy/shop", "deploy/shop/docker"),
         ("deploy", "deploy"),
         ("deploy", "deploy"),
+        ("deploy", "deploy"),
     ]
     assert [[program.name for command in entry.commands for program in command.programs] for entry in entries] == [
         ["gunicorn", "shop.wsgi"],
         ["celery"],
         ["alembic", "uvicorn", "shop"],
         [],
+        [],
     ]
+    assert entries[3].commands == ()
     assert entries[1].commands[0].shell_scripts == ("entry.sh",)
 
 
 @given(st.text(max_size=200) | st.sampled_from(["services: [a]", "services: {a: {build: [], command: {}}}", "- a"]))
 def test_no_text_crashes_the_reader(text: str) -> None:
-    assert all(entry.commands for entry in read_compose(text, "compose.yml"))
+    assert all(entry.context and entry.folder for entry in read_compose(text, "compose.yml"))
