@@ -82,6 +82,11 @@ def describe_soak_status(status: SoakStatus, run: StageRun) -> str:
     return "; ".join(parts)
 
 
+def format_credit(credited: float, soak: float) -> str:
+    """Format how much of a soak is credited: ``17 min of 45.0 h``. The last sample may prove more than is needed."""
+    return f"{format_duration(min(credited, soak))} of {format_duration(soak)}"
+
+
 def format_duration(seconds: float) -> str:
     """Format seconds as ``40 s``, ``17 min`` or ``45.0 h``."""
     if seconds < 90:

@@ -311,7 +311,7 @@ def _describe_outcome(run: StageRun) -> str:
 
 
 def _describe_progress(run: StageRun) -> str:
-    return f"{format_hours(run.credited)} of {format_hours(run.soak)} credited"
+    return f"{format_hours(min(run.credited, run.soak))} of {format_hours(run.soak)} credited"
 
 
 def _describe_outlook(stage_runner: StageRunner, run: StageRun) -> str:

@@ -54,12 +54,12 @@ def counter_measurements(usage: Usage) -> tuple[Measurement, ...]:
         metric=RESTART_COUNTER, result=Result.SUCCESSFUL, value=float(usage.restarts), detail=usage.started_at[:64]
     )
     counters = {CPU_COUNTER: usage.cpu_seconds, MEMORY_LIMIT: float(usage.memory_limit) or None}
-    known = [
+    measured = [
         Measurement(metric=metric, result=Result.SUCCESSFUL, value=value)
         for metric, value in counters.items()
         if value is not None
     ]
-    return (*known, restarts)
+    return (*measured, restarts)
 
 
 def restarts_since(previous: UsageCounters | None, usage: Usage) -> int:

@@ -136,7 +136,7 @@ def test_a_leak_that_leaves_time_is_not_accepted_without_a_decision() -> None:
     assert final_verdict([monitored], {"user": service_metrics}, [breach.key]).verdict is Verdict.PASSED
 
 
-def test_growth_that_could_not_be_judged_is_said() -> None:
+def test_growth_that_could_not_be_judged_is_reported() -> None:
     monitored = MonitoredService(service="user", probes=(), settings=SETTINGS)
     verdict = final_verdict([monitored], {"user": metrics_of(5, control=False)})
     assert "user: growth of memory was not judged: 5 of 12 samples needed" in verdict.reason
