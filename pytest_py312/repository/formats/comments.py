@@ -2,7 +2,7 @@
 
 import re
 
-_QUOTED = r"""(?<![\w)\]])(?:"(?:\\.|[^"\\\r\n]){0,1000}"|'[^'\r\n]{0,1000}')"""
+_QUOTED = r"""(?<![\w)\]])(?:"(?:\\.|[^"\\\r\n]){0,300}"|'[^'\r\n]{0,300}')"""
 _HASH_COMMENT = re.compile(rf"(?P<quoted>{_QUOTED})|(?:(?<=[ \t])|^)#[^\r\n]*", re.MULTILINE | re.ASCII)
 _HASH_LINE = re.compile(r"^[ \t]*#[^\r\n]*", re.MULTILINE)
 _SLASH_COMMENT = re.compile(

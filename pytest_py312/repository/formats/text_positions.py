@@ -48,11 +48,14 @@ def expand_variables(
     A name without a value is replaced by nothing and added to ``missing``.
     """
     parts: list[TrackedText] = []
-    position = 0
+    position = length = 0
     for match in _VARIABLE.finditer(value.text):
         parts.append(value.section(position, match.start()))
         position = match.end()
         parts.append(_variable_value(value, match, values, missing))
+        length += len(parts[-1].text) + len(parts[-2].text)
+        if length > MAX_LENGTH:
+            break
     parts.append(value.section(position, len(value.text)))
     text = "".join(part.text for part in parts)[:MAX_LENGTH]
     offsets = [offset for part in parts for offset in part.offsets][:MAX_LENGTH]
