@@ -34,7 +34,7 @@ from pytest_py312.analysis.scanner.rules import classes as enum_rules
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """Larger files are not read."""
-MAX_STATEMENTS = 150_000
+MAX_STATEMENTS = 100_000
 """Line ends and semicolons of a file: more of them take seconds, and no person writes them."""
 MAX_REFERENCES = 200_000
 

@@ -78,7 +78,7 @@ def test_unreadable_source_is_reported() -> None:
     assert scan_text(b" " * (MAX_FILE_BYTES + 1), "a.py").failure is not None
     for many in ("x = 1\n", "x = 1;"):
         assert scan_text(many * (MAX_STATEMENTS + 1), "a.py").failure == (
-            "it has more than 150000 statements",
+            "it has more than 100000 statements",
             None,
             None,
         )
