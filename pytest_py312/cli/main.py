@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         return _run_command(words)
     except Py312Error as error:
-        print(f"py312: {error}", file=sys.stderr)
+        _log(f"py312: {error}")
         return error.exit_code
     except KeyboardInterrupt:
         return 130
@@ -215,6 +215,18 @@ def _write(text: str) -> None:
     sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
+def _log(text: str) -> None:
+    print("\n".join(map(_escape_line, text.splitlines())), file=sys.stderr, flush=True)
+
+
+def _escape_line(line: str) -> str:
+    """Escape what controls a terminal: reasons contain answers of services, logs, and names in the plan."""
+    from pytest_py312.core.text import escape_control
+
+    content = line.rstrip("\r\n")
+    return escape_control(content) + line[len(content) :].replace("\r", "")
+
+
 # ---- cache
 
 
@@ -320,7 +332,7 @@ def _rollout(options: argparse.Namespace) -> int:
             plan=plan,
             state_dir=state.absolute(),
             target=lambda: exit_stack.enter_context(connect_target(rollout_context.settings(), options.env)),
-            log=lambda text: print(text, file=sys.stderr, flush=True),
+            log=_log,
             plan_problem=plan_problem,
         )
         run_command = (
@@ -328,7 +340,7 @@ def _rollout(options: argparse.Namespace) -> int:
         )
         run_command = operations_commands.run_command if options.command in OPERATIONS_COMMANDS else run_command
         text, code = run_command(options, rollout_context)
-    _write(text)
+    _write("".join(_escape_line(line) for line in text.splitlines(keepends=True)))
     return code
 
 
@@ -339,7 +351,7 @@ def _read_rollout_plan(options: argparse.Namespace) -> tuple[Plan, str]:
     except Py312Error as error:
         if options.command not in JOURNAL_COMMANDS and not getattr(options, "rollback", False):
             raise
-        print(f"py312: the plan cannot be used, so the journal's record of it applies: {error}", file=sys.stderr)
+        _log(f"py312: the plan cannot be used, so the journal's record of it applies: {error}")
         start = Path(options.plan).parent if options.plan is not None else Path(options.path)
         folders = (start.absolute(), *start.absolute().parents)
         root = next((folder for folder in folders if (folder / STATE_FOLDER).is_dir()), start)

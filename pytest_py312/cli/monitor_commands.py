@@ -18,6 +18,8 @@ from pytest_py312.cli.rollout_commands import current_status, open_journal, requ
 from pytest_py312.cli.rollout_parser import DECISION_COMMANDS
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
+from pytest_py312.core.text import format_duration
+from pytest_py312.rollout.canary_analysis.soak_status import format_credit
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.events import Decided
 from pytest_py312.rollout.domain.journal import Journal, LostOwnership
@@ -188,9 +190,9 @@ def _format_progress(progress: SoakSnapshot, options: argparse.Namespace, busy: 
         }  # fmt: skip
         return json.dumps(document, indent=2) + "\n", code
     lines = [f"stage {run.stage} in {run.environment} is {run.state.value}" + (f": {run.reason}" if run.reason else "")]
-    lines.append(f"{run.credited:.0f} s of {run.soak:.0f} s are credited")
+    lines.append(f"{format_credit(run.credited, run.soak)} are credited")
     if progress.seconds_to_next:
-        lines[-1] += f"; the next sample is due in {progress.seconds_to_next:.0f} s"
+        lines[-1] += f"; the next sample is due in {format_duration(progress.seconds_to_next)}"
     lines += [f"inconclusive: {reason}" for reason in progress.inconclusive_reasons]
     lines += [f"another process is working on this stage: {busy}"] if busy else []
     return "\n".join(lines) + "\n", code

@@ -18,6 +18,7 @@ from pytest_py312.rollout.canary_analysis.soak_status import (
     SoakStatus,
     compute_soak_status,
     describe_soak_status,
+    format_credit,
 )
 from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain import soak_overrides
@@ -119,9 +120,9 @@ def _status(options: argparse.Namespace, context: RolloutContext, journal: Journ
         if run is None:
             lines.append(f"{number:<7}{'not deployed':<16}")
             continue
-        credit = f"{format_duration(run.credited)} of {format_duration(run.soak)}"
+        credit = format_credit(run.credited, run.soak)
         state = f"{run.state.value}{' (stale)' if run.stale else ''}{' (drill)' if run.is_drill else ''}"
-        lines.append(f"{number:<7}{state:<16}{run.verdict.value:<14}{credit:<20}{', '.join(run.services)}")
+        lines.append(f"{number:<7}{state:<16}{run.verdict.value:<14}{credit:<19} {', '.join(run.services)}")
         status = statuses[run.run]
         status_text = describe_soak_status(status, run) if status else ""
         earlier_text = describe_restored_version(run, journal.restored_run(run)).strip()

@@ -22,6 +22,7 @@ from pytest_py312.plugin.nodes import (
     CheckItem,
     GateFailed,
     finding_location,
+    printable_id,
     result_properties,
 )
 from pytest_py312.plugin.processes import is_worker
@@ -65,12 +66,15 @@ class ItemResults:
 
     def select_ids(self, ids: Iterable[str], tasks: Iterable[CheckTask], root: Path) -> None:
         """Note the items that a worker has collected; only their ids are known here."""
-        by_place = {((root / task.cell.service.path).resolve(), task.node_parts): task for task in tasks}
+        by_place: dict[tuple[str | Path, tuple[str, ...]], CheckTask] = {}
+        for task in tasks:
+            folder = root / task.cell.service.path
+            by_place[printable_id(folder, self._config.rootpath) or folder.resolve(), task.node_parts] = task
         for nodeid in ids:
             path, *parts = nodeid.split("::")
-            task = by_place.get(((self._config.rootpath / path).resolve(), tuple(parts)))
-            if task is not None:
-                self._selected[nodeid] = task
+            for place in (path, (self._config.rootpath / path).resolve()):
+                if (place, tuple(parts)) in by_place:
+                    self._selected[nodeid] = by_place[place, tuple(parts)]
 
     # -- what has run
 

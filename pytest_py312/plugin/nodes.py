@@ -1,5 +1,7 @@
 """The gate's nodes in pytest's tree: fleet, service, interpreter, check."""
 
+import hashlib
+import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +11,7 @@ import pytest
 
 from pytest_py312.core.model.findings import Outcome, Status
 from pytest_py312.core.model.fleet import Cell, Service
+from pytest_py312.core.text import escape_control
 from pytest_py312.gate.reports.terminal_findings import failure_text
 from pytest_py312.gate.run.tasks import CheckTask
 
@@ -63,10 +66,24 @@ class FleetNode(pytest.Directory):
 
     def collect(self) -> Iterator[pytest.Collector]:
         for service, tasks in self.context.tasks:
-            node = ServiceNode.from_parent(self, path=self.path / service.path)
+            path = self.path / service.path
+            node_id = printable_id(path, self.config.rootpath)
+            names: dict[str, Any] = {"name": node_id.rpartition("/")[2], "nodeid": node_id} if node_id else {}
+            node = ServiceNode.from_parent(self, path=path, **names)
             node.service, node.tasks, node.run_task = service, tasks, self.context.run_task
             yield node
         yield from self.context.extra_nodes(self)
+
+
+def printable_id(path: Path, rootpath: Path) -> str:
+    """Return the node id for a path that a terminal must not get as it is; empty for an ordinary one.
+
+    It ends with a digest of the path: two services never have one id, and so one result, whatever their names are.
+    """
+    if str(path).isprintable():
+        return ""
+    relative = (path.relative_to(rootpath) if path.is_relative_to(rootpath) else path).as_posix()
+    return f"{escape_control(relative)}~{hashlib.sha256(os.fsencode(relative)).hexdigest()[:12]}"
 
 
 def directory_node(parent: pytest.Collector, path: Path, context: CollectionContext) -> pytest.Directory:
@@ -165,7 +182,8 @@ class CheckItem(pytest.Item):
     def reportinfo(self) -> tuple[Path, int | None, str]:
         service = self.task.cell.service
         path = self.fleet_root() / (service.manifest or service.path)
-        return path, 0, " ".join(("-".join((service.name, *self.task.node_parts[:-1])), self.task.check.name))
+        name = " ".join(("-".join((service.name, *self.task.node_parts[:-1])), self.task.check.name))
+        return Path(escape_control(str(path))), 0, escape_control(name)
 
     def fleet_root(self) -> Path:
         """Return the fleet's root."""
@@ -200,6 +218,6 @@ def finding_location(item: CheckItem, outcome: Outcome) -> tuple[str, int | None
         if finding.blocks and finding.location is not None:
             file = item.fleet_root() / finding.location.path
             if file.is_relative_to(item.config.rootpath):
-                path = file.relative_to(item.config.rootpath).as_posix()
+                path = escape_control(file.relative_to(item.config.rootpath).as_posix())
                 return path, (finding.location.line or 1) - 1, test_name
     return item.location

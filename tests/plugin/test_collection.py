@@ -1,6 +1,7 @@
 """Collection: ids under real paths that can be run again, read from files, and nothing of a service imported."""
 
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -270,3 +271,18 @@ def test_an_unknown_option_of_the_only_service_may_have_its_value_apart(
     ids = faked.ids()
     assert ids[-1].endswith("py3.12::suite")
     faked.run(ids[-1]).assert_outcomes(passed=1)
+
+
+def test_names_of_folders_do_not_tear_lines(pytester: pytest.Pytester) -> None:
+    """Ids, the lines of pytest and its JUnit file have escaped names, and two names never share an id."""
+    names = ("a\x1b[31mred\nsecond\u202e|x", "ared\nsecond\u202e|x")
+    service_tree(pytester.path, {f"services/{name}/requirements.txt": "attrs\n" for name in names})
+    arguments = ("--py312", "--py312-runner=local", "-m", "py312_versions", "-v", "-p", "no:cacheprovider")
+    result = pytester.runpytest_subprocess(*arguments, "--junitxml=junit.xml")
+    result.assert_outcomes(skipped=2, deselected=result.parseoutcomes()["deselected"])
+    assert "\x1b" not in result.stdout.str()
+    lines = [line for line in result.outlines if "::versions" in line]
+    assert len({line.partition("::")[0] for line in lines}) == 2
+    assert all(line.startswith(r"services/ared\nsecond\u202e|x~") for line in lines)
+    cases = ElementTree.parse(pytester.path / "junit.xml").getroot().iter("testcase")
+    assert len({case.get("classname") for case in cases}) == 2

@@ -34,6 +34,8 @@ from pytest_py312.analysis.scanner.rules import classes as enum_rules
 
 MAX_FILE_BYTES = 8 * 1024 * 1024
 """Larger files are not read."""
+MAX_STATEMENTS = 100_000
+"""Line ends and semicolons of a file: more of them take seconds, and no person writes them."""
 MAX_REFERENCES = 200_000
 
 HANDLER_MODULES = (expressions, operations, statements, with_statements, exception_handlers, definitions)
@@ -78,6 +80,8 @@ def scan_text(text: bytes | str, path: str, *, local_modules: frozenset[str] = f
         decoded = _decode(text)
     except UndecodableSource as reason:
         return FileFacts(path=path, failure=ScanFailure(str(reason)))
+    if decoded.count("\n") + decoded.count(";") > MAX_STATEMENTS:
+        return FileFacts(path=path, failure=ScanFailure(f"it has more than {MAX_STATEMENTS} statements"))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the compilers of baseline and target report these

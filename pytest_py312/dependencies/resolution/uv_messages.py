@@ -45,12 +45,30 @@ def projects_with_disabled_builds(stderr: str) -> list[str]:
 _INDEX_UNREACHABLE = re.compile(r"Failed to fetch: `?(https?://\S+/)[\w.-]+/`? cause: error sending request")
 
 
+_URL_UNREACHABLE = re.compile(
+    rf"Failed to download(?: and build)? `{PROJECT_NAME} @ (?P<url>[^`\s]+)`.*?error sending request"
+    r".*?cause: (?P<cause>.*)"
+)
+
+
+def _explain_unreachable_url(message: str) -> Undetermined | None:
+    """Return that what is required by its URL could not be fetched: the network is to blame, not the distribution."""
+    failure = _URL_UNREACHABLE.search(message)
+    if failure is None:
+        return None
+    cause = shorten(failure["cause"].rpartition("cause: ")[2].strip(), 200)
+    name = canonicalize_name(failure[1])
+    return Undetermined(f"{name} could not be fetched from {failure['url']}: {cause}. Check the network", names=(name,))
+
+
 def explain_failure(
     result: CommandResult, message: str, request: ResolutionRequest, build: InterpreterBuild
 ) -> Exception:
     """Return the exception that a failed ``uv pip compile`` amounts to."""
     if result.exit_reason is not ExitReason.EXITED:
         return Undetermined(f"uv was stopped: {result.exit_reason.value} {result.stderr.strip()[-200:]}".strip())
+    if (unreachable_url := _explain_unreachable_url(message)) is not None:
+        return unreachable_url
     if any(text in message for text in BUILD_FAILURE_MESSAGES):
         return explain_build_failure(result.stderr, request, build)
     unreachable = _INDEX_UNREACHABLE.search(message)
@@ -144,6 +162,8 @@ FETCH_FAILURES = (
 
 def explain_build_failure(stderr: str, request: ResolutionRequest, build: InterpreterBuild) -> Exception:
     """Return the exception for a failed build of a source: it is broken, or this machine cannot build it."""
+    if (unreachable_url := _explain_unreachable_url(unwrap_message(stderr))) is not None:
+        return unreachable_url
     failed_build = re.search(rf"Failed to (?:download and )?build `{PROJECT_NAME}(?:==([^`]+))?", stderr)
     name = canonicalize_name(failed_build[1]) if failed_build else ""
     version = f"=={failed_build[2]}" if failed_build and failed_build[2] else ""

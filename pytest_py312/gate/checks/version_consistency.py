@@ -138,7 +138,8 @@ def _deployed_images(declarations: Sequence[VersionDeclaration], service: str) -
 
 
 def _describe(declaration: VersionDeclaration) -> str:
-    return f"{declaration.subject} ({declaration.text[:80]})" if declaration.subject else declaration.text[:80]
+    text = declaration.text[:80]
+    return f"{declaration.subject} ({text})" if declaration.subject and text else declaration.subject or text
 
 
 # ---- single declarations
@@ -235,7 +236,10 @@ def _unclear_declarations(declarations: Sequence[VersionDeclaration]) -> Iterato
         yield _finding(
             UNCLEAR, declaration,
             f"{_describe(declaration)} could not be understood. {declaration.unknown_reason}".strip(),
-            "Check it manually, or write the version literally.", Severity.WARNING,
+            "Check it manually, or write the version literally."
+            if declaration.text
+            else "Correct it, or check it manually.",
+            Severity.WARNING,
         )  # fmt: skip
 
 

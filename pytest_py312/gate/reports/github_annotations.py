@@ -40,7 +40,9 @@ class WorkflowAnnotation:
 
         :param prefix: path from the runner's workspace to the folder of the plan (``platform/``).
         """
-        properties = {"file": f"{prefix}{self.location.path}"} if self.location and self.location.path else {}
+        # a path with control characters has no place on GitHub, but the line is also shown in a terminal
+        path = escape_control(self.location.path) if self.location else ""
+        properties = {"file": f"{prefix}{path}"} if path else {}
         if properties and self.location and self.location.line:
             properties["line"] = str(self.location.line)
             if self.location.column:

@@ -149,8 +149,15 @@ class DeclarationCollector:
 
     def add(self, kind: str, role: DeclarationRole, start: int, end: int, **attributes: Any) -> None:
         """Add a declaration from ``start`` to ``end``. ``text`` defaults to these characters."""
-        if start in self._declarations or len(self._declarations) >= DECLARATION_LIMIT:
+        if start in self._declarations or self.is_full:
             return
+        if len(self._declarations) == DECLARATION_LIMIT:  # it is not mistaken for a file without further versions
+            role, end = DeclarationRole.UNKNOWN, start
+            attributes = {
+                "subject": "the file",
+                "unknown_reason": f"It has more than {DECLARATION_LIMIT} versions; the rest is not checked.",
+                "declared": False,
+            }
         line, column = self._positions.line_and_column(start)
         source_text = self.text[start:end]
         attributes.setdefault("text", source_text)
@@ -180,6 +187,11 @@ class DeclarationCollector:
             unknown_reason=unknown_reason,
             declared=False,
         )
+
+    @property
+    def is_full(self) -> bool:
+        """Whether no further declaration is kept, and one says so: reading on is useless."""
+        return len(self._declarations) > DECLARATION_LIMIT
 
     def has_declaration_at(self, start: int) -> bool:
         return start in self._declarations

@@ -13,7 +13,13 @@ from pytest_py312.repository.declarations.declaration import (
     VersionDeclaration,
     version_of,
 )
-from pytest_py312.repository.formats.dockerfile import BuildStage, DockerfileText, Instruction, read_dockerfile
+from pytest_py312.repository.formats.dockerfile import (
+    MAX_INSTRUCTION_LENGTH,
+    BuildStage,
+    DockerfileText,
+    Instruction,
+    read_dockerfile,
+)
 from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
 
@@ -152,7 +158,11 @@ class _DockerfileReader:
                     str(version_of(version or conda_version)) for version, conda_version in installed
                 )
         for current, instruction, masked in other_instructions:
+            if self._collector.is_full:
+                break
             self._read_other(current, instruction, masked)
+        if self._dockerfile.problem:
+            self._collector.add_unreadable_file("image", self._dockerfile.problem)
         return self._collector.declarations
 
     # ---- images
@@ -252,6 +262,8 @@ class _DockerfileReader:
             )  # fmt: skip
         packages = [match.span() for match in _PACKAGE_COMMANDS.finditer(masked)]
         for match in _PYTHON_WORD.finditer(masked):
+            if self._collector.is_full:
+                break
             owner = self._owner_of(masked, match, sources, packages, stage)
             role = DeclarationRole.EXACT if owner.not_editable_reason or owner.line is None else DeclarationRole.PATH
             self._add(
@@ -366,7 +378,8 @@ class _DockerfileReader:
 
 def _mask_comments(text: str, instruction: Instruction) -> str:
     """Replace line continuations and comments of the instruction by blanks, so that all offsets stay valid."""
-    raw = text[instruction.start : instruction.body_end or instruction.end]
+    end = min(instruction.body_end or instruction.end, instruction.start + MAX_INSTRUCTION_LENGTH)
+    raw = text[instruction.start : end]
     parts: list[str] = []
     for line in re.findall(r"[^\r\n]*(?:\r\n|\r|\n|\Z)", raw):
         content = line.rstrip()

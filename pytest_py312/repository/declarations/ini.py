@@ -13,7 +13,7 @@ from pytest_py312.repository.declarations.declaration import (
 )
 from pytest_py312.repository.formats.version_ranges import is_readable_range, single_minor
 
-LENGTH_LIMIT = 2_000_000
+LENGTH_LIMIT = 200_000
 _SECTION = re.compile(r"\[(?P<name>[^\]\r\n]+)\]")
 _KEY = re.compile(r"(?P<key>[^\s=:#;\[][^=:\r\n]*?)[ \t]*[=:][ \t]*")
 _LINE = re.compile(r"(?P<body>[^\r\n]*)(?:\r\n|\r|\n|\Z)")
@@ -23,6 +23,7 @@ FACTOR_SET = re.compile(r"(?<![\w.])(?:python|py)(?P<head>3?\.?)\{(?P<pieces>[\d
 _CLASSIFIER = re.compile(r"Programming Language :: Python :: (?P<version>3\.\d{1,2})(?=\s*(?:\r|\n|,|\Z))", re.ASCII)
 _VERSION_IN_PATH = re.compile(r"python(?P<version>3\.\d{1,2})(?!\d)", re.ASCII)
 _ENVLIST_ENTRY = re.compile(r"(?:\{[^}\r\n]*\}?|[^\s,{])+")
+_END_OF_LINE = re.compile(r"[ \t]*(?:\r|\n|\Z)")
 _MAPPED_VERSION = re.compile(r"(?m)^[ \t]*(?P<item>(?P<version>3\.\d{1,2})[ \t]*:[^\r\n#]*[^\s#])", re.ASCII)
 _PYLINT_SECTIONS = frozenset({"main", "master", "pylint.main", "pylint.master"})
 
@@ -158,6 +159,8 @@ def _add_envlist(collector: DeclarationCollector, start: int, end: int) -> None:
     """Add each Python of an envlist: ``py39``, ``py3.10``, ``py3{9,10}``, ``py{39,310}``, ``{py39,py310}-x``."""
     text = collector.text
     for first, last in _envlist_entries(text, start, end):
+        if collector.is_full:
+            return
         for match in FACTOR_SET.finditer(text, first, last):
             add_set(collector, match["head"], *match.span("pieces"), "tox environments")
         for match in _TOX_FACTOR.finditer(text, first, last):
@@ -206,5 +209,5 @@ def _envlist_entries(text: str, start: int, end: int) -> Iterator[tuple[int, int
 def _line_or_comma_item(text: str, group: str, start: int, end: int) -> ListItem:
     """Return a list item that either fills its line or is separated by commas."""
     first = max(text.rfind("\n", 0, start), text.rfind("\r", 0, start)) + 1
-    on_own_lines = not text[first:start].strip() and re.match(r"[ \t]*(?:\r|\n|\Z)", text[end:]) is not None
+    on_own_lines = not text[first:start].strip() and _END_OF_LINE.match(text, end) is not None
     return ListItem(group=group, start=start, end=end, on_own_lines=on_own_lines)

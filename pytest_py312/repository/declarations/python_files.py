@@ -12,7 +12,13 @@ from pytest_py312.repository.declarations.declaration import (
     version_of,
 )
 from pytest_py312.repository.declarations.toml import CLASSIFIER
-from pytest_py312.repository.formats.setuptools import constant_assignments, parse_module, read_setup_py
+from pytest_py312.repository.formats.setuptools import (
+    MAX_MODULE_LENGTH,
+    TOO_LONG,
+    constant_assignments,
+    parse_module,
+    read_setup_py,
+)
 from pytest_py312.repository.formats.text_positions import SourcePositions
 from pytest_py312.repository.formats.version_ranges import is_readable_range, single_minor
 
@@ -28,7 +34,8 @@ def read_setup_py_declarations(text: str, path: str) -> tuple[VersionDeclaration
     setup, source = read_setup_py(text), SourcePositions(text)
     collector = DeclarationCollector(text, path)
     if "python_requires" in text and parse_module(text) is None:
-        collector.add_unreadable_file("metadata", _NOT_PYTHON_REASON)
+        reason = TOO_LONG if len(text) > MAX_MODULE_LENGTH else _NOT_PYTHON_REASON
+        collector.add_unreadable_file("metadata", reason)
     required = setup.nodes.get("python_requires")
     if required is not None:
         _add_python_requires(collector, source, required)

@@ -99,6 +99,9 @@ _READERS: Mapping[str, DeclarationReader] = {
 
 _MAY_NAME_PYTHON = re.compile(r"image:[^\n]{0,200}python|py(?:thon)?[-_]?version|language_version", re.IGNORECASE)
 """Marks of a Python version in an unreadable file; most other unreadable files only mention the word."""
+LENGTH_LIMIT = 200_000
+"""Characters of a file that is read; a longer one is not written by hand."""
+_MAY_HAVE_VERSION = re.compile(r"py|3\.\d|versionSpec", re.IGNORECASE)
 _JSON_TOKEN = re.compile(r'"(?:\\.|[^"\\\n])*"|//[^\r\n]*|/\*.*?\*/|\t', re.DOTALL)
 _IMAGE_LINE = re.compile(r"(?m)^[ \t-]*image:[ \t]*[\"']?(?P<image>[^\s\"'{}#]+)")
 
@@ -122,11 +125,18 @@ def reader_of(path: str) -> DeclarationReader | None:
 def read_declarations(text: str, path: str) -> tuple[VersionDeclaration, ...]:
     """Return the version declarations of ``text`` in order; the name of ``path`` selects the reader."""
     reader = reader_of(path)
-    return reader(text, path) if reader else ()
+    if reader is None:
+        return ()
+    if len(text) > LENGTH_LIMIT and not is_yaml(path):  # YAML has a limit of its own: manifests may be longer
+        collector = DeclarationCollector(text, path)
+        if _MAY_HAVE_VERSION.search(text):
+            collector.add_unreadable_file("tool", f"it is longer than {LENGTH_LIMIT} characters")
+        return collector.declarations
+    return reader(text, path)
 
 
 def _read_yaml(text: str, path: str) -> tuple[VersionDeclaration, ...]:
-    if not re.search(r"py|3\.\d|versionSpec", text, re.IGNORECASE):
+    if not _MAY_HAVE_VERSION.search(text):
         return ()  # parsing is slow, and most manifests do not mention Python
     from pytest_py312.repository.declarations.yaml import read_yaml_declarations
     from pytest_py312.repository.declarations.yaml_dialects import (

@@ -7,6 +7,10 @@ from pytest_py312.core.text_edits import EditRefused, TextEdit
 from pytest_py312.repository.declarations.declaration import ListItem
 
 _ITEM_PREFIX = re.compile(r"[ \t]*(?:-[ \t]+)?")
+_COMMA = re.compile(r"\s*,")
+_LINE_BREAK = re.compile(r"[\r\n]")
+_NEAR = 200
+"""Characters beside an item in which its separator is looked for."""
 _ITEM_SUFFIX = re.compile(r"[ \t]*(?P<comma>,?)[ \t]*(?:#[^\r\n]*)?")
 
 
@@ -37,7 +41,7 @@ def insertion_edits(text: str, item: ListItem, member: str) -> tuple[TextEdit, .
 def removal_edits(text: str, items: Iterable[ListItem]) -> tuple[TextEdit, ...]:
     """Return the edits that remove ``items`` from their list, in which others remain."""
     ordered = sorted(items, key=lambda item: item.start)
-    removes_last = bool(ordered) and re.match(r"\s*,", text[_end(text, ordered[-1]) :]) is None
+    removes_last = bool(ordered) and _COMMA.match(text, _end(text, ordered[-1])) is None
     spans = [_removal_span(text, item, backwards=removes_last) for item in ordered]
     merged: list[tuple[int, int]] = []
     for start, end in sorted(spans):
@@ -62,12 +66,12 @@ def _removal_span(text: str, item: ListItem, *, backwards: bool) -> tuple[int, i
         if newline:
             return line_start, line_end + newline.end()
         return line_start - len(_newline(text, line_start)) if line_start else 0, line_end
-    following_comma = re.match(r"[ \t]*,[ \t]*", text[end:])
+    following_comma = re.match(r"[ \t]*,[ \t]*", text[end : end + _NEAR])
     preceding_comma = re.search(r"[ \t]*,\s*\Z", text[max(0, item.start - 200) : item.start])
     if preceding_comma and (backwards or not following_comma):
         return item.start - len(preceding_comma[0]), end
     if not following_comma:
-        following_comma = re.match(r"[ \t]+(?=[\w{])", text[end:])  # items separated by blanks only
+        following_comma = re.match(r"[ \t]+(?=[\w{])", text[end : end + _NEAR])  # items separated by blanks only
     return item.start, end + (following_comma.end() if following_comma else 0)
 
 
@@ -94,8 +98,8 @@ def _line_start(text: str, position: int) -> int:
 
 
 def _line_end(text: str, position: int) -> int:
-    match = re.search(r"[\r\n]", text[position:])
-    return position + match.start() if match else len(text)
+    match = _LINE_BREAK.search(text, position)
+    return match.start() if match else len(text)
 
 
 def _newline(text: str, position: int) -> str:
@@ -103,5 +107,7 @@ def _newline(text: str, position: int) -> str:
     current = re.match(r"\r\n|\r|\n", text[position : position + 2])
     if current:
         return current[0]
-    previous = re.search(r"(\r\n|\r|\n)[^\r\n]*\Z", text[:position])
-    return previous[1] if previous else "\n"
+    start = _line_start(text, position)
+    if not start:
+        return "\n"
+    return "\r\n" if text[start - 2 : start] == "\r\n" else text[start - 1]

@@ -5,8 +5,11 @@ them, here-documents, ``ARG`` before the first ``FROM``, ``${X:-default}``, stag
 """
 
 import re
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
+from itertools import islice
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.fleet import Declaration
@@ -14,11 +17,14 @@ from pytest_py312.repository.formats.image_reference import parse_python_image
 from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
 
 MAX_LINES = 20_000
-MAX_INSTRUCTION_LENGTH = 200_000
+MAX_INSTRUCTIONS = 2_000
+MAX_STAGES = 100
+MAX_INSTRUCTION_LENGTH = 50_000
 """Characters of one instruction."""
 
 _HEREDOC = re.compile(r"<<-?(?P<quote>[\"']?)(?P<end>[A-Za-z_]\w*)(?P=quote)")
 _HEREDOC_KEYWORDS = frozenset({"RUN", "COPY", "ADD"})
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _ASSIGNMENT = re.compile(r"([A-Za-z_]\w*)(?:=(\"[^\"]*\"|'[^']*'|\S*))?")
 
 
@@ -73,6 +79,8 @@ class DockerfileText:
     stages: tuple[BuildStage, ...] = ()
     arguments: tuple[tuple[str, str], ...] = ()
     """Names and defaults of ``ARG`` that apply to ``FROM`` lines."""
+    problem: str = ""
+    """Why the rest of the file is not read (empty: it was): a sentence."""
 
     @property
     def final_stage(self) -> BuildStage | None:
@@ -98,27 +106,46 @@ class DockerfileText:
         )
 
 
+@lru_cache(maxsize=8)
 def read_dockerfile(text: str, path: str) -> DockerfileText:
-    """Read a Dockerfile. ``path`` is only stored in the result."""
+    """Read a Dockerfile. ``path`` is only stored in the result. Cached: several steps read the same file."""
     # replacing the byte order mark by a space keeps all positions
-    instructions = tuple(_instructions(" " + text[1:] if text.startswith("\ufeff") else text))
+    found = _instructions(" " + text[1:] if text.startswith("\ufeff") else text)
+    instructions = tuple(islice(found, MAX_INSTRUCTIONS + 1))
+    problem = _limit_problem(text, instructions)
+    instructions = instructions[:MAX_INSTRUCTIONS]
     arguments: dict[str, str] = {}
     stages: list[BuildStage] = []
     for instruction in instructions:
         if instruction.keyword == "ARG" and not stages:
             for name, value in _assignments(instruction.arguments):
                 arguments[name] = substitute_variables(value, arguments)[0]
-        elif instruction.keyword == "FROM":
+        elif instruction.keyword == "FROM" and len(stages) < MAX_STAGES:
             stages.append(_build_stage(instruction, arguments, stages))
     return DockerfileText(
-        path=path, instructions=instructions, stages=tuple(stages), arguments=tuple(sorted(arguments.items()))
-    )
+        path=path, instructions=instructions, stages=tuple(stages), arguments=tuple(sorted(arguments.items())),
+        problem=problem,
+    )  # fmt: skip
+
+
+def _limit_problem(text: str, instructions: tuple[Instruction, ...]) -> str:
+    """Return a sentence if the file exceeds a limit; empty otherwise."""
+    for count, limit, noun in (
+        (len(instructions), MAX_INSTRUCTIONS, "instructions"),
+        (sum(instruction.keyword == "FROM" for instruction in instructions), MAX_STAGES, "stages"),
+        (text.count("\n"), MAX_LINES, "lines"),
+        (max((len(instruction.arguments) for instruction in instructions), default=0), MAX_INSTRUCTION_LENGTH - 1,
+         "characters in one instruction"),
+    ):  # fmt: skip
+        if count > limit:
+            return f"It has more than {limit} {noun}; the rest is not checked."
+    return ""
 
 
 def substitute_variables(text: str, values: Mapping[str, str]) -> tuple[str, tuple[str, ...]]:
     """Substitute ``$X``, ``${X}``, ``${X:-y}`` and ``${X:+y}``; return the text and the names without a value."""
     missing: list[str] = []
-    tracked_values = {name: TrackedText(value, ()) for name, value in values.items()}
+    tracked_values = {name: TrackedText(values[name], ()) for name in set(_NAME.findall(text)) & values.keys()}
     expanded_text = expand_variables(TrackedText(text, ()), tracked_values, missing)
     return expanded_text.text, tuple(dict.fromkeys(missing))
 
@@ -174,6 +201,7 @@ def _instructions(text: str) -> Iterator[Instruction]:
     lines = re.split(r"\r\n|\r|\n", text)[:MAX_LINES]
     starts = [0, *(match.end() for match in re.finditer(r"\r\n|\r|\n", text))]
     escape = _escape_character(lines)
+    line_numbers: dict[str, list[int]] = {}
     number = 0
     while number < len(lines):
         start = number
@@ -195,7 +223,10 @@ def _instructions(text: str) -> Iterator[Instruction]:
             continue
         end = starts[number - 1] + len(lines[number - 1])
         if keyword.upper() in _HEREDOC_KEYWORDS:
-            number = _skip_heredocs(lines, number, rest)
+            if not line_numbers and "<<" in rest:
+                for index, line in enumerate(lines):
+                    line_numbers.setdefault(line.strip("\t "), []).append(index)
+            number = _skip_heredocs(line_numbers, number, rest)
         yield Instruction(
             keyword=keyword.upper(),
             arguments=rest.strip(),
@@ -218,12 +249,15 @@ def _escape_character(lines: list[str]) -> str:
     return "\\"
 
 
-def _skip_heredocs(lines: list[str], number: int, arguments: str) -> int:
-    """Return the number of lines read after skipping the here-documents that ``arguments`` opens."""
+def _skip_heredocs(line_numbers: Mapping[str, list[int]], number: int, arguments: str) -> int:
+    """Return the number of lines read after skipping the here-documents that ``arguments`` opens.
+
+    ``line_numbers`` maps each line to the sorted indexes at which it stands.
+    """
     for match in _HEREDOC.finditer(arguments):
-        end = match["end"]
-        closing = next((index for index in range(number, len(lines)) if lines[index].strip("\t ") == end), None)
-        if closing is None:
+        ends = line_numbers.get(match["end"], [])
+        following = bisect_left(ends, number)
+        if following == len(ends):
             return number
-        number = closing + 1
+        number = ends[following] + 1
     return number

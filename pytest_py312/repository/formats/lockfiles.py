@@ -6,7 +6,6 @@ Other content of lock files is ignored.
 
 import json
 import re
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import pairwise
@@ -17,7 +16,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from pytest_py312.repository.formats.requirements_file import ReadProblem
-from pytest_py312.repository.formats.toml import strings_in
+from pytest_py312.repository.formats.toml import parse_toml, strings_in
 
 MAX_LENGTH = 4_000_000
 """Characters: a lock of several hundred projects, each with all its wheels, has a quarter of that."""
@@ -158,7 +157,7 @@ def read_lock_file(text: str, path: str) -> LockFileText:
 
 def _parse_toml(text: str) -> Mapping[str, Any]:
     try:
-        return tomllib.loads(text)
+        return parse_toml(text)
     except ValueError as error:
         at_line = re.search(r"at line (\d{1,9})", str(error))
         raise _InvalidLockFile(

@@ -8,6 +8,7 @@ import re
 import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name, parse_sdist_filename, parse_wheel_filename
@@ -16,6 +17,11 @@ from pytest_py312.core.errors import did_you_mean
 from pytest_py312.core.text import shorten
 
 MAX_LINES = 20_000
+MAX_REQUIREMENTS = 5_000
+"""Requirements of one file: no environment has as many."""
+MAX_PATHS = 500
+MAX_REQUIREMENT_LENGTH = 10_000
+"""Characters of one requirement, without its hashes."""
 MAX_LINE_LENGTH = 100_000
 """Characters of one joined line: enough for a requirement with a thousand hashes."""
 
@@ -126,6 +132,20 @@ class RequirementCollector:
     local_paths: list[LocalPath] = field(default_factory=list)
     options: list[FileOption] = field(default_factory=list)
     problems: list[ReadProblem] = field(default_factory=list)
+    is_full: bool = False
+
+    def has_room(self, line: int) -> bool:
+        """Return whether another requirement is read; if not, there is a problem that says so."""
+        for items, limit, noun in (
+            (self.entries, MAX_REQUIREMENTS, "requirements"),
+            (self.local_paths, MAX_PATHS, "local paths"),
+            (self.includes, MAX_PATHS, "included files"),
+            (self.problems, MAX_PATHS, "lines that cannot be read"),
+        ):
+            if len(items) >= limit and not self.is_full:
+                self.add_problem(line, "", f"It has more than {limit} {noun}; the rest is not checked.")
+                self.is_full = True
+        return not self.is_full
 
     def add_problem(self, line: int, text: str, message: str, column: int = 1, *, is_computed: bool = False) -> None:
         problem = ReadProblem(line=line, column=column, text=text[:200], message=message, is_computed=is_computed)
@@ -135,6 +155,8 @@ class RequirementCollector:
         self, text: str, line: int, *, raw: str = "", column: int = 1, hashes: tuple[str, ...] = ()
     ) -> None:
         """Parse one requirement and add it to the entries, local paths or problems."""
+        if not self.has_room(line):
+            return
         parsed = parse_requirement(text, line, raw or text, column, hashes)
         if isinstance(parsed, RequirementEntry):
             self.entries.append(parsed)
@@ -154,8 +176,9 @@ class RequirementCollector:
         )
 
 
+@lru_cache(maxsize=16)
 def read_requirements(text: str, path: str) -> RequirementsText:
-    """Read a requirements file. ``path`` is only stored in the result."""
+    """Read a requirements file. ``path`` is only stored in the result. Cached: several steps read the same file."""
     collector = RequirementCollector(path)
     for number, raw in _joined_lines(text.removeprefix("\ufeff")):
         if number > MAX_LINES:
@@ -164,6 +187,8 @@ def read_requirements(text: str, path: str) -> RequirementsText:
         line = _COMMENT.sub("", raw).strip()
         if not line:
             continue
+        if not collector.has_room(number):
+            break
         column = len(raw) - len(raw.lstrip()) + 1
         if len(line) > MAX_LINE_LENGTH:
             collector.add_problem(number, line, f"The line is longer than {MAX_LINE_LENGTH} characters.", column)
@@ -262,6 +287,9 @@ def parse_requirement(
     text: str, line: int, raw: str, column: int = 1, hashes: tuple[str, ...] = ()
 ) -> RequirementEntry | LocalPath | ReadProblem:
     """Parse one requirement as an entry, a local path, or a problem."""
+    if len(text) > MAX_REQUIREMENT_LENGTH:
+        message = f"It is longer than {MAX_REQUIREMENT_LENGTH} characters, so it is not checked."
+        return ReadProblem(line=line, column=column, text=text[:200], message=message)
     pep508_text = text
     if _VCS.match(text) or _URL.match(text):
         pep508_text = _with_project_name(text)

@@ -7,11 +7,15 @@ import warnings
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from pytest_py312.repository.formats.requirements_file import DependencyTable, IncludedFile, RequirementCollector
 
 MAX_LENGTH = 500_000
+MAX_MODULE_LENGTH = 200_000
+"""Characters of a Python file that is read for what it declares."""
+TOO_LONG = f"It is longer than {MAX_MODULE_LENGTH} characters, so it is not checked."
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -121,6 +125,10 @@ def _pieces_with_lines(value: str, lines: Sequence[str], first_line: int) -> Ite
 
 def read_setup_py_dependencies(text: str, path: str) -> tuple[DependencyTable, ...]:
     """Return ``install_requires`` and ``extras_require.NAME`` if they are literal; a problem if they are computed."""
+    if len(text) > MAX_MODULE_LENGTH:
+        collector = RequirementCollector(path)
+        collector.add_problem(1, "", TOO_LONG)
+        return (DependencyTable(table="install_requires", requirements=collector.build()),)
     setup = read_setup_py(text)
     tables = []
     if "install_requires" in setup.literal_arguments or "install_requires" in setup.computed_arguments:
@@ -169,9 +177,10 @@ def _requirement_lines(value: str, node: ast.expr | None, line: int) -> Iterator
             yield piece, first + offset if spans_lines else first
 
 
+@lru_cache(maxsize=8)
 def parse_module(text: str) -> ast.Module | None:
-    """Parse a Python file; return ``None`` if it is invalid or too long to be hand-written."""
-    if len(text) > MAX_LENGTH:
+    """Parse a Python file, for reading only; return ``None`` if it is invalid or too long to be hand-written."""
+    if len(text) > MAX_MODULE_LENGTH:
         return None
     try:
         with warnings.catch_warnings():
@@ -185,7 +194,7 @@ def read_setup_py(text: str) -> SetupPy:
     """Return the literal arguments of the first ``setup()`` call."""
     module = parse_module(text)
     if module is None:
-        return SetupPy()
+        return SetupPy(is_packaging=len(text) > MAX_MODULE_LENGTH and "setup" in text)
     call = next((node for node in ast.walk(module) if isinstance(node, ast.Call) and _is_setup_call(node.func)), None)
     if call is None:
         return SetupPy()

@@ -49,11 +49,14 @@ def expand_variables(
     A name without a value is replaced by nothing and added to ``missing``.
     """
     parts: list[TrackedText] = []
-    position = 0
+    position = length = 0
     for match in _VARIABLE.finditer(value.text):
         parts.append(value.section(position, match.start()))
         position = match.end()
         parts.append(_variable_value(value, match, values, missing))
+        length += len(parts[-1].text) + len(parts[-2].text)
+        if length > MAX_LENGTH:
+            break
     parts.append(value.section(position, len(value.text)))
     text = "".join(part.text for part in parts)[:MAX_LENGTH]
     offsets = [offset for part in parts for offset in part.offsets][:MAX_LENGTH]
@@ -113,7 +116,7 @@ class SourcePositions:
         return span, self._text[span[0] : span[1]] == node.value
 
 
-_QUOTED = r"""(?<![\w)\]])(?:"(?:\\.|[^"\\\r\n]){0,1000}"|'[^'\r\n]{0,1000}')"""
+_QUOTED = r"""(?<![\w)\]])(?:"(?:\\.|[^"\\\r\n]){0,300}"|'[^'\r\n]{0,300}')"""
 _HASH_COMMENT = re.compile(rf"(?P<quoted>{_QUOTED})|(?:(?<=[ \t])|^)#[^\r\n]*", re.MULTILINE | re.ASCII)
 _HASH_LINE = re.compile(r"^[ \t]*#[^\r\n]*", re.MULTILINE)
 _SLASH_COMMENT = re.compile(
@@ -121,7 +124,10 @@ _SLASH_COMMENT = re.compile(
 )
 
 
-_JINJA = re.compile(r"\{%.{0,2000}?%\}|\{#.{0,2000}?#\}|(?P<value>\{\{.{0,2000}?\}\})", re.DOTALL)
+# no syntax of Jinja contains its own beginning: so a text of beginnings alone is read once
+_JINJA = re.compile(
+    r"\{%(?:(?!\{%).){0,2000}?%\}|\{#(?:(?!\{#).){0,2000}?#\}|(?P<value>\{\{(?:(?!\{\{).){0,2000}?\}\})", re.DOTALL
+)
 _JINJA_ENDING = re.compile(r"\.(?:j2|jinja2?)$", re.IGNORECASE)
 
 

@@ -16,6 +16,10 @@ KeyPath = tuple[str | int, ...]
 """Names of tables and keys, and indexes (from 0) into arrays: ``("stage", 0, "services", 2)``."""
 
 _DEEPEST_KEY = 32
+_DEEPLY_DOTTED_KEY = re.compile(
+    r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII
+)
+"""``tomllib`` takes quadratic time for such a key, and nobody writes one."""
 
 _BLANK = re.compile(r"(?:[ \t\r\n]|#[^\n]*)*")
 _SPACE = re.compile(r"[ \t]*")
@@ -29,6 +33,25 @@ _STRING = re.compile(
 )
 _SCALAR = re.compile(r"[^\s,\]}#]+(?: \d\d:[^\s,\]}#]+)?")
 """A number, a boolean or a date; its only space separates date and time."""
+
+
+class DeepKey(ValueError):
+    """A dotted key has more than 64 parts; ``line`` counts from 1."""
+
+    def __init__(self, line: int) -> None:
+        super().__init__(f"a dotted key has more than 64 parts (at line {line}, column 1)")
+        self.line = line
+
+
+def parse_toml(text: str) -> dict[str, Any]:
+    """Parse TOML in linear time.
+
+    :raises ValueError: it is not TOML, or :class:`DeepKey`.
+    :raises RecursionError: it is nested too deep.
+    """
+    if deep_key := _DEEPLY_DOTTED_KEY.search(text):
+        raise DeepKey(text.count("\n", 0, deep_key.start()) + 1)
+    return tomllib.loads(text)
 
 
 def key_lines(text: str, document: Mapping[str, object]) -> Mapping[KeyPath, int]:
@@ -240,7 +263,7 @@ class TomlText:
             self.parse_error = f"it is longer than {MAX_LENGTH} characters"
             return
         try:
-            self.data = tomllib.loads(self._text)
+            self.data = parse_toml(self._text)
         except (ValueError, RecursionError, OverflowError) as error:
             self.parse_error = str(error)[:200] or type(error).__name__
             at_line = re.search(r"at line (\d+)", self.parse_error)

@@ -13,6 +13,8 @@ from pytest_py312.core.model.findings import Interpreter
 
 _CONSTRAINT = re.compile(r"\s*(\^|~=|~(?!=)|===|==|!=|<=|>=|<|>|=)?\s*v?([0-9][^\s,<>=!~^]*|\*)\s*,?", re.ASCII)
 
+MAX_LENGTH = 1_000
+"""Characters of one constraint: comparing a longer one with versions takes long, and nobody writes one."""
 _MAX_ALTERNATIVES = 50
 _NO_UPPER_BOUND = Version("999999")
 
@@ -27,6 +29,8 @@ def to_specifier(constraint: str) -> str:
     :raises Untranslatable: it is not a version constraint, or has alternatives (``||``) that PEP 440 cannot express.
     """
     text = constraint.strip()
+    if len(text) > MAX_LENGTH:
+        raise Untranslatable(f"has a version constraint of more than {MAX_LENGTH} characters")
     if "|" in text:
         return _joined_alternatives(constraint)
     parts: list[str] = []
@@ -81,7 +85,7 @@ def _interval(specifier: str, problem: Untranslatable) -> tuple[Version, Version
 def specifiers_of_alternatives(constraint: str) -> tuple[str, ...]:
     """Return the PEP 440 specifiers of the alternatives in ``constraint`` (``||``); unreadable ones are omitted."""
     specifiers = []
-    for part in re.split(r"\|\|?", constraint):
+    for part in re.split(r"\|\|?", constraint) if len(constraint) <= MAX_LENGTH else ():
         try:
             specifiers.append(to_specifier(part))
         except Untranslatable:
@@ -141,12 +145,18 @@ A constraint without an upper bound includes several of them, so it is not mista
 """
 
 
+def _specifier_set(text: str) -> SpecifierSet:
+    if len(text) > MAX_LENGTH:
+        raise ValueError("too long")
+    return SpecifierSet(text)
+
+
 @lru_cache(maxsize=4096)
 def range_includes(constraint: str, interpreter: Interpreter) -> bool:
     """Return whether ``constraint`` (PEP 440 or Poetry) includes a patch release of ``interpreter``."""
     for alternative in specifiers_of_alternatives(constraint) or (constraint,):
         try:
-            specifier = SpecifierSet(alternative)
+            specifier = _specifier_set(alternative)
             if any(specifier.contains(f"{interpreter}.{patch}", prereleases=True) for patch in range(_MAX_PATCH)):
                 return True
         except (InvalidSpecifier, ValueError):
@@ -157,7 +167,7 @@ def range_includes(constraint: str, interpreter: Interpreter) -> bool:
 def is_readable_range(constraint: str) -> bool:
     """Return whether at least one alternative of ``constraint`` can be read."""
     try:
-        return bool(specifiers_of_alternatives(constraint)) or SpecifierSet(constraint) is not None
+        return bool(specifiers_of_alternatives(constraint)) or _specifier_set(constraint) is not None
     except (InvalidSpecifier, ValueError):
         return False
 

@@ -6,12 +6,13 @@ text, and PyYAML's Python composer takes ten times as long.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any, TypeAlias
 
 import yaml
 
-MAX_LENGTH = 500_000
-MAX_NODES = 50_000
+MAX_LENGTH = 300_000
+MAX_NODES = 30_000
 MAX_DEPTH = 100
 MAX_DOCUMENTS = 200
 
@@ -60,12 +61,28 @@ class InvalidYaml(Exception):
 
 
 def parse_documents(text: str) -> tuple[YamlNode, ...]:
-    """Return the root node of each document that is not empty.
+    """Return the root node of each document that is not empty, for reading only.
 
     :raises InvalidYaml: the text is not YAML, or too long, too deep or too large to be hand-written.
     """
     if len(text) > MAX_LENGTH:
         raise InvalidYaml(f"It is longer than {MAX_LENGTH} characters.")
+    documents = _parsed(text)
+    if isinstance(documents, tuple):
+        return documents
+    raise InvalidYaml(str(documents), documents.line)
+
+
+@lru_cache(maxsize=8)
+def _parsed(text: str) -> tuple[YamlNode, ...] | InvalidYaml:
+    """Parse once what several readers read, also if it is invalid."""
+    try:
+        return _compose(text)
+    except InvalidYaml as error:
+        return error
+
+
+def _compose(text: str) -> tuple[YamlNode, ...]:
     without_mark = text.removeprefix("\ufeff")
     try:
         return tuple(_Composer(len(text) - len(without_mark)).compose(without_mark))

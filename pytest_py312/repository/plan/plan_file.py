@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_py312.core.errors import PlanError
-from pytest_py312.repository.formats.toml import KeyPath, key_lines
+from pytest_py312.repository.formats.toml import DeepKey, KeyPath, key_lines, parse_toml
 
 PLAN_NAME = "py312.toml"
 PYPROJECT_NAME = "pyproject.toml"
@@ -19,10 +19,6 @@ PYPROJECT_TABLE: KeyPath = ("tool", "pytest-py312")
 MAX_SIZE = 1024 * 1024
 """Largest plan file in bytes."""
 
-# tomllib takes quadratic time for long dotted keys; no plan has keys that deep
-_DEEPLY_DOTTED_KEY = re.compile(
-    r"""(?<![\w-])(?:(?:[A-Za-z0-9_-]++|"(?:\\.|[^"\\\n])*+"|'[^'\n]*+')[ \t]*+\.[ \t]*+){64}""", re.ASCII
-)
 _TOML_POSITION = re.compile(r" \(at line (\d+), column (\d+)\)$")
 _BARE_KEY = re.compile(r"[A-Za-z0-9_-]+", re.ASCII)
 
@@ -153,11 +149,10 @@ def _read_text(path: Path) -> str:
 
 
 def _parse(name: str, text: str) -> dict[str, Any]:
-    if deep_key := _DEEPLY_DOTTED_KEY.search(text):
-        line = text.count("\n", 0, deep_key.start()) + 1
-        raise PlanError(f"{name}:{line}", "", "has a dotted key of more than 64 parts")
     try:
-        return tomllib.loads(text)
+        return parse_toml(text)
+    except DeepKey as error:
+        raise PlanError(f"{name}:{error.line}", "", "has a dotted key of more than 64 parts") from None
     except tomllib.TOMLDecodeError as error:
         position = _TOML_POSITION.search(str(error))
         if not position:

@@ -16,7 +16,14 @@ from pytest_py312.repository.formats.yaml import (
     parse_documents,
     scalar_text,
 )
-from pytest_py312.repository.recipes.workflow_jobs import JOB_LIMIT, STEP_LIMIT, JobStep, WorkflowJob, line_of_text
+from pytest_py312.repository.recipes.workflow_jobs import (
+    JOB_LIMIT,
+    STEP_LIMIT,
+    VISIT_LIMIT,
+    JobStep,
+    WorkflowJob,
+    line_of_text,
+)
 
 EXTENDS_LIMIT = 11
 """Levels of ``extends`` and ``!reference`` that are followed; GitLab allows as many."""
@@ -74,9 +81,16 @@ class _Placed:
 class _Pipeline:
     def __init__(self, values: Mapping[str, _Placed]) -> None:
         self._values = values
+        self._visits = 0
+
+    def _may_follow(self, depth: int) -> bool:
+        """Count a visit; return whether it is within the limits: what extends each other can be visited endlessly."""
+        self._visits += 1
+        return depth <= EXTENDS_LIMIT and self._visits <= VISIT_LIMIT
 
     def job(self, name: str) -> WorkflowJob | None:
         """Return a job with its commands; ``None`` if it has none."""
+        self._visits = 0
         script = self._value(name, "script")
         if script is None:
             return None
@@ -94,7 +108,7 @@ class _Pipeline:
     def _value(self, name: str, key: str, depth: int = 0) -> _Placed | None:
         """Return the value of a key of a job, or of what it extends; the last one of several counts."""
         placed = self._values.get(name)
-        if placed is None or depth > EXTENDS_LIMIT:
+        if placed is None or not self._may_follow(depth):
             return None
         own = child_of(placed.node, key)
         if own is not None:
@@ -114,7 +128,7 @@ class _Pipeline:
 
     def _job_variables(self, name: str, depth: int = 0) -> Iterator[tuple[str, str]]:
         placed = self._values.get(name)
-        if placed is None or depth > EXTENDS_LIMIT:
+        if placed is None or not self._may_follow(depth):
             return
         for base in _names(child_of(placed.node, "extends")):
             yield from self._job_variables(base, depth + 1)
@@ -129,7 +143,7 @@ class _Pipeline:
             line = line_of_text(script.text, node)
             yield JobStep(text=node.value, line=line, path=script.path, is_same_shell=True)
             return
-        if not isinstance(node, YamlSequence) or depth > EXTENDS_LIMIT:
+        if not isinstance(node, YamlSequence) or not self._may_follow(depth):
             return
         names = [scalar_text(item) for item in node.items]
         if len(names) == 2 and names[0] in self._values and names[1] in (*_SCRIPTS, "after_script"):

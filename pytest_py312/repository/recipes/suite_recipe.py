@@ -28,6 +28,8 @@ INCLUDE_LIMIT = 20
 RUN_LIMIT = 50
 """Maximum number of runs of tox and nox that are followed from one job."""
 
+SESSION_LIMIT = 100
+"""Maximum number of sessions of nox, and of targets of a Makefile, that are tried."""
 VARIABLE_LIMIT = 100
 """Maximum number of variables of a suite."""
 
@@ -43,6 +45,7 @@ _MACHINE_VARIABLES = re.compile(
 )
 _UNKNOWN_VALUE = re.compile(rf"\$\{{|\{{[^{{}}]*\}}|\$\(|\n|{re.escape(UNKNOWN)}")
 """A value that is not literal, or that its file computes."""
+_TEST_TARGET = re.compile(r"^((?=[\w-]{0,100}(?:test|check|ci))[\w-]{1,200})[ \t]*:(?!=)", re.MULTILINE | re.ASCII)
 _TEST_PROGRAMS = frozenset({"pytest", "py.test", "nosetests", "nose2", "trial", "stestr", "unittest", "ward", "green"})
 _TEST_SCRIPT = re.compile(
     r"(?:run[-_]?(?:all[-_]?)?)?(?:unit)?tests?(?:[-_]\w+)*\.py|\w+_tests?\.py", re.IGNORECASE | re.ASCII
@@ -106,9 +109,9 @@ def read_makefile_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
     for folder in dict.fromkeys((service_path, ".")):
         path = join_path(folder, "Makefile")
         text = tree.read_or_none(path) if tree.is_file(path) else None
-        for target in re.findall(r"^([\w-]*(?:test|check|ci)[\w-]*)\s*:(?!=)", text or "", re.MULTILINE | re.ASCII):
+        for target in islice(_TEST_TARGET.finditer(text or ""), SESSION_LIMIT):
             walk = new_walk(tree, path, folder)
-            walk.run_argv(("make", target), 1)
+            walk.run_argv(("make", target[1]), 1)
             _follow_runners(tree, walk)
             tests = [run for run in walk.runs if _is_test_of(run, service_path)]
             if walk.steps and tests:
@@ -158,9 +161,10 @@ def read_runner_recipe(tree: Tree, service_path: str) -> InstallRecipe | None:
         return _recipe(tree, source, walk, _first_test_run(walk), service_path)
     path = join_path(service_path, "noxfile.py")
     if tree.is_file(path):
-        for name in _session_names(tree.read_or_none(path) or ""):
+        text = tree.read_or_none(path) or ""
+        for name in islice(_session_names(text), SESSION_LIMIT):
             walk = new_walk(tree, path, service_path)
-            walk_nox(tree.read_or_none(path) or "", path, (name,), walk)
+            walk_nox(text, path, (name,), walk)
             if any(_is_test_run(run) for run in walk.runs):
                 return _recipe(tree, path, walk, _first_test_run(walk), service_path)
     return None

@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from itertools import islice
 
 from pytest_py312.repository.formats.yaml import (
     InvalidYaml,
@@ -23,6 +24,8 @@ JOB_LIMIT = 100
 STEP_LIMIT = 200
 STEP_DEPTH = 4
 """Levels of commands of CircleCI that are followed."""
+VISIT_LIMIT = 2_000
+"""Steps of one job that are looked at, with those of commands and jobs that it names again and again."""
 _EXPRESSION = re.compile(r"\$\{\{\s*(?P<name>[^{}]*?)\s*\}\}")
 
 
@@ -115,17 +118,19 @@ def read_circleci_jobs(text: str) -> tuple[WorkflowJob, ...]:
     read_jobs: list[WorkflowJob] = []
     for name, node in (jobs.pairs if isinstance(jobs, YamlMapping) else [])[:JOB_LIMIT]:
         folder = _circleci_folder(scalar_text(child_of(node, "working_directory")))
-        steps = list(_circleci_steps(text, node, commands, folder))
+        steps = islice(_circleci_steps(text, node, commands, folder, iter(range(VISIT_LIMIT))), STEP_LIMIT)
         variables = dict(_pairs(child_of(node, "environment")))
-        read_jobs.append(WorkflowJob(name=scalar_text(name), steps=tuple(steps[:STEP_LIMIT]), variables=variables))
+        read_jobs.append(WorkflowJob(name=scalar_text(name), steps=tuple(steps), variables=variables))
     return tuple(read_jobs)
 
 
 def _circleci_steps(
-    text: str, node: YamlNode | None, commands: YamlNode | None, folder: str, depth: int = 0
+    text: str, node: YamlNode | None, commands: YamlNode | None, folder: str, visits: Iterator[int], depth: int = 0
 ) -> Iterator[JobStep]:
+    """Yield the steps of a job or command, as long as there are ``visits`` left: commands may call each other."""
     steps = child_of(node, "steps")
-    for item in steps.items[:STEP_LIMIT] if isinstance(steps, YamlSequence) else []:
+    items = steps.items[:STEP_LIMIT] if isinstance(steps, YamlSequence) else []
+    for item, _ in zip(items, visits, strict=False):
         run = child_of(item, "run")
         command = run if isinstance(run, YamlScalar) else child_of(run, "command")
         if isinstance(command, YamlScalar):
@@ -143,9 +148,9 @@ def _circleci_steps(
             names = [scalar_text(key) for key, _ in item.pairs] if isinstance(item, YamlMapping) else names
             for name in names:
                 if name in ("when", "unless"):
-                    yield from _circleci_steps(text, child_of(item, name), commands, folder, depth + 1)
+                    yield from _circleci_steps(text, child_of(item, name), commands, folder, visits, depth + 1)
                 else:
-                    yield from _circleci_steps(text, child_of(commands, name), commands, folder, depth + 1)
+                    yield from _circleci_steps(text, child_of(commands, name), commands, folder, visits, depth + 1)
 
 
 def _circleci_folder(folder: str) -> str:

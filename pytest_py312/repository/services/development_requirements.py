@@ -16,6 +16,8 @@ from pytest_py312.repository.tree import Tree, join_path
 FILE_LIMIT = 3_000
 """Files of a service that are read; if it has more, everything counts as named."""
 FOLDER_DEPTH = 12
+SOURCE_LIMIT = 300_000
+"""Characters of a file that is parsed."""
 STRING_LIMIT = 200
 """Characters of a string that may name a module."""
 
@@ -105,8 +107,10 @@ def _named_in(tree: Tree, service: Service) -> set[str] | None:
 def names_in_source(text: str) -> set[str]:
     """Return the modules that a Python file imports, and the first parts of strings that may name one.
 
-    Of what cannot be parsed, all words are returned.
+    Of what cannot be parsed, or takes long to parse, all words are returned.
     """
+    if len(text) > SOURCE_LIMIT:
+        return set(_WORD.findall(text))
     try:
         nodes = list(ast.walk(ast.parse(text)))
     except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -127,7 +131,7 @@ def _names_of(nodes: Collection[ast.AST]) -> Iterator[str]:
                 yield from re.split(r"[:/]", word)
 
 
-_PYTEST_SETTING = re.compile(r"(?im)^\s*(?:addopts|plugins|required_plugins|python_files|-p)\b.*(?:\n[ \t]+\S.*)*")
+_PYTEST_SETTING = re.compile(r"(?im)^[ \t]*(?:addopts|plugins|required_plugins|python_files|-p)\b.*(?:\n[ \t]+\S.*)*")
 
 
 def _words_of_settings(text: str) -> set[str]:

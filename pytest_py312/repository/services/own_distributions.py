@@ -31,7 +31,7 @@ from pytest_py312.repository.tree import Tree, is_inside_root, join_path, matchi
 FOLDER_LIMIT = 500
 """Folders that are looked at for one service."""
 _MAY_BE_LOCAL = re.compile(
-    r"^\s*(?:-e|--editable|-r|--requirement|\.)|^[^#\n]*(?:/|@\s*\.|file:|\\|\$|\.(?:whl|zip|t?gz|tar|bz2|xz))",
+    r"^[ \t]*(?:-e|--editable|-r|--requirement|\.)|^[^#\n]*(?:/|@\s*\.|file:|\\|\$|\.(?:whl|zip|t?gz|tar|bz2|xz))",
     re.MULTILINE,
 )
 """What a line has that requires a folder or archive of the repository, or reads another file."""

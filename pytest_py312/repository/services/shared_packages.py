@@ -29,7 +29,7 @@ _IMPORT_LINE = re.compile(
 )
 _METADATA_FILES = ("pyproject.toml", "setup.cfg", "setup.py")
 _PROJECT_FILES = frozenset((*_METADATA_FILES, "Cargo.toml", "Dockerfile", "requirements.txt"))
-_TOX_PATH = re.compile(r"(?m)^\s*PYTHONPATH\s*=\s*(?P<value>.+)$")
+_TOX_PATH = re.compile(r"(?m)^[ \t]*PYTHONPATH[ \t]*=[ \t]*(?P<value>.+)$")
 
 
 def with_shared_packages(tree: Tree, services: Sequence[Service]) -> list[Service]:

@@ -81,3 +81,8 @@ def describe_soak_status(status: SoakStatus, run: StageRun) -> str:
     if status.next_in is not None and (status.is_silent or status.silent_for is None):
         parts.append(f"run `py312 watch --stage {run.stage} --env {run.environment}` to continue monitoring")
     return "; ".join(parts)
+
+
+def format_credit(credited: float, soak: float) -> str:
+    """Format how much of a soak is credited: ``17 min of 45.0 h``. The last sample may prove more than is needed."""
+    return f"{format_duration(min(credited, soak))} of {format_duration(soak)}"

@@ -8,7 +8,7 @@ ratio decides.
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from statistics import fmean, median
 
@@ -105,6 +105,8 @@ def compare(
 ) -> MetricComparison:
     """Judge the whole series of ``pairs`` (old, new) in one test.
 
+    A change that is too large and not significant is inconclusive: neither a failure nor a success is shown.
+
     :param direction: of a change for the worse: ``increase``, ``decrease`` or ``either``.
     :param confidence: used instead of the plan's, unless it is 0.
     """
@@ -116,6 +118,7 @@ def compare(
     significance = 1 - (confidence or settings.confidence)
     sample_share = effective_sample_share(pairs)
     result = MetricComparison(verdict=Verdict.PASSED, ratio=ratio, points=len(pairs))
+    unproven = ""
     for change, above in ((ratio, True), (1 / ratio if ratio else math.inf, False)):
         if direction not in ("either", "increase" if above else "decrease"):
             continue
@@ -126,10 +129,14 @@ def compare(
             f"the median is {ratio:.2f} times that of the previous version ({len(pairs)} points, p = {p_value:.2g}); "
             f"{settings.max_ratio:g} is allowed"
         )
+        if change > settings.max_ratio and not is_worse:
+            unproven = f"{reason}, and this may be chance"
         if is_worse or p_value < result.p_value:
             result = MetricComparison(
                 verdict=verdict, ratio=ratio, p_value=p_value, points=len(pairs), reason=reason if is_worse else ""
             )
+    if unproven and result.verdict is Verdict.PASSED:
+        return replace(result, verdict=Verdict.INCONCLUSIVE, reason=unproven)
     return result
 
 

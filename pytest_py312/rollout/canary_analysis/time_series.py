@@ -16,15 +16,18 @@ from pytest_py312.rollout.canary_analysis.judge import (
     judge_metric,
     restarts_within,
 )
+from pytest_py312.rollout.canary_analysis.memory_growth import MIN_POINTS, MemoryGrowth, MemoryReading, find_leak
 from pytest_py312.rollout.canary_analysis.statistics import MetricComparison, compare, judge_interim, theil_sen_slope
 from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage, Verdict
-from pytest_py312.rollout.metrics.resource_usage import read_counters
+from pytest_py312.rollout.metrics.resource_usage import CONTROL_MEMORY, MEMORY_LIMIT, read_counters
 
 CONTROL_PREFIX = "old "
 """Prefix of the name of a metric that was measured on the control."""
 CONFIRMED_PREFIX = "confirmed: "
 """Prefix of the evidence of a failure that repeated probes have confirmed."""
 GROWTH_WINDOW_HOURS = 12
+_CONTROL_SHARE = 0.8
+"""Share of the samples in which the control has to be measured, so that growth is judged beside it."""
 _RESULTS = tuple(Result)
 _RESULT_CODES = {result: number for number, result in enumerate(_RESULTS)}
 _SUCCESSFUL_CODE = _RESULT_CODES[Result.SUCCESSFUL]
@@ -123,6 +126,30 @@ class ServiceMetrics:
     def recent_restarts(self) -> int:
         """Number of restarts within the window of a crash loop."""
         return restarts_within(list(self._usage_readings))
+
+    def find_memory_leak(self, metric: str, settings: SoakSettings, *, final: bool = False) -> MemoryGrowth | None:
+        """Return the growth of ``metric`` if it is that of a leak; ``None`` between the points at which it is due.
+
+        It is due each time that the number of values has grown by a twelfth, and at the end of the soak.
+        """
+        readings = self._memory_readings(metric, settings.interval)
+        if not final and len(readings) % max(1, len(readings) // MIN_POINTS):
+            return None
+        limits = self.series.get(MEMORY_LIMIT, MetricSeries()).last
+        limit = limits.value if limits else None
+        return find_leak(readings, soak_hours=settings.duration / 3600, limit=limit)
+
+    def _memory_readings(self, metric: str, interval: float) -> list[MemoryReading]:
+        """Return the memory at each slot, beside that of the control if it has nearly as many values."""
+        values = self.series.get(metric, MetricSeries()).values_by_slot
+        control = self.series.get(CONTROL_MEMORY, MetricSeries()).values_by_slot
+        if len(control) < _CONTROL_SHARE * len(values):
+            control = {}
+        return [
+            MemoryReading(hours=slot * interval / 3600, used=value, control=control.get(slot))
+            for slot, value in values.items()
+            if not control or slot in control
+        ]
 
     def growth_per_hour(self, metric: str, interval: float) -> float | None:
         """Return the growth of ``metric`` per hour over the last :data:`GROWTH_WINDOW_HOURS`; ``None`` if it is not

@@ -55,6 +55,8 @@ CREATE TABLE samples (
 """
 INTENT_KIND = "intent"
 NOTE_KIND = "note"
+_UNREADABLE = (ValueError, TypeError, KeyError, IndexError, RecursionError)
+"""What reading a damaged document raises."""
 RELEASED_PREFIX = "left by "
 """Prefix of the owner of a run that was released; the last owner follows."""
 _T = TypeVar("_T")
@@ -340,7 +342,7 @@ class Journal:
         rows = execute(
             "SELECT slot, wall, boottime, boot, document FROM samples WHERE run = ? AND service = ? AND slot >= ? "
             "ORDER BY slot",
-            (run_id, _service_names(document).index(service), first_slot),
+            (run_id, _service_number(document, service), first_slot),
         )
         return [
             Sample(
@@ -401,7 +403,7 @@ def _decode_document(kind: type[_T], text: str) -> _T:
 
 def _decode_entry(kind: str, text: str) -> Event | Intent | str:
     if kind == NOTE_KIND:
-        return str(json.loads(text))
+        return _decode_note(text)
     entry_type: type[Any] | None = Intent if kind == INTENT_KIND else EVENT_TYPES.get(kind)
     if entry_type is None:
         raise StateError(
@@ -411,8 +413,25 @@ def _decode_entry(kind: str, text: str) -> Event | Intent | str:
     return _decode_document(entry_type, text)  # type: ignore[no-any-return]  # it is a value of entry_type
 
 
+def _decode_note(text: str) -> str:
+    try:
+        return str(json.loads(text))
+    except _UNREADABLE as error:
+        raise StateError(f"the journal is damaged: a note in it cannot be read ({error})") from error
+
+
 def _service_names(document: str) -> list[str]:
-    return [str(deployment["spec"]["service"]) for deployment in json.loads(document)["deployments"]]
+    try:
+        return [str(deployment["spec"]["service"]) for deployment in json.loads(document)["deployments"]]
+    except _UNREADABLE as error:
+        raise StateError(f"the journal is damaged: a run in it cannot be read ({error})") from error
+
+
+def _service_number(document: str, service: str) -> int:
+    names = _service_names(document)
+    if service not in names:
+        raise StateError(f"the journal is damaged or of another stage: its run has no service {service}")
+    return names.index(service)
 
 
 def _clock_columns(at: Timestamp) -> tuple[float, float, str]:
@@ -438,8 +457,19 @@ def encode_measurements(measurements: Sequence[Measurement]) -> str:
 
 
 def decode_measurements(text: str) -> tuple[Measurement, ...]:
-    """Decode what :func:`encode_measurements` returned."""
-    return tuple(
-        Measurement(metric=metric, result=_RESULTS_BY_LETTER[letter], value=value, detail=detail[0] if detail else "")
-        for metric, letter, value, *detail in json.loads(text)
-    )
+    """Decode what :func:`encode_measurements` returned.
+
+    :raises StateError: it did not return that.
+    """
+    try:
+        rows = json.loads(text)
+        if not isinstance(rows, list) or not all(isinstance(row, list) for row in rows):
+            raise ValueError("it is no list of measurements")
+        return tuple(
+            Measurement(
+                metric=metric, result=_RESULTS_BY_LETTER[letter], value=value, detail=detail[0] if detail else ""
+            )
+            for metric, letter, value, *detail in rows
+        )
+    except _UNREADABLE as error:
+        raise StateError(f"the journal is damaged: a sample in it cannot be read ({error})") from error

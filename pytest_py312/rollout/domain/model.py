@@ -173,6 +173,8 @@ class Usage:
     restarts: int
     out_of_memory: bool
     cores: float | None = None
+    memory_limit: int = 0
+    """Bytes that it may use; 0 if that is unknown."""
     unmeasured: str = ""
     started_at: str = ""
     log: tuple[str, ...] = ()

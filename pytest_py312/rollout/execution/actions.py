@@ -6,9 +6,10 @@ The control is the previous version. It is started once the new version serves, 
 separates effects of the new version from those of the environment; a missing control never counts against a service.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 
+from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.rollout.domain.events import (
     BecameReady,
     ControlStarted,
@@ -80,8 +81,7 @@ class Actions:
         if not observed.interpreters:
             raise TargetRefused("the interpreter of its process is unknown; name a `version` path in the plan")
         if set(observed.interpreters) != {run.target}:
-            interpreters = ", ".join(str(interpreter) for interpreter in observed.interpreters)
-            raise TargetRefused(f"it runs on Python {interpreters}, not on {run.target}")
+            raise TargetRefused(describe_interpreters(observed.interpreters, run.target))
         problem = self.wait_until_ready(deployment, _new_container(deployment))
         if problem:
             raise TargetRefused(problem)
@@ -129,10 +129,16 @@ class Actions:
             and observed.interpreters
             and observed.interpreter != deployment.old_interpreter
         ):
-            return (
-                f"it runs on Python {', '.join(map(str, observed.interpreters))}, not on {deployment.old_interpreter}"
-            )
+            return describe_interpreters(observed.interpreters, deployment.old_interpreter)
         return ""
+
+
+def describe_interpreters(running: Sequence[Interpreter], expected: Interpreter) -> str:
+    """Describe what runs instead of the expected Python, or beside it."""
+    others = ", ".join(str(interpreter) for interpreter in running if interpreter != expected)
+    if expected in running:
+        return f"Python {others} runs beside {expected}; if that is intended, set the service's `version` path"
+    return f"it runs on Python {others}, not on {expected}"
 
 
 def start_control(

@@ -6,6 +6,7 @@ from enum import Enum
 
 from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.text import format_duration
+from pytest_py312.rollout.canary_analysis.soak_status import format_credit
 from pytest_py312.rollout.domain.contracts import worst_result
 from pytest_py312.rollout.domain.events import Breached, Drifted
 from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Reaction, Result, StageRun, StageState, Verdict
@@ -312,7 +313,7 @@ def _describe_outcome(run: StageRun) -> str:
 
 
 def _describe_progress(run: StageRun) -> str:
-    return f"{format_duration(run.credited)} of {format_duration(run.soak)} credited"
+    return f"{format_credit(run.credited, run.soak)} credited"
 
 
 def _describe_outlook(stage_runner: StageRunner, run: StageRun) -> str:

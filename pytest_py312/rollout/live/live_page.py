@@ -8,7 +8,7 @@ from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.text import format_duration
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
-from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus
+from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, format_credit
 from pytest_py312.rollout.canary_analysis.time_series import ServiceMetrics
 from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import StageRun, StageState
@@ -63,7 +63,7 @@ class LivePage:
             refresh=round(min(max(interval / 4, MIN_REFRESH), MAX_REFRESH)),
             stages=[_stage_row(line, statuses, view) for line in lines],
             left=format_duration(view.remaining),
-            credited=format_duration(view.credited),
+            credited=format_duration(min(view.credited, view.progress.run.soak)),
             wanted=format_duration(run.soak),
             next_in=format_duration(view.progress.seconds_to_next) if view.progress.seconds_to_next else "",
         )
@@ -83,9 +83,7 @@ def _stage_row(line: RoadmapStage, statuses: Mapping[str, SoakStatus | None], vi
         "services": [service.name for service in line.services],
         "state": stage_status.state if not is_watched or run is None else run.state.value,
         "watched": is_watched,
-        "credited": f"{format_duration(credited)} of {format_duration(run.soak)}"
-        if run is not None and is_soaking
-        else "",
+        "credited": format_credit(credited, run.soak) if run is not None and is_soaking else "",
         "share": min(1.0, credited / run.soak) if run is not None and is_soaking and run.soak else 0.0,
         "detail": "" if is_watched else stage_status.detail,
     }

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
 from pytest_py312.core.text import escape_terminal, format_duration
+from pytest_py312.rollout.canary_analysis.soak_status import format_credit
 from pytest_py312.rollout.domain.model import Result
 from pytest_py312.rollout.live.live_view import LiveView
 from pytest_py312.rollout.metrics.resource_usage import MEMORY
@@ -70,7 +71,7 @@ def _caption(view: LiveView) -> str:
     progress = view.progress
     parts = [
         f"sample {progress.slot}",
-        f"{format_duration(view.credited)} of {format_duration(progress.run.soak)} credited",
+        f"{format_credit(view.credited, progress.run.soak)} credited",
     ]
     parts += [f"{format_duration(view.remaining)} left"] if view.remaining else []
     parts += [f"next in {format_duration(progress.seconds_to_next)}"] if progress.seconds_to_next else []

@@ -28,6 +28,8 @@ class MetricLine:
     value: str = ""
     control_value: str = ""
     detail: str = ""
+    is_newest: bool = True
+    """Whether the newest sample has it, and not only an earlier one."""
     bad_samples: int = 0
     samples: int = 0
 
@@ -43,7 +45,7 @@ class ServiceLine:
     @property
     def bad_metrics(self) -> tuple[MetricLine, ...]:
         """Metrics that were not successful in the newest sample."""
-        return tuple(metric for metric in self.metrics if metric.result is not Result.SUCCESSFUL)
+        return tuple(metric for metric in self.metrics if metric.is_newest and metric.result is not Result.SUCCESSFUL)
 
     @property
     def status(self) -> str:
@@ -123,6 +125,9 @@ def _metric_lines(service_metrics: ServiceMetrics) -> Iterable[MetricLine]:
     def order(name: str) -> tuple[int, str]:
         return (_FIRST_METRICS.index(name) if name in _FIRST_METRICS else len(_FIRST_METRICS), name)
 
+    sample = service_metrics.last_sample
+    # what an earlier sample had, such as an error of the engine, does not go on
+    newest = {measurement.metric for measurement in sample.measurements} if sample else None
     for name in sorted(service_metrics.series, key=order):
         series = service_metrics.series[name]
         if name.startswith(CONTROL_PREFIX) or name in AUXILIARY_METRICS or series.last is None:
@@ -133,6 +138,7 @@ def _metric_lines(service_metrics: ServiceMetrics) -> Iterable[MetricLine]:
             value=format_value(name, series.last.value),
             control_value=format_value(name, _last_value(service_metrics.series.get(CONTROL_PREFIX + name))),
             detail=series.last.detail,
+            is_newest=newest is None or name in newest,
             bad_samples=len(series.results) - series.result_counts.get(Result.SUCCESSFUL, 0),
             samples=len(series.results),
         )

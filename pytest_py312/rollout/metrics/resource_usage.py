@@ -18,6 +18,9 @@ RESTARTS = "restarts"
 OUT_OF_MEMORY = "out of memory"
 CPU_COUNTER = "cpu seconds"
 RESTART_COUNTER = "restart count"
+MEMORY_LIMIT = "memory limit"
+CONTROL_MEMORY = "control memory"
+"""The memory of the control, by which growth is judged."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -49,9 +52,13 @@ def counter_measurements(usage: Usage) -> tuple[Measurement, ...]:
     restarts = Measurement(
         metric=RESTART_COUNTER, result=Result.SUCCESSFUL, value=float(usage.restarts), detail=usage.started_at[:64]
     )
-    if usage.cpu_seconds is None:
-        return (restarts,)
-    return (Measurement(metric=CPU_COUNTER, result=Result.SUCCESSFUL, value=usage.cpu_seconds), restarts)
+    counters = {CPU_COUNTER: usage.cpu_seconds, MEMORY_LIMIT: float(usage.memory_limit) or None}
+    measured = [
+        Measurement(metric=metric, result=Result.SUCCESSFUL, value=value)
+        for metric, value in counters.items()
+        if value is not None
+    ]
+    return (*measured, restarts)
 
 
 def restarts_since(previous: UsageCounters | None, usage: Usage) -> int:

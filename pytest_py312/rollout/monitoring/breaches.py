@@ -14,10 +14,18 @@ from pytest_py312.rollout.canary_analysis.judge import (
     reaction_to,
     severity_of,
 )
+from pytest_py312.rollout.canary_analysis.memory_growth import MIN_POINTS
 from pytest_py312.rollout.canary_analysis.statistics import MetricComparison
 from pytest_py312.rollout.canary_analysis.time_series import CONTROL_PREFIX, ServiceMetrics
 from pytest_py312.rollout.domain.model import CONTRACT_METRIC, Breach, Measurement, Result, Sample, Verdict
-from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, MEMORY, OUT_OF_MEMORY, RESTART_COUNTER
+from pytest_py312.rollout.metrics.resource_usage import (
+    CONTROL_MEMORY,
+    CPU_COUNTER,
+    MEMORY,
+    MEMORY_LIMIT,
+    OUT_OF_MEMORY,
+    RESTART_COUNTER,
+)
 from pytest_py312.rollout.monitoring.probes import (
     AVAILABILITY,
     DRIFT,
@@ -62,7 +70,7 @@ CONTROL_HEALTH = "twin"
 """
 BURN_SUFFIX = " burn"
 """Suffix of a metric's name in a breach of its error budget."""
-AUXILIARY_METRICS = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER, CONTROL_HEALTH})
+AUXILIARY_METRICS = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER, MEMORY_LIMIT, CONTROL_MEMORY, CONTROL_HEALTH})
 """Measurements that are not judged by limits: drift is handled separately, the others serve later samples."""
 EXCUSED_PREFIX = "the old version too: "
 """Prefix of the detail of a failure that the control had at the same time."""
@@ -113,12 +121,20 @@ class MonitoredService:
         )
 
     @property
+    def memory_metric(self) -> str:
+        """The metric that measures memory: that of the plan if it has one, which replaces the usual one."""
+        planned = (rule.settings for rule in self.rules.values() if rule.settings.provider == "docker")
+        return next((metric.name for metric in planned if (metric.query or metric.name) == MEMORY), MEMORY)
+
+    @property
     def value_metrics(self) -> frozenset[str]:
         """Metrics whose values are needed later, not only their results."""
         compared = {*_LATENCY_METRICS, *self.rules} if self.control_probes else set()
         counted = {*self.budgets, *(metric + REQUESTS_SUFFIX for metric in self.budgets)}
         metrics = compared | counted
-        return frozenset({MEMORY, *metrics, *(CONTROL_PREFIX + metric for metric in metrics)})
+        return frozenset(
+            {self.memory_metric, CONTROL_MEMORY, *metrics, *(CONTROL_PREFIX + metric for metric in metrics)}
+        )
 
 
 def can_control_excuse(previous: Sample | None) -> bool:
@@ -166,11 +182,12 @@ def merge_with_control(
         and measurement.result in CONCLUSIVE
         and monitored.is_compared(measurement.metric)
     ]
+    merged += [measurement for measurement in old if measurement.metric == CONTROL_MEMORY]
     return tuple(merged)
 
 
-def find_breaches(monitored: MonitoredService, service_metrics: ServiceMetrics) -> list[Breach]:
-    """Return the limits that are broken, the worst first."""
+def find_breaches(monitored: MonitoredService, service_metrics: ServiceMetrics, *, final: bool = False) -> list[Breach]:
+    """Return the limits that are broken, the worst first. ``final``: at the end of the soak."""
     broken = []
     for metric, series in service_metrics.series.items():
         if is_auxiliary(metric):
@@ -189,12 +206,31 @@ def find_breaches(monitored: MonitoredService, service_metrics: ServiceMetrics) 
             broken.append(make_breach(monitored, metric, detail))
     if (restarts := service_metrics.recent_restarts) >= CRASH_LOOP_RESTARTS:
         broken.append(make_breach(monitored, CRASH_LOOP, f"restarted {restarts} times in 15 minutes"))
-    growth = service_metrics.growth_per_hour(MEMORY, monitored.settings.interval)
-    if growth is not None and growth > MIN_GROWTH:
-        broken.append(make_breach(monitored, GROWTH, f"grows by {growth / 2**20:.1f} MiB per hour"))
+    broken += _growth_breaches(monitored, service_metrics, final=final)
     broken += _budget_breaches(monitored, service_metrics)
     broken += _comparison_breaches(monitored, service_metrics)
     return sorted(broken, key=lambda breach: (breach.reaction.value != "roll back", breach.severity.value != "severe"))
+
+
+def _growth_breaches(monitored: MonitoredService, service_metrics: ServiceMetrics, *, final: bool) -> list[Breach]:
+    """Return the breach of a growing memory, severe if the memory runs out within another length of the soak."""
+    metric = monitored.memory_metric
+    leak = service_metrics.find_memory_leak(metric, monitored.settings, final=final)
+    if leak is not None:
+        is_urgent = leak.hours_left <= monitored.settings.duration / 3600
+        return [make_breach(monitored, GROWTH, leak.description, is_urgent=is_urgent)]
+    growth = service_metrics.growth_per_hour(metric, monitored.settings.interval)
+    if growth is None or growth <= MIN_GROWTH:
+        return []
+    return [make_breach(monitored, GROWTH, f"grows by {growth / 2**20:.1f} MiB per hour")]
+
+
+def _unjudged_growth(monitored: MonitoredService, service_metrics: ServiceMetrics) -> str:
+    """Return that the growth of the memory could not be judged, as a clause; empty if it was."""
+    series = service_metrics.series.get(monitored.memory_metric)
+    if series is None or len(series.slots) >= MIN_POINTS:
+        return ""
+    return f"{monitored.service}: growth of memory was not judged: {len(series.slots)} of {MIN_POINTS} samples needed"
 
 
 def is_auxiliary(metric: str) -> bool:
@@ -229,7 +265,9 @@ def _comparison_breaches(monitored: MonitoredService, service_metrics: ServiceMe
     return broken
 
 
-def make_breach(monitored: MonitoredService, metric: str, detail: str, *, ratio: float = 1.0) -> Breach:
+def make_breach(
+    monitored: MonitoredService, metric: str, detail: str, *, ratio: float = 1.0, is_urgent: bool = False
+) -> Breach:
     """Return the breach of a limit of ``metric``, with its severity and the reaction."""
     name = metric.removesuffix(COMPARISON_SUFFIX).removesuffix(BURN_SUFFIX)
     rule = monitored.rule_for(name)
@@ -238,7 +276,7 @@ def make_breach(monitored: MonitoredService, metric: str, detail: str, *, ratio:
         kind = BreachKind.CONTRACT
     if metric.endswith(BURN_SUFFIX):
         kind = BreachKind.ERROR_BURN
-    severity = severity_of(kind, ratio=ratio, critical=rule.settings.critical)
+    severity = severity_of(kind, ratio=ratio, critical=rule.settings.critical or is_urgent)
     reaction = reaction_to(
         severity, critical_service=monitored.critical, settings=monitored.settings, dry_run=rule.settings.dry_run
     )
@@ -286,11 +324,13 @@ def final_verdict(
     failed, unclear, has_comparison = [], [f"{CONTRACT_METRIC} {edge}: was not tested" for edge in untried], False
     for monitored in services:
         service_metrics = metrics_by_service[monitored.service]
-        failed += [
-            f"{broken.key}: {broken.detail}"
-            for broken in find_breaches(monitored, service_metrics)
-            if broken.key not in decided and broken.reaction.value != "record"
-        ]
+        for broken in find_breaches(monitored, service_metrics, final=True):
+            if broken.key in decided:
+                continue
+            if broken.reaction.value != "record":
+                failed.append(f"{broken.key}: {broken.detail}")
+            elif broken.metric == GROWTH:  # what only records must not accept a leak
+                unclear.append(f"{broken.key}: {broken.detail}")
         unclear += inconclusive_reasons(monitored, service_metrics)
         for metric, comparison in final_comparisons(monitored, service_metrics):
             key = f"{monitored.service}: {metric}{COMPARISON_SUFFIX}"
@@ -305,8 +345,9 @@ def final_verdict(
         return MetricVerdict(verdict=Verdict.FAILED, reason="; ".join(dict.fromkeys(failed)))
     if unclear:
         return MetricVerdict(verdict=Verdict.INCONCLUSIVE, reason="; ".join(unclear))
-    note = "" if has_comparison else "not compared: no control ran beside the new version"
-    return MetricVerdict(verdict=Verdict.PASSED, reason=note)
+    notes = [] if has_comparison else ["not compared: no control ran beside the new version"]
+    notes += filter(None, (_unjudged_growth(each, metrics_by_service[each.service]) for each in services))
+    return MetricVerdict(verdict=Verdict.PASSED, reason="; ".join(notes))
 
 
 def final_comparisons(

@@ -11,7 +11,7 @@ from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
 from pytest_py312.rollout.domain.model import Container, Measurement, Result, Sample, ServiceSpec, Timestamp
 from pytest_py312.rollout.metrics.log_patterns import count_patterns
-from pytest_py312.rollout.metrics.resource_usage import MEMORY
+from pytest_py312.rollout.metrics.resource_usage import CONTROL_MEMORY, MEMORY
 from pytest_py312.rollout.monitoring.health_probes import GrpcProbe
 from pytest_py312.rollout.monitoring.probes import ENGINE_TIMEOUT, AddressLookup, HttpProbe, Probe, TcpProbe
 from pytest_py312.rollout.targets.target import ServiceUnreachable, Target, TargetError, TargetRefused
@@ -38,7 +38,7 @@ def control_probes(probes: Sequence[Probe], address: AddressLookup) -> tuple[Pro
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ControlUsageProbe:
-    """Memory usage of a control, for each of the plan's ``metrics`` that measures memory."""
+    """Memory usage of a control: to judge growth, and for each of the plan's ``metrics`` that measures memory."""
 
     target: Target
     spec: ServiceSpec
@@ -57,10 +57,10 @@ class ControlUsageProbe:
             return ()  # nothing to compare with in this sample
         if not usage.memory:
             return ()
+        names = [metric.name for metric in self.metrics if (metric.query or metric.name) == MEMORY]
         return tuple(
-            Measurement(metric=metric.name, result=Result.SUCCESSFUL, value=float(usage.memory))
-            for metric in self.metrics
-            if (metric.query or metric.name) == MEMORY
+            Measurement(metric=name, result=Result.SUCCESSFUL, value=float(usage.memory))
+            for name in (CONTROL_MEMORY, *names)
         )
 
 

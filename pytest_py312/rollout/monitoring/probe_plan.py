@@ -189,11 +189,9 @@ class _ServiceProbePlan:
         if control is None:
             return ()
         metrics = tuple(metric for metric in self._metrics if metric.provider == "docker")
-        usage_probes: list[Probe] = (
-            [ControlUsageProbe(target=target, spec=self._spec, control=control, metrics=metrics)] if metrics else []
-        )
+        usage_probe = ControlUsageProbe(target=target, spec=self._spec, control=control, metrics=metrics)
         address = self._control_address()
-        return (*usage_probes, *(control_probes(base_probes, address) if address else ()))
+        return (usage_probe, *(control_probes(base_probes, address) if address else ()))
 
     def _control_address(self) -> AddressLookup | None:
         control, target = self._deployment.control, self._target

@@ -257,7 +257,8 @@ def _probe_mounts(context: RunContext) -> tuple[BindMount, BindMount]:
 def _tmpfs(context: RunContext, memory: int) -> dict[str, str]:
     # exec, because Docker's default is noexec and suites execute files they write; pages count towards the memory limit
     uid, gid = context.cell_user.split(":")
-    common = f"rw,exec,nosuid,nodev,size={max(memory, 64 * 1024**2)}"
+    # smaller than the limit: a full folder is a full disk for the process that fills it, and does not kill it
+    common = f"rw,exec,nosuid,nodev,size={max(memory * 7 // 8, 64 * 1024**2)}"
     return {"/tmp": f"{common},mode=1777", SCRATCH: f"{common},mode=0700,uid={uid},gid={gid}"}
 
 

@@ -10,7 +10,7 @@ import pytest
 
 from pytest_py312 import __version__
 from pytest_py312.cli import main as cli
-from pytest_py312.cli.main import main
+from pytest_py312.cli.main import _escape_line, _log, main
 from pytest_py312.core.directories import default_cache_folder
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -219,3 +219,11 @@ def test_the_gate_runs_in_the_given_folder(monkeypatch: pytest.MonkeyPatch, repo
 def test_only_the_gate_accepts_arguments_of_pytest(repository: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert "is not an argument of this command" in printed(capsys, "inventory", repository, "--", "-x", code=4)
     assert "not both" in printed(capsys, "test", repository, "--plan", "x", code=4)
+
+
+def test_a_line_of_a_rollout_does_not_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """Reasons contain answers of services: their control characters are escaped, and lines stay lines."""
+    assert _escape_line("  user: \x1b[2Jgone\x07\u202e é\n") == "  user: gone\\x07\\u202e é\n"
+    assert _escape_line("a\r\n") == "a\n"
+    _log("first \x1b]0;title\x07\nsecond\x9b1m")
+    assert capsys.readouterr().err == "first \nsecond\n"

@@ -41,7 +41,7 @@ def textfile(py312: Shell) -> str:
 
 def test_a_stage_is_accepted_after_repeated_samples(py312: Shell) -> None:
     """Exit code 75 means: call again."""
-    assert "the next sample is due in 60 s" in py312("sample --stage 1", code=75)
+    assert "the next sample is due in 1 m" in py312("sample --stage 1", code=75)
     for credited in (60.0, 120.0):
         assert py312.sample_once()["credited"] == credited
     done = py312.sample_once(code=0)

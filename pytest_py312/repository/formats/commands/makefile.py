@@ -6,6 +6,7 @@ What GNU make decides with conditionals and functions is not evaluated.
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 LINE_LIMIT = 10_000
 _RULE = re.compile(r"(?P<targets>[^\s:#=][^:#=]*?)\s*::?(?!=)\s*(?P<needs>[^=#;]*?)(?:;(?P<recipe>.*)|#.*)?$")
@@ -50,8 +51,9 @@ class MakefileText:
             yield line, expand_make(text.replace("$@", name).replace("$<", first_need), variables)
 
 
+@lru_cache(maxsize=8)
 def read_makefile(text: str) -> MakefileText:
-    """Read a Makefile."""
+    """Read a Makefile. Cached: each command that runs make reads it."""
     targets: dict[str, MakeTarget] = {}
     variables: dict[str, str] = {}
     current: tuple[str, ...] = ()

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
-from pytest_py312.repository.formats.text_positions import TrackedText, expand_variables
+from pytest_py312.repository.formats.text_positions import MAX_LENGTH, TrackedText, expand_variables
 
 TEXT_LIMIT = 200_000
 """Characters of a script that are read."""
@@ -24,6 +24,7 @@ _OPERATORS = ("&&", "||", ";;", ";", "|", "&", "(", ")")
 _REDIRECTION = re.compile(r"(?:\d*|&)(?P<operator>>>|>\||>&|>|<<<|<&|<>|<)")
 _HERE_DOCUMENT = re.compile(r"\d*<<(?P<dash>-?)[ \t]*(?P<quote>[\"']?)(?P<end>[A-Za-z_]\w*)(?P=quote)")
 _BRACED = re.compile(r"\$\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
+_NAME = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 _PLAIN = re.compile(r"[^\s\\'\"`$;&|()<>#]+|#")
 
 
@@ -81,7 +82,8 @@ UNKNOWN = "\0"
 
 def expand_words(words: tuple[ShellWord, ...], variables: Mapping[str, str]) -> tuple[str, ...]:
     """Expand variables as a shell does. What has no value is shown between two :data:`UNKNOWN`."""
-    tracked = {name: TrackedText(value, ()) for name, value in variables.items()}
+    names = {name for word in words for part in word for name in _NAME.findall(part.text)}
+    tracked = {name: TrackedText(variables[name], ()) for name in names & variables.keys()}
     missing: list[str] = []
     expanded = _expand_all(words, tracked, missing)
     if missing:
@@ -109,6 +111,9 @@ def _expand_all(
 def _expand_word(word: ShellWord, variables: Mapping[str, TrackedText], missing: list[str]) -> Iterator[str]:
     current, exists = "", False
     for part in word:
+        if len(current) > MAX_LENGTH:
+            current = current[:MAX_LENGTH]
+            break
         if part.quoting is Quoting.LITERAL:
             current, exists = current + part.text, True
         elif part.quoting is Quoting.COMMAND:

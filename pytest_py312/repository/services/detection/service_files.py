@@ -306,7 +306,7 @@ def _has_package_metadata(tree: Tree, path: str, name: str) -> bool:
     if text is None:
         return False
     if name == "pyproject.toml":
-        if re.search(r"^\s*\[\s*(?:project|tool\s*\.\s*poetry)\s*[\].]", text, re.MULTILINE) is None:
+        if re.search(r"^[ \t]*\[[ \t]*(?:project|tool[ \t]*\.[ \t]*poetry)[ \t]*[\].]", text, re.MULTILINE) is None:
             return False
         toml = read_toml(text)
         poetry = toml.table("tool", "poetry")

@@ -31,6 +31,7 @@ from pytest_py312.rollout.targets.docker.container_config import (
     initial_request,
     is_auxiliary,
     memory_in_use,
+    memory_limit,
     request_from_container,
 )
 from pytest_py312.rollout.targets.docker.contract_exec import address_for_caller
@@ -208,6 +209,7 @@ class DockerTarget:
             return Usage(
                 cpu_seconds=cpu_seconds_used(statistics),
                 memory=memory_in_use(statistics),
+                memory_limit=memory_limit(statistics),
                 restarts=int(container_info.get("RestartCount", 0)),
                 out_of_memory=bool(container_info["State"].get("OOMKilled"))
                 or ran_out_of_memory_before_restart(self._engine, container_info, since=since),

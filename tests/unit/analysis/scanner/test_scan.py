@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pytest_py312.analysis.scanner.facts.facts import pack, unpack
-from pytest_py312.analysis.scanner.scan import MAX_FILE_BYTES, scan_text
+from pytest_py312.analysis.scanner.scan import MAX_FILE_BYTES, MAX_STATEMENTS, scan_text
 from tests.truth.cases import read_snippets
 
 TEXTS = sorted({text for snippet in read_snippets() for text in snippet.files.values()})
@@ -76,6 +76,12 @@ def test_unreadable_source_is_reported() -> None:
     assert all(failures)
     assert scan_text("def f(:\n", "a.py").failure == failures[0]
     assert scan_text(b" " * (MAX_FILE_BYTES + 1), "a.py").failure is not None
+    for many in ("x = 1\n", "x = 1;"):
+        assert scan_text(many * (MAX_STATEMENTS + 1), "a.py").failure == (
+            "it has more than 100000 statements",
+            None,
+            None,
+        )
 
 
 def test_nothing_is_executed() -> None:

@@ -5,8 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.process import CommandResult, ExitReason
-from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Unresolvable
-from pytest_py312.dependencies.resolution.uv_messages import explain_failure, projects_without_wheels, relaxation_of
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.uv_messages import (
+    explain_build_failure,
+    explain_failure,
+    projects_without_wheels,
+    relaxation_of,
+    unwrap_message,
+)
 from tests.support.fakes import build_of
 
 CONCLUSION = ", we can conclude that your requirements are unsatisfiable."
@@ -74,3 +80,33 @@ def test_a_project_without_wheels_may_have_a_marker() -> None:
         "behave>=1.3.3 depends on win-unicode-console{python_full_version < '3.10'}, we can conclude that ..."
     )
     assert projects_without_wheels(cause) == ["win-unicode-console"]
+
+
+UNREACHABLE = """error: {what} `x-y @ https://nowhere.invalid/x_y-1.0{ending}`
+  cause: Request failed after 3 retries in 4.0s
+  cause: Failed to fetch: https://nowhere.invalid/x_y-1.0{ending}
+  cause: error sending request for url (https://nowhere.invalid/x_y-1.0{ending})
+  cause: client error (Connect)
+  cause: failed to lookup address information: Name or service not known
+"""
+
+
+@pytest.mark.parametrize(
+    ("what", "ending"),
+    [("Failed to download and build", ".tar.gz"), ("Failed to download", "-py3-none-any.whl")],
+)
+def test_a_url_that_cannot_be_reached_is_the_network(what: str, ending: str) -> None:
+    """Neither the source nor a missing program is to blame."""
+    text = UNREACHABLE.format(what=what, ending=ending)
+    result = CommandResult(argv=(), exit_reason=ExitReason.EXITED, exit_code=1, stdout="", stderr=text, seconds=0.0)
+    request = ResolutionRequest(lines=(f"x-y @ https://nowhere.invalid/x_y-1.0{ending}",))
+    expected = (
+        f"x-y could not be fetched from https://nowhere.invalid/x_y-1.0{ending}: failed to lookup address information: "
+        "Name or service not known. Check the network"
+    )
+    for error in (
+        explain_failure(result, unwrap_message(text), request, build_of()),
+        explain_build_failure(text, request, build_of()),
+    ):
+        assert isinstance(error, Undetermined)
+        assert str(error) == expected

@@ -155,6 +155,13 @@ def test_each_kind_of_finding_has_a_remedy(files: dict[str, str], code: str, wor
     assert found[0].location is not None
 
 
+def test_a_file_that_cannot_be_read_is_named_without_empty_brackets() -> None:
+    found = judged({"pyproject.toml": "[project\nrequires-python = '>=3.9'\n"})
+    (finding,) = [one for one in found.findings if one.code == "PY306"]
+    assert finding.message.startswith("the file could not be understood. ")
+    assert finding.remedy == "Correct it, or check it manually."
+
+
 def test_unclear_declarations_are_separate() -> None:
     """They never pass."""
     found = judged({"Dockerfile": "FROM python:${V}\n"})

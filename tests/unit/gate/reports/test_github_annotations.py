@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pytest_py312.core.model.findings import Location, Outcome, Severity, Status
+from pytest_py312.core.text import escape_control
 from pytest_py312.gate.reports.github_annotations import (
     MAX_ANNOTATIONS_PER_KIND,
     WorkflowAnnotation,
@@ -146,7 +147,14 @@ def test_no_text_escapes_from_its_command(title: str, message: str) -> None:
     assert not set(escape_property(title)) & set(":,\r\n")
     _, properties, decoded = read(line)
     assert (properties["title"], decoded) == (title, message)
-    assert properties.get("file", "") == title
+    assert properties.get("file", "") == escape_control(title)
+
+
+def test_a_path_does_not_control_the_terminal() -> None:
+    location = Location(path="a\x1b[2J\x07\u202e.py", line=1)
+    line = WorkflowAnnotation(kind="error", title="a", message="b", location=location).to_command()
+    assert line.isprintable()
+    assert line == r"::error file=a\x07\u202e.py,line=1,title=a::b"
 
 
 @given(st.text(st.characters(), max_size=40))

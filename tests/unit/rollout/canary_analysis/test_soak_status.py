@@ -9,6 +9,7 @@ from pytest_py312.rollout.canary_analysis.soak_status import (
     SoakStatus,
     compute_soak_status,
     describe_soak_status,
+    format_credit,
 )
 from pytest_py312.rollout.domain.model import StageRun, StageState, Timestamp
 from tests.unit.rollout.runs import planned, soaking
@@ -68,6 +69,11 @@ def test_a_held_stage_is_sampled_until_its_credit_is_whole() -> None:
     assert status_at(held, 320.0, user=(1, at(300))).next_in == 280.0
     whole = replace(held, credited=held.soak)
     assert describe_soak_status(status_at(whole, 99999.0, user=(1, at(300))), whole) == "sampling has ended"
+
+
+def test_no_more_is_credited_than_is_needed() -> None:
+    assert format_credit(32.0, 30.0) == "30 s of 30 s"
+    assert format_credit(32.0, 3600.0) == "32 s of 1 h"
 
 
 @pytest.fixture

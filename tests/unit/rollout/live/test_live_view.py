@@ -66,6 +66,16 @@ def test_a_line_for_a_log() -> None:
     assert "user: availability failed, errors inconclusive" in bad.log_line
 
 
+def test_an_error_of_an_earlier_sample_does_not_go_on() -> None:
+    """While the engine is away a sample has only its error; that is over with the next sample that has none."""
+    service_metrics = metrics_of(measured("engine", Result.ERROR))
+    at = Timestamp(wall=2.0, boottime=2.0, boot="b")
+    service_metrics.add(Sample(service="user", slot=2, at=at, measurements=(measured("availability", value=1.0),)))
+    (line,) = build_view(SoakSnapshot(run=soaking(), slot=2), 60.0, {"user": service_metrics}).services
+    assert line.summary == "well"
+    assert [metric.bad_samples for metric in line.metrics if metric.metric == "engine"] == [1]
+
+
 def test_the_newest_values_stand_beside_those_of_the_old_version() -> None:
     view = seen(
         measured("memory", value=2**21),

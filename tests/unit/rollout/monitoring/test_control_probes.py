@@ -59,7 +59,10 @@ def test_memory_of_the_control_is_measured_only_where_known() -> None:
     )
     engine = Logs({"control-of-user": ()})
     probe = ControlUsageProbe(target=engine.target, spec=spec("user"), control=control("user"), metrics=metrics)
-    assert [(one.metric, one.value) for one in asyncio.run(probe.measure(None, NOW))] == [("rss", 100.0)]
+    assert [(one.metric, one.value) for one in asyncio.run(probe.measure(None, NOW))] == [
+        ("control memory", 100.0),
+        ("rss", 100.0),
+    ]
     engine.memory = 0  # it does not run
     assert asyncio.run(probe.measure(None, NOW)) == ()
     gone = ControlUsageProbe(target=Away().target, spec=spec("user"), control=control("user"), metrics=metrics)

@@ -92,6 +92,10 @@ def test_a_cell_is_isolated(context: RunContext, interpreter: Interpreter) -> No
     assert "/py312/source/services/user-service" in [mount.target for mount in spec.mounts]
     assert spec.security == ("no-new-privileges:true",)
     assert "exec" in spec.tmpfs["/tmp"].split(",")
+    # a full folder is a full disk before it is the limit of the memory, which it counts towards
+    assert {f"size={224 * MIB}"} == {
+        option for one in spec.tmpfs.values() for option in one.split(",") if "size" in option
+    }
     assert spec.labels["pytest-py312.cell"] == f"user-service-{interpreter.label}-suite"
 
 

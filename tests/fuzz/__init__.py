@@ -1,0 +1,1 @@
+"""Feed hostile text to everything that reads, edits or decodes: ``python -m tests.fuzz``."""
