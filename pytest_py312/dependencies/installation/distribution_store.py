@@ -24,7 +24,7 @@ from dataclasses import asdict, dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from pytest_py312.core import clock
 from pytest_py312.core.model.findings import Finding
@@ -35,8 +35,10 @@ from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.installation.build_failures import BuildFailureCache, unfinished_build
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_messages import BUILD_FAILURE_MESSAGES, explain_build_failure
+from pytest_py312.dependencies.system.built_wheels import UntrustworthyWheel, take_wheel
+from pytest_py312.dependencies.system.confined_builds import SourceBuild, run_source_build
 from pytest_py312.runners.git_version import describe
-from pytest_py312.runners.runner import Runner
+from pytest_py312.runners.runner import Runner, SupportsConfinement, confinement_of
 
 NON_MODULE_FOLDERS = frozenset(
     ("tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts")
@@ -273,9 +275,13 @@ class DistributionStore:
         (work / "uv.toml").write_text(self._settings(tuple(pins[0].index.splitlines()), build), encoding="utf-8")
         inside = self._runner.path_inside
         environment, requirements = work / "environment", work / "requirements.txt"
+        confinement = confinement_of(self._runner) if any(pin.from_source for pin in pins) else None
         try:
             lines = [pins[0].index, *(pin.line for pin in pins)]
-            if tree is not None and tree.is_dir():
+            if confinement is not None:
+                lines = self._build_confined(pins[0], build, request, options, limit, tree, confinement, work)
+                options, tree = ["--no-index", "--no-cache", "--only-binary", ":all:"], None
+            elif tree is not None and tree.is_dir():
                 shutil.copytree(tree, work / tree.name, symlinks=True)
                 lines = [inside(work / tree.name)]
             requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -283,33 +289,68 @@ class DistributionStore:
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
             )
             _raise_unless_installed(venv_result, request, build)
-            argv = [*_version_variables(tree), "{uv}", "pip", "install", "--quiet", "--no-deps"]
-            argv += ["--color", "never", "--link-mode", "copy"]
-            argv += ["--directory", inside(work)]
-            # any index may have the version that was chosen
-            argv += ["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in pins[0].index else []
-            argv += ["--python", inside(environment / "bin" / "python"), *options]
-            argv += self._cache_options(pins, build, work)
+            argv = [*_version_variables(tree), *_install_command(pins[0], inside(work))]
+            argv += ["--link-mode", "copy", "--python", inside(environment / "bin" / "python"), *options]
+            argv += [] if confinement is not None else self._cache_options(pins, build, work)
             install_result = self._runner.run_tool(
                 build, [*argv, "--requirements", inside(requirements)], time_limit=limit
             )
             _raise_unless_installed(install_result, request, build)
-            preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
-            if any(pin.name not in preinstalled for pin in pins):
-                left_out = ",".join(sorted(preinstalled))
-                argv = [
-                    "{python}",
-                    "-I",
-                    "-c",
-                    COMPILE_SCRIPT,
-                    inside(environment / "lib"),
-                    str(CATALOGUE_SIZE),
-                    left_out,
-                ]
-                self._runner.run_tool(build, argv, time_limit=600)  # failures do not matter: imports compile as well
+            self._compile(pins, build, environment)
             return self._split_by_record(environment, pins, build)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _build_confined(
+        self,
+        pin: Pin,
+        build: InterpreterBuild,
+        request: ResolutionRequest,
+        options: Sequence[str],
+        limit: float,
+        tree: Path | None,
+        confinement: SupportsConfinement,
+        work: Path,
+    ) -> list[str]:
+        """Build a source apart from everything else; return the lines that install its wheel, which is checked.
+
+        :raises Unresolvable, Undetermined: as :meth:`fill`.
+        """
+        inside = self._runner.path_inside
+        folder, wheels = work / "build", work / "wheels"
+        for made in (folder, wheels):
+            made.mkdir()
+        shutil.copy(work / "uv.toml", folder)
+        scratch = folder / "scratch"
+        is_folder = tree is not None and tree.is_dir()
+        line = inside(scratch / tree.name) if tree is not None and is_folder else pin.line
+        (folder / "requirements.txt").write_text(f"{pin.index}\n{line}\n", encoding="utf-8")
+        readable = (tree,) if tree is not None and not is_folder else ()
+        argv = [*_version_variables(tree), *_install_command(pin, inside(folder)), "--python", "{python}", *options]
+        argv += ["--target", inside(scratch / "target"), "--requirements", inside(folder / "requirements.txt")]
+        source = SourceBuild(
+            folder=folder,
+            argv=tuple(argv),
+            time_limit=limit,
+            options=pin.index.splitlines(),
+            readable=readable,
+            copied=tree if is_folder else None,
+        )
+        _raise_unless_installed(run_source_build(source, build, self._runner, confinement), request, build)
+        try:
+            wheel = take_wheel(scratch, pin.name if pin.version else "", pin.version, wheels)
+        except UntrustworthyWheel as error:
+            names = (pin.name,) if pin.version else ()
+            raise Undetermined(f"the build of {pin.line} on {build.interpreter} {error}", names=names) from error
+        name, version = parse_wheel_filename(wheel.name)[:2]
+        return [f"--find-links {inside(wheels)}", f"{name}=={version}"]
+
+    def _compile(self, pins: Sequence[Pin], build: InterpreterBuild, environment: Path) -> None:
+        preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
+        if any(pin.name not in preinstalled for pin in pins):
+            library, left_out = self._runner.path_inside(environment / "lib"), ",".join(sorted(preinstalled))
+            argv = ["{python}", "-I", "-c", COMPILE_SCRIPT, library, str(CATALOGUE_SIZE), left_out]
+            self._runner.run_tool(build, argv, time_limit=600)  # failures do not matter: imports compile as well
 
     def _cache_options(self, pins: Sequence[Pin], build: InterpreterBuild, work: Path) -> list[str]:
         """Return the options that keep uv from installing a wheel that another interpreter has built.
@@ -364,6 +405,13 @@ class DistributionStore:
         if not distributions:
             raise Undetermined(f"{', '.join(pin.line for pin in pins)} installed nothing")
         return distributions
+
+
+def _install_command(pin: Pin, folder: str) -> list[str]:
+    """Return the beginning of uv's command that installs from the index of ``pin``, without dependencies."""
+    argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--directory", folder]
+    # any index may have the version that was chosen
+    return argv + (["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in pin.index else [])
 
 
 def _version_variables(tree: Path | None) -> list[str]:

@@ -17,12 +17,13 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.core.process import ExitReason
+from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, ResolutionRequest, Undetermined
 from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index
 from pytest_py312.dependencies.resolution.uv_messages import FETCH_FAILURES, explain_source_failure
 from pytest_py312.dependencies.system.build_tools import find_missing_tool
-from pytest_py312.runners.runner import Runner
+from pytest_py312.dependencies.system.built_wheels import UntrustworthyWheel, take_wheel
+from pytest_py312.runners.runner import ConfinedCommand, Runner, confinement_of
 
 TIME_LIMIT = 600.0
 """Seconds for one build."""
@@ -100,26 +101,38 @@ class PipWheels:
                 raise Undetermined(
                     f"uv refuses the source of {name}=={version}, and pip was not installed: {reason}", (name,)
                 )
-            pip = [
-                python,
-                "-I",
-                "-m",
-                "pip",
-                "wheel",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--no-input",
-                "--no-deps",
-            ]
-            pip += ["--no-binary", name, "--cache-dir", inside(self._cache / "pip"), "--wheel-dir", inside(wheels)]
-            result = self._runner.run_tool(build, [*pip, "--requirement", inside(requirements)], time_limit=TIME_LIMIT)
+            pip = [python, "-I", "-m", "pip", "wheel", "--quiet", "--disable-pip-version-check", "--no-input"]
+            pip += ["--no-deps", "--no-binary", name]
+            result = self._run(pip, build, work, wheels, requirements)
             if result.exit_reason is not ExitReason.EXITED:
                 raise Undetermined(
                     f"building {name}=={version} with pip was ended: {result.exit_reason.value}", (name,)
                 )
             if not result.ok:
                 raise explain_source_failure(name, f"=={version}", result.stderr, request, build)
+            if confinement_of(self._runner) is not None:
+                take_wheel(work / "scratch", name, version, wheels)
             shutil.rmtree(folder, ignore_errors=True)
             wheels.rename(folder)
+        except UntrustworthyWheel as error:
+            raise Undetermined(f"the build of {name}=={version} on {build.interpreter} {error}", (name,)) from error
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _run(
+        self, pip: Sequence[str], build: InterpreterBuild, work: Path, wheels: Path, requirements: Path
+    ) -> CommandResult:
+        """Run pip: confined where the runner can do that, but with the network, as pip itself fetches the source."""
+        inside = self._runner.path_inside
+        last = ["--requirement", inside(requirements)]
+        confinement = confinement_of(self._runner)
+        if confinement is None:
+            argv = [*pip, "--cache-dir", inside(self._cache / "pip"), "--wheel-dir", inside(wheels), *last]
+            return self._runner.run_tool(build, argv, time_limit=TIME_LIMIT)
+        scratch = work / "scratch"
+        argv = [*pip, "--cache-dir", inside(scratch / "cache"), "--wheel-dir", inside(scratch / "wheels"), *last]
+        command = ConfinedCommand(
+            argv=tuple(argv), folder=scratch, readable=(work,), time_limit=TIME_LIMIT, fetches=True
+        )
+        scratch.mkdir()
+        return confinement.run_confined(build, command)
