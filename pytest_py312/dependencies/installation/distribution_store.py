@@ -3,10 +3,11 @@
     <cache>/store/<runner>-<build digest>/<name>-<version>-<digest>/
         lib/...       files of site-packages
         data/...      files outside of it (bin/, share/, include/)
-        entry.json    metadata for environments and checks
+        entry.json    metadata for environments and checks, and digests of the files
 
-Entries include byte code. An entry is renamed into its place when it is complete. A lock per interpreter build
-serializes the installation of wheels, and a lock per source its build.
+Entries include byte code. An entry that has changed since is removed when a run first uses it. An entry is renamed into
+its place when it is complete. A lock per interpreter build serializes the installation of wheels, and a lock per source
+its build.
 """
 
 import base64
@@ -27,6 +28,8 @@ from pathlib import Path, PurePosixPath
 from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from pytest_py312.core import clock
+from pytest_py312.core.file_manifests import content_digest_of, state_digest
+from pytest_py312.core.files import discard_folder, write_json_atomically
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import DEFAULT_BUILD_LIMIT
@@ -48,6 +51,8 @@ NON_MODULE_FOLDERS = frozenset(
 
 CATALOGUE_SIZE = 64
 """A folder with more modules is a catalogue (lexers, locales), of which a program imports only a few."""
+
+ENTRY = "entry.json"
 
 LIMIT_AFTER_FAILURE = 90.0
 """Time limit of the build of one source of a set that is blocked by another one, in seconds."""
@@ -122,14 +127,26 @@ class DistributionStore:
         self._builds = cache / "built"
         self._runner = runner
         self._settings = uv_settings
+        self._verified: set[Path] = set()
+        self.discarded: list[str] = []
+        """Names and versions of entries that had changed since they were installed, and were removed."""
         self._build_slots = threading.BoundedSemaphore(parallel_builds)
         self._build_failures = BuildFailureCache(
             cache=cache, tools=f"{runner.name} {uv_version}", lock_hours=lock_hours
         )
 
     def get(self, pin: Pin, build: InterpreterBuild) -> StoredDistribution | None:
-        """Return the stored distribution of ``pin``, or ``None`` if it is not installed yet."""
-        return _load_distribution(self._folder(pin, build))
+        """Return the stored distribution of ``pin``, or ``None`` if it is not installed yet, or has changed since."""
+        folder = self._folder(pin, build)
+        distribution = _load_distribution(folder)
+        if distribution is None or folder in self._verified:
+            return distribution
+        if not _is_unchanged(folder):
+            self.discarded.append(f"{pin.name} {distribution.version}")
+            discard_folder(folder)
+            return None
+        self._verified.add(folder)
+        return distribution
 
     def fill(
         self,
@@ -398,7 +415,11 @@ class DistributionStore:
                 from_source=pin.from_source,
             )
             facts = asdict(distribution) | {"folder": "", "prefix": self._runner.path_inside(environment)}
-            (staging / "entry.json").write_text(json.dumps(facts), encoding="utf-8")
+            facts |= {
+                "state": state_digest(staging, ignored=ENTRY),
+                "content": content_digest_of(staging, ignored=ENTRY),
+            }
+            (staging / ENTRY).write_text(json.dumps(facts), encoding="utf-8")
             shutil.rmtree(target, ignore_errors=True)  # an entry whose entry.json is damaged
             staging.rename(target)
             distributions.append(distribution)
@@ -420,10 +441,29 @@ def _version_variables(tree: Path | None) -> list[str]:
     return ["env", *(f"{name}={value}" for name, value in version.build_variables().items())] if version else []
 
 
+def _is_unchanged(folder: Path) -> bool:
+    """Return whether the files of an entry are those that were installed.
+
+    Times and inodes are new where a cache was copied or restored; then the content decides.
+    """
+    try:
+        facts = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
+        state = state_digest(folder, ignored=ENTRY)
+        if state == facts["state"]:
+            return True
+        if content_digest_of(folder, ignored=ENTRY) != facts["content"]:
+            return False
+        write_json_atomically(folder / ENTRY, {**facts, "state": state})
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
 def _load_distribution(folder: Path) -> StoredDistribution | None:
     try:
-        facts = dict(json.loads((folder / "entry.json").read_text(encoding="utf-8")))
-        facts.pop("prefix", None)
+        facts = dict(json.loads((folder / ENTRY).read_text(encoding="utf-8")))
+        for key in ("prefix", "state", "content"):
+            facts.pop(key)
         lists = {key: tuple(facts[key]) for key in ("modules", "requires")}
         return StoredDistribution(**{**facts, **lists, "folder": folder})
     except (OSError, ValueError, TypeError, KeyError):

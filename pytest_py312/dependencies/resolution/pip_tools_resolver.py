@@ -21,6 +21,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core import clock
+from pytest_py312.core.file_manifests import state_digest
 from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -254,6 +255,8 @@ class PipToolsResolver:
         """Return the versions of pip-tools and pip in a finished environment."""
         try:
             data = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+            if data["state"] != state_digest(folder, ignored="entry.json"):
+                return None  # it has changed since, or was copied: it is made again
             return str(data["pip-tools"]), str(data["pip"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -296,7 +299,8 @@ class PipToolsResolver:
             tools, pip = json.loads(result.stdout)
             shutil.rmtree(folder, ignore_errors=True)
             environment.rename(folder)
-            write_json_atomically(folder / "entry.json", {"pip-tools": tools, "pip": pip})
+            state = state_digest(folder, ignored="entry.json")
+            write_json_atomically(folder / "entry.json", {"pip-tools": tools, "pip": pip, "state": state})
             return str(tools), str(pip)
         finally:
             shutil.rmtree(temporary_folder, ignore_errors=True)

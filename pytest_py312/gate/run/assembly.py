@@ -83,6 +83,7 @@ class GateAssembly:
         self.run_id = new_run_id()
         self._is_open = False
         self._has_workers = False
+        self._facts: FactProvider | None = None
 
     @cached_property
     def _chosen_runner(self) -> tuple[str, str]:
@@ -177,7 +178,7 @@ class GateAssembly:
         """The scheduler of this run; ``scheduler.facts`` has its facts."""
         single_flight, state = SingleFlight(self._shared_folder), StateFile(self._plan.root / STATE_FOLDER)
         services = self._fleet.services if self._fleet else ()
-        facts = FactProvider(
+        facts = self._facts = FactProvider(
             plan=self._plan,
             runner=self._runner,
             cache=self._options.cache_folder,
@@ -211,11 +212,14 @@ class GateAssembly:
         return self.scheduler.finished(task) if "scheduler" in self.__dict__ else None
 
     def assumptions(self, outcomes: Iterable[Outcome]) -> tuple[str, ...]:
-        """Return what the outcomes assume of builds of dependencies, if they rest on any."""
+        """Return what the outcomes assume of builds of dependencies and of the cache."""
+        texts = [
+            f"{name} in the cache had changed since it was installed; it was removed, and is installed again."
+            for name in dict.fromkeys(self._facts.discarded_distributions() if self._facts else ())
+        ]
         codes = {finding.code for outcome in outcomes for finding in outcome.findings}
         if not codes & {"PY104", "PY110"}:
-            return ()
-        texts = []
+            return tuple(texts)
         if self._plan.build_network:
             texts.append("Builds of dependencies from source had the network, as the plan has `build-network = true`.")
         if self._chosen_runner[0] == "local" and not find_bubblewrap():
