@@ -1,14 +1,15 @@
 """Run cells as plain processes on this machine.
 
 Guaranteed: a scratch copy of the service, a separate home and temporary folder, environment variables without the
-caller's PYTHONPATH, limits of time and memory, and that no process of a cell survives it, unless it both leaves the
-cell's process group and drops its environment variables. Not guaranteed: a suite can read and write whatever the user
-can, and use the network. The docker runner prevents that.
+caller's PYTHONPATH, limits of time and memory, and that no process of a cell survives it (elsewhere than on Linux,
+unless it both leaves the cell's process group and drops its environment variables). Not guaranteed: a suite can read
+and write whatever the user can, and use the network. The docker runner prevents that.
 """
 
 import errno
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -24,6 +25,9 @@ from pytest_py312.runners.probe_records import is_complete, read_records, write_
 from pytest_py312.runners.runner import TOOL_VARIABLES, TOOLS_PER_CORE, ConfinedCommand, ProbeJob, ProbeResult
 
 PROBE = Path(__file__).parent / "agent" / "probe.py"
+
+CELL_PARENT = (sys.executable, "-E", "-S", str(PROBE.with_name("cell_parent.py"))) if sys.platform == "linux" else ()
+"""The beginning of a command that ends with all of its descendants; empty where the system cannot give it orphans."""
 
 LOCAL = "local"
 """The runner's name."""
@@ -171,6 +175,7 @@ class LocalRunner:
             memory_limit=job.memory_limit,
             merge_stderr=True,
             mark=f"{self._run_id}:{job.identifier}",
+            parent=CELL_PARENT,
             cancelled=self._closed,
         )
         records = read_records(records_file)
