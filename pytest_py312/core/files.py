@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -313,3 +314,11 @@ def write_atomically(path: Path, content: bytes) -> None:
     except BaseException:
         part_file.unlink(missing_ok=True)  # on a full disk it would keep the last bytes
         raise
+
+
+def discard_folder(folder: Path) -> None:
+    """Remove a folder of the cache in one step, so that no other run sees a part of it. Never raises."""
+    discarded = folder.with_name(f".gone-{secrets.token_hex(4)}")
+    with suppress(OSError):
+        folder.rename(discarded)
+        shutil.rmtree(discarded, ignore_errors=True)

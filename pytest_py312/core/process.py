@@ -3,9 +3,10 @@
 Commands are argument lists (never shell strings) and run in a session of their own. Both pipes are drained while a
 command runs, so that much output on either cannot block it. When :func:`run` returns, no process of the command is
 left: its process group is killed, and so is every process with the environment variable :data:`MARK_VARIABLE`, even
-outside of that group.
+outside of that group. A ``parent`` that adopts orphans finds those as well that have neither.
 """
 
+import errno
 import os
 import selectors
 import signal
@@ -26,6 +27,9 @@ MARK_VARIABLE = "PY312_CELL"
 
 POLL_INTERVAL = 0.1
 """Seconds between two checks of the limits."""
+
+END_LIMIT = 10.0
+"""Seconds that the parent of a command has for ending it with all its descendants."""
 
 
 def enable_interrupts() -> None:
@@ -101,6 +105,7 @@ def run(
     merge_stderr: bool = False,
     mark: str = "",
     cancelled: threading.Event | None = None,
+    parent: Sequence[str] = (),
 ) -> CommandResult:
     """Run ``argv`` and return its result.
 
@@ -110,6 +115,8 @@ def run(
     :param merge_stderr: send stderr to stdout.
     :param mark: value of :data:`MARK_VARIABLE` for the command; its leftover processes are found by it.
     :param cancelled: when it is set by another thread, the command is killed.
+    :param parent: a command that starts ``argv``, and ends only with all of its descendants; it gets SIGTERM instead of
+        SIGKILL, so that it can.
 
     Never raises because of the command, even if it cannot be started (``ExitReason.NOT_STARTED``, with the reason in
     ``stderr``).
@@ -118,15 +125,20 @@ def run(
     variables = {**(os.environ if env is None else env), **({MARK_VARIABLE: mark} if mark else {})}
     out, err = _TailBuffer(tail_limit), _TailBuffer(tail_limit)
     try:
-        process = _start_process(argv, cwd, variables, stdin, merge_stderr=merge_stderr)
+        if parent and not os.access(argv[0], os.X_OK):
+            raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), argv[0])
+        process = _start_process([*parent, *argv], cwd, variables, stdin, merge_stderr=merge_stderr)
     except (OSError, ValueError) as error:
         return _not_started_result(argv, error)
     monitor = _ProcessMonitor(
         process, [(process.stdout, out), (process.stderr, err)], time_limit, grace_period, memory_limit, cancelled
     )
+    monitor.kill_signal = signal.SIGTERM if parent else signal.SIGKILL
     try:
         exit_reason = monitor.wait()
     finally:
+        if parent:
+            _end_with_descendants(process)
         kill_group(process.pid)
         process.wait()
         if mark:
@@ -180,6 +192,7 @@ class _ProcessMonitor:
         self._cancelled = cancelled
         self._deadline = clock.stopwatch() + time_limit
         self._exit_reason = ExitReason.EXITED
+        self.kill_signal = signal.SIGKILL
         self._selector = selectors.DefaultSelector()
         for pipe, tail in pipes:
             if pipe is not None:
@@ -232,19 +245,28 @@ class _ProcessMonitor:
     def _enforce_limits(self) -> None:
         now = clock.stopwatch()
         if self._cancelled is not None and self._cancelled.is_set():
-            self._terminate(ExitReason.CANCELLED, signal.SIGKILL)
+            self._terminate(ExitReason.CANCELLED, self.kill_signal)
         elif now >= self._deadline:
             is_first_signal = self._exit_reason is ExitReason.EXITED
-            self._terminate(ExitReason.TIMED_OUT, signal.SIGINT if is_first_signal else signal.SIGKILL)
+            self._terminate(ExitReason.TIMED_OUT, signal.SIGINT if is_first_signal else self.kill_signal)
             self._deadline = now + self._grace_period
         elif self._memory_limit is not None and resident_memory(self._process.pid) > self._memory_limit:
-            self._terminate(ExitReason.OUT_OF_MEMORY, signal.SIGKILL)
+            self._terminate(ExitReason.OUT_OF_MEMORY, self.kill_signal)
 
     def _terminate(self, exit_reason: ExitReason, signal_number: signal.Signals) -> None:
         if self._exit_reason is ExitReason.EXITED:
             self._exit_reason = exit_reason
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal_number)
+
+
+def _end_with_descendants(process: "subprocess.Popen[bytes]") -> None:
+    """Let the parent of a command kill all of its descendants, if it has not ended yet."""
+    if process.poll() is None:
+        with suppress(ProcessLookupError, PermissionError):
+            process.terminate()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(END_LIMIT)
 
 
 def _exit_descriptor(pid: int) -> int | None:

@@ -1,14 +1,15 @@
 """Run cells as plain processes on this machine.
 
 Guaranteed: a scratch copy of the service, a separate home and temporary folder, environment variables without the
-caller's PYTHONPATH, limits of time and memory, and that no process of a cell survives it, unless it both leaves the
-cell's process group and drops its environment variables. Not guaranteed: a suite can read and write whatever the user
-can, and use the network. The docker runner prevents that.
+caller's PYTHONPATH, limits of time and memory, and that no process of a cell survives it (elsewhere than on Linux,
+unless it both leaves the cell's process group and drops its environment variables). Not guaranteed: a suite can read
+and write whatever the user can, and use the network. The docker runner prevents that.
 """
 
 import errno
 import os
 import shutil
+import sys
 import threading
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,11 +18,16 @@ from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.runners.bubblewrap import confined_argv, confined_variables, find_bubblewrap
+from pytest_py312.runners.confinement import explain_exit, hand_over, memory_of_builds
 from pytest_py312.runners.interpreters import FingerprintCache, find_local
 from pytest_py312.runners.probe_records import is_complete, read_records, write_request
-from pytest_py312.runners.runner import TOOL_VARIABLES, TOOLS_PER_CORE, ProbeJob, ProbeResult
+from pytest_py312.runners.runner import TOOL_VARIABLES, TOOLS_PER_CORE, ConfinedCommand, ProbeJob, ProbeResult
 
 PROBE = Path(__file__).parent / "agent" / "probe.py"
+
+CELL_PARENT = (sys.executable, "-E", "-S", str(PROBE.with_name("cell_parent.py"))) if sys.platform == "linux" else ()
+"""The beginning of a command that ends with all of its descendants; empty where the system cannot give it orphans."""
 
 LOCAL = "local"
 """The runner's name."""
@@ -34,6 +40,19 @@ INHERITED_VARIABLES = (
 
 RESULT_AFFECTING_VARIABLES = ("LANG", "LC_ALL", "LC_CTYPE", "TZ")
 """Inherited variables on which results may depend. The others are paths and addresses that differ between shells."""
+
+
+TOOL_OUTPUT_LIMIT = 4 * 1024 * 1024
+"""Bytes kept of the output of a tool."""
+
+
+def _tool_variables() -> dict[str, str]:
+    # uv keeps the caller's index settings and certificates, but the interpreter is chosen here
+    variables = {**TOOL_VARIABLES, **os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
+    # uv wraps its output at the terminal's width, which would break the parsing of compiler messages
+    for name in ("PYTHONPATH", "VIRTUAL_ENV", "COLUMNS"):
+        variables.pop(name, None)
+    return variables
 
 
 class LocalRunner:
@@ -51,12 +70,15 @@ class LocalRunner:
         download_interpreters: bool,
         choice_reason: str = "",
         parallel: int = 2,
+        build_network: bool = False,
     ) -> None:
         self._uv = uv
         self._run_id = run_id
         self._folder = run_folder / "cells"
         self._download_interpreters = download_interpreters
         self._choice_reason = choice_reason
+        self._build_network = build_network
+        self._build_memory = memory_of_builds(parallel)
         self._fingerprints = FingerprintCache(cache / "interpreters")
         self._builds: dict[Interpreter, InterpreterBuild] = {}
         self._lock = threading.Lock()
@@ -77,17 +99,46 @@ class LocalRunner:
     def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
     ) -> CommandResult:
-        replacements = {"{uv}": str(self._uv), "{python}": build.executable}
-        command = [replacements.get(word, word) for word in argv]
-        # uv keeps the caller's index settings and certificates, but the interpreter is chosen here
-        env = {**TOOL_VARIABLES, **os.environ, "UV_PYTHON_DOWNLOADS": "never", "UV_NO_PROGRESS": "1"}
-        # uv wraps its output at the terminal's width, which would break the parsing of compiler messages
-        for name in ("PYTHONPATH", "VIRTUAL_ENV", "COLUMNS"):
-            env.pop(name, None)
         with self._tool_slots:
             return process.run(
-                command, env=env, stdin=stdin, time_limit=time_limit, tail_limit=4 * 1024 * 1024, cancelled=self._closed
+                self._command(build, argv),
+                env=_tool_variables(),
+                stdin=stdin,
+                time_limit=time_limit,
+                tail_limit=TOOL_OUTPUT_LIMIT,
+                cancelled=self._closed,
             )
+
+    def _command(self, build: InterpreterBuild, argv: Sequence[str]) -> list[str]:
+        replacements = {"{uv}": str(self._uv), "{python}": build.executable}
+        return [replacements.get(word, word) for word in argv]
+
+    @property
+    def confines(self) -> bool:
+        """See :class:`~pytest_py312.runners.runner.SupportsConfinement`: with bubblewrap."""
+        return bool(find_bubblewrap())
+
+    def run_confined(self, build: InterpreterBuild, command: ConfinedCommand) -> CommandResult:
+        """See :class:`~pytest_py312.runners.runner.SupportsConfinement`."""
+        hand_over(command.folder, f"{os.getuid()}:{os.getgid()}")
+        argv = confined_argv(
+            find_bubblewrap(),
+            command,
+            self._command(build, command.argv),
+            python=build.executable,
+            needed=(Path(build.executable).resolve().parents[1], self._uv, Path(build.executable).parents[1]),
+            network=command.fetches or self._build_network,
+        )
+        with self._tool_slots:
+            result = process.run(
+                argv,
+                env=confined_variables(_tool_variables(), command),
+                time_limit=command.time_limit,
+                memory_limit=self._build_memory,
+                tail_limit=TOOL_OUTPUT_LIMIT,
+                cancelled=self._closed,
+            )
+        return explain_exit(result)
 
     def path_inside(self, path: Path) -> str:
         return str(path)
@@ -124,6 +175,7 @@ class LocalRunner:
             memory_limit=job.memory_limit,
             merge_stderr=True,
             mark=f"{self._run_id}:{job.identifier}",
+            parent=CELL_PARENT,
             cancelled=self._closed,
         )
         records = read_records(records_file)

@@ -119,6 +119,43 @@ class Runner(Protocol):
         ...
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ConfinedCommand:
+    """A command that may run foreign code: the build of a dependency from its source.
+
+    ``argv`` is as for :meth:`Runner.run_tool`. The command can write only to ``folder``, reads the folders ``readable``
+    (all in the cache), and has no network, unless ``fetches``: then it needs the index, as pip does.
+    """
+
+    argv: tuple[str, ...]
+    folder: Path
+    readable: tuple[Path, ...] = ()
+    time_limit: float = 600.0
+    fetches: bool = False
+
+
+@runtime_checkable
+class SupportsConfinement(Protocol):
+    """A runner that can run builds of dependencies apart from everything else."""
+
+    @property
+    def confines(self) -> bool:
+        """Whether it can do that on this machine."""
+        ...
+
+    def run_confined(self, build: InterpreterBuild, command: ConfinedCommand) -> CommandResult:
+        """Run one command without rights, and with limits. No process of it is left when this returns.
+
+        If it fails, what it lacked is in ``stderr`` (:data:`NETWORK_TRIED`) or the exit reason (memory).
+        """
+        ...
+
+
+def confinement_of(runner: Runner) -> SupportsConfinement | None:
+    """Return ``runner`` if it confines builds, else ``None``."""
+    return runner if isinstance(runner, SupportsConfinement) and runner.confines else None
+
+
 class JobSession(Protocol):
     """A session for consecutive jobs of one cell."""
 

@@ -153,6 +153,40 @@ def test_every_failure_has_a_message(
     assert bench.left == []
 
 
+ESCAPE = """
+import os, subprocess, sys, time
+code = "import os, sys, time; os.fork() and os._exit(0); os.setsid(); open(sys.argv[1], 'w').write(str(os.getpid())); "
+code += "time.sleep(600)"
+null = subprocess.DEVNULL
+subprocess.run([sys.executable, "-c", code, PID], env={}, start_new_session=True, stdin=null, stdout=null, stderr=null)
+while not os.path.exists(PID) or not open(PID).read():
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux gives orphans to another process than init")
+@pytest.mark.parametrize(
+    ("limits", "code", "exit_reason"),
+    [
+        ({}, WELL, ExitReason.EXITED),
+        ({"time_limit": 5.0, "grace": 0.5}, "time.sleep(600)", ExitReason.TIMED_OUT),
+        ({"memory_limit": 100 * 1024**2}, "kept = bytearray(200 * 1024**2); time.sleep(600)", ExitReason.OUT_OF_MEMORY),
+        ({}, "import signal; os.kill(os.getppid(), signal.SIGKILL)", ExitReason.KILLED),
+    ],
+    ids=["exit", "time", "memory", "kill"],
+)
+def test_a_process_without_group_and_variables_does_not_outlive_its_cell(
+    bench: Bench, limits: dict[str, float], code: str, exit_reason: ExitReason
+) -> None:
+    """However the cell ends: nothing in its environment and no session tells whose process it is."""
+    pid_file = bench.folder / "pid"
+
+    done = bench.suite(f"PID = {str(pid_file)!r}\n{ESCAPE}\n{code}", **limits)
+
+    assert done.exit_reason is exit_reason
+    assert not psutil.pid_exists(int(pid_file.read_text()))
+
+
 def test_a_missing_environment_is_reported(bench: Bench) -> None:
     done = bench.suite(WELL, environment=bench.folder / "none")
 

@@ -161,6 +161,8 @@ class Plan:
     resolver: str = RESOLVERS[0]
     offline: bool = False
     """Whether only the cache is used for resolution; the command line says so."""
+    build_network: bool = False
+    """Whether builds of sources may use the network for more than their requirements."""
     has_rollout: bool = False
     """Whether the plan says how to deploy or monitor something."""
 

@@ -3,10 +3,11 @@
     <cache>/store/<runner>-<build digest>/<name>-<version>-<digest>/
         lib/...       files of site-packages
         data/...      files outside of it (bin/, share/, include/)
-        entry.json    metadata for environments and checks
+        entry.json    metadata for environments and checks, and digests of the files
 
-Entries include byte code. An entry is renamed into its place when it is complete. A lock per interpreter build
-serializes the installation of wheels, and a lock per source its build.
+Entries include byte code. An entry that has changed since is removed when a run first uses it. An entry is renamed into
+its place when it is complete. A lock per interpreter build serializes the installation of wheels, and a lock per source
+its build.
 """
 
 import base64
@@ -24,9 +25,11 @@ from dataclasses import asdict, dataclass
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
-from packaging.utils import canonicalize_name
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from pytest_py312.core import clock
+from pytest_py312.core.file_manifests import content_digest_of, state_digest
+from pytest_py312.core.files import discard_folder, write_json_atomically
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import DEFAULT_BUILD_LIMIT
@@ -35,8 +38,10 @@ from pytest_py312.core.text import shorten
 from pytest_py312.dependencies.installation.build_failures import BuildFailureCache, unfinished_build
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_messages import BUILD_FAILURE_MESSAGES, explain_build_failure
+from pytest_py312.dependencies.system.built_wheels import UntrustworthyWheel, take_wheel
+from pytest_py312.dependencies.system.confined_builds import SourceBuild, run_source_build
 from pytest_py312.runners.git_version import describe
-from pytest_py312.runners.runner import Runner
+from pytest_py312.runners.runner import Runner, SupportsConfinement, confinement_of
 
 NON_MODULE_FOLDERS = frozenset(
     ("tests", "test", "testing", "docs", "doc", "examples", "example", "benchmarks", "scripts")
@@ -46,6 +51,8 @@ NON_MODULE_FOLDERS = frozenset(
 
 CATALOGUE_SIZE = 64
 """A folder with more modules is a catalogue (lexers, locales), of which a program imports only a few."""
+
+ENTRY = "entry.json"
 
 LIMIT_AFTER_FAILURE = 90.0
 """Time limit of the build of one source of a set that is blocked by another one, in seconds."""
@@ -120,14 +127,26 @@ class DistributionStore:
         self._builds = cache / "built"
         self._runner = runner
         self._settings = uv_settings
+        self._verified: set[Path] = set()
+        self.discarded: list[str] = []
+        """Names and versions of entries that had changed since they were installed, and were removed."""
         self._build_slots = threading.BoundedSemaphore(parallel_builds)
         self._build_failures = BuildFailureCache(
             cache=cache, tools=f"{runner.name} {uv_version}", lock_hours=lock_hours
         )
 
     def get(self, pin: Pin, build: InterpreterBuild) -> StoredDistribution | None:
-        """Return the stored distribution of ``pin``, or ``None`` if it is not installed yet."""
-        return _load_distribution(self._folder(pin, build))
+        """Return the stored distribution of ``pin``, or ``None`` if it is not installed yet, or has changed since."""
+        folder = self._folder(pin, build)
+        distribution = _load_distribution(folder)
+        if distribution is None or folder in self._verified:
+            return distribution
+        if not _is_unchanged(folder):
+            self.discarded.append(f"{pin.name} {distribution.version}")
+            discard_folder(folder)
+            return None
+        self._verified.add(folder)
+        return distribution
 
     def fill(
         self,
@@ -273,9 +292,13 @@ class DistributionStore:
         (work / "uv.toml").write_text(self._settings(tuple(pins[0].index.splitlines()), build), encoding="utf-8")
         inside = self._runner.path_inside
         environment, requirements = work / "environment", work / "requirements.txt"
+        confinement = confinement_of(self._runner) if any(pin.from_source for pin in pins) else None
         try:
             lines = [pins[0].index, *(pin.line for pin in pins)]
-            if tree is not None and tree.is_dir():
+            if confinement is not None:
+                lines = self._build_confined(pins[0], build, request, options, limit, tree, confinement, work)
+                options, tree = ["--no-index", "--no-cache", "--only-binary", ":all:"], None
+            elif tree is not None and tree.is_dir():
                 shutil.copytree(tree, work / tree.name, symlinks=True)
                 lines = [inside(work / tree.name)]
             requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -283,33 +306,68 @@ class DistributionStore:
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
             )
             _raise_unless_installed(venv_result, request, build)
-            argv = [*_version_variables(tree), "{uv}", "pip", "install", "--quiet", "--no-deps"]
-            argv += ["--color", "never", "--link-mode", "copy"]
-            argv += ["--directory", inside(work)]
-            # any index may have the version that was chosen
-            argv += ["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in pins[0].index else []
-            argv += ["--python", inside(environment / "bin" / "python"), *options]
-            argv += self._cache_options(pins, build, work)
+            argv = [*_version_variables(tree), *_install_command(pins[0], inside(work))]
+            argv += ["--link-mode", "copy", "--python", inside(environment / "bin" / "python"), *options]
+            argv += [] if confinement is not None else self._cache_options(pins, build, work)
             install_result = self._runner.run_tool(
                 build, [*argv, "--requirements", inside(requirements)], time_limit=limit
             )
             _raise_unless_installed(install_result, request, build)
-            preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
-            if any(pin.name not in preinstalled for pin in pins):
-                left_out = ",".join(sorted(preinstalled))
-                argv = [
-                    "{python}",
-                    "-I",
-                    "-c",
-                    COMPILE_SCRIPT,
-                    inside(environment / "lib"),
-                    str(CATALOGUE_SIZE),
-                    left_out,
-                ]
-                self._runner.run_tool(build, argv, time_limit=600)  # failures do not matter: imports compile as well
+            self._compile(pins, build, environment)
             return self._split_by_record(environment, pins, build)
         finally:
             shutil.rmtree(work, ignore_errors=True)
+
+    def _build_confined(
+        self,
+        pin: Pin,
+        build: InterpreterBuild,
+        request: ResolutionRequest,
+        options: Sequence[str],
+        limit: float,
+        tree: Path | None,
+        confinement: SupportsConfinement,
+        work: Path,
+    ) -> list[str]:
+        """Build a source apart from everything else; return the lines that install its wheel, which is checked.
+
+        :raises Unresolvable, Undetermined: as :meth:`fill`.
+        """
+        inside = self._runner.path_inside
+        folder, wheels = work / "build", work / "wheels"
+        for made in (folder, wheels):
+            made.mkdir()
+        shutil.copy(work / "uv.toml", folder)
+        scratch = folder / "scratch"
+        is_folder = tree is not None and tree.is_dir()
+        line = inside(scratch / tree.name) if tree is not None and is_folder else pin.line
+        (folder / "requirements.txt").write_text(f"{pin.index}\n{line}\n", encoding="utf-8")
+        readable = (tree,) if tree is not None and not is_folder else ()
+        argv = [*_version_variables(tree), *_install_command(pin, inside(folder)), "--python", "{python}", *options]
+        argv += ["--target", inside(scratch / "target"), "--requirements", inside(folder / "requirements.txt")]
+        source = SourceBuild(
+            folder=folder,
+            argv=tuple(argv),
+            time_limit=limit,
+            options=pin.index.splitlines(),
+            readable=readable,
+            copied=tree if is_folder else None,
+        )
+        _raise_unless_installed(run_source_build(source, build, self._runner, confinement), request, build)
+        try:
+            wheel = take_wheel(scratch, pin.name if pin.version else "", pin.version, wheels)
+        except UntrustworthyWheel as error:
+            names = (pin.name,) if pin.version else ()
+            raise Undetermined(f"the build of {pin.line} on {build.interpreter} {error}", names=names) from error
+        name, version = parse_wheel_filename(wheel.name)[:2]
+        return [f"--find-links {inside(wheels)}", f"{name}=={version}"]
+
+    def _compile(self, pins: Sequence[Pin], build: InterpreterBuild, environment: Path) -> None:
+        preinstalled = {seed.partition("==")[0] for seed in build.preinstalled}
+        if any(pin.name not in preinstalled for pin in pins):
+            library, left_out = self._runner.path_inside(environment / "lib"), ",".join(sorted(preinstalled))
+            argv = ["{python}", "-I", "-c", COMPILE_SCRIPT, library, str(CATALOGUE_SIZE), left_out]
+            self._runner.run_tool(build, argv, time_limit=600)  # failures do not matter: imports compile as well
 
     def _cache_options(self, pins: Sequence[Pin], build: InterpreterBuild, work: Path) -> list[str]:
         """Return the options that keep uv from installing a wheel that another interpreter has built.
@@ -357,7 +415,11 @@ class DistributionStore:
                 from_source=pin.from_source,
             )
             facts = asdict(distribution) | {"folder": "", "prefix": self._runner.path_inside(environment)}
-            (staging / "entry.json").write_text(json.dumps(facts), encoding="utf-8")
+            facts |= {
+                "state": state_digest(staging, ignored=ENTRY),
+                "content": content_digest_of(staging, ignored=ENTRY),
+            }
+            (staging / ENTRY).write_text(json.dumps(facts), encoding="utf-8")
             shutil.rmtree(target, ignore_errors=True)  # an entry whose entry.json is damaged
             staging.rename(target)
             distributions.append(distribution)
@@ -366,16 +428,42 @@ class DistributionStore:
         return distributions
 
 
+def _install_command(pin: Pin, folder: str) -> list[str]:
+    """Return the beginning of uv's command that installs from the index of ``pin``, without dependencies."""
+    argv = ["{uv}", "pip", "install", "--quiet", "--no-deps", "--color", "never", "--directory", folder]
+    # any index may have the version that was chosen
+    return argv + (["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in pin.index else [])
+
+
 def _version_variables(tree: Path | None) -> list[str]:
     """Return the start of a command that gives a build the version of its source's repository; empty without one."""
     version = describe(tree) if tree is not None and (tree / ".git").is_dir() else None
     return ["env", *(f"{name}={value}" for name, value in version.build_variables().items())] if version else []
 
 
+def _is_unchanged(folder: Path) -> bool:
+    """Return whether the files of an entry are those that were installed.
+
+    Times and inodes are new where a cache was copied or restored; then the content decides.
+    """
+    try:
+        facts = json.loads((folder / ENTRY).read_text(encoding="utf-8"))
+        state = state_digest(folder, ignored=ENTRY)
+        if state == facts["state"]:
+            return True
+        if content_digest_of(folder, ignored=ENTRY) != facts["content"]:
+            return False
+        write_json_atomically(folder / ENTRY, {**facts, "state": state})
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+    return True
+
+
 def _load_distribution(folder: Path) -> StoredDistribution | None:
     try:
-        facts = dict(json.loads((folder / "entry.json").read_text(encoding="utf-8")))
-        facts.pop("prefix", None)
+        facts = dict(json.loads((folder / ENTRY).read_text(encoding="utf-8")))
+        for key in ("prefix", "state", "content"):
+            facts.pop(key)
         lists = {key: tuple(facts[key]) for key in ("modules", "requires")}
         return StoredDistribution(**{**facts, **lists, "folder": folder})
     except (OSError, ValueError, TypeError, KeyError):

@@ -12,11 +12,11 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pytest_py312.core.files import discard_folder
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.runners.runner import Runner
@@ -28,7 +28,7 @@ SITE_HOOK = (
 """A line of a .pth file: puts a service that is not built on the path after site-packages, as an editable installation
 would, in every interpreter that its suite starts. https://docs.python.org/3/library/site.html"""
 
-LAYOUT_VERSION = "2"
+LAYOUT_VERSION = "3"
 """Part of each key. Raise it when environments are built in another way."""
 
 
@@ -51,6 +51,7 @@ class EnvironmentStore:
     def __init__(self, *, cache: Path, runner: Runner) -> None:
         self._root = cache / "envs"
         self._runner = runner
+        self._verified: set[str] = set()
 
     def key_for(self, lines: Sequence[str], build: InterpreterBuild) -> str:
         """Return the key of the environment that holds ``lines`` (of pins) on ``build``."""
@@ -58,10 +59,19 @@ class EnvironmentStore:
         return hashlib.sha256(content.encode()).hexdigest()[:32]
 
     def get(self, key: str) -> Environment | None:
-        """Return a complete environment, or ``None``."""
+        """Return a complete environment; ``None`` if there is none, or one that has changed since it was built.
+
+        It is compared once per run: with its own manifest, and with the stored distributions that it shares files with.
+        """
         folder = self._root / key
         try:
             facts = json.loads((folder / "environment.json").read_text(encoding="utf-8"))
+            if key not in self._verified and (
+                facts["manifest"] != content_digest(folder) or facts["entries"] != _states(facts["entries"])
+            ):
+                discard_folder(folder)
+                return None
+            self._verified.add(key)
             modules = {name: tuple(names) for name, names in facts["modules"].items()}
             os.utime(folder / "environment.json")  # records the last use, for `py312 cache prune`
             return Environment(key=key, folder=folder, versions=facts["versions"], modules=modules)
@@ -83,7 +93,7 @@ class EnvironmentStore:
                 self._link_data(distribution, staging, folder)
             facts = {
                 "manifest": content_digest(staging),
-                "entries": [str(distribution.folder) for distribution in distributions],
+                "entries": _states([str(distribution.folder) for distribution in distributions]),
                 "versions": {distribution.name: distribution.version for distribution in distributions},
                 "modules": {distribution.name: list(distribution.modules) for distribution in distributions},
             }
@@ -145,10 +155,7 @@ class EnvironmentStore:
         except (OSError, ValueError, KeyError, TypeError):
             store_folders = []
         for folder in (environment.folder, *store_folders):
-            discarded = folder.with_name(f".gone-{uuid.uuid4().hex[:8]}")
-            with suppress(OSError):
-                folder.rename(discarded)
-                shutil.rmtree(discarded, ignore_errors=True)
+            discard_folder(folder)
         return False
 
     def cached_result(self, key: str, name: str) -> object:
@@ -163,6 +170,14 @@ class EnvironmentStore:
         part = self._root / f".{key}.{uuid.uuid4().hex[:8]}"
         part.write_text(json.dumps(result), encoding="utf-8")
         part.replace(self._root / f"{key}.{name}.json")
+
+
+def _states(store_folders: Iterable[str]) -> dict[str, str]:
+    """Return the state of each stored distribution, which is another one once it is installed again."""
+    return {
+        folder: str(json.loads((Path(folder) / "entry.json").read_text(encoding="utf-8")).get("state", ""))
+        for folder in store_folders
+    }
 
 
 def content_digest(folder: Path) -> str:

@@ -7,6 +7,7 @@ pages (dependencies/diagnosis/package_index.py) and findings of earlier runs tha
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from pytest_py312.core.model.findings import Finding, Interpreter
@@ -22,10 +23,12 @@ from pytest_py312.dependencies.resolution.lock import (
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.runners.runner import (
     CellUnavailable,
+    ConfinedCommand,
     ProbeJob,
     ProbeResult,
     Runner,
     SupportsSystemPackages,
+    confinement_of,
 )
 
 
@@ -46,6 +49,15 @@ class OfflineRunner:
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
     ) -> CommandResult:
         return self._runner.run_tool(build, _with_offline_option(argv), stdin=stdin, time_limit=time_limit)
+
+    @property
+    def confines(self) -> bool:
+        return confinement_of(self._runner) is not None
+
+    def run_confined(self, build: InterpreterBuild, command: ConfinedCommand) -> CommandResult:
+        confined = confinement_of(self._runner)
+        assert confined is not None
+        return confined.run_confined(build, replace(command, fetches=False))
 
     def path_inside(self, path: Path) -> str:
         return self._runner.path_inside(path)
@@ -82,13 +94,14 @@ def offline_runner(runner: Runner) -> Runner:
 def _with_offline_option(argv: Sequence[str]) -> list[str]:
     """Return the command line of a tool; uv's gets ``--offline``."""
     words = list(argv)
-    if words[0] != "{uv}" or "--offline" in words:
+    if "{uv}" not in words or "--offline" in words:
         return words
     if "--refresh" in words:
         # offline nothing can be refreshed: an empty cache works the same for local files, and fails for the rest
         position = words.index("--refresh")
         words[position : position + 1] = ["--cache-dir", f"{words[words.index('--directory') + 1]}/uv"]
-    return [words[0], "--offline", *words[1:]]
+    position = words.index("{uv}") + 1  # after variables that the command sets
+    return [*words[:position], "--offline", *words[position:]]
 
 
 class OfflineResolver(UvResolver):

@@ -21,6 +21,7 @@ from pathlib import Path
 from packaging.utils import canonicalize_name
 
 from pytest_py312.core import clock
+from pytest_py312.core.file_manifests import state_digest
 from pytest_py312.core.files import write_json_atomically
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -40,12 +41,16 @@ from pytest_py312.dependencies.resolution.lock import (
 from pytest_py312.dependencies.resolution.uv_config import only_uv_has_index, pip_settings_digest
 from pytest_py312.dependencies.resolution.uv_messages import explain_source_failure, relaxation_of
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
-from pytest_py312.runners.runner import Runner
+from pytest_py312.dependencies.system.confined_builds import needs_build, without_builds
+from pytest_py312.runners.probe_records import read_bounded
+from pytest_py312.runners.runner import ConfinedCommand, Runner, confinement_of
 
 PIP_TOOLS_VERSION = "7.6.2"
 """The release used on every interpreter; it runs on Python 3.9 and later."""
 TIME_LIMIT = 1200.0
 """Seconds for one run of pip-compile."""
+OUTPUT_LIMIT = 16 * 1024**2
+"""Bytes that are read of its output file."""
 MAX_ROUNDS = 20
 """As in uv_resolver.py, but fewer: projects that uv would build are allowed from the start, and a round is slow."""
 
@@ -171,7 +176,6 @@ class PipToolsResolver:
         folder.mkdir(parents=True)
         try:
             requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
-            installed = folder / "installed.txt"
             options = (*self._index_options(request, build), *request.options)
             # the requirements first: pip names them by their line
             requirements.write_text("\n".join((*request.lines, *options)) + "\n", encoding="utf-8")
@@ -186,18 +190,52 @@ class PipToolsResolver:
             argv = [inside(tool / "bin" / "python"), "-I", "-m", "piptools", "compile", "--no-config", "--no-header"]
             argv += ["--no-annotate", "--strip-extras", "--allow-unsafe", "--no-emit-options", "--no-emit-index-url"]
             argv += ["--no-emit-trusted-host", "--no-emit-find-links"]
-            argv += ["--output-file", inside(installed) if request.installed else "-"]
-            argv += ["--cache-dir", inside(self._cache / "pip"), "--pip-args", " ".join(pip)]
+            argv += ["--pip-args", " ".join(pip)]
             argv += ["--generate-hashes"] if request.hashes else []
             argv += ["--constraint", inside(constraints)] if request.constraints else []
+            result = self._run(argv, request, build, folder, tool)
             if not request.installed:
-                return self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=TIME_LIMIT)
-            # pip-compile keeps the versions of an existing output file where it can
-            installed.write_text("\n".join(request.installed) + "\n", encoding="utf-8")
-            result = self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=TIME_LIMIT)
-            return replace(result, stdout=installed.read_text(encoding="utf-8")) if result.ok else result
+                return result
+            text = read_bounded(folder / "scratch" / "installed.txt", OUTPUT_LIMIT) or b""
+            return replace(result, stdout=text.decode("utf-8", "replace")) if result.ok else result
         finally:
             shutil.rmtree(folder, ignore_errors=True)
+
+    def _run(
+        self, argv: Sequence[str], request: ResolutionRequest, build: InterpreterBuild, folder: Path, tool: Path
+    ) -> CommandResult:
+        """Run pip-compile without builds first, where the runner can confine it, and confined if it has to build.
+
+        Then it has the network all the same, as pip fetches and builds in one command.
+        """
+        inside, scratch = self._runner.path_inside, folder / "scratch"
+        confinement = confinement_of(self._runner)
+        last = ["--output-file", inside(scratch / "installed.txt") if request.installed else "-"]
+        last.append(inside(folder / "requirements.in"))
+        command = [*argv, "--cache-dir", inside(self._cache / "pip"), *last]
+        self._prepare(scratch, request)
+        result = self._runner.run_tool(
+            build, without_builds(command) if confinement else command, time_limit=TIME_LIMIT
+        )
+        if confinement is None or not needs_build(result):
+            return result
+        self._prepare(scratch, request)
+        confined = ConfinedCommand(
+            argv=(*argv, "--cache-dir", inside(scratch / "cache"), *last),
+            folder=scratch,
+            readable=(folder, tool),
+            time_limit=TIME_LIMIT,
+            fetches=True,
+        )
+        return confinement.run_confined(build, confined)
+
+    @staticmethod
+    def _prepare(scratch: Path, request: ResolutionRequest) -> None:
+        shutil.rmtree(scratch, ignore_errors=True)
+        scratch.mkdir()
+        if request.installed:
+            # pip-compile keeps the versions of an existing output file where it can
+            (scratch / "installed.txt").write_text("\n".join(request.installed) + "\n", encoding="utf-8")
 
     def _index_options(self, request: ResolutionRequest, build: InterpreterBuild) -> list[str]:
         """Return options that select uv's index for pip, if the user has configured an index for uv only."""
@@ -217,6 +255,8 @@ class PipToolsResolver:
         """Return the versions of pip-tools and pip in a finished environment."""
         try:
             data = json.loads((folder / "entry.json").read_text(encoding="utf-8"))
+            if data["state"] != state_digest(folder, ignored="entry.json"):
+                return None  # it has changed since, or was copied: it is made again
             return str(data["pip-tools"]), str(data["pip"])
         except (OSError, ValueError, TypeError, KeyError):
             return None
@@ -259,7 +299,8 @@ class PipToolsResolver:
             tools, pip = json.loads(result.stdout)
             shutil.rmtree(folder, ignore_errors=True)
             environment.rename(folder)
-            write_json_atomically(folder / "entry.json", {"pip-tools": tools, "pip": pip})
+            state = state_digest(folder, ignored="entry.json")
+            write_json_atomically(folder / "entry.json", {"pip-tools": tools, "pip": pip, "state": state})
             return str(tools), str(pip)
         finally:
             shutil.rmtree(temporary_folder, ignore_errors=True)

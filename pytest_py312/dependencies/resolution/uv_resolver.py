@@ -13,7 +13,7 @@ import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 
 from pytest_py312.core import clock
@@ -37,6 +37,7 @@ from pytest_py312.dependencies.resolution.lock import (
     resolve_parts,
 )
 from pytest_py312.dependencies.resolution.pip_wheels import PipWheels, refused_by_uv
+from pytest_py312.dependencies.resolution.source_metadata import MetadataBuilds
 from pytest_py312.dependencies.resolution.uv_config import (
     build_constraints_toml,
     index_settings_toml,
@@ -49,7 +50,7 @@ from pytest_py312.dependencies.resolution.uv_messages import (
     projects_without_wheels,
     unwrap_message,
 )
-from pytest_py312.runners.runner import Runner
+from pytest_py312.runners.runner import Runner, confinement_of
 
 MAX_ROUNDS = 200
 """How many times a resolution is repeated with one more project allowed to build from source. uv names one at a time,
@@ -77,6 +78,11 @@ class UvResolver:
         self._settings_digest = uv_settings_digest(os.environ)
         self._index_urls: dict[tuple[str, ...], str | None] = {}
         self._index_url_lock = threading.Lock()
+
+    @cached_property
+    def _metadata_builds(self) -> MetadataBuilds | None:
+        confinement = confinement_of(self._runner)
+        return MetadataBuilds(cache=self._cache, runner=self._runner, confinement=confinement) if confinement else None
 
     @property
     def diagnoser(self) -> "UvResolver":
@@ -317,18 +323,30 @@ class UvResolver:
                 argv += ["--only-binary", ALL]
                 argv += [word for name in from_source for word in ("--no-binary", name)]
             argv += ["--no-deps"] if request.no_deps else []
-            argv += ["--index-strategy", "unsafe-best-match"] if request.best_match else []
+            strategy = ["--index-strategy", "unsafe-best-match"] if request.best_match else []
+            argv += strategy
             argv += ["--exclude-newer", request.exclude_newer] if request.exclude_newer else []
             argv += ["--generate-hashes"] if request.hashes else []
             argv += ["--offline"] if offline else []
             argv += extra_options
             argv += ["--constraint", inside(constraints)] if request.constraints else []
+            if request.installed:
+                # uv prefers the versions of an existing output file
+                installed.write_text("\n".join(request.installed) + "\n", encoding="utf-8")
+                argv += ["--output-file", inside(installed)]
+            argv += [inside(requirements)]
+            if self._metadata_builds is None:
+                result = self._runner.run_tool(build, argv, time_limit=600)
+            else:
+                result = self._metadata_builds.run(
+                    argv,
+                    build,
+                    settings_file=settings_file,
+                    options=request.options,
+                    compile_options=lambda name: [*strategy, "--no-binary", name],
+                )
             if not request.installed:
-                return self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=600)
-            # uv prefers the versions of an existing output file
-            installed.write_text("\n".join(request.installed) + "\n", encoding="utf-8")
-            argv += ["--output-file", inside(installed)]
-            result = self._runner.run_tool(build, [*argv, inside(requirements)], time_limit=600)
+                return result
             return replace(result, stdout=installed.read_text(encoding="utf-8")) if result.ok else result
         finally:
             for file in (requirements, constraints, installed, settings_file):

@@ -1,7 +1,7 @@
 """Assemble the parts of a run: state file, run folder, runner, fact provider, scheduler. Each is created on demand."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import cached_property
 from importlib.metadata import version
@@ -12,6 +12,7 @@ from pytest_py312.core import directories
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.directories import STATE_FOLDER
 from pytest_py312.core.errors import RunnerUnavailable
+from pytest_py312.core.model.findings import Outcome
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, with_resolution
@@ -27,6 +28,7 @@ from pytest_py312.gate.run.run_report import RunResults, build_report
 from pytest_py312.gate.run.scheduler import Scheduler, available_cores, new_run_id
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.gate.run.tasks import CheckTask
+from pytest_py312.runners.bubblewrap import find_bubblewrap
 from pytest_py312.runners.docker.ping import engine_version
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.runners.runner import Runner
@@ -81,6 +83,7 @@ class GateAssembly:
         self.run_id = new_run_id()
         self._is_open = False
         self._has_workers = False
+        self._facts: FactProvider | None = None
 
     @cached_property
     def _chosen_runner(self) -> tuple[str, str]:
@@ -154,6 +157,7 @@ class GateAssembly:
             download_interpreters=self._plan.fetch_interpreters and not self._options.offline,
             choice_reason=reason,
             parallel=self._parallel,
+            build_network=self._plan.build_network,
         )
 
     @property
@@ -174,7 +178,7 @@ class GateAssembly:
         """The scheduler of this run; ``scheduler.facts`` has its facts."""
         single_flight, state = SingleFlight(self._shared_folder), StateFile(self._plan.root / STATE_FOLDER)
         services = self._fleet.services if self._fleet else ()
-        facts = FactProvider(
+        facts = self._facts = FactProvider(
             plan=self._plan,
             runner=self._runner,
             cache=self._options.cache_folder,
@@ -207,6 +211,24 @@ class GateAssembly:
         """Return the result of ``task`` if it is there already, though pytest has not asked for it."""
         return self.scheduler.finished(task) if "scheduler" in self.__dict__ else None
 
+    def assumptions(self, outcomes: Iterable[Outcome]) -> tuple[str, ...]:
+        """Return what the outcomes assume of builds of dependencies and of the cache."""
+        texts = [
+            f"{name} in the cache had changed since it was installed; it was removed, and is installed again."
+            for name in dict.fromkeys(self._facts.discarded_distributions() if self._facts else ())
+        ]
+        codes = {finding.code for outcome in outcomes for finding in outcome.findings}
+        if not codes & {"PY104", "PY110"}:
+            return tuple(texts)
+        if self._plan.build_network:
+            texts.append("Builds of dependencies from source had the network, as the plan has `build-network = true`.")
+        if self._chosen_runner[0] == "local" and not find_bubblewrap():
+            texts.append(
+                "Builds of dependencies from source were not confined: they could read and write what you can, and use "
+                "the network. Install bubblewrap (bwrap), or use the docker runner, if you do not trust all of them."
+            )
+        return tuple(texts)
+
     def builds(self) -> tuple[InterpreterBuild, ...]:
         """Return the interpreter builds that cells ran on; none if this process ran no cell."""
         return self.scheduler.facts.builds() if "scheduler" in self.__dict__ else ()
@@ -221,6 +243,7 @@ class GateAssembly:
             runner=self.describe_runner(),
             resolver=self.describe_resolver(),
             builds=self.builds(),
+            assumptions=(*report.assumptions, *self.assumptions(report.outcomes)),
         )
 
     def close(self) -> None:

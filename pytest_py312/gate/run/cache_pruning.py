@@ -7,7 +7,7 @@
     source/<key>.json               facts of source files       images/<key>.json   facts on images
     oracle/<version>/               answers of interpreters     libraries/          the same, for distributions
     parts/<scope>.<key>.json        parts of sets               tmp/<name>/         work in progress
-    built/<build>/                  uv's cache of builds
+    built/<build>/                  uv's cache of builds    metadata/<key>.json what sources require
 
 Everything in it can be created again, so pruning costs time but changes no result. Only whole entries are removed, the
 least recently used first. An entry is renamed into a temporary folder before it is deleted, so no run sees half of it.
@@ -32,7 +32,7 @@ from pytest_py312.core.process_identity import is_abandoned, this_process
 DAY = 24 * 3600.0
 """In seconds. Most file systems record an access only once a day, so an entry may have been used a day later."""
 
-_FILES = ("locks", "builds", "interpreters", "images", "simple", "source", "parts")
+_FILES = ("locks", "builds", "interpreters", "images", "simple", "source", "parts", "metadata")
 """Folders in which each file is an entry."""
 
 _ORACLES = ("oracle", "libraries/oracle")

@@ -112,6 +112,10 @@ class FactProvider:
             started_programs=self._started_programs,
         )
 
+    def discarded_distributions(self) -> tuple[str, ...]:
+        """Return what was removed from the store in this run, as it had changed since it was installed."""
+        return tuple(self._store.discarded)
+
     # -- components that a run without changes does not need
 
     @property

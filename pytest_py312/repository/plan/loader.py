@@ -44,6 +44,7 @@ TOP_KEYS = (
     "exclude-newer",
     "lock-hours",
     "build-limit",
+    "build-network",
     "stage",
     "defaults",
     "service",
@@ -202,6 +203,7 @@ def load_plan(path: Path, *, today: date) -> Plan:
         lock_hours=_read_or_default(top, "lock-hours", read.hours, base.lock_hours),
         build_limit=_read_or_default(top, "build-limit", read.duration, base.build_limit),
         resolver=_read_or_default(top, "resolver", lambda node: read.choice(node, RESOLVERS), base.resolver),
+        build_network=_read_or_default(top, "build-network", PlanNode.flag, base.build_network),
         has_rollout=has_rollout,
     )
 
@@ -223,13 +225,11 @@ def _read_known_members(node: PlanNode, allowed_keys: Sequence[str], example: st
 
 def _key_hint(name: str, allowed_keys: Sequence[str]) -> str:
     """Suggest what an unknown key was meant to be, or where it belongs."""
-    if suggestion := did_you_mean(name.replace("_", "-"), list(allowed_keys)):
-        return suggestion
     if name in SERVICE_KEYS:
         return ' (it belongs into [defaults] or [service."..."])'
     if name in TOP_KEYS:
         return " (it belongs to the top, above the first table)"
-    return ""
+    return did_you_mean(name.replace("_", "-"), list(allowed_keys))
 
 
 def _required_member(node: PlanNode, members: Mapping[str, PlanNode], key: str, example: str) -> PlanNode:

@@ -1,10 +1,11 @@
 """Specifications of containers: what each kind runs, sees and may do. Nothing is started here.
 
-There are five kinds. A *cell* container runs one probe without privileges, and without network unless the job asks for
+There are six kinds. A *cell* container runs one probe without privileges, and without network unless the job asks for
 it. A *session* container does that for several jobs of one cell, one after the other. A *pool* container is as isolated
 and runs one clean process per job of any cell of an interpreter. A *tool* container runs our own tools (uv, the byte
-compiler) with network and a writable cache. In a *packages* container (system_packages.py) apt adds packages to an
-image.
+compiler) with network and a writable cache. A *build* container builds one dependency from its source: it is as
+isolated as a cell, and can write only to the folder of that build. In a *packages* container (system_packages.py) apt
+adds packages to an image.
 """
 
 import os
@@ -14,8 +15,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from pytest_py312.runners.confinement import variables_without_secrets
 from pytest_py312.runners.fingerprints import linked_paths
-from pytest_py312.runners.runner import TOOL_VARIABLES, ProbeJob
+from pytest_py312.runners.runner import TOOL_VARIABLES, ConfinedCommand, ProbeJob
 
 HOME = PurePosixPath("/py312")
 CACHE = str(HOME / "cache")
@@ -300,6 +302,56 @@ def tool_spec(context: RunContext, *, image: str, executable: str, environ: Mapp
         network="host",
         security=context.extra_security,
     )
+
+
+def build_spec(
+    context: RunContext,
+    command: ConfinedCommand,
+    *,
+    image: str,
+    executable: str,
+    environ: Mapping[str, str],
+    network: str,
+    memory: int,
+) -> ContainerSpec:
+    """Return the container for one command that builds a dependency: a tool's with the rights of a cell.
+
+    :raises ValueError: a folder is not in the cache.
+    """
+    tool = tool_spec(context, image=image, executable=executable, environ=environ)
+    folder = path_in_container(context.cache, command.folder)
+    folders = [BindMount(source=path, target=path_in_container(context.cache, path)) for path in command.readable] + [
+        BindMount(source=command.folder, target=folder, writable=True)
+    ]
+    variables = tool.variables if command.fetches else variables_without_secrets(tool.variables)
+    return replace(
+        tool,
+        user=context.cell_user,
+        labels=context.labels("build"),
+        mounts=(*folders, *(mount for mount in tool.mounts if not mount.writable)),
+        variables={**variables, "USER": "app", "LOGNAME": "app", "TMPDIR": f"{folder}/tmp"}
+        | dict.fromkeys(("UV_CACHE_DIR", "PIP_CACHE_DIR"), f"{folder}/cache"),
+        isolated=True,
+        network=network,
+        memory=memory,
+        max_processes=MAX_PROCESSES,
+        tmpfs={"/tmp": f"rw,exec,nosuid,nodev,size={memory},mode=1777"},
+        security=("no-new-privileges:true", *context.extra_security),
+    )
+
+
+_ON_THIS_MACHINE = re.compile(r"://(?:[^/@\s]+@)?(?:localhost|127\.|\[::1\])")
+
+
+def network_of_build(command: ConfinedCommand, environ: Mapping[str, str], *, allowed: bool) -> str:
+    """Return the network of a build's container; ``allowed``: the plan lets builds use the network.
+
+    A command that fetches from an index or through a proxy on this machine reaches it only from this machine's network.
+    """
+    if not (command.fetches or allowed):
+        return "none"
+    settings = " ".join(value for name, value in environ.items() if FORWARDED_VARIABLES.fullmatch(name))
+    return "host" if command.fetches and _ON_THIS_MACHINE.search(settings) else "bridge"
 
 
 FORWARDED_VARIABLES = re.compile(

@@ -22,18 +22,25 @@ from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.process_identity import this_process
 from pytest_py312.repository.services.images import ImageCheckResult, ImageJob, ImageStartup
 from pytest_py312.runners.agent import job_supervisor
+from pytest_py312.runners.confinement import hand_over, memory_of_builds
 from pytest_py312.runners.docker.cell_container import run_in_own_container
 from pytest_py312.runners.docker.container_pool import ContainerPool, DockerSession
-from pytest_py312.runners.docker.container_specs import RunContext, cell_user, path_in_container
+from pytest_py312.runners.docker.container_specs import (
+    RunContext,
+    build_spec,
+    cell_user,
+    network_of_build,
+    path_in_container,
+)
 from pytest_py312.runners.docker.engine import DockerEngine, connect
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
 from pytest_py312.runners.docker.ping import engine_version as engine_version
 from pytest_py312.runners.docker.service_image import ServiceImageTester
 from pytest_py312.runners.docker.startup_timing import ImageStartTimer
 from pytest_py312.runners.docker.system_packages import BaseImage, PackageImages
-from pytest_py312.runners.docker.tool_container import ToolContainer
+from pytest_py312.runners.docker.tool_container import ToolContainer, run_in_build_container
 from pytest_py312.runners.interpreters import build_from_fingerprint
-from pytest_py312.runners.runner import TOOLS_PER_CORE, CellUnavailable, ProbeJob, ProbeResult
+from pytest_py312.runners.runner import TOOLS_PER_CORE, CellUnavailable, ConfinedCommand, ProbeJob, ProbeResult
 
 PULL_LIMIT = 600.0
 """Seconds for fetching one image."""
@@ -237,6 +244,38 @@ class DockerRunner:
         _, builder = self._image_and_tools(build)
         with self._tools:
             return builder.run(argv, pythons=(build.executable,), stdin=stdin, time_limit=time_limit)
+
+    @property
+    def confines(self) -> bool:
+        """See :class:`~pytest_py312.runners.runner.SupportsConfinement`: containers confine what runs in them."""
+        return True
+
+    def run_confined(self, build: InterpreterBuild, command: ConfinedCommand) -> CommandResult:
+        """See :class:`~pytest_py312.runners.runner.SupportsConfinement`.
+
+        :raises CellUnavailable: as :meth:`run_tool`.
+        """
+        image, _ = self._image_and_tools(build)
+        hand_over(command.folder, self._context.cell_user)
+        network = network_of_build(command, os.environ, allowed=self._plan.build_network)
+        spec = build_spec(
+            self._context,
+            command,
+            image=image,
+            executable=build.executable,
+            environ=os.environ,
+            network=network,
+            memory=memory_of_builds(self._parallel),
+        )
+        with self._tools:
+            return run_in_build_container(
+                self._engine,
+                spec,
+                command.argv,
+                python=build.executable,
+                time_limit=command.time_limit,
+                closing=self._closing,
+            )
 
     def path_inside(self, path: Path) -> str:
         """Return the path by which tools and cells see ``path``.

@@ -1,4 +1,7 @@
-"""Run our own tools (uv, the byte compiler, the fingerprint script) in one container per interpreter image."""
+"""Run our own tools (uv, the byte compiler, the fingerprint script) in one container per interpreter image.
+
+Commands that may run foreign code have a container each (:func:`run_in_build_container`).
+"""
 
 import contextlib
 import hashlib
@@ -13,7 +16,8 @@ from typing import Any
 
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.process import CommandResult, ExitReason
-from pytest_py312.runners.docker.container_specs import CACHE, UV, RunContext, tool_spec
+from pytest_py312.runners.confinement import CONFINED_SCRIPT, explain_exit
+from pytest_py312.runners.docker.container_specs import CACHE, UV, ContainerSpec, RunContext, tool_spec
 from pytest_py312.runners.docker.engine import DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
 from pytest_py312.runners.docker.output import OutputTail
@@ -29,6 +33,9 @@ _LAUNCH_FAILED = "pytest-py312 could not start "
 _LAUNCH_SCRIPT = f"""
 import os, sys
 pid_file, stdin_file, *argv = sys.argv[1:]
+while argv[0] == "env" or "=" in argv[0]:  # an image need not have the program
+    name, _, value = argv.pop(0).partition("=")
+    os.environ.update({{name: value}} if name != "env" else {{}})
 os.umask(0o022)
 if os.getpgrp() != os.getpid():
     os.setsid()
@@ -109,7 +116,7 @@ class ToolContainer:
         replacements = {"{uv}": UV, "{python}": self._python}
         command = [replacements.get(word, word) for word in argv]
         run = self._execute(container, command, stdin, time_limit)
-        if run.exit_code == 127 and run.stderr.startswith(_LAUNCH_FAILED) and command[0] == UV:
+        if run.exit_code == 127 and run.stderr.startswith(f"{_LAUNCH_FAILED}{UV}"):
             raise CellUnavailable(
                 f"this machine's uv ({self._context.uv}) does not run in image {self._name} "
                 f"({run.stderr.rpartition(': ')[2]}): the image has another C library, or is for another processor. "
@@ -177,6 +184,38 @@ class ToolContainer:
             container, self._container = self._container, ""
         if container:
             self._engine.remove(container)
+
+
+def run_in_build_container(
+    engine: DockerEngine, spec: ContainerSpec, argv: Sequence[str], *, python: str, time_limit: float, closing: Event
+) -> CommandResult:
+    """Run one confined command in a fresh container of ``spec``, which is gone when this returns.
+
+    Never raises for failures of the command, exceeded limits or the engine.
+    """
+    begin = time.monotonic()
+    replacements = {"{uv}": UV, "{python}": python}
+    command = [replacements.get(word, word) for word in argv]
+    ids: list[str] = []
+    try:
+        container = engine.launch(spec, listen=False, started=ids.append).id
+        process = _Process(engine, container, [python, "-I", "-S", "-c", CONFINED_SCRIPT, *command])
+        ended = process.wait(time_limit)
+        if ended is ExitReason.TIMED_OUT:
+            engine.remove(container)
+            process.wait(10.0)
+        elif ended is not ExitReason.ENGINE_LOST and (state := engine.state(container)) and state.out_of_memory:
+            ended = ExitReason.OUT_OF_MEMORY
+        if closing.is_set():
+            ended = ExitReason.CANCELLED
+        return explain_exit(process.result(command, ended, time.monotonic() - begin))
+    except (EngineUnavailable, EngineRefused) as error:
+        lost = ExitReason.ENGINE_LOST if isinstance(error, EngineUnavailable) else ExitReason.NOT_STARTED
+        ended = ExitReason.CANCELLED if closing.is_set() else lost
+        return _failed_run(command, ended, str(error), time.monotonic() - begin)
+    finally:
+        for container in ids:
+            engine.remove(container)
 
 
 def parse_fingerprint(run: CommandResult) -> Mapping[str, Any] | None:

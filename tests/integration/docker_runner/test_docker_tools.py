@@ -111,8 +111,16 @@ def test_a_uv_that_does_not_run_in_the_image_is_reported(bench: Bench) -> None:
     foreign_uv.write_text("#!/lib/ld-of-another-libc.so\n")
     foreign_uv.chmod(0o755)
     runner._uv = foreign_uv
-    with pytest.raises(CellUnavailable, match=r"does not run in image python:3\.12-slim"):
-        runner.run_tool(runner.find_interpreter(INTERPRETERS[-1]), ["{uv}", "--version"])
+    for variables in ([], ["env", "PYTHONHOME=/none"]):
+        with pytest.raises(CellUnavailable, match=r"does not run in image python:3\.12-slim"):
+            runner.run_tool(runner.find_interpreter(INTERPRETERS[-1]), [*variables, "{uv}", "--version"])
+
+
+def test_variables_of_a_command_need_no_program_of_the_image(bench: Bench) -> None:
+    """They are set by what starts the command."""
+    runner = bench.runner()
+    argv = ["env", "ONE=1=1", "TWO=", "{python}", "-c", "import os; print(os.environ['ONE'], repr(os.environ['TWO']))"]
+    assert runner.run_tool(runner.find_interpreter(INTERPRETERS[-1]), argv).stdout == "1=1 ''\n"
 
 
 def test_the_header_names_engine_and_isolation(bench: Bench) -> None:

@@ -5,6 +5,7 @@ import csv
 import hashlib
 import io
 import json
+import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -474,3 +475,52 @@ def test_interpreters_build_a_tree_in_copies_of_their_own(tmp_path: Path) -> Non
     assert source not in places
     assert [item.name for item in source.iterdir()] == ["setup.py"]
     assert kept.get_tree(source, "key", build_of("3.9")) is not None
+
+
+def changed_file(made: DistributionStore) -> Path:
+    entry = made.get(NUMPY, BUILD)
+    assert entry is not None
+    return entry.folder / "lib" / "numpy" / "__init__.py"
+
+
+def test_an_entry_that_has_changed_is_installed_again(tmp_path: Path) -> None:
+    """By the next run, which reports it; the run that has used it already does not look again."""
+    first, _ = store(tmp_path)
+    first.fill([NUMPY, SIX], BUILD, ResolutionRequest(lines=()))
+    file = changed_file(first)
+    file.write_text("raise SystemExit\n")
+
+    second, runner = store(tmp_path)
+    assert second.get(NUMPY, BUILD) is None
+    second.fill([NUMPY, SIX], BUILD, ResolutionRequest(lines=()))
+
+    assert (second.discarded, len(installs(runner)), file.read_text()) == (["numpy 1.26.4"], 1, "")
+    assert store(tmp_path)[0].get(NUMPY, BUILD) is not None
+
+
+def test_an_entry_that_was_only_copied_is_kept(tmp_path: Path) -> None:
+    """As a restored cache is: its content decides, and its new times are noted."""
+    first, _ = store(tmp_path)
+    first.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
+    entry = changed_file(first).parents[2] / "entry.json"
+    old_state = json.loads(entry.read_text())["state"]
+    os.utime(changed_file(first), (1, 1))
+
+    second, _ = store(tmp_path)
+
+    assert second.get(NUMPY, BUILD) is not None
+    assert second.discarded == []
+    assert json.loads(entry.read_text())["state"] != old_state
+
+
+def test_an_entry_without_digests_is_installed_again(tmp_path: Path) -> None:
+    """Earlier versions wrote none. That is nothing to report."""
+    first, _ = store(tmp_path)
+    first.fill([NUMPY], BUILD, ResolutionRequest(lines=()))
+    entry = changed_file(first).parents[2] / "entry.json"
+    facts = json.loads(entry.read_text())
+    entry.write_text(json.dumps({key: facts[key] for key in facts if key not in ("state", "content")}))
+
+    second, _ = store(tmp_path)
+
+    assert (second.get(NUMPY, BUILD), second.discarded) == (None, [])

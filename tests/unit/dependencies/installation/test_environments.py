@@ -142,3 +142,19 @@ def test_results_are_cached(made: EnvironmentStore, entries: list[StoredDistribu
 
     assert made.cached_result("key", "imports-1") == answer
     assert made.cached_result("key", "imports-2") is None
+
+
+@pytest.mark.parametrize("changed", ["environment", "store"])
+def test_an_environment_that_has_changed_is_not_used_by_another_run(
+    made: EnvironmentStore, entries: list[StoredDistribution], tmp_path: Path, changed: str
+) -> None:
+    """Itself, or by way of a distribution that was installed again since."""
+    folder = made.create("key", entries, BUILD).folder
+    if changed == "environment":
+        (folder / "lib" / "python3.12" / "site-packages" / "planted.pth").write_text("import evil")
+    else:
+        (entries[0].folder / "entry.json").write_text(json.dumps({"prefix": "", "state": "another"}))
+
+    assert made.get("key") is not None  # this run has built it
+    assert EnvironmentStore(cache=tmp_path / "cache", runner=FakeRunner()).get("key") is None
+    assert not folder.exists()

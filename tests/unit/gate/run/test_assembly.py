@@ -1,9 +1,10 @@
-"""The end of a run: what workers that were killed have left is removed with it."""
+"""What a run rests on, and its end: what workers that were killed have left is removed with it."""
 
 import tempfile
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -13,9 +14,9 @@ from pytest_py312.core.process_identity import this_process
 from pytest_py312.gate.run.assembly import GateAssembly
 
 
-def assembly(root: Path) -> GateAssembly:
+def assembly(root: Path, **plan: Any) -> GateAssembly:
     options = SimpleNamespace(
-        plan=Plan(root=root), runner="local", isolation="", cache_folder=root / "cache", jobs=1,
+        plan=Plan(root=root, **plan), runner="local", isolation="", cache_folder=root / "cache", jobs=1,
         reuse_outcomes=True, resolver="", offline=False,
     )  # fmt: skip
     return GateAssembly(options)
@@ -36,3 +37,30 @@ def test_the_folder_of_a_killed_worker_is_removed_at_the_end(
     controller.close()
 
     assert [folder.name for folder in directories.runs_folder().iterdir()] == remaining
+
+
+@pytest.mark.parametrize(
+    ("codes", "bubblewrap", "network", "texts"),
+    [
+        (["PY110"], "", False, ["were not confined"]),
+        (["PY104"], "", True, ["had the network", "were not confined"]),
+        (["PY110"], "/usr/bin/bwrap", False, []),
+        (["PY101"], "", True, []),
+    ],
+)
+def test_what_is_assumed_of_builds(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    codes: list[str],
+    bubblewrap: str,
+    network: bool,
+    texts: list[str],
+) -> None:
+    """Only where the outcomes rest on a build from source."""
+    monkeypatch.setattr("pytest_py312.gate.run.assembly.find_bubblewrap", lambda: bubblewrap)
+    outcomes = [SimpleNamespace(findings=[SimpleNamespace(code=code) for code in codes])]
+
+    assumptions = assembly(tmp_path, build_network=network).assumptions(outcomes)  # type: ignore[arg-type]  # enough
+
+    assert len(assumptions) == len(texts)
+    assert all(text in assumption for text, assumption in zip(texts, assumptions, strict=True))

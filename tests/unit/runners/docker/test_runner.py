@@ -18,9 +18,12 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import ExitReason
 from pytest_py312.runners.docker.cell_container import exit_of_refusal, exit_of_state, not_started_result
 from pytest_py312.runners.docker.container_specs import (
+    ContainerSpec,
     RunContext,
+    build_spec,
     cell_spec,
     cell_user,
+    network_of_build,
     path_in_container,
     pool_spec,
     request_for,
@@ -32,7 +35,7 @@ from pytest_py312.runners.docker.engine import ContainerState, DockerEngine
 from pytest_py312.runners.docker.errors import EngineRefused, EngineUnavailable
 from pytest_py312.runners.docker.job_container import exit_from_report
 from pytest_py312.runners.docker.runner import DockerRunner
-from pytest_py312.runners.runner import TOOL_VARIABLES, ProbeJob
+from pytest_py312.runners.runner import TOOL_VARIABLES, ConfinedCommand, ProbeJob
 from tests.support.fakes import service_tree
 
 INTERPRETERS = [Interpreter(3, minor) for minor in (9, 10, 12)]
@@ -500,3 +503,47 @@ def test_a_broken_connection_is_not_a_refusal(context: RunContext) -> None:
     with pytest.raises(EngineUnavailable, match="does not answer"):
         launch(client, context)
     assert client.created == 1
+
+
+def build_spec_of(context: RunContext, **environ: str) -> ContainerSpec:
+    folder = context.cache / "tmp/x/scratch"
+    folder.mkdir(parents=True, exist_ok=True)
+    command = ConfinedCommand(argv=("{uv}",), folder=folder, readable=(folder.parent,))
+    return build_spec(
+        context, command, image="image", executable="python", environ=environ, network="none", memory=512 * MIB
+    )
+
+
+def test_a_build_has_the_rights_of_a_cell(context: RunContext) -> None:
+    """Its own folder is all that it can write to, and of the cache it sees nothing else."""
+    spec = build_spec_of(context)
+    cell = cell_spec(context, job_of(context), image="image", out=context.cache)
+    assert (spec.user, spec.isolated, spec.network) == (cell.user, True, "none")
+    assert (spec.security, spec.max_processes, spec.memory) == (cell.security, cell.max_processes, 512 * MIB)
+    assert [mount.target for mount in spec.mounts if mount.writable] == ["/py312/cache/tmp/x/scratch"]
+    assert [mount.target for mount in spec.mounts if "cache" in mount.target] == [
+        "/py312/cache/tmp/x",
+        "/py312/cache/tmp/x/scratch",
+    ]
+    assert spec.variables["UV_CACHE_DIR"] == "/py312/cache/tmp/x/scratch/cache"
+
+
+def test_a_build_gets_no_password_of_the_index(context: RunContext) -> None:
+    spec = build_spec_of(context, UV_DEFAULT_INDEX="https://user:secret@host/simple", HTTPS_PROXY="http://u:p@proxy")
+    assert spec.variables["UV_DEFAULT_INDEX"] == "https://host/simple"
+    assert spec.variables["HTTPS_PROXY"] == "http://proxy"
+
+
+@pytest.mark.parametrize(
+    ("fetches", "allowed", "index", "network"),
+    [
+        (False, False, "https://host/simple", "none"),
+        (False, True, "http://localhost:3141/simple", "bridge"),
+        (True, False, "https://host/simple", "bridge"),
+        (True, False, "http://user:secret@127.0.0.1:3141/simple", "host"),
+        (True, False, "http://localhost:3141/simple", "host"),
+    ],
+)
+def test_a_build_has_a_network_only_where_it_is_allowed(fetches: bool, allowed: bool, index: str, network: str) -> None:
+    command = ConfinedCommand(argv=(), folder=Path(), fetches=fetches)
+    assert network_of_build(command, {"PIP_INDEX_URL": index}, allowed=allowed) == network

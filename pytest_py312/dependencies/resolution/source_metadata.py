@@ -1,0 +1,236 @@
+"""What sources require that say so only when they are built: learned from confined builds, and given to uv as settings.
+
+    <cache>/metadata/<digest of source, index and interpreter build>.json
+
+uv resolves without running foreign code (dependencies/system/confined_builds.py). Where it would have to build, the
+metadata of that one source is built apart, and the resolution is repeated with it (uv's ``dependency-metadata``).
+"""
+
+import hashlib
+import json
+import shutil
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from packaging.requirements import InvalidRequirement, Requirement
+from packaging.specifiers import InvalidSpecifier, SpecifierSet
+from packaging.utils import canonicalize_name
+from packaging.version import InvalidVersion, Version
+
+from pytest_py312.core.files import write_json_atomically
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.process import CommandResult
+from pytest_py312.dependencies.system.confined_builds import (
+    SourceBuild,
+    needs_build,
+    run_source_build,
+    source_to_build,
+    without_builds,
+)
+from pytest_py312.runners.probe_records import read_bounded
+from pytest_py312.runners.runner import Runner, SupportsConfinement
+
+MAX_SOURCES = 500
+"""How many sources one resolution may have built."""
+METADATA_LIMIT = 4 * 1024**2
+_MAX_ITEMS = 20_000
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceMetadata:
+    """The metadata of a source that decide a resolution."""
+
+    name: str
+    version: str
+    requires: tuple[str, ...] = ()
+    requires_python: str = ""
+    extras: tuple[str, ...] = ()
+
+    def toml(self, *, with_version: bool = True) -> str:
+        """Return uv's setting that replaces a build of the source."""
+        lines = ["[[dependency-metadata]]", f"name = {json.dumps(self.name)}"]
+        lines += [f"version = {json.dumps(self.version)}"] if with_version else []
+        lines += [f"requires-dist = {json.dumps(list(self.requires))}"]
+        lines += [f"requires-python = {json.dumps(self.requires_python)}"] if self.requires_python else []
+        lines += [f"provides-extra = {json.dumps(list(self.extras))}"] if self.extras else []
+        return "\n".join(lines) + "\n"
+
+
+def parse_metadata(content: bytes) -> SourceMetadata | None:
+    """Return what uv has written into its cache about a built source; ``None`` for anything that is not valid."""
+    try:
+        values = list(_unpack(content))
+        name, version, requires, requires_python, extras, *_ = values[0]
+        return checked_metadata(name, version, requires, requires_python, extras)
+    except (ValueError, TypeError, IndexError, AttributeError, RecursionError, UnicodeDecodeError):
+        return None
+
+
+def checked_metadata(
+    name: str, version: str, requires: Sequence[str], requires_python: str | None, extras: Sequence[str]
+) -> SourceMetadata:
+    """Return metadata that a build has written, after a check of each value.
+
+    :raises ValueError: one is not what it should be.
+    """
+    try:
+        return SourceMetadata(
+            name=canonicalize_name(name, validate=True),
+            version=str(Version(version)),
+            requires=tuple(str(Requirement(line)) for line in requires),
+            requires_python=str(SpecifierSet(requires_python or "")),
+            extras=tuple(canonicalize_name(extra, validate=True) for extra in extras),
+        )
+    except (InvalidRequirement, InvalidSpecifier, InvalidVersion) as error:
+        raise ValueError(str(error)) from error
+
+
+def _unpack(content: bytes) -> Iterator[Any]:
+    """Yield the values of MessagePack data, of the few types that metadata have.
+
+    :raises ValueError: another type, more values than there may be, or data that end too early.
+    """
+    position, count = 0, 0
+
+    def take(size: int) -> bytes:
+        nonlocal position
+        position += size
+        if position > len(content):
+            raise ValueError("the data end too early")
+        return content[position - size : position]
+
+    def value() -> Any:
+        nonlocal count
+        count += 1
+        kind = take(1)[0]
+        if count > _MAX_ITEMS:
+            raise ValueError("too many values")
+        if kind in (0xC0, 0xC2, 0xC3):
+            return None if kind == 0xC0 else kind == 0xC3
+        if 0x90 <= kind <= 0x9F or kind in (0xDC, 0xDD):
+            size = kind & 0x0F if kind <= 0x9F else int.from_bytes(take(2 if kind == 0xDC else 4), "big")
+            return [value() for _ in range(size)]
+        if 0xA0 <= kind <= 0xBF or kind in (0xD9, 0xDA, 0xDB):
+            size = kind & 0x1F if kind <= 0xBF else int.from_bytes(take(2 ** (kind - 0xD9)), "big")
+            return take(size).decode("utf-8")
+        raise ValueError(f"a value of type {kind:#x}")
+
+    while position < len(content):
+        yield value()
+
+
+class MetadataBuilds:
+    """Runs resolutions of uv in which no foreign code runs. Safe for threads and several processes."""
+
+    def __init__(self, *, cache: Path, runner: Runner, confinement: SupportsConfinement) -> None:
+        self._root = cache / "metadata"
+        self._temporary = cache / "tmp"
+        self._runner = runner
+        self._confinement = confinement
+
+    def run(
+        self,
+        argv: Sequence[str],
+        build: InterpreterBuild,
+        *,
+        settings_file: Path,
+        options: Sequence[str],
+        compile_options: Callable[[str], Sequence[str]],
+    ) -> CommandResult:
+        """Return the result of ``uv pip compile``; what it would build is built apart, and it is run again.
+
+        ``settings_file`` is the one that the command reads; ``compile_options(name)`` are the command's options that
+        allow the build of one project, for a command of that project alone.
+        """
+        settings = settings_file.read_text(encoding="utf-8")
+        learned: dict[str, str] = {}
+        for _ in range(MAX_SOURCES):
+            settings_file.write_text(settings + "".join(learned.values()), encoding="utf-8")
+            result = self._runner.run_tool(build, without_builds(argv), time_limit=600)
+            source = source_to_build(result) if needs_build(result) else ""
+            if not source or source in learned:
+                return _unlearned(result, source) if needs_build(result) else result
+            if "--offline" in argv and self._cached(source, build, options) is None:
+                return _unlearned(result, source)
+            metadata = self._cached(source, build, options) or self._build(
+                source, build, settings, options, compile_options
+            )
+            if isinstance(metadata, CommandResult):
+                return metadata
+            learned[source] = metadata.toml(with_version=" @ " not in source)
+        return _unlearned(result, source)
+
+    def _cached(self, source: str, build: InterpreterBuild, options: Sequence[str]) -> SourceMetadata | None:
+        try:
+            data = json.loads(self._file(source, build, options).read_text(encoding="utf-8"))
+            return checked_metadata(
+                data["name"], data["version"], data["requires"], data["requires_python"], data["extras"]
+            )
+        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+            return None
+
+    def _file(self, source: str, build: InterpreterBuild, options: Sequence[str]) -> Path:
+        key = json.dumps([source, list(options), self._runner.name, build.digest])
+        return self._root / f"{hashlib.sha256(key.encode()).hexdigest()[:40]}.json"
+
+    def _build(
+        self,
+        source: str,
+        build: InterpreterBuild,
+        settings: str,
+        options: Sequence[str],
+        compile_options: Callable[[str], Sequence[str]],
+    ) -> SourceMetadata | CommandResult:
+        """Return the metadata of ``source``, or the result of the build that failed."""
+        name = canonicalize_name(source.partition("==")[0].partition(" @ ")[0].partition("[")[0].strip())
+        work = self._temporary / uuid.uuid4().hex
+        work.mkdir(parents=True)
+        try:
+            (work / "uv.toml").write_text(settings, encoding="utf-8")
+            (work / "requirements.in").write_text("\n".join((*options, source)) + "\n", encoding="utf-8")
+            inside = self._runner.path_inside
+            argv = ["{uv}", "pip", "compile", "--quiet", "--no-header", "--color", "never", "--python", "{python}"]
+            argv += ["--directory", inside(work), *compile_options(name), inside(work / "requirements.in")]
+            built = SourceBuild(folder=work, argv=tuple(argv), time_limit=600, options=options)
+            result = run_source_build(built, build, self._runner, self._confinement)
+            # the command itself may fail: what the source requires is not there offline
+            metadata = _find_metadata(built.scratch, name)
+            if metadata is None:
+                return _unlearned(result, source) if result.ok else result
+            if " @ " not in source:
+                with suppress(OSError):  # only a cache
+                    write_json_atomically(self._file(source, build, options), _as_json(metadata))
+            return metadata
+        finally:
+            shutil.rmtree(work, ignore_errors=True)
+
+
+def _as_json(metadata: SourceMetadata) -> Mapping[str, object]:
+    return {
+        "name": metadata.name,
+        "version": metadata.version,
+        "requires": metadata.requires,
+        "requires_python": metadata.requires_python,
+        "extras": metadata.extras,
+    }
+
+
+def _find_metadata(scratch: Path, name: str) -> SourceMetadata | None:
+    """Return what uv has written about ``name``. Foreign code could write there too, about its own source."""
+    root = scratch.resolve()
+    for path in sorted(root.glob("cache/sdists-*/**/metadata.msgpack"))[:_MAX_ITEMS]:
+        content = read_bounded(path, METADATA_LIMIT) if path.resolve() == path else None
+        metadata = parse_metadata(content) if content else None
+        if metadata is not None and metadata.name == name:
+            return metadata
+    return None
+
+
+def _unlearned(result: CommandResult, source: str) -> CommandResult:
+    """Return a failure that says nothing about a source: its metadata could not be had."""
+    text = f"{source or 'a source'} says what it requires only when it is built, and its build could not be confined"
+    return replace(result, exit_code=2, stdout="", stderr=text)

@@ -1,0 +1,122 @@
+"""Builds on this machine that bubblewrap confines, and the script that starts confined commands on all runners."""
+
+import json
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pytest_py312.core import process
+from pytest_py312.core.model.findings import Interpreter
+from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.runners.bubblewrap import find_bubblewrap
+from pytest_py312.runners.confinement import CONFINED_SCRIPT
+from pytest_py312.runners.runner import CellUnavailable
+from tests.integration.local_runners import local_runner
+from tests.support.source_distributions import make_sdist, served
+
+ATTACK = """
+import json, socket
+found = {"written": [], "reached": []}
+for folder in FOLDERS:
+    try:
+        open(os.path.join(folder, "planted"), "w").close()
+        found["written"].append(folder)
+    except OSError:
+        pass
+for path in ("/run/docker.sock", "/var/run/docker.sock"):
+    if os.path.exists(path):
+        found["reached"].append(path)
+for address in (("127.0.0.1", PORT), ("10.255.255.254", 80)):
+    try:
+        socket.create_connection(address, 2).close()
+        found["reached"].append(address[0])
+    except OSError:
+        pass
+globals()["FOUND"] = json.dumps(found)
+"""
+REPORT = 'files["found.json"] = globals()["FOUND"]'
+
+
+class Fleet:
+    """Resolver and store on one cache and one Python, with one index."""
+
+    def __init__(self, cache: Path, index: str, interpreter: str) -> None:
+        self.index = index
+        self.runner = local_runner(cache)
+        try:
+            self.build = self.runner.find_interpreter(Interpreter.parse(interpreter))
+        except CellUnavailable as reason:
+            pytest.skip(str(reason))
+        self.uv = UvResolver(cache=cache, runner=self.runner, uv_version="test", lock_hours=24.0)
+        self.store = DistributionStore(cache=cache, runner=self.runner, uv_settings=self.uv.settings_toml)
+
+    def install(self, line: str) -> StoredDistribution:
+        request = ResolutionRequest(lines=(line,), options=(f"--index-url {self.index}",))
+        lock = self.uv.resolve(request, self.build)
+        self.store.fill(lock.pins, self.build, request)
+        (entry,) = (self.store.get(pin, self.build) for pin in lock.pins)
+        assert entry is not None
+        return entry
+
+
+@pytest.fixture
+def sdists(tmp_path: Path) -> Path:
+    """The folder of the index."""
+    (tmp_path / "sdists").mkdir()
+    return tmp_path / "sdists"
+
+
+@pytest.fixture(params=["3.9", "3.10", "3.12"])
+def fleet(tmp_path: Path, sdists: Path, request: pytest.FixtureRequest) -> Iterator[Fleet]:
+    if not find_bubblewrap():
+        reason = "there is no bubblewrap that may make namespaces"
+        pytest.fail(reason) if os.environ.get("CI") == "true" else pytest.skip(reason)
+    with served(sdists) as index:
+        made = Fleet(tmp_path / "cache", index, request.param)
+        yield made
+        made.runner.close()
+
+
+def test_a_hostile_build_writes_nowhere_and_reaches_nobody(fleet: Fleet, sdists: Path, tmp_path: Path) -> None:
+    folders = [str(tmp_path), str(tmp_path / "cache"), str(tmp_path / "cache/store"), str(Path.home()), "/usr"]
+    port = fleet.index.rsplit(":", 1)[1].strip("/")
+    attack = ATTACK.replace("FOLDERS", repr(folders)).replace("PORT", port)
+    make_sdist(sdists, "evil", attack=attack, more=REPORT)
+
+    evil = fleet.install("evil==1.0")
+
+    found = json.loads((evil.folder / "lib" / "found.json").read_text())
+    # the build has a /tmp of its own
+    assert [folder for folder in found["written"] if not folder.startswith("/tmp/")] == []
+    assert found["reached"] == []
+    assert not list(tmp_path.rglob("planted"))
+
+
+def test_a_build_that_lacks_the_network_could_not_be_checked(fleet: Fleet, sdists: Path) -> None:
+    attack = "import socket\ntry:\n    socket.create_connection(('10.255.255.254', 80), 2)\nexcept OSError:\n    1 / 0"
+    make_sdist(sdists, "needy", attack=attack)
+
+    with pytest.raises(Undetermined, match="the network is missing"):
+        fleet.install("needy==1.0")
+
+
+def test_a_broken_source_is_a_finding(fleet: Fleet, sdists: Path) -> None:
+    make_sdist(sdists, "broken", attack="import a_module_that_no_python_has")
+
+    with pytest.raises(Unresolvable) as caught:
+        fleet.install("broken==1.0")
+
+    assert [finding.code for finding in caught.value.findings] == ["PY104"]
+
+
+@pytest.mark.parametrize("code", ["pass", "raise SystemExit(3)", "import os; os.kill(os.getpid(), 9)"])
+def test_the_script_ends_as_its_command(code: str) -> None:
+    argv = [sys.executable, "-I", "-S", "-c", CONFINED_SCRIPT, sys.executable, "-c", f"print('out'); {code}"]
+    result = process.run(argv, time_limit=30)
+    assert result.stdout in ("out\n", "")
+    assert result.exit_code == {"pass": 0, "raise SystemExit(3)": 3}.get(code, 137)

@@ -1,0 +1,116 @@
+"""Source distributions that tests make, and an index on this machine that serves them."""
+
+import io
+import tarfile
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+PYPROJECT = """
+[build-system]
+requires = []
+build-backend = "backend"
+backend-path = ["."]
+"""
+
+BACKEND = """
+import base64, hashlib, os, sys, zipfile
+
+NAME, VERSION = {name!r}, {version!r}
+
+def _asked():
+    return {asks!r}
+
+def get_requires_for_build_wheel(config_settings=None):
+    return _asked()
+
+def attack():
+{attack}
+
+def build_wheel(folder, config_settings=None, metadata_directory=None):
+    attack()
+    info = f"{{NAME}}-{{VERSION}}.dist-info"
+    files = {{f"{{NAME}}.py": "ANSWER = 42\\n"}}
+    files[f"{{info}}/METADATA"] = f"Metadata-Version: 2.1\\nName: {{NAME}}\\nVersion: {{VERSION}}\\n" + {requires!r}
+    files[f"{{info}}/WHEEL"] = "Wheel-Version: 1.0\\nRoot-Is-Purelib: true\\nTag: py3-none-any\\n"
+{more}
+    record = ""
+    for name, text in files.items():
+        digest = base64.urlsafe_b64encode(hashlib.sha256(text.encode()).digest()).rstrip(b"=").decode()
+        record += f"{{name}},sha256={{digest}},{{len(text)}}\\n"
+    files[f"{{info}}/RECORD"] = record + f"{{info}}/RECORD,,\\n"
+    wheel = f"{{NAME}}-{{VERSION}}-py3-none-any.whl"
+    with zipfile.ZipFile(os.path.join(folder, wheel), "w") as archive:
+        for name, text in files.items():
+            archive.writestr(name, text)
+        tamper(archive)
+    return wheel
+
+def tamper(archive):
+{tamper}
+"""
+"""A build backend in the source itself, which needs nothing else, and does what a test wants done."""
+
+
+def make_sdist(
+    folder: Path,
+    name: str,
+    version: str = "1.0",
+    *,
+    attack: str = "pass",
+    more: str = "pass",
+    tamper: str = "pass",
+    asks: tuple[str, ...] = (),
+    requires: str = "",
+) -> Path:
+    """Write a source distribution into the index ``folder``, whose build runs ``attack`` before it makes its wheel.
+
+    ``more`` adds to its ``files``, ``tamper`` to the finished ``archive``. ``asks`` is what the build asks for,
+    ``requires`` are lines of metadata.
+    """
+    backend = BACKEND.format(
+        name=name,
+        version=version,
+        asks=list(asks),
+        requires=requires,
+        attack=_indented(attack),
+        more=_indented(more),
+        tamper=_indented(tamper),
+    )
+    metadata = f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n"
+    return write_sdist(
+        folder, name, version, {"pyproject.toml": PYPROJECT, "backend.py": backend, "PKG-INFO": metadata}
+    )
+
+
+def write_sdist(folder: Path, name: str, version: str, files: Mapping[str, str]) -> Path:
+    """Write a source distribution with the given files into the index ``folder``."""
+    path = folder / name / f"{name}-{version}.tar.gz"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(path, "w:gz") as archive:
+        for file, text in files.items():
+            member = tarfile.TarInfo(f"{name}-{version}/{file}")
+            member.size = len(text.encode())
+            archive.addfile(member, io.BytesIO(text.encode()))
+    return path
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        pass
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """Serve the index ``folder``, and yield its address with a user and a password."""
+    with ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder))) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://user:hunter2@127.0.0.1:{server.server_address[1]}/"
+        server.shutdown()
+
+
+def _indented(code: str) -> str:
+    return "\n".join(f"    {line}" for line in code.strip().splitlines())
