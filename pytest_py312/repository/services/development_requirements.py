@@ -28,8 +28,10 @@ DEVELOPMENT_WORDS = frozenset(
 )  # fmt: skip
 """Words in the path of a requirements file that is not for production."""
 _CONFIGURATION_FILES = frozenset({"pytest.ini", "tox.ini", "setup.cfg", "pyproject.toml", ".coveragerc", "Makefile"})
-_ALWAYS_NEEDED = re.compile(r"pytest|pytest-.*|pluggy|iniconfig|coverage|hypothesis|anyio|nose2?|tox|setuptools|wheel")
-"""Projects that run tests, or take part in them without an import."""
+_ALWAYS_NEEDED = re.compile(
+    r"pytest|pytest-(?!runner$).*|pluggy|iniconfig|coverage|hypothesis|anyio|nose2?|tox|setuptools|wheel"
+)
+"""Projects that run tests, or take part in them without an import. pytest-runner is a command of setup.py."""
 _WORD = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _DOTTED_NAME = re.compile(r"[A-Za-z_][\w.:/-]*")
 _AFFIXES = ("python_", "py", "_python", "_py")

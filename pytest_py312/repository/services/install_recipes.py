@@ -30,6 +30,13 @@ OUTER_DOCKERFILE_LIMIT = 50
 
 _ROOT = "/repository"
 _INSTALLS_INTO_FOLDER = re.compile(r"\binstall\b[^\n]*\s(?:-t|--target)\b", re.ASCII)
+_TOOLS_WITH_ENVIRONMENTS = frozenset({"poetry", "pdm", "pipenv", "uv"})
+_SHARED_ENVIRONMENT = re.compile(
+    r"virtualenvs\.create[ \t=]+[\"']?false|POETRY_VIRTUALENVS_CREATE|UV_PROJECT_ENVIRONMENT|--active\b|--system\b|"
+    r"PIPENV_IGNORE_VIRTUALENVS|python\.use_venv",
+    re.IGNORECASE,
+)
+"""What makes these tools install into an environment that is there already."""
 _FOR_DEVELOPERS = re.compile(r"demo|dev(?!ice)|test", re.IGNORECASE)
 _DOCKER_FOLDERS = (
     ".", "docker", "dockerfiles", "deploy", "deploy/docker", "build", "images", "container", "containers"
@@ -115,8 +122,22 @@ def find_test_recipe(tree: Tree, files: ServiceFiles, name: str) -> InstallRecip
         read_makefile_recipe(tree, files.path),
     ):
         if recipe is not None and any(step.is_for_python for step in recipe.steps):
-            return recipe
+            return _of_own_environment(tree, recipe, files.path)
     return None
+
+
+def _of_own_environment(tree: Tree, recipe: InstallRecipe, path: str) -> InstallRecipe:
+    """Return the recipe without what Poetry and the like install for other projects, if they do so for the service.
+
+    Such a tool makes an environment for each project, also where the steps of one job test several projects.
+    """
+    is_project = [step.tool in _TOOLS_WITH_ENVIRONMENTS and step.project is not None for step in recipe.steps]
+    own = [step for step, is_any in zip(recipe.steps, is_project, strict=True) if is_any and step.project == path]
+    texts = (tree.read_or_none(place) or "" for place in {step.location.path for step in own})
+    if not own or any(_SHARED_ENVIRONMENT.search(text) for text in texts):
+        return recipe
+    kept = (step for step, is_any in zip(recipe.steps, is_project, strict=True) if not is_any or step.project == path)
+    return replace(recipe, steps=tuple(kept))
 
 
 def _dockerfile_order(path: str) -> tuple[int, bool, bool, str]:

@@ -65,6 +65,8 @@ def test_what_takes_part_in_a_suite_without_an_import_is_needed(tmp_path: Path) 
     files = {"pytest.ini": "[pytest]\naddopts =\n    -p magic.plugin\n    -q\n", "tox.ini": "[testenv]\ndeps = black\n"}
 
     assert unnamed(tmp_path, files, "pytest-cov", "magic", "black", "anyio") == {"black"}
+    # a command of setup.py, and no plugin
+    assert unnamed(tmp_path, files, "pytest-runner", "pytest-runner-extras") == {"pytest-runner"}
 
 
 def test_files_of_services_inside_do_not_count(tmp_path: Path) -> None:

@@ -1059,6 +1059,32 @@ def test_what_the_workflow_installs_are_the_requirements_of_the_tests(tmp_path: 
     assert fleet.assumptions == ()
 
 
+@pytest.mark.parametrize(
+    ("settings", "tables"),
+    [("", ["svc/pyproject.toml"]), ("poetry config virtualenvs.create false", ["other/pyproject.toml"])],
+)
+def test_poetry_installs_another_project_into_another_environment(
+    tmp_path: Path, settings: str, tables: list[str]
+) -> None:
+    """Also where one job tests both; unless it is set to use the environment that is there."""
+    project = '[tool.poetry]\nname = "@"\nversion = "1"\n[tool.poetry.dependencies]\npython = "^3.9"\nsix = "*"\n'
+    steps = "".join(
+        f"    - working-directory: {name}\n      run: |\n        {settings or 'true'}\n        poetry install\n"
+        "        poetry run pytest\n"
+        for name in ("other", "svc")
+    )
+    files = {f"{name}/pyproject.toml": project.replace("@", name) for name in ("other", "svc")}
+    files |= {f"{name}/tests/test_a.py": "def test_a(): pass\n" for name in ("other", "svc")}
+    files |= {"svc/Dockerfile": "FROM python:3.10\nCOPY . .\nRUN poetry install --only main\n"}
+    fleet = fleet_of(tmp_path, {".github/workflows/ci.yml": f"jobs:\n  t:\n    steps:\n{steps}", **files})
+
+    recipe = fleet["svc"].test_recipe
+    assert recipe is not None
+    installed = [f"{step.project}/pyproject.toml" for step in recipe.steps if step.tool == "poetry"]
+    assert installed[: len(tables)] == tables
+    assert ("other/pyproject.toml" in installed) is bool(settings)
+
+
 def test_without_a_workflow_the_environment_of_tox_counts(tmp_path: Path) -> None:
     files = {
         "requirements.txt": "a", "reqs/qa.txt": "b", "requirements-dev.txt": "c",
