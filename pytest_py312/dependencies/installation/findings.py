@@ -7,16 +7,12 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from packaging.utils import canonicalize_name
-
 from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.console_scripts import project_of_module
-from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.dependencies.installation.requests import decisiveness, excluded_by_requires_python
+from pytest_py312.dependencies.installation.requests import excluded_by_requires_python, requirement_of
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
-from pytest_py312.dependencies.resolution.lock import PROJECT_NAME
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
 
@@ -231,26 +227,3 @@ def setuptools_changes(required: RequirementSet, requirement: str) -> tuple[Spec
 def _requirement_location(project: str, entries: Sequence[LocatedEntry]) -> Location | None:
     requirement = requirement_of(project, entries, ())
     return requirement.location if requirement is not None else None
-
-
-def requirement_of(
-    project: str, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
-) -> LocatedEntry | None:
-    """Return the requirement of ``project``, or the first one by which ``distributions`` bring it in.
-
-    What a distribution requires for an extra is left out; it is not known which extras were chosen. Other environment
-    markers are ignored, as only what is installed counts.
-    """
-    requiring: dict[str, set[str]] = {}
-    for distribution in distributions:
-        for line in distribution.requires:
-            if (match := re.match(PROJECT_NAME, line)) and "extra" not in line.partition(";")[2]:
-                requiring.setdefault(canonicalize_name(match[0]), set()).add(distribution.name)
-    level, seen = {project}, {project}
-    while level:
-        required = [item for item in entries if item.name in level]
-        if required:
-            return max(required, key=decisiveness)
-        level = {name for known in level for name in requiring.get(known, ())} - seen
-        seen |= level
-    return None

@@ -42,6 +42,7 @@ from pytest_py312.dependencies.installation.requests import (
     RequestBuilder,
     excluded_by_requires_python,
     older_than,
+    requirement_of,
     tool_constraints,
 )
 from pytest_py312.dependencies.installation.verification import ExpectedDistribution, incomplete_reason
@@ -771,6 +772,22 @@ class Installer:
                 break  # the finding is about the newer version, which excludes this interpreter
         return installation
 
+    def _with_requirements(
+        self, cell: Cell, findings: Sequence[Finding], pins: Sequence[Pin], build: InterpreterBuild
+    ) -> list[Finding]:
+        """Return findings on builds with the requirement that brings their project in, where no file names it."""
+        installed = [distribution for pin in pins if (distribution := self._store.get(pin, build))]
+        entries = self.request_builder.requirements(cell.service).entries
+        named = []
+        for finding in findings:
+            is_nowhere = finding.location is None and len(finding.names) == 1
+            requirement = requirement_of(finding.names[0], entries, installed) if is_nowhere else None
+            if requirement is not None and requirement.name != finding.names[0]:
+                message = f"{finding.message} ({requirement.name} requires it)"
+                finding = replace(finding, message=message, location=requirement.location)
+            named.append(finding)
+        return named
+
     def _install_lock(
         self,
         cell: Cell,
@@ -788,9 +805,12 @@ class Installer:
         pins = [pin for pin in lock.pins if pin.name not in tree_names]
         pins += [seed for seed in preinstalled(build) if seed.name not in {*lock.versions, *tree_names}]
         request = self.request_builder.request(cell, trees, ())
-        self._store.fill(
-            [*pins, *lock.replaced], build, request, build_limit, stop_at_failure=self._is_passed_through(cell)
-        )
+        try:
+            self._store.fill(
+                [*pins, *lock.replaced], build, request, build_limit, stop_at_failure=self._is_passed_through(cell)
+            )
+        except Unresolvable as blocked:
+            raise Unresolvable(self._with_requirements(cell, blocked.findings, pins, build)) from None
         distributions = [distribution for pin in pins if (distribution := self._store.get(pin, build))] + trees
         installs = self.request_builder.hashed_installs(cell.service) if check_hashes else ()
         unhashed = tuple(unhashed_findings(installs, distributions, lock.versions, build))

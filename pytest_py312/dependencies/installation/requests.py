@@ -459,6 +459,29 @@ def decisiveness(item: LocatedEntry) -> tuple[bool, bool]:
     return "==" in item.entry.specifier, bool(item.entry.specifier)
 
 
+def requirement_of(
+    project: str, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
+) -> LocatedEntry | None:
+    """Return the requirement of ``project``, or the first one by which ``distributions`` bring it in.
+
+    What a distribution requires for an extra is left out; it is not known which extras were chosen. Other environment
+    markers are ignored, as only what is installed counts.
+    """
+    requiring: dict[str, set[str]] = {}
+    for distribution in distributions:
+        for line in distribution.requires:
+            if (match := re.match(PROJECT_NAME, line)) and "extra" not in line.partition(";")[2]:
+                requiring.setdefault(canonicalize_name(match[0]), set()).add(distribution.name)
+    level, seen = {project}, {project}
+    while level:
+        required = [item for item in entries if item.name in level]
+        if required:
+            return max(required, key=decisiveness)
+        level = {name for known in level for name in requiring.get(known, ())} - seen
+        seen |= level
+    return None
+
+
 def _suite_tools(suite: Suite) -> tuple[str, ...]:
     """Return the projects that a pytest suite needs to run; the option ``--ds`` belongs to pytest-django."""
     django = any(argument.startswith("--ds=") for argument in suite.arguments)

@@ -6,7 +6,8 @@ import pytest
 
 from pytest_py312.core.model.findings import Location
 from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
-from pytest_py312.dependencies.installation.findings import installation_findings, requirement_of
+from pytest_py312.dependencies.installation.findings import installation_findings
+from pytest_py312.dependencies.installation.requests import requirement_of
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.services.requirement_set import LocatedEntry
 from tests.support.fakes import cell_of, installation_of

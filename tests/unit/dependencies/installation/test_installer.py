@@ -14,7 +14,7 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import ExitReason
 from pytest_py312.dependencies.diagnosis.locker import Locker
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore
+from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
 from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.installation.import_check import ImportChecker
 from pytest_py312.dependencies.installation.installer import Installation, Installer
@@ -395,3 +395,30 @@ def test_a_set_that_lacks_a_compiler_is_tried_in_an_image_that_has_it(
     else:
         assert installation.findings == (blocked,)
         assert set(runner.made) == {Interpreter(3, 9), Interpreter(3, 12), Interpreter.parse(interpreter)}
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_a_source_that_does_not_build_names_the_requirement_that_brings_it_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str
+) -> None:
+    service_tree(tmp_path, {"services/user-service/requirements.txt": "six==1\nplaywright==1.31.1\n"})
+    failed = Finding(code="PY104", message="greenlet==2.0.1: its source fails to build", names=("greenlet",))
+    pins = tuple(Pin(name=name, version="1", line=f"{name}==1") for name in ("six", "playwright", "greenlet"))
+
+    def fill(*_: object, **__: object) -> None:
+        raise Unresolvable([failed])
+
+    def get(_store: DistributionStore, pin: Pin, _build: InterpreterBuild) -> StoredDistribution | None:
+        requires = ("greenlet (==2.0.1)",) if pin.name == "playwright" else ()
+        is_built = pin.name != "greenlet"
+        return StoredDistribution(name=pin.name, version="1", folder=tmp_path, requires=requires) if is_built else None
+
+    monkeypatch.setattr(Locker, "lock", lambda *_: DependencyLock(pins=pins))
+    monkeypatch.setattr(DistributionStore, "fill", fill)
+    monkeypatch.setattr(DistributionStore, "get", get)
+    of = service(suite=None, baseline=Interpreter.parse(interpreter))
+
+    (finding,) = installer_of(tmp_path, FakeRunner()).installation(cell_of(interpreter, of)).findings
+
+    assert finding.message == "greenlet==2.0.1: its source fails to build (playwright requires it)"
+    assert str(finding.location) == "services/user-service/requirements.txt:2"
