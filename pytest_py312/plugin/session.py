@@ -92,7 +92,9 @@ class GateSession:
             self.options.plan.root, self.options.reports, annotations=self.options.annotations
         )
         self._runs = RunStore(self.options.plan.root / STATE_FOLDER)
-        self._is_stored = bool(self.tasks) and not is_worker(config) and not is_second_run()
+        self._is_stored = (
+            bool(self.tasks) and not (is_worker(config) or is_second_run()) and not config.option.collectonly
+        )
         self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves, self._try_file)
 
     # -- selection
@@ -174,6 +176,8 @@ class GateSession:
         # a node id of a service is a folder with ::parts behind it, which pytest would refuse: the parts are in the
         # aim, and what pytest collects is the one folder of the plan
         session.config.args = [str(self.options.plan.root)]
+        if self._is_stored:
+            self._runs.begin(self.assembly.run_id, clock.now_text())
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)
@@ -249,8 +253,6 @@ class GateSession:
     def pytest_runtestloop(self, session: pytest.Session) -> None:
         if session.config.option.collectonly or session.testsfailed:
             return
-        if self._is_stored:
-            self._runs.begin(self.assembly.run_id, clock.now_text())
         tasks = [node.task for node in session.items if isinstance(node, CheckItem)]
         try:
             if tasks and is_worker(session.config):

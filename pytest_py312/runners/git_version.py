@@ -24,7 +24,9 @@ _READS_GIT = re.compile(
     r"\bgit\b(?!hub)|scm\b|\bvcs\b|\bpbr\b|versioneer|versioningit|dunamai|-versioning\b|git-versioning", re.IGNORECASE
 )
 _DESCRIBED = re.compile(r"(?:(?P<tag>.+)-(?P<commits>[0-9]+)-g)?(?P<commit>[0-9a-f]{4,64})", re.ASCII)
-_STAGE = r"(?:[-_.]?(?:a|b|c|rc|alpha|beta|pre|preview|post)[-_.]?[0-9]*(?![A-Za-z0-9])){0,2}"
+_STAGE = "".join(
+    rf"(?:[-_.]?(?:{names})[-_.]?[0-9]*(?![A-Za-z0-9]))?" for names in ("a|b|c|rc|alpha|beta|pre|preview", "post")
+)
 _DOTTED = re.compile(rf"[0-9]+(?:\.[0-9]+)+{_STAGE}", re.ASCII | re.IGNORECASE)
 _NUMBER = re.compile(rf"[0-9]+{_STAGE}", re.ASCII | re.IGNORECASE)
 _AUTHOR = "gate <gate@localhost> 1000000000 +0000"

@@ -83,6 +83,16 @@ def test_a_run_that_only_collects_is_not_stored(faked: Faked) -> None:
     assert RunStore(faked.root / ".py312").runs() == ()
 
 
+def test_a_run_whose_collection_fails_is_not_mistaken_for_the_one_before_it(faked: Faked) -> None:
+    faked.run()
+    faked.root.joinpath("conftest.py").write_text("def pytest_collectreport(report):\n    raise SystemError\n")
+    failed = faked.run()
+
+    newest, *earlier = RunStore(faked.root / ".py312").runs()
+    assert failed.ret != pytest.ExitCode.OK
+    assert ([run.exit_status for run in earlier], newest.exit_status) == ([pytest.ExitCode.OK], failed.ret)
+
+
 def test_our_junit_file_has_the_items_of_pytests_own(failing: Faked) -> None:
     failing.gate.answers |= {
         "auth-service-py3.10-suite": ("errored", "the suite was killed"),

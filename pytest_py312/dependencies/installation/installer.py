@@ -64,7 +64,7 @@ from pytest_py312.dependencies.system.system_packages import (
     lacks_packages,
     needed_interpreters,
 )
-from pytest_py312.repository.services.requirement_sources import additional_services
+from pytest_py312.repository.services.requirement_sources import installed_sets
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import copy_tree
 from pytest_py312.runners.git_version import write_repository
@@ -246,16 +246,12 @@ class Installer:
         return f"{WITHOUT_LOCK}{digest}" if digest else ""
 
     def cached_lock_digests(self, cell: Cell) -> list[str] | None:
-        """Return the digests of the cached locks of a cell and its additional sets; ``None`` if one is not cached.
+        """Return the digests of the cached locks of all sets of a cell; ``None`` if one is not cached.
 
         The digest of a set that has no lock begins with :data:`WITHOUT_LOCK`.
         """
-        cells = [
-            cell,
-            *(replace(cell, service=additional_service) for additional_service in additional_services(cell.service)),
-        ]
         digests = [self._builds.find(cell).digest]
-        for set_cell in cells:
+        for set_cell in (replace(cell, service=service) for service in installed_sets(cell.service)):
             lock = self.cached_lock(set_cell)
             digest = lock.digest if lock is not None else self._cached_failure_digest(set_cell)
             if not digest and not all(source.uninstalled for source in set_cell.service.requirements):

@@ -50,7 +50,7 @@ from pytest_py312.repository.services.requirement_set import (
     read_requirement_set,
     requirement_with_extras,
 )
-from pytest_py312.repository.services.requirement_sources import TABLE_READERS, additional_services
+from pytest_py312.repository.services.requirement_sources import TABLE_READERS, installed_sets
 from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.fingerprints import tree_digest
 from pytest_py312.runners.git_version import GitVersion, describe, reads_git
@@ -196,7 +196,7 @@ class RequestBuilder:
 
     def files(self, service: Service) -> tuple[str, ...]:
         """Return all files that the requirement sets of the service are read from."""
-        sets = [self.requirements(each) for each in (service, *additional_services(service))]
+        sets = [self.requirements(each) for each in installed_sets(service)]
         return tuple(dict.fromkeys(file for requirements in sets for file in requirements.files))
 
     def digest(self, folder: str) -> str:

@@ -19,7 +19,11 @@ from pytest_py312.dependencies.installation.findings import (
 from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, installed_cell, unless_incomplete
 from pytest_py312.gate.checks.start_modules import start_findings, unimportable_on_both
-from pytest_py312.repository.services.requirement_sources import additional_services, production_service
+from pytest_py312.repository.services.requirement_sources import (
+    additional_services,
+    production_service,
+    separate_production,
+)
 
 PREVENT_INSTALLATION = frozenset(("PY101", "PY102", "PY103", "PY104", "PY106", "PY107", "PY114"))
 """Codes that prevent the installation of a set: they fail the check even if they are pre-existing."""
@@ -66,7 +70,8 @@ class DependencyCheck:
             imports, is_complete = _start_imports(cell, facts)
             earlier, is_earlier_complete = _start_imports(_baseline_of(cell), facts)
             is_complete = is_complete and is_earlier_complete
-        installations = (set_results[0].installation, set_results[0].baseline_installation)
+        started_set = set_results[0 if separate_production(cell.service) is None else 1]
+        installations = (started_set.installation, started_set.baseline_installation)
         started = start_findings(cell, imports, earlier, installations)
         outcome = _outcome(cell, set_results, (*started, *_warnings(results)))
         reason = unimportable_on_both(cell, imports, earlier)

@@ -36,7 +36,7 @@ class LibraryCheck:
             result_of_analysis(self, cell, facts.library_analysis(checked_cell)),
             incomplete_environment_reason(installation),
         )
-        return replace(result, is_kept=result.is_kept and (checked_cell is cell or cell.service.separate_tests))
+        return replace(result, is_kept=result.is_kept and (checked_cell is cell) is not cell.service.separate_tests)
 
 
 class SourceCheck:

@@ -22,6 +22,7 @@ from pytest_py312.dependencies.resolution.lock import DependencyLock
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.repository.services.requirement_set import RequirementSet
+from pytest_py312.repository.services.requirement_sources import separate_production
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.runner import CellUnavailable, Runner
 from pytest_py312.runners.suite_job import run_suite, suite_job
@@ -292,6 +293,7 @@ class FactProvider:
         from pytest_py312.analysis.judging.packaging import offered_setuptools, without_setuptools_offer
         from pytest_py312.dependencies.installation.findings import setuptools_changes
 
+        cell = replace(cell, service=separate_production(cell.service) or cell.service)
         requirement = offered_setuptools(finding)
         if not requirement or self.installer.installation(cell).environment is None:
             return finding
@@ -311,13 +313,32 @@ class FactProvider:
         return {cell.service.name: self._analyze_source(analyzer, cell) for cell in targets}
 
     def _analyze_source(self, analyzer: "ServiceAnalyzer", cell: Cell) -> "AnalysisResult":
-        declared = self.installer.request_builder.directly_required(cell.service)
-        return analyzer.analyze(cell, self._locked_versions(cell), declared)
+        """Analyze the source with the versions that are installed: tests may have others than production."""
+        result = self._analyze_with_versions_of(cell.service, analyzer, cell)
+        production = separate_production(cell.service)
+        if production is None:
+            return result
+        from pytest_py312.analysis.libraries.service_imports import is_test  # lazy: few services need it
 
-    def _locked_versions(self, cell: Cell) -> Mapping[str, str] | None:
+        def is_in_test(finding: Finding) -> bool:
+            path = finding.location.path if finding.location is not None else ""
+            return is_test(path.removeprefix(f"{cell.service.path}/"))
+
+        of_production = self._analyze_with_versions_of(production, analyzer, cell)
+        findings = [finding for finding in of_production.findings if not is_in_test(finding)]
+        return replace(of_production, findings=(*findings, *filter(is_in_test, result.findings)))
+
+    def _analyze_with_versions_of(
+        self, installed: Service, analyzer: "ServiceAnalyzer", cell: Cell
+    ) -> "AnalysisResult":
+        declared = self.installer.request_builder.directly_required(installed)
+        is_installed = cell in self.installed_cells
+        versions = self._locked_versions(replace(cell, service=installed), is_installed=is_installed)
+        return analyzer.analyze(cell, versions, declared)
+
+    def _locked_versions(self, cell: Cell, *, is_installed: bool) -> Mapping[str, str] | None:
         """Return the versions in the lock of a cell. A cell that this run does not install is not resolved for it."""
         try:
-            is_installed = cell in self.installed_cells
             lock = self.installer.lock(cell) if is_installed else self.installer.cached_lock(cell)
             if is_installed and not isinstance(lock, DependencyLock):
                 lock = self.installer.installation(cell).lock  # without what cannot be had here

@@ -18,6 +18,7 @@ from pytest_py312.gate.checks.check import CheckTraits
 from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.gate.run.waivers import waivers_for
 from pytest_py312.repository.services.file_ownership import shared_files_digest
+from pytest_py312.repository.services.requirement_sources import installed_sets
 from pytest_py312.repository.tree import Tree
 from pytest_py312.runners.fingerprints import code_digest
 from pytest_py312.runners.local import LOCAL, RESULT_AFFECTING_VARIABLES
@@ -127,8 +128,11 @@ class OutcomeKeys:
 
     def _folders_read(self, service: Service) -> list[str]:
         builder = self._installer.request_builder
-        local = [required.path for required in builder.requirements(service).locals]
-        return sorted({*folders_read_by(service), *local, *builder.own_distributions(service).values()})
+        folders = {*folders_read_by(service)}
+        for each in installed_sets(service):
+            folders |= {required.path for required in builder.requirements(each).locals}
+            folders |= {*builder.own_distributions(each).values()}
+        return sorted(folders)
 
     def _build_digest(self, cell: Cell) -> str:
         try:

@@ -29,7 +29,7 @@ OUTER_DOCKERFILE_LIMIT = 50
 """Maximum number of Dockerfiles above a service that are read for it."""
 
 _ROOT = "/repository"
-_INSTALLS_INTO_FOLDER = re.compile(r"\binstall\b[^\n]*\s(?:-t|--target)\b", re.ASCII)
+_INSTALLS_INTO_FOLDER = re.compile(r"\binstall\b(?:(?!\binstall\b)[^\n])*\s(?:-t|--target)\b", re.ASCII)
 _TOOLS_WITH_ENVIRONMENTS = frozenset({"poetry", "pdm", "pipenv", "uv"})
 _SHARED_ENVIRONMENT = re.compile(
     r"virtualenvs\.create[ \t=]+[\"']?false|POETRY_VIRTUALENVS_CREATE|UV_PROJECT_ENVIRONMENT|--active\b|--system\b|"

@@ -35,7 +35,9 @@ _MAY_BE_LOCAL = re.compile(
     re.MULTILINE,
 )
 """What a line has that requires a folder or archive of the repository, or reads another file."""
-_INSTALLS_FOLDER = re.compile(r"\binstall\b[^\n]*(?:\s-e|\s--editable|[\s\"'][\w.$-]*/|\s\.)", re.ASCII)
+_INSTALLS_FOLDER = re.compile(
+    r"\binstall\b(?:(?!\binstall\b)[^\n])*(?:\s-e|\s--editable|[\s\"'][\w.$-]*/|\s\.)", re.ASCII
+)
 """What a command has that installs a folder."""
 SCRIPT_LIMIT = 40
 """Scripts and targets of Makefiles that are followed for one service."""

@@ -275,6 +275,17 @@ def production_service(service: Service) -> Service | None:
     )
 
 
+def installed_sets(service: Service) -> tuple[Service, ...]:
+    """Return all sets of requirements that the outcomes of a service depend on, each as a service of its own."""
+    production = separate_production(service)
+    return (service, *([] if production is None else [production]), *additional_services(service))
+
+
+def separate_production(service: Service) -> Service | None:
+    """Return what production installs of a service whose tests are installed without it; ``None`` of others."""
+    return production_service(service) if service.separate_tests else None
+
+
 def planned_sources(plan: Plan, tree: Tree, files: ServiceFiles, key: str, items: Sequence[str]) -> Iterator[
     RequirementSource
 ]:  # fmt: skip

@@ -89,6 +89,9 @@ def test_a_folder_outside_of_a_checkout_has_no_version(tmp_path: Path) -> None:
         ("1.0-alpine", 0, "1.0"),
         ("v1.2.post1", 2, "1.2.post3"),
         ("v7a1", 0, "7a1"),
+        ("v1.0-rc1-beta2", 0, "1.0rc1"),
+        ("2.0-beta-preview", 2, "2.0b0.post2"),
+        ("1.0-post1-rc1", 0, "1.0.post1"),
     ],
 )
 def test_build_tools_get_a_version_of_the_tag(tag: str, commits: int, expected: str) -> None:

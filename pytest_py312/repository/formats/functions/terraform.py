@@ -23,8 +23,12 @@ from pytest_py312.repository.formats.functions.serverless import (
 )
 
 LINE_LIMIT = 20_000
+VALUE_LIMIT = 1_000
+"""Maximum length of the text of an attribute that is evaluated: a longer one stays unknown."""
 _OPENING = re.compile(r'(?P<kind>resource|data|module|variable|locals)((?:\s+"[\w.-]+"){0,2})\s*\{\s*(?:#.*)?')
 _ATTRIBUTE = re.compile(r"\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>\S.*)")
+_STRING = re.compile(r'"[^"]*"')
+_COMMENT = re.compile(r"\s(?:#|//).*")
 _REFERENCE = re.compile(r"\$\{\s*([\w.-]+)\s*\}|^([A-Za-z_][\w-]*(?:\.[\w-]+)+)$", re.ASCII)
 _MODULE_FOLDER = re.compile(r"\$\{\s*path\.(?:module|root|cwd)\s*\}", re.ASCII)
 
@@ -45,6 +49,10 @@ class _Block:
     labels: tuple[str, ...]
     attributes: dict[str, _Value] = field(default_factory=dict)
 
+    @property
+    def is_function(self) -> bool:
+        return self.kind == "module" or self.labels[:1] == ("aws_lambda_function",)
+
     def value(self, name: str, values: Mapping[str, _Value]) -> _Value:
         """Return the value of an attribute, empty if there is none."""
         return _evaluated(self.attributes.get(name, _Value(text="")), values)
@@ -54,17 +62,17 @@ def read_terraform(texts: Mapping[str, str]) -> Iterator[tuple[str, ServerlessFu
     """Yield the functions that the files of one folder define together, each with the file that names its Python."""
     blocks = [block for path, text in texts.items() for block in _blocks(text, path)]
     values = {name: value for block in blocks for name, value in _values(block)}
-    for block in blocks[:FUNCTION_LIMIT]:
+    functions = [block for block in blocks if "runtime" in block.attributes and block.is_function]
+    for block in functions[:FUNCTION_LIMIT]:
         runtime = block.value("runtime", values)
         if block.kind == "module":
             source = block.value("source_path", values).text or block.value("source_dir", values).text
         else:
             archive = values.get(f"archive {block.value('filename', values).text}")
             source = archive.text if archive is not None else ""
-        is_function = block.kind == "module" or block.labels[:1] == ("aws_lambda_function",)
         folder = code_folder(source, posixpath.dirname(block.path))
         folder = posixpath.dirname(folder) or "." if folder.endswith(".py") else folder
-        if is_function and folder and runtime.text.startswith("python"):
+        if folder and runtime.text.startswith("python"):
             yield (
                 runtime.path,
                 ServerlessFunction(
@@ -87,9 +95,10 @@ def _blocks(text: str, path: str) -> Iterator[_Block]:
             yield block
             block = None
         elif block is not None and attribute is not None:
-            block.attributes.setdefault(
-                attribute["name"], _Value(text=attribute["value"].strip(), path=path, line=number)
-            )
+            string = _STRING.match(attribute["value"])
+            value = string[0] if string is not None else _COMMENT.sub("", attribute["value"]).strip()
+            if len(value) <= VALUE_LIMIT:
+                block.attributes.setdefault(attribute["name"], _Value(text=value, path=path, line=number))
 
 
 def _values(block: _Block) -> Iterator[tuple[str, _Value]]:

@@ -93,3 +93,22 @@ def test_production_is_analyzed_where_the_requirements_of_tests_cannot_be_instal
     assert (result.outcome.status, result.outcome.service, result.is_kept) == (Status.PASSED, "user-service", False)
     assert broken.outcome.status is Status.FAILED
     assert LibraryCheck().run(cell_of("3.12"), FakeFacts()).is_kept
+
+
+@pytest.mark.parametrize("is_installed", [True, False])
+def test_what_was_not_analyzed_of_separate_tests_is_not_kept(is_installed: bool) -> None:
+    """Where production could not be installed, the environment of the tests says nothing about its libraries."""
+    of = service(
+        requirements=(RequirementSource(path="services/user-service/requirements.txt"),),
+        test_requirements=(RequirementSource(path="services/user-service/test.txt"),),
+        separate_tests=True,
+    )
+
+    class WithProduction(FakeFacts):
+        def installation(self, cell: Cell) -> Installation:
+            is_there = is_installed or cell.service.test_requirements
+            return installation_of() if is_there else Installation(unchecked="no network")
+
+    result = LibraryCheck().run(cell_of("3.12", of), WithProduction())
+
+    assert (result.outcome.status, result.is_kept) == (Status.PASSED, is_installed)

@@ -6,10 +6,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from pytest_py312.analysis.services.service_analysis import AnalysisResult, ServiceAnalyzer
 from pytest_py312.core import clock
 from pytest_py312.core.concurrency import SingleFlight
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
@@ -17,7 +18,7 @@ from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.model.plan import Plan, Waiver, with_resolution
 from pytest_py312.dependencies.installation.installer import WITHOUT_LOCK
-from pytest_py312.dependencies.resolution.lock import DependencyLock
+from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, Facts
 from pytest_py312.gate.checks.static_analysis import SourceCheck
@@ -571,3 +572,62 @@ def test_a_service_that_could_not_be_read_is_not_checked(tmp_path: Path, ahead: 
     ]
     assert check.asked == [read.cell]
     gate.close()
+
+
+SEPARATE = service(
+    requirements=(RequirementSource(path="shared/production.txt"),),
+    test_requirements=(RequirementSource(path="services/user-service/test.txt"),),
+    separate_tests=True,
+)
+"""A service whose tests are installed without production."""
+
+
+def lock_of_set(cell: Cell, production: dict[str, str], tests: dict[str, str]) -> DependencyLock:
+    versions = tests if cell.service.test_requirements else production
+    pins = (Pin(name=name, version=version, line=f"{name}=={version}") for name, version in versions.items())
+    return DependencyLock(pins=tuple(pins))
+
+
+def separate_tree(root: Path) -> None:
+    service_tree(root, {"shared/production.txt": "six\n", f"{SEPARATE.path}/test.txt": "six==1.15.0\n"})
+
+
+@pytest.mark.parametrize("change", ["lock", "file", ""])
+def test_an_outcome_depends_on_what_production_installs_apart_from_tests(
+    tmp_path: Path, kept: ThirdPartyCheck, monkeypatch: pytest.MonkeyPatch, change: str
+) -> None:
+    separate_tree(tmp_path)
+    versions = iter(("1.15.0", "1.16.0" if change == "lock" else "1.15.0"))
+
+    def install(gate: Scheduler) -> None:
+        production = {"six": next(versions)}
+        monkeypatch.setattr(
+            gate.facts.installer, "cached_lock", lambda cell: lock_of_set(cell, production, {"six": "1.15.0"})
+        )
+        if change == "file" and kept.asked:
+            (tmp_path / "shared/production.txt").write_text("six>1\n", encoding="utf-8")
+
+    runs = runs_of_own_check(tmp_path, SEPARATE, kept, monkeypatch, prepare=install)
+
+    assert runs == (2 if change else 1)
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+@pytest.mark.parametrize(("file", "of_tests"), [("app.py", False), ("tests/test_app.py", True)])
+def test_source_is_judged_with_the_versions_that_it_runs_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, interpreter: str, file: str, of_tests: bool
+) -> None:
+    separate_tree(tmp_path)
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    facts, production, tests = gate.facts, {"six": "1.16.0"}, {"setuptools": "68.0.0"}
+    monkeypatch.setattr(facts.installer, "cached_lock", lambda cell: lock_of_set(cell, production, tests))
+    place = Location(path=f"{SEPARATE.path}/{file}", line=1)
+
+    class Analyzer:
+        def analyze(self, cell: Cell, lock: Mapping[str, str], declared: Sequence[str]) -> AnalysisResult:
+            return AnalysisResult(findings=(Finding(code="PY209", message=" ".join(lock), location=place),))
+
+    findings = facts._analyze_source(cast(ServiceAnalyzer, Analyzer()), cell_of(interpreter, SEPARATE)).findings
+    gate.close()
+
+    assert [finding.message for finding in findings] == ["setuptools" if of_tests else "six"]

@@ -10,6 +10,8 @@ from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.plan import ServiceSettings
 from pytest_py312.repository.formats.functions.terraform import read_terraform
 from pytest_py312.repository.formats.text_positions import blank_jinja
+from pytest_py312.repository.services.install_recipes import _INSTALLS_INTO_FOLDER
+from pytest_py312.repository.services.own_distributions import _INSTALLS_FOLDER
 from tests.unit.repository.services.test_discovery import PROJECT, fleet_of
 
 CLOUDFORMATION = """\
@@ -234,3 +236,35 @@ def test_no_text_of_terraform_makes_the_reader_fail(lines: list[str]) -> None:
     for path, function in read_terraform({"infra/main.tf": "\n".join(lines)}):
         assert path == "infra/main.tf"
         assert not function.folder.startswith(("/", ".."))
+
+
+@pytest.mark.parametrize(
+    ("before", "change"),
+    [
+        ('variable "v" {\n  default = "x"\n}\n' * 300, ("", "")),
+        ("", ('src/orders"\n', 'src/orders" # "the code"\n')),
+        ("", ("output_path\n", "output_path // of above\n")),
+        ('locals {\n  v = "' + "v" * 2000 + '"\n}\n', ("", "")),
+    ],
+    ids=["many blocks", "comment", "comment after a reference", "long value"],
+)
+def test_terraform_with_comments_and_much_else_defines_functions(before: str, change: tuple[str, str]) -> None:
+    text = before + TERRAFORM.replace(*change) + VARIABLES
+    assert [function.folder for _, function in read_terraform({"infra/main.tf": text})] == ["src/orders", "src/web"]
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("part", ["{%", "{#", "{{", "{", "install ", "pip install -t"])
+def test_patterns_take_no_longer_for_text_without_an_end(part: str) -> None:
+    text = part * (1024**2 // len(part))
+    blank_jinja(text)
+    _INSTALLS_INTO_FOLDER.search(text)
+    _INSTALLS_FOLDER.search(text)
+
+
+@pytest.mark.timeout(20)
+def test_values_of_terraform_do_not_grow_without_limit() -> None:
+    """References to a long value would multiply it."""
+    value, references = "v" * 300_000, "${local.v}" * 60_000
+    text = f'locals {{\n  v = "{value}"\n}}\nmodule "m" {{\n  runtime = "{references}"\n}}\n'
+    assert list(read_terraform({"main.tf": text})) == []
