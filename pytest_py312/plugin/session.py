@@ -343,12 +343,12 @@ class GateSession:
         if self._known_findings is not None:
             self._known_findings.finish(session, report, self._all_tasks)
         self._report_writer.write(session, report)
-        if self._is_stored:
-            self._runs.complete(self.assembly.run_id, report, summarize(report).sentence)
-        if self._fix_session is not None:
-            self._fix_session.finish(
-                session, report.outcomes
-            )  # last, because the changes are checked and reported in a second run
+        try:
+            if self._fix_session is not None:  # last, because the changes are checked and reported in a second run
+                self._fix_session.finish(session, report.outcomes)
+        finally:
+            if self._is_stored:
+                self._runs.complete(self.assembly.run_id, report, summarize(report).sentence, int(session.exitstatus))
 
     def pytest_terminal_summary(self, terminalreporter: Any, exitstatus: int, config: pytest.Config) -> None:
         if config.option.collectonly or (self.rollout is not None and self.rollout.verify_only):

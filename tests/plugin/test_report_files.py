@@ -83,6 +83,16 @@ def test_a_run_that_only_collects_is_not_stored(faked: Faked) -> None:
     assert RunStore(faked.root / ".py312").runs() == ()
 
 
+def test_a_run_is_stored_with_the_exit_status_of_its_process(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that cannot be written fails a run whose report says that all is proven."""
+    monkeypatch.setattr(report_files, "render", lambda *_, **__: {}["of ours"])
+    failed = faked.run("--py312-report=report.html")
+
+    (run,) = RunStore(faked.root / ".py312").runs()
+    assert failed.ret != pytest.ExitCode.OK
+    assert run.exit_status == failed.ret
+
+
 def test_a_run_whose_collection_fails_is_not_mistaken_for_the_one_before_it(faked: Faked) -> None:
     faked.run()
     faked.root.joinpath("conftest.py").write_text("def pytest_collectreport(report):\n    raise SystemError\n")

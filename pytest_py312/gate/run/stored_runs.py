@@ -70,9 +70,13 @@ class RunStore:
 
         self._write(transaction)
 
-    def complete(self, run_id: str, report: Report, summary: str) -> None:
-        """Store the report of a run that has begun, with its verdict in one sentence."""
-        values = (int(report.exit_status), summary, _pack(report), run_id)
+    def complete(self, run_id: str, report: Report, summary: str, exit_status: int) -> None:
+        """Store the report of a run that has begun, with its verdict in one sentence.
+
+        :param exit_status: that of the process. It is another one than the report's if something failed after it, such
+            as the writing of a file.
+        """
+        values = (exit_status, summary, _pack(report), run_id)
         self._write(
             lambda execute: execute("UPDATE runs SET exit_status = ?, summary = ?, document = ? WHERE id = ?", values)
         )

@@ -16,7 +16,7 @@ FAILED = report_of(judged(finding()))
 def store_run(root: Path, run_id: str, report: Report = FAILED, began: str = "2025-03-01T12:00:00Z") -> None:
     store = RunStore(root / ".py312")
     store.begin(run_id, began)
-    store.complete(run_id, report, "not proven: 1 service blocked")
+    store.complete(run_id, report, "not proven: 1 service blocked", int(report.exit_status))
 
 
 @pytest.mark.parametrize(("options", "report_format"), [((), "md"), (("--format=sarif",), "sarif")])

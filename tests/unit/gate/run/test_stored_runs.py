@@ -68,7 +68,7 @@ def store(tmp_path: Path) -> RunStore:
 
 def stored(store: RunStore, run_id: str, report: Report) -> Report:
     store.begin(run_id, "2025-03-01T12:00:00Z")
-    store.complete(run_id, report, "not proven")
+    store.complete(run_id, report, "not proven", int(report.exit_status))
     return store.report(store.find(run_id))
 
 
@@ -151,6 +151,6 @@ def test_a_run_that_cannot_be_stored_goes_on(tmp_path: Path) -> None:
     store = RunStore(tmp_path / ".py312")
 
     store.begin("one", "2025-03-01T12:00:00Z")
-    store.complete("one", full_report(), "not proven")
+    store.complete("one", full_report(), "not proven", 1)
 
     assert store.runs() == ()
