@@ -58,6 +58,21 @@ def test_the_memory_limit_is_reported(bench: Bench) -> None:
     assert run.records == ({"event": "before"},)
 
 
+def test_a_full_tmp_is_a_full_disk_and_not_the_limit_of_the_memory(bench: Bench) -> None:
+    """Its pages count towards that limit, so it has to be smaller."""
+    code = """if True:
+        import errno
+        try:
+            with open("/tmp/hoard", "wb", buffering=0) as file:
+                while True:
+                    file.write(bytes(1024**2))
+        except OSError as error:
+            say(error=errno.errorcode[error.errno])
+    """
+    run = bench.run(bench.runner(), code, memory_limit=256 * 1024**2)
+    assert (run.exit_reason, run.records[0]) == (ExitReason.EXITED, {"error": "ENOSPC"})
+
+
 def test_an_out_of_memory_kill_of_a_child_is_reported(bench: Bench) -> None:
     """The suite itself exits with 0, as with a pool that restarts its workers."""
     code = """if True:
