@@ -187,7 +187,16 @@ class PipToolsResolver:
             pip += ["--retries 2", "--timeout 20", "--disable-pip-version-check"]
             pip += [f"--uploaded-prior-to {request.exclude_newer}"] if request.exclude_newer else []
             # -I: otherwise files of the current folder, such as a build.py, would be imported
-            argv = [inside(tool / "bin" / "python"), "-I", "-m", "piptools", "compile", "--no-config", "--no-header"]
+            argv = [
+                inside(tool / "bin" / "python"),
+                "-I",
+                "-B",
+                "-m",
+                "piptools",
+                "compile",
+                "--no-config",
+                "--no-header",
+            ]
             argv += ["--no-annotate", "--strip-extras", "--allow-unsafe", "--no-emit-options", "--no-emit-index-url"]
             argv += ["--no-emit-trusted-host", "--no-emit-find-links"]
             argv += ["--pip-args", " ".join(pip)]
@@ -284,6 +293,7 @@ class PipToolsResolver:
             inside, environment = self._runner.path_inside, temporary_folder / "environment"
             python = inside(environment / "bin" / "python")
             install = ["{uv}", "pip", "install", "--quiet", "--color", "never", "--directory", inside(temporary_folder)]
+            install.append("--compile-bytecode")  # now, as a file that is added later would be taken for a change
             result = CommandResult(
                 argv=(), exit_reason=ExitReason.EXITED, exit_code=0, stdout="", stderr="", seconds=0.0
             )

@@ -43,8 +43,9 @@ def take_wheel(scratch: Path, name: str, version: str, target: Path) -> Path:
     :raises UntrustworthyWheel: there is none, there are several, or it is not a valid wheel of that project.
     """
     root = scratch.resolve()
-    # wheels of what the build requires may be in the cache as well, but a tree is the only source at a path
-    patterns = ("cache/sdists-*/**/*.whl", "wheels/*.whl") if name else ("cache/sdists-*/path/**/*.whl",)
+    # wheels of what the build requires may be in the cache as well, but those come from an index
+    given = tuple(f"cache/sdists-*/{kind}/**/*.whl" for kind in ("path", "git", "url"))
+    patterns = ("cache/sdists-*/**/*.whl", "wheels/*.whl") if name else given
     paths = sorted(path for pattern in patterns for path in root.glob(pattern))
     # below a symlink there are files that the build did not make
     wheels = [path for path in paths if _is_wheel_of(path, name, version) and path.resolve() == path]

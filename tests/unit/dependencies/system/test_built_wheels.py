@@ -123,9 +123,10 @@ def test_the_wheel_of_the_source_is_taken_from_uvs_cache(tmp_path: Path) -> None
     assert taken(tmp_path) == tmp_path / "target" / "evil-1.0-py3-none-any.whl"
 
 
+@pytest.mark.parametrize("kind", ["path", "git", "url"])
 @pytest.mark.parametrize("version", ["1.0", ""])
-def test_a_tree_is_the_only_source_at_a_path(tmp_path: Path, version: str) -> None:
-    wheel(tmp_path / "scratch/cache/sdists-v11/path/digest/rev")
+def test_a_tree_is_the_only_source_that_comes_from_no_index(tmp_path: Path, version: str, kind: str) -> None:
+    wheel(tmp_path / f"scratch/cache/sdists-v11/{kind}/digest/rev")
     wheel(tmp_path / "scratch/cache/sdists-v11/pypi/x/1.0/rev")
     assert taken(tmp_path, "", version).name == "evil-1.0-py3-none-any.whl"
 
