@@ -85,7 +85,11 @@ def test_a_run_that_only_collects_is_not_stored(faked: Faked) -> None:
 
 def test_a_run_is_stored_with_the_exit_status_of_its_process(faked: Faked, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file that cannot be written fails a run whose report says that all is proven."""
-    monkeypatch.setattr(report_files, "render", lambda *_, **__: {}["of ours"])
+
+    def render(*_: object, **__: object) -> bytes:
+        raise KeyError("of ours")
+
+    monkeypatch.setattr(report_files, "render", render)
     failed = faked.run("--py312-report=report.html")
 
     (run,) = RunStore(faked.root / ".py312").runs()

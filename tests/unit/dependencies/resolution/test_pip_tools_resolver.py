@@ -94,7 +94,7 @@ def test_pip_compile_runs_under_the_interpreter_and_its_lock_is_stored(tmp_path:
     assert resolver.cached_lock(replace(request, lines=("six>1",)), build_of(interpreter)) is None
     (argv,) = runner.compiled
     assert argv[0].endswith(f"local-digest-{interpreter}/pip-tools-{PIP_TOOLS_VERSION}-tool/bin/python")
-    assert argv[1:5] == ("-I", "-m", "piptools", "compile")
+    assert argv[1:6] == ("-I", "-B", "-m", "piptools", "compile")
     pip_args = argv[argv.index("--pip-args") + 1]
     assert pip_args.startswith("--only-binary :all: ")
     assert pip_args.endswith("--uploaded-prior-to 2024-01-01T00:00:00Z")
