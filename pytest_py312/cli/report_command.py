@@ -49,7 +49,7 @@ def report(options: argparse.Namespace) -> int:
     verdict = summarize(stored)
     if not verdict.complete:
         sys.stderr.write(f"py312: run {run.id} is not complete: {escape_terminal(verdict.sentence)}\n")
-    return int(stored.exit_status)
+    return int(stored.exit_status if run.exit_status is None else run.exit_status)
 
 
 def _root_of_runs(options: argparse.Namespace) -> Path:

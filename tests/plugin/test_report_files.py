@@ -93,8 +93,9 @@ def test_a_run_is_stored_with_the_exit_status_of_its_process(faked: Faked, monke
     failed = faked.run("--py312-report=report.html")
 
     (run,) = RunStore(faked.root / ".py312").runs()
+    monkeypatch.chdir(faked.root)
     assert failed.ret != pytest.ExitCode.OK
-    assert run.exit_status == failed.ret
+    assert (run.exit_status, main(["report", "--output=again.md", "--format=md"])) == (failed.ret, failed.ret)
 
 
 def test_a_run_whose_collection_fails_is_not_mistaken_for_the_one_before_it(faked: Faked) -> None:
