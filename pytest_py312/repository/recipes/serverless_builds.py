@@ -78,7 +78,7 @@ def handler_programs(tree: Tree, service_path: str, nested: Sequence[str] = ()) 
 
 @lru_cache(maxsize=4)
 def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]]:
-    """Return the Python functions that files of the repository define, by the paths of these. Read once of a tree."""
+    """Return the Python functions that files of the repository define, by the paths of these."""
     names = tree.scan_folder(".", depth=SEARCH_DEPTH, limit=FOLDER_LIMIT).files
     paths = [name for name in names if is_serverless_file(name.rpartition("/")[2])][:FILE_LIMIT]
     functions = {path: read_serverless(tree.read_or_none(path) or "", path) for path in paths}
@@ -91,6 +91,7 @@ def functions_by_file(tree: Tree) -> Mapping[str, tuple[ServerlessFunction, ...]
     return {path: found for path, found in functions.items() if found}
 
 
+@lru_cache(maxsize=4)
 def function_folders(tree: Tree) -> Mapping[str, str]:
     """Return the folders with the code of functions, and the paths of the files that define these."""
     return {
