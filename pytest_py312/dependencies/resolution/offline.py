@@ -21,6 +21,7 @@ from pytest_py312.dependencies.resolution.lock import (
     Unresolvable,
 )
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.system.confined_builds import with_offline_option
 from pytest_py312.runners.runner import (
     CellUnavailable,
     ConfinedCommand,
@@ -48,7 +49,7 @@ class OfflineRunner:
     def run_tool(
         self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
     ) -> CommandResult:
-        return self._runner.run_tool(build, _with_offline_option(argv), stdin=stdin, time_limit=time_limit)
+        return self._runner.run_tool(build, _offline_command(argv), stdin=stdin, time_limit=time_limit)
 
     @property
     def confines(self) -> bool:
@@ -91,17 +92,14 @@ def offline_runner(runner: Runner) -> Runner:
     return OfflineImageRunner(runner, runner) if isinstance(runner, SupportsSystemPackages) else OfflineRunner(runner)
 
 
-def _with_offline_option(argv: Sequence[str]) -> list[str]:
+def _offline_command(argv: Sequence[str]) -> list[str]:
     """Return the command line of a tool; uv's gets ``--offline``."""
-    words = list(argv)
-    if "{uv}" not in words or "--offline" in words:
-        return words
-    if "--refresh" in words:
+    words = with_offline_option(argv)
+    if words != list(argv) and "--refresh" in words:
         # offline nothing can be refreshed: an empty cache works the same for local files, and fails for the rest
         position = words.index("--refresh")
         words[position : position + 1] = ["--cache-dir", f"{words[words.index('--directory') + 1]}/uv"]
-    position = words.index("{uv}") + 1  # after variables that the command sets
-    return [*words[:position], "--offline", *words[position:]]
+    return words
 
 
 class OfflineResolver(UvResolver):

@@ -91,7 +91,7 @@ def run_source_build(
         if not needs_build(fetched):
             return fetched
         command = ConfinedCommand(
-            argv=tuple(_offline(argv)),
+            argv=tuple(with_offline_option(argv)),
             folder=source.scratch,
             readable=(source.folder, *source.readable, *_local_folders(source.options, runner)),
             time_limit=source.time_limit,
@@ -155,11 +155,12 @@ def _write(files: Mapping[Path, str]) -> None:
         file.write_text(text, encoding="utf-8")
 
 
-def _offline(argv: Sequence[str]) -> list[str]:
+def with_offline_option(argv: Sequence[str]) -> list[str]:
+    """Return a command of uv with ``--offline``; one of another tool as it is."""
     words = list(argv)
-    if "--offline" in words:
+    if "{uv}" not in words or "--offline" in words:
         return words
-    position = words.index("{uv}") + 1
+    position = words.index("{uv}") + 1  # after variables that the command sets
     return [*words[:position], "--offline", *words[position:]]
 
 
