@@ -11,7 +11,11 @@ from pytest_py312.core.model.findings import Finding, Location, Severity, Specif
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.dependencies.installation.console_scripts import project_of_module
 from pytest_py312.dependencies.installation.installer import Installation
-from pytest_py312.dependencies.installation.requests import excluded_by_requires_python, requirement_of
+from pytest_py312.dependencies.installation.requests import (
+    excluded_by_requires_python,
+    requirement_of,
+    with_requirement,
+)
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
@@ -70,17 +74,15 @@ def _import_findings(cell: Cell, installation: Installation, entries: Sequence[L
         project = next(owners, None) or project_of_module(module, installation.distributions) or module
         version = installation.environment.versions.get(project, "")
         last_line = (detail.strip().splitlines() or ["no reason was reported"])[-1]
-        requirement = requirement_of(project, entries, installation.distributions)
-        is_direct = requirement is None or requirement.name == project
-        yield Finding(
+        finding = Finding(
             code="PY105",
-            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last_line}"
-            f"{'' if is_direct or requirement is None else f' ({requirement.name} requires it)'}{how_imported(cell)}",
+            message=f"{project}=={version} installs on {cell.interpreter}, but `import {module}` fails: {last_line}",
             remedy=_import_remedy(project, cell, last_line),
-            location=requirement.location if requirement is not None else None,
             names=(project,),
             detail=detail,
         )
+        finding = with_requirement(finding, entries, installation.distributions)
+        yield replace(finding, message=f"{finding.message}{how_imported(cell)}")
 
 
 def without_environment_path(text: str) -> str:

@@ -42,8 +42,8 @@ from pytest_py312.dependencies.installation.requests import (
     RequestBuilder,
     excluded_by_requires_python,
     older_than,
-    requirement_of,
     tool_constraints,
+    with_requirement,
 )
 from pytest_py312.dependencies.installation.verification import ExpectedDistribution, incomplete_reason
 from pytest_py312.dependencies.resolution.lock import (
@@ -774,15 +774,12 @@ class Installer:
         """Return findings on builds with the requirement that brings their project in, where no file names it."""
         installed = [distribution for pin in pins if (distribution := self._store.get(pin, build))]
         entries = self.request_builder.requirements(cell.service).entries
-        named = []
-        for finding in findings:
-            is_nowhere = finding.location is None and len(finding.names) == 1
-            requirement = requirement_of(finding.names[0], entries, installed) if is_nowhere else None
-            if requirement is not None and requirement.name != finding.names[0]:
-                message = f"{finding.message} ({requirement.name} requires it)"
-                finding = replace(finding, message=message, location=requirement.location)
-            named.append(finding)
-        return named
+        return [
+            with_requirement(finding, entries, installed)
+            if finding.location is None and len(finding.names) == 1
+            else finding
+            for finding in findings
+        ]
 
     def _install_lock(
         self,

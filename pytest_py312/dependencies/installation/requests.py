@@ -16,6 +16,7 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, LocalProject, RequirementSource, Service
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
@@ -480,6 +481,17 @@ def requirement_of(
         level = {name for known in level for name in requiring.get(known, ())} - seen
         seen |= level
     return None
+
+
+def with_requirement(
+    finding: Finding, entries: Sequence[LocatedEntry], distributions: Sequence[StoredDistribution]
+) -> Finding:
+    """Return a finding about one project with the place of its requirement, or of that which brings it in, by name."""
+    requirement = requirement_of(finding.names[0], entries, distributions)
+    if requirement is None:
+        return finding
+    reason = "" if requirement.name == finding.names[0] else f" ({requirement.name} requires it)"
+    return replace(finding, message=f"{finding.message}{reason}", location=requirement.location)
 
 
 def _suite_tools(suite: Suite) -> tuple[str, ...]:
