@@ -32,7 +32,7 @@ from pytest_py312.core.errors import OptionError, PlanError, Py312Error, StateEr
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import enable_interrupts
-from pytest_py312.core.text import format_size, parse_size
+from pytest_py312.core.text import escape_control, format_size, parse_size
 from pytest_py312.gate.reports import inventory
 from pytest_py312.gate.run import cache_pruning
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
@@ -221,8 +221,6 @@ def _log(text: str) -> None:
 
 def _escape_line(line: str) -> str:
     """Escape what controls a terminal: reasons contain answers of services, logs, and names in the plan."""
-    from pytest_py312.core.text import escape_control
-
     content = line.rstrip("\r\n")
     return escape_control(content) + line[len(content) :].replace("\r", "")
 

@@ -187,18 +187,10 @@ class PipToolsResolver:
             pip += ["--retries 2", "--timeout 20", "--disable-pip-version-check"]
             pip += [f"--uploaded-prior-to {request.exclude_newer}"] if request.exclude_newer else []
             # -I: otherwise files of the current folder, such as a build.py, would be imported
-            argv = [
-                inside(tool / "bin" / "python"),
-                "-I",
-                "-B",
-                "-m",
-                "piptools",
-                "compile",
-                "--no-config",
-                "--no-header",
-            ]
-            argv += ["--no-annotate", "--strip-extras", "--allow-unsafe", "--no-emit-options", "--no-emit-index-url"]
-            argv += ["--no-emit-trusted-host", "--no-emit-find-links"]
+            # -B: its byte code would be taken for a change of the environment
+            argv = [inside(tool / "bin" / "python"), "-I", "-B", "-m", "piptools", "compile", "--no-config"]
+            argv += ["--no-header", "--no-annotate", "--strip-extras", "--allow-unsafe", "--no-emit-options"]
+            argv += ["--no-emit-index-url", "--no-emit-trusted-host", "--no-emit-find-links"]
             argv += ["--pip-args", " ".join(pip)]
             argv += ["--generate-hashes"] if request.hashes else []
             argv += ["--constraint", inside(constraints)] if request.constraints else []

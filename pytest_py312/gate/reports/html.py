@@ -8,11 +8,11 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+import pytest_py312.gate.reports.charts as charts
 from pytest_py312.core import html_page
 from pytest_py312.core.model.measurements import BenchmarkComparison
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import escape_control, escape_terminal
-from pytest_py312.gate.reports import charts
 from pytest_py312.gate.reports.html_view import BenchmarkView, benchmark_views, service_views
 from pytest_py312.gate.reports.run_verdict import summarize, table_columns
 
