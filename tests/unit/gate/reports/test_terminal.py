@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import SuiteComparison
-from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Suite, SuiteKind, Waiver
+from pytest_py312.core.model.plan import Plan, Stage, Suite, SuiteKind, Waiver
 from pytest_py312.core.model.report import Report
 from pytest_py312.core.text import display_width
 from pytest_py312.gate.reports.terminal import header_lines, summary_lines
 from pytest_py312.gate.reports.terminal_findings import failure_text
+from tests.support import fakes
 
 PY39, PY310, PY311, PY312 = (Interpreter(3, minor) for minor in (9, 10, 11, 12))
 TODAY = date(2025, 3, 1)
@@ -24,17 +25,14 @@ STYLES = {"", "bold", "green", "red", "yellow", "cyan", "dim"}
 
 
 def service(name: str, *, stage: int = 1, baseline: Interpreter = PY310, path: str = "", suite: bool = True) -> Service:
-    return Service(
-        name=name,
+    return fakes.service(
+        name,
         path=path or f"services/{name}",
         stage=stage,
-        critical=False,
         baseline=baseline,
         baseline_source="Dockerfile:1",
         requirements=(),
-        test_requirements=(),
         suite=Suite(kind=SuiteKind.PYTEST) if suite else None,
-        settings=ServiceSettings(),
     )
 
 

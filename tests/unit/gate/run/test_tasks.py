@@ -9,24 +9,16 @@ from hypothesis import strategies as st
 from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.fleet import Fleet, Service, cells_of
-from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage
+from pytest_py312.core.model.plan import Plan, Stage
 from pytest_py312.gate.run.tasks import select_cells, select_services
+from tests.support import fakes
 
 PY38, PY39, PY310, PY311, PY312, PY313 = (Interpreter(3, minor) for minor in range(8, 14))
 
 
 def service(name: str, *, path: str = "", stage: int = 1, baseline: Interpreter = PY310) -> Service:
-    return Service(
-        name=name,
-        path=path or f"services/{name}",
-        stage=stage,
-        critical=False,
-        baseline=baseline,
-        baseline_source="",
-        requirements=(),
-        test_requirements=(),
-        suite=None,
-        settings=ServiceSettings(),
+    return fakes.service(
+        name, path=path or f"services/{name}", stage=stage, baseline=baseline, requirements=(), suite=None
     )
 
 
