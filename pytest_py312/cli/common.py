@@ -1,94 +1,54 @@
-"""Shared by several commands: the output of ``--dry-run``, and the selection of deployed services by name, path or
-glob.
-"""
+"""Shared by all commands: the plan that the arguments select, and what is printed."""
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+import argparse
+import sys
+from pathlib import Path
 
-from pytest_py312.core.errors import OptionError
-from pytest_py312.core.service_patterns import matches
-from pytest_py312.core.text import format_duration
-from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus, describe_soak_status
-from pytest_py312.rollout.domain.model import StageRun, StageState
-from pytest_py312.rollout.domain.state_machine import MONITORED
-from pytest_py312.rollout.metrics.load_generator import LoadStep
+from pytest_py312.core import clock
+from pytest_py312.core.errors import OptionError, PlanError
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.text import escape_control
+from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 
 
-def describe_dry_run(text: str, services: Sequence[str], *, as_json: bool) -> tuple[str, int]:
-    """Return the text or the JSON document, and the exit code 0."""
-    if as_json:
-        return json.dumps({"schema": 1, "would": text, "services": list(services)}, indent=2) + "\n", 0
-    return f"{text}\n", 0
+def existing_folder(text: str) -> Path:
+    """Return the folder of a path that a user has given.
 
-
-def describe_monitoring(command: str, run: StageRun, interval: float, status: SoakStatus | None) -> str:
-    """Describe what ``watch`` and ``sample`` would do."""
-    stage_text = f"stage {run.stage} in {run.environment}"
-    if run.state not in MONITORED:
-        recovery_text = "" if run.state.is_over else "; unfinished work would be completed"
-        return f"{stage_text} is {run.state.value}: it would not be sampled{recovery_text}"
-    extent = "until its soak is decided" if command == "watch" else "once, if a sample is due"
-    status_text = f"; {describe_soak_status(status, run)}" if status else ""
-    services_text = ", ".join(run.services)
-    return f"would sample {services_text} of {stage_text} {extent}, every {format_duration(interval)}{status_text}"
-
-
-def describe_decision(run: StageRun, *, accept: bool) -> str:
-    """Describe what ``promote`` or ``abort`` would do."""
-    stage_text, decisions = f"stage {run.stage} in {run.environment}", ", ".join(run.pending_decisions)
-    if not accept:
-        services_text = ", ".join(reversed(run.services))
-        return f"would roll back {stage_text}, which waits for a decision on {decisions}: {services_text}"
-    is_complete = "verdict" in run.pending_decisions and run.credited >= run.soak
-    next_step = f"it would then be {StageState.ACCEPTED.value}" if is_complete else "monitoring would then continue"
-    return f"would accept {decisions} of {stage_text}; {next_step}"
-
-
-def describe_load(url: str, steps: Sequence[LoadStep]) -> str:
-    """Describe what ``load-test`` would do."""
-    steps_text = ", ".join(
-        f"{step.rate:g} a second for {step.seconds:g} s ({step.requests} requests"
-        f"{'' if step.is_judged else ', not judged'})"
-        for step in steps
-    )
-    return f"would send requests to {url}: {steps_text or 'nothing, as no --step is given'}"
-
-
-ServicePaths = Callable[[], Mapping[str, str]]
-"""Returns service -> path. Only called if names do not match: a rollback must not depend on a readable tree."""
-
-
-def stage_of_services(patterns: Sequence[str], runs: Sequence[StageRun], paths: ServicePaths) -> int:
-    """Return the only stage that the matching services were deployed with.
-
-    :raises OptionError: there are none, or several.
+    :raises OptionError: it does not exist.
     """
-    services = set(select_services(patterns, runs, paths))
-    stages = sorted({run.stage for run in runs if services & set(run.services)})
-    if len(stages) != 1:
-        raise OptionError("select one stage: --stage N, or --services of one stage")
-    return stages[0]
+    path = Path(text)
+    if not path.exists():
+        raise OptionError(f"{text}: there is no such file or folder")
+    return (path if path.is_dir() else path.parent).resolve()
 
 
-def select_services(patterns: Sequence[str], runs: Sequence[StageRun], paths: ServicePaths) -> tuple[str, ...]:
-    """Return the deployed services that match the patterns, which may also be separated by commas.
+def read_plan(options: argparse.Namespace) -> Plan:
+    """Return the plan that ``--plan`` or the path selects; without a plan file, the default.
 
-    :raises OptionError: a pattern matches none.
+    :raises PlanError: it cannot be used.
     """
-    words = [word for pattern in patterns for word in pattern.split(",") if word]
-    deployed = [service for run in runs for service in run.services]
-    services_by_word = {word: [name for name in deployed if matches(word, name, name)] for word in words}
-    unmatched_words = [word for word, services in services_by_word.items() if not services]
-    if unmatched_words:
-        paths_by_service = paths()
-        services_by_word |= {
-            word: [name for name in deployed if matches(word, name, paths_by_service.get(name, name))]
-            for word in unmatched_words
-        }
-    for word, services in services_by_word.items():
-        if not services:
-            raise OptionError(
-                f"--services {word}: no such service was deployed; deployed services: {', '.join(deployed) or 'none'}"
-            )
-    selected = {service for services in services_by_word.values() for service in services}
-    return tuple(service for service in deployed if service in selected)
+    start = existing_folder(options.path)
+    if options.plan is not None:
+        file = Path(options.plan)
+        if not file.is_file():
+            raise PlanError(options.plan, "", "there is no such plan file")
+        return load_plan(file.resolve(), today=clock.today())
+    plan_file = find_plan(start)
+    return load_plan(plan_file, today=clock.today()) if plan_file else default_plan(start)
+
+
+def write_output(text: str) -> None:
+    """Print ``text``; characters that the stream's encoding lacks are escaped."""
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+
+
+def log(text: str) -> None:
+    """Print ``text`` to standard error, without what controls a terminal."""
+    print("\n".join(map(escape_line, text.splitlines())), file=sys.stderr, flush=True)
+
+
+def escape_line(line: str) -> str:
+    """Escape what controls a terminal: reasons contain answers of services, logs, and names in the plan."""
+    content = line.rstrip("\r\n")
+    return escape_control(content) + line[len(content) :].replace("\r", "")

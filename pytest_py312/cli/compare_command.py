@@ -9,7 +9,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.cli.common import select_services
+from pytest_py312.cli.rollout_common import select_services
 from pytest_py312.core.errors import OptionError
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.core.serialization import decode

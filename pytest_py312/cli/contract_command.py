@@ -4,7 +4,7 @@ import argparse
 import json
 from collections.abc import Sequence
 
-from pytest_py312.cli.common import describe_dry_run
+from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, with_journal
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
 from pytest_py312.rollout.context import RolloutContext
@@ -19,8 +19,9 @@ from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator
 
 
-def run_command(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
-    """Run the command.
+@with_journal
+def run_contracts(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> CommandOutput:
+    """Test the contracts of a stage, and record which of them passed.
 
     :raises Py312Error: it was refused, or cannot be done here.
     """

@@ -8,14 +8,19 @@ import argparse
 import asyncio
 import json
 import sys
-from collections.abc import Callable
 from contextlib import AsyncExitStack, suppress
 from urllib.parse import urlsplit
 
-from pytest_py312.cli import common
-from pytest_py312.cli.common import stage_of_services
-from pytest_py312.cli.rollout_commands import current_status, open_journal, requested_overrides
-from pytest_py312.cli.rollout_parser import DECISION_COMMANDS
+from pytest_py312.cli.rollout_commands import current_status, requested_overrides
+from pytest_py312.cli.rollout_common import (
+    CommandOutput,
+    describe_decision,
+    describe_dry_run,
+    describe_load,
+    describe_monitoring,
+    stage_of_services,
+    with_journal,
+)
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
 from pytest_py312.core.text import format_duration
@@ -51,18 +56,6 @@ EXIT_PENDING = 75
 EXIT_INTERRUPTED = 2
 
 
-def run_command(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
-    """Run the command.
-
-    :raises Py312Error: it was refused, or cannot be done here.
-    """
-    if options.command in _WITHOUT_JOURNAL:
-        return _WITHOUT_JOURNAL[options.command](options, context)
-    with open_journal(options, context) as journal:
-        handler = _decide if options.command in DECISION_COMMANDS else _watch
-        return handler(options, context, journal, _selected_run(context, journal, options))
-
-
 def _selected_run(context: RolloutContext, journal: Journal, options: argparse.Namespace) -> StageRun:
     newest_runs = journal.current_runs(options.env)
     stage = options.stage
@@ -77,16 +70,18 @@ def _selected_run(context: RolloutContext, journal: Journal, options: argparse.N
 # ---- monitoring
 
 
-def _watch(options: argparse.Namespace, context: RolloutContext, journal: Journal, run: StageRun) -> tuple[str, int]:
+@with_journal
+def watch(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> CommandOutput:
     """Monitor a stage, or take one sample of it.
 
     If another process already does so, that is no error: only report the stage's state from the journal.
     """
+    run = _selected_run(context, journal, options)
     if options.dry_run:
-        text = common.describe_monitoring(
+        text = describe_monitoring(
             options.command, run, sampling_interval(run, context.settings()), current_status(context, journal, run)
         )
-        return common.describe_dry_run(text, run.services, as_json=options.json)
+        return describe_dry_run(text, run.services, as_json=options.json)
     try:
         if any(has_pending_work(newest_run) for newest_run in journal.current_runs(run.environment)):
             run = _recover_unfinished(context, journal, run)
@@ -119,7 +114,7 @@ def _recover_unfinished(context: RolloutContext, journal: Journal, run: StageRun
     return journal.load_run(run.run)
 
 
-def _soak(options: argparse.Namespace, context: RolloutContext, journal: Journal, run: StageRun) -> tuple[str, int]:
+def _soak(options: argparse.Namespace, context: RolloutContext, journal: Journal, run: StageRun) -> CommandOutput:
     settings = effective_settings(
         run, context.settings(), requested_overrides(options), accept_changes=options.accept_config_change
     )
@@ -175,7 +170,7 @@ def exit_code(progress: SoakSnapshot) -> int:
     return EXIT_PENDING if progress.run.state in (StageState.SOAKING, StageState.SOAKED) else 1
 
 
-def _format_progress(progress: SoakSnapshot, options: argparse.Namespace, busy: str = "") -> tuple[str, int]:
+def _format_progress(progress: SoakSnapshot, options: argparse.Namespace, busy: str = "") -> CommandOutput:
     """:param busy: which other process works on the stage; empty for this one."""
     run, code = progress.run, exit_code(progress)
     if busy and run.state in DEPLOYMENT_STATES:
@@ -201,13 +196,17 @@ def _format_progress(progress: SoakSnapshot, options: argparse.Namespace, busy: 
 # ---- deciding
 
 
-def _decide(options: argparse.Namespace, context: RolloutContext, journal: Journal, run: StageRun) -> tuple[str, int]:
+@with_journal
+def decide(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> CommandOutput:
     """Record a decision, even while another process monitors the stage: that one loses ownership of the run."""
+    run = _selected_run(context, journal, options)
     if run.state is not StageState.HELD:
         raise RolloutRefused(f"stage {run.stage} is {run.state.value}: there is nothing to decide")
     if options.dry_run:
-        return common.describe_dry_run(
-            common.describe_decision(run, accept=options.command == "promote"), run.services, as_json=options.json
+        return describe_dry_run(
+            describe_decision(run, accept=options.command == "promote"),
+            run.services,
+            as_json=options.json,
         )
     operator = current_operator()
     notifier = StateReporter(journal, context.settings().environment_settings(options.env), context.log)
@@ -230,7 +229,8 @@ def _decide(options: argparse.Namespace, context: RolloutContext, journal: Journ
 # ---- printing
 
 
-def _run_load(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def load_test(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Send requests at fixed rates, and check the latencies."""
     if not _is_http_address(options.url):
         raise OptionError(f"{options.url} is not an HTTP address, such as http://127.0.0.1:8000/health")
     try:
@@ -238,7 +238,7 @@ def _run_load(options: argparse.Namespace, context: RolloutContext) -> tuple[str
         if options.warm_up:
             steps.insert(0, parse_step(options.warm_up, is_judged=False))
         if options.dry_run:
-            return common.describe_dry_run(common.describe_load(options.url, steps), (), as_json=options.json)
+            return describe_dry_run(describe_load(options.url, steps), (), as_json=options.json)
         limits = LoadLimits(p95=options.p95, p99=options.p99, errors=options.errors)
         report = run_load(options.url, steps, limits)
     except ValueError as error:
@@ -271,7 +271,7 @@ def _format_load_report(report: LoadReport, steps: list[LoadStep]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _print_rules(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def _print_rules(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
     settings = context.settings()
     # the longest interval: a stage with fewer samples must not look like one without monitoring
     interval = max(
@@ -283,16 +283,11 @@ def _print_rules(options: argparse.Namespace, context: RolloutContext) -> tuple[
     return json.dumps(rules_document(all_rules), indent=2) + "\n" if options.json else format_rules(all_rules), 0
 
 
-def _print_dashboard(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def _print_dashboard(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
     return json.dumps(build_dashboard(), indent=2) + "\n", 0
 
 
-def _export(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def export(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Print alert rules or the dashboard."""
     print_document = _print_rules if options.document == "alert-rules" else _print_dashboard
     return print_document(options, context)
-
-
-_WITHOUT_JOURNAL: dict[str, Callable[[argparse.Namespace, RolloutContext], tuple[str, int]]] = {
-    "load-test": _run_load,
-    "export": _export,
-}

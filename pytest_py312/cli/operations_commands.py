@@ -6,12 +6,12 @@ Each returns the text to print and the exit code.
 import argparse
 import hashlib
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from pytest_py312.cli.common import describe_dry_run
-from pytest_py312.cli.rollout_commands import current_status, open_journal
+from pytest_py312.cli.rollout_commands import current_status
+from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, open_journal
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
 from pytest_py312.rollout.canary_analysis.soak_status import SoakStatus
@@ -20,19 +20,11 @@ from pytest_py312.rollout.domain.journal import JOURNAL_FILE, Journal
 from pytest_py312.rollout.domain.model import StageRun
 from pytest_py312.rollout.domain.soak_overrides import with_overrides
 
-
-def run_command(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
-    """Run the command.
-
-    :raises Py312Error: it was refused, or cannot be done here.
-    """
-    return _COMMANDS[options.command](options, context)
-
-
 # ---- doctor
 
 
-def _doctor(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def doctor(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Check whether a rollout would work on this machine."""
     from pytest_py312.rollout.domain.deployment_plan import stage_services
     from pytest_py312.rollout.preflight.health_checks import run_health_checks
     from pytest_py312.rollout.preflight.health_rows import all_required_ok
@@ -56,7 +48,8 @@ def _doctor(options: argparse.Namespace, context: RolloutContext) -> tuple[str, 
 # ---- evidence
 
 
-def _evidence(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def evidence(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Write the evidence of a stage, or verify one."""
     if options.verify is not None:
         return _verify_evidence(options, context)
     from pytest_py312.rollout.reporting.evidence import build_evidence
@@ -117,7 +110,7 @@ def _read_compatibility(name: str, run: StageRun) -> dict[str, Any]:
         raise OptionError(f"--report {name}: {error}") from error
 
 
-def _verify_evidence(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def _verify_evidence(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
     from pytest_py312.rollout.reporting.evidence_bundle import InvalidBundle, verify_bundle
 
     try:
@@ -187,7 +180,8 @@ def _confirms_run(current_runs: Mapping[str, Any], recorded_run: Mapping[str, An
 # ---- roadmap
 
 
-def _roadmap(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def roadmap(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Print all stages with their state and next step."""
     from pytest_py312.rollout.reporting import roadmap
 
     settings = context.settings()
@@ -217,7 +211,8 @@ def newest_runs_with_status(context: RolloutContext) -> tuple[list[StageRun], di
 # ---- compare
 
 
-def _compare(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def compare(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Compare the new version with the previous one."""
     from pytest_py312.cli import compare_command
 
     if options.old or options.new:
@@ -230,20 +225,11 @@ def _compare(options: argparse.Namespace, context: RolloutContext) -> tuple[str,
         )
 
 
-# ---- contract
-
-
-def _contract(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
-    from pytest_py312.cli import contract_command
-
-    with open_journal(options, context) as journal:
-        return contract_command.run_command(options, context, journal)
-
-
 # ---- drill
 
 
-def _drill(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def drill(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Deploy a stage and roll it back on purpose."""
     from pytest_py312.cli.rollout_commands import driver_with_signals
     from pytest_py312.rollout.context import plan_rollout
     from pytest_py312.rollout.execution import drill
@@ -293,13 +279,3 @@ def format_table(rows: Sequence[Sequence[str]]) -> list[str]:
         "".join(f"{pad(cell, width)}  " for cell, width in zip(row, widths, strict=False)) + row[-1]
         for row in escaped_rows
     ]
-
-
-_COMMANDS: dict[str, Callable[[argparse.Namespace, RolloutContext], tuple[str, int]]] = {
-    "doctor": _doctor,
-    "evidence": _evidence,
-    "drill": _drill,
-    "test-contracts": _contract,
-    "compare": _compare,
-    "roadmap": _roadmap,
-}

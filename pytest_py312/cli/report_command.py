@@ -3,9 +3,7 @@
 import argparse
 import sys
 from pathlib import Path
-from typing import Any
 
-from pytest_py312.cli.rollout_parser import add_location_arguments
 from pytest_py312.core.directories import STATE_FOLDER, path_in_checkout
 from pytest_py312.core.errors import OptionError, StateError, did_you_mean
 from pytest_py312.core.files import write_document
@@ -13,20 +11,6 @@ from pytest_py312.core.text import escape_terminal
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, FORMATS, format_of_file, render
 from pytest_py312.gate.reports.run_verdict import summarize
 from pytest_py312.gate.run.stored_runs import FILE_NAME, RunStore, StoredRun
-
-REPORT_COMMAND = "report"
-
-
-def add_report_command(commands: Any) -> None:
-    """Add the command to the subparsers of ``py312``."""
-    parser = commands.add_parser(REPORT_COMMAND, help="write a report of an earlier run again; runs nothing")
-    add_location_arguments(parser)
-    parser.add_argument("--list", action="store_true", help="show the runs that are stored")
-    parser.add_argument(
-        "--from", dest="run", default="", metavar="RUN", help="id of a run, or its beginning (default: the last)"
-    )
-    parser.add_argument("--format", metavar="|".join(FORMATS), help="default: by the ending of the file, else md")
-    parser.add_argument("--output", metavar="FILE", help="default: standard output")
 
 
 def report(options: argparse.Namespace) -> int:

@@ -6,12 +6,12 @@ refused.
 
 import argparse
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pytest_py312.cli.common import select_services, stage_of_services
-from pytest_py312.core.errors import OptionError, RolloutRefused
+from pytest_py312.cli.rollout_common import CommandOutput, select_services, stage_of_services, with_journal
+from pytest_py312.core.errors import OptionError
 from pytest_py312.core.serialization import encode
 from pytest_py312.core.text import format_duration
 from pytest_py312.rollout.canary_analysis.soak_status import (
@@ -35,44 +35,16 @@ from pytest_py312.rollout.execution.deploy_gate import report_unmeasured
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import current_operator
 from pytest_py312.rollout.execution.relocation import accept_relocation
-from pytest_py312.rollout.targets.target import Target, TargetError
+from pytest_py312.rollout.targets.target import Target
 
-"""Durations from here on are shown in hours."""
 _NOTHING_UNFINISHED = "nothing is unfinished in {}"
-
-
-def run_command(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
-    """Run the command.
-
-    :raises Py312Error: it was refused, or cannot be done here.
-    """
-    if options.command == "plan":
-        return _plan(options, context)
-    with open_journal(options, context) as journal:
-        if options.command == "status":
-            return _status(options, context, journal)
-        return _ACTIONS[options.command](options, context, journal)
-
-
-@contextmanager
-def open_journal(options: argparse.Namespace, context: RolloutContext) -> Iterator[Journal]:
-    """Open the journal for one command.
-
-    :raises RolloutRefused: the target refused an operation; the message names the environment.
-    """
-    journal = Journal(context.state_dir)
-    try:
-        yield journal
-    except TargetError as error:
-        raise RolloutRefused(f"{options.env}: {error}") from error
-    finally:
-        journal.close()
 
 
 # ---- reading
 
 
-def _plan(options: argparse.Namespace, context: RolloutContext) -> tuple[str, int]:
+def show_plan(options: argparse.Namespace, context: RolloutContext) -> CommandOutput:
+    """Show how a stage would be deployed."""
     settings, fleet = context.settings(), context.fleet()
     references: dict[str, str] = {}
     for service in stage_services(context.plan, fleet, options.stage):
@@ -97,7 +69,9 @@ def _plan(options: argparse.Namespace, context: RolloutContext) -> tuple[str, in
     return "\n".join(lines) + "\n", 0
 
 
-def _status(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
+@with_journal
+def status(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> CommandOutput:
+    """Show the stages of an environment, and who holds its lock."""
     runs = journal.current_runs(options.env)
     holder: LockHolder | None = None
     unavailable_reason = ""
@@ -142,9 +116,11 @@ def current_status(context: RolloutContext, journal: Journal, run: StageRun) -> 
 # ---- changing
 
 
-def _deploy(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
+@with_journal
+def deploy(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> CommandOutput:
+    """Deploy a stage; with --rollback, roll it back."""
     if options.rollback:
-        return _rollback(options, context, journal)
+        return _roll_back(options, context, journal)
     if options.services:
         raise OptionError("--services is for a rollback; a stage is deployed as a whole: --stage N")
     if options.stage is None:
@@ -172,7 +148,9 @@ def _deploy(options: argparse.Namespace, context: RolloutContext, journal: Journ
     return _format_results([deployed_run], options, StageState.SOAKING)
 
 
-def _recover(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
+@with_journal
+def recover(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> CommandOutput:
+    """Finish the work of runs that were killed."""
     unfinished = [run for run in journal.current_runs(options.env) if has_pending_work(run)]
     if options.dry_run:
         if options.json:
@@ -203,7 +181,13 @@ def _recover(options: argparse.Namespace, context: RolloutContext, journal: Jour
     return "".join(relocation_lines) + (text if recovered else ""), code
 
 
-def _rollback(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
+@with_journal
+def rollback(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> CommandOutput:
+    """Roll a stage, or some of its services, back to the previous version."""
+    return _roll_back(options, context, journal)
+
+
+def _roll_back(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> CommandOutput:
     runs, stage_requested = journal.current_runs(options.env), options.stage
     if options.run:
         runs, stage_requested = _select_run(journal, runs, options.run, options.env, stage_requested)
@@ -237,7 +221,9 @@ def _rollback(options: argparse.Namespace, context: RolloutContext, journal: Jou
     ), code
 
 
-def _unlock(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> tuple[str, int]:
+@with_journal
+def unlock(options: argparse.Namespace, context: RolloutContext, journal: Journal) -> CommandOutput:
+    """Release the lock of an environment whose holder is dead."""
     target = context.target()
     if options.dry_run:
         holder = target.environment_lock(options.env).holder()
@@ -248,14 +234,6 @@ def _unlock(options: argparse.Namespace, context: RolloutContext, journal: Journ
         return _runs_document([], holder), 0
     action_text = "would be taken from" if options.dry_run else "was taken from"
     return (f"the lock of {options.env} {action_text} {holder}\n" if holder else f"{options.env} is not locked\n"), 0
-
-
-_ACTIONS: dict[str, Callable[[argparse.Namespace, RolloutContext, Journal], tuple[str, int]]] = {
-    "deploy": _deploy,
-    "recover": _recover,
-    "rollback": _rollback,
-    "unlock": _unlock,
-}
 
 
 def requested_overrides(options: argparse.Namespace) -> dict[str, float]:
@@ -287,7 +265,7 @@ def _format_planned(run: StageRun, options: argparse.Namespace, title: str) -> s
 
 def _format_results(
     runs: Sequence[StageRun], options: argparse.Namespace, *expected_states: StageState
-) -> tuple[str, int]:
+) -> CommandOutput:
     code = 0 if all(run.state in expected_states for run in runs) else 1
     if options.json:
         return _runs_document(runs), code

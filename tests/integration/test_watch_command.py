@@ -5,12 +5,11 @@ import threading
 import urllib.request
 from pathlib import Path
 
-from pytest_py312.cli import monitor_commands, rollout_commands
-from pytest_py312.cli.main import _build_parsers
 from pytest_py312.core import clock
 from pytest_py312.repository.plan.loader import load_plan
 from pytest_py312.rollout.context import RolloutContext
 from tests.support.fakes import FakeTarget, service_tree
+from tests.unit.rollout.shells import run_line
 
 PLAN = """
 deploy = { image = "new-{version}", readiness-delay = 0 }
@@ -44,9 +43,8 @@ def test_metrics_can_be_fetched_while_a_stage_is_watched(tmp_path: Path) -> None
 
     plan = load_plan(tmp_path / "py312.toml", today=clock.today())
     context = RolloutContext(plan=plan, state_dir=tmp_path / ".py312", target=lambda: target, log=log)
-    parser = _build_parsers()[0]
-    assert rollout_commands.run_command(parser.parse_args(["deploy", "--stage", "1"]), context)[1] == 0
-    text, code = monitor_commands.run_command(parser.parse_args(["watch", "--stage", "1", "--port", "0"]), context)
+    assert run_line("deploy --stage 1", context)[1] == 0
+    text, code = run_line("watch --stage 1 --port 0", context)
     fetching[0].join()
     assert code == 0, text
     assert text.startswith("stage 1 in test is accepted")

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312 import plugin
-from pytest_py312.cli.main import COMMANDS
+from pytest_py312.cli.commands import COMMANDS
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.benchmark import BenchmarkCheck
 from pytest_py312.gate.checks.image import ImageCheck

@@ -9,8 +9,10 @@ from pathlib import Path
 import pytest
 
 from pytest_py312 import __version__
-from pytest_py312.cli import main as cli
-from pytest_py312.cli.main import _escape_line, _log, main
+from pytest_py312.cli import gate_commands
+from pytest_py312.cli.commands import COMMANDS
+from pytest_py312.cli.common import escape_line, log
+from pytest_py312.cli.main import main
 from pytest_py312.core.directories import default_cache_folder
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
@@ -47,7 +49,7 @@ def printed(capsys: pytest.CaptureFixture[str], *argv: str | Path, code: int = 0
 def test_without_a_command_all_commands_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
     """And the gate is mentioned."""
     text = printed(capsys)
-    assert all(command in text for command in cli.COMMANDS)
+    assert all(command in text for command in COMMANDS)
     assert "pytest --py312" in text
 
 
@@ -130,8 +132,8 @@ def test_a_terminal_gets_colours_unless_disabled(environ: dict[str, str], colour
         def isatty(self) -> bool:
             return True
 
-    assert cli._uses_color(Terminal(), environ) is coloured
-    assert not cli._uses_color(io.StringIO(), environ)
+    assert gate_commands._uses_color(Terminal(), environ) is coloured
+    assert not gate_commands._uses_color(io.StringIO(), environ)
 
 
 def test_the_cache_folder_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -163,7 +165,7 @@ def test_the_cache_is_not_pruned_during_a_run(
     ("text", "size"), [("0", 0), ("10", 10), ("1KB", 1000), ("1.5KiB", 1536), ("2GiB", 2 * 1024**3), ("1 TB", 10**12)]
 )
 def test_sizes_have_units(text: str, size: int) -> None:
-    assert cli._parse_limit(text) == size
+    assert gate_commands._parse_limit(text) == size
 
 
 def test_interpreters_are_listed_and_missing_ones_explained(
@@ -183,7 +185,7 @@ def test_interpreters_are_listed_and_missing_ones_explained(
             flags="pgo",
         )
 
-    monkeypatch.setattr(cli, "find_local", find)
+    monkeypatch.setattr(gate_commands, "find_local", find)
     argv = ("interpreters", repository, "--cache-dir", tmp_path)
     lines = printed(capsys, *argv, code=1).splitlines()
     assert [line.split()[:2] for line in lines] == [["3.9", "3.9.1"], ["3.10", "missing"], ["3.12", "3.12.1"]]
@@ -223,7 +225,7 @@ def test_only_the_gate_accepts_arguments_of_pytest(repository: Path, capsys: pyt
 
 def test_a_line_of_a_rollout_does_not_control_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
     """Reasons contain answers of services: their control characters are escaped, and lines stay lines."""
-    assert _escape_line("  user: \x1b[2Jgone\x07\u202e é\n") == "  user: gone\\x07\\u202e é\n"
-    assert _escape_line("a\r\n") == "a\n"
-    _log("first \x1b]0;title\x07\nsecond\x9b1m")
+    assert escape_line("  user: \x1b[2Jgone\x07\u202e é\n") == "  user: gone\\x07\\u202e é\n"
+    assert escape_line("a\r\n") == "a\n"
+    log("first \x1b]0;title\x07\nsecond\x9b1m")
     assert capsys.readouterr().err == "first \nsecond\n"

@@ -9,9 +9,6 @@ from typing import Any
 
 import pytest
 
-from pytest_py312.cli.main import _build_parsers
-from pytest_py312.cli.rollout_commands import run_command
-from pytest_py312.cli.rollout_parser import ROLLOUT_COMMANDS
 from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.repository.plan.loader import load_plan
@@ -21,6 +18,7 @@ from pytest_py312.rollout.domain.journal import Journal
 from pytest_py312.rollout.domain.model import LockHolder, Verdict
 from pytest_py312.rollout.execution.locking import current_operator
 from tests.support.fakes import FakeTarget, service_tree
+from tests.unit.rollout.shells import run_line
 
 PLAN = """
 deploy = { image = "new-{version}", readiness-delay = 0 }
@@ -57,7 +55,7 @@ class Shell:
         )
 
     def __call__(self, line: str, *, code: int = 0) -> str:
-        text, found = run_command(_build_parsers()[0].parse_args(line.split()), self.context)
+        text, found = run_line(line, self.context)
         assert found == code, text
         return text
 
@@ -257,8 +255,3 @@ def test_signal_handlers_are_restored(py312: Shell) -> None:
     before = signal.getsignal(signal.SIGTERM)
     py312("deploy --stage 1")
     assert signal.getsignal(signal.SIGTERM) == before
-
-
-def test_each_command_has_help() -> None:
-    assert set(ROLLOUT_COMMANDS) <= set(_build_parsers()[1])
-    assert all(_build_parsers()[1][name].format_help() for name in ROLLOUT_COMMANDS)

@@ -1,16 +1,14 @@
 """Commands typed at a target in memory, with a clock that is set by hand."""
 
 import json
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from pytest_py312.cli import monitor_commands, operations_commands, rollout_commands
-from pytest_py312.cli.main import _build_parsers
-from pytest_py312.cli.rollout_parser import MONITOR_COMMANDS, OPERATIONS_COMMANDS
+from pytest_py312.cli.commands import COMMANDS
+from pytest_py312.cli.main import parse_arguments
 from pytest_py312.core import clock
 from pytest_py312.repository.plan.loader import load_plan
 from pytest_py312.rollout.context import RolloutContext
@@ -47,6 +45,13 @@ caller = "gateway"
 callee = "auth"
 path = "/verify"
 """
+
+
+def run_line(line: str, context: RolloutContext) -> tuple[str, int]:
+    """Run a command of the rollout as it is typed; return its text and exit code."""
+    options = parse_arguments(line.split())
+    text, exit_code = COMMANDS[options.command].load()(options, context)
+    return str(text), int(exit_code)
 
 
 @dataclass
@@ -99,12 +104,7 @@ class Shell:
         )
 
     def __call__(self, line: str, *, code: int = 0) -> str:
-        options = _build_parsers()[0].parse_args(line.split())
-        run: Callable[..., tuple[str, int]] = (
-            monitor_commands.run_command if options.command in MONITOR_COMMANDS else rollout_commands.run_command
-        )
-        run = operations_commands.run_command if options.command in OPERATIONS_COMMANDS else run
-        text, exit_code = run(options, self.context)
+        text, exit_code = run_line(line, self.context)
         assert exit_code == code, text
         return text
 

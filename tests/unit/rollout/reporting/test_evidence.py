@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import pytest_py312
-from pytest_py312.cli.main import _build_parsers
-from pytest_py312.cli.operations_commands import run_command
+from pytest_py312.cli import operations_commands
+from pytest_py312.cli.main import parse_arguments
 from pytest_py312.core.errors import OptionError
 from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp, Usage
 from pytest_py312.rollout.reporting.evidence import build_evidence, history_chain, summarize_gate_report
@@ -330,9 +330,9 @@ def test_any_bundle_is_verified_or_refused(py312: Shell, path: str, value: objec
     with contextlib.suppress(Exception):  # what has no chain has no manifest either
         digests = (hashlib.sha256(file.read_bytes()).hexdigest() for file in (document, page))
         document.with_suffix(".sha256").write_text(manifest_of(json.loads(text), document.stem, *digests))
-    options = _build_parsers()[0].parse_args(["evidence", "--verify", str(document)])
+    options = parse_arguments(["evidence", "--verify", str(document)])
     with contextlib.suppress(OptionError):
-        assert run_command(options, py312.context)[1] in (0, 1)
+        assert operations_commands.evidence(options, py312.context)[1] in (0, 1)
 
 
 # ---- untrusted text

@@ -6,19 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.cli.main import _build_parsers, main
-from pytest_py312.cli.rollout_parser import (
-    MONITOR_COMMANDS,
-    OPERATIONS_COMMANDS,
-    ROLLOUT_COMMANDS,
-    pytest_argv,
-    split_pytest_arguments,
-)
+from pytest_py312.cli.command import RolloutCommand
+from pytest_py312.cli.commands import COMMANDS as ALL_COMMANDS
+from pytest_py312.cli.gate_commands import pytest_argv
+from pytest_py312.cli.main import main, parse_arguments
 from pytest_py312.core.errors import OptionError, RolloutRefused, StateError
 from pytest_py312.rollout.domain.model import StageState
 from tests.unit.rollout.shells import CONTRACT, PLAN, STAGES, Shell, shell_in
 
-COMMANDS = (*ROLLOUT_COMMANDS, *MONITOR_COMMANDS, *OPERATIONS_COMMANDS)
+COMMANDS = [command.name for command in ALL_COMMANDS.values() if isinstance(command, RolloutCommand)]
 LOOKING = {
     "plan": "plan --stage 1",
     "status": "status",
@@ -170,8 +166,8 @@ def test_services_are_selected_by_path_or_pattern(tmp_path: Path, monkeypatch: p
 
 
 def test_the_gate_accepts_services_separated_by_blanks() -> None:
-    words, more = split_pytest_arguments(["test", "--services", "a", "b/c", "d,e", "--", "-x"])
-    assert pytest_argv(_build_parsers()[0].parse_args(words), more)[1:] == [
+    options = parse_arguments(["test", "--services", "a", "b/c", "d,e", "--", "-x"])
+    assert pytest_argv(options)[1:] == [
         "-m", "pytest", "--py312", "--py312-services=a,b/c,d,e", "-x",
     ]  # fmt: skip
 

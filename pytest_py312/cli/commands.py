@@ -1,0 +1,366 @@
+"""All commands of ``py312``, in the order of its help."""
+
+from collections.abc import Mapping
+
+from pytest_py312.cli.command import Command, RolloutCommand, argument, exactly_one
+from pytest_py312.gate.reports import FORMATS as REPORT_FORMATS
+
+INVENTORY_FORMATS = ("table", "json", "csv", "markdown")
+CACHE_ACTIONS = ("dir", "size", "prune")
+DEFAULT_PRUNE_DAYS = 30.0
+"""Days without use after which ``py312 cache prune`` removes an entry by default."""
+TEST_COMMAND = "test"
+"""The command that passes arguments on to pytest."""
+
+_LOCATION = (
+    argument("path", nargs="?", default=".", metavar="PATH", help="the repository, or a folder in it"),
+    argument("--plan", metavar="FILE", help="the plan file (default: searched from PATH upwards)"),
+)
+_CACHE_DIR = argument("--cache-dir", metavar="DIR", help="default: the user's cache folder")
+
+_STATE_DIR = argument("--state-dir", metavar="DIR", help="folder of the journal (default: .py312 beside the plan)")
+_ENVIRONMENT = argument("--env", default="test", metavar="NAME", help="the environment (default: test)")
+_JSON = argument("--json", action="store_true", help="print a JSON document")
+_JOURNAL = (*_LOCATION, _STATE_DIR, _ENVIRONMENT, _JSON)
+"""The arguments of nearly every command of the rollout."""
+_DRY_RUN = argument("--dry-run", action="store_true", help="print what would be done, without doing it")
+_STAGE = argument("--stage", type=int, metavar="N")
+_REQUIRED_STAGE = argument("--stage", type=int, metavar="N", required=True)
+_STAGE_FILTER = argument("--stage", type=int, metavar="N", help="only the services of this stage")
+_SOAK = (
+    argument("--duration", metavar="48h", help="duration of the soak, instead of the plan's"),
+    argument("--interval", metavar="5m", help="time between samples, instead of the plan's"),
+)
+_ROLLBACK = (
+    _STAGE,
+    argument("--services", nargs="+", default=[], metavar="NAME", help="only these services (rollback)"),
+    argument("--cascade", action="store_true", help="roll later stages back first"),
+    argument("--keep-later", action="store_true", help="keep later stages up; their results become stale"),
+    argument("--run", default="", metavar="RUN", help="an earlier run that a later one was rolled back to (rollback)"),
+    argument("--reason", default="manual", metavar="TEXT", help="recorded in the journal (rollback)"),
+)
+_MONITOR = (
+    *_LOCATION,
+    _STATE_DIR,
+    exactly_one(
+        _STAGE, argument("--services", nargs="+", default=[], metavar="NAME", help="the stage of these services")
+    ),
+    *_SOAK,
+    _ENVIRONMENT,
+    _JSON,
+    _DRY_RUN,
+    argument("--accept-config-change", action="store_true", help="continue although the plan has changed"),
+)
+_DECISION = (
+    *_LOCATION,
+    _STATE_DIR,
+    _REQUIRED_STAGE,
+    _ENVIRONMENT,
+    _JSON,
+    _DRY_RUN,
+    argument("--reason", required=True, metavar="TEXT", help="recorded in the journal"),
+)
+
+_GATE_COMMANDS = (
+    Command(
+        name="inventory",
+        help="show the services that are found; only reads files",
+        function="gate_commands:inventory",
+        arguments=(
+            argument("--format", default="table", metavar="|".join(INVENTORY_FORMATS), help="default: table"),
+            *_LOCATION,
+        ),
+    ),
+    Command(
+        name="cache",
+        help="show where the cache is and how large it is, or make it smaller",
+        function="gate_commands:cache",
+        arguments=(
+            argument("action", nargs="?", default="size", metavar="|".join(CACHE_ACTIONS), help="default: size"),
+            argument(
+                "--older-than",
+                metavar="DAYS",
+                help=f"prune: remove what was not used for this long (default: {DEFAULT_PRUNE_DAYS:g})",
+            ),
+            argument(
+                "--max-size", metavar="2GiB", help="prune: also remove the least recently used entries above this size"
+            ),
+            _CACHE_DIR,
+        ),
+    ),
+    Command(
+        name="interpreters",
+        help="show which of the plan's Pythons this machine has",
+        function="gate_commands:interpreters",
+        arguments=(*_LOCATION, _CACHE_DIR),
+    ),
+    Command(
+        name="report",
+        help="write a report of an earlier run again; runs nothing",
+        function="report_command:report",
+        arguments=(
+            *_LOCATION,
+            argument("--list", action="store_true", help="show the runs that are stored"),
+            argument(
+                "--from",
+                dest="run",
+                default="",
+                metavar="RUN",
+                help="id of a run, or its beginning (default: the last)",
+            ),
+            argument("--format", metavar="|".join(REPORT_FORMATS), help="default: by the ending of the file, else md"),
+            argument("--output", metavar="FILE", help="default: standard output"),
+        ),
+    ),
+)
+
+_DEPLOYMENT_COMMANDS = (
+    RolloutCommand(
+        name="plan",
+        help="show how a stage would be deployed: order, containers, images; changes nothing",
+        function="rollout_commands:show_plan",
+        arguments=(*_JOURNAL, _REQUIRED_STAGE),
+    ),
+    RolloutCommand(
+        name="deploy",
+        help="deploy a stage up to the start of its soak; roll it back if that fails",
+        function="rollout_commands:deploy",
+        arguments=(
+            *_JOURNAL,
+            *_ROLLBACK,
+            *_SOAK,
+            argument("--rollback", action="store_true", help="the same as py312 rollback"),
+            _DRY_RUN,
+        ),
+    ),
+    RolloutCommand(
+        name="status",
+        help="show the stages of an environment and the holder of its lock",
+        function="rollout_commands:status",
+        arguments=_JOURNAL,
+        works_from_journal=True,
+    ),
+    RolloutCommand(
+        name="recover",
+        help="finish the work of a run that was killed",
+        function="rollout_commands:recover",
+        arguments=(
+            *_JOURNAL,
+            argument(
+                "--accept-new-engine", action="store_true", help="accept that the environment is now on another engine"
+            ),
+            argument("--start", action="store_true", help="start the stopped services that a rollback has skipped"),
+            _DRY_RUN,
+        ),
+        works_from_journal=True,
+    ),
+    RolloutCommand(
+        name="rollback",
+        help="roll a stage, or some of its services, back to the previous version",
+        function="rollout_commands:rollback",
+        arguments=(*_JOURNAL, *_ROLLBACK, _DRY_RUN),
+        works_from_journal=True,
+    ),
+    RolloutCommand(
+        name="unlock",
+        help="release the lock of an environment whose holder is dead",
+        function="rollout_commands:unlock",
+        arguments=(
+            *_JOURNAL,
+            argument("--force", action="store_true", help="release the lock even if its holder may still be running"),
+            _DRY_RUN,
+        ),
+        works_from_journal=True,
+    ),
+)
+
+_MONITOR_COMMANDS = (
+    RolloutCommand(
+        name="watch",
+        help="monitor a deployed stage until its soak is decided",
+        function="monitor_commands:watch",
+        arguments=(
+            *_MONITOR,
+            argument(
+                "--port",
+                type=int,
+                metavar="N",
+                help="serve metrics on 127.0.0.1:N/metrics and a live page on 127.0.0.1:N",
+            ),
+        ),
+    ),
+    RolloutCommand(
+        name="sample",
+        help="take the sample that is due and exit; for cron, timers and scheduled pipelines",
+        function="monitor_commands:watch",
+        arguments=_MONITOR,
+    ),
+    RolloutCommand(
+        name="promote",
+        help="accept a stage that waits for a decision",
+        function="monitor_commands:decide",
+        arguments=_DECISION,
+    ),
+    RolloutCommand(
+        name="abort",
+        help="roll back a stage that waits for a decision",
+        function="monitor_commands:decide",
+        arguments=_DECISION,
+        works_from_journal=True,
+    ),
+    RolloutCommand(
+        name="load-test",
+        help="send requests at a fixed rate (open loop) and check the latencies",
+        function="monitor_commands:load_test",
+        arguments=(
+            argument("url", metavar="URL"),
+            argument("--step", action="append", default=[], metavar="RATExSECONDS", help="200x60; may be repeated"),
+            argument("--warm-up", metavar="RATExSECONDS", help="load before the steps, not judged"),
+            argument("--p95", type=float, default=0.0, metavar="SECONDS", help="limit of the 95th percentile"),
+            argument("--p99", type=float, default=0.0, metavar="SECONDS", help="limit of the 99th percentile"),
+            argument(
+                "--errors", type=float, default=0.01, metavar="SHARE", help="share of requests that may fail (0.01)"
+            ),
+            *_LOCATION,
+            _STATE_DIR,
+            _JSON,
+            _DRY_RUN,
+        ),
+    ),
+    RolloutCommand(
+        name="export",
+        help="print alert rules for Prometheus, or a dashboard for Grafana",
+        function="monitor_commands:export",
+        arguments=(
+            argument("document", choices=("alert-rules", "dashboard"), help="what to print"),
+            *_LOCATION,
+            _STATE_DIR,
+            _JSON,
+        ),
+    ),
+)
+
+_OPERATIONS_COMMANDS = (
+    RolloutCommand(
+        name="doctor",
+        help="check whether a rollout would work here: engine, clocks, disks, journal, images; changes nothing",
+        function="operations_commands:doctor",
+        arguments=(*_JOURNAL, _STAGE_FILTER),
+    ),
+    RolloutCommand(
+        name="evidence",
+        help="write the journal's record of a stage for an auditor, or verify such a record",
+        function="operations_commands:evidence",
+        arguments=(
+            *_JOURNAL,
+            exactly_one(
+                argument("--stage", type=int, metavar="N", help="write the evidence of this stage"),
+                argument(
+                    "--verify", metavar="FILE", help="verify that a bundle (its folder, or a file of it) is unchanged"
+                ),
+            ),
+            argument(
+                "--digest",
+                metavar="SHA256",
+                help="with --verify: the digest of the JSON or of the manifest that was kept elsewhere",
+            ),
+            argument("--dry-run", action="store_true", help="print what would be written, without writing it"),
+            argument("--out", metavar="FOLDER", help="the folder to write to (default: evidence in the state folder)"),
+            argument(
+                "--report", metavar="FILE.json", help="include this report of the gate (--py312-report=FILE.json)"
+            ),
+        ),
+        works_from_journal=True,
+    ),
+    RolloutCommand(
+        name="roadmap",
+        help="print all stages as Markdown: services, their current and planned Python, their state, the next step",
+        function="operations_commands:roadmap",
+        arguments=(
+            *_LOCATION,
+            _STATE_DIR,
+            argument("--env", metavar="NAME", help="only this environment (default: all)"),
+            _JSON,
+        ),
+    ),
+    RolloutCommand(
+        name="compare",
+        help="compare the new version with the previous one by recorded data: control, two windows, two load tests",
+        function="operations_commands:compare",
+        arguments=(
+            *_JOURNAL,
+            argument("--stage", type=int, metavar="N", help="compare the newest run of this stage with its control"),
+            argument("--services", nargs="+", default=[], metavar="NAME", help="only these services of the stage"),
+            argument(
+                "--metric",
+                action="append",
+                default=[],
+                metavar="NAME",
+                help="compare only this metric; may be repeated",
+            ),
+            argument("--before", metavar="FROM..TO", help="with --after: compare two windows of the stage's samples"),
+            argument("--after", metavar="FROM..TO", help="2026-11-24T08:00..2026-11-24T20:00 (UTC without a zone)"),
+            argument(
+                "--old",
+                nargs="+",
+                default=[],
+                metavar="FILE",
+                help="reports of py312 load-test --json, previous version",
+            ),
+            argument("--new", nargs="+", default=[], metavar="FILE", help="the same, new version"),
+        ),
+    ),
+    RolloutCommand(
+        name="test-contracts",
+        help="test calls and data between the old and new versions of services that rely on each other",
+        function="contract_command:run_contracts",
+        arguments=(
+            *_JOURNAL,
+            argument(
+                "--stage", type=int, metavar="N", required=True, help="run the contracts of this stage's services"
+            ),
+            argument("--dry-run", action="store_true", help="print what would be tested, without testing it"),
+        ),
+    ),
+    RolloutCommand(
+        name="drill",
+        help="deploy a stage and roll it back on purpose, where the plan allows it",
+        function="operations_commands:drill",
+        arguments=(
+            *_JOURNAL,
+            _REQUIRED_STAGE,
+            argument(
+                "--fault",
+                choices=("none", "stop"),
+                default="none",
+                help="none: request the rollback (default); stop: stop a new container, which must be detected",
+            ),
+            argument(
+                "--service",
+                metavar="NAME",
+                help="with --fault stop: the service to stop (default: the last deployed)",
+            ),
+            argument("--force", action="store_true", help="run it even if the plan does not allow drills"),
+            _DRY_RUN,
+        ),
+    ),
+)
+
+_TEST = Command(
+    name=TEST_COMMAND,
+    help="run the gate, as `pytest --py312`; arguments after -- are passed to pytest",
+    function="gate_commands:test",
+    arguments=(
+        *_LOCATION,
+        argument(
+            "--services", nargs="+", default=[], metavar="NAME", help="only these services: names, paths or globs"
+        ),
+        _STAGE_FILTER,
+    ),
+)
+
+COMMANDS: Mapping[str, Command] = {
+    command.name: command
+    for command in (*_GATE_COMMANDS, *_DEPLOYMENT_COMMANDS, *_MONITOR_COMMANDS, *_OPERATIONS_COMMANDS, _TEST)
+}
+"""Each command by its name."""

@@ -1,0 +1,198 @@
+"""The commands around the gate: ``py312 inventory, cache, interpreters, test``. Each returns its exit code."""
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn, TextIO
+
+from pytest_py312.cli.commands import CACHE_ACTIONS, DEFAULT_PRUNE_DAYS, INVENTORY_FORMATS
+from pytest_py312.cli.common import existing_folder, read_plan, write_output
+from pytest_py312.core.directories import default_cache_folder
+from pytest_py312.core.errors import OptionError, StateError, did_you_mean
+from pytest_py312.core.model.fleet import Fleet
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.text import format_size, parse_size
+from pytest_py312.gate.reports.inventory import render_csv, render_json, render_markdown, render_table
+from pytest_py312.gate.run import cache_pruning
+from pytest_py312.repository.services.discovery import discover
+from pytest_py312.repository.services.requirement_sources import describe_sources_by_name
+from pytest_py312.repository.services.version_survey import with_all_declarations
+from pytest_py312.runners.interpreters import FingerprintCache, find_local
+from pytest_py312.runners.runner import CellUnavailable
+
+PIPE_WIDTH = 160
+"""Columns of a table that is not printed to a terminal."""
+
+# ---- inventory
+
+
+def inventory(options: argparse.Namespace) -> int:
+    """Show the services that are found."""
+    output_format = _require_choice("--format", options.format, INVENTORY_FORMATS)
+    plan = read_plan(options)
+    whole_fleet = discover(plan)
+    fleet = with_all_declarations(
+        _restrict_to_folder(whole_fleet, plan, existing_folder(options.path)), plan, whole_fleet
+    )
+    if output_format == "table":
+        text = render_table(fleet, plan, width=_stream_width(sys.stdout), color=_uses_color(sys.stdout, os.environ))
+    else:
+        render = {"json": render_json, "csv": render_csv, "markdown": render_markdown}
+        text = render[output_format](fleet, plan)
+    write_output(text)
+    return 0
+
+
+def _restrict_to_folder(fleet: Fleet, plan: Plan, folder: Path) -> Fleet:
+    """Return the services at, below or around ``folder``; all of them if it is outside of the repository's root."""
+    root = plan.root.resolve()
+    if root.is_relative_to(folder) or not folder.is_relative_to(root):
+        return fleet
+    folder_by_service = {service.name: (root / service.path).resolve() for service in fleet.services}
+    names = {
+        name
+        for name, service_folder in folder_by_service.items()
+        if service_folder.is_relative_to(folder) or folder.is_relative_to(service_folder)
+    }
+    if not names:
+        raise OptionError(f"there is no service at {folder}; `py312 inventory {root}` lists all of them")
+    services = tuple(service for service in fleet.services if service.name in names)
+    assumptions = [text for text in fleet.assumptions if text.split(" ", 1)[0] in names]
+    return replace(fleet, services=services, assumptions=(*assumptions, *describe_sources_by_name(services)))
+
+
+def _stream_width(stream: TextIO) -> int:
+    return shutil.get_terminal_size().columns if stream.isatty() else PIPE_WIDTH
+
+
+def _uses_color(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Return whether to print colours: only on a terminal that supports them, and unless NO_COLOR is set."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+# ---- cache
+
+
+def cache(options: argparse.Namespace) -> int:
+    """Show where the cache is and how large it is, or prune it."""
+    action = _require_choice("cache", options.action, CACHE_ACTIONS)
+    folder = _cache_folder(options)
+    if action == "dir":
+        write_output(f"{folder}\n")
+    elif action == "size":
+        write_output(_format_sizes(folder))
+    else:
+        days = _parse_days(options.older_than)
+        limit = None if options.max_size is None else _parse_limit(options.max_size)
+        live_run_ids = cache_pruning.live_runs()
+        if live_run_ids:
+            raise StateError(
+                f"a run of the gate is active ({', '.join(live_run_ids)}): prune the cache after it has ended"
+            )
+        prune_result = cache_pruning.prune(folder, older_than=days * cache_pruning.DAY, max_size=limit)
+        lines = [
+            f"removed {prune_result.removed} entries, {format_size(prune_result.freed)}; "
+            f"{format_size(prune_result.remaining)} are left",
+            *prune_result.skipped,
+        ]
+        if limit is not None and prune_result.remaining > limit:
+            lines.append("no more could be removed: the rest was used within the last day, or is in use")
+        write_output("\n".join(lines) + "\n")
+    return 0
+
+
+def _cache_folder(options: argparse.Namespace) -> Path:
+    return Path(options.cache_dir or default_cache_folder()).expanduser().absolute()
+
+
+def _format_sizes(folder: Path) -> str:
+    entries = cache_pruning.list_entries(folder)
+    areas = sorted({entry.area for entry in entries})
+    lines = [
+        f"{area:<14}{len(area_entries):>8} entries {format_size(cache_pruning.total_size(area_entries)):>12}"
+        for area in areas
+        if (area_entries := [entry for entry in entries if entry.area == area])
+    ]
+    # files that environments share with the store count once
+    lines.append(
+        f"{'together':<14}{len(entries):>8} entries {format_size(cache_pruning.total_size(entries)):>12}  in {folder}"
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _parse_days(text: str | None) -> float:
+    if text is None:
+        return DEFAULT_PRUNE_DAYS
+    try:
+        days = float(text)
+    except ValueError:
+        days = -1.0
+    if not 0 <= days < 1e6:
+        raise OptionError(f"--older-than {text}: it is a number of days, 0 or more")
+    return days
+
+
+def _parse_limit(text: str) -> int:
+    size = float(text) if text.isdecimal() and len(text) < 16 else parse_size(text)
+    if size is None:
+        raise OptionError(f"--max-size {text}: it is an amount such as 500MB or 2GiB")
+    return int(size)
+
+
+# ---- interpreters
+
+
+def interpreters(options: argparse.Namespace) -> int:
+    """Show which of the plan's Pythons this machine has."""
+    from uv import find_uv_bin
+
+    plan = read_plan(options)
+    build_cache = FingerprintCache(_cache_folder(options) / "interpreters")
+    lines, missing_count = [], 0
+    for interpreter in sorted(plan.interpreters):
+        try:
+            build = find_local(interpreter, uv=find_uv_bin(), fetch=False, cache=build_cache)
+            lines.append(f"{interpreter!s:<6}{build.version:<10}{build.flags:<10}{build.origin}")
+        except CellUnavailable as reason:
+            missing_count += 1
+            lines.append(f"{interpreter!s:<6}missing   {reason}")
+    if missing_count and plan.fetch_interpreters:
+        lines.append("The plan says fetch-interpreters = true: a run that needs a missing one downloads it with uv.")
+    write_output("\n".join(lines) + "\n")
+    return 1 if missing_count and not plan.fetch_interpreters else 0
+
+
+# ---- the gate
+
+
+def test(options: argparse.Namespace) -> NoReturn:
+    """Replace this process by pytest, so that signals, terminal and exit code are those of the gate."""
+    argv = pytest_argv(options)
+    if options.path != ".":
+        if options.plan is not None:
+            raise OptionError("test: give --plan or PATH, not both; the plan is looked for at PATH")
+        os.chdir(existing_folder(options.path))
+    sys.stdout.flush()
+    os.execv(argv[0], argv)
+
+
+def pytest_argv(options: argparse.Namespace) -> list[str]:
+    """Return the command that ``py312 test`` runs."""
+    services = [name for words in options.services for name in words.split(",") if name]
+    argv = [sys.executable, "-m", "pytest", "--py312"]
+    argv += [f"--py312-services={','.join(services)}"] if services else []
+    argv += [f"--py312-stage={options.stage}"] if options.stage is not None else []
+    argv += [f"--py312-plan={options.plan}"] if options.plan is not None else []
+    return [*argv, *options.pytest_arguments]
+
+
+def _require_choice(option: str, value: str, choices: Sequence[str]) -> str:
+    if value not in choices:
+        raise OptionError(
+            f"{option} {value}: expected one of {', '.join(choices)}{did_you_mean(value, tuple(choices))}"
+        )
+    return value
