@@ -34,7 +34,7 @@ from pytest_py312.rollout.monitoring.comparison import (
     worst_verdict,
 )
 from pytest_py312.rollout.monitoring.probes import LATENCY
-from pytest_py312.rollout.monitoring.traffic import LOAD_LATENCY
+from pytest_py312.rollout.monitoring.traffic import is_traffic_latency
 
 DEFAULT_METRICS = (LATENCY, MEMORY, CPU)
 """Metrics of two windows that are compared without ``--metric``, in addition to those of the plan."""
@@ -133,8 +133,8 @@ class _StageComparison:
         # a latency that the control never answered must not be skipped: the other metrics alone could look good
         recorded_metrics += [
             metric
-            for metric in (LATENCY, LOAD_LATENCY)
-            if metric in metrics_by_time.series and metric not in recorded_metrics
+            for metric in metrics_by_time.series
+            if (metric == LATENCY or is_traffic_latency(metric)) and metric not in recorded_metrics
         ]
         metrics = self._metrics or recorded_metrics or (LATENCY,)
         rules = {metric: self.rule_for(name, metric) for metric in metrics}

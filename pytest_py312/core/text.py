@@ -157,8 +157,8 @@ _BYTES = {"": 1} | {
     for power, prefix in enumerate("kmgt", start=1)
     for suffix, base in (("", 1000), ("i", 1024))
 }
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(s|m|h|d)", re.ASCII)
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 24 * 3600}
 
 
 def parse_size(text: str) -> float | None:
@@ -176,7 +176,7 @@ def format_size(size: int) -> str:
 
 
 def parse_duration(text: str) -> float | None:
-    """Convert ``"90s"``, ``"15m"``, ``"2h"`` or ``"2d"`` to seconds; ``None`` if it is no such text."""
+    """Convert ``"200ms"``, ``"90s"``, ``"15m"``, ``"2h"`` or ``"2d"`` to seconds; ``None`` if it is no such text."""
     match = _DURATION.fullmatch(text.strip())
     return float(match[1]) * _SECONDS[match[2]] if match else None
 

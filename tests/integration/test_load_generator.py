@@ -1,11 +1,13 @@
 """The load generator as a process, against a server on this machine."""
 
 import asyncio
+from collections import Counter
 
 import pytest
 
+from pytest_py312.repository.plan.rollout_settings import TrafficRequest
 from pytest_py312.rollout.domain.model import Verdict
-from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, LoadStep, run_load
+from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, LoadStep, run_load, run_loads
 from tests.integration.local_servers import OK, listening, request_on
 from tests.integration.prometheus_tools import free_port
 
@@ -39,6 +41,41 @@ def test_all_requests_are_sent_and_counted() -> None:
     assert (step.sent, step.errors, step.not_sent) == (60, 0, 0)
     assert count == 70
     assert 0 < step.p50 <= step.p95 <= step.p99 <= step.longest
+
+
+def test_requests_of_several_kinds_go_to_their_paths_with_their_bodies() -> None:
+    kinds = (
+        TrafficRequest(path="/orders?page=1", weight=3),
+        TrafficRequest(path="/orders", method="POST", body='{"id": "é"}', content_type="application/json"),
+    )
+    received: Counter[tuple[str, str, bytes]] = Counter()
+
+    async def handler(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while True:
+                head = (await reader.readuntil(b"\r\n\r\n")).decode().splitlines()
+                headers = dict(line.lower().split(": ", 1) for line in head[1:] if line)
+                body = await reader.readexactly(int(headers.get("content-length", "0")))
+                received[head[0], headers.get("content-type", ""), body] += 1
+                writer.write(BROKEN if head[0].startswith("POST") else OK)
+                await writer.drain()
+        except asyncio.IncompleteReadError:
+            return
+
+    async def generate() -> list[LoadReport]:
+        async with listening(handler) as port:
+            url = f"http://127.0.0.1:{port}/health"
+            return await asyncio.to_thread(run_loads, [url], STEPS[1:], LoadLimits(), requests=kinds, time_limit=10.0)
+
+    (report,) = asyncio.run(generate())
+    (step,) = report.steps
+    assert received == {
+        ("GET /orders?page=1 HTTP/1.1", "", b""): 45,
+        ("POST /orders HTTP/1.1", "application/json", '{"id": "é"}'.encode()): 15,
+    }
+    assert [(one.name, one.sent, one.errors) for one in step.endpoints] == [
+        ("GET /orders?page=1", 45, 0), ("POST /orders", 15, 15),
+    ]  # fmt: skip
 
 
 def test_errors_are_counted() -> None:

@@ -34,16 +34,40 @@ class ConfirmSettings:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class TrafficRequest:
+    """A kind of request of the synthetic traffic. Limits that are ``None`` are those of :class:`TrafficSettings`."""
+
+    path: str = ""
+    method: str = "GET"
+    body: str = ""
+    content_type: str = ""
+    weight: int = 1
+    """How many of the requests are of this kind, relative to the weights of the others."""
+    p95: float | None = None
+    p99: float | None = None
+    errors: float | None = None
+
+    @property
+    def name(self) -> str:
+        return f"{self.method} {self.path}".rstrip()
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class TrafficSettings:
-    """Synthetic traffic: ``rate`` requests per second to ``path``, for ``seconds`` of each sample."""
+    """Synthetic traffic: ``rate`` requests per second, for ``seconds`` of each sample."""
 
     rate: float = 0.0
     """0: no synthetic traffic."""
     path: str = ""
-    """Empty: the path of the health check."""
+    """Where all requests go if there are no ``requests``. Empty: the path of the health check."""
+    requests: tuple[TrafficRequest, ...] = ()
     seconds: float = 10.0
     p95: float = 0.0
     """Limit of the 95th percentile of the latency in seconds; 0: compare with the previous version instead."""
+    p99: float = 0.0
+    """As ``p95``."""
+    p999: float = 0.0
+    """Limit of the 99.9th percentile; 0: none."""
     errors: float = 0.01
     """Share of the requests that may fail in one sample."""
     budget: float = 0.001
@@ -339,9 +363,18 @@ _RECORDED_NAMES = {"control": "twin", "shares_target_with": "same_place_as"}
 """Field -> its name in the digests that journals have recorded."""
 
 
+_LATER_TRAFFIC_KEYS = frozenset({"requests", "p99", "p999"})
+"""Fields of :class:`TrafficSettings` that earlier versions did not have. Unless they are set, a digest omits them:
+otherwise a running soak would count as one whose settings have changed."""
+
+
 def _with_recorded_names(value: Any) -> Any:
     if isinstance(value, dict):
-        return {_RECORDED_NAMES.get(name, name): _with_recorded_names(item) for name, item in value.items()}
+        return {
+            _RECORDED_NAMES.get(name, name): _with_recorded_names(item)
+            for name, item in value.items()
+            if item or not ("rate" in value and name in _LATER_TRAFFIC_KEYS)
+        }
     return [_with_recorded_names(item) for item in value] if isinstance(value, list | tuple) else value
 
 

@@ -24,7 +24,15 @@ from pytest_py312.repository.plan.rollout_settings import (
     RolloutSettings,
     SettingsOverrides,
     SoakSettings,
-    TrafficSettings,
+)
+from pytest_py312.repository.plan.rollout_values import (
+    choice_reader,
+    count_reader,
+    duration_or_zero,
+    number_reader,
+    pattern_reader,
+    share,
+    url_path,
 )
 from pytest_py312.repository.plan.target_tables import (
     TARGET_DEFAULTS,
@@ -32,7 +40,8 @@ from pytest_py312.repository.plan.target_tables import (
     deployment,
     namespace,
 )
-from pytest_py312.repository.plan.values import FieldReaders, NodeReader, PlanNode, read_table, read_values
+from pytest_py312.repository.plan.traffic_tables import read_traffic
+from pytest_py312.repository.plan.values import FieldReaders, PlanNode, read_table, read_values
 
 PROVIDERS = ("http", "prometheus", "docker", "logs", "python")
 """Values of ``provider`` of a metric; ``rollout/monitoring/probe_plan.py`` has a probe for each of them."""
@@ -40,7 +49,6 @@ _PUBLISH = re.compile(r"(?:(?:\d{1,3}\.){3}\d{1,3}:)?(\d{1,5}):(\d{1,5})", re.AS
 _CONTAINER = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{0,127}", re.ASCII)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}", re.ASCII)
 _GRPC = re.compile(r"[A-Za-z_][A-Za-z0-9_.]{0,120}", re.ASCII)
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d{1,6})?)\s*%", re.ASCII)
 
 
 def load_rollout_settings(path: Path) -> RolloutSettings:
@@ -83,72 +91,18 @@ def read_rollout_settings(file: PlanFile) -> RolloutSettings:
 # ---- values
 
 
-def _share(node: PlanNode) -> float:
-    """Read ``"2%"`` or ``0.02``."""
-    value = node.value
-    match = _PERCENT.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match:
-        value = float(match[1]) / 100
-    if not isinstance(value, int | float) or isinstance(value, bool):
-        raise node.unexpected("a share", '"2%" or 0.02')
-    if not 0 <= value <= 1:
-        raise node.error(f'expected a share from 0 to 1 ("100%"); found {read.describe_value(node.value)}')
-    return float(value)
-
-
-def _count_reader(minimum: int, maximum: int, example: str) -> NodeReader:
-    return lambda node: node.integer(minimum=minimum, maximum=maximum, example=example)
-
-
-def _choice_reader(*words: str) -> NodeReader:
-    return lambda node: read.choice(node, words)
-
-
-def _duration_or_zero(node: PlanNode) -> float:
-    return 0.0 if node.value in (0, "0s", "0") and not isinstance(node.value, bool) else read.duration(node)
-
-
-def _number_reader(low: float, high: float, example: str) -> NodeReader:
-    def reader(node: PlanNode) -> float:
-        value = node.value
-        if not isinstance(value, int | float) or isinstance(value, bool):
-            raise node.unexpected("a number", example)
-        if not low < value < high:
-            raise node.error(f"expected a number between {low:g} and {high:g}; found {value}")
-        return float(value)
-
-    return reader
-
-
-def _pattern_reader(pattern: re.Pattern[str], expected: str, example: str) -> NodeReader:
-    def reader(node: PlanNode) -> str:
-        text = node.text(example)
-        if not pattern.fullmatch(text):
-            raise node.unexpected(expected, example)
-        return text
-
-    return reader
-
-
-def _path(node: PlanNode) -> str:
-    text = node.text('"/health"')
-    if not text.startswith("/") or any(character.isspace() for character in text):
-        raise node.unexpected("a path of the service, from its /", '"/health"')
-    return text
-
-
 def _grpc(node: PlanNode) -> str | None:
     """Read ``true`` (the whole server) or the name of a gRPC service."""
     if isinstance(node.value, bool):
         return "" if node.value else None
-    return str(_pattern_reader(_GRPC, "true or the name of a gRPC service", '"orders.Orders"')(node))
+    return str(pattern_reader(_GRPC, "true or the name of a gRPC service", '"orders.Orders"')(node))
 
 
 def _confirm_settings(node: PlanNode) -> ConfirmSettings:
     readers: FieldReaders = {
-        "probes": ("probes", _count_reader(1, 100, "5")),
+        "probes": ("probes", count_reader(1, 100, "5")),
         "every": ("every", read.duration),
-        "bad": ("bad", _count_reader(1, 100, "4")),
+        "bad": ("bad", count_reader(1, 100, "4")),
     }
     settings = replace(ConfirmSettings(), **read_values(read_table(node, tuple(readers), "confirm"), readers))
     if settings.bad > settings.probes:
@@ -156,21 +110,6 @@ def _confirm_settings(node: PlanNode) -> ConfirmSettings:
             f"requires {settings.bad} bad probes of {settings.probes}; write at most as many bad as probes"
         )
     return settings
-
-
-def _traffic_settings(node: PlanNode) -> TrafficSettings:
-    readers: FieldReaders = {
-        "rate": ("rate", _number_reader(0, 5000, "20")),
-        "path": ("path", _path),
-        "seconds": ("seconds", read.duration),
-        "p95": ("p95", read.duration),
-        "errors": ("errors", _share),
-        "budget": ("budget", _share),
-    }
-    members = read_table(node, tuple(readers), "load")
-    if "rate" not in members:
-        raise node.error('has no "rate", the number of requests per second; add one, such as rate = 20')
-    return replace(TrafficSettings(), **read_values(members, readers))
 
 
 def _condition(node: PlanNode) -> str:
@@ -208,43 +147,43 @@ def _published_port(node: PlanNode) -> str:
 _SOAK_READERS: FieldReaders = {
     "interval": ("interval", read.duration),
     "duration": ("duration", read.duration),
-    "initial-delay": ("initial_delay", _duration_or_zero),
+    "initial-delay": ("initial_delay", duration_or_zero),
     "confirm": ("confirm", _confirm_settings),
-    "consecutive-failure-limit": ("consecutive_failure_limit", _count_reader(1, 10_000, "3")),
-    "failure-limit": ("failure_limit", _share),
-    "inconclusive-limit": ("inconclusive_limit", _count_reader(1, 10_000, "3")),
-    "consecutive-error-limit": ("consecutive_error_limit", _count_reader(1, 10_000, "4")),
-    "min-requests": ("min_requests", _count_reader(0, 10**9, "50")),
-    "missing": ("missing", _choice_reader("inconclusive", "fail", "pass")),
-    "on-severe": ("on_severe", _choice_reader("rollback", "hold")),
-    "non-critical": ("non_critical", _choice_reader("hold", "rollback")),
-    "scope": ("scope", _choice_reader("stage")),
+    "consecutive-failure-limit": ("consecutive_failure_limit", count_reader(1, 10_000, "3")),
+    "failure-limit": ("failure_limit", share),
+    "inconclusive-limit": ("inconclusive_limit", count_reader(1, 10_000, "3")),
+    "consecutive-error-limit": ("consecutive_error_limit", count_reader(1, 10_000, "4")),
+    "min-requests": ("min_requests", count_reader(0, 10**9, "50")),
+    "missing": ("missing", choice_reader("inconclusive", "fail", "pass")),
+    "on-severe": ("on_severe", choice_reader("rollback", "hold")),
+    "non-critical": ("non_critical", choice_reader("hold", "rollback")),
+    "scope": ("scope", choice_reader("stage")),
     "control": ("control", PlanNode.flag),
-    "load": ("load", _traffic_settings),
+    "load": ("load", read_traffic),
 }
 _COMPARE_READERS: FieldReaders = {
-    "test": ("test", _choice_reader("mann-whitney")),
-    "confidence": ("confidence", _number_reader(0.5, 1, "0.98")),
-    "max-ratio": ("max_ratio", _number_reader(1, 100, "1.25")),
-    "min-points": ("min_points", _count_reader(8, 100_000, "36")),
-    "looks": ("looks", _count_reader(1, 100, "2")),
-    "align": ("align", _choice_reader("same-time")),
+    "test": ("test", choice_reader("mann-whitney")),
+    "confidence": ("confidence", number_reader(0.5, 1, "0.98")),
+    "max-ratio": ("max_ratio", number_reader(1, 100, "1.25")),
+    "min-points": ("min_points", count_reader(8, 100_000, "36")),
+    "looks": ("looks", count_reader(1, 100, "2")),
+    "align": ("align", choice_reader("same-time")),
 }
 _DEPLOY_READERS: FieldReaders = {
     "ready-timeout": ("ready_timeout", read.duration),
-    "readiness-delay": ("readiness_delay", _duration_or_zero),
-    "monitor": ("monitor", _duration_or_zero),
-    "drain": ("drain", _duration_or_zero),
-    "retain": ("retain", _count_reader(1, 1000, "5")),
-    "target": ("target", _choice_reader(*TARGETS)),
+    "readiness-delay": ("readiness_delay", duration_or_zero),
+    "monitor": ("monitor", duration_or_zero),
+    "drain": ("drain", duration_or_zero),
+    "retain": ("retain", count_reader(1, 1000, "5")),
+    "target": ("target", choice_reader(*TARGETS)),
     "image": ("image", _image),
-    "container": ("container", _pattern_reader(_CONTAINER, "the name of a container", '"user-service"')),
-    "port": ("port", _count_reader(1, 65535, "8080")),
-    "health": ("health", _path),
+    "container": ("container", pattern_reader(_CONTAINER, "the name of a container", '"user-service"')),
+    "port": ("port", count_reader(1, 65535, "8080")),
+    "health": ("health", url_path),
     "grpc-health": ("grpc", _grpc),
     "health-command": ("health_command", lambda node: read.strings(node, '["python", "check.py"]')),
-    "version": ("version", _path),
-    "network": ("network", _pattern_reader(_CONTAINER, "the name of a network", '"backend"')),
+    "version": ("version", url_path),
+    "network": ("network", pattern_reader(_CONTAINER, "the name of a network", '"backend"')),
     "deployment": ("deployment", deployment),
     "namespace": ("namespace", namespace),
     "needs": ("needs", _names),
@@ -253,13 +192,13 @@ _DEPLOY_READERS: FieldReaders = {
 }
 _LIMIT_KEYS = ("consecutive-failure-limit", "failure-limit", "inconclusive-limit", "consecutive-error-limit")
 _METRIC_READERS: FieldReaders = {
-    "provider": ("provider", _choice_reader(*PROVIDERS)),
+    "provider": ("provider", choice_reader(*PROVIDERS)),
     "query": ("query", lambda node: node.text('"/health"')),
     "requests": ("requests", lambda node: node.text('"sum(increase(requests_total[{window}]))"')),
-    "budget": ("budget", _share),
+    "budget": ("budget", share),
     "success": ("success", _condition),
     "failure": ("failure", _condition),
-    "direction": ("direction", _choice_reader("increase", "decrease", "either")),
+    "direction": ("direction", choice_reader("increase", "decrease", "either")),
     "critical": ("critical", PlanNode.flag),
     "dry-run": ("dry_run", PlanNode.flag),
     "window": ("window", read.duration),
@@ -293,7 +232,7 @@ def _metrics(node: PlanNode) -> tuple[MetricSettings, ...]:
         for key, example in (("name", '"errors"'), ("provider", '"prometheus"')):
             if key not in members:
                 raise item.error(f'has no "{key}"; add one, such as {key} = {example}')
-        name = _pattern_reader(_NAME, "the name of a metric", '"errors"')(members["name"])
+        name = pattern_reader(_NAME, "the name of a metric", '"errors"')(members["name"])
         if name in metrics:
             raise members["name"].error(f"there is a metric {name} already; metrics have different names")
         if "budget" in members and not ("requests" in members and members["provider"].value == "prometheus"):

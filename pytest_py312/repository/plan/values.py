@@ -185,7 +185,7 @@ def relative_paths(node: PlanNode, example: str, *, allow_parent: bool = False) 
 
 
 def duration(node: PlanNode) -> float:
-    """Read seconds, as a number or as ``"90s"``, ``"15m"``, ``"2h"``, ``"2d"``."""
+    """Read seconds, as a number or as ``"200ms"``, ``"90s"``, ``"15m"``, ``"2h"``, ``"2d"``."""
     value = node.value
     if isinstance(value, str):
         parsed = parse_duration(value)

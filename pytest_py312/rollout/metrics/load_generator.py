@@ -16,13 +16,15 @@ import math
 import sys
 import threading
 from array import array
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TextIO
+from urllib.parse import urljoin
 
 from pytest_py312.core import clock, process
 from pytest_py312.core.process import ExitReason
 from pytest_py312.core.serialization import decode, encode
+from pytest_py312.repository.plan.rollout_settings import TrafficRequest
 from pytest_py312.rollout.domain.model import Verdict
 
 MAX_REQUESTS = 1_000_000
@@ -35,8 +37,9 @@ MIN_RATE_SHARE = 0.95
 """Share of the requested rate that has to be achieved."""
 USER_AGENT = "pytest-py312-load"
 
-Send = Callable[[], Awaitable[bool]]
-"""Sends one request and returns whether it succeeded. Never raises, and has its own timeout."""
+Send = Callable[[int], Awaitable[bool]]
+"""Sends one request of a kind, given by its index, and returns whether it succeeded. Never raises, and has its own
+timeout."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -62,6 +65,20 @@ class LoadLimits:
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
+class EndpointReport:
+    """Results of the requests of one kind in a step; see :class:`StepReport`."""
+
+    name: str
+    sent: int
+    errors: int
+    p50: float
+    p95: float
+    p99: float
+    p999: float
+    longest: float
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
 class StepReport:
     """Result of a step. Times are in seconds; latencies count from the due time and include failed requests."""
 
@@ -78,6 +95,9 @@ class StepReport:
     """Lateness of the generator itself, 99th percentile."""
     verdict: Verdict
     reason: str = ""
+    p999: float = 0.0
+    endpoints: tuple[EndpointReport, ...] = ()
+    """Results of each kind of request, if there are several."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -91,10 +111,12 @@ class LoadReport:
 
 @dataclass
 class _StepMeasurements:
-    """Measurements of a running step."""
+    """Measurements of a running step. ``kinds`` and ``failures`` are parallel to ``latencies``."""
 
     step: LoadStep
     latencies: "array[float]" = field(default_factory=lambda: array("d"))
+    kinds: "array[int]" = field(default_factory=lambda: array("B"))
+    failures: "array[int]" = field(default_factory=lambda: array("B"))
     lateness: "array[float]" = field(default_factory=lambda: array("d"))
     errors: int = 0
     not_sent: int = 0
@@ -122,11 +144,14 @@ async def generate_load(
     send: Send,
     limits: LoadLimits,
     *,
+    requests: Sequence[TrafficRequest] = (TrafficRequest(),),
     stopwatch: Callable[[], float] = clock.stopwatch,
     sleep: Callable[[float], Awaitable[None]] = clock.async_pause,
     max_open: int = MAX_OPEN_REQUESTS,
 ) -> LoadReport:
     """Send each request at its due time, step by step, and wait for the last answers.
+
+    The kinds of ``requests`` take turns by their weights, so that two versions get equal requests at equal times.
 
     :raises ValueError: see :func:`validate_steps`.
     """
@@ -134,12 +159,15 @@ async def generate_load(
     step_start = stopwatch()
     open_requests: set[asyncio.Task[None]] = set()
     all_measurements = []
+    turns = take_turns([request.weight for request in requests])
 
-    async def send_one(measurements: _StepMeasurements, due: float) -> None:
+    async def send_one(measurements: _StepMeasurements, due: float, kind: int) -> None:
         measurements.lateness.append(stopwatch() - due)
-        good = await send()
+        good = await send(kind)
         end = stopwatch()
         measurements.latencies.append(end - due)
+        measurements.kinds.append(kind)
+        measurements.failures.append(not good)
         measurements.errors += not good
         measurements.first_end = min(measurements.first_end, end)
         measurements.last_end = max(measurements.last_end, end)
@@ -148,22 +176,36 @@ async def generate_load(
         measurements = _StepMeasurements(step=step)
         all_measurements.append(measurements)
         for number in range(step.requests):
-            due = step_start + number / step.rate
+            due, kind = step_start + number / step.rate, next(turns)
             while (wait := due - stopwatch()) > 0:
                 await sleep(wait)
             if len(open_requests) >= max_open:
                 measurements.not_sent += 1
                 await asyncio.sleep(0)  # lets pending answers be read
                 continue
-            task = asyncio.create_task(send_one(measurements, due))
+            task = asyncio.create_task(send_one(measurements, due, kind))
             open_requests.add(task)
             task.add_done_callback(open_requests.discard)
         step_start += step.seconds
     if open_requests:
         await asyncio.wait(open_requests)
     return combine_steps(
-        [report_step(measurements, limits) for measurements in all_measurements if measurements.step.is_judged]
+        [
+            report_step(measurements, limits, requests)
+            for measurements in all_measurements
+            if measurements.step.is_judged
+        ]
     )
+
+
+def take_turns(weights: Sequence[int]) -> Iterator[int]:
+    """Yield indexes for ever, each as often as its weight says and evenly spread (smooth weighted round robin)."""
+    credit = [0] * len(weights)
+    while True:
+        credit = [value + weight for value, weight in zip(credit, weights, strict=True)]
+        index = credit.index(max(credit))
+        credit[index] -= sum(weights)
+        yield index
 
 
 def validate_steps(steps: Sequence[LoadStep]) -> None:
@@ -179,8 +221,10 @@ def validate_steps(steps: Sequence[LoadStep]) -> None:
         raise ValueError(f"the steps have more than {MAX_REQUESTS} requests in total")
 
 
-def report_step(measurements: _StepMeasurements, limits: LoadLimits) -> StepReport:
-    """Summarize and judge the measurements of a step."""
+def report_step(
+    measurements: _StepMeasurements, limits: LoadLimits, requests: Sequence[TrafficRequest] = ()
+) -> StepReport:
+    """Summarize and judge the measurements of a step. ``requests``: the kinds of requests that were sent."""
     latencies, lateness = sorted(measurements.latencies), sorted(measurements.lateness)
     achieved = measurements.achieved_rate
     lateness_p99 = quantile(lateness, 0.99)
@@ -208,6 +252,25 @@ def report_step(measurements: _StepMeasurements, limits: LoadLimits) -> StepRepo
         lateness=lateness_p99,
         verdict=verdict,
         reason=reason,
+        p999=quantile(latencies, 0.999),
+        endpoints=tuple(_report_endpoint(request.name, measurements, kind) for kind, request in enumerate(requests))
+        if len(requests) > 1
+        else (),
+    )
+
+
+def _report_endpoint(name: str, measurements: _StepMeasurements, kind: int) -> EndpointReport:
+    of_kind = [index for index, sent_kind in enumerate(measurements.kinds) if sent_kind == kind]
+    latencies = sorted(measurements.latencies[index] for index in of_kind)
+    return EndpointReport(
+        name=name,
+        sent=len(of_kind),
+        errors=sum(measurements.failures[index] for index in of_kind),
+        p50=quantile(latencies, 0.5),
+        p95=quantile(latencies, 0.95),
+        p99=quantile(latencies, 0.99),
+        p999=quantile(latencies, 0.999),
+        longest=latencies[-1] if latencies else 0.0,
     )
 
 
@@ -254,8 +317,18 @@ def quantile(ordered: Sequence[float], share: float) -> float:
 # ---- over HTTP, in a separate process
 
 
-async def generate_http(url: str, steps: Sequence[LoadStep], limits: LoadLimits, *, time_limit: float) -> LoadReport:
-    """Generate GET requests. A status of 400 or above, or no answer within ``time_limit`` seconds, is an error."""
+async def generate_http(
+    url: str,
+    steps: Sequence[LoadStep],
+    limits: LoadLimits,
+    *,
+    time_limit: float,
+    requests: Sequence[TrafficRequest] = (TrafficRequest(),),
+) -> LoadReport:
+    """Generate requests to ``url``, or to the paths of ``requests`` on its host.
+
+    A status of 400 or above, or no answer within ``time_limit`` seconds, is an error.
+    """
     import aiohttp
 
     connector = aiohttp.TCPConnector(
@@ -268,16 +341,23 @@ async def generate_http(url: str, steps: Sequence[LoadStep], limits: LoadLimits,
         headers={"User-Agent": USER_AGENT},
     ) as session:
 
-        async def send() -> bool:
+        async def send(kind: int) -> bool:
+            request = requests[kind]
             try:
-                async with session.get(url, allow_redirects=False) as response:
+                async with session.request(
+                    request.method,
+                    urljoin(url, request.path),
+                    data=request.body.encode() or None,
+                    headers={"Content-Type": request.content_type} if request.content_type else None,
+                    allow_redirects=False,
+                ) as response:
                     async for _ in response.content.iter_any():
                         pass
                     return response.status < 400
             except (aiohttp.ClientError, OSError, TimeoutError, ValueError):
                 return False
 
-        return await generate_load(steps, send, limits)
+        return await generate_load(steps, send, limits, requests=requests)
 
 
 def run_load(url: str, steps: Sequence[LoadStep], limits: LoadLimits, *, time_limit: float = 30.0) -> LoadReport:
@@ -293,6 +373,7 @@ def run_loads(
     steps: Sequence[LoadStep],
     limits: LoadLimits,
     *,
+    requests: Sequence[TrafficRequest] = (),
     time_limit: float = 30.0,
     cancelled: threading.Event | None = None,
 ) -> list[LoadReport]:
@@ -301,6 +382,7 @@ def run_loads(
     argv = [sys.executable, "-m", "pytest_py312.rollout.metrics.load_generator", *urls, f"--time-limit={time_limit}"]
     argv += [f"--{name}={value}" for name, value in asdict(limits).items()]
     argv += [f"--{'step' if step.is_judged else 'warm-up'}={step.rate}x{step.seconds}" for step in steps]
+    argv += [f"--request={json.dumps(encode(request))}" for request in requests]
     seconds = sum(step.seconds for step in steps) + time_limit + 30.0
     result = process.run(argv, time_limit=seconds, cancelled=cancelled)
     if result.exit_reason is not ExitReason.EXITED or result.exit_code:
@@ -325,6 +407,10 @@ def parse_step(text: str, *, is_judged: bool = True) -> LoadStep:
     return LoadStep(rate=float(rate), seconds=float(seconds), is_judged=is_judged)
 
 
+def _parse_request(text: str) -> TrafficRequest:
+    return decode(TrafficRequest, json.loads(text))
+
+
 def main(arguments: Sequence[str], out: TextIO) -> int:
     """Generate load and write one line of JSON with the report of each URL to ``out``.
 
@@ -341,6 +427,7 @@ def main(arguments: Sequence[str], out: TextIO) -> int:
     parser.add_argument("--p99", type=float, default=LoadLimits().p99)
     parser.add_argument("--errors", type=float, default=LoadLimits().errors)
     parser.add_argument("--time-limit", type=float, default=30.0)
+    parser.add_argument("--request", dest="requests", action="append", type=_parse_request, metavar="JSON")
     options = parser.parse_args(arguments)
     limits = LoadLimits(p95=options.p95, p99=options.p99, errors=options.errors)
     try:
@@ -349,7 +436,11 @@ def main(arguments: Sequence[str], out: TextIO) -> int:
         parser.error(str(error))
 
     async def generate_all() -> list[LoadReport]:
-        work = [generate_http(url, options.steps, limits, time_limit=options.time_limit) for url in options.urls]
+        requests = options.requests or [TrafficRequest()]
+        work = [
+            generate_http(url, options.steps, limits, time_limit=options.time_limit, requests=requests)
+            for url in options.urls
+        ]
         return await asyncio.gather(*work)
 
     out.writelines(json.dumps(encode(report)) + "\n" for report in asyncio.run(generate_all()))

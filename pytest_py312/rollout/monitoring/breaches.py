@@ -35,7 +35,7 @@ from pytest_py312.rollout.monitoring.probes import (
     LATENCY,
     Probe,
 )
-from pytest_py312.rollout.monitoring.traffic import LOAD_LATENCY
+from pytest_py312.rollout.monitoring.traffic import is_traffic_latency, traffic_latencies
 
 CRASH_LOOP = "crash loop"
 """Metric of a breach: a container that restarts again and again."""
@@ -46,13 +46,11 @@ COMPARISON_SUFFIX = " compared"
 """Suffix of a metric's name in a breach of its comparison with the control."""
 _IMMEDIATE = frozenset({OUT_OF_MEMORY, INTERPRETER, ENGINE_ROLLBACK})
 """Metrics whose first failure is a breach."""
-_LATENCY_METRICS = frozenset({LATENCY, LOAD_LATENCY})
 _BREACH_KINDS = {
     AVAILABILITY: BreachKind.AVAILABILITY,
     HEALTH_CHECK: BreachKind.AVAILABILITY,
     ENGINE_ROLLBACK: BreachKind.AVAILABILITY,
     LATENCY: BreachKind.LATENCY,
-    LOAD_LATENCY: BreachKind.LATENCY,
     OUT_OF_MEMORY: BreachKind.OUT_OF_MEMORY,
     INTERPRETER: BreachKind.INTERPRETER,
     MEMORY: BreachKind.MEMORY,
@@ -107,8 +105,12 @@ class MonitoredService:
     def rule_for(self, metric: str) -> MetricRule:
         """Return the rule of ``metric``."""
         planned = self.rules.get(metric)
+        compare = self.compare
+        if is_traffic_latency(metric):  # of several comparisons, more are significant by chance alone
+            count = max(1, len(traffic_latencies(self.settings.load)))
+            compare = replace(compare, confidence=1 - (1 - compare.confidence) / count)
         return planned or MetricRule(
-            settings=MetricSettings(name=metric, provider=""), limits=self.settings, compare=self.compare
+            settings=MetricSettings(name=metric, provider=""), limits=self.settings, compare=compare
         )
 
     def is_compared(self, metric: str) -> bool:
@@ -117,8 +119,14 @@ class MonitoredService:
         Apart from latencies and error budgets, only metrics of the plan are: the ratio of any count to 0 is infinite.
         """
         return (
-            metric in _LATENCY_METRICS or metric in self.rules or metric.removesuffix(REQUESTS_SUFFIX) in self.budgets
+            metric in self.latency_metrics
+            or metric in self.rules
+            or metric.removesuffix(REQUESTS_SUFFIX) in self.budgets
         )
+
+    @property
+    def latency_metrics(self) -> frozenset[str]:
+        return frozenset({LATENCY, *traffic_latencies(self.settings.load)})
 
     @property
     def memory_metric(self) -> str:
@@ -129,7 +137,7 @@ class MonitoredService:
     @property
     def value_metrics(self) -> frozenset[str]:
         """Metrics whose values are needed later, not only their results."""
-        compared = {*_LATENCY_METRICS, *self.rules} if self.control_probes else set()
+        compared = {*self.latency_metrics, *self.rules} if self.control_probes else set()
         counted = {*self.budgets, *(metric + REQUESTS_SUFFIX for metric in self.budgets)}
         metrics = compared | counted
         return frozenset(
@@ -272,6 +280,8 @@ def make_breach(
     name = metric.removesuffix(COMPARISON_SUFFIX).removesuffix(BURN_SUFFIX)
     rule = monitored.rule_for(name)
     kind = _BREACH_KINDS.get(metric.removesuffix(COMPARISON_SUFFIX), BreachKind.METRIC)
+    if is_traffic_latency(metric.removesuffix(COMPARISON_SUFFIX)):
+        kind = BreachKind.LATENCY
     if metric.startswith(f"{CONTRACT_METRIC} "):
         kind = BreachKind.CONTRACT
     if metric.endswith(BURN_SUFFIX):
@@ -358,7 +368,7 @@ def final_comparisons(
     # a control that never answered must not look like a successful comparison
     if monitored.control_probes or monitored.no_control_reason:
         metrics += sorted(
-            metric for metric in _LATENCY_METRICS if metric in service_metrics.series and metric not in metrics
+            metric for metric in monitored.latency_metrics if metric in service_metrics.series and metric not in metrics
         )
     results = []
     for metric in metrics:

@@ -125,7 +125,8 @@ class _ServiceProbePlan:
     def _traffic_probes(self) -> tuple[list[Probe], list[Probe]]:
         """Return the traffic probes of the new version and of the control."""
         soak, address = self._soak_settings(), self._address()
-        load, path = soak.load, soak.load.path or self._spec.health
+        load = soak.load
+        path = load.path or (load.requests[0].path if load.requests else self._spec.health)
         if not load.rate:
             return [], []
         if address is None or not path:

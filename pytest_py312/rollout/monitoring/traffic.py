@@ -6,17 +6,18 @@ reached, or a generator that was late itself, is inconclusive.
 
 import asyncio
 import threading
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 from pytest_py312.core.concurrency import run_in_thread
-from pytest_py312.repository.plan.rollout_settings import TrafficSettings
+from pytest_py312.repository.plan.rollout_settings import TrafficRequest, TrafficSettings
 from pytest_py312.rollout.canary_analysis.error_budget import REQUESTS_SUFFIX
 from pytest_py312.rollout.domain.model import Measurement, Result, Sample, Timestamp
 from pytest_py312.rollout.metrics.http_client import build_url
 from pytest_py312.rollout.metrics.load_generator import (
     MAX_LATENESS,
     MIN_RATE_SHARE,
+    EndpointReport,
     LoadLimits,
     LoadReport,
     LoadStep,
@@ -29,6 +30,10 @@ from pytest_py312.rollout.targets.target import TargetError, TargetUnavailable
 
 LOAD_LATENCY = "load latency"
 """95th percentile of the latency in seconds, counted from the due time of each request."""
+LOAD_TAIL_LATENCY = "load latency p99"
+"""99th percentile of the same."""
+LOAD_EXTREME_LATENCY = "load latency p99.9"
+"""99.9th percentile; only measured if the plan has a limit for it."""
 LOAD_ERRORS = "load errors"
 """Share of failed requests."""
 LOAD_RATE = "load rate"
@@ -75,7 +80,14 @@ class TrafficGenerator:
         limits = LoadLimits(errors=self.settings.errors)
         try:
             return await run_in_thread(
-                lambda: run_loads(urls, steps, limits, time_limit=PROBE_TIMEOUT, cancelled=cancelled),
+                lambda: run_loads(
+                    urls,
+                    steps,
+                    limits,
+                    requests=self.settings.requests,
+                    time_limit=PROBE_TIMEOUT,
+                    cancelled=cancelled,
+                ),
                 timeout=self.seconds + PROBE_TIMEOUT + START_ALLOWANCE,
             )
         except TimeoutError:
@@ -109,6 +121,24 @@ class TrafficProbe:
         return traffic_measurements(report.steps[0], self.generator.settings, self.min_requests)
 
 
+def endpoint_latency(request: TrafficRequest) -> str:
+    """Return the name of the metric with the 95th percentile of the latency of one kind of request."""
+    return f"{LOAD_LATENCY} of {request.name}"
+
+
+def traffic_latencies(settings: TrafficSettings) -> tuple[str, ...]:
+    """Return the metrics with latencies of the traffic that are compared with the control."""
+    if not settings.rate:
+        return ()
+    endpoints = settings.requests if len(settings.requests) > 1 else ()
+    return (LOAD_LATENCY, LOAD_TAIL_LATENCY, *map(endpoint_latency, endpoints))
+
+
+def is_traffic_latency(metric: str) -> bool:
+    """Return whether a metric is a latency of the traffic."""
+    return metric.startswith(LOAD_LATENCY)
+
+
 def traffic_measurements(step: StepReport, settings: TrafficSettings, min_requests: int) -> tuple[Measurement, ...]:
     """Convert a report. If the generator was late itself, slowness is inconclusive, but errors still count."""
     error_share = step.errors / step.sent if step.sent else 1.0
@@ -122,16 +152,47 @@ def traffic_measurements(step: StepReport, settings: TrafficSettings, min_reques
     if step.achieved < MIN_RATE_SHARE * step.rate:
         detail = f"requested rate not reached: {step.achieved:.1f} of {step.rate:g} per second"
         rate = MetricReading(value=step.achieved, result=Result.INCONCLUSIVE, detail=detail)
-    latency = MetricReading(value=step.p95)
-    if settings.p95 and step.p95 > settings.p95:
-        detail = f"p95 is {step.p95 * 1000:.0f} ms; {settings.p95 * 1000:.0f} ms are allowed"
-        latency = MetricReading(value=step.p95, result=Result.FAILED, detail=detail)
-    if step.lateness > MAX_LATENESS:
-        detail = f"generator saturated: it was {step.lateness * 1000:.0f} ms late itself (99th percentile)"
-        latency = MetricReading(value=step.p95, result=Result.INCONCLUSIVE, detail=detail)
+    extreme = _judge_latency("p99.9", step.p999, settings.p999, step.lateness)
     return (
-        to_measurement(LOAD_LATENCY, latency),
+        to_measurement(LOAD_LATENCY, _judge_latency("p95", step.p95, settings.p95, step.lateness)),
+        to_measurement(LOAD_TAIL_LATENCY, _judge_latency("p99", step.p99, settings.p99, step.lateness)),
+        *((to_measurement(LOAD_EXTREME_LATENCY, extreme),) if settings.p999 else ()),
         to_measurement(LOAD_ERRORS, errors),
         Measurement(metric=LOAD_ERRORS + REQUESTS_SUFFIX, result=Result.SUCCESSFUL, value=float(step.sent)),
         to_measurement(LOAD_RATE, rate),
+        *_endpoint_measurements(step, settings),
     )
+
+
+def _judge_latency(name: str, value: float, limit: float, lateness: float) -> MetricReading:
+    if lateness > MAX_LATENESS:
+        detail = f"generator saturated: it was {lateness * 1000:.0f} ms late itself (99th percentile)"
+        return MetricReading(value=value, result=Result.INCONCLUSIVE, detail=detail)
+    if limit and value > limit:
+        detail = f"{name} is {value * 1000:.0f} ms; {limit * 1000:.0f} ms are allowed"
+        return MetricReading(value=value, result=Result.FAILED, detail=detail)
+    return MetricReading(value=value)
+
+
+def _endpoint_measurements(step: StepReport, settings: TrafficSettings) -> Iterator[Measurement]:
+    """Yield the results of each kind of request; those of which none was sent in this sample have none."""
+    for request, endpoint in zip(settings.requests, step.endpoints, strict=False):
+        if not endpoint.sent:
+            continue
+        latency = _judge_latency("p95", endpoint.p95, request.p95 or 0.0, step.lateness)
+        if request.p99 and latency.result is not Result.FAILED:
+            tail = _judge_latency("p99", endpoint.p99, request.p99, step.lateness)
+            latency = replace(latency, result=tail.result, detail=tail.detail)
+        yield to_measurement(endpoint_latency(request), latency)
+        yield to_measurement(f"{LOAD_ERRORS} of {request.name}", _judge_endpoint_errors(endpoint, request, settings))
+
+
+def _judge_endpoint_errors(
+    endpoint: EndpointReport, request: TrafficRequest, settings: TrafficSettings
+) -> MetricReading:
+    """Judge the share of errors. A single error among few requests is no share: it has to be two, or all of them."""
+    share, allowed = endpoint.errors / endpoint.sent, settings.errors if request.errors is None else request.errors
+    detail = f"{endpoint.errors} of {endpoint.sent} requests"
+    if share > allowed and endpoint.errors >= min(2, endpoint.sent):
+        return MetricReading(value=share, result=Result.FAILED, detail=f"{detail} failed")
+    return MetricReading(value=share, detail=detail)

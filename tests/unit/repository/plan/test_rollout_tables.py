@@ -18,6 +18,8 @@ from pytest_py312.repository.plan.rollout_settings import (
     EnvironmentSettings,
     RolloutSettings,
     SoakSettings,
+    TrafficRequest,
+    TrafficSettings,
 )
 from pytest_py312.repository.plan.rollout_tables import load_rollout_settings
 
@@ -99,6 +101,32 @@ def test_a_metric_has_limits_of_its_own(tmp_path: Path) -> None:
     assert compared == CompareSettings(max_ratio=1.5, confidence=0.99)
 
 
+def test_traffic_can_have_several_kinds_of_requests(tmp_path: Path) -> None:
+    text = """
+    [soak.load]
+    rate = 100
+    p95 = "200ms"
+    p99 = 0.5
+    p999 = "2s"
+    requests = [
+        { path = "/orders?page=1", weight = 9 },
+        { path = "/orders", method = "POST", body = "{}", content-type = "application/json", errors = "5%", p95 = 1 },
+    ]
+    """
+    assert read(tmp_path, text).soak.load == TrafficSettings(
+        rate=100.0,
+        p95=0.2,
+        p99=0.5,
+        p999=2.0,
+        requests=(
+            TrafficRequest(path="/orders?page=1", weight=9),
+            TrafficRequest(
+                path="/orders", method="POST", body="{}", content_type="application/json", errors=0.05, p95=1.0
+            ),
+        ),
+    )
+
+
 def test_contracts_are_calls_or_data(tmp_path: Path) -> None:
     rollout = read(
         tmp_path,
@@ -135,6 +163,11 @@ def test_environments_come_one_after_the_other(tmp_path: Path) -> None:
     assert found.environment_settings("laboratory") == EnvironmentSettings(name="laboratory")
 
 
+def test_settings_of_an_earlier_version_keep_their_digest(tmp_path: Path) -> None:
+    """A soak that runs while the tool is updated goes on. The digest is that of the version before `requests`."""
+    assert read(tmp_path, 'soak = { load = { rate = 20, path = "/work" } }\n').digest == "71bd8e2fbbae3a3d"
+
+
 def test_the_digest_changes_with_a_limit(tmp_path: Path) -> None:
     """By it a soak notices that it is judged by other limits than it began with."""
     assert read(tmp_path, LAYERS).digest == read(tmp_path, LAYERS).digest
@@ -157,6 +190,16 @@ def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
             r"py312\.toml:6: .*errors measured by Prometheus",
         ),
         ("[soak]\nload = { path = '/x' }", r"py312\.toml:2: soak\.load: has no \"rate\""),
+        (
+            "[soak]\nload = { rate = 9, path = '/x', requests = [{ path = '/y' }] }",
+            r"load\.path: is not used beside \"requests\"",
+        ),
+        ("[soak]\nload = { rate = 9, requests = [{ weight = 2 }] }", r'has no "path"'),
+        ("[soak]\nload = { rate = 9, requests = [] }", r"load\.requests: is an empty list"),
+        ("[soak]\nload = { rate = 9, requests = [{ path = '/y', method = 'PSOT' }] }", r'perhaps you meant "?POST'),
+        ("[soak]\nload = { rate = 9, requests = [{ path = '/y' }, { path = '/y' }] }", r"GET /y is there twice"),
+        ("[soak]\nload = { rate = 9, p99 = '1s' }", r"load\.p99: requires 100 requests in each sample; .* make 90"),
+        ("[soak]\nload = { rate = 20, p999 = '1s' }", r"load\.p999: requires 1000 requests in each sample"),
         ("[soak]\nload = { rate = 0 }", r"py312\.toml:2: .*between 0 and 5000"),
         ("[soak]\nload = { rate = 9, second = 3 }", r'perhaps you meant "seconds"'),
         ("[contract]\ncaller = 'a'", r"py312\.toml:1: contract: .*with two brackets"),

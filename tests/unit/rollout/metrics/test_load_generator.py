@@ -2,12 +2,14 @@
 
 import asyncio
 import io
+import itertools
 from collections.abc import Callable
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pytest_py312.repository.plan.rollout_settings import TrafficRequest
 from pytest_py312.rollout.domain.model import Verdict
 from pytest_py312.rollout.metrics.load_generator import (
     LoadLimits,
@@ -18,6 +20,7 @@ from pytest_py312.rollout.metrics.load_generator import (
     main,
     parse_step,
     quantile,
+    take_turns,
     validate_steps,
 )
 from tests.unit.rollout.virtual_time import VirtualLoop, run_virtually
@@ -35,7 +38,7 @@ def generated(
 
 def answers_in(seconds: float) -> Callable[[VirtualLoop], Send]:
     def service(loop: VirtualLoop) -> Send:
-        async def send() -> bool:
+        async def send(_: int) -> bool:
             await asyncio.sleep(seconds)
             return True
 
@@ -47,7 +50,7 @@ def answers_in(seconds: float) -> Callable[[VirtualLoop], Send]:
 def stalls(loop: VirtualLoop) -> Send:
     """Answers at once, except during a stall of two seconds."""
 
-    async def send() -> bool:
+    async def send(_: int) -> bool:
         await asyncio.sleep(max(0.01, 7.0 - loop.time()) if 5.0 <= loop.time() < 7.0 else 0.01)
         return True
 
@@ -89,7 +92,7 @@ def test_a_service_that_falls_behind_has_a_lower_rate() -> None:
     def service(loop: VirtualLoop) -> Send:
         free_at = 0.0
 
-        async def send() -> bool:
+        async def send(_: int) -> bool:
             nonlocal free_at
             free_at = max(free_at, loop.time()) + 0.02
             await asyncio.sleep(free_at - loop.time())
@@ -105,7 +108,7 @@ def test_a_service_that_falls_behind_has_a_lower_rate() -> None:
 
 def test_a_saturated_generator_is_inconclusive() -> None:
     def service(loop: VirtualLoop) -> Send:
-        async def send() -> bool:
+        async def send(_: int) -> bool:
             loop.busy(0.012)  # it can send 83 a second
             return True
 
@@ -118,7 +121,7 @@ def test_a_saturated_generator_is_inconclusive() -> None:
 
 def test_errors_count_even_if_the_generator_was_late() -> None:
     def service(loop: VirtualLoop) -> Send:
-        async def send() -> bool:
+        async def send(_: int) -> bool:
             loop.busy(0.012)
             return int(loop.time() * 1000) % 10 != 0
 
@@ -131,7 +134,7 @@ def test_errors_count_even_if_the_generator_was_late() -> None:
 
 def test_warm_ups_are_not_judged_and_the_worst_step_counts() -> None:
     def service(loop: VirtualLoop) -> Send:
-        async def send() -> bool:
+        async def send(_: int) -> bool:
             await asyncio.sleep(3.0 if loop.time() < 5.0 else 0.01)
             return True
 
@@ -141,6 +144,41 @@ def test_warm_ups_are_not_judged_and_the_worst_step_counts() -> None:
     report = generated(cold, warm, service=service)
     assert (report.verdict, len(report.steps)) == (Verdict.PASSED, 1)
     assert generated(warm, warm, service=service).verdict is Verdict.FAILED
+
+
+def test_each_kind_of_request_is_reported_by_itself() -> None:
+    """Of forty requests, one goes to an endpoint that is slow and broken: 2.5 % of all would not be seen in p95."""
+    kinds = TrafficRequest(path="/orders", weight=39), TrafficRequest(path="/report", method="POST")
+
+    async def send(kind: int) -> bool:
+        await asyncio.sleep(0.01 if kind == 0 else 0.8)
+        return kind == 0
+
+    loop = VirtualLoop()
+    work = generate_load(
+        [LoadStep(rate=100, seconds=10)], send, LoadLimits(errors=0.05), requests=kinds, stopwatch=loop.time,
+        sleep=asyncio.sleep,
+    )  # fmt: skip
+    (step,) = run_virtually(loop, work).steps
+    assert step.p95 == pytest.approx(0.01)
+    assert step.p99 == pytest.approx(0.8)
+    read, report = step.endpoints
+    assert (read.name, read.sent, read.errors) == ("GET /orders", 975, 0)
+    assert (report.name, report.sent, report.errors) == ("POST /report", 25, 25)
+    assert read.longest == pytest.approx(0.01)
+    assert report.p50 == pytest.approx(0.8)
+
+
+@given(st.lists(st.integers(1, 50), min_size=1, max_size=8), st.integers(1, 20))
+def test_turns_follow_the_weights_exactly_and_evenly(weights: list[int], rounds: int) -> None:
+    """In each round, and at no time more than one turn behind or ahead."""
+    total = sum(weights)
+    counts = [0] * len(weights)
+    for turn, index in enumerate(itertools.islice(take_turns(weights), total * rounds), start=1):
+        counts[index] += 1
+        for count, weight in zip(counts, weights, strict=True):
+            assert abs(count - turn * weight / total) < len(weights)
+    assert counts == [weight * rounds for weight in weights]
 
 
 @given(st.lists(st.tuples(st.floats(1, 200), st.floats(0.1, 2)), min_size=1, max_size=3))

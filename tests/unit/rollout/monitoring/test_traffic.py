@@ -7,19 +7,22 @@ from dataclasses import replace
 
 import pytest
 
-from pytest_py312.repository.plan.rollout_settings import TrafficSettings
+from pytest_py312.repository.plan.rollout_settings import TrafficRequest, TrafficSettings
 from pytest_py312.rollout.domain.model import Measurement, Result, Timestamp, Verdict
-from pytest_py312.rollout.metrics.load_generator import LoadLimits, LoadReport, LoadStep, StepReport
+from pytest_py312.rollout.metrics.load_generator import EndpointReport, LoadLimits, LoadReport, LoadStep, StepReport
 from pytest_py312.rollout.monitoring import traffic
 from pytest_py312.rollout.monitoring.probes import AddressLookup
 from pytest_py312.rollout.monitoring.traffic import (
     CONTROL_VERSION,
     LOAD_ERRORS,
+    LOAD_EXTREME_LATENCY,
     LOAD_LATENCY,
     LOAD_RATE,
+    LOAD_TAIL_LATENCY,
     NEW_VERSION,
     TrafficGenerator,
     TrafficProbe,
+    traffic_latencies,
     traffic_measurements,
 )
 from pytest_py312.rollout.targets.target import ServiceUnreachable, TargetError, TargetUnavailable
@@ -40,6 +43,7 @@ def test_good_traffic_is_successful() -> None:
     assert {one.result for one in found.values()} == {Result.SUCCESSFUL}
     assert {metric: one.value for metric, one in found.items()} == {
         LOAD_LATENCY: 0.02,
+        LOAD_TAIL_LATENCY: 0.03,
         LOAD_ERRORS: 0.005,
         "load errors requests": 200.0,
         LOAD_RATE: 20.0,
@@ -58,8 +62,15 @@ def test_good_traffic_is_successful() -> None:
             Result.INCONCLUSIVE,
             "requested rate not reached: 18.0 of 20",
         ),
-        (replace(STEP, lateness=0.2), SETTINGS, LOAD_LATENCY, Result.INCONCLUSIVE, "generator saturated"),
         (STEP, replace(SETTINGS, p95=0.01), LOAD_LATENCY, Result.FAILED, "p95 is 20 ms; 10 ms are allowed"),
+        (STEP, replace(SETTINGS, p99=0.025), LOAD_TAIL_LATENCY, Result.FAILED, "p99 is 30 ms; 25 ms are allowed"),
+        (
+            replace(STEP, p999=0.9),
+            replace(SETTINGS, p999=0.5),
+            LOAD_EXTREME_LATENCY,
+            Result.FAILED,
+            "p99.9 is 900 ms; 500 ms are allowed",
+        ),
     ],
 )
 def test_only_errors_and_latency_fail(
@@ -74,6 +85,72 @@ def test_only_errors_and_latency_fail(
 
 def test_traffic_without_requests_is_inconclusive() -> None:
     assert results_by_metric(replace(STEP, sent=0, errors=0, achieved=0.0))[LOAD_ERRORS].result is Result.INCONCLUSIVE
+
+
+def test_a_late_generator_leaves_latencies_inconclusive() -> None:
+    results = results_by_metric(replace(STEP, lateness=0.2))
+    assert {metric for metric, one in results.items() if one.result is Result.INCONCLUSIVE} == {
+        LOAD_LATENCY,
+        LOAD_TAIL_LATENCY,
+    }
+    assert all("generator saturated" in results[metric].detail for metric in (LOAD_LATENCY, LOAD_TAIL_LATENCY))
+
+
+# ---- several kinds of requests
+
+READ, WRITE = TrafficRequest(path="/orders", weight=9), TrafficRequest(path="/orders", method="POST", body="{}")
+TWO_KINDS = replace(SETTINGS, requests=(READ, WRITE))
+
+
+def endpoint(name: str, *, sent: int, errors: int = 0, p95: float = 0.02, p99: float = 0.03) -> EndpointReport:
+    return EndpointReport(name=name, sent=sent, errors=errors, p50=0.01, p95=p95, p99=p99, p999=p99, longest=p99)
+
+
+def results_of_kinds(settings: TrafficSettings, write: EndpointReport, *, errors: int = 0) -> dict[str, Measurement]:
+    step = replace(STEP, errors=errors, endpoints=(endpoint("GET /orders", sent=180), write))
+    return results_by_metric(step, settings)
+
+
+def test_each_kind_of_request_has_its_own_results() -> None:
+    results = results_of_kinds(TWO_KINDS, endpoint("POST /orders", sent=20, p95=0.3))
+    assert results["load latency of GET /orders"].value == 0.02
+    assert results["load latency of POST /orders"].value == 0.3
+    assert {one.result for one in results.values()} == {Result.SUCCESSFUL}
+
+
+def test_one_broken_endpoint_of_several_fails_although_most_requests_succeed() -> None:
+    """Two of 200 requests are within the limit of all requests, and two of two are not within that of their kind."""
+    results = results_of_kinds(TWO_KINDS, endpoint("POST /orders", sent=2, errors=2), errors=2)
+    assert results[LOAD_ERRORS].result is Result.SUCCESSFUL
+    assert results["load errors of GET /orders"].result is Result.SUCCESSFUL
+    broken = results["load errors of POST /orders"]
+    assert (broken.result, broken.detail) == (Result.FAILED, "2 of 2 requests failed")
+
+
+def test_a_single_error_of_a_rare_request_is_no_failure() -> None:
+    results = results_of_kinds(TWO_KINDS, endpoint("POST /orders", sent=20, errors=1), errors=1)
+    assert results["load errors of POST /orders"].result is Result.SUCCESSFUL
+
+
+def test_a_kind_of_request_can_have_its_own_limits() -> None:
+    slow = endpoint("POST /orders", sent=20, errors=4, p95=0.3, p99=0.9)
+    lenient = replace(TWO_KINDS, requests=(READ, replace(WRITE, p95=0.5, p99=1.0, errors=0.25)))
+    strict = replace(TWO_KINDS, requests=(READ, replace(WRITE, p95=0.5, p99=0.5, errors=0.25)))
+    assert results_of_kinds(lenient, slow)["load latency of POST /orders"].result is Result.SUCCESSFUL
+    assert results_of_kinds(lenient, slow)["load errors of POST /orders"].result is Result.SUCCESSFUL
+    failed = results_of_kinds(strict, slow)["load latency of POST /orders"]
+    assert (failed.result, failed.detail) == (Result.FAILED, "p99 is 900 ms; 500 ms are allowed")
+
+
+def test_a_kind_that_was_not_sent_in_this_sample_has_no_results() -> None:
+    results = results_of_kinds(TWO_KINDS, endpoint("POST /orders", sent=0))
+    assert not any("POST" in metric for metric in results)
+
+
+def test_latencies_of_all_kinds_are_compared_with_the_control() -> None:
+    assert traffic_latencies(TrafficSettings()) == ()
+    assert traffic_latencies(SETTINGS) == (LOAD_LATENCY, LOAD_TAIL_LATENCY)
+    assert traffic_latencies(TWO_KINDS)[2:] == ("load latency of GET /orders", "load latency of POST /orders")
 
 
 # ---- one run for both versions
@@ -93,6 +170,7 @@ class Generator:
         steps: Sequence[LoadStep],
         limits: LoadLimits,
         *,
+        requests: Sequence[TrafficRequest],
         time_limit: float,
         cancelled: threading.Event,
     ) -> list[LoadReport]:
