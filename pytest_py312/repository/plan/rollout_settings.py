@@ -96,6 +96,8 @@ class SoakSettings:
     """Reaction to a severe breach of a critical service: ``rollback`` or ``hold``."""
     non_critical: str = "hold"
     """Reaction to a severe breach of any other service: ``hold`` or ``rollback``."""
+    worker_processes: str = "inconclusive"
+    """How a process that has ended or was replaced is judged: ``inconclusive`` or ``ignore``."""
     scope: str = "stage"
     """What a rollback covers. Only ``stage`` exists: a single service is rolled back on request only."""
     load: TrafficSettings = TrafficSettings()
@@ -363,9 +365,9 @@ _RECORDED_NAMES = {"control": "twin", "shares_target_with": "same_place_as"}
 """Field -> its name in the digests that journals have recorded."""
 
 
-_LATER_TRAFFIC_KEYS = frozenset({"requests", "p99", "p999"})
-"""Fields of :class:`TrafficSettings` that earlier versions did not have. Unless they are set, a digest omits them:
-otherwise a running soak would count as one whose settings have changed."""
+_LATER_DEFAULTS = {"requests": (), "p99": 0.0, "p999": 0.0, "worker_processes": "inconclusive"}
+"""Fields that earlier versions did not have, with their defaults, which digests omit: otherwise a running soak would
+count as one whose settings have changed."""
 
 
 def _with_recorded_names(value: Any) -> Any:
@@ -373,7 +375,7 @@ def _with_recorded_names(value: Any) -> Any:
         return {
             _RECORDED_NAMES.get(name, name): _with_recorded_names(item)
             for name, item in value.items()
-            if item or not ("rate" in value and name in _LATER_TRAFFIC_KEYS)
+            if _LATER_DEFAULTS.get(name, ...) != item
         }
     return [_with_recorded_names(item) for item in value] if isinstance(value, list | tuple) else value
 

@@ -155,6 +155,7 @@ _SOAK_READERS: FieldReaders = {
     "consecutive-error-limit": ("consecutive_error_limit", count_reader(1, 10_000, "4")),
     "min-requests": ("min_requests", count_reader(0, 10**9, "50")),
     "missing": ("missing", choice_reader("inconclusive", "fail", "pass")),
+    "worker-processes": ("worker_processes", choice_reader("inconclusive", "ignore")),
     "on-severe": ("on_severe", choice_reader("rollback", "hold")),
     "non-critical": ("non_critical", choice_reader("hold", "rollback")),
     "scope": ("scope", choice_reader("stage")),

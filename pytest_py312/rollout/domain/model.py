@@ -176,6 +176,8 @@ class Usage:
     memory_limit: int = 0
     """Bytes that it may use; 0 if that is unknown."""
     unmeasured: str = ""
+    process_ages: tuple[float, ...] | None = None
+    """Seconds since the start of each process in it, if the target knows them."""
     started_at: str = ""
     log: tuple[str, ...] = ()
     log_lost: bool = False

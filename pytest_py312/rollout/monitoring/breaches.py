@@ -26,6 +26,11 @@ from pytest_py312.rollout.metrics.resource_usage import (
     OUT_OF_MEMORY,
     RESTART_COUNTER,
 )
+from pytest_py312.rollout.metrics.worker_processes import (
+    CONTROL_EXPECTED_PROCESSES,
+    EXPECTED_PROCESSES,
+    PROCESS_METRICS,
+)
 from pytest_py312.rollout.monitoring.probes import (
     AVAILABILITY,
     DRIFT,
@@ -68,7 +73,18 @@ CONTROL_HEALTH = "twin"
 """
 BURN_SUFFIX = " burn"
 """Suffix of a metric's name in a breach of its error budget."""
-AUXILIARY_METRICS = frozenset({DRIFT, CPU_COUNTER, RESTART_COUNTER, MEMORY_LIMIT, CONTROL_MEMORY, CONTROL_HEALTH})
+AUXILIARY_METRICS = frozenset(
+    {
+        DRIFT,
+        CPU_COUNTER,
+        RESTART_COUNTER,
+        MEMORY_LIMIT,
+        CONTROL_MEMORY,
+        CONTROL_HEALTH,
+        EXPECTED_PROCESSES,
+        CONTROL_EXPECTED_PROCESSES,
+    }
+)
 """Measurements that are not judged by limits: drift is handled separately, the others serve later samples."""
 EXCUSED_PREFIX = "the old version too: "
 """Prefix of the detail of a failure that the control had at the same time."""
@@ -176,6 +192,10 @@ def merge_with_control(
         result = (
             compare_with_control(measurement.result, control_result.result) if control_result else measurement.result
         )
+        if measurement.metric in PROCESS_METRICS and control_result is not None:
+            # both lost workers, or replace them by their own rules, such as after a number of requests
+            is_usual = measurement.result is control_result.result is Result.INCONCLUSIVE
+            result = Result.SUCCESSFUL if is_usual else measurement.result
         if result is not measurement.result:
             measurement = replace(measurement, result=result, detail=f"{EXCUSED_PREFIX}{measurement.detail}")
         merged.append(measurement)
@@ -190,7 +210,7 @@ def merge_with_control(
         and measurement.result in CONCLUSIVE
         and monitored.is_compared(measurement.metric)
     ]
-    merged += [measurement for measurement in old if measurement.metric == CONTROL_MEMORY]
+    merged += [item for item in old if item.metric in (CONTROL_MEMORY, CONTROL_EXPECTED_PROCESSES)]
     return tuple(merged)
 
 

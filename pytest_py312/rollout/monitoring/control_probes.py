@@ -11,7 +11,9 @@ from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
 from pytest_py312.rollout.domain.model import Container, Measurement, Result, Sample, ServiceSpec, Timestamp
 from pytest_py312.rollout.metrics.log_patterns import count_patterns
+from pytest_py312.rollout.metrics.reading import to_measurement
 from pytest_py312.rollout.metrics.resource_usage import CONTROL_MEMORY, MEMORY
+from pytest_py312.rollout.metrics.worker_processes import CONTROL_EXPECTED_PROCESSES, process_readings
 from pytest_py312.rollout.monitoring.health_probes import GrpcProbe
 from pytest_py312.rollout.monitoring.probes import ENGINE_TIMEOUT, AddressLookup, HttpProbe, Probe, TcpProbe
 from pytest_py312.rollout.targets.target import ServiceUnreachable, Target, TargetError, TargetRefused
@@ -38,7 +40,9 @@ def control_probes(probes: Sequence[Probe], address: AddressLookup) -> tuple[Pro
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class ControlUsageProbe:
-    """Memory usage of a control: to judge growth, and for each of the plan's ``metrics`` that measures memory."""
+    """What the engine reports of a control: its processes, and its memory to judge growth, also for each of the plan's
+    ``metrics`` that measures memory.
+    """
 
     target: Target
     spec: ServiceSpec
@@ -55,13 +59,18 @@ class ControlUsageProbe:
             )
         except (TargetError, TimeoutError):
             return ()  # nothing to compare with in this sample
+        readings, expected = process_readings(
+            previous, usage.process_ages, now, expected_metric=CONTROL_EXPECTED_PROCESSES
+        )
+        processes = [to_measurement(name, reading) for name, reading in readings.items()]
         if not usage.memory:
-            return ()
+            return (*processes, *((expected,) if expected else ()))
         names = [metric.name for metric in self.metrics if (metric.query or metric.name) == MEMORY]
-        return tuple(
+        memory = [
             Measurement(metric=name, result=Result.SUCCESSFUL, value=float(usage.memory))
             for name in (CONTROL_MEMORY, *names)
-        )
+        ]
+        return (*memory, *processes, *((expected,) if expected else ()))
 
 
 @dataclass(kw_only=True)

@@ -271,6 +271,7 @@ class _ServiceProbePlan:
             missing=self._soak_settings().missing,
             missing_by_metric={metric.name: self._soak_settings(metric.name).missing for metric in metrics},
             known_exceptions=self._old_version_exceptions(),
+            judges_processes=self._soak_settings().worker_processes != "ignore",
         )
 
 

@@ -29,6 +29,7 @@ from pytest_py312.rollout.metrics.log_patterns import LogPatterns, count_pattern
 from pytest_py312.rollout.metrics.prometheus import run_query, substitute_placeholders
 from pytest_py312.rollout.metrics.reading import MetricReading, to_measurement
 from pytest_py312.rollout.metrics.user_functions import UserFunction
+from pytest_py312.rollout.metrics.worker_processes import process_readings
 from pytest_py312.rollout.targets.target import (
     ReadinessPhase,
     ServiceUnreachable,
@@ -230,6 +231,8 @@ class ContainerProbe:
     """``missing`` of single metrics of the plan."""
     known_exceptions: Callable[[float], frozenset[str] | None] = lambda now: None
     """Called with the seconds since the epoch; may block."""
+    judges_processes: bool = True
+    """Whether processes that have ended or were replaced are inconclusive."""
     timeout: float = ENGINE_TIMEOUT
     repeatable: bool = False
 
@@ -277,6 +280,9 @@ class ContainerProbe:
         if usage is None:
             return []
         readings = resource_usage.usage_readings(resource_usage.read_counters(previous), usage, now)
+        ages = usage.process_ages if self.judges_processes else None
+        readings_of_processes, expected = process_readings(previous, ages, now)
+        readings |= readings_of_processes
         patterns = count_patterns(usage.log, is_incomplete=usage.log_lost)
         readings |= log_readings(patterns, known_exceptions)
         planned_metrics = {metric.query or metric.name: metric for metric in self.metrics}
@@ -294,7 +300,7 @@ class ContainerProbe:
                 measurements.append(
                     to_measurement(metric.name, MetricReading.error(f"there is no metric {reading_name}"))
                 )
-        return [*measurements, *resource_usage.counter_measurements(usage)]
+        return [*measurements, *((expected,) if expected else ()), *resource_usage.counter_measurements(usage)]
 
 
 def interpreter_reading(running: Sequence[Interpreter], target: Interpreter) -> MetricReading:

@@ -44,6 +44,7 @@ def test_a_deployed_stage_keeps_its_settings_and_can_be_rolled_back(
         assert usage.memory is not None
         assert usage.memory > 1024**2
         assert usage.log == ("serving",)
+        assert usage.process_ages
 
         assert driver.rollback(run.run, reason="by hand").state is S.ROLLED_BACK
         assert environment.serving() == environment.all_old()

@@ -10,10 +10,24 @@ from typing import Any
 from pytest_py312.rollout.targets.docker.engine_calls import as_target_errors, inspect_container, parse_timestamp
 from pytest_py312.rollout.targets.target import EngineInfo, ImageInfo
 from pytest_py312.runners.docker.engine import DockerEngine
-from pytest_py312.runners.docker.errors import none_if_missing, translate_errors
+from pytest_py312.runners.docker.errors import EngineRefused, none_if_missing, translate_errors
 
 _PYTHON_VARIABLE = re.compile(r"PYTHON_VERSION=(3\.\d{1,2})(?:\.\d+)?", re.ASCII)
 """The official Python images set this variable."""
+
+
+def process_ages(engine: DockerEngine, container: str) -> tuple[float, ...] | None:
+    """Return the seconds since the start of each process in a container; ``None`` where the engine cannot list them.
+
+    The engine runs the ``ps`` of its host: that of BusyBox has no such column.
+    """
+    try:
+        with translate_errors():
+            processes: Any = engine.client.top(container, ps_args="-eo pid,etimes,comm")
+    except EngineRefused:
+        return None
+    ages = [str(process[1]) for process in processes.get("Processes") or () if len(process) > 1]
+    return tuple(float(age) for age in ages) if all(age.isdecimal() for age in ages) else None
 
 
 @as_target_errors()

@@ -210,6 +210,7 @@ class DockerTarget:
                 cpu_seconds=cpu_seconds_used(statistics),
                 memory=memory_in_use(statistics),
                 memory_limit=memory_limit(statistics),
+                process_ages=inspection.process_ages(self._engine, container.id),
                 restarts=int(container_info.get("RestartCount", 0)),
                 out_of_memory=bool(container_info["State"].get("OOMKilled"))
                 or ran_out_of_memory_before_restart(self._engine, container_info, since=since),

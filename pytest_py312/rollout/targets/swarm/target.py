@@ -241,6 +241,9 @@ class SwarmTarget:
             cpu_seconds=None if unmeasured else sum(usage.cpu_seconds or 0.0 for usage in usages),
             memory=None if unmeasured else sum(usage.memory or 0 for usage in usages),
             unmeasured=unmeasured,
+            process_ages=None
+            if unmeasured or any(usage.process_ages is None for usage in usages)
+            else tuple(age for usage in usages for age in usage.process_ages or ()),
             restarts=len(ended_tasks),
             out_of_memory=any(usage.out_of_memory for usage in usages)
             or any(self._ran_out_of_memory(spec, task) for task in newly_ended),

@@ -19,6 +19,7 @@ from pytest_py312.rollout.domain.model import (
     Verdict,
 )
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, OUT_OF_MEMORY
+from pytest_py312.rollout.metrics.worker_processes import WORKER_RESTARTS
 from pytest_py312.rollout.monitoring.breaches import (
     CONTROL_HEALTH,
     MetricRule,
@@ -133,6 +134,16 @@ def test_failures_of_both_are_inconclusive_and_of_the_control_alone_are_ignored(
         (CONTROL_HEALTH, 0.0),
         (CONTROL_PREFIX + LATENCY, 2.0),
     ]
+
+
+@pytest.mark.parametrize(
+    ("control_result", "result"), [(Result.INCONCLUSIVE, Result.SUCCESSFUL), (Result.SUCCESSFUL, Result.INCONCLUSIVE)]
+)
+def test_workers_that_both_versions_replace_are_usual(control_result: Result, result: Result) -> None:
+    """Such as workers of gunicorn with `--max-requests`."""
+    new = Measurement(metric=WORKER_RESTARTS, result=Result.INCONCLUSIVE, value=1.0)
+    merged = merge_with_control(watched(), [new], [replace(new, result=control_result)])
+    assert [measurement.result for measurement in merged] == [result]
 
 
 def availability_with_control(*rows: tuple[str, str]) -> list[str]:

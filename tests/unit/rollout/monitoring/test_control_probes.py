@@ -1,11 +1,12 @@
 """Probes of the control."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import cast
 
 from pytest_py312.repository.plan.rollout_settings import MetricSettings
-from pytest_py312.rollout.domain.model import Container, ServiceSpec, Timestamp, Usage
+from pytest_py312.rollout.domain.model import Container, Result, Sample, ServiceSpec, Timestamp, Usage
+from pytest_py312.rollout.metrics.worker_processes import PROCESSES
 from pytest_py312.rollout.monitoring.control_probes import ControlUsageProbe, OldVersionExceptions
 from pytest_py312.rollout.targets.target import Target, TargetRefused, TargetUnavailable
 from tests.unit.rollout.runs import control, old, spec
@@ -23,6 +24,7 @@ class Logs:
 
     logs: dict[str, tuple[str, ...]]
     memory: int = 100
+    process_ages: tuple[float, ...] | None = None
     since: list[float] = field(default_factory=list)
 
     def read_usage(self, spec: ServiceSpec, container: Container, *, since: float) -> Usage:
@@ -30,7 +32,14 @@ class Logs:
         if container.id not in self.logs:
             raise TargetRefused("it is gone")
         log = self.logs[container.id]
-        return Usage(cpu_seconds=0.0, memory=self.memory, restarts=0, out_of_memory=False, log=log)
+        return Usage(
+            cpu_seconds=0.0,
+            memory=self.memory,
+            restarts=0,
+            out_of_memory=False,
+            log=log,
+            process_ages=self.process_ages,
+        )
 
     @property
     def target(self) -> Target:
@@ -67,6 +76,16 @@ def test_memory_of_the_control_is_measured_only_where_known() -> None:
     assert asyncio.run(probe.measure(None, NOW)) == ()
     gone = ControlUsageProbe(target=Away().target, spec=spec("user"), control=control("user"), metrics=metrics)
     assert asyncio.run(gone.measure(None, NOW)) == ()
+
+
+def test_processes_of_the_control_are_judged_like_those_of_the_new_version() -> None:
+    engine = Logs({"control-of-user": ()}, process_ages=(5000.0, 4000.0))
+    probe = ControlUsageProbe(target=engine.target, spec=spec("user"), control=control("user"), metrics=())
+    first = Sample(service="user", slot=1, at=NOW, measurements=asyncio.run(probe.measure(None, NOW)))
+    engine.process_ages = (5060.0,)
+    later = replace(NOW, wall=NOW.wall + 60, boottime=NOW.boottime + 60)
+    results = {one.metric: one.result for one in asyncio.run(probe.measure(first, later))}
+    assert results[PROCESSES] is Result.INCONCLUSIVE
 
 
 class Away(Logs):

@@ -1,7 +1,7 @@
 """Probes of a service."""
 
 import asyncio
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, cast
 
 import pytest
@@ -21,6 +21,7 @@ from pytest_py312.rollout.domain.model import (
 from pytest_py312.rollout.metrics.http_client import build_url
 from pytest_py312.rollout.metrics.log_patterns import count_patterns
 from pytest_py312.rollout.metrics.resource_usage import CPU, MEMORY
+from pytest_py312.rollout.metrics.worker_processes import PROCESSES
 from pytest_py312.rollout.monitoring.probes import (
     AVAILABILITY,
     DRIFT,
@@ -88,6 +89,16 @@ def test_the_next_sample_uses_counters_and_log_since_the_last_one() -> None:
     engine.usage = Usage(cpu_seconds=7.5, memory=100, restarts=0, out_of_memory=False)
     assert measurements(probe_of(engine), before=first, now=20)[CPU].value == 0.25
     assert engine.since == [at(10).wall, at(10).wall]
+
+
+def test_a_worker_that_has_ended_behind_a_healthy_check_is_inconclusive() -> None:
+    engine = FakeEngine()
+    engine.usage = replace(engine.usage, process_ages=(5000.0, 4000.0))
+    first = Sample(service="user", slot=1, at=at(10), measurements=tuple(measurements(probe_of(engine)).values()))
+    engine.usage = replace(engine.usage, process_ages=(5010.0,))
+    assert measurements(probe_of(engine), before=first, now=20)[PROCESSES].result is Result.INCONCLUSIVE
+    ignored = measurements(probe_of(engine, judges_processes=False), before=first, now=20)
+    assert {one.result for one in ignored.values()} == {Result.SUCCESSFUL}
 
 
 def test_unmeasured_metrics_follow_the_plan() -> None:
