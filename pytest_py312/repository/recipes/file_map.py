@@ -12,6 +12,8 @@ from pytest_py312.core.model.fleet import InstallStep
 from pytest_py312.repository.formats.dockerfile import DockerfileText, Instruction
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
+WORKSPACE = "/repository"
+"""Where the checkout is, for commands of CI and of test runners that ask for it."""
 MOUNT_LIMIT = 2_000
 """Maximum number of files and folders that are tracked in one image."""
 

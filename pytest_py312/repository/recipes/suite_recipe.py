@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pytest_py312.core.model.fleet import InstallRecipe
 from pytest_py312.repository.formats.commands.shell import UNKNOWN
 from pytest_py312.repository.recipes.command_walk import CommandRun, CommandWalk
-from pytest_py312.repository.recipes.file_map import FileMap, resolve_path
+from pytest_py312.repository.recipes.file_map import WORKSPACE, FileMap, resolve_path
 from pytest_py312.repository.recipes.nox_sessions import walk_nox
 from pytest_py312.repository.recipes.tox_environments import (
     ToxConfiguration,
@@ -33,8 +33,7 @@ SESSION_LIMIT = 100
 VARIABLE_LIMIT = 100
 """Maximum number of variables of a suite."""
 
-_ROOT = "/repository"
-_ROOT_PATH = re.compile(r"/repository(?:/[\w.@+-]+)*", re.ASCII)
+_ROOT_PATH = re.compile(rf"{WORKSPACE}(?:/[\w.@+-]+)*", re.ASCII)
 _PYTHON_FACTOR = re.compile(r"(?:^|-)py(?:thon)?3\.?(\d{1,2})(?:-|$)", re.ASCII)
 _VERSION = re.compile(r"\d{1,6}(?:\.\d{1,6}){0,4}(?:\.\*)?", re.ASCII)
 _VARIABLE = re.compile(r"[A-Za-z_]\w{0,200}", re.ASCII)
@@ -188,9 +187,15 @@ def _first_test_run(walk: CommandWalk) -> CommandRun:
 def new_walk(tree: Tree, path: str, folder: str) -> CommandWalk:
     """Return a walk through commands of the file ``path`` that begin in a folder of the repository."""
     files = FileMap(tree)
-    files.add(_ROOT, ".")
-    variables = {"HOME": "/root", "GITHUB_WORKSPACE": _ROOT, "CI_PROJECT_DIR": _ROOT, "PWD": _ROOT, "CI": "true"}
-    return CommandWalk(files=files, path=path, folder=resolve_path(folder, _ROOT), variables=variables)
+    files.add(WORKSPACE, ".")
+    variables = {
+        "HOME": "/root",
+        "GITHUB_WORKSPACE": WORKSPACE,
+        "CI_PROJECT_DIR": WORKSPACE,
+        "PWD": WORKSPACE,
+        "CI": "true",
+    }
+    return CommandWalk(files=files, path=path, folder=resolve_path(folder, WORKSPACE), variables=variables)
 
 
 def _recipe(tree: Tree, source: str, walk: CommandWalk, run: CommandRun, service_path: str) -> InstallRecipe:
@@ -231,7 +236,7 @@ def test_environment(variables: Iterable[tuple[str, str]], service_path: str) ->
 
     Those of tools and of the machine are left out: a cell has its own. So are values that only CI knows.
     """
-    home = resolve_path(service_path, _ROOT)
+    home = resolve_path(service_path, WORKSPACE)
     kept: dict[str, str] = {}
     for name, value in variables:
         if _MACHINE_VARIABLES.match(name) or not _VARIABLE.fullmatch(name) or _UNKNOWN_VALUE.search(value):
@@ -257,7 +262,7 @@ def _recipe_of_job(
         walk.variables |= step_variables
         walk.exported = {**(walk.exported if step.is_same_shell else job_variables), **step_variables}
         if not step.is_same_shell:
-            walk.folder = resolve_path(join_path(folder, job.expand(step.folder, choice)), _ROOT)
+            walk.folder = resolve_path(join_path(folder, job.expand(step.folder, choice)), WORKSPACE)
         walk.path = step.path or path
         walk.run(job.expand(step.text, choice), step.line)
         walk.variables = walk.variables if step.is_same_shell else outer

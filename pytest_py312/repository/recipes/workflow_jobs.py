@@ -19,6 +19,7 @@ from pytest_py312.repository.formats.yaml import (
     parse_documents,
     scalar_text,
 )
+from pytest_py312.repository.recipes.file_map import WORKSPACE
 
 JOB_LIMIT = 100
 STEP_LIMIT = 200
@@ -62,6 +63,8 @@ class WorkflowJob:
                 return choice[name]
             if scope == "env" and name in self.variables:
                 return self.variables[name]
+            if match["name"] == "github.workspace":
+                return WORKSPACE
             return "${_EXPRESSION}"  # a variable without a value
 
         return _EXPRESSION.sub(value, text)

@@ -313,6 +313,20 @@ jobs:
     assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {**expected, "PYTHONPATH": "src"}
 
 
+def test_paths_in_the_checkout_are_those_of_the_repository(tmp_path: Path) -> None:
+    """An expression in the variables and the folder of a step: only GitHub knows where the checkout is."""
+    workflow = """\
+jobs:
+  tests:
+    steps:
+      - run: pip install -r dev.txt && python -m unittest
+        working-directory: ${{ github.workspace }}/services/a
+        env: {PYTHONPATH: "${{ github.workspace }}/services/a/src:${{github.workspace}}/services/a/tests"}
+"""
+    tree = write(tmp_path, {".github/workflows/t.yml": workflow, "services/a/dev.txt": "attrs\n"})
+    assert variables_of(read_workflow_recipe(tree, "services/a", "a")) == {"PYTHONPATH": "src:tests"}
+
+
 TOX_VARIABLES = """\
 [tox]
 envlist = py310, py312
