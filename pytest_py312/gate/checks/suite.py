@@ -9,7 +9,7 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
 from pytest_py312.core.text import error_line, pluralize, shorten
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
-from pytest_py312.dependencies.installation.installer import Installation, installed_versions
+from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.gate.checks.check import CheckResult, Facts, unless_incomplete
 from pytest_py312.gate.checks.deprecations import removed_after_warning
@@ -142,6 +142,8 @@ def _unusable_reason(cell: Cell, run: SuiteRun) -> str:
         ended = f"{run.incomplete_reason} ({len(run.results)} tests had finished)"
         return f"the suite did not complete on {run.interpreter}: {ended}{because}"
     reason = nothing_ran_reason(run, cell.service)
+    if reason and not run.results and not run.collection_errors:  # such as the tests.py of a new Django application
+        return f"{reason}: {_SUITE_REMEDY}"
     return f"{reason}{_beside_remedy(cell.service)}" if reason else ""
 
 

@@ -9,7 +9,7 @@ from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Severity, Status
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite, SuiteKind
-from pytest_py312.dependencies.installation.installer import Installation
+from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import CheckResult
 from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.runners.suite_job import START_COLLECTOR
@@ -247,10 +247,17 @@ def test_a_suite_beside_the_service_has_its_places_there(interpreter: str) -> No
     assert reason.startswith("no test of services passes on 3.9 or 3.1")
     assert "If these are not its tests, name them with `suite` in the plan" in reason
     unusable = run_check(facts(run_of({}), run_of({})), interpreter, suite=suite).outcome.reason
-    assert "If these are not its tests, name them with `suite` in the plan" in unusable
+    assert "name them with `suite` in the plan" in unusable
 
     (finding,) = run_check(facts(WELL, WORSE), suite=suite).outcome.findings
     assert str(finding.location) == "services/tests/test_x.py:7"
+
+
+@pytest.mark.parametrize("interpreter", ["3.9", "3.10", "3.12"])
+def test_files_without_tests_ask_for_the_same_line_as_no_files(interpreter: str) -> None:
+    """A new Django application has a tests.py with nothing in it."""
+    reason = run_check(facts(run_of({}), run_of({})), interpreter).outcome.reason
+    assert "pytest found none: name them with `suite` in the plan, or set `suite = false` with a reason" in reason
 
 
 def test_a_suite_that_lacks_a_variable_says_where_to_set_it() -> None:
