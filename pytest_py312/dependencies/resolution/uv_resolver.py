@@ -2,7 +2,7 @@
 
 Only wheels are allowed at first. If a requirement has no matching wheel, its source is allowed for that project alone.
 That uv finds versions does not prove that the source builds: the build runs when the set is installed
-(dependencies/installation/distribution_store.py).
+(dependencies/store/distribution_store.py).
 """
 
 import hashlib
@@ -10,7 +10,7 @@ import json
 import os
 import threading
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import cached_property, partial
@@ -212,7 +212,8 @@ class UvResolver:
             for more in attempts[:MAX_NEWER_ATTEMPTS]:
                 narrowed = replace(request, constraints=(*request.constraints, *kept, *more))
                 with suppress(Unresolvable, Undetermined):
-                    attempt = compile_set(narrowed, sources=from_source)
+                    # an old source of what is required directly is no better: boto3 would go back to its beginnings
+                    attempt = compile_set(narrowed, sources=from_source, wheels_only=request.names)
                     if costs_an_earlier_one(request, text, attempt[0], more):
                         continue
                     text, from_source, wheels = attempt
@@ -249,9 +250,11 @@ class UvResolver:
         *,
         offline: bool,
         extra_options: Sequence[str],
+        wheels_only: Collection[str] = (),
     ) -> tuple[str, list[str], dict[str, Path]]:
         """Return uv's output, the projects that it has to build from source, and folders with wheels that pip built.
 
+        :param wheels_only: projects that are not built from source unless they are among ``sources``.
         :raises Unresolvable, Undetermined: see :meth:`resolve`.
         """
         allowed = (name for name in sources if not request.formats.is_wheel_only(name))
@@ -282,7 +285,7 @@ class UvResolver:
             newly_without_wheels = [
                 name
                 for name in dict.fromkeys(without_wheels)
-                if name not in from_source and not request.formats.is_wheel_only(name)
+                if name not in (*from_source, *wheels_only) and not request.formats.is_wheel_only(name)
             ]
             if not newly_without_wheels:
                 raise explain_failure(result, message, request, build)

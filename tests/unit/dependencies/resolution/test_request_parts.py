@@ -184,6 +184,23 @@ def test_what_is_required_first_is_not_given_up_for_what_follows(
     assert lock.versions == expected
 
 
+def test_no_old_sources_are_built_for_newer_versions(tmp_path: Path) -> None:
+    """Only the first releases of boto3, which have no wheels, would allow the newest dateutil."""
+    before_wheels = command_run_of(
+        stderr="error: No solution found when resolving dependencies\n  cause: Because boto3<=1.0 has no usable wheels "
+        "and you require boto3, we can conclude that your requirements are unsatisfiable.",
+        exit_code=1,
+    )
+    newest = command_run_of("boto3==1.44\ndateutil==4\n")
+    request = ResolutionRequest(lines=("boto3", "dateutil"))
+    lock, commands = asked_of_uv(
+        tmp_path, request, command_run_of("boto3==1.44\ndateutil==2.9\n"), newest, before_wheels
+    )
+    assert lock.versions == {"boto3": "1.44", "dateutil": "2.9"}
+    assert len(commands) == 3
+    assert not any("--no-binary boto3" in command for command in commands)
+
+
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
