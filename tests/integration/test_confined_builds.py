@@ -10,9 +10,9 @@ import pytest
 
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
 from pytest_py312.runners.bubblewrap import find_bubblewrap
 from pytest_py312.runners.confinement import CONFINED_SCRIPT
 from pytest_py312.runners.runner import CellUnavailable

@@ -22,7 +22,7 @@ from pytest_py312.core import directories, process
 from pytest_py312.core.model.findings import Interpreter
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import ExitReason
-from pytest_py312.dependencies.installation.environments import EnvironmentStore
+from pytest_py312.dependencies.store.environments import EnvironmentStore
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.runners.runner import ProbeJob, ProbeResult
 from tests.integration.small_disks import small_disk

@@ -16,10 +16,10 @@ from pytest_py312.core.model.fleet import Distribution, Service
 from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.model.plan import Suite, SuiteKind
 from pytest_py312.core.process import ExitReason
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore
-from pytest_py312.dependencies.installation.environments import EnvironmentStore
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.environments import EnvironmentStore
 from pytest_py312.runners.local import LocalRunner
 from pytest_py312.runners.runner import CellUnavailable, ProbeJob, ProbeResult
 from pytest_py312.runners.suite_job import parse_suite_run, suite_job

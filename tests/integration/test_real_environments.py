@@ -8,10 +8,10 @@ import pytest
 
 from pytest_py312.core import process
 from pytest_py312.core.model.findings import Interpreter, Location
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore
-from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
 from pytest_py312.runners.runner import CellUnavailable
 from tests.integration.local_runners import local_runner
 from tests.support.fakes import service_tree

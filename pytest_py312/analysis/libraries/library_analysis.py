@@ -70,10 +70,11 @@ from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.core.service_patterns import matches
 from pytest_py312.dependencies.diagnosis.compatibility import target_environment
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
 from pytest_py312.dependencies.installation.findings import setuptools_changes, setuptools_remedy
-from pytest_py312.dependencies.installation.installer import Installation, Installer
+from pytest_py312.dependencies.installation.installer import Installer
+from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.lock import Undetermined
+from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
 from pytest_py312.repository.services.detection.suites import settings_of_suite
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import additional_services
@@ -237,15 +238,15 @@ class LibraryAnalyzer:
         return f"other requirements do not work with {named}, {FIRST_GOOD}: raise those together with it"
 
     def _imports_with(self, cell: Cell, requirement: str, module: str) -> bool:
-        results = self._installer.imports_with(cell, (requirement,), (module,))
+        results = self._installer.trials.imports_with(cell, (requirement,), (module,))
         return results is not None and results.get(module) == ""
 
     def _upgrade_advice(self, cell: Cell, inputs: "_AnalysisInputs", problem: LocatedProblem) -> str:
         build = self._runner.find_interpreter(cell.interpreter)
         try:
-            index = self._installer.index(cell)
+            index = self._installer.trials.index(cell)
         except Undetermined:
-            self._installer.mark_undetermined(cell)
+            self._installer.locks.mark_undetermined(cell)
             return ""
         target = target_environment(build, exclude_newer=self._plan.exclude_newer)
         advisor = UpgradeAdvisor(
@@ -254,7 +255,7 @@ class LibraryAnalyzer:
                 index=index,
                 target=target,
                 build=build,
-                undetermined=lambda: self._installer.mark_undetermined(cell),
+                undetermined=lambda: self._installer.locks.mark_undetermined(cell),
             ),
             entries=inputs.installation.distributions,
             pins=inputs.installation.lock.pins if inputs.installation.lock else (),

@@ -18,9 +18,9 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.compatibility import TargetEnvironment
 from pytest_py312.dependencies.diagnosis.package_index import IndexPage, PackageIndex, PageState
 from pytest_py312.dependencies.diagnosis.version_candidates import accepts_prereleases
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
 
 MAX_TRIED = 6
 """Versions that are downloaded per distribution."""

@@ -9,13 +9,13 @@ from dataclasses import replace
 
 from pytest_py312.core.model.findings import Finding, Location, Severity, SpecifierChange
 from pytest_py312.core.model.fleet import Cell
-from pytest_py312.dependencies.installation.console_scripts import project_of_module
-from pytest_py312.dependencies.installation.installer import Installation
 from pytest_py312.dependencies.installation.requests import (
     excluded_by_requires_python,
     requirement_of,
     with_requirement,
 )
+from pytest_py312.dependencies.installation.result import Installation
+from pytest_py312.dependencies.proofs.console_scripts import project_of_module
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet

@@ -10,7 +10,6 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.locker import Locker
-from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.lockfile_pins import (
@@ -19,6 +18,7 @@ from pytest_py312.dependencies.resolution.lockfile_pins import (
     stale_lock_findings,
     with_locked_pins,
 )
+from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 
 
 class LockFileDiagnosis:

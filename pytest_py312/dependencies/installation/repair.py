@@ -37,7 +37,8 @@ from pytest_py312.dependencies.installation.findings import (
     setuptools_changes,
     setuptools_remedy,
 )
-from pytest_py312.dependencies.installation.installer import Installation, Installer
+from pytest_py312.dependencies.installation.installer import Installer
+from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.known_replacements import WHEEL_ALTERNATIVES
 from pytest_py312.dependencies.resolution.lock import Undetermined
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
@@ -80,10 +81,10 @@ def repair(
         explained = list(findings) if change is None else _with_remedies(findings, trials.result_of(change), cell)
         return [trials.with_advice(finding) for finding in explained]
     except _SearchTimeout:
-        installer.mark_undetermined(cell)
+        installer.locks.mark_undetermined(cell)
         return [trials.with_advice(finding) for finding in findings]
     except (CellUnavailable, Undetermined):
-        installer.mark_undetermined(cell)
+        installer.locks.mark_undetermined(cell)
         return list(findings)
 
 
@@ -160,7 +161,7 @@ class RepairTrials:
         ]
         if self.pinning_failed or not self._can_change(item):
             return specifiers
-        page = self.installer.index(self.cell).page(item.name)
+        page = self.installer.trials.index(self.cell).page(item.name)
         return (
             [*specifiers, ANY_VERSION]
             if never_existed(page, item.entry.specifier, self._target_environment(self.cell))
@@ -177,7 +178,7 @@ class RepairTrials:
         """Return versions for a requirement, none if its line is not changed; with ``hashed`` if hashes are why."""
         if not self._can_change(item) and not (hashed and not item.entry.url):
             return []
-        page = self.installer.index(self.cell).page(item.name)
+        page = self.installer.trials.index(self.cell).page(item.name)
         target, baseline = self._target_environment(self.cell), self._target_environment(self._baseline_cell)
         return candidates(page, item.entry.specifier, target=target, baseline=baseline)
 
@@ -279,7 +280,7 @@ class RepairTrials:
         changes = setuptools_changes(self._required, requirement)
         if only_changes and not changes:
             return finding
-        results = self.installer.imports_with(self.cell, (requirement,), (module,), self.change)
+        results = self.installer.trials.imports_with(self.cell, (requirement,), (module,), self.change)
         if results is None or results.get(module, "not tried"):
             return finding
         return replace(
@@ -297,7 +298,7 @@ class RepairTrials:
         expired = expired_requirement(item.name, requires, self.cell.service.baseline, self.cell.interpreter)
         if expired is None:
             return ""
-        trial = self.installer.try_change(self.cell, RequirementChange(without=frozenset({item.name})))
+        trial = self.installer.trials.try_change(self.cell, RequirementChange(without=frozenset({item.name})))
         if trial.lock is not None and item.name in trial.lock.versions:
             return ""
         is_verified = trial.environment is not None and not trial.incomplete
@@ -313,7 +314,7 @@ class RepairTrials:
         """Add to a finding on a source that does not build what to do if there is no wheel."""
         if not self._can_change(item):
             return finding
-        page = self.installer.index(self.cell).page(item.name)
+        page = self.installer.trials.index(self.cell).page(item.name)
         smallest = smallest_change(page, item.entry.specifier, target=self._target_environment(self.cell))
         if not isinstance(smallest, NoCandidate) or not smallest.reason.startswith("no version"):
             return finding
@@ -336,7 +337,7 @@ class RepairTrials:
 
     def _with_latest_version(self, finding: Finding, item: LocatedEntry) -> Finding:
         """Add the latest version to a finding on a version that never existed, without claiming that it works."""
-        page = self.installer.index(self.cell).page(item.name)
+        page = self.installer.trials.index(self.cell).page(item.name)
         version = "" if item.entry.url else latest_version(page, self._target_environment(self.cell))
         if not version:
             return finding
@@ -349,10 +350,10 @@ class RepairTrials:
         """
         if clock.stopwatch() - self.started > SEARCH_LIMIT:
             raise _SearchTimeout
-        blamed = self.installer.blamed_projects(self.cell, change)
+        blamed = self.installer.trials.blamed_projects(self.cell, change)
         if blamed is not None or not self._baseline_constrains or not change.specifiers:
             return blamed
-        blamed_on_baseline = self.installer.blamed_projects(self._baseline_cell, change)
+        blamed_on_baseline = self.installer.trials.blamed_projects(self._baseline_cell, change)
         if blamed_on_baseline is not None and not {item.name for item in change.specifiers} & set(blamed_on_baseline):
             # something else blocks the baseline, so it cannot be used to select changes
             self._baseline_constrains = False
@@ -383,7 +384,7 @@ class RepairTrials:
     def _installation(self, cell: Cell, change: RequirementChange) -> Installation:
         key = (cell.interpreter, *change.specifiers.items(), change.without)
         if key not in self._installations:
-            self._installations[key] = self.installer.try_change(cell, change)
+            self._installations[key] = self.installer.trials.try_change(cell, change)
         return self._installations[key]
 
     def result_of(self, change: RequirementChange) -> TrialResult:
@@ -399,7 +400,7 @@ class RepairTrials:
 
     def _trial_side(self, cell: Cell, change: RequirementChange) -> TrialSide:
         return TrialSide(
-            resolves=self.installer.blamed_projects(cell, change) is None,
+            resolves=self.installer.trials.blamed_projects(cell, change) is None,
             installation=self._installation(cell, change),
             errors=self._errors(cell, change),
         )

@@ -21,13 +21,13 @@ from pytest_py312.core.model.fleet import Cell, LocalProject, RequirementSource,
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan, Suite, SuiteKind
 from pytest_py312.dependencies.diagnosis.compatibility import python_satisfies
-from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
-from pytest_py312.dependencies.installation.hash_checking import requires_hashes
+from pytest_py312.dependencies.proofs.hash_checking import requires_hashes
 from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMAT_OPTIONS
 from pytest_py312.dependencies.resolution.format_control import read_format_control
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
 from pytest_py312.dependencies.resolution.lockfile_pins import pin_locations, pinned_constraints
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
+from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources

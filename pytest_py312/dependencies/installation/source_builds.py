@@ -12,7 +12,6 @@ from pytest_py312.core.model.findings import Finding, Severity
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.diagnose import unbuilt_source
 from pytest_py312.dependencies.diagnosis.locker import Locker
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore
 from pytest_py312.dependencies.resolution.failure_cache import sorted_by_location, with_locations
 from pytest_py312.dependencies.resolution.known_solutions import project_name
 from pytest_py312.dependencies.resolution.lock import (
@@ -23,6 +22,7 @@ from pytest_py312.dependencies.resolution.lock import (
     is_exact,
     parts_of,
 )
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
 
 SOURCE_TIME_LIMIT = 90.0
 """Time limit of the build of one source, in seconds."""

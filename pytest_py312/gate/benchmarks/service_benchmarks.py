@@ -14,7 +14,7 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkResults
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
-from pytest_py312.dependencies.installation.installer import Installation, installed_versions
+from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.gate.benchmarks.cpu_cores import exclusive_core
 from pytest_py312.gate.benchmarks.jobs import BenchmarkSide
 from pytest_py312.gate.benchmarks.measurement import ServiceBenchmark, ServiceStarter

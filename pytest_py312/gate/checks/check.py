@@ -17,7 +17,7 @@ from pytest_py312.repository.services.requirement_sources import production_serv
 if TYPE_CHECKING:  # a run without changes needs none of them, and must not wait for their imports
     from pytest_py312.analysis.services.service_analysis import AnalysisResult
     from pytest_py312.core.model.measurements import BenchmarkResults
-    from pytest_py312.dependencies.installation.installer import Installation
+    from pytest_py312.dependencies.installation.result import Installation
     from pytest_py312.repository.services.images import ImageCheckResult
     from pytest_py312.repository.services.requirement_set import RequirementSet
     from pytest_py312.repository.services.version_survey import DeclaredVersions

@@ -16,7 +16,7 @@ from pytest_py312.dependencies.installation.findings import (
     without_blocking,
     without_unneeded,
 )
-from pytest_py312.dependencies.installation.installer import Installation
+from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.check import CheckResult, Facts, installed_cell, unless_incomplete
 from pytest_py312.gate.checks.start_modules import start_findings, unimportable_on_both
 from pytest_py312.repository.services.requirement_sources import (

@@ -7,7 +7,7 @@ from pytest_py312.analysis.libraries.missing_requirements import GENERATED_SUFFI
 from pytest_py312.core.model.findings import Finding, Location, Severity
 from pytest_py312.core.model.fleet import Cell, StartModule
 from pytest_py312.dependencies.installation.findings import how_imported, without_environment_path
-from pytest_py312.dependencies.installation.installer import Installation, installed_versions
+from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.repository.formats.commands.server_options import SERVER_PACKAGES
 
 _IMPORT_ERRORS = re.compile(

@@ -15,11 +15,12 @@ from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Cell, Program, Service, StartModule, cells_of
 from pytest_py312.core.model.measurements import InterpreterBuild, SuiteRun
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore
-from pytest_py312.dependencies.installation.environments import EnvironmentStore
-from pytest_py312.dependencies.installation.installer import Installation, Installer, installed_versions
+from pytest_py312.dependencies.installation.installer import Installer
+from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.dependencies.resolution.lock import DependencyLock
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
+from pytest_py312.dependencies.store.environments import EnvironmentStore
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from pytest_py312.repository.services.requirement_sources import separate_production
@@ -263,7 +264,7 @@ class FactProvider:
             lambda: dict(import_start_modules(self._runner, job)),
         )
         if len(imports) < len({module.name for module in modules}):
-            self.installer.mark_undetermined(cell)
+            self.installer.locks.mark_undetermined(cell)
         return imports
 
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
@@ -282,7 +283,7 @@ class FactProvider:
         result = self._analyze_source(self.service_analyzer, cell)
         if cell not in self.installed_cells:
             if any(finding.code == "PY209" for finding in result.findings):
-                self.installer.mark_undetermined(cell)  # a run that installs the cell tries the advice
+                self.installer.locks.mark_undetermined(cell)  # a run that installs the cell tries the advice
             return result
         return replace(result, findings=tuple(self._with_tried_setuptools(cell, found) for found in result.findings))
 
@@ -297,7 +298,7 @@ class FactProvider:
         requirement = offered_setuptools(finding)
         if not requirement or self.installer.installation(cell).environment is None:
             return finding
-        imports = self.installer.imports_with(cell, (requirement,), finding.names)
+        imports = self.installer.trials.imports_with(cell, (requirement,), finding.names)
         if imports is None or any(imports.values()):
             return without_setuptools_offer(finding, requirement)
         required = self.installer.request_builder.requirements(cell.service)
@@ -339,7 +340,7 @@ class FactProvider:
     def _locked_versions(self, cell: Cell, *, is_installed: bool) -> Mapping[str, str] | None:
         """Return the versions in the lock of a cell. A cell that this run does not install is not resolved for it."""
         try:
-            lock = self.installer.lock(cell) if is_installed else self.installer.cached_lock(cell)
+            lock = self.installer.locks.lock(cell) if is_installed else self.installer.locks.cached(cell)
             if is_installed and not isinstance(lock, DependencyLock):
                 lock = self.installer.installation(cell).lock  # without what cannot be had here
         except CellUnavailable:  # reported by the analysis, which needs the interpreter as well
@@ -374,12 +375,12 @@ class FactProvider:
 
     def suite_run_with_baseline_versions(self, cell: Cell, select: tuple[str, ...]) -> SuiteRun | None:
         baseline = self.installation(replace(cell, interpreter=cell.service.baseline))
-        alike = self.installer.with_versions(cell, installed_versions(baseline))
+        alike = self.installer.trials.with_versions(cell, installed_versions(baseline))
         if alike.environment is None or alike.incomplete:
             return None
         run = self._run_suite(cell, alike, self._plan.reruns + 1, select)  # no other run has this attempt meanwhile
         if not run.complete:
-            self.installer.mark_undetermined(cell)
+            self.installer.locks.mark_undetermined(cell)
         return run
 
     def suite_trials(self, service: Service, select: tuple[str, ...], files: Mapping[str, bytes]) -> list[SuiteRun]:

@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 from pytest_py312.core.model.fleet import Cell, Service, cells_of
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.serialization import encode
-from pytest_py312.dependencies.installation.installer import WITHOUT_LOCK, Installer
+from pytest_py312.dependencies.installation.cell_locks import WITHOUT_LOCK
+from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckTraits
 from pytest_py312.gate.run.tasks import CheckTask
@@ -143,6 +144,6 @@ class OutcomeKeys:
     def _cached_lock_digests(self, cell: Cell) -> list[str] | None:
         """Return the digests of the locks of a cell, or ``None`` if they are not cached."""
         try:
-            return self._installer.cached_lock_digests(cell)
+            return self._installer.locks.cached_digests(cell)
         except CellUnavailable:
             return None

@@ -179,7 +179,7 @@ class Scheduler:
         key, service = self._key(task), task.cell.service
         is_determined = (
             not self.facts.plan.offline
-            and self.facts.installer.is_determined(service)
+            and self.facts.installer.locks.is_determined(service)
             and not any(finding.code in UNDETERMINED_CODES for finding in result.outcome.findings)
         )
         if not is_determined and (status is Status.FAILED or not self._keys.is_locked(service)):
@@ -265,7 +265,7 @@ class Scheduler:
 
     def _remaining_work(self, cell: Cell) -> int:
         try:
-            return self.facts.installer.remaining_work(cell)
+            return self.facts.installer.locks.remaining_work(cell)
         except Exception:  # raised again where the result is needed
             return LAST
 

@@ -14,12 +14,14 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.process import ExitReason
 from pytest_py312.dependencies.diagnosis.locker import Locker
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore, StoredDistribution
-from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
-from pytest_py312.dependencies.installation.import_check import ImportChecker
-from pytest_py312.dependencies.installation.installer import Installation, Installer
+from pytest_py312.dependencies.installation.installer import Installer
+from pytest_py312.dependencies.installation.lock_installation import LockInstaller
+from pytest_py312.dependencies.installation.result import Installation
+from pytest_py312.dependencies.proofs.import_check import ImportChecker
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.system.build_tools import MissingTool
 from tests.support.fakes import FakeRunner, ImageRunner, build_of, cell_of, cell_run_of, service, service_tree
 
@@ -111,14 +113,14 @@ def test_what_another_process_could_not_determine_is_known_here(
     installer = installer_of(tmp_path, FakeRunner())
     monkeypatch.setattr(SingleFlight, "run", lambda once, key, work: result)
     assert installer.installation(cell_of()) is result
-    assert installer.is_determined(cell_of().service) is determined
+    assert installer.locks.is_determined(cell_of().service) is determined
 
 
 def test_versions_that_cannot_be_tried_are_undetermined(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     installer = installer_of(tmp_path, FakeRunner())
     monkeypatch.setattr(Locker, "lock", _without_answer)
-    assert installer.with_versions(cell_of(), {"acme": "1"}).unchecked
-    assert not installer.is_determined(cell_of().service)
+    assert installer.trials.with_versions(cell_of(), {"acme": "1"}).unchecked
+    assert not installer.locks.is_determined(cell_of().service)
 
 
 def _without_answer(*_: object) -> DependencyLock:
@@ -140,8 +142,8 @@ def test_the_versions_of_another_interpreter_stay_if_older_ones_are_tried(
         return Installation()
 
     monkeypatch.setattr(Locker, "lock", lock)
-    monkeypatch.setattr(Installer, "_install_or_explain", install)
-    installer.with_versions(cell_of(), {"acme": "1"})
+    monkeypatch.setattr(LockInstaller, "install", install)
+    installer.trials.with_versions(cell_of(), {"acme": "1"})
     assert [request.constraints[-2:] for request in asked] == [("acme==1",), ("acme==1", "other<2")]
 
 
@@ -252,8 +254,8 @@ def test_preparing_many_services_does_not_wait_for_the_builds_of_a_blocked_one(
     )
 
     installer.prepare(cell.interpreter, [cell])
-    assert (installer.remaining_work(cell) > 0, "numpy" in built) == (True, False)
-    installation = installer.lock(cell)
+    assert (installer.locks.remaining_work(cell) > 0, "numpy" in built) == (True, False)
+    installation = installer.locks.lock(cell)
     assert isinstance(installation, Installation)
     assert built[-1] == "numpy"
     assert [finding.code for finding in installation.findings] == ["PY110", "PY102"]
@@ -285,7 +287,7 @@ def test_an_error_of_ours_in_one_set_does_not_end_the_preparation_of_the_others(
     assert installer.prepare(cells[0].interpreter, cells)
     assert "numpy" in filled
     with pytest.raises(KeyError, match="of ours"):
-        installer.lock(cells[0])
+        installer.locks.lock(cells[0])
 
 
 @pytest.mark.parametrize("interpreter", ["3.10", "3.12"])

@@ -15,10 +15,11 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PageState
 from pytest_py312.dependencies.diagnosis.repair_search import RequirementChange
 from pytest_py312.dependencies.diagnosis.version_candidates import ANY_VERSION
-from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
-from pytest_py312.dependencies.installation.installer import Installation, Installer
+from pytest_py312.dependencies.installation.installer import Installer
 from pytest_py312.dependencies.installation.repair import AFTER_REPAIR, SEARCH_LIMIT, repair
+from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, Undetermined
+from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
 from tests.support.fakes import build_of, cell_of, installation_of
@@ -45,7 +46,10 @@ def page(*versions: str) -> IndexPage:
 
 @dataclass(kw_only=True)
 class FakeInstaller:
-    """A fake installer. ``blamed`` and ``installed`` answer by interpreter and the changed specifiers."""
+    """A fake installer, which is its own ``locks`` and ``trials``.
+
+    ``blamed`` and ``installed`` answer by interpreter and the changed specifiers.
+    """
 
     entries: tuple[LocatedEntry, ...] = field(default_factory=lambda: required("numpy==1.24.3", "flask==2"))
     repeats: tuple[LocatedEntry, ...] = ()
@@ -59,6 +63,14 @@ class FakeInstaller:
     current: Installation = field(default_factory=lambda: installation_of("3.9"))
     is_compiled: bool = False
     undetermined: list[Cell] = field(default_factory=list)
+
+    @property
+    def locks(self) -> "FakeInstaller":
+        return self
+
+    @property
+    def trials(self) -> "FakeInstaller":
+        return self
 
     def mark_undetermined(self, cell: Cell) -> None:
         self.undetermined.append(cell)

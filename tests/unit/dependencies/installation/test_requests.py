@@ -8,11 +8,11 @@ import pytest
 from pytest_py312.core.model.findings import Finding
 from pytest_py312.core.model.fleet import Distribution, InstallSettings, RequirementSource, Service
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
 from pytest_py312.dependencies.installation.requests import RequestBuilder
 from pytest_py312.dependencies.resolution.failure_cache import with_locations
 from pytest_py312.dependencies.resolution.lock import ResolutionRequest, parts_of
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
+from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from pytest_py312.repository.services.requirement_set import RequirementSet
 from tests.support.fakes import cell_of, service_tree
 

@@ -11,7 +11,6 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.dependencies.diagnosis.diagnose import find_all_conflicts
 from pytest_py312.dependencies.diagnosis.locker import Locker
 from pytest_py312.dependencies.diagnosis.package_index import DistributionFile, IndexPage, PackageIndex, PageState
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore
 from pytest_py312.dependencies.installation.source_builds import (
     SET_TIME_LIMIT,
     build_untried_sources,
@@ -19,6 +18,7 @@ from pytest_py312.dependencies.installation.source_builds import (
 )
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_resolver import UvResolver
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from tests.support.fakes import FakeRunner, build_of
 
 BUILD = build_of("3.12")

@@ -7,7 +7,7 @@ import pytest
 from pytest_py312.analysis.services.service_analysis import AnalysisResult
 from pytest_py312.core.model.findings import Confidence, Finding, Severity, Status
 from pytest_py312.core.model.fleet import Cell, RequirementSource
-from pytest_py312.dependencies.installation.installer import Installation
+from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.gate.checks.static_analysis import LibraryCheck, SourceCheck
 from tests.support.fakes import FakeFacts, cell_of, installation_of, service
 

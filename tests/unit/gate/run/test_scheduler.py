@@ -17,7 +17,7 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Out
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.model.plan import Plan, Waiver, with_resolution
-from pytest_py312.dependencies.installation.installer import WITHOUT_LOCK
+from pytest_py312.dependencies.installation.cell_locks import WITHOUT_LOCK
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, Facts
@@ -97,7 +97,7 @@ def runs_of_own_check(
     for zone in zones:
         monkeypatch.setenv("TZ", zone)
         gate = gate_on(*INTERPRETERS, root=root, **options)
-        monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+        monkeypatch.setattr(gate.facts.installer.locks, "cached", lambda cell: DependencyLock(pins=()))
         prepare(gate)
         gate.run(CheckTask(cell=cell_of("3.12", of), check=own))
         gate.close()
@@ -159,7 +159,7 @@ def test_a_failure_is_reported_again_without_changes(
 
     assert runs_of_own_check(root, of, kept, monkeypatch) == 1
     gate, task = gate_on(*INTERPRETERS, root=root), CheckTask(cell=cell_of("3.12", of), check=kept)
-    monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+    monkeypatch.setattr(gate.facts.installer.locks, "cached", lambda cell: DependencyLock(pins=()))
     outcome = gate.run(task).outcome
     assert (outcome.status, outcome.cached, outcome.findings) == (Status.FAILED, True, (BROKEN,))
     assert not gate.is_proven(task)
@@ -190,7 +190,7 @@ def test_a_failure_is_valid_for_as_long_as_a_lock(
 
 
 def leave_something_undetermined(gate: Scheduler) -> None:
-    gate.facts.installer.mark_undetermined(cell_of("3.9"))
+    gate.facts.installer.locks.mark_undetermined(cell_of("3.9"))
 
 
 @pytest.mark.parametrize("findings", [(BROKEN,), ()])
@@ -235,7 +235,7 @@ def statuses_of_two_runs(
     outcomes = []
     for is_known in recorded:
         gate = gate_on(*INTERPRETERS, root=root, recorded={RECORDED.key: RECORDED} if is_known else {})
-        monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+        monkeypatch.setattr(gate.facts.installer.locks, "cached", lambda cell: DependencyLock(pins=()))
         outcomes.append(gate.run(CheckTask(cell=cell_of("3.12", of), check=own)).outcome)
         gate.close()
     return [(outcome.status, outcome.cached) for outcome in outcomes]
@@ -299,8 +299,8 @@ def test_what_passed_beside_a_set_without_a_lock_is_valid_for_as_long_as_a_lock(
     kept.findings = ()
 
     def leave_unlocked(gate: Scheduler) -> None:
-        monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: None)
-        monkeypatch.setattr(gate.facts.installer._locker, "cached_failure_digest", lambda request, build: "0123")
+        monkeypatch.setattr(gate.facts.installer.locks, "cached", lambda cell: None)
+        monkeypatch.setattr(gate.facts.installer.locks._locker, "cached_failure_digest", lambda request, build: "0123")
 
     runs_of_own_check(*fleet_of_one, kept, monkeypatch, prepare=leave_unlocked)
     now = clock.timestamp()
@@ -335,9 +335,9 @@ def test_a_set_that_is_known_to_have_no_lock_has_a_digest_as_well(tmp_path: Path
     installer = gate.facts.installer
     request, build = installer.request_builder.request(cell, (), ()), installer.build(cell)
 
-    earlier_digests = installer.cached_lock_digests(cell)
-    installer._locker._failures.put(request, build, (BROKEN,), complete=True)
-    digests = installer.cached_lock_digests(cell)
+    earlier_digests = installer.locks.cached_digests(cell)
+    installer.locks._locker._failures.put(request, build, (BROKEN,), complete=True)
+    digests = installer.locks.cached_digests(cell)
     gate.close()
 
     assert earlier_digests is None
@@ -354,7 +354,7 @@ def test_the_warnings_of_a_suite_are_those_of_an_earlier_complete_run(
     asked: list[Cell] = []
     for _ in range(2):
         gate = gate_on(*INTERPRETERS, root=root)
-        monkeypatch.setattr(gate.facts.installer, "cached_lock", lambda cell: DependencyLock(pins=()))
+        monkeypatch.setattr(gate.facts.installer.locks, "cached", lambda cell: DependencyLock(pins=()))
 
         def run_suite(cell: Cell) -> SuiteRun:
             asked.append(cell)
@@ -405,7 +405,10 @@ def test_what_is_computed_ahead_is_finished_once_it_is_there(fleet_of_one: tuple
 
 @dataclass(kw_only=True)
 class FakeInstaller:
-    """Prepares and counts work without installing anything. ``prepared`` has the services of each call."""
+    """Prepares and counts work without installing anything. ``prepared`` has the services of each call.
+
+    It is its own ``locks``.
+    """
 
     work: Mapping[str, int]
     grouped: Callable[[Sequence[Cell]], dict[Interpreter, list[Cell]]]
@@ -417,6 +420,10 @@ class FakeInstaller:
     def prepare(self, interpreter: Interpreter, cells: Sequence[Cell]) -> bool:
         self.prepared.append((str(interpreter), sorted({cell.service.name for cell in cells})))
         return True
+
+    @property
+    def locks(self) -> "FakeInstaller":
+        return self
 
     def is_determined(self, service: Service) -> bool:
         return True
@@ -602,7 +609,7 @@ def test_an_outcome_depends_on_what_production_installs_apart_from_tests(
     def install(gate: Scheduler) -> None:
         production = {"six": next(versions)}
         monkeypatch.setattr(
-            gate.facts.installer, "cached_lock", lambda cell: lock_of_set(cell, production, {"six": "1.15.0"})
+            gate.facts.installer.locks, "cached", lambda cell: lock_of_set(cell, production, {"six": "1.15.0"})
         )
         if change == "file" and kept.asked:
             (tmp_path / "shared/production.txt").write_text("six>1\n", encoding="utf-8")
@@ -620,7 +627,7 @@ def test_source_is_judged_with_the_versions_that_it_runs_with(
     separate_tree(tmp_path)
     gate = gate_on(*INTERPRETERS, root=tmp_path)
     facts, production, tests = gate.facts, {"six": "1.16.0"}, {"setuptools": "68.0.0"}
-    monkeypatch.setattr(facts.installer, "cached_lock", lambda cell: lock_of_set(cell, production, tests))
+    monkeypatch.setattr(facts.installer.locks, "cached", lambda cell: lock_of_set(cell, production, tests))
     place = Location(path=f"{SEPARATE.path}/{file}", line=1)
 
     class Analyzer:

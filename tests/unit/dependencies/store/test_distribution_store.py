@@ -16,8 +16,8 @@ import pytest
 
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
-from pytest_py312.dependencies.installation.distribution_store import DistributionStore
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
+from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from tests.support.fakes import FakeRunner, build_of, command_run_of
 
 NUMPY = Pin(name="numpy", version="1.26.4", line="numpy==1.26.4")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from pytest_py312.core.model.fleet import Cell
 from pytest_py312.core.model.measurements import InterpreterBuild
-from pytest_py312.dependencies.installation.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.resolution.lock import Undetermined
+from pytest_py312.dependencies.store.environments import Environment, EnvironmentStore
 from pytest_py312.dependencies.system.system_packages import lacks_packages
 from pytest_py312.runners.runner import ProbeJob, Runner
 from pytest_py312.runners.suite_job import describe_crash

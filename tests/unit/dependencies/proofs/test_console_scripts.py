@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.core.model.fleet import Program
-from pytest_py312.dependencies.installation.console_scripts import (
+from pytest_py312.dependencies.proofs.console_scripts import (
     PROGRAM_MODULES,
     importable_modules,
     installed_modules,
@@ -13,7 +13,7 @@ from pytest_py312.dependencies.installation.console_scripts import (
     start_modules_of_programs,
     start_modules_of_project,
 )
-from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
+from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 
 
 def entry(folder: Path, name: str, *files: str) -> StoredDistribution:

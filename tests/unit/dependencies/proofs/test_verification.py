@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pytest_py312.dependencies.installation.distribution_store import StoredDistribution
-from pytest_py312.dependencies.installation.verification import (
+from pytest_py312.dependencies.proofs.verification import (
     ExpectedDistribution,
     InstalledMetadata,
     describe_deviations,
@@ -17,6 +16,7 @@ from pytest_py312.dependencies.installation.verification import (
     requirement_deviations,
     tree_deviations,
 )
+from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from tests.support.fakes import build_of, service_tree
 
 TOGETHER = ("3.9", "3.10", "3.12")

@@ -35,9 +35,9 @@ from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import DEFAULT_BUILD_LIMIT
 from pytest_py312.core.process import CommandResult, ExitReason
 from pytest_py312.core.text import shorten
-from pytest_py312.dependencies.installation.build_failures import BuildFailureCache, unfinished_build
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.resolution.uv_messages import BUILD_FAILURE_MESSAGES, explain_build_failure
+from pytest_py312.dependencies.store.build_failures import BuildFailureCache, unfinished_build
 from pytest_py312.dependencies.system.built_wheels import UntrustworthyWheel, take_wheel
 from pytest_py312.dependencies.system.confined_builds import SourceBuild, run_source_build
 from pytest_py312.runners.git_version import describe

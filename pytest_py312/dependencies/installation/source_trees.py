@@ -1,0 +1,115 @@
+"""Build the source trees of a cell: the service itself if its metadata need a build, and requirements by path."""
+
+from collections.abc import Collection
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_py312.core.concurrency import SingleFlight, Work
+from pytest_py312.core.model.findings import Finding, Location
+from pytest_py312.core.model.fleet import Cell
+from pytest_py312.core.model.measurements import InterpreterBuild
+from pytest_py312.core.model.plan import Plan
+from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.resolution.lock import Undetermined, Unresolvable
+from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.system.build_tools import MissingTool
+from pytest_py312.runners.fingerprints import copy_tree
+from pytest_py312.runners.git_version import write_repository
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TreeBuild:
+    """The result of building a source tree: a distribution, or findings, or why there is no result."""
+
+    distribution: StoredDistribution | None = None
+    findings: tuple[Finding, ...] = ()
+    unchecked: str = ""
+    missing: MissingTool | None = None
+
+
+_SOURCE_COPY: Work[bool] = Work("copy")
+_TREE_BUILD: Work[TreeBuild] = Work("tree")
+
+
+class SourceTrees:
+    """Builder of the source trees of cells, each once per run and interpreter build. Thread-safe."""
+
+    def __init__(
+        self, *, plan: Plan, request_builder: RequestBuilder, store: DistributionStore, single_flight: SingleFlight
+    ) -> None:
+        self._plan = plan
+        self._request_builder = request_builder
+        self._store = store
+        self._single_flight = single_flight
+
+    def cached(self, cell: Cell, build: InterpreterBuild) -> list[StoredDistribution] | None:
+        """Return the source trees of a cell; ``None`` if one is not built, since its requirements are unknown then."""
+        trees = [
+            self._store.get_tree(*self._request_builder.source_copy(folder), build)
+            for folder in self._request_builder.source_trees(cell.service)
+        ]
+        built_trees = [tree for tree in trees if tree is not None]
+        return built_trees if len(built_trees) == len(trees) else None
+
+    def build(
+        self, cell: Cell, build: InterpreterBuild, without: Collection[str] = ()
+    ) -> tuple[list[StoredDistribution], list[Finding]]:
+        """Build the source trees; return them, and a finding for each that does not build on this interpreter.
+
+        :param without: folders that are left out.
+        :raises Undetermined: some could not be built for another reason; ``names`` are their folders.
+        """
+        distributions, findings = [], []
+        unbuilt: dict[str, TreeBuild] = {}
+        for folder in self._request_builder.source_trees(cell.service):
+            if folder in without:
+                continue
+            result = self._built_tree(folder, build)
+            if result.distribution is not None:
+                distributions.append(result.distribution)
+            elif result.unchecked:
+                unbuilt[folder] = result
+            findings += [_own_build_finding(finding, folder, cell) for finding in result.findings]
+        if unbuilt:
+            folder, first = next(iter(unbuilt.items()))
+            subject = "the service itself" if folder == cell.service.path else folder
+            raise Undetermined(f"{subject}: {first.unchecked}", names=tuple(unbuilt), missing=first.missing)
+        return distributions, findings
+
+    def _built_tree(self, folder: str, build: InterpreterBuild) -> TreeBuild:
+        """Build a source tree, once per run and interpreter build whatever the result is."""
+        source, key = self._request_builder.source_copy(folder)
+        self._single_flight.run(_SOURCE_COPY.of(key), lambda: self._copy_source_tree(folder, source))
+
+        def built() -> TreeBuild:
+            try:
+                return TreeBuild(distribution=self._store.install_tree(source, key, build, self._plan.build_limit))
+            except Unresolvable as blocked:
+                return TreeBuild(findings=blocked.findings)
+            except Undetermined as reason:
+                return TreeBuild(unchecked=str(reason), missing=reason.missing)
+
+        return self._single_flight.run(_TREE_BUILD.of(key, build.digest), built)
+
+    def _copy_source_tree(self, folder: str, source: Path) -> bool:
+        if not source.exists():
+            staging = source.with_name(f".{source.name}.part")
+            staging.parent.mkdir(parents=True, exist_ok=True)
+            copy_tree(self._plan.root / folder, staging, within=self._plan.root)
+            if version := self._request_builder.git_version(folder):
+                write_repository(staging, version)
+            staging.rename(source)
+        return True
+
+
+def _own_build_finding(finding: Finding, folder: str, cell: Cell) -> Finding:
+    subject = "the service itself" if folder == cell.service.path else folder
+    reason = finding.message.rpartition("fails to build: ")[2]
+    return replace(
+        finding,
+        code="PY106",
+        message=f"{subject} does not build on {cell.interpreter}: {reason}",
+        remedy="fix its setup so that it builds there",
+        location=Location(path=cell.service.manifest or folder),
+        names=(),
+    )

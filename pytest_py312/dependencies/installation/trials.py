@@ -1,0 +1,161 @@
+"""Try a change of a cell's requirements: resolve, install and import the changed set, as the cell itself would."""
+
+import re
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from packaging.utils import canonicalize_name
+
+from pytest_py312.core.model.fleet import Cell
+from pytest_py312.dependencies.diagnosis.locker import Locker
+from pytest_py312.dependencies.installation.cell_locks import CellLocks
+from pytest_py312.dependencies.installation.lock_installation import LockInstaller
+from pytest_py312.dependencies.installation.requests import RequestBuilder
+from pytest_py312.dependencies.installation.result import Installation
+from pytest_py312.dependencies.installation.source_trees import SourceTrees
+from pytest_py312.dependencies.proofs.import_check import ImportChecker
+from pytest_py312.dependencies.resolution.lock import (
+    PROJECT_NAME,
+    ResolutionRequest,
+    Undetermined,
+    Unresolvable,
+    preinstalled,
+)
+from pytest_py312.dependencies.store.distribution_store import DistributionStore, StoredDistribution
+from pytest_py312.dependencies.store.download_size import download_size
+from pytest_py312.dependencies.system.system_packages import CellBuilds
+from pytest_py312.runners.runner import CellUnavailable, Runner
+
+if TYPE_CHECKING:
+    from pytest_py312.dependencies.diagnosis.package_index import PackageIndex
+    from pytest_py312.dependencies.diagnosis.repair_search import RequirementChange
+
+TRIAL_BUILD_TIME_LIMIT = 90.0
+"""Time limit of the build of one source when a change is only tried, in seconds."""
+TRIAL_SIZE_LIMIT = 1024**3
+"""Limit of the download for a change that is only tried, in bytes."""
+
+
+class Trials:
+    """Trials of changed requirements. Thread-safe."""
+
+    def __init__(
+        self,
+        *,
+        cache: Path,
+        runner: Runner,
+        request_builder: RequestBuilder,
+        builds: CellBuilds,
+        trees: SourceTrees,
+        locks: CellLocks,
+        locker: Locker,
+        store: DistributionStore,
+        lock_installer: LockInstaller,
+        import_checker: ImportChecker,
+    ) -> None:
+        self._cache = cache
+        self._runner = runner
+        self._request_builder = request_builder
+        self._builds = builds
+        self._trees = trees
+        self._locks = locks
+        self._locker = locker
+        self._store = store
+        self._lock_installer = lock_installer
+        self._import_checker = import_checker
+
+    def index(self, cell: Cell) -> "PackageIndex":
+        """Return the package index that the requirements of the cell are taken from.
+
+        :raises CellUnavailable, Undetermined: it could not be determined.
+        """
+        build = self._builds.find(cell)
+        return self._locker.index_for(self._request_builder.request(cell, (), ()), build)
+
+    def blamed_projects(self, cell: Cell, change: "RequirementChange") -> tuple[str, ...] | None:
+        """Return the projects that block the set of the cell with ``change``; ``None`` if it resolves.
+
+        :raises CellUnavailable, Undetermined: it could not be determined.
+        """
+        build = self._builds.find(cell)
+        trees, _ = self._trees.build(cell, build, change.without)
+        return self._locker.blamed_projects(
+            self._request_builder.request(cell, trees, (), change.specifiers, change.without), build
+        )
+
+    def try_change(self, cell: Cell, change: "RequirementChange") -> Installation:
+        """Resolve, install and import the set of the cell with ``change``.
+
+        The environment stays in the cache, and is used by the cell once the change is written.
+        """
+        try:
+            build = self._builds.find(cell)
+            trees, _ = self._trees.build(cell, build, change.without)
+            make_request = partial(self._request_builder.request, changed=change.specifiers, without=change.without)
+            try:
+                lock = self._locker.lock(make_request(cell, trees, ()), build)
+                lock = self._locker.keep_preinstalled(lock, build, partial(make_request, cell, trees))
+            except Unresolvable as blocked:
+                return Installation(build=build, findings=blocked.findings)
+        except (CellUnavailable, Undetermined) as reason:
+            self._locks.mark_undetermined(cell)
+            return Installation(unchecked=str(reason))
+        missing = [pin for pin in lock.pins if self._store.get(pin, build) is None]
+        size = download_size(missing, build, self._runner, self._cache / "tmp")
+        if size > TRIAL_SIZE_LIMIT:
+            limit = TRIAL_SIZE_LIMIT // 1024**3
+            large = f"the download is {size / 1024**3:.1f} GiB, and the limit of a trial is {limit} GiB"
+            return Installation(build=build, lock=lock, unchecked=f"{large}; the next run with the change installs it")
+        return self._lock_installer.install(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT, without=change.without)
+
+    def with_versions(self, cell: Cell, versions: Mapping[str, str]) -> Installation:
+        """Install the set of the cell in these versions, as far as it has the projects; what an environment has by
+        itself stays.
+        """
+        try:
+            build = self._builds.find(cell)
+            trees, _ = self._trees.build(cell, build)
+            own = {tree.name for tree in trees} | {pin.name for pin in preinstalled(build)}
+            pins = tuple(f"{name}=={version}" for name, version in sorted(versions.items()) if name not in own)
+            lock = self._locker.lock(self._request_builder.request(cell, trees, pins), build)
+        except Unresolvable as blocked:
+            return Installation(findings=blocked.findings)
+        except (CellUnavailable, Undetermined) as reason:
+            return self._locks.unchecked(cell, reason)
+
+        def make_request(
+            cell: Cell, trees: Sequence[StoredDistribution], extra_constraints: Sequence[str]
+        ) -> ResolutionRequest:
+            return self._request_builder.request(cell, trees, (*pins, *extra_constraints))
+
+        return self._lock_installer.install(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
+
+    def imports_with(
+        self, cell: Cell, added: Sequence[str], modules: Sequence[str], change: "RequirementChange | None" = None
+    ) -> Mapping[str, str] | None:
+        """Import ``modules`` in an environment of the cell that has ``change`` and the requirements ``added`` as well.
+
+        Those replace the requirements of the same projects.
+
+        :returns: each module and the end of its traceback, empty if it imports; ``None`` if it cannot be tried.
+        """
+        replaced = {canonicalize_name(name[0]) for line in added if (name := re.match(PROJECT_NAME, line))}
+        without = replaced | change.without if change else replaced
+        make_request = partial(
+            self._request_builder.request, added=added, without=without, changed=change.specifiers if change else None
+        )
+        try:
+            build = self._runner.find_interpreter(cell.interpreter)
+            trees, _ = self._trees.build(cell, build)
+            lock = self._locker.lock(make_request(cell, trees, ()), build)
+            installation = self._lock_installer.install(cell, lock, make_request, TRIAL_BUILD_TIME_LIMIT)
+            if installation.environment is None:
+                return None
+            return self._import_checker.check(cell, build, installation.environment, tuple(sorted(modules)))
+        except Unresolvable:
+            return None
+        except (CellUnavailable, Undetermined):
+            self._locks.mark_undetermined(cell)
+            return None

@@ -1,0 +1,1 @@
+"""Proofs that an environment is what its lock says: hashes, files, imports."""
