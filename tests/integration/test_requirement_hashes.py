@@ -16,6 +16,8 @@ pytestmark = pytest.mark.network
 
 # iniconfig-2.0.0-py3-none-any.whl
 RIGHT = "b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374"
+SOURCE = "2d91e135bf72d31a410b17c16da610a82cb55f6b0477d1a902134b24a455b8b3"
+"""iniconfig-2.0.0.tar.gz"""
 WRONG = "0" * 63 + "7"
 # gunicorn-20.1.0-py3-none-any.whl
 ALTGRAPH = "743628f2ac6a7c26f5d9223c91ed8ecbba535f506f4b6f558885a8a56a105857"
@@ -45,6 +47,20 @@ def test_only_a_file_with_a_required_hash_is_installed(tmp_path: Path, digest: s
 
     assert done.returncode == returncode, done.stdout
     assert ("PY114" in done.stdout) == bool(returncode)
+
+
+def test_the_source_is_built_where_only_its_hash_is_required(tmp_path: Path) -> None:
+    """As by pip. A file that was compiled before there were wheels for an interpreter lacks the hashes of those."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    (tmp_path / "py312.toml").write_text(f'target = "{version}"\ninterpreters = ["{version}"]\n')
+    service = tmp_path / "services" / "hashed"
+    (service / "tests").mkdir(parents=True)
+    (service / "requirements.txt").write_text(f"iniconfig==2.0.0 --hash=sha256:{SOURCE}\n")
+    (service / "requirements-dev.txt").write_text("pytest<8.5\n")
+    (service / "tests" / "test_it.py").write_text("import iniconfig\n\n\ndef test_it():\n    assert iniconfig\n")
+    first, again = (gate(tmp_path, tmp_path / "cache", checks="py312_dependencies or py312_suite") for _ in range(2))
+    assert "PY114" not in first.stdout
+    assert first.returncode == again.returncode == 0, first.stdout
 
 
 def hashed_service(root: Path) -> Path:

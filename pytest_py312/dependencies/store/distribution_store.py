@@ -21,7 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from csv import reader as csv_reader
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from email.parser import HeaderParser
 from pathlib import Path, PurePosixPath
 
@@ -109,6 +109,18 @@ UvSettingsRenderer = Callable[[tuple[str, ...], InterpreterBuild], str]
 """Renderer of uv's settings file for some index options (``--index-url ...``) and an interpreter build."""
 
 
+_NO_SOURCE = "has no source distribution"
+"""In uv's message about a project that must not be installed from a wheel."""
+
+
+class HashMismatch(Unresolvable):
+    """No file of a project that could be installed has a hash that its pin requires."""
+
+    def __init__(self, name: str, request: ResolutionRequest) -> None:
+        super().__init__([_hash_mismatch_finding(name, request)])
+        self.name = name
+
+
 class DistributionStore:
     """Store that installs distributions and returns the installed ones. Safe for several processes at once."""
 
@@ -170,15 +182,37 @@ class DistributionStore:
         with self._lock(build):
             missing = [pin for pin in pins_by_line.values() if self.get(pin, build) is None]
             wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
-            for batch in _batches(wheels):
-                self._install(batch, build, request, [])
-                # those that share a path with others, and whose file was overwritten
-                for pin in batch if len(batch) > 1 else ():
-                    if self.get(pin, build) is None:
-                        self._install([pin], build, request, [])
-        self._build_sources(
-            [pin for pin in missing if pin.from_source], build, request, build_limit, stop_at_failure=stop_at_failure
-        )
+            refused = [pin for batch in _batches(wheels) for pin in self._install_wheels(batch, build, request)]
+        sources = [pin for pin in missing if pin.from_source] + [replace(pin, from_source=True) for pin in refused]
+        self._build_sources(sources, build, request, build_limit, stop_at_failure=stop_at_failure)
+        for pin in refused:  # in the lock they are wheels
+            with self._lock(build, pin):
+                if self.get(pin, build) is None:
+                    self._folder(replace(pin, from_source=True), build).rename(self._folder(pin, build))
+
+    def _install_wheels(self, batch: Sequence[Pin], build: InterpreterBuild, request: ResolutionRequest) -> list[Pin]:
+        """Install the wheels of ``batch``; return the pins of which no wheel has a required hash.
+
+        pip takes another file of the same version then, if one has: usually the source, whose hash is older than the
+        wheels for a new interpreter.
+        """
+        refused: list[Pin] = []
+        pins = list(batch)
+        while pins:
+            try:
+                self._install(pins, build, request, [])
+                break
+            except HashMismatch as mismatch:
+                rejected = [pin for pin in pins if pin.name == mismatch.name]
+                if not rejected:
+                    raise
+                refused += rejected
+                pins = [pin for pin in pins if pin not in rejected]
+        # those that share a path with others, and whose file was overwritten
+        for pin in pins if len(pins) > 1 else ():
+            if self.get(pin, build) is None:
+                self._install([pin], build, request, [])
+        return refused
 
     def _build_sources(
         self,
@@ -227,6 +261,8 @@ class DistributionStore:
                 self._build_failures.put(pin, build, error)
                 raise
             except Undetermined as reason:
+                if _NO_SOURCE in str(reason) and "--hash" in pin.line:  # a wheel was refused before
+                    raise HashMismatch(pin.name, request) from None
                 if clock.stopwatch() - started < limit:
                     self._build_failures.put_undetermined(pin, build, reason)
                     raise
@@ -478,7 +514,7 @@ def _raise_unless_installed(result: CommandResult, request: ResolutionRequest, b
         raise Undetermined(f"the installation was stopped: {result.exit_reason.value} {error_text[-200:]}".strip())
     mismatch = re.search(r"[Hh]ash mismatch for `?([A-Za-z0-9._-]+?)(?:==([^`\s]+))?`?(?:\s|$)", error_text)
     if mismatch:
-        raise Unresolvable([_hash_mismatch_finding(canonicalize_name(mismatch[1]), request)])
+        raise HashMismatch(canonicalize_name(mismatch[1]), request)
     if any(text in error_text for text in BUILD_FAILURE_MESSAGES):
         raise explain_build_failure(result.stderr, request, build)
     raise Undetermined(
