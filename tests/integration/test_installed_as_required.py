@@ -59,6 +59,27 @@ def outcomes(root: Path, cache: Path) -> dict[tuple[str, str], dict[str, Any]]:
     return {(outcome["check"], str(outcome["interpreter"])): outcome for outcome in report["outcomes"]}
 
 
+def test_a_project_that_packs_shared_folders_is_built_with_them(tmp_path: Path) -> None:
+    """Projects of a monorepo that are made of bricks: each packs what it needs of the folders that all share."""
+    project = (
+        '[project]\nname = "api"\nversion = "1"\n[build-system]\nrequires = ["hatchling"]\nbuild-backend = '
+        '"hatchling.build"\n[tool.hatch.build.targets.wheel.force-include]\n"../../components/shop/log" = "shop/log"\n'
+    )
+    root = service_tree(
+        tmp_path / "repository",
+        {
+            "py312.toml": 'target = "3.12"\ninterpreters = ["3.11", "3.12"]\nservices = ["projects/*"]\n',
+            "projects/api/.python-version": "3.11\n",
+            "projects/api/Dockerfile": "FROM python:3.11-slim\nWORKDIR /app\nCOPY . .\nRUN pip install .\n",
+            "projects/api/pyproject.toml": project,
+            "projects/api/tests/test_app.py": "from shop.log import level\n\ndef test_app():\n    assert level == 1\n",
+            "components/shop/log/__init__.py": "level = 1\n",
+        },
+    )
+    found = outcomes(root, tmp_path / "cache")
+    assert {outcome["status"] for outcome in found.values()} == {"passed"}, found
+
+
 @pytest.mark.parametrize("kind", ["archive", "folder", "truncated", "leaves its folder"])
 def test_a_path_that_builds_nowhere_is_green_nowhere(tmp_path: Path, kind: str) -> None:
     line = "./vendored\n" if kind == "folder" else "./vendored.tar.gz\n"

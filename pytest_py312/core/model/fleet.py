@@ -1,7 +1,7 @@
 """Services, their requirements, and the cells to be checked."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pytest_py312.core.model.findings import Interpreter, Location
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Suite
@@ -43,6 +43,8 @@ class InstallSettings:
     by_uv: bool = False
     upgrade: bool = False
     provided: bool = False
+    image_folders: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    """Absolute paths of the image in which the command runs, and the folders of the repository that lie there."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -128,6 +130,8 @@ class InstallStep:
     """Whether it runs under a condition that cannot be evaluated."""
     exported: bool = False
     """Whether it only writes the file from which another installer installs."""
+    image_folders: tuple[tuple[str, str], ...] = field(default=(), compare=False)
+    """Absolute paths where it runs, and the folders of the repository that lie there."""
     unresolved: tuple[str, ...] = ()
     """What of it could not be determined: files that are not in the repository, variables without a value."""
     left_out: tuple[str, ...] = ()

@@ -28,6 +28,7 @@ from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLo
 from pytest_py312.dependencies.resolution.lockfile_pins import pin_locations, pinned_constraints
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.distribution_store import StoredDistribution
+from pytest_py312.repository.formats.pyproject import packaged_paths_outside
 from pytest_py312.repository.formats.requirements_file import read_requirements
 from pytest_py312.repository.recipes.install_groups import InstallGroup, group_sources, installs_own_dependencies
 from pytest_py312.repository.recipes.recipe_sources import own_sources
@@ -52,7 +53,7 @@ from pytest_py312.repository.services.requirement_set import (
     requirement_with_extras,
 )
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, installed_sets
-from pytest_py312.repository.tree import Tree, join_path
+from pytest_py312.repository.tree import Tree, join_path, leaves_root
 from pytest_py312.runners.fingerprints import tree_digest
 from pytest_py312.runners.git_version import GitVersion, describe, reads_git
 
@@ -434,12 +435,33 @@ class RequestBuilder:
                 self._git_versions[folder] = describe(path) if reads_git(path) else None
             return self._git_versions[folder]
 
+    def outer_paths(self, folder: str) -> tuple[str, ...]:
+        """Return the files and folders of the repository outside of a source tree that its build packs."""
+        tree = Tree(self._plan.root)
+        text = tree.read_or_none(join_path(folder, "pyproject.toml")) or ""
+        paths = [join_path(folder, path) for path in (packaged_paths_outside(text) if "../" in text else ())]
+        inside = f"{folder}/"
+        return tuple(
+            path
+            for path in dict.fromkeys(paths)
+            if not leaves_root(path)
+            and path != "."
+            and not inside.startswith(f"{path}/")
+            and (tree.is_folder(path) or tree.is_file(path))
+        )
+
     def source_copy(self, folder: str) -> tuple[Path, str]:
-        """Return the path of the copy of a source tree in the cache, and the key of its content."""
-        version = self.git_version(folder)
+        """Return the path of the copy of a source tree in the cache, and the key of its content.
+
+        What it packs from outside lies beside it, at the same relative paths.
+        """
+        version, outer = self.git_version(folder), self.outer_paths(folder)
         versioned = f"{self.digest(folder)} {version.text if version else ''}"
+        versioned += "".join(f" {path} {self.digest(path)}" for path in outer)
         key = hashlib.sha256(versioned.encode()).hexdigest()[:24]
         folder_path = self._cache / "sources" / key
+        if outer:
+            return folder_path / folder, key
         is_file = (self._plan.root / folder).is_file()  # a wheel must keep its file name
         return (folder_path / Path(folder).name if is_file else folder_path), key
 

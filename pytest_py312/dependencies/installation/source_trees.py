@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from pytest_py312.core.concurrency import SingleFlight, Work
 from pytest_py312.core.model.findings import Finding, Location
@@ -92,13 +92,19 @@ class SourceTrees:
         return self._single_flight.run(_TREE_BUILD.of(key, build.digest), built)
 
     def _copy_source_tree(self, folder: str, source: Path) -> bool:
-        if not source.exists():
-            staging = source.with_name(f".{source.name}.part")
-            staging.parent.mkdir(parents=True, exist_ok=True)
-            copy_tree(self._plan.root / folder, staging, within=self._plan.root)
-            if version := self._request_builder.git_version(folder):
-                write_repository(staging, version)
-            staging.rename(source)
+        if source.exists():
+            return True
+        outer = self._request_builder.outer_paths(folder)
+        copy = source.parents[len(PurePosixPath(folder).parts) - 1] if outer else source
+        staging = copy.with_name(f".{copy.name}.part")
+        staging.parent.mkdir(parents=True, exist_ok=True)
+        for path in (folder, *outer):
+            target = staging / path if outer else staging
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy_tree(self._plan.root / path, target, within=self._plan.root)
+        if version := self._request_builder.git_version(folder):
+            write_repository(staging, version)
+        staging.rename(copy)
         return True
 
 

@@ -109,6 +109,23 @@ UvSettingsRenderer = Callable[[tuple[str, ...], InterpreterBuild], str]
 """Renderer of uv's settings file for some index options (``--index-url ...``) and an interpreter build."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SourceTree:
+    """A copy in the cache of what a build of a source tree needs.
+
+    ``folder`` is where the project lies in the copy: deeper only if it packs what lies beside its folder.
+    """
+
+    copy: Path
+    folder: str = ""
+
+
+def _tree_of(source: Path, key: str) -> SourceTree:
+    """Return the tree of a project at ``source`` in a copy whose folder is named ``key``, or whose file lies in it."""
+    copy = next((path for path in source.parents if path.name == key), None) if source.is_dir() else None
+    return SourceTree(copy=copy, folder=source.relative_to(copy).as_posix()) if copy else SourceTree(copy=source)
+
+
 _NO_SOURCE = "has no source distribution"
 """In uv's message about a project that must not be installed from a wheel."""
 
@@ -246,7 +263,12 @@ class DistributionStore:
             raise unchecked
 
     def _build_source(
-        self, pin: Pin, build: InterpreterBuild, request: ResolutionRequest, limit: float, tree: Path | None = None
+        self,
+        pin: Pin,
+        build: InterpreterBuild,
+        request: ResolutionRequest,
+        limit: float,
+        tree: SourceTree | None = None,
     ) -> None:
         # not under the lock of the wheels: other cells must not wait for a compiler
         with self._lock(build, pin), self._build_slots:
@@ -279,7 +301,7 @@ class DistributionStore:
         distribution = self.get_tree(source, key, build)
         if distribution is None:
             pin = self._tree_pin(source, key)
-            self._build_source(pin, build, ResolutionRequest(lines=()), limit, tree=source)
+            self._build_source(pin, build, ResolutionRequest(lines=()), limit, tree=_tree_of(source, key))
             distribution = self.get_tree(source, key, build)
         if distribution is None:
             raise Undetermined(f"{source.name} installed nothing")
@@ -315,7 +337,7 @@ class DistributionStore:
         request: ResolutionRequest,
         options: Sequence[str],
         limit: float = INSTALLATION_TIME_LIMIT,
-        tree: Path | None = None,
+        tree: SourceTree | None = None,
     ) -> list[StoredDistribution]:
         """Install ``pins`` into an environment of their own, and move them from there into the store.
 
@@ -334,9 +356,9 @@ class DistributionStore:
             if confinement is not None:
                 lines = self._build_confined(pins[0], build, request, options, limit, tree, confinement, work)
                 options, tree = ["--no-index", "--no-cache", "--only-binary", ":all:"], None
-            elif tree is not None and tree.is_dir():
-                shutil.copytree(tree, work / tree.name, symlinks=True)
-                lines = [inside(work / tree.name)]
+            elif tree is not None and tree.copy.is_dir():
+                shutil.copytree(tree.copy, work / tree.copy.name, symlinks=True)
+                lines = [inside(work / tree.copy.name / tree.folder)]
             requirements.write_text("\n".join(lines) + "\n", encoding="utf-8")
             venv_result = self._runner.run_tool(
                 build, ["{uv}", "venv", "--quiet", "--no-project", "--python", "{python}", inside(environment)]
@@ -361,7 +383,7 @@ class DistributionStore:
         request: ResolutionRequest,
         options: Sequence[str],
         limit: float,
-        tree: Path | None,
+        tree: SourceTree | None,
         confinement: SupportsConfinement,
         work: Path,
     ) -> list[str]:
@@ -375,10 +397,10 @@ class DistributionStore:
             made.mkdir()
         shutil.copy(work / "uv.toml", folder)
         scratch = folder / "scratch"
-        is_folder = tree is not None and tree.is_dir()
-        line = inside(scratch / tree.name) if tree is not None and is_folder else pin.line
+        is_folder = tree is not None and tree.copy.is_dir()
+        line = inside(scratch / tree.copy.name / tree.folder) if tree is not None and is_folder else pin.line
         (folder / "requirements.txt").write_text(f"{pin.index}\n{line}\n", encoding="utf-8")
-        readable = (tree,) if tree is not None and not is_folder else ()
+        readable = (tree.copy,) if tree is not None and not is_folder else ()
         argv = [*_version_variables(tree), *_install_command(pin, inside(folder)), "--python", "{python}", *options]
         argv += ["--target", inside(scratch / "target"), "--requirements", inside(folder / "requirements.txt")]
         source = SourceBuild(
@@ -387,7 +409,7 @@ class DistributionStore:
             time_limit=limit,
             options=pin.index.splitlines(),
             readable=readable,
-            copied=tree if is_folder else None,
+            copied=tree.copy if tree is not None and is_folder else None,
         )
         _raise_unless_installed(run_source_build(source, build, self._runner, confinement), request, build)
         try:
@@ -471,9 +493,9 @@ def _install_command(pin: Pin, folder: str) -> list[str]:
     return argv + (["--index-strategy", "unsafe-best-match"] if "--extra-index-url" in pin.index else [])
 
 
-def _version_variables(tree: Path | None) -> list[str]:
+def _version_variables(tree: SourceTree | None) -> list[str]:
     """Return the start of a command that gives a build the version of its source's repository; empty without one."""
-    version = describe(tree) if tree is not None and (tree / ".git").is_dir() else None
+    version = describe(tree.copy) if tree is not None and (tree.copy / ".git").is_dir() else None
     return ["env", *(f"{name}={value}" for name, value in version.build_variables().items())] if version else []
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import Any
 
 from packaging.utils import canonicalize_name
@@ -240,3 +241,40 @@ def read_pipfile_dependencies(text: str, path: str) -> tuple[DependencyTable, ..
                 add_dependency(toml, collector, (table,), name, constraint, optional=False)
             tables.append(DependencyTable(table=table, requirements=collector.build()))
     return tuple(tables)
+
+
+_OUTSIDE = re.compile(r"(?:\.\./)+[^\0\\]{0,300}")
+_OUTSIDE_LIMIT = 200
+_DEPENDENCY_KEYS = frozenset({"path", "dependencies", "sources", "workspace"})
+"""Keys below which a path is that of another project, which is installed and not packed."""
+
+
+def packaged_paths_outside(text: str) -> tuple[str, ...]:
+    """Return the paths above the project's folder that its build packs, relative to that folder.
+
+    Monorepos pack modules of shared folders: ``packages = [{include = "shop/log", from = "../../components"}]`` of
+    Poetry (https://python-poetry.org/docs/pyproject/#packages), ``force-include`` of Hatch, ``bricks`` of Polylith.
+    """
+    tool = read_toml(text).table("tool")
+    found = (path.rstrip("/") for path in _paths_outside(tool, 0) if not path.startswith("../../../../../../"))
+    return tuple(dict.fromkeys(islice(found, _OUTSIDE_LIMIT)))
+
+
+def _paths_outside(value: Any, depth: int) -> Iterator[str]:
+    if depth > 10:
+        return
+    if isinstance(value, str):
+        if _OUTSIDE.fullmatch(value):
+            yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _paths_outside(item, depth + 1)
+    elif isinstance(value, Mapping):
+        origin, include = value.get("from"), value.get("include")
+        if isinstance(origin, str) and isinstance(include, str):
+            yield from _paths_outside(f"{origin.rstrip('/')}/{include}", depth + 1)
+            return
+        for key, item in value.items():
+            if key not in _DEPENDENCY_KEYS:
+                yield from _paths_outside(key, depth + 1)
+                yield from _paths_outside(item, depth + 1)

@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from itertools import islice
 
 from pytest_py312.core.model.fleet import InstallStep
 from pytest_py312.repository.formats.dockerfile import DockerfileText, Instruction
@@ -14,6 +15,8 @@ from pytest_py312.repository.tree import Tree, join_path, leaves_root
 
 WORKSPACE = "/repository"
 """Where the checkout is, for commands of CI and of test runners that ask for it."""
+FOLDER_LIMIT = 50
+"""Maximum number of folders of an image in which requirements by path are looked for."""
 MOUNT_LIMIT = 2_000
 """Maximum number of files and folders that are tracked in one image."""
 
@@ -61,6 +64,12 @@ class FileMap:
             if not leaves_root(source) and (self.tree.is_file(source) or self.tree.is_folder(source)):
                 return source
         return None
+
+    def folders(self) -> tuple[tuple[str, str], ...]:
+        """Return the absolute paths at which folders of the repository lie, with these folders; the last ones first."""
+        paths = dict.fromkeys(mount.destination for mount in reversed(self.mounts) if mount.destination != WORKSPACE)
+        found = ((path, self.find(path)) for path in islice(paths, FOLDER_LIMIT))
+        return tuple((path, folder) for path, folder in found if folder is not None and self.tree.is_folder(folder))
 
     def find_generated(self, path: str) -> InstallStep | None:
         """Return the command that generates the file at ``path``, or a folder around it."""

@@ -91,4 +91,5 @@ def settings_of(step: InstallStep) -> InstallSettings:
         options=tuple(dict.fromkeys(options)),
         by_uv=step.tool == "uv pip",
         upgrade="--upgrade" in step.flags,
+        image_folders=step.image_folders,
     )

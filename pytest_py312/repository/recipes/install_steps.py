@@ -146,6 +146,7 @@ def make_step(
         system_packages=command.system_packages,
         environment=_environment_of(program, folder),
         conditional=conditional,
+        image_folders=files.folders() if command.files else (),
         unresolved=tuple(dict.fromkeys((*map(_shown, paths.unresolved), *_unknown_values(command)))),
         left_out=tuple(dict.fromkeys((*settings.left_out, *_remote_files(constraints)))),
     )

@@ -163,6 +163,8 @@ class _RequirementSetBuilder:
     options: dict[tuple[str, str, str | None], LocatedOption] = field(default_factory=dict)
     no_deps: bool = False
     """Whether the source that is read is installed without its dependencies."""
+    image_folders: tuple[tuple[str, str], ...] = ()
+    """What lies at absolute paths where the source that is read is installed."""
     problems: dict[tuple[str, str], RequirementProblem] = field(default_factory=dict)
     duplicates: list[LocatedEntry] = field(default_factory=list)
     locks: dict[str, LockFileText] = field(default_factory=dict)
@@ -171,7 +173,7 @@ class _RequirementSetBuilder:
 
     def read_source(self, source: RequirementSource) -> None:
         where = Location(path=source.path, line=source.line)
-        self.no_deps = source.settings.no_deps
+        self.no_deps, self.image_folders = source.settings.no_deps, source.settings.image_folders
         for name, value in source.settings.options:
             option = LocatedOption(name=name, value=value, location=where, folder=".")
             self.options.setdefault((name, value, "."), option)
@@ -345,10 +347,16 @@ class _RequirementSetBuilder:
                 self.locals[(target, extras)] = local
 
     def _relative_path(self, path: str, where: Location) -> str:
-        """Return an absolute path inside the root relative to the folder of the file that has it; others unchanged."""
+        """Return an absolute path relative to the folder of the file that has it, if it is inside of the root or, in an
+        image, in a folder that is copied from the repository; others unchanged.
+        """
         for root in dict.fromkeys((str(self.tree.root), os.path.realpath(self.tree.root))):
             if root != "/" and (path == root or path.startswith(f"{root}/")):
                 return os.path.relpath(path, Path(root, where.path).parent)
+        for place, folder in self.image_folders:
+            if path == place or path.startswith(f"{place.rstrip('/')}/"):
+                target = join_path(folder, posixpath.relpath(path, place))
+                return posixpath.relpath(target, posixpath.dirname(where.path) or ".")
         return path
 
     def _is_project(self, path: str) -> bool:

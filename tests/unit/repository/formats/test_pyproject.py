@@ -7,7 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from packaging.requirements import Requirement
 
-from pytest_py312.repository.formats.pyproject import read_pipfile_dependencies, read_pyproject_dependencies
+from pytest_py312.repository.formats.pyproject import (
+    packaged_paths_outside,
+    read_pipfile_dependencies,
+    read_pyproject_dependencies,
+)
 from pytest_py312.repository.formats.requirements_file import RequirementsText
 from pytest_py312.repository.formats.version_ranges import Untranslatable, python_marker, to_specifier
 
@@ -257,3 +261,30 @@ def test_no_constraint_crashes_the_translation(text: str) -> None:
     except Untranslatable:
         specifier = ""
     assert Requirement(f"x{specifier}").name == "x"
+
+
+@pytest.mark.parametrize(
+    ("text", "paths"),
+    [
+        (
+            '[tool.poetry]\npackages = [{include = "shop/log", from = "../../components"}, {include = "own"}]',
+            ["../../components/shop/log"],
+        ),
+        ('[tool.poetry]\ninclude = ["../LICENSE", "data/*"]', ["../LICENSE"]),
+        ('[tool.hatch.build.targets.wheel.force-include]\n"../shared/log" = "log"', ["../shared/log"]),
+        ('[tool.polylith.bricks]\n"../../bases/shop/api" = "shop/api"', ["../../bases/shop/api"]),
+        ('[tool.setuptools.packages.find]\nwhere = ["../src/"]', ["../src"]),
+        ('[tool.poetry.dependencies]\nlog = {path = "../log", develop = true}', []),
+        ('[tool.uv.sources]\nlog = {path = "../log"}', []),
+        ('[project]\nreadme = "../README.md"', []),
+        ("not toml", []),
+    ],
+)  # fmt: skip
+def test_what_a_build_packs_from_outside_is_known(text: str, paths: list[str]) -> None:
+    assert list(packaged_paths_outside(text)) == paths
+
+
+@given(json_like)
+def test_no_shape_of_a_build_crashes_the_reader(value: object) -> None:
+    text = f"tool = {toml({'poetry': {'packages': value, 'include': value}, 'hatch': value})}\n"
+    assert all(path.startswith("..") for path in packaged_paths_outside(text))
