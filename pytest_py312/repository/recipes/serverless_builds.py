@@ -16,7 +16,7 @@ from pytest_py312.repository.tree import Tree, join_path, with_outer_folders
 
 FILE_LIMIT = 2_000
 """Maximum number of files that are read."""
-SEARCH_DEPTH = 8
+SEARCH_DEPTH = 12
 FOLDER_LIMIT = 100_000
 """Maximum number of files and folders among which they are searched."""
 LAMBDA_PACKAGES = (

@@ -3,6 +3,7 @@
 Only reads files. Starts no process, uses no network, imports and executes nothing.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -56,7 +57,7 @@ from pytest_py312.repository.services.requirement_sources import (
     planned_sources,
     with_recipe,
 )
-from pytest_py312.repository.services.shared_baseline import with_shared_baselines
+from pytest_py312.repository.services.shared_baseline import with_shared_baselines, with_usual_baselines
 from pytest_py312.repository.services.shared_packages import with_shared_packages
 from pytest_py312.repository.services.unassigned_files import describe_unassigned_files
 from pytest_py312.repository.tree import Tree, join_path, nested_paths
@@ -89,6 +90,9 @@ def discover(plan: Plan) -> Fleet:
     outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
     assumptions = [text for text in assumptions if not text.startswith(outdated)]
     services = [declared_elsewhere.get(service.name, service) for service in services]
+    usual = with_usual_baselines(services, plan)
+    assumptions = [_with_usual_baseline(text, usual) for text in assumptions]
+    services = [usual.get(service.name, service) for service in services]
     services = with_libraries(plan, tree, with_shared_packages(tree, services))
     services, of_suites = with_suites_above(tree, services, lambda files: detect_sources(files).tests)
     ordered = sorted(services, key=lambda service: (service.stage, service.path))
@@ -109,6 +113,15 @@ def discover(plan: Plan) -> Fleet:
         *describe_sources_by_name(ordered),
     ]
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
+
+
+def _with_usual_baseline(assumption: str, usual: Mapping[str, Service]) -> str:
+    """Return the assumption about the baseline of a service with the baseline that it got."""
+    match = re.match(r"(\S+) says nowhere which Python it runs on(?: \([^()]*\))?; ", assumption)
+    service = usual.get(match[1]) if match else None
+    if match is None or service is None:
+        return assumption
+    return f"{match[0]}{service.baseline} is taken as its baseline, because {service.baseline_source}."
 
 
 def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:

@@ -4,6 +4,7 @@ A Dockerfile at the root that adds the folder of a service, the runtime of a ser
 then what is for all services: a pin, a tox.ini or a workflow at the root.
 """
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -14,6 +15,8 @@ from pytest_py312.repository.services.detection.baseline import FALLBACK_SOURCE,
 from pytest_py312.repository.services.detection.service_files import is_production_dockerfile
 from pytest_py312.repository.services.version_survey import VersionSurvey
 
+MIN_OTHERS = 2
+"""Number of services that have to be on a Python before it is taken for one that says none."""
 _RUNNING = (DeclarationRole.EXACT, DeclarationRole.LIST_ITEM)
 
 
@@ -44,6 +47,21 @@ def with_shared_baselines(plan: Plan, services: Sequence[Service]) -> dict[str, 
             source = f"{running.location} says {running.text[:80]}"
             with_baseline[service.name] = replace(service, baseline=running.version, baseline_source=source)
     return with_baseline
+
+
+def with_usual_baselines(services: Sequence[Service], plan: Plan) -> dict[str, Service]:
+    """Return those ``services``, by name, of which nothing says the Python, with that of most others as their baseline.
+
+    A service of a repository on 3.11 is likelier on 3.11 than on the oldest interpreter of the plan, for which its
+    requirements may have no versions. At least two others have to say it, and more than half of those that say any.
+    """
+    undeclared = [service for service in services if service.baseline_source == FALLBACK_SOURCE]
+    others = Counter(service.baseline for service in services if service.baseline_source != FALLBACK_SOURCE)
+    usual, count = others.most_common(1)[0] if others else (plan.target, 0)
+    if count < MIN_OTHERS or 2 * count <= others.total() or usual not in plan.interpreters or usual == plan.target:
+        return {}
+    source = f"{count} other services are on {usual}"
+    return {service.name: replace(service, baseline=usual, baseline_source=source) for service in undeclared}
 
 
 def _running_declaration(declarations: Sequence[VersionDeclaration], plan: Plan) -> VersionDeclaration | None:

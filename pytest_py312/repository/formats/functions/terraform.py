@@ -23,11 +23,14 @@ from pytest_py312.repository.formats.functions.serverless import (
 )
 
 LINE_LIMIT = 20_000
+REFERENCE_DEPTH = 3
+"""How many references may follow each other."""
 VALUE_LIMIT = 1_000
 """Maximum length of the text of an attribute that is evaluated: a longer one stays unknown."""
 _OPENING = re.compile(r'(?P<kind>resource|data|module|variable|locals)((?:\s+"[\w.-]+"){0,2})\s*\{\s*(?:#.*)?')
 _ATTRIBUTE = re.compile(r"\s+(?P<name>[A-Za-z_]\w*)\s*=\s*(?P<value>\S.*)")
 _STRING = re.compile(r'"[^"]*"')
+_FILE_CONTENT = re.compile(r'file\(\s*"(?P<path>[^"]*)"\s*\)')
 _COMMENT = re.compile(r"\s(?:#|//).*")
 _REFERENCE = re.compile(r"\$\{\s*([\w.-]+)\s*\}|^([A-Za-z_][\w-]*(?:\.[\w-]+)+)$", re.ASCII)
 _MODULE_FOLDER = re.compile(r"\$\{\s*path\.(?:module|root|cwd)\s*\}", re.ASCII)
@@ -61,7 +64,9 @@ class _Block:
 def read_terraform(texts: Mapping[str, str]) -> Iterator[tuple[str, ServerlessFunction]]:
     """Yield the functions that the files of one folder define together, each with the file that names its Python."""
     blocks = [block for path, text in texts.items() for block in _blocks(text, path)]
-    values = {name: value for block in blocks for name, value in _values(block)}
+    values: dict[str, _Value] = {}
+    for _ in range(REFERENCE_DEPTH):  # a local may refer to another one
+        values |= {name: value for block in blocks for name, value in _values(block, values)}
     functions = [block for block in blocks if "runtime" in block.attributes and block.is_function]
     for block in functions[:FUNCTION_LIMIT]:
         runtime = block.value("runtime", values)
@@ -101,19 +106,27 @@ def _blocks(text: str, path: str) -> Iterator[_Block]:
                 block.attributes.setdefault(attribute["name"], _Value(text=value, path=path, line=number))
 
 
-def _values(block: _Block) -> Iterator[tuple[str, _Value]]:
+def _values(block: _Block, known: Mapping[str, _Value]) -> Iterator[tuple[str, _Value]]:
     """Yield what references stand for, and the source of an archive under its address and its path."""
     if block.kind == "variable" and block.labels:
         yield f"var.{block.labels[0]}", block.value("default", {})
     elif block.kind == "locals":
-        yield from ((f"local.{name}", block.value(name, {})) for name in block.attributes)
+        yield from ((f"local.{name}", block.value(name, known)) for name in block.attributes)
     elif block.labels[:1] == ("archive_file",) and len(block.labels) > 1:
-        source = block.value("source_dir", {})
-        source = source if source.text else block.value("source_file", {})
+        source = next(filter(lambda value: value.text, _archive_sources(block, known)), _Value(text=""))
         address = ".".join(("data", *block.labels, "output_path")[block.kind == "resource" :])
         yield address, replace(source, text=address)
         yield f"archive {address}", source
-        yield f"archive {block.value('output_path', {}).text}", source
+        yield f"archive {block.value('output_path', known).text}", source
+
+
+def _archive_sources(block: _Block, known: Mapping[str, _Value]) -> Iterator[_Value]:
+    """Yield what an archive packs: a folder, a file, or the file whose content a block ``source`` in it names."""
+    yield block.value("source_dir", known)
+    yield block.value("source_file", known)
+    content = block.attributes.get("content", _Value(text=""))
+    match = _FILE_CONTENT.fullmatch(content.text)
+    yield _evaluated(replace(content, text=match["path"]), known) if match else _Value(text="")
 
 
 def _evaluated(value: _Value, values: Mapping[str, _Value]) -> _Value:

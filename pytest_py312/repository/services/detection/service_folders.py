@@ -18,7 +18,7 @@ from pytest_py312.repository.services.detection.service_files import (
 )
 from pytest_py312.repository.tree import FolderListing, Tree, join_path
 
-SEARCH_DEPTH = 8
+SEARCH_DEPTH = 12
 FOLDER_LIMIT = 50_000
 """Maximum number of folders that are searched."""
 _TEST_FOLDERS = frozenset({"tests", "test"})

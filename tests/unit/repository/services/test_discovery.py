@@ -229,6 +229,28 @@ def test_an_image_of_what_is_around_its_folder_makes_no_service(
     assert found == [".", *(["load/ops"] if is_service else [])]
 
 
+@pytest.mark.parametrize(
+    ("others", "expected"),
+    [
+        (("3.11", "3.11", "3.10"), ("3.11", "2 other services are on 3.11")),
+        (("3.11",), ("3.9", "the oldest interpreter of the plan")),
+        (("3.11", "3.11", "3.10", "3.10"), ("3.9", "the oldest interpreter of the plan")),
+        (("3.12", "3.12"), ("3.9", "the oldest interpreter of the plan")),
+    ],
+    ids=["most", "one", "half", "moved"],
+)
+def test_a_service_that_says_no_python_is_taken_to_be_on_that_of_most_others(
+    tmp_path: Path, others: tuple[str, ...], expected: tuple[str, str]
+) -> None:
+    files = {f"s{number}/Dockerfile": f"FROM python:{other}-slim\n" for number, other in enumerate(others)}
+    fleet = fleet_of(tmp_path, {**files, "z/requirements.txt": "attrs\n", "z/app.py": ""})
+    quiet = next(service for service in fleet.services if service.path == "z")
+    assert (str(quiet.baseline), quiet.baseline_source) == expected
+    (assumption,) = [text for text in fleet.assumptions if text.startswith("z says nowhere which Python")]
+    assert f"{quiet.baseline}" in assumption
+    assert assumption.endswith(".")
+
+
 def test_the_image_above_a_service_that_installs_it_says_what_it_runs_on(tmp_path: Path) -> None:
     """Before what its metadata allow; and it is a place of that service."""
     image = "ARG BASE=python:3.10-slim\nFROM ${BASE} AS b\nCOPY web web\nRUN cd web && pip install .\nFROM ${BASE}\n"

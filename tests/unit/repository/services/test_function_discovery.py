@@ -215,6 +215,43 @@ def test_terraform_defines_functions(tmp_path: Path) -> None:
     assert [module.name for module in orders.start_modules] == ["shop.handler"]
 
 
+ARCHIVE_OF_A_FILE = """\
+locals {
+  app  = "bfd"
+  name = "${local.app}_alerter"
+}
+
+data "archive_file" "this" {
+  type        = "zip"
+  output_path = "${path.module}/src/${local.name}.zip"
+  source {
+    content  = file("${path.module}/src/${local.name}.py")
+    filename = "${local.name}.py"
+  }
+}
+"""
+FUNCTION_OF_THE_ARCHIVE = """\
+resource "aws_lambda_function" "this" {
+  filename = data.archive_file.this.output_path
+  handler  = "${local.name}.handler"
+  runtime  = "python3.11"
+}
+"""
+
+
+def test_an_archive_of_one_file_and_deep_modules_are_functions(tmp_path: Path) -> None:
+    """The archive is in another file than the function, and names refer to each other."""
+    module = "ops/terraform/services/server/insights/api/modules/alerts"
+    files = {
+        f"{module}/data-sources.tf": ARCHIVE_OF_A_FILE,
+        f"{module}/main.tf": FUNCTION_OF_THE_ARCHIVE,
+        f"{module}/src/bfd_alerter.py": "",
+    }
+    (alerts,) = fleet_of(tmp_path, files, target=Interpreter(3, 12)).services
+    assert (alerts.path, str(alerts.baseline)) == (f"{module}/src", "3.11")
+    assert [start.name for start in alerts.start_modules] == ["bfd_alerter"]
+
+
 @pytest.mark.parametrize(
     "change",
     [
