@@ -31,7 +31,13 @@ from pytest_py312.core.directories import STATE_FOLDER, default_cache_folder
 from pytest_py312.core.errors import OptionError, PlanError, Py312Error, StateError, did_you_mean
 from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.process import enable_interrupts
+from pytest_py312.core.process import (
+    Terminated,
+    discard_output,
+    enable_interrupts,
+    interrupt_on_termination,
+    print_or_discard,
+)
 from pytest_py312.core.text import escape_control, format_size, parse_size
 from pytest_py312.gate.reports import inventory
 from pytest_py312.gate.run import cache_pruning
@@ -50,19 +56,25 @@ DEFAULT_PRUNE_DAYS = 30.0
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 for success, 1 if something is missing, 4 for a user error."""
+    """Run one command and return its exit code: 0 for success, 1 if something is missing, 4 for a user error.
+
+    128 and the number of the signal if SIGINT, SIGTERM or SIGHUP ended it.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     enable_interrupts()
     try:
-        return _run_command(words)
+        with interrupt_on_termination():
+            return _run_command(words)
     except Py312Error as error:
         _log(f"py312: {error}")
         return error.exit_code
+    except Terminated as interruption:
+        return interruption.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # the reader has closed the pipe (`| head`); without this Python would report an error when it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout)
         return 0
 
 
@@ -89,7 +101,7 @@ def _run_command(words: Sequence[str]) -> int:
         parser.print_help()
         return 0
     code = COMMANDS[options.command](options)
-    sys.stdout.flush()
+    print_or_discard("", sys.stdout)
     return code
 
 
@@ -211,12 +223,12 @@ def _uses_color(stream: TextIO, environ: Mapping[str, str]) -> bool:
 
 def _write(text: str) -> None:
     """Print ``text``; characters that the stream's encoding lacks are escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print_or_discard(text.encode(encoding, "backslashreplace").decode(encoding), sys.stdout)
 
 
 def _log(text: str) -> None:
-    print("\n".join(map(_escape_line, text.splitlines())), file=sys.stderr, flush=True)
+    print_or_discard("\n".join(map(_escape_line, text.splitlines())) + "\n", sys.stderr)
 
 
 def _escape_line(line: str) -> str:

@@ -39,7 +39,7 @@ from pytest_py312.rollout.domain.state_machine import (
     is_in_progress,
     next_act,
 )
-from pytest_py312.rollout.execution.actions import Actions, remove_control
+from pytest_py312.rollout.execution.actions import Actions, WaitInterrupted, remove_control
 from pytest_py312.rollout.execution.foreign_changes import (
     UNREACHABLE_PREFIX,
     keep_foreign,
@@ -81,7 +81,7 @@ class Driver:
         self._target = target
         self._operator = operator
         self._locks = EnvironmentLocks(journal, target, operator, log)
-        self._actions = Actions(target, pause=pause, stopwatch=stopwatch)
+        self._actions = Actions(target, pause=pause, stopwatch=stopwatch, stop_reason=stop_reason)
         self._stop_reason = stop_reason
         self._log = log
         self._pause = pause
@@ -352,6 +352,8 @@ class Driver:
             if intent.act is Act.PREPARE and deployment == run.deployments[0]:  # the first act that changes something
                 self._invalidate_dependents(run, f"stage {run.stage}, on which it depends, was deployed again")
             return self._actions.perform(intent.act, run, deployment)
+        except WaitInterrupted as reason:
+            return DeployFailed(service=intent.service, reason=f"{INTERRUPTED_PREFIX}{reason}")
         except TargetError as error:
             if isinstance(error, TargetUnavailable):
                 self._journal.add_note(run.run, f"{UNREACHABLE_PREFIX}{error}", urgent=True)

@@ -124,14 +124,14 @@ class SoakMonitor:
 
     # ---- public
 
-    async def sample_once(self) -> SoakSnapshot:
-        """Take the due sample unless it has been taken already."""
+    async def sample_once(self, stop: StopRequest | None = None) -> SoakSnapshot:
+        """Take the due sample unless it has been taken already, or ``stop`` is requested meanwhile."""
+        stop = StopRequest() if stop is None else stop
         await self._load_or_start()
         slot = self._due_slot()
-        if self._is_active and slot > self._slot:
-            await self._take_samples(slot)
-        await self._record_credit()
-        return self.snapshot()
+        if self._is_active and slot > self._slot and not stop:
+            await _run_unless_stopped(stop, self._take_samples(slot))
+        return await self._finish(stop)
 
     async def wait(self, stop: StopRequest, until: Callable[[StageRun], bool] = lambda run: False) -> SoakSnapshot:
         """Take samples until the soak is decided or ``stop`` is requested, which leaves the new version running.
@@ -148,6 +148,9 @@ class SoakMonitor:
                 self.on_sample()
             else:
                 await _run_unless_stopped(stop, self._sleep(min(self._seconds_to_next(), MAX_SLEEP)))
+        return await self._finish(stop)
+
+    async def _finish(self, stop: StopRequest) -> SoakSnapshot:
         if stop:
             self._journal.add_note(
                 self._run_name, f"monitoring was interrupted by {stop.reason}; the new version keeps running"

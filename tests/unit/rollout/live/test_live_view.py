@@ -1,6 +1,7 @@
 """What live views show of a monitored stage."""
 
 import asyncio
+import errno
 import io
 import re
 from pathlib import Path
@@ -125,6 +126,25 @@ def test_where_nobody_looks_there_is_a_line_for_each_sample() -> None:
         on_sample()
         on_sample()
     assert len(lines) == 2
+
+
+def test_a_lost_terminal_does_not_end_the_watching(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LostTerminal(Terminal):
+        writes = 0
+
+        def write(self, text: str) -> int:
+            self.writes += 1
+            if self.writes > 3:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().write(text)
+
+    monkeypatch.setenv("TERM", "xterm")
+    stream, lines = LostTerminal(), list[str]()
+    with live_display(stream, seen, lines.append) as on_sample:
+        for _ in range(5):
+            on_sample()
+    assert stream.writes > 3
+    assert lines == []
 
 
 def test_on_a_terminal_a_table_is_kept_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
