@@ -356,16 +356,21 @@ def _rollout(options: argparse.Namespace) -> int:
 
 def _read_rollout_plan(options: argparse.Namespace) -> tuple[Plan, str]:
     """Return the plan; or the default plan, and why the real one cannot be used, for what works from the journal."""
+    needs_journal_only = options.command in JOURNAL_COMMANDS or getattr(options, "rollback", False)
     try:
-        return _read_plan(options), ""
+        plan = _read_plan(options)
     except Py312Error as error:
-        if options.command not in JOURNAL_COMMANDS and not getattr(options, "rollback", False):
+        if not needs_journal_only:
             raise
         _log(f"py312: the plan cannot be used, so the journal's record of it applies: {error}")
-        start = Path(options.plan).parent if options.plan is not None else Path(options.path)
-        folders = (start.absolute(), *start.absolute().parents)
-        root = next((folder for folder in folders if (folder / STATE_FOLDER).is_dir()), start)
-        return default_plan(root), str(error)
+        return default_plan(_journal_root(options)), str(error)
+    return (default_plan(_journal_root(options)) if needs_journal_only and not plan.source else plan), ""
+
+
+def _journal_root(options: argparse.Namespace) -> Path:
+    """Return the nearest folder with a state folder, at or above the given path; without a plan this is its place."""
+    start = (Path(options.plan).parent if options.plan is not None else Path(options.path)).absolute()
+    return next((folder for folder in (start, *start.parents) if (folder / STATE_FOLDER).is_dir()), start)
 
 
 # ---- the gate

@@ -22,6 +22,7 @@ from tests.integration.test_rollout_journal import fill, kept_until_full, sample
 from tests.support.fakes import FakeTarget
 from tests.unit.rollout.runs import planned
 from tests.unit.rollout.shells import PLAN, Shell, shell_in
+from tests.unit.rollout.sites import CASES, Case, site_in
 
 SERVICES = tuple(f"service-{number}" for number in range(20))
 OLD, NEW = "old-3.9", "new-3.12"
@@ -209,6 +210,32 @@ def test_a_stage_is_rolled_back_on_a_full_disk(shell: Shell, disk: Path, command
     shell(command)
     assert shell.target.serving()["auth"] == OLD
     assert "rolled back" in shell("status")
+
+
+@pytest.mark.parametrize("fills", [False, True], ids=["nothing else writes", "all else is taken"])
+@pytest.mark.parametrize("case", CASES, ids=lambda case: case.command)
+def test_command_works_on_a_full_disk(
+    case: Case,
+    fills: bool,
+    disk: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """As the table in ``docs/reference/rollout.md`` has it."""
+    site = site_in(tmp_path, monkeypatch)
+    site.state_dir = disk
+    site.shell.context = replace(site.shell.context, state_dir=disk)
+    case.state(site)
+    fill(disk / "filler")
+    site.shell.target.before = lambda step: fill(disk / "filler") if fills else None
+    if case.command.startswith("evidence"):
+        assert site.type(case.command) == 4
+        assert "cannot be written to: No space left on device" in capsys.readouterr().err
+        assert site.type(f"{case.command} --out {tmp_path}/evidence") == 0
+        return
+    assert site.type(case.command) == 0
+    case.check(site, capsys.readouterr().out)
 
 
 def test_a_breach_in_a_running_watch_is_rolled_back_on_a_full_disk(
