@@ -7,6 +7,7 @@ from pathlib import Path
 from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError, PlanError
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.process import print_or_discard
 from pytest_py312.core.text import escape_control
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 
@@ -39,13 +40,13 @@ def read_plan(options: argparse.Namespace) -> Plan:
 
 def write_output(text: str) -> None:
     """Print ``text``; characters that the stream's encoding lacks are escaped."""
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    print_or_discard(text.encode(encoding, "backslashreplace").decode(encoding), sys.stdout)
 
 
 def log(text: str) -> None:
     """Print ``text`` to standard error, without what controls a terminal."""
-    print("\n".join(map(escape_line, text.splitlines())), file=sys.stderr, flush=True)
+    print_or_discard("\n".join(map(escape_line, text.splitlines())) + "\n", sys.stderr)
 
 
 def escape_line(line: str) -> str:

@@ -5,6 +5,7 @@ import json
 from collections.abc import Sequence
 
 from pytest_py312.cli.rollout_common import CommandOutput, describe_dry_run, with_journal
+from pytest_py312.core.database import DiskFull
 from pytest_py312.core.errors import OptionError, RolloutRefused
 from pytest_py312.core.serialization import encode
 from pytest_py312.rollout.context import RolloutContext
@@ -66,7 +67,7 @@ def _record_passed_contracts(
     driver = Driver(journal, context.target(), current_operator(), log=context.log)
     try:
         driver.attach(run.run)
-    except RolloutRefused as error:
+    except (RolloutRefused, DiskFull) as error:
         context.log(f"the passed contracts are not recorded: {error}")
         return
     for edge in passed_edges:

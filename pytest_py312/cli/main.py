@@ -1,7 +1,6 @@
 """Entry point of ``py312``: parse the command line, run one command, print what is wrong."""
 
 import argparse
-import os
 import sys
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
@@ -15,24 +14,36 @@ from pytest_py312.cli.common import escape_line, log, read_plan, write_output
 from pytest_py312.core.directories import STATE_FOLDER
 from pytest_py312.core.errors import OptionError, Py312Error, did_you_mean
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.process import enable_interrupts
+from pytest_py312.core.process import (
+    Terminated,
+    discard_output,
+    enable_interrupts,
+    interrupt_on_termination,
+    print_or_discard,
+)
 from pytest_py312.repository.plan.loader import default_plan
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run one command and return its exit code: 0 for success, 1 if something is missing, 4 for a user error."""
+    """Run one command and return its exit code: 0 for success, 1 if something is missing, 4 for a user error.
+
+    128 and the number of the signal if SIGINT, SIGTERM or SIGHUP ended it.
+    """
     words = list(sys.argv[1:] if argv is None else argv)
     enable_interrupts()
     try:
-        return _run_command(words)
+        with interrupt_on_termination():
+            return _run_command(words)
     except Py312Error as error:
         log(f"py312: {error}")
         return error.exit_code
+    except Terminated as interruption:
+        return interruption.exit_code
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
         # the reader has closed the pipe (`| head`); without this Python would report an error when it flushes
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        discard_output(sys.stdout)
         return 0
 
 
@@ -43,7 +54,7 @@ def _run_command(words: Sequence[str]) -> int:
         return 0
     command = COMMANDS[options.command]
     code: int = _run_in_rollout(command, options) if isinstance(command, RolloutCommand) else command.load()(options)
-    sys.stdout.flush()
+    print_or_discard("", sys.stdout)
     return code
 
 
@@ -122,16 +133,21 @@ def _run_in_rollout(command: RolloutCommand, options: argparse.Namespace) -> int
 
 def _read_rollout_plan(command: RolloutCommand, options: argparse.Namespace) -> tuple[Plan, str]:
     """Return the plan; or the default plan, and why the real one cannot be used, for what works from the journal."""
+    needs_journal_only = command.works_from_journal or getattr(options, "rollback", False)
     try:
-        return read_plan(options), ""
+        plan = read_plan(options)
     except Py312Error as error:
-        if not command.works_from_journal and not getattr(options, "rollback", False):
+        if not needs_journal_only:
             raise
         log(f"py312: the plan cannot be used, so the journal's record of it applies: {error}")
-        start = Path(options.plan).parent if options.plan is not None else Path(options.path)
-        folders = (start.absolute(), *start.absolute().parents)
-        root = next((folder for folder in folders if (folder / STATE_FOLDER).is_dir()), start)
-        return default_plan(root), str(error)
+        return default_plan(_journal_root(options)), str(error)
+    return (default_plan(_journal_root(options)) if needs_journal_only and not plan.source else plan), ""
+
+
+def _journal_root(options: argparse.Namespace) -> Path:
+    """Return the nearest folder with a state folder, at or above the given path; without a plan this is its place."""
+    start = (Path(options.plan).parent if options.plan is not None else Path(options.path)).absolute()
+    return next((folder for folder in (start, *start.parents) if (folder / STATE_FOLDER).is_dir()), start)
 
 
 if __name__ == "__main__":

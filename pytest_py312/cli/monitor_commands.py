@@ -11,7 +11,7 @@ import sys
 from contextlib import AsyncExitStack, suppress
 from urllib.parse import urlsplit
 
-from pytest_py312.cli.rollout_commands import current_status, requested_overrides
+from pytest_py312.cli.rollout_commands import current_status, driver_with_signals, requested_overrides
 from pytest_py312.cli.rollout_common import (
     CommandOutput,
     describe_decision,
@@ -32,7 +32,7 @@ from pytest_py312.rollout.domain.model import StageRun, StageState, Verdict
 from pytest_py312.rollout.domain.preconditions import DEPLOYMENT_STATES
 from pytest_py312.rollout.domain.soak_overrides import effective_settings, sampling_interval
 from pytest_py312.rollout.domain.state_machine import MONITORED, has_pending_work
-from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals
+from pytest_py312.rollout.domain.stop_signals import StopRequest, stop_loop_on_signals, stop_on_signals
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import LockedByAnother, current_operator, is_holder_active
 from pytest_py312.rollout.execution.watcher import StateReporter, Watcher
@@ -49,7 +49,7 @@ from pytest_py312.rollout.reporting.alert_rules import (
 )
 from pytest_py312.rollout.reporting.grafana_dashboard import build_dashboard
 from pytest_py312.rollout.reporting.prometheus_metrics import collect_stage_metrics, serve_metrics
-from pytest_py312.rollout.targets.target import TargetError
+from pytest_py312.rollout.targets.target import Target, TargetError
 
 EXIT_PENDING = 75
 """EX_TEMPFAIL: try again later."""
@@ -82,11 +82,16 @@ def watch(options: argparse.Namespace, context: RolloutContext, journal: Journal
             options.command, run, sampling_interval(run, context.settings()), current_status(context, journal, run)
         )
         return describe_dry_run(text, run.services, as_json=options.json)
+    is_unfinished = any(has_pending_work(newest_run) for newest_run in journal.current_runs(run.environment))
+    if not is_unfinished and run.state not in MONITORED:
+        return _format_progress(SoakSnapshot(run=run), options)
+    target, stop = context.target(), StopRequest()
     try:
-        if any(has_pending_work(newest_run) for newest_run in journal.current_runs(run.environment)):
-            run = _recover_unfinished(context, journal, run)
-        if run.state in MONITORED:
-            return _soak(options, context, journal, run)
+        with stop_on_signals(stop):  # not only while it samples: a rollback must not be interrupted
+            if is_unfinished:
+                run = _recover_unfinished(context, journal, run, target)
+            if run.state in MONITORED:
+                return _soak(options, context, journal, run, target, stop)
     except LockedByAnother as error:
         run = journal.load_run(run.run)
         if not is_holder_active(error.holder, journal, run, sampling_interval(run, context.settings())):
@@ -97,9 +102,8 @@ def watch(options: argparse.Namespace, context: RolloutContext, journal: Journal
     return _format_progress(SoakSnapshot(run=run), options)
 
 
-def _recover_unfinished(context: RolloutContext, journal: Journal, run: StageRun) -> StageRun:
+def _recover_unfinished(context: RolloutContext, journal: Journal, run: StageRun, target: Target) -> StageRun:
     """Finish the work of a process that was killed, or that lost the engine while rolling back a stage."""
-    target = context.target()
     driver = Driver(journal, target, current_operator(), log=context.log)
     notifier = StateReporter(journal, context.settings().environment_settings(run.environment), context.log)
     runs_before = {newest_run.run: newest_run for newest_run in journal.current_runs(run.environment)}
@@ -114,11 +118,17 @@ def _recover_unfinished(context: RolloutContext, journal: Journal, run: StageRun
     return journal.load_run(run.run)
 
 
-def _soak(options: argparse.Namespace, context: RolloutContext, journal: Journal, run: StageRun) -> CommandOutput:
+def _soak(
+    options: argparse.Namespace,
+    context: RolloutContext,
+    journal: Journal,
+    run: StageRun,
+    target: Target,
+    stop: StopRequest,
+) -> CommandOutput:
     settings = effective_settings(
         run, context.settings(), requested_overrides(options), accept_changes=options.accept_config_change
     )
-    target = context.target()
     driver = Driver(journal, target, current_operator(), log=context.log)
     watcher = Watcher(
         journal,
@@ -138,15 +148,17 @@ def _soak(options: argparse.Namespace, context: RolloutContext, journal: Journal
         settings,
         lambda stage_run: current_status(context, journal, stage_run),
     )
-    progress = watcher.finish(asyncio.run(_wait_for_soak(options, watcher, page)))
+    progress = watcher.finish(asyncio.run(_wait_for_soak(options, watcher, page, stop)))
     driver.release(run.run)
     return _format_progress(progress, options)
 
 
-async def _wait_for_soak(options: argparse.Namespace, watcher: Watcher, page: LivePage) -> SoakSnapshot:
+async def _wait_for_soak(
+    options: argparse.Namespace, watcher: Watcher, page: LivePage, stop: StopRequest
+) -> SoakSnapshot:
     if options.command == "sample":
-        return await watcher.soak.sample_once()
-    stop = StopRequest()
+        with stop_loop_on_signals(stop):
+            return await watcher.soak.sample_once(stop)
     async with AsyncExitStack() as exit_stack:
         if options.port is not None:
             try:
@@ -210,18 +222,18 @@ def decide(options: argparse.Namespace, context: RolloutContext, journal: Journa
         )
     operator = current_operator()
     notifier = StateReporter(journal, context.settings().environment_settings(options.env), context.log)
-    driver = Driver(journal, context.target(), operator, log=context.log)
-    if options.command == "abort":
-        decided_run = driver.rollback(run.run, reason=f"decided by {operator.name}: {options.reason}")
-    else:
-        journal.acquire(run.run, owner=driver.owner)
-        decided_run = journal.record(
-            run.run, Decided(accept=True, by=operator.name, reason=options.reason), owner=driver.owner
-        )
-    asyncio.run(notifier.report_change(run, decided_run))
-    with suppress(TargetError):  # the lock can also be taken from a dead process later
-        driver.detach(decided_run.run)
-    driver.release(decided_run.run)
+    with driver_with_signals(context, journal, context.target()) as driver:
+        if options.command == "abort":
+            decided_run = driver.rollback(run.run, reason=f"decided by {operator.name}: {options.reason}")
+        else:
+            journal.acquire(run.run, owner=driver.owner)
+            decided_run = journal.record(
+                run.run, Decided(accept=True, by=operator.name, reason=options.reason), owner=driver.owner
+            )
+        asyncio.run(notifier.report_change(run, decided_run))
+        with suppress(TargetError):  # the lock can also be taken from a dead process later
+            driver.detach(decided_run.run)
+        driver.release(decided_run.run)
     is_successful = decided_run.state is not StageState.ROLLBACK_FAILED
     return _format_progress(SoakSnapshot(run=decided_run), options)[0], 0 if is_successful else 1
 

@@ -85,8 +85,9 @@ def status(options: argparse.Namespace, context: RolloutContext, journal: Journa
         except Exception as error:  # the journal can be shown without a target
             unavailable_reason = str(error)
     statuses = {run.run: current_status(context, journal, run) for run in runs}
+    space_problem = journal.space_problem
     if options.json:
-        return _runs_document(runs, holder, statuses, unavailable_reason), 0
+        return _runs_document(runs, holder, statuses, unavailable_reason, space_problem), 0
     run_by_stage = {run.stage: run for run in runs}
     lines = [f"{'stage':<7}{'state':<16}{'verdict':<14}{'credited':<20}services"]
     for number in sorted({*run_by_stage, *(stage.number for stage in context.plan.stages)}):
@@ -104,6 +105,7 @@ def status(options: argparse.Namespace, context: RolloutContext, journal: Journa
     lines.append(f"{options.env} is locked by {holder}" if holder else f"{options.env} is not locked")
     if unavailable_reason:
         lines[-1] = f"the lock of {options.env} cannot be read: {unavailable_reason}"
+    lines += [f"{context.state_dir}: {space_problem}"] if space_problem else []
     return "\n".join(lines) + "\n", 0
 
 
@@ -278,6 +280,7 @@ def _runs_document(
     holder: LockHolder | None = None,
     statuses: Mapping[str, SoakStatus | None] | None = None,
     unavailable_reason: str = "",
+    space_problem: str = "",
 ) -> str:
     documents = [_run_document(run) for run in runs]
     for document in documents if statuses is not None else ():
@@ -285,10 +288,10 @@ def _runs_document(
     holder_document = (
         {"name": holder.name, "host": holder.host, "run": holder.run, "since": holder.since} if holder else None
     )
-    unavailable_document = {"held_by_unknown": unavailable_reason} if unavailable_reason else {}
+    problems = {"held_by_unknown": unavailable_reason, "disk_full": space_problem}
+    reported_problems = {key: problem for key, problem in problems.items() if problem}
     return (
-        json.dumps({"schema": 1, "held_by": holder_document, **unavailable_document, "runs": documents}, indent=2)
-        + "\n"
+        json.dumps({"schema": 1, "held_by": holder_document, **reported_problems, "runs": documents}, indent=2) + "\n"
     )
 
 

@@ -8,12 +8,14 @@ import errno
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_py312.core import clock
 from pytest_py312.core.errors import StateError
+from pytest_py312.core.text import format_size
 
 OPEN_ATTEMPTS = 100
 _T = TypeVar("_T")
@@ -24,8 +26,10 @@ BUSY_TIMEOUT = 30.0
 """Seconds that a :class:`Database` waits for another process that is writing."""
 SYNCHRONOUS = "FULL"
 """Value of SQLite's ``PRAGMA synchronous`` for a :class:`Database` that is no cache."""
-RESERVE_BYTES = 64 * 1024
-"""Size of the file that is kept beside a :class:`Database` and deleted when the disk is full."""
+RESERVE_BYTES = 1024 * 1024
+"""Size of the file that is kept beside a :class:`Database`; urgent writes get its space when the disk is full."""
+RELEASE_BYTES = 16 * 1024
+"""Space that is taken from the reserve at once. Other processes that write to the disk could use what is too much."""
 MIN_FREE_BYTES = 64 * 1024**2
 """Free space that is required before starting an operation that must be recorded to its end."""
 
@@ -34,10 +38,66 @@ class DiskFull(StateError):
     """The data was not written because the disk is full. The file is unchanged."""
 
 
+class DiskReserve:
+    """A file whose space is given up step by step when the disk is full."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    @property
+    def size(self) -> int:
+        """Bytes that are reserved."""
+        try:
+            return self._path.lstat().st_size
+        except OSError:
+            return 0
+
+    def refill(self) -> bool:
+        """Reserve what is missing; return whether the reserve is complete, or is so except for lack of space."""
+        size = self.size
+        if size >= RESERVE_BYTES:
+            return True
+        if free_space(self._path.parent) < RESERVE_BYTES - size:
+            return False
+        content = os.urandom(RESERVE_BYTES - size)  # zeros may be stored sparsely and reserve nothing
+        try:
+            with self._opened() as descriptor:
+                while content:
+                    content = content[os.pwrite(descriptor, content, RESERVE_BYTES - len(content)) :]
+        except OSError as error:
+            return not _is_disk_full(error)
+        return True
+
+    def release(self) -> bool:
+        """Give up :data:`RELEASE_BYTES`; return whether there was something left."""
+        size = self.size
+        if not size:
+            return False
+        try:
+            with self._opened() as descriptor:
+                os.ftruncate(descriptor, max(0, size - RELEASE_BYTES))
+                os.fsync(descriptor)
+        except OSError:
+            return False
+        return True
+
+    @contextmanager
+    def _opened(self) -> Iterator[int]:
+        descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o644)
+        try:
+            yield descriptor
+        finally:
+            os.close(descriptor)
+
+
 class Database:
     """A SQLite file whose writes are on disk when a call returns.
 
     Safe for several threads and processes. All methods raise :class:`StateError` when the file cannot be used.
+
+    Unless it is a cache, space for urgent writes is reserved. When the disk is full, the file can be read, and only
+    urgent writes use the reserve, also to open the file for writing. Other writes are refused until it is complete
+    again.
     """
 
     def __init__(self, path: Path, *, schema: str, version: int, max_bytes: int, is_cache: bool = False) -> None:
@@ -49,20 +109,47 @@ class Database:
             is reserved.
         """
         self._path = path
+        self._schema, self._version, self._max_bytes = schema, version, max_bytes
         self._is_cache = is_cache
-        self._reserve = path.with_suffix(".reserve")
+        self._reserve = DiskReserve(path.with_suffix(".reserve"))
         self._lock = threading.Lock()
+        self._is_snapshot = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             ignore = path.parent / ".gitignore"
             if not ignore.exists():
                 ignore.write_text("# state of pytest-py312: not for version control\n*\n", encoding="utf-8")
-            self._connection = self._open(schema, version, max_bytes)
+            self._connection = self._open_or_snapshot()
         except (OSError, sqlite3.Error) as error:
             raise self._unusable_error(error) from error
-        self._ensure_reserve()
+        if not (is_cache or self._is_snapshot):
+            self._reserve.refill()
 
-    def _open(self, schema: str, version: int, max_bytes: int) -> sqlite3.Connection:
+    def _open_or_snapshot(self) -> sqlite3.Connection:
+        """Open the file; on a full disk, only to read what is stored, without the files that SQLite adds to write."""
+        try:
+            return self._open()
+        except sqlite3.Error as error:
+            if self._is_cache or not _is_disk_full(error) or not self._path.stat().st_size:
+                raise
+        log = self._path.with_name(f"{self._path.name}-wal")
+        if log.exists() and log.stat().st_size:  # not all that is stored is in the file itself
+            return self._open_with_reserve()
+        self._is_snapshot = True
+        address = f"{self._path.absolute().as_uri()}?immutable=1"
+        connection = sqlite3.connect(address, uri=True, check_same_thread=False, isolation_level=None)
+        self._check_version(connection)
+        return connection
+
+    def _open_with_reserve(self) -> sqlite3.Connection:
+        while True:
+            try:
+                return self._open()
+            except sqlite3.Error as error:
+                if not (_is_disk_full(error) and self._reserve.release()):
+                    raise
+
+    def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, timeout=BUSY_TIMEOUT, check_same_thread=False, isolation_level=None)
         try:
             for attempt in range(OPEN_ATTEMPTS):
@@ -76,20 +163,26 @@ class Database:
                     clock.pause(0.05)
             connection.execute(f"PRAGMA synchronous={'NORMAL' if self._is_cache else SYNCHRONOUS}")
             connection.execute("PRAGMA journal_size_limit=4194304")
-            page_size = connection.execute("PRAGMA page_size").fetchone()[0]
-            connection.execute(f"PRAGMA max_page_count={max(64, max_bytes // page_size)}")
-            stored_version = connection.execute("PRAGMA user_version").fetchone()[0]
-            if stored_version not in (0, version):
-                raise _SchemaMismatch(
-                    "it was written by another version of this tool "
-                    f"(schema {stored_version}; this version reads {version})"
+            if not self._is_cache:  # what is left in the log would need space twice
+                connection.execute("PRAGMA wal_autocheckpoint=1")
+            _limit_size(connection, self._max_bytes)
+            if self._check_version(connection) == 0:
+                connection.executescript(
+                    f"BEGIN IMMEDIATE; {self._schema} PRAGMA user_version={self._version}; COMMIT;"
                 )
-            if stored_version == 0:
-                connection.executescript(f"BEGIN IMMEDIATE; {schema} PRAGMA user_version={version}; COMMIT;")
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _check_version(self, connection: sqlite3.Connection) -> int:
+        stored_version: int = connection.execute("PRAGMA user_version").fetchone()[0]
+        if stored_version not in (0, self._version):
+            raise _SchemaMismatch(
+                "it was written by another version of this tool "
+                f"(schema {stored_version}; this version reads {self._version})"
+            )
+        return stored_version
 
     def read(self, transaction: Callable[[Execute], _T]) -> _T:
         """Run ``transaction`` on a consistent snapshot and return its result. It must not write; it never waits for
@@ -101,20 +194,74 @@ class Database:
     def transact(self, transaction: Callable[[Execute], _T], *, urgent: bool = True) -> _T:
         """Run ``transaction`` and commit it; if it raises, roll it back. No other process writes in between.
 
-        ``transaction`` may be called twice: when the disk is full, an ``urgent`` one is repeated with the reserve
-        released.
+        ``transaction`` may be called several times: when the disk is full, an ``urgent`` one is repeated with more of
+        the reserve each time. Others are refused unless the reserve is complete.
 
         :raises DiskFull: there is no space, even with the reserve released.
         """
         with self._lock:
-            try:
-                result = self._run_transaction(transaction)
-            except DiskFull:
-                if not (urgent and self._release_reserve()):
-                    raise
+            if self._is_cache:
                 return self._run_transaction(transaction)
-            self._ensure_reserve()
-            return result
+            if urgent:
+                return self._run_urgent_transaction(transaction)
+            self._require_space()
+            return self._run_transaction(transaction)
+
+    def _require_space(self) -> None:
+        """Leave the snapshot if there is one; refuse if the reserve is not complete."""
+        if self._is_snapshot:
+            try:
+                connection = self._open()
+            except sqlite3.Error as error:
+                raise self._unusable_error(error) from error
+            self._replace_snapshot(connection)
+        if not self._reserve.refill():
+            raise DiskFull(f"{self._path}: {self.space_problem}")
+
+    def _replace_snapshot(self, connection: sqlite3.Connection) -> None:
+        self._connection.close()
+        self._connection = connection
+        self._is_snapshot = False
+
+    def _run_urgent_transaction(self, transaction: Callable[[Execute], _T]) -> _T:
+        try:
+            if self._is_snapshot:
+                self._replace_snapshot(self._open_with_reserve())
+            result = self._run_with_reserve(transaction)
+            if not self._reserve.refill():
+                self._reuse_log()
+        except sqlite3.Error as error:
+            raise self._unusable_error(error) from error
+        return result
+
+    def _reuse_log(self) -> None:
+        """Let the next transactions write where the last ones have written, instead of behind them.
+
+        What other transactions have left in the log may need space in the file: at most half of the reserve.
+        """
+        while True:
+            try:
+                self._connection.execute("PRAGMA wal_checkpoint(PASSIVE)")
+                return
+            except sqlite3.Error as error:  # the transaction itself is on disk
+                if not _is_disk_full(error) or self._reserve.size <= RESERVE_BYTES // 2 or not self._reserve.release():
+                    return
+
+    def _run_with_reserve(self, transaction: Callable[[Execute], _T]) -> _T:
+        try:
+            return self._run_transaction(transaction)
+        except DiskFull:
+            # the limit of the file is for what is not urgent
+            _limit_size(self._connection, self._max_bytes + RESERVE_BYTES)
+        try:
+            while True:
+                try:
+                    return self._run_transaction(transaction)
+                except DiskFull:
+                    if not self._reserve.release():
+                        raise
+        finally:
+            _limit_size(self._connection, self._max_bytes)
 
     def _run_transaction(self, transaction: Callable[[Execute], _T], begin_statement: str = "BEGIN IMMEDIATE") -> _T:
         try:
@@ -144,23 +291,16 @@ class Database:
     @property
     def free_bytes(self) -> int:
         """Free space on the file system that holds the file."""
-        filesystem = os.statvfs(self._path.parent)
-        return filesystem.f_bavail * filesystem.f_frsize
+        return free_space(self._path.parent)
 
-    def _ensure_reserve(self) -> None:
-        if self._is_cache or self._reserve.exists():
-            return
-        try:
-            self._reserve.write_bytes(os.urandom(RESERVE_BYTES))  # zeros may be stored sparsely and reserve nothing
-        except OSError:
-            self._release_reserve()  # a partial reserve is useless
-
-    def _release_reserve(self) -> bool:
-        try:
-            self._reserve.unlink()
-        except OSError:
-            return False
-        return True
+    @property
+    def space_problem(self) -> str:
+        """Why only urgent writes are possible now; empty if others are."""
+        is_reserved, free = self._reserve.refill(), self.free_bytes
+        if is_reserved and free >= RELEASE_BYTES and not self._is_snapshot:
+            return ""
+        reserved = format_size(self._reserve.size)
+        return f"the disk is full: {format_size(free)} are free beside {reserved} that are reserved"
 
     def _unusable_error(self, error: Exception) -> StateError:
         error_class = DiskFull if isinstance(error, sqlite3.Error | OSError) and _is_disk_full(error) else StateError
@@ -182,10 +322,24 @@ class _SchemaMismatch(OSError):
     """The file has a schema version that this version of the tool cannot read."""
 
 
+def free_space(folder: Path) -> int:
+    """Return the free bytes of the file system that holds a folder."""
+    filesystem = os.statvfs(folder)
+    return filesystem.f_bavail * filesystem.f_frsize
+
+
+def _limit_size(connection: sqlite3.Connection, max_bytes: int) -> None:
+    """Limit the size of the file; it never gets smaller by that."""
+    page_size = connection.execute("PRAGMA page_size").fetchone()[0]
+    connection.execute(f"PRAGMA max_page_count={max(64, max_bytes // page_size)}")
+
+
 def _is_disk_full(error: Exception) -> bool:
+    """Return whether there is no space, be it to extend the index of the write-ahead log, of which SQLite says less."""
     if isinstance(error, OSError):
         return error.errno in (errno.ENOSPC, errno.EDQUOT)
-    return getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL or "disk is full" in str(error)
+    is_full = getattr(error, "sqlite_errorcode", None) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_SHMSIZE)
+    return is_full or "disk is full" in str(error)
 
 
 def _remedy(error: Exception) -> str:

@@ -13,12 +13,13 @@ import signal
 import subprocess
 import tempfile
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import IO
+from types import FrameType
+from typing import IO, TextIO
 
 from pytest_py312.core import clock
 
@@ -41,6 +42,61 @@ def enable_interrupts() -> None:
     """
     if threading.current_thread() is threading.main_thread() and signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM or SIGHUP was received, see :func:`interrupt_on_termination`."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"{signal.Signals(number).name} received")
+        self.exit_code = 128 + number
+
+
+@contextmanager
+def interrupt_on_termination() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the main thread as SIGINT does, so that everything is cleaned up.
+
+    They raise :class:`Terminated`. A handler that is not the default is left unchanged.
+    """
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        raise Terminated(number)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    numbers = [
+        number for number in (signal.SIGTERM, signal.SIGHUP) if is_main and signal.getsignal(number) is signal.SIG_DFL
+    ]
+    for number in numbers:
+        signal.signal(number, interrupt)
+    try:
+        yield
+    finally:
+        for number in numbers:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def discard_output(stream: TextIO | None) -> None:
+    """Send further output of a stream nowhere: its terminal or its reader is gone, or its disk is full.
+
+    What the work itself does must not depend on who still reads about it.
+    """
+    if stream is None:
+        return
+    with suppress(OSError, ValueError):
+        null = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(null, stream.fileno())
+        os.close(null)
+
+
+def print_or_discard(text: str, stream: TextIO | None) -> None:
+    """Write and flush; if that is not possible, :func:`discard_output`. Never raises for the stream."""
+    if stream is None:
+        return
+    try:
+        stream.write(text)
+        stream.flush()
+    except (OSError, ValueError):  # ValueError: it is closed
+        discard_output(stream)
 
 
 class _TailBuffer:

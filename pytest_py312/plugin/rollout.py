@@ -7,7 +7,7 @@ items.
 
 import threading
 from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -334,7 +334,8 @@ class RolloutPlugin:
         capture = self._config.pluginmanager.get_plugin("capturemanager")
         if terminal is None or self._config.get_verbosity() < 0:
             return
-        with ExitStack() as exit_stack:
+        # a lost terminal must not end a deployment or a rollback in the middle
+        with suppress(OSError), ExitStack() as exit_stack:
             if capture is not None:
                 exit_stack.enter_context(capture.global_and_fixture_disabled())
             terminal.ensure_newline()

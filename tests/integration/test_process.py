@@ -238,3 +238,20 @@ def test_an_ended_process_uses_no_memory() -> None:
 
     assert process.resident_memory(int(done.stdout)) == 0
     assert process.resident_memory(os.getpid()) > 0
+
+
+@pytest.mark.parametrize("stream", ["stdout", "stderr"])
+def test_output_that_nobody_reads_is_discarded(stream: str) -> None:
+    """Also what Python writes when it ends, which would change the exit code."""
+    code = (
+        "import os, sys\nfrom pytest_py312.core.process import print_or_discard\n"
+        f"stream = sys.{stream}\nreader, writer = os.pipe()\nos.dup2(writer, stream.fileno())\n"
+        "os.close(writer)\nos.close(reader)\n"
+        "for _ in range(3):\n    print_or_discard('x' * 10, stream)\nstream.write('y')\nsys.exit(7)"
+    )
+    assert python(code).exit_code == 7
+
+
+def test_a_process_without_output_goes_on() -> None:
+    code = "from pytest_py312.core.process import print_or_discard; print_or_discard('x', None); print('done')"
+    assert python(code).stdout == "done\n"

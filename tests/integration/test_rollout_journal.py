@@ -14,19 +14,19 @@ from tests.integration.small_disks import enlarge, small_disk
 from tests.unit.rollout.runs import planned
 
 
-def samples(slots: range) -> list[Sample]:
+def samples(slots: range, service: str = "auth") -> list[Sample]:
     measured = tuple(
         Measurement(metric=f"metric-{number}", result=Result.FAILED, detail="x" * 300) for number in range(20)
     )
     at = Timestamp(wall=1.0, boottime=1.0, boot="b")
-    return [Sample(service="auth", slot=slot, at=at, measurements=measured) for slot in slots]
+    return [Sample(service=service, slot=slot, at=at, measurements=measured) for slot in slots]
 
 
-def kept_until_full(journal: Journal) -> int:
+def kept_until_full(journal: Journal, service: str = "auth", owner: str = "me") -> int:
     """Add samples until the disk is full; return their number."""
     for slot in itertools.count(1):
         try:
-            journal.add_samples("r1", samples(range(slot, slot + 1)), owner="me")
+            journal.add_samples("r1", samples(range(slot, slot + 1), service), owner=owner)
         except DiskFull:
             return slot - 1
     raise AssertionError("count does not end")

@@ -427,8 +427,9 @@ def test_a_signal_ends_the_watching_and_leaves_the_new_version_up(stage: Stage, 
     assert signal.getsignal(number) != signal.SIG_IGN
 
 
-def test_a_signal_while_it_is_deployed_brings_it_back(stage: Stage) -> None:
-    stage.target.after = lambda step: os.kill(os.getpid(), signal.SIGTERM) if step == "switch user-service" else None
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_while_it_is_deployed_brings_it_back(stage: Stage, number: signal.Signals) -> None:
+    stage.target.after = lambda step: os.kill(os.getpid(), number) if step == "switch user-service" else None
     stage.run(code=2)
     assert stage.serving() == OLD
     stage.target.after = lambda step: None

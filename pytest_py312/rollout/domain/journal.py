@@ -5,18 +5,22 @@ journal must not. An intent is written before its act starts, an event after it 
 the run. Only the owner of a run may write to it. Ownership is checked on each write, so a process that was wrongly
 taken for dead can do no harm.
 
+Space is reserved for intents, events and changes of ownership, so that a rollback can be recorded on a full disk.
+Samples, notes and the start of a run or of its monitoring never use it.
+
 Measurements are stored in a compact form, because there can be a million of them.
 """
 
 import json
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import groupby, takewhile
 from pathlib import Path
 from typing import Any, TypeVar
 
 from pytest_py312.core import clock
-from pytest_py312.core.database import MIN_FREE_BYTES, Database, Execute
+from pytest_py312.core.database import MIN_FREE_BYTES, Database, DiskFull, Execute
 from pytest_py312.core.errors import RolloutRefused, StateError
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.rollout.domain.events import EVENT_TYPES, DrillFinished, Event, stored_name
@@ -88,6 +92,20 @@ class Journal:
         self._database.close()
 
     @property
+    def space_problem(self) -> str:
+        """Why no samples can be stored now, because the disk is full; empty if they can."""
+        problem = self._database.space_problem
+        return f"{problem}; samples cannot be stored, a rollback can be recorded. Free some space" if problem else ""
+
+    def require_space(self) -> None:
+        """Refuse to monitor on a full disk.
+
+        :raises DiskFull: no sample can be stored.
+        """
+        if self.space_problem:
+            raise DiskFull(f"nothing can be monitored: {self.space_problem}")
+
+    @property
     def identity(self) -> str:
         """Identity of this journal. It stays the same when the folder is moved."""
         return str(self._database.read(lambda execute: execute("SELECT name FROM identity", ()))[0][0])
@@ -116,17 +134,21 @@ class Journal:
                 (run.environment, run.stage, max(1, retain)),
             )
 
-        self._database.transact(work)
+        self._database.transact(work, urgent=False)
 
-    def acquire(self, run: str, *, owner: str) -> StageRun:
-        """Become the owner of a run: the previous owner can no longer write to it."""
+    def acquire(self, run: str, *, owner: str, urgent: bool = True) -> StageRun:
+        """Become the owner of a run: the previous owner can no longer write to it.
+
+        :param urgent: whether to use the reserved space on a full disk: to roll back, not to monitor.
+        :raises DiskFull: there is no space.
+        """
 
         def work(execute: Execute) -> StageRun:
             run_id, document = self._look_up(execute, run)
             execute("UPDATE runs SET owner = ? WHERE id = ?", (owner, run_id))
             return self._rebuild(execute, run_id, document)
 
-        return self._database.transact(work)
+        return self._database.transact(work, urgent=urgent)
 
     def release(self, run: str, *, owner: str) -> None:
         """Give up a run, so that any other process may acquire it.
@@ -261,14 +283,18 @@ class Journal:
 
         return self._database.transact(work)
 
-    def add_note(self, run: str, text: str) -> None:
-        """Add a note for readers of the history: a takeover, an interruption, a clock that jumped."""
+    def add_note(self, run: str, text: str, *, urgent: bool = False) -> None:
+        """Add a note for readers of the history: a takeover, an interruption, a clock that jumped.
+
+        On a full disk it is dropped, unless it is ``urgent`` because a decision depends on it.
+        """
 
         def work(execute: Execute) -> None:
             run_id, _ = self._look_up(execute, run)
             _append(execute, run_id, NOTE_KIND, _to_json(text[:2000]))
 
-        self._database.transact(work)
+        with suppress(DiskFull):
+            self._database.transact(work, urgent=urgent)
 
     def history(self, run: str) -> list[JournalEntry]:
         """Return everything that was recorded about a run except samples, in order."""

@@ -25,16 +25,34 @@ from pytest_py312.rollout.execution.foreign_changes import foreign_change
 from pytest_py312.rollout.targets.target import ReadinessPhase, SupportsControl, Target, TargetError, TargetRefused
 
 
-class Actions:
-    """Executor of acts. All methods raise :class:`.TargetError` if the target does not answer, or refuses."""
+class WaitInterrupted(Exception):
+    """A stop was requested while a new container was getting ready. ``str()`` names the signal."""
 
-    def __init__(self, target: Target, *, pause: Callable[[float], None], stopwatch: Callable[[], float]) -> None:
+
+class Actions:
+    """Executor of acts. All methods raise :class:`.TargetError` if the target does not answer, or refuses.
+
+    ``stop_reason`` returns why to stop waiting for a new container, or ``""``.
+    """
+
+    def __init__(
+        self,
+        target: Target,
+        *,
+        pause: Callable[[float], None],
+        stopwatch: Callable[[], float],
+        stop_reason: Callable[[], str] = lambda: "",
+    ) -> None:
         self._target = target
         self._pause = pause
         self._stopwatch = stopwatch
+        self._stop_reason = stop_reason
 
     def perform(self, act: Act, run: StageRun, deployment: Deployment) -> Event:
-        """Perform one act of a deployment."""
+        """Perform one act of a deployment.
+
+        :raises WaitInterrupted: see there. Nothing is left behind that a rollback does not know.
+        """
         return _METHODS[act](self, run, deployment)
 
     def observe(self, run: StageRun, deployment: Deployment) -> Event:
@@ -66,7 +84,7 @@ class Actions:
         return Switched(service=deployment.service)
 
     def await_ready(self, run: StageRun, deployment: Deployment) -> Event:
-        problem = self.wait_until_ready(deployment, _new_container(deployment))
+        problem = self.wait_until_ready(deployment, _new_container(deployment), stop_reason=self._stop_reason)
         return (
             DeployFailed(service=deployment.service, reason=problem)
             if problem
@@ -82,7 +100,7 @@ class Actions:
             raise TargetRefused("the interpreter of its process is unknown; name a `version` path in the plan")
         if set(observed.interpreters) != {run.target}:
             raise TargetRefused(describe_interpreters(observed.interpreters, run.target))
-        problem = self.wait_until_ready(deployment, _new_container(deployment))
+        problem = self.wait_until_ready(deployment, _new_container(deployment), stop_reason=self._stop_reason)
         if problem:
             raise TargetRefused(problem)
         return Verified(service=deployment.service)
@@ -90,10 +108,17 @@ class Actions:
     def start_control(self, run: StageRun, deployment: Deployment) -> Event:
         return start_control(self._target, run, deployment, self.wait_until_ready)
 
-    def wait_until_ready(self, deployment: Deployment, container: Container, delay: float | None = None) -> str:
+    def wait_until_ready(
+        self,
+        deployment: Deployment,
+        container: Container,
+        delay: float | None = None,
+        stop_reason: Callable[[], str] = lambda: "",
+    ) -> str:
         """Wait until ``container`` is ready, and return why it is not; empty if it is.
 
-        ``delay`` is the wait for a container whose health cannot be checked.
+        :param delay: the wait for a container whose health cannot be checked.
+        :raises WaitInterrupted: ``stop_reason`` returns one.
         """
         delay = deployment.spec.readiness_delay if delay is None else delay
         started_at = self._stopwatch()
@@ -104,6 +129,8 @@ class Actions:
                 return readiness.detail
             if readiness.phase is ReadinessPhase.READY and (readiness.is_probed or waited >= delay):
                 return ""
+            if reason := stop_reason():
+                raise WaitInterrupted(reason)
             limit = deployment.spec.ready_timeout + (0.0 if readiness.is_probed else delay)
             if waited >= limit:
                 return f"not ready after {limit:g} s: {readiness.detail}"

@@ -39,7 +39,7 @@ from pytest_py312.rollout.domain.state_machine import (
     is_in_progress,
     next_act,
 )
-from pytest_py312.rollout.execution.actions import Actions, remove_control
+from pytest_py312.rollout.execution.actions import Actions, WaitInterrupted, remove_control
 from pytest_py312.rollout.execution.foreign_changes import (
     UNREACHABLE_PREFIX,
     keep_foreign,
@@ -81,7 +81,7 @@ class Driver:
         self._target = target
         self._operator = operator
         self._locks = EnvironmentLocks(journal, target, operator, log)
-        self._actions = Actions(target, pause=pause, stopwatch=stopwatch)
+        self._actions = Actions(target, pause=pause, stopwatch=stopwatch, stop_reason=stop_reason)
         self._stop_reason = stop_reason
         self._log = log
         self._pause = pause
@@ -228,10 +228,12 @@ class Driver:
         """Become the owner of a run in order to monitor it.
 
         :raises RolloutRefused: a living process monitors it.
+        :raises DiskFull: no samples could be stored.
         """
         run = self._journal.load_run(name)
+        self._journal.require_space()  # before anything is locked
         self._locks.acquire(run)
-        return self._journal.acquire(name, owner=self.owner)
+        return self._journal.acquire(name, owner=self.owner, urgent=False)
 
     def release(self, name: str) -> None:
         """Release a run during its soak, so that any process can continue it, on any machine."""
@@ -350,9 +352,11 @@ class Driver:
             if intent.act is Act.PREPARE and deployment == run.deployments[0]:  # the first act that changes something
                 self._invalidate_dependents(run, f"stage {run.stage}, on which it depends, was deployed again")
             return self._actions.perform(intent.act, run, deployment)
+        except WaitInterrupted as reason:
+            return DeployFailed(service=intent.service, reason=f"{INTERRUPTED_PREFIX}{reason}")
         except TargetError as error:
             if isinstance(error, TargetUnavailable):
-                self._journal.add_note(run.run, f"{UNREACHABLE_PREFIX}{error}")
+                self._journal.add_note(run.run, f"{UNREACHABLE_PREFIX}{error}", urgent=True)
             return DeployFailed(service=intent.service, reason=str(error))
 
     def _remove_control(self, run: StageRun, deployment: Deployment) -> Event | None:
@@ -378,7 +382,8 @@ class Driver:
                     self._journal.add_note(run.run, f"{deployment.service} logged:\n{last_log[-1500:]}")
                 problem = self._actions.verify_previous(deployment)
             except TargetUnavailable as error:
-                self._journal.add_note(run.run, f"{UNREACHABLE_PREFIX}{error} (restore {deployment.service})")
+                note = f"{UNREACHABLE_PREFIX}{error} (restore {deployment.service})"
+                self._journal.add_note(run.run, note, urgent=True)
                 if self._stopwatch() - started_at < UNREACHABLE_LIMIT:
                     self._pause(2.0)
                     continue

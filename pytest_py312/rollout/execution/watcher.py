@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
+from pytest_py312.core.database import DiskFull
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.repository.plan.rollout_settings import EnvironmentSettings, RolloutSettings
 from pytest_py312.rollout.domain.journal import Journal
@@ -12,7 +13,7 @@ from pytest_py312.rollout.domain.model import StageRun, StageState
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.monitoring.probe_plan import monitored_services
 from pytest_py312.rollout.monitoring.soak import SoakMonitor, SoakSnapshot
-from pytest_py312.rollout.reporting.notifications import Notifier, notice_for_change
+from pytest_py312.rollout.reporting.notifications import Notice, Notifier, notice_for_change, notice_for_storage
 from pytest_py312.rollout.reporting.prometheus_metrics import (
     StageMetrics,
     collect_stage_metrics,
@@ -38,9 +39,19 @@ class StateReporter:
         """Report that the state of a run has changed."""
         notice = notice_for_change(previous, current)
         self.log(notice.text if notice else f"stage {current.stage} is {current.state.value}")
-        for failure in await self._notifier.send(notice) if notice else []:
+        if notice:
+            await self._send(notice)
+
+    async def report_storage(self, run: StageRun, problem: str) -> None:
+        """Report that samples of a run cannot be stored or, without a problem, that they can be again."""
+        notice = notice_for_storage(run, problem)
+        self.log(notice.text)
+        await self._send(notice)
+
+    async def _send(self, notice: Notice) -> None:
+        for failure in await self._notifier.send(notice):
             self.log(failure)
-            self._journal.add_note(current.run, f"notification failed: {failure}")
+            self._journal.add_note(notice.run, f"notification failed: {failure}")
 
     def write_metrics(self, stage_metrics: list[StageMetrics]) -> None:
         """Write the node-exporter textfile if the environment has one."""
@@ -58,6 +69,7 @@ class Watcher:
     ``soak`` takes the samples; when it is over or was stopped, :meth:`finish` does the rest.
 
     :raises RolloutRefused: a living process monitors it, or something of it cannot be monitored.
+    :raises DiskFull: no sample could be stored; that is reported like a change of state.
     """
 
     def __init__(
@@ -76,8 +88,12 @@ class Watcher:
         self._journal = journal
         self._driver = driver
         self.monitored = monitored_services(run, services, settings, target, root=root)
-        driver.attach(run.run)
         self.reporter = StateReporter(journal, settings.environment_settings(run.environment), log)
+        try:
+            driver.attach(run.run)
+        except DiskFull as error:
+            asyncio.run(self.reporter.report_storage(run, str(error)))
+            raise
         self.soak = SoakMonitor(
             journal,
             run.run,
@@ -85,6 +101,7 @@ class Watcher:
             settings.soak_settings_for(stage=run.stage),
             owner=driver.owner,
             on_state_change=self.reporter.report_change,
+            on_storage_problem=self.reporter.report_storage,
         )
 
     def stage_metrics(self, snapshot: SoakSnapshot) -> list[StageMetrics]:

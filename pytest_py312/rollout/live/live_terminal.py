@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, TextIO
 
+from pytest_py312.core.process import discard_output
 from pytest_py312.core.text import escape_terminal, format_duration
 from pytest_py312.rollout.canary_analysis.soak_status import format_credit
 from pytest_py312.rollout.domain.model import Result
@@ -33,8 +34,19 @@ def live_display(
     from rich.live import Live
 
     # only a sample changes it: a refreshing thread would draw the same table
-    with Live(make_table(view()), console=Console(file=stream), auto_refresh=False) as live:
-        yield lambda: live.update(make_table(view()), refresh=True)
+    def draw(update: Callable[[], None]) -> None:
+        try:
+            update()
+        except OSError:  # the terminal is gone; rich does not start, update or stop without one
+            discard_output(stream)
+
+    live = Live(make_table(view()), console=Console(file=stream), auto_refresh=False)
+    draw(lambda: print("", end="", file=stream, flush=True))
+    live.start()
+    try:
+        yield lambda: draw(lambda: live.update(make_table(view()), refresh=True))
+    finally:
+        draw(live.stop)
 
 
 def make_table(view: LiveView) -> "Table":

@@ -83,10 +83,10 @@ class LiveView:
     def log_line(self) -> str:
         """The view as one line for a log."""
         run = self.progress.run
-        problems = "; ".join(
-            f"{service.service}: {service.summary}" for service in self.services if service.summary != "well"
-        )
-        state = f"{run.state.value}, sample {self.progress.slot}: {problems or 'all well'}"
+        problem = self.progress.storage_problem
+        problems = [f"not stored, so it does not count: {problem}"] if problem else []
+        problems += [f"{service.service}: {service.summary}" for service in self.services if service.summary != "well"]
+        state = f"{run.state.value}, sample {self.progress.slot}: {'; '.join(problems) or 'all well'}"
         missed = f"; {self.progress.missed} missed" if self.progress.missed else ""
         return f"{state}; {format_duration(self.credited)} credited, {format_duration(self.remaining)} left{missed}"
 

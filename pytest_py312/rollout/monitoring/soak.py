@@ -61,13 +61,21 @@ class SoakSnapshot:
     interrupted_by: str = ""
     seconds_to_next: float = 0.0
     """Seconds to the next sample."""
+    storage_problem: str = ""
+    """Why the newest sample could not be stored; empty if it was."""
 
 
 StateChangeCallback = Callable[[StageRun, StageRun], Awaitable[None]]
 """Called at each change of state with the run before and after it."""
+StorageCallback = Callable[[StageRun, str], Awaitable[None]]
+"""Called when samples can no longer be stored, with the problem, and when they can again, with an empty text."""
 
 
 async def _ignore_change(previous: StageRun, current: StageRun) -> None:
+    return None
+
+
+async def _ignore_storage(run: StageRun, problem: str) -> None:
     return None
 
 
@@ -88,6 +96,7 @@ class SoakMonitor:
         *,
         owner: str,
         on_state_change: StateChangeCallback = _ignore_change,
+        on_storage_problem: StorageCallback = _ignore_storage,
         now: Callable[[], Timestamp] = current_timestamp,
         sleep: Callable[[float], Awaitable[None]] = clock.async_pause,
     ) -> None:
@@ -97,6 +106,8 @@ class SoakMonitor:
         self._settings = settings
         self._owner = owner
         self._on_state_change = on_state_change
+        self._on_storage_problem = on_storage_problem
+        self._storage_problem = ""
         self._now = now
         self._sleep = sleep
         self._run = journal.load_run(run_name)
@@ -113,14 +124,14 @@ class SoakMonitor:
 
     # ---- public
 
-    async def sample_once(self) -> SoakSnapshot:
-        """Take the due sample unless it has been taken already."""
+    async def sample_once(self, stop: StopRequest | None = None) -> SoakSnapshot:
+        """Take the due sample unless it has been taken already, or ``stop`` is requested meanwhile."""
+        stop = StopRequest() if stop is None else stop
         await self._load_or_start()
         slot = self._due_slot()
-        if self._is_active and slot > self._slot:
-            await self._take_samples(slot)
-        await self._record_credit()
-        return self.snapshot()
+        if self._is_active and slot > self._slot and not stop:
+            await _run_unless_stopped(stop, self._take_samples(slot))
+        return await self._finish(stop)
 
     async def wait(self, stop: StopRequest, until: Callable[[StageRun], bool] = lambda run: False) -> SoakSnapshot:
         """Take samples until the soak is decided or ``stop`` is requested, which leaves the new version running.
@@ -137,8 +148,13 @@ class SoakMonitor:
                 self.on_sample()
             else:
                 await _run_unless_stopped(stop, self._sleep(min(self._seconds_to_next(), MAX_SLEEP)))
+        return await self._finish(stop)
+
+    async def _finish(self, stop: StopRequest) -> SoakSnapshot:
         if stop:
-            self._note(f"monitoring was interrupted by {stop.reason}; the new version keeps running")
+            self._journal.add_note(
+                self._run_name, f"monitoring was interrupted by {stop.reason}; the new version keeps running"
+            )
         await self._record_credit()
         return replace(self.snapshot(), interrupted_by=stop.reason)
 
@@ -151,12 +167,14 @@ class SoakMonitor:
                 monitored, self._metrics_by_service.get(monitored.service, ServiceMetrics())
             )
         ]
+        reasons += [f"the newest sample was not stored: {self._storage_problem}"] if self._storage_problem else []
         return SoakSnapshot(
             run=self._run,
             slot=self._slot,
             missed=self._missed,
             inconclusive_reasons=tuple(reasons),
             seconds_to_next=self._seconds_to_next() if self._is_active else 0.0,
+            storage_problem=self._storage_problem,
         )
 
     @property
@@ -195,7 +213,11 @@ class SoakMonitor:
             return
         self._replay()
         if self._start is None:
-            await self._record_start()
+            try:
+                await self._record_start()
+            except DiskFull as error:
+                await self._set_storage_problem(str(error))
+                raise
             self._replay()
         self._reported_breaches = {
             entry.content.breach.key
@@ -274,19 +296,22 @@ class SoakMonitor:
         if problem:  # a sample that was not stored does not count, neither for nor against the service
             self._missed += 1
             self._slot = slot
-            self._note(f"the sample of slot {slot} could not be stored: {problem}")
+            self._journal.add_note(self._run_name, f"the sample of slot {slot} could not be stored: {problem}")
+            await self._set_storage_problem(problem)
             return
+        await self._set_storage_problem("")
         self._missed += slot - self._slot - 1
         self._slot = slot
         for sample in samples:
             self._count(sample)
         await self._judge()
 
-    def _note(self, text: str) -> None:
-        try:
-            self._journal.add_note(self._run_name, text)
-        except DiskFull:
-            return
+    async def _set_storage_problem(self, problem: str) -> None:
+        """Report the first sample that was not stored, and the first that was stored again."""
+        has_changed = bool(problem) is not bool(self._storage_problem)
+        self._storage_problem = problem
+        if has_changed:
+            await self._on_storage_problem(self._run, problem)
 
     def _note_clock_jump(self, now: Timestamp) -> None:
         last = next(
@@ -298,7 +323,9 @@ class SoakMonitor:
             None,
         )
         for _, jump in clock_jumps([last.at, now], self._settings.interval) if last else []:
-            self._note(f"the clock was set by {jump:+.0f} s; the soak uses the monotonic clock")
+            self._journal.add_note(
+                self._run_name, f"the clock was set by {jump:+.0f} s; the soak uses the monotonic clock"
+            )
 
     async def _sample_service(self, monitored: MonitoredService, slot: int, now: Timestamp) -> Sample:
         previous = last = self._metrics_by_service[monitored.service].last_sample

@@ -1,4 +1,4 @@
-"""Notifications about a stage that is held, rolled back or accepted, sent to webhooks and commands.
+"""Notifications about the state of a stage, or that its samples cannot be stored, sent to webhooks and commands.
 
 A failed notification does not affect the rollout. The failure is returned to the caller.
 """
@@ -62,6 +62,16 @@ def notice_for_change(previous: StageRun, current: StageRun) -> Notice | None:
     return Notice(
         event=event, environment=current.environment, stage=current.stage, run=current.run, services=affected,
         reason=reason, text=text,
+    )  # fmt: skip
+
+
+def notice_for_storage(run: StageRun, problem: str) -> Notice:
+    """Return the notification that samples of a run cannot be stored or, without a problem, that they can be again."""
+    reason = single_line(problem)
+    phrase = f"takes no samples that count: {reason}" if problem else "stores its samples again"
+    return Notice(
+        event="samples_not_stored" if problem else "samples_stored", environment=run.environment, stage=run.stage,
+        run=run.run, services=run.services, reason=reason, text=f"Stage {run.stage} in {run.environment} {phrase}",
     )  # fmt: skip
 
 

@@ -84,6 +84,13 @@ def test_the_evidence_shows_which_versions_were_tested(py312: Shell) -> None:
     assert EDGE.replace(">", "&gt;") in page
 
 
+def test_on_a_full_disk_results_are_printed_and_not_recorded(py312: Shell, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Journal, "space_problem", "the disk is full")
+    assert "holds" in py312("test-contracts --stage 1")
+    assert "the passed contracts are not recorded: nothing can be monitored: the disk is full" in py312.logged
+    assert py312.run().untested_contracts == (EDGE,)
+
+
 def test_a_contract_that_was_broken_once_is_broken_in_the_evidence(py312: Shell) -> None:
     py312("test-contracts --stage 1")
     broken = Breach(

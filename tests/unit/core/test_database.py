@@ -1,5 +1,6 @@
 """The state file: stored outcomes and durations, and every way in which it can be unusable."""
 
+import errno
 import multiprocessing
 import sqlite3
 from collections.abc import Iterator
@@ -8,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.core import clock
+from pytest_py312.core import clock, database
+from pytest_py312.core.database import RELEASE_BYTES, RESERVE_BYTES, Database, DiskFull, DiskReserve
 from pytest_py312.core.errors import StateError
 from pytest_py312.gate.run.state import (
     COMPARISON_RETENTION_SECONDS,
@@ -182,3 +184,114 @@ def test_processes_may_create_and_fill_it_at_the_same_time(tmp_path: Path) -> No
     stored = [opened.outcome(f"{number}-{at}") for number in range(4) for at in range(20)]
     opened.close()
     assert stored == list(range(20)) * 4
+
+
+# ---- space that is reserved for urgent writes
+
+
+@pytest.fixture
+def records(tmp_path: Path) -> Iterator[Database]:
+    opened = Database(
+        tmp_path / "records.sqlite", schema="CREATE TABLE numbers (number, text);", version=1, max_bytes=2**20
+    )
+    yield opened
+    opened.close()
+
+
+def numbers(records: Database) -> list[int]:
+    return [row[0] for row in records.read(lambda execute: execute("SELECT number FROM numbers ORDER BY 1", ()))]
+
+
+def insert(execute: database.Execute, number: int, text: str = "") -> None:
+    execute("INSERT INTO numbers VALUES (?, ?)", (number, text))
+
+
+@pytest.fixture
+def reserve(records: Database, tmp_path: Path) -> DiskReserve:
+    return DiskReserve(tmp_path / "records.reserve")
+
+
+def test_an_urgent_write_gets_the_reserve_in_small_steps(
+    records: Database, reserve: DiskReserve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As much as it needs; the rest is still reserved, whatever else writes to the disk."""
+    monkeypatch.setattr(database, "free_space", lambda folder: 0)
+    needed = RESERVE_BYTES - 3 * RELEASE_BYTES
+
+    def write(execute: database.Execute) -> None:
+        insert(execute, 1)
+        if reserve.size > needed:
+            raise DiskFull("no space")
+
+    assert reserve.size == RESERVE_BYTES
+    records.transact(write)
+    assert (numbers(records), reserve.size) == ([1], needed)
+
+
+def test_other_writes_are_refused_until_the_reserve_is_complete_again(
+    records: Database, reserve: DiskReserve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also while there is some space: it was reserved for what is urgent."""
+    reserve.release()
+    monkeypatch.setattr(database, "free_space", lambda folder: RELEASE_BYTES - 1)
+    with pytest.raises(DiskFull, match="the disk is full: 16 KiB are free beside 1008 KiB that are reserved"):
+        records.transact(lambda execute: insert(execute, 1), urgent=False)
+    records.transact(lambda execute: insert(execute, 2))
+    assert (numbers(records), reserve.size) == ([2], RESERVE_BYTES - RELEASE_BYTES)
+
+    monkeypatch.setattr(database, "free_space", lambda folder: 2**30)
+    assert records.space_problem == ""
+    records.transact(lambda execute: insert(execute, 3), urgent=False)
+    assert (numbers(records), reserve.size) == ([2, 3], RESERVE_BYTES)
+
+
+def test_when_the_reserve_is_used_up_the_write_fails_and_changes_nothing(
+    records: Database, reserve: DiskReserve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(database, "free_space", lambda folder: 0)
+
+    def write(execute: database.Execute) -> None:
+        insert(execute, 1)
+        raise DiskFull("no space")
+
+    with pytest.raises(DiskFull, match="no space"):
+        records.transact(write)
+    assert (numbers(records), reserve.size) == ([], 0)
+
+
+def test_a_file_of_maximum_size_still_takes_urgent_writes(records: Database, reserve: DiskReserve) -> None:
+    """Samples fill it, and a rollback is recorded, without the reserve of the disk."""
+    with pytest.raises(DiskFull):
+        records.transact(lambda execute: insert(execute, 1, "x" * 2**20), urgent=False)
+    records.transact(lambda execute: insert(execute, 2, "x" * (2**20 - 2**16)), urgent=False)
+    records.transact(lambda execute: insert(execute, 3, "x" * 2**17))
+    with pytest.raises(DiskFull):
+        records.transact(lambda execute: insert(execute, 4, "x" * 2**17), urgent=False)
+    assert (numbers(records), reserve.size) == ([2, 3], RESERVE_BYTES)
+
+
+@pytest.mark.parametrize("error", [errno.ENOSPC, errno.EDQUOT])
+def test_a_reserve_that_cannot_be_completed_refuses_other_writes(
+    records: Database, reserve: DiskReserve, monkeypatch: pytest.MonkeyPatch, error: int
+) -> None:
+    """A quota does not show in the free space of the disk."""
+    reserve.release()
+
+    def refuse(*_: object) -> int:
+        raise OSError(error, "no space")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("os.pwrite", refuse)
+        with pytest.raises(DiskFull):
+            records.transact(lambda execute: insert(execute, 1), urgent=False)
+    records.transact(lambda execute: insert(execute, 2), urgent=False)
+    assert numbers(records) == [2]
+
+
+def test_the_reserve_is_no_link_to_another_file(tmp_path: Path) -> None:
+    """A repository may contain one."""
+    (tmp_path / "precious").write_text("precious")
+    (tmp_path / "linked").symlink_to(tmp_path / "precious")
+    linked = DiskReserve(tmp_path / "linked")
+    assert (linked.refill(), linked.release()) == (True, False)
+    assert (tmp_path / "precious").read_text() == "precious"

@@ -106,27 +106,27 @@ def _blocks(text: str, path: str) -> Iterator[_Block]:
                 block.attributes.setdefault(attribute["name"], _Value(text=value, path=path, line=number))
 
 
-def _values(block: _Block, known: Mapping[str, _Value]) -> Iterator[tuple[str, _Value]]:
+def _values(block: _Block, values: Mapping[str, _Value]) -> Iterator[tuple[str, _Value]]:
     """Yield what references stand for, and the source of an archive under its address and its path."""
     if block.kind == "variable" and block.labels:
         yield f"var.{block.labels[0]}", block.value("default", {})
     elif block.kind == "locals":
-        yield from ((f"local.{name}", block.value(name, known)) for name in block.attributes)
+        yield from ((f"local.{name}", block.value(name, values)) for name in block.attributes)
     elif block.labels[:1] == ("archive_file",) and len(block.labels) > 1:
-        source = next(filter(lambda value: value.text, _archive_sources(block, known)), _Value(text=""))
+        source = next(filter(lambda value: value.text, _archive_sources(block, values)), _Value(text=""))
         address = ".".join(("data", *block.labels, "output_path")[block.kind == "resource" :])
         yield address, replace(source, text=address)
         yield f"archive {address}", source
-        yield f"archive {block.value('output_path', known).text}", source
+        yield f"archive {block.value('output_path', values).text}", source
 
 
-def _archive_sources(block: _Block, known: Mapping[str, _Value]) -> Iterator[_Value]:
+def _archive_sources(block: _Block, values: Mapping[str, _Value]) -> Iterator[_Value]:
     """Yield what an archive packs: a folder, a file, or the file whose content a block ``source`` in it names."""
-    yield block.value("source_dir", known)
-    yield block.value("source_file", known)
+    yield block.value("source_dir", values)
+    yield block.value("source_file", values)
     content = block.attributes.get("content", _Value(text=""))
     match = _FILE_CONTENT.fullmatch(content.text)
-    yield _evaluated(replace(content, text=match["path"]), known) if match else _Value(text="")
+    yield _evaluated(replace(content, text=match["path"]), values) if match else _Value(text="")
 
 
 def _evaluated(value: _Value, values: Mapping[str, _Value]) -> _Value:

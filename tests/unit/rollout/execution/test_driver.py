@@ -24,7 +24,7 @@ from pytest_py312.rollout.domain.model import (
 )
 from pytest_py312.rollout.execution.driver import Driver
 from pytest_py312.rollout.execution.locking import Operator
-from pytest_py312.rollout.targets.target import TargetRefused, TargetUnavailable
+from pytest_py312.rollout.targets.target import Readiness, ReadinessPhase, TargetRefused, TargetUnavailable
 from tests.support.fakes import FakeTarget
 from tests.unit.rollout.runs import spec
 
@@ -256,6 +256,22 @@ def test_asked_to_stop_while_deploying_it_rolls_back(journal: Journal, target: F
     assert run.state is S.ROLLED_BACK
     assert "interrupted by SIGTERM" in run.reason
     assert target.serving() == dict.fromkeys(SERVICES, OLD)
+
+
+def test_asked_to_stop_it_does_not_wait_for_a_new_version(journal: Journal, target: FakeTarget) -> None:
+    """Nor does the reason count as a failure of the new version, which is not deployed again by itself."""
+    asked: list[str] = []
+
+    def starting(spec: ServiceSpec, container: Container) -> Readiness:
+        is_new = target.containers[container.id].image == NEW
+        asked.extend([spec.service] if is_new else [])
+        return Readiness(phase=ReadinessPhase.STARTING if is_new else ReadinessPhase.READY, is_probed=True)
+
+    target.readiness = starting  # type: ignore[method-assign]  # of this target only
+    run = driver(journal, target, stopping=lambda: "SIGHUP" if len(asked) == 2 else "").deploy(run_of("auth"))
+    assert (run.state, run.reason) == (S.ROLLED_BACK, "auth: interrupted by SIGHUP")
+    assert asked == ["auth", "auth"]
+    assert target.serving()["auth"] == OLD
 
 
 def test_interrupted_in_the_middle_of_an_act_it_goes_back_and_passes_it_on(

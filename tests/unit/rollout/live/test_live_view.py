@@ -1,6 +1,7 @@
 """What live views show of a monitored stage."""
 
 import asyncio
+import errno
 import io
 import re
 from pathlib import Path
@@ -66,6 +67,13 @@ def test_a_line_for_a_log() -> None:
     assert "user: availability failed, errors inconclusive" in bad.log_line
 
 
+def test_a_sample_that_was_not_stored_is_not_well() -> None:
+    metrics_by_service = {"user": metrics_of(measured("availability", value=1.0))}
+    progress = SoakSnapshot(run=soaking(), slot=2, storage_problem="the disk is full")
+    line = build_view(progress, 60.0, metrics_by_service).log_line
+    assert line.startswith("soaking, sample 2: not stored, so it does not count: the disk is full; 1 m credited")
+
+
 def test_an_error_of_an_earlier_sample_does_not_go_on() -> None:
     """While the engine is away a sample has only its error; that is over with the next sample that has none."""
     service_metrics = metrics_of(measured("engine", Result.ERROR))
@@ -118,6 +126,25 @@ def test_where_nobody_looks_there_is_a_line_for_each_sample() -> None:
         on_sample()
         on_sample()
     assert len(lines) == 2
+
+
+def test_a_lost_terminal_does_not_end_the_watching(monkeypatch: pytest.MonkeyPatch) -> None:
+    class LostTerminal(Terminal):
+        writes = 0
+
+        def write(self, text: str) -> int:
+            self.writes += 1
+            if self.writes > 3:
+                raise OSError(errno.EIO, "Input/output error")
+            return super().write(text)
+
+    monkeypatch.setenv("TERM", "xterm")
+    stream, lines = LostTerminal(), list[str]()
+    with live_display(stream, seen, lines.append) as on_sample:
+        for _ in range(5):
+            on_sample()
+    assert stream.writes > 3
+    assert lines == []
 
 
 def test_on_a_terminal_a_table_is_kept_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,9 +1,11 @@
 """The soak of a stage, with a simulated clock."""
 
 import asyncio
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -11,12 +13,12 @@ from pytest_py312.core.database import DiskFull
 from pytest_py312.repository.plan.rollout_settings import CompareSettings, ConfirmSettings
 from pytest_py312.rollout.domain.events import Decided, Drifted
 from pytest_py312.rollout.domain.journal import Journal, LostOwnership
-from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageState, Usage, Verdict
+from pytest_py312.rollout.domain.model import Measurement, Result, Sample, StageRun, StageState, Usage, Verdict
 from pytest_py312.rollout.domain.stop_signals import StopRequest
 from pytest_py312.rollout.metrics.resource_usage import counter_measurements
 from pytest_py312.rollout.monitoring.breaches import MonitoredService
 from pytest_py312.rollout.monitoring.probes import AVAILABILITY, DRIFT, LATENCY
-from pytest_py312.rollout.monitoring.soak import SoakSnapshot
+from pytest_py312.rollout.monitoring.soak import SoakMonitor, SoakSnapshot
 from tests.unit.rollout.watchers import ME, SETTINGS, Clock, FakeProbe, MonitoredStage, available
 
 
@@ -172,7 +174,30 @@ def test_a_full_disk_is_a_gap_and_no_failure(watching: MonitoredStage, monkeypat
         patched.setattr(Journal, "add_samples", full)
         progress = ticked(watching, watching.watched(probe))
     assert (progress.run.state, progress.run.credited, progress.missed) == (StageState.SOAKING, 0.0, 1)
+    assert progress.storage_problem == "no room left"
+    assert progress.inconclusive_reasons[-1] == "the newest sample was not stored: no room left"
     assert ticked(watching, watching.watched(probe)).run.credited == 300.0
+
+
+def test_the_first_sample_that_is_not_stored_is_reported(
+    watching: MonitoredStage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once and not at each sample; then that samples are stored again, before a soak that was full is accepted."""
+    real, asked, reported = Journal.add_samples, itertools.count(), []
+
+    def full_for_a_while(self: Journal, *arguments: Any, **named: Any) -> int:
+        if next(asked) in (3, 4, 5):
+            raise DiskFull("no room left")
+        return real(self, *arguments, **named)
+
+    async def report(run: StageRun, problem: str) -> None:
+        reported.append((len(watching.samples()), problem))
+
+    monkeypatch.setattr(Journal, "add_samples", full_for_a_while)
+    monkeypatch.setitem(SoakMonitor.__init__.__kwdefaults__ or {}, "on_storage_problem", report)
+    progress = waited(watching, watching.watched(FakeProbe(watching.clock)))
+    assert (progress.run.state, progress.missed, progress.storage_problem) == (StageState.ACCEPTED, 3, "")
+    assert reported == [(2, "no room left"), (3, "")]
 
 
 # ---- breaches

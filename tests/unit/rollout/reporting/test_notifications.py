@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from pytest_py312.rollout.domain.model import StageState
-from pytest_py312.rollout.reporting.notifications import notice_for_change
+from pytest_py312.rollout.reporting.notifications import notice_for_change, notice_for_storage
 from tests.unit.rollout.runs import soaking
 
 
@@ -43,6 +43,13 @@ def test_a_notification_has_event_and_text(state: StageState, event: str, text: 
 
 def test_other_changes_need_no_notification() -> None:
     assert notice_for_change(soaking(), replace(soaking(), state=StageState.SOAKED)) is None
+
+
+def test_samples_that_are_not_stored_are_notified() -> None:
+    lost, stored = notice_for_storage(soaking(), "the disk\nis full"), notice_for_storage(soaking(), "")
+    assert (lost.event, lost.reason) == ("samples_not_stored", "the disk is full")
+    assert lost.text == "Stage 1 in test takes no samples that count: the disk is full"
+    assert (stored.event, stored.text) == ("samples_stored", "Stage 1 in test stores its samples again")
 
 
 def test_a_partial_rollback_names_only_its_services() -> None:
