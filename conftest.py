@@ -11,6 +11,15 @@ pytest_plugins = ["pytester"]
 INTERPRETERS = ("3.9", "3.10", "3.11", "3.12")
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Have xdist hand out files in their order: the slowest, which have few tests, are first in ``testpaths``.
+
+    By itself it hands out those with most tests first, so that at the end one worker runs a slow one alone.
+    """
+    if hasattr(config.option, "loadscopereorder"):
+        config.option.loadscopereorder = False
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip tests that this machine cannot run, with the reason; fail them in CI, where everything must be available."""
     requirements = (("docker", _docker_obstacle), ("network", _network_obstacle), ("browser", _browser_obstacle))
