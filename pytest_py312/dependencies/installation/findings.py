@@ -37,6 +37,7 @@ def installation_findings(cell: Cell, installation: Installation, entries: Seque
     yield from installation.findings
     yield from _requires_python_findings(cell, installation, entries)
     yield from _import_findings(cell, installation, entries)
+    yield from _setup_script_findings(cell, installation, entries)
 
 
 def _requires_python_findings(
@@ -60,6 +61,35 @@ def _requires_python_findings(
             else f"require a version of {distribution.name} that allows {cell.interpreter}",
             location=Location(path=cell.service.manifest) if is_tree and cell.service.manifest else location,
             names=(distribution.name,),
+        )
+
+
+def _setup_script_findings(
+    cell: Cell, installation: Installation, entries: Sequence[LocatedEntry]
+) -> Iterator[Finding]:
+    """Yield a command that runs setup.py itself, where nothing of production has setuptools.
+
+    pip brings it along for a build; ``python setup.py install`` does not, and since 3.12 no environment comes with it
+    (https://docs.python.org/3/whatsnew/3.12.html#ensurepip).
+    """
+    recipe, build = cell.service.recipe, installation.build
+    if recipe is None or build is None or installation.environment is None:
+        return
+    commands = [step for step in recipe.steps if step.tool == "setup.py" and not step.conditional]
+    other_origin = any(step.tool == "conda" or "setuptools" in " ".join(step.system_packages) for step in recipe.steps)
+    if not commands or other_origin or any(seed.startswith("setuptools==") for seed in build.preinstalled):
+        return
+    of_tests = {source.path for source in cell.service.test_requirements}
+    of_tests -= {source.path for source in cell.service.requirements}
+    of_production = [entry for entry in entries if entry.location.path not in of_tests]
+    if requirement_of("setuptools", of_production, installation.distributions) is None:
+        yield Finding(
+            code="PY106",
+            message="`python setup.py` needs setuptools, which an environment of "
+            f"{cell.interpreter} does not come with, and nothing installs it before",
+            remedy="write `pip install .` there, which brings setuptools along for the build",
+            location=commands[0].location,
+            names=("setuptools",),
         )
 
 
