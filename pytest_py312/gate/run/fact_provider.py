@@ -97,6 +97,8 @@ class FactProvider:
         """Cells that are installed in this run."""
         self.measured_services = 1
         """Number of services that are benchmarked in this run."""
+        self.suite_seconds: dict[str, float] = {}
+        """Wall time of the first run of each cell's suite."""
         self.suite_warnings: Callable[[Cell], SuiteRun] = self.suite_run
         resolver = UvResolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self._store = _store(cache, plan, resolver, runner, parallel)
@@ -367,10 +369,13 @@ class FactProvider:
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         """Run the suite of a cell once, or the tests ``select`` of it."""
-        return self._single_flight.run(
+        run = self._single_flight.run(
             _SUITE_RUN.of(cell.identifier, attempt, *select),
             lambda: self._run_suite(cell, self.installation(cell), attempt, select),
         )
+        if not (attempt or select):
+            self.suite_seconds[cell.identifier] = run.seconds
+        return run
 
     def suite_run_with_baseline_versions(self, cell: Cell, select: tuple[str, ...]) -> SuiteRun | None:
         baseline = self.installation(replace(cell, interpreter=cell.service.baseline))

@@ -74,6 +74,8 @@ class Scheduler:
         self._reuse = reuse
         self._reusable = (Status.PASSED, Status.FAILED) if reuse_failures else (Status.PASSED,)
         self._used_keys: list[str] = []
+        self.measured_elsewhere = 0
+        """Number of services that are measured in other parts of the run: they count for what is significant."""
         facts.suite_warnings = self._suite_warnings
         self._futures: dict[str, Future[CheckResult]] = {}
         self._workers: PriorityExecutor | None = None
@@ -109,7 +111,10 @@ class Scheduler:
         if cached_result is not None:
             return cached_result
         result = task.check.run(task.cell, self.facts)
-        finalized = self._finalized(task, result, seconds=clock.stopwatch() - started)
+        seconds = clock.stopwatch() - started
+        if task.check.name == SuiteCheck.name:  # it may have been run ahead of the check
+            seconds = max(seconds, self.facts.suite_seconds.get(task.cell.identifier, 0.0))
+        finalized = self._finalized(task, result, seconds=seconds)
         self._store(task, result, finalized.outcome.status)
         return finalized
 
@@ -229,7 +234,8 @@ class Scheduler:
         self.facts.installed_cells = frozenset(
             task.cell for task in tasks if CheckTraits.of(task.check).needs_installation
         )
-        self.facts.measured_services = max(1, sum(CheckTraits.of(task.check).comes_last for task in tasks))
+        measured = sum(CheckTraits.of(task.check).comes_last for task in tasks) + self.measured_elsewhere
+        self.facts.measured_services = max(1, measured)
 
     def _prefetch_source_analysis(self, tasks: Sequence[CheckTask]) -> None:
         """Analyze the source of all selected services while their distributions are downloaded."""
