@@ -133,6 +133,12 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 def format_json(document: dict[str, Any]) -> str:
     """Return ``document`` as JSON, indented by two spaces, ending with a newline, and encodable as UTF-8."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    # the backslash is escaped: readers get the escape sequence as text, not half a character
-    return _LONE_SURROGATE.sub(lambda match: rf"\\u{ord(match[0]):04x}", text) + "\n"
+    return escape_lone_surrogates(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def escape_lone_surrogates(text: str) -> str:
+    """Return JSON ``text`` that can be encoded as UTF-8.
+
+    The backslash is escaped: readers get the escape sequence as text, not half a character.
+    """
+    return _LONE_SURROGATE.sub(lambda match: rf"\\u{ord(match[0]):04x}", text)
