@@ -5,6 +5,7 @@ Supports what ``core/model`` consists of: frozen dataclasses, enums, tuples, map
 another type.
 """
 
+import hashlib
 import json
 import re
 import types
@@ -142,3 +143,9 @@ def escape_lone_surrogates(text: str) -> str:
     The backslash is escaped: readers get the escape sequence as text, not half a character.
     """
     return _LONE_SURROGATE.sub(lambda match: rf"\\u{ord(match[0]):04x}", text)
+
+
+def content_digest(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what a reader gets of a JSON document: neither the order of keys nor the layout counts."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

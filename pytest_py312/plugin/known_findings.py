@@ -39,9 +39,10 @@ TasksOfService = Callable[[str], Sequence[CheckTask]]
 """Returns all tasks of a service by its name, selected or not, the target's last; empty if there is no such service."""
 
 
-def read_known_findings(options: RunOptions) -> "KnownFindings | None":
+def read_known_findings(options: RunOptions, *, is_part: bool = False) -> "KnownFindings | None":
     """Read the file that the options name; ``None`` if they name none.
 
+    :param is_part: the run is one part of a divided one.
     :raises RecordError: the file is invalid.
     """
     if options.known_findings is None:
@@ -51,6 +52,7 @@ def read_known_findings(options: RunOptions) -> "KnownFindings | None":
         options.known_findings,
         update=options.update_known_findings,
         covers_all=bool(options.plan.source) and not is_partial,
+        is_part=is_part,
     )
 
 
@@ -59,12 +61,14 @@ class KnownFindings:
 
     :param update: write the file: create it, or remove what is fixed.
     :param covers_all: the run covers all services of a plan, so a service that is missing no longer exists.
+    :param is_part: the run is one part of a divided one: what no longer occurs is known once all parts are merged.
     """
 
-    def __init__(self, file: Path, *, update: bool, covers_all: bool) -> None:
+    def __init__(self, file: Path, *, update: bool, covers_all: bool, is_part: bool = False) -> None:
         self._file = file
         self._update = update
         self._covers_all = covers_all
+        self._is_part = is_part
         self._content = self._read()
         self.entries = parse_file(self._content, str(file)) if self._content is not None else {}
         self._messages: list[tuple[str, str]] = []
@@ -89,6 +93,8 @@ class KnownFindings:
             self._record(session, report)
             return
         self._report_known(report)
+        if self._is_part:
+            return
         remaining_entries = still_needed(
             self.entries.values(), report.outcomes, self._judged_in(report, tasks_of_service)
         )

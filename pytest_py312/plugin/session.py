@@ -34,6 +34,7 @@ from pytest_py312.plugin.known_findings import read_known_findings
 from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks, directory_node, no_extra_nodes
 from pytest_py312.plugin.processes import TerminationHandler, is_controller, is_worker, shared_folder
 from pytest_py312.plugin.report_files import ReportWriter
+from pytest_py312.plugin.shard_options import read_shard_options
 from pytest_py312.repository.tree import relative_to
 
 if TYPE_CHECKING:
@@ -44,6 +45,8 @@ if TYPE_CHECKING:
     from pytest_py312.gate.fixes.version_changes import MigrationPlan
     from pytest_py312.plugin.fixes import FixSession, PlanMoves
     from pytest_py312.plugin.rollout import RolloutPlugin
+    from pytest_py312.plugin.shard_options import ShardOptions
+    from pytest_py312.plugin.shards import ShardPlugin
     from pytest_py312.repository.edits.change_set import FileChange
     from pytest_py312.rollout.execution.stage_runner import FindUnproven
 
@@ -74,7 +77,8 @@ class GateSession:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
         self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
-        self._known_findings = read_known_findings(self.options)
+        shard = read_shard_options(config, self.options)
+        self._known_findings = read_known_findings(self.options, is_part=shard is not None)
         self.assembly = GateAssembly(
             self.options,
             shared_folder=shared_folder(config),
@@ -96,6 +100,28 @@ class GateSession:
             bool(self.tasks) and not (is_worker(config) or is_second_run()) and not config.option.collectonly
         )
         self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves, self._try_file)
+        self._shard = self._make_shard(shard) if shard is not None else None
+
+    def _make_shard(self, shard: "ShardOptions") -> "ShardPlugin":
+        from pytest_py312.plugin.shards import ShardPlugin, check_reports
+
+        if not self._config.option.collectonly:
+            check_reports(shard, self.options.reports)
+
+        def narrow(tasks: ServiceTasks) -> None:
+            self.tasks = tasks
+
+        shard_plugin = ShardPlugin(
+            self._config,
+            shard,
+            self.options,
+            tasks=self.tasks,
+            assembly=self.assembly,
+            checks=[check.name for check in self._checks],
+            narrow=narrow,
+        )
+        self._config.pluginmanager.register(shard_plugin, "py312-shard")
+        return shard_plugin
 
     # -- selection
 
@@ -328,6 +354,8 @@ class GateSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._termination.begin_ending()
+        if self._shard is not None:
+            exitstatus = self._shard.exit_status(session, int(exitstatus))
         if is_worker(session.config) or session.config.option.collectonly:
             return
         self._exit_status, self._cut_short = self._results.finish(
@@ -338,6 +366,8 @@ class GateSession:
         if self.rollout is not None:
             self._exit_status = self.rollout.finish(session, self._exit_status)
         report = self.report(self._exit_status)
+        if self._shard is not None:
+            report = self._shard.attach(report)
         self.assembly.history.record(report.benchmarks, report.generated)
         session.config.hook.pytest_py312_report(config=session.config, report=report)
         if self._known_findings is not None:

@@ -6,6 +6,7 @@ from pytest_py312.core.model.fleet import Service
 from pytest_py312.gate.checks.check import CheckTraits
 from pytest_py312.gate.checks.versions import VersionCheck
 from pytest_py312.gate.run.tasks import CheckTask
+from pytest_py312.gate.sharding.division import item_key
 from pytest_py312.gate.sharding.durations import Durations
 from pytest_py312.gate.sharding.packing import WeighedItem
 
@@ -31,10 +32,10 @@ def weighed_items(
 
     :param count_test_files: only called if something is not recorded.
     """
-    is_complete = all(_key(task) in durations for task in tasks)
+    is_complete = all(item_key(task) in durations for task in tasks)
     services = {} if is_complete else {task.cell.service.name: task.cell.service for task in tasks}
     test_files = {name: count_test_files(service) for name, service in services.items()}
-    estimates = {_key(task): _estimate(task, test_files.get(task.cell.service.name, 1)) for task in tasks}
+    estimates = {item_key(task): _estimate(task, test_files.get(task.cell.service.name, 1)) for task in tasks}
     numerator, denominator = _scale(estimates.items(), durations)
     return tuple(
         WeighedItem(
@@ -47,12 +48,8 @@ def weighed_items(
             movable=task.check.name in MOVABLE,
         )
         for task in tasks
-        for key in (_key(task),)
+        for key in (item_key(task),)
     )
-
-
-def _key(task: CheckTask) -> tuple[str, str]:
-    return task.cell.service.name, "::".join(task.node_parts)
 
 
 def _scale(estimates: Iterable[tuple[tuple[str, str], int]], durations: Durations) -> tuple[int, int]:
