@@ -9,7 +9,6 @@ import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.core.text import format_duration, pluralize
 from pytest_py312.gate.checks.check import CheckTraits
+from pytest_py312.gate.reports import format_of_file
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.stored_runs import pack_report
 from pytest_py312.gate.sharding.division import TasksByService, item_key, tasks_of_part, units_of
@@ -189,15 +189,24 @@ class ShardPlugin:
         return replace(report, shard=shard)
 
 
-def check_reports(shard: ShardOptions, reports: Sequence[Path]) -> None:
-    """Refuse a part without a document to merge.
+def register_shard(
+    config: pytest.Config,
+    shard: ShardOptions,
+    options: RunOptions,
+    tasks: TasksByService,
+    assembly: GateAssembly,
+    checks: Sequence[str],
+    narrow: Callable[[ServiceTasks], None],
+) -> ShardPlugin:
+    """Return the plugin of one part of a run, registered.
 
-    :raises OptionError: none of the reports is one.
+    :raises OptionError: the part would leave no document to merge.
     """
-    from pytest_py312.gate.reports import format_of_file
-
-    if not any(format_of_file(path.name) == "json" for path in reports):
+    if not config.option.collectonly and not any(format_of_file(path.name) == "json" for path in options.reports):
         raise OptionError(
             f"--py312-shard={shard.part}/{shard.parts}: a part without a document cannot be merged: add "
             f"--py312-report=shard-{shard.part}.json"
         )
+    plugin = ShardPlugin(config, shard, options, tasks=tasks, assembly=assembly, checks=checks, narrow=narrow)
+    config.pluginmanager.register(plugin, "py312-shard")
+    return plugin
