@@ -97,8 +97,9 @@ class FactProvider:
         """Cells that are installed in this run."""
         self.measured_services = 1
         """Number of services that are benchmarked in this run."""
-        self.suite_seconds: dict[str, float] = {}
-        """Wall time of the first run of each cell's suite."""
+        self.seconds_ahead: dict[tuple[str, str], float] = {}
+        """Wall time of what was done for a cell ahead of a check, by cell and check: its share of the installation of
+        several cells, and the first run of its suite."""
         self.suite_warnings: Callable[[Cell], SuiteRun] = self.suite_run
         resolver = UvResolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self._store = _store(cache, plan, resolver, runner, parallel)
@@ -374,7 +375,7 @@ class FactProvider:
             lambda: self._run_suite(cell, self.installation(cell), attempt, select),
         )
         if not (attempt or select):
-            self.suite_seconds[cell.identifier] = run.seconds
+            self.seconds_ahead[cell.identifier, "suite"] = run.seconds
         return run
 
     def suite_run_with_baseline_versions(self, cell: Cell, select: tuple[str, ...]) -> SuiteRun | None:

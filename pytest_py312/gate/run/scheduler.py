@@ -24,6 +24,7 @@ from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, CheckTraits
+from pytest_py312.gate.checks.dependencies import DependencyCheck
 from pytest_py312.gate.checks.static_analysis import SourceCheck
 from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.run.fact_provider import FactProvider
@@ -111,9 +112,8 @@ class Scheduler:
         if cached_result is not None:
             return cached_result
         result = task.check.run(task.cell, self.facts)
-        seconds = clock.stopwatch() - started
-        if task.check.name == SuiteCheck.name:  # it may have been run ahead of the check
-            seconds = max(seconds, self.facts.suite_seconds.get(task.cell.identifier, 0.0))
+        ahead = self.facts.seconds_ahead.get((task.cell.identifier, task.check.name), 0.0)
+        seconds = max(clock.stopwatch() - started, ahead)
         finalized = self._finalized(task, result, seconds=seconds)
         self._store(task, result, finalized.outcome.status)
         return finalized
@@ -247,9 +247,12 @@ class Scheduler:
     def _prepare_interpreter(
         self, interpreter: Interpreter, cells: Sequence[Cell], readiness: "_Readiness", order: Mapping[str, int]
     ) -> None:
+        started = clock.stopwatch()
         try:
             self.facts.installer.prepare(interpreter, cells)
         finally:
+            share = (clock.stopwatch() - started) / len(cells)
+            self.facts.seconds_ahead |= {(cell.identifier, DependencyCheck.name): share for cell in cells}
             for cell in cells:
                 if cell in readiness.cells_with_suites:
                     priority = (order[cell.service.name], 0, cell.interpreter.minor)

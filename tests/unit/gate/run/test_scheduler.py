@@ -26,7 +26,7 @@ from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.finalization import Finalizer, SourceLines
 from pytest_py312.gate.run.known_findings import KnownFinding, KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
-from pytest_py312.gate.run.scheduler import LAST, Scheduler
+from pytest_py312.gate.run.scheduler import LAST, Scheduler, _Readiness
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.gate.run.tasks import CheckTask
 from tests.support.fakes import FakeRunner, cell_of, installation_of, run_of, service, service_tree
@@ -648,3 +648,24 @@ def test_the_time_of_a_suite_is_that_of_its_run_although_it_was_run_ahead(
     gate.close()
 
     assert result.outcome.seconds == 12.5
+
+
+def test_the_time_of_an_installation_is_shared_by_the_cells_that_it_was_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells of one Python are installed together, ahead of the checks of their dependencies."""
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    monkeypatch.setattr(
+        gate.facts, "installer", FakeInstaller(work={}, grouped=gate.facts.installer.group_by_interpreter)
+    )
+    monkeypatch.setattr(gate._keys, "key_of", lambda *_, **__: "")
+    cells = [cell_of("3.12", service(name, requirements=(), suite=None)) for name in ("a", "b")]
+    tasks = [CheckTask(cell=cell, check=ThirdPartyCheck(name="dependencies")) for cell in cells]
+    times = iter([100.0, 108.0])
+    monkeypatch.setattr(clock, "stopwatch", lambda: next(times, 108.0))
+
+    gate._prepare_interpreter(Interpreter(3, 12), cells, _Readiness(tasks, lambda ready: None), {"a": 0, "b": 1})
+    seconds = [gate.run(task).outcome.seconds for task in tasks]
+    gate.close()
+
+    assert seconds == [4.0, 4.0]
