@@ -26,6 +26,7 @@ from pytest_py312.gate.reports import format_of_file
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.stored_runs import pack_report
 from pytest_py312.gate.sharding.division import TasksByService, item_key, tasks_of_part, units_of
+from pytest_py312.gate.sharding.documents import tool_identity
 from pytest_py312.gate.sharding.estimates import weighed_items
 from pytest_py312.gate.sharding.packing import divide, loads_of
 from pytest_py312.gate.sharding.tree_state import read_tree_state
@@ -34,7 +35,6 @@ from pytest_py312.plugin.nodes import CheckItem, ServiceTasks
 from pytest_py312.plugin.processes import is_worker, shared_folder
 from pytest_py312.plugin.shard_options import ShardOptions, options_of_run, plan_digest
 from pytest_py312.repository.tree import Tree, relative_to
-from pytest_py312.runners.fingerprints import code_digest
 
 UNITS_FILE = "units.json"
 """File in the folder of xdist's workers by which they report the units to their controller, which collects nothing."""
@@ -145,7 +145,7 @@ class ShardPlugin:
         except Py312Error as error:
             raise pytest.UsageError(str(error)) from None
         self._identity = RunIdentity(
-            tool=self._tool(),
+            tool=tool_identity(),
             commit=tree.commit,
             changes=tree.changes,
             plan=plan_digest(self._options.plan),
@@ -158,12 +158,6 @@ class ShardPlugin:
             ),
             durations=self._shard.durations_digest,
         )
-
-    @staticmethod
-    def _tool() -> str:
-        from pytest_py312 import __version__
-
-        return f"{__version__} ({code_digest()[:12]})"
 
     # -- the end
 

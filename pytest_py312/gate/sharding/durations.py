@@ -84,14 +84,16 @@ def _text(value: object) -> str:
     return escape_lone_surrogates(json.dumps(value, ensure_ascii=False))
 
 
-def updated_durations(previous: Durations, outcomes: Iterable[Outcome], items: Collection[ItemKey]) -> Durations:
-    """Return the durations of ``items``, the items of a whole run.
+def updated_durations(
+    previous: Durations, outcomes: Iterable[Outcome], services: Collection[str], *, covers_all: bool
+) -> Durations:
+    """Return the durations after a run of ``services``.
 
-    An outcome from the cache took no time, which says nothing of the next run: its previous duration is kept. So is
-    that of an item of a service of the run that was not selected. Other services are gone.
+    An outcome from the cache took no time, which says nothing of the next run: its previous duration is kept.
+
+    :param covers_all: the run covers all services, so those that are missing no longer exist.
     """
-    services = {service for service, _ in items}
-    durations = {key: seconds for key, seconds in previous.items() if key[0] in services}
+    durations = {key: seconds for key, seconds in previous.items() if not covers_all or key[0] in services}
     for outcome in outcomes:
         if not outcome.cached:
             durations[outcome.service, item_name(outcome)] = outcome.seconds

@@ -4,15 +4,11 @@ from collections.abc import Callable, Iterable, Sequence
 
 from pytest_py312.core.model.fleet import Service
 from pytest_py312.gate.checks.check import CheckTraits
-from pytest_py312.gate.checks.versions import VersionCheck
 from pytest_py312.gate.run.tasks import CheckTask
 from pytest_py312.gate.sharding.division import item_key
 from pytest_py312.gate.sharding.durations import Durations
 from pytest_py312.gate.sharding.packing import WeighedItem
 
-MOVABLE = frozenset((VersionCheck.name,))
-"""Checks whose outcome does not depend on whether the same run installs their service. That of the source does: it
-reads the versions in the lock, and tries its advice in the environment."""
 _ESTIMATES = {"versions": 200, "source": 1_000, "dependencies": 4_000, "libraries": 3_000, "image": 90_000}
 _DEFAULT_ESTIMATE = 5_000
 _PER_REQUIREMENT_FILE = 2_000
@@ -45,7 +41,6 @@ def weighed_items(
                 1,
                 round(durations[key] * 1000) if key in durations else estimates[key] * numerator // denominator,
             ),
-            movable=task.check.name in MOVABLE,
         )
         for task in tasks
         for key in (item_key(task),)

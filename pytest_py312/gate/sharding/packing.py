@@ -1,8 +1,9 @@
 """Divide the items of a run into parts of about the same length. Pure.
 
 Every machine computes all parts from the same inputs, and checks its own: they exchange nothing. The unit is the
-service, because its items share environments, and baseline and target are compared on one machine. Only where one
-service alone is longer than a fair share, its items without an environment may be checked elsewhere.
+service: its items share environments, and baseline and target are compared on one machine. No item leaves it, however
+long the service is. The check of the source reads the versions in the lock and tries its advice in the environment, so
+elsewhere its outcome would be another one; that of the versions takes no time.
 """
 
 import heapq
@@ -17,15 +18,11 @@ ItemKey = tuple[str, str]
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class WeighedItem:
-    """An item of the run; ``weight`` is its expected time in milliseconds, at least 1.
-
-    ``movable``: it needs no environment, and so may be checked on another machine than the rest of its service.
-    """
+    """An item of the run; ``weight`` is its expected time in milliseconds, at least 1."""
 
     service: str
     name: str
     weight: int
-    movable: bool = False
 
     @property
     def key(self) -> ItemKey:
@@ -35,33 +32,20 @@ class WeighedItem:
 def divide(items: Iterable[WeighedItem], parts: int) -> Mapping[ItemKey, int]:
     """Return the part, from 1 to ``parts``, of each item. The order of ``items`` has no influence.
 
-    The heaviest unit goes first, each to the part with the least work so far. So the longest part is at most
-    ``total / parts`` and the heaviest unit together, and 4/3 of the best division at most (Graham 1969).
+    The longest service goes first, each to the part with the least work so far. So the longest part is at most
+    ``total / parts`` and the longest service together, and 4/3 of the best division at most (Graham 1969).
     """
-    units = _units(items, parts)
-    units.sort(key=lambda unit: (-sum(item.weight for item in unit), unit[0].key))
+    services: dict[str, list[WeighedItem]] = {}
+    for item in items:
+        services.setdefault(item.service, []).append(item)
+    weights = {service: sum(item.weight for item in own) for service, own in services.items()}
     loads = [(0, part) for part in range(1, parts + 1)]
     assigned: dict[ItemKey, int] = {}
-    for unit in units:
+    for service in sorted(services, key=lambda service: (-weights[service], service)):
         load, part = loads[0]
-        heapq.heapreplace(loads, (load + sum(item.weight for item in unit), part))
-        assigned |= dict.fromkeys((item.key for item in unit), part)
+        heapq.heapreplace(loads, (load + weights[service], part))
+        assigned |= dict.fromkeys((item.key for item in services[service]), part)
     return assigned
-
-
-def _units(items: Iterable[WeighedItem], parts: int) -> list[list[WeighedItem]]:
-    """Return the items that stay together, sorted inside of each unit."""
-    services: dict[str, list[WeighedItem]] = {}
-    for item in sorted(items, key=lambda item: item.key):
-        services.setdefault(item.service, []).append(item)
-    total = sum(item.weight for unit in services.values() for item in unit)
-    units: list[list[WeighedItem]] = []
-    for unit in services.values():
-        is_too_long = sum(item.weight for item in unit) * parts > total
-        movable = [item for item in unit if item.movable] if is_too_long else []
-        fixed = [item for item in unit if item not in movable] if movable else unit
-        units += [each for each in (fixed, movable) if each]
-    return units
 
 
 def loads_of(items: Iterable[WeighedItem], assigned: Mapping[ItemKey, int], parts: int) -> tuple[int, ...]:

@@ -71,9 +71,14 @@ def test_a_cached_outcome_keeps_the_recorded_time() -> None:
     computed, cached = replace(judged(check="suite"), seconds=3.0), replace(judged(), cached=True)
     previous = {("user-service", "py3.12::source"): 7.0, ("gone", "source"): 9.0}
 
-    durations = updated_durations(previous, [computed, cached], [("user-service", "py3.12::suite")])
+    durations = updated_durations(previous, [computed, cached], ["user-service"], covers_all=True)
 
     assert durations == {("user-service", "py3.12::source"): 7.0, ("user-service", "py3.12::suite"): 3.0}
+
+
+def test_a_run_of_one_stage_keeps_the_times_of_the_others() -> None:
+    previous = {("other", "source"): 9.0}
+    assert updated_durations(previous, [], ["user-service"], covers_all=False) == previous
 
 
 def test_a_new_service_gets_its_share_on_the_scale_of_the_recorded_ones() -> None:
@@ -94,13 +99,6 @@ def test_without_recorded_times_a_larger_suite_is_expected_to_take_longer() -> N
         return sum(item.weight for item in weighed_items(tasks_of(PLAN, USER), {}, lambda _: test_files))
 
     assert weight(1) < weight(50)
-
-
-def test_only_the_check_of_versions_may_leave_its_service() -> None:
-    """That of the source reads the versions in the lock, which only the part that installs the service has."""
-    items = weighed_items(tasks_of(PLAN, USER), {}, lambda _: 1)
-
-    assert {item.name for item in items if item.movable} == {"versions"}
 
 
 def test_test_files_are_counted_only_where_something_is_not_recorded() -> None:
