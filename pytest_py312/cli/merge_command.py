@@ -23,6 +23,8 @@ from pytest_py312.gate.sharding.durations import format_durations, parse_duratio
 from pytest_py312.gate.sharding.merging import MergedRun, merge, refuse
 
 MERGE_COMMAND = "merge"
+MAX_LISTED = 5
+"""Files with the same fault that are listed."""
 PIPE_WIDTH = 80
 """Columns of a summary that is not printed to a terminal, as in pytest."""
 _PARTIAL_OPTIONS = ("paths", "--py312-stage", "--py312-services", "--py312-python")
@@ -94,14 +96,22 @@ def _read_documents(files: Sequence[str]) -> list[ShardDocument]:
 
     :raises MergeRefused: some of them cannot be read; each is named.
     """
-    reader, documents, faults = DocumentReader(), [], []
+    reader, documents = DocumentReader(), []
+    files_by_fault: dict[str, list[str]] = {}
     for file in dict.fromkeys(files):
         try:
             documents.append(reader.read(Path(file)))
         except DocumentFault as fault:
-            faults.append(f"{file} {fault}")
-    refuse(faults)
+            files_by_fault.setdefault(str(fault), []).append(file)
+    refuse([f"{_listed(faulty)} {fault}" for fault, faulty in files_by_fault.items()])
     return documents
+
+
+def _listed(files: Sequence[str]) -> str:
+    """Return the files, or the first ones if there are many with the same fault. Their sentence is in the singular."""
+    more = len(files) - MAX_LISTED
+    listed = ", ".join(files[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return f"{listed}: each" if len(files) > 1 else listed
 
 
 def _report_files(options: argparse.Namespace) -> tuple[tuple[Path, ...], Mapping[Path, str]]:

@@ -31,14 +31,14 @@ class DocumentFault(Py312Error):
 class ShardDocument:
     """The document of one part of a run: the file, which part it is, its report, and the digest of its content.
 
-    ``division`` is the digest of the items of the run and of whose they are.
+    ``division`` is equal in documents that were read together if all items of the run, and whose they are, are equal.
     """
 
     file: str
     shard: ShardPart
     report: Report
     digest: str
-    division: str
+    division: int
 
     def __str__(self) -> str:
         return f"part {self.shard.part} ({self.file})"
@@ -53,7 +53,7 @@ class DocumentReader:
     """Reader of the documents of one run. They share the list of all items, of which a large fleet has many."""
 
     def __init__(self) -> None:
-        self._units: dict[str, tuple[WorkUnit, ...]] = {}
+        self._divisions: list[tuple[Any, tuple[WorkUnit, ...]]] = []
 
     def read(self, path: Path) -> ShardDocument:
         """Read the document of a part.
@@ -78,10 +78,8 @@ class DocumentReader:
         if digest != content_digest(document):
             raise DocumentFault("was changed after it was written: its content does not have its digest")
         try:
-            division = content_digest({name: shard[name] for name in ("items", "units")})
-            if division not in self._units:
-                self._units[division] = _decode_units(shard)
-            part = _decode_shard(shard, self._units[division])
+            division, units = self._division(shard)
+            part = _decode_shard(shard, units)
         except (KeyError, TypeError, ValueError, IndexError):
             raise DocumentFault("was written by another version of pytest-py312, or by something else") from None
         tool = part.identity.tool if part.identity is not None else tool_identity()
@@ -92,6 +90,15 @@ class DocumentReader:
             )
         report = _decode_record(part.record)
         return ShardDocument(file=file, shard=part, report=report, digest=str(digest), division=division)
+
+    def _division(self, shard: Mapping[str, Any]) -> tuple[int, tuple[WorkUnit, ...]]:
+        """Return the units of a document, decoded once if they are those of another, and the number of the division."""
+        division = shard["items"], shard["units"]
+        for number, (read_before, units) in enumerate(self._divisions):
+            if read_before == division:
+                return number, units
+        self._divisions.append((division, _decode_units(shard)))
+        return len(self._divisions) - 1, self._divisions[-1][1]
 
 
 def _parse_json(content: bytes) -> dict[str, Any]:

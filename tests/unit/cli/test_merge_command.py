@@ -98,6 +98,19 @@ def test_every_fault_is_named_and_nothing_is_written(folder: Path, capsys: pytes
     assert not (folder / "times.json").exists()
 
 
+def test_files_with_the_same_fault_are_one_line(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Such as 256 parts of another version."""
+    files = [f"empty-{number}.json" for number in range(8)]
+    for file in files:
+        (folder / file).touch()
+
+    assert main(["merge", *FILES, *files]) == 4
+    assert capsys.readouterr().err.splitlines()[1:] == [
+        "  empty-0.json, empty-1.json, empty-2.json, empty-3.json, empty-4.json and 3 more: each is empty: it was not "
+        "written to its end"
+    ]
+
+
 def test_a_missing_part_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["merge", *FILES[:2]]) == 4
     assert "  part 3 of 3 is missing" in capsys.readouterr().err
