@@ -1,5 +1,5 @@
-"""Entry point of ``py312``: the commands ``inventory``, ``cache``, ``interpreters``, ``report``, ``merge``, ``test``,
-and those of the rollout.
+"""Entry point of ``py312``: the commands ``inventory``, ``cache``, ``interpreters``, ``report``, ``merge``, ``emit``,
+``test``, and those of the rollout.
 """
 
 import argparse
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from pytest_py312 import __version__
+from pytest_py312.cli.emit_command import EMIT_COMMAND, add_emit_command, emit
 from pytest_py312.cli.merge_command import MERGE_COMMAND, add_merge_command, merge_parts
 from pytest_py312.cli.report_command import REPORT_COMMAND, add_report_command, report
 from pytest_py312.cli.rollout_parser import (
@@ -130,6 +131,7 @@ def _build_parsers() -> tuple[_ArgumentParser, Mapping[str, _ArgumentParser]]:
         add_location_arguments(command)
     add_report_command(commands)
     add_merge_command(commands)
+    add_emit_command(commands)
     add_rollout_commands(commands)
     add_operations_commands(commands)
     for command in (cache_parser, interpreters_parser):
@@ -378,6 +380,7 @@ COMMANDS: Mapping[str, Callable[[argparse.Namespace], int]] = {
     "interpreters": _interpreters,
     REPORT_COMMAND: report,
     MERGE_COMMAND: merge_parts,
+    EMIT_COMMAND: emit,
     **dict.fromkeys((*ROLLOUT_COMMANDS, *MONITOR_COMMANDS, *OPERATIONS_COMMANDS), _rollout),
     TEST_COMMAND: _test,
 }
