@@ -15,6 +15,7 @@ from pytest_py312.core.model.report import Report
 from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.core.serialization import content_digest
 from pytest_py312.gate.run.stored_runs import unpack_report
+from pytest_py312.gate.sharding.packing import MAX_PARTS
 from pytest_py312.runners.fingerprints import code_digest
 
 SCHEMA = 1
@@ -80,7 +81,7 @@ class DocumentReader:
         try:
             division, units = self._division(shard)
             part = _decode_shard(shard, units)
-        except (KeyError, TypeError, ValueError, IndexError):
+        except (AttributeError, KeyError, TypeError, ValueError, IndexError):
             raise DocumentFault("was written by another version of pytest-py312, or by something else") from None
         tool = part.identity.tool if part.identity is not None else tool_identity()
         if tool != tool_identity():
@@ -126,9 +127,12 @@ def _decode_units(shard: Mapping[str, Any]) -> tuple[WorkUnit, ...]:
 
 
 def _decode_shard(shard: Mapping[str, Any], units: tuple[WorkUnit, ...]) -> ShardPart:
+    part, parts = _number(shard["part"]), _number(shard["parts"])
+    if not 1 <= part <= parts <= MAX_PARTS:
+        raise ValueError(f"there is no part {part} of {parts}")
     return ShardPart(
-        part=_number(shard["part"]),
-        parts=_number(shard["parts"]),
+        part=part,
+        parts=parts,
         identity=_decode_identity(shard["identity"]) if shard["identity"] is not None else None,
         units=units,
         prefix=_text(shard["prefix"]),

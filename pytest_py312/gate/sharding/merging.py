@@ -3,6 +3,7 @@
 The result equals the report of an undivided run, but for times.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
@@ -94,7 +95,7 @@ def _merged_report(documents: Sequence[ShardDocument], root: Path) -> Report:
     reports = [document.report for document in documents]
     first = reports[0]
     services_of_run = list(dict.fromkeys(unit.service for unit in documents[0].shard.units))
-    order = {service: index for index, service in enumerate(services_of_run)}
+    order = defaultdict(lambda: len(services_of_run), {name: index for index, name in enumerate(services_of_run)})
     checks = {name: index for index, name in enumerate(first.checks)}
 
     def outcome_key(outcome: Outcome) -> tuple[object, ...]:
@@ -114,7 +115,7 @@ def _merged_report(documents: Sequence[ShardDocument], root: Path) -> Report:
     return replace(
         first,
         plan=replace(first.plan, root=root),
-        services=tuple(services[name] for name in order if name in services),
+        services=tuple(services[name] for name in services_of_run if name in services),
         cells=tuple(sorted(cells.values(), key=lambda cell: order[cell.service.name])),
         outcomes=with_shared_remedies(outcomes, first.plan.target),
         comparisons=tuple(sorted(chain.from_iterable(report.comparisons for report in reports), key=place)),

@@ -7,7 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from pytest_py312.core.errors import Py312Error
 from pytest_py312.core.model.findings import SpecifierChange
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.shards import WorkUnit
@@ -347,3 +350,46 @@ def test_other_builds_of_an_interpreter_are_a_fault_of_benchmarks() -> None:
 
     (fault,) = faults_of(with_builds(measured))
     assert fault.endswith("(d2) in 3; benchmarks of different builds cannot be compared")
+
+
+# ---- documents that somebody has made up
+
+VALUES = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 9)
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=3),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=6,
+)
+PATHS = [
+    ("part",), ("parts",), ("identity",), ("identity", "commit"), ("identity", "changes"), ("identity", "options"),
+    ("items",), ("items", 0), ("units",), ("units", 0), ("units", 1), ("units", 0, 0), ("units", 1, 1), ("units", 2, 2),
+    ("prefix",), ("record",), (),
+]  # fmt: skip
+
+
+@given(st.sampled_from(PATHS), VALUES)
+def test_a_made_up_document_is_merged_or_refused(path: tuple[str | int, ...], value: Any) -> None:
+    """It is no reason for an error of ours, although its digest fits."""
+
+    def change(document: Any) -> None:
+        place = document
+        for step in ("shard", *path)[:-1]:
+            place = place[step]
+        if path:
+            place[("shard", *path)[-1]] = value
+
+    content = all_parts()["shard-2.json"]
+    if path:
+        content = signed_again(content, change)
+    else:
+        content = json.dumps(json.loads(content) | {"shard": value}).encode("ascii")
+
+    reasons = []
+    try:
+        reasons.append(merged(all_parts() | {"shard-2.json": content}).report.tool_version)
+    except Py312Error as refused:
+        reasons.append(str(refused))
+    assert reasons != [""]
