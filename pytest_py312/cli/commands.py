@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from pytest_py312.cli.command import Command, RolloutCommand, argument, exactly_one
+from pytest_py312.gate.reports import FORMAT_OF_ENDING
 from pytest_py312.gate.reports import FORMATS as REPORT_FORMATS
 
 INVENTORY_FORMATS = ("table", "json", "csv", "markdown")
@@ -110,6 +111,55 @@ _GATE_COMMANDS = (
             ),
             argument("--format", metavar="|".join(REPORT_FORMATS), help="default: by the ending of the file, else md"),
             argument("--output", metavar="FILE", help="default: standard output"),
+        ),
+    ),
+)
+
+_SHARD_COMMANDS = (
+    Command(
+        name="merge",
+        help="join the reports of the parts of a run (pytest --py312-shard=K/N) to one verdict",
+        function="merge_command:merge_parts",
+        arguments=(
+            argument("documents", nargs="+", metavar="FILE", help="the JSON report of each part"),
+            argument(
+                "--report",
+                action="append",
+                default=[],
+                metavar="FILE",
+                help=f"write a report of the whole run; may be repeated ({', '.join(FORMAT_OF_ENDING)})",
+            ),
+            argument("--junitxml", metavar="FILE", help="write JUnit XML, as pytest's own option does"),
+            argument("--durations", metavar="FILE", help="update the file of --py312-durations, or create it"),
+            argument("--known-findings", metavar="FILE", help="the file that the parts were checked with"),
+            argument(
+                "--update-known-findings",
+                action="store_true",
+                help="remove fixed findings from it; create it if there is none",
+            ),
+            argument("--commit", metavar="SHA", help="refuse parts of another commit"),
+            argument("--annotations", default="auto", metavar="auto|github|none", help="default: auto"),
+            argument("-q", "--quiet", action="store_true", help="show only what blocks, and the verdict"),
+            argument("-v", "--verbose", action="store_true", help="shorten nothing"),
+        ),
+    ),
+    Command(
+        name="emit",
+        help="print a workflow that checks a run in parts, on a machine each, and merges them",
+        function="emit_command:emit",
+        arguments=(
+            argument("system", metavar="github|gitlab"),
+            argument(
+                "--shards",
+                default="auto",
+                metavar="N|auto",
+                help="number of parts (default: auto, by the file of durations)",
+            ),
+            argument("--stage", default="", metavar="N[,N]", help="check the services of these stages only"),
+            argument("--durations", metavar="FILE", help="divide the run by this file of `py312 merge`"),
+            argument(
+                "--check", metavar="FILE", help="compare FILE with what would be printed; exit code 1 if it differs"
+            ),
         ),
     ),
 )
@@ -359,8 +409,7 @@ _TEST = Command(
     ),
 )
 
-COMMANDS: Mapping[str, Command] = {
-    command.name: command
-    for command in (*_GATE_COMMANDS, *_DEPLOYMENT_COMMANDS, *_MONITOR_COMMANDS, *_OPERATIONS_COMMANDS, _TEST)
-}
+_GROUPS = (_GATE_COMMANDS, _SHARD_COMMANDS, _DEPLOYMENT_COMMANDS, _MONITOR_COMMANDS, _OPERATIONS_COMMANDS, (_TEST,))
+
+COMMANDS: Mapping[str, Command] = {command.name: command for group in _GROUPS for command in group}
 """Each command by its name."""

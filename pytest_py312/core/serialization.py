@@ -5,10 +5,11 @@ Supports what ``core/model`` consists of: frozen dataclasses, enums, tuples, map
 another type.
 """
 
+import hashlib
 import json
 import re
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields, is_dataclass
 from datetime import date
 from enum import Enum
@@ -62,64 +63,79 @@ def decode(kind: type[T], data: Any) -> T:
         raise ValueError(str(error)) from error
 
 
-@cache
-def _type_hints(kind: type) -> dict[str, Any]:
-    return get_type_hints(kind)
+Decoder = Callable[[Any], Any]
 
 
 def _decode(kind: Any, data: Any) -> Any:
+    return _decoder(kind)(data)
+
+
+@cache
+def _decoder(kind: Any) -> Decoder:
+    """Return the function that decodes values of a type. What it depends on is found once, not for each value."""
     origin = get_origin(kind)
     if origin in (Union, types.UnionType):
-        return _decode_union(get_args(kind), data)
+        return _union_decoder(get_args(kind))
     if origin is tuple:
-        return _decode_tuple(get_args(kind), data)
+        return _tuple_decoder(get_args(kind))
     if origin is not None and issubclass(origin, Mapping):
-        key_kind, item_kind = get_args(kind)
-        return {_decode(key_kind, key): _decode(item_kind, item) for key, item in _require_type(list, data)}
+        decode_key, decode_item = map(_decoder, get_args(kind))
+        return lambda data: {decode_key(key): decode_item(item) for key, item in _require_type(list, data)}
     if isinstance(kind, type):
-        return _decode_class(kind, data)
+        return _dataclass_decoder(kind) if is_dataclass(kind) else _class_decoder(kind)
     raise ValueError(f"type {kind} is not supported")
 
 
-def _decode_class(kind: type, data: Any) -> Any:
-    if is_dataclass(kind):
-        hints, document = _type_hints(kind), _require_type(dict, data)
-        return kind(
-            **{
-                name: _decode(hints[name], document[stored])
-                for name, stored in _stored_names(kind)
-                if stored in document
-            }
-        )
+def _dataclass_decoder(kind: Any) -> Decoder:
+    hints = get_type_hints(kind)
+    readers = [(name, stored, _decoder(hints[name])) for name, stored in _stored_names(kind)]
+
+    def decode_fields(data: Any) -> Any:
+        document = _require_type(dict, data)
+        return kind(**{name: read(document[stored]) for name, stored, read in readers if stored in document})
+
+    return decode_fields
+
+
+def _class_decoder(kind: Any) -> Decoder:
     if issubclass(kind, Enum):
-        return kind(data)
+        return cast(Decoder, kind)
     if kind is date:
-        return date.fromisoformat(_require_type(str, data))
+        return lambda data: date.fromisoformat(_require_type(str, data))
     if issubclass(kind, Path):
-        return kind(_require_type(str, data))
-    if kind is float and isinstance(data, int) and not isinstance(data, bool):
-        return float(data)
-    if kind is type(None):
-        kind = type(None)
-    return _require_type(kind, data)
+        return lambda data: kind(_require_type(str, data))
+    if kind is float:
+        return lambda data: float(data) if type(data) is int else _require_type(float, data)
+    return lambda data: _require_type(kind, data)
 
 
-def _decode_union(kinds: tuple[Any, ...], data: Any) -> Any:
-    for kind in kinds:
-        try:
-            return _decode(kind, data)
-        except (ValueError, TypeError, KeyError):
-            continue
-    raise ValueError(f"{data!r:.80} matches none of {kinds}")
+def _union_decoder(kinds: tuple[Any, ...]) -> Decoder:
+    decoders = [_decoder(kind) for kind in kinds]
+
+    def decode_first(data: Any) -> Any:
+        for decode_kind in decoders:
+            try:
+                return decode_kind(data)
+            except (ValueError, TypeError, KeyError):
+                continue
+        raise ValueError(f"{data!r:.80} matches none of {kinds}")
+
+    return decode_first
 
 
-def _decode_tuple(kinds: tuple[Any, ...], data: Any) -> tuple[Any, ...]:
-    items = _require_type(list, data)
+def _tuple_decoder(kinds: tuple[Any, ...]) -> Decoder:
     if len(kinds) == 2 and kinds[1] is Ellipsis:
-        return tuple(_decode(kinds[0], item) for item in items)
-    if len(kinds) != len(items):
-        raise ValueError(f"{len(items)} items instead of {len(kinds)}")
-    return tuple(_decode(kind, item) for kind, item in zip(kinds, items, strict=True))
+        decode_item = _decoder(kinds[0])
+        return lambda data: tuple([decode_item(item) for item in _require_type(list, data)])
+    decoders = [_decoder(kind) for kind in kinds]
+
+    def decode_items(data: Any) -> tuple[Any, ...]:
+        items = _require_type(list, data)
+        if len(decoders) != len(items):
+            raise ValueError(f"{len(items)} items instead of {len(decoders)}")
+        return tuple([read(item) for read, item in zip(decoders, items, strict=True)])
+
+    return decode_items
 
 
 def _require_type(kind: type[T], data: Any) -> T:
@@ -133,6 +149,18 @@ _LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 def format_json(document: dict[str, Any]) -> str:
     """Return ``document`` as JSON, indented by two spaces, ending with a newline, and encodable as UTF-8."""
-    text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
-    # the backslash is escaped: readers get the escape sequence as text, not half a character
-    return _LONE_SURROGATE.sub(lambda match: rf"\\u{ord(match[0]):04x}", text) + "\n"
+    return escape_lone_surrogates(json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)) + "\n"
+
+
+def escape_lone_surrogates(text: str) -> str:
+    """Return JSON ``text`` that can be encoded as UTF-8.
+
+    The backslash is escaped: readers get the escape sequence as text, not half a character.
+    """
+    return _LONE_SURROGATE.sub(lambda match: rf"\\u{ord(match[0]):04x}", text)
+
+
+def content_digest(document: Mapping[str, Any]) -> str:
+    """Return the SHA-256 of what a reader gets of a JSON document: neither the order of keys nor the layout counts."""
+    text = json.dumps(document, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode("ascii")).hexdigest()

@@ -43,8 +43,18 @@ _VALUE_OPTIONS: tuple[tuple[str, str, Literal["args", "string"], str], ...] = (
     ("known-findings", "FILE", "string", "findings that are recorded in this file do not block"),
     ("cache-dir", "DIR", "string", "where locks, distributions and environments are kept (default: the user's cache)"),
     ("jobs", "N", "string", "number of parallel cells (default: the number of cores)"),
+    (
+        "durations",
+        "FILE",
+        "string",
+        "with --py312-shard: divide the run by the durations in this file",
+    ),
 )
 
+_SHARD_OPTIONS: tuple[tuple[str, str, str], ...] = (
+    # without ini settings: each machine has another value
+    ("shard", "K/N", "check part K of N only, on a machine of its own; `py312 merge` joins the reports of all parts"),
+)
 
 _ROLLOUT_OPTIONS: tuple[tuple[str, str, str], ...] = (
     # without ini settings: a deployment is requested on the command line, and configured in the plan
@@ -64,7 +74,7 @@ _ROLLOUT_FLAGS: tuple[tuple[str, str], ...] = (
     ("verify-rollback", "after a rollback: check that the previous version serves again, on its previous Python"),
     ("accept-config-change", "continue a soak although the plan was changed since it began"),
 )
-VALUE_OPTIONS = frozenset(f"--py312-{name}" for name, *_ in (*_VALUE_OPTIONS, *_ROLLOUT_OPTIONS))
+VALUE_OPTIONS = frozenset(f"--py312-{name}" for name, *_ in (*_VALUE_OPTIONS, *_SHARD_OPTIONS, *_ROLLOUT_OPTIONS))
 """The options that take a value, which may stand apart."""
 _FLAG_OPTIONS: tuple[tuple[str, str], ...] = (
     ("no-cache", "check everything again: use no outcomes of earlier runs (locks and environments are still cached)"),
@@ -93,7 +103,7 @@ _FLAG_OPTIONS: tuple[tuple[str, str], ...] = (
 )
 
 
-_ENABLING = ("", "_stage", "_services", "_python", "_plan", "_deploy", "_soak", "_verify_rollback")
+_ENABLING = ("", "_stage", "_services", "_python", "_plan", "_shard", "_deploy", "_soak", "_verify_rollback")
 """The options that ask for the gate; the others only modify it."""
 
 
@@ -113,7 +123,7 @@ def pytest_addoption(parser: pytest.Parser, pluginmanager: pytest.PytestPluginMa
             help=text,
         )
         parser.addini(dest, text, type=kind, default=None)
-    for name, metavar, text in _ROLLOUT_OPTIONS:
+    for name, metavar, text in (*_SHARD_OPTIONS, *_ROLLOUT_OPTIONS):
         dest = "py312_" + name.replace("-", "_")
         group.addoption(f"--py312-{name}", dest=dest, action="store", default=None, metavar=metavar, help=text)
     for name, text in (*_ROLLOUT_FLAGS, *_FLAG_OPTIONS):
@@ -155,7 +165,8 @@ def _check_spelling(args: list[str]) -> None:
 
     :raises pytest.UsageError: an option is unknown.
     """
-    words = [name for name, *_ in (*_VALUE_OPTIONS, *_ROLLOUT_OPTIONS, *_ROLLOUT_FLAGS, *_FLAG_OPTIONS)]
+    tables = (*_VALUE_OPTIONS, *_SHARD_OPTIONS, *_ROLLOUT_OPTIONS, *_ROLLOUT_FLAGS, *_FLAG_OPTIONS)
+    words = [name for name, *_ in tables]
     option_names = ["--py312", *(f"--py312-{word}" for word in words)]
     for argument in args:
         name = argument.partition("=")[0]

@@ -15,6 +15,7 @@ from pytest_py312.core.model.fleet import Fleet
 from pytest_py312.core.model.plan import RESOLVERS, Plan
 from pytest_py312.gate.fixes.verification_run import is_second_run
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file
+from pytest_py312.gate.run.known_findings_file import KnownFindings
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 from pytest_py312.repository.services.discovery import discover
 
@@ -330,3 +331,20 @@ def discover_fleet(config: pytest.Config, plan: Plan) -> Fleet:
         cached = (plan, discover(plan))
         config.stash[_FLEET] = cached
     return cached[1]
+
+
+def read_known_findings(options: RunOptions, *, is_part: bool) -> KnownFindings | None:
+    """Read the file that the options name; ``None`` if they name none.
+
+    :param is_part: the run is one part of a divided one.
+    :raises KnownFindingsError: the file is invalid.
+    """
+    if options.known_findings is None:
+        return None
+    is_partial = options.selections or options.stages or options.services or options.interpreters
+    return KnownFindings(
+        options.known_findings,
+        update=options.update_known_findings,
+        covers_all=bool(options.plan.source) and not is_partial,
+        is_part=is_part,
+    )

@@ -22,18 +22,26 @@ from pytest_py312.core.process import enable_interrupts
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import Check, CheckTraits
 from pytest_py312.gate.fixes.verification_run import is_second_run
+from pytest_py312.gate.report_files import ReportWriter
 from pytest_py312.gate.reports import terminal
 from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
 from pytest_py312.gate.run.assembly import GateAssembly
 from pytest_py312.gate.run.run_report import RunResults
 from pytest_py312.gate.run.stored_runs import RunStore
 from pytest_py312.gate.run.tasks import CheckTask, select_cells, select_services, tasks_of, unproven_tasks
-from pytest_py312.plugin.command_line import RunOptions, Selection, asks_for_rollout, discover_fleet, read_options
+from pytest_py312.plugin.command_line import (
+    RunOptions,
+    Selection,
+    asks_for_rollout,
+    discover_fleet,
+    read_known_findings,
+    read_options,
+)
 from pytest_py312.plugin.item_results import ItemResults
-from pytest_py312.plugin.known_findings import read_known_findings
 from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks, directory_node, no_extra_nodes
 from pytest_py312.plugin.processes import TerminationHandler, is_controller, is_worker, shared_folder
-from pytest_py312.plugin.report_files import ReportWriter
+from pytest_py312.plugin.shard_options import read_shard_options
+from pytest_py312.plugin.terminal_output import write_known_findings, write_lines, write_report_files
 from pytest_py312.repository.tree import relative_to
 
 if TYPE_CHECKING:
@@ -44,6 +52,7 @@ if TYPE_CHECKING:
     from pytest_py312.gate.fixes.version_changes import MigrationPlan
     from pytest_py312.plugin.fixes import FixSession, PlanMoves
     from pytest_py312.plugin.rollout import RolloutPlugin
+    from pytest_py312.plugin.shards import ShardPlugin
     from pytest_py312.repository.edits.change_set import FileChange
     from pytest_py312.rollout.execution.stage_runner import FindUnproven
 
@@ -74,7 +83,8 @@ class GateSession:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
         self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
-        self._known_findings = read_known_findings(self.options)
+        shard = read_shard_options(config, self.options)
+        self._known_findings = read_known_findings(self.options, is_part=shard is not None)
         self.assembly = GateAssembly(
             self.options,
             shared_folder=shared_folder(config),
@@ -96,6 +106,18 @@ class GateSession:
             bool(self.tasks) and not (is_worker(config) or is_second_run()) and not config.option.collectonly
         )
         self._fix_session = _make_fix_session(self.options, self._analyze_with, self._plan_moves, self._try_file)
+        self._shard: ShardPlugin | None = None
+        if shard is not None:
+            from pytest_py312.plugin.shards import register_shard
+
+            names = [check.name for check in self._checks]
+            self._shard = register_shard(
+                config, shard, self.options, self.tasks, self.assembly, names, self._narrow_tasks
+            )
+
+    def _narrow_tasks(self, tasks: ServiceTasks) -> None:
+        """Restrict the run to ``tasks``, those of its part, when they are known."""
+        self.tasks = tasks
 
     # -- selection
 
@@ -328,6 +350,8 @@ class GateSession:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
         self._termination.begin_ending()
+        if self._shard is not None:
+            exitstatus = self._shard.exit_status(session, int(exitstatus))
         if is_worker(session.config) or session.config.option.collectonly:
             return
         self._exit_status, self._cut_short = self._results.finish(
@@ -338,11 +362,14 @@ class GateSession:
         if self.rollout is not None:
             self._exit_status = self.rollout.finish(session, self._exit_status)
         report = self.report(self._exit_status)
+        if self._shard is not None:
+            report = self._shard.attach(report)
         self.assembly.history.record(report.benchmarks, report.generated)
         session.config.hook.pytest_py312_report(config=session.config, report=report)
-        if self._known_findings is not None:
-            self._known_findings.finish(session, report, self._all_tasks)
-        self._report_writer.write(session, report)
+        if self._known_findings is not None and not self._known_findings.finish(report, self._all_tasks):
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+        if not self._report_writer.write(report):
+            session.exitstatus = pytest.ExitCode.INTERNAL_ERROR
         try:
             if self._fix_session is not None:  # last, because the changes are checked and reported in a second run
                 self._fix_session.finish(session, report.outcomes)
@@ -364,18 +391,14 @@ class GateSession:
             today=clock.today(),
         )
         writer.section(f"py312: readiness for Python {self.options.plan.target}", sep="=")
-        for line in lines:
-            for text, style in line.segments:
-                markup = {"light" if style == "dim" else style: True} if style else {}
-                writer.write(text, **markup)
-            writer.write("\n")
+        write_lines(writer, lines)
         if self._fix_session is not None:
             self._fix_session.show(writer)
         if self._known_findings is not None:
-            self._known_findings.show(writer)
+            write_known_findings(writer, self._known_findings)
         if self.rollout is not None:
             self.rollout.show(writer)
-        self._report_writer.show(writer, report)
+        write_report_files(writer, self._report_writer, report)
 
     def pytest_unconfigure(self, config: pytest.Config) -> None:
         terminal = config.pluginmanager.get_plugin("terminalreporter")

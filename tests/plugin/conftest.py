@@ -37,6 +37,10 @@ def faked(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Faked:
             made.gate.finalizer = self.finalizer
             self.__dict__["scheduler"] = made.gate
 
+        @property
+        def runner_name(self) -> str:
+            return "fake"
+
         def describe_runner(self) -> str:
             return "fake (a test)"
 

@@ -10,10 +10,10 @@ from jsonschema import Draft4Validator
 from pytest_py312.cli.main import main
 from pytest_py312.core.model.findings import Finding, Location
 from pytest_py312.core.model.report import Report
+from pytest_py312.gate import report_files
 from pytest_py312.gate.fixes.verification_run import SECOND_RUN_VARIABLE
 from pytest_py312.gate.reports import FORMAT_OF_ENDING
 from pytest_py312.gate.run.stored_runs import RunStore
-from pytest_py312.plugin import report_files
 from tests.plugin.gate_helpers import IDS, Faked
 
 SCHEMA = json.loads((Path(__file__).parents[1] / "data/sarif-schema-2.1.0.json").read_text(encoding="utf-8"))

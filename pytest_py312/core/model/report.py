@@ -6,6 +6,7 @@ from pytest_py312.core.model.findings import Interpreter, Outcome
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, SuiteComparison
 from pytest_py312.core.model.plan import Plan
+from pytest_py312.core.model.shards import ShardPart
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,3 +58,5 @@ class Report:
     benchmarks: tuple[BenchmarkComparison, ...] = ()
     """Benchmarks, ordered by service, then by name."""
     rollout: RolloutReport | None = None
+    shard: ShardPart | None = None
+    """Which part of a divided run this is; ``None``: the run was not divided, or its parts are merged."""

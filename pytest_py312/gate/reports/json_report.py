@@ -5,6 +5,7 @@ lone surrogate, for example in a test id, is spelled out as ``\udc80``, because 
 even when it is escaped.
 """
 
+import json
 import math
 from typing import Any
 
@@ -13,7 +14,8 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import BenchmarkComparison, InterpreterBuild, PastComparison, SuiteComparison
 from pytest_py312.core.model.plan import Stage, Waiver
 from pytest_py312.core.model.report import Report, RolloutReport
-from pytest_py312.core.serialization import format_json
+from pytest_py312.core.model.shards import RunIdentity, ShardPart
+from pytest_py312.core.serialization import content_digest, format_json
 from pytest_py312.gate.reports.run_verdict import not_run_reasons, summarize
 
 SCHEMA = 1
@@ -22,7 +24,15 @@ SCHEMA = 1
 
 def render(report: Report) -> str:
     """Return the document, indented by two spaces, with a final newline, encodable as UTF-8."""
-    return format_json(_document(report))
+    text = format_json(_document(report))
+    return text if report.shard is None else _with_digest(text)
+
+
+def _with_digest(text: str) -> str:
+    """Return the document of a part with the digest of its content, by which ``py312 merge`` sees that it is whole."""
+    document = json.loads(text)
+    document["shard"]["digest"] = content_digest(document)
+    return format_json(document)
 
 
 def _document(report: Report) -> dict[str, Any]:
@@ -62,6 +72,7 @@ def _document(report: Report) -> dict[str, Any]:
             for speed in sorted(report.benchmarks, key=lambda speed: (speed.service, speed.kind, speed.name))
         ],
         "rollout": _rollout(report.rollout),
+        "shard": _shard(report.shard),
         "waivers": [_waiver(waiver) for waiver in report.plan.waivers],
         "assumptions": list(report.assumptions),
         "exit_status": int(report.exit_status),
@@ -83,6 +94,34 @@ def _rollout(rollout: RolloutReport | None) -> dict[str, Any]:
         "credited": rollout.credited,
         "soak": rollout.soak,
         "services": list(rollout.services),
+    }
+
+
+def _shard(shard: ShardPart | None) -> dict[str, Any] | None:
+    """Return which part of a run it is. Services with equal items share one list of them: a fleet may have 10,000."""
+    if shard is None:
+        return None
+    items = list(dict.fromkeys(unit.items for unit in shard.units))
+    index = {names: number for number, names in enumerate(items)}
+    return {
+        "part": shard.part,
+        "parts": shard.parts,
+        "identity": _identity(shard.identity) if shard.identity else None,
+        "items": [list(names) for names in items],
+        "units": [[unit.service, unit.part, index[unit.items]] for unit in shard.units],
+        "prefix": shard.prefix,
+        "record": shard.record,
+    }
+
+
+def _identity(identity: RunIdentity) -> dict[str, Any]:
+    return {
+        "tool": identity.tool,
+        "commit": identity.commit,
+        "changes": [list(change) for change in identity.changes],
+        "plan": identity.plan,
+        "options": dict(identity.options),
+        "durations": identity.durations,
     }
 
 

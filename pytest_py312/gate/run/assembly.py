@@ -101,6 +101,10 @@ class GateAssembly:
             )
         return "local", "no Docker engine answers"
 
+    @property
+    def runner_name(self) -> str:
+        return self._chosen_runner[0]
+
     def describe_runner(self) -> str:
         """Describe the runner and why it was chosen, for the header."""
         name, reason = self._chosen_runner

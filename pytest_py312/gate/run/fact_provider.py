@@ -98,6 +98,9 @@ class FactProvider:
         """Cells that are installed in this run."""
         self.measured_services = 1
         """Number of services that are benchmarked in this run."""
+        self.seconds_ahead: dict[tuple[str, str], float] = {}
+        """Wall time of what was done for a cell ahead of a check, by cell and check: its share of the installation of
+        several cells, and the first run of its suite."""
         self.suite_warnings: Callable[[Cell], SuiteRun] = self.suite_run
         resolver = UvResolver(cache=cache, runner=runner, uv_version=uv_version, lock_hours=plan.lock_hours)
         self._store = _store(cache, plan, resolver, runner, parallel)
@@ -368,10 +371,13 @@ class FactProvider:
 
     def suite_run(self, cell: Cell, attempt: int = 0, select: tuple[str, ...] = ()) -> SuiteRun:
         """Run the suite of a cell once, or the tests ``select`` of it."""
-        return self._single_flight.run(
+        run = self._single_flight.run(
             _SUITE_RUN.of(cell.identifier, attempt, *select),
             lambda: self._run_suite(cell, self.installation(cell), attempt, select),
         )
+        if not (attempt or select):
+            self.seconds_ahead[cell.identifier, "suite"] = run.seconds
+        return run
 
     def suite_run_with_baseline_versions(self, cell: Cell, select: tuple[str, ...]) -> SuiteRun | None:
         baseline = self.installation(replace(cell, interpreter=cell.service.baseline))

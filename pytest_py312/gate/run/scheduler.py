@@ -24,6 +24,7 @@ from pytest_py312.core.model.measurements import SuiteRun
 from pytest_py312.core.serialization import decode, encode
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, CheckTraits
+from pytest_py312.gate.checks.dependencies import DependencyCheck
 from pytest_py312.gate.checks.static_analysis import SourceCheck
 from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.run.fact_provider import FactProvider
@@ -74,6 +75,8 @@ class Scheduler:
         self._reuse = reuse
         self._reusable = (Status.PASSED, Status.FAILED) if reuse_failures else (Status.PASSED,)
         self._used_keys: list[str] = []
+        self.measured_elsewhere = 0
+        """Number of services that are measured in other parts of the run: they count for what is significant."""
         facts.suite_warnings = self._suite_warnings
         self._futures: dict[str, Future[CheckResult]] = {}
         self._workers: PriorityExecutor | None = None
@@ -109,7 +112,9 @@ class Scheduler:
         if cached_result is not None:
             return cached_result
         result = task.check.run(task.cell, self.facts)
-        finalized = self._finalized(task, result, seconds=clock.stopwatch() - started)
+        ahead = self.facts.seconds_ahead.get((task.cell.identifier, task.check.name), 0.0)
+        seconds = max(clock.stopwatch() - started, ahead)
+        finalized = self._finalized(task, result, seconds=seconds)
         self._store(task, result, finalized.outcome.status)
         return finalized
 
@@ -229,7 +234,8 @@ class Scheduler:
         self.facts.installed_cells = frozenset(
             task.cell for task in tasks if CheckTraits.of(task.check).needs_installation
         )
-        self.facts.measured_services = max(1, sum(CheckTraits.of(task.check).comes_last for task in tasks))
+        measured = sum(CheckTraits.of(task.check).comes_last for task in tasks) + self.measured_elsewhere
+        self.facts.measured_services = max(1, measured)
 
     def _prefetch_source_analysis(self, tasks: Sequence[CheckTask]) -> None:
         """Analyze the source of all selected services while their distributions are downloaded."""
@@ -241,9 +247,12 @@ class Scheduler:
     def _prepare_interpreter(
         self, interpreter: Interpreter, cells: Sequence[Cell], readiness: "_Readiness", order: Mapping[str, int]
     ) -> None:
+        started = clock.stopwatch()
         try:
             self.facts.installer.prepare(interpreter, cells)
         finally:
+            share = (clock.stopwatch() - started) / len(cells)
+            self.facts.seconds_ahead |= {(cell.identifier, DependencyCheck.name): share for cell in cells}
             for cell in cells:
                 if cell in readiness.cells_with_suites:
                     priority = (order[cell.service.name], 0, cell.interpreter.minor)

@@ -76,7 +76,7 @@ class RunStore:
         :param exit_status: that of the process. It is another one than the report's if something failed after it, such
             as the writing of a file.
         """
-        values = (exit_status, summary, _pack(report), run_id)
+        values = (exit_status, summary, pack_report(report), run_id)
         self._write(
             lambda execute: execute("UPDATE runs SET exit_status = ?, summary = ?, document = ? WHERE id = ?", values)
         )
@@ -130,7 +130,7 @@ class RunStore:
                 "--from names another one, `py312 report --list` shows them"
             )
         try:
-            return _unpack(rows[0][0])
+            return unpack_report(rows[0][0])
         except (ValueError, KeyError, TypeError, zlib.error, RecursionError) as error:
             raise StateError(
                 f"run {run.id} cannot be read ({str(error)[:80]}): probably another version of pytest-py312 stored it"
@@ -141,14 +141,18 @@ class RunStore:
             return database.read(lambda execute: execute(statement, values))
 
 
-def _pack(report: Report) -> bytes:
+def pack_report(report: Report) -> bytes:
     """Return a report as compressed JSON. A cell is stored as the name of its service and its interpreter."""
     cells = [[cell.service.name, encode(cell.interpreter)] for cell in report.cells]
     document = {"report": encode(replace(report, cells=())), "cells": cells}
     return zlib.compress(json.dumps(document).encode("ascii"), 1)
 
 
-def _unpack(content: bytes) -> Report:
+def unpack_report(content: bytes) -> Report:
+    """Return the report that :func:`pack_report` was given.
+
+    :raises ValueError, KeyError, TypeError, zlib.error, RecursionError: the content is something else.
+    """
     unpacker = zlib.decompressobj()
     text = unpacker.decompress(content, SIZE_LIMIT)
     if unpacker.unconsumed_tail:

@@ -19,6 +19,8 @@ from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import InterpreterBuild, PastComparison, SpeedVerdict, SuiteComparison
 from pytest_py312.core.model.plan import Plan, ServiceSettings, Stage, Waiver
 from pytest_py312.core.model.report import Report, RolloutReport
+from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
+from pytest_py312.core.serialization import content_digest
 from pytest_py312.gate.reports.json_report import render
 from tests.support.report_samples import PY39, PY310, PY312, speed
 
@@ -40,6 +42,25 @@ PAST = PastComparison(
     target_median=0.0112,
 )
 SPEED = speed(confirmed=True, conditions={"compiler": ("GCC 12.2.0", "GCC 14.2.0")}, past_comparisons=(PAST,))
+
+SHARD = ShardPart(
+    part=2,
+    parts=3,
+    identity=RunIdentity(
+        tool="0.1.0 (a2f0)",
+        commit="0d1f",
+        changes=(("services/user-service/app.py", "77aa"),),
+        plan="5be1",
+        options=(("-k", "suite"),),
+        durations="",
+    ),
+    units=(
+        WorkUnit(service="api-gateway", part=1, items=("py3.12::suite",)),
+        WorkUnit(service="user-service", part=2, items=("py3.12::suite",)),
+    ),
+    prefix="platform/",
+    record="eJyrrgUAAXUA+Q==",
+)
 
 
 def sample() -> Report:
@@ -119,6 +140,7 @@ def sample() -> Report:
             ),
         ),
         benchmarks=(SPEED,),
+        shard=SHARD,
         rollout=RolloutReport(
             environment="test",
             stage=1,
@@ -318,7 +340,7 @@ def names_used(document: Any) -> Iterator[str]:
     elif isinstance(document, dict):
         for name, value in document.items():
             yield name
-            if name not in ("first_bad", "counts", "conditions"):
+            if name not in ("first_bad", "counts", "conditions", "options"):
                 yield from names_used(value)
 
 
@@ -358,3 +380,25 @@ def test_an_interval_of_too_few_pairs_has_no_end() -> None:
 )
 def test_a_document_of_a_run_that_was_ended_says_so(changes: dict[str, Any], complete: bool) -> None:
     assert document_of(replace(sample(), **changes))["complete"] is complete
+
+
+def test_services_with_equal_items_share_a_list_of_them() -> None:
+    shard = document_of(sample())["shard"]
+    assert shard["items"] == [["py3.12::suite"]]
+    assert shard["units"] == [["api-gateway", 1, 0], ["user-service", 2, 0]]
+
+
+def test_the_digest_of_a_part_is_that_of_what_is_read() -> None:
+    """Also if a name in it is not valid Unicode, which is written in another way."""
+    shard = replace(SHARD, units=(WorkUnit(service="caf\udce9", part=1, items=("suite",)),))
+    document = document_of(replace(sample(), shard=shard))
+    digest = document["shard"].pop("digest")
+    assert digest == content_digest(document)
+    document["exit_status"] = 0
+    assert digest != content_digest(document)
+
+
+def test_a_run_that_is_not_divided_is_no_part() -> None:
+    document = document_of(replace(sample(), shard=None))
+    validate(document)
+    assert document["shard"] is None

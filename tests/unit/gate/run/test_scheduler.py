@@ -26,10 +26,10 @@ from pytest_py312.gate.run.fact_provider import FactProvider
 from pytest_py312.gate.run.finalization import Finalizer, SourceLines
 from pytest_py312.gate.run.known_findings import KnownFinding, KnownFindingsByKey
 from pytest_py312.gate.run.outcome_keys import OutcomeKeys
-from pytest_py312.gate.run.scheduler import LAST, Scheduler
+from pytest_py312.gate.run.scheduler import LAST, Scheduler, _Readiness
 from pytest_py312.gate.run.state import StateFile
 from pytest_py312.gate.run.tasks import CheckTask
-from tests.support.fakes import FakeRunner, cell_of, run_of, service, service_tree
+from tests.support.fakes import FakeRunner, cell_of, installation_of, run_of, service, service_tree
 
 INTERPRETERS = ("3.9", "3.10", "3.11", "3.12")
 BROKEN = Finding(code="PY105", message="`import six` fails", names=("six",))
@@ -638,3 +638,41 @@ def test_source_is_judged_with_the_versions_that_it_runs_with(
     gate.close()
 
     assert [finding.message for finding in findings] == ["setuptools" if of_tests else "six"]
+
+
+def test_the_time_of_a_suite_is_that_of_its_run_although_it_was_run_ahead(
+    fleet_of_one: tuple[Path, Service], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The check itself only reads the result then: it would look as if the suite took no time."""
+    root, of = fleet_of_one
+    gate, cell = gate_on(*INTERPRETERS, root=root), cell_of("3.12", of)
+    run = replace(run_of({"test_a": "passed"}), seconds=12.5)
+    monkeypatch.setattr(gate.facts, "_run_suite", lambda *_: run)
+    monkeypatch.setattr(gate.facts, "installation", lambda cell: installation_of())
+    gate.facts.suite_run(cell)
+
+    result = gate.run(CheckTask(cell=cell, check=ThirdPartyCheck(name="suite")))
+    gate.close()
+
+    assert result.outcome.seconds == 12.5
+
+
+def test_the_time_of_an_installation_is_shared_by_the_cells_that_it_was_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cells of one Python are installed together, ahead of the checks of their dependencies."""
+    gate = gate_on(*INTERPRETERS, root=tmp_path)
+    monkeypatch.setattr(
+        gate.facts, "installer", FakeInstaller(work={}, grouped=gate.facts.installer.group_by_interpreter)
+    )
+    monkeypatch.setattr(gate._keys, "key_of", lambda *_, **__: "")
+    cells = [cell_of("3.12", service(name, requirements=(), suite=None)) for name in ("a", "b")]
+    tasks = [CheckTask(cell=cell, check=ThirdPartyCheck(name="dependencies")) for cell in cells]
+    times = iter([100.0, 108.0])
+    monkeypatch.setattr(clock, "stopwatch", lambda: next(times, 108.0))
+
+    gate._prepare_interpreter(Interpreter(3, 12), cells, _Readiness(tasks, lambda ready: None), {"a": 0, "b": 1})
+    seconds = [gate.run(task).outcome.seconds for task in tasks]
+    gate.close()
+
+    assert seconds == [4.0, 4.0]

@@ -13,6 +13,7 @@ from pytest_py312.core.model.findings import SourceChange, SpecifierChange
 from pytest_py312.core.model.measurements import InterpreterBuild, PastComparison, SpeedVerdict, SuiteComparison
 from pytest_py312.core.model.plan import Stage, Waiver, with_resolution
 from pytest_py312.core.model.report import Report, RolloutReport
+from pytest_py312.core.model.shards import RunIdentity, ShardPart, WorkUnit
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, render
 from pytest_py312.gate.run import stored_runs
 from pytest_py312.gate.run.stored_runs import MAX_RUNS, RunStore
@@ -55,6 +56,14 @@ def full_report() -> Report:
         end_signal="SIGTERM",
         builds=(build,),
         rollout=RolloutReport(environment="production", stage=1, status="passed", services=("user-service",)),
+        shard=ShardPart(
+            part=1,
+            parts=2,
+            identity=RunIdentity(
+                tool="1", commit="c", changes=(("a.py", "d"),), plan="p", options=(("-k", "x"),), durations=""
+            ),
+            units=(WorkUnit(service="user-service", part=1, items=("py3.12::suite",)),),
+        ),
     )  # fmt: skip
     waiver = Waiver(service="user-service", reason="r", owner="ada", until=date(2030, 1, 1), code="PY105")
     plan = replace(made.plan, waivers=(waiver,), stages=(Stage(number=1, name="first"),))

@@ -1,0 +1,75 @@
+"""``py312 emit``: print a workflow of a CI system that checks a run in parts, or compare one with a file."""
+
+import argparse
+import difflib
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from pytest_py312 import __version__
+from pytest_py312.core.errors import OptionError, did_you_mean
+from pytest_py312.gate.sharding.durations import Durations, parse_durations
+from pytest_py312.gate.sharding.workflows import (
+    MAX_JOBS,
+    WorkflowSettings,
+    github_workflow,
+    gitlab_pipeline,
+    parts_for,
+)
+
+_SYSTEMS: Mapping[str, Callable[[WorkflowSettings], str]] = {"github": github_workflow, "gitlab": gitlab_pipeline}
+
+
+def emit(options: argparse.Namespace) -> int:
+    """Print the workflow and return 0; with ``--check`` print a difference and return 1 if there is one."""
+    if options.system not in _SYSTEMS:
+        suggestion = did_you_mean(options.system, tuple(_SYSTEMS))
+        raise OptionError(f"emit {options.system}: expected one of {', '.join(_SYSTEMS)}{suggestion}")
+    stages = [part.strip() for part in options.stage.split(",") if part.strip()]
+    if not all(stage.isdecimal() for stage in stages):
+        raise OptionError(f"--stage {options.stage}: a stage is a number, as in --stage 2")
+    settings = WorkflowSettings(
+        parts=_parts(options),
+        tool_version=__version__,
+        stage=",".join(stages),
+        durations=options.durations or "",
+    )
+    text = _SYSTEMS[options.system](settings)
+    if options.check is None:
+        sys.stdout.write(text)
+        return 0
+    return _compare(Path(options.check), text)
+
+
+def _parts(options: argparse.Namespace) -> int:
+    limit = MAX_JOBS[options.system]
+    if options.shards == "auto":
+        if not options.durations:
+            raise OptionError(
+                "--shards auto needs --durations=FILE, which `py312 merge --durations=FILE` writes: give --shards N "
+                "the first time"
+            )
+        return parts_for(_read_durations(options.durations), limit)
+    if not options.shards.isdecimal() or not 1 <= int(options.shards) <= limit:
+        raise OptionError(f"--shards {options.shards}: expected auto or a number of jobs from 1 to {limit}")
+    return int(options.shards)
+
+
+def _read_durations(file: str) -> Durations:
+    try:
+        return parse_durations(Path(file).read_bytes(), file)
+    except OSError as error:
+        raise OptionError(f"--durations {file}: {error.strerror or error}") from None
+
+
+def _compare(path: Path, text: str) -> int:
+    try:
+        existing = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise OptionError(f"--check {path}: it cannot be read: {error}") from None
+    difference = difflib.unified_diff(
+        existing.splitlines(keepends=True), text.splitlines(keepends=True), str(path), "py312 emit"
+    )
+    lines = list(difference)
+    sys.stdout.writelines(lines)
+    return 1 if lines else 0

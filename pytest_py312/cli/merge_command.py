@@ -1,0 +1,197 @@
+"""``py312 merge``: join the documents of the parts of a run to one verdict."""
+
+import argparse
+import hashlib
+import os
+import shutil
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from pytest_py312.core import clock
+from pytest_py312.core.errors import OptionError, StateError
+from pytest_py312.core.files import write_document
+from pytest_py312.core.model.report import Report
+from pytest_py312.core.text import StyledLine, escape_terminal, pluralize
+from pytest_py312.gate.report_files import ReportWriter
+from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file, terminal
+from pytest_py312.gate.run.known_findings_file import KnownFindings
+from pytest_py312.gate.run.tasks import CheckTask, tasks_of
+from pytest_py312.gate.sharding.documents import DocumentFault, DocumentReader, ShardDocument
+from pytest_py312.gate.sharding.durations import format_durations, parse_durations, updated_durations
+from pytest_py312.gate.sharding.merging import MergedRun, merge, refuse
+
+MAX_LISTED = 5
+"""Files with the same fault that are listed."""
+PIPE_WIDTH = 80
+"""Columns of a summary that is not printed to a terminal, as in pytest."""
+_PARTIAL_OPTIONS = ("paths", "--py312-stage", "--py312-services", "--py312-python")
+
+_KNOWN_FINDINGS = "--py312-known-findings"
+_STYLES: Mapping[str, str] = {"bold": "1", "green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2"}
+
+
+def merge_parts(options: argparse.Namespace) -> int:
+    """Merge the documents, write what is asked for, and return the exit status of the whole run."""
+    if options.annotations not in ("auto", "github", "none"):
+        raise OptionError(f"--annotations {options.annotations}: expected one of auto, github, none")
+    reports, formats = _report_files(options)
+    durations = _read_durations(options.durations)
+    run = merge(_read_documents(options.documents), Path.cwd())
+    if options.commit and not (run.commit and run.commit.startswith(options.commit.lower())):
+        refuse([f"the parts are of commit {run.commit or 'none'}, and not of {options.commit}"])
+    known_findings = _known_findings(options, run)
+    exit_status = int(run.report.exit_status)
+
+    _show_summary(run, options)
+    if known_findings is not None:
+        is_written = known_findings.finish(run.report, lambda service: _tasks_of_service(run.report, service))
+        exit_status = exit_status if is_written else 4
+        _print_section("recorded findings")
+        for text, style in known_findings.messages:
+            _print(text, style)
+    writer = ReportWriter(Path.cwd(), reports, annotations=options.annotations, formats=formats, prefix=run.prefix)
+    if not writer.write(run.report):
+        exit_status = 3
+    for text, style in writer.messages(run.report):
+        _print(text, style)
+    for line in writer.annotations(run.report):
+        sys.stdout.write(f"{line}\n")
+    if options.durations:
+        _write_durations(Path(options.durations), durations, run)
+    for text in (*run.warnings, *run.incomplete):
+        sys.stderr.write(f"py312: {escape_terminal(text)}\n")
+    return exit_status
+
+
+def _read_documents(files: Sequence[str]) -> list[ShardDocument]:
+    """Read all documents.
+
+    :raises MergeRefused: some of them cannot be read; each is named.
+    """
+    reader, documents = DocumentReader(), []
+    files_by_fault: dict[str, list[str]] = {}
+    for file in dict.fromkeys(files):
+        try:
+            documents.append(reader.read(Path(file)))
+        except DocumentFault as fault:
+            files_by_fault.setdefault(str(fault), []).append(file)
+    refuse([f"{_listed(faulty)} {fault}" for fault, faulty in files_by_fault.items()])
+    return documents
+
+
+def _listed(files: Sequence[str]) -> str:
+    """Return the files, or the first ones if there are many with the same fault. Their sentence is in the singular."""
+    more = len(files) - MAX_LISTED
+    listed = ", ".join(files[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return f"{listed}: each" if len(files) > 1 else listed
+
+
+def _report_files(options: argparse.Namespace) -> tuple[tuple[Path, ...], Mapping[Path, str]]:
+    """Return the files to write, and the formats of those whose endings do not say it."""
+    reports = [Path(file) for file in options.report]
+    for path in reports:
+        if not format_of_file(path.name):
+            raise OptionError(f"--report {path}: the ending has to be one of {', '.join(FORMAT_OF_ENDING)}")
+    junit = [Path(options.junitxml)] if options.junitxml else []
+    for path in (*reports, *junit, *([Path(options.durations)] if options.durations else [])):
+        if not path.parent.is_dir() or path.is_dir():
+            raise OptionError(f"{path}: {'it is a folder' if path.is_dir() else f'there is no folder {path.parent}'}")
+    return (*reports, *junit), dict.fromkeys(junit, "junit")
+
+
+# ---- durations
+
+
+def _read_durations(file: str | None) -> Mapping[tuple[str, str], float]:
+    path = Path(file) if file else None
+    if path is None or not path.exists():
+        return {}
+    return parse_durations(path.read_bytes(), str(path))
+
+
+def _write_durations(path: Path, previous: Mapping[tuple[str, str], float], run: MergedRun) -> None:
+    services = {service.name for service in run.report.services}
+    durations = updated_durations(previous, run.report.outcomes, services, covers_all=not _is_partial(run))
+    try:
+        write_document(path, format_durations(durations).encode("utf-8"))
+    except OSError as error:
+        raise StateError(f"{path} could not be written: {error.strerror or error}") from None
+    _print(f"durations: {path}")
+
+
+def _is_partial(run: MergedRun) -> bool:
+    return any(run.options.get(name) for name in _PARTIAL_OPTIONS)
+
+
+# ---- known findings
+
+
+def _known_findings(options: argparse.Namespace, run: MergedRun) -> KnownFindings | None:
+    """Return the file of recorded findings, if it is that of the parts.
+
+    :raises KnownFindingsError: it is invalid.
+    :raises MergeRefused: the parts were checked with another one.
+    """
+    if not options.known_findings:
+        if options.update_known_findings:
+            raise OptionError("--update-known-findings needs --known-findings=FILE")
+        return None
+    known_findings = KnownFindings(
+        Path(options.known_findings),
+        update=options.update_known_findings,
+        covers_all=bool(run.report.plan.source) and not _is_partial(run),
+        prefix="--",
+    )
+    content = known_findings.content
+    digest = hashlib.sha256(content).hexdigest() if content else ""
+    if digest != run.options.get(_KNOWN_FINDINGS, ""):
+        refuse([f"{options.known_findings} is not the file that the parts were checked with ({_KNOWN_FINDINGS})"])
+    return known_findings
+
+
+def _tasks_of_service(report: Report, name: str) -> tuple[CheckTask, ...]:
+    return tuple(task for service in report.services if service.name == name for task in tasks_of(report.plan, service))
+
+
+# ---- the summary
+
+
+def _show_summary(run: MergedRun, options: argparse.Namespace) -> None:
+    about = f" of commit {run.commit[:12]}" if run.commit else ""
+    _print(f"py312: {pluralize(len(run.documents), 'part')}{about}, {pluralize(len(run.report.services), 'service')}")
+    _print_section(f"py312: readiness for Python {run.report.plan.target}")
+    lines = terminal.summary_lines(
+        run.report,
+        width=_width(),
+        unicode="utf" in (sys.stdout.encoding or "").lower(),
+        verbosity=int(options.verbose) - int(options.quiet),
+        today=clock.today(),
+    )
+    _print_lines(lines)
+
+
+def _width() -> int:
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
+
+
+def _print_section(title: str) -> None:
+    _print(f" {title} ".center(_width(), "="))
+
+
+def _print_lines(lines: Iterable[StyledLine]) -> None:
+    for line in lines:
+        _print("".join(_styled(text, style) for text, style in line.segments), is_escaped=True)
+
+
+def _print(text: str, style: str = "", *, is_escaped: bool = False) -> None:
+    indent = text[: len(text) - len(text.lstrip())]
+    shown = text if is_escaped else indent + _styled(escape_terminal(text), style)
+    encoding = sys.stdout.encoding or "utf-8"
+    sys.stdout.write(shown.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+
+
+def _styled(text: str, style: str) -> str:
+    """Return ``text`` in colour, on a terminal that has colours, and unless NO_COLOR is set."""
+    has_color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and has_color else text

@@ -1,0 +1,82 @@
+"""Which commit is checked out, and how the files differ from it: equal on two machines if they check the same."""
+
+import hashlib
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+from pytest_py312.core import process
+from pytest_py312.core.directories import checkout_root
+from pytest_py312.core.errors import StateError
+from pytest_py312.runners.fingerprints import tree_digest
+
+GIT_TIMEOUT = 120.0
+"""Seconds until git is given up."""
+MAX_OUTPUT = 256 * 1024**2
+"""Bytes of the list of changed files."""
+_CHUNK = 1024 * 1024
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class TreeState:
+    """The commit, and each file that differs from it with the digest of its content (empty: it was deleted).
+
+    Outside of a git checkout there is no commit, and one entry for the whole folder.
+    """
+
+    commit: str
+    changes: tuple[tuple[str, str], ...]
+
+
+def read_tree_state(root: Path, outputs: Collection[Path]) -> TreeState:
+    """Return the state of the files below ``root``.
+
+    :param outputs: files that the run writes, which are no input of it.
+    :raises StateError: it is a git checkout, and git does not answer.
+    """
+    if not (checkout_root(root.resolve()) / ".git").exists():
+        return TreeState(commit="", changes=((".", tree_digest(root)),))
+    commit = _git(root, "rev-parse", "--verify", "HEAD").strip()
+    listed = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".")
+    prefix = _git(root, "rev-parse", "--show-prefix").strip("\n")
+    written = {path.resolve() for path in outputs}
+    changes = []
+    for entry in listed.split("\0"):
+        path = entry[3:].removeprefix(prefix)
+        if entry and (root / path).resolve() not in written:
+            changes.append((path, _content_digest(root / path)))
+    return TreeState(commit=commit, changes=tuple(sorted(changes)))
+
+
+def _content_digest(file: Path) -> str:
+    if file.is_symlink():
+        return f"link {os.readlink(file)}"  # noqa: PTH115 - the text of the link
+    if file.is_dir():  # a checkout inside of this one
+        return tree_digest(file)
+    digest = hashlib.blake2b(digest_size=20)
+    try:
+        with file.open("rb") as stream:
+            while chunk := stream.read(_CHUNK):
+                digest.update(chunk)
+    except FileNotFoundError:
+        return ""
+    except OSError as error:
+        return f"unreadable: {error.errno}"
+    return digest.hexdigest()
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    """Return what git prints. A program that the checkout's settings name is not started."""
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    argv = ["git", "--no-optional-locks", "-c", "core.fsmonitor=false", "-c", "safe.directory=*", "-C", str(folder)]
+    result = process.run(
+        [*argv, *arguments], env={**variables, "LC_ALL": "C"}, time_limit=GIT_TIMEOUT, tail_limit=MAX_OUTPUT
+    )
+    if not result.ok:
+        message = next(iter(result.stderr.strip().splitlines()), result.exit_reason.value)
+        raise StateError(
+            f"{folder}: git cannot say which commit the parts of the run are about ({message}). All parts of a run "
+            "need git and its checkout"
+        )
+    return result.stdout

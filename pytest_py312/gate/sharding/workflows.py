@@ -1,0 +1,182 @@
+"""Workflows of CI systems that check the parts of a run on a machine each, and merge them. Pure.
+
+They consist of one job for each part and of one that always runs: it alone knows that no part is missing, so it is the
+check to require.
+"""
+
+import json
+import math
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pytest_py312.gate.sharding.durations import Durations
+
+MAX_JOBS: Mapping[str, int] = {"github": 256, "gitlab": 200}
+"""Most jobs of a matrix. https://docs.github.com/en/actions/reference/limits and
+https://docs.gitlab.com/ci/yaml/#parallel"""
+SECONDS_PER_PART = 600
+"""How long a part is to take if the number of parts is chosen by durations."""
+_PYTHON = "3.12"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class WorkflowSettings:
+    """What a workflow is to check: in how many parts, which stages (``1,2``, or empty), by which file of durations."""
+
+    parts: int
+    tool_version: str
+    stage: str = ""
+    durations: str = ""
+
+    @property
+    def cache_name(self) -> str:
+        """The beginning of the names of caches: not shared by other versions, nor by runs of other stages."""
+        return f"py312-{self.tool_version}-{self.stage.replace(',', '-') or 'all'}"
+
+    @property
+    def durations_out(self) -> str:
+        """The file of durations that the merge writes."""
+        return self.durations or "durations.json"
+
+    @property
+    def install(self) -> str:
+        return f"python -m pip install pytest-py312=={self.tool_version}"
+
+    def check(self, part: str) -> str:
+        """Return the command that checks a part, which is a variable of the CI system."""
+        words = ["pytest", "--py312", "-q"]
+        words += [f"--py312-stage={self.stage}"] if self.stage else []
+        words += [f"--py312-durations={self.durations}"] if self.durations else []
+        return (
+            f"{shlex.join(words)} --py312-shard={part}/{self.parts} --py312-cache-dir=.py312/cache "
+            f"--py312-report=shard-{part}.json"
+        )
+
+    def merge(self, commit: str) -> str:
+        """Return the command that merges the parts, and writes the durations for the next run."""
+        return (
+            f"py312 merge shard-*.json --commit={commit} --report=report.html --junitxml=report.xml "
+            f"--durations={shlex.quote(self.durations_out)}"
+        )
+
+
+def parts_for(durations: Durations, limit: int) -> int:
+    """Return the number of parts of :data:`SECONDS_PER_PART`; not more than services, nor than ``limit``."""
+    services: dict[str, float] = {}
+    for (service, _), seconds in sorted(durations.items()):
+        services[service] = services.get(service, 0.0) + seconds
+    longest = max(services.values(), default=0.0)
+    length = max(longest, SECONDS_PER_PART)  # a service is not divided: more parts would wait for the longest one
+    return max(1, min(math.ceil(sum(services.values()) / length), len(services), limit))
+
+
+def github_workflow(settings: WorkflowSettings) -> str:
+    """Return a workflow of GitHub."""
+    part = "${{ matrix.part }}"
+    cache = f"{settings.cache_name}-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-{part}-of-{settings.parts}-"
+    return f"""\
+# Written by `py312 emit github`; `py312 emit github --check FILE` shows what has changed since.
+name: py312
+on:
+  push:
+  pull_request:
+permissions:
+  contents: read
+jobs:
+  part:
+    name: part {part} of {settings.parts}
+    runs-on: ubuntu-latest
+    strategy:
+      fail-fast: false
+      matrix:
+        part: {list(range(1, settings.parts + 1))}
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "{_PYTHON}"
+      # what was resolved, installed and checked before; each entry is found by the digest of what it depends on
+      - uses: actions/cache@v4
+        with:
+          path: .py312
+          key: {cache}${{{{ github.run_id }}}}
+          restore-keys: {cache}
+      - run: {json.dumps(settings.install)}
+      - run: {json.dumps(settings.check(part))}
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with:
+          name: shard-{part}
+          path: shard-{part}.json
+  py312:
+    # the check to require: it fails if a part is missing
+    needs: part
+    if: always()
+    runs-on: ubuntu-latest
+    steps:
+      - uses: actions/checkout@v4
+      - uses: actions/setup-python@v5
+        with:
+          python-version: "{_PYTHON}"
+      - run: {json.dumps(settings.install)}
+      - uses: actions/download-artifact@v4
+        with:
+          pattern: shard-*
+          merge-multiple: true
+      - run: {json.dumps(settings.merge("${{ github.sha }}"))}
+      - uses: actions/upload-artifact@v4
+        if: always()
+        with:
+          name: py312-report
+          path: |
+            report.html
+            report.xml
+            {settings.durations_out}
+"""
+
+
+def gitlab_pipeline(settings: WorkflowSettings) -> str:
+    """Return a pipeline of GitLab."""
+    cache = f"{settings.cache_name}-$CI_NODE_INDEX-of-{settings.parts}"
+    return f"""\
+# Written by `py312 emit gitlab`; `py312 emit gitlab --check FILE` shows what has changed since.
+stages:
+  - check
+  - gate
+part:
+  stage: check
+  image: python:{_PYTHON}
+  parallel: {settings.parts}
+  cache:
+    # what was resolved, installed and checked before; each entry is found by the digest of what it depends on
+    key: {json.dumps(cache)}
+    when: always
+    paths:
+      - .py312/
+  script:
+    - {json.dumps(settings.install)}
+    - {json.dumps(settings.check("$CI_NODE_INDEX"))}
+  artifacts:
+    when: always
+    paths:
+      - shard-*.json
+py312:
+  # it fails if a part is missing
+  stage: gate
+  image: python:{_PYTHON}
+  when: always
+  needs:
+    - job: part
+      artifacts: true
+  script:
+    - {json.dumps(settings.install)}
+    - {json.dumps(settings.merge("$CI_COMMIT_SHA"))}
+  artifacts:
+    when: always
+    paths:
+      - report.html
+      - {json.dumps(settings.durations_out)}
+    reports:
+      junit: report.xml
+"""

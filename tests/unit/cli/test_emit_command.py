@@ -1,0 +1,99 @@
+"""``py312 emit``: workflows of CI systems."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pytest_py312.cli.main import main
+from pytest_py312.gate.sharding.durations import format_durations
+from pytest_py312.gate.sharding.workflows import SECONDS_PER_PART, parts_for
+
+
+def emitted(capsys: pytest.CaptureFixture[str], *options: str) -> Any:
+    assert main(["emit", *options]) == 0
+    return yaml.safe_load(capsys.readouterr().out)
+
+
+def test_github_has_a_job_for_each_part_and_one_that_always_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    jobs = emitted(capsys, "github", "--shards=3", "--stage=1,2")["jobs"]
+
+    assert jobs["part"]["strategy"] == {"fail-fast": False, "matrix": {"part": [1, 2, 3]}}
+    assert (jobs["py312"]["needs"], jobs["py312"]["if"]) == ("part", "always()")
+    commands = [step["run"] for job in jobs.values() for step in job["steps"] if "run" in step]
+    assert commands[1] == (
+        "pytest --py312 -q --py312-stage=1,2 --py312-shard=${{ matrix.part }}/3 --py312-cache-dir=.py312/cache "
+        "--py312-report=shard-${{ matrix.part }}.json"
+    )
+    assert commands[3].startswith("py312 merge shard-*.json --commit=${{ github.sha }} ")
+    assert commands[0] == commands[2]
+
+
+def test_gitlab_has_parallel_jobs_and_one_that_always_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    pipeline = emitted(capsys, "gitlab", "--shards=3")
+
+    assert pipeline["part"]["parallel"] == 3
+    assert pipeline["part"]["artifacts"]["when"] == pipeline["py312"]["when"] == "always"
+    assert "--py312-shard=$CI_NODE_INDEX/3" in pipeline["part"]["script"][1]
+    assert "--commit=$CI_COMMIT_SHA" in pipeline["py312"]["script"][1]
+
+
+@pytest.mark.parametrize("system", ["github", "gitlab"])
+def test_a_file_of_durations_is_given_to_all_parts_and_updated(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], system: str
+) -> None:
+    """Its name may need quotes in the shell and in YAML."""
+    monkeypatch.chdir(tmp_path)
+    name = 'our "times".json'
+    times = {(f"s{number}", "py3.12::suite"): SECONDS_PER_PART / 2 for number in range(9)}
+    (tmp_path / name).write_text(format_durations(times))
+
+    assert main(["emit", system, f"--durations={name}"]) == 0
+    text = capsys.readouterr().out
+
+    assert "/5 " in text
+    document = yaml.safe_load(text)
+    assert f"--py312-durations={name}" in str(document).replace("\\'", "'")
+    assert f"--durations='{name}'" in str(document).replace("\\'", "'")
+
+
+@given(st.dictionaries(st.tuples(st.text(max_size=3), st.text(max_size=3)), st.floats(0, 1e5), max_size=30))
+def test_the_number_of_parts_is_one_that_a_matrix_can_have(durations: dict[tuple[str, str], float]) -> None:
+    services = {service for service, _ in durations}
+    assert 1 <= parts_for(durations, 10) <= max(1, min(10, len(services)))
+
+
+def test_a_written_file_is_checked_for_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["emit", "github", "--shards=2"]) == 0
+    file = tmp_path / "py312.yml"
+    file.write_text(capsys.readouterr().out, encoding="utf-8")
+
+    assert main(["emit", "github", "--shards=2", f"--check={file}"]) == 0
+    assert capsys.readouterr().out == ""
+    assert main(["emit", "github", "--shards=3", f"--check={file}"]) == 1
+    assert "+        part: [1, 2, 3]" in capsys.readouterr().out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["gitlb"], 'expected one of github, gitlab, perhaps you meant "gitlab"'),
+        (["github"], "--shards auto needs --durations=FILE"),
+        (["github", "--shards=257"], "expected auto or a number of jobs from 1 to 256"),
+        (["gitlab", "--shards=201"], "expected auto or a number of jobs from 1 to 200"),
+        (["github", "--shards=0"], "expected auto or a number of jobs"),
+        (["github", "--shards=2", "--stage=one"], "--stage one: a stage is a number"),
+        (["github", "--durations=nowhere.json"], "--durations nowhere.json: No such file"),
+        (["github", "--shards=2", "--check=nowhere.yml"], "--check nowhere.yml: it cannot be read"),
+    ],
+)
+def test_mistakes_are_named(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str], tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(["emit", *arguments]) == 4
+    assert message in capsys.readouterr().err
