@@ -17,6 +17,7 @@ from pytest_py312.dependencies.installation.requests import (
 from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.proofs.console_scripts import project_of_module
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
+from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from pytest_py312.dependencies.system.known_packages import missing_library
 from pytest_py312.repository.services.requirement_set import LocatedEntry, RequirementSet
 
@@ -24,6 +25,9 @@ NOT_NEEDED = "The service and its suite were checked without it. Who installs al
 
 _ENVIRONMENT_PATH = re.compile(r"[^\s'\"(]*/envs/[0-9a-f]{16,64}/(?:lib/python\d+\.\d+/site-packages/)?")
 """The path of an environment, which differs between the sets of one interpreter."""
+_WITHOUT_COMPILER = re.compile(r"(?:^|/)python:\S*(?:slim|alpine)", re.ASCII)
+"""The variants of the official images of Python that have no compiler."""
+_COMPILERS = frozenset({"gcc", "g++", "build-essential", "build-base", "clang", "gcc-c++", "python3-dev", "musl-dev"})
 _IMPORTED = re.compile(r"`import ([\w.]+)` fails: ")
 _LACKS_MODULE = re.compile(r"ModuleNotFoundError: No module named '(?P<top>\w+)")
 _NEEDS_SETUPTOOLS = re.compile(r"No module named '(?P<top>setuptools|pkg_resources|distutils)[.']")
@@ -79,9 +83,7 @@ def _setup_script_findings(
     other_origin = any(step.tool == "conda" or "setuptools" in " ".join(step.system_packages) for step in recipe.steps)
     if not commands or other_origin or any(seed.startswith("setuptools==") for seed in build.preinstalled):
         return
-    of_tests = {source.path for source in cell.service.test_requirements}
-    of_tests -= {source.path for source in cell.service.requirements}
-    of_production = [entry for entry in entries if entry.location.path not in of_tests]
+    of_production = _entries_of_production(cell, entries)
     if requirement_of("setuptools", of_production, installation.distributions) is None:
         yield Finding(
             code="PY106",
@@ -91,6 +93,53 @@ def _setup_script_findings(
             location=commands[0].location,
             names=("setuptools",),
         )
+
+
+def image_build_findings(
+    cell: Cell, installation: Installation, baseline: Installation, entries: Sequence[LocatedEntry]
+) -> Iterator[Finding]:
+    """Yield what was compiled on this machine, but cannot be in the slim image of the service, where it was a wheel.
+
+    In the Docker runner nothing has to be concluded: there the build runs in such an image.
+    """
+    recipe, build = cell.service.recipe, installation.build
+    if recipe is None or build is None or build.origin.startswith("image ") or cell.is_baseline:
+        return
+    images = [
+        declaration
+        for declaration in cell.service.declarations
+        if declaration.kind == "image" and declaration.location.path == recipe.source
+    ]
+    packages = {package for step in recipe.steps for package in step.system_packages}
+    if not images or not all(_WITHOUT_COMPILER.search(image.text) for image in images) or packages & _COMPILERS:
+        return
+    wheels = {distribution.name for distribution in baseline.distributions if not distribution.from_source}
+    of_production = _entries_of_production(cell, entries)
+    for distribution in installation.distributions:
+        if distribution.name not in wheels or not distribution.from_source or not _is_compiled(distribution):
+            continue
+        required = requirement_of(distribution.name, of_production, installation.distributions)
+        if required is not None:
+            yield Finding(
+                code="PY104",
+                message=f"{distribution.name}=={distribution.version}: no wheel for {cell.interpreter}, and its source "
+                f"needs a compiler, which the image ({images[0].text}) does not have; it was built on this machine",
+                remedy=f"require a version of {distribution.name} that has a wheel for {cell.interpreter}, or install "
+                f"a compiler in {recipe.source}",
+                location=required.location,
+                names=(distribution.name,),
+            )
+
+
+def _is_compiled(distribution: StoredDistribution) -> bool:
+    return next(distribution.folder.glob("lib/**/*.so"), None) is not None
+
+
+def _entries_of_production(cell: Cell, entries: Sequence[LocatedEntry]) -> list[LocatedEntry]:
+    """Return the requirements without those of files that only tests use."""
+    of_tests = {source.path for source in cell.service.test_requirements}
+    of_tests -= {source.path for source in cell.service.requirements}
+    return [entry for entry in entries if entry.location.path not in of_tests]
 
 
 def _import_findings(cell: Cell, installation: Installation, entries: Sequence[LocatedEntry]) -> Iterator[Finding]:

@@ -32,6 +32,7 @@ from pytest_py312.dependencies.diagnosis.version_candidates import (
 from pytest_py312.dependencies.installation.findings import (
     SETUPTOOLS_VERIFIED,
     finding_identity,
+    image_build_findings,
     installation_findings,
     missing_setuptools,
     setuptools_changes,
@@ -378,7 +379,10 @@ class RepairTrials:
 
     def _errors(self, cell: Cell, change: RequirementChange) -> tuple[Finding, ...]:
         installation = self._installation(cell, change)
-        findings = installation_findings(cell, installation, self._required.entries)
+        findings = list(installation_findings(cell, installation, self._required.entries))
+        if not cell.is_baseline and any(entry.from_source for entry in installation.distributions):
+            baseline = self.installer.installation(self._baseline_cell)
+            findings += image_build_findings(cell, installation, baseline, self._required.entries)
         return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
     def _installation(self, cell: Cell, change: RequirementChange) -> Installation:

@@ -11,6 +11,7 @@ from pytest_py312.core.text import pluralize
 from pytest_py312.dependencies.installation.findings import (
     fails_only_here,
     finding_identity,
+    image_build_findings,
     incomplete_environment_reason,
     installation_findings,
     without_blocking,
@@ -123,6 +124,7 @@ def _check_set(
             for finding in _findings(cell, installation, facts)
             if fails_only_here(finding, installation, baseline_installation)
         ),
+        *image_build_findings(cell, installation, baseline_installation, facts.requirements(cell.service).entries),
     ]
     if not cell.is_baseline:
         # findings that the baseline has as well are pre-existing

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_py312.core.model.findings import Location
-from pytest_py312.core.model.fleet import Cell, InstallRecipe, InstallStep, RequirementSource
-from pytest_py312.dependencies.installation.findings import installation_findings
+from pytest_py312.core.model.fleet import Cell, Declaration, InstallRecipe, InstallStep, RequirementSource
+from pytest_py312.dependencies.installation.findings import image_build_findings, installation_findings
 from pytest_py312.dependencies.installation.requests import requirement_of
 from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from pytest_py312.repository.formats.requirements_file import read_requirements
@@ -105,3 +106,63 @@ def test_a_setuptools_of_the_tests_does_not_help_production() -> None:
     cell = setup_script(tests="requirements.txt")
     cell = replace(cell, service=replace(cell.service, requirements=(RequirementSource(path="other.txt"),)))
     assert findings_on_setup(cell, "setuptools==69") == ["PY106 Dockerfile:4"]
+
+
+# ---- compiled here, and not in the image
+
+
+def compiled(root: Path, name: str = "psycopg2-binary", *, from_source: bool = True) -> StoredDistribution:
+    (root / "lib" / name).mkdir(parents=True, exist_ok=True)
+    (root / "lib" / name / "_speed.so").touch()
+    return replace(installed(name), folder=root, from_source=from_source)
+
+
+def image_findings(
+    root: Path,
+    *,
+    image: str = "python:3.11-slim",
+    packages: tuple[str, ...] = (),
+    on_target: bool = True,
+    on_baseline: bool = False,
+    origin: str = "PATH",
+) -> list[str]:
+    """What is concluded for a set of which one distribution was built from source on the target."""
+    cell = setup_script(packages=packages)
+    location = Location(path="Dockerfile", line=1)
+    declarations = (Declaration(kind="image", text=image, location=location),)
+    cell = replace(cell, service=replace(cell.service, declarations=declarations))
+    versions = {"psycopg2-binary": "2.9.6"}
+    target, baseline = (
+        installation_of(on, versions, distributions=(compiled(root / on, from_source=built),))
+        for on, built in (("3.12", on_target), ("3.11", on_baseline))
+    )
+    assert target.build is not None
+    target = replace(target, build=replace(target.build, origin=origin))
+    found = image_build_findings(cell, target, baseline, entries("psycopg2-binary==2.9.6"))
+    return [f"{finding.code} {finding.location}" for finding in found]
+
+
+def test_what_needs_a_compiler_is_no_wheel_of_a_slim_image(tmp_path: Path) -> None:
+    """It builds on this machine, and the image of production stops at it."""
+    assert image_findings(tmp_path) == ["PY104 requirements.txt:1"]
+    assert image_findings(tmp_path, image="registry.example/python:3.11-alpine3.19") == ["PY104 requirements.txt:1"]
+
+
+@pytest.mark.parametrize(
+    "different",
+    [
+        {"image": "python:3.11"}, {"image": "python:3.11-bookworm"}, {"image": "company/base-slim:1"},
+        {"packages": ("build-essential", "libpq-dev")}, {"on_target": False}, {"on_baseline": True},
+        {"origin": "image python:3.12-slim"},
+    ],
+)  # fmt: skip
+def test_a_build_is_not_doubted_without_a_reason(tmp_path: Path, different: dict[str, Any]) -> None:
+    assert image_findings(tmp_path, **different) == []
+
+
+def test_a_source_without_extension_modules_needs_no_compiler(tmp_path: Path) -> None:
+    image_findings(tmp_path)
+    (tmp_path / "3.12" / "lib" / "psycopg2-binary" / "_speed.so").rename(tmp_path / "pure.py")
+    target = installation_of("3.12", {}, distributions=(replace(installed("x"), folder=tmp_path, from_source=True),))
+    baseline = installation_of("3.11", {}, distributions=(installed("x"),))
+    assert list(image_build_findings(setup_script(), target, baseline, entries("x"))) == []
