@@ -21,14 +21,16 @@ FOLDER_LIMIT = 100_000
 """Maximum number of files and folders among which they are searched."""
 LAMBDA_PACKAGES = (
     "boto3", "botocore", "jmespath", "python-dateutil", "s3transfer", "six", "urllib3",
-    "awslambdaric; sys_platform == 'linux'", "simplejson", "snapshot-restore-py",
+    "awslambdaric; sys_platform == 'linux'", "simplejson",
+    "snapshot-restore-py; python_version >= '3.12'",
 )  # fmt: skip
 """What every Python of AWS Lambda has in ``/var/runtime``: the SDK and the client of the runtime, with what they need.
 
 https://docs.aws.amazon.com/lambda/latest/dg/python-package.html: "The Lambda Python runtimes include the AWS SDK for
 Python (Boto3) and its dependencies". A deployment package and layers come before them on the path. Its images are
 preloaded with them as well: https://docs.aws.amazon.com/lambda/latest/dg/python-image.html. The versions change without
-a deployment. The client has wheels for Linux only: https://pypi.org/project/awslambdaric/.
+a deployment. The client has wheels for Linux only: https://pypi.org/project/awslambdaric/. Snapshots are restored from
+Python 3.12 on: https://docs.aws.amazon.com/lambda/latest/dg/snapstart.html
 """
 
 
