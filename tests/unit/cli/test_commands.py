@@ -168,7 +168,7 @@ def test_services_are_selected_by_path_or_pattern(tmp_path: Path, monkeypatch: p
 def test_the_gate_accepts_services_separated_by_blanks() -> None:
     options = parse_arguments(["test", "--services", "a", "b/c", "d,e", "--", "-x"])
     assert pytest_argv(options)[1:] == [
-        "-m", "pytest", "--py312", "--py312-services=a,b/c,d,e", "-x",
+        "-m", "pytest", "--py312", "-o", "filterwarnings=", "--py312-services=a,b/c,d,e", "-x",
     ]  # fmt: skip
 
 

@@ -208,7 +208,7 @@ def test_the_gate_can_be_run_as_a_command(monkeypatch: pytest.MonkeyPatch, line:
     became: list[list[str]] = []
     monkeypatch.setattr("os.execv", lambda program, argv: became.append(argv))
     main(line.split())
-    assert became == [[sys.executable, "-m", "pytest", "--py312", *expected]]
+    assert became == [[sys.executable, "-m", "pytest", "--py312", "-o", "filterwarnings=", *expected]]
 
 
 def test_the_gate_runs_in_the_given_folder(monkeypatch: pytest.MonkeyPatch, repository: Path) -> None:
