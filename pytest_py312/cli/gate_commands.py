@@ -183,8 +183,8 @@ def test(options: argparse.Namespace) -> NoReturn:
 def pytest_argv(options: argparse.Namespace) -> list[str]:
     """Return the command that ``py312 test`` runs.
 
-    Warning filters of the repository are left out: pytest imports their classes before it loads any plugin, and stops if
-    one of them is of a library that is not beside the gate.
+    Warning filters of the repository are left out: pytest imports their classes before it loads any plugin, and stops
+    if one of them is of a library that is not beside the gate.
     """
     services = [name for words in options.services for name in words.split(",") if name]
     argv = [sys.executable, "-m", "pytest", "--py312", "-o", "filterwarnings="]

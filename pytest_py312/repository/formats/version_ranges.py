@@ -50,7 +50,11 @@ def to_specifier(constraint: str) -> str:
 
 
 def _joined_alternatives(constraint: str) -> str:
-    """Join alternatives that are intervals: to one interval, without the majors between them."""
+    """Join alternatives that are intervals: to one interval, without the releases between them.
+
+    Between a release of 0.0 and one of 0.1, where nothing else can be written, those between them are allowed as well:
+    the newest version, which is taken, is of the last alternative.
+    """
     problem = Untranslatable('has alternatives ("||"), which a requirement cannot express')
     parts = re.split(r"\|\|?", constraint, maxsplit=_MAX_ALTERNATIVES)
     if len(parts) > _MAX_ALTERNATIVES:
@@ -59,12 +63,29 @@ def _joined_alternatives(constraint: str) -> str:
     (lower, upper), excluded = intervals[0], list[str]()
     for next_lower, next_upper in intervals[1:]:
         if next_lower > upper:
-            is_of_majors = not any((upper.minor, upper.micro, next_lower.minor, next_lower.micro))
-            if not is_of_majors or next_lower.major - upper.major > _MAX_ALTERNATIVES:
-                raise problem
-            excluded += [f"!={major}.*" for major in range(upper.major, next_lower.major)]
+            excluded += _excluded_between(upper, next_lower, problem)
         upper = max(upper, next_upper)
     return ",".join([f">={lower}", *([] if upper == _NO_UPPER_BOUND else [f"<{upper}"]), *excluded])
+
+
+def _excluded_between(upper: Version, lower: Version, problem: Untranslatable) -> list[str]:
+    """Return clauses that exclude the releases from ``upper`` up to ``lower``.
+
+    :raises Untranslatable: ``problem``, if no clause can.
+    """
+    if not any((upper.minor, upper.micro, lower.minor, lower.micro)):
+        prefix, first, last = "", upper.major, lower.major
+    elif upper.major == lower.major and not upper.micro and not lower.micro:
+        prefix, first, last = f"{upper.major}.", upper.minor, lower.minor
+    elif (upper.major, upper.minor) == (lower.major, lower.minor):
+        prefix, first, last = f"{upper.major}.{upper.minor}.", upper.micro, lower.micro
+    elif upper.major == lower.major == 0:
+        return []
+    else:
+        raise problem
+    if last - first > _MAX_ALTERNATIVES:
+        raise problem
+    return [f"!={prefix}{number}.*" for number in range(first, last)]
 
 
 def _interval(specifier: str, problem: Untranslatable) -> tuple[Version, Version]:
