@@ -35,7 +35,10 @@ class ConfirmSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrafficRequest:
-    """A kind of request of the synthetic traffic. Limits that are ``None`` are those of :class:`TrafficSettings`."""
+    """A kind of request of the synthetic traffic.
+
+    Without ``errors``, those of :class:`TrafficSettings` count; without ``p95`` or ``p99``, it has no such limit.
+    """
 
     path: str = ""
     method: str = "GET"
