@@ -145,7 +145,7 @@ class _ServiceProbePlan:
             )
         weights = [request.weight for request in load.requests] or [1]
         needed = math.ceil(sum(weights) / min(weights))
-        if round(load.rate * seconds) < needed:  # turns begin anew in each sample
+        if round(load.rate * seconds) < needed:  # each sample begins with the first turn
             raise RolloutRefused(
                 f"the traffic of {self._service.name} is {load.rate * seconds:.0f} requests per sample, but {needed} "
                 "are needed to send each kind of its `requests`: increase its `rate`, `seconds` or smallest `weight`"

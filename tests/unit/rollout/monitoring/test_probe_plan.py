@@ -225,7 +225,7 @@ requests = [{{ path = "/orders", weight = {weight} }}, {{ path = "/report" }}]
 
 @pytest.mark.parametrize(("weight", "is_refused"), [(119, False), (120, True)])
 def test_a_kind_of_request_that_no_sample_would_send_is_refused(tmp_path: Path, weight: int, is_refused: bool) -> None:
-    """Turns begin anew in each sample, so its errors would never be seen."""
+    """Each sample begins with the first turn, so its errors would never be seen."""
     refusal = pytest.raises(RolloutRefused, match="is 120 requests per sample, but 121 are needed to send each kind")
     with refusal if is_refused else nullcontext():
         watched(tmp_path, soaking(port=80), ReachableTarget(), PLAN + KINDS.format(weight=weight))
