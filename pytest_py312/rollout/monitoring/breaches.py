@@ -170,9 +170,7 @@ def can_control_excuse(previous: Sample | None) -> bool:
     """
     if previous is None:
         return True
-    was_well = any(
-        measurement.metric == CONTROL_HEALTH and measurement.value == 1.0 for measurement in previous.measurements
-    )
+    was_well = any(item.metric == CONTROL_HEALTH and item.value == 1.0 for item in previous.measurements)
     return was_well or any(
         measurement.detail.startswith(EXCUSED_PREFIX) and measurement.metric not in PROCESS_METRICS
         for measurement in previous.measurements
