@@ -5,9 +5,9 @@ import sys
 from pathlib import Path
 
 from pytest_py312.core import clock
-from pytest_py312.core.errors import OptionError, PlanError
+from pytest_py312.core.errors import OptionError, PlanError, StateError
 from pytest_py312.core.model.plan import Plan
-from pytest_py312.core.process import print_or_discard
+from pytest_py312.core.process import discard_output, print_or_discard
 from pytest_py312.core.text import escape_control
 from pytest_py312.repository.plan.loader import default_plan, find_plan, load_plan
 
@@ -39,9 +39,31 @@ def read_plan(options: argparse.Namespace) -> Plan:
 
 
 def write_output(text: str) -> None:
-    """Print ``text``; characters that the stream's encoding lacks are escaped."""
+    """Print what a command has done, if it can be printed; characters that the stream's encoding lacks are escaped."""
+    print_or_discard(_printable(text), sys.stdout)
+
+
+def write_result(text: str) -> None:
+    """As :func:`write_output`, where the text is all that the command is for.
+
+    :raises BrokenPipeError: the reader has closed the pipe.
+    :raises StateError: it cannot be written, as the disk is full: half a file must not look like success.
+    """
+    if sys.stdout is None:
+        return
+    try:
+        sys.stdout.write(_printable(text))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        discard_output(sys.stdout)  # what is left of it would be written again at exit
+        raise StateError(f"the output cannot be written: {error.strerror}") from error
+
+
+def _printable(text: str) -> str:
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    print_or_discard(text.encode(encoding, "backslashreplace").decode(encoding), sys.stdout)
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def log(text: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn, TextIO
 
 from pytest_py312.cli.commands import CACHE_ACTIONS, DEFAULT_PRUNE_DAYS, INVENTORY_FORMATS
-from pytest_py312.cli.common import existing_folder, read_plan, write_output
+from pytest_py312.cli.common import existing_folder, read_plan, write_result
 from pytest_py312.core.directories import default_cache_folder
 from pytest_py312.core.errors import OptionError, StateError, did_you_mean
 from pytest_py312.core.model.fleet import Fleet
@@ -43,7 +43,7 @@ def inventory(options: argparse.Namespace) -> int:
     else:
         render = {"json": render_json, "csv": render_csv, "markdown": render_markdown}
         text = render[output_format](fleet, plan)
-    write_output(text)
+    write_result(text)
     return 0
 
 
@@ -82,9 +82,9 @@ def cache(options: argparse.Namespace) -> int:
     action = _require_choice("cache", options.action, CACHE_ACTIONS)
     folder = _cache_folder(options)
     if action == "dir":
-        write_output(f"{folder}\n")
+        write_result(f"{folder}\n")
     elif action == "size":
-        write_output(_format_sizes(folder))
+        write_result(_format_sizes(folder))
     else:
         days = _parse_days(options.older_than)
         limit = None if options.max_size is None else _parse_limit(options.max_size)
@@ -101,7 +101,7 @@ def cache(options: argparse.Namespace) -> int:
         ]
         if limit is not None and prune_result.remaining > limit:
             lines.append("no more could be removed: the rest was used within the last day, or is in use")
-        write_output("\n".join(lines) + "\n")
+        write_result("\n".join(lines) + "\n")
     return 0
 
 
@@ -162,7 +162,7 @@ def interpreters(options: argparse.Namespace) -> int:
             lines.append(f"{interpreter!s:<6}missing   {reason}")
     if missing_count and plan.fetch_interpreters:
         lines.append("The plan says fetch-interpreters = true: a run that needs a missing one downloads it with uv.")
-    write_output("\n".join(lines) + "\n")
+    write_result("\n".join(lines) + "\n")
     return 1 if missing_count and not plan.fetch_interpreters else 0
 
 

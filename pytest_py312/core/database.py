@@ -57,10 +57,10 @@ class DiskReserve:
         size = self.size
         if size >= RESERVE_BYTES:
             return True
-        if free_space(self._path.parent) < RESERVE_BYTES - size:
-            return False
         content = os.urandom(RESERVE_BYTES - size)  # zeros may be stored sparsely and reserve nothing
         try:
+            if free_space(self._path.parent) < len(content):
+                return False
             with self._opened() as descriptor:
                 while content:
                     content = content[os.pwrite(descriptor, content, RESERVE_BYTES - len(content)) :]

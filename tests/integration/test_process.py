@@ -3,6 +3,7 @@
 import os
 import select
 import signal
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -255,3 +256,17 @@ def test_output_that_nobody_reads_is_discarded(stream: str) -> None:
 def test_a_process_without_output_goes_on() -> None:
     code = "from pytest_py312.core.process import print_or_discard; print_or_discard('x', None); print('done')"
     assert python(code).stdout == "done\n"
+
+
+def test_output_that_is_lost_is_no_success(tmp_path: Path) -> None:
+    """Such as a table that is written to a full disk: the file looks complete."""
+    with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
+        done = subprocess.run(
+            [sys.executable, "-m", "pytest_py312", "cache", "size", f"--cache-dir={tmp_path}"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+    assert (done.returncode, done.stderr) == (4, "py312: the output cannot be written: No space left on device\n")

@@ -31,6 +31,7 @@ from pytest_py312.dependencies.installation.result import Installation
 from pytest_py312.dependencies.installation.source_trees import SourceTrees
 from pytest_py312.dependencies.installation.trials import Trials
 from pytest_py312.dependencies.proofs.import_check import ImportChecker
+from pytest_py312.dependencies.resolution.format_control import ALL, FormatControl
 from pytest_py312.dependencies.resolution.lock import (
     PROJECT_NAME,
     DependencyLock,
@@ -49,6 +50,7 @@ from pytest_py312.runners.runner import CellUnavailable, Runner
 
 MAX_UNAVAILABLE = 5
 """Number of times that a set is tried without one more project that cannot be had here."""
+_WHEELS_ONLY = ResolutionRequest(lines=(), formats=FormatControl(wheel_only=frozenset({ALL})))
 _INSTALLATION: Work[Installation] = Work("installation")
 _ATTEMPT: Work[Installation] = Work("attempt")
 
@@ -179,7 +181,8 @@ class Installer:
                     of_build = wheels.setdefault(self._builds.find(cell), {})
                     of_build.update({pin.line: pin for pin in lock.pins if not pin.from_source})
             for build, pins in wheels.items():
-                self._store.fill([*pins.values(), *preinstalled(build)], build, ResolutionRequest(lines=()))
+                # what has to be built is built for its cell, with the settings and the time limit of that
+                self._store.fill([*pins.values(), *preinstalled(build)], build, _WHEELS_ONLY)
         except (CellUnavailable, Unresolvable, Undetermined):
             return  # the installation of each cell tries again and reports the failure
 

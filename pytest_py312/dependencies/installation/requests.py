@@ -54,6 +54,7 @@ from pytest_py312.repository.services.requirement_set import (
 )
 from pytest_py312.repository.services.requirement_sources import TABLE_READERS, installed_sets
 from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.runners.agent.probe import NOT_COPIED
 from pytest_py312.runners.fingerprints import tree_digest
 from pytest_py312.runners.git_version import GitVersion, describe, reads_git
 
@@ -448,6 +449,7 @@ class RequestBuilder:
             and path != "."
             and not inside.startswith(f"{path}/")
             and (tree.is_folder(path) or tree.is_file(path))
+            and all(NOT_COPIED.isdisjoint(name.split("/")) for name in (path, tree.resolve_links(path)))
         )
 
     def source_copy(self, folder: str) -> tuple[Path, str]:

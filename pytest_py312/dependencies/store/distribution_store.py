@@ -194,18 +194,33 @@ class DistributionStore:
         :raises Undetermined: something could not be installed for another reason (network, disk).
         """
         pins_by_line = {pin.line: pin for pin in pins}
-        if all(self.get(pin, build) for pin in pins_by_line.values()):
+        stored = {line: self.get(pin, build) for line, pin in pins_by_line.items()}
+        refused = [pin for line, pin in pins_by_line.items() if _replaces_wheel(stored[line], pin)]
+        if all(stored.values()):
+            _require_permitted_sources(refused, request)
             return
         with self._lock(build):
             missing = [pin for pin in pins_by_line.values() if self.get(pin, build) is None]
             wheels = sorted((pin for pin in missing if not pin.from_source), key=lambda pin: pin.index)
-            refused = [pin for batch in _batches(wheels) for pin in self._install_wheels(batch, build, request)]
-        sources = [pin for pin in missing if pin.from_source] + [replace(pin, from_source=True) for pin in refused]
+            refused += [pin for batch in _batches(wheels) for pin in self._install_wheels(batch, build, request)]
+        _require_permitted_sources(refused, request)
+        replacements = [replace(pin, from_source=True) for pin in refused if self.get(pin, build) is None]
+        sources = [*(pin for pin in missing if pin.from_source), *replacements]
         self._build_sources(sources, build, request, build_limit, stop_at_failure=stop_at_failure)
-        for pin in refused:  # in the lock they are wheels
-            with self._lock(build, pin):
-                if self.get(pin, build) is None:
-                    self._folder(replace(pin, from_source=True), build).rename(self._folder(pin, build))
+        for pin in refused:
+            self._keep_as_wheel(pin, build)
+
+    def _keep_as_wheel(self, pin: Pin, build: InterpreterBuild) -> None:
+        """Store what was built for ``pin`` as what it is in its lock, a wheel; another lock may have it as a source."""
+        with self._lock(build, pin):
+            if self.get(pin, build) is not None:
+                return
+            target = self._folder(pin, build)
+            staging = target.with_name(f".{target.name}.{uuid.uuid4().hex[:8]}")
+            built = self._folder(replace(pin, from_source=True), build)
+            shutil.copytree(built, staging, symlinks=True, copy_function=_link_or_copy)
+            shutil.rmtree(target, ignore_errors=True)  # an entry whose entry.json is damaged
+            staging.rename(target)
 
     def _install_wheels(self, batch: Sequence[Pin], build: InterpreterBuild, request: ResolutionRequest) -> list[Pin]:
         """Install the wheels of ``batch``; return the pins of which no wheel has a required hash.
@@ -554,6 +569,23 @@ def _hash_mismatch_finding(name: str, request: ResolutionRequest) -> Finding:
     )
 
 
+def _replaces_wheel(distribution: StoredDistribution | None, pin: Pin) -> bool:
+    """Return whether what is stored for a wheel was built from the source, since no wheel has a required hash."""
+    return distribution is not None and distribution.from_source and not pin.from_source
+
+
+def _require_permitted_sources(pins: Iterable[Pin], request: ResolutionRequest) -> None:
+    """Refuse those ``pins``, of which no wheel has a required hash, whose source pip would not take either.
+
+    :raises HashMismatch: it is installed with ``--only-binary``, or from a URL, which has no other file.
+    """
+    parts = (request, *request.others)
+    for pin in pins:
+        naming = [part for part in parts if pin.name in part.names] or parts
+        if " @ " in pin.line or any(part.formats.is_wheel_only(pin.name) for part in naming):
+            raise HashMismatch(pin.name, request)
+
+
 def _batches(pins: Sequence[Pin]) -> list[list[Pin]]:
     """Group pins by index so that no group has a project twice: an environment holds one version of each."""
     batches: list[dict[str, Pin]] = []
@@ -632,10 +664,14 @@ def _move(source: Path, target: Path) -> None:
 def _link(source: Path, target: Path) -> None:
     if source.is_file() and not target.exists():
         target.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            target.hardlink_to(source)
-        except OSError:
-            shutil.copy2(source, target, follow_symlinks=False)
+        _link_or_copy(source, target)
+
+
+def _link_or_copy(source: str | Path, target: str | Path) -> None:
+    try:
+        Path(target).hardlink_to(source)
+    except OSError:
+        shutil.copy2(source, target, follow_symlinks=False)
 
 
 def _top_level_modules(lib: Path) -> tuple[str, ...]:

@@ -129,11 +129,12 @@ class OutcomeKeys:
 
     def _folders_read(self, service: Service) -> list[str]:
         builder = self._installer.request_builder
-        folders = {*folders_read_by(service)}
+        trees = set()
         for each in installed_sets(service):
-            folders |= {required.path for required in builder.requirements(each).locals}
-            folders |= {*builder.own_distributions(each).values()}
-        return sorted(folders)
+            trees |= {required.path for required in builder.requirements(each).locals}
+            trees |= {*builder.own_distributions(each).values()}
+        packed = {path for folder in trees for path in builder.outer_paths(folder)}
+        return sorted({*folders_read_by(service), *trees, *packed})
 
     def _build_digest(self, cell: Cell) -> str:
         try:

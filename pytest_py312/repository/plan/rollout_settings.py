@@ -35,7 +35,10 @@ class ConfirmSettings:
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class TrafficRequest:
-    """A kind of request of the synthetic traffic. Limits that are ``None`` are those of :class:`TrafficSettings`."""
+    """A kind of request of the synthetic traffic.
+
+    Without ``errors``, those of :class:`TrafficSettings` count; without ``p95`` or ``p99``, it has no such limit.
+    """
 
     path: str = ""
     method: str = "GET"
@@ -367,17 +370,20 @@ _RECORDED_NAMES = {"control": "twin", "shares_target_with": "same_place_as"}
 
 _LATER_DEFAULTS = {"requests": (), "p99": 0.0, "p999": 0.0, "worker_processes": "inconclusive"}
 """Fields that earlier versions did not have, with their defaults, which digests omit: otherwise a running soak would
-count as one whose settings have changed."""
+count as one whose settings have changed. In an override (pattern, section, changes) they differ from something."""
 
 
-def _with_recorded_names(value: Any) -> Any:
+def _with_recorded_names(value: Any, *, is_override: bool = False) -> Any:
     if isinstance(value, dict):
         return {
             _RECORDED_NAMES.get(name, name): _with_recorded_names(item)
             for name, item in value.items()
-            if _LATER_DEFAULTS.get(name, ...) != item
+            if is_override or _LATER_DEFAULTS.get(name, ...) != item
         }
-    return [_with_recorded_names(item) for item in value] if isinstance(value, list | tuple) else value
+    if not isinstance(value, list | tuple):
+        return value
+    has_overrides = bool(value) and not isinstance(value[0], dict)
+    return [_with_recorded_names(item, is_override=has_overrides) for item in value]
 
 
 LABEL_MAX_LENGTH = 63

@@ -3,7 +3,6 @@
 Only reads files. Starts no process, uses no network, imports and executes nothing.
 """
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fnmatch import fnmatchcase
@@ -117,11 +116,12 @@ def discover(plan: Plan) -> Fleet:
 
 def _with_usual_baseline(assumption: str, usual: Mapping[str, Service]) -> str:
     """Return the assumption about the baseline of a service with the baseline that it got."""
-    match = re.match(r"(\S+) says nowhere which Python it runs on(?: \([^()]*\))?; ", assumption)
-    service = usual.get(match[1]) if match else None
-    if match is None or service is None:
+    of = (service for name, service in usual.items() if assumption.startswith(f"{name} says nowhere which Python it "))
+    service = next(of, None)
+    if service is None:
         return assumption
-    return f"{match[0]}{service.baseline} is taken as its baseline, because {service.baseline_source}."
+    start = assumption.rpartition("; ")[0]  # without the baseline that it had
+    return f"{start}; {service.baseline} is taken as its baseline, because {service.baseline_source}."
 
 
 def unique_names(paths: Sequence[str], root_name: str) -> dict[str, str]:

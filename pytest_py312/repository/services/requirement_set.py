@@ -353,11 +353,20 @@ class _RequirementSetBuilder:
         for root in dict.fromkeys((str(self.tree.root), os.path.realpath(self.tree.root))):
             if root != "/" and (path == root or path.startswith(f"{root}/")):
                 return os.path.relpath(path, Path(root, where.path).parent)
-        for place, folder in self.image_folders:
-            if path == place or path.startswith(f"{place.rstrip('/')}/"):
-                target = join_path(folder, posixpath.relpath(path, place))
-                return posixpath.relpath(target, posixpath.dirname(where.path) or ".")
-        return path
+        target = self._path_in_repository(path) if path.startswith("/") else None
+        return posixpath.relpath(target, posixpath.dirname(where.path) or ".") if target is not None else path
+
+    def _path_in_repository(self, path: str) -> str | None:
+        """Return what of the repository lies at a path of the image; of what is nowhere, where it would be."""
+        normal = posixpath.normpath(path)  # /app/../lib is not in /app
+        targets = [
+            join_path(folder, posixpath.relpath(normal, place))
+            for place, folder in self.image_folders
+            if normal == place or normal.startswith(f"{place.rstrip('/')}/")
+        ]
+        # a folder that is copied over another one leaves what only the other one has
+        existing = (target for target in targets if self.tree.is_folder(target) or self.tree.is_file(target))
+        return next(existing, targets[0] if targets else None)
 
     def _is_project(self, path: str) -> bool:
         """Return whether the path can be installed: a wheel or an archive, or a folder with metadata."""

@@ -19,7 +19,7 @@ from array import array
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import TextIO
-from urllib.parse import urljoin
+from urllib.parse import urlsplit
 
 from pytest_py312.core import clock, process
 from pytest_py312.core.process import ExitReason
@@ -331,6 +331,9 @@ async def generate_http(
     """
     import aiohttp
 
+    # a path such as //a/b is one of this host, which a relative URL is not
+    parts = urlsplit(url)
+    urls = [f"{parts.scheme}://{parts.netloc}{request.path}" if request.path else url for request in requests]
     connector = aiohttp.TCPConnector(
         limit=0
     )  # a limit would queue requests here and count the waiting time as latency of the service
@@ -346,7 +349,7 @@ async def generate_http(
             try:
                 async with session.request(
                     request.method,
-                    urljoin(url, request.path),
+                    urls[kind],
                     data=request.body.encode() or None,
                     headers={"Content-Type": request.content_type} if request.content_type else None,
                     allow_redirects=False,

@@ -46,6 +46,27 @@ def process_readings(
     return readings, Measurement(metric=expected_metric, result=Result.SUCCESSFUL, value=expected)
 
 
+def result_beside_control(
+    measurement: Measurement, of_control: Measurement, new: Sequence[Measurement], old: Sequence[Measurement]
+) -> Result:
+    """Return the result of a measurement of processes, given all of the new version and of the control in a sample.
+
+    What both have is usual: they lost workers, or replace them by their own rules, such as after a number of requests.
+    A new version that has lost more than the control is not.
+    """
+    if not (measurement.result is of_control.result is Result.INCONCLUSIVE):
+        return measurement.result
+    has_lost_more = _lost_share(new, EXPECTED_PROCESSES) > _lost_share(old, CONTROL_EXPECTED_PROCESSES)
+    return measurement.result if measurement.metric == PROCESSES and has_lost_more else Result.SUCCESSFUL
+
+
+def _lost_share(measurements: Sequence[Measurement], expected_metric: str) -> float:
+    """Return the share of the expected processes that has ended: a service may have more replicas than its control."""
+    values = {measurement.metric: measurement.value for measurement in measurements}
+    count, expected = values.get(PROCESSES), values.get(expected_metric)
+    return max(0.0, 1 - count / expected) if count is not None and expected else 0.0
+
+
 def _judge_count(count: int, expected: int) -> MetricReading:
     if count >= expected:
         return MetricReading(value=float(count))

@@ -30,6 +30,7 @@ from pytest_py312.rollout.metrics.worker_processes import (
     CONTROL_EXPECTED_PROCESSES,
     EXPECTED_PROCESSES,
     PROCESS_METRICS,
+    result_beside_control,
 )
 from pytest_py312.rollout.monitoring.probes import (
     AVAILABILITY,
@@ -169,10 +170,11 @@ def can_control_excuse(previous: Sample | None) -> bool:
     """
     if previous is None:
         return True
-    was_well = any(
-        measurement.metric == CONTROL_HEALTH and measurement.value == 1.0 for measurement in previous.measurements
+    was_well = any(item.metric == CONTROL_HEALTH and item.value == 1.0 for item in previous.measurements)
+    return was_well or any(
+        measurement.detail.startswith(EXCUSED_PREFIX) and measurement.metric not in PROCESS_METRICS
+        for measurement in previous.measurements
     )
-    return was_well or any(measurement.detail.startswith(EXCUSED_PREFIX) for measurement in previous.measurements)
 
 
 def merge_with_control(
@@ -193,9 +195,7 @@ def merge_with_control(
             compare_with_control(measurement.result, control_result.result) if control_result else measurement.result
         )
         if measurement.metric in PROCESS_METRICS and control_result is not None:
-            # both lost workers, or replace them by their own rules, such as after a number of requests
-            is_usual = measurement.result is control_result.result is Result.INCONCLUSIVE
-            result = Result.SUCCESSFUL if is_usual else measurement.result
+            result = result_beside_control(measurement, control_result, new, old)
         if result is not measurement.result:
             measurement = replace(measurement, result=result, detail=f"{EXCUSED_PREFIX}{measurement.detail}")
         merged.append(measurement)

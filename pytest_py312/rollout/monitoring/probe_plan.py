@@ -1,5 +1,6 @@
 """Builds the probes of each service of a deployed stage from the plan."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -141,6 +142,13 @@ class _ServiceProbePlan:
                 f"the traffic of {self._service.name} is {load.rate * seconds:.0f} requests per sample ({load.rate:g} "
                 f"per second for {seconds:g} s), but {soak.min_requests} are needed for an error share: increase its "
                 "`rate` or `seconds`"
+            )
+        weights = [request.weight for request in load.requests] or [1]
+        needed = math.ceil(sum(weights) / min(weights))
+        if round(load.rate * seconds) < needed:  # each sample begins with the first turn
+            raise RolloutRefused(
+                f"the traffic of {self._service.name} is {load.rate * seconds:.0f} requests per sample, but {needed} "
+                "are needed to send each kind of its `requests`: increase its `rate`, `seconds` or smallest `weight`"
             )
         control = self._control_address()
         addresses = {NEW_VERSION: address} | ({CONTROL_VERSION: control} if control else {})

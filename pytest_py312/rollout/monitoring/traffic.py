@@ -8,6 +8,7 @@ import asyncio
 import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pytest_py312.core.concurrency import run_in_thread
 from pytest_py312.repository.plan.rollout_settings import TrafficRequest, TrafficSettings
@@ -141,6 +142,7 @@ def is_traffic_latency(metric: str) -> bool:
 
 def traffic_measurements(step: StepReport, settings: TrafficSettings, min_requests: int) -> tuple[Measurement, ...]:
     """Convert a report. If the generator was late itself, slowness is inconclusive, but errors still count."""
+    settings = _with_limits_of_only_kind(settings)
     error_share = step.errors / step.sent if step.sent else 1.0
     errors = MetricReading(value=error_share, detail=f"{step.errors} of {step.sent} requests")
     if step.sent < min_requests:
@@ -162,6 +164,16 @@ def traffic_measurements(step: StepReport, settings: TrafficSettings, min_reques
         to_measurement(LOAD_RATE, rate),
         *_endpoint_measurements(step, settings),
     )
+
+
+def _with_limits_of_only_kind(settings: TrafficSettings) -> TrafficSettings:
+    """Return the limits of all requests; if they are of one kind, it has no results of its own, but may have limits."""
+    if len(settings.requests) != 1:
+        return settings
+    (only,) = settings.requests
+    limits = {"p95": only.p95, "p99": only.p99, "errors": only.errors}
+    changes: dict[str, Any] = {name: limit for name, limit in limits.items() if limit is not None}
+    return replace(settings, **changes)
 
 
 def _judge_latency(name: str, value: float, limit: float, lateness: float) -> MetricReading:

@@ -228,6 +228,20 @@ def test_an_urgent_write_gets_the_reserve_in_small_steps(
     assert (numbers(records), reserve.size) == ([1], needed)
 
 
+def test_an_urgent_write_succeeds_where_the_free_space_is_unknown(
+    records: Database, reserve: DiskReserve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is on disk then, so an error after it would end a rollback that can go on."""
+    reserve.release()
+
+    def fail(folder: Path) -> int:
+        raise OSError(errno.ESTALE, "stale file handle")
+
+    monkeypatch.setattr(database, "free_space", fail)
+    records.transact(lambda execute: insert(execute, 1))
+    assert numbers(records) == [1]
+
+
 def test_other_writes_are_refused_until_the_reserve_is_complete_again(
     records: Database, reserve: DiskReserve, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -138,6 +138,6 @@ def _evaluated(value: _Value, values: Mapping[str, _Value]) -> _Value:
     whole = _REFERENCE.fullmatch(text)
     if whole is not None:
         return values.get(whole[1] or whole[2], replace(value, text=text))
-    return replace(
-        value, text=_REFERENCE.sub(lambda match: values[match[1]].text if match[1] in values else match[0], text)
-    )
+    replaced = _REFERENCE.sub(lambda match: values[match[1]].text if match[1] in values else match[0], text)
+    # references to references to references would multiply the length each time
+    return replace(value, text=replaced if len(replaced) <= VALUE_LIMIT else text)

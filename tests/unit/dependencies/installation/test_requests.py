@@ -263,3 +263,19 @@ def test_separate_tests_are_installed_without_production(tmp_path: Path, separat
     )
 
     assert {line.split(";")[0].strip() for line in request.lines} == lines
+
+
+@pytest.mark.parametrize(
+    ("packed", "paths"),
+    [("shop", ("shop",)), ("linked", ("linked",)), (".git", ()), (".git/config", ()), ("history", ()), ("outside", ())],
+)
+def test_a_build_packs_nothing_that_no_copy_has(tmp_path: Path, packed: str, paths: tuple[str, ...]) -> None:
+    """Such as the settings of git, in which a job of CI may have a token; a link to them is no way around that."""
+    root = tmp_path / "repository"
+    text = f'[tool.hatch.build.targets.wheel.force-include]\n"../{packed}" = "packed"\n'
+    service_tree(root, {"api/pyproject.toml": text, "shop/log.py": "", ".git/config": "[core]\n"})
+    service_tree(tmp_path, {"elsewhere/secret.txt": ""})
+    for name, target in (("linked", "shop"), ("history", ".git"), ("outside", "../elsewhere")):
+        (root / name).symlink_to(target)
+
+    assert RequestBuilder(plan=Plan(root=root), cache=tmp_path / "cache").outer_paths("api") == paths

@@ -9,13 +9,14 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pytest
 
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.process import CommandResult, ExitReason
+from pytest_py312.dependencies.resolution.format_control import FormatControl
 from pytest_py312.dependencies.resolution.lock import Pin, ResolutionRequest, Undetermined, Unresolvable
 from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from tests.support.fakes import FakeRunner, build_of, command_run_of
@@ -131,6 +132,77 @@ def test_entries_with_and_without_hashes_are_separate(tmp_path: Path) -> None:
 
     assert filled.get(hashed, BUILD) is None
     assert filled.get(Pin(name="numpy", version="1.26.4", line=NUMPY.line, from_source=True), BUILD) is None
+
+
+@dataclass(kw_only=True)
+class RefusingWheels(Installing):
+    """A runner whose uv has a wheel of ``six`` that has none of the required hashes."""
+
+    def run_tool(
+        self, build: InterpreterBuild, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
+    ) -> CommandResult:
+        if "install" in argv and "--no-binary" not in argv and "six" in Path(argv[-1]).read_text():
+            self.tools.append(tuple(argv))
+            return command_run_of(exit_code=1, stderr="error: Hash mismatch for `six==1.16.0`\n")
+        return super().run_tool(build, argv, stdin=stdin, time_limit=time_limit)
+
+
+HASHED = Pin(name="six", version="1.16.0", line="six==1.16.0 --hash=sha256:aa")
+FROM_URL = Pin(
+    name="six", version="1.16.0", line="six @ https://a.example/six-1.16.0-py3-none-any.whl --hash=sha256:aa"
+)
+REQUIRED = ResolutionRequest(lines=("six==1.16.0",))
+NO_SOURCES = FormatControl(wheel_only=frozenset({":all:"}))
+
+
+@pytest.mark.parametrize("other", [(), (replace(HASHED, from_source=True),)], ids=["alone", "beside a source"])
+def test_a_source_with_the_required_hash_replaces_the_wheel(tmp_path: Path, other: tuple[Pin, ...]) -> None:
+    """Another lock may have the same source as what it is: that entry stays."""
+    filled = DistributionStore(cache=tmp_path, runner=RefusingWheels())
+    filled.fill(other, BUILD, REQUIRED)
+
+    filled.fill([HASHED, NUMPY], BUILD, REQUIRED)
+
+    entries = [filled.get(pin, BUILD) for pin in (HASHED, replace(HASHED, from_source=True))]
+    assert [entry.from_source for entry in entries if entry] == [True, True]
+    again = DistributionStore(cache=tmp_path, runner=(unused := RefusingWheels()))
+    again.fill([HASHED, NUMPY], BUILD, REQUIRED)
+    assert unused.tools == []
+    assert again.discarded == []
+
+
+def test_a_source_replaces_the_wheel_where_a_damaged_entry_lies(tmp_path: Path) -> None:
+    filled = DistributionStore(cache=tmp_path, runner=RefusingWheels())
+    filled.fill([HASHED], BUILD, REQUIRED)
+    entry = filled.get(HASHED, BUILD)
+    assert entry is not None
+    (entry.folder / "entry.json").write_text("{")
+
+    filled.fill([HASHED], BUILD, REQUIRED)
+
+    assert filled.get(HASHED, BUILD) == entry
+
+
+@pytest.mark.parametrize(
+    ("pin", "request_of_it"),
+    [
+        (HASHED, replace(REQUIRED, formats=NO_SOURCES)),
+        (HASHED, ResolutionRequest(lines=(), others=(replace(REQUIRED, formats=NO_SOURCES),))),
+        (HASHED, ResolutionRequest(lines=("numpy",), formats=NO_SOURCES)),
+        (FROM_URL, REQUIRED),
+    ],
+    ids=["only-binary", "of another command", "required by another", "url"],
+)
+def test_no_source_replaces_a_wheel_where_pip_takes_none(
+    tmp_path: Path, pin: Pin, request_of_it: ResolutionRequest
+) -> None:
+    """Also where another service, which may have it, has built it before."""
+    filled = DistributionStore(cache=tmp_path, runner=RefusingWheels())
+    for _ in range(2):
+        with pytest.raises(Unresolvable) as refused:
+            filled.fill([pin], BUILD, request_of_it)
+        assert [finding.code for finding in refused.value.findings] == ["PY114"]
+        filled.fill([HASHED], BUILD, REQUIRED)
 
 
 def test_modules_are_the_importable_top_level_modules(tmp_path: Path) -> None:

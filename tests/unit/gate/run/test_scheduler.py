@@ -17,7 +17,7 @@ from pytest_py312.core.model.findings import Finding, Interpreter, Location, Out
 from pytest_py312.core.model.fleet import Cell, RequirementSource, Service
 from pytest_py312.core.model.measurements import SuiteRun, SuiteWarning
 from pytest_py312.core.model.plan import Plan, Waiver, with_resolution
-from pytest_py312.dependencies.installation.cell_locks import WITHOUT_LOCK
+from pytest_py312.dependencies.installation.cell_locks import WITHOUT_LOCK, CellLocks
 from pytest_py312.dependencies.resolution.lock import DependencyLock, Pin
 from pytest_py312.gate.checks import CHECKS
 from pytest_py312.gate.checks.check import CheckResult, Facts
@@ -89,7 +89,7 @@ def runs_of_own_check(
     of: Service,
     own: ThirdPartyCheck,
     monkeypatch: pytest.MonkeyPatch,
-    zones: tuple[str, str] = ("UTC", "UTC"),
+    zones: tuple[str, ...] = ("UTC", "UTC"),
     prepare: Callable[[Scheduler], None] = lambda gate: None,
     **options: Any,
 ) -> int:
@@ -142,6 +142,26 @@ def test_a_removed_sibling_module_invalidates_the_outcome(
     shared.unlink()
 
     assert runs_of_own_check(*fleet_of_one, own, monkeypatch) == asked
+
+
+def test_a_change_outside_of_the_folder_that_a_build_packs_invalidates_the_outcome(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The lock stays the same, and so does the folder of the service."""
+    packs = '[project]\nname = "api"\nversion = "1"\n[tool.hatch.build.force-include]\n"../../shop" = "shop"\n'
+    service_tree(tmp_path, {"apps/api/pyproject.toml": packs, "apps/api/requirements.txt": ".\n"})
+    of = service(path="apps/api", requirements=(RequirementSource(path="apps/api/requirements.txt"),))
+    own = ThirdPartyCheck(name=CHECKS[0].name)
+    monkeypatch.setattr("pytest_py312.gate.run.outcome_keys.CHECKS", (own,))
+    monkeypatch.setattr(CellLocks, "cached_digests", lambda locks, cell: ["the same lock"])
+    contents = iter(["1", "2", "2"])
+
+    def change_what_is_packed(gate: Scheduler) -> None:
+        service_tree(tmp_path, {"shop/log.py": f"level = {next(contents)}\n"})
+
+    runs = runs_of_own_check(tmp_path, of, own, monkeypatch, zones=("UTC", "UTC", "UTC"), prepare=change_what_is_packed)
+
+    assert runs == 2
 
 
 @pytest.fixture

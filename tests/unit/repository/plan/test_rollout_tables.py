@@ -174,6 +174,13 @@ def test_the_digest_changes_with_a_limit(tmp_path: Path) -> None:
     assert read(tmp_path, LAYERS).digest != read(tmp_path, LAYERS.replace("0.1", "0.2", 1)).digest
 
 
+def test_the_digest_changes_with_an_override_that_is_the_default(tmp_path: Path) -> None:
+    """It overrides something else; only a field that earlier versions did not have is no change by its default."""
+    text = '[soak]\nworker-processes = "ignore"\n[service.user.soak]\ninterval = "5m"\n'
+    judged = f'{text}worker-processes = "inconclusive"\n'
+    assert read(tmp_path, text).digest != read(tmp_path, judged).digest
+
+
 def test_a_service_with_a_slash_has_a_name_on_the_engine() -> None:
     assert DeploySettings().container_of("agent-services/laoke-service") == "agent-services.laoke-service"
 

@@ -251,6 +251,17 @@ def test_a_service_that_says_no_python_is_taken_to_be_on_that_of_most_others(
     assert assumption.endswith(".")
 
 
+@pytest.mark.parametrize(
+    ("folder", "text"), [("a z", ""), ("z", "ARG PY\nFROM python:${PY:-$(cat version)}\n")], ids=["space", "brackets"]
+)
+def test_the_assumption_names_the_baseline_of_most_others(tmp_path: Path, folder: str, text: str) -> None:
+    files = {f"s{number}/Dockerfile": "FROM python:3.11-slim\n" for number in range(2)}
+    files |= {f"{folder}/requirements.txt": "attrs\n", f"{folder}/app.py": "", f"{folder}/Dockerfile": text}
+    fleet = fleet_of(tmp_path, files)
+    (assumption,) = [text for text in fleet.assumptions if "says nowhere which Python" in text]
+    assert assumption.endswith("; 3.11 is taken as its baseline, because 2 other services are on 3.11.")
+
+
 def test_the_image_above_a_service_that_installs_it_says_what_it_runs_on(tmp_path: Path) -> None:
     """Before what its metadata allow; and it is a place of that service."""
     image = "ARG BASE=python:3.10-slim\nFROM ${BASE} AS b\nCOPY web web\nRUN cd web && pip install .\nFROM ${BASE}\n"

@@ -1,5 +1,6 @@
 """Functions of platforms as services: which files define them, what is installed for them, what is none."""
 
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -305,3 +306,16 @@ def test_values_of_terraform_do_not_grow_without_limit() -> None:
     value, references = "v" * 300_000, "${local.v}" * 60_000
     text = f'locals {{\n  v = "{value}"\n}}\nmodule "m" {{\n  runtime = "{references}"\n}}\n'
     assert list(read_terraform({"main.tf": text})) == []
+
+
+def test_references_of_terraform_do_not_multiply_without_limit() -> None:
+    """Else a file of a few lines takes gigabytes."""
+    long, chain = "x" * 900, [f'  {name} = "{f"${{local.{of}}}" * 40}"' for name, of in (("b", "a"), ("c", "b"))]
+    text = "\n".join(["locals {", f'  a = "{long}"', *chain, "}", 'resource "aws_lambda_function" "f" {'])
+    text += f'\n  runtime = "python3.9"\n  filename = "{"${local.c}" * 40}"\n}}\n'
+    tracemalloc.start()
+    try:
+        assert list(read_terraform({"main.tf": text})) == []
+        assert tracemalloc.get_traced_memory()[1] < 2**20
+    finally:
+        tracemalloc.stop()

@@ -45,3 +45,23 @@ def test_a_path_of_the_image_with_nothing_of_the_repository_is_a_problem(tmp_pat
     service = server_with(tmp_path, copied="COPY . /opt/server", path="other")
     (problem,) = read_requirement_set(tmp_path, service.requirements).problems
     assert problem.message == "/opt/other lies outside the repository."
+
+
+def test_a_path_that_leaves_a_folder_of_the_image_is_not_beside_it_in_the_repository(tmp_path: Path) -> None:
+    """The image has nothing at /opt/shop; the repository has another project there."""
+    service_tree(tmp_path, {"shop/pyproject.toml": '[project]\nname = "shop"\nversion = "1"\n', "shop/app.py": ""})
+    service = server_with(tmp_path, copied="COPY . /opt/server", path="server/../shop")
+    requirements = read_requirement_set(tmp_path, service.requirements)
+    assert requirements.locals == ()
+    assert [problem.message for problem in requirements.problems] == [
+        "/opt/server/../shop lies outside the repository."
+    ]
+
+
+def test_a_folder_copied_over_another_one_leaves_what_only_that_has(tmp_path: Path) -> None:
+    copied = "COPY libs /opt/server/libs\nCOPY requirements.txt src /opt/server/"
+    service_tree(tmp_path, {"server/src/app.py": ""})
+    service = server_with(tmp_path, copied=copied, path="server/libs/shop")
+    requirements = read_requirement_set(tmp_path, service.requirements)
+    assert [local.path for local in requirements.locals] == ["server/libs/shop"]
+    assert requirements.problems == ()

@@ -19,7 +19,12 @@ from pytest_py312.rollout.domain.model import (
     Verdict,
 )
 from pytest_py312.rollout.metrics.resource_usage import CPU_COUNTER, OUT_OF_MEMORY
-from pytest_py312.rollout.metrics.worker_processes import WORKER_RESTARTS
+from pytest_py312.rollout.metrics.worker_processes import (
+    CONTROL_EXPECTED_PROCESSES,
+    EXPECTED_PROCESSES,
+    PROCESSES,
+    WORKER_RESTARTS,
+)
 from pytest_py312.rollout.monitoring.breaches import (
     CONTROL_HEALTH,
     MetricRule,
@@ -144,6 +149,29 @@ def test_workers_that_both_versions_replace_are_usual(control_result: Result, re
     new = Measurement(metric=WORKER_RESTARTS, result=Result.INCONCLUSIVE, value=1.0)
     merged = merge_with_control(watched(), [new], [replace(new, result=control_result)])
     assert [measurement.result for measurement in merged] == [result]
+
+
+@pytest.mark.parametrize(
+    ("left", "of_control", "result"),
+    [(7.0, 7.0, Result.SUCCESSFUL), (21.0, 7.0, Result.INCONCLUSIVE), (1.0, 7.0, Result.INCONCLUSIVE)],
+    ids=["as many", "of three replicas", "nearly all"],
+)
+def test_a_control_that_has_lost_fewer_workers_is_no_excuse(left: float, of_control: float, result: Result) -> None:
+    """Shares are compared: a service may have more replicas than its control."""
+    lost = Measurement(metric=PROCESSES, result=Result.INCONCLUSIVE, value=left)
+    expected = 32.0 if left > 8 else 8.0
+    new = [lost, well(EXPECTED_PROCESSES, expected)]
+    old = [replace(lost, value=of_control), well(CONTROL_EXPECTED_PROCESSES, 8.0)]
+    assert merge_with_control(watched(), new, old)[0].result is result
+
+
+def test_workers_that_both_versions_replace_do_not_make_the_control_an_excuse() -> None:
+    """Not for an outage: a control that fails for a reason of its own was not well before."""
+    replaced = Measurement(metric=WORKER_RESTARTS, result=Result.INCONCLUSIVE, value=1.0)
+    first = merge_with_control(watched(), [well(AVAILABILITY, 1.0), replaced], [failed(AVAILABILITY), replaced])
+    previous = Sample(service="user", slot=1, at=Timestamp(wall=300.0, boottime=300.0, boot="b"), measurements=first)
+    both = merge_with_control(watched(), [failed(AVAILABILITY)], [failed(AVAILABILITY)], previous)
+    assert both[0].result is Result.FAILED
 
 
 def availability_with_control(*rows: tuple[str, str]) -> list[str]:

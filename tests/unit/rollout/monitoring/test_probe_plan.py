@@ -1,6 +1,7 @@
 """Probes of the services of a stage."""
 
 import asyncio
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -212,6 +213,22 @@ def test_traffic_for_both_versions_ends_within_half_an_interval(tmp_path: Path) 
 def test_too_little_traffic_is_refused(tmp_path: Path, rate: int, target: FakeTarget, message: str) -> None:
     with pytest.raises(RolloutRefused, match=message):
         watched(tmp_path, soaking(port=80), target, PLAN + LOAD.format(rate=rate))
+
+
+KINDS = """
+[service.gateway.soak.load]
+rate = 4
+seconds = "50s"
+requests = [{{ path = "/orders", weight = {weight} }}, {{ path = "/report" }}]
+"""
+
+
+@pytest.mark.parametrize(("weight", "is_refused"), [(119, False), (120, True)])
+def test_a_kind_of_request_that_no_sample_would_send_is_refused(tmp_path: Path, weight: int, is_refused: bool) -> None:
+    """Each sample begins with the first turn, so its errors would never be seen."""
+    refusal = pytest.raises(RolloutRefused, match="is 120 requests per sample, but 121 are needed to send each kind")
+    with refusal if is_refused else nullcontext():
+        watched(tmp_path, soaking(port=80), ReachableTarget(), PLAN + KINDS.format(weight=weight))
 
 
 def test_a_control_that_does_not_run_is_inconclusive(tmp_path: Path) -> None:

@@ -111,6 +111,16 @@ def results_of_kinds(settings: TrafficSettings, write: EndpointReport, *, errors
     return results_by_metric(step, settings)
 
 
+@pytest.mark.parametrize(
+    ("limits", "metric"),
+    [({"p95": 0.01}, LOAD_LATENCY), ({"p99": 0.02}, LOAD_TAIL_LATENCY), ({"errors": 0.0}, LOAD_ERRORS)],
+)
+def test_the_limits_of_the_only_kind_of_request_are_those_of_all(limits: dict[str, float], metric: str) -> None:
+    settings = replace(SETTINGS, p95=1.0, p99=1.0, requests=(TrafficRequest(path="/orders", **limits),))  # type: ignore[arg-type]
+    results = results_by_metric(STEP, settings)
+    assert [name for name, one in results.items() if one.result is Result.FAILED] == [metric]
+
+
 def test_each_kind_of_request_has_its_own_results() -> None:
     results = results_of_kinds(TWO_KINDS, endpoint("POST /orders", sent=20, p95=0.3))
     assert results["load latency of GET /orders"].value == 0.02
