@@ -33,6 +33,8 @@ LOAD_LATENCY = "load latency"
 """95th percentile of the latency in seconds, counted from the due time of each request."""
 LOAD_TAIL_LATENCY = "load latency p99"
 """99th percentile of the same."""
+MIN_TAIL_REQUESTS = 100
+"""Requests in a sample from which on their 99th percentile is compared: of fewer it is the longest."""
 LOAD_EXTREME_LATENCY = "load latency p99.9"
 """99.9th percentile; only measured if the plan has a limit for it."""
 LOAD_ERRORS = "load errors"
@@ -132,7 +134,8 @@ def traffic_latencies(settings: TrafficSettings) -> tuple[str, ...]:
     if not settings.rate:
         return ()
     endpoints = settings.requests if len(settings.requests) > 1 else ()
-    return (LOAD_LATENCY, LOAD_TAIL_LATENCY, *map(endpoint_latency, endpoints))
+    has_tail = settings.rate * settings.seconds >= MIN_TAIL_REQUESTS
+    return (LOAD_LATENCY, *((LOAD_TAIL_LATENCY,) if has_tail else ()), *map(endpoint_latency, endpoints))
 
 
 def is_traffic_latency(metric: str) -> bool:

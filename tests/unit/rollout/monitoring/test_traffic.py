@@ -160,6 +160,7 @@ def test_a_kind_that_was_not_sent_in_this_sample_has_no_results() -> None:
 def test_latencies_of_all_kinds_are_compared_with_the_control() -> None:
     assert traffic_latencies(TrafficSettings()) == ()
     assert traffic_latencies(SETTINGS) == (LOAD_LATENCY, LOAD_TAIL_LATENCY)
+    assert traffic_latencies(replace(SETTINGS, seconds=3.0)) == (LOAD_LATENCY,), "p99 of 60 requests is their longest"
     assert traffic_latencies(TWO_KINDS)[2:] == ("load latency of GET /orders", "load latency of POST /orders")
 
 
