@@ -270,8 +270,7 @@ class LibraryAnalyzer:
     ) -> Mapping[str, str]:
         if baseline_installation.environment is None or cell.is_baseline:
             return {}
-        baseline = Cell(service=cell.service, interpreter=cell.service.baseline)
-        return self._installer.check_imports(baseline, modules)
+        return self._installer.check_imports(cell.baseline_cell, modules)
 
     # -- inputs of the analysis
 

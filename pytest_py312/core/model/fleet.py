@@ -317,6 +317,11 @@ class Cell:
     def is_baseline(self) -> bool:
         return self.interpreter == self.service.baseline
 
+    @property
+    def baseline_cell(self) -> "Cell":
+        """The same service on its baseline."""
+        return Cell(service=self.service, interpreter=self.service.baseline)
+
 
 def cells_of(plan: Plan, service: Service) -> tuple[Cell, ...]:
     """Return one cell for each interpreter of the plan from the service's baseline up to the target, both included.

@@ -85,7 +85,7 @@ class CellLocks:
             return None
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:
-            baseline_lock = self.cached(baseline_cell(cell))
+            baseline_lock = self.cached(cell.baseline_cell)
             constraints = tool_constraints(baseline_lock) if baseline_lock else ()
         for constraint_set in dict.fromkeys((constraints, ())):
             lock = self._resolver.cached_lock(self._request_builder.request(cell, built_trees, constraint_set), build)
@@ -181,7 +181,7 @@ class CellLocks:
         """
         constraints: tuple[str, ...] = ()
         if not cell.is_baseline:
-            baseline_lock = self.resolved(baseline_cell(cell))
+            baseline_lock = self.resolved(cell.baseline_cell)
             constraints = tool_constraints(baseline_lock) if isinstance(baseline_lock, DependencyLock) else ()
         if constraints:
             lock = self._locker.try_lock(self._request_builder.request(cell, trees, constraints), build)
@@ -226,8 +226,3 @@ class CellLocks:
     def is_passed_through(self, cell: Cell) -> bool:
         """Whether an interpreter is neither the service's own nor the target: whether it is blocked there is enough."""
         return cell.interpreter not in (cell.service.baseline, self._plan.target)
-
-
-def baseline_cell(cell: Cell) -> Cell:
-    """Return the cell of the same service on its baseline."""
-    return replace(cell, interpreter=cell.service.baseline)

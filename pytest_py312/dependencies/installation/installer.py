@@ -23,7 +23,7 @@ from pytest_py312.core.model.fleet import Cell, Program
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.dependencies.diagnosis.locker import RESOLUTIONS_PER_CORE, Locker
-from pytest_py312.dependencies.installation.cell_locks import CellLocks, baseline_cell
+from pytest_py312.dependencies.installation.cell_locks import CellLocks
 from pytest_py312.dependencies.installation.lock_installation import LockInstaller
 from pytest_py312.dependencies.installation.lockfile_diagnosis import LockFileDiagnosis
 from pytest_py312.dependencies.installation.requests import RequestBuilder
@@ -147,7 +147,7 @@ class Installer:
         """Group ``cells`` and their baseline cells by interpreter, in ascending order and without duplicates."""
         cells_by_interpreter: dict[Interpreter, dict[str, Cell]] = {}
         for cell in cells:
-            for needed_cell in (cell, baseline_cell(cell)):
+            for needed_cell in (cell, cell.baseline_cell):
                 cells_by_interpreter.setdefault(needed_cell.interpreter, {})[needed_cell.identifier] = needed_cell
         return {
             interpreter: list(cells_by_interpreter[interpreter].values())
@@ -276,7 +276,7 @@ class Installer:
         except (CellUnavailable, Undetermined):
             self.locks.mark_undetermined(cell)
             return frozenset()
-        baseline = self.installation(baseline_cell(cell)) if not cell.is_baseline else None
+        baseline = self.installation(cell.baseline_cell) if not cell.is_baseline else None
         environment = baseline.environment if baseline is not None else None
         return self.request_builder.dispensable(cell.service, trees, environment.modules if environment else {})
 

@@ -145,10 +145,6 @@ class RepairTrials:
     _installations: dict[object, Installation] = field(default_factory=dict)
 
     @property
-    def _baseline_cell(self) -> Cell:
-        return replace(self.cell, interpreter=self.cell.service.baseline)
-
-    @property
     def _required(self) -> RequirementSet:
         return self.installer.request_builder.requirements(self.cell.service)
 
@@ -180,7 +176,7 @@ class RepairTrials:
         if not self._can_change(item) and not (hashed and not item.entry.url):
             return []
         page = self.installer.trials.index(self.cell).page(item.name)
-        target, baseline = self._target_environment(self.cell), self._target_environment(self._baseline_cell)
+        target, baseline = self._target_environment(self.cell), self._target_environment(self.cell.baseline_cell)
         return candidates(page, item.entry.specifier, target=target, baseline=baseline)
 
     def _target_environment(self, cell: Cell) -> TargetEnvironment:
@@ -197,7 +193,7 @@ class RepairTrials:
         self._freely_chosen = frozenset(item.name for item in free)
         pinned_changes = [
             pinned_change
-            for cell in (self.cell, self._baseline_cell)
+            for cell in (self.cell, self.cell.baseline_cell)
             if (pinned_change := self._with_locked_versions(change, cell))
         ]
         valid_change = next((pinned_change for pinned_change in pinned_changes if self._works(pinned_change)), None)
@@ -294,7 +290,7 @@ class RepairTrials:
         """Return the marker to add to a pin that only the baseline needs; empty if it is no such pin."""
         if len({item.name for item in requirements}) != 1 or any(item.entry.marker for item in requirements):
             return ""
-        item, baseline = requirements[0], self.installer.installation(self._baseline_cell)
+        item, baseline = requirements[0], self.installer.installation(self.cell.baseline_cell)
         requires = [(entry.name, line) for entry in baseline.distributions for line in entry.requires]
         expired = expired_requirement(item.name, requires, self.cell.service.baseline, self.cell.interpreter)
         if expired is None:
@@ -354,7 +350,7 @@ class RepairTrials:
         blamed = self.installer.trials.blamed_projects(self.cell, change)
         if blamed is not None or not self._baseline_constrains or not change.specifiers:
             return blamed
-        blamed_on_baseline = self.installer.trials.blamed_projects(self._baseline_cell, change)
+        blamed_on_baseline = self.installer.trials.blamed_projects(self.cell.baseline_cell, change)
         if blamed_on_baseline is not None and not {item.name for item in change.specifiers} & set(blamed_on_baseline):
             # something else blocks the baseline, so it cannot be used to select changes
             self._baseline_constrains = False
@@ -369,7 +365,9 @@ class RepairTrials:
     def install(self, change: RequirementChange) -> Collection[str]:
         target_errors = self._errors(self.cell, change)
         if any(finding.code == "PY105" for finding in target_errors):
-            baseline_identities = {finding_identity(finding) for finding in self._errors(self._baseline_cell, change)}
+            baseline_identities = {
+                finding_identity(finding) for finding in self._errors(self.cell.baseline_cell, change)
+            }
             target_errors = tuple(
                 finding
                 for finding in target_errors
@@ -381,7 +379,7 @@ class RepairTrials:
         installation = self._installation(cell, change)
         findings = list(installation_findings(cell, installation, self._required.entries))
         if not cell.is_baseline and any(entry.from_source for entry in installation.distributions):
-            baseline = self.installer.installation(self._baseline_cell)
+            baseline = self.installer.installation(self.cell.baseline_cell)
             findings += image_build_findings(cell, installation, baseline, self._required.entries)
         return tuple(finding for finding in findings if finding.severity is Severity.ERROR)
 
@@ -397,7 +395,7 @@ class RepairTrials:
             change=change,
             changes=tuple(_specifier_changes(change, self._required)),
             target=self._trial_side(self.cell, change),
-            baseline=self._trial_side(self._baseline_cell, change),
+            baseline=self._trial_side(self.cell.baseline_cell, change),
             freely_chosen=self._freely_chosen,
             unavailable=self.unavailable,
         )

@@ -7,7 +7,7 @@ import ast
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pytest_py312.core.model.fleet import Cell, Service
@@ -55,8 +55,7 @@ class BenchmarkRunner:
 
         :param measured_services: the number of services that are measured in the run.
         """
-        baseline_cell = replace(cell, interpreter=cell.service.baseline)
-        sides = [self._prepared_side(side_cell) for side_cell in (baseline_cell, cell)]
+        sides = [self._prepared_side(side_cell) for side_cell in (cell.baseline_cell, cell)]
         old, new = sides
         if isinstance(old, str) or isinstance(new, str):
             return BenchmarkResults(unchecked=next(side for side in sides if isinstance(side, str)))
@@ -67,7 +66,7 @@ class BenchmarkRunner:
             benchmark = ServiceBenchmark(
                 self.runner, self.plan.root, baseline=old, target=new, measured_services=measured_services, core=core
             )
-            return benchmark.measure(module, self._starters(baseline_cell, cell))
+            return benchmark.measure(module, self._starters(cell.baseline_cell, cell))
 
     def _starters(self, baseline_cell: Cell, target_cell: Cell) -> tuple[ServiceStarter, ServiceStarter] | str:
         """Return how to start the service on both sides, or why its start is not measured."""

@@ -69,7 +69,7 @@ class DependencyCheck:
         is_complete = True
         if cell.service.start_modules:
             imports, is_complete = _start_imports(cell, facts)
-            earlier, is_earlier_complete = _start_imports(_baseline_of(cell), facts)
+            earlier, is_earlier_complete = _start_imports(cell.baseline_cell, facts)
             is_complete = is_complete and is_earlier_complete
         started_set = set_results[0 if separate_production(cell.service) is None else 1]
         installations = (started_set.installation, started_set.baseline_installation)
@@ -111,7 +111,7 @@ def _check_set(
     :param others: findings on another set of the cell; those that equal one of them are left out.
     """
     installation = facts.installation(cell)
-    baseline = _baseline_of(cell)
+    baseline = cell.baseline_cell
     baseline_installation = installation if cell.is_baseline else facts.installation(baseline)
     unreadable = list(_unreadable_lines(cell, facts))
     if is_additional:
@@ -202,10 +202,6 @@ def _findings(cell: Cell, installation: Installation, facts: Facts) -> Iterator[
         yield from _source_build_notes(installation.rest)
     yield from installation.dispensed
     yield from _source_build_notes(installation)
-
-
-def _baseline_of(cell: Cell) -> Cell:
-    return replace(cell, interpreter=cell.service.baseline)
 
 
 def _outcome(cell: Cell, set_results: Sequence[_SetResult], started: Sequence[Finding]) -> Outcome:

@@ -46,7 +46,7 @@ class ImageCheck:
         if cell.is_baseline:
             findings = [replace(finding, preexisting=True) for finding in findings]
         elif findings:
-            baseline = replace(cell, interpreter=cell.service.baseline)
+            baseline = cell.baseline_cell
             baseline_identities = {
                 finding_identity(finding) for run in facts.image_runs(baseline) for finding in _findings(run, baseline)
             }

@@ -467,7 +467,7 @@ def _unpaired_findings(cell: Cell, pairs: PairedRuns) -> Iterator[Finding]:
 
 def _differing_versions(facts: Facts, cell: Cell) -> str:
     """Describe the distributions with different versions on both interpreters: they may be the cause as well."""
-    baseline_versions = installed_versions(facts.installation(replace(cell, interpreter=cell.service.baseline)))
+    baseline_versions = installed_versions(facts.installation(cell.baseline_cell))
     target_versions = installed_versions(facts.installation(cell))
     changed = [
         f"{name} {baseline_versions[name]} -> {target_versions[name]}"

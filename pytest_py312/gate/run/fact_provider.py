@@ -273,10 +273,9 @@ class FactProvider:
     def repair(self, cell: Cell, findings: Sequence[Finding]) -> list[Finding]:
         from pytest_py312.dependencies.installation.repair import repair  # lazy: only needed for blocked sets
 
-        baseline = replace(cell, interpreter=cell.service.baseline)
         unavailable = {
             name
-            for installation in (self.installation(cell), self.installation(baseline))
+            for installation in (self.installation(cell), self.installation(cell.baseline_cell))
             if installation.rest is not None
             for name in installation.rest.unavailable
         }
@@ -351,9 +350,8 @@ class FactProvider:
         return lock.versions if isinstance(lock, DependencyLock) else None
 
     def library_analysis(self, cell: Cell) -> "AnalysisResult":
-        baseline_cell = replace(cell, interpreter=cell.service.baseline)
         return self._components.run(_LIBRARY_ANALYZER, self._library_analyzer).analyze(
-            cell, self.installation(cell), self.installation(baseline_cell)
+            cell, self.installation(cell), self.installation(cell.baseline_cell)
         )
 
     def image_runs(self, cell: Cell) -> "Sequence[ImageCheckResult]":
@@ -380,7 +378,7 @@ class FactProvider:
         return run
 
     def suite_run_with_baseline_versions(self, cell: Cell, select: tuple[str, ...]) -> SuiteRun | None:
-        baseline = self.installation(replace(cell, interpreter=cell.service.baseline))
+        baseline = self.installation(cell.baseline_cell)
         alike = self.installer.trials.with_versions(cell, installed_versions(baseline))
         if alike.environment is None or alike.incomplete:
             return None
