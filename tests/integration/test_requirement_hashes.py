@@ -1,7 +1,6 @@
 """Hashes in a requirements file: only a file with a required hash is installed."""
 
 import json
-import subprocess
 import sys
 from pathlib import Path
 
@@ -19,31 +18,29 @@ RIGHT = "b6a85871a79d2e3b22d2d1b94ac2824226a63c6b741c88f7ae975f18b6778374"
 SOURCE = "2d91e135bf72d31a410b17c16da610a82cb55f6b0477d1a902134b24a455b8b3"
 """iniconfig-2.0.0.tar.gz"""
 WRONG = "0" * 63 + "7"
-# gunicorn-20.1.0-py3-none-any.whl
 ALTGRAPH = "743628f2ac6a7c26f5d9223c91ed8ecbba535f506f4b6f558885a8a56a105857"
 """altgraph-0.17.2-py2.py3-none-any.whl, which imports pkg_resources; no version up to 0.17.4 does without"""
+# gunicorn-20.1.0-py3-none-any.whl
 GUNICORN = "9dcc4547dbb1cb284accfb15ab5667a0e5d1881cc443e0677b4882a4067a807e"
+
+
+def service_on_this_interpreter(root: Path, digest: str, test: str) -> None:
+    """Write a service that requires a file of iniconfig with this hash, and a plan for the running interpreter."""
+    version = f"{sys.version_info.major}.{sys.version_info.minor}"
+    (root / "py312.toml").write_text(f'target = "{version}"\ninterpreters = ["{version}"]\n')
+    service = root / "services" / "hashed"
+    (service / "tests").mkdir(parents=True)
+    (service / "requirements.txt").write_text(f"iniconfig==2.0.0 --hash=sha256:{digest}\n")
+    (service / "requirements-dev.txt").write_text("pytest<8.5\n")
+    (service / "tests" / "test_it.py").write_text(test)
 
 
 @pytest.mark.parametrize(("digest", "returncode"), [(RIGHT, 0), (WRONG, 1)], ids=["right", "wrong"])
 def test_only_a_file_with_a_required_hash_is_installed(tmp_path: Path, digest: str, returncode: int) -> None:
     """As with pip; the lock's own hashes, which match whatever the index has, are not used."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    (tmp_path / "py312.toml").write_text(f'target = "{version}"\ninterpreters = ["{version}"]\n')
-    service = tmp_path / "services" / "hashed"
-    (service / "tests").mkdir(parents=True)
-    (service / "requirements.txt").write_text(f"iniconfig==2.0.0 --hash=sha256:{digest}\n")
-    (service / "requirements-dev.txt").write_text("pytest<8.5\n")
-    (service / "tests" / "test_it.py").write_text("def test_it():\n    assert True\n")
+    service_on_this_interpreter(tmp_path, digest, "def test_it():\n    assert True\n")
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--py312", "--py312-runner=local", f"--py312-cache-dir={tmp_path / 'cache'}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = gate(tmp_path, tmp_path / "cache", checks="")
 
     assert done.returncode == returncode, done.stdout
     assert ("PY114" in done.stdout) == bool(returncode)
@@ -51,13 +48,7 @@ def test_only_a_file_with_a_required_hash_is_installed(tmp_path: Path, digest: s
 
 def test_the_source_is_built_where_only_its_hash_is_required(tmp_path: Path) -> None:
     """As by pip. A file that was compiled before there were wheels for an interpreter lacks the hashes of those."""
-    version = f"{sys.version_info.major}.{sys.version_info.minor}"
-    (tmp_path / "py312.toml").write_text(f'target = "{version}"\ninterpreters = ["{version}"]\n')
-    service = tmp_path / "services" / "hashed"
-    (service / "tests").mkdir(parents=True)
-    (service / "requirements.txt").write_text(f"iniconfig==2.0.0 --hash=sha256:{SOURCE}\n")
-    (service / "requirements-dev.txt").write_text("pytest<8.5\n")
-    (service / "tests" / "test_it.py").write_text("import iniconfig\n\n\ndef test_it():\n    assert iniconfig\n")
+    service_on_this_interpreter(tmp_path, SOURCE, "import iniconfig\n\n\ndef test_it():\n    assert iniconfig\n")
     first, again = (gate(tmp_path, tmp_path / "cache", checks="py312_dependencies or py312_suite") for _ in range(2))
     assert "PY114" not in first.stdout
     assert first.returncode == again.returncode == 0, first.stdout
@@ -83,14 +74,7 @@ def test_a_setuptools_without_a_hash_fails_where_no_environment_comes_with_it(tm
     service = hashed_service(tmp_path)
     (service / "requirements.txt").write_text(f"gunicorn==20.1.0 --hash=sha256:{GUNICORN}\n")
 
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "--py312", "--py312-runner=local", f"--py312-cache-dir={tmp_path / 'cache'}"],
-        cwd=tmp_path,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=300,
-    )
+    done = gate(tmp_path, tmp_path / "cache", checks="")
 
     assert "PY114 setuptools has no pinned version and no hash" in done.stdout
     assert "services/hashed::py3.12::dependencies" in done.stdout
