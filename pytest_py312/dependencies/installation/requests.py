@@ -90,6 +90,7 @@ class RequestBuilder:
         self._omitted: dict[str, frozenset[str]] = {}
         self._digests: dict[str, str] = {}
         self._git_versions: dict[str, GitVersion | None] = {}
+        self._outer_paths: dict[str, tuple[str, ...]] = {}
         self._lock = threading.Lock()
 
     def requirements(self, service: Service) -> RequirementSet:
@@ -438,6 +439,12 @@ class RequestBuilder:
 
     def outer_paths(self, folder: str) -> tuple[str, ...]:
         """Return the files and folders of the repository outside of a source tree that its build packs."""
+        with self._lock:
+            if folder not in self._outer_paths:
+                self._outer_paths[folder] = self._outer_paths_now(folder)
+            return self._outer_paths[folder]
+
+    def _outer_paths_now(self, folder: str) -> tuple[str, ...]:
         tree = Tree(self._plan.root)
         text = tree.read_or_none(join_path(folder, "pyproject.toml")) or ""
         paths = [join_path(folder, path) for path in (packaged_paths_outside(text) if "../" in text else ())]
