@@ -12,7 +12,7 @@ from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError, StateError
 from pytest_py312.core.files import write_document
 from pytest_py312.core.model.report import Report
-from pytest_py312.core.text import StyledLine, escape_terminal, pluralize
+from pytest_py312.core.text import StyledLine, escape_terminal, list_names, pluralize
 from pytest_py312.gate.report_files import ReportWriter
 from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file, terminal
 from pytest_py312.gate.run.known_findings_file import KnownFindings
@@ -21,8 +21,6 @@ from pytest_py312.gate.sharding.documents import DocumentFault, DocumentReader, 
 from pytest_py312.gate.sharding.durations import format_durations, parse_durations, updated_durations
 from pytest_py312.gate.sharding.merging import MergedRun, merge, refuse
 
-MAX_LISTED = 5
-"""Files with the same fault that are listed."""
 PIPE_WIDTH = 80
 """Columns of a summary that is not printed to a terminal, as in pytest."""
 _PARTIAL_OPTIONS = ("paths", "--py312-stage", "--py312-services", "--py312-python")
@@ -82,9 +80,7 @@ def _read_documents(files: Sequence[str]) -> list[ShardDocument]:
 
 def _listed(files: Sequence[str]) -> str:
     """Return the files, or the first ones if there are many with the same fault. Their sentence is in the singular."""
-    more = len(files) - MAX_LISTED
-    listed = ", ".join(files[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
-    return f"{listed}: each" if len(files) > 1 else listed
+    return f"{list_names(files)}: each" if len(files) > 1 else list_names(files)
 
 
 def _report_files(options: argparse.Namespace) -> tuple[tuple[Path, ...], Mapping[Path, str]]:

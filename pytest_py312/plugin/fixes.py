@@ -11,7 +11,7 @@ import pytest
 from pytest_py312.analysis.judging.replacements import UTC_REPLACEMENTS, apply_utc_choice, needs_trial
 from pytest_py312.core.errors import Py312Error, describe_internal_error
 from pytest_py312.core.model.findings import Finding, Interpreter, Outcome, Severity, SourceChange, SpecifierChange
-from pytest_py312.core.text import shorten, without_escapes
+from pytest_py312.core.text import list_names, shorten, without_escapes
 from pytest_py312.gate.checks.suite import SuiteCheck
 from pytest_py312.gate.fixes.assertion_trials import TryFile, confirmed_assertions
 from pytest_py312.gate.fixes.ready_services import merge_changes
@@ -243,10 +243,9 @@ class FixSession:
         names = [unproven.service for unproven in moves.unproven]
         if not names:
             return "--py312-fix writes these changes"
-        more = f" and {len(names) - _MAX_NAMES} more" if len(names) > _MAX_NAMES else ""
         return (
             f"--py312-fix writes these changes, but no versions of what is not proven on {self._target}: "
-            f"{', '.join(names[:_MAX_NAMES])}{more}"
+            f"{list_names(names, _MAX_NAMES)}"
         )
 
     def _verified(self, plan: ChangeSet, outcomes: Sequence[Outcome]) -> ChangeSet:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pytest_py312.core.model.measurements import BenchmarkComparison, BenchmarkResults, SpeedVerdict
 from pytest_py312.core.model.plan import BenchmarkSettings
+from pytest_py312.core.text import list_names
 from pytest_py312.gate.benchmarks.jobs import (
     CPU_TIME_PREFIX,
     TIME_PREFIX,
@@ -256,8 +257,7 @@ class ServiceBenchmark:
         changed = [
             f"{name} {old[name]} -> {new[name]}" for name in sorted(old) if new.get(name, old[name]) != old[name]
         ]
-        more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-        return f"the sides also differ in {', '.join(changed[:5])}{more}" if changed else ""
+        return f"the sides also differ in {list_names(changed)}" if changed else ""
 
     def _record_conditions(self, baseline: ProcessMeasurements, target: ProcessMeasurements) -> None:
         names = sorted({*baseline.conditions, *target.conditions})

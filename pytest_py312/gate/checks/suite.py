@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from pytest_py312.core.model.findings import Finding, Interpreter, Location, Outcome, Severity, Status
 from pytest_py312.core.model.fleet import Cell, Service
 from pytest_py312.core.model.measurements import SuiteComparison, SuiteRun
-from pytest_py312.core.text import error_line, pluralize, shorten
+from pytest_py312.core.text import error_line, list_names, pluralize, shorten
 from pytest_py312.dependencies.installation.findings import incomplete_environment_reason, missing_environment_reason
 from pytest_py312.dependencies.installation.result import Installation, installed_versions
 from pytest_py312.dependencies.resolution.known_replacements import SUCCESSORS
@@ -474,10 +474,7 @@ def _differing_versions(facts: Facts, cell: Cell) -> str:
         for name in sorted(baseline_versions)
         if target_versions.get(name, baseline_versions[name]) != baseline_versions[name]
     ]
-    if not changed:
-        return ""
-    more = f" and {len(changed) - 5} more" if len(changed) > 5 else ""
-    return f"the two sides also differ in: {', '.join(changed[:5])}{more}"
+    return f"the two sides also differ in: {list_names(changed)}" if changed else ""
 
 
 def _detail(run: SuiteRun, name: str) -> str:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.model.fleet import Service
+from pytest_py312.core.text import list_names
 from pytest_py312.core.text_edits import EditRefused
 from pytest_py312.repository.declarations.declaration import DeclarationRole
 from pytest_py312.repository.declarations.reader import read_declarations
@@ -135,9 +136,8 @@ class _MigrationPlanner:
             )
             if waiting_services and waiting_services != file.owners(declaration) and is_behind:
                 others = sorted(waiting_services)
-                more = f" and {len(others) - 3} more" if len(others) > 3 else ""
                 self.shared_notes.append(
-                    f"{declaration.location} is shared with {', '.join(others[:3])}{more}, "
+                    f"{declaration.location} is shared with {list_names(others, 3)}, "
                     "and changes when all of them migrate."
                 )
 

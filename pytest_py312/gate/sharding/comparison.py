@@ -9,13 +9,11 @@ from collections.abc import Iterator, Sequence
 
 from pytest_py312.core.model.measurements import InterpreterBuild
 from pytest_py312.core.model.shards import RunIdentity, WorkUnit
-from pytest_py312.core.text import pluralize
+from pytest_py312.core.text import list_names, pluralize
 from pytest_py312.gate.sharding.documents import ShardDocument
 from pytest_py312.gate.sharding.durations import item_name
 from pytest_py312.gate.sharding.packing import ItemKey
 
-MAX_LISTED = 5
-"""Items, files or options that one fault names."""
 _BENCHMARK = "benchmark"
 
 
@@ -36,7 +34,7 @@ def find_faults(documents: Sequence[ShardDocument]) -> list[str]:
     present = {document.shard.part for document in documents}
     missing = [part for part in range(1, parts + 1) if part not in present]
     if missing:
-        listed = _listed([str(part) for part in missing])
+        listed = list_names([str(part) for part in missing])
         faults.append(f"part {listed} of {parts} is missing" if len(missing) == 1 else f"parts {listed} are missing")
     faults += _other_identities(alike)
     return faults if faults else _item_faults(alike)
@@ -76,12 +74,9 @@ def _differences(identity: RunIdentity, common: RunIdentity) -> Iterator[str]:
         yield f"is of commit {identity.commit or 'none'}, the others of {common.commit or 'none'}"
     elif identity.changes != common.changes:
         paths = sorted({path for path, _ in set(identity.changes) ^ set(common.changes)})
-        which = "" if paths == ["."] else f": {_listed(paths)}"
-        yield (
-            f"is of other files than the others, though of the same commit{which}"
-            if identity.commit
-            else (f"is of other files than the others{which}")
-        )
+        which = "" if paths == ["."] else f": {list_names(paths)}"
+        commit = ", though of the same commit" if identity.commit else ""
+        yield f"is of other files than the others{commit}{which}"
     if identity.plan != common.plan:
         yield "was checked by another plan than the others"
     options, common_options = dict(identity.options), dict(common.options)
@@ -126,7 +121,9 @@ def _item_faults(documents: Sequence[ShardDocument]) -> list[str]:
     if doubled:
         faults.append(f"{_items(doubled)} in two parts")
     for document in documents:
-        judged = [(outcome.service, item_name(outcome)) for outcome in document.report.outcomes]
+        judged = [
+            (outcome.service, item_name(outcome.interpreter, outcome.check)) for outcome in document.report.outcomes
+        ]
         own = document.shard.own_items
         foreign = [key for key in judged if key not in own]
         if foreign:
@@ -143,18 +140,12 @@ def _item_faults(documents: Sequence[ShardDocument]) -> list[str]:
 def _explained(document: ShardDocument) -> frozenset[ItemKey]:
     """Return the items of which the document itself reports that they were not run."""
     return frozenset(
-        (service, f"{interpreter.label}::{check}" if interpreter else check)
-        for service, interpreter, check in document.report.not_run
+        (service, item_name(interpreter, check)) for service, interpreter, check in document.report.not_run
     )
 
 
 def _items(keys: Sequence[ItemKey]) -> str:
-    return _listed(["::".join(key) for key in keys])
-
-
-def _listed(texts: Sequence[str]) -> str:
-    more = len(texts) - MAX_LISTED
-    return ", ".join(texts[:MAX_LISTED]) + (f" and {more} more" if more > 0 else "")
+    return list_names(["::".join(key) for key in keys])
 
 
 def incomplete_parts(documents: Sequence[ShardDocument]) -> list[str]:
@@ -183,7 +174,8 @@ def differing_builds(documents: Sequence[ShardDocument]) -> list[str]:
     return [
         f"Python {interpreter} was not the same in all parts: "
         + "; ".join(
-            f"{build} in {_listed([str(document.shard.part) for document in parts])}" for build, parts in kinds.items()
+            f"{build} in {list_names([str(document.shard.part) for document in parts])}"
+            for build, parts in kinds.items()
         )
         for interpreter, kinds in sorted(builds.items())
         if len(kinds) > 1

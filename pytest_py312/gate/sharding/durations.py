@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from pytest_py312.core.errors import Py312Error
-from pytest_py312.core.model.findings import Outcome
+from pytest_py312.core.model.findings import Interpreter, Outcome
 from pytest_py312.core.serialization import escape_lone_surrogates
 from pytest_py312.gate.sharding.packing import ItemKey
 
@@ -26,9 +26,9 @@ class DurationsError(Py312Error):
     """The file of durations cannot be used. The message has its name and, where it is known, the line."""
 
 
-def item_name(outcome: Outcome) -> str:
-    """Return the end of the node id of an outcome: ``py3.12::suite``, or ``versions``."""
-    return f"{outcome.interpreter.label}::{outcome.check}" if outcome.interpreter else outcome.check
+def item_name(interpreter: Interpreter | None, check: str) -> str:
+    """Return the end of the node id of an item: ``py3.12::suite``, or ``versions``."""
+    return f"{interpreter.label}::{check}" if interpreter else check
 
 
 def parse_durations(content: bytes, file_name: str) -> Durations:
@@ -96,5 +96,5 @@ def updated_durations(
     durations = {key: seconds for key, seconds in previous.items() if not covers_all or key[0] in services}
     for outcome in outcomes:
         if not outcome.cached:
-            durations[outcome.service, item_name(outcome)] = outcome.seconds
+            durations[outcome.service, item_name(outcome.interpreter, outcome.check)] = outcome.seconds
     return durations

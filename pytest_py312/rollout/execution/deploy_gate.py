@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 
 from pytest_py312.core.errors import RolloutRefused
+from pytest_py312.core.text import list_names
 from pytest_py312.repository.plan.rollout_settings import RolloutSettings
 from pytest_py312.rollout.context import RolloutContext
 from pytest_py312.rollout.domain.events import Breached, Decided, DeployFailed, RollbackRequested
@@ -25,10 +26,9 @@ def check_proven(subject: str, unproven: Sequence[str]) -> None:
     :raises RolloutRefused: there are some.
     """
     if unproven:
-        more = f" and {len(unproven) - MAX_LISTED_CHECKS} more" if len(unproven) > MAX_LISTED_CHECKS else ""
         raise RolloutRefused(
             f"{subject} is not deployed because not all of its checks are proven: "
-            f"{', '.join(unproven[:MAX_LISTED_CHECKS])}{more}"
+            f"{list_names(unproven, MAX_LISTED_CHECKS)}"
         )
 
 
