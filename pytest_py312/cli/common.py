@@ -1,8 +1,11 @@
 """Shared by all commands: the plan that the arguments select, and what is printed."""
 
 import argparse
+import shutil
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TextIO
 
 from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError, PlanError, StateError
@@ -40,7 +43,7 @@ def read_plan(options: argparse.Namespace) -> Plan:
 
 def write_output(text: str) -> None:
     """Print what a command has done, if it can be printed; characters that the stream's encoding lacks are escaped."""
-    print_or_discard(_printable(text), sys.stdout)
+    print_or_discard(printable(text), sys.stdout)
 
 
 def write_result(text: str) -> None:
@@ -52,7 +55,7 @@ def write_result(text: str) -> None:
     if sys.stdout is None:
         return
     try:
-        sys.stdout.write(_printable(text))
+        sys.stdout.write(printable(text))
         sys.stdout.flush()
     except BrokenPipeError:
         raise
@@ -61,7 +64,18 @@ def write_result(text: str) -> None:
         raise StateError(f"the output cannot be written: {error.strerror}") from error
 
 
-def _printable(text: str) -> str:
+def output_width(pipe_width: int) -> int:
+    """Return the columns of standard output; ``pipe_width`` if it is no terminal."""
+    return shutil.get_terminal_size().columns if sys.stdout.isatty() else pipe_width
+
+
+def uses_color(stream: TextIO, environ: Mapping[str, str]) -> bool:
+    """Return whether to print colours: only on a terminal that supports them, and unless NO_COLOR is set."""
+    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
+
+
+def printable(text: str) -> str:
+    """Return ``text`` with what the encoding of standard output lacks escaped."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
 

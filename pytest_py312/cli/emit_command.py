@@ -2,13 +2,13 @@
 
 import argparse
 import difflib
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from pytest_py312 import __version__
+from pytest_py312.cli.common import write_result
 from pytest_py312.core.errors import OptionError, did_you_mean
-from pytest_py312.gate.sharding.durations import Durations, parse_durations
+from pytest_py312.gate.sharding.durations import read_durations
 from pytest_py312.gate.sharding.workflows import (
     MAX_JOBS,
     WorkflowSettings,
@@ -36,7 +36,7 @@ def emit(options: argparse.Namespace) -> int:
     )
     text = _SYSTEMS[options.system](settings)
     if options.check is None:
-        sys.stdout.write(text)
+        write_result(text)
         return 0
     return _compare(Path(options.check), text)
 
@@ -49,17 +49,10 @@ def _parts(options: argparse.Namespace) -> int:
                 "--shards auto needs --durations=FILE, which `py312 merge --durations=FILE` writes: give --shards N "
                 "the first time"
             )
-        return parts_for(_read_durations(options.durations), limit)
+        return parts_for(read_durations(options.durations), limit)
     if not options.shards.isdecimal() or not 1 <= int(options.shards) <= limit:
         raise OptionError(f"--shards {options.shards}: expected auto or a number of jobs from 1 to {limit}")
     return int(options.shards)
-
-
-def _read_durations(file: str) -> Durations:
-    try:
-        return parse_durations(Path(file).read_bytes(), file)
-    except OSError as error:
-        raise OptionError(f"--durations {file}: {error.strerror or error}") from None
 
 
 def _compare(path: Path, text: str) -> int:
@@ -70,6 +63,6 @@ def _compare(path: Path, text: str) -> int:
     difference = difflib.unified_diff(
         existing.splitlines(keepends=True), text.splitlines(keepends=True), str(path), "py312 emit"
     )
-    lines = list(difference)
-    sys.stdout.writelines(lines)
-    return 1 if lines else 0
+    text = "".join(difference)
+    write_result(text)
+    return 1 if text else 0

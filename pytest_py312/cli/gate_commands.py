@@ -2,15 +2,14 @@
 
 import argparse
 import os
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn, TextIO
+from typing import NoReturn
 
 from pytest_py312.cli.commands import CACHE_ACTIONS, DEFAULT_PRUNE_DAYS, INVENTORY_FORMATS
-from pytest_py312.cli.common import existing_folder, read_plan, write_result
+from pytest_py312.cli.common import existing_folder, output_width, read_plan, uses_color, write_result
 from pytest_py312.core.directories import default_cache_folder
 from pytest_py312.core.errors import OptionError, StateError, did_you_mean
 from pytest_py312.core.model.fleet import Fleet
@@ -39,7 +38,7 @@ def inventory(options: argparse.Namespace) -> int:
         _restrict_to_folder(whole_fleet, plan, existing_folder(options.path)), plan, whole_fleet
     )
     if output_format == "table":
-        text = render_table(fleet, plan, width=_stream_width(sys.stdout), color=_uses_color(sys.stdout, os.environ))
+        text = render_table(fleet, plan, width=output_width(PIPE_WIDTH), color=uses_color(sys.stdout, os.environ))
     else:
         render = {"json": render_json, "csv": render_csv, "markdown": render_markdown}
         text = render[output_format](fleet, plan)
@@ -63,15 +62,6 @@ def _restrict_to_folder(fleet: Fleet, plan: Plan, folder: Path) -> Fleet:
     services = tuple(service for service in fleet.services if service.name in names)
     assumptions = [text for text in fleet.assumptions if text.split(" ", 1)[0] in names]
     return replace(fleet, services=services, assumptions=(*assumptions, *describe_sources_by_name(services)))
-
-
-def _stream_width(stream: TextIO) -> int:
-    return shutil.get_terminal_size().columns if stream.isatty() else PIPE_WIDTH
-
-
-def _uses_color(stream: TextIO, environ: Mapping[str, str]) -> bool:
-    """Return whether to print colours: only on a terminal that supports them, and unless NO_COLOR is set."""
-    return stream.isatty() and not environ.get("NO_COLOR") and environ.get("TERM") != "dumb"
 
 
 # ---- cache

@@ -3,11 +3,11 @@
 import argparse
 import hashlib
 import os
-import shutil
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
+from pytest_py312.cli.common import output_width, printable, uses_color
 from pytest_py312.core import clock
 from pytest_py312.core.errors import OptionError, StateError
 from pytest_py312.core.files import write_document
@@ -18,7 +18,7 @@ from pytest_py312.gate.reports import FORMAT_OF_ENDING, format_of_file, terminal
 from pytest_py312.gate.run.known_findings_file import KnownFindings
 from pytest_py312.gate.run.tasks import CheckTask, tasks_of
 from pytest_py312.gate.sharding.documents import DocumentFault, DocumentReader, ShardDocument
-from pytest_py312.gate.sharding.durations import format_durations, parse_durations, updated_durations
+from pytest_py312.gate.sharding.durations import format_durations, read_durations, updated_durations
 from pytest_py312.gate.sharding.merging import MergedRun, merge, refuse
 
 PIPE_WIDTH = 80
@@ -100,10 +100,7 @@ def _report_files(options: argparse.Namespace) -> tuple[tuple[Path, ...], Mappin
 
 
 def _read_durations(file: str | None) -> Mapping[tuple[str, str], float]:
-    path = Path(file) if file else None
-    if path is None or not path.exists():
-        return {}
-    return parse_durations(path.read_bytes(), str(path))
+    return read_durations(file) if file and Path(file).exists() else {}
 
 
 def _write_durations(path: Path, previous: Mapping[tuple[str, str], float], run: MergedRun) -> None:
@@ -159,7 +156,7 @@ def _show_summary(run: MergedRun, options: argparse.Namespace) -> None:
     _print_section(f"py312: readiness for Python {run.report.plan.target}")
     lines = terminal.summary_lines(
         run.report,
-        width=_width(),
+        width=output_width(PIPE_WIDTH),
         unicode="utf" in (sys.stdout.encoding or "").lower(),
         verbosity=int(options.verbose) - int(options.quiet),
         today=clock.today(),
@@ -167,12 +164,8 @@ def _show_summary(run: MergedRun, options: argparse.Namespace) -> None:
     _print_lines(lines)
 
 
-def _width() -> int:
-    return shutil.get_terminal_size().columns if sys.stdout.isatty() else PIPE_WIDTH
-
-
 def _print_section(title: str) -> None:
-    _print(f" {title} ".center(_width(), "="))
+    _print(f" {title} ".center(output_width(PIPE_WIDTH), "="))
 
 
 def _print_lines(lines: Iterable[StyledLine]) -> None:
@@ -183,11 +176,9 @@ def _print_lines(lines: Iterable[StyledLine]) -> None:
 def _print(text: str, style: str = "", *, is_escaped: bool = False) -> None:
     indent = text[: len(text) - len(text.lstrip())]
     shown = text if is_escaped else indent + _styled(escape_terminal(text), style)
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(shown.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    sys.stdout.write(printable(shown) + "\n")
 
 
 def _styled(text: str, style: str) -> str:
-    """Return ``text`` in colour, on a terminal that has colours, and unless NO_COLOR is set."""
-    has_color = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and has_color else text
+    """Return ``text`` in colour, where there are colours."""
+    return f"\x1b[{_STYLES[style]}m{text}\x1b[0m" if style and uses_color(sys.stdout, os.environ) else text

@@ -258,11 +258,13 @@ def test_a_process_without_output_goes_on() -> None:
     assert python(code).stdout == "done\n"
 
 
-def test_output_that_is_lost_is_no_success(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", ["cache size", "emit github --shards=2"])
+def test_output_that_is_lost_is_no_success(tmp_path: Path, words: str) -> None:
     """Such as a table that is written to a full disk: the file looks complete."""
     with open("/dev/full", "w") as full:  # noqa: PTH123 - a device
         done = subprocess.run(
-            [sys.executable, "-m", "pytest_py312", "cache", "size", f"--cache-dir={tmp_path}"],
+            [sys.executable, "-m", "pytest_py312", *words.split()],
+            env={**os.environ, "XDG_CACHE_HOME": str(tmp_path)},
             stdout=full,
             stderr=subprocess.PIPE,
             text=True,

@@ -1,4 +1,4 @@
-"""The file of recorded durations (``--py312-durations``), by which the parts of a run are divided. Pure.
+"""The file of recorded durations (``--py312-durations``), by which the parts of a run are divided.
 
 It is an input of the run, equal on all machines: ``py312 merge --durations=FILE`` writes it, and it is committed or
 handed to all parts. What is stale in it makes a part longer, and never a verdict wrong.
@@ -7,6 +7,7 @@ handed to all parts. What is stale in it makes a part longer, and never a verdic
 import json
 import math
 from collections.abc import Collection, Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from pytest_py312.core.errors import Py312Error
@@ -51,6 +52,17 @@ def parse_durations(content: bytes, file_name: str) -> Durations:
         for service, items in document["services"].items()
         for name, value in _object(items, f"{file_name}: {service}").items()
     }
+
+
+def read_durations(file: str) -> Durations:
+    """Read the file that the option ``--durations`` of a command of ``py312`` names.
+
+    :raises DurationsError: it cannot be read, or is no such file.
+    """
+    try:
+        return parse_durations(Path(file).read_bytes(), file)
+    except OSError as error:
+        raise DurationsError(f"--durations {file}: {error.strerror or error}") from None
 
 
 def _refuse_constant(name: str) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312 import __version__
-from pytest_py312.cli import gate_commands
+from pytest_py312.cli import common, gate_commands
 from pytest_py312.cli.commands import COMMANDS
 from pytest_py312.cli.common import escape_line, log
 from pytest_py312.cli.main import main
@@ -132,8 +132,8 @@ def test_a_terminal_gets_colours_unless_disabled(environ: dict[str, str], colour
         def isatty(self) -> bool:
             return True
 
-    assert gate_commands._uses_color(Terminal(), environ) is coloured
-    assert not gate_commands._uses_color(io.StringIO(), environ)
+    assert common.uses_color(Terminal(), environ) is coloured
+    assert not common.uses_color(io.StringIO(), environ)
 
 
 def test_the_cache_folder_can_be_chosen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
