@@ -1,5 +1,6 @@
 """Lock files beside requirements, with uv and a small index: their versions are resolved and judged."""
 
+import subprocess
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -217,3 +218,37 @@ def test_an_invalid_lock_is_reported_with_its_line_and_ignored(locked: LockedSer
     builder = RequestBuilder(plan=Plan(root=locked.root), cache=locked.root)
     (problem,) = builder.requirements(locked.cell.service).problems
     assert problem.location == Location(path=f"{PLACE}/uv.lock", line=2, column=1)
+
+
+def commit_project(folder: Path, version: str, *requires: str) -> str:
+    """Commit a project, named as its folder, to the repository in it. Return the hash of the commit."""
+    folder.mkdir(parents=True, exist_ok=True)
+    head = f'[project]\nname = "{folder.name}"\nversion = "{version}"\ndependencies = {list(requires)}\n'
+    (folder / "pyproject.toml").write_text(head)
+    (folder / f"{folder.name}.py").touch()
+    author = ("-c", "user.name=a", "-c", "user.email=a@example.org")
+    for words in (("init", "-q", "-b", "main"), ("add", "-A"), (*author, "commit", "-q", "-m", version)):
+        subprocess.run(["git", "-C", str(folder), *words], check=True)
+    head_commit = subprocess.run(
+        ["git", "-C", str(folder), "rev-parse", "HEAD"], check=True, capture_output=True, text=True
+    )
+    return head_commit.stdout.strip()
+
+
+@pytest.mark.parametrize("interpreter", TOGETHER)
+def test_a_project_from_git_is_resolved_at_the_commit_of_its_lock(locked: LockedService, interpreter: str) -> None:
+    """Also where another project requires its branch."""
+    lib, plugin = locked.root / "lib", locked.root / "plugin"
+    locked_commit = commit_project(lib, "1.0")
+    commit_project(lib, "2.0", "nosuch==1")
+    plugin_commit = commit_project(plugin, "1.0", f"lib @ git+{lib.as_uri()}@main")
+    requirements = (f"lib @ git+{lib.as_uri()}@main", f"plugin @ git+{plugin.as_uri()}@main")
+    lock_file = HEAD + "".join(
+        f'[[package]]\nname = "{folder.name}"\nversion = "1"\nsource = {{ git = "{folder.as_uri()}?rev=main#{at}" }}\n'
+        for folder, at in ((lib, locked_commit), (plugin, plugin_commit))
+    )
+
+    lock = locked.resolve(interpreter, pyproject_toml=pyproject(*requirements), uv_lock=lock_file)
+
+    assert isinstance(lock, DependencyLock), lock
+    assert [pin.line.rpartition("@")[2] for pin in lock.pins] == [locked_commit, plugin_commit]

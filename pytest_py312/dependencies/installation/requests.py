@@ -25,7 +25,7 @@ from pytest_py312.dependencies.proofs.hash_checking import requires_hashes
 from pytest_py312.dependencies.resolution.format_control import OPTIONS as FORMAT_OPTIONS
 from pytest_py312.dependencies.resolution.format_control import read_format_control
 from pytest_py312.dependencies.resolution.lock import PROJECT_NAME, DependencyLock, ResolutionRequest, preinstalled
-from pytest_py312.dependencies.resolution.lockfile_pins import pin_locations, pinned_constraints
+from pytest_py312.dependencies.resolution.lockfile_pins import lines_at_commits, pin_locations, pinned_constraints
 from pytest_py312.dependencies.resolution.uv_config import BUILD_CONSTRAINT
 from pytest_py312.dependencies.store.distribution_store import StoredDistribution
 from pytest_py312.repository.formats.pyproject import packaged_paths_outside
@@ -290,6 +290,9 @@ class RequestBuilder:
             ),
             direct=tuple((item.name, item.location) for item in sorted(requirements.entries, key=decisiveness)),
             locked=tuple(pin_locations(requirements.locks, cell.interpreter)) if locked_constraints else (),
+            at_commits=tuple(lines_at_commits(requirements.locks, requirements.entries, cell.interpreter))
+            if holds_locked_versions
+            else (),
             exclude_newer=self._plan.exclude_newer,
         )
         groups = self._groups(cell.service)

@@ -45,6 +45,8 @@ class ResolutionRequest:
     direct: tuple[tuple[str, Location], ...] = ()
     locked: tuple[tuple[str, Location], ...] = ()
     """Where a lock file pins the projects of ``constraints``."""
+    at_commits: tuple[str, ...] = ()
+    """Requirements from git at the commits of a lock file, whatever branches are required."""
     exclude_newer: str = ""
     hashes: bool = False
     no_deps: bool = False

@@ -5,6 +5,7 @@ constraints and not requirements: only the requirements decide what is installed
 entries that a single one does not need.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 
@@ -23,6 +24,8 @@ LOCKED_VERSION_CODE = "PY115"
 """Code of a finding about a locked version that cannot be installed."""
 STALE_LOCK_CODE = "PY116"
 """Code of a finding about a lock file that contradicts its requirements, or is not for this Python."""
+
+_GIT_URL = re.compile(r"(git\+\w+://[^/\s]*/[^@#;\s]*)(?:@[^#;\s]+)?", re.ASCII)
 
 
 def pinned_constraints(
@@ -43,6 +46,25 @@ def pinned_constraints(
             if all(_entry_allows(entry, applicable[0]) for entry in _entries_for(entries, name, interpreter)):
                 constraints[name] = f"{name}=={applicable[0].version}"
     yield from constraints.values()
+
+
+def lines_at_commits(
+    locks: Iterable[LockFileText], entries: Sequence[LocatedEntry], interpreter: Interpreter
+) -> Iterator[str]:
+    """Yield those of ``entries`` that are installed from git, at the commits that ``locks`` have for ``interpreter``.
+
+    Left out: projects with several applicable pins, or several requirements that apply.
+    """
+    commits: dict[str, str] = {}
+    for lock in locks:
+        for name, pins in _pins_by_name(lock).items():
+            applicable = [pin for pin in pins if _applies_to(pin, interpreter)]
+            if len(applicable) == 1 and applicable[0].commit:
+                commits[name] = applicable[0].commit
+    for name, commit in commits.items():
+        required = {entry.text for entry in _entries_for(entries, name, interpreter) if "git+" in entry.entry.url}
+        if len(required) == 1:
+            yield _GIT_URL.sub(rf"\1@{commit}", required.pop(), count=1)
 
 
 def pin_locations(locks: Iterable[LockFileText], interpreter: Interpreter) -> Iterator[tuple[str, Location]]:

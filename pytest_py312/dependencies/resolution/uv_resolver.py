@@ -175,6 +175,7 @@ class UvResolver:
                 build.digest,
                 sorted(request.lines),
                 sorted(request.constraints),
+                sorted(request.at_commits),
                 request.options,
                 request.exclude_newer,
                 request.hashes,
@@ -309,7 +310,7 @@ class UvResolver:
         folder = self._temporary / uuid.uuid4().hex
         folder.mkdir(parents=True)
         requirements, constraints = folder / "requirements.in", folder / "constraints.txt"
-        installed = folder / "installed.txt"
+        installed, overrides = folder / "installed.txt", folder / "overrides.txt"
         # uv also reads the nearest settings file above its folder: this one keeps it from those of the cache's parents
         settings_file = folder / "uv.toml"
         try:
@@ -333,6 +334,9 @@ class UvResolver:
             argv += ["--offline"] if offline else []
             argv += extra_options
             argv += ["--constraint", inside(constraints)] if request.constraints else []
+            if request.at_commits:
+                overrides.write_text("\n".join(request.at_commits) + "\n", encoding="utf-8")
+                argv += ["--override", inside(overrides)]
             if request.installed:
                 # uv prefers the versions of an existing output file
                 installed.write_text("\n".join(request.installed) + "\n", encoding="utf-8")
@@ -352,6 +356,6 @@ class UvResolver:
                 return result
             return replace(result, stdout=installed.read_text(encoding="utf-8")) if result.ok else result
         finally:
-            for file in (requirements, constraints, installed, settings_file):
+            for file in (requirements, constraints, overrides, installed, settings_file):
                 file.unlink(missing_ok=True)
             folder.rmdir()

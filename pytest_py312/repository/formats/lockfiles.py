@@ -23,6 +23,7 @@ MAX_LENGTH = 4_000_000
 MAX_PINS = 20_000
 
 _NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,198}[A-Za-z0-9])?", re.ASCII)
+_COMMIT = re.compile(r"[0-9a-f]{40}(?:[0-9a-f]{24})?", re.ASCII)
 _NAME_LINE = re.compile(r"^[ \t]*(name)[ \t]*=", re.MULTILINE)
 _HEADER = re.compile(r"^[ \t]*\[\[[ \t]*packages?[ \t]*\]\]", re.MULTILINE)
 
@@ -53,6 +54,8 @@ class LockedPin:
     requires_python: str = ""
     source: str = "index"
     path: str = ""
+    commit: str = ""
+    """The commit of the git repository that the project is installed from; 40 or 64 hexadecimal digits."""
     dependencies: tuple[LockedDependency, ...] = ()
     files: tuple[str, ...] = ()
     hashes: tuple[str, ...] = ()
@@ -234,6 +237,11 @@ def _as_text(value: Any) -> str:
     return value if isinstance(value, str) else ""
 
 
+def _commit(value: Any) -> str:
+    """Return ``value`` if it is the hash of a commit; otherwise an empty string."""
+    return value if isinstance(value, str) and _COMMIT.fullmatch(value) else ""
+
+
 def _read_uv(text: str, path: str) -> LockFileText:
     data = _parse_toml(text)
     pins = []
@@ -249,6 +257,7 @@ def _read_uv(text: str, path: str) -> LockFileText:
                 markers=strings_in(item.get("resolution-markers")),
                 source="index" if kind == "registry" else kind,
                 path=_as_text(local_path),
+                commit=_commit(_as_text(source.get("git")).rpartition("#")[2]),
                 dependencies=tuple(_uv_dependencies(item)),
                 files=(*wheels, *sources),
                 hashes=(*hashes, *source_hashes),
@@ -286,6 +295,7 @@ def _read_poetry(text: str, path: str) -> LockFileText:
                 markers=tuple(map(str, markers.values())) if isinstance(markers, dict) else strings_in(markers),
                 requires_python=_as_text(item.get("python-versions")),
                 source=kinds.get(_as_text(source.get("type")), "index"),
+                commit=_commit(source.get("resolved_reference")),
                 dependencies=tuple(_poetry_dependencies(item)),
                 files=names,
                 hashes=hashes,
@@ -327,6 +337,7 @@ def _read_pdm(text: str, path: str) -> LockFileText:
             markers=strings_in(item.get("marker")),
             requires_python=_as_text(item.get("requires_python")),
             source=next((kind for kind in ("git", "url", "path") if kind in item), "index"),
+            commit=_commit(item.get("revision")),
             dependencies=tuple(
                 dependency for extra in extras or ("",) for dependency in _pdm_dependencies(item, extra)
             ),
@@ -377,6 +388,7 @@ def _read_pylock(text: str, path: str) -> LockFileText:
                 markers=strings_in(item.get("marker")),
                 requires_python=_as_text(item.get("requires-python")),
                 source=next((kind for key, kind in kinds.items() if key in item), "index"),
+                commit=_commit(_as_table(item.get("vcs")).get("commit-id")),
                 files=(*wheels, *sources),
                 hashes=(*hashes, *source_hashes),
             )
@@ -417,7 +429,13 @@ def _pipfile_pin(name: str, form: Mapping[str, Any], line: int | None) -> Locked
     version = _as_text(form.get("version")).removeprefix("==").strip()
     pin = _make_pin({"name": name, "version": version}, line)
     kind = next((kind for key, kind in (("git", "git"), ("file", "url"), ("path", "path")) if key in form), "index")
-    return replace(pin, markers=strings_in(form.get("markers")), source=kind, hashes=strings_in(form.get("hashes")))
+    return replace(
+        pin,
+        markers=strings_in(form.get("markers")),
+        source=kind,
+        commit=_commit(form.get("ref")),
+        hashes=strings_in(form.get("hashes")),
+    )
 
 
 def _json_line(text: str, key: str, start: int) -> tuple[int | None, int]:

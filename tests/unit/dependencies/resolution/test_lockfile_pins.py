@@ -15,6 +15,7 @@ from pytest_py312.dependencies.resolution.lockfile_pins import (
     STALE_LOCK_CODE,
     attribute_to_locks,
     describe_regeneration,
+    lines_at_commits,
     pinned_constraints,
     regeneration_finding,
     required_pins,
@@ -64,6 +65,35 @@ def test_a_pin_applies_where_its_marker_does(on: Interpreter) -> None:
 )
 def test_ambiguous_pins_are_no_constraints(pins: tuple[LockedPin, ...]) -> None:
     assert list(pinned_constraints([lock(*pins)], [], ON312)) == []
+
+
+@pytest.mark.parametrize(
+    ("required", "locked"),
+    [
+        ("lib @ git+https://host/lib", "lib @ git+https://host/lib@COMMIT"),
+        ("lib @ git+https://host/lib.git@main", "lib @ git+https://host/lib.git@COMMIT"),
+        (
+            "lib[a] @ git+ssh://git@host/x/lib@a/b#subdirectory=s",
+            "lib[a] @ git+ssh://git@host/x/lib@COMMIT#subdirectory=s",
+        ),
+        ("lib @ git+file:///x/lib@v1 ; os_name != 'nt'", "lib @ git+file:///x/lib@COMMIT ; os_name != 'nt'"),
+        ("lib @ https://host/lib-1.0.tar.gz", ""),
+        ("lib @ git+https://host/lib ; python_version < '3.9'", ""),
+        ("other @ git+https://host/lib", ""),
+    ],
+)
+@pytest.mark.parametrize("on", TOGETHER)
+def test_a_requirement_from_git_is_installed_at_the_commit_of_the_lock(
+    on: Interpreter, required: str, locked: str
+) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+    lock_file = lock(pin("lib", source="git", commit=commit), pin("six", "1"))
+
+    lines = list(lines_at_commits([lock_file], [entry(required)], on))
+
+    assert lines == ([locked.replace("COMMIT", commit)] if locked else [])
+    forked = lock(*lock_file.pins, pin("lib", source="git", commit="f" * 40))
+    assert list(lines_at_commits([forked], [entry(required)], on)) == []
 
 
 @pytest.mark.parametrize("on", TOGETHER)

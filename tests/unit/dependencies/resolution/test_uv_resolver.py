@@ -114,6 +114,16 @@ def test_what_is_asked_for_reaches_uv(tmp_path: Path) -> None:
     assert argv[argv.index("--only-binary") :][:2] == ("--only-binary", ":all:")
 
 
+def test_another_commit_of_a_lock_file_is_another_lock(tmp_path: Path) -> None:
+    uv, runner = resolver(tmp_path, [command_run_of("a==1\n"), command_run_of("a==2\n")])
+    request = replace(request_for("a @ git+https://host/a@main"), at_commits=("a @ git+https://host/a@0123",))
+
+    assert uv.resolve(request, build_of()).versions == {"a": "1"}
+    assert "--override" in runner.tools[0]
+    assert uv.resolve(replace(request, at_commits=()), build_of()).versions == {"a": "2"}
+    assert "--override" not in runner.tools[1]
+
+
 # ---- no wheel
 
 NO_WHEEL = """\

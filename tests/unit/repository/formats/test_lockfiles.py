@@ -308,6 +308,27 @@ def test_pipfile_lock() -> None:
     assert lock.pins[0].hashes == ("sha256:aa",)
 
 
+def locked_from_git(table: str, source: str) -> str:
+    return f'lock-version = "1.0"\n[[{table}]]\nname = "lib"\nversion = "1.0"\n{source}\n'
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("uv.lock", locked_from_git("package", 'source = { git = "https://host/lib?rev=main#COMMIT" }')),
+        ("poetry.lock", locked_from_git("package", 'source = { type = "git", resolved_reference = "COMMIT" }')),
+        ("pdm.lock", locked_from_git("package", 'git = "https://host/lib"\nrevision = "COMMIT"')),
+        ("pylock.toml", locked_from_git("packages", 'vcs = { type = "git", commit-id = "COMMIT" }')),
+        ("Pipfile.lock", '{"default": {"lib": {"git": "https://host/lib", "ref": "COMMIT"}}}'),
+    ],
+)
+def test_the_commit_of_a_project_from_git(name: str, text: str) -> None:
+    commit = "0123456789abcdef0123456789abcdef01234567"
+
+    assert [pin.commit for pin in read_lock_file(text.replace("COMMIT", commit), name).pins] == [commit]
+    assert [pin.commit for pin in read_lock_file(text.replace("COMMIT", "main"), name).pins] == [""]
+
+
 @pytest.mark.parametrize(("name", "text"), BY_NAME.items())
 def test_line_ends_and_a_byte_order_mark_change_nothing(name: str, text: str) -> None:
     assert read_lock_file("\ufeff" + text.replace("\n", "\r\n"), name) == read_lock_file(text, name)
