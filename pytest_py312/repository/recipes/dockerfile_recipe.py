@@ -19,6 +19,7 @@ from pytest_py312.repository.formats.image_reference import is_lambda_image
 from pytest_py312.repository.recipes.command_walk import CommandWalk
 from pytest_py312.repository.recipes.file_map import (
     FileMap,
+    context_path,
     find_build_context,
     instruction_words,
     is_related,
@@ -224,7 +225,7 @@ class _ImageReader:
                 state.files.add(f"{destination}/{name}" if into_folder else destination, path)
 
     def _context_paths(self, source: str) -> list[str]:
-        path = join_path(self._context, source.lstrip("/") or ".")
+        path = join_path(self._context, context_path(source))
         if leaves_root(path):
             return []
         # the context is mounted at the root of a map of its own, so that patterns are expanded in one place

@@ -11,7 +11,7 @@ from itertools import islice
 
 from pytest_py312.core.model.fleet import InstallStep
 from pytest_py312.repository.formats.dockerfile import DockerfileText, Instruction
-from pytest_py312.repository.tree import Tree, join_path, leaves_root
+from pytest_py312.repository.tree import Tree, join_path, leaves_root, with_outer_folders
 
 WORKSPACE = "/repository"
 """Where the checkout is, for commands of CI and of test runners that ask for it."""
@@ -141,8 +141,9 @@ def _has_suffix(path: str) -> bool:
 
 
 def find_build_context(tree: Tree, service_path: str, dockerfile: DockerfileText) -> str:
-    """Return the folder with most of what the Dockerfile copies: the service's, the Dockerfile's, or the root."""
-    candidates = dict.fromkeys((service_path, join_path(".", dockerfile.path.rpartition("/")[0] or "."), "."))
+    """Return the folder with most of what the Dockerfile copies: the service's, the Dockerfile's, or one around it."""
+    around = with_outer_folders(dockerfile.path.rpartition("/")[0] or ".")
+    candidates = dict.fromkeys((service_path, *around))
     sources = copied_sources(dockerfile)
     return max(candidates, key=lambda folder: sum(_exists_in_context(tree, folder, source) for source in sources))
 
@@ -152,6 +153,14 @@ def copied_sources(dockerfile: DockerfileText) -> list[str]:
     return [source for instruction in dockerfile.instructions for source in _copied_sources(instruction)]
 
 
+def context_path(source: str) -> str:
+    """Return the source of a COPY relative to its build context, which it cannot leave: ``../a`` is ``a``.
+
+    https://docs.docker.com/reference/dockerfile/#copy
+    """
+    return resolve_path(source, "/").lstrip("/") or "."
+
+
 def _copied_sources(instruction: Instruction) -> Iterator[str]:
     """Yield what a COPY or ADD takes from the build context."""
     if instruction.keyword not in ("COPY", "ADD") or "<<" in instruction.arguments or "--from" in instruction.arguments:
@@ -159,7 +168,7 @@ def _copied_sources(instruction: Instruction) -> Iterator[str]:
     words = [word for word in instruction_words(instruction.arguments) if not word.startswith("--")]
     for word in words[:-1]:
         if "$" not in word and "://" not in word and not word.startswith("git@"):
-            yield word.lstrip("/")
+            yield context_path(word)
 
 
 def instruction_words(arguments: str) -> list[str]:

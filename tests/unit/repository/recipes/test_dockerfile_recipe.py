@@ -218,6 +218,22 @@ def test_the_build_context_is_the_one_in_which_the_files_exist(tmp_path: Path) -
     assert files_of(recipe_of(tmp_path, text, {"a.txt": ""})) == [("svc/Dockerfile:4", ("svc/a.txt",))]
 
 
+def test_a_build_context_is_found_around_the_dockerfile_and_never_left(tmp_path: Path) -> None:
+    """`docker build -f ecs/job/Dockerfile .` in `code`: a COPY of `../../reqs` is that of `reqs`."""
+    text = (
+        "FROM python:3.11\nENV PYTHONPATH=/code\nWORKDIR /code\nCOPY ../../reqs reqs/\n"
+        "RUN pip install -r reqs/a.txt\nCOPY ../../ /code\n"
+    )
+    for name, content in {"ecs/job/Dockerfile": text, "reqs/a.txt": ""}.items():
+        (tmp_path / "code" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "code" / name).write_text(content)
+    for service in ("code", "code/ecs/job"):
+        recipe = read_dockerfile_recipe(Tree(tmp_path), "code/ecs/job/Dockerfile", service)
+        assert recipe is not None
+        assert files_of(recipe) == [("code/ecs/job/Dockerfile:5", ("code/reqs/a.txt",))]
+        assert (recipe.is_complete, recipe.code_folders) == (True, ("code",))
+
+
 def test_another_virtual_environment_of_the_image_is_not_the_services(tmp_path: Path) -> None:
     (tmp_path / "tool").mkdir()
     (tmp_path / "tool/b.txt").write_text("")
