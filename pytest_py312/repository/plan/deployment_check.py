@@ -36,7 +36,8 @@ def check_deployments(
     :param file: the plan file that ``plan`` and ``settings`` were read from.
     :param services: (name, path) of every service of the fleet.
     :raises PlanError: ``needs`` names no service or the service itself, services of a stage need each other, two
-        services have one name or one port on the target, or a soak ends before its first comparison.
+        services have one name or one port on the target, a soak ends before its first comparison, or the target
+        cannot do what the plan asks for.
     """
     lookup = PatternIndex(services)
     _check_needed_services(file, services, lookup)
@@ -45,6 +46,7 @@ def check_deployments(
     _check_containers(file, planned)
     _check_ports(file, planned)
     _check_soaks(file, planned, settings)
+    _check_target(file, planned, settings)
 
 
 def needs_among(deployments: Mapping[str, DeploySettings], paths: Mapping[str, str]) -> dict[str, list[str]]:
@@ -187,6 +189,42 @@ def _check_soaks(file: PlanFile, planned: Sequence[PlannedService], settings: Ro
                 f"the first comparison needs {compare.min_points} (compare.min-points); write "
                 f'duration = "{hours}h" at least, or a shorter interval',
             )
+
+
+def _check_target(file: PlanFile, planned: Sequence[PlannedService], settings: RolloutSettings) -> None:
+    """Refuse what only Docker can do: in a swarm or a cluster, this machine does not reach a single container."""
+    target = settings.deploy.target
+    if target == "docker":
+        return
+    for service in planned:
+        soak = settings.soak_settings_for(stage=service.stage, name=service.name, path=service.path)
+        requested = {
+            ("soak", "control"): soak.control,
+            ("soak", "load"): soak.load.rate > 0,
+            ("deploy", "health-command"): bool(service.deploy.health_command),
+            ("deploy", "grpc-health"): service.deploy.grpc is not None,
+        }
+        for key in (key for key, is_requested in requested.items() if is_requested):
+            raise _error(file, service, key, f"{_UNSUPPORTED[key].format(target)} ({service.name}); {_SUPPORTED}")
+    for index, metric in enumerate(settings.metrics):
+        if metric.provider == "http":
+            message = f"{_UNSUPPORTED['metric'].format(target)} ({metric.name}); {_SUPPORTED}"
+            raise file.error(("soak", "metric", index, "provider"), message)
+    if settings.contracts:
+        raise file.error(("contract", 0), f"{_UNSUPPORTED['contract'].format(target)}; {_SUPPORTED}")
+
+
+_UNSUPPORTED = {
+    ("soak", "control"): "the target {} runs no control",
+    ("soak", "load"): "the target {} has no address to send traffic to",
+    ("deploy", "health-command"): "the target {} runs no command in a container",
+    ("deploy", "grpc-health"): "the target {} has no address to ask over gRPC",
+    "metric": "the target {} has no address to send requests to",
+    "contract": "the target {} runs no contracts",
+}
+_SUPPORTED = (
+    "remove it: availability, restarts, memory, CPU, logs, and metrics of Prometheus and of Python functions are there"
+)
 
 
 def _error(file: PlanFile, service: PlannedService, key: tuple[str, str], message: str) -> PlanError:

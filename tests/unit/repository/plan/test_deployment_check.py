@@ -31,6 +31,53 @@ def check(folder: Path, text: str) -> None:
     check_against_fleet(load_plan(path, today=date(2026, 11, 25)), SERVICES)
 
 
+@pytest.mark.parametrize("target", ["swarm", "kubernetes"])
+@pytest.mark.parametrize(
+    ("text", "place", "message"),
+    [
+        ("[soak]\ncontrol = true\n", "10: soak.control", "runs no control (gateway)"),
+        (
+            '[stage.soak]\nload = { rate = 20, path = "/" }\n',
+            "8: stage[2].soak.load",
+            "has no address to send traffic to (payments)",
+        ),
+        (
+            '[[soak.metric]]\nname = "latency"\nprovider = "http"\nquery = "/"\nsuccess = "value < 1"\n',
+            "11: soak.metric[1].provider",
+            "has no address to send requests to (latency)",
+        ),
+        ('[[contract]]\ncaller = "orders"\ncallee = "payments"\npath = "/"\n', "9: contract[1]", "runs no contracts"),
+    ],
+)
+def test_what_only_docker_can_do_is_refused_for_other_targets(
+    tmp_path: Path, target: str, text: str, place: str, message: str
+) -> None:
+    deploy = f'[deploy]\ntarget = "{target}"\n'
+    both = text + deploy if text.startswith("[stage") else deploy + text
+
+    with pytest.raises(PlanError) as refused:
+        check(tmp_path, both)
+
+    assert str(refused.value).startswith(f"py312.toml:{place}: the target {target} {message}; remove it: availability")
+    check(tmp_path, both.replace(f'"{target}"', '"docker"'))
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ('health-command = ["true"]', "runs no command in a container"),
+        ('grpc-health = "orders.Orders"', "has no address to ask over gRPC"),
+    ],
+)
+def test_health_that_only_docker_can_ask_for_is_refused_in_a_swarm(tmp_path: Path, line: str, message: str) -> None:
+    text = f'[deploy]\ntarget = "swarm"\n[service.orders.deploy]\n{line}\n'
+
+    with pytest.raises(
+        PlanError, match=rf"^py312\.toml:10: service\.orders\.deploy\..*: the target swarm {message} \(orders"
+    ):
+        check(tmp_path, text)
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
