@@ -155,9 +155,12 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def _is_enabled(config: pytest.Config) -> bool:
     """Return whether the run checks services: the ini setting ``py312``, or an option other than a modifier such as
     ``--py312-runner``.
+
+    Also one with an empty value: an unset variable of a CI system must not turn the gate into another run.
     """
     options = config.known_args_namespace
-    return any(getattr(options, f"py312{name}", None) for name in _ENABLING) or bool(config.getini("py312"))
+    is_asked_for = any(getattr(options, f"py312{name}", None) is not None for name in _ENABLING)
+    return is_asked_for or bool(config.getini("py312"))
 
 
 def _check_spelling(args: list[str]) -> None:

@@ -40,7 +40,7 @@ from pytest_py312.plugin.command_line import (
 from pytest_py312.plugin.item_results import ItemResults
 from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks, directory_node, no_extra_nodes
 from pytest_py312.plugin.processes import TerminationHandler, is_controller, is_worker, shared_folder
-from pytest_py312.plugin.shard_options import read_shard_options
+from pytest_py312.plugin.shard_options import prepare_shard
 from pytest_py312.plugin.terminal_output import write_known_findings, write_lines, write_report_files
 from pytest_py312.repository.tree import relative_to
 
@@ -83,7 +83,7 @@ class GateSession:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
         self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
-        shard = read_shard_options(config, self.options)
+        shard = prepare_shard(config, self.options)
         self._known_findings = read_known_findings(self.options, is_part=shard is not None)
         self.assembly = GateAssembly(
             self.options,
