@@ -4,9 +4,7 @@ Every pytest run in a project that has this plugin installed imports this file, 
 (session.py and everything below it) is imported when a ``--py312`` option asks for it.
 """
 
-import gc
 from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Literal
 
 import pytest
@@ -186,7 +184,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     _check_spelling(args)
     if not _is_enabled(early_config):
         return (yield)
-    with _garbage_collection_paused():
+    from pytest_py312.plugin.processes import garbage_collection_paused
+
+    with garbage_collection_paused():
         from pytest_py312.core.errors import Py312Error
         from pytest_py312.plugin.conftest_isolation import isolate_conftests
 
@@ -202,21 +202,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for kind in CHECK_KINDS:
         config.addinivalue_line("markers", f"py312_{kind}: the gate's checks of this kind")
     if _is_enabled(config):
-        with _garbage_collection_paused():
+        from pytest_py312.plugin.processes import garbage_collection_paused
+
+        with garbage_collection_paused():
             from pytest_py312.plugin.session import register
 
             register(config)
-
-
-@contextmanager
-def _garbage_collection_paused() -> Generator[None]:
-    """Import modules without garbage collection, which would take a quarter of the start-up time."""
-    was_on = gc.isenabled()
-    gc.unfreeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_on:
-            gc.enable()
