@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Any
 
 FILE_LIMIT = 2 * 1024**2
 """Bytes: larger files contain neither requirements nor hand-written settings."""
@@ -304,64 +303,6 @@ class Tree:
                 if os.path.islink(real):  # noqa: PTH114 - see above
                     return None
         return real or "/"
-
-
-class UnchangingTree(Tree):
-    """The files below ``root`` while nothing changes them: each folder is listed once, and each path looked at once.
-
-    For a single pass over the repository, in which thousands of services ask for the folders that they share.
-    """
-
-    def __init__(self, root: Path) -> None:
-        super().__init__(root)
-        self._listings: dict[str, FolderListing] = {}
-        self._modes: dict[str, int | None] = {}
-        self._plain_folders: dict[str, str | None] = {}
-
-    def is_file(self, path: str) -> bool:
-        mode = self._mode(path)
-        return mode is not None and stat.S_ISREG(mode)
-
-    def is_folder(self, path: str) -> bool:
-        mode = self._mode(path)
-        return mode is not None and stat.S_ISDIR(mode)
-
-    def _mode(self, path: str) -> int | None:
-        """Return the type of what is at ``path``, links followed; ``None`` if it is nothing, or outside the root."""
-        if path not in self._modes:
-            _make_room(self._modes)
-            try:
-                self._modes[path] = os.stat(self._real_path(path)).st_mode  # noqa: PTH116 - see Tree.is_file
-            except (UnreadableFile, OSError, ValueError):
-                self._modes[path] = None
-        return self._modes[path]
-
-    def _list_real_folder(self, folder: str, real_path: str) -> FolderListing:
-        if real_path not in self._listings:
-            _make_room(self._listings)
-            self._listings[real_path] = super()._list_real_folder(folder, real_path)
-        return self._listings[real_path]
-
-    def _path_without_links(self, path: str) -> str | None:
-        folder, separator, name = path.rpartition("/")
-        if not separator or name in ("", ".", "..") or "\0" in name:
-            return super()._path_without_links(path)
-        if folder not in self._plain_folders:
-            _make_room(self._plain_folders)
-            self._plain_folders[folder] = self._path_without_links(folder)
-        plain = self._plain_folders[folder]
-        if plain is None or os.path.islink(real := f"{plain.rstrip('/')}/{name}"):  # noqa: PTH114 - see above
-            return None
-        return real
-
-
-_MAX_KNOWN = 200_000
-"""Paths of which an :class:`UnchangingTree` keeps what it knows."""
-
-
-def _make_room(known: dict[str, Any]) -> None:
-    if len(known) >= _MAX_KNOWN:
-        known.clear()
 
 
 def _is_utf8_name(name: str) -> bool:

@@ -59,7 +59,8 @@ from pytest_py312.repository.services.requirement_sources import (
 from pytest_py312.repository.services.shared_baseline import with_shared_baselines, with_usual_baselines
 from pytest_py312.repository.services.shared_packages import with_shared_packages
 from pytest_py312.repository.services.unassigned_files import describe_unassigned_files
-from pytest_py312.repository.tree import Tree, UnchangingTree, join_path, nested_paths
+from pytest_py312.repository.tree import Tree, join_path, nested_paths
+from pytest_py312.repository.unchanging_tree import UnchangingTree
 
 _CODE_FOLDERS = frozenset({"app", "code", "python", "src"})
 _GROUP_FOLDERS = frozenset({"apps", "functions", "lambdas", "libs", "packages", "projects", "samples", "services"})

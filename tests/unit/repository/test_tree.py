@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pytest_py312.repository.tree import Tree, UnchangingTree, UnreadableFile, decode_text, leaves_root
+from pytest_py312.repository.tree import Tree, UnreadableFile, decode_text, leaves_root
+from pytest_py312.repository.unchanging_tree import UnchangingTree
 
 
 @pytest.fixture
@@ -175,3 +176,24 @@ def test_an_unchanging_tree_lists_a_folder_once(linked_root: Path, monkeypatch: 
         tree.scan_folder(".", depth=4)
 
     assert sorted(listed) == [str(linked_root), str(linked_root / "a"), str(linked_root / "a" / "b")]
+
+
+@pytest.mark.parametrize(("length", "reads"), [(10, 1), (100_000, 3)])
+def test_an_unchanging_tree_keeps_short_texts(
+    root: Path, monkeypatch: pytest.MonkeyPatch, length: int, reads: int
+) -> None:
+    (root / "text").write_text("x" * length)
+    opened = []
+    start = os.open
+
+    def note(path: str, flags: int) -> int:
+        opened.append(path)
+        return start(path, flags)
+
+    monkeypatch.setattr(os, "open", note)
+    tree = UnchangingTree(root)
+
+    assert {tree.read("text") for _ in range(3)} == {"x" * length}
+    assert len(opened) == reads
+    with pytest.raises(UnreadableFile, match="is larger than"):
+        tree.read("text", limit=1)
