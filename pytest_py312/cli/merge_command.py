@@ -3,6 +3,7 @@
 import argparse
 import hashlib
 import os
+import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -24,7 +25,7 @@ from pytest_py312.gate.sharding.merging import MergedRun, merge, refuse
 PIPE_WIDTH = 80
 """Columns of a summary that is not printed to a terminal, as in pytest."""
 _PARTIAL_OPTIONS = ("paths", "--py312-stage", "--py312-services", "--py312-python")
-
+_COMMIT = re.compile("[0-9a-f]{7,64}", re.IGNORECASE | re.ASCII)
 _KNOWN_FINDINGS = "--py312-known-findings"
 _STYLES: Mapping[str, str] = {"bold": "1", "green": "32", "red": "31", "yellow": "33", "cyan": "36", "dim": "2"}
 
@@ -33,6 +34,8 @@ def merge_parts(options: argparse.Namespace) -> int:
     """Merge the documents, write what is asked for, and return the exit status of the whole run."""
     if options.annotations not in ("auto", "github", "none"):
         raise OptionError(f"--annotations {options.annotations}: expected one of auto, github, none")
+    if options.commit is not None and not _COMMIT.fullmatch(options.commit):
+        raise OptionError(f'--commit "{options.commit}": expected the SHA of a commit, or its first 7 digits at least')
     reports, formats = _report_files(options)
     durations = _read_durations(options.durations)
     run = merge(_read_documents(options.documents), Path.cwd())

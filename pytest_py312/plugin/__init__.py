@@ -4,9 +4,7 @@ Every pytest run in a project that has this plugin installed imports this file, 
 (session.py and everything below it) is imported when a ``--py312`` option asks for it.
 """
 
-import gc
 from collections.abc import Generator
-from contextlib import contextmanager
 from typing import Literal
 
 import pytest
@@ -155,9 +153,12 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 def _is_enabled(config: pytest.Config) -> bool:
     """Return whether the run checks services: the ini setting ``py312``, or an option other than a modifier such as
     ``--py312-runner``.
+
+    Also one with an empty value: an unset variable of a CI system must not turn the gate into another run.
     """
     options = config.known_args_namespace
-    return any(getattr(options, f"py312{name}", None) for name in _ENABLING) or bool(config.getini("py312"))
+    is_asked_for = any(getattr(options, f"py312{name}", None) is not None for name in _ENABLING)
+    return is_asked_for or bool(config.getini("py312"))
 
 
 def _check_spelling(args: list[str]) -> None:
@@ -183,7 +184,9 @@ def pytest_load_initial_conftests(early_config: pytest.Config, args: list[str]) 
     _check_spelling(args)
     if not _is_enabled(early_config):
         return (yield)
-    with _garbage_collection_paused():
+    from pytest_py312.plugin.processes import garbage_collection_paused
+
+    with garbage_collection_paused():
         from pytest_py312.core.errors import Py312Error
         from pytest_py312.plugin.conftest_isolation import isolate_conftests
 
@@ -199,21 +202,9 @@ def pytest_configure(config: pytest.Config) -> None:
     for kind in CHECK_KINDS:
         config.addinivalue_line("markers", f"py312_{kind}: the gate's checks of this kind")
     if _is_enabled(config):
-        with _garbage_collection_paused():
+        from pytest_py312.plugin.processes import garbage_collection_paused
+
+        with garbage_collection_paused():
             from pytest_py312.plugin.session import register
 
             register(config)
-
-
-@contextmanager
-def _garbage_collection_paused() -> Generator[None]:
-    """Import modules without garbage collection, which would take a quarter of the start-up time."""
-    was_on = gc.isenabled()
-    gc.unfreeze()
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.freeze()
-        if was_on:
-            gc.enable()

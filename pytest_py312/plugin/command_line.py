@@ -94,9 +94,12 @@ def option_value(config: pytest.Config, name: str) -> object:
 def asks_for_rollout(config: pytest.Config) -> bool:
     """Return whether a stage is to be deployed, monitored or verified.
 
-    :raises OptionError: an option that modifies a rollout is given without one.
+    :raises OptionError: an option that modifies a rollout is given without one, or one without a value.
     """
     cli_options = config.known_args_namespace
+    for name in (*ROLLOUT_OPTIONS, *ROLLOUT_MODIFIERS):
+        if getattr(cli_options, f"py312_{name}", None) == "":
+            raise OptionError(f"--py312-{name.replace('_', '-')}= has no value")
     given = [name for name in (*ROLLOUT_OPTIONS, *ROLLOUT_MODIFIERS) if getattr(cli_options, f"py312_{name}", None)]
     if given and not set(given) & set(ROLLOUT_OPTIONS):
         raise OptionError(

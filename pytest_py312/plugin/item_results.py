@@ -164,8 +164,8 @@ class ItemResults:
         status = exit_status
         if status == pytest.ExitCode.OK and any(outcome.status in _BLOCKING for outcome in self.outcomes):
             status = int(pytest.ExitCode.TESTS_FAILED)
-        elif status == pytest.ExitCode.OK and cut_short and self.not_run:
-            status = int(pytest.ExitCode.INTERRUPTED)
+        elif status == pytest.ExitCode.OK and self.not_run:  # not proven, which 0 would say
+            status = int(pytest.ExitCode.INTERRUPTED if cut_short else pytest.ExitCode.TESTS_FAILED)
         return status, cut_short
 
     def _missing(self, tasks: Sequence[CheckTask]) -> tuple[TaskKey, ...]:

@@ -39,8 +39,14 @@ from pytest_py312.plugin.command_line import (
 )
 from pytest_py312.plugin.item_results import ItemResults
 from pytest_py312.plugin.nodes import CheckItem, CollectionContext, ServiceTasks, directory_node, no_extra_nodes
-from pytest_py312.plugin.processes import TerminationHandler, is_controller, is_worker, shared_folder
-from pytest_py312.plugin.shard_options import read_shard_options
+from pytest_py312.plugin.processes import (
+    TerminationHandler,
+    garbage_collection_paused,
+    is_controller,
+    is_worker,
+    shared_folder,
+)
+from pytest_py312.plugin.shard_options import prepare_shard
 from pytest_py312.plugin.terminal_output import write_known_findings, write_lines, write_report_files
 from pytest_py312.repository.tree import relative_to
 
@@ -83,7 +89,7 @@ class GateSession:
             config.addinivalue_line("markers", f"py312_{check.name}: a check that was added to the gate's own")
         self.rollout = _make_rollout(config, self.options, self.fleet, self._find_unproven)
         self.tasks: ServiceTasks = [] if self.rollout is not None and self.rollout.verify_only else self._select_tasks()
-        shard = read_shard_options(config, self.options)
+        shard = prepare_shard(config, self.options)
         self._known_findings = read_known_findings(self.options, is_part=shard is not None)
         self.assembly = GateAssembly(
             self.options,
@@ -159,24 +165,24 @@ class GateSession:
         return (self.options.plan.root / service.path).resolve()
 
     def _is_selected(self, service: Service) -> bool:
+        if not self.options.selections:
+            return True
         folder = self._service_folder(service)
-        return not self.options.selections or any(
-            selection.touches_service(folder) for selection in self.options.selections
-        )
+        return any(selection.touches_service(folder) for selection in self.options.selections)
 
     def _tasks_of(self, service: Service) -> tuple[CheckTask, ...]:
         return tasks_of(self.options.plan, service, self._checks)
 
     def _selected_tasks(self, service: Service, tasks: Sequence[CheckTask]) -> list[CheckTask]:
+        wanted = self.options.interpreters
+        chosen = [task for task in tasks if not wanted or task.cell.interpreter in wanted]
+        if not self.options.selections:
+            return chosen
         folder = self._service_folder(service)
         return [
             task
-            for task in tasks
-            if (not self.options.interpreters or task.cell.interpreter in self.options.interpreters)
-            and (
-                not self.options.selections
-                or any(selection.includes_item(folder, task.node_parts) for selection in self.options.selections)
-            )
+            for task in chosen
+            if any(selection.includes_item(folder, task.node_parts) for selection in self.options.selections)
         ]
 
     def _require_match(self, selection: Selection, service_tasks: ServiceTasks) -> None:
@@ -200,7 +206,8 @@ class GateSession:
         session.config.args = [str(self.options.plan.root)]
         if self._is_stored:
             self._runs.begin(self.assembly.run_id, clock.now_text())
-        return (yield)
+        with garbage_collection_paused():
+            return (yield)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:

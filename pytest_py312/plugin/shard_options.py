@@ -13,9 +13,11 @@ from pytest_py312.core.errors import OptionError
 from pytest_py312.core.files import UnsafeFile, read_regular_file
 from pytest_py312.core.model.plan import Plan
 from pytest_py312.core.serialization import encode
+from pytest_py312.gate.reports import format_of_file
 from pytest_py312.gate.sharding.durations import SIZE_LIMIT, Durations, parse_durations
 from pytest_py312.gate.sharding.packing import MAX_PARTS
 from pytest_py312.plugin.command_line import ROLLOUT_OPTIONS, RunOptions, option_value
+from pytest_py312.plugin.processes import is_worker
 
 _REFUSED = (
     # name of pytest's option, what is typed, why, what to do
@@ -26,6 +28,7 @@ _REFUSED = (
         "select the items by their node ids",
     ),
     ("stepwise", "--sw", "where the last run stopped is only known to one machine", "remove it"),
+    ("stepwise_skip", "--sw-skip", "where the last run stopped is only known to one machine", "remove it"),
 )
 
 
@@ -65,6 +68,27 @@ def read_shard_options(config: pytest.Config, options: RunOptions) -> ShardOptio
         durations_digest=hashlib.sha256(content).hexdigest(),
         durations_file=file,
     )
+
+
+def prepare_shard(config: pytest.Config, options: RunOptions) -> ShardOptions | None:
+    """Return the options of a divided run, and remove what an earlier one has left where this one writes its document.
+
+    A part that is killed, or ends before it has a report, leaves none: one of another run would be merged instead.
+
+    :raises OptionError: an option is invalid, cannot be combined with another one, or a document cannot be removed.
+    """
+    shard = read_shard_options(config, options)
+    if shard is not None and not config.option.collectonly and not is_worker(config):
+        for report in options.reports:
+            if format_of_file(report.name) == "json" and (file := report.resolve()).is_file():
+                try:
+                    file.unlink()
+                except OSError as error:
+                    raise OptionError(
+                        f"--py312-report={report.name}: the document of an earlier run cannot be removed: "
+                        f"{error.strerror or error}"
+                    ) from None
+    return shard
 
 
 def _parse_part(value: str) -> tuple[int, int]:

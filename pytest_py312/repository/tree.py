@@ -201,7 +201,7 @@ class Tree:
         """List ``folder``; empty if it cannot be listed. Linked folders are omitted, because they are elsewhere."""
         try:
             return self._list_real_folder(folder, self._real_path(folder))
-        except UnreadableFile:
+        except (UnreadableFile, ValueError):  # a path with a NUL
             return FolderListing()
 
     def _list_real_folder(self, folder: str, real_path: str) -> FolderListing:
@@ -271,7 +271,7 @@ class Tree:
     def _walk(self, folder: str, depth: int) -> Iterator[tuple[str, FolderListing, int]]:
         try:
             pending = [(".", self._real_path(folder), 0)]
-        except UnreadableFile:
+        except (UnreadableFile, ValueError):
             return
         while pending:
             inner, real, level = pending.pop()

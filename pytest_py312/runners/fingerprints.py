@@ -3,24 +3,33 @@
 import hashlib
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from pathlib import Path, PurePosixPath
 
 from pytest_py312.runners.agent.probe import FOLLOWED_LINKS_LIMIT, NOT_COPIED, FolderCopy
 
 
-def tree_digest(folder: Path, *, within: Path | None = None) -> str:
+def tree_digest(
+    folder: Path, *, within: Path | None = None, leave_out: Callable[[Path], bool] = lambda file: False
+) -> str:
     """Return a digest of the relative path, executable bit and content of every file that a cell sees.
 
     Files and folders of ``NOT_COPIED`` and nested virtual environments are skipped. Symlinks count by their target
     path, and those that stay in the folder ``within`` also by the content there. A missing folder has the same digest
     as an empty one. If ``folder`` is a file (a wheel that is required by path), its name and content count.
+
+    :param leave_out: whether a regular file does not count.
     """
-    return _digest(folder, f"{os.path.realpath(within)}{os.sep}" if within else "", frozenset())
+    return _digest(folder, f"{os.path.realpath(within)}{os.sep}" if within else "", frozenset(), leave_out)
 
 
-def _digest(folder: Path, allowed_prefix: str, entered: frozenset[str]) -> str:
+def _digest(
+    folder: Path,
+    allowed_prefix: str,
+    entered: frozenset[str],
+    leave_out: Callable[[Path], bool] = lambda file: False,
+) -> str:
     digest = hashlib.blake2b(digest_size=20)
     if folder.is_file():
         digest.update(os.fsencode(folder.name) + b"\0" + _content(str(folder)))
@@ -43,7 +52,7 @@ def _digest(folder: Path, allowed_prefix: str, entered: frozenset[str]) -> str:
             elif entry.is_dir():
                 pending.append((entry.path, name))
                 continue
-            elif entry.is_file():
+            elif entry.is_file() and not leave_out(Path(entry.path)):
                 content = _content(entry.path)
             else:
                 continue

@@ -8,6 +8,7 @@ import pytest
 from pytest_py312.core.errors import StateError
 from pytest_py312.gate.sharding.tree_state import read_tree_state
 from tests.support.fakes import service_tree
+from tests.support.shard_samples import part_of
 
 FILES = {
     "platform/py312.toml": "",
@@ -77,6 +78,33 @@ def test_a_folder_without_git_is_compared_as_a_whole(tmp_path: Path) -> None:
     assert read_tree_state(second, ()) == state
     (second / "docs/page.md").write_text("changed")
     assert read_tree_state(second, ()) != state
+
+
+@pytest.mark.parametrize("is_checkout", [True, False])
+def test_the_documents_of_other_parts_are_no_input(tmp_path: Path, is_checkout: bool) -> None:
+    """All parts can be checked one after another in one folder."""
+    root = service_tree(tmp_path / "root", FILES | {"kept.json": '{"schema": 1}'})
+    if is_checkout:
+        git(root, "init", "-q")
+        git(root, "add", "-A")
+        git(root, "commit", "-qm", "first")
+    state = read_tree_state(root, (root / "own.json",))
+    (root / "own.json").write_text("{}")
+    (root / "shard-1.json").write_bytes(part_of(1))
+
+    assert read_tree_state(root, (root / "own.json",)) == state
+    (root / "other.json").write_text('{"schema": 1}')
+    assert read_tree_state(root, (root / "own.json",)) != state
+
+
+def test_a_report_in_git_is_an_input(checkout: Path) -> None:
+    """A suite may read it."""
+    (checkout / "report.json").write_bytes(part_of(1))
+    git(checkout, "add", "-A")
+    git(checkout, "commit", "-qm", "second")
+    (checkout / "report.json").write_bytes(part_of(2))
+
+    assert [path for path, _ in read_tree_state(checkout, ()).changes] == ["report.json"]
 
 
 def test_a_checkout_that_git_cannot_read_is_refused(tmp_path: Path) -> None:

@@ -56,6 +56,21 @@ def test_modifiers_alone_do_not_ask_for_it(faked: Faked) -> None:
     assert "py312:" not in result.stdout.str()
 
 
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--py312-shard=", "--py312-shard=: expected a part and the number of parts"),
+        ("--py312-deploy=", "--py312-deploy= has no value"),
+        ("--py312-soak=", "--py312-soak= has no value"),
+    ],
+)
+def test_an_option_without_a_value_asks_for_it_too(faked: Faked, option: str, message: str) -> None:
+    """An unset variable of a CI system does not turn the gate into a run of other tests, which is green."""
+    result = faked.bare(option)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([f"ERROR: {message}*"])
+
+
 def test_it_can_be_named_where_plugins_are_not_loaded_by_themselves(
     faked: Faked, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -126,6 +126,7 @@ def test_nothing_at_all_is_no_success_of_a_part(faked: Faked) -> None:
         (["--py312-shard=1/2", "--py312-durations=py312.toml"], "py312.toml:2: this is not JSON"),
         (["--py312-shard=1/2", "--lf"], "--lf and --py312-shard=1/2 cannot be combined, as what failed last"),
         (["--py312-shard=1/2", "--sw"], "--sw and --py312-shard=1/2 cannot be combined"),
+        (["--py312-shard=1/2", "--sw-skip"], "--sw-skip and --py312-shard=1/2 cannot be combined"),
         (["--py312-shard=1/2", "--py312-fix"], "--py312-fix changes what is proven by all checks"),
         (["--py312-shard=1/2", "--py312-diff"], "--py312-diff changes what is proven by all checks"),
         (["--py312-shard=1/2", "--py312-deploy=test", "--py312-stage=1"], "deploy with `py312 deploy` once"),
@@ -157,7 +158,6 @@ def test_the_same_inputs_have_the_same_identity(faked: Faked) -> None:
     """The options that change nothing about the outcomes may differ from one machine to another."""
     run_part(faked, "1/2")
     first = document(faked)["shard"]["identity"]
-    (faked.root / "shard.json").unlink()
     run_part(faked, "2/2", "--py312-jobs=3", "-v", "--py312-no-cache", "--py312-annotations=none")
 
     assert document(faked)["shard"]["identity"] == first
@@ -175,7 +175,6 @@ def test_another_input_has_another_identity(faked: Faked, change: list[str], key
     (faked.root / "times.json").write_text('{"schema": 1, "services": {}}')
     run_part(faked, "1/2")
     first = document(faked)["shard"]["identity"]
-    (faked.root / "shard.json").unlink()
     run_part(faked, "1/2", *change)
 
     second = document(faked)["shard"]["identity"]
@@ -200,6 +199,18 @@ def test_a_part_that_cannot_collect_has_no_items(faked: Faked) -> None:
     shard = document(faked)["shard"]
     assert (shard["units"], shard["identity"]) == ([], None)
     assert document(faked)["complete"] is False
+
+
+def test_a_part_that_cannot_begin_leaves_no_document_of_an_earlier_run(faked: Faked) -> None:
+    """It would be merged in its place."""
+    run_part(faked, "1/2")
+    faked.bare("--py312-shard=1/2", "--py312-report=shard.json", "--collect-only")
+    assert document(faked)["complete"] is True
+
+    refused = run_part(faked, "1/2", "--py312-known-findings=nowhere.json")
+
+    assert refused.ret == pytest.ExitCode.USAGE_ERROR
+    assert not (faked.root / "shard.json").exists()
 
 
 def test_recorded_findings_are_applied_and_counted_when_the_parts_are_merged(faked: Faked) -> None:

@@ -149,14 +149,15 @@ def _items(keys: Sequence[ItemKey]) -> str:
 
 
 def incomplete_parts(documents: Sequence[ShardDocument]) -> list[str]:
-    """Return which parts were stopped before all of their items were checked, by what, and what is missing."""
+    """Return which parts did not check all of their items, by what they were stopped, and what is missing."""
     sentences = []
     for document in documents:
         not_run = sorted(_explained(document))
         if document.report.cut_short or not_run:
             by = f" by {document.report.end_signal}" if document.report.end_signal else ""
+            reason = f"was stopped{by} before its end" if document.report.cut_short or by else "is not complete"
             sentences.append(
-                f"{document} was stopped{by} before its end: {pluralize(len(not_run), 'item')} not checked"
+                f"{document} {reason}: {pluralize(len(not_run), 'item')} not checked"
                 + (f" ({_items(not_run)})" if not_run else "")
             )
     return sentences

@@ -130,6 +130,8 @@ def _decode_shard(shard: Mapping[str, Any], units: tuple[WorkUnit, ...]) -> Shar
     part, parts = _number(shard["part"]), _number(shard["parts"])
     if not 1 <= part <= parts <= MAX_PARTS:
         raise ValueError(f"there is no part {part} of {parts}")
+    if not all(1 <= unit.part <= parts for unit in units):
+        raise ValueError("items are in a part that does not exist: nobody would miss their outcomes")
     return ShardPart(
         part=part,
         parts=parts,

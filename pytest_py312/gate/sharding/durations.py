@@ -5,7 +5,6 @@ handed to all parts. What is stale in it makes a part longer, and never a verdic
 """
 
 import json
-import math
 from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -77,7 +76,7 @@ def _object(value: Any, where: str) -> dict[str, Any]:
 
 def _seconds(value: Any, where: str) -> float:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    if not is_number or not math.isfinite(value) or not 0 <= value <= MAX_SECONDS:
+    if not is_number or not 0 <= value <= MAX_SECONDS:
         raise DurationsError(f"{where}: expected seconds, from 0 to {MAX_SECONDS:.0f}")
     return float(value)
 

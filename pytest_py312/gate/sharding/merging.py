@@ -145,6 +145,6 @@ def _exit_status(reports: Sequence[Report]) -> int:
     is_blocked = any(
         outcome.status in (Status.FAILED, Status.ERRORED) for report in reports for outcome in report.outcomes
     )
-    if is_blocked:
+    if is_blocked or any(report.not_run for report in reports):
         return TESTS_FAILED
     return NO_TESTS_COLLECTED if statuses == {NO_TESTS_COLLECTED} else max(statuses - {NO_TESTS_COLLECTED})

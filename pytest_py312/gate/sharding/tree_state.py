@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +17,11 @@ GIT_TIMEOUT = 120.0
 MAX_OUTPUT = 256 * 1024**2
 """Bytes of the list of changed files."""
 _CHUNK = 1024 * 1024
+_REPORT_HEAD = 1024
+_REPORT_BEGIN = re.compile(
+    rb'\{\s*"schema": \d+,\s*"target": "[^"]*",\s*"generated": "[^"]*",\s*"tool": \{\s*"name": "pytest-py312"'
+)
+"""The beginning of a JSON report of this tool."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -30,23 +36,39 @@ class TreeState:
 
 
 def read_tree_state(root: Path, outputs: Collection[Path]) -> TreeState:
-    """Return the state of the files below ``root``.
+    """Return the state of the files below ``root``, without reports of this tool that are not in git.
 
     :param outputs: files that the run writes, which are no input of it.
     :raises StateError: it is a git checkout, and git does not answer.
     """
+    written = {path.resolve() for path in outputs}
+
+    def is_output(file: Path) -> bool:
+        return file.resolve() in written or _is_report(file)
+
     if not (checkout_root(root.resolve()) / ".git").exists():
-        return TreeState(commit="", changes=((".", tree_digest(root)),))
+        return TreeState(commit="", changes=((".", tree_digest(root, leave_out=is_output)),))
     commit = _git(root, "rev-parse", "--verify", "HEAD").strip()
     listed = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all", "--", ".")
     prefix = _git(root, "rev-parse", "--show-prefix").strip("\n")
-    written = {path.resolve() for path in outputs}
     changes = []
     for entry in listed.split("\0"):
-        path = entry[3:].removeprefix(prefix)
-        if entry and (root / path).resolve() not in written:
-            changes.append((path, _content_digest(root / path)))
+        file = root / entry[3:].removeprefix(prefix)
+        is_untracked = entry.startswith("??")
+        if entry and file.resolve() not in written and not (is_untracked and _is_report(file)):
+            changes.append((entry[3:].removeprefix(prefix), _content_digest(file)))
     return TreeState(commit=commit, changes=tuple(sorted(changes)))
+
+
+def _is_report(file: Path) -> bool:
+    """Return whether a file is a JSON report, such as the document of another part that was checked here before."""
+    if file.suffix != ".json" or not file.is_file():
+        return False
+    try:
+        with file.open("rb") as stream:
+            return _REPORT_BEGIN.match(stream.read(_REPORT_HEAD)) is not None
+    except OSError:
+        return False
 
 
 def _content_digest(file: Path) -> str:

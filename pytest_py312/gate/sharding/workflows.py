@@ -75,6 +75,7 @@ def github_workflow(settings: WorkflowSettings) -> str:
     """Return a workflow of GitHub."""
     part = "${{ matrix.part }}"
     cache = f"{settings.cache_name}-${{{{ runner.os }}}}-${{{{ runner.arch }}}}-{part}-of-{settings.parts}-"
+    own_cache = f"{cache}${{{{ github.run_id }}}}-${{{{ github.run_attempt }}}}"
     return f"""\
 # Written by `py312 emit github`; `py312 emit github --check FILE` shows what has changed since.
 name: py312
@@ -97,13 +98,18 @@ jobs:
         with:
           python-version: "{_PYTHON}"
       # what was resolved, installed and checked before; each entry is found by the digest of what it depends on
-      - uses: actions/cache@v4
+      - uses: actions/cache/restore@v4
         with:
           path: .py312
-          key: {cache}${{{{ github.run_id }}}}
+          key: {own_cache}
           restore-keys: {cache}
       - run: {json.dumps(settings.install)}
       - run: {json.dumps(settings.check(part))}
+      - uses: actions/cache/save@v4
+        if: always()
+        with:
+          path: .py312
+          key: {own_cache}
       - uses: actions/upload-artifact@v4
         if: always()
         with:
@@ -162,13 +168,12 @@ part:
     paths:
       - shard-*.json
 py312:
-  # it fails if a part is missing
+  # it fails if a part is missing; ordered by its stage, as a list of "needs" may have fewer jobs than there are parts
   stage: gate
   image: python:{_PYTHON}
   when: always
-  needs:
-    - job: part
-      artifacts: true
+  dependencies:
+    - part
   script:
     - {json.dumps(settings.install)}
     - {json.dumps(settings.merge("$CI_COMMIT_SHA"))}

@@ -62,6 +62,8 @@ class IniText:
 
 def read_ini(text: str) -> IniText:
     """Read setup.cfg, tox.ini, pytest.ini or mypy.ini."""
+    if not text:  # there is no such file; a parser takes some time to be made
+        return IniText()
     parser = configparser.RawConfigParser(strict=False, allow_no_value=True, default_section="\0none")
     lines = tuple(text.removeprefix("\ufeff").splitlines())
     if len(text) > MAX_LENGTH:

@@ -197,8 +197,8 @@ class _ImageReader:
             source_stage = self._named_stage(substitute_variables(flag[1].strip("\"'"), state.variables)[0], stage)
             if source_stage is None:
                 return  # another image, whose files are not in the repository
-        words = instruction_words(re.sub(r"^(?:\s*--[a-z-]+(?:=\S*)?)+", "", arguments))
-        words = [substitute_variables(word, state.variables)[0] for word in words]
+        plain = instruction_words(re.sub(r"^(?:\s*--[a-z-]+(?:=\S*)?)+", "", arguments))
+        words = [substitute_variables(word, state.variables)[0] for word in plain]
         if len(words) < 2 or "<<" in arguments:
             return
         *sources, target = words

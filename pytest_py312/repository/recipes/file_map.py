@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
+from functools import lru_cache
 from itertools import islice
 
 from pytest_py312.core.model.fleet import InstallStep
@@ -171,15 +172,16 @@ def _copied_sources(instruction: Instruction) -> Iterator[str]:
             yield context_path(word)
 
 
-def instruction_words(arguments: str) -> list[str]:
-    """Split the arguments of a Dockerfile instruction, in JSON or shell form."""
+@lru_cache(maxsize=256)
+def instruction_words(arguments: str) -> tuple[str, ...]:
+    """Split the arguments of a Dockerfile instruction, in JSON or shell form. Cached, as ``COPY . .`` is everywhere."""
     try:
         if arguments.lstrip().startswith("["):
             parsed = json.loads(arguments)
-            return [str(word) for word in parsed] if isinstance(parsed, list) else []
-        return shlex.split(arguments)
+            return tuple(map(str, parsed)) if isinstance(parsed, list) else ()
+        return tuple(shlex.split(arguments))
     except (ValueError, RecursionError):
-        return arguments.split()
+        return tuple(arguments.split())
 
 
 def _exists_in_context(tree: Tree, folder: str, source: str) -> bool:

@@ -1,5 +1,6 @@
 """Read what installs the functions of a service: builds of AWS SAM and of the Serverless Framework, and AWS Lambda."""
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 
@@ -113,18 +114,47 @@ def _functions_of(
     Those in its folder and above it come first, the nearest before the others; then those in a folder beside the code.
     """
     levels = {folder: level for level, folder in enumerate(with_outer_folders(service_path))}
-    by_file = functions_by_file(tree)
+    by_file: dict[str, list[ServerlessFunction]] = {}
+    for path, function in _functions_inside(tree, service_path):
+        by_file.setdefault(path, []).append(function)
     for path in sorted(by_file, key=lambda path: (levels.get(_folder_of(path), len(levels)), path)):
         functions = [
             function
             for function in by_file[path]
-            if _is_in(function.folder, service_path)
-            and not any(_is_in(function.folder, join_path(service_path, inner)) for inner in nested)
+            if not any(_is_in(function.folder, join_path(service_path, inner)) for inner in nested)
             # what is in a folder inside of the service together with its template is something of its own
             and (_folder_of(path) in levels or not _is_in(function.folder, _folder_of(path)))
         ]
         if functions:
             yield path, functions
+
+
+def _functions_inside(tree: Tree, service_path: str) -> Iterator[tuple[str, ServerlessFunction]]:
+    """Yield the functions in a service's folder, with the files that define them, in the order of each file."""
+    folders, functions = _functions_by_folder(tree)
+    # the folders inside of another one follow each other, but not the folder itself: "a", "a-b", "a/b"
+    inside = [(0, len(folders))]
+    if service_path != ".":
+        inside = [
+            (bisect_left(folders, service_path), bisect_right(folders, service_path)),
+            (bisect_left(folders, f"{service_path}/"), bisect_left(folders, f"{service_path}0")),
+        ]
+    for path, number in sorted(entry for start, end in inside for entry in functions[start:end]):
+        yield path, functions_by_file(tree)[path][number]
+
+
+@lru_cache(maxsize=4)
+def _functions_by_folder(tree: Tree) -> tuple[list[str], list[tuple[str, int]]]:
+    """Return the folders of all functions, sorted, and for each its file and number in it.
+
+    Each service asks for those inside of it, and there may be thousands of services.
+    """
+    entries = sorted(
+        (function.folder, path, number)
+        for path, functions in functions_by_file(tree).items()
+        for number, function in enumerate(functions)
+    )
+    return [folder for folder, _, _ in entries], [(path, number) for _, path, number in entries]
 
 
 def _folder_of(path: str) -> str:

@@ -60,6 +60,7 @@ from pytest_py312.repository.services.shared_baseline import with_shared_baselin
 from pytest_py312.repository.services.shared_packages import with_shared_packages
 from pytest_py312.repository.services.unassigned_files import describe_unassigned_files
 from pytest_py312.repository.tree import Tree, join_path, nested_paths
+from pytest_py312.repository.unchanging_tree import UnchangingTree
 
 _CODE_FOLDERS = frozenset({"app", "code", "python", "src"})
 _GROUP_FOLDERS = frozenset({"apps", "functions", "lambdas", "libs", "packages", "projects", "samples", "services"})
@@ -71,7 +72,7 @@ def discover(plan: Plan) -> Fleet:
     :raises NoFleetError: there is no service.
     :raises PlanError: the plan names services, stages, files or folders that do not exist.
     """
-    tree = Tree(plan.root)
+    tree = UnchangingTree(plan.root)
     paths, assumptions = _planned_folders(plan, tree) if plan.services else detect_folders(plan, tree)
     names = unique_names(paths, plan.root.resolve().name or "root")
     named_paths = [(names[path], path) for path in paths if not is_excluded(plan, names[path], path)]
@@ -86,8 +87,7 @@ def discover(plan: Plan) -> Fleet:
         describe = partial(_describe_service, plan, tree, stage, inner.get(path, ()), assumptions)
         services.append(read_or_mark(bare_service(plan, name, path, stage), describe))
     declared_elsewhere = with_shared_baselines(plan, services)
-    outdated = tuple(f"{name} says nowhere which Python it runs on" for name in declared_elsewhere)
-    assumptions = [text for text in assumptions if not text.startswith(outdated)]
+    assumptions = [text for text in assumptions if _service_without_version(text) not in declared_elsewhere]
     services = [declared_elsewhere.get(service.name, service) for service in services]
     usual = with_usual_baselines(services, plan)
     assumptions = [_with_usual_baseline(text, usual) for text in assumptions]
@@ -114,10 +114,15 @@ def discover(plan: Plan) -> Fleet:
     return Fleet(services=tuple(ordered), assumptions=tuple(assumptions))
 
 
+def _service_without_version(assumption: str) -> str:
+    """Return the name of the service of which an assumption says that no file says its Python; empty for another."""
+    name, separator, _ = assumption.partition(" says nowhere which Python it runs on")
+    return name if separator else ""
+
+
 def _with_usual_baseline(assumption: str, usual: Mapping[str, Service]) -> str:
     """Return the assumption about the baseline of a service with the baseline that it got."""
-    of = (service for name, service in usual.items() if assumption.startswith(f"{name} says nowhere which Python it "))
-    service = next(of, None)
+    service = usual.get(_service_without_version(assumption))
     if service is None:
         return assumption
     start = assumption.rpartition("; ")[0]  # without the baseline that it had

@@ -4,6 +4,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import lru_cache
 from itertools import islice
 
 from pytest_py312.core.errors import PlanError
@@ -162,13 +163,24 @@ def _neighboring_dockerfiles(tree: Tree, path: str) -> Iterator[str]:
     parent, _, name = path.rpartition("/")
     if path == ".":
         return
-    for neighbor in tree.list_folder(parent or ".").folders:
-        folder = join_path(parent or ".", neighbor)
-        for file in tree.list_folder(folder).files if folder != path else ():
-            if is_dockerfile(file) and is_production_dockerfile(file, "."):
-                dockerfile = join_path(folder, file)
-                if name in (tree.read_or_none(dockerfile) or ""):
-                    yield dockerfile
+    for folder, dockerfile, text in _dockerfiles_one_below(tree, parent or "."):
+        if folder != path and name in text:
+            yield dockerfile
+
+
+@lru_cache(maxsize=2)
+def _dockerfiles_one_below(tree: Tree, parent: str) -> tuple[tuple[str, str, str], ...]:
+    """Return the production Dockerfiles in the folders of ``parent``: folder, path and text of each.
+
+    Cached: each service in these folders asks for them, and there may be thousands.
+    """
+    folders = [join_path(parent, name) for name in tree.list_folder(parent).folders]
+    return tuple(
+        (folder, join_path(folder, file), tree.read_or_none(join_path(folder, file)) or "")
+        for folder in folders
+        for file in tree.list_folder(folder).files
+        if is_dockerfile(file) and is_production_dockerfile(file, ".")
+    )
 
 
 def _has_environment_for(recipe: InstallRecipe, path: str) -> bool:

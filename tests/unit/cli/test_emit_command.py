@@ -32,6 +32,19 @@ def test_github_has_a_job_for_each_part_and_one_that_always_runs(capsys: pytest.
     assert commands[0] == commands[2]
 
 
+def test_github_keeps_the_cache_of_a_part_that_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    """``actions/cache`` saves after success only, and a part is red until its last service is ready."""
+    steps = emitted(capsys, "github", "--shards=3")["jobs"]["part"]["steps"]
+
+    used = {step["uses"].partition("@")[0]: step for step in steps if "uses" in step}
+    restored, saved = used["actions/cache/restore"], used["actions/cache/save"]
+    assert saved["if"] == "always()"
+    assert saved["with"]["key"] == restored["with"]["key"]
+    assert saved["with"]["key"].startswith(restored["with"]["restore-keys"])
+    assert "github.run_attempt" in saved["with"]["key"]
+    assert "actions/cache" not in used
+
+
 def test_gitlab_has_parallel_jobs_and_one_that_always_runs(capsys: pytest.CaptureFixture[str]) -> None:
     pipeline = emitted(capsys, "gitlab", "--shards=3")
 
@@ -39,6 +52,16 @@ def test_gitlab_has_parallel_jobs_and_one_that_always_runs(capsys: pytest.Captur
     assert pipeline["part"]["artifacts"]["when"] == pipeline["py312"]["when"] == "always"
     assert "--py312-shard=$CI_NODE_INDEX/3" in pipeline["part"]["script"][1]
     assert "--commit=$CI_COMMIT_SHA" in pipeline["py312"]["script"][1]
+
+
+def test_gitlab_orders_its_jobs_by_stages(capsys: pytest.CaptureFixture[str]) -> None:
+    """A job has at most 50 ``needs``, and each part counts as one: GitLab creates no pipeline with more."""
+    pipeline = emitted(capsys, "gitlab", "--shards=200")
+
+    assert "needs" not in pipeline["py312"]
+    stages = [pipeline[job]["stage"] for job in ("part", "py312")]
+    assert stages == pipeline["stages"]
+    assert pipeline["py312"]["dependencies"] == ["part"]
 
 
 @pytest.mark.parametrize("system", ["github", "gitlab"])

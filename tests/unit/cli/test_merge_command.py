@@ -129,7 +129,9 @@ def test_a_part_that_was_stopped_is_named_beside_the_report(folder: Path, capsys
     assert json.loads((folder / "all.json").read_text(encoding="utf-8"))["complete"] is False
 
 
-@pytest.mark.parametrize(("commit", "status"), [(IDENTITY.commit, 1), (IDENTITY.commit[:8].upper(), 1), ("dead", 4)])
+@pytest.mark.parametrize(
+    ("commit", "status"), [(IDENTITY.commit, 1), (IDENTITY.commit[:8].upper(), 1), ("deadbeef", 4)]
+)
 def test_parts_of_another_commit_can_be_refused(commit: str, status: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["merge", *FILES, f"--commit={commit}"]) == status
     assert ("and not of dead" in capsys.readouterr().err) == (status == 4)
@@ -198,6 +200,8 @@ def test_the_file_of_known_findings_has_to_be_that_of_the_parts(
         (["--report=nowhere/all.md"], "nowhere/all.md: there is no folder nowhere"),
         (["--junitxml=nowhere/all.xml"], "nowhere/all.xml: there is no folder nowhere"),
         (["--annotations=gitlab"], "--annotations gitlab: expected one of auto, github, none"),
+        (["--commit="], '--commit "": expected the SHA of a commit'),
+        (["--commit=c0ff"], "or its first 7 digits at least"),
         (["--update-known-findings"], "--update-known-findings needs --known-findings=FILE"),
         (
             ["--known-findings=no.json"],

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from pytest_py312.repository.tree import Tree, UnreadableFile, decode_text, leaves_root
+from pytest_py312.repository.unchanging_tree import UnchangingTree
 
 
 @pytest.fixture
@@ -127,3 +128,72 @@ def test_a_path_without_links_is_the_real_one(tmp_path: Path, path: str) -> None
     tree = Tree(tmp_path)
 
     assert tree._real_path(path) == os.path.realpath(tmp_path / path)
+
+
+@pytest.fixture
+def linked_root(root: Path) -> Path:
+    """A repository with links of all kinds."""
+    (root / "a" / "b").mkdir()
+    (root / "a" / "b" / "inner.txt").write_text("inner")
+    (root / "to-file").symlink_to(root / "a" / "file.txt")
+    (root / "to-folder").symlink_to("a")
+    (root / "a" / "out").symlink_to(root.parent)
+    (root / "a" / "broken").symlink_to("nothing")
+    (root / "a" / "around").symlink_to("..")
+    return root
+
+
+PATHS = [
+    ".", "a", "a/", "./a/b", "a//b", "a/file.txt", "a/file.txt/x", "a/b/inner.txt", "a/../a/b", "a/b/..", "to-file",
+    "to-folder", "to-folder/b", "to-folder/b/inner.txt", "a/out", "a/out/secret.txt", "a/broken", "a/around/a/b",
+    "missing", "missing/x", "..", "../secret.txt", "/", "", "a/\0", "a/\0/b",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_unchanging_tree_says_the_same(linked_root: Path, path: str) -> None:
+    """Also the second time."""
+    tree, unchanging = Tree(linked_root), UnchangingTree(linked_root)
+    for _ in range(2):
+        for ask in ("is_file", "is_folder", "list_folder", "read_or_none"):
+            assert getattr(unchanging, ask)(path) == getattr(tree, ask)(path), ask
+        assert unchanging.scan_folder(path, depth=3) == tree.scan_folder(path, depth=3)
+
+
+def test_an_unchanging_tree_lists_a_folder_once(linked_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = []
+    scan = os.scandir
+
+    def note(path: str) -> object:
+        listed.append(path)
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", note)
+    tree = UnchangingTree(linked_root)
+
+    for _ in range(3):
+        tree.list_folder("a/b")
+        tree.scan_folder(".", depth=4)
+
+    assert sorted(listed) == [str(linked_root), str(linked_root / "a"), str(linked_root / "a" / "b")]
+
+
+@pytest.mark.parametrize(("length", "reads"), [(10, 1), (100_000, 3)])
+def test_an_unchanging_tree_keeps_short_texts(
+    root: Path, monkeypatch: pytest.MonkeyPatch, length: int, reads: int
+) -> None:
+    (root / "text").write_text("x" * length)
+    opened = []
+    start = os.open
+
+    def note(path: str, flags: int) -> int:
+        opened.append(path)
+        return start(path, flags)
+
+    monkeypatch.setattr(os, "open", note)
+    tree = UnchangingTree(root)
+
+    assert {tree.read("text") for _ in range(3)} == {"x" * length}
+    assert len(opened) == reads
+    with pytest.raises(UnreadableFile, match="is larger than"):
+        tree.read("text", limit=1)

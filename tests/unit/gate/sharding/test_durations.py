@@ -58,6 +58,11 @@ def test_the_file_is_sorted_with_a_line_for_each_service() -> None:
         (b'{"schema": 1, "services": {"a": {"source": -1}}}', "times.json: a: source: expected seconds"),
         (b'{"schema": 1, "services": {"a": {"source": true}}}', "times.json: a: source: expected seconds"),
         (b'{"schema": 1, "services": {"a": {"source": "1"}}}', "times.json: a: source: expected seconds"),
+        (b'{"schema": 1, "services": {"a": {"source": 1e999}}}', "times.json: a: source: expected seconds"),
+        (
+            b'{"schema": 1, "services": {"a": {"source": 1%b}}}' % (b"0" * 400),
+            "times.json: a: source: expected seconds",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_named(content: bytes, message: str) -> None:

@@ -176,6 +176,8 @@ def test_a_damaged_document_is_refused(damage: Callable[[bytes], bytes], reason:
         (lambda document: document["shard"].pop("units"), "by another version of pytest-py312, or by something else"),
         (lambda document: document["shard"].update(units=[["a", 1, 9]]), "by another version"),
         (lambda document: document["shard"].update(part="2"), "by another version"),
+        (lambda document: document["shard"]["units"][0].__setitem__(1, 4), "by another version"),
+        (lambda document: document["shard"]["units"][0].__setitem__(1, 0), "by another version"),
         (lambda document: document["shard"].update(record="?"), "has a record that cannot be read"),
         (lambda document: document["shard"].update(record="eJyrrgUAAXUA+Q=="), "has a record that cannot be read"),
         (
@@ -324,6 +326,23 @@ def test_a_part_that_was_stopped_makes_the_run_incomplete() -> None:
     )
     assert (run.report.exit_status, run.report.cut_short, run.report.end_signal) == (2, True, "SIGTERM")
     assert json.loads(render(run.report, "json", prefix=""))["complete"] is False
+
+
+def test_an_item_that_nobody_has_checked_is_no_success() -> None:
+    """Another plugin has taken it out of its part, which was not stopped."""
+    left = outcomes_of("c-service")[:2]
+    report = whole_report("c-service", outcomes=left, not_run=(("c-service", PY312, "dependencies"),))
+    fixed = whole_report("b-service", outcomes=(), exit_status=0)
+    units = tuple(unit for unit in UNITS if unit.service != "b-service")
+    documents = {"shard-1.json": part_of(1, units=units), "shard-3.json": part_of(3, report=report, units=units)}
+    documents["shard-2.json"] = part_of(2, report=replace(fixed, services=(), cells=()), units=units)
+
+    run = merged(documents)
+
+    assert run.report.exit_status == 1
+    assert run.incomplete == (
+        "part 3 (shard-3.json) is not complete: 1 item not checked (c-service::py3.12::dependencies)",
+    )
 
 
 def with_builds(units: tuple[WorkUnit, ...] = UNITS) -> Documents:

@@ -83,8 +83,8 @@ def test_the_folder_is_the_one_that_has_what_is_copied(path: str, text: str, con
 
 def test_a_list_that_is_nested_too_deep_is_read_as_plain_words(tmp_path: Path) -> None:
     """As is invalid JSON: no Dockerfile ends the run."""
-    assert instruction_words("[" * 100_000 + " x") == ["[" * 100_000, "x"]
-    assert instruction_words('["a", "b') == ['["a",', '"b']
+    assert instruction_words("[" * 100_000 + " x") == ("[" * 100_000, "x")
+    assert instruction_words('["a", "b') == ('["a",', '"b')
     path = f"{HERE}/Dockerfile"
     text = f"FROM python:3.10\nCOPY {'[' * 100_000} /app\n"
     assert images(tmp_path, SOURCES | {path: text}) == [(path, HERE)]
