@@ -13,6 +13,7 @@ from pytest_py312.analysis.libraries.import_graph import EnvironmentModules, Imp
 from pytest_py312.analysis.libraries.setuptools_state import SetuptoolsState, is_for_building
 from pytest_py312.analysis.libraries.summary import Likelihood, ModuleKind, ModuleSummary
 from pytest_py312.core.model.findings import Confidence, Finding, Location, Severity, SpecifierChange
+from pytest_py312.repository.tree import join_path
 
 REFUSES_PYTHON = RULES["refuses"].phases[0].message
 
@@ -45,8 +46,9 @@ class LibraryProblem:
     """
 
     @property
-    def position(self) -> str:
-        return f"{self.module.path}:{self.line}"
+    def position(self) -> Location:
+        """The place of the problem: in the repository, or in the installed distribution."""
+        return Location(path=join_path(self.library.folder, self.module.path), line=self.line)
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -265,13 +267,19 @@ def _library_finding(group: Sequence[LocatedProblem], effect: str, severity: Sev
         remedy=_remedy(first),
         severity=severity,
         confidence=Confidence.CERTAIN if severity is Severity.ERROR else Confidence.LIKELY,
-        location=Location(path=chain.root.path, line=chain.root.line) if chain else None,
+        location=first.position
+        if first.library.folder
+        else Location(path=chain.root.path, line=chain.root.line)
+        if chain
+        else None,
         names=(first.library.name,),
         detail="\n".join([*_describe_places(group), *failure.strip().splitlines()[-3:]]),
     )
 
 
 def _remedy(problem: LibraryProblem) -> str:
+    if problem.library.folder:
+        return problem.remedy
     return f"try a newer version of {problem.library.name}"
 
 

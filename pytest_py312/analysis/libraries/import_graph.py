@@ -8,11 +8,15 @@ from pytest_py312.analysis.libraries.summary import DistributionSummary, Likelih
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class InstalledLibrary:
-    """An installed distribution: normalised name, version and summary of its source."""
+    """An installed distribution: normalised name, version and summary of its source.
+
+    ``folder`` is the folder of the repository with its modules, if it is built from there; otherwise empty.
+    """
 
     name: str
     version: str
     summary: DistributionSummary
+    folder: str = ""
 
     def __str__(self) -> str:
         return f"{self.name} {self.version}"

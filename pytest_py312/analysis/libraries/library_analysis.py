@@ -6,7 +6,8 @@ import re
 import threading
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ from pytest_py312.dependencies.store.distribution_store import DistributionStore
 from pytest_py312.repository.services.detection.suites import settings_of_suite
 from pytest_py312.repository.services.requirement_set import read_requirement_set
 from pytest_py312.repository.services.requirement_sources import additional_services
-from pytest_py312.repository.tree import Tree
+from pytest_py312.repository.tree import Tree, join_path
 from pytest_py312.runners.runner import CellUnavailable, Runner
 
 
@@ -195,7 +196,17 @@ class LibraryAnalyzer:
             for entry in entries
             if entry.name in name_only
         ]
-        return EnvironmentModules([*summarized, *named])
+        return EnvironmentModules([*map(partial(self._with_folder, inputs.source_trees), summarized), *named])
+
+    def _with_folder(self, source_trees: Mapping[str, str], library: InstalledLibrary) -> InstalledLibrary:
+        """Return a distribution with the folder of the repository that has its modules, if there is one."""
+        root = source_trees.get(library.name)
+        folders = (root, join_path(root, "src")) if root is not None else ()
+        paths = [module.path for module in library.summary.modules]
+        has_module = (
+            folder for folder in folders if any(self._tree.is_file(join_path(folder, path)) for path in paths)
+        )
+        return replace(library, folder=next(has_module, ""))
 
     def _own_distributions(self, service: Service, entries: Sequence[StoredDistribution]) -> frozenset[str]:
         """Return the distributions built from the service itself. Their source is checked in the repository."""
@@ -216,7 +227,8 @@ class LibraryAnalyzer:
 
         To require setuptools, where that is what is missing, is a smaller change than another version.
         """
-        upgrade = self._tried_upgrade(cell, problem, self._upgrade_advice(cell, inputs, problem))
+        is_own = bool(problem.problem.library.folder)  # then the index has another project of its name, if any
+        upgrade = "" if is_own else self._tried_upgrade(cell, problem, self._upgrade_advice(cell, inputs, problem))
         if not problem.problem.setuptools_module:
             return ImportRemedy(text=upgrade)
         requirement, module = problem.problem.remedy.removeprefix("require "), problem.entry_module
@@ -299,6 +311,12 @@ class LibraryAnalyzer:
                 for item in requirement_sets[0].entries
             ),
             intermediate=tuple(planned_cell.interpreter for planned_cell in cells_of(self._plan, service)),
+            source_trees={
+                entry.name: path
+                for path in request_builder.source_trees(service)
+                for entry in installation.distributions
+                if request_builder.source_copy(path)[1] in entry.folder.name
+            },
             left_out=request_builder.production_leaves_out(service),
             is_waived=any(
                 waiver.code == "PY120" and matches(waiver.service, service.name, service.path)
@@ -347,6 +365,8 @@ class _AnalysisInputs:
     baseline_installation: Installation
     own_lines: tuple[tuple[str, str], ...]
     intermediate: tuple[Interpreter, ...]
+    source_trees: Mapping[str, str]
+    """The folders of the repository that distributions are built from, by the names of these."""
     left_out: frozenset[str] = frozenset()
     """What the service's image leaves out although distributions in it require it."""
     is_waived: bool = False
@@ -381,7 +401,7 @@ class _AnalysisInputs:
             for installation in (self.installation, self.baseline_installation)
         ]
         parts += [str(interpreter) for interpreter in self.intermediate]
-        parts += [self.is_waived, sorted(self.left_out)]
+        parts += [self.is_waived, sorted(self.left_out), sorted(self.source_trees.items())]
         digest = hashlib.sha256(json.dumps(parts).encode("utf-8", "surrogatepass")).hexdigest()[:24]
         return environment.folder.with_name(f"{environment.key}.libraries-{digest}.json")
 

@@ -1,7 +1,7 @@
 """Findings about what the installed distributions of a service use and the target lacks."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import pytest
 
@@ -35,9 +35,12 @@ def judged(
     versions: Mapping[str, str] | None = None,
     worked: Mapping[str, str] | None = None,
     likelihood: int = Likelihood.AT_IMPORT,
+    folders: Mapping[str, str] | None = None,
 ) -> list[Finding]:
     """Return the findings of a service on 3.9 that imports ``targets``, where 3.12 lacks what ``GONE`` names."""
-    modules: EnvironmentModules = installed(**libraries)
+    modules = EnvironmentModules(
+        [replace(library, folder=(folders or {}).get(library.name, "")) for library in installed(**libraries).libraries]
+    )
     texts = {path: text for files in libraries.values() for path, text in files.items()}
     evidence = Evidence(
         baseline=answers_of(9, (), texts),
@@ -69,6 +72,15 @@ def test_what_fails_on_import_is_an_error() -> None:
     assert "from services/a/main.py:1 through old" in finding.detail
     assert FakeCell.failure in finding.detail
     assert finding.blocks
+
+
+def test_what_is_built_from_the_repository_is_named_by_its_place_there() -> None:
+    """Its own line has to change; another version of the index is none of it."""
+    (finding,) = judged(OLD, "old", folders={"old": "libs/old/src"})
+    assert finding.message == "old 1.0 fails on import: module 'imp' was removed in 3.12 (libs/old/src/old/core.py:1)"
+    assert str(finding.location) == "libs/old/src/old/core.py:1"
+    assert "newer version" not in finding.remedy
+    assert "from services/a/main.py:1 through old" in finding.detail
 
 
 def test_an_import_that_works_disproves_an_error() -> None:
