@@ -2,7 +2,8 @@
 
 A service is found by its path. A culprit is found if a blocking finding points at it: at the requirement by its name
 (also where the finding is about another project and its text names this one: it was pulled in), at source by file and
-line or by name, at tests by their ids, at a declared version or a lock by its file.
+line (also as they are installed: ``pkg/log.py:13`` for ``tools/pkg/log.py:13``) or by name, at tests by their ids, at a
+declared version or a lock by its file.
 """
 
 import re
@@ -20,6 +21,7 @@ LINE_TOLERANCE = 3
 """Lines between the place in a manifest and that of a finding that count as the same place."""
 
 _PROJECT_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
+_INSTALLED_PLACE = re.compile(r"\((?P<path>[\w.-]+(?:/[\w.-]+)+\.py):(?P<line>\d{1,7})\b")
 
 
 class Rating(Enum):
@@ -250,6 +252,10 @@ def _points_at_requirement(finding: BlockingFinding, culprit: Culprit) -> bool:
 def _points_at_source(finding: BlockingFinding, culprit: Culprit) -> bool:
     if culprit.place.path and _is_at(finding, culprit.place, tolerance=LINE_TOLERANCE):
         return True
+    for match in _INSTALLED_PLACE.finditer(finding.message):
+        is_near = abs(int(match["line"]) - (culprit.place.line or 0)) <= LINE_TOLERANCE
+        if is_near and culprit.place.path.endswith(f"/{match['path']}"):
+            return True
     same_file = culprit.place.path in ("", finding.path)
     return same_file and any(_same_attribute(name, culprit.name) for name in finding.names)
 

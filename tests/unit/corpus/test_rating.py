@@ -223,6 +223,16 @@ def culprit(kind: str, name: str, place: str = "", line: int | None = None) -> C
             True,
         ),
         (culprit("source", "assertEquals"), finding("PY203", "", "a.py", 4, "unittest.TestCase.assertItems"), False),
+        (
+            culprit("source", "pkg_resources", "tools/pkg/log.py", 13),
+            finding("PY243", "pkg 1.0 fails on import: it is missing (pkg/log.py:13)", "api/setup.py", 4, "pkg"),
+            True,
+        ),
+        (
+            culprit("source", "pkg_resources", "tools/pkg/log.py", 13),
+            finding("PY243", "pkg 1.0 fails on import: it is missing (pkg/log.py:31)", "api/setup.py", 4, "pkg"),
+            False,
+        ),
         # tests: by id, relative to the service or to the root
         (
             culprit("suite", "tests/test_a.py::test_x"),
