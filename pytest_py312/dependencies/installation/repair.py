@@ -47,7 +47,7 @@ from pytest_py312.runners.runner import CellUnavailable
 
 AFTER_REPAIR = "This appears once the other blocking findings are fixed as their remedies say."
 
-SEARCH_LIMIT = 1200.0
+SEARCH_LIMIT = 300.0
 """Time limit of the search for one set, in seconds: a resolver may take minutes for each change that conflicts."""
 
 
