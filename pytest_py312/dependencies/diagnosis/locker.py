@@ -3,7 +3,7 @@
 import hashlib
 import json
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -70,16 +70,17 @@ class Locker:
     def keep_preinstalled(
         self, lock: DependencyLock, build: InterpreterBuild, request_with: "ConstrainedRequest"
     ) -> DependencyLock:
-        """Return ``lock`` with preinstalled distributions left at their versions, if the set allows that.
+        """Return ``lock`` with preinstalled distributions left at their versions, if its other versions allow that.
 
         pip keeps a preinstalled version that satisfies the requirements. A resolver selects the newest instead, and
-        setuptools 82 has no ``pkg_resources``. ``request_with`` returns the request of ``lock`` with further
-        constraints.
+        setuptools 82 has no ``pkg_resources``. For its sake pip takes no older version of anything else: it selects
+        setuptools last. ``request_with`` returns the request of ``lock`` with further constraints.
 
         :raises Undetermined: the resolver or the index did not answer.
         """
         preinstalled_pins = differing_preinstalled(lock, build)
-        return (self.try_lock(request_with(preinstalled_pins), build) if preinstalled_pins else None) or lock
+        kept = self.try_lock(request_with(preinstalled_pins), build) if preinstalled_pins else None
+        return kept if kept and _differs_only_in(preinstalled_pins, kept, lock) else lock
 
     def keep_preinstalled_from_cache(
         self, lock: DependencyLock, build: InterpreterBuild, request_with: "ConstrainedRequest"
@@ -89,7 +90,10 @@ class Locker:
         if not preinstalled_pins:
             return lock
         request = request_with(preinstalled_pins)
-        return self._resolver.cached_lock(request, build) or (lock if self._failures.get(request, build) else None)
+        kept = self._resolver.cached_lock(request, build)
+        if kept is None:
+            return lock if self._failures.get(request, build) else None
+        return kept if _differs_only_in(preinstalled_pins, kept, lock) else lock
 
     def cached_failure_digest(self, request: ResolutionRequest, build: InterpreterBuild) -> str:
         """Return a digest of why ``request`` is known to be unresolvable; empty if that is not known."""
@@ -240,6 +244,12 @@ class Locker:
                     offline=self._resolver.offline,
                 )
             return self._indexes[key]
+
+
+def _differs_only_in(pins: Sequence[str], kept: DependencyLock, lock: DependencyLock) -> bool:
+    """Return whether all that ``kept`` has, except for the projects of ``pins``, has the same version in ``lock``."""
+    names = {line.partition("==")[0] for line in pins}
+    return all(lock.versions.get(name) == version for name, version in kept.versions.items() if name not in names)
 
 
 def _has_errors(findings: "tuple[Finding, ...] | list[Finding]") -> bool:

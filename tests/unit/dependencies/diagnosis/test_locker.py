@@ -260,11 +260,15 @@ def test_cached_findings_are_readable_json(tmp_path: Path) -> None:
 
 
 class WithSetuptools(FakeRunner):
-    """A fake of uv, for a set that allows only the version ``allows`` of setuptools as a constraint."""
+    """A fake of uv, for a set that allows only the version ``allows`` of setuptools as a constraint.
 
-    def __init__(self, allows: str) -> None:
+    ``older`` is the version of another project that this needs; the newest one is 2.
+    """
+
+    def __init__(self, allows: str, older: str) -> None:
         super().__init__()
         self._allows = allows
+        self._older = older
 
     def run_tool(
         self, build: object, argv: Sequence[str], *, stdin: str = "", time_limit: float = 600.0
@@ -274,24 +278,26 @@ class WithSetuptools(FakeRunner):
         constraints = Path(argv[argv.index("--constraint") + 1]).read_text() if "--constraint" in argv else ""
         if constraints and self._allows not in constraints:
             return command_run_of(stderr=CONFLICT, exit_code=1)
-        return command_run_of(f"{constraints.strip() or 'setuptools==82.0.0'}\n")
+        lib = self._older if constraints else "2"
+        return command_run_of(f"lib=={lib}\n{constraints.strip() or 'setuptools==82.0.0'}\n")
 
 
 @pytest.mark.parametrize(
-    ("seed", "allows", "expected"),
+    ("seed", "allows", "older", "expected"),
     [
-        (("setuptools==58.1.0",), "58.1.0", "58.1.0"),
-        (("setuptools==58.1.0",), "65.0.0", "82.0.0"),
-        ((), "", "82.0.0"),
+        (("setuptools==58.1.0",), "58.1.0", "2", "58.1.0"),
+        (("setuptools==58.1.0",), "65.0.0", "2", "82.0.0"),
+        (("setuptools==58.1.0",), "58.1.0", "1", "82.0.0"),
+        ((), "", "2", "82.0.0"),
     ],
-    ids=["the preinstalled version suffices", "the set needs a newer one", "none on 3.12"],
+    ids=["it suffices", "the set needs a newer one", "the newest of another project needs a newer one", "none on 3.12"],
 )
 def test_preinstalled_distributions_stay_if_the_set_allows_it(
-    tmp_path: Path, seed: tuple[str, ...], allows: str, expected: str
+    tmp_path: Path, seed: tuple[str, ...], allows: str, older: str, expected: str
 ) -> None:
-    """pip does the same. A second run uses the cache."""
+    """pip does the same, and takes no older version of another project for it. A second run uses the cache."""
     build = replace(build_of("3.9"), preinstalled=seed)
-    runner = WithSetuptools(allows)
+    runner = WithSetuptools(allows, older)
     resolver = UvResolver(cache=tmp_path, runner=runner, uv_version="0.9.0", lock_hours=24.0)
     locker = Locker(cache=tmp_path, resolver=resolver, single_flight=SingleFlight(None), lock_hours=24.0)
 
@@ -300,7 +306,7 @@ def test_preinstalled_distributions_stay_if_the_set_allows_it(
 
     lock = locker.keep_preinstalled(locker.lock(request_with(()), build), build, request_with)
 
-    assert lock.versions == {"setuptools": expected}
+    assert lock.versions == {"lib": "2", "setuptools": expected}
     assert locker.keep_preinstalled_from_cache(lock, build, request_with) == lock
 
 
