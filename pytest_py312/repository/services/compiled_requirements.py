@@ -87,6 +87,23 @@ def read_compile_header(tree: Tree, path: str) -> CompiledRequirements | None:
         return CompiledRequirements(path=path, problem=str(reason))
 
 
+def compiled_from(tree: Tree, path: str) -> frozenset[str]:
+    """Return the files that the requirements file ``path`` was generated from, with those that they include by ``-r``.
+
+    Empty if it was written by hand, or if its command is not understood.
+    """
+    compiled = read_compile_header(tree, path)
+    pending = list(compiled.sources) if compiled is not None else []
+    files: set[str] = set()
+    while pending:
+        file = pending.pop()
+        if file not in files and not leaves_root(file):
+            files.add(file)
+            includes = read_requirements(tree.read_or_none(file) or "", file).includes
+            pending += [join_path(file, "..", item.path) for item in includes if item.kind == "requirements"]
+    return frozenset(files)
+
+
 def _header_lines(text: str) -> list[str]:
     """Return the lines of a file that may be its header, without the ends of long ones."""
     return [line[:HEADER_WIDTH] for line in text[: HEADER_LINES * HEADER_WIDTH].splitlines()[:HEADER_LINES]]

@@ -21,7 +21,7 @@ from pytest_py312.repository.formats.dockerfile import read_dockerfile
 from pytest_py312.repository.formats.requirements_file import project_name
 from pytest_py312.repository.plan.fleet_check import check_against_fleet
 from pytest_py312.repository.recipes.recipe_sources import own_sources
-from pytest_py312.repository.services.compiled_requirements import read_compile_header
+from pytest_py312.repository.services.compiled_requirements import compiled_from, read_compile_header
 from pytest_py312.repository.services.detection.baseline import find_baseline
 from pytest_py312.repository.services.detection.entry_points import start_modules, started_programs
 from pytest_py312.repository.services.detection.packaging import find_distribution, has_src_packages
@@ -317,12 +317,21 @@ def _versions_of_tests_only(
 ) -> tuple[str, ...]:
     """Return the projects of which the tests require another version than production.
 
-    Empty if it is not known what installs the tests, or if that installs requirements of production as well.
+    Empty if what installs the tests installs requirements of production as well. If it is not known, their files have
+    to be complete by themselves: compiled from those of production and others.
     """
     installed = {(source.path, source.table) for source in installed_sources(tree, test_recipe, path)}
-    if not installed or not installed.isdisjoint((source.path, source.table) for source in run_time):
+    if not installed.isdisjoint((source.path, source.table) for source in run_time):
+        return ()
+    if not installed and not all(_contains_any(tree, source, run_time) for source in tests):
         return ()
     return contradicting_projects(tree.root, run_time, tests)
+
+
+def _contains_any(tree: Tree, compiled: RequirementSource, others: Sequence[RequirementSource]) -> bool:
+    """Return whether a requirements file was compiled from one of ``others``, or from what that was compiled from."""
+    files = compiled_from(tree, compiled.path)
+    return any(source.path in files or compiled_from(tree, source.path) & files for source in others)
 
 
 def _with_image(tree: Tree, files: ServiceFiles, recipe: InstallRecipe | None) -> ServiceFiles:
