@@ -53,7 +53,7 @@ TOP_KEYS = (
     "soak",
     "contract",
 )
-STAGE_KEYS = ("number", "name", "services", "critical", "deploy", "soak")
+STAGE_KEYS = ("number", "name", "services", "critical", "deploy", "soak", "acceptance")
 WAIVER_KEYS = ("service", "code", "test", "reason", "owner", "until")
 _SUITE_KEYS = ("suite", "junit", "reason")
 
@@ -157,7 +157,7 @@ def _has_rollout_settings(table: Mapping[str, Any]) -> bool:
         key in candidate_table
         for candidate_table in (table, *nested_tables)
         if isinstance(candidate_table, Mapping)
-        for key in ("deploy", "soak")
+        for key in ("deploy", "soak", "acceptance")
     )
 
 

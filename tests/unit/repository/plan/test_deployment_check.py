@@ -133,9 +133,20 @@ def test_health_that_only_docker_can_ask_for_is_refused_in_a_swarm(tmp_path: Pat
             r"^py312\.toml:8: soak\.duration: payments runs beside a control in stage 2",
             id="one service with a control",
         ),
+        pytest.param(
+            '[[stage.acceptance]]\nname = "a"\npytest = "tests/e3e"\n',
+            r'^py312\.toml:9: stage\[2\]\.acceptance\[1\]\.pytest: "tests/e3e" is not there; write a path',
+            id="acceptance tests that are not there",
+        ),
+        pytest.param(
+            '[[stage.acceptance]]\nname = "a"\ncommand = ["true"]\nfolder = "out"\n',
+            r'^py312\.toml:10: .*folder: "out" leads out of the repository; write a path inside',
+            id="a folder behind a link",
+        ),
     ],
 )
 def test_mistakes_are_named_with_line_and_remedy(tmp_path: Path, text: str, message: str) -> None:
+    (tmp_path / "out").symlink_to("/")
     with pytest.raises(PlanError, match=message):
         check(tmp_path, text)
 
