@@ -29,7 +29,7 @@ PAY = "tests.e2e.test_shop::test_pay"
 @pytest.fixture
 def suite(monkeypatch: pytest.MonkeyPatch) -> FakeSuite:
     fake = FakeSuite()
-    monkeypatch.setattr("pytest_py312.core.process.run", fake.run)
+    monkeypatch.setattr("pytest_py312.rollout.execution.acceptance_runner.process", fake)
     return fake
 
 

@@ -21,7 +21,7 @@ def command_result(argv: Sequence[str], *, code: int | None = 0, output: str = "
 
 @dataclass
 class FakeSuite:
-    """Replaces :func:`~pytest_py312.core.process.run`. A command fails if any test does.
+    """Replaces the module :mod:`pytest_py312.core.process`. A command fails if any test does.
 
     ``failing`` and ``skipped`` are evaluated in each run; ``ending`` may replace its result, and may wait for the
     cancellation.

@@ -16,7 +16,7 @@ from pytest_py312.rollout.domain.journal import JOURNAL_FILE, SCHEMA_VERSION, Jo
 from pytest_py312.rollout.domain.model import Intent
 
 DATA = Path(__file__).parents[3] / "data" / "journals"
-NEWER_FIELDS = {"address": None, "acceptance": [], "acceptance_results": []}
+NEWER_FIELDS: dict[str, object] = {"address": None, "acceptance": [], "acceptance_results": []}
 """Fields of a run that 0.1.0 did not have, with their defaults."""
 NEWER_EVENTS = {"AcceptanceTested"}
 NAMES = sorted(path.stem for path in DATA.glob("*.sql"))
