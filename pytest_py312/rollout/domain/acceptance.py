@@ -102,6 +102,11 @@ def _described(tests: Collection[str], what: str) -> str:
 
 
 def describe_acceptance(result: AcceptanceResult) -> str:
+    """Describe a result in one line, with the tests and the phase."""
+    return f"{result.metric}: {describe_outcome(result)}"
+
+
+def describe_outcome(result: AcceptanceResult) -> str:
     """Describe a result in one line."""
     known_failing = "failed" if result.phase is AcceptancePhase.BEFORE else "failing as before"
     counts = [
@@ -115,7 +120,7 @@ def describe_acceptance(result: AcceptanceResult) -> str:
         if count
     ]
     inconclusive = ["inconclusive"] if result.result is Result.INCONCLUSIVE else []
-    text = f"{result.metric}: {', '.join([*inconclusive, *counts]) or 'nothing was run'}"
+    text = ", ".join([*inconclusive, *counts])
     return f"{text} ({result.reason})" if result.reason else text
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from pytest_py312.core import clock
 from pytest_py312.core.errors import RolloutRefused
-from pytest_py312.rollout.domain.acceptance import describe_acceptance
+from pytest_py312.rollout.domain.acceptance import describe_outcome
 from pytest_py312.rollout.domain.events import (
     AcceptanceInvalidated,
     AcceptanceTested,
@@ -423,7 +423,7 @@ class _StopRequested:
 
 def _describe_event(event: Event) -> str:
     if isinstance(event, AcceptanceTested):
-        return describe_acceptance(event.result)
+        return describe_outcome(event.result)
     reason = getattr(event, "reason", "")
     return f"failed, {reason}" if reason else "done"
 

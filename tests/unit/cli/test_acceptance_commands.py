@@ -144,6 +144,7 @@ def test_tests_at_the_end_that_were_interrupted_are_run_again(py312: Shell, suit
     assert soak(py312, code=2) is StageState.SOAKED
     assert ended.is_set(), "nothing is left running"
     assert AcceptancePhase.END not in phases(py312)
+    assert "run `py312 watch --stage 1 --env test` for the acceptance tests e2e" in py312("status")
     suite.ending = lambda cancelled: None
     assert py312.sample_once(code=0)["state"] == "accepted"
 
@@ -159,6 +160,29 @@ def test_a_deployment_that_is_interrupted_while_it_is_tested_is_rolled_back(py31
     suite.ending = interrupted
     assert "interrupted by SIGTERM" in py312("deploy --stage 1", code=1)
     assert py312.target.serving()["auth"] == OLD
+
+
+@pytest.mark.parametrize("version", [OLD, NEW])
+def test_a_process_killed_while_it_tests_is_recovered_without_the_tests_and_their_plan(
+    py312: Shell, suite: FakeSuite, version: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Killed(BaseException):
+        pass
+
+    def kill(cancelled: Cancellation) -> None:
+        if py312.target.serving()["auth"] == version:
+            raise Killed
+
+    suite.ending = kill
+    with pytest.raises(Killed):
+        py312("deploy --stage 1")
+    calls = len(suite.calls)
+    py312.plan.unlink()
+    monkeypatch.setattr("pytest_py312.rollout.execution.driver.SETTLE_SECONDS", 0.0)
+    py312("recover")
+    assert py312.run().state is StageState.ROLLED_BACK
+    assert py312.target.serving()["auth"] == OLD
+    assert len(suite.calls) == calls
 
 
 def test_a_drill_runs_no_acceptance_tests(py312: Shell, suite: FakeSuite) -> None:
