@@ -7,7 +7,7 @@ import os
 import secrets
 import sys
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree
@@ -64,11 +64,20 @@ class AcceptanceRunner:
     services: Mapping[str, Service]
     root: Path
 
-    def test(self, run: StageRun, name: str, phase: AcceptancePhase, cancelled: Cancellation) -> AcceptanceTested:
+    def test(
+        self,
+        run: StageRun,
+        name: str,
+        phase: AcceptancePhase,
+        cancelled: Cancellation,
+        *,
+        verify: Callable[[], str] = lambda: "",
+    ) -> AcceptanceTested:
         """Run acceptance tests in a phase, and return the result with the reaction to it.
 
         A new failure has to occur twice: one transient failure does not roll a stage back.
 
+        :param verify: returns why something else was tested; called afterwards.
         :raises WaitInterrupted: they were cancelled.
         """
         settings = next((tests for tests in self.settings.acceptance_tests_of(run.stage) if tests.name == name), None)
@@ -80,6 +89,8 @@ class AcceptanceRunner:
         if result.newly_failing:
             outcomes = confirm_failures(outcomes, self._run_tests(settings, cancelled))
             result = _judge(run, name, phase, outcomes)
+        if problem := verify():
+            result = _judge(run, name, phase, AcceptanceOutcomes(problem=problem, output=outcomes.output))
         return self._answer(run, result)
 
     def _answer(self, run: StageRun, result: AcceptanceResult) -> AcceptanceTested:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from pytest_py312.core.database import DiskFull
@@ -112,11 +113,17 @@ class Watcher:
     async def _run_acceptance_tests(self, run: StageRun, name: str) -> AcceptanceTested:
         """Run acceptance tests at the end of the soak. They end with the task that awaits this."""
         cancelled = threading.Event()
+        test = partial(self._acceptance.test, run, name, AcceptancePhase.END, cancelled)
         self.reporter.log(f"stage {run.stage}: the acceptance tests {name} are running")
         try:
-            return await asyncio.to_thread(self._acceptance.test, run, name, AcceptancePhase.END, cancelled)
+            return await asyncio.to_thread(test, verify=lambda: self._find_other_version(run))
         finally:
             cancelled.set()
+
+    def _find_other_version(self, run: StageRun) -> str:
+        """Return why what serves is not the deployed stage; no sample is taken while its tests run."""
+        problems = {service: self._driver.verify(run.run, service) for service in run.services}
+        return "; ".join(f"{service}: {problem}" for service, problem in problems.items() if problem)
 
     def stage_metrics(self, snapshot: SoakSnapshot) -> list[StageMetrics]:
         """Return the metrics of all stages of the environment, with the measurements of the monitored one."""

@@ -106,6 +106,22 @@ def test_a_new_failure_at_the_end_rolls_back_as_well(py312: Shell, suite: FakeSu
     assert py312.target.serving()["auth"] == OLD
 
 
+def test_tests_at_the_end_of_another_version_prove_nothing(py312: Shell, suite: FakeSuite) -> None:
+    """Someone deploys while they run, when no samples are taken."""
+
+    def deploy_manually(cancelled: Cancellation) -> None:
+        for container in py312.target.containers.values():
+            container.running = container.running and container.name != "auth"
+            container.name = container.name.replace("auth", "gone")
+        py312.target.serve("auth", "hand-3.12")
+
+    py312("deploy --stage 1")
+    suite.ending = deploy_manually
+    assert soak(py312, code=1) is StageState.HELD
+    reason = "inconclusive: auth: what serves is not what was deployed"
+    assert py312.run().reason == f"stage 1: acceptance e2e at the end of the soak: {reason}"
+
+
 def test_what_failed_before_as_well_is_shown_and_accepted(py312: Shell, suite: FakeSuite) -> None:
     suite.failing = lambda: ["test_pay"]
     py312("deploy --stage 1")
