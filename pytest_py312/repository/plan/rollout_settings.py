@@ -10,8 +10,10 @@ import hashlib
 import json
 import re
 import string
+import sys
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pytest_py312.core.service_patterns import matches
@@ -267,6 +269,14 @@ class AcceptanceSettings:
     def description(self) -> str:
         """A few words that describe the tests."""
         return f"pytest {self.pytest}" if self.pytest else " ".join(self.command)[:80]
+
+    def interpreter(self, root: Path) -> str:
+        """Return the program that runs pytest.
+
+        :param root: of the repository.
+        """
+        python = self.python or sys.executable
+        return str(root / python) if "/" in python else python
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

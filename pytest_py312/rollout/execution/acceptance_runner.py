@@ -5,7 +5,6 @@ The tests reach the deployed services as clients do; nothing of a service is loa
 
 import os
 import secrets
-import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,10 +121,8 @@ class AcceptanceRunner:
             return _command_outcomes(settings, self._run_process(settings, settings.command, folder, cancelled))
         with tempfile.TemporaryDirectory(prefix="py312-acceptance-") as scratch:
             report = Path(scratch) / "junit.xml"
-            argv = [
-                str(self.root / settings.python) if "/" in settings.python else settings.python or sys.executable,
-                *("-m", "pytest", str(self.root / settings.pytest), "-q", "--color=no", f"--junitxml={report}"),
-            ]
+            arguments = (str(self.root / settings.pytest), "-q", "--color=no", f"--junitxml={report}")
+            argv = (settings.interpreter(self.root), "-m", "pytest", *arguments)
             return _pytest_outcomes(settings, self._run_process(settings, argv, folder, cancelled), report)
 
     def _run_process(

@@ -54,7 +54,7 @@ def test_pytest_runs_with_the_variables_of_the_plan_and_without_those_of_another
     assert event.breach is None
     assert (event.result.result, event.result.passed) == (Result.SUCCESSFUL, 3)
     (argv,) = suite.calls
-    assert argv[:4] == [f"{tmp_path}/.venv/bin/python", "-m", "pytest", f"{tmp_path}/tests/e2e"]
+    assert argv[:4] == (f"{tmp_path}/.venv/bin/python", "-m", "pytest", f"{tmp_path}/tests/e2e")
     assert suite.folder == tmp_path
     assert (suite.variables["BASE_URL"], suite.variables["TOKEN"]) == ("http://shop", "of the operator")
     assert "PYTEST_ADDOPTS" not in suite.variables
