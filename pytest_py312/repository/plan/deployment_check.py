@@ -15,6 +15,7 @@ from pytest_py312.core.service_patterns import PatternIndex, matches, suggest_se
 from pytest_py312.repository.formats.toml import KeyPath
 from pytest_py312.repository.plan.plan_file import PlanFile
 from pytest_py312.repository.plan.rollout_settings import KUBERNETES, DeploySettings, RolloutSettings
+from pytest_py312.repository.plan.values import describe_value
 
 _ALL_ADDRESSES = ("", "0.0.0.0")
 
@@ -234,12 +235,17 @@ def _check_acceptance(file: PlanFile, root: Path) -> None:
     for stage_index, stage in enumerate(file.table.get("stage", ())):
         for index, tests in enumerate(stage.get("acceptance", ())):
             for name in ("pytest", "folder"):
-                path = root / tests.get(name, ".")
-                key = ("stage", stage_index, "acceptance", index, name)
-                if not path.exists():
-                    raise file.error(key, f'"{tests[name]}" is not there; write a path from the root of the repository')
-                if not path.resolve().is_relative_to(root.resolve()):
-                    raise file.error(key, f'"{tests[name]}" leads out of the repository; write a path inside')
+                if problem := _path_problem(root, tests.get(name, ".")):
+                    raise file.error(("stage", stage_index, "acceptance", index, name), problem)
+
+
+def _path_problem(root: Path, text: str) -> str:
+    """Return why ``text`` is no path in the repository, with the remedy; empty if it is one."""
+    try:
+        is_inside = (root / text).resolve(strict=True).is_relative_to(root.resolve())
+    except (OSError, RuntimeError):  # also one that is too long, or a circle of links
+        return f"{describe_value(text)} is not there; write a path from the root of the repository"
+    return "" if is_inside else f"{describe_value(text)} leads out of the repository; write a path inside"
 
 
 def _error(file: PlanFile, service: PlannedService, key: tuple[str, str], message: str) -> PlanError:

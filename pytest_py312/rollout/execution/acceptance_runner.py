@@ -119,11 +119,14 @@ class AcceptanceRunner:
             return AcceptanceOutcomes(problem=f"the folder {settings.folder} leads out of the repository")
         if settings.command:
             return _command_outcomes(settings, self._run_process(settings, settings.command, folder, cancelled))
-        with tempfile.TemporaryDirectory(prefix="py312-acceptance-") as scratch:
-            report = Path(scratch) / "junit.xml"
-            arguments = (str(self.root / settings.pytest), "-q", "--color=no", f"--junitxml={report}")
-            argv = (settings.interpreter(self.root), "-m", "pytest", *arguments)
-            return _pytest_outcomes(settings, self._run_process(settings, argv, folder, cancelled), report)
+        try:
+            with tempfile.TemporaryDirectory(prefix="py312-acceptance-", ignore_cleanup_errors=True) as scratch:
+                report = Path(scratch) / "junit.xml"
+                arguments = (str(self.root / settings.pytest), "-q", "--color=no", f"--junitxml={report}")
+                argv = (settings.interpreter(self.root), "-m", "pytest", *arguments)
+                return _pytest_outcomes(settings, self._run_process(settings, argv, folder, cancelled), report)
+        except OSError as error:
+            return AcceptanceOutcomes(problem=f"no folder for the results could be made: {error.strerror or error}")
 
     def _run_process(
         self, settings: AcceptanceSettings, argv: Sequence[str], folder: Path, cancelled: Cancellation

@@ -1,5 +1,6 @@
 """Acceptance tests are run, read and judged."""
 
+import errno
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -198,6 +199,15 @@ def test_a_folder_that_leads_out_of_the_repository_is_not_entered(tmp_path: Path
     (tmp_path / "tests").symlink_to("/")
     assert "leads out of the repository" in answer(runner(tmp_path, COMMAND)).result.reason
     assert suite.calls == []
+
+
+def test_on_a_full_disk_they_have_no_result(tmp_path: Path, suite: FakeSuite, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(**arguments: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("tempfile.TemporaryDirectory", refuse)
+    reason = "no folder for the results could be made: No space left on device"
+    assert answer(runner(tmp_path)).result.reason == reason
 
 
 def test_tests_that_the_plan_has_no_longer_are_inconclusive(tmp_path: Path, suite: FakeSuite) -> None:
