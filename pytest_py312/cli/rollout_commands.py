@@ -22,7 +22,7 @@ from pytest_py312.rollout.canary_analysis.soak_status import (
 )
 from pytest_py312.rollout.context import RolloutContext, plan_rollout
 from pytest_py312.rollout.domain import soak_overrides
-from pytest_py312.rollout.domain.acceptance import acceptance_document, describe_acceptance
+from pytest_py312.rollout.domain.acceptance import acceptance_documents, describe_acceptance
 from pytest_py312.rollout.domain.deployment_plan import image_reference, stage_services
 from pytest_py312.rollout.domain.identity import current_timestamp
 from pytest_py312.rollout.domain.journal import Journal
@@ -327,7 +327,8 @@ def _run_document(run: StageRun) -> dict[str, Any]:
         "soak": run.soak,
         "held_for": list(run.pending_decisions),
         "drill": (run.drill or "begun") if run.is_drill else None,
-        "acceptance": [acceptance_document(run, result) for result in run.acceptance_results],
+        "acceptance_tests": list(run.acceptance),
+        "acceptance": acceptance_documents(run),
         "services": [
             {
                 "service": deployment.service,

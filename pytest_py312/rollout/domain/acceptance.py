@@ -138,3 +138,8 @@ def acceptance_document(run: StageRun, result: AcceptanceResult) -> dict[str, An
         "output": result.output,
         "accepted_by_a_person": run.has_accepted(result),
     }
+
+
+def acceptance_documents(run: StageRun) -> list[dict[str, Any]]:
+    """Return all results of a run for a JSON document."""
+    return [acceptance_document(run, result) for result in run.acceptance_results]

@@ -23,6 +23,7 @@ from tests.unit.rollout.shells import PLAN, STAGES, Shell, shell_in
 SCHEMA = json.loads((Path(pytest_py312.__file__).parent / "rollout" / "reporting" / "evidence.schema.json").read_text())
 ACCEPTANCE = 'acceptance = [{ name = "e2e", pytest = "tests/e2e" }]'
 OLD, NEW = "old-3.9", "new-3.12"
+LAST_SAMPLE = "sample --stage 1"
 PAY = "tests.e2e.test_shop::test_pay"
 
 
@@ -61,6 +62,7 @@ def soak(py312: Shell, *, code: int) -> StageState:
 
 def test_they_are_run_before_and_after_the_deployment_and_at_the_end(py312: Shell, suite: FakeSuite) -> None:
     assert "acceptance tests e2e: pytest tests/e2e" in py312("plan --stage 1")
+    assert py312.document("plan --stage 1")["runs"][0]["acceptance_tests"] == ["e2e"]
     serving: list[str] = []
     suite.ending = lambda cancelled: serving.append(py312.target.serving()["auth"])
     py312("deploy --stage 1")
@@ -127,7 +129,11 @@ def test_what_failed_before_as_well_is_shown_and_accepted(py312: Shell, suite: F
     py312("deploy --stage 1")
     assert soak(py312, code=0) is StageState.ACCEPTED
     text = f"2 passed, 1 failing as before (failing as before the deployment: {PAY})"
-    assert f"acceptance e2e at the end of the soak: {text}" in py312("status")
+    assert all(
+        f"acceptance e2e at the end of the soak: {text}" in py312(command) for command in ("status", LAST_SAMPLE)
+    )
+    last = py312.document(LAST_SAMPLE)["acceptance"][-1]
+    assert (last["result"], last["known_failing"], last["newly_failing"]) == ("successful", [PAY], [])
 
 
 def test_a_deployment_without_a_result_is_held_until_a_person_decides(py312: Shell, suite: FakeSuite) -> None:
