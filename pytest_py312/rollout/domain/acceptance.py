@@ -22,7 +22,7 @@ class AcceptanceOutcomes:
     passed: frozenset[str] = frozenset()
     failed: frozenset[str] = frozenset()
     flaky: frozenset[str] = frozenset()
-    """Those of ``passed`` that failed once."""
+    """Those of ``passed`` that failed in one of two runs."""
     problem: str = ""
     output: str = ""
 
@@ -34,8 +34,8 @@ def confirm_failures(first: AcceptanceOutcomes, second: AcceptanceOutcomes) -> A
     """
     if second.problem:
         return second
-    passed = first.passed | second.passed
-    return replace(second, passed=passed, failed=second.failed - passed, flaky=first.failed & second.passed)
+    passed, failed = first.passed | second.passed, first.failed | second.failed
+    return replace(second, passed=passed, failed=second.failed - passed, flaky=passed & failed)
 
 
 def judge_acceptance(
@@ -57,12 +57,12 @@ def judge_acceptance(
     had_passed = {*(baseline.passing if baseline and not outcomes.problem else ())}
     missing = had_passed - outcomes.passed - outcomes.failed
     result, reason = _verdict(outcomes, newly_failing, missing, baseline, is_reference=is_reference)
-    flaky_text = f"failed once, and passed when repeated: {list_names(sorted(outcomes.flaky))}"
+    flaky = [_described(outcomes.flaky, "failed once of two times")] if outcomes.flaky else []
     return AcceptanceResult(
         name=name,
         phase=phase,
         result=result,
-        reason="; ".join([*filter(None, [reason]), *([flaky_text] if outcomes.flaky else [])]),
+        reason="; ".join([*filter(None, [reason]), *flaky]),
         passed=len(outcomes.passed),
         passing=tuple(sorted(outcomes.passed)) if is_reference else (),
         known_failing=tuple(sorted(outcomes.failed - newly_failing)),

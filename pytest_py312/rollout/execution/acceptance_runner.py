@@ -74,7 +74,8 @@ class AcceptanceRunner:
     ) -> AcceptanceTested:
         """Run acceptance tests in a phase, and return the result with the reaction to it.
 
-        A new failure has to occur twice: one transient failure does not roll a stage back.
+        A failure that decides something has to occur twice: a transient one must neither roll a stage back nor, before
+        the deployment, excuse one that lasts.
 
         :param verify: returns why something else was tested; called afterwards.
         :raises WaitInterrupted: they were cancelled.
@@ -85,7 +86,7 @@ class AcceptanceRunner:
             return self._answer(run, _judge(run, name, phase, missing))
         outcomes = self._run_tests(settings, cancelled)
         result = _judge(run, name, phase, outcomes)
-        if result.newly_failing:
+        if result.newly_failing or (phase is AcceptancePhase.BEFORE and result.known_failing):
             outcomes = confirm_failures(outcomes, self._run_tests(settings, cancelled))
             result = _judge(run, name, phase, outcomes)
         if problem := verify():
