@@ -229,6 +229,8 @@ def _key_hint(name: str, allowed_keys: Sequence[str]) -> str:
         return ' (it belongs into [defaults] or [service."..."])'
     if name in TOP_KEYS:
         return " (it belongs to the top, above the first table)"
+    if name in STAGE_KEYS:
+        return " (it belongs into [[stage]])"
     return did_you_mean(name.replace("_", "-"), list(allowed_keys))
 
 

@@ -214,6 +214,7 @@ timeout = "30s"
         ("[[stage.acceptance]]\nname = 'a'\npytest = 't'\nenvironment = { A = 1 }", "expected a string"),
         ("[[stage.acceptance]]\nname = 'a'\npytest = 't'\n" * 2, r'py312\.toml:7: .*"a" already'),
         ("acceptence = []", 'perhaps you meant "acceptance"'),
+        ("[[acceptance]]\nname = 'a'", r"has no such key \(it belongs into \[\[stage\]\]\)"),
     ],
 )
 def test_mistakes_in_acceptance_tests_are_found_when_the_plan_is_read(tmp_path: Path, text: str, message: str) -> None:
